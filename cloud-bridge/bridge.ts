@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config/config.ts'
+import type { EventSource } from '../gateway/store/event-source.ts'
+import type { Inbox } from '../gateway/store/inbox.ts'
+import { type Backoff, backoffMs } from './backoff.ts'
+import { type EventSink, startForwarder } from './forwarder.ts'
+import type { startMetrics } from './metrics.ts'
+import { type NoteSource, startNoteForwarder } from './notes.ts'
+
+const NOTES_EVERY_MS = 1000
+
+export type BridgeOptions = {
+  config: Pick<Config, 'bridge' | 'kafka'>
+  source: EventSource
+  inbox: Inbox
+  /** A sink takes one send at a time, so events and notes have one each. */
+  sinks: { events: EventSink; notes: EventSink }
+  partitionsOf(topic: string): Promise<number>
+  metrics: ReturnType<typeof startMetrics>
+  signal: AbortSignal
+  /** What goes to Kafka now (null: delivering) and what keeps it from going. */
+  onState(what: 'events' | 'notes', away: string | null): void
+}
+
+/**
+ * Carries events and notes from the store to Kafka until asked to end. Kafka or the outbox being
+ * away is a state, and only a reason to wait; notes that cannot go do not hold up events.
+ */
+export async function runBridge(options: BridgeOptions): Promise<void> {
+  await Promise.all([carryEvents(options), carryNotes(options)])
+}
+
+/** Woken by the bell, with a slow poll behind it. */
+async function carryEvents(options: BridgeOptions): Promise<void> {
+  const { config, source, inbox, metrics, signal, sinks } = options
+  const backoff = backoffOf(config)
+  const onUnavailable = (reason: string) => {
+    metrics.retried()
+    options.onState('events', reason)
+  }
+  const partitionsOf = untilAnswered(options.partitionsOf, backoff, signal, onUnavailable)
+  const forwarder = startForwarder({
+    source,
+    signal,
+    sink: sinks.events,
+    limits: config.bridge,
+    backoff,
+    onUnavailable,
+    onRejected: ({ sequence }, reason) => {
+      metrics.rejected()
+      inbox.addNote('rejected', { sequence, reason })
+    },
+    onDelivered: (_, batch) => {
+      metrics.delivered(batch)
+      options.onState('events', null)
+    },
+  })
+  /** The first contact fixes how many partitions the zones are spread over. */
+  const begin = async () => {
+    const topic = config.kafka.topics.readings
+    const partitions = config.kafka.partitions ?? (await partitionsOf(topic))
+    if (partitions !== null) source.begin(topic, partitions)
+  }
+  while (!signal.aborted) {
+    const store = source.look()
+    if (store && source.ranges.length === 0) await begin()
+    const did = store ? await forwarder.step() : 'nothing'
+    if (did === 'more to do') continue
+    await source.arrival(config.bridge.pollMs)
+    await forwarder.pace()
+  }
+}
+
+/** Looks every second: notes are few, and none is waited for. */
+async function carryNotes(options: BridgeOptions): Promise<void> {
+  const { config, source, inbox, metrics, signal, sinks } = options
+  const backoff = backoffOf(config)
+  const onUnavailable = (reason: string) => options.onState('notes', reason)
+  const forward = startNoteForwarder({
+    topics: config.kafka.topics,
+    partitionsOf: remembered(untilAnswered(options.partitionsOf, backoff, signal, onUnavailable)),
+    sink: sinks.notes,
+    signal,
+    backoff,
+    onUnavailable,
+    onRejected: ({ sequence, kind }, reason) => {
+      metrics.rejected()
+      inbox.addNote('rejected note', { sequence, noteKind: kind, reason })
+    },
+  })
+  while (!signal.aborted) {
+    const store = source.store
+    for (const origin of store ? noteSources(store.id, source, inbox) : []) {
+      const delivered = await forward(origin, store!.gateway)
+      metrics.notesDelivered(delivered)
+      if (delivered > 0) options.onState('notes', null)
+    }
+    await sleep(NOTES_EVERY_MS, undefined, { signal }).catch(() => {})
+  }
+}
+
+function backoffOf({ bridge }: Pick<Config, 'bridge'>): Backoff {
+  return { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs }
+}
+
+function noteSources(store: Buffer, source: EventSource, inbox: Inbox): NoteSource[] {
+  const of = (origin: NoteSource['origin'], id: Buffer, notesFrom: NoteSource['notesFrom']) => ({
+    origin,
+    store: id,
+    next: () => inbox.nextNote(id),
+    notesFrom,
+    settle: (next: number) => inbox.moveNotes(id, next),
+  })
+  return [of('outbox', store, source.notesFrom), of('inbox', inbox.id, inbox.notesFrom)]
+}
+
+/** Asks again until there is an answer; gives null only when asked to end. */
+function untilAnswered(
+  ask: (topic: string) => Promise<number>,
+  backoff: Backoff,
+  signal: AbortSignal,
+  onUnavailable: (reason: string) => void,
+) {
+  return async (topic: string): Promise<number | null> => {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        return await ask(topic)
+      } catch (error) {
+        onUnavailable(`${topic}: ${(error as Error).message}`)
+        await sleep(backoffMs(failures, backoff), undefined, { signal }).catch(() => {})
+      }
+    }
+    return null
+  }
+}
+
+function remembered(ask: (topic: string) => Promise<number | null>) {
+  const known = new Map<string, number>()
+  return async (topic: string): Promise<number | null> => {
+    const count = known.get(topic) ?? (await ask(topic))
+    if (count !== null) known.set(topic, count)
+    return count
+  }
+}

@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Backoff, backoffMs } from './backoff.ts'
+import { frame } from './framing.ts'
+import { startPartitioner } from './partitions.ts'
+
+/** One record on its way to Kafka. */
+export type Outgoing = { key: Buffer; partition: number; value: Buffer }
+
+/** What is sent at once, and unchanged as often as it takes. */
+export type Batch = { topic: string; records: readonly Outgoing[] }
+
+/** What became of one record: null when Kafka has it, or why Kafka will never take it. */
+export type Rejection = string | null
+
+/** Nobody knows what became of the batch: the *identical* one must be sent again. */
+export class SinkUnavailable extends Error {}
+
+/**
+ * Sends a batch and gives each record's fate, in order. Throws SinkUnavailable when it is unknown;
+ * then the same Batch object is sent again, later. One send at a time.
+ */
+export type EventSink = { send(batch: Batch): Promise<Rejection[]> }
+
+/** Events of one range, oldest first, and where the range goes on behind them. */
+export type Taken = {
+  range: { id: number; topic: string; partitions: number }
+  events: readonly { sequence: number; zone: string; schema: Buffer; datum: Buffer }[]
+  next: number
+}
+
+/**
+ * `take` gives the oldest events still to be delivered and does not remove them; `settle` moves
+ * their range on, durably within a second or at close, never before the send was acknowledged.
+ */
+export type EventSource<T extends Taken = Taken> = {
+  take(limits: { maxEvents: number; maxBytes: number }): T | null
+  settle(taken: T): void
+}
+
+export type ForwarderOptions<T extends Taken> = {
+  source: EventSource<T>
+  sink: EventSink
+  limits: { batchMaxEvents: number; batchMaxBytes: number; lingerMs: number }
+  backoff: Backoff
+  signal: AbortSignal
+  /** An event that Kafka will never take; it must be durable as a note before this returns. */
+  onRejected(event: T['events'][number], reason: string): void
+  onDelivered(taken: T, batch: Batch): void
+  onUnavailable(reason: string, waitMs: number): void
+}
+
+/**
+ * Makes the one step of the bridge: take a batch, send it until its fate is known, move its range
+ * on. Resolves with false when there was nothing to take, or when asked to end before it was sent.
+ */
+export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
+  const { source, limits } = options
+  const placers = new Map<number, ReturnType<typeof startPartitioner>>()
+  const deliver = startDelivery(options)
+  let lastStart = Number.NEGATIVE_INFINITY
+
+  const batchOf = ({ range, events }: T): Batch => {
+    const place = placers.get(range.partitions) ?? startPartitioner(range.partitions)
+    placers.set(range.partitions, place)
+    const values = frame(events)
+    const records = events.map(({ zone }, index) => ({ ...place(zone), value: values[index]! }))
+    return { topic: range.topic, records }
+  }
+
+  return {
+    /** Waits until a send may start again: two small ones start at least `lingerMs` apart. */
+    async pace(): Promise<void> {
+      const restMs = lastStart + limits.lingerMs - performance.now()
+      if (restMs > 0) await sleep(restMs, undefined, { signal: options.signal }).catch(() => {})
+    },
+    async step(): Promise<'delivered all' | 'more to do' | 'nothing'> {
+      const { batchMaxEvents: maxEvents, batchMaxBytes: maxBytes } = limits
+      const taken = source.take({ maxEvents, maxBytes })
+      if (!taken) return 'nothing'
+      lastStart = performance.now()
+      const batch = batchOf(taken)
+      const rejections = await deliver(batch)
+      if (!rejections) return 'nothing'
+      for (const [index, reason] of rejections.entries()) {
+        if (reason !== null) options.onRejected(taken.events[index]!, reason)
+      }
+      source.settle(taken)
+      options.onDelivered(taken, batch)
+      return taken.events.length >= maxEvents / 2 ? 'more to do' : 'delivered all'
+    },
+  }
+}
+
+export type DeliveryOptions = Pick<
+  ForwarderOptions<Taken>,
+  'sink' | 'signal' | 'backoff' | 'onUnavailable'
+>
+
+/** Sends one batch, unchanged, until its fate is known; null when asked to end before. */
+export function startDelivery({ sink, signal, backoff, onUnavailable }: DeliveryOptions) {
+  return async (batch: Batch): Promise<Rejection[] | null> => {
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        return await sink.send(batch)
+      } catch (error) {
+        if (!(error instanceof SinkUnavailable)) throw error
+        const waitMs = backoffMs(failures, backoff)
+        onUnavailable(error.message, waitMs)
+        await sleep(waitMs, undefined, { signal }).catch(() => {})
+      }
+    }
+    return null
+  }
+}

@@ -1,0 +1,48 @@
+import { promisify } from 'node:util'
+import { zstdCompress, zstdDecompress } from 'node:zlib'
+import kafkajs, { type KafkaConfig } from 'kafkajs'
+import type { Config } from '../../config/config.ts'
+
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
+
+CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+  compress: (encoder: { buffer: Buffer }) => promisify(zstdCompress)(encoder.buffer),
+  decompress: promisify(zstdDecompress),
+})
+
+/** The client library's number for a configured compression. */
+export const compressionOf = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  zstd: CompressionTypes.ZSTD,
+}
+
+export type KafkaOptions = Pick<
+  Config['kafka'],
+  'brokers' | 'clientId' | 'requestTimeoutMs' | 'sasl' | 'tls'
+>
+
+/** A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. */
+export function kafkaClient({ brokers, clientId, requestTimeoutMs, sasl, tls }: KafkaOptions) {
+  const security: Partial<KafkaConfig> = {}
+  if (tls) {
+    const { ca, cert, key } = tls
+    security.ssl = { ca: ca.reveal() }
+    if (cert) security.ssl.cert = cert.reveal()
+    if (key) security.ssl.key = key.reveal()
+  }
+  if (sasl) {
+    const { mechanism, username, password } = sasl
+    security.sasl = { mechanism, username, password: password.reveal() } as KafkaConfig['sasl'] & {}
+  }
+  return new Kafka({
+    brokers: [...brokers],
+    clientId,
+    requestTimeout: requestTimeoutMs,
+    connectionTimeout: Math.min(requestTimeoutMs, 3000),
+    // One retry, because none is refused; the forwarder repeats the batch itself.
+    retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 1000 },
+    logLevel: logLevel.NOTHING,
+    ...security,
+  })
+}

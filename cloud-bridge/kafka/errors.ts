@@ -1,0 +1,42 @@
+type Caused = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
+
+/** Broker error codes by which one record is refused for good, however often it is sent. */
+const REFUSED_FOR_GOOD = new Map([
+  [10, 'MESSAGE_TOO_LARGE'],
+  [32, 'INVALID_TIMESTAMP'],
+  [87, 'INVALID_RECORD'],
+])
+/** Codes after which a producer's numbers are of no use: it must be made anew. */
+const PRODUCER_IS_LOST = new Set([45, 47, 59])
+
+/** An error and all its causes, outermost first: a client wraps what the broker said. */
+export function causesOf(error: unknown): Error[] {
+  if (!(error instanceof Error)) return []
+  const { cause, originalError, errors = [] } = error as Caused
+  return [
+    error,
+    ...[cause, originalError, ...errors].filter(one => one !== error).flatMap(causesOf),
+  ]
+}
+
+const codesOf = (error: unknown) =>
+  causesOf(error).flatMap(one => ('code' in one && typeof one.code === 'number' ? [one.code] : []))
+
+/** Why the broker will never take what was sent, or null when that is not what the error says. */
+export function refusalOf(error: unknown): string | null {
+  const code = codesOf(error).find(one => REFUSED_FOR_GOOD.has(one))
+  return code === undefined ? null : REFUSED_FOR_GOOD.get(code)!
+}
+
+/** Whether the producer must be made anew before it can send. */
+export function losesProducer(error: unknown): boolean {
+  return codesOf(error).some(code => PRODUCER_IS_LOST.has(code))
+}
+
+/** One line for a person: the outermost message and the innermost, if it says more. */
+export function describe(error: unknown): string {
+  const messages = causesOf(error).map(({ message }) => message)
+  const [outer = String(error)] = messages
+  const inner = messages.at(-1) ?? outer
+  return outer.includes(inner) ? outer : `${outer} (${inner})`
+}

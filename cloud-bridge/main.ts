@@ -1,0 +1,92 @@
+import { Command } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../config/config.ts'
+import { untilSignal } from '../config/lifetime.ts'
+import { serveHttp } from '../config/telemetry/http.ts'
+import { openLog } from '../config/telemetry/log.ts'
+import { openEventSource } from '../gateway/store/event-source.ts'
+import { openInbox } from '../gateway/store/inbox.ts'
+import { Locked } from '../gateway/store/lock.ts'
+import { runBridge } from './bridge.ts'
+import { openSink } from './kafka/sink.ts'
+import { partitionsOf } from './kafka/topics.ts'
+import { startMetrics } from './metrics.ts'
+import { type KafkaState, reasonsOf, stateOf } from './state.ts'
+
+const STOP_MS = 8000
+
+const { config: file } = new Command('sluice bridge')
+  .description('Carries what the gateway stored to Kafka, partitioned by zone, until none waits.')
+  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+  .parse()
+  .opts<{ config?: string }>()
+const loaded = loadConfig({ file, env: process.env })
+if ('faults' in loaded) {
+  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
+  process.exit(2)
+}
+await run(loaded.config)
+
+async function run(config: Config): Promise<void> {
+  const { bridge, kafka, inbox: inboxOptions, outbox } = config
+  const log = openLog('bridge', config.log.level)
+  const ending = new AbortController()
+  const stopped = untilSignal(STOP_MS)
+  const end = (message: string, code: number) => {
+    log.fatal(message)
+    process.exit(code)
+  }
+  const state: KafkaState = { events: 'not yet tried', notes: null }
+  const onState = (what: 'events' | 'notes', away: string | null) => {
+    if (away && !isAway.has(what)) log.warn({ reason: away }, `${what} wait for Kafka`)
+    if (!away && state[what]) log.info(`${what} go to Kafka`)
+    if (away) isAway.add(what)
+    else isAway.delete(what)
+    state[what] = away
+  }
+  const isAway = new Set<string>()
+  try {
+    await using stack = new AsyncDisposableStack()
+    const inbox = stack.adopt(openInbox(inboxOptions), one => one.close())
+    const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
+      one.close(),
+    )
+    const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+    const parts = () => ({ source, metrics, kafka: state })
+    stack.use(
+      await serveHttp({
+        ...bridge.http,
+        reasons: () => reasonsOf(parts()),
+        metrics: metrics.text,
+        state: () => stateOf(parts()),
+      }),
+    )
+    log.info(
+      { outbox: outbox.file, inbox: inboxOptions.file, brokers: kafka.brokers },
+      'forwarding',
+    )
+    stopped.then(signal => {
+      log.info({ signal }, 'stopping')
+      ending.abort()
+      source.wake()
+    })
+    if (kafka.brokers.length === 0) {
+      onState('events', 'kafka.brokers is not configured: everything stays in the outbox')
+      await stopped
+      return
+    }
+    const sinks = { events: stack.use(openSink(kafka)), notes: stack.use(openSink(kafka)) }
+    await runBridge({
+      config,
+      source,
+      inbox,
+      sinks,
+      metrics,
+      partitionsOf: topic => partitionsOf(kafka, topic),
+      signal: ending.signal,
+      onState,
+    })
+  } catch (error) {
+    if (error instanceof Locked) end(error.message, 2)
+    else end((error as Error).stack ?? String(error), 1)
+  }
+}

@@ -1,0 +1,71 @@
+import { Counter, Gauge, Registry } from '@prometheus-io/client'
+import type { Batch } from './forwarder.ts'
+
+export type Waiting = { events: number; bytes: number; oldestAgeMs: number }
+
+/** What the bridge did since it was started, and what waits now. */
+export function startMetrics(waiting: () => Waiting) {
+  const registry = new Registry()
+  const registers = [registry]
+  const delivered = new Counter({
+    name: 'sluice_delivered_total',
+    help: 'Events that Kafka has acknowledged',
+    labelNames: ['topic', 'partition'],
+    registers,
+  })
+  const progress = new Gauge({
+    name: 'sluice_progress_timestamp_seconds',
+    help: 'When a partition last took an event',
+    labelNames: ['topic', 'partition'],
+    registers,
+  })
+  const counter = (name: string, help: string) => new Counter({ name, help, registers })
+  const retries = counter('sluice_retries_total', 'Sends of a batch whose fate was unknown before')
+  const rejected = counter('sluice_rejected_total', 'Events and notes that Kafka will never take')
+  const notes = counter('sluice_notes_delivered_total', 'Notes that Kafka has acknowledged')
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
+  gauge('sluice_waiting_events', 'Events not yet in Kafka', () => waiting().events)
+  gauge('sluice_waiting_bytes', 'Bytes of events not yet in Kafka', () => waiting().bytes)
+  gauge(
+    'sluice_waiting_oldest_seconds',
+    'Age of the oldest event not yet in Kafka',
+    () => waiting().oldestAgeMs / 1000,
+  )
+  const perPartition: Record<number, number> = {}
+  const totals = { delivered: 0, retries: 0, rejected: 0, notes: 0 }
+  return {
+    totals,
+    perPartition,
+    text: () => registry.metrics(),
+    delivered({ topic, records }: Batch): void {
+      const counts = new Map<number, number>()
+      for (const { partition } of records) counts.set(partition, (counts.get(partition) ?? 0) + 1)
+      for (const [partition, count] of counts) {
+        perPartition[partition] = (perPartition[partition] ?? 0) + count
+        delivered.inc({ topic, partition }, count)
+        progress.set({ topic, partition }, Date.now() / 1000)
+      }
+      totals.delivered += records.length
+    },
+    retried(): void {
+      totals.retries++
+      retries.inc()
+    },
+    rejected(): void {
+      totals.rejected++
+      rejected.inc()
+    },
+    notesDelivered(count: number): void {
+      totals.notes += count
+      notes.inc(count)
+    },
+  }
+}

@@ -1,0 +1,68 @@
+import type { Config } from '../config/config.ts'
+import { type DeliveryOptions, startDelivery } from './forwarder.ts'
+import { partitionOf } from './partitions.ts'
+
+/** A note on its way: what is not an event but must arrive. */
+export type Note = { sequence: number; kind: string; at: number; content: Record<string, unknown> }
+
+/** A file with notes: the outbox, or the inbox with what the bridge found. */
+export type NoteSource = {
+  origin: 'outbox' | 'inbox'
+  store: Buffer
+  next(): number
+  notesFrom(sequence: number): Note[]
+  /** Moves on behind what Kafka has. */
+  settle(next: number): void
+}
+
+export type NoteForwarderOptions = DeliveryOptions & {
+  topics: Config['kafka']['topics']
+  /** Null when asked to end before it is known. */
+  partitionsOf(topic: string): Promise<number | null>
+  /** A note that Kafka will never take; it is passed by. */
+  onRejected(note: Note, reason: string): void
+}
+
+/**
+ * Sends notes as JSON, in their order: dead letters to the one topic, everything else to the
+ * ledger. The key is the gateway, so a gateway's notes stay in one partition. At least once; store
+ * and sequence tell a note apart. Gives how many were delivered; stops early when asked to end.
+ */
+export function startNoteForwarder(options: NoteForwarderOptions) {
+  const { topics } = options
+  const deliver = startDelivery(options)
+  const topicOf = ({ kind }: Note) => (kind === 'deadletter' ? topics.deadletters : topics.ledger)
+
+  const send = async (from: NoteSource, gateway: string, topic: string, notes: Note[]) => {
+    const key = Buffer.from(gateway)
+    const partitions = await options.partitionsOf(topic)
+    if (partitions === null) return false
+    const partition = partitionOf(key, partitions)
+    const facts = { gateway, store: from.store.toString('hex'), origin: from.origin }
+    const records = notes.map(({ content, ...note }) => ({
+      key,
+      partition,
+      value: Buffer.from(JSON.stringify({ ...facts, ...note, ...content })),
+    }))
+    const rejections = await deliver({ topic, records })
+    for (const [index, reason] of (rejections ?? []).entries()) {
+      if (reason !== null) options.onRejected(notes[index]!, reason)
+    }
+    return rejections !== null
+  }
+
+  return async (from: NoteSource, gateway: string): Promise<number> => {
+    const notes = from.notesFrom(from.next())
+    let delivered = 0
+    while (delivered < notes.length) {
+      const topic = topicOf(notes[delivered]!)
+      let until = delivered
+      while (until < notes.length && topicOf(notes[until]!) === topic) until++
+      const run = notes.slice(delivered, until)
+      if (!(await send(from, gateway, topic, run))) break
+      from.settle(run.at(-1)!.sequence + 1)
+      delivered = until
+    }
+    return delivered
+  }
+}

@@ -1,0 +1,44 @@
+const SEED = 0x9747b28c
+const M = 0x5bd1e995
+
+/**
+ * The partition of a zone among `count`, as Kafka's Java producer computes it for the same key:
+ * murmur2, made positive, modulo count. It never changes while count does not.
+ */
+export function partitionOf(key: Uint8Array, count: number): number {
+  return (murmur2(key) & 0x7fffffff) % count
+}
+
+/** MurmurHash2, 32 bit, with Kafka's seed (org.apache.kafka.common.utils.Utils.murmur2). */
+export function murmur2(bytes: Uint8Array): number {
+  const { length } = bytes
+  let hash = SEED ^ length
+  let at = 0
+  for (; at + 4 <= length; at += 4) {
+    let k = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+    k = Math.imul(k, M)
+    k = Math.imul(k ^ (k >>> 24), M)
+    hash = Math.imul(hash, M) ^ k
+  }
+  const rest = length - at
+  if (rest >= 3) hash ^= bytes[at + 2]! << 16
+  if (rest >= 2) hash ^= bytes[at + 1]! << 8
+  if (rest >= 1) hash = Math.imul(hash ^ bytes[at]!, M)
+  hash = Math.imul(hash ^ (hash >>> 13), M)
+  return hash ^ (hash >>> 15)
+}
+
+/** Remembers each zone's key bytes and partition, because hashing one per event would be waste. */
+export function startPartitioner(count: number) {
+  const known = new Map<string, { key: Buffer; partition: number }>()
+  return (zone: string): { key: Buffer; partition: number } => {
+    let place = known.get(zone)
+    if (!place) {
+      const key = Buffer.from(zone)
+      place = { key, partition: partitionOf(key, count) }
+      if (known.size >= 100_000) known.clear()
+      known.set(zone, place)
+    }
+    return place
+  }
+}

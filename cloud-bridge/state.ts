@@ -1,0 +1,40 @@
+import type { EventSource } from '../gateway/store/event-source.ts'
+import type { startMetrics } from './metrics.ts'
+
+/** What keeps events and notes from going to Kafka; null while nothing does. */
+export type KafkaState = { events: string | null; notes: string | null }
+
+type Parts = {
+  source: EventSource
+  metrics: ReturnType<typeof startMetrics>
+  kafka: KafkaState
+}
+
+/** Why nothing is being delivered now; empty when nothing stands in the way. */
+export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
+  const reasons: string[] = []
+  if (kafka.events) reasons.push(`events wait: ${kafka.events}`)
+  if (kafka.notes) reasons.push(`notes wait: ${kafka.notes}`)
+  if (!source.backlog()) reasons.push('there is no outbox yet')
+  return reasons
+}
+
+/** What `sluice status` and the live screen show of a bridge. */
+export function stateOf({ source, metrics, kafka }: Parts) {
+  const backlog = source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 }
+  return {
+    part: 'bridge',
+    kafka,
+    backlog,
+    /** Everything received before this moment is in Kafka; ms since 1970. */
+    completeUpTo: Date.now() - backlog.oldestAgeMs,
+    perPartition: metrics.perPartition,
+    ranges: source.ranges.map(({ store, ...range }) => ({
+      ...range,
+      store: store.toString('hex'),
+    })),
+    ...metrics.totals,
+  }
+}
+
+export type BridgeState = ReturnType<typeof stateOf>

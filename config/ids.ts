@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto'
+
+const WORD = 2 ** 48
+
+/**
+ * Makes the ids of one run: `eventId(sequence)` is a UUIDv8 (RFC 9562, section 5.8) whose high bits
+ * are taken from SHA-256 of (gateway, epoch) and whose low 62 bits are the sequence, so it is the
+ * same whenever the event is sent again, and neighbours share their first half (they compress).
+ * Sequences are whole numbers from 0 to 2^53 - 1.
+ */
+export function eventIds(gateway: string, epoch: number): (sequence: number) => string {
+  const hash = createHash('sha256').update(`${gateway}\u0000${epoch}`).digest('hex')
+  const head = `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(12, 15)}-`
+  return sequence => {
+    const high = Math.floor(sequence / WORD)
+    const low = (sequence - high * WORD).toString(16).padStart(12, '0')
+    return `${head}${(0x8000 + high).toString(16)}-${low}`
+  }
+}

@@ -1,0 +1,196 @@
+import { z } from 'zod'
+import { isHost, isHostAndPort } from './hosts.ts'
+import { placeFault } from './routes.ts'
+
+/** What an operator can do about a wrong value, by the schema of the value. */
+export const cures = z.registry<{ cure: string }>()
+
+const whole = (min: number, max: number, unit: string) =>
+  z
+    .int()
+    .min(min)
+    .max(max)
+    .register(cures, {
+      cure: `Choose a whole number${unit} between ${min} and ${max}`,
+    })
+const count = (min: number, max: number) => whole(min, max, '')
+const ms = (min: number, max: number) => whole(min, max, ' of milliseconds')
+const bytes = (min: number, max: number) => whole(min, max, ' of bytes')
+
+const text = (holds: (value: string) => boolean, reason: string, cure: string) =>
+  z.string().refine(holds, reason).register(cures, { cure })
+
+const choice = <const T extends readonly string[]>(...values: T) =>
+  z.enum(values).register(cures, {
+    cure: values.length > 1 ? `Choose one of ${values.join(', ')}` : `Write ${values[0]}`,
+  })
+
+const port = z.int().min(1).max(65535).register(cures, {
+  cure: 'Choose a port between 1 and 65535',
+})
+const host = text(
+  isHost,
+  'is neither an address nor a host name',
+  'Write an address to listen on, such as 127.0.0.1 or 0.0.0.0, without port or brackets',
+)
+const flag = z.boolean().register(cures, { cure: 'Write true or false' })
+const name = text(
+  value => /^[\w.-]{1,64}$/.test(value),
+  'is not a name of 1 to 64 safe characters',
+  'Use 1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
+)
+const kafkaTopic = text(
+  value => /^[\w.-]{1,249}$/.test(value) && value !== '.' && value !== '..',
+  'is not a name that Kafka takes for a topic',
+  'Use 1 to 249 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
+)
+// SQLite takes '' and ':memory:' for stores that are gone at exit, and trims names.
+const file = text(
+  value => /^(?! |:memory:|file:)[^\p{Cc}]+(?<![ /])$/u.test(value),
+  'is not the path of a file',
+  'Name a file, absolute or relative to the current directory',
+)
+const place = z
+  .string()
+  .refine(value => !placeFault(value), { error: issue => placeFault(String(issue.input)) ?? '' })
+  .register(cures, { cure: 'Write 1 to 128 printable characters' })
+const plain = text(
+  value => /^[^\p{Cc}]{1,256}$/u.test(value),
+  'is not a text of 1 to 256 printable characters',
+  'Write 1 to 256 printable characters',
+)
+
+const listener = (defaultPort: number) =>
+  z.strictObject({ host: host.default('127.0.0.1'), port: port.default(defaultPort) }).prefault({})
+
+const route = z
+  .strictObject({
+    topic: z.string().register(cures, {
+      cure: 'Write a topic such as building/{site}/zone/{zone}/sensor/{device}',
+    }),
+    format: choice('json').default('json'),
+    site: place.exactOptional(),
+    zone: place.exactOptional(),
+    device: place.exactOptional(),
+    time: z
+      .strictObject({ field: plain, unit: choice('ms', 's', 'us', 'ns', 'iso') })
+      .register(cures, { cure: 'Write both field: and unit:, or leave time out' })
+      .exactOptional(),
+  })
+  .register(cures, { cure: 'Write a route as topic: …, format: json' })
+
+const gateway = z.strictObject({
+  id: name.default('gateway'),
+  mqtt: z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port: port.default(1883),
+      allowAnonymous: flag.default(false),
+      connectionsMax: count(1, 1_000_000).default(10_000),
+      connectTimeoutMs: ms(100, 600_000).default(10_000),
+      drainTimeoutMs: ms(1, 60_000).default(5000),
+      packetMaxBytes: bytes(128, 268_435_455).default(262_144),
+      inFlightMaxBytes: bytes(4096, 1_073_741_824).default(16_777_216),
+      pauseMaxMs: ms(1, 60_000).default(2000),
+      qos2InFlightMax: count(1, 65_535).default(100),
+      qos2EntriesMax: count(1, 10_000_000).default(100_000),
+    })
+    .prefault({}),
+  http: listener(9464),
+  clock: z
+    .strictObject({ syncedFile: file.default('/run/systemd/timesync/synchronized') })
+    .prefault({}),
+})
+
+const ingest = z.strictObject({
+  payloadMaxBytes: bytes(1, 268_435_455).default(131_072),
+  depthMax: count(1, 128).default(16),
+  measurementsMax: count(1, 100_000).default(1024),
+  routes: z
+    .array(route)
+    .min(1)
+    .max(1000)
+    .register(cures, { cure: 'Write a list of 1 to 1000 routes, each - topic: …, format: json' })
+    .default([{ topic: 'building/{site}/zone/{zone}/sensor/{device}', format: 'json' }]),
+})
+
+const outbox = z.strictObject({
+  file: file.default('data/outbox.db'),
+  commitWindowMs: ms(0, 10_000).default(20),
+  commitAtEvents: count(1, 65_535).default(250),
+  groupMaxEvents: count(1, 65_535).default(1000),
+  groupMaxBytes: bytes(1024, 67_108_864).default(1_048_576),
+  heartbeatMs: ms(100, 3_600_000).default(10_000),
+})
+
+const inbox = z.strictObject({
+  file: file.default('data/inbox.db'),
+  settleMs: ms(1, 60_000).default(1000),
+})
+
+const bridge = z.strictObject({
+  http: listener(9465),
+  batchMaxEvents: count(1, 1_000_000).default(2000),
+  batchMaxBytes: bytes(1024, 268_435_456).default(4_194_304),
+  lingerMs: ms(0, 60_000).default(20),
+  pollMs: ms(10, 600_000).default(1000),
+  backoffFirstMs: ms(1, 600_000).default(200),
+  backoffMaxMs: ms(1, 3_600_000).default(30_000),
+})
+
+const broker = text(
+  isHostAndPort,
+  'is not host:port',
+  'Write host:port, such as kafka-1:9092 or [::1]:9092, with a port between 1 and 65535',
+)
+
+const sasl = z
+  .strictObject({
+    mechanism: choice('plain', 'scram-sha-256', 'scram-sha-512'),
+    username: plain,
+    passwordFile: file,
+  })
+  .register(cures, { cure: 'Write mechanism:, username: and passwordFile:, or null for none' })
+
+const tls = z
+  .strictObject({ caFile: file, certFile: file.exactOptional(), keyFile: file.exactOptional() })
+  .register(cures, { cure: 'Write caFile: and, if asked for, certFile: and keyFile:, or null' })
+
+const kafka = z.strictObject({
+  brokers: z
+    .array(broker)
+    .max(100)
+    .register(cures, { cure: 'Write a list of at most 100 host:port' })
+    .default([]),
+  clientId: name.default('sluice-bridge'),
+  requestTimeoutMs: ms(100, 600_000).default(10_000),
+  compression: choice('zstd', 'gzip', 'none').default('zstd'),
+  partitions: count(1, 100_000).nullable().default(null),
+  topics: z
+    .strictObject({
+      readings: kafkaTopic.default('sluice.readings'),
+      deadletters: kafkaTopic.default('sluice.deadletters'),
+      ledger: kafkaTopic.default('sluice.ledger'),
+    })
+    .prefault({}),
+  sasl: sasl.nullable().default(null),
+  tls: tls.nullable().default(null),
+})
+
+const log = z.strictObject({
+  level: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
+})
+
+/** Every key with its limits and its default; the meaning of each stands in sluice.yaml. */
+export const schema = z.strictObject({
+  gateway: gateway.prefault({}),
+  ingest: ingest.prefault({}),
+  outbox: outbox.prefault({}),
+  inbox: inbox.prefault({}),
+  bridge: bridge.prefault({}),
+  kafka: kafka.prefault({}),
+  log: log.prefault({}),
+})
+
+/** What the schema yields: the configuration before its secrets were read. */
+export type Settings = z.infer<typeof schema>

@@ -1,0 +1,53 @@
+import { inspect } from 'node:util'
+import type { Finding } from './faults.ts'
+import { readText } from './files.ts'
+import { keys } from './keys.ts'
+import { valueAt } from './values.ts'
+
+/** A text that only `reveal` shows: printing, logging and JSON give '[secret]'. */
+export type Secret = {
+  reveal(): string
+  toString(): string
+  toJSON(): string
+  [inspect.custom](): string
+}
+
+/** Wraps a text so that it cannot be shown by accident. */
+export function secret(text: string): Secret {
+  const hidden = () => '[secret]'
+  return Object.freeze({
+    reveal: () => text,
+    toString: hidden,
+    toJSON: hidden,
+    [inspect.custom]: hidden,
+  })
+}
+
+const secretMaxBytes = 65_536
+
+/** The keys that name a file which is read when the configuration is loaded. */
+const fileKeys = keys
+  .filter(({ kind, path }) => kind === 'text' && path.length === 3 && /^(sasl|tls)$/.test(path[1]!))
+  .filter(({ path }) => path[2]!.endsWith('File'))
+
+/**
+ * Reads every file that a key of kafka.sasl or kafka.tls names. The secrets stand at the path of
+ * their key without its `File`; one line break at the end of the file is no part of the secret.
+ */
+export function readSecrets(input: unknown) {
+  const findings: Finding[] = []
+  const secrets: { path: string[]; value: Secret }[] = []
+  for (const { path } of fileKeys) {
+    const file = valueAt(input, path)
+    if (typeof file !== 'string' || file === '') continue
+    const read = readText(file, secretMaxBytes)
+    const text = 'text' in read ? read.text.replace(/\r?\n$/, '') : ''
+    if (text === '') {
+      const reason = 'reason' in read ? read.reason : 'is empty'
+      const cure = `Name a file that holds the ${path[2]!.slice(0, -4)} and that this user can read`
+      findings.push({ path, reason, cure })
+    }
+    secrets.push({ path: [...path.slice(0, -1), path[2]!.slice(0, -4)], value: secret(text) })
+  }
+  return { findings, secrets }
+}

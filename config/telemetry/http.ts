@@ -1,0 +1,61 @@
+import { createServer } from 'node:http'
+
+/** What /ready answers: ready when there is no reason against it. */
+export type Readiness = { reasons: string[] }
+
+export type HttpOptions = {
+  host: string
+  port: number
+  /** Reasons why the process cannot do its work now; none means ready. */
+  reasons: () => string[]
+  /** Prometheus text. */
+  metrics: () => Promise<string>
+  /** The part's state as one JSON object, for `sluice status`. */
+  state: () => object
+}
+
+/**
+ * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
+ * text exposition 0.0.4) and /state (JSON). Resolves when it listens; rejects when it cannot.
+ */
+export async function serveHttp({ host, port, reasons, metrics, state }: HttpOptions) {
+  const json = (value: object, status = 200) => ({
+    status,
+    type: 'application/json',
+    body: JSON.stringify(value),
+  })
+  const pages: Record<
+    string,
+    () => { status: number; type: string; body: string | Promise<string> }
+  > = {
+    '/health': () => json({ status: 'running', reasons: reasons() }),
+    '/ready': () => {
+      const against = reasons()
+      return json(
+        { ready: against.length === 0, reasons: against },
+        against.length === 0 ? 200 : 503,
+      )
+    },
+    '/metrics': () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metrics() }),
+    '/state': () => json(state()),
+  }
+  const server = createServer(async (request, response) => {
+    const page = pages[request.url?.split('?')[0] ?? '']
+    if (!page || request.method !== 'GET') {
+      response.writeHead(404).end(`There are ${Object.keys(pages).join(', ')}\n`)
+      return
+    }
+    const { status, type, body } = page()
+    response.writeHead(status, { 'content-type': type }).end(await body)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port }, () => resolve())
+  })
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}

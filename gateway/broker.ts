@@ -1,0 +1,149 @@
+import { createServer, type Server } from 'node:net'
+import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
+import type { Config } from '../config/config.ts'
+import { guardParser } from './access/guard.ts'
+import { type Sender, startPressure } from './access/pressure.ts'
+import { startSessions } from './sessions.ts'
+
+/** A QoS 2 message is known by its client and packet id until that client releases it. */
+export type Once = { client: string; packet: number }
+
+/** What the broker hands over, in the order in which it came. */
+export type Handover =
+  | { kind: 'message'; topic: string; payload: Buffer; receivedAt: number; once: Once | null }
+  | { kind: 'release'; once: Once }
+  | { kind: 'forget'; client: string }
+
+/**
+ * Resolves when the message is durable (stored or buried), in the order of the calls; rejects when
+ * it could not be kept. After one rejection everything later from the same sender rejects too.
+ */
+export type Accept = (handover: Handover, sender: object) => Promise<void>
+
+export type BrokerOptions = {
+  accept: Accept
+  limits: Config['gateway']['mqtt']
+  /** How many QoS 2 messages are stored and not yet released. */
+  unreleased: () => number
+  onRefused(client: string | null, reason: string): void
+  onAcknowledged(latencyMs: number): void
+}
+
+type Senders = { of: WeakMap<Client, Sender>; pressure: ReturnType<typeof startPressure> }
+type Done = (error?: Error | null) => void
+
+/** How long a stop waits for what was read to become durable and be acknowledged. */
+const DRAIN_MS = 3000
+
+export type Broker = Awaited<ReturnType<typeof startBroker>>
+
+/**
+ * Starts the MQTT 3.1.1 broker and listens. A device gets PUBACK or PUBREC only when `accept` has
+ * resolved; when it rejects, its connection is closed without one. Rejects when the address cannot
+ * be listened on.
+ */
+export async function startBroker(options: BrokerOptions) {
+  const { limits } = options
+  const pressure = startPressure({
+    ...limits,
+    onClose: ({ socket }) => {
+      options.onRefused(null, 'the writer is behind: closed the connection with most in flight')
+      socket.destroy()
+    },
+  })
+  const senders: Senders = { of: new WeakMap(), pressure }
+  const aedes = await Aedes.createBroker({
+    authorizePublish: publishHook(options, senders),
+    authorizeForward: forwardHook,
+    persistence: startSessions(options.accept),
+    connectTimeout: limits.connectTimeoutMs,
+    drainTimeout: limits.drainTimeoutMs,
+    maxInflightInbound: limits.qos2InFlightMax,
+  })
+  // A broken connection is the device's affair; aedes closes it, and that is all there is to do.
+  aedes.on('clientError', () => {})
+  aedes.on('connectionError', () => {})
+  const server = createServer({ highWaterMark: 16 * 1024, noDelay: true }, socket => {
+    const client = aedes.handle(socket)
+    guardParser(client, limits.packetMaxBytes)
+    const sender = { socket, inFlightBytes: 0, keepAlive: () => refreshKeepalive(client) }
+    senders.of.set(client, sender)
+    pressure.add(sender)
+  })
+  server.maxConnections = limits.connectionsMax
+  await listen(server, limits)
+  return {
+    get connections() {
+      return aedes.connectedClients
+    },
+    get isPaused() {
+      return pressure.isPaused
+    },
+    /** Reads nothing more, acknowledges what becomes durable, closes every connection. */
+    async [Symbol.asyncDispose](): Promise<void> {
+      const closed = new Promise(resolve => server.close(resolve))
+      await pressure.drain(DRAIN_MS)
+      await new Promise<void>(resolve => aedes.close(() => resolve()))
+      await closed
+    },
+  }
+}
+
+/** The only hook of aedes that runs before PUBACK and PUBREC. */
+function publishHook(
+  { accept, onRefused, onAcknowledged, ...options }: BrokerOptions,
+  senders: Senders,
+) {
+  const nobody = {}
+  return (client: Client | null, packet: PublishPacket, done: Done) => {
+    const refuse = (reason: string) => {
+      onRefused(client?.id ?? null, reason)
+      done(new Error(reason))
+    }
+    const { topic, qos, messageId } = packet
+    if (topic.startsWith('$'))
+      return refuse(`topics beginning with $ are the broker's own: ${topic}`)
+    const once = qos === 2 && client && messageId ? { client: client.id, packet: messageId } : null
+    if (once && options.unreleased() >= options.limits.qos2EntriesMax) {
+      return refuse('too many QoS 2 messages wait for their PUBREL')
+    }
+    const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
+    const left = senders.pressure.enter(
+      client && senders.of.get(client),
+      payload.length + topic.length,
+    )
+    const since = performance.now()
+    const message = { kind: 'message', topic, payload, receivedAt: Date.now(), once } as const
+    accept(message, client ?? nobody).then(
+      () => {
+        left()
+        if (qos > 0) onAcknowledged(performance.now() - since)
+        done()
+      },
+      (error: Error) => {
+        left()
+        refuse(error.message)
+      },
+    )
+  }
+}
+
+/** Drops QoS 0 for a subscriber that does not read, because aedes would make everyone wait for it. */
+function forwardHook(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
+  return packet.qos === 0 && client.conn.writableNeedDrain ? null : packet
+}
+
+function refreshKeepalive(client: Client): void {
+  const { _keepaliveTimer: timer } = client as unknown as { _keepaliveTimer: NodeJS.Timeout | null }
+  timer?.refresh()
+}
+
+function listen(server: Server, { host, port }: Config['gateway']['mqtt']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,61 @@
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { Tally } from '../ingest/commit.ts'
+import type { Backlog } from '../store/backlog.ts'
+
+const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+
+/** Counters tell amounts: what the gateway did since it was started, and what waits now. */
+export function startMetrics(now: () => { backlog: Backlog; connections: number }) {
+  const registry = new Registry()
+  const registers = [registry]
+  const counter = (name: string, help: string) => new Counter({ name, help, registers })
+  const acknowledged = counter('sluice_acknowledged_total', 'QoS 1 and 2 messages acknowledged')
+  const stored = counter('sluice_stored_total', 'Messages stored as events')
+  const buried = counter('sluice_buried_total', 'Messages buried as dead letters')
+  const repeated = counter('sluice_repeated_total', 'QoS 2 messages that were stored before')
+  const refused = counter('sluice_refused_total', 'Messages refused: not kept, not acknowledged')
+  const histogram = (name: string, help: string) =>
+    new Histogram({ name, help, registers, buckets: LATENCY_BUCKETS_S })
+  const commit = histogram('sluice_commit_seconds', 'From handing a group over to its fsync')
+  const puback = histogram('sluice_puback_seconds', 'From reading a message to acknowledging it')
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
+  gauge('sluice_connections', 'Devices connected', () => now().connections)
+  gauge('sluice_waiting_events', 'Events not yet in Kafka', () => now().backlog.events)
+  gauge('sluice_waiting_bytes', 'Bytes of events not yet in Kafka', () => now().backlog.bytes)
+  gauge(
+    'sluice_waiting_oldest_seconds',
+    'Age of the oldest event not yet in Kafka',
+    () => now().backlog.oldestAgeMs / 1000,
+  )
+  const totals = { acknowledged: 0, stored: 0, buried: 0, repeated: 0, refused: 0 }
+  return {
+    totals,
+    text: () => registry.metrics(),
+    acknowledged(latencyMs: number): void {
+      totals.acknowledged++
+      acknowledged.inc()
+      puback.observe(latencyMs / 1000)
+    },
+    committed(tally: Tally, commitMs: number): void {
+      totals.stored += tally.stored
+      totals.buried += tally.buried
+      totals.repeated += tally.repeated
+      stored.inc(tally.stored)
+      buried.inc(tally.buried)
+      repeated.inc(tally.repeated)
+      commit.observe(commitMs / 1000)
+    },
+    refused(count: number): void {
+      totals.refused += count
+      refused.inc(count)
+    },
+  }
+}

@@ -1,0 +1,30 @@
+import type { Broker } from '../broker.ts'
+import type { Writer } from '../ingest/writer.ts'
+import type { startMetrics } from './metrics.ts'
+
+type Parts = { writer: Writer; broker: Broker; metrics: ReturnType<typeof startMetrics> }
+
+/** Why the gateway cannot accept now; empty when it can. */
+export function reasonsOf({ writer, broker }: Pick<Parts, 'writer' | 'broker'>): string[] {
+  const reasons: string[] = []
+  if (writer.refusing) reasons.push(`the outbox refuses: ${writer.refusing}`)
+  if (broker.isPaused) reasons.push('the writer is behind: reading from devices is paused')
+  return reasons
+}
+
+/** What `sluice status` and the live screen show of a gateway. */
+export function stateOf({ writer, broker, metrics }: Parts) {
+  const { lastSequence, bytesSoFar, backlog } = writer.position
+  return {
+    part: 'gateway',
+    store: writer.store,
+    epoch: writer.epoch,
+    lastSequence,
+    bytesSoFar,
+    backlog,
+    connections: broker.connections,
+    ...metrics.totals,
+  }
+}
+
+export type GatewayState = ReturnType<typeof stateOf>

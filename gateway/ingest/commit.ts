@@ -1,0 +1,46 @@
+import type { Clock } from '../../config/events.ts'
+import type { Handover } from '../broker.ts'
+import type { Changes, Outbox } from '../store/outbox.ts'
+import { type Fate, type Message, messageHash } from './fate.ts'
+
+/** How the messages of one commit fared; `repeated` were stored before and are not stored again. */
+export type Tally = { stored: number; buried: number; repeated: number }
+
+/**
+ * Gives every handed-over message its fate and commits them all at once, in order. Throws what the
+ * outbox throws; then no message of them may be acknowledged.
+ */
+export function commitAll(
+  outbox: Pick<Outbox, 'commit' | 'incoming'>,
+  fateOf: (message: Message) => Fate,
+  handovers: Handover[],
+  clock: Clock,
+): Tally {
+  const { readings, deadLetters }: Changes = { readings: [], deadLetters: [] }
+  let repeated = 0
+  for (const handover of handovers) {
+    if (handover.kind === 'release') {
+      outbox.incoming.release(handover.once.client, handover.once.packet)
+      continue
+    }
+    if (handover.kind === 'forget') {
+      outbox.incoming.forget(handover.client)
+      continue
+    }
+    const message = { ...handover, clock }
+    if (handover.once) {
+      const { client, packet } = handover.once
+      const hash = messageHash(message)
+      if (outbox.incoming.has(client, packet, hash)) {
+        repeated++
+        continue
+      }
+      outbox.incoming.remember(client, packet, hash)
+    }
+    const fate = fateOf(message)
+    if ('reading' in fate) readings.push(fate.reading)
+    else deadLetters.push({ at: handover.receivedAt, deadLetter: fate.deadLetter })
+  }
+  outbox.commit({ readings, deadLetters })
+  return { stored: readings.length, buried: deadLetters.length, repeated }
+}

@@ -1,0 +1,169 @@
+import { isUtf8 } from 'node:buffer'
+import type { Measurement } from '../../../config/events.ts'
+
+export type DecodeLimits = { depthMax: number; measurementsMax: number }
+/** Why a payload is not a reading, and where in it the fault lies. */
+export type Unreadable = { reason: string; place: string }
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** Names that reach into an object's prototype in careless readers of the event. */
+const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
+
+/**
+ * Reads a JSON payload (RFC 8259): an object, whose nested keys are joined with '.' (arrays as
+ * `a.0`), or a bare value, whose metric is `value`. Nothing is changed on the way: what JSON allows
+ * but a reading cannot carry exactly is unreadable, and an integer that a double cannot hold is
+ * kept as text.
+ */
+export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[] | Unreadable {
+  if (payload.length === 0) return { reason: 'the payload is empty', place: '' }
+  if (!isUtf8(payload)) return { reason: 'not valid UTF-8', place: '' }
+  const text = payload.toString('utf8')
+  const seen = scan(text)
+  if (seen.depth > limits.depthMax) {
+    return { reason: `nested deeper than ${limits.depthMax}`, place: `depth ${seen.depth}` }
+  }
+  let value: Json
+  try {
+    value = seen.longNumber ? JSON.parse(text, keepExact) : JSON.parse(text)
+  } catch (error) {
+    return { reason: `not JSON: ${(error as Error).message}`, place: '' }
+  }
+  if (Array.isArray(value)) return { reason: 'a list is not a reading', place: '' }
+  const flat = { measurements: [] as Measurement[], keys: 0, ...limits }
+  const fault = flatten(value, '', flat)
+  if (fault) return fault
+  if (flat.keys !== seen.colons) return { reason: 'a key stands twice', place: twice(text) }
+  if (seen.dottedString) {
+    const names = flat.measurements.map(({ metric }) => metric)
+    const again = names.find((name, index) => names.indexOf(name) !== index)
+    if (again !== undefined) return { reason: 'a key stands twice', place: again }
+  }
+  return flat.measurements
+}
+
+type Flat = { measurements: Measurement[]; keys: number } & DecodeLimits
+
+function flatten(value: Json, metric: string, flat: Flat): Unreadable | null {
+  if (flat.measurements.length >= flat.measurementsMax) {
+    return { reason: `more than ${flat.measurementsMax} measurements`, place: metric }
+  }
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) return { reason: 'a number is out of range', place: metric }
+    flat.measurements.push({
+      metric: metric || 'value',
+      number: value,
+      flag: null,
+      text: null,
+      unit: null,
+    })
+  } else if (typeof value === 'string') {
+    if (!value.isWellFormed()) return { reason: 'a text is not valid Unicode', place: metric }
+    flat.measurements.push({
+      metric: metric || 'value',
+      number: null,
+      flag: null,
+      text: value,
+      unit: null,
+    })
+  } else if (typeof value === 'boolean') {
+    flat.measurements.push({
+      metric: metric || 'value',
+      number: null,
+      flag: value,
+      text: null,
+      unit: null,
+    })
+  } else if (value !== null) {
+    return flattenKeys(value, metric, flat)
+  } else {
+    flat.measurements.push({
+      metric: metric || 'value',
+      number: null,
+      flag: null,
+      text: null,
+      unit: null,
+    })
+  }
+  return null
+}
+
+function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, flat: Flat) {
+  const list = Array.isArray(value)
+  const keys = Object.keys(value)
+  if (keys.length === 0 && metric !== '') return flatten(null, metric, flat)
+  if (!list) flat.keys += keys.length
+  for (const key of keys) {
+    if (key === '') return { reason: 'a key is empty', place: metric }
+    if (PROTOTYPE_KEYS.has(key)) return { reason: `the key ${key} is not allowed`, place: metric }
+    if (!key.isWellFormed()) return { reason: 'a key is not valid Unicode', place: metric }
+    const inner = metric === '' ? key : `${metric}.${key}`
+    const fault = flatten((value as { [key: string]: Json })[key]!, inner, flat)
+    if (fault) return fault
+  }
+  return null
+}
+
+/** What JSON.parse does not tell: how many keys stand there, how deep, and how long the numbers. */
+function scan(text: string) {
+  let [colons, depth, deepest, digits] = [0, 0, 0, 0]
+  let longNumber = false
+  let dottedString = false
+  let dot = text.indexOf('.')
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 34) {
+      const end = endOfString(text, at)
+      if (dot >= 0 && dot < at) dot = text.indexOf('.', at)
+      if (dot > at && dot < end) dottedString = true
+      at = end
+    } else if (code >= 48 && code <= 57) {
+      if (++digits > 15) longNumber = true
+      continue
+    } else if (code === 58) colons++
+    else if (code === 123 || code === 91) deepest = Math.max(deepest, ++depth)
+    else if (code === 125 || code === 93) depth--
+    digits = 0
+  }
+  return { colons, depth: deepest, longNumber, dottedString }
+}
+
+function endOfString(text: string, quote: number): number {
+  let end = quote
+  do {
+    end = text.indexOf('"', end + 1)
+    if (end < 0) return text.length
+  } while (isEscaped(text, end))
+  return end
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at
+  while (text.charCodeAt(before - 1) === 92) before--
+  return (at - before) % 2 === 1
+}
+
+function keepExact(_key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source
+  if (typeof value !== 'number' || source === undefined || !/^-?\d+$/.test(source)) return value
+  return BigInt(source) === BigInt(value) ? value : source
+}
+
+/** The first key that stands twice in one object, for the place of a dead letter. */
+function twice(text: string): string {
+  const open: Set<string>[] = []
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === '{') open.push(new Set())
+    else if (text[at] === '}') open.pop()
+    else if (text[at] === '"') {
+      const end = endOfString(text, at)
+      const isKey = /^\s*:/.test(text.slice(end + 1))
+      const key = text.slice(at + 1, end)
+      if (isKey && open.at(-1)?.has(key)) return key
+      if (isKey) open.at(-1)?.add(key)
+      at = end
+    }
+  }
+  return ''
+}

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto'
+import type { Config } from '../../config/config.ts'
+import type { Clock, Reading } from '../../config/events.ts'
+import type { DeadLetter } from '../store/notes.ts'
+import { decodeJson } from './decoders/json.ts'
+import { observedAt } from './observed-at.ts'
+import { compileRoutes } from './routes.ts'
+
+/** One decoder a format; a new format is one more file and one more line here. */
+const decoders = { json: decodeJson }
+
+/** A message as it came: its topic, its payload and the gateway's clock at that moment. */
+export type Message = { topic: string; payload: Buffer; receivedAt: number; clock: Clock }
+
+export type Fate = { reading: Reading } | { deadLetter: DeadLetter }
+
+/**
+ * Decides what becomes of an accepted message: a reading, or a dead letter with its reason and its
+ * bytes. There is no third outcome, and it never throws.
+ */
+export function compileFate(ingest: Config['ingest']): (message: Message) => Fate {
+  const routeOf = compileRoutes(ingest.routes)
+  return ({ topic, payload, receivedAt, clock }) => {
+    const bury = (reason: string, place: string): Fate => ({
+      deadLetter: { reason, place, topic, payload },
+    })
+    if (payload.length > ingest.payloadMaxBytes) {
+      return bury(`the payload is larger than ${ingest.payloadMaxBytes} bytes`, '')
+    }
+    const found = routeOf(topic)
+    if ('reason' in found) return bury(found.reason, 'topic')
+    const { route, site, zone, device } = found
+    const decoded = decoders[route.format](payload, ingest)
+    if ('reason' in decoded) return bury(decoded.reason, decoded.place)
+    const timed = observedAt(decoded, route.time)
+    if ('reason' in timed) return bury(timed.reason, timed.place)
+    const source = { topic, format: route.format }
+    return { reading: { site, zone, device, ...timed, receivedAt, clock, source } }
+  }
+}
+
+/** Tells whether two QoS 2 messages with one packet id are the same message. */
+export function messageHash({ topic, payload }: Pick<Message, 'topic' | 'payload'>): Buffer {
+  return createHash('sha256').update(topic).update('\u0000').update(payload).digest()
+}

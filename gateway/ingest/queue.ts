@@ -1,0 +1,131 @@
+import type { Config } from '../../config/config.ts'
+import type { Handover } from '../broker.ts'
+
+/** Not stored, so not to be acknowledged; the device sends it again. */
+export class Refused extends Error {}
+
+type Waiting = {
+  handover: Handover
+  /** Whoever sent it: after one refusal everything later from the same sender is refused too. */
+  sender: object
+  since: number
+  resolve(): void
+  reject(error: Error): void
+}
+
+export type QueueLimits = Pick<
+  Config['outbox'],
+  'commitWindowMs' | 'commitAtEvents' | 'groupMaxEvents' | 'groupMaxBytes'
+>
+
+/**
+ * The one first-in-first-out queue between broker and disk. `commit` is called with one group at a
+ * time: when the one before is done and either the oldest waiting message is `commitWindowMs` old,
+ * or `commitAtEvents` or `groupMaxBytes` wait. It resolves with null, or the reason of a refusal;
+ * it never rejects. Promises settle in the order of arrival.
+ */
+export class Queue {
+  readonly #limits: QueueLimits
+  readonly #commit: (group: Handover[]) => Promise<string | null>
+  readonly #refusedSenders = new WeakSet<object>()
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #interlude: (() => Promise<unknown>) | null = null
+  #busy: Promise<void> | null = null
+  #timer: NodeJS.Timeout | undefined
+  #closing = false
+
+  constructor(limits: QueueLimits, commit: (group: Handover[]) => Promise<string | null>) {
+    this.#limits = limits
+    this.#commit = commit
+  }
+
+  /** Queues a handover; resolves when it is durable, rejects with Refused when it is not kept. */
+  add(handover: Handover, sender: object): Promise<void> {
+    if (this.#closing) return Promise.reject(new Refused('the gateway is stopping'))
+    if (this.#refusedSenders.has(sender)) {
+      return Promise.reject(new Refused('an earlier message of this connection was refused'))
+    }
+    return new Promise((resolve, reject) => {
+      const one = { handover, sender, since: performance.now(), resolve, reject }
+      this.#waiting.push(one)
+      this.#waitingBytes += bytesOf(one)
+      this.#consider()
+    })
+  }
+
+  /** Runs `work` between two commits; a second one before the first has run replaces it. */
+  between(work: () => Promise<unknown>): void {
+    this.#interlude = work
+    this.#consider()
+  }
+
+  /** Commits what waits and takes nothing more. */
+  async close(): Promise<void> {
+    this.#closing = true
+    this.#consider()
+    while (this.#busy) await this.#busy
+  }
+
+  #consider(): void {
+    if (this.#busy) return
+    if (this.#interlude) {
+      this.#busy = this.#run(this.#interlude)
+    } else if (this.#waiting.length > 0) {
+      const restMs = this.#limits.commitWindowMs - (performance.now() - this.#waiting[0]!.since)
+      if (this.#isFull() || restMs <= 0) this.#busy = this.#commitGroup()
+      else this.#timer ??= setTimeout(() => this.#windowIsOver(), Math.max(1, restMs))
+    }
+  }
+
+  #isFull(): boolean {
+    const { commitAtEvents, groupMaxBytes } = this.#limits
+    const full = this.#waiting.length >= commitAtEvents || this.#waitingBytes >= groupMaxBytes
+    return full || this.#closing
+  }
+
+  #windowIsOver(): void {
+    this.#timer = undefined
+    this.#consider()
+  }
+
+  async #run(work: () => Promise<unknown>): Promise<void> {
+    this.#interlude = null
+    await work()
+    this.#busy = null
+    this.#consider()
+  }
+
+  async #commitGroup(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const group = this.#take()
+    const reason = await this.#commit(group.map(({ handover }) => handover))
+    if (reason === null) for (const { resolve } of group) resolve()
+    else this.#refuse(group, reason)
+    this.#busy = null
+    this.#consider()
+  }
+
+  #take(): Waiting[] {
+    const { groupMaxEvents, groupMaxBytes } = this.#limits
+    const most = Math.min(this.#waiting.length, groupMaxEvents)
+    let [count, bytes] = [0, 0]
+    while (count < most && bytes < groupMaxBytes) bytes += bytesOf(this.#waiting[count++]!)
+    this.#waitingBytes -= bytes
+    return this.#waiting.splice(0, count)
+  }
+
+  #refuse(group: Waiting[], reason: string): void {
+    for (const { sender } of group) this.#refusedSenders.add(sender)
+    const isRefused = ({ sender }: Waiting) => this.#refusedSenders.has(sender)
+    const later = this.#waiting.filter(isRefused)
+    this.#waiting = this.#waiting.filter(one => !isRefused(one))
+    for (const one of later) this.#waitingBytes -= bytesOf(one)
+    for (const { reject } of [...group, ...later]) reject(new Refused(reason))
+  }
+}
+
+function bytesOf({ handover }: Waiting): number {
+  return handover.kind === 'message' ? handover.payload.length + handover.topic.length : 16
+}

@@ -1,0 +1,79 @@
+import { Command } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../config/config.ts'
+import { untilSignal } from '../config/lifetime.ts'
+import { serveHttp } from '../config/telemetry/http.ts'
+import { openLog } from '../config/telemetry/log.ts'
+import { startBroker } from './broker.ts'
+import { startClock } from './clock.ts'
+import { startMetrics } from './http/metrics.ts'
+import { reasonsOf, stateOf } from './http/state.ts'
+import { startWriter } from './ingest/writer.ts'
+import { Locked } from './store/lock.ts'
+
+const STOP_MS = 8000
+
+const { config: file } = new Command('sluice gateway')
+  .description('Accepts readings over MQTT and keeps every one it acknowledges on disk.')
+  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+  .parse()
+  .opts<{ config?: string }>()
+const loaded = loadConfig({ file, env: process.env })
+if ('faults' in loaded) {
+  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
+  process.exit(2)
+}
+await run(loaded.config)
+
+async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): Promise<void> {
+  const log = openLog('gateway', level)
+  const stopped = untilSignal(STOP_MS)
+  const end = (message: string, code: number) => {
+    log.fatal(message)
+    process.exit(code)
+  }
+  try {
+    await using stack = new AsyncDisposableStack()
+    const clock = await startClock(gateway.clock.syncedFile)
+    const metrics = startMetrics(() => ({
+      backlog: writer.position.backlog,
+      connections: broker.connections,
+    }))
+    const writer = stack.use(
+      await startWriter({
+        gateway: gateway.id,
+        ingest,
+        outbox,
+        inboxFile: inbox.file,
+        clock: clock.now,
+        onCommitted: metrics.committed,
+        onRefused: (count, reason) => log.error({ count, reason }, 'refused'),
+        onFailed: reason => end(`the outbox must be opened again: ${reason}`, 1),
+      }),
+    )
+    const broker = stack.use(
+      await startBroker({
+        accept: writer.accept,
+        limits: gateway.mqtt,
+        unreleased: () => writer.position.unreleased,
+        onRefused: () => metrics.refused(1),
+        onAcknowledged: metrics.acknowledged,
+      }),
+    )
+    const parts = { writer, broker, metrics }
+    stack.use(
+      await serveHttp({
+        ...gateway.http,
+        reasons: () => reasonsOf(parts),
+        metrics: metrics.text,
+        state: () => stateOf(parts),
+      }),
+    )
+    const { host, port, allowAnonymous } = gateway.mqtt
+    log.info({ host, port, outbox: outbox.file, epoch: writer.epoch }, 'accepting')
+    if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
+    log.info({ signal: await stopped }, 'stopping')
+  } catch (error) {
+    if (error instanceof Locked) end(error.message, 2)
+    else end((error as Error).message, 1)
+  }
+}

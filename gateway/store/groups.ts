@@ -1,0 +1,82 @@
+import type { Database } from 'better-sqlite3'
+import { encodeInto, type Reading, schemaFingerprint } from '../../config/events.ts'
+import { eventIds } from '../../config/ids.ts'
+import type { Epoch } from './epoch.ts'
+import { packGroup } from './group.ts'
+import type { Draft } from './numbering.ts'
+
+/** The only lane so far; a lane is a retention class, and a group never mixes two. */
+const LANE = 'standard'
+
+/** Turns the readings of one commit into numbered events and inserts them as one group. */
+export function openGroups(db: Database, { gateway, epoch }: Epoch) {
+  const insert = db.prepare(
+    `INSERT INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom, @receivedTo,
+     @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
+  )
+  const newest = db.prepare('SELECT bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1').pluck()
+  const idOf = eventIds(gateway, epoch)
+  const scratch = startScratch()
+  let bytesSoFar = (newest.get() as number | undefined) ?? 0
+  return {
+    /** Bytes of headers and bodies of all groups ever stored here, the last committed included. */
+    get bytesSoFar() {
+      return bytesSoFar
+    },
+    /** Inserts inside the open transaction; call the result once it is committed. */
+    add(readings: Reading[], draft: Draft): () => void {
+      const zoneOf: number[] = []
+      const lengths: number[] = []
+      let [sequence, receivedFrom, receivedTo] = [0, Number.POSITIVE_INFINITY, 0]
+      scratch.clear()
+      for (const { receivedAt, observedAt, clock, site, zone, device, ...rest } of readings) {
+        const { zoneIndex, ...numbers } = draft.next(zone)
+        sequence = numbers.sequence
+        const who = { id: idOf(sequence), gateway, epoch, ...numbers, site, zone, device }
+        zoneOf.push(zoneIndex)
+        lengths.push(scratch.write({ ...who, observedAt, receivedAt, clock, ...rest }))
+        receivedFrom = Math.min(receivedFrom, receivedAt)
+        receivedTo = Math.max(receivedTo, receivedAt)
+      }
+      const count = readings.length
+      const facts = {
+        sequence: sequence - count + 1,
+        count,
+        lane: LANE,
+        epoch,
+        receivedFrom,
+        receivedTo,
+      }
+      const group = { ...facts, schema: schemaFingerprint }
+      const row = packGroup(group, draft.zones, zoneOf, lengths, scratch.bytes(), bytesSoFar)
+      insert.run(row)
+      return () => {
+        bytesSoFar = row.bytesSoFar
+      }
+    },
+  }
+}
+
+/** A buffer that is used again for each group and grows to the largest one. */
+function startScratch() {
+  let buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  let end = 0
+  return {
+    clear: () => {
+      end = 0
+    },
+    write(event: Parameters<typeof encodeInto>[0]): number {
+      let next = encodeInto(event, buffer, end)
+      while (next < 0) {
+        const larger = Buffer.allocUnsafeSlow(buffer.length * 2)
+        buffer.copy(larger, 0, 0, end)
+        buffer = larger
+        next = encodeInto(event, buffer, end)
+      }
+      const length = next - end
+      end = next
+      return length
+    },
+    bytes: () => buffer.subarray(0, end),
+  }
+}

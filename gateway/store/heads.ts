@@ -1,0 +1,69 @@
+import type { Database, Transaction } from 'better-sqlite3'
+import { type GroupRow, readHeader, type ZoneRange } from './group.ts'
+import type { Notes } from './notes.ts'
+import type { startNumbering } from './numbering.ts'
+
+type Heads = { lastSequence: number; zones: [zone: string, zoneSequence: number][] }
+
+/**
+ * Keeps how far each zone of this epoch has come: the table `heads`, written now and then, so that
+ * the next start reads only the headers since, and the `heads` notes that tell the cloud.
+ */
+export function openHeads(
+  db: Database,
+  notes: Notes,
+  numbering: ReturnType<typeof startNumbering>,
+  epoch: number,
+) {
+  const upsert = db.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?, ?)')
+  const mark = db.prepare('UPDATE headsUpTo SET sequence = ?')
+  const drop = db.prepare('DELETE FROM heads WHERE epoch <> ?')
+  const moved = new Set<string>()
+  return {
+    touch(zones: ZoneRange[]): void {
+      for (const { zone } of zones) moved.add(zone)
+    },
+    /** Writes table and note in one commit; false when no zone moved since the last time. */
+    write(transact: Transaction<(work: () => void) => void>): boolean {
+      if (moved.size === 0) return false
+      const zones = [...moved].map(zone => [zone, numbering.heads.get(zone)!] as const)
+      const noteMark = notes.last
+      try {
+        transact.immediate(() => {
+          drop.run(epoch)
+          for (const [zone, zoneSequence] of zones) upsert.run(epoch, zone, zoneSequence)
+          mark.run(numbering.last)
+          notes.add('heads', Date.now(), { epoch, lastSequence: numbering.last, zones })
+        })
+      } catch (error) {
+        notes.rewind(noteMark)
+        throw error
+      }
+      moved.clear()
+      return true
+    },
+  }
+}
+
+/** How far the zones of a past epoch had come: the table, and the headers of the groups since. */
+export function headsOf(db: Database, epoch: number): Heads {
+  const since = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number
+  const zones = new Map(
+    db
+      .prepare('SELECT zone, zoneSequence FROM heads WHERE epoch = ?')
+      .raw()
+      .all(epoch) as Heads['zones'],
+  )
+  const rows = db.prepare(
+    `SELECT sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
+     header, headerCrc, bodyCrc FROM groups WHERE sequence > ? AND epoch = ? ORDER BY sequence`,
+  )
+  let lastSequence = since
+  for (const row of rows.iterate(since, epoch) as Iterable<Omit<GroupRow, 'body'>>) {
+    const ranges = readHeader(row)
+    if ('reason' in ranges) continue
+    for (const { zone, first, count } of ranges) zones.set(zone, first + count - 1)
+    lastSequence = row.sequence + row.count - 1
+  }
+  return { lastSequence, zones: [...zones] }
+}

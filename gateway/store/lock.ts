@@ -1,0 +1,28 @@
+import Database from 'better-sqlite3'
+
+/** Another process holds the lock: this one must not start (exit 2). */
+export class Locked extends Error {
+  readonly file: string
+  constructor(file: string) {
+    super(`${file} is locked: another process writes here. Stop that one, or name another path`)
+    this.file = file
+  }
+}
+
+/**
+ * Takes the one writer's lock on `file` and holds it until closed or the process dies, however it
+ * dies: an exclusive SQLite transaction, since the kernel frees its lock and Node has no flock.
+ * Throws Locked when it is taken.
+ */
+export function holdLock(file: string): { close(): void } {
+  const db = new Database(file, { timeout: 0 })
+  try {
+    db.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    db.close()
+    if (error instanceof Database.SqliteError && error.code === 'SQLITE_BUSY')
+      throw new Locked(file)
+    throw error
+  }
+  return { close: () => db.close() }
+}

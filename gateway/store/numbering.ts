@@ -1,0 +1,47 @@
+import type { ZoneRange } from './group.ts'
+
+/** Numbers given to the events of one commit; they count only once `commit` was called. */
+export type Draft = {
+  next(zone: string): { sequence: number; zoneSequence: number; zoneIndex: number }
+  zones: ZoneRange[]
+  commit(): void
+}
+
+/**
+ * Gives out the numbers of one epoch: a sequence over the whole store and one per zone, both
+ * without holes. A draft that is dropped (its commit failed) gives its numbers back.
+ */
+export function startNumbering(lastSequence: number) {
+  const heads = new Map<string, number>()
+  let last = lastSequence
+  return {
+    /** Each zone's last committed zone sequence in this epoch. */
+    heads: heads as ReadonlyMap<string, number>,
+    get last() {
+      return last
+    },
+    draft(): Draft {
+      const zones: ZoneRange[] = []
+      const indexes = new Map<string, number>()
+      let sequence = last
+      return {
+        zones,
+        next(zone) {
+          let zoneIndex = indexes.get(zone)
+          if (zoneIndex === undefined) {
+            zoneIndex = zones.push({ zone, first: (heads.get(zone) ?? 0) + 1, count: 0 }) - 1
+            indexes.set(zone, zoneIndex)
+          }
+          const range = zones[zoneIndex]!
+          range.count++
+          sequence++
+          return { sequence, zoneSequence: range.first + range.count - 1, zoneIndex }
+        },
+        commit() {
+          last = sequence
+          for (const { zone, first, count } of zones) heads.set(zone, first + count - 1)
+        },
+      }
+    },
+  }
+}

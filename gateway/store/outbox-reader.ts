@@ -1,0 +1,52 @@
+import { startBacklog } from './backlog.ts'
+import { type GroupRow, type StoredEvent, unpackGroup } from './group.ts'
+import { startNoteReader } from './notes.ts'
+import { openForReading } from './read.ts'
+import { OUTBOX_ID } from './schema.ts'
+
+/** A group as a reader gets it: its events, or why they cannot be read. */
+export type ReadGroup = {
+  sequence: number
+  count: number
+  schema: Buffer
+  receivedFrom: number
+  content: StoredEvent[] | { reason: string }
+}
+
+export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
+
+/**
+ * Opens the outbox for reading, or gives null while there is none. Each call reads one group and
+ * leaves no transaction open, because an open one would stop the writer's checkpoints.
+ */
+export function openOutboxReader(file: string) {
+  const db = openForReading(file, OUTBOX_ID)
+  if (!db) return null
+  const store = db.prepare('SELECT id, gateway FROM store').get() as { id: Buffer; gateway: string }
+  const upTo = db.prepare(
+    'SELECT sequence, count FROM groups WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1',
+  )
+  const behind = db.prepare('SELECT min(sequence) FROM groups WHERE sequence > ?').pluck()
+  const selectGroup = db.prepare('SELECT * FROM groups WHERE sequence = ?')
+  const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
+  return {
+    store: store.id,
+    gateway: store.gateway,
+    backlog: startBacklog(db),
+    get firstSequence() {
+      return first.get() as number | null
+    },
+    /** The group with the event `sequence`, or the first behind it; null when there is none yet. */
+    groupAt(sequence: number): ReadGroup | null {
+      const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
+      const covers = near && near.sequence + near.count > sequence
+      const at = covers ? near.sequence : (behind.get(sequence) as number | null)
+      const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
+      if (!row) return null
+      const { count, schema, receivedFrom } = row
+      return { sequence: row.sequence, count, schema, receivedFrom, content: unpackGroup(row) }
+    },
+    notesFrom: startNoteReader(db),
+    close: () => db.close(),
+  }
+}

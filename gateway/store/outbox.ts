@@ -1,0 +1,99 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import type { Reading } from '../../config/events.ts'
+import { startBacklog } from './backlog.ts'
+import { bellFile, openBell } from './bell.ts'
+import { beginEpoch } from './epoch.ts'
+import { openGroups } from './groups.ts'
+import { openHeads } from './heads.ts'
+import { openIncoming } from './incoming.ts'
+import { holdLock } from './lock.ts'
+import { type DeadLetter, openNotes } from './notes.ts'
+import { startNumbering } from './numbering.ts'
+import { OUTBOX_ID, outboxMigrations, prepare } from './schema.ts'
+
+/** What one commit makes durable: readings and dead letters in the order of acceptance. */
+export type Changes = {
+  readings: Reading[]
+  deadLetters: { at: number; deadLetter: DeadLetter }[]
+}
+
+export type Outbox = ReturnType<typeof openOutbox>
+
+/**
+ * Opens the outbox for its one writer, creating it (and its directory) when there is none. A new
+ * epoch begins: its first note names the epoch before and how far each of its zones had come.
+ * Throws Locked when another process writes, and an Error naming file and cure when it is not ours.
+ */
+export function openOutbox({ file, gateway }: { file: string; gateway: string }) {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const lock = holdLock(`${file}.lock`)
+  const db = new Database(file)
+  prepare(db, OUTBOX_ID, outboxMigrations)
+  const transact = db.transaction((work: () => void) => work())
+  const notes = openNotes(db)
+  const epoch = beginEpoch(db, notes, gateway)
+  const numbering = startNumbering(epoch.lastSequence)
+  const groups = openGroups(db, epoch)
+  const heads = openHeads(db, notes, numbering, epoch.epoch)
+  const incoming = openIncoming(db)
+  const bell = openBell(bellFile(file))
+  const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
+  ring()
+
+  return {
+    ...epoch,
+    /** The position of the last stored event. */
+    get lastSequence() {
+      return numbering.last
+    },
+    get bytesSoFar() {
+      return groups.bytesSoFar
+    },
+    /** What is known of QoS 2 messages; its changes become durable with the next commit. */
+    incoming,
+
+    /**
+     * Makes all changes durable in one transaction and one fsync, then rings the bell. Throws when
+     * it could not; then none of them is stored, or (after an I/O error) it is unknown.
+     */
+    commit({ readings, deadLetters }: Changes): void {
+      if (readings.length + deadLetters.length === 0 && !incoming.isChanged) return
+      const draft = numbering.draft()
+      const noteMark = notes.last
+      let grown = () => {}
+      try {
+        transact.immediate(() => {
+          if (readings.length > 0) grown = groups.add(readings, draft)
+          for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
+          incoming.write()
+        })
+      } catch (error) {
+        notes.rewind(noteMark)
+        incoming.reload()
+        throw error
+      }
+      grown()
+      draft.commit()
+      heads.touch(draft.zones)
+      incoming.committed()
+      ring()
+    },
+
+    /** What waits, given what the inbox says is still to be delivered. */
+    backlog: startBacklog(db),
+
+    /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
+    beat(): void {
+      if (heads.write(transact)) ring()
+    },
+
+    close(): void {
+      if (heads.write(transact)) ring()
+      db.close()
+      bell.close()
+      lock.close()
+    },
+  }
+}

@@ -1,0 +1,19 @@
+import { existsSync } from 'node:fs'
+import Database from 'better-sqlite3'
+
+/**
+ * Opens the other side's file for reading only, or gives null when it is missing or not yet made:
+ * a state, not an error. Never read-write, because a reader that closes last would checkpoint the
+ * writer's file and delete its WAL.
+ */
+export function openForReading(file: string, applicationId: number) {
+  if (!existsSync(file)) return null
+  const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 })
+  try {
+    if (db.pragma('application_id', { simple: true }) === applicationId) return db
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error
+  }
+  db.close()
+  return null
+}

@@ -1,0 +1,116 @@
+import type { Database } from 'better-sqlite3'
+
+/** Marks our files (`PRAGMA application_id`): "SlOb" and "SlIb". */
+export const OUTBOX_ID = 0x536c4f62
+export const INBOX_ID = 0x536c4962
+
+/** Numbered migrations of the outbox: index 0 brings a new file to version 1. Forward only. */
+export const outboxMigrations = [
+  `CREATE TABLE store (
+     id      BLOB NOT NULL,
+     gateway TEXT NOT NULL,
+     created INTEGER NOT NULL,
+     epoch   INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE groups (
+     sequence     INTEGER PRIMARY KEY,
+     count        INTEGER NOT NULL,
+     lane         TEXT NOT NULL,
+     epoch        INTEGER NOT NULL,
+     receivedFrom INTEGER NOT NULL,
+     receivedTo   INTEGER NOT NULL,
+     version      INTEGER NOT NULL,
+     schema       BLOB NOT NULL,
+     bytesSoFar   INTEGER NOT NULL,
+     header       BLOB NOT NULL,
+     headerCrc    INTEGER NOT NULL,
+     bodyCrc      INTEGER NOT NULL,
+     body         BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE notes (
+     sequence INTEGER PRIMARY KEY,
+     kind     TEXT NOT NULL,
+     at       INTEGER NOT NULL,
+     crc      INTEGER NOT NULL,
+     body     BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE heads (
+     epoch        INTEGER NOT NULL,
+     zone         TEXT NOT NULL,
+     zoneSequence INTEGER NOT NULL,
+     PRIMARY KEY (epoch, zone)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE headsUpTo (sequence INTEGER NOT NULL) STRICT;
+   INSERT INTO headsUpTo VALUES (0);
+   CREATE TABLE incoming (
+     client TEXT NOT NULL,
+     packet INTEGER NOT NULL,
+     hash   BLOB NOT NULL,
+     PRIMARY KEY (client, packet)
+   ) STRICT, WITHOUT ROWID;`,
+]
+
+/** Numbered migrations of the inbox. */
+export const inboxMigrations = [
+  `CREATE TABLE ranges (
+     id         INTEGER PRIMARY KEY,
+     store      BLOB NOT NULL,
+     next       INTEGER NOT NULL,
+     "end"      INTEGER,
+     topic      TEXT NOT NULL,
+     partitions INTEGER NOT NULL,
+     zones      TEXT,
+     reason     TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE notePositions (
+     store BLOB PRIMARY KEY,
+     next  INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE store (id BLOB NOT NULL) STRICT;
+   CREATE TABLE notes (
+     sequence INTEGER PRIMARY KEY,
+     kind     TEXT NOT NULL,
+     at       INTEGER NOT NULL,
+     crc      INTEGER NOT NULL,
+     body     BLOB NOT NULL
+   ) STRICT;`,
+]
+
+/**
+ * Sets what every writing connection must have and reads it back, because SQLite and its binding
+ * have other defaults: WAL, `synchronous=FULL`, incremental vacuum. Then brings the file to the
+ * newest version, one transaction a migration. Throws an Error that names the file when the file is
+ * not ours, is newer than this program, or a pragma does not hold.
+ */
+export function prepare(db: Database, applicationId: number, migrations: string[]): void {
+  const version = db.pragma('user_version', { simple: true }) as number
+  const owner = db.pragma('application_id', { simple: true }) as number
+  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number
+  if (version === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
+  else if (owner !== applicationId) {
+    throw new Error(
+      `${db.name} is not a file of this kind; it is left untouched. Name another path`,
+    )
+  }
+  if (version > migrations.length) {
+    throw new Error(
+      `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
+    )
+  }
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL')
+  db.pragma('busy_timeout = 5000')
+  for (let next = version; next < migrations.length; next++) {
+    db.transaction(() => {
+      db.exec(migrations[next]!)
+      db.pragma(`application_id = ${applicationId}`)
+      db.pragma(`user_version = ${next + 1}`)
+    }).immediate()
+  }
+  const held = ['journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
+    db.pragma(name, { simple: true }),
+  )
+  if (held.join() !== 'wal,2,2') {
+    throw new Error(`${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`)
+  }
+}

@@ -1,0 +1,57 @@
+import type { StoredEvent } from './group.ts'
+import type { Inbox, Range } from './inbox.ts'
+import type { OutboxReader, ReadGroup } from './outbox-reader.ts'
+
+/** An event as it leaves the store: `schema` is the fingerprint its datum was written under. */
+export type StoredRecord = { sequence: number; zone: string; schema: Buffer; datum: Buffer }
+
+/** What `take` gives: the oldest events of one range, and where the range goes on behind them. */
+export type Taken = { range: Range; events: StoredRecord[]; next: number }
+
+export type TakeLimits = { maxEvents: number; maxBytes: number }
+
+/**
+ * Reads whole groups from where a range stands, up to the limits or the first gap; null when there
+ * is nothing. What is not there any more, or cannot be read, becomes a note of the inbox before the
+ * range passes it.
+ */
+export function takeFrom(
+  reader: Pick<OutboxReader, 'groupAt'>,
+  inbox: Pick<Inbox, 'addNote' | 'moveRange'>,
+  range: Range,
+  limits: TakeLimits,
+): Taken | null {
+  const events: StoredRecord[] = []
+  const last = range.end ?? Number.MAX_SAFE_INTEGER
+  let { next } = range
+  let bytes = 0
+  const pass = (kind: string, to: number, more: object) => {
+    const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
+    inbox.addNote(kind, { ...span, ...more })
+    next = to + 1
+    range.next = next
+    inbox.moveRange(range.id, next)
+  }
+  const add = ({ content, schema }: ReadGroup & { content: StoredEvent[] }) => {
+    for (const event of content) {
+      if (event.sequence < next || event.sequence > last) continue
+      events.push({ ...event, schema })
+      bytes += event.datum.length
+    }
+  }
+  while (next <= last && events.length < limits.maxEvents && bytes < limits.maxBytes) {
+    const group = reader.groupAt(next)
+    if (!group) break
+    const { content } = group
+    const behind = group.sequence + group.count
+    const whole = Array.isArray(content) && group.sequence <= next
+    if (!whole && events.length > 0) break
+    if (group.sequence > next)
+      pass('jump', group.sequence - 1, { reason: 'no longer in the outbox' })
+    if (Array.isArray(content)) {
+      add({ ...group, content })
+      next = Math.min(behind, last + 1)
+    } else pass('unreadable', behind - 1, content)
+  }
+  return events.length > 0 ? { range, events, next } : null
+}

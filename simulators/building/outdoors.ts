@@ -1,0 +1,49 @@
+import { noiseAt } from './random.ts'
+
+/** The weather around every site, the same for all: °C, hPa of water vapour, µg/m³ of PM2.5. */
+export interface Outdoors {
+  readonly temperature: number
+  readonly vapour: number
+  readonly pm25: number
+}
+
+const dayMs = 86_400_000
+const yearMs = 365.25 * dayMs
+const weatherKey = 0x57ea
+
+/** Pressure of saturated water vapour over water, hPa: the Magnus formula (WMO, 2008). */
+export function saturationAt(temperature: number): number {
+  return 6.112 * Math.exp((17.62 * temperature) / (243.12 + temperature))
+}
+
+/** Passing weather: noise every six hours, joined by straight lines. */
+function passing(timeMs: number, kind: number): number {
+  const place = timeMs / (dayMs / 4)
+  const before = Math.floor(place)
+  const share = place - before
+  return (
+    noiseAt(weatherKey, before, kind) * (1 - share) + noiseAt(weatherKey, before + 1, kind) * share
+  )
+}
+
+/** A wave of one day or one year that peaks at the given phase (a share of the period). */
+function wave(timeMs: number, periodMs: number, peak: number): number {
+  return Math.cos(2 * Math.PI * (timeMs / periodMs - peak))
+}
+
+/**
+ * Weather of a temperate town: warmest in late July and at 15:00, dirtiest when people drive.
+ * All clocks of the simulated building are UTC.
+ */
+export function outdoorsAt(timeMs: number): Outdoors {
+  const season = wave(timeMs, yearMs, 0.56)
+  const day = wave(timeMs, dayMs, 15 / 24)
+  const temperature = 10 + 9 * season + 4.5 * day + 1.5 * passing(timeMs, 1)
+  const humidity = 0.72 - 0.12 * day + 0.04 * passing(timeMs, 2)
+  const rush = Math.max(0, wave(timeMs, dayMs / 2, 8 / 12))
+  return {
+    temperature,
+    vapour: humidity * saturationAt(temperature),
+    pm25: Math.max(1, 7 + 4 * rush + 1.8 * passing(timeMs, 3)),
+  }
+}

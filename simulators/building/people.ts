@@ -1,0 +1,77 @@
+import { drawAt } from './random.ts'
+
+export type Usage = 'office' | 'meeting' | 'lab'
+
+/** What a zone is built for. Air changes are per hour, with ventilation on. */
+export interface Room {
+  readonly key: number
+  readonly usage: Usage
+  readonly seats: number
+  readonly areaM2: number
+  readonly airChanges: number
+}
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+const usages: readonly Usage[] = ['office', 'office', 'office', 'meeting', 'lab']
+
+/** The room behind a zone's key: two sizes and a use, always the same for the same key. */
+export function roomOf(key: number): Room {
+  const usage = usages[Math.floor(drawAt(key, 1) * usages.length)]!
+  const size = drawAt(key, 2)
+  const air = drawAt(key, 3)
+  if (usage === 'meeting') {
+    const seats = 6 + Math.floor(9 * size)
+    return { key, usage, seats, areaM2: seats * 3, airChanges: 4 + 2 * air }
+  }
+  if (usage === 'lab') {
+    const seats = 2 + Math.floor(5 * size)
+    return { key, usage, seats, areaM2: seats * 15, airChanges: 4 + 2 * air }
+  }
+  const seats = 3 + Math.floor(6 * size)
+  return { key, usage, seats, areaM2: seats * 10, airChanges: 1.5 + air }
+}
+
+/** Monday to Friday (1 January 1970 was a Thursday). */
+export function isWorkday(timeMs: number): boolean {
+  return (Math.floor(timeMs / dayMs) + 3) % 7 < 5
+}
+
+/** Ventilation, heating and cooling run from 6:00 to 19:00 on workdays. */
+export function isClimateOn(timeMs: number): boolean {
+  const hour = (timeMs % dayMs) / hourMs
+  return isWorkday(timeMs) && hour >= 6 && hour < 19
+}
+
+/** Whether one person is at the desk: own hours each day, a lunch, some days away. */
+function isPresent(room: Room, person: number, day: number, hour: number, workday: boolean) {
+  const away = drawAt(room.key, day, person, 1)
+  if (away < (workday ? 0.2 : 0.96)) return false
+  const arrives = 7.25 + 2.25 * drawAt(room.key, day, person, 2)
+  const leaves = 15.5 + 3 * drawAt(room.key, day, person, 3)
+  const lunch = 11.5 + 1.25 * drawAt(room.key, day, person, 4)
+  const eating = hour >= lunch && hour < lunch + 0.6
+  return hour >= arrives && hour < leaves && !eating
+}
+
+/** Attendance of the half hour's meeting: booked about every second time in working hours. */
+function attendance(room: Room, halfHour: number, hour: number, workday: boolean): number {
+  if (!workday || hour < 8.5 || hour >= 17.5) return 0
+  if (drawAt(room.key, halfHour, 0, 5) >= (hour >= 12 && hour < 13 ? 0.15 : 0.55)) return 0
+  return 2 + Math.floor(drawAt(room.key, halfHour, 0, 6) * (room.seats - 1))
+}
+
+/** How many people are in the room, 0 to its seats. */
+export function peopleAt(room: Room, timeMs: number): number {
+  const hour = (timeMs % dayMs) / hourMs
+  const workday = isWorkday(timeMs)
+  if (room.usage === 'meeting') {
+    return attendance(room, Math.floor(timeMs / (hourMs / 2)), hour, workday)
+  }
+  const day = Math.floor(timeMs / dayMs)
+  let people = 0
+  for (let person = 0; person < room.seats; person++) {
+    if (isPresent(room, person, day, hour, workday)) people++
+  }
+  return people
+}

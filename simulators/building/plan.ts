@@ -1,0 +1,90 @@
+import { keyOf, mulberry32 } from './random.ts'
+
+export type DeviceKind = 'climate' | 'co2' | 'occupancy' | 'energy'
+
+/** One simulated device and where it hangs. The keys address its chance (random.ts). */
+export interface Device {
+  readonly site: string
+  readonly floor: number
+  readonly zone: string
+  readonly name: string
+  readonly kind: DeviceKind
+  readonly key: number
+  /** Counts the zones of the plan from 0: two sites may use the same zone name. */
+  readonly zoneIndex: number
+  readonly zoneKey: number
+}
+
+export interface BuildingPlan {
+  readonly seed: number
+  /** How many devices in all, at least 1. */
+  readonly devices: number
+  /** How many sites share them; by default one for every 640 zones. */
+  readonly sites?: number
+}
+
+const siteNames = ['hq', 'annex', 'campus', 'tower', 'works', 'depot', 'clinic', 'school']
+const zoneNames = [
+  ...['east', 'west', 'north', 'south', 'core', 'northeast', 'northwest', 'southeast'],
+  ...['southwest', 'atrium', 'lobby', 'gallery', 'studio', 'kitchen', 'archive', 'terrace'],
+]
+/** What hangs in a zone, in this order and again from the start. */
+const kinds: readonly DeviceKind[] = [
+  ...(['climate', 'co2', 'occupancy', 'energy'] as const),
+  ...(['climate', 'co2', 'occupancy', 'climate'] as const),
+]
+
+/** Sizes of zones, 6 to 10 devices each and 8 on average, that add up to the number of devices. */
+function zoneSizes(seed: number, devices: number): number[] {
+  const draw = mulberry32(seed)
+  const sizes: number[] = []
+  for (let left = devices; left > 0; ) {
+    const size = Math.min(left, 6 + Math.floor(5 * draw()))
+    sizes.push(size)
+    left -= size
+  }
+  return sizes
+}
+
+function devicesOfZone(
+  seed: number,
+  at: { site: string; floor: number; zone: string; zoneIndex: number },
+  size: number,
+): Device[] {
+  const seen = new Map<DeviceKind, number>()
+  const zoneKey = keyOf(seed, `${at.site}/${at.zone}`)
+  return Array.from({ length: size }, (_, place) => {
+    const kind = kinds[place % kinds.length]!
+    const number = (seen.get(kind) ?? 0) + 1
+    seen.set(kind, number)
+    const name = `${at.site}-${at.zone}-${kind}-${number}`
+    return { ...at, name, kind, key: keyOf(seed, name), zoneKey }
+  })
+}
+
+/**
+ * Lays out sites, floors, zones and devices: site `hq`, zone `f3-east`, device
+ * `hq-f3-east-co2-2`. The same plan gives the same devices; names are unique. A site has floors
+ * of 4 zones, and of up to 16 when it would otherwise be taller than 20 floors.
+ */
+export function planBuilding(plan: BuildingPlan): Device[] {
+  if (!Number.isInteger(plan.devices) || plan.devices < 1) {
+    throw new RangeError(`devices is ${plan.devices}: give a whole number of at least 1`)
+  }
+  const sizes = zoneSizes(plan.seed, plan.devices)
+  const asked = plan.sites ?? Math.ceil(sizes.length / 640)
+  if (!Number.isInteger(asked) || asked < 1) {
+    throw new RangeError(`sites is ${asked}: give a whole number of at least 1`)
+  }
+  const sites = Math.min(asked, sizes.length)
+  const zonesPerSite = Math.ceil(sizes.length / sites)
+  const zonesPerFloor = Math.min(zoneNames.length, Math.max(4, Math.ceil(zonesPerSite / 20)))
+  return sizes.flatMap((size, zoneIndex) => {
+    const siteIndex = Math.floor(zoneIndex / zonesPerSite)
+    const site = siteNames[siteIndex] ?? `site-${siteIndex + 1}`
+    const place = zoneIndex % zonesPerSite
+    const floor = 1 + Math.floor(place / zonesPerFloor)
+    const zone = `f${floor}-${zoneNames[place % zonesPerFloor]}`
+    return devicesOfZone(plan.seed, { site, floor, zone, zoneIndex }, size)
+  })
+}

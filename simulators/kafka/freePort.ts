@@ -1,0 +1,28 @@
+import { createServer } from 'node:net'
+
+const lowest = 20_000
+const highest = 32_000
+const attempts = 100
+
+/** Promise: whether this port of 127.0.0.1 can be listened on now. */
+export function portIsFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+/**
+ * Promise: a free port of 127.0.0.1 below the range from which the kernel takes the ports of
+ * outgoing connections. From that range (which is where listening on port 0 leads) a client that
+ * reconnects to a broker that is down can be given the broker's own port, and then holds it.
+ * Rejects when 100 random ports were all taken.
+ */
+export async function findFreePort(): Promise<number> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const port = lowest + Math.floor(Math.random() * (highest - lowest))
+    if (await portIsFree(port)) return port
+  }
+  throw new Error(`no free port between ${lowest} and ${highest}`)
+}

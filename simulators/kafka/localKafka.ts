@@ -1,0 +1,211 @@
+// A real Kafka on this machine: one node, broker and controller in one process, its data kept.
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { endProcess, killGroup, spawnTied } from '../supervisor.ts'
+import { askClusterMetadata, type ClusterMetadata } from './clusterMetadata.ts'
+import { findFreePort, portIsFree } from './freePort.ts'
+import { fetchKafkaJars } from './jars.ts'
+import { findJavaProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
+import { serverProperties } from './serverProperties.ts'
+
+const readyMaxMs = 60_000
+const readyPollMs = 50
+const disposeDeadlineMs = 5_000
+const logTailBytes = 2_000
+const addressTaken = 'Address already in use'
+
+export type LocalKafkaOptions = {
+  /** what the broker keeps: data, its settings and kafka.log; a second start goes on with it */
+  dir: string
+  /** of 127.0.0.1; 0 takes a free one, which need not be the one of the last start */
+  port: number
+  /** where the jars are kept between runs, outside node_modules */
+  cacheDir: string
+  /** takes one line of progress, for people */
+  onProgress?: (line: string) => void
+  tools?: Tools
+  signal?: AbortSignal
+}
+
+export type LocalKafka = AsyncDisposable & {
+  readonly brokers: string[]
+  readonly pid: number
+  /** Promise: it has ended and its data is closed (SIGTERM, after deadlineMs SIGKILL). */
+  stop(deadlineMs?: number): Promise<void>
+  /** Promise: it has ended as in a crash (SIGKILL). */
+  kill(): Promise<void>
+  /** Promise: ready again at the same address with the same data; stops it first if it runs. */
+  restart(): Promise<void>
+  /** It hangs (SIGSTOP): connections stay open, nothing answers. */
+  suspend(): void
+  /** The end of suspend(). */
+  resume(): void
+}
+
+/**
+ * Promise: a Kafka that answers. Fetches the jars first if they are not cached. Rejects with a
+ * KafkaProblem that names the cure, or with the signal's reason when aborted. It is in a process
+ * group of its own, so a Ctrl-C in the terminal leaves it to us, and it never outlives us.
+ */
+export async function startLocalKafka(options: LocalKafkaOptions): Promise<LocalKafka> {
+  const { cacheDir, onProgress = () => {}, tools = toolsInPath, signal } = options
+  const dir = resolve(options.dir)
+  const problem = await findJavaProblem(tools)
+  if (problem) throw problem
+  const jars = await fetchKafkaJars({ cacheDir, onProgress, tools, signal })
+  const port = options.port === 0 ? await findFreePort() : options.port
+  if (!(await portIsFree(port))) throw portTaken(port)
+  onProgress(`starting Kafka on port ${port}`)
+  const node: Node = { java: tools.java, jars, dir, port, clusterId: await prepare(dir) }
+  if (!existsSync(join(dir, 'data'))) await format(node)
+  let broker = await run(node, signal)
+
+  const stop = async (deadlineMs = disposeDeadlineMs) => {
+    await endProcess(broker, deadlineMs)
+  }
+  return {
+    brokers: [`127.0.0.1:${port}`],
+    get pid() {
+      return broker.pid!
+    },
+    stop,
+    async kill() {
+      killGroup(broker, 'SIGKILL')
+      await endProcess(broker, 0)
+    },
+    async restart() {
+      await stop()
+      broker = await run(node, undefined)
+    },
+    suspend: () => void broker.kill('SIGSTOP'),
+    resume: () => void broker.kill('SIGCONT'),
+    [Symbol.asyncDispose]: () => stop(),
+  }
+}
+
+type Node = { java: string; jars: string; dir: string; port: number; clusterId: string }
+
+// The folder's cluster id: the one its data was formatted with, or a new one.
+async function prepare(dir: string): Promise<string> {
+  await mkdir(dir, { recursive: true })
+  const kept = await readFile(join(dir, 'data', 'meta.properties'), 'utf8').catch(() => '')
+  const [, keptId] = /^cluster\.id=(.*)$/m.exec(kept) ?? []
+  let id = keptId ?? '-'
+  // A leading '-' would be read as an option by the tool that formats.
+  while (id.startsWith('-')) id = randomBytes(16).toString('base64url')
+  return id
+}
+
+// Into a folder of another name, renamed when done: a format that was cut off leaves no data that
+// looks whole.
+async function format(node: Node): Promise<void> {
+  const unfinished = 'data.unfinished'
+  await rm(join(node.dir, unfinished), { recursive: true, force: true })
+  const settings = await writeSettings(node, unfinished)
+  const tool = ['kafka.tools.StorageTool', 'format', '-t', node.clusterId, '-c', settings]
+  const formatter = await spawnJava(node, tool)
+  await once(formatter, 'exit')
+  if (formatter.exitCode !== 0) throw await notReady(node, 'its folder could not be formatted')
+  await rename(join(node.dir, unfinished), join(node.dir, 'data'))
+}
+
+async function run(node: Node, signal: AbortSignal | undefined): Promise<ChildProcess> {
+  signal?.throwIfAborted()
+  const settings = await writeSettings(node, 'data')
+  const broker = await spawnJava(node, ['kafka.Kafka', settings])
+  try {
+    await untilReady(node, broker, signal)
+  } catch (error) {
+    killGroup(broker, 'SIGKILL')
+    await endProcess(broker, 0)
+    throw error
+  }
+  return broker
+}
+
+/**
+ * Whether the answer on our port means ready: it names a controller, a broker and our cluster.
+ * Another Kafka that got hold of the port passes every check but the last. No answer: not yet.
+ */
+export function readiness(
+  metadata: ClusterMetadata | null,
+  clusterId: string,
+): 'ready' | 'not-yet' | 'another-kafka' {
+  if (metadata === null) return 'not-yet'
+  if (metadata.clusterId !== clusterId) return 'another-kafka'
+  return metadata.controllerId >= 0 && metadata.brokerIds.length > 0 ? 'ready' : 'not-yet'
+}
+
+async function untilReady(
+  node: Node,
+  broker: ChildProcess,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const startedAtMs = performance.now()
+  while (performance.now() - startedAtMs < readyMaxMs) {
+
+    if (broker.exitCode !== null || broker.signalCode !== null) {
+      throw await notReady(node, 'it ended while starting')
+    }
+    const metadata = await askClusterMetadata(node.port).catch(() => null)
+    const state = readiness(metadata, node.clusterId)
+    if (state === 'another-kafka') throw portTaken(node.port)
+    if (state === 'ready') return
+    await sleep(readyPollMs)
+  }
+  throw await notReady(node, `no answer within ${readyMaxMs / 1000} s`)
+}
+
+async function writeSettings(node: Node, dataDir: string): Promise<string> {
+  const controllerPort = await findFreePort()
+  const settings = serverProperties({ port: node.port, controllerPort, dataDir })
+  await writeFile(join(node.dir, 'server.properties'), settings)
+  return 'server.properties'
+}
+
+async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
+  // Kafka unpacks native libraries here at each start and removes them only at a clean end.
+  const temporary = join(node.dir, 'tmp')
+  await rm(temporary, { recursive: true, force: true })
+  await mkdir(temporary, { recursive: true })
+  const flags = [
+    // the smallest collector and only the quick compiler: less memory and an earlier start
+    ...['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms32m', '-Xmx256m'],
+    // no file of statistics in /tmp that a crash would leave
+    '-XX:-UsePerfData',
+    `-Djava.io.tmpdir=${temporary}`,
+    '-Dorg.slf4j.simpleLogger.showDateTime=true',
+    '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS',
+    '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+    ...['-cp', join(node.jars, '*')],
+  ]
+  // The log of the run before is kept, because it says how that one ended.
+  const logFile = join(node.dir, 'kafka.log')
+  await rename(logFile, `${logFile}.1`).catch(() => {})
+  const log = await open(logFile, 'w')
+  const stdio: ['ignore', number, number] = ['ignore', log.fd, log.fd]
+  const started = spawnTied(node.java, [...flags, ...command], { cwd: node.dir, stdio })
+  return started.finally(() => log.close())
+}
+
+function portTaken(port: number): KafkaProblem {
+  const cure = 'end what listens there, or set kafka.brokers to it if it is a Kafka to be used'
+  return new KafkaProblem('PORT_TAKEN', `port ${port} is taken: ${cure}`)
+}
+
+// Its log says why; the two reasons that happen in practice are said in our words.
+async function notReady(node: Node, what: string): Promise<KafkaProblem> {
+  const file = join(node.dir, 'kafka.log')
+  const tail = (await readFile(file, 'utf8').catch(() => '')).slice(-logTailBytes)
+  if (tail.includes('Failed to acquire lock')) {
+    const message = `another Kafka works in ${node.dir}: end it first (see kafka.log there)`
+    return new KafkaProblem('FOLDER_TAKEN', message)
+  }
+  if (tail.includes(addressTaken)) return portTaken(node.port)
+  return new KafkaProblem('NOT_READY', `Kafka did not start: ${what}: see ${file}`, { cause: tail })
+}

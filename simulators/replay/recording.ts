@@ -1,0 +1,188 @@
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { basename, extname } from 'node:path'
+import { CsvError, type InfoRecord, parse } from 'csv-parse'
+import type { Address } from '../devices/devices.ts'
+import { type Cell, parseNumber, parseTime, RecordingError } from './cells.ts'
+
+/** One row: its time, and its cells by column, the time as it is written among them. */
+export interface RecordedReading {
+  readonly observedAt?: number
+  readonly measurements: Record<string, number | string>
+}
+
+export interface RecordingOptions {
+  readonly site?: string
+  /** By default the file's name without its extension. */
+  readonly zone?: string
+  readonly device?: string
+  /** By default `timestamp`, `time`, `datetime`, `date` or `ts`, in any case. */
+  readonly timeColumn?: string
+  /** Columns that hold text; all others hold numbers. */
+  readonly textColumns?: readonly string[]
+}
+
+/** An open recording. Its rows can be read once, from the first to the last. */
+export interface Recording extends AsyncDisposable {
+  readonly file: string
+  readonly device: Address
+  readonly columns: readonly string[]
+  readonly rows: AsyncIterableIterator<RecordedReading>
+}
+
+const timeNames = ['timestamp', 'time', 'datetime', 'date', 'ts']
+const reservedNames = ['simulated_run', 'simulated_number']
+const headerMaxBytes = 65_536
+const rowMaxCharacters = 1_000_000
+
+/** Semicolons if the header has one outside quotes, else commas. */
+export function delimiterOf(header: string): ',' | ';' {
+  return header.replaceAll(/"[^"]*"/g, '').includes(';') ? ';' : ','
+}
+
+async function readHeader(file: string): Promise<string> {
+  await using handle = await open(file)
+  const { buffer, bytesRead } = await handle.read(
+    Buffer.alloc(headerMaxBytes),
+    0,
+    headerMaxBytes,
+    0,
+  )
+  return buffer.toString('utf8', 0, bytesRead).split(/\r?\n|\r/, 1)[0]!
+}
+
+type Row = { readonly info: InfoRecord; readonly record: string[] }
+
+/** csv-parse's faults in our words: it knows the line; the cure is ours. */
+function faultOf(file: string, error: unknown): unknown {
+  if (!(error instanceof CsvError)) return error
+  const line = typeof error.lines === 'number' ? error.lines : 1
+  const cures: Partial<Record<string, string>> = {
+    CSV_MAX_RECORD_SIZE: 'check that lines end, and that every quote is closed',
+    CSV_QUOTE_NOT_CLOSED: 'close the quote',
+  }
+  const cure = cures[error.code] ?? 'put quotes around the whole cell and double those inside it'
+  return new RecordingError(file, line, undefined, error.message, cure)
+}
+
+async function* parsed(file: string, delimiter: string): AsyncGenerator<Row> {
+  const source = createReadStream(file)
+  const parser = source.pipe(
+    parse({
+      delimiter,
+      bom: true,
+      info: true,
+      trim: true,
+      skip_empty_lines: true,
+      relax_column_count: true,
+      max_record_size: rowMaxCharacters,
+    }),
+  )
+  source.on('error', error => parser.destroy(error))
+  try {
+    yield* parser
+  } catch (error) {
+    throw faultOf(file, error)
+  } finally {
+    source.destroy()
+  }
+}
+
+function checkColumns(file: string, line: number, columns: readonly string[]) {
+  for (const [at, column] of columns.entries()) {
+    const fault =
+      (column === '' && `column ${at + 1} has no name`) ||
+      (columns.indexOf(column) < at && `two columns are named "${column}"`) ||
+      (reservedNames.includes(column) && `"${column}" is written by the simulator itself`)
+    if (fault) throw new RecordingError(file, line, undefined, fault, 'rename it in the header')
+  }
+}
+
+function timeColumnOf(file: string, line: number, columns: readonly string[], given?: string) {
+  const found =
+    given === undefined
+      ? timeNames.map(name => columns.find(column => column.toLowerCase() === name))
+      : [columns.find(column => column === given)]
+  const column = found.find(name => name !== undefined)
+  if (column !== undefined) return column
+  const looked = given === undefined ? `none of ${timeNames.join(', ')}` : `no column "${given}"`
+  throw new RecordingError(
+    file,
+    line,
+    undefined,
+    `the header (${columns.join(', ')}) has ${looked}`,
+    'rename the column that holds the time, or name it as the time column',
+  )
+}
+
+interface Layout {
+  readonly file: string
+  readonly columns: readonly string[]
+  readonly timeColumn: string
+  readonly textColumns: readonly string[]
+}
+
+/** One row as a reading; an empty cell is no measurement, an empty time no observation time. */
+function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
+  const { file, columns } = layout
+  const fail = (column: string | undefined, what: string, cure: string): never => {
+    throw new RecordingError(file, info.lines, column, what, cure)
+  }
+  const use = <T>(column: string, cell: Cell<T>): T =>
+    'fault' in cell ? fail(column, cell.fault, cell.cure) : cell.value
+  if (record.length !== columns.length) {
+    const what = `${record.length} cells under ${columns.length} columns`
+    fail(undefined, what, 'give every row as many cells as the header (empty ones may be empty)')
+  }
+  const measurements: Record<string, number | string> = {}
+  let observedAt: number | undefined
+  for (const [at, column] of columns.entries()) {
+    const text = record[at]!
+    if (text === '') continue
+    if (column === layout.timeColumn) observedAt = use(column, parseTime(text))
+    const isText = column === layout.timeColumn || layout.textColumns.includes(column)
+    measurements[column] = isText ? text : use(column, parseNumber(text))
+  }
+  return observedAt === undefined ? { measurements } : { observedAt, measurements }
+}
+
+async function* readings(layout: Layout, rows: AsyncIterable<Row>) {
+  for await (const row of rows) yield readingOf(layout, row)
+}
+
+/**
+ * Opens a CSV recording and reads its header: a header line, one column of times, numbers in the
+ * others, commas or semicolons between. Rows come as a stream, never the whole file. Throws
+ * RecordingError with file, line, column and cure, here for the header and later for a row.
+ */
+export async function openRecording(
+  file: string,
+  options: RecordingOptions = {},
+): Promise<Recording> {
+  const rows = parsed(file, delimiterOf(await readHeader(file)))
+  const first = await rows.next()
+  if (first.done) {
+    const cure = 'give it a header line, such as timestamp,co2,temperature'
+    throw new RecordingError(file, 1, undefined, 'the file is empty', cure)
+  }
+  const columns = first.value.record
+  const line = first.value.info.lines
+  const name = basename(file, extname(file))
+  try {
+    checkColumns(file, line, columns)
+    const timeColumn = timeColumnOf(file, line, columns, options.timeColumn)
+    const { site = 'recording', zone = name, device = name, textColumns = [] } = options
+    return {
+      file,
+      columns,
+      device: { site, zone, name: device },
+      rows: readings({ file, columns, timeColumn, textColumns }, rows),
+      async [Symbol.asyncDispose]() {
+        await rows.return(undefined)
+      },
+    }
+  } catch (error) {
+    await rows.return(undefined)
+    throw error
+  }
+}

@@ -1,0 +1,72 @@
+import {
+  type Address,
+  type ConnectedDevices,
+  connectDevices,
+  type DevicesOptions,
+  type Outgoing,
+} from '../devices/devices.ts'
+import { type MergedReading, mergeByTime } from './merge.ts'
+import { openRecording, type Recording, type RecordingOptions } from './recording.ts'
+
+export interface ReplayOptions
+  extends Omit<DevicesOptions<Address>, 'devices' | 'next' | 'ratePerSecond'>,
+    Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'> {
+  /** CSV recordings; each becomes a zone and a device with the file's name (recording.ts). */
+  readonly files: readonly string[]
+  /** Recorded seconds a second: 1 is as it was, 60 a minute a second, Infinity as fast as it goes. */
+  readonly speed?: number
+}
+
+/** Numbers the rows as they are asked for, each due by its distance from the first. */
+function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {
+  let firstMs: number | undefined
+  return async (): Promise<Outgoing<Address> | null> => {
+    const row = await rows.next()
+    if (row.done) return null
+    const { recording, reading, timeMs } = row.value
+    if (Number.isFinite(timeMs)) firstMs ??= timeMs
+    const dueMs = firstMs === undefined ? 0 : Math.max(0, timeMs - firstMs) / speed
+    return { device: recording.device, payload: reading.measurements, dueMs }
+  }
+}
+
+/** Two files of the same name in different folders would be one device with two clocks. */
+function checkNames(recordings: readonly Recording[]) {
+  const seen = new Map<string, Recording>()
+  for (const recording of recordings) {
+    const { name } = recording.device
+    const other = seen.get(name)
+    if (other) {
+      throw new Error(`${other.file} and ${recording.file} are both device ${name}: rename one`)
+    }
+    seen.set(name, recording)
+  }
+}
+
+/**
+ * Connects one device for each recording, ready to publish all rows merged by time. A payload is
+ * the row: its time as written under its own name, its numbers unchanged, and what every
+ * simulated message carries. `run` ends with the last row. Throws RecordingError.
+ */
+export async function replay(options: ReplayOptions): Promise<ConnectedDevices> {
+  const { files, speed = 1, site, timeColumn, textColumns, ...connecting } = options
+  if (!(speed > 0)) throw new RangeError(`speed is ${speed}: give a number above 0, or Infinity`)
+  if (files.length === 0) throw new RangeError('files is empty: give at least one CSV file')
+  await using opening = new AsyncDisposableStack()
+  const named = Object.entries({ site, timeColumn, textColumns }).filter(([, value]) => value)
+  const recordings: Recording[] = []
+  for (const file of files) {
+    recordings.push(opening.use(await openRecording(file, Object.fromEntries(named))))
+  }
+  checkNames(recordings)
+  const connected = opening.use(
+    await connectDevices({
+      ...connecting,
+      devices: recordings.map(recording => recording.device),
+      next: rowsAsMessages(mergeByTime(recordings), speed),
+      ratePerSecond: Number.POSITIVE_INFINITY,
+    }),
+  )
+  const owned = opening.move()
+  return { ...connected, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}

@@ -1,0 +1,114 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { defaults, type Route } from '../../../config/config.ts'
+import { compileRoutes } from '../../../gateway/ingest/routes.ts'
+
+const wide: Route = { topic: '{site}/{zone}/{device}', format: 'json' }
+const narrow: Route = { topic: 'hq/{zone}/door', format: 'json', site: 'main', device: 'd/1' }
+
+describe('routes', () => {
+  it('take the place from placeholders', () => {
+    const [route] = defaults.ingest.routes
+    const place = { route, site: 'hq', zone: 'z 1', device: 'é' }
+    expect(compileRoutes(defaults.ingest.routes)('building/hq/zone/z 1/sensor/é')).toEqual(place)
+  })
+
+  it('take the place from constants', () => {
+    const routed = compileRoutes([narrow])('hq/z/door')
+    expect(routed).toEqual({ route: narrow, site: 'main', zone: 'z', device: 'd/1' })
+    expect(routed).toHaveProperty('route', narrow)
+  })
+
+  it('are tried in order', () => {
+    expect(compileRoutes([narrow, wide])('hq/z/door')).toMatchObject({ route: narrow })
+    expect(compileRoutes([wide, narrow])('hq/z/door')).toMatchObject({ route: wide })
+    expect(compileRoutes([narrow, wide])('hq/z/window')).toMatchObject({ route: wide })
+  })
+
+  it.each(['', 'a', 'a/b', 'a/b/c/d', '/a/b/c', 'a/b/c/', '/'.repeat(65_535)])(
+    'do not match a topic with other levels (%#)',
+    topic => expect(compileRoutes([wide])(topic)).toEqual({ reason: 'no route matches topic' }),
+  )
+
+  it('do not match other texts', () => {
+    const route = compileRoutes([narrow])
+    for (const topic of ['HQ/z/door', 'hq/z/doors', 'hq/z/', 'hq\ufffd/z/door']) {
+      expect(route(topic)).toEqual({ reason: 'no route matches topic' })
+    }
+  })
+
+  it.each([
+    ['a//c', 'zone is empty'],
+    ['/b/c', 'site is empty'],
+    ['a/b/', 'device is empty'],
+    [`a/${'z'.repeat(129)}/c`, 'zone is longer than 128 characters'],
+    ['a/b/c\0', 'device holds a control character'],
+    ['a/b\u001f/c', 'zone holds a control character'],
+    ['a/b\u009b/c', 'zone holds a control character'],
+    ['a\ufffd/b/c', 'site is not valid UTF-8'],
+    ['a/b/\ud800', 'device is not valid UTF-8'],
+  ])('give a reason for %j', (topic, reason) => {
+    expect(compileRoutes([wide])(topic)).toEqual({ reason })
+  })
+
+  it('do not try the next route when a place cannot be used', () => {
+    const next: Route = { topic: '{site}//{device}', format: 'json', zone: 'none' }
+    expect(compileRoutes([wide, next])('a//c')).toEqual({ reason: 'zone is empty' })
+  })
+
+  it('take 128 characters', () => {
+    const zone = 'z'.repeat(128)
+    expect(compileRoutes([wide])(`a/${zone}/c`)).toMatchObject({ zone })
+  })
+
+  it('throw for a pattern that the configuration would refuse', () => {
+    expect(() => compileRoutes([{ topic: 'a/+', format: 'json' }])).toThrow('holds the wildcard +')
+  })
+
+  it('give back what a topic was made of, or a reason', () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 140 })
+    fc.assert(
+      fc.property(fc.tuple(text, text, text), texts => {
+        const routing = compileRoutes([wide])(texts.join('/'))
+        if ('reason' in routing) return
+        expect([routing.site, routing.zone, routing.device]).toEqual(texts)
+      }),
+    )
+  })
+})
+
+describe('the memory of routes', () => {
+  const topic = (i: number) => `a/b/${i}`
+
+  it('holds topics that lead somewhere, up to a number', () => {
+    const route = compileRoutes([wide], { maxTopics: 3, maxCharacters: 1000 })
+    const first = route(topic(0))
+    route(topic(1))
+    route(topic(2))
+    for (let i = 0; i < 9; i += 1) route(`nowhere/${i}`)
+    expect(route(topic(0))).toBe(first)
+    route(topic(3))
+    expect(route(topic(0))).not.toBe(first)
+    expect(route(topic(0))).toEqual(first)
+  })
+
+  it('holds characters up to a number', () => {
+    const route = compileRoutes([wide], { maxTopics: 1000, maxCharacters: 14 })
+    const first = route(topic(0))
+    route(topic(1))
+    expect(route(topic(0))).toBe(first)
+    route(topic(2))
+    expect(route(topic(0))).not.toBe(first)
+  })
+
+  it('never changes the answer', () => {
+    const small = compileRoutes([narrow, wide], { maxTopics: 2, maxCharacters: 20 })
+    const level = fc.constantFrom('hq', 'z', 'door', '', 'x')
+    const topics = fc.array(fc.array(level, { maxLength: 4 }).map(levels => levels.join('/')))
+    fc.assert(
+      fc.property(topics, many => {
+        for (const one of many) expect(small(one)).toEqual(compileRoutes([narrow, wide])(one))
+      }),
+    )
+  })
+})
