@@ -50,3 +50,14 @@ export function openOutboxReader(file: string) {
     close: () => db.close(),
   }
 }
+
+/** How many messages were buried in an outbox since a moment (ms since 1970). */
+export function countDeadLetters(file: string, sinceMs: number): number {
+  const db = openForReading(file, OUTBOX_ID)
+  const count = db
+    ?.prepare("SELECT count(*) FROM notes WHERE kind = 'deadletter' AND at >= ?")
+    .pluck()
+    .get(sinceMs)
+  db?.close()
+  return (count as number | undefined) ?? 0
+}

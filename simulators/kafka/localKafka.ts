@@ -121,7 +121,6 @@ async function run(node: Node, signal: AbortSignal | undefined): Promise<ChildPr
   try {
     await untilReady(node, broker, signal)
   } catch (error) {
-    killGroup(broker, 'SIGKILL')
     await endProcess(broker, 0)
     throw error
   }
@@ -148,7 +147,7 @@ async function untilReady(
 ): Promise<void> {
   const startedAtMs = performance.now()
   while (performance.now() - startedAtMs < readyMaxMs) {
-
+    signal?.throwIfAborted()
     if (broker.exitCode !== null || broker.signalCode !== null) {
       throw await notReady(node, 'it ended while starting')
     }

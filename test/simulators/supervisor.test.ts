@@ -164,7 +164,11 @@ describe('startProcess', () => {
       name: 'child',
       command: process.execPath,
       get args() {
-        if (++starts === 2) stopped = child.stop(20_000)
+        if (++starts === 2) {
+          queueMicrotask(() => {
+            stopped = child.stop(20_000)
+          })
+        }
         return ['-e', starts === 1 ? 'process.exit(1)' : forever]
       },
       restart: promptly,

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import { type KafkaOptions, kafkaClient } from './client.ts'
+
+/** A partition's offset each. */
+export type Offsets = ReadonlyMap<number, number>
+
+export type ReadRecord = { partition: number; offset: number; key: Buffer | null; value: Buffer }
+
+/** Where each partition of a topic ends now. Rejects while Kafka is away or has no such topic. */
+export async function endOffsets(options: KafkaOptions, topic: string): Promise<Offsets> {
+  const admin = kafkaClient(options).admin()
+  try {
+    await admin.connect()
+    const ends = await admin.fetchTopicOffsets(topic)
+    return new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
+  } finally {
+    await admin.disconnect().catch(() => {})
+  }
+}
+
+/**
+ * Reads what stands in a topic between two sets of offsets, with a group of its own that leaves
+ * nothing behind. Each partition comes in order. Resolves when every partition was read to its end.
+ */
+export async function readBetween(
+  options: KafkaOptions,
+  topic: string,
+  from: Offsets,
+  to: Offsets,
+  onRecord: (record: ReadRecord) => void,
+): Promise<void> {
+  const left = new Map([...to].filter(([partition, end]) => end > (from.get(partition) ?? 0)))
+  if (left.size === 0) return
+  const consumer = kafkaClient(options).consumer({
+    groupId: `sluice-reader-${randomUUID()}`,
+    maxWaitTimeInMs: 200,
+    allowAutoTopicCreation: false,
+  })
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await new Promise<void>((resolve, reject) => {
+      consumer.on('consumer.crash', ({ payload }) => reject(payload.error))
+      const eachBatch = async ({
+        batch,
+      }: {
+        batch: { partition: number; messages: Message[] }
+      }) => {
+        const { partition, messages } = batch
+        for (const { offset, key, value } of messages) {
+          if (Number(offset) >= (from.get(partition) ?? 0) && value) {
+            onRecord({ partition, offset: Number(offset), key, value })
+          }
+        }
+        const next = Number(messages.at(-1)?.offset ?? -1) + 1
+        if (next >= (left.get(partition) ?? Number.POSITIVE_INFINITY)) left.delete(partition)
+        if (left.size === 0) resolve()
+      }
+      consumer.run({ autoCommit: false, eachBatch }).catch(reject)
+      for (const [partition] of left) {
+        consumer.seek({ topic, partition, offset: String(from.get(partition) ?? 0) })
+      }
+    })
+  } finally {
+    await consumer.disconnect().catch(() => {})
+  }
+}
+
+type Message = { offset: string; key: Buffer | null; value: Buffer | null }

@@ -1,0 +1,151 @@
+import { statfsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { endOffsets, type Offsets, readBetween } from '../cloud-bridge/kafka/reader.ts'
+import { createTopics } from '../cloud-bridge/kafka/topics.ts'
+import type { Config } from '../config/config.ts'
+import { countDeadLetters } from '../gateway/store/outbox-reader.ts'
+import { buildingMessages } from './building/messages.ts'
+import { planBuilding } from './building/plan.ts'
+import { connectDevices } from './devices/devices.ts'
+import { KafkaProblem } from './kafka/java.ts'
+import { type LocalKafka, startLocalKafka } from './kafka/localKafka.ts'
+import { askState, startPart } from './parts.ts'
+import { startVerdict, type Verdict } from './verdict.ts'
+
+/** How many partitions the readings get when nobody says. */
+const PARTITIONS = 6
+const STALLED_MS = 60_000
+
+export type Simulation = {
+  devices: number
+  connections: number
+  ratePerSecond: number
+  qos: 0 | 1 | 2
+  seed: number
+}
+
+export type JobOptions = {
+  config: Config
+  configFile?: string | undefined
+  env: NodeJS.ProcessEnv
+  cacheDir: string
+  kafkaPort: number
+  simulation: Simulation
+  onProgress(line: string): void
+}
+
+export type Job = Awaited<ReturnType<typeof startJob>>
+
+/**
+ * Starts the whole main job on this machine: a Kafka if none is configured, its topics, gateway,
+ * bridge and a simulated building. Without Java it starts all but Kafka and says so. What is
+ * downstream is opened first, so that all ends in order: devices, gateway, bridge, Kafka.
+ */
+export async function startJob(options: JobOptions) {
+  const { config, onProgress } = options
+  await using opening = new AsyncDisposableStack()
+  const dataDir = dirname(config.outbox.file)
+  const { kafka, problem } = await findKafka(options, dataDir)
+  if (kafka) opening.use(kafka)
+  const brokers = kafka?.brokers ?? config.kafka.brokers
+  const env = { ...options.env, ...(kafka && { SLUICE_KAFKA_BROKERS: brokers.join(',') }) }
+  const client = { ...config.kafka, brokers }
+  const { readings } = config.kafka.topics
+  const since = Date.now()
+  let from: Offsets = new Map()
+  if (!problem) {
+    onProgress('creating the topics that are missing')
+    await createTopics(client, topicPlans(config))
+    from = await endOffsets(client, readings)
+  }
+  const partOptions = { ...options, env, logDir: join(dataDir, 'log'), onProblem: onProgress }
+  onProgress('starting bridge and gateway')
+  const bridge = opening.use(await startPart('bridge', config.bridge.http, partOptions))
+  const gateway = opening.use(await startPart('gateway', config.gateway.http, partOptions))
+  const first = (await askState<'gateway'>(config.gateway.http))!
+  const devices = opening.use(await connectBuilding(config, options.simulation))
+  const parts = opening.move()
+
+  const states = async () => ({
+    gateway: await askState<'gateway'>(config.gateway.http),
+    bridge: await askState<'bridge'>(config.bridge.http),
+  })
+  return {
+    kafka,
+    problem,
+    brokers,
+    gateway,
+    bridge,
+    devices,
+    states,
+    /** Waits until every stored event is in Kafka; gives what is left when nothing moves any more. */
+    async drain(): Promise<number> {
+      await devices.drain(15_000)
+      let [left, moved] = [Number.POSITIVE_INFINITY, performance.now()]
+      while (left > 0 && performance.now() - moved < STALLED_MS) {
+        await sleep(200)
+        const now = await states()
+        const next = now.bridge?.ranges.at(-1)?.next ?? 0
+        const waiting = now.gateway ? now.gateway.lastSequence + 1 - next : Number.POSITIVE_INFINITY
+        if (waiting !== left) moved = performance.now()
+        left = waiting
+      }
+      return left
+    },
+    /** Reads Kafka afresh and compares it with the devices' own record. */
+    async judge(): Promise<Verdict> {
+      const last = (await states()).gateway?.lastSequence ?? first.lastSequence
+      const counted = {
+        scheduled: devices.counters().scheduled,
+        stored: last - first.lastSequence,
+        buried: countDeadLetters(config.outbox.file, since),
+      }
+      const verdict = startVerdict(devices.record, devices.runId)
+      if (problem) return { ...verdict.conclude(counted), verdict: `incomplete: ${problem}` }
+      const to = await endOffsets(client, readings)
+      await readBetween(client, readings, from, to, verdict.add)
+      return verdict.conclude(counted)
+    },
+    /** How long the disk lasts if events go on coming as fast as in this run, in hours. */
+    async diskHours(): Promise<number> {
+      const now = (await states()).gateway
+      const bytes = (now?.bytesSoFar ?? 0) - first.bytesSoFar
+      const { bavail, bsize } = statfsSync(dataDir)
+      return (bavail * bsize * (Date.now() - since)) / Math.max(1, bytes) / 3_600_000
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await devices.drain(1000)
+      await parts.disposeAsync()
+    },
+  }
+}
+
+async function findKafka({ config, cacheDir, kafkaPort, onProgress }: JobOptions, dataDir: string) {
+  const none: { kafka: LocalKafka | null; problem: string | null } = { kafka: null, problem: null }
+  if (config.kafka.brokers.length > 0) return none
+  try {
+    const dir = join(dataDir, 'kafka')
+    onProgress('starting a Kafka of our own (kafka.brokers is not configured)')
+    return { ...none, kafka: await startLocalKafka({ dir, port: kafkaPort, cacheDir, onProgress }) }
+  } catch (error) {
+    if (!(error instanceof KafkaProblem)) throw error
+    return { ...none, problem: error.message }
+  }
+}
+
+function topicPlans({ kafka: { topics, partitions } }: Config) {
+  return [
+    { topic: topics.readings, partitions: partitions ?? PARTITIONS },
+    { topic: topics.deadletters, partitions: 1 },
+    { topic: topics.ledger, partitions: 1 },
+  ]
+}
+
+function connectBuilding({ gateway }: Config, simulation: Simulation) {
+  const { devices: count, seed, ratePerSecond, ...rest } = simulation
+  const devices = planBuilding({ seed, devices: count })
+  const timing = { startMs: Date.now(), stepMs: 1000 / ratePerSecond }
+  const next = buildingMessages({ devices, seed, ...timing })
+  return connectDevices({ ...gateway.mqtt, devices, next, ratePerSecond, ...rest })
+}

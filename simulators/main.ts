@@ -1,0 +1,127 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../config/config.ts'
+import { untilSignal } from '../config/lifetime.ts'
+import { runSimulation } from './simulate.ts'
+import { showStatus } from './status.ts'
+import { runUp } from './up.ts'
+
+const STOP_MS = 10_000
+const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 }
+
+const program = new Command('sluice').description('Sluice on one machine.')
+
+const withConfig = (command: Command) =>
+  command.option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+const withBuilding = (command: Command) =>
+  command
+    .option('--rate <readings>', 'readings a second, all devices together', positive, 500)
+    .option('--devices <count>', 'simulated devices', whole, 200)
+    .option('--connections <count>', 'MQTT connections they share', whole, 20)
+    .option('--seed <number>', 'the same seed gives the same building and readings', whole, 1)
+    .addOption(new Option('--qos <level>', 'MQTT QoS').choices(['0', '1', '2']).default('1'))
+
+withBuilding(withConfig(program.command('up')))
+  .description('Sets up and runs the main job: Kafka, gateway, bridge and a simulated building.')
+  .option('--for <time>', 'run so long (30s, 5m, 1h), deliver all, judge, end', timeSpan)
+  .option('--json', 'print nothing but the verdict, as one JSON object on the last line')
+  .option(
+    '--kafka-port <port>',
+    'port of the Kafka that is started when none is configured',
+    whole,
+    9092,
+  )
+  .action(async options => {
+    const loaded = load(options.config)
+    const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
+    const { stopped, signal } = stopSignal()
+    const run = { ...loaded, env: process.env, cacheDir, stopped, signal }
+    process.exitCode = await runUp({ ...options, ...run, simulation: simulationOf(options) })
+  })
+
+withBuilding(withConfig(program.command('simulate')))
+  .description('Publishes the readings of a simulated building, or replays recordings (CSV).')
+  .option('--for <time>', 'run so long (30s, 5m, 1h); otherwise until Ctrl-C', timeSpan)
+  .option(
+    '--replay <files...>',
+    'CSV recordings; each is the zone and device its file is named after',
+  )
+  .option(
+    '--speed <factor>',
+    'recorded seconds a second; "max" is as fast as acknowledged',
+    speed,
+    1,
+  )
+  .option('--site <name>', 'site of the replayed devices', 'replay')
+  .option('--host <address>', 'MQTT host; from the configuration otherwise')
+  .option('--port <port>', 'MQTT port; from the configuration otherwise', whole)
+  .action(async options => {
+    const { config } = load(options.config)
+    const at = {
+      host: options.host ?? config.gateway.mqtt.host,
+      port: options.port ?? config.gateway.mqtt.port,
+    }
+    const { signal } = stopSignal()
+    const simulation = simulationOf(options)
+    process.exitCode = await runSimulation({ ...options, ...at, signal, simulation })
+  })
+
+withConfig(program.command('status'))
+  .description('Shows the live screen of the gateway and bridge that run with this configuration.')
+  .option('--json', 'print the state once, as one JSON object')
+  .action(async options => {
+    const { config } = load(options.config)
+    process.exitCode = await showStatus({ config, json: options.json, signal: stopSignal().signal })
+  })
+
+await program.parseAsync()
+// What was opened is closed now; nothing that is left may keep the process.
+await sleep(50)
+process.exit()
+
+function load(file: string | undefined): { config: Config; configFile: string | undefined } {
+  const loaded = loadConfig({ file, env: process.env })
+  if ('config' in loaded) return { config: loaded.config, configFile: file }
+  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
+  process.exit(2)
+}
+
+function stopSignal() {
+  const stopping = new AbortController()
+  const stopped = untilSignal(STOP_MS).then(() => stopping.abort())
+  return { stopped, signal: stopping.signal }
+}
+
+type BuildingOptions = {
+  rate: number
+  devices: number
+  connections: number
+  seed: number
+  qos: string
+}
+
+function simulationOf({ rate, qos, devices, connections, seed }: BuildingOptions) {
+  return { ratePerSecond: rate, qos: Number(qos) as 0 | 1 | 2, devices, connections, seed }
+}
+
+function timeSpan(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([smh])$/.exec(text) ?? []
+  if (!number) throw new InvalidArgumentError('Write a number and s, m or h, such as 30s.')
+  return Number(number) * UNITS_MS[unit as keyof typeof UNITS_MS]
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
+  return Number(text)
+}
+
+function positive(text: string): number {
+  if (!(Number(text) > 0)) throw new InvalidArgumentError('Write a number above 0.')
+  return Number(text)
+}
+
+function speed(text: string): number {
+  return text === 'max' ? Number.POSITIVE_INFINITY : positive(text)
+}

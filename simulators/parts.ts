@@ -1,0 +1,73 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { BridgeState } from '../cloud-bridge/state.ts'
+import type { Config } from '../config/config.ts'
+import type { GatewayState } from '../gateway/http/state.ts'
+import { type SupervisedProcess, startProcess } from './supervisor.ts'
+
+const RESTART = { firstMs: 200, maxMs: 5000 }
+const READY_MS = 15_000
+const mains = { gateway: '../gateway/main.ts', bridge: '../cloud-bridge/main.ts' }
+
+export type PartOptions = {
+  configFile?: string | undefined
+  env: NodeJS.ProcessEnv
+  /** Where its log goes. */
+  logDir: string
+  onProblem(line: string): void
+}
+
+/**
+ * Starts the gateway or the bridge as a process of its own and keeps it running. Resolves when it
+ * answers on its HTTP port; rejects when it ended by itself or did not answer in time.
+ */
+export async function startPart(
+  name: 'gateway' | 'bridge',
+  http: Config['gateway']['http'],
+  { configFile, env, logDir, onProblem }: PartOptions,
+): Promise<SupervisedProcess> {
+  mkdirSync(logDir, { recursive: true })
+  const logFile = join(logDir, `${name}.log`)
+  const main = fileURLToPath(new URL(mains[name], import.meta.url))
+  const part = await startProcess({
+    name,
+    command: process.execPath,
+    args: [
+      '--disable-warning=TimeoutNegativeWarning',
+      main,
+      ...(configFile === undefined ? [] : ['--config', configFile]),
+    ],
+    env,
+    restart: RESTART,
+    logFile,
+    onExit: ({ code, signal }, next) => {
+      const then = next.action === 'restart' ? 'it is started again' : next.reason
+      onProblem(`${name} ended (${signal ?? `exit code ${code}`}): ${then}; see ${logFile}`)
+    },
+  })
+  for (const until = performance.now() + READY_MS; ; await sleep(50)) {
+    if (part.state.name === 'failed' || performance.now() > until) {
+      await part.stop(1000)
+      throw new Error(`${name} did not start: see ${logFile}`)
+    }
+    if (await askState(http)) return part
+  }
+}
+
+type StateOf = { gateway: GatewayState; bridge: BridgeState }
+
+/** What a running part says of itself, or null when nobody answers. */
+export async function askState<P extends keyof StateOf = 'gateway'>(
+  http: Config['gateway']['http'],
+): Promise<StateOf[P] | null> {
+  try {
+    const answer = await fetch(`http://${http.host}:${http.port}/state`, {
+      signal: AbortSignal.timeout(2000),
+    })
+    return (await answer.json()) as StateOf[P]
+  } catch {
+    return null
+  }
+}

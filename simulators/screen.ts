@@ -1,0 +1,67 @@
+import type { BridgeState } from '../cloud-bridge/state.ts'
+import type { GatewayState } from '../gateway/http/state.ts'
+
+/** What the live screen shows at one moment. */
+export type Glance = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
+
+/**
+ * The live screen as lines: how many readings a second are acknowledged, what waits in the outbox,
+ * what each partition got, and up to which moment everything is in Kafka. Rates are those between
+ * two glances.
+ */
+export function drawScreen(now: Glance, before: Glance | null): string[] {
+  return [...gatewayLines(now, before), ...bridgeLines(now, before)]
+}
+
+function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[] {
+  if (!gateway) return ['gateway         does not answer']
+  const { acknowledged, buried, refused, connections, backlog } = gateway
+  const rate = perSecond(acknowledged, before?.gateway?.acknowledged, atMs, before?.atMs)
+  const more = [
+    `${count(acknowledged)} in all`,
+    `${count(buried)} buried`,
+    `${count(refused)} refused`,
+    `${count(connections)} connections`,
+  ]
+  const { events, bytes, oldestAgeMs } = backlog
+  const waiting = [`${count(events)} events`, size(bytes), `oldest ${duration(oldestAgeMs)}`]
+  return [`acknowledged    ${rate}/s   ${more.join(', ')}`, `in the outbox   ${waiting.join(', ')}`]
+}
+
+function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {
+  if (!bridge) return ['bridge          does not answer']
+  const { delivered, perPartition, completeUpTo, kafka } = bridge
+  const rate = perSecond(delivered, before?.bridge?.delivered, atMs, before?.atMs)
+  const partitions = Object.entries(perPartition).map(
+    ([name, events]) => `p${name} ${count(events)}`,
+  )
+  const lines = [
+    `delivered       ${rate}/s   ${count(delivered)} in all   ${partitions.join('  ')}`,
+    `complete up to  ${new Date(completeUpTo).toISOString()}`,
+  ]
+  if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
+  if (kafka.notes) lines.push(`notes wait for  ${kafka.notes}`)
+  return lines
+}
+
+function perSecond(now: number, before: number | undefined, atMs: number, beforeMs = 0): string {
+  if (before === undefined || now < before) return '-'
+  return count(Math.round(((now - before) * 1000) / (atMs - beforeMs)))
+}
+
+const count = (value: number) => value.toLocaleString('en')
+
+/** Bytes as a person reads them. */
+export function size(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB']
+  const step = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
+}
+
+/** A time span as a person reads it. */
+export function duration(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  const [minutes, hours] = [Math.floor(ms / 60_000), Math.floor(ms / 3_600_000)]
+  if (hours < 1) return `${minutes} min`
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`
+}

@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startDisplay } from './display.ts'
+import { type Job, type JobOptions, startJob } from './job.ts'
+
+export type UpOptions = Omit<JobOptions, 'onProgress'> & {
+  /** Run so long, deliver all, judge and end, in ms; otherwise until the signal. */
+  for?: number
+  json?: boolean
+  signal: AbortSignal
+}
+
+/**
+ * Runs the main job and shows it, or with `json` says nothing but the verdict. Gives the exit code:
+ * 0 when it ended as asked and, if it was to be judged, everything is complete.
+ */
+export async function runUp(options: UpOptions): Promise<number> {
+  const { signal, for: forMs, json = false } = options
+  const say = (line: string) => process.stderr.write(`${line}\n`)
+  await using job = await startJob({ ...options, onProgress: say })
+  await using display = startDisplay({ ask: job.states, notice: () => notice(job), quiet: json })
+  await job.devices.run(forMs === undefined ? signal : AbortSignal.any([signal, timeout(forMs)]))
+  if (forMs === undefined || signal.aborted) {
+    display.say('stopping')
+    return 0
+  }
+  display.say('delivering what is left')
+  const left = job.problem ? 0 : await job.drain()
+  if (left > 0) say(`${left} events are still in the outbox and nothing moves any more`)
+  display.say('reading Kafka afresh and comparing it with what the devices saw acknowledged')
+  const verdict = await job.judge()
+  await display[Symbol.asyncDispose]()
+  process.stdout.write(`${JSON.stringify(verdict)}\n`)
+  return verdict.verdict === 'complete' ? 0 : 1
+}
+
+/** The one line that a person must read when there is no Kafka. */
+async function notice(job: Job): Promise<string | null> {
+  if (!job.problem) return null
+  const hours = await job.diskHours()
+  const lasts = hours > 48 ? `${Math.floor(hours / 24)} days` : `${Math.floor(hours)} h`
+  return `no Kafka: ${job.problem} The gateway keeps everything; at this rate the disk lasts ${lasts}.`
+}
+
+function timeout(ms: number): AbortSignal {
+  const over = new AbortController()
+  sleep(ms).then(() => over.abort())
+  return over.signal
+}

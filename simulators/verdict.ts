@@ -1,0 +1,110 @@
+import { Intervals } from '../cloud-bridge/consumers/intervals.ts'
+import type { ReadRecord } from '../cloud-bridge/kafka/reader.ts'
+import { decodeEvent, type SensorReading } from '../config/events.ts'
+import type { PublishRecord } from './devices/record.ts'
+
+/** What a run came to; `verdict` is `complete`, or says what is not. */
+export type Verdict = {
+  scheduled: number
+  acknowledged: number
+  stored: number
+  buried: number
+  delivered: number
+  missing: number
+  duplicates: number
+  rawDuplicates: number
+  resent: number
+  inversions: number
+  verdict: string
+}
+
+/** What was counted by others than the reader of Kafka. */
+export type Counted = { scheduled: number; stored: number; buried: number }
+
+/** The least share of what was due that must have been acknowledged. */
+const ACKNOWLEDGED_MIN_SHARE = 0.9
+
+/**
+ * Judges a run by the devices' own record of what they saw acknowledged, against what a fresh
+ * reader finds in Kafka: nothing missing, nothing counted twice after the consumers' check, the
+ * order of each zone and of each device kept, each zone in one partition under its own key.
+ */
+export function startVerdict(record: PublishRecord, runId: string) {
+  const zones = new Map<string, { seen: Intervals; epoch: number }>()
+  const partitionOfZone = new Map<string, number>()
+  const lastOfDevice = new Map<number, number>()
+  const timesSeen = new Uint8Array(record.length)
+  const found = { delivered: 0, rawDuplicates: 0, inversions: 0, misplaced: 0, strange: 0 }
+
+  const check = (event: SensorReading, { partition, key }: ReadRecord) => {
+    const known = partitionOfZone.get(event.zone) ?? partition
+    partitionOfZone.set(event.zone, known)
+    if (known !== partition || key?.toString() !== event.zone) found.misplaced++
+  }
+  /** The consumers' check; true when the event is new. */
+  const isNew = ({ gateway, epoch, zone, zoneSequence }: SensorReading) => {
+    const name = `${gateway} ${epoch} ${zone}`
+    let state = zones.get(name)
+    if (!state) {
+      state = { seen: new Intervals(), epoch }
+      zones.set(name, state)
+    }
+    const highest = state.seen.highest ?? 0
+    if (!state.seen.add(zoneSequence)) {
+      found.rawDuplicates++
+      return false
+    }
+    if (zoneSequence < highest) found.inversions++
+    return true
+  }
+  const count = (number: number) => {
+    const message = record.at(number)
+    if (!message) {
+      found.strange++
+      return
+    }
+    found.delivered++
+    timesSeen[number] = Math.min(255, timesSeen[number]! + 1)
+    if (message.resent) return
+    const last = lastOfDevice.get(message.deviceIndex) ?? -1
+    if (number < last) found.inversions++
+    lastOfDevice.set(message.deviceIndex, Math.max(number, last))
+  }
+
+  return {
+    add(at: ReadRecord): void {
+      const event = decodeEvent(at.value)
+      check(event, at)
+      if (!isNew(event)) return
+      const { text } = event.measurements.find(({ metric }) => metric === 'simulated_run') ?? {}
+      if (text !== runId) return
+      const number = event.measurements.find(({ metric }) => metric === 'simulated_number')?.number
+      if (typeof number === 'number') count(number)
+    },
+    conclude({ scheduled, stored, buried }: Counted): Verdict {
+      const { acknowledged, resent } = record.total
+      let [missing, duplicates] = [0, 0]
+      for (let number = 0; number < record.length; number++) {
+        const message = record.at(number)
+        if (message?.acknowledged && timesSeen[number] === 0) missing++
+        if (message && !message.resent && timesSeen[number]! > 1) duplicates++
+      }
+      const holes = [...zones.values()].reduce((sum, { seen }) => sum + seen.holes.length, 0)
+      const faults = [
+        acknowledged === 0 && 'nothing was acknowledged',
+        acknowledged < scheduled * ACKNOWLEDGED_MIN_SHARE &&
+          `only ${acknowledged} of ${scheduled} acknowledged`,
+        missing > 0 && `${missing} acknowledged and missing`,
+        duplicates > 0 && `${duplicates} counted twice`,
+        found.inversions > 0 && `${found.inversions} out of order`,
+        holes > 0 && `${holes} holes in the zone sequences`,
+        found.misplaced > 0 && `${found.misplaced} in a wrong partition or under a wrong key`,
+        found.strange > 0 && `${found.strange} that no device sent`,
+      ].filter(fault => fault !== false)
+      const { delivered, rawDuplicates, inversions } = found
+      const counts = { scheduled, acknowledged, stored, buried, delivered, missing, duplicates }
+      const verdict = faults.length === 0 ? 'complete' : `incomplete: ${faults.join('; ')}`
+      return { ...counts, rawDuplicates, resent, inversions, verdict }
+    },
+  }
+}
