@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Backoff, backoffMs } from './backoff.ts'
-import { frame } from './framing.ts'
 import { startPartitioner } from './partitions.ts'
 
 /** One record on its way to Kafka. */
@@ -24,7 +23,7 @@ export type EventSink = { send(batch: Batch): Promise<Rejection[]> }
 /** Events of one range, oldest first, and where the range goes on behind them. */
 export type Taken = {
   range: { id: number; topic: string; partitions: number }
-  events: readonly { sequence: number; zone: string; schema: Buffer; datum: Buffer }[]
+  events: readonly { sequence: number; zone: string; value: Buffer }[]
   next: number
 }
 
@@ -62,8 +61,7 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
   const batchOf = ({ range, events }: T): Batch => {
     const place = placers.get(range.partitions) ?? startPartitioner(range.partitions)
     placers.set(range.partitions, place)
-    const values = frame(events)
-    const records = events.map(({ zone }, index) => ({ ...place(zone), value: values[index]! }))
+    const records = events.map(({ zone, value }) => ({ ...place(zone), value }))
     return { topic: range.topic, records }
   }
 

@@ -45,14 +45,15 @@ export const schemaFingerprint = rabin(Buffer.from(canonicalSchema))
 export const singleObjectHeader = Buffer.concat([Buffer.from([0xc3, 0x01]), schemaFingerprint])
 
 /**
- * Writes the bare Avro datum of `event` into `target` at `offset`. Returns the offset behind it, or
- * a negative number -n when n bytes are missing. Throws on an event that is not of the contract.
+ * Writes an event in single-object encoding into `target` at `offset`. Returns the offset behind
+ * it, or a negative number when bytes are missing. Throws on an event that is not of the contract.
  */
 export function encodeInto(event: SensorReading, target: Buffer, offset: number): number {
-  return type.encode(event, target, offset)
+  singleObjectHeader.copy(target, offset)
+  return type.encode(event, target, offset + singleObjectHeader.length)
 }
 
-/** The event as single-object encoding: what stands in Kafka when no registry is configured. */
+/** The event in single-object encoding: what stands in Kafka when no registry is configured. */
 export function encodeEvent(event: SensorReading): Buffer {
   return Buffer.concat([singleObjectHeader, type.toBuffer(event)])
 }

@@ -1,17 +1,21 @@
+/** A terminal and a launcher may both pass on one Ctrl-C: what comes so soon is the same signal. */
+const ECHO_MS = 500
+
 /**
- * Resolves with the name of the first signal that asks this process to end (SIGINT, SIGTERM). From
- * then on it has `deadlineMs` to end in order; a second signal ends it at once, exit code 130.
+ * Resolves with the name of the first signal that asks this process to end (SIGINT, SIGTERM or
+ * SIGHUP). From then on it has `deadlineMs` to end in order; a second signal ends it at once with
+ * exit code 130.
  */
 export function untilSignal(deadlineMs: number): Promise<string> {
   return new Promise(resolve => {
-    let asked = false
+    let askedAt: number | null = null
     const onSignal = (signal: string) => {
-      if (asked) process.exit(130)
-      asked = true
-      setTimeout(() => process.exit(1), deadlineMs).unref()
-      resolve(signal)
+      if (askedAt === null) {
+        askedAt = performance.now()
+        setTimeout(() => process.exit(1), deadlineMs).unref()
+        resolve(signal)
+      } else if (performance.now() - askedAt > ECHO_MS) process.exit(130)
     }
-    process.on('SIGINT', onSignal)
-    process.on('SIGTERM', onSignal)
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal)
   })
 }

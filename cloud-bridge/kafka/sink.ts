@@ -50,20 +50,21 @@ export function openSink(options: SinkOptions): EventSink & AsyncDisposable {
     return made
   }
 
-  /** Sends one part; null when Kafka has all of it, or what went wrong. */
+  /** Sends one part; gives what of it Kafka may not have, and what went wrong with that. */
   const sendPart = async (via: Producer, { topic, records }: Batch, part: number[]) => {
-    const messages = part.map(index => ({ ...records[index]!, headers: CONTENT_TYPE }))
+    const messages = part.map(index => messageOf(records[index]!))
     const sending = via.sendBatch({ topicMessages: [{ topic, messages }], acks: -1, compression })
     try {
       const answer = await withDeadline(sending, abandonMs)
       const answered = new Set(answer.map(({ partition }) => partition))
-      const missing = messages.find(({ partition }) => !answered.has(partition))
-      if (missing)
-        throw new Error(`Kafka gave no answer for partition ${missing.partition} of ${topic}`)
-      return null
-    } catch (error) {
-      await recover(via, error)
-      return error
+      // What was answered for is done: its numbers are used up, so it would be written again.
+      const left = part.filter(index => !answered.has(records[index]!.partition))
+      const failure = new Error(`Kafka gave no answer for a partition of ${topic}`)
+      if (left.length > 0) await recover(via, failure)
+      return { left, failure }
+    } catch (failure) {
+      await recover(via, failure)
+      return { left: part, failure }
     }
   }
 
@@ -78,19 +79,15 @@ export function openSink(options: SinkOptions): EventSink & AsyncDisposable {
     while (parts.length > 0) {
       const part = parts[0]!
       const via = await connect()
-      const failure = await sendPart(via, batch, part)
-      if (failure === null) {
-        parts.shift()
-        continue
-      }
+      const { left, failure } = await sendPart(via, batch, part)
+      parts.shift()
+      if (left.length === 0) continue
       const refusal = refusalOf(failure)
-      const several = partsOf(batch.records, part)
-      if (several.length > 1) parts.splice(0, 1, ...several)
-      else if (refusal && part.length > 1) parts.splice(0, 1, ...halves(part))
-      else if (refusal) {
-        rejections[part[0]!] = refusal
-        parts.shift()
-      }
+      const several = partsOf(batch.records, left)
+      if (several.length > 1) parts.unshift(...several)
+      else if (!refusal) parts.unshift(left)
+      else if (left.length > 1) parts.unshift(...halves(left))
+      else rejections[left[0]!] = refusal
       if (!refusal) throw new SinkUnavailable(describe(failure), { cause: failure })
     }
   }
@@ -117,8 +114,17 @@ function newProducer(kafka: Kafka): Producer {
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
+    // The partition is decided before; the client's own partitioner would hash every key again.
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition!,
     retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 1000 },
   })
+}
+
+function messageOf({ key, partition, value }: Outgoing) {
+  return { key, partition, value, headers: CONTENT_TYPE }
 }
 
 /** The indexes of a part by their partition, each in order. */

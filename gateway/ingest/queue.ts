@@ -28,6 +28,7 @@ export class Queue {
   readonly #limits: QueueLimits
   readonly #commit: (group: Handover[]) => Promise<string | null>
   readonly #refusedSenders = new WeakSet<object>()
+  #hasRefused = false
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #interlude: (() => Promise<unknown>) | null = null
@@ -43,7 +44,7 @@ export class Queue {
   /** Queues a handover; resolves when it is durable, rejects with Refused when it is not kept. */
   add(handover: Handover, sender: object): Promise<void> {
     if (this.#closing) return Promise.reject(new Refused('the gateway is stopping'))
-    if (this.#refusedSenders.has(sender)) {
+    if (this.#hasRefused && this.#refusedSenders.has(sender)) {
       return Promise.reject(new Refused('an earlier message of this connection was refused'))
     }
     return new Promise((resolve, reject) => {
@@ -117,6 +118,7 @@ export class Queue {
   }
 
   #refuse(group: Waiting[], reason: string): void {
+    this.#hasRefused = true
     for (const { sender } of group) this.#refusedSenders.add(sender)
     const isRefused = ({ sender }: Waiting) => this.#refusedSenders.has(sender)
     const later = this.#waiting.filter(isRefused)

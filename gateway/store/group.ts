@@ -25,8 +25,8 @@ export type GroupRow = {
   body: Buffer
 }
 
-/** One stored event: its zone and its bare Avro datum, written under the group's schema. */
-export type StoredEvent = { sequence: number; zone: string; datum: Buffer }
+/** One stored event: its zone and its single-object encoding, a view of the group's buffer. */
+export type StoredEvent = { sequence: number; zone: string; value: Buffer }
 
 /** What a group says of itself, without its events. */
 export type GroupFacts = Omit<
@@ -87,7 +87,7 @@ export function unpackGroup(row: GroupRow): StoredEvent[] | { reason: string } {
   for (let index = 0, at = 0; index < row.count; index++, at += ENTRY_BYTES) {
     const to = from + plain.readUInt32LE(at + 2)
     const { zone } = zones[plain.readUInt16LE(at)]!
-    events[index] = { sequence: row.sequence + index, zone, datum: plain.subarray(from, to) }
+    events[index] = { sequence: row.sequence + index, zone, value: plain.subarray(from, to) }
     from = to
   }
   return events

@@ -8,7 +8,6 @@ import { OUTBOX_ID } from './schema.ts'
 export type ReadGroup = {
   sequence: number
   count: number
-  schema: Buffer
   receivedFrom: number
   content: StoredEvent[] | { reason: string }
 }
@@ -43,8 +42,8 @@ export function openOutboxReader(file: string) {
       const at = covers ? near.sequence : (behind.get(sequence) as number | null)
       const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
       if (!row) return null
-      const { count, schema, receivedFrom } = row
-      return { sequence: row.sequence, count, schema, receivedFrom, content: unpackGroup(row) }
+      const { count, receivedFrom } = row
+      return { sequence: row.sequence, count, receivedFrom, content: unpackGroup(row) }
     },
     notesFrom: startNoteReader(db),
     close: () => db.close(),

@@ -1,12 +1,9 @@
 import type { StoredEvent } from './group.ts'
 import type { Inbox, Range } from './inbox.ts'
-import type { OutboxReader, ReadGroup } from './outbox-reader.ts'
-
-/** An event as it leaves the store: `schema` is the fingerprint its datum was written under. */
-export type StoredRecord = { sequence: number; zone: string; schema: Buffer; datum: Buffer }
+import type { OutboxReader } from './outbox-reader.ts'
 
 /** What `take` gives: the oldest events of one range, and where the range goes on behind them. */
-export type Taken = { range: Range; events: StoredRecord[]; next: number }
+export type Taken = { range: Range; events: StoredEvent[]; next: number }
 
 export type TakeLimits = { maxEvents: number; maxBytes: number }
 
@@ -21,7 +18,7 @@ export function takeFrom(
   range: Range,
   limits: TakeLimits,
 ): Taken | null {
-  const events: StoredRecord[] = []
+  const events: StoredEvent[] = []
   const last = range.end ?? Number.MAX_SAFE_INTEGER
   let { next } = range
   let bytes = 0
@@ -32,11 +29,11 @@ export function takeFrom(
     range.next = next
     inbox.moveRange(range.id, next)
   }
-  const add = ({ content, schema }: ReadGroup & { content: StoredEvent[] }) => {
+  const add = (content: StoredEvent[]) => {
     for (const event of content) {
       if (event.sequence < next || event.sequence > last) continue
-      events.push({ ...event, schema })
-      bytes += event.datum.length
+      events.push(event)
+      bytes += event.value.length
     }
   }
   while (next <= last && events.length < limits.maxEvents && bytes < limits.maxBytes) {
@@ -49,7 +46,7 @@ export function takeFrom(
     if (group.sequence > next)
       pass('jump', group.sequence - 1, { reason: 'no longer in the outbox' })
     if (Array.isArray(content)) {
-      add({ ...group, content })
+      add(content)
       next = Math.min(behind, last + 1)
     } else pass('unreadable', behind - 1, content)
   }

@@ -11,7 +11,7 @@ import { askClusterMetadata, type ClusterMetadata } from './clusterMetadata.ts'
 import { findFreePort, portIsFree } from './freePort.ts'
 import { fetchKafkaJars } from './jars.ts'
 import { findJavaProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
-import { serverProperties } from './serverProperties.ts'
+import { type ProxiedListener, serverProperties } from './serverProperties.ts'
 
 const readyMaxMs = 60_000
 const readyPollMs = 50
@@ -30,6 +30,8 @@ export type LocalKafkaOptions = {
   onProgress?: (line: string) => void
   tools?: Tools
   signal?: AbortSignal
+  /** a second listener, for clients that come through a proxy; none unless given */
+  proxied?: ProxiedListener
 }
 
 export type LocalKafka = AsyncDisposable & {
@@ -61,7 +63,8 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const port = options.port === 0 ? await findFreePort() : options.port
   if (!(await portIsFree(port))) throw portTaken(port)
   onProgress(`starting Kafka on port ${port}`)
-  const node: Node = { java: tools.java, jars, dir, port, clusterId: await prepare(dir) }
+  const clusterId = await prepare(dir)
+  const node: Node = { java: tools.java, jars, dir, port, clusterId, proxied: options.proxied }
   if (!existsSync(join(dir, 'data'))) await format(node)
   let broker = await run(node, signal)
 
@@ -88,7 +91,14 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   }
 }
 
-type Node = { java: string; jars: string; dir: string; port: number; clusterId: string }
+type Node = {
+  java: string
+  jars: string
+  dir: string
+  port: number
+  clusterId: string
+  proxied: ProxiedListener | undefined
+}
 
 // The folder's cluster id: the one its data was formatted with, or a new one.
 async function prepare(dir: string): Promise<string> {
@@ -162,7 +172,8 @@ async function untilReady(
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
   const controllerPort = await findFreePort()
-  const settings = serverProperties({ port: node.port, controllerPort, dataDir })
+  const { port, proxied } = node
+  const settings = serverProperties({ port, controllerPort, dataDir, proxied })
   await writeFile(join(node.dir, 'server.properties'), settings)
   return 'server.properties'
 }

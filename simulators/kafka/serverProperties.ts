@@ -5,19 +5,35 @@ export type BrokerAddress = {
   controllerPort: number
   /** relative to the folder the broker runs in: free of escapes, and the folder can be moved */
   dataDir: string
+  proxied?: ProxiedListener | undefined
+}
+
+/** A second listener, for clients that are to come through a proxy in front of it. */
+export type ProxiedListener = {
+  port: number
+  /** of 127.0.0.1: where the broker tells such clients to go on */
+  proxyPort: number
 }
 
 /** The text of server.properties for a single node that is broker and controller in one. */
-export function serverProperties({ port, controllerPort, dataDir }: BrokerAddress): string {
+export function serverProperties(address: BrokerAddress): string {
+  const { port, controllerPort, dataDir, proxied } = address
+  const second = (of?: number) => (proxied ? `,PROXIED://127.0.0.1:${of}` : '')
   const own: Settings = [
     'one process is both; the quorum is named by port here and nowhere in the data,',
     'so that the same data can come back on other ports',
     ['process.roles', 'broker,controller'],
     ['node.id', 1],
     ['controller.quorum.voters', `1@127.0.0.1:${controllerPort}`],
-    ['listeners', `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`],
-    ['advertised.listeners', `PLAINTEXT://127.0.0.1:${port}`],
-    ['listener.security.protocol.map', 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT'],
+    [
+      'listeners',
+      `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${second(proxied?.port)}`,
+    ],
+    ['advertised.listeners', `PLAINTEXT://127.0.0.1:${port}${second(proxied?.proxyPort)}`],
+    [
+      'listener.security.protocol.map',
+      'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT',
+    ],
     ['controller.listener.names', 'CONTROLLER'],
     ['inter.broker.listener.name', 'PLAINTEXT'],
     ['log.dirs', dataDir],

@@ -105,6 +105,9 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
   return null
 }
 
+/** Digits behind the point do not count towards a long number. */
+const FRACTION = Number.NEGATIVE_INFINITY
+
 /** What JSON.parse does not tell: how many keys stand there, how deep, and how long the numbers. */
 function scan(text: string) {
   let [colons, depth, deepest, digits] = [0, 0, 0, 0]
@@ -119,7 +122,11 @@ function scan(text: string) {
       if (dot > at && dot < end) dottedString = true
       at = end
     } else if (code >= 48 && code <= 57) {
-      if (++digits > 15) longNumber = true
+      // 2^53 has 16 digits and begins with 9: what is shorter or smaller is held exactly.
+      if (++digits > 16 || (digits === 16 && text.charCodeAt(at - 15) === 57)) longNumber = true
+      continue
+    } else if (code === 46) {
+      digits = FRACTION
       continue
     } else if (code === 58) colons++
     else if (code === 123 || code === 91) deepest = Math.max(deepest, ++depth)

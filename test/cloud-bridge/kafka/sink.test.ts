@@ -1,0 +1,33 @@
+import { afterAll, beforeAll } from 'vitest'
+import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
+import { describeEventSink } from '../../contracts/event-sink.ts'
+import { api } from '../../faults/framing.ts'
+import { describeWithKafka, freshTopic, readTopic } from '../../setup/kafka.ts'
+import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
+
+describeWithKafka('on a real Kafka', () => {
+  let on: ProxiedKafka
+  beforeAll(async () => {
+    on = await startProxiedKafka()
+  })
+  afterAll(() => on?.[Symbol.asyncDispose]())
+
+  describeEventSink('on kafkajs', async () => {
+    const sink = openSink(on.proxied)
+    return {
+      sink,
+      tooLargeBytes: 1_100_000,
+      topic: partitions => freshTopic(on.direct, partitions),
+      read: topic => readTopic(on.direct, topic),
+      breakDown(how) {
+        if (how === 'nothing arrives') on.proxy.refuse()
+        else on.proxy.judge({ responses: frame => (frame.api === api.produce ? 'cut' : 'pass') })
+      },
+      repair: () => on.proxy.heal(),
+      async [Symbol.asyncDispose]() {
+        await sink[Symbol.asyncDispose]()
+        on.proxy.heal()
+      },
+    }
+  })
+})

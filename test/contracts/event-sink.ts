@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  type Batch,
+  type EventSink,
+  type Outgoing,
+  SinkUnavailable,
+} from '../../cloud-bridge/forwarder.ts'
+
+/** A sink to be tested, and what a test must be able to do to what stands behind it. */
+export type SinkRig = AsyncDisposable & {
+  sink: EventSink
+  /** Creates an empty topic. */
+  topic(partitions: number): Promise<string>
+  /** What stands in a topic, per partition in its order, as whoever reads it first would find it. */
+  read(topic: string): Promise<{ key: Buffer | null; value: Buffer }[][]>
+  /** From now on nothing arrives, or everything arrives and nothing is acknowledged. */
+  breakDown(how: 'nothing arrives' | 'nothing is acknowledged'): void
+  repair(): void
+  /** A record with this many random bytes is refused for good; one with a tenth is not. */
+  tooLargeBytes: number
+}
+
+/** A record whose value is `text`. */
+export function record(partition: number, text: string): Outgoing {
+  return { key: Buffer.from(`zone ${partition}`), partition, value: Buffer.from(text) }
+}
+
+/** The values in each partition, as text. */
+export function textsIn(partitions: { value: Buffer }[][]): string[][] {
+  return partitions.map(records => records.map(({ value }) => value.toString()))
+}
+
+/** What a topic must hold once all of it was delivered: `textsIn` of each partition. */
+export function expectedTexts(partitions: number, records: readonly Outgoing[]): string[][] {
+  const of = (partition: number) => records.filter(one => one.partition === partition)
+  return textsIn(Array.from({ length: partitions }, (_, partition) => of(partition)))
+}
+
+/** The promise of the port EventSink, for every adapter. */
+export function describeEventSink(name: string, openRig: () => Promise<SinkRig>): void {
+  describe(`the event sink ${name}`, { timeout: 60_000 }, () => {
+    let rig: SinkRig
+    beforeEach(async () => {
+      rig = await openRig()
+    })
+    afterEach(() => rig[Symbol.asyncDispose]())
+
+    const texts = async (topic: string) => textsIn(await rig.read(topic))
+    const delivered = ({ records }: Batch) => records.map(() => null)
+
+    it('delivers keys, values and partitions as they are', async () => {
+      const topic = await rig.topic(3)
+      const values = [randomBytes(500), Buffer.alloc(0), Buffer.from([0, 255, 13, 10])]
+      const keys = ['Halle 1/Süd', 'a', 'zone with\0 and \n']
+      const records = values.map((value, index) => ({
+        key: Buffer.from(keys[index]!),
+        partition: 2 - index,
+        value,
+      }))
+      const batch = { topic, records }
+      expect(await rig.sink.send(batch)).toEqual(delivered(batch))
+      const expected = records.map(({ key, value }) => [{ key, value }]).reverse()
+      const found = await rig.read(topic)
+      expect(found.map(all => all.map(({ key, value }) => ({ key, value })))).toEqual(expected)
+    })
+
+    it('delivers each record once and in order, over many sends to several partitions', async () => {
+      const topic = await rig.topic(3)
+      const all: Outgoing[] = []
+      for (let send = 0; send < 10; send++) {
+        // Sizes and partitions differ from send to send; some partitions are left out.
+        const records = Array.from({ length: 1 + ((send * 7) % 12) }, (_, index) =>
+          record((send + index * index) % 3, `${send}.${index}`),
+        )
+        all.push(...records)
+        const batch = { topic, records }
+        expect(await rig.sink.send(batch)).toEqual(delivered(batch))
+      }
+      expect(await texts(topic)).toEqual(expectedTexts(3, all))
+    })
+
+    it('takes an empty batch', async () => {
+      const topic = await rig.topic(1)
+      expect(await rig.sink.send({ topic, records: [] })).toEqual([])
+      expect(await rig.sink.send({ topic, records: [record(0, 'a')] })).toEqual([null])
+      expect(await texts(topic)).toEqual([['a']])
+    })
+
+    for (const how of ['nothing arrives', 'nothing is acknowledged'] as const) {
+      it(`while ${how}: says that it is unavailable, then takes the identical batch once`, async () => {
+        const topic = await rig.topic(2)
+        const before = { topic, records: [record(0, 'a'), record(1, 'b')] }
+        const during = { topic, records: [record(0, 'c'), record(1, 'd'), record(0, 'e')] }
+        const after = { topic, records: [record(0, 'f'), record(1, 'g'), record(0, 'h')] }
+        await rig.sink.send(before)
+        rig.breakDown(how)
+        await expect(rig.sink.send(during)).rejects.toThrow(SinkUnavailable)
+        await expect(rig.sink.send(during)).rejects.toThrow(SinkUnavailable)
+        rig.repair()
+        expect(await rig.sink.send(during)).toEqual(delivered(during))
+        expect(await rig.sink.send(after)).toEqual(delivered(after))
+        expect(await texts(topic)).toEqual([
+          ['a', 'c', 'e', 'f', 'h'],
+          ['b', 'd', 'g'],
+        ])
+      })
+    }
+
+    it('is unavailable from the start, and delivers later', async () => {
+      const topic = await rig.topic(1)
+      rig.breakDown('nothing arrives')
+      const batch = { topic, records: [record(0, 'a'), record(0, 'b')] }
+      await expect(rig.sink.send(batch)).rejects.toThrow(SinkUnavailable)
+      rig.repair()
+      expect(await rig.sink.send(batch)).toEqual([null, null])
+      expect(await texts(topic)).toEqual([['a', 'b']])
+    })
+
+    it('rejects a record too large alone, with a reason; its neighbours arrive in order', async () => {
+      const topic = await rig.topic(2)
+      const huge = { ...record(0, ''), value: randomBytes(rig.tooLargeBytes) }
+      const records = [
+        ...['a', 'b', 'c'].map(text => record(0, text)),
+        huge,
+        ...['d', 'e'].map(text => record(0, text)),
+        ...['f', 'g'].map(text => record(1, text)),
+      ]
+      const fates = await rig.sink.send({ topic, records })
+      expect(fates.map(fate => fate !== null)).toEqual(records.map(one => one === huge))
+      expect(fates[3]).toMatch(/\w/)
+      const next = { topic, records: [record(0, 'h'), record(0, 'i'), record(1, 'j')] }
+      expect(await rig.sink.send(next)).toEqual(delivered(next))
+      expect(await texts(topic)).toEqual([
+        ['a', 'b', 'c', 'd', 'e', 'h', 'i'],
+        ['f', 'g', 'j'],
+      ])
+    })
+
+    it('rejects nothing but records too large, however many there are', async () => {
+      const topic = await rig.topic(2)
+      const isHuge = (index: number) => index % 3 === 0
+      const records = Array.from({ length: 9 }, (_, index) => {
+        const one = record(index % 2, String(index))
+        return isHuge(index) ? { ...one, value: randomBytes(rig.tooLargeBytes) } : one
+      })
+      const fates = await rig.sink.send({ topic, records })
+      expect(fates.map(fate => fate !== null)).toEqual(records.map((_, index) => isHuge(index)))
+      expect(await texts(topic)).toEqual([
+        ['2', '4', '8'],
+        ['1', '5', '7'],
+      ])
+    })
+
+    it('takes a batch larger than one record may be', async () => {
+      const topic = await rig.topic(1)
+      const part = Math.floor(rig.tooLargeBytes / 10)
+      const records = Array.from({ length: 15 }, () => ({
+        ...record(0, ''),
+        value: randomBytes(part),
+      }))
+      const batch = { topic, records }
+      expect(await rig.sink.send(batch)).toEqual(delivered(batch))
+      const [found] = await rig.read(topic)
+      expect(found!.map(({ value }) => value)).toEqual(records.map(({ value }) => value))
+    })
+
+    it('is unavailable for a partition that does not exist; the others get theirs once', async () => {
+      const topic = await rig.topic(2)
+      const batch = { topic, records: [record(0, 'a'), record(5, 'b'), record(1, 'c')] }
+      for (let attempt = 0; attempt < 3; attempt++) {
+        await expect(rig.sink.send(batch)).rejects.toThrow(SinkUnavailable)
+      }
+      const found = await texts(topic)
+      expect(found.flat().sort()).toEqual([...new Set(found.flat())].sort())
+      expect(found.flat()).not.toContain('b')
+    })
+
+    it('is unavailable for a topic that does not exist', async () => {
+      const batch = { topic: 'no-such-topic', records: [record(0, 'a')] }
+      await expect(rig.sink.send(batch)).rejects.toThrow(SinkUnavailable)
+    })
+  })
+}

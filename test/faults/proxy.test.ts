@@ -1,0 +1,186 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Frame, startReading, startSplitter } from './framing.ts'
+import { type FaultProxy, startFaultProxy } from './proxy.ts'
+
+const sized = (body: Buffer) => {
+  const size = Buffer.alloc(4)
+  size.writeInt32BE(body.length)
+  return Buffer.concat([size, body])
+}
+const request = (api: number, correlationId: number) => {
+  const head = Buffer.alloc(8)
+  head.writeInt16BE(api, 0)
+  head.writeInt16BE(7, 2)
+  head.writeInt32BE(correlationId, 4)
+  return sized(head)
+}
+
+describe('the splitter', () => {
+  it('gives the same frames, whatever pieces the stream comes in', () => {
+    const bodies = fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 10 })
+    const cuts = fc.array(fc.nat({ max: 600 }), { maxLength: 20 })
+    fc.assert(
+      fc.property(bodies, cuts, (parts, at) => {
+        const frames = parts.map(part => sized(Buffer.from(part)))
+        const stream = Buffer.concat(frames)
+        const ends = [...at.filter(cut => cut < stream.length), stream.length]
+        const split = startSplitter()
+        const found: Buffer[] = []
+        let from = 0
+        for (const end of ends.sort((a, b) => a - b)) {
+          found.push(...split(stream.subarray(from, end)))
+          from = end
+        }
+        expect(found).toEqual(frames)
+      }),
+    )
+  })
+})
+
+describe('reading', () => {
+  it('tells of an answer what was asked', () => {
+    const read = startReading()
+    expect(read.request(request(22, 5))).toMatchObject({ api: 22, version: 7, correlationId: 5 })
+    const id = Buffer.alloc(4)
+    id.writeInt32BE(5)
+    expect(read.response(sized(id))).toMatchObject({ api: 22, version: 7, correlationId: 5 })
+    expect(read.response(sized(id))).toMatchObject({ api: -1 })
+  })
+})
+
+// A "broker" that answers every request with its correlation id.
+describe('the proxy', () => {
+  let broker: Server
+  let proxy: FaultProxy
+  const clients: Socket[] = []
+  const received: number[] = []
+
+  beforeEach(async () => {
+    received.length = 0
+    broker = createServer(socket => {
+      const split = startSplitter()
+      socket.on('error', () => {})
+      socket.on('data', chunk => {
+        for (const frame of split(chunk)) {
+          received.push(frame.readInt32BE(8))
+          socket.write(sized(frame.subarray(8, 12)))
+        }
+      })
+    })
+    broker.listen(0, '127.0.0.1')
+    await once(broker, 'listening')
+    proxy = await startFaultProxy({ port: 0, broker: (broker.address() as AddressInfo).port })
+  })
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.destroy()
+    await proxy[Symbol.asyncDispose]()
+    broker.close()
+  })
+
+  async function client() {
+    const socket = connect(proxy.port, '127.0.0.1')
+    clients.push(socket)
+    const answers: number[] = []
+    const split = startSplitter()
+    const waiting: (() => void)[] = []
+    socket.on('error', () => {})
+    socket.on('data', chunk => {
+      for (const frame of split(chunk)) answers.push(frame.readInt32BE(4))
+      for (const wake of waiting.splice(0)) wake()
+    })
+    await once(socket, 'connect')
+    const until = async (count: number) => {
+      while (answers.length < count) await new Promise<void>(resolve => waiting.push(resolve))
+      return answers
+    }
+    return {
+      socket,
+      answers,
+      until,
+      ask: (api: number, id: number) => socket.write(request(api, id)),
+    }
+  }
+
+  it('lets pass what is not judged', async () => {
+    const { ask, until } = await client()
+    for (const id of [1, 2, 3]) ask(0, id)
+    expect(await until(3)).toEqual([1, 2, 3])
+  })
+
+  it('drops one answer: the broker has acted, the connection stays, the next one arrives', async () => {
+    const seen: Frame[] = []
+    proxy.judge({
+      responses: frame => {
+        seen.push(frame)
+        return frame.correlationId === 2 ? 'drop' : 'pass'
+      },
+    })
+    const { ask, until } = await client()
+    for (const id of [1, 2, 3]) ask(0, id)
+    expect(await until(2)).toEqual([1, 3])
+    expect(received).toEqual([1, 2, 3])
+    expect(seen.map(({ api }) => api)).toEqual([0, 0, 0])
+  })
+
+  it('drops one request: the broker never sees it', async () => {
+    proxy.judge({ requests: ({ api }) => (api === 3 ? 'drop' : 'pass') })
+    const { ask, until } = await client()
+    ask(3, 1)
+    ask(0, 2)
+    expect(await until(1)).toEqual([2])
+    expect(received).toEqual([2])
+  })
+
+  it('cuts: the answer is lost and the connection closed', async () => {
+    proxy.judge({ responses: () => 'cut' })
+    const { ask, socket, answers } = await client()
+    const closed = once(socket, 'close')
+    ask(0, 1)
+    await closed
+    expect([received, answers]).toEqual([[1], []])
+  })
+
+  it('delays an answer, and what follows it comes after it', async () => {
+    proxy.judge({
+      responses: ({ correlationId }) => (correlationId === 1 ? { delayMs: 50 } : 'pass'),
+    })
+    const { ask, until } = await client()
+    ask(0, 1)
+    ask(0, 2)
+    expect(await until(2)).toEqual([1, 2])
+  })
+
+  it('freezes old connections and leaves them open; new ones work', async () => {
+    const old = await client()
+    old.ask(0, 1)
+    await old.until(1)
+    proxy.freezeOld()
+    old.ask(0, 2)
+    const fresh = await client()
+    fresh.ask(0, 3)
+    expect(await fresh.until(1)).toEqual([3])
+    expect([received, old.answers, old.socket.closed]).toEqual([[1, 3], [1], false])
+    const closed = once(old.socket, 'close')
+    proxy.heal()
+    await closed
+  })
+
+  it('refuses: closes what is there and what comes, until healed', async () => {
+    const old = await client()
+    old.ask(0, 1)
+    await old.until(1)
+    const closed = once(old.socket, 'close')
+    proxy.refuse()
+    await closed
+    const refused = connect(proxy.port, '127.0.0.1').on('error', () => {})
+    await new Promise(resolve => refused.on('close', resolve))
+    expect(proxy.accepted).toBe(1)
+    proxy.heal()
+    const fresh = await client()
+    fresh.ask(0, 2)
+    expect(await fresh.until(1)).toEqual([2])
+  })
+})

@@ -1,0 +1,38 @@
+/** How many tests ended how. */
+export type Counts = { passed: number; failed: number; skipped: number }
+
+/** What is used of vitest's JSON report. */
+type Report = {
+  numPassedTests: number
+  numFailedTests: number
+  numPendingTests: number
+  numTodoTests: number
+  testResults: { status: string; assertionResults: { status: string }[] }[]
+}
+
+/**
+ * Counts the tests of a report (null: there is none). A file that failed outside of its tests
+ * counts as one failure, and so does a run that failed for a reason the report does not show.
+ */
+export function countsOf(text: string | null, exitCode: number): Counts {
+  const counts = text === null ? addUp([]) : countReport(JSON.parse(text))
+  const isUnexplained = exitCode !== 0 && counts.failed === 0
+  return isUnexplained ? { ...counts, failed: 1 } : counts
+}
+
+export function addUp(all: Counts[]): Counts {
+  const sum = (of: keyof Counts) => all.reduce((total, counts) => total + counts[of], 0)
+  return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
+}
+
+function countReport(report: Report): Counts {
+  const brokenFiles = report.testResults.filter(
+    ({ status, assertionResults }) =>
+      status === 'failed' && assertionResults.every(test => test.status !== 'failed'),
+  )
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + brokenFiles.length,
+    skipped: report.numPendingTests + report.numTodoTests,
+  }
+}

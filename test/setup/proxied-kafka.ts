@@ -1,0 +1,41 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
+import { findFreePort } from '../../simulators/kafka/freePort.ts'
+import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/localKafka.ts'
+import { type FaultProxy, startFaultProxy } from '../faults/proxy.ts'
+import { cacheDir } from './java.ts'
+import { kafkaAt } from './kafka.ts'
+
+/** A Kafka of one's own, to be killed and suspended, and reachable through a proxy as well. */
+export type ProxiedKafka = AsyncDisposable & {
+  kafka: LocalKafka
+  proxy: FaultProxy
+  /** The way around the proxy, for who checks what happened. */
+  direct: SinkOptions
+  /** The way through the proxy; its requests are given up soon. */
+  proxied: SinkOptions
+}
+
+/** Clients through the proxy wait this long for an answer, so that a lost one costs little. */
+const REQUEST_TIMEOUT_MS = 1500
+
+/** Promise: both ready. */
+export async function startProxiedKafka(): Promise<ProxiedKafka> {
+  await using stack = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
+  stack.defer(() => rm(dir, { recursive: true, force: true }))
+  const port = await findFreePort()
+  const proxy = stack.use(await startFaultProxy({ port: await findFreePort(), broker: port }))
+  const listener = { port, proxyPort: proxy.port }
+  const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, proxied: listener }))
+  const parts = stack.move()
+  return {
+    kafka,
+    proxy,
+    direct: kafkaAt(kafka.brokers),
+    proxied: kafkaAt([`127.0.0.1:${proxy.port}`], REQUEST_TIMEOUT_MS),
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}

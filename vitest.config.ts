@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/setup/local-kafka.ts'],
+    // Two, because each file brings processes of its own: a broker, a gateway, a building.
+    maxWorkers: 2,
+    // kafkajs 2 asks for timers in the past, of which Node 24 warns each time.
+    execArgv: ['--disable-warning=TimeoutNegativeWarning'],
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+  },
+})
