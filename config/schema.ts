@@ -130,7 +130,7 @@ const inbox = z.strictObject({
 
 const bridge = z.strictObject({
   http: listener(9465),
-  batchMaxEvents: count(1, 1_000_000).default(2000),
+  batchMaxEvents: count(1, 1_000_000).default(1000),
   batchMaxBytes: bytes(1024, 268_435_456).default(4_194_304),
   lingerMs: ms(0, 60_000).default(20),
   pollMs: ms(10, 600_000).default(1000),

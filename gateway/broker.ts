@@ -53,6 +53,10 @@ export async function startBroker(options: BrokerOptions) {
   })
   const senders: Senders = { of: new WeakMap(), pressure }
   const aedes = await Aedes.createBroker({
+    authorizeSubscribe: (_client, subscription, done) => {
+      passOn.isNeeded = true
+      done(null, subscription)
+    },
     authorizePublish: publishHook(options, senders),
     authorizeForward: forwardHook,
     persistence: startSessions(options.accept),
@@ -60,6 +64,7 @@ export async function startBroker(options: BrokerOptions) {
     drainTimeout: limits.drainTimeoutMs,
     maxInflightInbound: limits.qos2InFlightMax,
   })
+  const passOn = startPassingOn(aedes)
   // A broken connection is the device's affair; aedes closes it, and that is all there is to do.
   aedes.on('clientError', () => {})
   aedes.on('connectionError', () => {})
@@ -94,7 +99,6 @@ function publishHook(
   { accept, onRefused, onAcknowledged, ...options }: BrokerOptions,
   senders: Senders,
 ) {
-  const nobody = {}
   return (client: Client | null, packet: PublishPacket, done: Done) => {
     const refuse = (reason: string) => {
       onRefused(client?.id ?? null, reason)
@@ -114,7 +118,7 @@ function publishHook(
     )
     const since = performance.now()
     const message = { kind: 'message', topic, payload, receivedAt: Date.now(), once } as const
-    accept(message, client ?? nobody).then(
+    accept(message, client ?? {}).then(
       () => {
         left()
         if (qos > 0) onAcknowledged(performance.now() - since)
@@ -126,6 +130,21 @@ function publishHook(
       },
     )
   }
+}
+
+/**
+ * Lets aedes pass messages on only from the first subscription on: at most gateways nobody ever
+ * subscribes, and looking for nobody costs a tenth of a message. Retained ones are always kept.
+ */
+function startPassingOn(aedes: Aedes) {
+  const passOn = { isNeeded: false }
+  const publish = aedes.publish.bind(aedes) as (...all: unknown[]) => void
+  aedes.publish = ((packet: PublishPacket, client: unknown, done: unknown) => {
+    const nobody = !passOn.isNeeded && !packet.retain && typeof done === 'function'
+    if (nobody) setImmediate(done as () => void)
+    else publish(packet, client, done)
+  }) as Aedes['publish']
+  return passOn
 }
 
 /** Drops QoS 0 for a subscriber that does not read, because aedes would make everyone wait for it. */

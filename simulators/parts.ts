@@ -9,7 +9,7 @@ import { type SupervisedProcess, startProcess } from './supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 5000 }
 const READY_MS = 15_000
-const mains = { gateway: '../gateway/main.ts', bridge: '../cloud-bridge/main.ts' }
+const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
 
 export type PartOptions = {
   configFile?: string | undefined
@@ -30,16 +30,12 @@ export async function startPart(
 ): Promise<SupervisedProcess> {
   mkdirSync(logDir, { recursive: true })
   const logFile = join(logDir, `${name}.log`)
-  const main = fileURLToPath(new URL(mains[name], import.meta.url))
   const part = await startProcess({
     name,
     command: process.execPath,
-    args: [
-      '--disable-warning=TimeoutNegativeWarning',
-      main,
-      ...(configFile === undefined ? [] : ['--config', configFile]),
-    ],
-    env,
+    args: [launcher, name, ...(configFile === undefined ? [] : ['--config', configFile])],
+    // Outside npm the launcher becomes the part, so that its pid is the part's.
+    env: { ...env, npm_lifecycle_event: undefined },
     restart: RESTART,
     logFile,
     onExit: ({ code, signal }, next) => {

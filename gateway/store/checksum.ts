@@ -1,6 +1,11 @@
 import { crc32 } from 'node:zlib'
 
-/** The CRC-32 of several parts in order, each preceded by nothing: join fields yourself. */
+/**
+ * The CRC-32 of several parts in order, each preceded by nothing: join fields yourself. A damaged
+ * row may hold a value of any type where bytes belong; then the sum is another one.
+ */
 export function checksum(...parts: (string | Uint8Array)[]): number {
-  return parts.reduce((sum, part) => crc32(part, sum), 0)
+  return parts.reduce((sum, part) => crc32(isBytes(part) ? part : String(part), sum), 0)
 }
+
+const isBytes = (part: unknown) => typeof part === 'string' || part instanceof Uint8Array

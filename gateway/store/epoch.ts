@@ -26,7 +26,8 @@ export function beginEpoch(db: Database, notes: Notes, gateway: string): Epoch {
     const mark = readBell(bellFile(db.name))
     const rung = mark?.store.equals(store) ? mark.sequence : 0
     const lastSequence = Math.max(stored ?? 0, rung)
-    const previous = known ? { epoch: known.epoch, ...headsOf(db, known.epoch) } : null
+    const zones = known && headsOf(db, known.epoch)
+    const previous = known ? { epoch: known.epoch, lastSequence: stored ?? 0, zones } : null
     if (known) db.prepare('UPDATE store SET epoch = ?').run(epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
     notes.add('epoch', Date.now(), { gateway, epoch, firstSequence: lastSequence + 1, previous })

@@ -3,7 +3,7 @@ import { type GroupRow, readHeader, type ZoneRange } from './group.ts'
 import type { Notes } from './notes.ts'
 import type { startNumbering } from './numbering.ts'
 
-type Heads = { lastSequence: number; zones: [zone: string, zoneSequence: number][] }
+type Heads = [zone: string, zoneSequence: number][]
 
 /**
  * Keeps how far each zone of this epoch has come: the table `heads`, written now and then, so that
@@ -49,21 +49,16 @@ export function openHeads(
 export function headsOf(db: Database, epoch: number): Heads {
   const since = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number
   const zones = new Map(
-    db
-      .prepare('SELECT zone, zoneSequence FROM heads WHERE epoch = ?')
-      .raw()
-      .all(epoch) as Heads['zones'],
+    db.prepare('SELECT zone, zoneSequence FROM heads WHERE epoch = ?').raw().all(epoch) as Heads,
   )
   const rows = db.prepare(
     `SELECT sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
      header, headerCrc, bodyCrc FROM groups WHERE sequence > ? AND epoch = ? ORDER BY sequence`,
   )
-  let lastSequence = since
   for (const row of rows.iterate(since, epoch) as Iterable<Omit<GroupRow, 'body'>>) {
     const ranges = readHeader(row)
     if ('reason' in ranges) continue
     for (const { zone, first, count } of ranges) zones.set(zone, first + count - 1)
-    lastSequence = row.sequence + row.count - 1
   }
-  return { lastSequence, zones: [...zones] }
+  return [...zones]
 }

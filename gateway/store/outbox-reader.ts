@@ -1,5 +1,6 @@
 import { startBacklog } from './backlog.ts'
-import { type GroupRow, type StoredEvent, unpackGroup } from './group.ts'
+import { bellFile, readBell } from './bell.ts'
+import { type GroupRow, readHeader, type StoredEvent, unpackGroup } from './group.ts'
 import { startNoteReader } from './notes.ts'
 import { openForReading } from './read.ts'
 import { OUTBOX_ID } from './schema.ts'
@@ -12,6 +13,8 @@ export type ReadGroup = {
   content: StoredEvent[] | { reason: string }
 }
 
+type Store = { id: Buffer; gateway: string }
+
 export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 
 /**
@@ -21,7 +24,11 @@ export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 export function openOutboxReader(file: string) {
   const db = openForReading(file, OUTBOX_ID)
   if (!db) return null
-  const store = db.prepare('SELECT id, gateway FROM store').get() as { id: Buffer; gateway: string }
+  const store = db.prepare('SELECT id, gateway FROM store').get() as Store | undefined
+  if (!store) {
+    db.close()
+    return null
+  }
   const upTo = db.prepare(
     'SELECT sequence, count FROM groups WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1',
   )
@@ -35,7 +42,10 @@ export function openOutboxReader(file: string) {
     get firstSequence() {
       return first.get() as number | null
     },
-    /** The group with the event `sequence`, or the first behind it; null when there is none yet. */
+    /**
+     * The group with the event `sequence`, or the first behind it. Null when there is none yet, or
+     * when how far it goes cannot be known yet: its header is damaged and it is the last.
+     */
     groupAt(sequence: number): ReadGroup | null {
       const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
       const covers = near && near.sequence + near.count > sequence
@@ -43,10 +53,21 @@ export function openOutboxReader(file: string) {
       const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
       if (!row) return null
       const { count, receivedFrom } = row
-      return { sequence: row.sequence, count, receivedFrom, content: unpackGroup(row) }
+      const read = { sequence: row.sequence, count, receivedFrom, content: unpackGroup(row) }
+      if (Array.isArray(read.content) || Array.isArray(readHeader(row))) return read
+      const end = endOf(row.sequence)
+      return end === null ? null : { ...read, count: end - row.sequence }
     },
     notesFrom: startNoteReader(db),
     close: () => db.close(),
+  }
+
+  /** Where a group ends whose own count cannot be trusted: at the next one, or at the bell's mark. */
+  function endOf(sequence: number): number | null {
+    const mark = readBell(bellFile(file))
+    const next = behind.get(sequence) as number | null
+    if (next !== null) return next
+    return mark?.store.equals(store!.id) && mark.sequence >= sequence ? mark.sequence + 1 : null
   }
 }
 

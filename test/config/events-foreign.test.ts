@@ -20,7 +20,7 @@ const later = { ...rest, sequence: 8, zoneSequence: 4, observedAt: null, measure
 const events = [goldenEvent, later]
 
 describe.skipIf(!isThere)('another implementation of Avro', () => {
-  const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'))
+  let dir: string
   let told: {
     header: string
     fingerprint: string
@@ -32,6 +32,7 @@ describe.skipIf(!isThere)('another implementation of Avro', () => {
   }
 
   beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'sluice-test-'))
     const single = join(dir, 'single')
     const container = join(dir, 'events.avro')
     writeFileSync(single, encodeEvent(goldenEvent))

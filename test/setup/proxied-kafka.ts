@@ -19,7 +19,7 @@ export type ProxiedKafka = AsyncDisposable & {
 }
 
 /** Clients through the proxy wait this long for an answer, so that a lost one costs little. */
-const REQUEST_TIMEOUT_MS = 1500
+const REQUEST_TIMEOUT_MS = 1000
 
 /** Promise: both ready. */
 export async function startProxiedKafka(): Promise<ProxiedKafka> {

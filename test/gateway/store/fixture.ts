@@ -1,0 +1,78 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { decodeEvent, type Reading, type SensorReading } from '../../../config/events.ts'
+import type { DeadLetter, ReadNote } from '../../../gateway/store/notes.ts'
+import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
+import { event } from '../../config/events-fixture.ts'
+
+/** A directory that is gone at the end of the scope. */
+export function temporary() {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'))
+  return {
+    dir,
+    file: (name: string) => join(dir, name),
+    [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
+  }
+}
+
+/** A reading of a zone that carries a number, which tells it apart. */
+export function reading(zone: string, number = 0, more: Partial<Reading> = {}): Reading {
+  return {
+    ...{ site: 'hq', zone, device: 'd1', observedAt: null, clock: 'SYNCED' },
+    receivedAt: 1_700_000_000_000 + number,
+    measurements: [{ metric: 'n', number, flag: null, text: null, unit: null }],
+    source: { topic: `building/hq/zone/${zone}/sensor/d1`, format: 'json' },
+    ...more,
+  } as Reading
+}
+
+/** Readings of few zones, so that each gets several. */
+export const anyReading: fc.Arbitrary<Reading> = fc
+  .tuple(event, fc.constantFrom('z1', 'z2', 'é "quoted"', '__proto__', '1'))
+  .map(([{ id, gateway, epoch, sequence, zoneSequence, ...rest }, zone]) => ({ ...rest, zone }))
+
+export const anyDeadLetter: fc.Arbitrary<DeadLetter> = fc.record({
+  reason: fc.string(),
+  place: fc.string({ unit: 'binary' }).map(value => value.toWellFormed()),
+  topic: fc.string({ unit: 'grapheme' }),
+  payload: fc.uint8Array({ maxLength: 64 }).map(bytes => Buffer.from(bytes)),
+})
+
+/** What the bridge finds in an outbox: every event in order, and every note. */
+export function readOutbox(file: string): { events: SensorReading[]; notes: ReadNote[] } {
+  const reader = openOutboxReader(file)
+  if (!reader) throw new Error(`there is no outbox in ${file}`)
+  try {
+    const events: SensorReading[] = []
+    let next = 1
+    for (;;) {
+      const group = reader.groupAt(next)
+      if (!group) break
+      if (!Array.isArray(group.content)) throw new Error(group.content.reason)
+      for (const { sequence, zone, value } of group.content) {
+        const one = decodeEvent(value)
+        if (one.sequence !== sequence || one.zone !== zone)
+          throw new Error('group and event differ')
+        events.push(one)
+      }
+      next = group.sequence + group.count
+    }
+    const notes: ReadNote[] = []
+    for (let more = reader.notesFrom(1); more.length > 0; ) {
+      notes.push(...more)
+      more = reader.notesFrom(more.at(-1)!.sequence + 1)
+    }
+    return { events, notes }
+  } finally {
+    reader.close()
+  }
+}
+
+/** Copies the files as they are now: what a process that is killed at this moment leaves behind. */
+export function copyStore(from: string, to: string): void {
+  for (const end of ['', '-wal', '.bell']) {
+    if (existsSync(from + end)) copyFileSync(from + end, to + end)
+  }
+}
