@@ -9,7 +9,7 @@ import { buildingMessages } from './building/messages.ts'
 import { planBuilding } from './building/plan.ts'
 import { connectDevices } from './devices/devices.ts'
 import { KafkaProblem } from './kafka/java.ts'
-import { type LocalKafka, startLocalKafka } from './kafka/localKafka.ts'
+import { type LocalKafka, startLocalKafka } from './kafka/local-kafka.ts'
 import { askState, startPart } from './parts.ts'
 import { startVerdict, type Verdict } from './verdict.ts'
 

@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts'
 import type { GatewayState } from '../gateway/http/state.ts'
 import { type SupervisedProcess, startProcess } from './supervisor.ts'
 
-const RESTART = { firstMs: 200, maxMs: 5000 }
+const RESTART = { firstMs: 200, maxMs: 2000 }
 const READY_MS = 15_000
 const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
 

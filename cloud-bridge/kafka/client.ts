@@ -40,8 +40,7 @@ export function kafkaClient({ brokers, clientId, requestTimeoutMs, sasl, tls }: 
     clientId,
     requestTimeout: requestTimeoutMs,
     connectionTimeout: Math.min(requestTimeoutMs, 3000),
-    // One retry, because none is refused; the forwarder repeats the batch itself.
-    retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 1000 },
+    retry: { initialRetryTime: 100, maxRetryTime: 1000 },
     logLevel: logLevel.NOTHING,
     ...security,
   })

@@ -30,6 +30,7 @@ export async function readBetween(
   onRecord: (record: ReadRecord) => void,
 ): Promise<void> {
   const left = new Map([...to].filter(([partition, end]) => end > (from.get(partition) ?? 0)))
+  const next = new Map(from)
   if (left.size === 0) return
   const consumer = kafkaClient(options).consumer({
     groupId: `sluice-reader-${randomUUID()}`,
@@ -40,20 +41,24 @@ export async function readBetween(
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
-      consumer.on('consumer.crash', ({ payload }) => reject(payload.error))
+      consumer.on('consumer.crash', ({ payload }) => {
+        if (!payload.restart) reject(payload.error)
+      })
       const eachBatch = async ({
         batch,
       }: {
         batch: { partition: number; messages: Message[] }
       }) => {
         const { partition, messages } = batch
-        for (const { offset, key, value } of messages) {
-          if (Number(offset) >= (from.get(partition) ?? 0) && value) {
-            onRecord({ partition, offset: Number(offset), key, value })
-          }
+        for (const { offset: at, key, value } of messages) {
+          const offset = Number(at)
+          // A consumer that starts again reads again what it had.
+          if (offset < (next.get(partition) ?? 0)) continue
+          next.set(partition, offset + 1)
+          if (value) onRecord({ partition, offset, key, value })
         }
-        const next = Number(messages.at(-1)?.offset ?? -1) + 1
-        if (next >= (left.get(partition) ?? Number.POSITIVE_INFINITY)) left.delete(partition)
+        const end = left.get(partition)
+        if (end !== undefined && (next.get(partition) ?? 0) >= end) left.delete(partition)
         if (left.size === 0) resolve()
       }
       consumer.run({ autoCommit: false, eachBatch }).catch(reject)

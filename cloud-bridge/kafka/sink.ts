@@ -119,6 +119,7 @@ function newProducer(kafka: Kafka): Producer {
       () =>
       ({ message }) =>
         message.partition!,
+    // One retry, because none is refused; the forwarder repeats the batch itself.
     retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 1000 },
   })
 }

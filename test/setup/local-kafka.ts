@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { startLocalKafka } from '../../simulators/kafka/localKafka.ts'
+import { startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { cacheDir, missing } from './java.ts'
 
 declare module 'vitest' {

@@ -4,12 +4,15 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { askClusterMetadata, parseClusterMetadata } from '../../simulators/kafka/clusterMetadata.ts'
-import { findFreePort, portIsFree } from '../../simulators/kafka/freePort.ts'
+import {
+  askClusterMetadata,
+  parseClusterMetadata,
+} from '../../simulators/kafka/cluster-metadata.ts'
+import { findFreePort, portIsFree } from '../../simulators/kafka/free-port.ts'
 import { downloadedMegabytes, fetchKafkaJars, javaProblem } from '../../simulators/kafka/jars.ts'
 import { findJavaProblem, javaMajorVersion, toolsInPath } from '../../simulators/kafka/java.ts'
-import { type LocalKafka, readiness, startLocalKafka } from '../../simulators/kafka/localKafka.ts'
-import { serverProperties } from '../../simulators/kafka/serverProperties.ts'
+import { type LocalKafka, readiness, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
+import { serverProperties } from '../../simulators/kafka/server-properties.ts'
 
 const ownCache = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 

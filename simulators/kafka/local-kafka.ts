@@ -7,11 +7,11 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endProcess, killGroup, spawnTied } from '../supervisor.ts'
-import { askClusterMetadata, type ClusterMetadata } from './clusterMetadata.ts'
-import { findFreePort, portIsFree } from './freePort.ts'
+import { askClusterMetadata, type ClusterMetadata } from './cluster-metadata.ts'
+import { findFreePort, portIsFree } from './free-port.ts'
 import { fetchKafkaJars } from './jars.ts'
 import { findJavaProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
-import { type ProxiedListener, serverProperties } from './serverProperties.ts'
+import { type ProxiedListener, serverProperties } from './server-properties.ts'
 
 const readyMaxMs = 60_000
 const readyPollMs = 50
