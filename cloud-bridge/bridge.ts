@@ -30,6 +30,18 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
   await Promise.all([carryEvents(options), carryNotes(options)])
 }
 
+/** Without a Kafka to go to: only looks at what waits, so that others can be told. */
+export async function watchOutbox({
+  config,
+  source,
+  signal,
+}: Pick<BridgeOptions, 'config' | 'source' | 'signal'>): Promise<void> {
+  while (!signal.aborted) {
+    source.look()
+    await source.arrival(config.bridge.pollMs)
+  }
+}
+
 /** Woken by the bell, with a slow poll behind it. */
 async function carryEvents(options: BridgeOptions): Promise<void> {
   const { config, source, inbox, metrics, signal, sinks } = options

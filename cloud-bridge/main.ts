@@ -6,7 +6,7 @@ import { openLog } from '../config/telemetry/log.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { Locked } from '../gateway/store/lock.ts'
-import { runBridge } from './bridge.ts'
+import { runBridge, watchOutbox } from './bridge.ts'
 import { openSink } from './kafka/sink.ts'
 import { partitionsOf } from './kafka/topics.ts'
 import { startMetrics } from './metrics.ts'
@@ -71,7 +71,7 @@ async function run(config: Config): Promise<void> {
     })
     if (kafka.brokers.length === 0) {
       onState('events', 'kafka.brokers is not configured: everything stays in the outbox')
-      await stopped
+      await watchOutbox({ config, source, signal: ending.signal })
       return
     }
     const sinks = { events: stack.use(openSink(kafka)), notes: stack.use(openSink(kafka)) }

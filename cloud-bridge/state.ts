@@ -21,13 +21,13 @@ export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
 
 /** What `sluice status` and the live screen show of a bridge. */
 export function stateOf({ source, metrics, kafka }: Parts) {
-  const backlog = source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 }
+  const backlog = source.backlog()
   return {
     part: 'bridge',
     kafka,
     backlog,
-    /** Everything received before this moment is in Kafka; ms since 1970. */
-    completeUpTo: Date.now() - backlog.oldestAgeMs,
+    /** Everything received before this moment is in Kafka; ms since 1970, null when unknown. */
+    completeUpTo: backlog && Date.now() - backlog.oldestAgeMs,
     perPartition: metrics.perPartition,
     ranges: source.ranges.map(({ store, ...range }) => ({
       ...range,

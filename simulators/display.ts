@@ -40,7 +40,7 @@ export function startDisplay({ ask, notice = async () => null, quiet = false }: 
   }
   let looking = Promise.resolve()
   const timer = setInterval(() => {
-    looking = look().catch(() => {})
+    looking = look()
   }, EVERY_MS)
   return {
     say(line: string): void {

@@ -10,12 +10,14 @@ export type Glance = { atMs: number; gateway: GatewayState | null; bridge: Bridg
  * two glances.
  */
 export function drawScreen(now: Glance, before: Glance | null): string[] {
-  return [...gatewayLines(now, before), ...bridgeLines(now, before)]
+  // The bridge knows what it has just delivered; the gateway, what of it was saved.
+  const backlog = now.bridge?.backlog ?? now.gateway?.backlog
+  return [...gatewayLines(now, before), ...waitingLine(backlog), ...bridgeLines(now, before)]
 }
 
 function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[] {
   if (!gateway) return ['gateway         does not answer']
-  const { acknowledged, buried, refused, connections, backlog } = gateway
+  const { acknowledged, buried, refused, connections } = gateway
   const rate = perSecond(acknowledged, before?.gateway?.acknowledged, atMs, before?.atMs)
   const more = [
     `${count(acknowledged)} in all`,
@@ -23,9 +25,14 @@ function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[
     `${count(refused)} refused`,
     `${count(connections)} connections`,
   ]
+  return [`acknowledged    ${rate}/s   ${more.join(', ')}`]
+}
+
+function waitingLine(backlog: GatewayState['backlog'] | undefined): string[] {
+  if (!backlog) return []
   const { events, bytes, oldestAgeMs } = backlog
-  const waiting = [`${count(events)} events`, size(bytes), `oldest ${duration(oldestAgeMs)}`]
-  return [`acknowledged    ${rate}/s   ${more.join(', ')}`, `in the outbox   ${waiting.join(', ')}`]
+  const parts = [`${count(events)} events`, size(bytes), `oldest ${duration(oldestAgeMs)}`]
+  return [`in the outbox   ${parts.join(', ')}`]
 }
 
 function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {
@@ -37,7 +44,7 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
   )
   const lines = [
     `delivered       ${rate}/s   ${count(delivered)} in all   ${partitions.join('  ')}`,
-    `complete up to  ${new Date(completeUpTo).toISOString()}`,
+    `complete up to  ${completeUpTo === null ? 'unknown' : new Date(completeUpTo).toISOString()}`,
   ]
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
   if (kafka.notes) lines.push(`notes wait for  ${kafka.notes}`)

@@ -38,7 +38,8 @@ async function notice(job: Job): Promise<string | null> {
   if (!job.problem) return null
   const hours = await job.diskHours()
   const lasts = hours > 48 ? `${Math.floor(hours / 24)} days` : `${Math.floor(hours)} h`
-  return `no Kafka: ${job.problem} The gateway keeps everything; at this rate the disk lasts ${lasts}.`
+  const keeps = `the gateway keeps everything, and at this rate the disk lasts ${lasts}`
+  return `no Kafka: ${job.problem}. Until then ${keeps}.`
 }
 
 function timeout(ms: number): AbortSignal {

@@ -60,18 +60,20 @@ export function openSink(options: SinkOptions): EventSink & AsyncDisposable {
       // What was answered for is done: its numbers are used up, so it would be written again.
       const left = part.filter(index => !answered.has(records[index]!.partition))
       const failure = new Error(`Kafka gave no answer for a partition of ${topic}`)
-      if (left.length > 0) await recover(via, failure)
+      if (left.length > 0) await recover(via, failure, sending)
       return { left, failure }
     } catch (failure) {
-      await recover(via, failure)
+      await recover(via, failure, sending)
       return { left: part, failure }
     }
   }
 
-  const recover = async (via: Producer, error: unknown): Promise<void> => {
+  const recover = async (via: Producer, error: unknown, sending: Promise<unknown>) => {
+    const disconnect = () => via.disconnect().catch(() => {})
     connected = false
     if (error instanceof Unsettled || losesProducer(error)) producer = null
-    if (!(error instanceof Unsettled)) await via.disconnect().catch(() => {})
+    if (error instanceof Unsettled) sending.then(disconnect, disconnect)
+    else await disconnect()
   }
 
   /** Sends what is left, part by part; parts whose fate is known are taken off. */

@@ -15,6 +15,8 @@ export type FaultProxy = AsyncDisposable & {
   readonly port: number
   /** How many connections were accepted so far. */
   readonly accepted: number
+  /** How many connections are open now. */
+  readonly open: number
   /** Both judge every frame from now on. */
   judge(judges: { requests?: Judge; responses?: Judge }): void
   /** Half-open: nothing passes on the present connections any more, and they stay open. */
@@ -58,6 +60,9 @@ export async function startFaultProxy(ports: {
     port: (server.address() as AddressInfo).port,
     get accepted() {
       return accepted
+    },
+    get open() {
+      return connections.size
     },
     judge({ requests = pass, responses = pass }) {
       judges = { requests, responses }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Batch, startDelivery } from '../../../cloud-bridge/forwarder.ts'
 import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
@@ -137,7 +137,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
     const topic = await freshTopic(on.direct, 1)
     const sent: string[] = []
     let isAbandoned = false
-    await using sink = openSink({ ...on.proxied, requestTimeoutMs: 200 })
+    const sink = openSink({ ...on.proxied, requestTimeoutMs: 200 })
     const deliver = startDelivery({
       sink,
       signal: new AbortController().signal,
@@ -167,6 +167,8 @@ describeWithKafka('the sink on kafkajs through faults', () => {
     // What was abandoned may be written again, at any time later: the event ids are there for that.
     const [found] = textsIn(await readTopic(on.direct, topic))
     expect([...new Set(found)]).toEqual(sent)
+    await sink[Symbol.asyncDispose]()
+    await vi.waitFor(() => expect(on.proxy.open).toBe(0), { timeout: 10_000 })
   })
 
   describe('a send of which Kafka refuses a part', () => {

@@ -1,0 +1,44 @@
+import type { EventSource, Taken } from '../../cloud-bridge/forwarder.ts'
+
+export type MemorySource = EventSource & {
+  /** Stores events of these zones as one group. */
+  store(zones: string[]): void
+  /** How many settles there were. */
+  readonly settled: number
+}
+
+/** The smallest EventSource: groups in memory, one open range. A value says its number and zone. */
+export function openMemorySource(topic = 'readings', partitions = 3): MemorySource {
+  const groups: Taken['events'][] = []
+  const range = { id: 1, topic, partitions }
+  let [last, next, settled] = [0, 1, 0]
+  return {
+    get settled() {
+      return settled
+    },
+    store(zones) {
+      groups.push(
+        zones.map(zone => {
+          const sequence = ++last
+          return { sequence, zone, value: Buffer.from(`${sequence} ${zone}`) }
+        }),
+      )
+    },
+    take({ maxEvents, maxBytes }) {
+      const events: Taken['events'][number][] = []
+      let bytes = 0
+      for (const group of groups) {
+        if (events.length >= maxEvents || bytes >= maxBytes) break
+        const left = group.filter(({ sequence }) => sequence >= next)
+        events.push(...left)
+        bytes += left.reduce((sum, { value }) => sum + value.length, 0)
+      }
+      if (events.length === 0) return null
+      return { range, events, next: events.at(-1)!.sequence + 1 }
+    },
+    settle(taken) {
+      settled++
+      next = taken.next
+    },
+  }
+}
