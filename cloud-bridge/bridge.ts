@@ -8,6 +8,7 @@ import type { startMetrics } from './metrics.ts'
 import { type NoteSource, startNoteForwarder } from './notes.ts'
 
 const NOTES_EVERY_MS = 1000
+const MANY_NOTES_EVERY_MS = 100
 
 export type BridgeOptions = {
   config: Pick<Config, 'bridge' | 'kafka'>
@@ -60,7 +61,7 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
     onUnavailable,
     onRejected: ({ sequence }, reason) => {
       metrics.rejected()
-      inbox.addNote('rejected', { sequence, reason })
+      inbox.addNote('rejected', { store: source.store?.id.toString('hex'), sequence, reason })
     },
     onDelivered: (_, batch) => {
       metrics.delivered(batch)
@@ -83,7 +84,7 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
   }
 }
 
-/** Looks every second: notes are few, and none is waited for. */
+/** Looks every second, for notes are few and none is waited for; more often while there are any. */
 async function carryNotes(options: BridgeOptions): Promise<void> {
   const { config, source, inbox, metrics, signal, sinks } = options
   const backoff = backoffOf(config)
@@ -95,19 +96,22 @@ async function carryNotes(options: BridgeOptions): Promise<void> {
     signal,
     backoff,
     onUnavailable,
-    onRejected: ({ sequence, kind }, reason) => {
+    onRejected: ({ sequence, kind }, reason, { store, origin }) => {
       metrics.rejected()
-      inbox.addNote('rejected note', { sequence, noteKind: kind, reason })
+      inbox.addNote('rejected note', { store, origin, sequence, kind, reason })
     },
   })
   while (!signal.aborted) {
     const store = source.store
+    let restMs = NOTES_EVERY_MS
     for (const origin of store ? noteSources(store.id, source, inbox) : []) {
       const delivered = await forward(origin, store!.gateway)
       metrics.notesDelivered(delivered)
-      if (delivered > 0) options.onState('notes', null)
+      if (delivered === 0) continue
+      options.onState('notes', null)
+      restMs = MANY_NOTES_EVERY_MS
     }
-    await sleep(NOTES_EVERY_MS, undefined, { signal }).catch(() => {})
+    await sleep(restMs, undefined, { signal }).catch(() => {})
   }
 }
 

@@ -44,6 +44,7 @@ export type ForwarderOptions<T extends Taken> = {
   signal: AbortSignal
   /** An event that Kafka will never take; it must be durable as a note before this returns. */
   onRejected(event: T['events'][number], reason: string): void
+  /** The records of the batch that Kafka has. */
   onDelivered(taken: T, batch: Batch): void
   onUnavailable(reason: string, waitMs: number): void
 }
@@ -83,8 +84,11 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
         if (reason !== null) options.onRejected(taken.events[index]!, reason)
       }
       source.settle(taken)
-      options.onDelivered(taken, batch)
-      return taken.events.length >= maxEvents / 2 ? 'more to do' : 'delivered all'
+      const arrived = batch.records.filter((_, index) => rejections[index] === null)
+      options.onDelivered(taken, { topic: batch.topic, records: arrived })
+      const bytes = batch.records.reduce((sum, { value }) => sum + value.length, 0)
+      const isLarge = batch.records.length >= maxEvents / 2 || bytes >= maxBytes / 2
+      return isLarge ? 'more to do' : 'delivered all'
     },
   }
 }

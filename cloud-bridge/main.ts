@@ -1,11 +1,10 @@
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
-import { untilSignal } from '../config/lifetime.ts'
+import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
-import { Locked } from '../gateway/store/lock.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
 import { openSink } from './kafka/sink.ts'
 import { partitionsOf } from './kafka/topics.ts'
@@ -24,6 +23,7 @@ if ('faults' in loaded) {
   process.stderr.write(`${describeFaults(loaded.faults)}\n`)
   process.exit(2)
 }
+process.umask(0o077)
 await run(loaded.config)
 
 async function run(config: Config): Promise<void> {
@@ -55,6 +55,7 @@ async function run(config: Config): Promise<void> {
     stack.use(
       await serveHttp({
         ...bridge.http,
+        key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
         metrics: metrics.text,
         state: () => stateOf(parts()),
@@ -86,7 +87,7 @@ async function run(config: Config): Promise<void> {
       onState,
     })
   } catch (error) {
-    if (error instanceof Locked) end(error.message, 2)
+    if (error instanceof CannotStart) end(error.message, 2)
     else end((error as Error).stack ?? String(error), 1)
   }
 }

@@ -20,7 +20,7 @@ export type NoteForwarderOptions = DeliveryOptions & {
   /** Null when asked to end before it is known. */
   partitionsOf(topic: string): Promise<number | null>
   /** A note that Kafka will never take; it is passed by. */
-  onRejected(note: Note, reason: string): void
+  onRejected(note: Note, reason: string, from: { store: string; origin: string }): void
 }
 
 /**
@@ -39,14 +39,15 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
     if (partitions === null) return false
     const partition = partitionOf(key, partitions)
     const facts = { gateway, store: from.store.toString('hex'), origin: from.origin }
+    // The content stays apart: it may have a store and a sequence of its own.
     const records = notes.map(({ content, ...note }) => ({
       key,
       partition,
-      value: Buffer.from(JSON.stringify({ ...facts, ...note, ...content })),
+      value: Buffer.from(JSON.stringify({ ...facts, ...note, content })),
     }))
     const rejections = await deliver({ topic, records })
     for (const [index, reason] of (rejections ?? []).entries()) {
-      if (reason !== null) options.onRejected(notes[index]!, reason)
+      if (reason !== null) options.onRejected(notes[index]!, reason, facts)
     }
     return rejections !== null
   }

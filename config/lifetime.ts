@@ -19,3 +19,6 @@ export function untilSignal(deadlineMs: number): Promise<string> {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal)
   })
 }
+
+/** What keeps a process from starting until somebody mends it: it says how, and exits with 2. */
+export class CannotStart extends Error {}

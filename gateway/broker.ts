@@ -1,6 +1,7 @@
-import { createServer, type Server } from 'node:net'
+import { createServer } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Config } from '../config/config.ts'
+import { listen } from '../config/listen.ts'
 import { guardParser } from './access/guard.ts'
 import { type Sender, startPressure } from './access/pressure.ts'
 import { startSessions } from './sessions.ts'
@@ -39,8 +40,8 @@ export type Broker = Awaited<ReturnType<typeof startBroker>>
 
 /**
  * Starts the MQTT 3.1.1 broker and listens. A device gets PUBACK or PUBREC only when `accept` has
- * resolved; when it rejects, its connection is closed without one. Rejects when the address cannot
- * be listened on.
+ * resolved; when it rejects, its connection is closed without one. Rejects with CannotStart
+ * when the address cannot be listened on.
  */
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
@@ -76,7 +77,7 @@ export async function startBroker(options: BrokerOptions) {
     pressure.add(sender)
   })
   server.maxConnections = limits.connectionsMax
-  await listen(server, limits)
+  await listen(server, 'gateway.mqtt', limits)
   return {
     get connections() {
       return aedes.connectedClients
@@ -155,14 +156,4 @@ function forwardHook(client: Client, packet: AedesPublishPacket): AedesPublishPa
 function refreshKeepalive(client: Client): void {
   const { _keepaliveTimer: timer } = client as unknown as { _keepaliveTimer: NodeJS.Timeout | null }
   timer?.refresh()
-}
-
-function listen(server: Server, { host, port }: Config['gateway']['mqtt']): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
-import { untilSignal } from '../config/lifetime.ts'
+import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { startBroker } from './broker.ts'
@@ -8,7 +8,6 @@ import { startClock } from './clock.ts'
 import { startMetrics } from './http/metrics.ts'
 import { reasonsOf, stateOf } from './http/state.ts'
 import { startWriter } from './ingest/writer.ts'
-import { Locked } from './store/lock.ts'
 
 const STOP_MS = 8000
 
@@ -22,6 +21,7 @@ if ('faults' in loaded) {
   process.stderr.write(`${describeFaults(loaded.faults)}\n`)
   process.exit(2)
 }
+process.umask(0o077)
 await run(loaded.config)
 
 async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): Promise<void> {
@@ -63,6 +63,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     stack.use(
       await serveHttp({
         ...gateway.http,
+        key: 'gateway.http',
         reasons: () => reasonsOf(parts),
         metrics: metrics.text,
         state: () => stateOf(parts),
@@ -73,7 +74,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
     log.info({ signal: await stopped }, 'stopping')
   } catch (error) {
-    if (error instanceof Locked) end(error.message, 2)
-    else end((error as Error).message, 1)
+    if (error instanceof CannotStart) end(error.message, 2)
+    else end((error as Error).stack ?? String(error), 1)
   }
 }

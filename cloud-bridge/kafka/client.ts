@@ -22,8 +22,12 @@ export type KafkaOptions = Pick<
   'brokers' | 'clientId' | 'requestTimeoutMs' | 'sasl' | 'tls'
 >
 
-/** A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. */
-export function kafkaClient({ brokers, clientId, requestTimeoutMs, sasl, tls }: KafkaOptions) {
+/**
+ * A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. It
+ * tries each thing, connecting included, again `retries` times (0 is refused by some).
+ */
+export function kafkaClient(options: KafkaOptions, retries = 5) {
+  const { brokers, clientId, requestTimeoutMs, sasl, tls } = options
   const security: Partial<KafkaConfig> = {}
   if (tls) {
     const { ca, cert, key } = tls
@@ -40,7 +44,7 @@ export function kafkaClient({ brokers, clientId, requestTimeoutMs, sasl, tls }: 
     clientId,
     requestTimeout: requestTimeoutMs,
     connectionTimeout: Math.min(requestTimeoutMs, 3000),
-    retry: { initialRetryTime: 100, maxRetryTime: 1000 },
+    retry: { retries, initialRetryTime: 100, maxRetryTime: 1000 },
     logLevel: logLevel.NOTHING,
     ...security,
   })

@@ -28,7 +28,8 @@ type Unfinished = { batch: Batch; rejections: Rejection[]; parts: number[][] }
  * could not connect at first, when its numbers are lost, or when a send does not settle.
  */
 export function openSink(options: SinkOptions): EventSink & AsyncDisposable {
-  const kafka = kafkaClient(options)
+  // One retry of anything within a send, or it would still be at it when we give it up.
+  const kafka = kafkaClient(options, 1)
   const compression = compressionOf[options.compression]
   const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
   let producer: Producer | null = null

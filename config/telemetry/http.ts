@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
-
-/** What /ready answers: ready when there is no reason against it. */
-export type Readiness = { reasons: string[] }
+import { listen } from '../listen.ts'
 
 export type HttpOptions = {
+  /** The configuration key of host and port. */
+  key: string
   host: string
   port: number
   /** Reasons why the process cannot do its work now; none means ready. */
@@ -16,9 +16,9 @@ export type HttpOptions = {
 
 /**
  * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
- * text exposition 0.0.4) and /state (JSON). Resolves when it listens; rejects when it cannot.
+ * text exposition 0.0.4) and /state (JSON). Resolves when it listens; rejects with CannotStart.
  */
-export async function serveHttp({ host, port, reasons, metrics, state }: HttpOptions) {
+export async function serveHttp({ key, reasons, metrics, state, ...at }: HttpOptions) {
   const json = (value: object, status = 200) => ({
     status,
     type: 'application/json',
@@ -48,10 +48,7 @@ export async function serveHttp({ host, port, reasons, metrics, state }: HttpOpt
     const { status, type, body } = page()
     response.writeHead(status, { 'content-type': type }).end(await body)
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, () => resolve())
-  })
+  await listen(server, key, at)
   return {
     async [Symbol.asyncDispose](): Promise<void> {
       server.closeAllConnections()

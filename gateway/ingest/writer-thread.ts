@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../../config/events.ts'
+import { CannotStart } from '../../config/lifetime.ts'
 import type { Backlog } from '../store/backlog.ts'
-import { Locked } from '../store/lock.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
 import { startRangeReader } from '../store/range-reader.ts'
 import { commitAll, type Tally } from './commit.ts'
@@ -22,7 +22,7 @@ export type Position = {
 
 export type Answer =
   | { kind: 'opened'; store: string; epoch: number; position: Position }
-  | { kind: 'locked'; file: string }
+  | { kind: 'cannot start'; reason: string }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
   | { kind: 'refused'; reason: string; full: boolean }
   | { kind: 'closed' }
@@ -65,8 +65,8 @@ function open(): Outbox | null {
     answer({ kind: 'opened', store, epoch: opened.epoch, position: positionOf(opened) })
     return opened
   } catch (error) {
-    if (!(error instanceof Locked)) throw error
-    answer({ kind: 'locked', file: error.file })
+    if (!(error instanceof CannotStart)) throw error
+    answer({ kind: 'cannot start', reason: error.message })
     return null
   }
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../../config/events.ts'
+import { CannotStart } from '../../config/lifetime.ts'
 import type { Accept, Handover } from '../broker.ts'
-import { Locked } from '../store/lock.ts'
 import type { Tally } from './commit.ts'
 import { pack } from './packing.ts'
 import { Queue } from './queue.ts'
@@ -23,7 +23,7 @@ export type Writer = Awaited<ReturnType<typeof startWriter>>
 
 /**
  * Starts the writer thread, which alone touches the outbox, and queues for it: one commit at a
- * time. Resolves when the outbox is open; rejects with Locked, or with what keeps it from opening.
+ * time. Resolves when the outbox is open; rejects with CannotStart.
  */
 export async function startWriter({ clock, ...options }: WriterOptions) {
   const { onCommitted, onRefused, onFailed, ...workerData } = options
@@ -83,7 +83,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
 
 async function firstAnswer(thread: Worker) {
   const [answer] = (await once(thread, 'message')) as [Answer]
-  if (answer.kind === 'locked') throw new Locked(answer.file)
+  if (answer.kind === 'cannot start') throw new CannotStart(answer.reason)
   if (answer.kind !== 'opened') throw new Error(`the writer answered ${answer.kind}`)
   return { store: answer.store, epoch: answer.epoch, ...answer.position }
 }

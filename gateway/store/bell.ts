@@ -1,4 +1,13 @@
-import { closeSync, constants, existsSync, openSync, readFileSync, watch, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  type FSWatcher,
+  openSync,
+  readFileSync,
+  statSync,
+  watch,
+  writeSync,
+} from 'node:fs'
 import { checksum } from './checksum.ts'
 
 const MAGIC = 'SLB1'
@@ -61,13 +70,23 @@ export function watchBell(file: string) {
     rang = true
     wake?.()
   }
-  let watcher: ReturnType<typeof watch> | null = null
+  let watcher: FSWatcher | undefined
+  let watched: number | undefined
+  // A watcher follows the file that it was given, not the one that takes its place.
   const look = () => {
-    if (watcher || !existsSync(file)) return
-    watcher = watch(file, ring).on('error', () => {
-      watcher?.close()
-      watcher = null
-    })
+    const inode = statSync(file, { throwIfNoEntry: false })?.ino
+    if (inode === watched) return
+    watcher?.close()
+    watched = undefined
+    if (inode === undefined) return
+    try {
+      watcher = watch(file, ring).on('error', () => {
+        watched = undefined
+      })
+      watched = inode
+    } catch {
+      // Gone again, or no watches left: then it is waited for by time.
+    }
   }
   return {
     async next(timeoutMs: number): Promise<void> {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
-import { holdLock } from './lock.ts'
+import type { Database } from 'better-sqlite3'
 import { openNotes, startNoteReader } from './notes.ts'
-import { INBOX_ID, inboxMigrations, prepare } from './schema.ts'
+import { openForWriting } from './open.ts'
+import { INBOX_ID, inboxMigrations } from './schema.ts'
+
+const INBOX = { key: 'inbox.file', applicationId: INBOX_ID, migrations: inboxMigrations }
 
 /** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
 export type Range = {
@@ -24,13 +24,10 @@ export type Inbox = ReturnType<typeof openInbox>
  * Opens the inbox for its one writer, the bridge, creating it when there is none. Positions are
  * written at most once every `settleMs`, and when closed, because an fsync a batch wears the card
  * for nothing: what was settled since is sent again after a crash, under the same ids.
- * Throws Locked when another process writes.
+ * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const lock = holdLock(`${file}.lock`)
-  const db = new Database(file)
-  prepare(db, INBOX_ID, inboxMigrations)
+  const { db, lock } = openForWriting(file, INBOX)
   const notes = openNotes(db)
   const id = ownId(db)
   const selectRanges = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
@@ -62,7 +59,10 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
 
   return {
     id,
-    rangesOf: (store: Buffer) => selectRanges.all(store) as Range[],
+    rangesOf(store: Buffer): Range[] {
+      flush()
+      return selectRanges.all(store) as Range[]
+    },
     /** Adds a range durably; it gets its id. */
     addRange(range: Omit<Range, 'id'>): Range {
       const { lastInsertRowid } = insertRange.run(range)
@@ -96,7 +96,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
   }
 }
 
-function ownId(db: Database.Database): Buffer {
+function ownId(db: Database): Buffer {
   const known = db.prepare('SELECT id FROM store').pluck().get() as Buffer | undefined
   if (known) return known
   const id = randomBytes(16)

@@ -1,7 +1,8 @@
 import Database from 'better-sqlite3'
+import { CannotStart } from '../../config/lifetime.ts'
 
-/** Another process holds the lock: this one must not start (exit 2). */
-export class Locked extends Error {
+/** Another process holds the lock: this one must not start. */
+export class Locked extends CannotStart {
   readonly file: string
   constructor(file: string) {
     super(`${file} is locked: another process writes here. Stop that one, or name another path`)

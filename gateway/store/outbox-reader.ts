@@ -56,7 +56,7 @@ export function openOutboxReader(file: string) {
       const read = { sequence: row.sequence, count, receivedFrom, content: unpackGroup(row) }
       if (Array.isArray(read.content) || Array.isArray(readHeader(row))) return read
       const end = endOf(row.sequence)
-      return end === null ? null : { ...read, count: end - row.sequence }
+      return end === null || end <= sequence ? null : { ...read, count: end - row.sequence }
     },
     notesFrom: startNoteReader(db),
     close: () => db.close(),

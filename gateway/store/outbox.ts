@@ -1,6 +1,3 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
 import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
 import { bellFile, openBell } from './bell.ts'
@@ -8,10 +5,12 @@ import { beginEpoch } from './epoch.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
 import { openIncoming } from './incoming.ts'
-import { holdLock } from './lock.ts'
 import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
-import { OUTBOX_ID, outboxMigrations, prepare } from './schema.ts'
+import { openForWriting } from './open.ts'
+import { OUTBOX_ID, outboxMigrations } from './schema.ts'
+
+const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
 /** What one commit makes durable: readings and dead letters in the order of acceptance. */
 export type Changes = {
@@ -24,13 +23,10 @@ export type Outbox = ReturnType<typeof openOutbox>
 /**
  * Opens the outbox for its one writer, creating it (and its directory) when there is none. A new
  * epoch begins: its first note names the epoch before and how far each of its zones had come.
- * Throws Locked when another process writes, and an Error naming file and cure when it is not ours.
+ * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
  */
 export function openOutbox({ file, gateway }: { file: string; gateway: string }) {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  const lock = holdLock(`${file}.lock`)
-  const db = new Database(file)
-  prepare(db, OUTBOX_ID, outboxMigrations)
+  const { db, lock } = openForWriting(file, OUTBOX)
   const transact = db.transaction((work: () => void) => work())
   const notes = openNotes(db)
   const epoch = beginEpoch(db, notes, gateway)

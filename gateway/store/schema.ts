@@ -83,15 +83,9 @@ export const inboxMigrations = [
  * not ours, is newer than this program, or a pragma does not hold.
  */
 export function prepare(db: Database, applicationId: number, migrations: string[]): void {
-  const version = db.pragma('user_version', { simple: true }) as number
-  const owner = db.pragma('application_id', { simple: true }) as number
-  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number
-  if (version === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
-  else if (owner !== applicationId) {
-    throw new Error(
-      `${db.name} is not a file of this kind; it is left untouched. Name another path`,
-    )
-  }
+  const { version, owner, tables } = identify(db)
+  if (version === 0 && owner === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
+  else if (owner !== applicationId) throw notOurs(db)
   if (version > migrations.length) {
     throw new Error(
       `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
@@ -113,4 +107,20 @@ export function prepare(db: Database, applicationId: number, migrations: string[
   if (held.join() !== 'wal,2,2') {
     throw new Error(`${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`)
   }
+}
+
+function identify(db: Database) {
+  try {
+    return {
+      version: db.pragma('user_version', { simple: true }) as number,
+      owner: db.pragma('application_id', { simple: true }) as number,
+      tables: db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number,
+    }
+  } catch (error) {
+    throw (error as { code?: string }).code === 'SQLITE_NOTADB' ? notOurs(db) : error
+  }
+}
+
+function notOurs({ name }: Database): Error {
+  return new Error(`${name} is not a file of this kind; it is left untouched. Name another path`)
 }

@@ -22,7 +22,8 @@ export function takeFrom(
   const last = range.end ?? Number.MAX_SAFE_INTEGER
   let { next } = range
   let bytes = 0
-  const pass = (kind: string, to: number, more: object) => {
+  const pass = (kind: string, upTo: number, more: object) => {
+    const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
     inbox.addNote(kind, { ...span, ...more })
     next = to + 1
@@ -48,7 +49,7 @@ export function takeFrom(
     if (Array.isArray(content)) {
       add(content)
       next = Math.min(behind, last + 1)
-    } else pass('unreadable', behind - 1, content)
+    } else if (next <= last) pass('unreadable', behind - 1, content)
   }
   return events.length > 0 ? { range, events, next } : null
 }

@@ -1,18 +1,18 @@
-import type { Database } from 'better-sqlite3'
+import type BetterSqlite3 from 'better-sqlite3'
 import fc from 'fast-check'
 import { expect, it, vi } from 'vitest'
 import { temporary } from './fixture.ts'
 import { commands, failures, Model, Real } from './outbox-model.ts'
 
-const { opened } = vi.hoisted(() => ({ opened: [] as Database[] }))
+const { opened } = vi.hoisted(() => ({ opened: [] as BetterSqlite3.Database[] }))
 
 // Keeps hold of each connection, because only its own max_page_count makes a commit fail.
 vi.mock('better-sqlite3', async importOriginal => {
-  const original = await importOriginal<typeof import('better-sqlite3')>()
-  class Held extends original.default {
-    constructor(...given: ConstructorParameters<typeof original.default>) {
+  const { default: Database } = await importOriginal<{ default: typeof BetterSqlite3 }>()
+  class Held extends Database {
+    constructor(...given: ConstructorParameters<typeof Database>) {
       super(...given)
-      opened.push(this)
+      opened.push(this as never)
     }
   }
   return { default: Held }

@@ -1,0 +1,26 @@
+import type { Server } from 'node:net'
+import { CannotStart } from './lifetime.ts'
+
+const CURES: Record<string, string> = {
+  EADDRINUSE: 'another process listens there. Stop that one, or choose another port',
+  EADDRNOTAVAIL: 'this machine does not have that address. Choose one of its own',
+  EACCES: 'this user may not listen there. Choose a port above 1023',
+}
+
+/**
+ * Listens on the address that `key` configures. Rejects with CannotStart, which names key, address
+ * and cure, when it cannot.
+ */
+export function listen(
+  server: Server,
+  key: string,
+  { host, port }: { host: string; port: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const reason = CURES[error.code ?? ''] ?? error.message
+      reject(new CannotStart(`${key} = ${host}:${port}: ${reason}`, { cause: error }))
+    })
+    server.listen({ host, port, backlog: 1024 }, resolve)
+  })
+}

@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util'
+import { fullSizes, quickSizes, type Sizes } from './sizes.ts'
+
+export type Arguments = { names: string[]; runs: number; sizes: Sizes; isQuick: boolean }
+
+/**
+ * What the command line asks for, by the names of the parts there are; a text to print instead when
+ * it asks for help. Throws an Error that says what is wrong.
+ */
+export function readArguments(args: string[], parts: string[]): Arguments | string {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      runs: { type: 'string', default: '1' },
+      minutes: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return usageOf(parts)
+  const strange = positionals.find(name => !parts.includes(name))
+  if (strange !== undefined) throw new Error(`no part of the bench is called ${strange}`)
+  const sizes = structuredClone(values.quick ? quickSizes : fullSizes)
+  if (values.minutes !== undefined) sizes.memory.minutes = positive('minutes', values.minutes)
+  const runs = Math.ceil(positive('runs', values.runs))
+  const names = parts.filter(name => positionals.length === 0 || positionals.includes(name))
+  return { names, runs, sizes, isQuick: values.quick }
+}
+
+export function usageOf(parts: string[]): string {
+  return `Usage: npm run bench -- [${parts.join('|')}]… [options]
+
+  --runs N       repeat all N times in turn; a figure is then the median, with min and max
+  --quick        small sizes, to see whether it works; targets hold for the others
+  --minutes N    how long memory is watched (10)
+
+All parts take a quarter of an hour, ten minutes of it memory. Each figure is one line of JSON, and
+a table follows. Targets are reported, not enforced.
+`
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && Number.isFinite(value))) throw new Error(`--${name} is a number above 0`)
+  return value
+}

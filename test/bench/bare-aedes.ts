@@ -1,0 +1,9 @@
+// aedes with its defaults and nothing else: what ingest is compared with. Answers with its address.
+import { createServer } from 'node:net'
+import { Aedes } from 'aedes'
+
+const aedes = await Aedes.createBroker()
+const server = createServer(aedes.handle)
+server.listen(0, '127.0.0.1', () => {
+  process.stdout.write(`${JSON.stringify(server.address())}\n`)
+})

@@ -1,0 +1,109 @@
+// npm run bench -- [NAME…] [--runs N] [--quick] [--minutes N]: measures Sluice on this machine. One
+// line of JSON a figure on stdout, then one table; what goes on is told on stderr.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { untilSignal } from '../../config/lifetime.ts'
+import { javaProblem } from '../../simulators/kafka/jars.ts'
+import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
+import { type Arguments, readArguments, usageOf } from './arguments.ts'
+import { backlog } from './backlog.ts'
+import { contextOf } from './context.ts'
+import { paced, throughput } from './delivery.ts'
+import { type Figure, type Measured, overRuns } from './figures.ts'
+import { ingest } from './ingest.ts'
+import { memory } from './memory.ts'
+import type { Bench, Part } from './part.ts'
+import { makePlace } from './place.ts'
+import { tableOf } from './table.ts'
+
+const STOP_MS = 15_000
+const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory }
+const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
+
+const asked = argumentsOrExit()
+const context = contextOf(asked)
+const ending = new AbortController()
+untilSignal(STOP_MS).then(() => ending.abort(new Error('stopped')))
+const isWhole = await bench(asked, ending.signal)
+process.exit(ending.signal.aborted ? 130 : isWhole ? 0 : 1)
+
+/** Measures and prints; false when a part could not be measured that should have been. */
+async function bench({ names, runs, sizes }: Arguments, signal: AbortSignal): Promise<boolean> {
+  await using stack = new AsyncDisposableStack()
+  const place = stack.use(await makePlace())
+  if (place.isInMemory) say(`${place.dir} is in memory: figures of the disk mean nothing`)
+  const kafka = startedOnce(stack, join(place.dir, 'kafka'))
+  const problem = await javaProblem({ cacheDir })
+  const possible = names.filter(name => problem === null || !parts[name]!.needsKafka)
+  const rows: { part: string; figure: Figure }[] = []
+  const missing: string[] = []
+  for (const part of names.filter(name => !possible.includes(name))) {
+    print({ part, skipped: problem })
+    missing.push(`${part} was skipped: ${problem}`)
+  }
+  const measured = new Map(possible.map(name => [name, [] as Measured[][]]))
+  let failures = 0
+  for (let run = 1; run <= runs; run++) {
+    for (const part of possible) {
+      say(runs > 1 ? `${part}, run ${run} of ${runs}` : part)
+      const figures = await runPart(part, { sizes, kafka, signal }, place.dir)
+      if (signal.aborted) return false
+      if (Array.isArray(figures)) measured.get(part)!.push(figures)
+      else {
+        failures++
+        print({ part, failed: figures.reason })
+        missing.push(`${part} failed: ${figures.reason}`)
+      }
+      if (run < runs) continue
+      for (const figure of overRuns(measured.get(part)!)) {
+        print({ part, ...figure, size: parts[part]!.size(sizes) })
+        rows.push({ part, figure })
+      }
+    }
+  }
+  process.stdout.write(['', tableOf(rows), ...missing, ''].join('\n'))
+  return failures === 0
+}
+
+async function runPart(part: string, bench: Omit<Bench, 'dir'>, parent: string) {
+  const dir = await mkdtemp(join(parent, `${part}-`))
+  try {
+    return await parts[part]!.run({ ...bench, dir })
+  } catch (error) {
+    return { reason: (error as Error).message }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+function startedOnce(stack: AsyncDisposableStack, dir: string): Bench['kafka'] {
+  const start = async () =>
+    stack.use(await startLocalKafka({ dir, port: 0, cacheDir, onProgress: say }))
+  let started: Promise<LocalKafka> | undefined
+  return () => {
+    started ??= start()
+    return started
+  }
+}
+
+function argumentsOrExit(): Arguments {
+  const names = Object.keys(parts)
+  try {
+    const asked = readArguments(process.argv.slice(2), names)
+    if (typeof asked !== 'string') return asked
+    process.stdout.write(asked)
+    process.exit(0)
+  } catch (error) {
+    process.stderr.write(`bench: ${(error as Error).message}\n\n${usageOf(names)}`)
+    process.exit(2)
+  }
+}
+
+function print(line: object): void {
+  process.stdout.write(`${JSON.stringify({ ...line, ...context })}\n`)
+}
+
+function say(line: string): void {
+  process.stderr.write(`bench: ${line}\n`)
+}

@@ -1,0 +1,31 @@
+import { execFileSync } from 'node:child_process'
+import { cpus } from 'node:os'
+
+/** What every line says besides its figure: when, of which commit and on what it was measured. */
+export function contextOf({ isQuick }: { isQuick: boolean }) {
+  const isSetting = (name: string) => name.startsWith('SLUICE_') && name !== 'SLUICE_CACHE'
+  const settings = Object.entries(process.env).filter(([name]) => isSetting(name))
+  return {
+    date: new Date().toISOString(),
+    commit: commit(),
+    cpu: cpus()[0]?.model ?? null,
+    cpus: cpus().length,
+    node: process.version,
+    ...(isQuick && { quick: true }),
+    // What the environment sets is not the default, so no figure may hide it.
+    ...(settings.length > 0 && { settings: Object.fromEntries(settings) }),
+  }
+}
+
+function commit(): string | null {
+  try {
+    const output = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+      cwd: import.meta.dirname,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    return output.trim()
+  } catch {
+    return null
+  }
+}

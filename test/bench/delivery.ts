@@ -1,0 +1,147 @@
+import type { ArrivalsOptions, Progress } from './arrivals.ts'
+import type { Measured, Target } from './figures.ts'
+import { type Helper, startHelper } from './helper.ts'
+import type { Judgement } from './judge.ts'
+import type { LoadResult } from './load.ts'
+import { per, startMeter, sum, type Use } from './meter.ts'
+import type { Bench, Part } from './part.ts'
+import { DEVICES, openPipeline } from './pipeline.ts'
+import { pause } from './setup.ts'
+
+const QUIET_MS = 15_000
+const LATE_DUPLICATES_MS = 1000
+
+type Delivery = {
+  load: LoadResult
+  judged: Judgement
+  uses: Record<'gateway' | 'bridge' | 'kafka' | 'reader', Use>
+  othersShare: number | null
+}
+
+/** As fast as it is acknowledged; the clock stops when the last message is readable in Kafka. */
+export const throughput: Part = {
+  needsKafka: true,
+  size: ({ throughput }) => throughput,
+  async run(bench) {
+    const delivery = await deliver(bench, bench.sizes.throughput)
+    const { load, judged } = delivery
+    const seconds = (judged.lastAtUs - load.startedAtUs) / 1e6
+    return [
+      { figure: 'readable in Kafka', of: null, unit: '1/s', value: judged.delivered / seconds },
+      { figure: 'acknowledged', of: null, unit: '1/s', value: load.acksPerSecond },
+      ...latenciesOf(delivery),
+      ...costsOf(delivery, { cpu: { atMost: 36 }, disk: { atMost: 100 } }),
+      ...soundnessOf(delivery),
+    ]
+  },
+}
+
+/** As many a second as a building sends; latency from the moment on the schedule. */
+export const paced: Part = {
+  needsKafka: true,
+  size: ({ paced }) => paced,
+  async run(bench) {
+    const { ratePerSecond, seconds } = bench.sizes.paced
+    const messages = Math.round(ratePerSecond * seconds)
+    const delivery = await deliver(bench, { messages, ratePerSecond })
+    const rss = { gateway: { below: 150 }, bridge: { below: 130 } }
+    return [
+      ...latenciesOf(delivery, { atMost: 55 }),
+      ...costsOf(delivery, { cpu: { atMost: 200 }, disk: { atMost: 700 }, ...rss }),
+      ...soundnessOf(delivery),
+    ]
+  },
+}
+
+async function deliver(
+  bench: Bench,
+  size: { messages: number; ratePerSecond?: number },
+): Promise<Delivery> {
+  await using pipeline = await openPipeline(bench)
+  const { kafka, topic, pids } = pipeline
+  const options: ArrivalsOptions = { kafka, topic }
+  await using reader = await startHelper('arrivals.ts', options, bench.signal)
+  await pipeline.openTheWay()
+  await untilRead(reader, DEVICES)
+  reader.say('begin')
+  const meter = startMeter({ ...pids, reader: reader.pid })
+  const load = await pipeline.load(size)
+  await untilRead(reader, load.acknowledged)
+  const uses = meter.read()
+  const generatorSeconds = (load.cpuSecondsPerMillion * load.acknowledged) / 1e6
+  const ours = Object.values(uses).map(({ cpuSeconds }) => cpuSeconds)
+  const othersShare = meter.othersShare(sum(...ours, generatorSeconds) ?? 0)
+  await pause(LATE_DUPLICATES_MS, bench.signal)
+  reader.say({ acknowledgedByDevice: load.acknowledgedByDevice })
+  for (;;) {
+    const judged = await reader.answer<Progress | Judgement>()
+    if ('delivered' in judged) return { load, judged, uses, othersShare }
+  }
+}
+
+/** Waits until the reader has so many records, or until none comes any more. */
+async function untilRead(reader: Helper, count: number): Promise<void> {
+  let [last, changedMs] = [-1, performance.now()]
+  for (;;) {
+    const { records } = await reader.answer<Progress>()
+    if (records !== last) [last, changedMs] = [records, performance.now()]
+    if (records >= count || performance.now() - changedMs > QUIET_MS) return
+  }
+}
+
+function latenciesOf({ judged: { latencyMs }, load }: Delivery, p99Target?: Target): Measured[] {
+  const p99 = { figure: 'publish to readable, p99', of: null, unit: 'ms' }
+  return [
+    { ...p99, figure: 'publish to readable, p50', value: latencyMs?.p50 ?? null },
+    { ...p99, value: latencyMs?.p99 ?? null, ...(p99Target && { target: p99Target }) },
+    { figure: 'PUBACK, p50', of: null, unit: 'ms', value: load.ackMs?.p50 ?? null },
+    { figure: 'PUBACK, p99', of: null, unit: 'ms', value: load.ackMs?.p99 ?? null },
+  ]
+}
+
+type CostTargets = { cpu: Target; disk: Target; gateway?: Target; bridge?: Target }
+
+function costsOf({ judged, uses }: Delivery, targets: CostTargets): Measured[] {
+  const { gateway, bridge, kafka, reader } = uses
+  const cpu = (of: string, seconds: number | null): Measured => ({
+    figure: 'CPU',
+    of,
+    unit: 's/million',
+    value: per(seconds, judged.delivered, 1e6),
+  })
+  const disk = (of: string, bytes: number | null): Measured => ({
+    figure: 'to disk',
+    of,
+    unit: 'bytes/reading',
+    value: per(bytes, judged.delivered),
+  })
+  const rss = (of: 'gateway' | 'bridge'): Measured => {
+    const peak = { figure: 'RSS, peak', of, unit: 'MB', value: uses[of].rssPeakMb }
+    const target = targets[of]
+    return target ? { ...peak, target } : peak
+  }
+  const both = 'gateway + bridge'
+  return [
+    cpu('gateway', gateway.cpuSeconds),
+    cpu('bridge', bridge.cpuSeconds),
+    { ...cpu(both, sum(gateway.cpuSeconds, bridge.cpuSeconds)), target: targets.cpu },
+    cpu('Kafka', kafka.cpuSeconds),
+    cpu('reader', reader.cpuSeconds),
+    disk('gateway', gateway.writtenBytes),
+    disk('bridge', bridge.writtenBytes),
+    { ...disk(both, sum(gateway.writtenBytes, bridge.writtenBytes)), target: targets.disk },
+    rss('gateway'),
+    rss('bridge'),
+  ]
+}
+
+function soundnessOf({ judged, load, othersShare }: Delivery): Measured[] {
+  const none = { of: null, unit: 'messages', target: { atMost: 0 } }
+  return [
+    { figure: 'lost', ...none, value: judged.lost },
+    { figure: 'out of order', ...none, value: judged.inversions },
+    { figure: 'raw duplicates', of: null, unit: 'records', value: judged.rawDuplicates },
+    { figure: 'CPU', of: 'generator', unit: 's/million', value: load.cpuSecondsPerMillion },
+    { figure: 'processors taken by others', of: null, unit: 'share', value: othersShare },
+  ]
+}

@@ -1,0 +1,41 @@
+// Fills an outbox with readings, as a gateway would that had no bridge for a while. Answers when it
+// is closed. Not through MQTT, because a million messages would only take longer.
+import type { Measurement, Reading } from '../../config/events.ts'
+import { openOutbox } from '../../gateway/store/outbox.ts'
+import { FIRST_NUMBER } from './packets.ts'
+import { placeOf, startValues } from './readings.ts'
+
+export type FillOptions = { file: string; events: number }
+
+const DEVICES = 50
+const GROUP_EVENTS = 250
+
+const { file, events }: FillOptions = JSON.parse(process.argv[2]!)
+const sources = Array.from({ length: DEVICES }, (_, device) => ({
+  place: placeOf(device),
+  next: startValues(device),
+}))
+const outbox = openOutbox({ file, gateway: 'gateway' })
+for (let number = 0; number < events; ) {
+  const readings: Reading[] = []
+  while (readings.length < GROUP_EVENTS && number < events) readings.push(readingOf(number++))
+  outbox.commit({ readings, deadLetters: [] })
+}
+outbox.close()
+process.stdout.write(`${JSON.stringify({ events })}\n`)
+
+function readingOf(number: number): Reading {
+  const { place, next } = sources[number % DEVICES]!
+  const { topic, ...where } = place
+  const { temperature, humidity, ...rest } = next()
+  const whole = { temperature: temperature / 100, humidity: humidity / 100, ...rest }
+  const receivedAt = Date.now()
+  const values = { bench_id: FIRST_NUMBER + number, bench_ts: receivedAt * 1000, ...whole }
+  const measurements = Object.entries(values).map(([metric, value]) => measurement(metric, value))
+  const source = { topic, format: 'json' }
+  return { ...where, observedAt: null, receivedAt, clock: 'UNSYNCED', measurements, source }
+}
+
+function measurement(metric: string, number: number): Measurement {
+  return { metric, number, flag: null, text: null, unit: null }
+}

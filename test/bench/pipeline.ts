@@ -1,0 +1,38 @@
+import { askHelper } from './helper.ts'
+import type { LoadOptions, LoadResult } from './load.ts'
+import type { Bench } from './part.ts'
+import { makeSetup, pause } from './setup.ts'
+
+/** The generator's connections, and with them the devices. */
+export const DEVICES = 50
+
+const SETTLE_MS = 1000
+
+export type Pipeline = Awaited<ReturnType<typeof openPipeline>>
+
+/** A gateway and a bridge with a topic of their own; the bridge ends last. */
+export async function openPipeline({ dir, kafka, signal }: Bench) {
+  const { brokers, pid: kafkaPid } = await kafka()
+  const setup = await makeSetup(dir, brokers)
+  await using opening = new AsyncDisposableStack()
+  const bridge = opening.use(await setup.startBridge())
+  const gateway = opening.use(await setup.startGateway())
+  const parts = opening.move()
+  const load = (options: Omit<LoadOptions, 'port' | 'connections'>) =>
+    askHelper<LoadResult>(
+      'load.ts',
+      { port: setup.mqttPort, connections: DEVICES, ...options } satisfies LoadOptions,
+      signal,
+    )
+  return {
+    ...setup,
+    pids: { gateway: gateway.pid!, bridge: bridge.pid!, kafka: kafkaPid },
+    load,
+    /** One message from each device, so that every connection on the way is open. */
+    async openTheWay(): Promise<void> {
+      await load({ messages: DEVICES })
+      await pause(SETTLE_MS, signal)
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}

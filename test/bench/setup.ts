@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createTopics } from '../../cloud-bridge/kafka/topics.ts'
+import { defaults } from '../../config/config.ts'
+import { findFreePort } from '../../simulators/kafka/free-port.ts'
+import { type PartOptions, startPart } from '../../simulators/parts.ts'
+
+const HOST = '127.0.0.1'
+const PARTITIONS = 6
+
+export type Setup = Awaited<ReturnType<typeof makeSetup>>
+
+/**
+ * Files in `dir`, ports and fresh topics for a gateway and a bridge that are configured as by
+ * default; what else the environment sets holds, so that a setting can be tried. The topics are
+ * created if brokers are given.
+ */
+export async function makeSetup(dir: string, brokers: readonly string[]) {
+  const ports = { mqtt: await findFreePort(), gateway: await findFreePort(), bridge: 0 }
+  ports.bridge = await findFreePort()
+  const name = `bench-${randomUUID()}`
+  const topics = { readings: name, deadletters: `${name}-dead`, ledger: `${name}-ledger` }
+  const kafka = { ...defaults.kafka, brokers }
+  const outboxFile = join(dir, 'outbox.db')
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    SLUICE_CONFIG: undefined,
+    SLUICE_GATEWAY_MQTT_HOST: HOST,
+    SLUICE_GATEWAY_MQTT_PORT: String(ports.mqtt),
+    SLUICE_GATEWAY_HTTP_HOST: HOST,
+    SLUICE_GATEWAY_HTTP_PORT: String(ports.gateway),
+    SLUICE_BRIDGE_HTTP_HOST: HOST,
+    SLUICE_BRIDGE_HTTP_PORT: String(ports.bridge),
+    SLUICE_OUTBOX_FILE: outboxFile,
+    SLUICE_INBOX_FILE: join(dir, 'inbox.db'),
+    SLUICE_KAFKA_BROKERS: brokers.join(','),
+    SLUICE_KAFKA_TOPICS_READINGS: topics.readings,
+    SLUICE_KAFKA_TOPICS_DEADLETTERS: topics.deadletters,
+    SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
+  }
+  if (brokers.length > 0) {
+    const plan = (topic: string, partitions: number) => ({ topic, partitions })
+    const { readings, deadletters, ledger } = topics
+    await createTopics(kafka, [plan(readings, PARTITIONS), plan(deadletters, 1), plan(ledger, 1)])
+  }
+  const onProblem = (line: string) => void process.stderr.write(`${line}\n`)
+  const options: PartOptions = { env, logDir: join(dir, 'log'), onProblem }
+  const gatewayHttp = { host: HOST, port: ports.gateway }
+  return {
+    mqttPort: ports.mqtt,
+    gatewayHttp,
+    outboxFile,
+    kafka,
+    topic: topics.readings,
+    startGateway: () => startPart('gateway', gatewayHttp, options),
+    startBridge: () => startPart('bridge', { host: HOST, port: ports.bridge }, options),
+  }
+}
+
+/** Waits; rejects when aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal })
+}

@@ -1,0 +1,228 @@
+import fc from 'fast-check'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { type EventSink, startForwarder } from '../../cloud-bridge/forwarder.ts'
+import { partitionOf } from '../../cloud-bridge/partitions.ts'
+import { expectedTexts, textsIn } from '../contracts/event-sink.ts'
+import { type MemorySink, openMemorySink } from '../contracts/memory-sink.ts'
+import { type MemorySource, openMemorySource } from '../contracts/memory-source.ts'
+
+const partitions = 3
+
+let limits: { batchMaxEvents: number; batchMaxBytes: number; lingerMs: number }
+let source: MemorySource
+let sink: MemorySink
+let ending: AbortController
+/** What happened, in its order. */
+let log: string[]
+beforeEach(() => {
+  limits = { batchMaxEvents: 4, batchMaxBytes: 10_000, lingerMs: 0 }
+  source = openMemorySource('readings', partitions)
+  sink = openMemorySink(20)
+  sink.createTopic('readings', partitions)
+  ending = new AbortController()
+  log = []
+})
+
+function start(via: EventSink = sink, onUnavailable: (reason: string) => void = () => {}) {
+  const settle: MemorySource['settle'] = taken => {
+    log.push(`settled ${taken.next}`)
+    source.settle(taken)
+  }
+  return startForwarder({
+    source: { take: source.take, settle },
+    sink: via,
+    limits,
+    backoff: { firstMs: 1, maxMs: 2 },
+    signal: ending.signal,
+    onRejected: ({ sequence }, reason) => log.push(`rejected ${sequence}: ${reason}`),
+    onDelivered: (_, { records }) => log.push(`delivered ${records.length}`),
+    onUnavailable: reason => {
+      log.push(`unavailable: ${reason}`)
+      onUnavailable(reason)
+    },
+  })
+}
+const arrived = () => textsIn(sink.topics.get('readings')!)
+
+describe('a step', () => {
+  it('does nothing when there is nothing', async () => {
+    expect(await start().step()).toBe('nothing')
+    expect([sink.sent, log]).toEqual([[], []])
+  })
+
+  it('sends the oldest events under their zone, to its partition, and settles them', async () => {
+    source.store(['Süd', 'b'])
+    source.store(['Süd', 'c', 'd'])
+    source.store(['e'])
+    const { step } = start()
+    await step()
+    expect(log).toEqual(['settled 6', 'delivered 5'])
+    await step()
+    expect(log.slice(2)).toEqual(['settled 7', 'delivered 1'])
+    expect(await step()).toBe('nothing')
+    const records = ['1 Süd', '2 b', '3 Süd', '4 c', '5 d', '6 e'].map(value => {
+      const key = Buffer.from(value.slice(2))
+      return { key, partition: partitionOf(key, partitions), value: Buffer.from(value) }
+    })
+    expect(sink.sent.flatMap(batch => batch.records)).toEqual(records)
+    expect(sink.sent.map(({ topic }) => topic)).toEqual(['readings', 'readings'])
+    expect(arrived()).toEqual(expectedTexts(partitions, records))
+  })
+
+  it('never settles before the acknowledgement', async () => {
+    source.store(['a'])
+    const { promise: acknowledged, resolve: acknowledge } = Promise.withResolvers<null[]>()
+    const { step } = start({ send: () => acknowledged })
+    const stepping = step()
+    await new Promise(resolve => setImmediate(resolve))
+    expect(log).toEqual([])
+    acknowledge([null])
+    await stepping
+    expect(log).toEqual(['settled 2', 'delivered 1'])
+  })
+
+  it('says that there is more to do while much is waiting', async () => {
+    for (let stored = 0; stored < 3; stored++) source.store(['a', 'b', 'c', 'd'])
+    source.store(['e'])
+    const { step } = start()
+    expect([await step(), await step(), await step()]).toEqual(Array(3).fill('more to do'))
+    expect(await step()).toBe('delivered all')
+  })
+
+  it('says that there is more to do while few but large events are waiting', async () => {
+    source.store(['a'])
+    source.store(['b'])
+    limits.batchMaxBytes = 1
+    expect(await start().step()).toBe('more to do')
+  })
+
+  it('notes what Kafka rejects before it settles', async () => {
+    source.store(['a', 'a zone with a name too long for this sink', 'b'])
+    await start().step()
+    expect(log).toEqual(['rejected 2: too large', 'settled 4', 'delivered 2'])
+    expect(arrived().flat().sort()).toEqual(['1 a', '3 b'])
+  })
+
+  it('settles nothing when what was rejected cannot be noted', async () => {
+    source.store(['a zone with a name too long for this sink'])
+    const forwarder = startForwarder({
+      source,
+      sink,
+      limits,
+      backoff: { firstMs: 1, maxMs: 2 },
+      signal: ending.signal,
+      onRejected: () => {
+        throw new Error('the disk is full')
+      },
+      onDelivered: () => {},
+      onUnavailable: () => {},
+    })
+    await expect(forwarder.step()).rejects.toThrow('the disk is full')
+    expect(source.settled).toBe(0)
+  })
+})
+
+describe('a sink that is unavailable', () => {
+  it.each(['nothing arrives', 'nothing is acknowledged'] as const)(
+    '(%s) gets the identical batch again, until it is delivered once',
+    async broken => {
+      source.store(['a', 'b'])
+      sink.broken = broken
+      const repairAtThird = () => {
+        if (log.length === 3) sink.broken = null
+      }
+      const { step } = start(sink, repairAtThird)
+      const stepping = step()
+      // Meanwhile more arrives, which must not change what is being sent.
+      source.store(['c'])
+      await stepping
+      expect(log.map(line => line.split(':')[0])).toEqual([
+        ...Array(3).fill('unavailable'),
+        'settled 3',
+        'delivered 2',
+      ])
+      expect(new Set(sink.sent).size).toBe(1)
+      await step()
+      expect(arrived().flat().sort()).toEqual(['1 a', '2 b', '3 c'])
+    },
+  )
+
+  it('does not hold up an end: the batch stays unsettled', async () => {
+    source.store(['a'])
+    sink.broken = 'nothing arrives'
+    const { step } = start(sink, () => ending.abort())
+    expect(await step()).toBe('nothing')
+    expect(source.settled).toBe(0)
+    expect(await step()).toBe('nothing')
+    expect(sink.sent).toHaveLength(1)
+  })
+
+  it('settles what was acknowledged although the end was asked for meanwhile', async () => {
+    source.store(['a'])
+    const late: EventSink = {
+      async send(batch) {
+        ending.abort()
+        return sink.send(batch)
+      },
+    }
+    await start(late).step()
+    expect([source.settled, arrived().flat()]).toEqual([1, ['1 a']])
+  })
+
+  it('is told apart from a fault of ours, which ends everything', async () => {
+    source.store(['a'])
+    const broken: EventSink = { send: () => Promise.reject(new TypeError('a bug')) }
+    await expect(start(broken).step()).rejects.toThrow('a bug')
+    expect(source.settled).toBe(0)
+  })
+
+  it('never costs order or an event, whatever fails when', async () => {
+    const fault = fc.constantFrom(null, null, 'nothing arrives', 'nothing is acknowledged')
+    const groups = fc.array(fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1 }), {
+      maxLength: 12,
+    })
+    const property = async (stored: string[][], faults: (MemorySink['broken'] | null)[]) => {
+      source = openMemorySource('readings', partitions)
+      sink = openMemorySink()
+      sink.createTopic('readings', partitions)
+      let sends = 0
+      const faulty: EventSink = {
+        send(batch) {
+          sink.broken = faults[sends++] ?? null
+          return sink.send(batch)
+        },
+      }
+      const { step } = start(faulty)
+      for (const zones of stored) {
+        source.store(zones)
+        await step()
+      }
+      while ((await step()) !== 'nothing');
+      const all = stored.flat().map((zone, index) => `${index + 1} ${zone}`)
+      const records = all.map(value => {
+        const key = Buffer.from(value.split(' ')[1]!)
+        return { key, partition: partitionOf(key, partitions), value: Buffer.from(value) }
+      })
+      expect(arrived()).toEqual(expectedTexts(partitions, records))
+    }
+    await fc.assert(fc.asyncProperty(groups, fc.array(fault, { maxLength: 20 }), property))
+  })
+})
+
+describe('the pace', () => {
+  it('waits after a send, not before the first, and not when asked to end', async () => {
+    source.store(['a'])
+    limits.lingerMs = 3_600_000
+    const { pace, step } = start()
+    await pace()
+    await step()
+    let isOver = false
+    const waiting = pace().then(() => {
+      isOver = true
+    })
+    for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+    expect(isOver).toBe(false)
+    ending.abort()
+    await waiting
+  })
+})

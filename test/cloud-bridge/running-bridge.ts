@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { runBridge } from '../../cloud-bridge/bridge.ts'
+import { openSink, type SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
+import { partitionsOf } from '../../cloud-bridge/kafka/topics.ts'
+import { startMetrics } from '../../cloud-bridge/metrics.ts'
+import { type Config, defaults } from '../../config/config.ts'
+import { openEventSource } from '../../gateway/store/event-source.ts'
+import { openInbox } from '../../gateway/store/inbox.ts'
+
+export type Topics = Config['kafka']['topics']
+
+/** Names of topics that no other test has. */
+export function freshTopics(): Topics {
+  const id = randomUUID()
+  return { readings: `readings-${id}`, deadletters: `dead-${id}`, ledger: `ledger-${id}` }
+}
+
+/** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
+export function startBridge({ dir, kafka, topics }: BridgeRig) {
+  const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
+  const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
+  const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+  const sinks = { events: openSink(kafka), notes: openSink(kafka) }
+  const ending = new AbortController()
+  const away: Record<'events' | 'notes', string | null> = { events: null, notes: null }
+  const bridge = { ...defaults.bridge, pollMs: 100, backoffFirstMs: 50, backoffMaxMs: 500 }
+  const running = runBridge({
+    config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
+    source,
+    inbox,
+    sinks,
+    metrics,
+    partitionsOf: topic => partitionsOf(kafka, topic),
+    signal: ending.signal,
+    onState: (what, reason) => {
+      away[what] = reason
+    },
+  })
+  return {
+    source,
+    totals: metrics.totals,
+    /** What keeps events and notes from going, as it was last told. */
+    away,
+    async stop(): Promise<void> {
+      ending.abort()
+      source.wake()
+      await running
+      for (const sink of Object.values(sinks)) await sink[Symbol.asyncDispose]()
+      source.close()
+      inbox.close()
+    },
+  }
+}
+
+type BridgeRig = { dir: string; kafka: SinkOptions; topics: Topics }

@@ -1,0 +1,78 @@
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { openInbox } from '../../../gateway/store/inbox.ts'
+import { startRangeReader } from '../../../gateway/store/range-reader.ts'
+import { temporary } from './fixture.ts'
+
+const store = Buffer.alloc(16, 7)
+const range = {
+  ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null, reason: 'first contact' },
+}
+const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
+
+describe('the range reader', () => {
+  it('tells what is still to be delivered of a store, or null while nobody has said', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    const ranges = startRangeReader(file)
+    expect(ranges(store)).toBe(null)
+    const inbox = open(file)
+    expect(ranges(store)).toBe(null)
+    const { id } = inbox.addRange(range)
+    inbox.addRange({ ...range, next: 5, end: 9 })
+    expect(ranges(store)).toEqual([
+      { next: 1, end: null },
+      { next: 5, end: 9 },
+    ])
+    expect(ranges(Buffer.alloc(16, 8))).toBe(null)
+    inbox.moveRange(id, 4)
+    inbox.close()
+    expect(ranges(store)).toMatchObject([{ next: 4 }, { next: 5 }])
+    ranges.close()
+  })
+
+  it('tells nothing, and keeps nobody from working, when the inbox cannot be read', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    const ranges = startRangeReader(file)
+    mkdirSync(file)
+    expect(ranges(store)).toBe(null)
+    rmSync(file, { recursive: true })
+    writeFileSync(file, 'no database, but longer than a header'.repeat(100))
+    expect(ranges(store)).toBe(null)
+    rmSync(file)
+    const inbox = open(file)
+    inbox.addRange(range)
+    inbox.close()
+    expect(ranges(store)).toEqual([{ next: 1, end: null }])
+    ranges.close()
+  })
+
+  it('tells nothing of an inbox with damaged pages, and goes on with the next one', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    const inbox = open(file)
+    inbox.addRange(range)
+    inbox.close()
+    const sound = readFileSync(file)
+    writeFileSync(file, Buffer.concat([sound.subarray(0, 4096), sound.subarray(4096).fill(0x5a)]))
+    const ranges = startRangeReader(file)
+    expect(ranges(store)).toBe(null)
+    rmSync(file)
+    const next = open(file)
+    next.addRange({ ...range, next: 8 })
+    expect(ranges(store)).toEqual([{ next: 8, end: null }])
+    next.close()
+    ranges.close()
+  })
+
+  it.skipIf(process.getuid?.() === 0)('tells nothing of an inbox that it may not read', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    open(file).close()
+    chmodSync(file, 0)
+    const ranges = startRangeReader(file)
+    expect(ranges(store)).toBe(null)
+    ranges.close()
+  })
+})
