@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type KafkaOptions, kafkaClient } from './client.ts'
+
+const ATTEMPTS = 10
+const RETRY_MS = 300
 
 /** A partition's offset each. */
 export type Offsets = ReadonlyMap<number, number>
@@ -11,7 +15,7 @@ export async function endOffsets(options: KafkaOptions, topic: string): Promise<
   const admin = kafkaClient(options).admin()
   try {
     await admin.connect()
-    const ends = await admin.fetchTopicOffsets(topic)
+    const ends = await retried(() => admin.fetchTopicOffsets(topic))
     return new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
   } finally {
     await admin.disconnect().catch(() => {})
@@ -68,6 +72,19 @@ export async function readBetween(
     })
   } finally {
     await consumer.disconnect().catch(() => {})
+  }
+}
+
+/** Right after a topic was created, its leaders may not know of it yet. */
+async function retried<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask()
+    } catch (error) {
+      const isPassing = (error as { retriable?: boolean }).retriable === true
+      if (!isPassing || attempt === ATTEMPTS) throw error
+      await sleep(RETRY_MS)
+    }
   }
 }
 

@@ -1,4 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type KafkaOptions, kafkaClient } from './client.ts'
+
+const KNOWN_WITHIN_MS = 10_000
+const LOOK_AGAIN_MS = 50
 
 export type TopicPlan = { topic: string; partitions: number }
 
@@ -16,7 +20,8 @@ export async function partitionsOf(options: KafkaOptions, topic: string): Promis
 
 /**
  * Creates the topics that are missing, with Kafka's own time of appending, because by the event's
- * own time Kafka deletes a late backlog at once. Existing topics are left as they are.
+ * own time Kafka deletes a late backlog at once. Existing topics are left as they are. Resolves
+ * when all of them can be written to.
  */
 export async function createTopics(options: KafkaOptions, plans: TopicPlan[]): Promise<void> {
   const admin = kafkaClient(options).admin()
@@ -24,13 +29,23 @@ export async function createTopics(options: KafkaOptions, plans: TopicPlan[]): P
   try {
     await admin.connect()
     await admin.createTopics({
-      waitForLeaders: true,
+      // The client's own wait ends with an error when the broker has not yet heard of the topic.
+      waitForLeaders: false,
       topics: plans.map(({ topic, partitions }) => ({
         topic,
         numPartitions: partitions,
         configEntries,
       })),
     })
+    const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
+    for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
+      try {
+        await admin.fetchTopicMetadata({ topics })
+        return
+      } catch (error) {
+        if (performance.now() > giveUpAtMs) throw error
+      }
+    }
   } finally {
     await admin.disconnect().catch(() => {})
   }

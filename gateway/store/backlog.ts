@@ -21,7 +21,8 @@ export function startBacklog(outbox: Database) {
   const from = outbox
     .prepare(
       `SELECT receivedFrom FROM groups WHERE sequence >=
-       coalesce((SELECT max(sequence) FROM groups WHERE sequence <= ?), 0) ORDER BY sequence LIMIT 1`,
+       coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @oldest), 0)
+       AND sequence + count > @oldest ORDER BY sequence LIMIT 1`,
     )
     .pluck()
   return (ranges: Span[] | null, nowMs: number): Backlog => {
@@ -38,7 +39,7 @@ export function startBacklog(outbox: Database) {
       oldest = Math.min(oldest, next)
     }
     if (events === 0) return none
-    const receivedFrom = from.get(oldest) as number
+    const receivedFrom = from.get({ oldest }) as number
     return { events, bytes, oldestAgeMs: Math.max(0, nowMs - receivedFrom) }
   }
 

@@ -28,7 +28,8 @@ export function startNoteReader(db: Database) {
     for (const row of select.iterate(from, READ_MAX_NOTES) as Iterable<NoteRow>) {
       const { sequence, kind, at } = row
       notes.push({ sequence, kind, at, content: contentOf(row) })
-      bytes += row.body.length
+      // A damaged row may have no body at all.
+      bytes += row.body?.length ?? 0
       if (bytes > READ_MAX_BYTES) break
     }
     return notes

@@ -8,12 +8,13 @@ import Database from 'better-sqlite3'
  */
 export function openForReading(file: string, applicationId: number) {
   if (!existsSync(file)) return null
-  const db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 })
+  let db: Database.Database | undefined
   try {
+    db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 })
     if (db.pragma('application_id', { simple: true }) === applicationId) return db
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
   }
-  db.close()
+  db?.close()
   return null
 }

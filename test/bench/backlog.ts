@@ -3,7 +3,7 @@ import type { FillOptions } from './fill-outbox.ts'
 import { askHelper } from './helper.ts'
 import { useOf } from './meter.ts'
 import type { Bench, Part } from './part.ts'
-import { makeSetup, pause, type Setup } from './setup.ts'
+import { makeSetup, pause, type Setup, throwIfRestarted } from './setup.ts'
 
 const SAMPLE_EVERY_MS = 100
 const STALLED_MS = 60_000
@@ -71,7 +71,9 @@ async function drain(bench: Bench, name: string, events: number): Promise<Sample
   const fill: FillOptions = { file: setup.outboxFile, events }
   await askHelper('fill-outbox.ts', fill, bench.signal)
   await using bridge = await setup.startBridge()
-  return await sampleUntil(events, bridge.pid!, setup, bench.signal)
+  const samples = await sampleUntil(events, bridge.pid!, setup, bench.signal)
+  throwIfRestarted(bridge)
+  return samples
 }
 
 /** Asks Kafka, not the bridge, because answering would cost the bridge CPU. */

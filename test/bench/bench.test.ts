@@ -57,7 +57,7 @@ describe('the judge of a run', () => {
 describe('the packets of the generator', () => {
   it('hold the topic, the packet id, the number, the moment and values that change', () => {
     const ring = openPacketRing(31, 4)
-    ring.write(1, 65_536, 123_456_789, 1_000_004_350_193_580.7)
+    ring.write(1, 65_536, 123_456_789, 1_000_004_350_193_580.5)
     ring.write(2, 65_537, 7, 1_000_000_000_000_001)
     const [one, other] = [Buffer.from(ring.bytes(1, 1)), Buffer.from(ring.bytes(2, 1))]
     const payloads = [one, other].map(bytes => JSON.parse(String(bytes.subarray(-PAYLOAD_BYTES))))

@@ -62,7 +62,8 @@ async function bench({ names, runs, sizes }: Arguments, signal: AbortSignal): Pr
       }
     }
   }
-  process.stdout.write(['', tableOf(rows), ...missing, ''].join('\n'))
+  const table = rows.length > 0 ? ['', tableOf(rows)] : []
+  process.stdout.write([...table, ...missing, ''].join('\n'))
   return failures === 0
 }
 

@@ -68,6 +68,7 @@ async function deliver(
   const load = await pipeline.load(size)
   await untilRead(reader, load.acknowledged)
   const uses = meter.read()
+  pipeline.throwIfRestarted()
   const generatorSeconds = (load.cpuSecondsPerMillion * load.acknowledged) / 1e6
   const ours = Object.values(uses).map(({ cpuSeconds }) => cpuSeconds)
   const othersShare = meter.othersShare(sum(...ours, generatorSeconds) ?? 0)

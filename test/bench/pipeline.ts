@@ -1,7 +1,7 @@
 import { askHelper } from './helper.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
 import type { Bench } from './part.ts'
-import { makeSetup, pause } from './setup.ts'
+import { makeSetup, pause, throwIfRestarted } from './setup.ts'
 
 /** The generator's connections, and with them the devices. */
 export const DEVICES = 50
@@ -32,6 +32,10 @@ export async function openPipeline({ dir, kafka, signal }: Bench) {
     async openTheWay(): Promise<void> {
       await load({ messages: DEVICES })
       await pause(SETTLE_MS, signal)
+    },
+    /** Throws when a process ended by itself: then what it used is counted wrongly. */
+    throwIfRestarted(): void {
+      for (const part of [gateway, bridge]) throwIfRestarted(part)
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }

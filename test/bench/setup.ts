@@ -5,6 +5,7 @@ import { createTopics } from '../../cloud-bridge/kafka/topics.ts'
 import { defaults } from '../../config/config.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
 import { type PartOptions, startPart } from '../../simulators/parts.ts'
+import type { SupervisedProcess } from '../../simulators/supervisor.ts'
 
 const HOST = '127.0.0.1'
 const PARTITIONS = 6
@@ -56,6 +57,11 @@ export async function makeSetup(dir: string, brokers: readonly string[]) {
     startGateway: () => startPart('gateway', gatewayHttp, options),
     startBridge: () => startPart('bridge', { host: HOST, port: ports.bridge }, options),
   }
+}
+
+/** Throws when a process ended by itself, which its log explains, and was started again. */
+export function throwIfRestarted({ name, restarts, state }: SupervisedProcess): void {
+  if (restarts > 0 || state.name !== 'running') throw new Error(`${name} ended during the run`)
 }
 
 /** Waits; rejects when aborted. */

@@ -8,7 +8,7 @@ import { canonicalSchema, encodeEvent, schemaFingerprint } from '../../config/ev
 import { goldenEvent } from './events-fixture.ts'
 
 // A Python with fastavro and, for the query engine, duckdb==1.4.4 and duckdb-ext-avro.
-const python = process.env.SLUICE_PYTHON ?? 'python3'
+const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const isThere = spawnSync(python, ['-c', 'import fastavro']).status === 0
 
 const schemaFile = fileURLToPath(

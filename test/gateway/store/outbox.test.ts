@@ -1,0 +1,144 @@
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { schemaFingerprint } from '../../../config/events.ts'
+import { bellFile, readBell } from '../../../gateway/store/bell.ts'
+import { Locked } from '../../../gateway/store/lock.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { reading, readOutbox, temporary } from './fixture.ts'
+
+const open = (file: string) => openOutbox({ file, gateway: 'gw' })
+const letter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
+
+function rowsOf(file: string, query: string) {
+  const db = new Database(file, { readonly: true })
+  const rows = db.prepare(query).all()
+  db.close()
+  return rows
+}
+
+describe('the outbox', () => {
+  it('makes its directory for its owner alone', () => {
+    using place = temporary()
+    open(place.file('a/outbox.db')).close()
+    expect(statSync(place.file('a')).mode & 0o777).toBe(0o700)
+    expect(existsSync(place.file('a/outbox.db'))).toBe(true)
+  })
+
+  it('is written by one, and names the lock to the second', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    expect(() => open(file)).toThrow(Locked)
+    expect(() => open(file)).toThrow(`${file}.lock`)
+    outbox.commit({ readings: [reading('z')], deadLetters: [] })
+    outbox.close()
+    open(file).close()
+  })
+
+  it('keeps one commit in one row, and says in its columns what is in it', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    const readings = [reading('a', 5), reading('b', 9), reading('a', 2)]
+    outbox.commit({ readings, deadLetters: [] })
+    expect(rowsOf(file, 'SELECT * FROM groups')).toEqual([
+      {
+        ...{ sequence: 1, count: 3, lane: 'standard', epoch: outbox.epoch, version: 1 },
+        receivedFrom: 1_700_000_000_002,
+        receivedTo: 1_700_000_000_009,
+        schema: schemaFingerprint,
+        bytesSoFar: outbox.bytesSoFar,
+        header: Buffer.from('[["a",1,2],["b",1,1]]'),
+        ...{ headerCrc: expect.any(Number), bodyCrc: expect.any(Number), body: expect.any(Buffer) },
+      },
+    ])
+    outbox.close()
+  })
+
+  it('commits readings and dead letters together, or nothing when one is not of the contract', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    outbox.commit({ readings: [reading('a')], deadLetters: [] })
+    const wrong = reading('a', 1, { observedAt: 'yesterday' as never })
+    outbox.incoming.remember('c', 1, Buffer.alloc(32))
+    const bad = { readings: [reading('b'), wrong], deadLetters: [{ at: 1, deadLetter: letter }] }
+    expect(() => outbox.commit(bad)).toThrow()
+    expect(outbox.incoming.count).toBe(0)
+    outbox.commit({ readings: [reading('b')], deadLetters: [{ at: 1, deadLetter: letter }] })
+    const { events, notes } = readOutbox(file)
+    expect(
+      events.map(({ sequence, zone, zoneSequence }) => [sequence, zone, zoneSequence]),
+    ).toEqual([
+      [1, 'a', 1],
+      [2, 'b', 1],
+    ])
+    expect(notes.map(({ sequence, kind }) => [sequence, kind])).toEqual([
+      [1, 'epoch'],
+      [2, 'deadletter'],
+    ])
+    outbox.close()
+  })
+
+  it('rings after each commit with what is there', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    const { store, epoch } = outbox
+    const markAt = (sequence: number, noteSequence: number) =>
+      expect(readBell(bellFile(file))).toEqual({ store, epoch, sequence, noteSequence })
+    markAt(0, 1)
+    outbox.commit({ readings: [reading('a'), reading('a')], deadLetters: [] })
+    markAt(2, 1)
+    outbox.commit({ readings: [], deadLetters: [{ at: 1, deadLetter: letter }] })
+    markAt(2, 2)
+    outbox.beat()
+    markAt(2, 3)
+    outbox.beat()
+    markAt(2, 3)
+    outbox.commit({ readings: [reading('b')], deadLetters: [] })
+    outbox.close()
+    markAt(3, 4)
+  })
+
+  it('notes in a heartbeat the zones that moved since the last', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    const { epoch } = outbox
+    outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
+    outbox.beat()
+    outbox.commit({ readings: [reading('b')], deadLetters: [] })
+    outbox.beat()
+    outbox.close()
+    const heads = readOutbox(file).notes.filter(({ kind }) => kind === 'heads')
+    expect(heads.map(({ content }) => content)).toEqual([
+      { epoch, lastSequence: 2, zones: [...'ab'].map(zone => [zone, 1]) },
+      { epoch, lastSequence: 3, zones: [['b', 2]] },
+    ])
+  })
+
+  it('writes nothing for an empty commit', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    const before = readFileSync(`${file}-wal`)
+    outbox.commit({ readings: [], deadLetters: [] })
+    expect(readFileSync(`${file}-wal`).equals(before)).toBe(true)
+    outbox.close()
+  })
+
+  it('holds events of any size', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = open(file)
+    const text = 'é'.repeat(400_000)
+    const measurements = [{ metric: 'm', number: null, flag: null, text, unit: null }]
+    const readings = [reading('a'), reading('a', 1, { measurements }), reading('b')]
+    outbox.commit({ readings, deadLetters: [] })
+    outbox.close()
+    const { events } = readOutbox(file)
+    expect(events).toMatchObject(readings)
+  })
+})
