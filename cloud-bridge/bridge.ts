@@ -68,15 +68,15 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
       options.onState('events', null)
     },
   })
+  const topic = config.kafka.topics.readings
   /** The first contact fixes how many partitions the zones are spread over. */
   const begin = async () => {
-    const topic = config.kafka.topics.readings
     const partitions = config.kafka.partitions ?? (await partitionsOf(topic))
     if (partitions !== null) source.begin(topic, partitions)
   }
   while (!signal.aborted) {
     const store = source.look()
-    if (store && source.ranges.length === 0) await begin()
+    if (store && !source.isBoundFor(topic)) await begin()
     const did = store ? await forwarder.step() : 'nothing'
     if (did === 'more to do') continue
     await source.arrival(config.bridge.pollMs)

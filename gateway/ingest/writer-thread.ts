@@ -60,7 +60,7 @@ port.on('message', (request: Request) => {
 
 function open(): Outbox | null {
   try {
-    const opened = openOutbox({ file: settings.file, gateway })
+    const opened = openOutbox({ file: settings.file, gateway, inboxFile })
     const store = opened.store.toString('hex')
     answer({ kind: 'opened', store, epoch: opened.epoch, position: positionOf(opened) })
     return opened

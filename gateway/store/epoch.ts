@@ -1,18 +1,24 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
-import { bellFile, type Mark, readBell } from './bell.ts'
+import { bellFile, readBell } from './bell.ts'
 import { headsOf } from './heads.ts'
 import type { Notes } from './notes.ts'
+import { seenByInbox } from './range-reader.ts'
 
 /** Who writes: the store, this run of its writer, and where its numbers go on. */
 export type Epoch = { store: Buffer; gateway: string; epoch: number; lastSequence: number }
 
 /**
  * Begins a new epoch in one transaction: draws its number, notes the epoch before with how far each
- * of its zones had come, and names as a hole what the bell says was once here and is not any more.
- * Numbers go on behind the bell, so none is given twice whatever file was restored.
+ * of its zones had come, and names as a hole what bell or inbox say was once here and is not any
+ * more. Numbers go on behind all of them: none is given twice, and none is below what the bridge
+ * has delivered and would pass by, whichever file was restored.
  */
-export function beginEpoch(db: Database, notes: Notes, gateway: string): Epoch {
+export function beginEpoch(
+  db: Database,
+  notes: Notes,
+  { gateway, inboxFile }: { gateway: string; inboxFile: string },
+): Epoch {
   const epoch = randomInt(1, 2 ** 48 - 1)
   const begin = db.transaction((): Epoch => {
     const known = db.prepare('SELECT id, epoch FROM store').get() as
@@ -20,19 +26,21 @@ export function beginEpoch(db: Database, notes: Notes, gateway: string): Epoch {
       | undefined
     const store = known?.id ?? randomBytes(16)
     const stored = lastStored(db)
-    const mark = readBell(bellFile(db.name))
-    const rung = mark?.store.equals(store) ? mark : null
-    const lastSequence = Math.max(stored, rung?.sequence ?? 0)
+    const seen = seenElsewhere(db.name, store, inboxFile)
+    const lastSequence = Math.max(stored, seen.sequence)
     const zones = known && headsOf(db, known.epoch)
     const previous = known ? { epoch: known.epoch, lastSequence: stored, zones } : null
     if (known) db.prepare('UPDATE store SET epoch = ?').run(epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
-    const hole = rung && holeBehind(stored, notes.last, rung)
-    // The bridge passes by what has the number of a note that it forwarded before.
-    if (hole) notes.goOnBehind(rung.noteSequence)
+    const hole = holeBehind(stored, notes.last, seen)
+    if (hole) notes.goOnBehind(seen.noteSequence)
     notes.add('epoch', Date.now(), { gateway, epoch, firstSequence: lastSequence + 1, previous })
     if (hole) {
-      notes.add('hole', Date.now(), { ...hole, reason: 'the bell is ahead of what is stored' })
+      notes.add('hole', Date.now(), {
+        epoch: known?.epoch,
+        ...hole,
+        reason: 'seen elsewhere, not stored',
+      })
       db.prepare('UPDATE headsUpTo SET sequence = ?').run(lastSequence)
     }
     return { store, gateway, epoch, lastSequence }
@@ -47,9 +55,22 @@ function lastStored(db: Database): number {
   return Math.max((group.pluck().get() as number | undefined) ?? 0, noted)
 }
 
-/** What the bell tells of and the file does not have: events, notes or both; null for nothing. */
-function holeBehind(stored: number, storedNotes: number, { epoch, sequence, noteSequence }: Mark) {
+type Seen = { sequence: number; noteSequence: number }
+
+/** The furthest that bell and inbox, which outlive a restored outbox, have seen of a store. */
+function seenElsewhere(file: string, store: Buffer, inboxFile: string): Seen {
+  const mark = readBell(bellFile(file))
+  const rung = mark?.store.equals(store) ? mark : null
+  const settled = seenByInbox(inboxFile, store)
+  return {
+    sequence: Math.max(rung?.sequence ?? 0, settled?.sequence ?? 0),
+    noteSequence: Math.max(rung?.noteSequence ?? 0, settled?.noteSequence ?? 0),
+  }
+}
+
+/** What was seen and the file does not have: events, notes or both; null for nothing. */
+function holeBehind(stored: number, storedNotes: number, { sequence, noteSequence }: Seen) {
   const events = sequence > stored && { from: stored + 1, to: sequence }
   const notes = noteSequence > storedNotes && { from: storedNotes + 1, to: noteSequence }
-  return events || notes ? { epoch, ...(events || {}), ...(notes && { notes }) } : null
+  return events || notes ? { ...(events || {}), ...(notes && { notes }) } : null
 }

@@ -44,9 +44,22 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     get ranges(): readonly Range[] {
       return ranges
     },
-    /** Records the first contact: from here on, what is stored goes to this topic. */
+    /** Whether what is stored from now on goes to this topic. */
+    isBoundFor: (topic: string) =>
+      ranges.some(range => range.end === null && range.topic === topic),
+    /**
+     * Records the first contact, or that another topic is configured now: what is stored, and what
+     * of it still waits, goes to this topic.
+     */
     begin(topic: string, partitions: number): void {
-      if (!reader || ranges.length > 0) return
+      if (!reader) return
+      const open = ranges.find(range => range.end === null)
+      if (open?.topic === topic) return
+      if (open) {
+        Object.assign(open, { topic, partitions })
+        inbox.turnRange(open)
+        return
+      }
       const next = reader.firstSequence ?? 1
       const rest = { end: null, zones: null, reason: 'first contact' }
       ranges = [inbox.addRange({ store: reader.store, next, topic, partitions, ...rest })]

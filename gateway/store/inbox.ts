@@ -35,6 +35,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)
      VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
   )
+  const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
   const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
   const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
   const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
@@ -67,6 +68,10 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     addRange(range: Omit<Range, 'id'>): Range {
       const { lastInsertRowid } = insertRange.run(range)
       return { ...range, id: Number(lastInsertRowid) }
+    },
+    /** Sends a range to another topic, durably. */
+    turnRange({ id, topic, partitions }: Range): void {
+      turnRange.run(topic, partitions, id)
     },
     /** Moves a range on; durable within `settleMs` or at close. */
     moveRange(range: number, next: number): void {

@@ -18,6 +18,9 @@ export type Changes = {
   deadLetters: { at: number; deadLetter: DeadLetter }[]
 }
 
+/** `inboxFile` tells how far the bridge has come; without it only the bell does. */
+export type OutboxOptions = { file: string; gateway: string; inboxFile?: string }
+
 export type Outbox = ReturnType<typeof openOutbox>
 
 /**
@@ -25,11 +28,11 @@ export type Outbox = ReturnType<typeof openOutbox>
  * epoch begins: its first note names the epoch before and how far each of its zones had come.
  * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
  */
-export function openOutbox({ file, gateway }: { file: string; gateway: string }) {
+export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const { db, lock } = openForWriting(file, OUTBOX)
   const transact = db.transaction((work: () => void) => work())
   const notes = openNotes(db)
-  const epoch = beginEpoch(db, notes, gateway)
+  const epoch = beginEpoch(db, notes, { gateway, inboxFile })
   const numbering = startNumbering(epoch.lastSequence)
   const groups = openGroups(db, epoch)
   const heads = openHeads(db, notes, numbering, epoch.epoch)

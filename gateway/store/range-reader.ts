@@ -23,3 +23,23 @@ export function startRangeReader(file: string) {
   }
   return Object.assign(read, { close: () => db?.close() })
 }
+
+/** How far an inbox has seen a store: its last delivered event and note; null when it has not. */
+export function seenByInbox(
+  file: string,
+  store: Buffer,
+): { sequence: number; noteSequence: number } | null {
+  const db = openForReading(file, INBOX_ID)
+  if (!db) return null
+  try {
+    const next = db.prepare('SELECT max(next) FROM ranges WHERE store = ?').pluck().get(store)
+    const note = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
+    if (typeof next !== 'number') return null
+    return { sequence: next - 1, noteSequence: typeof note === 'number' ? note - 1 : 0 }
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error
+    return null
+  } finally {
+    db.close()
+  }
+}

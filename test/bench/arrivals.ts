@@ -12,7 +12,7 @@ export type Progress = { records: number }
 
 const REPORT_EVERY_MS = 200
 /** The broker answers as soon as there is anything; this is how often it answers without. */
-const FETCH_WAIT_MS = 5
+const FETCH_WAIT_MS = 100
 
 const { kafka, topic }: ArrivalsOptions = JSON.parse(process.argv[2]!)
 const answer = (message: unknown) => process.stdout.write(`${JSON.stringify(message)}\n`)

@@ -35,10 +35,10 @@ export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[]
   const fault = flatten(value, '', flat)
   if (fault) return fault
   if (flat.keys !== seen.colons) return { reason: 'a key stands twice', place: twice(text) }
-  if (seen.dottedString) {
-    const names = flat.measurements.map(({ metric }) => metric)
-    const again = names.find((name, index) => names.indexOf(name) !== index)
-    if (again !== undefined) return { reason: 'a key stands twice', place: again }
+  if (seen.dottedString || text.includes('\\u002')) {
+    const names = new Set<string>()
+    const again = flat.measurements.find(({ metric }) => names.size === names.add(metric).size)
+    if (again) return { reason: 'a key stands twice', place: again.metric }
   }
   return flat.measurements
 }
@@ -154,7 +154,7 @@ function isEscaped(text: string, at: number): boolean {
 function keepExact(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   if (typeof value !== 'number' || source === undefined || !/^-?\d+$/.test(source)) return value
-  return BigInt(source) === BigInt(value) ? value : source
+  return Number.isFinite(value) && BigInt(source) === BigInt(value) ? value : source
 }
 
 /** The first key that stands twice in one object, for the place of a dead letter. */

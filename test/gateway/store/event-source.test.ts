@@ -59,7 +59,7 @@ describe('the first contact', () => {
     expect(place.source.look()).toEqual({ id: outbox.store, gateway: 'gw' })
     expect(place.source.take(limits)).toBe(null)
     place.source.begin('readings', 6)
-    place.source.begin('other', 12)
+    place.source.begin('readings', 12)
     const { ranges } = place.source
     expect(ranges).toEqual([
       {
@@ -72,6 +72,49 @@ describe('the first contact', () => {
     place.source.look()
     expect(place.source.ranges).toEqual(ranges)
     outbox.close()
+  })
+
+  it('turns what still waits to another topic when that is configured, durably', () => {
+    using place = startPlace()
+    const outbox = place.openOutbox()
+    commit(outbox, 1, 2)
+    place.source.look()
+    place.source.begin('readings', 6)
+    place.source.settle(place.source.take(limits)!)
+    commit(outbox, 3)
+    expect(place.source.isBoundFor('other')).toBe(false)
+    place.source.begin('other', 12)
+    place.stop()
+    place.start()
+    place.source.look()
+    expect(place.source.ranges).toMatchObject([{ topic: 'other', partitions: 12, next: 3 }])
+    expect(place.source.isBoundFor('other')).toBe(true)
+    expect(numbersOf(place.source)).toEqual([3])
+    outbox.close()
+  })
+
+  it('gives what is accepted after the outbox was restored without its bell', () => {
+    using place = startPlace()
+    const outbox = place.openOutbox()
+    commit(outbox, 1)
+    copyStore(place.outboxFile, `${place.outboxFile}.old`)
+    commit(outbox, 2, 3)
+    place.source.look()
+    place.source.begin('readings', 6)
+    place.source.settle(place.source.take(limits)!)
+    outbox.close()
+    place.stop()
+    place.removeOutbox()
+    rmSync(`${place.outboxFile}.bell`)
+    rmSync(`${place.outboxFile}.old.bell`, { force: true })
+    copyStore(`${place.outboxFile}.old`, place.outboxFile)
+    const { outboxFile: file, inboxFile } = place
+    const restored = openOutbox({ file, gateway: 'gw', inboxFile })
+    commit(restored, 4)
+    place.start()
+    place.source.look()
+    expect(numbersOf(place.source)).toEqual([4])
+    restored.close()
   })
 
   it('begins at 1 in an outbox without events, and does nothing without an outbox', () => {

@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest'
+import { startMetrics } from '../../cloud-bridge/metrics.ts'
+import { record } from '../contracts/event-sink.ts'
+
+it('counts per partition what Kafka has, and tells what waits at the moment it is asked', async () => {
+  let waiting = { events: 0, bytes: 0, oldestAgeMs: 0 }
+  const metrics = startMetrics(() => waiting)
+  metrics.delivered({ topic: 't', records: [record(0, 'a'), record(2, 'b'), record(0, 'c')] })
+  metrics.delivered({ topic: 't', records: [record(2, 'd')] })
+  metrics.retried()
+  metrics.rejected()
+  metrics.notesDelivered(3)
+  waiting = { events: 7, bytes: 70, oldestAgeMs: 1500 }
+  expect(metrics.totals).toEqual({ delivered: 4, retries: 1, rejected: 1, notes: 3 })
+  expect(metrics.perPartition).toEqual({ 0: 2, 2: 2 })
+  const lines = (await metrics.text()).split('\n')
+  for (const line of [
+    'sluice_delivered_total{topic="t",partition="0"} 2',
+    'sluice_delivered_total{topic="t",partition="2"} 2',
+    'sluice_retries_total 1',
+    'sluice_rejected_total 1',
+    'sluice_notes_delivered_total 3',
+    'sluice_waiting_events 7',
+    'sluice_waiting_bytes 70',
+    'sluice_waiting_oldest_seconds 1.5',
+  ]) {
+    expect(lines).toContain(line)
+  }
+})
