@@ -11,6 +11,12 @@ type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
+ * The longest name of a metric, in UTF-16 units. Each one repeats the names that it is nested in,
+ * so that without a limit a payload of 128 KB makes an event of 120 MB.
+ */
+const METRIC_MAX_LENGTH = 512
+
+/**
  * Reads a JSON payload (RFC 8259): an object, whose nested keys are joined with '.' (arrays as
  * `a.0`), or a bare value, whose metric is `value`. Nothing is changed on the way: what JSON allows
  * but a reading cannot carry exactly is unreadable, and an integer that a double cannot hold is
@@ -99,6 +105,10 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
     if (PROTOTYPE_KEYS.has(key)) return { reason: `the key ${key} is not allowed`, place: metric }
     if (!key.isWellFormed()) return { reason: 'a key is not valid Unicode', place: metric }
     const inner = metric === '' ? key : `${metric}.${key}`
+    if (inner.length > METRIC_MAX_LENGTH) {
+      const place = inner.slice(0, 64).toWellFormed()
+      return { reason: `a name is longer than ${METRIC_MAX_LENGTH} characters`, place }
+    }
     const fault = flatten((value as { [key: string]: Json })[key]!, inner, flat)
     if (fault) return fault
   }

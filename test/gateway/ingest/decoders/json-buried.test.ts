@@ -96,6 +96,19 @@ describe('a payload that cannot be a reading', () => {
     }
   })
 
+  it('may not multiply its bytes by repeating long names', () => {
+    const nested = (name: string, count: number) => {
+      const inner = Array.from({ length: count }, (_, n) => `"${n}":1`)
+      return `{"${name}":{${inner.join()}}}`
+    }
+    expect(decode(nested('k'.repeat(510), 3))).toHaveLength(3)
+    expect(decode(nested('k'.repeat(511), 3))).toEqual({
+      reason: 'a name is longer than 512 characters',
+      place: 'k'.repeat(64),
+    })
+    expect(decode(`{"${'k'.repeat(513)}":1}`)).toMatchObject({ place: 'k'.repeat(64) })
+  })
+
   it('is not deep for the braces in its texts', () => {
     expect(decode('{"a":"{{{{{{[[[[[["}')).toHaveLength(1)
   })

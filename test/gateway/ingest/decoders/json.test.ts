@@ -26,6 +26,10 @@ const measurement = (metric: string, value: Partial<Measurement>): Measurement =
   ...value,
 })
 
+/** JSON.stringify writes -0 as 0, and large integers with digits that no double has. */
+const isWrittenExactly = (value: number) =>
+  !Object.is(value, -0) && (!Number.isInteger(value) || Number.isSafeInteger(value))
+
 describe('a JSON payload', () => {
   it('is an object of numbers, booleans, texts and nulls', () => {
     expect(decode(' {"n":-1.5e2, "b":true ,"f":false,"t":"é\\n","z":null}\r\n')).toEqual([
@@ -106,7 +110,7 @@ describe('a JSON payload', () => {
   it('gives every flat object back', () => {
     const key = fc.string({ unit: 'binary', minLength: 1 })
     const value = fc.oneof(
-      fc.double({ noNaN: true, noDefaultInfinity: true }).filter(one => !Object.is(one, -0)),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).filter(isWrittenExactly),
       fc.boolean(),
       fc.string({ unit: 'binary' }),
       fc.constant(null),

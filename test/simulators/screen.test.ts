@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { drawScreen, duration, size } from '../../simulators/screen.ts'
+
+const backlog = { events: 1234, bytes: 56_789, oldestAgeMs: 2500 }
+const gateway = {
+  ...{ part: 'gateway', store: '', epoch: 1, lastSequence: 1, bytesSoFar: 1, connections: 20 },
+  ...{ acknowledged: 1000, stored: 1000, buried: 3, repeated: 0, refused: 0, backlog },
+}
+const bridge = {
+  ...{ part: 'bridge', kafka: { events: null, notes: null }, backlog, ranges: [], rejected: 0 },
+  ...{ completeUpTo: 0, perPartition: { 0: 400, 1: 500 }, delivered: 900, retries: 0, notes: 0 },
+}
+
+describe('the live screen', () => {
+  it('shows rates between two glances, what waits, and what each partition got', () => {
+    const before = { atMs: 0, gateway, bridge }
+    const now = { atMs: 2000, gateway: { ...gateway, acknowledged: 2000 }, bridge }
+    expect(drawScreen(now, before)).toEqual([
+      'acknowledged    500/s   2,000 in all, 3 buried, 0 refused, 20 connections',
+      'in the outbox   1,234 events, 56.8 KB, oldest 2.5 s',
+      'delivered       0/s   900 in all   p0 400  p1 500',
+      'complete up to  1970-01-01T00:00:00.000Z',
+    ])
+  })
+
+  it('says what is away', () => {
+    const away = {
+      ...bridge,
+      completeUpTo: null,
+      kafka: { events: 'no broker', notes: 'no topic' },
+    }
+    const lines = drawScreen({ atMs: 0, gateway: null, bridge: away }, null)
+    expect(lines[0]).toBe('gateway         does not answer')
+    expect(lines).toContain('complete up to  unknown')
+    expect(lines).toContain('waiting for     no broker')
+    expect(lines).toContain('notes wait for  no topic')
+  })
+
+  it('writes sizes and spans as people read them', () => {
+    expect([0, 999, 1000, 1_500_000].map(size)).toEqual(['0 B', '999 B', '1.0 KB', '1.5 MB'])
+    const spans = [1500, 120_000, 7_200_000, 300_000_000].map(duration)
+    expect(spans).toEqual(['1.5 s', '2 min', '2 h', '3 days'])
+  })
+})

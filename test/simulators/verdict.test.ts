@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest'
+import { encodeEvent, type SensorReading } from '../../config/events.ts'
+import { eventIds } from '../../config/ids.ts'
+import { createRecord } from '../../simulators/devices/record.ts'
+import { startVerdict } from '../../simulators/verdict.ts'
+
+const idOf = eventIds('gw', 7)
+
+/** The record in Kafka of message `number`, of device 0 in zone z, with `sequence` there. */
+function inKafka(number: number, sequence: number, more: Partial<SensorReading> = {}) {
+  const measurement = { flag: null, unit: null }
+  const event: SensorReading = {
+    ...{ id: idOf(sequence), gateway: 'gw', epoch: 7, sequence, zoneSequence: sequence },
+    ...{ site: 's', zone: 'z', device: 'd', observedAt: null, receivedAt: 1, clock: 'SYNCED' },
+    measurements: [
+      { ...measurement, metric: 'simulated_run', text: 'run', number: null },
+      { ...measurement, metric: 'simulated_number', text: null, number },
+    ],
+    source: { topic: 't', format: 'json' },
+    ...more,
+  }
+  return { partition: 0, offset: 0, key: Buffer.from('z'), value: encodeEvent(event) }
+}
+
+/** Judges a run of three acknowledged messages by what stands in Kafka. */
+function judge(records: ReturnType<typeof inKafka>[], resent: number[] = [], scheduled = 3) {
+  const record = createRecord(1)
+  for (let number = 0; number < 3; number++) {
+    record.publish(number, 0)
+    record.acknowledge(number)
+  }
+  for (const number of resent) record.resend(number)
+  const verdict = startVerdict(record, 'run')
+  for (const one of records) verdict.add(one)
+  return verdict.conclude({ scheduled, stored: 3, buried: 0 })
+}
+
+const all = [inKafka(0, 1), inKafka(1, 2), inKafka(2, 3)]
+
+describe('the verdict', () => {
+  it('is complete when every acknowledged message is there, once and in order', () => {
+    expect(judge(all)).toEqual({
+      ...{ scheduled: 3, acknowledged: 3, stored: 3, buried: 0, delivered: 3, missing: 0 },
+      ...{ duplicates: 0, rawDuplicates: 0, resent: 0, inversions: 0, verdict: 'complete' },
+    })
+  })
+
+  it('takes the same event sent twice for one', () => {
+    expect(judge([...all, all[1]!, all[2]!])).toMatchObject({
+      ...{ delivered: 3, rawDuplicates: 2, duplicates: 0, inversions: 0, verdict: 'complete' },
+    })
+  })
+
+  it('takes a message that its device sent again for two events', () => {
+    const again = [...all, inKafka(1, 4)]
+    expect(judge(again, [1])).toMatchObject({ resent: 1, duplicates: 0, verdict: 'complete' })
+    expect(judge(again)).toMatchObject({ duplicates: 1, verdict: expect.stringMatching(/twice/) })
+  })
+
+  it.each([
+    ['an acknowledged message is missing', [all[0]!, all[1]!], /1 acknowledged and missing/],
+    ['a zone is out of order', [all[0]!, all[2]!, all[1]!], /out of order/],
+    ['a device is out of order', [inKafka(1, 1), inKafka(0, 2), inKafka(2, 3)], /out of order/],
+    ['a zone sequence has a hole', [all[0]!, all[1]!, inKafka(2, 4)], /1 holes/],
+    [
+      'a zone is in two partitions',
+      [...all.slice(0, 2), { ...all[2]!, partition: 1 }],
+      /partition/,
+    ],
+    ['a key is not the zone', [...all.slice(0, 2), { ...all[2]!, key: Buffer.from('y') }], /key/],
+    ['nobody sent it', [...all, inKafka(9, 4)], /no device sent/],
+  ])('is incomplete when %s', (_, records, reason) => {
+    expect(judge(records).verdict).toMatch(/^incomplete/)
+    expect(judge(records).verdict).toMatch(reason)
+  })
+
+  it('is incomplete when too little of what was due was acknowledged', () => {
+    expect(judge(all, [], 4).verdict).toBe('incomplete: only 3 of 4 acknowledged')
+  })
+
+  it('leaves the messages of other runs out', () => {
+    const other = { metric: 'simulated_run', text: 'other', number: null, flag: null, unit: null }
+    expect(judge([...all, inKafka(5, 4, { measurements: [other] })]).delivered).toBe(3)
+  })
+})
