@@ -60,7 +60,11 @@ export async function startBroker(options: BrokerOptions) {
     },
     authorizePublish: publishHook(options, senders),
     authorizeForward: forwardHook,
-    persistence: startSessions(options.accept),
+    persistence: startSessions({
+      release: (client, packet) =>
+        options.accept({ kind: 'release', once: { client: client.id!, packet } }, client),
+      forget: client => options.accept({ kind: 'forget', client: client.id! }, client),
+    }),
     connectTimeout: limits.connectTimeoutMs,
     drainTimeout: limits.drainTimeoutMs,
     maxInflightInbound: limits.qos2InFlightMax,

@@ -1,7 +1,12 @@
 import { createRequire } from 'node:module'
-import type { Accept } from './broker.ts'
 
-type ClientOf = { id: string | null }
+/** Forgets QoS 2 messages durably: one at its PUBREL, a client's at its clean session. */
+export type Unreleased = {
+  release(client: ClientOf, packet: number): Promise<void>
+  forget(client: ClientOf): Promise<void>
+}
+
+type ClientOf = { id: string | null; conn: { destroy(): unknown } }
 type PacketOf = { cmd?: string; messageId?: number }
 
 type Sessions = {
@@ -18,7 +23,7 @@ const memory: () => Sessions = createRequire(import.meta.url)('aedes-persistence
  * not, and at a clean-session CONNECT. PUBCOMP waits for that to be durable, because the device may
  * use the packet id again for the very same reading once it has it.
  */
-export function startSessions(accept: Accept) {
+export function startSessions(unreleased: Unreleased) {
   const sessions = memory()
   const { incomingGetPacket, incomingDelPacket, cleanIncoming } = sessions
   sessions.incomingGetPacket = async (client: ClientOf, packet: PacketOf) => {
@@ -27,14 +32,19 @@ export function startSessions(accept: Accept) {
     return incomingGetPacket.call(sessions, client, packet)
   }
   sessions.incomingDelPacket = async (client: ClientOf, packet: PacketOf) => {
-    const once = { client: client.id!, packet: packet.messageId! }
-    await accept({ kind: 'release', once }, client)
+    try {
+      await unreleased.release(client, packet.messageId!)
+    } catch (error) {
+      // aedes sends PUBCOMP whatever happens here: to a connection that is gone it cannot.
+      client.conn.destroy()
+      throw error
+    }
     await incomingDelPacket.call(sessions, client, packet).catch(() => {})
   }
   sessions.cleanIncoming = async (client: ClientOf) => {
     // aedes also cleans up after connections that never sent a CONNECT.
     if (!client.id) return
-    await accept({ kind: 'forget', client: client.id }, client)
+    await unreleased.forget(client)
     await cleanIncoming.call(sessions, client)
   }
   return sessions
