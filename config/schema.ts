@@ -117,7 +117,7 @@ const ingest = z.strictObject({
 const outbox = z.strictObject({
   file: file.default('data/outbox.db'),
   commitWindowMs: ms(0, 10_000).default(20),
-  commitAtEvents: count(1, 65_535).default(250),
+  commitAtEvents: count(1, 65_535).default(400),
   groupMaxEvents: count(1, 65_535).default(1000),
   groupMaxBytes: bytes(1024, 67_108_864).default(1_048_576),
   heartbeatMs: ms(100, 3_600_000).default(10_000),

@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Config } from '../config/config.ts'
 import { listen } from '../config/listen.ts'
@@ -53,6 +53,7 @@ export async function startBroker(options: BrokerOptions) {
     },
   })
   const senders: Senders = { of: new WeakMap(), pressure }
+  const sockets = new Set<Socket>()
   const aedes = await Aedes.createBroker({
     authorizeSubscribe: (_client, subscription, done) => {
       passOn.isNeeded = true
@@ -79,6 +80,8 @@ export async function startBroker(options: BrokerOptions) {
     const sender = { socket, inFlightBytes: 0, keepAlive: () => refreshKeepalive(client) }
     senders.of.set(client, sender)
     pressure.add(sender)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
   server.maxConnections = limits.connectionsMax
   await listen(server, 'gateway.mqtt', limits)
@@ -94,6 +97,8 @@ export async function startBroker(options: BrokerOptions) {
       const closed = new Promise(resolve => server.close(resolve))
       await pressure.drain(DRAIN_MS)
       await new Promise<void>(resolve => aedes.close(() => resolve()))
+      // Those that never sent a CONNECT are unknown to aedes.
+      for (const socket of sockets) socket.destroy()
       await closed
     },
   }

@@ -27,7 +27,8 @@ export function commitAll(
       outbox.incoming.forget(handover.client)
       continue
     }
-    const message = { ...handover, clock }
+    const { topic, payload, receivedAt } = handover
+    const message = { topic, payload, receivedAt, clock }
     if (handover.once) {
       const { client, packet } = handover.once
       const hash = messageHash(message)
@@ -39,7 +40,7 @@ export function commitAll(
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)
-    else deadLetters.push({ at: handover.receivedAt, deadLetter: fate.deadLetter })
+    else deadLetters.push({ at: receivedAt, deadLetter: fate.deadLetter })
   }
   outbox.commit({ readings, deadLetters })
   return { stored: readings.length, buried: deadLetters.length, repeated }

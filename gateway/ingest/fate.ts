@@ -35,7 +35,10 @@ export function compileFate(ingest: Config['ingest']): (message: Message) => Fat
     const timed = observedAt(decoded, route.time)
     if ('reason' in timed) return bury(timed.reason, timed.place)
     const source = { topic, format: route.format }
-    return { reading: { site, zone, device, ...timed, receivedAt, clock, source } }
+    const { observedAt: at, measurements } = timed
+    return {
+      reading: { site, zone, device, observedAt: at, receivedAt, clock, measurements, source },
+    }
   }
 }
 

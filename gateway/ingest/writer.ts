@@ -28,7 +28,10 @@ export type Writer = Awaited<ReturnType<typeof startWriter>>
 export async function startWriter({ clock, ...options }: WriterOptions) {
   const { onCommitted, onRefused, onFailed, ...workerData } = options
   const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
-  const { store, epoch, ...opened } = await firstAnswer(thread)
+  const { store, epoch, ...opened } = await firstAnswer(thread).catch(async error => {
+    await thread.terminate()
+    throw error
+  })
   let position: Position = opened
   let refusing: string | null = null
 
@@ -38,14 +41,15 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     return (await answered)[0]
   }
   const settle = (count: number, answer: Answer): string | null => {
-    refusing = answer.kind === 'refused' ? answer.reason : null
     if (answer.kind === 'refused') {
+      refusing = answer.reason
       onRefused(count, answer.reason)
       if (!answer.full) onFailed(answer.reason)
       return answer.reason
     }
     if (answer.kind === 'committed') {
       position = answer.position
+      if (count > 0) refusing = null
       if (count > 0) onCommitted(answer.tally, answer.commitMs)
     }
     return null

@@ -29,12 +29,28 @@ export function openGroups(db: Database, { gateway, epoch }: Epoch) {
       const lengths: number[] = []
       let [sequence, receivedFrom, receivedTo] = [0, Number.POSITIVE_INFINITY, 0]
       scratch.clear()
-      for (const { receivedAt, observedAt, clock, site, zone, device, ...rest } of readings) {
-        const { zoneIndex, ...numbers } = draft.next(zone)
+      for (const reading of readings) {
+        const { zone, receivedAt } = reading
+        const numbers = draft.next(zone)
         sequence = numbers.sequence
-        const who = { id: idOf(sequence), gateway, epoch, ...numbers, site, zone, device }
-        zoneOf.push(zoneIndex)
-        lengths.push(scratch.write({ ...who, observedAt, receivedAt, clock, ...rest }))
+        // Written out, because spreading two objects took longer than encoding the result.
+        const length = scratch.write({
+          id: idOf(sequence),
+          gateway,
+          epoch,
+          sequence,
+          zoneSequence: numbers.zoneSequence,
+          site: reading.site,
+          zone,
+          device: reading.device,
+          observedAt: reading.observedAt,
+          receivedAt,
+          clock: reading.clock,
+          measurements: reading.measurements,
+          source: reading.source,
+        })
+        zoneOf.push(numbers.zoneIndex)
+        lengths.push(length)
         receivedFrom = Math.min(receivedFrom, receivedAt)
         receivedTo = Math.max(receivedTo, receivedAt)
       }

@@ -2,12 +2,17 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
+import { javaProblem } from '../../simulators/kafka/jars.ts'
+import { KafkaProblem } from '../../simulators/kafka/java.ts'
 import { startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
-import { cacheDir, missing } from './java.ts'
+import { cacheDir } from './java.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
+    /** Where the shared Kafka is; empty when no file of this run asks for it. */
     brokers: string[]
+    /** Why there can be no Kafka here, or null. */
+    missing: string | null
   }
 }
 
@@ -16,21 +21,23 @@ declare module 'vitest' {
  * ends it. Its data is gone afterwards.
  */
 export default async function startSharedKafka(project: TestProject) {
+  await using stack = new AsyncDisposableStack()
+  const missing = await javaProblem({ cacheDir })
   project.provide('brokers', [])
+  project.provide('missing', missing)
   if (missing !== null || !(await isAskedFor(project))) return
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
+  stack.defer(() => rm(dir, { recursive: true, force: true }))
   const onProgress = (line: string) => process.stderr.write(`${line}\n`)
   try {
-    const kafka = await startLocalKafka({ dir, port: 0, cacheDir, onProgress })
+    const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, onProgress }))
     project.provide('brokers', kafka.brokers)
-    return async () => {
-      await kafka.stop()
-      await rm(dir, { recursive: true, force: true })
-    }
   } catch (error) {
-    await rm(dir, { recursive: true, force: true })
-    throw error
+    if (!(error instanceof KafkaProblem)) throw error
+    project.provide('missing', error.message)
   }
+  const all = stack.move()
+  return () => all.disposeAsync()
 }
 
 // A broker takes seconds to start, which a run of one small file should not pay for.

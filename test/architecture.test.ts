@@ -1,0 +1,129 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+/** Each layer, the innermost folder first, and what it may import besides itself. */
+const layers = {
+  'gateway/store': ['config'],
+  config: [],
+  gateway: ['gateway/store', 'config'],
+  'cloud-bridge': ['gateway/store', 'config'],
+  simulators: ['cloud-bridge', 'gateway/store', 'config'],
+  test: ['simulators', 'cloud-bridge', 'gateway', 'gateway/store', 'config'],
+} as const
+
+/** Where each outside library may be imported: one file, one folder, or the same file of each part. */
+const homes: Record<string, RegExp> = {
+  '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/metrics\.ts$)/,
+  aedes: /^gateway\/broker\.ts$/,
+  'aedes-persistence': /^gateway\/sessions\.ts$/,
+  avsc: /^config\/events\.ts$/,
+  'better-sqlite3': /^gateway\/store\//,
+  commander: /\/main\.ts$/,
+  'csv-parse': /^simulators\/replay\//,
+  kafkajs: /^cloud-bridge\/kafka\//,
+  mqtt: /^simulators\/devices\//,
+  pino: /^config\/telemetry\//,
+  yaml: /^config\/[^/]+$/,
+  zod: /^config\/[^/]+$/,
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folders = ['config', 'gateway', 'cloud-bridge', 'simulators', 'test']
+const files = folders.flatMap(folder =>
+  readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile() && !entry.name.endsWith('.pyc'))
+    .map(({ parentPath, name }) => join(parentPath, name).slice(root.length)),
+)
+const textOf = (file: string) => readFileSync(join(root, file), 'utf8')
+const source = new Map(
+  files.filter(file => file.endsWith('.ts')).map(file => [file, textOf(file)] as const),
+)
+const ours = [...source].filter(([file]) => !file.startsWith('test/'))
+
+/** Everything that a file names as a module: imports of values and types, workers, require. */
+const modulesIn = (text: string) =>
+  [...text.matchAll(/(?:\bfrom |\bimport |\bimport\(|new URL\(|\)\()'([^'\n]+)'/g)].map(
+    ([, name]) => name!,
+  )
+const importsOf = (file: string) =>
+  modulesIn(source.get(file) ?? '')
+    .filter(name => /^\.\.?\/.*\.ts$/.test(name))
+    .map(name => join(dirname(file), name))
+const layerOf = (file: string) =>
+  Object.keys(layers).find(layer => file.startsWith(`${layer}/`)) as keyof typeof layers
+
+describe('the architecture', () => {
+  it('is looked at in full', () => {
+    expect(source.size).toBeGreaterThan(80)
+    expect(importsOf('gateway/ingest/writer.ts')).toContain('gateway/ingest/writer-thread.ts')
+    expect(importsOf('gateway/broker.ts')).toContain('gateway/sessions.ts')
+    expect(modulesIn(source.get('gateway/sessions.ts')!)).toContain('aedes-persistence')
+  })
+
+  it('has imports that point one way', () => {
+    const wrong = [...source.keys()].flatMap(file => {
+      const own = layerOf(file)
+      const allowed: readonly string[] = [own, ...layers[own]]
+      return importsOf(file)
+        .filter(imported => !allowed.includes(layerOf(imported)))
+        .map(imported => `${file} imports ${imported}`)
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('has no cycles, types included', () => {
+    const done = new Set<string>()
+    const cycles: string[] = []
+    const visit = (file: string, path: string[]) => {
+      if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(' → '))
+      if (done.has(file) || path.includes(file)) return
+      for (const imported of importsOf(file)) visit(imported, [...path, file])
+      done.add(file)
+    }
+    for (const file of source.keys()) visit(file, [])
+    expect(cycles).toEqual([])
+  })
+
+  it('has one place for each outside library', () => {
+    const wrong = ours.flatMap(([file, text]) =>
+      modulesIn(text)
+        .filter(name => !/^[./]|^node:/.test(name))
+        .map(name => name.match(/^(?:@[^/]+\/)?[^/]+/)![0])
+        .filter(library => !homes[library]?.test(file))
+        .map(library => `${file} imports ${library}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('reads environment and signals in main.ts files only', () => {
+    const wrong = ours.flatMap(([file, text]) => {
+      const isMain = basename(file) === 'main.ts'
+      const reads = /\bprocess\.env\b/.test(text) && !isMain
+      const listens =
+        /\bprocess\.(on|once)\(/.test(text) && !isMain && file !== 'config/lifetime.ts'
+      return reads || listens ? [file] : []
+    })
+    expect(wrong).toEqual([])
+  })
+
+  it('is written in small files of short lines', () => {
+    const long = [...source].filter(([, text]) => text.trimEnd().split('\n').length > 300)
+    expect(long.map(([file]) => file)).toEqual([])
+    const wide = [...source].flatMap(([file, text]) =>
+      text.split('\n').flatMap((line, at) => ([...line].length > 100 ? [`${file}:${at + 1}`] : [])),
+    )
+    expect(wide).toEqual([])
+  })
+
+  it('has names that say what is in a file', () => {
+    const vague = /(^|\/)(utils?|common|types?|index)(\.[^/]*|\/.*)?$/
+    expect(files.filter(file => vague.test(file))).toEqual([])
+  })
+
+  it('names no path of a machine', () => {
+    const machine = /(?<![\w.}\])*~])\/(work|opt|root|home|Users|tmp|mnt)\/\w/
+    expect(files.filter(file => machine.test(textOf(file)))).toEqual([])
+  })
+})

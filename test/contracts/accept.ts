@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Accept, Handover } from '../../gateway/broker.ts'
+
+/** An accept to be tested, and what a test must be able to do to the disk behind it. */
+export type AcceptRig = AsyncDisposable & {
+  accept: Accept
+  /** The numbers of what is durable now, in order, as another process finds them. */
+  stored(): number[]
+  /** Nothing becomes durable from now on until the result is called. */
+  hold(): () => void
+  /** Messages of the zone `refused` cannot be kept, until the result is called. */
+  refuse(): () => void
+}
+
+/** A message that carries a number, in a zone of its own. */
+export function numbered(number: number, zone = 'z', once: [string, number] | null = null) {
+  const topic = `building/hq/zone/${zone}/sensor/d`
+  const payload = Buffer.from(JSON.stringify({ n: number }))
+  const known = once && { client: once[0], packet: once[1] }
+  return { kind: 'message', topic, payload, receivedAt: 1000 + number, once: known } as const
+}
+
+/** Long enough for a slip to show; what is right does not depend on it. */
+const A_WHILE_MS = 50
+
+/** The promise of the port Accept, for every implementation. */
+export function describeAccept(name: string, openRig: () => Promise<AcceptRig>): void {
+  describe(`accept, ${name}`, () => {
+    let rig: AcceptRig
+    beforeEach(async () => {
+      rig = await openRig()
+    })
+    afterEach(() => rig[Symbol.asyncDispose]())
+
+    /** Hands all over at once and gives the fates in the order in which they became known. */
+    const startAll = (handovers: [string, Handover, object][]) => {
+      const fates: string[] = []
+      const all = handovers.map(([label, handover, sender]) =>
+        rig.accept(handover, sender).then(
+          () => fates.push(`${label} kept`),
+          () => fates.push(`${label} refused`),
+        ),
+      )
+      return { fates, done: Promise.all(all) }
+    }
+    const messages = (numbers: number[], sender: object, zone = 'z') =>
+      numbers.map((n): [string, Handover, object] => [`${n}`, numbered(n, zone), sender])
+
+    it('resolves when the message is durable', async () => {
+      for (const n of [1, 2, 3]) {
+        await rig.accept(numbered(n), {})
+        expect(rig.stored()).toEqual([1, 2, 3].slice(0, n))
+      }
+    })
+
+    it('does not resolve before', async () => {
+      const letGo = rig.hold()
+      const { fates, done } = startAll([
+        ...messages([1, 2], {}),
+        ['release', { kind: 'release', once: { client: 'c', packet: 1 } }, {}],
+        ['forget', { kind: 'forget', client: 'c' }, {}],
+        ...messages([3], {}),
+      ])
+      await sleep(A_WHILE_MS)
+      expect(fates).toEqual([])
+      expect(rig.stored()).toEqual([])
+      letGo()
+      await done
+      expect(fates).toEqual(['1 kept', '2 kept', 'release kept', 'forget kept', '3 kept'])
+      expect(rig.stored()).toEqual([1, 2, 3])
+    })
+
+    it('resolves and stores in the order of the calls, over many senders', async () => {
+      const senders = [{}, {}, {}]
+      const numbers = Array.from({ length: 300 }, (_, n) => n)
+      const { fates, done } = startAll(
+        numbers.flatMap(n => messages([n], senders[n % 3]!, `z${n % 2}`)),
+      )
+      await done
+      expect(fates).toEqual(numbers.map(n => `${n} kept`))
+      expect(rig.stored()).toEqual(numbers)
+    })
+
+    it('rejects what could not be kept and everything later from that sender, and only that', async () => {
+      const [one, other] = [{}, {}]
+      await rig.accept(numbered(1), one)
+      const mend = rig.refuse()
+      const { fates, done } = startAll([
+        ...messages([2], one, 'refused'),
+        ...messages([3], other),
+        ...messages([4], one),
+        ...messages([5], other),
+        ['forget', { kind: 'forget', client: 'c' }, one],
+      ])
+      await done
+      mend()
+      const by = (label: string) => fates.filter(fate => fate.includes(label)).sort()
+      expect(by('refused')).toEqual(['2 refused', '4 refused', 'forget refused'])
+      expect(by('kept')).toEqual(['3 kept', '5 kept'])
+      await expect(rig.accept(numbered(6), one)).rejects.toThrow()
+      await rig.accept(numbered(7), other)
+      await rig.accept(numbered(8), {})
+      expect(rig.stored()).toEqual([1, 3, 5, 7, 8])
+    })
+
+    it('buries what it cannot read, and resolves', async () => {
+      await rig.accept({ ...numbered(1), payload: Buffer.from('no JSON') }, {})
+      await rig.accept({ ...numbered(2), topic: 'no/route' }, {})
+      await rig.accept(numbered(3), {})
+      expect(rig.stored()).toEqual([3])
+    })
+
+    it('stores a QoS 2 message once until it is released or forgotten', async () => {
+      const [sender, again] = [{}, {}]
+      await rig.accept(numbered(1, 'z', ['c', 5]), sender)
+      await rig.accept(numbered(1, 'z', ['c', 5]), again)
+      expect(rig.stored()).toEqual([1])
+      await rig.accept({ kind: 'release', once: { client: 'c', packet: 5 } }, again)
+      await rig.accept(numbered(1, 'z', ['c', 5]), again)
+      expect(rig.stored()).toEqual([1, 1])
+      await rig.accept({ kind: 'forget', client: 'c' }, again)
+      await rig.accept(numbered(1, 'z', ['c', 5]), again)
+      expect(rig.stored()).toEqual([1, 1, 1])
+    })
+
+    it('takes the same packet id of another client, or with another content, for new', async () => {
+      await rig.accept(numbered(1, 'z', ['c', 5]), {})
+      await rig.accept(numbered(1, 'z', ['d', 5]), {})
+      await rig.accept(numbered(2, 'z', ['c', 5]), {})
+      await rig.accept(numbered(2, 'y', ['c', 5]), {})
+      expect(rig.stored()).toEqual([1, 1, 2, 2])
+    })
+
+    it('does not know a QoS 2 message that it could not keep', async () => {
+      const mend = rig.refuse()
+      await expect(rig.accept(numbered(1, 'refused', ['c', 5]), {})).rejects.toThrow()
+      mend()
+      await rig.accept(numbered(1, 'refused', ['c', 5]), {})
+      expect(rig.stored()).toEqual([1])
+    })
+  })
+}

@@ -1,0 +1,83 @@
+import { defaults } from '../../config/config.ts'
+import type { Accept, Handover } from '../../gateway/broker.ts'
+import { compileFate, messageHash } from '../../gateway/ingest/fate.ts'
+import type { AcceptRig } from './accept.ts'
+
+type Waiting = { handover: Handover; sender: object; resolve(): void; reject(error: Error): void }
+
+export type MemoryAccept = AcceptRig & {
+  /** Everything that was handed over, in the order in which it came. */
+  readonly handedOver: readonly Handover[]
+  readonly buried: readonly string[]
+}
+
+/** The smallest accept: a list in memory, which a test can hold or make refuse. */
+export function startMemoryAccept(): MemoryAccept {
+  const fateOf = compileFate(defaults.ingest)
+  const handedOver: Handover[] = []
+  const stored: number[] = []
+  const buried: string[] = []
+  const known = new Map<string, string>()
+  const refusedSenders = new WeakSet<object>()
+  let waiting: Waiting[] = []
+  let [isHeld, isRefusing] = [false, false]
+
+  const forget = (handover: Exclude<Handover, { kind: 'message' }>) => {
+    if (handover.kind === 'release') known.delete(`${handover.once.client} ${handover.once.packet}`)
+    else {
+      for (const key of known.keys()) if (key.startsWith(`${handover.client} `)) known.delete(key)
+    }
+  }
+  const keep = (handover: Handover): void => {
+    if (handover.kind !== 'message') {
+      forget(handover)
+      return
+    }
+    const { topic, once } = handover
+    if (once) {
+      const [key, hash] = [`${once.client} ${once.packet}`, messageHash(handover).toString('hex')]
+      if (known.get(key) === hash) return
+      known.set(key, hash)
+    }
+    const fate = fateOf({ ...handover, clock: 'UNSYNCED' })
+    if ('deadLetter' in fate) buried.push(topic)
+    else stored.push(fate.reading.measurements[0]?.number ?? Number.NaN)
+  }
+  const settle = () => {
+    const all = waiting
+    waiting = []
+    for (const { handover, sender, resolve, reject } of all) {
+      const isHit = isRefusing && 'topic' in handover && handover.topic.includes('/refused/')
+      if (isHit) refusedSenders.add(sender)
+      if (refusedSenders.has(sender)) reject(new Error('refused'))
+      else {
+        keep(handover)
+        resolve()
+      }
+    }
+  }
+  const accept: Accept = (handover, sender) => {
+    handedOver.push(handover)
+    return new Promise((resolve, reject) => {
+      waiting.push({ handover, sender, resolve, reject })
+      if (!isHeld) queueMicrotask(settle)
+    })
+  }
+  return {
+    ...{ accept, handedOver, buried, stored: () => [...stored] },
+    hold() {
+      isHeld = true
+      return () => {
+        isHeld = false
+        settle()
+      }
+    },
+    refuse() {
+      isRefusing = true
+      return () => {
+        isRefusing = false
+      }
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+}

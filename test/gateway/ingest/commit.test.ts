@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest'
+import { defaults } from '../../../config/config.ts'
+import type { Handover } from '../../../gateway/broker.ts'
+import { commitAll } from '../../../gateway/ingest/commit.ts'
+import { compileFate } from '../../../gateway/ingest/fate.ts'
+import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
+import { readOutbox, temporary } from '../store/fixture.ts'
+
+const fateOf = compileFate(defaults.ingest)
+
+function message(n: number, packet?: number, topic = 'building/hq/zone/z/sensor/d'): Handover {
+  const once = packet === undefined ? null : { client: 'c', packet }
+  return { kind: 'message', topic, payload: Buffer.from(`{"n":${n}}`), receivedAt: 1000 + n, once }
+}
+const release = (packet: number): Handover => ({ kind: 'release', once: { client: 'c', packet } })
+const forget: Handover = { kind: 'forget', client: 'c' }
+
+function startStore() {
+  const place = temporary()
+  const file = place.file('outbox.db')
+  let outbox: Outbox = openOutbox({ file, gateway: 'gw' })
+  return {
+    commit: (...handovers: Handover[]) => commitAll(outbox, fateOf, handovers, 'SYNCED'),
+    get outbox() {
+      return outbox
+    },
+    restart() {
+      outbox.close()
+      outbox = openOutbox({ file, gateway: 'gw' })
+    },
+    stored: () => readOutbox(file).events.map(event => event.measurements[0]!.number),
+    letters: () => readOutbox(file).notes.filter(({ kind }) => kind === 'deadletter'),
+    [Symbol.dispose]() {
+      outbox.close()
+      place[Symbol.dispose]()
+    },
+  }
+}
+
+describe('a commit of what was handed over', () => {
+  it('stores in order, buries what it must, and says how many', () => {
+    using store = startStore()
+    expect(store.commit(message(1), message(2, undefined, 'elsewhere'), message(3))).toEqual({
+      ...{ stored: 2, buried: 1, repeated: 0 },
+    })
+    expect(store.stored()).toEqual([1, 3])
+    expect(store.letters()).toMatchObject([
+      { at: 1002, content: { topic: 'elsewhere', reason: 'no route matches topic' } },
+    ])
+  })
+
+  it('stores a QoS 2 message once: in one commit, in a later one, after a restart', () => {
+    using store = startStore()
+    expect(store.commit(message(1, 5), message(1, 5))).toMatchObject({ stored: 1, repeated: 1 })
+    expect(store.commit(message(1, 5))).toMatchObject({ stored: 0, repeated: 1 })
+    store.restart()
+    expect(store.commit(message(1, 5))).toMatchObject({ stored: 0, repeated: 1 })
+    expect(store.stored()).toEqual([1])
+  })
+
+  it('buries a QoS 2 message once, too', () => {
+    using store = startStore()
+    const lost = () => message(1, 5, 'elsewhere')
+    expect(store.commit(lost(), lost())).toMatchObject({ buried: 1, repeated: 1 })
+    store.restart()
+    expect(store.commit(lost())).toMatchObject({ buried: 0, repeated: 1 })
+    expect(store.letters()).toHaveLength(1)
+  })
+
+  it('stores the same again after its release, in one commit or after a restart', () => {
+    using store = startStore()
+    const tally = store.commit(message(1, 5), release(5), message(1, 5))
+    expect(tally).toMatchObject({ stored: 2, repeated: 0 })
+    store.commit(release(5))
+    store.restart()
+    expect(store.commit(message(1, 5))).toMatchObject({ stored: 1 })
+    expect(store.stored()).toEqual([1, 1, 1])
+  })
+
+  it('stores the same again when its session was forgotten', () => {
+    using store = startStore()
+    store.commit(message(1, 5), message(2, 6), forget)
+    store.restart()
+    expect(store.commit(message(1, 5), message(2, 6))).toMatchObject({ stored: 2 })
+  })
+
+  it('takes another message under the same packet id for new', () => {
+    using store = startStore()
+    const again = store.commit(message(1, 5), message(2, 5), message(2, 5))
+    expect(again).toMatchObject({ stored: 2, repeated: 1 })
+  })
+
+  it('stores QoS 1 as often as it comes', () => {
+    using store = startStore()
+    expect(store.commit(message(1), message(1))).toMatchObject({ stored: 2, repeated: 0 })
+  })
+
+  it('that fails stores nothing, and the same messages go in with the next', () => {
+    using store = startStore()
+    store.commit(message(1, 5))
+    const failing = {
+      incoming: store.outbox.incoming,
+      commit: () => {
+        store.outbox.incoming.reload()
+        throw new Error('full')
+      },
+    }
+    const handovers = [message(2, 6), release(5)]
+    expect(() => commitAll(failing, fateOf, handovers, 'SYNCED')).toThrow('full')
+    expect(store.commit(message(1, 5), message(2, 6))).toMatchObject({ stored: 1, repeated: 1 })
+    expect(store.stored()).toEqual([1, 2])
+  })
+})

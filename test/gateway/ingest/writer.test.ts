@@ -1,0 +1,151 @@
+import { writeFileSync } from 'node:fs'
+import { describe, expect, it, vi } from 'vitest'
+import { defaults } from '../../../config/config.ts'
+import { CannotStart } from '../../../config/lifetime.ts'
+import { startWriter } from '../../../gateway/ingest/writer.ts'
+import { openInbox } from '../../../gateway/store/inbox.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { numbered } from '../../contracts/accept.ts'
+import { startWriterAccept } from '../../contracts/writer-accept.ts'
+import { readOutbox, temporary } from '../store/fixture.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 20 }
+const neverByTime = { commitWindowMs: 10_000, commitAtEvents: 1000 }
+const someone = {}
+
+function optionsAt(file: string, more = {}) {
+  return {
+    ...{ gateway: 'gw', ingest: defaults.ingest, inboxFile: `${file}-inbox` },
+    ...{ outbox: { ...defaults.outbox, file }, clock: () => 'SYNCED' as const },
+    ...{ onCommitted() {}, onRefused() {}, onFailed() {}, ...more },
+  }
+}
+
+describe('the writer', () => {
+  it('makes what it says of itself true', async () => {
+    await using rig = await startWriterAccept({ clock: () => 'HOLDOVER' })
+    const { writer } = rig
+    await rig.accept(numbered(7, 'z', ['c', 1]), someone)
+    await rig.accept({ ...numbered(8), topic: 'nowhere' }, someone)
+    const { events, notes } = readOutbox(rig.outboxFile)
+    const { epoch } = writer
+    expect(events).toMatchObject([
+      { epoch, gateway: 'gw', sequence: 1, clock: 'HOLDOVER', receivedAt: 1007, zone: 'z' },
+    ])
+    expect(notes.at(-1)).toMatchObject({ kind: 'deadletter', content: { topic: 'nowhere' } })
+    expect(writer.position).toMatchObject({ lastSequence: 1, unreleased: 1 })
+    expect(writer.position.bytesSoFar).toBeGreaterThan(0)
+    expect(writer.store).toMatch(/^[0-9a-f]{32}$/)
+    expect(writer.refusing).toBe(null)
+  })
+
+  it('tells of each commit how its messages fared', async () => {
+    const tallies: object[] = []
+    const onCommitted = (tally: object, commitMs: number) => tallies.push({ ...tally, commitMs })
+    await using rig = await startWriterAccept({ onCommitted, outbox: neverByTime })
+    const all = [numbered(1, 'z', ['c', 1]), { ...numbered(2), topic: 'x' }]
+    const done = [...all, all[0]!].map(one => rig.accept(one, someone))
+    await rig.restart()
+    await Promise.all(done)
+    const commitMs = expect.any(Number)
+    expect(tallies).toEqual([{ stored: 1, buried: 1, repeated: 1, commitMs }])
+  })
+
+  it('drains when it is closed: everything that was handed over is kept and acknowledged', async () => {
+    await using rig = await startWriterAccept({ outbox: { ...neverByTime, groupMaxEvents: 10 } })
+    const numbers = Array.from({ length: 100 }, (_, n) => n)
+    const kept: number[] = []
+    for (const n of numbers) rig.accept(numbered(n), someone).then(() => kept.push(n))
+    const { accept } = rig.writer
+    await rig.restart()
+    expect(kept).toEqual(numbers)
+    expect(rig.stored()).toEqual(numbers)
+    expect(readOutbox(rig.outboxFile).notes.map(({ kind }) => kind)).toEqual([
+      ...['epoch', 'heads', 'epoch'],
+    ])
+    await expect(accept(numbered(1), someone)).rejects.toThrow('stopping')
+  })
+
+  it('tells who refuses and why, and that the store must be opened again', async () => {
+    const [onRefused, onFailed] = [vi.fn(), vi.fn()]
+    await using rig = await startWriterAccept({ onRefused, onFailed, outbox: neverByTime })
+    const mend = rig.refuse()
+    const refused = [1, 2].map(n =>
+      expect(rig.accept(numbered(n, 'refused'), {})).rejects.toThrow(),
+    )
+    const restarted = rig.restart()
+    await Promise.all(refused)
+    await restarted
+    mend()
+    const reason = 'SQLITE_CONSTRAINT_TRIGGER: this zone is refused'
+    expect(onRefused.mock.calls).toEqual([[2, reason]])
+    expect(onFailed.mock.calls).toEqual([[reason]])
+    expect(rig.stored()).toEqual([])
+  })
+
+  it('refuses until a commit succeeds, whatever else it does meanwhile', async () => {
+    await using rig = await startWriterAccept()
+    const mend = rig.refuse()
+    await expect(rig.accept(numbered(1, 'refused'), {})).rejects.toThrow()
+    mend()
+    const ticked = () => rig.writer.position.backlog
+    const before = ticked()
+    await vi.waitFor(() => expect(ticked()).not.toBe(before), PATIENCE)
+    expect(rig.writer.refusing).toMatch('this zone is refused')
+    await rig.accept(numbered(2), {})
+    expect(rig.writer.refusing).toBe(null)
+  })
+
+  it('looks every second at what waits, by what the inbox says', async () => {
+    await using rig = await startWriterAccept()
+    for (const n of [1, 2, 3]) await rig.accept(numbered(n), someone)
+    const waiting = (events: number) =>
+      vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(events), PATIENCE)
+    await waiting(3)
+    const inbox = openInbox({ file: rig.inboxFile, settleMs: 1 })
+    const store = Buffer.from(rig.writer.store, 'hex')
+    const rest = { end: null, topic: 't', partitions: 1, zones: null, reason: 'test' }
+    inbox.addRange({ store, next: 3, ...rest })
+    await waiting(1)
+    inbox.close()
+  })
+
+  it('lives on when the inbox is no inbox', async () => {
+    const onFailed = vi.fn()
+    await using rig = await startWriterAccept({ onFailed })
+    writeFileSync(rig.inboxFile, 'no database, but longer than a header'.repeat(100))
+    await rig.accept(numbered(1), someone)
+    await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
+    await rig.accept(numbered(2), someone)
+    expect(onFailed).not.toHaveBeenCalled()
+  })
+
+  it('writes how far its zones have come, every heartbeatMs with traffic', async () => {
+    await using rig = await startWriterAccept({ outbox: { heartbeatMs: 100 } })
+    await rig.accept(numbered(1), someone)
+    const heads = () => readOutbox(rig.outboxFile).notes.filter(({ kind }) => kind === 'heads')
+    await vi.waitFor(() => expect(heads()).toHaveLength(1), PATIENCE)
+    expect(heads()[0]!.content).toMatchObject({ lastSequence: 1, zones: [['z', 1]] })
+  })
+})
+
+describe('a writer that cannot start', () => {
+  it('says that another one holds the lock', async () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = openOutbox({ file, gateway: 'gw' })
+    const starting = startWriter(optionsAt(file))
+    await expect(starting).rejects.toThrow(CannotStart)
+    await expect(starting).rejects.toThrow(`${file}.lock is locked`)
+    outbox.close()
+    await using writer = await startWriter(optionsAt(file))
+    expect(writer.store).toBe(outbox.store.toString('hex'))
+  })
+
+  it('says that the file is not an outbox', async () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    writeFileSync(file, 'no database, but longer than a header'.repeat(100))
+    await expect(startWriter(optionsAt(file))).rejects.toThrow(`${file} is not a file of this kind`)
+  })
+})

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+
+/** One packet that a broker sent: its type (MQTT 3.1.1, table 2.1) and, where it has one, its id. */
+export type Reply = { type: string; id: number | null; body: Buffer }
+
+const types = [
+  ...['', 'connect', 'connack', 'publish', 'puback', 'pubrec', 'pubrel', 'pubcomp', 'subscribe'],
+  ...['suback', 'unsubscribe', 'unsuback', 'pingreq', 'pingresp', 'disconnect'],
+]
+
+/** A packet with its fixed header: type, flags and the length of the rest. */
+export function packet(type: string, flags: number, ...rest: Buffer[]): Buffer {
+  const body = Buffer.concat(rest)
+  return Buffer.concat([header(type, flags, body.length), body])
+}
+
+/** A fixed header that declares `length` bytes, whether they follow or not. */
+export function header(type: string, flags: number, length: number): Buffer {
+  const bytes = [(types.indexOf(type) << 4) | flags]
+  let left = length
+  do {
+    bytes.push((left % 128) + (left > 127 ? 128 : 0))
+    left = Math.floor(left / 128)
+  } while (left > 0)
+  return Buffer.from(bytes)
+}
+
+const word = (value: number) => Buffer.from([value >> 8, value & 255])
+const text = (value: string | Buffer) => {
+  const bytes = Buffer.from(value as string)
+  return Buffer.concat([word(bytes.length), bytes])
+}
+
+type ConnectOptions = {
+  clean?: boolean
+  keepaliveS?: number
+  will?: { topic: string; payload: string; qos: number }
+}
+
+export function connectPacket(client: string, options: ConnectOptions = {}): Buffer {
+  const { clean = true, keepaliveS = 0, will } = options
+  const flags = (clean ? 2 : 0) | (will ? 4 | (will.qos << 3) : 0)
+  const end = will ? [text(will.topic), text(will.payload)] : []
+  const start = [text('MQTT'), Buffer.from([4, flags]), word(keepaliveS), text(client)]
+  return packet('connect', 0, ...start, ...end)
+}
+
+type Publish = { topic: string | Buffer; payload: string; qos?: number; id?: number; dup?: boolean }
+
+export function publishPacket({ topic, payload, qos = 1, id = 1, dup = false }: Publish): Buffer {
+  const flags = (dup ? 8 : 0) | (qos << 1)
+  const known = qos > 0 ? [word(id)] : []
+  return packet('publish', flags, text(topic), ...known, Buffer.from(payload))
+}
+
+export const pubrelPacket = (id: number) => packet('pubrel', 2, word(id))
+export const pingPacket = packet('pingreq', 0)
+export const disconnectPacket = packet('disconnect', 0)
+export const subscribePacket = (topic: string, qos = 0) =>
+  packet('subscribe', 2, word(1), text(topic), Buffer.from([qos]))
+
+export type Wire = Awaited<ReturnType<typeof openWire>>
+
+/** A TCP connection on which a test writes bytes and reads packets one by one. */
+export async function openWire(port: number) {
+  const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  const replies: Reply[] = []
+  let unread = Buffer.alloc(0)
+  let wake = () => {}
+  let isClosed = false
+  socket.on('error', () => {})
+  const closed = new Promise<void>(resolve => {
+    socket.once('close', () => {
+      isClosed = true
+      wake()
+      resolve()
+    })
+  })
+  socket.on('data', data => {
+    unread = Buffer.concat([unread, data])
+    for (;;) {
+      const reply = takeReply()
+      if (!reply) break
+      replies.push(reply)
+    }
+    wake()
+  })
+  await once(socket, 'connect')
+
+  function takeReply(): Reply | null {
+    let [length, at, scale] = [0, 1, 1]
+    for (;;) {
+      const byte = unread[at++]
+      if (byte === undefined) return null
+      length += (byte & 127) * scale
+      scale *= 128
+      if (byte < 128) break
+    }
+    if (unread.length < at + length) return null
+    const [type, body] = [types[unread[0]! >> 4]!, unread.subarray(at, at + length)]
+    unread = unread.subarray(at + length)
+    const hasId = type.startsWith('pub') && type !== 'publish'
+    return { type, body, id: hasId ? body.readUInt16BE(0) : null }
+  }
+
+  return {
+    socket,
+    closed,
+    send: (...packets: Buffer[]) => void socket.write(Buffer.concat(packets)),
+    /** The next packet as text, such as `puback 7`; `closed` when there will be none. */
+    async next(): Promise<string> {
+      while (replies.length === 0 && !isClosed) {
+        await new Promise<void>(resolve => {
+          wake = resolve
+        })
+      }
+      const reply = replies.shift()
+      if (!reply) return 'closed'
+      return reply.id === null ? reply.type : `${reply.type} ${reply.id}`
+    },
+    /** What came and was not yet asked for. */
+    get waiting() {
+      return replies.length
+    },
+    [Symbol.dispose]: () => void socket.destroy(),
+  }
+}
+
+/** A wire on which the broker has said that the client is connected. */
+export async function openDevice(port: number, client: string, options: ConnectOptions = {}) {
+  const wire = await openWire(port)
+  wire.send(connectPacket(client, options))
+  const answer = await wire.next()
+  if (answer !== 'connack') throw new Error(`the broker answered ${answer}`)
+  return wire
+}
