@@ -1,12 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
+import { decodeEvent } from '../config/events.ts'
 import type { EventSource } from '../gateway/store/event-source.ts'
+import type { StoredEvent } from '../gateway/store/group.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { type EventSink, startForwarder } from './forwarder.ts'
 import type { startMetrics } from './metrics.ts'
 import { type NoteSource, startNoteForwarder } from './notes.ts'
 
+const DEAD_LETTER_MAX_BYTES = 512 * 1024
 const NOTES_EVERY_MS = 1000
 const MANY_NOTES_EVERY_MS = 100
 
@@ -51,7 +54,12 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
     metrics.retried()
     options.onState('events', reason)
   }
-  const partitionsOf = untilAnswered(options.partitionsOf, backoff, signal, onUnavailable)
+  const atLeast = async (name: string) => {
+    const found = await options.partitionsOf(name)
+    if (found >= (config.kafka.partitions ?? 0)) return found
+    throw new Error(`kafka.partitions is ${config.kafka.partitions}, but there are only ${found}`)
+  }
+  const partitionsOf = untilAnswered(atLeast, backoff, signal, onUnavailable)
   const forwarder = startForwarder({
     source,
     signal,
@@ -59,9 +67,9 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
     limits: config.bridge,
     backoff,
     onUnavailable,
-    onRejected: ({ sequence }, reason) => {
+    onRejected: (event, reason) => {
       metrics.rejected()
-      inbox.addNote('rejected', { store: source.store?.id.toString('hex'), sequence, reason })
+      inbox.addNotes(notesOfRejected(event, reason, source.store!.id))
     },
     onDelivered: (_, batch) => {
       metrics.delivered(batch)
@@ -71,14 +79,14 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
   const topic = config.kafka.topics.readings
   /** The first contact fixes how many partitions the zones are spread over. */
   const begin = async () => {
-    const partitions = config.kafka.partitions ?? (await partitionsOf(topic))
-    if (partitions !== null) source.begin(topic, partitions)
+    const found = await partitionsOf(topic)
+    if (found !== null) source.begin(topic, config.kafka.partitions ?? found)
   }
   while (!signal.aborted) {
     const store = source.look()
     if (store && !source.isBoundFor(topic)) await begin()
     const did = store ? await forwarder.step() : 'nothing'
-    if (did === 'more to do') continue
+    if (did === 'large batch') continue
     await source.arrival(config.bridge.pollMs)
     await forwarder.pace()
   }
@@ -98,7 +106,8 @@ async function carryNotes(options: BridgeOptions): Promise<void> {
     onUnavailable,
     onRejected: ({ sequence, kind }, reason, { store, origin }) => {
       metrics.rejected()
-      inbox.addNote('rejected note', { store, origin, sequence, kind, reason })
+      const content = { store, origin, sequence, kind, reason }
+      inbox.addNotes([{ kind: 'rejected note', content }])
     },
   })
   while (!signal.aborted) {
@@ -113,6 +122,19 @@ async function carryNotes(options: BridgeOptions): Promise<void> {
     }
     await sleep(restMs, undefined, { signal }).catch(() => {})
   }
+}
+
+/** For the ledger, which event it was; for the dead letters, its bytes. */
+function notesOfRejected({ sequence, zone, value }: StoredEvent, reason: string, id: Buffer) {
+  const store = id.toString('hex')
+  const { epoch, zoneSequence } = decodeEvent(value)
+  const which = { store, epoch, sequence, zone, zoneSequence, reason }
+  // One that Kafka would refuse as a dead letter too stays in the outbox alone.
+  const payload = value.length > DEAD_LETTER_MAX_BYTES ? null : value.toString('base64')
+  return [
+    { kind: 'rejected', content: which },
+    { kind: 'deadletter', content: { ...which, place: 'kafka', payload } },
+  ]
 }
 
 function backoffOf({ bridge }: Pick<Config, 'bridge'>): Backoff {

@@ -51,7 +51,7 @@ export type ForwarderOptions<T extends Taken> = {
 
 /**
  * Makes the one step of the bridge: take a batch, send it until its fate is known, move its range
- * on. Resolves with false when there was nothing to take, or when asked to end before it was sent.
+ * on. `step` says whether more is likely waiting: a large batch came, a small one, or nothing.
  */
 export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
   const { source, limits } = options
@@ -72,7 +72,7 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
       const restMs = lastStart + limits.lingerMs - performance.now()
       if (restMs > 0) await sleep(restMs, undefined, { signal: options.signal }).catch(() => {})
     },
-    async step(): Promise<'delivered all' | 'more to do' | 'nothing'> {
+    async step(): Promise<'small batch' | 'large batch' | 'nothing'> {
       const { batchMaxEvents: maxEvents, batchMaxBytes: maxBytes } = limits
       const taken = source.take({ maxEvents, maxBytes })
       if (!taken) return 'nothing'
@@ -88,7 +88,7 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
       options.onDelivered(taken, { topic: batch.topic, records: arrived })
       const bytes = batch.records.reduce((sum, { value }) => sum + value.length, 0)
       const isLarge = batch.records.length >= maxEvents / 2 || bytes >= maxBytes / 2
-      return isLarge ? 'more to do' : 'delivered all'
+      return isLarge ? 'large batch' : 'small batch'
     },
   }
 }

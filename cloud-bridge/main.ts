@@ -35,7 +35,7 @@ async function run(config: Config): Promise<void> {
     log.fatal(message)
     process.exit(code)
   }
-  const state: KafkaState = { events: 'not yet tried', notes: null }
+  const state: KafkaState = { events: null, notes: null }
   const onState = (what: 'events' | 'notes', away: string | null) => {
     if (away && !isAway.has(what)) log.warn({ reason: away }, `${what} wait for Kafka`)
     if (!away && state[what]) log.info(`${what} go to Kafka`)

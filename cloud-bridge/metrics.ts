@@ -1,10 +1,9 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
+import type { Backlog } from '../config/telemetry/state.ts'
 import type { Batch } from './forwarder.ts'
 
-export type Waiting = { events: number; bytes: number; oldestAgeMs: number }
-
 /** What the bridge did since it was started, and what waits now. */
-export function startMetrics(waiting: () => Waiting) {
+export function startMetrics(waiting: () => Backlog) {
   const registry = new Registry()
   const registers = [registry]
   const delivered = new Counter({
@@ -37,7 +36,7 @@ export function startMetrics(waiting: () => Waiting) {
   gauge(
     'sluice_waiting_oldest_seconds',
     'Age of the oldest event not yet in Kafka',
-    () => waiting().oldestAgeMs / 1000,
+    () => Math.max(0, waiting().oldestAgeMs) / 1000,
   )
   const perPartition: Record<number, number> = {}
   const totals = { delivered: 0, retries: 0, rejected: 0, notes: 0 }

@@ -24,6 +24,7 @@ export function stateOf({ source, metrics, kafka }: Parts) {
   const backlog = source.backlog()
   return {
     part: 'bridge',
+    pid: process.pid,
     kafka,
     backlog,
     /** Everything received before this moment is in Kafka; ms since 1970, null when unknown. */

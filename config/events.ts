@@ -14,7 +14,9 @@ export type Measurement = {
   unit: string | null
 }
 
-/** The event contract with the cloud: config/schemas/SensorReading.avsc says what each field means. */
+/**
+ * The event contract with the cloud: config/schemas/SensorReading.avsc says what each field means.
+ */
 export type SensorReading = {
   id: string
   gateway: string

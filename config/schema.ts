@@ -106,6 +106,7 @@ const ingest = z.strictObject({
   payloadMaxBytes: bytes(1, 268_435_455).default(131_072),
   depthMax: count(1, 128).default(16),
   measurementsMax: count(1, 100_000).default(1024),
+  zonesMax: count(1, 1_000_000).default(10_000),
   routes: z
     .array(route)
     .min(1)

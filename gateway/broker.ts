@@ -28,6 +28,8 @@ export type BrokerOptions = {
   unreleased: () => number
   onRefused(client: string | null, reason: string): void
   onAcknowledged(latencyMs: number): void
+  /** A connection ended by its own fault: malformed, too large, silent, or broken off. */
+  onBroken(client: string | null, reason: string): void
 }
 
 type Senders = { of: WeakMap<Client, Sender>; pressure: ReturnType<typeof startPressure> }
@@ -71,9 +73,10 @@ export async function startBroker(options: BrokerOptions) {
     maxInflightInbound: limits.qos2InFlightMax,
   })
   const passOn = startPassingOn(aedes)
-  // A broken connection is the device's affair; aedes closes it, and that is all there is to do.
-  aedes.on('clientError', () => {})
-  aedes.on('connectionError', () => {})
+  const onBroken = (client: Client | null, error: Error) =>
+    options.onBroken(client?.id ?? null, error.message)
+  aedes.on('clientError', onBroken)
+  aedes.on('connectionError', onBroken)
   const server = createServer({ highWaterMark: 16 * 1024, noDelay: true }, socket => {
     const client = aedes.handle(socket)
     guardParser(client, limits.packetMaxBytes)
@@ -115,8 +118,6 @@ function publishHook(
       done(new Error(reason))
     }
     const { topic, qos, messageId } = packet
-    if (topic.startsWith('$'))
-      return refuse(`topics beginning with $ are the broker's own: ${topic}`)
     const once = qos === 2 && client && messageId ? { client: client.id, packet: messageId } : null
     if (once && options.unreleased() >= options.limits.qos2EntriesMax) {
       return refuse('too many QoS 2 messages wait for their PUBREL')
@@ -150,14 +151,18 @@ function startPassingOn(aedes: Aedes) {
   const passOn = { isNeeded: false }
   const publish = aedes.publish.bind(aedes) as (...all: unknown[]) => void
   aedes.publish = ((packet: PublishPacket, client: unknown, done: unknown) => {
-    const nobody = !passOn.isNeeded && !packet.retain && typeof done === 'function'
-    if (nobody) setImmediate(done as () => void)
+    // Topics beginning with $ are the broker's own to publish; a device's are only buried.
+    const isOwn = !(client && packet.topic.startsWith('$'))
+    const nobody = !passOn.isNeeded && !packet.retain
+    if (typeof done === 'function' && (nobody || !isOwn)) setImmediate(done as () => void)
     else publish(packet, client, done)
   }) as Aedes['publish']
   return passOn
 }
 
-/** Drops QoS 0 for a subscriber that does not read, because aedes would make everyone wait for it. */
+/**
+ * Drops QoS 0 for a subscriber that does not read, because aedes would make everyone wait for it.
+ */
 function forwardHook(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
   return packet.qos === 0 && client.conn.writableNeedDrain ? null : packet
 }

@@ -57,6 +57,10 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         unreleased: () => writer.position.unreleased,
         onRefused: () => metrics.refused(1),
         onAcknowledged: metrics.acknowledged,
+        onBroken: (client, reason) => {
+          metrics.broken()
+          log.debug({ client, reason }, 'connection broken')
+        },
       }),
     )
     const parts = { writer, broker, metrics }

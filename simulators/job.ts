@@ -33,6 +33,8 @@ export type JobOptions = {
   kafkaPort: number
   simulation: Simulation
   onProgress(line: string): void
+  /** Gives up starting. */
+  signal?: AbortSignal
 }
 
 export type Job = Awaited<ReturnType<typeof startJob>>
@@ -79,7 +81,9 @@ export async function startJob(options: JobOptions) {
     bridge,
     devices,
     states,
-    /** Waits until every stored event is in Kafka; gives what is left when nothing moves any more. */
+    /**
+     * Waits until every stored event is in Kafka; gives what is left when nothing moves any more.
+     */
     async drain(): Promise<number> {
       await devices.drain(15_000)
       let [left, moved] = [Number.POSITIVE_INFINITY, performance.now()]
@@ -101,7 +105,7 @@ export async function startJob(options: JobOptions) {
         stored: last - first.lastSequence,
         buried: countDeadLetters(config.outbox.file, since),
       }
-      const verdict = startVerdict(devices.record, devices.runId)
+      const verdict = startVerdict(devices.record, devices.runId, options.simulation.qos)
       if (problem) return { ...verdict.conclude(counted), verdict: `incomplete: ${problem}` }
       const to = await endOffsets(client, readings)
       await readBetween(client, readings, from, to, verdict.add)
@@ -121,13 +125,15 @@ export async function startJob(options: JobOptions) {
   }
 }
 
-async function findKafka({ config, cacheDir, kafkaPort, onProgress }: JobOptions, dataDir: string) {
+async function findKafka(options: JobOptions, dataDir: string) {
+  const { config, cacheDir, kafkaPort, onProgress, signal } = options
   const none: { kafka: LocalKafka | null; problem: string | null } = { kafka: null, problem: null }
   if (config.kafka.brokers.length > 0) return none
   try {
     const dir = join(dataDir, 'kafka')
     onProgress('starting a Kafka of our own (kafka.brokers is not configured)')
-    return { ...none, kafka: await startLocalKafka({ dir, port: kafkaPort, cacheDir, onProgress }) }
+    const start = { dir, port: kafkaPort, cacheDir, onProgress, ...(signal && { signal }) }
+    return { ...none, kafka: await startLocalKafka(start) }
   } catch (error) {
     if (!(error instanceof KafkaProblem)) throw error
     return { ...none, problem: error.message }

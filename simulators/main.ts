@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
-import { untilSignal } from '../config/lifetime.ts'
+import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { runSimulation } from './simulate.ts'
 import { showStatus } from './status.ts'
 import { runUp } from './up.ts'
@@ -36,8 +36,7 @@ withBuilding(withConfig(program.command('up')))
   .action(async options => {
     const loaded = load(options.config)
     const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
-    const { stopped, signal } = stopSignal()
-    const run = { ...loaded, env: process.env, cacheDir, stopped, signal }
+    const run = { ...loaded, env: process.env, cacheDir, signal: stopSignal() }
     process.exitCode = await runUp({ ...options, ...run, simulation: simulationOf(options) })
   })
 
@@ -63,7 +62,7 @@ withBuilding(withConfig(program.command('simulate')))
       host: options.host ?? config.gateway.mqtt.host,
       port: options.port ?? config.gateway.mqtt.port,
     }
-    const { signal } = stopSignal()
+    const signal = stopSignal()
     const simulation = simulationOf(options)
     process.exitCode = await runSimulation({ ...options, ...at, signal, simulation })
   })
@@ -73,10 +72,16 @@ withConfig(program.command('status'))
   .option('--json', 'print the state once, as one JSON object')
   .action(async options => {
     const { config } = load(options.config)
-    process.exitCode = await showStatus({ config, json: options.json, signal: stopSignal().signal })
+    process.exitCode = await showStatus({ config, json: options.json, signal: stopSignal() })
   })
 
-await program.parseAsync()
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof CannotStart)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exitCode = 2
+}
 // What was opened is closed now; nothing that is left may keep the process.
 await sleep(50)
 process.exit()
@@ -88,10 +93,10 @@ function load(file: string | undefined): { config: Config; configFile: string | 
   process.exit(2)
 }
 
-function stopSignal() {
+function stopSignal(): AbortSignal {
   const stopping = new AbortController()
-  const stopped = untilSignal(STOP_MS).then(() => stopping.abort())
-  return { stopped, signal: stopping.signal }
+  untilSignal(STOP_MS).then(() => stopping.abort())
+  return stopping.signal
 }
 
 type BuildingOptions = {

@@ -1,10 +1,11 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { BridgeState } from '../cloud-bridge/state.ts'
 import type { Config } from '../config/config.ts'
-import type { GatewayState } from '../gateway/http/state.ts'
+import { CannotStart } from '../config/lifetime.ts'
+import type { GatewayState } from '../config/telemetry/state.ts'
 import { type SupervisedProcess, startProcess } from './supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 2000 }
@@ -46,9 +47,20 @@ export async function startPart(
   for (const until = performance.now() + READY_MS; ; await sleep(50)) {
     if (part.state.name === 'failed' || performance.now() > until) {
       await part.stop(1000)
-      throw new Error(`${name} did not start: see ${logFile}`)
+      throw new CannotStart(`${name} did not start: ${lastMessage(logFile)} (${logFile})`)
     }
-    if (await askState(http)) return part
+    // Another one may answer on that port: the pid tells.
+    if (part.pid !== null && (await askState(http))?.pid === part.pid) return part
+  }
+}
+
+/** What a part said last in its log: why it ended. */
+function lastMessage(logFile: string): string {
+  const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? ''
+  try {
+    return JSON.parse(line).msg
+  } catch {
+    return line
   }
 }
 

@@ -1,5 +1,5 @@
 import type { BridgeState } from '../cloud-bridge/state.ts'
-import type { GatewayState } from '../gateway/http/state.ts'
+import type { GatewayState } from '../config/telemetry/state.ts'
 
 /** What the live screen shows at one moment. */
 export type Glance = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }

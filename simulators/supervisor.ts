@@ -47,7 +47,8 @@ export type SupervisedProcess = AsyncDisposable & {
   kill(signal: NodeJS.Signals): boolean
   /**
    * Promise: the process has ended and stays so. SIGTERM first; SIGKILL when that did not end it
-   * within deadlineMs. Resolves to whether the SIGKILL was needed. Further calls wait with the first.
+   * within deadlineMs. Resolves to whether the SIGKILL was needed. Further calls wait with the
+   * first.
    */
   stop(deadlineMs: number): Promise<'ended' | 'killed'>
 }

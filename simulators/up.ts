@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startDisplay } from './display.ts'
 import { type Job, type JobOptions, startJob } from './job.ts'
 
-export type UpOptions = Omit<JobOptions, 'onProgress'> & {
+export type UpOptions = Omit<JobOptions, 'onProgress' | 'signal'> & {
   /** Run so long, deliver all, judge and end, in ms; otherwise until the signal. */
   for?: number
   json?: boolean
@@ -18,7 +17,9 @@ export async function runUp(options: UpOptions): Promise<number> {
   const say = (line: string) => process.stderr.write(`${line}\n`)
   await using job = await startJob({ ...options, onProgress: say })
   await using display = startDisplay({ ask: job.states, notice: () => notice(job), quiet: json })
-  await job.devices.run(forMs === undefined ? signal : AbortSignal.any([signal, timeout(forMs)]))
+  await job.devices.run(
+    forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
+  )
   if (forMs === undefined || signal.aborted) {
     display.say('stopping')
     return 0
@@ -40,10 +41,4 @@ async function notice(job: Job): Promise<string | null> {
   const lasts = hours > 48 ? `${Math.floor(hours / 24)} days` : `${Math.floor(hours)} h`
   const keeps = `the gateway keeps everything, and at this rate the disk lasts ${lasts}`
   return `no Kafka: ${job.problem}. Until then ${keeps}.`
-}
-
-function timeout(ms: number): AbortSignal {
-  const over = new AbortController()
-  sleep(ms).then(() => over.abort())
-  return over.signal
 }

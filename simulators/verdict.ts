@@ -29,7 +29,7 @@ const ACKNOWLEDGED_MIN_SHARE = 0.9
  * reader finds in Kafka: nothing missing, nothing counted twice after the consumers' check, the
  * order of each zone and of each device kept, each zone in one partition under its own key.
  */
-export function startVerdict(record: PublishRecord, runId: string) {
+export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 2 = 1) {
   const zones = new Map<string, { seen: Intervals; epoch: number }>()
   const partitionOfZone = new Map<string, number>()
   const lastOfDevice = new Map<number, number>()
@@ -87,7 +87,9 @@ export function startVerdict(record: PublishRecord, runId: string) {
       for (let number = 0; number < record.length; number++) {
         const message = record.at(number)
         if (message?.acknowledged && timesSeen[number] === 0) missing++
-        if (message && !message.resent && timesSeen[number]! > 1) duplicates++
+        // What a device sends again is a second event, but not with QoS 2: that is once.
+        const mayRepeat = message?.resent && qos < 2
+        if (message && !mayRepeat && timesSeen[number]! > 1) duplicates++
       }
       const holes = [...zones.values()].reduce((sum, { seen }) => sum + seen.holes.length, 0)
       const faults = [

@@ -1,9 +1,12 @@
 type Caused = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
 
-/** Broker error codes by which one record is refused for good, however often it is sent. */
+/**
+ * Broker error codes by which one record is refused for good, however often it is sent. Not
+ * INVALID_TIMESTAMP (32): a topic that takes the sender's time refuses everything while a clock is
+ * wrong, and takes it when topic or clock are mended.
+ */
 const REFUSED_FOR_GOOD = new Map([
   [10, 'MESSAGE_TOO_LARGE'],
-  [32, 'INVALID_TIMESTAMP'],
   [87, 'INVALID_RECORD'],
 ])
 /** Codes after which a producer's numbers are of no use: it must be made anew. */

@@ -45,8 +45,13 @@ export async function serveHttp({ key, reasons, metrics, state, ...at }: HttpOpt
       response.writeHead(404).end(`There are ${Object.keys(pages).join(', ')}\n`)
       return
     }
-    const { status, type, body } = page()
-    response.writeHead(status, { 'content-type': type }).end(await body)
+    try {
+      const { status, type, body } = page()
+      const text = await body
+      response.writeHead(status, { 'content-type': type }).end(text)
+    } catch (error) {
+      response.writeHead(500).end(`${(error as Error).message}\n`)
+    }
   })
   await listen(server, key, at)
   return {

@@ -12,6 +12,8 @@ export type PressureOptions = {
 }
 
 const REFRESH_MS = 500
+/** What a message takes in memory besides its topic and payload, about. */
+const MESSAGE_BYTES = 1024
 
 /**
  * Bounds the bytes that were read from devices and are not yet on disk. Above the bound no socket
@@ -74,7 +76,8 @@ export function startPressure({ inFlightMaxBytes, pauseMaxMs, onClose }: Pressur
       })
     },
     /** Counts bytes in that a connection handed over; call the result when they got their fate. */
-    enter(sender: Sender | null | undefined, count: number): () => void {
+    enter(sender: Sender | null | undefined, payloadBytes: number): () => void {
+      const count = payloadBytes + MESSAGE_BYTES
       bytes += count
       if (sender) sender.inFlightBytes += count
       if (bytes > inFlightMaxBytes && !pause) hold(setTimeout(shed, pauseMaxMs))

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
+import type { Backlog } from '../../config/telemetry/state.ts'
 import type { Tally } from '../ingest/commit.ts'
-import type { Backlog } from '../store/backlog.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
@@ -14,6 +14,10 @@ export function startMetrics(now: () => { backlog: Backlog; connections: number 
   const buried = counter('sluice_buried_total', 'Messages buried as dead letters')
   const repeated = counter('sluice_repeated_total', 'QoS 2 messages that were stored before')
   const refused = counter('sluice_refused_total', 'Messages refused: not kept, not acknowledged')
+  const broken = counter(
+    'sluice_connections_broken_total',
+    'Connections ended by a fault of theirs',
+  )
   const histogram = (name: string, help: string) =>
     new Histogram({ name, help, registers, buckets: LATENCY_BUCKETS_S })
   const commit = histogram('sluice_commit_seconds', 'From handing a group over to its fsync')
@@ -33,7 +37,7 @@ export function startMetrics(now: () => { backlog: Backlog; connections: number 
   gauge(
     'sluice_waiting_oldest_seconds',
     'Age of the oldest event not yet in Kafka',
-    () => now().backlog.oldestAgeMs / 1000,
+    () => Math.max(0, now().backlog.oldestAgeMs) / 1000,
   )
   const totals = { acknowledged: 0, stored: 0, buried: 0, repeated: 0, refused: 0 }
   return {
@@ -52,6 +56,9 @@ export function startMetrics(now: () => { backlog: Backlog; connections: number 
       buried.inc(tally.buried)
       repeated.inc(tally.repeated)
       commit.observe(commitMs / 1000)
+    },
+    broken(): void {
+      broken.inc()
     },
     refused(count: number): void {
       totals.refused += count

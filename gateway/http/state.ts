@@ -1,3 +1,4 @@
+import type { GatewayState } from '../../config/telemetry/state.ts'
 import type { Broker } from '../broker.ts'
 import type { Writer } from '../ingest/writer.ts'
 import type { startMetrics } from './metrics.ts'
@@ -13,10 +14,11 @@ export function reasonsOf({ writer, broker }: Pick<Parts, 'writer' | 'broker'>):
 }
 
 /** What `sluice status` and the live screen show of a gateway. */
-export function stateOf({ writer, broker, metrics }: Parts) {
+export function stateOf({ writer, broker, metrics }: Parts): GatewayState {
   const { lastSequence, bytesSoFar, backlog } = writer.position
   return {
     part: 'gateway',
+    pid: process.pid,
     store: writer.store,
     epoch: writer.epoch,
     lastSequence,
@@ -26,5 +28,3 @@ export function stateOf({ writer, broker, metrics }: Parts) {
     ...metrics.totals,
   }
 }
-
-export type GatewayState = ReturnType<typeof stateOf>

@@ -20,6 +20,7 @@ export type Fate = { reading: Reading } | { deadLetter: DeadLetter }
  */
 export function compileFate(ingest: Config['ingest']): (message: Message) => Fate {
   const routeOf = compileRoutes(ingest.routes)
+  const zones = new Set<string>()
   return ({ topic, payload, receivedAt, clock }) => {
     const bury = (reason: string, place: string): Fate => ({
       deadLetter: { reason, place, topic, payload },
@@ -30,10 +31,14 @@ export function compileFate(ingest: Config['ingest']): (message: Message) => Fat
     const found = routeOf(topic)
     if ('reason' in found) return bury(found.reason, 'topic')
     const { route, site, zone, device } = found
+    if (!zones.has(zone) && zones.size >= ingest.zonesMax) {
+      return bury(`more than ${ingest.zonesMax} zones`, 'topic')
+    }
     const decoded = decoders[route.format](payload, ingest)
     if ('reason' in decoded) return bury(decoded.reason, decoded.place)
     const timed = observedAt(decoded, route.time)
     if ('reason' in timed) return bury(timed.reason, timed.place)
+    zones.add(zone)
     const source = { topic, format: route.format }
     const { observedAt: at, measurements } = timed
     return {

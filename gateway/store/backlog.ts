@@ -1,7 +1,5 @@
 import type { Database } from 'better-sqlite3'
-
-/** What waits in the outbox: events, bytes of their groups, age of the oldest in ms (0: none). */
-export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
+import type { Backlog } from '../../config/telemetry/state.ts'
 
 type Span = { next: number; end: number | null }
 
@@ -40,7 +38,7 @@ export function startBacklog(outbox: Database) {
     }
     if (events === 0) return none
     const receivedFrom = from.get({ oldest }) as number
-    return { events, bytes, oldestAgeMs: Math.max(0, nowMs - receivedFrom) }
+    return { events, bytes, oldestAgeMs: nowMs - receivedFrom }
   }
 
   function bytesUpTo(sequence: number): number {

@@ -19,7 +19,9 @@ export type Mark = { store: Buffer; epoch: number; sequence: number; noteSequenc
 /** The bell's file of an outbox. */
 export const bellFile = (outboxFile: string) => `${outboxFile}.bell`
 
-/** Opens the bell for ringing: `ring` overwrites the mark in place, is not fsynced, never throws. */
+/**
+ * Opens the bell for ringing: `ring` overwrites the mark in place, is not fsynced, never throws.
+ */
 export function openBell(file: string) {
   const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600)
   const bytes = Buffer.alloc(BYTES)

@@ -48,7 +48,9 @@ export function beginEpoch(
   return begin.immediate()
 }
 
-/** The last number given out as far as the file knows: of its last group, or of a hole behind it. */
+/**
+ * The last number given out as far as the file knows: of its last group, or of a hole behind it.
+ */
 function lastStored(db: Database): number {
   const group = db.prepare('SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1')
   const noted = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { bellFile, readBell, watchBell } from './bell.ts'
 import type { Inbox, Range } from './inbox.ts'
 import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
@@ -13,14 +14,17 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
   const bell = watchBell(bellFile(outboxFile))
   let reader: OutboxReader | null = null
   let ranges: Range[] = []
+  let inode: number | undefined
 
   const look = (): OutboxReader | null => {
     const mark = reader && readBell(bellFile(outboxFile))
-    if (reader && mark && !mark.store.equals(reader.store)) {
+    const isOther = mark && !mark.store.equals(reader!.store)
+    if (reader && (isOther || inodeOf(outboxFile) !== inode)) {
       reader.close()
       reader = null
     }
     if (!reader) {
+      inode = inodeOf(outboxFile)
       reader = openOutboxReader(outboxFile)
       ranges = reader ? inbox.rangesOf(reader.store) : []
     }
@@ -64,7 +68,9 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       const rest = { end: null, zones: null, reason: 'first contact' }
       ranges = [inbox.addRange({ store: reader.store, next, topic, partitions, ...rest })]
     },
-    /** The oldest events that are still to be delivered, in whole groups; it does not remove them. */
+    /**
+     * The oldest events that are still to be delivered, in whole groups; it does not remove them.
+     */
     take(limits: TakeLimits): Taken | null {
       if (!reader) return null
       for (const range of ranges) {
@@ -90,4 +96,9 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       reader?.close()
     },
   }
+}
+
+/** A file that was put in another's place, a restored backup for one, is told by its inode. */
+function inodeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.ino
 }

@@ -55,7 +55,15 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     unsaved.notes.clear()
   }
   const saveSoon = () => {
-    timer ??= setTimeout(flush, settleMs)
+    timer ??= setTimeout(() => {
+      try {
+        flush()
+      } catch (error) {
+        // A full disk: the positions stay in memory, and what they pass is sent twice at worst.
+        if ((error as { code?: string }).code !== 'SQLITE_FULL') throw error
+        saveSoon()
+      }
+    }, settleMs)
   }
 
   return {
@@ -87,9 +95,11 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       unsaved.notes.set(store.toString('hex'), next)
       saveSoon()
     },
-    /** Writes a note durably, before any position passes what it tells of. */
-    addNote(kind: string, content: object): void {
-      db.transaction(() => notes.add(kind, Date.now(), content)).immediate()
+    /** Writes notes durably, before any position passes what they tell of. */
+    addNotes(all: { kind: string; content: object }[]): void {
+      db.transaction(() => {
+        for (const { kind, content } of all) notes.add(kind, Date.now(), content)
+      }).immediate()
     },
     /** This inbox's own notes from a number on. */
     notesFrom: startNoteReader(db),

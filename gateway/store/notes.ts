@@ -60,7 +60,9 @@ export function openNotes(db: Database) {
     addDeadLetter(at: number, { payload, ...rest }: DeadLetter): void {
       add('deadletter', at, { ...rest, payload: Buffer.from(payload).toString('base64') })
     },
-    /** Leaves out the numbers up to `sequence`: they were given out once, and what had them is gone. */
+    /**
+     * Leaves out the numbers up to `sequence`: they were given out once, and what had them is gone.
+     */
     goOnBehind(sequence: number): void {
       last = Math.max(last, sequence)
     },

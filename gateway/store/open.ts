@@ -5,6 +5,8 @@ import { CannotStart } from '../../config/lifetime.ts'
 import { holdLock } from './lock.ts'
 import { prepare } from './schema.ts'
 
+type Coded = { code?: unknown }
+
 /** Which of the two files: its configuration key, its mark and its migrations. */
 export type StoreKind = { key: string; applicationId: number; migrations: string[] }
 
@@ -31,7 +33,9 @@ export function openForWriting(file: string, { key, applicationId, migrations }:
     return { db, lock }
   } catch (error) {
     lock?.close()
-    if (error instanceof CannotStart) throw error
+    // A full disk or an I/O error may pass by itself; what starts us may try again.
+    if (error instanceof CannotStart || /FULL|IOERR/.test(String((error as Coded).code)))
+      throw error
     throw cannot(error as Error, 'Nothing in it was changed')
   }
 }

@@ -1,6 +1,12 @@
 import { startBacklog } from './backlog.ts'
 import { bellFile, readBell } from './bell.ts'
-import { type GroupRow, readHeader, type StoredEvent, unpackGroup } from './group.ts'
+import {
+  type GroupRow,
+  readHeader,
+  type StoredEvent,
+  unpackGroup,
+  type ZoneRange,
+} from './group.ts'
 import { startNoteReader } from './notes.ts'
 import { openForReading } from './read.ts'
 import { OUTBOX_ID } from './schema.ts'
@@ -10,7 +16,8 @@ export type ReadGroup = {
   sequence: number
   count: number
   receivedFrom: number
-  content: StoredEvent[] | { reason: string }
+  /** Its events, or why they cannot be read and, if its header is whole, which they were. */
+  content: StoredEvent[] | { reason: string; zones?: ZoneRange[] }
 }
 
 type Store = { id: Buffer; gateway: string }
@@ -32,7 +39,9 @@ export function openOutboxReader(file: string) {
   const upTo = db.prepare(
     'SELECT sequence, count FROM groups WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1',
   )
-  const behind = db.prepare('SELECT min(sequence) FROM groups WHERE sequence > ?').pluck()
+  // From `sequence` on, not behind it: the group itself may have been committed since `upTo`
+  // looked.
+  const from = db.prepare('SELECT min(sequence) FROM groups WHERE sequence >= ?').pluck()
   const selectGroup = db.prepare('SELECT * FROM groups WHERE sequence = ?')
   const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
   return {
@@ -49,12 +58,15 @@ export function openOutboxReader(file: string) {
     groupAt(sequence: number): ReadGroup | null {
       const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
       const covers = near && near.sequence + near.count > sequence
-      const at = covers ? near.sequence : (behind.get(sequence) as number | null)
+      const at = covers ? near.sequence : (from.get(sequence) as number | null)
       const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
       if (!row) return null
       const { count, receivedFrom } = row
-      const read = { sequence: row.sequence, count, receivedFrom, content: unpackGroup(row) }
-      if (Array.isArray(read.content) || Array.isArray(readHeader(row))) return read
+      const content = unpackGroup(row)
+      const read = { sequence: row.sequence, count, receivedFrom, content }
+      if (Array.isArray(content)) return read
+      const zones = readHeader(row)
+      if (Array.isArray(zones)) return { ...read, content: { ...content, zones } }
       const end = endOf(row.sequence)
       return end === null || end <= sequence ? null : { ...read, count: end - row.sequence }
     },
@@ -62,10 +74,12 @@ export function openOutboxReader(file: string) {
     close: () => db.close(),
   }
 
-  /** Where a group ends whose own count cannot be trusted: at the next one, or at the bell's mark. */
+  /**
+   * Where a group ends whose own count cannot be trusted: at the next one, or at the bell's mark.
+   */
   function endOf(sequence: number): number | null {
     const mark = readBell(bellFile(file))
-    const next = behind.get(sequence) as number | null
+    const next = from.get(sequence + 1) as number | null
     if (next !== null) return next
     return mark?.store.equals(store!.id) && mark.sequence >= sequence ? mark.sequence + 1 : null
   }

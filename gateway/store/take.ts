@@ -14,7 +14,7 @@ export type TakeLimits = { maxEvents: number; maxBytes: number }
  */
 export function takeFrom(
   reader: Pick<OutboxReader, 'groupAt'>,
-  inbox: Pick<Inbox, 'addNote' | 'moveRange'>,
+  inbox: Pick<Inbox, 'addNotes' | 'moveRange'>,
   range: Range,
   limits: TakeLimits,
 ): Taken | null {
@@ -25,7 +25,7 @@ export function takeFrom(
   const pass = (kind: string, upTo: number, more: object) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    inbox.addNote(kind, { ...span, ...more })
+    inbox.addNotes([{ kind, content: { ...span, ...more } }])
     next = to + 1
     range.next = next
     inbox.moveRange(range.id, next)

@@ -34,7 +34,9 @@ export function drawAt(key: number, a: number, b = 0, c = 0): number {
   return scatter(avalanche(second ^ Math.imul(c, 0xc2b2ae3d)))
 }
 
-/** Noise around 0 with a standard deviation of 1 that never leaves -3 to 3: a sum of three draws. */
+/**
+ * Noise around 0 with a standard deviation of 1 that never leaves -3 to 3: a sum of three draws.
+ */
 export function noiseAt(key: number, a: number, b = 0): number {
   return 2 * (drawAt(key, a, b, 1) + drawAt(key, a, b, 2) + drawAt(key, a, b, 3) - 1.5)
 }

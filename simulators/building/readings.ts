@@ -19,7 +19,9 @@ function rounded(value: number, decimals: number): number {
   return Math.round(value * scale) / scale
 }
 
-/** A sensor's own error: constant for the device, and fresh noise (bounded, 3 sigma) each second. */
+/**
+ * A sensor's own error: constant for the device, and fresh noise (bounded, 3 sigma) each second.
+ */
 function sensed(device: Device, timeMs: number, metric: number, bias: number, sigma: number) {
   const constant = bias * (2 * drawAt(device.key, metric) - 1)
   return constant + sigma * noiseAt(device.key, Math.floor(timeMs / 1000), metric)

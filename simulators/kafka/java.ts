@@ -51,7 +51,9 @@ export async function findMavenProblem(tools: Tools): Promise<KafkaProblem | nul
   return new KafkaProblem('MAVEN_MISSING', `Maven is not installed: ${mavenCure}, ${elsewhere}`)
 }
 
-/** The major version in the output of `java -version` (8 for "1.8.0_442"), null when none is there. */
+/**
+ * The major version in the output of `java -version` (8 for "1.8.0_442"), null when none is there.
+ */
 export function javaMajorVersion(output: string): number | null {
   const found = /version "(?:1\.)?(\d+)/.exec(output)
   return found?.[1] === undefined ? null : Number(found[1])

@@ -34,7 +34,9 @@ export function parseNumber(text: string): Cell<number | string> {
 }
 
 const calendar = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(:\d\d([.,]\d+)?)?) ?(Z|[+-]\d\d(:?\d\d)?)?$/
-/** Seconds since 1970 stay below this until the year 5138; milliseconds were above it since 1973. */
+/**
+ * Seconds since 1970 stay below this until the year 5138; milliseconds were above it since 1973.
+ */
 const secondsMax = 1e11
 const timeCure =
   'write it like 2026-03-01 08:30:00 (UTC unless it says +01:00), or as seconds or ms since 1970'

@@ -13,7 +13,9 @@ export interface ReplayOptions
     Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'> {
   /** CSV recordings; each becomes a zone and a device with the file's name (recording.ts). */
   readonly files: readonly string[]
-  /** Recorded seconds a second: 1 is as it was, 60 a minute a second, Infinity as fast as it goes. */
+  /**
+   * Recorded seconds a second: 1 is as it was, 60 a minute a second, Infinity as fast as it goes.
+   */
   readonly speed?: number
 }
 

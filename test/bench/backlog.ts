@@ -13,7 +13,8 @@ export type Sample = { delivered: number; cpuSeconds: number; atMs: number }
 
 /**
  * What it costs to forward the same number of events while many wait behind them, and while none
- * do. Every bridge is warmed up by other events first, because a cold one compiles its code; few are
+ * do. Every bridge is warmed up by other events first, because a cold one compiles its code; few
+ * are
  * drained before and after the many, because Kafka and the machine change meanwhile, too.
  */
 export const backlog: Part = {

@@ -28,7 +28,9 @@ export function useOf(pid: number): Use {
   }
 }
 
-/** Starts to count what processes use; `read` gives it since then (the RSS and its peak as such). */
+/**
+ * Starts to count what processes use; `read` gives it since then (the RSS and its peak as such).
+ */
 export function startMeter<Name extends string>(pids: Record<Name, number>) {
   const names = Object.keys(pids) as Name[]
   const before = new Map(names.map(name => [name, useOf(pids[name])]))

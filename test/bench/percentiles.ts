@@ -1,6 +1,8 @@
 export type Percentiles = { p50: number; p99: number; max: number }
 
-/** Nearest-rank percentiles, to three decimals; sorts the values in place. Null when there are none. */
+/**
+ * Nearest-rank percentiles, to three decimals; sorts the values in place. Null when there are none.
+ */
 export function percentilesOf(values: Float64Array): Percentiles | null {
   if (values.length === 0) return null
   values.sort()

@@ -165,7 +165,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     await vi.waitFor(() => expect(one.source.backlog()?.events).toBe(0), soon)
     expect(await sequences()).toEqual([1, 2, 4, 5])
     expect(one.totals.delivered).toBe(4)
-    await vi.waitFor(() => expect(one.totals.notes).toBe(2), soon)
+    await vi.waitFor(() => expect(one.totals.notes).toBe(3), soon)
     const rejected = (await notes(topics.ledger)).find(({ kind }) => kind === 'rejected')
     expect(rejected).toMatchObject({
       origin: 'inbox',
@@ -173,6 +173,8 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
       content: {
         store: box.store.toString('hex'),
         sequence: 3,
+        zone: 'b',
+        zoneSequence: 2,
         reason: expect.stringContaining('TOO_LARGE'),
       },
     })

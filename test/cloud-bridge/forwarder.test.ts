@@ -85,15 +85,15 @@ describe('a step', () => {
     for (let stored = 0; stored < 3; stored++) source.store(['a', 'b', 'c', 'd'])
     source.store(['e'])
     const { step } = start()
-    expect([await step(), await step(), await step()]).toEqual(Array(3).fill('more to do'))
-    expect(await step()).toBe('delivered all')
+    expect([await step(), await step(), await step()]).toEqual(Array(3).fill('large batch'))
+    expect(await step()).toBe('small batch')
   })
 
   it('says that there is more to do while few but large events are waiting', async () => {
     source.store(['a'])
     source.store(['b'])
     limits.batchMaxBytes = 1
-    expect(await start().step()).toBe('more to do')
+    expect(await start().step()).toBe('large batch')
   })
 
   it('notes what Kafka rejects before it settles', async () => {

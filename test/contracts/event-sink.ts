@@ -12,7 +12,9 @@ export type SinkRig = AsyncDisposable & {
   sink: EventSink
   /** Creates an empty topic. */
   topic(partitions: number): Promise<string>
-  /** What stands in a topic, per partition in its order, as whoever reads it first would find it. */
+  /**
+   * What stands in a topic, per partition in its order, as whoever reads it first would find it.
+   */
   read(topic: string): Promise<{ key: Buffer | null; value: Buffer }[][]>
   /** From now on nothing arrives, or everything arrives and nothing is acknowledged. */
   breakDown(how: 'nothing arrives' | 'nothing is acknowledged'): void

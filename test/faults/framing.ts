@@ -1,6 +1,8 @@
 /** A request or response on its way, as Kafka frames it: four bytes of size, then that many. */
 export type Frame = {
-  /** Which request it is, or is the answer to (https://kafka.apache.org/protocol#protocol_api_keys). */
+  /**
+   * Which request it is, or is the answer to (https://kafka.apache.org/protocol#protocol_api_keys).
+   */
   api: number
   version: number
   correlationId: number

@@ -22,6 +22,7 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
 ): Promise<TestBroker<T>> {
   const { rig, unreleased = () => 0, port = await freePort(), ...limits } = given
   const refused: string[] = []
+  const broken: string[] = []
   const broker = await startBroker({
     accept: rig.accept,
     limits: { ...defaults.gateway.mqtt, ...limits, port },
@@ -30,9 +31,10 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
     onAcknowledged: () => {
       started.acknowledged++
     },
+    onBroken: (_, reason) => broken.push(reason),
   })
   const started = {
-    ...{ broker, port, rig, refused, acknowledged: 0 },
+    ...{ broker, port, rig, refused, broken, acknowledged: 0 },
     [Symbol.asyncDispose]: () => broker[Symbol.asyncDispose](),
   }
   return started

@@ -92,6 +92,13 @@ describe('the first packet', () => {
     expect(at.rig.handedOver).toEqual([])
   })
 
+  it('is judged by its header, before its body is there', async () => {
+    await using at = await startTestBroker({ connectTimeoutMs: 600_000 })
+    using wire = await openWire(at.port)
+    wire.send(header('publish', 2, 100_000))
+    expect(await wire.next()).toBe('closed')
+  })
+
   it('has to come within connectTimeoutMs, whole', async () => {
     await using at = await startTestBroker({ connectTimeoutMs: 100 })
     using silent = await openWire(at.port)

@@ -7,6 +7,7 @@ import {
   disconnectPacket,
   openDevice,
   openWire,
+  pingPacket,
   publishPacket,
   subscribePacket,
   type Wire,
@@ -123,15 +124,6 @@ describe('a refused message', () => {
     expect(at.rig.stored()).toEqual([1, 6, 7])
   })
 
-  it.each(['$SYS/x', '$share/g/t', '$'])("on the broker's own topic %s", async topic => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
-    wire.send(publishPacket({ topic, payload: '{}' }))
-    expect(await wire.next()).toBe('closed')
-    expect(at.rig.handedOver.filter(({ kind }) => kind === 'message')).toEqual([])
-    expect(at.refused[0]).toContain('are the broker')
-  })
-
   it('is a QoS 2 one when too many wait for their PUBREL', async () => {
     let unreleased = 4
     await using at = await startTestBroker({ qos2EntriesMax: 5, unreleased: () => unreleased })
@@ -177,7 +169,7 @@ describe('a will', () => {
 
 describe('the broker', () => {
   it('takes connectionsMax connections and closes what is more', async () => {
-    await using at = await startTestBroker({ connectionsMax: 2 })
+    await using at = await startTestBroker({ connectionsMax: 2, connectTimeoutMs: 600_000 })
     using one = await openDevice(at.port, 'a')
     using two = await openDevice(at.port, 'b')
     using more = await openWire(at.port)
@@ -208,3 +200,24 @@ describe('the broker', () => {
     await expect(second).rejects.toThrow(`gateway.mqtt = 127.0.0.1:${at.port}`)
   })
 })
+
+it.each(['$SYS/x', '$share/g/t', '$'])(
+  'a message on the topic %s is kept and passed to nobody',
+  async topic => {
+    await using at = await startTestBroker()
+    using subscriber = await openDevice(at.port, 's')
+    subscriber.send(subscribePacket('#'), subscribePacket(topic))
+    await subscriber.next()
+    await subscriber.next()
+    using wire = await openDevice(at.port, 'c')
+    wire.send(publishPacket({ topic, payload: '{}' }), publish(2))
+    expect(await wire.next()).toMatch(/^puback/)
+    expect(await wire.next()).toBe('puback 2')
+    const topics = at.rig.handedOver.flatMap(one => (one.kind === 'message' ? [one.topic] : []))
+    expect(topics[0]).toBe(topic)
+    // Only the second, for which it also subscribed, comes through.
+    expect(await subscriber.next()).toMatch(/^publish/)
+    subscriber.send(pingPacket)
+    expect(await subscriber.next()).toBe('pingresp')
+  },
+)

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** One packet that a broker sent: its type (MQTT 3.1.1, table 2.1) and, where it has one, its id. */
+/**
+ * One packet that a broker sent: its type (MQTT 3.1.1, table 2.1) and, where it has one, its id.
+ */
 export type Reply = { type: string; id: number | null; body: Buffer }
 
 const types = [

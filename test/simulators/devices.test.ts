@@ -1,56 +1,14 @@
 import { describe, expect, it, vi } from 'vitest'
+import type { Address } from '../../simulators/devices/devices.ts'
+import { startBroker } from './devices-broker.ts'
 import {
-  type Address,
-  type ConnectedDevices,
-  connectDevices,
-  type DevicesOptions,
-} from '../../simulators/devices/devices.ts'
-import { type Arrival, startBroker, type TestBroker } from './devices-broker.ts'
-
-const devices: Address[] = Array.from({ length: 7 }, (_, at) => ({
-  site: 'hq',
-  zone: `f${1 + Math.floor(at / 3)}-east`,
-  name: `hq-co2-${at}`,
-}))
-
-/** `count` messages in all, one device after the other, as fast as they are acknowledged. */
-function connect(count: number, port: number, more: Partial<DevicesOptions<Address>> = {}) {
-  return connectDevices<Address>({
-    host: '127.0.0.1',
-    port,
-    devices,
-    connections: 3,
-    inFlightMax: 5,
-    ratePerSecond: Number.POSITIVE_INFINITY,
-    reconnectMinMs: 5,
-    reconnectMaxMs: 15,
-    next: n => (n < count ? { device: devices[n % 7]!, payload: { co2: 400 + n } } : null),
-    ...more,
-  })
-}
-
-const forever = () => new AbortController().signal
-const numbersTo = (count: number) => Array.from({ length: count }, (_, n) => n)
-
-function acknowledgedBy(connected: ConnectedDevices): number[] {
-  return numbersTo(connected.record.length).filter(connected.record.isAcknowledged)
-}
-
-/** Within a connection a device's numbers rise; over all of them each new number is the next. */
-function expectOrderWithinDevices(arrivals: readonly Arrival[]) {
-  const lastOnConnection = new Map<string, number>()
-  const highest = new Map<string, number>()
-  for (const { topic, connection, number } of arrivals) {
-    const key = `${topic} ${connection}`
-    expect(number).toBeGreaterThan(lastOnConnection.get(key) ?? -1)
-    lastOnConnection.set(key, number)
-    const seen = highest.get(topic)
-    if (number > (seen ?? -1)) {
-      if (seen !== undefined) expect(number).toBe(seen + devices.length)
-      highest.set(topic, number)
-    }
-  }
-}
+  acknowledgedBy,
+  connect,
+  devices,
+  expectOrderWithinDevices,
+  forever,
+  numbersTo,
+} from './devices-fixture.ts'
 
 describe('devices on a broker that acknowledges', () => {
   it('publish every message once, with its number, run and topic', async () => {
@@ -192,115 +150,3 @@ describe('devices on a broker that withholds', () => {
     expect(connected.record.of(0)).toEqual({ published: 5, acknowledged: 0, resent: 0 })
   })
 })
-
-/** Runs all messages; the broker is replaced (same port) whenever `kills` says so. */
-async function runThroughKills(count: number, kills: readonly number[], answer: BrokerAnswer) {
-  const arrivals: Arrival[] = []
-  const brokers: TestBroker[] = []
-  let connected: ConnectedDevices | undefined
-  let due: (() => void) | undefined
-  const left = [...kills]
-  const lives = new Set<number>()
-  const answerAll = (arrival: Arrival) => {
-    const broker = brokers.length
-    // one count for the connections of all brokers
-    arrivals.push({ ...arrival, connection: broker * 10_000 + arrival.connection })
-    if (arrival.dup && !lives.has(arrival.number)) {
-      expect(connected?.record.isAcknowledged(arrival.number)).toBe(false)
-    }
-    if (arrivals.length >= (left[0] ?? Number.POSITIVE_INFINITY)) {
-      left.shift()
-      due?.()
-    }
-    const verdict = answer(arrival, arrivals.length)
-    if (verdict === 'acknowledge') lives.add(arrival.number)
-    return verdict
-  }
-  const start = async (port = 0) => brokers.push(await startBroker({ port, answer: answerAll }))
-  await start()
-  const { port } = brokers[0]!
-  const ended = new AbortController()
-  const killing = async () => {
-    while (left.length > 0 && !ended.signal.aborted) {
-      await new Promise<void>(resolve => {
-        due = resolve
-        ended.signal.addEventListener('abort', () => resolve())
-      })
-      if (ended.signal.aborted) return
-      await brokers.at(-1)![Symbol.asyncDispose]()
-      const acknowledged = new Set(brokers.flatMap(broker => [...broker.acknowledged]))
-      expect(acknowledgedBy(connected!).filter(number => !acknowledged.has(number))).toEqual([])
-      await start(port)
-    }
-  }
-  await using live = await connect(count, port)
-  connected = live
-  const kill = killing()
-  await live.run(forever())
-  const outstanding = await live.drain(20_000)
-  ended.abort()
-  await kill
-  const result = { arrivals, outstanding, counters: live.counters(), record: live.record }
-  await Promise.all(brokers.slice(-1).map(broker => broker[Symbol.asyncDispose]()))
-  return { ...result, acknowledged: acknowledgedBy(live) }
-}
-
-type BrokerAnswer = (arrival: Arrival, nth: number) => 'acknowledge' | 'lose' | 'cut'
-
-describe('devices on a broker that dies', () => {
-  it('send again in order what was not acknowledged, marked as sent again', async () => {
-    const count = 1500
-    const run = await runThroughKills(count, [200, 500, 900], () => 'acknowledge')
-    expect(run.outstanding).toBe(0)
-    expect(run.acknowledged).toEqual(numbersTo(count))
-    expectOrderWithinDevices(run.arrivals)
-    expect(run.counters.reconnects).toBeGreaterThanOrEqual(9)
-    expectResendsMarked(run)
-  })
-
-  it('believe no acknowledgement that was lost on the wire', async () => {
-    const count = 1000
-    const run = await runThroughKills(count, [], (_, nth) => {
-      if (nth % 90 === 0) return 'lose'
-      return nth % 130 === 0 ? 'cut' : 'acknowledge'
-    })
-    expect(run.outstanding).toBe(0)
-    expect(run.acknowledged).toEqual(numbersTo(count))
-    expect(run.counters.resent).toBeGreaterThan(10)
-    expectOrderWithinDevices(run.arrivals)
-    expectResendsMarked(run)
-  })
-
-  it('deliver QoS 2 once through lost connections', async () => {
-    await using broker = await startBroker({
-      onDelivered: (number, cut) => number % 150 === 149 && cut(),
-    })
-    await using connected = await connect(900, broker.port, { qos: 2 })
-    await connected.run(forever())
-    expect(await connected.drain(10_000)).toBe(0)
-    expect(connected.counters().resent).toBeGreaterThan(0)
-    expect([...broker.delivered].sort((a, b) => a - b)).toEqual(numbersTo(900))
-  })
-
-  it('can be disposed of while it is away, and keep what they know', async () => {
-    const broker = await startBroker({ answer: () => 'withhold' })
-    const connected = await connect(50, broker.port)
-    await connected.run(forever())
-    await vi.waitFor(() => expect(broker.arrivals.length).toBeGreaterThan(0))
-    await broker[Symbol.asyncDispose]()
-    await connected[Symbol.asyncDispose]()
-    expect(connected.record.total).toEqual({ published: 15, acknowledged: 0, resent: 0 })
-  })
-})
-
-/** Whatever arrived before carries DUP, and the record knows every one of them. */
-function expectResendsMarked({ arrivals, record }: { arrivals: Arrival[] } & Ran) {
-  const seen = new Set<number>()
-  for (const { number, dup } of arrivals) {
-    if (seen.has(number)) expect(dup).toBe(true)
-    if (dup) expect(record.at(number)?.resent).toBe(true)
-    seen.add(number)
-  }
-}
-
-type Ran = Pick<ConnectedDevices, 'record'>

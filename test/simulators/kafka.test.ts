@@ -72,7 +72,8 @@ describe('javaProblem', () => {
   })
 })
 
-// Does what Maven does for us: puts a jar where -DoutputDirectory says, and notes that it was called.
+// Does what Maven does for us: puts a jar where -DoutputDirectory says, and notes that it was
+// called.
 function fakeMaven(more: string): Promise<string> {
   return program(
     'mvn',

@@ -3,11 +3,26 @@ import { drawScreen, duration, size } from '../../simulators/screen.ts'
 
 const backlog = { events: 1234, bytes: 56_789, oldestAgeMs: 2500 }
 const gateway = {
-  ...{ part: 'gateway', store: '', epoch: 1, lastSequence: 1, bytesSoFar: 1, connections: 20 },
+  ...{
+    part: 'gateway' as const,
+    pid: 1,
+    store: '',
+    epoch: 1,
+    lastSequence: 1,
+    bytesSoFar: 1,
+    connections: 20,
+  },
   ...{ acknowledged: 1000, stored: 1000, buried: 3, repeated: 0, refused: 0, backlog },
 }
 const bridge = {
-  ...{ part: 'bridge', kafka: { events: null, notes: null }, backlog, ranges: [], rejected: 0 },
+  ...{
+    part: 'bridge' as const,
+    pid: 2,
+    kafka: { events: null, notes: null },
+    backlog,
+    ranges: [],
+    rejected: 0,
+  },
   ...{ completeUpTo: 0, perPartition: { 0: 400, 1: 500 }, delivered: 900, retries: 0, notes: 0 },
 }
 

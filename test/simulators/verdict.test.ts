@@ -23,14 +23,19 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
 }
 
 /** Judges a run of three acknowledged messages by what stands in Kafka. */
-function judge(records: ReturnType<typeof inKafka>[], resent: number[] = [], scheduled = 3) {
+function judge(
+  records: ReturnType<typeof inKafka>[],
+  resent: number[] = [],
+  scheduled = 3,
+  qos: 1 | 2 = 1,
+) {
   const record = createRecord(1)
   for (let number = 0; number < 3; number++) {
     record.publish(number, 0)
     record.acknowledge(number)
   }
   for (const number of resent) record.resend(number)
-  const verdict = startVerdict(record, 'run')
+  const verdict = startVerdict(record, 'run', qos)
   for (const one of records) verdict.add(one)
   return verdict.conclude({ scheduled, stored: 3, buried: 0 })
 }
@@ -54,6 +59,7 @@ describe('the verdict', () => {
   it('takes a message that its device sent again for two events', () => {
     const again = [...all, inKafka(1, 4)]
     expect(judge(again, [1])).toMatchObject({ resent: 1, duplicates: 0, verdict: 'complete' })
+    expect(judge(again, [1], 3, 2)).toMatchObject({ resent: 1, duplicates: 1 })
     expect(judge(again)).toMatchObject({ duplicates: 1, verdict: expect.stringMatching(/twice/) })
   })
 

@@ -37,7 +37,7 @@ export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[]
     return { reason: `not JSON: ${(error as Error).message}`, place: '' }
   }
   if (Array.isArray(value)) return { reason: 'a list is not a reading', place: '' }
-  const flat = { measurements: [] as Measurement[], keys: 0, ...limits }
+  const flat: Flat = { measurements: [], keys: 0, nameChars: 0, ...limits }
   const fault = flatten(value, '', flat)
   if (fault) return fault
   if (flat.keys !== seen.colons) return { reason: 'a key stands twice', place: twice(text) }
@@ -49,11 +49,18 @@ export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[]
   return flat.measurements
 }
 
-type Flat = { measurements: Measurement[]; keys: number } & DecodeLimits
+/** A long key stands before each value inside it: without a bound a small payload grows large. */
+const NAMES_MAX_CHARS = 64 * 1024
+
+type Flat = { measurements: Measurement[]; keys: number; nameChars: number } & DecodeLimits
 
 function flatten(value: Json, metric: string, flat: Flat): Unreadable | null {
   if (flat.measurements.length >= flat.measurementsMax) {
     return { reason: `more than ${flat.measurementsMax} measurements`, place: metric }
+  }
+  flat.nameChars += metric.length
+  if (flat.nameChars > NAMES_MAX_CHARS) {
+    return { reason: `flattened names of more than ${NAMES_MAX_CHARS} characters`, place: '' }
   }
   if (typeof value === 'number') {
     if (!Number.isFinite(value)) return { reason: 'a number is out of range', place: metric }
@@ -138,7 +145,8 @@ function scan(text: string) {
     } else if (code === 46) {
       digits = FRACTION
       continue
-    } else if (code === 58) colons++
+    } else if (code === 101 || code === 69) longNumber ||= isDigit(text.charCodeAt(at - 1))
+    else if (code === 58) colons++
     else if (code === 123 || code === 91) deepest = Math.max(deepest, ++depth)
     else if (code === 125 || code === 93) depth--
     digits = 0
@@ -161,11 +169,34 @@ function isEscaped(text: string, at: number): boolean {
   return (at - before) % 2 === 1
 }
 
+/**
+ * Keeps the text of a number that a double would change: an integer it cannot hold, one written
+ * with point or exponent that does not print back as the same, or one that becomes 0.
+ */
 function keepExact(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
-  if (typeof value !== 'number' || source === undefined || !/^-?\d+$/.test(source)) return value
-  return Number.isFinite(value) && BigInt(source) === BigInt(value) ? value : source
+  if (typeof value !== 'number' || source === undefined) return value
+  if (/^-?\d+$/.test(source)) {
+    return Number.isFinite(value) && BigInt(source) === BigInt(value) ? value : source
+  }
+  if (!Number.isFinite(value)) return value
+  const written = decimalOf(source)
+  if (value === 0) return written.digits === '' ? value : source
+  const held = decimalOf(String(value))
+  const isSame = written.digits === held.digits && written.zeros === held.zeros
+  return written.zeros < 0 || isSame ? value : source
 }
+
+/** A decimal number as its significant digits and the zeros behind them (below 0: a fraction). */
+function decimalOf(text: string): { digits: string; zeros: number } {
+  const [, whole = '', fraction = '', exponent = '0'] =
+    /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
+  const all = `${whole}${fraction}`.replace(/^0+/, '')
+  const digits = all.replace(/0+$/, '')
+  return { digits, zeros: Number(exponent) - fraction.length + all.length - digits.length }
+}
+
+const isDigit = (code: number) => code >= 48 && code <= 57
 
 /** The first key that stands twice in one object, for the place of a dead letter. */
 function twice(text: string): string {

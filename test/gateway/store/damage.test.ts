@@ -32,7 +32,9 @@ function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
     const range = { id: 1, store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
     const lost: Span[] = []
     const inbox = {
-      addNote: (kind: string, span: object) => lost.push({ kind, ...(span as Omit<Span, 'kind'>) }),
+      addNotes: (notes: { kind: string; content: object }[]) => {
+        for (const { kind, content } of notes) lost.push({ ...(content as Span), kind })
+      },
       moveRange: () => {},
     }
     const events: StoredEvent[] = []

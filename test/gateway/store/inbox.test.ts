@@ -86,8 +86,8 @@ describe('the inbox', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
-    inbox.addNote('jump', { from: 1, to: 2 })
-    inbox.addNote('unreadable', { from: 3, to: 4 })
+    inbox.addNotes([{ kind: 'jump', content: { from: 1, to: 2 } }])
+    inbox.addNotes([{ kind: 'unreadable', content: { from: 3, to: 4 } }])
     const notes = [
       expect.objectContaining({ sequence: 1, kind: 'jump', content: { from: 1, to: 2 } }),
       expect.objectContaining({ sequence: 2, kind: 'unreadable', content: { from: 3, to: 4 } }),

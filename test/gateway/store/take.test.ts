@@ -24,9 +24,11 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
     groupAt: (at: number) => groups.find(({ sequence, count }) => sequence + count > at) ?? null,
   }
   const inbox = {
-    addNote(kind: string, content: object) {
-      told.push(`note ${kind}`)
-      passed.push({ kind, ...(content as { from: number; to: number }) })
+    addNotes(notes: { kind: string; content: object }[]) {
+      for (const { kind, content } of notes) {
+        told.push(`note ${kind}`)
+        passed.push({ kind, ...(content as { from: number; to: number }) })
+      }
     },
     moveRange: (id: number, next: number) => void told.push(`move ${id} to ${next}`),
   }

@@ -99,6 +99,14 @@ describe('a JSON payload', () => {
     expect(valuesOf(text)).toEqual([['s', value]])
   })
 
+  it.each(['\\\\', '\\"', 'x\\\\\\"', '\\\\\\\\'])('sees all behind the text %j', escaped => {
+    const behind = (rest: string) => decode(`{"s":"${escaped}",${rest}}`)
+    expect(behind('"a":12345678901234567890')).toMatchObject([{}, { text: '12345678901234567890' }])
+    expect(behind('"a":1,"a":2')).toEqual({ reason: 'a key stands twice', place: 'a' })
+    expect(behind(`"a":${'['.repeat(17)}${']'.repeat(17)}`)).toMatchObject({ place: 'depth 18' })
+    expect(behind('"a.b":1,"a":{"b":2}')).toMatchObject({ place: 'a.b' })
+  })
+
   it('takes huge texts full of quotes, backslashes, colons and braces', () => {
     const huge = '"\\:{}[],.'.repeat(10_000)
     expect(valuesOf(JSON.stringify({ a: huge, b: { c: huge } }))).toEqual([

@@ -1,0 +1,245 @@
+export const routes = (...lines: string[]) =>
+  `ingest:\n  routes:\n${lines.map(line => `    - { ${line} }`).join('\n')}\n`
+
+/** What is in the file, and how its only fault begins. */
+export const wrong: [title: string, yaml: string, fault: string][] = [
+  [
+    'a port beyond 65535',
+    'gateway:\n  mqtt:\n    port: 99999',
+    'gateway.mqtt.port = 99999: must be at most 65535. ' +
+      'Choose a port between 1 and 65535 (line 3 of sluice.yaml)',
+  ],
+  ['port 0', 'gateway: { mqtt: { port: 0 } }', 'gateway.mqtt.port = 0: must be at least 1. Choose'],
+  [
+    'a fraction',
+    'outbox: { commitWindowMs: 1.5 }',
+    'outbox.commitWindowMs = 1.5: must be a whole number. Choose a whole number of milliseconds',
+  ],
+  [
+    'a number with a unit',
+    'bridge: { lingerMs: 20ms }',
+    'bridge.lingerMs = "20ms": must be a whole number, not text. Choose a whole number of milli',
+  ],
+  ['infinity', 'bridge: { pollMs: .inf }', 'bridge.pollMs = Infinity: must be a whole number'],
+  ['not a number', 'bridge: { pollMs: .nan }', 'bridge.pollMs = NaN: must be a whole number'],
+  ['1e30', 'bridge: { pollMs: 1e30 }', 'bridge.pollMs = 1e+30: must be at most 600000'],
+  [
+    'a number for a text',
+    'gateway: { id: 007 }',
+    'gateway.id = 7: must be text, not 7. Use 1 to 64 of',
+  ],
+  [
+    'yes for true',
+    'gateway: { mqtt: { allowAnonymous: yes } }',
+    'gateway.mqtt.allowAnonymous = "yes": must be true or false, not text. Write true or false',
+  ],
+  [
+    'a list for a text',
+    'outbox: { file: [a] }',
+    'outbox.file = […]: must be text, not a list. Name a file',
+  ],
+  ['a key without value', 'log:\n  level:', 'log.level = null: is not one of the choices. Choose'],
+  ['a group without keys', 'log:', 'log = null: must be a group of keys, not empty. Write a group'],
+  ['a text for a group', 'log: info', 'log = "info": must be a group of keys, not text.'],
+  ['an unsafe id', 'gateway: { id: a/b }', 'gateway.id = "a/b": is not a name of 1 to 64'],
+  ['an empty id', 'gateway: { id: "" }', 'gateway.id = "": is not a name of 1 to 64'],
+  [
+    'a choice',
+    'kafka: { compression: lz4 }',
+    'kafka.compression = "lz4": is not one of the choices',
+  ],
+  ['partitions 0', 'kafka: { partitions: 0 }', 'kafka.partitions = 0: must be at least 1'],
+  ['a topic', 'kafka: { topics: { ledger: a b } }', 'kafka.topics.ledger = "a b": is not a name'],
+  ['a dot as topic', 'kafka: { topics: { ledger: "." } }', 'kafka.topics.ledger = ".": is not a'],
+  ['a broker without port', 'kafka: { brokers: [a] }', 'kafka.brokers[0] = "a": is not host:port.'],
+  ['a broker port', 'kafka: { brokers: ["a:1", "a:0"] }', 'kafka.brokers[1] = "a:0": is not host'],
+  ['IPv6 without []', 'kafka: { brokers: ["::1:90"] }', 'kafka.brokers[0] = "::1:90": is not host'],
+  ['a broker URL', 'kafka: { brokers: ["k://a:1"] }', 'kafka.brokers[0] = "k://a:1": is not host'],
+  [
+    'brokers as text',
+    'kafka: { brokers: a:9092 }',
+    'kafka.brokers = "a:9092": must be a list, not',
+  ],
+  [
+    'a host with port',
+    'bridge: { http: { host: "a:1" } }',
+    'bridge.http.host = "a:1": is neither an',
+  ],
+  [
+    'a broken address',
+    'bridge: { http: { host: 10.0.0 } }',
+    'bridge.http.host = "10.0.0": is neither',
+  ],
+  [
+    'a store in memory',
+    'outbox: { file: ":memory:" }',
+    'outbox.file = ":memory:": is not the path',
+  ],
+  ['no store', 'inbox: { file: "" }', 'inbox.file = "": is not the path of a file. Name a file'],
+  [
+    'an unknown key',
+    'gateway:\n  mqtt:\n    prot: 1',
+    'gateway.mqtt.prot = 1: is not a known key. Did you mean gateway.mqtt.port? ' +
+      '(line 3 of sluice.yaml)',
+  ],
+  [
+    'a key in another case',
+    'bridge: { batch_max_events: 9 }',
+    'bridge.batch_max_events = 9: is not a known key. Did you mean bridge.batchMaxEvents?',
+  ],
+  [
+    'a key in the wrong place',
+    'brokers: [a]',
+    'brokers = […]: is not a known key. Did you mean kafka.brokers?',
+  ],
+  [
+    'a key with dots',
+    'kafka.brokers: x',
+    '"kafka.brokers" = "x": is not a known key. Nest it: kafka: and beneath it brokers:',
+  ],
+  [
+    'a key that is like no other',
+    'log: { wxyz: 1 }',
+    'log.wxyz = 1: is not a known key. Remove it; the keys here are level (',
+  ],
+  ['a prototype', '__proto__: { level: info }', '__proto__ = {…}: is not a known key.'],
+  ['control characters', '"a\\e\\n": 1', '"a\\u001b\\n" = 1: is not a known key.'],
+  [
+    'an address that the network reaches',
+    'gateway:\n  mqtt:\n    host: 0.0.0.0',
+    'gateway.mqtt.host = "0.0.0.0": lets the network in, and no device is asked who it is. ' +
+      'Listen on 127.0.0.1, or set gateway.mqtt.allowAnonymous: true to let everybody publish ' +
+      '(identities of devices come with a later version) (line 3 of sluice.yaml)',
+  ],
+  [
+    'a name that only begins like loopback',
+    'gateway: { mqtt: { host: 127.0.0.1.example.org } }',
+    'gateway.mqtt.host = "127.0.0.1.example.org": lets the network in',
+  ],
+  [
+    'one port for two listeners',
+    'gateway:\n  mqtt: { port: 9464 }',
+    'gateway.http.port = 9464: is the port of gateway.mqtt too. Choose two different ports ' +
+      '(line 2 of sluice.yaml)',
+  ],
+  [
+    'payloads larger than packets',
+    'ingest: { payloadMaxBytes: 300000 }',
+    'gateway.mqtt.packetMaxBytes = 262144: is below ingest.payloadMaxBytes = 300000, so that a',
+  ],
+  [
+    'packets larger than all that may wait',
+    'gateway: { mqtt: { inFlightMaxBytes: 4096 } }',
+    'gateway.mqtt.inFlightMaxBytes = 4096: is below gateway.mqtt.packetMaxBytes = 262144, so',
+  ],
+  [
+    'a longest wait below the first',
+    'bridge: { backoffMaxMs: 100 }',
+    'bridge.backoffMaxMs = 100: is below bridge.backoffFirstMs = 200, so that',
+  ],
+  [
+    'one file for two stores',
+    'outbox: { file: data/../data/inbox.db }',
+    'inbox.file = "data/inbox.db": is the file of the outbox too. Name two different files',
+  ],
+  [
+    'one topic for two uses',
+    'kafka: { topics: { ledger: a, readings: a } }',
+    'kafka.topics.ledger = "a": is the topic of kafka.topics.readings. Give each',
+  ],
+  [
+    'two topics that Kafka takes for one',
+    'kafka: { topics: { ledger: sluice_readings } }',
+    "kafka.topics.ledger = \"sluice_readings\": differs in '.' and '_' only from the topic of",
+  ],
+  ['no route', 'ingest: { routes: [] }', 'ingest.routes = []: must have at least 1 entries. Write'],
+  ['a route without topic', routes('format: json'), 'ingest.routes[0].topic: is missing. Write a'],
+  [
+    'an unknown format',
+    routes('topic: "{site}/{zone}/{device}", format: xml'),
+    'ingest.routes[0].format = "xml": is not one of the choices. Write json',
+  ],
+  [
+    'an unknown key of a route',
+    routes('topic: "{site}/{zone}/{device}", fromat: json'),
+    'ingest.routes[0].fromat = "json": is not a known key. Did you mean ingest.routes[0].format?',
+  ],
+  [
+    'a route without zone',
+    routes('topic: "{site}/{device}"'),
+    'ingest.routes[0].topic = "{site}/{device}": yields no zone. Put {zone} into the topic, or ' +
+      'give the route a constant: zone: name (line 3 of sluice.yaml)',
+  ],
+  [
+    'a zone given twice',
+    routes('topic: "{site}/{zone}/{device}", zone: z'),
+    'ingest.routes[0].zone = "z": is given by {zone} in the topic as well. Keep one',
+  ],
+  [
+    'a placeholder twice',
+    routes('topic: "{site}/{zone}/{device}/{zone}"'),
+    'ingest.routes[0].topic = "{site}/{zone}/{device}/{zone}": holds {zone} twice. The',
+  ],
+  [
+    'an unknown placeholder',
+    routes('topic: "{site}/{zoen}/{device}"'),
+    'ingest.routes[0].topic = "{site}/{zoen}/{device}": holds the unknown placeholder {zoen}. ' +
+      'The placeholders are {site}, {zone} and {device}, each at most once',
+  ],
+  [
+    'a placeholder that shares its level',
+    routes('topic: "{site}/z-{zone}/{device}"'),
+    'ingest.routes[0].topic = "{site}/z-{zone}/{device}": has a stray brace in the level',
+  ],
+  [
+    'the wildcard +',
+    routes('topic: "{site}/+/{zone}/{device}"'),
+    'ingest.routes[0].topic = "{site}/+/{zone}/{device}": holds the wildcard +. Name what',
+  ],
+  [
+    'the wildcard #',
+    routes('topic: "{site}/{zone}/{device}/#"'),
+    'ingest.routes[0].topic = "{site}/{zone}/{device}/#": holds the wildcard #.',
+  ],
+  ['an empty topic', routes('topic: ""'), 'ingest.routes[0].topic = "": is empty. Write a topic'],
+  [
+    'a control character in a topic',
+    routes('topic: "a\\0/{site}/{zone}/{device}"'),
+    'ingest.routes[0].topic = "a\\u0000/{site}/{zone}/{device}": has a level that holds a control',
+  ],
+  [
+    'an empty constant',
+    routes('topic: "{site}/{device}", zone: ""'),
+    'ingest.routes[0].zone = "": is empty. Write 1 to 128 printable characters',
+  ],
+  [
+    'a time without unit',
+    routes('topic: "{site}/{zone}/{device}", time: { field: at }'),
+    'ingest.routes[0].time.unit: is missing. Choose one of ms, s, us, ns, iso',
+  ],
+  [
+    'a route that is never reached',
+    routes('topic: "{site}/{zone}/{device}"', 'topic: "hq/{zone}/{device}", site: hq'),
+    'ingest.routes[1].topic = "hq/{zone}/{device}": is never reached: ingest.routes[0] takes all',
+  ],
+  [
+    'a key given twice',
+    'log: {}\nlog: {}',
+    'log: was already given in line 1. Keep one of the two',
+  ],
+  [
+    'a tab',
+    'log:\n\tlevel: info',
+    'sluice.yaml: Tabs are not allowed as indentation. Mend the line',
+  ],
+  ['an open quote', 'log: "', 'sluice.yaml: Missing closing "quote. Mend the line'],
+  ['an unknown alias', 'log: *l', 'sluice.yaml: Unresolved alias (the anchor must be set before'],
+  ['an unknown tag', 'log: { level: !x info }', 'sluice.yaml: Unresolved tag. Mend'],
+  [
+    'two documents',
+    'log: {}\n---\nlog: {}',
+    'sluice.yaml: Source contains multiple documents. Mend',
+  ],
+  ['a list as document', '- log', 'sluice.yaml: is no mapping of keys. Write keys and values'],
+  ['nesting without end', '['.repeat(100_000), 'sluice.yaml: is nested too deeply'],
+]
