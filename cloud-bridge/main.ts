@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
+import { keepHeapSmall } from '../config/memory.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
@@ -24,6 +25,7 @@ if ('faults' in loaded) {
   process.exit(2)
 }
 process.umask(0o077)
+keepHeapSmall()
 await run(loaded.config)
 
 async function run(config: Config): Promise<void> {

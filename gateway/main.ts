@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
+import { keepHeapSmall } from '../config/memory.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { startBroker } from './broker.ts'
@@ -22,6 +23,7 @@ if ('faults' in loaded) {
   process.exit(2)
 }
 process.umask(0o077)
+keepHeapSmall()
 await run(loaded.config)
 
 async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): Promise<void> {

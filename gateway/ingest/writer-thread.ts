@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
+import { keepHeapSmall } from '../../config/memory.ts'
 import type { Backlog } from '../../config/telemetry/state.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
 import { startRangeReader } from '../store/range-reader.ts'
@@ -34,6 +35,7 @@ export type WriterData = {
   inboxFile: string
 }
 
+keepHeapSmall()
 const port = parentPort!
 const { gateway, ingest, outbox: settings, inboxFile } = workerData as WriterData
 const answer = (message: Answer) => port.postMessage(message)

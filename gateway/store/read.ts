@@ -11,6 +11,7 @@ export function openForReading(file: string, applicationId: number) {
   let db: Database.Database | undefined
   try {
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 })
+    db.pragma('cache_size = -1000')
     if (db.pragma('application_id', { simple: true }) === applicationId) return db
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error

@@ -94,6 +94,8 @@ export function prepare(db: Database, applicationId: number, migrations: string[
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.pragma('busy_timeout = 5000')
+  // Both sides append and read along; the binding's default of 16 MB would only fill.
+  db.pragma('cache_size = -1000')
   for (let next = version; next < migrations.length; next++) {
     db.transaction(() => {
       db.exec(migrations[next]!)

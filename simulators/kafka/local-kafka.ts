@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { holdLock } from '../../gateway/store/lock.ts'
 import { endProcess, killGroup, spawnTied } from '../supervisor.ts'
 import { askClusterMetadata, type ClusterMetadata } from './cluster-metadata.ts'
 import { findFreePort, portIsFree } from './free-port.ts'
@@ -62,14 +63,18 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const jars = await fetchKafkaJars({ cacheDir, onProgress, tools, signal })
   const port = options.port === 0 ? await findFreePort() : options.port
   if (!(await portIsFree(port))) throw portTaken(port)
-  onProgress(`starting Kafka on port ${port}`)
   const clusterId = await prepare(dir)
+  const lock = holdFolder(dir)
+  onProgress(`starting Kafka on port ${port}`)
   const node: Node = { java: tools.java, jars, dir, port, clusterId, proxied: options.proxied }
-  if (!existsSync(join(dir, 'data'))) await format(node)
-  let broker = await run(node, signal)
+  let broker = await begin(node, signal).catch(error => {
+    lock.close()
+    throw error
+  })
 
   const stop = async (deadlineMs = disposeDeadlineMs) => {
     await endProcess(broker, deadlineMs)
+    lock.close()
   }
   return {
     brokers: [`127.0.0.1:${port}`],
@@ -82,13 +87,28 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
       await endProcess(broker, 0)
     },
     async restart() {
-      await stop()
+      await endProcess(broker, disposeDeadlineMs)
       broker = await run(node, undefined)
     },
     suspend: () => void broker.kill('SIGSTOP'),
     resume: () => void broker.kill('SIGCONT'),
     [Symbol.asyncDispose]: () => stop(),
   }
+}
+
+/** Two brokers on one folder corrupt it: Kafka's own lock comes too late for its metadata. */
+function holdFolder(dir: string): { close(): void } {
+  try {
+    return holdLock(join(dir, 'kafka.lock'))
+  } catch (cause) {
+    const message = `another Kafka works in ${dir}: end it first`
+    throw new KafkaProblem('FOLDER_TAKEN', message, { cause })
+  }
+}
+
+async function begin(node: Node, signal: AbortSignal | undefined): Promise<ChildProcess> {
+  if (!existsSync(join(node.dir, 'data'))) await format(node)
+  return run(node, signal)
 }
 
 type Node = {
@@ -212,10 +232,6 @@ function portTaken(port: number): KafkaProblem {
 async function notReady(node: Node, what: string): Promise<KafkaProblem> {
   const file = join(node.dir, 'kafka.log')
   const tail = (await readFile(file, 'utf8').catch(() => '')).slice(-logTailBytes)
-  if (tail.includes('Failed to acquire lock')) {
-    const message = `another Kafka works in ${node.dir}: end it first (see kafka.log there)`
-    return new KafkaProblem('FOLDER_TAKEN', message)
-  }
   if (tail.includes(addressTaken)) return portTaken(node.port)
   return new KafkaProblem('NOT_READY', `Kafka did not start: ${what}: see ${file}`, { cause: tail })
 }

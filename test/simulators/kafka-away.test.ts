@@ -18,6 +18,10 @@ describeWithKafka('Kafka away', () => {
     expect(bridge!.kafka.events).not.toBeNull()
     expect(job.bridge.restarts).toBe(0)
     await job.kafka!.restart()
+    // Readings go on coming while the backlog drains.
+    const { delivered } = (await job.states()).bridge!
+    const hasMore = async () => ((await job.states()).bridge?.delivered ?? 0) > delivered + 20_000
+    await expect.poll(hasMore, { timeout: 30_000 }).toBe(true)
     running.abort()
     await run
     expect(await job.drain()).toBe(0)

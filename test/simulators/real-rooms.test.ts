@@ -1,13 +1,17 @@
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
 import { endOffsets, readBetween } from '../../cloud-bridge/kafka/reader.ts'
 import { decodeEvent } from '../../config/events.ts'
-import { replay } from '../../simulators/replay/replay.ts'
 import { describeWithKafka, kafkaAt } from '../setup/kafka.ts'
 import { startTestJob } from './job-fixture.ts'
+
+const run = promisify(execFile)
+const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 
 /** Real rooms lie beside the project where they may; their licence keeps them out of it. */
 const roomsDir = fileURLToPath(
@@ -26,15 +30,12 @@ describeWithKafka('a replay of real rooms', () => {
         { brokers: inject('brokers'), topics },
       )
       const { host, port } = job.config.gateway.mqtt
-      await using devices = await replay({
-        host,
-        port,
-        files,
-        speed: Number.POSITIVE_INFINITY,
-        site: 'sdh',
-      })
-      await devices.run(new AbortController().signal)
-      expect(await devices.drain(60_000)).toBe(0)
+      const address = ['--host', host, '--port', String(port)]
+      const how = ['--replay', ...files, '--speed', 'max', '--site', 'sdh', ...address]
+      const env = { ...process.env, npm_lifecycle_event: undefined }
+      const { stdout } = await run(process.execPath, [launcher, 'simulate', ...how], { env })
+      const { published, acknowledged } = JSON.parse(stdout)
+      expect(acknowledged).toBe(published)
       expect(await job.drain()).toBe(0)
       const expected = (await Promise.all(files.map(rowsOf))).flat().sort()
       const found: string[] = []
