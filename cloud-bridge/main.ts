@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
@@ -26,6 +27,8 @@ if ('faults' in loaded) {
 }
 process.umask(0o077)
 keepHeapSmall()
+// Devices wait for the gateway; nobody waits for the bridge.
+setPriority(6)
 await run(loaded.config)
 
 async function run(config: Config): Promise<void> {
