@@ -21,12 +21,13 @@ COPY package.json sluice ./
 COPY config config
 COPY gateway gateway
 COPY cloud-bridge cloud-bridge
-# compiled once here, because the user that runs it may not write the cache
-RUN ./sluice gateway --help >/dev/null && ./sluice bridge --help >/dev/null
 # data/, where the files are unless configured otherwise, is the volume; it belongs to the user that
 # writes it, and a new volume takes that over
 RUN mkdir /data && chown node:node /data && ln -s /data data
+# compiled once here, as the user that runs it: Node keeps one cache for each
+RUN mkdir -p node_modules/.cache && chown node:node node_modules/.cache
 USER node
+RUN ./sluice gateway --help >/dev/null
 VOLUME /data
 # MQTT, and health, readiness and metrics; both on loopback until the configuration says otherwise
 EXPOSE 1883 9464

@@ -17,6 +17,8 @@ const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...fo
 const folders = ['gateway', 'cloud-bridge', 'simulators']
 
 const part = `
+import { appendFileSync } from 'node:fs'
+if (process.argv.includes('--help')) appendFileSync('helps', 'x')
 let interrupts = 0
 process.on('SIGINT', () => console.log('SIGINT ' + ++interrupts))
 process.on('SIGTERM', () => process.exit(7))
@@ -244,6 +246,21 @@ it('costs no second process where Node is new enough', async () => {
   await install(needed)
   const { child, ended } = start(['gateway', 'pid'])
   expect((await ended).stdout).toBe(`gateway pid\n${child.pid}\n`)
+})
+
+describe('compiling', () => {
+  const compiled = () => readFile(join(root, 'helps'), 'utf8')
+
+  it('is done once for all parts, and again when a file has changed', async () => {
+    await install({ ...needed, ...tool })
+    await run(['gateway'])
+    await run(['bridge'])
+    expect(await compiled()).toHaveLength(folders.length)
+    await writeFile(join(root, 'gateway', 'broker.ts'), '')
+    await run(['gateway'])
+    await run(['gateway'])
+    expect(await compiled()).toHaveLength(2 * folders.length)
+  })
 })
 
 describe('a part as a child', () => {

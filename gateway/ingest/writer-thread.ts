@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
@@ -35,64 +35,67 @@ export type WriterData = {
   inboxFile: string
 }
 
-keepHeapSmall()
-const port = parentPort!
-const { gateway, ingest, outbox: settings, inboxFile } = workerData as WriterData
-const answer = (message: Answer) => port.postMessage(message)
-const fateOf = compileFate(ingest)
-const delivered = startRangeReader(inboxFile)
-let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
-let lastBeat = performance.now()
-const outbox = open()
+// Elsewhere than in a thread it is only loaded, so that it gets compiled (the launcher does that).
+if (parentPort) serve(parentPort, workerData as WriterData)
 
-port.on('message', (request: Request) => {
-  if (!outbox) return
-  const since = performance.now()
-  try {
-    if (request === 'close') return close(outbox)
-    const tally = request === 'tick' ? tick(outbox) : commit(outbox, request)
-    const commitMs = performance.now() - since
-    answer({ kind: 'committed', tally, commitMs, position: positionOf(outbox) })
-  } catch (error) {
-    const { message, code } = error as Error & { code?: string }
-    const full = code === 'SQLITE_FULL'
-    answer({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, full })
+function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile }: WriterData) {
+  keepHeapSmall()
+  const answer = (message: Answer) => port.postMessage(message)
+  const fateOf = compileFate(ingest)
+  const delivered = startRangeReader(inboxFile)
+  let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
+  let lastBeat = performance.now()
+  const outbox = open()
+
+  port.on('message', (request: Request) => {
+    if (!outbox) return
+    const since = performance.now()
+    try {
+      if (request === 'close') return close(outbox)
+      const tally = request === 'tick' ? tick(outbox) : commit(outbox, request)
+      const commitMs = performance.now() - since
+      answer({ kind: 'committed', tally, commitMs, position: positionOf(outbox) })
+    } catch (error) {
+      const { message, code } = error as Error & { code?: string }
+      const full = code === 'SQLITE_FULL'
+      answer({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, full })
+    }
+  })
+
+  function open(): Outbox | null {
+    try {
+      const opened = openOutbox({ file: settings.file, gateway, inboxFile })
+      const store = opened.store.toString('hex')
+      answer({ kind: 'opened', store, epoch: opened.epoch, position: positionOf(opened) })
+      return opened
+    } catch (error) {
+      if (!(error instanceof CannotStart)) throw error
+      answer({ kind: 'cannot start', reason: error.message })
+      return null
+    }
   }
-})
 
-function open(): Outbox | null {
-  try {
-    const opened = openOutbox({ file: settings.file, gateway, inboxFile })
-    const store = opened.store.toString('hex')
-    answer({ kind: 'opened', store, epoch: opened.epoch, position: positionOf(opened) })
-    return opened
-  } catch (error) {
-    if (!(error instanceof CannotStart)) throw error
-    answer({ kind: 'cannot start', reason: error.message })
-    return null
+  function commit(to: Outbox, request: Exclude<Request, string>): Tally {
+    return commitAll(to, fateOf, unpack(request.packed, request.count), request.clock)
   }
-}
 
-function commit(to: Outbox, request: Exclude<Request, string>): Tally {
-  return commitAll(to, fateOf, unpack(request.packed, request.count), request.clock)
-}
-
-function tick(to: Outbox): Tally {
-  if (performance.now() - lastBeat >= settings.heartbeatMs) {
-    lastBeat = performance.now()
-    to.beat()
+  function tick(to: Outbox): Tally {
+    if (performance.now() - lastBeat >= settings.heartbeatMs) {
+      lastBeat = performance.now()
+      to.beat()
+    }
+    backlog = to.backlog(delivered(to.store), Date.now())
+    return { stored: 0, buried: 0, repeated: 0 }
   }
-  backlog = to.backlog(delivered(to.store), Date.now())
-  return { stored: 0, buried: 0, repeated: 0 }
-}
 
-function close(from: Outbox): void {
-  from.close()
-  delivered.close()
-  answer({ kind: 'closed' })
-  port.close()
-}
+  function close(from: Outbox): void {
+    from.close()
+    delivered.close()
+    answer({ kind: 'closed' })
+    port.close()
+  }
 
-function positionOf({ lastSequence, bytesSoFar, incoming }: Outbox): Position {
-  return { lastSequence, bytesSoFar, unreleased: incoming.count, backlog }
+  function positionOf({ lastSequence, bytesSoFar, incoming }: Outbox): Position {
+    return { lastSequence, bytesSoFar, unreleased: incoming.count, backlog }
+  }
 }

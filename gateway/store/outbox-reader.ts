@@ -53,14 +53,15 @@ export function openOutboxReader(file: string) {
     },
     /**
      * The group with the event `sequence`, or the first behind it. Null when there is none yet, or
-     * when how far it goes cannot be known yet: its header is damaged and it is the last.
+     * when how far it goes cannot be known yet: its header is damaged and it is the last. Where
+     * nothing is left of what the bell knows of, a group without content stands for it.
      */
     groupAt(sequence: number): ReadGroup | null {
       const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
       const covers = near && near.sequence + near.count > sequence
       const at = covers ? near.sequence : (from.get(sequence) as number | null)
       const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
-      if (!row) return null
+      if (!row) return vanishedAt(sequence)
       const { count, receivedFrom } = row
       const content = unpackGroup(row)
       const read = { sequence: row.sequence, count, receivedFrom, content }
@@ -74,14 +75,27 @@ export function openOutboxReader(file: string) {
     close: () => db.close(),
   }
 
+  function vanishedAt(sequence: number): ReadGroup | null {
+    const marked = markedSequence()
+    // The bell rings behind the commit: a group that came since the first look is there by now.
+    if (marked === null || marked < sequence || from.get(sequence) !== null) return null
+    const content = { reason: 'no longer in the outbox' }
+    return { sequence, count: marked + 1 - sequence, receivedFrom: 0, content }
+  }
+
+  function markedSequence(): number | null {
+    const mark = readBell(bellFile(file))
+    return mark?.store.equals(store!.id) ? mark.sequence : null
+  }
+
   /**
    * Where a group ends whose own count cannot be trusted: at the next one, or at the bell's mark.
    */
   function endOf(sequence: number): number | null {
-    const mark = readBell(bellFile(file))
+    const marked = markedSequence()
     const next = from.get(sequence + 1) as number | null
     if (next !== null) return next
-    return mark?.store.equals(store!.id) && mark.sequence >= sequence ? mark.sequence + 1 : null
+    return marked !== null && marked >= sequence ? marked + 1 : null
   }
 }
 

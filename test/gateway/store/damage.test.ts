@@ -22,7 +22,7 @@ function writeOutbox(file: string): void {
   outbox.close()
 }
 
-type Span = { kind: string; from: number; to: number }
+type Span = { kind: string; from: number; to: number; reason?: string }
 
 /** What the bridge gets, and what it notes as lost, until there is nothing more to take. */
 function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
@@ -152,6 +152,23 @@ describe('a row whose columns are damaged', () => {
       Array.from({ length: PER_GROUP }, (_, at) => at + 1),
     )
     outbox.close()
+  })
+})
+
+describe('groups that vanished', () => {
+  it.each([
+    ['all', 1],
+    ['the last', LAST - PER_GROUP + 1],
+  ])('are noted up to the mark of the bell: %s', (_, from) => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    writeOutbox(file)
+    using db = disposable(new Database(file))
+    db.prepare('DELETE FROM groups WHERE sequence >= ?').run(from)
+    const found = takeAll(file)!
+    expect(found.events).toHaveLength(from - 1)
+    const reason = 'no longer in the outbox'
+    expect(found.lost).toMatchObject([{ kind: 'unreadable', from, to: LAST, reason }])
   })
 })
 
