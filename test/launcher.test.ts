@@ -248,19 +248,14 @@ it('costs no second process where Node is new enough', async () => {
   expect((await ended).stdout).toBe(`gateway pid\n${child.pid}\n`)
 })
 
-describe('compiling', () => {
-  const compiled = () => readFile(join(root, 'helps'), 'utf8')
-
-  it('is done once for all parts, and again when a file has changed', async () => {
-    await install({ ...needed, ...tool })
-    await run(['gateway'])
-    await run(['bridge'])
-    expect(await compiled()).toHaveLength(folders.length)
-    await writeFile(join(root, 'gateway', 'broker.ts'), '')
-    await run(['gateway'])
-    await run(['gateway'])
-    expect(await compiled()).toHaveLength(2 * folders.length)
-  })
+it('compiles all parts once, and again when a file has changed', async () => {
+  const compiled = async () => (await readFile(join(root, 'helps'), 'utf8')).length
+  await install({ ...needed, ...tool })
+  for (const part of ['gateway', 'bridge', 'gateway']) await run([part])
+  expect(await compiled()).toBe(folders.length)
+  await writeFile(join(root, 'gateway', 'broker.ts'), '')
+  for (const part of ['gateway', 'bridge']) await run([part])
+  expect(await compiled()).toBe(2 * folders.length)
 })
 
 describe('a part as a child', () => {

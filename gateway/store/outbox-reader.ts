@@ -53,15 +53,14 @@ export function openOutboxReader(file: string) {
     },
     /**
      * The group with the event `sequence`, or the first behind it. Null when there is none yet, or
-     * when how far it goes cannot be known yet: its header is damaged and it is the last. Where
-     * nothing is left of what the bell knows of, a group without content stands for it.
+     * when how far it goes cannot be known yet: its header is damaged and it is the last.
      */
     groupAt(sequence: number): ReadGroup | null {
       const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
       const covers = near && near.sequence + near.count > sequence
       const at = covers ? near.sequence : (from.get(sequence) as number | null)
       const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
-      if (!row) return vanishedAt(sequence)
+      if (!row) return null
       const { count, receivedFrom } = row
       const content = unpackGroup(row)
       const read = { sequence: row.sequence, count, receivedFrom, content }
@@ -71,16 +70,15 @@ export function openOutboxReader(file: string) {
       const end = endOf(row.sequence)
       return end === null || end <= sequence ? null : { ...read, count: end - row.sequence }
     },
+    /** Up to where everything from `sequence` on was once stored, by the bell, and is gone. */
+    vanishedUpTo(sequence: number): number | null {
+      const marked = markedSequence()
+      // The bell rings behind the commit: what it knows of is there by now, or is gone.
+      const isGone = marked !== null && marked >= sequence && from.get(sequence) === null
+      return isGone ? marked : null
+    },
     notesFrom: startNoteReader(db),
     close: () => db.close(),
-  }
-
-  function vanishedAt(sequence: number): ReadGroup | null {
-    const marked = markedSequence()
-    // The bell rings behind the commit: a group that came since the first look is there by now.
-    if (marked === null || marked < sequence || from.get(sequence) !== null) return null
-    const content = { reason: 'no longer in the outbox' }
-    return { sequence, count: marked + 1 - sequence, receivedFrom: 0, content }
   }
 
   function markedSequence(): number | null {

@@ -5,6 +5,8 @@ import type { OutboxReader } from './outbox-reader.ts'
 /** What `take` gives: the oldest events of one range, and where the range goes on behind them. */
 export type Taken = { range: Range; events: StoredEvent[]; next: number }
 
+const GONE = 'no longer in the outbox'
+
 export type TakeLimits = { maxEvents: number; maxBytes: number }
 
 /**
@@ -13,7 +15,7 @@ export type TakeLimits = { maxEvents: number; maxBytes: number }
  * range passes it.
  */
 export function takeFrom(
-  reader: Pick<OutboxReader, 'groupAt'>,
+  reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>,
   inbox: Pick<Inbox, 'addNotes' | 'moveRange'>,
   range: Range,
   limits: TakeLimits,
@@ -39,13 +41,17 @@ export function takeFrom(
   }
   while (next <= last && events.length < limits.maxEvents && bytes < limits.maxBytes) {
     const group = reader.groupAt(next)
-    if (!group) break
+    if (!group) {
+      const gone = events.length === 0 ? reader.vanishedUpTo(next) : null
+      if (gone === null) break
+      pass('jump', gone, { reason: GONE })
+      continue
+    }
     const { content } = group
     const behind = group.sequence + group.count
     const whole = Array.isArray(content) && group.sequence <= next
     if (!whole && events.length > 0) break
-    if (group.sequence > next)
-      pass('jump', group.sequence - 1, { reason: 'no longer in the outbox' })
+    if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
     if (Array.isArray(content)) {
       add(content)
       next = Math.min(behind, last + 1)

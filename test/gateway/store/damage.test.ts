@@ -168,7 +168,7 @@ describe('groups that vanished', () => {
     const found = takeAll(file)!
     expect(found.events).toHaveLength(from - 1)
     const reason = 'no longer in the outbox'
-    expect(found.lost).toMatchObject([{ kind: 'unreadable', from, to: LAST, reason }])
+    expect(found.lost).toMatchObject([{ kind: 'jump', from, to: LAST, reason }])
   })
 })
 

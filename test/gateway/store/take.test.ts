@@ -22,6 +22,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
   const range = { id: 4, store: Buffer.of(1), next: 1, end: null, ...given } as Range
   const reader = {
     groupAt: (at: number) => groups.find(({ sequence, count }) => sequence + count > at) ?? null,
+    vanishedUpTo: () => null,
   }
   const inbox = {
     addNotes(notes: { kind: string; content: object }[]) {
