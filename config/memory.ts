@@ -1,5 +1,5 @@
-const LOOK_EVERY_MS = 5000
-const GARBAGE_MAX_BYTES = 5_000_000
+const LOOK_EVERY_MS = 2000
+const GARBAGE_MAX_BYTES = 3_000_000
 
 /**
  * Keeps this thread's heap close to what lives in it. V8 collects its old space only when that has

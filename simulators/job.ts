@@ -29,6 +29,8 @@ export type JobOptions = {
   config: Config
   configFile?: string | undefined
   env: NodeJS.ProcessEnv
+  /** What only the gateway or the bridge gets besides. */
+  partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
   cacheDir: string
   kafkaPort: number
   simulation: Simulation
@@ -61,10 +63,14 @@ export async function startJob(options: JobOptions) {
     await createTopics(client, topicPlans(config))
     from = await endOffsets(client, readings)
   }
-  const partOptions = { ...options, env, logDir: join(dataDir, 'log'), onProblem: onProgress }
+  const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
+  const optionsOf = (name: 'gateway' | 'bridge') => ({
+    ...partOptions,
+    env: { ...env, ...options.partEnv?.[name] },
+  })
   onProgress('starting bridge and gateway')
-  const bridge = opening.use(await startPart('bridge', config.bridge.http, partOptions))
-  const gateway = opening.use(await startPart('gateway', config.gateway.http, partOptions))
+  const bridge = opening.use(await startPart('bridge', config.bridge.http, optionsOf('bridge')))
+  const gateway = opening.use(await startPart('gateway', config.gateway.http, optionsOf('gateway')))
   const first = (await askState<'gateway'>(config.gateway.http))!
   const devices = opening.use(await connectBuilding(config, options.simulation))
   const parts = opening.move()

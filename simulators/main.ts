@@ -1,9 +1,11 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
+import { tableOf } from './rehearse/outcome.ts'
+import { rehearsals, rehearse } from './rehearse/rehearse.ts'
 import { runSimulation } from './simulate.ts'
 import { showStatus } from './status.ts'
 import { runUp } from './up.ts'
@@ -35,8 +37,7 @@ withBuilding(withConfig(program.command('up')))
   )
   .action(async options => {
     const loaded = load(options.config)
-    const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
-    const run = { ...loaded, env: process.env, cacheDir, signal: stopSignal() }
+    const run = { ...loaded, env: process.env, cacheDir: cacheDir(), signal: stopSignal() }
     process.exitCode = await runUp({ ...options, ...run, simulation: simulationOf(options) })
   })
 
@@ -75,6 +76,38 @@ withConfig(program.command('status'))
     process.exitCode = await showStatus({ config, json: options.json, signal: stopSignal() })
   })
 
+program
+  .command('rehearse')
+  .description(
+    'Injects faults into gateway and bridge, with simulated devices and a Kafka of its own, and ' +
+      'shows whether anything acknowledged was lost. Touches no data of yours.',
+  )
+  .addArgument(
+    new Argument('[faults...]', 'which; all of them otherwise').choices([
+      ...Object.keys(rehearsals),
+      'all',
+    ]),
+  )
+  .option('--times <count>', 'how often each; a few times otherwise', whole)
+  .option('--seed <number>', 'the same seed injects at the same moments', whole, 1)
+  .option('--rate <readings>', 'readings a second, all devices together', positive, 1000)
+  .option('--json', 'print one JSON object a fault instead of the table')
+  .action(async (faults: string[], { times, seed, rate, json }) => {
+    const isAll = faults.length === 0 || faults.includes('all')
+    const rows = await rehearse({
+      faults: isAll ? Object.keys(rehearsals) : faults,
+      times,
+      seed,
+      ratePerSecond: rate,
+      cacheDir: cacheDir(),
+      env: process.env,
+      onProgress: line => process.stderr.write(`${line}\n`),
+    })
+    const lines = json ? rows.map(row => JSON.stringify(row)).join('\n') : tableOf(rows)
+    process.stdout.write(`${lines}\n`)
+    process.exitCode = rows.every(row => 'skipped' in row || row.passed) ? 0 : 1
+  })
+
 try {
   await program.parseAsync()
 } catch (error) {
@@ -91,6 +124,10 @@ function load(file: string | undefined): { config: Config; configFile: string | 
   if ('config' in loaded) return { config: loaded.config, configFile: file }
   process.stderr.write(`${describeFaults(loaded.faults)}\n`)
   process.exit(2)
+}
+
+function cacheDir(): string {
+  return process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 }
 
 function stopSignal(): AbortSignal {

@@ -115,7 +115,7 @@ describe('./sluice', () => {
     const { code, stdout } = await run(['--help'])
     expect(code).toBe(0)
     const listed = stdout.match(/^ {2}\w+/gm)?.map(word => word.trim())
-    expect(listed).toEqual(['up', 'gateway', 'bridge', 'simulate', 'status'])
+    expect(listed).toEqual(['up', 'gateway', 'bridge', 'simulate', 'status', 'rehearse'])
     expect(await npmCalls()).toEqual([])
   })
 

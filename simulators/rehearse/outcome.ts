@@ -1,0 +1,63 @@
+import type { Verdict } from '../verdict.ts'
+
+/** What a rehearsal of one fault came to: a row of the table. */
+export type Outcome = {
+  fault: string
+  /** How often it was injected. */
+  times: number
+  acknowledged: number
+  /** Acknowledged, and neither in Kafka nor named by the ledger. */
+  lost: number
+  countedTwice: number
+  outOfOrder: number
+  /** What else there is to say: how many hits, how fast ready again. */
+  remarks: string
+  passed: boolean
+}
+
+/** A fault that could not be rehearsed here, and why. */
+export type Skipped = { fault: string; skipped: string }
+
+/** The outcome of a run that was judged by the devices' own record. */
+export function outcomeOf(
+  fault: string,
+  times: number,
+  verdict: Verdict,
+  remarks: string[] = [],
+): Outcome {
+  const { acknowledged, missing, duplicates, inversions } = verdict
+  return {
+    fault,
+    times,
+    acknowledged,
+    lost: missing,
+    countedTwice: duplicates,
+    outOfOrder: inversions,
+    remarks: [...remarks, ...(isComplete(verdict) ? [] : [verdict.verdict])].join('; '),
+    passed: isComplete(verdict),
+  }
+}
+
+const isComplete = ({ verdict }: Verdict) => verdict === 'complete'
+
+const columns = [
+  ['fault', 'times', 'acknowledged', 'lost', 'twice', 'out of order', '', 'remarks'],
+] as const
+
+/** The table that people read; one row a fault. */
+export function tableOf(rows: (Outcome | Skipped)[]): string {
+  const cells = [...columns, ...rows.map(cellsOf)]
+  const widths = columns[0].map((_, at) => Math.max(...cells.map(row => row[at]!.length)))
+  const line = (row: readonly string[]) =>
+    row.map((cell, at) => (isNumber(at) ? cell.padStart(widths[at]!) : cell.padEnd(widths[at]!)))
+  return cells.map(row => line(row).join('  ').trimEnd()).join('\n')
+}
+
+const isNumber = (at: number) => at >= 1 && at <= 5
+
+function cellsOf(row: Outcome | Skipped): string[] {
+  if ('skipped' in row) return [row.fault, '', '', '', '', '', 'skipped', row.skipped]
+  const { fault, times, acknowledged, lost, countedTwice, outOfOrder, remarks, passed } = row
+  const numbers = [times, acknowledged, lost, countedTwice, outOfOrder]
+  return [fault, ...numbers.map(String), passed ? 'passed' : 'FAILED', remarks]
+}

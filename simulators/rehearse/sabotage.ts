@@ -1,0 +1,47 @@
+// Breaks a promise on purpose: loaded in front of gateway or bridge (`--import`), it changes one
+// line of their code. A rehearsal that still passes would prove nothing.
+import { registerHooks } from 'node:module'
+
+const FORWARDER = 'cloud-bridge/forwarder.ts'
+const QUEUE = 'gateway/ingest/queue.ts'
+const SCHEMA = 'gateway/store/schema.ts'
+
+type Change = { file: string; from: string; to: string }
+
+const sabotages: Record<string, Change[]> = {
+  'ack-before-commit': [
+    {
+      file: QUEUE,
+      from: 'const reason = await this.#commit(',
+      to: 'for (const { resolve } of group) resolve(); const reason = await this.#commit(',
+    },
+  ],
+  'no-fsync': [
+    { file: SCHEMA, from: 'synchronous = FULL', to: 'synchronous = NORMAL' },
+    { file: SCHEMA, from: 'wal,2,2', to: 'wal,1,2' },
+  ],
+  'position-before-send': [
+    {
+      file: FORWARDER,
+      from: 'const rejections = await deliver(batch)',
+      to: 'source.settle(taken); const rejections = await deliver(batch)',
+    },
+  ],
+}
+
+const changes = sabotages[process.env.REHEARSAL_SABOTAGE ?? ''] ?? []
+if (changes.length > 0) {
+  registerHooks({
+    load(url, context, nextLoad) {
+      const loaded = nextLoad(url, context)
+      const wanted = changes.filter(({ file }) => url.endsWith(`/${file}`))
+      if (wanted.length === 0) return loaded
+      let source = Buffer.from(loaded.source as Uint8Array).toString()
+      for (const { file, from, to } of wanted) {
+        if (!source.includes(from)) throw new Error(`${file} has no '${from}' to sabotage`)
+        source = source.replaceAll(from, to)
+      }
+      return { ...loaded, source }
+    },
+  })
+}

@@ -1,0 +1,71 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
+import { type Job, type Simulation, startJob } from '../job.ts'
+import { findFreePort } from '../kafka/free-port.ts'
+
+const building: Simulation = { devices: 100, connections: 20, ratePerSecond: 1000, qos: 1, seed: 1 }
+
+export type StageOptions = {
+  simulation: Partial<Simulation>
+  /** Where the jars of a local Kafka are kept; one is started unless `kafka.brokers` are given. */
+  cacheDir: string
+  kafka?: { brokers?: string[]; topics?: object }
+  env: NodeJS.ProcessEnv
+  /** What only the gateway or the bridge gets besides. */
+  partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
+}
+
+export type Stage = Job & { dir: string; config: Config }
+
+/**
+ * The main job in a directory and on ports of its own. Disposing it ends all and removes the
+ * directory. Rejects with all progress lines when something did not start.
+ */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const { simulation, cacheDir, kafka, env, partEnv } = options
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-stage-'))
+  const configFile = join(dir, 'sluice.yaml')
+  const config = await writeConfig(dir, configFile, kafka)
+  const progress: string[] = []
+  try {
+    const job = await startJob({
+      config,
+      configFile,
+      env,
+      cacheDir,
+      kafkaPort: 0,
+      simulation: { ...building, ...simulation },
+      onProgress: line => progress.push(line),
+      ...(partEnv && { partEnv }),
+    })
+    const dispose = job[Symbol.asyncDispose].bind(job)
+    return Object.assign(job, {
+      dir,
+      config,
+      [Symbol.asyncDispose]: async () => {
+        await dispose()
+        await rm(dir, { recursive: true, force: true })
+      },
+    })
+  } catch (cause) {
+    await rm(dir, { recursive: true, force: true })
+    throw new Error(progress.join('\n'), { cause })
+  }
+}
+
+async function writeConfig(dir: string, file: string, kafka: object = {}): Promise<Config> {
+  const [mqtt, gateway, bridge] = [await findFreePort(), await findFreePort(), await findFreePort()]
+  const content = {
+    gateway: { mqtt: { port: mqtt }, http: { port: gateway } },
+    outbox: { file: join(dir, 'outbox.db') },
+    inbox: { file: join(dir, 'inbox.db') },
+    bridge: { http: { port: bridge }, backoffMaxMs: 2000 },
+    kafka: { requestTimeoutMs: 3000, ...kafka },
+  }
+  await writeFile(file, JSON.stringify(content)) // JSON is YAML, too
+  const loaded = loadConfig({ file, env: {} })
+  if ('config' in loaded) return loaded.config
+  throw new Error(describeFaults(loaded.faults))
+}
