@@ -9,7 +9,9 @@ const YEAR_S = 31_557_600
 /** To 1970, half a century back and forth, and back to what is right. */
 const shiftsS = (nowMs: number) => [-Math.floor(nowMs / 1000), -50 * YEAR_S, 50 * YEAR_S, 0]
 
-/** Sets the gateway's clock wrong, and right, while devices publish. Order must not depend on it. */
+/**
+ * Sets the gateway's clock wrong, and right, while devices publish: no order may depend on it.
+ */
 export async function rehearseClock(
   stage: Stage,
   injection: Injection,

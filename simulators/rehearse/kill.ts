@@ -8,20 +8,28 @@ const BACK_MS = 20_000
 const WAIT_MAX_MS = 800
 
 /** Who is killed: drawn from the seed, the gateway most often, because it acknowledges. */
-const victims = ['gateway', 'gateway', 'gateway', 'bridge', 'bridge', 'both'] as const
+const anyVictim: Victim[] = ['gateway', 'gateway', 'gateway', 'bridge', 'bridge', 'both']
+
+export type Victim = 'gateway' | 'bridge' | 'both'
 
 export type KillOptions = {
   times: number
   seed: number
+  /** Who is killed, as often as it stands here; any of them otherwise. */
+  victims?: Victim[]
   onProgress(line: string): void
 }
 
 /**
  * Kills gateway, bridge or both with SIGKILL at seeded random instants while devices publish, then
- * lets everything arrive and judges by the devices' own record.
+ * lets everything arrive and judges by the devices' own record. `hits` are the kills that met
+ * messages on their way to be acknowledged.
  */
-export async function rehearseKill(stage: Stage, options: KillOptions): Promise<Outcome> {
-  const { times, seed, onProgress } = options
+export async function rehearseKill(
+  stage: Stage,
+  options: KillOptions,
+): Promise<Outcome & { hits: number }> {
+  const { times, seed, victims = anyVictim, onProgress } = options
   const random = mulberry32(seed)
   const running = new AbortController()
   const run = stage.devices.run(running.signal)
@@ -47,7 +55,8 @@ export async function rehearseKill(stage: Stage, options: KillOptions): Promise<
     `ready again within ${Math.round(count.readyMaxMs)} ms of its start`,
     ...(left > 0 ? [`${left} still in the outbox`] : []),
   ]
-  return outcomeOf('kill', times, await stage.judge(), remarks)
+  const outcome = outcomeOf('kill', times, await stage.judge(), remarks)
+  return { ...outcome, hits: count.unacknowledged }
 }
 
 /** Devices got an acknowledgement since the call: the one before is over. */

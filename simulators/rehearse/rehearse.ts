@@ -28,8 +28,7 @@ export type RehearseOptions = {
 type Context = RehearseOptions & { kafka: LocalKafka }
 type Rehearsal = (context: Context) => Promise<Outcome | Skipped>
 
-/** Every fault that can be rehearsed, in the order of the table. */
-export const rehearsals: Record<string, Rehearsal> = {
+const faults: Record<string, Rehearsal> = {
   kill: context =>
     onStage(context, {}, stage => rehearseKill(stage, { ...context, times: timesOf(context, 10) })),
   'kafka-outage': context =>
@@ -53,7 +52,47 @@ export const rehearsals: Record<string, Rehearsal> = {
     ),
 }
 
+/** Promises broken on purpose, and the rehearsal that must notice. */
+const selfTests: Record<
+  string,
+  { part: 'gateway' | 'bridge'; noticed: (c: Context, s: Stage) => Promise<Outcome> }
+> = {
+  'ack-before-commit': {
+    part: 'gateway',
+    noticed: (context, stage) =>
+      rehearseKill(stage, { ...context, times: 6, victims: ['gateway'] }),
+  },
+  'position-before-send': {
+    part: 'bridge',
+    noticed: ({ kafka }, stage) => rehearseOutage(stage, kafka, { times: 1, outageMs: 6000 }),
+  },
+}
+
+/** Whether the rehearsals notice a broken promise: passed means that they do. */
+async function selfTest(context: Context, sabotage: string): Promise<Outcome> {
+  const { part, noticed } = selfTests[sabotage]!
+  const hooks = new URL(`./sabotage.ts?${sabotage}`, import.meta.url).href
+  const env = { NODE_OPTIONS: `--import=${hooks}` }
+  const outcome = await onStage(context, { partEnv: { [part]: env } }, stage =>
+    noticed(context, stage),
+  )
+  const isCaught = !outcome.passed && outcome.lost > 0
+  const remarks = isCaught ? `caught: ${outcome.lost} lost` : `NOT CAUGHT; ${outcome.remarks}`
+  return { ...outcome, fault: `self-test-${sabotage}`, remarks, passed: isCaught }
+}
+
 const timesOf = ({ times }: Context, own: number) => times ?? own
+
+/** Every fault that can be rehearsed, and the self-test, in the order of the table. */
+export const rehearsals: Record<string, Rehearsal> = {
+  ...faults,
+  ...Object.fromEntries(
+    Object.keys(selfTests).map(sabotage => [
+      `self-test-${sabotage}`,
+      (context: Context) => selfTest(context, sabotage),
+    ]),
+  ),
+}
 
 /**
  * Injects faults into gateway and bridge of this machine, with simulated devices and a Kafka of

@@ -1,5 +1,5 @@
-// Breaks a promise on purpose: loaded in front of gateway or bridge (`--import`), it changes one
-// line of their code. A rehearsal that still passes would prove nothing.
+// Breaks a promise on purpose: loaded in front of gateway or bridge (`--import sabotage.ts?which`),
+// it changes one line of their code. A rehearsal that still passes would prove nothing.
 import { registerHooks } from 'node:module'
 
 const FORWARDER = 'cloud-bridge/forwarder.ts'
@@ -29,7 +29,7 @@ const sabotages: Record<string, Change[]> = {
   ],
 }
 
-const changes = sabotages[process.env.REHEARSAL_SABOTAGE ?? ''] ?? []
+const changes = sabotages[new URL(import.meta.url).search.slice(1)] ?? []
 if (changes.length > 0) {
   registerHooks({
     load(url, context, nextLoad) {
