@@ -9,6 +9,7 @@ import { startRangeReader } from '../store/range-reader.ts'
 import { commitAll, type Tally } from './commit.ts'
 import { compileFate } from './fate.ts'
 import { unpack } from './packing.ts'
+import { type Retimed, startRetiming } from './retiming.ts'
 
 /** What the main thread sends; it waits for the answer before it sends again. */
 export type Request = { packed: ArrayBuffer; count: number; clock: Clock } | 'tick' | 'close'
@@ -43,6 +44,8 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   const answer = (message: Answer) => port.postMessage(message)
   const fateOf = compileFate(ingest)
   const delivered = startRangeReader(inboxFile)
+  const retime = startRetiming()
+  let retimed: Retimed[] = []
   let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
   let lastBeat = performance.now()
   const outbox = open()
@@ -76,13 +79,23 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   }
 
   function commit(to: Outbox, request: Exclude<Request, string>): Tally {
-    return commitAll(to, fateOf, unpack(request.packed, request.count), request.clock)
+    const from = to.lastSequence + 1
+    const tally = commitAll(to, fateOf, unpack(request.packed, request.count), request.clock)
+    if (tally.stored === 0) return tally
+    const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
+    // Noted at the next tick: a note that cannot be written must not refuse what is stored.
+    retimed.push(...retime(request.clock, baseMs, { from, to: to.lastSequence }))
+    return tally
   }
 
   function tick(to: Outbox): Tally {
     if (performance.now() - lastBeat >= settings.heartbeatMs) {
       lastBeat = performance.now()
       to.beat()
+    }
+    if (retimed.length > 0) {
+      to.addNotes('clock', retimed)
+      retimed = []
     }
     backlog = to.backlog(delivered(to.store), Date.now())
     return { stored: 0, buried: 0, repeated: 0 }

@@ -88,6 +88,21 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       if (heads.write(transact)) ring()
     },
 
+    /** Adds notes of one kind in a commit of their own; each names this epoch. */
+    addNotes(kind: string, contents: object[]): void {
+      const noteMark = notes.last
+      try {
+        transact.immediate(() => {
+          for (const content of contents)
+            notes.add(kind, Date.now(), { epoch: epoch.epoch, ...content })
+        })
+      } catch (error) {
+        notes.rewind(noteMark)
+        throw error
+      }
+      ring()
+    },
+
     close(): void {
       if (heads.write(transact)) ring()
       db.close()

@@ -1,16 +1,20 @@
+import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openOutboxReader } from '../../gateway/store/outbox-reader.ts'
 import type { Injection } from './inject.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import type { Stage } from './stage.ts'
 
 const STEP_MS = 1500
+const RETIMED_MS = 20_000
 const YEAR_S = 31_557_600
 
 /** To 1970, half a century back and forth, and back to what is right. */
 const shiftsS = (nowMs: number) => [-Math.floor(nowMs / 1000), -50 * YEAR_S, 50 * YEAR_S, 0]
 
 /**
- * Sets the gateway's clock wrong, and right, while devices publish: no order may depend on it.
+ * Sets the gateway's clock wrong, and right, while devices publish: no order may depend on it, and
+ * once the clock is trusted a note must say how far each wrong setting was off.
  */
 export async function rehearseClock(
   stage: Stage,
@@ -27,14 +31,34 @@ export async function rehearseClock(
       jumps++
     }
   }
-  await sleep(STEP_MS)
+  writeFileSync(stage.config.gateway.clock.syncedFile, '')
+  const isRetimed = await until(() => clockNotes(stage).length >= jumps - times)
   running.abort()
   await run
   const left = await stage.drain()
   const remarks = [
     '1970, 50 years back and forth',
+    isRetimed ? 'told how far each was off' : 'NOT told how far each was off',
     ...(stage.gateway.restarts > 0 ? [`${stage.gateway.restarts} restarts`] : []),
     ...(left > 0 ? [`${left} still in the outbox`] : []),
   ]
-  return outcomeOf('clock', jumps, await stage.judge(), remarks)
+  const outcome = outcomeOf('clock', jumps, await stage.judge(), remarks)
+  return { ...outcome, passed: outcome.passed && isRetimed }
+}
+
+/** What the outbox says of events that were received by a wrong clock. */
+function clockNotes({ config }: Stage) {
+  const reader = openOutboxReader(config.outbox.file)
+  try {
+    return reader?.notesFrom(1).filter(({ kind }) => kind === 'clock') ?? []
+  } finally {
+    reader?.close()
+  }
+}
+
+async function until(holds: () => boolean): Promise<boolean> {
+  for (const end = performance.now() + RETIMED_MS; !holds(); await sleep(100)) {
+    if (performance.now() > end) return false
+  }
+  return true
 }

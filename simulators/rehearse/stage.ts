@@ -58,7 +58,11 @@ export async function openStage(options: StageOptions): Promise<Stage> {
 async function writeConfig(dir: string, file: string, kafka: object = {}): Promise<Config> {
   const [mqtt, gateway, bridge] = [await findFreePort(), await findFreePort(), await findFreePort()]
   const content = {
-    gateway: { mqtt: { port: mqtt }, http: { port: gateway } },
+    gateway: {
+      mqtt: { port: mqtt },
+      http: { port: gateway },
+      clock: { syncedFile: join(dir, 'synchronized') },
+    },
     outbox: { file: join(dir, 'outbox.db') },
     inbox: { file: join(dir, 'inbox.db') },
     bridge: { http: { port: bridge }, backoffMaxMs: 2000 },
