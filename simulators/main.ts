@@ -5,7 +5,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { tableOf } from './rehearse/outcome.ts'
-import { rehearsals, rehearse } from './rehearse/rehearse.ts'
+import { longRehearsals, rehearsals, rehearse } from './rehearse/rehearse.ts'
 import { runSimulation } from './simulate.ts'
 import { showStatus } from './status.ts'
 import { runUp } from './up.ts'
@@ -84,7 +84,7 @@ program
   )
   .addArgument(
     new Argument('[faults...]', 'which; all of them otherwise').choices([
-      ...Object.keys(rehearsals),
+      ...Object.keys({ ...rehearsals, ...longRehearsals }),
       'all',
     ]),
   )
