@@ -15,10 +15,11 @@ import { ingest } from './ingest.ts'
 import { memory } from './memory.ts'
 import type { Bench, Part } from './part.ts'
 import { makePlace } from './place.ts'
+import { ready } from './ready.ts'
 import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
-const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory }
+const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory, ready }
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 const asked = argumentsOrExit()

@@ -48,14 +48,16 @@ export async function makeSetup(dir: string, brokers: readonly string[]) {
   const onProblem = (line: string) => void process.stderr.write(`${line}\n`)
   const options: PartOptions = { env, logDir: join(dir, 'log'), onProblem }
   const gatewayHttp = { host: HOST, port: ports.gateway }
+  const bridgeHttp = { host: HOST, port: ports.bridge }
   return {
     mqttPort: ports.mqtt,
     gatewayHttp,
+    bridgeHttp,
     outboxFile,
     kafka,
     topic: topics.readings,
     startGateway: () => startPart('gateway', gatewayHttp, options),
-    startBridge: () => startPart('bridge', { host: HOST, port: ports.bridge }, options),
+    startBridge: () => startPart('bridge', bridgeHttp, options),
   }
 }
 

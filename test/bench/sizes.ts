@@ -5,6 +5,7 @@ export type Sizes = {
   paced: { ratePerSecond: number; seconds: number }
   backlog: { warmUpEvents: number; manyEvents: number; fewEvents: number }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
+  ready: { events: number; kills: number }
 }
 
 /** The sizes for which the targets hold. */
@@ -14,6 +15,7 @@ export const fullSizes: Sizes = {
   paced: { ratePerSecond: 2000, seconds: 30 },
   backlog: { warmUpEvents: 100_000, manyEvents: 1_000_000, fewEvents: 200_000 },
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
+  ready: { events: 1_000_000, kills: 10 },
 }
 
 /** Small ones, to see whether all works; their figures say little. */
@@ -23,4 +25,5 @@ export const quickSizes: Sizes = {
   paced: { ratePerSecond: 2000, seconds: 5 },
   backlog: { warmUpEvents: 20_000, manyEvents: 150_000, fewEvents: 50_000 },
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
+  ready: { events: 50_000, kills: 2 },
 }
