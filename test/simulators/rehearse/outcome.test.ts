@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest'
+import { outcomeOf, tableOf } from '../../../simulators/rehearse/outcome.ts'
+
+const verdict = {
+  ...{ scheduled: 10, acknowledged: 10, stored: 10, buried: 0, delivered: 10, missing: 0 },
+  ...{ duplicates: 0, rawDuplicates: 3, resent: 1, inversions: 0, verdict: 'complete' },
+}
+
+describe('the outcome of a rehearsal', () => {
+  it('is passed when the verdict is complete', () => {
+    expect(outcomeOf('kill', 3, verdict, ['2 hit'])).toEqual({
+      ...{ fault: 'kill', times: 3, acknowledged: 10, lost: 0, countedTwice: 0, outOfOrder: 0 },
+      ...{ remarks: '2 hit', passed: true },
+    })
+  })
+
+  it('says why it is not', () => {
+    const incomplete = { ...verdict, missing: 4, verdict: 'incomplete: 4 acknowledged and missing' }
+    expect(outcomeOf('kill', 3, incomplete, ['2 hit'])).toMatchObject({
+      ...{ lost: 4, passed: false },
+      remarks: '2 hit; incomplete: 4 acknowledged and missing',
+    })
+  })
+
+  it('is a row of a table, numbers to the right', () => {
+    const rows = [outcomeOf('kill', 1000, verdict), { fault: 'clock', skipped: 'no compiler' }]
+    expect(tableOf(rows).split('\n')).toEqual([
+      'fault  times  acknowledged  lost  twice  out of order           remarks',
+      'kill    1000            10     0      0             0  passed',
+      'clock                                                  skipped  no compiler',
+    ])
+  })
+})
