@@ -1,0 +1,159 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setImmediate as letOthers } from 'node:timers/promises'
+import { keyOf, mulberry32 } from '../building/random.ts'
+import { compareStore, type Finding } from './power-cut/compare.ts'
+import { startDisk } from './power-cut/disk.ts'
+import { type Phase, type Promised, startPromised } from './power-cut/marks.ts'
+import { keyOfStore } from './power-cut/numbered.ts'
+import { choosePoints, type Point } from './power-cut/points.ts'
+import type { Sabotage } from './power-cut/process.ts'
+import { recordStores } from './power-cut/record.ts'
+import type { Call } from './power-cut/recording.ts'
+import { compileRecorder } from './recorder.ts'
+
+export type { Sabotage }
+
+/** What so many power cuts did. */
+export type PowerCutCounts = {
+  points: number
+  byPhase: Partial<Record<Phase, number>>
+  /** Recorded calls, from which the points were drawn. */
+  calls: number
+  /** Readings, dead letters, notes and positions promised before a cut, over all points. */
+  acknowledged: number
+  /** How many of them were not there. */
+  lost: number
+  /** Points at which something stood there that was never written, twice, changed or by halves. */
+  corrupt: number
+  /** Points at which outbox or inbox did not open. */
+  cannotOpen: number
+  /** The first few faults in words. */
+  faults: string[]
+}
+
+export type PowerCutOptions = {
+  times: number
+  seed: number
+  /** Where everything is done and removed again. In memory it is fast and spares a card. */
+  dir: string
+  onProgress?: (done: number, times: number) => void
+  /** Breaks a promise of the store on purpose, to see that it is noticed. */
+  sabotage?: Sabotage
+}
+
+const POINTS_PER_ROUND = 1000
+const STORES_PER_ROUND = 8
+const STEPS = 25
+/** So many commits of few pages make SQLite checkpoint by itself. */
+const LONG_STEPS = 400
+const CHECK_EVERY = 10
+const MAX_FAULTS = 10
+const YIELD_EVERY = 20
+const STALE_SHARED_MEMORY = 0.2
+
+const stores = Array.from({ length: STORES_PER_ROUND }, (_, at) => {
+  const isLong = at === 0
+  return { name: `store${at}`, steps: isLong ? LONG_STEPS : STEPS, isLong }
+})
+
+/**
+ * Cuts the power `times` times under the product's own code and compares what is left with what
+ * was promised. Processes that open, fill, checkpoint and close outbox and inbox are recorded call
+ * by call; then, for seeded moments of the recording, the files are made as a cut may leave them
+ * (see startDisk) and opened again. Gives null where there is no C compiler, or no Linux.
+ */
+export async function rehearsePowerCuts(options: PowerCutOptions): Promise<PowerCutCounts | null> {
+  const { times, seed, sabotage = null, onProgress } = options
+  await using stack = new AsyncDisposableStack()
+  const dir = await realpath(await mkdtemp(join(options.dir, 'power-cut-')))
+  stack.defer(() => rm(dir, { recursive: true, force: true }))
+  const library = await compileRecorder(dir)
+  if (library === null) return null
+  const counts = noCounts()
+  for (let first = 0; first < times; first += POINTS_PER_ROUND) {
+    const recorded = await recordStores(library, dir, { seed: seed + first, stores, sabotage })
+    const many = Math.min(POINTS_PER_ROUND, times - first)
+    const points = choosePoints(recorded, { times: many, first, seed: seed + first })
+    for (const calls of recorded.values()) counts.calls += calls.length
+    for (const compared of cutAll(recorded, points, { seed: seed + first, dir })) {
+      add(counts, compared)
+      if (counts.points % YIELD_EVERY > 0) continue
+      onProgress?.(counts.points, times)
+      await letOthers()
+    }
+  }
+  return counts
+}
+
+type Cut = { point: Point; promised: Promised; finding: Finding }
+
+/** Goes through the calls once, store by store, and cuts at each point on the way. */
+function* cutAll(
+  recorded: Map<string, Call[]>,
+  points: Point[],
+  { seed, dir }: { seed: number; dir: string },
+): Generator<Cut> {
+  const image = join(dir, 'image')
+  for (const [store, calls] of recorded) {
+    const disk = startDisk()
+    const promised = startPromised()
+    const key = keyOfStore(seed, store)
+    let done = 0
+    for (const point of points.filter(one => one.store === store)) {
+      for (; done <= point.at; done++) {
+        const call = calls[done]!
+        if (call.kind === 'mark') promised.addLines(call.lines)
+        else disk.apply(call)
+      }
+      const random = mulberry32(keyOf(seed, `point ${point.number}`))
+      writeImage(image, disk.afterCut(random), random)
+      const isThorough = point.number % CHECK_EVERY === 0
+      yield {
+        point,
+        promised,
+        finding: compareStore({ dir: image, key, promised, random, isThorough }),
+      }
+    }
+  }
+}
+
+/** Shared memory lasts as little as anything that was not fsynced: it may be there, as garbage. */
+function writeImage(dir: string, files: Map<string, Buffer>, random: () => number): void {
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir)
+  for (const [name, bytes] of files) writeFileSync(join(dir, name), bytes)
+  for (const name of ['outbox.db-shm', 'inbox.db-shm']) {
+    if (random() < STALE_SHARED_MEMORY) writeFileSync(join(dir, name), garbage(32_768, random))
+  }
+}
+
+function garbage(length: number, random: () => number): Buffer {
+  const bytes = Buffer.alloc(length)
+  for (let at = 0; at < length; at += 4) bytes.writeUInt32LE(random() * 2 ** 32, at)
+  return bytes
+}
+
+const noCounts = (): PowerCutCounts => ({
+  ...{ points: 0, byPhase: {}, calls: 0, acknowledged: 0 },
+  ...{ lost: 0, corrupt: 0, cannotOpen: 0, faults: [] },
+})
+
+function add(counts: PowerCutCounts, { point, promised, finding }: Cut): void {
+  const { lost, corrupt, cannotOpen } = finding
+  counts.points++
+  counts.byPhase[point.phase] = (counts.byPhase[point.phase] ?? 0) + 1
+  counts.acknowledged += amountOf(promised)
+  counts.lost += lost
+  if (corrupt.length > 0) counts.corrupt++
+  if (cannotOpen !== null) counts.cannotOpen++
+  const said = [lost > 0 && `${lost} lost`, cannotOpen, ...corrupt.slice(0, 3)].filter(Boolean)
+  if (said.length > 0 && counts.faults.length < MAX_FAULTS) {
+    const { number, phase, store, at } = point
+    counts.faults.push(`point ${number} (${phase}, ${store}, call ${at}): ${said.join('; ')}`)
+  }
+}
+
+const amountOf = ({ acknowledged, notes, next }: Promised) =>
+  acknowledged.readings + acknowledged.deadLetters + notes.promised + Math.min(next.promised, 1)
