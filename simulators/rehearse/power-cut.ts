@@ -1,16 +1,13 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as letOthers } from 'node:timers/promises'
-import { keyOf, mulberry32 } from '../building/random.ts'
-import { compareStore, type Finding } from './power-cut/compare.ts'
-import { startDisk } from './power-cut/disk.ts'
-import { type Phase, type Promised, startPromised } from './power-cut/marks.ts'
-import { keyOfStore } from './power-cut/numbered.ts'
-import { choosePoints, type Point } from './power-cut/points.ts'
+import { type Cut, cutAll } from './power-cut/cuts.ts'
+import type { Phase, Promised } from './power-cut/marks.ts'
+import { choosePoints } from './power-cut/points.ts'
 import type { Sabotage } from './power-cut/process.ts'
 import { recordStores } from './power-cut/record.ts'
-import type { Call } from './power-cut/recording.ts'
 import { compileRecorder } from './recorder.ts'
 
 export type { Sabotage }
@@ -36,7 +33,7 @@ export type PowerCutCounts = {
 export type PowerCutOptions = {
   times: number
   seed: number
-  /** Where everything is done and removed again. In memory it is fast and spares a card. */
+  /** Where everything is done, in a folder that is gone at the end (see powerCutDir). */
   dir: string
   onProgress?: (done: number, times: number) => void
   /** Breaks a promise of the store on purpose, to see that it is noticed. */
@@ -48,15 +45,16 @@ const STORES_PER_ROUND = 8
 const STEPS = 25
 /** So many commits of few pages make SQLite checkpoint by itself. */
 const LONG_STEPS = 400
-const CHECK_EVERY = 10
 const MAX_FAULTS = 10
 const YIELD_EVERY = 20
-const STALE_SHARED_MEMORY = 0.2
 
 const stores = Array.from({ length: STORES_PER_ROUND }, (_, at) => {
   const isLong = at === 0
   return { name: `store${at}`, steps: isLong ? LONG_STEPS : STEPS, isLong }
 })
+
+/** Where a rehearsal is fast and spares the card: in memory, if there is such a folder. */
+export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
 
 /**
  * Cuts the power `times` times under the product's own code and compares what is left with what
@@ -85,54 +83,6 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
     }
   }
   return counts
-}
-
-type Cut = { point: Point; promised: Promised; finding: Finding }
-
-/** Goes through the calls once, store by store, and cuts at each point on the way. */
-function* cutAll(
-  recorded: Map<string, Call[]>,
-  points: Point[],
-  { seed, dir }: { seed: number; dir: string },
-): Generator<Cut> {
-  const image = join(dir, 'image')
-  for (const [store, calls] of recorded) {
-    const disk = startDisk()
-    const promised = startPromised()
-    const key = keyOfStore(seed, store)
-    let done = 0
-    for (const point of points.filter(one => one.store === store)) {
-      for (; done <= point.at; done++) {
-        const call = calls[done]!
-        if (call.kind === 'mark') promised.addLines(call.lines)
-        else disk.apply(call)
-      }
-      const random = mulberry32(keyOf(seed, `point ${point.number}`))
-      writeImage(image, disk.afterCut(random), random)
-      const isThorough = point.number % CHECK_EVERY === 0
-      yield {
-        point,
-        promised,
-        finding: compareStore({ dir: image, key, promised, random, isThorough }),
-      }
-    }
-  }
-}
-
-/** Shared memory lasts as little as anything that was not fsynced: it may be there, as garbage. */
-function writeImage(dir: string, files: Map<string, Buffer>, random: () => number): void {
-  rmSync(dir, { recursive: true, force: true })
-  mkdirSync(dir)
-  for (const [name, bytes] of files) writeFileSync(join(dir, name), bytes)
-  for (const name of ['outbox.db-shm', 'inbox.db-shm']) {
-    if (random() < STALE_SHARED_MEMORY) writeFileSync(join(dir, name), garbage(32_768, random))
-  }
-}
-
-function garbage(length: number, random: () => number): Buffer {
-  const bytes = Buffer.alloc(length)
-  for (let at = 0; at < length; at += 4) bytes.writeUInt32LE(random() * 2 ** 32, at)
-  return bytes
 }
 
 const noCounts = (): PowerCutCounts => ({

@@ -18,6 +18,12 @@ export function startContents() {
       for (const change of pending) lasting.apply(change)
       pending = []
     },
+    /** All of it, as who reads the file now sees it. */
+    get now(): Buffer {
+      const image = growable(Buffer.from(lasting.bytes))
+      for (const change of pending) image.apply(change)
+      return image.bytes
+    },
     /** What a power cut at this moment leaves of the file, by chance. */
     afterCut(random: () => number): Buffer {
       if (pending.length === 0) return lasting.bytes

@@ -70,6 +70,10 @@ export function startDisk() {
         else file.change(call.kind === 'write' ? { at: call.offset, bytes: call.bytes } : call)
       }
     },
+    /** The files as who reads them now sees them. */
+    get now(): Map<string, Buffer> {
+      return new Map([...names].map(([name, file]) => [name, file.now]))
+    },
     /** The files that a power cut at this moment leaves, by chance. */
     afterCut(random: () => number): Map<string, Buffer> {
       const left = new Map(lasting)
