@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const SOURCE = fileURLToPath(new URL('recorder.c', import.meta.url))
+const SOURCE = fileURLToPath(new URL('./recorder.c', import.meta.url))
 const COMPILERS = ['cc', 'gcc', 'clang']
 
 /**

@@ -13,8 +13,8 @@ export type Disk = ReturnType<typeof startDisk>
  * A disk that is told each call on the files of one folder, and says what a power cut may leave.
  * What it promises is less than ext4, XFS and btrfs do:
  *
- * - What was written to a file lasts once that file was fsynced. Of what was written since, there is
- *   on the medium: nothing, all, the first calls and a part of the next, or any of them in any
+ * - What was written to a file lasts once that file was fsynced. Of what was written since, there
+ *   is on the medium: nothing, all, the first calls and a part of the next, or any of them in any
  *   order, each whole or torn: some of its 512-byte sectors, now and then cut at any byte. A file
  *   may be as long as it was made while what made it longer is missing: zeros, or garbage.
  * - A name (created, renamed, removed) lasts once its folder was fsynced, or the file it names; of

@@ -1,4 +1,4 @@
-/** What the workload is doing. Writes into a store's main file count as checkpoint, whoever asks. */
+/** What the workload is doing; what it writes into a main file counts as checkpoint. */
 export type Phase = 'migration' | 'open' | 'commit' | 'checkpoint' | 'prune' | 'inbox'
 
 /** How many of each kind, counted from 1 over the whole life of a store. */

@@ -33,7 +33,7 @@ export function choosePoints(
   return points.sort((a, b) => (a.store < b.store ? -1 : a.store > b.store ? 1 : a.at - b.at))
 }
 
-/** What was going on at each call: what the workload says, but a main file changes in checkpoints. */
+/** What went on at each call, by the workload's word; but a main file changes in checkpoints. */
 function phasesOf(calls: Call[]): Phase[] {
   const promised = startPromised()
   const names = new Map<string, string>()

@@ -7,13 +7,13 @@ import { startDisk } from './disk.ts'
 import { DONE, type Orders } from './process.ts'
 import { type Call, readRecording } from './recording.ts'
 
-const PROGRAM = fileURLToPath(new URL('process.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('./process.ts', import.meta.url))
 const PROCESSES = 3
 
 /**
  * Has several processes, one after another and each killed in the end, work on some stores, and
- * gives what they did. Throws an Error when one ends before its work is done, and when the recording
- * does not lead to the files that are there: then it is not whole, and would prove nothing.
+ * gives what they did. Throws an Error when one ends before its work is done, and when the
+ * recording does not lead to the files that are there: then it is not whole, and proves nothing.
  */
 export async function recordStores(
   library: string,

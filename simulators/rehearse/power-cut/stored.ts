@@ -6,8 +6,8 @@ import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
 export type Stored = { store: string; events: SensorReading[]; notes: ReadNote[] }
 
 /**
- * Reads events (from a sequence on) and notes of an outbox. Throws an Error for what cannot be read,
- * for zone sequences that have gaps, and for a group whose events say something else than it does.
+ * Reads events (from a sequence on) and notes of an outbox. Throws an Error for what cannot be
+ * read, for zone sequences with gaps, and for a group whose events say something else than it does.
  */
 export function readStore(file: string, from = 1): Stored {
   const reader = openOutboxReader(file)
