@@ -3,6 +3,7 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as letOthers } from 'node:timers/promises'
+import { keyOf } from '../building/random.ts'
 import { type Cut, cutAll } from './power-cut/cuts.ts'
 import type { Phase, Promised } from './power-cut/marks.ts'
 import { choosePoints } from './power-cut/points.ts'
@@ -45,13 +46,16 @@ const STORES_PER_ROUND = 8
 const STEPS = 25
 /** So many commits of few pages make SQLite checkpoint by itself. */
 const LONG_STEPS = 400
+const LONG_FROM_TIMES = 100
 const MAX_FAULTS = 10
 const YIELD_EVERY = 20
 
-const stores = Array.from({ length: STORES_PER_ROUND }, (_, at) => {
-  const isLong = at === 0
-  return { name: `store${at}`, steps: isLong ? LONG_STEPS : STEPS, isLong }
-})
+/** A few cuts are not worth the long store. */
+const storesFor = (times: number) =>
+  Array.from({ length: STORES_PER_ROUND }, (_, at) => {
+    const isLong = at === 0 && times >= LONG_FROM_TIMES
+    return { name: `store${at}`, steps: isLong ? LONG_STEPS : STEPS, isLong }
+  })
 
 /** Where a rehearsal is fast and spares the card: in memory, if there is such a folder. */
 export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
@@ -60,7 +64,9 @@ export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
  * Cuts the power `times` times under the product's own code and compares what is left with what
  * was promised. Processes that open, fill, checkpoint and close outbox and inbox are recorded call
  * by call; then, for seeded moments of the recording, the files are made as a cut may leave them
- * (see startDisk) and opened again. Gives null where there is no C compiler, or no Linux.
+ * (see startDisk) and opened again. The seed gives the work and the draws; ids and times in the
+ * files differ from run to run, as they do in the product. Gives null where there is no C compiler,
+ * or no Linux.
  */
 export async function rehearsePowerCuts(options: PowerCutOptions): Promise<PowerCutCounts | null> {
   const { times, seed, sabotage = null, onProgress } = options
@@ -70,12 +76,14 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
   const library = await compileRecorder(dir)
   if (library === null) return null
   const counts = noCounts()
+  const stores = storesFor(times)
   for (let first = 0; first < times; first += POINTS_PER_ROUND) {
-    const recorded = await recordStores(library, dir, { seed: seed + first, stores, sabotage })
+    const roundSeed = keyOf(seed, `round ${first}`)
+    const recorded = await recordStores(library, dir, { seed: roundSeed, stores, sabotage })
     const many = Math.min(POINTS_PER_ROUND, times - first)
-    const points = choosePoints(recorded, { times: many, first, seed: seed + first })
+    const points = choosePoints(recorded, { times: many, first, seed: roundSeed })
     for (const calls of recorded.values()) counts.calls += calls.length
-    for (const compared of cutAll(recorded, points, { seed: seed + first, dir })) {
+    for (const compared of cutAll(recorded, points, { seed: roundSeed, dir })) {
       add(counts, compared)
       if (counts.points % YIELD_EVERY > 0) continue
       onProgress?.(counts.points, times)

@@ -202,15 +202,19 @@ static const char *resolved(const char *path, char *into) {
   return name;
 }
 
-int unlink(const char *path) {
-  char full[PATH_MAX];
-  const char *name = resolved(path, full);
-  pthread_mutex_lock(&one);
-  int result = REAL(unlink)(path);
-  if (result == 0 && name) put(UNLINKED, 0, 0, name, strlen(name));
-  pthread_mutex_unlock(&one);
-  return result;
-}
+#define REMOVE(name, parameters, arguments) \
+  int name parameters { \
+    char full[PATH_MAX]; \
+    const char *below = resolved(path, full); \
+    pthread_mutex_lock(&one); \
+    int result = REAL(name) arguments; \
+    if (result == 0 && below) put(UNLINKED, 0, 0, below, strlen(below)); \
+    pthread_mutex_unlock(&one); \
+    return result; \
+  }
+
+REMOVE(unlink, (const char *path), (path))
+REMOVE(remove, (const char *path), (path))
 
 int rename(const char *from, const char *to) {
   char fromFull[PATH_MAX], toFull[PATH_MAX], both[2 * PATH_MAX];

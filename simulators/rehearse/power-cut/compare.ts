@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3'
 import type { Inbox } from '../../../gateway/store/inbox.ts'
+import type { ReadNote } from '../../../gateway/store/notes.ts'
 import type { Outbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
 import type { Amounts, Promised } from './marks.ts'
@@ -64,41 +65,60 @@ function open({ dir, random }: Compared, stack: DisposableStack) {
 
 function compareOutbox({ dir, key, promised }: Compared, outbox: Outbox, finding: Finding): void {
   const wrong = (what: string) => void finding.corrupt.push(what)
+  const { acknowledged, pruned } = promised
   const { events, notes, store } = readStore(outboxIn(dir))
   for (const event of events) {
     if (event.gateway !== GATEWAY) wrong(`gateway ${event.gateway}`)
     if (textOf(event) !== textOf(readingOf(key, event.sequence)))
       wrong(`event ${event.sequence} is not the reading that was stored`)
   }
-  const letters = notes.filter(({ kind }) => kind === 'deadletter')
-  for (const [at, { content }] of letters.entries()) {
-    const { payload, ...letter } = deadLetterOf(key, at + 1)
-    const whole = { ...letter, payload: Buffer.from(payload).toString('base64') }
-    if (JSON.stringify(content) !== JSON.stringify(whole)) wrong(`dead letter ${at + 1} differs`)
-  }
-  const stored = { readings: events.at(-1)?.sequence ?? 0, deadLetters: letters.length }
-  // What the bridge has delivered may be gone when the store was told to let it go.
-  const mayBeGone = Math.max(0, Math.min(promised.prunedUpTo, promised.next.promised - 1))
-  const from = Math.min(events[0]?.sequence ?? 1, mayBeGone + 1)
-  const there = new Set(events.map(({ sequence }) => sequence))
-  if (there.size !== events.length) wrong('events stand there twice')
-  for (let number = from; number <= stored.readings; number++)
-    if (!there.has(number)) finding.lost++
-  finding.lost += Math.max(0, promised.acknowledged.readings - stored.readings)
-  finding.lost += Math.max(0, promised.acknowledged.deadLetters - stored.deadLetters)
+  const readings = lastOf(
+    events.map(({ sequence }) => sequence),
+    pruned.readings,
+    finding,
+  )
+  // Without its first notes, a store may have let go of the dead letters among them.
+  const isPruned = notes[0]!.sequence > 1
+  const letters = lastOf(lettersIn(notes, key, wrong), isPruned ? pruned.deadLetters : 0, finding)
+  finding.lost += Math.max(0, acknowledged.readings - readings)
+  finding.lost += Math.max(0, acknowledged.deadLetters - letters)
   if (promised.store && store !== promised.store) finding.lost++
-  const isCommit = ({ readings, deadLetters }: Amounts) =>
-    readings === stored.readings && deadLetters === stored.deadLetters
-  if (!promised.commits.some(isCommit)) wrong(`half a commit: ${JSON.stringify(stored)}`)
-  compareIncoming(outbox, stored.readings, wrong)
-  // A store that finds something missing says so, and leaves out its numbers.
-  if (finding.lost === 0) {
-    if (notes.some(({ sequence }, at) => sequence !== at + 1)) wrong('notes have gaps')
-    if (notes.some(({ kind }) => kind === 'hole')) wrong('a hole is claimed')
-    goOn(outbox, dir, key, stored.readings, wrong)
-  }
+  const isCommit = (one: Amounts) => one.readings === readings && one.deadLetters === letters
+  if (!promised.commits.some(isCommit)) wrong(`half a commit: ${readings}, ${letters}`)
+  compareIncoming(outbox, readings, wrong)
   const epochs = notes.filter(({ kind }) => kind === 'epoch').map(({ content }) => content.epoch)
   if (new Set(epochs).size !== epochs.length) wrong('an epoch came twice')
+  // A store that finds something missing says so, and leaves out its numbers.
+  if (finding.lost > 0) return
+  if (notes[0]!.sequence > pruned.notesBefore) wrong('notes are gone')
+  if (notes.some(({ sequence }, at) => sequence !== notes[0]!.sequence + at))
+    wrong('notes have gaps')
+  if (notes.some(({ kind }) => kind === 'hole')) wrong('a hole is claimed')
+  goOn(outbox, dir, key, readings, wrong)
+}
+
+/** How far numbers go that must have no gaps; up to `pruned` they may be gone, from the front. */
+function lastOf(numbers: number[], pruned: number, finding: Finding): number {
+  const there = new Set(numbers)
+  if (there.size !== numbers.length) finding.corrupt.push('something stands there twice')
+  const last = Math.max(pruned, ...numbers.slice(-1))
+  const first = Math.min(pruned + 1, ...numbers.slice(0, 1))
+  for (let number = first; number <= last; number++) {
+    if (!there.has(number) && (number > pruned || number > numbers[0]!)) finding.lost++
+  }
+  return last
+}
+
+/** The numbers of the dead letters. */
+function lettersIn(notes: ReadNote[], key: number, wrong: (what: string) => void): number[] {
+  const letters = notes.filter(({ kind }) => kind === 'deadletter')
+  return letters.map(({ content }) => {
+    const number = Number(content.place)
+    const { payload, ...letter } = deadLetterOf(key, number)
+    const whole = { ...letter, payload: Buffer.from(payload).toString('base64') }
+    if (JSON.stringify(content) !== JSON.stringify(whole)) wrong(`dead letter ${number} differs`)
+    return number
+  })
 }
 
 /** The QoS 2 message of the last commit is known, and no other. */

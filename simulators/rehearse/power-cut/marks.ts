@@ -4,6 +4,9 @@ export type Phase = 'migration' | 'open' | 'commit' | 'checkpoint' | 'prune' | '
 /** How many of each kind, counted from 1 over the whole life of a store. */
 export type Amounts = { readings: number; deadLetters: number }
 
+/** What may be let go: events and dead letters up to a number, notes before one. */
+export type Pruned = Amounts & { notesBefore: number }
+
 /**
  * A line of the file `marks`, which stands in the recording between the writes it speaks of: what
  * is about to be asked of the store, and what the store has promised.
@@ -17,7 +20,7 @@ export type Mark =
   | { noted: number }
   | { moving: number }
   | { moved: number }
-  | { pruningUpTo: number }
+  | { pruning: Pruned }
 
 /** What a store was asked for, and what it has promised, up to some moment. */
 export type Promised = ReturnType<typeof startPromised>
@@ -35,8 +38,7 @@ export function startPromised() {
     notes: { asked: 0, promised: 0 },
     /** Where the range of the inbox goes on; 0 while there is none. */
     next: { asked: 0, promised: 0 },
-    /** Events up to here may have been let go, if the inbox's range is behind them. */
-    prunedUpTo: 0,
+    pruned: { readings: 0, deadLetters: 0, notesBefore: 1 } as Pruned,
     add(mark: Mark): void {
       if ('phase' in mark) promised.phase = mark.phase
       else if ('store' in mark) promised.store = mark.store
@@ -46,7 +48,7 @@ export function startPromised() {
       else if ('noted' in mark) promised.notes.promised = mark.noted
       else if ('moving' in mark) promised.next.asked = mark.moving
       else if ('moved' in mark) promised.next.promised = mark.moved
-      else promised.prunedUpTo = mark.pruningUpTo
+      else promised.pruned = mark.pruning
     },
     addLines(lines: string): void {
       for (const line of lines.split('\n')) if (line) promised.add(JSON.parse(line))

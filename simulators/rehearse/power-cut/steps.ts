@@ -1,4 +1,6 @@
 import Database from 'better-sqlite3'
+import type { ReadNote } from '../../../gateway/store/notes.ts'
+import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
 import { noteOf } from './numbered.ts'
 import { outboxIn, type Workload } from './workload.ts'
 
@@ -6,6 +8,14 @@ import { outboxIn, type Workload } from './workload.ts'
 type Step = { share: number; run(work: Workload): void }
 
 const upTo = (work: Workload, most: number) => Math.floor(work.random() * (most + 1))
+
+/** Some notes of the outbox, as the bridge reads them. */
+function notesFrom({ dir }: Workload, sequence: number): ReadNote[] {
+  const reader = openOutboxReader(outboxIn(dir))
+  const notes = reader?.notesFrom(sequence) ?? []
+  reader?.close()
+  return notes
+}
 
 /** All that happens to a store while it is open. A new duty of the store gets a step here. */
 const steps: Record<string, Step> = {
@@ -24,14 +34,17 @@ const steps: Record<string, Step> = {
     share: 8,
     run(work) {
       const { next, acknowledged } = work.promised
+      const { store } = work.outbox
       const behind = next.promised + upTo(work, acknowledged.readings + 1 - next.promised)
       work.enter('inbox')
       work.mark({ moving: behind })
-      const [range] = work.inbox.rangesOf(work.outbox.store)
+      const [range] = work.inbox.rangesOf(store)
       work.inbox.moveRange(range!.id, behind)
-      work.inbox.moveNotes(work.outbox.store, 1)
+      const notes = notesFrom(work, work.inbox.nextNote(store))
+      const last = notes[upTo(work, notes.length) - 1]
+      if (last) work.inbox.moveNotes(store, last.sequence + 1)
       // Asking for the ranges writes what was moved.
-      work.inbox.rangesOf(work.outbox.store)
+      work.inbox.rangesOf(store)
       work.mark({ moved: behind })
     },
   },
