@@ -45,7 +45,7 @@ const POINTS_PER_ROUND = 1000
 const STORES_PER_ROUND = 8
 const STEPS = 25
 /** So many commits of few pages make SQLite checkpoint by itself. */
-const LONG_STEPS = 400
+const LONG_STEPS = 600
 const LONG_FROM_TIMES = 100
 const MAX_FAULTS = 10
 const YIELD_EVERY = 20
