@@ -21,7 +21,7 @@ const homes: Record<string, RegExp> = {
   aedes: /^gateway\/broker\.ts$/,
   'aedes-persistence': /^gateway\/sessions\.ts$/,
   avsc: /^config\/events\.ts$/,
-  'better-sqlite3': /^gateway\/store\//,
+  'better-sqlite3': /^(gateway\/store|simulators\/rehearse)\//,
   commander: /\/main\.ts$/,
   'csv-parse': /^simulators\/replay\//,
   kafkajs: /^cloud-bridge\/kafka\//,

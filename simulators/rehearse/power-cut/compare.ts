@@ -1,0 +1,177 @@
+import Database from 'better-sqlite3'
+import type { Inbox } from '../../../gateway/store/inbox.ts'
+import type { ReadNote } from '../../../gateway/store/notes.ts'
+import type { Outbox } from '../../../gateway/store/outbox.ts'
+import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
+import type { Amounts, Promised } from './marks.ts'
+import { deadLetterOf, hashOf, noteOf, packetOf, readingOf } from './numbered.ts'
+import { readStore, textOf } from './stored.ts'
+import { GATEWAY, inboxIn, openInboxIn, openOutboxIn, outboxIn } from './workload.ts'
+
+/** How much was promised and is not there, and what is wrong with what is. */
+export type Finding = { lost: number; corrupt: string[]; cannotOpen: string | null }
+
+/** `random` decides who opens first; `isThorough` has SQLite check its own files too. */
+export type Compared = {
+  dir: string
+  key: number
+  promised: Promised
+  random: () => number
+  isThorough: boolean
+}
+
+/**
+ * Opens what a power cut left with the product's own code, as gateway and bridge do when the power
+ * is back, compares all of it with what was promised, and goes on writing. Never throws for what
+ * the store does: that is a finding.
+ */
+export function compareStore(compared: Compared): Finding {
+  const finding: Finding = { lost: 0, corrupt: [], cannotOpen: null }
+  using stack = new DisposableStack()
+  let opened: { outbox: Outbox; inbox: Inbox }
+  try {
+    opened = open(compared, stack)
+  } catch (error) {
+    return { ...finding, cannotOpen: (error as Error).message }
+  }
+  try {
+    compareOutbox(compared, opened.outbox, finding)
+    compareInbox(compared, opened, finding)
+    if (compared.isThorough) {
+      for (const file of [outboxIn(compared.dir), inboxIn(compared.dir)]) {
+        const said = integrityOf(file)
+        if (said !== 'ok') finding.corrupt.push(`integrity_check: ${said}`)
+      }
+    }
+  } catch (error) {
+    finding.corrupt.push((error as Error).message)
+  }
+  return finding
+}
+
+/** Bridge or gateway may be first, and the bridge may look into an outbox that nobody repaired. */
+function open({ dir, random }: Compared, stack: DisposableStack) {
+  const draw = random()
+  if (draw < 0.3) {
+    const reader = openOutboxReader(outboxIn(dir))
+    reader?.groupAt(1)
+    reader?.close()
+  }
+  const openInbox = () => stack.adopt(openInboxIn(dir), inbox => inbox.close())
+  const early = draw < 0.5 ? openInbox() : null
+  const outbox = stack.adopt(openOutboxIn(dir), opened => opened.close())
+  return { outbox, inbox: early ?? openInbox() }
+}
+
+function compareOutbox({ dir, key, promised }: Compared, outbox: Outbox, finding: Finding): void {
+  const wrong = (what: string) => void finding.corrupt.push(what)
+  const { acknowledged, pruned } = promised
+  const { events, notes, store } = readStore(outboxIn(dir))
+  for (const event of events) {
+    if (event.gateway !== GATEWAY) wrong(`gateway ${event.gateway}`)
+    if (textOf(event) !== textOf(readingOf(key, event.sequence)))
+      wrong(`event ${event.sequence} is not the reading that was stored`)
+  }
+  const readings = lastOf(
+    events.map(({ sequence }) => sequence),
+    pruned.readings,
+    finding,
+  )
+  // Without its first notes, a store may have let go of the dead letters among them.
+  const isPruned = notes[0]!.sequence > 1
+  const letters = lastOf(lettersIn(notes, key, wrong), isPruned ? pruned.deadLetters : 0, finding)
+  finding.lost += Math.max(0, acknowledged.readings - readings)
+  finding.lost += Math.max(0, acknowledged.deadLetters - letters)
+  if (promised.store && store !== promised.store) finding.lost++
+  const isCommit = (one: Amounts) => one.readings === readings && one.deadLetters === letters
+  if (!promised.commits.some(isCommit)) wrong(`half a commit: ${readings}, ${letters}`)
+  compareIncoming(outbox, readings, wrong)
+  const epochs = notes.filter(({ kind }) => kind === 'epoch').map(({ content }) => content.epoch)
+  if (new Set(epochs).size !== epochs.length) wrong('an epoch came twice')
+  // A store that finds something missing says so, and leaves out its numbers.
+  if (finding.lost > 0) return
+  if (notes[0]!.sequence > pruned.notesBefore) wrong('notes are gone')
+  if (notes.some(({ sequence }, at) => sequence !== notes[0]!.sequence + at))
+    wrong('notes have gaps')
+  if (notes.some(({ kind }) => kind === 'hole')) wrong('a hole is claimed')
+  goOn(outbox, dir, key, readings, wrong)
+}
+
+/** How far numbers go that must have no gaps; up to `pruned` they may be gone, from the front. */
+function lastOf(numbers: number[], pruned: number, finding: Finding): number {
+  const there = new Set(numbers)
+  if (there.size !== numbers.length) finding.corrupt.push('something stands there twice')
+  const last = Math.max(pruned, ...numbers.slice(-1))
+  const first = Math.min(pruned + 1, ...numbers.slice(0, 1))
+  for (let number = first; number <= last; number++) {
+    if (!there.has(number) && (number > pruned || number > numbers[0]!)) finding.lost++
+  }
+  return last
+}
+
+/** The numbers of the dead letters. */
+function lettersIn(notes: ReadNote[], key: number, wrong: (what: string) => void): number[] {
+  const letters = notes.filter(({ kind }) => kind === 'deadletter')
+  return letters.map(({ content }) => {
+    const number = Number(content.place)
+    const { payload, ...letter } = deadLetterOf(key, number)
+    const whole = { ...letter, payload: Buffer.from(payload).toString('base64') }
+    if (JSON.stringify(content) !== JSON.stringify(whole)) wrong(`dead letter ${number} differs`)
+    return number
+  })
+}
+
+/** The QoS 2 message of the last commit is known, and no other. */
+function compareIncoming({ incoming }: Outbox, last: number, wrong: (what: string) => void): void {
+  const isKnown = last === 0 || incoming.has('device', packetOf(last), hashOf(last))
+  if (!isKnown || incoming.count !== Math.min(last, 1)) wrong('QoS 2 messages differ')
+}
+
+/** One more reading gets the next number, in a new epoch. */
+function goOn(
+  outbox: Outbox,
+  dir: string,
+  key: number,
+  last: number,
+  wrong: (what: string) => void,
+) {
+  outbox.commit({ readings: [readingOf(key, last + 1)], deadLetters: [] })
+  const { events } = readStore(outboxIn(dir), last + 1)
+  const [event] = events
+  const isNext = events.length === 1 && event!.sequence === last + 1 && event!.zoneSequence === 1
+  if (!isNext || event!.epoch !== outbox.epoch) wrong('numbers do not go on')
+}
+
+function compareInbox(
+  { key, promised }: Compared,
+  { outbox, inbox }: { outbox: Outbox; inbox: Inbox },
+  finding: Finding,
+): void {
+  const { notes, next } = promised
+  const ranges = inbox.rangesOf(outbox.store)
+  const position = ranges[0]?.next ?? 0
+  if (ranges.length > 1) finding.corrupt.push('a range stands there twice')
+  if (position < next.promised) finding.lost++
+  else if (position > next.asked && position > next.promised)
+    finding.corrupt.push(`range at ${position}`)
+  let last = 0
+  for (let more = inbox.notesFrom(1); more.length > 0; more = inbox.notesFrom(last + 1)) {
+    for (const { sequence, content } of more) {
+      last++
+      const isMeant = JSON.stringify(content) === JSON.stringify(noteOf(key, last))
+      if (sequence !== last || !isMeant) finding.corrupt.push(`note ${last} of the inbox differs`)
+      last = sequence
+    }
+  }
+  finding.lost += Math.max(0, notes.promised - last)
+  if (last > Math.max(notes.asked, notes.promised)) finding.corrupt.push('a note nobody wrote')
+}
+
+function integrityOf(file: string): string {
+  const db = new Database(file, { readonly: true, fileMustExist: true })
+  try {
+    return db.pragma('integrity_check', { simple: true }) as string
+  } finally {
+    db.close()
+  }
+}
