@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
+import { longRehearsals, rehearsals } from './rehearse/catalogue.ts'
 import { tableOf } from './rehearse/outcome.ts'
-import { longRehearsals, rehearsals, rehearse } from './rehearse/rehearse.ts'
+import { rehearse } from './rehearse/rehearse.ts'
 import { runSimulation } from './simulate.ts'
 import { showStatus } from './status.ts'
 import { runUp } from './up.ts'
@@ -105,7 +106,10 @@ program
     })
     const lines = json ? rows.map(row => JSON.stringify(row)).join('\n') : tableOf(rows)
     process.stdout.write(`${lines}\n`)
-    process.exitCode = rows.every(row => 'skipped' in row || row.passed) ? 0 : 1
+    // A machine that checks must have what it takes.
+    const isFine = (row: (typeof rows)[number]) =>
+      'skipped' in row ? process.env.CI !== 'true' : row.passed
+    process.exitCode = rows.every(isFine) ? 0 : 1
   })
 
 try {

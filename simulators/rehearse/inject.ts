@@ -1,11 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { compileLibrary } from './compile.ts'
 
 const CONTROL_BYTES = 16
-const compilers = ['cc', 'gcc', 'clang']
 
 /** What goes wrong from now on in the process that was started with `env`. */
 export type Faults = {
@@ -29,7 +27,7 @@ export type Injection = Disposable & {
  */
 export function prepareInjection(): Injection | null {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-inject-'))
-  const library = compileLibrary(fileURLToPath(new URL('./inject.c', import.meta.url)), dir)
+  const library = compileLibrary('inject.c', dir)
   if (library === null) {
     rmSync(dir, { recursive: true })
     return null
@@ -49,20 +47,4 @@ export function prepareInjection(): Injection | null {
     set,
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   }
-}
-
-/** Compiles a library to be loaded in front of libc into a directory; null without a compiler. */
-export function compileLibrary(source: string, dir: string): string | null {
-  if (process.platform !== 'linux') return null
-  const library = join(dir, 'preload.so')
-  for (const compiler of compilers) {
-    try {
-      const args = ['-shared', '-fPIC', '-O2', '-o', library, source, '-ldl', '-lpthread']
-      execFileSync(compiler, args, { stdio: 'ignore' })
-      return library
-    } catch {
-      // not there, or not able: the next one
-    }
-  }
-  return null
 }

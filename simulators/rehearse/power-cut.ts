@@ -73,7 +73,7 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
   await using stack = new AsyncDisposableStack()
   const dir = await realpath(await mkdtemp(join(options.dir, 'power-cut-')))
   stack.defer(() => rm(dir, { recursive: true, force: true }))
-  const library = await compileRecorder(dir)
+  const library = compileRecorder(dir)
   if (library === null) return null
   const counts = noCounts()
   const stores = storesFor(times)

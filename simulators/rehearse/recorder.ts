@@ -1,29 +1,7 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { compileLibrary } from './compile.ts'
 
-const run = promisify(execFile)
-const SOURCE = fileURLToPath(new URL('./recorder.c', import.meta.url))
-const COMPILERS = ['cc', 'gcc', 'clang']
-
-/**
- * Compiles the recorder into `dir` and gives the library's path; null where it cannot be: no C
- * compiler, or no Linux. Throws an Error with the compiler's words when it refuses our source.
- */
-export async function compileRecorder(dir: string): Promise<string | null> {
-  if (process.platform !== 'linux') return null
-  const library = join(dir, 'recorder.so')
-  for (const compiler of COMPILERS) {
-    try {
-      await run(compiler, ['-shared', '-fPIC', '-O2', '-o', library, SOURCE, '-ldl', '-lpthread'])
-      return library
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
-    }
-  }
-  return null
-}
+/** Compiles the recorder into `dir` and gives the library's path; null where it cannot be. */
+export const compileRecorder = (dir: string) => compileLibrary('recorder.c', dir)
 
 /** What a process must have in its environment to be recorded: which files, and into what log. */
 export const recordedBy = (library: string, recording: { dir: string; log: string }) => ({

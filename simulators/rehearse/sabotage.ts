@@ -4,7 +4,6 @@ import { registerHooks } from 'node:module'
 
 const FORWARDER = 'cloud-bridge/forwarder.ts'
 const QUEUE = 'gateway/ingest/queue.ts'
-const SCHEMA = 'gateway/store/schema.ts'
 
 type Change = { file: string; from: string; to: string }
 
@@ -15,10 +14,6 @@ const sabotages: Record<string, Change[]> = {
       from: 'const reason = await this.#commit(',
       to: 'for (const { resolve } of group) resolve(); const reason = await this.#commit(',
     },
-  ],
-  'no-fsync': [
-    { file: SCHEMA, from: 'synchronous = FULL', to: 'synchronous = NORMAL' },
-    { file: SCHEMA, from: 'wal,2,2', to: 'wal,1,2' },
   ],
   'position-before-send': [
     {

@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto'
+import type { LocalKafka } from '../kafka/local-kafka.ts'
+import { rehearseClock } from './clock.ts'
+import { NO_COMPILER } from './compile.ts'
+import { diskFaults, rehearseDisk } from './disk.ts'
+import { type Injection, prepareInjection } from './inject.ts'
+import { rehearseKill } from './kill.ts'
+import { rehearseOutage } from './outage.ts'
+import type { Outcome, Skipped } from './outcome.ts'
+import { powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
+import { rehearseRestore } from './restore.ts'
+import { openStage, type Stage, type StageOptions } from './stage.ts'
+import { rehearseWeek } from './week.ts'
+
+/** What a rehearsal has to work with. */
+export type Context = {
+  /** How often a fault is injected; each has a small number of its own for want of it. */
+  times?: number | undefined
+  seed: number
+  ratePerSecond: number
+  cacheDir: string
+  env: NodeJS.ProcessEnv
+  onProgress(line: string): void
+  /** The Kafka of this rehearsal, started when first asked for. Rejects with KafkaProblem. */
+  kafka(): Promise<LocalKafka>
+}
+
+type Rehearsal = (context: Context) => Promise<Outcome | Skipped>
+
+const timesOf = ({ times }: Context, own: number) => times ?? own
+
+const faults: Record<string, Rehearsal> = {
+  kill: context =>
+    onStage(context, {}, stage => rehearseKill(stage, { ...context, times: timesOf(context, 10) })),
+  'power-cut': context => powerCuts(context, timesOf(context, 200)),
+  'kafka-outage': context =>
+    onStage(context, {}, async stage =>
+      rehearseOutage(stage, await context.kafka(), { times: timesOf(context, 1), outageMs: 8000 }),
+    ),
+  restore: context =>
+    onStage(context, {}, stage => rehearseRestore(stage, { times: timesOf(context, 2) })),
+  ...Object.fromEntries(Object.keys(diskFaults).map(fault => [fault, diskFault(fault)])),
+  clock: context =>
+    withInjection(context, 'clock', (stage, injection) =>
+      rehearseClock(stage, injection, { times: timesOf(context, 1) }),
+    ),
+}
+
+/** Promises broken on purpose. Each is rehearsed as a fault that must notice. */
+const selfTests: Record<string, Rehearsal> = {
+  'ack-before-commit': context =>
+    sabotaged(context, 'gateway', 'ack-before-commit', stage =>
+      rehearseKill(stage, { ...context, times: 6, victims: ['gateway'] }),
+    ),
+  'no-fsync': context => powerCuts(context, 60, 'no-fsync'),
+  'position-before-send': context =>
+    sabotaged(context, 'bridge', 'position-before-send', async stage =>
+      rehearseOutage(stage, await context.kafka(), { times: 1, outageMs: 6000 }),
+    ),
+}
+
+/** Every fault that can be rehearsed, and the self-test, in the order of the table. */
+export const rehearsals: Record<string, Rehearsal> = {
+  ...faults,
+  ...Object.fromEntries(
+    Object.entries(selfTests).map(([promise, rehearsal]) => [
+      `self-test-${promise}`,
+      async (context: Context) => caught(`self-test-${promise}`, await rehearsal(context)),
+    ]),
+  ),
+}
+
+/** What takes longer than anybody waits for; `all` leaves it out. */
+export const longRehearsals: Record<string, Rehearsal> = {
+  week: context =>
+    onStage(context, {}, async stage =>
+      rehearseWeek(stage, await context.kafka(), {
+        events: timesOf(context, 10_000_000),
+        restarts: 6,
+        onProgress: context.onProgress,
+      }),
+    ),
+}
+
+/** Whether a rehearsal noticed a broken promise: then it is passed. */
+function caught(fault: string, outcome: Outcome | Skipped): Outcome | Skipped {
+  if ('skipped' in outcome) return { ...outcome, fault }
+  const isCaught = !outcome.passed && outcome.lost > 0
+  const remarks = isCaught ? `caught: ${outcome.lost} lost` : `NOT CAUGHT; ${outcome.remarks}`
+  return { ...outcome, fault, remarks, passed: isCaught }
+}
+
+async function powerCuts(
+  { seed, onProgress }: Context,
+  times: number,
+  sabotage?: Sabotage,
+): Promise<Outcome | Skipped> {
+  const fault = 'power-cut'
+  const counts = await rehearsePowerCuts({
+    times,
+    seed,
+    dir: powerCutDir(),
+    onProgress: done => done % 1000 === 0 && onProgress(`power-cut: ${done} of ${times}`),
+    ...(sabotage && { sabotage }),
+  })
+  if (!counts) return { fault, skipped: NO_COMPILER }
+  const { points, acknowledged, lost, corrupt, cannotOpen, faults } = counts
+  const remarks = [`${corrupt} corrupt, ${cannotOpen} did not open`, ...faults.slice(0, 1)]
+  const passed = lost + corrupt + cannotOpen === 0
+  const row = { fault, times: points, acknowledged, lost, countedTwice: 0, outOfOrder: 0 }
+  return { ...row, remarks: remarks.join('; '), passed }
+}
+
+function diskFault(fault: string): Rehearsal {
+  return context =>
+    withInjection(context, fault, (stage, injection) =>
+      rehearseDisk(stage, injection, { fault, times: timesOf(context, 2) }),
+    )
+}
+
+/** Runs a rehearsal on parts of which one was changed to break a promise. */
+function sabotaged(
+  context: Context,
+  part: 'gateway' | 'bridge',
+  sabotage: string,
+  run: (stage: Stage) => Promise<Outcome>,
+): Promise<Outcome> {
+  const hooks = new URL(`./sabotage.ts?${sabotage}`, import.meta.url).href
+  return onStage(context, { partEnv: { [part]: { NODE_OPTIONS: `--import=${hooks}` } } }, run)
+}
+
+/** Runs one rehearsal on gateway, bridge, devices and topics that no other has. */
+async function onStage(
+  { cacheDir, env, seed, ratePerSecond, kafka }: Context,
+  more: Pick<StageOptions, 'partEnv'>,
+  run: (stage: Stage) => Promise<Outcome>,
+): Promise<Outcome> {
+  const id = randomUUID()
+  const names = ['readings', 'deadletters', 'ledger']
+  const topics = Object.fromEntries(names.map(name => [name, `rehearsal-${name}-${id}`]))
+  const simulation = { ratePerSecond, seed }
+  const { brokers } = await kafka()
+  const options = { simulation, cacheDir, env, kafka: { brokers, topics }, ...more }
+  await using stage = await openStage(options)
+  return await run(stage)
+}
+
+async function withInjection(
+  context: Context,
+  fault: string,
+  run: (stage: Stage, injection: Injection) => Promise<Outcome>,
+): Promise<Outcome | Skipped> {
+  using injection = prepareInjection()
+  if (!injection) return { fault, skipped: NO_COMPILER }
+  const more = { partEnv: { gateway: injection.env } }
+  return await onStage(context, more, stage => run(stage, injection))
+}

@@ -1,0 +1,29 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const compilers = ['cc', 'gcc', 'clang']
+
+/** Why some rehearsals are skipped. */
+export const NO_COMPILER = 'there is no Linux, or no C compiler (cc, gcc, clang), on this machine'
+
+/**
+ * Compiles a C file beside this one into `dir`, as a library to be loaded in front of libc, and
+ * gives its path; null where it cannot be: no C compiler, or no Linux. Throws an Error with the
+ * compiler's words when it refuses our source.
+ */
+export function compileLibrary(source: string, dir: string): string | null {
+  if (process.platform !== 'linux') return null
+  const file = fileURLToPath(new URL(source, import.meta.url))
+  const library = join(dir, source.replace('.c', '.so'))
+  for (const compiler of compilers) {
+    try {
+      const args = ['-shared', '-fPIC', '-O2', '-o', library, file, '-ldl', '-lpthread']
+      execFileSync(compiler, args, { stdio: 'pipe' })
+      return library
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+    }
+  }
+  return null
+}
