@@ -77,7 +77,7 @@ function stateOf(
 ): GatewayConclusion['state'] {
   if (missing > 0) return 'unproven'
   if (time !== null && nowMs - time <= silentAfterMs) return 'complete'
-  const hasOpenClaims = [...epochs.values()].some(({ claims }) => claims.length > 0)
+  const hasOpenClaims = [...epochs.values()].some(({ claims }) => claims.open.length > 0)
   const provenAt = time ?? Number.NEGATIVE_INFINITY
   if (hasOpenClaims || (newestEventAt ?? provenAt) > provenAt + silentAfterMs) return 'unproven'
   const isHeard = newestHeartbeatAt !== null && nowMs - newestHeartbeatAt <= silentAfterMs
@@ -87,8 +87,8 @@ function stateOf(
 /** The newest moment before which every claim was found true. */
 function provenUpTo(epochs: readonly Epoch[]): number | null {
   let open = Number.POSITIVE_INFINITY
-  for (const { claims } of epochs) for (const { at } of claims) open = Math.min(open, at)
-  const proven = epochs.map(epoch => epoch.proven?.at ?? Number.NaN).filter(at => at < open)
+  for (const { claims } of epochs) for (const { at } of claims.open) open = Math.min(open, at)
+  const proven = epochs.map(epoch => epoch.claims.proven?.at ?? Number.NaN).filter(at => at < open)
   return proven.length > 0 ? proven.reduce((a, b) => Math.max(a, b)) : null
 }
 
@@ -156,4 +156,5 @@ function territoriesOf({ epochs }: GatewayLedger, store: string): Territory[] {
   return [...known, ...others]
 }
 
-const reachOf = ({ seen, head }: Epoch) => Math.max(seen.highest ?? 0, head?.lastSequence ?? 0)
+const reachOf = ({ seen, claims }: Epoch) =>
+  Math.max(seen.highest ?? 0, claims.head?.lastSequence ?? 0)

@@ -1,4 +1,5 @@
 import { Intervals } from '../consumers/intervals.ts'
+import { startClaims } from './claims.ts'
 import type { Heads } from './notes.ts'
 
 /** Where an event stands in its epoch and when it was received (ms since 1970). */
@@ -13,11 +14,11 @@ export type Zone = {
   first: number | null
 }
 
-/** A moment up to which an epoch is claimed to be whole. */
-export type Claim = { lastSequence: number; at: number }
+/** What the first note of an epoch says: whose it is, that note's number, the first sequence. */
+export type Begun = { store: string; note: number; first: number; at: number }
 
-/** More open claims than this are thinned out: then the moment of completeness is less exact. */
-const CLAIMS_MAX = 256
+/** `strange` has a new sequence, but a zone sequence that was seen before. */
+export type Added = 'new' | 'duplicate' | 'strange'
 
 export type Epoch = ReturnType<typeof startEpoch>
 
@@ -28,18 +29,15 @@ export type Epoch = ReturnType<typeof startEpoch>
 export function startEpoch(epoch: number) {
   const seen = new Intervals<Mark>()
   const zones = new Map<string, Zone>()
-  let claims: Claim[] = []
-  let begun: { store: string; note: number; first: number; at: number } | null = null
-  let store: string | null = null
-  let [head, proven]: (Claim | null)[] = [null, null]
+  const claims = startClaims()
+  const known: { begun?: Begun; store?: string } = {}
   let [isClosed, isTrimmed] = [false, false]
 
   const zoneOf = (name: string): Zone => {
-    let zone = zones.get(name)
-    if (!zone) {
-      zone = { seen: new Intervals(), head: 0, first: isTrimmed ? null : 1 }
-      zones.set(name, zone)
-    }
+    const found = zones.get(name)
+    if (found) return found
+    const zone: Zone = { seen: new Intervals(), head: 0, first: isTrimmed ? null : 1 }
+    zones.set(name, zone)
     return zone
   }
   const trim = () => {
@@ -47,71 +45,54 @@ export function startEpoch(epoch: number) {
     isTrimmed = true
   }
   const trimIfWhole = () => {
-    const first = begun?.first ?? seen.lowest
-    if (!isClosed || !head || first === undefined) return
-    if (seen.covers(first, head.lastSequence)) trim()
+    const first = known.begun?.first ?? seen.lowest
+    const last = claims.head?.lastSequence
+    if (!isClosed || first === undefined || last === undefined) return
+    if (seen.covers(first, last)) trim()
   }
 
   return {
     epoch,
     seen,
+    claims,
     zones: zones as ReadonlyMap<string, Zone>,
     /** Whether zones that are not here may be forgotten ones. */
     get isTrimmed() {
       return isTrimmed
     },
-    /** When its first note was written, the number of that note, and the first sequence. */
-    get begun() {
-      return begun
+    get begun(): Begun | null {
+      return known.begun ?? null
     },
     /** The outbox it belongs to; null until a note says so. */
-    get store() {
-      return store
+    get store(): string | null {
+      return known.begun?.store ?? known.store ?? null
     },
-    /** How far it came, by the furthest note. */
-    get head() {
-      return head
+    begin(begun: Begun): void {
+      known.begun = begun
     },
-    /** The newest claim that was found true, and those that were not yet. */
-    get proven() {
-      return proven
-    },
-    get claims(): readonly Claim[] {
-      return claims
-    },
-    begin(at: NonNullable<typeof begun>): void {
-      begun = at
-      store = at.store
-    },
-    /** Counts an event in; `strange` has a new sequence and a zone sequence that was seen. */
-    add(mark: Mark, zone: string, zoneSequence: number): 'new' | 'duplicate' | 'strange' {
+    add(mark: Mark, zone: string, zoneSequence: number): Added {
       if (!seen.add(mark.sequence, mark)) return 'duplicate'
       const isNew = zoneOf(zone).seen.add(zoneSequence, mark)
       if (isClosed) trimIfWhole()
       return isNew ? 'new' : 'strange'
     },
-    claim(heads: Heads, of: string, at: number): void {
-      const claim = { lastSequence: heads.lastSequence, at }
-      store ??= of
-      if (!head || claim.lastSequence >= head.lastSequence) head = claim
-      for (const [name, last] of heads.zones) {
+    /** Takes note of how far it and its zones had come at a moment. */
+    claim({ lastSequence, zones }: Heads, store: string, at: number): void {
+      known.store = store
+      claims.add({ lastSequence, at })
+      for (const [name, last] of zones) {
         const zone = zoneOf(name)
         zone.head = Math.max(zone.head, last)
       }
-      claims.push(claim)
-      // Every second one, and the newest.
-      if (claims.length > CLAIMS_MAX) claims = claims.filter((_, at) => at % 2 === 0)
     },
     /** The next epoch has named the heads: no more will come. */
     close(): void {
       isClosed = true
       trimIfWhole()
     },
-    /** Takes the claims below the first sequence that is not accounted for as true. */
+    /** All sequences below this one were seen or are explained. */
     prove(firstOpen: number): void {
-      const proved = claims.filter(({ lastSequence }) => lastSequence < firstOpen)
-      for (const claim of proved) if (!proven || claim.at >= proven.at) proven = claim
-      if (proved.length > 0) claims = claims.filter(claim => !proved.includes(claim))
+      claims.prove(firstOpen)
       if (isClosed) trim()
     },
   }

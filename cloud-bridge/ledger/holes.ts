@@ -1,15 +1,7 @@
 import { Intervals } from '../consumers/intervals.ts'
 import { type Epoch, firstOf, type Zone } from './epoch.ts'
-import {
-  between,
-  type Explained,
-  type Fate,
-  type Piece,
-  segmentsOf,
-  sizeOf,
-  unseen,
-  type Why,
-} from './pieces.ts'
+import { boundsOf, matchZones, type ZonePiece } from './match.ts'
+import { type Explained, type Fate, type Piece, segmentsOf, unseen, type Why } from './pieces.ts'
 
 /**
  * Numbers that were given out and are not in Kafka: zone sequences, or sequences where `zone` is
@@ -41,54 +33,51 @@ export type EpochHoles = {
   firstOpen: number
 }
 
-type Named = { zone: string; pieces: Piece[] }
-
 const because = (fate: Fate, reason: string): Why => ({ fate, reason, note: null })
 const MISSING = because('missing', 'no note explains it')
 const AWAITED = because('awaited', 'a note names it, and it may be on its way')
 const EXPIRED = because('expired', 'Kafka may have deleted it by now')
 const isOpen = ({ why }: Piece) => why?.fate === 'missing' || why?.fate === 'awaited'
 
-/**
- * Names what an epoch lacks, by zone where that is certain. An event has a sequence and a zone
- * sequence, both rising: so a zone's hole lies, in sequences, between its two neighbours that are
- * there, and what is known of the sequences there tells what became of it.
- */
+/** Names what an epoch lacks: by zone, and by sequence where no zone is known. */
 export function holesOf(
   epoch: Epoch,
   explained: readonly Explained[],
   judging: Judging,
 ): EpochHoles {
-  const { begun, head, seen } = epoch
+  const { begun, seen } = epoch
+  const { head } = epoch.claims
   const first = begun?.first ?? seen.lowest ?? 1
   const since = begun?.at ?? null
   const sequences = unseen(seen, first, head?.lastSequence ?? 0, segmentsOf(explained)).flatMap(
     piece => judge(piece, since, judging),
   )
-  let firstOpen = sequences.find(isOpen)?.from ?? Number.POSITIVE_INFINITY
-  const named: Named[] = zonesOf(epoch, explained).map(({ zone, pieces }) => ({
-    zone,
-    pieces: pieces.flatMap(piece => {
-      if (piece.why) return [piece]
-      const inside = between(sequences, ...boundsOf(piece)).filter(
-        ({ why }) => !why?.note?.zones.length,
-      )
-      if (inside.length === 0) firstOpen = Math.min(firstOpen, boundsOf(piece)[0] + 1)
-      return tell(piece, inside, since, judging)
-    }),
-  }))
-  const toHole = (zone: string | null) => (piece: Piece) => ({
+  const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained))
+  const zones = told.map(piece => settle(piece, since, judging))
+  const toHole = ({
+    zone = null,
+    from,
+    to,
+    before,
+    after,
+    why,
+  }: Piece & { zone?: string | null }) => ({
     epoch: epoch.epoch,
     zone,
-    from: piece.from,
-    to: piece.to,
-    timeFrom: piece.before?.at ?? since,
-    timeTo: piece.after?.at ?? head?.at ?? piece.why!.note?.at ?? null,
-    reason: piece.why!.reason,
-    fate: piece.why!.fate,
+    from,
+    to,
+    timeFrom: before?.at ?? since,
+    timeTo: after?.at ?? head?.at ?? why!.note?.at ?? null,
+    reason: why!.reason,
+    fate: why!.fate,
   })
-  const ofZones = named.flatMap(({ zone, pieces }) => pieces.map(toHole(zone)))
-  return { holes: [...ofZones, ...withoutZone(sequences, named).map(toHole(null))], firstOpen }
+  // A zone may lack a number although no sequence is missing: then where it must be is open.
+  const open = [
+    ...sequences.filter(isOpen).map(({ from }) => from),
+    ...zones.filter(isOpen).flatMap(piece => (piece.isAlone ? [boundsOf(piece)[0] + 1] : [])),
+  ]
+  const firstOpen = open.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  return { holes: [...zones, ...withoutZone].map(toHole), firstOpen }
 }
 
 /** Sequences that no note explains: old ones may be expired, the newest be on their way. */
@@ -107,7 +96,7 @@ const isExpired = (piece: Piece, since: number | null, { expiredBefore }: Judgin
   (piece.before?.at ?? since ?? Number.NEGATIVE_INFINITY) < expiredBefore
 
 /** What each zone lacks, explained where a note names its numbers. */
-function zonesOf(epoch: Epoch, explained: readonly Explained[]): Named[] {
+function zonesOf(epoch: Epoch, explained: readonly Explained[]): ZonePiece[] {
   const byZone = new Map<string, Explained[]>()
   for (const { explanation } of explained) {
     for (const { zone, first, count } of explanation.zones) {
@@ -120,64 +109,15 @@ function zonesOf(epoch: Epoch, explained: readonly Explained[]): Named[] {
   const others = epoch.isTrimmed ? [] : [...byZone.keys()].filter(zone => !epoch.zones.has(zone))
   const nothing: Zone = { seen: new Intervals(), head: 0, first: 1 }
   const all = [...epoch.zones, ...others.map(name => [name, nothing] as const)]
-  return all.map(([name, zone]) => {
-    const segments = segmentsOf(byZone.get(name) ?? [])
-    return { zone: name, pieces: unseen(zone.seen, firstOf(zone), zone.head, segments) }
+  return all.flatMap(([zone, { seen, head, ...rest }]) => {
+    const segments = segmentsOf(byZone.get(zone) ?? [])
+    const pieces = unseen(seen, firstOf({ seen, head, ...rest }), head, segments)
+    return pieces.map(piece => ({ ...piece, zone }))
   })
 }
 
-/** The sequences between which a zone's hole must be: its neighbours', or what the note says. */
-function boundsOf({ before, after, why }: Piece): [above: number, below: number] {
-  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = why?.note ?? {}
-  return [
-    Math.max(before?.sequence ?? Number.NEGATIVE_INFINITY, from - 1),
-    Math.min(after?.sequence ?? Number.POSITIVE_INFINITY, to + 1),
-  ]
-}
-
-/** Tells why a zone's numbers were not seen, by the sequences among which they must be. */
-function tell(piece: Piece, inside: Piece[], since: number | null, judging: Judging): Piece[] {
-  // An event behind it in its zone has arrived, so it cannot be on its way.
-  const settled = (why: Why) => (why === AWAITED && piece.after ? MISSING : why)
-  const whys = inside.map(({ why }) => settled(why!))
-  const [one] = whys
-  if (one && whys.every(why => why.fate === one.fate && why.reason === one.reason)) {
-    // Not the note itself: it does not name this zone's numbers.
-    return [{ ...piece, why: { ...one, note: null } }]
-  }
-  const total = inside.reduce((sum, part) => sum + sizeOf(part), 0)
-  if (total !== sizeOf(piece)) {
-    const isAllExplained = one && whys.every(({ note }) => note)
-    const rest = isExpired(piece, since, judging) ? EXPIRED : MISSING
-    return [{ ...piece, why: isAllExplained ? { ...one, note: null } : rest }]
-  }
-  // As many as the zone lacks: they are its own, and in the same order.
-  let next = piece.from
-  return inside.map(part => {
-    const from = next
-    next += sizeOf(part)
-    return { ...piece, from, to: next - 1, why: { ...settled(part.why!), note: null } }
-  })
-}
-
-/** The sequences that are left when each number of a zone has taken one of those it may have. */
-function withoutZone(sequences: readonly Piece[], named: readonly Named[]): Piece[] {
-  const taken = new Intervals()
-  const claims = named.flatMap(({ pieces }) => pieces)
-  // Who must have a low one chooses first.
-  claims.sort((a, b) => boundsOf(a)[1] - boundsOf(b)[1])
-  for (const piece of claims) {
-    let left = sizeOf(piece)
-    for (const part of between(sequences, ...boundsOf(piece))) {
-      for (const free of taken.gaps(part.from, part.to)) {
-        const to = Math.min(free.to, free.from + left - 1)
-        taken.addRange(free.from, to)
-        left -= to - free.from + 1
-      }
-      if (left === 0) break
-    }
-  }
-  return sequences.flatMap(piece =>
-    taken.gaps(piece.from, piece.to).map(({ from, to }) => ({ ...piece, from, to })),
-  )
+/** The last word on what a zone lacks: nothing it has behind it can be on its way before it. */
+function settle(piece: ZonePiece, since: number | null, judging: Judging): ZonePiece {
+  if (piece.why && !(piece.why.fate === 'awaited' && piece.after)) return piece
+  return { ...piece, why: isExpired(piece, since, judging) ? EXPIRED : MISSING }
 }
