@@ -6,24 +6,24 @@ const OPEN_MAX = 256
 
 /** What notes claim of an epoch, and what of it was found true. */
 export function startClaims() {
-  const furthest: Claim[] = []
-  const proven: Claim[] = []
+  let head: Claim | null = null
+  let proven: Claim | null = null
   let open: Claim[] = []
   return {
     /** The claim that reaches furthest. */
     get head(): Claim | null {
-      return furthest[0] ?? null
+      return head
     },
     /** The newest claim that was found true. */
     get proven(): Claim | null {
-      return proven[0] ?? null
+      return proven
     },
     /** Those that were not yet found true. */
     get open(): readonly Claim[] {
       return open
     },
     add(claim: Claim): void {
-      if (claim.lastSequence >= (furthest[0]?.lastSequence ?? 0)) furthest[0] = claim
+      if (!head || claim.lastSequence >= head.lastSequence) head = claim
       open.push(claim)
       // Every second one, and the newest.
       if (open.length > OPEN_MAX) open = open.filter((_, at) => at % 2 === 0)
@@ -32,7 +32,7 @@ export function startClaims() {
     prove(firstOpen: number): void {
       for (const claim of open) {
         const isTrue = claim.lastSequence < firstOpen
-        if (isTrue && claim.at >= (proven[0]?.at ?? claim.at)) proven[0] = claim
+        if (isTrue && (!proven || claim.at >= proven.at)) proven = claim
       }
       open = open.filter(({ lastSequence }) => lastSequence >= firstOpen)
     },

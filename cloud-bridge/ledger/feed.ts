@@ -1,0 +1,74 @@
+import { decodeEvent, type SensorReading } from '../../config/events.ts'
+import type { KafkaOptions } from '../kafka/client.ts'
+import { type ReadRecord, readBetween, stretchesOf } from '../kafka/reader.ts'
+import type { startLedger } from './ledger.ts'
+import { readNote } from './notes.ts'
+
+export type FeedOptions = {
+  kafka: KafkaOptions
+  ledger: ReturnType<typeof startLedger>
+  /** The topic of the notes, and those of the events. */
+  topics: { ledger: string; events: readonly string[] }
+}
+
+/** Topics that Kafka does not have. */
+export class MissingTopics extends Error {}
+
+/** Reads the topics into the ledger: from their beginning at first, then on from where it was. */
+export function startFeed({ kafka, ledger, topics }: FeedOptions) {
+  const positions = new Map<string, Map<number, number>>()
+  let [foreign, expiredBefore] = [0, Number.NEGATIVE_INFINITY]
+
+  const addNote = ({ value }: ReadRecord) => {
+    const note = readNote(value)
+    if (note) ledger.addNote(note)
+    else foreign++
+  }
+  const eventIn = (value: Buffer): SensorReading | null => {
+    try {
+      return decodeEvent(value)
+    } catch {
+      foreign++
+      return null
+    }
+  }
+
+  return {
+    /** Values that are neither events nor notes of ours. */
+    get foreign() {
+      return foreign
+    },
+    /** What was accepted before this moment (ms since 1970), Kafka may have deleted. */
+    get expiredBefore() {
+      return expiredBefore
+    },
+    /**
+     * Reads up to the present ends. Throws MissingTopics, or what the client says while Kafka is
+     * away.
+     */
+    async readOn(): Promise<void> {
+      // The notes' end first: what they name was stored before, and is on its way at least.
+      const all = [topics.ledger, ...topics.events]
+      const stretches = await stretchesOf(kafka, all)
+      const missing = all.filter(topic => !stretches.has(topic))
+      if (missing.length > 0) throw new MissingTopics(missing.join(', '))
+      for (const [topic, { begin, end }] of stretches) {
+        const from = positions.get(topic) ?? new Map(begin)
+        // Of a partition that Kafka has shortened, the first event tells how far back it reaches.
+        const shortened = new Set<number>()
+        for (const [partition, low] of positions.has(topic) ? [] : begin) {
+          if (low > 0 && topic !== topics.ledger) shortened.add(partition)
+        }
+        const addEvent = ({ partition, value }: ReadRecord) => {
+          const event = eventIn(value)
+          if (!event) return
+          ledger.addEvent(event)
+          if (!shortened.delete(partition)) return
+          expiredBefore = Math.max(expiredBefore, event.receivedAt)
+        }
+        await readBetween(kafka, topic, from, end, topic === topics.ledger ? addNote : addEvent)
+        positions.set(topic, new Map(end))
+      }
+    },
+  }
+}
