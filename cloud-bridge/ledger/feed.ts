@@ -7,8 +7,8 @@ import { readNote } from './notes.ts'
 export type FeedOptions = {
   kafka: KafkaOptions
   ledger: ReturnType<typeof startLedger>
-  /** The topic of the notes, and those of the events. */
-  topics: { ledger: string; events: readonly string[] }
+  /** A backlog that is drained behind live data may have a topic of its own, or not yet. */
+  topics: { ledger: string; readings: string; backfill?: string }
 }
 
 /** Topics that Kafka does not have. */
@@ -48,16 +48,16 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
      */
     async readOn(): Promise<void> {
       // The notes' end first: what they name was stored before, and is on its way at least.
-      const all = [topics.ledger, ...topics.events]
-      const stretches = await stretchesOf(kafka, all)
-      const missing = all.filter(topic => !stretches.has(topic))
+      const { ledger: notes, readings, backfill = readings } = topics
+      const stretches = await stretchesOf(kafka, [notes, backfill, readings])
+      const missing = [notes, readings].filter(topic => !stretches.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
       for (const [topic, { begin, end }] of stretches) {
         const from = positions.get(topic) ?? new Map(begin)
         // Of a partition that Kafka has shortened, the first event tells how far back it reaches.
         const shortened = new Set<number>()
         for (const [partition, low] of positions.has(topic) ? [] : begin) {
-          if (low > 0 && topic !== topics.ledger) shortened.add(partition)
+          if (low > 0 && topic !== notes) shortened.add(partition)
         }
         const addEvent = ({ partition, value }: ReadRecord) => {
           const event = eventIn(value)
@@ -66,7 +66,7 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
           if (!shortened.delete(partition)) return
           expiredBefore = Math.max(expiredBefore, event.receivedAt)
         }
-        await readBetween(kafka, topic, from, end, topic === topics.ledger ? addNote : addEvent)
+        await readBetween(kafka, topic, from, end, topic === notes ? addNote : addEvent)
         positions.set(topic, new Map(end))
       }
     },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { describeFaults, loadConfig } from '../../config/config.ts'
 import { CannotStart, untilSignal } from '../../config/lifetime.ts'
@@ -52,6 +53,9 @@ try {
   process.stderr.write(`${said}\n`)
   process.exitCode = CANNOT_SAY
 }
+// A reading that was broken off may keep the process.
+await sleep(50)
+process.exit()
 
 function positive(text: string): number {
   if (!(Number(text) > 0)) throw new InvalidArgumentError('Write a number of seconds above 0.')

@@ -5,11 +5,13 @@ import { describe } from '../kafka/errors.ts'
 import { conclude } from './conclude.ts'
 import { MissingTopics, startFeed } from './feed.ts'
 import { startLedger } from './ledger.ts'
-import { describeReport, exitCodeOf, reportOf } from './report.ts'
+import { describeReport, exitCodeOf, type Report, reportOf } from './report.ts'
 
-/** A heartbeat that is late by so many of its intervals is missed. */
+/** A gateway that was not heard for so many heartbeats is silent. */
 const HEARTBEATS = 3
 const WATCH_EVERY_MS = 5000
+/** The exit code when asked to end before there was anything to report. */
+const INTERRUPTED = 130
 
 export type VerifyOptions = {
   config: Config
@@ -28,56 +30,65 @@ export type VerifyOptions = {
  * Throws CannotStart when Kafka is not configured, away, or has no such topics at the beginning.
  */
 export async function verify(options: VerifyOptions): Promise<number> {
-  const { config, signal, watch = false, json = false } = options
-  const { brokers, topics } = config.kafka
-  if (brokers.length === 0) {
-    throw new CannotStart(
-      'kafka.brokers is not configured. Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker',
-    )
+  const { config, signal, watch = false, json = false, onReport, onProblem } = options
+  if (config.kafka.brokers.length === 0) {
+    const cure = 'Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker'
+    throw new CannotStart(`kafka.brokers is not configured. ${cure}`)
   }
-  const ledger = startLedger()
-  // A backlog that is drained behind live data has a topic of its own where one is configured.
-  const { backfill } = topics as { backfill?: string }
-  const events = [...(backfill === undefined ? [] : [backfill]), topics.readings]
-  const feed = startFeed({ kafka: config.kafka, ledger, topics: { ledger: topics.ledger, events } })
-  const judge = () => {
-    const nowMs = Date.now()
-    const conclusions = conclude(ledger.gateways.values(), {
-      nowMs,
-      silentAfterMs: options.silentAfterMs ?? HEARTBEATS * config.outbox.heartbeatMs,
-      inFlightMaxEvents: config.bridge.batchMaxEvents + config.outbox.groupMaxEvents,
-      expiredBefore: feed.expiredBefore,
+  const look = startLook(options)
+  const isEnded = endOf(signal)
+  let [code, said] = [INTERRUPTED, '']
+  for (let round = 0; ; round++) {
+    const found = await Promise.race([look(), isEnded]).catch(error => {
+      const problem = problemOf(error, config)
+      if (round === 0) throw new CannotStart(problem)
+      onProblem(problem)
     })
-    const report = reportOf(conclusions, feed.foreign, nowMs)
-    return {
-      code: exitCodeOf(report),
-      text: json ? JSON.stringify(report) : describeReport(report),
+    if (found === 'ended') return code
+    if (found) {
+      code = exitCodeOf(found)
+      const text = json ? JSON.stringify(found) : describeReport(found)
+      if (text !== said) onReport(text)
+      said = text
     }
-  }
-  await feed.readOn().catch(error => {
-    throw new CannotStart(problemOf(error, config))
-  })
-  let [{ code, text }, said] = [judge(), '']
-  for (;;) {
-    if (text !== said) options.onReport(text)
-    said = text
-    if (!watch || !(await rest(signal))) return code
-    await feed.readOn().catch(error => options.onProblem(problemOf(error, config)))
-    ;({ code, text } = judge())
+    if (!watch) return code
+    await sleep(WATCH_EVERY_MS, undefined, { signal }).catch(() => {})
   }
 }
 
-/** False when asked to end. */
-async function rest(signal: AbortSignal): Promise<boolean> {
-  await sleep(WATCH_EVERY_MS, undefined, { signal }).catch(() => {})
-  return !signal.aborted
+/** Each look reads on from where the last one ended, and gives what it comes to by now. */
+function startLook({ config, silentAfterMs }: VerifyOptions): () => Promise<Report> {
+  const { kafka, bridge, outbox } = config
+  const ledger = startLedger()
+  const feed = startFeed({ kafka, ledger, topics: kafka.topics })
+  return async () => {
+    await feed.readOn()
+    const nowMs = Date.now()
+    const conclusions = conclude(ledger.gateways.values(), {
+      nowMs,
+      silentAfterMs: silentAfterMs ?? HEARTBEATS * outbox.heartbeatMs,
+      // The bridge takes whole groups, the last of which may go beyond its limit.
+      inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
+      expiredBefore: feed.expiredBefore,
+    })
+    return reportOf(conclusions, feed.foreign, nowMs)
+  }
+}
+
+function endOf(signal: AbortSignal): Promise<'ended'> {
+  return new Promise(resolve => {
+    if (signal.aborted) resolve('ended')
+    signal.addEventListener('abort', () => resolve('ended'), { once: true })
+  })
 }
 
 /** One line that says what is wrong and what to do. */
 function problemOf(error: unknown, { kafka }: Config): string {
-  const brokers = kafka.brokers.join(', ')
+  const where = `Kafka at ${kafka.brokers.join(', ')}`
   if (error instanceof MissingTopics) {
-    return `Kafka at ${brokers} has no topic ${error.message}. Create it, or set kafka.topics to where the bridge writes`
+    const cure = 'Create it, or set kafka.topics to where the bridge writes'
+    return `${where} has no topic ${error.message}. ${cure}`
   }
-  return `Kafka at ${brokers} cannot be read: ${describe(error)}. Start it, or set kafka.brokers to where it is`
+  const cure = 'Start it, or set kafka.brokers, kafka.tls and kafka.sasl as it needs them'
+  return `${where} cannot be read: ${describe(error)}. ${cure}`
 }
