@@ -2,7 +2,7 @@ import { Intervals } from '../consumers/intervals.ts'
 import type { Epoch } from './epoch.ts'
 import { type Hole, holesOf } from './holes.ts'
 import type { GatewayLedger } from './ledger.ts'
-import type { Explanation } from './notes.ts'
+import { EXPLAINING, type Explanation } from './notes.ts'
 import { type Explained, type Fate, sizeOf } from './pieces.ts'
 
 /** What the ledger says of a gateway. Times are ms since 1970. */
@@ -48,19 +48,18 @@ function concludeGateway(known: GatewayLedger, options: ConcludeOptions): Gatewa
   const { gateway, events, duplicates, strange, lostNotes } = known
   const { inFlightMaxEvents, expiredBefore = Number.NEGATIVE_INFINITY } = options
   const { byEpoch, unplaced } = placeExplanations(known)
-  const reaches = reachOfStores(known)
+  const reaches = reachesOf(known)
   const all: Omit<Hole, 'gateway'>[] = [...unplaced]
   for (const epoch of known.epochs.values()) {
-    const reach = reaches.get(epoch.store) ?? epoch.seen.highest ?? Number.NEGATIVE_INFINITY
-    const judging = { awaitedAbove: reach - inFlightMaxEvents, expiredBefore }
+    const judging = { awaitedAbove: reaches.get(epoch)! - inFlightMaxEvents, expiredBefore }
     const { holes, firstOpen } = holesOf(epoch, byEpoch.get(epoch) ?? [], judging)
     for (const hole of holes) all.push(hole)
     epoch.prove(firstOpen)
   }
-  const sum = (...fates: Fate[]) =>
-    all.reduce((total, hole) => total + (fates.includes(hole.fate) ? sizeOf(hole) : 0), 0)
-  const [missing, awaited, expired] = [sum('missing'), sum('awaited'), sum('expired')]
-  const explained = all.reduce((total, hole) => total + sizeOf(hole), -missing - awaited - expired)
+  const total = (...fates: Fate[]) =>
+    all.reduce((sum, hole) => sum + (fates.includes(hole.fate) ? sizeOf(hole) : 0), 0)
+  const [missing, awaited, expired] = [total('missing'), total('awaited'), total('expired')]
+  const explained = total(...EXPLAINING)
   const time = provenUpTo([...known.epochs.values()])
   const counts = { events, duplicates, strange, missing, awaited, explained, expired }
   const holes = all.filter(({ fate }) => fate !== 'expired').map(hole => ({ gateway, ...hole }))
@@ -92,14 +91,25 @@ function provenUpTo(epochs: readonly Epoch[]): number | null {
   return proven.length > 0 ? proven.reduce((a, b) => Math.max(a, b)) : null
 }
 
-/** The highest sequence seen of each outbox. */
-function reachOfStores({ epochs }: GatewayLedger): Map<string | null, number> {
-  const reaches = new Map<string | null, number>()
-  for (const { store, seen } of epochs.values()) {
-    if (store === null || seen.highest === undefined) continue
-    reaches.set(store, Math.max(reaches.get(store) ?? 0, seen.highest))
+/** For each epoch the highest sequence seen of it and of those after it in its outbox. */
+function reachesOf({ epochs }: GatewayLedger): Map<Epoch, number> {
+  const reaches = new Map<Epoch, number>()
+  const furthest = new Map<string | Epoch, number>()
+  for (const epoch of [...epochs.values()].sort(byBeginning).reverse()) {
+    // Of one whose outbox is not known, nothing else is known either.
+    const outbox = epoch.store ?? epoch
+    const own = epoch.seen.highest ?? Number.NEGATIVE_INFINITY
+    const reach = Math.max(furthest.get(outbox) ?? Number.NEGATIVE_INFINITY, own)
+    furthest.set(outbox, reach)
+    reaches.set(epoch, reach)
   }
   return reaches
+}
+
+/** In the order in which the epochs of an outbox began; those whose first note is lost before. */
+function byBeginning({ begun: a }: Epoch, { begun: b }: Epoch): number {
+  if (!a || !b) return Number(a !== null) - Number(b !== null)
+  return a.note - b.note || a.at - b.at
 }
 
 type Territory = { epoch: Epoch; from: number; to: number }
@@ -143,10 +153,11 @@ function unplacedHole(explanation: Explanation, { from, to }: { from: number; to
 function territoriesOf({ epochs }: GatewayLedger, store: string): Territory[] {
   const all = [...epochs.values()]
   const begun = all
-    .flatMap(epoch => (epoch.begun?.store === store ? [{ epoch, begun: epoch.begun }] : []))
-    .sort((a, b) => a.begun.note - b.begun.note || a.begun.at - b.begun.at)
-  const known = begun.map(({ epoch, begun: { first } }, index) => {
-    const next = begun[index + 1]?.begun.first ?? Number.POSITIVE_INFINITY
+    .filter(epoch => epoch.begun?.store === store)
+    .sort(byBeginning)
+    .map(epoch => ({ epoch, first: epoch.begun!.first }))
+  const known = begun.map(({ epoch, first }, index) => {
+    const next = begun[index + 1]?.first ?? Number.POSITIVE_INFINITY
     return { epoch, from: first, to: Math.max(next - 1, reachOf(epoch)) }
   })
   // Without its first note, an epoch has what was seen of it.

@@ -24,13 +24,15 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
     if (note) ledger.addNote(note)
     else foreign++
   }
-  const eventIn = (value: Buffer): SensorReading | null => {
-    try {
-      return decodeEvent(value)
-    } catch {
+  const addEvent = ({ value }: ReadRecord, isOldest: boolean) => {
+    const event = eventIn(value)
+    if (!event) {
       foreign++
-      return null
+      return
     }
+    ledger.addEvent(event)
+    // Where Kafka has deleted what was before it, it tells how far back the topic reaches.
+    if (isOldest) expiredBefore = Math.max(expiredBefore, event.receivedAt)
   }
 
   return {
@@ -49,26 +51,27 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
     async readOn(): Promise<void> {
       // The notes' end first: what they name was stored before, and is on its way at least.
       const { ledger: notes, readings, backfill = readings } = topics
-      const stretches = await stretchesOf(kafka, [notes, backfill, readings])
+      const stretches = await stretchesOf(kafka, [...new Set([notes, backfill, readings])])
       const missing = [notes, readings].filter(topic => !stretches.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
       for (const [topic, { begin, end }] of stretches) {
-        const from = positions.get(topic) ?? new Map(begin)
-        // Of a partition that Kafka has shortened, the first event tells how far back it reaches.
-        const shortened = new Set<number>()
-        for (const [partition, low] of positions.has(topic) ? [] : begin) {
-          if (low > 0 && topic !== notes) shortened.add(partition)
-        }
-        const addEvent = ({ partition, value }: ReadRecord) => {
-          const event = eventIn(value)
-          if (!event) return
-          ledger.addEvent(event)
-          if (!shortened.delete(partition)) return
-          expiredBefore = Math.max(expiredBefore, event.receivedAt)
-        }
-        await readBetween(kafka, topic, from, end, topic === notes ? addNote : addEvent)
-        positions.set(topic, new Map(end))
+        const position = positions.get(topic) ?? new Map(begin)
+        positions.set(topic, position)
+        const add = topic === notes ? addNote : addEvent
+        await readBetween(kafka, topic, new Map(position), end, record => {
+          const { partition, offset } = record
+          add(record, offset === begin.get(partition) && offset > 0)
+          position.set(partition, offset + 1)
+        })
       }
     },
+  }
+}
+
+function eventIn(value: Buffer): SensorReading | null {
+  try {
+    return decodeEvent(value)
+  } catch {
+    return null
   }
 }

@@ -53,7 +53,9 @@ export function holesOf(
     piece => judge(piece, since, judging),
   )
   const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained))
-  const zones = told.map(piece => settle(piece, since, judging))
+  const zones = told
+    .map(piece => settle(piece, since, judging))
+    .sort((a, b) => (a.zone === b.zone ? a.from - b.from : a.zone < b.zone ? -1 : 1))
   const toHole = ({
     zone = null,
     from,
@@ -118,6 +120,11 @@ function zonesOf(epoch: Epoch, explained: readonly Explained[]): ZonePiece[] {
 
 /** The last word on what a zone lacks: nothing it has behind it can be on its way before it. */
 function settle(piece: ZonePiece, since: number | null, judging: Judging): ZonePiece {
-  if (piece.why && !(piece.why.fate === 'awaited' && piece.after)) return piece
-  return { ...piece, why: isExpired(piece, since, judging) ? EXPIRED : MISSING }
+  const { why, after } = piece
+  const isMissing = why?.fate === 'missing'
+  const isLate = why?.fate === 'awaited' && after !== undefined
+  if (why && !isMissing && !isLate) return piece
+  if (isExpired(piece, since, judging)) return { ...piece, why: EXPIRED }
+  return isMissing ? piece : { ...piece, why: MISSING }
+}
 }

@@ -11,7 +11,7 @@ const PASSES_MAX = 8
  * Finds which of the sequences that were not seen are the numbers that zones lack. An event has a
  * sequence and a zone sequence, both rising: so what a zone lacks lies, in sequences, between its
  * neighbours that were seen, and why those sequences were not seen is why its numbers were not.
- * Gives the pieces of zones, with a reason unless theirs may be this or that, and the sequences
+ * Gives the pieces of zones, with a reason unless no sequence is missing, and the sequences
  * that belong to no zone.
  */
 export function matchZones(sequences: readonly Piece[], lacking: readonly ZonePiece[]) {
@@ -84,5 +84,6 @@ function tell(piece: ZonePiece, parts: readonly Piece[]): ZonePiece {
   if (!one?.why) return { ...piece, isAlone: true }
   const isSame = parts.every(({ why }) => why?.fate === one.why?.fate)
   const isExplained = parts.every(({ why }) => why?.note)
-  return isSame || isExplained ? { ...piece, why: { ...one.why, note: null } } : piece
+  const unclear = { fate: 'missing', reason: 'no note explains all it may be', note: null } as const
+  return { ...piece, why: isSame || isExplained ? { ...one.why, note: null } : unclear }
 }
