@@ -127,4 +127,3 @@ function settle(piece: ZonePiece, since: number | null, judging: Judging): ZoneP
   if (isExpired(piece, since, judging)) return { ...piece, why: EXPIRED }
   return isMissing ? piece : { ...piece, why: MISSING }
 }
-}
