@@ -53,6 +53,18 @@ describe('a gateway is', () => {
     expect(soon).toMatchObject({ state: 'complete', time: beat.at })
   })
 
+  it('unproven since before the first hole, whatever was whole later', () => {
+    const gateway = gatewayWith('ab')
+    const beat = gateway.beat()
+    gateway.event('a')
+    gateway.start()
+    gateway.event('a')
+    gateway.beat()
+    const { notes, events } = gateway
+    const conclusion = told([...notes, ...without(events, 3)])
+    expect(conclusion).toMatchObject({ state: 'unproven', time: beat.at, missing: 1 })
+  })
+
   it('unproven when events come and heartbeats do not', () => {
     const gateway = gatewayWith('ab')
     const beat = gateway.beat()
@@ -189,6 +201,20 @@ describe('a note explains', () => {
       { zone: 'b', from: 1, fate: 'jump' },
     ])
     expect(told([...rest, jump])).toMatchObject({ explained: 0, missing: 2 })
+  })
+
+  it('no zone sequences when it is of two runs, because each has its own', () => {
+    const twice = gatewayWith('abb')
+    twice.start()
+    for (const zone of 'abba') twice.event(zone)
+    twice.beat()
+    const zones = [{ zone: 'b', first: 2, count: 3 }]
+    const both = fromInbox('tombstone', { from: 3, to: 4, reason: 'full', zones })
+    const { holes } = told([...twice.notes, ...without(twice.events, 3, 4), both])
+    expect(holes).toMatchObject([
+      { epoch: 1, zone: 'b', from: 2, to: 2, fate: 'tombstone' },
+      { epoch: 2, zone: 'a', from: 1, to: 1, fate: 'tombstone' },
+    ])
   })
 
   it('best by the most telling of several', () => {

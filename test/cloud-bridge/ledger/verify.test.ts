@@ -1,12 +1,14 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { expect, inject, it } from 'vitest'
+import { kafkaClient } from '../../../cloud-bridge/kafka/client.ts'
 import type { ReadRecord } from '../../../cloud-bridge/kafka/reader.ts'
 import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
 import { createTopics } from '../../../cloud-bridge/kafka/topics.ts'
 import type { Report } from '../../../cloud-bridge/ledger/report.ts'
-import { decodeEvent } from '../../../config/events.ts'
+import { decodeEvent, encodeEvent } from '../../../config/events.ts'
+import { goldenEvent } from '../../config/events-fixture.ts'
 import { describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
 import { startTestJob } from '../../simulators/job-fixture.ts'
 
@@ -18,17 +20,19 @@ function freshTopics(): Topics {
   return { readings: `readings-${id}`, deadletters: `dead-${id}`, ledger: `ledger-${id}` }
 }
 
+const envOf = (topics: Topics) => ({
+  ...process.env,
+  SLUICE_KAFKA_BROKERS: inject('brokers').join(','),
+  SLUICE_KAFKA_TOPICS_READINGS: topics.readings,
+  SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
+})
+const command = [launcher, 'ledger', 'verify', '--silent-after', '600']
+
 /** What `sluice ledger verify` says of these topics, and its exit code. */
 function verify(topics: Topics, ...args: string[]) {
-  const env = {
-    ...process.env,
-    SLUICE_KAFKA_BROKERS: inject('brokers').join(','),
-    SLUICE_KAFKA_TOPICS_READINGS: topics.readings,
-    SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
-  }
-  const command = [launcher, 'ledger', 'verify', '--silent-after', '600', ...args]
+  const env = envOf(topics)
   return new Promise<{ code: number; stdout: string; stderr: string }>(resolve => {
-    execFile(process.execPath, command, { env }, (error, stdout, stderr) =>
+    execFile(process.execPath, [...command, ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
     )
   })
@@ -45,6 +49,16 @@ async function copy(from: string, to: string, keep: (one: ReadRecord) => boolean
     const batch = records.map(({ key, partition, value }) => ({ key: key!, partition, value }))
     if (batch.length > 0) await sink.send({ topic: to, records: batch })
   }
+}
+
+/** Deletes the older half of each partition, as Kafka's retention does. */
+async function shorten(topic: string): Promise<void> {
+  const admin = kafkaClient(shared()).admin()
+  await admin.connect()
+  const ends = await admin.fetchTopicOffsets(topic)
+  const partitions = ends.map(({ partition, high }) => ({ partition, offset: `${+high >> 1}` }))
+  await admin.deleteTopicRecords({ topic, partitions })
+  await admin.disconnect()
 }
 
 describeWithKafka('sluice ledger verify', () => {
@@ -95,7 +109,43 @@ describeWithKafka('sluice ledger verify', () => {
     expect(named).toEqual(withheld)
     expect(report.gateways[0]).toMatchObject({ duplicates: 5 })
     expect((await verify(less)).stdout).toMatch(/missing: zone \S+ 11\.\.12 \(2\) of run \d+, /)
+
+    await shorten(topics.readings)
+    const shortened = await verify(topics, '--json')
+    expect(shortened.code).toBe(0)
+    const { expired, events } = reportIn(shortened).gateways[0]!
+    expect(expired).toBe(delivered - events)
+    expect(expired).toBeGreaterThan(delivered / 3)
   }, 120_000)
+
+  it('goes on with what comes while it watches, until the signal', async () => {
+    const topics = freshTopics()
+    await createTopics(
+      shared(),
+      Object.values(topics).map(topic => ({ topic, partitions: 1 })),
+    )
+    const args = [...command, '--watch', '--json']
+    const child = spawn(process.execPath, args, { env: envOf(topics) })
+    const ended = new Promise(resolve => child.once('exit', resolve))
+    const lines: string[] = []
+    child.stdout.on('data', data => lines.push(...String(data).trim().split('\n')))
+    const newest = () => JSON.parse(lines.at(-1) ?? 'null') as Report | null
+    await expect.poll(() => newest()?.gateways, { timeout: 20_000 }).toEqual([])
+    await using sink = openSink(shared())
+    const record = (value: Buffer) => ({ key: Buffer.from('k'), partition: 0, value })
+    const { gateway, epoch, zone } = goldenEvent
+    const event = encodeEvent({ ...goldenEvent, sequence: 1, zoneSequence: 1 })
+    await sink.send({ topic: topics.readings, records: [record(event), record(event)] })
+    const facts = { gateway, store: 'aa', origin: 'outbox', sequence: 2, at: Date.now() }
+    const content = { epoch, lastSequence: 1, zones: [[zone, 1]] }
+    const note = Buffer.from(JSON.stringify({ ...facts, kind: 'heads', content }))
+    await sink.send({ topic: topics.ledger, records: [record(note)] })
+    await expect
+      .poll(() => newest()?.gateways, { timeout: 20_000 })
+      .toMatchObject([{ gateway, state: 'complete', time: facts.at, events: 1, duplicates: 1 }])
+    child.kill('SIGINT')
+    expect(await ended).toBe(0)
+  }, 60_000)
 
   it('says what is wrong when there is no such topic', async () => {
     const { code, stdout, stderr } = await verify(freshTopics())
