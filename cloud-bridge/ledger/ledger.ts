@@ -84,11 +84,12 @@ type ExplanationNote = Extract<LedgerNote, { kind: 'explanation' }>
 
 function addExplanation(known: GatewayLedger, { store, ...note }: ExplanationNote): void {
   const { lostNotes, explanation } = note
-  const isKnown = known.lostNotes.some(
-    lost =>
-      lost.store === store && lost.origin === lostNotes?.origin && lost.from === lostNotes.from,
-  )
-  if (lostNotes && !isKnown) known.lostNotes.push({ store, ...lostNotes })
+  for (const lost of lostNotes) {
+    const isKnown = known.lostNotes.some(
+      one => one.store === store && one.origin === lost.origin && one.from === lost.from,
+    )
+    if (!isKnown) known.lostNotes.push({ store, ...lost })
+  }
   if (!explanation) return
   const all = known.explanations.get(store) ?? []
   known.explanations.set(store, all)
@@ -108,7 +109,7 @@ function continues(before: Explanation, next: Explanation): boolean {
   if (!isSame(before, next) || before.to + 1 !== next.from) return false
   if ((before.zones.length === 0) !== (next.zones.length === 0)) return false
   return next.zones.every(({ zone, first }) => {
-    const known = before.zones.find(range => range.zone === zone)
+    const known = before.zones.findLast(range => range.zone === zone)
     // A zone that begins may be one of the next epoch.
     return known ? known.first + known.count === first : next.epoch !== null
   })
@@ -117,7 +118,7 @@ function continues(before: Explanation, next: Explanation): boolean {
 function extend(before: Explanation, next: Explanation): void {
   before.to = next.to
   for (const range of next.zones) {
-    const known = before.zones.find(({ zone }) => zone === range.zone)
+    const known = before.zones.findLast(({ zone }) => zone === range.zone)
     if (known) known.count += range.count
     else before.zones.push({ ...range })
   }

@@ -24,7 +24,7 @@ export type LedgerNote = Facts &
   (
     | { kind: 'epoch'; epoch: number; firstSequence: number; previous: Heads | null }
     | { kind: 'heads'; heads: Heads }
-    | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes | null }
+    | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
     | { kind: 'other' }
   )
 
@@ -56,8 +56,8 @@ export function readNote(value: Buffer): LedgerNote | null {
   const facts = { gateway, store: outbox, sequence, at }
   // All that a damaged note still has is why.
   if (Object.keys(content).join() === 'reason') {
-    const lostNotes = { origin, from: sequence, to: sequence, reason: String(content.reason) }
-    return { ...facts, kind: 'explanation', explanation: null, lostNotes }
+    const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
+    return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
   if (kind === 'epoch') return readEpoch(facts, content)
   if (kind === 'heads') {
@@ -66,8 +66,11 @@ export function readNote(value: Buffer): LedgerNote | null {
   }
   const lostNotes = readLostNotes(kind, origin, content)
   const explanation = readExplanation(kind, at, content)
-  if (lostNotes || explanation) return { ...facts, kind: 'explanation', explanation, lostNotes }
-  return isExplaining(kind) ? null : { ...facts, kind: 'other' }
+  if (lostNotes.length > 0 || explanation) {
+    return { ...facts, kind: 'explanation', explanation, lostNotes }
+  }
+  const hasRange = isExplaining(kind) && content.from !== undefined
+  return hasRange ? null : { ...facts, kind: 'other' }
 }
 
 function readEpoch(facts: Facts, content: Record<string, unknown>): LedgerNote | null {
@@ -122,17 +125,22 @@ function readZone(range: unknown): ZoneRange | null {
     : null
 }
 
+/** Notes that Kafka refuses, and those that a restored or a salvaged outbox lacks. */
 function readLostNotes(
   kind: string,
   origin: string,
-  { notes, sequence, origin: from, reason }: Record<string, unknown>,
-): LostNotes | null {
+  content: Record<string, unknown>,
+): LostNotes[] {
+  const { sequence, notes, lostNotes } = content
+  const reason = String(content.reason)
   if (kind === 'rejected note' && isWhole(sequence)) {
-    return { origin: String(from), from: sequence, to: sequence, reason: String(reason) }
+    return [{ origin: String(content.origin), from: sequence, to: sequence, reason }]
   }
-  if (kind !== 'hole' || !isGroup(notes)) return null
-  if (!isWhole(notes.from) || !isWhole(notes.to)) return null
-  return { origin, from: notes.from, to: notes.to, reason: String(reason) }
+  const ranges = { hole: [notes], salvage: lostNotes }[kind]
+  return (Array.isArray(ranges) ? ranges : []).flatMap(range => {
+    const { from, to } = isGroup(range) ? range : {}
+    return isWhole(from) && isWhole(to) ? [{ origin, from, to, reason }] : []
+  })
 }
 
 function parse(value: Buffer): unknown {

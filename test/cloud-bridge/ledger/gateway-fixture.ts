@@ -1,4 +1,5 @@
-import type { LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
+import { type ConcludeOptions, conclude } from '../../../cloud-bridge/ledger/conclude.ts'
+import { type LedgerEvent, startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
 import { type LedgerNote, readNote } from '../../../cloud-bridge/ledger/notes.ts'
 
 /** When everything begins here; each event comes a second after the one before. */
@@ -61,3 +62,29 @@ export function zonesOf(events: LedgerEvent[]): { zone: string; first: number; c
     count: all.length,
   }))
 }
+
+/** A ledger that was fed with these, in their order. */
+export const ledgerOf = (arrivals: (LedgerEvent | LedgerNote)[]) => {
+  const ledger = startLedger()
+  for (const one of arrivals) 'kind' in one ? ledger.addNote(one) : ledger.addEvent(one)
+  return ledger
+}
+/** What the ledger says right after the last of these, of the one gateway there is. */
+export function told(arrivals: (LedgerEvent | LedgerNote)[], more: Partial<ConcludeOptions> = {}) {
+  const atMs = arrivals.map(one => ('kind' in one ? one.at : one.receivedAt))
+  const options = { nowMs: Math.max(...atMs), silentAfterMs: 30_000, inFlightMaxEvents: 0, ...more }
+  return conclude(ledgerOf(arrivals).gateways.values(), options)[0]!
+}
+/** A note that the bridge wrote. */
+export const fromInbox = (kind: string, content: object) =>
+  note(kind, { store: STORE, ...content }, { store: 'bb', origin: 'inbox' })
+
+/** A gateway that was started and had these events, in order of their zones' letters. */
+export function gatewayWith(zones: string) {
+  const gateway = startGateway()
+  gateway.start()
+  for (const zone of zones) gateway.event(zone)
+  return gateway
+}
+export const without = (all: LedgerEvent[], ...sequences: number[]) =>
+  all.filter(({ sequence }) => !sequences.includes(sequence))

@@ -23,6 +23,8 @@ describe('a value of the ledger topic', () => {
   })
 
   it('of a kind that the ledger needs not know is ours', () => {
+    const inbox = { what: 'inbox', reason: 'malformed', file: 'inbox.db.damaged' }
+    expect(read({ ...facts, kind: 'quarantine', content: inbox })).toMatchObject({ kind: 'other' })
     expect(read({ ...facts, kind: 'clock offset', content: { offsetMs: 3 } })).toEqual({
       ...{ gateway: 'gw', store: 'aa', sequence: 1, at: 5, kind: 'other' },
     })
