@@ -14,7 +14,7 @@ const needed = { 'node_modules/needed': { version: '1.0.0' } }
 const tool = { 'node_modules/tool': { version: '2.0.0', dev: true } }
 const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: true } }
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
-const folders = ['gateway', 'cloud-bridge', 'simulators']
+const folders = ['gateway', 'cloud-bridge', 'cloud-bridge/ledger', 'simulators']
 
 const part = `
 import { appendFileSync } from 'node:fs'
@@ -115,7 +115,8 @@ describe('./sluice', () => {
     const { code, stdout } = await run(['--help'])
     expect(code).toBe(0)
     const listed = stdout.match(/^ {2}\w+/gm)?.map(word => word.trim())
-    expect(listed).toEqual(['up', 'gateway', 'bridge', 'simulate', 'status', 'rehearse'])
+    const commands = ['up', 'gateway', 'bridge', 'simulate', 'status', 'rehearse', 'ledger']
+    expect(listed).toEqual(commands)
     expect(await npmCalls()).toEqual([])
   })
 
@@ -135,6 +136,7 @@ describe('./sluice', () => {
     [['bridge', '--config', 'a b'], 'cloud-bridge --config a b'],
     [['simulate', '--replay'], 'simulators simulate --replay'],
     [['status'], 'simulators status'],
+    [['ledger', 'verify', '--json'], 'ledger verify --json'],
     [['exec', 'gateway/main.ts', 'up'], 'gateway up'],
   ])('hands %j to its part', async (args, said) => {
     await install({ ...needed, ...tool })

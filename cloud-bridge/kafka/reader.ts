@@ -22,6 +22,34 @@ export async function endOffsets(options: KafkaOptions, topic: string): Promise<
   }
 }
 
+/** Where each partition of a topic begins, because Kafka deletes what is old, and ends. */
+export type Stretch = { begin: Offsets; end: Offsets }
+
+/**
+ * Where topics begin and end, asked one after the other; those that Kafka does not have are left
+ * out. Rejects while Kafka is away.
+ */
+export async function stretchesOf(
+  options: KafkaOptions,
+  topics: readonly string[],
+): Promise<Map<string, Stretch>> {
+  const admin = kafkaClient(options).admin()
+  try {
+    await admin.connect()
+    const existing = new Set(await admin.listTopics())
+    const found = new Map<string, Stretch>()
+    for (const topic of topics.filter(name => existing.has(name))) {
+      const offsets = await retried(() => admin.fetchTopicOffsets(topic))
+      const begin = new Map(offsets.map(({ partition, low }) => [partition, Number(low)]))
+      const end = new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
+      found.set(topic, { begin, end })
+    }
+    return found
+  } finally {
+    await admin.disconnect().catch(() => {})
+  }
+}
+
 /**
  * Reads what stands in a topic between two sets of offsets, with a group of its own that leaves
  * nothing behind. Each partition comes in order. Resolves when every partition was read to its end.

@@ -1,0 +1,107 @@
+import { Intervals } from '../consumers/intervals.ts'
+import { startClaims } from './claims.ts'
+import type { Heads } from './notes.ts'
+
+/** Where an event stands in its epoch and when it was received (ms since 1970). */
+export type Mark = { sequence: number; at: number }
+
+/** A zone within an epoch. */
+export type Zone = {
+  seen: Intervals<Mark>
+  /** The last number given out, as far as a note said so. */
+  head: number
+  /** Where proof begins; null: at the lowest number seen, because what was before is forgotten. */
+  first: number | null
+}
+
+/** What the first note of an epoch says: whose it is, that note's number, the first sequence. */
+export type Begun = { store: string; note: number; first: number; at: number }
+
+/** `strange` has a new sequence, but a zone sequence that was seen before. */
+export type Added = 'new' | 'duplicate' | 'strange'
+
+export type Epoch = ReturnType<typeof startEpoch>
+
+/**
+ * What is known of one run of a gateway's writer. Once the next run has named its heads, zones that
+ * are whole are forgotten; the one interval of its sequences stays, to tell late duplicates.
+ */
+export function startEpoch(epoch: number) {
+  const seen = new Intervals<Mark>()
+  const zones = new Map<string, Zone>()
+  const claims = startClaims()
+  const known: { begun?: Begun; store?: string } = {}
+  let [isClosed, isTrimmed] = [false, false]
+
+  const zoneOf = (name: string): Zone => {
+    const found = zones.get(name)
+    if (found) return found
+    const zone: Zone = { seen: new Intervals(), head: 0, first: isTrimmed ? null : 1 }
+    zones.set(name, zone)
+    return zone
+  }
+  const trim = () => {
+    for (const [name, zone] of zones) if (isWhole(zone)) zones.delete(name)
+    isTrimmed = true
+  }
+  const trimIfWhole = () => {
+    const first = known.begun?.first ?? seen.lowest
+    const last = claims.head?.lastSequence
+    if (!isClosed || first === undefined || last === undefined) return
+    if (seen.covers(first, last)) trim()
+  }
+
+  return {
+    epoch,
+    seen,
+    claims,
+    zones: zones as ReadonlyMap<string, Zone>,
+    /** Whether zones that are not here may be forgotten ones. */
+    get isTrimmed() {
+      return isTrimmed
+    },
+    get begun(): Begun | null {
+      return known.begun ?? null
+    },
+    /** The outbox it belongs to; null until a note says so. */
+    get store(): string | null {
+      return known.begun?.store ?? known.store ?? null
+    },
+    begin(begun: Begun): void {
+      known.begun = begun
+    },
+    add(mark: Mark, zone: string, zoneSequence: number): Added {
+      if (!seen.add(mark.sequence, mark)) return 'duplicate'
+      const isNew = zoneOf(zone).seen.add(zoneSequence, mark)
+      if (isClosed) trimIfWhole()
+      return isNew ? 'new' : 'strange'
+    },
+    /** Takes note of how far it and its zones had come at a moment. */
+    claim({ lastSequence, zones }: Heads, store: string, at: number): void {
+      known.store = store
+      claims.add({ lastSequence, at })
+      for (const [name, last] of zones) {
+        const zone = zoneOf(name)
+        zone.head = Math.max(zone.head, last)
+      }
+    },
+    /** The next epoch has named the heads: no more will come. */
+    close(): void {
+      isClosed = true
+      trimIfWhole()
+    },
+    /** All sequences below this one were seen or are explained. */
+    prove(firstOpen: number): void {
+      claims.prove(firstOpen)
+      if (isClosed) trim()
+    },
+  }
+}
+
+/** Where the numbers of a zone begin that must be there. */
+export function firstOf({ first, seen, head }: Zone): number {
+  return first ?? seen.lowest ?? head + 1
+}
+
+const isWhole = (zone: Zone) =>
+  zone.seen.covers(firstOf(zone), zone.head) && (zone.seen.highest ?? 0) <= zone.head

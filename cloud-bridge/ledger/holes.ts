@@ -1,0 +1,129 @@
+import { Intervals } from '../consumers/intervals.ts'
+import { type Epoch, firstOf, type Zone } from './epoch.ts'
+import { boundsOf, matchZones, type ZonePiece } from './match.ts'
+import { type Explained, type Fate, type Piece, segmentsOf, unseen, type Why } from './pieces.ts'
+
+/**
+ * Numbers that were given out and are not in Kafka: zone sequences, or sequences where `zone` is
+ * null. Between `timeFrom` and `timeTo` (ms since 1970; null: unknown) they were accepted.
+ */
+export type Hole = {
+  gateway: string
+  epoch: number | null
+  zone: string | null
+  from: number
+  to: number
+  timeFrom: number | null
+  timeTo: number | null
+  reason: string
+  fate: Fate
+}
+
+/** By what unexplained numbers are judged. */
+export type Judging = {
+  /** Sequences above this one may still be on their way. */
+  awaitedAbove: number
+  /** What was accepted before this moment, Kafka may have deleted by now (ms since 1970). */
+  expiredBefore: number
+}
+
+export type EpochHoles = {
+  holes: Omit<Hole, 'gateway'>[]
+  /** The first sequence that is neither seen nor explained; Infinity when there is none. */
+  firstOpen: number
+}
+
+const because = (fate: Fate, reason: string): Why => ({ fate, reason, note: null })
+const MISSING = because('missing', 'no note explains it')
+const AWAITED = because('awaited', 'a note names it, and it may be on its way')
+const EXPIRED = because('expired', 'Kafka may have deleted it by now')
+const isOpen = ({ why }: Piece) => why?.fate === 'missing' || why?.fate === 'awaited'
+
+/** Names what an epoch lacks: by zone, and by sequence where no zone is known. */
+export function holesOf(
+  epoch: Epoch,
+  explained: readonly Explained[],
+  judging: Judging,
+): EpochHoles {
+  const { begun, seen } = epoch
+  const { head } = epoch.claims
+  const first = begun?.first ?? seen.lowest ?? 1
+  const since = begun?.at ?? null
+  const sequences = unseen(seen, first, head?.lastSequence ?? 0, segmentsOf(explained)).flatMap(
+    piece => judge(piece, since, judging),
+  )
+  const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained))
+  const zones = told
+    .map(piece => settle(piece, since, judging))
+    .sort((a, b) => (a.zone === b.zone ? a.from - b.from : a.zone < b.zone ? -1 : 1))
+  const toHole = ({
+    zone = null,
+    from,
+    to,
+    before,
+    after,
+    why,
+  }: Piece & { zone?: string | null }) => ({
+    epoch: epoch.epoch,
+    zone,
+    from,
+    to,
+    timeFrom: before?.at ?? since,
+    timeTo: after?.at ?? head?.at ?? why!.note?.at ?? null,
+    reason: why!.reason,
+    fate: why!.fate,
+  })
+  // A zone may lack a number although no sequence is missing: then where it must be is open.
+  const open = [
+    ...sequences.filter(isOpen).map(({ from }) => from),
+    ...zones.filter(isOpen).flatMap(piece => (piece.isAlone ? [boundsOf(piece)[0] + 1] : [])),
+  ]
+  const firstOpen = open.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
+  return { holes: [...zones, ...withoutZone].map(toHole), firstOpen }
+}
+
+/** Sequences that no note explains: old ones may be expired, the newest be on their way. */
+function judge(piece: Piece, since: number | null, judging: Judging): Piece[] {
+  if (piece.why) return [piece]
+  if (isExpired(piece, since, judging)) return [{ ...piece, why: EXPIRED }]
+  const last = Math.min(piece.to, judging.awaitedAbove)
+  const parts = [
+    { ...piece, to: last, why: MISSING },
+    { ...piece, from: Math.max(piece.from, last + 1), why: AWAITED },
+  ]
+  return parts.filter(part => part.from <= part.to)
+}
+
+const isExpired = (piece: Piece, since: number | null, { expiredBefore }: Judging) =>
+  (piece.before?.at ?? since ?? Number.NEGATIVE_INFINITY) < expiredBefore
+
+/** What each zone lacks, explained where a note names its numbers. */
+function zonesOf(epoch: Epoch, explained: readonly Explained[]): ZonePiece[] {
+  const byZone = new Map<string, Explained[]>()
+  for (const { explanation } of explained) {
+    for (const { zone, first, count } of explanation.zones) {
+      const all = byZone.get(zone) ?? []
+      byZone.set(zone, all)
+      all.push({ from: first, to: first + count - 1, explanation })
+    }
+  }
+  // A zone of which nothing came at all; or it is forgotten, because all of it came.
+  const others = epoch.isTrimmed ? [] : [...byZone.keys()].filter(zone => !epoch.zones.has(zone))
+  const nothing: Zone = { seen: new Intervals(), head: 0, first: 1 }
+  const all = [...epoch.zones, ...others.map(name => [name, nothing] as const)]
+  return all.flatMap(([zone, { seen, head, ...rest }]) => {
+    const segments = segmentsOf(byZone.get(zone) ?? [])
+    const pieces = unseen(seen, firstOf({ seen, head, ...rest }), head, segments)
+    return pieces.map(piece => ({ ...piece, zone }))
+  })
+}
+
+/** The last word on what a zone lacks: nothing it has behind it can be on its way before it. */
+function settle(piece: ZonePiece, since: number | null, judging: Judging): ZonePiece {
+  const { why, after } = piece
+  const isMissing = why?.fate === 'missing'
+  const isLate = why?.fate === 'awaited' && after !== undefined
+  if (why && !isMissing && !isLate) return piece
+  if (isExpired(piece, since, judging)) return { ...piece, why: EXPIRED }
+  return isMissing ? piece : { ...piece, why: MISSING }
+}

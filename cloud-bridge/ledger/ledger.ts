@@ -1,0 +1,125 @@
+import type { SensorReading } from '../../config/events.ts'
+import { type Epoch, startEpoch } from './epoch.ts'
+import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
+
+/** What the ledger needs of an event. */
+export type LedgerEvent = Pick<
+  SensorReading,
+  'gateway' | 'epoch' | 'sequence' | 'zone' | 'zoneSequence' | 'receivedAt'
+>
+
+/** What is known of one gateway; it grows with holes, zones and restarts, not with events. */
+export type GatewayLedger = {
+  gateway: string
+  epochs: Map<number, Epoch>
+  /** By outbox, because a note names numbers of its outbox and seldom the epoch. */
+  explanations: Map<string, Explanation[]>
+  lostNotes: (LostNotes & { store: string })[]
+  /** When the newest event was received and the newest heartbeat written; null before the first. */
+  newestEventAt: number | null
+  newestHeartbeatAt: number | null
+  events: number
+  duplicates: number
+  strange: number
+}
+
+/**
+ * The proof of completeness: fed with events and notes, in any order and as often as they come.
+ * What it comes to is for `conclude` to say, at any moment.
+ */
+export function startLedger() {
+  const gateways = new Map<string, GatewayLedger>()
+
+  const gatewayOf = (gateway: string): GatewayLedger => {
+    let known = gateways.get(gateway)
+    if (!known) {
+      const none = { newestEventAt: null, newestHeartbeatAt: null }
+      const counts = { events: 0, duplicates: 0, strange: 0 }
+      const empty = { epochs: new Map(), explanations: new Map(), lostNotes: [] }
+      known = { gateway, ...empty, ...none, ...counts }
+      gateways.set(gateway, known)
+    }
+    return known
+  }
+  const epochOf = ({ epochs }: GatewayLedger, epoch: number): Epoch => {
+    let known = epochs.get(epoch)
+    if (!known) {
+      known = startEpoch(epoch)
+      epochs.set(epoch, known)
+    }
+    return known
+  }
+
+  return {
+    gateways: gateways as ReadonlyMap<string, GatewayLedger>,
+    addEvent({ gateway, epoch, sequence, zone, zoneSequence, receivedAt }: LedgerEvent): void {
+      const known = gatewayOf(gateway)
+      const found = epochOf(known, epoch).add({ sequence, at: receivedAt }, zone, zoneSequence)
+      if (found === 'duplicate') known.duplicates++
+      else known.events++
+      if (found === 'strange') known.strange++
+      if (receivedAt > (known.newestEventAt ?? 0)) known.newestEventAt = receivedAt
+    },
+    addNote(note: LedgerNote): void {
+      const { gateway, store, at } = note
+      const known = gatewayOf(gateway)
+      if (note.kind === 'epoch') {
+        const { epoch, firstSequence: first, sequence, previous } = note
+        epochOf(known, epoch).begin({ store, note: sequence, first, at })
+        if (previous) {
+          const closed = epochOf(known, previous.epoch)
+          closed.claim(previous, store, at)
+          closed.close()
+        }
+      } else if (note.kind === 'heads')
+        epochOf(known, note.heads.epoch).claim(note.heads, store, at)
+      else if (note.kind === 'explanation') addExplanation(known, note)
+      if (note.kind !== 'epoch' && note.kind !== 'heads') return
+      known.newestHeartbeatAt = Math.max(known.newestHeartbeatAt ?? at, at)
+    },
+  }
+}
+
+type ExplanationNote = Extract<LedgerNote, { kind: 'explanation' }>
+
+function addExplanation(known: GatewayLedger, { store, ...note }: ExplanationNote): void {
+  const { lostNotes, explanation } = note
+  for (const lost of lostNotes) {
+    const isKnown = known.lostNotes.some(
+      one => one.store === store && one.origin === lost.origin && one.from === lost.from,
+    )
+    if (!isKnown) known.lostNotes.push({ store, ...lost })
+  }
+  if (!explanation) return
+  const all = known.explanations.get(store) ?? []
+  known.explanations.set(store, all)
+  const near = all.findLastIndex(({ from }) => from <= explanation.from)
+  const before = all[near]
+  if (before && isSame(before, explanation) && before.to >= explanation.to) return
+  if (before && continues(before, explanation)) extend(before, explanation)
+  else
+    all.splice(near + 1, 0, { ...explanation, zones: explanation.zones.map(zone => ({ ...zone })) })
+}
+
+const isSame = (one: Explanation, other: Explanation) =>
+  one.kind === other.kind && one.reason === other.reason && one.epoch === other.epoch
+
+/** Whether one note goes on where the other ended, in each zone: then one tells as much as two. */
+function continues(before: Explanation, next: Explanation): boolean {
+  if (!isSame(before, next) || before.to + 1 !== next.from) return false
+  if ((before.zones.length === 0) !== (next.zones.length === 0)) return false
+  return next.zones.every(({ zone, first }) => {
+    const known = before.zones.findLast(range => range.zone === zone)
+    // A zone that begins may be one of the next epoch.
+    return known ? known.first + known.count === first : next.epoch !== null
+  })
+}
+
+function extend(before: Explanation, next: Explanation): void {
+  before.to = next.to
+  for (const range of next.zones) {
+    const known = before.zones.findLast(({ zone }) => zone === range.zone)
+    if (known) known.count += range.count
+    else before.zones.push({ ...range })
+  }
+}

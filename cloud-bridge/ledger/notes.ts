@@ -1,0 +1,158 @@
+/** Why numbers are gone: what was decided or found, and which zone sequences it concerns. */
+export type Explanation = {
+  kind: ExplainingKind
+  reason: string
+  /** Sequences, both included. */
+  from: number
+  to: number
+  /** Null where the note does not say: then the sequences tell. */
+  epoch: number | null
+  zones: ZoneRange[]
+  at: number
+}
+
+export type ZoneRange = { zone: string; first: number; count: number }
+
+/** How far an epoch had come: its last sequence and its zones' last zone sequences. */
+export type Heads = { epoch: number; lastSequence: number; zones: [zone: string, last: number][] }
+
+/** Where a note comes from: the outbox it tells of, as hex, and its number among the notes. */
+type Facts = { gateway: string; store: string; sequence: number; at: number }
+
+/** A note of the ledger topic as the ledger understands it. */
+export type LedgerNote = Facts &
+  (
+    | { kind: 'epoch'; epoch: number; firstSequence: number; previous: Heads | null }
+    | { kind: 'heads'; heads: Heads }
+    | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
+    | { kind: 'other' }
+  )
+
+/** Notes that will never arrive, by their numbers; what they said is not known. */
+export type LostNotes = { origin: string; from: number; to: number; reason: string }
+
+/** Kinds that explain, the most telling first: it is named where several explain a number. */
+export const EXPLAINING = [
+  'rejected',
+  'tombstone',
+  'quarantine',
+  'unreadable',
+  'hole',
+  'jump',
+] as const
+type ExplainingKind = (typeof EXPLAINING)[number]
+
+/** Reads a value of the ledger topic; null when it is not a note of ours. */
+export function readNote(value: Buffer): LedgerNote | null {
+  const note = parse(value)
+  if (!isGroup(note) || !isGroup(note.content)) return null
+  const { gateway, store, sequence, at, kind, origin, content } = note
+  if (typeof gateway !== 'string' || typeof store !== 'string' || typeof origin !== 'string') {
+    return null
+  }
+  if (!isWhole(sequence) || typeof at !== 'number' || typeof kind !== 'string') return null
+  // What the bridge found is in a store of its own and names the outbox in its content.
+  const outbox = typeof content.store === 'string' ? content.store : store
+  const facts = { gateway, store: outbox, sequence, at }
+  // All that a damaged note still has is why.
+  if (Object.keys(content).join() === 'reason') {
+    const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
+    return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
+  }
+  if (kind === 'epoch') return readEpoch(facts, content)
+  if (kind === 'heads') {
+    const heads = readHeads(content)
+    return heads && { ...facts, kind, heads }
+  }
+  const lostNotes = readLostNotes(kind, origin, content)
+  const explanation = readExplanation(kind, at, content)
+  if (lostNotes.length > 0 || explanation) {
+    return { ...facts, kind: 'explanation', explanation, lostNotes }
+  }
+  const hasRange = isExplaining(kind) && content.from !== undefined
+  return hasRange ? null : { ...facts, kind: 'other' }
+}
+
+function readEpoch(facts: Facts, content: Record<string, unknown>): LedgerNote | null {
+  const { epoch, firstSequence, previous } = content
+  if (!isWhole(epoch) || !isWhole(firstSequence)) return null
+  return { ...facts, kind: 'epoch', epoch, firstSequence, previous: readHeads(previous) }
+}
+
+function readHeads(content: unknown): Heads | null {
+  if (!isGroup(content)) return null
+  const { epoch, lastSequence, zones } = content
+  if (!isWhole(epoch) || !isWhole(lastSequence) || !Array.isArray(zones)) return null
+  const known = zones.filter(
+    (zone): zone is [string, number] =>
+      Array.isArray(zone) && typeof zone[0] === 'string' && isWhole(zone[1]),
+  )
+  return { epoch, lastSequence, zones: known }
+}
+
+function readExplanation(
+  kind: string,
+  at: number,
+  content: Record<string, unknown>,
+): Explanation | null {
+  if (!isExplaining(kind)) return null
+  const { sequence, zone, zoneSequence, epoch } = content
+  const one = kind === 'rejected'
+  const [from, to] = one ? [sequence, sequence] : [content.from, content.to]
+  if (!isWhole(from) || !isWhole(to) || to < from) return null
+  const zones = one ? [[zone, zoneSequence, 1]] : content.zones
+  return {
+    kind,
+    reason: typeof content.reason === 'string' ? content.reason : '',
+    from,
+    to,
+    // A hole may reach over epochs that only the lost part of the store knew.
+    epoch: isWhole(epoch) && kind !== 'hole' ? epoch : null,
+    zones: (Array.isArray(zones) ? zones : []).map(readZone).filter(range => range !== null),
+    at,
+  }
+}
+
+/** Both ways of writing a zone's range: as a group of keys and as a list. */
+function readZone(range: unknown): ZoneRange | null {
+  const [zone, first, count] = Array.isArray(range)
+    ? range
+    : isGroup(range)
+      ? [range.zone, range.first, range.count]
+      : []
+  return typeof zone === 'string' && isWhole(first) && isWhole(count)
+    ? { zone, first, count }
+    : null
+}
+
+/** Notes that Kafka refuses, and those that a restored or a salvaged outbox lacks. */
+function readLostNotes(
+  kind: string,
+  origin: string,
+  content: Record<string, unknown>,
+): LostNotes[] {
+  const { sequence, notes, lostNotes } = content
+  const reason = String(content.reason)
+  if (kind === 'rejected note' && isWhole(sequence)) {
+    return [{ origin: String(content.origin), from: sequence, to: sequence, reason }]
+  }
+  const ranges = { hole: [notes], salvage: lostNotes }[kind]
+  return (Array.isArray(ranges) ? ranges : []).flatMap(range => {
+    const { from, to } = isGroup(range) ? range : {}
+    return isWhole(from) && isWhole(to) ? [{ origin, from, to, reason }] : []
+  })
+}
+
+function parse(value: Buffer): unknown {
+  try {
+    return JSON.parse(value.toString())
+  } catch {
+    return null
+  }
+}
+
+const isExplaining = (kind: string): kind is ExplainingKind =>
+  (EXPLAINING as readonly string[]).includes(kind)
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value)
+const isGroup = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

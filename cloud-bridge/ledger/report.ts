@@ -1,0 +1,81 @@
+import type { GatewayConclusion } from './conclude.ts'
+import type { Hole } from './holes.ts'
+import { sizeOf } from './pieces.ts'
+
+/** What the ledger comes to, as `--json` prints it. Times are ms since 1970. */
+export type Report = {
+  verdict: 'complete' | 'incomplete' | 'unproven'
+  at: number
+  gateways: GatewayConclusion[]
+  /** Values in the topics that are neither events nor notes of ours. */
+  foreign: number
+}
+
+/** A person reads so many holes of a gateway; a program asks for JSON. */
+const SHOWN_MAX = 20
+
+/** Gives all gateways one verdict; what is only on its way yet does not make it incomplete. */
+export function reportOf(gateways: GatewayConclusion[], foreign: number, at: number): Report {
+  const isIncomplete = gateways.some(
+    ({ missing, explained, strange }) => missing + explained + strange > 0,
+  )
+  const isComplete = gateways.length > 0 && gateways.every(({ state }) => state === 'complete')
+  const verdict = isIncomplete ? 'incomplete' : isComplete ? 'complete' : 'unproven'
+  return { verdict, at, gateways, foreign }
+}
+
+/** 0 complete, 1 something is missing or was dropped, 3 nothing is, but it cannot be proven. */
+export function exitCodeOf({ verdict }: Report): number {
+  return { complete: 0, incomplete: 1, unproven: 3 }[verdict]
+}
+
+/** The report for a person, in lines. */
+export function describeReport({ gateways, foreign }: Report): string {
+  const lines = gateways.flatMap(describeGateway)
+  if (gateways.length === 0) lines.push('no gateway has sent anything yet')
+  if (foreign > 0) lines.push(`${count(foreign)} values in the topics are not ours`)
+  return lines.join('\n')
+}
+
+function describeGateway(conclusion: GatewayConclusion): string[] {
+  const { gateway, state, time, holes, lostNotes } = conclusion
+  const when = time === null ? 'ever' : moment(time)
+  const counts = [
+    `${count(conclusion.events)} events`,
+    `${count(conclusion.duplicates)} duplicates removed`,
+    conclusion.missing > 0 && `${count(conclusion.missing)} missing`,
+    conclusion.explained > 0 && `${count(conclusion.explained)} gone for a reason`,
+    conclusion.awaited > 0 && `${count(conclusion.awaited)} on their way`,
+    conclusion.expired > 0 && `${count(conclusion.expired)} older than what Kafka has, not judged`,
+    conclusion.strange > 0 && `${count(conclusion.strange)} with a number that another one has`,
+  ].filter(text => text !== false)
+  const upTo = state === 'complete' ? 'complete up to' : `${state} since`
+  const more = holes.length - SHOWN_MAX
+  return [
+    `${plain(gateway)}: ${upTo} ${when}; ${counts.join(', ')}`,
+    ...holes.slice(0, SHOWN_MAX).map(hole => `  ${describeHole(hole)}`),
+    ...(more > 0 ? [`  and ${count(more)} holes more; --json lists all`] : []),
+    ...lostNotes.map(
+      ({ origin, from, to, reason }) =>
+        `  notes ${from}..${to} of the ${plain(origin)} are lost (${plain(reason)})`,
+    ),
+  ]
+}
+
+function describeHole(hole: Hole): string {
+  const { zone, epoch, from, to, timeFrom, timeTo, fate, reason } = hole
+  const where = zone === null ? 'sequence' : `zone ${plain(zone)}`
+  const numbers = from === to ? `${from}` : `${from}..${to} (${count(sizeOf(hole))})`
+  const run = epoch === null ? '' : ` of run ${epoch}`
+  const times = [timeFrom, timeTo].map(time => (time === null ? '?' : moment(time))).join(' to ')
+  return `${fate}: ${where} ${numbers}${run}, ${times}${reason && `: ${plain(reason)}`}`
+}
+
+const count = (number: number) => number.toLocaleString('en')
+/** What came over the network must not steer a terminal. */
+const plain = (text: string) => (/\p{C}/u.test(text) ? JSON.stringify(text) : text)
+
+function moment(ms: number): string {
+  const time = new Date(ms)
+  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
+}

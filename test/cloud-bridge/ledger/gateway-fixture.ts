@@ -1,0 +1,90 @@
+import { type ConcludeOptions, conclude } from '../../../cloud-bridge/ledger/conclude.ts'
+import { type LedgerEvent, startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { type LedgerNote, readNote } from '../../../cloud-bridge/ledger/notes.ts'
+
+/** When everything begins here; each event comes a second after the one before. */
+export const START_MS = 1_800_000_000_000
+export const STORE = 'aa'
+
+/** A note as the bridge forwards it, read back. */
+export function note(kind: string, content: object, more: object = {}): LedgerNote {
+  const facts = { gateway: 'gw', store: STORE, origin: 'outbox', sequence: 1, at: START_MS }
+  const read = readNote(Buffer.from(JSON.stringify({ ...facts, kind, ...more, content })))
+  if (!read) throw new Error(`not a note: ${kind} ${JSON.stringify(content)}`)
+  return read
+}
+
+/** A gateway that numbers events and writes notes as the real one does. */
+export function startGateway() {
+  const events: LedgerEvent[] = []
+  const notes: LedgerNote[] = []
+  let heads = new Map<string, number>()
+  let [epoch, sequence, noteSequence, atMs] = [0, 0, 0, START_MS]
+  const add = (kind: string, content: object) => {
+    const made = note(kind, content, { sequence: ++noteSequence, at: atMs })
+    notes.push(made)
+    return made
+  }
+  const zonesOf = () => [...heads]
+  return {
+    events,
+    notes,
+    get nowMs() {
+      return atMs
+    },
+    /** Starts the gateway, again or for the first time. */
+    start(): LedgerNote {
+      const previous = epoch === 0 ? null : { epoch, lastSequence: sequence, zones: zonesOf() }
+      epoch++
+      heads = new Map()
+      return add('epoch', { gateway: 'gw', epoch, firstSequence: sequence + 1, previous })
+    },
+    event(zone: string): LedgerEvent {
+      atMs += 1000
+      sequence++
+      heads.set(zone, (heads.get(zone) ?? 0) + 1)
+      const zoneSequence = heads.get(zone)!
+      const made = { gateway: 'gw', epoch, sequence, zone, zoneSequence, receivedAt: atMs }
+      events.push(made)
+      return made
+    },
+    /** The heartbeat. */
+    beat: () => add('heads', { epoch, lastSequence: sequence, zones: zonesOf() }),
+  }
+}
+
+/** The zones of some events, as the header of their group names them. */
+export function zonesOf(events: LedgerEvent[]): { zone: string; first: number; count: number }[] {
+  const byZone = Map.groupBy(events, ({ zone }) => zone)
+  return [...byZone].map(([zone, all]) => ({
+    zone,
+    first: all[0]!.zoneSequence,
+    count: all.length,
+  }))
+}
+
+/** A ledger that was fed with these, in their order. */
+export const ledgerOf = (arrivals: (LedgerEvent | LedgerNote)[]) => {
+  const ledger = startLedger()
+  for (const one of arrivals) 'kind' in one ? ledger.addNote(one) : ledger.addEvent(one)
+  return ledger
+}
+/** What the ledger says right after the last of these, of the one gateway there is. */
+export function told(arrivals: (LedgerEvent | LedgerNote)[], more: Partial<ConcludeOptions> = {}) {
+  const atMs = arrivals.map(one => ('kind' in one ? one.at : one.receivedAt))
+  const options = { nowMs: Math.max(...atMs), silentAfterMs: 30_000, inFlightMaxEvents: 0, ...more }
+  return conclude(ledgerOf(arrivals).gateways.values(), options)[0]!
+}
+/** A note that the bridge wrote. */
+export const fromInbox = (kind: string, content: object) =>
+  note(kind, { store: STORE, ...content }, { store: 'bb', origin: 'inbox' })
+
+/** A gateway that was started and had these events, in order of their zones' letters. */
+export function gatewayWith(zones: string) {
+  const gateway = startGateway()
+  gateway.start()
+  for (const zone of zones) gateway.event(zone)
+  return gateway
+}
+export const without = (all: LedgerEvent[], ...sequences: number[]) =>
+  all.filter(({ sequence }) => !sequences.includes(sequence))

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import type { GatewayConclusion } from '../../../cloud-bridge/ledger/conclude.ts'
+import type { Hole } from '../../../cloud-bridge/ledger/holes.ts'
+import { describeReport, exitCodeOf, reportOf } from '../../../cloud-bridge/ledger/report.ts'
+
+const complete: GatewayConclusion = {
+  ...{ gateway: 'gw', state: 'complete', time: Date.UTC(2026, 0, 2), holes: [], lostNotes: [] },
+  ...{
+    events: 12_345,
+    duplicates: 6,
+    strange: 0,
+    missing: 0,
+    awaited: 0,
+    explained: 0,
+    expired: 0,
+  },
+}
+const hole: Hole = {
+  ...{ gateway: 'gw', epoch: 7, zone: 'z', from: 3, to: 4, fate: 'missing', reason: 'none' },
+  ...{ timeFrom: Date.UTC(2026, 0, 1), timeTo: null },
+}
+const codeOf = (...gateways: GatewayConclusion[]) => exitCodeOf(reportOf(gateways, 0, 0))
+
+describe('the exit code', () => {
+  it('is 0 only when every gateway is complete', () => {
+    expect(codeOf(complete, complete)).toBe(0)
+    expect(codeOf(complete, { ...complete, state: 'silent' })).toBe(3)
+    expect(codeOf({ ...complete, state: 'unproven', awaited: 5 })).toBe(3)
+    expect(codeOf()).toBe(3)
+  })
+
+  it.each(['missing', 'explained', 'strange'])('is 1 when some are %s', what => {
+    expect(codeOf({ ...complete, [what]: 1 }, { ...complete, state: 'silent' })).toBe(1)
+  })
+})
+
+describe('the report for a person', () => {
+  const textOf = (...gateways: GatewayConclusion[]) => describeReport(reportOf(gateways, 0, 0))
+
+  it('says up to when, what was counted, and nothing that is nought', () => {
+    expect(textOf(complete)).toBe(
+      'gw: complete up to 2026-01-02T00:00:00.000Z; 12,345 events, 6 duplicates removed',
+    )
+    expect(textOf({ ...complete, state: 'unproven', time: null })).toMatch(
+      /^gw: unproven since ever/,
+    )
+    expect(textOf()).toBe('no gateway has sent anything yet')
+  })
+
+  it('names each hole, up to a number, and lost notes', () => {
+    const holes = Array.from({ length: 25 }, (_, at) => ({ ...hole, zone: at === 0 ? null : 'z' }))
+    const lostNotes = [{ store: 'aa', origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
+    const lines = textOf({ ...complete, missing: 50, holes, lostNotes }).split('\n')
+    expect(lines[0]).toMatch(/50 missing/)
+    const times = '2026-01-01T00:00:00.000Z to ?'
+    expect(lines[1]).toBe(`  missing: sequence 3..4 (2) of run 7, ${times}: none`)
+    expect(lines[2]).toBe(`  missing: zone z 3..4 (2) of run 7, ${times}: none`)
+    expect(lines.slice(-2)).toEqual([
+      '  and 5 holes more; --json lists all',
+      '  notes 1..2 of the outbox are lost (gone)',
+    ])
+  })
+
+  it('lets no name steer the terminal', () => {
+    expect(textOf({ ...complete, gateway: 'g\u001b[2J' })).not.toContain('\u001b')
+  })
+
+  it('tells of values that are not ours', () => {
+    expect(describeReport(reportOf([complete], 3, 0))).toMatch(
+      /3 values in the topics are not ours/,
+    )
+  })
+})
