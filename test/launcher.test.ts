@@ -115,8 +115,7 @@ describe('./sluice', () => {
     const { code, stdout } = await run(['--help'])
     expect(code).toBe(0)
     const listed = stdout.match(/^ {2}\w+/gm)?.map(word => word.trim())
-    const commands = ['up', 'gateway', 'bridge', 'simulate', 'status', 'rehearse', 'ledger']
-    expect(listed).toEqual(commands)
+    expect(listed?.join(' ')).toBe('up gateway bridge simulate status rehearse ledger')
     expect(await npmCalls()).toEqual([])
   })
 

@@ -8,6 +8,7 @@ import { rehearseKill } from './kill.ts'
 import { rehearseOutage } from './outage.ts'
 import type { Outcome, Skipped } from './outcome.ts'
 import { powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
+import { withProof } from './proof.ts'
 import { rehearseRestore } from './restore.ts'
 import { openStage, type Stage, type StageOptions } from './stage.ts'
 import { rehearseWeek } from './week.ts'
@@ -142,7 +143,7 @@ async function onStage(
   const { brokers } = await kafka()
   const options = { simulation, cacheDir, env, kafka: { brokers, topics }, ...more }
   await using stage = await openStage(options)
-  return await run(stage)
+  return await withProof(stage, await run(stage))
 }
 
 async function withInjection(

@@ -45,9 +45,13 @@ export async function rehearseRestore(
   return outcomeOf('restore', times, await stage.judge(), remarks)
 }
 
-/** Kills the gateway, does something to its files before it is started again, and waits for it. */
+/**
+ * Ends the gateway, does something to its files before it is started again, and waits for it. Not
+ * by SIGKILL: a copy without the -shm file may bring back a commit that a kill had cut off, which
+ * nobody saw acknowledged but the ledger would rightly miss.
+ */
 async function whileDown({ gateway, config }: Stage, work: () => void): Promise<void> {
-  gateway.kill('SIGKILL')
+  gateway.kill('SIGTERM')
   while (gateway.state.name !== 'waiting') await sleep(1)
   work()
   while (gateway.pid === null || (await askState(config.gateway.http))?.pid !== gateway.pid) {

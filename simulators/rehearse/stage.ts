@@ -63,7 +63,7 @@ async function writeConfig(dir: string, file: string, kafka: object = {}): Promi
       http: { port: gateway },
       clock: { syncedFile: join(dir, 'synchronized') },
     },
-    outbox: { file: join(dir, 'outbox.db') },
+    outbox: { file: join(dir, 'outbox.db'), heartbeatMs: 1000 },
     inbox: { file: join(dir, 'inbox.db') },
     bridge: { http: { port: bridge }, backoffMaxMs: 2000 },
     kafka: { requestTimeoutMs: 3000, ...kafka },
