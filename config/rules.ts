@@ -92,7 +92,9 @@ function bounds({ outbox }: Settings): Finding[] {
   const tail: Finding = {
     path: bytes,
     others: [path('keep', 'bytes')],
-    reason: `is not above outbox.keep.bytes = ${keep.bytes}, so that what is kept would leave no room for what waits`,
+    reason:
+      `is not above outbox.keep.bytes = ${keep.bytes}, ` +
+      'so that what is kept would leave no room for what waits',
     cure: 'Choose more, or lower outbox.keep.bytes',
   }
   return [

@@ -1,4 +1,4 @@
-/** The least and the greatest value of minute, hour, day of the month, month and day of the week. */
+/** Least and greatest value of minute, hour, day of the month, month and day of the week. */
 const FIELDS = [
   [0, 59],
   [0, 23],
