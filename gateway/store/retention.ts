@@ -13,9 +13,10 @@ import type { Room } from './space.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
 
-/** Between two looks at the bounds at most this much time passes, or this much is stored. */
+/** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
 const MEASURE_EVERY_MS = 50
 const MEASURE_EVERY_BYTES = 64 * 1024
+const MEASURE_EVERY_SHARE = 0.02
 /** Before a commit at most so many steps make room; then it is refused. */
 const STEPS_BEFORE_COMMIT = 8
 
@@ -29,6 +30,7 @@ export type Retention = ReturnType<typeof openRetention>
 export function openRetention(outbox: Outbox, settings: Settings, ages = startAges(outbox)) {
   const { pruning, space, ballast } = outbox
   const { bounds } = settings
+  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
   refuseImpossible(settings, space.measure())
   const letGo = openLetGo({ pruning, ages, settings })
   const events = startEventCount(outbox)
@@ -36,18 +38,25 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
   let delivered: Delivered = { spans: null, nextNote: 1 }
   let isLookDue = false
   let refuses = ballast.write() ? null : DISK_FULL
-  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0 }
+  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0, isNear: true }
 
   const judge = (room = space.measure()): Reached | null => {
-    measured = { atMs: performance.now(), bytesSoFar: outbox.bytesSoFar }
     const usage = {
       usedBytes: room.fileBytes - room.freeBytes,
-      events: bounds.events === null ? 0 : events(bounds.events),
+      events: events(mostEvents),
       freeBytes: room.freeDiskBytes + room.freeBytes,
       isLate: letGo.isLate(delivered.spans),
     }
-    return reachedBound(usage, bounds, refuses !== null)
+    const isNear = reachedBound(usage, bounds, true) !== null
+    const { bytesSoFar, lastSequence } = outbox
+    measured = { atMs: performance.now(), bytesSoFar, lastSequence, isNear }
+    return isNear ? reachedBound(usage, bounds, refuses !== null) : null
   }
+  const isFarStill = () =>
+    !measured.isNear &&
+    performance.now() - measured.atMs < MEASURE_EVERY_MS &&
+    outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
+    outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
   const steps = startSteps({ space, ballast, letGo }, settings)
 
   return {
@@ -72,9 +81,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
     admit(): string | null {
       if (!ballast.isThere) return DISK_FULL
-      const isSoon = performance.now() - measured.atMs < MEASURE_EVERY_MS
-      const isLittle = outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES
-      if (refuses === null && isSoon && isLittle) return null
+      if (refuses === null && isFarStill()) return null
       let reached = judge()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
         if (!steps.relieve(reached, delivered)) break

@@ -13,7 +13,9 @@ type Expected = Pick<ReadNote, 'kind' | 'content'>
 
 /** What an outbox must hold: plain lists, without a file, transactions or failures. */
 export class Model {
+  /** The events that are there, and the number of the last one ever stored. */
   events: SensorReading[] = []
+  last = 0
   notes: Expected[] = []
   incoming = new Map<string, Incoming>()
   epoch = 0
@@ -22,8 +24,8 @@ export class Model {
   previous: { epoch: number; heads: Map<string, number> } | null = null
 
   begin(epoch: number): void {
-    const firstSequence = this.events.length + 1
-    const known = this.epoch && { epoch: this.epoch, lastSequence: this.events.length }
+    const firstSequence = this.last + 1
+    const known = this.epoch && { epoch: this.epoch, lastSequence: this.last }
     const previous = known ? { ...known, zones: sorted(this.heads) } : null
     this.notes.push({ kind: 'epoch', content: { gateway: 'gw', epoch, firstSequence, previous } })
     this.epoch = epoch
@@ -33,7 +35,7 @@ export class Model {
 
   add(readings: Reading[], deadLetters: DeadLetter[], changes: Change[]): void {
     for (const one of readings) {
-      const sequence = this.events.length + 1
+      const sequence = ++this.last
       const zoneSequence = (this.heads.get(one.zone) ?? 0) + 1
       this.heads.set(one.zone, zoneSequence)
       this.moved.add(one.zone)
@@ -52,10 +54,29 @@ export class Model {
     }
   }
 
+  prune(upTo: number): void {
+    this.events = this.events.filter(({ sequence }) => sequence > upTo)
+  }
+
+  drop(upTo: number): void {
+    const gone = this.events.filter(({ sequence }) => sequence <= upTo)
+    for (const epoch of new Set(gone.map(event => event.epoch))) {
+      const all = gone.filter(event => event.epoch === epoch)
+      const zones = [...new Set(all.map(({ zone }) => zone))].map(zone => {
+        const numbers = all.filter(event => event.zone === zone).map(one => one.zoneSequence)
+        return [zone, Math.min(...numbers), numbers.length]
+      })
+      const [from, to] = [all[0]!.sequence, all.at(-1)!.sequence]
+      const content = { epoch, from, to, count: all.length, zones, reason: 'test' }
+      this.notes.push({ kind: 'tombstone', content: comparable(content) })
+    }
+    this.prune(upTo)
+  }
+
   beat(): void {
     if (this.moved.size === 0) return
     const zones = sorted(new Map([...this.moved].map(zone => [zone, this.heads.get(zone)!])))
-    const content = { epoch: this.epoch, lastSequence: this.events.length, zones }
+    const content = { epoch: this.epoch, lastSequence: this.last, zones }
     this.notes.push({ kind: 'heads', content })
     this.moved = new Set()
   }
@@ -82,7 +103,7 @@ export class Real {
       model.notes,
     )
     const { incoming, lastSequence, epoch, store } = this.outbox
-    expect(lastSequence).toBe(model.events.length)
+    expect(lastSequence).toBe(model.last)
     expect(incoming.count).toBe(model.incoming.size)
     for (const { client, packet, hash } of model.incoming.values()) {
       expect(incoming.has(client, packet, hash)).toBe(true)
@@ -172,6 +193,31 @@ class Reopen implements fc.Command<Model, Real> {
   toString = () => 'reopen'
 }
 
+/** Deletes some of the oldest groups: as delivered, or dropped with a tombstone. */
+class Shorten implements fc.Command<Model, Real> {
+  readonly how: 'prune' | 'drop'
+  readonly groups: number
+  readonly room: number | null
+  constructor(how: 'prune' | 'drop', groups: number, room: number | null) {
+    this.how = how
+    this.groups = groups
+    this.room = room
+  }
+  check = () => true
+  run(model: Model, { outbox: { pruning }, newest }: Real): void {
+    const group = pruning.oldest().slice(0, this.groups).at(-1)
+    if (!group) return
+    const shorten = () =>
+      this.how === 'drop' ? pruning.drop(group, null, 'test') : pruning.prune(group)
+    if (withRoom(newest(), this.room, shorten)) model[this.how](group.to)
+    shortened.count++
+  }
+  toString = () => `${this.how}(${this.groups}; room ${this.room})`
+}
+
+/** How often something was deleted. */
+export const shortened = { count: 0 }
+
 /** Goes on with a copy of the files as they are: as after kill -9. */
 class Kill implements fc.Command<Model, Real> {
   check = () => true
@@ -215,10 +261,17 @@ export const commands = fc.commands(
     commit(fc.array(anyReading, { maxLength: 8 }), fc.constant(null)),
     commit(fc.array(large, { maxLength: 3 }), fc.nat(6)),
     fc.constantFrom(null, 0).map(room => new Beat(room)),
+    fc
+      .tuple(
+        fc.constantFrom('prune', 'drop'),
+        fc.integer({ min: 1, max: 4 }),
+        fc.constantFrom(null, 0),
+      )
+      .map(all => new Shorten(...all)),
     fc.constant(new Reopen()),
     fc.constant(new Kill()),
   ],
-  { maxCommands: 15, size: 'max' },
+  { maxCommands: 25, size: 'max' },
 )
 
 /** Text that does not compress, the same each time. */
@@ -231,13 +284,18 @@ function noise(length: number): string {
 }
 
 function sorted(heads: Map<string, number>) {
-  return [...heads].sort(([a], [b]) => (a < b ? -1 : 1))
+  return [...heads].sort(byName)
 }
+
+const byName = ([a]: [string, ...number[]], [b]: [string, ...number[]]) => (a < b ? -1 : 1)
 
 /** A note's content with its zones in one order: theirs means nothing. */
 function comparable(content: Record<string, unknown>): Record<string, unknown> {
-  const { zones, previous } = content as { zones?: [string, number][]; previous?: unknown }
-  const order = (list: [string, number][]) => sorted(new Map(list))
+  const { zones, previous } = content as {
+    zones?: [string, ...number[]][]
+    previous?: unknown
+  }
+  const order = (list: [string, ...number[]][]) => list.toSorted(byName)
   return {
     ...content,
     ...(zones && { zones: order(zones) }),
