@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-const BALLAST_BYTES = 1024 * 1024
+const CHUNK_BYTES = 1024 * 1024
+/**
+ * What a full disk needs to get going again: the file grows by what stands in the WAL (4 MB and a
+ * commit) before the WAL can be emptied, and before that nothing can be deleted either.
+ */
+const CHUNKS = 8
+/** How much more must be free until it is written again: the next commits need some. */
+const SPARE_BYTES = 4 * CHUNK_BYTES
 
 /** Whether a commit failed because the disk is full. */
 export const isDiskFull = (error: unknown) =>
@@ -29,14 +36,18 @@ export function openBallast(outboxFile: string) {
       isThere = false
       return was
     },
-    /** Takes its room if there is twice as much, and tells whether it stands. */
+    /** Takes its room if there is some more, and tells whether it stands. */
     write(): boolean {
       if (isThere) return true
       try {
         const { bavail, bsize } = statfsSync(dirname(file))
-        if (bavail * bsize < 2 * BALLAST_BYTES) return false
+        if (bavail * bsize < CHUNKS * CHUNK_BYTES + SPARE_BYTES) return false
         // Random, because some file systems give no room to what can be compressed.
-        writeFileSync(draft, randomBytes(BALLAST_BYTES), { mode: 0o600, flush: true })
+        const chunk = randomBytes(CHUNK_BYTES)
+        rmSync(draft, { force: true })
+        for (let count = 1; count <= CHUNKS; count++) {
+          appendFileSync(draft, chunk, { mode: 0o600, flush: count === CHUNKS })
+        }
         renameSync(draft, file)
         isThere = true
       } catch {
