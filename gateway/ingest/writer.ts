@@ -55,7 +55,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     position = answer.position
     const hasRoom = refusing?.full && position.space.refuses === null
     if (hasRoom) onRoom?.()
-    if (hasRoom || count > 0) refusing = null
+    if (hasRoom || (count > 0 && !refusing?.full)) refusing = null
     if (answer.kind === 'committed') onCommitted(answer.tally, answer.commitMs)
     else if (answer.more) tend()
     return null
