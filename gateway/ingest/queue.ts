@@ -104,6 +104,8 @@ export class Queue {
   async #run(work: () => Promise<unknown>): Promise<void> {
     this.#interlude = null
     this.#isCommitsTurn = true
+    // Only now is it known to be busy: work may ask for more work at once.
+    await null
     await work()
     this.#busy = null
     this.#consider()
