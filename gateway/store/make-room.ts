@@ -48,10 +48,7 @@ export function startSteps(
       const isPressed = room.freeDiskBytes < bounds.freeDiskBytes && space.hasSome(room)
       if (isPressed || (isLookDue && space.hasSpare(room))) {
         isShorter = true
-        return attempt(() => {
-          space.vacuum()
-          return true
-        })
+        return attempt(() => space.vacuum())
       }
       if (isShorter || space.hasLongWal(room)) shorten()
       return false
@@ -60,11 +57,7 @@ export function startSteps(
     recover(delivered: Delivered): boolean {
       if (ballast.write()) return true
       shorten()
-      const vacuum = () => {
-        space.vacuum(true)
-        return true
-      }
-      if (space.measure().freeBytes > 0 && attempt(vacuum)) {
+      if (space.measure().freeBytes > 0 && attempt(() => space.vacuum(true))) {
         shorten()
         return true
       }

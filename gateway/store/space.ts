@@ -44,9 +44,11 @@ export function openSpace(db: Database) {
       freeBytes >= FREE_MIN_BYTES && freeBytes > fileBytes * FREE_MAX_SHARE,
     hasSome: ({ freeBytes }: Room) => freeBytes >= FREE_MIN_BYTES,
     hasLongWal: ({ walBytes }: Room) => walBytes > WAL_MAX_BYTES,
-    /** Takes some free pages out of the file; the next checkpoint shortens it. */
-    vacuum(isTight = false): void {
+    /** Takes some free pages out of the file; the next checkpoint shortens it. False: none went. */
+    vacuum(isTight = false): boolean {
+      const before = freePages.get() as number
       db.pragma(`incremental_vacuum(${isTight ? TIGHT_VACUUM_PAGES : VACUUM_PAGES})`)
+      return (freePages.get() as number) < before
     },
     /** Empties the WAL into the file, both as short as can be; whoever reads is not waited for. */
     truncateWal(): void {
