@@ -2,7 +2,8 @@ import type BetterSqlite3 from 'better-sqlite3'
 import fc from 'fast-check'
 import { expect, it, vi } from 'vitest'
 import { temporary } from './fixture.ts'
-import { commands, failures, Model, Real, shortened } from './outbox-model.ts'
+import { commands, failures, shortened } from './outbox-commands.ts'
+import { Model, Real } from './outbox-model.ts'
 
 const { opened } = vi.hoisted(() => ({ opened: [] as BetterSqlite3.Database[] }))
 
