@@ -8,7 +8,10 @@ import { isGroup, valueAt } from './values.ts'
 
 /** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
 export function checkRelations(settings: Settings): Finding[] {
-  const rules = [reachableListener, meetingListeners, sizes, backoff, sameFile, sameTopics, tlsPair]
+  const rules = [
+    ...[reachableListener, meetingListeners, sizes, backoff, bounds],
+    ...[sameFile, sameTopics, tlsPair],
+  ]
   return rules
     .flatMap(rule => rule(settings))
     .map(finding => ({ ...finding, value: valueAt(settings, finding.path) }))
@@ -78,6 +81,27 @@ function backoff({ bridge: { backoffFirstMs, backoffMaxMs } }: Settings): Findin
   const first = ['bridge', 'backoffFirstMs']
   const why = 'the first wait would be the longest'
   return atLeast(['bridge', 'backoffMaxMs'], backoffMaxMs, first, backoffFirstMs, why)
+}
+
+function bounds({ outbox }: Settings): Finding[] {
+  const { keep, bounds, groupMaxBytes, groupMaxEvents } = outbox
+  const path = (...keys: string[]) => ['outbox', ...keys]
+  const bytes = path('bounds', 'bytes')
+  const events = bounds.events ?? Number.POSITIVE_INFINITY
+  const group = 'a group that is allowed could never be stored'
+  const tail: Finding = {
+    path: bytes,
+    others: [path('keep', 'bytes')],
+    reason:
+      `is not above outbox.keep.bytes = ${keep.bytes}, ` +
+      'so that what is kept would leave no room for what waits',
+    cure: 'Choose more, or lower outbox.keep.bytes',
+  }
+  return [
+    ...atLeast(bytes, bounds.bytes, path('groupMaxBytes'), groupMaxBytes, group),
+    ...(bounds.bytes > keep.bytes ? [] : [tail]),
+    ...atLeast(path('bounds', 'events'), events, path('groupMaxEvents'), groupMaxEvents, group),
+  ]
 }
 
 function sameFile({ outbox, inbox }: Settings): Finding[] {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { isHost, isHostAndPort } from './hosts.ts'
 import { placeFault } from './routes.ts'
+import { isSchedule } from './schedules.ts'
 
 /** What an operator can do about a wrong value, by the schema of the value. */
 export const cures = z.registry<{ cure: string }>()
@@ -58,6 +59,12 @@ const plain = text(
   value => /^[^\p{Cc}]{1,256}$/u.test(value),
   'is not a text of 1 to 256 printable characters',
   'Write 1 to 256 printable characters',
+)
+
+const schedule = text(
+  isSchedule,
+  'is not a schedule of five fields',
+  'Write minute, hour, day, month and weekday as cron does, such as "* * * * *" or "*/5 1-4 * * *"',
 )
 
 const listener = (defaultPort: number) =>
@@ -122,6 +129,22 @@ const outbox = z.strictObject({
   groupMaxEvents: count(1, 65_535).default(1000),
   groupMaxBytes: bytes(1024, 67_108_864).default(1_048_576),
   heartbeatMs: ms(100, 3_600_000).default(10_000),
+  pruneSchedule: schedule.default('* * * * *'),
+  keep: z
+    .strictObject({
+      hours: count(0, 87_600).default(72),
+      bytes: bytes(0, 1e15).default(1_073_741_824),
+    })
+    .prefault({}),
+  bounds: z
+    .strictObject({
+      bytes: bytes(4_194_304, 1e15).default(8_589_934_592),
+      events: count(1, 1e15).nullable().default(null),
+      hours: count(1, 87_600).nullable().default(null),
+      freeDiskBytes: bytes(0, 1e15).default(268_435_456),
+    })
+    .prefault({}),
+  whenFull: choice('refuse', 'drop-oldest').default('refuse'),
 })
 
 const inbox = z.strictObject({

@@ -9,6 +9,7 @@ import { startClock } from './clock.ts'
 import { startMetrics } from './http/metrics.ts'
 import { reasonsOf, stateOf } from './http/state.ts'
 import { startWriter } from './ingest/writer.ts'
+import { startSchedule } from './schedule.ts'
 
 const STOP_MS = 8000
 
@@ -37,7 +38,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     await using stack = new AsyncDisposableStack()
     const clock = await startClock(gateway.clock.syncedFile)
     const metrics = startMetrics(() => ({
-      backlog: writer.position.backlog,
+      ...writer.position,
       connections: broker.connections,
     }))
     const writer = stack.use(
@@ -49,9 +50,11 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         clock: clock.now,
         onCommitted: metrics.committed,
         onRefused: (count, reason) => log.error({ count, reason }, 'refused'),
+        onRoom: () => log.info('there is room again'),
         onFailed: reason => end(`the outbox must be opened again: ${reason}`, 1),
       }),
     )
+    stack.use(startSchedule(outbox.pruneSchedule, writer.prune))
     const broker = stack.use(
       await startBroker({
         accept: writer.accept,

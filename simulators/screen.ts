@@ -12,7 +12,12 @@ export type Glance = { atMs: number; gateway: GatewayState | null; bridge: Bridg
 export function drawScreen(now: Glance, before: Glance | null): string[] {
   // The bridge knows what it has just delivered; the gateway, what of it was saved.
   const backlog = now.bridge?.backlog ?? now.gateway?.backlog
-  return [...gatewayLines(now, before), ...waitingLine(backlog), ...bridgeLines(now, before)]
+  return [
+    ...gatewayLines(now, before),
+    ...waitingLine(backlog),
+    ...spaceLines(now.gateway?.space),
+    ...bridgeLines(now, before),
+  ]
 }
 
 function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[] {
@@ -33,6 +38,20 @@ function waitingLine(backlog: GatewayState['backlog'] | undefined): string[] {
   const { events, bytes, oldestAgeMs } = backlog
   const parts = [`${count(events)} events`, size(bytes), `oldest ${duration(oldestAgeMs)}`]
   return [`in the outbox   ${parts.join(', ')}`]
+}
+
+function spaceLines(space: GatewayState['space'] | undefined): string[] {
+  if (!space) return []
+  const { usedBytes, keptBytes, freeDiskBytes, fullInMs, refuses } = space
+  const parts = [
+    `${size(usedBytes)} used`,
+    `${size(keptBytes)} of it delivered and kept`,
+    `${size(freeDiskBytes)} free`,
+  ]
+  if (fullInMs !== null) parts.push(`full in ${duration(fullInMs)} at this rate`)
+  const lines = [`on disk         ${parts.join(', ')}`]
+  if (refuses) lines.push(`refuses         ${refuses}`)
+  return lines
 }
 
 function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {

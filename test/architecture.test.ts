@@ -26,6 +26,7 @@ const homes: Record<string, RegExp> = {
   'csv-parse': /^simulators\/replay\//,
   kafkajs: /^cloud-bridge\/kafka\//,
   mqtt: /^simulators\/devices\//,
+  'node-cron': /^gateway\/schedule\.ts$/,
   pino: /^config\/telemetry\//,
   yaml: /^config\/[^/]+$/,
   zod: /^config\/[^/]+$/,

@@ -4,6 +4,20 @@
  */
 export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
 
+/**
+ * What the outbox takes, in bytes: its file, what of it is in use, what of that is delivered and
+ * kept; what is free on its disk. `fullInMs` is when a bound is reached if what waits goes on
+ * growing like this, null while it does not. `refuses` is why nothing is accepted now, or null.
+ */
+export type Space = {
+  fileBytes: number
+  usedBytes: number
+  keptBytes: number
+  freeDiskBytes: number
+  fullInMs: number | null
+  refuses: string | null
+}
+
 /** What a gateway tells of itself on its page /state. */
 export type GatewayState = {
   part: 'gateway'
@@ -13,6 +27,7 @@ export type GatewayState = {
   lastSequence: number
   bytesSoFar: number
   backlog: Backlog
+  space: Space
   connections: number
   acknowledged: number
   stored: number

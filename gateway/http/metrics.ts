@@ -1,11 +1,13 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
-import type { Backlog } from '../../config/telemetry/state.ts'
+import type { Backlog, Space } from '../../config/telemetry/state.ts'
 import type { Tally } from '../ingest/commit.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
+type Now = { backlog: Backlog; space: Space; connections: number }
+
 /** Counters tell amounts: what the gateway did since it was started, and what waits now. */
-export function startMetrics(now: () => { backlog: Backlog; connections: number }) {
+export function startMetrics(now: () => Now) {
   const registry = new Registry()
   const registers = [registry]
   const counter = (name: string, help: string) => new Counter({ name, help, registers })
@@ -38,6 +40,22 @@ export function startMetrics(now: () => { backlog: Backlog; connections: number 
     'sluice_waiting_oldest_seconds',
     'Age of the oldest event not yet in Kafka',
     () => Math.max(0, now().backlog.oldestAgeMs) / 1000,
+  )
+  gauge('sluice_outbox_file_bytes', 'Size of the outbox', () => now().space.fileBytes)
+  gauge('sluice_outbox_used_bytes', 'Of it in use', () => now().space.usedBytes)
+  gauge(
+    'sluice_outbox_kept_bytes',
+    'Bytes of events that are delivered and kept',
+    () => now().space.keptBytes,
+  )
+  gauge('sluice_disk_free_bytes', 'Free on the disk of the outbox', () => now().space.freeDiskBytes)
+  gauge(
+    'sluice_outbox_full_in_seconds',
+    'Until a bound is reached if what waits grows like this; +Inf while it does not grow',
+    () => (now().space.fullInMs ?? Number.POSITIVE_INFINITY) / 1000,
+  )
+  gauge('sluice_outbox_refuses', '1 while a bound or a full disk keeps messages out', () =>
+    now().space.refuses === null ? 0 : 1,
   )
   const totals = { acknowledged: 0, stored: 0, buried: 0, repeated: 0, refused: 0 }
   return {

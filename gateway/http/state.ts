@@ -15,7 +15,7 @@ export function reasonsOf({ writer, broker }: Pick<Parts, 'writer' | 'broker'>):
 
 /** What `sluice status` and the live screen show of a gateway. */
 export function stateOf({ writer, broker, metrics }: Parts): GatewayState {
-  const { lastSequence, bytesSoFar, backlog } = writer.position
+  const { lastSequence, bytesSoFar, backlog, space } = writer.position
   return {
     part: 'gateway',
     pid: process.pid,
@@ -24,6 +24,7 @@ export function stateOf({ writer, broker, metrics }: Parts): GatewayState {
     lastSequence,
     bytesSoFar,
     backlog,
+    space,
     connections: broker.connections,
     ...metrics.totals,
   }

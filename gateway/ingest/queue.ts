@@ -32,6 +32,7 @@ export class Queue {
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #interlude: (() => Promise<unknown>) | null = null
+  #isCommitsTurn = false
   #busy: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
   #closing = false
@@ -55,7 +56,10 @@ export class Queue {
     })
   }
 
-  /** Runs `work` between two commits; a second one before the first has run replaces it. */
+  /**
+   * Runs `work` between two commits; a second one before the first has run replaces it. However
+   * much of it there is, every other turn belongs to a commit that is due.
+   */
   between(work: () => Promise<unknown>): void {
     this.#interlude = work
     this.#consider()
@@ -70,13 +74,20 @@ export class Queue {
 
   #consider(): void {
     if (this.#busy) return
-    if (this.#interlude) {
+    const restMs = this.#restMs()
+    if (this.#interlude && !(this.#isCommitsTurn && restMs <= 0)) {
       this.#busy = this.#run(this.#interlude)
-    } else if (this.#waiting.length > 0) {
-      const restMs = this.#limits.commitWindowMs - (performance.now() - this.#waiting[0]!.since)
-      if (this.#isFull() || restMs <= 0) this.#busy = this.#commitGroup()
-      else this.#timer ??= setTimeout(() => this.#windowIsOver(), Math.max(1, restMs))
+    } else if (restMs <= 0) this.#busy = this.#commitGroup()
+    else if (restMs < Number.POSITIVE_INFINITY) {
+      this.#timer ??= setTimeout(() => this.#windowIsOver(), Math.max(1, restMs))
     }
+  }
+
+  /** How long until what waits is to be committed. */
+  #restMs(): number {
+    if (this.#waiting.length === 0) return Number.POSITIVE_INFINITY
+    if (this.#isFull()) return 0
+    return this.#limits.commitWindowMs - (performance.now() - this.#waiting[0]!.since)
   }
 
   #isFull(): boolean {
@@ -92,6 +103,9 @@ export class Queue {
 
   async #run(work: () => Promise<unknown>): Promise<void> {
     this.#interlude = null
+    this.#isCommitsTurn = true
+    // Only now is it known to be busy: work may ask for more work at once.
+    await null
     await work()
     this.#busy = null
     this.#consider()
@@ -100,6 +114,7 @@ export class Queue {
   async #commitGroup(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#isCommitsTurn = false
     const group = this.#take()
     const reason = await this.#commit(group.map(({ handover }) => handover))
     if (reason === null) for (const { resolve } of group) resolve()

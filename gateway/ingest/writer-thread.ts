@@ -3,29 +3,41 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
 import { keepHeapSmall } from '../../config/memory.ts'
-import type { Backlog } from '../../config/telemetry/state.ts'
+import type { Backlog, Space } from '../../config/telemetry/state.ts'
+import { isDiskFull } from '../store/ballast.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
 import { startRangeReader } from '../store/range-reader.ts'
+import { openRetention, type Retention } from '../store/retention.ts'
 import { commitAll, type Tally } from './commit.ts'
 import { compileFate } from './fate.ts'
 import { unpack } from './packing.ts'
 import { type Retimed, startRetiming } from './retiming.ts'
 
-/** What the main thread sends; it waits for the answer before it sends again. */
-export type Request = { packed: ArrayBuffer; count: number; clock: Clock } | 'tick' | 'close'
+type Commit = { packed: ArrayBuffer; count: number; clock: Clock }
+/** Work between commits: every second a tick, by schedule a look, and then step after step. */
+type Tend = { isTick: boolean; isLook: boolean; clock: Clock }
 
-/** Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits. */
+/** What the main thread sends; it waits for the answer before it sends again. */
+export type Request = Commit | Tend | 'close'
+
+/**
+ * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
+ * what all of it takes.
+ */
 export type Position = {
   lastSequence: number
   bytesSoFar: number
   unreleased: number
   backlog: Backlog
+  space: Space
 }
 
+/** `full`: refused until there is room. `more`: there may be another step to make. */
 export type Answer =
   | { kind: 'opened'; store: string; epoch: number; position: Position }
   | { kind: 'cannot start'; reason: string }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
+  | { kind: 'tended'; more: boolean; position: Position }
   | { kind: 'refused'; reason: string; full: boolean }
   | { kind: 'closed' }
 
@@ -43,72 +55,102 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   keepHeapSmall()
   const answer = (message: Answer) => port.postMessage(message)
   const fateOf = compileFate(ingest)
-  const delivered = startRangeReader(inboxFile)
-  const retime = startRetiming()
-  let retimed: Retimed[] = []
-  let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
-  let lastBeat = performance.now()
-  const outbox = open()
+  const opened = openAll({ gateway, outbox: settings, inboxFile })
+  if (typeof opened === 'string') return answer({ kind: 'cannot start', reason: opened })
+  const { outbox, retention } = opened
+  const tending = startTending(opened, settings, inboxFile)
+  const store = outbox.store.toString('hex')
+  answer({ kind: 'opened', store, epoch: outbox.epoch, position: tending.position() })
+
+  const commit = (request: Commit): Answer => {
+    const handovers = unpack(request.packed, request.count)
+    const reason = handovers.some(({ kind }) => kind === 'message') ? retention.admit() : null
+    if (reason !== null) return { kind: 'refused', reason, full: true }
+    const from = outbox.lastSequence + 1
+    const since = performance.now()
+    const tally = commitAll(outbox, fateOf, handovers, request.clock)
+    const commitMs = performance.now() - since
+    if (tally.stored > 0) tending.received(request.clock, { from, to: outbox.lastSequence })
+    return { kind: 'committed', tally, commitMs, position: tending.position() }
+  }
 
   port.on('message', (request: Request) => {
-    if (!outbox) return
-    const since = performance.now()
     try {
-      if (request === 'close') return close(outbox)
-      const tally = request === 'tick' ? tick(outbox) : commit(outbox, request)
-      const commitMs = performance.now() - since
-      answer({ kind: 'committed', tally, commitMs, position: positionOf(outbox) })
+      if (request === 'close') {
+        outbox.close()
+        tending.close()
+        answer({ kind: 'closed' })
+        port.close()
+      } else if ('packed' in request) answer(commit(request))
+      else {
+        const more = tending.tend(request)
+        answer({ kind: 'tended', more, position: tending.position() })
+      }
     } catch (error) {
       const { message, code } = error as Error & { code?: string }
-      const full = code === 'SQLITE_FULL'
+      const full = isDiskFull(error)
+      if (full) retention.diskIsFull()
       answer({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, full })
     }
   })
+}
 
-  function open(): Outbox | null {
-    try {
-      const opened = openOutbox({ file: settings.file, gateway, inboxFile })
-      const store = opened.store.toString('hex')
-      answer({ kind: 'opened', store, epoch: opened.epoch, position: positionOf(opened) })
-      return opened
-    } catch (error) {
-      if (!(error instanceof CannotStart)) throw error
-      answer({ kind: 'cannot start', reason: error.message })
-      return null
-    }
+type Opened = { outbox: Outbox; retention: Retention }
+
+/** Opens the outbox within its bounds, or gives the reason why it cannot. */
+function openAll({ gateway, outbox: settings, inboxFile }: Omit<WriterData, 'ingest'>) {
+  let outbox: Outbox | null = null
+  try {
+    outbox = openOutbox({ file: settings.file, gateway, inboxFile })
+    return { outbox, retention: openRetention(outbox, settings) }
+  } catch (error) {
+    outbox?.close()
+    if (!(error instanceof CannotStart)) throw error
+    return error.message
   }
+}
 
-  function commit(to: Outbox, request: Exclude<Request, string>): Tally {
-    const from = to.lastSequence + 1
-    const tally = commitAll(to, fateOf, unpack(request.packed, request.count), request.clock)
-    if (tally.stored === 0) return tally
-    const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
-    // Noted at the next tick: a note that cannot be written must not refuse what is stored.
-    retimed.push(...retime(request.clock, baseMs, { from, to: to.lastSequence }))
-    return tally
+/** What the thread does between commits, and what is known since it last did. */
+function startTending(
+  { outbox, retention }: Opened,
+  { heartbeatMs }: Pick<Config['outbox'], 'heartbeatMs'>,
+  inboxFile: string,
+) {
+  const delivered = startRangeReader(inboxFile)
+  let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
+  let space = retention.space(backlog)
+  let lastBeat = performance.now()
+  const retime = startRetiming()
+  let retimed: Retimed[] = []
+
+  const tick = (clock: Clock) => {
+    const spans = delivered(outbox.store)
+    retention.see({ spans, nextNote: delivered.nextNote(outbox.store) }, clock)
+    backlog = outbox.backlog(spans, Date.now())
+    space = retention.space(backlog)
+    if (!outbox.ballast.isThere) return
+    if (retimed.length > 0) outbox.addNotes('clock', retimed)
+    retimed = []
+    if (performance.now() - lastBeat < heartbeatMs) return
+    lastBeat = performance.now()
+    outbox.beat()
   }
-
-  function tick(to: Outbox): Tally {
-    if (performance.now() - lastBeat >= settings.heartbeatMs) {
-      lastBeat = performance.now()
-      to.beat()
-    }
-    if (retimed.length > 0) {
-      to.addNotes('clock', retimed)
-      retimed = []
-    }
-    backlog = to.backlog(delivered(to.store), Date.now())
-    return { stored: 0, buried: 0, repeated: 0 }
-  }
-
-  function close(from: Outbox): void {
-    from.close()
-    delivered.close()
-    answer({ kind: 'closed' })
-    port.close()
-  }
-
-  function positionOf({ lastSequence, bytesSoFar, incoming }: Outbox): Position {
-    return { lastSequence, bytesSoFar, unreleased: incoming.count, backlog }
+  return {
+    /** Noted at the next tick: a note that cannot be written must not refuse what is stored. */
+    received(clock: Clock, events: { from: number; to: number }): void {
+      const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
+      retimed.push(...retime(clock, baseMs, events))
+    },
+    tend({ isTick, isLook, clock }: Tend): boolean {
+      if (isTick) tick(clock)
+      if (isLook) retention.look()
+      return retention.step()
+    },
+    position(): Position {
+      const { lastSequence, bytesSoFar, incoming } = outbox
+      const known = { ...space, refuses: retention.refuses }
+      return { lastSequence, bytesSoFar, unreleased: incoming.count, backlog, space: known }
+    },
+    close: delivered.close,
   }
 }

@@ -8,13 +8,16 @@ import { pack } from './packing.ts'
 import { Queue } from './queue.ts'
 import type { Answer, Position, Request, WriterData } from './writer-thread.ts'
 
-/** How often the thread is asked for what waits, and may write a heartbeat. */
+/** How often the thread is asked for what waits, may write a heartbeat and looks at the bounds. */
 const TICK_MS = 1000
 
 export type WriterOptions = WriterData & {
   clock: () => Clock
   onCommitted(tally: Tally, commitMs: number): void
+  /** While there is no room this is told once, not for each refusal. */
   onRefused(count: number, reason: string): void
+  /** There is room again. */
+  onRoom?(): void
   /** The store must be opened again before it can be trusted: the process must end. */
   onFailed(reason: string): void
 }
@@ -26,14 +29,14 @@ export type Writer = Awaited<ReturnType<typeof startWriter>>
  * time. Resolves when the outbox is open; rejects with CannotStart.
  */
 export async function startWriter({ clock, ...options }: WriterOptions) {
-  const { onCommitted, onRefused, onFailed, ...workerData } = options
+  const { onCommitted, onRefused, onRoom, onFailed, ...workerData } = options
   const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
   const { store, epoch, ...opened } = await firstAnswer(thread).catch(async error => {
     await thread.terminate()
     throw error
   })
   let position: Position = opened
-  let refusing: string | null = null
+  let refusing: { reason: string; full: boolean } | null = null
 
   const ask = async (request: Request, transfer: ArrayBuffer[] = []): Promise<Answer> => {
     const answered = once(thread, 'message')
@@ -42,16 +45,19 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
   }
   const settle = (count: number, answer: Answer): string | null => {
     if (answer.kind === 'refused') {
-      refusing = answer.reason
-      onRefused(count, answer.reason)
-      if (!answer.full) onFailed(answer.reason)
+      if (!answer.full || !refusing?.full) onRefused(count, answer.reason)
+      refusing = answer
+      if (answer.full) tend()
+      else onFailed(answer.reason)
       return answer.reason
     }
-    if (answer.kind === 'committed') {
-      position = answer.position
-      if (count > 0) refusing = null
-      if (count > 0) onCommitted(answer.tally, answer.commitMs)
-    }
+    if (answer.kind !== 'committed' && answer.kind !== 'tended') return null
+    position = answer.position
+    const hasRoom = refusing?.full && position.space.refuses === null
+    if (hasRoom) onRoom?.()
+    if (hasRoom || (count > 0 && !refusing?.full)) refusing = null
+    if (answer.kind === 'committed') onCommitted(answer.tally, answer.commitMs)
+    else if (answer.more) tend()
     return null
   }
   const commit = async (handovers: Handover[]): Promise<string | null> => {
@@ -60,7 +66,18 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     return settle(handovers.length, await ask(request, [packed]))
   }
   const queue = new Queue(options.outbox, commit)
-  const tick = setInterval(() => queue.between(async () => settle(0, await ask('tick'))), TICK_MS)
+  let isClosing = false
+  const due = { isTick: false, isLook: false }
+  const tend = (what: Partial<typeof due> = {}) => {
+    if (isClosing) return
+    Object.assign(due, what)
+    queue.between(async () => {
+      const request = { ...due, clock: clock() }
+      Object.assign(due, { isTick: false, isLook: false })
+      settle(0, await ask(request))
+    })
+  }
+  const tick = setInterval(() => tend({ isTick: true }), TICK_MS)
   thread.on('error', error => onFailed(error.message))
 
   return {
@@ -70,14 +87,17 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     get position() {
       return position
     },
-    /** Why the last commit failed, or null when it did not. */
+    /** Why the last commit failed, or the next would; null when all is well. */
     get refusing() {
-      return refusing
+      return refusing?.reason ?? position.space.refuses
     },
+    /** Lets go, step by step between commits, what is delivered and beyond what is kept. */
+    prune: () => tend({ isLook: true }),
     accept: ((handover, sender) => queue.add(handover, sender)) as Accept,
     /** Commits what waits, writes the last heartbeat and closes the outbox. */
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(tick)
+      isClosing = true
       await queue.close()
       await ask('close')
       await thread.terminate()

@@ -1,22 +1,16 @@
 import type { Database } from 'better-sqlite3'
 import type { Backlog } from '../../config/telemetry/state.ts'
-
-type Span = { next: number; end: number | null }
+import { startAmounts } from './amounts.ts'
+import type { Span } from './range-reader.ts'
 
 /**
  * Measures what is still to be delivered: by the inbox's ranges of this store or, while there are
- * none, everything. Costs a few index look-ups, however much waits. The bytes
- * of a group count until its first event is delivered.
+ * none, everything. Costs a few index look-ups, however much waits. The bytes of a group count
+ * until its first event is delivered.
  */
 export function startBacklog(outbox: Database) {
-  const last = outbox.prepare(
-    'SELECT sequence + count - 1 AS sequence, bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1',
-  )
-  const first = outbox.prepare('SELECT min(sequence) FROM groups').pluck()
-  const before = outbox
-    .prepare('SELECT bytesSoFar FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT 1')
-    .pluck()
-  const from = outbox
+  const stored = startAmounts(outbox)
+  const received = outbox
     .prepare(
       `SELECT receivedFrom FROM groups WHERE sequence >=
        coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @oldest), 0)
@@ -24,24 +18,23 @@ export function startBacklog(outbox: Database) {
     )
     .pluck()
   return (ranges: Span[] | null, nowMs: number): Backlog => {
-    const newest = last.get() as { sequence: number; bytesSoFar: number } | undefined
+    const newest = stored.newest()
+    const first = stored.first()
     const none = { events: 0, bytes: 0, oldestAgeMs: 0 }
-    if (!newest) return none
-    const spans = ranges ?? [{ next: first.get() as number, end: null }]
+    if (!newest || first === null) return none
+    const spans = ranges ?? [{ next: first, end: null }]
     let [events, bytes, oldest] = [0, 0, Number.POSITIVE_INFINITY]
-    for (const { next, end } of spans) {
+    for (const { next: from, end } of spans) {
+      // What was dropped before it was delivered does not wait any more.
+      const next = Math.max(from, first)
       const until = Math.min(end ?? newest.sequence, newest.sequence)
       if (next > until) continue
       events += until - next + 1
-      bytes += bytesUpTo(until + 1) - bytesUpTo(next)
+      bytes += stored.bytesBefore(until + 1) - stored.bytesBefore(next)
       oldest = Math.min(oldest, next)
     }
     if (events === 0) return none
-    const receivedFrom = from.get({ oldest }) as number
+    const receivedFrom = (received.get({ oldest }) as number | undefined) ?? nowMs
     return { events, bytes, oldestAgeMs: nowMs - receivedFrom }
-  }
-
-  function bytesUpTo(sequence: number): number {
-    return (before.get(sequence) as number | undefined) ?? 0
   }
 }

@@ -17,22 +17,34 @@ export function openHeads(
 ) {
   const upsert = db.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?, ?)')
   const mark = db.prepare('UPDATE headsUpTo SET sequence = ?')
+  const marked = db.prepare('SELECT sequence FROM headsUpTo').pluck()
   const drop = db.prepare('DELETE FROM heads WHERE epoch <> ?')
   const moved = new Set<string>()
+  const movedHeads = () => [...moved].map(zone => [zone, numbering.heads.get(zone)!] as const)
+  const writeTable = (zones: ReturnType<typeof movedHeads>) => {
+    drop.run(epoch)
+    for (const [zone, zoneSequence] of zones) upsert.run(epoch, zone, zoneSequence)
+    mark.run(numbering.last)
+  }
   return {
     touch(zones: ZoneRange[]): void {
       for (const { zone } of zones) moved.add(zone)
     },
+    /**
+     * Writes the table inside the open transaction when headers up to a number are about to go that
+     * tell of heads which it does not have.
+     */
+    outlive(sequence: number): void {
+      if ((marked.get() as number) < sequence) writeTable(movedHeads())
+    },
     /** Writes table and note in one commit; false when no zone moved since the last time. */
     write(transact: Transaction<(work: () => void) => void>): boolean {
       if (moved.size === 0) return false
-      const zones = [...moved].map(zone => [zone, numbering.heads.get(zone)!] as const)
+      const zones = movedHeads()
       const noteMark = notes.last
       try {
         transact.immediate(() => {
-          drop.run(epoch)
-          for (const [zone, zoneSequence] of zones) upsert.run(epoch, zone, zoneSequence)
-          mark.run(numbering.last)
+          writeTable(zones)
           notes.add('heads', Date.now(), { epoch, lastSequence: numbering.last, zones })
         })
       } catch (error) {

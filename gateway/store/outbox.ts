@@ -1,5 +1,6 @@
 import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
+import { type Ballast, isDiskFull, openBallast } from './ballast.ts'
 import { bellFile, openBell } from './bell.ts'
 import { beginEpoch } from './epoch.ts'
 import { openGroups } from './groups.ts'
@@ -8,7 +9,9 @@ import { openIncoming } from './incoming.ts'
 import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
+import { openPruning } from './prune.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
+import { openSpace } from './space.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
@@ -29,10 +32,9 @@ export type Outbox = ReturnType<typeof openOutbox>
  * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
-  const { db, lock } = openForWriting(file, OUTBOX)
+  const ballast = openBallast(file)
+  const { db, lock, notes, epoch } = begin({ file, gateway, inboxFile }, ballast)
   const transact = db.transaction((work: () => void) => work())
-  const notes = openNotes(db)
-  const epoch = beginEpoch(db, notes, { gateway, inboxFile })
   const numbering = startNumbering(epoch.lastSequence)
   const groups = openGroups(db, epoch)
   const heads = openHeads(db, notes, numbering, epoch.epoch)
@@ -80,6 +82,11 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       ring()
     },
 
+    /** Deletes what may go; what may go is told by the retention. */
+    pruning: openPruning({ db, transact, notes, heads, ring }),
+    space: openSpace(db),
+    ballast,
+
     /** What waits, given what the inbox says is still to be delivered. */
     backlog: startBacklog(db),
 
@@ -104,10 +111,40 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     },
 
     close(): void {
-      if (heads.write(transact)) ring()
+      try {
+        if (heads.write(transact)) ring()
+      } catch (error) {
+        // The headers tell the next epoch the same.
+        if (!isDiskFull(error)) throw error
+      }
       db.close()
       bell.close()
       lock.close()
     },
+  }
+}
+
+/** Opens the file and begins an epoch; on a full disk in the room that the ballast gives. */
+function begin({ file, ...options }: Required<OutboxOptions>, ballast: Ballast) {
+  const { db, lock } = withBallast(() => openForWriting(file, OUTBOX), ballast)
+  try {
+    const beginOnce = () => {
+      const notes = openNotes(db)
+      return { notes, epoch: beginEpoch(db, notes, options) }
+    }
+    return { db, lock, ...withBallast(beginOnce, ballast) }
+  } catch (error) {
+    db.close()
+    lock.close()
+    throw error
+  }
+}
+
+function withBallast<T>(work: () => T, ballast: Ballast): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!isDiskFull(error) || !ballast.free()) throw error
+    return work()
   }
 }

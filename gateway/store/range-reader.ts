@@ -2,26 +2,39 @@ import Database from 'better-sqlite3'
 import { openForReading } from './read.ts'
 import { INBOX_ID } from './schema.ts'
 
+/** What is still to be delivered: from `next` to `end` (null: open). */
+export type Span = { next: number; end: number | null }
+
 /**
  * The gateway's view of the inbox: what of a store is still to be delivered, or null while nobody
- * has said (then it is everything). A missing, busy or damaged inbox is a state.
+ * has said (then it is everything), and `nextNote`, the first note that is (1 while nobody has
+ * said). What it tells is durable. A missing, busy or damaged inbox is a state.
  */
 export function startRangeReader(file: string) {
   let db: ReturnType<typeof openForReading> = null
-  const read = (store: Buffer): { next: number; end: number | null }[] | null => {
+  const all = <T>(sql: string, store: Buffer): T[] => {
     db ??= openForReading(file, INBOX_ID)
-    if (!db) return null
+    if (!db) return []
     try {
-      const ranges = db.prepare('SELECT next, "end" FROM ranges WHERE store = ?').all(store)
-      return ranges.length > 0 ? (ranges as { next: number; end: number | null }[]) : null
+      return db.prepare(sql).all(store) as T[]
     } catch (error) {
       if (!(error instanceof Database.SqliteError)) throw error
       db.close()
       db = null
-      return null
+      return []
     }
   }
-  return Object.assign(read, { close: () => db?.close() })
+  const read = (store: Buffer): Span[] | null => {
+    const spans = all<Span>('SELECT next, "end" FROM ranges WHERE store = ?', store)
+    return spans.length > 0 ? spans : null
+  }
+  return Object.assign(read, {
+    nextNote(store: Buffer): number {
+      const sql = 'SELECT next FROM notePositions WHERE store = ?'
+      return all<{ next: number }>(sql, store)[0]?.next ?? 1
+    },
+    close: () => db?.close(),
+  })
 }
 
 /** How far an inbox has seen a store: its last delivered event and note; null when it has not. */

@@ -138,6 +138,35 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
     'bridge.backoffMaxMs = 100: is below bridge.backoffFirstMs = 200, so that',
   ],
   [
+    'bounds below one group',
+    'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304 }, keep: { bytes: 0 } }',
+    'outbox.bounds.bytes = 4194304: is below outbox.groupMaxBytes = 8388608, so that a group',
+  ],
+  [
+    'fewer events than one group may have',
+    'outbox: { bounds: { events: 10 } }',
+    'outbox.bounds.events = 10: is below outbox.groupMaxEvents = 1000, so that a group that is ' +
+      'allowed could never be stored. Choose at least 1000, or lower outbox.groupMaxEvents',
+  ],
+  [
+    'bounds that what is kept would fill',
+    'outbox: { bounds: { bytes: 10000000 }, keep: { bytes: 10000000 } }',
+    'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that what is ' +
+      'kept would leave no room for what waits. Choose more, or lower outbox.keep.bytes',
+  ],
+  ['bounds of nothing', 'outbox: { bounds: { bytes: 0 } }', 'outbox.bounds.bytes = 0: must be at'],
+  [
+    'no free disk',
+    'outbox: { bounds: { freeDiskBytes: -1 } }',
+    'outbox.bounds.freeDiskBytes = -1:',
+  ],
+  ['an unknown policy', 'outbox: { whenFull: thin }', 'outbox.whenFull = "thin": is not one of'],
+  [
+    'a schedule beyond the hour',
+    'outbox: { pruneSchedule: "60 * * * *" }',
+    'outbox.pruneSchedule = "60 * * * *": is not a schedule of five fields. Write minute, hour',
+  ],
+  [
     'one file for two stores',
     'outbox: { file: data/../data/inbox.db }',
     'inbox.file = "data/inbox.db": is the file of the outbox too. Name two different files',

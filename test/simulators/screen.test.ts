@@ -2,6 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { drawScreen, duration, size } from '../../simulators/screen.ts'
 
 const backlog = { events: 1234, bytes: 56_789, oldestAgeMs: 2500 }
+const space = {
+  ...{ fileBytes: 3_000_000, usedBytes: 2_000_000, keptBytes: 1_500_000, freeDiskBytes: 9e9 },
+  ...{ fullInMs: null, refuses: null },
+}
 const gateway = {
   ...{
     part: 'gateway' as const,
@@ -12,7 +16,7 @@ const gateway = {
     bytesSoFar: 1,
     connections: 20,
   },
-  ...{ acknowledged: 1000, stored: 1000, buried: 3, repeated: 0, refused: 0, backlog },
+  ...{ acknowledged: 1000, stored: 1000, buried: 3, repeated: 0, refused: 0, backlog, space },
 }
 const bridge = {
   ...{
@@ -33,9 +37,21 @@ describe('the live screen', () => {
     expect(drawScreen(now, before)).toEqual([
       'acknowledged    500/s   2,000 in all, 3 buried, 0 refused, 20 connections',
       'in the outbox   1,234 events, 56.8 KB, oldest 2.5 s',
+      'on disk         2.0 MB used, 1.5 MB of it delivered and kept, 9.0 GB free',
       'delivered       0/s   900 in all   p0 400  p1 500',
       'complete up to  1970-01-01T00:00:00.000Z',
     ])
+  })
+
+  it('says when the disk will be full, and that nothing is accepted', () => {
+    const full = { ...space, fullInMs: 31 * 3_600_000, refuses: 'a bound is reached' }
+    const now = { atMs: 0, gateway: { ...gateway, space: full }, bridge }
+    expect(drawScreen(now, null)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^on disk .*, full in 31 h at this rate$/),
+        'refuses         a bound is reached',
+      ]),
+    )
   })
 
   it('says what is away', () => {

@@ -190,6 +190,25 @@ describe('work between commits', () => {
     await settle()
     expect(groups()).toEqual([[1], [2]])
   })
+
+  it('takes turns with commits that are due, however much of it there is', async () => {
+    const { queue, add, commits } = startQueue({ commitAtEvents: 1, groupMaxEvents: 1 })
+    const order: string[] = []
+    const again = async () => {
+      order.push('work')
+      if (order.length < 20) queue.between(again)
+    }
+    queue.between(again)
+    for (let n = 1; n <= 5; n++) add(n)
+    for (let n = 0; n < 5; n++) {
+      await settle()
+      order.push('commit')
+      commits[n]!.end(null)
+    }
+    await settle()
+    expect(order.slice(0, 10)).toEqual(new Array(5).fill(['work', 'commit']).flat())
+    expect(order.slice(10)).toEqual(new Array(10).fill('work'))
+  })
 })
 
 describe('closing', () => {

@@ -129,6 +129,57 @@ describe('the writer', () => {
   })
 })
 
+describe('the writer within its bounds', () => {
+  const deliver = (rig: Awaited<ReturnType<typeof startWriterAccept>>, next: number) => {
+    const inbox = openInbox({ file: rig.inboxFile, settleMs: 1 })
+    const store = Buffer.from(rig.writer.store, 'hex')
+    const rest = { end: null, topic: 't', partitions: 1, zones: null, reason: 'test' }
+    inbox.addRange({ store, next, ...rest })
+    inbox.close()
+  }
+
+  it('deletes what is delivered when asked to, while it goes on acknowledging', async () => {
+    const keep = { hours: 0, bytes: 0 }
+    await using rig = await startWriterAccept({ outbox: { keep } })
+    for (let n = 1; n <= 300; n++) await rig.accept(numbered(n), someone)
+    deliver(rig, 300)
+    await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
+    expect(rig.stored()).toHaveLength(300)
+    rig.writer.prune()
+    const more = Array.from({ length: 50 }, (_, n) => rig.accept(numbered(301 + n), someone))
+    await vi.waitFor(() => expect(rig.stored()[0]).toBe(300), PATIENCE)
+    await Promise.all(more)
+    expect(rig.stored()).toEqual(Array.from({ length: 51 }, (_, n) => 300 + n))
+    const space = () => rig.writer.position.space
+    await vi.waitFor(() => expect(space()).toMatchObject({ keptBytes: 0, refuses: null }), PATIENCE)
+    expect(space().usedBytes).toBeGreaterThan(10_000)
+  })
+
+  it('refuses at a bound, says so once, and goes on when the bridge has made room', async () => {
+    const [onRefused, onRoom, onFailed] = [vi.fn(), vi.fn(), vi.fn()]
+    const bounds = { ...defaults.outbox.bounds, events: 20 }
+    const outbox = { bounds, commitAtEvents: 1, groupMaxEvents: 1 }
+    await using rig = await startWriterAccept({ outbox, onRefused, onRoom, onFailed })
+    for (let n = 1; n <= 20; n++) await rig.accept(numbered(n, 'z', ['c', n]), {})
+    const reason = 'outbox.bounds.events = 20 is reached'
+    for (let n = 21; n < 25; n++) {
+      await expect(rig.accept(numbered(n, 'z', ['c', n]), {})).rejects.toThrow(reason)
+    }
+    expect(rig.writer.refusing).toBe(reason)
+    expect(onRefused.mock.calls).toEqual([[1, reason]])
+    // What needs no room goes on.
+    const once = { client: 'c', packet: 1 }
+    await rig.accept({ kind: 'release', once }, {})
+    deliver(rig, 15)
+    await vi.waitFor(() => expect(rig.writer.refusing).toBe(null), PATIENCE)
+    expect(onRoom).toHaveBeenCalledTimes(1)
+    await rig.accept(numbered(99, 'z', ['c', 21]), {})
+    expect(rig.stored().at(-1)).toBe(99)
+    expect(rig.writer.position).toMatchObject({ lastSequence: 21, unreleased: 20 })
+    expect(onFailed).not.toHaveBeenCalled()
+  })
+})
+
 describe('a writer that cannot start', () => {
   it('says that another one holds the lock', async () => {
     using place = temporary()

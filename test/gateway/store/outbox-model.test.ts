@@ -2,7 +2,8 @@ import type BetterSqlite3 from 'better-sqlite3'
 import fc from 'fast-check'
 import { expect, it, vi } from 'vitest'
 import { temporary } from './fixture.ts'
-import { commands, failures, Model, Real } from './outbox-model.ts'
+import { commands, failures, shortened } from './outbox-commands.ts'
+import { Model, Real } from './outbox-model.ts'
 
 const { opened } = vi.hoisted(() => ({ opened: [] as BetterSqlite3.Database[] }))
 
@@ -20,7 +21,7 @@ vi.mock('better-sqlite3', async importOriginal => {
 
 const writing = (real: string) => opened.findLast(db => db.name === real && !db.readonly)!
 
-it('an outbox holds what a list would, through failed commits, new epochs and kills', () => {
+it('an outbox holds what a list would, through failed commits, pruning, new epochs and kills', () => {
   fc.assert(
     fc.property(commands, sequence => {
       using place = temporary()
@@ -36,9 +37,10 @@ it('an outbox holds what a list would, through failed commits, new epochs and ki
         real?.outbox.close()
       }
     }),
-    { numRuns: 40 },
+    { numRuns: 60 },
   )
   expect(failures.count).toBeGreaterThan(10)
+  expect(shortened.count).toBeGreaterThan(10)
 })
 
 const lastCheck: fc.Command<Model, Real> = {

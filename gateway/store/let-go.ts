@@ -1,0 +1,110 @@
+import type { Config } from '../../config/config.ts'
+import type { Clock } from '../../config/events.ts'
+import type { startAges } from './ages.ts'
+import type { Reached } from './bounds.ts'
+import type { Candidate, Pruning } from './prune.ts'
+import type { Span } from './range-reader.ts'
+
+/** Delivered notes that are kept at most: enough to look back on, few enough to forget about. */
+const NOTES_KEPT = 100_000
+
+/** What the inbox durably says: what is still to be delivered (null: nothing said), next note. */
+export type Delivered = { spans: Span[] | null; nextNote: number }
+
+type Parts = {
+  pruning: Pruning
+  ages: Pick<ReturnType<typeof startAges>, 'isLongAgo' | 'countOlder'>
+  settings: Pick<Config['outbox'], 'keep' | 'bounds'>
+}
+
+export type LetGo = ReturnType<typeof openLetGo>
+
+/**
+ * What of an outbox may go, always from its front. Each call deletes at most what one step may, and
+ * tells whether it found anything.
+ */
+export function openLetGo({ pruning, ages, settings: { keep, bounds } }: Parts) {
+  const { stored } = pruning
+  const countOlder = (groups: Candidate[], hours: number) =>
+    ages.countOlder(groups, hours, (one: Candidate): Clock | null => pruning.clockOf(one))
+  const deliveredNotes = (nextNote: number) =>
+    pruning.oldestNotes().filter(({ sequence }) => sequence < nextNote)
+
+  /** Bytes of what is delivered and kept. */
+  const keptBytes = (spans: Span[] | null) => stored.bytesBefore(awaited(spans)) - base()
+  const base = () => stored.bytesBefore(0)
+  const pruneSome = (groups: Candidate[], count: number) => {
+    const last = groups[count - 1]
+    if (last) pruning.prune(last)
+    return last !== undefined
+  }
+  const pruneNotes = (notes: { sequence: number }[], count: number) => {
+    const last = notes[count - 1]
+    if (last) pruning.pruneNotes(last.sequence + 1)
+    return last !== undefined
+  }
+
+  return {
+    keptBytes,
+    /** Deletes what is delivered and not to be kept any longer. */
+    beyondTail({ spans, nextNote }: Delivered): boolean {
+      const groups = deliveredGroups(pruning.oldest(), spans)
+      const surplus = keptBytes(spans) - keep.bytes
+      const count = Math.max(countUpTo(groups, surplus), countOlder(groups, keep.hours))
+      if (pruneSome(groups, count)) return true
+      const notes = deliveredNotes(nextNote)
+      const young = notes.findIndex(({ at }) => !ages.isLongAgo(at, keep.hours))
+      const tooMany = Math.min(notes.length, pruning.notesBefore(nextNote) - NOTES_KEPT)
+      return pruneNotes(notes, Math.max(young < 0 ? notes.length : young, tooMany))
+    },
+    /** Deletes what is delivered, to be kept or not, until so much is gone. */
+    tail({ spans, nextNote }: Delivered, { bytes, events }: Pick<Reached, 'bytes' | 'events'>) {
+      const groups = deliveredGroups(pruning.oldest(bytes), spans)
+      if (pruneSome(groups, countEvents(groups, events))) return true
+      const notes = deliveredNotes(nextNote)
+      return pruneNotes(notes, notes.length)
+    },
+    /** Deletes what is not delivered, with tombstones, until so much is gone. */
+    oldest({ spans }: Delivered, { key, reason, bytes, events }: Reached): boolean {
+      const groups = pruning.oldest(bytes)
+      const isLate = key === 'hours' && bounds.hours !== null
+      const count = isLate ? countOlder(groups, bounds.hours!) : countEvents(groups, events)
+      const last = groups[count - 1]
+      if (last) pruning.drop(last, spans, reason)
+      return last !== undefined
+    },
+    /** Whether what waits longest has waited longer than it may. */
+    isLate(spans: Span[] | null): boolean {
+      if (bounds.hours === null) return false
+      const group = pruning.holding(awaited(spans))
+      return group !== undefined && countOlder([group], bounds.hours) > 0
+    },
+  }
+}
+
+/** The first number that is still to be delivered; 0 while nobody has said. */
+function awaited(spans: Span[] | null): number {
+  const open = (spans ?? []).filter(({ next, end }) => end === null || next <= end)
+  return open.length > 0 ? Math.min(...open.map(({ next }) => next)) : 0
+}
+
+function deliveredGroups(groups: Candidate[], spans: Span[] | null): Candidate[] {
+  const next = awaited(spans)
+  return groups.filter(({ to }) => to < next)
+}
+
+/** How many groups it takes until so many bytes are gone. */
+function countUpTo(groups: Candidate[], bytes: number): number {
+  let [count, gone] = [0, 0]
+  while (count < groups.length && gone < bytes) gone += groups[count++]!.bytes
+  return count
+}
+
+function countEvents(groups: Candidate[], events: number): number {
+  let [count, gone] = [0, 0]
+  for (; count < groups.length && gone < events; count++) {
+    const { sequence, to } = groups[count]!
+    gone += to - sequence + 1
+  }
+  return count
+}

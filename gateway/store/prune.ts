@@ -1,0 +1,137 @@
+import type { Database, Transaction } from 'better-sqlite3'
+import { type Clock, decodeEvent } from '../../config/events.ts'
+import { startAmounts } from './amounts.ts'
+import { type GroupRow, unpackGroup } from './group.ts'
+import type { openHeads } from './heads.ts'
+import type { Notes } from './notes.ts'
+import type { Span } from './range-reader.ts'
+import { type Doomed, tombstonesOf } from './tombstones.ts'
+
+/** One step deletes at most so much: a few milliseconds and one fsync between two commits. */
+const STEP_MAX_GROUPS = 200
+const STEP_MAX_BYTES = 4 * 1024 * 1024
+const STEP_MAX_NOTES = 500
+
+/** A group as it is judged: `to` is the last number it can have, `bytes` its header and body. */
+export type Candidate = {
+  sequence: number
+  to: number
+  epoch: number
+  receivedTo: number
+  bytes: number
+}
+
+type Parts = {
+  db: Database
+  transact: Transaction<(work: () => void) => void>
+  notes: Notes
+  heads: Pick<ReturnType<typeof openHeads>, 'outlive'>
+  /** Called when notes were added. */
+  ring(): void
+}
+
+export type Pruning = ReturnType<typeof openPruning>
+
+/**
+ * Deletes from the front of an outbox, each call in one transaction. The last group and the last
+ * note always stay, because numbers go on behind them.
+ */
+export function openPruning({ db, transact, notes, heads, ring }: Parts) {
+  const groups = openOldestGroups(db)
+  const remove = db.prepare('DELETE FROM groups WHERE sequence <= ?')
+  const removeNotes = db.prepare('DELETE FROM notes WHERE sequence < ?')
+  const oldestNotes = db.prepare('SELECT sequence, at FROM notes ORDER BY sequence LIMIT ?')
+  const firstNote = db.prepare('SELECT min(sequence) FROM notes').pluck()
+  const commit = (work: () => void) => {
+    const mark = notes.last
+    try {
+      transact.immediate(work)
+    } catch (error) {
+      notes.rewind(mark)
+      throw error
+    }
+  }
+  return {
+    stored: startAmounts(db),
+    ...groups,
+    /** Deletes the groups up to this one, which is not the last. */
+    prune(upTo: Pick<Candidate, 'sequence' | 'to'>): void {
+      commit(() => {
+        heads.outlive(upTo.to)
+        remove.run(upTo.sequence)
+      })
+    },
+    /** The same for what may not be delivered: with tombstones of what `spans` still wait for. */
+    drop(upTo: Pick<Candidate, 'sequence' | 'to'>, spans: Span[] | null, reason: string): void {
+      commit(() => {
+        heads.outlive(upTo.to)
+        for (const tombstone of tombstonesOf(groups.upTo(upTo.sequence), spans, reason)) {
+          notes.add('tombstone', Date.now(), tombstone)
+        }
+        remove.run(upTo.sequence)
+      })
+      ring()
+    },
+    /** How many notes there are before a number. */
+    notesBefore(sequence: number): number {
+      const first = firstNote.get() as number | null
+      return first === null ? 0 : Math.max(0, Math.min(sequence, notes.last) - first)
+    },
+    /** The oldest notes that one step may delete; the last one is never among them. */
+    oldestNotes(): { sequence: number; at: number }[] {
+      const rows = oldestNotes.all(STEP_MAX_NOTES) as { sequence: number; at: number }[]
+      return rows.filter(({ sequence }) => sequence < notes.last)
+    },
+    pruneNotes(before: number): void {
+      commit(() => removeNotes.run(Math.min(before, notes.last)))
+    },
+  }
+}
+
+/** Looks at the groups that would go first. */
+function openOldestGroups(db: Database) {
+  const facts = `sequence, epoch, receivedTo,
+    coalesce(length(header) + length(body), 0) AS bytes`
+  const oldest = db.prepare(`SELECT ${facts} FROM groups ORDER BY sequence LIMIT ?`)
+  const holding = db.prepare(
+    `SELECT ${facts}, sequence + count - 1 AS "to" FROM groups WHERE sequence >=
+     coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @next), 0)
+     AND sequence + count > @next ORDER BY sequence LIMIT 1`,
+  )
+  const headers = db.prepare(
+    `SELECT sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
+     header, headerCrc, bodyCrc FROM groups ORDER BY sequence LIMIT ?`,
+  )
+  const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
+  const holes = db.prepare(
+    `SELECT behind AS "from", next - behind AS count FROM (SELECT sequence + count AS behind,
+     lead(sequence) OVER (ORDER BY sequence) AS next FROM groups) WHERE next > behind`,
+  )
+  const withEnds = <T extends { sequence: number }>(rows: T[]) =>
+    rows.slice(0, -1).map((row, at) => ({ ...row, to: rows[at + 1]!.sequence - 1 }))
+  return {
+    /** The oldest groups that one step may delete; the last one is never among them. */
+    oldest(maxBytes = Number.POSITIVE_INFINITY): Candidate[] {
+      const rows = withEnds(oldest.all(STEP_MAX_GROUPS + 1) as Omit<Candidate, 'to'>[])
+      const enough = Math.min(maxBytes, STEP_MAX_BYTES)
+      let [end, bytes] = [0, 0]
+      while (end < rows.length && bytes < enough) bytes += rows[end++]!.bytes
+      return rows.slice(0, end)
+    },
+    /** The group with this number, or the first behind it. */
+    holding: (next: number) => holding.get({ next }) as Candidate | undefined,
+    /** The groups up to this one, which is among the oldest. */
+    upTo(sequence: number): Doomed[] {
+      const rows = headers.all(STEP_MAX_GROUPS + 1) as Omit<GroupRow, 'body'>[]
+      return withEnds(rows).filter(row => row.sequence <= sequence)
+    },
+    /** How far the clock was trusted when a group was received; null when it cannot be read. */
+    clockOf({ sequence }: Pick<Candidate, 'sequence'>): Clock | null {
+      const row = whole.get(sequence) as GroupRow | undefined
+      const events = row && unpackGroup(row)
+      return Array.isArray(events) && events[0] ? decodeEvent(events[0].value).clock : null
+    },
+    /** Numbers between groups that no event has; looks at every group. */
+    holes: () => holes.all() as { from: number; count: number }[],
+  }
+}

@@ -1,0 +1,138 @@
+import { performance } from 'node:perf_hooks'
+import type { Config } from '../../config/config.ts'
+import type { Clock } from '../../config/events.ts'
+import { CannotStart } from '../../config/lifetime.ts'
+import type { Backlog, Space } from '../../config/telemetry/state.ts'
+import { startAges } from './ages.ts'
+import { type Reached, reachedBound } from './bounds.ts'
+import { startReport } from './forecast.ts'
+import { type Delivered, openLetGo } from './let-go.ts'
+import { DISK_FULL, startSteps } from './make-room.ts'
+import type { Outbox } from './outbox.ts'
+import type { Room } from './space.ts'
+
+type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
+
+/** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
+const MEASURE_EVERY_MS = 50
+const MEASURE_EVERY_BYTES = 64 * 1024
+const MEASURE_EVERY_SHARE = 0.02
+/** Before a commit at most so many steps make room; then it is refused. */
+const STEPS_BEFORE_COMMIT = 8
+
+export type Retention = ReturnType<typeof openRetention>
+
+/**
+ * Keeps an outbox within its bounds and gives its room back, in steps of a few milliseconds between
+ * commits. Delivered goes before undelivered, and that only by policy. Throws CannotStart when a
+ * bound cannot be kept on this disk.
+ */
+export function openRetention(outbox: Outbox, settings: Settings, ages = startAges(outbox)) {
+  const { pruning, space, ballast } = outbox
+  const { bounds } = settings
+  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
+  refuseImpossible(settings, space.measure())
+  const letGo = openLetGo({ pruning, ages, settings })
+  const events = startEventCount(outbox)
+  const report = startReport({ space, letGo, bounds, storedBytes: events.bytes })
+  let delivered: Delivered = { spans: null, nextNote: 1 }
+  let isLookDue = false
+  let refuses = ballast.write() ? null : DISK_FULL
+  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0, isNear: true }
+
+  const judge = (room = space.measure()): Reached | null => {
+    const usage = {
+      usedBytes: room.fileBytes - room.freeBytes,
+      events: events(mostEvents),
+      freeBytes: room.freeDiskBytes + room.freeBytes,
+      isLate: letGo.isLate(delivered.spans),
+    }
+    const isNear = reachedBound(usage, bounds, true) !== null
+    const { bytesSoFar, lastSequence } = outbox
+    measured = { atMs: performance.now(), bytesSoFar, lastSequence, isNear }
+    return isNear ? reachedBound(usage, bounds, refuses !== null) : null
+  }
+  const isFarStill = () =>
+    !measured.isNear &&
+    performance.now() - measured.atMs < MEASURE_EVERY_MS &&
+    outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
+    outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
+  const steps = startSteps({ space, ballast, letGo }, settings)
+
+  return {
+    /** Why nothing is accepted now, as of the last look; null when it is. */
+    get refuses() {
+      return refuses
+    },
+    /** To be called every second: what the inbox says, and how far the clock is trusted. */
+    see(now: Delivered, clock: Clock): void {
+      delivered = now
+      ages.see(clock, outbox.lastSequence)
+    },
+    /** The next steps also let go what is beyond the tail. */
+    look(): void {
+      isLookDue = true
+    },
+    /** Frees room for deleting: a commit found the disk full. */
+    diskIsFull(): void {
+      ballast.free()
+      refuses = DISK_FULL
+    },
+    /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
+    admit(): string | null {
+      if (!ballast.isThere) return DISK_FULL
+      if (refuses === null && isFarStill()) return null
+      let reached = judge()
+      for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
+        if (!steps.relieve(reached, delivered)) break
+        reached = judge()
+      }
+      refuses = steps.reasonToRefuse(reached)
+      return refuses
+    },
+    /** Makes one step, if there is something to do; true when there may be more. */
+    step(): boolean {
+      if (!ballast.isThere) {
+        const didHelp = steps.recover(delivered)
+        refuses = ballast.isThere ? steps.reasonToRefuse(judge()) : DISK_FULL
+        return didHelp
+      }
+      const room = space.measure()
+      const reached = judge(room)
+      if (reached && steps.relieve(reached, delivered)) return true
+      refuses = steps.reasonToRefuse(reached)
+      if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
+      if (steps.giveBack(room, isLookDue)) return true
+      isLookDue = false
+      return false
+    },
+    /** How much is taken, and when it will be full at this rate. */
+    space: (backlog: Backlog): Space => ({ ...report(backlog, delivered.spans), refuses }),
+  }
+}
+
+/** How many events are stored: by the first and last number, less the holes between them. */
+function startEventCount({ pruning }: Pick<Outbox, 'pruning'>) {
+  const { stored } = pruning
+  let holes: { from: number; count: number }[] | null = null
+  const count = (bound: number): number => {
+    const newest = stored.newest()
+    const first = stored.first()
+    if (!newest || first === null) return 0
+    const span = newest.sequence - first + 1
+    // Finding holes is not for free, and none is made while this runs: once, if it matters.
+    if (span < bound * 0.9) return span
+    holes ??= pruning.holes()
+    return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), span)
+  }
+  const bytes = () => (stored.newest()?.bytesSoFar ?? 0) - stored.bytesBefore(0)
+  return Object.assign(count, { bytes })
+}
+
+function refuseImpossible({ file, bounds }: Settings, { diskBytes }: Room): void {
+  if (bounds.freeDiskBytes < diskBytes || diskBytes === 0) return
+  throw new CannotStart(
+    `outbox.bounds.freeDiskBytes = ${bounds.freeDiskBytes}: the disk of ${file} has only ` +
+      `${diskBytes} bytes. Choose less. Nothing was deleted`,
+  )
+}

@@ -1,0 +1,175 @@
+import type { Database } from 'better-sqlite3'
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import type { Reading } from '../../../config/events.ts'
+import type { DeadLetter } from '../../../gateway/store/notes.ts'
+import { anyDeadLetter, anyReading, copyStore } from './fixture.ts'
+import type { Change, Model, Real } from './outbox-model.ts'
+
+class Commit implements fc.Command<Model, Real> {
+  readonly readings: Reading[]
+  readonly deadLetters: DeadLetter[]
+  readonly changes: Change[]
+  /** Pages the file may still grow by; null: as many as it likes. */
+  readonly room: number | null
+  constructor(
+    readings: Reading[],
+    deadLetters: DeadLetter[],
+    changes: Change[],
+    room: number | null,
+  ) {
+    this.readings = readings
+    this.deadLetters = deadLetters
+    this.changes = changes
+    this.room = room
+  }
+  check = () => true
+  run(model: Model, { outbox, newest }: Real): void {
+    const { readings, changes } = this
+    const deadLetters = this.deadLetters.map(deadLetter => ({ at: 5, deadLetter }))
+    for (const { kind, client, packet, hash } of changes) {
+      if (kind === 'remember') outbox.incoming.remember(client, packet, hash)
+      else if (kind === 'release') outbox.incoming.release(client, packet)
+      else outbox.incoming.forget(client)
+    }
+    if (withRoom(newest(), this.room, () => outbox.commit({ readings, deadLetters }))) {
+      model.add(readings, this.deadLetters, changes)
+    }
+    expect(outbox.incoming.count).toBe(model.incoming.size)
+  }
+  toString = () =>
+    `commit(${this.readings.map(({ zone }) => zone)}; ${this.deadLetters.length}; ${this.changes.length}; room ${this.room})`
+}
+
+/** How often a commit failed, so that a test can tell that some did. */
+export const failures = { count: 0 }
+
+/** Runs `work` with `room` pages to grow by (null: no limit) and tells whether it succeeded. */
+function withRoom(db: Database, room: number | null, work: () => void): boolean {
+  const pages = db.pragma('page_count', { simple: true }) as number
+  if (room !== null) db.pragma(`max_page_count = ${pages + room}`)
+  try {
+    work()
+    return true
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'SQLITE_FULL' })
+    failures.count++
+    return false
+  } finally {
+    db.pragma('max_page_count = 1000000')
+  }
+}
+
+class Beat implements fc.Command<Model, Real> {
+  readonly room: number | null
+  constructor(room: number | null) {
+    this.room = room
+  }
+  check = () => true
+  run(model: Model, { outbox, newest }: Real): void {
+    if (withRoom(newest(), this.room, () => outbox.beat())) model.beat()
+  }
+  toString = () => `beat(room ${this.room})`
+}
+
+class Reopen implements fc.Command<Model, Real> {
+  check = () => true
+  run(model: Model, real: Real): void {
+    real.outbox.close()
+    model.beat()
+    real.open()
+    model.begin(real.outbox.epoch)
+    real.check(model)
+  }
+  toString = () => 'reopen'
+}
+
+/** Deletes some of the oldest groups: as delivered, or dropped with a tombstone. */
+class Shorten implements fc.Command<Model, Real> {
+  readonly how: 'prune' | 'drop'
+  readonly groups: number
+  readonly room: number | null
+  constructor(how: 'prune' | 'drop', groups: number, room: number | null) {
+    this.how = how
+    this.groups = groups
+    this.room = room
+  }
+  check = () => true
+  run(model: Model, { outbox: { pruning }, newest }: Real): void {
+    const group = pruning.oldest().slice(0, this.groups).at(-1)
+    if (!group) return
+    const shorten = () =>
+      this.how === 'drop' ? pruning.drop(group, null, 'test') : pruning.prune(group)
+    if (withRoom(newest(), this.room, shorten)) model[this.how](group.to)
+    shortened.count++
+  }
+  toString = () => `${this.how}(${this.groups}; room ${this.room})`
+}
+
+/** How often something was deleted. */
+export const shortened = { count: 0 }
+
+/** Goes on with a copy of the files as they are: as after kill -9. */
+class Kill implements fc.Command<Model, Real> {
+  check = () => true
+  run(model: Model, real: Real): void {
+    const killed = real.outbox
+    const copy = `${real.file}k`
+    copyStore(real.file, copy)
+    killed.close()
+    real.file = copy
+    real.open()
+    model.begin(real.outbox.epoch)
+    real.check(model)
+  }
+  toString = () => 'kill'
+}
+
+const hash = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(bytes => Buffer.from(bytes))
+const change: fc.Arbitrary<Change> = fc.record({
+  kind: fc.constantFrom('remember', 'remember', 'release', 'forget'),
+  client: fc.constantFrom('c1', 'c2', '__proto__'),
+  packet: fc.integer({ min: 1, max: 3 }),
+  hash,
+})
+const large = fc
+  .tuple(anyReading, fc.integer({ min: 1, max: 30 }))
+  .map(([one, kilobytes]) => ({ ...one, device: noise(kilobytes * 1024) }))
+const largeLetter = fc
+  .tuple(anyDeadLetter, fc.integer({ min: 1, max: 30 }))
+  .map(([one, kilobytes]) => ({ ...one, payload: Buffer.from(noise(kilobytes * 1024)) }))
+const letters = fc.oneof(
+  fc.array(anyDeadLetter, { maxLength: 3 }),
+  fc.array(largeLetter, { maxLength: 3 }),
+)
+const commit = (readings: fc.Arbitrary<Reading[]>, room: fc.Arbitrary<number | null>) =>
+  fc
+    .tuple(readings, letters, fc.array(change, { maxLength: 3 }), room)
+    .map(all => new Commit(...all))
+
+export const commands = fc.commands(
+  [
+    commit(fc.array(anyReading, { maxLength: 8 }), fc.constant(null)),
+    commit(fc.array(large, { maxLength: 3 }), fc.nat(6)),
+    fc.constantFrom(null, 0).map(room => new Beat(room)),
+    fc
+      .tuple(
+        fc.constantFrom('prune', 'drop'),
+        fc.integer({ min: 1, max: 4 }),
+        fc.constantFrom(null, 0),
+      )
+      .map(all => new Shorten(...all)),
+    fc.constant(new Reopen()),
+    fc.constant(new Kill()),
+  ],
+  { maxCommands: 25, size: 'max' },
+)
+
+/** Text that does not compress, the same each time. */
+function noise(length: number): string {
+  let state = length
+  return Array.from({ length }, () => {
+    state = (state * 1103515245 + 12345) % 2 ** 31
+    return String.fromCharCode(33 + ((state >> 16) % 90))
+  }).join('')
+}
