@@ -1,4 +1,4 @@
-import type { Database, Transaction } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import { type GroupRow, readHeader, type ZoneRange } from './group.ts'
 import type { Notes } from './notes.ts'
 import type { startNumbering } from './numbering.ts'
@@ -38,19 +38,13 @@ export function openHeads(
       if ((marked.get() as number) < sequence) writeTable(movedHeads())
     },
     /** Writes table and note in one commit; false when no zone moved since the last time. */
-    write(transact: Transaction<(work: () => void) => void>): boolean {
+    write(): boolean {
       if (moved.size === 0) return false
       const zones = movedHeads()
-      const noteMark = notes.last
-      try {
-        transact.immediate(() => {
-          writeTable(zones)
-          notes.add('heads', Date.now(), { epoch, lastSequence: numbering.last, zones })
-        })
-      } catch (error) {
-        notes.rewind(noteMark)
-        throw error
-      }
+      notes.transact(() => {
+        writeTable(zones)
+        notes.add('heads', Date.now(), { epoch, lastSequence: numbering.last, zones })
+      })
       moved.clear()
       return true
     },

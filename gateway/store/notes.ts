@@ -46,6 +46,7 @@ function contentOf(row: NoteRow): Record<string, unknown> | { reason: string } {
 export function openNotes(db: Database) {
   const insert = db.prepare('INSERT INTO notes VALUES (@sequence, @kind, @at, @crc, @body)')
   let last = (db.prepare('SELECT max(sequence) FROM notes').pluck().get() as number | null) ?? 0
+  const transaction = db.transaction((work: () => void) => work())
   const add = (kind: string, at: number, content: object) => {
     const note = { sequence: last + 1, kind, at, body: Buffer.from(JSON.stringify(content)) }
     insert.run({ ...note, crc: noteChecksum(note) })
@@ -66,9 +67,15 @@ export function openNotes(db: Database) {
     goOnBehind(sequence: number): void {
       last = Math.max(last, sequence)
     },
-    /** Takes back the numbers given out in a transaction that failed. */
-    rewind(sequence: number): void {
-      last = sequence
+    /** Does work in a transaction; when it fails, its notes' numbers are given out again. */
+    transact(work: () => void): void {
+      const mark = last
+      try {
+        transaction.immediate(work)
+      } catch (error) {
+        last = mark
+        throw error
+      }
     },
   }
 }

@@ -34,7 +34,6 @@ export type Outbox = ReturnType<typeof openOutbox>
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const ballast = openBallast(file)
   const { db, lock, notes, epoch } = begin({ file, gateway, inboxFile }, ballast)
-  const transact = db.transaction((work: () => void) => work())
   const numbering = startNumbering(epoch.lastSequence)
   const groups = openGroups(db, epoch)
   const heads = openHeads(db, notes, numbering, epoch.epoch)
@@ -62,16 +61,14 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     commit({ readings, deadLetters }: Changes): void {
       if (readings.length + deadLetters.length === 0 && !incoming.isChanged) return
       const draft = numbering.draft()
-      const noteMark = notes.last
       let grown = () => {}
       try {
-        transact.immediate(() => {
+        notes.transact(() => {
           if (readings.length > 0) grown = groups.add(readings, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
           incoming.write()
         })
       } catch (error) {
-        notes.rewind(noteMark)
         incoming.reload()
         throw error
       }
@@ -83,7 +80,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     },
 
     /** Deletes what may go; what may go is told by the retention. */
-    pruning: openPruning({ db, transact, notes, heads, ring }),
+    pruning: openPruning({ db, notes, heads, ring }),
     space: openSpace(db),
     ballast,
 
@@ -92,27 +89,21 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
 
     /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
     beat(): void {
-      if (heads.write(transact)) ring()
+      if (heads.write()) ring()
     },
 
     /** Adds notes of one kind in a commit of their own; each names this epoch. */
     addNotes(kind: string, contents: object[]): void {
-      const noteMark = notes.last
-      try {
-        transact.immediate(() => {
-          for (const content of contents)
-            notes.add(kind, Date.now(), { epoch: epoch.epoch, ...content })
-        })
-      } catch (error) {
-        notes.rewind(noteMark)
-        throw error
-      }
+      const named = contents.map(content => ({ epoch: epoch.epoch, ...content }))
+      notes.transact(() => {
+        for (const content of named) notes.add(kind, Date.now(), content)
+      })
       ring()
     },
 
     close(): void {
       try {
-        if (heads.write(transact)) ring()
+        if (heads.write()) ring()
       } catch (error) {
         // The headers tell the next epoch the same.
         if (!isDiskFull(error)) throw error

@@ -1,4 +1,4 @@
-import type { Database, Transaction } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import { type Clock, decodeEvent } from '../../config/events.ts'
 import { startAmounts } from './amounts.ts'
 import { type GroupRow, unpackGroup } from './group.ts'
@@ -23,7 +23,6 @@ export type Candidate = {
 
 type Parts = {
   db: Database
-  transact: Transaction<(work: () => void) => void>
   notes: Notes
   heads: Pick<ReturnType<typeof openHeads>, 'outlive'>
   /** Called when notes were added. */
@@ -36,34 +35,25 @@ export type Pruning = ReturnType<typeof openPruning>
  * Deletes from the front of an outbox, each call in one transaction. The last group and the last
  * note always stay, because numbers go on behind them.
  */
-export function openPruning({ db, transact, notes, heads, ring }: Parts) {
+export function openPruning({ db, notes, heads, ring }: Parts) {
   const groups = openOldestGroups(db)
   const remove = db.prepare('DELETE FROM groups WHERE sequence <= ?')
   const removeNotes = db.prepare('DELETE FROM notes WHERE sequence < ?')
   const oldestNotes = db.prepare('SELECT sequence, at FROM notes ORDER BY sequence LIMIT ?')
   const firstNote = db.prepare('SELECT min(sequence) FROM notes').pluck()
-  const commit = (work: () => void) => {
-    const mark = notes.last
-    try {
-      transact.immediate(work)
-    } catch (error) {
-      notes.rewind(mark)
-      throw error
-    }
-  }
   return {
     stored: startAmounts(db),
     ...groups,
     /** Deletes the groups up to this one, which is not the last. */
     prune(upTo: Pick<Candidate, 'sequence' | 'to'>): void {
-      commit(() => {
+      notes.transact(() => {
         heads.outlive(upTo.to)
         remove.run(upTo.sequence)
       })
     },
     /** The same for what may not be delivered: with tombstones of what `spans` still wait for. */
     drop(upTo: Pick<Candidate, 'sequence' | 'to'>, spans: Span[] | null, reason: string): void {
-      commit(() => {
+      notes.transact(() => {
         heads.outlive(upTo.to)
         for (const tombstone of tombstonesOf(groups.upTo(upTo.sequence), spans, reason)) {
           notes.add('tombstone', Date.now(), tombstone)
@@ -83,7 +73,7 @@ export function openPruning({ db, transact, notes, heads, ring }: Parts) {
       return rows.filter(({ sequence }) => sequence < notes.last)
     },
     pruneNotes(before: number): void {
-      commit(() => removeNotes.run(Math.min(before, notes.last)))
+      notes.transact(() => removeNotes.run(Math.min(before, notes.last)))
     },
   }
 }

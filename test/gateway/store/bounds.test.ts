@@ -8,7 +8,7 @@ const HOUR_MS = 3_600_000
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, n) => from + n)
 
-describe('at a bound', () => {
+describe('at a bound', { timeout: 120_000 }, () => {
   it('what is kept goes first', () => {
     using at = startKeeping({ bounds: { bytes: 4_194_304 } })
     at.see(3000)
