@@ -1,10 +1,26 @@
 import { randomBytes } from 'node:crypto'
+import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { markingDamage } from './damage.ts'
+import type { StoreKind } from './heal.ts'
 import { openNotes, startNoteReader } from './notes.ts'
 import { openForWriting } from './open.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
 
-const INBOX = { key: 'inbox.file', applicationId: INBOX_ID, migrations: inboxMigrations }
+const INBOX: StoreKind = {
+  key: 'inbox.file',
+  applicationId: INBOX_ID,
+  migrations: inboxMigrations,
+  isKnown: () => false,
+  faultOf: () => null,
+  // Its positions have nothing to be held against, so none is taken over: what is in the outbox is
+  // delivered again, under the same ids.
+  refill(db, { reason, aside, atMs }) {
+    ownId(db)
+    openNotes(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
+    return {}
+  },
+}
 
 /** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
 export type Range = {
@@ -24,12 +40,16 @@ export type Inbox = ReturnType<typeof openInbox>
  * Opens the inbox for its one writer, the bridge, creating it when there is none. Positions are
  * written at most once every `settleMs`, and when closed, because an fsync a batch wears the card
  * for nothing: what was settled since is sent again after a crash, under the same ids.
- * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
+ * A damaged file is moved aside and a new one begun; one that shows its damage later is marked, so
+ * that this happens at the next start. Throws CannotStart when another process writes, or the file
+ * cannot be opened or is not ours.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
-  const { db, lock } = openForWriting(file, INBOX)
-  const notes = openNotes(db)
-  const id = ownId(db)
+  const { db, lock, healed, begun } = openForWriting(file, INBOX, db => ({
+    notes: openNotes(db),
+    id: ownId(db),
+  }))
+  const { notes, id } = begun
   const selectRanges = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
   const insertRange = db.prepare(
     `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)
@@ -46,7 +66,8 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     for (const [range, next] of unsaved.ranges) moveRange.run(next, range)
     for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
   })
-  const flush = () => {
+  const { flush } = markingDamage(file, { flush: writePositions })
+  function writePositions(): void {
     clearTimeout(timer)
     timer = undefined
     if (unsaved.ranges.size + unsaved.notes.size === 0) return
@@ -66,8 +87,10 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     }, settleMs)
   }
 
-  return {
+  return markingDamage(file, {
     id,
+    /** What had to be done to open it, null for nothing. */
+    healed,
     rangesOf(store: Buffer): Range[] {
       flush()
       return selectRanges.all(store) as Range[]
@@ -108,7 +131,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       db.close()
       lock.close()
     },
-  }
+  })
 }
 
 function ownId(db: Database): Buffer {

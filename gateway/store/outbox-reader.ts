@@ -1,5 +1,6 @@
 import { startBacklog } from './backlog.ts'
 import { bellFile, readBell } from './bell.ts'
+import { Unsound } from './damage.ts'
 import {
   type GroupRow,
   readHeader,
@@ -60,6 +61,9 @@ export function openOutboxReader(file: string) {
       const covers = near && near.sequence + near.count > sequence
       const at = covers ? near.sequence : (from.get(sequence) as number | null)
       const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
+      // Not one that was pruned meanwhile: the way to it is damaged, and it would be waited for.
+      if (!row && at !== null && from.get(sequence) === at)
+        throw new Unsound(`group ${at} is listed and cannot be found`)
       if (!row) return null
       const { count, receivedFrom } = row
       const content = unpackGroup(row)

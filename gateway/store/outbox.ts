@@ -1,13 +1,16 @@
+import type { Database } from 'better-sqlite3'
 import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
 import { bellFile, openBell } from './bell.ts'
 import { beginEpoch } from './epoch.ts'
+import { faultOf, isKnown } from './fault.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
 import { openIncoming } from './incoming.ts'
 import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
+import { refillOutbox } from './refill.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
@@ -26,23 +29,23 @@ export type Outbox = ReturnType<typeof openOutbox>
 /**
  * Opens the outbox for its one writer, creating it (and its directory) when there is none. A new
  * epoch begins: its first note names the epoch before and how far each of its zones had come.
+ * A damaged file is moved aside first, and what can be read in it is taken over (`healed`).
  * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
-  const { db, lock } = openForWriting(file, OUTBOX)
+  const owner = { gateway, inboxFile }
+  const kind = { ...OUTBOX, isKnown, faultOf, refill: refillOutbox(owner) }
+  const { db, lock, healed, begun } = openForWriting(file, kind, db => startParts(db, owner))
+  const { notes, epoch, numbering, groups, heads, incoming, backlog } = begun
   const transact = db.transaction((work: () => void) => work())
-  const notes = openNotes(db)
-  const epoch = beginEpoch(db, notes, { gateway, inboxFile })
-  const numbering = startNumbering(epoch.lastSequence)
-  const groups = openGroups(db, epoch)
-  const heads = openHeads(db, notes, numbering, epoch.epoch)
-  const incoming = openIncoming(db)
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
   ring()
 
   return {
     ...epoch,
+    /** What had to be done to open it, null for nothing. */
+    healed,
     /** The position of the last stored event. */
     get lastSequence() {
       return numbering.last
@@ -81,7 +84,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     },
 
     /** What waits, given what the inbox says is still to be delivered. */
-    backlog: startBacklog(db),
+    backlog,
 
     /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
     beat(): void {
@@ -95,4 +98,15 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       lock.close()
     },
   }
+}
+
+/** Everything that reads the file when it is opened, so that damage shows before work begins. */
+function startParts(db: Database, owner: { gateway: string; inboxFile: string }) {
+  const notes = openNotes(db)
+  const epoch = beginEpoch(db, notes, owner)
+  const numbering = startNumbering(epoch.lastSequence)
+  const groups = openGroups(db, epoch)
+  const heads = openHeads(db, notes, numbering, epoch.epoch)
+  const incoming = openIncoming(db)
+  return { notes, epoch, numbering, groups, heads, incoming, backlog: startBacklog(db) }
 }

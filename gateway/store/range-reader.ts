@@ -24,18 +24,22 @@ export function startRangeReader(file: string) {
   return Object.assign(read, { close: () => db?.close() })
 }
 
-/** How far an inbox has seen a store: its last delivered event and note; null when it has not. */
-export function seenByInbox(
-  file: string,
-  store: Buffer,
-): { sequence: number; noteSequence: number } | null {
+/** How far an inbox has seen a store: the last delivered event and note, and the next of each. */
+export type Seen = { sequence: number; noteSequence: number; next: number; nextNote: number }
+
+/** How far an inbox has seen a store; null when it has not, or cannot be read. */
+export function seenByInbox(file: string, store: Buffer): Seen | null {
   const db = openForReading(file, INBOX_ID)
   if (!db) return null
   try {
-    const next = db.prepare('SELECT max(next) FROM ranges WHERE store = ?').pluck().get(store)
+    const spans = db.prepare(
+      'SELECT min(next) AS least, max(next) AS most FROM ranges WHERE store = ?',
+    )
+    const { least, most } = spans.get(store) as { least: unknown; most: unknown }
     const note = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
-    if (typeof next !== 'number') return null
-    return { sequence: next - 1, noteSequence: typeof note === 'number' ? note - 1 : 0 }
+    if (typeof least !== 'number' || typeof most !== 'number') return null
+    const nextNote = typeof note === 'number' ? note : 1
+    return { sequence: most - 1, noteSequence: nextNote - 1, next: least, nextNote }
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
     return null

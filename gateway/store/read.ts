@@ -19,3 +19,18 @@ export function openForReading(file: string, applicationId: number) {
   db?.close()
   return null
 }
+
+/** The rows of a file that may be damaged, as many as can be read before it says so. */
+export function peek<T>(file: string, query: string, ...given: unknown[]): T[] {
+  const rows: T[] = []
+  let db: Database.Database | undefined
+  try {
+    db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 })
+    for (const row of db.prepare(query).iterate(...given)) rows.push(row as T)
+  } catch (error) {
+    if (!(error instanceof Database.SqliteError)) throw error
+  } finally {
+    db?.close()
+  }
+  return rows
+}

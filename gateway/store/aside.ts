@@ -1,0 +1,104 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { unmark } from './damage.ts'
+
+/** A database file and what SQLite keeps beside it; the file itself last. */
+const ENDS = ['-wal', '-shm', '']
+const SETS_MAX = 2
+
+/** A damaged file that was moved aside, and when (compact ISO 8601 time, UTC, milliseconds). */
+export type Aside = { file: string; time: string }
+
+/** Where the file that shall take the place of `file` is built. */
+export const buildingFile = (file: string) => `${file}.healing`
+/** Where it lies once it is complete and on disk: from then on it is the truth. */
+const completeFile = (file: string, time: string) => `${file}.healed-${time}`
+const asideFile = (file: string, time: string) => `${file}.damaged-${time}`
+
+/** The damaged files that were moved aside from `file` and are still kept, the newest first. */
+export function asidesOf(file: string): Aside[] {
+  return timesOf(asideFile(file, '')).map(time => ({ file: asideFile(file, time), time }))
+}
+
+/** A new name to move `file` aside to, newer than those there are, whatever the clock says. */
+export function nextAside(file: string, nowMs: number): Aside {
+  const newest = asidesOf(file)[0]
+  const afterMs = newest ? Date.parse(plain(newest.time)) + 1 : 0
+  const time = compact(new Date(Math.max(nowMs, afterMs)))
+  return { file: asideFile(file, time), time }
+}
+
+/**
+ * Puts the complete file in place of the damaged one, which is kept aside. Power may go at any step:
+ * `finishExchange` goes on from there.
+ */
+export function exchange(file: string, { time }: Aside): void {
+  syncFile(buildingFile(file))
+  renameSync(buildingFile(file), completeFile(file, time))
+  syncDirectory(file)
+  finishExchange(file)
+}
+
+/** Finishes an exchange that was cut short, if there is one, and removes an unfinished building. */
+export function finishExchange(file: string): void {
+  const [time] = timesOf(completeFile(file, ''))
+  if (time !== undefined) {
+    for (const end of ENDS) {
+      if (existsSync(file + end)) renameSync(file + end, asideFile(file, time) + end)
+    }
+    // The new file must not stand beside the old write-ahead log, in whatever order names are kept.
+    syncDirectory(file)
+    renameSync(completeFile(file, time), file)
+    syncDirectory(file)
+    unmark(file)
+    syncDirectory(file)
+  }
+  removeSet(buildingFile(file))
+}
+
+/** Removes the oldest of the files that were moved aside, so that one more may be kept. */
+export function makeRoomAside(file: string): void {
+  for (const { file: old } of asidesOf(file).slice(SETS_MAX - 1)) removeSet(old)
+}
+
+function removeSet(file: string): void {
+  for (const end of ['-journal', ...ENDS]) rmSync(file + end, { force: true })
+}
+
+/** What is behind a path's beginning in the names of its directory, where it is a time. */
+function timesOf(start: string): string[] {
+  const times = readdirSync(dirname(start))
+    .filter(name => name.startsWith(basename(start)))
+    .map(name => name.slice(basename(start).length))
+  return times
+    .filter(time => /^\d{8}T\d{9}Z$/.test(time))
+    .sort()
+    .reverse()
+}
+
+const compact = (date: Date) => date.toISOString().replace(/[-:.]/g, '')
+
+/** The ISO 8601 time that a name stands for. */
+export function plain(time: string): string {
+  return time.replace(/^(....)(..)(..T..)(..)(..)(...Z)$/, '$1-$2-$3:$4:$5.$6')
+}
+
+function syncFile(file: string): void {
+  const descriptor = openSync(file, 'r+')
+  fsyncSync(descriptor)
+  closeSync(descriptor)
+}
+
+function syncDirectory(file: string): void {
+  const descriptor = openSync(join(dirname(file), '.'), 'r')
+  fsyncSync(descriptor)
+  closeSync(descriptor)
+}
