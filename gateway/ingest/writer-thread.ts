@@ -4,6 +4,8 @@ import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
 import { keepHeapSmall } from '../../config/memory.ts'
 import type { Backlog } from '../../config/telemetry/state.ts'
+import { damageOf, isDamage, markDamaged, Unsound } from '../store/damage.ts'
+import type { Healed } from '../store/heal.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
 import { startRangeReader } from '../store/range-reader.ts'
 import { commitAll, type Tally } from './commit.ts'
@@ -22,7 +24,7 @@ export type Position = {
 }
 
 export type Answer =
-  | { kind: 'opened'; store: string; epoch: number; position: Position }
+  | { kind: 'opened'; store: string; epoch: number; healed: Healed | null; position: Position }
   | { kind: 'cannot start'; reason: string }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
   | { kind: 'refused'; reason: string; full: boolean }
@@ -57,6 +59,7 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
       answer({ kind: 'committed', tally, commitMs, position: positionOf(outbox) })
     } catch (error) {
       const { message, code } = error as Error & { code?: string }
+      if (isDamage(error)) markDamaged(settings.file, message)
       const full = code === 'SQLITE_FULL'
       answer({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, full })
     }
@@ -65,8 +68,9 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   function open(): Outbox | null {
     try {
       const opened = openOutbox({ file: settings.file, gateway, inboxFile })
+      const { epoch, healed } = opened
       const store = opened.store.toString('hex')
-      answer({ kind: 'opened', store, epoch: opened.epoch, position: positionOf(opened) })
+      answer({ kind: 'opened', store, epoch, healed, position: positionOf(opened) })
       return opened
     } catch (error) {
       if (!(error instanceof CannotStart)) throw error
@@ -80,6 +84,9 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   }
 
   function tick(to: Outbox): Tally {
+    // The bridge, which reads more of it, may have found what a commit does not meet.
+    const damage = damageOf(settings.file)
+    if (damage) throw new Unsound(`the outbox is damaged: ${damage}`)
     if (performance.now() - lastBeat >= settings.heartbeatMs) {
       lastBeat = performance.now()
       to.beat()

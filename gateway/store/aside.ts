@@ -37,8 +37,8 @@ export function nextAside(file: string, nowMs: number): Aside {
 }
 
 /**
- * Puts the complete file in place of the damaged one, which is kept aside. Power may go at any step:
- * `finishExchange` goes on from there.
+ * Puts the complete file in place of the damaged one, which is kept aside. Power may go at any
+ * step: `finishExchange` goes on from there.
  */
 export function exchange(file: string, { time }: Aside): void {
   syncFile(buildingFile(file))

@@ -47,9 +47,12 @@ export function inodeOf(file: string): number | null {
   return statSync(file, { throwIfNoEntry: false })?.ino ?? null
 }
 
+/** A file was found damaged and is marked: who writes it must open it again. */
+export class MustReopen extends Error {}
+
 /**
- * The same functions, of which each sets the mark of `file` before it throws what says that the
- * file is damaged.
+ * The same functions, of which each sets the mark of `file` when it finds that the file is damaged,
+ * and then throws MustReopen.
  */
 export function markingDamage<T extends object>(file: string, functions: T): T {
   const guarded = (work: (...given: unknown[]) => unknown) => {
@@ -57,8 +60,10 @@ export function markingDamage<T extends object>(file: string, functions: T): T {
       try {
         return work(...given)
       } catch (error) {
-        if (isDamage(error)) markDamaged(file, (error as Error).message)
-        throw error
+        if (!isDamage(error)) throw error
+        const { message } = error as Error
+        markDamaged(file, message)
+        throw new MustReopen(`${file} is damaged: ${message}`, { cause: error })
       }
     }
   }

@@ -23,7 +23,7 @@ export type StoreKind = {
   refill(db: Database.Database, wreck: Wreck): Healed['found']
 }
 
-/** Where an application's mark stands in a file (sqlite.org/fileformat2.html, "The Database Header"). */
+/** Where an application's mark stands; sqlite.org/fileformat2.html, "The Database Header". */
 const APPLICATION_ID_AT = 68
 /** What says that something is in the way, not that the file is damaged. */
 const IN_THE_WAY = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|PERM|AUTH|NOMEM|NOLFS|INTERRUPT)/
@@ -65,7 +65,7 @@ function heal(file: string, kind: StoreKind, reason: string): Healed {
   let found: Healed['found']
   try {
     prepare(db, kind.applicationId, kind.migrations)
-    // It is thrown away unless it is finished, so it needs no journal; it is synced once at the end.
+    // Unless it is finished it is thrown away, so it needs no journal; it is synced at the end.
     db.pragma('journal_mode = OFF')
     db.pragma('synchronous = OFF')
     found = db.transaction(() => kind.refill(db, wreck)).immediate()

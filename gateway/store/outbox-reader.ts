@@ -1,6 +1,7 @@
+import type { Database } from 'better-sqlite3'
 import { startBacklog } from './backlog.ts'
 import { bellFile, readBell } from './bell.ts'
-import { Unsound } from './damage.ts'
+import { isDamage, Unsound } from './damage.ts'
 import {
   type GroupRow,
   readHeader,
@@ -26,12 +27,24 @@ type Store = { id: Buffer; gateway: string }
 export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 
 /**
- * Opens the outbox for reading, or gives null while there is none. Each call reads one group and
- * leaves no transaction open, because an open one would stop the writer's checkpoints.
+ * Opens the outbox for reading, or gives null while there is none; tells `onDamage` why, when it is
+ * because of that. Each call reads one group and leaves no transaction open, because an open one
+ * would stop the writer's checkpoints.
  */
-export function openOutboxReader(file: string) {
-  const db = openForReading(file, OUTBOX_ID)
+export function openOutboxReader(file: string, onDamage: (reason: string) => void = () => {}) {
+  const db = openForReading(file, OUTBOX_ID, onDamage)
   if (!db) return null
+  try {
+    return readerOf(db, file)
+  } catch (error) {
+    db.close()
+    if (!isDamage(error)) throw error
+    onDamage((error as Error).message)
+    return null
+  }
+}
+
+function readerOf(db: Database, file: string) {
   const store = db.prepare('SELECT id, gateway FROM store').get() as Store | undefined
   if (!store) {
     db.close()

@@ -11,13 +11,8 @@ export type FoundStore = { id: Buffer; created: number; epoch: number }
 
 export type Salvage = ReturnType<typeof openSalvage>
 
-const [INTEGER, TEXT, BLOB] = ['i', 't', 'b']
-/** The columns of our tables by their kind, as a row's type codes tell them. */
-const SHAPES = {
-  groups: `0${INTEGER}${TEXT}${INTEGER.repeat(4)}${BLOB}${INTEGER}${BLOB}${INTEGER.repeat(2)}${BLOB}`,
-  notes: `0${TEXT}${INTEGER.repeat(2)}${BLOB}`,
-  store: `${BLOB}${TEXT}${INTEGER.repeat(2)}`,
-}
+/** The columns of our tables, a letter each: integer, text, blob; 0 for the primary key. */
+const SHAPES = { groups: '0itiiiibibiib', notes: '0tiib', store: 'btii' }
 
 /**
  * Finds what can still be read in an outbox, whatever of it is damaged: looks at every page by
@@ -38,7 +33,7 @@ export function openSalvage(file: string) {
     }
   }
 
-  /** Of all rows with one number the first that is whole, or else one that is better than nothing. */
+  /** Of all rows with one number the first that is whole, or else any. */
   function* inOrder<T extends { isWhole: boolean }>(
     all: Cell[],
     read: (values: Value[]) => T | null,
@@ -85,9 +80,9 @@ function noteFrom([sequence, kind, at, crc, body]: Value[]) {
   return isNoteWhole(row) ? { row, isWhole: true } : null
 }
 
-/** A row's columns by their kind, one letter each; a primary key is stored as nothing, 0. */
+/** What a row's type codes say of its columns, in the letters of `SHAPES`. */
 function shapeOf(types: number[]): string {
   return types
-    .map(type => (type === 0 ? '0' : type < 12 ? INTEGER : type % 2 === 0 ? BLOB : TEXT))
+    .map(type => (type === 0 ? '0' : type < 12 ? 'i' : type % 2 === 0 ? 'b' : 't'))
     .join('')
 }
