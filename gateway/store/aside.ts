@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs'
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { unmark } from './damage.ts'
 
-/** A database file and what SQLite keeps beside it; the file itself last. */
-const ENDS = ['-wal', '-shm', '']
 const SETS_MAX = 2
 
 /** A damaged file that was moved aside, and when (compact ISO 8601 time, UTC, milliseconds). */
@@ -51,8 +41,11 @@ export function exchange(file: string, { time }: Aside): void {
 export function finishExchange(file: string): void {
   const [time] = timesOf(completeFile(file, ''))
   if (time !== undefined) {
-    for (const end of ENDS) {
-      if (existsSync(file + end)) renameSync(file + end, asideFile(file, time) + end)
+    // What SQLite only keeps for itself, or has not begun, is worth nothing.
+    rmSync(`${file}-shm`, { force: true })
+    if (sizeOf(`${file}-wal`) === 0) rmSync(`${file}-wal`)
+    for (const end of ['-wal', '']) {
+      if (sizeOf(file + end) !== null) renameSync(file + end, asideFile(file, time) + end)
     }
     // The new file must not stand beside the old write-ahead log, in whatever order names are kept.
     syncDirectory(file)
@@ -70,7 +63,7 @@ export function makeRoomAside(file: string): void {
 }
 
 function removeSet(file: string): void {
-  for (const end of ['-journal', ...ENDS]) rmSync(file + end, { force: true })
+  for (const end of ['-journal', '-wal', '-shm', '']) rmSync(file + end, { force: true })
 }
 
 /** What is behind a path's beginning in the names of its directory, where it is a time. */
@@ -82,6 +75,10 @@ function timesOf(start: string): string[] {
     .filter(time => /^\d{8}T\d{9}Z$/.test(time))
     .sort()
     .reverse()
+}
+
+function sizeOf(file: string): number | null {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? null
 }
 
 const compact = (date: Date) => date.toISOString().replace(/[-:.]/g, '')

@@ -46,7 +46,8 @@ export function healBefore(file: string, kind: StoreKind): Healed | null {
  */
 export function healAfter(file: string, kind: StoreKind, error: unknown): Healed {
   if (!isCurable(file, kind, error)) throw error
-  return heal(file, kind, (error as Error).message)
+  const { message, cause } = error as Error
+  return heal(file, kind, cause instanceof Error ? cause.message : message)
 }
 
 /**

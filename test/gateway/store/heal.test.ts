@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
@@ -6,64 +6,33 @@ import { asidesOf } from '../../../gateway/store/aside.ts'
 import { damageOf, markDamaged } from '../../../gateway/store/damage.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { copyStore, reading, readOutbox, temporary } from './fixture.ts'
+import {
+  fill,
+  flip,
+  GROUPS,
+  isFirst,
+  isInner,
+  isLeaf,
+  LAST,
+  open,
+  overwrite,
+  PER_GROUP,
+  patch,
+  upTo,
+  withDamaged,
+} from './wreck.ts'
 
-const GROUPS = 30
-const PER_GROUP = 10
-const LAST = GROUPS * PER_GROUP
-const letter = { reason: 'r', place: '', topic: 't', payload: Buffer.alloc(3000, 7) }
-const open = (file: string) => openOutbox({ file, gateway: 'gw' })
-type Outbox = ReturnType<typeof open>
-
-/** Groups of some kilobytes each, because noise does not compress. */
-function fill(outbox: Outbox, groups = GROUPS): void {
-  for (let group = 0; group < groups; group++) {
-    const readings = Array.from({ length: PER_GROUP }, (_, at) =>
-      reading(`z${at % 3}`, at, { device: noise(700) }),
-    )
-    const deadLetters = group % 5 === 0 ? [{ at: group, deadLetter: letter }] : []
-    outbox.commit({ readings, deadLetters })
-    if (group % 7 === 0) outbox.beat()
-  }
-}
-const noise = (length: number) =>
-  Array.from({ length }, () => String.fromCharCode(33 + Math.random() * 90)).join('')
-
-/** A closed outbox, damaged as told: everything is in the one file. */
-function withDamaged(spoil: (file: string) => void) {
-  const place = temporary()
-  const file = place.file('outbox.db')
-  const outbox = open(file)
-  outbox.incoming.remember('c', 5, Buffer.alloc(32, 1))
-  fill(outbox)
-  outbox.close()
-  const before = readOutbox(file)
-  spoil(file)
-  return { file, before, outbox, [Symbol.dispose]: place[Symbol.dispose] }
-}
-
-/** Writes over the pages that hold something. */
-function overwrite(file: string, isMeant: (page: Buffer, number: number) => boolean): number {
-  const bytes = readFileSync(file)
-  let count = 0
-  for (let at = 0; at < bytes.length; at += 4096) {
-    const page = bytes.subarray(at, at + 4096)
-    if (!isMeant(page, at / 4096 + 1)) continue
-    page.fill(0xa5)
-    count++
-  }
-  writeFileSync(file, bytes)
-  return count
-}
-const isLeaf = (page: Buffer) => page[0] === 0x0d
-const isInterior = (page: Buffer) => page[0] === 0x05
-const sequencesOf = ({ events }: ReturnType<typeof readOutbox>) => events.map(e => e.sequence)
-const whole = Array.from({ length: LAST }, (_, at) => at + 1)
-const quarantinesOf = ({ notes }: ReturnType<typeof readOutbox>) =>
-  notes.filter(({ kind }) => kind === 'quarantine').map(({ content }) => content)
+type Span = { from: number; to: number }
+const sorted = (numbers: number[]) => numbers.sort((a, b) => a - b)
+const numbersIn = (spans: Span[]) => spans.flatMap(({ from, to }) => upTo(from, to))
+const contentsOf = (file: string, kind: string) =>
+  readOutbox(file)
+    .notes.filter(note => note.kind === kind)
+    .map(({ content }) => content)
 
 describe('an outbox that does not open', () => {
   const spoils: [string, (file: string) => void][] = [
-    ['its first page is gone', file => void overwrite(file, (_, number) => number === 1)],
+    ['its first page is gone', file => void overwrite(file, isFirst)],
     ['its magic is damaged', file => flip(file, 3)],
     ['its mark is damaged', file => flip(file, 70)],
     ['its version is damaged', file => flip(file, 61)],
@@ -72,8 +41,9 @@ describe('an outbox that does not open', () => {
     ['its read version is damaged', file => flip(file, 19)],
     ['its vacuum is turned off', file => patch(file, 64, Buffer.alloc(4))],
     ['its page size is damaged', file => flip(file, 16)],
-    ['all inner pages of its trees are gone', file => void overwrite(file, isInterior)],
+    ['all inner pages of its trees are gone', file => void overwrite(file, isInner)],
   ]
+
   it.each(spoils)('is made anew with everything in it: %s', (_, spoil) => {
     using at = withDamaged(spoil)
     const damaged = readFileSync(at.file)
@@ -93,9 +63,8 @@ describe('an outbox that does not open', () => {
     expect(epoch).toMatchObject({ kind: 'epoch', content: { firstSequence: LAST + 1 } })
     const { previous } = epoch!.content as { previous: { zones: [string, number][] } }
     expect(previous).toMatchObject({ epoch: at.outbox.epoch, lastSequence: LAST })
-    expect(new Map(previous.zones)).toEqual(
-      new Map([...'012'].map((z, i) => [`z${z}`, i ? 90 : 120])),
-    )
+    const heads = [...'012'].map((zone, at) => [`z${zone}`, at ? 90 : 120] as const)
+    expect(new Map(previous.zones)).toEqual(new Map(heads))
     expect(outbox.healed!.file).toBe(aside!.file)
     expect(readFileSync(aside!.file).equals(damaged)).toBe(true)
     expect(damageOf(at.file)).toBe(null)
@@ -104,49 +73,208 @@ describe('an outbox that does not open', () => {
     again.close()
   })
 
-  it('is named where it cannot be read: each range with its zones as far as they are known', () => {
+  it('is named where it cannot be read: each range of events, and which notes', () => {
     let leaves = 0
     using at = withDamaged(file => {
-      overwrite(file, (_, number) => number === 1)
+      overwrite(file, isFirst)
       leaves = overwrite(file, page => isLeaf(page) && leaves++ % 2 === 0)
     })
-    expect(leaves).toBeGreaterThan(3)
     open(at.file).close()
-    const after = readOutboxWithGaps(at.file)
-    const lost = quarantinesOf(after as never) as { from: number; to: number; epoch?: number }[]
+    const { events, notes } = readOutbox(at.file)
+    const lost = contentsOf(at.file, 'quarantine') as Span[]
     expect(lost.length).toBeGreaterThan(2)
-    const named = lost.flatMap(({ from, to }) => range(from, to))
-    expect([...sequencesOf(after as never), ...named].sort((a, b) => a - b)).toEqual(whole)
-    for (const event of after.events) expect(event).toEqual(at.before.events[event.sequence - 1])
-    for (const one of lost)
-      expect(one).toMatchObject({
-        reason: expect.any(String),
-        file: expect.stringMatching(/^outbox.db.damaged-/),
-      })
-    const salvage = after.notes.find(({ kind }) => kind === 'salvage')!.content
-    expect(salvage.lostEvents).toBe(named.length)
-    const lostNotes = (salvage.lostNotes as { from: number; to: number }[]).flatMap(
-      ({ from, to }) => range(from, to),
-    )
-    const kept = after.notes
-      .map(({ sequence }) => sequence)
-      .filter(n => n <= at.before.notes.length)
-    expect([...lostNotes, ...kept].sort((a, b) => a - b)).toEqual(range(1, at.before.notes.length))
+    const kept = events.map(({ sequence }) => sequence)
+    expect(sorted([...kept, ...numbersIn(lost)])).toEqual(upTo(1, LAST))
+    for (const event of events) expect(event).toEqual(at.before.events[event.sequence - 1])
+    const file = expect.stringMatching(/^outbox.db.damaged-\d{8}T\d{9}Z$/)
+    for (const one of lost) expect(one).toMatchObject({ reason: expect.any(String), file })
+    const [salvage] = contentsOf(at.file, 'salvage') as { lostEvents: number; lostNotes: Span[] }[]
+    expect(salvage!.lostEvents).toBe(numbersIn(lost).length)
+    const count = at.before.notes.length
+    const still = notes.map(({ sequence }) => sequence).filter(sequence => sequence <= count)
+    expect(sorted([...still, ...numbersIn(salvage!.lostNotes)])).toEqual(upTo(1, count))
+  })
+
+  it('is named with its zones where only the events of a group are gone', () => {
+    using at = withDamaged(file => {
+      const bytes = readFileSync(file)
+      using db = disposable(new Database(file))
+      const select = db.prepare('SELECT body FROM groups WHERE sequence = ?').pluck()
+      const body = select.get(1 + 12 * PER_GROUP) as Buffer
+      // Bytes that one page holds together.
+      const found = upTo(1, 9).map(tenth =>
+        bytes.indexOf(body.subarray(tenth * 600).subarray(0, 32)),
+      )
+      flip(file, Math.max(...found))
+      overwrite(file, isFirst)
+    })
+    open(at.file).close()
+    expect(contentsOf(at.file, 'quarantine')).toMatchObject([
+      {
+        ...{ from: 121, to: 130, epoch: at.outbox.epoch, reason: 'body checksum differs' },
+        zones: [
+          { zone: 'z0', first: 49, count: 4 },
+          { zone: 'z1', first: 37, count: 3 },
+          { zone: 'z2', first: 37, count: 3 },
+        ],
+      },
+    ])
+  })
+
+  it('goes on behind what the bell knows when nothing at all can be read', () => {
+    using at = withDamaged(file => void overwrite(file, () => true))
+    const outbox = open(at.file)
+    expect([outbox.store, outbox.lastSequence]).toEqual([at.outbox.store, LAST])
+    outbox.close()
+    const { events, notes } = readOutbox(at.file)
+    expect(events).toEqual([])
+    expect(notes[0]!.sequence).toBe(at.before.notes.length + 1)
+    expect(contentsOf(at.file, 'quarantine')).toMatchObject([{ from: 1, to: LAST }])
+    expect(contentsOf(at.file, 'hole')).toEqual([])
+  })
+
+  it('is cut short', () => {
+    using at = withDamaged(file => writeFileSync(file, readFileSync(file).subarray(0, 20 * 4096)))
+    const outbox = open(at.file)
+    expect(outbox.healed).toMatchObject({ found: { groups: expect.any(Number) } })
+    outbox.close()
+    const kept = readOutbox(at.file).events.map(({ sequence }) => sequence)
+    const lost = contentsOf(at.file, 'quarantine') as Span[]
+    expect(kept.length).toBeGreaterThan(20)
+    expect(sorted([...kept, ...numbersIn(lost)])).toEqual(upTo(1, LAST))
+  })
+
+  it('is kept aside in at most two sets, and the newest is never removed', () => {
+    using at = withDamaged(() => {})
+    const seen: string[] = []
+    for (let time = 0; time < 4; time++) {
+      overwrite(at.file, isFirst)
+      open(at.file).close()
+      seen.unshift(asidesOf(at.file)[0]!.file)
+      expect(asidesOf(at.file).map(({ file }) => file)).toEqual(seen.slice(0, 2))
+    }
+    expect(readOutbox(at.file).events).toEqual(at.before.events)
+    expect(contentsOf(at.file, 'quarantine')).toEqual([])
   })
 })
 
-const range = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, i) => from + i)
-const readOutboxWithGaps = readOutbox
+describe('an outbox that is marked as damaged', () => {
+  it('is made anew at the next start, for that file and once', () => {
+    using at = withDamaged(file => markDamaged(file, 'by a reader'))
+    expect(damageOf(at.file)).toBe('by a reader')
+    const outbox = open(at.file)
+    expect(outbox.healed).toMatchObject({ reason: 'by a reader', found: { lostEvents: 0 } })
+    outbox.close()
+    expect(at.names()).toEqual([
+      'outbox.db',
+      'outbox.db.bell',
+      basename(outbox.healed!.file),
+      'outbox.db.lock',
+    ])
+    expect(readOutbox(at.file).events).toEqual(at.before.events)
+  })
 
-function flip(file: string, at: number): void {
-  const bytes = readFileSync(file)
-  bytes[at]! ^= 0x40
-  writeFileSync(file, bytes)
+  it('is left alone when the mark speaks of another file that was here', () => {
+    using at = withDamaged(file => {
+      markDamaged(file, 'by a reader')
+      renameSync(file, `${file}.old`)
+      copyFileSync(`${file}.old`, file)
+    })
+    expect(damageOf(at.file)).toBe(null)
+    const outbox = open(at.file)
+    expect(outbox.healed).toBe(null)
+    outbox.close()
+    expect(at.names()).not.toContain('outbox.db.damaged')
+  })
+})
+
+describe('a write-ahead log', () => {
+  /** An outbox as a kill leaves it, most of it in the log. */
+  function killed(spoil: (wal: string) => void) {
+    const place = temporary()
+    const outbox = open(place.file('alive.db'))
+    fill(outbox, 20)
+    const file = place.file('outbox.db')
+    copyStore(place.file('alive.db'), file)
+    const before = readOutbox(place.file('alive.db'))
+    outbox.close()
+    spoil(`${file}-wal`)
+    return { file, before, [Symbol.dispose]: place[Symbol.dispose] }
+  }
+  const middle = (wal: string) => 4120 * Math.floor(readFileSync(wal).length / 4120 / 2)
+
+  it.each([
+    ['a frame in its middle', (wal: string) => flip(wal, 32 + middle(wal) + 2000)],
+    ['the header of a frame', (wal: string) => flip(wal, 32 + middle(wal) + 17)],
+    ['its own header', (wal: string) => flip(wal, 17)],
+    ['the salt of its first frame', (wal: string) => flip(wal, 32 + 9)],
+  ])('loses at most what one page held when one bit flips in %s', (_, spoil) => {
+    using at = killed(spoil)
+    const outbox = open(at.file)
+    expect(outbox.healed).toMatchObject({ reason: 'the write-ahead log is damaged' })
+    outbox.close()
+    const kept = readOutbox(at.file).events
+    for (const event of kept) expect(event).toEqual(at.before.events[event.sequence - 1])
+    const lost = numbersIn(contentsOf(at.file, 'quarantine') as Span[])
+    expect(sorted([...kept.map(({ sequence }) => sequence), ...lost])).toEqual(upTo(1, 200))
+    expect(lost.length).toBeLessThanOrEqual(PER_GROUP)
+  })
+
+  it('that was written to the end and not synced is no damage', () => {
+    using at = killed(wal => {
+      const frames = (readFileSync(wal).length - 32) / 4120
+      flip(wal, 32 + 4120 * (frames - 2) + 100)
+      rmSync(wal.replace('-wal', '.bell'))
+    })
+    const outbox = open(at.file)
+    expect(outbox.healed).toBe(null)
+    outbox.close()
+  })
+
+  it('whose file is gone is read, not thrown away', () => {
+    using at = killed(wal => rmSync(wal.replace('-wal', '')))
+    const outbox = open(at.file)
+    expect(outbox.healed).toMatchObject({ found: { events: 200, lostEvents: 0 } })
+    outbox.close()
+    expect(readOutbox(at.file).events).toEqual(at.before.events)
+  })
+})
+
+describe('a file that was never ours', () => {
+  const foreign: [string, (file: string) => void][] = [
+    ['a text', file => writeFileSync(file, 'not a database, and long enough '.repeat(300))],
+    ['a database', file => disposable(new Database(file)).exec('CREATE TABLE x (y)').close()],
+    [
+      'an outbox of a newer program',
+      file => {
+        open(file).close()
+        rmSync(`${file}.lock`)
+        disposable(new Database(file)).exec('PRAGMA user_version = 99').close()
+      },
+    ],
+  ]
+  it.each(foreign)('is refused at every start and left as it is: %s', (_, make) => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    make(file)
+    const before = readFileSync(file)
+    for (let start = 0; start < 3; start++) {
+      expect(() => open(file)).toThrow(`outbox.file = ${file}: `)
+      expect(readFileSync(file).equals(before)).toBe(true)
+    }
+    expect(asidesOf(file)).toEqual([])
+  })
+
+  it('is refused in the place of one of ours as well, when it can be read', () => {
+    using at = withDamaged(file => {
+      rmSync(file)
+      disposable(new Database(file)).exec('CREATE TABLE x (y)').close()
+    })
+    expect(() => openOutbox({ file: at.file, gateway: 'gw' })).toThrow('not a file of this kind')
+    expect(asidesOf(at.file)).toEqual([])
+  })
+})
+
+function disposable(db: InstanceType<typeof Database>) {
+  return Object.assign(db, { [Symbol.dispose]: () => db.close() })
 }
-function patch(file: string, at: number, what: Buffer): void {
-  const bytes = readFileSync(file)
-  what.copy(bytes, at)
-  writeFileSync(file, bytes)
-}
-void [existsSync, readdirSync, Database, markDamaged, copyStore]
