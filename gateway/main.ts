@@ -9,6 +9,7 @@ import { startClock } from './clock.ts'
 import { startMetrics } from './http/metrics.ts'
 import { reasonsOf, stateOf } from './http/state.ts'
 import { startWriter } from './ingest/writer.ts'
+import { alarmsOf, lastAsideMs } from './store/aside.ts'
 
 const STOP_MS = 8000
 
@@ -37,6 +38,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     await using stack = new AsyncDisposableStack()
     const clock = await startClock(gateway.clock.syncedFile)
     const metrics = startMetrics(() => ({
+      salvagedMs: lastAsideMs(outbox.file),
       backlog: writer.position.backlog,
       connections: broker.connections,
     }))
@@ -52,6 +54,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         onFailed: reason => end(`the outbox must be opened again: ${reason}`, 1),
       }),
     )
+    if (writer.healed) log.error(writer.healed, 'the outbox was damaged and is salvaged')
     const broker = stack.use(
       await startBroker({
         accept: writer.accept,
@@ -71,6 +74,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         ...gateway.http,
         key: 'gateway.http',
         reasons: () => reasonsOf(parts),
+        alarms: () => alarmsOf('outbox', outbox.file),
         metrics: metrics.text,
         state: () => stateOf(parts),
       }),

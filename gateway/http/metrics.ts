@@ -5,7 +5,9 @@ import type { Tally } from '../ingest/commit.ts'
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 /** Counters tell amounts: what the gateway did since it was started, and what waits now. */
-export function startMetrics(now: () => { backlog: Backlog; connections: number }) {
+export function startMetrics(
+  now: () => { backlog: Backlog; connections: number; salvagedMs: number },
+) {
   const registry = new Registry()
   const registers = [registry]
   const counter = (name: string, help: string) => new Counter({ name, help, registers })
@@ -32,6 +34,11 @@ export function startMetrics(now: () => { backlog: Backlog; connections: number 
       },
     })
   gauge('sluice_connections', 'Devices connected', () => now().connections)
+  gauge(
+    'sluice_salvaged_timestamp_seconds',
+    'When a damaged outbox that is still kept was moved aside, 0 for never',
+    () => now().salvagedMs / 1000,
+  )
   gauge('sluice_waiting_events', 'Events not yet in Kafka', () => now().backlog.events)
   gauge('sluice_waiting_bytes', 'Bytes of events not yet in Kafka', () => now().backlog.bytes)
   gauge(

@@ -18,11 +18,25 @@ export function asidesOf(file: string): Aside[] {
   return timesOf(asideFile(file, '')).map(time => ({ file: asideFile(file, time), time }))
 }
 
+/** What somebody should know of the damaged files that are still kept, one sentence each. */
+export function alarmsOf(what: 'outbox' | 'inbox', file: string): string[] {
+  const done = what === 'outbox' ? 'salvaged' : 'begun anew'
+  return asidesOf(file).map(
+    aside =>
+      `the ${what} was damaged and ${done} at ${plain(aside.time)}; ` +
+      `the damaged file is kept until somebody removes it: ${aside.file}`,
+  )
+}
+
+/** When a damaged file was last moved aside and kept, in ms since 1970; 0 for never. */
+export function lastAsideMs(file: string): number {
+  const [newest] = asidesOf(file)
+  return newest ? Date.parse(plain(newest.time)) : 0
+}
+
 /** A new name to move `file` aside to, newer than those there are, whatever the clock says. */
 export function nextAside(file: string, nowMs: number): Aside {
-  const newest = asidesOf(file)[0]
-  const afterMs = newest ? Date.parse(plain(newest.time)) + 1 : 0
-  const time = compact(new Date(Math.max(nowMs, afterMs)))
+  const time = compact(new Date(Math.max(nowMs, lastAsideMs(file) + 1)))
   return { file: asideFile(file, time), time }
 }
 
@@ -84,7 +98,7 @@ function sizeOf(file: string): number | null {
 const compact = (date: Date) => date.toISOString().replace(/[-:.]/g, '')
 
 /** The ISO 8601 time that a name stands for. */
-export function plain(time: string): string {
+function plain(time: string): string {
   return time.replace(/^(....)(..)(..T..)(..)(..)(...Z)$/, '$1-$2-$3:$4:$5.$6')
 }
 

@@ -127,9 +127,13 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     /** This inbox's own notes from a number on. */
     notesFrom: startNoteReader(db),
     close(): void {
-      flush()
-      db.close()
-      lock.close()
+      try {
+        flush()
+      } finally {
+        clearTimeout(timer)
+        db.close()
+        lock.close()
+      }
     },
   })
 }

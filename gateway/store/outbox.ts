@@ -92,10 +92,13 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     },
 
     close(): void {
-      if (heads.write(transact)) ring()
-      db.close()
-      bell.close()
-      lock.close()
+      try {
+        if (heads.write(transact)) ring()
+      } finally {
+        db.close()
+        bell.close()
+        lock.close()
+      }
     },
   }
 }
