@@ -5,6 +5,7 @@ import { markingDamage } from './damage.ts'
 import type { StoreKind } from './heal.ts'
 import { openNotes, startNoteReader } from './notes.ts'
 import { openForWriting } from './open.ts'
+import { openPositions, type Range } from './positions.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
 
 const INBOX: StoreKind = {
@@ -22,17 +23,7 @@ const INBOX: StoreKind = {
   },
 }
 
-/** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
-export type Range = {
-  id: number
-  store: Buffer
-  next: number
-  end: number | null
-  topic: string
-  partitions: number
-  zones: string | null
-  reason: string
-}
+export type { Range }
 
 export type Inbox = ReturnType<typeof openInbox>
 
@@ -48,76 +39,15 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
   const { db, lock, healed, begun } = openForWriting(file, INBOX, db => ({
     notes: openNotes(db),
     id: ownId(db),
+    positions: openPositions(db, settleMs),
   }))
-  const { notes, id } = begun
-  const selectRanges = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
-  const insertRange = db.prepare(
-    `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)
-     VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
-  )
-  const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
-  const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
-  const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
-  const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
-  const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
-  let timer: NodeJS.Timeout | undefined
-
-  const save = db.transaction(() => {
-    for (const [range, next] of unsaved.ranges) moveRange.run(next, range)
-    for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
-  })
-  const { flush } = markingDamage(file, { flush: writePositions })
-  function writePositions(): void {
-    clearTimeout(timer)
-    timer = undefined
-    if (unsaved.ranges.size + unsaved.notes.size === 0) return
-    save.immediate()
-    unsaved.ranges.clear()
-    unsaved.notes.clear()
-  }
-  const saveSoon = () => {
-    timer ??= setTimeout(() => {
-      try {
-        flush()
-      } catch (error) {
-        // A full disk: the positions stay in memory, and what they pass is sent twice at worst.
-        if ((error as { code?: string }).code !== 'SQLITE_FULL') throw error
-        saveSoon()
-      }
-    }, settleMs)
-  }
+  const { notes, id, positions } = begun
 
   return markingDamage(file, {
     id,
     /** What had to be done to open it, null for nothing. */
     healed,
-    rangesOf(store: Buffer): Range[] {
-      flush()
-      return selectRanges.all(store) as Range[]
-    },
-    /** Adds a range durably; it gets its id. */
-    addRange(range: Omit<Range, 'id'>): Range {
-      const { lastInsertRowid } = insertRange.run(range)
-      return { ...range, id: Number(lastInsertRowid) }
-    },
-    /** Sends a range to another topic, durably. */
-    turnRange({ id, topic, partitions }: Range): void {
-      turnRange.run(topic, partitions, id)
-    },
-    /** Moves a range on; durable within `settleMs` or at close. */
-    moveRange(range: number, next: number): void {
-      unsaved.ranges.set(range, next)
-      saveSoon()
-    },
-    /** The number of the next note of a store (the outbox's, or this inbox's own) to forward. */
-    nextNote: (store: Buffer) =>
-      unsaved.notes.get(store.toString('hex')) ??
-      (selectNotes.get(store) as number | undefined) ??
-      1,
-    moveNotes(store: Buffer, next: number): void {
-      unsaved.notes.set(store.toString('hex'), next)
-      saveSoon()
-    },
+    ...positions,
     /** Writes notes durably, before any position passes what they tell of. */
     addNotes(all: { kind: string; content: object }[]): void {
       db.transaction(() => {
@@ -128,9 +58,8 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     notesFrom: startNoteReader(db),
     close(): void {
       try {
-        flush()
+        positions.flush()
       } finally {
-        clearTimeout(timer)
         db.close()
         lock.close()
       }

@@ -1,6 +1,10 @@
 import Database from 'better-sqlite3'
 import { openForReading } from './read.ts'
 import { INBOX_ID } from './schema.ts'
+import { openSeal } from './seal.ts'
+
+/** An inbox that the bridge has not opened since has no seal. */
+const SEALED_FROM_VERSION = 2
 
 /**
  * The gateway's view of the inbox: what of a store is still to be delivered, or null while nobody
@@ -12,8 +16,9 @@ export function startRangeReader(file: string) {
     db ??= openForReading(file, INBOX_ID)
     if (!db) return null
     try {
-      const ranges = db.prepare('SELECT next, "end" FROM ranges WHERE store = ?').all(store)
-      return ranges.length > 0 ? (ranges as { next: number; end: number | null }[]) : null
+      const select = db.prepare('SELECT next, "end" FROM ranges WHERE store = ?')
+      const ranges = trusted(db, () => select.all(store) as { next: number; end: number | null }[])
+      return ranges && ranges.length > 0 ? ranges : null
     } catch (error) {
       if (!(error instanceof Database.SqliteError)) throw error
       db.close()
@@ -35,15 +40,26 @@ export function seenByInbox(file: string, store: Buffer): Seen | null {
     const spans = db.prepare(
       'SELECT min(next) AS least, max(next) AS most FROM ranges WHERE store = ?',
     )
-    const { least, most } = spans.get(store) as { least: unknown; most: unknown }
-    const note = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
-    if (typeof least !== 'number' || typeof most !== 'number') return null
-    const nextNote = typeof note === 'number' ? note : 1
-    return { sequence: most - 1, noteSequence: nextNote - 1, next: least, nextNote }
+    const notes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
+    return trusted(db, () => {
+      const { least, most } = spans.get(store) as { least: number | null; most: number | null }
+      const nextNote = (notes.get(store) as number | undefined) ?? 1
+      if (least === null || most === null) return null
+      return { sequence: most - 1, noteSequence: nextNote - 1, next: least, nextNote }
+    })
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
     return null
   } finally {
     db.close()
   }
+}
+
+/** What `read` gives, at one moment, or null when the positions are not those that were written. */
+function trusted<T>(db: Database.Database, read: () => T): T | null {
+  const look = db.transaction(() => {
+    const isSealed = (db.pragma('user_version', { simple: true }) as number) >= SEALED_FROM_VERSION
+    return isSealed && !openSeal(db).isWhole() ? null : read()
+  })
+  return look()
 }

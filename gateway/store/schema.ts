@@ -75,6 +75,8 @@ export const inboxMigrations = [
      crc      INTEGER NOT NULL,
      body     BLOB NOT NULL
    ) STRICT;`,
+  // What there is gets its checksum from whoever writes positions next.
+  'CREATE TABLE seal (crc INTEGER NOT NULL) STRICT; INSERT INTO seal VALUES (-1);',
 ]
 
 /** A file that is somebody else's, or of a newer program: it must be left untouched. */

@@ -54,8 +54,8 @@ const NEW_NUMBER = 1_000_000
 
 /**
  * Flips one bit of a store's files, as a kill left them, and runs what the product does then: the
- * gateway opens and heals, takes another reading, the bridge delivers all; as often as `times`, each
- * time from the sound files. The places of the flips repeat with the seed.
+ * gateway opens and heals, takes another reading, the bridge delivers all; as often as `times`,
+ * each time from the sound files. The places of the flips repeat with the seed.
  */
 export async function rotBits(options: BitRotOptions): Promise<BitRotCounts> {
   const { times, seed, dir, onFlip } = options

@@ -18,7 +18,7 @@ const nameOf: Record<RottenFile, string> = {
 
 export const pathIn = (dir: string, file: RottenFile) => join(dir, nameOf[file])
 
-/** A store as a kill leaves it: some of it in the files, the rest in their write-ahead logs. */
+/** A store as a kill leaves it: some of it in the files, the rest in their logs. */
 export type Original = { dir: string; delivered: Delivered; before: number; last: number }
 
 export const GATEWAY = 'gateway'
@@ -26,9 +26,9 @@ const COMMITS = 60
 const DELIVERED_COMMITS = 15
 
 /**
- * Writes a store into `dir`: commits of many sizes, dead letters, heads; a third of it is delivered.
- * `delivered` is all that a bridge gets from it when nothing is damaged, and `before` up to where
- * events had been delivered, `last` the number of the last one.
+ * Writes a store into `dir`: commits of many sizes, dead letters, heads; the beginning is
+ * delivered. `delivered` is all that a bridge gets from it when nothing is damaged, `before` up to
+ * where events had been delivered, `last` the number of the last one.
  */
 export async function writeOriginal(dir: string, random: () => number): Promise<Original> {
   const [alive, copy, sound] = ['alive', 'original', 'sound'].map(name => join(dir, name))
