@@ -109,6 +109,10 @@ async function carryNotes(options: BridgeOptions): Promise<void> {
       const content = { store, origin, sequence, kind, reason }
       inbox.addNotes([{ kind: 'rejected note', content }])
     },
+    onGone: (notes, { store, origin }) => {
+      const content = { store, origin, notes, reason: 'no longer there' }
+      inbox.addNotes([{ kind: 'jump', content }])
+    },
   })
   while (!signal.aborted) {
     const store = source.store

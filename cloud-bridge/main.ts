@@ -5,6 +5,7 @@ import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { keepHeapSmall } from '../config/memory.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
+import { alarmsOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
@@ -52,6 +53,7 @@ async function run(config: Config): Promise<void> {
   try {
     await using stack = new AsyncDisposableStack()
     const inbox = stack.adopt(openInbox(inboxOptions), one => one.close())
+    if (inbox.healed) log.error(inbox.healed, 'the inbox was damaged and is begun anew')
     const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
       one.close(),
     )
@@ -62,6 +64,7 @@ async function run(config: Config): Promise<void> {
         ...bridge.http,
         key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
+        alarms: () => alarmsOf('inbox', inboxOptions.file),
         metrics: metrics.text,
         state: () => stateOf(parts()),
       }),

@@ -21,6 +21,8 @@ export type NoteForwarderOptions = DeliveryOptions & {
   partitionsOf(topic: string): Promise<number | null>
   /** A note that Kafka will never take; it is passed by. */
   onRejected(note: Note, reason: string, from: { store: string; origin: string }): void
+  /** Notes that are gone; it must be durable as a note before this returns. */
+  onGone(notes: { from: number; to: number }, from: { store: string; origin: string }): void
 }
 
 /**
@@ -46,10 +48,16 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
       value: Buffer.from(JSON.stringify({ ...facts, ...note, content })),
     }))
     const rejections = await deliver({ topic, records })
-    for (const [index, reason] of (rejections ?? []).entries()) {
+    if (!rejections) return false
+    for (const [index, reason] of rejections.entries()) {
       if (reason !== null) options.onRejected(notes[index]!, reason, facts)
     }
-    return rejections !== null
+    let next = from.next()
+    for (const { sequence } of notes) {
+      if (sequence > next) options.onGone({ from: next, to: sequence - 1 }, facts)
+      next = sequence + 1
+    }
+    return true
   }
 
   return async (from: NoteSource, gateway: string): Promise<number> => {

@@ -15,7 +15,10 @@ export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
   const reasons: string[] = []
   if (kafka.events) reasons.push(`events wait: ${kafka.events}`)
   if (kafka.notes) reasons.push(`notes wait: ${kafka.notes}`)
-  if (!source.backlog()) reasons.push('there is no outbox yet')
+  const isReadable = source.backlog() !== null
+  if (source.damaged) {
+    reasons.push(`the outbox is damaged and waits for the gateway to salvage it: ${source.damaged}`)
+  } else if (!isReadable) reasons.push('there is no outbox yet')
   return reasons
 }
 

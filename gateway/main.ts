@@ -10,6 +10,7 @@ import { startMetrics } from './http/metrics.ts'
 import { reasonsOf, stateOf } from './http/state.ts'
 import { startWriter } from './ingest/writer.ts'
 import { startSchedule } from './schedule.ts'
+import { alarmsOf, lastAsideMs } from './store/aside.ts'
 
 const STOP_MS = 8000
 
@@ -39,6 +40,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     const clock = await startClock(gateway.clock.syncedFile)
     const metrics = startMetrics(() => ({
       ...writer.position,
+      salvagedMs: lastAsideMs(outbox.file),
       connections: broker.connections,
     }))
     const writer = stack.use(
@@ -55,6 +57,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
       }),
     )
     stack.use(startSchedule(outbox.pruneSchedule, writer.prune))
+    if (writer.healed) log.error(writer.healed, 'the outbox was damaged and is salvaged')
     const broker = stack.use(
       await startBroker({
         accept: writer.accept,
@@ -74,6 +77,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         ...gateway.http,
         key: 'gateway.http',
         reasons: () => reasonsOf(parts),
+        alarms: () => alarmsOf('outbox', outbox.file),
         metrics: metrics.text,
         state: () => stateOf(parts),
       }),

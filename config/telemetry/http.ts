@@ -8,6 +8,8 @@ export type HttpOptions = {
   port: number
   /** Reasons why the process cannot do its work now; none means ready. */
   reasons: () => string[]
+  /** What somebody should look at although the process does its work. */
+  alarms?: () => string[]
   /** Prometheus text. */
   metrics: () => Promise<string>
   /** The part's state as one JSON object, for `sluice status`. */
@@ -18,7 +20,7 @@ export type HttpOptions = {
  * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
  * text exposition 0.0.4) and /state (JSON). Resolves when it listens; rejects with CannotStart.
  */
-export async function serveHttp({ key, reasons, metrics, state, ...at }: HttpOptions) {
+export async function serveHttp({ key, reasons, alarms, metrics, state, ...at }: HttpOptions) {
   const json = (value: object, status = 200) => ({
     status,
     type: 'application/json',
@@ -28,7 +30,7 @@ export async function serveHttp({ key, reasons, metrics, state, ...at }: HttpOpt
     string,
     () => { status: number; type: string; body: string | Promise<string> }
   > = {
-    '/health': () => json({ status: 'running', reasons: reasons() }),
+    '/health': () => json({ status: 'running', reasons: reasons(), alarms: alarms?.() ?? [] }),
     '/ready': () => {
       const against = reasons()
       return json(

@@ -4,7 +4,7 @@ import type { Tally } from '../ingest/commit.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-type Now = { backlog: Backlog; space: Space; connections: number }
+type Now = { backlog: Backlog; space: Space; connections: number; salvagedMs: number }
 
 /** Counters tell amounts: what the gateway did since it was started, and what waits now. */
 export function startMetrics(now: () => Now) {
@@ -24,39 +24,7 @@ export function startMetrics(now: () => Now) {
     new Histogram({ name, help, registers, buckets: LATENCY_BUCKETS_S })
   const commit = histogram('sluice_commit_seconds', 'From handing a group over to its fsync')
   const puback = histogram('sluice_puback_seconds', 'From reading a message to acknowledging it')
-  const gauge = (name: string, help: string, value: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value())
-      },
-    })
-  gauge('sluice_connections', 'Devices connected', () => now().connections)
-  gauge('sluice_waiting_events', 'Events not yet in Kafka', () => now().backlog.events)
-  gauge('sluice_waiting_bytes', 'Bytes of events not yet in Kafka', () => now().backlog.bytes)
-  gauge(
-    'sluice_waiting_oldest_seconds',
-    'Age of the oldest event not yet in Kafka',
-    () => Math.max(0, now().backlog.oldestAgeMs) / 1000,
-  )
-  gauge('sluice_outbox_file_bytes', 'Size of the outbox', () => now().space.fileBytes)
-  gauge('sluice_outbox_used_bytes', 'Of it in use', () => now().space.usedBytes)
-  gauge(
-    'sluice_outbox_kept_bytes',
-    'Bytes of events that are delivered and kept',
-    () => now().space.keptBytes,
-  )
-  gauge('sluice_disk_free_bytes', 'Free on the disk of the outbox', () => now().space.freeDiskBytes)
-  gauge(
-    'sluice_outbox_full_in_seconds',
-    'Until a bound is reached if what waits grows like this; +Inf while it does not grow',
-    () => (now().space.fullInMs ?? Number.POSITIVE_INFINITY) / 1000,
-  )
-  gauge('sluice_outbox_refuses', '1 while a bound or a full disk keeps messages out', () =>
-    now().space.refuses === null ? 0 : 1,
-  )
+  startGauges(registers, now)
   const totals = { acknowledged: 0, stored: 0, buried: 0, repeated: 0, refused: 0 }
   return {
     totals,
@@ -83,4 +51,45 @@ export function startMetrics(now: () => Now) {
       refused.inc(count)
     },
   }
+}
+
+function startGauges(registers: Registry[], now: () => Now): void {
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value())
+      },
+    })
+  gauge('sluice_connections', 'Devices connected', () => now().connections)
+  gauge(
+    'sluice_salvaged_timestamp_seconds',
+    'When a damaged outbox that is still kept was moved aside, 0 for never',
+    () => now().salvagedMs / 1000,
+  )
+  gauge('sluice_waiting_events', 'Events not yet in Kafka', () => now().backlog.events)
+  gauge('sluice_waiting_bytes', 'Bytes of events not yet in Kafka', () => now().backlog.bytes)
+  gauge(
+    'sluice_waiting_oldest_seconds',
+    'Age of the oldest event not yet in Kafka',
+    () => Math.max(0, now().backlog.oldestAgeMs) / 1000,
+  )
+  gauge('sluice_outbox_file_bytes', 'Size of the outbox', () => now().space.fileBytes)
+  gauge('sluice_outbox_used_bytes', 'Of it in use', () => now().space.usedBytes)
+  gauge(
+    'sluice_outbox_kept_bytes',
+    'Bytes of events that are delivered and kept',
+    () => now().space.keptBytes,
+  )
+  gauge('sluice_disk_free_bytes', 'Free on the disk of the outbox', () => now().space.freeDiskBytes)
+  gauge(
+    'sluice_outbox_full_in_seconds',
+    'Until a bound is reached if what waits grows like this; +Inf while it does not grow',
+    () => (now().space.fullInMs ?? Number.POSITIVE_INFINITY) / 1000,
+  )
+  gauge('sluice_outbox_refuses', '1 while a bound or a full disk keeps messages out', () =>
+    now().space.refuses === null ? 0 : 1,
+  )
 }

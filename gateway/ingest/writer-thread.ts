@@ -5,6 +5,8 @@ import { CannotStart } from '../../config/lifetime.ts'
 import { keepHeapSmall } from '../../config/memory.ts'
 import type { Backlog, Space } from '../../config/telemetry/state.ts'
 import { isDiskFull } from '../store/ballast.ts'
+import { damageOf, isDamage, markDamaged, Unsound } from '../store/damage.ts'
+import type { Healed } from '../store/heal.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
 import { startRangeReader } from '../store/range-reader.ts'
 import { openRetention, type Retention } from '../store/retention.ts'
@@ -34,7 +36,7 @@ export type Position = {
 
 /** `full`: refused until there is room. `more`: there may be another step to make. */
 export type Answer =
-  | { kind: 'opened'; store: string; epoch: number; position: Position }
+  | { kind: 'opened'; store: string; epoch: number; healed: Healed | null; position: Position }
   | { kind: 'cannot start'; reason: string }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
   | { kind: 'tended'; more: boolean; position: Position }
@@ -59,8 +61,9 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   if (typeof opened === 'string') return answer({ kind: 'cannot start', reason: opened })
   const { outbox, retention } = opened
   const tending = startTending(opened, settings, inboxFile)
+  const { epoch, healed } = outbox
   const store = outbox.store.toString('hex')
-  answer({ kind: 'opened', store, epoch: outbox.epoch, position: tending.position() })
+  answer({ kind: 'opened', store, epoch, healed, position: tending.position() })
 
   const commit = (request: Commit): Answer => {
     const handovers = unpack(request.packed, request.count)
@@ -88,6 +91,7 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
       }
     } catch (error) {
       const { message, code } = error as Error & { code?: string }
+      if (isDamage(error)) markDamaged(settings.file, message)
       const full = isDiskFull(error)
       if (full) retention.diskIsFull()
       answer({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, full })
@@ -113,7 +117,7 @@ function openAll({ gateway, outbox: settings, inboxFile }: Omit<WriterData, 'ing
 /** What the thread does between commits, and what is known since it last did. */
 function startTending(
   { outbox, retention }: Opened,
-  { heartbeatMs }: Pick<Config['outbox'], 'heartbeatMs'>,
+  { file, heartbeatMs }: Pick<Config['outbox'], 'file' | 'heartbeatMs'>,
   inboxFile: string,
 ) {
   const delivered = startRangeReader(inboxFile)
@@ -124,6 +128,9 @@ function startTending(
   let retimed: Retimed[] = []
 
   const tick = (clock: Clock) => {
+    // The bridge, which reads more of it, may have found what a commit does not meet.
+    const damage = damageOf(file)
+    if (damage) throw new Unsound(`the outbox is damaged: ${damage}`)
     const spans = delivered(outbox.store)
     retention.see({ spans, nextNote: delivered.nextNote(outbox.store) }, clock)
     backlog = outbox.backlog(spans, Date.now())

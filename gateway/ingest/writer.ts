@@ -31,7 +31,7 @@ export type Writer = Awaited<ReturnType<typeof startWriter>>
 export async function startWriter({ clock, ...options }: WriterOptions) {
   const { onCommitted, onRefused, onRoom, onFailed, ...workerData } = options
   const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
-  const { store, epoch, ...opened } = await firstAnswer(thread).catch(async error => {
+  const { store, epoch, healed, ...opened } = await firstAnswer(thread).catch(async error => {
     await thread.terminate()
     throw error
   })
@@ -83,6 +83,8 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
   return {
     store,
     epoch,
+    /** What had to be done to open the outbox, null for nothing. */
+    healed,
     /** Where the outbox stood after the last commit or tick. */
     get position() {
       return position
@@ -109,5 +111,6 @@ async function firstAnswer(thread: Worker) {
   const [answer] = (await once(thread, 'message')) as [Answer]
   if (answer.kind === 'cannot start') throw new CannotStart(answer.reason)
   if (answer.kind !== 'opened') throw new Error(`the writer answered ${answer.kind}`)
-  return { store: answer.store, epoch: answer.epoch, ...answer.position }
+  const { store, epoch, healed, position } = answer
+  return { store, epoch, healed, ...position }
 }

@@ -24,7 +24,8 @@ export function beginEpoch(
     const known = db.prepare('SELECT id, epoch FROM store').get() as
       | { id: Buffer; epoch: number }
       | undefined
-    const store = known?.id ?? randomBytes(16)
+    // A file that is gone, and not its bell, is the same store with a hole.
+    const store = known?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
     const stored = lastStored(db)
     const seen = seenElsewhere(db.name, store, inboxFile)
     const lastSequence = Math.max(stored, seen.sequence)

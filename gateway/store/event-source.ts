@@ -1,35 +1,19 @@
-import { statSync } from 'node:fs'
-import { bellFile, readBell, watchBell } from './bell.ts'
+import { bellFile, watchBell } from './bell.ts'
 import type { Inbox, Range } from './inbox.ts'
-import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
+import { startReplaceable } from './replaceable.ts'
 import { type TakeLimits, type Taken, takeFrom } from './take.ts'
 
 export type EventSource = ReturnType<typeof openEventSource>
 
 /**
  * The bridge's view of the outbox: which events are still to be delivered, by the ranges in the
- * inbox. A missing, busy or replaced outbox is a state: nothing to take, look again.
+ * inbox. A missing, busy or replaced outbox is a state: nothing to take, look again. So is a
+ * damaged one: it is marked for the gateway, which salvages it, and not read meanwhile.
  */
 export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
   const bell = watchBell(bellFile(outboxFile))
-  let reader: OutboxReader | null = null
+  const outbox = startReplaceable(outboxFile)
   let ranges: Range[] = []
-  let inode: number | undefined
-
-  const look = (): OutboxReader | null => {
-    const mark = reader && readBell(bellFile(outboxFile))
-    const isOther = mark && !mark.store.equals(reader!.store)
-    if (reader && (isOther || inodeOf(outboxFile) !== inode)) {
-      reader.close()
-      reader = null
-    }
-    if (!reader) {
-      inode = inodeOf(outboxFile)
-      reader = openOutboxReader(outboxFile)
-      ranges = reader ? inbox.rangesOf(reader.store) : []
-    }
-    return reader
-  }
 
   return {
     /**
@@ -37,12 +21,16 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
      * the store that is open now and its gateway's name, or null while there is none.
      */
     look() {
-      look()
-      return this.store
+      if (outbox.look()) ranges = outbox.store ? inbox.rangesOf(outbox.store.id) : []
+      return outbox.store
     },
     /** The store as of the last look. */
     get store() {
-      return reader && { id: reader.store, gateway: reader.gateway }
+      return outbox.store
+    },
+    /** Why the outbox is not read until the gateway has salvaged it; null when it is sound. */
+    get damaged() {
+      return outbox.damaged
     },
     /** The ranges of the store that is open now. */
     get ranges(): readonly Range[] {
@@ -56,7 +44,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
      * of it still waits, goes to this topic.
      */
     begin(topic: string, partitions: number): void {
-      if (!reader) return
+      if (!outbox.store) return
       const open = ranges.find(range => range.end === null)
       if (open?.topic === topic) return
       if (open) {
@@ -64,20 +52,22 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
         inbox.turnRange(open)
         return
       }
-      const next = reader.firstSequence ?? 1
+      const next = outbox.reading(null, from => from.firstSequence ?? 1)
+      if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
-      ranges = [inbox.addRange({ store: reader.store, next, topic, partitions, ...rest })]
+      ranges = [inbox.addRange({ store: outbox.store.id, next, topic, partitions, ...rest })]
     },
     /**
      * The oldest events that are still to be delivered, in whole groups; it does not remove them.
      */
     take(limits: TakeLimits): Taken | null {
-      if (!reader) return null
-      for (const range of ranges) {
-        const taken = takeFrom(reader, inbox, range, limits)
-        if (taken) return taken
-      }
-      return null
+      return outbox.reading(null, from => {
+        for (const range of ranges) {
+          const taken = takeFrom(from, inbox, range, limits)
+          if (taken) return taken
+        }
+        return null
+      })
     },
     /** Moves the range on behind what Kafka has; durable within a second or at close. */
     settle({ range, next }: Taken): void {
@@ -85,20 +75,16 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       inbox.moveRange(range.id, next)
     },
     /** Notes of the outbox from a number on. */
-    notesFrom: (sequence: number) => reader?.notesFrom(sequence) ?? [],
-    backlog: () => reader?.backlog(ranges.length > 0 ? ranges : null, Date.now()) ?? null,
+    notesFrom: (sequence: number) => outbox.reading([], from => from.notesFrom(sequence)),
+    backlog: () =>
+      outbox.reading(null, from => from.backlog(ranges.length > 0 ? ranges : null, Date.now())),
     /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
     arrival: bell.next,
     /** Ends a wait for an arrival at once. */
     wake: bell.wake,
     close(): void {
       bell.close()
-      reader?.close()
+      outbox.close()
     },
   }
-}
-
-/** A file that was put in another's place, a restored backup for one, is told by its inode. */
-function inodeOf(file: string): number | undefined {
-  return statSync(file, { throwIfNoEntry: false })?.ino
 }

@@ -82,7 +82,7 @@ export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason:
 export function unpackGroup(row: GroupRow): StoredEvent[] | { reason: string } {
   const zones = readHeader(row)
   if ('reason' in zones) return zones
-  if (checksum(row.body) !== row.bodyCrc) return { reason: 'body checksum differs' }
+  if (!isBodyWhole(row)) return { reason: 'body checksum differs' }
   const plain = zstdDecompressSync(row.body)
   const events: StoredEvent[] = new Array(row.count)
   let from = row.count * ENTRY_BYTES
@@ -93,6 +93,10 @@ export function unpackGroup(row: GroupRow): StoredEvent[] | { reason: string } {
     from = to
   }
   return events
+}
+
+export function isBodyWhole({ body, bodyCrc }: Pick<GroupRow, 'body' | 'bodyCrc'>): boolean {
+  return checksum(body) === bodyCrc
 }
 
 function headerChecksum(row: Omit<GroupRow, 'body' | 'headerCrc'>): number {

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import { encodeInto, type Reading, schemaFingerprint } from '../../config/events.ts'
 import { eventIds } from '../../config/ids.ts'
 import type { Epoch } from './epoch.ts'
-import { packGroup } from './group.ts'
+import { type GroupRow, packGroup } from './group.ts'
 import type { Draft } from './numbering.ts'
 
 /** The only lane so far; a lane is a retention class, and a group never mixes two. */
@@ -10,10 +10,7 @@ const LANE = 'standard'
 
 /** Turns the readings of one commit into numbered events and inserts them as one group. */
 export function openGroups(db: Database, { gateway, epoch }: Epoch) {
-  const insert = db.prepare(
-    `INSERT INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom, @receivedTo,
-     @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
-  )
+  const insert = insertGroup(db)
   const newest = db.prepare('SELECT bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1').pluck()
   const idOf = eventIds(gateway, epoch)
   const scratch = startScratch()
@@ -71,6 +68,14 @@ export function openGroups(db: Database, { gateway, epoch }: Epoch) {
       }
     },
   }
+}
+
+/** Inserts a row as it is. */
+export function insertGroup(db: Database) {
+  return db.prepare<GroupRow>(
+    `INSERT INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom, @receivedTo,
+     @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
+  )
 }
 
 /** A buffer that is used again for each group and grows to the largest one. */

@@ -1,22 +1,29 @@
 import { randomBytes } from 'node:crypto'
+import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { markingDamage } from './damage.ts'
+import type { StoreKind } from './heal.ts'
 import { openNotes, startNoteReader } from './notes.ts'
 import { openForWriting } from './open.ts'
+import { openPositions, type Range } from './positions.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
 
-const INBOX = { key: 'inbox.file', applicationId: INBOX_ID, migrations: inboxMigrations }
-
-/** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
-export type Range = {
-  id: number
-  store: Buffer
-  next: number
-  end: number | null
-  topic: string
-  partitions: number
-  zones: string | null
-  reason: string
+const INBOX: StoreKind = {
+  key: 'inbox.file',
+  applicationId: INBOX_ID,
+  migrations: inboxMigrations,
+  isKnown: () => false,
+  faultOf: () => null,
+  // Its positions have nothing to be held against, so none is taken over: what is in the outbox is
+  // delivered again, under the same ids.
+  refill(db, { reason, aside, atMs }) {
+    ownId(db)
+    openNotes(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
+    return {}
+  },
 }
+
+export type { Range }
 
 export type Inbox = ReturnType<typeof openInbox>
 
@@ -24,77 +31,23 @@ export type Inbox = ReturnType<typeof openInbox>
  * Opens the inbox for its one writer, the bridge, creating it when there is none. Positions are
  * written at most once every `settleMs`, and when closed, because an fsync a batch wears the card
  * for nothing: what was settled since is sent again after a crash, under the same ids.
- * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
+ * A damaged file is moved aside and a new one begun; one that shows its damage later is marked, so
+ * that this happens at the next start. Throws CannotStart when another process writes, or the file
+ * cannot be opened or is not ours.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
-  const { db, lock } = openForWriting(file, INBOX)
-  const notes = openNotes(db)
-  const id = ownId(db)
-  const selectRanges = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
-  const insertRange = db.prepare(
-    `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)
-     VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
-  )
-  const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
-  const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
-  const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
-  const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
-  const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
-  let timer: NodeJS.Timeout | undefined
+  const { db, lock, healed, begun } = openForWriting(file, INBOX, db => ({
+    notes: openNotes(db),
+    id: ownId(db),
+    positions: openPositions(db, settleMs),
+  }))
+  const { notes, id, positions } = begun
 
-  const save = db.transaction(() => {
-    for (const [range, next] of unsaved.ranges) moveRange.run(next, range)
-    for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
-  })
-  const flush = () => {
-    clearTimeout(timer)
-    timer = undefined
-    if (unsaved.ranges.size + unsaved.notes.size === 0) return
-    save.immediate()
-    unsaved.ranges.clear()
-    unsaved.notes.clear()
-  }
-  const saveSoon = () => {
-    timer ??= setTimeout(() => {
-      try {
-        flush()
-      } catch (error) {
-        // A full disk: the positions stay in memory, and what they pass is sent twice at worst.
-        if ((error as { code?: string }).code !== 'SQLITE_FULL') throw error
-        saveSoon()
-      }
-    }, settleMs)
-  }
-
-  return {
+  return markingDamage(file, {
     id,
-    rangesOf(store: Buffer): Range[] {
-      flush()
-      return selectRanges.all(store) as Range[]
-    },
-    /** Adds a range durably; it gets its id. */
-    addRange(range: Omit<Range, 'id'>): Range {
-      const { lastInsertRowid } = insertRange.run(range)
-      return { ...range, id: Number(lastInsertRowid) }
-    },
-    /** Sends a range to another topic, durably. */
-    turnRange({ id, topic, partitions }: Range): void {
-      turnRange.run(topic, partitions, id)
-    },
-    /** Moves a range on; durable within `settleMs` or at close. */
-    moveRange(range: number, next: number): void {
-      unsaved.ranges.set(range, next)
-      saveSoon()
-    },
-    /** The number of the next note of a store (the outbox's, or this inbox's own) to forward. */
-    nextNote: (store: Buffer) =>
-      unsaved.notes.get(store.toString('hex')) ??
-      (selectNotes.get(store) as number | undefined) ??
-      1,
-    moveNotes(store: Buffer, next: number): void {
-      unsaved.notes.set(store.toString('hex'), next)
-      saveSoon()
-    },
+    /** What had to be done to open it, null for nothing. */
+    healed,
+    ...positions,
     /** Writes notes durably, before any position passes what they tell of. */
     addNotes(all: { kind: string; content: object }[]): void {
       db.transaction(() => {
@@ -104,11 +57,14 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     /** This inbox's own notes from a number on. */
     notesFrom: startNoteReader(db),
     close(): void {
-      flush()
-      db.close()
-      lock.close()
+      try {
+        positions.flush()
+      } finally {
+        db.close()
+        lock.close()
+      }
     },
-  }
+  })
 }
 
 function ownId(db: Database): Buffer {

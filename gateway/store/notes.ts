@@ -38,13 +38,18 @@ export function startNoteReader(db: Database) {
 
 /** What a note says, or a reason why it cannot be trusted. */
 function contentOf(row: NoteRow): Record<string, unknown> | { reason: string } {
-  if (noteChecksum(row) !== row.crc) return { reason: 'note checksum differs' }
+  if (!isNoteWhole(row)) return { reason: 'note checksum differs' }
   return JSON.parse(row.body.toString())
+}
+
+/** Inserts a row as it is. */
+export function insertNote(db: Database) {
+  return db.prepare<NoteRow>('INSERT INTO notes VALUES (@sequence, @kind, @at, @crc, @body)')
 }
 
 /** The notes of a writing connection: gapless numbers, going on from the last one in the file. */
 export function openNotes(db: Database) {
-  const insert = db.prepare('INSERT INTO notes VALUES (@sequence, @kind, @at, @crc, @body)')
+  const insert = insertNote(db)
   let last = (db.prepare('SELECT max(sequence) FROM notes').pluck().get() as number | null) ?? 0
   const transaction = db.transaction((work: () => void) => work())
   const add = (kind: string, at: number, content: object) => {
@@ -81,6 +86,10 @@ export function openNotes(db: Database) {
 }
 
 export type Notes = ReturnType<typeof openNotes>
+
+export function isNoteWhole(row: NoteRow): boolean {
+  return noteChecksum(row) === row.crc
+}
 
 function noteChecksum({ sequence, kind, at, body }: Omit<NoteRow, 'crc'>): number {
   return checksum(JSON.stringify([sequence, kind, at]), body)

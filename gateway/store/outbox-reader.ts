@@ -1,5 +1,7 @@
+import type { Database } from 'better-sqlite3'
 import { startBacklog } from './backlog.ts'
 import { bellFile, readBell } from './bell.ts'
+import { isDamage, Unsound } from './damage.ts'
 import {
   type GroupRow,
   readHeader,
@@ -25,12 +27,24 @@ type Store = { id: Buffer; gateway: string }
 export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 
 /**
- * Opens the outbox for reading, or gives null while there is none. Each call reads one group and
- * leaves no transaction open, because an open one would stop the writer's checkpoints.
+ * Opens the outbox for reading, or gives null while there is none; tells `onDamage` why, when it is
+ * because of that. Each call reads one group and leaves no transaction open, because an open one
+ * would stop the writer's checkpoints.
  */
-export function openOutboxReader(file: string) {
-  const db = openForReading(file, OUTBOX_ID)
+export function openOutboxReader(file: string, onDamage: (reason: string) => void = () => {}) {
+  const db = openForReading(file, OUTBOX_ID, onDamage)
   if (!db) return null
+  try {
+    return readerOf(db, file)
+  } catch (error) {
+    db.close()
+    if (!isDamage(error)) throw error
+    onDamage((error as Error).message)
+    return null
+  }
+}
+
+function readerOf(db: Database, file: string) {
   const store = db.prepare('SELECT id, gateway FROM store').get() as Store | undefined
   if (!store) {
     db.close()
@@ -56,19 +70,16 @@ export function openOutboxReader(file: string) {
      * when how far it goes cannot be known yet: its header is damaged and it is the last.
      */
     groupAt(sequence: number): ReadGroup | null {
-      const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
-      const covers = near && near.sequence + near.count > sequence
-      const at = covers ? near.sequence : (from.get(sequence) as number | null)
-      const row = at === null ? undefined : (selectGroup.get(at) as GroupRow | undefined)
-      if (!row) return null
-      const { count, receivedFrom } = row
-      const content = unpackGroup(row)
-      const read = { sequence: row.sequence, count, receivedFrom, content }
-      if (Array.isArray(content)) return read
-      const zones = readHeader(row)
-      if (Array.isArray(zones)) return { ...read, content: { ...content, zones } }
-      const end = endOf(row.sequence)
-      return end === null || end <= sequence ? null : { ...read, count: end - row.sequence }
+      const at = placeOf(sequence)
+      if (at === null) return null
+      const group = groupIn(at)
+      if (group === 'not known yet') return null
+      if (group && group.sequence + group.count > sequence) return group
+      // A last group that says of itself that it goes further: what follows is not there yet.
+      if (group && from.get(at + 1) === null) return null
+      // Unless it was written or pruned just now: then the next look finds its way.
+      if (placeOf(sequence) === at) throw new Unsound(`the way to event ${sequence} is lost`)
+      return null
     },
     /** Up to where everything from `sequence` on was once stored, by the bell, and is gone. */
     vanishedUpTo(sequence: number): number | null {
@@ -79,6 +90,28 @@ export function openOutboxReader(file: string) {
     },
     notesFrom: startNoteReader(db),
     close: () => db.close(),
+  }
+
+  function placeOf(sequence: number): number | null {
+    const near = upTo.get(sequence) as { sequence: number; count: number } | undefined
+    const covers = near && near.sequence + near.count > sequence
+    const at = covers ? near.sequence : (from.get(sequence) as number | null)
+    if (at !== null && at < sequence && !covers)
+      throw new Unsound(`the groups are not in order at ${at}`)
+    return at
+  }
+
+  function groupIn(at: number): ReadGroup | 'not known yet' | null {
+    const row = selectGroup.get(at) as GroupRow | undefined
+    if (!row) return null
+    const { count, receivedFrom } = row
+    const content = unpackGroup(row)
+    const read = { sequence: row.sequence, count, receivedFrom, content }
+    if (Array.isArray(content)) return read
+    const zones = readHeader(row)
+    if (Array.isArray(zones)) return { ...read, content: { ...content, zones } }
+    const end = endOf(row.sequence)
+    return end === null ? 'not known yet' : { ...read, count: end - row.sequence }
   }
 
   function markedSequence(): number | null {

@@ -1,8 +1,10 @@
+import type { Database } from 'better-sqlite3'
 import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
 import { type Ballast, isDiskFull, openBallast } from './ballast.ts'
 import { bellFile, openBell } from './bell.ts'
 import { beginEpoch } from './epoch.ts'
+import { faultOf, isKnown } from './fault.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
 import { openIncoming } from './incoming.ts'
@@ -10,6 +12,7 @@ import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
 import { openPruning } from './prune.ts'
+import { refillOutbox } from './refill.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
 
@@ -29,21 +32,24 @@ export type Outbox = ReturnType<typeof openOutbox>
 /**
  * Opens the outbox for its one writer, creating it (and its directory) when there is none. A new
  * epoch begins: its first note names the epoch before and how far each of its zones had come.
+ * A damaged file is moved aside first, and what can be read in it is taken over (`healed`).
  * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
+  const owner = { gateway, inboxFile }
+  const kind = { ...OUTBOX, isKnown, faultOf, refill: refillOutbox(owner) }
   const ballast = openBallast(file)
-  const { db, lock, notes, epoch } = begin({ file, gateway, inboxFile }, ballast)
-  const numbering = startNumbering(epoch.lastSequence)
-  const groups = openGroups(db, epoch)
-  const heads = openHeads(db, notes, numbering, epoch.epoch)
-  const incoming = openIncoming(db)
+  const open = () => openForWriting(file, kind, db => startParts(db, owner))
+  const { db, lock, healed, begun } = withBallast(open, ballast)
+  const { notes, epoch, numbering, groups, heads, incoming, backlog } = begun
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
   ring()
 
   return {
     ...epoch,
+    /** What had to be done to open it, null for nothing. */
+    healed,
     /** The position of the last stored event. */
     get lastSequence() {
       return numbering.last
@@ -85,7 +91,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     ballast,
 
     /** What waits, given what the inbox says is still to be delivered. */
-    backlog: startBacklog(db),
+    backlog,
 
     /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
     beat(): void {
@@ -107,35 +113,32 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       } catch (error) {
         // The headers tell the next epoch the same.
         if (!isDiskFull(error)) throw error
+      } finally {
+        db.close()
+        bell.close()
+        lock.close()
       }
-      db.close()
-      bell.close()
-      lock.close()
     },
   }
 }
 
-/** Opens the file and begins an epoch; on a full disk in the room that the ballast gives. */
-function begin({ file, ...options }: Required<OutboxOptions>, ballast: Ballast) {
-  const { db, lock } = withBallast(() => openForWriting(file, OUTBOX), ballast)
+/** Opens the file; on a full disk in the room that the ballast gives. */
+function withBallast<T>(open: () => T, ballast: Ballast): T {
   try {
-    const beginOnce = () => {
-      const notes = openNotes(db)
-      return { notes, epoch: beginEpoch(db, notes, options) }
-    }
-    return { db, lock, ...withBallast(beginOnce, ballast) }
+    return open()
   } catch (error) {
-    db.close()
-    lock.close()
-    throw error
+    if (!isDiskFull(error) || !ballast.free()) throw error
+    return open()
   }
 }
 
-function withBallast<T>(work: () => T, ballast: Ballast): T {
-  try {
-    return work()
-  } catch (error) {
-    if (!isDiskFull(error) || !ballast.free()) throw error
-    return work()
-  }
+/** Everything that reads the file when it is opened, so that damage shows before work begins. */
+function startParts(db: Database, owner: { gateway: string; inboxFile: string }) {
+  const notes = openNotes(db)
+  const epoch = beginEpoch(db, notes, owner)
+  const numbering = startNumbering(epoch.lastSequence)
+  const groups = openGroups(db, epoch)
+  const heads = openHeads(db, notes, numbering, epoch.epoch)
+  const incoming = openIncoming(db)
+  return { notes, epoch, numbering, groups, heads, incoming, backlog: startBacklog(db) }
 }

@@ -1,6 +1,10 @@
 import Database from 'better-sqlite3'
 import { openForReading } from './read.ts'
 import { INBOX_ID } from './schema.ts'
+import { openSeal } from './seal.ts'
+
+/** An inbox that the bridge has not opened since has no seal. */
+const SEALED_FROM_VERSION = 2
 
 /** What is still to be delivered: from `next` to `end` (null: open). */
 export type Span = { next: number; end: number | null }
@@ -16,7 +20,8 @@ export function startRangeReader(file: string) {
     db ??= openForReading(file, INBOX_ID)
     if (!db) return []
     try {
-      return db.prepare(sql).all(store) as T[]
+      const select = db.prepare(sql)
+      return trusted(db, () => select.all(store) as T[]) ?? []
     } catch (error) {
       if (!(error instanceof Database.SqliteError)) throw error
       db.close()
@@ -37,22 +42,37 @@ export function startRangeReader(file: string) {
   })
 }
 
-/** How far an inbox has seen a store: its last delivered event and note; null when it has not. */
-export function seenByInbox(
-  file: string,
-  store: Buffer,
-): { sequence: number; noteSequence: number } | null {
+/** How far an inbox has seen a store: the last delivered event and note, and the next of each. */
+export type Seen = { sequence: number; noteSequence: number; next: number; nextNote: number }
+
+/** How far an inbox has seen a store; null when it has not, or cannot be read. */
+export function seenByInbox(file: string, store: Buffer): Seen | null {
   const db = openForReading(file, INBOX_ID)
   if (!db) return null
   try {
-    const next = db.prepare('SELECT max(next) FROM ranges WHERE store = ?').pluck().get(store)
-    const note = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
-    if (typeof next !== 'number') return null
-    return { sequence: next - 1, noteSequence: typeof note === 'number' ? note - 1 : 0 }
+    const spans = db.prepare(
+      'SELECT min(next) AS least, max(next) AS most FROM ranges WHERE store = ?',
+    )
+    const notes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
+    return trusted(db, () => {
+      const { least, most } = spans.get(store) as { least: number | null; most: number | null }
+      const nextNote = (notes.get(store) as number | undefined) ?? 1
+      if (least === null || most === null) return null
+      return { sequence: most - 1, noteSequence: nextNote - 1, next: least, nextNote }
+    })
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
     return null
   } finally {
     db.close()
   }
+}
+
+/** What `read` gives, at one moment, or null when the positions are not those that were written. */
+function trusted<T>(db: Database.Database, read: () => T): T | null {
+  const look = db.transaction(() => {
+    const isSealed = (db.pragma('user_version', { simple: true }) as number) >= SEALED_FROM_VERSION
+    return isSealed && !openSeal(db).isWhole() ? null : read()
+  })
+  return look()
 }

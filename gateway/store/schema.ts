@@ -1,4 +1,5 @@
-import type { Database } from 'better-sqlite3'
+import BetterSqlite3, { type Database } from 'better-sqlite3'
+import { Unsound } from './damage.ts'
 
 /** Marks our files (`PRAGMA application_id`): "SlOb" and "SlIb". */
 export const OUTBOX_ID = 0x536c4f62
@@ -74,23 +75,22 @@ export const inboxMigrations = [
      crc      INTEGER NOT NULL,
      body     BLOB NOT NULL
    ) STRICT;`,
+  // What there is gets its checksum from whoever writes positions next.
+  'CREATE TABLE seal (crc INTEGER NOT NULL) STRICT; INSERT INTO seal VALUES (-1);',
 ]
+
+/** A file that is somebody else's, or of a newer program: it must be left untouched. */
+export class NotOurs extends Error {}
 
 /**
  * Sets what every writing connection must have and reads it back, because SQLite and its binding
  * have other defaults: WAL, `synchronous=FULL`, incremental vacuum. Then brings the file to the
- * newest version, one transaction a migration. Throws an Error that names the file when the file is
- * not ours, is newer than this program, or a pragma does not hold.
+ * newest version, one transaction a migration. Throws NotOurs, which names the file, when it is not
+ * ours or is newer than this program, and Unsound when it is ours and damaged.
  */
 export function prepare(db: Database, applicationId: number, migrations: string[]): void {
-  const { version, owner, tables } = identify(db)
-  if (version === 0 && owner === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
-  else if (owner !== applicationId) throw notOurs(db)
-  if (version > migrations.length) {
-    throw new Error(
-      `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
-    )
-  }
+  const { version, tables } = identify(db, applicationId, migrations)
+  if (version === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.pragma('busy_timeout = 5000')
@@ -107,11 +107,42 @@ export function prepare(db: Database, applicationId: number, migrations: string[
     db.pragma(name, { simple: true }),
   )
   if (held.join() !== 'wal,2,2') {
-    throw new Error(`${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`)
+    throw new Unsound(`${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`)
   }
 }
 
-function identify(db: Database) {
+/**
+ * Tells a file's version and how many tables it has, without changing it. Throws NotOurs and
+ * Unsound as `prepare` does: the tables themselves tell a damaged mark or version from a foreign
+ * one.
+ */
+export function identify(db: Database, applicationId: number, migrations: string[]) {
+  const { version, owner, tables } = facts(db)
+  if (owner === applicationId && version === migrations.length) return { version, tables }
+  if (version === 0 && owner === 0 && tables === 0) return { version, tables }
+  const known = versionByTables(db, migrations)
+  if (known > 0 && (owner !== applicationId || version < known || isFlipped(version, known))) {
+    throw new Unsound(`${db.name}: application_id ${owner} and user_version ${version} are damaged`)
+  }
+  if (owner !== applicationId) throw notOurs(db)
+  if (version > migrations.length) {
+    throw new NotOurs(
+      `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
+    )
+  }
+  return { version, tables }
+}
+
+/**
+ * Whether a version that no program had for long is another one with a flipped bit; the lower bits
+ * may as well be a newer program's.
+ */
+function isFlipped(version: number, known: number): boolean {
+  const difference = (version ^ known) >>> 0
+  return difference >= 16 && (difference & (difference - 1)) === 0
+}
+
+function facts(db: Database) {
   try {
     return {
       version: db.pragma('user_version', { simple: true }) as number,
@@ -119,10 +150,26 @@ function identify(db: Database) {
       tables: db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number,
     }
   } catch (error) {
-    throw (error as { code?: string }).code === 'SQLITE_NOTADB' ? notOurs(db) : error
+    throw (error as { code?: string }).code === 'SQLITE_NOTADB' ? notOurs(db, error) : error
   }
 }
 
-function notOurs({ name }: Database): Error {
-  return new Error(`${name} is not a file of this kind; it is left untouched. Name another path`)
+/** The version whose tables a file has, exactly; 0 for none. */
+function versionByTables(db: Database, migrations: string[]): number {
+  const ours = tablesOf(db)
+  const model = new BetterSqlite3(':memory:')
+  try {
+    return migrations.findIndex(migration => tablesOf(model.exec(migration)) === ours) + 1
+  } finally {
+    model.close()
+  }
+}
+
+function tablesOf(db: Database): string {
+  return db.prepare('SELECT sql FROM sqlite_schema ORDER BY name').pluck().all().join(';')
+}
+
+function notOurs({ name }: Database, cause?: unknown): NotOurs {
+  const message = `${name} is not a file of this kind; it is left untouched. Name another path`
+  return new NotOurs(message, { cause })
 }

@@ -51,6 +51,7 @@ function start(knownPartitions: (topic: string) => number | null = () => partiti
     },
     onRejected: ({ sequence }, reason, { origin }) =>
       log.push(`rejected ${sequence} of the ${origin}: ${reason}`),
+    onGone: ({ from, to }, { origin }) => log.push(`gone from the ${origin}: ${from} to ${to}`),
   })
 }
 const valuesIn = (topic: string) =>
@@ -65,6 +66,17 @@ describe('the note forwarder', () => {
     expect(sequencesIn(topics.ledger)).toEqual([1, 4, 5])
     expect(sink.sent.map(({ records }) => records.length)).toEqual([1, 2, 2, 1])
     expect(log).toEqual(['settled 2', 'settled 4', 'settled 6', 'settled 7'])
+  })
+
+  it('tells of notes that are gone, before it passes them', async () => {
+    add('epoch', 'heads', 'heads', 'deadletter', 'hole')
+    kept = kept.filter(({ sequence }) => sequence === 3 || sequence === 5)
+    expect(await start()(source, 'gw')).toBe(2)
+    expect(log).toEqual([
+      'gone from the outbox: 1 to 2',
+      'gone from the outbox: 4 to 4',
+      'settled 6',
+    ])
   })
 
   it('sends the gateway as the key, and so to one partition', async () => {

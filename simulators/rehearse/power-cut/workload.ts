@@ -1,9 +1,9 @@
 import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
-import { openForWriting } from '../../../gateway/store/open.ts'
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
-import { OUTBOX_ID, outboxMigrations } from '../../../gateway/store/schema.ts'
+import { OUTBOX_ID, outboxMigrations, prepare } from '../../../gateway/store/schema.ts'
 import { mulberry32 } from '../../building/random.ts'
 import { type Amounts, type Mark, type Phase, startPromised } from './marks.ts'
 import { deadLetterOf, hashOf, keyOfStore, packetOf, readingOf } from './numbered.ts'
@@ -12,7 +12,6 @@ import { deadLetterOf, hashOf, keyOfStore, packetOf, readingOf } from './numbere
 export const GATEWAY = 'rehearsal'
 /** Positions are saved when the workload says so. */
 const NEVER_MS = 2_000_000_000
-const KIND = { key: 'outbox.file', applicationId: OUTBOX_ID }
 
 export const outboxIn = (dir: string) => join(dir, 'outbox.db')
 export const inboxIn = (dir: string) => join(dir, 'inbox.db')
@@ -106,8 +105,7 @@ export function startWorkload(dir: string, store: string, seed: number, isHasty:
 function createOlder(file: string, random: () => number): void {
   const version = 1 + Math.floor(random() * outboxMigrations.length)
   if (version === outboxMigrations.length) return
-  const migrations = outboxMigrations.slice(0, version)
-  const { db, lock } = openForWriting(file, { ...KIND, migrations })
+  const db = new Database(file)
+  prepare(db, OUTBOX_ID, outboxMigrations.slice(0, version))
   db.close()
-  lock.close()
 }

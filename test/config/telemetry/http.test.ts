@@ -10,6 +10,7 @@ async function serve(reasons: string[]) {
   const options = { key: 'gateway.http', host: '127.0.0.1', port, reasons: () => reasons }
   const http = await serveHttp({
     ...options,
+    alarms: () => ['look'],
     metrics: async () => 'a 1\n',
     state: () => ({ b: 2 }),
   })
@@ -24,7 +25,8 @@ describe('the pages of a process', () => {
   it('answer health, readiness, metrics and state', async () => {
     const { http, get } = await serve([])
     await using _closed = http
-    expect(await get('/health')).toEqual({ status: 200, text: '{"status":"running","reasons":[]}' })
+    const health = '{"status":"running","reasons":[],"alarms":["look"]}'
+    expect(await get('/health')).toEqual({ status: 200, text: health })
     expect(await get('/ready')).toEqual({ status: 200, text: '{"ready":true,"reasons":[]}' })
     expect(await get('/metrics')).toEqual({ status: 200, text: 'a 1\n' })
     expect(await get('/state')).toEqual({ status: 200, text: '{"b":2}' })

@@ -1,13 +1,16 @@
 import { writeFileSync } from 'node:fs'
+import Database from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
 import { defaults } from '../../../config/config.ts'
 import { CannotStart } from '../../../config/lifetime.ts'
 import { startWriter } from '../../../gateway/ingest/writer.ts'
+import { damageOf, markDamaged } from '../../../gateway/store/damage.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { numbered } from '../../contracts/accept.ts'
 import { startWriterAccept } from '../../contracts/writer-accept.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
+import { overwrite } from '../store/wreck.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 20 }
 const neverByTime = { commitWindowMs: 10_000, commitAtEvents: 1000 }
@@ -118,6 +121,41 @@ describe('the writer', () => {
     await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
     await rig.accept(numbered(2), someone)
     expect(onFailed).not.toHaveBeenCalled()
+  })
+
+  it('must be opened again when the bridge has marked the outbox, and salvages it then', async () => {
+    const onFailed = vi.fn()
+    await using rig = await startWriterAccept({ onFailed })
+    await rig.accept(numbered(1), someone)
+    expect(rig.writer.healed).toBe(null)
+    markDamaged(rig.outboxFile, 'a page is malformed')
+    await vi.waitFor(() => expect(onFailed).toHaveBeenCalled(), PATIENCE)
+    expect(onFailed.mock.lastCall).toEqual(['ERROR: the outbox is damaged: a page is malformed'])
+    await rig.restart()
+    expect(rig.writer.healed).toMatchObject({ reason: 'a page is malformed' })
+    await rig.accept(numbered(2), someone)
+    expect(rig.stored()).toEqual([1, 2])
+  })
+
+  it('marks the outbox itself when a commit meets a malformed page', async () => {
+    const onFailed = vi.fn()
+    await using rig = await startWriterAccept({ onFailed })
+    await rig.accept(numbered(1), someone)
+    const mend = rig.refuse()
+    await expect(rig.accept(numbered(2, 'refused'), {})).rejects.toThrow()
+    mend()
+    expect(damageOf(rig.outboxFile)).toBe(null)
+    await rig.restart()
+    const spoiled = new Database(rig.outboxFile)
+    spoiled.pragma('wal_checkpoint(TRUNCATE)')
+    spoiled.close()
+    overwrite(rig.outboxFile, (_, number) => number > 2)
+    await expect(rig.accept(numbered(3), {})).rejects.toThrow('malformed')
+    expect(damageOf(rig.outboxFile)).toContain('malformed')
+    await rig.restart()
+    expect(rig.writer.healed).not.toBe(null)
+    await rig.accept(numbered(4), someone)
+    expect(rig.stored()).toEqual([4])
   })
 
   it('writes how far its zones have come, every heartbeatMs with traffic', async () => {

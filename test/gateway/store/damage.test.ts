@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { bellFile } from '../../../gateway/store/bell.ts'
+import { isDamage } from '../../../gateway/store/damage.ts'
 import type { StoredEvent } from '../../../gateway/store/group.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
@@ -77,7 +78,7 @@ describe('one flipped bit of the outbox file', () => {
           else seen.harmless++
         }
       } catch (error) {
-        if (!(error instanceof Database.SqliteError)) throw error
+        if (!isDamage(error)) throw error
         seen.refused++
       }
 

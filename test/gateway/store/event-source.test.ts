@@ -58,7 +58,6 @@ describe('the first contact', () => {
     outbox.close()
     place.stop()
     place.removeOutbox()
-    rmSync(`${place.outboxFile}.bell`)
     rmSync(`${place.outboxFile}.old.bell`, { force: true })
     copyStore(`${place.outboxFile}.old`, place.outboxFile)
     const { outboxFile: file, inboxFile } = place

@@ -33,7 +33,7 @@ export function startPlace() {
     },
     openOutbox: () => openOutbox({ file: outboxFile, gateway: 'gw' }),
     removeOutbox() {
-      for (const end of ['', '-wal', '-shm']) rmSync(outboxFile + end, { force: true })
+      for (const end of ['', '-wal', '-shm', '.bell']) rmSync(outboxFile + end, { force: true })
     },
     [Symbol.dispose]() {
       stop()

@@ -1,0 +1,105 @@
+import type { Database } from 'better-sqlite3'
+import { markingDamage, Unsound } from './damage.ts'
+import { openSeal } from './seal.ts'
+
+/** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
+export type Range = {
+  id: number
+  store: Buffer
+  next: number
+  end: number | null
+  topic: string
+  partitions: number
+  zones: string | null
+  reason: string
+}
+
+/**
+ * How far the bridge has come, in its inbox: written at most once every `settleMs`, and when
+ * closed. Reading throws when the positions are not those that were written.
+ */
+export function openPositions(db: Database, settleMs: number) {
+  const seal = openSeal(db)
+  const selectRanges = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
+  const insertRange = db.prepare(
+    `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)
+     VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
+  )
+  const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
+  const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
+  const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
+  const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
+  const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
+  let timer: NodeJS.Timeout | undefined
+
+  const check = () => {
+    if (!seal.isWhole()) throw new Unsound('the positions are not those that were written')
+  }
+  const sealed = db.transaction(<T>(write: () => T): T => {
+    check()
+    const done = write()
+    seal.write()
+    return done
+  })
+  const { flush } = markingDamage(db.name, {
+    flush(): void {
+      clearTimeout(timer)
+      timer = undefined
+      if (unsaved.ranges.size + unsaved.notes.size === 0) return
+      sealed.immediate(() => {
+        for (const [range, next] of unsaved.ranges) moveRange.run(next, range)
+        for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
+      })
+      unsaved.ranges.clear()
+      unsaved.notes.clear()
+    },
+  })
+  const saveSoon = () => {
+    timer ??= setTimeout(() => {
+      try {
+        flush()
+      } catch (error) {
+        // A full disk: the positions stay in memory, and what they pass is sent twice at worst.
+        if ((error as { code?: string }).code !== 'SQLITE_FULL') throw error
+        saveSoon()
+      }
+    }, settleMs)
+  }
+
+  check()
+  return {
+    flush,
+    rangesOf(store: Buffer): Range[] {
+      flush()
+      check()
+      return selectRanges.all(store) as Range[]
+    },
+    /** Adds a range durably; it gets its id. */
+    addRange(range: Omit<Range, 'id'>): Range {
+      const { lastInsertRowid } = sealed.immediate(() => insertRange.run(range)) as {
+        lastInsertRowid: number | bigint
+      }
+      return { ...range, id: Number(lastInsertRowid) }
+    },
+    /** Sends a range to another topic, durably. */
+    turnRange({ id, topic, partitions }: Range): void {
+      sealed.immediate(() => turnRange.run(topic, partitions, id))
+    },
+    /** Moves a range on; durable within `settleMs` or at close. */
+    moveRange(range: number, next: number): void {
+      unsaved.ranges.set(range, next)
+      saveSoon()
+    },
+    /** The number of the next note of a store (the outbox's, or this inbox's own) to forward. */
+    nextNote(store: Buffer): number {
+      const next = unsaved.notes.get(store.toString('hex'))
+      if (next !== undefined) return next
+      check()
+      return (selectNotes.get(store) as number | undefined) ?? 1
+    },
+    moveNotes(store: Buffer, next: number): void {
+      unsaved.notes.set(store.toString('hex'), next)
+      saveSoon()
+    },
+  }
+}

@@ -1,0 +1,98 @@
+import { join } from 'node:path'
+import { type Batch, startForwarder } from '../../../cloud-bridge/forwarder.ts'
+import { type NoteSource, startNoteForwarder } from '../../../cloud-bridge/notes.ts'
+import { MustReopen } from '../../../gateway/store/damage.ts'
+import { openEventSource } from '../../../gateway/store/event-source.ts'
+import { openInbox } from '../../../gateway/store/inbox.ts'
+
+const TOPICS = { readings: 'readings', deadletters: 'deadletters', ledger: 'ledger' }
+const LIMITS = { batchMaxEvents: 200, batchMaxBytes: 100_000, lingerMs: 0 }
+const PARTITIONS = 6
+
+/** A note as the cloud gets it. */
+export type ArrivedNote = {
+  origin: 'outbox' | 'inbox'
+  sequence: number
+  kind: string
+  content: Record<string, unknown>
+}
+
+/** What a bridge delivered: events as they arrived, by sequence, and notes. */
+export type Delivered = {
+  events: { sequence: number; value: Buffer }[]
+  notes: ArrivedNote[]
+  /** Why outbox or inbox were left before the end: they must be opened again. */
+  damaged: string | null
+  /** Whether the inbox had to be begun anew. */
+  isInboxNew: boolean
+}
+
+/**
+ * Delivers everything in the store of a directory with the bridge's own parts, into memory in place
+ * of Kafka, as one run of the bridge does: until there is nothing more, or the outbox is damaged.
+ */
+export async function carryAll(dir: string): Promise<Delivered> {
+  const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 1_000_000 })
+  const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
+  const all: Delivered = { events: [], notes: [], damaged: null, isInboxNew: !!inbox.healed }
+  const accept = async ({ topic, records }: Batch) => {
+    if (topic !== TOPICS.readings) {
+      for (const { value } of records) all.notes.push(JSON.parse(value.toString()))
+    }
+    return records.map(() => null)
+  }
+  const common = {
+    sink: { send: accept },
+    signal: new AbortController().signal,
+    backoff: { firstMs: 1, maxMs: 1 },
+    onUnavailable() {},
+    onRejected() {},
+  }
+  const forwarder = startForwarder({
+    ...common,
+    source,
+    limits: LIMITS,
+    onDelivered: ({ events }) => all.events.push(...events),
+  })
+  const forward = startNoteForwarder({
+    ...common,
+    topics: TOPICS,
+    partitionsOf: async () => PARTITIONS,
+    onGone: (notes, from) =>
+      inbox.addNotes([{ kind: 'jump', content: { ...from, notes, reason: 'gone' } }]),
+  })
+  try {
+    const store = source.look()
+    if (store) source.begin(TOPICS.readings, PARTITIONS)
+    while (store && (await forwarder.step()) !== 'nothing');
+    for (const origin of store ? originsOf(store.id) : []) {
+      while ((await forward(origin, store!.gateway)) > 0);
+    }
+    all.damaged = source.damaged
+  } catch (error) {
+    if (!(error instanceof MustReopen)) throw error
+    all.damaged = error.message
+  } finally {
+    source.close()
+  }
+  try {
+    inbox.close()
+  } catch (error) {
+    if (!(error instanceof MustReopen)) throw error
+    all.damaged = error.message
+  }
+  return all
+
+  function originsOf(store: Buffer): NoteSource[] {
+    const of = (
+      origin: NoteSource['origin'],
+      id: Buffer,
+      notesFrom: NoteSource['notesFrom'],
+    ): NoteSource => ({
+      ...{ origin, store: id, notesFrom },
+      next: () => inbox.nextNote(id),
+      settle: next => inbox.moveNotes(id, next),
+    })
+    return [of('outbox', store, source.notesFrom), of('inbox', inbox.id, inbox.notesFrom)]
+  }
+}

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { connectAsync } from 'mqtt'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { openOutbox } from '../../gateway/store/outbox.ts'
+import { findFreePort } from '../../simulators/kafka/free-port.ts'
+import { readOutbox } from './store/fixture.ts'
+
+const main = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url))
+const HOST = '127.0.0.1'
+const MESSAGES_MAX = 300
+/** Which fsync of the writer fails: opening a new outbox takes about 12, each commit one. */
+const FAILING = [15, 40, 90]
+
+/** Without strace, or where it may not trace, these tests are skipped and counted. */
+const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
+
+let dir: string
+let child: ChildProcess | undefined
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'sluice-eio-'))
+})
+afterEach(async () => {
+  if (child?.exitCode === null && child.signalCode === null) {
+    const ended = once(child, 'exit')
+    // The group, because the gateway outlives the strace that it was started by.
+    process.kill(-child.pid!, 'SIGKILL')
+    await ended
+  }
+  await rm(dir, { recursive: true, force: true })
+})
+
+/** The real gateway, of whose fsyncs one fails with EIO; resolves when it listens. */
+async function startFailing(failing: number) {
+  const [mqtt, http] = [await findFreePort(), await findFreePort()]
+  const configFile = join(dir, 'sluice.yaml')
+  const outboxFile = join(dir, 'outbox.db')
+  const config = {
+    gateway: { mqtt: { port: mqtt }, http: { port: http } },
+    outbox: { file: outboxFile },
+    inbox: { file: join(dir, 'inbox.db') },
+  }
+  await writeFile(configFile, stringify(config))
+  const inject = `inject=fsync,fdatasync:error=EIO:when=${failing}`
+  const trace = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=fsync,fdatasync', '-e', inject]
+  child = spawn('strace', [...trace, process.execPath, main, '--config', configFile], {
+    stdio: 'ignore',
+    detached: true,
+  })
+  const exited = once(child, 'exit').then(([code]) => code as number)
+  const isReady = () =>
+    fetch(`http://${HOST}:${http}/ready`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+  while (!(await isReady())) await sleep(50)
+  return { mqtt, outboxFile, exited }
+}
+
+/** Publishes one after the other until the connection breaks; gives what was acknowledged. */
+async function publishAll(port: number, qos: 1 | 2): Promise<number[]> {
+  const client = await connectAsync(`mqtt://${HOST}:${port}`, { reconnectPeriod: 0 })
+  client.on('error', () => {})
+  const acknowledged: number[] = []
+  const closed = new Promise<void>(resolve => client.once('close', () => resolve()))
+  for (let number = 1; number <= MESSAGES_MAX && client.connected; number++) {
+    const topic = `building/hq/zone/z${number % 3}/sensor/s`
+    const published = client.publishAsync(topic, JSON.stringify({ number }), { qos }).then(
+      () => true,
+      () => false,
+    )
+    if (await Promise.race([published, closed.then(() => false)])) acknowledged.push(number)
+  }
+  client.end(true)
+  return acknowledged
+}
+
+describe.skipIf(!canTrace)('an fsync that fails', () => {
+  it.each(FAILING.flatMap(failing => [1, 2].map(qos => [failing, qos as 1 | 2] as const)))(
+    'has nothing acknowledged that is not stored, and the gateway end: fsync %i, QoS %i',
+    async (...given) => {
+      const [failing, qos] = given
+      const gateway = await startFailing(failing)
+      const acknowledged = await publishAll(gateway.mqtt, qos)
+      expect(await gateway.exited).toBe(1)
+      expect(acknowledged.length).toBeGreaterThan(0)
+      expect(acknowledged.length).toBeLessThan(MESSAGES_MAX)
+      const outbox = openOutbox({ file: gateway.outboxFile, gateway: 'gw' })
+      expect(outbox.healed).toBe(null)
+      outbox.close()
+      const stored = readOutbox(gateway.outboxFile).events.map(
+        ({ measurements }) => measurements.find(({ metric }) => metric === 'number')!.number!,
+      )
+      expect(acknowledged.filter(number => !stored.includes(number))).toEqual([])
+      // The one whose fsync failed may be there: unknown is not acknowledged.
+      expect(stored.length - acknowledged.length).toBeLessThanOrEqual(1)
+    },
+    60_000,
+  )
+})
