@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { checksum } from './checksum.ts'
+import { Unsound } from './damage.ts'
 
 /** A message that could not become an event: why, where in it, and its bytes as they came. */
 export type DeadLetter = { reason: string; place: string; topic: string; payload: Uint8Array }
@@ -51,6 +52,7 @@ export function insertNote(db: Database) {
 export function openNotes(db: Database) {
   const insert = insertNote(db)
   let last = (db.prepare('SELECT max(sequence) FROM notes').pluck().get() as number | null) ?? 0
+  if (!Number.isSafeInteger(last)) throw new Unsound(`the last note is said to be ${last}`)
   const add = (kind: string, at: number, content: object) => {
     const note = { sequence: last + 1, kind, at, body: Buffer.from(JSON.stringify(content)) }
     insert.run({ ...note, crc: noteChecksum(note) })

@@ -68,7 +68,7 @@ async function publishAll(port: number, qos: 1 | 2): Promise<number[]> {
   const client = await connectAsync(`mqtt://${HOST}:${port}`, { reconnectPeriod: 0 })
   client.on('error', () => {})
   const acknowledged: number[] = []
-  const closed = new Promise(resolve => client.once('close', resolve))
+  const closed = new Promise<void>(resolve => client.once('close', () => resolve()))
   for (let number = 1; number <= MESSAGES_MAX && client.connected; number++) {
     const topic = `building/hq/zone/z${number % 3}/sensor/s`
     const published = client.publishAsync(topic, JSON.stringify({ number }), { qos }).then(
