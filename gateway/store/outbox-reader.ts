@@ -38,7 +38,7 @@ function readerOf(db: Database, file: string) {
   const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
   const marked = () => {
     const mark = readBell(bellFile(file))
-    return mark?.store.equals(store.id) ? mark.sequence : null
+    return mark?.store.equals(store.id) ? mark : null
   }
   return {
     store: store.id,
@@ -47,8 +47,8 @@ function readerOf(db: Database, file: string) {
     get firstSequence() {
       return first.get() as number | null
     },
-    ...startGroupFinder(db, marked),
-    notesFrom: startNoteReader(db),
+    ...startGroupFinder(db, () => marked()?.sequence ?? null),
+    notesFrom: startNoteReader(db, () => marked()?.noteSequence ?? null),
     close: () => db.close(),
   }
 }
