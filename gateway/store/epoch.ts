@@ -1,6 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
 import { bellFile, readBell } from './bell.ts'
+import { Unsound } from './damage.ts'
+import { type GroupRow, isHeaderWhole } from './group.ts'
 import { headsOf } from './heads.ts'
 import type { Notes } from './notes.ts'
 import { seenByInbox } from './range-reader.ts'
@@ -24,6 +26,8 @@ export function beginEpoch(
     const known = db.prepare('SELECT id, epoch FROM store').get() as
       | { id: Buffer; epoch: number }
       | undefined
+    if (known && (known.id?.length !== 16 || !Number.isSafeInteger(known.epoch)))
+      throw new Unsound('whose store it is cannot be known')
     // A file that is gone, and not its bell, is the same store with a hole.
     const store = known?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
     const stored = lastStored(db)
@@ -51,11 +55,16 @@ export function beginEpoch(
 
 /**
  * The last number given out as far as the file knows: of its last group, or of a hole behind it.
+ * Throws when it cannot be known, because numbers would go on anywhere.
  */
 function lastStored(db: Database): number {
-  const group = db.prepare('SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1')
-  const noted = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number
-  return Math.max((group.pluck().get() as number | undefined) ?? 0, noted)
+  const last = db.prepare('SELECT * FROM groups ORDER BY sequence DESC LIMIT 1').get() as
+    | GroupRow
+    | undefined
+  const noted = db.prepare('SELECT sequence FROM headsUpTo').pluck().get()
+  if ((last && !isHeaderWhole(last)) || !Number.isSafeInteger(noted))
+    throw new Unsound('which number was the last cannot be known')
+  return Math.max(last ? last.sequence + last.count - 1 : 0, noted as number)
 }
 
 type Seen = { sequence: number; noteSequence: number }

@@ -3,9 +3,10 @@ import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { markingDamage } from './damage.ts'
 import type { StoreKind } from './heal.ts'
-import { openNotes, startNoteReader } from './notes.ts'
+import { insertNote, openNotes, startNoteReader } from './notes.ts'
 import { openForWriting } from './open.ts'
 import { openPositions, type Range } from './positions.ts'
+import { openSalvage } from './salvage.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
 
 const INBOX: StoreKind = {
@@ -14,12 +15,17 @@ const INBOX: StoreKind = {
   migrations: inboxMigrations,
   isKnown: () => false,
   faultOf: () => null,
-  // Its positions have nothing to be held against, so none is taken over: what is in the outbox is
-  // delivered again, under the same ids.
-  refill(db, { reason, aside, atMs }) {
+  // Its positions cannot be trusted, so none is taken over: what is in the outbox is delivered
+  // again, under the same ids. Notes are, because some tell what was lost.
+  refill(db, { file, reason, aside, atMs }) {
     ownId(db)
+    const salvage = openSalvage(file)
+    const insert = insertNote(db)
+    let count = 0
+    for (const { row } of salvage.notes()) count += insert.run(row).changes
+    salvage.close()
     openNotes(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
-    return {}
+    return { notes: count }
   },
 }
 
@@ -55,7 +61,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       }).immediate()
     },
     /** This inbox's own notes from a number on. */
-    notesFrom: startNoteReader(db),
+    notesFrom: startNoteReader(db, () => notes.last),
     close(): void {
       try {
         positions.flush()

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { checksum } from './checksum.ts'
+import { Unsound } from './damage.ts'
 
 /** A message that could not become an event: why, where in it, and its bytes as they came. */
 export type DeadLetter = { reason: string; place: string; topic: string; payload: Uint8Array }
@@ -19,14 +20,19 @@ export type ReadNote = {
 const READ_MAX_NOTES = 500
 const READ_MAX_BYTES = 512 * 1024
 
-/** Reads the notes of a file from a number on, oldest first, a bounded number at a time. */
-export function startNoteReader(db: Database) {
+/**
+ * Reads the notes of a file from a number on, oldest first, a bounded number at a time. `lastGiven`
+ * is the last number that was given out, null when nobody can say: a damaged note behind it is not
+ * where it says, and those that are still to come would be passed by with it.
+ */
+export function startNoteReader(db: Database, lastGiven: () => number | null) {
   const select = db.prepare('SELECT * FROM notes WHERE sequence >= ? ORDER BY sequence LIMIT ?')
   return (from: number): ReadNote[] => {
     const notes: ReadNote[] = []
     let bytes = 0
     for (const row of select.iterate(from, READ_MAX_NOTES) as Iterable<NoteRow>) {
       const { sequence, kind, at } = row
+      if (!isNoteWhole(row) && sequence > (lastGiven() ?? sequence)) break
       notes.push({ sequence, kind, at, content: contentOf(row) })
       // A damaged row may have no body at all.
       bytes += row.body?.length ?? 0
@@ -50,8 +56,12 @@ export function insertNote(db: Database) {
 /** The notes of a writing connection: gapless numbers, going on from the last one in the file. */
 export function openNotes(db: Database) {
   const insert = insertNote(db)
-  let last = (db.prepare('SELECT max(sequence) FROM notes').pluck().get() as number | null) ?? 0
   const transaction = db.transaction((work: () => void) => work())
+  const newest = db.prepare('SELECT * FROM notes ORDER BY sequence DESC LIMIT 1').get() as
+    | NoteRow
+    | undefined
+  if (newest && !isNoteWhole(newest)) throw new Unsound('which note was the last cannot be known')
+  let last = newest?.sequence ?? 0
   const add = (kind: string, at: number, content: object) => {
     const note = { sequence: last + 1, kind, at, body: Buffer.from(JSON.stringify(content)) }
     insert.run({ ...note, crc: noteChecksum(note) })

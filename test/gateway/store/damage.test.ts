@@ -2,10 +2,12 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { bellFile } from '../../../gateway/store/bell.ts'
+import { cellsIn } from '../../../gateway/store/cells.ts'
 import { isDamage } from '../../../gateway/store/damage.ts'
 import type { StoredEvent } from '../../../gateway/store/group.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
+import { openPages } from '../../../gateway/store/pages.ts'
 import { takeFrom } from '../../../gateway/store/take.ts'
 import { reading, temporary } from './fixture.ts'
 
@@ -94,6 +96,54 @@ describe('one flipped bit of the outbox file', () => {
     expect(seen.noted).toBeGreaterThan(10)
     expect(seen.harmless).toBeGreaterThan(10)
   })
+})
+
+describe('a damaged row number', () => {
+  it('never has events waited for that are there: the file is said to be damaged', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    writeOutbox(file)
+    const sound = readFileSync(file)
+    const seen = { noted: 0, refused: 0 }
+    for (const at of rowNumbersIn(file)) {
+      for (let bit = 0; bit < 8; bit++) {
+        const damaged = Buffer.from(sound)
+        damaged[at]! ^= 1 << bit
+        writeFileSync(file, damaged)
+        try {
+          const { events, lost } = takeAll(file)!
+          const named = lost.flatMap(({ from, to }) =>
+            Array.from({ length: to - from + 1 }, (_, index) => from + index),
+          )
+          const all = new Set([...events.map(({ sequence }) => sequence), ...named])
+          expect({ at, bit, all: all.size }).toEqual({ at, bit, all: LAST })
+          seen.noted++
+        } catch (error) {
+          if (!isDamage(error)) throw error
+          seen.refused++
+        }
+      }
+    }
+    expect(Math.min(seen.noted, seen.refused)).toBeGreaterThan(10)
+  })
+
+  /** Where in a file the last byte of each group's row number stands. */
+  function rowNumbersIn(file: string): number[] {
+    const pages = openPages(file)
+    const places: number[] = []
+    for (let number = 2; number <= pages.count; number++) {
+      const page = pages.page(number)!
+      for (const { at, rowid, types } of cellsIn(page, number)) {
+        if (types.length !== 13) continue
+        // The length of such a row takes two bytes, its number one.
+        expect([page[at]! >> 7, page[at + 1]! >> 7, page[at + 2]]).toEqual([1, 0, rowid])
+        places.push((number - 1) * page.length + at + 2)
+      }
+    }
+    pages.close()
+    expect(places).toHaveLength(GROUPS)
+    return places
+  }
 })
 
 describe('a row whose columns are damaged', () => {

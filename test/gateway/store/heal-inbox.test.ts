@@ -86,6 +86,25 @@ describe('an inbox that does not open', () => {
   })
 })
 
+describe('the notes of an inbox', () => {
+  it('are kept when it is begun anew, because they tell what was lost', () => {
+    using at = withDamaged(file => {
+      const inbox = open(file)
+      inbox.addNotes([1, 2].map(from => ({ kind: 'jump', content: { from, to: from } })))
+      inbox.close()
+      overwrite(file, isFirst)
+    })
+    const inbox = open(at.file)
+    const kinds = inbox.notesFrom(1).map(({ sequence, kind }) => [sequence, kind])
+    expect(kinds).toEqual([
+      [1, 'jump'],
+      [2, 'jump'],
+      [3, 'quarantine'],
+    ])
+    inbox.close()
+  })
+})
+
 describe('an inbox that shows its damage later', () => {
   it('is marked, must be opened again, and is made anew then', () => {
     using at = withDamaged(file => {

@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
+import { Unsound } from '../../../gateway/store/damage.ts'
 import { openNotes, startNoteReader } from '../../../gateway/store/notes.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { OUTBOX_ID, outboxMigrations, prepare } from '../../../gateway/store/schema.ts'
@@ -8,7 +9,9 @@ import { readOutbox, temporary } from './fixture.ts'
 function startNotes() {
   const db = new Database(':memory:')
   db.exec(outboxMigrations[0]!)
-  return { db, notes: openNotes(db), read: startNoteReader(db), [Symbol.dispose]: () => db.close() }
+  const notes = openNotes(db)
+  const read = startNoteReader(db, () => notes.last)
+  return { db, notes, read, [Symbol.dispose]: () => db.close() }
 }
 
 describe('notes', () => {
@@ -37,6 +40,16 @@ describe('notes', () => {
     for (let n = 0; n < 4; n++) at.notes.add('n', 1, { text: 'x'.repeat(300_000) })
     expect(at.read(502)).toHaveLength(2)
     expect(at.read(504)).toHaveLength(2)
+  })
+
+  it('behind all that were given out are damaged, and not passed by with those to come', () => {
+    using at = startNotes()
+    for (let n = 0; n < 3; n++) at.notes.add('n', 1, { n })
+    at.db.exec('UPDATE notes SET sequence = 3003 WHERE sequence = 3')
+    expect(at.read(1).map(({ sequence }) => sequence)).toEqual([1, 2])
+    at.notes.add('n', 1, { n: 3 })
+    expect(at.read(3).map(({ sequence }) => sequence)).toEqual([4])
+    expect(() => openNotes(at.db)).toThrow(Unsound)
   })
 
   it('of any size are read, one at least', () => {

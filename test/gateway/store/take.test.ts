@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { ReadGroup } from '../../../gateway/store/group-finder.ts'
 import type { Range } from '../../../gateway/store/inbox.ts'
-import type { ReadGroup } from '../../../gateway/store/outbox-reader.ts'
 import { takeFrom } from '../../../gateway/store/take.ts'
 
 /** A group of `count` events from `first` on, 10 bytes each, or one that cannot be read. */
