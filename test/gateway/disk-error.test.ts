@@ -15,8 +15,8 @@ import { readOutbox } from './store/fixture.ts'
 const main = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url))
 const HOST = '127.0.0.1'
 const MESSAGES_MAX = 300
-/** Which fsync of the writer fails: opening a new outbox takes about 12, each commit one. */
-const FAILING = [15, 40, 90]
+/** Which fsync of the writer fails: opening a new outbox takes about 15, each commit one. */
+const FAILING = [25, 50, 100]
 
 /** Without strace, or where it may not trace, these tests are skipped and counted. */
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
