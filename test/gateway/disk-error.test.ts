@@ -59,7 +59,10 @@ async function startFailing(failing: number) {
       ({ ok }) => ok,
       () => false,
     )
-  while (!(await isReady())) await sleep(50)
+  while (!(await isReady())) {
+    if (child.exitCode !== null) throw new Error('the gateway ended before it was ready')
+    await sleep(50)
+  }
   return { mqtt, outboxFile, exited }
 }
 
