@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { LocalKafka } from '../kafka/local-kafka.ts'
+import { rotBits } from './bit-rot.ts'
 import { rehearseClock } from './clock.ts'
 import { NO_COMPILER } from './compile.ts'
 import { diskFaults, rehearseDisk } from './disk.ts'
@@ -34,6 +38,7 @@ const faults: Record<string, Rehearsal> = {
   kill: context =>
     onStage(context, {}, stage => rehearseKill(stage, { ...context, times: timesOf(context, 10) })),
   'power-cut': context => powerCuts(context, timesOf(context, 200)),
+  'bit-rot': context => bitRot(context, timesOf(context, 60)),
   'kafka-outage': context =>
     onStage(context, {}, async stage =>
       rehearseOutage(stage, await context.kafka(), { times: timesOf(context, 1), outageMs: 8000 }),
@@ -110,6 +115,26 @@ async function powerCuts(
   const passed = lost + corrupt + cannotOpen === 0
   const row = { fault, times: points, acknowledged, lost, countedTwice: 0, outOfOrder: 0 }
   return { ...row, remarks: remarks.join('; '), passed }
+}
+
+/** Lost is what no note names; what is named is told apart. */
+async function bitRot({ seed, onProgress }: Context, times: number): Promise<Outcome> {
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-bit-rot-'))
+  try {
+    const onFlip = (done: number) => done % 100 === 0 && onProgress(`bit-rot: ${done} of ${times}`)
+    const { readings, total, faults } = await rotBits({ times, seed, dir, onFlip })
+    const remarks = [
+      `${total.harmless} harmless, ${total.healed} healed, ${total.lossy} lost and named`,
+      `${total.lostReadings} readings in ${total.flips} flips, ${total.lostReadingsMost} at most`,
+      ...faults.slice(0, 1),
+    ]
+    const passed = faults.length === 0
+    const acknowledged = readings * times
+    const row = { fault: 'bit-rot', times, acknowledged, lost: faults.length, passed }
+    return { ...row, countedTwice: 0, outOfOrder: 0, remarks: remarks.join('; ') }
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 }
 
 function diskFault(fault: string): Rehearsal {

@@ -5,6 +5,10 @@ import { registerHooks } from 'node:module'
 const FORWARDER = 'cloud-bridge/forwarder.ts'
 const QUEUE = 'gateway/ingest/queue.ts'
 
+// As brokers do that write their state now and then: any kill meets what was acknowledged meanwhile.
+const ACK_FIRST =
+  'for (const { resolve } of group) resolve(); await new Promise(r => setTimeout(r, 100));'
+
 type Change = { file: string; from: string; to: string }
 
 const sabotages: Record<string, Change[]> = {
@@ -12,7 +16,7 @@ const sabotages: Record<string, Change[]> = {
     {
       file: QUEUE,
       from: 'const reason = await this.#commit(',
-      to: 'for (const { resolve } of group) resolve(); const reason = await this.#commit(',
+      to: `${ACK_FIRST} const reason = await this.#commit(`,
     },
   ],
   'position-before-send': [
