@@ -22,17 +22,19 @@ const READ_MAX_BYTES = 512 * 1024
 
 /**
  * Reads the notes of a file from a number on, oldest first, a bounded number at a time. `lastGiven`
- * is the last number that was given out, null when nobody can say: a damaged note behind it is not
- * where it says, and those that are still to come would be passed by with it.
+ * is the last number that was given out, null when nobody can say. Throws when a note cannot have
+ * the number that it says, because with it others would be passed by.
  */
 export function startNoteReader(db: Database, lastGiven: () => number | null) {
   const select = db.prepare('SELECT * FROM notes WHERE sequence >= ? ORDER BY sequence LIMIT ?')
   return (from: number): ReadNote[] => {
     const notes: ReadNote[] = []
-    let bytes = 0
+    let [bytes, next] = [0, from]
     for (const row of select.iterate(from, READ_MAX_NOTES) as Iterable<NoteRow>) {
       const { sequence, kind, at } = row
-      if (!isNoteWhole(row) && sequence > (lastGiven() ?? sequence)) break
+      const isGiven = isNoteWhole(row) || sequence <= (lastGiven() ?? sequence)
+      if (!isGiven || sequence < next) throw new Unsound(`note ${sequence} is not in its place`)
+      next = sequence + 1
       notes.push({ sequence, kind, at, content: contentOf(row) })
       // A damaged row may have no body at all.
       bytes += row.body?.length ?? 0
