@@ -40,7 +40,7 @@ export function commitAll(
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)
-    else deadLetters.push({ at: receivedAt, deadLetter: fate.deadLetter })
+    else deadLetters.push({ at: receivedAt, deadLetter: { ...fate.deadLetter, clock } })
   }
   outbox.commit({ readings, deadLetters })
   return { stored: readings.length, buried: deadLetters.length, repeated }

@@ -18,6 +18,8 @@ export type QueueLimits = Pick<
   'commitWindowMs' | 'commitAtEvents' | 'groupMaxEvents' | 'groupMaxBytes'
 >
 
+const ERRANDS_MAX = 8
+
 /**
  * The one first-in-first-out queue between broker and disk. `commit` is called with one group at a
  * time: when the one before is done and either the oldest waiting message is `commitWindowMs` old,
@@ -32,6 +34,7 @@ export class Queue {
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #interlude: (() => Promise<unknown>) | null = null
+  readonly #errands: (() => Promise<unknown>)[] = []
   #busy: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
   #closing = false
@@ -61,6 +64,19 @@ export class Queue {
     this.#consider()
   }
 
+  /**
+   * Runs `work` between two commits, each in its turn, and gives its result. Rejects with Refused
+   * when it is too late, or when too many wait already.
+   */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing) return Promise.reject(new Refused('the gateway is stopping'))
+    if (this.#errands.length >= ERRANDS_MAX) return Promise.reject(new Refused('too much is asked'))
+    return new Promise((resolve, reject) => {
+      this.#errands.push(() => work().then(resolve, reject))
+      this.#consider()
+    })
+  }
+
   /** Commits what waits and takes nothing more. */
   async close(): Promise<void> {
     this.#closing = true
@@ -70,8 +86,13 @@ export class Queue {
 
   #consider(): void {
     if (this.#busy) return
-    if (this.#interlude) {
-      this.#busy = this.#run(this.#interlude)
+    const errand = this.#errands.shift()
+    if (errand) {
+      this.#busy = this.#run(errand)
+    } else if (this.#interlude) {
+      const work = this.#interlude
+      this.#interlude = null
+      this.#busy = this.#run(work)
     } else if (this.#waiting.length > 0) {
       const restMs = this.#limits.commitWindowMs - (performance.now() - this.#waiting[0]!.since)
       if (this.#isFull() || restMs <= 0) this.#busy = this.#commitGroup()
@@ -91,7 +112,6 @@ export class Queue {
   }
 
   async #run(work: () => Promise<unknown>): Promise<void> {
-    this.#interlude = null
     await work()
     this.#busy = null
     this.#consider()

@@ -8,10 +8,12 @@ import { type Outbox, openOutbox } from '../store/outbox.ts'
 import { startRangeReader } from '../store/range-reader.ts'
 import { commitAll, type Tally } from './commit.ts'
 import { compileFate } from './fate.ts'
+import { type LetterOutcome, type LettersRequest, settleLetters } from './letters.ts'
 import { unpack } from './packing.ts'
 
 /** What the main thread sends; it waits for the answer before it sends again. */
-export type Request = { packed: ArrayBuffer; count: number; clock: Clock } | 'tick' | 'close'
+export type Request = Handed | { letters: LettersRequest } | 'tick' | 'close'
+type Handed = { packed: ArrayBuffer; count: number; clock: Clock }
 
 /** Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits. */
 export type Position = {
@@ -25,6 +27,7 @@ export type Answer =
   | { kind: 'opened'; store: string; epoch: number; position: Position }
   | { kind: 'cannot start'; reason: string }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
+  | { kind: 'settled'; outcomes: LetterOutcome[]; position: Position }
   | { kind: 'refused'; reason: string; full: boolean }
   | { kind: 'closed' }
 
@@ -52,6 +55,10 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
     const since = performance.now()
     try {
       if (request === 'close') return close(outbox)
+      if (typeof request === 'object' && 'letters' in request) {
+        const outcomes = settle(outbox, request.letters)
+        return answer({ kind: 'settled', outcomes, position: positionOf(outbox) })
+      }
       const tally = request === 'tick' ? tick(outbox) : commit(outbox, request)
       const commitMs = performance.now() - since
       answer({ kind: 'committed', tally, commitMs, position: positionOf(outbox) })
@@ -75,7 +82,12 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
     }
   }
 
-  function commit(to: Outbox, request: Exclude<Request, string>): Tally {
+  function settle(to: Outbox, letters: LettersRequest): LetterOutcome[] {
+    const limits = { nowMs: Date.now(), maxBytes: settings.groupMaxBytes }
+    return settleLetters(to, letters, fateOf, limits)
+  }
+
+  function commit(to: Outbox, request: Handed): Tally {
     return commitAll(to, fateOf, unpack(request.packed, request.count), request.clock)
   }
 

@@ -4,8 +4,9 @@ import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
 import type { Accept, Handover } from '../broker.ts'
 import type { Tally } from './commit.ts'
+import type { LetterOutcome, LettersRequest } from './letters.ts'
 import { pack } from './packing.ts'
-import { Queue } from './queue.ts'
+import { Queue, Refused } from './queue.ts'
 import type { Answer, Position, Request, WriterData } from './writer-thread.ts'
 
 /** How often the thread is asked for what waits, and may write a heartbeat. */
@@ -75,6 +76,18 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
       return refusing
     },
     accept: ((handover, sender) => queue.add(handover, sender)) as Accept,
+    /**
+     * Retries or drops dead letters, between two commits. Rejects with Refused when the outbox
+     * refuses or is busy with others; then asking again tells what was done.
+     */
+    async settleLetters(letters: LettersRequest): Promise<LetterOutcome[]> {
+      const answer = await queue.run(() => ask({ letters }))
+      if (answer.kind === 'settled') {
+        position = answer.position
+        return answer.outcomes
+      }
+      throw new Refused(settle(0, answer) ?? `the writer answered ${answer.kind}`)
+    },
     /** Commits what waits, writes the last heartbeat and closes the outbox. */
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(tick)

@@ -2,6 +2,8 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 import { CannotStart, untilSignal } from '../../config/lifetime.ts'
 import { parseMoment } from '../../config/moment.ts'
+import { AskFailed } from '../../config/telemetry/ask.ts'
+import { listLetters, settleLetters, showLetters } from './deadletters.ts'
 import { runExport } from './export.ts'
 import { runTail } from './tail.ts'
 import { openTerminal, ReaderGone } from './terminal.ts'
@@ -45,6 +47,48 @@ withConfig(program.command('export'))
     process.exitCode = await runExport({ file, fromMs, toMs, zone, ...to })
   })
 
+const letters = program
+  .command('deadletters')
+  .description('What devices sent and nobody could read: look at it, decode it again, forget it.')
+
+withConfig(letters.command('list'))
+  .description('Lists what is open: number, time, topic, reason, place, size.')
+  .option('--settled', 'also those that were retried or dropped')
+  .option('--json', 'one JSON object a line, with every field')
+  .action(async ({ config, settled: all = false, json = false }) => {
+    process.exitCode = await listLetters({ file: load(config).outbox.file, all, json, terminal })
+  })
+
+withConfig(letters.command('show'))
+  .description('Shows all of a dead letter, its bytes as text and in hex.')
+  .argument('<numbers...>', 'as the list says', numbered)
+  .option('--json', 'one JSON object a line; bytes in base64')
+  .action(async (numbers, { config, json = false }) => {
+    const { file } = load(config).outbox
+    process.exitCode = await showLetters({ file, numbers, json, terminal })
+  })
+
+const settling = {
+  retry:
+    'Decodes dead letters again as the gateway is configured now; those that decode are events.',
+  drop: 'Forgets dead letters: they stay on record, and are never retried.',
+}
+for (const what of ['retry', 'drop'] as const) {
+  withConfig(letters.command(what))
+    .description(`${settling[what]} The gateway must run.`)
+    .argument('[numbers...]', 'as the list says', numbered)
+    .option('--all', 'all that are open')
+    .option('--json', 'one JSON object a line')
+    .action(async (given: number[], { config, all = false, json = false }) => {
+      if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
+      const { outbox, gateway } = load(config)
+      const numbers = all ? null : given
+      const { file } = outbox
+      const { http } = gateway
+      process.exitCode = await settleLetters({ what, file, http, numbers, json, terminal })
+    })
+}
+
 process.umask(0o077)
 try {
   await program.parseAsync()
@@ -53,7 +97,8 @@ try {
 }
 
 function end(error: Error & { code?: string }): void {
-  const isKnown = error instanceof CannotStart || error.code?.startsWith('SQLITE_')
+  const isSaid = error instanceof CannotStart || error instanceof AskFailed
+  const isKnown = isSaid || error.code?.startsWith('SQLITE_')
   process.stderr.write(`${isKnown ? error.message : error.stack}\n`)
   process.exitCode = error instanceof CannotStart ? 2 : 1
 }
@@ -75,6 +120,11 @@ function when(text: string): number {
   const moment = parseMoment(text, Date.now())
   if (typeof moment === 'number') return moment
   throw new InvalidArgumentError(moment.reason)
+}
+
+/** Commander gives the value before as well, and collects nothing by itself. */
+function numbered(text: string, before: number[] = []): number[] {
+  return [...before, whole(text.replace(/^#/, ''))]
 }
 
 function whole(text: string): number {

@@ -85,12 +85,17 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
 /** The outbox, or CannotStart with what can be done. */
 export function openAt(file: string): OutboxView {
   const view = openOutboxView(file)
-  if (view) return view
+  if (!view) throw noOutbox(file)
+  return view
+}
+
+/** That there is no outbox, and what can be done. */
+export function noOutbox(file: string): CannotStart {
   const isThere = statSync(file, { throwIfNoEntry: false }) !== undefined
   const cure = isThere
     ? 'is no outbox that this user can read. Run as the user of the gateway, or name the right file'
     : 'is not there. Give the --config of the gateway, or start the gateway: it makes the file'
-  throw new CannotStart(`outbox.file = ${file}: ${cure}`)
+  return new CannotStart(`outbox.file = ${file}: ${cure}`)
 }
 
 function inodeOf(file: string): number | undefined {

@@ -1,6 +1,7 @@
 import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
 import { bellFile, openBell } from './bell.ts'
+import { startDeadLetters } from './dead-letters.ts'
 import { beginEpoch } from './epoch.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
@@ -12,10 +13,14 @@ import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
-/** What one commit makes durable: readings and dead letters in the order of acceptance. */
+/**
+ * What one commit makes durable: readings and dead letters in the order of acceptance, and what else
+ * is to be noted with them.
+ */
 export type Changes = {
   readings: Reading[]
   deadLetters: { at: number; deadLetter: DeadLetter }[]
+  notes?: { kind: string; at: number; content: object }[]
 }
 
 /** `inboxFile` tells how far the bridge has come; without it only the bell does. */
@@ -57,8 +62,9 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
      * Makes all changes durable in one transaction and one fsync, then rings the bell. Throws when
      * it could not; then none of them is stored, or (after an I/O error) it is unknown.
      */
-    commit({ readings, deadLetters }: Changes): void {
-      if (readings.length + deadLetters.length === 0 && !incoming.isChanged) return
+    commit({ readings, deadLetters, notes: more = [] }: Changes): void {
+      const count = readings.length + deadLetters.length + more.length
+      if (count === 0 && !incoming.isChanged) return
       const draft = numbering.draft()
       const noteMark = notes.last
       let grown = () => {}
@@ -66,6 +72,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
         transact.immediate(() => {
           if (readings.length > 0) grown = groups.add(readings, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
+          for (const { kind, at, content } of more) notes.add(kind, at, content)
           incoming.write()
         })
       } catch (error) {
@@ -79,6 +86,9 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       incoming.committed()
       ring()
     },
+
+    /** What was buried, and what became of it. */
+    deadLetters: startDeadLetters(db),
 
     /** What waits, given what the inbox says is still to be delivered. */
     backlog: startBacklog(db),
