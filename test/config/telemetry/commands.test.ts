@@ -23,10 +23,14 @@ async function serve(host = '127.0.0.1') {
   const pages = { reasons: () => [], metrics: async () => '', state: () => ({}) }
   const commands = { '/do': command }
   const http = await serveHttp({ key: 'gateway.http', host, port, ...pages, commands })
-  const post = async (body: string, headers: Record<string, string> = {}, path = '/do') => {
+  const post = async (
+    body: string,
+    headers: Record<string, string> = {},
+    { path = '/do', ...from }: { path?: string; localAddress?: string } = {},
+  ) => {
     const type = { 'content-type': 'application/json' }
     const asking = request(
-      { host: '127.0.0.1', port, path, method: 'POST', headers: { ...type, ...headers } },
+      { host: '127.0.0.1', port, path, method: 'POST', headers: { ...type, ...headers }, ...from },
       () => {},
     )
     asking.on('error', () => {})
@@ -67,8 +71,8 @@ describe('a command of a process', () => {
     const { http, port, post } = await serve()
     await using _closed = http
     expect((await fetch(`http://127.0.0.1:${port}/do`)).status).toBe(405)
-    expect((await post('{}', {}, '/state')).status).toBe(404)
-    expect((await post('{}', {}, '/toString')).status).toBe(404)
+    expect((await post('{}', {}, { path: '/state' })).status).toBe(404)
+    expect((await post('{}', {}, { path: '/toString' })).status).toBe(404)
   })
 
   it.skipIf(!elsewhere)('is taken from this machine at each of its addresses', async () => {
@@ -77,6 +81,15 @@ describe('a command of a process', () => {
     expect(await askToDo({ host: elsewhere!, port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
     expect(await askToDo({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
   })
+})
+
+// An address of this machine that is not the one asked stands for another machine.
+it.skipIf(!elsewhere)('a command is refused to another address', async () => {
+  const { http, post, inputs } = await serve()
+  await using _closed = http
+  const refused = { status: 403, text: '{"error":"only from this machine"}' }
+  expect(await post('{}', {}, { localAddress: elsewhere! })).toEqual(refused)
+  expect(inputs).toEqual([])
 })
 
 describe('asking a process', () => {

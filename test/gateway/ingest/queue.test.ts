@@ -190,6 +190,40 @@ describe('work between commits', () => {
     await settle()
     expect(groups()).toEqual([[1], [2]])
   })
+
+  it('runs each errand in its turn, however many ticks come, and gives its result', async () => {
+    const { queue, add, commits, groups } = startQueue({ commitAtEvents: 1 })
+    add(1)
+    const ran: string[] = []
+    const errand = (name: string) =>
+      queue.run(async () => {
+        ran.push(name)
+        return name
+      })
+    const first = errand('a')
+    queue.between(async () => void ran.push('tick'))
+    const second = errand('b')
+    const failing = queue.run(() => Promise.reject(new Error('no')))
+    add(2)
+    commits[0]!.end(null)
+    expect(await Promise.all([first, second])).toEqual(['a', 'b'])
+    await expect(failing).rejects.toThrow('no')
+    await settle()
+    expect(ran).toEqual(['a', 'b', 'tick'])
+    expect(groups()).toEqual([[1], [2]])
+  })
+
+  it('takes no errands without end, and none when it is closing', async () => {
+    const { queue, add, commits } = startQueue({ commitAtEvents: 1 })
+    add(1)
+    const taken = Array.from({ length: 8 }, () => queue.run(async () => 'done'))
+    await expect(queue.run(async () => 'done')).rejects.toThrow('too much is asked')
+    const closed = queue.close()
+    await expect(queue.run(async () => 'done')).rejects.toThrow('stopping')
+    commits[0]!.end(null)
+    expect(await Promise.all(taken)).toEqual(Array(8).fill('done'))
+    await closed
+  })
 })
 
 describe('closing', () => {

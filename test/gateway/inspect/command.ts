@@ -14,8 +14,8 @@ export function startCommands(more: { [part: string]: object } = {}) {
   const inboxFile = place.file('inbox.db')
   const config = { outbox: { file: outboxFile }, inbox: { file: inboxFile }, ...more }
   writeFileSync(place.file('sluice.yaml'), stringify(config))
-  const start = (...args: string[]) => {
-    const env = { ...process.env, SLUICE_CONFIG: place.file('sluice.yaml') }
+  const startWith = (more: NodeJS.ProcessEnv, ...args: string[]) => {
+    const env = { ...process.env, SLUICE_CONFIG: place.file('sluice.yaml'), ...more }
     const child = spawn(process.execPath, [launcher, ...args], { env })
     const output = { stdout: '', stderr: '' }
     child.stdout.on('data', data => {
@@ -27,8 +27,9 @@ export function startCommands(more: { [part: string]: object } = {}) {
     const ended = once(child, 'close').then(([code]) => ({ code: code as number, ...output }))
     return { child, output, ended }
   }
+  const start = (...args: string[]) => startWith({}, ...args)
   return {
-    ...{ ...place, outboxFile, inboxFile, start },
+    ...{ ...place, outboxFile, inboxFile, start, startWith },
     remove: (name: string) => rmSync(place.file(name), { force: true }),
     run: (...args: string[]) => start(...args).ended,
     [Symbol.dispose]: () => place[Symbol.dispose](),
