@@ -11,6 +11,7 @@ import { runBridge, watchOutbox } from './bridge.ts'
 import { openSink } from './kafka/sink.ts'
 import { partitionsOf } from './kafka/topics.ts'
 import { startMetrics } from './metrics.ts'
+import { replayCommand } from './replay/command.ts'
 import { type KafkaState, reasonsOf, stateOf } from './state.ts'
 
 const STOP_MS = 8000
@@ -40,8 +41,8 @@ async function run(config: Config): Promise<void> {
     log.fatal(message)
     process.exit(code)
   }
-  const state: KafkaState = { events: null, notes: null }
-  const onState = (what: 'events' | 'notes', away: string | null) => {
+  const state: KafkaState = { events: null, replays: null, notes: null }
+  const onState = (what: keyof KafkaState, away: string | null) => {
     if (away && !isAway.has(what)) log.warn({ reason: away }, `${what} wait for Kafka`)
     if (!away && state[what]) log.info(`${what} go to Kafka`)
     if (away) isAway.add(what)
@@ -64,6 +65,14 @@ async function run(config: Config): Promise<void> {
         reasons: () => reasonsOf(parts()),
         metrics: metrics.text,
         state: () => stateOf(parts()),
+        commands: {
+          '/replay': replayCommand({
+            outboxFile: outbox.file,
+            source,
+            topic: kafka.topics.backfill,
+            partitionsOf: topic => partitionsOf(kafka, topic),
+          }),
+        },
       }),
     )
     log.info(
@@ -80,7 +89,11 @@ async function run(config: Config): Promise<void> {
       await watchOutbox({ config, source, signal: ending.signal })
       return
     }
-    const sinks = { events: stack.use(openSink(kafka)), notes: stack.use(openSink(kafka)) }
+    const sinks = {
+      events: stack.use(openSink(kafka)),
+      replays: stack.use(openSink(kafka)),
+      notes: stack.use(openSink(kafka)),
+    }
     await runBridge({
       config,
       source,

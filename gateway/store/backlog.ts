@@ -1,7 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import type { Backlog } from '../../config/telemetry/state.ts'
+import { isReplay } from './replays.ts'
 
-type Span = { next: number; end: number | null }
+/** Replays are no part of it: what they send was delivered. */
+type Span = { next: number; end: number | null; reason?: string }
 
 /**
  * Measures what is still to be delivered: by the inbox's ranges of this store or, while there are
@@ -29,7 +31,9 @@ export function startBacklog(outbox: Database) {
     if (!newest) return none
     const spans = ranges ?? [{ next: first.get() as number, end: null }]
     let [events, bytes, oldest] = [0, 0, Number.POSITIVE_INFINITY]
-    for (const { next, end } of spans) {
+    for (const span of spans) {
+      if (isReplay(span)) continue
+      const { next, end } = span
       const until = Math.min(end ?? newest.sequence, newest.sequence)
       if (next > until) continue
       events += until - next + 1

@@ -2,7 +2,11 @@ import { statSync } from 'node:fs'
 import { bellFile, readBell, watchBell } from './bell.ts'
 import type { Inbox, Range } from './inbox.ts'
 import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
+import { isReplay } from './replays.ts'
 import { type TakeLimits, type Taken, takeFrom } from './take.ts'
+
+/** What is sent once more, and where: `reason` is a replayReason. */
+export type Replay = Omit<Range, 'id' | 'store'>
 
 export type EventSource = ReturnType<typeof openEventSource>
 
@@ -12,23 +16,32 @@ export type EventSource = ReturnType<typeof openEventSource>
  */
 export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
   const bell = watchBell(bellFile(outboxFile))
-  let reader: OutboxReader | null = null
   let ranges: Range[] = []
-  let inode: number | undefined
+  const place = startPlace(outboxFile, reader => {
+    ranges = reader ? inbox.rangesOf(reader.store) : []
+  })
 
-  const look = (): OutboxReader | null => {
-    const mark = reader && readBell(bellFile(outboxFile))
-    const isOther = mark && !mark.store.equals(reader!.store)
-    if (reader && (isOther || inodeOf(outboxFile) !== inode)) {
-      reader.close()
-      reader = null
+  const takeOf = (kind: 'live' | 'replay', limits: TakeLimits): Taken | null => {
+    const { reader } = place
+    if (!reader) return null
+    for (const range of ranges) {
+      if (isReplay(range) !== (kind === 'replay')) continue
+      const taken = takeFrom(reader, inbox, range, limits)
+      if (taken) return taken
+      endIfDone(range)
     }
-    if (!reader) {
-      inode = inodeOf(outboxFile)
-      reader = openOutboxReader(outboxFile)
-      ranges = reader ? inbox.rangesOf(reader.store) : []
-    }
-    return reader
+    return null
+  }
+  const settle = ({ range, next }: Taken): void => {
+    range.next = next
+    inbox.moveRange(range.id, next)
+    endIfDone(range)
+  }
+  /** What a closed range had is delivered, or noted as gone. */
+  const endIfDone = (range: Range): void => {
+    if (range.end === null || range.next <= range.end) return
+    inbox.removeRange(range.id)
+    ranges = ranges.filter(one => one !== range)
   }
 
   return {
@@ -37,11 +50,12 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
      * the store that is open now and its gateway's name, or null while there is none.
      */
     look() {
-      look()
+      place.look()
       return this.store
     },
     /** The store as of the last look. */
     get store() {
+      const { reader } = place
       return reader && { id: reader.store, gateway: reader.gateway }
     },
     /** The ranges of the store that is open now. */
@@ -56,6 +70,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
      * of it still waits, goes to this topic.
      */
     begin(topic: string, partitions: number): void {
+      const { reader } = place
       if (!reader) return
       const open = ranges.find(range => range.end === null)
       if (open?.topic === topic) return
@@ -71,29 +86,49 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     /**
      * The oldest events that are still to be delivered, in whole groups; it does not remove them.
      */
-    take(limits: TakeLimits): Taken | null {
-      if (!reader) return null
-      for (const range of ranges) {
-        const taken = takeFrom(reader, inbox, range, limits)
-        if (taken) return taken
-      }
-      return null
-    },
+    take: (limits: TakeLimits) => takeOf('live', limits),
     /** Moves the range on behind what Kafka has; durable within a second or at close. */
-    settle({ range, next }: Taken): void {
-      range.next = next
-      inbox.moveRange(range.id, next)
+    settle,
+    /** What is to be sent once more: one replay at a time, each gone when it is done. */
+    replays: { take: (limits: TakeLimits) => takeOf('replay', limits), settle },
+    /** Adds a replay of the store that is open now, durably. */
+    addReplay(replay: Replay): void {
+      if (!place.reader) throw new Error('there is no outbox')
+      ranges = [...ranges, inbox.addRange({ store: place.reader.store, ...replay })]
     },
     /** Notes of the outbox from a number on. */
-    notesFrom: (sequence: number) => reader?.notesFrom(sequence) ?? [],
-    backlog: () => reader?.backlog(ranges.length > 0 ? ranges : null, Date.now()) ?? null,
+    notesFrom: (sequence: number) => place.reader?.notesFrom(sequence) ?? [],
+    backlog: () => place.reader?.backlog(ranges.length > 0 ? ranges : null, Date.now()) ?? null,
     /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
     arrival: bell.next,
     /** Ends a wait for an arrival at once. */
     wake: bell.wake,
     close(): void {
       bell.close()
-      reader?.close()
+      place.reader?.close()
+    },
+  }
+}
+
+/** The outbox that stands in a place, opened when it is there and when another takes its place. */
+function startPlace(file: string, onOpened: (reader: OutboxReader | null) => void) {
+  let reader: OutboxReader | null = null
+  let inode: number | undefined
+  return {
+    get reader() {
+      return reader
+    },
+    look(): void {
+      const mark = reader && readBell(bellFile(file))
+      const isOther = mark && !mark.store.equals(reader!.store)
+      if (reader && (isOther || inodeOf(file) !== inode)) {
+        reader.close()
+        reader = null
+      }
+      if (reader) return
+      inode = inodeOf(file)
+      reader = openOutboxReader(file)
+      onOpened(reader)
     },
   }
 }

@@ -81,6 +81,11 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     turnRange({ id, topic, partitions }: Range): void {
       turnRange.run(topic, partitions, id)
     },
+    /** Takes a range away, durably: all of it is delivered. */
+    removeRange(id: number): void {
+      db.prepare('DELETE FROM ranges WHERE id = ?').run(id)
+      unsaved.ranges.delete(id)
+    },
     /** Moves a range on; durable within `settleMs` or at close. */
     moveRange(range: number, next: number): void {
       unsaved.ranges.set(range, next)

@@ -2,18 +2,20 @@ import Database from 'better-sqlite3'
 import { openForReading } from './read.ts'
 import { INBOX_ID } from './schema.ts'
 
+type Span = { next: number; end: number | null; reason: string }
+
 /**
  * The gateway's view of the inbox: what of a store is still to be delivered, or null while nobody
  * has said (then it is everything). A missing, busy or damaged inbox is a state.
  */
 export function startRangeReader(file: string) {
   let db: ReturnType<typeof openForReading> = null
-  const read = (store: Buffer): { next: number; end: number | null }[] | null => {
+  const read = (store: Buffer): Span[] | null => {
     db ??= openForReading(file, INBOX_ID)
     if (!db) return null
     try {
-      const ranges = db.prepare('SELECT next, "end" FROM ranges WHERE store = ?').all(store)
-      return ranges.length > 0 ? (ranges as { next: number; end: number | null }[]) : null
+      const ranges = db.prepare('SELECT next, "end", reason FROM ranges WHERE store = ?').all(store)
+      return ranges.length > 0 ? (ranges as Span[]) : null
     } catch (error) {
       if (!(error instanceof Database.SqliteError)) throw error
       db.close()

@@ -1,10 +1,16 @@
 import type { StoredEvent } from './group.ts'
 import type { Inbox, Range } from './inbox.ts'
 import type { OutboxReader } from './outbox-reader.ts'
+import { zonesOf } from './replays.ts'
 
-/** What `take` gives: the oldest events of one range, and where the range goes on behind them. */
+/**
+ * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
+ * range of some zones may have none in what was looked at so far.
+ */
 export type Taken = { range: Range; events: StoredEvent[]; next: number }
 
+/** How many groups are read at once for a range whose zones may be in none of them. */
+const GROUPS_MAX = 50
 const GONE = 'no longer in the outbox'
 
 export type TakeLimits = { maxEvents: number; maxBytes: number }
@@ -22,8 +28,10 @@ export function takeFrom(
 ): Taken | null {
   const events: StoredEvent[] = []
   const last = range.end ?? Number.MAX_SAFE_INTEGER
+  const zones = zonesOf(range)
   let { next } = range
   let bytes = 0
+  let groups = 0
   const pass = (kind: string, upTo: number, more: object) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
@@ -35,11 +43,13 @@ export function takeFrom(
   const add = (content: StoredEvent[]) => {
     for (const event of content) {
       if (event.sequence < next || event.sequence > last) continue
+      if (zones && !zones.has(event.zone)) continue
       events.push(event)
       bytes += event.value.length
     }
   }
-  while (next <= last && events.length < limits.maxEvents && bytes < limits.maxBytes) {
+  const isEnough = () => events.length >= limits.maxEvents || bytes >= limits.maxBytes
+  while (next <= last && !isEnough() && (!zones || groups++ < GROUPS_MAX)) {
     const group = reader.groupAt(next)
     if (!group) {
       const gone = events.length === 0 ? reader.vanishedUpTo(next) : null
@@ -57,5 +67,5 @@ export function takeFrom(
       next = Math.min(behind, last + 1)
     } else if (next <= last) pass('unreadable', behind - 1, content)
   }
-  return events.length > 0 ? { range, events, next } : null
+  return events.length > 0 || next > range.next ? { range, events, next } : null
 }
