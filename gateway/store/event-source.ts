@@ -21,12 +21,9 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     ranges = reader ? inbox.rangesOf(reader.store) : []
   })
 
-  const takeOf = (kind: 'live' | 'replay', limits: TakeLimits): Taken | null => {
-    const { reader } = place
-    if (!reader) return null
-    for (const range of ranges) {
-      if (isReplay(range) !== (kind === 'replay')) continue
-      const taken = takeFrom(reader, inbox, range, limits)
+  const takeOf = (some: Range[], limits: TakeLimits): Taken | null => {
+    for (const range of place.reader ? some : []) {
+      const taken = takeFrom(place.reader!, inbox, range, limits)
       if (taken) return taken
       endIfDone(range)
     }
@@ -86,11 +83,15 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     /**
      * The oldest events that are still to be delivered, in whole groups; it does not remove them.
      */
-    take: (limits: TakeLimits) => takeOf('live', limits),
+    take: (limits: TakeLimits) =>
+      takeOf(
+        ranges.filter(one => !isReplay(one)),
+        limits,
+      ),
     /** Moves the range on behind what Kafka has; durable within a second or at close. */
     settle,
     /** What is to be sent once more: one replay at a time, each gone when it is done. */
-    replays: { take: (limits: TakeLimits) => takeOf('replay', limits), settle },
+    replays: { take: (limits: TakeLimits) => takeOf(ranges.filter(isReplay), limits), settle },
     /** Adds a replay of the store that is open now, durably. */
     addReplay(replay: Replay): void {
       if (!place.reader) throw new Error('there is no outbox')
