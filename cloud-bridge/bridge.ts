@@ -10,6 +10,7 @@ import type { startMetrics } from './metrics.ts'
 import { type NoteSource, startNoteForwarder } from './notes.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
+const REPLAYS_EVERY_MS = 200
 const NOTES_EVERY_MS = 1000
 const MANY_NOTES_EVERY_MS = 100
 
@@ -17,21 +18,25 @@ export type BridgeOptions = {
   config: Pick<Config, 'bridge' | 'kafka'>
   source: EventSource
   inbox: Inbox
-  /** A sink takes one send at a time, so events and notes have one each. */
-  sinks: { events: EventSink; notes: EventSink }
+  /** A sink takes one send at a time, so events, replays and notes have one each. */
+  sinks: { events: EventSink; replays: EventSink; notes: EventSink }
   partitionsOf(topic: string): Promise<number>
   metrics: ReturnType<typeof startMetrics>
   signal: AbortSignal
   /** What goes to Kafka now (null: delivering) and what keeps it from going. */
-  onState(what: 'events' | 'notes', away: string | null): void
+  onState(what: 'events' | 'replays' | 'notes', away: string | null): void
 }
 
+/** How the live events are doing, which go before replays. */
+type Live = { isBehind: boolean }
+
 /**
- * Carries events and notes from the store to Kafka until asked to end. Kafka or the outbox being
- * away is a state, and only a reason to wait; notes that cannot go do not hold up events.
+ * Carries events, replays and notes from the store to Kafka until asked to end. Kafka or the outbox
+ * being away is a state, and only a reason to wait; what cannot go does not hold up the others.
  */
 export async function runBridge(options: BridgeOptions): Promise<void> {
-  await Promise.all([carryEvents(options), carryNotes(options)])
+  const live = { isBehind: false }
+  await Promise.all([carryEvents(options, live), carryReplays(options, live), carryNotes(options)])
 }
 
 /** Without a Kafka to go to: only looks at what waits, so that others can be told. */
@@ -47,8 +52,8 @@ export async function watchOutbox({
 }
 
 /** Woken by the bell, with a slow poll behind it. */
-async function carryEvents(options: BridgeOptions): Promise<void> {
-  const { config, source, inbox, metrics, signal, sinks } = options
+async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
+  const { config, source, metrics, signal, sinks } = options
   const backoff = backoffOf(config)
   const onUnavailable = (reason: string) => {
     metrics.retried()
@@ -67,10 +72,7 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
     limits: config.bridge,
     backoff,
     onUnavailable,
-    onRejected: (event, reason) => {
-      metrics.rejected()
-      inbox.addNotes(notesOfRejected(event, reason, source.store!.id))
-    },
+    onRejected: noteRejected(options),
     onDelivered: (_, batch) => {
       metrics.delivered(batch)
       options.onState('events', null)
@@ -86,9 +88,41 @@ async function carryEvents(options: BridgeOptions): Promise<void> {
     const store = source.look()
     if (store && !source.isBoundFor(topic)) await begin()
     const did = store ? await forwarder.step() : 'nothing'
-    if (did === 'large batch') continue
+    live.isBehind = did === 'large batch'
+    if (live.isBehind) continue
     await source.arrival(config.bridge.pollMs)
     await forwarder.pace()
+  }
+}
+
+/** Sends once more what was asked for, in what the live events leave of the time. */
+async function carryReplays(options: BridgeOptions, live: Live): Promise<void> {
+  const { config, source, metrics, signal, sinks } = options
+  const forwarder = startForwarder({
+    source: source.replays,
+    signal,
+    sink: sinks.replays,
+    limits: config.bridge,
+    backoff: backoffOf(config),
+    onUnavailable: reason => options.onState('replays', reason),
+    onRejected: noteRejected(options),
+    onDelivered: (_, batch) => {
+      metrics.replayed(batch)
+      options.onState('replays', null)
+    },
+  })
+  while (!signal.aborted) {
+    const did = live.isBehind ? 'nothing' : await forwarder.step()
+    if (did === 'nothing') await sleep(REPLAYS_EVERY_MS, undefined, { signal }).catch(() => {})
+    else await forwarder.pace()
+  }
+}
+
+/** An event that Kafka refuses for good is named in the ledger before its range passes it. */
+function noteRejected({ source, inbox, metrics }: BridgeOptions) {
+  return (event: StoredEvent, reason: string): void => {
+    metrics.rejected()
+    inbox.addNotes(notesOfRejected(event, reason, source.store!.id))
   }
 }
 

@@ -20,7 +20,10 @@ export class SinkUnavailable extends Error {}
  */
 export type EventSink = { send(batch: Batch): Promise<Rejection[]> }
 
-/** Events of one range, oldest first, and where the range goes on behind them. */
+/**
+ * Events of one range, oldest first, and where the range goes on behind them; none, when what was
+ * looked at has none for its range.
+ */
 export type Taken = {
   range: { id: number; topic: string; partitions: number }
   events: readonly { sequence: number; zone: string; value: Buffer }[]
@@ -77,6 +80,10 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
       const taken = source.take({ maxEvents, maxBytes })
       if (!taken) return 'nothing'
       lastStart = performance.now()
+      if (taken.events.length === 0) {
+        source.settle(taken)
+        return 'large batch'
+      }
       const batch = batchOf(taken)
       const rejections = await deliver(batch)
       if (!rejections) return 'nothing'

@@ -12,6 +12,7 @@ import { runBridge, watchOutbox } from './bridge.ts'
 import { openSink } from './kafka/sink.ts'
 import { partitionsOf } from './kafka/topics.ts'
 import { startMetrics } from './metrics.ts'
+import { replayCommand } from './replay/command.ts'
 import { type KafkaState, reasonsOf, stateOf } from './state.ts'
 
 const STOP_MS = 8000
@@ -41,8 +42,8 @@ async function run(config: Config): Promise<void> {
     log.fatal(message)
     process.exit(code)
   }
-  const state: KafkaState = { events: null, notes: null }
-  const onState = (what: 'events' | 'notes', away: string | null) => {
+  const state: KafkaState = { events: null, replays: null, notes: null }
+  const onState = (what: keyof KafkaState, away: string | null) => {
     if (away && !isAway.has(what)) log.warn({ reason: away }, `${what} wait for Kafka`)
     if (!away && state[what]) log.info(`${what} go to Kafka`)
     if (away) isAway.add(what)
@@ -67,6 +68,14 @@ async function run(config: Config): Promise<void> {
         alarms: () => alarmsOf('inbox', inboxOptions.file),
         metrics: metrics.text,
         state: () => stateOf(parts()),
+        commands: {
+          '/replay': replayCommand({
+            outboxFile: outbox.file,
+            source,
+            topic: kafka.topics.backfill,
+            partitionsOf: topic => partitionsOf(kafka, topic),
+          }),
+        },
       }),
     )
     log.info(
@@ -83,7 +92,11 @@ async function run(config: Config): Promise<void> {
       await watchOutbox({ config, source, signal: ending.signal })
       return
     }
-    const sinks = { events: stack.use(openSink(kafka)), notes: stack.use(openSink(kafka)) }
+    const sinks = {
+      events: stack.use(openSink(kafka)),
+      replays: stack.use(openSink(kafka)),
+      notes: stack.use(openSink(kafka)),
+    }
     await runBridge({
       config,
       source,

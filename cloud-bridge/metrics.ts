@@ -39,20 +39,25 @@ export function startMetrics(waiting: () => Backlog) {
     () => Math.max(0, waiting().oldestAgeMs) / 1000,
   )
   const perPartition: Record<number, number> = {}
-  const totals = { delivered: 0, retries: 0, rejected: 0, notes: 0 }
+  const totals = { delivered: 0, replayed: 0, retries: 0, rejected: 0, notes: 0 }
   return {
     totals,
     perPartition,
     text: () => registry.metrics(),
     delivered({ topic, records }: Batch): void {
-      const counts = new Map<number, number>()
-      for (const { partition } of records) counts.set(partition, (counts.get(partition) ?? 0) + 1)
-      for (const [partition, count] of counts) {
+      for (const [partition, count] of countsOf(records)) {
         perPartition[partition] = (perPartition[partition] ?? 0) + count
         delivered.inc({ topic, partition }, count)
         progress.set({ topic, partition }, Date.now() / 1000)
       }
       totals.delivered += records.length
+    },
+    /** Sent once more: it counts for its topic, and not as delivered. */
+    replayed({ topic, records }: Batch): void {
+      for (const [partition, count] of countsOf(records)) {
+        delivered.inc({ topic, partition }, count)
+      }
+      totals.replayed += records.length
     },
     retried(): void {
       totals.retries++
@@ -67,4 +72,10 @@ export function startMetrics(waiting: () => Backlog) {
       notes.inc(count)
     },
   }
+}
+
+function countsOf(records: Batch['records']): Map<number, number> {
+  const counts = new Map<number, number>()
+  for (const { partition } of records) counts.set(partition, (counts.get(partition) ?? 0) + 1)
+  return counts
 }

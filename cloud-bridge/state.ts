@@ -1,8 +1,8 @@
 import type { EventSource } from '../gateway/store/event-source.ts'
 import type { startMetrics } from './metrics.ts'
 
-/** What keeps events and notes from going to Kafka; null while nothing does. */
-export type KafkaState = { events: string | null; notes: string | null }
+/** What keeps events, replays and notes from going to Kafka; null while nothing does. */
+export type KafkaState = { events: string | null; replays: string | null; notes: string | null }
 
 type Parts = {
   source: EventSource

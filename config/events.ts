@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import type { Duplex } from 'node:stream'
 import avro from 'avsc'
 
 /** How far a gateway's clock can be trusted at the moment of acceptance. */
@@ -37,7 +39,8 @@ export type SensorReading = {
 export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence' | 'zoneSequence'>
 
 const schemaFile = new URL('./schemas/SensorReading.avsc', import.meta.url)
-const type = avro.Type.forSchema(JSON.parse(readFileSync(schemaFile, 'utf8')))
+const schema = JSON.parse(readFileSync(schemaFile, 'utf8'))
+const type = avro.Type.forSchema(schema)
 
 /** The schema's Parsing Canonical Form, on which its fingerprint is computed (Avro 1.12). */
 export const canonicalSchema = JSON.stringify(type.schema())
@@ -74,6 +77,15 @@ export function decodeEvent(value: Buffer): SensorReading {
   }
   if (!CLOCKS.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
   return event
+}
+
+/**
+ * A stream that takes events and gives an Avro object container file, its blocks deflated (Avro
+ * 1.12, "Object Container Files"). The whole schema stands in it, with the meaning of times.
+ */
+export function openEventContainer(): Duplex {
+  const options = { codec: 'deflate', writeHeader: 'always', syncMarker: randomBytes(16) } as const
+  return new avro.streams.BlockEncoder(schema, options)
 }
 
 /** CRC-64-AVRO (Avro 1.12, "Schema Fingerprints"), eight bytes, little endian. */

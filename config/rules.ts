@@ -121,7 +121,7 @@ function sameTopics({ kafka: { topics } }: Settings): Finding[] {
     const other = ['kafka', 'topics', first[0]]
     const same = first[1] === topic ? 'is' : "differs in '.' and '_' only from"
     const reason = `${same} the topic of ${other.join('.')}`
-    const cure = 'Give each of the three topics a name of its own'
+    const cure = 'Give each of the topics a name of its own'
     return [{ path: ['kafka', 'topics', key], others: [other], reason, cure }]
   })
 }

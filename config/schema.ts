@@ -193,6 +193,7 @@ const kafka = z.strictObject({
   topics: z
     .strictObject({
       readings: kafkaTopic.default('sluice.readings'),
+      backfill: kafkaTopic.default('sluice.readings.backfill'),
       deadletters: kafkaTopic.default('sluice.deadletters'),
       ledger: kafkaTopic.default('sluice.ledger'),
     })

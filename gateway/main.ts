@@ -6,6 +6,7 @@ import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { startBroker } from './broker.ts'
 import { startClock } from './clock.ts'
+import { letterCommands } from './http/letters.ts'
 import { startMetrics } from './http/metrics.ts'
 import { reasonsOf, stateOf } from './http/state.ts'
 import { startWriter } from './ingest/writer.ts'
@@ -80,6 +81,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         alarms: () => alarmsOf('outbox', outbox.file),
         metrics: metrics.text,
         state: () => stateOf(parts),
+        commands: letterCommands(writer),
       }),
     )
     const { host, port, allowAnonymous } = gateway.mqtt

@@ -96,7 +96,7 @@ export async function startJob(options: JobOptions) {
       while (left > 0 && performance.now() - moved < STALLED_MS) {
         await sleep(200)
         const now = await states()
-        const next = now.bridge?.ranges.at(-1)?.next ?? 0
+        const next = now.bridge?.ranges.find(({ end }) => end === null)?.next ?? 0
         const waiting = now.gateway ? now.gateway.lastSequence + 1 - next : Number.POSITIVE_INFINITY
         if (waiting !== left) moved = performance.now()
         left = waiting
@@ -149,6 +149,7 @@ async function findKafka(options: JobOptions, dataDir: string) {
 function topicPlans({ kafka: { topics, partitions } }: Config) {
   return [
     { topic: topics.readings, partitions: partitions ?? PARTITIONS },
+    { topic: topics.backfill, partitions: partitions ?? PARTITIONS },
     { topic: topics.deadletters, partitions: 1 },
     { topic: topics.ledger, partitions: 1 },
   ]

@@ -66,6 +66,7 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
     `complete up to  ${completeUpTo === null ? 'unknown' : new Date(completeUpTo).toISOString()}`,
   ]
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
+  if (kafka.replays) lines.push(`replay waits    ${kafka.replays}`)
   if (kafka.notes) lines.push(`notes wait for  ${kafka.notes}`)
   return lines
 }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import { listen } from '../listen.ts'
+import { answerCommand, type Command } from './commands.ts'
 
 export type HttpOptions = {
   /** The configuration key of host and port. */
@@ -14,13 +15,17 @@ export type HttpOptions = {
   metrics: () => Promise<string>
   /** The part's state as one JSON object, for `sluice status`. */
   state: () => object
+  /** What can be asked of it by POST, by path. */
+  commands?: Record<string, Command>
 }
 
 /**
  * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
- * text exposition 0.0.4) and /state (JSON). Resolves when it listens; rejects with CannotStart.
+ * text exposition 0.0.4) and /state (JSON), and takes the commands. Resolves when it listens;
+ * rejects with CannotStart.
  */
-export async function serveHttp({ key, reasons, alarms, metrics, state, ...at }: HttpOptions) {
+export async function serveHttp(options: HttpOptions) {
+  const { key, reasons, alarms, metrics, state, commands = {}, ...at } = options
   const json = (value: object, status = 200) => ({
     status,
     type: 'application/json',
@@ -42,12 +47,22 @@ export async function serveHttp({ key, reasons, alarms, metrics, state, ...at }:
     '/state': () => json(state()),
   }
   const server = createServer(async (request, response) => {
-    const page = pages[request.url?.split('?')[0] ?? '']
-    if (!page || request.method !== 'GET') {
-      response.writeHead(404).end(`There are ${Object.keys(pages).join(', ')}\n`)
-      return
-    }
+    const path = request.url?.split('?')[0] ?? ''
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined
+    const command = Object.hasOwn(commands, path) ? commands[path] : undefined
     try {
+      if (command) {
+        const { status, body } = await answerCommand(request, command)
+        // What was not read of a body that is too long must not be taken for a next request.
+        const headers = { 'content-type': 'application/json', connection: 'close' }
+        response.writeHead(status, headers).end(JSON.stringify(body))
+        return
+      }
+      if (!page || request.method !== 'GET') {
+        const all = [...Object.keys(pages), ...Object.keys(commands)]
+        response.writeHead(404).end(`There are ${all.join(', ')}\n`)
+        return
+      }
       const { status, type, body } = page()
       const text = await body
       response.writeHead(status, { 'content-type': type }).end(text)

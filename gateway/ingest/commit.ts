@@ -16,7 +16,10 @@ export function commitAll(
   handovers: Handover[],
   clock: Clock,
 ): Tally {
-  const { readings, deadLetters }: Changes = { readings: [], deadLetters: [] }
+  const { readings, deadLetters }: Required<Omit<Changes, 'notes'>> = {
+    readings: [],
+    deadLetters: [],
+  }
   let repeated = 0
   for (const handover of handovers) {
     if (handover.kind === 'release') {
@@ -40,7 +43,7 @@ export function commitAll(
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)
-    else deadLetters.push({ at: receivedAt, deadLetter: fate.deadLetter })
+    else deadLetters.push({ at: receivedAt, deadLetter: { ...fate.deadLetter, clock } })
   }
   outbox.commit({ readings, deadLetters })
   return { stored: readings.length, buried: deadLetters.length, repeated }

@@ -18,6 +18,8 @@ export type QueueLimits = Pick<
   'commitWindowMs' | 'commitAtEvents' | 'groupMaxEvents' | 'groupMaxBytes'
 >
 
+const ERRANDS_MAX = 8
+
 /**
  * The one first-in-first-out queue between broker and disk. `commit` is called with one group at a
  * time: when the one before is done and either the oldest waiting message is `commitWindowMs` old,
@@ -33,6 +35,7 @@ export class Queue {
   #waitingBytes = 0
   #interlude: (() => Promise<unknown>) | null = null
   #isCommitsTurn = false
+  readonly #errands: (() => Promise<unknown>)[] = []
   #busy: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
   #closing = false
@@ -58,11 +61,25 @@ export class Queue {
 
   /**
    * Runs `work` between two commits; a second one before the first has run replaces it. However
-   * much of it there is, every other turn belongs to a commit that is due.
+   * much of it there is, every other turn belongs to a commit that is due. None when closing.
    */
   between(work: () => Promise<unknown>): void {
+    if (this.#closing) return
     this.#interlude = work
     this.#consider()
+  }
+
+  /**
+   * Runs `work` between two commits, each in its turn, and gives its result. Rejects with Refused
+   * when it is too late, or when too many wait already.
+   */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing) return Promise.reject(new Refused('the gateway is stopping'))
+    if (this.#errands.length >= ERRANDS_MAX) return Promise.reject(new Refused('too much is asked'))
+    return new Promise((resolve, reject) => {
+      this.#errands.push(() => work().then(resolve, reject))
+      this.#consider()
+    })
   }
 
   /** Commits what waits and takes nothing more. */
@@ -75,9 +92,9 @@ export class Queue {
   #consider(): void {
     if (this.#busy) return
     const restMs = this.#restMs()
-    if (this.#interlude && !(this.#isCommitsTurn && restMs <= 0)) {
-      this.#busy = this.#run(this.#interlude)
-    } else if (restMs <= 0) this.#busy = this.#commitGroup()
+    const work = this.#errands[0] ?? this.#interlude
+    if (work && !(this.#isCommitsTurn && restMs <= 0)) this.#busy = this.#run(work)
+    else if (restMs <= 0) this.#busy = this.#commitGroup()
     else if (restMs < Number.POSITIVE_INFINITY) {
       this.#timer ??= setTimeout(() => this.#windowIsOver(), Math.max(1, restMs))
     }
@@ -102,7 +119,8 @@ export class Queue {
   }
 
   async #run(work: () => Promise<unknown>): Promise<void> {
-    this.#interlude = null
+    if (work === this.#errands[0]) this.#errands.shift()
+    else this.#interlude = null
     this.#isCommitsTurn = true
     // Only now is it known to be busy: work may ask for more work at once.
     await null

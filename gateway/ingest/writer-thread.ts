@@ -12,6 +12,7 @@ import { startRangeReader } from '../store/range-reader.ts'
 import { openRetention, type Retention } from '../store/retention.ts'
 import { commitAll, type Tally } from './commit.ts'
 import { compileFate } from './fate.ts'
+import { type LetterOutcome, type LettersRequest, settleLetters } from './letters.ts'
 import { unpack } from './packing.ts'
 import { type Retimed, startRetiming } from './retiming.ts'
 
@@ -20,7 +21,7 @@ type Commit = { packed: ArrayBuffer; count: number; clock: Clock }
 type Tend = { isTick: boolean; isLook: boolean; clock: Clock }
 
 /** What the main thread sends; it waits for the answer before it sends again. */
-export type Request = Commit | Tend | 'close'
+export type Request = Commit | Tend | { letters: LettersRequest } | 'close'
 
 /**
  * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
@@ -40,6 +41,7 @@ export type Answer =
   | { kind: 'cannot start'; reason: string }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
   | { kind: 'tended'; more: boolean; position: Position }
+  | { kind: 'settled'; outcomes: LetterOutcome[]; position: Position }
   | { kind: 'refused'; reason: string; full: boolean }
   | { kind: 'closed' }
 
@@ -77,6 +79,12 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
     return { kind: 'committed', tally, commitMs, position: tending.position() }
   }
 
+  const settle = (letters: LettersRequest): Answer => {
+    const limits = { nowMs: Date.now(), maxBytes: settings.groupMaxBytes }
+    const outcomes = settleLetters(outbox, letters, fateOf, limits)
+    return { kind: 'settled', outcomes, position: tending.position() }
+  }
+
   port.on('message', (request: Request) => {
     try {
       if (request === 'close') {
@@ -85,6 +93,7 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
         answer({ kind: 'closed' })
         port.close()
       } else if ('packed' in request) answer(commit(request))
+      else if ('letters' in request) answer(settle(request.letters))
       else {
         const more = tending.tend(request)
         answer({ kind: 'tended', more, position: tending.position() })
@@ -131,12 +140,15 @@ function startTending(
     // The bridge, which reads more of it, may have found what a commit does not meet.
     const damage = damageOf(file)
     if (damage) throw new Unsound(`the outbox is damaged: ${damage}`)
-    const spans = delivered(outbox.store)
-    retention.see({ spans, nextNote: delivered.nextNote(outbox.store) }, clock)
+    const said = delivered(outbox.store)
+    const spans = said.spans?.map(span => ({ ...span, next: outbox.rewound(span) })) ?? null
+    retention.see({ ...said, spans }, clock)
     backlog = outbox.backlog(spans, Date.now())
     space = retention.space(backlog)
     if (!outbox.ballast.isThere) return
-    if (retimed.length > 0) outbox.addNotes('clock', retimed)
+    const { epoch } = outbox
+    const note = (one: Retimed) => ({ kind: 'clock', at: Date.now(), content: { epoch, ...one } })
+    outbox.commit({ notes: retimed.map(note) })
     retimed = []
     if (performance.now() - lastBeat < heartbeatMs) return
     lastBeat = performance.now()

@@ -4,8 +4,9 @@ import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
 import type { Accept, Handover } from '../broker.ts'
 import type { Tally } from './commit.ts'
+import type { LetterOutcome, LettersRequest } from './letters.ts'
 import { pack } from './packing.ts'
-import { Queue } from './queue.ts'
+import { Queue, Refused } from './queue.ts'
 import type { Answer, Position, Request, WriterData } from './writer-thread.ts'
 
 /** How often the thread is asked for what waits, may write a heartbeat and looks at the bounds. */
@@ -66,17 +67,9 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     return settle(handovers.length, await ask(request, [packed]))
   }
   const queue = new Queue(options.outbox, commit)
-  let isClosing = false
-  const due = { isTick: false, isLook: false }
-  const tend = (what: Partial<typeof due> = {}) => {
-    if (isClosing) return
-    Object.assign(due, what)
-    queue.between(async () => {
-      const request = { ...due, clock: clock() }
-      Object.assign(due, { isTick: false, isLook: false })
-      settle(0, await ask(request))
-    })
-  }
+  const tend = startTending(queue, async due => {
+    settle(0, await ask({ ...due, clock: clock() }))
+  })
   const tick = setInterval(() => tend({ isTick: true }), TICK_MS)
   thread.on('error', error => onFailed(error.message))
 
@@ -96,16 +89,43 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     /** Lets go, step by step between commits, what is delivered and beyond what is kept. */
     prune: () => tend({ isLook: true }),
     accept: ((handover, sender) => queue.add(handover, sender)) as Accept,
+    /**
+     * Retries or drops dead letters, between two commits. Rejects with Refused when the outbox
+     * refuses or is busy with others; then asking again tells what was done.
+     */
+    async settleLetters(letters: LettersRequest): Promise<LetterOutcome[]> {
+      const answer = await queue.run(() => ask({ letters }))
+      if (answer.kind === 'settled') {
+        position = answer.position
+        return answer.outcomes
+      }
+      throw new Refused(settle(0, answer) ?? `the writer answered ${answer.kind}`)
+    },
     /** Commits what waits, writes the last heartbeat and closes the outbox. */
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(tick)
-      isClosing = true
       await queue.close()
       await ask('close')
       await thread.terminate()
     },
   }
 }
+
+/** Gathers what is due until its turn comes between two commits. */
+function startTending(queue: Queue, run: (due: Due) => Promise<void>) {
+  const nothing: Due = { isTick: false, isLook: false }
+  let due = nothing
+  return (what: Partial<Due> = {}): void => {
+    due = { ...due, ...what }
+    queue.between(() => {
+      const now = due
+      due = nothing
+      return run(now)
+    })
+  }
+}
+
+type Due = { isTick: boolean; isLook: boolean }
 
 async function firstAnswer(thread: Worker) {
   const [answer] = (await once(thread, 'message')) as [Answer]

@@ -1,7 +1,11 @@
 import { bellFile, watchBell } from './bell.ts'
 import type { Inbox, Range } from './inbox.ts'
+import { startRanges } from './ranges.ts'
 import { startReplaceable } from './replaceable.ts'
 import { type TakeLimits, type Taken, takeFrom } from './take.ts'
+
+/** What is sent once more, and where: `reason` is a replayReason. */
+export type Replay = Omit<Range, 'id' | 'store' | 'epoch'>
 
 export type EventSource = ReturnType<typeof openEventSource>
 
@@ -13,7 +17,17 @@ export type EventSource = ReturnType<typeof openEventSource>
 export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
   const bell = watchBell(bellFile(outboxFile))
   const outbox = startReplaceable(outboxFile)
-  let ranges: Range[] = []
+  const ranges = startRanges(inbox)
+
+  const takeOf = (some: Range[], limits: TakeLimits): Taken | null =>
+    outbox.reading(null, from => {
+      for (const range of some) {
+        const taken = takeFrom(from, { ...ranges, addNotes: inbox.addNotes }, range, limits)
+        if (taken) return taken
+      }
+      return null
+    })
+  const settle = ({ range, next, epoch }: Taken) => ranges.move(range, { next, epoch })
 
   return {
     /**
@@ -21,7 +35,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
      * the store that is open now and its gateway's name, or null while there is none.
      */
     look() {
-      if (outbox.look()) ranges = outbox.store ? inbox.rangesOf(outbox.store.id) : []
+      if (outbox.look()) ranges.load(outbox.store?.id ?? null)
       return outbox.store
     },
     /** The store as of the last look. */
@@ -34,50 +48,39 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     },
     /** The ranges of the store that is open now. */
     get ranges(): readonly Range[] {
-      return ranges
+      return ranges.all
     },
-    /** Whether what is stored from now on goes to this topic. */
-    isBoundFor: (topic: string) =>
-      ranges.some(range => range.end === null && range.topic === topic),
+    isBoundFor: ranges.isBoundFor,
     /**
      * Records the first contact, or that another topic is configured now: what is stored, and what
      * of it still waits, goes to this topic.
      */
     begin(topic: string, partitions: number): void {
-      if (!outbox.store) return
-      const open = ranges.find(range => range.end === null)
-      if (open?.topic === topic) return
-      if (open) {
-        Object.assign(open, { topic, partitions })
-        inbox.turnRange(open)
-        return
-      }
+      if (!outbox.store || ranges.turn(topic, partitions)) return
       const next = outbox.reading(null, from => from.firstSequence ?? 1)
       if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
-      ranges = [inbox.addRange({ store: outbox.store.id, next, topic, partitions, ...rest })]
+      ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
     /**
      * The oldest events that are still to be delivered, in whole groups; it does not remove them.
      */
-    take(limits: TakeLimits): Taken | null {
-      return outbox.reading(null, from => {
-        for (const range of ranges) {
-          const taken = takeFrom(from, inbox, range, limits)
-          if (taken) return taken
-        }
-        return null
-      })
-    },
+    take: (limits: TakeLimits) => takeOf(ranges.awaited, limits),
     /** Moves the range on behind what Kafka has; durable within a second or at close. */
-    settle({ range, next }: Taken): void {
-      range.next = next
-      inbox.moveRange(range.id, next)
+    settle,
+    /** What is to be sent once more: one replay at a time, each gone when it is done. */
+    replays: { take: (limits: TakeLimits) => takeOf(ranges.replays, limits), settle },
+    /** Adds a replay of the store that is open now, durably. */
+    addReplay(replay: Replay): void {
+      if (!outbox.store) throw new Error('there is no outbox')
+      ranges.add({ store: outbox.store.id, ...replay })
     },
     /** Notes of the outbox from a number on. */
     notesFrom: (sequence: number) => outbox.reading([], from => from.notesFrom(sequence)),
     backlog: () =>
-      outbox.reading(null, from => from.backlog(ranges.length > 0 ? ranges : null, Date.now())),
+      outbox.reading(null, from => {
+        return from.backlog(ranges.all.length > 0 ? ranges.awaited : null, Date.now())
+      }),
     /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
     arrival: bell.next,
     /** Ends a wait for an arrival at once. */

@@ -3,13 +3,10 @@ import type { Clock } from '../../config/events.ts'
 import type { startAges } from './ages.ts'
 import type { Reached } from './bounds.ts'
 import type { Candidate, Pruning } from './prune.ts'
-import type { Span } from './range-reader.ts'
+import type { Delivered, Span } from './range-reader.ts'
 
 /** Delivered notes that are kept at most: enough to look back on, few enough to forget about. */
 const NOTES_KEPT = 100_000
-
-/** What the inbox durably says: what is still to be delivered (null: nothing said), next note. */
-export type Delivered = { spans: Span[] | null; nextNote: number }
 
 type Parts = {
   pruning: Pruning
@@ -46,9 +43,10 @@ export function openLetGo({ pruning, ages, settings: { keep, bounds } }: Parts) 
 
   return {
     keptBytes,
-    /** Deletes what is delivered and not to be kept any longer. */
-    beyondTail({ spans, nextNote }: Delivered): boolean {
-      const groups = deliveredGroups(pruning.oldest(), spans)
+    /** Deletes what is delivered, not to be kept any longer and not to be sent once more. */
+    beyondTail({ spans, replayFrom, nextNote }: Delivered): boolean {
+      const kept = replayFrom ?? Number.POSITIVE_INFINITY
+      const groups = deliveredGroups(pruning.oldest(), spans).filter(({ to }) => to < kept)
       const surplus = keptBytes(spans) - keep.bytes
       const count = Math.max(countUpTo(groups, surplus), countOlder(groups, keep.hours))
       if (pruneSome(groups, count)) return true
@@ -57,7 +55,7 @@ export function openLetGo({ pruning, ages, settings: { keep, bounds } }: Parts) 
       const tooMany = Math.min(notes.length, pruning.notesBefore(nextNote) - NOTES_KEPT)
       return pruneNotes(notes, Math.max(young < 0 ? notes.length : young, tooMany))
     },
-    /** Deletes what is delivered, to be kept or not, until so much is gone. */
+    /** Deletes what is delivered, to be kept or sent once more or not, until so much is gone. */
     tail({ spans, nextNote }: Delivered, { bytes, events }: Pick<Reached, 'bytes' | 'events'>) {
       const groups = deliveredGroups(pruning.oldest(bytes), spans)
       if (pruneSome(groups, countEvents(groups, events))) return true

@@ -1,7 +1,8 @@
 import type { Config } from '../../config/config.ts'
 import { type Ballast, isDiskFull } from './ballast.ts'
 import type { Reached } from './bounds.ts'
-import type { Delivered, LetGo } from './let-go.ts'
+import type { LetGo } from './let-go.ts'
+import type { Delivered } from './range-reader.ts'
 import type { openSpace, Room } from './space.ts'
 
 export const DISK_FULL = 'the disk is full'

@@ -1,9 +1,17 @@
 import type { Database } from 'better-sqlite3'
+import type { Clock } from '../../config/events.ts'
 import { checksum } from './checksum.ts'
 import { Unsound } from './damage.ts'
 
 /** A message that could not become an event: why, where in it, and its bytes as they came. */
-export type DeadLetter = { reason: string; place: string; topic: string; payload: Uint8Array }
+export type DeadLetter = {
+  reason: string
+  place: string
+  topic: string
+  payload: Uint8Array
+  /** How far the moment at which it came can be trusted. */
+  clock?: Clock
+}
 
 /** A note as it is stored: what is not an event but must arrive. The body is JSON. */
 export type NoteRow = { sequence: number; kind: string; at: number; crc: number; body: Buffer }
@@ -45,7 +53,7 @@ export function startNoteReader(db: Database, lastGiven: () => number | null) {
 }
 
 /** What a note says, or a reason why it cannot be trusted. */
-function contentOf(row: NoteRow): Record<string, unknown> | { reason: string } {
+export function contentOf(row: NoteRow): Record<string, unknown> | { reason: string } {
   if (!isNoteWhole(row)) return { reason: 'note checksum differs' }
   return JSON.parse(row.body.toString())
 }

@@ -3,6 +3,7 @@ import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
 import { type Ballast, isDiskFull, openBallast } from './ballast.ts'
 import { bellFile, openBell } from './bell.ts'
+import { startDeadLetters } from './dead-letters.ts'
 import { beginEpoch } from './epoch.ts'
 import { faultOf, isKnown } from './fault.ts'
 import { openGroups } from './groups.ts'
@@ -13,15 +14,20 @@ import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
 import { openPruning } from './prune.ts'
 import { refillOutbox } from './refill.ts'
+import { startRewind } from './rewind.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
-/** What one commit makes durable: readings and dead letters in the order of acceptance. */
+/**
+ * What one commit makes durable: readings and dead letters in the order of acceptance, and what else
+ * is to be noted with them.
+ */
 export type Changes = {
-  readings: Reading[]
-  deadLetters: { at: number; deadLetter: DeadLetter }[]
+  readings?: Reading[]
+  deadLetters?: { at: number; deadLetter: DeadLetter }[]
+  notes?: { kind: string; at: number; content: object }[]
 }
 
 /** `inboxFile` tells how far the bridge has come; without it only the bell does. */
@@ -64,14 +70,16 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
      * Makes all changes durable in one transaction and one fsync, then rings the bell. Throws when
      * it could not; then none of them is stored, or (after an I/O error) it is unknown.
      */
-    commit({ readings, deadLetters }: Changes): void {
-      if (readings.length + deadLetters.length === 0 && !incoming.isChanged) return
+    commit({ readings = [], deadLetters = [], notes: more = [] }: Changes): void {
+      const count = readings.length + deadLetters.length + more.length
+      if (count === 0 && !incoming.isChanged) return
       const draft = numbering.draft()
       let grown = () => {}
       try {
         notes.transact(() => {
           if (readings.length > 0) grown = groups.add(readings, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
+          for (const { kind, at, content } of more) notes.add(kind, at, content)
           incoming.write()
         })
       } catch (error) {
@@ -89,6 +97,11 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     pruning: openPruning({ db, notes, heads, ring }),
     space: openSpace(db),
     ballast,
+    /** What was buried, and what became of it. */
+    deadLetters: startDeadLetters(db),
+
+    /** Where a range that the inbox tells of goes on. */
+    rewound: startRewind(db),
 
     /** What waits, given what the inbox says is still to be delivered. */
     backlog,
@@ -96,15 +109,6 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
     beat(): void {
       if (heads.write()) ring()
-    },
-
-    /** Adds notes of one kind in a commit of their own; each names this epoch. */
-    addNotes(kind: string, contents: object[]): void {
-      const named = contents.map(content => ({ epoch: epoch.epoch, ...content }))
-      notes.transact(() => {
-        for (const content of named) notes.add(kind, Date.now(), content)
-      })
-      ring()
     },
 
     close(): void {

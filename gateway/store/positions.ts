@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { markingDamage, Unsound } from './damage.ts'
+import type { Standing } from './rewind.ts'
 import { openSeal } from './seal.ts'
 
 /** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
@@ -12,6 +13,8 @@ export type Range = {
   partitions: number
   zones: string | null
   reason: string
+  /** Of what was passed last; null: nothing yet. */
+  epoch: number | null
 }
 
 /**
@@ -26,10 +29,11 @@ export function openPositions(db: Database, settleMs: number) {
      VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
   )
   const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
-  const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
+  const removeRange = db.prepare('DELETE FROM ranges WHERE id = ?')
+  const moveRange = db.prepare('UPDATE ranges SET next = ?, epoch = ? WHERE id = ?')
   const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
   const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
-  const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
+  const unsaved = { ranges: new Map<number, Standing>(), notes: new Map<string, number>() }
   let timer: NodeJS.Timeout | undefined
 
   const check = () => {
@@ -47,7 +51,7 @@ export function openPositions(db: Database, settleMs: number) {
       timer = undefined
       if (unsaved.ranges.size + unsaved.notes.size === 0) return
       sealed.immediate(() => {
-        for (const [range, next] of unsaved.ranges) moveRange.run(next, range)
+        for (const [id, { next, epoch }] of unsaved.ranges) moveRange.run(next, epoch, id)
         for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
       })
       unsaved.ranges.clear()
@@ -75,19 +79,24 @@ export function openPositions(db: Database, settleMs: number) {
       return selectRanges.all(store) as Range[]
     },
     /** Adds a range durably; it gets its id. */
-    addRange(range: Omit<Range, 'id'>): Range {
+    addRange(range: Omit<Range, 'id' | 'epoch'>): Range {
       const { lastInsertRowid } = sealed.immediate(() => insertRange.run(range)) as {
         lastInsertRowid: number | bigint
       }
-      return { ...range, id: Number(lastInsertRowid) }
+      return { ...range, id: Number(lastInsertRowid), epoch: null }
     },
     /** Sends a range to another topic, durably. */
     turnRange({ id, topic, partitions }: Range): void {
       sealed.immediate(() => turnRange.run(topic, partitions, id))
     },
+    /** Takes a range away, durably: all of it is delivered. */
+    removeRange(id: number): void {
+      unsaved.ranges.delete(id)
+      sealed.immediate(() => removeRange.run(id))
+    },
     /** Moves a range on; durable within `settleMs` or at close. */
-    moveRange(range: number, next: number): void {
-      unsaved.ranges.set(range, next)
+    moveRange({ id, next, epoch }: Pick<Range, 'id' | 'next' | 'epoch'>): void {
+      unsaved.ranges.set(id, { next, epoch })
       saveSoon()
     },
     /** The number of the next note of a store (the outbox's, or this inbox's own) to forward. */

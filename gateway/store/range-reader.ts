@@ -1,46 +1,55 @@
 import Database from 'better-sqlite3'
 import { openForReading } from './read.ts'
+import { isReplay } from './replays.ts'
 import { INBOX_ID } from './schema.ts'
 import { openSeal } from './seal.ts'
 
 /** An inbox that the bridge has not opened since has no seal. */
 const SEALED_FROM_VERSION = 2
 
-/** What is still to be delivered: from `next` to `end` (null: open). */
-export type Span = { next: number; end: number | null }
+/** What is still to be delivered: from `next` to `end` (null: open), behind something of `epoch`. */
+export type Span = { next: number; end: number | null; epoch?: number | null }
 
 /**
- * The gateway's view of the inbox: what of a store is still to be delivered, or null while nobody
- * has said (then it is everything), and `nextNote`, the first note that is (1 while nobody has
- * said). What it tells is durable. A missing, busy or damaged inbox is a state.
+ * What an inbox durably says of a store: what is still to be delivered (null: nobody has said, then
+ * it is everything), the first event that is to be sent once more, and the first note to deliver.
  */
+export type Delivered = { spans: Span[] | null; replayFrom: number | null; nextNote: number }
+
+/** The gateway's view of the inbox. A missing, busy or damaged inbox is a state: nothing is said. */
 export function startRangeReader(file: string) {
   let db: ReturnType<typeof openForReading> = null
-  const all = <T>(sql: string, store: Buffer): T[] => {
+  const read = (store: Buffer): Delivered | null => {
     db ??= openForReading(file, INBOX_ID)
-    if (!db) return []
+    if (!db) return null
     try {
-      const select = db.prepare(sql)
-      return trusted(db, () => select.all(store) as T[]) ?? []
+      const reading = db
+      return trusted(reading, () => deliveredOf(reading, store))
     } catch (error) {
       if (!(error instanceof Database.SqliteError)) throw error
       db.close()
       db = null
-      return []
+      return null
     }
   }
-  const read = (store: Buffer): Span[] | null => {
-    const spans = all<Span>('SELECT next, "end" FROM ranges WHERE store = ?', store)
-    return spans.length > 0 ? spans : null
-  }
-  return Object.assign(read, {
-    nextNote(store: Buffer): number {
-      const sql = 'SELECT next FROM notePositions WHERE store = ?'
-      return all<{ next: number }>(sql, store)[0]?.next ?? 1
-    },
-    close: () => db?.close(),
-  })
+  const nothingSaid = { spans: null, replayFrom: null, nextNote: 1 }
+  const delivered = (store: Buffer): Delivered => read(store) ?? nothingSaid
+  return Object.assign(delivered, { close: () => db?.close() })
 }
+
+function deliveredOf(db: Database.Database, store: Buffer): Delivered {
+  const select = db.prepare('SELECT * FROM ranges WHERE store = ?')
+  const all = select.all(store) as (Span & { reason: string })[]
+  const replays = all.filter(isReplay).map(({ next }) => next)
+  const nextNote = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
+  return {
+    spans: all.length > 0 ? all.filter(range => !isReplay(range)).map(spanOf) : null,
+    replayFrom: replays.length > 0 ? Math.min(...replays) : null,
+    nextNote: (nextNote as number | undefined) ?? 1,
+  }
+}
+
+const spanOf = ({ next, end, epoch = null }: Span): Span => ({ next, end, epoch })
 
 /** How far an inbox has seen a store: the last delivered event and note, and the next of each. */
 export type Seen = { sequence: number; noteSequence: number; next: number; nextNote: number }
@@ -50,15 +59,12 @@ export function seenByInbox(file: string, store: Buffer): Seen | null {
   const db = openForReading(file, INBOX_ID)
   if (!db) return null
   try {
-    const spans = db.prepare(
-      'SELECT min(next) AS least, max(next) AS most FROM ranges WHERE store = ?',
-    )
-    const notes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
     return trusted(db, () => {
-      const { least, most } = spans.get(store) as { least: number | null; most: number | null }
-      const nextNote = (notes.get(store) as number | undefined) ?? 1
-      if (least === null || most === null) return null
-      return { sequence: most - 1, noteSequence: nextNote - 1, next: least, nextNote }
+      const { spans, nextNote } = deliveredOf(db, store)
+      if (!spans) return null
+      const nexts = spans.map(({ next }) => next)
+      const sequence = Math.max(...nexts) - 1
+      return { sequence, noteSequence: nextNote - 1, next: Math.min(...nexts), nextNote }
     })
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error

@@ -6,9 +6,10 @@ import type { Backlog, Space } from '../../config/telemetry/state.ts'
 import { startAges } from './ages.ts'
 import { type Reached, reachedBound } from './bounds.ts'
 import { startReport } from './forecast.ts'
-import { type Delivered, openLetGo } from './let-go.ts'
+import { openLetGo } from './let-go.ts'
 import { DISK_FULL, startSteps } from './make-room.ts'
 import type { Outbox } from './outbox.ts'
+import type { Delivered } from './range-reader.ts'
 import type { Room } from './space.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
@@ -35,7 +36,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
   const letGo = openLetGo({ pruning, ages, settings })
   const events = startEventCount(outbox)
   const report = startReport({ space, letGo, bounds, storedBytes: events.bytes })
-  let delivered: Delivered = { spans: null, nextNote: 1 }
+  let delivered: Delivered = { spans: null, replayFrom: null, nextNote: 1 }
   let isLookDue = false
   let refuses = ballast.write() ? null : DISK_FULL
   let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0, isNear: true }

@@ -1,9 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import { checksum } from './checksum.ts'
 
-const RANGES = `SELECT id, hex(store), next, "end", topic, partitions, zones, reason
-  FROM ranges ORDER BY id`
-const NOTE_POSITIONS = 'SELECT hex(store), next FROM notePositions ORDER BY store'
+const RANGES = 'SELECT * FROM ranges ORDER BY id'
+const NOTE_POSITIONS = 'SELECT * FROM notePositions ORDER BY store'
 
 /** Stands in an inbox whose positions were written before there was a seal. */
 const UNSEALED = -1

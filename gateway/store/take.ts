@@ -1,10 +1,17 @@
 import type { StoredEvent } from './group.ts'
 import type { Inbox, Range } from './inbox.ts'
 import type { OutboxReader } from './outbox-reader.ts'
+import type { Ranges } from './ranges.ts'
+import { zonesOf } from './replays.ts'
 
-/** What `take` gives: the oldest events of one range, and where the range goes on behind them. */
-export type Taken = { range: Range; events: StoredEvent[]; next: number }
+/**
+ * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
+ * range of some zones may have none in what was looked at so far.
+ */
+export type Taken = { range: Range; events: StoredEvent[]; next: number; epoch: number | null }
 
+/** How many groups are read at once for a range whose zones may be in none of them. */
+const GROUPS_MAX = 50
 const GONE = 'no longer in the outbox'
 
 export type TakeLimits = { maxEvents: number; maxBytes: number }
@@ -15,31 +22,36 @@ export type TakeLimits = { maxEvents: number; maxBytes: number }
  * range passes it.
  */
 export function takeFrom(
-  reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>,
-  inbox: Pick<Inbox, 'addNotes' | 'moveRange'>,
+  reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo' | 'rewound'>,
+  { move, addNotes }: Pick<Ranges, 'move'> & Pick<Inbox, 'addNotes'>,
   range: Range,
   limits: TakeLimits,
 ): Taken | null {
   const events: StoredEvent[] = []
   const last = range.end ?? Number.MAX_SAFE_INTEGER
-  let { next } = range
+  const zones = zonesOf(range)
+  const back = reader.rewound(range)
+  if (back < range.next) move(range, { ...range, next: back })
+  let { next, epoch } = range
   let bytes = 0
+  let groups = 0
   const pass = (kind: string, upTo: number, more: object) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    inbox.addNotes([{ kind, content: { ...span, ...more } }])
+    addNotes([{ kind, content: { ...span, ...more } }])
     next = to + 1
-    range.next = next
-    inbox.moveRange(range.id, next)
+    move(range, { next, epoch })
   }
   const add = (content: StoredEvent[]) => {
     for (const event of content) {
       if (event.sequence < next || event.sequence > last) continue
+      if (zones && !zones.has(event.zone)) continue
       events.push(event)
       bytes += event.value.length
     }
   }
-  while (next <= last && events.length < limits.maxEvents && bytes < limits.maxBytes) {
+  const isEnough = () => events.length >= limits.maxEvents || bytes >= limits.maxBytes
+  while (next <= last && !isEnough() && (!zones || groups++ < GROUPS_MAX)) {
     const group = reader.groupAt(next)
     if (!group) {
       const gone = events.length === 0 ? reader.vanishedUpTo(next) : null
@@ -52,10 +64,11 @@ export function takeFrom(
     const whole = Array.isArray(content) && group.sequence <= next
     if (!whole && events.length > 0) break
     if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
+    epoch = group.epoch
     if (Array.isArray(content)) {
       add(content)
       next = Math.min(behind, last + 1)
     } else if (next <= last) pass('unreadable', behind - 1, content)
   }
-  return events.length > 0 ? { range, events, next } : null
+  return events.length > 0 || next > range.next ? { range, events, next, epoch } : null
 }

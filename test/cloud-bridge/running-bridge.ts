@@ -4,6 +4,7 @@ import { runBridge } from '../../cloud-bridge/bridge.ts'
 import { openSink, type SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
 import { partitionsOf } from '../../cloud-bridge/kafka/topics.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
+import type { KafkaState } from '../../cloud-bridge/state.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
@@ -13,7 +14,10 @@ export type Topics = Config['kafka']['topics']
 /** Names of topics that no other test has. */
 export function freshTopics(): Topics {
   const id = randomUUID()
-  return { readings: `readings-${id}`, deadletters: `dead-${id}`, ledger: `ledger-${id}` }
+  return {
+    ...{ readings: `readings-${id}`, backfill: `backfill-${id}` },
+    ...{ deadletters: `dead-${id}`, ledger: `ledger-${id}` },
+  }
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
@@ -21,9 +25,9 @@ export function startBridge({ dir, kafka, topics }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
-  const sinks = { events: openSink(kafka), notes: openSink(kafka) }
+  const sinks = { events: openSink(kafka), replays: openSink(kafka), notes: openSink(kafka) }
   const ending = new AbortController()
-  const away: Record<'events' | 'notes', string | null> = { events: null, notes: null }
+  const away: KafkaState = { events: null, replays: null, notes: null }
   const bridge = { ...defaults.bridge, pollMs: 100, backoffFirstMs: 50, backoffMaxMs: 500 }
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },

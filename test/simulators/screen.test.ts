@@ -22,12 +22,19 @@ const bridge = {
   ...{
     part: 'bridge' as const,
     pid: 2,
-    kafka: { events: null, notes: null },
+    kafka: { events: null, replays: null, notes: null },
     backlog,
     ranges: [],
     rejected: 0,
   },
-  ...{ completeUpTo: 0, perPartition: { 0: 400, 1: 500 }, delivered: 900, retries: 0, notes: 0 },
+  ...{
+    completeUpTo: 0,
+    perPartition: { 0: 400, 1: 500 },
+    replayed: 0,
+    delivered: 900,
+    retries: 0,
+    notes: 0,
+  },
 }
 
 describe('the live screen', () => {
@@ -58,12 +65,13 @@ describe('the live screen', () => {
     const away = {
       ...bridge,
       completeUpTo: null,
-      kafka: { events: 'no broker', notes: 'no topic' },
+      kafka: { events: 'no broker', replays: 'no backfill', notes: 'no topic' },
     }
     const lines = drawScreen({ atMs: 0, gateway: null, bridge: away }, null)
     expect(lines[0]).toBe('gateway         does not answer')
     expect(lines).toContain('complete up to  unknown')
     expect(lines).toContain('waiting for     no broker')
+    expect(lines).toContain('replay waits    no backfill')
     expect(lines).toContain('notes wait for  no topic')
   })
 

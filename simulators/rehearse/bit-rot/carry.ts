@@ -5,7 +5,12 @@ import { MustReopen } from '../../../gateway/store/damage.ts'
 import { openEventSource } from '../../../gateway/store/event-source.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 
-const TOPICS = { readings: 'readings', deadletters: 'deadletters', ledger: 'ledger' }
+const TOPICS = {
+  readings: 'readings',
+  backfill: 'backfill',
+  deadletters: 'deadletters',
+  ledger: 'ledger',
+}
 const LIMITS = { batchMaxEvents: 200, batchMaxBytes: 100_000, lingerMs: 0 }
 const PARTITIONS = 6
 

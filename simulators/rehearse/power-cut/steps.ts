@@ -39,7 +39,7 @@ const steps: Record<string, Step> = {
       work.enter('inbox')
       work.mark({ moving: behind })
       const [range] = work.inbox.rangesOf(store)
-      work.inbox.moveRange(range!.id, behind)
+      work.inbox.moveRange({ ...range!, next: behind })
       const notes = notesFrom(work, work.inbox.nextNote(store))
       const last = notes[upTo(work, notes.length) - 1]
       if (last) work.inbox.moveNotes(store, last.sequence + 1)

@@ -1,37 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { Handover } from '../../../gateway/broker.ts'
-import { Queue, type QueueLimits, Refused } from '../../../gateway/ingest/queue.ts'
-
-/** Messages with these numbers, each of 10 bytes with its topic. */
-const message = (n: number): Handover => ({
-  ...{ kind: 'message', topic: 't', receivedAt: 0, once: null },
-  payload: Buffer.from(`${n}`.padEnd(9)),
-})
-const numberOf = (handover: Handover) =>
-  handover.kind === 'message' ? Number(handover.payload.toString()) : handover.kind
-
-const never = { commitWindowMs: 1_000_000, commitAtEvents: 1_000_000 }
-const limits = { ...never, groupMaxEvents: 1000, groupMaxBytes: 1_000_000 }
-
-/** A queue whose commits wait for a word: null for done, or the reason of a refusal. */
-function startQueue(more: Partial<QueueLimits> = {}) {
-  const commits: { group: (number | string)[]; end(reason: string | null): void }[] = []
-  const settled: string[] = []
-  const queue = new Queue({ ...limits, ...more }, group => {
-    return new Promise(end => commits.push({ group: group.map(numberOf), end }))
-  })
-  const add = (n: number, sender: object = {}) => {
-    queue.add(message(n), sender).then(
-      () => settled.push(`${n} kept`),
-      (error: Error) => settled.push(`${n} ${error instanceof Refused ? 'refused' : error}`),
-    )
-  }
-  return { queue, add, commits, settled, groups: () => commits.map(({ group }) => group) }
-}
-
-/** Lets everything happen that does not wait for time. */
-const settle = () => vi.advanceTimersByTimeAsync(0)
+import { Refused } from '../../../gateway/ingest/queue.ts'
+import { message, settle, startQueue } from './queue-fixture.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -163,51 +133,6 @@ describe('a refusal', () => {
       [1, 2, 3],
       [5, 6, 7],
     ])
-  })
-})
-
-describe('work between commits', () => {
-  it('runs when the commit is done, before the next, once for many', async () => {
-    const { queue, add, commits, groups } = startQueue({ commitAtEvents: 1 })
-    add(1)
-    add(2)
-    const ran: string[] = []
-    let finish = () => {}
-    queue.between(async () => void ran.push('first'))
-    queue.between(() => {
-      ran.push('second')
-      return new Promise<void>(resolve => {
-        finish = resolve
-      })
-    })
-    await settle()
-    expect(ran).toEqual([])
-    commits[0]!.end(null)
-    await settle()
-    expect(ran).toEqual(['second'])
-    expect(groups()).toEqual([[1]])
-    finish()
-    await settle()
-    expect(groups()).toEqual([[1], [2]])
-  })
-
-  it('takes turns with commits that are due, however much of it there is', async () => {
-    const { queue, add, commits } = startQueue({ commitAtEvents: 1, groupMaxEvents: 1 })
-    const order: string[] = []
-    const again = async () => {
-      order.push('work')
-      if (order.length < 20) queue.between(again)
-    }
-    queue.between(again)
-    for (let n = 1; n <= 5; n++) add(n)
-    for (let n = 0; n < 5; n++) {
-      await settle()
-      order.push('commit')
-      commits[n]!.end(null)
-    }
-    await settle()
-    expect(order.slice(0, 10)).toEqual(new Array(5).fill(['work', 'commit']).flat())
-    expect(order.slice(10)).toEqual(new Array(10).fill('work'))
   })
 })
 

@@ -32,13 +32,14 @@ function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
   const reader = openOutboxReader(file)
   if (!reader) return null
   try {
-    const range = { id: 1, store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
+    const where = { next: 1, end: null, zones: null, epoch: null }
+    const range = { id: 1, store: reader.store, ...where, topic: 't', partitions: 1 }
     const lost: Span[] = []
     const inbox = {
       addNotes: (notes: { kind: string; content: object }[]) => {
         for (const { kind, content } of notes) lost.push({ ...(content as Span), kind })
       },
-      moveRange: () => {},
+      move: () => {},
     }
     const events: StoredEvent[] = []
     for (let taken = 0; taken <= GROUPS; taken++) {

@@ -17,7 +17,7 @@ describe('the first contact', () => {
     expect(ranges).toEqual([
       {
         ...{ id: expect.any(Number), store: outbox.store, next: 1, end: null, topic: 'readings' },
-        ...{ partitions: 6, zones: null, reason: 'first contact' },
+        ...{ partitions: 6, zones: null, reason: 'first contact', epoch: null },
       },
     ])
     place.stop()
@@ -66,6 +66,34 @@ describe('the first contact', () => {
     place.start()
     place.source.look()
     expect(numbersOf(place.source)).toEqual([4])
+    restored.close()
+  })
+
+  it('gives what is accepted after a restore below what it had delivered, but not yet durably', () => {
+    using place = startPlace()
+    const outbox = place.openOutbox()
+    commit(outbox, 1)
+    copyStore(place.outboxFile, `${place.outboxFile}.old`)
+    place.source.look()
+    place.source.begin('readings', 6)
+    place.source.settle(place.source.take(limits)!)
+    commit(outbox, 2, 3, 4)
+    place.source.settle(place.source.take(limits)!)
+    outbox.close()
+    place.removeOutbox()
+    copyStore(`${place.outboxFile}.old`, place.outboxFile)
+    const { outboxFile: file, inboxFile } = place
+    const restored = openOutbox({ file, gateway: 'gw', inboxFile })
+    const [span] = place.source.ranges
+    expect(restored.rewound(span!)).toBe(5)
+    commit(restored, 5, 6)
+    expect(restored.rewound(span!)).toBe(2)
+    place.source.look()
+    expect(numbersOf(place.source)).toEqual([5, 6])
+    place.source.settle(place.source.take(limits)!)
+    commit(restored, 7)
+    expect(numbersOf(place.source)).toEqual([7])
+    expect(restored.rewound(place.source.ranges[0]!)).toBe(4)
     restored.close()
   })
 

@@ -1,13 +1,15 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { openInbox } from '../../../gateway/store/inbox.ts'
-import { startRangeReader } from '../../../gateway/store/range-reader.ts'
+import { seenByInbox, startRangeReader } from '../../../gateway/store/range-reader.ts'
+import { replayReason } from '../../../gateway/store/replays.ts'
 import { temporary } from './fixture.ts'
 
 const store = Buffer.alloc(16, 7)
 const range = {
   ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null, reason: 'first contact' },
 }
+const nothing = { spans: null, replayFrom: null, nextNote: 1 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
 
 describe('the range reader', () => {
@@ -15,19 +17,38 @@ describe('the range reader', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const ranges = startRangeReader(file)
-    expect(ranges(store)).toBe(null)
+    expect(ranges(store)).toEqual(nothing)
     const inbox = open(file)
-    expect(ranges(store)).toBe(null)
+    expect(ranges(store)).toEqual(nothing)
     const { id } = inbox.addRange(range)
     inbox.addRange({ ...range, next: 5, end: 9 })
-    expect(ranges(store)).toEqual([
+    expect(ranges(store).spans).toMatchObject([
       { next: 1, end: null },
       { next: 5, end: 9 },
     ])
-    expect(ranges(Buffer.alloc(16, 8))).toBe(null)
-    inbox.moveRange(id, 4)
+    expect(ranges(Buffer.alloc(16, 8))).toEqual(nothing)
+    inbox.moveRange({ id, next: 4, epoch: 7 })
     inbox.close()
-    expect(ranges(store)).toMatchObject([{ next: 4 }, { next: 5 }])
+    expect(ranges(store).spans).toMatchObject([{ next: 4, epoch: 7 }, { next: 5 }])
+    ranges.close()
+  })
+
+  it('tells apart what is to be sent once more, and which note is the next', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    const inbox = open(file)
+    inbox.addRange({ ...range, next: 9 })
+    for (const next of [5, 3])
+      inbox.addRange({ ...range, next, end: 8, reason: replayReason(0, 1) })
+    inbox.moveNotes(store, 6)
+    inbox.close()
+    const ranges = startRangeReader(file)
+    expect(ranges(store)).toEqual({
+      spans: [{ next: 9, end: null, epoch: null }],
+      replayFrom: 3,
+      nextNote: 6,
+    })
+    expect(seenByInbox(file, store)).toMatchObject({ next: 9, sequence: 8 })
     ranges.close()
   })
 
@@ -36,15 +57,15 @@ describe('the range reader', () => {
     const file = place.file('inbox.db')
     const ranges = startRangeReader(file)
     mkdirSync(file)
-    expect(ranges(store)).toBe(null)
+    expect(ranges(store)).toEqual(nothing)
     rmSync(file, { recursive: true })
     writeFileSync(file, 'no database, but longer than a header'.repeat(100))
-    expect(ranges(store)).toBe(null)
+    expect(ranges(store)).toEqual(nothing)
     rmSync(file)
     const inbox = open(file)
     inbox.addRange(range)
     inbox.close()
-    expect(ranges(store)).toEqual([{ next: 1, end: null }])
+    expect(ranges(store).spans).toMatchObject([{ next: 1, end: null }])
     ranges.close()
   })
 
@@ -57,11 +78,11 @@ describe('the range reader', () => {
     const sound = readFileSync(file)
     writeFileSync(file, Buffer.concat([sound.subarray(0, 4096), sound.subarray(4096).fill(0x5a)]))
     const ranges = startRangeReader(file)
-    expect(ranges(store)).toBe(null)
+    expect(ranges(store)).toEqual(nothing)
     rmSync(file)
     const next = open(file)
     next.addRange({ ...range, next: 8 })
-    expect(ranges(store)).toEqual([{ next: 8, end: null }])
+    expect(ranges(store).spans).toMatchObject([{ next: 8, end: null }])
     next.close()
     ranges.close()
   })
@@ -72,7 +93,7 @@ describe('the range reader', () => {
     open(file).close()
     chmodSync(file, 0)
     const ranges = startRangeReader(file)
-    expect(ranges(store)).toBe(null)
+    expect(ranges(store)).toEqual(nothing)
     ranges.close()
   })
 })

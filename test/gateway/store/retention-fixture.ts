@@ -45,7 +45,8 @@ export function startKeeping(more: More = {}, at = temporary()) {
   const retention = open()
   const see = (next: number | null, { nextNote = 1, clock = 'SYNCED' as Clock } = {}) => {
     time.passedMs += 20_000
-    retention.see({ spans: next === null ? null : [{ next, end: null }], nextNote }, clock)
+    const spans = next === null ? null : [{ next, end: null }]
+    retention.see({ spans, replayFrom: null, nextNote }, clock)
   }
   return {
     ...{ place: at, file, outbox, retention, see, time },

@@ -38,10 +38,23 @@ describe('what is delivered', () => {
       { next: 9, end: 6 },
       { next: 11, end: null },
     ]
-    at.retention.see({ spans, nextNote: 1 }, 'SYNCED')
+    at.retention.see({ spans, replayFrom: null, nextNote: 1 }, 'SYNCED')
     at.retention.look()
     at.steps()
     expect(at.sequences()).toEqual(numbers(3, 10))
+  })
+
+  it('is kept while it is to be sent once more, but not when there is no room', () => {
+    using at = startKeeping({ keep: nothing, bounds: { events: 10 } })
+    at.fill(5, 2)
+    const spans = [{ next: 11, end: null }]
+    at.retention.see({ spans, replayFrom: 4, nextNote: 1 }, 'SYNCED')
+    at.retention.look()
+    at.steps()
+    expect(at.sequences()).toEqual(numbers(3, 10))
+    expect(at.fillUp(10)).toEqual({ accepted: 10, reason: null })
+    expect(at.sequences()[0]).toBeGreaterThan(10)
+    expect(at.tombstones()).toEqual([])
   })
 
   it('is kept up to a number of bytes', () => {

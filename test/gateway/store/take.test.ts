@@ -10,7 +10,7 @@ function group(first: number, count: number, isReadable = true): ReadGroup {
     ...{ sequence: first + at, zone: 'z', value: Buffer.alloc(10) },
   }))
   const content = isReadable ? events : { reason: 'body checksum differs' }
-  return { sequence: first, count, receivedFrom: 0, content }
+  return { sequence: first, count, epoch: 7, receivedFrom: 0, content }
 }
 
 type Passed = { kind: string; from: number; to: number }
@@ -19,10 +19,12 @@ type Passed = { kind: string; from: number; to: number }
 function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
   const told: string[] = []
   const passed: Passed[] = []
-  const range = { id: 4, store: Buffer.of(1), next: 1, end: null, ...given } as Range
+  const where = { next: 1, end: null, zones: null, epoch: null }
+  const range = { id: 4, store: Buffer.of(1), ...where, ...given } as Range
   const reader = {
     groupAt: (at: number) => groups.find(({ sequence, count }) => sequence + count > at) ?? null,
     vanishedUpTo: () => null,
+    rewound: ({ next }: { next: number }) => next,
   }
   const inbox = {
     addNotes(notes: { kind: string; content: object }[]) {
@@ -31,7 +33,10 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
         passed.push({ kind, ...(content as { from: number; to: number }) })
       }
     },
-    moveRange: (id: number, next: number) => void told.push(`move ${id} to ${next}`),
+    move(moved: Range, to: { next: number }) {
+      Object.assign(moved, to)
+      told.push(`move ${moved.id} to ${to.next}`)
+    },
   }
   const take = (maxEvents = 100, maxBytes = 10_000) => {
     const taken = takeFrom(reader, inbox, range, { maxEvents, maxBytes })

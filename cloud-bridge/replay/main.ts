@@ -1,0 +1,56 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { describeFaults, loadConfig } from '../../config/config.ts'
+import { parseMoment } from '../../config/moment.ts'
+import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
+import type { Run } from './runs.ts'
+
+const { config: file, ...asked } = new Command('sluice replay')
+  .description(
+    'Sends events once more, under the same ids, to the topic kafka.topics.backfill. ' +
+      'The bridge must run; it keeps at it until all are sent, also when it is started again.',
+  )
+  .requiredOption('--from <time>', 'received then or later: 2026-05-01T08:00:00Z, -2h, -7d', when)
+  .option('--to <time>', 'received before then', when, Date.now())
+  .option('--zone <name>', 'only of this zone')
+  .option('--json', 'print the answer as one JSON object')
+  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+  .parse()
+  .opts<{ config?: string; from: number; to: number; zone?: string; json?: boolean }>()
+const loaded = loadConfig({ file, env: process.env })
+if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
+if (asked.from >= asked.to) end('--from must be before --to', 2)
+
+const { http } = loaded.config.bridge
+const { json, ...input } = asked
+try {
+  const answer = await askToDo(http, '/replay', input)
+  if (answer) tell(answer as { topic: string; runs: Run[] })
+  else {
+    const which = `no bridge answers at bridge.http = ${http.host}:${http.port}`
+    const cure = 'start it with ./sluice bridge and the same --config, and ask again'
+    end(`${which}, and only it keeps what is to be sent: ${cure}`, 2)
+  }
+} catch (error) {
+  if (!(error instanceof AskFailed)) throw error
+  end(error.message, 1)
+}
+
+function tell(answer: { topic: string; runs: Run[] }): void {
+  if (json) process.stdout.write(`${JSON.stringify(answer)}\n`)
+  const events = answer.runs.reduce((sum, run) => sum + run.events, 0)
+  if (events === 0) end('nothing that was delivered is of this time: there is nothing to replay', 1)
+  if (json) return
+  const spans = answer.runs.map(({ from, to }) => `#${from} to #${to}`).join(', ')
+  process.stdout.write(`${events} events go to ${answer.topic} once more: ${spans}\n`)
+}
+
+function when(text: string): number {
+  const moment = parseMoment(text, Date.now())
+  if (typeof moment === 'number') return moment
+  throw new InvalidArgumentError(moment.reason)
+}
+
+function end(message: string, code: number): never {
+  process.stderr.write(`${message}\n`)
+  process.exit(code)
+}

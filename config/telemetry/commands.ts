@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http'
+
+const BODY_MAX_BYTES = 64 * 1024
+const LOOPBACK = /^(::ffff:)?127\.|^::1$/
+
+/** What an operator asks of a running process: gives the answer, or throws CannotDo. */
+export type Command = (input: Record<string, unknown>) => Promise<object>
+
+/** What was asked is wrong (400), or cannot be done now (409, 503): the message says why. */
+export class CannotDo extends Error {
+  readonly status: number
+  constructor(status: 400 | 409 | 503, reason: string) {
+    super(reason)
+    this.status = status
+  }
+}
+
+/**
+ * Answers a POST with a JSON object of at most 64 KiB, from this machine only. A web page that an
+ * operator has open here is kept out too: a browser names an origin, or may not send JSON.
+ */
+export async function answerCommand(
+  request: IncomingMessage,
+  command: Command,
+): Promise<{ status: number; body: object }> {
+  const refuse = (status: number, error: string) => ({ status, body: { error } })
+  if (!isFromHere(request)) return refuse(403, 'only from this machine')
+  if (request.method !== 'POST') return refuse(405, 'only POST')
+  const { origin, 'content-type': type = '' } = request.headers
+  if (origin !== undefined) return refuse(403, 'not from a web page')
+  if (!/^application\/json\b/.test(type)) return refuse(415, 'only content-type application/json')
+  const text = await readBody(request)
+  if (text === null) return refuse(413, `more than ${BODY_MAX_BYTES} bytes`)
+  try {
+    return { status: 200, body: await command(objectIn(text)) }
+  } catch (error) {
+    if (!(error instanceof CannotDo)) throw error
+    return refuse(error.status, error.message)
+  }
+}
+
+/** From loopback, or from the very address that this machine was reached at. */
+function isFromHere({ socket: { remoteAddress = '', localAddress } }: IncomingMessage): boolean {
+  return LOOPBACK.test(remoteAddress) || remoteAddress === localAddress
+}
+
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > BODY_MAX_BYTES) return null
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+function objectIn(text: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = null
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>
+  }
+  throw new CannotDo(400, 'the body is no JSON object')
+}

@@ -1,0 +1,67 @@
+import type { Letter } from '../store/dead-letters.ts'
+import { amount, moment, printable } from './lines.ts'
+
+const HEX_PER_LINE = 16
+
+/** A dead letter on one line: number, time, topic, reason, place, size, what became of it. */
+export function letterLine(letter: Letter): string {
+  const head = `#${letter.number}  ${moment(letter.at)}`
+  if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${ending(letter)}`
+  const { topic, payload } = letter
+  const size = amount(payload.length, 'byte')
+  return `${head}  ${printable(topic)}  ${reasonText(letter)}  ${size}${ending(letter)}`
+}
+
+/** All of a dead letter, its bytes as text and in hex, as lines that are safe on a terminal. */
+export function letterPage(letter: Letter): string[] {
+  const facts = [
+    `number    #${letter.number}`,
+    `received  ${moment(letter.at)}`,
+    `state     ${stateText(letter)}`,
+  ]
+  if ('damaged' in letter) return [...facts, `it cannot be read: ${letter.damaged}`]
+  const { topic, reason, place, clock, payload } = letter
+  const text = payload.length === 0 ? [] : payload.toString().split('\n').map(printable)
+  return [
+    ...facts,
+    `clock     ${clock}`,
+    `topic     ${printable(topic)}`,
+    `reason    ${printable(reason)}`,
+    `place     ${printable(place)}`,
+    `size      ${amount(payload.length, 'byte')}`,
+    'as text',
+    ...text.map(line => `  ${line}`),
+    'in hex',
+    ...hexLines(payload),
+  ]
+}
+
+/** A dead letter as one JSON object; its bytes are in base64. */
+export function letterJson(letter: Letter): string {
+  if ('damaged' in letter) return JSON.stringify(letter)
+  const { payload, ...rest } = letter
+  return JSON.stringify({ ...rest, size: payload.length, payload: payload.toString('base64') })
+}
+
+function reasonText({ reason, place }: { reason: string; place: string }): string {
+  return place === '' ? printable(reason) : `${printable(reason)} (at ${printable(place)})`
+}
+
+function stateText(letter: Letter): string {
+  if (letter.state === 'retried') return `retried: event #${letter.sequence}`
+  const uncertain = 'uncertain: a damaged note may say that it was retried or dropped'
+  return letter.state === 'uncertain' ? uncertain : letter.state
+}
+
+const ending = (letter: Letter) => (letter.state === 'open' ? '' : `  ${stateText(letter)}`)
+
+function hexLines(bytes: Buffer): string[] {
+  return Array.from({ length: Math.ceil(bytes.length / HEX_PER_LINE) }, (_, line) => {
+    const at = line * HEX_PER_LINE
+    const part = bytes.subarray(at, at + HEX_PER_LINE)
+    const hex = [...part].map(byte => byte.toString(16).padStart(2, '0')).join(' ')
+    const ascii = part.toString('latin1').replace(/[^\x20-\x7e]/g, '.')
+    const offset = at.toString(16).padStart(8, '0')
+    return `  ${offset}  ${hex.padEnd(3 * HEX_PER_LINE - 1)}  |${ascii}|`
+  })
+}

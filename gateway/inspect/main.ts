@@ -1,0 +1,133 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
+import { CannotStart, untilSignal } from '../../config/lifetime.ts'
+import { parseMoment } from '../../config/moment.ts'
+import { AskFailed } from '../../config/telemetry/ask.ts'
+import { listLetters, settleLetters, showLetters } from './deadletters.ts'
+import { runExport } from './export.ts'
+import { runTail } from './tail.ts'
+import { openTerminal, ReaderGone } from './terminal.ts'
+
+const STOP_MS = 5000
+const program = new Command('sluice').description('A look inside the outbox, also while it grows.')
+const withConfig = (command: Command) =>
+  command.option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+const terminal = openTerminal(process.stdout, process.stderr)
+
+withConfig(program.command('tail'))
+  .description('Shows the last events as they are stored.')
+  .option('--zone <name>', 'only of this zone')
+  .option('--count <number>', 'how many of the last', whole, 10)
+  .option('--follow', 'go on with each new event, until Ctrl-C')
+  .option('--json', 'one JSON object a line, with every field')
+  .action(async ({ config, zone, count, follow = false, json = false }) => {
+    const { file } = load(config).outbox
+    const signal = stopSignal()
+    process.exitCode = await runTail({ file, zone, count, follow, json, signal, terminal })
+  })
+
+withConfig(program.command('export'))
+  .description('Writes the events that were received within a time to a file.')
+  .requiredOption('--from <time>', 'received then or later: 2026-05-01T08:00:00Z, -2h, -7d', when)
+  .option('--to <time>', 'received before then', when, Date.now())
+  .option('--zone <name>', 'only of this zone')
+  .addOption(
+    new Option('--format <name>', 'JSON lines, or an Avro object container file')
+      .choices(['jsonl', 'avro'])
+      .default('jsonl'),
+  )
+  .option('--out <file>', 'a file that is not there yet; standard output otherwise')
+  .action(async ({ config, from: fromMs, to: toMs, zone, format, out }) => {
+    const { file } = load(config).outbox
+    if (fromMs >= toMs) throw new CannotStart('--from must be before --to')
+    if (format === 'avro' && out === undefined && process.stdout.isTTY) {
+      throw new CannotStart('Avro is no text for a terminal: name a file with --out')
+    }
+    const to = { format, out, stdout: process.stdout, warn: terminal.warn, signal: stopSignal() }
+    process.exitCode = await runExport({ file, fromMs, toMs, zone, ...to })
+  })
+
+const letters = program
+  .command('deadletters')
+  .description('What devices sent and nobody could read: look at it, decode it again, forget it.')
+
+withConfig(letters.command('list'))
+  .description('Lists what is open: number, time, topic, reason, place, size.')
+  .option('--settled', 'also those that were retried or dropped')
+  .option('--json', 'one JSON object a line, with every field')
+  .action(async ({ config, settled: all = false, json = false }) => {
+    process.exitCode = await listLetters({ file: load(config).outbox.file, all, json, terminal })
+  })
+
+withConfig(letters.command('show'))
+  .description('Shows all of a dead letter, its bytes as text and in hex.')
+  .argument('<numbers...>', 'as the list says', numbered)
+  .option('--json', 'one JSON object a line; bytes in base64')
+  .action(async (numbers, { config, json = false }) => {
+    const { file } = load(config).outbox
+    process.exitCode = await showLetters({ file, numbers, json, terminal })
+  })
+
+const settling = {
+  retry:
+    'Decodes dead letters again as the gateway is configured now; those that decode are events.',
+  drop: 'Forgets dead letters: they stay on record, and are never retried.',
+}
+for (const what of ['retry', 'drop'] as const) {
+  withConfig(letters.command(what))
+    .description(`${settling[what]} The gateway must run.`)
+    .argument('[numbers...]', 'as the list says', numbered)
+    .option('--all', 'all that are open')
+    .option('--json', 'one JSON object a line')
+    .action(async (given: number[], { config, all = false, json = false }) => {
+      if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
+      const { outbox, gateway } = load(config)
+      const numbers = all ? null : given
+      const { file } = outbox
+      const { http } = gateway
+      process.exitCode = await settleLetters({ what, file, http, numbers, json, terminal })
+    })
+}
+
+process.umask(0o077)
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof ReaderGone)) end(error as Error & { code?: string })
+}
+
+function end(error: Error & { code?: string }): void {
+  const isSaid = error instanceof CannotStart || error instanceof AskFailed
+  const isKnown = isSaid || error.code?.startsWith('SQLITE_')
+  process.stderr.write(`${isKnown ? error.message : error.stack}\n`)
+  process.exitCode = error instanceof CannotStart ? 2 : 1
+}
+
+function load(file: string | undefined): Config {
+  const loaded = loadConfig({ file, env: process.env })
+  if ('config' in loaded) return loaded.config
+  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
+  process.exit(2)
+}
+
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController()
+  untilSignal(STOP_MS).then(() => stopping.abort())
+  return stopping.signal
+}
+
+function when(text: string): number {
+  const moment = parseMoment(text, Date.now())
+  if (typeof moment === 'number') return moment
+  throw new InvalidArgumentError(moment.reason)
+}
+
+/** Commander gives the value before as well, and collects nothing by itself. */
+function numbered(text: string, before: number[] = []): number[] {
+  return [...before, whole(text.replace(/^#/, ''))]
+}
+
+function whole(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
+  return Number(text)
+}

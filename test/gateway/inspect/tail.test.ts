@@ -1,0 +1,94 @@
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { reading } from '../store/fixture.ts'
+import { startCommands } from './command.ts'
+
+const soon = { timeout: 15_000, interval: 20 }
+
+describe('./sluice tail', () => {
+  let at: ReturnType<typeof startCommands>
+  let outbox: ReturnType<typeof openOutbox>
+  beforeEach(() => {
+    at = startCommands()
+    outbox = openOutbox({ file: at.outboxFile, gateway: 'gw' })
+  })
+  afterEach(() => {
+    outbox.close()
+    at[Symbol.dispose]()
+  })
+
+  const store = (...zones: string[]) =>
+    outbox.commit({
+      readings: zones.map((zone, number) => reading(zone, number)),
+      deadLetters: [],
+    })
+  const numbers = (stdout: string) => [...stdout.matchAll(/#(\d+)/g)].map(([, n]) => Number(n))
+
+  it('shows the last events while the gateway writes, one a line', async () => {
+    for (let group = 0; group < 6; group++) store('a', 'b', 'c')
+    const { code, stdout, stderr } = await at.run('tail', '--count', '4')
+    expect([code, stderr]).toEqual([0, ''])
+    expect(numbers(stdout)).toEqual([15, 16, 17, 18])
+    expect(stdout.split('\n')[3]).toBe('2023-11-14T22:13:20.002Z  #18  hq/c/d1  n=2')
+    expect(numbers((await at.run('tail')).stdout)).toHaveLength(10)
+  })
+
+  it('shows one zone, and every field as JSON', async () => {
+    for (let group = 0; group < 3; group++) store('a', 'b')
+    const { stdout } = await at.run('tail', '--zone', 'b', '--count', '2', '--json')
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(events).toMatchObject([
+      { sequence: 4, zone: 'b', zoneSequence: 2, gateway: 'gw', receivedAt: 1_700_000_000_001 },
+      { sequence: 6, zone: 'b', zoneSequence: 3, epoch: outbox.epoch },
+    ])
+  })
+
+  it('goes on with each new event, also of an outbox in the place of the first', async () => {
+    store('a', 'b')
+    const { child, output, ended } = at.start('tail', '--follow', '--zone', 'a')
+    const shown = (...expected: number[]) =>
+      expect.poll(() => numbers(output.stdout), soon).toEqual(expected)
+    await shown(1)
+    store('b')
+    store('b', 'a')
+    await shown(1, 5)
+    outbox.close()
+    for (const end of ['', '-wal', '-shm', '.bell']) at.remove(`outbox.db${end}`)
+    outbox = openOutbox({ file: at.outboxFile, gateway: 'gw' })
+    store('a')
+    await shown(1, 5, 1)
+    child.kill('SIGINT')
+    const stderr = 'another outbox stands in the place of the one before\n'
+    expect(await ended).toMatchObject({ code: 0, stderr })
+  })
+
+  it('names a group that cannot be read, and exits with 1', async () => {
+    for (const zone of ['a', 'b', 'c']) store(zone)
+    const db = new Database(at.outboxFile)
+    db.exec(`UPDATE groups SET body = x'00' WHERE sequence = 2`)
+    db.close()
+    const { code, stdout, stderr } = await at.run('tail')
+    expect([code, numbers(stdout)]).toEqual([1, [1, 3]])
+    expect(stderr).toMatch(/from #2 on cannot be read: body checksum differs.*b 1-1/)
+  })
+
+  it('ends when nobody reads any more', async () => {
+    for (let group = 0; group < 20; group++) store(...Array.from({ length: 1000 }, () => 'a'))
+    const { child, ended } = at.start('tail', '--count', '20000', '--json')
+    child.stdout.once('data', () => child.stdout.destroy())
+    expect(await ended).toMatchObject({ stderr: '' })
+  })
+})
+
+it('./sluice tail says what to do where there is no outbox', async () => {
+  using at = startCommands()
+  const { code, stderr } = await at.run('tail')
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining(`outbox.file = ${at.outboxFile}: is not`),
+  ])
+})
