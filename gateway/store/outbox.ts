@@ -21,8 +21,8 @@ import { openSpace } from './space.ts'
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
 /**
- * What one commit makes durable: readings and dead letters in the order of acceptance, and what else
- * is to be noted with them.
+ * What one commit makes durable: readings and dead letters in the order of acceptance, and what
+ * else is to be noted with them.
  */
 export type Changes = {
   readings?: Reading[]

@@ -7,16 +7,16 @@ import { openSeal } from './seal.ts'
 /** An inbox that the bridge has not opened since has no seal. */
 const SEALED_FROM_VERSION = 2
 
-/** What is still to be delivered: from `next` to `end` (null: open), behind something of `epoch`. */
+/** What is still to be delivered, behind events of `epoch`: from `next` to `end` (null: open). */
 export type Span = { next: number; end: number | null; epoch?: number | null }
 
 /**
- * What an inbox durably says of a store: what is still to be delivered (null: nobody has said, then
- * it is everything), the first event that is to be sent once more, and the first note to deliver.
+ * What an inbox durably says of a store: what is still to be delivered (null: nobody has said,
+ * then it is everything), the first event that is to be sent once more, the first note to deliver.
  */
 export type Delivered = { spans: Span[] | null; replayFrom: number | null; nextNote: number }
 
-/** The gateway's view of the inbox. A missing, busy or damaged inbox is a state: nothing is said. */
+/** The gateway's view of the inbox. A missing, busy or damaged one is a state: it says nothing. */
 export function startRangeReader(file: string) {
   let db: ReturnType<typeof openForReading> = null
   const read = (store: Buffer): Delivered | null => {

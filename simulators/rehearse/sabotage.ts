@@ -5,7 +5,7 @@ import { registerHooks } from 'node:module'
 const FORWARDER = 'cloud-bridge/forwarder.ts'
 const QUEUE = 'gateway/ingest/queue.ts'
 
-// As brokers do that write their state now and then: any kill meets what was acknowledged meanwhile.
+// As brokers do that save now and then: any kill meets what was acknowledged meanwhile.
 const ACK_FIRST =
   'for (const { resolve } of group) resolve(); await new Promise(r => setTimeout(r, 100));'
 

@@ -11,7 +11,7 @@ it('counts per partition what Kafka has, and tells what waits at the moment it i
   metrics.rejected()
   metrics.notesDelivered(3)
   waiting = { events: 7, bytes: 70, oldestAgeMs: 1500 }
-  expect(metrics.totals).toEqual({ delivered: 4, retries: 1, rejected: 1, notes: 3 })
+  expect(metrics.totals).toEqual({ delivered: 4, replayed: 0, retries: 1, rejected: 1, notes: 3 })
   expect(metrics.perPartition).toEqual({ 0: 2, 2: 2 })
   const lines = (await metrics.text()).split('\n')
   for (const line of [

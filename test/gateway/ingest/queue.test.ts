@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { Refused } from '../../../gateway/ingest/queue.ts'
 import { message, settle, startQueue } from './queue-fixture.ts'
 
 beforeEach(() => {
