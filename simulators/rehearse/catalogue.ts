@@ -14,6 +14,7 @@ import type { Outcome, Skipped } from './outcome.ts'
 import { powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
 import { withProof } from './proof.ts'
 import { rehearseRestore } from './restore.ts'
+import { rehearseSlowDisk } from './slow-disk.ts'
 import { openStage, type Stage, type StageOptions } from './stage.ts'
 import { rehearseWeek } from './week.ts'
 
@@ -46,6 +47,10 @@ const faults: Record<string, Rehearsal> = {
   restore: context =>
     onStage(context, {}, stage => rehearseRestore(stage, { times: timesOf(context, 2) })),
   ...Object.fromEntries(Object.keys(diskFaults).map(fault => [fault, diskFault(fault)])),
+  'slow-disk': context =>
+    withInjection(context, 'slow-disk', (stage, injection) =>
+      rehearseSlowDisk(stage, injection, { times: timesOf(context, 1) }),
+    ),
   clock: context =>
     withInjection(context, 'clock', (stage, injection) =>
       rehearseClock(stage, injection, { times: timesOf(context, 1) }),

@@ -14,6 +14,7 @@ struct control {
   volatile int32_t writeErrno; // of pwrite and ftruncate: SQLite writes, logs do not
   volatile int32_t syncErrno;  // of fsync and fdatasync
   volatile int64_t clockShiftSeconds;
+  volatile int32_t syncDelayMs; // before each fsync and fdatasync
 };
 
 static struct control none;
@@ -38,6 +39,11 @@ __attribute__((constructor)) static void open_control(void) {
     return -1; \
   }
 
+static void delay(int ms) {
+  struct timespec pause = {ms / 1000, ms % 1000 * 1000000L};
+  if (ms) nanosleep(&pause, NULL);
+}
+
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
   REAL(pwrite);
   FAIL_WITH(control->writeErrno);
@@ -53,12 +59,14 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
 int fsync(int fd) {
   REAL(fsync);
   FAIL_WITH(control->syncErrno);
+  delay(control->syncDelayMs);
   return real(fd);
 }
 
 int fdatasync(int fd) {
   REAL(fdatasync);
   FAIL_WITH(control->syncErrno);
+  delay(control->syncDelayMs);
   return real(fd);
 }
 

@@ -3,7 +3,7 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { compileLibrary } from './compile.ts'
 
-const CONTROL_BYTES = 16
+const CONTROL_BYTES = 24
 
 /** What goes wrong from now on in the process that was started with `env`. */
 export type Faults = {
@@ -11,6 +11,8 @@ export type Faults = {
   writes?: 'ENOSPC' | 'EROFS' | 'EIO'
   /** Of every fsync. */
   syncs?: 'EIO'
+  /** How long each fsync takes besides. */
+  syncDelayMs?: number
   /** What is added to the clock on the wall. */
   clockShiftS?: number
 }
@@ -34,11 +36,12 @@ export function prepareInjection(): Injection | null {
   }
   const file = join(dir, 'control')
   const control = openSync(file, 'w+')
-  const set = ({ writes, syncs, clockShiftS = 0 }: Faults) => {
+  const set = ({ writes, syncs, syncDelayMs = 0, clockShiftS = 0 }: Faults) => {
     const bytes = Buffer.alloc(CONTROL_BYTES)
     bytes.writeInt32LE(writes ? constants.errno[writes] : 0, 0)
     bytes.writeInt32LE(syncs ? constants.errno[syncs] : 0, 4)
     bytes.writeBigInt64LE(BigInt(clockShiftS), 8)
+    bytes.writeInt32LE(syncDelayMs, 16)
     writeSync(control, bytes, 0, CONTROL_BYTES, 0)
   }
   set({})

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Injection } from './inject.ts'
+import { type Outcome, outcomeOf } from './outcome.ts'
+import { startPings } from './pings.ts'
+import type { Stage } from './stage.ts'
+
+/** A good card, a worn one, and one that is about to fail. */
+const DELAYS_MS = [10, 100, 500]
+const PHASE_MS = 4000
+
+/**
+ * Slows each fsync of the gateway down while devices publish: groups must grow, so that as much is
+ * acknowledged as before, and a device that only pings must not notice.
+ */
+export async function rehearseSlowDisk(
+  stage: Stage,
+  injection: Injection,
+  { times }: { times: number },
+): Promise<Outcome> {
+  const { devices, config } = stage
+  const running = new AbortController()
+  const run = devices.run(running.signal)
+  const acknowledged = () => devices.counters().acknowledged
+  const remarks: string[] = []
+  let isAnswered = true
+  {
+    await using pings = await startPings(config.gateway.mqtt)
+    for (let time = 0; time < times; time++) {
+      for (const syncDelayMs of DELAYS_MS) {
+        injection.set({ syncDelayMs })
+        await sleep(PHASE_MS / 4)
+        const before = acknowledged()
+        pings.takeTimes()
+        await sleep(PHASE_MS)
+        const rate = Math.round((acknowledged() - before) / (PHASE_MS / 1000))
+        const answers = pings.takeTimes().sort((a, b) => a - b)
+        isAnswered &&= rate > 0 && answers.length > 0
+        const p99 = answers[Math.floor(answers.length * 0.99)] ?? Number.NaN
+        remarks.push(`${syncDelayMs} ms a fsync: ${rate} acks/s, ping p99 ${p99.toFixed(1)} ms`)
+      }
+    }
+    injection.set({})
+  }
+  running.abort()
+  await run
+  const left = await stage.drain()
+  if (left > 0) remarks.push(`${left} still in the outbox`)
+  const outcome = outcomeOf('slow-disk', times, await stage.judge(), remarks)
+  return { ...outcome, passed: outcome.passed && isAnswered }
+}
