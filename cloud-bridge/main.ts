@@ -108,7 +108,7 @@ async function run(config: Config): Promise<void> {
       onState,
     })
   } catch (error) {
-    if (error instanceof CannotStart) end(error.message, 2)
+    if (error instanceof CannotStart) end(error.message, error.exitCode)
     else end((error as Error).stack ?? String(error), 1)
   }
 }

@@ -20,5 +20,19 @@ export function untilSignal(deadlineMs: number): Promise<string> {
   })
 }
 
-/** What keeps a process from starting until somebody mends it: it says how, and exits with 2. */
-export class CannotStart extends Error {}
+/**
+ * What keeps a process from starting until somebody mends it: it says how, and exits with 2; with 1
+ * when it may pass by itself, so that it makes sense to try again.
+ */
+export class CannotStart extends Error {
+  readonly mayPass: boolean
+  constructor(message: string, { mayPass = false, ...options }: CannotStartOptions = {}) {
+    super(message, options)
+    this.mayPass = mayPass
+  }
+  get exitCode(): 1 | 2 {
+    return this.mayPass ? 1 : 2
+  }
+}
+
+type CannotStartOptions = ErrorOptions & { mayPass?: boolean }

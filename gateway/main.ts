@@ -89,7 +89,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
     log.info({ signal: await stopped }, 'stopping')
   } catch (error) {
-    if (error instanceof CannotStart) end(error.message, 2)
+    if (error instanceof CannotStart) end(error.message, error.exitCode)
     else end((error as Error).stack ?? String(error), 1)
   }
 }

@@ -38,7 +38,7 @@ export type Position = {
 /** `full`: refused until there is room. `more`: there may be another step to make. */
 export type Answer =
   | { kind: 'opened'; store: string; epoch: number; healed: Healed | null; position: Position }
-  | { kind: 'cannot start'; reason: string }
+  | { kind: 'cannot start'; reason: string; mayPass: boolean }
   | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
   | { kind: 'tended'; more: boolean; position: Position }
   | { kind: 'settled'; outcomes: LetterOutcome[]; position: Position }
@@ -60,7 +60,10 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
   const answer = (message: Answer) => port.postMessage(message)
   const fateOf = compileFate(ingest)
   const opened = openAll({ gateway, outbox: settings, inboxFile })
-  if (typeof opened === 'string') return answer({ kind: 'cannot start', reason: opened })
+  if (opened instanceof CannotStart) {
+    const { message: reason, mayPass } = opened
+    return answer({ kind: 'cannot start', reason, mayPass })
+  }
   const { outbox, retention } = opened
   const tending = startTending(opened, settings, inboxFile)
   const { epoch, healed } = outbox
@@ -110,7 +113,7 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
 
 type Opened = { outbox: Outbox; retention: Retention }
 
-/** Opens the outbox within its bounds, or gives the reason why it cannot. */
+/** Opens the outbox within its bounds, or tells why it cannot. */
 function openAll({ gateway, outbox: settings, inboxFile }: Omit<WriterData, 'ingest'>) {
   let outbox: Outbox | null = null
   try {
@@ -119,7 +122,7 @@ function openAll({ gateway, outbox: settings, inboxFile }: Omit<WriterData, 'ing
   } catch (error) {
     outbox?.close()
     if (!(error instanceof CannotStart)) throw error
-    return error.message
+    return error
   }
 }
 

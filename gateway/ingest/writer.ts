@@ -129,7 +129,7 @@ type Due = { isTick: boolean; isLook: boolean }
 
 async function firstAnswer(thread: Worker) {
   const [answer] = (await once(thread, 'message')) as [Answer]
-  if (answer.kind === 'cannot start') throw new CannotStart(answer.reason)
+  if (answer.kind === 'cannot start') throw new CannotStart(answer.reason, answer)
   if (answer.kind !== 'opened') throw new Error(`the writer answered ${answer.kind}`)
   const { store, epoch, healed, position } = answer
   return { store, epoch, healed, ...position }

@@ -11,9 +11,11 @@ const CHUNKS = 8
 /** How much more must be free until it is written again: the next commits need some. */
 const SPARE_BYTES = 4 * CHUNK_BYTES
 
-/** Whether a commit failed because the disk is full. */
-export const isDiskFull = (error: unknown) =>
-  (error as { code?: unknown } | null)?.code === 'SQLITE_FULL'
+/** Whether a commit, or opening the file, failed because the disk is full. */
+export function isDiskFull(error: unknown): boolean {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } }
+  return (code ?? cause?.code) === 'SQLITE_FULL'
+}
 
 export type Ballast = ReturnType<typeof openBallast>
 

@@ -6,14 +6,22 @@ import { type Healed, healAfter, healBefore, type StoreKind } from './heal.ts'
 import { holdLock } from './lock.ts'
 import { prepare } from './schema.ts'
 
-type Coded = { code?: unknown }
+/** By what SQLite or the system say; a cure is tried in this order. */
+const cures: [code: RegExp, cure: string][] = [
+  [/FULL|ENOSPC|EDQUOT/, 'Free some space on that disk, or name a path on another one'],
+  [/CANTOPEN|READONLY|EROFS/, 'Mount its disk so that it can be written, or name another path'],
+  [/IOERR|EIO/, 'The disk may be failing: look at its health, or name a path on another one'],
+]
+/** These may pass by themselves: what starts us tries again. */
+const MAY_PASS = /FULL|ENOSPC|EDQUOT|IOERR|EIO/
 
 /**
  * Opens a file for its one writer, brings it to the newest version and has `begin` read what it
  * needs; creates it, and its directory, when there is none. The directory above must be there,
  * because an outbox must not quietly land beside a volume that is not mounted. A damaged file of
  * ours is moved aside and made anew (`healed`); one that was never ours is left untouched. Throws
- * Locked when another process writes, and CannotStart, which names key, path and cure.
+ * Locked when another process writes, and CannotStart, which names key, path and cure and, on a
+ * full or failing disk, may pass.
  */
 export function openForWriting<T>(
   file: string,
@@ -21,8 +29,8 @@ export function openForWriting<T>(
   begin: (db: Database.Database) => T,
 ) {
   const dir = dirname(file)
-  const cannot = (cause: Error, cure: string) =>
-    new CannotStart(`${kind.key} = ${file}: ${cause.message}. ${cure}`, { cause })
+  const cannot = (cause: Error, cure: string, mayPass = false) =>
+    new CannotStart(`${kind.key} = ${file}: ${cause.message}. ${cure}`, { cause, mayPass })
   try {
     if (!existsSync(dir)) mkdirSync(dir, { mode: 0o700 })
   } catch (error) {
@@ -39,10 +47,11 @@ export function openForWriting<T>(
     // Beside a file that is not ours no lock may stay: it would say that it was.
     if (lock && !wasLocked) rmSync(lockFile, { force: true })
     lock?.close()
-    // A full disk or an I/O error may pass by itself; what starts us may try again.
-    const mayPass = /FULL|IOERR|ENOSPC|EIO|EDQUOT/.test(String((error as Coded).code))
-    if (error instanceof CannotStart || mayPass) throw error
-    throw cannot(error as Error, 'Nothing in it was changed')
+    if (error instanceof CannotStart) throw error
+    const code = String((error as { code?: unknown }).code)
+    const cure = cures.find(([codes]) => codes.test(code))?.[1]
+    const help = `${cure ? `${cure}. ` : ''}Nothing in it was changed`
+    throw cannot(error as Error, help, MAY_PASS.test(code))
   }
 }
 
