@@ -3,7 +3,14 @@ import { type DeliveryOptions, startDelivery } from './forwarder.ts'
 import { partitionOf } from './partitions.ts'
 
 /** A note on its way: what is not an event but must arrive. */
-export type Note = { sequence: number; kind: string; at: number; content: Record<string, unknown> }
+export type Note = {
+  sequence: number
+  kind: string
+  at: number
+  /** The gateway that it is of, when that is not the one that its store is of now. */
+  speaker?: string
+  content: Record<string, unknown>
+}
 
 /** A file with notes: the outbox, or the inbox with what the bridge found. */
 export type NoteSource = {
@@ -27,8 +34,9 @@ export type NoteForwarderOptions = DeliveryOptions & {
 
 /**
  * Sends notes as JSON, in their order: dead letters to the one topic, everything else to the
- * ledger. The key is the gateway, so a gateway's notes stay in one partition. At least once; store
- * and sequence tell a note apart. Gives how many were delivered; stops early when asked to end.
+ * ledger. The key is the gateway, so a gateway's notes stay in one partition: the one that a note
+ * names, because it may have been renamed since. At least once; store and sequence tell a note
+ * apart. Gives how many were delivered; stops early when asked to end.
  */
 export function startNoteForwarder(options: NoteForwarderOptions) {
   const { topics } = options
@@ -42,7 +50,7 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
     const partition = partitionOf(key, partitions)
     const facts = { gateway, store: from.store.toString('hex'), origin: from.origin }
     // The content stays apart: it may have a store and a sequence of its own.
-    const records = notes.map(({ content, ...note }) => ({
+    const records = notes.map(({ content, speaker: _, ...note }) => ({
       key,
       partition,
       value: Buffer.from(JSON.stringify({ ...facts, ...note, content })),
@@ -64,11 +72,13 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
     const notes = from.notesFrom(from.next())
     let delivered = 0
     while (delivered < notes.length) {
-      const topic = topicOf(notes[delivered]!)
+      const first = notes[delivered]!
+      const topic = topicOf(first)
+      const goesAlong = (note: Note) => topicOf(note) === topic && note.speaker === first.speaker
       let until = delivered
-      while (until < notes.length && topicOf(notes[until]!) === topic) until++
+      while (until < notes.length && goesAlong(notes[until]!)) until++
       const run = notes.slice(delivered, until)
-      if (!(await send(from, gateway, topic, run))) break
+      if (!(await send(from, first.speaker ?? gateway, topic, run))) break
       from.settle(run.at(-1)!.sequence + 1)
       delivered = until
     }

@@ -23,8 +23,8 @@ export function beginEpoch(
 ): Epoch {
   const epoch = randomInt(1, 2 ** 48 - 1)
   const begin = db.transaction((): Epoch => {
-    const known = db.prepare('SELECT id, epoch FROM store').get() as
-      | { id: Buffer; epoch: number }
+    const known = db.prepare('SELECT id, gateway, epoch FROM store').get() as
+      | { id: Buffer; gateway: string; epoch: number }
       | undefined
     if (known && (known.id?.length !== 16 || !Number.isSafeInteger(known.epoch)))
       throw new Unsound('whose store it is cannot be known')
@@ -35,11 +35,15 @@ export function beginEpoch(
     const lastSequence = Math.max(stored, seen.sequence)
     const zones = known && headsOf(db, known.epoch)
     const previous = known ? { epoch: known.epoch, lastSequence: stored, zones } : null
-    if (known) db.prepare('UPDATE store SET epoch = ?').run(epoch)
+    const isRenamed = known !== undefined && known.gateway !== gateway
+    if (isRenamed) notes.add('heads', Date.now(), { speaker: known.gateway, ...previous })
+    if (known) db.prepare('UPDATE store SET gateway = ?, epoch = ?').run(gateway, epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
     const hole = holeBehind(stored, notes.last, seen)
     if (hole) notes.goOnBehind(seen.noteSequence)
-    notes.add('epoch', Date.now(), { gateway, epoch, firstSequence: lastSequence + 1, previous })
+    notes.speakFor(gateway)
+    const before = isRenamed ? null : previous
+    notes.add('epoch', Date.now(), { epoch, firstSequence: lastSequence + 1, previous: before })
     if (hole) {
       notes.add('hole', Date.now(), {
         epoch: known?.epoch,

@@ -21,6 +21,8 @@ export type ReadNote = {
   sequence: number
   kind: string
   at: number
+  /** The gateway that it is of, by its name then. */
+  speaker?: string
   content: Record<string, unknown>
 }
 
@@ -43,7 +45,9 @@ export function startNoteReader(db: Database, lastGiven: () => number | null) {
       const isGiven = isNoteWhole(row) || sequence <= (lastGiven() ?? sequence)
       if (!isGiven || sequence < next) throw new Unsound(`note ${sequence} is not in its place`)
       next = sequence + 1
-      notes.push({ sequence, kind, at, content: contentOf(row) })
+      const { speaker, ...content } = contentOf(row) as Record<string, unknown>
+      const isNamed = typeof speaker === 'string'
+      notes.push({ sequence, kind, at, ...(isNamed && { speaker }), content })
       // A damaged row may have no body at all.
       bytes += row.body?.length ?? 0
       if (bytes > READ_MAX_BYTES) break
@@ -72,14 +76,20 @@ export function openNotes(db: Database) {
     | undefined
   if (newest && !isNoteWhole(newest)) throw new Unsound('which note was the last cannot be known')
   let last = newest?.sequence ?? 0
+  let speaker = {}
   const add = (kind: string, at: number, content: object) => {
-    const note = { sequence: last + 1, kind, at, body: Buffer.from(JSON.stringify(content)) }
+    const body = Buffer.from(JSON.stringify({ ...speaker, ...content }))
+    const note = { sequence: last + 1, kind, at, body }
     insert.run({ ...note, crc: noteChecksum(note) })
     last = note.sequence
   }
   return {
     get last() {
       return last
+    },
+    /** The gateway that all notes from now on are of, unless they name another. */
+    speakFor(gateway: string): void {
+      speaker = { speaker: gateway }
     },
     /** Adds a note inside the transaction that is open. */
     add,

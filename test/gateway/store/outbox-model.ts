@@ -26,7 +26,7 @@ export class Model {
     const firstSequence = this.last + 1
     const known = this.epoch && { epoch: this.epoch, lastSequence: this.last }
     const previous = known ? { ...known, zones: sorted(this.heads) } : null
-    this.notes.push({ kind: 'epoch', content: { gateway: 'gw', epoch, firstSequence, previous } })
+    this.notes.push({ kind: 'epoch', content: { epoch, firstSequence, previous } })
     this.epoch = epoch
     this.heads = new Map()
     this.moved = new Set()

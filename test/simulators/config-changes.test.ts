@@ -1,0 +1,68 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { conclude } from '../../cloud-bridge/ledger/conclude.ts'
+import { startLedger } from '../../cloud-bridge/ledger/ledger.ts'
+import { readNote } from '../../cloud-bridge/ledger/notes.ts'
+import { decodeEvent } from '../../config/events.ts'
+import { openOutbox } from '../../gateway/store/outbox.ts'
+import { carryAll, type Delivered } from '../../simulators/rehearse/bit-rot/carry.ts'
+import { reading } from '../gateway/store/fixture.ts'
+
+let dir: string
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'sluice-changes-'))
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+/** A run of the gateway with other settings, which stores events with these numbers. */
+function run(numbers: number[], { gateway = 'gw', name = 'outbox.db' } = {}): void {
+  const inboxFile = join(dir, 'inbox.db')
+  const outbox = openOutbox({ file: join(dir, name), gateway, inboxFile })
+  outbox.commit({ readings: numbers.map(number => reading(`z${number % 3}`, number)) })
+  outbox.beat()
+  outbox.commit({ readings: numbers.map(number => reading(`z${number % 3}`, number + 100)) })
+  outbox.close()
+}
+
+const numbersOf = ({ events }: Delivered) =>
+  events.map(({ value }) => decodeEvent(value).measurements[0]!.number)
+
+/** What the ledger says of each gateway. */
+function proven({ events, notes }: Delivered) {
+  const ledger = startLedger()
+  for (const note of notes) ledger.addNote(readNote(Buffer.from(JSON.stringify(note)))!)
+  for (const { value } of events) ledger.addEvent(decodeEvent(value))
+  const now = { nowMs: Date.now(), silentAfterMs: 60_000, inFlightMaxEvents: 0 }
+  return conclude(ledger.gateways.values(), now).map(
+    ({ gateway, state, events, missing, explained }) => [
+      gateway,
+      state,
+      events,
+      missing,
+      explained,
+    ],
+  )
+}
+
+it('a gateway with another name: what waits is delivered, and each name is proven', async () => {
+  run([1, 2, 3], { gateway: 'a' })
+  run([4, 5], { gateway: 'b' })
+  run([6], { gateway: 'a' })
+  const delivered = await carryAll(dir)
+  expect(numbersOf(delivered)).toEqual([1, 2, 3, 101, 102, 103, 4, 5, 104, 105, 6, 106])
+  expect(proven(delivered)).toEqual([
+    ['a', 'complete', 8, 0, 0],
+    ['b', 'complete', 4, 0, 0],
+  ])
+})
+
+it('another outbox: what waits in the first is delivered when that is named again', async () => {
+  run([1, 2, 3])
+  run([4, 5], { name: 'other.db' })
+  run([6])
+  const delivered = await carryAll(dir)
+  expect(numbersOf(delivered)).toEqual([1, 2, 3, 101, 102, 103, 6, 106])
+  expect(proven(delivered)).toEqual([['gw', 'complete', 8, 0, 0]])
+})
