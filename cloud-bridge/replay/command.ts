@@ -75,11 +75,12 @@ function windowOf({ from, to, zone }: Record<string, unknown>): Window {
  * While nobody can say, because Kafka is away, it may wait like everything else.
  */
 async function whatKeepsFrom({ topic, partitionsOf }: ReplayOptions, needed: number) {
-  const asking = topicFault(topic, needed, partitionsOf).then(
-    fault => ({ fault, away: null }),
-    (error: Error) => ({ fault: null, away: error.message }),
-  )
-  const { fault, away } = await asking
+  let fault: string | null
+  try {
+    fault = await topicFault(topic, needed, partitionsOf)
+  } catch (error) {
+    return (error as Error).message
+  }
   if (fault !== null) throw new CannotDo(409, fault)
-  return away
+  return null
 }

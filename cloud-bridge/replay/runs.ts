@@ -51,8 +51,10 @@ function edgeOf(view: View, group: Group, window: Window, last: number): Run {
   const behind = group.sequence + group.count
   // One that cannot be read is noted as such when its turn comes.
   if ('reason' in events) {
-    const to = Math.min(behind - 1, last)
-    return { from: group.sequence, to, events: countOf(group, window.zone) }
+    const count = countOf(group, window.zone)
+    const [from, to] =
+      count === 0 ? [behind, group.sequence - 1] : [group.sequence, Math.min(behind - 1, last)]
+    return { from, to, events: count }
   }
   const asked = events.filter(({ sequence }) => sequence <= last)
   const [first, final] = [asked[0]?.sequence, asked.at(-1)?.sequence]

@@ -1,4 +1,4 @@
-import type { StoredEvent } from './group.ts'
+import type { StoredEvent, ZoneRange } from './group.ts'
 import type { Inbox, Range } from './inbox.ts'
 import type { OutboxReader } from './outbox-reader.ts'
 import type { Ranges } from './ranges.ts'
@@ -66,11 +66,16 @@ export function takeFrom(
     const whole = Array.isArray(content) && group.sequence <= next
     if (!whole && events.length > 0) break
     if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
+    if (next > last) break
     epoch = group.epoch
-    if (Array.isArray(content)) {
-      add(content)
-      next = Math.min(behind, last + 1)
-    } else if (next <= last) pass('unreadable', behind - 1, content)
+    if (Array.isArray(content)) add(content)
+    else if (mayHave(content.zones, zones)) pass('unreadable', behind - 1, content)
+    next = Math.min(behind, last + 1)
   }
   return events.length > 0 || next > range.next ? { range, events, next, epoch } : null
+}
+
+/** Whether a group whose header names these zones (or none, when it is damaged) may have others. */
+function mayHave(named: ZoneRange[] | undefined, asked: Set<string> | null): boolean {
+  return !named || !asked || named.some(({ zone }) => asked.has(zone))
 }
