@@ -136,7 +136,7 @@ describe('taking', () => {
     ])
     const restored = startTaking(groups, { ...replay, next: 5 }, () => 1)
     expect(restored.take()).toEqual({ sequences: span(5, 8), next: 9 })
-    expect(startTaking(groups, { next: 5 }, () => 1).take()!.sequences).toEqual(span(5, 8))
+    expect(restored.told).toEqual([])
   })
 
   it('passes by an unreadable group of other zones without a word', () => {
