@@ -13,6 +13,8 @@ import { freshTopics } from '../running-bridge.ts'
 async function shorten(topic: string): Promise<void> {
   const admin = kafkaClient(shared()).admin()
   await admin.connect()
+  // The client knows the leader only of a topic that it was asked for.
+  await admin.fetchTopicOffsets(topic)
   await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '1' }] })
   await admin.disconnect()
 }
