@@ -8,9 +8,9 @@ import { type Backoff, backoffMs } from './backoff.ts'
 import { type EventSink, startForwarder } from './forwarder.ts'
 import type { startMetrics } from './metrics.ts'
 import { type NoteSource, startNoteForwarder } from './notes.ts'
+import { carryReplays } from './replay/carry.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
-const REPLAYS_EVERY_MS = 200
 const NOTES_EVERY_MS = 1000
 const MANY_NOTES_EVERY_MS = 100
 
@@ -35,8 +35,19 @@ type Live = { isBehind: boolean }
  * being away is a state, and only a reason to wait; what cannot go does not hold up the others.
  */
 export async function runBridge(options: BridgeOptions): Promise<void> {
+  const { config, source, inbox, sinks, metrics, partitionsOf, signal } = options
   const live = { isBehind: false }
-  await Promise.all([carryEvents(options, live), carryReplays(options, live), carryNotes(options)])
+  const replays = carryReplays({
+    ...{ source, inbox, partitionsOf, signal },
+    sink: sinks.replays,
+    topic: config.kafka.topics.backfill,
+    limits: config.bridge,
+    backoff: backoffOf(config),
+    isLiveBehind: () => live.isBehind,
+    onReplayed: metrics.replayed,
+    onState: away => options.onState('replays', away),
+  })
+  await Promise.all([carryEvents(options, live), replays, carryNotes(options)])
 }
 
 /** Without a Kafka to go to: only looks at what waits, so that others can be told. */
@@ -92,29 +103,6 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     if (live.isBehind) continue
     await source.arrival(config.bridge.pollMs)
     await forwarder.pace()
-  }
-}
-
-/** Sends once more what was asked for, in what the live events leave of the time. */
-async function carryReplays(options: BridgeOptions, live: Live): Promise<void> {
-  const { config, source, metrics, signal, sinks } = options
-  const forwarder = startForwarder({
-    source: source.replays,
-    signal,
-    sink: sinks.replays,
-    limits: config.bridge,
-    backoff: backoffOf(config),
-    onUnavailable: reason => options.onState('replays', reason),
-    onRejected: noteRejected(options),
-    onDelivered: (_, batch) => {
-      metrics.replayed(batch)
-      options.onState('replays', null)
-    },
-  })
-  while (!signal.aborted) {
-    const did = live.isBehind ? 'nothing' : await forwarder.step()
-    if (did === 'nothing') await sleep(REPLAYS_EVERY_MS, undefined, { signal }).catch(() => {})
-    else await forwarder.pace()
   }
 }
 

@@ -59,6 +59,12 @@ async function run(config: Config): Promise<void> {
       one.close(),
     )
     const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+    const replay = replayCommand({
+      outboxFile: outbox.file,
+      source,
+      topic: kafka.topics.backfill,
+      partitionsOf: topic => partitionsOf(kafka, topic),
+    })
     const parts = () => ({ source, metrics, kafka: state })
     stack.use(
       await serveHttp({
@@ -69,12 +75,11 @@ async function run(config: Config): Promise<void> {
         metrics: metrics.text,
         state: () => stateOf(parts()),
         commands: {
-          '/replay': replayCommand({
-            outboxFile: outbox.file,
-            source,
-            topic: kafka.topics.backfill,
-            partitionsOf: topic => partitionsOf(kafka, topic),
-          }),
+          async '/replay'(asked) {
+            const answer = await replay(asked)
+            log.info({ asked, ...answer }, 'replay')
+            return answer
+          },
         },
       }),
     )

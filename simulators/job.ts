@@ -2,7 +2,6 @@ import { statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endOffsets, type Offsets, readBetween } from '../cloud-bridge/kafka/reader.ts'
-import { createTopics } from '../cloud-bridge/kafka/topics.ts'
 import type { Config } from '../config/config.ts'
 import { countDeadLetters } from '../gateway/store/outbox-reader.ts'
 import { buildingMessages } from './building/messages.ts'
@@ -11,10 +10,9 @@ import { connectDevices } from './devices/devices.ts'
 import { KafkaProblem } from './kafka/java.ts'
 import { type LocalKafka, startLocalKafka } from './kafka/local-kafka.ts'
 import { askState, startPart } from './parts.ts'
+import { createJobTopics } from './topics.ts'
 import { startVerdict, type Verdict } from './verdict.ts'
 
-/** How many partitions the readings get when nobody says. */
-const PARTITIONS = 6
 const STALLED_MS = 60_000
 
 export type Simulation = {
@@ -60,7 +58,7 @@ export async function startJob(options: JobOptions) {
   let from: Offsets = new Map()
   if (!problem) {
     onProgress('creating the topics that are missing')
-    await createTopics(client, topicPlans(config))
+    await createJobTopics(client, config.kafka)
     from = await endOffsets(client, readings)
   }
   const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
@@ -144,15 +142,6 @@ async function findKafka(options: JobOptions, dataDir: string) {
     if (!(error instanceof KafkaProblem)) throw error
     return { ...none, problem: error.message }
   }
-}
-
-function topicPlans({ kafka: { topics, partitions } }: Config) {
-  return [
-    { topic: topics.readings, partitions: partitions ?? PARTITIONS },
-    { topic: topics.backfill, partitions: partitions ?? PARTITIONS },
-    { topic: topics.deadletters, partitions: 1 },
-    { topic: topics.ledger, partitions: 1 },
-  ]
 }
 
 function connectBuilding({ gateway }: Config, simulation: Simulation) {

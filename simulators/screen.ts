@@ -1,5 +1,6 @@
 import type { BridgeState } from '../cloud-bridge/state.ts'
 import type { GatewayState } from '../config/telemetry/state.ts'
+import { isReplay } from '../gateway/store/replays.ts'
 
 /** What the live screen shows at one moment. */
 export type Glance = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
@@ -56,7 +57,7 @@ function spaceLines(space: GatewayState['space'] | undefined): string[] {
 
 function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {
   if (!bridge) return ['bridge          does not answer']
-  const { delivered, perPartition, completeUpTo, kafka } = bridge
+  const { delivered, perPartition, completeUpTo, kafka, ranges } = bridge
   const rate = perSecond(delivered, before?.bridge?.delivered, atMs, before?.atMs)
   const partitions = Object.entries(perPartition).map(
     ([name, events]) => `p${name} ${count(events)}`,
@@ -66,6 +67,11 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
     `complete up to  ${completeUpTo === null ? 'unknown' : new Date(completeUpTo).toISOString()}`,
   ]
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
+  const [replay, ...others] = ranges.filter(isReplay)
+  if (replay) {
+    const more = others.length > 0 ? `, and ${count(others.length)} more` : ''
+    lines.push(`replaying       #${replay.next} to #${replay.end}, to ${replay.topic}${more}`)
+  }
   if (kafka.replays) lines.push(`replay waits    ${kafka.replays}`)
   if (kafka.notes) lines.push(`notes wait for  ${kafka.notes}`)
   return lines

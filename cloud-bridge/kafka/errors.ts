@@ -9,6 +9,7 @@ const REFUSED_FOR_GOOD = new Map([
   [10, 'MESSAGE_TOO_LARGE'],
   [87, 'INVALID_RECORD'],
 ])
+const UNKNOWN_TOPIC = 3
 /** Codes after which a producer's numbers are of no use: it must be made anew. */
 const PRODUCER_IS_LOST = new Set([45, 47, 59])
 
@@ -30,6 +31,9 @@ export function refusalOf(error: unknown): string | null {
   const code = codesOf(error).find(one => REFUSED_FOR_GOOD.has(one))
   return code === undefined ? null : REFUSED_FOR_GOOD.get(code)!
 }
+
+/** Whether the broker knows of no such topic. */
+export const isNoSuchTopic = (error: unknown) => codesOf(error).includes(UNKNOWN_TOPIC)
 
 /** Whether the producer must be made anew before it can send. */
 export function losesProducer(error: unknown): boolean {

@@ -1,18 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { NoSuchTopic } from '../replay/topic.ts'
 import { type KafkaOptions, kafkaClient } from './client.ts'
+import { isNoSuchTopic } from './errors.ts'
 
 const KNOWN_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 50
 
 export type TopicPlan = { topic: string; partitions: number }
 
-/** How many partitions a topic has. Rejects while Kafka is away or has no such topic. */
+/** How many partitions a topic has. Rejects with NoSuchTopic, or while Kafka is away. */
 export async function partitionsOf(options: KafkaOptions, topic: string): Promise<number> {
   const admin = kafkaClient(options).admin()
   try {
     await admin.connect()
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
     return topics[0]!.partitions.length
+  } catch (error) {
+    throw isNoSuchTopic(error)
+      ? new NoSuchTopic('Kafka has no such topic', { cause: error })
+      : error
   } finally {
     await admin.disconnect().catch(() => {})
   }

@@ -58,9 +58,11 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
         const position = positions.get(topic) ?? new Map(begin)
         positions.set(topic, position)
         const add = topic === notes ? addNote : addEvent
+        // A replay may be of any time: how far back it reaches says nothing of the rest.
+        const tells = topic === readings
         await readBetween(kafka, topic, new Map(position), end, record => {
           const { partition, offset } = record
-          add(record, offset === begin.get(partition) && offset > 0)
+          add(record, tells && offset === begin.get(partition) && offset > 0)
           position.set(partition, offset + 1)
         })
       }

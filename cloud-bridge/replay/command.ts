@@ -2,50 +2,63 @@ import { CannotDo, type Command } from '../../config/telemetry/commands.ts'
 import type { EventSource } from '../../gateway/store/event-source.ts'
 import { openOutboxView, type Window } from '../../gateway/store/outbox-view.ts'
 import { replayReason } from '../../gateway/store/replays.ts'
-import { runsIn } from './runs.ts'
+import { type Run, runsIn } from './runs.ts'
+import { type PartitionsOf, topicFault } from './topic.ts'
 
 /** How many replays may wait; a clock that jumped to and fro makes several of one time. */
 const REPLAYS_MAX = 100
 
 export type ReplayOptions = {
   outboxFile: string
-  source: EventSource
+  source: Pick<EventSource, 'ranges' | 'store' | 'addReplay'>
   topic: string
-  /** How many partitions a topic has; rejects while nobody knows. */
-  partitionsOf(topic: string): Promise<number>
+  partitionsOf: PartitionsOf
 }
+
+/** What will be sent once more, and where; what it waits for, null when Kafka is there. */
+export type ReplayAnswer = { topic: string; runs: Run[]; waits: string | null }
 
 /**
  * What an operator may ask of the bridge: `{from, to, zone}` (ms since 1970, a name or nothing)
  * sends the events received from then on and before then once more. Only what was delivered: the
- * rest is on its way. The answer is `{topic, runs}`.
+ * rest is on its way. The answer is a ReplayAnswer.
  */
 export function replayCommand(options: ReplayOptions): Command {
-  return async input => {
+  return async (input): Promise<ReplayAnswer> => {
     const window = windowOf(input)
     const { topic, source } = options
     const open = source.ranges.find(({ end }) => end === null)
     if (!open) throw new CannotDo(503, 'nothing was delivered yet')
-    await checkTopic(options, open.partitions)
-    const view = openOutboxView(options.outboxFile)
-    if (!view) throw new CannotDo(503, 'there is no outbox')
-    using _closed = { [Symbol.dispose]: view.close }
-    const runs = await runsIn(view, window, open.next - 1)
-    if (!source.store?.id.equals(view.store)) {
-      throw new CannotDo(503, 'the outbox is being replaced: ask again')
+    const waits = await whatKeepsFrom(options, open.partitions)
+    try {
+      const runs = await storedRuns(options, window, open.next - 1)
+      const waiting = source.ranges.length - 1
+      if (waiting + runs.length > REPLAYS_MAX) {
+        const reason = `${runs.length} pieces are too many: ${waiting} replays wait already`
+        throw new CannotDo(409, `${reason}, of at most ${REPLAYS_MAX}. Ask for a shorter time`)
+      }
+      const { partitions } = open
+      const zones = window.zone === undefined ? null : JSON.stringify([window.zone])
+      const reason = replayReason(window.fromMs, window.toMs)
+      for (const { from: next, to: end } of runs) {
+        source.addReplay({ next, end, topic, partitions, zones, reason })
+      }
+      return { topic, runs, waits }
+    } catch (error) {
+      const { code, message } = error as Error & { code?: unknown }
+      if (!String(code).startsWith('SQLITE_')) throw error
+      throw new CannotDo(503, `outbox or inbox cannot be used now: ${message}. Ask again later`)
     }
-    const waiting = source.ranges.length - 1
-    if (waiting + runs.length > REPLAYS_MAX) {
-      const reason = `${runs.length} pieces are too many: ${waiting} replays wait already`
-      throw new CannotDo(409, `${reason}, of at most ${REPLAYS_MAX}. Ask for a shorter time`)
-    }
-    const zones = window.zone === undefined ? null : JSON.stringify([window.zone])
-    const reason = replayReason(window.fromMs, window.toMs)
-    for (const { from: next, to: end } of runs) {
-      source.addReplay({ next, end, topic, partitions: open.partitions, zones, reason })
-    }
-    return { topic, runs }
   }
+}
+
+async function storedRuns({ outboxFile, source }: ReplayOptions, window: Window, last: number) {
+  const view = openOutboxView(outboxFile)
+  if (!view) throw new CannotDo(503, 'there is no outbox')
+  using _closed = { [Symbol.dispose]: view.close }
+  const runs = await runsIn(view, window, last)
+  if (source.store?.id.equals(view.store)) return runs
+  throw new CannotDo(503, 'the outbox is being replaced: ask again')
 }
 
 function windowOf({ from, to, zone }: Record<string, unknown>): Window {
@@ -57,12 +70,17 @@ function windowOf({ from, to, zone }: Record<string, unknown>): Window {
   return { fromMs: Number(from), toMs: Number(to), zone }
 }
 
-/** A replay to a topic that cannot take it would wait for ever. */
-async function checkTopic({ topic, partitionsOf }: ReplayOptions, needed: number): Promise<void> {
-  const found = await partitionsOf(topic).catch((error: Error) => {
-    throw new CannotDo(503, `kafka.topics.backfill = ${topic} cannot be asked: ${error.message}`)
-  })
-  if (found >= needed) return
-  const reason = `kafka.topics.backfill = ${topic} has ${found} partitions`
-  throw new CannotDo(409, `${reason}, and readings are spread over ${needed}: give it as many`)
+/**
+ * A replay to a topic that cannot take it would wait until somebody wonders: that is told at once.
+ * While nobody can say, because Kafka is away, it may wait like everything else.
+ */
+async function whatKeepsFrom({ topic, partitionsOf }: ReplayOptions, needed: number) {
+  let fault: string | null
+  try {
+    fault = await topicFault(topic, needed, partitionsOf)
+  } catch (error) {
+    return (error as Error).message
+  }
+  if (fault !== null) throw new CannotDo(409, fault)
+  return null
 }

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { describeFaults, loadConfig } from '../../config/config.ts'
 import { parseMoment } from '../../config/moment.ts'
 import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
-import type { Run } from './runs.ts'
+import type { ReplayAnswer } from './command.ts'
 
 const { config: file, ...asked } = new Command('sluice replay')
   .description(
@@ -14,6 +14,7 @@ const { config: file, ...asked } = new Command('sluice replay')
   .option('--zone <name>', 'only of this zone')
   .option('--json', 'print the answer as one JSON object')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .parse()
   .opts<{ config?: string; from: number; to: number; zone?: string; json?: boolean }>()
 const loaded = loadConfig({ file, env: process.env })
@@ -24,7 +25,7 @@ const { http } = loaded.config.bridge
 const { json, ...input } = asked
 try {
   const answer = await askToDo(http, '/replay', input)
-  if (answer) tell(answer as { topic: string; runs: Run[] })
+  if (answer) tell(answer as ReplayAnswer)
   else {
     const which = `no bridge answers at bridge.http = ${http.host}:${http.port}`
     const cure = 'start it with ./sluice bridge and the same --config, and ask again'
@@ -35,13 +36,18 @@ try {
   end(error.message, 1)
 }
 
-function tell(answer: { topic: string; runs: Run[] }): void {
+function tell(answer: ReplayAnswer): void {
+  const { topic, runs, waits } = answer
   if (json) process.stdout.write(`${JSON.stringify(answer)}\n`)
-  const events = answer.runs.reduce((sum, run) => sum + run.events, 0)
-  if (events === 0) end('nothing that was delivered is of this time: there is nothing to replay', 1)
+  const events = runs.reduce((sum, run) => sum + run.events, 0)
+  if (events === 0) {
+    const zone = input.zone === undefined ? '' : `, and of zone ${JSON.stringify(input.zone)}`
+    end(`nothing that was delivered is of this time${zone}: there is nothing to replay`, 1)
+  }
   if (json) return
-  const spans = answer.runs.map(({ from, to }) => `#${from} to #${to}`).join(', ')
-  process.stdout.write(`${events} events go to ${answer.topic} once more: ${spans}\n`)
+  const spans = runs.map(({ from, to }) => `#${from} to #${to}`).join(', ')
+  const wait = waits === null ? '' : `\nthey wait until Kafka is there: ${waits}`
+  process.stdout.write(`${events} events go to ${topic} once more: ${spans}${wait}\n`)
 }
 
 function when(text: string): number {

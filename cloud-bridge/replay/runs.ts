@@ -1,56 +1,64 @@
 import { setImmediate as rest } from 'node:timers/promises'
 import type { Found, OutboxView, Window } from '../../gateway/store/outbox-view.ts'
 
-/** After so many groups others have their turn. */
-const REST_EVERY = 100
-
 /** Numbers of events one behind the other, ends included, and how many of them are asked for. */
 export type Run = { from: number; to: number; events: number }
 
 type Group = Found & { kind: 'group' }
-type View = Pick<OutboxView, 'groupsFrom' | 'eventsOf'>
+type View = Pick<OutboxView, 'pagesFrom' | 'eventsOf'>
 
 /**
  * The numbers, up to `last`, of what was received in a window, in as few runs as its groups lie in.
  * A run begins and ends with an event of the window; between them may stand others, of other zones
- * or from before the clock was set back.
+ * or from before the clock was set back. Lets others have their turn after each page.
  */
 export async function runsIn(view: View, { zone, ...time }: Window, last: number): Promise<Run[]> {
   const runs: { first: Group; final: Group; between: number }[] = []
   let behind: number | null = null
-  let looked = 0
-  for (const found of view.groupsFrom(1, time)) {
-    if (looked++ % REST_EVERY === 0) await rest()
-    if (found.kind !== 'group' || found.sequence > last) {
-      behind = null
-      continue
+  for (const page of view.pagesFrom(1, time, last)) {
+    for (const found of page) {
+      if (found.kind !== 'group') {
+        behind = null
+        continue
+      }
+      const run = behind === found.sequence ? runs.at(-1)! : null
+      behind = found.sequence + found.count
+      if (!run) runs.push({ first: found, final: found, between: 0 })
+      else {
+        if (run.final !== run.first) run.between += countOf(run.final, zone)
+        run.final = found
+      }
     }
-    const run = behind === found.sequence ? runs.at(-1)! : null
-    behind = found.sequence + found.count
-    if (!run) runs.push({ first: found, final: found, between: 0 })
-    else {
-      if (run.final !== run.first) run.between += countOf(run.final, zone)
-      run.final = found
-    }
+    await rest()
   }
-  return runs.flatMap(({ first, final, between }) => {
+  const cut: Run[] = []
+  for (const { first, final, between } of runs) {
     const head = edgeOf(view, first, { zone, ...time }, last)
-    const tail =
-      first === final ? { ...head, events: 0 } : edgeOf(view, final, { zone, ...time }, last)
-    const events = head.events + between + tail.events
-    return events === 0 ? [] : [{ from: head.from, to: tail.to, events }]
-  })
+    const tail = first === final ? null : edgeOf(view, final, { zone, ...time }, last)
+    const events = head.events + between + (tail?.events ?? 0)
+    if (events > 0) cut.push({ from: head.from, to: (tail ?? head).to, events })
+    await rest()
+  }
+  return cut
 }
 
-/** Where the first and the last group of a run are cut: at the first and last event asked for. */
+/**
+ * The part of the first or last group of a run from the first to the last event asked for. When it
+ * has none, it is left out on either side: it may have others of that zone, of another time.
+ */
 function edgeOf(view: View, group: Group, window: Window, last: number): Run {
   const events = view.eventsOf(group.sequence, window)
-  const whole = { from: group.sequence, to: Math.min(group.sequence + group.count - 1, last) }
+  const behind = group.sequence + group.count
   // One that cannot be read is noted as such when its turn comes.
-  if ('reason' in events) return { ...whole, events: countOf(group, window.zone) }
+  if ('reason' in events) {
+    const count = countOf(group, window.zone)
+    const [from, to] =
+      count === 0 ? [behind, group.sequence - 1] : [group.sequence, Math.min(behind - 1, last)]
+    return { from, to, events: count }
+  }
   const asked = events.filter(({ sequence }) => sequence <= last)
   const [first, final] = [asked[0]?.sequence, asked.at(-1)?.sequence]
-  return { from: first ?? whole.from, to: final ?? whole.to, events: asked.length }
+  return { from: first ?? behind, to: final ?? group.sequence - 1, events: asked.length }
 }
 
 function countOf({ zones }: Group, zone: string | undefined): number {

@@ -24,7 +24,9 @@ export async function askToDo(
   }
   try {
     const response = await fetch(at, request)
-    const answer = JSON.parse(await response.text())
+    const text = await response.text()
+    if (response.status === 500) throw new AskFailed(`${at} failed: ${text.trim()}`)
+    const answer = JSON.parse(text)
     if (response.ok) return answer
     throw new AskFailed(`${at} refuses: ${answer.error}`)
   } catch (error) {

@@ -69,7 +69,12 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     /** Moves the range on behind what Kafka has; durable within a second or at close. */
     settle,
     /** What is to be sent once more: one replay at a time, each gone when it is done. */
-    replays: { take: (limits: TakeLimits) => takeOf(ranges.replays, limits), settle },
+    replays: {
+      take: (limits: TakeLimits) => takeOf(ranges.replays, limits),
+      settle,
+      /** Another topic is configured now: what was asked for before goes there, too. */
+      turn: ranges.turnReplays,
+    },
     /** Adds a replay of the store that is open now, durably. */
     addReplay(replay: Replay): void {
       if (!outbox.store) throw new Error('there is no outbox')

@@ -1,3 +1,4 @@
+import type { Database } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
 import { type GroupRow, readHeader, unpackGroup, type ZoneRange } from './group.ts'
 import { openForReading } from './read.ts'
@@ -5,6 +6,7 @@ import { OUTBOX_ID } from './schema.ts'
 
 /** How many groups are looked at in one read; between two, the writer may checkpoint. */
 const PAGE = 200
+const NEWEST = Number.MAX_SAFE_INTEGER
 const HEAD = `sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
   header, headerCrc, bodyCrc`
 
@@ -39,48 +41,21 @@ export function openOutboxView(file: string) {
     db?.close()
     return null
   }
-  const page = db.prepare(
-    `SELECT ${HEAD} FROM groups WHERE sequence >= ? ORDER BY sequence LIMIT ${PAGE}`,
-  )
+  const pagesFrom = startPages(db)
   const pageBefore = db.prepare(
     `SELECT ${HEAD} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT ${PAGE}`,
   )
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
 
-  /** Every group of the window from a sequence on, oldest first, without reading bodies. */
+  /** What stands in the window from a sequence on, oldest first, without reading bodies. */
   function* groupsFrom(sequence: number, window: Window): Generator<Found> {
-    let next: number | null = sequence
-    let from = sequence
-    let before = Number.NEGATIVE_INFINITY
-    for (;;) {
-      const heads = page.all(from) as Head[]
-      for (const head of heads) {
-        const zones = readHeader(head)
-        if ('reason' in zones) {
-          // Neither its times nor its length can be trusted: it may be within.
-          yield { kind: 'unreadable', sequence: head.sequence, reason: zones.reason }
-          next = null
-          continue
-        }
-        const { count, receivedFrom, receivedTo } = head
-        const isAsked = receivedFrom > window.fromMs && before < window.toMs
-        if (next !== null && head.sequence > next && isAsked) {
-          yield { kind: 'gone', from: next, to: head.sequence - 1 }
-        }
-        next = head.sequence + count
-        before = receivedTo
-        if (receivedTo < window.fromMs || receivedFrom >= window.toMs) continue
-        if (window.zone !== undefined && !zones.some(({ zone }) => zone === window.zone)) continue
-        yield { kind: 'group', sequence: head.sequence, count, zones }
-      }
-      if (heads.length < PAGE) return
-      from = heads.at(-1)!.sequence + 1
-    }
+    for (const found of pagesFrom(sequence, window)) yield* found
   }
 
   return {
     store: store.id,
     gateway: store.gateway,
+    pagesFrom,
     groupsFrom,
     /** The events of a group that are within the window, or why they cannot be read. */
     eventsOf(sequence: number, window: Window): SensorReading[] | { reason: string } {
@@ -116,6 +91,49 @@ export function openOutboxView(file: string) {
       }
     },
     close: () => db.close(),
+  }
+}
+
+/** Reads the heads of groups, a page at a time. */
+function startPages(db: Database) {
+  const page = db.prepare(
+    `SELECT ${HEAD} FROM groups WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE}`,
+  )
+
+  /**
+   * What stands in the window among the groups from a sequence on, up to another, oldest first,
+   * without reading bodies: what was found in each page of the outbox, which may be nothing.
+   */
+  return function* pagesFrom(sequence: number, window: Window, last = NEWEST): Generator<Found[]> {
+    let next: number | null = sequence
+    let from = sequence
+    let before = Number.NEGATIVE_INFINITY
+    for (;;) {
+      const heads = page.all(from, last) as Head[]
+      const found: Found[] = []
+      for (const head of heads) {
+        const zones = readHeader(head)
+        if ('reason' in zones) {
+          // Neither its times nor its length can be trusted: it may be within.
+          found.push({ kind: 'unreadable', sequence: head.sequence, reason: zones.reason })
+          next = null
+          continue
+        }
+        const { count, receivedFrom, receivedTo } = head
+        const isAsked = receivedFrom > window.fromMs && before < window.toMs
+        if (next !== null && head.sequence > next && isAsked) {
+          found.push({ kind: 'gone', from: next, to: head.sequence - 1 })
+        }
+        next = head.sequence + count
+        before = receivedTo
+        if (receivedTo < window.fromMs || receivedFrom >= window.toMs) continue
+        if (window.zone !== undefined && !zones.some(({ zone }) => zone === window.zone)) continue
+        found.push({ kind: 'group', sequence: head.sequence, count, zones })
+      }
+      yield found
+      if (heads.length < PAGE) return
+      from = heads.at(-1)!.sequence + 1
+    }
   }
 }
 

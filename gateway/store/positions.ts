@@ -17,6 +17,9 @@ export type Range = {
   epoch: number | null
 }
 
+/** Whether all of a range is delivered. An open one never is. */
+export const isDone = ({ next, end }: Pick<Range, 'next' | 'end'>) => end !== null && next > end
+
 /**
  * How far the bridge has come, in its inbox: written at most once every `settleMs`, and when
  * closed. Reading throws when the positions are not those that were written.
@@ -29,7 +32,7 @@ export function openPositions(db: Database, settleMs: number) {
      VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
   )
   const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
-  const removeRange = db.prepare('DELETE FROM ranges WHERE id = ?')
+  const removeDone = db.prepare('DELETE FROM ranges WHERE next > "end"')
   const moveRange = db.prepare('UPDATE ranges SET next = ?, epoch = ? WHERE id = ?')
   const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
   const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
@@ -52,6 +55,7 @@ export function openPositions(db: Database, settleMs: number) {
       if (unsaved.ranges.size + unsaved.notes.size === 0) return
       sealed.immediate(() => {
         for (const [id, { next, epoch }] of unsaved.ranges) moveRange.run(next, epoch, id)
+        removeDone.run()
         for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
       })
       unsaved.ranges.clear()
@@ -73,10 +77,13 @@ export function openPositions(db: Database, settleMs: number) {
   check()
   return {
     flush,
+    /** The ranges of a store that are not done, as they were moved, saved or not. */
     rangesOf(store: Buffer): Range[] {
-      flush()
       check()
-      return selectRanges.all(store) as Range[]
+      const saved = selectRanges.all(store) as Range[]
+      return saved
+        .map(range => ({ ...range, ...unsaved.ranges.get(range.id) }))
+        .filter(range => !isDone(range))
     },
     /** Adds a range durably; it gets its id. */
     addRange(range: Omit<Range, 'id' | 'epoch'>): Range {
@@ -89,12 +96,7 @@ export function openPositions(db: Database, settleMs: number) {
     turnRange({ id, topic, partitions }: Range): void {
       sealed.immediate(() => turnRange.run(topic, partitions, id))
     },
-    /** Takes a range away, durably: all of it is delivered. */
-    removeRange(id: number): void {
-      unsaved.ranges.delete(id)
-      sealed.immediate(() => removeRange.run(id))
-    },
-    /** Moves a range on; durable within `settleMs` or at close. */
+    /** Moves a range on; durable within `settleMs` or at close. One that is done goes then. */
     moveRange({ id, next, epoch }: Pick<Range, 'id' | 'next' | 'epoch'>): void {
       unsaved.ranges.set(id, { next, epoch })
       saveSoon()

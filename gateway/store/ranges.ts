@@ -1,4 +1,5 @@
 import type { Inbox, Range } from './inbox.ts'
+import { isDone } from './positions.ts'
 import { isReplay } from './replays.ts'
 import type { Standing } from './rewind.ts'
 
@@ -38,13 +39,20 @@ export function startRanges(inbox: Inbox) {
       }
       return open !== undefined
     },
+    /** Has what is to be sent once more go to another topic, durably. */
+    turnReplays(topic: string): void {
+      for (const range of all.filter(one => isReplay(one) && one.topic !== topic)) {
+        range.topic = topic
+        inbox.turnRange(range)
+      }
+    },
     /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
-    move(range: Range, { next, epoch }: Standing): void {
-      Object.assign(range, { next, epoch })
-      inbox.moveRange(range)
-      if (range.end === null || range.next <= range.end) return
-      inbox.removeRange(range.id)
-      all = all.filter(one => one !== range)
+    move(range: Range, { next, epoch = null }: Standing): void {
+      const standing = { next, epoch }
+      inbox.moveRange(Object.assign(range, standing))
+      // It may have been taken up anew while its events were under way.
+      for (const one of all) if (one.id === range.id) Object.assign(one, standing)
+      all = all.filter(one => !isDone(one))
     },
   }
 }

@@ -2,6 +2,9 @@ import type { Range } from './inbox.ts'
 
 const WORD = 'replay'
 
+/** The kind of the note that says what of a replay was not sent, and why. */
+export const NOT_REPLAYED = 'not replayed'
+
 /** Why a range is there that sends once more what was delivered; times in ms since 1970. */
 export function replayReason(fromMs: number, toMs: number): string {
   return `${WORD} ${new Date(fromMs).toISOString()} to ${new Date(toMs).toISOString()}`

@@ -1,8 +1,8 @@
-import type { StoredEvent } from './group.ts'
+import type { StoredEvent, ZoneRange } from './group.ts'
 import type { Inbox, Range } from './inbox.ts'
 import type { OutboxReader } from './outbox-reader.ts'
 import type { Ranges } from './ranges.ts'
-import { zonesOf } from './replays.ts'
+import { isReplay, NOT_REPLAYED, zonesOf } from './replays.ts'
 
 /**
  * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
@@ -19,7 +19,7 @@ export type TakeLimits = { maxEvents: number; maxBytes: number }
 /**
  * Reads whole groups from where a range stands, up to the limits or the first gap; null when there
  * is nothing. What is not there any more, or cannot be read, becomes a note of the inbox before the
- * range passes it.
+ * range passes it: of a replay another one, because nothing of that waits to be delivered.
  */
 export function takeFrom(
   reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo' | 'rewound'>,
@@ -30,7 +30,8 @@ export function takeFrom(
   const events: StoredEvent[] = []
   const last = range.end ?? Number.MAX_SAFE_INTEGER
   const zones = zonesOf(range)
-  const back = reader.rewound(range)
+  const again = isReplay(range)
+  const back = again ? range.next : reader.rewound(range)
   if (back < range.next) move(range, { ...range, next: back })
   let { next, epoch } = range
   let bytes = 0
@@ -38,7 +39,8 @@ export function takeFrom(
   const pass = (kind: string, upTo: number, more: object) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    addNotes([{ kind, content: { ...span, ...more } }])
+    const asked = again ? { asked: range.reason, askedZones: zones && [...zones] } : {}
+    addNotes([{ kind: again ? NOT_REPLAYED : kind, content: { ...span, ...asked, ...more } }])
     next = to + 1
     move(range, { next, epoch })
   }
@@ -64,11 +66,16 @@ export function takeFrom(
     const whole = Array.isArray(content) && group.sequence <= next
     if (!whole && events.length > 0) break
     if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
+    if (next > last) break
     epoch = group.epoch
-    if (Array.isArray(content)) {
-      add(content)
-      next = Math.min(behind, last + 1)
-    } else if (next <= last) pass('unreadable', behind - 1, content)
+    if (Array.isArray(content)) add(content)
+    else if (mayHave(content.zones, zones)) pass('unreadable', behind - 1, content)
+    next = Math.min(behind, last + 1)
   }
   return events.length > 0 || next > range.next ? { range, events, next, epoch } : null
+}
+
+/** Whether a group whose header names these zones (or none, when it is damaged) may have others. */
+function mayHave(named: ZoneRange[] | undefined, asked: Set<string> | null): boolean {
+  return !named || !asked || named.some(({ zone }) => asked.has(zone))
 }

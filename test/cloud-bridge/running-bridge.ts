@@ -4,6 +4,7 @@ import { runBridge } from '../../cloud-bridge/bridge.ts'
 import { openSink, type SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
 import { partitionsOf } from '../../cloud-bridge/kafka/topics.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
+import { replayCommand } from '../../cloud-bridge/replay/command.ts'
 import type { KafkaState } from '../../cloud-bridge/state.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
@@ -21,14 +22,20 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export function startBridge({ dir, kafka, topics }: BridgeRig) {
+export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
   const sinks = { events: openSink(kafka), replays: openSink(kafka), notes: openSink(kafka) }
   const ending = new AbortController()
   const away: KafkaState = { events: null, replays: null, notes: null }
-  const bridge = { ...defaults.bridge, pollMs: 100, backoffFirstMs: 50, backoffMaxMs: 500 }
+  const bridge = {
+    ...defaults.bridge,
+    pollMs: 100,
+    backoffFirstMs: 50,
+    backoffMaxMs: 500,
+    ...limits,
+  }
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
     source,
@@ -43,6 +50,14 @@ export function startBridge({ dir, kafka, topics }: BridgeRig) {
   })
   return {
     source,
+    inbox,
+    /** What an operator asks of it. */
+    replay: replayCommand({
+      outboxFile: join(dir, 'outbox.db'),
+      source,
+      topic: topics.backfill,
+      partitionsOf: topic => partitionsOf(kafka, topic),
+    }),
     totals: metrics.totals,
     /** What keeps events and notes from going, as it was last told. */
     away,
@@ -57,4 +72,9 @@ export function startBridge({ dir, kafka, topics }: BridgeRig) {
   }
 }
 
-type BridgeRig = { dir: string; kafka: SinkOptions; topics: Topics }
+type BridgeRig = {
+  dir: string
+  kafka: SinkOptions
+  topics: Topics
+  limits?: Partial<Config['bridge']>
+}

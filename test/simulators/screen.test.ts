@@ -61,6 +61,15 @@ describe('the live screen', () => {
     )
   })
 
+  it('says what is being sent once more', () => {
+    const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
+    const ranges = ['first contact', 'replay 1', 'replay 2'].map(reason => ({
+      ...{ ...range, reason, epoch: null },
+    }))
+    const now = { atMs: 0, gateway, bridge: { ...bridge, ranges } }
+    expect(drawScreen(now, null)).toContain('replaying       #5 to #9, to b, and 1 more')
+  })
+
   it('says what is away', () => {
     const away = {
       ...bridge,

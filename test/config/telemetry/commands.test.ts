@@ -103,6 +103,8 @@ describe('asking a process', () => {
     const refused = askToDo({ host: '127.0.0.1', port }, '/do', { wrong: true })
     await expect(refused).rejects.toThrow(AskFailed)
     await expect(refused).rejects.toThrow('refuses: not now')
+    const failed = askToDo({ host: '127.0.0.1', port }, '/do', { bug: true })
+    await expect(failed).rejects.toThrow(/\/do failed: a bug$/)
     const other = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1')
     await once(other, 'listening')
     const { port: taken } = other.address() as { port: number }

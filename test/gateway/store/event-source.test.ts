@@ -1,6 +1,7 @@
-import { rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { replayReason } from '../../../gateway/store/replays.ts'
 import { copyStore } from './fixture.ts'
 import { commit, limits, numbersOf, startPlace } from './place.ts'
 
@@ -176,5 +177,92 @@ describe('taking and settling', () => {
     place.source.wake()
     await woken
     outbox.close()
+  })
+})
+
+describe('what is sent once more', () => {
+  /** Six delivered groups of one event. */
+  const startReplays = () => {
+    const place = startPlace()
+    const outbox = place.openOutbox()
+    for (const number of [1, 2, 3, 4, 5, 6]) commit(outbox, number)
+    place.source.look()
+    place.source.begin('readings', 3)
+    place.source.settle(place.source.take(limits)!)
+    const again = (next: number, end: number, zones: string | null = null) =>
+      place.source.addReplay({
+        ...{ next, end, zones, topic: 'backfill', partitions: 3 },
+        reason: replayReason(0, 1),
+      })
+    const sequences = (maxEvents: number) => {
+      const taken = place.source.replays.take({ ...limits, maxEvents })
+      if (taken) place.source.replays.settle(taken)
+      return taken?.events.map(({ sequence }) => sequence) ?? null
+    }
+    const use = {
+      [Symbol.dispose]() {
+        outbox.close()
+        place[Symbol.dispose]()
+      },
+    }
+    return { place, outbox, again, sequences, ...use }
+  }
+
+  it('is no part of what waits, and goes from its first to its last event, one after the other', () => {
+    using at = startReplays()
+    at.again(2, 4)
+    at.again(6, 6)
+    expect(at.place.source.take(limits)).toBe(null)
+    expect(at.place.source.backlog()).toMatchObject({ events: 0, bytes: 0 })
+    expect(at.sequences(2)).toEqual([2, 3])
+    expect(at.sequences(2)).toEqual([4])
+    expect(at.sequences(2)).toEqual([6])
+    expect(at.sequences(2)).toBe(null)
+    expect(at.place.source.ranges).toMatchObject([{ end: null, next: 7 }])
+  })
+
+  it('goes on in another process; what is done is gone there, too', () => {
+    using at = startReplays()
+    at.again(1, 2)
+    at.again(3, 6)
+    at.sequences(2)
+    expect(at.sequences(2)).toEqual([3, 4])
+    at.place.stop()
+    at.place.start()
+    at.place.source.look()
+    expect(at.place.source.ranges).toMatchObject([{ end: null }, { next: 5, end: 6 }])
+    expect(at.sequences(2)).toEqual([5, 6])
+    expect(at.sequences(2)).toBe(null)
+  })
+
+  it('is not sent twice when the outbox is opened anew while it is under way', () => {
+    using at = startReplays()
+    at.again(1, 3)
+    const taken = at.place.source.replays.take({ ...limits, maxEvents: 2 })!
+    copyStore(at.place.outboxFile, `${at.place.outboxFile}.healed`)
+    renameSync(`${at.place.outboxFile}.healed`, at.place.outboxFile)
+    renameSync(`${at.place.outboxFile}.healed-wal`, `${at.place.outboxFile}-wal`)
+    at.place.source.look()
+    at.place.source.replays.settle(taken)
+    expect(at.sequences(2)).toEqual([3])
+    expect(at.place.source.ranges).toHaveLength(1)
+  })
+
+  it('goes to the topic that is configured now', () => {
+    using at = startReplays()
+    at.again(1, 3)
+    at.place.source.replays.turn('elsewhere')
+    at.place.stop()
+    at.place.start()
+    at.place.source.look()
+    expect(at.place.source.ranges).toMatchObject([{ topic: 'readings' }, { topic: 'elsewhere' }])
+  })
+
+  it('keeps nobody from going on when it waits for numbers that are not there', () => {
+    using at = startReplays()
+    at.again(9, 9)
+    at.again(1, 1)
+    expect(at.sequences(5)).toEqual([1])
+    expect(at.sequences(5)).toBe(null)
   })
 })

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
 import { Locked } from '../../../gateway/store/lock.ts'
+import { peek } from '../../../gateway/store/read.ts'
 import { copyStore, temporary } from './fixture.ts'
 
 const store = Buffer.alloc(16, 7)
@@ -80,6 +81,21 @@ describe('the inbox', () => {
     inbox.moveRange({ id, next: 10, epoch: 7 })
     expect(inbox.rangesOf(store)).toEqual([{ ...range, id, next: 10, epoch: 7 }])
     inbox.close()
+  })
+
+  it('forgets a closed range when all of it is delivered, as durably as it moves', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    const inbox = openInbox({ file, settleMs: NEVER_MS })
+    const open = inbox.addRange(range)
+    const { id } = inbox.addRange({ ...range, next: 5, end: 9 })
+    inbox.moveRange({ id, next: 10, epoch: 7 })
+    expect(inbox.rangesOf(store)).toEqual([open])
+    expect(killed(file, again => again.rangesOf(store))).toHaveLength(2)
+    inbox.close()
+    expect(killed(file, again => again.rangesOf(store))).toEqual([open])
+    const rows = peek(file, 'SELECT * FROM ranges')
+    expect(rows).toHaveLength(1)
   })
 
   it('has its own notes and id, durable at once', () => {

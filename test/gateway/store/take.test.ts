@@ -16,7 +16,11 @@ function group(first: number, count: number, isReadable = true): ReadGroup {
 type Passed = { kind: string; from: number; to: number }
 
 /** A reader of these groups and an inbox that remembers in which order it was told what. */
-function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
+function startTaking(
+  groups: ReadGroup[],
+  given: Partial<Range> = {},
+  rewound = ({ next }: { next: number }) => next,
+) {
   const told: string[] = []
   const passed: Passed[] = []
   const where = { next: 1, end: null, zones: null, epoch: null }
@@ -24,7 +28,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
   const reader = {
     groupAt: (at: number) => groups.find(({ sequence, count }) => sequence + count > at) ?? null,
     vanishedUpTo: () => null,
-    rewound: ({ next }: { next: number }) => next,
+    rewound,
   }
   const inbox = {
     addNotes(notes: { kind: string; content: object }[]) {
@@ -112,6 +116,35 @@ describe('taking', () => {
     expect(unreadable.take()).toBe(null)
     expect(unreadable.passed).toMatchObject([{ kind: 'unreadable', from: 5, to: 7 }])
     expect(unreadable.range.next).toBe(8)
+  })
+
+  const replay = { end: 8, reason: 'replay x', epoch: 1 }
+
+  it('of a replay notes what is gone or unreadable as no hole, and never goes back', () => {
+    const groups = [group(3, 2, false), group(5, 4)]
+    const at = startTaking(groups, { ...replay, zones: '["z"]' })
+    expect(at.take()).toEqual({ sequences: span(5, 8), next: 9 })
+    expect(at.told).toEqual([
+      'note not replayed',
+      'move 4 to 3',
+      'note not replayed',
+      'move 4 to 5',
+    ])
+    expect(at.passed).toMatchObject([
+      { from: 1, to: 2, asked: 'replay x', askedZones: ['z'], reason: 'no longer in the outbox' },
+      { from: 3, to: 4, reason: 'body checksum differs' },
+    ])
+    const restored = startTaking(groups, { ...replay, next: 5 }, () => 1)
+    expect(restored.take()).toEqual({ sequences: span(5, 8), next: 9 })
+    expect(restored.told).toEqual([])
+  })
+
+  it('passes by an unreadable group of other zones without a word', () => {
+    const other = group(1, 2, false)
+    Object.assign(other.content, { zones: [{ zone: 'y', first: 1, count: 2 }] })
+    const at = startTaking([other, group(3, 2)], { ...replay, zones: '["z"]' })
+    expect(at.take()).toEqual({ sequences: [3, 4], next: 5 })
+    expect(at.told).toEqual([])
   })
 
   it('accounts for every number once, whatever is missing or damaged', () => {

@@ -1,0 +1,23 @@
+import type { KafkaOptions } from '../cloud-bridge/kafka/client.ts'
+import { createTopics, partitionsOf } from '../cloud-bridge/kafka/topics.ts'
+import type { Config } from '../config/config.ts'
+
+/** How many partitions the readings get when nobody says. */
+const PARTITIONS = 6
+
+/**
+ * Creates the topics of the main job that are missing. What is sent once more gets as many
+ * partitions as readings have, because it goes to the same ones.
+ */
+export async function createJobTopics(
+  client: KafkaOptions,
+  { topics, partitions }: Pick<Config['kafka'], 'topics' | 'partitions'>,
+): Promise<void> {
+  await createTopics(client, [
+    { topic: topics.readings, partitions: partitions ?? PARTITIONS },
+    { topic: topics.deadletters, partitions: 1 },
+    { topic: topics.ledger, partitions: 1 },
+  ])
+  const found = await partitionsOf(client, topics.readings)
+  await createTopics(client, [{ topic: topics.backfill, partitions: found }])
+}

@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest'
+import { kafkaClient } from '../../../cloud-bridge/kafka/client.ts'
+import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
+import { createTopics } from '../../../cloud-bridge/kafka/topics.ts'
+import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
+import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { encodeEvent } from '../../../config/events.ts'
+import { goldenEvent } from '../../config/events-fixture.ts'
+import { describeWithKafka, shared } from '../../setup/kafka.ts'
+import { freshTopics } from '../running-bridge.ts'
+
+/** Deletes the first record, as Kafka's retention does. */
+async function shorten(topic: string): Promise<void> {
+  const admin = kafkaClient(shared()).admin()
+  await admin.connect()
+  // The client knows the leader only of a topic that it was asked for.
+  await admin.fetchTopicOffsets(topic)
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '1' }] })
+  await admin.disconnect()
+}
+
+describeWithKafka('the feed of the ledger', () => {
+  it('takes Kafka to have deleted what is older than its readings, whatever was replayed', async () => {
+    const topics = freshTopics()
+    const plans = Object.values(topics).map(topic => ({ topic, partitions: 1 }))
+    await createTopics(shared(), plans)
+    await using sink = openSink(shared())
+    const send = (topic: string, ...times: number[]) => {
+      const records = times.map(receivedAt => {
+        const value = encodeEvent({ ...goldenEvent, sequence: receivedAt, receivedAt })
+        return { key: Buffer.from('k'), partition: 0, value }
+      })
+      return sink.send({ topic, records })
+    }
+    await send(topics.readings, 10, 20, 30)
+    await send(topics.backfill, 20, 30)
+    const expiredBefore = async () => {
+      const feed = startFeed({ kafka: shared(), ledger: startLedger(), topics })
+      await feed.readOn()
+      return feed.expiredBefore
+    }
+    await shorten(topics.backfill)
+    expect(await expiredBefore()).toBe(Number.NEGATIVE_INFINITY)
+    await shorten(topics.readings)
+    expect(await expiredBefore()).toBe(20)
+  })
+})

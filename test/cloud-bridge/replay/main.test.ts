@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, inject, it } from 'vitest'
+import { decodeEvent } from '../../../config/events.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { askState } from '../../../simulators/parts.ts'
+import { openStage, type Stage } from '../../../simulators/rehearse/stage.ts'
+import { startCommands } from '../../gateway/inspect/command.ts'
+import { cacheDir, describeWithKafka } from '../../setup/java.ts'
+import { readTopic, shared } from '../../setup/kafka.ts'
+import { freshTopics } from '../running-bridge.ts'
+
+const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
+const soon = { timeout: 40_000, interval: 20 }
+
+describe('./sluice replay', () => {
+  it.each([
+    [['--from', '-1h'], /no bridge answers at bridge.http = .*: start it with .*--config/],
+    [[], /--from/],
+    [['--from', '2026-05-01T08:00'], /says no time zone. Write 2026-05-01T08:00Z/],
+    [['--from', '-1h', '--to', '2026-05-01'], /is no time. Write one such as/],
+    [['--from', '-1h', '--to', '-2h'], /--from must be before --to/],
+    [['--from', '-1h', '--to', '-1h'], /--from must be before --to/],
+  ])('%j ends with 2 and says what to do', async (args, reason) => {
+    using at = startCommands({ bridge: { http: { port: await findFreePort() } } })
+    const { code, stdout, stderr } = await at.run('replay', ...args)
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
+  })
+})
+
+type Ended = { code: number; stdout: string; stderr: string }
+
+/** A command with the configuration of a job. */
+function startAsking({ dir }: Stage) {
+  const env = { ...process.env, SLUICE_KAFKA_BROKERS: inject('brokers').join(',') }
+  return (...args: string[]) =>
+    new Promise<Ended>(resolve => {
+      const all = [launcher, ...args, '--config', `${dir}/sluice.yaml`]
+      execFile(process.execPath, all, { env }, (error, stdout, stderr) =>
+        resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+      )
+    })
+}
+
+describeWithKafka('./sluice replay, on a running bridge', () => {
+  it('goes on when the bridge is killed, and makes no hole', { timeout: 120_000 }, async () => {
+    const topics = freshTopics()
+    await using job = await openStage({
+      ...{ simulation: { ratePerSecond: 500 }, cacheDir, env: process.env },
+      kafka: { brokers: inject('brokers'), topics },
+      // Some 500 events a second, so that there is a middle.
+      partEnv: { bridge: { SLUICE_BRIDGE_BATCH_MAX_EVENTS: '50', SLUICE_BRIDGE_LINGER_MS: '100' } },
+    })
+    const sluice = startAsking(job)
+    const state = async () => (await askState<'bridge'>(job.config.bridge.http))!
+    await job.devices.run(AbortSignal.timeout(3000))
+    expect(await job.drain()).toBe(0)
+    const { delivered } = await state()
+
+    const nowhere = await sluice('replay', '--from', '-1h', '--zone', 'no such')
+    expect([nowhere.code, nowhere.stdout]).toEqual([1, ''])
+    expect(nowhere.stderr).toMatch(/nothing .* is of this time, and of zone "no such"/)
+
+    const { code, stdout } = await sluice('replay', '--from', '-1h', '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toEqual({
+      ...{ topic: topics.backfill, runs: [{ from: 1, to: delivered, events: delivered }] },
+      waits: null,
+    })
+    await expect.poll(async () => (await state()).replayed, soon).toBeGreaterThan(1000)
+    const pid = job.bridge.pid
+    job.bridge.kill('SIGKILL')
+    await expect.poll(() => [null, pid].includes(job.bridge.pid), soon).toBe(false)
+    await expect
+      .poll(async () => (await askState<'bridge'>(job.config.bridge.http))?.ranges.length, soon)
+      .toBe(1)
+    expect(await state()).toMatchObject({ delivered: 0, backlog: { events: 0 } })
+
+    const idsIn = async (topic: string) =>
+      (await readTopic(shared(), topic)).map(records =>
+        records.map(({ value }) => decodeEvent(value).id),
+      )
+    const live = await idsIn(topics.readings)
+    const again = await idsIn(topics.backfill)
+    // What comes a second time keeps its place: each id counts where it came first.
+    expect(again.map(ids => [...new Set(ids)])).toEqual(live.map(ids => [...new Set(ids)]))
+    const sent = again.flat().length
+    expect(sent - delivered).toBeLessThan(1000)
+
+    const verified = await sluice('ledger', 'verify', '--json')
+    const [gateway] = JSON.parse(verified.stdout).gateways
+    const extra = live.flat().length - delivered
+    expect(gateway).toMatchObject({ events: delivered, missing: 0, holes: [] })
+    expect(gateway.duplicates).toBe(sent + extra)
+  })
+})
