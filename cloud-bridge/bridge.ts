@@ -6,8 +6,9 @@ import type { StoredEvent } from '../gateway/store/group.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { type EventSink, startForwarder } from './forwarder.ts'
+import { unlessDiskIsFull } from './full-disk.ts'
 import type { startMetrics } from './metrics.ts'
-import { type NoteSource, startNoteForwarder } from './notes.ts'
+import { noteSources, startNoteForwarder } from './notes.ts'
 import { carryReplays } from './replay/carry.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
@@ -95,10 +96,13 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     const found = await partitionsOf(topic)
     if (found !== null) source.begin(topic, config.kafka.partitions ?? found)
   }
-  while (!signal.aborted) {
+  const step = async () => {
     const store = source.look()
     if (store && !source.isBoundFor(topic)) await begin()
-    const did = store ? await forwarder.step() : 'nothing'
+    return store ? await forwarder.step() : 'nothing'
+  }
+  while (!signal.aborted) {
+    const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
     live.isBehind = did === 'large batch'
     if (live.isBehind) continue
     await source.arrival(config.bridge.pollMs)
@@ -140,7 +144,8 @@ async function carryNotes(options: BridgeOptions): Promise<void> {
     const store = source.store
     let restMs = NOTES_EVERY_MS
     for (const origin of store ? noteSources(store.id, source, inbox) : []) {
-      const delivered = await forward(origin, store!.gateway)
+      const work = () => forward(origin, store!.gateway)
+      const delivered = await unlessDiskIsFull(work, 0, onUnavailable)
       metrics.notesDelivered(delivered)
       if (delivered === 0) continue
       options.onState('notes', null)
@@ -165,17 +170,6 @@ function notesOfRejected({ sequence, zone, value }: StoredEvent, reason: string,
 
 function backoffOf({ bridge }: Pick<Config, 'bridge'>): Backoff {
   return { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs }
-}
-
-function noteSources(store: Buffer, source: EventSource, inbox: Inbox): NoteSource[] {
-  const of = (origin: NoteSource['origin'], id: Buffer, notesFrom: NoteSource['notesFrom']) => ({
-    origin,
-    store: id,
-    next: () => inbox.nextNote(id),
-    notesFrom,
-    settle: (next: number) => inbox.moveNotes(id, next),
-  })
-  return [of('outbox', store, source.notesFrom), of('inbox', inbox.id, inbox.notesFrom)]
 }
 
 /** Asks again until there is an answer; gives null only when asked to end. */

@@ -1,16 +1,11 @@
 import type { Config } from '../config/config.ts'
+import type { EventSource } from '../gateway/store/event-source.ts'
+import type { Inbox } from '../gateway/store/inbox.ts'
+import type { ReadNote } from '../gateway/store/notes.ts'
 import { type DeliveryOptions, startDelivery } from './forwarder.ts'
 import { partitionOf } from './partitions.ts'
 
-/** A note on its way: what is not an event but must arrive. */
-export type Note = {
-  sequence: number
-  kind: string
-  at: number
-  /** The gateway that it is of, when that is not the one that its store is of now. */
-  speaker?: string
-  content: Record<string, unknown>
-}
+export type Note = ReadNote
 
 /** A file with notes: the outbox, or the inbox with what the bridge found. */
 export type NoteSource = {
@@ -84,4 +79,22 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
     }
     return delivered
   }
+}
+
+/**
+ * The notes of an outbox, and those of the inbox. Of an outbox that nothing was told of they begin
+ * at 1; where the inbox had to be begun anew, at the first that is there, because what is not was
+ * pruned, and only what is delivered is.
+ */
+export function noteSources(outbox: Buffer, source: EventSource, inbox: Inbox): NoteSource[] {
+  const of = (
+    origin: NoteSource['origin'],
+    store: Buffer,
+    notesFrom: NoteSource['notesFrom'],
+  ): NoteSource => ({
+    ...{ origin, store, notesFrom },
+    next: () => inbox.nextNote(store) ?? (inbox.healed && notesFrom(1)[0]?.sequence) ?? 1,
+    settle: next => inbox.moveNotes(store, next),
+  })
+  return [of('outbox', outbox, source.notesFrom), of('inbox', inbox.id, inbox.notesFrom)]
 }

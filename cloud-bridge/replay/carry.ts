@@ -5,6 +5,7 @@ import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Inbox, Range } from '../../gateway/store/inbox.ts'
 import { NOT_REPLAYED } from '../../gateway/store/replays.ts'
 import { type Batch, type EventSink, type ForwarderOptions, startForwarder } from '../forwarder.ts'
+import { unlessDiskIsFull } from '../full-disk.ts'
 import { explaining, type PartitionsOf, topicFault } from './topic.ts'
 
 const LOOK_EVERY_MS = 200
@@ -45,8 +46,11 @@ export async function carryReplays(options: CarryOptions): Promise<void> {
     },
   })
   while (!signal.aborted) {
-    turn(topic)
-    const did = options.isLiveBehind() ? 'nothing' : await forwarder.step()
+    const step = async () => {
+      turn(topic)
+      return options.isLiveBehind() ? 'nothing' : await forwarder.step()
+    }
+    const did = await unlessDiskIsFull(step, 'nothing', onState)
     if (did === 'nothing') await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
     else {
       await forwarder.pace()

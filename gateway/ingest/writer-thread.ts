@@ -144,9 +144,8 @@ function startTending(
     const damage = damageOf(file)
     if (damage) throw new Unsound(`the outbox is damaged: ${damage}`)
     const said = delivered(outbox.store)
-    const spans = said.spans?.map(span => ({ ...span, next: outbox.rewound(span) })) ?? null
-    retention.see({ ...said, spans }, clock)
-    backlog = outbox.backlog(spans, Date.now())
+    retention.see(said, clock)
+    backlog = outbox.backlog(said.spans, Date.now())
     space = retention.space(backlog)
     if (!outbox.ballast.isThere) return
     const { epoch } = outbox

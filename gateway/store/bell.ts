@@ -2,12 +2,14 @@ import {
   closeSync,
   constants,
   type FSWatcher,
+  ftruncateSync,
   openSync,
   readFileSync,
   statSync,
   watch,
   writeSync,
 } from 'node:fs'
+import { CannotStart } from '../../config/lifetime.ts'
 import { checksum } from './checksum.ts'
 
 const MAGIC = 'SLB1'
@@ -21,9 +23,10 @@ export const bellFile = (outboxFile: string) => `${outboxFile}.bell`
 
 /**
  * Opens the bell for ringing: `ring` overwrites the mark in place, is not fsynced, never throws.
+ * Throws CannotStart when the file cannot be written.
  */
 export function openBell(file: string) {
-  const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600)
+  const descriptor = openOrSay(file)
   const bytes = Buffer.alloc(BYTES)
   return {
     ring(mark: Mark): void {
@@ -40,6 +43,20 @@ export function openBell(file: string) {
       }
     },
     close: () => closeSync(descriptor),
+  }
+}
+
+function openOrSay(file: string): number {
+  try {
+    const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600)
+    // Whatever stands in it besides would keep it from being read for ever.
+    ftruncateSync(descriptor, BYTES)
+    return descriptor
+  } catch (cause) {
+    const mayPass = /ENOSPC|EDQUOT|EIO/.test(String((cause as { code?: unknown }).code))
+    const cure = 'Let this user write it, or remove it'
+    const message = `${file} cannot be written: ${(cause as Error).message}. ${cure}`
+    throw new CannotStart(message, { cause, mayPass })
   }
 }
 

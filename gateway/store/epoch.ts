@@ -6,6 +6,7 @@ import { type GroupRow, isHeaderWhole } from './group.ts'
 import { headsOf } from './heads.ts'
 import type { Notes } from './notes.ts'
 import { seenByInbox } from './range-reader.ts'
+import { type Seen, takenOf } from './taken.ts'
 
 /** Who writes: the store, this run of its writer, and where its numbers go on. */
 export type Epoch = { store: Buffer; gateway: string; epoch: number; lastSequence: number }
@@ -71,16 +72,14 @@ function lastStored(db: Database): number {
   return Math.max(last ? last.sequence + last.count - 1 : 0, noted as number)
 }
 
-type Seen = { sequence: number; noteSequence: number }
-
-/** The furthest that bell and inbox, which outlive a restored outbox, have seen of a store. */
+/** The furthest that bells and inbox, which outlive a restored outbox, have seen of a store. */
 function seenElsewhere(file: string, store: Buffer, inboxFile: string): Seen {
   const mark = readBell(bellFile(file))
   const rung = mark?.store.equals(store) ? mark : null
-  const settled = seenByInbox(inboxFile, store)
+  const all = [rung, seenByInbox(inboxFile, store), takenOf(inboxFile, store)]
   return {
-    sequence: Math.max(rung?.sequence ?? 0, settled?.sequence ?? 0),
-    noteSequence: Math.max(rung?.noteSequence ?? 0, settled?.noteSequence ?? 0),
+    sequence: Math.max(...all.map(seen => seen?.sequence ?? 0)),
+    noteSequence: Math.max(...all.map(seen => seen?.noteSequence ?? 0)),
   }
 }
 

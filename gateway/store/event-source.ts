@@ -5,7 +5,7 @@ import { startReplaceable } from './replaceable.ts'
 import { type TakeLimits, type Taken, takeFrom } from './take.ts'
 
 /** What is sent once more, and where: `reason` is a replayReason. */
-export type Replay = Omit<Range, 'id' | 'store' | 'epoch'>
+export type Replay = Omit<Range, 'id' | 'store'>
 
 export type EventSource = ReturnType<typeof openEventSource>
 
@@ -23,11 +23,12 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     outbox.reading(null, from => {
       for (const range of some) {
         const taken = takeFrom(from, { ...ranges, addNotes: inbox.addNotes }, range, limits)
+        inbox.took(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
         if (taken) return taken
       }
       return null
     })
-  const settle = ({ range, next, epoch }: Taken) => ranges.move(range, { next, epoch })
+  const settle = ({ range, next }: Taken) => ranges.move(range, next)
 
   return {
     /**
@@ -81,7 +82,13 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       ranges.add({ store: outbox.store.id, ...replay })
     },
     /** Notes of the outbox from a number on. */
-    notesFrom: (sequence: number) => outbox.reading([], from => from.notesFrom(sequence)),
+    notesFrom: (sequence: number) =>
+      outbox.reading([], from => {
+        const notes = from.notesFrom(sequence)
+        const last = notes.at(-1)
+        if (last) inbox.took(from.store, { noteSequence: last.sequence })
+        return notes
+      }),
     backlog: () =>
       outbox.reading(null, from => {
         return from.backlog(ranges.all.length > 0 ? ranges.awaited : null, Date.now())

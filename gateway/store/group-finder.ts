@@ -12,7 +12,6 @@ import {
 export type ReadGroup = {
   sequence: number
   count: number
-  epoch: number
   receivedFrom: number
   /** Its events, or why they cannot be read and, if its header is whole, which they were. */
   content: StoredEvent[] | { reason: string; zones?: ZoneRange[] }
@@ -69,9 +68,9 @@ export function startGroupFinder(db: Database, marked: () => number | null) {
   function groupIn(at: number): ReadGroup | 'not known yet' | null {
     const row = selectGroup.get(at) as GroupRow | undefined
     if (!row) return null
-    const { count, epoch, receivedFrom } = row
+    const { count, receivedFrom } = row
     const content = unpackGroup(row)
-    const read = { sequence: row.sequence, count, epoch, receivedFrom, content }
+    const read = { sequence: row.sequence, count, receivedFrom, content }
     if (Array.isArray(content)) return read
     const zones = readHeader(row)
     if (Array.isArray(zones)) return { ...read, content: { ...content, zones } }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
+import { isDiskFull } from './ballast.ts'
 import { markingDamage } from './damage.ts'
 import type { StoreKind } from './heal.ts'
 import { insertNote, openNotes, startNoteReader } from './notes.ts'
@@ -8,6 +9,7 @@ import { openForWriting } from './open.ts'
 import { openPositions, type Range } from './positions.ts'
 import { openSalvage } from './salvage.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
+import { openTaken } from './taken.ts'
 
 const INBOX: StoreKind = {
   key: 'inbox.file',
@@ -48,25 +50,31 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     positions: openPositions(db, settleMs),
   }))
   const { notes, id, positions } = begun
+  const { took, close: closeTaken } = openTaken(file)
 
   return markingDamage(file, {
     id,
     /** What had to be done to open it, null for nothing. */
     healed,
     ...positions,
+    took,
     /** Writes notes durably, before any position passes what they tell of. */
     addNotes(all: { kind: string; content: object }[]): void {
-      db.transaction(() => {
+      notes.transact(() => {
         for (const { kind, content } of all) notes.add(kind, Date.now(), content)
-      }).immediate()
+      })
     },
     /** This inbox's own notes from a number on. */
     notesFrom: startNoteReader(db, () => notes.last),
     close(): void {
       try {
         positions.flush()
+      } catch (error) {
+        // What could not be written is sent again, under the same ids.
+        if (!isDiskFull(error)) throw error
       } finally {
         db.close()
+        closeTaken()
         lock.close()
       }
     },

@@ -5,7 +5,6 @@ import { isDamage } from './damage.ts'
 import { startGroupFinder } from './group-finder.ts'
 import { startNoteReader } from './notes.ts'
 import { openForReading } from './read.ts'
-import { startRewind } from './rewind.ts'
 import { OUTBOX_ID } from './schema.ts'
 
 type Store = { id: Buffer; gateway: string }
@@ -48,7 +47,6 @@ function readerOf(db: Database, file: string) {
     get firstSequence() {
       return first.get() as number | null
     },
-    rewound: startRewind(db),
     ...startGroupFinder(db, () => marked()?.sequence ?? null),
     notesFrom: startNoteReader(db, () => marked()?.noteSequence ?? null),
     close: () => db.close(),

@@ -14,7 +14,6 @@ import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
 import { openPruning } from './prune.ts'
 import { refillOutbox } from './refill.ts'
-import { startRewind } from './rewind.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
 
@@ -99,9 +98,6 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     ballast,
     /** What was buried, and what became of it. */
     deadLetters: startDeadLetters(db),
-
-    /** Where a range that the inbox tells of goes on. */
-    rewound: startRewind(db),
 
     /** What waits, given what the inbox says is still to be delivered. */
     backlog,

@@ -1,6 +1,6 @@
 import type { Database } from 'better-sqlite3'
+import { isDiskFull } from './ballast.ts'
 import { markingDamage, Unsound } from './damage.ts'
-import type { Standing } from './rewind.ts'
 import { openSeal } from './seal.ts'
 
 /** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
@@ -13,8 +13,6 @@ export type Range = {
   partitions: number
   zones: string | null
   reason: string
-  /** Of what was passed last; null: nothing yet. */
-  epoch: number | null
 }
 
 /** Whether all of a range is delivered. An open one never is. */
@@ -33,10 +31,10 @@ export function openPositions(db: Database, settleMs: number) {
   )
   const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
   const removeDone = db.prepare('DELETE FROM ranges WHERE next > "end"')
-  const moveRange = db.prepare('UPDATE ranges SET next = ?, epoch = ? WHERE id = ?')
+  const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
   const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
   const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
-  const unsaved = { ranges: new Map<number, Standing>(), notes: new Map<string, number>() }
+  const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
   let timer: NodeJS.Timeout | undefined
 
   const check = () => {
@@ -54,7 +52,7 @@ export function openPositions(db: Database, settleMs: number) {
       timer = undefined
       if (unsaved.ranges.size + unsaved.notes.size === 0) return
       sealed.immediate(() => {
-        for (const [id, { next, epoch }] of unsaved.ranges) moveRange.run(next, epoch, id)
+        for (const [id, next] of unsaved.ranges) moveRange.run(next, id)
         removeDone.run()
         for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
       })
@@ -68,7 +66,7 @@ export function openPositions(db: Database, settleMs: number) {
         flush()
       } catch (error) {
         // A full disk: the positions stay in memory, and what they pass is sent twice at worst.
-        if ((error as { code?: string }).code !== 'SQLITE_FULL') throw error
+        if (!isDiskFull(error)) throw error
         saveSoon()
       }
     }, settleMs)
@@ -82,31 +80,34 @@ export function openPositions(db: Database, settleMs: number) {
       check()
       const saved = selectRanges.all(store) as Range[]
       return saved
-        .map(range => ({ ...range, ...unsaved.ranges.get(range.id) }))
+        .map(range => ({ ...range, next: unsaved.ranges.get(range.id) ?? range.next }))
         .filter(range => !isDone(range))
     },
     /** Adds a range durably; it gets its id. */
-    addRange(range: Omit<Range, 'id' | 'epoch'>): Range {
+    addRange(range: Omit<Range, 'id'>): Range {
       const { lastInsertRowid } = sealed.immediate(() => insertRange.run(range)) as {
         lastInsertRowid: number | bigint
       }
-      return { ...range, id: Number(lastInsertRowid), epoch: null }
+      return { ...range, id: Number(lastInsertRowid) }
     },
     /** Sends a range to another topic, durably. */
     turnRange({ id, topic, partitions }: Range): void {
       sealed.immediate(() => turnRange.run(topic, partitions, id))
     },
     /** Moves a range on; durable within `settleMs` or at close. One that is done goes then. */
-    moveRange({ id, next, epoch }: Pick<Range, 'id' | 'next' | 'epoch'>): void {
-      unsaved.ranges.set(id, { next, epoch })
+    moveRange({ id, next }: Pick<Range, 'id' | 'next'>): void {
+      unsaved.ranges.set(id, next)
       saveSoon()
     },
-    /** The number of the next note of a store (the outbox's, or this inbox's own) to forward. */
-    nextNote(store: Buffer): number {
+    /**
+     * The number of the next note of a store (the outbox's, or this inbox's own) to forward; null
+     * when none was.
+     */
+    nextNote(store: Buffer): number | null {
       const next = unsaved.notes.get(store.toString('hex'))
       if (next !== undefined) return next
       check()
-      return (selectNotes.get(store) as number | undefined) ?? 1
+      return (selectNotes.get(store) as number | undefined) ?? null
     },
     moveNotes(store: Buffer, next: number): void {
       unsaved.notes.set(store.toString('hex'), next)

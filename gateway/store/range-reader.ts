@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3'
+import { inodeOf } from './damage.ts'
 import { openForReading } from './read.ts'
 import { isReplay } from './replays.ts'
 import { INBOX_ID } from './schema.ts'
@@ -7,8 +8,8 @@ import { openSeal } from './seal.ts'
 /** An inbox that the bridge has not opened since has no seal. */
 const SEALED_FROM_VERSION = 2
 
-/** What is still to be delivered, behind events of `epoch`: from `next` to `end` (null: open). */
-export type Span = { next: number; end: number | null; epoch?: number | null }
+/** What is still to be delivered: from `next` to `end` (null: open). */
+export type Span = { next: number; end: number | null }
 
 /**
  * What an inbox durably says of a store: what is still to be delivered (null: nobody has said,
@@ -19,7 +20,14 @@ export type Delivered = { spans: Span[] | null; replayFrom: number | null; nextN
 /** The gateway's view of the inbox. A missing, busy or damaged one is a state: it says nothing. */
 export function startRangeReader(file: string) {
   let db: ReturnType<typeof openForReading> = null
+  let inode: number | null = null
   const read = (store: Buffer): Delivered | null => {
+    const there = inodeOf(file)
+    if (there !== inode) {
+      db?.close()
+      db = null
+      inode = there
+    }
     db ??= openForReading(file, INBOX_ID)
     if (!db) return null
     try {
@@ -38,7 +46,7 @@ export function startRangeReader(file: string) {
 }
 
 function deliveredOf(db: Database.Database, store: Buffer): Delivered {
-  const select = db.prepare('SELECT * FROM ranges WHERE store = ?')
+  const select = db.prepare('SELECT next, "end", reason FROM ranges WHERE store = ?')
   const all = select.all(store) as (Span & { reason: string })[]
   const replays = all.filter(isReplay).map(({ next }) => next)
   const nextNote = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
@@ -49,7 +57,7 @@ function deliveredOf(db: Database.Database, store: Buffer): Delivered {
   }
 }
 
-const spanOf = ({ next, end, epoch = null }: Span): Span => ({ next, end, epoch })
+const spanOf = ({ next, end }: Span): Span => ({ next, end })
 
 /** How far an inbox has seen a store: the last delivered event and note, and the next of each. */
 export type Seen = { sequence: number; noteSequence: number; next: number; nextNote: number }

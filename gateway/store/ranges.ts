@@ -1,7 +1,6 @@
 import type { Inbox, Range } from './inbox.ts'
 import { isDone } from './positions.ts'
 import { isReplay } from './replays.ts'
-import type { Standing } from './rewind.ts'
 
 export type Ranges = ReturnType<typeof startRanges>
 
@@ -27,7 +26,7 @@ export function startRanges(inbox: Inbox) {
       all = store ? inbox.rangesOf(store) : []
     },
     /** Adds a range durably. */
-    add(range: Omit<Range, 'id' | 'epoch'>): void {
+    add(range: Omit<Range, 'id'>): void {
       all = [...all, inbox.addRange(range)]
     },
     /** Has the open range go to another topic, durably; false when there is none. */
@@ -47,11 +46,10 @@ export function startRanges(inbox: Inbox) {
       }
     },
     /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
-    move(range: Range, { next, epoch = null }: Standing): void {
-      const standing = { next, epoch }
-      inbox.moveRange(Object.assign(range, standing))
+    move(range: Range, next: number): void {
+      inbox.moveRange(Object.assign(range, { next }))
       // It may have been taken up anew while its events were under way.
-      for (const one of all) if (one.id === range.id) Object.assign(one, standing)
+      for (const one of all) if (one.id === range.id) one.next = next
       all = all.filter(one => !isDone(one))
     },
   }

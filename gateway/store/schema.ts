@@ -77,7 +77,6 @@ export const inboxMigrations = [
    ) STRICT;`,
   // What there is gets its checksum from whoever writes positions next.
   'CREATE TABLE seal (crc INTEGER NOT NULL) STRICT; INSERT INTO seal VALUES (-1);',
-  'ALTER TABLE ranges ADD COLUMN epoch INTEGER; UPDATE seal SET crc = -1;',
 ]
 
 /** A file that is somebody else's, or of a newer program: it must be left untouched. */

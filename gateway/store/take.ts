@@ -8,7 +8,7 @@ import { isReplay, NOT_REPLAYED, zonesOf } from './replays.ts'
  * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
  * range of some zones may have none in what was looked at so far.
  */
-export type Taken = { range: Range; events: StoredEvent[]; next: number; epoch: number | null }
+export type Taken = { range: Range; events: StoredEvent[]; next: number }
 
 /** How many groups are read at once for a range whose zones may be in none of them. */
 const GROUPS_MAX = 50
@@ -22,7 +22,7 @@ export type TakeLimits = { maxEvents: number; maxBytes: number }
  * range passes it: of a replay another one, because nothing of that waits to be delivered.
  */
 export function takeFrom(
-  reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo' | 'rewound'>,
+  reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>,
   { move, addNotes }: Pick<Ranges, 'move'> & Pick<Inbox, 'addNotes'>,
   range: Range,
   limits: TakeLimits,
@@ -31,9 +31,7 @@ export function takeFrom(
   const last = range.end ?? Number.MAX_SAFE_INTEGER
   const zones = zonesOf(range)
   const again = isReplay(range)
-  const back = again ? range.next : reader.rewound(range)
-  if (back < range.next) move(range, { ...range, next: back })
-  let { next, epoch } = range
+  let { next } = range
   let bytes = 0
   let groups = 0
   const pass = (kind: string, upTo: number, more: object) => {
@@ -42,7 +40,7 @@ export function takeFrom(
     const asked = again ? { asked: range.reason, askedZones: zones && [...zones] } : {}
     addNotes([{ kind: again ? NOT_REPLAYED : kind, content: { ...span, ...asked, ...more } }])
     next = to + 1
-    move(range, { next, epoch })
+    move(range, next)
   }
   const add = (content: StoredEvent[]) => {
     for (const event of content) {
@@ -67,12 +65,11 @@ export function takeFrom(
     if (!whole && events.length > 0) break
     if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
     if (next > last) break
-    epoch = group.epoch
     if (Array.isArray(content)) add(content)
     else if (mayHave(content.zones, zones)) pass('unreadable', behind - 1, content)
     next = Math.min(behind, last + 1)
   }
-  return events.length > 0 || next > range.next ? { range, events, next, epoch } : null
+  return events.length > 0 || next > range.next ? { range, events, next } : null
 }
 
 /** Whether a group whose header names these zones (or none, when it is damaged) may have others. */

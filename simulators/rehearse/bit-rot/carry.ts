@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Batch, startForwarder } from '../../../cloud-bridge/forwarder.ts'
-import { type NoteSource, startNoteForwarder } from '../../../cloud-bridge/notes.ts'
+import { noteSources, startNoteForwarder } from '../../../cloud-bridge/notes.ts'
 import { MustReopen } from '../../../gateway/store/damage.ts'
 import { openEventSource } from '../../../gateway/store/event-source.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
@@ -70,7 +70,7 @@ export async function carryAll(dir: string): Promise<Delivered> {
     const store = source.look()
     if (store) source.begin(TOPICS.readings, PARTITIONS)
     while (store && (await forwarder.step()) !== 'nothing');
-    for (const origin of store ? originsOf(store.id) : []) {
+    for (const origin of store ? noteSources(store.id, source, inbox) : []) {
       while ((await forward(origin, store!.gateway)) > 0);
     }
     all.damaged = source.damaged
@@ -87,17 +87,4 @@ export async function carryAll(dir: string): Promise<Delivered> {
     all.damaged = error.message
   }
   return all
-
-  function originsOf(store: Buffer): NoteSource[] {
-    const of = (
-      origin: NoteSource['origin'],
-      id: Buffer,
-      notesFrom: NoteSource['notesFrom'],
-    ): NoteSource => ({
-      ...{ origin, store: id, notesFrom },
-      next: () => inbox.nextNote(id),
-      settle: next => inbox.moveNotes(id, next),
-    })
-    return [of('outbox', store, source.notesFrom), of('inbox', inbox.id, inbox.notesFrom)]
-  }
 }

@@ -40,7 +40,7 @@ const steps: Record<string, Step> = {
       work.mark({ moving: behind })
       const [range] = work.inbox.rangesOf(store)
       work.inbox.moveRange({ ...range!, next: behind })
-      const notes = notesFrom(work, work.inbox.nextNote(store))
+      const notes = notesFrom(work, work.inbox.nextNote(store) ?? 1)
       const last = notes[upTo(work, notes.length) - 1]
       if (last) work.inbox.moveNotes(store, last.sequence + 1)
       // Asking for the ranges writes what was moved.

@@ -32,7 +32,7 @@ function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
   const reader = openOutboxReader(file)
   if (!reader) return null
   try {
-    const where = { next: 1, end: null, zones: null, epoch: null }
+    const where = { next: 1, end: null, zones: null }
     const range = { id: 1, store: reader.store, ...where, topic: 't', partitions: 1 }
     const lost: Span[] = []
     const inbox = {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { seenByInbox, startRangeReader } from '../../../gateway/store/range-reader.ts'
@@ -27,9 +27,9 @@ describe('the range reader', () => {
       { next: 5, end: 9 },
     ])
     expect(ranges(Buffer.alloc(16, 8))).toEqual(nothing)
-    inbox.moveRange({ id, next: 4, epoch: 7 })
+    inbox.moveRange({ id, next: 4 })
     inbox.close()
-    expect(ranges(store).spans).toMatchObject([{ next: 4, epoch: 7 }, { next: 5 }])
+    expect(ranges(store).spans).toMatchObject([{ next: 4 }, { next: 5 }])
     ranges.close()
   })
 
@@ -44,11 +44,27 @@ describe('the range reader', () => {
     inbox.close()
     const ranges = startRangeReader(file)
     expect(ranges(store)).toEqual({
-      spans: [{ next: 9, end: null, epoch: null }],
+      spans: [{ next: 9, end: null }],
       replayFrom: 3,
       nextNote: 6,
     })
     expect(seenByInbox(file, store)).toMatchObject({ next: 9, sequence: 8 })
+    ranges.close()
+  })
+
+  it('follows an inbox that takes the place of another', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    const first = open(file)
+    first.addRange({ ...range, next: 11 })
+    first.close()
+    const ranges = startRangeReader(file)
+    expect(ranges(store).spans).toMatchObject([{ next: 11 }])
+    renameSync(file, `${file}.damaged`)
+    const next = open(file)
+    next.addRange({ ...range, next: 21 })
+    expect(ranges(store).spans).toMatchObject([{ next: 21 }])
+    next.close()
     ranges.close()
   })
 
