@@ -1,3 +1,5 @@
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { mulberry32 } from '../../building/random.ts'
@@ -5,8 +7,24 @@ import { keyOfStore } from './numbered.ts'
 import { runSteps } from './steps.ts'
 import { startWorkload } from './workload.ts'
 
+/** Each promise that can be broken on purpose, to see that the rehearsal notices, and how. */
+const sabotages = {
+  /** Acknowledges before the commit. */
+  'ack-first': () => {},
+  /** Commits without fsync. */
+  'no-fsync': breakFsync,
+  /** Prunes by positions that are not saved yet. */
+  'prune-first': () => {},
+  /** Drops without a tombstone. */
+  'drop-silently': () => {},
+  /** Migrates without a transaction. */
+  'half-migration': breakMigration,
+  /** Heals without having the new file on disk before it takes the old one's place. */
+  'heal-unsynced': breakSync,
+}
+
 /** A promise that is broken on purpose, to see that the rehearsal notices. */
-export type Sabotage = 'ack-first' | 'no-fsync'
+export type Sabotage = keyof typeof sabotages
 
 /** What a recorded process does: some steps on each store, one store after another. */
 export type Orders = {
@@ -24,9 +42,9 @@ if (import.meta.main) obey(JSON.parse(process.argv[2]!))
 
 // Some stores are closed in order; the others are left as kill -9 leaves them.
 function obey({ dir, seed, run, stores, sabotage }: Orders): void {
-  if (sabotage === 'no-fsync') breakFsync()
+  if (sabotage) sabotages[sabotage]()
   for (const { name, steps, isLong } of stores) {
-    const work = startWorkload(join(dir, name), name, seed, sabotage === 'ack-first')
+    const work = startWorkload(join(dir, name), name, { seed, sabotage })
     runSteps(work, steps, isLong)
     if (mulberry32(keyOfStore(seed, `${name} closes ${run}`))() < 0.5) work.close()
   }
@@ -41,4 +59,21 @@ function breakFsync(): void {
     if (source === 'synchronous') return 2
     return pragma.call(this, source, options)
   }
+}
+
+/** What a migration changes lasts before the version says so. */
+function breakMigration(): void {
+  const { exec } = Database.prototype
+  Database.prototype.exec = function (source) {
+    if (!this.inTransaction) return exec.call(this, source)
+    exec.call(this, 'COMMIT')
+    exec.call(this, source)
+    return exec.call(this, 'BEGIN IMMEDIATE')
+  }
+}
+
+/** What Node is asked to put on disk stays where it is; SQLite syncs by itself. */
+function breakSync(): void {
+  fs.fsyncSync = () => {}
+  syncBuiltinESMExports()
 }
