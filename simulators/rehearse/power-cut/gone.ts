@@ -65,5 +65,6 @@ export function areHeadsRight(key: number, notes: ReadNote[]): boolean {
   }
   const previous = last.content.previous as { zones: [string, number][] }
   const told = previous.zones.map(([zone, count]): Tombstone['zones'][0] => [zone, 0, count])
+  if (zonesText(told) !== zonesText(zonesIn(key, span))) console.error(JSON.stringify(span), zonesText(told), zonesText(zonesIn(key, span)), JSON.stringify(notes.slice(-6).map(n=>[n.sequence,n.kind,n.content])))
   return zonesText(told) === zonesText(zonesIn(key, span))
 }
