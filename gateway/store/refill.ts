@@ -144,9 +144,14 @@ function lostOf(
   last: number,
 ): Lost[] {
   const { first, between } = groups
-  // What was delivered is pruned, so that it is not missing.
+  // What was delivered is pruned, so that it is not missing; neither is it where a page that
+  // nobody uses any more still has an older group.
   const from = delivered?.next ?? 1
-  const all: Lost[] = [...between]
+  const all: Lost[] = between.flatMap(one =>
+    one.zones
+      ? [one]
+      : without(one, [{ from: 1, to: from - 1 }]).map(span => ({ ...one, ...span })),
+  )
   if (first === 0) all.push({ from, to: last, reason: UNREADABLE })
   else {
     all.unshift({ from, to: first - 1, reason: UNREADABLE })

@@ -11,7 +11,7 @@ import { type Injection, prepareInjection } from './inject.ts'
 import { rehearseKill } from './kill.ts'
 import { rehearseOutage } from './outage.ts'
 import type { Outcome, Skipped } from './outcome.ts'
-import { powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
+import { type PowerCutCounts, powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
 import { withProof } from './proof.ts'
 import { rehearseRestore } from './restore.ts'
 import { openStage, type Stage, type StageOptions } from './stage.ts'
@@ -111,10 +111,21 @@ async function powerCuts(
   })
   if (!counts) return { fault, skipped: NO_COMPILER }
   const { points, acknowledged, lost, corrupt, cannotOpen, faults } = counts
-  const remarks = [`${corrupt} corrupt, ${cannotOpen} did not open`, ...faults.slice(0, 1)]
+  const remarks = [
+    `${corrupt} corrupt, ${cannotOpen} did not open`,
+    ...faults.slice(0, 1),
+    ...sharesOf(counts),
+  ]
   const passed = lost + corrupt + cannotOpen === 0
   const row = { fault, times: points, acknowledged, lost, countedTwice: 0, outOfOrder: 0 }
   return { ...row, remarks: remarks.join('; '), passed }
+}
+
+/** How the points are spread, and what was recorded under them. */
+function sharesOf({ byPhase, exercised }: PowerCutCounts): string[] {
+  const shares = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
+  const did = Object.entries(exercised ?? {}).map(([what, times]) => `${what} ${times}`)
+  return [shares.sort().join(', '), `recorded: ${did.join(', ')}`]
 }
 
 /** Lost is what no note names; what is named is told apart. */

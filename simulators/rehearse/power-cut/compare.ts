@@ -98,8 +98,9 @@ function compareOutbox(
   const delivered = [...taken.values()].filter(({ sequence }) => sequence < firstStoredNote)
   const notes = [...delivered, ...stored]
   const numbers = events.map(({ sequence }) => sequence)
-  const readings = lastOf(numbers, (numbers[0] ?? 1) - 1, finding)
-  const letters = lastOf(lettersIn(notes, key, wrong), 0, finding)
+  if (new Set(numbers).size !== numbers.length) wrong('an event stands there twice')
+  const readings = numbers.at(-1) ?? 0
+  const letters = countLetters(lettersIn(notes, key, wrong), finding)
   finding.lost += judgeGone({ key, promised, position, events, notes, firstStoredNote }, wrong)
   finding.lost += Math.max(0, acknowledged.readings - readings)
   finding.lost += Math.max(0, acknowledged.deadLetters - letters)
@@ -117,12 +118,12 @@ function compareOutbox(
   goOn(outbox, dir, key, readings, wrong)
 }
 
-/** How far numbers go that must have no gaps from `gone` on. */
-function lastOf(numbers: number[], gone: number, finding: Finding): number {
+/** How far the numbers of dead letters go; each that is missing before is lost. */
+function countLetters(numbers: number[], finding: Finding): number {
   const there = new Set(numbers)
-  if (there.size !== numbers.length) finding.corrupt.push('something stands there twice')
-  const last = Math.max(gone, ...numbers.slice(-1))
-  for (let number = gone + 1; number <= last; number++) if (!there.has(number)) finding.lost++
+  if (there.size !== numbers.length) finding.corrupt.push('a dead letter stands there twice')
+  const last = numbers.at(-1) ?? 0
+  finding.lost += Math.max(0, last - there.size)
   return last
 }
 

@@ -1,6 +1,6 @@
 import type { SensorReading } from '../../../config/events.ts'
 import type { ReadNote } from '../../../gateway/store/notes.ts'
-import { countIn, isSpan, without } from '../../../gateway/store/spans.ts'
+import { countIn, isSpan, type Span, without } from '../../../gateway/store/spans.ts'
 import type { Tombstone } from '../../../gateway/store/tombstones.ts'
 import type { Position, Promised } from './marks.ts'
 import { zoneOf } from './numbered.ts'
@@ -23,19 +23,34 @@ type Judged = {
 export function judgeGone(judged: Judged, wrong: (what: string) => void): number {
   const { key, promised, position, events, notes, firstStoredNote } = judged
   const { letGo } = promised
-  const first = events[0]?.sequence ?? 1
+  const stored = spansOf(events)
+  const [first, last] = [stored[0]?.from ?? 1, stored.at(-1)?.to ?? 0]
+  // Salvage may find what was deleted on a page that nobody uses any more: then it arrives after all.
+  const isHealed = notes.some(({ kind }) => kind === 'salvage')
   const tombstones = notes.filter(isTombstone).map(({ content }) => content)
   for (const tombstone of tombstones) {
     const { from, to } = tombstone
-    const isTold = isSpan(tombstone) && to < first && to <= letGo.readings
+    const isTold = isSpan(tombstone) && (isHealed || to < first) && to <= letGo.readings
     if (!isTold || tombstone.count !== to - from + 1) wrong(`a tombstone says ${from} to ${to}`)
     else if (zonesText(tombstone.zones) !== zonesText(zonesIn(key, tombstone)))
       wrong(`a tombstone from ${from} names other zones`)
   }
   if (first - 1 > letGo.readings) wrong(`events before ${first} went unasked`)
   if (firstStoredNote > letGo.notesBefore) wrong(`notes before ${firstStoredNote} went unasked`)
-  const undelivered = without({ from: Math.max(1, position.next), to: first - 1 }, tombstones)
-  return countIn(undelivered) + Math.max(0, firstStoredNote - position.nextNote)
+  if (stored.length > 1 && !isHealed) wrong(`events are gone behind ${stored[0]!.to}`)
+  const awaited = { from: Math.max(1, position.next), to: last }
+  const undelivered = countIn(without(awaited, [...tombstones, ...stored]))
+  return undelivered + Math.max(0, firstStoredNote - position.nextNote)
+}
+
+function spansOf(events: SensorReading[]): Span[] {
+  const spans: Span[] = []
+  for (const { sequence } of events) {
+    const before = spans.at(-1)
+    if (before?.to === sequence - 1) before.to = sequence
+    else spans.push({ from: sequence, to: sequence })
+  }
+  return spans
 }
 
 type TombstoneNote = ReadNote & { content: Tombstone }
@@ -65,6 +80,12 @@ export function areHeadsRight(key: number, notes: ReadNote[]): boolean {
   }
   const previous = last.content.previous as { zones: [string, number][] }
   const told = previous.zones.map(([zone, count]): Tombstone['zones'][0] => [zone, 0, count])
-  if (zonesText(told) !== zonesText(zonesIn(key, span))) console.error(JSON.stringify(span), zonesText(told), zonesText(zonesIn(key, span)), JSON.stringify(notes.slice(-6).map(n=>[n.sequence,n.kind,n.content])))
+  if (zonesText(told) !== zonesText(zonesIn(key, span)))
+    console.error(
+      JSON.stringify(span),
+      zonesText(told),
+      zonesText(zonesIn(key, span)),
+      JSON.stringify(notes.slice(-6).map(n => [n.sequence, n.kind, n.content])),
+    )
   return zonesText(told) === zonesText(zonesIn(key, span))
 }
