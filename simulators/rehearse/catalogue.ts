@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LocalKafka } from '../kafka/local-kafka.ts'
-import { rotBits } from './bit-rot.ts'
+import { type FlipCounts, rotBits } from './bit-rot.ts'
 import { rehearseClock } from './clock.ts'
 import { NO_COMPILER } from './compile.ts'
 import { diskFaults, rehearseDisk } from './disk.ts'
@@ -133,12 +133,9 @@ async function bitRot({ seed, onProgress }: Context, times: number): Promise<Out
   const dir = await mkdtemp(join(tmpdir(), 'sluice-bit-rot-'))
   try {
     const onFlip = (done: number) => done % 100 === 0 && onProgress(`bit-rot: ${done} of ${times}`)
-    const { readings, total, faults } = await rotBits({ times, seed, dir, onFlip })
-    const remarks = [
-      `${total.harmless} harmless, ${total.healed} healed, ${total.lossy} lost and named`,
-      `${total.lostReadings} readings in ${total.flips} flips, ${total.lostReadingsMost} at most`,
-      ...faults.slice(0, 1),
-    ]
+    const { readings, total, files, faults } = await rotBits({ times, seed, dir, onFlip })
+    const perFile = Object.entries(files).map(([file, counts]) => `${file}: ${flipsText(counts)}`)
+    const remarks = [flipsText(total), ...faults.slice(0, 1), ...perFile]
     const passed = faults.length === 0
     const acknowledged = readings * times
     const row = { fault: 'bit-rot', times, acknowledged, lost: faults.length, passed }
@@ -146,6 +143,15 @@ async function bitRot({ seed, onProgress }: Context, times: number): Promise<Out
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+function flipsText({ flips, lossy, ...counts }: FlipCounts): string {
+  const { unused, harmless, healed, lostReadings, lostReadingsMost } = counts
+  const perFlip = flips > 0 ? (lostReadings / flips).toFixed(2) : '0'
+  return (
+    `${flips} flips, ${unused} in unused bytes, ${harmless} harmless, ${healed} healed, ` +
+    `${lossy} lost and named (${perFlip} readings a flip, ${lostReadingsMost} at most)`
+  )
 }
 
 function diskFault(fault: string): Rehearsal {
