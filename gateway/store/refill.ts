@@ -144,21 +144,17 @@ function lostOf(
   last: number,
 ): Lost[] {
   const { first, between } = groups
-  // What was delivered is pruned, so that it is not missing; neither is it where a page that
-  // nobody uses any more still has an older group.
+  // What was delivered may be pruned, so that it is not missing; neither is it where a page that
+  // nobody uses any more still has some of an older group.
   const from = delivered?.next ?? 1
-  const all: Lost[] = between.flatMap(one =>
-    one.zones
-      ? [one]
-      : without(one, [{ from: 1, to: from - 1 }]).map(span => ({ ...one, ...span })),
-  )
+  const all: Lost[] = [...between]
   if (first === 0) all.push({ from, to: last, reason: UNREADABLE })
   else {
     all.unshift({ from, to: first - 1, reason: UNREADABLE })
     all.push({ from: groups.last + 1, to: last, reason: UNREADABLE })
   }
   return all.flatMap(one => {
-    const left = without(one, explained)
+    const left = without(one, [{ from: 1, to: from - 1 }, ...explained])
     if (left.length === 1 && countIn(left) === countIn([one])) return [one]
     const { zones, ...rest } = one
     return left.map(span => ({ ...rest, ...span }))

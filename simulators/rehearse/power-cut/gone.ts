@@ -37,6 +37,10 @@ export function judgeGone(judged: Judged, wrong: (what: string) => void): number
   }
   if (first - 1 > letGo.readings) wrong(`events before ${first} went unasked`)
   if (firstStoredNote > letGo.notesBefore) wrong(`notes before ${firstStoredNote} went unasked`)
+  for (const { kind, content } of notes.filter(({ kind }) => /^(hole|quarantine)$/.test(kind))) {
+    const isDropped = isSpan(content) && without(content, tombstones).length === 0
+    if (!isDropped) wrong(`a ${kind} is claimed: ${content.from} to ${content.to}`)
+  }
   if (stored.length > 1 && !isHealed) wrong(`events are gone behind ${stored[0]!.to}`)
   const awaited = { from: Math.max(1, position.next), to: last }
   const undelivered = countIn(without(awaited, [...tombstones, ...stored]))

@@ -1,12 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { bellFile } from '../../../gateway/store/bell.ts'
 import { markDamaged } from '../../../gateway/store/damage.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { reading, readOutbox } from './fixture.ts'
-import { isFirst, LAST, open, overwrite, withDamaged } from './wreck.ts'
+import { copyStore, reading, readOutbox, temporary } from './fixture.ts'
+import { fill, isFirst, LAST, open, overwrite, withDamaged } from './wreck.ts'
 
 const REST = { end: null, topic: 't', partitions: 6, zones: null, reason: 'first' }
 
@@ -45,4 +45,36 @@ it('a salvaged outbox names no hole where all was delivered and let go', () => {
   outbox.close()
   const lost = readOutbox(at.file).notes.filter(({ kind }) => kind === 'quarantine')
   expect(lost.map(({ content }) => [content.from, content.to])).toEqual([[205, 220]])
+})
+
+describe('a write-ahead log that is begun anew', () => {
+  /** All of the log is in the file, and no more than so many bytes of a new header before it. */
+  function begunAnew(bytes: number) {
+    const place = temporary()
+    const [alive, file] = [place.file('alive.db'), place.file('outbox.db')]
+    const outbox = open(alive)
+    fill(outbox)
+    outbox.space.truncateWal()
+    fill(outbox, 5)
+    const log = readFileSync(`${alive}-wal`)
+    // By hand, because it leaves the log as it is.
+    const db = new Database(alive)
+    db.pragma('wal_checkpoint(FULL)')
+    db.close()
+    copyStore(alive, file)
+    const before = readOutbox(alive)
+    outbox.commit({ readings: [reading('z0')] })
+    readFileSync(`${alive}-wal`).subarray(0, bytes).copy(log)
+    outbox.close()
+    writeFileSync(`${file}-wal`, log)
+    return { file, before, [Symbol.dispose]: place[Symbol.dispose] }
+  }
+
+  it.each([32, 20])('when power goes is no damage: %i bytes of its header', bytes => {
+    using at = begunAnew(bytes)
+    const outbox = open(at.file)
+    expect(outbox.healed).toBe(null)
+    outbox.close()
+    expect(readOutbox(at.file).events).toEqual(at.before.events)
+  })
 })
