@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3'
+import { damageOf } from '../../../gateway/store/damage.ts'
 import type { Inbox } from '../../../gateway/store/inbox.ts'
 import type { ReadNote } from '../../../gateway/store/notes.ts'
 import type { Outbox } from '../../../gateway/store/outbox.ts'
@@ -33,6 +34,7 @@ export function compareStore(compared: Compared): Finding {
   const finding: Finding = { lost: 0, corrupt: [], cannotOpen: null }
   using stack = new DisposableStack()
   let opened: Opened
+  const isMarked = damageOf(outboxIn(compared.dir)) !== null
   try {
     compareVersions(compared, finding)
     opened = open(compared, stack)
@@ -40,6 +42,9 @@ export function compareStore(compared: Compared): Finding {
     return { ...finding, cannotOpen: (error as Error).message }
   }
   try {
+    // Power that goes damages nothing, so there is nothing to heal but what was marked before.
+    const healed = (isMarked ? null : opened.outbox.healed) ?? opened.inbox.healed
+    if (healed) finding.corrupt.push(`taken for damage: ${healed.reason}`)
     const position = positionIn(opened, finding)
     compareOutbox(compared, { ...opened, position }, finding)
     compareInbox(compared, { ...opened, position }, finding)
