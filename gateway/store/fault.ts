@@ -9,8 +9,8 @@ export const isKnown = (file: string) => readBell(bellFile(file)) !== null
 
 /**
  * Why an outbox must be made anew although it opens: intact commits lie in its write-ahead log
- * where SQLite does not read any more, and would overwrite, and the file does not have them yet. One
- * commit may be one that power cut short, unless the bell rang for it.
+ * where SQLite does not read any more, and would overwrite, and the file does not have them yet.
+ * One commit may be one that power cut short, unless the bell rang for it.
  */
 export function faultOf(file: string): string | null {
   const { pages, commitsBehindDamage, isHeaderWhole } = readWal(`${file}-wal`)

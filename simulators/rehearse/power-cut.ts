@@ -8,8 +8,8 @@ import { type Cut, cutAll } from './power-cut/cuts.ts'
 import { addExercised, type Exercised, exercisedIn } from './power-cut/exercised.ts'
 import type { Phase, Promised } from './power-cut/marks.ts'
 import { choosePoints } from './power-cut/points.ts'
-import type { Sabotage } from './power-cut/process.ts'
 import { recordStores } from './power-cut/record.ts'
+import type { Sabotage } from './power-cut/sabotage.ts'
 import { compileRecorder } from './recorder.ts'
 
 export type { Sabotage }
@@ -66,10 +66,10 @@ export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 /**
  * Cuts the power `times` times under the product's own code and compares what is left with what
  * was promised. Processes that do all that happens to outbox and inbox (see power-cut/steps.ts)
- * are recorded call by call; then, for seeded moments of the recording, the files are made as a cut may leave them
- * (see startDisk) and opened again. The seed gives the work and the draws; ids and times in the
- * files differ from run to run, as they do in the product. Gives null where there is no C compiler,
- * or no Linux.
+ * are recorded call by call; then, for seeded moments of the recording, the files are made as a
+ * cut may leave them (see startDisk) and opened again. The seed gives the work and the draws; ids
+ * and times in the files differ from run to run, as they do in the product. Gives null where there
+ * is no C compiler, or no Linux.
  */
 export async function rehearsePowerCuts(options: PowerCutOptions): Promise<PowerCutCounts | null> {
   const { times, seed, sabotage = null, onProgress } = options

@@ -25,7 +25,7 @@ export function judgeGone(judged: Judged, wrong: (what: string) => void): number
   const { letGo } = promised
   const stored = spansOf(events)
   const [first, last] = [stored[0]?.from ?? 1, stored.at(-1)?.to ?? 0]
-  // Salvage may find what was deleted on a page that nobody uses any more: then it arrives after all.
+  // Salvage may find what was deleted, on a page that nobody uses any more: then it arrives.
   const isHealed = notes.some(({ kind }) => kind === 'salvage')
   const tombstones = notes.filter(isTombstone).map(({ content }) => content)
   for (const tombstone of tombstones) {

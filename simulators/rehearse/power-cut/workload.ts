@@ -6,7 +6,7 @@ import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { mulberry32 } from '../../building/random.ts'
 import { type Amounts, type Mark, type Phase, startPromised } from './marks.ts'
 import { deadLetterOf, hashOf, keyOfStore, packetOf, readingOf } from './numbered.ts'
-import type { Sabotage } from './process.ts'
+import type { Sabotage } from './sabotage.ts'
 import { type FileKind, makeOlder, newest } from './versions.ts'
 
 /** Who writes the rehearsed stores. */
