@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { bellFile, readBell } from './bell.ts'
+import { openPages } from './pages.ts'
 import { peek } from './read.ts'
 import { PAGE_BYTES, readWal } from './wal.ts'
 
@@ -8,15 +9,30 @@ export const isKnown = (file: string) => readBell(bellFile(file)) !== null
 
 /**
  * Why an outbox must be made anew although it opens: intact commits lie in its write-ahead log
- * where SQLite does not read any more, and would overwrite. One commit may be one that power cut
- * short, unless the bell rang for it.
+ * where SQLite does not read any more, and would overwrite, and the file does not have them yet.
+ * One commit may be one that power cut short, unless the bell rang for it.
  */
 export function faultOf(file: string): string | null {
-  const { pages, commitsBehindDamage } = readWal(`${file}-wal`)
+  const { pages, commitsBehindDamage, isHeaderWhole } = readWal(`${file}-wal`)
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size < PAGE_BYTES && pages.size > 0) return 'the file is gone from its write-ahead log'
-  if (commitsBehindDamage === 0) return null
+  if (commitsBehindDamage === 0 || (!isHeaderWhole && areIn(file, pages))) return null
   return commitsBehindDamage > 1 || isBehindBell(file) ? 'the write-ahead log is damaged' : null
+}
+
+/** Power that goes while the log is begun anew damages its header, and the file has everything. */
+function areIn(file: string, logged: Map<number, number>): boolean {
+  const [main, both] = [openPages(file, { withLog: false }), openPages(file)]
+  try {
+    const isSame = (number: number) => {
+      const page = main.page(number)
+      return page !== null && both.page(number)?.equals(page) === true
+    }
+    return [...logged.keys()].every(isSame)
+  } finally {
+    main.close()
+    both.close()
+  }
 }
 
 function isBehindBell(file: string): boolean {

@@ -6,11 +6,11 @@ export type Pages = ReturnType<typeof openPages>
 /**
  * The pages of a database file and its write-ahead log as they lie on disk, read without SQLite,
  * which gives up a whole table when one page of its tree is damaged. A page that cannot be read is
- * null. The file may be missing, and then only the log counts.
+ * null. The file may be missing, and then only the log counts, which may be left out.
  */
-export function openPages(file: string) {
+export function openPages(file: string, { withLog = true } = {}) {
   const [main, log] = [openIfThere(file), openIfThere(`${file}-wal`)]
-  const wal = readWal(`${file}-wal`).pages
+  const wal = withLog ? readWal(`${file}-wal`).pages : new Map<number, number>()
   const inFile = main === null ? 0 : Math.floor(fstatSync(main).size / PAGE_BYTES)
   const count = Math.max(inFile, ...wal.keys())
   return {

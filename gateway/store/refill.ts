@@ -34,10 +34,12 @@ export const refillOutbox = (owner: Owner) => (db: Database, wreck: Wreck) => {
     const mark = readBell(bellFile(wreck.file))
     const id = found?.id ?? mark?.store ?? null
     const bell = mark && id?.equals(mark.store) ? mark : null
-    const epoch = bell?.epoch ?? found?.epoch ?? 0
     const delivered = id && seenByInbox(inboxFile, id)
-    const notes = copyNotes(db, salvage, epoch)
-    const groups = copyGroups(db, salvage, epoch, notes.heads)
+    const notes = copyNotes(db, salvage)
+    // A power cut leaves an old bell; only one that rang last knows the last epoch.
+    const rung = bell && bell.noteSequence >= notes.last ? bell.epoch : notes.epoch
+    const epoch = rung ?? found?.epoch ?? bell?.epoch ?? 0
+    const groups = copyGroups(db, salvage, epoch, notes.headsOf.get(epoch) ?? new Map())
     const seen = Math.max(bell?.sequence ?? 0, delivered?.sequence ?? 0, notes.lastSequence)
     const last = Math.max(seen, groups.last)
     const lost = lostOf(groups, notes.explained, delivered, last)
@@ -66,13 +68,14 @@ export const refillOutbox = (owner: Owner) => (db: Database, wreck: Wreck) => {
   }
 }
 
-function copyNotes(db: Database, salvage: Salvage, epoch: number) {
+function copyNotes(db: Database, salvage: Salvage) {
   const insert = insertNote(db)
   const present: Span[] = []
   const explained: Span[] = []
   const explainedNotes: Span[] = []
-  const heads: Heads = new Map()
+  const headsOf = new Map<number, Heads>()
   let [count, lastSequence] = [0, 0]
+  let epoch: number | null = null
   for (const { row } of salvage.notes()) {
     insert.run(row)
     count++
@@ -83,9 +86,14 @@ function copyNotes(db: Database, salvage: Salvage, epoch: number) {
     const content = JSON.parse(row.body.toString())
     if (row.kind === 'heads') {
       lastSequence = Math.max(lastSequence, content.lastSequence)
-      if (content.epoch === epoch) raise(heads, content.zones)
+      const heads = headsOf.get(content.epoch) ?? new Map()
+      raise(heads, content.zones)
+      headsOf.set(content.epoch, heads)
     }
-    if (row.kind === 'epoch') lastSequence = Math.max(lastSequence, content.firstSequence - 1)
+    if (row.kind === 'epoch') {
+      epoch = content.epoch as number
+      lastSequence = Math.max(lastSequence, content.firstSequence - 1)
+    }
     if (/^(hole|quarantine|tombstone)$/.test(row.kind)) {
       if (isSpan(content)) explained.push(content)
       if (isSpan(content.notes)) explainedNotes.push(content.notes)
@@ -93,7 +101,7 @@ function copyNotes(db: Database, salvage: Salvage, epoch: number) {
     if (row.kind === 'salvage') explainedNotes.push(...content.lostNotes.filter(isSpan))
   }
   const [first, last] = [present[0]?.from ?? Number.POSITIVE_INFINITY, present.at(-1)?.to ?? 0]
-  return { count, first, last, present, explained, explainedNotes, heads, lastSequence }
+  return { count, first, last, epoch, present, explained, explainedNotes, headsOf, lastSequence }
 }
 
 function copyGroups(db: Database, salvage: Salvage, epoch: number, heads: Heads) {
@@ -136,7 +144,8 @@ function lostOf(
   last: number,
 ): Lost[] {
   const { first, between } = groups
-  // What was delivered is pruned, so that it is not missing.
+  // What was delivered may be pruned, so that it is not missing; neither is it where a page that
+  // nobody uses any more still has some of an older group.
   const from = delivered?.next ?? 1
   const all: Lost[] = [...between]
   if (first === 0) all.push({ from, to: last, reason: UNREADABLE })
@@ -145,7 +154,7 @@ function lostOf(
     all.push({ from: groups.last + 1, to: last, reason: UNREADABLE })
   }
   return all.flatMap(one => {
-    const left = without(one, explained)
+    const left = without(one, [{ from: 1, to: from - 1 }, ...explained])
     if (left.length === 1 && countIn(left) === countIn([one])) return [one]
     const { zones, ...rest } = one
     return left.map(span => ({ ...rest, ...span }))

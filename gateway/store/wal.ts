@@ -9,11 +9,16 @@ const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
 /**
  * What a write-ahead log holds of committed transactions: where each page's newest intact version
  * lies in the file, and how many intact commits lie behind a frame that is not intact, where SQLite
- * stops reading.
+ * stops reading. `isHeaderWhole` is false where SQLite reads nothing of it.
  */
-export type Wal = { pages: Map<number, number>; commitsBehindDamage: number }
+export type Wal = {
+  pages: Map<number, number>
+  commitsBehindDamage: number
+  isHeaderWhole: boolean
+}
 
-type Frame = { at: number; page: number; isCommit: boolean; isIntact: boolean }
+/** `pagesBehind` is how many pages the file has behind a commit; 0 for a frame that ends none. */
+type Frame = { at: number; page: number; pagesBehind: number; isIntact: boolean }
 
 /**
  * Reads a write-ahead log further than SQLite does: a frame's checksum goes on from the one written
@@ -22,7 +27,7 @@ type Frame = { at: number; page: number; isCommit: boolean; isIntact: boolean }
  * back or belongs to an older one. Format: sqlite.org/fileformat2.html, "The Write-Ahead Log".
  */
 export function readWal(file: string): Wal {
-  const wal: Wal = { pages: new Map(), commitsBehindDamage: 0 }
+  const wal: Wal = { pages: new Map(), commitsBehindDamage: 0, isHeaderWhole: true }
   let descriptor: number
   try {
     descriptor = openSync(file, 'r')
@@ -35,12 +40,14 @@ export function readWal(file: string): Wal {
     for (const frame of framesOf(descriptor)) {
       if (!frame.isIntact) {
         isDamaged = true
+        if (frame.at === 0) wal.isHeaderWhole = false
         continue
       }
       if (frame.page > 0) pending.push(frame)
-      if (!frame.isCommit) continue
+      if (frame.pagesBehind === 0) continue
       for (const { page, at } of pending) wal.pages.set(page, at)
       pending = []
+      for (const page of wal.pages.keys()) if (page > frame.pagesBehind) wal.pages.delete(page)
       if (isDamaged) wal.commitsBehindDamage++
     }
     return wal
@@ -54,20 +61,22 @@ function* framesOf(descriptor: number): Iterable<Frame> {
   if (!readWhole(descriptor, header, 0)) return
   const frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
   const words = new Uint32Array(frame.buffer, 0, FRAME_BYTES / 4)
-  const salt = saltOf(descriptor, header)
+  const isWhole = isHeaderIntact(header)
+  // Behind a header that was written anew there may be nothing yet but frames that went before.
+  const salt = isWhole ? header.readBigUInt64BE(16) : saltOf(descriptor, header)
   let sums = sumsAt(header, 24)
-  if (!isHeaderIntact(header)) yield { at: 0, page: 0, isCommit: false, isIntact: false }
+  if (!isWhole) yield { at: 0, page: 0, pagesBehind: 0, isIntact: false }
   for (let start = HEADER_BYTES; readWhole(descriptor, frame, start); start += FRAME_BYTES) {
     const head = checksum(words, 0, 2, sums)
     const [one, two] = checksum(words, FRAME_HEADER_BYTES / 4, words.length, head)
     sums = sumsAt(frame, 16)
     const isIntact = one === sums[0] && two === sums[1] && frame.readBigUInt64BE(8) === salt
-    const isCommit = frame.readUInt32BE(4) !== 0
-    yield { at: start + FRAME_HEADER_BYTES, page: frame.readUInt32BE(0), isCommit, isIntact }
+    const [page, pagesBehind] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
+    yield { at: start + FRAME_HEADER_BYTES, page, pagesBehind, isIntact }
   }
 }
 
-/** The salt that two of header, first and second frame agree on: one of them may be damaged. */
+/** The salt that two of a damaged header, first and second frame agree on. */
 function saltOf(descriptor: number, header: Buffer): bigint {
   const head = Buffer.alloc(16)
   const salts = [header.readBigUInt64BE(16)]

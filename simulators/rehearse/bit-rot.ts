@@ -16,6 +16,7 @@ import {
   readingOf,
   writeOriginal,
 } from './bit-rot/original.ts'
+import { digestOf } from './bit-rot/unused.ts'
 
 export type BitRotOptions = {
   times: number
@@ -28,6 +29,8 @@ export type BitRotOptions = {
 /** How many flips ended how, of those in one file. */
 export type FlipCounts = {
   flips: number
+  /** Nobody reads what was flipped. */
+  unused: number
   /** Everything arrived, and nobody had to do anything. */
   harmless: number
   /** Everything arrived once the store was salvaged. */
@@ -61,6 +64,7 @@ export async function rotBits(options: BitRotOptions): Promise<BitRotCounts> {
   const { times, seed, dir, onFlip } = options
   const random = mulberry32(seed)
   const original = await writeOriginal(dir, random)
+  const soundDigest = digestOf(original.dir)
   const files = Object.keys(FILES) as RottenFile[]
   const counts: BitRotCounts = {
     readings: original.delivered.events.length,
@@ -76,8 +80,9 @@ export async function rotBits(options: BitRotOptions): Promise<BitRotCounts> {
     mkdirSync(trial)
     copyStore(original.dir, trial)
     const place = flipOne(pathIn(trial, file), random)
+    const isUnused = file !== 'bell' && digestOf(trial) === soundDigest
     const { faults, ...outcome } = await live(original, trial, random)
-    for (const one of [counts.total, counts.files[file]]) count(one, outcome)
+    for (const one of [counts.total, counts.files[file]]) count(one, { ...outcome, isUnused })
     done++
     if (faults.length > 0) {
       counts.faults.push(...faults.map(fault => `flip ${done}, ${file} ${place}: ${fault}`))
@@ -153,13 +158,16 @@ async function startOnce(dir: string, reading: Reading) {
 
 function none(): FlipCounts {
   const lost = { lostReadings: 0, lostReadingsMost: 0, lostNotes: 0 }
-  return { flips: 0, harmless: 0, healed: 0, lossy: 0, ...lost }
+  return { flips: 0, unused: 0, harmless: 0, healed: 0, lossy: 0, ...lost }
 }
 
-function count(to: FlipCounts, { lost, lostNotes, isHealed }: Omit<Life, 'faults'>): void {
+type Flip = Omit<Life, 'faults'> & { isUnused: boolean }
+
+function count(to: FlipCounts, { lost, lostNotes, isHealed, isUnused }: Flip): void {
   to.flips++
   if (lost + lostNotes > 0) to.lossy++
   else if (isHealed) to.healed++
+  else if (isUnused) to.unused++
   else to.harmless++
   to.lostReadings += lost
   to.lostReadingsMost = Math.max(to.lostReadingsMost, lost)

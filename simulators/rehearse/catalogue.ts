@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LocalKafka } from '../kafka/local-kafka.ts'
-import { rotBits } from './bit-rot.ts'
+import { type FlipCounts, rotBits } from './bit-rot.ts'
 import { rehearseClock } from './clock.ts'
 import { NO_COMPILER } from './compile.ts'
 import { diskFaults, rehearseDisk } from './disk.ts'
@@ -11,7 +11,7 @@ import { type Injection, prepareInjection } from './inject.ts'
 import { rehearseKill } from './kill.ts'
 import { rehearseOutage } from './outage.ts'
 import type { Outcome, Skipped } from './outcome.ts'
-import { powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
+import { type PowerCutCounts, powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
 import { withProof } from './proof.ts'
 import { rehearseRestore } from './restore.ts'
 import { rehearseSlowDisk } from './slow-disk.ts'
@@ -116,10 +116,21 @@ async function powerCuts(
   })
   if (!counts) return { fault, skipped: NO_COMPILER }
   const { points, acknowledged, lost, corrupt, cannotOpen, faults } = counts
-  const remarks = [`${corrupt} corrupt, ${cannotOpen} did not open`, ...faults.slice(0, 1)]
+  const remarks = [
+    `${corrupt} corrupt, ${cannotOpen} did not open`,
+    ...faults.slice(0, 1),
+    ...sharesOf(counts),
+  ]
   const passed = lost + corrupt + cannotOpen === 0
   const row = { fault, times: points, acknowledged, lost, countedTwice: 0, outOfOrder: 0 }
   return { ...row, remarks: remarks.join('; '), passed }
+}
+
+/** How the points are spread, and what was recorded under them. */
+function sharesOf({ byPhase, exercised }: PowerCutCounts): string[] {
+  const shares = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
+  const did = Object.entries(exercised ?? {}).map(([what, times]) => `${what} ${times}`)
+  return [shares.sort().join(', '), `recorded: ${did.join(', ')}`]
 }
 
 /** Lost is what no note names; what is named is told apart. */
@@ -127,12 +138,9 @@ async function bitRot({ seed, onProgress }: Context, times: number): Promise<Out
   const dir = await mkdtemp(join(tmpdir(), 'sluice-bit-rot-'))
   try {
     const onFlip = (done: number) => done % 100 === 0 && onProgress(`bit-rot: ${done} of ${times}`)
-    const { readings, total, faults } = await rotBits({ times, seed, dir, onFlip })
-    const remarks = [
-      `${total.harmless} harmless, ${total.healed} healed, ${total.lossy} lost and named`,
-      `${total.lostReadings} readings in ${total.flips} flips, ${total.lostReadingsMost} at most`,
-      ...faults.slice(0, 1),
-    ]
+    const { readings, total, files, faults } = await rotBits({ times, seed, dir, onFlip })
+    const perFile = Object.entries(files).map(([file, counts]) => `${file}: ${flipsText(counts)}`)
+    const remarks = [flipsText(total), ...faults.slice(0, 1), ...perFile]
     const passed = faults.length === 0
     const acknowledged = readings * times
     const row = { fault: 'bit-rot', times, acknowledged, lost: faults.length, passed }
@@ -140,6 +148,15 @@ async function bitRot({ seed, onProgress }: Context, times: number): Promise<Out
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+function flipsText({ flips, lossy, ...counts }: FlipCounts): string {
+  const { unused, harmless, healed, lostReadings, lostReadingsMost } = counts
+  const perFlip = flips > 0 ? (lostReadings / flips).toFixed(2) : '0'
+  return (
+    `${flips} flips, ${unused} in unused bytes, ${harmless} harmless, ${healed} healed, ` +
+    `${lossy} lost and named (${perFlip} readings a flip, ${lostReadingsMost} at most)`
+  )
 }
 
 function diskFault(fault: string): Rehearsal {

@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { setImmediate as letOthers } from 'node:timers/promises'
 import { keyOf } from '../building/random.ts'
 import { type Cut, cutAll } from './power-cut/cuts.ts'
+import { addExercised, type Exercised, exercisedIn } from './power-cut/exercised.ts'
 import type { Phase, Promised } from './power-cut/marks.ts'
 import { choosePoints } from './power-cut/points.ts'
-import type { Sabotage } from './power-cut/process.ts'
 import { recordStores } from './power-cut/record.ts'
+import type { Sabotage } from './power-cut/sabotage.ts'
 import { compileRecorder } from './recorder.ts'
 
 export type { Sabotage }
@@ -17,6 +18,8 @@ export type { Sabotage }
 export type PowerCutCounts = {
   points: number
   byPhase: Partial<Record<Phase, number>>
+  /** What the recordings show to have happened; null before the first. */
+  exercised: Exercised | null
   /** Recorded calls, from which the points were drawn. */
   calls: number
   /** Readings, dead letters, notes and positions promised before a cut, over all points. */
@@ -62,11 +65,11 @@ export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /**
  * Cuts the power `times` times under the product's own code and compares what is left with what
- * was promised. Processes that open, fill, checkpoint and close outbox and inbox are recorded call
- * by call; then, for seeded moments of the recording, the files are made as a cut may leave them
- * (see startDisk) and opened again. The seed gives the work and the draws; ids and times in the
- * files differ from run to run, as they do in the product. Gives null where there is no C compiler,
- * or no Linux.
+ * was promised. Processes that do all that happens to outbox and inbox (see power-cut/steps.ts)
+ * are recorded call by call; then, for seeded moments of the recording, the files are made as a
+ * cut may leave them (see startDisk) and opened again. The seed gives the work and the draws; ids
+ * and times in the files differ from run to run, as they do in the product. Gives null where there
+ * is no C compiler, or no Linux.
  */
 export async function rehearsePowerCuts(options: PowerCutOptions): Promise<PowerCutCounts | null> {
   const { times, seed, sabotage = null, onProgress } = options
@@ -83,6 +86,7 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
     const many = Math.min(POINTS_PER_ROUND, times - first)
     const points = choosePoints(recorded, { times: many, first, seed: roundSeed })
     for (const calls of recorded.values()) counts.calls += calls.length
+    counts.exercised = addExercised(counts.exercised, exercisedIn(recorded))
     for (const compared of cutAll(recorded, points, { seed: roundSeed, dir })) {
       add(counts, compared)
       if (counts.points % YIELD_EVERY > 0) continue
@@ -94,7 +98,7 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
 }
 
 const noCounts = (): PowerCutCounts => ({
-  ...{ points: 0, byPhase: {}, calls: 0, acknowledged: 0 },
+  ...{ points: 0, byPhase: {}, exercised: null, calls: 0, acknowledged: 0 },
   ...{ lost: 0, corrupt: 0, cannotOpen: 0, faults: [] },
 })
 
@@ -113,5 +117,8 @@ function add(counts: PowerCutCounts, { point, promised, finding }: Cut): void {
   }
 }
 
-const amountOf = ({ acknowledged, notes, next }: Promised) =>
-  acknowledged.readings + acknowledged.deadLetters + notes.promised + Math.min(next.promised, 1)
+const amountOf = ({ acknowledged, notes, position }: Promised) =>
+  acknowledged.readings +
+  acknowledged.deadLetters +
+  notes.promised +
+  Math.min(position.promised.next, 1)

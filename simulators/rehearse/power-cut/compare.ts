@@ -1,15 +1,20 @@
 import Database from 'better-sqlite3'
+import { damageOf } from '../../../gateway/store/damage.ts'
 import type { Inbox } from '../../../gateway/store/inbox.ts'
 import type { ReadNote } from '../../../gateway/store/notes.ts'
 import type { Outbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
-import type { Amounts, Promised } from './marks.ts'
+import { areHeadsRight, judgeGone } from './gone.ts'
+import type { Amounts, Position, Promised } from './marks.ts'
 import { deadLetterOf, hashOf, noteOf, packetOf, readingOf } from './numbered.ts'
 import { readStore, textOf } from './stored.ts'
+import { versionIn } from './versions.ts'
 import { GATEWAY, inboxIn, openInboxIn, openOutboxIn, outboxIn } from './workload.ts'
 
 /** How much was promised and is not there, and what is wrong with what is. */
 export type Finding = { lost: number; corrupt: string[]; cannotOpen: string | null }
+
+type Opened = { outbox: Outbox; inbox: Inbox }
 
 /** `random` decides who opens first; `isThorough` has SQLite check its own files too. */
 export type Compared = {
@@ -28,15 +33,21 @@ export type Compared = {
 export function compareStore(compared: Compared): Finding {
   const finding: Finding = { lost: 0, corrupt: [], cannotOpen: null }
   using stack = new DisposableStack()
-  let opened: { outbox: Outbox; inbox: Inbox }
+  let opened: Opened
+  const isMarked = damageOf(outboxIn(compared.dir)) !== null
   try {
+    compareVersions(compared, finding)
     opened = open(compared, stack)
   } catch (error) {
     return { ...finding, cannotOpen: (error as Error).message }
   }
   try {
-    compareOutbox(compared, opened.outbox, finding)
-    compareInbox(compared, opened, finding)
+    // Power that goes damages nothing, so there is nothing to heal but what was marked before.
+    const healed = (isMarked ? null : opened.outbox.healed) ?? opened.inbox.healed
+    if (healed) finding.corrupt.push(`taken for damage: ${healed.reason}`)
+    const position = positionIn(opened, finding)
+    compareOutbox(compared, { ...opened, position }, finding)
+    compareInbox(compared, { ...opened, position }, finding)
     if (compared.isThorough) {
       for (const file of [outboxIn(compared.dir), inboxIn(compared.dir)]) {
         const said = integrityOf(file)
@@ -49,8 +60,20 @@ export function compareStore(compared: Compared): Finding {
   return finding
 }
 
+/** Each file is the old version or the new one, whole, and the new one once that was promised. */
+function compareVersions({ dir, promised }: Compared, finding: Finding): void {
+  if (promised.phase !== 'creation' && promised.phase !== 'migration') return
+  for (const kind of ['outbox', 'inbox'] as const) {
+    try {
+      if (versionIn(dir, kind) < promised.versions[kind]) finding.lost++
+    } catch (error) {
+      finding.corrupt.push((error as Error).message)
+    }
+  }
+}
+
 /** Bridge or gateway may be first, and the bridge may look into an outbox that nobody repaired. */
-function open({ dir, random }: Compared, stack: DisposableStack) {
+function open({ dir, random }: Compared, stack: DisposableStack): Opened {
   const draw = random()
   if (draw < 0.3) {
     const reader = openOutboxReader(outboxIn(dir))
@@ -63,23 +86,27 @@ function open({ dir, random }: Compared, stack: DisposableStack) {
   return { outbox, inbox: early ?? openInbox() }
 }
 
-function compareOutbox({ dir, key, promised }: Compared, outbox: Outbox, finding: Finding): void {
+function compareOutbox(
+  { dir, key, promised }: Compared,
+  { outbox, position }: { outbox: Outbox; position: Position },
+  finding: Finding,
+): void {
   const wrong = (what: string) => void finding.corrupt.push(what)
-  const { acknowledged, pruned } = promised
-  const { events, notes, store } = readStore(outboxIn(dir))
+  const { acknowledged, taken } = promised
+  const { events, notes: stored, store } = readStore(outboxIn(dir))
   for (const event of events) {
     if (event.gateway !== GATEWAY) wrong(`gateway ${event.gateway}`)
     if (textOf(event) !== textOf(readingOf(key, event.sequence)))
       wrong(`event ${event.sequence} is not the reading that was stored`)
   }
-  const readings = lastOf(
-    events.map(({ sequence }) => sequence),
-    pruned.readings,
-    finding,
-  )
-  // Without its first notes, a store may have let go of the dead letters among them.
-  const isPruned = notes[0]!.sequence > 1
-  const letters = lastOf(lettersIn(notes, key, wrong), isPruned ? pruned.deadLetters : 0, finding)
+  const firstStoredNote = stored[0]!.sequence
+  const delivered = [...taken.values()].filter(({ sequence }) => sequence < firstStoredNote)
+  const notes = [...delivered, ...stored]
+  const numbers = events.map(({ sequence }) => sequence)
+  if (new Set(numbers).size !== numbers.length) wrong('an event stands there twice')
+  const readings = numbers.at(-1) ?? 0
+  const letters = countLetters(lettersIn(notes, key, wrong), finding)
+  finding.lost += judgeGone({ key, promised, position, events, notes, firstStoredNote }, wrong)
   finding.lost += Math.max(0, acknowledged.readings - readings)
   finding.lost += Math.max(0, acknowledged.deadLetters - letters)
   if (promised.store && store !== promised.store) finding.lost++
@@ -90,22 +117,17 @@ function compareOutbox({ dir, key, promised }: Compared, outbox: Outbox, finding
   if (new Set(epochs).size !== epochs.length) wrong('an epoch came twice')
   // A store that finds something missing says so, and leaves out its numbers.
   if (finding.lost > 0) return
-  if (notes[0]!.sequence > pruned.notesBefore) wrong('notes are gone')
-  if (notes.some(({ sequence }, at) => sequence !== notes[0]!.sequence + at))
-    wrong('notes have gaps')
-  if (notes.some(({ kind }) => kind === 'hole')) wrong('a hole is claimed')
+  if (notes.some(({ sequence }, at) => sequence !== at + 1)) wrong('notes have gaps')
+  if (!areHeadsRight(key, notes)) wrong('an epoch tells other heads of the one before')
   goOn(outbox, dir, key, readings, wrong)
 }
 
-/** How far numbers go that must have no gaps; up to `pruned` they may be gone, from the front. */
-function lastOf(numbers: number[], pruned: number, finding: Finding): number {
+/** How far the numbers of dead letters go; each that is missing before is lost. */
+function countLetters(numbers: number[], finding: Finding): number {
   const there = new Set(numbers)
-  if (there.size !== numbers.length) finding.corrupt.push('something stands there twice')
-  const last = Math.max(pruned, ...numbers.slice(-1))
-  const first = Math.min(pruned + 1, ...numbers.slice(0, 1))
-  for (let number = first; number <= last; number++) {
-    if (!there.has(number) && (number > pruned || number > numbers[0]!)) finding.lost++
-  }
+  if (there.size !== numbers.length) finding.corrupt.push('a dead letter stands there twice')
+  const last = numbers.at(-1) ?? 0
+  finding.lost += Math.max(0, last - there.size)
   return last
 }
 
@@ -142,18 +164,25 @@ function goOn(
   if (!isNext || event!.epoch !== outbox.epoch) wrong('numbers do not go on')
 }
 
+/** Where the bridge goes on, by the inbox that is there. */
+function positionIn({ outbox, inbox }: Opened, finding: Finding): Position {
+  const ranges = inbox.rangesOf(outbox.store)
+  if (ranges.length > 1) finding.corrupt.push('a range stands there twice')
+  return { next: ranges[0]?.next ?? 0, nextNote: inbox.nextNote(outbox.store) ?? 1 }
+}
+
 function compareInbox(
   { key, promised }: Compared,
-  { outbox, inbox }: { outbox: Outbox; inbox: Inbox },
+  { inbox, position }: { inbox: Inbox; position: Position },
   finding: Finding,
 ): void {
-  const { notes, next } = promised
-  const ranges = inbox.rangesOf(outbox.store)
-  const position = ranges[0]?.next ?? 0
-  if (ranges.length > 1) finding.corrupt.push('a range stands there twice')
-  if (position < next.promised) finding.lost++
-  else if (position > next.asked && position > next.promised)
-    finding.corrupt.push(`range at ${position}`)
+  const { notes } = promised
+  const { asked, promised: saved } = promised.position
+  for (const what of ['next', 'nextNote'] as const) {
+    if (position[what] < saved[what]) finding.lost++
+    else if (position[what] > Math.max(asked[what], saved[what]))
+      finding.corrupt.push(`${what} is ${position[what]}`)
+  }
   let last = 0
   for (let more = inbox.notesFrom(1); more.length > 0; more = inbox.notesFrom(last + 1)) {
     for (const { sequence, content } of more) {

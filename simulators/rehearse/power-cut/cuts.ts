@@ -11,6 +11,7 @@ import type { Call } from './recording.ts'
 /** SQLite's own check of its files takes as long as all the others. */
 const CHECK_EVERY = 10
 const STALE_SHARED_MEMORY = 0.2
+const MARK = 'outbox.db.damaged'
 
 /** A power cut, what had been promised by then, and what was found when the power was back. */
 export type Cut = { point: Point; promised: Promised; finding: Finding }
@@ -53,9 +54,15 @@ function writeImage(dir: string, files: Map<string, Buffer>, random: () => numbe
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir)
   for (const [name, bytes] of files) writeFileSync(join(dir, name), bytes)
+  // It names a file by its inode, which is another one here.
+  if (files.has(MARK)) writeFileSync(join(dir, MARK), withoutInode(files.get(MARK)!.toString()))
   for (const name of ['outbox.db-shm', 'inbox.db-shm']) {
     if (random() < STALE_SHARED_MEMORY) writeFileSync(join(dir, name), garbage(32_768, random))
   }
+}
+
+function withoutInode(mark: string): string {
+  return mark.replace(/"inode":\d+/, '"inode":null')
 }
 
 function garbage(length: number, random: () => number): Buffer {

@@ -1,11 +1,32 @@
-/** What the workload is doing; what it writes into a main file counts as checkpoint. */
-export type Phase = 'migration' | 'open' | 'commit' | 'checkpoint' | 'prune' | 'inbox'
+import type { ReadNote } from '../../../gateway/store/notes.ts'
+
+/**
+ * What the workload is doing. What is written into a main file counts as checkpoint; no power is
+ * cut under `older`, where the workload makes a file as an earlier program left it.
+ */
+export type Phase =
+  | 'creation'
+  | 'open'
+  | 'commit'
+  | 'checkpoint'
+  | 'prune'
+  | 'drop'
+  | 'older'
+  | 'migration'
+  | 'heal'
+  | 'inbox'
 
 /** How many of each kind, counted from 1 over the whole life of a store. */
 export type Amounts = { readings: number; deadLetters: number }
 
-/** What may be let go: events and dead letters up to a number, notes before one. */
-export type Pruned = Amounts & { notesBefore: number }
+/** Where the bridge goes on in a store. */
+export type Position = { next: number; nextNote: number }
+
+/** What may be gone: events up to a number, and notes before one. */
+export type LetGo = { readings: number; notesBefore: number }
+
+/** What letting go came to: events that were delivered, events that were not, and notes. */
+export type Gone = { pruned: number; dropped: number; notes: number }
 
 /**
  * A line of the file `marks`, which stands in the recording between the writes it speaks of: what
@@ -18,9 +39,14 @@ export type Mark =
   | { acknowledged: Amounts }
   | { noting: number }
   | { noted: number }
-  | { moving: number }
-  | { moved: number }
-  | { pruning: Pruned }
+  | { moving: Position; notes: ReadNote[] }
+  | { moved: Position }
+  | { lettingGo: LetGo }
+  | { gone: Gone }
+  | { versions: Versions }
+
+/** The least version that each file must have. */
+export type Versions = { outbox: number; inbox: number }
 
 /** What a store was asked for, and what it has promised, up to some moment. */
 export type Promised = ReturnType<typeof startPromised>
@@ -28,7 +54,7 @@ export type Promised = ReturnType<typeof startPromised>
 /** Collects marks in their order. */
 export function startPromised() {
   const promised = {
-    phase: 'migration' as Phase,
+    phase: 'creation' as Phase,
     /** The store's id (hex) once an opened outbox gave it. */
     store: null as string | null,
     /** Amounts after each commit that was asked for: between two of them, there must be nothing. */
@@ -36,9 +62,13 @@ export function startPromised() {
     acknowledged: { readings: 0, deadLetters: 0 } as Amounts,
     /** Notes of the inbox. */
     notes: { asked: 0, promised: 0 },
-    /** Where the range of the inbox goes on; 0 while there is none. */
-    next: { asked: 0, promised: 0 },
-    pruned: { readings: 0, deadLetters: 0, notesBefore: 1 } as Pruned,
+    /** Where the range of the inbox goes on, and the notes; 0 while there is none. */
+    position: { asked: { next: 0, nextNote: 1 }, promised: { next: 0, nextNote: 1 } },
+    /** Notes of the outbox that the bridge took before it moved on, by their numbers. */
+    taken: new Map<number, ReadNote>(),
+    letGo: { readings: 0, notesBefore: 1 } as LetGo,
+    gone: { pruned: 0, dropped: 0, notes: 0 } as Gone,
+    versions: { outbox: 0, inbox: 0 } as Versions,
     add(mark: Mark): void {
       if ('phase' in mark) promised.phase = mark.phase
       else if ('store' in mark) promised.store = mark.store
@@ -46,9 +76,18 @@ export function startPromised() {
       else if ('acknowledged' in mark) promised.acknowledged = mark.acknowledged
       else if ('noting' in mark) promised.notes.asked = mark.noting
       else if ('noted' in mark) promised.notes.promised = mark.noted
-      else if ('moving' in mark) promised.next.asked = mark.moving
-      else if ('moved' in mark) promised.next.promised = mark.moved
-      else promised.pruned = mark.pruning
+      else if ('moving' in mark) {
+        promised.position.asked = mark.moving
+        for (const note of mark.notes) promised.taken.set(note.sequence, note)
+      } else if ('moved' in mark) promised.position.promised = mark.moved
+      else if ('lettingGo' in mark) {
+        for (const what of ['readings', 'notesBefore'] as const)
+          promised.letGo[what] = Math.max(promised.letGo[what], mark.lettingGo[what])
+      } else if ('versions' in mark) promised.versions = mark.versions
+      else {
+        for (const what of ['pruned', 'dropped', 'notes'] as const)
+          promised.gone[what] += mark.gone[what]
+      }
     },
     addLines(lines: string): void {
       for (const line of lines.split('\n')) if (line) promised.add(JSON.parse(line))

@@ -8,9 +8,13 @@ const LONG_SHARE = 0.04
 const LONG_MAX_BYTES = 6000
 const FIRST_MS = 1_700_000_000_000
 
+/** The zone of a reading, by its number. */
+export const zoneOf = (key: number, number: number) =>
+  `z${Math.floor(drawAt(key, number, 1) * ZONES)}`
+
 /** What is in a reading is given by its number alone, so that a changed one shows. */
 export function readingOf(key: number, number: number): Reading {
-  const zone = `z${Math.floor(drawAt(key, number, 1) * ZONES)}`
+  const zone = zoneOf(key, number)
   const isLong = drawAt(key, number, 2) < LONG_SHARE
   const text = isLong ? longText(key, number) : ''
   return {

@@ -1,12 +1,9 @@
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import { mulberry32 } from '../../building/random.ts'
 import { keyOfStore } from './numbered.ts'
+import { type Sabotage, sabotages } from './sabotage.ts'
 import { runSteps } from './steps.ts'
 import { startWorkload } from './workload.ts'
-
-/** A promise that is broken on purpose, to see that the rehearsal notices. */
-export type Sabotage = 'ack-first' | 'no-fsync'
 
 /** What a recorded process does: some steps on each store, one store after another. */
 export type Orders = {
@@ -24,21 +21,11 @@ if (import.meta.main) obey(JSON.parse(process.argv[2]!))
 
 // Some stores are closed in order; the others are left as kill -9 leaves them.
 function obey({ dir, seed, run, stores, sabotage }: Orders): void {
-  if (sabotage === 'no-fsync') breakFsync()
+  if (sabotage) sabotages[sabotage]()
   for (const { name, steps, isLong } of stores) {
-    const work = startWorkload(join(dir, name), name, seed, sabotage === 'ack-first')
+    const work = startWorkload(join(dir, name), name, { seed, sabotage })
     runSteps(work, steps, isLong)
     if (mulberry32(keyOfStore(seed, `${name} closes ${run}`))() < 0.5) work.close()
   }
   process.stdout.write(DONE, () => process.kill(process.pid, 'SIGKILL'))
-}
-
-/** Makes the product's own connections commit without fsync, and say that they do not. */
-function breakFsync(): void {
-  const { pragma } = Database.prototype
-  Database.prototype.pragma = function (source, options) {
-    if (source === 'synchronous = FULL') return pragma.call(this, 'synchronous = NORMAL')
-    if (source === 'synchronous') return 2
-    return pragma.call(this, source, options)
-  }
 }

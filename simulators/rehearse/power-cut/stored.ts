@@ -40,12 +40,19 @@ export function readStore(file: string, from = 1): Stored {
   }
 }
 
-// Only a zone that is seen from its beginning must begin at 1.
+// Only a zone that is seen from its beginning must begin at 1, and behind a gap none is.
 function checkZones(events: SensorReading[], from: number): void {
   const heads = new Map<string, number>()
-  for (const { epoch, zone, zoneSequence } of events) {
+  let isSeenFromBeginning = from === 1 && events[0]?.sequence === 1
+  let last = from - 1
+  for (const { sequence, epoch, zone, zoneSequence } of events) {
+    if (sequence > last + 1) {
+      heads.clear()
+      isSeenFromBeginning = false
+    }
+    last = sequence
     const name = `${epoch} ${zone}`
-    const head = heads.get(name) ?? (from === 1 && events[0]!.sequence === 1 ? 0 : zoneSequence - 1)
+    const head = heads.get(name) ?? (isSeenFromBeginning ? 0 : zoneSequence - 1)
     if (zoneSequence !== head + 1) throw new Error(`zone sequence ${zoneSequence} behind ${head}`)
     heads.set(name, zoneSequence)
   }
