@@ -17,6 +17,7 @@ import { refillOutbox } from './refill.ts'
 import { startRewind } from './rewind.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
+import { openWear } from './wear.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
@@ -50,6 +51,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const { notes, epoch, numbering, groups, heads, incoming, backlog } = begun
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
+  const wear = openWear(db)
   ring()
 
   return {
@@ -95,7 +97,9 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
 
     /** Deletes what may go; what may go is told by the retention. */
     pruning: openPruning({ db, notes, heads, ring }),
-    space: openSpace(db),
+    space: openSpace(db, wear.look),
+    /** What it makes the disk write. */
+    wear,
     ballast,
     /** What was buried, and what became of it. */
     deadLetters: startDeadLetters(db),
@@ -118,9 +122,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
         // The headers tell the next epoch the same.
         if (!isDiskFull(error)) throw error
       } finally {
-        db.close()
-        bell.close()
-        lock.close()
+        for (const one of [wear, db, bell, lock]) one.close()
       }
     },
   }
