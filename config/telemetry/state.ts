@@ -19,9 +19,9 @@ export type Space = {
 }
 
 /**
- * What the outbox makes its disk write: bytes since start; of the last minute, bytes a day and bytes
- * a reading, null while they are not known; the commit window in force; and why the budget is not
- * kept, or null.
+ * What the outbox makes its disk write: bytes since start; of the last minute, bytes a day and
+ * bytes a reading, null while they are not known; the commit window in force; and why the budget is
+ * not kept, or null.
  */
 export type Wear = {
   writtenBytes: number

@@ -5,7 +5,7 @@ export type WindowLimits = Pick<
   'commitWindowMs' | 'commitWindowMaxMs' | 'writeBudgetBytesPerDay'
 >
 
-/** What was written in the last while: bytes and commits, and the window that held on average. */
+/** What was written in the last while: bytes and commits, and the mean window of a commit. */
 export type Written = { elapsedMs: number; bytes: number; commits: number; windowMs: number }
 
 export const DAY_MS = 86_400_000
@@ -16,9 +16,9 @@ const STEP_SHARE = 0.1
 
 /**
  * The window to hold for the next second, in ms: between two commits there should be so much time
- * that what one writes is paid for, and the window is all of it that we can choose. More bytes never
- * make it narrower, a larger budget never wider, and it moves a tenth of its way at a time. Without
- * a budget it is `commitWindowMs`.
+ * that what one writes is paid for, and the window is all of it that we can choose. More bytes
+ * never make it narrower, a larger budget never wider, and it moves a tenth of its way at a time.
+ * Without a budget it is `commitWindowMs`.
  */
 export function nextWindowMs(nowMs: number, written: Written, limits: WindowLimits): number {
   const { commitWindowMs, commitWindowMaxMs, writeBudgetBytesPerDay } = limits

@@ -66,16 +66,18 @@ export function startWriteBudget(
   }
 }
 
-/** A sample's window is the one that held until it was taken. */
+/** The mean window is that of a commit, not of a moment, as the time between two of them is. */
 function writtenIn(samples: Sample[]): Written {
-  const [first, ...rest] = samples as [Sample, ...Sample[]]
-  const last = samples.at(-1)!
-  const windows = rest.reduce((sum, { windowMs }) => sum + windowMs, 0)
+  const [first, last] = [samples[0]!, samples.at(-1)!]
+  const commits = last.commits - first.commits
+  const waitedMs = samples.reduce((sum, { commits, windowMs }, at) => {
+    return at === 0 ? 0 : sum + (commits - samples[at - 1]!.commits) * windowMs
+  }, 0)
   return {
     elapsedMs: last.atMs - first.atMs,
     bytes: last.writtenBytes - first.writtenBytes,
-    commits: last.commits - first.commits,
-    windowMs: rest.length === 0 ? first.windowMs : windows / rest.length,
+    commits,
+    windowMs: commits === 0 ? last.windowMs : waitedMs / commits,
   }
 }
 
