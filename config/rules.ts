@@ -97,7 +97,16 @@ function bounds({ outbox }: Settings): Finding[] {
       'so that what is kept would leave no room for what waits',
     cure: 'Choose more, or lower outbox.keep.bytes',
   }
+  const letters: Finding = {
+    path: path('bounds', 'deadLetterBytes'),
+    others: [bytes],
+    reason:
+      `is not below outbox.bounds.bytes = ${bounds.bytes}, ` +
+      'so that dead letters could leave no room for readings',
+    cure: 'Choose less, or raise outbox.bounds.bytes',
+  }
   return [
+    ...(bounds.deadLetterBytes < bounds.bytes ? [] : [letters]),
     ...atLeast(bytes, bounds.bytes, path('groupMaxBytes'), groupMaxBytes, group),
     ...(bounds.bytes > keep.bytes ? [] : [tail]),
     ...atLeast(path('bounds', 'events'), events, path('groupMaxEvents'), groupMaxEvents, group),

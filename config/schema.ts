@@ -143,6 +143,7 @@ const outbox = z.strictObject({
       bytes: bytes(4_194_304, 1e15).default(8_589_934_592),
       events: count(1, 1e15).nullable().default(null),
       hours: count(1, 87_600).nullable().default(null),
+      deadLetterBytes: bytes(0, 1e15).default(67_108_864),
       freeDiskBytes: bytes(0, 1e15).default(268_435_456),
     })
     .prefault({}),

@@ -9,6 +9,7 @@ import { faultOf, isKnown } from './fault.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
 import { openIncoming } from './incoming.ts'
+import { openLetterBytes } from './letter-bytes.ts'
 import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
@@ -103,6 +104,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     ballast,
     /** What was buried, and what became of it. */
     deadLetters: startDeadLetters(db),
+    letterBytes: openLetterBytes(db, notes),
 
     /** Where a range that the inbox tells of goes on. */
     rewound: startRewind(db),

@@ -156,7 +156,8 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   ],
   [
     'bounds below one group',
-    'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304 }, keep: { bytes: 0 } }',
+    'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304, deadLetterBytes: 0 }, ' +
+      'keep: { bytes: 0 } }',
     'outbox.bounds.bytes = 4194304: is below outbox.groupMaxBytes = 8388608, so that a group',
   ],
   [
@@ -167,9 +168,15 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   ],
   [
     'bounds that what is kept would fill',
-    'outbox: { bounds: { bytes: 10000000 }, keep: { bytes: 10000000 } }',
+    'outbox: { bounds: { bytes: 10000000, deadLetterBytes: 0 }, keep: { bytes: 10000000 } }',
     'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that what is ' +
       'kept would leave no room for what waits. Choose more, or lower outbox.keep.bytes',
+  ],
+  [
+    'bounds that dead letters would fill',
+    'outbox: { bounds: { bytes: 5000000, deadLetterBytes: 5000000 }, keep: { bytes: 0 } }',
+    'outbox.bounds.deadLetterBytes = 5000000: is not below outbox.bounds.bytes = 5000000, so that ' +
+      'dead letters could leave no room for readings. Choose less, or raise outbox.bounds.bytes',
   ],
   ['bounds of nothing', 'outbox: { bounds: { bytes: 0 } }', 'outbox.bounds.bytes = 0: must be at'],
   [
