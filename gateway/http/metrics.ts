@@ -9,6 +9,7 @@ type Now = {
   space: Space
   wear: Wear
   writtenBytes: number
+  lettersLetGo: number
   connections: number
   salvagedMs: number
 }
@@ -32,7 +33,7 @@ export function startMetrics(now: () => Now) {
   const commit = histogram('sluice_commit_seconds', 'From handing a group over to its fsync')
   const puback = histogram('sluice_puback_seconds', 'From reading a message to acknowledging it')
   startGauges(registers, now)
-  startWearMetrics(registers, now)
+  startStoreMetrics(registers, now)
   const totals = { acknowledged: 0, stored: 0, buried: 0, repeated: 0, refused: 0 }
   return {
     totals,
@@ -102,18 +103,29 @@ function startGauges(registers: Registry[], now: () => Now): void {
   )
 }
 
-function startWearMetrics(registers: Registry[], now: () => Now): void {
-  let told = 0
-  new Counter({
-    name: 'sluice_disk_written_bytes_total',
-    help: 'Bytes that the outbox made its disk write',
-    registers,
-    collect() {
-      const { writtenBytes } = now()
-      this.inc(writtenBytes - told)
-      told = writtenBytes
-    },
-  })
+function startStoreMetrics(registers: Registry[], now: () => Now): void {
+  const total = (name: string, help: string, value: () => number) => {
+    let told = 0
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.inc(value() - told)
+        told = value()
+      },
+    })
+  }
+  total(
+    'sluice_disk_written_bytes_total',
+    'Bytes that the outbox made its disk write',
+    () => now().writtenBytes,
+  )
+  total(
+    'sluice_deadletters_let_go_total',
+    'Dead letters that lost their bytes at outbox.bounds.deadLetterBytes',
+    () => now().lettersLetGo,
+  )
   const gauge = (name: string, help: string, value: (wear: Wear) => number) =>
     new Gauge({
       name,

@@ -25,7 +25,7 @@ export type Request = Commit | Tend | { letters: LettersRequest } | 'close'
 
 /**
  * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
- * what all of it takes, and bytes written to disk since it was opened.
+ * what all of it takes, and since it was opened bytes written to disk and dead letters that lost theirs.
  */
 export type Position = {
   lastSequence: number
@@ -34,6 +34,7 @@ export type Position = {
   backlog: Backlog
   space: Space
   writtenBytes: number
+  lettersLetGo: number
 }
 
 /** `full`: refused until there is room. `more`: there may be another step to make. */
@@ -171,8 +172,9 @@ function startTending(
       const known = { ...space, refuses: retention.refuses }
       outbox.wear.look()
       const { bytes: writtenBytes } = outbox.wear
-      const amounts = { lastSequence, bytesSoFar, writtenBytes, unreleased: incoming.count }
-      return { ...amounts, backlog, space: known }
+      const { letGo: lettersLetGo } = outbox.letterBytes
+      const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo }
+      return { ...amounts, unreleased: incoming.count, backlog, space: known }
     },
     close: delivered.close,
   }
