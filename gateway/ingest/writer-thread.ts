@@ -25,7 +25,7 @@ export type Request = Commit | Tend | { letters: LettersRequest } | 'close'
 
 /**
  * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
- * what all of it takes, and since it was opened bytes written to disk and dead letters that lost theirs.
+ * what all of it takes. Since it was opened: bytes written to disk, dead letters that lost theirs.
  */
 export type Position = {
   lastSequence: number

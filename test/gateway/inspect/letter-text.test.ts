@@ -46,7 +46,7 @@ describe('a dead letter', () => {
   it('whose bytes were let go says so', () => {
     const bare = { payload: null, size: 3000, letGoAt: 'outbox.bounds.deadLetterBytes' }
     const one = letter(Buffer.alloc(0), bare)
-    const size = '3,000 bytes, let go at outbox.bounds.deadLetterBytes'
+    const size = '3000 bytes, let go at outbox.bounds.deadLetterBytes'
     expect(letterLine(one).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)
     expect(letterPage(one).slice(-2)).toEqual([
       `size      ${size}`,
