@@ -15,6 +15,9 @@ const BEGINNING = Buffer.from(JSON.stringify({ dropped: LET_GO_AT }).slice(0, -1
 /** A letter that is larger still has its bytes. */
 const BARE_MAX_BYTES = 32 * 1024
 
+/** Whether a letter's bytes were let go. */
+export const isBare = ({ body }: NoteRow) => body.subarray(0, BEGINNING.length).equals(BEGINNING)
+
 export type LetterBytes = ReturnType<typeof openLetterBytes>
 
 /**
@@ -59,10 +62,11 @@ export function openLetterBytes(db: Database, notes: Notes) {
       return letGo
     },
     /**
-     * To be called with the first note that is not delivered, before notes are deleted; gives what
-     * letters from there on take that still have their bytes.
+     * To be called with the first note that is not delivered (null: nobody can say just now),
+     * before notes are deleted; gives what letters from there on take that still have their bytes.
      */
-    see(nextNote: number): number {
+    see(next: number | null): number {
+      const nextNote = next ?? known?.nextNote ?? 1
       const state = known && nextNote >= known.nextNote ? known : lookAnew(nextNote)
       if (notes.last > state.to) {
         state.bytes += bytesOf(Math.max(state.from, state.to + 1), notes.last)

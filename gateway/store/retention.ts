@@ -9,7 +9,7 @@ import { startReport } from './forecast.ts'
 import { openLetGo } from './let-go.ts'
 import { DISK_FULL, startSteps } from './make-room.ts'
 import type { Outbox } from './outbox.ts'
-import type { Delivered } from './range-reader.ts'
+import { type Delivered, saysNothing } from './range-reader.ts'
 import type { Room } from './space.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
@@ -67,7 +67,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     /** To be called every second: what the inbox says, and how far the clock is trusted. */
     see(now: Delivered, clock: Clock): void {
       delivered = now
-      outbox.letterBytes.see(now.nextNote)
+      outbox.letterBytes.see(saysNothing(now) ? null : now.nextNote)
       ages.see(clock, outbox.lastSequence)
     },
     /** The next steps also let go what is beyond the tail. */
