@@ -9,7 +9,7 @@ import { isGroup, valueAt } from './values.ts'
 /** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
-    ...[reachableListener, meetingListeners, sizes, backoff, bounds],
+    ...[reachableListener, meetingListeners, sizes, backoff, bounds, windows],
     ...[sameFile, sameTopics, tlsPair],
   ]
   return rules
@@ -97,10 +97,42 @@ function bounds({ outbox }: Settings): Finding[] {
       'so that what is kept would leave no room for what waits',
     cure: 'Choose more, or lower outbox.keep.bytes',
   }
+  const letters: Finding = {
+    path: path('bounds', 'deadLetterBytes'),
+    others: [bytes],
+    reason:
+      `is not below outbox.bounds.bytes = ${bounds.bytes}, ` +
+      'so that dead letters could leave no room for readings',
+    cure: 'Choose less, or raise outbox.bounds.bytes',
+  }
   return [
+    ...(bounds.deadLetterBytes < bounds.bytes ? [] : [letters]),
     ...atLeast(bytes, bounds.bytes, path('groupMaxBytes'), groupMaxBytes, group),
     ...(bounds.bytes > keep.bytes ? [] : [tail]),
     ...atLeast(path('bounds', 'events'), events, path('groupMaxEvents'), groupMaxEvents, group),
+  ]
+}
+
+function windows({ outbox, gateway: { mqtt } }: Settings): Finding[] {
+  const { commitWindowMs, commitWindowMaxMs, writeBudgetBytesPerDay } = outbox
+  const [least, most] = [
+    ['outbox', 'commitWindowMs'],
+    ['outbox', 'commitWindowMaxMs'],
+  ] as const
+  const pause = ['gateway', 'mqtt', 'pauseMaxMs']
+  const why = 'a window could only get narrower'
+  const isBelowPause = writeBudgetBytesPerDay === null || commitWindowMaxMs < mqtt.pauseMaxMs
+  const paused: Finding = {
+    path: [...most],
+    others: [pause, ['outbox', 'writeBudgetBytesPerDay']],
+    reason:
+      `is not below gateway.mqtt.pauseMaxMs = ${mqtt.pauseMaxMs}, ` +
+      'so that devices could be cut off while they wait for a commit',
+    cure: 'Choose less, or raise gateway.mqtt.pauseMaxMs',
+  }
+  return [
+    ...atLeast([...most], commitWindowMaxMs, [...least], commitWindowMs, why),
+    ...(isBelowPause ? [] : [paused]),
   ]
 }
 

@@ -125,6 +125,8 @@ const ingest = z.strictObject({
 const outbox = z.strictObject({
   file: file.default('data/outbox.db'),
   commitWindowMs: ms(0, 10_000).default(20),
+  commitWindowMaxMs: ms(0, 60_000).default(1000),
+  writeBudgetBytesPerDay: bytes(1_048_576, 1e15).nullable().default(null),
   commitAtEvents: count(1, 65_535).default(400),
   groupMaxEvents: count(1, 65_535).default(1000),
   groupMaxBytes: bytes(1024, 67_108_864).default(1_048_576),
@@ -141,6 +143,7 @@ const outbox = z.strictObject({
       bytes: bytes(4_194_304, 1e15).default(8_589_934_592),
       events: count(1, 1e15).nullable().default(null),
       hours: count(1, 87_600).nullable().default(null),
+      deadLetterBytes: bytes(0, 1e15).default(67_108_864),
       freeDiskBytes: bytes(0, 1e15).default(268_435_456),
     })
     .prefault({}),

@@ -8,7 +8,7 @@ import { startBroker } from './broker.ts'
 import { startClock } from './clock.ts'
 import { letterCommands } from './http/letters.ts'
 import { startMetrics } from './http/metrics.ts'
-import { reasonsOf, stateOf } from './http/state.ts'
+import { reasonsOf, stateOf, wearAlarms } from './http/state.ts'
 import { startWriter } from './ingest/writer.ts'
 import { startSchedule } from './schedule.ts'
 import { alarmsOf, lastAsideMs } from './store/aside.ts'
@@ -41,6 +41,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
     const clock = await startClock(gateway.clock.syncedFile)
     const metrics = startMetrics(() => ({
       ...writer.position,
+      wear: writer.wear(),
       salvagedMs: lastAsideMs(outbox.file),
       connections: broker.connections,
     }))
@@ -54,6 +55,8 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         onCommitted: metrics.committed,
         onRefused: (count, reason) => log.error({ count, reason }, 'refused'),
         onRoom: () => log.info('there is room again'),
+        onWear: beyond =>
+          beyond ? log.warn(beyond) : log.info('outbox.writeBudgetBytesPerDay is kept again'),
         onFailed: reason => end(`the outbox must be opened again: ${reason}`, 1),
       }),
     )
@@ -78,7 +81,7 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         ...gateway.http,
         key: 'gateway.http',
         reasons: () => reasonsOf(parts),
-        alarms: () => alarmsOf('outbox', outbox.file),
+        alarms: () => [...alarmsOf('outbox', outbox.file), ...wearAlarms(writer)],
         metrics: metrics.text,
         state: () => stateOf(parts),
         commands: letterCommands(writer),

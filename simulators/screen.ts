@@ -17,6 +17,7 @@ export function drawScreen(now: Glance, before: Glance | null): string[] {
     ...gatewayLines(now, before),
     ...waitingLine(backlog),
     ...spaceLines(now.gateway?.space),
+    ...wearLines(now.gateway?.wear),
     ...bridgeLines(now, before),
   ]
 }
@@ -52,6 +53,17 @@ function spaceLines(space: GatewayState['space'] | undefined): string[] {
   if (fullInMs !== null) parts.push(`full in ${duration(fullInMs)} at this rate`)
   const lines = [`on disk         ${parts.join(', ')}`]
   if (refuses) lines.push(`refuses         ${refuses}`)
+  return lines
+}
+
+function wearLines(wear: GatewayState['wear'] | undefined): string[] {
+  if (!wear || wear.perDayBytes === null) return []
+  const { perDayBytes, perReadingBytes, commitWindowMs, beyondBudget } = wear
+  const parts = [`${size(perDayBytes)} a day to disk`]
+  if (perReadingBytes !== null) parts.push(`${count(Math.round(perReadingBytes))} bytes a reading`)
+  parts.push(`a commit waits ${count(Math.round(commitWindowMs))} ms`)
+  const lines = [`wear            ${parts.join(', ')}`]
+  if (beyondBudget) lines.push(`over budget     ${beyondBudget}`)
   return lines
 }
 

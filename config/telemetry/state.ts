@@ -18,6 +18,19 @@ export type Space = {
   refuses: string | null
 }
 
+/**
+ * What the outbox makes its disk write: bytes since start; of the last minute, bytes a day and
+ * bytes a reading, null while they are not known; the commit window in force; and why the budget is
+ * not kept, or null.
+ */
+export type Wear = {
+  writtenBytes: number
+  perDayBytes: number | null
+  perReadingBytes: number | null
+  commitWindowMs: number
+  beyondBudget: string | null
+}
+
 /** What a gateway tells of itself on its page /state. */
 export type GatewayState = {
   part: 'gateway'
@@ -28,6 +41,7 @@ export type GatewayState = {
   bytesSoFar: number
   backlog: Backlog
   space: Space
+  wear: Wear
   connections: number
   acknowledged: number
   stored: number

@@ -1,10 +1,18 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
-import type { Backlog, Space } from '../../config/telemetry/state.ts'
+import type { Backlog, Space, Wear } from '../../config/telemetry/state.ts'
 import type { Tally } from '../ingest/commit.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
-type Now = { backlog: Backlog; space: Space; connections: number; salvagedMs: number }
+type Now = {
+  backlog: Backlog
+  space: Space
+  wear: Wear
+  writtenBytes: number
+  lettersLetGo: number
+  connections: number
+  salvagedMs: number
+}
 
 /** Counters tell amounts: what the gateway did since it was started, and what waits now. */
 export function startMetrics(now: () => Now) {
@@ -25,6 +33,7 @@ export function startMetrics(now: () => Now) {
   const commit = histogram('sluice_commit_seconds', 'From handing a group over to its fsync')
   const puback = histogram('sluice_puback_seconds', 'From reading a message to acknowledging it')
   startGauges(registers, now)
+  startStoreMetrics(registers, now)
   const totals = { acknowledged: 0, stored: 0, buried: 0, repeated: 0, refused: 0 }
   return {
     totals,
@@ -91,5 +100,54 @@ function startGauges(registers: Registry[], now: () => Now): void {
   )
   gauge('sluice_outbox_refuses', '1 while a bound or a full disk keeps messages out', () =>
     now().space.refuses === null ? 0 : 1,
+  )
+}
+
+function startStoreMetrics(registers: Registry[], now: () => Now): void {
+  const total = (name: string, help: string, value: () => number) => {
+    let told = 0
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.inc(value() - told)
+        told = value()
+      },
+    })
+  }
+  total(
+    'sluice_disk_written_bytes_total',
+    'Bytes that the outbox made its disk write',
+    () => now().writtenBytes,
+  )
+  total(
+    'sluice_deadletters_let_go_total',
+    'Dead letters that lost their bytes at outbox.bounds.deadLetterBytes',
+    () => now().lettersLetGo,
+  )
+  const gauge = (name: string, help: string, value: (wear: Wear) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(now().wear))
+      },
+    })
+  gauge(
+    'sluice_disk_written_bytes_per_reading',
+    'Of the last minute, by message stored or buried; NaN while there is none',
+    ({ perReadingBytes }) => perReadingBytes ?? Number.NaN,
+  )
+  gauge(
+    'sluice_commit_window_seconds',
+    'How long messages are gathered before they are written together',
+    ({ commitWindowMs }) => commitWindowMs / 1000,
+  )
+  gauge(
+    'sluice_disk_write_budget_exceeded',
+    '1 while more is written than outbox.writeBudgetBytesPerDay although the window is widest',
+    ({ beyondBudget }) => (beyondBudget === null ? 0 : 1),
   )
 }

@@ -13,6 +13,12 @@ export function reasonsOf({ writer, broker }: Pick<Parts, 'writer' | 'broker'>):
   return reasons
 }
 
+/** What somebody should look at although everything is accepted. */
+export function wearAlarms({ wear }: Pick<Writer, 'wear'>): string[] {
+  const { beyondBudget } = wear()
+  return beyondBudget === null ? [] : [beyondBudget]
+}
+
 /** What `sluice status` and the live screen show of a gateway. */
 export function stateOf({ writer, broker, metrics }: Parts): GatewayState {
   const { lastSequence, bytesSoFar, backlog, space } = writer.position
@@ -25,6 +31,7 @@ export function stateOf({ writer, broker, metrics }: Parts): GatewayState {
     bytesSoFar,
     backlog,
     space,
+    wear: writer.wear(),
     connections: broker.connections,
     ...metrics.totals,
   }

@@ -51,8 +51,8 @@ export function settleLetters(
   const dropped: number[] = []
   for (const number of new Set(numbers)) {
     const found = openLetter(outbox, number)
-    const isDamaged = 'reason' in found && found.isDamaged
-    if (what === 'drop' && (isDamaged || 'message' in found)) dropped.push(number)
+    const isOpen = 'message' in found || found.isOpen
+    if (what === 'drop' && isOpen) dropped.push(number)
     else if ('reason' in found)
       outcomes.push({ number, outcome: 'unchanged', reason: found.reason })
     else {
@@ -75,7 +75,7 @@ export function settleLetters(
 function openLetter(
   { deadLetters }: Store,
   number: number,
-): { message: Message } | { reason: string; isDamaged?: true } {
+): { message: Message } | { reason: string; isOpen?: true } {
   const letter = deadLetters.letter(number)
   if (!letter) return { reason: 'there is no dead letter with this number' }
   if (letter.state === 'dropped') return { reason: 'it was dropped' }
@@ -83,8 +83,10 @@ function openLetter(
   if (letter.state === 'uncertain') {
     return { reason: 'a damaged note may say that it was retried or dropped already' }
   }
-  if ('damaged' in letter)
-    return { reason: `it cannot be read: ${letter.damaged}`, isDamaged: true }
+  if ('damaged' in letter) return { reason: `it cannot be read: ${letter.damaged}`, isOpen: true }
+  if (letter.payload === null) {
+    return { reason: `its bytes were let go at ${letter.letGoAt}`, isOpen: true }
+  }
   const { topic, payload, at: receivedAt, clock } = letter
   return { message: { topic, payload, receivedAt, clock } }
 }

@@ -22,9 +22,9 @@ const ERRANDS_MAX = 8
 
 /**
  * The one first-in-first-out queue between broker and disk. `commit` is called with one group at a
- * time: when the one before is done and either the oldest waiting message is `commitWindowMs` old,
- * or `commitAtEvents` or `groupMaxBytes` wait. It resolves with null, or the reason of a refusal;
- * it never rejects. Promises settle in the order of arrival.
+ * time: when the one before is done and either the oldest waiting message is as old as the window,
+ * at first `commitWindowMs`, or `commitAtEvents` or `groupMaxBytes` wait. It resolves with null, or
+ * the reason of a refusal; it never rejects. Promises settle in the order of arrival.
  */
 export class Queue {
   readonly #limits: QueueLimits
@@ -39,9 +39,11 @@ export class Queue {
   #busy: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
   #closing = false
+  #windowMs: number
 
   constructor(limits: QueueLimits, commit: (group: Handover[]) => Promise<string | null>) {
     this.#limits = limits
+    this.#windowMs = limits.commitWindowMs
     this.#commit = commit
   }
 
@@ -57,6 +59,19 @@ export class Queue {
       this.#waitingBytes += bytesOf(one)
       this.#consider()
     })
+  }
+
+  /**
+   * How long messages are gathered from now on, what waits already included. While this is more
+   * than `commitWindowMs`, `commitAtEvents` grows in the same measure, up to `groupMaxEvents`:
+   * else the number of commits would follow the traffic whatever the window says.
+   */
+  set windowMs(windowMs: number) {
+    if (windowMs === this.#windowMs) return
+    this.#windowMs = windowMs
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#consider()
   }
 
   /**
@@ -104,13 +119,21 @@ export class Queue {
   #restMs(): number {
     if (this.#waiting.length === 0) return Number.POSITIVE_INFINITY
     if (this.#isFull()) return 0
-    return this.#limits.commitWindowMs - (performance.now() - this.#waiting[0]!.since)
+    return this.#windowMs - (performance.now() - this.#waiting[0]!.since)
   }
 
   #isFull(): boolean {
-    const { commitAtEvents, groupMaxBytes } = this.#limits
-    const full = this.#waiting.length >= commitAtEvents || this.#waitingBytes >= groupMaxBytes
+    const { groupMaxBytes } = this.#limits
+    const full = this.#waiting.length >= this.#enough() || this.#waitingBytes >= groupMaxBytes
     return full || this.#closing
+  }
+
+  /** How many waiting messages do not wait for the window. */
+  #enough(): number {
+    const { commitWindowMs, commitAtEvents, groupMaxEvents } = this.#limits
+    const widened = this.#windowMs / Math.max(1, commitWindowMs)
+    if (widened <= 1) return commitAtEvents
+    return Math.max(commitAtEvents, Math.min(groupMaxEvents, commitAtEvents * widened))
   }
 
   #windowIsOver(): void {

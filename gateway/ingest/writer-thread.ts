@@ -25,7 +25,7 @@ export type Request = Commit | Tend | { letters: LettersRequest } | 'close'
 
 /**
  * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
- * what all of it takes.
+ * what all of it takes. Since it was opened: bytes written to disk, dead letters that lost theirs.
  */
 export type Position = {
   lastSequence: number
@@ -33,6 +33,8 @@ export type Position = {
   unreleased: number
   backlog: Backlog
   space: Space
+  writtenBytes: number
+  lettersLetGo: number
 }
 
 /** `full`: refused until there is room. `more`: there may be another step to make. */
@@ -170,7 +172,11 @@ function startTending(
     position(): Position {
       const { lastSequence, bytesSoFar, incoming } = outbox
       const known = { ...space, refuses: retention.refuses }
-      return { lastSequence, bytesSoFar, unreleased: incoming.count, backlog, space: known }
+      outbox.wear.look()
+      const { bytes: writtenBytes } = outbox.wear
+      const { letGo: lettersLetGo } = outbox.letterBytes
+      const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo }
+      return { ...amounts, unreleased: incoming.count, backlog, space: known }
     },
     close: delivered.close,
   }

@@ -7,6 +7,7 @@ import type { Tally } from './commit.ts'
 import type { LetterOutcome, LettersRequest } from './letters.ts'
 import { pack } from './packing.ts'
 import { Queue, Refused } from './queue.ts'
+import { startWriteBudget } from './write-budget.ts'
 import type { Answer, Position, Request, WriterData } from './writer-thread.ts'
 
 /** How often the thread is asked for what waits, may write a heartbeat and looks at the bounds. */
@@ -19,6 +20,8 @@ export type WriterOptions = WriterData & {
   onRefused(count: number, reason: string): void
   /** There is room again. */
   onRoom?(): void
+  /** More is written to disk than the budget allows, or (null) that is over. */
+  onWear?(beyondBudget: string | null): void
   /** The store must be opened again before it can be trusted: the process must end. */
   onFailed(reason: string): void
 }
@@ -30,7 +33,7 @@ export type Writer = Awaited<ReturnType<typeof startWriter>>
  * time. Resolves when the outbox is open; rejects with CannotStart.
  */
 export async function startWriter({ clock, ...options }: WriterOptions) {
-  const { onCommitted, onRefused, onRoom, onFailed, ...workerData } = options
+  const { onCommitted, onRefused, onRoom, onWear, onFailed, ...workerData } = options
   const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
   const { store, epoch, healed, ...opened } = await firstAnswer(thread).catch(async error => {
     await thread.terminate()
@@ -57,8 +60,10 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     const hasRoom = refusing?.full && position.space.refuses === null
     if (hasRoom) onRoom?.()
     if (hasRoom || (count > 0 && !refusing?.full)) refusing = null
-    if (answer.kind === 'committed') onCommitted(answer.tally, answer.commitMs)
-    else if (answer.more) tend()
+    if (answer.kind === 'committed') {
+      budget.committed(answer.tally)
+      onCommitted(answer.tally, answer.commitMs)
+    } else if (answer.more) tend()
     return null
   }
   const commit = async (handovers: Handover[]): Promise<string | null> => {
@@ -70,7 +75,11 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
   const tend = startTending(queue, async due => {
     settle(0, await ask({ ...due, clock: clock() }))
   })
-  const tick = setInterval(() => tend({ isTick: true }), TICK_MS)
+  const budget = startWriteBudget(options.outbox, onWear)
+  const tick = setInterval(() => {
+    tend({ isTick: true })
+    queue.windowMs = budget.see(performance.now(), position.writtenBytes)
+  }, TICK_MS)
   thread.on('error', error => onFailed(error.message))
 
   return {
@@ -82,6 +91,8 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     get position() {
       return position
     },
+    /** What is written to disk, as of the last tick. */
+    wear: () => budget.wear,
     /** Why the last commit failed, or the next would; null when all is well. */
     get refusing() {
       return refusing?.reason ?? position.space.refuses

@@ -55,7 +55,7 @@ export type SettleOptions = Options & {
 export async function settleLetters(options: SettleOptions): Promise<number> {
   const { file, what, http, json, terminal } = options
   using letters = openAt(file)
-  const numbers = options.numbers ?? openOnes(letters)
+  const numbers = options.numbers ?? openOnes(letters, what)
   const counts: Record<string, number> = { retried: 0, dropped: 0, unchanged: 0 }
   for (let from = 0; from < numbers.length; from += ASKED_AT_ONCE) {
     const part = numbers.slice(from, from + ASKED_AT_ONCE)
@@ -83,9 +83,13 @@ function outcomeLine({ number, outcome, sequence, reason }: Outcome): string {
   return `#${number}  left as it was: ${printable(reason ?? '')}`
 }
 
-function openOnes(letters: ReturnType<typeof openAt>): number[] {
+/** All that are open; to retry, those that still have their bytes. */
+function openOnes(letters: ReturnType<typeof openAt>, what: SettleOptions['what']): number[] {
   const numbers: number[] = []
-  for (const { number, state } of letters.letters()) if (state === 'open') numbers.push(number)
+  for (const letter of letters.letters()) {
+    const isBare = 'payload' in letter && letter.payload === null
+    if (letter.state === 'open' && !(what === 'retry' && isBare)) numbers.push(letter.number)
+  }
   return numbers
 }
 

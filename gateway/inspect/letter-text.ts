@@ -7,8 +7,8 @@ const HEX_PER_LINE = 16
 export function letterLine(letter: Letter): string {
   const head = `#${letter.number}  ${moment(letter.at)}`
   if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${ending(letter)}`
-  const { topic, payload } = letter
-  const size = amount(payload.length, 'byte')
+  const { topic } = letter
+  const size = sizeText(letter)
   return `${head}  ${printable(topic)}  ${reasonText(letter)}  ${size}${ending(letter)}`
 }
 
@@ -21,26 +21,29 @@ export function letterPage(letter: Letter): string[] {
   ]
   if ('damaged' in letter) return [...facts, `it cannot be read: ${letter.damaged}`]
   const { topic, reason, place, clock, payload } = letter
-  const text = payload.length === 0 ? [] : payload.toString().split('\n').map(printable)
-  return [
+  const known = [
     ...facts,
     `clock     ${clock}`,
     `topic     ${printable(topic)}`,
     `reason    ${printable(reason)}`,
     `place     ${printable(place)}`,
-    `size      ${amount(payload.length, 'byte')}`,
-    'as text',
-    ...text.map(line => `  ${line}`),
-    'in hex',
-    ...hexLines(payload),
+    `size      ${sizeText(letter)}`,
   ]
+  if (payload === null) return [...known, 'there is nothing left to show or to decode again']
+  const text = payload.length === 0 ? [] : payload.toString().split('\n').map(printable)
+  return [...known, 'as text', ...text.map(line => `  ${line}`), 'in hex', ...hexLines(payload)]
 }
 
 /** A dead letter as one JSON object; its bytes are in base64. */
 export function letterJson(letter: Letter): string {
-  if ('damaged' in letter) return JSON.stringify(letter)
+  if ('damaged' in letter || letter.payload === null) return JSON.stringify(letter)
   const { payload, ...rest } = letter
   return JSON.stringify({ ...rest, size: payload.length, payload: payload.toString('base64') })
+}
+
+function sizeText(letter: Exclude<Letter, { damaged: string }>): string {
+  if (letter.payload !== null) return amount(letter.payload.length, 'byte')
+  return `${amount(letter.size, 'byte')}, let go at ${letter.letGoAt}`
 }
 
 function reasonText({ reason, place }: { reason: string; place: string }): string {

@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import { CLOCKS, type Clock } from '../../config/events.ts'
+import { LET_GO_AT } from './letter-bytes.ts'
 import { contentOf, type NoteRow } from './notes.ts'
 import { openForReading } from './read.ts'
 import { OUTBOX_ID } from './schema.ts'
@@ -14,9 +15,15 @@ export type LetterState =
   | { state: 'open' | 'dropped' | 'uncertain' }
   | { state: 'retried'; sequence: number }
 
-/** A dead letter as it was stored, or (`damaged`) why that cannot be read. */
+type Facts = { reason: string; place: string; topic: string; clock: Clock }
+
+/**
+ * A dead letter as it was stored; without its bytes, of which there were `size`, when they were let
+ * go at a bound; or (`damaged`) why it cannot be read.
+ */
 export type Letter = LetterState & { number: number; at: number } & (
-    | { reason: string; place: string; topic: string; payload: Buffer; clock: Clock }
+    | (Facts & { payload: Buffer })
+    | (Facts & { payload: null; size: number; letGoAt: typeof LET_GO_AT })
     | { damaged: string }
   )
 
@@ -54,11 +61,13 @@ export function startDeadLetters(db: Database) {
     const { sequence: number, at } = row
     const open = { state: number < uncertainUpTo ? 'uncertain' : 'open' } as const
     const facts = { number, at, ...(settled.get(number) ?? open) }
-    const { reason, place, topic, payload, clock } = contentOf(row) as Record<string, string>
+    const content = contentOf(row) as Record<string, string | null>
+    const { reason, place, topic, payload } = content
     if (payload === undefined) return { ...facts, damaged: String(reason) }
-    const text = { reason: reason!, place: place!, topic: topic! }
-    const trust = CLOCKS.find(known => known === clock) ?? 'UNSYNCED'
-    return { ...facts, ...text, payload: Buffer.from(payload, 'base64'), clock: trust }
+    const clock = CLOCKS.find(known => known === content.clock) ?? 'UNSYNCED'
+    const all = { ...facts, reason: reason!, place: place!, topic: topic!, clock }
+    if (payload !== null) return { ...all, payload: Buffer.from(payload, 'base64') }
+    return { ...all, payload, size: Number(content.size), letGoAt: LET_GO_AT }
   }
 
   return {

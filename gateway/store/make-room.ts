@@ -2,16 +2,22 @@ import type { Config } from '../../config/config.ts'
 import { type Ballast, isDiskFull } from './ballast.ts'
 import type { Reached } from './bounds.ts'
 import type { LetGo } from './let-go.ts'
+import type { LetterBytes } from './letter-bytes.ts'
 import type { Delivered } from './range-reader.ts'
 import type { openSpace, Room } from './space.ts'
 
 export const DISK_FULL = 'the disk is full'
 
-type Parts = { space: ReturnType<typeof openSpace>; ballast: Ballast; letGo: LetGo }
+type Parts = {
+  space: ReturnType<typeof openSpace>
+  ballast: Ballast
+  letterBytes: Pick<LetterBytes, 'bound'>
+  letGo: LetGo
+}
 
 /** The steps that make room, none of which fails because the disk is full. */
 export function startSteps(
-  { space, ballast, letGo }: Parts,
+  { space, ballast, letterBytes, letGo }: Parts,
   { bounds, whenFull }: Pick<Config['outbox'], 'bounds' | 'whenFull'>,
 ) {
   let isShorter = false
@@ -39,6 +45,8 @@ export function startSteps(
   return {
     attempt,
     relieve,
+    /** What nobody can read goes before readings do. */
+    boundLetters: () => attempt(() => letterBytes.bound(bounds.deadLetterBytes)),
     /** Null while there is room, or will be as soon as something newer is there to make it. */
     reasonToRefuse(reached: Reached | null): string | null {
       const isForNewer = whenFull === 'drop-oldest' && reached?.key === 'hours'

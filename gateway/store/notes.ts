@@ -67,6 +67,12 @@ export function insertNote(db: Database) {
   return db.prepare<NoteRow>('INSERT INTO notes VALUES (@sequence, @kind, @at, @crc, @body)')
 }
 
+/** Gives a row that is there another body, inside the transaction that is open. */
+export function rewriteNote(db: Database) {
+  const update = db.prepare('UPDATE notes SET crc = @crc, body = @body WHERE sequence = @sequence')
+  return (row: NoteRow) => update.run({ ...row, crc: noteChecksum(row) })
+}
+
 /** The notes of a writing connection: gapless numbers, going on from the last one in the file. */
 export function openNotes(db: Database) {
   const insert = insertNote(db)

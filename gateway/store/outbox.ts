@@ -9,6 +9,7 @@ import { faultOf, isKnown } from './fault.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
 import { openIncoming } from './incoming.ts'
+import { openLetterBytes } from './letter-bytes.ts'
 import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
 import { openForWriting } from './open.ts'
@@ -16,6 +17,7 @@ import { openPruning } from './prune.ts'
 import { refillOutbox } from './refill.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
+import { openWear } from './wear.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
@@ -49,6 +51,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const { notes, epoch, numbering, groups, heads, incoming, backlog } = begun
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
+  const wear = openWear(db)
   ring()
 
   return {
@@ -94,10 +97,13 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
 
     /** Deletes what may go; what may go is told by the retention. */
     pruning: openPruning({ db, notes, heads, ring }),
-    space: openSpace(db),
+    space: openSpace(db, wear.look),
+    /** What it makes the disk write. */
+    wear,
     ballast,
     /** What was buried, and what became of it. */
     deadLetters: startDeadLetters(db),
+    letterBytes: openLetterBytes(db, notes),
 
     /** What waits, given what the inbox says is still to be delivered. */
     backlog,
@@ -114,9 +120,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
         // The headers tell the next epoch the same.
         if (!isDiskFull(error)) throw error
       } finally {
-        db.close()
-        bell.close()
-        lock.close()
+        for (const one of [wear, db, bell, lock]) one.close()
       }
     },
   }

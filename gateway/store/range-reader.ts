@@ -17,6 +17,9 @@ export type Span = { next: number; end: number | null }
  */
 export type Delivered = { spans: Span[] | null; replayFrom: number | null; nextNote: number }
 
+/** Whether an inbox said nothing: it is not there, busy or damaged, or knows nothing yet. */
+export const saysNothing = ({ spans, nextNote }: Delivered) => spans === null && nextNote === 1
+
 /** The gateway's view of the inbox. A missing, busy or damaged one is a state: it says nothing. */
 export function startRangeReader(file: string) {
   let db: ReturnType<typeof openForReading> = null

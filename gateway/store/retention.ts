@@ -9,7 +9,7 @@ import { startReport } from './forecast.ts'
 import { openLetGo } from './let-go.ts'
 import { DISK_FULL, startSteps } from './make-room.ts'
 import type { Outbox } from './outbox.ts'
-import type { Delivered } from './range-reader.ts'
+import { type Delivered, saysNothing } from './range-reader.ts'
 import type { Room } from './space.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
@@ -42,11 +42,10 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
   let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0, isNear: true }
 
   const judge = (room = space.measure()): Reached | null => {
+    const { fileBytes, freeBytes, freeDiskBytes } = room
     const usage = {
-      usedBytes: room.fileBytes - room.freeBytes,
-      events: events(mostEvents),
-      freeBytes: room.freeDiskBytes + room.freeBytes,
-      isLate: letGo.isLate(delivered.spans),
+      ...{ usedBytes: fileBytes - freeBytes, freeBytes: freeDiskBytes + freeBytes },
+      ...{ events: events(mostEvents), isLate: letGo.isLate(delivered.spans) },
     }
     const isNear = reachedBound(usage, bounds, true) !== null
     const { bytesSoFar, lastSequence } = outbox
@@ -58,7 +57,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     performance.now() - measured.atMs < MEASURE_EVERY_MS &&
     outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
     outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
-  const steps = startSteps({ space, ballast, letGo }, settings)
+  const steps = startSteps({ ...outbox, letGo }, settings)
 
   return {
     /** Why nothing is accepted now, as of the last look; null when it is. */
@@ -68,6 +67,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     /** To be called every second: what the inbox says, and how far the clock is trusted. */
     see(now: Delivered, clock: Clock): void {
       delivered = now
+      outbox.letterBytes.see(saysNothing(now) ? null : now.nextNote)
       ages.see(clock, outbox.lastSequence)
     },
     /** The next steps also let go what is beyond the tail. */
@@ -100,7 +100,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
       }
       const room = space.measure()
       const reached = judge(room)
-      if (reached && steps.relieve(reached, delivered)) return true
+      if (steps.boundLetters() || (reached && steps.relieve(reached, delivered))) return true
       refuses = steps.reasonToRefuse(reached)
       if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
       if (steps.giveBack(room, isLookDue)) return true

@@ -1,5 +1,6 @@
 import { type Cell, cellsIn, type Value, valuesOf } from './cells.ts'
 import { type GroupRow, isBodyWhole, readHeader, type ZoneRange } from './group.ts'
+import { isBare } from './letter-bytes.ts'
 import { isNoteWhole, type NoteRow } from './notes.ts'
 import { openPages } from './pages.ts'
 
@@ -33,8 +34,8 @@ export function openSalvage(file: string) {
     }
   }
 
-  /** Of all rows with one number the first that is whole, or else any. */
-  function* inOrder<T extends { isWhole: boolean }>(
+  /** Of all rows with one number the first that is whole and not replaced, or else any. */
+  function* inOrder<T extends { isWhole: boolean; mayBeReplaced?: boolean }>(
     all: Cell[],
     read: (values: Value[]) => T | null,
   ): Iterable<T> {
@@ -42,11 +43,11 @@ export function openSalvage(file: string) {
     for (let from = 0, to = 0; from < all.length; from = to) {
       const found: T[] = []
       for (; to < all.length && all[to]!.rowid === all[from]!.rowid; to++) {
-        const values = found.some(({ isWhole }) => isWhole) ? null : valuesOf(pages, all[to]!)
+        const values = found.some(isLast) ? null : valuesOf(pages, all[to]!)
         const one = values && read(values)
         if (one) found.push(one)
       }
-      const best = found.find(({ isWhole }) => isWhole) ?? found[0]
+      const best = found.find(isLast) ?? found.find(({ isWhole }) => isWhole) ?? found[0]
       if (best) yield best
     }
   }
@@ -66,6 +67,10 @@ export function openSalvage(file: string) {
   }
 }
 
+/** Whether a row is one that nothing took the place of; pages that are free now may hold others. */
+const isLast = (one: { isWhole: boolean; mayBeReplaced?: boolean }) =>
+  one.isWhole && !one.mayBeReplaced
+
 function groupFrom(values: Value[]): FoundGroup | null {
   const [sequence, count, lane, epoch, receivedFrom, receivedTo, version, ...rest] = values
   const [schema, bytesSoFar, header, headerCrc, bodyCrc, body] = rest
@@ -77,7 +82,8 @@ function groupFrom(values: Value[]): FoundGroup | null {
 
 function noteFrom([sequence, kind, at, crc, body]: Value[]) {
   const row = { sequence, kind, at, crc, body } as NoteRow
-  return isNoteWhole(row) ? { row, isWhole: true } : null
+  const mayBeReplaced = kind === 'deadletter' && !isBare(row)
+  return isNoteWhole(row) ? { row, isWhole: true, mayBeReplaced } : null
 }
 
 /** What a row's type codes say of its columns, in the letters of `SHAPES`. */

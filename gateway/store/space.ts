@@ -20,8 +20,11 @@ export type Room = {
   diskBytes: number
 }
 
-/** Measures a file's room and gives back what it does not need, in steps between commits. */
-export function openSpace(db: Database) {
+/**
+ * Measures a file's room and gives back what it does not need, in steps between commits.
+ * `onTruncate` is called before a WAL goes.
+ */
+export function openSpace(db: Database, onTruncate = () => {}) {
   const pages = db.prepare('PRAGMA page_count').pluck()
   const freePages = db.prepare('PRAGMA freelist_count').pluck()
   const pageBytes = db.pragma('page_size', { simple: true }) as number
@@ -52,6 +55,7 @@ export function openSpace(db: Database) {
     },
     /** Empties the WAL into the file, both as short as can be; whoever reads is not waited for. */
     truncateWal(): void {
+      onTruncate()
       const timeoutMs = db.pragma('busy_timeout', { simple: true })
       db.pragma('busy_timeout = 0')
       try {

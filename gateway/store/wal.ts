@@ -2,9 +2,9 @@ import { closeSync, openSync, readSync } from 'node:fs'
 
 /** Pages of our files: SQLite's default, never set otherwise. A damaged header cannot say. */
 export const PAGE_BYTES = 4096
-const HEADER_BYTES = 32
+export const HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
-const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
+export const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
 
 /**
  * What a write-ahead log holds of committed transactions: where each page's newest intact version

@@ -2,7 +2,10 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type Note, type NoteSource, startNoteForwarder } from '../../cloud-bridge/notes.ts'
 import { partitionOf } from '../../cloud-bridge/partitions.ts'
 import { defaults } from '../../config/config.ts'
+import { openOutbox } from '../../gateway/store/outbox.ts'
+import { openOutboxReader } from '../../gateway/store/outbox-reader.ts'
 import { type MemorySink, openMemorySink } from '../contracts/memory-sink.ts'
+import { temporary } from '../gateway/store/fixture.ts'
 
 const { topics } = defaults.kafka
 const store = Buffer.alloc(16, 7)
@@ -59,6 +62,28 @@ const valuesIn = (topic: string) =>
 const sequencesIn = (topic: string) => valuesIn(topic).map(({ sequence }) => sequence)
 
 describe('the note forwarder', () => {
+  it('sends a dead letter whose bytes were let go under its number, and says so', async () => {
+    using at = temporary()
+    const file = at.file('outbox.db')
+    const outbox = openOutbox({ file, gateway: 'gw' })
+    const deadLetter = { reason: 'no JSON', place: '4', topic: 'a', payload: Buffer.alloc(999) }
+    outbox.commit({ deadLetters: [{ at: 5, deadLetter }] })
+    outbox.letterBytes.see(1)
+    outbox.letterBytes.bound(0)
+    outbox.close()
+    const reader = openOutboxReader(file)!
+    await start()({ ...source, notesFrom: reader.notesFrom }, 'gw')
+    reader.close()
+    const [dropped, facts] = ['outbox.bounds.deadLetterBytes', { reason: 'no JSON', place: '4' }]
+    expect(valuesIn(topics.deadletters)).toEqual([
+      {
+        ...{ gateway: 'gw', store: store.toString('hex'), origin: 'outbox' },
+        ...{ sequence: 2, kind: 'deadletter', at: 5 },
+        content: { dropped, ...facts, topic: 'a', payload: null, size: 999 },
+      },
+    ])
+  })
+
   it('sends dead letters to their topic, everything else to the ledger, each in order', async () => {
     add('epoch', 'deadletter', 'deadletter', 'heads', 'hole', 'deadletter')
     expect(await start()(source, 'gw')).toBe(6)

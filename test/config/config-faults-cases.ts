@@ -16,6 +16,23 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
     'outbox.commitWindowMs = 1.5: must be a whole number. Choose a whole number of milliseconds',
   ],
   [
+    'a window that could not be widened',
+    'outbox: { commitWindowMs: 50, commitWindowMaxMs: 40 }',
+    'outbox.commitWindowMaxMs = 40: is below outbox.commitWindowMs = 50, so that a window ' +
+      'could only get narrower. Choose at least 50, or lower outbox.commitWindowMs',
+  ],
+  [
+    'a window longer than a pause',
+    'outbox: { commitWindowMaxMs: 2000, writeBudgetBytesPerDay: 1000000000 }',
+    'outbox.commitWindowMaxMs = 2000: is not below gateway.mqtt.pauseMaxMs = 2000, so that ' +
+      'devices could be cut off while they wait for a commit. Choose less, or raise gateway.mqtt.',
+  ],
+  [
+    'a budget for nothing',
+    'outbox: { writeBudgetBytesPerDay: 0 }',
+    'outbox.writeBudgetBytesPerDay = 0: must be at least 1048576. Choose a whole number of bytes',
+  ],
+  [
     'a number with a unit',
     'bridge: { lingerMs: 20ms }',
     'bridge.lingerMs = "20ms": must be a whole number, not text. Choose a whole number of milli',
@@ -139,7 +156,8 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   ],
   [
     'bounds below one group',
-    'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304 }, keep: { bytes: 0 } }',
+    'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304, deadLetterBytes: 0 }, ' +
+      'keep: { bytes: 0 } }',
     'outbox.bounds.bytes = 4194304: is below outbox.groupMaxBytes = 8388608, so that a group',
   ],
   [
@@ -150,9 +168,15 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   ],
   [
     'bounds that what is kept would fill',
-    'outbox: { bounds: { bytes: 10000000 }, keep: { bytes: 10000000 } }',
+    'outbox: { bounds: { bytes: 10000000, deadLetterBytes: 0 }, keep: { bytes: 10000000 } }',
     'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that what is ' +
       'kept would leave no room for what waits. Choose more, or lower outbox.keep.bytes',
+  ],
+  [
+    'bounds that dead letters would fill',
+    'outbox: { bounds: { bytes: 5000000, deadLetterBytes: 5000000 }, keep: { bytes: 0 } }',
+    'outbox.bounds.deadLetterBytes = 5000000: is not below outbox.bounds.bytes = 5000000, so that ' +
+      'dead letters could leave no room for readings. Choose less, or raise outbox.bounds.bytes',
   ],
   ['bounds of nothing', 'outbox: { bounds: { bytes: 0 } }', 'outbox.bounds.bytes = 0: must be at'],
   [

@@ -6,6 +6,10 @@ const space = {
   ...{ fileBytes: 3_000_000, usedBytes: 2_000_000, keptBytes: 1_500_000, freeDiskBytes: 9e9 },
   ...{ fullInMs: null, refuses: null },
 }
+const wear = {
+  ...{ writtenBytes: 1e9, perDayBytes: null, perReadingBytes: null },
+  ...{ commitWindowMs: 20, beyondBudget: null },
+}
 const gateway = {
   ...{
     part: 'gateway' as const,
@@ -16,7 +20,7 @@ const gateway = {
     bytesSoFar: 1,
     connections: 20,
   },
-  ...{ acknowledged: 1000, stored: 1000, buried: 3, repeated: 0, refused: 0, backlog, space },
+  ...{ acknowledged: 1000, stored: 1000, buried: 3, repeated: 0, refused: 0, backlog, space, wear },
 }
 const bridge = {
   ...{
@@ -64,10 +68,24 @@ describe('the live screen', () => {
   it('says what is being sent once more', () => {
     const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
     const ranges = ['first contact', 'replay 1', 'replay 2'].map(reason => ({
-      ...{ ...range, reason, epoch: null },
+      ...{ ...range, reason },
     }))
     const now = { atMs: 0, gateway, bridge: { ...bridge, ranges } }
     expect(drawScreen(now, null)).toContain('replaying       #5 to #9, to b, and 1 more')
+  })
+
+  it('says what is written to disk once it is known, and that it is too much', () => {
+    const at = (more: object) =>
+      drawScreen({ atMs: 0, gateway: { ...gateway, wear: { ...wear, ...more } }, bridge }, null)
+    const known = { perDayBytes: 1.2e9, perReadingBytes: 590.4 }
+    expect(at(known)[3]).toBe(
+      'wear            1.2 GB a day to disk, 590 bytes a reading, a commit waits 20 ms',
+    )
+    expect(at({ ...known, perReadingBytes: null, beyondBudget: 'too much' }).slice(3, 5)).toEqual([
+      'wear            1.2 GB a day to disk, a commit waits 20 ms',
+      'over budget     too much',
+    ])
+    expect(at({}).join()).not.toContain('wear')
   })
 
   it('says what is away', () => {

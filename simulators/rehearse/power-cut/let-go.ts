@@ -7,6 +7,10 @@ import { inboxIn, outboxIn, type Workload } from './workload.ts'
 type Settings = Parameters<typeof openRetention>[1]
 
 const EVERYTHING = 1e12
+const unbounded = {
+  ...{ bytes: EVERYTHING, events: null, hours: null },
+  ...{ deadLetterBytes: EVERYTHING, freeDiskBytes: 0 },
+}
 /** So much of what is stored may stay when the oldest is dropped. */
 const KEPT_SHARE = 0.6
 
@@ -57,7 +61,7 @@ function letGo(work: Workload, delivered: Delivered, { bounds, ...policy }: Poli
   const retention = openRetention(withoutBallast(work), {
     file: outboxIn(dir),
     keep: { hours: 10_000, bytes: EVERYTHING },
-    bounds: { bytes: EVERYTHING, events: null, hours: null, freeDiskBytes: 0, ...bounds },
+    bounds: { ...unbounded, ...bounds },
     whenFull: 'refuse',
     ...policy,
   })

@@ -141,6 +141,24 @@ describe('retrying dead letters', () => {
   })
 })
 
+describe('dead letters whose bytes were let go', () => {
+  it('can only be dropped, and say so', () => {
+    using at = startLetters()
+    const payload = Buffer.alloc(1000, 1)
+    const deadLetter = { reason: 'r', place: '', topic: 'old/hq/z/d4', payload }
+    at.outbox.commit({ deadLetters: [{ at: 1000, deadLetter }] })
+    at.outbox.letterBytes.see(1)
+    at.outbox.letterBytes.bound(0)
+    const reason = 'its bytes were let go at outbox.bounds.deadLetterBytes'
+    expect(at.settle('retry', 6, 5)).toEqual([
+      { number: 5, outcome: 'retried', sequence: 2 },
+      { number: 6, outcome: 'unchanged', reason },
+    ])
+    expect(at.settle('drop', 6)).toEqual([{ number: 6, outcome: 'dropped' }])
+    expect(at.settle('retry', 6)).toMatchObject([{ reason: 'it was dropped' }])
+  })
+})
+
 describe('dropping dead letters', () => {
   it('is for ever', () => {
     using at = startLetters()

@@ -84,6 +84,57 @@ describe('a group', () => {
   })
 })
 
+describe('a changed window', () => {
+  it('holds for what waits already, wider and narrower', async () => {
+    const { queue, add, commits, groups } = startQueue({ commitWindowMs: 20 })
+    add(1)
+    await vi.advanceTimersByTimeAsync(10)
+    queue.windowMs = 100
+    await vi.advanceTimersByTimeAsync(80)
+    expect(groups()).toEqual([])
+    await vi.advanceTimersByTimeAsync(11)
+    expect(groups()).toEqual([[1]])
+    commits[0]!.end(null)
+    add(2)
+    await vi.advanceTimersByTimeAsync(50)
+    queue.windowMs = 20
+    expect(groups()).toEqual([[1], [2]])
+  })
+
+  it('takes commitAtEvents along, up to groupMaxEvents, so that a commit holds more', async () => {
+    const limits = { commitWindowMs: 20, commitAtEvents: 3, groupMaxEvents: 7 }
+    const { queue, add, commits, groups } = startQueue(limits)
+    const addMany = (from: number, to: number) => {
+      for (let n = from; n <= to; n++) add(n)
+    }
+    queue.windowMs = 40
+    addMany(1, 5)
+    expect(groups()).toEqual([])
+    add(6)
+    expect(groups()).toEqual([[1, 2, 3, 4, 5, 6]])
+    commits[0]!.end(null)
+    await settle()
+    queue.windowMs = 1000
+    addMany(1, 6)
+    expect(groups()).toHaveLength(1)
+    add(7)
+    expect(groups()[1]).toEqual([1, 2, 3, 4, 5, 6, 7])
+    commits[1]!.end(null)
+    await settle()
+    queue.windowMs = 20
+    addMany(1, 3)
+    expect(groups()[2]).toEqual([1, 2, 3])
+  })
+
+  it('never makes a group wait for more than commitAtEvents asks for', () => {
+    const limits = { commitWindowMs: 0, commitAtEvents: 9, groupMaxEvents: 7 }
+    const { queue, add, groups } = startQueue(limits)
+    queue.windowMs = 1000
+    for (let n = 1; n <= 9; n++) add(n)
+    expect(groups()).toEqual([[1, 2, 3, 4, 5, 6, 7]])
+  })
+})
+
 describe('a refusal', () => {
   const [one, other] = [{}, {}]
 

@@ -43,6 +43,18 @@ describe('a dead letter', () => {
     })
   })
 
+  it('whose bytes were let go says so', () => {
+    const bare = { payload: null, size: 3000, letGoAt: 'outbox.bounds.deadLetterBytes' }
+    const one = letter(Buffer.alloc(0), bare)
+    const size = '3000 bytes, let go at outbox.bounds.deadLetterBytes'
+    expect(letterLine(one).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)
+    expect(letterPage(one).slice(-2)).toEqual([
+      `size      ${size}`,
+      'there is nothing left to show or to decode again',
+    ])
+    expect(JSON.parse(letterJson(one))).toEqual(one)
+  })
+
   it('that is damaged says so', () => {
     const damaged = { number: 3, at: 0, state: 'open', damaged: 'note checksum differs' } as const
     const line = '#3  1970-01-01T00:00:00.000Z  cannot be read: note checksum differs'

@@ -34,7 +34,10 @@ describe('the forecast', () => {
 })
 
 describe('what is left', () => {
-  const bounds = { bytes: 1000, events: null, hours: null, freeDiskBytes: 100 }
+  const bounds = {
+    ...{ bytes: 1000, events: null, hours: null },
+    ...{ deadLetterBytes: 0, freeDiskBytes: 100 },
+  }
   const room = { fileBytes: 700, freeBytes: 100, walBytes: 0, freeDiskBytes: 5000, diskBytes: 9000 }
   const stored = { keptBytes: 50, storedBytes: 300, waitingEvents: 7 }
 
