@@ -29,7 +29,7 @@ export type Retention = ReturnType<typeof openRetention>
  * bound cannot be kept on this disk.
  */
 export function openRetention(outbox: Outbox, settings: Settings, ages = startAges(outbox)) {
-  const { pruning, space, ballast } = outbox
+  const { pruning, space, ballast, letterBytes } = outbox
   const { bounds } = settings
   const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
   refuseImpossible(settings, space.measure())
@@ -57,7 +57,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     performance.now() - measured.atMs < MEASURE_EVERY_MS &&
     outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
     outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
-  const steps = startSteps({ ...outbox, letGo }, settings)
+  const steps = startSteps({ space, ballast, letterBytes, letGo }, settings)
 
   return {
     /** Why nothing is accepted now, as of the last look; null when it is. */
@@ -67,7 +67,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     /** To be called every second: what the inbox says, and how far the clock is trusted. */
     see(now: Delivered, clock: Clock): void {
       delivered = now
-      outbox.letterBytes.see(saysNothing(now) ? null : now.nextNote)
+      letterBytes.see(saysNothing(now) ? null : now.nextNote)
       ages.see(clock, outbox.lastSequence)
     },
     /** The next steps also let go what is beyond the tail. */
