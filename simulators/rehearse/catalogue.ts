@@ -45,14 +45,17 @@ const faults: Record<string, Rehearsal> = {
       rehearseOutage(stage, await context.kafka(), { times: timesOf(context, 1), outageMs: 8000 }),
     ),
   restore: context =>
-    onStage(context, {}, stage => rehearseRestore(stage, { times: timesOf(context, 2) })),
+    // What the bridge has sent is not durable yet when the gateway numbers on.
+    onStage(context, { settleMs: 20_000 }, stage =>
+      rehearseRestore(stage, { times: timesOf(context, 2) }),
+    ),
   ...Object.fromEntries(Object.keys(diskFaults).map(fault => [fault, diskFault(fault)])),
   'slow-disk': context =>
-    withInjection(context, 'slow-disk', (stage, injection) =>
+    withInjection(context, { fault: 'slow-disk', parts: ['gateway'] }, (stage, injection) =>
       rehearseSlowDisk(stage, injection, { times: timesOf(context, 1) }),
     ),
   clock: context =>
-    withInjection(context, 'clock', (stage, injection) =>
+    withInjection(context, { fault: 'clock', parts: ['gateway'] }, (stage, injection) =>
       rehearseClock(stage, injection, { times: timesOf(context, 1) }),
     ),
 }
@@ -161,7 +164,7 @@ function flipsText({ flips, lossy, ...counts }: FlipCounts): string {
 
 function diskFault(fault: string): Rehearsal {
   return context =>
-    withInjection(context, fault, (stage, injection) =>
+    withInjection(context, { fault, parts: ['gateway', 'bridge'] }, (stage, injection) =>
       rehearseDisk(stage, injection, { fault, times: timesOf(context, 2) }),
     )
 }
@@ -180,11 +183,11 @@ function sabotaged(
 /** Runs one rehearsal on gateway, bridge, devices and topics that no other has. */
 async function onStage(
   { cacheDir, env, seed, ratePerSecond, kafka }: Context,
-  more: Pick<StageOptions, 'partEnv'>,
+  more: Pick<StageOptions, 'partEnv' | 'settleMs'>,
   run: (stage: Stage) => Promise<Outcome>,
 ): Promise<Outcome> {
   const id = randomUUID()
-  const names = ['readings', 'deadletters', 'ledger']
+  const names = ['readings', 'backfill', 'deadletters', 'ledger']
   const topics = Object.fromEntries(names.map(name => [name, `rehearsal-${name}-${id}`]))
   const simulation = { ratePerSecond, seed }
   const { brokers } = await kafka()
@@ -195,11 +198,11 @@ async function onStage(
 
 async function withInjection(
   context: Context,
-  fault: string,
+  { fault, parts }: { fault: string; parts: ('gateway' | 'bridge')[] },
   run: (stage: Stage, injection: Injection) => Promise<Outcome>,
 ): Promise<Outcome | Skipped> {
   using injection = prepareInjection()
   if (!injection) return { fault, skipped: NO_COMPILER }
-  const more = { partEnv: { gateway: injection.env } }
+  const more = { partEnv: Object.fromEntries(parts.map(part => [part, injection.env])) }
   return await onStage(context, more, stage => run(stage, injection))
 }

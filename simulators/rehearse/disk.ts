@@ -16,8 +16,8 @@ export const diskFaults: Record<string, Faults> = {
 }
 
 /**
- * Lets the gateway's disk fail while devices publish: nothing may be acknowledged meanwhile; when
- * the disk is well again, so must the gateway be, by itself.
+ * Lets the disk of gateway and bridge fail while devices publish: nothing may be acknowledged
+ * meanwhile; when the disk is well again, so must they be, by themselves. A full disk ends neither.
  */
 export async function rehearseDisk(
   stage: Stage,
@@ -46,12 +46,14 @@ export async function rehearseDisk(
   const remarks = [
     `${falseAcks} false acknowledgements`,
     `acknowledging again after at most ${Math.round(recoveredMaxMs)} ms`,
-    `${stage.gateway.restarts} restarts`,
+    `${stage.gateway.restarts} restarts of the gateway, ${stage.bridge.restarts} of the bridge`,
     ...(left > 0 ? [`${left} still in the outbox`] : []),
   ]
+  const restarts = stage.gateway.restarts + stage.bridge.restarts
+  const isUp = diskFaults[fault]!.writes !== 'ENOSPC' || restarts === 0
   const isReady = (await askState(config.gateway.http)) !== null
   const outcome = outcomeOf(String(fault), times, await stage.judge(), remarks)
-  return { ...outcome, passed: outcome.passed && falseAcks === 0 && isReady }
+  return { ...outcome, passed: outcome.passed && falseAcks === 0 && isReady && isUp }
 }
 
 /** How long it took until there was more, in ms; Infinity when nothing came for long. */

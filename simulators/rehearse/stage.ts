@@ -12,6 +12,8 @@ export type StageOptions = {
   /** Where the jars of a local Kafka are kept; one is started unless `kafka.brokers` are given. */
   cacheDir: string
   kafka?: { brokers?: string[]; topics?: object }
+  /** How long positions wait to be durable; as configured by default for want of it. */
+  settleMs?: number
   env: NodeJS.ProcessEnv
   /** What only the gateway or the bridge gets besides. */
   partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
@@ -24,10 +26,10 @@ export type Stage = Job & { dir: string; config: Config }
  * directory. Rejects with all progress lines when something did not start.
  */
 export async function openStage(options: StageOptions): Promise<Stage> {
-  const { simulation, cacheDir, kafka, env, partEnv } = options
+  const { simulation, cacheDir, env, partEnv } = options
   const dir = await mkdtemp(join(tmpdir(), 'sluice-stage-'))
   const configFile = join(dir, 'sluice.yaml')
-  const config = await writeConfig(dir, configFile, kafka)
+  const config = await writeConfig(dir, configFile, options)
   const progress: string[] = []
   try {
     const job = await startJob({
@@ -55,7 +57,11 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   }
 }
 
-async function writeConfig(dir: string, file: string, kafka: object = {}): Promise<Config> {
+async function writeConfig(
+  dir: string,
+  file: string,
+  { kafka, settleMs }: StageOptions,
+): Promise<Config> {
   const [mqtt, gateway, bridge] = [await findFreePort(), await findFreePort(), await findFreePort()]
   const content = {
     gateway: {
@@ -64,7 +70,7 @@ async function writeConfig(dir: string, file: string, kafka: object = {}): Promi
       clock: { syncedFile: join(dir, 'synchronized') },
     },
     outbox: { file: join(dir, 'outbox.db'), heartbeatMs: 1000 },
-    inbox: { file: join(dir, 'inbox.db') },
+    inbox: { file: join(dir, 'inbox.db'), ...(settleMs && { settleMs }) },
     bridge: { http: { port: bridge }, backoffMaxMs: 2000 },
     kafka: { requestTimeoutMs: 3000, ...kafka },
   }
