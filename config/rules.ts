@@ -3,14 +3,14 @@ import type { Finding } from './faults.ts'
 import { hostsMeet, isLoopback } from './hosts.ts'
 import type { Path } from './keys.ts'
 import { type Level, parsePattern, routeFaults, shadows } from './routes.ts'
-import type { Settings } from './schema.ts'
+import { LANES_MAX, type Settings, STANDARD_LANE } from './schema.ts'
 import { isGroup, valueAt } from './values.ts'
 
 /** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, meetingListeners, sizes, backoff, bounds],
-    ...[sameFile, sameTopics, tlsPair],
+    ...[lanes, sameFile, sameTopics, tlsPair],
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -102,6 +102,16 @@ function bounds({ outbox }: Settings): Finding[] {
     ...(bounds.bytes > keep.bytes ? [] : [tail]),
     ...atLeast(path('bounds', 'events'), events, path('groupMaxEvents'), groupMaxEvents, group),
   ]
+}
+
+function lanes({ ingest, outbox }: Settings): Finding[] {
+  const named = ingest.routes.flatMap(({ lane }) => lane ?? [])
+  const all = new Set([STANDARD_LANE, ...named, ...Object.keys(outbox.lanes)])
+  if (all.size <= LANES_MAX) return []
+  const path = ['outbox', 'lanes']
+  const reason = `with ${STANDARD_LANE} and those of ingest.routes are ${all.size} lanes`
+  const cure = `Name at most ${LANES_MAX} in all`
+  return [{ path, others: [['ingest', 'routes']], reason, cure }]
 }
 
 function sameFile({ outbox, inbox }: Settings): Finding[] {
