@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import type { Finding } from './faults.ts'
 import { hostsMeet, isLoopback } from './hosts.ts'
 import type { Path } from './keys.ts'
-import { type Level, parsePattern, routeFaults, shadows } from './routes.ts'
-import { LANES_MAX, type Settings, STANDARD_LANE } from './schema.ts'
+import { type Level, lanesMax, parsePattern, routeFaults, shadows, standardLane } from './routes.ts'
+import type { Settings } from './schema.ts'
 import { isGroup, valueAt } from './values.ts'
 
 /** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
@@ -106,11 +106,11 @@ function bounds({ outbox }: Settings): Finding[] {
 
 function lanes({ ingest, outbox }: Settings): Finding[] {
   const named = ingest.routes.flatMap(({ lane }) => lane ?? [])
-  const all = new Set([STANDARD_LANE, ...named, ...Object.keys(outbox.lanes)])
-  if (all.size <= LANES_MAX) return []
+  const all = new Set([standardLane, ...named, ...Object.keys(outbox.lanes)])
+  if (all.size <= lanesMax) return []
   const path = ['outbox', 'lanes']
-  const reason = `with ${STANDARD_LANE} and those of ingest.routes are ${all.size} lanes`
-  const cure = `Name at most ${LANES_MAX} in all`
+  const reason = `with ${standardLane} and those of ingest.routes are ${all.size} lanes`
+  const cure = `Name at most ${lanesMax} in all`
   return [{ path, others: [['ingest', 'routes']], reason, cure }]
 }
 

@@ -61,9 +61,6 @@ const plain = text(
   'Write 1 to 256 printable characters',
 )
 
-/** A lane nobody names: whatever no route puts elsewhere. */
-export const STANDARD_LANE = 'standard'
-export const LANES_MAX = 8
 const lane = text(
   value => /^[A-Za-z0-9-]{1,32}$/.test(value),
   'is not a name of 1 to 32 letters, digits and dashes',
