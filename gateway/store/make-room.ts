@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import { type Ballast, isDiskFull } from './ballast.ts'
 import type { Reached } from './bounds.ts'
+import { startPolicies } from './lanes.ts'
 import type { LetGo } from './let-go.ts'
 import type { Delivered } from './range-reader.ts'
 import type { openSpace, Room } from './space.ts'
@@ -12,8 +13,11 @@ type Parts = { space: ReturnType<typeof openSpace>; ballast: Ballast; letGo: Let
 /** The steps that make room, none of which fails because the disk is full. */
 export function startSteps(
   { space, ballast, letGo }: Parts,
-  { bounds, whenFull }: Pick<Config['outbox'], 'bounds' | 'whenFull'>,
+  settings: Pick<Config['outbox'], 'bounds' | 'lanes' | 'whenFull'>,
 ) {
+  const { bounds } = settings
+  const policies = startPolicies(settings)
+  const mayDrop = policies.has('drop-oldest') || policies.has('thin')
   let isShorter = false
   const attempt = (work: () => boolean): boolean => {
     try {
@@ -27,7 +31,7 @@ export function startSteps(
     attempt(() => {
       // Nothing has waited less long because something delivered is gone.
       if (reached.key !== 'hours' && letGo.tail(delivered, reached)) return true
-      return whenFull === 'drop-oldest' && letGo.oldest(delivered, reached)
+      return mayDrop && letGo.oldest(delivered, reached)
     })
   const shorten = () => {
     isShorter = false
@@ -40,8 +44,8 @@ export function startSteps(
     attempt,
     relieve,
     /** Null while there is room, or will be as soon as something newer is there to make it. */
-    reasonToRefuse(reached: Reached | null): string | null {
-      const isForNewer = whenFull === 'drop-oldest' && reached?.key === 'hours'
+    reasonToRefuse(reached: Reached | null, { spans }: Delivered): string | null {
+      const isForNewer = reached?.key === 'hours' && letGo.isForNewer(spans)
       return reached && !isForNewer ? reached.reason : null
     },
     /** Gives free pages and the WAL back to the disk; the file gets shorter by its checkpoint. */

@@ -12,7 +12,7 @@ import type { Outbox } from './outbox.ts'
 import type { Delivered } from './range-reader.ts'
 import type { Room } from './space.ts'
 
-type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
+type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
 /** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
 const MEASURE_EVERY_MS = 50
@@ -88,20 +88,20 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
         if (!steps.relieve(reached, delivered)) break
         reached = judge()
       }
-      refuses = steps.reasonToRefuse(reached)
+      refuses = steps.reasonToRefuse(reached, delivered)
       return refuses
     },
     /** Makes one step, if there is something to do; true when there may be more. */
     step(): boolean {
       if (!ballast.isThere) {
         const didHelp = steps.recover(delivered)
-        refuses = ballast.isThere ? steps.reasonToRefuse(judge()) : DISK_FULL
+        refuses = ballast.isThere ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
         return didHelp
       }
       const room = space.measure()
       const reached = judge(room)
       if (reached && steps.relieve(reached, delivered)) return true
-      refuses = steps.reasonToRefuse(reached)
+      refuses = steps.reasonToRefuse(reached, delivered)
       if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
       if (steps.giveBack(room, isLookDue)) return true
       isLookDue = false
@@ -124,9 +124,11 @@ function startEventCount({ pruning }: Pick<Outbox, 'pruning'>) {
     // Finding holes is not for free, and none is made while this runs: once, if it matters.
     if (span < bound * 0.9) return span
     holes ??= pruning.holes()
-    return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), span)
+    const left = span - stored.gone(first, newest.sequence).events
+    return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), left)
   }
-  const bytes = () => (stored.newest()?.bytesSoFar ?? 0) - stored.bytesBefore(0)
+  const bytes = () =>
+    stored.bytesBefore((stored.newest()?.sequence ?? 0) + 1) - stored.bytesBefore(0)
   return Object.assign(count, { bytes })
 }
 

@@ -11,6 +11,7 @@ export type More = {
   keep?: Partial<Settings['keep']>
   bounds?: Partial<Settings['bounds']>
   whenFull?: Settings['whenFull']
+  lanes?: Settings['lanes']
 }
 
 /** An outbox with its retention, in a place of its own; time passes only when told. */
@@ -21,6 +22,7 @@ export function startKeeping(more: More = {}, at = temporary()) {
     keep: { ...defaults.outbox.keep, ...more.keep },
     bounds: { ...defaults.outbox.bounds, freeDiskBytes: 0, ...more.bounds },
     whenFull: more.whenFull ?? 'refuse',
+    lanes: more.lanes ?? {},
   }
   const outbox = openOutbox({ file, gateway: 'gw' })
   const time = { passedMs: 0, wallMs: Date.now() }
