@@ -8,7 +8,8 @@ const NOTHING: Gone = { events: 0, bytes: 0 }
 /** How much is stored between two numbers: a few index look-ups, however much that is. */
 export function startAmounts(db: Database) {
   const newest = db.prepare(
-    'SELECT sequence + count - 1 AS sequence, bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1',
+    `SELECT sequence + count - 1 AS sequence, bytesSoFar
+     FROM groups ORDER BY sequence DESC LIMIT 1`,
   )
   const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
   const before = db

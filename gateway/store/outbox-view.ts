@@ -1,5 +1,5 @@
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
-import { type GroupRow, readHeader, unpackGroup, type ZoneRange } from './group.ts'
+import { type GroupRow, readHeader, THINNED_VERSION, unpackGroup, type ZoneRange } from './group.ts'
 import { openForReading } from './read.ts'
 import { OUTBOX_ID } from './schema.ts'
 
@@ -14,7 +14,8 @@ export type Window = { fromMs: number; toMs: number; zone?: string | undefined }
 export const ALWAYS = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }
 
 /**
- * What stands in a window: a group, as its header tells; one whose header cannot be trusted, so
+ * What stands in a window: a group with its numbers, as its header tells, and of each zone how many
+ * are there (some may be gone: it is thinned); one whose header cannot be trusted, so
  * that it may be within; numbers between two groups that are not there any more.
  */
 export type Found =
@@ -47,6 +48,17 @@ export function openOutboxView(file: string) {
   )
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
 
+  /** How many events of each zone are there. */
+  function leftOf({ sequence, version }: Head, zones: ZoneRange[]): ZoneRange[] {
+    if (version !== THINNED_VERSION) return zones
+    const row = whole.get(sequence) as GroupRow | undefined
+    const stored = row ? unpackGroup(row) : []
+    // What cannot be read is told as such by who reads it.
+    if ('reason' in stored) return zones
+    const counts = Map.groupBy(stored, ({ zone }) => zone)
+    return zones.map(one => ({ ...one, count: counts.get(one.zone)?.length ?? 0 }))
+  }
+
   /** Every group of the window from a sequence on, oldest first, without reading bodies. */
   function* groupsFrom(sequence: number, window: Window): Generator<Found> {
     let next: number | null = sequence
@@ -71,7 +83,7 @@ export function openOutboxView(file: string) {
         before = receivedTo
         if (receivedTo < window.fromMs || receivedFrom >= window.toMs) continue
         if (window.zone !== undefined && !zones.some(({ zone }) => zone === window.zone)) continue
-        yield { kind: 'group', sequence: head.sequence, count, zones }
+        yield { kind: 'group', sequence: head.sequence, count, zones: leftOf(head, zones) }
       }
       if (heads.length < PAGE) return
       from = heads.at(-1)!.sequence + 1
@@ -109,7 +121,8 @@ export function openOutboxView(file: string) {
           before = sequence
           const zones = readHeader(head)
           if ('reason' in zones) continue
-          for (const one of zones) if (zone === undefined || one.zone === zone) events += one.count
+          for (const one of leftOf(head, zones))
+            if (zone === undefined || one.zone === zone) events += one.count
           if (events >= count) return { sequence, more: events - count }
         }
         if (heads.length < PAGE) return { sequence, more: 0 }

@@ -33,20 +33,22 @@ export function openSalvage(file: string) {
     }
   }
 
-  /** Of all rows with one number the first that is whole, or else any. */
-  function* inOrder<T extends { isWhole: boolean }>(
+  /**
+   * Of all rows with one number one that is whole, or else any. Of groups the one that stands for
+   * most numbers, because others may stand there still from before it took the place of several.
+   */
+  function* inOrder<T extends Found>(
     all: Cell[],
     read: (values: Value[]) => T | null,
   ): Iterable<T> {
     all.sort((a, b) => a.rowid - b.rowid)
     for (let from = 0, to = 0; from < all.length; from = to) {
-      const found: T[] = []
+      let best: T | null = null
       for (; to < all.length && all[to]!.rowid === all[from]!.rowid; to++) {
-        const values = found.some(({ isWhole }) => isWhole) ? null : valuesOf(pages, all[to]!)
+        const values = valuesOf(pages, all[to]!)
         const one = values && read(values)
-        if (one) found.push(one)
+        if (one && (!best || rankOf(one) > rankOf(best))) best = one
       }
-      const best = found.find(({ isWhole }) => isWhole) ?? found[0]
       if (best) yield best
     }
   }
@@ -65,6 +67,10 @@ export function openSalvage(file: string) {
     close: () => pages.close(),
   }
 }
+
+type Found = { isWhole: boolean; row: GroupRow | NoteRow }
+
+const rankOf = ({ isWhole, row }: Found) => (isWhole ? 1 + ('count' in row ? row.count : 0) : 0)
 
 function groupFrom(values: Value[]): FoundGroup | null {
   const [sequence, count, lane, epoch, receivedFrom, receivedTo, version, ...rest] = values

@@ -84,9 +84,12 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
 }
 
-function someReadings(events: number, receivedAt: number) {
-  const readings = Array.from({ length: events }, (_, n) =>
-    reading(n % 2 ? 'a' : 'b', n, { receivedAt, device: randomBytes(768).toString('base64') }),
-  )
+/** Readings that do not compress, about a kilobyte each. */
+export function someReadings(events: number, receivedAt: number, lane?: string) {
+  const device = () => randomBytes(768).toString('base64')
+  const readings = Array.from({ length: events }, (_, n) => ({
+    ...reading(n % 2 ? 'a' : 'b', n, { receivedAt, device: device() }),
+    ...(lane && { lane }),
+  }))
   return { readings, deadLetters: [] }
 }
