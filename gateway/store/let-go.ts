@@ -72,6 +72,7 @@ export function openLetGo({ pruning, ages, settings }: Parts) {
       const notes = deliveredNotes(nextNote)
       return pruneNotes(notes, notes.length)
     },
+    hasTail: (spans: Span[] | null) => deliveredGroups(pruning.oldest(1), spans).length > 0,
     /** Deletes what is not delivered and may go, with tombstones, until so much is gone. */
     oldest({ spans }: Delivered, reached: Reached): boolean {
       const next = awaited(spans)

@@ -17,6 +17,7 @@ import { refillOutbox } from './refill.ts'
 import { startRewind } from './rewind.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
+import { openThinner } from './thin.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
@@ -95,6 +96,8 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
 
     /** Deletes what may go; what may go is told by the retention. */
     pruning: openPruning({ db, notes, heads, ring }),
+    /** Takes out of groups what is not kept of them. */
+    thinner: openThinner({ db, notes, ring }),
     space: openSpace(db),
     ballast,
     /** What was buried, and what became of it. */

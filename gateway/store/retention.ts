@@ -6,11 +6,13 @@ import type { Backlog, Space } from '../../config/telemetry/state.ts'
 import { startAges } from './ages.ts'
 import { type Reached, reachedBound } from './bounds.ts'
 import { startReport } from './forecast.ts'
+import { startPolicies } from './lanes.ts'
 import { openLetGo } from './let-go.ts'
 import { DISK_FULL, startSteps } from './make-room.ts'
 import type { Outbox } from './outbox.ts'
 import type { Delivered } from './range-reader.ts'
 import type { Room } from './space.ts'
+import { openThinning } from './thinning.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
@@ -18,8 +20,16 @@ type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' |
 const MEASURE_EVERY_MS = 50
 const MEASURE_EVERY_BYTES = 64 * 1024
 const MEASURE_EVERY_SHARE = 0.02
-/** Before a commit at most so many steps make room; then it is refused. */
+/** Before a commit at most so many steps make room; then it is refused, unless some is coming. */
 const STEPS_BEFORE_COMMIT = 8
+
+const AHEAD_EVENTS = 2000
+
+export type RetentionOptions = {
+  ages?: ReturnType<typeof startAges>
+  /** How many events behind what it delivered the bridge may have read. */
+  aheadEvents?: number | undefined
+}
 
 export type Retention = ReturnType<typeof openRetention>
 
@@ -28,7 +38,11 @@ export type Retention = ReturnType<typeof openRetention>
  * commits. Delivered goes before undelivered, and that only by policy. Throws CannotStart when a
  * bound cannot be kept on this disk.
  */
-export function openRetention(outbox: Outbox, settings: Settings, ages = startAges(outbox)) {
+export function openRetention(
+  outbox: Outbox,
+  settings: Settings,
+  { ages = startAges(outbox), aheadEvents = AHEAD_EVENTS }: RetentionOptions = {},
+) {
   const { pruning, space, ballast } = outbox
   const { bounds } = settings
   const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
@@ -39,7 +53,10 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
   let delivered: Delivered = { spans: null, replayFrom: null, nextNote: 1 }
   let isLookDue = false
   let refuses = ballast.write() ? null : DISK_FULL
-  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0, isNear: true }
+  let measured = {
+    ...{ atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 },
+    near: null as Reached | null,
+  }
 
   const judge = (room = space.measure()): Reached | null => {
     const usage = {
@@ -48,17 +65,20 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
       freeBytes: room.freeDiskBytes + room.freeBytes,
       isLate: letGo.isLate(delivered.spans),
     }
-    const isNear = reachedBound(usage, bounds, true) !== null
+    const near = reachedBound(usage, bounds, true)
     const { bytesSoFar, lastSequence } = outbox
-    measured = { atMs: performance.now(), bytesSoFar, lastSequence, isNear }
-    return isNear ? reachedBound(usage, bounds, refuses !== null) : null
+    measured = { atMs: performance.now(), bytesSoFar, lastSequence, near }
+    return near ? reachedBound(usage, bounds, refuses !== null) : null
   }
   const isFarStill = () =>
-    !measured.isNear &&
+    measured.near === null &&
     performance.now() - measured.atMs < MEASURE_EVERY_MS &&
     outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
     outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
-  const steps = startSteps({ space, ballast, letGo }, settings)
+  const { thinner } = outbox
+  const policyOf = startPolicies(settings).of
+  const thinning = openThinning({ pruning, thinner, policyOf, aheadEvents })
+  const steps = startSteps({ space, ballast, letGo, thinning }, settings)
 
   return {
     /** Why nothing is accepted now, as of the last look; null when it is. */
@@ -88,7 +108,7 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
         if (!steps.relieve(reached, delivered)) break
         reached = judge()
       }
-      refuses = steps.reasonToRefuse(reached, delivered)
+      refuses = steps.isThinning ? null : steps.reasonToRefuse(reached, delivered)
       return refuses
     },
     /** Makes one step, if there is something to do; true when there may be more. */
@@ -102,6 +122,8 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
       const reached = judge(room)
       if (reached && steps.relieve(reached, delivered)) return true
       refuses = steps.reasonToRefuse(reached, delivered)
+      const isNear = measured.near !== null && measured.near.key !== 'hours'
+      if (!reached && isNear && steps.thinAhead(delivered)) return true
       if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
       if (steps.giveBack(room, isLookDue)) return true
       isLookDue = false

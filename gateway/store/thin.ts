@@ -32,8 +32,14 @@ export function openThinner({ db, notes, ring }: Parts) {
   }
   return {
     /** The events of a whole group; none of one that is thinned, gone or cannot be read. */
-    eventsOf: (sequence: number): SensorReading[] =>
-      (open(sequence)?.events ?? []).map(({ value }) => decodeEvent(value)),
+    eventsOf(sequence: number): SensorReading[] {
+      try {
+        return (open(sequence)?.events ?? []).map(({ value }) => decodeEvent(value))
+      } catch {
+        // Of another schema: what its values mean is not known here.
+        return []
+      }
+    },
     /**
      * Takes out of groups of one epoch, which begin with these numbers, all events but those that
      * are kept, in one transaction with their tombstone; neighbours become one row. Adds what went
@@ -57,9 +63,9 @@ export function openThinner({ db, notes, ring }: Parts) {
           replace(heads, left)
         }
         for (const event of gone) means.add(event)
-        if (gone.length === 0) return
-        const more = isLast ? means.told(MEANS_MAX_LENGTH) : {}
-        notes.add('tombstone', Date.now(), { ...tombstoneOf(gone, reason), ...more })
+        const told = isLast ? means.told(MEANS_MAX_LENGTH) : null
+        if (gone.length === 0 && !told?.means.length) return
+        notes.add('tombstone', Date.now(), { ...tombstoneOf(gone, reason), ...told })
       })
       ring()
     },
@@ -76,8 +82,9 @@ function runsOf(groups: Opened[]): Opened[][] {
   return runs
 }
 
-function tombstoneOf(gone: SensorReading[], reason: string): ThinnedTombstone {
-  const [first, last] = [gone[0]!, gone.at(-1)!]
+function tombstoneOf(gone: SensorReading[], reason: string): ThinnedTombstone | object {
+  const [first, last] = [gone[0], gone.at(-1)]
+  if (!first || !last) return { count: 0, reason }
   const zones = Map.groupBy(gone, ({ zone }) => zone)
   return {
     epoch: first.epoch,

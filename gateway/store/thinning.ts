@@ -56,12 +56,14 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
   const add = (group: Candidate) => {
     if (run && run.epoch !== group.epoch) finish()
     if (work) return false
+    const events = thinner.eventsOf(group.sequence)
+    if (events.length === 0) return true
     run ??= {
       ...{ epoch: group.epoch, groups: [], selection: startSelection() },
       lookAgainAt: RUN_MIN_EVENTS,
     }
     const { selection, groups } = run
-    for (const event of thinner.eventsOf(group.sequence)) selection.add(event)
+    for (const event of events) selection.add(event)
     groups.push(group)
     return true
   }
@@ -81,7 +83,7 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
       if (events >= STEP_MAX_EVENTS || bytes >= STEP_MAX_BYTES) break
       if (mayThin(group, spans)) {
         if (!add(group)) break
-        events += group.to - group.sequence + 1
+        events += group.to - group.sequence + 1 - group.gone
         bytes += group.bytes
       }
       next = group.to + 1

@@ -12,6 +12,7 @@ export type More = {
   bounds?: Partial<Settings['bounds']>
   whenFull?: Settings['whenFull']
   lanes?: Settings['lanes']
+  aheadEvents?: number
 }
 
 /** An outbox with its retention, in a place of its own; time passes only when told. */
@@ -38,7 +39,7 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
   const open = () => {
     try {
-      return openRetention(outbox, settings, ages)
+      return openRetention(outbox, settings, { ages, aheadEvents: more.aheadEvents })
     } catch (error) {
       close()
       throw error
