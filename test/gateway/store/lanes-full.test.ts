@@ -1,13 +1,11 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/conclude.ts'
-import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { readNote } from '../../../cloud-bridge/ledger/notes.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
 import { openOutboxView } from '../../../gateway/store/outbox-view.ts'
-import { readOutbox, temporary } from './fixture.ts'
+import { temporary } from './fixture.ts'
 import { someReadings, startKeeping } from './retention-fixture.ts'
+import { verdictOf } from './verdict.ts'
 
 const alarms = { alarms: { whenFull: 'refuse' as const } }
 const HOUR_MS = 3_600_000
@@ -16,20 +14,6 @@ const rowsOf = (file: string, query: string) => {
   const rows = db.prepare(query).raw().all() as unknown[][]
   db.close()
   return rows
-}
-
-/** What the cloud says when it got everything that is left, and every note. */
-export function verdictOf(file: string, gateway = 'gw') {
-  const ledger = startLedger()
-  const { events, notes } = readOutbox(file)
-  for (const { sequence, kind, at, content } of notes) {
-    const whole = { gateway, store: 'aa', origin: 'outbox', sequence, kind, at, content }
-    const note = readNote(Buffer.from(JSON.stringify(whole)))
-    if (note) ledger.addNote(note)
-  }
-  for (const event of events) ledger.addEvent(event)
-  const options = { nowMs: Date.now(), silentAfterMs: 1e9, inFlightMaxEvents: 0 }
-  return conclude(ledger.gateways.values(), options)[0]!
 }
 
 /** One alarm first, then others, one alarm among fifty. */
