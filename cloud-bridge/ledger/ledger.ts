@@ -100,7 +100,10 @@ function addExplanation(known: GatewayLedger, { store, ...note }: ExplanationNot
   if (spans && before?.from === from) return
   if (!spans && before && isSame(before, explanation)) {
     if (before.to >= to) return
-    if (continues(before, explanation)) return extend(before, explanation)
+    if (continues(before, explanation)) {
+      extend(before, explanation)
+      return
+    }
   }
   const near = all.findLastIndex(one => one.from <= from)
   all.splice(near + 1, 0, { ...explanation, zones: explanation.zones.map(zone => ({ ...zone })) })

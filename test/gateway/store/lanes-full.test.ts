@@ -8,6 +8,8 @@ import { someReadings, startKeeping } from './retention-fixture.ts'
 import { verdictOf } from './verdict.ts'
 
 const alarms = { alarms: { whenFull: 'refuse' as const } }
+/** So large that few hundred fill the smallest outbox. */
+const BYTES = 8000
 const HOUR_MS = 3_600_000
 const rowsOf = (file: string, query: string) => {
   const db = new Database(file, { readonly: true })
@@ -27,7 +29,7 @@ function startMixed(more: Parameters<typeof startKeeping>[0] = {}) {
       const reason = at.retention.admit()
       if (reason !== null) return { accepted: n, reason }
       const lane = n % 50 === 0 ? 'alarms' : undefined
-      at.outbox.commit(someReadings(1, at.time.wallMs, lane))
+      at.outbox.commit(someReadings(1, at.time.wallMs, lane, BYTES))
     }
     return { accepted: most, reason: null }
   }
@@ -37,21 +39,21 @@ function startMixed(more: Parameters<typeof startKeeping>[0] = {}) {
 describe('a lane that refuses', { timeout: 120_000 }, () => {
   it('keeps everything while another makes room, and the ledger misses nothing', () => {
     using at = startMixed()
-    expect(at.fillUp(5000)).toEqual({ accepted: 5000, reason: null })
+    expect(at.fillUp(1000)).toEqual({ accepted: 1000, reason: null })
     const sequences = at.sequences()
     const kept = sequences.filter(one => one % 50 === 1)
-    expect(kept).toEqual(Array.from({ length: 100 }, (_, n) => 1 + 50 * n))
+    expect(kept).toEqual(Array.from({ length: 20 }, (_, n) => 1 + 50 * n))
     const others = sequences.filter(one => one % 50 !== 1)
-    expect(others.length).toBeGreaterThan(1000)
+    expect(others.length).toBeGreaterThan(300)
     expect(others).toEqual(
-      Array.from({ length: 5000 }, (_, n) => n + 1)
+      Array.from({ length: 1000 }, (_, n) => n + 1)
         .filter(one => one % 50 !== 1)
         .slice(-others.length),
     )
     at.outbox.beat()
     expect(verdictOf(at.file)).toMatchObject({
       ...{ missing: 0, awaited: 0, strange: 0 },
-      ...{ events: sequences.length, explained: 5000 - sequences.length },
+      ...{ events: sequences.length, explained: 1000 - sequences.length },
     })
     const stored = rowsOf(at.file, 'SELECT sum(length(header) + length(body)) FROM groups')[0]![0]
     const { events, bytes } = at.outbox.backlog(null, 0)
@@ -60,12 +62,12 @@ describe('a lane that refuses', { timeout: 120_000 }, () => {
 
   it('leaves one row where many groups were emptied beside each other', () => {
     using at = startMixed()
-    at.fillUp(5000)
+    at.fillUp(1000)
     const emptied = rowsOf(
       at.file,
       'SELECT sequence, count FROM groups WHERE length(body) = 0 ORDER BY sequence',
     )
-    expect(emptied.length).toBeGreaterThan(20)
+    expect(emptied.length).toBeGreaterThan(5)
     expect(emptied.slice(0, 3)).toEqual([
       [2, 49],
       [52, 49],
@@ -76,25 +78,25 @@ describe('a lane that refuses', { timeout: 120_000 }, () => {
   it('makes the others wait when it alone fills the outbox', () => {
     using at = startMixed()
     at.fillUp(100)
-    for (let n = 0; n < 5000 && at.retention.admit() === null; n++) {
-      at.outbox.commit(someReadings(1, at.time.wallMs, 'alarms'))
+    for (let n = 0; n < 1000 && at.retention.admit() === null; n++) {
+      at.outbox.commit(someReadings(1, at.time.wallMs, 'alarms', BYTES))
     }
     const reason = 'outbox.bounds.bytes = 4194304 is reached'
     expect(at.retention.refuses).toBe(reason)
     expect(at.sequences().filter(one => one <= 100)).toEqual([1, 51])
     expect(at.retention.admit()).toBe(reason)
-    at.see(1000)
+    at.see(400)
     at.steps()
     expect(at.retention.admit()).toBe(null)
   })
 
   it('counts no event that is gone', () => {
-    using at = startMixed({ bounds: { events: 1000 } })
-    expect(at.fillUp(3000).reason).toBe(null)
+    using at = startMixed({ bounds: { events: 300 } })
+    expect(at.fillUp(900).reason).toBe(null)
     const left = at.sequences()
-    expect(left.length).toBeGreaterThan(900)
-    expect(left.length).toBeLessThanOrEqual(1000)
-    expect(left.filter(one => one % 50 === 1).length).toBe(60)
+    expect(left.length).toBeGreaterThan(250)
+    expect(left.length).toBeLessThanOrEqual(300)
+    expect(left.filter(one => one % 50 === 1).length).toBe(18)
   })
 
   it('lets others that are too old go, and refuses while it waits too long itself', () => {
@@ -114,17 +116,17 @@ describe('a lane that refuses', { timeout: 120_000 }, () => {
   it('is what a lane does that has no policy of its own, where that is the policy', () => {
     using at = startMixed({
       ...{ whenFull: 'refuse', lanes: { standard: { whenFull: 'drop-oldest' } } },
-      bounds: { events: 1000 },
+      bounds: { events: 300 },
     })
-    at.fillUp(3000)
-    expect(at.sequences().filter(one => one % 50 === 1).length).toBe(60)
+    at.fillUp(900)
+    expect(at.sequences().filter(one => one % 50 === 1).length).toBe(18)
   })
 })
 
 describe('an emptied group', () => {
   const startEmptied = () => {
-    const at = startMixed({ bounds: { events: 1000 } })
-    at.fillUp(3000)
+    const at = startMixed({ bounds: { events: 300 } })
+    at.fillUp(900)
     return at
   }
 
@@ -146,7 +148,7 @@ describe('an emptied group', () => {
     const all = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
     const found = [...view.groupsFrom(1, all)]
     expect(found.every(({ kind }) => kind === 'group')).toBe(true)
-    const last = at.sequences().slice(-1000)
+    const last = at.sequences().slice(-100)
     const { sequence, more } = view.lastOnes(last.length, undefined)
     expect([sequence, more]).toEqual([last[0], 0])
     view.close()
@@ -156,7 +158,7 @@ describe('an emptied group', () => {
     const at = startEmptied()
     const before = at.outbox.backlog([{ next: 1, end: null }], 0)
     at.close()
-    using again = startKeeping({ bounds: { events: 1000 }, lanes: alarms }, at.place)
+    using again = startKeeping({ bounds: { events: 300 }, lanes: alarms }, at.place)
     expect(again.outbox.backlog([{ next: 1, end: null }], 0)).toEqual(before)
     expect(again.outbox.healed).toBe(null)
   })

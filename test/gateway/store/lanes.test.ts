@@ -35,7 +35,10 @@ describe('a commit of several lanes', () => {
     ])
     const bytes = rowsOf(file, 'SELECT bytesSoFar, length(header) + length(body) FROM groups')
     let total = 0
-    for (const [soFar, own] of bytes as number[][]) expect(soFar).toBe((total += own!))
+    for (const [soFar, own] of bytes as number[][]) {
+      total += own!
+      expect(soFar).toBe(total)
+    }
     expect(outbox.bytesSoFar).toBe(total)
     expect(outbox.lastSequence).toBe(7)
     outbox.close()

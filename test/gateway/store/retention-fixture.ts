@@ -85,9 +85,9 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
 }
 
-/** Readings that do not compress, about a kilobyte each. */
-export function someReadings(events: number, receivedAt: number, lane?: string) {
-  const device = () => randomBytes(768).toString('base64')
+/** Readings that do not compress, each of about so many bytes. */
+export function someReadings(events: number, receivedAt: number, lane?: string, bytes = 768) {
+  const device = () => randomBytes(bytes).toString('base64')
   const readings = Array.from({ length: events }, (_, n) => ({
     ...reading(n % 2 ? 'a' : 'b', n, { receivedAt, device: device() }),
     ...(lane && { lane }),
