@@ -1,7 +1,7 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { checksum } from './checksum.ts'
 
-/** The version of header and body of a whole group as they are described in ARCHITECTURE.md, "A group". */
+/** The version of header and body of a whole group, as ARCHITECTURE.md describes it. */
 export const GROUP_VERSION = 1
 /** What is left of a group or of several neighbours: some of their events, or none. */
 export const THINNED_VERSION = 2

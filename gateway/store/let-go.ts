@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../../config/events.ts'
 import type { startAges } from './ages.ts'
 import type { Reached } from './bounds.ts'
-import { startPolicies } from './lanes.ts'
+import { awaited, countEvents, countUpTo, openDropping } from './drop.ts'
 import type { Candidate, Pruning } from './prune.ts'
 import type { Delivered, Span } from './range-reader.ts'
 
@@ -15,10 +15,6 @@ type Parts = {
   settings: Pick<Config['outbox'], 'keep' | 'bounds' | 'lanes' | 'whenFull'>
 }
 
-/** How many groups behind such as may not go are looked at, and emptied, in one step. */
-const LOOK_MAX_GROUPS = 1000
-const EMPTY_MAX_GROUPS = 200
-
 export type LetGo = ReturnType<typeof openLetGo>
 
 /**
@@ -26,12 +22,8 @@ export type LetGo = ReturnType<typeof openLetGo>
  * go at most what one step may, and tells whether it found anything.
  */
 export function openLetGo({ pruning, ages, settings }: Parts) {
-  const { keep, bounds } = settings
+  const { keep } = settings
   const { stored } = pruning
-  const policies = startPolicies(settings)
-  const mayGo = (group: Candidate) => policies.of(group.lane) !== 'refuse'
-  // All before this number is emptied, or may not go.
-  let looked = 0
   const countOlder = (groups: Candidate[], hours: number) =>
     ages.countOlder(groups, hours, (one: Candidate): Clock | null => pruning.clockOf(one))
   const deliveredNotes = (nextNote: number) =>
@@ -72,78 +64,13 @@ export function openLetGo({ pruning, ages, settings }: Parts) {
       const notes = deliveredNotes(nextNote)
       return pruneNotes(notes, notes.length)
     },
+    /** Whether there is anything that is delivered and kept. */
     hasTail: (spans: Span[] | null) => deliveredGroups(pruning.oldest(1), spans).length > 0,
-    /** Deletes what is not delivered and may go, with tombstones, until so much is gone. */
-    oldest({ spans }: Delivered, reached: Reached): boolean {
-      const next = awaited(spans)
-      const groups = pruning.oldest(reached.bytes)
-      const first = groups.findIndex(one => !one.isEmptied && one.to >= next && !mayGo(one))
-      const free = first < 0 ? groups : groups.slice(0, first)
-      const last = free[countEnough(free, reached) - 1]
-      if (last) pruning.drop(last, spans, reached.reason)
-      return last !== undefined || (first >= 0 && behindOthers(spans, reached))
-    },
-    /** Whether what waits longest has waited longer than it may. */
-    isLate: (spans: Span[] | null) => late(spans) !== undefined,
-    /** Whether what has waited longer than it may is to make way for what is newer. */
-    isForNewer(spans: Span[] | null): boolean {
-      const group = late(spans)
-      return group !== undefined && mayGo(group)
-    },
+    ...openDropping({ pruning, ages, settings }),
   }
-
-  function countEnough(groups: Candidate[], { key, events }: Reached): number {
-    const isLate = key === 'hours' && bounds.hours !== null
-    return isLate ? countOlder(groups, bounds.hours!) : countEvents(groups, events)
-  }
-
-  function late(spans: Span[] | null): Candidate | undefined {
-    if (bounds.hours === null) return undefined
-    const group = pruning.holding(awaited(spans))
-    return group && countOlder([group], bounds.hours) > 0 ? group : undefined
-  }
-
-  /** Empties groups that may go behind such as may not. */
-  function behindOthers(spans: Span[] | null, reached: Reached): boolean {
-    const page = pruning.from(looked, LOOK_MAX_GROUPS)
-    const free = page.filter(one => !one.isEmptied && mayGo(one))
-    const some = free.slice(0, Math.min(EMPTY_MAX_GROUPS, countUpTo(free, reached.bytes)))
-    const chosen = some.slice(0, countEnough(some, reached))
-    if (chosen.length > 0) {
-      pruning.empty(chosen, spans, reached.reason)
-      looked = chosen.at(-1)!.to + 1
-      return true
-    }
-    // What is not yet too old will be.
-    if (free.length > 0 || page.length === 0) return false
-    looked = page.at(-1)!.to + 1
-    return page.length === LOOK_MAX_GROUPS
-  }
-}
-
-/** The first number that is still to be delivered; 0 while nobody has said. */
-function awaited(spans: Span[] | null): number {
-  const open = (spans ?? []).filter(({ next, end }) => end === null || next <= end)
-  return open.length > 0 ? Math.min(...open.map(({ next }) => next)) : 0
 }
 
 function deliveredGroups(groups: Candidate[], spans: Span[] | null): Candidate[] {
   const next = awaited(spans)
   return groups.filter(({ to }) => to < next)
-}
-
-/** How many groups it takes until so many bytes are gone. */
-function countUpTo(groups: Candidate[], bytes: number): number {
-  let [count, gone] = [0, 0]
-  while (count < groups.length && gone < bytes) gone += groups[count++]!.bytes
-  return count
-}
-
-function countEvents(groups: Candidate[], events: number): number {
-  let [count, gone] = [0, 0]
-  for (; count < groups.length && gone < events; count++) {
-    const { sequence, to, gone: before } = groups[count]!
-    gone += to - sequence + 1 - before
-  }
-  return count
 }

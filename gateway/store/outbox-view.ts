@@ -1,3 +1,4 @@
+import type { Statement } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
 import { type GroupRow, readHeader, THINNED_VERSION, unpackGroup, type ZoneRange } from './group.ts'
 import { openForReading } from './read.ts'
@@ -32,14 +33,9 @@ export type OutboxView = NonNullable<ReturnType<typeof openOutboxView>>
  * there is none that can be read. Leaves no transaction open between two steps.
  */
 export function openOutboxView(file: string) {
-  const db = openForReading(file, OUTBOX_ID)
-  const store = db?.prepare('SELECT id, gateway FROM store').get() as
-    | { id: Buffer; gateway: string }
-    | undefined
-  if (!db || !store) {
-    db?.close()
-    return null
-  }
+  const opened = openStore(file)
+  if (!opened) return null
+  const { db, store } = opened
   const page = db.prepare(
     `SELECT ${HEAD} FROM groups WHERE sequence >= ? ORDER BY sequence LIMIT ${PAGE}`,
   )
@@ -48,16 +44,7 @@ export function openOutboxView(file: string) {
   )
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
 
-  /** How many events of each zone are there. */
-  function leftOf({ sequence, version }: Head, zones: ZoneRange[]): ZoneRange[] {
-    if (version !== THINNED_VERSION) return zones
-    const row = whole.get(sequence) as GroupRow | undefined
-    const stored = row ? unpackGroup(row) : []
-    // What cannot be read is told as such by who reads it.
-    if ('reason' in stored) return zones
-    const counts = Map.groupBy(stored, ({ zone }) => zone)
-    return zones.map(one => ({ ...one, count: counts.get(one.zone)?.length ?? 0 }))
-  }
+  const leftOf = (head: Head, zones: ZoneRange[]) => leftIn(whole, head, zones)
 
   /** Every group of the window from a sequence on, oldest first, without reading bodies. */
   function* groupsFrom(sequence: number, window: Window): Generator<Found> {
@@ -135,4 +122,25 @@ export function openOutboxView(file: string) {
 function isWithin({ receivedAt, zone }: SensorReading, window: Window): boolean {
   const isThen = receivedAt >= window.fromMs && receivedAt < window.toMs
   return isThen && (window.zone === undefined || window.zone === zone)
+}
+
+function openStore(file: string) {
+  const db = openForReading(file, OUTBOX_ID)
+  const store = db?.prepare('SELECT id, gateway FROM store').get() as
+    | { id: Buffer; gateway: string }
+    | undefined
+  if (db && store) return { db, store }
+  db?.close()
+  return null
+}
+
+/** How many events of each zone are there; a group that is thinned does not tell by its header. */
+function leftIn(whole: Statement, { sequence, version }: Head, zones: ZoneRange[]): ZoneRange[] {
+  if (version !== THINNED_VERSION) return zones
+  const row = whole.get(sequence) as GroupRow | undefined
+  const stored = row ? unpackGroup(row) : []
+  // What cannot be read is told as such by who reads it.
+  if ('reason' in stored) return zones
+  const counts = Map.groupBy(stored, ({ zone }) => zone)
+  return zones.map(one => ({ ...one, count: counts.get(one.zone)?.length ?? 0 }))
 }

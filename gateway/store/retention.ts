@@ -7,10 +7,10 @@ import { startAges } from './ages.ts'
 import { type Reached, reachedBound } from './bounds.ts'
 import { startReport } from './forecast.ts'
 import { startPolicies } from './lanes.ts'
-import { openLetGo } from './let-go.ts'
+import { type LetGo, openLetGo } from './let-go.ts'
 import { DISK_FULL, startSteps } from './make-room.ts'
 import type { Outbox } from './outbox.ts'
-import type { Delivered } from './range-reader.ts'
+import type { Delivered, Span } from './range-reader.ts'
 import type { Room } from './space.ts'
 import { openThinning } from './thinning.ts'
 
@@ -45,7 +45,6 @@ export function openRetention(
 ) {
   const { pruning, space, ballast } = outbox
   const { bounds } = settings
-  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
   refuseImpossible(settings, space.measure())
   const letGo = openLetGo({ pruning, ages, settings })
   const events = startEventCount(outbox)
@@ -53,28 +52,8 @@ export function openRetention(
   let delivered: Delivered = { spans: null, replayFrom: null, nextNote: 1 }
   let isLookDue = false
   let refuses = ballast.write() ? null : DISK_FULL
-  let measured = {
-    ...{ atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 },
-    near: null as Reached | null,
-  }
-
-  const judge = (room = space.measure()): Reached | null => {
-    const usage = {
-      usedBytes: room.fileBytes - room.freeBytes,
-      events: events(mostEvents),
-      freeBytes: room.freeDiskBytes + room.freeBytes,
-      isLate: letGo.isLate(delivered.spans),
-    }
-    const near = reachedBound(usage, bounds, true)
-    const { bytesSoFar, lastSequence } = outbox
-    measured = { atMs: performance.now(), bytesSoFar, lastSequence, near }
-    return near ? reachedBound(usage, bounds, refuses !== null) : null
-  }
-  const isFarStill = () =>
-    measured.near === null &&
-    performance.now() - measured.atMs < MEASURE_EVERY_MS &&
-    outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
-    outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
+  const gauge = startGauge(outbox, bounds, letGo, events)
+  const judge = (room = space.measure()) => gauge.judge(room, delivered.spans, refuses !== null)
   const { thinner } = outbox
   const policyOf = startPolicies(settings).of
   const thinning = openThinning({ pruning, thinner, policyOf, aheadEvents })
@@ -102,7 +81,7 @@ export function openRetention(
     /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
     admit(): string | null {
       if (!ballast.isThere) return DISK_FULL
-      if (refuses === null && isFarStill()) return null
+      if (refuses === null && gauge.isFarStill()) return null
       let reached = judge()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
         if (!steps.relieve(reached, delivered)) break
@@ -122,8 +101,7 @@ export function openRetention(
       const reached = judge(room)
       if (reached && steps.relieve(reached, delivered)) return true
       refuses = steps.reasonToRefuse(reached, delivered)
-      const isNear = measured.near !== null && measured.near.key !== 'hours'
-      if (!reached && isNear && steps.thinAhead(delivered)) return true
+      if (!reached && gauge.isNearlyFull && steps.thinAhead(delivered)) return true
       if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
       if (steps.giveBack(room, isLookDue)) return true
       isLookDue = false
@@ -131,6 +109,43 @@ export function openRetention(
     },
     /** How much is taken, and when it will be full at this rate. */
     space: (backlog: Backlog): Space => ({ ...report(backlog, delivered.spans), refuses }),
+  }
+}
+
+/** Holds what is stored against the bounds; seldom while all of them are far. */
+function startGauge(
+  outbox: Pick<Outbox, 'bytesSoFar' | 'lastSequence'>,
+  bounds: Settings['bounds'],
+  letGo: Pick<LetGo, 'isLate'>,
+  events: (bound: number) => number,
+) {
+  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
+  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 }
+  let near: Reached | null = null
+  return {
+    /** Which bound is reached; when one `was` reached, it must be undercut clearly. */
+    judge(room: Room, spans: Span[] | null, was: boolean): Reached | null {
+      const usage = {
+        usedBytes: room.fileBytes - room.freeBytes,
+        events: events(mostEvents),
+        freeBytes: room.freeDiskBytes + room.freeBytes,
+        isLate: letGo.isLate(spans),
+      }
+      near = reachedBound(usage, bounds, true)
+      const { bytesSoFar, lastSequence } = outbox
+      measured = { atMs: performance.now(), bytesSoFar, lastSequence }
+      return near ? reachedBound(usage, bounds, was) : null
+    },
+    /** Whether all bounds were far when it was judged, and cannot have been reached since. */
+    isFarStill: () =>
+      near === null &&
+      performance.now() - measured.atMs < MEASURE_EVERY_MS &&
+      outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
+      outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE,
+    /** Whether a bound is reached, or nearly, that is one of room and not of time. */
+    get isNearlyFull() {
+      return near !== null && near.key !== 'hours'
+    },
   }
 }
 
