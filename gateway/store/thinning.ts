@@ -6,7 +6,7 @@ import type { openThinner } from './thin.ts'
 import { isAwaited } from './tombstones.ts'
 
 /** One step reads or rewrites at most about so much: a few milliseconds between two commits. */
-const STEP_MAX_EVENTS = 1000
+const STEP_MAX_EVENTS = 500
 const STEP_MAX_BYTES = 512 * 1024
 const LOOK_MAX_GROUPS = 200
 /**
