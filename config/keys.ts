@@ -25,6 +25,7 @@ function bare(wrapped: unknown): { inner: z.ZodType; nullable: boolean } {
 
 function kindOf(inner: z.ZodType, nullable: boolean): Kind {
   if (inner instanceof z.ZodObject) return nullable ? 'structure' : 'group'
+  if (inner instanceof z.ZodRecord) return 'structure'
   if (inner instanceof z.ZodArray)
     return inner.element instanceof z.ZodString ? 'texts' : 'structure'
   if (inner instanceof z.ZodBoolean) return 'flag'
@@ -45,6 +46,7 @@ function schemaAt(path: Path): z.ZodType | undefined {
   let at: z.ZodType = schema
   for (const step of path) {
     if (at instanceof z.ZodArray && typeof step === 'number') at = bare(at.element).inner
+    else if (at instanceof z.ZodRecord) at = bare(at.valueType).inner
     else if (at instanceof z.ZodObject && Object.hasOwn(at.shape, step)) {
       at = bare(at.shape[step]).inner
     } else return undefined
@@ -65,6 +67,12 @@ export function namesAt(path: Path): string[] {
 export function cureAt(path: Path): string {
   const at = schemaAt(path)
   return (at && cures.get(at)?.cure) ?? 'Write a group of keys beneath it, or leave it out'
+}
+
+/** What an operator can do about a wrong name in a group whose names are free. */
+export function keyCureAt(path: Path): string {
+  const at = schemaAt(path)
+  return (at instanceof z.ZodRecord && cures.get(at.keyType)?.cure) || cureAt(path)
 }
 
 /** The part of a path that can be left out and then has its default. */

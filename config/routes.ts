@@ -5,6 +5,11 @@ export type PlaceField = (typeof placeFields)[number]
 /** Longest site, zone or device, in UTF-16 units: they are in every event and every header. */
 export const placeMaxLength = 128
 
+/** The lane of what no route puts elsewhere. */
+export const standardLane = 'standard'
+/** How many lanes there may be, the standard one included. */
+export const lanesMax = 8
+
 /** One level of a route's topic: it takes exactly this text, or any text as this field. */
 export type Level = { text: string } | { field: PlaceField }
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Finding } from './faults.ts'
 import { hostsMeet, isLoopback } from './hosts.ts'
 import type { Path } from './keys.ts'
-import { type Level, parsePattern, routeFaults, shadows } from './routes.ts'
+import { type Level, lanesMax, parsePattern, routeFaults, shadows, standardLane } from './routes.ts'
 import type { Settings } from './schema.ts'
 import { isGroup, valueAt } from './values.ts'
 
@@ -10,7 +10,7 @@ import { isGroup, valueAt } from './values.ts'
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, meetingListeners, sizes, backoff, bounds, windows],
-    ...[sameFile, sameTopics, tlsPair],
+    ...[lanes, sameFile, sameTopics, tlsPair],
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -134,6 +134,16 @@ function windows({ outbox, gateway: { mqtt } }: Settings): Finding[] {
     ...atLeast([...most], commitWindowMaxMs, [...least], commitWindowMs, why),
     ...(isBelowPause ? [] : [paused]),
   ]
+}
+
+function lanes({ ingest, outbox }: Settings): Finding[] {
+  const named = ingest.routes.flatMap(({ lane }) => lane ?? [])
+  const all = new Set([standardLane, ...named, ...Object.keys(outbox.lanes)])
+  if (all.size <= lanesMax) return []
+  const path = ['outbox', 'lanes']
+  const reason = `with ${standardLane} and those of ingest.routes are ${all.size} lanes`
+  const cure = `Name at most ${lanesMax} in all`
+  return [{ path, others: [['ingest', 'routes']], reason, cure }]
 }
 
 function sameFile({ outbox, inbox }: Settings): Finding[] {

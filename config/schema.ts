@@ -61,6 +61,12 @@ const plain = text(
   'Write 1 to 256 printable characters',
 )
 
+const lane = text(
+  value => /^[A-Za-z0-9-]{1,32}$/.test(value),
+  'is not a name of 1 to 32 letters, digits and dashes',
+  'Use 1 to 32 of the characters A-Z, a-z, 0-9 and "-"',
+)
+
 const schedule = text(
   isSchedule,
   'is not a schedule of five fields',
@@ -79,6 +85,7 @@ const route = z
     site: place.exactOptional(),
     zone: place.exactOptional(),
     device: place.exactOptional(),
+    lane: lane.exactOptional(),
     time: z
       .strictObject({ field: plain, unit: choice('ms', 's', 'us', 'ns', 'iso') })
       .register(cures, { cure: 'Write both field: and unit:, or leave time out' })
@@ -122,6 +129,11 @@ const ingest = z.strictObject({
     .default([{ topic: 'building/{site}/zone/{zone}/sensor/{device}', format: 'json' }]),
 })
 
+const whenFull = choice('refuse', 'drop-oldest', 'thin')
+const lanes = z
+  .record(lane, z.strictObject({ whenFull }))
+  .register(cures, { cure: 'Write lanes beneath it, each as name: { whenFull: refuse }' })
+
 const outbox = z.strictObject({
   file: file.default('data/outbox.db'),
   commitWindowMs: ms(0, 10_000).default(20),
@@ -147,7 +159,8 @@ const outbox = z.strictObject({
       freeDiskBytes: bytes(0, 1e15).default(268_435_456),
     })
     .prefault({}),
-  whenFull: choice('refuse', 'drop-oldest').default('refuse'),
+  whenFull: whenFull.default('refuse'),
+  lanes: lanes.default({}),
 })
 
 const inbox = z.strictObject({

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Finding } from './faults.ts'
-import { cureAt, defaultedPart, keys, namesAt, type Path, pathText } from './keys.ts'
+import { cureAt, defaultedPart, keyCureAt, keys, namesAt, type Path, pathText } from './keys.ts'
 import { nearest } from './nearest.ts'
 import { type Settings, schema } from './schema.ts'
 import { valueAt, withValue } from './values.ts'
@@ -27,6 +27,7 @@ const words: Record<string, string> = {
   string: 'text',
   boolean: 'true or false',
   object: 'a group of keys',
+  record: 'a group of keys',
   array: 'a list',
 }
 
@@ -60,6 +61,9 @@ function findingsOf(issue: z.core.$ZodIssue, input: unknown): Finding[] {
       const reason = 'is not a known key'
       return { path: [...path, name], reason, cure: unknownCure(path, name) }
     })
+  }
+  if (issue.code === 'invalid_key') {
+    return [{ path, reason: issue.issues[0]!.message, cure: keyCureAt(path.slice(0, -1)) }]
   }
   const isText = issue.code === 'invalid_type' && issue.expected === 'string'
   const quote = isText && /number|boolean/.test(typeof valueAt(input, path)) ? ', in quotes' : ''

@@ -29,7 +29,14 @@ process.umask(0o077)
 keepHeapSmall()
 await run(loaded.config)
 
-async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): Promise<void> {
+async function run({
+  gateway,
+  ingest,
+  outbox,
+  inbox,
+  bridge,
+  log: { level },
+}: Config): Promise<void> {
   const log = openLog('gateway', level)
   const stopped = untilSignal(STOP_MS)
   const end = (message: string, code: number) => {
@@ -51,6 +58,8 @@ async function run({ gateway, ingest, outbox, inbox, log: { level } }: Config): 
         ingest,
         outbox,
         inboxFile: inbox.file,
+        // The bridge takes whole groups, the last of which may go beyond its limit.
+        aheadEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
         clock: clock.now,
         onCommitted: metrics.committed,
         onRefused: (count, reason) => log.error({ count, reason }, 'refused'),

@@ -134,11 +134,17 @@ function placeExplanations(known: GatewayLedger) {
         .filter(part => part.from <= part.to)
       // Zone sequences begin again with each epoch: whose these are, a note over two cannot say.
       const told = parts.length > 1 ? { ...explanation, zones: [] } : explanation
+      const spans = explanation.spans ?? [{ from, to }]
       for (const { epoch, ...part } of parts) {
-        place(epoch, { ...part, explanation: told })
-        placed.addRange(part.from, part.to)
+        for (const span of spans) {
+          const one = { from: Math.max(span.from, part.from), to: Math.min(span.to, part.to) }
+          if (one.from > one.to) continue
+          place(epoch, { ...one, explanation: told })
+          placed.addRange(one.from, one.to)
+        }
       }
-      for (const gap of placed.gaps(from, to)) unplaced.push(unplacedHole(explanation, gap))
+      const gaps = spans.flatMap(span => placed.gaps(span.from, span.to))
+      for (const gap of gaps) unplaced.push(unplacedHole(explanation, gap))
     }
   }
   return { byEpoch, unplaced }

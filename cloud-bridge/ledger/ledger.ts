@@ -93,20 +93,28 @@ function addExplanation(known: GatewayLedger, { store, ...note }: ExplanationNot
   if (!explanation) return
   const all = known.explanations.get(store) ?? []
   known.explanations.set(store, all)
-  const near = all.findLastIndex(({ from }) => from <= explanation.from)
-  const before = all[near]
-  if (before && isSame(before, explanation) && before.to >= explanation.to) return
-  if (before && continues(before, explanation)) extend(before, explanation)
-  else
-    all.splice(near + 1, 0, { ...explanation, zones: explanation.zones.map(zone => ({ ...zone })) })
+  const { from, to, spans } = explanation
+  const isAlike = (one: Explanation) => (one.spans !== undefined) === (spans !== undefined)
+  const before = all.findLast(one => one.from <= from && isAlike(one))
+  // No number goes twice when events are thinned, so the first one tells which note it is.
+  if (spans && before?.from === from) return
+  if (!spans && before && isSame(before, explanation)) {
+    if (before.to >= to) return
+    if (continues(before, explanation)) {
+      extend(before, explanation)
+      return
+    }
+  }
+  const near = all.findLastIndex(one => one.from <= from)
+  all.splice(near + 1, 0, { ...explanation, zones: explanation.zones.map(zone => ({ ...zone })) })
 }
 
 const isSame = (one: Explanation, other: Explanation) =>
   one.kind === other.kind && one.reason === other.reason && one.epoch === other.epoch
 
-/** Whether one note goes on where the other ended, in each zone: then one tells as much as two. */
+/** Whether one note goes on where a like one ended, in each zone: one tells as much as two. */
 function continues(before: Explanation, next: Explanation): boolean {
-  if (!isSame(before, next) || before.to + 1 !== next.from) return false
+  if (before.to + 1 !== next.from) return false
   if ((before.zones.length === 0) !== (next.zones.length === 0)) return false
   return next.zones.every(({ zone, first }) => {
     const known = before.zones.findLast(range => range.zone === zone)

@@ -22,7 +22,11 @@ export function matchZones(sequences: readonly Piece[], lacking: readonly ZonePi
     )
   const take = (piece: Piece) => {
     let left = sizeOf(piece)
-    for (const { from, to } of freeFor(piece)) {
+    const free = freeFor(piece)
+    // What a note says of sequences is of the same events as what it says of zones.
+    const isOwn = ({ why }: Piece) => why?.note != null && why.note === piece.why?.note
+    for (const { from, to } of [...free.filter(isOwn), ...free.filter(one => !isOwn(one))]) {
+      if (left === 0) return
       const last = Math.min(to, from + left - 1)
       taken.addRange(from, last)
       left -= last - from + 1

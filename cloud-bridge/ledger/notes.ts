@@ -1,3 +1,5 @@
+import { runsOf } from '../../gateway/store/runs.ts'
+
 /** Why numbers are gone: what was decided or found, and which zone sequences it concerns. */
 export type Explanation = {
   kind: ExplainingKind
@@ -8,8 +10,12 @@ export type Explanation = {
   /** Null where the note does not say: then the sequences tell. */
   epoch: number | null
   zones: ZoneRange[]
+  /** Where only some of the sequences are meant: which. */
+  spans?: Span[]
   at: number
 }
+
+type Span = { from: number; to: number }
 
 export type ZoneRange = { zone: string; first: number; count: number }
 
@@ -101,6 +107,7 @@ function readExplanation(
   const [from, to] = one ? [sequence, sequence] : [content.from, content.to]
   if (!isWhole(from) || !isWhole(to) || to < from) return null
   const zones = one ? [[zone, zoneSequence, 1]] : content.zones
+  const spans = runsOf(content.numbers)
   return {
     kind,
     reason: typeof content.reason === 'string' ? content.reason : '',
@@ -108,21 +115,21 @@ function readExplanation(
     to,
     // A hole may reach over epochs that only the lost part of the store knew.
     epoch: isWhole(epoch) && kind !== 'hole' ? epoch : null,
-    zones: (Array.isArray(zones) ? zones : []).map(readZone).filter(range => range !== null),
+    zones: (Array.isArray(zones) ? zones : []).flatMap(readZone),
+    ...(spans.length > 0 && { spans }),
     at,
   }
 }
 
-/** Both ways of writing a zone's range: as a group of keys and as a list. */
-function readZone(range: unknown): ZoneRange | null {
-  const [zone, first, count] = Array.isArray(range)
+/** All ways of writing a zone's ranges: as a group of keys, and as a list of one or of more. */
+function readZone(range: unknown): ZoneRange[] {
+  const [zone, ...runs] = Array.isArray(range)
     ? range
     : isGroup(range)
       ? [range.zone, range.first, range.count]
       : []
-  return typeof zone === 'string' && isWhole(first) && isWhole(count)
-    ? { zone, first, count }
-    : null
+  if (typeof zone !== 'string') return []
+  return runsOf(runs).map(({ from, to }) => ({ zone, first: from, count: to - from + 1 }))
 }
 
 /** Notes that Kafka refuses, and those that a restored or a salvaged outbox lacks. */

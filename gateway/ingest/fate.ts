@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
-import type { Clock, Reading } from '../../config/events.ts'
+import type { Clock } from '../../config/events.ts'
+import type { Accepted } from '../store/lanes.ts'
 import type { DeadLetter } from '../store/notes.ts'
 import { decodeJson } from './decoders/json.ts'
 import { observedAt } from './observed-at.ts'
@@ -12,7 +13,7 @@ const decoders = { json: decodeJson }
 /** A message as it came: its topic, its payload and the gateway's clock at that moment. */
 export type Message = { topic: string; payload: Buffer; receivedAt: number; clock: Clock }
 
-export type Fate = { reading: Reading } | { deadLetter: DeadLetter }
+export type Fate = { reading: Accepted } | { deadLetter: DeadLetter }
 
 /**
  * Decides what becomes of an accepted message: a reading, or a dead letter with its reason and its
@@ -42,7 +43,17 @@ export function compileFate(ingest: Config['ingest']): (message: Message) => Fat
     const source = { topic, format: route.format }
     const { observedAt: at, measurements } = timed
     return {
-      reading: { site, zone, device, observedAt: at, receivedAt, clock, measurements, source },
+      reading: {
+        site,
+        zone,
+        device,
+        lane: route.lane,
+        observedAt: at,
+        receivedAt,
+        clock,
+        measurements,
+        source,
+      },
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Reading } from '../../config/events.ts'
+import { type Accepted, byLane } from '../store/lanes.ts'
 import type { Outbox } from '../store/outbox.ts'
 import type { Fate, Message } from './fate.ts'
 
@@ -28,12 +28,14 @@ export function settleLetters(
   { nowMs, maxBytes }: { nowMs: number; maxBytes: number },
 ): LetterOutcome[] {
   const outcomes: LetterOutcome[] = []
-  let retried: { number: number; reading: Reading }[] = []
+  let retried: { number: number; reading: Accepted }[] = []
   let bytes = 0
   const note = (kind: string, content: object) => ({ kind, at: nowMs, content })
   const flush = () => {
     const first = outbox.lastSequence + 1
-    const all = retried.map(({ number, reading }, at) => ({
+    // As the outbox numbers them.
+    const inOrder = byLane(retried.map(one => ({ ...one, lane: one.reading.lane }))).flat()
+    const all = inOrder.map(({ number, reading }, at) => ({
       number,
       reading,
       sequence: first + at,

@@ -52,16 +52,19 @@ export type WriterData = {
   ingest: Config['ingest']
   outbox: Config['outbox']
   inboxFile: string
+  /** How many events behind what it delivered the bridge may have read. */
+  aheadEvents?: number
 }
 
 // Elsewhere than in a thread it is only loaded, so that it gets compiled (the launcher does that).
 if (parentPort) serve(parentPort, workerData as WriterData)
 
-function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile }: WriterData) {
+function serve(port: MessagePort, { ingest, ...data }: WriterData) {
+  const { outbox: settings, inboxFile } = data
   keepHeapSmall()
   const answer = (message: Answer) => port.postMessage(message)
   const fateOf = compileFate(ingest)
-  const opened = openAll({ gateway, outbox: settings, inboxFile })
+  const opened = openAll(data)
   if (opened instanceof CannotStart) {
     const { message: reason, mayPass } = opened
     return answer({ kind: 'cannot start', reason, mayPass })
@@ -116,11 +119,16 @@ function serve(port: MessagePort, { gateway, ingest, outbox: settings, inboxFile
 type Opened = { outbox: Outbox; retention: Retention }
 
 /** Opens the outbox within its bounds, or tells why it cannot. */
-function openAll({ gateway, outbox: settings, inboxFile }: Omit<WriterData, 'ingest'>) {
+function openAll({
+  gateway,
+  outbox: settings,
+  inboxFile,
+  aheadEvents,
+}: Omit<WriterData, 'ingest'>) {
   let outbox: Outbox | null = null
   try {
     outbox = openOutbox({ file: settings.file, gateway, inboxFile })
-    return { outbox, retention: openRetention(outbox, settings) }
+    return { outbox, retention: openRetention(outbox, settings, { aheadEvents }) }
   } catch (error) {
     outbox?.close()
     if (!(error instanceof CannotStart)) throw error

@@ -14,7 +14,8 @@ export function startBacklog(outbox: Database) {
     .prepare(
       `SELECT receivedFrom FROM groups WHERE sequence >=
        coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @oldest), 0)
-       AND sequence + count > @oldest ORDER BY sequence LIMIT 1`,
+       AND sequence + count > @oldest AND NOT (version = 2 AND length(body) = 0)
+       ORDER BY sequence LIMIT 1`,
     )
     .pluck()
   return (ranges: Span[] | null, nowMs: number): Backlog => {
@@ -29,7 +30,9 @@ export function startBacklog(outbox: Database) {
       const next = Math.max(from, first)
       const until = Math.min(end ?? newest.sequence, newest.sequence)
       if (next > until) continue
-      events += until - next + 1
+      const { events: gone } = stored.gone(next, until)
+      if (until - next + 1 <= gone) continue
+      events += until - next + 1 - gone
       bytes += stored.bytesBefore(until + 1) - stored.bytesBefore(next)
       oldest = Math.min(oldest, next)
     }

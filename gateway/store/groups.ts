@@ -1,27 +1,35 @@
 import type { Database } from 'better-sqlite3'
-import { encodeInto, type Reading, schemaFingerprint } from '../../config/events.ts'
+import { encodeInto, schemaFingerprint } from '../../config/events.ts'
 import { eventIds } from '../../config/ids.ts'
 import type { Epoch } from './epoch.ts'
 import { type GroupRow, packGroup } from './group.ts'
+import { type Accepted, laneOf } from './lanes.ts'
 import type { Draft } from './numbering.ts'
 
-/** The only lane so far; a lane is a retention class, and a group never mixes two. */
-const LANE = 'standard'
-
-/** Turns the readings of one commit into numbered events and inserts them as one group. */
+/** Turns the readings of one commit and lane into numbered events and inserts them as a group. */
 export function openGroups(db: Database, { gateway, epoch }: Epoch) {
   const insert = insertGroup(db)
   const newest = db.prepare('SELECT bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1').pluck()
   const idOf = eventIds(gateway, epoch)
   const scratch = startScratch()
   let bytesSoFar = (newest.get() as number | undefined) ?? 0
+  let bytesDrafted = 0
   return {
     /** Bytes of headers and bodies of all groups ever stored here, the last committed included. */
     get bytesSoFar() {
       return bytesSoFar
     },
-    /** Inserts inside the open transaction; call the result once it is committed. */
-    add(readings: Reading[], draft: Draft): () => void {
+    /** What is added from now on is a new commit: one before that was not `committed` is gone. */
+    begin(): void {
+      bytesDrafted = bytesSoFar
+    },
+    /** What was added since `begin` is durable. */
+    committed(): void {
+      bytesSoFar = bytesDrafted
+    },
+    /** Inserts readings of one lane as the next group inside the open transaction. */
+    add(readings: Accepted[], draft: Draft): void {
+      const zones = draft.nextGroup()
       const zoneOf: number[] = []
       const lengths: number[] = []
       let [sequence, receivedFrom, receivedTo] = [0, Number.POSITIVE_INFINITY, 0]
@@ -55,17 +63,15 @@ export function openGroups(db: Database, { gateway, epoch }: Epoch) {
       const facts = {
         sequence: sequence - count + 1,
         count,
-        lane: LANE,
+        lane: laneOf(readings[0]!),
         epoch,
         receivedFrom,
         receivedTo,
       }
       const group = { ...facts, schema: schemaFingerprint }
-      const row = packGroup(group, draft.zones, zoneOf, lengths, scratch.bytes(), bytesSoFar)
+      const row = packGroup(group, zones, zoneOf, lengths, scratch.bytes(), bytesDrafted)
       insert.run(row)
-      return () => {
-        bytesSoFar = row.bytesSoFar
-      }
+      bytesDrafted = row.bytesSoFar
     },
   }
 }

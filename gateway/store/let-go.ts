@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { Clock } from '../../config/events.ts'
 import type { startAges } from './ages.ts'
 import type { Reached } from './bounds.ts'
+import { awaited, countEvents, countUpTo, openDropping } from './drop.ts'
 import type { Candidate, Pruning } from './prune.ts'
 import type { Delivered, Span } from './range-reader.ts'
 
@@ -11,16 +12,17 @@ const NOTES_KEPT = 100_000
 type Parts = {
   pruning: Pruning
   ages: Pick<ReturnType<typeof startAges>, 'isLongAgo' | 'countOlder'>
-  settings: Pick<Config['outbox'], 'keep' | 'bounds'>
+  settings: Pick<Config['outbox'], 'keep' | 'bounds' | 'lanes' | 'whenFull'>
 }
 
 export type LetGo = ReturnType<typeof openLetGo>
 
 /**
- * What of an outbox may go, always from its front. Each call deletes at most what one step may, and
- * tells whether it found anything.
+ * What of an outbox may go: from its front, or out of groups behind such as may not. Each call lets
+ * go at most what one step may, and tells whether it found anything.
  */
-export function openLetGo({ pruning, ages, settings: { keep, bounds } }: Parts) {
+export function openLetGo({ pruning, ages, settings }: Parts) {
+  const { keep } = settings
   const { stored } = pruning
   const countOlder = (groups: Candidate[], hours: number) =>
     ages.countOlder(groups, hours, (one: Candidate): Clock | null => pruning.clockOf(one))
@@ -62,47 +64,13 @@ export function openLetGo({ pruning, ages, settings: { keep, bounds } }: Parts) 
       const notes = deliveredNotes(nextNote)
       return pruneNotes(notes, notes.length)
     },
-    /** Deletes what is not delivered, with tombstones, until so much is gone. */
-    oldest({ spans }: Delivered, { key, reason, bytes, events }: Reached): boolean {
-      const groups = pruning.oldest(bytes)
-      const isLate = key === 'hours' && bounds.hours !== null
-      const count = isLate ? countOlder(groups, bounds.hours!) : countEvents(groups, events)
-      const last = groups[count - 1]
-      if (last) pruning.drop(last, spans, reason)
-      return last !== undefined
-    },
-    /** Whether what waits longest has waited longer than it may. */
-    isLate(spans: Span[] | null): boolean {
-      if (bounds.hours === null) return false
-      const group = pruning.holding(awaited(spans))
-      return group !== undefined && countOlder([group], bounds.hours) > 0
-    },
+    /** Whether there is anything that is delivered and kept. */
+    hasTail: (spans: Span[] | null) => deliveredGroups(pruning.oldest(1), spans).length > 0,
+    ...openDropping({ pruning, ages, settings }),
   }
-}
-
-/** The first number that is still to be delivered; 0 while nobody has said. */
-function awaited(spans: Span[] | null): number {
-  const open = (spans ?? []).filter(({ next, end }) => end === null || next <= end)
-  return open.length > 0 ? Math.min(...open.map(({ next }) => next)) : 0
 }
 
 function deliveredGroups(groups: Candidate[], spans: Span[] | null): Candidate[] {
   const next = awaited(spans)
   return groups.filter(({ to }) => to < next)
-}
-
-/** How many groups it takes until so many bytes are gone. */
-function countUpTo(groups: Candidate[], bytes: number): number {
-  let [count, gone] = [0, 0]
-  while (count < groups.length && gone < bytes) gone += groups[count++]!.bytes
-  return count
-}
-
-function countEvents(groups: Candidate[], events: number): number {
-  let [count, gone] = [0, 0]
-  for (; count < groups.length && gone < events; count++) {
-    const { sequence, to } = groups[count]!
-    gone += to - sequence + 1
-  }
-  return count
 }

@@ -1,26 +1,36 @@
 import type { Config } from '../../config/config.ts'
 import { type Ballast, isDiskFull } from './ballast.ts'
 import type { Reached } from './bounds.ts'
+import { startPolicies } from './lanes.ts'
 import type { LetGo } from './let-go.ts'
 import type { LetterBytes } from './letter-bytes.ts'
 import type { Delivered } from './range-reader.ts'
 import type { openSpace, Room } from './space.ts'
+import type { Thinning } from './thinning.ts'
 
 export const DISK_FULL = 'the disk is full'
+
+/** Why something is thinned before a bound is reached. */
+const NEARLY_FULL = 'a bound of the outbox is nearly reached'
 
 type Parts = {
   space: ReturnType<typeof openSpace>
   ballast: Ballast
   letterBytes: Pick<LetterBytes, 'bound'>
   letGo: LetGo
+  thinning: Thinning
 }
 
 /** The steps that make room, none of which fails because the disk is full. */
 export function startSteps(
-  { space, ballast, letterBytes, letGo }: Parts,
-  { bounds, whenFull }: Pick<Config['outbox'], 'bounds' | 'whenFull'>,
+  { space, ballast, letterBytes, letGo, thinning }: Parts,
+  settings: Pick<Config['outbox'], 'bounds' | 'lanes' | 'whenFull'>,
 ) {
-  let isShorter = false
+  const { bounds } = settings
+  const policies = startPolicies(settings)
+  const mayDrop = policies.has('drop-oldest') || policies.has('thin')
+  const mayThin = policies.has('thin')
+  let [isShorter, isThinning] = [false, false]
   const attempt = (work: () => boolean): boolean => {
     try {
       return work()
@@ -31,9 +41,14 @@ export function startSteps(
   }
   const relieve = (reached: Reached, delivered: Delivered) =>
     attempt(() => {
-      // Nothing has waited less long because something delivered is gone.
-      if (reached.key !== 'hours' && letGo.tail(delivered, reached)) return true
-      return whenFull === 'drop-oldest' && letGo.oldest(delivered, reached)
+      isThinning = false
+      // Nothing has waited less long because something delivered is gone, or something is thinned.
+      if (reached.key !== 'hours') {
+        if (letGo.tail(delivered, reached)) return true
+        isThinning = mayThin && thinning.step(delivered.spans, reached.reason)
+        if (isThinning) return true
+      }
+      return mayDrop && letGo.oldest(delivered, reached)
     })
   const shorten = () => {
     isShorter = false
@@ -47,9 +62,19 @@ export function startSteps(
     relieve,
     /** What nobody can read goes before readings do. */
     boundLetters: () => attempt(() => letterBytes.bound(bounds.deadLetterBytes)),
+    /**
+     * Whether the last step to make room was one of thinning: there will be some, because each step
+     * reads more than a commit brings.
+     */
+    get isThinning() {
+      return isThinning
+    },
+    /** Thins what is not delivered when a bound is near, so that none has to wait for it later. */
+    thinAhead: ({ spans }: Delivered): boolean =>
+      mayThin && !letGo.hasTail(spans) && attempt(() => thinning.step(spans, NEARLY_FULL)),
     /** Null while there is room, or will be as soon as something newer is there to make it. */
-    reasonToRefuse(reached: Reached | null): string | null {
-      const isForNewer = whenFull === 'drop-oldest' && reached?.key === 'hours'
+    reasonToRefuse(reached: Reached | null, { spans }: Delivered): string | null {
+      const isForNewer = reached?.key === 'hours' && letGo.isForNewer(spans)
       return reached && !isForNewer ? reached.reason : null
     },
     /** Gives free pages and the WAL back to the disk; the file gets shorter by its checkpoint. */

@@ -3,7 +3,12 @@ import type { ZoneRange } from './group.ts'
 /** Numbers given to the events of one commit; they count only once `commit` was called. */
 export type Draft = {
   next(zone: string): { sequence: number; zoneSequence: number; zoneIndex: number }
-  zones: ZoneRange[]
+  /** The zones of the present group. */
+  readonly zones: ZoneRange[]
+  /** Begins the next group of the commit, and gives the zones that are still to come in it. */
+  nextGroup(): ZoneRange[]
+  /** The zones of all its groups. */
+  readonly allZones: ZoneRange[]
   commit(): void
 }
 
@@ -21,15 +26,32 @@ export function startNumbering(lastSequence: number) {
       return last
     },
     draft(): Draft {
-      const zones: ZoneRange[] = []
-      const indexes = new Map<string, number>()
+      const groups: ZoneRange[][] = []
+      let zones: ZoneRange[] = []
+      let indexes = new Map<string, number>()
       let sequence = last
+      const drafted = new Map<string, number>()
+      const lastOf = (zone: string) => drafted.get(zone) ?? heads.get(zone) ?? 0
       return {
-        zones,
+        get zones() {
+          return zones
+        },
+        get allZones() {
+          return [...groups, zones].flat()
+        },
+        nextGroup() {
+          if (zones.length > 0) {
+            groups.push(zones)
+            for (const { zone, first, count } of zones) drafted.set(zone, first + count - 1)
+            zones = []
+            indexes = new Map()
+          }
+          return zones
+        },
         next(zone) {
           let zoneIndex = indexes.get(zone)
           if (zoneIndex === undefined) {
-            zoneIndex = zones.push({ zone, first: (heads.get(zone) ?? 0) + 1, count: 0 }) - 1
+            zoneIndex = zones.push({ zone, first: lastOf(zone) + 1, count: 0 }) - 1
             indexes.set(zone, zoneIndex)
           }
           const range = zones[zoneIndex]!
@@ -39,7 +61,7 @@ export function startNumbering(lastSequence: number) {
         },
         commit() {
           last = sequence
-          for (const { zone, first, count } of zones) heads.set(zone, first + count - 1)
+          for (const { zone, first, count } of this.allZones) heads.set(zone, first + count - 1)
         },
       }
     },

@@ -1,6 +1,6 @@
-import type { Database } from 'better-sqlite3'
+import type { Database, Statement } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
-import { type GroupRow, readHeader, unpackGroup, type ZoneRange } from './group.ts'
+import { type GroupRow, readHeader, THINNED_VERSION, unpackGroup, type ZoneRange } from './group.ts'
 import { openForReading } from './read.ts'
 import { OUTBOX_ID } from './schema.ts'
 
@@ -16,7 +16,8 @@ export type Window = { fromMs: number; toMs: number; zone?: string | undefined }
 export const ALWAYS = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }
 
 /**
- * What stands in a window: a group, as its header tells; one whose header cannot be trusted, so
+ * What stands in a window: a group with its numbers, as its header tells, and of each zone how many
+ * are there (some may be gone: it is thinned); one whose header cannot be trusted, so
  * that it may be within; numbers between two groups that are not there any more.
  */
 export type Found =
@@ -33,19 +34,16 @@ export type OutboxView = NonNullable<ReturnType<typeof openOutboxView>>
  * there is none that can be read. Leaves no transaction open between two steps.
  */
 export function openOutboxView(file: string) {
-  const db = openForReading(file, OUTBOX_ID)
-  const store = db?.prepare('SELECT id, gateway FROM store').get() as
-    | { id: Buffer; gateway: string }
-    | undefined
-  if (!db || !store) {
-    db?.close()
-    return null
-  }
-  const pagesFrom = startPages(db)
+  const opened = openStore(file)
+  if (!opened) return null
+  const { db, store } = opened
   const pageBefore = db.prepare(
     `SELECT ${HEAD} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT ${PAGE}`,
   )
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
+
+  const leftOf = (head: Head, zones: ZoneRange[]) => leftIn(whole, head, zones)
+  const pagesFrom = startPages(db, leftOf)
 
   /** What stands in the window from a sequence on, oldest first, without reading bodies. */
   function* groupsFrom(sequence: number, window: Window): Generator<Found> {
@@ -84,7 +82,8 @@ export function openOutboxView(file: string) {
           before = sequence
           const zones = readHeader(head)
           if ('reason' in zones) continue
-          for (const one of zones) if (zone === undefined || one.zone === zone) events += one.count
+          for (const one of leftOf(head, zones))
+            if (zone === undefined || one.zone === zone) events += one.count
           if (events >= count) return { sequence, more: events - count }
         }
         if (heads.length < PAGE) return { sequence, more: 0 }
@@ -94,8 +93,8 @@ export function openOutboxView(file: string) {
   }
 }
 
-/** Reads the heads of groups, a page at a time. */
-function startPages(db: Database) {
+/** Reads the heads of groups, a page at a time; `leftOf` tells what is there of their zones. */
+function startPages(db: Database, leftOf: (head: Head, zones: ZoneRange[]) => ZoneRange[]) {
   const page = db.prepare(
     `SELECT ${HEAD} FROM groups WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE}`,
   )
@@ -128,7 +127,7 @@ function startPages(db: Database) {
         before = receivedTo
         if (receivedTo < window.fromMs || receivedFrom >= window.toMs) continue
         if (window.zone !== undefined && !zones.some(({ zone }) => zone === window.zone)) continue
-        found.push({ kind: 'group', sequence: head.sequence, count, zones })
+        found.push({ kind: 'group', sequence: head.sequence, count, zones: leftOf(head, zones) })
       }
       yield found
       if (heads.length < PAGE) return
@@ -140,4 +139,25 @@ function startPages(db: Database) {
 function isWithin({ receivedAt, zone }: SensorReading, window: Window): boolean {
   const isThen = receivedAt >= window.fromMs && receivedAt < window.toMs
   return isThen && (window.zone === undefined || window.zone === zone)
+}
+
+function openStore(file: string) {
+  const db = openForReading(file, OUTBOX_ID)
+  const store = db?.prepare('SELECT id, gateway FROM store').get() as
+    | { id: Buffer; gateway: string }
+    | undefined
+  if (db && store) return { db, store }
+  db?.close()
+  return null
+}
+
+/** How many events of each zone are there; a group that is thinned does not tell by its header. */
+function leftIn(whole: Statement, { sequence, version }: Head, zones: ZoneRange[]): ZoneRange[] {
+  if (version !== THINNED_VERSION) return zones
+  const row = whole.get(sequence) as GroupRow | undefined
+  const stored = row ? unpackGroup(row) : []
+  // What cannot be read is told as such by who reads it.
+  if ('reason' in stored) return zones
+  const counts = Map.groupBy(stored, ({ zone }) => zone)
+  return zones.map(one => ({ ...one, count: counts.get(one.zone)?.length ?? 0 }))
 }

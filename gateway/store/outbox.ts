@@ -1,5 +1,4 @@
 import type { Database } from 'better-sqlite3'
-import type { Reading } from '../../config/events.ts'
 import { startBacklog } from './backlog.ts'
 import { type Ballast, isDiskFull, openBallast } from './ballast.ts'
 import { bellFile, openBell } from './bell.ts'
@@ -9,6 +8,7 @@ import { faultOf, isKnown } from './fault.ts'
 import { openGroups } from './groups.ts'
 import { openHeads } from './heads.ts'
 import { openIncoming } from './incoming.ts'
+import { type Accepted, byLane } from './lanes.ts'
 import { openLetterBytes } from './letter-bytes.ts'
 import { type DeadLetter, openNotes } from './notes.ts'
 import { startNumbering } from './numbering.ts'
@@ -17,16 +17,17 @@ import { openPruning } from './prune.ts'
 import { refillOutbox } from './refill.ts'
 import { OUTBOX_ID, outboxMigrations } from './schema.ts'
 import { openSpace } from './space.ts'
+import { openThinner } from './thin.ts'
 import { openWear } from './wear.ts'
 
 const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
 
 /**
- * What one commit makes durable: readings and dead letters in the order of acceptance, and what
- * else is to be noted with them.
+ * What one commit makes durable: readings and dead letters in the order of acceptance (readings are
+ * numbered lane by lane, as `byLane` parts them), and what else is to be noted with them.
  */
 export type Changes = {
-  readings?: Reading[]
+  readings?: Accepted[]
   deadLetters?: { at: number; deadLetter: DeadLetter }[]
   notes?: { kind: string; at: number; content: object }[]
 }
@@ -76,10 +77,10 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       const count = readings.length + deadLetters.length + more.length
       if (count === 0 && !incoming.isChanged) return
       const draft = numbering.draft()
-      let grown = () => {}
+      groups.begin()
       try {
         notes.transact(() => {
-          if (readings.length > 0) grown = groups.add(readings, draft)
+          for (const some of byLane(readings)) groups.add(some, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
           for (const { kind, at, content } of more) notes.add(kind, at, content)
           incoming.write()
@@ -88,15 +89,17 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
         incoming.reload()
         throw error
       }
-      grown()
+      groups.committed()
       draft.commit()
-      heads.touch(draft.zones)
+      heads.touch(draft.allZones)
       incoming.committed()
       ring()
     },
 
     /** Deletes what may go; what may go is told by the retention. */
     pruning: openPruning({ db, notes, heads, ring }),
+    /** Takes out of groups what is not kept of them. */
+    thinner: openThinner({ db, notes, ring }),
     space: openSpace(db, wear.look),
     /** What it makes the disk write. */
     wear,

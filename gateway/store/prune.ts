@@ -1,10 +1,11 @@
 import type { Database } from 'better-sqlite3'
 import { type Clock, decodeEvent } from '../../config/events.ts'
 import { startAmounts } from './amounts.ts'
-import { type GroupRow, unpackGroup } from './group.ts'
+import { type GroupRow, isEmptied, isHeaderWhole, THINNED_VERSION, unpackGroup } from './group.ts'
 import type { openHeads } from './heads.ts'
 import type { Notes } from './notes.ts'
 import type { Span } from './range-reader.ts'
+import { HEAD, type Head, mayJoin, openReplacing } from './replace.ts'
 import { type Doomed, tombstonesOf } from './tombstones.ts'
 
 /** One step deletes at most so much: a few milliseconds and one fsync between two commits. */
@@ -19,6 +20,10 @@ export type Candidate = {
   epoch: number
   receivedTo: number
   bytes: number
+  lane: string
+  /** How many of its numbers have no event any more; all of them when it is emptied. */
+  gone: number
+  isEmptied: 0 | 1
 }
 
 type Parts = {
@@ -37,7 +42,13 @@ export type Pruning = ReturnType<typeof openPruning>
  */
 export function openPruning({ db, notes, heads, ring }: Parts) {
   const groups = openOldestGroups(db)
-  const remove = db.prepare('DELETE FROM groups WHERE sequence <= ?')
+  const removeGroups = db.prepare('DELETE FROM groups WHERE sequence <= ?')
+  const removeThinned = db.prepare('DELETE FROM thinned WHERE sequence <= ?')
+  const replace = openReplacing(db)
+  const remove = (upTo: number) => {
+    removeGroups.run(upTo)
+    removeThinned.run(upTo)
+  }
   const removeNotes = db.prepare('DELETE FROM notes WHERE sequence < ?')
   const oldestNotes = db.prepare('SELECT sequence, at FROM notes ORDER BY sequence LIMIT ?')
   const firstNote = db.prepare('SELECT min(sequence) FROM notes').pluck()
@@ -48,7 +59,7 @@ export function openPruning({ db, notes, heads, ring }: Parts) {
     prune(upTo: Pick<Candidate, 'sequence' | 'to'>): void {
       notes.transact(() => {
         heads.outlive(upTo.to)
-        remove.run(upTo.sequence)
+        remove(upTo.sequence)
       })
     },
     /** The same for what may not be delivered: with tombstones of what `spans` still wait for. */
@@ -58,7 +69,25 @@ export function openPruning({ db, notes, heads, ring }: Parts) {
         for (const tombstone of tombstonesOf(groups.upTo(upTo.sequence), spans, reason)) {
           notes.add('tombstone', Date.now(), tombstone)
         }
-        remove.run(upTo.sequence)
+        remove(upTo.sequence)
+      })
+      ring()
+    },
+    /**
+     * Takes what cannot go from the front out of its groups: their numbers stay, without events.
+     * A group whose header cannot be trusted is left as it is.
+     */
+    empty(doomed: Candidate[], spans: Span[] | null, reason: string): void {
+      notes.transact(() => {
+        const sound = groups.headsOf(doomed).filter(group => isHeaderWhole(group))
+        for (const tombstone of tombstonesOf(sound, spans, reason)) {
+          notes.add('tombstone', Date.now(), tombstone)
+        }
+        for (const run of runsOf(sound)) {
+          const before = groups.headBefore(run[0]!.sequence)
+          const joins = before && isHeaderWhole(before) && isEmptied(before)
+          replace(joins && mayJoin(before, run[0]!) ? [before, ...run] : run, [])
+        }
       })
       ring()
     },
@@ -80,17 +109,24 @@ export function openPruning({ db, notes, heads, ring }: Parts) {
 
 /** Looks at the groups that would go first. */
 function openOldestGroups(db: Database) {
-  const facts = `sequence, epoch, receivedTo,
-    coalesce(length(header) + length(body), 0) AS bytes`
+  const facts = `sequence, epoch, receivedTo, lane,
+    coalesce(length(header) + length(body), 0) AS bytes,
+    coalesce((SELECT events FROM thinned WHERE sequence = groups.sequence), 0) AS gone,
+    version = ${THINNED_VERSION} AND length(body) = 0 AS isEmptied`
   const oldest = db.prepare(`SELECT ${facts} FROM groups ORDER BY sequence LIMIT ?`)
   const holding = db.prepare(
     `SELECT ${facts}, sequence + count - 1 AS "to" FROM groups WHERE sequence >=
      coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @next), 0)
-     AND sequence + count > @next ORDER BY sequence LIMIT 1`,
+     AND sequence + count > @next AND NOT (version = ${THINNED_VERSION} AND length(body) = 0)
+     ORDER BY sequence LIMIT 1`,
   )
-  const headers = db.prepare(
-    `SELECT sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
-     header, headerCrc, bodyCrc FROM groups ORDER BY sequence LIMIT ?`,
+  const behind = db.prepare(
+    `SELECT ${facts} FROM groups WHERE sequence >= ? ORDER BY sequence LIMIT ?`,
+  )
+  const headers = db.prepare(`SELECT ${HEAD} FROM groups ORDER BY sequence LIMIT ?`)
+  const header = db.prepare(`SELECT ${HEAD} FROM groups WHERE sequence = ?`)
+  const before = db.prepare(
+    `SELECT ${HEAD} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT 1`,
   )
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
   const holes = db.prepare(
@@ -108,11 +144,21 @@ function openOldestGroups(db: Database) {
       while (end < rows.length && bytes < enough) bytes += rows[end++]!.bytes
       return rows.slice(0, end)
     },
-    /** The group with this number, or the first behind it. */
+    /** Groups from a number on, at most so many; the last of all is never among them. */
+    from: (sequence: number, limit: number): Candidate[] =>
+      withEnds(behind.all(sequence, limit + 1) as Omit<Candidate, 'to'>[]),
+    /** The heads of groups, which are not among the last. */
+    headsOf: (some: Candidate[]): Doomed[] =>
+      some.flatMap(({ sequence, to }) => {
+        const found = header.get(sequence) as Head | undefined
+        return found ? [{ ...found, to }] : []
+      }),
+    headBefore: (sequence: number) => before.get(sequence) as Head | undefined,
+    /** The group with this number, or the first behind it that is not emptied. */
     holding: (next: number) => holding.get({ next }) as Candidate | undefined,
     /** The groups up to this one, which is among the oldest. */
     upTo(sequence: number): Doomed[] {
-      const rows = headers.all(STEP_MAX_GROUPS + 1) as Omit<GroupRow, 'body'>[]
+      const rows = headers.all(STEP_MAX_GROUPS + 1) as Head[]
       return withEnds(rows).filter(row => row.sequence <= sequence)
     },
     /** How far the clock was trusted when a group was received; null when it cannot be read. */
@@ -124,4 +170,15 @@ function openOldestGroups(db: Database) {
     /** Numbers between groups that no event has; looks at every group. */
     holes: () => holes.all() as { from: number; count: number }[],
   }
+}
+
+/** Neighbours that may stand in one row when they are empty. */
+function runsOf<T extends Head>(groups: T[]): T[][] {
+  const runs: T[][] = []
+  for (const group of groups) {
+    const run = runs.at(-1)
+    if (run && mayJoin(run.at(-1)!, group)) run.push(group)
+    else runs.push([group])
+  }
+  return runs
 }

@@ -1,12 +1,13 @@
 import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { bellFile, readBell } from './bell.ts'
-import type { ZoneRange } from './group.ts'
+import { type GroupRow, THINNED_VERSION, unpackGroup, type ZoneRange } from './group.ts'
 import { insertGroup } from './groups.ts'
 import type { Wreck } from './heal.ts'
 import { insertNote, openNotes } from './notes.ts'
 import { type Seen, seenByInbox } from './range-reader.ts'
 import { peek } from './read.ts'
+import { runsOf } from './runs.ts'
 import { openSalvage, type Salvage } from './salvage.ts'
 import { countIn, isSpan, type Span, without } from './spans.ts'
 
@@ -95,7 +96,9 @@ function copyNotes(db: Database, salvage: Salvage) {
       lastSequence = Math.max(lastSequence, content.firstSequence - 1)
     }
     if (/^(hole|quarantine|tombstone)$/.test(row.kind)) {
-      if (isSpan(content)) explained.push(content)
+      // Of what was thinned only these numbers went.
+      if (content.numbers) explained.push(...runsOf(content.numbers))
+      else if (isSpan(content)) explained.push(content)
       if (isSpan(content.notes)) explainedNotes.push(content.notes)
     }
     if (row.kind === 'salvage') explainedNotes.push(...content.lostNotes.filter(isSpan))
@@ -106,6 +109,8 @@ function copyNotes(db: Database, salvage: Salvage) {
 
 function copyGroups(db: Database, salvage: Salvage, epoch: number, heads: Heads) {
   const insert = insertGroup(db)
+  const remember = db.prepare('INSERT INTO thinned VALUES (@sequence, @events, @bytes)')
+  let bytesBefore: number | undefined
   const between: Lost[] = []
   let [count, events, first, next] = [0, 0, 0, 0]
   let epochBefore: number | undefined
@@ -117,6 +122,8 @@ function copyGroups(db: Database, salvage: Salvage, epoch: number, heads: Heads)
       between.push({ ...gap, ...(isSame && { epoch: row.epoch }) })
     }
     first ||= row.sequence
+    const bytesOfRow = row.sequence === next ? bytesBefore : undefined
+    bytesBefore = row.bytesSoFar
     next = row.sequence + row.count
     epochBefore = row.epoch
     if (row.epoch === epoch)
@@ -127,13 +134,25 @@ function copyGroups(db: Database, salvage: Salvage, epoch: number, heads: Heads)
     if (isWhole) {
       insert.run(row)
       count++
-      events += row.count
+      const gone = goneOf(row, bytesOfRow)
+      if (gone) remember.run(gone)
+      events += row.count - (gone?.events ?? 0)
     } else {
       const { sequence: from } = row
       between.push({ from, to: next - 1, zones, epoch: row.epoch, reason: 'body checksum differs' })
     }
   }
   return { count, events, first, last: Math.max(0, next - 1), between, heads }
+}
+
+/** What went of a group; how many bytes, only as the total up to the group before tells. */
+function goneOf(row: GroupRow, bytesBefore?: number) {
+  const { sequence, version, count, bytesSoFar, header, body } = row
+  const kept = version === THINNED_VERSION ? unpackGroup(row) : null
+  if (!Array.isArray(kept)) return null
+  const left = header.length + body.length
+  const bytes = bytesBefore === undefined ? 0 : Math.max(0, bytesSoFar - bytesBefore - left)
+  return { sequence, events: count - kept.length, bytes }
 }
 
 /** What is missing before, between and behind the groups that were found, and not yet explained. */

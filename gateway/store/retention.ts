@@ -6,20 +6,30 @@ import type { Backlog, Space } from '../../config/telemetry/state.ts'
 import { startAges } from './ages.ts'
 import { type Reached, reachedBound } from './bounds.ts'
 import { startReport } from './forecast.ts'
-import { openLetGo } from './let-go.ts'
+import { startPolicies } from './lanes.ts'
+import { type LetGo, openLetGo } from './let-go.ts'
 import { DISK_FULL, startSteps } from './make-room.ts'
 import type { Outbox } from './outbox.ts'
-import { type Delivered, saysNothing } from './range-reader.ts'
+import { type Delivered, type Span, saysNothing } from './range-reader.ts'
 import type { Room } from './space.ts'
+import { openThinning } from './thinning.ts'
 
-type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull'>
+type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
 /** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
 const MEASURE_EVERY_MS = 50
 const MEASURE_EVERY_BYTES = 64 * 1024
 const MEASURE_EVERY_SHARE = 0.02
-/** Before a commit at most so many steps make room; then it is refused. */
+/** Before a commit at most so many steps make room; then it is refused, unless some is coming. */
 const STEPS_BEFORE_COMMIT = 8
+
+const AHEAD_EVENTS = 2000
+
+export type RetentionOptions = {
+  ages?: ReturnType<typeof startAges>
+  /** How many events behind what it delivered the bridge may have read. */
+  aheadEvents?: number | undefined
+}
 
 export type Retention = ReturnType<typeof openRetention>
 
@@ -28,10 +38,13 @@ export type Retention = ReturnType<typeof openRetention>
  * commits. Delivered goes before undelivered, and that only by policy. Throws CannotStart when a
  * bound cannot be kept on this disk.
  */
-export function openRetention(outbox: Outbox, settings: Settings, ages = startAges(outbox)) {
+export function openRetention(
+  outbox: Outbox,
+  settings: Settings,
+  { ages = startAges(outbox), aheadEvents = AHEAD_EVENTS }: RetentionOptions = {},
+) {
   const { pruning, space, ballast, letterBytes } = outbox
   const { bounds } = settings
-  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
   refuseImpossible(settings, space.measure())
   const letGo = openLetGo({ pruning, ages, settings })
   const events = startEventCount(outbox)
@@ -39,25 +52,12 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
   let delivered: Delivered = { spans: null, replayFrom: null, nextNote: 1 }
   let isLookDue = false
   let refuses = ballast.write() ? null : DISK_FULL
-  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0, isNear: true }
-
-  const judge = (room = space.measure()): Reached | null => {
-    const { fileBytes, freeBytes, freeDiskBytes } = room
-    const usage = {
-      ...{ usedBytes: fileBytes - freeBytes, freeBytes: freeDiskBytes + freeBytes },
-      ...{ events: events(mostEvents), isLate: letGo.isLate(delivered.spans) },
-    }
-    const isNear = reachedBound(usage, bounds, true) !== null
-    const { bytesSoFar, lastSequence } = outbox
-    measured = { atMs: performance.now(), bytesSoFar, lastSequence, isNear }
-    return isNear ? reachedBound(usage, bounds, refuses !== null) : null
-  }
-  const isFarStill = () =>
-    !measured.isNear &&
-    performance.now() - measured.atMs < MEASURE_EVERY_MS &&
-    outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
-    outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE
-  const steps = startSteps({ space, ballast, letterBytes, letGo }, settings)
+  const gauge = startGauge(outbox, bounds, letGo, events)
+  const judge = (room = space.measure()) => gauge.judge(room, delivered.spans, refuses !== null)
+  const { thinner } = outbox
+  const policyOf = startPolicies(settings).of
+  const thinning = openThinning({ pruning, thinner, policyOf, aheadEvents })
+  const steps = startSteps({ space, ballast, letterBytes, letGo, thinning }, settings)
 
   return {
     /** Why nothing is accepted now, as of the last look; null when it is. */
@@ -82,26 +82,27 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
     admit(): string | null {
       if (!ballast.isThere) return DISK_FULL
-      if (refuses === null && isFarStill()) return null
+      if (refuses === null && gauge.isFarStill()) return null
       let reached = judge()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
         if (!steps.relieve(reached, delivered)) break
         reached = judge()
       }
-      refuses = steps.reasonToRefuse(reached)
+      refuses = steps.isThinning ? null : steps.reasonToRefuse(reached, delivered)
       return refuses
     },
     /** Makes one step, if there is something to do; true when there may be more. */
     step(): boolean {
       if (!ballast.isThere) {
         const didHelp = steps.recover(delivered)
-        refuses = ballast.isThere ? steps.reasonToRefuse(judge()) : DISK_FULL
+        refuses = ballast.isThere ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
         return didHelp
       }
       const room = space.measure()
       const reached = judge(room)
       if (steps.boundLetters() || (reached && steps.relieve(reached, delivered))) return true
-      refuses = steps.reasonToRefuse(reached)
+      refuses = steps.reasonToRefuse(reached, delivered)
+      if (!reached && gauge.isNearlyFull && steps.thinAhead(delivered)) return true
       if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
       if (steps.giveBack(room, isLookDue)) return true
       isLookDue = false
@@ -109,6 +110,43 @@ export function openRetention(outbox: Outbox, settings: Settings, ages = startAg
     },
     /** How much is taken, and when it will be full at this rate. */
     space: (backlog: Backlog): Space => ({ ...report(backlog, delivered.spans), refuses }),
+  }
+}
+
+/** Holds what is stored against the bounds; seldom while all of them are far. */
+function startGauge(
+  outbox: Pick<Outbox, 'bytesSoFar' | 'lastSequence'>,
+  bounds: Settings['bounds'],
+  letGo: Pick<LetGo, 'isLate'>,
+  events: (bound: number) => number,
+) {
+  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
+  let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 }
+  let near: Reached | null = null
+  return {
+    /** Which bound is reached; when one `was` reached, it must be undercut clearly. */
+    judge(room: Room, spans: Span[] | null, was: boolean): Reached | null {
+      const usage = {
+        usedBytes: room.fileBytes - room.freeBytes,
+        events: events(mostEvents),
+        freeBytes: room.freeDiskBytes + room.freeBytes,
+        isLate: letGo.isLate(spans),
+      }
+      near = reachedBound(usage, bounds, true)
+      const { bytesSoFar, lastSequence } = outbox
+      measured = { atMs: performance.now(), bytesSoFar, lastSequence }
+      return near ? reachedBound(usage, bounds, was) : null
+    },
+    /** Whether all bounds were far when it was judged, and cannot have been reached since. */
+    isFarStill: () =>
+      near === null &&
+      performance.now() - measured.atMs < MEASURE_EVERY_MS &&
+      outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
+      outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE,
+    /** Whether a bound is reached, or nearly, that is one of room and not of time. */
+    get isNearlyFull() {
+      return near !== null && near.key !== 'hours'
+    },
   }
 }
 
@@ -124,9 +162,11 @@ function startEventCount({ pruning }: Pick<Outbox, 'pruning'>) {
     // Finding holes is not for free, and none is made while this runs: once, if it matters.
     if (span < bound * 0.9) return span
     holes ??= pruning.holes()
-    return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), span)
+    const left = span - stored.gone(first, newest.sequence).events
+    return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), left)
   }
-  const bytes = () => (stored.newest()?.bytesSoFar ?? 0) - stored.bytesBefore(0)
+  const bytes = () =>
+    stored.bytesBefore((stored.newest()?.sequence ?? 0) + 1) - stored.bytesBefore(0)
   return Object.assign(count, { bytes })
 }
 

@@ -34,20 +34,23 @@ export function openSalvage(file: string) {
     }
   }
 
-  /** Of all rows with one number the first that is whole and not replaced, or else any. */
-  function* inOrder<T extends { isWhole: boolean; mayBeReplaced?: boolean }>(
+  /**
+   * Of all rows with one number one that is whole and not replaced, or else any. Of groups the one
+   * that stands for most numbers, because others may stand there still from before it took the
+   * place of several.
+   */
+  function* inOrder<T extends Found>(
     all: Cell[],
     read: (values: Value[]) => T | null,
   ): Iterable<T> {
     all.sort((a, b) => a.rowid - b.rowid)
     for (let from = 0, to = 0; from < all.length; from = to) {
-      const found: T[] = []
+      let best: T | null = null
       for (; to < all.length && all[to]!.rowid === all[from]!.rowid; to++) {
-        const values = found.some(isLast) ? null : valuesOf(pages, all[to]!)
+        const values = valuesOf(pages, all[to]!)
         const one = values && read(values)
-        if (one) found.push(one)
+        if (one && (!best || rankOf(one) > rankOf(best))) best = one
       }
-      const best = found.find(isLast) ?? found.find(({ isWhole }) => isWhole) ?? found[0]
       if (best) yield best
     }
   }
@@ -67,9 +70,13 @@ export function openSalvage(file: string) {
   }
 }
 
-/** Whether a row is one that nothing took the place of; pages that are free now may hold others. */
-const isLast = (one: { isWhole: boolean; mayBeReplaced?: boolean }) =>
-  one.isWhole && !one.mayBeReplaced
+type Found = { isWhole: boolean; mayBeReplaced?: boolean; row: GroupRow | NoteRow }
+
+/** One that nothing took the place of comes first; pages that are free now may hold others. */
+function rankOf({ isWhole, mayBeReplaced, row }: Found): number {
+  if (!isWhole) return 0
+  return mayBeReplaced ? 1 : 2 + ('count' in row ? row.count : 0)
+}
 
 function groupFrom(values: Value[]): FoundGroup | null {
   const [sequence, count, lane, epoch, receivedFrom, receivedTo, version, ...rest] = values

@@ -49,6 +49,11 @@ export const outboxMigrations = [
      hash   BLOB NOT NULL,
      PRIMARY KEY (client, packet)
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE thinned (
+     sequence INTEGER PRIMARY KEY,
+     events   INTEGER NOT NULL,
+     bytes    INTEGER NOT NULL
+   ) STRICT;`,
 ]
 
 /** Numbered migrations of the inbox. */

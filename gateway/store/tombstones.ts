@@ -1,5 +1,6 @@
-import { type GroupRow, readHeader, type ZoneRange } from './group.ts'
+import { isEmptied, readHeader, type ZoneRange } from './group.ts'
 import type { Span } from './range-reader.ts'
+import type { Head } from './replace.ts'
 
 /** What a note of this kind says: which events were deleted before they were delivered, and why. */
 export type Tombstone = {
@@ -12,11 +13,12 @@ export type Tombstone = {
 }
 
 /** A group that is about to go; `to` is the last number it can have, whatever its row says. */
-export type Doomed = Omit<GroupRow, 'body'> & { to: number }
+export type Doomed = Head & { to: number }
 
 /**
  * The tombstones of groups in order: one for each run of neighbours of an epoch that somebody still
- * waits for. Of a group whose header cannot be trusted it names the numbers but not the zones.
+ * waits for. Of a group whose header cannot be trusted it names the numbers but not the zones. What
+ * is emptied has its tombstones already; those of what is thinned name its numbers once more.
  */
 export function tombstonesOf(groups: Doomed[], spans: Span[] | null, reason: string): Tombstone[] {
   const tombstones: Tombstone[] = []
@@ -24,6 +26,7 @@ export function tombstonesOf(groups: Doomed[], spans: Span[] | null, reason: str
     const { sequence, to, epoch } = group
     if (!isAwaited(spans, sequence, to)) continue
     const header = readHeader(group)
+    if (Array.isArray(header) && isEmptied(group)) continue
     const zones = 'reason' in header ? [] : header
     const why = 'reason' in header ? `${reason}; ${header.reason}` : reason
     const last = 'reason' in header ? to : sequence + group.count - 1
@@ -38,7 +41,7 @@ export function tombstonesOf(groups: Doomed[], spans: Span[] | null, reason: str
 }
 
 /** Whether the bridge has still to deliver any of these numbers; null: it has said nothing yet. */
-function isAwaited(spans: Span[] | null, from: number, to: number): boolean {
+export function isAwaited(spans: Span[] | null, from: number, to: number): boolean {
   return spans === null || spans.some(({ next, end }) => next <= to && (end ?? to) >= from)
 }
 

@@ -184,7 +184,7 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
     'outbox: { bounds: { freeDiskBytes: -1 } }',
     'outbox.bounds.freeDiskBytes = -1:',
   ],
-  ['an unknown policy', 'outbox: { whenFull: thin }', 'outbox.whenFull = "thin": is not one of'],
+  ['an unknown policy', 'outbox: { whenFull: drop }', 'outbox.whenFull = "drop": is not one of'],
   [
     'a schedule beyond the hour',
     'outbox: { pruneSchedule: "60 * * * *" }',

@@ -1,8 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeFaults, loadConfig } from '../../config/config.ts'
-import { routes, wrong } from './config-faults-cases.ts'
+import { wrong as others, routes } from './config-faults-cases.ts'
+import { wrongLanes } from './config-faults-lanes.ts'
 import { openConfigDir } from './config-fixture.ts'
 
+const wrong = [...others, ...wrongLanes]
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 

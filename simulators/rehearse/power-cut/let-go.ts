@@ -62,6 +62,7 @@ function letGo(work: Workload, delivered: Delivered, { bounds, ...policy }: Poli
     file: outboxIn(dir),
     keep: { hours: 10_000, bytes: EVERYTHING },
     bounds: { ...unbounded, ...bounds },
+    lanes: {},
     whenFull: 'refuse',
     ...policy,
   })

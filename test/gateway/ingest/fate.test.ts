@@ -32,6 +32,15 @@ describe('the fate of a message', () => {
     })
   })
 
+  it('is a reading of the lane that the route names', () => {
+    const alarm = { ...timed, lane: 'alarms' }
+    const inLane = compileFate({ ...ingest, routes: [alarm] })
+    const fate = inLane(message({ topic: 'timed/z/d', payload: '{"ts":5,"a":true}' }))
+    expect('reading' in fate && fate.reading.lane).toBe('alarms')
+    const other = fateOf(message())
+    expect('reading' in other && other.reading.lane).toBe(undefined)
+  })
+
   it('is a reading with its own time when the route says where it stands', () => {
     const fate = fateOf(message({ topic: 'timed/z/d', payload: '{"ts":5,"a":true}' }))
     expect(fate).toMatchObject({

@@ -79,6 +79,24 @@ describe('retrying dead letters', () => {
     ])
   })
 
+  it('names the number of each, also when a commit has several lanes', () => {
+    using at = startLetters()
+    const lanes: Record<string, string | undefined> = { d2: 'alarms' }
+    const fateOf = (message: Message) => {
+      const device = message.topic.split('/').at(-1)!
+      return { reading: { ...reading('z', 0, { device }), lane: lanes[device] } }
+    }
+    const letters = { what: 'retry' as const, numbers: [2, 3, 5] }
+    const told = settleLetters(at.outbox, letters, fateOf, limits)
+    expect(told.map(one => [one.number, 'sequence' in one && one.sequence])).toEqual([
+      [2, 2],
+      [3, 4],
+      [5, 3],
+    ])
+    const devices = readOutbox(at.file).events.slice(1)
+    expect(devices.map(({ device }) => device)).toEqual(['d1', 'd3', 'd2'])
+  })
+
   it('leaves what still fails as it was, with the reason of now', () => {
     using at = startLetters()
     expect(at.settle('retry', 3, 4)).toMatchObject([

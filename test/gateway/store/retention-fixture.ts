@@ -11,6 +11,8 @@ export type More = {
   keep?: Partial<Settings['keep']>
   bounds?: Partial<Settings['bounds']>
   whenFull?: Settings['whenFull']
+  lanes?: Settings['lanes']
+  aheadEvents?: number
 }
 
 /** An outbox with its retention, in a place of its own; time passes only when told. */
@@ -21,6 +23,7 @@ export function startKeeping(more: More = {}, at = temporary()) {
     keep: { ...defaults.outbox.keep, ...more.keep },
     bounds: { ...defaults.outbox.bounds, freeDiskBytes: 0, ...more.bounds },
     whenFull: more.whenFull ?? 'refuse',
+    lanes: more.lanes ?? {},
   }
   const outbox = openOutbox({ file, gateway: 'gw' })
   const time = { passedMs: 0, wallMs: Date.now() }
@@ -36,7 +39,7 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
   const open = () => {
     try {
-      return openRetention(outbox, settings, ages)
+      return openRetention(outbox, settings, { ages, aheadEvents: more.aheadEvents })
     } catch (error) {
       close()
       throw error
@@ -82,9 +85,12 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
 }
 
-function someReadings(events: number, receivedAt: number) {
-  const readings = Array.from({ length: events }, (_, n) =>
-    reading(n % 2 ? 'a' : 'b', n, { receivedAt, device: randomBytes(768).toString('base64') }),
-  )
+/** Readings that do not compress, each of about so many bytes. */
+export function someReadings(events: number, receivedAt: number, lane?: string, bytes = 768) {
+  const device = () => randomBytes(bytes).toString('base64')
+  const readings = Array.from({ length: events }, (_, n) => ({
+    ...reading(n % 2 ? 'a' : 'b', n, { receivedAt, device: device() }),
+    ...(lane && { lane }),
+  }))
   return { readings, deadLetters: [] }
 }

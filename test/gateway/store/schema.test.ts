@@ -19,6 +19,7 @@ function withDatabase<T>(file: string, work: (db: Database.Database) => T): T {
     db.close()
   }
 }
+const VERSION = outboxMigrations.length
 const prepareOutbox = (db: Database.Database) => prepare(db, OUTBOX_ID, outboxMigrations)
 const facts = (db: Database.Database) =>
   ['application_id', 'user_version', 'journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
@@ -29,7 +30,7 @@ describe('preparing a file', () => {
   it('makes a new one, with synchronous=FULL as read back, and keeps an old one', () => {
     using place = temporary()
     const file = place.file('outbox.db')
-    const expected = [0x536c4f62, 1, 'wal', 2, 2]
+    const expected = [0x536c4f62, VERSION, 'wal', 2, 2]
     withDatabase(file, db => {
       prepareOutbox(db)
       expect(facts(db)).toEqual(expected)
@@ -52,7 +53,7 @@ describe('preparing a file', () => {
     })
     withDatabase(file, db => {
       prepareOutbox(db)
-      expect(facts(db)).toEqual([OUTBOX_ID, 1, 'wal', 2, 2])
+      expect(facts(db)).toEqual([OUTBOX_ID, VERSION, 'wal', 2, 2])
     })
   })
 
@@ -62,7 +63,7 @@ describe('preparing a file', () => {
     const broken = [...outboxMigrations, 'CREATE TABLE more (x INTEGER) STRICT; CREATE NONSENSE;']
     withDatabase(file, db => expect(() => prepare(db, OUTBOX_ID, broken)).toThrow('NONSENSE'))
     withDatabase(file, db => {
-      expect(facts(db).slice(0, 2)).toEqual([OUTBOX_ID, 1])
+      expect(facts(db).slice(0, 2)).toEqual([OUTBOX_ID, VERSION])
       expect(() => db.prepare('SELECT * FROM more')).toThrow('no such table')
     })
   })
@@ -74,7 +75,7 @@ describe('preparing a file', () => {
     const newer = [...outboxMigrations, 'CREATE TABLE more (x INTEGER) STRICT']
     withDatabase(file, db => {
       prepare(db, OUTBOX_ID, newer)
-      expect(facts(db)).toEqual([OUTBOX_ID, 2, 'wal', 2, 2])
+      expect(facts(db)).toEqual([OUTBOX_ID, VERSION + 1, 'wal', 2, 2])
       expect(db.prepare('SELECT * FROM more').all()).toEqual([])
     })
   })
@@ -109,9 +110,9 @@ describe('a file that is not ours', () => {
       'an outbox of a newer format',
       file => {
         withDatabase(file, prepareOutbox)
-        withDatabase(file, db => db.exec('PRAGMA user_version = 2'))
+        withDatabase(file, db => db.exec(`PRAGMA user_version = ${VERSION + 1}`))
       },
-      "has format 2, newer than this program's 1",
+      `has format ${VERSION + 1}, newer than this program's ${VERSION}`,
     ],
   ]
 
