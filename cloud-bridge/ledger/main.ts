@@ -27,7 +27,8 @@ program
     `
 Exit codes:
   0  every gateway is complete up to its newest heartbeat
-  1  something is missing, or was dropped for a reason that is named
+  1  something is missing, or was dropped for a reason that is named; or notes are lost (a dead
+     letter may be among them, or why something is gone), even where all events are proven
   2  cannot say: wrong configuration, Kafka away, no such topic
   3  nothing is missing, but it cannot be proven now: unproven or silent`,
   )

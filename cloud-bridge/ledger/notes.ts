@@ -42,6 +42,9 @@ export const EXPLAINING = [
 ] as const
 type ExplainingKind = (typeof EXPLAINING)[number]
 
+/** Whether a note's content cannot be trusted: all that a damaged one still has is why. */
+export const isUnreadable = (content: object) => Object.keys(content).join() === 'reason'
+
 /** Reads a value of the ledger topic; null when it is not a note of ours. */
 export function readNote(value: Buffer): LedgerNote | null {
   const note = parse(value)
@@ -54,8 +57,7 @@ export function readNote(value: Buffer): LedgerNote | null {
   // What the bridge found is in a store of its own and names the outbox in its content.
   const outbox = typeof content.store === 'string' ? content.store : store
   const facts = { gateway, store: outbox, sequence, at }
-  // All that a damaged note still has is why.
-  if (Object.keys(content).join() === 'reason') {
+  if (isUnreadable(content)) {
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
@@ -125,7 +127,7 @@ function readZone(range: unknown): ZoneRange | null {
     : null
 }
 
-/** Notes that Kafka refuses, and those that a restored or a salvaged outbox lacks. */
+/** Notes that Kafka refuses, that the bridge did not find, or that a healed outbox lacks. */
 function readLostNotes(
   kind: string,
   origin: string,
@@ -136,10 +138,12 @@ function readLostNotes(
   if (kind === 'rejected note' && isWhole(sequence)) {
     return [{ origin: String(content.origin), from: sequence, to: sequence, reason }]
   }
-  const ranges = { hole: [notes], salvage: lostNotes }[kind]
+  // The bridge tells of both files, and writes to one.
+  const lostOf = kind === 'jump' && typeof content.origin === 'string' ? content.origin : origin
+  const ranges = { hole: [notes], jump: [notes], salvage: lostNotes }[kind]
   return (Array.isArray(ranges) ? ranges : []).flatMap(range => {
     const { from, to } = isGroup(range) ? range : {}
-    return isWhole(from) && isWhole(to) ? [{ origin, from, to, reason }] : []
+    return isWhole(from) && isWhole(to) ? [{ origin: lostOf, from, to, reason }] : []
   })
 }
 

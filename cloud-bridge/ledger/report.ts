@@ -17,14 +17,18 @@ const SHOWN_MAX = 20
 /** Gives all gateways one verdict; what is only on its way yet does not make it incomplete. */
 export function reportOf(gateways: GatewayConclusion[], foreign: number, at: number): Report {
   const isIncomplete = gateways.some(
-    ({ missing, explained, strange }) => missing + explained + strange > 0,
+    ({ missing, explained, strange, lostNotes }) =>
+      missing + explained + strange + lostNotes.length > 0,
   )
   const isComplete = gateways.length > 0 && gateways.every(({ state }) => state === 'complete')
   const verdict = isIncomplete ? 'incomplete' : isComplete ? 'complete' : 'unproven'
   return { verdict, at, gateways, foreign }
 }
 
-/** 0 complete, 1 something is missing or was dropped, 3 nothing is, but it cannot be proven. */
+/**
+ * 0 complete, 1 something is missing or was dropped, or notes are lost, which may have been dead
+ * letters or have said so; 3 nothing is, but it cannot be proven.
+ */
 export function exitCodeOf({ verdict }: Report): number {
   return { complete: 0, incomplete: 1, unproven: 3 }[verdict]
 }
@@ -47,6 +51,8 @@ function describeGateway(conclusion: GatewayConclusion): string[] {
     conclusion.explained > 0 && `${count(conclusion.explained)} gone for a reason`,
     conclusion.awaited > 0 && `${count(conclusion.awaited)} on their way`,
     conclusion.expired > 0 && `${count(conclusion.expired)} older than what Kafka has, not judged`,
+    lostNotes.length > 0 &&
+      `${count(lostNotes.reduce((sum, one) => sum + sizeOf(one), 0))} notes lost`,
     conclusion.strange > 0 && `${count(conclusion.strange)} with a number that another one has`,
   ].filter(text => text !== false)
   const upTo = state === 'complete' ? 'complete up to' : `${state} since`

@@ -96,6 +96,9 @@ describe('a note explains', () => {
     ['hole', { notes: { from: 5, to: 7 } }, { origin: 'inbox', from: 5, to: 7 }],
     ['salvage', { lostNotes: [{ from: 5, to: 7 }] }, { origin: 'inbox', from: 5, to: 7 }],
     ['heads', { reason: 'note checksum differs' }, { origin: 'inbox', from: 1, to: 1 }],
+    ['deadletter', { reason: 'note checksum differs' }, { origin: 'inbox', from: 1, to: 1 }],
+    ['jump', { origin: 'outbox', notes: { from: 5, to: 7 } }, { origin: 'outbox', from: 5, to: 7 }],
+    ['jump', { origin: 'inbox', notes: { from: 5, to: 7 } }, { origin: 'inbox', from: 5, to: 7 }],
     ['rejected note', { origin: 'outbox', sequence: 9 }, { origin: 'outbox', from: 9, to: 9 }],
   ])('as %s that notes are lost', (kind, content, lost) => {
     const given = 'reason' in content ? content : { ...content, store: STORE }

@@ -34,6 +34,12 @@ describe('the exit code', () => {
   })
 })
 
+const lostNotes = [{ store: 'aa', origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
+
+it('with lost notes is that of a hole, although all events are there', () => {
+  expect(codeOf({ ...complete, lostNotes })).toBe(1)
+})
+
 describe('the report for a person', () => {
   const textOf = (...gateways: GatewayConclusion[]) => describeReport(reportOf(gateways, 0, 0))
 
@@ -49,9 +55,8 @@ describe('the report for a person', () => {
 
   it('names each hole, up to a number, and lost notes', () => {
     const holes = Array.from({ length: 25 }, (_, at) => ({ ...hole, zone: at === 0 ? null : 'z' }))
-    const lostNotes = [{ store: 'aa', origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
     const lines = textOf({ ...complete, missing: 50, holes, lostNotes }).split('\n')
-    expect(lines[0]).toMatch(/50 missing/)
+    expect(lines[0]).toMatch(/50 missing, 2 notes lost/)
     const times = '2026-01-01T00:00:00.000Z to ?'
     expect(lines[1]).toBe(`  missing: sequence 3..4 (2) of run 7, ${times}: none`)
     expect(lines[2]).toBe(`  missing: zone z 3..4 (2) of run 7, ${times}: none`)
