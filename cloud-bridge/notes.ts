@@ -34,10 +34,10 @@ export type NoteForwarderOptions = DeliveryOptions & {
 }
 
 /**
- * Sends notes as JSON, in their order: dead letters to the one topic, everything else to the
- * ledger, and what cannot be read. The key is the gateway, so a gateway's notes stay in one partition: the one that a note
- * names, because it may have been renamed since. At least once; store and sequence tell a note
- * apart. Gives how many were delivered; stops early when asked to end.
+ * Sends notes as JSON, in their order: dead letters to the one topic, everything else, and what
+ * cannot be read, to the ledger. The key is the gateway, so its notes stay in one partition: the
+ * gateway that a note names, because it may have been renamed since. At least once; store and
+ * sequence tell a note apart. Gives how many were delivered; stops early when asked to end.
  */
 export function startNoteForwarder(options: NoteForwarderOptions) {
   const { topics } = options

@@ -13,6 +13,8 @@ export type Report = {
 
 /** A person reads so many holes of a gateway; a program asks for JSON. */
 const SHOWN_MAX = 20
+/** When Kafka got a heartbeat is told as well, where that is so far from when it was written. */
+const CLOCK_OFF_MS = 60_000
 
 /** Gives all gateways one verdict; what is only on its way yet does not make it incomplete. */
 export function reportOf(gateways: GatewayConclusion[], foreign: number, at: number): Report {
@@ -42,14 +44,17 @@ export function describeReport({ gateways, foreign }: Report): string {
 }
 
 function describeGateway(conclusion: GatewayConclusion): string[] {
-  const { gateway, state, time, holes, lostNotes } = conclusion
+  const { gateway, state, time, heardAt, holes, lostNotes } = conclusion
   const when = time === null ? 'ever' : moment(time)
+  const isOff = time !== null && heardAt !== null && Math.abs(heardAt - time) > CLOCK_OFF_MS
+  const heard = isOff ? ` by its clock (Kafka got that at ${moment(heardAt)})` : ''
   const counts = [
     `${count(conclusion.events)} events`,
     `${count(conclusion.duplicates)} duplicates removed`,
     conclusion.missing > 0 && `${count(conclusion.missing)} missing`,
     conclusion.explained > 0 && `${count(conclusion.explained)} gone for a reason`,
     conclusion.awaited > 0 && `${count(conclusion.awaited)} on their way`,
+    conclusion.unproven > 0 && `${count(conclusion.unproven)} behind the newest heartbeat`,
     conclusion.expired > 0 && `${count(conclusion.expired)} older than what Kafka has, not judged`,
     lostNotes.length > 0 &&
       `${count(lostNotes.reduce((sum, one) => sum + sizeOf(one), 0))} notes lost`,
@@ -58,7 +63,7 @@ function describeGateway(conclusion: GatewayConclusion): string[] {
   const upTo = state === 'complete' ? 'complete up to' : `${state} since`
   const more = holes.length - SHOWN_MAX
   return [
-    `${plain(gateway)}: ${upTo} ${when}; ${counts.join(', ')}`,
+    `${plain(gateway)}: ${upTo} ${when}${heard}; ${counts.join(', ')}`,
     ...holes.slice(0, SHOWN_MAX).map(hole => `  ${describeHole(hole)}`),
     ...(more > 0 ? [`  and ${count(more)} holes more; --json lists all`] : []),
     ...lostNotes.map(

@@ -4,13 +4,21 @@ import type { Hole } from '../../../cloud-bridge/ledger/holes.ts'
 import { describeReport, exitCodeOf, reportOf } from '../../../cloud-bridge/ledger/report.ts'
 
 const complete: GatewayConclusion = {
-  ...{ gateway: 'gw', state: 'complete', time: Date.UTC(2026, 0, 2), holes: [], lostNotes: [] },
+  ...{
+    gateway: 'gw',
+    state: 'complete',
+    time: Date.UTC(2026, 0, 2),
+    heardAt: Date.UTC(2026, 0, 2),
+    holes: [],
+    lostNotes: [],
+  },
   ...{
     events: 12_345,
     duplicates: 6,
     strange: 0,
     missing: 0,
     awaited: 0,
+    unproven: 0,
     explained: 0,
     expired: 0,
   },
@@ -64,6 +72,16 @@ describe('the report for a person', () => {
       '  and 5 holes more; --json lists all',
       '  notes 1..2 of the outbox are lost (gone)',
     ])
+  })
+
+  it('says how many events no heartbeat claims yet', () => {
+    expect(textOf({ ...complete, unproven: 7 })).toMatch(/, 7 behind the newest heartbeat$/)
+  })
+
+  it('says when Kafka got a heartbeat, where the clock that wrote it may be wrong', () => {
+    const said = 'gw: complete up to 1970-01-01T00:00:09.000Z by its clock (Kafka got that at 2026-'
+    expect(textOf({ ...complete, time: 9000 })).toContain(said)
+    expect(textOf({ ...complete, heardAt: Date.UTC(2026, 0, 2, 0, 0, 59) })).not.toContain('clock')
   })
 
   it('lets no name steer the terminal', () => {
