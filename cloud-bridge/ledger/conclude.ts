@@ -5,7 +5,7 @@ import { type Hole, holesOf } from './holes.ts'
 import type { Cuts, GatewayLedger } from './ledger.ts'
 import { EXPLAINING, type Explanation } from './notes.ts'
 import { type Explained, type Fate, sizeOf } from './pieces.ts'
-import { newestProven, type State, stateOf } from './state.ts'
+import { isOver, newestProven, type State, stateOf } from './state.ts'
 
 /** What the ledger says of a gateway. Times are ms since 1970. */
 export type GatewayConclusion = {
@@ -24,6 +24,8 @@ export type GatewayConclusion = {
   awaited: number
   /** Events that came and that no heartbeat claims yet: one lost behind them would not show. */
   unproven: number
+  /** Those among them that none ever will: their run is over, and a restored outbox forgot it. */
+  forgotten: number
   explained: number
   expired: number
   /** All that is missing, awaited or explained. */
@@ -68,9 +70,11 @@ function concludeGateway(known: GatewayLedger, options: ConcludeOptions): Gatewa
   const [missing, awaited, expired] = [total('missing'), total('awaited'), total('expired')]
   const explained = total(...EXPLAINING)
   const epochs = [...known.epochs.values()]
-  const unproven = epochs.reduce((sum, epoch) => sum + epoch.unproven, 0)
+  const behindIn = (some: Epoch[]) => some.reduce((sum, epoch) => sum + epoch.unproven, 0)
+  const forgotten = behindIn(epochs.filter(epoch => isOver(epoch, epochs)))
+  const behind = { unproven: behindIn(epochs), forgotten }
   const proven = newestProven(epochs)
-  const counts = { events, duplicates, strange, missing, awaited, unproven, explained, expired }
+  const counts = { events, duplicates, strange, missing, awaited, ...behind, explained, expired }
   const holes = all.filter(({ fate }) => fate !== 'expired').map(hole => ({ gateway, ...hole }))
   const state = missing > 0 ? 'unproven' : stateOf(known, proven, nowMs, silentAfterMs)
   const { at: time = null, heardAt = null } = proven ?? {}

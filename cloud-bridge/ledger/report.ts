@@ -44,7 +44,7 @@ export function describeReport({ gateways, foreign }: Report): string {
 }
 
 function describeGateway(conclusion: GatewayConclusion): string[] {
-  const { gateway, state, time, heardAt, holes, lostNotes } = conclusion
+  const { gateway, state, time, heardAt, holes, lostNotes, unproven, forgotten } = conclusion
   const when = time === null ? 'ever' : moment(time)
   const isOff = time !== null && heardAt !== null && Math.abs(heardAt - time) > CLOCK_OFF_MS
   const heard = isOff ? ` by its clock (Kafka got that at ${moment(heardAt)})` : ''
@@ -54,7 +54,8 @@ function describeGateway(conclusion: GatewayConclusion): string[] {
     conclusion.missing > 0 && `${count(conclusion.missing)} missing`,
     conclusion.explained > 0 && `${count(conclusion.explained)} gone for a reason`,
     conclusion.awaited > 0 && `${count(conclusion.awaited)} on their way`,
-    conclusion.unproven > 0 && `${count(conclusion.unproven)} behind the newest heartbeat`,
+    unproven > forgotten && `${count(unproven - forgotten)} behind the newest heartbeat`,
+    forgotten > 0 && `${count(forgotten)} of a run that a restored outbox forgot`,
     conclusion.expired > 0 && `${count(conclusion.expired)} older than what Kafka has, not judged`,
     lostNotes.length > 0 &&
       `${count(lostNotes.reduce((sum, one) => sum + sizeOf(one), 0))} notes lost`,

@@ -32,6 +32,15 @@ export function stateOf(
   return isRecent(heartbeatHeardAt) ? 'unproven' : 'silent'
 }
 
+/** Whether another run of its outbox has begun since; a restored one may count notes again. */
+export function isOver({ begun }: Epoch, epochs: readonly Epoch[]): boolean {
+  if (!begun) return false
+  const { store, heardAt, note } = begun
+  return epochs.some(
+    ({ begun: next }) => next?.store === store && (next.heardAt - heardAt || next.note - note) > 0,
+  )
+}
+
 /** The newest claim before which every other one was found true. */
 export function newestProven(epochs: readonly Epoch[]): Claim | null {
   const open = epochs.flatMap(({ claims }) => claims.open)

@@ -8,6 +8,10 @@ import type { Stage } from './stage.ts'
 const PROVEN_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 500
 const HOUR_MS = 3_600_000
+/** Here the outbox is made to forget runs, and nobody is left to claim how far they had come. */
+const FORGETTING = 'restore'
+
+type Proof = { isProven: boolean; said: string }
 
 /** Asks the ledger as well, which knows only what stands in Kafka: it must come to the same. */
 export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome> {
@@ -17,7 +21,8 @@ export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome
   const look = async () => {
     await feed.readOn()
     const options = { nowMs: Date.now(), silentAfterMs: HOUR_MS, inFlightMaxEvents: 0 }
-    return proofOf(conclude(ledger.gateways.values(), options))
+    const mayForget = outcome.fault === FORGETTING
+    return proofOf(conclude(ledger.gateways.values(), options), { mayForget })
   }
   let found = await look()
   // Heartbeat and notes come about a second after the last event.
@@ -33,14 +38,16 @@ export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome
  * Whether all that gateways wrote is proven when nothing more comes: of each, everything that the
  * newest heartbeat claims has come, and it claims everything that has come. A heartbeat of before a
  * fault proves nothing of what was behind it. `said` is what the ledger says, for the table.
+ * `mayForget` lets pass what came of runs that the outbox has forgotten.
  */
-export function proofOf(found: readonly GatewayConclusion[]): { isProven: boolean; said: string } {
-  const sum = (what: 'missing' | 'awaited' | 'unproven' | 'strange') =>
+export function proofOf(found: readonly GatewayConclusion[], { mayForget = false } = {}): Proof {
+  const sum = (what: 'missing' | 'awaited' | 'unproven' | 'forgotten' | 'strange') =>
     found.reduce((total, one) => total + one[what], 0)
+  const forgotten = mayForget ? sum('forgotten') : 0
   const faults = [
     [sum('missing'), 'missing'],
     [sum('awaited'), 'did not come'],
-    [sum('unproven'), 'behind the newest heartbeat'],
+    [sum('unproven') - forgotten, 'behind the newest heartbeat'],
     [sum('strange'), 'with a number that another one has'],
   ] as const
   const named = faults.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : []))
@@ -48,5 +55,6 @@ export function proofOf(found: readonly GatewayConclusion[]): { isProven: boolea
   const isComplete = states.join() === 'complete'
   const isProven = isComplete && named.length === 0
   const state = isComplete && !isProven ? 'NOT proven' : states.join(', ') || 'knows nobody'
-  return { isProven, said: `ledger: ${[state, ...named].join(', ')}` }
+  const more = forgotten > 0 ? [`${forgotten} of forgotten runs`] : []
+  return { isProven, said: `ledger: ${[state, ...named, ...more].join(', ')}` }
 }

@@ -9,8 +9,8 @@ describe('a gateway is', () => {
     const { notes, events } = gateway
     const counts = { events: 4, duplicates: 0, missing: 0, awaited: 0, explained: 0, expired: 0 }
     expect(told([...notes, ...events])).toEqual({
-      ...{ gateway: 'gw', state: 'complete', time: beat.at, heardAt: beat.heardAt, unproven: 1 },
-      ...{ strange: 0, holes: [], lostNotes: [], ...counts },
+      ...{ gateway: 'gw', state: 'complete', time: beat.at, heardAt: beat.heardAt },
+      ...{ strange: 0, holes: [], lostNotes: [], ...counts, unproven: 1, forgotten: 0 },
     })
   })
 

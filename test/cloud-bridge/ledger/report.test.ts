@@ -19,6 +19,7 @@ const complete: GatewayConclusion = {
     missing: 0,
     awaited: 0,
     unproven: 0,
+    forgotten: 0,
     explained: 0,
     expired: 0,
   },
@@ -76,6 +77,9 @@ describe('the report for a person', () => {
 
   it('says how many events no heartbeat claims yet', () => {
     expect(textOf({ ...complete, unproven: 7 })).toMatch(/, 7 behind the newest heartbeat$/)
+    const ofBoth = { ...complete, unproven: 7, forgotten: 2 }
+    const said = /, 5 behind the newest heartbeat, 2 of a run that a restored outbox forgot$/
+    expect(textOf(ofBoth)).toMatch(said)
   })
 
   it('says when Kafka got a heartbeat, where the clock that wrote it may be wrong', () => {

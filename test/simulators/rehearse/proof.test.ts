@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { conclude } from '../../../cloud-bridge/ledger/conclude.ts'
 import { proofOf } from '../../../simulators/rehearse/proof.ts'
-import { gatewayWith, ledgerOf, without } from '../../cloud-bridge/ledger/gateway-fixture.ts'
+import { gatewayWith, ledgerOf, note, without } from '../../cloud-bridge/ledger/gateway-fixture.ts'
 
 type Arrivals = Parameters<typeof ledgerOf>[0]
-const proven = (arrivals: Arrivals, nowMs: number) =>
+const proven = (arrivals: Arrivals, nowMs: number, more = {}) =>
   proofOf(
     conclude(ledgerOf(arrivals).gateways.values(), {
       ...{ nowMs, silentAfterMs: 3_600_000, inFlightMaxEvents: 0 },
     }),
+    more,
   )
 
 describe('the proof of a rehearsal', () => {
@@ -29,6 +30,20 @@ describe('the proof of a rehearsal', () => {
     expect(proven([...notes, ...events], nowMs)).toEqual({
       ...{ isProven: false, said: 'ledger: NOT proven, 1 behind the newest heartbeat' },
     })
+  })
+
+  it('may be without a claim for runs that were forgotten, where that was the fault', () => {
+    const gateway = gatewayWith('ab')
+    const later = { sequence: 9, at: gateway.nowMs + 1 }
+    const epoch = note('epoch', { epoch: 2, firstSequence: 1, previous: null }, later)
+    const beat = { epoch: 2, lastSequence: 0, zones: [] }
+    const all = [...gateway.notes, ...gateway.events, epoch, note('heads', beat, later)]
+    expect(proven(all, later.at).isProven).toBe(false)
+    expect(proven(all, later.at, { mayForget: true })).toEqual({
+      ...{ isProven: true, said: 'ledger: complete, 2 of forgotten runs' },
+    })
+    const more = { ...gateway.events[1]!, epoch: 2 }
+    expect(proven([...all, more], later.at, { mayForget: true }).isProven).toBe(false)
   })
 
   it('is not without the tail that the newest heartbeat claims', () => {
