@@ -25,6 +25,10 @@ program
   .addHelpText(
     'after',
     `
+Times are the gateway's own. Where its clock was not trusted, such a time only names the heartbeat
+that was written then; when Kafka got that is told beside it. Silence is judged by Kafka's time, and
+no gateway is complete up to a moment that is yet to come.
+
 Exit codes:
   0  every gateway is complete up to its newest heartbeat
   1  something is missing, or was dropped for a reason that is named; or notes are lost (a dead

@@ -25,6 +25,10 @@ describe('whatever the clock of a gateway says', () => {
     const ahead = beat(2, 2, heardAt + YEARS_MS, heardAt)
     const told2076 = told([...notes, ...events, ahead], { nowMs: heardAt + 1000 })
     expect(told2076).toMatchObject({ state: 'unproven', time: ahead.at, heardAt })
+    // A topic with CreateTime has the clock of the edge, too.
+    const created = beat(2, 2, heardAt + YEARS_MS, heardAt + YEARS_MS)
+    const nowMs = heardAt + 1000
+    expect(told([...notes, ...events, created], { nowMs }).state).not.toBe('complete')
   })
 
   it('one that is heard is not silent, though its clock begins in 1970', () => {
@@ -42,11 +46,23 @@ describe('whatever the clock of a gateway says', () => {
       [ahead, right],
       [right, ahead],
       [ahead, right, { ...ahead, heardAt: heardAt + 9000 }],
+      [ahead, right, { ...right, heardAt: heardAt + 9000 }],
+      [{ ...right, heardAt: heardAt + 9000 }, right, ahead],
       [{ ...ahead, heardAt: heardAt + 9000 }, right, ahead],
     ]) {
       const found = told([...notes, ...events, ...order], { nowMs: heardAt + 1000 })
       expect(found).toMatchObject({ state: 'complete', time: right.at, heardAt })
     }
+  })
+
+  it('the newest proven run is the one heard last', () => {
+    const gateway = gatewayWith('aa')
+    const ahead = beat(2, 2, gateway.nowMs + 20_000, gateway.nowMs)
+    gateway.start()
+    gateway.event('a')
+    const right = gateway.beat()
+    const found = told([...gateway.notes, ahead, ...gateway.events])
+    expect(found).toMatchObject({ state: 'complete', time: right.at })
   })
 
   it('events that wait are known of, when all the heartbeats of an outage come at once', () => {
