@@ -3,6 +3,7 @@ import type { EventSource } from '../gateway/store/event-source.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import type { ReadNote } from '../gateway/store/notes.ts'
 import { type DeliveryOptions, startDelivery } from './forwarder.ts'
+import { isUnreadable } from './ledger/notes.ts'
 import { partitionOf } from './partitions.ts'
 
 export type Note = ReadNote
@@ -28,15 +29,17 @@ export type NoteForwarderOptions = DeliveryOptions & {
 }
 
 /**
- * Sends notes as JSON, in their order: dead letters to the one topic, everything else to the
- * ledger. The key is the gateway, so a gateway's notes stay in one partition: the one that a note
- * names, because it may have been renamed since. At least once; store and sequence tell a note
- * apart. Gives how many were delivered; stops early when asked to end.
+ * Sends notes as JSON, in their order: dead letters to the one topic, everything else, and what
+ * cannot be read, to the ledger. The key is the gateway, so its notes stay in one partition: the
+ * gateway that a note names, because it may have been renamed since. At least once; store and
+ * sequence tell a note apart. Gives how many were delivered; stops early when asked to end.
  */
 export function startNoteForwarder(options: NoteForwarderOptions) {
   const { topics } = options
   const deliver = startDelivery(options)
-  const topicOf = ({ kind }: Note) => (kind === 'deadletter' ? topics.deadletters : topics.ledger)
+  // A letter that cannot be read is a lost note: that is for the ledger to tell.
+  const topicOf = ({ kind, content }: Note) =>
+    kind === 'deadletter' && !isUnreadable(content) ? topics.deadletters : topics.ledger
 
   const send = async (from: NoteSource, gateway: string, topic: string, notes: Note[]) => {
     const key = Buffer.from(gateway)

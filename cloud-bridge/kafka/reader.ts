@@ -8,7 +8,14 @@ const RETRY_MS = 300
 /** A partition's offset each. */
 export type Offsets = ReadonlyMap<number, number>
 
-export type ReadRecord = { partition: number; offset: number; key: Buffer | null; value: Buffer }
+export type ReadRecord = {
+  partition: number
+  offset: number
+  /** Ms since 1970: when Kafka got it, where the topic has LogAppendTime; else when it was sent. */
+  heardAt: number
+  key: Buffer | null
+  value: Buffer
+}
 
 /** Where each partition of a topic ends now. Rejects while Kafka is away or has no such topic. */
 export async function endOffsets(options: KafkaOptions, topic: string): Promise<Offsets> {
@@ -82,12 +89,12 @@ export async function readBetween(
         batch: { partition: number; messages: Message[] }
       }) => {
         const { partition, messages } = batch
-        for (const { offset: at, key, value } of messages) {
+        for (const { offset: at, timestamp, key, value } of messages) {
           const offset = Number(at)
           // A consumer that starts again reads again what it had.
           if (offset < (next.get(partition) ?? 0)) continue
           next.set(partition, offset + 1)
-          if (value) onRecord({ partition, offset, key, value })
+          if (value) onRecord({ partition, offset, heardAt: Number(timestamp), key, value })
         }
         const end = left.get(partition)
         if (end !== undefined && (next.get(partition) ?? 0) >= end) left.delete(partition)
@@ -116,4 +123,9 @@ async function retried<T>(ask: () => Promise<T>): Promise<T> {
   }
 }
 
-type Message = { offset: string; key: Buffer | null; value: Buffer | null }
+type Message = {
+  offset: string
+  timestamp: string
+  key: Buffer | null
+  value: Buffer | null
+}

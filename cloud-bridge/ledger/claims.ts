@@ -1,8 +1,18 @@
-/** A moment (ms since 1970) up to which an epoch is claimed to be whole: it had come so far. */
-export type Claim = { lastSequence: number; at: number }
+/**
+ * How far an epoch had come at a moment of the gateway's clock, up to which it is claimed to be
+ * whole; `note` is the number of the note that says so, `heardAt` when Kafka got it. Times are ms
+ * since 1970.
+ */
+export type Claim = { lastSequence: number; at: number; note: number; heardAt: number }
 
 /** More open claims than this are thinned out: then the moment of completeness is less exact. */
 const OPEN_MAX = 256
+
+/**
+ * Which of two claims was heard later; those of one batch by their notes. The gateway's clock has
+ * no say in it, because it may be set at any time.
+ */
+export const byHearing = (a: Claim, b: Claim) => a.heardAt - b.heardAt || a.note - b.note
 
 /** What notes claim of an epoch, and what of it was found true. */
 export function startClaims() {
@@ -23,7 +33,13 @@ export function startClaims() {
       return open
     },
     add(claim: Claim): void {
-      if (!head || claim.lastSequence >= head.lastSequence) head = claim
+      for (const known of [head, proven, ...open]) {
+        if (!known || !isSame(known, claim)) continue
+        // It came twice: what counts is when it was heard first.
+        if (known.heardAt <= claim.heardAt) return
+        known.heardAt = claim.heardAt
+      }
+      if (!head || isFurther(claim, head)) head = claim
       open.push(claim)
       // Every second one, and the newest.
       if (open.length > OPEN_MAX) open = open.filter((_, at) => at % 2 === 0)
@@ -32,9 +48,16 @@ export function startClaims() {
     prove(firstOpen: number): void {
       for (const claim of open) {
         const isTrue = claim.lastSequence < firstOpen
-        if (isTrue && (!proven || claim.at >= proven.at)) proven = claim
+        if (isTrue && (!proven || claim.note >= proven.note)) proven = claim
       }
       open = open.filter(({ lastSequence }) => lastSequence >= firstOpen)
     },
   }
 }
+
+const isSame = (one: Claim, other: Claim) =>
+  one.note === other.note && one.lastSequence === other.lastSequence && one.at === other.at
+const isFurther = (claim: Claim, than: Claim) =>
+  claim.lastSequence === than.lastSequence
+    ? claim.note > than.note
+    : claim.lastSequence > than.lastSequence

@@ -1,16 +1,20 @@
 import { Intervals } from '../consumers/intervals.ts'
 import type { Epoch } from './epoch.ts'
+import { startExpiry } from './expiry.ts'
 import { type Hole, holesOf } from './holes.ts'
-import type { GatewayLedger } from './ledger.ts'
+import type { Cuts, GatewayLedger } from './ledger.ts'
 import { EXPLAINING, type Explanation } from './notes.ts'
 import { type Explained, type Fate, sizeOf } from './pieces.ts'
+import { isOver, newestProven, type State, stateOf } from './state.ts'
 
 /** What the ledger says of a gateway. Times are ms since 1970. */
 export type GatewayConclusion = {
   gateway: string
-  /** `complete` up to `time`; `unproven` or `silent` since then (null: since ever). */
-  state: 'complete' | 'unproven' | 'silent'
+  state: State
+  /** By the gateway's clock, which may be wrong; null: since ever. */
   time: number | null
+  /** When Kafka got the heartbeat that was written at `time`. */
+  heardAt: number | null
   events: number
   /** Events that came once more and were not counted. */
   duplicates: number
@@ -18,6 +22,10 @@ export type GatewayConclusion = {
   strange: number
   missing: number
   awaited: number
+  /** Events that came and that no heartbeat claims yet: one lost behind them would not show. */
+  unproven: number
+  /** Those among them that none ever will: their run is over, and a restored outbox forgot it. */
+  forgotten: number
   explained: number
   expired: number
   /** All that is missing, awaited or explained. */
@@ -28,12 +36,12 @@ export type GatewayConclusion = {
 
 export type ConcludeOptions = {
   nowMs: number
-  /** After so long without a heartbeat that could be proven, a gateway is not complete. */
+  /** After so long without hearing a heartbeat that could be proven, a gateway is not complete. */
   silentAfterMs: number
   /** The newest so many sequences may still be on their way; see `bridge.batchMaxEvents`. */
   inFlightMaxEvents: number
-  /** What was accepted before, Kafka may have deleted by now; default: nothing. */
-  expiredBefore?: number
+  /** What Kafka has deleted by now; default: nothing. */
+  cuts?: Cuts
 }
 
 /** Says how far each gateway is complete, and names each hole; ends what can be forgotten. */
@@ -46,12 +54,13 @@ export function conclude(
 
 function concludeGateway(known: GatewayLedger, options: ConcludeOptions): GatewayConclusion {
   const { gateway, events, duplicates, strange, lostNotes } = known
-  const { inFlightMaxEvents, expiredBefore = Number.NEGATIVE_INFINITY } = options
+  const { nowMs, silentAfterMs, inFlightMaxEvents, cuts = new Map() } = options
+  const isExpired = startExpiry(known, cuts)
   const { byEpoch, unplaced } = placeExplanations(known)
   const reaches = reachesOf(known)
   const all: Omit<Hole, 'gateway'>[] = [...unplaced]
   for (const epoch of known.epochs.values()) {
-    const judging = { awaitedAbove: reaches.get(epoch)! - inFlightMaxEvents, expiredBefore }
+    const judging = { awaitedAbove: reaches.get(epoch)! - inFlightMaxEvents, isExpired }
     const { holes, firstOpen } = holesOf(epoch, byEpoch.get(epoch) ?? [], judging)
     for (const hole of holes) all.push(hole)
     epoch.prove(firstOpen)
@@ -60,35 +69,16 @@ function concludeGateway(known: GatewayLedger, options: ConcludeOptions): Gatewa
     all.reduce((sum, hole) => sum + (fates.includes(hole.fate) ? sizeOf(hole) : 0), 0)
   const [missing, awaited, expired] = [total('missing'), total('awaited'), total('expired')]
   const explained = total(...EXPLAINING)
-  const time = provenUpTo([...known.epochs.values()])
-  const counts = { events, duplicates, strange, missing, awaited, explained, expired }
+  const epochs = [...known.epochs.values()]
+  const behindIn = (some: Epoch[]) => some.reduce((sum, epoch) => sum + epoch.unproven, 0)
+  const forgotten = behindIn(epochs.filter(epoch => isOver(epoch, epochs)))
+  const behind = { unproven: behindIn(epochs), forgotten }
+  const proven = newestProven(epochs)
+  const counts = { events, duplicates, strange, missing, awaited, ...behind, explained, expired }
   const holes = all.filter(({ fate }) => fate !== 'expired').map(hole => ({ gateway, ...hole }))
-  const state = stateOf(known, time, missing, options)
-  return { gateway, state, time, ...counts, holes, lostNotes }
-}
-
-/** Complete while the newest proven moment is recent; otherwise there is something newer or not. */
-function stateOf(
-  { epochs, newestEventAt, newestHeartbeatAt }: GatewayLedger,
-  time: number | null,
-  missing: number,
-  { nowMs, silentAfterMs }: ConcludeOptions,
-): GatewayConclusion['state'] {
-  if (missing > 0) return 'unproven'
-  if (time !== null && nowMs - time <= silentAfterMs) return 'complete'
-  const hasOpenClaims = [...epochs.values()].some(({ claims }) => claims.open.length > 0)
-  const provenAt = time ?? Number.NEGATIVE_INFINITY
-  if (hasOpenClaims || (newestEventAt ?? provenAt) > provenAt + silentAfterMs) return 'unproven'
-  const isHeard = newestHeartbeatAt !== null && nowMs - newestHeartbeatAt <= silentAfterMs
-  return isHeard ? 'unproven' : 'silent'
-}
-
-/** The newest moment before which every claim was found true. */
-function provenUpTo(epochs: readonly Epoch[]): number | null {
-  let open = Number.POSITIVE_INFINITY
-  for (const { claims } of epochs) for (const { at } of claims.open) open = Math.min(open, at)
-  const proven = epochs.map(epoch => epoch.claims.proven?.at ?? Number.NaN).filter(at => at < open)
-  return proven.length > 0 ? proven.reduce((a, b) => Math.max(a, b)) : null
+  const state = missing > 0 ? 'unproven' : stateOf(known, proven, nowMs, silentAfterMs)
+  const { at: time = null, heardAt = null } = proven ?? {}
+  return { gateway, state, time, heardAt, ...counts, holes, lostNotes }
 }
 
 /** For each epoch the highest sequence seen of it and of those after it in its outbox. */

@@ -1,9 +1,9 @@
 import { Intervals } from '../consumers/intervals.ts'
-import { startClaims } from './claims.ts'
+import { type Claim, startClaims } from './claims.ts'
 import type { Heads } from './notes.ts'
 
-/** Where an event stands in its epoch and when it was received (ms since 1970). */
-export type Mark = { sequence: number; at: number }
+/** Where an event stands in its epoch; when it was received and Kafka got it (ms since 1970). */
+export type Mark = { sequence: number; at: number; heardAt: number }
 
 /** A zone within an epoch. */
 export type Zone = {
@@ -15,7 +15,7 @@ export type Zone = {
 }
 
 /** What the first note of an epoch says: whose it is, that note's number, the first sequence. */
-export type Begun = { store: string; note: number; first: number; at: number }
+export type Begun = { store: string; note: number; first: number; at: number; heardAt: number }
 
 /** `strange` has a new sequence, but a zone sequence that was seen before. */
 export type Added = 'new' | 'duplicate' | 'strange'
@@ -68,7 +68,15 @@ export function startEpoch(epoch: number) {
       return known.begun?.store ?? known.store ?? null
     },
     begin(begun: Begun): void {
-      known.begun = begun
+      // A note that comes twice was said when it was heard first.
+      const heardAt = Math.min(begun.heardAt, known.begun?.heardAt ?? begun.heardAt)
+      known.begun = { ...begun, heardAt }
+    },
+    /** How many events were seen that no note claims yet: one lost behind them would not show. */
+    get unproven(): number {
+      const claimed = claims.head?.lastSequence ?? Number.NEGATIVE_INFINITY
+      const behind = ([from, to]: [number, number]) => to - Math.max(from - 1, claimed)
+      return seen.spans.reduce((sum, span) => sum + Math.max(0, behind(span)), 0)
     },
     add(mark: Mark, zone: string, zoneSequence: number): Added {
       if (!seen.add(mark.sequence, mark)) return 'duplicate'
@@ -77,9 +85,9 @@ export function startEpoch(epoch: number) {
       return isNew ? 'new' : 'strange'
     },
     /** Takes note of how far it and its zones had come at a moment. */
-    claim({ lastSequence, zones }: Heads, store: string, at: number): void {
+    claim({ lastSequence, zones }: Heads, store: string, said: Omit<Claim, 'lastSequence'>): void {
       known.store = store
-      claims.add({ lastSequence, at })
+      claims.add({ lastSequence, ...said })
       for (const [name, last] of zones) {
         const zone = zoneOf(name)
         zone.head = Math.max(zone.head, last)

@@ -1,6 +1,6 @@
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
 import type { KafkaOptions } from '../kafka/client.ts'
-import { type ReadRecord, readBetween, stretchesOf } from '../kafka/reader.ts'
+import { type Offsets, type ReadRecord, readBetween, stretchesOf } from '../kafka/reader.ts'
 import type { startLedger } from './ledger.ts'
 import { readNote } from './notes.ts'
 
@@ -17,32 +17,35 @@ export class MissingTopics extends Error {}
 /** Reads the topics into the ledger: from their beginning at first, then on from where it was. */
 export function startFeed({ kafka, ledger, topics }: FeedOptions) {
   const positions = new Map<string, Map<number, number>>()
-  let [foreign, expiredBefore] = [0, Number.NEGATIVE_INFINITY]
+  /** Partitions of the readings whose next record is the oldest that Kafka still has. */
+  const beginning = new Set<number>()
+  let foreign = 0
 
-  const addNote = ({ value }: ReadRecord) => {
-    const note = readNote(value)
+  const addNote = ({ value, heardAt }: ReadRecord) => {
+    const note = readNote(value, heardAt)
     if (note) ledger.addNote(note)
     else foreign++
   }
-  const addEvent = ({ value }: ReadRecord, isOldest: boolean) => {
+  const addEvent = ({ value, heardAt }: ReadRecord, partition?: number) => {
     const event = eventIn(value)
-    if (!event) {
-      foreign++
-      return
+    if (event) ledger.addEvent({ ...event, heardAt, partition })
+    else foreign++
+  }
+  // A replay may be of any time: how far back it reaches says nothing of the rest.
+  const addReplayed = (record: ReadRecord) => addEvent(record)
+  const addReading = (record: ReadRecord, begin: Offsets) => {
+    const { partition, heardAt } = record
+    if (beginning.delete(partition)) {
+      const isCut = (begin.get(partition) ?? 0) > 0
+      ledger.cut(partition, isCut ? heardAt : Number.NEGATIVE_INFINITY)
     }
-    ledger.addEvent(event)
-    // Where Kafka has deleted what was before it, it tells how far back the topic reaches.
-    if (isOldest) expiredBefore = Math.max(expiredBefore, event.receivedAt)
+    addEvent(record, partition)
   }
 
   return {
     /** Values that are neither events nor notes of ours. */
     get foreign() {
       return foreign
-    },
-    /** What was accepted before this moment (ms since 1970), Kafka may have deleted. */
-    get expiredBefore() {
-      return expiredBefore
     },
     /**
      * Reads up to the present ends. Throws MissingTopics, or what the client says while Kafka is
@@ -55,15 +58,18 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
       const missing = [notes, readings].filter(topic => !stretches.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
       for (const [topic, { begin, end }] of stretches) {
-        const position = positions.get(topic) ?? new Map(begin)
+        const position = positions.get(topic) ?? new Map<number, number>()
         positions.set(topic, position)
-        const add = topic === notes ? addNote : addEvent
-        // A replay may be of any time: how far back it reaches says nothing of the rest.
-        const tells = topic === readings
+        for (const [partition, offset] of begin) {
+          if ((position.get(partition) ?? -1) >= offset) continue
+          // At first, or because Kafka deleted what was not read yet.
+          position.set(partition, offset)
+          if (topic === readings) beginning.add(partition)
+        }
+        const add = { [notes]: addNote, [readings]: addReading }[topic] ?? addReplayed
         await readBetween(kafka, topic, new Map(position), end, record => {
-          const { partition, offset } = record
-          add(record, tells && offset === begin.get(partition) && offset > 0)
-          position.set(partition, offset + 1)
+          add(record, begin)
+          position.set(record.partition, record.offset + 1)
         })
       }
     },

@@ -1,7 +1,16 @@
 import { Intervals } from '../consumers/intervals.ts'
 import { type Epoch, firstOf, type Zone } from './epoch.ts'
+import type { Expiry } from './expiry.ts'
 import { boundsOf, matchZones, type ZonePiece } from './match.ts'
-import { type Explained, type Fate, type Piece, segmentsOf, unseen, type Why } from './pieces.ts'
+import {
+  between,
+  type Explained,
+  type Fate,
+  type Piece,
+  segmentsOf,
+  unseen,
+  type Why,
+} from './pieces.ts'
 
 /**
  * Numbers that were given out and are not in Kafka: zone sequences, or sequences where `zone` is
@@ -23,8 +32,7 @@ export type Hole = {
 export type Judging = {
   /** Sequences above this one may still be on their way. */
   awaitedAbove: number
-  /** What was accepted before this moment, Kafka may have deleted by now (ms since 1970). */
-  expiredBefore: number
+  isExpired: Expiry
 }
 
 export type EpochHoles = {
@@ -49,12 +57,17 @@ export function holesOf(
   const { head } = epoch.claims
   const first = begun?.first ?? seen.lowest ?? 1
   const since = begun?.at ?? null
+  const span = { begun, end: head?.at ?? null }
+  const isExpired = (piece: Piece, zone: string | null) => judging.isExpired(piece, span, zone)
   const sequences = unseen(seen, first, head?.lastSequence ?? 0, segmentsOf(explained)).flatMap(
-    piece => judge(piece, since, judging),
+    piece => judge(piece, isExpired(piece, null), judging.awaitedAbove),
   )
-  const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained))
+  // Which partition a number was in, and so whether it is deleted, is known with its zone.
+  const inZone = (piece: Piece, zone: ZonePiece) =>
+    isOpen(piece) && isExpired(piece, zone.zone) ? { ...piece, why: EXPIRED } : piece
+  const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained), inZone)
   const zones = told
-    .map(piece => settle(piece, since, judging))
+    .map(piece => settle(piece, isExpired(piece, piece.zone)))
     .sort((a, b) => (a.zone === b.zone ? a.from - b.from : a.zone < b.zone ? -1 : 1))
   const toHole = ({
     zone = null,
@@ -74,28 +87,30 @@ export function holesOf(
     fate: why!.fate,
   })
   // A zone may lack a number although no sequence is missing: then where it must be is open.
+  const firstOpenOf = (zone: ZonePiece) => {
+    const [above, below] = boundsOf(zone)
+    const may = zone.isAlone ? [] : between(sequences, above, below)
+    return may.find(piece => isOpen(inZone(piece, zone)))?.from ?? above + 1
+  }
   const open = [
-    ...sequences.filter(isOpen).map(({ from }) => from),
-    ...zones.filter(isOpen).flatMap(piece => (piece.isAlone ? [boundsOf(piece)[0] + 1] : [])),
+    ...withoutZone.filter(isOpen).map(({ from }) => from),
+    ...zones.filter(isOpen).map(firstOpenOf),
   ]
   const firstOpen = open.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
   return { holes: [...zones, ...withoutZone].map(toHole), firstOpen }
 }
 
 /** Sequences that no note explains: old ones may be expired, the newest be on their way. */
-function judge(piece: Piece, since: number | null, judging: Judging): Piece[] {
+function judge(piece: Piece, isExpired: boolean, awaitedAbove: number): Piece[] {
   if (piece.why) return [piece]
-  if (isExpired(piece, since, judging)) return [{ ...piece, why: EXPIRED }]
-  const last = Math.min(piece.to, judging.awaitedAbove)
+  if (isExpired) return [{ ...piece, why: EXPIRED }]
+  const last = Math.min(piece.to, awaitedAbove)
   const parts = [
     { ...piece, to: last, why: MISSING },
     { ...piece, from: Math.max(piece.from, last + 1), why: AWAITED },
   ]
   return parts.filter(part => part.from <= part.to)
 }
-
-const isExpired = (piece: Piece, since: number | null, { expiredBefore }: Judging) =>
-  (piece.before?.at ?? since ?? Number.NEGATIVE_INFINITY) < expiredBefore
 
 /** What each zone lacks, explained where a note names its numbers. */
 function zonesOf(epoch: Epoch, explained: readonly Explained[]): ZonePiece[] {
@@ -119,11 +134,11 @@ function zonesOf(epoch: Epoch, explained: readonly Explained[]): ZonePiece[] {
 }
 
 /** The last word on what a zone lacks: nothing it has behind it can be on its way before it. */
-function settle(piece: ZonePiece, since: number | null, judging: Judging): ZonePiece {
+function settle(piece: ZonePiece, isExpired: boolean): ZonePiece {
   const { why, after } = piece
   const isMissing = why?.fate === 'missing'
   const isLate = why?.fate === 'awaited' && after !== undefined
   if (why && !isMissing && !isLate) return piece
-  if (isExpired(piece, since, judging)) return { ...piece, why: EXPIRED }
+  if (isExpired) return { ...piece, why: EXPIRED }
   return isMissing ? piece : { ...piece, why: MISSING }
 }

@@ -6,7 +6,19 @@ import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
 export type LedgerEvent = Pick<
   SensorReading,
   'gateway' | 'epoch' | 'sequence' | 'zone' | 'zoneSequence' | 'receivedAt'
->
+> & {
+  /** When Kafka got it (ms since 1970). */
+  heardAt: number
+  /** Where among the readings it is; undefined when it is in another topic. */
+  partition?: number | undefined
+}
+
+/**
+ * By partition of the readings: when Kafka got the oldest record that it still has (ms since 1970),
+ * because it has deleted what was before; -Infinity where it has deleted nothing. A partition
+ * without records tells nothing and is not here.
+ */
+export type Cuts = ReadonlyMap<number, number>
 
 /** What is known of one gateway; it grows with holes, zones and restarts, not with events. */
 export type GatewayLedger = {
@@ -15,9 +27,13 @@ export type GatewayLedger = {
   /** By outbox, because a note names numbers of its outbox and seldom the epoch. */
   explanations: Map<string, Explanation[]>
   lostNotes: (LostNotes & { store: string })[]
-  /** When the newest event was received and the newest heartbeat written; null before the first. */
-  newestEventAt: number | null
-  newestHeartbeatAt: number | null
+  /** When Kafka got the newest event and the newest heartbeat; null before the first. */
+  eventHeardAt: number | null
+  heartbeatHeardAt: number | null
+  /** When its oldest event in a partition was received, which tells what may be deleted there. */
+  oldestIn: Map<number, number>
+  /** The partition that all events of a zone came in; null where it was not always the same. */
+  partitions: Map<string, number | null>
   events: number
   duplicates: number
   strange: number
@@ -29,14 +45,15 @@ export type GatewayLedger = {
  */
 export function startLedger() {
   const gateways = new Map<string, GatewayLedger>()
+  const cuts = new Map<number, number>()
 
   const gatewayOf = (gateway: string): GatewayLedger => {
     let known = gateways.get(gateway)
     if (!known) {
-      const none = { newestEventAt: null, newestHeartbeatAt: null }
+      const none = { eventHeardAt: null, heartbeatHeardAt: null }
       const counts = { events: 0, duplicates: 0, strange: 0 }
       const empty = { epochs: new Map(), explanations: new Map(), lostNotes: [] }
-      known = { gateway, ...empty, ...none, ...counts }
+      known = { gateway, ...empty, oldestIn: new Map(), partitions: new Map(), ...none, ...counts }
       gateways.set(gateway, known)
     }
     return known
@@ -52,30 +69,45 @@ export function startLedger() {
 
   return {
     gateways: gateways as ReadonlyMap<string, GatewayLedger>,
-    addEvent({ gateway, epoch, sequence, zone, zoneSequence, receivedAt }: LedgerEvent): void {
+    /** See `Cuts`. */
+    cuts: cuts as Cuts,
+    /** What Kafka still has of a partition of the readings begins here; to be said before. */
+    cut(partition: number, heardAt: number): void {
+      cuts.set(partition, heardAt)
+      for (const { oldestIn } of gateways.values()) oldestIn.delete(partition)
+    },
+    addEvent({ gateway, epoch, zone, zoneSequence, receivedAt, ...where }: LedgerEvent): void {
       const known = gatewayOf(gateway)
-      const found = epochOf(known, epoch).add({ sequence, at: receivedAt }, zone, zoneSequence)
+      const { sequence, heardAt, partition } = where
+      const mark = { sequence, at: receivedAt, heardAt }
+      const found = epochOf(known, epoch).add(mark, zone, zoneSequence)
       if (found === 'duplicate') known.duplicates++
       else known.events++
       if (found === 'strange') known.strange++
-      if (receivedAt > (known.newestEventAt ?? 0)) known.newestEventAt = receivedAt
+      known.eventHeardAt = Math.max(known.eventHeardAt ?? heardAt, heardAt)
+      if (partition === undefined) return
+      if (!known.oldestIn.has(partition)) known.oldestIn.set(partition, receivedAt)
+      const isSame = (known.partitions.get(zone) ?? partition) === partition
+      if (!isSame || !known.partitions.has(zone))
+        known.partitions.set(zone, isSame ? partition : null)
     },
     addNote(note: LedgerNote): void {
-      const { gateway, store, at } = note
+      const { gateway, store, at, heardAt, sequence } = note
+      const said = { at, heardAt, note: sequence }
       const known = gatewayOf(gateway)
       if (note.kind === 'epoch') {
-        const { epoch, firstSequence: first, sequence, previous } = note
-        epochOf(known, epoch).begin({ store, note: sequence, first, at })
+        const { epoch, firstSequence: first, previous } = note
+        epochOf(known, epoch).begin({ store, first, ...said })
         if (previous) {
           const closed = epochOf(known, previous.epoch)
-          closed.claim(previous, store, at)
+          closed.claim(previous, store, said)
           closed.close()
         }
       } else if (note.kind === 'heads')
-        epochOf(known, note.heads.epoch).claim(note.heads, store, at)
+        epochOf(known, note.heads.epoch).claim(note.heads, store, said)
       else if (note.kind === 'explanation') addExplanation(known, note)
       if (note.kind !== 'epoch' && note.kind !== 'heads') return
-      known.newestHeartbeatAt = Math.max(known.newestHeartbeatAt ?? at, at)
+      known.heartbeatHeardAt = Math.max(known.heartbeatHeardAt ?? heardAt, heardAt)
     },
   }
 }

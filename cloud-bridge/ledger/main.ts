@@ -25,9 +25,14 @@ program
   .addHelpText(
     'after',
     `
+Times are the gateway's own. Where its clock was not trusted, such a time only names the heartbeat
+that was written then; when Kafka got that is told beside it. Silence is judged by Kafka's time, and
+no gateway is complete up to a moment that is yet to come.
+
 Exit codes:
   0  every gateway is complete up to its newest heartbeat
-  1  something is missing, or was dropped for a reason that is named
+  1  something is missing, or was dropped for a reason that is named; or notes are lost (a dead
+     letter may be among them, or why something is gone), even where all events are proven
   2  cannot say: wrong configuration, Kafka away, no such topic
   3  nothing is missing, but it cannot be proven now: unproven or silent`,
   )

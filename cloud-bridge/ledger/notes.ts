@@ -22,8 +22,11 @@ export type ZoneRange = { zone: string; first: number; count: number }
 /** How far an epoch had come: its last sequence and its zones' last zone sequences. */
 export type Heads = { epoch: number; lastSequence: number; zones: [zone: string, last: number][] }
 
-/** Where a note comes from: the outbox it tells of, as hex, and its number among the notes. */
-type Facts = { gateway: string; store: string; sequence: number; at: number }
+/**
+ * Where a note comes from: the outbox it tells of, as hex, its number among the notes, when the
+ * gateway wrote it by its own clock, and when Kafka got it (ms since 1970).
+ */
+type Facts = { gateway: string; store: string; sequence: number; at: number; heardAt: number }
 
 /** A note of the ledger topic as the ledger understands it. */
 export type LedgerNote = Facts &
@@ -48,8 +51,11 @@ export const EXPLAINING = [
 ] as const
 type ExplainingKind = (typeof EXPLAINING)[number]
 
-/** Reads a value of the ledger topic; null when it is not a note of ours. */
-export function readNote(value: Buffer): LedgerNote | null {
+/** Whether a note's content cannot be trusted: all that a damaged one still has is why. */
+export const isUnreadable = (content: object) => Object.keys(content).join() === 'reason'
+
+/** Reads a value of the ledger topic that Kafka got then; null when it is not a note of ours. */
+export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
   const note = parse(value)
   if (!isGroup(note) || !isGroup(note.content)) return null
   const { gateway, store, sequence, at, kind, origin, content } = note
@@ -59,9 +65,8 @@ export function readNote(value: Buffer): LedgerNote | null {
   if (!isWhole(sequence) || typeof at !== 'number' || typeof kind !== 'string') return null
   // What the bridge found is in a store of its own and names the outbox in its content.
   const outbox = typeof content.store === 'string' ? content.store : store
-  const facts = { gateway, store: outbox, sequence, at }
-  // All that a damaged note still has is why.
-  if (Object.keys(content).join() === 'reason') {
+  const facts = { gateway, store: outbox, sequence, at, heardAt }
+  if (isUnreadable(content)) {
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
@@ -132,7 +137,7 @@ function readZone(range: unknown): ZoneRange[] {
   return runsOf(runs).map(({ from, to }) => ({ zone, first: from, count: to - from + 1 }))
 }
 
-/** Notes that Kafka refuses, and those that a restored or a salvaged outbox lacks. */
+/** Notes that Kafka refuses, that the bridge did not find, or that a healed outbox lacks. */
 function readLostNotes(
   kind: string,
   origin: string,
@@ -143,10 +148,12 @@ function readLostNotes(
   if (kind === 'rejected note' && isWhole(sequence)) {
     return [{ origin: String(content.origin), from: sequence, to: sequence, reason }]
   }
-  const ranges = { hole: [notes], salvage: lostNotes }[kind]
+  // The bridge tells of both files, and writes to one.
+  const lostOf = kind === 'jump' && typeof content.origin === 'string' ? content.origin : origin
+  const ranges = { hole: [notes], jump: [notes], salvage: lostNotes }[kind]
   return (Array.isArray(ranges) ? ranges : []).flatMap(range => {
     const { from, to } = isGroup(range) ? range : {}
-    return isWhole(from) && isWhole(to) ? [{ origin, from, to, reason }] : []
+    return isWhole(from) && isWhole(to) ? [{ origin: lostOf, from, to, reason }] : []
   })
 }
 

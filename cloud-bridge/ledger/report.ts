@@ -13,18 +13,24 @@ export type Report = {
 
 /** A person reads so many holes of a gateway; a program asks for JSON. */
 const SHOWN_MAX = 20
+/** When Kafka got a heartbeat is told as well, where that is so far from when it was written. */
+const CLOCK_OFF_MS = 60_000
 
 /** Gives all gateways one verdict; what is only on its way yet does not make it incomplete. */
 export function reportOf(gateways: GatewayConclusion[], foreign: number, at: number): Report {
   const isIncomplete = gateways.some(
-    ({ missing, explained, strange }) => missing + explained + strange > 0,
+    ({ missing, explained, strange, lostNotes }) =>
+      missing + explained + strange + lostNotes.length > 0,
   )
   const isComplete = gateways.length > 0 && gateways.every(({ state }) => state === 'complete')
   const verdict = isIncomplete ? 'incomplete' : isComplete ? 'complete' : 'unproven'
   return { verdict, at, gateways, foreign }
 }
 
-/** 0 complete, 1 something is missing or was dropped, 3 nothing is, but it cannot be proven. */
+/**
+ * 0 complete, 1 something is missing or was dropped, or notes are lost, which may have been dead
+ * letters or have said so; 3 nothing is, but it cannot be proven.
+ */
 export function exitCodeOf({ verdict }: Report): number {
   return { complete: 0, incomplete: 1, unproven: 3 }[verdict]
 }
@@ -38,21 +44,27 @@ export function describeReport({ gateways, foreign }: Report): string {
 }
 
 function describeGateway(conclusion: GatewayConclusion): string[] {
-  const { gateway, state, time, holes, lostNotes } = conclusion
+  const { gateway, state, time, heardAt, holes, lostNotes, unproven, forgotten } = conclusion
   const when = time === null ? 'ever' : moment(time)
+  const isOff = time !== null && heardAt !== null && Math.abs(heardAt - time) > CLOCK_OFF_MS
+  const heard = isOff ? ` by its clock (Kafka got that at ${moment(heardAt)})` : ''
   const counts = [
     `${count(conclusion.events)} events`,
     `${count(conclusion.duplicates)} duplicates removed`,
     conclusion.missing > 0 && `${count(conclusion.missing)} missing`,
     conclusion.explained > 0 && `${count(conclusion.explained)} gone for a reason`,
     conclusion.awaited > 0 && `${count(conclusion.awaited)} on their way`,
+    unproven > forgotten && `${count(unproven - forgotten)} behind the newest heartbeat`,
+    forgotten > 0 && `${count(forgotten)} of a run that a restored outbox forgot`,
     conclusion.expired > 0 && `${count(conclusion.expired)} older than what Kafka has, not judged`,
+    lostNotes.length > 0 &&
+      `${count(lostNotes.reduce((sum, one) => sum + sizeOf(one), 0))} notes lost`,
     conclusion.strange > 0 && `${count(conclusion.strange)} with a number that another one has`,
   ].filter(text => text !== false)
   const upTo = state === 'complete' ? 'complete up to' : `${state} since`
   const more = holes.length - SHOWN_MAX
   return [
-    `${plain(gateway)}: ${upTo} ${when}; ${counts.join(', ')}`,
+    `${plain(gateway)}: ${upTo} ${when}${heard}; ${counts.join(', ')}`,
     ...holes.slice(0, SHOWN_MAX).map(hole => `  ${describeHole(hole)}`),
     ...(more > 0 ? [`  and ${count(more)} holes more; --json lists all`] : []),
     ...lostNotes.map(

@@ -69,7 +69,7 @@ function startLook({ config, silentAfterMs }: VerifyOptions): () => Promise<Repo
       silentAfterMs: silentAfterMs ?? HEARTBEATS * outbox.heartbeatMs,
       // The bridge takes whole groups, the last of which may go beyond its limit.
       inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
-      expiredBefore: feed.expiredBefore,
+      cuts: ledger.cuts,
     })
     return reportOf(conclusions, feed.foreign, nowMs)
   }

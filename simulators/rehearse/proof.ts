@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { conclude } from '../../cloud-bridge/ledger/conclude.ts'
+import { conclude, type GatewayConclusion } from '../../cloud-bridge/ledger/conclude.ts'
 import { startFeed } from '../../cloud-bridge/ledger/feed.ts'
 import { startLedger } from '../../cloud-bridge/ledger/ledger.ts'
 import type { Outcome } from './outcome.ts'
@@ -8,6 +8,10 @@ import type { Stage } from './stage.ts'
 const PROVEN_WITHIN_MS = 10_000
 const LOOK_EVERY_MS = 500
 const HOUR_MS = 3_600_000
+/** Here the outbox is made to forget runs, and nobody is left to claim how far they had come. */
+const FORGETTING = 'restore'
+
+type Proof = { isProven: boolean; said: string }
 
 /** Asks the ledger as well, which knows only what stands in Kafka: it must come to the same. */
 export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome> {
@@ -17,19 +21,40 @@ export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome
   const look = async () => {
     await feed.readOn()
     const options = { nowMs: Date.now(), silentAfterMs: HOUR_MS, inFlightMaxEvents: 0 }
-    return conclude(ledger.gateways.values(), options)
+    const mayForget = outcome.fault === FORGETTING
+    return proofOf(conclude(ledger.gateways.values(), options), { mayForget })
   }
   let found = await look()
-  const isProven = () =>
-    found.length > 0 && found.every(({ state, strange }) => state === 'complete' && strange === 0)
   // Heartbeat and notes come about a second after the last event.
-  for (const end = performance.now() + PROVEN_WITHIN_MS; !isProven(); found = await look()) {
+  for (const end = performance.now() + PROVEN_WITHIN_MS; !found.isProven; found = await look()) {
     if (performance.now() > end) break
     await sleep(LOOK_EVERY_MS)
   }
-  const missing = found.reduce((sum, one) => sum + one.missing, 0)
-  const states = [...new Set(found.map(({ state }) => state))].join(', ')
-  const said = missing > 0 ? `ledger: ${missing} missing` : `ledger: ${states || 'knows nobody'}`
-  const passed = outcome.passed && isProven() && missing === 0
-  return { ...outcome, passed, remarks: [outcome.remarks, said].filter(Boolean).join('; ') }
+  const passed = outcome.passed && found.isProven
+  return { ...outcome, passed, remarks: [outcome.remarks, found.said].filter(Boolean).join('; ') }
+}
+
+/**
+ * Whether all that gateways wrote is proven when nothing more comes: of each, everything that the
+ * newest heartbeat claims has come, and it claims everything that has come. A heartbeat of before a
+ * fault proves nothing of what was behind it. `said` is what the ledger says, for the table.
+ * `mayForget` lets pass what came of runs that the outbox has forgotten.
+ */
+export function proofOf(found: readonly GatewayConclusion[], { mayForget = false } = {}): Proof {
+  const sum = (what: 'missing' | 'awaited' | 'unproven' | 'forgotten' | 'strange') =>
+    found.reduce((total, one) => total + one[what], 0)
+  const forgotten = mayForget ? sum('forgotten') : 0
+  const faults = [
+    [sum('missing'), 'missing'],
+    [sum('awaited'), 'did not come'],
+    [sum('unproven') - forgotten, 'behind the newest heartbeat'],
+    [sum('strange'), 'with a number that another one has'],
+  ] as const
+  const named = faults.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : []))
+  const states = [...new Set(found.map(({ state }) => state))]
+  const isComplete = states.join() === 'complete'
+  const isProven = isComplete && named.length === 0
+  const state = isComplete && !isProven ? 'NOT proven' : states.join(', ') || 'knows nobody'
+  const more = forgotten > 0 ? [`${forgotten} of forgotten runs`] : []
+  return { isProven, said: `ledger: ${[state, ...named, ...more].join(', ')}` }
 }

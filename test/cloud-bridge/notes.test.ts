@@ -93,6 +93,14 @@ describe('the note forwarder', () => {
     expect(log).toEqual(['settled 2', 'settled 4', 'settled 6', 'settled 7'])
   })
 
+  it('sends a dead letter that cannot be read to the ledger, where lost notes are told', async () => {
+    add('deadletter', 'deadletter')
+    kept[0]!.content = { reason: 'note checksum differs' }
+    await start()(source, 'gw')
+    expect(sequencesIn(topics.ledger)).toEqual([1])
+    expect(sequencesIn(topics.deadletters)).toEqual([2])
+  })
+
   it('tells of notes that are gone, before it passes them', async () => {
     add('epoch', 'heads', 'heads', 'deadletter', 'hole')
     kept = kept.filter(({ sequence }) => sequence === 3 || sequence === 5)

@@ -32,9 +32,10 @@ const numbersOf = ({ events }: Delivered) =>
 /** What the ledger says of each gateway. */
 function proven({ events, notes }: Delivered) {
   const ledger = startLedger()
-  for (const note of notes) ledger.addNote(readNote(Buffer.from(JSON.stringify(note)))!)
-  for (const { value } of events) ledger.addEvent(decodeEvent(value))
-  const now = { nowMs: Date.now(), silentAfterMs: 60_000, inFlightMaxEvents: 0 }
+  const heardAt = Date.now()
+  for (const note of notes) ledger.addNote(readNote(Buffer.from(JSON.stringify(note)), heardAt)!)
+  for (const { value } of events) ledger.addEvent({ ...decodeEvent(value), heardAt })
+  const now = { nowMs: heardAt, silentAfterMs: 60_000, inFlightMaxEvents: 0 }
   return conclude(ledger.gateways.values(), now).map(
     ({ gateway, state, events, missing, explained }) => [
       gateway,

@@ -96,6 +96,9 @@ describe('a note explains', () => {
     ['hole', { notes: { from: 5, to: 7 } }, { origin: 'inbox', from: 5, to: 7 }],
     ['salvage', { lostNotes: [{ from: 5, to: 7 }] }, { origin: 'inbox', from: 5, to: 7 }],
     ['heads', { reason: 'note checksum differs' }, { origin: 'inbox', from: 1, to: 1 }],
+    ['deadletter', { reason: 'note checksum differs' }, { origin: 'inbox', from: 1, to: 1 }],
+    ['jump', { origin: 'outbox', notes: { from: 5, to: 7 } }, { origin: 'outbox', from: 5, to: 7 }],
+    ['jump', { origin: 'inbox', notes: { from: 5, to: 7 } }, { origin: 'inbox', from: 5, to: 7 }],
     ['rejected note', { origin: 'outbox', sequence: 9 }, { origin: 'outbox', from: 9, to: 9 }],
   ])('as %s that notes are lost', (kind, content, lost) => {
     const given = 'reason' in content ? content : { ...content, store: STORE }
@@ -122,10 +125,23 @@ describe('a restored outbox', () => {
     const arrived = without(gateway.events, 5, 6)
     const conclusion = told([...gateway.notes, again, hole, ...arrived])
     expect(conclusion).toMatchObject({ events: 4, explained: 2, missing: 0, state: 'complete' })
+    expect(conclusion).toMatchObject({ unproven: 0, forgotten: 0 })
     expect(conclusion.holes).toMatchObject([
       { epoch: 2, zone: 'a', from: 2, to: 2, fate: 'hole' },
       { epoch: 2, zone: 'b', from: 1, to: 1, fate: 'hole' },
     ])
+  })
+
+  it('claims nothing of what it has forgotten, and that is told apart', () => {
+    const gateway = gatewayWith('aaaa')
+    const previous = { epoch: 1, lastSequence: 2, zones: [['a', 2]] }
+    const third = { epoch: 3, firstSequence: 3, previous }
+    const { nowMs: at } = gateway
+    // It counts its notes from where they were.
+    const again = note('epoch', third, { sequence: 1, at: at + 1, heardAt: at + 1 })
+    const own = { ...gateway.events[2]!, epoch: 3, zoneSequence: 1 }
+    const all = [...gateway.notes, ...gateway.events, again, own]
+    expect(told(all)).toMatchObject({ unproven: 3, forgotten: 2 })
   })
 
   it('may give sequences again under another epoch', () => {

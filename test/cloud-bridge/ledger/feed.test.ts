@@ -32,16 +32,27 @@ describeWithKafka('the feed of the ledger', () => {
       })
       return sink.send({ topic, records })
     }
+    // Where Kafka runs on a machine of its own, so does its clock.
+    const beforeMs = Date.now() - 60_000
     await send(topics.readings, 10, 20, 30)
     await send(topics.backfill, 20, 30)
-    const expiredBefore = async () => {
-      const feed = startFeed({ kafka: shared(), ledger: startLedger(), topics })
-      await feed.readOn()
-      return feed.expiredBefore
+    const afterMs = Date.now() + 60_000
+    const read = async () => {
+      const ledger = startLedger()
+      await startFeed({ kafka: shared(), ledger, topics }).readOn()
+      const { oldestIn, partitions, eventHeardAt } = [...ledger.gateways.values()][0]!
+      // When Kafka got them, not what they say of when they were.
+      expect(eventHeardAt).toBeGreaterThan(beforeMs)
+      expect(eventHeardAt).toBeLessThan(afterMs)
+      return { cuts: ledger.cuts.get(0)!, oldest: oldestIn.get(0), partitions: [...partitions] }
     }
+    const partitions = [[goldenEvent.zone, 0]]
     await shorten(topics.backfill)
-    expect(await expiredBefore()).toBe(Number.NEGATIVE_INFINITY)
+    expect(await read()).toEqual({ cuts: Number.NEGATIVE_INFINITY, oldest: 10, partitions })
     await shorten(topics.readings)
-    expect(await expiredBefore()).toBe(20)
+    const { cuts, oldest } = await read()
+    expect(oldest).toBe(20)
+    expect(cuts).toBeGreaterThan(beforeMs)
+    expect(cuts).toBeLessThan(afterMs)
   })
 })

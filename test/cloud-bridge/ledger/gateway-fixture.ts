@@ -6,10 +6,13 @@ import { type LedgerNote, readNote } from '../../../cloud-bridge/ledger/notes.ts
 export const START_MS = 1_800_000_000_000
 export const STORE = 'aa'
 
-/** A note as the bridge forwards it, read back. */
-export function note(kind: string, content: object, more: object = {}): LedgerNote {
-  const facts = { gateway: 'gw', store: STORE, origin: 'outbox', sequence: 1, at: START_MS }
-  const read = readNote(Buffer.from(JSON.stringify({ ...facts, kind, ...more, content })))
+type Facts = { store?: string; origin?: string; sequence?: number; at?: number; heardAt?: number }
+
+/** A note as the bridge forwards it, read back; Kafka got it at `heardAt`, by default at once. */
+export function note(kind: string, content: object, more: Facts = {}): LedgerNote {
+  const { at = START_MS, heardAt = at, ...rest } = more
+  const facts = { gateway: 'gw', store: STORE, origin: 'outbox', sequence: 1, at, ...rest }
+  const read = readNote(Buffer.from(JSON.stringify({ ...facts, kind, content })), heardAt)
   if (!read) throw new Error(`not a note: ${kind} ${JSON.stringify(content)}`)
   return read
 }
@@ -44,7 +47,8 @@ export function startGateway() {
       sequence++
       heads.set(zone, (heads.get(zone) ?? 0) + 1)
       const zoneSequence = heads.get(zone)!
-      const made = { gateway: 'gw', epoch, sequence, zone, zoneSequence, receivedAt: atMs }
+      const times = { receivedAt: atMs, heardAt: atMs }
+      const made = { gateway: 'gw', epoch, sequence, zone, zoneSequence, ...times, partition: 0 }
       events.push(made)
       return made
     },
@@ -71,8 +75,8 @@ export const ledgerOf = (arrivals: (LedgerEvent | LedgerNote)[]) => {
 }
 /** What the ledger says right after the last of these, of the one gateway there is. */
 export function told(arrivals: (LedgerEvent | LedgerNote)[], more: Partial<ConcludeOptions> = {}) {
-  const atMs = arrivals.map(one => ('kind' in one ? one.at : one.receivedAt))
-  const options = { nowMs: Math.max(...atMs), silentAfterMs: 30_000, inFlightMaxEvents: 0, ...more }
+  const nowMs = Math.max(...arrivals.map(({ heardAt }) => heardAt))
+  const options = { nowMs, silentAfterMs: 30_000, inFlightMaxEvents: 0, ...more }
   return conclude(ledgerOf(arrivals).gateways.values(), options)[0]!
 }
 /** A note that the bridge wrote. */

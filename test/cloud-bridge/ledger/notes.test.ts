@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { readNote } from '../../../cloud-bridge/ledger/notes.ts'
 
 const facts = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence: 1, at: 5 }
-const read = (note: object) => readNote(Buffer.from(JSON.stringify(note)))
+const read = (note: object) => readNote(Buffer.from(JSON.stringify(note)), 9)
 
 describe('a value of the ledger topic', () => {
   it.each([
@@ -19,14 +19,14 @@ describe('a value of the ledger topic', () => {
       Buffer.from(JSON.stringify({ ...facts, kind: 'jump', content: { from: 2, to: 1 } })),
     ],
   ])('that is %s is not ours', (_, value) => {
-    expect(readNote(value)).toBeNull()
+    expect(readNote(value, 9)).toBeNull()
   })
 
   it('of a kind that the ledger needs not know is ours', () => {
     const inbox = { what: 'inbox', reason: 'malformed', file: 'inbox.db.damaged' }
     expect(read({ ...facts, kind: 'quarantine', content: inbox })).toMatchObject({ kind: 'other' })
     expect(read({ ...facts, kind: 'clock offset', content: { offsetMs: 3 } })).toEqual({
-      ...{ gateway: 'gw', store: 'aa', sequence: 1, at: 5, kind: 'other' },
+      ...{ gateway: 'gw', store: 'aa', sequence: 1, at: 5, heardAt: 9, kind: 'other' },
     })
   })
 

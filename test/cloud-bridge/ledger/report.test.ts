@@ -4,13 +4,22 @@ import type { Hole } from '../../../cloud-bridge/ledger/holes.ts'
 import { describeReport, exitCodeOf, reportOf } from '../../../cloud-bridge/ledger/report.ts'
 
 const complete: GatewayConclusion = {
-  ...{ gateway: 'gw', state: 'complete', time: Date.UTC(2026, 0, 2), holes: [], lostNotes: [] },
+  ...{
+    gateway: 'gw',
+    state: 'complete',
+    time: Date.UTC(2026, 0, 2),
+    heardAt: Date.UTC(2026, 0, 2),
+    holes: [],
+    lostNotes: [],
+  },
   ...{
     events: 12_345,
     duplicates: 6,
     strange: 0,
     missing: 0,
     awaited: 0,
+    unproven: 0,
+    forgotten: 0,
     explained: 0,
     expired: 0,
   },
@@ -34,6 +43,12 @@ describe('the exit code', () => {
   })
 })
 
+const lostNotes = [{ store: 'aa', origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
+
+it('with lost notes is that of a hole, although all events are there', () => {
+  expect(codeOf({ ...complete, lostNotes })).toBe(1)
+})
+
 describe('the report for a person', () => {
   const textOf = (...gateways: GatewayConclusion[]) => describeReport(reportOf(gateways, 0, 0))
 
@@ -49,9 +64,8 @@ describe('the report for a person', () => {
 
   it('names each hole, up to a number, and lost notes', () => {
     const holes = Array.from({ length: 25 }, (_, at) => ({ ...hole, zone: at === 0 ? null : 'z' }))
-    const lostNotes = [{ store: 'aa', origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
     const lines = textOf({ ...complete, missing: 50, holes, lostNotes }).split('\n')
-    expect(lines[0]).toMatch(/50 missing/)
+    expect(lines[0]).toMatch(/50 missing, 2 notes lost/)
     const times = '2026-01-01T00:00:00.000Z to ?'
     expect(lines[1]).toBe(`  missing: sequence 3..4 (2) of run 7, ${times}: none`)
     expect(lines[2]).toBe(`  missing: zone z 3..4 (2) of run 7, ${times}: none`)
@@ -59,6 +73,19 @@ describe('the report for a person', () => {
       '  and 5 holes more; --json lists all',
       '  notes 1..2 of the outbox are lost (gone)',
     ])
+  })
+
+  it('says how many events no heartbeat claims yet', () => {
+    expect(textOf({ ...complete, unproven: 7 })).toMatch(/, 7 behind the newest heartbeat$/)
+    const ofBoth = { ...complete, unproven: 7, forgotten: 2 }
+    const said = /, 5 behind the newest heartbeat, 2 of a run that a restored outbox forgot$/
+    expect(textOf(ofBoth)).toMatch(said)
+  })
+
+  it('says when Kafka got a heartbeat, where the clock that wrote it may be wrong', () => {
+    const said = 'gw: complete up to 1970-01-01T00:00:09.000Z by its clock (Kafka got that at 2026-'
+    expect(textOf({ ...complete, time: 9000 })).toContain(said)
+    expect(textOf({ ...complete, heardAt: Date.UTC(2026, 0, 2, 0, 0, 59) })).not.toContain('clock')
   })
 
   it('lets no name steer the terminal', () => {

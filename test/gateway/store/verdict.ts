@@ -14,16 +14,17 @@ export function verdictOf(
   arrives: (event: SensorReading) => boolean = () => true,
 ) {
   const ledger = startLedger()
+  const heardAt = Date.now()
   const { events, notes } = readOutbox(file)
   for (const { sequence, kind, at, content } of [...notes, ...notes]) {
     const whole = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
-    const note = readNote(Buffer.from(JSON.stringify(whole)))
+    const note = readNote(Buffer.from(JSON.stringify(whole)), heardAt)
     if (!note) throw new Error(`the ledger does not understand a note: ${kind}`)
     ledger.addNote(note)
   }
   for (const event of [...read, ...events.filter(arrives)]) {
-    ledger.addEvent({ ...event, gateway: 'gw' })
+    ledger.addEvent({ ...event, gateway: 'gw', heardAt })
   }
-  const options = { nowMs: Date.now(), silentAfterMs: 1e9, inFlightMaxEvents: 0 }
+  const options = { nowMs: heardAt, silentAfterMs: 1e9, inFlightMaxEvents: 0 }
   return conclude(ledger.gateways.values(), options)[0]!
 }
