@@ -10,6 +10,9 @@ export class Locked extends CannotStart {
   }
 }
 
+/** A connection that is collected as garbage frees its lock, though nobody closed it. */
+const held = new Set<Database.Database>()
+
 /**
  * Takes the one writer's lock on `file` and holds it until closed or the process dies, however it
  * dies: an exclusive SQLite transaction, since the kernel frees its lock and Node has no flock.
@@ -25,5 +28,11 @@ export function holdLock(file: string): { close(): void } {
       throw new Locked(file)
     throw error
   }
-  return { close: () => db.close() }
+  held.add(db)
+  return {
+    close(): void {
+      held.delete(db)
+      db.close()
+    },
+  }
 }
