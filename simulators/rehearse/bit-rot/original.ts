@@ -6,14 +6,18 @@ import { startRangeReader } from '../../../gateway/store/range-reader.ts'
 import { carryAll, type Delivered } from './carry.ts'
 
 /** The files of a store, by which a flip is told, and how many of 20 flips each gets. */
-export const FILES = { outbox: 9, 'outbox-wal': 7, bell: 1, inbox: 2, 'inbox-wal': 1 } as const
+export const FILES = {
+  ...{ outbox: 9, 'outbox-wal': 7, 'outbox-bell': 1 },
+  ...{ inbox: 2, 'inbox-wal': 1, 'inbox-bell': 1 },
+} as const
 export type RottenFile = keyof typeof FILES
 const nameOf: Record<RottenFile, string> = {
   outbox: 'outbox.db',
   'outbox-wal': 'outbox.db-wal',
-  bell: 'outbox.db.bell',
+  'outbox-bell': 'outbox.db.bell',
   inbox: 'inbox.db',
   'inbox-wal': 'inbox.db-wal',
+  'inbox-bell': 'inbox.db.bell',
 }
 
 export const pathIn = (dir: string, file: RottenFile) => join(dir, nameOf[file])
