@@ -4,13 +4,16 @@ import { parseMoment } from '../../config/moment.ts'
 import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
 import type { ReplayAnswer } from './command.ts'
 
+/** Both ends of a time are told from the same moment. */
+const nowMs = Date.now()
+
 const { config: file, ...asked } = new Command('sluice replay')
   .description(
     'Sends events once more, under the same ids, to the topic kafka.topics.backfill. ' +
       'The bridge must run; it keeps at it until all are sent, also when it is started again.',
   )
   .requiredOption('--from <time>', 'received then or later: 2026-05-01T08:00:00Z, -2h, -7d', when)
-  .option('--to <time>', 'received before then', when, Date.now())
+  .option('--to <time>', 'received before then', when, nowMs)
   .option('--zone <name>', 'only of this zone')
   .option('--json', 'print the answer as one JSON object')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
@@ -51,7 +54,7 @@ function tell(answer: ReplayAnswer): void {
 }
 
 function when(text: string): number {
-  const moment = parseMoment(text, Date.now())
+  const moment = parseMoment(text, nowMs)
   if (typeof moment === 'number') return moment
   throw new InvalidArgumentError(moment.reason)
 }

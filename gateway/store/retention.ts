@@ -17,8 +17,9 @@ import { openThinning } from './thinning.ts'
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
 /** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
-const MEASURE_EVERY_MS = 50
-const MEASURE_EVERY_BYTES = 64 * 1024
+const MEASURE_EVERY_MS = 200
+const MEASURE_EVERY_BYTES = 1024 * 1024
+const MEASURE_EVERY_BYTES_SHARE = 0.01
 const MEASURE_EVERY_SHARE = 0.02
 /** Before a commit at most so many steps make room; then it is refused, unless some is coming. */
 const STEPS_BEFORE_COMMIT = 8
@@ -122,13 +123,14 @@ function startGauge(
 ) {
   const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
   let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 }
+  const everyBytes = Math.min(MEASURE_EVERY_BYTES, bounds.bytes * MEASURE_EVERY_BYTES_SHARE)
   let near: Reached | null = null
   return {
     /** Which bound is reached; when one `was` reached, it must be undercut clearly. */
     judge(room: Room, spans: Span[] | null, was: boolean): Reached | null {
       const usage = {
         usedBytes: room.fileBytes - room.freeBytes,
-        events: events(mostEvents),
+        events: bounds.events === null ? 0 : events(mostEvents),
         freeBytes: room.freeDiskBytes + room.freeBytes,
         isLate: letGo.isLate(spans),
       }
@@ -141,7 +143,7 @@ function startGauge(
     isFarStill: () =>
       near === null &&
       performance.now() - measured.atMs < MEASURE_EVERY_MS &&
-      outbox.bytesSoFar - measured.bytesSoFar < MEASURE_EVERY_BYTES &&
+      outbox.bytesSoFar - measured.bytesSoFar < everyBytes &&
       outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE,
     /** Whether a bound is reached, or nearly, that is one of room and not of time. */
     get isNearlyFull() {
