@@ -16,6 +16,9 @@ import { type LetterOutcome, type LettersRequest, settleLetters } from './letter
 import { unpack } from './packing.ts'
 import { type Retimed, startRetiming } from './retiming.ts'
 
+/** Far less than what the write-ahead log takes before it begins again and forgets. */
+const WEAR_LOOK_BYTES = 128 * 1024
+
 type Commit = { packed: ArrayBuffer; count: number; clock: Clock }
 /** Work between commits: every second a tick, by schedule a look, and then step after step. */
 type Tend = { isTick: boolean; isLook: boolean; clock: Clock }
@@ -148,6 +151,7 @@ function startTending(
   let lastBeat = performance.now()
   const retime = startRetiming()
   let retimed: Retimed[] = []
+  let wornAtBytes = 0
 
   const tick = (clock: Clock) => {
     // The bridge, which reads more of it, may have found what a commit does not meet.
@@ -166,6 +170,11 @@ function startTending(
     lastBeat = performance.now()
     outbox.beat()
   }
+  const lookAtWear = (everyBytes: number) => {
+    if (outbox.bytesSoFar - wornAtBytes < everyBytes) return
+    wornAtBytes = outbox.bytesSoFar
+    outbox.wear.look()
+  }
   return {
     /** Noted at the next tick: a note that cannot be written must not refuse what is stored. */
     received(clock: Clock, events: { from: number; to: number }): void {
@@ -174,13 +183,14 @@ function startTending(
     },
     tend({ isTick, isLook, clock }: Tend): boolean {
       if (isTick) tick(clock)
+      lookAtWear(0)
       if (isLook) retention.look()
       return retention.step()
     },
     position(): Position {
       const { lastSequence, bytesSoFar, incoming } = outbox
       const known = { ...space, refuses: retention.refuses }
-      outbox.wear.look()
+      lookAtWear(WEAR_LOOK_BYTES)
       const { bytes: writtenBytes } = outbox.wear
       const { letGo: lettersLetGo } = outbox.letterBytes
       const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo }
