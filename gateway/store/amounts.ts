@@ -7,9 +7,10 @@ const NOTHING: Gone = { events: 0, bytes: 0 }
 
 /** How much is stored between two numbers: a few index look-ups, however much that is. */
 export function startAmounts(db: Database) {
+  // By the column: the name alone would be the sum, and all groups would be sorted by it.
   const newest = db.prepare(
     `SELECT sequence + count - 1 AS sequence, bytesSoFar
-     FROM groups ORDER BY sequence DESC LIMIT 1`,
+     FROM groups ORDER BY groups.sequence DESC LIMIT 1`,
   )
   const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
   const before = db

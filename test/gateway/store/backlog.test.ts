@@ -36,6 +36,25 @@ const none = { events: 0, bytes: 0, oldestAgeMs: 0 }
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
 
 describe('the backlog', () => {
+  it('is told without sorting or looking at all groups, however many wait', () => {
+    using at = startOutbox()
+    const asked: string[] = []
+    const prepare = (sql: string) => {
+      asked.push(sql)
+      return at.db.prepare(sql)
+    }
+    startBacklog({ prepare } as Database.Database)([{ next: 2, end: null }], NOW)
+    expect(asked.length).toBeGreaterThan(3)
+    for (const sql of asked.filter(one => one.includes('FROM groups'))) {
+      const given = sql.replace(/\?|@\w+/g, '1')
+      const plan = at.db.prepare(`EXPLAIN QUERY PLAN ${given}`).all() as { detail: string }[]
+      const details = plan.map(({ detail }) => detail).join('; ')
+      expect(details, sql).not.toContain('TEMP B-TREE')
+      // A scan in the order of the key ends at its first row.
+      if (details.includes('SCAN')) expect(sql).toMatch(/LIMIT 1|min\(sequence\)/)
+    }
+  })
+
   it('is nothing in an outbox without events', () => {
     using place = temporary()
     const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
