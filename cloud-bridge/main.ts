@@ -5,7 +5,7 @@ import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { keepHeapSmall } from '../config/memory.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
-import { alarmsOf } from '../gateway/store/aside.ts'
+import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
@@ -71,7 +71,7 @@ async function run(config: Config): Promise<void> {
         ...bridge.http,
         key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
-        alarms: () => alarmsOf('inbox', inboxOptions.file),
+        alarms: () => alarmsOf('inbox', asidesOf(inboxOptions.file)),
         metrics: metrics.text,
         state: () => stateOf(parts()),
         commands: {

@@ -49,7 +49,7 @@ async function run({
     const metrics = startMetrics(() => ({
       ...writer.position,
       wear: writer.wear(),
-      salvagedMs: lastAsideMs(outbox.file),
+      salvagedMs: lastAsideMs(writer.position.asides),
       connections: broker.connections,
     }))
     const writer = stack.use(
@@ -90,7 +90,7 @@ async function run({
         ...gateway.http,
         key: 'gateway.http',
         reasons: () => reasonsOf(parts),
-        alarms: () => [...alarmsOf('outbox', outbox.file), ...wearAlarms(writer)],
+        alarms: () => [...alarmsOf('outbox', writer.position.asides), ...wearAlarms(writer)],
         metrics: metrics.text,
         state: () => stateOf(parts),
         commands: letterCommands(writer),

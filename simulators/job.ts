@@ -11,7 +11,7 @@ import { KafkaProblem } from './kafka/java.ts'
 import { type LocalKafka, startLocalKafka } from './kafka/local-kafka.ts'
 import { askState, startPart } from './parts.ts'
 import { createJobTopics } from './topics.ts'
-import { startVerdict, type Verdict } from './verdict.ts'
+import { type Counted, startVerdict, type Verdict } from './verdict.ts'
 
 const STALLED_MS = 60_000
 
@@ -102,11 +102,11 @@ export async function startJob(options: JobOptions) {
       return left
     },
     /** Reads Kafka afresh and compares it with the devices' own record. */
-    async judge(): Promise<Verdict> {
+    async judge(asked: Pick<Counted, 'minShare'> = {}): Promise<Verdict> {
       const last = (await states()).gateway?.lastSequence ?? first.lastSequence
+      const { scheduled } = devices.counters()
       const counted = {
-        scheduled: devices.counters().scheduled,
-        stored: last - first.lastSequence,
+        ...{ ...asked, scheduled, stored: last - first.lastSequence },
         buried: countDeadLetters(config.outbox.file, since),
       }
       const verdict = startVerdict(devices.record, devices.runId, options.simulation.qos)

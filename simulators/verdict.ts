@@ -19,10 +19,13 @@ export type Verdict = {
 }
 
 /** What was counted by others than the reader of Kafka. */
-export type Counted = { scheduled: number; stored: number; buried: number }
-
-/** The least share of what was due that must have been acknowledged. */
-const ACKNOWLEDGED_MIN_SHARE = 0.9
+export type Counted = {
+  scheduled: number
+  stored: number
+  buried: number
+  /** The least share of what was scheduled that must have been acknowledged. */
+  minShare?: number
+}
 
 /**
  * Judges a run by the devices' own record of what they saw acknowledged, against what a fresh
@@ -81,7 +84,7 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
       const number = event.measurements.find(({ metric }) => metric === 'simulated_number')?.number
       if (typeof number === 'number') count(number)
     },
-    conclude({ scheduled, stored, buried }: Counted): Verdict {
+    conclude({ scheduled, stored, buried, minShare = 0.9 }: Counted): Verdict {
       const { acknowledged, resent } = record.total
       let [missing, duplicates] = [0, 0]
       for (let number = 0; number < record.length; number++) {
@@ -94,8 +97,7 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
       const holes = [...zones.values()].reduce((sum, { seen }) => sum + seen.holes.length, 0)
       const faults = [
         acknowledged === 0 && 'nothing was acknowledged',
-        acknowledged < scheduled * ACKNOWLEDGED_MIN_SHARE &&
-          `only ${acknowledged} of ${scheduled} acknowledged`,
+        acknowledged < scheduled * minShare && `only ${acknowledged} of ${scheduled} acknowledged`,
         missing > 0 && `${missing} acknowledged and missing`,
         duplicates > 0 && `${duplicates} counted twice`,
         found.inversions > 0 && `${found.inversions} out of order`,

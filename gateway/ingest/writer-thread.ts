@@ -4,6 +4,7 @@ import type { Clock } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
 import { keepHeapSmall } from '../../config/memory.ts'
 import type { Backlog, Space } from '../../config/telemetry/state.ts'
+import { type Aside, asidesOf } from '../store/aside.ts'
 import { isDiskFull } from '../store/ballast.ts'
 import { damageOf, isDamage, markDamaged, Unsound } from '../store/damage.ts'
 import type { Healed } from '../store/heal.ts'
@@ -38,6 +39,8 @@ export type Position = {
   space: Space
   writtenBytes: number
   lettersLetGo: number
+  /** Damaged files that are kept, as of the last tick. */
+  asides: Aside[]
 }
 
 /** `full`: refused until there is room. `more`: there may be another step to make. */
@@ -86,6 +89,8 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
     const since = performance.now()
     const tally = commitAll(outbox, fateOf, handovers, request.clock)
     const commitMs = performance.now() - since
+    // Notes are no part of the bytes by which it is told when to look.
+    tending.lookAtWear(tally.buried > 0 ? 0 : WEAR_LOOK_BYTES)
     if (tally.stored > 0) tending.received(request.clock, { from, to: outbox.lastSequence })
     return { kind: 'committed', tally, commitMs, position: tending.position() }
   }
@@ -152,11 +157,13 @@ function startTending(
   const retime = startRetiming()
   let retimed: Retimed[] = []
   let wornAtBytes = 0
+  let asides = asidesOf(file)
 
   const tick = (clock: Clock) => {
     // The bridge, which reads more of it, may have found what a commit does not meet.
     const damage = damageOf(file)
     if (damage) throw new Unsound(`the outbox is damaged: ${damage}`)
+    asides = asidesOf(file)
     const said = delivered(outbox.store)
     retention.see(said, clock)
     backlog = outbox.backlog(said.spans, Date.now())
@@ -176,6 +183,8 @@ function startTending(
     outbox.wear.look()
   }
   return {
+    /** Looks at what was written when so many bytes of groups were stored since the last look. */
+    lookAtWear,
     /** Noted at the next tick: a note that cannot be written must not refuse what is stored. */
     received(clock: Clock, events: { from: number; to: number }): void {
       const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
@@ -190,10 +199,9 @@ function startTending(
     position(): Position {
       const { lastSequence, bytesSoFar, incoming } = outbox
       const known = { ...space, refuses: retention.refuses }
-      lookAtWear(WEAR_LOOK_BYTES)
       const { bytes: writtenBytes } = outbox.wear
       const { letGo: lettersLetGo } = outbox.letterBytes
-      const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo }
+      const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo, asides }
       return { ...amounts, unreleased: incoming.count, backlog, space: known }
     },
     close: delivered.close,

@@ -19,24 +19,23 @@ export function asidesOf(file: string): Aside[] {
 }
 
 /** What somebody should know of the damaged files that are still kept, one sentence each. */
-export function alarmsOf(what: 'outbox' | 'inbox', file: string): string[] {
+export function alarmsOf(what: 'outbox' | 'inbox', asides: readonly Aside[]): string[] {
   const done = what === 'outbox' ? 'salvaged' : 'begun anew'
-  return asidesOf(file).map(
+  return asides.map(
     aside =>
       `the ${what} was damaged and ${done} at ${plain(aside.time)}; ` +
       `the damaged file is kept until somebody removes it: ${aside.file}`,
   )
 }
 
-/** When a damaged file was last moved aside and kept, in ms since 1970; 0 for never. */
-export function lastAsideMs(file: string): number {
-  const [newest] = asidesOf(file)
+/** When the newest was moved aside, in ms since 1970; 0 for never. */
+export function lastAsideMs([newest]: readonly Aside[]): number {
   return newest ? Date.parse(plain(newest.time)) : 0
 }
 
 /** A new name to move `file` aside to, newer than those there are, whatever the clock says. */
 export function nextAside(file: string, nowMs: number): Aside {
-  const time = compact(new Date(Math.max(nowMs, lastAsideMs(file) + 1)))
+  const time = compact(new Date(Math.max(nowMs, lastAsideMs(asidesOf(file)) + 1)))
   return { file: asideFile(file, time), time }
 }
 

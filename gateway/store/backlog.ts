@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Backlog } from '../../config/telemetry/state.ts'
 import { startAmounts } from './amounts.ts'
+import { IS_EMPTIED } from './group.ts'
 import type { Span } from './range-reader.ts'
 
 /**
@@ -14,7 +15,7 @@ export function startBacklog(outbox: Database) {
     .prepare(
       `SELECT receivedFrom FROM groups WHERE sequence >=
        coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @oldest), 0)
-       AND sequence + count > @oldest AND NOT (version = 2 AND length(body) = 0)
+       AND sequence + count > @oldest AND NOT (${IS_EMPTIED})
        ORDER BY sequence LIMIT 1`,
     )
     .pluck()

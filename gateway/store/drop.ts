@@ -1,6 +1,4 @@
 import type { Config } from '../../config/config.ts'
-import type { Clock } from '../../config/events.ts'
-import type { startAges } from './ages.ts'
 import type { Reached } from './bounds.ts'
 import { startPolicies } from './lanes.ts'
 import type { Candidate, Pruning } from './prune.ts'
@@ -12,7 +10,8 @@ const EMPTY_MAX_GROUPS = 200
 
 type Parts = {
   pruning: Pruning
-  ages: Pick<ReturnType<typeof startAges>, 'countOlder'>
+  /** How many groups in order are so many hours old. */
+  countOlder(groups: Candidate[], hours: number): number
   settings: Pick<Config['outbox'], 'bounds' | 'lanes' | 'whenFull'>
 }
 
@@ -20,12 +19,10 @@ type Parts = {
  * Lets go what is not delivered, where the policy of its lane allows it: from the front of the
  * outbox, or out of groups behind such as may not go.
  */
-export function openDropping({ pruning, ages, settings }: Parts) {
+export function openDropping({ pruning, countOlder, settings }: Parts) {
   const { bounds } = settings
   const policies = startPolicies(settings)
   const mayGo = (group: Candidate) => policies.of(group.lane) !== 'refuse'
-  const countOlder = (groups: Candidate[], hours: number) =>
-    ages.countOlder(groups, hours, (one: Candidate): Clock | null => pruning.clockOf(one))
   // All before this number is emptied, or may not go.
   let looked = 0
 

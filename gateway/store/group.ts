@@ -5,6 +5,8 @@ import { checksum } from './checksum.ts'
 export const GROUP_VERSION = 1
 /** What is left of a group or of several neighbours: some of their events, or none. */
 export const THINNED_VERSION = 2
+/** The same as `isEmptied`, of a row of the table. */
+export const IS_EMPTIED = `version = ${THINNED_VERSION} AND length(body) = 0`
 const ENTRY_BYTES = 6
 const THINNED_COUNT_BYTES = 4
 const THINNED_ENTRY_BYTES = 10

@@ -66,7 +66,7 @@ export function openLetGo({ pruning, ages, settings }: Parts) {
     },
     /** Whether there is anything that is delivered and kept. */
     hasTail: (spans: Span[] | null) => deliveredGroups(pruning.oldest(1), spans).length > 0,
-    ...openDropping({ pruning, ages, settings }),
+    ...openDropping({ pruning, countOlder, settings }),
   }
 }
 

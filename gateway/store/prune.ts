@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3'
 import { type Clock, decodeEvent } from '../../config/events.ts'
 import { startAmounts } from './amounts.ts'
-import { type GroupRow, isEmptied, isHeaderWhole, THINNED_VERSION, unpackGroup } from './group.ts'
+import { type GroupRow, IS_EMPTIED, isEmptied, isHeaderWhole, unpackGroup } from './group.ts'
 import type { openHeads } from './heads.ts'
 import type { Notes } from './notes.ts'
 import type { Span } from './range-reader.ts'
-import { HEAD, type Head, mayJoin, openReplacing } from './replace.ts'
+import { HEAD, type Head, mayJoin, neighboursIn, openReplacing } from './replace.ts'
 import { type Doomed, tombstonesOf } from './tombstones.ts'
 
 /** One step deletes at most so much: a few milliseconds and one fsync between two commits. */
@@ -83,7 +83,7 @@ export function openPruning({ db, notes, heads, ring }: Parts) {
         for (const tombstone of tombstonesOf(sound, spans, reason)) {
           notes.add('tombstone', Date.now(), tombstone)
         }
-        for (const run of runsOf(sound)) {
+        for (const run of neighboursIn(sound, group => group)) {
           const before = groups.headBefore(run[0]!.sequence)
           const joins = before && isHeaderWhole(before) && isEmptied(before)
           replace(joins && mayJoin(before, run[0]!) ? [before, ...run] : run, [])
@@ -112,12 +112,12 @@ function openOldestGroups(db: Database) {
   const facts = `sequence, epoch, receivedTo, lane,
     coalesce(length(header) + length(body), 0) AS bytes,
     coalesce((SELECT events FROM thinned WHERE sequence = groups.sequence), 0) AS gone,
-    version = ${THINNED_VERSION} AND length(body) = 0 AS isEmptied`
+    ${IS_EMPTIED} AS isEmptied`
   const oldest = db.prepare(`SELECT ${facts} FROM groups ORDER BY sequence LIMIT ?`)
   const holding = db.prepare(
     `SELECT ${facts}, sequence + count - 1 AS "to" FROM groups WHERE sequence >=
      coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @next), 0)
-     AND sequence + count > @next AND NOT (version = ${THINNED_VERSION} AND length(body) = 0)
+     AND sequence + count > @next AND NOT (${IS_EMPTIED})
      ORDER BY sequence LIMIT 1`,
   )
   const behind = db.prepare(
@@ -170,15 +170,4 @@ function openOldestGroups(db: Database) {
     /** Numbers between groups that no event has; looks at every group. */
     holes: () => holes.all() as { from: number; count: number }[],
   }
-}
-
-/** Neighbours that may stand in one row when they are empty. */
-function runsOf<T extends Head>(groups: T[]): T[][] {
-  const runs: T[][] = []
-  for (const group of groups) {
-    const run = runs.at(-1)
-    if (run && mayJoin(run.at(-1)!, group)) run.push(group)
-    else runs.push([group])
-  }
-  return runs
 }

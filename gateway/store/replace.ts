@@ -25,6 +25,17 @@ export function mayJoin(a: Head, b: Head): boolean {
   return isShort && a.count + b.count <= NUMBERS_MAX
 }
 
+/** Parts groups into runs of neighbours that may stand in one row. */
+export function neighboursIn<T>(groups: readonly T[], headOf: (group: T) => Head): T[][] {
+  const runs: T[][] = []
+  for (const group of groups) {
+    const run = runs.at(-1)
+    if (run && mayJoin(headOf(run.at(-1)!), headOf(group))) run.push(group)
+    else runs.push([group])
+  }
+  return runs
+}
+
 /** Puts in the place of groups what is left of them, inside the open transaction. */
 export function openReplacing(db: Database) {
   const insert = db.prepare<GroupRow>(

@@ -17,10 +17,10 @@ import { openThinning } from './thinning.ts'
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
 /** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
-const MEASURE_EVERY_MS = 200
-const MEASURE_EVERY_BYTES = 1024 * 1024
-const MEASURE_EVERY_BYTES_SHARE = 0.01
-const MEASURE_EVERY_SHARE = 0.02
+const MEASURE_EVERY_MS = 50
+const MEASURE_EVERY_BYTES = { least: 64 * 1024, most: 1024 * 1024 }
+/** Of any bound, far less than what is called near. */
+const MEASURE_EVERY_SHARE = 0.01
 /** Before a commit at most so many steps make room; then it is refused, unless some is coming. */
 const STEPS_BEFORE_COMMIT = 8
 
@@ -123,7 +123,9 @@ function startGauge(
 ) {
   const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
   let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 }
-  const everyBytes = Math.min(MEASURE_EVERY_BYTES, bounds.bytes * MEASURE_EVERY_BYTES_SHARE)
+  const { least, most } = MEASURE_EVERY_BYTES
+  const share = Math.min(bounds.bytes, bounds.freeDiskBytes) * MEASURE_EVERY_SHARE
+  const everyBytes = Math.max(least, Math.min(most, share))
   let near: Reached | null = null
   return {
     /** Which bound is reached; when one `was` reached, it must be undercut clearly. */

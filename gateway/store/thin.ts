@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
 import { GROUP_VERSION, type GroupRow, type StoredEvent, unpackGroup } from './group.ts'
 import type { Notes } from './notes.ts'
-import { type Head, mayJoin, openReplacing } from './replace.ts'
+import { type Head, neighboursIn, openReplacing } from './replace.ts'
 import { toRuns } from './runs.ts'
 import type { startMeans } from './selection.ts'
 import type { Tombstone } from './tombstones.ts'
@@ -52,7 +52,8 @@ export function openThinner({ db, notes, ring }: Parts) {
     ): void {
       notes.transact(() => {
         const gone: SensorReading[] = []
-        for (const run of runsOf(sequences.map(open).filter(one => one !== null))) {
+        const opened = sequences.map(open).filter(one => one !== null)
+        for (const run of neighboursIn(opened, ({ head }) => head)) {
           const events = run.flatMap(one => one.events)
           const left = events.filter(({ sequence }) => kept.has(sequence))
           if (left.length === events.length) continue
@@ -70,16 +71,6 @@ export function openThinner({ db, notes, ring }: Parts) {
       ring()
     },
   }
-}
-
-function runsOf(groups: Opened[]): Opened[][] {
-  const runs: Opened[][] = []
-  for (const group of groups) {
-    const run = runs.at(-1)
-    if (run && mayJoin(run.at(-1)!.head, group.head)) run.push(group)
-    else runs.push([group])
-  }
-  return runs
 }
 
 function tombstoneOf(gone: SensorReading[], reason: string): ThinnedTombstone | object {

@@ -19,8 +19,8 @@ export type Outcome = {
 export type Skipped = { fault: string; skipped: string }
 
 /**
- * The outcome of a run that was judged by the devices' own record. How much was acknowledged is
- * told and not judged: while a gateway is down, or its machine is busy, it is less than was sent.
+ * The outcome of a run that was judged by the devices' own record, and how much of what was due was
+ * acknowledged.
  */
 export function outcomeOf(
   fault: string,
@@ -29,8 +29,9 @@ export function outcomeOf(
   remarks: string[] = [],
 ): Outcome {
   const { scheduled, acknowledged, missing, duplicates, inversions } = verdict
-  const isWhole = acknowledged > 0 && missing + duplicates + inversions === 0
+  const passed = verdict.verdict === 'complete'
   const share = Math.round((acknowledged / Math.max(1, scheduled)) * 100)
+  const told = [share < 100 && `${share} % of what was sent`, !passed && verdict.verdict]
   return {
     fault,
     times,
@@ -38,8 +39,8 @@ export function outcomeOf(
     lost: missing,
     countedTwice: duplicates,
     outOfOrder: inversions,
-    remarks: [...remarks, ...(share < 100 ? [`${share} % of what was sent`] : [])].join('; '),
-    passed: isWhole,
+    remarks: [...remarks, ...told.filter(one => one !== false)].join('; '),
+    passed,
   }
 }
 

@@ -57,7 +57,8 @@ describe('devices on a broker that acknowledges', () => {
     const { published } = connected.counters()
     await connected.run(5)
     await connected.drain(10_000)
-    expect(connected.record.total.published).toBeGreaterThanOrEqual(published + 10)
+    // Ten are due in 5 ms, and one may have been drawn already when the first run was stopped.
+    expect([10, 11]).toContain(connected.record.total.published - published)
     expectOrderWithinDevices(broker.arrivals)
   })
 

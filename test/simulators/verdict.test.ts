@@ -50,6 +50,21 @@ describe('the verdict', () => {
     })
   })
 
+  it('asks for a share of what was due, and for as much as it is told to', () => {
+    const record = createRecord(1)
+    record.publish(0, 0)
+    const one = () => startVerdict(record, 'run')
+    expect(one().conclude({ scheduled: 3, stored: 0, buried: 0, minShare: 0 }).verdict).toBe(
+      'incomplete: nothing was acknowledged',
+    )
+    record.acknowledge(0)
+    expect(judge(all, [], 10).verdict).toBe('incomplete: only 3 of 10 acknowledged')
+    const verdict = one()
+    expect(verdict.conclude({ scheduled: 3, stored: 0, buried: 0, minShare: 0 }).verdict).toBe(
+      'incomplete: 1 acknowledged and missing',
+    )
+  })
+
   it('takes the same event sent twice for one', () => {
     expect(judge([...all, all[1]!, all[2]!])).toMatchObject({
       ...{ delivered: 3, rawDuplicates: 2, duplicates: 0, inversions: 0, verdict: 'complete' },
