@@ -62,8 +62,9 @@ export function startMetrics(now: () => Now) {
   }
 }
 
-function startGauges(registers: Registry[], now: () => Now): void {
-  const gauge = (name: string, help: string, value: () => number) =>
+/** Adds gauges whose value is asked for when somebody looks. */
+function gaugesIn(registers: Registry[]) {
+  return (name: string, help: string, value: () => number) =>
     new Gauge({
       name,
       help,
@@ -72,6 +73,10 @@ function startGauges(registers: Registry[], now: () => Now): void {
         this.set(value())
       },
     })
+}
+
+function startGauges(registers: Registry[], now: () => Now): void {
+  const gauge = gaugesIn(registers)
   gauge('sluice_connections', 'Devices connected', () => now().connections)
   gauge(
     'sluice_salvaged_timestamp_seconds',
@@ -126,26 +131,20 @@ function startStoreMetrics(registers: Registry[], now: () => Now): void {
     'Dead letters that lost their bytes at outbox.bounds.deadLetterBytes',
     () => now().lettersLetGo,
   )
-  const gauge = (name: string, help: string, value: (wear: Wear) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value(now().wear))
-      },
-    })
-  gauge(
+  const gauge = gaugesIn(registers)
+  const wear = (name: string, help: string, value: (wear: Wear) => number) =>
+    gauge(name, help, () => value(now().wear))
+  wear(
     'sluice_disk_written_bytes_per_reading',
     'Of the last minute, by message stored or buried; NaN while there is none',
     ({ perReadingBytes }) => perReadingBytes ?? Number.NaN,
   )
-  gauge(
+  wear(
     'sluice_commit_window_seconds',
     'How long messages are gathered before they are written together',
     ({ commitWindowMs }) => commitWindowMs / 1000,
   )
-  gauge(
+  wear(
     'sluice_disk_write_budget_exceeded',
     '1 while more is written than outbox.writeBudgetBytesPerDay although the window is widest',
     ({ beyondBudget }) => (beyondBudget === null ? 0 : 1),
