@@ -5,7 +5,7 @@ import type { EventSource } from '../gateway/store/event-source.ts'
 import type { StoredEvent } from '../gateway/store/group.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
-import { type EventSink, startForwarder } from './forwarder.ts'
+import { type Sender, startForwarder } from './forwarder.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
 import type { startMetrics } from './metrics.ts'
 import { noteSources, startNoteForwarder } from './notes.ts'
@@ -20,7 +20,7 @@ export type BridgeOptions = {
   source: EventSource
   inbox: Inbox
   /** A sink takes one send at a time, so events, replays and notes have one each. */
-  sinks: { events: EventSink; replays: EventSink; notes: EventSink }
+  sinks: { events: Sender; replays: Sender; notes: Sender }
   partitionsOf(topic: string): Promise<number>
   metrics: ReturnType<typeof startMetrics>
   signal: AbortSignal

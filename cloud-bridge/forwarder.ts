@@ -2,8 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { startPartitioner } from './partitions.ts'
 
+/** What stands beside a value, one object for many records where it is the same. */
+export type Headers = Readonly<Record<string, string>>
+
 /** One record on its way to Kafka. */
-export type Outgoing = { key: Buffer; partition: number; value: Buffer }
+export type Outgoing = { key: Buffer; partition: number; value: Buffer; headers?: Headers }
 
 /** What is sent at once, and unchanged as often as it takes. */
 export type Batch = { topic: string; records: readonly Outgoing[] }
@@ -12,13 +15,34 @@ export type Batch = { topic: string; records: readonly Outgoing[] }
 export type Rejection = string | null
 
 /** Nobody knows what became of the batch: the *identical* one must be sent again. */
-export class SinkUnavailable extends Error {}
+export class SinkUnavailable extends Error {
+  /** The partitions of which that is so, when the fate of all other records is known. */
+  readonly undecided: readonly number[] | null
+  constructor(message: string, options: ErrorOptions & { undecided?: readonly number[] } = {}) {
+    super(message, options)
+    this.undecided = options.undecided ?? null
+  }
+}
+
+/** What a sink hands over: the records of which nobody knows, and who goes on with them. */
+export type Apart = {
+  /** The fate of each record of the whole batch; undefined for those handed over. */
+  decided: (Rejection | undefined)[]
+  /** What `sink` must be sent first. */
+  batch: Batch
+  sink: EventSink & AsyncDisposable
+}
 
 /**
- * Sends a batch and gives each record's fate, in order. Throws SinkUnavailable when it is unknown;
- * then the same Batch object is sent again, later. One send at a time.
+ * `send` sends a batch and gives each record's fate, in order. It tries all partitions before it
+ * throws SinkUnavailable; then the same Batch object is sent again, later. One send at a time.
+ * `setApart` may follow a SinkUnavailable that names the undecided: it hands over their part of
+ * that batch with the producer whose numbers it carries, and this sink goes on with a new one.
  */
-export type EventSink = { send(batch: Batch): Promise<Rejection[]> }
+export type EventSink = { send(batch: Batch): Promise<Rejection[]>; setApart(batch: Batch): Apart }
+
+/** For whom a batch that cannot go is only a reason to wait. */
+export type Sender = Pick<EventSink, 'send'>
 
 /**
  * Events of one range, oldest first, and where the range goes on behind them; none, when what was
@@ -41,7 +65,7 @@ export type EventSource<T extends Taken = Taken> = {
 
 export type ForwarderOptions<T extends Taken> = {
   source: EventSource<T>
-  sink: EventSink
+  sink: Sender
   limits: { batchMaxEvents: number; batchMaxBytes: number; lingerMs: number }
   backoff: Backoff
   signal: AbortSignal
