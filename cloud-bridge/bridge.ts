@@ -6,6 +6,7 @@ import type { StoredEvent } from '../gateway/store/group.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { type Sender, startForwarder } from './forwarder.ts'
+import { singleObject } from './framing.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
 import type { startMetrics } from './metrics.ts'
 import { noteSources, startNoteForwarder } from './notes.ts'
@@ -81,6 +82,7 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     source,
     signal,
     sink: sinks.events,
+    frame: singleObject,
     limits: config.bridge,
     backoff,
     onUnavailable,

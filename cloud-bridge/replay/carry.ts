@@ -5,6 +5,7 @@ import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Inbox, Range } from '../../gateway/store/inbox.ts'
 import { NOT_REPLAYED } from '../../gateway/store/replays.ts'
 import { type Batch, type ForwarderOptions, type Sender, startForwarder } from '../forwarder.ts'
+import { singleObject } from '../framing.ts'
 import { unlessDiskIsFull } from '../full-disk.ts'
 import { explaining, type PartitionsOf, topicFault } from './topic.ts'
 
@@ -36,6 +37,7 @@ export async function carryReplays(options: CarryOptions): Promise<void> {
     source: { settle, take: limits => (taken = take(limits)) },
     signal,
     sink: explaining(options.sink, name => topicFault(name, needed(), options.partitionsOf)),
+    frame: singleObject,
     limits: options.limits,
     backoff: options.backoff,
     onUnavailable: onState,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Sender, startForwarder } from '../../cloud-bridge/forwarder.ts'
+import { singleObject } from '../../cloud-bridge/framing.ts'
 import { partitionOf } from '../../cloud-bridge/partitions.ts'
 import { expectedTexts, textsIn } from '../contracts/event-sink.ts'
 import { type MemorySink, openMemorySink } from '../contracts/memory-sink.ts'
@@ -29,6 +30,7 @@ function start(via: Sender = sink, onUnavailable: (reason: string) => void = () 
     source.settle(taken)
   }
   return startForwarder({
+    frame: singleObject,
     source: { take: source.take, settle },
     sink: via,
     limits,
@@ -106,6 +108,7 @@ describe('a step', () => {
   it('settles nothing when what was rejected cannot be noted', async () => {
     source.store(['a zone with a name too long for this sink'])
     const forwarder = startForwarder({
+      frame: singleObject,
       source,
       sink,
       limits,
