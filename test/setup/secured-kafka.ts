@@ -1,0 +1,112 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
+import { type Secret, secret } from '../../config/secrets.ts'
+import { findFreePort } from '../../simulators/kafka/free-port.ts'
+import {
+  type LocalKafka,
+  type LocalKafkaOptions,
+  startLocalKafka,
+} from '../../simulators/kafka/local-kafka.ts'
+import type { Listener } from '../../simulators/kafka/server-properties.ts'
+import { type Authority, type Certified, createAuthority } from './certificates.ts'
+import { cacheDir } from './java.ts'
+import { kafkaAt } from './kafka.ts'
+
+/** The listeners that ask who is there: by a client's certificate, or by name and password. */
+export type SecuredListener = 'SSL' | 'SASL_SSL'
+type Tls = NonNullable<SinkOptions['tls']>
+type Sasl = NonNullable<SinkOptions['sasl']>
+
+export type SecuredKafka = AsyncDisposable & {
+  kafka: LocalKafka
+  /** The way of the administrator, who may do everything: the plain listener. */
+  admin: SinkOptions
+  /** Who signed the brokers' certificates, and whose clients are let in. */
+  authority: Authority
+  /** How to reach a listener with this security; it trusts `authority` unless told otherwise. */
+  at(listener: SecuredListener, security: { tls?: Partial<Tls>; sasl?: Sasl }): SinkOptions
+  /** Promise: it is ready again and shows this certificate at both listeners. */
+  show(certified: Certified): Promise<void>
+}
+
+/** Where a certificate of the broker is valid. */
+export const brokerHosts = ['localhost', '127.0.0.1']
+/** The one user of PLAIN, who may have SCRAM credentials as well. */
+export const plainUser = { username: 'gateway', password: 'plain-secret' }
+
+/** What a client with this certificate presents. */
+export const presented = ({ cert, key }: Certified) => ({ cert: secret(cert), key: secret(key) })
+
+/** What a client that knows this password presents. */
+export function login(
+  mechanism: Sasl['mechanism'],
+  username: string,
+  password: string,
+): { sasl: Sasl } {
+  const shown: { password: Secret } = { password: secret(password) }
+  return { sasl: { mechanism, username, ...shown } as Sasl }
+}
+
+/**
+ * Promise: a Kafka that asks who is there and allows nothing that no ACL allows. A client whose
+ * certificate is for `gateway` is `User:gateway`. Users of SCRAM are created with Kafka's own tool.
+ */
+export async function startSecuredKafka(): Promise<SecuredKafka> {
+  await using stack = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-test-secured-'))
+  stack.defer(() => rm(dir, { recursive: true, force: true }))
+  const authority = createAuthority('Authority of tests')
+  const files = { own: join(dir, 'broker.pem'), trusted: join(dir, 'trusted.pem') }
+  const keep = ({ cert, key }: Certified) => writeFile(files.own, key + cert, { mode: 0o600 })
+  await keep(authority.certify('broker', { hosts: brokerHosts }))
+  await writeFile(files.trusted, authority.cert)
+  const ports = { SSL: await findFreePort(), SASL_SSL: await findFreePort() }
+  const options: LocalKafkaOptions = {
+    ...{ dir: join(dir, 'kafka'), port: 0, cacheDir },
+    listeners: (['SSL', 'SASL_SSL'] as const).map(
+      (name): Listener => ({ name, protocol: name, port: ports[name] }),
+    ),
+    properties: settings(files),
+  }
+  const kafka = stack.use(await startLocalKafka(options))
+  const parts = stack.move()
+  return {
+    kafka,
+    admin: kafkaAt(kafka.brokers),
+    authority,
+    at: (listener, { tls, sasl }) => ({
+      ...kafkaAt([`127.0.0.1:${ports[listener]}`]),
+      tls: { ca: secret(authority.cert), ...tls } as Tls,
+      sasl: sasl ?? null,
+    }),
+    async show(certified) {
+      await keep(certified)
+      await kafka.restart()
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+function settings(files: { own: string; trusted: string }): Record<string, string> {
+  const login = 'org.apache.kafka.common.security'
+  const { username, password } = plainUser
+  const scram = `${login}.scram.ScramLoginModule required;`
+  const ofSasl = (mechanism: string) => `listener.name.sasl_ssl.${mechanism}.sasl.jaas.config`
+  return {
+    'ssl.keystore.type': 'PEM',
+    'ssl.keystore.location': files.own,
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.location': files.trusted,
+    'ssl.client.auth': 'required',
+    'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
+    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    [ofSasl('plain')]: `${login}.plain.PlainLoginModule required user_${username}="${password}";`,
+    [ofSasl('scram-sha-256')]: scram,
+    [ofSasl('scram-sha-512')]: scram,
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    // who comes by the plain listener, brokers and controllers included
+    'super.users': 'User:ANONYMOUS',
+  }
+}
