@@ -9,8 +9,7 @@ import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
-import { openSink } from './kafka/sink.ts'
-import { partitionsOf } from './kafka/topics.ts'
+import { openKafka } from './kafka/kafka.ts'
 import { startMetrics } from './metrics.ts'
 import { replayCommand } from './replay/command.ts'
 import { type KafkaState, reasonsOf, stateOf } from './state.ts'
@@ -58,13 +57,11 @@ async function run(config: Config): Promise<void> {
     const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
       one.close(),
     )
+    const client = await openKafka(kafka)
+    const { partitionsOf } = client.topics
     const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
-    const replay = replayCommand({
-      outboxFile: outbox.file,
-      source,
-      topic: kafka.topics.backfill,
-      partitionsOf: topic => partitionsOf(kafka, topic),
-    })
+    const topic = kafka.topics.backfill
+    const replay = replayCommand({ outboxFile: outbox.file, source, topic, partitionsOf })
     const parts = () => ({ source, metrics, kafka: state })
     stack.use(
       await serveHttp({
@@ -98,9 +95,9 @@ async function run(config: Config): Promise<void> {
       return
     }
     const sinks = {
-      events: stack.use(openSink(kafka)),
-      replays: stack.use(openSink(kafka)),
-      notes: stack.use(openSink(kafka)),
+      events: stack.use(client.openSink()),
+      replays: stack.use(client.openSink()),
+      notes: stack.use(client.openSink()),
     }
     await runBridge({
       config,
@@ -108,7 +105,7 @@ async function run(config: Config): Promise<void> {
       inbox,
       sinks,
       metrics,
-      partitionsOf: topic => partitionsOf(kafka, topic),
+      partitionsOf,
       signal: ending.signal,
       onState,
     })

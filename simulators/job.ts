@@ -1,7 +1,8 @@
 import { statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { endOffsets, type Offsets, readBetween } from '../cloud-bridge/kafka/reader.ts'
+import type { Offsets } from '../cloud-bridge/event-stream.ts'
+import { openKafka } from '../cloud-bridge/kafka/kafka.ts'
 import type { Config } from '../config/config.ts'
 import { countDeadLetters } from '../gateway/store/outbox-reader.ts'
 import { buildingMessages } from './building/messages.ts'
@@ -52,14 +53,15 @@ export async function startJob(options: JobOptions) {
   if (kafka) opening.use(kafka)
   const brokers = kafka?.brokers ?? config.kafka.brokers
   const env = { ...options.env, ...(kafka && { SLUICE_KAFKA_BROKERS: brokers.join(',') }) }
-  const client = { ...config.kafka, brokers }
+  const { stream, topics } = await openKafka({ ...config.kafka, brokers })
   const { readings } = config.kafka.topics
+  const ends = async () => (await stream.stretchesOf([readings])).get(readings)!.end
   const since = Date.now()
   let from: Offsets = new Map()
   if (!problem) {
     onProgress('creating the topics that are missing')
-    await createJobTopics(client, config.kafka)
-    from = await endOffsets(client, readings)
+    await createJobTopics(topics, config.kafka)
+    from = await ends()
   }
   const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
   const optionsOf = (name: 'gateway' | 'bridge') => ({
@@ -111,8 +113,7 @@ export async function startJob(options: JobOptions) {
       }
       const verdict = startVerdict(devices.record, devices.runId, options.simulation.qos)
       if (problem) return { ...verdict.conclude(counted), verdict: `incomplete: ${problem}` }
-      const to = await endOffsets(client, readings)
-      await readBetween(client, readings, from, to, verdict.add)
+      await stream.readBetween(readings, from, await ends(), verdict.add)
       return verdict.conclude(counted)
     },
     /** How long the disk lasts if events go on coming as fast as in this run, in hours. */

@@ -1,5 +1,4 @@
-import type { KafkaOptions } from '../cloud-bridge/kafka/client.ts'
-import { createTopics, partitionsOf } from '../cloud-bridge/kafka/topics.ts'
+import type { Topics } from '../cloud-bridge/kafka/client.ts'
 import type { Config } from '../config/config.ts'
 
 /** How many partitions the readings get when nobody says. */
@@ -10,14 +9,14 @@ const PARTITIONS = 6
  * partitions as readings have, because it goes to the same ones.
  */
 export async function createJobTopics(
-  client: KafkaOptions,
+  { create, partitionsOf }: Topics,
   { topics, partitions }: Pick<Config['kafka'], 'topics' | 'partitions'>,
 ): Promise<void> {
-  await createTopics(client, [
+  await create([
     { topic: topics.readings, partitions: partitions ?? PARTITIONS },
     { topic: topics.deadletters, partitions: 1 },
     { topic: topics.ledger, partitions: 1 },
   ])
-  const found = await partitionsOf(client, topics.readings)
-  await createTopics(client, [{ topic: topics.backfill, partitions: found }])
+  const found = await partitionsOf(topics.readings)
+  await create([{ topic: topics.backfill, partitions: found }])
 }

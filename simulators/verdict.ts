@@ -1,5 +1,5 @@
 import { Intervals } from '../cloud-bridge/consumers/intervals.ts'
-import type { ReadRecord } from '../cloud-bridge/kafka/reader.ts'
+import type { ReadRecord } from '../cloud-bridge/event-stream.ts'
 import { decodeEvent, type SensorReading } from '../config/events.ts'
 import type { PublishRecord } from './devices/record.ts'
 

@@ -17,6 +17,7 @@ const layers = {
  * Where each outside library may be imported: one file, one folder, or the same file of each part.
  */
 const homes: Record<string, RegExp> = {
+  '@platformatic/kafka': /^cloud-bridge\/kafka\/platformatic\//,
   '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/metrics\.ts$)/,
   aedes: /^gateway\/broker\.ts$/,
   'aedes-persistence': /^gateway\/sessions\.ts$/,
@@ -24,7 +25,7 @@ const homes: Record<string, RegExp> = {
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse)\//,
   commander: /\/main\.ts$/,
   'csv-parse': /^simulators\/replay\//,
-  kafkajs: /^cloud-bridge\/kafka\//,
+  kafkajs: /^cloud-bridge\/kafka\/kafkajs\//,
   mqtt: /^simulators\/devices\//,
   'node-cron': /^gateway\/schedule\.ts$/,
   pino: /^config\/telemetry\//,

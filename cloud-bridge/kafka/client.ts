@@ -1,51 +1,34 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import kafkajs, { type KafkaConfig } from 'kafkajs'
 import type { Config } from '../../config/config.ts'
+import type { EventStream } from '../event-stream.ts'
+import type { EventSink } from '../forwarder.ts'
 
-const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
-
-CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  // A partition's part of a batch takes less time than handing it to another thread and back.
-  compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
-  decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
-})
-
-/** The client library's number for a configured compression. */
-export const compressionOf = {
-  none: CompressionTypes.None,
-  gzip: CompressionTypes.GZIP,
-  zstd: CompressionTypes.ZSTD,
-}
-
+/** How to reach Kafka, and through which library. */
 export type KafkaOptions = Pick<
   Config['kafka'],
-  'brokers' | 'clientId' | 'requestTimeoutMs' | 'sasl' | 'tls'
+  'client' | 'brokers' | 'clientId' | 'requestTimeoutMs' | 'compression' | 'sasl' | 'tls'
 >
 
-/**
- * A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. It
- * tries each thing, connecting included, again `retries` times (0 is refused by some).
- */
-export function kafkaClient(options: KafkaOptions, retries = 5) {
-  const { brokers, clientId, requestTimeoutMs, sasl, tls } = options
-  const security: Partial<KafkaConfig> = {}
-  if (tls) {
-    const { ca, cert, key } = tls
-    security.ssl = { ca: ca.reveal() }
-    if (cert) security.ssl.cert = cert.reveal()
-    if (key) security.ssl.key = key.reveal()
-  }
-  if (sasl) {
-    const { mechanism, username, password } = sasl
-    security.sasl = { mechanism, username, password: password.reveal() } as KafkaConfig['sasl'] & {}
-  }
-  return new Kafka({
-    brokers: [...brokers],
-    clientId,
-    requestTimeout: requestTimeoutMs,
-    connectionTimeout: Math.min(requestTimeoutMs, 3000),
-    retry: { retries, initialRetryTime: 100, maxRetryTime: 1000 },
-    logLevel: logLevel.NOTHING,
-    ...security,
-  })
+export type TopicPlan = { topic: string; partitions: number }
+
+/** What an administrator of topics does, and who asks about them. */
+export type Topics = {
+  /** How many partitions a topic has. Rejects with NoSuchTopic, or while Kafka is away. */
+  partitionsOf(topic: string): Promise<number>
+  /**
+   * Creates the topics that are missing, with Kafka's own time of appending, because by the event's
+   * own time Kafka deletes a late backlog at once. Existing topics are left as they are. Resolves
+   * when all of them can be written to.
+   */
+  create(plans: TopicPlan[]): Promise<void>
+}
+
+/** Kafka is there, and a topic is not. */
+export class NoSuchTopic extends Error {}
+
+/** Kafka through one library. It connects when it is used; what is opened must be disposed of. */
+export type KafkaClient = {
+  /** A producer of its own each time: it takes one send at a time. */
+  openSink(): EventSink & AsyncDisposable
+  stream: EventStream
+  topics: Topics
 }

@@ -1,11 +1,10 @@
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
-import type { KafkaOptions } from '../kafka/client.ts'
-import { type Offsets, type ReadRecord, readBetween, stretchesOf } from '../kafka/reader.ts'
+import type { EventStream, Offsets, ReadRecord } from '../event-stream.ts'
 import type { startLedger } from './ledger.ts'
 import { readNote } from './notes.ts'
 
 export type FeedOptions = {
-  kafka: KafkaOptions
+  stream: EventStream
   ledger: ReturnType<typeof startLedger>
   /** A backlog that is drained behind live data may have a topic of its own, or not yet. */
   topics: { ledger: string; readings: string; backfill?: string }
@@ -15,7 +14,7 @@ export type FeedOptions = {
 export class MissingTopics extends Error {}
 
 /** Reads the topics into the ledger: from their beginning at first, then on from where it was. */
-export function startFeed({ kafka, ledger, topics }: FeedOptions) {
+export function startFeed({ stream, ledger, topics }: FeedOptions) {
   const positions = new Map<string, Map<number, number>>()
   /** Partitions of the readings whose next record is the oldest that Kafka still has. */
   const beginning = new Set<number>()
@@ -54,7 +53,7 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
     async readOn(): Promise<void> {
       // The notes' end first: what they name was stored before, and is on its way at least.
       const { ledger: notes, readings, backfill = readings } = topics
-      const stretches = await stretchesOf(kafka, [...new Set([notes, backfill, readings])])
+      const stretches = await stream.stretchesOf([...new Set([notes, backfill, readings])])
       const missing = [notes, readings].filter(topic => !stretches.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
       for (const [topic, { begin, end }] of stretches) {
@@ -67,7 +66,7 @@ export function startFeed({ kafka, ledger, topics }: FeedOptions) {
           if (topic === readings) beginning.add(partition)
         }
         const add = { [notes]: addNote, [readings]: addReading }[topic] ?? addReplayed
-        await readBetween(kafka, topic, new Map(position), end, record => {
+        await stream.readBetween(topic, new Map(position), end, record => {
           add(record, begin)
           position.set(record.partition, record.offset + 1)
         })

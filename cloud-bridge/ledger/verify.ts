@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
 import { CannotStart } from '../../config/lifetime.ts'
+import type { EventStream } from '../event-stream.ts'
 import { describe } from '../kafka/errors.ts'
+import { openKafka } from '../kafka/kafka.ts'
 import { conclude } from './conclude.ts'
 import { MissingTopics, startFeed } from './feed.ts'
 import { startLedger } from './ledger.ts'
@@ -35,7 +37,7 @@ export async function verify(options: VerifyOptions): Promise<number> {
     const cure = 'Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker'
     throw new CannotStart(`kafka.brokers is not configured. ${cure}`)
   }
-  const look = startLook(options)
+  const look = startLook(options, (await openKafka(config.kafka)).stream)
   const isEnded = endOf(signal)
   let [code, said] = [INTERRUPTED, '']
   for (let round = 0; ; round++) {
@@ -57,11 +59,11 @@ export async function verify(options: VerifyOptions): Promise<number> {
 }
 
 /** Each look reads on from where the last one ended, and gives what it comes to by now. */
-function startLook({ config, silentAfterMs }: VerifyOptions): () => Promise<Report> {
+function startLook({ config, silentAfterMs }: VerifyOptions, stream: EventStream) {
   const { kafka, bridge, outbox } = config
   const ledger = startLedger()
-  const feed = startFeed({ kafka, ledger, topics: kafka.topics })
-  return async () => {
+  const feed = startFeed({ stream, ledger, topics: kafka.topics })
+  return async (): Promise<Report> => {
     await feed.readOn()
     const nowMs = Date.now()
     const conclusions = conclude(ledger.gateways.values(), {

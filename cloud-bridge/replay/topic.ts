@@ -1,10 +1,8 @@
 import { type EventSink, SinkUnavailable } from '../forwarder.ts'
+import { NoSuchTopic } from '../kafka/client.ts'
 
 /** How many partitions a topic has: rejects with NoSuchTopic, or otherwise while nobody knows. */
 export type PartitionsOf = (topic: string) => Promise<number>
-
-/** Kafka is there, and a topic is not. */
-export class NoSuchTopic extends Error {}
 
 /**
  * What keeps a topic from taking replays, with the cure, or null: it needs as many partitions as

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { conclude, type GatewayConclusion } from '../../cloud-bridge/ledger/conclude.ts'
 import { startFeed } from '../../cloud-bridge/ledger/feed.ts'
 import { startLedger } from '../../cloud-bridge/ledger/ledger.ts'
@@ -15,9 +16,9 @@ type Proof = { isProven: boolean; said: string }
 
 /** Asks the ledger as well, which knows only what stands in Kafka: it must come to the same. */
 export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome> {
-  const kafka = { ...stage.config.kafka, brokers: stage.brokers }
+  const { stream } = await openKafka({ ...stage.config.kafka, brokers: stage.brokers })
   const ledger = startLedger()
-  const feed = startFeed({ kafka, ledger, topics: kafka.topics })
+  const feed = startFeed({ stream, ledger, topics: stage.config.kafka.topics })
   const look = async () => {
     await feed.readOn()
     const options = { nowMs: Date.now(), silentAfterMs: HOUR_MS, inFlightMaxEvents: 0 }

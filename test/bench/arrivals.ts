@@ -3,7 +3,8 @@
 // It says how many records it has several times a second. On "begin" it forgets what it has; on
 // {"acknowledgedByDevice":[…]} it answers with the judgement.
 import { createInterface } from 'node:readline'
-import { type KafkaOptions, kafkaClient } from '../../cloud-bridge/kafka/client.ts'
+import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
+import { configuredKafka } from '../../cloud-bridge/kafka/kafkajs/configured.ts'
 import { sharedClockUs } from './clock.ts'
 import { type Arrival, judge } from './judge.ts'
 
@@ -18,7 +19,7 @@ const { kafka, topic }: ArrivalsOptions = JSON.parse(process.argv[2]!)
 const answer = (message: unknown) => process.stdout.write(`${JSON.stringify(message)}\n`)
 let arrivals: Arrival[] = []
 
-const consumer = kafkaClient(kafka).consumer({ groupId: topic, maxWaitTimeInMs: FETCH_WAIT_MS })
+const consumer = configuredKafka(kafka).consumer({ groupId: topic, maxWaitTimeInMs: FETCH_WAIT_MS })
 await consumer.connect()
 await consumer.subscribe({ topic, fromBeginning: true })
 await consumer.run({

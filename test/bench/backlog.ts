@@ -1,4 +1,4 @@
-import { kafkaClient } from '../../cloud-bridge/kafka/client.ts'
+import { configuredKafka } from '../../cloud-bridge/kafka/kafkajs/configured.ts'
 import type { FillOptions } from './fill-outbox.ts'
 import { askHelper } from './helper.ts'
 import { per, sum, useOf } from './meter.ts'
@@ -87,7 +87,7 @@ async function sampleUntil(
   { kafka, topic }: Setup,
   signal: AbortSignal,
 ): Promise<Sample[]> {
-  const admin = kafkaClient(kafka).admin()
+  const admin = configuredKafka(kafka).admin()
   const samples: Sample[] = []
   let changedMs = performance.now()
   await admin.connect()

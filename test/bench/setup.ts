@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createTopics } from '../../cloud-bridge/kafka/topics.ts'
 import { defaults } from '../../config/config.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
 import { type PartOptions, startPart } from '../../simulators/parts.ts'
 import type { SupervisedProcess } from '../../simulators/supervisor.ts'
+import { createTopics } from '../setup/kafka.ts'
 
 const HOST = '127.0.0.1'
 const PARTITIONS = 6

@@ -2,13 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
-import { createTopics } from '../../cloud-bridge/kafka/topics.ts'
 import { decodeEvent } from '../../config/events.ts'
 import { openOutbox } from '../../gateway/store/outbox.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
 import { startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { cacheDir, describeWithKafka } from '../setup/java.ts'
-import { kafkaAt, readTopic } from '../setup/kafka.ts'
+import { createTopics, kafkaAt, readTopic } from '../setup/kafka.ts'
 import { reading } from './readings.ts'
 import { freshTopics, startBridge } from './running-bridge.ts'
 
@@ -32,7 +31,7 @@ describeWithKafka('the bridge without a Kafka', () => {
     const port = await findFreePort()
     const kafkaOptions = kafkaAt([`127.0.0.1:${port}`], 2000)
     const topics = freshTopics()
-    const bridge = startBridge({ dir, kafka: kafkaOptions, topics })
+    const bridge = await startBridge({ dir, kafka: kafkaOptions, topics })
     stack.defer(() => bridge.stop())
     const allDelivered = () => vi.waitFor(() => expect(bridge.totals.delivered).toBe(stored), soon)
 

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { createTopics } from '../../cloud-bridge/kafka/topics.ts'
 import { decodeEvent } from '../../config/events.ts'
 import { openOutbox } from '../../gateway/store/outbox.ts'
-import { describeWithKafka, readTopic, shared } from '../setup/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../setup/kafka.ts'
 import { reading } from './readings.ts'
 import { freshTopics, startBridge, type Topics } from './running-bridge.ts'
 
@@ -39,8 +38,8 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     opened.push(one)
     return one
   }
-  const bridge = () => {
-    const one = startBridge({ dir, kafka: shared(), topics })
+  const bridge = async () => {
+    const one = await startBridge({ dir, kafka: shared(), topics })
     const stop = vi.fn(one.stop)
     opened.push({ close: () => (stop.mock.calls.length === 0 ? stop() : undefined) })
     return { ...one, stop }
@@ -65,7 +64,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
   it('carries every event once, under its zone, in its order, to its zone’s partition', async () => {
     await create('readings', 'deadletters', 'ledger')
     const box = outbox()
-    const one = bridge()
+    const one = await bridge()
     for (let group = 0; group < 20; group++) {
       store(box, [...zones, ...zones.slice(group % 7)].sort())
     }
@@ -94,7 +93,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
 
   it('is woken by the bell, and waits for an outbox that is not there yet', async () => {
     await create('readings')
-    const one = bridge()
+    const one = await bridge()
     await vi.waitFor(() => expect(one.source.backlog()).toBeNull())
     const box = outbox()
     for (let group = 1; group <= 3; group++) {
@@ -107,12 +106,12 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
   it('goes on behind what it delivered when it is started again', async () => {
     await create('readings')
     const box = outbox()
-    const first = bridge()
+    const first = await bridge()
     store(box, zones)
     await delivered(first, zones.length)
     await first.stop()
     store(box, zones)
-    const second = bridge()
+    const second = await bridge()
     await delivered(second, zones.length)
     expect(await sequences()).toEqual(numbers(2 * zones.length))
   })
@@ -120,7 +119,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
   it('delivers events while there is no ledger topic, and the notes once there is one', async () => {
     await create('readings', 'deadletters')
     const box = outbox()
-    const one = bridge()
+    const one = await bridge()
     store(box, zones)
     const payload = Buffer.from('not json')
     const deadLetter = { reason: 'no JSON', place: '0', topic: 'building/x', payload }
@@ -148,7 +147,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     const deadLetter = { reason: 'no JSON', place: '0', topic: 't', payload: Buffer.from('x') }
     const deadLetters = Array.from({ length: 10_000 }, (_, at) => ({ at, deadLetter }))
     box.commit({ readings: [], deadLetters })
-    const one = bridge()
+    const one = await bridge()
     await vi.waitFor(() => expect(one.totals.notes).toBe(10_001), soon)
     const found = (await notes(topics.deadletters)).map(({ sequence }) => sequence)
     expect(found).toEqual(numbers(10_001).slice(1))
@@ -157,7 +156,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
   it('notes an event that Kafka refuses for good, and delivers its neighbours', async () => {
     await create('readings', 'deadletters', 'ledger')
     const box = outbox()
-    const one = bridge()
+    const one = await bridge()
     store(box, ['b', 'c'])
     store(box, ['b'], randomBytes(1_200_000).toString('base64'))
     store(box, ['b', 'c'])
@@ -184,7 +183,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
   it('delivers another outbox that stands in the place of the first', async () => {
     await create('readings')
     const first = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
-    const one = bridge()
+    const one = await bridge()
     store(first, zones)
     await delivered(one, zones.length)
     first.close()

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
-import { openSink, type SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
-import { partitionsOf } from '../../cloud-bridge/kafka/topics.ts'
+import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
 import { replayCommand } from '../../cloud-bridge/replay/command.ts'
 import type { KafkaState } from '../../cloud-bridge/state.ts'
@@ -22,11 +22,12 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
+export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
-  const sinks = { events: openSink(kafka), replays: openSink(kafka), notes: openSink(kafka) }
+  const client = await openKafka(kafka)
+  const sinks = { events: client.openSink(), replays: client.openSink(), notes: client.openSink() }
   const ending = new AbortController()
   const away: KafkaState = { events: null, replays: null, notes: null }
   const bridge = {
@@ -42,7 +43,7 @@ export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
     inbox,
     sinks,
     metrics,
-    partitionsOf: topic => partitionsOf(kafka, topic),
+    partitionsOf: client.topics.partitionsOf,
     signal: ending.signal,
     onState: (what, reason) => {
       away[what] = reason
@@ -56,7 +57,7 @@ export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
       outboxFile: join(dir, 'outbox.db'),
       source,
       topic: topics.backfill,
-      partitionsOf: topic => partitionsOf(kafka, topic),
+      partitionsOf: client.topics.partitionsOf,
     }),
     totals: metrics.totals,
     /** What keeps events and notes from going, as it was last told. */
@@ -74,7 +75,7 @@ export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
 
 type BridgeRig = {
   dir: string
-  kafka: SinkOptions
+  kafka: KafkaOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
 }

@@ -1,31 +1,45 @@
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
-import { endOffsets, type ReadRecord, readBetween } from '../../cloud-bridge/kafka/reader.ts'
-import type { SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
-import { createTopics } from '../../cloud-bridge/kafka/topics.ts'
+import type { ReadRecord } from '../../cloud-bridge/event-stream.ts'
+import type { KafkaOptions, TopicPlan } from '../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { defaults } from '../../config/config.ts'
 
 export { describeWithKafka } from './java.ts'
 
 /** How to reach the Kafka that all files of a run share. */
-export const shared = (): SinkOptions => kafkaAt(inject('brokers'))
+export const shared = (): KafkaOptions => kafkaAt(inject('brokers'))
 
 /** How to reach a Kafka; requests are given up after `requestTimeoutMs`. */
-export function kafkaAt(brokers: string[], requestTimeoutMs = 10_000): SinkOptions {
+export function kafkaAt(brokers: string[], requestTimeoutMs = 10_000): KafkaOptions {
   return { ...defaults.kafka, brokers, requestTimeoutMs }
 }
 
+/** Creates topics through the configured library. */
+export async function createTopics(kafka: KafkaOptions, plans: TopicPlan[]): Promise<void> {
+  await (await openKafka(kafka)).topics.create(plans)
+}
+
+/** A sink on the configured library. */
+export const openSink = async (kafka: KafkaOptions) => (await openKafka(kafka)).openSink()
+
+/** How many partitions a topic has. */
+export async function partitionsOf(kafka: KafkaOptions, topic: string): Promise<number> {
+  return (await openKafka(kafka)).topics.partitionsOf(topic)
+}
+
 /** Creates a topic that no other test has, as the bridge's own are created; gives its name. */
-export async function freshTopic(kafka: SinkOptions, partitions: number): Promise<string> {
+export async function freshTopic(kafka: KafkaOptions, partitions: number): Promise<string> {
   const topic = `test-${randomUUID()}`
   await createTopics(kafka, [{ topic, partitions }])
   return topic
 }
 
 /** All that a fresh reader finds in a topic now: per partition, each in its order. */
-export async function readTopic(kafka: SinkOptions, topic: string): Promise<ReadRecord[][]> {
-  const ends = await endOffsets(kafka, topic)
+export async function readTopic(kafka: KafkaOptions, topic: string): Promise<ReadRecord[][]> {
+  const { stream } = await openKafka(kafka)
+  const ends = (await stream.stretchesOf([topic])).get(topic)!.end
   const found: ReadRecord[][] = Array.from(ends, () => [])
-  await readBetween(kafka, topic, new Map(), ends, record => found[record.partition]!.push(record))
+  await stream.readBetween(topic, new Map(), ends, record => found[record.partition]!.push(record))
   return found
 }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
+import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
 import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { type FaultProxy, startFaultProxy } from '../faults/proxy.ts'
@@ -13,9 +13,9 @@ export type ProxiedKafka = AsyncDisposable & {
   kafka: LocalKafka
   proxy: FaultProxy
   /** The way around the proxy, for who checks what happened. */
-  direct: SinkOptions
+  direct: KafkaOptions
   /** The way through the proxy; its requests are given up soon. */
-  proxied: SinkOptions
+  proxied: KafkaOptions
 }
 
 /** Clients through the proxy wait this long for an answer, so that a lost one costs little. */

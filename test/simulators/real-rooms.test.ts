@@ -5,9 +5,8 @@ import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
-import { endOffsets, readBetween } from '../../cloud-bridge/kafka/reader.ts'
 import { decodeEvent } from '../../config/events.ts'
-import { describeWithKafka, kafkaAt } from '../setup/kafka.ts'
+import { describeWithKafka, kafkaAt, readTopic } from '../setup/kafka.ts'
 import { startTestJob } from './job-fixture.ts'
 
 const run = promisify(execFile)
@@ -39,9 +38,8 @@ describeWithKafka('a replay of real rooms', () => {
       expect(await job.drain()).toBe(0)
       const expected = (await Promise.all(files.map(rowsOf))).flat().sort()
       const found: string[] = []
-      const kafka = kafkaAt(inject('brokers'))
-      const ends = await endOffsets(kafka, topics.readings)
-      await readBetween(kafka, topics.readings, new Map(), ends, ({ value }) => {
+      const records = (await readTopic(kafkaAt(inject('brokers')), topics.readings)).flat()
+      records.forEach(({ value }) => {
         const { site, zone, device, measurements } = decodeEvent(value)
         const own = measurements.filter(({ metric }) => !metric.startsWith('simulated_'))
         const values = own.map(({ metric, number, text }) => `${metric}=${number ?? text}`)

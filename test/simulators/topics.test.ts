@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { createTopics, partitionsOf } from '../../cloud-bridge/kafka/topics.ts'
+import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { createJobTopics } from '../../simulators/topics.ts'
 import { freshTopics } from '../cloud-bridge/running-bridge.ts'
-import { describeWithKafka, shared } from '../setup/kafka.ts'
+import { createTopics, describeWithKafka, partitionsOf, shared } from '../setup/kafka.ts'
 
 describeWithKafka('the topics of the main job', () => {
   it('give what is sent once more as many partitions as readings have, whoever made them', async () => {
     const topics = { ...freshTopics(), readings: randomUUID() }
     await createTopics(shared(), [{ topic: topics.readings, partitions: 9 }])
-    await createJobTopics(shared(), { topics, partitions: 4 })
+    await createJobTopics((await openKafka(shared())).topics, { topics, partitions: 4 })
     expect(await partitionsOf(shared(), topics.readings)).toBe(9)
     expect(await partitionsOf(shared(), topics.backfill)).toBe(9)
     const others = freshTopics()
-    await createJobTopics(shared(), { topics: others, partitions: 4 })
+    await createJobTopics((await openKafka(shared())).topics, { topics: others, partitions: 4 })
     expect(await partitionsOf(shared(), others.backfill)).toBe(4)
     expect(await partitionsOf(shared(), others.ledger)).toBe(1)
   })

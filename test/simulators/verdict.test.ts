@@ -19,7 +19,14 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
     source: { topic: 't', format: 'json' },
     ...more,
   }
-  return { partition: 0, offset: 0, heardAt: 0, key: Buffer.from('z'), value: encodeEvent(event) }
+  return {
+    partition: 0,
+    offset: 0,
+    heardAt: 0,
+    headers: {},
+    key: Buffer.from('z'),
+    value: encodeEvent(event),
+  }
 }
 
 /** Judges a run of three acknowledged messages by what stands in Kafka. */

@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Batch, startDelivery } from '../../../cloud-bridge/forwarder.ts'
-import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { api, type Frame } from '../../faults/framing.ts'
 import type { Verdict } from '../../faults/proxy.ts'
-import { describeWithKafka, freshTopic, readTopic } from '../../setup/kafka.ts'
+import { describeWithKafka, freshTopic, openSink, readTopic } from '../../setup/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
 
 // What is proven here by what a fresh reader finds: lost 0, raw duplicates 0, order kept.
@@ -22,7 +21,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
   async function deliverAll(partitions: number, count: number, beforeEachSend?: BeforeSend) {
     const topic = await freshTopic(on.direct, partitions)
     const reasons: string[] = []
-    await using sink = openSink(on.proxied)
+    await using sink = await openSink(on.proxied)
     const deliver = startDelivery({
       sink,
       signal: new AbortController().signal,
@@ -117,7 +116,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
 
   it('stays idempotent when its first connects failed half-way', async () => {
     const topic = await freshTopic(on.direct, 1)
-    await using sink = openSink(on.proxied)
+    await using sink = await openSink(on.proxied)
     const batch = batchOf(topic, 1, 0)
     on.proxy.judge({ responses: frame => (frame.api === api.initProducerId ? 'cut' : 'pass') })
     await expect(sink.send(batch)).rejects.toThrow()
@@ -137,7 +136,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
     const topic = await freshTopic(on.direct, 1)
     const sent: string[] = []
     let isAbandoned = false
-    const sink = openSink({ ...on.proxied, requestTimeoutMs: 200 })
+    const sink = await openSink({ ...on.proxied, requestTimeoutMs: 200 })
     const deliver = startDelivery({
       sink,
       signal: new AbortController().signal,
@@ -183,7 +182,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
       ['and then the same partition gets more', ['c', 'd', 'e']],
     ])('%s', async (_, next) => {
       const topic = await freshTopic(on.direct, 2)
-      await using sink = openSink(on.proxied)
+      await using sink = await openSink(on.proxied)
       const parted = { topic, records: [record(0, 'a'), record(0, 'b'), huge(1)] }
       expect(await sink.send(parted)).toEqual([null, null, expect.any(String)])
       const records = next.map(text => record(0, text))
@@ -193,7 +192,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
 
     it('and an acknowledgement is lost while the rest is sent', async () => {
       const topic = await freshTopic(on.direct, 2)
-      await using sink = openSink(on.proxied)
+      await using sink = await openSink(on.proxied)
       await sink.send({ topic, records: [record(0, 'x'), record(1, 'y')] })
       const lost = new Set([1, 2, 5])
       judgeAcks(number => (lost.has(number) ? 'cut' : 'pass'))

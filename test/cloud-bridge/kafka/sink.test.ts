@@ -1,8 +1,7 @@
 import { afterAll, beforeAll } from 'vitest'
-import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
 import { describeEventSink } from '../../contracts/event-sink.ts'
 import { api } from '../../faults/framing.ts'
-import { describeWithKafka, freshTopic, readTopic } from '../../setup/kafka.ts'
+import { describeWithKafka, freshTopic, openSink, readTopic } from '../../setup/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
 
 describeWithKafka('on a real Kafka', () => {
@@ -13,7 +12,7 @@ describeWithKafka('on a real Kafka', () => {
   afterAll(() => on?.[Symbol.asyncDispose]())
 
   describeEventSink('on kafkajs', async () => {
-    const sink = openSink(on.proxied)
+    const sink = await openSink(on.proxied)
     return {
       sink,
       tooLargeBytes: 1_100_000,

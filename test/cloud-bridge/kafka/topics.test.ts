@@ -1,9 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { kafkaClient } from '../../../cloud-bridge/kafka/client.ts'
-import { createTopics, partitionsOf } from '../../../cloud-bridge/kafka/topics.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configured.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { describeWithKafka, kafkaAt, shared } from '../../setup/kafka.ts'
+import {
+  createTopics,
+  describeWithKafka,
+  kafkaAt,
+  partitionsOf,
+  shared,
+} from '../../setup/kafka.ts'
 
 describeWithKafka('topics', () => {
   it('are created where they are missing, and left as they are where they exist', async () => {
@@ -19,7 +24,7 @@ describeWithKafka('topics', () => {
   it('keep records by the time of their arrival, so that a late backlog is not deleted', async () => {
     const topic = randomUUID()
     await createTopics(shared(), [{ topic, partitions: 1 }])
-    const admin = kafkaClient(shared()).admin()
+    const admin = configuredKafka(shared()).admin()
     await admin.connect()
     const { resources } = await admin
       .describeConfigs({

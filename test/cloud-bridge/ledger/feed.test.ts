@@ -1,17 +1,16 @@
 import { expect, it } from 'vitest'
-import { kafkaClient } from '../../../cloud-bridge/kafka/client.ts'
-import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
-import { createTopics } from '../../../cloud-bridge/kafka/topics.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configured.ts'
 import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
 import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
 import { encodeEvent } from '../../../config/events.ts'
 import { goldenEvent } from '../../config/events-fixture.ts'
-import { describeWithKafka, shared } from '../../setup/kafka.ts'
+import { createTopics, describeWithKafka, openSink, shared } from '../../setup/kafka.ts'
 import { freshTopics } from '../running-bridge.ts'
 
 /** Deletes the first record, as Kafka's retention does. */
 async function shorten(topic: string): Promise<void> {
-  const admin = kafkaClient(shared()).admin()
+  const admin = configuredKafka(shared()).admin()
   await admin.connect()
   // The client knows the leader only of a topic that it was asked for.
   await admin.fetchTopicOffsets(topic)
@@ -24,7 +23,7 @@ describeWithKafka('the feed of the ledger', () => {
     const topics = freshTopics()
     const plans = Object.values(topics).map(topic => ({ topic, partitions: 1 }))
     await createTopics(shared(), plans)
-    await using sink = openSink(shared())
+    await using sink = await openSink(shared())
     const send = (topic: string, ...times: number[]) => {
       const records = times.map(receivedAt => {
         const value = encodeEvent({ ...goldenEvent, sequence: receivedAt, receivedAt })
@@ -39,7 +38,8 @@ describeWithKafka('the feed of the ledger', () => {
     const afterMs = Date.now() + 60_000
     const read = async () => {
       const ledger = startLedger()
-      await startFeed({ kafka: shared(), ledger, topics }).readOn()
+      const { stream } = await openKafka(shared())
+      await startFeed({ stream, ledger, topics }).readOn()
       const { oldestIn, partitions, eventHeardAt } = [...ledger.gateways.values()][0]!
       // When Kafka got them, not what they say of when they were.
       expect(eventHeardAt).toBeGreaterThan(beforeMs)

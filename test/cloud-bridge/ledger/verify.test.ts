@@ -2,14 +2,12 @@ import { execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { expect, inject, it } from 'vitest'
-import { kafkaClient } from '../../../cloud-bridge/kafka/client.ts'
-import type { ReadRecord } from '../../../cloud-bridge/kafka/reader.ts'
-import { openSink } from '../../../cloud-bridge/kafka/sink.ts'
-import { createTopics } from '../../../cloud-bridge/kafka/topics.ts'
+import type { ReadRecord } from '../../../cloud-bridge/event-stream.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configured.ts'
 import type { Report } from '../../../cloud-bridge/ledger/report.ts'
 import { decodeEvent, encodeEvent } from '../../../config/events.ts'
 import { goldenEvent } from '../../config/events-fixture.ts'
-import { describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { createTopics, describeWithKafka, openSink, readTopic, shared } from '../../setup/kafka.ts'
 import { startTestJob } from '../../simulators/job-fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
@@ -44,7 +42,7 @@ async function copy(from: string, to: string, keep: (one: ReadRecord) => boolean
   const partitions = await readTopic(shared(), from)
   await createTopics(shared(), [{ topic: to, partitions: partitions.length }])
   const kept = partitions.flat().filter(keep)
-  await using sink = openSink(shared())
+  await using sink = await openSink(shared())
   for (const records of [kept, kept.slice(0, twice)]) {
     const batch = records.map(({ key, partition, value }) => ({ key: key!, partition, value }))
     if (batch.length > 0) await sink.send({ topic: to, records: batch })
@@ -53,7 +51,7 @@ async function copy(from: string, to: string, keep: (one: ReadRecord) => boolean
 
 /** Deletes the older half of each partition, as Kafka's retention does. */
 async function shorten(topic: string): Promise<void> {
-  const admin = kafkaClient(shared()).admin()
+  const admin = configuredKafka(shared()).admin()
   await admin.connect()
   const ends = await admin.fetchTopicOffsets(topic)
   const partitions = ends.map(({ partition, high }) => ({ partition, offset: `${+high >> 1}` }))
@@ -131,7 +129,7 @@ describeWithKafka('sluice ledger verify', () => {
     child.stdout.on('data', data => lines.push(...String(data).trim().split('\n')))
     const newest = () => JSON.parse(lines.at(-1) ?? 'null') as Report | null
     await expect.poll(() => newest()?.gateways, { timeout: 20_000 }).toEqual([])
-    await using sink = openSink(shared())
+    await using sink = await openSink(shared())
     const record = (value: Buffer) => ({ key: Buffer.from('k'), partition: 0, value })
     const { gateway, epoch, zone } = goldenEvent
     const event = encodeEvent({ ...goldenEvent, sequence: 1, zoneSequence: 1 })
@@ -158,7 +156,7 @@ describeWithKafka('sluice ledger verify', () => {
     const topics = freshTopics()
     const all = Object.values(topics).map(topic => ({ topic, partitions: 2 }))
     await createTopics(shared(), all)
-    await using sink = openSink(shared())
+    await using sink = await openSink(shared())
     const record = { key: Buffer.from('k'), partition: 1, value: Buffer.from('not ours') }
     for (const topic of [topics.readings, topics.ledger])
       await sink.send({ topic, records: [record] })

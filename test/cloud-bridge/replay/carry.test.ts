@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
-import { createTopics } from '../../../cloud-bridge/kafka/topics.ts'
 import { EXPLAINING } from '../../../cloud-bridge/ledger/notes.ts'
 import { carryReplays } from '../../../cloud-bridge/replay/carry.ts'
 import type { ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
@@ -8,7 +7,7 @@ import { decodeEvent, type SensorReading } from '../../../config/events.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { NOT_REPLAYED, replayReason } from '../../../gateway/store/replays.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
-import { describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
 import { freshTopics, startBridge, type Topics } from '../running-bridge.ts'
 
 const partitions = 3
@@ -35,7 +34,7 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
     const limits = { batchMaxEvents: 20, lingerMs: 5 }
     return startBridge({ dir: place.dir, kafka: shared(), topics, limits })
   }
-  let bridge = start()
+  let bridge = await start()
   const delivered = () => vi.waitFor(() => expect(bridge.source.backlog()?.events).toBe(0), soon)
   return {
     ...{ topics, create, box, delivered },
@@ -50,7 +49,7 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
       }),
     async restart() {
       await bridge.stop()
-      bridge = start()
+      bridge = await start()
       await delivered()
     },
     /** What was received in these seconds, of one zone or of all. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
 import { type ReplayAnswer, replayCommand } from '../../../cloud-bridge/replay/command.ts'
-import { NoSuchTopic } from '../../../cloud-bridge/replay/topic.ts'
 import { reading } from '../../gateway/store/fixture.ts'
 import { limits, startPlace } from '../../gateway/store/place.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { SinkUnavailable } from '../../../cloud-bridge/forwarder.ts'
-import { explaining, NoSuchTopic, topicFault } from '../../../cloud-bridge/replay/topic.ts'
+import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
+import { explaining, topicFault } from '../../../cloud-bridge/replay/topic.ts'
 
 const batch = { topic: 'backfill', records: [] }
 

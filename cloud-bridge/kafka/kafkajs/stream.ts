@@ -1,46 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type KafkaOptions, kafkaClient } from './client.ts'
+import type { EventStream, Offsets, ReadRecord, Stretch } from '../../event-stream.ts'
+import type { KafkaOptions } from '../client.ts'
+import { configuredKafka } from './configured.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300
 
-/** A partition's offset each. */
-export type Offsets = ReadonlyMap<number, number>
-
-export type ReadRecord = {
-  partition: number
-  offset: number
-  /** Ms since 1970: when Kafka got it, where the topic has LogAppendTime; else when it was sent. */
-  heardAt: number
-  key: Buffer | null
-  value: Buffer
-}
-
-/** Where each partition of a topic ends now. Rejects while Kafka is away or has no such topic. */
-export async function endOffsets(options: KafkaOptions, topic: string): Promise<Offsets> {
-  const admin = kafkaClient(options).admin()
-  try {
-    await admin.connect()
-    const ends = await retried(() => admin.fetchTopicOffsets(topic))
-    return new Map(ends.map(({ partition, high }) => [partition, Number(high)]))
-  } finally {
-    await admin.disconnect().catch(() => {})
+export function openStream(options: KafkaOptions): EventStream {
+  return {
+    stretchesOf: topics => stretchesOf(options, topics),
+    readBetween: (topic, from, to, onRecord) => readBetween(options, topic, from, to, onRecord),
   }
 }
 
-/** Where each partition of a topic begins, because Kafka deletes what is old, and ends. */
-export type Stretch = { begin: Offsets; end: Offsets }
-
-/**
- * Where topics begin and end, asked one after the other; those that Kafka does not have are left
- * out. Rejects while Kafka is away.
- */
-export async function stretchesOf(
+async function stretchesOf(
   options: KafkaOptions,
   topics: readonly string[],
 ): Promise<Map<string, Stretch>> {
-  const admin = kafkaClient(options).admin()
+  const admin = configuredKafka(options).admin()
   try {
     await admin.connect()
     const existing = new Set(await admin.listTopics())
@@ -57,11 +35,8 @@ export async function stretchesOf(
   }
 }
 
-/**
- * Reads what stands in a topic between two sets of offsets, with a group of its own that leaves
- * nothing behind. Each partition comes in order. Resolves when every partition was read to its end.
- */
-export async function readBetween(
+/** With a group of its own, of which nothing stays. */
+async function readBetween(
   options: KafkaOptions,
   topic: string,
   from: Offsets,
@@ -71,7 +46,7 @@ export async function readBetween(
   const left = new Map([...to].filter(([partition, end]) => end > (from.get(partition) ?? 0)))
   const next = new Map(from)
   if (left.size === 0) return
-  const consumer = kafkaClient(options).consumer({
+  const consumer = configuredKafka(options).consumer({
     groupId: `sluice-reader-${randomUUID()}`,
     maxWaitTimeInMs: 200,
     allowAutoTopicCreation: false,
@@ -83,18 +58,15 @@ export async function readBetween(
       consumer.on('consumer.crash', ({ payload }) => {
         if (!payload.restart) reject(payload.error)
       })
-      const eachBatch = async ({
-        batch,
-      }: {
-        batch: { partition: number; messages: Message[] }
-      }) => {
-        const { partition, messages } = batch
-        for (const { offset: at, timestamp, key, value } of messages) {
+      const eachBatch = async ({ batch: { partition, messages } }: Batch) => {
+        for (const { offset: at, timestamp, key, value, headers } of messages) {
           const offset = Number(at)
           // A consumer that starts again reads again what it had.
           if (offset < (next.get(partition) ?? 0)) continue
           next.set(partition, offset + 1)
-          if (value) onRecord({ partition, offset, heardAt: Number(timestamp), key, value })
+          const heardAt = Number(timestamp)
+          if (value)
+            onRecord({ partition, offset, heardAt, key, value, headers: headers as Headers })
         }
         const end = left.get(partition)
         if (end !== undefined && (next.get(partition) ?? 0) >= end) left.delete(partition)
@@ -128,4 +100,7 @@ type Message = {
   timestamp: string
   key: Buffer | null
   value: Buffer | null
+  headers?: object | undefined
 }
+type Headers = ReadRecord['headers']
+type Batch = { batch: { partition: number; messages: Message[] } }

@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NoSuchTopic } from '../replay/topic.ts'
-import { type KafkaOptions, kafkaClient } from './client.ts'
-import { isNoSuchTopic } from './errors.ts'
+import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
+import { isNoSuchTopic } from '../errors.ts'
+import { configuredKafka } from './configured.ts'
 
 const KNOWN_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 50
 
-export type TopicPlan = { topic: string; partitions: number }
+export function openTopics(options: KafkaOptions): Topics {
+  return {
+    partitionsOf: topic => partitionsOf(options, topic),
+    create: plans => create(options, plans),
+  }
+}
 
-/** How many partitions a topic has. Rejects with NoSuchTopic, or while Kafka is away. */
-export async function partitionsOf(options: KafkaOptions, topic: string): Promise<number> {
-  const admin = kafkaClient(options).admin()
+async function partitionsOf(options: KafkaOptions, topic: string): Promise<number> {
+  const admin = configuredKafka(options).admin()
   try {
     await admin.connect()
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
@@ -24,13 +28,8 @@ export async function partitionsOf(options: KafkaOptions, topic: string): Promis
   }
 }
 
-/**
- * Creates the topics that are missing, with Kafka's own time of appending, because by the event's
- * own time Kafka deletes a late backlog at once. Existing topics are left as they are. Resolves
- * when all of them can be written to.
- */
-export async function createTopics(options: KafkaOptions, plans: TopicPlan[]): Promise<void> {
-  const admin = kafkaClient(options).admin()
+async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> {
+  const admin = configuredKafka(options).admin()
   const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
   try {
     await admin.connect()

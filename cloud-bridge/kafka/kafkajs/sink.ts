@@ -1,20 +1,18 @@
 import type { Kafka, Producer } from 'kafkajs'
-import type { Config } from '../../config/config.ts'
 import {
   type Batch,
   type EventSink,
   type Outgoing,
   type Rejection,
   SinkUnavailable,
-} from '../forwarder.ts'
-import { compressionOf, type KafkaOptions, kafkaClient } from './client.ts'
-import { describe, losesProducer, refusalOf } from './errors.ts'
+} from '../../forwarder.ts'
+import type { KafkaOptions } from '../client.ts'
+import { describe, losesProducer, refusalOf } from '../errors.ts'
+import { compressionOf, configuredKafka } from './configured.ts'
 
 const CONTENT_TYPE = { 'content-type': 'application/vnd.apache.avro' }
 /** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */
 const ABANDON_AFTER_TIMEOUTS = 4
-
-export type SinkOptions = KafkaOptions & Pick<Config['kafka'], 'compression'>
 
 /** What is left to do of the batch whose fate is not yet known. */
 type Unfinished = { batch: Batch; rejections: Rejection[]; parts: number[][] }
@@ -27,9 +25,9 @@ type Unfinished = { batch: Batch; rejections: Rejection[]; parts: number[][] }
  * appended. Only a part refused alone, for good, is bisected. The object is thrown away when it
  * could not connect at first, when its numbers are lost, or when a send does not settle.
  */
-export function openSink(options: SinkOptions): EventSink & AsyncDisposable {
+export function openSink(options: KafkaOptions): EventSink & AsyncDisposable {
   // One retry of anything within a send, or it would still be at it when we give it up.
-  const kafka = kafkaClient(options, 1)
+  const kafka = configuredKafka(options, 1)
   const compression = compressionOf[options.compression]
   const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
   let producer: Producer | null = null

@@ -1,0 +1,35 @@
+/** A partition's offset each. */
+export type Offsets = ReadonlyMap<number, number>
+
+export type ReadRecord = {
+  partition: number
+  offset: number
+  /** Ms since 1970: when Kafka got it, where the topic has LogAppendTime; else when it was sent. */
+  heardAt: number
+  key: Buffer | null
+  value: Buffer
+  headers: Readonly<Record<string, Buffer>>
+}
+
+/** Where each partition of a topic begins, because Kafka deletes what is old, and ends. */
+export type Stretch = { begin: Offsets; end: Offsets }
+
+/** What stands in topics, for who reads it: the ledger, the verdict, and in time each consumer. */
+export type EventStream = {
+  /**
+   * Where topics begin and end, asked one after the other; those that Kafka does not have are left
+   * out. Rejects while Kafka is away.
+   */
+  stretchesOf(topics: readonly string[]): Promise<Map<string, Stretch>>
+  /**
+   * Reads what stands in a topic between two sets of offsets (0 where `from` has none) and leaves
+   * nothing behind. Each partition comes in order. Resolves when every partition was read to its
+   * end; rejects while Kafka is away, when it has no such topic, or does not let us read.
+   */
+  readBetween(
+    topic: string,
+    from: Offsets,
+    to: Offsets,
+    onRecord: (record: ReadRecord) => void,
+  ): Promise<void>
+}
