@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { openSink } from '../../cloud-bridge/kafka/sink.ts'
 import { askClusterMetadata } from '../../simulators/kafka/cluster-metadata.ts'
 import { record, textsIn } from '../contracts/event-sink.ts'
 import { type Cluster, startCluster } from './cluster.ts'
-import { describeWithKafka, freshTopic, kafkaAt, readTopic } from './kafka.ts'
+import { describeWithKafka, freshTopic, kafkaAt, openSink, readTopic } from './kafka.ts'
 
 describeWithKafka('a cluster of three', () => {
   let cluster: Cluster
@@ -19,7 +18,7 @@ describeWithKafka('a cluster of three', () => {
     const [first, second, third] = cluster.nodes
     for (const { port } of cluster.nodes) expect(await knownTo(port)).toEqual([1, 2, 3])
     const topic = await freshTopic(kafka, 3)
-    await using sink = openSink(kafka)
+    await using sink = await openSink(kafka)
     const records = [0, 1, 2].map(partition => record(partition, `${partition}`))
     expect(await sink.send({ topic, records })).toEqual([null, null, null])
     await second!.kill()

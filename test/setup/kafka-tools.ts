@@ -18,13 +18,14 @@ const classOf = {
 export type KafkaTools = AsyncDisposable & {
   /**
    * Promise: what a shell that finds Kafka's tools prints for a script, which ends at its first
-   * command that fails; then it rejects with what that said. About 2 s a command.
+   * command that fails; then it rejects with what that said. It stands in a folder with these
+   * files, and knows `$kafka`, as the commands of docs/security.md do. About 2 s a command.
    */
-  run(script: string, env?: Record<string, string>): Promise<string>
+  run(script: string, files?: Record<string, string>): Promise<string>
 }
 
-/** Promise: Kafka's tools, made of the jars of the local Kafka. */
-export async function openKafkaTools(): Promise<KafkaTools> {
+/** Promise: Kafka's tools, made of the jars of the local Kafka, for a Kafka that lets them in. */
+export async function openKafkaTools(brokers: string[]): Promise<KafkaTools> {
   const jars = await fetchKafkaJars({ cacheDir })
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-tools-'))
   const flags =
@@ -34,13 +35,16 @@ export async function openKafkaTools(): Promise<KafkaTools> {
     await writeFile(file, `#!/bin/sh\nexec java ${flags} -cp '${jars}/*' ${main} "$@"\n`)
     await chmod(file, 0o755)
   }
+  const env = {
+    ...process.env,
+    PATH: `${dir}:${process.env.PATH}`,
+    kafka: `--bootstrap-server ${brokers.join()}`,
+  }
   return {
-    async run(script, env = {}) {
-      const path = `${dir}:${process.env.PATH}`
-      const { stdout } = await run('sh', ['-ec', script], {
-        env: { ...process.env, ...env, PATH: path },
-      })
-      return stdout
+    async run(script, files = {}) {
+      const cwd = await mkdtemp(join(dir, 'run-'))
+      for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text)
+      return (await run('sh', ['-ec', script], { cwd, env })).stdout
     },
     [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
   }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
+import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { type Secret, secret } from '../../config/secrets.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
 import {
@@ -16,25 +16,28 @@ import { kafkaAt } from './kafka.ts'
 
 /** The listeners that ask who is there: by a client's certificate, or by name and password. */
 export type SecuredListener = 'SSL' | 'SASL_SSL'
-type Tls = NonNullable<SinkOptions['tls']>
-type Sasl = NonNullable<SinkOptions['sasl']>
+type Tls = NonNullable<KafkaOptions['tls']>
+type Sasl = NonNullable<KafkaOptions['sasl']>
 
 export type SecuredKafka = AsyncDisposable & {
   kafka: LocalKafka
   /** The way of the administrator, who may do everything: the plain listener. */
-  admin: SinkOptions
+  admin: KafkaOptions
   /** Who signed the brokers' certificates, and whose clients are let in. */
   authority: Authority
   /** How to reach a listener with this security; it trusts `authority` unless told otherwise. */
-  at(listener: SecuredListener, security: { tls?: Partial<Tls>; sasl?: Sasl }): SinkOptions
+  at(listener: SecuredListener, security: { tls?: Partial<Tls>; sasl?: Sasl }): KafkaOptions
   /** Promise: it is ready again and shows this certificate at both listeners. */
   show(certified: Certified): Promise<void>
 }
 
 /** Where a certificate of the broker is valid. */
 export const brokerHosts = ['localhost', '127.0.0.1']
-/** The one user of PLAIN, who may have SCRAM credentials as well. */
-export const plainUser = { username: 'gateway', password: 'plain-secret' }
+/** Who may log in with PLAIN: Kafka knows them from its start, and no others. */
+export const plainPasswords: Record<string, string> = {
+  gateway: 'plain-secret',
+  ledger: 'plain-secret-too',
+}
 
 /** What a client with this certificate presents. */
 export const presented = ({ cert, key }: Certified) => ({ cert: secret(cert), key: secret(key) })
@@ -91,7 +94,7 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
 
 function settings(files: { own: string; trusted: string }): Record<string, string> {
   const login = 'org.apache.kafka.common.security'
-  const { username, password } = plainUser
+  const users = Object.entries(plainPasswords).map(([name, word]) => ` user_${name}="${word}"`)
   const scram = `${login}.scram.ScramLoginModule required;`
   const ofSasl = (mechanism: string) => `listener.name.sasl_ssl.${mechanism}.sasl.jaas.config`
   return {
@@ -102,7 +105,7 @@ function settings(files: { own: string; trusted: string }): Record<string, strin
     'ssl.client.auth': 'required',
     'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-    [ofSasl('plain')]: `${login}.plain.PlainLoginModule required user_${username}="${password}";`,
+    [ofSasl('plain')]: `${login}.plain.PlainLoginModule required${users.join('')};`,
     [ofSasl('scram-sha-256')]: scram,
     [ofSasl('scram-sha-512')]: scram,
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',

@@ -42,7 +42,7 @@ export function openSink(options: KafkaOptions): EventSink & AsyncDisposable {
       await made.connect()
     } catch (error) {
       if (!producer) made.disconnect().catch(() => {})
-      throw new SinkUnavailable(describe(error))
+      throw new SinkUnavailable(describe(error), { cause: error })
     }
     producer = made
     connected = true

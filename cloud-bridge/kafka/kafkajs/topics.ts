@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { isNoSuchTopic } from '../errors.ts'
+import { describe, isNoSuchTopic } from '../errors.ts'
 import { configuredKafka } from './configured.ts'
 
 const KNOWN_WITHIN_MS = 10_000
@@ -22,7 +22,7 @@ async function partitionsOf(options: KafkaOptions, topic: string): Promise<numbe
   } catch (error) {
     throw isNoSuchTopic(error)
       ? new NoSuchTopic('Kafka has no such topic', { cause: error })
-      : error
+      : new Error(describe(error), { cause: error })
   } finally {
     await admin.disconnect().catch(() => {})
   }
