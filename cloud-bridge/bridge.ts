@@ -5,7 +5,8 @@ import type { EventSource } from '../gateway/store/event-source.ts'
 import type { StoredEvent } from '../gateway/store/group.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
-import { type EventSink, startForwarder } from './forwarder.ts'
+import { type Sender, startForwarder } from './forwarder.ts'
+import { singleObject } from './framing.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
 import type { startMetrics } from './metrics.ts'
 import { noteSources, startNoteForwarder } from './notes.ts'
@@ -20,7 +21,7 @@ export type BridgeOptions = {
   source: EventSource
   inbox: Inbox
   /** A sink takes one send at a time, so events, replays and notes have one each. */
-  sinks: { events: EventSink; replays: EventSink; notes: EventSink }
+  sinks: { events: Sender; replays: Sender; notes: Sender }
   partitionsOf(topic: string): Promise<number>
   metrics: ReturnType<typeof startMetrics>
   signal: AbortSignal
@@ -81,6 +82,7 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     source,
     signal,
     sink: sinks.events,
+    frame: singleObject,
     limits: config.bridge,
     backoff,
     onUnavailable,

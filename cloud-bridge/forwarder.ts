@@ -2,8 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { startPartitioner } from './partitions.ts'
 
+/** What stands beside a value, one object for many records where it is the same. */
+export type Headers = Readonly<Record<string, string>>
+
 /** One record on its way to Kafka. */
-export type Outgoing = { key: Buffer; partition: number; value: Buffer }
+export type Outgoing = { key: Buffer; partition: number; value: Buffer; headers?: Headers }
+
+/** An event as it goes out. */
+export type Framed = Pick<Outgoing, 'value' | 'headers'>
+
+/**
+ * How events are written for the cloud, one for each, in order. Rejects with SinkUnavailable while
+ * what is needed for it is away.
+ */
+export type Frame = (events: readonly { zone: string; value: Buffer }[]) => Promise<Framed[]>
 
 /** What is sent at once, and unchanged as often as it takes. */
 export type Batch = { topic: string; records: readonly Outgoing[] }
@@ -12,13 +24,34 @@ export type Batch = { topic: string; records: readonly Outgoing[] }
 export type Rejection = string | null
 
 /** Nobody knows what became of the batch: the *identical* one must be sent again. */
-export class SinkUnavailable extends Error {}
+export class SinkUnavailable extends Error {
+  /** The partitions of which that is so, when the fate of all other records is known. */
+  readonly undecided: readonly number[] | null
+  constructor(message: string, options: ErrorOptions & { undecided?: readonly number[] } = {}) {
+    super(message, options)
+    this.undecided = options.undecided ?? null
+  }
+}
+
+/** What a sink hands over: the records of which nobody knows, and who goes on with them. */
+export type Apart = {
+  /** The fate of each record of the whole batch; undefined for those handed over. */
+  decided: (Rejection | undefined)[]
+  /** What `sink` must be sent first. */
+  batch: Batch
+  sink: EventSink & AsyncDisposable
+}
 
 /**
- * Sends a batch and gives each record's fate, in order. Throws SinkUnavailable when it is unknown;
- * then the same Batch object is sent again, later. One send at a time.
+ * `send` sends a batch and gives each record's fate, in order. It tries all partitions before it
+ * throws SinkUnavailable; then the same Batch object is sent again, later. One send at a time.
+ * `setApart` may follow a SinkUnavailable that names the undecided: it hands over their part of
+ * that batch with the producer whose numbers it carries, and this sink goes on with a new one.
  */
-export type EventSink = { send(batch: Batch): Promise<Rejection[]> }
+export type EventSink = { send(batch: Batch): Promise<Rejection[]>; setApart(batch: Batch): Apart }
+
+/** For whom a batch that cannot go is only a reason to wait. */
+export type Sender = Pick<EventSink, 'send'>
 
 /**
  * Events of one range, oldest first, and where the range goes on behind them; none, when what was
@@ -41,7 +74,8 @@ export type EventSource<T extends Taken = Taken> = {
 
 export type ForwarderOptions<T extends Taken> = {
   source: EventSource<T>
-  sink: EventSink
+  sink: Sender
+  frame: Frame
   limits: { batchMaxEvents: number; batchMaxBytes: number; lingerMs: number }
   backoff: Backoff
   signal: AbortSignal
@@ -59,13 +93,15 @@ export type ForwarderOptions<T extends Taken> = {
 export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
   const { source, limits } = options
   const placers = new Map<number, ReturnType<typeof startPartitioner>>()
+  const tryOn = startTrying(options)
   const deliver = startDelivery(options)
   let lastStart = Number.NEGATIVE_INFINITY
 
-  const batchOf = ({ range, events }: T): Batch => {
+  const batchOf = async ({ range, events }: T): Promise<Batch> => {
     const place = placers.get(range.partitions) ?? startPartitioner(range.partitions)
     placers.set(range.partitions, place)
-    const records = events.map(({ zone, value }) => ({ ...place(zone), value }))
+    const framed = await options.frame(events)
+    const records = framed.map((one, index) => ({ ...place(events[index]!.zone), ...one }))
     return { topic: range.topic, records }
   }
 
@@ -84,8 +120,8 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
         source.settle(taken)
         return 'large batch'
       }
-      const batch = batchOf(taken)
-      const rejections = await deliver(batch)
+      const batch = await tryOn(() => batchOf(taken))
+      const rejections = batch && (await deliver(batch))
       if (!rejections) return 'nothing'
       for (const [index, reason] of rejections.entries()) {
         if (reason !== null) options.onRejected(taken.events[index]!, reason)
@@ -106,11 +142,17 @@ export type DeliveryOptions = Pick<
 >
 
 /** Sends one batch, unchanged, until its fate is known; null when asked to end before. */
-export function startDelivery({ sink, signal, backoff, onUnavailable }: DeliveryOptions) {
-  return async (batch: Batch): Promise<Rejection[] | null> => {
+export function startDelivery(options: DeliveryOptions) {
+  const tryOn = startTrying(options)
+  return (batch: Batch) => tryOn(() => options.sink.send(batch))
+}
+
+/** Does it again, after a back-off, while it is unavailable; null when asked to end before. */
+function startTrying({ signal, backoff, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
+  return async <D>(work: () => Promise<D>): Promise<D | null> => {
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        return await sink.send(batch)
+        return await work()
       } catch (error) {
         if (!(error instanceof SinkUnavailable)) throw error
         const waitMs = backoffMs(failures, backoff)

@@ -2,9 +2,11 @@ import type { Config } from '../config/config.ts'
 import type { EventSource } from '../gateway/store/event-source.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import type { ReadNote } from '../gateway/store/notes.ts'
-import { type DeliveryOptions, startDelivery } from './forwarder.ts'
+import { type DeliveryOptions, type Headers, startDelivery } from './forwarder.ts'
 import { isUnreadable } from './ledger/notes.ts'
 import { partitionOf } from './partitions.ts'
+
+const CONTENT_TYPE: Headers = { 'content-type': 'application/json' }
 
 export type Note = ReadNote
 
@@ -52,6 +54,7 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
       key,
       partition,
       value: Buffer.from(JSON.stringify({ ...facts, ...note, content })),
+      headers: CONTENT_TYPE,
     }))
     const rejections = await deliver({ topic, records })
     if (!rejections) return false

@@ -4,7 +4,8 @@ import type { EventSource } from '../../gateway/store/event-source.ts'
 import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Inbox, Range } from '../../gateway/store/inbox.ts'
 import { NOT_REPLAYED } from '../../gateway/store/replays.ts'
-import { type Batch, type EventSink, type ForwarderOptions, startForwarder } from '../forwarder.ts'
+import { type Batch, type ForwarderOptions, type Sender, startForwarder } from '../forwarder.ts'
+import { singleObject } from '../framing.ts'
 import { unlessDiskIsFull } from '../full-disk.ts'
 import { explaining, type PartitionsOf, topicFault } from './topic.ts'
 
@@ -13,7 +14,7 @@ const LOOK_EVERY_MS = 200
 type CarryOptions = Pick<ForwarderOptions<never>, 'limits' | 'backoff' | 'signal'> & {
   source: EventSource
   inbox: Pick<Inbox, 'addNotes'>
-  sink: EventSink
+  sink: Sender
   topic: string
   partitionsOf: PartitionsOf
   /** Whether live events wait; they go first. */
@@ -36,6 +37,7 @@ export async function carryReplays(options: CarryOptions): Promise<void> {
     source: { settle, take: limits => (taken = take(limits)) },
     signal,
     sink: explaining(options.sink, name => topicFault(name, needed(), options.partitionsOf)),
+    frame: singleObject,
     limits: options.limits,
     backoff: options.backoff,
     onUnavailable: onState,

@@ -1,4 +1,4 @@
-import { type EventSink, SinkUnavailable } from '../forwarder.ts'
+import { type Sender, SinkUnavailable } from '../forwarder.ts'
 import { NoSuchTopic } from '../kafka/client.ts'
 
 /** How many partitions a topic has: rejects with NoSuchTopic, or otherwise while nobody knows. */
@@ -27,9 +27,9 @@ export async function topicFault(
 
 /** A sink that tells what is wrong with the topic, where that is why it is unavailable. */
 export function explaining(
-  sink: EventSink,
+  sink: Sender,
   faultOf: (topic: string) => Promise<string | null>,
-): EventSink {
+): Sender {
   return {
     async send(batch) {
       try {

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { type EventSink, startForwarder } from '../../cloud-bridge/forwarder.ts'
+import { type Sender, startForwarder } from '../../cloud-bridge/forwarder.ts'
+import { singleObject } from '../../cloud-bridge/framing.ts'
 import { partitionOf } from '../../cloud-bridge/partitions.ts'
 import { expectedTexts, textsIn } from '../contracts/event-sink.ts'
 import { type MemorySink, openMemorySink } from '../contracts/memory-sink.ts'
@@ -23,12 +24,13 @@ beforeEach(() => {
   log = []
 })
 
-function start(via: EventSink = sink, onUnavailable: (reason: string) => void = () => {}) {
+function start(via: Sender = sink, onUnavailable: (reason: string) => void = () => {}) {
   const settle: MemorySource['settle'] = taken => {
     log.push(`settled ${taken.next}`)
     source.settle(taken)
   }
   return startForwarder({
+    frame: singleObject,
     source: { take: source.take, settle },
     sink: via,
     limits,
@@ -106,6 +108,7 @@ describe('a step', () => {
   it('settles nothing when what was rejected cannot be noted', async () => {
     source.store(['a zone with a name too long for this sink'])
     const forwarder = startForwarder({
+      frame: singleObject,
       source,
       sink,
       limits,
@@ -159,7 +162,7 @@ describe('a sink that is unavailable', () => {
 
   it('settles what was acknowledged although the end was asked for meanwhile', async () => {
     source.store(['a'])
-    const late: EventSink = {
+    const late: Sender = {
       async send(batch) {
         ending.abort()
         return sink.send(batch)
@@ -171,7 +174,7 @@ describe('a sink that is unavailable', () => {
 
   it('is told apart from a fault of ours, which ends everything', async () => {
     source.store(['a'])
-    const broken: EventSink = { send: () => Promise.reject(new TypeError('a bug')) }
+    const broken: Sender = { send: () => Promise.reject(new TypeError('a bug')) }
     await expect(start(broken).step()).rejects.toThrow('a bug')
     expect(source.settled).toBe(0)
   })
@@ -186,7 +189,7 @@ describe('a sink that is unavailable', () => {
       sink = openMemorySink()
       sink.createTopic('readings', partitions)
       let sends = 0
-      const faulty: EventSink = {
+      const faulty: Sender = {
         send(batch) {
           sink.broken = faults[sends++] ?? null
           return sink.send(batch)

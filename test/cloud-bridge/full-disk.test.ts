@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { startForwarder } from '../../cloud-bridge/forwarder.ts'
+import { singleObject } from '../../cloud-bridge/framing.ts'
 import { unlessDiskIsFull } from '../../cloud-bridge/full-disk.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
@@ -19,6 +20,7 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     const source = openEventSource({ outboxFile, inbox })
     const sent: number[] = []
     const forwarder = startForwarder({
+      frame: singleObject,
       source,
       signal: new AbortController().signal,
       sink: {

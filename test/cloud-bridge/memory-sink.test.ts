@@ -17,8 +17,12 @@ describeEventSink('in memory', async () => {
     breakDown: how => {
       sink.broken = how
     },
+    stick: partition => {
+      sink.stuck.add(partition)
+    },
     repair: () => {
       sink.broken = null
+      sink.stuck.clear()
     },
     [Symbol.asyncDispose]: async () => {},
   }

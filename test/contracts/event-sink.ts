@@ -18,7 +18,9 @@ export type SinkRig = AsyncDisposable & {
   read(topic: string): Promise<{ key: Buffer | null; value: Buffer }[][]>
   /** From now on nothing arrives, or everything arrives and nothing is acknowledged. */
   breakDown(how: 'nothing arrives' | 'nothing is acknowledged'): void
-  repair(): void
+  repair(): void | Promise<void>
+  /** From now on this partition takes nothing while the others do, until `repair`. */
+  stick(partition: number): void | Promise<void>
   /** A record with this many random bytes is refused for good; one with a tenth is not. */
   tooLargeBytes: number
 }
@@ -178,9 +180,60 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       expect(found.flat()).not.toContain('b')
     })
 
+    it('says which partitions are undecided when the others have theirs', async () => {
+      const topic = await rig.topic(3)
+      await rig.sink.send({ topic, records: [0, 1, 2].map(place => record(place, 'before')) })
+      await rig.stick(1)
+      const batch = { topic, records: [record(0, 'a'), record(1, 'b'), record(2, 'c')] }
+      expect(await untilSomeAreDecided(rig.sink, batch)).toEqual([1])
+      await rig.repair()
+      expect(await rig.sink.send(batch)).toEqual(delivered(batch))
+      expect(await texts(topic)).toEqual(['a', 'b', 'c'].map(text => ['before', text]))
+    })
+
+    it('sets a stuck partition apart: both go on, each once and in order', async () => {
+      const topic = await rig.topic(3)
+      await rig.sink.send({ topic, records: [0, 1, 2].map(place => record(place, 'before')) })
+      await rig.stick(1)
+      const huge = { ...record(2, ''), value: randomBytes(rig.tooLargeBytes) }
+      const records = ['a', 'b', 'c'].map((text, index) => record(index, text))
+      const batch = { topic, records: [...records, huge, record(1, 'd')] }
+      expect(await untilSomeAreDecided(rig.sink, batch)).toEqual([1])
+      const { decided, batch: left, sink } = rig.sink.setApart(batch)
+      await using apart = sink
+      expect(decided).toEqual([null, undefined, null, expect.any(String), undefined])
+      expect(left.records).toEqual([records[1], batch.records[4]])
+      const next = { topic, records: [record(0, 'e'), record(2, 'f')] }
+      expect(await rig.sink.send(next)).toEqual(delivered(next))
+      await expect(apart.send(left)).rejects.toThrow(SinkUnavailable)
+      await rig.repair()
+      expect(await apart.send(left)).toEqual([null, null])
+      const more = { topic, records: [record(1, 'g')] }
+      expect(await apart.send(more)).toEqual([null])
+      expect(await texts(topic)).toEqual([
+        ['before', 'a', 'e'],
+        ['before', 'b', 'd', 'g'],
+        ['before', 'c', 'f'],
+      ])
+    })
+
     it('is unavailable for a topic that does not exist', async () => {
       const batch = { topic: 'no-such-topic', records: [record(0, 'a')] }
       await expect(rig.sink.send(batch)).rejects.toThrow(SinkUnavailable)
     })
   })
+}
+
+/** The partitions that are left when all others have theirs. */
+async function untilSomeAreDecided(sink: EventSink, batch: Batch): Promise<readonly number[]> {
+  const partitions = new Set(batch.records.map(({ partition }) => partition)).size
+  for (;;) {
+    const failure = await sink.send(batch).then(
+      () => null,
+      error => error,
+    )
+    expect(failure).toBeInstanceOf(SinkUnavailable)
+    const { undecided } = failure as SinkUnavailable
+    if (undecided !== null && undecided.length < partitions) return undecided
+  }
 }

@@ -7,58 +7,80 @@ import {
 } from '../../cloud-bridge/forwarder.ts'
 
 /** The smallest EventSink: topics in memory, and the breakdowns that a real one has. */
-export type MemorySink = EventSink & {
-  readonly topics: Map<string, Outgoing[][]>
-  createTopic(topic: string, partitions: number): void
-  /** What happens to sends from now on; null: they are delivered. */
-  broken: 'nothing arrives' | 'nothing is acknowledged' | null
-  /** Every batch that was sent, each time it was. */
-  readonly sent: Batch[]
-}
+export type MemorySink = EventSink &
+  AsyncDisposable & {
+    readonly topics: Map<string, Outgoing[][]>
+    createTopic(topic: string, partitions: number): void
+    /** What happens to sends from now on; null: they are delivered. */
+    broken: 'nothing arrives' | 'nothing is acknowledged' | null
+    /** Partitions that take nothing while the others do. */
+    readonly stuck: Set<number>
+    /** Every batch that was sent, each time it was. */
+    readonly sent: Batch[]
+  }
+
+type Unfinished = { batch: Batch; fates: (Rejection | undefined)[] }
 
 /** Values longer than `valueMaxBytes` are rejected. */
 export function openMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): MemorySink {
-  const topics = new Map<string, Outgoing[][]>()
-  const sent: Batch[] = []
-  let unfinished: { batch: Batch; fates: Rejection[] | null } | null = null
-  let isSending = false
-
-  const append = ({ topic, records }: Batch): Rejection[] => {
-    const partitions = topics.get(topic)
+  const behind = {
+    topics: new Map<string, Outgoing[][]>(),
+    sent: [] as Batch[],
+    stuck: new Set<number>(),
+    broken: null as MemorySink['broken'],
+  }
+  const append = ({ batch: { topic, records }, fates }: Unfinished) => {
+    const partitions = behind.topics.get(topic)
     const stray = records.find(({ partition }) => !partitions?.[partition])
     if (!partitions || stray) throw new SinkUnavailable(`${topic} has no such partition`)
-    return records.map(record => {
-      if (record.value.length > valueMaxBytes) return 'too large'
-      partitions[record.partition]!.push(record)
-      return null
-    })
+    for (const [index, record] of records.entries()) {
+      if (fates[index] !== undefined || behind.stuck.has(record.partition)) continue
+      fates[index] = record.value.length > valueMaxBytes ? 'too large' : null
+      if (fates[index] === null) partitions[record.partition]!.push(record)
+    }
   }
-
-  return {
-    topics,
-    sent,
-    broken: null,
-    createTopic(topic, partitions) {
-      topics.set(
-        topic,
-        Array.from({ length: partitions }, () => []),
-      )
-    },
-    async send(batch) {
-      if (isSending) throw new Error('a second send while one is pending')
-      if (unfinished && unfinished.batch !== batch) throw new Error('another batch was sent')
-      isSending = true
-      sent.push(batch)
-      unfinished ??= { batch, fates: null }
-      // Not at once, as over a network: whoever does not wait is found out.
-      await new Promise(resolve => setImmediate(resolve))
-      isSending = false
-      if (this.broken === 'nothing arrives') throw new SinkUnavailable('out of reach')
-      unfinished.fates ??= append(batch)
-      if (this.broken !== null) throw new SinkUnavailable('no acknowledgement')
-      const { fates } = unfinished
-      unfinished = null
-      return fates
-    },
+  const open = (first: Unfinished | null): EventSink & AsyncDisposable => {
+    let unfinished = first
+    let isSending = false
+    return {
+      async send(batch) {
+        if (isSending) throw new Error('a second send while one is pending')
+        if (unfinished && unfinished.batch !== batch) throw new Error('another batch was sent')
+        isSending = true
+        behind.sent.push(batch)
+        unfinished ??= { batch, fates: batch.records.map(() => undefined) }
+        // Not at once, as over a network: whoever does not wait is found out.
+        await new Promise(resolve => setImmediate(resolve))
+        isSending = false
+        if (behind.broken === 'nothing arrives') throw new SinkUnavailable('out of reach')
+        append(unfinished)
+        if (behind.broken !== null) throw new SinkUnavailable('no acknowledgement')
+        const { fates } = unfinished
+        const open = batch.records.filter((_, index) => fates[index] === undefined)
+        const undecided = [...new Set(open.map(({ partition }) => partition))]
+        if (undecided.length > 0) throw new SinkUnavailable('a partition is stuck', { undecided })
+        unfinished = null
+        return fates as Rejection[]
+      },
+      setApart(batch) {
+        if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
+        const { fates } = unfinished
+        const records = batch.records.filter((_, index) => fates[index] === undefined)
+        const left = { topic: batch.topic, records }
+        unfinished = null
+        return {
+          decided: fates,
+          batch: left,
+          sink: open({ batch: left, fates: records.map(() => undefined) }),
+        }
+      },
+      async [Symbol.asyncDispose]() {},
+    }
   }
+  return Object.assign(behind, open(null), {
+    createTopic(topic: string, partitions: number) {
+      const empty = Array.from({ length: partitions }, () => [])
+      behind.topics.set(topic, empty)
+    },
+  })
 }

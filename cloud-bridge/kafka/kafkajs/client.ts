@@ -1,12 +1,13 @@
 import type { KafkaClient, KafkaOptions } from '../client.ts'
-import { openSink } from './sink.ts'
+import { sinkOn } from '../sink.ts'
+import { openProducer } from './producer.ts'
 import { openStream } from './stream.ts'
 import { openTopics } from './topics.ts'
 
 /** Kafka through kafkajs. */
 export function openKafkajs(options: KafkaOptions): KafkaClient {
   return {
-    openSink: () => openSink(options),
+    openSink: () => sinkOn(() => openProducer(options)),
     stream: openStream(options),
     topics: openTopics(options),
   }

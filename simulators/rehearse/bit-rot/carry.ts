@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type Batch, startForwarder } from '../../../cloud-bridge/forwarder.ts'
+import { singleObject } from '../../../cloud-bridge/framing.ts'
 import { noteSources, startNoteForwarder } from '../../../cloud-bridge/notes.ts'
 import { MustReopen } from '../../../gateway/store/damage.ts'
 import { openEventSource } from '../../../gateway/store/event-source.ts'
@@ -54,6 +55,7 @@ export async function carryAll(dir: string): Promise<Delivered> {
     onRejected() {},
   }
   const forwarder = startForwarder({
+    frame: singleObject,
     ...common,
     source,
     limits: LIMITS,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from 'vitest'
 import { describeEventSink } from '../../contracts/event-sink.ts'
-import { api } from '../../faults/framing.ts'
+import { api, type Frame } from '../../faults/framing.ts'
+import { partitionsIn } from '../../faults/produce-request.ts'
 import { describeWithKafka, freshTopic, openSink, readTopic } from '../../setup/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
 
@@ -21,6 +22,11 @@ describeWithKafka('on a real Kafka', () => {
       breakDown(how) {
         if (how === 'nothing arrives') on.proxy.refuse()
         else on.proxy.judge({ responses: frame => (frame.api === api.produce ? 'cut' : 'pass') })
+      },
+      stick(partition) {
+        const isForIt = (frame: Frame) =>
+          frame.api === api.produce && partitionsIn(frame).includes(partition)
+        on.proxy.judge({ requests: frame => (isForIt(frame) ? 'cut' : 'pass') })
       },
       repair: () => on.proxy.heal(),
       async [Symbol.asyncDispose]() {

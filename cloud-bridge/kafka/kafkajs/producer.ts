@@ -1,0 +1,105 @@
+import type { Kafka, Producer as KafkajsProducer } from 'kafkajs'
+import { type Outgoing, SinkUnavailable } from '../../forwarder.ts'
+import type { KafkaOptions } from '../client.ts'
+import { describe, losesProducer } from '../errors.ts'
+import type { Producer } from '../sink.ts'
+import { compressionOf, configuredKafka } from './configured.ts'
+
+/** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */
+const ABANDON_AFTER_TIMEOUTS = 4
+
+/**
+ * A producer on kafkajs, by the way that was found safe for it: idempotent, one send at a time, one
+ * request in flight. After a rejected send the *same* object is disconnected and connected, because
+ * it keeps the numbers by which the broker tells a part that comes again; whatever was in a
+ * rejected send comes again partition by partition, because kafkajs takes back the numbers of parts
+ * that were appended. The object is thrown away when it could not connect at first, when its
+ * numbers are lost, or when a send does not settle.
+ */
+export function openProducer(options: KafkaOptions): Producer {
+  // One retry of anything within a send, or it would still be at it when we give it up.
+  const kafka = configuredKafka(options, 1)
+  const compression = compressionOf[options.compression]
+  const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
+  let producer: KafkajsProducer | null = null
+  let connected = false
+
+  /** Connects; a producer whose first connect failed would go on without idempotence. */
+  const connect = async (): Promise<KafkajsProducer> => {
+    if (producer && connected) return producer
+    const made = producer ?? newProducer(kafka)
+    try {
+      await made.connect()
+    } catch (error) {
+      if (!producer) made.disconnect().catch(() => {})
+      throw new SinkUnavailable(describe(error), { cause: error })
+    }
+    producer = made
+    connected = true
+    return made
+  }
+
+  const recover = async (via: KafkajsProducer, error: unknown, sending: Promise<unknown>) => {
+    const disconnect = () => via.disconnect().catch(() => {})
+    connected = false
+    if (error instanceof Unsettled || losesProducer(error)) producer = null
+    if (error instanceof Unsettled) sending.then(disconnect, disconnect)
+    else await disconnect()
+  }
+
+  return {
+    async send({ topic, records }, part) {
+      const via = await connect()
+      const messages = part.map(index => messageOf(records[index]!))
+      const sending = via.sendBatch({ topicMessages: [{ topic, messages }], acks: -1, compression })
+      try {
+        const answer = await withDeadline(sending, abandonMs)
+        const answered = new Set(answer.map(({ partition }) => partition))
+        // What was answered for is done: its numbers are used up, so it would be written again.
+        const left = part.filter(index => !answered.has(records[index]!.partition))
+        const failure = new Error(`Kafka gave no answer for a partition of ${topic}`)
+        if (left.length > 0) await recover(via, failure, sending)
+        return { left, failure }
+      } catch (failure) {
+        await recover(via, failure, sending)
+        return { left: part, failure }
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await producer?.disconnect().catch(() => {})
+    },
+  }
+}
+
+function newProducer(kafka: Kafka): KafkajsProducer {
+  return kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    // The partition is decided before; the client's own partitioner would hash every key again.
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition!,
+    // One retry, because none is refused; the forwarder repeats the batch itself.
+    retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 1000 },
+  })
+}
+
+function messageOf({ key, partition, value, headers }: Outgoing) {
+  return headers ? { key, partition, value, headers } : { key, partition, value }
+}
+
+class Unsettled extends Error {}
+
+async function withDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Unsettled(`no answer for ${deadlineMs} ms`)), deadlineMs)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
