@@ -1,7 +1,7 @@
 // What went wrong on the way to Kafka, in words that name the cure: for whoever reads the log.
 
 /** By what an error is called: its name, its code, a broker's code as `Kafka 29`, its message. */
-const REASONS: readonly (readonly [RegExp, string])[] = [
+export const REASONS: readonly (readonly [RegExp, string])[] = [
   [
     /^CERT_HAS_EXPIRED$/,
     "the broker's certificate has expired: renew it there, or set the clock here",

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { startDelivery } from '../../../cloud-bridge/forwarder.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { REASONS } from '../../../cloud-bridge/kafka/reasons.ts'
+import { loadConfig } from '../../../config/config.ts'
 import { secret } from '../../../config/secrets.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { createAuthority } from '../../setup/certificates.ts'
@@ -23,15 +30,24 @@ const clients = ['kafkajs'] as const
 describeWithKafka('a secured Kafka', () => {
   let on: SecuredKafka
   let tools: KafkaTools
+  let dir: string
+  let text: string
+  let configurations: string[]
+  /** The command by which the bridge may write. */
+  let write: string
   const stack = new AsyncDisposableStack()
 
   /** As an administrator who follows the document. */
   beforeAll(async () => {
     on = stack.use(await startSecuredKafka())
     tools = stack.use(await openKafkaTools(on.admin.brokers.slice()))
-    const { commands } = await readSecurityDocument()
-    const [where, ...followed] = commands
+    dir = await mkdtemp(join(tmpdir(), 'sluice-test-secrets-'))
+    stack.defer(() => rm(dir, { recursive: true, force: true }))
+    const document = await readSecurityDocument()
+    ;({ text, configurations } = document)
+    const [where, ...followed] = document.commands
     expect(where).toMatch(/^kafka=/)
+    write = followed.find(command => command.includes('--operation Write'))!
     await Promise.all([
       tools.run(followed.join(''), {
         'password.properties': `SCRAM-SHA-512=password=${password}`,
@@ -121,5 +137,154 @@ describeWithKafka('a secured Kafka', () => {
       expect(said).toMatch(line)
       expect(said).not.toContain('\n')
     })
+
+    /** Delivers as the bridge does: what it says meanwhile is in `said`. */
+    const startDelivering = async (options: KafkaOptions, topic: string) => {
+      const sink = await openSink(reach(options))
+      const said: string[] = []
+      const deliver = startDelivery({
+        sink,
+        signal: new AbortController().signal,
+        backoff: { firstMs: 50, maxMs: 200 },
+        onUnavailable: reason => void said.push(reason),
+      })
+      const delivered = deliver(batchTo(topic)).finally(() => sink[Symbol.asyncDispose]())
+      return { said, delivered }
+    }
+    const untilSaid = (said: string[], line: string) =>
+      vi.waitFor(() => expect(said.at(-1)).toContain(line), { timeout: 20_000, interval: 20 })
+
+    it('goes on by itself when the password is set in Kafka', async () => {
+      const options = on.at('SASL_SSL', login('scram-sha-256', 'gateway', 'renewed'))
+      const { said, delivered } = await startDelivering(options, await freshTopic())
+      await untilSaid(said, 'wrong user name or password')
+      await setPassword('gateway', 'SCRAM-SHA-256', 'renewed')
+      expect(await delivered).toEqual([null, null])
+      await setPassword('gateway', 'SCRAM-SHA-256')
+    })
+
+    it('goes on by itself when the right is given', async () => {
+      const user = `newcomer-${client}`
+      const { said, delivered } = await startDelivering(byCertificate(user), await freshTopic())
+      await untilSaid(said, 'see docs/security.md')
+      await tools.run(write.replace('User:gateway', `User:${user}`))
+      expect(await delivered).toEqual([null, null])
+    })
+
+    it('goes on by itself when the broker shows a good certificate', {
+      timeout: 60_000,
+    }, async () => {
+      const show = (options: Parameters<typeof on.authority.certify>[1]) =>
+        on.show(on.authority.certify('broker', options))
+      await show({ hosts: brokerHosts, expired: true })
+      const options = byCertificate('gateway')
+      const { said, delivered } = await startDelivering(options, await freshTopic())
+      await untilSaid(said, `${options.brokers[0]}: the broker's certificate has expired`)
+      await show({ hosts: ['elsewhere'] })
+      await untilSaid(said, "the broker's certificate is for another host")
+      await show({ hosts: brokerHosts })
+      expect(await delivered).toEqual([null, null])
+    })
+
+    describe('the rights of the document', () => {
+      const open = async (user: string) => await openKafka(reach(byCertificate(user)))
+      const exists = async (topic: string) => {
+        const { stream } = await openKafka(on.admin)
+        return (await stream.stretchesOf([topic])).has(topic)
+      }
+
+      it('let the bridge write, and ask how long its topics keep what they get', async () => {
+        const topic = await freshTopic()
+        expect(await attempt(byCertificate('gateway'), topic)).toEqual([null, null])
+        expect(await (await open('gateway')).topics.partitionsOf(topic)).toBe(2)
+        expect(await settingOf(byScram('gateway'), topic)).toBe('LogAppendTime')
+      })
+
+      it('let it do nothing else', async () => {
+        const [ours, foreign] = [await freshTopic(), await freshTopic('foreign.')]
+        const { stream, topics } = await open('gateway')
+        await expect(attempt(byCertificate('gateway'), foreign)).rejects.toThrow(
+          'this user may not use the topic',
+        )
+        await expect(topics.partitionsOf(foreign)).rejects.toThrow(
+          'this user may not use the topic',
+        )
+        await expect(settingOf(byScram('gateway'), foreign)).rejects.toThrow(/authoriz/i)
+        const ends = new Map([[0, 1]])
+        await attempt(byCertificate('gateway'), ours)
+        const reading = stream.readBetween(ours, new Map(), ends, () => {})
+        await expect(reading).rejects.toThrow(/authoriz/i)
+        const made = `sluice.${randomUUID()}`
+        await expect(topics.create([{ topic: made, partitions: 1 }])).rejects.toThrow(/authoriz/i)
+        expect(await exists(made)).toBe(false)
+      })
+
+      it('let who reads read, and nothing else', async () => {
+        const [ours, foreign] = [await freshTopic(), await freshTopic('foreign.')]
+        await attempt(byCertificate('gateway'), ours)
+        const read = await readTopic(reach(byCertificate('ledger')), ours)
+        expect(textsIn(read)).toEqual(expectedTexts(2, batchTo(ours).records))
+        const { stream, topics } = await open('ledger')
+        expect([...(await stream.stretchesOf([ours, foreign])).keys()]).toEqual([ours])
+        await expect(attempt(byCertificate('ledger'), ours)).rejects.toThrow('see docs/security.md')
+        const made = `sluice.${randomUUID()}`
+        await expect(topics.create([{ topic: made, partitions: 1 }])).rejects.toThrow(/authoriz/i)
+      })
+
+      it('let who creates topics create ours, and nothing else', async () => {
+        const [made, foreign] = [`sluice.${randomUUID()}`, `foreign.${randomUUID()}`]
+        const { topics } = await open('topics')
+        await topics.create([{ topic: made, partitions: 2 }])
+        expect(await topics.partitionsOf(made)).toBe(2)
+        expect(await settingOf(on.admin, made)).toBe('LogAppendTime')
+        const creating = topics.create([{ topic: foreign, partitions: 1 }])
+        await expect(creating).rejects.toThrow(/authoriz/i)
+        expect(await exists(foreign)).toBe(false)
+        await expect(attempt(byCertificate('topics'), made)).rejects.toThrow('see docs/security.md')
+      })
+    })
+  })
+
+  it.each([0, 1, 2])('is reached by configuration %i of the document', async index => {
+    const [text, certificate] = [configurations[index]!, on.authority.certify('gateway')]
+    const files = {
+      'kafka-ca.pem': on.authority.cert,
+      'gateway.pem': certificate.cert,
+      'gateway.key': certificate.key,
+      'kafka-password': `${password}\n`,
+    }
+    for (const [name, content] of Object.entries(files)) await writeFile(join(dir, name), content)
+    const at = on.at(text.includes('sasl:') ? 'SASL_SSL' : 'SSL', {}).brokers
+    const file = join(dir, `${index}.yaml`)
+    const own = text.replace(/\[kafka-1.*\]/, `[${at}]`).replaceAll('secrets/', `${dir}/`)
+    await writeFile(file, own)
+    const loaded = loadConfig({ file, env: {} })
+    if ('faults' in loaded) throw new Error(JSON.stringify(loaded.faults))
+    await using sink = await openSink(loaded.config.kafka)
+    const sending = sink.send(batchTo(await freshTopic()))
+    // The first is for brokers that do not ask who is there; these do.
+    if (index === 0) await expect(sending).rejects.toThrow(/kafka\.tls/)
+    else expect(await sending).toEqual([null, null])
+  })
+
+  it('has a document that tells each line the bridge may say', () => {
+    for (const [, reason] of REASONS) expect(text).toContain(reason)
   })
 })
+
+/** What a topic has for the timestamp of its records, asked as who is given. */
+async function settingOf({ brokers, sasl, tls }: KafkaOptions, topic: string) {
+  const { password: word, ...rest } = sasl ?? { password: secret('') }
+  const admin = new Kafka({
+    ...{ brokers: [...brokers], logLevel: logLevel.NOTHING },
+    ...(tls && { ssl: { ca: tls.ca.reveal() } }),
+    ...(sasl && { sasl: { ...rest, password: word.reveal() } as never }),
+  }).admin()
+  await admin.connect()
+  // 2 is Kafka's number for a topic.
+  const asked = { type: 2, name: topic, configNames: ['message.timestamp.type'] }
+  const { resources } = await admin
+    .describeConfigs({ includeSynonyms: false, resources: [asked] })
+    .finally(() => admin.disconnect())
+  return resources[0]!.configEntries[0]!.configValue
+}
