@@ -38,7 +38,10 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
     'this user may not use the topic, or there is none of this name: see kafka.topics and ' +
       'docs/security.md',
   ],
-  [/^Kafka 30$/, 'this user may not read with this group: see docs/security.md'],
+  [
+    /^Kafka 30$|^Failed to find group coordinator$/,
+    'this user may not read, or not with this group: see docs/security.md',
+  ],
   [/^Kafka 31$/, 'this user may do nothing like this here: see docs/security.md'],
   [/^ECONNREFUSED$/, 'nobody listens there: is it up, and is its address in kafka.brokers right?'],
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'a host of this name is not known: see kafka.brokers'],
