@@ -62,9 +62,10 @@ describe('a step', () => {
     await step()
     expect(log.slice(2)).toEqual(['settled 7', 'delivered 1'])
     expect(await step()).toBe('nothing')
+    const headers = { 'content-type': 'application/vnd.apache.avro' }
     const records = ['1 Süd', '2 b', '3 Süd', '4 c', '5 d', '6 e'].map(value => {
       const key = Buffer.from(value.slice(2))
-      return { key, partition: partitionOf(key, partitions), value: Buffer.from(value) }
+      return { key, headers, partition: partitionOf(key, partitions), value: Buffer.from(value) }
     })
     expect(sink.sent.flatMap(batch => batch.records)).toEqual(records)
     expect(sink.sent.map(({ topic }) => topic)).toEqual(['readings', 'readings'])
@@ -204,7 +205,7 @@ describe('a sink that is unavailable', () => {
       const all = stored.flat().map((zone, index) => `${index + 1} ${zone}`)
       const records = all.map(value => {
         const key = Buffer.from(value.split(' ')[1]!)
-        return { key, partition: partitionOf(key, partitions), value: Buffer.from(value) }
+        return { key, headers, partition: partitionOf(key, partitions), value: Buffer.from(value) }
       })
       expect(arrived()).toEqual(expectedTexts(partitions, records))
     }
