@@ -46,7 +46,7 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^ECONNREFUSED$/, 'nobody listens there: is it up, and is its address in kafka.brokers right?'],
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'a host of this name is not known: see kafka.brokers'],
   [
-    /^(Closed connection|Connection closed)$/,
+    /^(Closed connection|Connection closed|ECONNRESET|EPIPE)$/,
     'the broker closed the connection: it ends, or expects another kafka.tls or kafka.sasl',
   ],
 ]
