@@ -24,6 +24,7 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
     /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$|before secure TLS connection was/,
     'what listens there does not speak TLS: see the port in kafka.brokers, and kafka.tls',
   ],
+  [/^Broker requires TLS\.$/, 'the broker asks for encryption at this port: see kafka.tls'],
   [
     /^Kafka 58$|^SASL .* failed: Authentication failed/,
     'wrong user name or password: see kafka.sasl.username and passwordFile',

@@ -1,7 +1,10 @@
-import { randomUUID } from 'node:crypto'
+import { randomUUID, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from 'node:tls'
 import { Kafka, logLevel } from 'kafkajs'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { type Secret, secret } from '../../config/secrets.ts'
@@ -32,6 +35,9 @@ export type SecuredKafka = AsyncDisposable & {
   /** Promise: new connections to both listeners are shown this certificate. */
   show(certified: Certified): Promise<void>
 }
+
+const SHOWN_WITHIN_MS = 10_000
+const LOOK_AGAIN_MS = 50
 
 /** Where a certificate of the broker is valid. */
 export const brokerHosts = ['localhost', '127.0.0.1']
@@ -90,6 +96,8 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
       const file = join(dir, `${randomUUID()}.pem`)
       await keep(file, certified)
       await readKeysFrom(file, kafka.brokers)
+      // Kafka says yes before it does so.
+      for (const port of Object.values(ports)) await untilShown(certified, port)
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
@@ -108,6 +116,26 @@ async function readKeysFrom(file: string, brokers: string[]): Promise<void> {
   // 4 is Kafka's number for a broker.
   const resources = [{ type: 4, name: '1', configEntries }]
   await admin.alterConfigs({ validateOnly: false, resources }).finally(() => admin.disconnect())
+}
+
+async function untilShown({ cert }: Certified, port: number): Promise<void> {
+  const expected = new X509Certificate(cert).fingerprint256
+  const giveUpAtMs = performance.now() + SHOWN_WITHIN_MS
+  while ((await fingerprintAt(port)) !== expected) {
+    if (performance.now() > giveUpAtMs) throw new Error('the old certificate is still shown')
+    await sleep(LOOK_AGAIN_MS)
+  }
+}
+
+/** Whoever signed it, and whoever it is for: we only look. */
+async function fingerprintAt(port: number): Promise<string | undefined> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  // The broker closes a connection that shows it no certificate.
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  const shown = socket.getPeerX509Certificate()?.fingerprint256
+  socket.destroy()
+  return shown
 }
 
 function settings(files: { own: string; trusted: string }): Record<string, string> {
