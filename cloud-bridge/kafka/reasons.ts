@@ -16,6 +16,7 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
     "the broker's certificate is for another host: name it in kafka.brokers, and in its own " +
       'advertised.listeners, as the certificate does',
   ],
+  [/KEY[ _]VALUES[ _]MISMATCH/i, 'kafka.tls.keyFile is not the key to kafka.tls.certFile'],
   [
     /^ERR_SSL_.*ALERT_(BAD_CERT|CERT|UNKNOWN_CA|UNSUPPORTED_CERT|.*HANDSHAKE_FAILURE)/,
     'the broker asks for a certificate that it trusts: see kafka.tls.certFile and keyFile',

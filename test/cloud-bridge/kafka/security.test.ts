@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startDelivery } from '../../../cloud-bridge/forwarder.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { describe as describeError } from '../../../cloud-bridge/kafka/errors.ts'
@@ -63,6 +63,14 @@ describeWithKafka('a secured Kafka', () => {
         () => on.at('SSL', { tls: presented(createAuthority('Foreign').certify('gateway')) }),
         /kafka\.tls/,
       ],
+      [
+        'a key to another certificate',
+        () => {
+          const [{ cert }, { key }] = [on.authority.certify('one'), on.authority.certify('other')]
+          return on.at('SSL', { tls: presented({ cert, key }) })
+        },
+        'kafka.tls.keyFile is not the key to kafka.tls.certFile',
+      ],
       ['a wrong password', () => on.byScram('scram-sha-512', 'gateway', 'wrong'), wrongPassword],
       ['a wrong password in plain', () => on.byPlain('gateway', 'wrong'), wrongPassword],
       ['no password', () => on.at('SASL_SSL', {}), /kafka\.sasl/],
@@ -104,9 +112,9 @@ describeWithKafka('a secured Kafka', () => {
       const options = on.byScram('scram-sha-256', 'gateway', 'renewed')
       const { said, delivered } = await startDelivering(options, await on.freshTopic())
       await untilSaid(said, 'wrong user name or password')
+      onTestFinished(() => on.setPassword('gateway', 'scram-sha-256'))
       await on.setPassword('gateway', 'scram-sha-256', 'renewed')
       expect(await delivered).toEqual([null, null])
-      await on.setPassword('gateway', 'scram-sha-256')
     })
 
     it('goes on by itself when the right is given', async () => {
@@ -125,6 +133,7 @@ describeWithKafka('a secured Kafka', () => {
     }, async () => {
       const show = (options: Parameters<typeof on.authority.certify>[1]) =>
         on.show(on.authority.certify('broker', options))
+      onTestFinished(() => show({ hosts: brokerHosts }))
       await show({ hosts: brokerHosts, expired: true })
       const options = on.byCertificate('gateway')
       const { said, delivered } = await startDelivering(options, await on.freshTopic())
