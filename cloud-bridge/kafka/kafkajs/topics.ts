@@ -46,6 +46,8 @@ async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> 
     for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
       try {
         await admin.fetchTopicMetadata({ topics })
+        // A broker that is named as the leader may not know it yet; then it refuses what is sent.
+        for (const topic of topics) await admin.fetchTopicOffsets(topic)
         return
       } catch (error) {
         if (performance.now() > giveUpAtMs) throw error
