@@ -54,8 +54,16 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
     }),
     totals: metrics.totals,
     /** What keeps each flow from going, as it was last told. */
-    get away() {
-      return flows.states.away
+    away: {
+      get events() {
+        return flows.states.away.events
+      },
+      get behind() {
+        return flows.states.away.behind
+      },
+      get notes() {
+        return flows.states.away.notes
+      },
     },
     async stop(): Promise<void> {
       ending.abort()
