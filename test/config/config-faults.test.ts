@@ -33,6 +33,15 @@ describe('what is right', () => {
     ['empty levels', routes('topic: "/{site}//{zone}/{device}/"')],
     ['constants', routes('topic: x, site: a, zone: b/c, device: d é')],
     [
+      'a zone made of levels',
+      routes('topic: "{site}/{area}/{room}/{device}", zone: "{area}/{room}"'),
+    ],
+    ['each zone in parts', routes('topic: "{site}/{zone}/{device}", zone: "{zone}/{device%1000}"')],
+    [
+      'a finer route first',
+      routes('topic: "{site}/z7/{device}", zone: "z7/{device}"', 'topic: "{site}/{zone}/{device}"'),
+    ],
+    [
       'a narrower route first',
       routes('topic: "{site}/{zone}/d", device: d', 'topic: "{site}/{zone}/{device}"'),
     ],
