@@ -2,9 +2,10 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { describeFaults, loadConfig } from '../../config/config.ts'
 import { wrong as others, routes } from './config-faults-cases.ts'
 import { wrongLanes } from './config-faults-lanes.ts'
+import { wrongZones } from './config-faults-zones.ts'
 import { openConfigDir } from './config-fixture.ts'
 
-const wrong = [...others, ...wrongLanes]
+const wrong = [...others, ...wrongLanes, ...wrongZones]
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 

@@ -14,15 +14,14 @@ const message = (zone: string, device: string) => ({
   ...{ topic: `building/hq/zone/${zone}/sensor/${device}`, payload: Buffer.from('1') },
   ...{ receivedAt: 1, clock: 'SYNCED' as const },
 })
-const fatesOf = (ingest: typeof defaults.ingest, ...places: [zone: string, device: string][]) =>
-  places.map(([zone, device]) => compileFate(ingest)(message(zone, device)))
 
 it('begin at 1 with the next event, and leave what the old zone has as it is', () => {
   using home = temporary()
   const file = home.file('outbox.db')
   const run = (routes: Route[], ...places: [zone: string, device: string][]) => {
     const outbox = openOutbox({ file, gateway: 'gw' })
-    const fates = fatesOf({ ...defaults.ingest, routes }, ...places)
+    const fateOf = compileFate({ ...defaults.ingest, routes })
+    const fates = places.map(([zone, device]) => fateOf(message(zone, device)))
     const readings = fates.flatMap(fate => ('reading' in fate ? fate.reading : []))
     outbox.commit({ readings, deadLetters: [] })
     outbox.close()
