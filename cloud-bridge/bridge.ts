@@ -7,6 +7,7 @@ import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { type EventSink, startForwarder } from './forwarder.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
+import type { HotZones } from './hot-zones.ts'
 import type { startMetrics } from './metrics.ts'
 import { noteSources, startNoteForwarder } from './notes.ts'
 import { carryReplays } from './replay/carry.ts'
@@ -23,6 +24,7 @@ export type BridgeOptions = {
   sinks: { events: EventSink; replays: EventSink; notes: EventSink }
   partitionsOf(topic: string): Promise<number>
   metrics: ReturnType<typeof startMetrics>
+  hotZones: HotZones
   signal: AbortSignal
   /** What goes to Kafka now (null: delivering) and what keeps it from going. */
   onState(what: 'events' | 'replays' | 'notes', away: string | null): void
@@ -85,8 +87,9 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     backoff,
     onUnavailable,
     onRejected: noteRejected(options),
-    onDelivered: (_, batch) => {
+    onDelivered: (taken, batch) => {
       metrics.delivered(batch)
+      options.hotZones.delivered(taken)
       options.onState('events', null)
     },
   })
@@ -102,6 +105,7 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     return store ? await forwarder.step() : 'nothing'
   }
   while (!signal.aborted) {
+    options.hotZones.look()
     const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
     live.isBehind = did === 'large batch'
     if (live.isBehind) continue

@@ -9,6 +9,8 @@ import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
+import { finerZones } from './finer-zones.ts'
+import { hotAlarm, startHotZones } from './hot-zones.ts'
 import { openSink } from './kafka/sink.ts'
 import { partitionsOf } from './kafka/topics.ts'
 import { startMetrics } from './metrics.ts'
@@ -58,20 +60,31 @@ async function run(config: Config): Promise<void> {
     const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
       one.close(),
     )
-    const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+    const hotZones = startHotZones({
+      cureOf: taking => finerZones(taking, config.ingest.routes),
+      onHot: zone => log.warn({ zone: zone.zone }, hotAlarm(zone)),
+      onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
+    })
+    const metrics = startMetrics(
+      () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+      hotZones.list,
+    )
     const replay = replayCommand({
       outboxFile: outbox.file,
       source,
       topic: kafka.topics.backfill,
       partitionsOf: topic => partitionsOf(kafka, topic),
     })
-    const parts = () => ({ source, metrics, kafka: state })
+    const parts = () => ({ source, metrics, hotZones, kafka: state })
     stack.use(
       await serveHttp({
         ...bridge.http,
         key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
-        alarms: () => alarmsOf('inbox', asidesOf(inboxOptions.file)),
+        alarms: () => [
+          ...alarmsOf('inbox', asidesOf(inboxOptions.file)),
+          ...hotZones.list().map(hotAlarm),
+        ],
         metrics: metrics.text,
         state: () => stateOf(parts()),
         commands: {
@@ -108,6 +121,7 @@ async function run(config: Config): Promise<void> {
       inbox,
       sinks,
       metrics,
+      hotZones,
       partitionsOf: topic => partitionsOf(kafka, topic),
       signal: ending.signal,
       onState,

@@ -1,4 +1,5 @@
 import type { EventSource } from '../gateway/store/event-source.ts'
+import type { HotZones } from './hot-zones.ts'
 import type { startMetrics } from './metrics.ts'
 
 /** What keeps events, replays and notes from going to Kafka; null while nothing does. */
@@ -7,11 +8,12 @@ export type KafkaState = { events: string | null; replays: string | null; notes:
 type Parts = {
   source: EventSource
   metrics: ReturnType<typeof startMetrics>
+  hotZones: HotZones
   kafka: KafkaState
 }
 
 /** Why nothing is being delivered now; empty when nothing stands in the way. */
-export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
+export function reasonsOf({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): string[] {
   const reasons: string[] = []
   if (kafka.events) reasons.push(`events wait: ${kafka.events}`)
   if (kafka.notes) reasons.push(`notes wait: ${kafka.notes}`)
@@ -23,7 +25,7 @@ export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
 }
 
 /** What `sluice status` and the live screen show of a bridge. */
-export function stateOf({ source, metrics, kafka }: Parts) {
+export function stateOf({ source, metrics, hotZones, kafka }: Parts) {
   const backlog = source.backlog()
   return {
     part: 'bridge',
@@ -33,6 +35,7 @@ export function stateOf({ source, metrics, kafka }: Parts) {
     /** Everything received before this moment is in Kafka; ms since 1970, null when unknown. */
     completeUpTo: backlog && Date.now() - backlog.oldestAgeMs,
     perPartition: metrics.perPartition,
+    hotZones: hotZones.list(),
     ranges: source.ranges.map(({ store, ...range }) => ({
       ...range,
       store: store.toString('hex'),

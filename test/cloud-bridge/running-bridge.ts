@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
+import { type HotZonesOptions, startHotZones } from '../../cloud-bridge/hot-zones.ts'
 import { openSink, type SinkOptions } from '../../cloud-bridge/kafka/sink.ts'
 import { partitionsOf } from '../../cloud-bridge/kafka/topics.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
@@ -22,10 +23,14 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
+export function startBridge({ dir, kafka, topics, limits, heat }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+  const hotZones = startHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
+  const metrics = startMetrics(
+    () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+    hotZones.list,
+  )
   const sinks = { events: openSink(kafka), replays: openSink(kafka), notes: openSink(kafka) }
   const ending = new AbortController()
   const away: KafkaState = { events: null, replays: null, notes: null }
@@ -42,6 +47,7 @@ export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
     inbox,
     sinks,
     metrics,
+    hotZones,
     partitionsOf: topic => partitionsOf(kafka, topic),
     signal: ending.signal,
     onState: (what, reason) => {
@@ -59,6 +65,7 @@ export function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
       partitionsOf: topic => partitionsOf(kafka, topic),
     }),
     totals: metrics.totals,
+    hotZones,
     /** What keeps events and notes from going, as it was last told. */
     away,
     async stop(): Promise<void> {
@@ -77,4 +84,5 @@ type BridgeRig = {
   kafka: SinkOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
+  heat?: Partial<HotZonesOptions>
 }
