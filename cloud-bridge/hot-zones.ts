@@ -22,7 +22,7 @@ export type HotZone = Taking & { cure: string }
 
 export type HotZonesOptions = {
   cureOf(taking: Taking): string
-  onHot(zone: HotZone): void
+  onHot(zone: string, alarm: string): void
   onCool(zone: string): void
   /** Monotonic, in ms. */
   now?: () => number
@@ -78,8 +78,12 @@ export function startHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOption
       const taking = takingOf(zone, past)
       const one = { ...taking, cure: cureOf(taking) }
       hot.set(zone, one)
-      if (isNew) onHot(one)
+      if (isNew) onHot(zone, alarmOf(one))
     }
+  }
+  const list = (): HotZone[] => {
+    look()
+    return [...hot.values()].sort((a, b) => mostOf(b) - mostOf(a))
   }
   return {
     /** Counts what Kafka has. */
@@ -101,10 +105,9 @@ export function startHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOption
     /** Lets time pass while nothing is delivered. */
     look,
     /** Those that are hot now, the one that takes most first. */
-    list(): HotZone[] {
-      look()
-      return [...hot.values()].sort((a, b) => mostOf(b) - mostOf(a))
-    },
+    list,
+    /** What somebody should know of each, and what to do. */
+    alarms: () => list().map(alarmOf),
   }
 }
 
@@ -113,16 +116,15 @@ export function mostOf({ eventsShare, bytesShare }: Taking): number {
   return Math.max(eventsShare, bytesShare)
 }
 
-/** What somebody should know of a hot zone, in one sentence, and what to do, in the next. */
-export function hotAlarm(zone: HotZone): string {
-  const rate = `${Math.round(zone.eventsPerSecond)} events a second`
-  const even = `${percent(1 / zone.partitions)} to each of ${zone.partitions} partitions`
-  return `zone ${zone.zone} takes ${sharesOf(zone)} (${rate}); even were ${even}. ${zone.cure}`
-}
-
 /** Its shares as a person reads them. */
 export function sharesOf({ eventsShare, bytesShare }: Taking): string {
   return `${percent(eventsShare)} of events and ${percent(bytesShare)} of bytes`
+}
+
+function alarmOf(zone: HotZone): string {
+  const rate = `${Math.round(zone.eventsPerSecond)} events a second`
+  const even = `${percent(1 / zone.partitions)} to each of ${zone.partitions} partitions`
+  return `zone ${zone.zone} takes ${sharesOf(zone)} (${rate}); even were ${even}. ${zone.cure}`
 }
 
 const percent = (share: number) =>

@@ -10,7 +10,7 @@ import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
 import { finerZones } from './finer-zones.ts'
-import { hotAlarm, startHotZones } from './hot-zones.ts'
+import { startHotZones } from './hot-zones.ts'
 import { openSink } from './kafka/sink.ts'
 import { partitionsOf } from './kafka/topics.ts'
 import { startMetrics } from './metrics.ts'
@@ -18,6 +18,7 @@ import { replayCommand } from './replay/command.ts'
 import { type KafkaState, reasonsOf, stateOf } from './state.ts'
 
 const STOP_MS = 8000
+const nothing = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
 const { config: file } = new Command('sluice bridge')
   .description('Carries what the gateway stored to Kafka, partitioned by zone, until none waits.')
@@ -60,20 +61,12 @@ async function run(config: Config): Promise<void> {
     const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
       one.close(),
     )
-    const hotZones = startHotZones({
-      cureOf: taking => finerZones(taking, config.ingest.routes),
-      onHot: zone => log.warn({ zone: zone.zone }, hotAlarm(zone)),
-      onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
-    })
-    const metrics = startMetrics(
-      () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
-      hotZones.list,
-    )
+    const hotZones = watchHotZones(config, log)
+    const metrics = startMetrics(() => source.backlog() ?? nothing, hotZones.list)
+    const partitionsIn = (topic: string) => partitionsOf(kafka, topic)
     const replay = replayCommand({
-      outboxFile: outbox.file,
-      source,
+      ...{ outboxFile: outbox.file, source, partitionsOf: partitionsIn },
       topic: kafka.topics.backfill,
-      partitionsOf: topic => partitionsOf(kafka, topic),
     })
     const parts = () => ({ source, metrics, hotZones, kafka: state })
     stack.use(
@@ -81,10 +74,7 @@ async function run(config: Config): Promise<void> {
         ...bridge.http,
         key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
-        alarms: () => [
-          ...alarmsOf('inbox', asidesOf(inboxOptions.file)),
-          ...hotZones.list().map(hotAlarm),
-        ],
+        alarms: () => [...alarmsOf('inbox', asidesOf(inboxOptions.file)), ...hotZones.alarms()],
         metrics: metrics.text,
         state: () => stateOf(parts()),
         commands: {
@@ -122,7 +112,7 @@ async function run(config: Config): Promise<void> {
       sinks,
       metrics,
       hotZones,
-      partitionsOf: topic => partitionsOf(kafka, topic),
+      partitionsOf: partitionsIn,
       signal: ending.signal,
       onState,
     })
@@ -130,4 +120,12 @@ async function run(config: Config): Promise<void> {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
     else end((error as Error).stack ?? String(error), 1)
   }
+}
+
+function watchHotZones({ ingest }: Config, log: ReturnType<typeof openLog>) {
+  return startHotZones({
+    cureOf: taking => finerZones(taking, ingest.routes),
+    onHot: (zone, alarm) => log.warn({ zone }, alarm),
+    onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
+  })
 }
