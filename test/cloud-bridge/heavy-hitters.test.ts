@@ -28,3 +28,15 @@ it('is bounded, never too high, and too low by at most 1/(kept + 1) of all', () 
     }),
   )
 })
+
+it('lets go of what was large once, and keeps what is large now', () => {
+  const [kept, rounds] = [4, 100]
+  const tally = startTally(kept)
+  for (const key of ['a', 'b', 'c', 'd']) tally.add(key, 100)
+  for (let round = 0; round < rounds; round++) {
+    tally.add('large', 50)
+    for (let i = 0; i <= kept; i++) tally.add(`${round} ${i}`, 1)
+  }
+  const least = rounds * 50 - tally.total / (kept + 1)
+  expect(tally.sums.get('large')).toBeGreaterThanOrEqual(least)
+})
