@@ -66,6 +66,7 @@ export function startBridge({ dir, kafka, topics, limits, heat }: BridgeRig) {
     }),
     totals: metrics.totals,
     hotZones,
+    metricsText: metrics.text,
     /** What keeps events and notes from going, as it was last told. */
     away,
     async stop(): Promise<void> {
