@@ -37,13 +37,13 @@ export function parseTemplate(template: string) {
 
 /** The text that a template stands for, where `textOf` gives what the topic has at a level. */
 export function fill(pieces: readonly Piece[], textOf: (name: string) => string): string {
-  return pieces
-    .map(piece => {
-      if ('text' in piece) return piece.text
-      const text = textOf(piece.name)
-      return piece.parts === null ? text : String(partOf(text, piece.parts))
-    })
-    .join('')
+  let filled = ''
+  for (const piece of pieces) {
+    if ('text' in piece) filled += piece.text
+    else if (piece.parts === null) filled += textOf(piece.name)
+    else filled += partOf(textOf(piece.name), piece.parts)
+  }
+  return filled
 }
 
 /**

@@ -25,7 +25,6 @@ type Compiled = {
   levelOf: ReadonlyMap<string, number>
   pieces: Record<PlaceField, Piece[]>
 }
-type Texts = [site: string, zone: string, device: string]
 
 /**
  * Gives the function that finds the place of a topic. The first route that matches wins; a place
@@ -83,8 +82,12 @@ function placeIn({ route, levelOf, pieces }: Compiled, texts: readonly string[])
     if (fault) return { reason: `${name} ${fault}` }
   }
   const textOf = (name: string) => texts[levelOf.get(name)!]!
-  const [site, zone, device] = placeFields.map(field => fill(pieces[field], textOf)) as Texts
-  const place = { route, site, zone, device }
+  const place = {
+    route,
+    site: fill(pieces.site, textOf),
+    zone: fill(pieces.zone, textOf),
+    device: fill(pieces.device, textOf),
+  }
   for (const field of placeFields) {
     // Texts that are right alone can be too long together.
     const fault = pieces[field].length > 1 && placeFault(place[field])
