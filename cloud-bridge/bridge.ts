@@ -8,9 +8,11 @@ import { type Backoff, backoffMs } from './backoff.ts'
 import { type Sender, startForwarder } from './forwarder.ts'
 import { singleObject } from './framing.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
+import type { Topics } from './kafka/client.ts'
 import type { startMetrics } from './metrics.ts'
 import { noteSources, startNoteForwarder } from './notes.ts'
 import { carryReplays } from './replay/carry.ts'
+import { lagMs, startTopicGuard } from './topic-guard.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
 const NOTES_EVERY_MS = 1000
@@ -22,11 +24,14 @@ export type BridgeOptions = {
   inbox: Inbox
   /** A sink takes one send at a time, so events, replays and notes have one each. */
   sinks: { events: Sender; replays: Sender; notes: Sender }
-  partitionsOf(topic: string): Promise<number>
+  partitionsOf: Topics['partitionsOf']
+  settingsOf: Topics['settingsOf']
   metrics: ReturnType<typeof startMetrics>
   signal: AbortSignal
   /** What goes to Kafka now (null: delivering) and what keeps it from going. */
   onState(what: 'events' | 'replays' | 'notes', away: string | null): void
+  /** Nobody lets us look at how Kafka keeps this topic; told once. */
+  onBlind(topic: string): void
 }
 
 /** How the live events are doing, which go before replays. */
@@ -37,7 +42,13 @@ type Live = { isBehind: boolean }
  * being away is a state, and only a reason to wait; what cannot go does not hold up the others.
  */
 export async function runBridge(options: BridgeOptions): Promise<void> {
-  const { config, source, inbox, sinks, metrics, partitionsOf, signal } = options
+  const { config, source, inbox, metrics, partitionsOf, signal } = options
+  const { guarding } = startTopicGuard({
+    ...options,
+    lagMs: () => lagMs(source.backlog()?.oldestAgeMs ?? 0, Date.now()),
+  })
+  const { events, replays: again, notes } = options.sinks
+  const sinks = { events: guarding(events), replays: guarding(again), notes: guarding(notes) }
   const live = { isBehind: false }
   const replays = carryReplays({
     ...{ source, inbox, partitionsOf, signal },
@@ -49,7 +60,8 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
     onReplayed: metrics.replayed,
     onState: away => options.onState('replays', away),
   })
-  await Promise.all([carryEvents(options, live), replays, carryNotes(options)])
+  const guarded = { ...options, sinks }
+  await Promise.all([carryEvents(guarded, live), replays, carryNotes(guarded)])
 }
 
 /** Without a Kafka to go to: only looks at what waits, so that others can be told. */

@@ -15,6 +15,9 @@ import { replayCommand } from './replay/command.ts'
 import { type KafkaState, reasonsOf, stateOf } from './state.ts'
 
 const STOP_MS = 8000
+const BLIND =
+  'nobody sees whether Kafka would delete a late backlog at once: the right DescribeConfigs on the ' +
+  'topics is missing (docs/security.md)'
 
 const { config: file } = new Command('sluice bridge')
   .description('Carries what the gateway stored to Kafka, partitioned by zone, until none waits.')
@@ -58,7 +61,7 @@ async function run(config: Config): Promise<void> {
       one.close(),
     )
     const client = await openKafka(kafka)
-    const { partitionsOf } = client.topics
+    const { partitionsOf, settingsOf } = client.topics
     const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
     const topic = kafka.topics.backfill
     const replay = replayCommand({ outboxFile: outbox.file, source, topic, partitionsOf })
@@ -106,8 +109,10 @@ async function run(config: Config): Promise<void> {
       sinks,
       metrics,
       partitionsOf,
+      settingsOf,
       signal: ending.signal,
       onState,
+      onBlind: topic => log.warn({ topic }, BLIND),
     })
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)

@@ -12,6 +12,7 @@ const REFUSED_FOR_GOOD = new Map([
   [87, 'INVALID_RECORD'],
 ])
 const UNKNOWN_TOPIC = 3
+const TOPIC_NOT_ALLOWED = 29
 /** Codes after which a producer's numbers are of no use: it must be made anew. */
 const PRODUCER_IS_LOST = new Set([45, 47, 59])
 
@@ -36,6 +37,9 @@ export function refusalOf(error: unknown): string | null {
 
 /** Whether the broker knows of no such topic. */
 export const isNoSuchTopic = (error: unknown) => codesOf(error).includes(UNKNOWN_TOPIC)
+
+/** Whether the broker does not let us do this with the topic. */
+export const isNotAllowed = (error: unknown) => codesOf(error).includes(TOPIC_NOT_ALLOWED)
 
 /** Whether the producer must be made anew before it can send. */
 export function losesProducer(error: unknown): boolean {

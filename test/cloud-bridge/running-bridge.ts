@@ -30,6 +30,7 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
   const sinks = { events: client.openSink(), replays: client.openSink(), notes: client.openSink() }
   const ending = new AbortController()
   const away: KafkaState = { events: null, replays: null, notes: null }
+  const blind: string[] = []
   const bridge = {
     ...defaults.bridge,
     pollMs: 100,
@@ -44,6 +45,8 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
     sinks,
     metrics,
     partitionsOf: client.topics.partitionsOf,
+    settingsOf: client.topics.settingsOf,
+    onBlind: topic => blind.push(topic),
     signal: ending.signal,
     onState: (what, reason) => {
       away[what] = reason
@@ -60,6 +63,8 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
       partitionsOf: client.topics.partitionsOf,
     }),
     totals: metrics.totals,
+    /** Of which it told that it may not look at them. */
+    blind,
     /** What keeps events and notes from going, as it was last told. */
     away,
     async stop(): Promise<void> {
