@@ -4,7 +4,7 @@ import type { Keeping, TopicSettings } from './kafka/topic-settings.ts'
 
 const LOOK_EVERY_MS = 5 * 60_000
 /** A clock that shows an earlier time is wrong: this was written later. */
-const WRITTEN_MS = Date.UTC(2025, 0, 1)
+export const WRITTEN_MS = Date.UTC(2025, 0, 1)
 
 /**
  * What keeps a topic from being written to, with the cure, or null: Kafka would delete what it
@@ -21,8 +21,8 @@ export function keepingFault(topic: string, keeping: Keeping, lagMs: number): st
   }
   if (timestampType !== 'CreateTime' || retentionMs === null || lagMs <= retentionMs) return null
   const reason =
-    `keeps records by the sender's time (CreateTime) for ${span(retentionMs)}, ` +
-    `and what goes there may be ${span(lagMs)} old: Kafka would delete it at once`
+    `keeps records by the sender's time (CreateTime) for ${span(retentionMs)}, and what waits here ` +
+    `is ${span(lagMs)} old: such a topic deletes what is late at once`
   return `${topic} ${reason}. ${cure('message.timestamp.type=LogAppendTime')}`
 }
 

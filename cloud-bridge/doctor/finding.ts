@@ -1,0 +1,38 @@
+/** What was found at one thing: all is well, somebody should know, or it does not work like this. */
+export type Finding = {
+  level: 'ok' | 'warn' | 'FAULT'
+  what: string
+  value: string
+  /** What to do; a sentence or a command. */
+  cure?: string
+}
+
+/** One thing to look at. */
+export type Check = {
+  what: string
+  look(): Promise<Finding[]>
+}
+
+export const ok = (what: string, value: string): Finding => ({ level: 'ok', what, value })
+export const warn = (what: string, value: string, cure: string): Finding => ({
+  ...{ level: 'warn', what, value, cure },
+})
+export const fault = (what: string, value: string, cure: string): Finding => ({
+  ...{ level: 'FAULT', what, value, cure },
+})
+
+/** One line: `FAULT  what: value. Cure`. */
+export function lineOf({ level, what, value, cure }: Finding): string {
+  return `${level.padEnd(5)}  ${what}: ${value}${cure === undefined ? '' : `. ${cure}`}`
+}
+
+/** What was found alike at several things, as one finding; the order stays. */
+export function together(findings: readonly Finding[]): Finding[] {
+  const same = Map.groupBy(findings, ({ level, value, cure }) =>
+    JSON.stringify([level, value, cure]),
+  )
+  return [...same.values()].map(all => ({
+    ...all[0]!,
+    what: [...new Set(all.map(({ what }) => what))].join(', '),
+  }))
+}

@@ -1,0 +1,44 @@
+import type { Config } from '../../config/config.ts'
+import type { KafkaClient } from '../kafka/client.ts'
+import { askBrokers, type Reach } from './brokers.ts'
+import { type Check, type Finding, together, warn } from './finding.ts'
+import { askTopics, type Expected, judgeTopics } from './topics.ts'
+
+/** What is asked of the topics once a broker answers, in this order. */
+export type Ask = (client: KafkaClient) => Promise<Finding[]>
+
+/** How topics are set up. */
+export const topicsAsked =
+  (expected: Expected): Ask =>
+  async ({ topics }) =>
+    together(judgeTopics(expected, await askTopics(expected.topics, topics)))
+
+/**
+ * Whether each broker answers, and what stands in the cluster. Topics are asked for at the first
+ * broker that answers, so that one that does not holds up nothing.
+ */
+export function kafkaChecks(
+  { brokers }: Pick<Config['kafka'], 'brokers'>,
+  reach: Reach,
+  asks: Record<string, Ask>,
+): Check[] {
+  if (brokers.length === 0) {
+    const value = 'not configured, so everything stays in the outbox'
+    const cure = 'Name host:port of some brokers'
+    return [{ what: 'kafka.brokers', look: async () => [warn('kafka.brokers', value, cure)] }]
+  }
+  const asked = askBrokers({ brokers }, reach)
+  const look = async (what: string, ask: Ask): Promise<Finding[]> => {
+    const address = await asked.reachable
+    if (address) return ask(await reach([address]))
+    return [warn(what, 'not looked at, because no broker answers', 'Mend that first')]
+  }
+  return [
+    ...asked.configured.map((found, index) => ({
+      what: `broker ${brokers[index]}`,
+      look: () => found,
+    })),
+    { what: 'further brokers', look: asked.named },
+    ...Object.entries(asks).map(([what, ask]) => ({ what, look: () => look(what, ask) })),
+  ]
+}
