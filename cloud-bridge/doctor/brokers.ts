@@ -60,7 +60,7 @@ export function askBrokers({ brokers }: Pick<KafkaOptions, 'brokers'>, reach: Re
 
 /** What is wrong, and what can be done, as `describe` joins them. */
 function parted(reason: string): [value: string, cure: string] {
-  if (/time(d )?-?out/i.test(reason)) {
+  if (/timed? ?out|not connected/i.test(reason)) {
     return ['no answer in time', 'Is the address right, the host up, and no firewall in between?']
   }
   const at = reason.indexOf(': ')

@@ -33,6 +33,11 @@ export function together(findings: readonly Finding[]): Finding[] {
   )
   return [...same.values()].map(all => ({
     ...all[0]!,
-    what: [...new Set(all.map(({ what }) => what))].join(', '),
+    what: listed([...new Set(all.map(({ what }) => what))]),
   }))
+}
+
+function listed([first = '', ...others]: string[]): string {
+  const [kind] = first.split(' ')
+  return [first, ...others.map(one => one.replace(`${kind} `, ''))].join(', ')
 }

@@ -2,20 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AdminAccess, loadAdmin } from '../../config/admin.ts'
 import { type Config, type Fault, loadConfig } from '../../config/config.ts'
-import { waitingAgeMs } from '../../gateway/store/checkup.ts'
-import { openKafka } from '../kafka/kafka.ts'
-import { lagMs } from '../topic-guard.ts'
-import { certificateChecks } from './certificates.ts'
-import { clockCheck } from './clock.ts'
 import { createCheck } from './create.ts'
+import { checksOf } from './doctor.ts'
 import { examine } from './examine.ts'
 import { type Finding, fault, lineOf, ok } from './finding.ts'
-import { kafkaChecks, topicsAsked } from './kafka.ts'
-import { listenerChecks } from './listeners.ts'
-import { storeChecks } from './stores.ts'
 
-/** A doctor asks once, and a broker that is well answers in less. */
-const REQUEST_TIMEOUT_MS = 3000
 const FAULTY = 1
 const WRONG_CONFIGURATION = 2
 
@@ -60,29 +51,10 @@ async function run(config: Config, access: AdminAccess): Promise<Finding[]> {
     findings: (found: Finding[]) => !json && say(found),
     slow: (what: string[]) => process.stderr.write(`still asking: ${what.join(', ')}\n`),
   }
-  const { gateway, ingest, inbox, outbox } = config
-  const requestTimeoutMs = Math.min(config.kafka.requestTimeoutMs, REQUEST_TIMEOUT_MS)
-  const kafka = { ...config.kafka, requestTimeoutMs }
-  const created = createTopics
-    ? await examine([createCheck({ ...kafka, ...access }, replication)], on)
-    : []
-  const expected = {
-    ...{ topics: kafka.topics, partitions: kafka.partitions },
-    payloadMaxBytes: ingest.payloadMaxBytes,
-    packetMaxBytes: gateway.mqtt.packetMaxBytes,
-    lagMs: lagMs(waitingAgeMs(outbox.file, inbox.file), Date.now()),
-  }
-  const checks = [
-    { what: 'configuration', look: async () => [ok('configuration', file ?? 'the defaults')] },
-    ...storeChecks(config),
-    clockCheck(gateway.clock.syncedFile),
-    ...listenerChecks(config),
-    ...certificateChecks(kafka),
-    ...kafkaChecks(kafka, brokers => openKafka({ ...kafka, brokers }), {
-      topics: topicsAsked(expected),
-    }),
-  ]
-  return [...created, ...(await examine(checks, on))]
+  const asked = { what: 'configuration', look: async () => [ok('configuration', file ?? 'none')] }
+  const creating = createTopics ? [createCheck({ ...config.kafka, ...access }, replication)] : []
+  const created = await examine([asked, ...creating], on)
+  return [...created, ...(await examine(checksOf(config), on))]
 }
 
 /** Tells what is wrong with the configuration, and ends. */
