@@ -16,6 +16,7 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
     "the broker's certificate is for another host: name it in kafka.brokers, and in its own " +
       'advertised.listeners, as the certificate does',
   ],
+  [/KEY[ _]VALUES[ _]MISMATCH/i, 'kafka.tls.keyFile is not the key to kafka.tls.certFile'],
   [
     /^ERR_SSL_.*ALERT_(BAD_CERT|CERT|UNKNOWN_CA|UNSUPPORTED_CERT|.*HANDSHAKE_FAILURE)/,
     'the broker asks for a certificate that it trusts: see kafka.tls.certFile and keyFile',
@@ -24,6 +25,7 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
     /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$|before secure TLS connection was/,
     'what listens there does not speak TLS: see the port in kafka.brokers, and kafka.tls',
   ],
+  [/^Broker requires TLS\.$/, 'the broker asks for encryption at this port: see kafka.tls'],
   [
     /^Kafka 58$|^SASL .* failed: Authentication failed/,
     'wrong user name or password: see kafka.sasl.username and passwordFile',
@@ -46,7 +48,7 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^ECONNREFUSED$/, 'nobody listens there: is it up, and is its address in kafka.brokers right?'],
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'a host of this name is not known: see kafka.brokers'],
   [
-    /^(Closed connection|Connection closed)$/,
+    /^(Closed connection|Connection closed|ECONNRESET|EPIPE)$/,
     'the broker closed the connection: it ends, or expects another kafka.tls or kafka.sasl',
   ],
 ]

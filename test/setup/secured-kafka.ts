@@ -1,6 +1,11 @@
+import { randomUUID, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from 'node:tls'
+import { Kafka, logLevel } from 'kafkajs'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { type Secret, secret } from '../../config/secrets.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
@@ -27,9 +32,12 @@ export type SecuredKafka = AsyncDisposable & {
   authority: Authority
   /** How to reach a listener with this security; it trusts `authority` unless told otherwise. */
   at(listener: SecuredListener, security: { tls?: Partial<Tls>; sasl?: Sasl }): KafkaOptions
-  /** Promise: it is ready again and shows this certificate at both listeners. */
+  /** Promise: new connections to both listeners are shown this certificate. */
   show(certified: Certified): Promise<void>
 }
+
+const SHOWN_WITHIN_MS = 10_000
+const LOOK_AGAIN_MS = 50
 
 /** Where a certificate of the broker is valid. */
 export const brokerHosts = ['localhost', '127.0.0.1']
@@ -62,8 +70,7 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
   stack.defer(() => rm(dir, { recursive: true, force: true }))
   const authority = createAuthority('Authority of tests')
   const files = { own: join(dir, 'broker.pem'), trusted: join(dir, 'trusted.pem') }
-  const keep = ({ cert, key }: Certified) => writeFile(files.own, key + cert, { mode: 0o600 })
-  await keep(authority.certify('broker', { hosts: brokerHosts }))
+  await keep(files.own, authority.certify('broker', { hosts: brokerHosts }))
   await writeFile(files.trusted, authority.cert)
   const ports = { SSL: await findFreePort(), SASL_SSL: await findFreePort() }
   const options: LocalKafkaOptions = {
@@ -85,11 +92,50 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
       sasl: sasl ?? null,
     }),
     async show(certified) {
-      await keep(certified)
-      await kafka.restart()
+      // A file that only has other contents is not read again.
+      const file = join(dir, `${randomUUID()}.pem`)
+      await keep(file, certified)
+      await readKeysFrom(file, kafka.brokers)
+      // Kafka says yes before it does so.
+      for (const port of Object.values(ports)) await untilShown(certified, port)
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
+}
+
+const keep = (file: string, { cert, key }: Certified) =>
+  writeFile(file, key + cert, { mode: 0o600 })
+
+async function readKeysFrom(file: string, brokers: string[]): Promise<void> {
+  const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const configEntries = ['ssl', 'sasl_ssl'].map(name => ({
+    name: `listener.name.${name}.ssl.keystore.location`,
+    value: file,
+  }))
+  // 4 is Kafka's number for a broker.
+  const resources = [{ type: 4, name: '1', configEntries }]
+  await admin.alterConfigs({ validateOnly: false, resources }).finally(() => admin.disconnect())
+}
+
+async function untilShown({ cert }: Certified, port: number): Promise<void> {
+  const expected = new X509Certificate(cert).fingerprint256
+  const giveUpAtMs = performance.now() + SHOWN_WITHIN_MS
+  while ((await fingerprintAt(port)) !== expected) {
+    if (performance.now() > giveUpAtMs) throw new Error('the old certificate is still shown')
+    await sleep(LOOK_AGAIN_MS)
+  }
+}
+
+/** Whoever signed it, and whoever it is for: we only look. */
+async function fingerprintAt(port: number): Promise<string | undefined> {
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  // The broker closes a connection that shows it no certificate.
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  const shown = socket.getPeerX509Certificate()?.fingerprint256
+  socket.destroy()
+  return shown
 }
 
 function settings(files: { own: string; trusted: string }): Record<string, string> {
@@ -103,6 +149,8 @@ function settings(files: { own: string; trusted: string }): Record<string, strin
     'ssl.truststore.type': 'PEM',
     'ssl.truststore.location': files.trusted,
     'ssl.client.auth': 'required',
+    // so that another certificate can be shown without a restart
+    'ssl.allow.san.changes': 'true',
     'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
     [ofSasl('plain')]: `${login}.plain.PlainLoginModule required${users.join('')};`,

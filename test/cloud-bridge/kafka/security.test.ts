@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startDelivery } from '../../../cloud-bridge/forwarder.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { describe as describeError } from '../../../cloud-bridge/kafka/errors.ts'
@@ -13,71 +13,24 @@ import { loadConfig } from '../../../config/config.ts'
 import { secret } from '../../../config/secrets.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { createAuthority } from '../../setup/certificates.ts'
-import { createTopics, describeWithKafka, openSink, readTopic } from '../../setup/kafka.ts'
-import { type KafkaTools, openKafkaTools } from '../../setup/kafka-tools.ts'
-import {
-  brokerHosts,
-  login,
-  plainPasswords,
-  presented,
-  type SecuredKafka,
-  startSecuredKafka,
-} from '../../setup/secured-kafka.ts'
+import { type DocumentedKafka, startDocumentedKafka } from '../../setup/documented-kafka.ts'
+import { describeWithKafka, openSink, readTopic } from '../../setup/kafka.ts'
+import { brokerHosts, presented } from '../../setup/secured-kafka.ts'
 import { readSecurityDocument } from '../../setup/security-document.ts'
 
-const password = 'scram-secret'
 const clients = ['kafkajs'] as const
+const document = await readSecurityDocument()
+const refused = 'this user may not use the topic'
+const wrongPassword = 'wrong user name or password: see kafka.sasl.username and passwordFile'
 
 describeWithKafka('a secured Kafka', () => {
-  let on: SecuredKafka
-  let tools: KafkaTools
-  let dir: string
-  let text: string
-  let configurations: string[]
-  /** The command by which the bridge may write. */
-  let write: string
-  const stack = new AsyncDisposableStack()
-
-  /** As an administrator who follows the document. */
+  let on: DocumentedKafka
   beforeAll(async () => {
-    on = stack.use(await startSecuredKafka())
-    tools = stack.use(await openKafkaTools(on.admin.brokers.slice()))
-    dir = await mkdtemp(join(tmpdir(), 'sluice-test-secrets-'))
-    stack.defer(() => rm(dir, { recursive: true, force: true }))
-    const document = await readSecurityDocument()
-    ;({ text, configurations } = document)
-    const [where, ...followed] = document.commands
-    expect(where).toMatch(/^kafka=/)
-    write = followed.find(command => command.includes('--operation Write'))!
-    await Promise.all([
-      tools.run(followed.join(''), {
-        'password.properties': `SCRAM-SHA-512=password=${password}`,
-      }),
-      setPassword('ledger', 'SCRAM-SHA-512'),
-      setPassword('gateway', 'SCRAM-SHA-256').then(() => setPassword('ledger', 'SCRAM-SHA-256')),
-    ])
+    on = await startDocumentedKafka()
   })
-  afterAll(() => stack.disposeAsync())
+  afterAll(() => on?.[Symbol.asyncDispose]())
 
-  const setPassword = (user: string, mechanism: string, word = password) =>
-    tools.run(
-      `kafka-configs.sh $kafka --alter --entity-type users --entity-name ${user} \
-        --add-config '${mechanism}=[password=${word}]'`,
-    )
-  const freshTopic = async (prefix = 'sluice.') => {
-    const topic = `${prefix}${randomUUID()}`
-    await createTopics(on.admin, [{ topic, partitions: 2 }])
-    return topic
-  }
-  const batchTo = (topic: string, text = 'a') => ({
-    topic,
-    records: [record(0, text), record(1, `${text} too`)],
-  })
-
-  const byCertificate = (user: string) =>
-    on.at('SSL', { tls: presented(on.authority.certify(user)) })
-  const byScram = (user: string, word = password) =>
-    on.at('SASL_SSL', login('scram-sha-512', user, word))
+  const batchTo = (topic: string) => ({ topic, records: [record(0, 'a'), record(1, 'b')] })
 
   describe.each(clients)('through %s', client => {
     const reach = (options: KafkaOptions): KafkaOptions => ({ ...options, client })
@@ -87,12 +40,12 @@ describeWithKafka('a secured Kafka', () => {
     }
 
     it.each<[string, (user: string) => KafkaOptions]>([
-      ['a certificate', byCertificate],
-      ['PLAIN', user => on.at('SASL_SSL', login('plain', user, plainPasswords[user]!))],
-      ['SCRAM-SHA-256', user => on.at('SASL_SSL', login('scram-sha-256', user, password))],
-      ['SCRAM-SHA-512', byScram],
+      ['a certificate', user => on.byCertificate(user)],
+      ['PLAIN', user => on.byPlain(user)],
+      ['SCRAM-SHA-256', user => on.byScram('scram-sha-256', user)],
+      ['SCRAM-SHA-512', user => on.byScram('scram-sha-512', user)],
     ])('delivers to who shows %s, and is read back', async (_, as) => {
-      const topic = await freshTopic()
+      const topic = await on.freshTopic()
       expect(await attempt(as('gateway'), topic)).toEqual([null, null])
       const found = textsIn(await readTopic(reach(as('ledger')), topic))
       expect(found).toEqual(expectedTexts(2, batchTo(topic).records))
@@ -111,29 +64,29 @@ describeWithKafka('a secured Kafka', () => {
         /kafka\.tls/,
       ],
       [
-        'a wrong password',
-        () => byScram('gateway', 'wrong'),
-        'wrong user name or password: see kafka.sasl.username and passwordFile',
+        'a key to another certificate',
+        () => {
+          const [{ cert }, { key }] = [on.authority.certify('one'), on.authority.certify('other')]
+          return on.at('SSL', { tls: presented({ cert, key }) })
+        },
+        'kafka.tls.keyFile is not the key to kafka.tls.certFile',
       ],
-      [
-        'a wrong password in plain',
-        () => on.at('SASL_SSL', login('plain', 'gateway', 'wrong')),
-        'wrong user name or password: see kafka.sasl.username and passwordFile',
-      ],
+      ['a wrong password', () => on.byScram('scram-sha-512', 'gateway', 'wrong'), wrongPassword],
+      ['a wrong password in plain', () => on.byPlain('gateway', 'wrong'), wrongPassword],
       ['no password', () => on.at('SASL_SSL', {}), /kafka\.sasl/],
       [
         'a password that nobody asks for',
-        () => ({ ...byCertificate('gateway'), ...login('plain', 'gateway', 'any') }),
+        () => ({ ...on.byCertificate('gateway'), sasl: on.byPlain('gateway').sasl }),
         'the broker asks for no password at this port: see kafka.sasl',
       ],
       ['no TLS', () => ({ ...on.at('SSL', {}), tls: null }), /kafka\.tls/],
       [
         'TLS where there is none',
-        () => ({ ...byCertificate('gateway'), brokers: on.admin.brokers }),
+        () => ({ ...on.byCertificate('gateway'), brokers: on.admin.brokers }),
         /does not speak TLS: see the port in kafka\.brokers, and kafka\.tls$/,
       ],
     ])('says in one line what %s means', async (_, options, line) => {
-      const topic = await freshTopic()
+      const topic = await on.freshTopic()
       const said = await attempt(options(), topic).catch((error: Error) => error.message)
       expect(said).toMatch(line)
       expect(said).not.toContain('\n')
@@ -156,19 +109,22 @@ describeWithKafka('a secured Kafka', () => {
       vi.waitFor(() => expect(said.at(-1)).toContain(line), { timeout: 20_000, interval: 20 })
 
     it('goes on by itself when the password is set in Kafka', async () => {
-      const options = on.at('SASL_SSL', login('scram-sha-256', 'gateway', 'renewed'))
-      const { said, delivered } = await startDelivering(options, await freshTopic())
+      const options = on.byScram('scram-sha-256', 'gateway', 'renewed')
+      const { said, delivered } = await startDelivering(options, await on.freshTopic())
       await untilSaid(said, 'wrong user name or password')
-      await setPassword('gateway', 'SCRAM-SHA-256', 'renewed')
+      onTestFinished(() => on.setPassword('gateway', 'scram-sha-256'))
+      await on.setPassword('gateway', 'scram-sha-256', 'renewed')
       expect(await delivered).toEqual([null, null])
-      await setPassword('gateway', 'SCRAM-SHA-256')
     })
 
     it('goes on by itself when the right is given', async () => {
       const user = `newcomer-${client}`
-      const { said, delivered } = await startDelivering(byCertificate(user), await freshTopic())
+      const { said, delivered } = await startDelivering(
+        on.byCertificate(user),
+        await on.freshTopic(),
+      )
       await untilSaid(said, 'see docs/security.md')
-      await tools.run(write.replace('User:gateway', `User:${user}`))
+      await on.letWrite(user)
       expect(await delivered).toEqual([null, null])
     })
 
@@ -177,9 +133,10 @@ describeWithKafka('a secured Kafka', () => {
     }, async () => {
       const show = (options: Parameters<typeof on.authority.certify>[1]) =>
         on.show(on.authority.certify('broker', options))
+      onTestFinished(() => show({ hosts: brokerHosts }))
       await show({ hosts: brokerHosts, expired: true })
-      const options = byCertificate('gateway')
-      const { said, delivered } = await startDelivering(options, await freshTopic())
+      const options = on.byCertificate('gateway')
+      const { said, delivered } = await startDelivering(options, await on.freshTopic())
       await untilSaid(said, `${options.brokers[0]}: the broker's certificate has expired`)
       await show({ hosts: ['elsewhere'] })
       await untilSaid(said, "the broker's certificate is for another host")
@@ -188,28 +145,28 @@ describeWithKafka('a secured Kafka', () => {
     })
 
     describe('the rights of the document', () => {
-      const open = async (user: string) => await openKafka(reach(byCertificate(user)))
+      const open = async (user: string) => await openKafka(reach(on.byCertificate(user)))
       const exists = async (topic: string) => {
         const { stream } = await openKafka(on.admin)
         return (await stream.stretchesOf([topic])).has(topic)
       }
 
       it('let the bridge write, and ask how long its topics keep what they get', async () => {
-        const topic = await freshTopic()
-        expect(await attempt(byCertificate('gateway'), topic)).toEqual([null, null])
+        const topic = await on.freshTopic()
+        expect(await attempt(on.byCertificate('gateway'), topic)).toEqual([null, null])
         expect(await (await open('gateway')).topics.partitionsOf(topic)).toBe(2)
-        expect(await settingOf(byScram('gateway'), topic)).toBe('LogAppendTime')
+        expect(await settingOf(on.byScram('scram-sha-512', 'gateway'), topic)).toBe('LogAppendTime')
       })
 
       it('let it do nothing else', async () => {
-        const [ours, foreign] = [await freshTopic(), await freshTopic('foreign.')]
+        const [ours, foreign] = [await on.freshTopic(), await on.freshTopic('foreign.')]
         const made = `sluice.${randomUUID()}`
         const { stream, topics } = await open('gateway')
-        expect(await attempt(byCertificate('gateway'), ours)).toEqual([null, null])
+        expect(await attempt(on.byCertificate('gateway'), ours)).toEqual([null, null])
         const tried = {
-          'write elsewhere': attempt(byCertificate('gateway'), foreign),
+          'write elsewhere': attempt(on.byCertificate('gateway'), foreign),
           'ask elsewhere': topics.partitionsOf(foreign),
-          'ask for settings elsewhere': settingOf(byScram('gateway'), foreign),
+          'ask for settings elsewhere': settingOf(on.byScram('scram-sha-512', 'gateway'), foreign),
           create: topics.create([{ topic: made, partitions: 1 }]),
           read: stream.readBetween(ours, new Map(), new Map([[0, 1]]), () => {}),
         }
@@ -224,14 +181,14 @@ describeWithKafka('a secured Kafka', () => {
       })
 
       it('let who reads read, and nothing else', async () => {
-        const [ours, foreign] = [await freshTopic(), await freshTopic('foreign.')]
+        const [ours, foreign] = [await on.freshTopic(), await on.freshTopic('foreign.')]
         const { stream, topics } = await open('ledger')
-        await attempt(byCertificate('gateway'), ours)
-        const read = await readTopic(reach(byCertificate('ledger')), ours)
+        await attempt(on.byCertificate('gateway'), ours)
+        const read = await readTopic(reach(on.byCertificate('ledger')), ours)
         expect(textsIn(read)).toEqual(expectedTexts(2, batchTo(ours).records))
         expect([...(await stream.stretchesOf([ours, foreign])).keys()]).toEqual([ours])
         const tried = {
-          write: attempt(byCertificate('ledger'), ours),
+          write: attempt(on.byCertificate('ledger'), ours),
           'read elsewhere': stream.readBetween(foreign, new Map(), new Map([[0, 1]]), () => {}),
           create: topics.create([{ topic: `sluice.${randomUUID()}`, partitions: 1 }]),
         }
@@ -250,7 +207,7 @@ describeWithKafka('a secured Kafka', () => {
         expect(await settingOf(on.admin, made)).toBe('LogAppendTime')
         const tried = {
           'create elsewhere': topics.create([{ topic: foreign, partitions: 1 }]),
-          write: attempt(byCertificate('topics'), made),
+          write: attempt(on.byCertificate('topics'), made),
           read: stream.readBetween(made, new Map(), new Map([[0, 1]]), () => {}),
         }
         expect(await outcomesOf(tried)).toEqual({
@@ -263,34 +220,33 @@ describeWithKafka('a secured Kafka', () => {
     })
   })
 
-  it.each([0, 1, 2])('is reached by configuration %i of the document', async index => {
-    const [text, certificate] = [configurations[index]!, on.authority.certify('gateway')]
+  it.each(document.configurations)('is reached as the document says', async text => {
+    await using stack = new AsyncDisposableStack()
+    const dir = await mkdtemp(join(tmpdir(), 'sluice-test-secrets-'))
+    stack.defer(() => rm(dir, { recursive: true, force: true }))
+    const certificate = on.authority.certify('gateway')
+    const [at] = on.at(text.includes('sasl:') ? 'SASL_SSL' : 'SSL', {}).brokers
     const files = {
       'kafka-ca.pem': on.authority.cert,
       'gateway.pem': certificate.cert,
       'gateway.key': certificate.key,
-      'kafka-password': `${password}\n`,
+      'kafka-password': `${on.password}\n`,
+      'sluice.yaml': text.replace(/\[kafka-1.*\]/, `[${at}]`).replaceAll('secrets/', `${dir}/`),
     }
     for (const [name, content] of Object.entries(files)) await writeFile(join(dir, name), content)
-    const at = on.at(text.includes('sasl:') ? 'SASL_SSL' : 'SSL', {}).brokers
-    const file = join(dir, `${index}.yaml`)
-    const own = text.replace(/\[kafka-1.*\]/, `[${at}]`).replaceAll('secrets/', `${dir}/`)
-    await writeFile(file, own)
-    const loaded = loadConfig({ file, env: {} })
+    const loaded = loadConfig({ file: join(dir, 'sluice.yaml'), env: {} })
     if ('faults' in loaded) throw new Error(JSON.stringify(loaded.faults))
-    await using sink = await openSink(loaded.config.kafka)
-    const sending = sink.send(batchTo(await freshTopic()))
-    // The first is for brokers that do not ask who is there; these do.
-    if (index === 0) await expect(sending).rejects.toThrow(/kafka\.tls/)
-    else expect(await sending).toEqual([null, null])
+    const sink = stack.use(await openSink(loaded.config.kafka))
+    const sending = sink.send(batchTo(await on.freshTopic()))
+    const asksWho = /sasl:|certFile:/.test(text)
+    if (asksWho) expect(await sending).toEqual([null, null])
+    else await expect(sending).rejects.toThrow(/kafka\.tls/)
   })
 
   it('has a document that tells each line the bridge may say', () => {
-    for (const [, reason] of REASONS) expect(text).toContain(reason)
+    for (const [, reason] of REASONS) expect(document.text).toContain(reason)
   })
 })
-
-const refused = 'this user may not use the topic'
 
 /** What is said of each thing that was tried; 'done' where nothing kept anybody from it. */
 async function outcomesOf(tried: Record<string, Promise<unknown>>) {
