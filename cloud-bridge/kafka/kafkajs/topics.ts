@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admin } from 'kafkajs'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
 import { isNoSuchTopic } from '../errors.ts'
 import { configuredKafka } from './configured.ts'
@@ -43,15 +44,21 @@ async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> 
       })),
     })
     const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
-    for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
-      try {
-        await admin.fetchTopicMetadata({ topics })
-        return
-      } catch (error) {
-        if (performance.now() > giveUpAtMs) throw error
-      }
+    for (const { topic } of plans) {
+      while (!(await canBeWritten(admin, topic, giveUpAtMs))) await sleep(LOOK_AGAIN_MS)
     }
   } finally {
     await admin.disconnect().catch(() => {})
+  }
+}
+
+/** A leader may not know of its topic yet when others say that it leads. */
+async function canBeWritten(admin: Admin, topic: string, giveUpAtMs: number): Promise<boolean> {
+  try {
+    await admin.fetchTopicOffsets(topic)
+    return true
+  } catch (error) {
+    if (performance.now() > giveUpAtMs) throw error
+    return false
   }
 }
