@@ -4,10 +4,12 @@ import { openKafka } from '../kafka/kafka.ts'
 import { lagMs } from '../topic-guard.ts'
 import { certificateChecks } from './certificates.ts'
 import { clockCheck } from './clock.ts'
-import type { Check } from './finding.ts'
-import { kafkaChecks, topicsAsked } from './kafka.ts'
+import { type Check, together } from './finding.ts'
+import { type Ask, kafkaChecks } from './kafka.ts'
 import { listenerChecks } from './listeners.ts'
+import { rightsFindings } from './rights.ts'
 import { storeChecks } from './stores.ts'
+import { askTopics, judgeTopics } from './topics.ts'
 
 /** A doctor asks once, and a broker that is well answers in less. */
 const REQUEST_TIMEOUT_MS = 3000
@@ -15,18 +17,26 @@ const REQUEST_TIMEOUT_MS = 3000
 /** All that gateway and bridge need with this configuration, from their disk to their topics. */
 export function checksOf({ gateway, bridge, ingest, outbox, inbox, kafka }: Config): Check[] {
   const requestTimeoutMs = Math.min(kafka.requestTimeoutMs, REQUEST_TIMEOUT_MS)
-  const topics = topicsAsked({
+  const reach = (brokers: readonly string[]) => ({ ...kafka, requestTimeoutMs, brokers })
+  const open = (brokers: readonly string[]) => openKafka(reach(brokers))
+  const expected = {
     ...{ topics: kafka.topics, partitions: kafka.partitions },
     payloadMaxBytes: ingest.payloadMaxBytes,
     packetMaxBytes: gateway.mqtt.packetMaxBytes,
     lagMs: lagMs(waitingAgeMs(outbox.file, inbox.file), Date.now()),
-  })
-  const reach = (brokers: readonly string[]) => openKafka({ ...kafka, requestTimeoutMs, brokers })
+  }
+  const asks: Record<string, Ask> = {
+    async topics(address) {
+      const { topics } = await open([address])
+      return together(judgeTopics(expected, await askTopics(kafka.topics, topics)))
+    },
+    rights: address => rightsFindings(reach([address]), Object.values(kafka.topics)),
+  }
   return [
     ...storeChecks({ outbox, inbox }),
     clockCheck(gateway.clock.syncedFile),
     ...listenerChecks({ gateway, bridge }),
     ...certificateChecks(kafka),
-    ...kafkaChecks(kafka, reach, { topics }),
+    ...kafkaChecks(kafka, open, asks),
   ]
 }

@@ -39,6 +39,8 @@ async function inTime({ what, look }: Check, deadlineMs: number): Promise<Findin
   late.catch(() => {})
   try {
     return await Promise.race([look(), late])
+  } catch (error) {
+    return [fault(what, (error as Error).message, 'See what else is told here, and ask again')]
   } finally {
     done.abort()
   }

@@ -1,17 +1,9 @@
 import type { Config } from '../../config/config.ts'
-import type { KafkaClient } from '../kafka/client.ts'
 import { askBrokers, type Reach } from './brokers.ts'
-import { type Check, type Finding, together, warn } from './finding.ts'
-import { askTopics, type Expected, judgeTopics } from './topics.ts'
+import { type Check, type Finding, warn } from './finding.ts'
 
-/** What is asked of the topics once a broker answers, in this order. */
-export type Ask = (client: KafkaClient) => Promise<Finding[]>
-
-/** How topics are set up. */
-export const topicsAsked =
-  (expected: Expected): Ask =>
-  async ({ topics }) =>
-    together(judgeTopics(expected, await askTopics(expected.topics, topics)))
+/** What is asked at a broker that answers. */
+export type Ask = (address: string) => Promise<Finding[]>
 
 /**
  * Whether each broker answers, and what stands in the cluster. Topics are asked for at the first
@@ -30,7 +22,7 @@ export function kafkaChecks(
   const asked = askBrokers({ brokers }, reach)
   const look = async (what: string, ask: Ask): Promise<Finding[]> => {
     const address = await asked.reachable
-    if (address) return ask(await reach([address]))
+    if (address) return ask(address)
     return [warn(what, 'not looked at, because no broker answers', 'Mend that first')]
   }
   return [

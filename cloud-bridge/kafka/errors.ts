@@ -26,8 +26,11 @@ export function causesOf(error: unknown): Error[] {
   ]
 }
 
-const codesOf = (error: unknown) =>
-  causesOf(error).flatMap(one => ('code' in one && typeof one.code === 'number' ? [one.code] : []))
+/** What the broker said, in numbers: kafkajs has them as `code`, @platformatic/kafka as `apiCode`. */
+export const codesOf = (error: unknown) =>
+  causesOf(error)
+    .flatMap((one: Error & { code?: unknown; apiCode?: unknown }) => [one.code, one.apiCode])
+    .filter(code => typeof code === 'number')
 
 /** Why the broker will never take what was sent, or null when that is not what the error says. */
 export function refusalOf(error: unknown): string | null {
