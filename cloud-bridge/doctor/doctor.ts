@@ -5,7 +5,7 @@ import { lagMs } from '../topic-guard.ts'
 import { certificateChecks } from './certificates.ts'
 import { clockCheck } from './clock.ts'
 import { type Check, together } from './finding.ts'
-import { type Ask, kafkaChecks } from './kafka.ts'
+import { kafkaChecks } from './kafka.ts'
 import { listenerChecks } from './listeners.ts'
 import { rightsFindings } from './rights.ts'
 import { storeChecks } from './stores.ts'
@@ -25,18 +25,19 @@ export function checksOf({ gateway, bridge, ingest, outbox, inbox, kafka }: Conf
     packetMaxBytes: gateway.mqtt.packetMaxBytes,
     lagMs: lagMs(waitingAgeMs(outbox.file, inbox.file), Date.now()),
   }
-  const asks: Record<string, Ask> = {
-    async topics(address) {
-      const { topics } = await open([address])
-      return together(judgeTopics(expected, await askTopics(kafka.topics, topics)))
-    },
-    rights: address => rightsFindings(reach([address]), Object.values(kafka.topics)),
+  const askAt = async (address: string) => {
+    const { topics } = await open([address])
+    const [found, rights] = await Promise.all([
+      askTopics(kafka.topics, topics),
+      rightsFindings(reach([address]), Object.values(kafka.topics)),
+    ])
+    return [...together(judgeTopics(expected, found)), ...rights]
   }
   return [
     ...storeChecks({ outbox, inbox }),
     clockCheck(gateway.clock.syncedFile),
     ...listenerChecks({ gateway, bridge }),
     ...certificateChecks(kafka),
-    ...kafkaChecks(kafka, open, asks),
+    ...kafkaChecks(kafka, open, askAt),
   ]
 }

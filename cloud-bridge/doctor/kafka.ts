@@ -2,17 +2,14 @@ import type { Config } from '../../config/config.ts'
 import { askBrokers, type Reach } from './brokers.ts'
 import { type Check, type Finding, warn } from './finding.ts'
 
-/** What is asked at a broker that answers. */
-export type Ask = (address: string) => Promise<Finding[]>
-
 /**
- * Whether each broker answers, and what stands in the cluster. Topics are asked for at the first
- * broker that answers, so that one that does not holds up nothing.
+ * Whether each broker answers; then `askAt` asks about the rest at the first one that does, so that
+ * one that does not holds up nothing.
  */
 export function kafkaChecks(
   { brokers }: Pick<Config['kafka'], 'brokers'>,
   reach: Reach,
-  asks: Record<string, Ask>,
+  askAt: (address: string) => Promise<Finding[]>,
 ): Check[] {
   if (brokers.length === 0) {
     const value = 'not configured, so everything stays in the outbox'
@@ -20,10 +17,10 @@ export function kafkaChecks(
     return [{ what: 'kafka.brokers', look: async () => [warn('kafka.brokers', value, cure)] }]
   }
   const asked = askBrokers({ brokers }, reach)
-  const look = async (what: string, ask: Ask): Promise<Finding[]> => {
+  const look = async (): Promise<Finding[]> => {
     const address = await asked.reachable
-    if (address) return ask(address)
-    return [warn(what, 'not looked at, because no broker answers', 'Mend that first')]
+    if (address) return askAt(address)
+    return [warn('topics', 'not looked at, because no broker answers', 'Mend that first')]
   }
   return [
     ...asked.configured.map((found, index) => ({
@@ -31,6 +28,6 @@ export function kafkaChecks(
       look: () => found,
     })),
     { what: 'further brokers', look: asked.named },
-    ...Object.entries(asks).map(([what, ask]) => ({ what, look: () => look(what, ask) })),
+    { what: 'topics', look },
   ]
 }
