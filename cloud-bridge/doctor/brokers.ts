@@ -1,5 +1,5 @@
 import type { KafkaClient, KafkaOptions } from '../kafka/client.ts'
-import { type Finding, fault, ok } from './finding.ts'
+import { type Finding, fault, inTwo, ok } from './finding.ts'
 
 /** Opens a client of the configured library that goes to these brokers first. */
 export type Reach = (brokers: readonly string[]) => Promise<KafkaClient>
@@ -58,13 +58,9 @@ export function askBrokers({ brokers }: Pick<KafkaOptions, 'brokers'>, reach: Re
   return { configured: configured.map(async asked => (await asked).findings), reachable, named }
 }
 
-/** What is wrong, and what can be done, as `describe` joins them. */
 function parted(reason: string): [value: string, cure: string] {
   if (/timed? ?out|not connected/i.test(reason)) {
     return ['no answer in time', 'Is the address right, the host up, and no firewall in between?']
   }
-  const at = reason.indexOf(': ')
-  if (at < 0) return [reason, 'See kafka.brokers, kafka.tls and kafka.sasl']
-  const cure = reason.slice(at + 2)
-  return [reason.slice(0, at), cure[0]!.toUpperCase() + cure.slice(1)]
+  return inTwo(reason, 'See kafka.brokers, kafka.tls and kafka.sasl')
 }

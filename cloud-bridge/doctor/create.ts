@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { KafkaOptions, TopicPlan, Topics } from '../kafka/client.ts'
 import { openKafka } from '../kafka/kafka.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
-import { type Check, type Finding, fault, ok, warn } from './finding.ts'
+import { type Check, type Finding, fault, inTwo, ok, together, warn } from './finding.ts'
 import { askTopics, told } from './topics.ts'
 
 type Names = Pick<Config['kafka'], 'topics' | 'partitions'>
@@ -20,16 +20,14 @@ export function createCheck(kafka: Names & KafkaOptions, replicas?: number): Che
         return [fault(what, 'no brokers are configured', 'Set kafka.brokers, or name --admin')]
       }
       const { topics } = await openKafka(kafka)
-      return createMissing(topics, kafka, replicas).catch((error: Error) => [
-        fault(what, error.message, 'Name credentials that may create topics with --admin'),
-      ])
+      return together(await createMissing(topics, kafka, replicas))
     },
   }
 }
 
 /**
  * Creates the topics that are missing, and says how; those that are there are left as they are, and
- * what differs is told. Again, it changes nothing. Rejects while Kafka is away.
+ * what differs is told. Again, it changes nothing.
  */
 export async function createMissing(
   topics: Topics,
@@ -37,7 +35,8 @@ export async function createMissing(
   replicas?: number,
 ): Promise<Finding[]> {
   const before = await askTopics(names, topics)
-  const spread = partitions ?? before.readings?.partitions ?? PARTITIONS
+  const { readings } = before
+  const spread = partitions ?? (readings instanceof Error ? PARTITIONS : readings.partitions)
   const plans: Record<keyof typeof names, number> = {
     ...{ readings: spread, backfill: spread, deadletters: 1, ledger: 1 },
   }
@@ -46,16 +45,17 @@ export async function createMissing(
     ...{ topic: names[key], partitions: plans[key] },
     ...(replicas !== undefined && { replicas }),
   })
-  const missing = keys.filter(key => before[key] === null)
+  // Who may create a topic may not always see whether it is there; creating leaves it then.
+  const missing = keys.filter(key => before[key] instanceof Error)
   const failure = await tried(topics, missing.map(planOf))
   const after = await askTopics(names, topics)
   return keys.map(key => {
     const what = `topic ${names[key]}`
     const [was, is] = [before[key], after[key]]
-    if (was) return left(what, was, planOf(key))
-    if (is) return ok(what, `created: ${told(is)}`)
-    const reason = failure ?? 'Kafka did not say why'
-    return fault(what, `not created: ${reason}`, 'See docs/security.md for the rights it needs')
+    if (!(was instanceof Error)) return left(what, was, planOf(key))
+    if (!(is instanceof Error)) return ok(what, `created: ${told(is)}`)
+    const cure = 'See docs/security.md for the rights it needs'
+    return fault(what, ...inTwo(`not created, ${failure ?? is.message}`, cure))
   })
 }
 

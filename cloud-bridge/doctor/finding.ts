@@ -26,6 +26,14 @@ export function lineOf({ level, what, value, cure }: Finding): string {
   return `${level.padEnd(5)}  ${what}: ${value}${cure === undefined ? '' : `. ${cure}`}`
 }
 
+/** What is wrong, and what can be done about it, where one text says both parted by a colon. */
+export function inTwo(text: string, otherwise: string): [value: string, cure: string] {
+  const at = text.indexOf(': ')
+  if (at < 0) return [text, otherwise]
+  const cure = text.slice(at + 2)
+  return [text.slice(0, at), cure[0]!.toUpperCase() + cure.slice(1)]
+}
+
 /** What was found alike at several things, as one finding; the order stays. */
 export function together(findings: readonly Finding[]): Finding[] {
   const same = Map.groupBy(findings, ({ level, value, cure }) =>

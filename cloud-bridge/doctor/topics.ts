@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import { NoSuchTopic, type Topics } from '../kafka/client.ts'
 import type { Keeping, TopicSettings } from '../kafka/topic-settings.ts'
 import { keepingFault, span } from '../topic-guard.ts'
-import { type Finding, fault, ok, warn } from './finding.ts'
+import { type Finding, fault, inTwo, ok, warn } from './finding.ts'
 import { size } from './stores.ts'
 
 const SHORT_MS = 86_400_000
@@ -16,16 +16,12 @@ export type Expected = {
   /** By how much the time of what waits may lie behind Kafka's now. */
   lagMs: number
 }
-/** How topics are set up; null: there is none of this name. */
-export type Found = Record<keyof Expected['topics'], TopicSettings | null>
+/** How topics are set up, or why nobody can say: NoSuchTopic, not allowed, Kafka away. */
+export type Found = Record<keyof Expected['topics'], TopicSettings | Error>
 
-/** Asks how the topics are set up. Rejects while Kafka is away. */
+/** Asks how the topics are set up. */
 export async function askTopics(names: Expected['topics'], topics: Topics): Promise<Found> {
-  const settingsOf = async (topic: string) =>
-    topics.settingsOf(topic).catch((error: Error) => {
-      if (error instanceof NoSuchTopic) return null
-      throw error
-    })
+  const settingsOf = (topic: string) => topics.settingsOf(topic).catch((error: Error) => error)
   const found = Object.entries(names).map(async ([key, name]) => [key, await settingsOf(name)])
   return Object.fromEntries(await Promise.all(found))
 }
@@ -37,12 +33,15 @@ export function judgeTopics(expected: Expected, found: Found): Finding[] {
     const name = expected.topics[key]
     const what = `topic ${name}`
     const settings = found[key]
-    if (!settings) {
-      const cure = './sluice doctor --create-topics creates it, with an administrator’s credentials'
+    if (settings instanceof NoSuchTopic) {
+      const cure = './sluice doctor --create-topics creates it, as an administrator'
       return [fault(what, `Kafka has none of this name (kafka.topics.${key})`, cure)]
     }
+    if (settings instanceof Error) {
+      return [fault(what, ...inTwo(settings.message, 'See docs/security.md'))]
+    }
     const wrong = [
-      ...partitionFaults(what, key, expected, found),
+      ...partitionFaults(what, key, settings.partitions, expected, found),
       ...keepingFindings(what, key, name, settings, expected),
     ]
     return wrong.some(({ level }) => level === 'FAULT')
@@ -51,16 +50,20 @@ export function judgeTopics(expected: Expected, found: Found): Finding[] {
   })
 }
 
-function partitionFaults(what: string, key: keyof Found, expected: Expected, found: Found) {
-  const { partitions, topics } = expected
-  const has = found[key]!.partitions
+function partitionFaults(
+  what: string,
+  key: keyof Found,
+  has: number,
+  { partitions, topics }: Expected,
+  { readings }: Found,
+): Finding[] {
   const cure = (needed: number) =>
     `kafka-topics.sh --alter --topic ${topics[key]} --partitions ${needed}`
   if (key === 'readings' && partitions !== null && has < partitions) {
     const value = `${has} partitions, and kafka.partitions is ${partitions}`
     return [fault(what, value, cure(partitions))]
   }
-  const needed = partitions ?? found.readings?.partitions ?? 0
+  const needed = partitions ?? (readings instanceof Error ? 0 : readings.partitions)
   if (key === 'backfill' && has < needed) {
     const value = `${has} partitions, and readings are spread over ${needed}`
     return [fault(what, value, cure(needed))]
