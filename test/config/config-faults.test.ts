@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeFaults, loadConfig } from '../../config/config.ts'
+import { createAuthority } from '../setup/certificates.ts'
 import { wrong as others, routes } from './config-faults-cases.ts'
 import { wrongLanes } from './config-faults-lanes.ts'
 import { openConfigDir } from './config-fixture.ts'
@@ -41,14 +42,16 @@ describe('what is right', () => {
 
 describe('a client certificate', () => {
   it('needs both of its files', () => {
-    const caFile = home.write('ca.pem', 'CA')
-    for (const [one, other] of [
-      ['certFile', 'keyFile'],
-      ['keyFile', 'certFile'],
-    ]) {
-      const yaml = `kafka:\n  tls: { caFile: ${caFile}, ${one}: ${caFile} }`
+    const authority = createAuthority('Authority of tests')
+    const { cert, key } = authority.certify('gateway')
+    const caFile = home.write('ca.pem', authority.cert)
+    for (const [one, other, text] of [
+      ['certFile', 'keyFile', cert],
+      ['keyFile', 'certFile', key],
+    ] as const) {
+      const yaml = `kafka:\n  tls: { caFile: ${caFile}, ${one}: ${home.write('own.pem', text)} }`
       expect(home.faultsOf(yaml)).toEqual([
-        `kafka.tls.${one} = "ca.pem": stands without kafka.tls.${other}. ` +
+        `kafka.tls.${one} = "own.pem": stands without kafka.tls.${other}. ` +
           'Give both for a client certificate, or neither (line 2 of sluice.yaml)',
       ])
     }
