@@ -77,18 +77,14 @@ async function create(admin: Admin, plans: TopicPlan[]): Promise<void> {
     })),
   })
   const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
-  for (const { topic } of plans) {
-    while (!(await canBeWritten(admin, topic, giveUpAtMs))) await sleep(LOOK_AGAIN_MS)
-  }
-}
-
-/** A leader may not know of its topic yet when others say that it leads. */
-async function canBeWritten(admin: Admin, topic: string, giveUpAtMs: number): Promise<boolean> {
-  try {
-    await admin.fetchTopicOffsets(topic)
-    return true
-  } catch (error) {
-    if (performance.now() > giveUpAtMs) throw error
-    return false
+  for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
+    try {
+      await admin.fetchTopicMetadata({ topics })
+      // A broker that is named as the leader may not know it yet; then it refuses what is sent.
+      for (const topic of topics) await admin.fetchTopicOffsets(topic)
+      return
+    } catch (error) {
+      if (performance.now() > giveUpAtMs) throw error
+    }
   }
 }

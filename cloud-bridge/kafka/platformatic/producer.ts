@@ -1,37 +1,27 @@
-import {
-  type Broker,
-  type Connection,
-  initProducerIdV4,
-  type MessageRecord,
-  NumericMap,
-  ProtocolError,
-  produceV8,
-} from '@platformatic/kafka'
-import type { Batch, Headers, Outgoing } from '../../forwarder.ts'
+import type { Broker } from '@platformatic/kafka'
+import type { Batch } from '../../forwarder.ts'
 import type { KafkaOptions } from '../client.ts'
 import { losesProducer } from '../errors.ts'
 import type { Part, Producer } from '../sink.ts'
-import { type Cluster, type Leaders, openCluster } from './cluster.ts'
+import { type Leaders, openCluster } from './cluster.ts'
+import { type Numbers, produce, takeNumbers } from './produce.ts'
 
-const ALL_IN_SYNC = -1
-/** The broker has it, from an earlier try; Kafka's code for that. */
-const DUPLICATE_SEQUENCE_NUMBER = 46
-
-/** By what the broker tells a part that comes again: who sent it, as the how-manieth records. */
-type Numbers = { producerId: bigint; producerEpoch: number; sequences: NumericMap }
+type Fate = readonly [part: Part, failure: unknown]
 
 /**
  * An idempotent producer on the library's protocol: one request to each leader, and the answer for
  * each partition decides about that partition alone. What was not answered for goes out again under
- * the same numbers, whichever connection, broker or company it has then, so Kafka writes it once.
+ * the same numbers, whatever connection or broker it then takes, so Kafka writes it once.
  *
- * Not on the library's own Producer, because that drops its numbers with every rejected send, tries
- * for ever what it sent to a leader of several partitions when these move to several brokers, and
- * keeps every error of an outage in memory until it ends.
+ * Not on the library's own Producer, because that drops its numbers with every send it rejects,
+ * tries for ever to send to one broker what this led when the send began, though the partitions
+ * have moved to several, and keeps every error of an outage in memory until the outage ends.
  */
 export function openProducer(options: KafkaOptions): Producer {
   const cluster = openCluster(options)
   const known = new Map<string, Leaders>()
+  /** Partitions that a request of several was not answered for: one of them may be to blame. */
+  const inDoubt = new Set<number>()
   let numbers: Numbers | null = null
 
   const leadersOf = async (topic: string): Promise<Leaders> => {
@@ -40,30 +30,23 @@ export function openProducer(options: KafkaOptions): Producer {
     return leaders
   }
 
-  /** What went wrong with each part that one broker leads; null where nothing did. */
-  const sendTo = async (leader: Broker, own: Numbers, { topic, records }: Batch, led: Part[]) => {
-    const partitionOf = (part: Part) => records[part[0]!]!.partition
-    const messages = led.flatMap(part => part.map(index => messageOf(topic, records[index]!)))
-    const timeoutMs = options.requestTimeoutMs
-    const details = { compression: options.compression, ...own }
-    const produce = (via: Connection) =>
-      produceV8.api.async(
-        via,
-        ALL_IN_SYNC,
-        timeoutMs,
-        messages,
-        details,
-      ) as Promise<produceV8.ProduceResponse>
-    try {
-      const failureOf = failuresIn(await cluster.ask(leader, produce), topic)
-      return led.map(part => {
-        const failure = failureOf(partitionOf(part))
-        if (!failure) advance(own.sequences, `${topic}:${partitionOf(part)}`, part.length)
-        return failure
-      })
-    } catch (error) {
-      return led.map(() => error)
+  const sendTo = async (leader: Broker, own: Numbers, batch: Batch, led: readonly Part[]) => {
+    const partitionOf = (part: Part) => batch.records[part[0]!]!.partition
+    const request = async (parts: readonly Part[]): Promise<Fate[]> => {
+      try {
+        const failures = await produce(cluster, leader, options, own, batch, parts)
+        for (const part of parts) inDoubt.delete(partitionOf(part))
+        return parts.map((part, index) => [part, failures[index]])
+      } catch (error) {
+        if (parts.length > 1) for (const part of parts) inDoubt.add(partitionOf(part))
+        return parts.map(part => [part, error])
+      }
     }
+    const alone = led.filter(part => inDoubt.has(partitionOf(part)))
+    const together = led.filter(part => !alone.includes(part))
+    const fates = together.length > 0 ? await request(together) : []
+    for (const part of alone) fates.push(...(await request([part])))
+    return fates
   }
 
   return {
@@ -74,66 +57,19 @@ export function openProducer(options: KafkaOptions): Producer {
         numbers ??= await takeNumbers(cluster)
         const own = numbers
         const byLeader = Map.groupBy(parts, part => leaders.of(records[part[0]!]!.partition))
-        const sending = [...byLeader].map(async ([leader, led]) => {
-          const failures = leader
-            ? await sendTo(leader, own, batch, led)
-            : led.map(() => new Error(`${topic} has a partition that no broker leads`))
-          return led.map((part, index) => [part, failures[index]] as const)
+        const sending = [...byLeader].map(async ([leader, led]): Promise<Fate[]> => {
+          if (leader) return sendTo(leader, own, batch, led)
+          return led.map(part => [part, new Error(`no broker leads a partition of ${topic}`)])
         })
-        const failures = new Map((await Promise.all(sending)).flat())
-        if ([...failures.values()].some(failure => failure !== null)) known.delete(topic)
-        if ([...failures.values()].some(losesProducer)) numbers = null
-        return parts.map(part => failures.get(part))
+        const fates = new Map((await Promise.all(sending)).flat())
+        const failures = [...fates.values()].filter(failure => failure !== null)
+        if (failures.length > 0) known.delete(topic)
+        if (failures.some(losesProducer)) numbers = null
+        return parts.map(part => fates.get(part))
       } catch (error) {
         return parts.map(() => error)
       }
     },
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   }
-}
-
-async function takeNumbers(cluster: Cluster): Promise<Numbers> {
-  const answer = await cluster.askAny(via => initProducerIdV4.api.async(via, null, 0))
-  const { errorCode, producerId, producerEpoch } = answer
-  if (errorCode !== 0) throw new ProtocolError(errorCode)
-  return { producerId, producerEpoch, sequences: new NumericMap() }
-}
-
-/** Sequences start again at 0 behind 2^31 - 1 (org.apache.kafka DefaultRecordBatch). */
-function advance(sequences: NumericMap, key: string, count: number): void {
-  sequences.set(key, (sequences.getWithDefault(key, 0) + count) % 2 ** 31)
-}
-
-/** Of each partition, why it was not appended; null when it was. */
-function failuresIn(
-  { responses }: produceV8.ProduceResponse,
-  topic: string,
-): (partition: number) => Error | null {
-  const all = responses.flatMap(({ partitionResponses }) => partitionResponses)
-  const answers = new Map(all.map(answer => [answer.index, answer]))
-  return partition => {
-    const answer = answers.get(partition)
-    if (!answer) return new Error(`Kafka gave no answer for partition ${partition} of ${topic}`)
-    const { errorCode, errorMessage } = answer
-    const isThere = errorCode === 0 || errorCode === DUPLICATE_SEQUENCE_NUMBER
-    return isThere ? null : new ProtocolError(errorCode, errorMessage)
-  }
-}
-
-function messageOf(topic: string, { key, partition, value, headers }: Outgoing): MessageRecord {
-  const message = { topic, partition, key, value }
-  return headers ? { ...message, headers: bytesOf(headers) } : message
-}
-
-const encoded = new WeakMap<Headers, Map<Buffer, Buffer>>()
-
-/** Headers are one object for many records: they are encoded once. */
-function bytesOf(headers: Headers): Map<Buffer, Buffer> {
-  let bytes = encoded.get(headers)
-  if (!bytes) {
-    const pairs = Object.entries(headers)
-    bytes = new Map(pairs.map(([name, value]) => [Buffer.from(name), Buffer.from(value)]))
-    encoded.set(headers, bytes)
-  }
-  return bytes
 }

@@ -14,11 +14,10 @@ import { secret } from '../../../config/secrets.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { createAuthority } from '../../setup/certificates.ts'
 import { type DocumentedKafka, startDocumentedKafka } from '../../setup/documented-kafka.ts'
-import { describeWithKafka, openSink, readTopic } from '../../setup/kafka.ts'
+import { clients, describeWithKafka, openSink, readTopic } from '../../setup/kafka.ts'
 import { brokerHosts, presented } from '../../setup/secured-kafka.ts'
 import { readSecurityDocument } from '../../setup/security-document.ts'
 
-const clients = ['kafkajs'] as const
 const document = await readSecurityDocument()
 const refused = 'this user may not use the topic'
 const wrongPassword = 'wrong user name or password: see kafka.sasl.username and passwordFile'
