@@ -1,4 +1,4 @@
-import { type Sender, SinkUnavailable } from './forwarder.ts'
+import { type EventSink, SinkUnavailable } from './forwarder.ts'
 import { describe } from './kafka/errors.ts'
 import type { Keeping, TopicSettings } from './kafka/topic-settings.ts'
 
@@ -74,19 +74,22 @@ export function startTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpti
     return null
   }
 
-  return {
-    /** The same sink, which takes nothing for a topic that would not keep it. */
-    guarding<S extends Sender>(sink: S): S {
-      const send: Sender['send'] = async batch => {
-        const fault = await faultOf(batch.topic).catch((error: Error) => {
-          throw new SinkUnavailable(`${batch.topic}: ${describe(error)}`, { cause: error })
-        })
-        if (fault !== null) throw new SinkUnavailable(fault)
-        return await sink.send(batch)
-      }
-      return { ...sink, send }
+  /** The same sink, which takes nothing for a topic that would not keep it. */
+  const guarding = <S extends EventSink>(sink: S): S => ({
+    ...sink,
+    async send(batch) {
+      const fault = await faultOf(batch.topic).catch((error: Error) => {
+        throw new SinkUnavailable(`${batch.topic}: ${describe(error)}`, { cause: error })
+      })
+      if (fault !== null) throw new SinkUnavailable(fault)
+      return await sink.send(batch)
     },
-  }
+    setApart(batch) {
+      const apart = sink.setApart(batch)
+      return { ...apart, sink: guarding(apart.sink) }
+    },
+  })
+  return { guarding }
 }
 
 const UNITS = [

@@ -15,8 +15,8 @@ async function ask(
 ): Promise<Cluster> {
   try {
     const brokers = await (await reach([address])).topics.brokers()
-    const value = `answers; the cluster has ${brokers.length === 1 ? '1 broker' : `${brokers.length} brokers`}`
-    return { brokers, findings: [ok(`broker ${address}`, value)] }
+    const count = `${brokers.length} broker${brokers.length === 1 ? '' : 's'}`
+    return { brokers, findings: [ok(`broker ${address}`, `answers; the cluster has ${count}`)] }
   } catch (error) {
     const { message } = error as Error
     const reason = message.replace(`${address}: `, '')

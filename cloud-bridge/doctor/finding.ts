@@ -1,4 +1,4 @@
-/** What was found at one thing: all is well, somebody should know, or it does not work like this. */
+/** What was found: all is well, somebody should know, or it does not work like this. */
 export type Finding = {
   level: 'ok' | 'warn' | 'FAULT'
   what: string

@@ -96,7 +96,8 @@ function keepingFindings(
   }
   const largest = largestOf(key, expected)
   if (keeping.maxMessageBytes < largest) {
-    const value = `takes at most ${size(keeping.maxMessageBytes)}, and what goes there may have ${size(largest)}`
+    const most = `takes at most ${size(keeping.maxMessageBytes)}`
+    const value = `${most}, and what goes there may have ${size(largest)}`
     findings.push(warn(what, value, set(`max.message.bytes=${largest}`)))
   }
   return findings

@@ -18,7 +18,7 @@ export type Topics = {
   partitionsOf(topic: string): Promise<number>
   /** How a topic is set up. Rejects with NoSuchTopic, or while Kafka is away. */
   settingsOf(topic: string): Promise<TopicSettings>
-  /** Where the brokers say that they can be reached, host:port each. Rejects while Kafka is away. */
+  /** Where brokers say that they can be reached, host:port each. Rejects while Kafka is away. */
   brokers(): Promise<string[]>
   /**
    * Creates the topics that are missing, with Kafka's own time of appending, because by the event's

@@ -1,4 +1,10 @@
-import { type Batch, type EventSink, type Rejection, SinkUnavailable } from '../forwarder.ts'
+import {
+  type Batch,
+  type EventSink,
+  type Fates,
+  type Rejection,
+  SinkUnavailable,
+} from '../forwarder.ts'
 import { describe, refusalOf } from './errors.ts'
 
 /** A part of a batch: the indexes of some of one partition's records, in order. */
@@ -34,18 +40,18 @@ export function sinkOn(
       const cause = await finish(producer, unfinished)
       const { rejections, parts } = unfinished
       if (parts.size > 0) {
-        throw new SinkUnavailable(describe(cause), { cause, undecided: [...parts.keys()] })
+        throw new SinkUnavailable(describe(cause), { cause, fates: fatesOf(unfinished) })
       }
       unfinished = null
       return rejections
     },
     setApart(batch) {
       if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
-      const { decided, left } = split(unfinished)
+      const left = leftOf(unfinished)
       const sink = sinkOn(openProducer, producer, left)
       producer = openProducer()
       unfinished = null
-      return { decided, batch: left.batch, sink }
+      return { batch: left.batch, sink }
     },
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
   }
@@ -88,19 +94,25 @@ async function finish(producer: Producer, { batch, rejections, parts }: Unfinish
   }
 }
 
-/** Parts what is decided from what is left, which becomes a batch of its own. */
-function split({ batch, rejections, parts }: Unfinished) {
-  const indexes = [...parts.values()].flat(2).sort((a, b) => a - b)
+const leftIn = ({ parts }: Unfinished) => [...parts.values()].flat(2)
+
+function fatesOf(unfinished: Unfinished): Fates {
+  const left = new Set(leftIn(unfinished))
+  return unfinished.rejections.map((fate, index) => (left.has(index) ? undefined : fate))
+}
+
+/** What is left, as a batch of its own. */
+function leftOf(unfinished: Unfinished): Unfinished {
+  const { batch, parts } = unfinished
+  const indexes = leftIn(unfinished).sort((a, b) => a - b)
   const places = new Map(indexes.map((index, place) => [index, place]))
   const records = indexes.map(index => batch.records[index]!)
   const placed = (part: Part) => part.map(index => places.get(index)!)
-  const left: Unfinished = {
+  return {
     batch: { topic: batch.topic, records },
     rejections: records.map(() => null),
     parts: new Map([...parts].map(([partition, queue]) => [partition, queue.map(placed)])),
   }
-  const decided = rejections.map((fate, index) => (places.has(index) ? undefined : fate))
-  return { decided, left }
 }
 
 function halves(part: Part): Part[] {

@@ -34,7 +34,7 @@ describe('a topic', () => {
       'of the sender’s time, kept shorter than what waits',
       bySender,
       HOUR_MS,
-      /^t keeps .*CreateTime\) for 60 s, .* 60 min old.*\. kafka-configs\.sh .* t .*=LogAppendTime$/,
+      /^t keeps .*CreateTime\) for 60 s, .* 60 min old.*\. kafka-configs\.sh .*=LogAppendTime$/,
     ],
     [
       'that is compacted as well',
@@ -75,7 +75,7 @@ describe('the guard', () => {
       ...{ settingsOf, onBlind, lagMs: () => HOUR_MS },
       nowMs: () => clock.nowMs,
     })
-    return { send, settingsOf, onBlind, clock, sink: guard.guarding({ send }) }
+    return { send, settingsOf, onBlind, clock, sink: guard.guarding({ send, setApart: vi.fn() }) }
   }
 
   it('looks at first contact, and then every few minutes', async () => {

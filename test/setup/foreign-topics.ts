@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { configuredKafka } from '../../cloud-bridge/kafka/kafkajs/configured.ts'
+import { createTopics } from './kafka.ts'
 
 /** Creates a topic as somebody else did: by Kafka's defaults but for these settings. */
 export async function givenTopic(
@@ -12,7 +13,10 @@ export async function givenTopic(
   const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
   try {
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] })
+    const topics = [{ topic, numPartitions: partitions, configEntries }]
+    await admin.createTopics({ waitForLeaders: false, topics })
+    // It is there, so this only waits until it can be written to.
+    await createTopics(kafka, [{ topic, partitions }])
     return topic
   } finally {
     await admin.disconnect()

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { startCircuit } from '../../../cloud-bridge/circuit.ts'
 import { startDelivery } from '../../../cloud-bridge/forwarder.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { describe as describeError } from '../../../cloud-bridge/kafka/errors.ts'
@@ -98,7 +99,7 @@ describeWithKafka('a secured Kafka', () => {
       const deliver = startDelivery({
         sink,
         signal: new AbortController().signal,
-        backoff: { firstMs: 50, maxMs: 200 },
+        circuit: startCircuit({ firstMs: 50, maxMs: 200, stableMs: 30_000 }),
         onUnavailable: reason => void said.push(reason),
       })
       const delivered = deliver(batchTo(topic)).finally(() => sink[Symbol.asyncDispose]())
