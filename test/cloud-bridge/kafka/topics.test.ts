@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
+import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
 import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configured.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { givenTopic } from '../../setup/foreign-topics.ts'
 import {
+  clients,
   createTopics,
   describeWithKafka,
   kafkaAt,
@@ -35,6 +39,33 @@ describeWithKafka('topics', () => {
       .finally(() => admin.disconnect())
     const [entry] = resources[0]!.configEntries
     expect(entry).toMatchObject({ configValue: 'LogAppendTime' })
+  })
+
+  it.each(clients)('tell how they are set up, through %s', async client => {
+    const { topics } = await openKafka({ ...shared(), client })
+    const [ours, given] = [randomUUID(), randomUUID()]
+    await topics.create([{ topic: ours, partitions: 3, replicas: 1 }])
+    const settings = {
+      'message.timestamp.type': 'CreateTime',
+      'retention.ms': '60000',
+      'retention.bytes': '5000',
+      'cleanup.policy': 'compact,delete',
+      'max.message.bytes': '10000',
+    }
+    await givenTopic(shared(), settings, { topic: given })
+    expect(await topics.settingsOf(ours)).toMatchObject({
+      ...{ partitions: 3, replicas: 1 },
+      keeping: { timestampType: 'LogAppendTime', retentionBytes: null, cleanupPolicy: 'delete' },
+    })
+    expect(await topics.settingsOf(given)).toEqual({
+      ...{ partitions: 1, replicas: 1 },
+      keeping: {
+        ...{ timestampType: 'CreateTime', retentionMs: 60_000, retentionBytes: 5000 },
+        ...{ cleanupPolicy: 'compact,delete', maxMessageBytes: 10_000, minInsyncReplicas: 1 },
+      },
+    })
+    await expect(topics.settingsOf('no-such-topic')).rejects.toThrow(NoSuchTopic)
+    expect(await topics.brokers()).toEqual(shared().brokers)
   })
 
   it('that do not exist have no partitions, and that is an error', async () => {
