@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { damageOf, isDamage } from './damage.ts'
 import { openOutboxReader } from './outbox-reader.ts'
-import type { Range } from './positions.ts'
+import type { Range } from './range.ts'
 import { peek } from './read.ts'
 import { isReplay } from './replays.ts'
 import {

@@ -7,6 +7,7 @@ import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
 import { replayCommand } from '../../cloud-bridge/replay/command.ts'
+import { type HotZonesOptions, startHotZones } from '../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
@@ -23,10 +24,14 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
+export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+  const hotZones = startHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
+  const metrics = startMetrics(
+    () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+    hotZones.list,
+  )
   const client = await openKafka(kafka)
   const ending = new AbortController()
   const blind: string[] = []
@@ -39,7 +44,7 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
     source,
-    ...{ inbox, metrics, flows, frame: singleObject, signal: ending.signal },
+    ...{ inbox, metrics, hotZones, flows, frame: singleObject, signal: ending.signal },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
     settingsOf: client.topics.settingsOf,
@@ -58,6 +63,8 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
     totals: metrics.totals,
     /** Of which it told that it may not look at them. */
     blind,
+    hotZones,
+    metricsText: metrics.text,
     /** What keeps each flow from going, as it was last told. */
     away: {
       get events() {
@@ -85,4 +92,5 @@ type BridgeRig = {
   kafka: KafkaOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
+  heat?: Partial<HotZonesOptions>
 }

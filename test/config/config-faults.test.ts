@@ -3,9 +3,10 @@ import { describeFaults, loadConfig } from '../../config/config.ts'
 import { createAuthority } from '../setup/certificates.ts'
 import { wrong as others, routes } from './config-faults-cases.ts'
 import { wrongLanes } from './config-faults-lanes.ts'
+import { wrongZones } from './config-faults-zones.ts'
 import { openConfigDir } from './config-fixture.ts'
 
-const wrong = [...others, ...wrongLanes]
+const wrong = [...others, ...wrongLanes, ...wrongZones]
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 
@@ -33,6 +34,15 @@ describe('what is right', () => {
     ['one port on two addresses', 'gateway: { mqtt: { port: 9464 }, http: { host: "::1" } }'],
     ['empty levels', routes('topic: "/{site}//{zone}/{device}/"')],
     ['constants', routes('topic: x, site: a, zone: b/c, device: d é')],
+    [
+      'a zone made of levels',
+      routes('topic: "{site}/{area}/{room}/{device}", zone: "{area}/{room}"'),
+    ],
+    ['each zone in parts', routes('topic: "{site}/{zone}/{device}", zone: "{zone}/{device%1000}"')],
+    [
+      'a finer route first',
+      routes('topic: "{site}/z7/{device}", zone: "z7/{device}"', 'topic: "{site}/{zone}/{device}"'),
+    ],
     [
       'a narrower route first',
       routes('topic: "{site}/{zone}/d", device: d', 'topic: "{site}/{zone}/{device}"'),

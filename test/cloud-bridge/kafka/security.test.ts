@@ -99,7 +99,7 @@ describeWithKafka('a secured Kafka', () => {
       const deliver = startDelivery({
         sink,
         signal: new AbortController().signal,
-        circuit: startCircuit({ firstMs: 50, maxMs: 200, stableMs: 30_000 }),
+        circuit: startCircuit({ firstMs: 50, maxMs: 200, stableMs: 0 }),
         onUnavailable: reason => void said.push(reason),
       })
       const delivered = deliver(batchTo(topic)).finally(() => sink[Symbol.asyncDispose]())
