@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { codesOf, isNoSuchTopic } from '../errors.ts'
+import { codesOf, describe, isNoSuchTopic } from '../errors.ts'
 import { type Cluster, isPassing, openCluster } from './cluster.ts'
 import { clientOptions } from './configured.ts'
 import { endsOf } from './offsets.ts'
@@ -24,7 +24,7 @@ async function partitionsOf(options: KafkaOptions, topic: string): Promise<numbe
   } catch (error) {
     throw isNoSuchTopic(error)
       ? new NoSuchTopic('Kafka has no such topic', { cause: error })
-      : error
+      : new Error(describe(error), { cause: error })
   }
 }
 
