@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, fetchV11, ProtocolError } from '@platformatic/kafka'
 import type { EventStream, Offsets, ReadRecord, Stretch } from '../../event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
-import { isNoSuchTopic } from '../errors.ts'
+import { codesOf, isNoSuchTopic } from '../errors.ts'
 import { type Cluster, isPassing, type Leaders, openCluster } from './cluster.ts'
 import { byLeader, endsOf, throwFailure } from './offsets.ts'
 import { endOf, recordsIn } from './records.ts'
@@ -13,6 +13,7 @@ const WAIT_AT_BROKER_MS = 200
 const ANSWER_MAX_BYTES = 10_000_000
 const PARTITION_MAX_BYTES = 1_048_576
 const OFFSET_OUT_OF_RANGE = 1
+const TOPIC_AUTHORIZATION_FAILED = 29
 /** Kafka's "never mind" where it asks for an epoch. */
 const ANY = -1
 const READ_UNCOMMITTED = 0
@@ -116,7 +117,7 @@ async function stretchOf(cluster: Cluster, topic: string): Promise<Stretch | nul
     const begin = await endsOf(cluster, leaders, topic, 'earliest')
     return { begin, end: await endsOf(cluster, leaders, topic, 'latest') }
   } catch (error) {
-    if (isNoSuchTopic(error)) return null
+    if (isNoSuchTopic(error) || codesOf(error).includes(TOPIC_AUTHORIZATION_FAILED)) return null
     throw error
   }
 }
