@@ -51,7 +51,10 @@ async function run(config: Config, access: AdminAccess): Promise<Finding[]> {
     findings: (found: Finding[]) => !json && say(found),
     slow: (what: string[]) => process.stderr.write(`still asking: ${what.join(', ')}\n`),
   }
-  const asked = { what: 'configuration', look: async () => [ok('configuration', file ?? 'the defaults')] }
+  const asked = {
+    what: 'configuration',
+    look: async () => [ok('configuration', file ?? 'the defaults')],
+  }
   const creating = createTopics ? [createCheck({ ...config.kafka, ...access }, replication)] : []
   const created = await examine([asked, ...creating], on)
   return [...created, ...(await examine(checksOf(config), on))]
