@@ -23,6 +23,8 @@ export type Carrying = {
   metrics: ReturnType<typeof startMetrics>
   hotZones: HotZones
   flows: Flows
+  /** Has notes go at once: the ledger must hear what comes later before it sees what is newer. */
+  tellNotes(): Promise<void>
   signal: AbortSignal
 }
 

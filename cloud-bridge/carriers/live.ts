@@ -55,9 +55,8 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     if (store && !source.isBoundFor(topic)) await begin()
     if (!store) return 'nothing'
     await apart.keep()
-    const did = await forwarder.step()
-    if (did === 'large batch') await cutting.look()
-    return did
+    await cutting.look()
+    return await forwarder.step()
   }
   while (!signal.aborted) {
     hotZones.look()

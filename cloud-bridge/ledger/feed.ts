@@ -41,6 +41,15 @@ export function startFeed({ stream, ledger, topics }: FeedOptions) {
     addEvent(record, partition)
   }
 
+  /** That some events come later is told before newer ones are sent, maybe since the notes' end. */
+  const hearWhatIsBehind = async (notes: string) => {
+    const end = (await stream.stretchesOf([notes])).get(notes)?.end ?? new Map()
+    await stream.readBetween(notes, new Map(positions.get(notes)), end, ({ value, heardAt }) => {
+      const note = readNote(value, heardAt)
+      if (note?.kind === 'behind') ledger.addNote(note)
+    })
+  }
+
   return {
     /** Values that are neither events nor notes of ours. */
     get foreign() {
@@ -71,6 +80,7 @@ export function startFeed({ stream, ledger, topics }: FeedOptions) {
           position.set(record.partition, record.offset + 1)
         })
       }
+      await hearWhatIsBehind(notes)
     },
   }
 }

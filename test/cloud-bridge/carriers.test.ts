@@ -28,7 +28,10 @@ describeWithKafka('the bridge, when not all can go at once', () => {
   afterEach(() => on.proxy.heal())
 
   /** An outbox, topics, and bridges on them, each given back when the test ends. */
-  async function startPlace(limits: object, made: (keyof Topics)[] = ['readings', 'backfill']) {
+  async function startPlace(
+    limits: object,
+    made: (keyof Topics)[] = ['readings', 'backfill', 'ledger'],
+  ) {
     const place = temporary()
     const topics = freshTopics()
     const create = (...names: (keyof Topics)[]) =>
@@ -121,7 +124,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
   })
 
   it('sends all in order where the topic for a backlog is missing, and says so', async () => {
-    await using at = await startPlace(backlogs, ['readings'])
+    await using at = await startPlace(backlogs, ['readings', 'ledger'])
     at.commit(100)
     const bridge = await at.start()
     await delivered(bridge)
