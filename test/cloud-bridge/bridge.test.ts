@@ -171,7 +171,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     const rejected = (await notes(topics.ledger)).find(({ kind }) => kind === 'rejected')
     expect(rejected).toMatchObject({
       origin: 'inbox',
-      sequence: 1,
+      sequence: 2,
       content: {
         store: box.store.toString('hex'),
         sequence: 3,
