@@ -1,7 +1,7 @@
 import type { Measurement } from '../../config/events.ts'
 
 const METRIC = 'traceparent'
-/** W3C Trace Context, "traceparent Header Field Values": neither id may be all zeros, no version ff. */
+/** W3C Trace Context, "traceparent": version ff may not be, nor an id of zeros. */
 const VALID = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /**
