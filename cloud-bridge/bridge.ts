@@ -5,8 +5,7 @@ import type { EventSource } from '../gateway/store/event-source.ts'
 import type { StoredEvent } from '../gateway/store/group.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
-import { type Sender, startForwarder } from './forwarder.ts'
-import { singleObject } from './framing.ts'
+import { type Frame, type Sender, startForwarder } from './forwarder.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
 import type { startMetrics } from './metrics.ts'
 import { noteSources, startNoteForwarder } from './notes.ts'
@@ -22,6 +21,7 @@ export type BridgeOptions = {
   inbox: Inbox
   /** A sink takes one send at a time, so events, replays and notes have one each. */
   sinks: { events: Sender; replays: Sender; notes: Sender }
+  frame: Frame
   partitionsOf(topic: string): Promise<number>
   metrics: ReturnType<typeof startMetrics>
   signal: AbortSignal
@@ -37,10 +37,10 @@ type Live = { isBehind: boolean }
  * being away is a state, and only a reason to wait; what cannot go does not hold up the others.
  */
 export async function runBridge(options: BridgeOptions): Promise<void> {
-  const { config, source, inbox, sinks, metrics, partitionsOf, signal } = options
+  const { config, source, inbox, sinks, frame, metrics, partitionsOf, signal } = options
   const live = { isBehind: false }
   const replays = carryReplays({
-    ...{ source, inbox, partitionsOf, signal },
+    ...{ source, inbox, frame, partitionsOf, signal },
     sink: sinks.replays,
     topic: config.kafka.topics.backfill,
     limits: config.bridge,
@@ -82,7 +82,7 @@ async function carryEvents(options: BridgeOptions, live: Live): Promise<void> {
     source,
     signal,
     sink: sinks.events,
-    frame: singleObject,
+    frame: options.frame,
     limits: config.bridge,
     backoff,
     onUnavailable,

@@ -7,10 +7,14 @@ import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
-import { openInbox } from '../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
+import type { Frame } from './forwarder.ts'
+import { startFraming } from './framing.ts'
 import { openKafka } from './kafka/kafka.ts'
 import { startMetrics } from './metrics.ts'
+import { openRegistry } from './registry/registry.ts'
+import { startSchemaIds } from './registry/schema-ids.ts'
 import { replayCommand } from './replay/command.ts'
 import { type KafkaState, reasonsOf, stateOf } from './state.ts'
 
@@ -104,6 +108,7 @@ async function run(config: Config): Promise<void> {
       source,
       inbox,
       sinks,
+      frame: framing(config, inbox, ending.signal, line => log.warn(line)),
       metrics,
       partitionsOf,
       signal: ending.signal,
@@ -113,4 +118,16 @@ async function run(config: Config): Promise<void> {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
     else end((error as Error).stack ?? String(error), 1)
   }
+}
+
+/** How events go out: with numbers of a registry where one is configured. */
+function framing(
+  { registry: { url, ...options }, kafka: { cloudEvents } }: Config,
+  inbox: Inbox,
+  signal: AbortSignal,
+  onChanged: (line: string) => void,
+): Frame {
+  if (url === null) return startFraming({ schemaIdOf: null, cloudEvents })
+  const registry = openRegistry({ ...options, url, signal })
+  return startFraming({ schemaIdOf: startSchemaIds({ registry, inbox, onChanged }), cloudEvents })
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import avro from 'avsc'
+import { fingerprintIn, SINGLE_OBJECT_BYTES, WIRE_FORMAT_BYTES } from './event-bytes.ts'
 import { newest, type Schema, schemaOf, schemas } from './schemas/released.ts'
 
 /** How far a gateway's clock can be trusted at the moment of acceptance. */
@@ -42,10 +43,6 @@ export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence
 /** CRC-64-AVRO of the schema that events are written under. */
 export const schemaFingerprint = newest.fingerprint
 
-/** What stands before a datum: C3 01 and the schema's fingerprint, or 00 and a registry's id. */
-export const SINGLE_OBJECT_BYTES = 10
-export const WIRE_FORMAT_BYTES = 5
-
 const headers = new Map(schemas.map(schema => [schema, singleObjectHeader(schema)]))
 const newestHeader = headers.get(newest)!
 const resolvers = new Map(
@@ -79,7 +76,7 @@ export function encodeEvent(event: SensorReading, schema: Schema = newest): Buff
  */
 export function decodeEvent(value: Buffer): SensorReading {
   if (value.length >= SINGLE_OBJECT_BYTES && value.readUInt16BE() === 0xc301) {
-    const fingerprint = value.subarray(2, SINGLE_OBJECT_BYTES)
+    const fingerprint = fingerprintIn(value)
     const schema = fingerprint.equals(schemaFingerprint) ? newest : schemaOf(fingerprint)
     if (schema) return decodeDatum(value, SINGLE_OBJECT_BYTES, resolvers.get(schema))
     throw new Error(`not a SensorReading of a released schema: ${fingerprint.toString('hex')}`)

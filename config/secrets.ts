@@ -31,8 +31,8 @@ const fileKeys = keys
   .filter(({ path }) => /^(kafka\.(sasl|tls)|registry)\./.test(path.join('.')))
 
 /**
- * Reads every file that a key of kafka.sasl, kafka.tls or registry names. The secrets stand at the path of
- * their key without its `File`; one line break at the end of the file is no part of the secret.
+ * Reads every file that a key of kafka.sasl, kafka.tls or registry names. The secrets stand at the
+ * path of their key without its `File`; one line break at the end of the file is no part of the secret.
  */
 export function readSecrets(input: unknown) {
   const findings: Finding[] = []

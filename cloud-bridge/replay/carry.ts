@@ -5,13 +5,12 @@ import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Inbox, Range } from '../../gateway/store/inbox.ts'
 import { NOT_REPLAYED } from '../../gateway/store/replays.ts'
 import { type Batch, type ForwarderOptions, type Sender, startForwarder } from '../forwarder.ts'
-import { singleObject } from '../framing.ts'
 import { unlessDiskIsFull } from '../full-disk.ts'
 import { explaining, type PartitionsOf, topicFault } from './topic.ts'
 
 const LOOK_EVERY_MS = 200
 
-type CarryOptions = Pick<ForwarderOptions<never>, 'limits' | 'backoff' | 'signal'> & {
+type CarryOptions = Pick<ForwarderOptions<never>, 'frame' | 'limits' | 'backoff' | 'signal'> & {
   source: EventSource
   inbox: Pick<Inbox, 'addNotes'>
   sink: Sender
@@ -37,7 +36,7 @@ export async function carryReplays(options: CarryOptions): Promise<void> {
     source: { settle, take: limits => (taken = take(limits)) },
     signal,
     sink: explaining(options.sink, name => topicFault(name, needed(), options.partitionsOf)),
-    frame: singleObject,
+    frame: options.frame,
     limits: options.limits,
     backoff: options.backoff,
     onUnavailable: onState,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
+import type { Frame } from '../../cloud-bridge/forwarder.ts'
+import { singleObject } from '../../cloud-bridge/framing.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
@@ -8,7 +10,7 @@ import { replayCommand } from '../../cloud-bridge/replay/command.ts'
 import type { KafkaState } from '../../cloud-bridge/state.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
-import { openInbox } from '../../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../../gateway/store/inbox.ts'
 
 export type Topics = Config['kafka']['topics']
 
@@ -22,7 +24,7 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
+export async function startBridge({ dir, kafka, topics, limits, framing }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
@@ -43,6 +45,7 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
     inbox,
     sinks,
     metrics,
+    frame: framing?.(inbox, ending.signal) ?? singleObject,
     partitionsOf: client.topics.partitionsOf,
     signal: ending.signal,
     onState: (what, reason) => {
@@ -78,4 +81,6 @@ type BridgeRig = {
   kafka: KafkaOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
+  /** How events go out; in single-object encoding when not given. */
+  framing?: (inbox: Inbox, signal: AbortSignal) => Frame
 }

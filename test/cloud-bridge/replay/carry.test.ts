@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
+import { singleObject } from '../../../cloud-bridge/framing.ts'
 import { EXPLAINING } from '../../../cloud-bridge/ledger/notes.ts'
 import { carryReplays } from '../../../cloud-bridge/replay/carry.ts'
 import type { ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
@@ -205,6 +206,7 @@ async function carryThree(sent: number[], isLiveBehind: () => boolean) {
         return records.map(() => null)
       },
     },
+    frame: singleObject,
     topic: 'backfill',
     partitionsOf: async () => 3,
     limits: { batchMaxEvents: 1, batchMaxBytes: 1000, lingerMs: 0 },
