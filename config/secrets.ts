@@ -32,7 +32,7 @@ const fileKeys = keys
 
 /**
  * Reads every file that a key of kafka.sasl, kafka.tls or registry names. The secrets stand at the
- * path of their key without its `File`; one line break at the end of the file is no part of the secret.
+ * path of their key without its `File`; one line break at the end of a file is no part of it.
  */
 export function readSecrets(input: unknown) {
   const findings: Finding[] = []

@@ -16,20 +16,25 @@ export class RegistryFault extends SinkUnavailable {
 /** Which schema under which subject an answer is about. */
 export type About = { schema: string; file: string; subject: string }
 
-const TLS_CODE = /CERT|SELF_SIGNED|ISSUER|SSL|TLS|ALTNAME/
 const MESSAGE_MAX_LENGTH = 200
 /** Confluent's codes of what is not there: the subject, the version, the schema. */
 const NOT_FOUND = [40401, 40402, 40403]
+/** What TLS and who checks certificates say, with the cure. */
+const TLS_CURES: [code: RegExp, cure: string][] = [
+  [/EPROTO/, '. Write http:// in registry.url where it has no TLS'],
+  [/ALTNAME/, '. Write the name in registry.url that its certificate has'],
+  [/EXPIRED|NOT_YET/, '. Have its certificate renewed, or set the clock'],
+  [/CERT|SELF_SIGNED|ISSUER|SSL|TLS/, '. Name who signed its certificate in registry.caFile'],
+]
 
 /** There was no answer. */
 export function faultOfNoAnswer(url: string, error: unknown): RegistryFault {
-  const { code, message, name } = error as NodeJS.ErrnoException
-  const reason = name === 'TimeoutError' ? 'no answer in time' : message || String(code)
-  const which = `the schema registry ${url} is away: ${reason}`
-  const cure = TLS_CODE.test(String(code))
-    ? '. Name who signed its certificate in registry.caFile, and its right name in registry.url'
-    : ''
-  return new RegistryFault('away', `${which}${cure}`, { cause: error })
+  const { code, message, cause } = error as NodeJS.ErrnoException
+  const isLate = (cause as Error | undefined)?.name === 'TimeoutError'
+  const reason = isLate ? 'no answer in time' : oneLine(message || String(code))
+  const cure = TLS_CURES.find(([codes]) => codes.test(String(code)))?.[1] ?? ''
+  const fault = `the schema registry ${url} is away: ${reason}${cure}`
+  return new RegistryFault('away', fault, { cause: error })
 }
 
 /** The answer is none that gives a number. */
@@ -80,7 +85,10 @@ export function isNotFound({ status, body }: Answer): boolean {
 
 function messageIn({ body }: Answer): string {
   const { message } = (body ?? {}) as { message?: unknown }
-  if (typeof message !== 'string') return ''
-  const line = message.replace(/\s+/g, ' ').trim()
-  return `: ${line.length > MESSAGE_MAX_LENGTH ? `${line.slice(0, MESSAGE_MAX_LENGTH)}…` : line}`
+  return typeof message === 'string' ? `: ${oneLine(message)}` : ''
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim()
+  return line.length > MESSAGE_MAX_LENGTH ? `${line.slice(0, MESSAGE_MAX_LENGTH)}…` : line
 }
