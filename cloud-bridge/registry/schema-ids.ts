@@ -1,4 +1,4 @@
-import { type Schema, schemaOf, schemas } from '../../config/schemas/released.ts'
+import { newest, type Schema, schemaOf, schemas } from '../../config/schemas/released.ts'
 import { isDiskFull } from '../../gateway/store/ballast.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
 import { RegistryFault } from './faults.ts'
@@ -60,10 +60,10 @@ export function startSchemaIds({ registry, inbox, onChanged }: SchemaIdsOptions)
     }
   }
 
-  const confirm = (subject: string, schema: Schema) => {
+  const confirm = (subject: string) => {
     if ((confirmAtMs.get(subject) ?? 0) > performance.now()) return
     confirmAtMs.set(subject, Number.POSITIVE_INFINITY)
-    askUpTo(subject, schema).catch(error => {
+    askUpTo(subject, newest).catch(error => {
       if (!(error instanceof RegistryFault)) throw error
       confirmAtMs.set(subject, performance.now() + CONFIRM_AGAIN_MS)
     })
@@ -72,18 +72,21 @@ export function startSchemaIds({ registry, inbox, onChanged }: SchemaIdsOptions)
   return (topic, fingerprint) => {
     const subject = subjectOf(topic)
     const key = keyOf(subject, fingerprint)
-    const schema = schemaOf(fingerprint)
     const id = known.get(key) ?? inbox.schemaId(nameOf(subject, { fingerprint }))
     if (id !== null) {
       known.set(key, id)
-      if (schema) confirm(subject, schema)
+      confirm(subject)
       return id
     }
+    const schema = schemaOf(fingerprint)
     if (!schema) {
       const which = `events wait that were written under schema ${fingerprint.toString('hex')}`
       const cure = 'this program is older than who wrote them: start the newer one'
       return Promise.reject(new RegistryFault('unknown', `${which}: ${cure}`))
     }
-    return askUpTo(subject, schema).then(() => known.get(key)!)
+    return askUpTo(subject, schema).then(() => {
+      confirmAtMs.set(subject, Number.POSITIVE_INFINITY)
+      return known.get(key)!
+    })
   }
 }
