@@ -1,28 +1,26 @@
+import { randomUUID } from 'node:crypto'
 import { expect, inject, it, vi } from 'vitest'
-import type { Frame } from '../../../cloud-bridge/forwarder.ts'
-import { startFraming } from '../../../cloud-bridge/framing.ts'
 import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
 import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
 import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
 import { startEventReader } from '../../../cloud-bridge/registry/event-reader.ts'
 import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
-import { startSchemaIds } from '../../../cloud-bridge/registry/schema-ids.ts'
 import { decodeEvent, encodeEvent } from '../../../config/events.ts'
 import { newest, schemas } from '../../../config/schemas/released.ts'
-import type { Inbox } from '../../../gateway/store/inbox.ts'
-import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { replayReason } from '../../../gateway/store/replays.ts'
 import { tracedEvent } from '../../config/events-fixture.ts'
-import { reading, temporary } from '../../gateway/store/fixture.ts'
-import { writeUnder } from '../../gateway/store/older.ts'
-import { createTopics, readTopic, shared } from '../../setup/kafka.ts'
+import { shared } from '../../setup/kafka.ts'
 import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
-import { freshTopics, startBridge } from '../running-bridge.ts'
+import {
+  delivered,
+  OLDER_EVENTS,
+  replayed,
+  replayUpTo,
+  soon,
+  startUpgradedPlace,
+} from './upgraded-place.ts'
 
-const soon = { timeout: 20_000, interval: 10 }
-const zones = ['a', 'b', 'Halle 1/Süd']
-const first = schemas[0]!
 const { traceparent } = tracedEvent
+
 /** The traced event as a program writes it whose schema has a floor before the trace. */
 function withFloor(): Buffer {
   const datum = encodeEvent(tracedEvent).subarray(10)
@@ -33,61 +31,6 @@ function withFloor(): Buffer {
     datum.subarray(trace),
   ])
 }
-
-/** An outbox in which the older half of the events was written by the program before. */
-function storeAcrossUpgrade(file: string): number {
-  const box = () => openOutbox({ file, gateway: 'gw' })
-  const commit = (to: ReturnType<typeof box>, traceparent: string | null) => {
-    const readings = zones.map((zone, number) => reading(zone, number, { traceparent }))
-    to.commit({ readings, deadLetters: [] })
-  }
-  const before = box()
-  for (let group = 0; group < 5; group++) commit(before, null)
-  before.close()
-  expect(writeUnder(first, file)).toBe(15)
-  const after = box()
-  for (let group = 0; group < 5; group++) commit(after, traceparent)
-  const { lastSequence } = after
-  after.close()
-  return lastSequence
-}
-
-/** A bridge on that outbox, its numbers from the shared registry through a gate. */
-async function startPlace() {
-  const place = temporary()
-  const gate = await startGate()
-  const topics = freshTopics()
-  const names = [topics.readings, topics.backfill, topics.deadletters, topics.ledger]
-  await createTopics(
-    shared(),
-    names.map(topic => ({ topic, partitions: 2 })),
-  )
-  const events = storeAcrossUpgrade(place.file('outbox.db'))
-  const framing = (inbox: Inbox, signal: AbortSignal): Frame => {
-    const registry = openRegistry(registryAt(gate.url, { signal }))
-    const schemaIdOf = startSchemaIds({ registry, inbox, onChanged: () => {} })
-    return startFraming({ schemaIdOf, cloudEvents: false })
-  }
-  return {
-    ...{ events, gate, topics },
-    start: (withRegistry: boolean) =>
-      startBridge({ dir: place.dir, kafka: shared(), topics, ...(withRegistry && { framing }) }),
-    read: async (topic: string) => (await readTopic(shared(), topic)).flat(),
-    async [Symbol.asyncDispose]() {
-      await gate[Symbol.asyncDispose]()
-      place[Symbol.dispose]()
-    },
-  }
-}
-type Bridge = Awaited<ReturnType<typeof startBridge>>
-const delivered = (bridge: Bridge, count: number) =>
-  vi.waitFor(() => expect(bridge.totals.delivered).toBe(count), soon)
-const replayed = (bridge: Bridge, count: number) =>
-  vi.waitFor(() => expect(bridge.totals.replayed).toBe(count), soon)
-const replayAll = (bridge: Bridge, topic: string, end: number) =>
-  bridge.source.addReplay({
-    ...{ next: 1, end, zones: null, topic, partitions: 2, reason: replayReason(0, 1) },
-  })
 
 /** Which schema each value names, by its registry, and that all can be read. */
 async function versionsIn(records: { value: Buffer }[], topic: string) {
@@ -106,15 +49,15 @@ async function versionsIn(records: { value: Buffer }[], topic: string) {
 }
 
 describeWithRegistry('an upgrade that brings a schema', () => {
-  const half = Array.from({ length: 15 }, () => 1)
+  const half = Array.from({ length: OLDER_EVENTS }, () => 1)
   const versions = [...half, ...half.map(() => newest.version)]
 
   it('sends what waits under the number of the schema that it was written under', async () => {
-    await using place = await startPlace()
+    await using place = await startUpgradedPlace()
     const { topics, events } = place
     const bridge = await place.start(true)
     await delivered(bridge, events)
-    replayAll(bridge, topics.backfill, events)
+    replayUpTo(bridge, topics.backfill, events)
     await replayed(bridge, events)
     await bridge.stop()
     for (const topic of [topics.readings, topics.backfill]) {
@@ -123,12 +66,12 @@ describeWithRegistry('an upgrade that brings a schema', () => {
       const traces = records.map(({ headers }) => headers.traceparent?.toString() ?? null)
       const stored = records.map(({ value }) => decodeEvent(value).traceparent)
       expect(traces).toEqual(stored)
-      expect(traces.filter(one => one === traceparent)).toHaveLength(15)
+      expect(traces.filter(one => one === traceparent)).toHaveLength(OLDER_EVENTS)
     }
   })
 
   it('holds events while a registry is away that never gave a number, and says so', async () => {
-    await using place = await startPlace()
+    await using place = await startUpgradedPlace()
     place.gate.mode = 'cut'
     const bridge = await place.start(true)
     await vi.waitFor(() => expect(bridge.away.events).toContain('is away: socket hang up'), soon)
@@ -142,17 +85,20 @@ describeWithRegistry('an upgrade that brings a schema', () => {
   })
 
   it('is read by the ledger in both framings on one topic', async () => {
-    await using place = await startPlace()
+    await using place = await startUpgradedPlace()
     const { topics, events } = place
     const before = await place.start(false)
     await delivered(before, events)
-    replayAll(before, topics.backfill, 20)
+    replayUpTo(before, topics.backfill, 20)
     await replayed(before, 20)
     await before.stop()
     const after = await place.start(true)
-    replayAll(after, topics.backfill, events)
+    replayUpTo(after, topics.backfill, events)
     await replayed(after, events)
     await after.stop()
+    const live = (await place.read(topics.readings)).map(({ value }) => value.subarray(2, 10))
+    expect(live.filter(one => one.equals(schemas[0]!.fingerprint))).toHaveLength(OLDER_EVENTS)
+    expect(live.filter(one => one.equals(newest.fingerprint))).toHaveLength(events - OLDER_EVENTS)
     const framings = (await place.read(topics.backfill)).map(({ value }) => value[0])
     expect(framings.filter(one => one === 0xc3)).toHaveLength(20)
     expect(framings.filter(one => one === 0)).toHaveLength(events)
@@ -166,7 +112,7 @@ describeWithRegistry('an upgrade that brings a schema', () => {
   })
 
   it('of somebody else’s is read with the registry, when it can be', async () => {
-    const topic = `newer-${Math.random()}`
+    const topic = `newer-${randomUUID()}`
     const newer = JSON.parse(newest.text)
     newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
     const schema = { ...newest, version: newest.version + 1, text: JSON.stringify(newer) }
