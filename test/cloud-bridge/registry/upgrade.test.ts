@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { expect, inject, it, vi } from 'vitest'
 import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
 import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
