@@ -24,7 +24,10 @@ const TLS_CURES: [code: RegExp, cure: string][] = [
   [/EPROTO/, '. Write http:// in registry.url where it has no TLS'],
   [/ALTNAME/, '. Write the name in registry.url that its certificate has'],
   [/EXPIRED|NOT_YET/, '. Have its certificate renewed, or set the clock'],
-  [/CERT|SELF_SIGNED|ISSUER|SSL|TLS/, '. Name who signed its certificate in registry.caFile'],
+  [
+    /CERT|SELF_SIGNED|ISSUER|VERIFY|SSL|TLS/,
+    '. Name who signed its certificate in registry.caFile',
+  ],
 ]
 
 /** There was no answer. */
@@ -89,6 +92,6 @@ function messageIn({ body }: Answer): string {
 }
 
 function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim()
+  const line = text.replace(/\s+/g, ' ').replace(/[\s.:]+$/, '')
   return line.length > MESSAGE_MAX_LENGTH ? `${line.slice(0, MESSAGE_MAX_LENGTH)}…` : line
 }

@@ -26,8 +26,10 @@ export function registryAt(url: string, more: Partial<RegistryOptions> = {}): Re
 export async function startGate() {
   let mode: Mode = 'pass'
   const asked: string[] = []
+  const logins = new Set<string | undefined>()
   const server = createServer(async (request, response) => {
     asked.push(`${request.method} ${request.url}`)
+    logins.add(request.headers.authorization)
     const body = await text(request)
     if (mode === 'silent') return
     if (mode === 'cut') request.socket.destroy()
@@ -45,6 +47,8 @@ export async function startGate() {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** What it was asked so far. */
     asked,
+    /** How who asked logged in. */
+    logins,
     set mode(next: Mode) {
       mode = next
     },

@@ -146,6 +146,13 @@ describeWithRegistry('a registry that gives no number', () => {
     expect(overTls).toMatch(/^away: .+ Write http:.. in registry.url where it has no TLS$/)
   })
 
+  it('is told who asks, if so configured', async () => {
+    await using gate = await startGate()
+    const login = { username: 'gw', password: secret('p:ä') }
+    await openRegistry(registryAt(gate.url, login)).idOf(freshSubject(), first)
+    expect([...gate.logins]).toEqual([`Basic ${Buffer.from('gw:p:ä').toString('base64')}`])
+  })
+
   it('is not waited for when asked to end', async () => {
     await using gate = await startGate()
     gate.mode = 'silent'
