@@ -7,12 +7,15 @@ import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
-import { openInbox } from '../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
 import { startFlows } from './flows.ts'
-import { singleObject } from './framing.ts'
+import type { Frame } from './forwarder.ts'
+import { startFraming } from './framing.ts'
 import { openKafka } from './kafka/kafka.ts'
 import { startMetrics } from './metrics.ts'
+import { openRegistry } from './registry/registry.ts'
+import { startSchemaIds } from './registry/schema-ids.ts'
 import { replayCommand } from './replay/command.ts'
 import { reasonsOf, stateOf } from './state.ts'
 import { finerZones } from './zones/finer-zones.ts'
@@ -102,7 +105,7 @@ async function run(config: Config): Promise<void> {
     }
     await runBridge({
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
-      frame: singleObject,
+      frame: framing(config, inbox, ending.signal, line => log.warn(line)),
       openSink: client.openSink,
       settingsOf,
       onBlind: topic => log.warn({ topic }, BLIND),
@@ -119,4 +122,16 @@ function watchHotZones({ ingest }: Config, log: ReturnType<typeof openLog>) {
     onHot: (zone, alarm) => log.warn({ zone }, alarm),
     onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
   })
+}
+
+/** How events go out: with numbers of a registry where one is configured. */
+function framing(
+  { registry: { url, ...options }, kafka: { cloudEvents } }: Config,
+  inbox: Inbox,
+  signal: AbortSignal,
+  onChanged: (line: string) => void,
+): Frame {
+  if (url === null) return startFraming({ schemaIdOf: null, cloudEvents })
+  const registry = openRegistry({ ...options, url, signal })
+  return startFraming({ schemaIdOf: startSchemaIds({ registry, inbox, onChanged }), cloudEvents })
 }

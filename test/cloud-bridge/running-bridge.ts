@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
 import { startFlows } from '../../cloud-bridge/flows.ts'
+import type { Frame } from '../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../cloud-bridge/framing.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
@@ -10,7 +11,7 @@ import { replayCommand } from '../../cloud-bridge/replay/command.ts'
 import { type HotZonesOptions, startHotZones } from '../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
-import { openInbox } from '../../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../../gateway/store/inbox.ts'
 
 export type Topics = Config['kafka']['topics']
 
@@ -24,7 +25,7 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRig) {
+export async function startBridge({ dir, kafka, topics, limits, heat, framing }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const hotZones = startHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
@@ -44,7 +45,8 @@ export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRi
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
     source,
-    ...{ inbox, metrics, hotZones, flows, frame: singleObject, signal: ending.signal },
+    ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
+    frame: framing?.(inbox, ending.signal) ?? singleObject,
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
     settingsOf: client.topics.settingsOf,
@@ -93,4 +95,6 @@ type BridgeRig = {
   topics: Topics
   limits?: Partial<Config['bridge']>
   heat?: Partial<HotZonesOptions>
+  /** How events go out; in single-object encoding when not given. */
+  framing?: (inbox: Inbox, signal: AbortSignal) => Frame
 }
