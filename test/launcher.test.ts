@@ -14,7 +14,10 @@ const needed = { 'node_modules/needed': { version: '1.0.0' } }
 const tool = { 'node_modules/tool': { version: '2.0.0', dev: true } }
 const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: true } }
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
-const subfolders = ['cloud-bridge/ledger', 'cloud-bridge/replay', 'gateway/inspect']
+const subfolders = [
+  ...['cloud-bridge/ledger', 'cloud-bridge/partitions', 'cloud-bridge/replay'],
+  'gateway/inspect',
+]
 const folders = ['gateway', 'cloud-bridge', 'simulators', ...subfolders]
 
 const part = `
@@ -39,7 +42,8 @@ mkdir -p node_modules
 cp installed.json node_modules/.package-lock.json
 `
 const commands =
-  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor'
+  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
+  '  partitions'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 

@@ -84,6 +84,11 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
   }
 }
 
+/** The name of their flow. */
+export function partitionsText(partitions: readonly number[]): string {
+  return `partition${partitions.length === 1 ? '' : 's'} ${partitions.join(', ')}`
+}
+
 type ApartCarrier = ReturnType<typeof carryApart>
 
 function carryApart(
@@ -95,7 +100,7 @@ function carryApart(
   const { config, source, metrics, flows, frame } = carrying
   const ending = new AbortController()
   const signal = AbortSignal.any([carrying.signal, ending.signal])
-  const flow = flows.begin(`partition ${onlyOf(range).join(', ')}`)
+  const flow = flows.begin(partitionsText(onlyOf(range)))
   const forwarder = startForwarder({
     ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
     source: source.apart(range.id),
