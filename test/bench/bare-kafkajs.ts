@@ -15,6 +15,5 @@ export async function openBareKafkajs(options: KafkaOptions) {
       compression,
     }),
     send: prepared => producer.sendBatch(prepared),
-    close: () => producer.disconnect(),
   } satisfies Bare<Parameters<typeof producer.sendBatch>[0]>
 }

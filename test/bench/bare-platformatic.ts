@@ -31,6 +31,5 @@ export async function openBarePlatformatic(options: KafkaOptions) {
       })),
     }),
     send: prepared => producer.send(prepared),
-    close: () => producer.close(),
   } satisfies Bare<Bytes>
 }

@@ -1,3 +1,4 @@
+import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { configuredKafka } from '../../cloud-bridge/kafka/kafkajs/configured.ts'
 import { useOf } from './meter.ts'
 import { pause, type Setup } from './setup.ts'
@@ -43,22 +44,29 @@ export async function sampleUntil(
   { kafka, topic }: Pick<Setup, 'kafka' | 'topic'>,
   signal: AbortSignal,
 ): Promise<Sample[]> {
-  const admin = configuredKafka(kafka).admin()
+  await using counter = await openCounter(kafka)
   const samples: Sample[] = []
   let changedMs = performance.now()
-  await admin.connect()
-  try {
-    while ((samples.at(-1)?.delivered ?? 0) < events) {
-      const ends = await admin.fetchTopicOffsets(topic)
-      const delivered = ends.reduce((sum, { high }) => sum + Number(high), 0)
-      const atMs = performance.now()
-      if (delivered !== samples.at(-1)?.delivered) changedMs = atMs
-      else if (atMs - changedMs > STALLED_MS) throw new Error(`stalled at ${delivered} events`)
-      samples.push({ delivered, cpuSeconds: useOf(pid).cpuSeconds ?? Number.NaN, atMs })
-      await pause(SAMPLE_EVERY_MS, signal)
-    }
-  } finally {
-    await admin.disconnect()
+  while ((samples.at(-1)?.delivered ?? 0) < events) {
+    const delivered = await counter.count(topic)
+    const atMs = performance.now()
+    if (delivered !== samples.at(-1)?.delivered) changedMs = atMs
+    else if (atMs - changedMs > STALLED_MS) throw new Error(`stalled at ${delivered} events`)
+    samples.push({ delivered, cpuSeconds: useOf(pid).cpuSeconds ?? Number.NaN, atMs })
+    await pause(SAMPLE_EVERY_MS, signal)
   }
   return samples
+}
+
+/** Says how many records a topic has been given, while Kafka is there. */
+export async function openCounter(kafka: KafkaOptions) {
+  const admin = configuredKafka(kafka).admin()
+  await admin.connect()
+  return {
+    async count(topic: string): Promise<number> {
+      const ends = await admin.fetchTopicOffsets(topic)
+      return ends.reduce((sum, { high }) => sum + Number(high), 0)
+    },
+    [Symbol.asyncDispose]: () => admin.disconnect(),
+  }
 }

@@ -72,6 +72,7 @@ export async function makeSetup(
     bridgeHttp,
     outboxFile,
     kafka,
+    env,
     /** What a batch of the bridge holds at most. */
     limits: { maxEvents: bridge.batchMaxEvents, maxBytes: bridge.batchMaxBytes },
     topic: topics.readings,

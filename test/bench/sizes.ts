@@ -3,7 +3,8 @@ export type Sizes = {
   ingest: { warmUpMessages: number; messages: number }
   throughput: { messages: number }
   paced: { ratePerSecond: number; seconds: number }
-  drain: { warmUpEvents: number; events: number }
+  /** `spareEvents` wait behind those that are drained, so that the bridge never runs short. */
+  drain: { warmUpEvents: number; events: number; spareEvents: number }
   /** How many wait behind those that are measured, fewest first. */
   backlog: { warmUpEvents: number; events: number; waiting: number[] }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
@@ -15,7 +16,7 @@ export const fullSizes: Sizes = {
   ingest: { warmUpMessages: 50_000, messages: 500_000 },
   throughput: { messages: 200_000 },
   paced: { ratePerSecond: 2000, seconds: 30 },
-  drain: { warmUpEvents: 100_000, events: 1_000_000 },
+  drain: { warmUpEvents: 100_000, events: 1_000_000, spareEvents: 100_000 },
   backlog: { warmUpEvents: 100_000, events: 200_000, waiting: [1_000_000] },
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
   ready: { events: 1_000_000, kills: 10 },
@@ -26,7 +27,7 @@ export const quickSizes: Sizes = {
   ingest: { warmUpMessages: 5000, messages: 50_000 },
   throughput: { messages: 20_000 },
   paced: { ratePerSecond: 2000, seconds: 5 },
-  drain: { warmUpEvents: 20_000, events: 100_000 },
+  drain: { warmUpEvents: 20_000, events: 100_000, spareEvents: 100_000 },
   backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [100_000] },
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
   ready: { events: 50_000, kills: 2 },
