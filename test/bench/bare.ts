@@ -42,6 +42,7 @@ const nextBatch = batches()
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(await produce(Number(line) / 1000))}\n`)
 }
+process.exit()
 
 async function produce(forSeconds: number): Promise<Turn> {
   let [events, seconds, cpuSeconds] = [0, 0, 0]
