@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Backoff, backoffMs } from './backoff.ts'
-import { startPartitioner } from './partitions.ts'
+import { startPartitioner } from '../config/partitions.ts'
+import type { startBatchSize } from './batch-size.ts'
+import type { Circuit } from './circuit.ts'
 
 /** What stands beside a value, one object for many records where it is the same. */
 export type Headers = Readonly<Record<string, string>>
@@ -23,30 +24,27 @@ export type Batch = { topic: string; records: readonly Outgoing[] }
 /** What became of one record: null when Kafka has it, or why Kafka will never take it. */
 export type Rejection = string | null
 
+/** The fate of each record of a batch; undefined where nobody knows it. */
+export type Fates = readonly (Rejection | undefined)[]
+
 /** Nobody knows what became of the batch: the *identical* one must be sent again. */
 export class SinkUnavailable extends Error {
-  /** The partitions of which that is so, when the fate of all other records is known. */
-  readonly undecided: readonly number[] | null
-  constructor(message: string, options: ErrorOptions & { undecided?: readonly number[] } = {}) {
+  /** What is known nevertheless; null: nothing. */
+  readonly fates: Fates | null
+  constructor(message: string, { fates, ...options }: ErrorOptions & { fates?: Fates } = {}) {
     super(message, options)
-    this.undecided = options.undecided ?? null
+    this.fates = fates ?? null
   }
 }
 
-/** What a sink hands over: the records of which nobody knows, and who goes on with them. */
-export type Apart = {
-  /** The fate of each record of the whole batch; undefined for those handed over. */
-  decided: (Rejection | undefined)[]
-  /** What `sink` must be sent first. */
-  batch: Batch
-  sink: EventSink & AsyncDisposable
-}
+/** What a sink hands over: the records of which nobody knows, and who is to be sent them first. */
+export type Apart = { batch: Batch; sink: EventSink & AsyncDisposable }
 
 /**
  * `send` sends a batch and gives each record's fate, in order. It tries all partitions before it
  * throws SinkUnavailable; then the same Batch object is sent again, later. One send at a time.
- * `setApart` may follow a SinkUnavailable that names the undecided: it hands over their part of
- * that batch with the producer whose numbers it carries, and this sink goes on with a new one.
+ * `setApart` may follow a SinkUnavailable that knows the fate of some: it hands over the others with
+ * the producer whose numbers they carry, and this sink goes on with a new one.
  */
 export type EventSink = { send(batch: Batch): Promise<Rejection[]>; setApart(batch: Batch): Apart }
 
@@ -72,29 +70,40 @@ export type EventSource<T extends Taken = Taken> = {
   settle(taken: T): void
 }
 
-export type ForwarderOptions<T extends Taken> = {
+export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
   source: EventSource<T>
-  sink: Sender
   frame: Frame
-  limits: { batchMaxEvents: number; batchMaxBytes: number; lingerMs: number }
-  backoff: Backoff
-  signal: AbortSignal
+  size: BatchSize
+  /** Two small batches start at least so long apart. */
+  lingerMs: number
   /** An event that Kafka will never take; it must be durable as a note before this returns. */
   onRejected(event: T['events'][number], reason: string): void
   /** The records of the batch that Kafka has. */
   onDelivered(taken: T, batch: Batch): void
-  onUnavailable(reason: string, waitMs: number): void
+  /** What to do about partitions that hold up the others; nothing, when it is left out. */
+  apart?: {
+    /** How long they may, in ms. */
+    afterMs: number
+    /**
+     * Gives what has no fate yet a range of its own and notes what is rejected of the rest, durably;
+     * false when that cannot be now, and nothing was changed: all of it waits.
+     */
+    begin(taken: T, batch: Batch, fates: Fates): boolean
+  }
 }
+
+type BatchSize = Pick<ReturnType<typeof startBatchSize>, 'maxEvents' | 'maxBytes' | 'acknowledged'>
+
+export type Step = 'small batch' | 'large batch' | 'nothing'
 
 /**
  * Makes the one step of the bridge: take a batch, send it until its fate is known, move its range
  * on. `step` says whether more is likely waiting: a large batch came, a small one, or nothing.
  */
 export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
-  const { source, limits } = options
+  const { source, size, sink, apart, signal } = options
   const placers = new Map<number, ReturnType<typeof startPartitioner>>()
   const tryOn = startTrying(options)
-  const deliver = startDelivery(options)
   let lastStart = Number.NEGATIVE_INFINITY
 
   const batchOf = async ({ range, events }: T): Promise<Batch> => {
@@ -104,15 +113,43 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
     const records = framed.map((one, index) => ({ ...place(events[index]!.zone), ...one }))
     return { topic: range.topic, records }
   }
+  const tell = (taken: T, batch: Batch, fates: Fates) => {
+    const records = batch.records.filter((_, index) => fates[index] === null)
+    if (records.length > 0) options.onDelivered(taken, { topic: batch.topic, records })
+  }
+  /** Sends it until all is known, or all but what is set apart; null when asked to end before. */
+  const deliver = (taken: T, batch: Batch) => {
+    let stuckSinceMs: number | null = null
+    return tryOn(async (): Promise<'all' | 'the rest'> => {
+      try {
+        const fates = await sink.send(batch)
+        for (const [index, reason] of fates.entries()) {
+          if (reason !== null) options.onRejected(taken.events[index]!, reason)
+        }
+        source.settle(taken)
+        tell(taken, batch, fates)
+        return 'all'
+      } catch (error) {
+        const fates = error instanceof SinkUnavailable ? error.fates : null
+        if (!apart || !fates?.some(fate => fate !== undefined)) throw error
+        stuckSinceMs ??= performance.now()
+        const isEnough = performance.now() - stuckSinceMs >= apart.afterMs
+        if (!isEnough || !apart.begin(taken, batch, fates)) throw error
+        tell(taken, batch, fates)
+        return 'the rest'
+      }
+    })
+  }
 
   return {
+    deliver,
     /** Waits until a send may start again: two small ones start at least `lingerMs` apart. */
     async pace(): Promise<void> {
-      const restMs = lastStart + limits.lingerMs - performance.now()
-      if (restMs > 0) await sleep(restMs, undefined, { signal: options.signal }).catch(() => {})
+      const restMs = lastStart + options.lingerMs - performance.now()
+      if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
     },
-    async step(): Promise<'small batch' | 'large batch' | 'nothing'> {
-      const { batchMaxEvents: maxEvents, batchMaxBytes: maxBytes } = limits
+    async step(): Promise<Step> {
+      const { maxEvents, maxBytes } = size
       const taken = source.take({ maxEvents, maxBytes })
       if (!taken) return 'nothing'
       lastStart = performance.now()
@@ -121,25 +158,24 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
         return 'large batch'
       }
       const batch = await tryOn(() => batchOf(taken))
-      const rejections = batch && (await deliver(batch))
-      if (!rejections) return 'nothing'
-      for (const [index, reason] of rejections.entries()) {
-        if (reason !== null) options.onRejected(taken.events[index]!, reason)
-      }
-      source.settle(taken)
-      const arrived = batch.records.filter((_, index) => rejections[index] === null)
-      options.onDelivered(taken, { topic: batch.topic, records: arrived })
+      const done = batch && (await deliver(taken, batch))
+      if (!done) return 'nothing'
       const bytes = batch.records.reduce((sum, { value }) => sum + value.length, 0)
-      const isLarge = batch.records.length >= maxEvents / 2 || bytes >= maxBytes / 2
-      return isLarge ? 'large batch' : 'small batch'
+      const isOver = (part: number) =>
+        batch.records.length >= maxEvents * part || bytes >= maxBytes * part
+      if (done === 'all') size.acknowledged(isOver(1), performance.now() - lastStart)
+      return isOver(0.5) ? 'large batch' : 'small batch'
     },
   }
 }
 
-export type DeliveryOptions = Pick<
-  ForwarderOptions<Taken>,
-  'sink' | 'signal' | 'backoff' | 'onUnavailable'
->
+export type DeliveryOptions = {
+  sink: Sender
+  signal: AbortSignal
+  circuit: Circuit
+  /** It failed, and is tried again after a wait. */
+  onUnavailable(reason: string, waitMs: number): void
+}
 
 /** Sends one batch, unchanged, until its fate is known; null when asked to end before. */
 export function startDelivery(options: DeliveryOptions) {
@@ -148,14 +184,17 @@ export function startDelivery(options: DeliveryOptions) {
 }
 
 /** Does it again, after a back-off, while it is unavailable; null when asked to end before. */
-function startTrying({ signal, backoff, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
+function startTrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
   return async <D>(work: () => Promise<D>): Promise<D | null> => {
-    for (let failures = 0; !signal.aborted; failures++) {
+    while (!signal.aborted) {
+      circuit.probe()
       try {
-        return await work()
+        const done = await work()
+        circuit.succeeded()
+        return done
       } catch (error) {
         if (!(error instanceof SinkUnavailable)) throw error
-        const waitMs = backoffMs(failures, backoff)
+        const waitMs = circuit.failed()
         onUnavailable(error.message, waitMs)
         await sleep(waitMs, undefined, { signal }).catch(() => {})
       }

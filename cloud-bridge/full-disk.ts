@@ -18,3 +18,13 @@ export async function unlessDiskIsFull<T>(
     return otherwise
   }
 }
+
+/** Writes to the inbox; null when the disk is full, and then nothing is written. */
+export function orNullIfDiskIsFull<T>(write: () => T): T | null {
+  try {
+    return write()
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    return null
+  }
+}

@@ -9,10 +9,12 @@ import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
 import { openEventSource } from '../gateway/store/event-source.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
+import { startFlows } from './flows.ts'
+import { singleObject } from './framing.ts'
 import { openKafka } from './kafka/kafka.ts'
 import { startMetrics } from './metrics.ts'
 import { replayCommand } from './replay/command.ts'
-import { type KafkaState, reasonsOf, stateOf } from './state.ts'
+import { reasonsOf, stateOf } from './state.ts'
 
 const STOP_MS = 8000
 
@@ -41,15 +43,11 @@ async function run(config: Config): Promise<void> {
     log.fatal(message)
     process.exit(code)
   }
-  const state: KafkaState = { events: null, replays: null, notes: null }
-  const onState = (what: keyof KafkaState, away: string | null) => {
-    if (away && !isAway.has(what)) log.warn({ reason: away }, `${what} wait for Kafka`)
-    if (!away && state[what]) log.info(`${what} go to Kafka`)
-    if (away) isAway.add(what)
-    else isAway.delete(what)
-    state[what] = away
-  }
-  const isAway = new Set<string>()
+  const flows = startFlows(
+    { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs, stableMs: bridge.stableMs },
+    (flow, away) =>
+      away ? log.warn({ reason: away }, `${flow} wait for Kafka`) : log.info(`${flow} go to Kafka`),
+  )
   try {
     await using stack = new AsyncDisposableStack()
     const inbox = stack.adopt(openInbox(inboxOptions), one => one.close())
@@ -62,7 +60,7 @@ async function run(config: Config): Promise<void> {
     const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
     const topic = kafka.topics.backfill
     const replay = replayCommand({ outboxFile: outbox.file, source, topic, partitionsOf })
-    const parts = () => ({ source, metrics, kafka: state })
+    const parts = () => ({ source, metrics, kafka: flows.states })
     stack.use(
       await serveHttp({
         ...bridge.http,
@@ -90,24 +88,15 @@ async function run(config: Config): Promise<void> {
       source.wake()
     })
     if (kafka.brokers.length === 0) {
-      onState('events', 'kafka.brokers is not configured: everything stays in the outbox')
+      const reason = 'kafka.brokers is not configured: everything stays in the outbox'
+      flows.begin('events').unavailable(reason)
       await watchOutbox({ config, source, signal: ending.signal })
       return
     }
-    const sinks = {
-      events: stack.use(client.openSink()),
-      replays: stack.use(client.openSink()),
-      notes: stack.use(client.openSink()),
-    }
     await runBridge({
-      config,
-      source,
-      inbox,
-      sinks,
-      metrics,
-      partitionsOf,
-      signal: ending.signal,
-      onState,
+      ...{ config, source, inbox, metrics, partitionsOf, flows, signal: ending.signal },
+      frame: singleObject,
+      openSink: client.openSink,
     })
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)

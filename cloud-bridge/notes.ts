@@ -1,10 +1,10 @@
 import type { Config } from '../config/config.ts'
+import { partitionOf } from '../config/partitions.ts'
 import type { EventSource } from '../gateway/store/event-source.ts'
 import type { Inbox } from '../gateway/store/inbox.ts'
 import type { ReadNote } from '../gateway/store/notes.ts'
 import { type DeliveryOptions, type Headers, startDelivery } from './forwarder.ts'
 import { isUnreadable } from './ledger/notes.ts'
-import { partitionOf } from './partitions.ts'
 
 const CONTENT_TYPE: Headers = { 'content-type': 'application/json' }
 

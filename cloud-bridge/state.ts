@@ -1,20 +1,20 @@
 import type { EventSource } from '../gateway/store/event-source.ts'
+import type { FlowStates } from './flows.ts'
 import type { startMetrics } from './metrics.ts'
-
-/** What keeps events, replays and notes from going to Kafka; null while nothing does. */
-export type KafkaState = { events: string | null; replays: string | null; notes: string | null }
 
 type Parts = {
   source: EventSource
   metrics: ReturnType<typeof startMetrics>
-  kafka: KafkaState
+  kafka: FlowStates
 }
 
 /** Why nothing is being delivered now; empty when nothing stands in the way. */
 export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
   const reasons: string[] = []
-  if (kafka.events) reasons.push(`events wait: ${kafka.events}`)
-  if (kafka.notes) reasons.push(`notes wait: ${kafka.notes}`)
+  for (const [flow, away] of Object.entries(kafka.away)) {
+    // Nothing is late because of what was delivered before.
+    if (away && flow !== 'behind') reasons.push(`${flow} wait: ${away}`)
+  }
   const isReadable = source.backlog() !== null
   if (source.damaged) {
     reasons.push(`the outbox is damaged and waits for the gateway to salvage it: ${source.damaged}`)
@@ -28,7 +28,9 @@ export function stateOf({ source, metrics, kafka }: Parts) {
   return {
     part: 'bridge',
     pid: process.pid,
-    kafka,
+    /** By flow: what keeps it from going now, null for nothing. */
+    kafka: kafka.away,
+    circuits: kafka.circuits,
     backlog,
     /** Everything received before this moment is in Kafka; ms since 1970, null when unknown. */
     completeUpTo: backlog && Date.now() - backlog.oldestAgeMs,

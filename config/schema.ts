@@ -176,6 +176,17 @@ const bridge = z.strictObject({
   pollMs: ms(10, 600_000).default(1000),
   backoffFirstMs: ms(1, 600_000).default(200),
   backoffMaxMs: ms(1, 3_600_000).default(30_000),
+  stableMs: ms(0, 3_600_000).default(30_000),
+  apartAfterMs: ms(0, 3_600_000).default(5000),
+  backfill: z
+    .strictObject({
+      afterMs: ms(0, 86_400_000).default(60_000),
+      minEvents: count(0, 1e12).default(10_000),
+      maxBytesPerSecond: bytes(1024, 1e12).nullable().default(null),
+      batchMaxEvents: count(1, 1_000_000).default(1000),
+      batchMaxBytes: bytes(1024, 268_435_456).default(1_048_576),
+    })
+    .prefault({}),
 })
 
 const broker = text(

@@ -84,8 +84,9 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
     const more = others.length > 0 ? `, and ${count(others.length)} more` : ''
     lines.push(`replaying       #${replay.next} to #${replay.end}, to ${replay.topic}${more}`)
   }
-  if (kafka.replays) lines.push(`replay waits    ${kafka.replays}`)
-  if (kafka.notes) lines.push(`notes wait for  ${kafka.notes}`)
+  for (const [flow, away] of Object.entries(kafka)) {
+    if (away && flow !== 'events') lines.push(`${`${flow} waits`.padEnd(16)}${away}`)
+  }
   return lines
 }
 

@@ -1,4 +1,10 @@
-import { type Batch, type EventSink, type Rejection, SinkUnavailable } from '../forwarder.ts'
+import {
+  type Batch,
+  type EventSink,
+  type Fates,
+  type Rejection,
+  SinkUnavailable,
+} from '../forwarder.ts'
 import { describe, refusalOf } from './errors.ts'
 
 /** A part of a batch: the indexes of its records, in order. */
@@ -36,18 +42,18 @@ export function sinkOn(
       const cause = await finish(producer, unfinished)
       const { rejections, parts } = unfinished
       if (parts.length > 0) {
-        throw new SinkUnavailable(describe(cause), { cause, undecided: partitionsOf(unfinished) })
+        throw new SinkUnavailable(describe(cause), { cause, fates: fatesOf(unfinished) })
       }
       unfinished = null
       return rejections
     },
     setApart(batch) {
       if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
-      const { decided, left } = split(unfinished)
+      const left = leftOf(unfinished)
       const sink = sinkOn(openProducer, producer, left)
       producer = openProducer()
       unfinished = null
-      return { decided, batch: left.batch, sink }
+      return { batch: left.batch, sink }
     },
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
   }
@@ -88,22 +94,21 @@ async function finish(producer: Producer, { batch, rejections, parts }: Unfinish
   return cause
 }
 
-function partitionsOf({ batch, parts }: Unfinished): number[] {
-  return [...new Set(parts.flat().map(index => batch.records[index]!.partition))]
+function fatesOf({ rejections, parts }: Unfinished): Fates {
+  const left = new Set(parts.flat())
+  return rejections.map((fate, index) => (left.has(index) ? undefined : fate))
 }
 
-/** Parts what is decided from what is left, which becomes a batch of its own. */
-function split({ batch, rejections, parts }: Unfinished) {
-  const indexes = parts.flat()
+/** What is left, as a batch of its own. */
+function leftOf({ batch, parts }: Unfinished): Unfinished {
+  const indexes = parts.flat().sort((a, b) => a - b)
   const places = new Map(indexes.map((index, place) => [index, place]))
   const records = indexes.map(index => batch.records[index]!)
-  const left: Unfinished = {
+  return {
     batch: { topic: batch.topic, records },
     rejections: records.map(() => null),
     parts: parts.map(part => part.map(index => places.get(index)!)),
   }
-  const decided = rejections.map((fate, index) => (places.has(index) ? undefined : fate))
-  return { decided, left }
 }
 
 function halves(part: Part): Part[] {

@@ -1,8 +1,10 @@
+import { merged } from './awaited.ts'
 import { bellFile, watchBell } from './bell.ts'
 import type { Inbox, Range } from './inbox.ts'
+import { planOf } from './planning.ts'
 import { startRanges } from './ranges.ts'
 import { startReplaceable } from './replaceable.ts'
-import { type TakeLimits, type Taken, takeFrom } from './take.ts'
+import { sourcesOf } from './sources.ts'
 
 /** What is sent once more, and where: `reason` is a replayReason. */
 export type Replay = Omit<Range, 'id' | 'store'>
@@ -19,18 +21,10 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
   const outbox = startReplaceable(outboxFile)
   const ranges = startRanges(inbox)
 
-  const takeOf = (some: Range[], limits: TakeLimits): Taken | null =>
-    outbox.reading(null, from => {
-      for (const range of some) {
-        const taken = takeFrom(from, { ...ranges, addNotes: inbox.addNotes }, range, limits)
-        inbox.took(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
-        if (taken) return taken
-      }
-      return null
-    })
-  const settle = ({ range, next }: Taken) => ranges.move(range, next)
-
   return {
+    /** Which range goes where, and its changes. */
+    plan: planOf(ranges, outbox),
+    ...sourcesOf(ranges, outbox, inbox),
     /**
      * Opens the outbox when it is there, and again when another store stands in its place. Gives
      * the store that is open now and its gateway's name, or null while there is none.
@@ -63,19 +57,6 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       const rest = { end: null, zones: null, reason: 'first contact' }
       ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
-    /**
-     * The oldest events that are still to be delivered, in whole groups; it does not remove them.
-     */
-    take: (limits: TakeLimits) => takeOf(ranges.awaited, limits),
-    /** Moves the range on behind what Kafka has; durable within a second or at close. */
-    settle,
-    /** What is to be sent once more: one replay at a time, each gone when it is done. */
-    replays: {
-      take: (limits: TakeLimits) => takeOf(ranges.replays, limits),
-      settle,
-      /** Another topic is configured now: what was asked for before goes there, too. */
-      turn: ranges.turnReplays,
-    },
     /** Adds a replay of the store that is open now, durably. */
     addReplay(replay: Replay): void {
       if (!outbox.store) throw new Error('there is no outbox')
@@ -91,7 +72,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       }),
     backlog: () =>
       outbox.reading(null, from => {
-        return from.backlog(ranges.all.length > 0 ? ranges.awaited : null, Date.now())
+        return from.backlog(ranges.all.length > 0 ? merged(ranges.awaited) : null, Date.now())
       }),
     /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
     arrival: bell.next,

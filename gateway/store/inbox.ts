@@ -6,7 +6,7 @@ import { markingDamage } from './damage.ts'
 import type { StoreKind } from './heal.ts'
 import { insertNote, openNotes, startNoteReader } from './notes.ts'
 import { openForWriting } from './open.ts'
-import { openPositions, type Range } from './positions.ts'
+import { openPositions, type Range, type RangesEdit } from './positions.ts'
 import { openSalvage } from './salvage.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
 import { openTaken } from './taken.ts'
@@ -31,7 +31,7 @@ const INBOX: StoreKind = {
   },
 }
 
-export type { Range }
+export type { Range, RangesEdit }
 
 export type Inbox = ReturnType<typeof openInbox>
 
@@ -63,6 +63,22 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       notes.transact(() => {
         for (const { kind, content } of all) notes.add(kind, Date.now(), content)
       })
+    },
+    /**
+     * Changes the ranges and writes what must be known of it, in one transaction; `make` gets what
+     * writes a note and gives its number. Gives the change, what was added with ids.
+     */
+    editRanges(make: (note: (kind: string, content: object) => number) => RangesEdit) {
+      let edit: RangesEdit = {}
+      let added: Range[] = []
+      notes.transact(() => {
+        edit = make((kind, content) => {
+          notes.add(kind, Date.now(), content)
+          return notes.last
+        })
+        added = positions.edit(edit)
+      })
+      return { ...edit, added }
     },
     /** This inbox's own notes from a number on. */
     notesFrom: startNoteReader(db, () => notes.last),

@@ -36,6 +36,9 @@ function readerOf(db: Database, file: string) {
     return null
   }
   const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
+  const last = db
+    .prepare('SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1')
+    .pluck()
   const marked = () => {
     const mark = readBell(bellFile(file))
     return mark?.store.equals(store.id) ? mark : null
@@ -46,6 +49,9 @@ function readerOf(db: Database, file: string) {
     backlog: startBacklog(db),
     get firstSequence() {
       return first.get() as number | null
+    },
+    get lastSequence() {
+      return (last.get() as number | undefined) ?? null
     },
     ...startGroupFinder(db, () => marked()?.sequence ?? null),
     notesFrom: startNoteReader(db, () => marked()?.noteSequence ?? null),

@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import { isDiskFull } from './ballast.ts'
 import { markingDamage, Unsound } from './damage.ts'
+import { openRangeRows } from './range-rows.ts'
 import { openSeal } from './seal.ts'
 
 /** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
@@ -18,20 +19,16 @@ export type Range = {
 /** Whether all of a range is delivered. An open one never is. */
 export const isDone = ({ next, end }: Pick<Range, 'next' | 'end'>) => end !== null && next > end
 
+/** A change of the plan: what is new, what is otherwise, what is no longer. */
+export type RangesEdit = { added?: Omit<Range, 'id'>[]; changed?: Range[]; removed?: Range[] }
+
 /**
  * How far the bridge has come, in its inbox: written at most once every `settleMs`, and when
  * closed. Reading throws when the positions are not those that were written.
  */
 export function openPositions(db: Database, settleMs: number) {
   const seal = openSeal(db)
-  const selectRanges = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
-  const insertRange = db.prepare(
-    `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)
-     VALUES (@store, @next, @end, @topic, @partitions, @zones, @reason)`,
-  )
-  const turnRange = db.prepare('UPDATE ranges SET topic = ?, partitions = ? WHERE id = ?')
-  const removeDone = db.prepare('DELETE FROM ranges WHERE next > "end"')
-  const moveRange = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
+  const rows = openRangeRows(db)
   const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
   const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
   const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
@@ -52,8 +49,7 @@ export function openPositions(db: Database, settleMs: number) {
       timer = undefined
       if (unsaved.ranges.size + unsaved.notes.size === 0) return
       sealed.immediate(() => {
-        for (const [id, next] of unsaved.ranges) moveRange.run(next, id)
-        removeDone.run()
+        rows.move(unsaved.ranges)
         for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
       })
       unsaved.ranges.clear()
@@ -72,28 +68,29 @@ export function openPositions(db: Database, settleMs: number) {
     }, settleMs)
   }
 
+  /** Changes the ranges in one transaction; gives what was added with their ids. */
+  const edit = (asked: RangesEdit): Range[] => {
+    const added = sealed.immediate(() => rows.edit(asked)) as Range[]
+    // What was not yet saved of them is, and an id may be given out again.
+    const known = [...(asked.removed ?? []), ...(asked.changed ?? []), ...added]
+    for (const { id } of known) unsaved.ranges.delete(id)
+    return added
+  }
+
   check()
   return {
     flush,
     /** The ranges of a store that are not done, as they were moved, saved or not. */
     rangesOf(store: Buffer): Range[] {
       check()
-      const saved = selectRanges.all(store) as Range[]
-      return saved
+      return rows
+        .of(store)
         .map(range => ({ ...range, next: unsaved.ranges.get(range.id) ?? range.next }))
         .filter(range => !isDone(range))
     },
+    edit,
     /** Adds a range durably; it gets its id. */
-    addRange(range: Omit<Range, 'id'>): Range {
-      const { lastInsertRowid } = sealed.immediate(() => insertRange.run(range)) as {
-        lastInsertRowid: number | bigint
-      }
-      return { ...range, id: Number(lastInsertRowid) }
-    },
-    /** Sends a range to another topic, durably. */
-    turnRange({ id, topic, partitions }: Range): void {
-      sealed.immediate(() => turnRange.run(topic, partitions, id))
-    },
+    addRange: (range: Omit<Range, 'id'>): Range => edit({ added: [range] })[0]!,
     /** Moves a range on; durable within `settleMs` or at close. One that is done goes then. */
     moveRange({ id, next }: Pick<Range, 'id' | 'next'>): void {
       unsaved.ranges.set(id, next)

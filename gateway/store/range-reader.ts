@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3'
+import { merged } from './awaited.ts'
 import { inodeOf } from './damage.ts'
 import { openForReading } from './read.ts'
 import { isReplay } from './replays.ts'
@@ -44,7 +45,10 @@ export function startRangeReader(file: string) {
     }
   }
   const nothingSaid = { spans: null, replayFrom: null, nextNote: 1 }
-  const delivered = (store: Buffer): Delivered => read(store) ?? nothingSaid
+  const delivered = (store: Buffer): Delivered => {
+    const { spans, ...rest } = read(store) ?? nothingSaid
+    return { ...rest, spans: spans && merged(spans) }
+  }
   return Object.assign(delivered, { close: () => db?.close() })
 }
 

@@ -1,26 +1,51 @@
-import type { Inbox, Range } from './inbox.ts'
+import type { Inbox, Range, RangesEdit } from './inbox.ts'
+import { type AddNote, cut, cutApart, joined, setApart, spread, turned } from './plan.ts'
 import { isDone } from './positions.ts'
-import { isReplay } from './replays.ts'
+import { caughtUp, kindOf, type RangeKind } from './reasons.ts'
 
 export type Ranges = ReturnType<typeof startRanges>
 
-/** The ranges of the store that is read now: each change is told to the inbox. */
+/**
+ * The ranges of the store that is read now, as ARCHITECTURE.md describes them: each change of the
+ * plan is one transaction of the inbox, with the note that tells of it.
+ */
 export function startRanges(inbox: Inbox) {
   let all: Range[] = []
+  const of = (...kinds: RangeKind[]) => all.filter(range => kinds.includes(kindOf(range)))
+  const open = () => of('live').find(({ end }) => end === null)
+  const edit = (make: (note: AddNote) => RangesEdit): Range[] => {
+    const { changed = [], removed = [], added } = inbox.editRanges(make)
+    const gone = new Set(removed.map(({ id }) => id))
+    const now = new Map(changed.map(range => [range.id, range]))
+    const kept = all.filter(({ id }) => !gone.has(id)).map(range => now.get(range.id) ?? range)
+    all = [...kept, ...added]
+    return added
+  }
+
   return {
     get all(): readonly Range[] {
       return all
     },
-    /** What is still to be delivered. */
-    get awaited(): Range[] {
-      return all.filter(range => !isReplay(range))
+    /** What goes to the readings in order: what is left from before a spread, then the open one. */
+    get live(): Range[] {
+      return of('live')
     },
-    /** What is to be sent once more. */
-    get replays(): Range[] {
-      return all.filter(isReplay)
+    get open(): Range | undefined {
+      return open()
+    },
+    /** What goes behind live data: backlogs, the oldest events first, then replays. */
+    get behind(): Range[] {
+      return [...of('backlog').sort((a, b) => a.next - b.next), ...of('replay')]
+    },
+    get apart(): Range[] {
+      return of('apart')
+    },
+    /** What is still to be delivered; a replay was. */
+    get awaited(): Range[] {
+      return of('live', 'backlog', 'apart')
     },
     /** Whether what is stored from now on goes to this topic. */
-    isBoundFor: (topic: string) => all.some(range => range.end === null && range.topic === topic),
+    isBoundFor: (topic: string) => open()?.topic === topic,
     /** Takes up what the inbox has of a store. */
     load(store: Buffer | null): void {
       all = store ? inbox.rangesOf(store) : []
@@ -29,26 +54,32 @@ export function startRanges(inbox: Inbox) {
     add(range: Omit<Range, 'id'>): void {
       all = [...all, inbox.addRange(range)]
     },
-    /** Has the open range go to another topic, durably; false when there is none. */
+    /** Has what is live go to another topic, durably; false when there is nothing yet. */
     turn(topic: string, partitions: number): boolean {
-      const open = all.find(({ end }) => end === null)
-      if (open && open.topic !== topic) {
-        Object.assign(open, { topic, partitions })
-        inbox.turnRange(open)
-      }
-      return open !== undefined
+      const live = open()
+      if (live && live.topic !== topic) edit(turned(of('live', 'apart'), topic, partitions))
+      return live !== undefined
     },
-    /** Has what is to be sent once more go to another topic, durably. */
-    turnReplays(topic: string): void {
-      for (const range of all.filter(one => isReplay(one) && one.topic !== topic)) {
-        range.topic = topic
-        inbox.turnRange(range)
-      }
+    /** Has what goes behind live data go to another topic, durably. */
+    turnBehind(topic: string): void {
+      const changed = of('backlog', 'replay').filter(one => one.topic !== topic)
+      if (changed.length > 0) edit(() => ({ changed: changed.map(one => ({ ...one, topic })) }))
     },
+    /** See plan.ts, as the next four. To be called while nothing of the live range is sent. */
+    cut: (last: number, topic: string) => void edit(cut(open()!, last, topic)),
+    setApart: (range: Range, next: number, partitions: number[]): Range =>
+      edit(setApart(range, next, partitions))[0]!,
+    join: (apart: Range) => void edit(joined(apart, open()!)),
+    cutApart: (apart: Range, topic: string) => void edit(cutApart(apart, open()!, topic)),
+    spread: (last: number, partitions: number) => void edit(spread(open()!, last, partitions)),
     /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
     move(range: Range, next: number): void {
+      if (kindOf(range) === 'backlog' && isDone({ next, end: range.end })) {
+        const [kind, content] = caughtUp(range)
+        inbox.addNotes([{ kind, content }])
+      }
       inbox.moveRange(Object.assign(range, { next }))
-      // It may have been taken up anew while its events were under way.
+      // It may have been taken up anew, or changed, while its events were under way.
       for (const one of all) if (one.id === range.id) one.next = next
       all = all.filter(one => !isDone(one))
     },

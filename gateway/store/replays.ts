@@ -1,5 +1,3 @@
-import type { Range } from './inbox.ts'
-
 const WORD = 'replay'
 
 /** The kind of the note that says what of a replay was not sent, and why. */
@@ -12,8 +10,3 @@ export function replayReason(fromMs: number, toMs: number): string {
 
 /** Whether a range sends once more what was delivered: nothing of it waits to be delivered. */
 export const isReplay = ({ reason }: { reason?: string }) => reason?.startsWith(`${WORD} `) ?? false
-
-/** The zones that a range is limited to, or null for all. */
-export function zonesOf({ zones }: Pick<Range, 'zones'>): Set<string> | null {
-  return zones === null ? null : new Set(JSON.parse(zones) as string[])
-}

@@ -1,8 +1,9 @@
 import type { StoredEvent, ZoneRange } from './group.ts'
 import type { Inbox, Range } from './inbox.ts'
 import type { OutboxReader } from './outbox-reader.ts'
+import { type Chooser, zonesOf } from './range-zones.ts'
 import type { Ranges } from './ranges.ts'
-import { isReplay, NOT_REPLAYED, zonesOf } from './replays.ts'
+import { isReplay, NOT_REPLAYED } from './replays.ts'
 
 /**
  * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
@@ -14,7 +15,10 @@ export type Taken = { range: Range; events: StoredEvent[]; next: number }
 const GROUPS_MAX = 50
 const GONE = 'no longer in the outbox'
 
-export type TakeLimits = { maxEvents: number; maxBytes: number }
+/** `last`: no event behind this one. */
+export type TakeLimits = { maxEvents: number; maxBytes: number; last?: number }
+
+type Taking = Pick<Ranges, 'move'> & Pick<Inbox, 'addNotes'> & { chosenBy: Chooser }
 
 /**
  * Reads whole groups from where a range stands, up to the limits or the first gap; null when there
@@ -23,13 +27,14 @@ export type TakeLimits = { maxEvents: number; maxBytes: number }
  */
 export function takeFrom(
   reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>,
-  { move, addNotes }: Pick<Ranges, 'move'> & Pick<Inbox, 'addNotes'>,
+  { move, addNotes, chosenBy }: Taking,
   range: Range,
   limits: TakeLimits,
 ): Taken | null {
   const events: StoredEvent[] = []
-  const last = range.end ?? Number.MAX_SAFE_INTEGER
-  const zones = zonesOf(range)
+  const end = range.end ?? Number.MAX_SAFE_INTEGER
+  const last = Math.min(end, limits.last ?? end)
+  const isChosen = chosenBy(range)
   const again = isReplay(range)
   let { next } = range
   let bytes = 0
@@ -37,7 +42,7 @@ export function takeFrom(
   const pass = (kind: string, upTo: number, more: object) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    const asked = again ? { asked: range.reason, askedZones: zones && [...zones] } : {}
+    const asked = again ? { asked: range.reason, askedZones: zonesOf(range) } : {}
     addNotes([{ kind: again ? NOT_REPLAYED : kind, content: { ...span, ...asked, ...more } }])
     next = to + 1
     move(range, next)
@@ -45,13 +50,13 @@ export function takeFrom(
   const add = (content: StoredEvent[]) => {
     for (const event of content) {
       if (event.sequence < next || event.sequence > last) continue
-      if (zones && !zones.has(event.zone)) continue
+      if (isChosen && !isChosen(event.zone)) continue
       events.push(event)
       bytes += event.value.length
     }
   }
   const isEnough = () => events.length >= limits.maxEvents || bytes >= limits.maxBytes
-  while (next <= last && !isEnough() && (!zones || groups++ < GROUPS_MAX)) {
+  while (next <= last && !isEnough() && (!isChosen || groups++ < GROUPS_MAX)) {
     const group = reader.groupAt(next)
     if (!group) {
       const gone = events.length === 0 ? reader.vanishedUpTo(next) : null
@@ -66,13 +71,13 @@ export function takeFrom(
     if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
     if (next > last) break
     if (Array.isArray(content)) add(content)
-    else if (mayHave(content.zones, zones)) pass('unreadable', behind - 1, content)
+    else if (mayHave(content.zones, isChosen)) pass('unreadable', behind - 1, content)
     next = Math.min(behind, last + 1)
   }
   return events.length > 0 || next > range.next ? { range, events, next } : null
 }
 
 /** Whether a group whose header names these zones (or none, when it is damaged) may have others. */
-function mayHave(named: ZoneRange[] | undefined, asked: Set<string> | null): boolean {
-  return !named || !asked || named.some(({ zone }) => asked.has(zone))
+function mayHave(named: ZoneRange[] | undefined, isChosen: ReturnType<Chooser>): boolean {
+  return !named || !isChosen || named.some(({ zone }) => isChosen(zone))
 }

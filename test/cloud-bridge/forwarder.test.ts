@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { startCircuit } from '../../cloud-bridge/circuit.ts'
 import { type Sender, startForwarder } from '../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../cloud-bridge/framing.ts'
-import { partitionOf } from '../../cloud-bridge/partitions.ts'
+import { partitionOf } from '../../config/partitions.ts'
 import { expectedTexts, textsIn } from '../contracts/event-sink.ts'
 import { type MemorySink, openMemorySink } from '../contracts/memory-sink.ts'
 import { type MemorySource, openMemorySource } from '../contracts/memory-source.ts'
+import { fixedSize } from './fixed-size.ts'
 
 const partitions = 3
 
@@ -33,8 +35,9 @@ function start(via: Sender = sink, onUnavailable: (reason: string) => void = () 
     frame: singleObject,
     source: { take: source.take, settle },
     sink: via,
-    limits,
-    backoff: { firstMs: 1, maxMs: 2 },
+    size: fixedSize(limits),
+    lingerMs: limits.lingerMs,
+    circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
     signal: ending.signal,
     onRejected: ({ sequence }, reason) => log.push(`rejected ${sequence}: ${reason}`),
     onDelivered: (_, { records }) => log.push(`delivered ${records.length}`),
@@ -112,8 +115,9 @@ describe('a step', () => {
       frame: singleObject,
       source,
       sink,
-      limits,
-      backoff: { firstMs: 1, maxMs: 2 },
+      size: fixedSize(limits),
+      lingerMs: 0,
+      circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
       signal: ending.signal,
       onRejected: () => {
         throw new Error('the disk is full')
@@ -203,6 +207,7 @@ describe('a sink that is unavailable', () => {
       }
       while ((await step()) !== 'nothing');
       const all = stored.flat().map((zone, index) => `${index + 1} ${zone}`)
+      const headers = { 'content-type': 'application/vnd.apache.avro' }
       const records = all.map(value => {
         const key = Buffer.from(value.split(' ')[1]!)
         return { key, headers, partition: partitionOf(key, partitions), value: Buffer.from(value) }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { startCircuit } from '../../cloud-bridge/circuit.ts'
 import { startForwarder } from '../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../cloud-bridge/framing.ts'
 import { unlessDiskIsFull } from '../../cloud-bridge/full-disk.ts'
@@ -7,6 +8,7 @@ import { openInbox } from '../../gateway/store/inbox.ts'
 import { openOutbox } from '../../gateway/store/outbox.ts'
 import { reading, temporary } from '../gateway/store/fixture.ts'
 import { mountSmallDisk } from '../gateway/store/full-disk.ts'
+import { fixedSize } from './fixed-size.ts'
 
 using probe = mountSmallDisk(1_000_000)
 
@@ -29,8 +31,9 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
           return records.map(() => null)
         },
       },
-      limits: { batchMaxEvents: 1, batchMaxBytes: 1_000_000, lingerMs: 0 },
-      backoff: { firstMs: 1, maxMs: 1 },
+      size: fixedSize({ batchMaxEvents: 1, batchMaxBytes: 1_000_000 }),
+      lingerMs: 0,
+      circuit: startCircuit({ firstMs: 1, maxMs: 1, stableMs: 0 }),
       onUnavailable() {},
       onRejected() {},
       onDelivered() {},

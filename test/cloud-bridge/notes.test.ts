@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { startCircuit } from '../../cloud-bridge/circuit.ts'
 import { type Note, type NoteSource, startNoteForwarder } from '../../cloud-bridge/notes.ts'
-import { partitionOf } from '../../cloud-bridge/partitions.ts'
 import { defaults } from '../../config/config.ts'
+import { partitionOf } from '../../config/partitions.ts'
 import { openOutbox } from '../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../gateway/store/outbox-reader.ts'
 import { type MemorySink, openMemorySink } from '../contracts/memory-sink.ts'
@@ -46,7 +47,7 @@ function start(knownPartitions: (topic: string) => number | null = () => partiti
     topics,
     sink,
     signal: ending.signal,
-    backoff: { firstMs: 1, maxMs: 2 },
+    circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
     partitionsOf: async topic => knownPartitions(topic),
     onUnavailable: reason => {
       log.push(`unavailable: ${reason}`)

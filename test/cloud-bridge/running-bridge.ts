@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
+import { startFlows } from '../../cloud-bridge/flows.ts'
+import { singleObject } from '../../cloud-bridge/framing.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
 import { replayCommand } from '../../cloud-bridge/replay/command.ts'
-import type { KafkaState } from '../../cloud-bridge/state.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
@@ -27,27 +28,19 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
   const client = await openKafka(kafka)
-  const sinks = { events: client.openSink(), replays: client.openSink(), notes: client.openSink() }
   const ending = new AbortController()
-  const away: KafkaState = { events: null, replays: null, notes: null }
+  const flows = startFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
   const bridge = {
     ...defaults.bridge,
     pollMs: 100,
-    backoffFirstMs: 50,
-    backoffMaxMs: 500,
     ...limits,
   }
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
     source,
-    inbox,
-    sinks,
-    metrics,
+    ...{ inbox, metrics, flows, frame: singleObject, signal: ending.signal },
     partitionsOf: client.topics.partitionsOf,
-    signal: ending.signal,
-    onState: (what, reason) => {
-      away[what] = reason
-    },
+    openSink: client.openSink,
   })
   return {
     source,
@@ -60,13 +53,14 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
       partitionsOf: client.topics.partitionsOf,
     }),
     totals: metrics.totals,
-    /** What keeps events and notes from going, as it was last told. */
-    away,
+    /** What keeps each flow from going, as it was last told. */
+    get away() {
+      return flows.states.away
+    },
     async stop(): Promise<void> {
       ending.abort()
       source.wake()
       await running
-      for (const sink of Object.values(sinks)) await sink[Symbol.asyncDispose]()
       source.close()
       inbox.close()
     },

@@ -56,9 +56,9 @@ export function openMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): Memory
         append(unfinished)
         if (behind.broken !== null) throw new SinkUnavailable('no acknowledgement')
         const { fates } = unfinished
-        const open = batch.records.filter((_, index) => fates[index] === undefined)
-        const undecided = [...new Set(open.map(({ partition }) => partition))]
-        if (undecided.length > 0) throw new SinkUnavailable('a partition is stuck', { undecided })
+        if (fates.includes(undefined)) {
+          throw new SinkUnavailable('a partition is stuck', { fates: [...fates] })
+        }
         unfinished = null
         return fates as Rejection[]
       },
@@ -69,7 +69,6 @@ export function openMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): Memory
         const left = { topic: batch.topic, records }
         unfinished = null
         return {
-          decided: fates,
           batch: left,
           sink: open({ batch: left, fates: records.map(() => undefined) }),
         }

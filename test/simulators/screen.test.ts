@@ -26,7 +26,8 @@ const bridge = {
   ...{
     part: 'bridge' as const,
     pid: 2,
-    kafka: { events: null, replays: null, notes: null },
+    kafka: { events: null, behind: null, notes: null } as Record<string, string | null>,
+    circuits: {},
     backlog,
     ranges: [],
     rejected: 0,
@@ -92,14 +93,14 @@ describe('the live screen', () => {
     const away = {
       ...bridge,
       completeUpTo: null,
-      kafka: { events: 'no broker', replays: 'no backfill', notes: 'no topic' },
+      kafka: { events: 'no broker', behind: 'no backfill', notes: 'no topic' },
     }
     const lines = drawScreen({ atMs: 0, gateway: null, bridge: away }, null)
     expect(lines[0]).toBe('gateway         does not answer')
     expect(lines).toContain('complete up to  unknown')
     expect(lines).toContain('waiting for     no broker')
-    expect(lines).toContain('replay waits    no backfill')
-    expect(lines).toContain('notes wait for  no topic')
+    expect(lines).toContain('behind waits    no backfill')
+    expect(lines).toContain('notes waits     no topic')
   })
 
   it('writes sizes and spans as people read them', () => {

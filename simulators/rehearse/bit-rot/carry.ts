@@ -1,4 +1,6 @@
 import { join } from 'node:path'
+import { startBatchSize } from '../../../cloud-bridge/batch-size.ts'
+import { startCircuit } from '../../../cloud-bridge/circuit.ts'
 import { type Batch, startForwarder } from '../../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../../cloud-bridge/framing.ts'
 import { noteSources, startNoteForwarder } from '../../../cloud-bridge/notes.ts'
@@ -50,7 +52,7 @@ export async function carryAll(dir: string): Promise<Delivered> {
   const common = {
     sink: { send: accept },
     signal: new AbortController().signal,
-    backoff: { firstMs: 1, maxMs: 1 },
+    circuit: startCircuit({ firstMs: 1, maxMs: 1, stableMs: 0 }),
     onUnavailable() {},
     onRejected() {},
   }
@@ -58,7 +60,8 @@ export async function carryAll(dir: string): Promise<Delivered> {
     frame: singleObject,
     ...common,
     source,
-    limits: LIMITS,
+    size: startBatchSize(LIMITS),
+    lingerMs: 0,
     onDelivered: ({ events }) => all.events.push(...events),
   })
   const forward = startNoteForwarder({

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { startCircuit } from '../../../cloud-bridge/circuit.ts'
 import { type Batch, startDelivery } from '../../../cloud-bridge/forwarder.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { api, type Frame } from '../../faults/framing.ts'
@@ -25,7 +26,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
     const deliver = startDelivery({
       sink,
       signal: new AbortController().signal,
-      backoff: { firstMs: 50, maxMs: 500 },
+      circuit: startCircuit({ firstMs: 50, maxMs: 500, stableMs: 0 }),
       onUnavailable: reason => void reasons.push(reason),
     })
     const batches = Array.from({ length: count }, (_, index) => batchOf(topic, partitions, index))
@@ -125,7 +126,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
     const deliver = startDelivery({
       sink,
       signal: new AbortController().signal,
-      backoff: { firstMs: 10, maxMs: 10 },
+      circuit: startCircuit({ firstMs: 10, maxMs: 10, stableMs: 0 }),
       onUnavailable: () => {},
     })
     await deliver(batch)
@@ -140,7 +141,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
     const deliver = startDelivery({
       sink,
       signal: new AbortController().signal,
-      backoff: { firstMs: 50, maxMs: 50 },
+      circuit: startCircuit({ firstMs: 50, maxMs: 50, stableMs: 0 }),
       onUnavailable: reason => {
         isAbandoned ||= reason.startsWith('no answer for')
         on.proxy.heal()
@@ -200,7 +201,7 @@ describeWithKafka('the sink on kafkajs through faults', () => {
       const deliver = startDelivery({
         sink,
         signal: new AbortController().signal,
-        backoff: { firstMs: 10, maxMs: 10 },
+        circuit: startCircuit({ firstMs: 10, maxMs: 10, stableMs: 0 }),
         onUnavailable: () => {},
       })
       const fates = await deliver({ topic, records })

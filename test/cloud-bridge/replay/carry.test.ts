@@ -1,8 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
+import { carryBehind } from '../../../cloud-bridge/carriers/behind.ts'
+import type { Carrying } from '../../../cloud-bridge/carriers/carrier.ts'
+import { startFlows } from '../../../cloud-bridge/flows.ts'
+import type { Batch } from '../../../cloud-bridge/forwarder.ts'
+import { singleObject } from '../../../cloud-bridge/framing.ts'
 import { EXPLAINING } from '../../../cloud-bridge/ledger/notes.ts'
-import { carryReplays } from '../../../cloud-bridge/replay/carry.ts'
 import type { ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
+import { defaults } from '../../../config/config.ts'
 import { decodeEvent, type SensorReading } from '../../../config/events.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { NOT_REPLAYED, replayReason } from '../../../gateway/store/replays.ts'
@@ -185,35 +190,40 @@ describeWithKafka('a replay', () => {
 /** Sends three events once more, one after the other. */
 async function carryThree(sent: number[], isLiveBehind: () => boolean) {
   const ending = new AbortController()
-  const range = { id: 1, partitions: 3, topic: 'backfill' }
+  const range = { id: 1, partitions: 3, topic: 'backfill', reason: replayReason(0, 1) }
   const event = (sequence: number) => ({ sequence, zone: 'a', value: Buffer.of(1) })
   let next = 1
-  const replays = {
+  const behind = {
     take: () => (next > 3 ? null : { range, events: [event(next)], next: next + 1 }),
     settle: (taken: { next: number }) => {
       next = taken.next
     },
     turn: () => {},
   }
-  await carryReplays({
-    source: { replays, ranges: [range] } as never,
-    inbox: { addNotes: () => {} },
-    sink: {
-      send: async ({ records }) => {
-        sent.push(next)
-        if (next === 3) ending.abort()
-        return records.map(() => null)
-      },
+  const sink = {
+    send: async ({ records }: Batch) => {
+      sent.push(next)
+      if (next === 3) ending.abort()
+      return records.map(() => null)
     },
-    topic: 'backfill',
+    async [Symbol.asyncDispose]() {},
+  }
+  const live = {
+    get isBehind() {
+      return isLiveBehind()
+    },
+  }
+  const carrying: Partial<Carrying> = {
+    config: defaults,
+    source: { behind, ranges: [range] } as never,
+    frame: singleObject,
+    openSink: () => sink as never,
     partitionsOf: async () => 3,
-    limits: { batchMaxEvents: 1, batchMaxBytes: 1000, lingerMs: 0 },
-    backoff: { firstMs: 1, maxMs: 1 },
+    metrics: { replayed() {} } as never,
+    flows: startFlows({ firstMs: 1, maxMs: 1, stableMs: 0 }),
     signal: ending.signal,
-    isLiveBehind,
-    onReplayed: () => {},
-    onState: () => {},
-  })
+  }
+  await carryBehind(carrying as Carrying, live)
 }
 
 it('lets live events go first, before each batch', async () => {

@@ -8,6 +8,7 @@ import type { StoredEvent } from '../../../gateway/store/group.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
 import { openPages } from '../../../gateway/store/pages.ts'
+import { startChooser } from '../../../gateway/store/range-zones.ts'
 import { takeFrom } from '../../../gateway/store/take.ts'
 import { reading, temporary } from './fixture.ts'
 
@@ -40,6 +41,7 @@ function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
         for (const { kind, content } of notes) lost.push({ ...(content as Span), kind })
       },
       move: () => {},
+      chosenBy: startChooser(),
     }
     const events: StoredEvent[] = []
     for (let taken = 0; taken <= GROUPS; taken++) {

@@ -132,22 +132,24 @@ describe('taking and settling', () => {
     outbox.close()
   })
 
-  it('takes from the ranges in their order', () => {
+  it('takes what is live and what goes behind it on their own', () => {
     using place = startPlace()
     const outbox = place.openOutbox()
     commit(outbox, 1, 2, 3)
     const range = { store: outbox.store, partitions: 6, zones: null, reason: 'test' }
     place.inbox.addRange({ ...range, next: 3, end: null, topic: 'live' })
-    place.inbox.addRange({ ...range, next: 1, end: 2, topic: 'backfill' })
+    const reason = 'backlog since note 1'
+    place.inbox.addRange({ ...range, next: 1, end: 2, topic: 'backfill', reason })
     place.source.look()
     const first = place.source.take(limits)!
     expect([first.range.topic, first.next]).toEqual(['live', 4])
     place.source.settle(first)
-    const second = place.source.take(limits)!
-    expect([second.range.topic, second.next]).toEqual(['backfill', 3])
-    expect(numbersOf(place.source)).toEqual([1, 2])
-    place.source.settle(second)
     expect(place.source.take(limits)).toBe(null)
+    const second = place.source.behind.take(limits)!
+    expect([second.range.topic, second.next]).toEqual(['backfill', 3])
+    expect(second.events.map(({ sequence }) => sequence)).toEqual([1, 2])
+    place.source.behind.settle(second)
+    expect(place.source.behind.take(limits)).toBe(null)
     outbox.close()
   })
 
@@ -197,8 +199,8 @@ describe('what is sent once more', () => {
         reason: replayReason(0, 1),
       })
     const sequences = (maxEvents: number) => {
-      const taken = place.source.replays.take({ ...limits, maxEvents })
-      if (taken) place.source.replays.settle(taken)
+      const taken = place.source.behind.take({ ...limits, maxEvents })
+      if (taken) place.source.behind.settle(taken)
       return taken?.events.map(({ sequence }) => sequence) ?? null
     }
     const use = {
@@ -240,12 +242,12 @@ describe('what is sent once more', () => {
   it('is not sent twice when the outbox is opened anew while it is under way', () => {
     using at = startReplays()
     at.again(1, 3)
-    const taken = at.place.source.replays.take({ ...limits, maxEvents: 2 })!
+    const taken = at.place.source.behind.take({ ...limits, maxEvents: 2 })!
     copyStore(at.place.outboxFile, `${at.place.outboxFile}.healed`)
     renameSync(`${at.place.outboxFile}.healed`, at.place.outboxFile)
     renameSync(`${at.place.outboxFile}.healed-wal`, `${at.place.outboxFile}-wal`)
     at.place.source.look()
-    at.place.source.replays.settle(taken)
+    at.place.source.behind.settle(taken)
     expect(at.sequences(2)).toEqual([3])
     expect(at.place.source.ranges).toHaveLength(1)
   })
@@ -253,7 +255,7 @@ describe('what is sent once more', () => {
   it('goes to the topic that is configured now', () => {
     using at = startReplays()
     at.again(1, 3)
-    at.place.source.replays.turn('elsewhere')
+    at.place.source.behind.turn('elsewhere')
     at.place.stop()
     at.place.start()
     at.place.source.look()

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { ReadGroup } from '../../../gateway/store/group-finder.ts'
 import type { Range } from '../../../gateway/store/inbox.ts'
+import { startChooser } from '../../../gateway/store/range-zones.ts'
 import { takeFrom } from '../../../gateway/store/take.ts'
 
 /** A group of `count` events from `first` on, 10 bytes each, or one that cannot be read. */
@@ -26,6 +27,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
     vanishedUpTo: () => null,
   }
   const inbox = {
+    chosenBy: startChooser(),
     addNotes(notes: { kind: string; content: object }[]) {
       for (const { kind, content } of notes) {
         told.push(`note ${kind}`)

@@ -5,6 +5,7 @@ import type { SensorReading } from '../../../config/events.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
 import { openOutboxView } from '../../../gateway/store/outbox-view.ts'
+import { startChooser } from '../../../gateway/store/range-zones.ts'
 import { startRanges } from '../../../gateway/store/ranges.ts'
 import { runsOf } from '../../../gateway/store/runs.ts'
 import { startSelection } from '../../../gateway/store/selection.ts'
@@ -151,7 +152,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const numbers: number[] = []
     for (;;) {
       const [own] = ranges.awaited
-      const parts = { ...ranges, addNotes: inbox.addNotes }
+      const parts = { ...ranges, addNotes: inbox.addNotes, chosenBy: startChooser() }
       const taken = takeFrom(reader, parts, own!, { maxEvents: 100, maxBytes: 1e6 })
       if (!taken) break
       numbers.push(...taken.events.map(({ sequence }) => sequence))

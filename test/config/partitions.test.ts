@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import kafkajs from 'kafkajs'
 import { describe, expect, it } from 'vitest'
-import { murmur2, partitionOf, startPartitioner } from '../../cloud-bridge/partitions.ts'
+import { murmur2, partitionOf, startPartitioner } from '../../config/partitions.ts'
 
 const { Partitioners } = kafkajs
 const counts = fc.integer({ min: 1, max: 1000 })

@@ -1,0 +1,134 @@
+import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import type { Range } from '../../gateway/store/inbox.ts'
+import { onlyOf } from '../../gateway/store/range-zones.ts'
+import type { Taken } from '../../gateway/store/take.ts'
+import { startBatchSize } from '../batch-size.ts'
+import { type Batch, type EventSink, type Fates, startForwarder } from '../forwarder.ts'
+import { orNullIfDiskIsFull, unlessDiskIsFull } from '../full-disk.ts'
+import { type Carrying, noteRejected } from './carrier.ts'
+import type { Cutting } from './cutting.ts'
+
+/** More partitions that fail at different times hold up the others: memory has a bound. */
+const APART_MAX = 8
+const LOOK_EVERY_MS = 50
+/** The live events wait so long for partitions that have nearly come as far. */
+const JOIN_WITHIN_MS = 250
+const NEARLY_EVENTS = 5000
+
+/** What was under way when it was set apart: it is sent first, as it is. */
+type First = { taken: Taken; batch: Batch }
+
+/** Carries the partitions that are apart, each range with a sink of its own. */
+export function startApart(carrying: Carrying, cutting: Cutting) {
+  const { source } = carrying
+  const carriers = new Map<number, ApartCarrier>()
+  const reject = noteRejected(carrying)
+
+  return {
+    /**
+     * Gives partitions a range of their own whose fate is not known, and has it carried with what
+     * the sink hands over. False when there are too many, or it cannot be written.
+     */
+    begin(taken: Taken, batch: Batch, fates: Fates, sink: EventSink): boolean {
+      if (carriers.size >= APART_MAX || !source.plan.maySetApart(taken)) return false
+      const open = batch.records.filter((_, index) => fates[index] === undefined)
+      const partitions = [...new Set(open.map(({ partition }) => partition))]
+      const range = orNullIfDiskIsFull(() => {
+        for (const [index, fate] of fates.entries()) {
+          if (typeof fate === 'string') reject(taken.events[index]!, fate)
+        }
+        return source.plan.setApart(taken, partitions)
+      })
+      if (!range) return false
+      const given = sink.setApart(batch)
+      const events = taken.events.filter((_, index) => fates[index] === undefined)
+      const first = { taken: { range, events, next: taken.next }, batch: given.batch }
+      carriers.set(range.id, carryApart(carrying, range, given.sink, first))
+      return true
+    },
+    /** To be called between two batches: takes up ranges that are there, joins those that can be. */
+    async keep(): Promise<void> {
+      for (const range of source.plan.apart) {
+        const carrier = carriers.get(range.id)
+        if (!carrier) {
+          carriers.set(range.id, carryApart(carrying, range, carrying.openSink(), null))
+          continue
+        }
+        if (carrier.isWell && source.plan.lagOf(range) < NEARLY_EVENTS) {
+          await carrier.until(() => source.plan.lagOf(range) === 0, JOIN_WITHIN_MS)
+        }
+        const isDue = carrier.isWell && (await cutting.isDue(source.plan.backlogOf(range)))
+        if (!carrier.isAtRest) continue
+        if (source.plan.lagOf(range) === 0) source.plan.join(range)
+        else if (isDue) source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
+      }
+      const there = new Set(source.plan.apart.map(({ id }) => id))
+      for (const [id, carrier] of carriers) {
+        if (there.has(id)) continue
+        carriers.delete(id)
+        await carrier.end()
+      }
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await Promise.all([...carriers.values()].map(carrier => carrier.end()))
+    },
+  }
+}
+
+type ApartCarrier = ReturnType<typeof carryApart>
+
+function carryApart(
+  carrying: Carrying,
+  range: Range,
+  sink: EventSink & AsyncDisposable,
+  first: First | null,
+) {
+  const { config, source, metrics, flows, frame } = carrying
+  const ending = new AbortController()
+  const signal = AbortSignal.any([carrying.signal, ending.signal])
+  const flow = flows.begin(`partition ${onlyOf(range).join(', ')}`)
+  const forwarder = startForwarder({
+    ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
+    source: source.apart(range.id),
+    size: startBatchSize(config.bridge),
+    lingerMs: config.bridge.lingerMs,
+    onRejected: noteRejected(carrying),
+    onDelivered: (_, batch) => {
+      metrics.delivered(batch)
+      flow.available()
+    },
+  })
+  let [isAtRest, hasStepped] = [false, false]
+  const carry = async () => {
+    if (first) await forwarder.deliver(first.taken, first.batch)
+    while (!signal.aborted) {
+      isAtRest = false
+      const did = await unlessDiskIsFull(forwarder.step, 'nothing', flow.unavailable)
+      ;[isAtRest, hasStepped] = [true, true]
+      if (did !== 'nothing') await rest()
+      else await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+  const running = carry()
+  return {
+    /** Nothing is under way. */
+    get isAtRest() {
+      return isAtRest
+    },
+    /** It delivers. */
+    get isWell() {
+      return hasStepped && flow.circuit.state === 'closed'
+    },
+    /** Resolves when it is at rest and `holds`, or after `timeoutMs`. */
+    async until(holds: () => boolean, timeoutMs: number): Promise<void> {
+      const giveUpMs = performance.now() + timeoutMs
+      while (!(isAtRest && holds()) && performance.now() < giveUpMs) await sleep(1)
+    },
+    async end(): Promise<void> {
+      ending.abort()
+      await running
+      flow.end()
+      await sink[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { decodeEvent } from '../../config/events.ts'
+import type { StoredEvent } from '../../gateway/store/group.ts'
+import type { Range } from '../../gateway/store/inbox.ts'
+import { isReplay, NOT_REPLAYED } from '../../gateway/store/replays.ts'
+import type { Taken } from '../../gateway/store/take.ts'
+import { startBatchSize } from '../batch-size.ts'
+import { type Batch, startForwarder } from '../forwarder.ts'
+import { unlessDiskIsFull } from '../full-disk.ts'
+import { explaining, topicFault } from '../replay/topic.ts'
+import { type Carrying, noteRejected } from './carrier.ts'
+import type { Live } from './live.ts'
+import { startPacing } from './pacing.ts'
+
+const LOOK_EVERY_MS = 200
+/** Live events that never pause leave a turn in so long. */
+const TURN_AT_LEAST_MS = 5000
+
+/**
+ * Carries what goes behind live events until asked to end: each backlog in order, then each replay,
+ * in what the live events leave of the time and in no more than the bandwidth for it.
+ */
+export async function carryBehind(carrying: Carrying, live: Live): Promise<void> {
+  const { config, source, inbox, metrics, flows, signal } = carrying
+  const topic = config.kafka.topics.backfill
+  const flow = flows.begin('behind')
+  const needed = () => Math.max(...source.ranges.map(({ partitions }) => partitions))
+  const pacing = startPacing(config.bridge.backfill.maxBytesPerSecond)
+  const { take, settle, turn } = source.behind
+  await using sink = carrying.openSink()
+  const reject = noteRejected(carrying)
+  let taken: Taken | null = null
+  const forwarder = startForwarder({
+    source: { settle, take: limits => (taken = take(limits)) },
+    sink: explaining(sink, name => topicFault(name, needed(), carrying.partitionsOf)),
+    ...{ signal, frame: carrying.frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
+    size: startBatchSize(config.bridge.backfill),
+    lingerMs: config.bridge.lingerMs,
+    onRejected: (event, reason) => {
+      const { range } = taken!
+      if (isReplay(range)) inbox.addNotes([notReplayed(event, reason, range)])
+      else reject(event, reason)
+    },
+    onDelivered: ({ range }, batch) => {
+      if (isReplay(range)) metrics.replayed(batch)
+      else metrics.delivered(batch)
+      pacing.sent(bytesOf(batch))
+      flow.available()
+    },
+  })
+  let turnMs = performance.now()
+  const step = async () => {
+    turn(topic)
+    const mayGo = !live.isBehind || performance.now() - turnMs > TURN_AT_LEAST_MS
+    if (!mayGo) return 'nothing'
+    turnMs = performance.now()
+    return forwarder.step()
+  }
+  while (!signal.aborted) {
+    const did = await unlessDiskIsFull(step, 'nothing', flow.unavailable)
+    // Where nothing is of the zone, nothing was waited for.
+    if (did !== 'nothing') await rest()
+    const restMs = did === 'nothing' ? LOOK_EVERY_MS : pacing.restMs
+    if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
+    if (did === 'small batch') await forwarder.pace()
+  }
+}
+
+const bytesOf = ({ records }: Batch) => records.reduce((sum, { value }) => sum + value.length, 0)
+
+/** It was delivered, or refused and noted, before: so this is no hole, and no dead letter. */
+function notReplayed({ sequence, value }: StoredEvent, reason: string, range: Range) {
+  const { epoch, zone, zoneSequence } = decodeEvent(value)
+  const span = { from: sequence, to: sequence, range: range.id, store: range.store.toString('hex') }
+  const which = { ...span, asked: range.reason, epoch, zone, zoneSequence }
+  return { kind: NOT_REPLAYED, content: { ...which, reason } }
+}

@@ -1,0 +1,46 @@
+import type { Config } from '../../config/config.ts'
+import { decodeEvent } from '../../config/events.ts'
+import type { EventSource } from '../../gateway/store/event-source.ts'
+import type { StoredEvent } from '../../gateway/store/group.ts'
+import type { Inbox } from '../../gateway/store/inbox.ts'
+import type { Flows } from '../flows.ts'
+import type { EventSink, Frame } from '../forwarder.ts'
+import type { startMetrics } from '../metrics.ts'
+import type { PartitionsOf } from '../replay/topic.ts'
+
+const DEAD_LETTER_MAX_BYTES = 512 * 1024
+
+/** What all carriers work with. */
+export type Carrying = {
+  config: Pick<Config, 'bridge' | 'kafka'>
+  source: EventSource
+  inbox: Inbox
+  frame: Frame
+  /** Each carrier has a sink of its own, because it takes one send at a time. */
+  openSink(): EventSink & AsyncDisposable
+  partitionsOf: PartitionsOf
+  metrics: ReturnType<typeof startMetrics>
+  flows: Flows
+  signal: AbortSignal
+}
+
+/** An event that Kafka refuses for good is named in the ledger before its range passes it. */
+export function noteRejected({ source, inbox, metrics }: Carrying) {
+  return (event: StoredEvent, reason: string): void => {
+    metrics.rejected()
+    inbox.addNotes(notesOfRejected(event, reason, source.store!.id))
+  }
+}
+
+/** For the ledger, which event it was; for the dead letters, its bytes. */
+function notesOfRejected({ sequence, zone, value }: StoredEvent, reason: string, id: Buffer) {
+  const store = id.toString('hex')
+  const { epoch, zoneSequence } = decodeEvent(value)
+  const which = { store, epoch, sequence, zone, zoneSequence, reason }
+  // One that Kafka would refuse as a dead letter too stays in the outbox alone.
+  const payload = value.length > DEAD_LETTER_MAX_BYTES ? null : value.toString('base64')
+  return [
+    { kind: 'rejected', content: which },
+    { kind: 'deadletter', content: { ...which, place: 'kafka', payload } },
+  ]
+}

@@ -1,0 +1,43 @@
+import type { Backlog } from '../../config/telemetry/state.ts'
+import { topicFault } from '../replay/topic.ts'
+import type { Carrying } from './carrier.ts'
+
+const LOOK_EVERY_MS = 1000
+/** A topic that cannot take a backlog is looked at again after so long. */
+const ASK_AGAIN_MS = 60_000
+
+export type Cutting = ReturnType<typeof startCutting>
+
+/**
+ * Says when so much is so old that fresh readings would wait behind it: it is to be cut off then,
+ * and goes to a topic of its own. Where that topic cannot take it, all goes in order, and the flow
+ * `backfill` says why.
+ */
+export function startCutting({ config, source, partitionsOf, flows }: Carrying) {
+  const { afterMs, minEvents } = config.bridge.backfill
+  const topic = config.kafka.topics.backfill
+  const flow = flows.begin('backfill')
+  let [nextLookMs, nextAskMs] = [0, 0]
+
+  const isDue = async (backlog: Backlog | null): Promise<boolean> => {
+    if (!backlog || backlog.events <= minEvents || backlog.oldestAgeMs <= afterMs) return false
+    if (performance.now() < nextAskMs) return false
+    const needed = Math.max(...source.ranges.map(({ partitions }) => partitions))
+    const fault = await topicFault(topic, needed, partitionsOf).catch(error => error.message)
+    if (fault === null) flow.available()
+    else {
+      flow.unavailable(`live data waits behind the backlog: ${fault}`)
+      nextAskMs = performance.now() + ASK_AGAIN_MS
+    }
+    return fault === null
+  }
+  return {
+    isDue,
+    /** To be called between two batches, when more waits: cuts off what is live and too old. */
+    async look(): Promise<void> {
+      if (performance.now() < nextLookMs) return
+      nextLookMs = performance.now() + LOOK_EVERY_MS
+      if (await isDue(source.plan.liveBacklog())) source.plan.cut(topic)
+    },
+  }
+}

@@ -1,0 +1,68 @@
+import { startBatchSize } from '../batch-size.ts'
+import { startForwarder } from '../forwarder.ts'
+import { unlessDiskIsFull } from '../full-disk.ts'
+import { startApart } from './apart.ts'
+import { type Carrying, noteRejected } from './carrier.ts'
+import { startCutting } from './cutting.ts'
+import { untilAnswered } from './until-answered.ts'
+
+/** How live events are doing; what goes behind them asks. */
+export type Live = { isBehind: boolean }
+
+/**
+ * Carries what is live to the readings until asked to end, woken by the bell, with a slow poll
+ * behind it. Partitions that would hold up the others get a range apart; a backlog is cut off.
+ */
+export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
+  const { config, source, metrics, signal, flows } = carrying
+  await using sink = carrying.openSink()
+  const cutting = startCutting(carrying)
+  await using apart = startApart(carrying, cutting)
+  const flow = flows.begin('events')
+  const onUnavailable = (reason: string) => {
+    metrics.retried()
+    flow.unavailable(reason)
+  }
+  const forwarder = startForwarder({
+    ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, frame: carrying.frame },
+    size: startBatchSize(config.bridge),
+    lingerMs: config.bridge.lingerMs,
+    onRejected: noteRejected(carrying),
+    onDelivered: (_, batch) => {
+      metrics.delivered(batch)
+      flow.available()
+    },
+    apart: {
+      afterMs: config.bridge.apartAfterMs,
+      begin: (taken, batch, fates) => apart.begin(taken, batch, fates, sink),
+    },
+  })
+  const topic = config.kafka.topics.readings
+  const ask = { circuit: flow.circuit, signal, onUnavailable }
+  const atLeast = async (name: string) => {
+    const found = await carrying.partitionsOf(name)
+    if (found >= (config.kafka.partitions ?? 0)) return found
+    throw new Error(`kafka.partitions is ${config.kafka.partitions}, but there are only ${found}`)
+  }
+  /** The first contact fixes how many partitions the zones are spread over. */
+  const begin = async () => {
+    const found = await untilAnswered(() => atLeast(topic), topic, ask)
+    if (found !== null) source.begin(topic, config.kafka.partitions ?? found)
+  }
+  const step = async () => {
+    const store = source.look()
+    if (store && !source.isBoundFor(topic)) await begin()
+    if (!store) return 'nothing'
+    await apart.keep()
+    const did = await forwarder.step()
+    if (did === 'large batch') await cutting.look()
+    return did
+  }
+  while (!signal.aborted) {
+    const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
+    live.isBehind = did === 'large batch'
+    if (live.isBehind) continue
+    await source.arrival(config.bridge.pollMs)
+    await forwarder.pace()
+  }
+}

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { unlessDiskIsFull } from '../full-disk.ts'
+import { noteSources, startNoteForwarder } from '../notes.ts'
+import type { Carrying } from './carrier.ts'
+import { untilAnswered } from './until-answered.ts'
+
+const NOTES_EVERY_MS = 1000
+const MANY_NOTES_EVERY_MS = 100
+
+/** Looks every second, for notes are few and none is waited for; more often while there are any. */
+export async function carryNotes(carrying: Carrying): Promise<void> {
+  const { config, source, inbox, metrics, flows, signal } = carrying
+  const flow = flows.begin('notes')
+  const { circuit, unavailable: onUnavailable } = flow
+  await using sink = carrying.openSink()
+  const known = new Map<string, number>()
+  const partitionsOf = async (topic: string) => {
+    const ask = () => carrying.partitionsOf(topic)
+    const count =
+      known.get(topic) ?? (await untilAnswered(ask, topic, { circuit, signal, onUnavailable }))
+    if (count !== null) known.set(topic, count)
+    return count
+  }
+  const forward = startNoteForwarder({
+    topics: config.kafka.topics,
+    ...{ partitionsOf, sink, signal, circuit, onUnavailable },
+    onRejected: ({ sequence, kind }, reason, { store, origin }) => {
+      metrics.rejected()
+      const content = { store, origin, sequence, kind, reason }
+      inbox.addNotes([{ kind: 'rejected note', content }])
+    },
+    onGone: (notes, { store, origin }) => {
+      const content = { store, origin, notes, reason: 'no longer there' }
+      inbox.addNotes([{ kind: 'jump', content }])
+    },
+  })
+  while (!signal.aborted) {
+    const store = source.store
+    let restMs = NOTES_EVERY_MS
+    for (const origin of store ? noteSources(store.id, source, inbox) : []) {
+      const work = () => forward(origin, store!.gateway)
+      const delivered = await unlessDiskIsFull(work, 0, onUnavailable)
+      metrics.notesDelivered(delivered)
+      if (delivered === 0) continue
+      flow.available()
+      restMs = MANY_NOTES_EVERY_MS
+    }
+    await sleep(restMs, undefined, { signal }).catch(() => {})
+  }
+}
