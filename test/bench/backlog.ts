@@ -1,6 +1,6 @@
 import type { FillOptions } from './fill-outbox.ts'
 import { askHelper } from './helper.ts'
-import { per, sum } from './meter.ts'
+import { per, ratio, sum } from './meter.ts'
 import type { Bench, Part } from './part.ts'
 import { costBetween, sampleUntil } from './samples.ts'
 import { makeSetup, throwIfRestarted } from './setup.ts'
@@ -53,8 +53,4 @@ async function costOf(bench: Bench, name: string, behind: number): Promise<numbe
   const samples = await sampleUntil(until, bridge.pid!, setup, bench.signal)
   throwIfRestarted(bridge)
   return costBetween(samples, warmUpEvents, until)
-}
-
-function ratio(one: number | null, other: number | null): number | null {
-  return one !== null && other !== null ? one / other : null
 }

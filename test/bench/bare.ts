@@ -7,9 +7,9 @@ import { createInterface } from 'node:readline'
 import type { Batch } from '../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../cloud-bridge/framing.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
-import { startPartitioner } from '../../cloud-bridge/partitions.ts'
+import { startPartitioner } from '../../config/partitions.ts'
+import type { StoredEvent } from '../../gateway/store/group.ts'
 import { openOutboxReader } from '../../gateway/store/outbox-reader.ts'
-import { type TakeLimits, takeFrom } from '../../gateway/store/take.ts'
 import { openBareKafkajs } from './bare-kafkajs.ts'
 import { openBarePlatformatic } from './bare-platformatic.ts'
 import { sentBytes } from './sent.ts'
@@ -19,7 +19,8 @@ export type BareOptions = {
   kafka: KafkaOptions
   topic: string
   partitions: number
-  limits: TakeLimits
+  /** Of a batch of the bridge. */
+  limits: { maxEvents: number }
 }
 
 /** What was done in one turn. */
@@ -63,20 +64,22 @@ async function produce(forSeconds: number): Promise<Turn> {
   return { events, seconds, cpuSeconds, sentBytes: sentBytes() - sentBefore }
 }
 
-/** Those of the outbox, again and again. */
+/** Those that the bridge would take from the outbox, again and again. */
 function batches(): () => Promise<Batch> {
   const { file, topic, partitions, limits } = options
   const reader = openOutboxReader(file)!
   const place = startPartitioner(partitions)
-  const first = { id: 0, end: null, topic, partitions, zones: null, reason: '' }
-  let range = { ...first, store: reader.store, next: 1 }
-  const nothing = { move() {}, addNotes() {} }
+  let next = reader.firstSequence!
+  const nextEvents = (): StoredEvent[] => {
+    const group = reader.groupAt(next)
+    next = group ? group.sequence + group.count : reader.firstSequence!
+    return Array.isArray(group?.content) ? group.content : []
+  }
   return async () => {
-    let taken = takeFrom(reader, nothing, range, limits)
-    taken ??= takeFrom(reader, nothing, { ...range, next: 1 }, limits)!
-    range = { ...range, next: taken.next }
-    const framed = await singleObject(taken.events)
-    const records = framed.map((one, index) => ({ ...place(taken.events[index]!.zone), ...one }))
+    const events: StoredEvent[] = []
+    while (events.length < limits.maxEvents) events.push(...nextEvents())
+    const framed = await singleObject(events)
+    const records = framed.map((one, index) => ({ ...place(events[index]!.zone), ...one }))
     return { topic, records }
   }
 }

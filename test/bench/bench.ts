@@ -13,14 +13,18 @@ import { paced, throughput } from './delivery.ts'
 import { drain } from './drain.ts'
 import { type Figure, type Measured, overRuns } from './figures.ts'
 import { ingest } from './ingest.ts'
+import { live } from './live.ts'
 import { memory } from './memory.ts'
 import type { Bench, Part } from './part.ts'
 import { makePlace } from './place.ts'
 import { ready } from './ready.ts'
+import { recovery } from './recovery.ts'
 import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
-const parts: Record<string, Part> = { ingest, throughput, paced, drain, backlog, memory, ready }
+const parts: Record<string, Part> = {
+  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready },
+}
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 const asked = argumentsOrExit()

@@ -6,7 +6,7 @@ import type { BareOptions, Turn } from './bare.ts'
 import type { Measured } from './figures.ts'
 import type { FillOptions } from './fill-outbox.ts'
 import { askHelper, type Helper, startHelper } from './helper.ts'
-import { useOf } from './meter.ts'
+import { ratio, useOf } from './meter.ts'
 import { PAYLOAD_BYTES } from './packets.ts'
 import type { Bench, Part } from './part.ts'
 import { openCounter, sampleUntil } from './samples.ts'
@@ -49,7 +49,7 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
   await using bare = await startHelper('bare.ts', options, bench.signal)
   bare.say(WARM_UP_MS)
   await bare.answer<Turn>()
-  await using counter = await openCounter(kafka)
+  await using counter = await openCounter(brokers)
   const turns = await (async () => {
     await using bridge = await setup.startBridge()
     await sampleUntil(warmUpEvents, bridge.pid!, setup, bench.signal)
@@ -101,17 +101,17 @@ function figuresOf(client: Client, { bridge, bare }: Turns, sentBytes: number): 
     { figure: 'CPU', of, unit: 's/million', value: cpu(turns) },
     { figure: 'sent', of, unit: 'bytes/reading', value: sent },
   ]
-  const ratio = { of: client, unit: 'ratio' }
+  const own = { of: client, unit: 'ratio' }
   return [
     ...speeds(`bridge, ${client}`, bridge, sentBytes),
     ...speeds(`bare ${client}`, bare, bare.sentBytes / bare.events),
     {
-      ...{ figure: 'drained, bridge to bare', ...ratio, value: rate(bridge) / rate(bare) },
+      ...{ figure: 'drained, bridge to bare', ...own, value: rate(bridge) / rate(bare) },
       target: { atLeast: 0.8 },
     },
-    { figure: 'CPU, bridge to bare', ...ratio, value: (cpu(bridge) ?? Number.NaN) / cpu(bare)! },
+    { figure: 'CPU, bridge to bare', ...own, value: ratio(cpu(bridge), cpu(bare)) },
     {
-      ...{ figure: 'sent, to the JSON it came as', ...ratio, value: sentBytes / PAYLOAD_BYTES },
+      ...{ figure: 'sent, to the JSON it came as', ...own, value: sentBytes / PAYLOAD_BYTES },
       target: { atMost: 0.333 },
     },
   ]

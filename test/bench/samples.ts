@@ -1,10 +1,13 @@
-import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { configuredKafka } from '../../cloud-bridge/kafka/kafkajs/configured.ts'
+import { defaults } from '../../config/config.ts'
 import { useOf } from './meter.ts'
 import { pause, type Setup } from './setup.ts'
 
 const SAMPLE_EVERY_MS = 100
 const STALLED_MS = 60_000
+const ATTEMPTS = 100
+const RETRY_MS = 50
 
 /** How much CPU a process had used when Kafka had so many events. */
 export type Sample = { delivered: number; cpuSeconds: number; atMs: number }
@@ -44,7 +47,7 @@ export async function sampleUntil(
   { kafka, topic }: Pick<Setup, 'kafka' | 'topic'>,
   signal: AbortSignal,
 ): Promise<Sample[]> {
-  await using counter = await openCounter(kafka)
+  await using counter = await openCounter(kafka.brokers)
   const samples: Sample[] = []
   let changedMs = performance.now()
   while ((samples.at(-1)?.delivered ?? 0) < events) {
@@ -58,14 +61,23 @@ export async function sampleUntil(
   return samples
 }
 
-/** Says how many records a topic has been given, while Kafka is there. */
-export async function openCounter(kafka: KafkaOptions) {
-  const admin = configuredKafka(kafka).admin()
+/** Says how many records a topic has been given, while Kafka is there; whoever gave them. */
+export async function openCounter(brokers: readonly string[]) {
+  const admin = configuredKafka({ ...defaults.kafka, brokers }).admin()
   await admin.connect()
   return {
     async count(topic: string): Promise<number> {
-      const ends = await admin.fetchTopicOffsets(topic)
-      return ends.reduce((sum, { high }) => sum + Number(high), 0)
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const ends = await admin.fetchTopicOffsets(topic)
+          return ends.reduce((sum, { high }) => sum + Number(high), 0)
+        } catch (error) {
+          // Right after a start or a topic's creation a leader may not know of it yet.
+          const isPassing = (error as { retriable?: boolean }).retriable === true
+          if (!isPassing || attempt === ATTEMPTS) throw error
+          await sleep(RETRY_MS)
+        }
+      }
     },
     [Symbol.asyncDispose]: () => admin.disconnect(),
   }

@@ -18,6 +18,8 @@ export type SetupOptions = {
   outboxFile?: string
   /** Through which library; the configured one if left out. */
   client?: Client
+  /** Whether what is old goes to a topic of its own; otherwise all goes in order. */
+  hasBackfill?: boolean
   /** What else is set for gateway and bridge. */
   env?: NodeJS.ProcessEnv
 }
@@ -30,12 +32,17 @@ export type SetupOptions = {
 export async function makeSetup(
   dir: string,
   brokers: readonly string[],
-  { outboxFile = join(dir, 'outbox.db'), client, env: more }: SetupOptions = {},
+  { outboxFile = join(dir, 'outbox.db'), client, hasBackfill, env: more }: SetupOptions = {},
 ) {
   const ports = { mqtt: await findFreePort(), gateway: await findFreePort(), bridge: 0 }
   ports.bridge = await findFreePort()
   const name = `bench-${randomUUID()}`
-  const topics = { readings: name, deadletters: `${name}-dead`, ledger: `${name}-ledger` }
+  const topics = {
+    readings: name,
+    backfill: `${name}-backfill`,
+    deadletters: `${name}-dead`,
+    ledger: `${name}-ledger`,
+  }
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     SLUICE_CONFIG: undefined,
@@ -49,6 +56,7 @@ export async function makeSetup(
     SLUICE_INBOX_FILE: join(dir, 'inbox.db'),
     SLUICE_KAFKA_BROKERS: brokers.join(','),
     SLUICE_KAFKA_TOPICS_READINGS: topics.readings,
+    SLUICE_KAFKA_TOPICS_BACKFILL: topics.backfill,
     SLUICE_KAFKA_TOPICS_DEADLETTERS: topics.deadletters,
     SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
     ...(client && { SLUICE_KAFKA_CLIENT: client }),
@@ -59,8 +67,9 @@ export async function makeSetup(
   const { kafka, bridge } = loaded.config
   if (brokers.length > 0) {
     const plan = (topic: string, partitions: number) => ({ topic, partitions })
-    const { readings, deadletters, ledger } = topics
-    await createTopics(kafka, [plan(readings, PARTITIONS), plan(deadletters, 1), plan(ledger, 1)])
+    const { readings, backfill, deadletters, ledger } = topics
+    const plans = [plan(readings, PARTITIONS), plan(deadletters, 1), plan(ledger, 1)]
+    await createTopics(kafka, hasBackfill ? [...plans, plan(backfill, PARTITIONS)] : plans)
   }
   const onProblem = (line: string) => void process.stderr.write(`${line}\n`)
   const options: PartOptions = { env, logDir: join(dir, 'log'), onProblem }
@@ -76,6 +85,7 @@ export async function makeSetup(
     /** What a batch of the bridge holds at most. */
     limits: { maxEvents: bridge.batchMaxEvents, maxBytes: bridge.batchMaxBytes },
     topic: topics.readings,
+    backfillTopic: topics.backfill,
     startGateway: () => startPart('gateway', gatewayHttp, options),
     startBridge: () => startPart('bridge', bridgeHttp, options),
   }

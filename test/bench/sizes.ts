@@ -7,6 +7,8 @@ export type Sizes = {
   drain: { warmUpEvents: number; events: number; spareEvents: number }
   /** How many wait behind those that are measured, fewest first. */
   backlog: { warmUpEvents: number; events: number; waiting: number[] }
+  live: { ratePerSecond: number; seconds: number; oldEvents: number }
+  recovery: { ratePerSecond: number; awaySeconds: number[] }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
   ready: { events: number; kills: number }
 }
@@ -18,6 +20,8 @@ export const fullSizes: Sizes = {
   paced: { ratePerSecond: 2000, seconds: 30 },
   drain: { warmUpEvents: 100_000, events: 1_000_000, spareEvents: 100_000 },
   backlog: { warmUpEvents: 100_000, events: 200_000, waiting: [1_000_000] },
+  live: { ratePerSecond: 2000, seconds: 15, oldEvents: 1_000_000 },
+  recovery: { ratePerSecond: 200, awaySeconds: [0, 60] },
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
   ready: { events: 1_000_000, kills: 10 },
 }
@@ -29,6 +33,8 @@ export const quickSizes: Sizes = {
   paced: { ratePerSecond: 2000, seconds: 5 },
   drain: { warmUpEvents: 20_000, events: 100_000, spareEvents: 100_000 },
   backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [100_000] },
+  live: { ratePerSecond: 2000, seconds: 5, oldEvents: 200_000 },
+  recovery: { ratePerSecond: 200, awaySeconds: [0, 10] },
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
   ready: { events: 50_000, kills: 2 },
 }
