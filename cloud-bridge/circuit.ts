@@ -12,8 +12,8 @@ export type Circuit = ReturnType<typeof startCircuit>
 
 /**
  * A circuit breaker (Nygard, Release It!, 2007) in front of what may be unavailable. What fails is
- * itself the probe, because nothing else may be sent before it. The waits go on getting longer until
- * all went well for a while: what takes one batch in three is not well.
+ * itself the probe, because nothing else may be sent before it. The waits go on getting longer
+ * until all went well for a while: what takes one batch in three is not well.
  */
 export function startCircuit(options: CircuitOptions, nowMs = () => performance.now()) {
   let state: CircuitState = 'closed'

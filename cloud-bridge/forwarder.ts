@@ -43,8 +43,8 @@ export type Apart = { batch: Batch; sink: EventSink & AsyncDisposable }
 /**
  * `send` sends a batch and gives each record's fate, in order. It tries all partitions before it
  * throws SinkUnavailable; then the same Batch object is sent again, later. One send at a time.
- * `setApart` may follow a SinkUnavailable that knows the fate of some: it hands over the others with
- * the producer whose numbers they carry, and this sink goes on with a new one.
+ * `setApart` may follow a SinkUnavailable that knows the fate of some: it hands over the others
+ * with the producer whose numbers they carry, and this sink goes on with a new one.
  */
 export type EventSink = { send(batch: Batch): Promise<Rejection[]>; setApart(batch: Batch): Apart }
 
@@ -85,8 +85,8 @@ export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
     /** How long they may, in ms. */
     afterMs: number
     /**
-     * Gives what has no fate yet a range of its own and notes what is rejected of the rest, durably;
-     * false when that cannot be now, and nothing was changed: all of it waits.
+     * Gives what has no fate yet a range of its own and notes what is rejected of the rest,
+     * durably; false when that cannot be now, and nothing was changed: all of it waits.
      */
     begin(taken: T, batch: Batch, fates: Fates): boolean
   }

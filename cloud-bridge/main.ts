@@ -15,8 +15,11 @@ import { openKafka } from './kafka/kafka.ts'
 import { startMetrics } from './metrics.ts'
 import { replayCommand } from './replay/command.ts'
 import { reasonsOf, stateOf } from './state.ts'
+import { finerZones } from './zones/finer-zones.ts'
+import { startHotZones } from './zones/hot-zones.ts'
 
 const STOP_MS = 8000
+const nothing = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
 const { config: file } = new Command('sluice bridge')
   .description('Carries what the gateway stored to Kafka, partitioned by zone, until none waits.')
@@ -57,16 +60,17 @@ async function run(config: Config): Promise<void> {
     )
     const client = await openKafka(kafka)
     const { partitionsOf } = client.topics
-    const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+    const hotZones = watchHotZones(config, log)
+    const metrics = startMetrics(() => source.backlog() ?? nothing, hotZones.list)
     const topic = kafka.topics.backfill
     const replay = replayCommand({ outboxFile: outbox.file, source, topic, partitionsOf })
-    const parts = () => ({ source, metrics, kafka: flows.states })
+    const parts = () => ({ source, metrics, hotZones, kafka: flows.states })
     stack.use(
       await serveHttp({
         ...bridge.http,
         key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
-        alarms: () => alarmsOf('inbox', asidesOf(inboxOptions.file)),
+        alarms: () => [...alarmsOf('inbox', asidesOf(inboxOptions.file)), ...hotZones.alarms()],
         metrics: metrics.text,
         state: () => stateOf(parts()),
         commands: {
@@ -94,7 +98,7 @@ async function run(config: Config): Promise<void> {
       return
     }
     await runBridge({
-      ...{ config, source, inbox, metrics, partitionsOf, flows, signal: ending.signal },
+      ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
       frame: singleObject,
       openSink: client.openSink,
     })
@@ -102,4 +106,12 @@ async function run(config: Config): Promise<void> {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
     else end((error as Error).stack ?? String(error), 1)
   }
+}
+
+function watchHotZones({ ingest }: Config, log: ReturnType<typeof openLog>) {
+  return startHotZones({
+    cureOf: taking => finerZones(taking, ingest.routes),
+    onHot: (zone, alarm) => log.warn({ zone }, alarm),
+    onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
+  })
 }

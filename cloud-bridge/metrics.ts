@@ -1,9 +1,10 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import type { Backlog } from '../config/telemetry/state.ts'
 import type { Batch } from './forwarder.ts'
+import type { HotZone } from './zones/hot-zones.ts'
 
-/** What the bridge did since it was started, and what waits now. */
-export function startMetrics(waiting: () => Backlog) {
+/** What the bridge did since it was started, and what waits and which zones are hot now. */
+export function startMetrics(waiting: () => Backlog, hotZones: () => readonly HotZone[]) {
   const registry = new Registry()
   const registers = [registry]
   const delivered = new Counter({
@@ -38,6 +39,19 @@ export function startMetrics(waiting: () => Backlog) {
     'Age of the oldest event not yet in Kafka',
     () => Math.max(0, waiting().oldestAgeMs) / 1000,
   )
+  new Gauge({
+    name: 'sluice_zone_share',
+    help: 'What a hot zone takes of the events and of the bytes delivered; others are not told',
+    labelNames: ['zone', 'of'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { zone, eventsShare, bytesShare } of hotZones()) {
+        this.set({ zone, of: 'events' }, eventsShare)
+        this.set({ zone, of: 'bytes' }, bytesShare)
+      }
+    },
+  })
   const perPartition: Record<number, number> = {}
   const totals = { delivered: 0, replayed: 0, retries: 0, rejected: 0, notes: 0 }
   return {

@@ -1,15 +1,17 @@
 import type { EventSource } from '../gateway/store/event-source.ts'
 import type { FlowStates } from './flows.ts'
 import type { startMetrics } from './metrics.ts'
+import type { HotZones } from './zones/hot-zones.ts'
 
 type Parts = {
   source: EventSource
   metrics: ReturnType<typeof startMetrics>
   kafka: FlowStates
+  hotZones: HotZones
 }
 
 /** Why nothing is being delivered now; empty when nothing stands in the way. */
-export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
+export function reasonsOf({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): string[] {
   const reasons: string[] = []
   for (const [flow, away] of Object.entries(kafka.away)) {
     // Nothing is late because of what was delivered before.
@@ -23,7 +25,7 @@ export function reasonsOf({ source, kafka }: Omit<Parts, 'metrics'>): string[] {
 }
 
 /** What `sluice status` and the live screen show of a bridge. */
-export function stateOf({ source, metrics, kafka }: Parts) {
+export function stateOf({ source, metrics, hotZones, kafka }: Parts) {
   const backlog = source.backlog()
   return {
     part: 'bridge',
@@ -35,6 +37,7 @@ export function stateOf({ source, metrics, kafka }: Parts) {
     /** Everything received before this moment is in Kafka; ms since 1970, null when unknown. */
     completeUpTo: backlog && Date.now() - backlog.oldestAgeMs,
     perPartition: metrics.perPartition,
+    hotZones: hotZones.list(),
     ranges: source.ranges.map(({ store, ...range }) => ({
       ...range,
       store: store.toString('hex'),

@@ -1,3 +1,5 @@
+import { parseTemplate } from './templates.ts'
+
 /** What a route must know of a message before it can become an event. */
 export const placeFields = ['site', 'zone', 'device'] as const
 export type PlaceField = (typeof placeFields)[number]
@@ -10,14 +12,15 @@ export const standardLane = 'standard'
 /** How many lanes there may be, the standard one included. */
 export const lanesMax = 8
 
-/** One level of a route's topic: it takes exactly this text, or any text as this field. */
-export type Level = { text: string } | { field: PlaceField }
+/** One level of a route's topic: it takes exactly this text, or any text under this name. */
+export type Level = { text: string } | { name: string }
 
 /** What is wrong in a route: at which of its keys, why, and what to do. */
 export type RouteFault = { key: 'topic' | PlaceField; reason: string; cure: string }
 
-const isPlaceField = (name: string): name is PlaceField => placeFields.some(field => field === name)
-const allowed = 'The placeholders are {site}, {zone} and {device}, each at most once'
+const allowed =
+  'The placeholders are {site}, {zone} and {device}, each at most once, ' +
+  'and others that site, zone or device of the route are made of'
 
 /**
  * Why a site, zone or device cannot be used, as the end of a sentence ("is empty"); undefined if
@@ -40,7 +43,7 @@ export function parsePattern(topic: string): { levels: Level[]; faults: RouteFau
   const blame = (reason: string, cure: string) => faults.push({ key: 'topic', reason, cure })
   if (topic === '') blame('is empty', 'Write a topic such as building/{site}/zone/{zone}/{device}')
   if (Buffer.byteLength(topic) > 65535) blame('is longer than 65535 bytes', 'Shorten it')
-  const seen = new Set<PlaceField>()
+  const seen = new Set<string>()
   const levels = topic.split('/').map((level): Level => {
     const name = /^\{([^{}]*)\}$/.exec(level)?.[1]
     if (name === undefined) {
@@ -48,13 +51,9 @@ export function parsePattern(topic: string): { levels: Level[]; faults: RouteFau
       if (fault) blame(...fault)
       return { text: level }
     }
-    if (!isPlaceField(name)) {
-      blame(`holds the unknown placeholder {${name}}`, allowed)
-      return { text: level }
-    }
     if (seen.has(name)) blame(`holds {${name}} twice`, allowed)
     seen.add(name)
-    return { field: name }
+    return { name }
   })
   return { levels, faults }
 }
@@ -73,25 +72,50 @@ function textFault(level: string): [reason: string, cure: string] | undefined {
 }
 
 /**
- * All faults of one route: those of its topic, and every field that comes from nowhere or from both
- * a placeholder and a constant. Wrong types count as absent: the schema reports those.
+ * All faults of one route: those of its topic and of what its fields are made of, and every field
+ * that comes from nowhere or from two places. Wrong types are left out: the schema reports those.
  */
 export function routeFaults(route: Record<string, unknown>): RouteFault[] {
   if (typeof route.topic !== 'string') return []
   const { levels, faults } = parsePattern(route.topic)
-  // A misspelt placeholder is one fault, not also a missing field.
   if (faults.length > 0) return faults
-  return placeFields.flatMap((field): RouteFault[] => {
-    const placed = levels.some(level => 'field' in level && level.field === field)
-    const constant = route[field] !== undefined
-    if (placed && constant) {
-      const cure = `Keep one: the placeholder, or the constant ${field}`
+  const named = levels.flatMap(level => ('name' in level ? level.name : []))
+  const made = placeFields.map(field => madeOf(route[field], field, named))
+  const wrong = made.flatMap(one => one.faults)
+  // A misspelt placeholder is one fault, not also a missing field.
+  if (wrong.length > 0) return wrong
+  const used = new Set<string>([...placeFields, ...made.flatMap(one => one.names)])
+  const unknown = named.filter(name => !used.has(name))
+  if (unknown.length > 0) {
+    return unknown.map(name => {
+      return { key: 'topic', reason: `holds the unknown placeholder {${name}}`, cure: allowed }
+    })
+  }
+  return placeFields.flatMap((field, at): RouteFault[] => {
+    const placed = named.includes(field)
+    const given = route[field] !== undefined
+    if (placed && given && !made[at]!.names.includes(field)) {
+      const cure = `Keep one, or make ${field} of it, as in "{${field}}/…"`
       return [{ key: field, reason: `is given by {${field}} in the topic as well`, cure }]
     }
-    if (placed || constant) return []
+    if (placed || given) return []
     const cure = `Put {${field}} into the topic, or give the route a constant: ${field}: name`
     return [{ key: 'topic', reason: `yields no ${field}`, cure }]
   })
+}
+
+/** Which levels of the topic a field is made of, and what is wrong with that. */
+function madeOf(template: unknown, key: PlaceField, named: readonly string[]) {
+  if (typeof template !== 'string') return { names: [], faults: [] }
+  const { pieces, faults } = parseTemplate(template)
+  const names = pieces.flatMap(piece => ('name' in piece ? piece.name : []))
+  const strangers = new Set(names.filter(name => !named.includes(name)))
+  const there = named.map(name => `{${name}}`).join(', ') || 'no level'
+  const cure = `Use what the topic names (${there}), or name that level of the topic`
+  const missing = [...strangers].map(name => {
+    return { reason: `holds {${name}}, which the topic does not name`, cure }
+  })
+  return { names, faults: [...faults, ...missing].map(fault => ({ key, ...fault })) }
 }
 
 /** Whether every topic that `later` takes is already taken by `earlier`. */
@@ -99,6 +123,6 @@ export function shadows(earlier: readonly Level[], later: readonly Level[]): boo
   if (earlier.length !== later.length) return false
   return earlier.every((level, i) => {
     const other = later[i]!
-    return 'field' in level || ('text' in other && other.text === level.text)
+    return 'name' in level || ('text' in other && other.text === level.text)
   })
 }

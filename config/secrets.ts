@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type { Finding } from './faults.ts'
 import { readText } from './files.ts'
 import { keys } from './keys.ts'
+import { pemFault } from './pem.ts'
 import { valueAt } from './values.ts'
 
 /** A text that only `reveal` shows: printing, logging and JSON give '[secret]'. */
@@ -42,8 +43,9 @@ export function readSecrets(input: unknown) {
     if (typeof file !== 'string' || file === '') continue
     const read = readText(file, secretMaxBytes)
     const text = 'text' in read ? read.text.replace(/\r?\n$/, '') : ''
-    if (text === '') {
-      const reason = 'reason' in read ? read.reason : 'is empty'
+    const unusable = text === '' ? 'is empty' : pemFault(path[2]!, text)
+    if (unusable !== null) {
+      const reason = 'reason' in read ? read.reason : unusable
       const cure = `Name a file that holds the ${path[2]!.slice(0, -4)} and that this user can read`
       findings.push({ path, reason, cure })
     }

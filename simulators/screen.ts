@@ -1,4 +1,5 @@
 import type { BridgeState } from '../cloud-bridge/state.ts'
+import { sharesOf } from '../cloud-bridge/zones/hot-zones.ts'
 import type { GatewayState } from '../config/telemetry/state.ts'
 import { isReplay } from '../gateway/store/replays.ts'
 
@@ -78,6 +79,13 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
     `delivered       ${rate}/s   ${count(delivered)} in all   ${partitions.join('  ')}`,
     `complete up to  ${completeUpTo === null ? 'unknown' : new Date(completeUpTo).toISOString()}`,
   ]
+  const [hottest, ...warm] = bridge.hotZones
+  if (hottest) {
+    const more = warm.length > 0 ? `, and ${count(warm.length)} more` : ''
+    lines.push(
+      `hot zone        ${hottest.zone}: ${sharesOf(hottest)}${more}; /health says what to do`,
+    )
+  }
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
   const [replay, ...others] = ranges.filter(isReplay)
   if (replay) {

@@ -46,7 +46,9 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
       carriers.set(range.id, carryApart(carrying, range, given.sink, first))
       return true
     },
-    /** To be called between two batches: takes up ranges that are there, joins those that can be. */
+    /**
+     * To be called between two batches: takes up ranges that are there, joins those that can be.
+     */
     async keep(): Promise<void> {
       for (const range of source.plan.apart) {
         const carrier = carriers.get(range.id)

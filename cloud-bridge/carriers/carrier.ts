@@ -7,6 +7,7 @@ import type { Flows } from '../flows.ts'
 import type { EventSink, Frame } from '../forwarder.ts'
 import type { startMetrics } from '../metrics.ts'
 import type { PartitionsOf } from '../replay/topic.ts'
+import type { HotZones } from '../zones/hot-zones.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
 
@@ -20,6 +21,7 @@ export type Carrying = {
   openSink(): EventSink & AsyncDisposable
   partitionsOf: PartitionsOf
   metrics: ReturnType<typeof startMetrics>
+  hotZones: HotZones
   flows: Flows
   signal: AbortSignal
 }

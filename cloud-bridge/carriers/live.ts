@@ -14,7 +14,7 @@ export type Live = { isBehind: boolean }
  * behind it. Partitions that would hold up the others get a range apart; a backlog is cut off.
  */
 export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
-  const { config, source, metrics, signal, flows } = carrying
+  const { config, source, metrics, hotZones, signal, flows } = carrying
   await using sink = carrying.openSink()
   const cutting = startCutting(carrying)
   await using apart = startApart(carrying, cutting)
@@ -28,8 +28,9 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     size: startBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
     onRejected: noteRejected(carrying),
-    onDelivered: (_, batch) => {
+    onDelivered: (taken, batch) => {
       metrics.delivered(batch)
+      hotZones.delivered(taken)
       flow.available()
     },
     apart: {
@@ -59,6 +60,7 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     return did
   }
   while (!signal.aborted) {
+    hotZones.look()
     const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
     live.isBehind = did === 'large batch'
     if (live.isBehind) continue

@@ -1,3 +1,5 @@
+import { reasonOf } from './reasons.ts'
+
 type Caused = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
 
 /**
@@ -40,10 +42,13 @@ export function losesProducer(error: unknown): boolean {
   return codesOf(error).some(code => PRODUCER_IS_LOST.has(code))
 }
 
-/** One line for a person: the outermost message and the innermost, if it says more. */
+/**
+ * One line for a person: what is wrong and where to look, if that is known; else the outermost
+ * message and the innermost, if it says more.
+ */
 export function describe(error: unknown): string {
-  const messages = causesOf(error).map(({ message }) => message)
-  const [outer = String(error)] = messages
-  const inner = messages.at(-1) ?? outer
-  return outer.includes(inner) ? outer : `${outer} (${inner})`
+  const causes = causesOf(error)
+  const [outer = String(error)] = causes.map(({ message }) => message)
+  const inner = causes.at(-1)?.message ?? outer
+  return reasonOf(causes) ?? (outer.includes(inner) ? outer : `${outer} (${inner})`)
 }

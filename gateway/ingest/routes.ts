@@ -5,7 +5,9 @@ import {
   parsePattern,
   placeFault,
   placeFields,
+  routeFaults,
 } from '../../config/routes.ts'
+import { fill, type Piece, parseTemplate } from '../../config/templates.ts'
 
 /** Where a message comes from, or why no place could be found: the reason to bury it with. */
 export type Routing = Place | { readonly reason: string }
@@ -16,12 +18,18 @@ const remembered = { maxTopics: 100_000, maxCharacters: 16_000_000 }
 
 const noRoute: Routing = Object.freeze({ reason: 'no route matches topic' })
 
-type Compiled = { route: Route; levels: Level[]; levelOf: Record<PlaceField, number> }
+type Compiled = {
+  route: Route
+  levels: Level[]
+  /** Where in the topic each of its placeholders stands. */
+  levelOf: ReadonlyMap<string, number>
+  pieces: Record<PlaceField, Piece[]>
+}
 
 /**
  * Gives the function that finds the place of a topic. The first route that matches wins; a place
  * that it cannot use (placeFault) is a reason, not a try with the next route. Results are shared
- * between equal topics. Throws if a route's topic is malformed: loadConfig lets none through.
+ * between equal topics. Throws if a route is malformed: loadConfig lets none through.
  */
 export function compileRoutes(
   routes: readonly Route[],
@@ -52,29 +60,38 @@ export function compileRoutes(
 }
 
 function compile(route: Route): Compiled {
-  const { levels, faults } = parsePattern(route.topic)
-  if (faults.length > 0) throw new Error(`route ${route.topic} ${faults[0]!.reason}`)
-  const levelOf = (field: PlaceField) =>
-    levels.findIndex(level => 'field' in level && level.field === field)
-  const [site, zone, device] = placeFields.map(levelOf) as [number, number, number]
-  return { route, levels, levelOf: { site, zone, device } }
+  const [fault] = routeFaults(route)
+  if (fault) throw new Error(`${fault.key} of route ${route.topic} ${fault.reason}`)
+  const { levels } = parsePattern(route.topic)
+  const levelOf = new Map(
+    levels.flatMap((level, at) => ('name' in level ? [[level.name, at]] : [])),
+  )
+  const piecesOf = (field: PlaceField) => parseTemplate(route[field] ?? `{${field}}`).pieces
+  const [site, zone, device] = placeFields.map(piecesOf) as [Piece[], Piece[], Piece[]]
+  return { route, levels, levelOf, pieces: { site, zone, device } }
 }
 
 function matches(levels: readonly Level[], texts: readonly string[]): boolean {
   if (levels.length !== texts.length) return false
-  return levels.every((level, i) => 'field' in level || level.text === texts[i])
+  return levels.every((level, i) => 'name' in level || level.text === texts[i])
 }
 
-function placeIn({ route, levelOf }: Compiled, texts: readonly string[]): Routing {
-  const textOf = (field: PlaceField) => route[field] ?? texts[levelOf[field]] ?? ''
+function placeIn({ route, levelOf, pieces }: Compiled, texts: readonly string[]): Routing {
+  for (const [name, at] of levelOf) {
+    const fault = placeFault(texts[at]!)
+    if (fault) return { reason: `${name} ${fault}` }
+  }
+  const textOf = (name: string) => texts[levelOf.get(name)!]!
+  const place = {
+    route,
+    site: fill(pieces.site, textOf),
+    zone: fill(pieces.zone, textOf),
+    device: fill(pieces.device, textOf),
+  }
   for (const field of placeFields) {
-    const fault = placeFault(textOf(field))
+    // Texts that are right alone can be too long together.
+    const fault = pieces[field].length > 1 && placeFault(place[field])
     if (fault) return { reason: `${field} ${fault}` }
   }
-  return Object.freeze({
-    route,
-    site: textOf('site'),
-    zone: textOf('zone'),
-    device: textOf('device'),
-  })
+  return Object.freeze(place)
 }

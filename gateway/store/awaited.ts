@@ -1,4 +1,4 @@
-import type { Span } from './range-reader.ts'
+import type { Span } from './range.ts'
 
 /** Spans in order of which none overlaps: partitions that are apart wait for what others have. */
 export function merged(spans: readonly Span[]): Span[] {

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import type { Backlog } from '../../config/telemetry/state.ts'
 import { startAmounts } from './amounts.ts'
 import { IS_EMPTIED } from './group.ts'
-import type { Span } from './range-reader.ts'
+import type { Span } from './range.ts'
 
 /**
  * Measures what is still to be delivered: by the inbox's ranges of this store or, while there are

@@ -2,7 +2,8 @@ import type { Config } from '../../config/config.ts'
 import type { Reached } from './bounds.ts'
 import { startPolicies } from './lanes.ts'
 import type { Candidate, Pruning } from './prune.ts'
-import type { Delivered, Span } from './range-reader.ts'
+import type { Span } from './range.ts'
+import type { Delivered } from './range-reader.ts'
 
 /** How many groups behind such as may not go are looked at, and emptied, in one step. */
 const LOOK_MAX_GROUPS = 1000

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { Backlog, Space } from '../../config/telemetry/state.ts'
 import type { LetGo } from './let-go.ts'
-import type { Span } from './range-reader.ts'
+import type { Span } from './range.ts'
 import type { openSpace, Room } from './space.ts'
 
 type Bounds = Config['outbox']['bounds']

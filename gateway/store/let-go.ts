@@ -4,7 +4,8 @@ import type { startAges } from './ages.ts'
 import type { Reached } from './bounds.ts'
 import { awaited, countEvents, countUpTo, openDropping } from './drop.ts'
 import type { Candidate, Pruning } from './prune.ts'
-import type { Delivered, Span } from './range-reader.ts'
+import type { Span } from './range.ts'
+import type { Delivered } from './range-reader.ts'
 
 /** Delivered notes that are kept at most: enough to look back on, few enough to forget about. */
 const NOTES_KEPT = 100_000

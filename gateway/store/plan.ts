@@ -1,4 +1,4 @@
-import type { Range, RangesEdit } from './positions.ts'
+import type { Range, RangesEdit } from './range.ts'
 import { onlyOf, withoutOf, zonesText } from './range-zones.ts'
 import { behindNote, caughtUp, kindOf, reasonOf } from './reasons.ts'
 

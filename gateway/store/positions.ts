@@ -1,26 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import { isDiskFull } from './ballast.ts'
 import { markingDamage, Unsound } from './damage.ts'
+import { isDone, type Range, type RangesEdit } from './range.ts'
 import { openRangeRows } from './range-rows.ts'
 import { openSeal } from './seal.ts'
-
-/** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
-export type Range = {
-  id: number
-  store: Buffer
-  next: number
-  end: number | null
-  topic: string
-  partitions: number
-  zones: string | null
-  reason: string
-}
-
-/** Whether all of a range is delivered. An open one never is. */
-export const isDone = ({ next, end }: Pick<Range, 'next' | 'end'>) => end !== null && next > end
-
-/** A change of the plan: what is new, what is otherwise, what is no longer. */
-export type RangesEdit = { added?: Omit<Range, 'id'>[]; changed?: Range[]; removed?: Range[] }
 
 /**
  * How far the bridge has come, in its inbox: written at most once every `settleMs`, and when

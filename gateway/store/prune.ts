@@ -4,7 +4,7 @@ import { startAmounts } from './amounts.ts'
 import { type GroupRow, IS_EMPTIED, isEmptied, isHeaderWhole, unpackGroup } from './group.ts'
 import type { openHeads } from './heads.ts'
 import type { Notes } from './notes.ts'
-import type { Span } from './range-reader.ts'
+import type { Span } from './range.ts'
 import { HEAD, type Head, mayJoin, neighboursIn, openReplacing } from './replace.ts'
 import { type Doomed, tombstonesOf } from './tombstones.ts'
 

@@ -1,6 +1,7 @@
 import Database from 'better-sqlite3'
 import { merged } from './awaited.ts'
 import { inodeOf } from './damage.ts'
+import type { Span } from './range.ts'
 import { openForReading } from './read.ts'
 import { isReplay } from './replays.ts'
 import { INBOX_ID } from './schema.ts'
@@ -8,9 +9,6 @@ import { openSeal } from './seal.ts'
 
 /** An inbox that the bridge has not opened since has no seal. */
 const SEALED_FROM_VERSION = 2
-
-/** What is still to be delivered: from `next` to `end` (null: open). */
-export type Span = { next: number; end: number | null }
 
 /**
  * What an inbox durably says of a store: what is still to be delivered (null: nobody has said,

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Range, RangesEdit } from './positions.ts'
+import type { Range, RangesEdit } from './range.ts'
 
 /** The table `ranges`; each write is inside the transaction that is open. */
 export function openRangeRows(db: Database) {

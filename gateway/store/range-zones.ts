@@ -1,5 +1,5 @@
 import { startPartitioner } from '../../config/partitions.ts'
-import type { Range } from './positions.ts'
+import type { Range } from './range.ts'
 
 /** The zones that a range is of: all, some by name, those of some partitions, or all others. */
 export type Zones = null | string[] | { only: number[] } | { without: number[] }

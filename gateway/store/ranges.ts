@@ -1,6 +1,6 @@
 import type { Inbox, Range, RangesEdit } from './inbox.ts'
 import { type AddNote, cut, cutApart, joined, setApart, spread, turned } from './plan.ts'
-import { isDone } from './positions.ts'
+import { isDone } from './range.ts'
 import { caughtUp, kindOf, type RangeKind } from './reasons.ts'
 
 export type Ranges = ReturnType<typeof startRanges>

@@ -1,4 +1,4 @@
-import type { Range } from './positions.ts'
+import type { Range } from './range.ts'
 import { isReplay } from './replays.ts'
 
 /** What a range is for; ARCHITECTURE.md, The road to Kafka. */

@@ -1,6 +1,6 @@
 import type { Policy } from './lanes.ts'
 import type { Candidate } from './prune.ts'
-import type { Span } from './range-reader.ts'
+import type { Span } from './range.ts'
 import { type Selection, startMeans, startSelection } from './selection.ts'
 import type { openThinner } from './thin.ts'
 import { isAwaited } from './tombstones.ts'

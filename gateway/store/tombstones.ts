@@ -1,5 +1,5 @@
 import { isEmptied, readHeader, type ZoneRange } from './group.ts'
-import type { Span } from './range-reader.ts'
+import type { Span } from './range.ts'
 import type { Head } from './replace.ts'
 
 /** What a note of this kind says: which events were deleted before they were delivered, and why. */

@@ -1,4 +1,5 @@
-// A real Kafka on this machine: one node, broker and controller in one process, its data kept.
+// A node of a real Kafka on this machine: broker and controller in one process, its data kept.
+// Alone it is a whole Kafka; tests also give it neighbours and further listeners.
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,7 +13,7 @@ import { askClusterMetadata, type ClusterMetadata } from './cluster-metadata.ts'
 import { findFreePort, portIsFree } from './free-port.ts'
 import { fetchKafkaJars } from './jars.ts'
 import { findJavaProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
-import { type ProxiedListener, serverProperties } from './server-properties.ts'
+import { type MoreSettings, serverProperties } from './server-properties.ts'
 
 const readyMaxMs = 60_000
 const readyPollMs = 50
@@ -31,9 +32,7 @@ export type LocalKafkaOptions = {
   onProgress?: (line: string) => void
   tools?: Tools
   signal?: AbortSignal
-  /** a second listener, for clients that come through a proxy; none unless given */
-  proxied?: ProxiedListener
-}
+} & MoreSettings
 
 export type LocalKafka = AsyncDisposable & {
   readonly brokers: string[]
@@ -63,10 +62,12 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const jars = await fetchKafkaJars({ cacheDir, onProgress, tools, signal })
   const port = options.port === 0 ? await findFreePort() : options.port
   if (!(await portIsFree(port))) throw portTaken(port)
-  const clusterId = await prepare(dir)
+  const clusterId = await prepare(dir, options.seat?.clusterId)
   const lock = holdFolder(dir)
   onProgress(`starting Kafka on port ${port}`)
-  const node: Node = { java: tools.java, jars, dir, port, clusterId, proxied: options.proxied }
+  const { listeners, seat, properties } = options
+  const more = { listeners, seat, properties }
+  const node: Node = { java: tools.java, jars, dir, port, clusterId, more }
   let broker = await begin(node, signal).catch(error => {
     lock.close()
     throw error
@@ -117,18 +118,22 @@ type Node = {
   dir: string
   port: number
   clusterId: string
-  proxied: ProxiedListener | undefined
+  more: MoreSettings
 }
 
-// The folder's cluster id: the one its data was formatted with, or a new one.
-async function prepare(dir: string): Promise<string> {
+// The folder's cluster id: the one its data was formatted with, the one given, or a new one.
+async function prepare(dir: string, givenId: string | undefined): Promise<string> {
   await mkdir(dir, { recursive: true })
   const kept = await readFile(join(dir, 'data', 'meta.properties'), 'utf8').catch(() => '')
   const [, keptId] = /^cluster\.id=(.*)$/m.exec(kept) ?? []
-  let id = keptId ?? '-'
+  return keptId ?? givenId ?? newClusterId()
+}
+
+/** An id that no other Kafka has. */
+export function newClusterId(): string {
+  const id = randomBytes(16).toString('base64url')
   // A leading '-' would be read as an option by the tool that formats.
-  while (id.startsWith('-')) id = randomBytes(16).toString('base64url')
-  return id
+  return id.startsWith('-') ? newClusterId() : id
 }
 
 // Into a folder of another name, renamed when done: a format that was cut off leaves no data that
@@ -158,16 +163,17 @@ async function run(node: Node, signal: AbortSignal | undefined): Promise<ChildPr
 }
 
 /**
- * Whether the answer on our port means ready: it names a controller, a broker and our cluster.
+ * Whether the answer on our port means ready: it names a controller, our node and our cluster.
  * Another Kafka that got hold of the port passes every check but the last. No answer: not yet.
  */
 export function readiness(
   metadata: ClusterMetadata | null,
   clusterId: string,
+  nodeId = 1,
 ): 'ready' | 'not-yet' | 'another-kafka' {
   if (metadata === null) return 'not-yet'
   if (metadata.clusterId !== clusterId) return 'another-kafka'
-  return metadata.controllerId >= 0 && metadata.brokerIds.length > 0 ? 'ready' : 'not-yet'
+  return metadata.controllerId >= 0 && metadata.brokerIds.includes(nodeId) ? 'ready' : 'not-yet'
 }
 
 async function untilReady(
@@ -182,7 +188,7 @@ async function untilReady(
       throw await notReady(node, 'it ended while starting')
     }
     const metadata = await askClusterMetadata(node.port).catch(() => null)
-    const state = readiness(metadata, node.clusterId)
+    const state = readiness(metadata, node.clusterId, node.more.seat?.nodeId)
     if (state === 'another-kafka') throw portTaken(node.port)
     if (state === 'ready') return
     await sleep(readyPollMs)
@@ -191,9 +197,10 @@ async function untilReady(
 }
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
-  const controllerPort = await findFreePort()
-  const { port, proxied } = node
-  const settings = serverProperties({ port, controllerPort, dataDir, proxied })
+  const { port, more } = node
+  const seat = more.seat
+  const controllerPort = seat?.controllerPorts[seat.nodeId - 1] ?? (await findFreePort())
+  const settings = serverProperties({ port, controllerPort, dataDir, ...more })
   await writeFile(join(node.dir, 'server.properties'), settings)
   return 'server.properties'
 }

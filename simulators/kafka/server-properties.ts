@@ -5,40 +5,60 @@ export type BrokerAddress = {
   controllerPort: number
   /** relative to the folder the broker runs in: free of escapes, and the folder can be moved */
   dataDir: string
-  proxied?: ProxiedListener | undefined
+} & MoreSettings
+
+/** What a Kafka may have beyond one plain listener on one node. */
+export type MoreSettings = {
+  listeners?: Listener[] | undefined
+  seat?: Seat | undefined
+  /** settings of Kafka, by name; they come before ours of the same name */
+  properties?: Record<string, string | number | boolean> | undefined
 }
 
-/** A second listener, for clients that are to come through a proxy in front of it. */
-export type ProxiedListener = {
+/** A further listener, on 127.0.0.1. */
+export type Listener = {
+  /** in capitals, such as SASL_SSL */
+  name: string
   port: number
-  /** of 127.0.0.1: where the broker tells such clients to go on */
-  proxyPort: number
+  protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
+  /** where clients are told to go on, such as a proxy in front of it; its own port unless given */
+  advertisedPort?: number
 }
 
-/** The text of server.properties for a single node that is broker and controller in one. */
+/** A node's place in a cluster, in which each node is broker and controller in one. */
+export type Seat = {
+  /** 16 random bytes in base64url that name the cluster */
+  clusterId: string
+  /** 1 for the first of controllerPorts */
+  nodeId: number
+  /** where the controllers of all nodes listen */
+  controllerPorts: number[]
+}
+
+/** The text of server.properties for a node that is broker and controller in one. */
 export function serverProperties(address: BrokerAddress): string {
-  const { port, controllerPort, dataDir, proxied } = address
-  const second = (of?: number) => (proxied ? `,PROXIED://127.0.0.1:${of}` : '')
+  const { port, controllerPort, dataDir, listeners = [], seat, properties = {} } = address
+  const all: Listener[] = [{ name: 'PLAINTEXT', port, protocol: 'PLAINTEXT' }, ...listeners]
+  const voters = seat?.controllerPorts ?? [controllerPort]
+  const listed = (portOf: (listener: Listener) => number) =>
+    all.map(listener => `${listener.name}://127.0.0.1:${portOf(listener)}`)
+  const controller = `CONTROLLER://127.0.0.1:${controllerPort}`
+  const protocols = all.map(({ name, protocol }) => `${name}:${protocol}`)
   const own: Settings = [
     'one process is both; the quorum is named by port here and nowhere in the data,',
     'so that the same data can come back on other ports',
     ['process.roles', 'broker,controller'],
-    ['node.id', 1],
-    ['controller.quorum.voters', `1@127.0.0.1:${controllerPort}`],
-    [
-      'listeners',
-      `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${second(proxied?.port)}`,
-    ],
-    ['advertised.listeners', `PLAINTEXT://127.0.0.1:${port}${second(proxied?.proxyPort)}`],
-    [
-      'listener.security.protocol.map',
-      'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT',
-    ],
+    ['node.id', seat?.nodeId ?? 1],
+    ['controller.quorum.voters', voters.map((at, index) => `${index + 1}@127.0.0.1:${at}`).join()],
+    ['listeners', [...listed(one => one.port), controller].join()],
+    ['advertised.listeners', listed(one => one.advertisedPort ?? one.port).join()],
+    ['listener.security.protocol.map', [...protocols, 'CONTROLLER:PLAINTEXT'].join()],
     ['controller.listener.names', 'CONTROLLER'],
     ['inter.broker.listener.name', 'PLAINTEXT'],
     ['log.dirs', dataDir],
   ]
-  return [...own, ...fixed]
+  // Of two lines that name the same, Kafka takes the later one.
+  return [...own, ...fixed, ...Object.entries(properties)]
     .map(entry => (typeof entry === 'string' ? `# ${entry}\n` : `${entry[0]}=${entry[1]}\n`))
     .join('')
 }

@@ -38,8 +38,8 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     opened.push(one)
     return one
   }
-  const bridge = async () => {
-    const one = await startBridge({ dir, kafka: shared(), topics })
+  const bridge = async (heat = {}) => {
+    const one = await startBridge({ dir, kafka: shared(), topics, heat })
     const stop = vi.fn(one.stop)
     opened.push({ close: () => (stop.mock.calls.length === 0 ? stop() : undefined) })
     return { ...one, stop }
@@ -178,6 +178,23 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
       },
     })
     expect(rejected.store).not.toBe(box.store.toString('hex'))
+  })
+
+  it('finds the zone that takes most of what Kafka has got', async () => {
+    await create('readings')
+    const box = outbox()
+    let minute = 0
+    const one = await bridge({ now: () => minute * 60_000 })
+    const most = Array.from({ length: 3100 }, () => 'Halle 1/Süd')
+    for (; minute < 6; minute++) {
+      expect(one.hotZones.list()).toEqual([])
+      store(box, [...most, ...zones])
+      await delivered(one, box.lastSequence)
+    }
+    expect(one.hotZones.list()).toMatchObject([{ zone: 'Halle 1/Süd', partitions }])
+    expect(await one.metricsText()).toContain(
+      'sluice_zone_share{zone="Halle 1/Süd",of="events"} 0.99',
+    )
   })
 
   it('delivers another outbox that stands in the place of the first', async () => {

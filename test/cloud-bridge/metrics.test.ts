@@ -1,10 +1,15 @@
 import { expect, it } from 'vitest'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
+import type { HotZone } from '../../cloud-bridge/zones/hot-zones.ts'
 import { record } from '../contracts/event-sink.ts'
 
 it('counts per partition what Kafka has, and tells what waits at the moment it is asked', async () => {
+  let hot: HotZone[] = []
   let waiting = { events: 0, bytes: 0, oldestAgeMs: 0 }
-  const metrics = startMetrics(() => waiting)
+  const metrics = startMetrics(
+    () => waiting,
+    () => hot,
+  )
   metrics.delivered({ topic: 't', records: [record(0, 'a'), record(2, 'b'), record(0, 'c')] })
   metrics.delivered({ topic: 't', records: [record(2, 'd')] })
   metrics.retried()
@@ -26,4 +31,15 @@ it('counts per partition what Kafka has, and tells what waits at the moment it i
   ]) {
     expect(lines).toContain(line)
   }
+  const shares = async () =>
+    (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_zone_share'))
+  expect(await shares()).toEqual([])
+  const rest = { partitions: 12, eventsPerSecond: 60, cure: '' }
+  hot = [{ zone: 'z"7', eventsShare: 0.5, bytesShare: 0.25, ...rest }]
+  expect(await shares()).toEqual([
+    'sluice_zone_share{zone="z\\"7",of="events"} 0.5',
+    'sluice_zone_share{zone="z\\"7",of="bytes"} 0.25',
+  ])
+  hot = []
+  expect(await shares()).toEqual([])
 })

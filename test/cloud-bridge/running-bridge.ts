@@ -7,6 +7,7 @@ import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
 import { replayCommand } from '../../cloud-bridge/replay/command.ts'
+import { type HotZonesOptions, startHotZones } from '../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
@@ -23,10 +24,14 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
+export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const metrics = startMetrics(() => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 })
+  const hotZones = startHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
+  const metrics = startMetrics(
+    () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+    hotZones.list,
+  )
   const client = await openKafka(kafka)
   const ending = new AbortController()
   const flows = startFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
@@ -38,7 +43,7 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
     source,
-    ...{ inbox, metrics, flows, frame: singleObject, signal: ending.signal },
+    ...{ inbox, metrics, hotZones, flows, frame: singleObject, signal: ending.signal },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
   })
@@ -53,9 +58,19 @@ export async function startBridge({ dir, kafka, topics, limits }: BridgeRig) {
       partitionsOf: client.topics.partitionsOf,
     }),
     totals: metrics.totals,
+    hotZones,
+    metricsText: metrics.text,
     /** What keeps each flow from going, as it was last told. */
-    get away() {
-      return flows.states.away
+    away: {
+      get events() {
+        return flows.states.away.events
+      },
+      get behind() {
+        return flows.states.away.behind
+      },
+      get notes() {
+        return flows.states.away.notes
+      },
     },
     async stop(): Promise<void> {
       ending.abort()
@@ -72,4 +87,5 @@ type BridgeRig = {
   kafka: KafkaOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
+  heat?: Partial<HotZonesOptions>
 }

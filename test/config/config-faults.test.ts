@@ -1,10 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { describeFaults, loadConfig } from '../../config/config.ts'
+import { createAuthority } from '../setup/certificates.ts'
 import { wrong as others, routes } from './config-faults-cases.ts'
 import { wrongLanes } from './config-faults-lanes.ts'
+import { wrongZones } from './config-faults-zones.ts'
 import { openConfigDir } from './config-fixture.ts'
 
-const wrong = [...others, ...wrongLanes]
+const wrong = [...others, ...wrongLanes, ...wrongZones]
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 
@@ -33,6 +35,15 @@ describe('what is right', () => {
     ['empty levels', routes('topic: "/{site}//{zone}/{device}/"')],
     ['constants', routes('topic: x, site: a, zone: b/c, device: d é')],
     [
+      'a zone made of levels',
+      routes('topic: "{site}/{area}/{room}/{device}", zone: "{area}/{room}"'),
+    ],
+    ['each zone in parts', routes('topic: "{site}/{zone}/{device}", zone: "{zone}/{device%1000}"')],
+    [
+      'a finer route first',
+      routes('topic: "{site}/z7/{device}", zone: "z7/{device}"', 'topic: "{site}/{zone}/{device}"'),
+    ],
+    [
       'a narrower route first',
       routes('topic: "{site}/{zone}/d", device: d', 'topic: "{site}/{zone}/{device}"'),
     ],
@@ -41,14 +52,16 @@ describe('what is right', () => {
 
 describe('a client certificate', () => {
   it('needs both of its files', () => {
-    const caFile = home.write('ca.pem', 'CA')
-    for (const [one, other] of [
-      ['certFile', 'keyFile'],
-      ['keyFile', 'certFile'],
-    ]) {
-      const yaml = `kafka:\n  tls: { caFile: ${caFile}, ${one}: ${caFile} }`
+    const authority = createAuthority('Authority of tests')
+    const { cert, key } = authority.certify('gateway')
+    const caFile = home.write('ca.pem', authority.cert)
+    for (const [one, other, text] of [
+      ['certFile', 'keyFile', cert],
+      ['keyFile', 'certFile', key],
+    ] as const) {
+      const yaml = `kafka:\n  tls: { caFile: ${caFile}, ${one}: ${home.write('own.pem', text)} }`
       expect(home.faultsOf(yaml)).toEqual([
-        `kafka.tls.${one} = "ca.pem": stands without kafka.tls.${other}. ` +
+        `kafka.tls.${one} = "own.pem": stands without kafka.tls.${other}. ` +
           'Give both for a client certificate, or neither (line 2 of sluice.yaml)',
       ])
     }

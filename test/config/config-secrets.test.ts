@@ -2,10 +2,14 @@ import { format, inspect } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { secret } from '../../config/secrets.ts'
+import { createAuthority } from '../setup/certificates.ts'
 import { openConfigDir } from './config-fixture.ts'
 
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
+const authority = createAuthority('Authority of tests')
+const [trusted, signed] = [authority.cert, authority.certify('gateway')]
+const damaged = trusted.replace(/\n(.)/, '\n!')
 const hidden = 'hunter2'
 const sasl = (more: object) =>
   stringify({ kafka: { sasl: { mechanism: 'scram-sha-256', username: 'gw', ...more } } })
@@ -39,10 +43,13 @@ describe('secrets by file', () => {
   })
 
   it('are read for TLS too', () => {
-    const files = { caFile: home.write('ca', 'C'), certFile: home.write('crt', 'D') }
-    const tls = { ...files, keyFile: home.write('key', 'K') }
+    const { cert, key } = signed
+    const files = { caFile: home.write('ca', trusted), certFile: home.write('crt', cert) }
+    const tls = { ...files, keyFile: home.write('key', key) }
     const read = home.configOf(stringify({ kafka: { tls } })).kafka.tls
-    expect([read?.ca, read?.cert, read?.key].map(part => part?.reveal())).toEqual(['C', 'D', 'K'])
+    expect([read?.ca, read?.cert, read?.key].map(part => part?.reveal())).toEqual(
+      [trusted, cert, key].map(text => text.trimEnd()),
+    )
     const alone = home.configOf(stringify({ kafka: { tls: { caFile: files.caFile } } })).kafka.tls
     expect(Object.keys(alone!)).toEqual(['caFile', 'ca'])
   })
@@ -57,6 +64,18 @@ describe('secrets by file', () => {
     expect(found).toHaveLength(1)
     expect(found[0]).toContain(`: ${reason}`)
     expect(found[0]).toMatch(/^kafka\.sasl\.passwordFile = ".+line 5 of sluice\.yaml/)
+  })
+
+  it.each([
+    ['caFile', 'no PEM', 'holds no certificate in PEM that can be read. Name a file that'],
+    ['caFile', damaged, 'holds no certificate in PEM that can be read'],
+    ['certFile', signed.key, 'holds no certificate in PEM that can be read'],
+    ['keyFile', signed.cert, 'holds no private key without passphrase. Name a file that'],
+  ])('are refused when %s holds something else', (key, content, reason) => {
+    const files = { caFile: trusted, certFile: signed.cert, keyFile: signed.key, [key]: content }
+    const written = Object.entries(files).map(([name, text]) => [name, home.write(name, text)])
+    const found = home.faultsOf(stringify({ kafka: { tls: Object.fromEntries(written) } }))
+    expect(found).toEqual([expect.stringContaining(`kafka.tls.${key} = "${key}": ${reason}`)])
   })
 
   it('are in no fault, wherever somebody wrote them', () => {

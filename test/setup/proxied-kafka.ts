@@ -28,8 +28,13 @@ export async function startProxiedKafka(): Promise<ProxiedKafka> {
   stack.defer(() => rm(dir, { recursive: true, force: true }))
   const port = await findFreePort()
   const proxy = stack.use(await startFaultProxy({ port: await findFreePort(), broker: port }))
-  const listener = { port, proxyPort: proxy.port }
-  const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, proxied: listener }))
+  const listener = {
+    name: 'PROXIED',
+    port,
+    protocol: 'PLAINTEXT',
+    advertisedPort: proxy.port,
+  } as const
+  const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, listeners: [listener] }))
   const parts = stack.move()
   return {
     kafka,

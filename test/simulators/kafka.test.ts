@@ -12,7 +12,6 @@ import { findFreePort, portIsFree } from '../../simulators/kafka/free-port.ts'
 import { downloadedMegabytes, fetchKafkaJars, javaProblem } from '../../simulators/kafka/jars.ts'
 import { findJavaProblem, javaMajorVersion, toolsInPath } from '../../simulators/kafka/java.ts'
 import { type LocalKafka, readiness, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
-import { serverProperties } from '../../simulators/kafka/server-properties.ts'
 
 const ownCache = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
@@ -139,18 +138,6 @@ describe('fetchKafkaJars', () => {
   })
 })
 
-describe('the broker’s settings', () => {
-  it('carry the address and relative data, every line a comment or a setting', () => {
-    const text = serverProperties({ port: 1111, controllerPort: 2222, dataDir: 'data' })
-    const lines = text.trimEnd().split('\n')
-    expect(lines).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:1111')
-    expect(lines).toContain('controller.quorum.voters=1@127.0.0.1:2222')
-    expect(lines).toContain('log.dirs=data')
-    expect(lines).toContain('auto.create.topics.enable=false')
-    for (const line of lines) expect(line).toMatch(/^# .+$|^[a-z.]+=[^ ]+$/)
-  })
-})
-
 describe('askClusterMetadata', () => {
   it('rejects an answer that is cut off, and one that is not Kafka’s', async () => {
     expect(() => parseClusterMetadata(Buffer.from('0000000100000001', 'hex'))).toThrow(RangeError)
@@ -165,11 +152,12 @@ describe('askClusterMetadata', () => {
 describe('readiness', () => {
   const metadata = { clusterId: 'ours', controllerId: 1, brokerIds: [1] }
 
-  it('needs a controller, a broker and our own cluster', () => {
+  it('needs a controller, the node itself and our own cluster', () => {
     expect(readiness(metadata, 'ours')).toBe('ready')
     expect(readiness(null, 'ours')).toBe('not-yet')
     expect(readiness({ ...metadata, controllerId: -1 }, 'ours')).toBe('not-yet')
     expect(readiness({ ...metadata, brokerIds: [] }, 'ours')).toBe('not-yet')
+    expect(readiness(metadata, 'ours', 2)).toBe('not-yet')
     expect(readiness({ ...metadata, clusterId: 'theirs' }, 'ours')).toBe('another-kafka')
   })
 })

@@ -30,6 +30,7 @@ const bridge = {
     circuits: {},
     backlog,
     ranges: [],
+    hotZones: [],
     rejected: 0,
   },
   ...{
@@ -87,6 +88,20 @@ describe('the live screen', () => {
       'over budget     too much',
     ])
     expect(at({}).join()).not.toContain('wear')
+  })
+
+  it('says which zones are hot', () => {
+    const hot = (zone: string, eventsShare: number) => {
+      return { zone, eventsShare, bytesShare: 0.071, partitions: 12, eventsPerSecond: 60, cure: '' }
+    }
+    const at = (...hotZones: ReturnType<typeof hot>[]) =>
+      drawScreen({ atMs: 0, gateway, bridge: { ...bridge, hotZones } }, null)
+    const line = 'hot zone        z7: 62 % of events and 7.1 % of bytes'
+    expect(at(hot('z7', 0.62))).toContain(`${line}; /health says what to do`)
+    expect(at(hot('z7', 0.62), hot('z8', 0.2))).toContain(
+      `${line}, and 1 more; /health says what to do`,
+    )
+    expect(at().join()).not.toContain('hot')
   })
 
   it('says what is away', () => {

@@ -32,7 +32,7 @@ export function openProducer(options: KafkaOptions): Producer {
       await made.connect()
     } catch (error) {
       if (!producer) made.disconnect().catch(() => {})
-      throw new SinkUnavailable(describe(error))
+      throw new SinkUnavailable(describe(error), { cause: error })
     }
     producer = made
     connected = true

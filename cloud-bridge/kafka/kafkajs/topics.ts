@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { isNoSuchTopic } from '../errors.ts'
+import { describe, isNoSuchTopic } from '../errors.ts'
 import { configuredKafka } from './configured.ts'
 
 const KNOWN_WITHIN_MS = 10_000
@@ -22,7 +22,7 @@ async function partitionsOf(options: KafkaOptions, topic: string): Promise<numbe
   } catch (error) {
     throw isNoSuchTopic(error)
       ? new NoSuchTopic('Kafka has no such topic', { cause: error })
-      : error
+      : new Error(describe(error), { cause: error })
   } finally {
     await admin.disconnect().catch(() => {})
   }
@@ -46,6 +46,8 @@ async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> 
     for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
       try {
         await admin.fetchTopicMetadata({ topics })
+        // A broker that is named as the leader may not know it yet; then it refuses what is sent.
+        for (const topic of topics) await admin.fetchTopicOffsets(topic)
         return
       } catch (error) {
         if (performance.now() > giveUpAtMs) throw error

@@ -64,3 +64,26 @@ it('says the outermost reason and the innermost, if that says more', () => {
   expect(say(wrapped(refused(3, 'no such topic')))).toBe('no such topic')
   expect(say('only a text')).toBe('only a text')
 })
+
+it('says what is wrong, where, and which key to look at, by whatever library it comes', () => {
+  const expired = { code: 'CERT_HAS_EXPIRED' }
+  const renew = "the broker's certificate has expired: renew it there, or set the clock here"
+  const kafkajsError = new KafkaJSConnectionError('text', { ...expired, broker: 'kafka-1:9093' })
+  expect(say(wrapped(kafkajsError))).toBe(`kafka-1:9093: ${renew}`)
+  const cause = Object.assign(new Error('certificate has expired'), expired)
+  const failed = new Error('Connection to kafka-2:9093 failed.', { cause })
+  expect(say(new AggregateError([failed], 'Cannot connect to any broker.'))).toBe(
+    `kafka-2:9093: ${renew}`,
+  )
+  expect(say(Object.assign(new Error('text'), { apiCode: 58 }))).toContain('kafka.sasl.username')
+  expect(say(wrapped(refused(29)))).toContain('docs/security.md')
+})
+
+it('takes the cause for the reason, not the closing of the connection that comes of it', () => {
+  const closed = new Error('Connection closed')
+  const refusedCertificate = Object.assign(new Error('alert'), {
+    code: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+  })
+  expect(say(new AggregateError([closed, refusedCertificate], 'text'))).toContain('certFile')
+  expect(say(closed)).toContain('kafka.tls or kafka.sasl')
+})

@@ -137,7 +137,7 @@ describeWithKafka('a replay', () => {
     await at.delivered()
     at.add(1, 7)
     await vi.waitFor(() => {
-      expect(at.bridge.away.replays).toMatch(/kafka.topics.backfill = .*: Kafka has no such topic/)
+      expect(at.bridge.away.behind).toMatch(/kafka.topics.backfill = .*: Kafka has no such topic/)
     }, soon)
     at.box.commit({ readings: [reading('a')], deadLetters: [] })
     await vi.waitFor(() => expect(at.bridge.totals.delivered).toBe(71), soon)
@@ -145,7 +145,7 @@ describeWithKafka('a replay', () => {
     expect(at.bridge.source.backlog()?.events).toBe(0)
     await at.create('backfill')
     await at.done()
-    expect(at.bridge.away.replays).toBeNull()
+    expect(at.bridge.away.behind).toBeNull()
     expect(await valuesIn(at.topics.backfill)).toHaveLength(7)
   })
 
@@ -155,7 +155,7 @@ describeWithKafka('a replay', () => {
     await createTopics(shared(), [{ topic: at.topics.backfill, partitions: 1 }])
     at.add(1, 7)
     await vi.waitFor(() => {
-      expect(at.bridge.away.replays).toMatch(/too few partitions, 1 and not 3.*--partitions 3/)
+      expect(at.bridge.away.behind).toMatch(/too few partitions, 1 and not 3.*--partitions 3/)
     }, soon)
   })
 

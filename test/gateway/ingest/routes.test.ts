@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defaults, type Route } from '../../../config/config.ts'
-import { compileRoutes } from '../../../gateway/ingest/routes.ts'
+import { compileRoutes, type Place } from '../../../gateway/ingest/routes.ts'
 
 const wide: Route = { topic: '{site}/{zone}/{device}', format: 'json' }
 const narrow: Route = { topic: 'hq/{zone}/door', format: 'json', site: 'main', device: 'd/1' }
@@ -73,6 +73,58 @@ describe('routes', () => {
         if ('reason' in routing) return
         expect([routing.site, routing.zone, routing.device]).toEqual(texts)
       }),
+    )
+  })
+})
+
+describe('finer zones', () => {
+  const general: Route = { topic: 'b/{site}/{zone}/{device}', format: 'json' }
+  const routed = (topic: string, ...finer: Partial<Route>[]) =>
+    compileRoutes([...finer.map(one => ({ ...general, ...one })), general])(topic)
+
+  it('are made of what the topic names, for one zone and no other', () => {
+    const z7 = { topic: 'b/{site}/z7/{device}', zone: 'z7/{device}' }
+    expect(routed('b/hq/z7/s1', z7)).toMatchObject({ site: 'hq', zone: 'z7/s1', device: 's1' })
+    expect(routed('b/hq/z8/s1', z7)).toMatchObject({ site: 'hq', zone: 'z8', device: 's1' })
+  })
+
+  it('are made of a level that has no other use', () => {
+    const rooms = { topic: 'b/{site}/z7/{room}/{device}', zone: 'z7/{room}' }
+    expect(routed('b/hq/z7/east/s1', rooms)).toMatchObject({ zone: 'z7/east', device: 's1' })
+    expect(routed('b/hq/z7//s1', rooms)).toEqual({ reason: 'room is empty' })
+  })
+
+  it('are a fixed number of parts, each device always in the same one', () => {
+    const all = { topic: 'b/{site}/{zone}/{device}', zone: '{zone}/{device%4}' }
+    const zoneOf = (device: string) => (routed(`b/hq/z7/${device}`, all) as Place).zone
+    // The CRC-32 of "123456789" is 0xcbf43926: its check value wherever it is described.
+    expect(zoneOf('123456789')).toBe(`z7/${0xcbf43926 % 4}`)
+    const devices = Array.from({ length: 40 }, (_, i) => zoneOf(`s${i}`)).sort()
+    const counts = Object.values(Object.groupBy(devices, zone => zone)).map(of => of!.length)
+    expect([...new Set(devices)]).toEqual(['z7/0', 'z7/1', 'z7/2', 'z7/3'])
+    expect(Math.max(...counts)).toBeLessThan(15)
+  })
+
+  it('are made of text and several levels, and site and device may be, too', () => {
+    const rack = {
+      topic: 'r/{row}/{slot}',
+      site: 'dc {row}',
+      zone: '{row}',
+      device: '{row}-{slot}',
+    }
+    expect(routed('r/a/7', rack)).toMatchObject({ site: 'dc a', zone: 'a', device: 'a-7' })
+  })
+
+  it('are refused when they get too long', () => {
+    const z7 = { topic: 'b/{site}/z7/{device}', zone: 'z7/{device}' }
+    const reason = 'zone is longer than 128 characters'
+    expect(routed(`b/hq/z7/${'d'.repeat(126)}`, z7)).toEqual({ reason })
+    expect(routed(`b/hq/z7/${'d'.repeat(125)}`, z7)).toHaveProperty('device')
+  })
+
+  it('throw when they are made of what is not there', () => {
+    expect(() => routed('x', { topic: 'b/{site}/z7/{device}', zone: '{rom}' })).toThrow(
+      'holds {rom}',
     )
   })
 })
