@@ -8,7 +8,7 @@ import { slopePerMinute } from './memory.ts'
 import { FIRST_NUMBER, openPacketRing, PAYLOAD_BYTES } from './packets.ts'
 import { percentilesOf } from './percentiles.ts'
 import { placeOf } from './readings.ts'
-import { costBetween, rateBetween } from './samples.ts'
+import { costBetween } from './samples.ts'
 import { fullSizes } from './sizes.ts'
 import { tableOf } from './table.ts'
 
@@ -108,8 +108,6 @@ describe('the figures', () => {
     const samples = [0, 400, 1000].map((delivered, at) => ({ delivered, cpuSeconds: at, atMs: at }))
     expect(costBetween(samples, 200, 700)).toBeCloseTo(2000)
     expect(costBetween(samples, 200, 1001)).toBeNull()
-    expect(rateBetween(samples, 200, 700)).toBeCloseTo(625_000)
-    expect(rateBetween(samples, 200, 1001)).toBeNull()
     expect(slopePerMinute([0, 1, 2].map(at => ({ atMs: at * 30_000, rssMb: 100 + at })))).toBe(2)
   })
 })

@@ -14,27 +14,18 @@ export type Sample = { delivered: number; cpuSeconds: number; atMs: number }
 
 /** CPU seconds per million events between two counts; null when none was measured. */
 export function costBetween(samples: Sample[], from: number, to: number): number | null {
-  const cost = between(samples, from, to, ({ cpuSeconds }) => cpuSeconds) / (to - from)
+  const cost = (valueAt(samples, to) - valueAt(samples, from)) / (to - from)
   return Number.isNaN(cost) ? null : cost * 1e6
 }
 
-/** Events a second between two counts; null when none was measured. */
-export function rateBetween(samples: Sample[], from: number, to: number): number | null {
-  const rate = (to - from) / between(samples, from, to, ({ atMs }) => atMs)
-  return Number.isNaN(rate) ? null : rate * 1000
-}
-
-/** Between two samples a value is taken to grow evenly. */
-function between(samples: Sample[], from: number, to: number, of: (one: Sample) => number) {
-  const valueAt = (delivered: number) => {
-    const at = samples.findIndex(sample => sample.delivered >= delivered)
-    const [before, behind] = [samples[Math.max(0, at - 1)], samples[at]]
-    if (!before || !behind) return Number.NaN
-    const span = behind.delivered - before.delivered
-    const share = span === 0 ? 1 : (delivered - before.delivered) / span
-    return of(before) + share * (of(behind) - of(before))
-  }
-  return valueAt(to) - valueAt(from)
+/** Between two samples CPU is taken to grow evenly. */
+function valueAt(samples: Sample[], delivered: number): number {
+  const at = samples.findIndex(sample => sample.delivered >= delivered)
+  const [before, behind] = [samples[Math.max(0, at - 1)], samples[at]]
+  if (!before || !behind) return Number.NaN
+  const span = behind.delivered - before.delivered
+  const share = span === 0 ? 1 : (delivered - before.delivered) / span
+  return before.cpuSeconds + share * (behind.cpuSeconds - before.cpuSeconds)
 }
 
 /**
