@@ -4,13 +4,22 @@ import { carryBehind } from './carriers/behind.ts'
 import type { Carrying } from './carriers/carrier.ts'
 import { carryLive } from './carriers/live.ts'
 import { carryNotes } from './carriers/notes.ts'
+import { lagMs, startTopicGuard, type TopicGuardOptions } from './topic-guard.ts'
+
+type BridgeOptions = Carrying & Pick<TopicGuardOptions, 'settingsOf' | 'onBlind'>
 
 /**
  * Carries events, what goes behind them and notes from the store to Kafka until asked to end. Kafka
  * or the outbox being away is a state, and only a reason to wait; what cannot go does not hold up
  * the others.
  */
-export async function runBridge(carrying: Carrying): Promise<void> {
+export async function runBridge(options: BridgeOptions): Promise<void> {
+  const { source, openSink } = options
+  const guard = startTopicGuard({
+    ...options,
+    lagMs: () => lagMs(source.backlog()?.oldestAgeMs ?? 0, Date.now()),
+  })
+  const carrying = { ...options, openSink: () => guard.guarding(openSink()) }
   const live = { isBehind: false }
   await Promise.all([carryLive(carrying, live), carryBehind(carrying, live), carryNotes(carrying)])
 }

@@ -19,6 +19,9 @@ import { finerZones } from './zones/finer-zones.ts'
 import { startHotZones } from './zones/hot-zones.ts'
 
 const STOP_MS = 8000
+const BLIND =
+  'nobody sees whether Kafka would delete a late backlog at once: the right DescribeConfigs on the ' +
+  'topics is missing (docs/security.md)'
 const nothing = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
 const { config: file } = new Command('sluice bridge')
@@ -59,7 +62,7 @@ async function run(config: Config): Promise<void> {
       one.close(),
     )
     const client = await openKafka(kafka)
-    const { partitionsOf } = client.topics
+    const { partitionsOf, settingsOf } = client.topics
     const hotZones = watchHotZones(config, log)
     const metrics = startMetrics(() => source.backlog() ?? nothing, hotZones.list)
     const topic = kafka.topics.backfill
@@ -101,6 +104,8 @@ async function run(config: Config): Promise<void> {
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
       frame: singleObject,
       openSink: client.openSink,
+      settingsOf,
+      onBlind: topic => log.warn({ topic }, BLIND),
     })
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)

@@ -34,6 +34,7 @@ export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRi
   )
   const client = await openKafka(kafka)
   const ending = new AbortController()
+  const blind: string[] = []
   const flows = startFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
   const bridge = {
     ...defaults.bridge,
@@ -46,6 +47,8 @@ export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRi
     ...{ inbox, metrics, hotZones, flows, frame: singleObject, signal: ending.signal },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
+    settingsOf: client.topics.settingsOf,
+    onBlind: topic => blind.push(topic),
   })
   return {
     source,
@@ -58,6 +61,8 @@ export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRi
       partitionsOf: client.topics.partitionsOf,
     }),
     totals: metrics.totals,
+    /** Of which it told that it may not look at them. */
+    blind,
     hotZones,
     metricsText: metrics.text,
     /** What keeps each flow from going, as it was last told. */
