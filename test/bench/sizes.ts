@@ -31,7 +31,7 @@ export const quickSizes: Sizes = {
   ingest: { warmUpMessages: 5000, messages: 50_000 },
   throughput: { messages: 20_000 },
   paced: { ratePerSecond: 2000, seconds: 5 },
-  drain: { warmUpEvents: 20_000, events: 100_000, spareEvents: 100_000 },
+  drain: { warmUpEvents: 50_000, events: 200_000, spareEvents: 100_000 },
   backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [100_000] },
   live: { ratePerSecond: 2000, seconds: 5, oldEvents: 200_000 },
   recovery: { ratePerSecond: 200, awaySeconds: [0, 10] },
