@@ -14,11 +14,8 @@ const needed = { 'node_modules/needed': { version: '1.0.0' } }
 const tool = { 'node_modules/tool': { version: '2.0.0', dev: true } }
 const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: true } }
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
-const subfolders = [
-  ...['cloud-bridge/ledger', 'cloud-bridge/partitions', 'cloud-bridge/replay'],
-  'gateway/inspect',
-]
-const folders = ['gateway', 'cloud-bridge', 'simulators', ...subfolders]
+const ofBridge = ['', '/ledger', '/partitions', '/replay'].map(name => `cloud-bridge${name}`)
+const folders = ['gateway', 'gateway/inspect', 'simulators', ...ofBridge]
 
 const part = `
 import { appendFileSync } from 'node:fs'
