@@ -75,7 +75,7 @@ const eventsIn = async (topic: string) =>
 /** Over how many partitions the events from each number on must be spread. */
 type Eras = [from: number, partitions: number][]
 
-/** Everything came once, in its era's partition, each zone in order, no era before the other's end. */
+/** All came once, in its era's partition, each zone in order, no era before the last one's end. */
 async function check({ topics, lastSequence }: Place, eras: Eras) {
   const all = await eventsIn(topics.readings)
   const eraOf = (sequence: number) => eras.findLastIndex(([from]) => sequence >= from)
