@@ -8,6 +8,7 @@ export type ReadRecord = {
   heardAt: number
   key: Buffer | null
   value: Buffer
+  /** The last of each name. */
   headers: Readonly<Record<string, Buffer>>
 }
 
@@ -17,14 +18,15 @@ export type Stretch = { begin: Offsets; end: Offsets }
 /** What stands in topics, for who reads it: the ledger, the verdict, and in time each consumer. */
 export type EventStream = {
   /**
-   * Where topics begin and end, asked one after the other; those that Kafka does not have are left
-   * out. Rejects while Kafka is away.
+   * Where topics begin and end, asked one after the other; those that Kafka does not have, or does
+   * not show us, are left out. Rejects while Kafka is away.
    */
   stretchesOf(topics: readonly string[]): Promise<Map<string, Stretch>>
   /**
-   * Reads what stands in a topic between two sets of offsets (0 where `from` has none) and leaves
-   * nothing behind. Each partition comes in order. Resolves when every partition was read to its
-   * end; rejects while Kafka is away, when it has no such topic, or does not let us read.
+   * Reads what stands in a topic between two sets of offsets (0 where `from` has none; `to` is the
+   * first that is not read) and leaves nothing behind. Each partition comes in order, without what
+   * has no value or was deleted. Resolves when every partition was read to its end; rejects while
+   * Kafka is away, when it has no such topic, does not let us read, or gives what cannot be read.
    */
   readBetween(
     topic: string,

@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Offsets } from '../cloud-bridge/event-stream.ts'
+import type { Stretch } from '../cloud-bridge/event-stream.ts'
 import { openKafka } from '../cloud-bridge/kafka/kafka.ts'
 import type { Config } from '../config/config.ts'
 import { countDeadLetters } from '../gateway/store/outbox-reader.ts'
@@ -54,14 +54,13 @@ export async function startJob(options: JobOptions) {
   const brokers = kafka?.brokers ?? config.kafka.brokers
   const env = { ...options.env, ...(kafka && { SLUICE_KAFKA_BROKERS: brokers.join(',') }) }
   const { stream, topics } = await openKafka({ ...config.kafka, brokers })
-  const { readings } = config.kafka.topics
-  const ends = async () => (await stream.stretchesOf([readings])).get(readings)!.end
+  const { readings, backfill } = config.kafka.topics
   const since = Date.now()
-  let from: Offsets = new Map()
+  let from = new Map<string, Stretch>()
   if (!problem) {
     onProgress('creating the topics that are missing')
     await createJobTopics(topics, config.kafka)
-    from = await ends()
+    from = await stream.stretchesOf([readings, backfill])
   }
   const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
   const optionsOf = (name: 'gateway' | 'bridge') => ({
@@ -95,9 +94,7 @@ export async function startJob(options: JobOptions) {
       let [left, moved] = [Number.POSITIVE_INFINITY, performance.now()]
       while (left > 0 && performance.now() - moved < STALLED_MS) {
         await sleep(200)
-        const now = await states()
-        const next = now.bridge?.ranges.find(({ end }) => end === null)?.next ?? 0
-        const waiting = now.gateway ? now.gateway.lastSequence + 1 - next : Number.POSITIVE_INFINITY
+        const waiting = waitingIn(await states())
         if (waiting !== left) moved = performance.now()
         left = waiting
       }
@@ -113,7 +110,10 @@ export async function startJob(options: JobOptions) {
       }
       const verdict = startVerdict(devices.record, devices.runId, options.simulation.qos)
       if (problem) return { ...verdict.conclude(counted), verdict: `incomplete: ${problem}` }
-      await stream.readBetween(readings, from, await ends(), verdict.add)
+      for (const [topic, { end }] of await stream.stretchesOf([readings, backfill])) {
+        const begin = from.get(topic)?.end ?? new Map()
+        await stream.readBetween(topic, begin, end, record => verdict.add(record, topic))
+      }
       return verdict.conclude(counted)
     },
     /** How long the disk lasts if events go on coming as fast as in this run, in hours. */
@@ -151,4 +151,11 @@ function connectBuilding({ gateway }: Config, simulation: Simulation) {
   const timing = { startMs: Date.now(), stepMs: 1000 / ratePerSecond }
   const next = buildingMessages({ devices, seed, ...timing })
   return connectDevices({ ...gateway.mqtt, devices, next, ratePerSecond, ...rest })
+}
+
+/** How many events are not yet in Kafka, as far as both say; Infinity while one does not answer. */
+function waitingIn({ gateway, bridge }: Awaited<ReturnType<Job['states']>>): number {
+  if (!gateway || !bridge?.backlog) return Number.POSITIVE_INFINITY
+  const next = bridge.ranges.find(({ end }) => end === null)?.next ?? 0
+  return Math.max(gateway.lastSequence + 1 - next, bridge.backlog.events)
 }

@@ -27,15 +27,25 @@ export type Counted = {
   minShare?: number
 }
 
+/** Tells of each number whether it is above all before it under its name. */
+function startOrder() {
+  const furthest = new Map<string, number>()
+  return (name: string, number: number): boolean => {
+    const before = furthest.get(name) ?? Number.NEGATIVE_INFINITY
+    furthest.set(name, Math.max(number, before))
+    return number > before
+  }
+}
+
 /**
  * Judges a run by the devices' own record of what they saw acknowledged, against what a fresh
- * reader finds in Kafka: nothing missing, nothing counted twice after the consumers' check, the
- * order of each zone and of each device kept, each zone in one partition under its own key.
+ * reader finds in Kafka: nothing missing, nothing counted twice after the consumers' check, in each
+ * topic the order of each zone and of each device kept, each zone in one partition under its key.
  */
 export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 2 = 1) {
   const zones = new Map<string, { seen: Intervals; epoch: number }>()
   const partitionOfZone = new Map<string, number>()
-  const lastOfDevice = new Map<number, number>()
+  const [isZoneInOrder, isDeviceInOrder] = [startOrder(), startOrder()]
   const timesSeen = new Uint8Array(record.length)
   const found = { delivered: 0, rawDuplicates: 0, inversions: 0, misplaced: 0, strange: 0 }
 
@@ -45,22 +55,21 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
     if (known !== partition || key?.toString() !== event.zone) found.misplaced++
   }
   /** The consumers' check; true when the event is new. */
-  const isNew = ({ gateway, epoch, zone, zoneSequence }: SensorReading) => {
+  const isNew = ({ gateway, epoch, zone, zoneSequence }: SensorReading, topic: string) => {
     const name = `${gateway} ${epoch} ${zone}`
     let state = zones.get(name)
     if (!state) {
       state = { seen: new Intervals(), epoch }
       zones.set(name, state)
     }
-    const highest = state.seen.highest ?? 0
     if (!state.seen.add(zoneSequence)) {
       found.rawDuplicates++
       return false
     }
-    if (zoneSequence < highest) found.inversions++
+    if (!isZoneInOrder(`${topic} ${name}`, zoneSequence)) found.inversions++
     return true
   }
-  const count = (number: number) => {
+  const count = (number: number, topic: string) => {
     const message = record.at(number)
     if (!message) {
       found.strange++
@@ -69,20 +78,19 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
     found.delivered++
     timesSeen[number] = Math.min(255, timesSeen[number]! + 1)
     if (message.resent) return
-    const last = lastOfDevice.get(message.deviceIndex) ?? -1
-    if (number < last) found.inversions++
-    lastOfDevice.set(message.deviceIndex, Math.max(number, last))
+    if (!isDeviceInOrder(`${topic} ${message.deviceIndex}`, number)) found.inversions++
   }
 
   return {
-    add(at: ReadRecord): void {
+    /** A record of the readings, or of what goes behind them. */
+    add(at: ReadRecord, topic: string): void {
       const event = decodeEvent(at.value)
       check(event, at)
-      if (!isNew(event)) return
+      if (!isNew(event, topic)) return
       const { text } = event.measurements.find(({ metric }) => metric === 'simulated_run') ?? {}
       if (text !== runId) return
       const number = event.measurements.find(({ metric }) => metric === 'simulated_number')?.number
-      if (typeof number === 'number') count(number)
+      if (typeof number === 'number') count(number, topic)
     },
     conclude({ scheduled, stored, buried, minShare = 0.9 }: Counted): Verdict {
       const { acknowledged, resent } = record.total

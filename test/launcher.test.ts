@@ -39,7 +39,8 @@ mkdir -p node_modules
 cp installed.json node_modules/.package-lock.json
 `
 const commands =
-  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  partitions'
+  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
+  '  partitions'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 

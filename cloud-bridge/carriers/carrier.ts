@@ -24,6 +24,8 @@ export type Carrying = {
   metrics: ReturnType<typeof startMetrics>
   hotZones: HotZones
   flows: Flows
+  /** Has notes go at once: the ledger must hear what comes later before it sees what is newer. */
+  tellNotes(): Promise<void>
   /** What an operator decides of the live events. */
   decisions: Decisions
   /** The configuration names another number of partitions than is in force. */

@@ -64,9 +64,8 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     await apart.keep()
     carrying.decisions.perform()
     lookAtSpread()
-    const did = await forwarder.step()
-    if (did === 'large batch') await cutting.look()
-    return did
+    await cutting.look()
+    return await forwarder.step()
   }
   while (!signal.aborted) {
     hotZones.look()

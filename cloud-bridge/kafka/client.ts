@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts'
 import type { EventStream } from '../event-stream.ts'
 import type { EventSink } from '../forwarder.ts'
+import type { TopicSettings } from './topic-settings.ts'
 
 /** How to reach Kafka, and through which library. */
 export type KafkaOptions = Pick<
@@ -8,12 +9,17 @@ export type KafkaOptions = Pick<
   'client' | 'brokers' | 'clientId' | 'requestTimeoutMs' | 'compression' | 'sasl' | 'tls'
 >
 
-export type TopicPlan = { topic: string; partitions: number }
+/** A topic to be; Kafka decides how many copies there are unless `replicas` says. */
+export type TopicPlan = { topic: string; partitions: number; replicas?: number }
 
 /** What an administrator of topics does, and who asks about them. */
 export type Topics = {
   /** How many partitions a topic has. Rejects with NoSuchTopic, or while Kafka is away. */
   partitionsOf(topic: string): Promise<number>
+  /** How a topic is set up. Rejects with NoSuchTopic, or while Kafka is away. */
+  settingsOf(topic: string): Promise<TopicSettings>
+  /** Where brokers say that they can be reached, host:port each. Rejects while Kafka is away. */
+  brokers(): Promise<string[]>
   /**
    * Creates the topics that are missing, with Kafka's own time of appending, because by the event's
    * own time Kafka deletes a late backlog at once. Existing topics are left as they are. Resolves

@@ -12,6 +12,7 @@ const REFUSED_FOR_GOOD = new Map([
   [87, 'INVALID_RECORD'],
 ])
 const UNKNOWN_TOPIC = 3
+const TOPIC_NOT_ALLOWED = 29
 /** Codes after which a producer's numbers are of no use: it must be made anew. */
 const PRODUCER_IS_LOST = new Set([45, 47, 59])
 
@@ -25,8 +26,11 @@ export function causesOf(error: unknown): Error[] {
   ]
 }
 
-const codesOf = (error: unknown) =>
-  causesOf(error).flatMap(one => ('code' in one && typeof one.code === 'number' ? [one.code] : []))
+/** What the broker said, in numbers: kafkajs has them as `code`, @platformatic/kafka as `apiCode`. */
+export const codesOf = (error: unknown) =>
+  causesOf(error)
+    .flatMap((one: Error & { code?: unknown; apiCode?: unknown }) => [one.code, one.apiCode])
+    .filter(code => typeof code === 'number')
 
 /** Why the broker will never take what was sent, or null when that is not what the error says. */
 export function refusalOf(error: unknown): string | null {
@@ -36,6 +40,9 @@ export function refusalOf(error: unknown): string | null {
 
 /** Whether the broker knows of no such topic. */
 export const isNoSuchTopic = (error: unknown) => codesOf(error).includes(UNKNOWN_TOPIC)
+
+/** Whether the broker does not let us do this with the topic. */
+export const isNotAllowed = (error: unknown) => codesOf(error).includes(TOPIC_NOT_ALLOWED)
 
 /** Whether the producer must be made anew before it can send. */
 export function losesProducer(error: unknown): boolean {

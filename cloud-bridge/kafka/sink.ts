@@ -7,26 +7,25 @@ import {
 } from '../forwarder.ts'
 import { describe, refusalOf } from './errors.ts'
 
-/** A part of a batch: the indexes of its records, in order. */
+/** A part of a batch: the indexes of some of one partition's records, in order. */
 export type Part = readonly number[]
 
-/** What of a part Kafka may not have (nothing, when all is well), and what went wrong with that. */
-export type Sent = { left: Part; failure: unknown }
-
 /**
- * One producer of a library, by the way that was found safe for it. `send` may be given the same
- * part again, and only that, until nothing of it is left. Throws SinkUnavailable when no broker can
- * be reached at all.
+ * One producer of a library, by the way that was found safe for it. `send` sends parts of one
+ * batch, each of another partition, and says for each what went wrong: null when Kafka has it. A
+ * part is given again, unchanged, until Kafka has it; only one that was refused for good may come
+ * back in halves.
  */
-export type Producer = AsyncDisposable & { send(batch: Batch, part: Part): Promise<Sent> }
+export type Producer = AsyncDisposable & {
+  send(batch: Batch, parts: readonly Part[]): Promise<unknown[]>
+}
 
-/** What is left to do of the batch whose fate is not yet known. */
-type Unfinished = { batch: Batch; rejections: Rejection[]; parts: Part[] }
+/** What is left to do of the batch whose fate is not yet known: of each partition its parts. */
+type Unfinished = { batch: Batch; rejections: Rejection[]; parts: Map<number, Part[]> }
 
 /**
- * The sink on any library's producers. A batch goes out as a whole; when that fails, each
- * partition's part alone and unchanged, because what was appended of a send that failed is not
- * known. A part that is refused alone, for good, is bisected, down to the records at fault.
+ * The sink on any library's producers. The partitions of a batch go out side by side; a part that
+ * is refused for good is bisected, down to the records at fault.
  */
 export function sinkOn(
   openProducer: () => Producer,
@@ -36,12 +35,11 @@ export function sinkOn(
   return {
     async send(batch) {
       if (unfinished?.batch !== batch) {
-        const all = batch.records.map((_, index) => index)
-        unfinished = { batch, rejections: batch.records.map(() => null), parts: [all] }
+        unfinished = begin(batch)
       }
       const cause = await finish(producer, unfinished)
       const { rejections, parts } = unfinished
-      if (parts.length > 0) {
+      if (parts.size > 0) {
         throw new SinkUnavailable(describe(cause), { cause, fates: fatesOf(unfinished) })
       }
       unfinished = null
@@ -59,55 +57,61 @@ export function sinkOn(
   }
 }
 
-/** Tries each part once and takes off those whose fate is known; gives why others are left. */
-async function finish(producer: Producer, { batch, rejections, parts }: Unfinished) {
-  const undecided: Part[] = []
-  const stuck = new Set<number>()
-  const partitionOf = (index: number) => batch.records[index]!.partition
-  let cause: unknown = null
-  for (let part = parts.shift(); part; part = parts.shift()) {
-    // What stands behind an undecided part of its partition must not overtake it.
-    if (part.some(index => stuck.has(partitionOf(index)))) {
-      undecided.push(part)
-      continue
-    }
-    const { left, failure } = await producer.send(batch, part).catch(error => {
-      parts.unshift(...undecided, part!)
-      throw error
-    })
-    if (left.length === 0) continue
-    const refusal = refusalOf(failure)
-    const several = [...Map.groupBy(left, partitionOf).values()]
-    if (several.length > 1) {
-      parts.unshift(...several)
-      // What failed for all may do so for each: that is tried after the back-off.
-      if (!refusal) return failure
-    } else if (refusal && left.length > 1) parts.unshift(...halves(left))
-    else if (refusal) rejections[left[0]!] = refusal
-    else {
-      undecided.push(left)
-      stuck.add(partitionOf(left[0]!))
-    }
-    cause = failure
+function begin(batch: Batch): Unfinished {
+  const parts = new Map<number, Part[]>()
+  const indexes = batch.records.map((_, index) => index)
+  for (const [partition, part] of Map.groupBy(indexes, at => batch.records[at]!.partition)) {
+    parts.set(partition, [part])
   }
-  parts.push(...undecided)
-  return cause
+  return { batch, rejections: indexes.map(() => null), parts }
 }
 
-function fatesOf({ rejections, parts }: Unfinished): Fates {
-  const left = new Set(parts.flat())
-  return rejections.map((fate, index) => (left.has(index) ? undefined : fate))
+/** Tries each partition until one try fails; gives why, when parts are left. */
+async function finish(producer: Producer, { batch, rejections, parts }: Unfinished) {
+  let cause: unknown = null
+  const stuck = new Set<number>()
+  for (;;) {
+    // What stands behind an undecided part of its partition must not overtake it.
+    const trying = [...parts].filter(([partition]) => !stuck.has(partition))
+    if (trying.length === 0) return cause
+    const failures = await producer.send(
+      batch,
+      trying.map(([, [first]]) => first!),
+    )
+    for (const [index, [partition, queue]] of trying.entries()) {
+      const failure = failures[index]
+      const refusal = refusalOf(failure)
+      if (failure !== null && refusal === null) {
+        stuck.add(partition)
+        cause = failure
+        continue
+      }
+      const part = queue.shift()!
+      if (refusal !== null && part.length > 1) queue.unshift(...halves(part))
+      else rejections[part[0]!] = refusal
+      if (queue.length === 0) parts.delete(partition)
+    }
+  }
+}
+
+const leftIn = ({ parts }: Unfinished) => [...parts.values()].flat(2)
+
+function fatesOf(unfinished: Unfinished): Fates {
+  const left = new Set(leftIn(unfinished))
+  return unfinished.rejections.map((fate, index) => (left.has(index) ? undefined : fate))
 }
 
 /** What is left, as a batch of its own. */
-function leftOf({ batch, parts }: Unfinished): Unfinished {
-  const indexes = parts.flat().sort((a, b) => a - b)
+function leftOf(unfinished: Unfinished): Unfinished {
+  const { batch, parts } = unfinished
+  const indexes = leftIn(unfinished).sort((a, b) => a - b)
   const places = new Map(indexes.map((index, place) => [index, place]))
   const records = indexes.map(index => batch.records[index]!)
+  const placed = (part: Part) => part.map(index => places.get(index)!)
   return {
     batch: { topic: batch.topic, records },
     rejections: records.map(() => null),
-    parts: parts.map(part => part.map(index => places.get(index)!)),
+    parts: new Map([...parts].map(([partition, queue]) => [partition, queue.map(placed)])),
   }
 }
 

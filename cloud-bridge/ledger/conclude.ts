@@ -1,4 +1,5 @@
 import { Intervals } from '../consumers/intervals.ts'
+import { behindOf } from './behind.ts'
 import type { Epoch } from './epoch.ts'
 import { startExpiry } from './expiry.ts'
 import { type Hole, holesOf } from './holes.ts'
@@ -60,14 +61,17 @@ function concludeGateway(known: GatewayLedger, options: ConcludeOptions): Gatewa
   const reaches = reachesOf(known)
   const all: Omit<Hole, 'gateway'>[] = [...unplaced]
   for (const epoch of known.epochs.values()) {
-    const judging = { awaitedAbove: reaches.get(epoch)! - inFlightMaxEvents, isExpired }
+    const behind = behindOf(known.behind.get(epoch.store ?? ''))
+    const awaitedAbove = reaches.get(epoch)! - inFlightMaxEvents
+    const judging = { awaitedAbove, behind, isExpired }
     const { holes, firstOpen } = holesOf(epoch, byEpoch.get(epoch) ?? [], judging)
     for (const hole of holes) all.push(hole)
     epoch.prove(firstOpen)
   }
   const total = (...fates: Fate[]) =>
     all.reduce((sum, hole) => sum + (fates.includes(hole.fate) ? sizeOf(hole) : 0), 0)
-  const [missing, awaited, expired] = [total('missing'), total('awaited'), total('expired')]
+  const [missing, expired] = [total('missing'), total('expired')]
+  const awaited = total('awaited', 'behind')
   const explained = total(...EXPLAINING)
   const epochs = [...known.epochs.values()]
   const behindIn = (some: Epoch[]) => some.reduce((sum, epoch) => sum + epoch.unproven, 0)

@@ -32,6 +32,8 @@ export type Hole = {
 export type Judging = {
   /** Sequences above this one may still be on their way. */
   awaitedAbove: number
+  /** Sequences that come later than what stands behind them. */
+  behind: Intervals
   isExpired: Expiry
 }
 
@@ -44,8 +46,10 @@ export type EpochHoles = {
 const because = (fate: Fate, reason: string): Why => ({ fate, reason, note: null })
 const MISSING = because('missing', 'no note explains it')
 const AWAITED = because('awaited', 'a note names it, and it may be on its way')
+const BEHIND = because('behind', 'it goes to Kafka behind newer events')
 const EXPIRED = because('expired', 'Kafka may have deleted it by now')
-const isOpen = ({ why }: Piece) => why?.fate === 'missing' || why?.fate === 'awaited'
+const isBehind = ({ why }: Piece) => why?.fate === 'behind'
+const isOpen = ({ why }: Piece) => ['missing', 'awaited', 'behind'].includes(why?.fate ?? '')
 
 /** Names what an epoch lacks: by zone, and by sequence where no zone is known. */
 export function holesOf(
@@ -60,11 +64,13 @@ export function holesOf(
   const span = { begun, end: head?.at ?? null }
   const isExpired = (piece: Piece, zone: string | null) => judging.isExpired(piece, span, zone)
   const sequences = unseen(seen, first, head?.lastSequence ?? 0, segmentsOf(explained)).flatMap(
-    piece => judge(piece, isExpired(piece, null), judging.awaitedAbove),
+    piece => judge(piece, isExpired(piece, null), judging),
   )
   // Which partition a number was in, and so whether it is deleted, is known with its zone.
   const inZone = (piece: Piece, zone: ZonePiece) =>
-    isOpen(piece) && isExpired(piece, zone.zone) ? { ...piece, why: EXPIRED } : piece
+    isOpen(piece) && !isBehind(piece) && isExpired(piece, zone.zone)
+      ? { ...piece, why: EXPIRED }
+      : piece
   const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained), inZone)
   const zones = told
     .map(piece => settle(piece, isExpired(piece, piece.zone)))
@@ -100,16 +106,32 @@ export function holesOf(
   return { holes: [...zones, ...withoutZone].map(toHole), firstOpen }
 }
 
-/** Sequences that no note explains: old ones may be expired, the newest be on their way. */
-function judge(piece: Piece, isExpired: boolean, awaitedAbove: number): Piece[] {
+/**
+ * Sequences that no note explains: some come later, old ones may be expired, the newest be on their
+ * way.
+ */
+function judge(piece: Piece, isExpired: boolean, { behind, awaitedAbove }: Judging): Piece[] {
   if (piece.why) return [piece]
-  if (isExpired) return [{ ...piece, why: EXPIRED }]
-  const last = Math.min(piece.to, awaitedAbove)
-  const parts = [
-    { ...piece, to: last, why: MISSING },
-    { ...piece, from: Math.max(piece.from, last + 1), why: AWAITED },
-  ]
-  return parts.filter(part => part.from <= part.to)
+  const others = behind.gaps(piece.from, piece.to)
+  const parts = others.flatMap(({ from, to }) => {
+    if (isExpired) return [{ ...piece, from, to, why: EXPIRED }]
+    const last = Math.min(to, awaitedAbove)
+    return [
+      { ...piece, from, to: last, why: MISSING },
+      { ...piece, from: Math.max(from, last + 1), to, why: AWAITED },
+    ]
+  })
+  const behindParts = gapsBetween(piece, others).map(span => ({ ...piece, ...span, why: BEHIND }))
+  return [...parts, ...behindParts]
+    .filter(part => part.from <= part.to)
+    .sort((a, b) => a.from - b.from)
+}
+
+/** What of a piece lies outside of these parts of it. */
+function gapsBetween({ from, to }: Piece, parts: readonly { from: number; to: number }[]) {
+  const taken = new Intervals()
+  for (const part of parts) taken.addRange(part.from, part.to)
+  return taken.gaps(from, to).map(gap => ({ from: gap.from, to: gap.to }))
 }
 
 /** What each zone lacks, explained where a note names its numbers. */

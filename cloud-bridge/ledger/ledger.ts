@@ -1,4 +1,5 @@
 import type { SensorReading } from '../../config/events.ts'
+import { addBehind, type BehindLedger } from './behind.ts'
 import { type Epoch, startEpoch } from './epoch.ts'
 import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
 
@@ -27,6 +28,8 @@ export type GatewayLedger = {
   /** By outbox, because a note names numbers of its outbox and seldom the epoch. */
   explanations: Map<string, Explanation[]>
   lostNotes: (LostNotes & { store: string })[]
+  /** By outbox: what is to come later than what stands behind it. */
+  behind: Map<string, BehindLedger>
   /** When Kafka got the newest event and the newest heartbeat; null before the first. */
   eventHeardAt: number | null
   heartbeatHeardAt: number | null
@@ -52,7 +55,7 @@ export function startLedger() {
     if (!known) {
       const none = { eventHeardAt: null, heartbeatHeardAt: null }
       const counts = { events: 0, duplicates: 0, strange: 0 }
-      const empty = { epochs: new Map(), explanations: new Map(), lostNotes: [] }
+      const empty = { epochs: new Map(), explanations: new Map(), lostNotes: [], behind: new Map() }
       known = { gateway, ...empty, oldestIn: new Map(), partitions: new Map(), ...none, ...counts }
       gateways.set(gateway, known)
     }
@@ -106,6 +109,7 @@ export function startLedger() {
       } else if (note.kind === 'heads')
         epochOf(known, note.heads.epoch).claim(note.heads, store, said)
       else if (note.kind === 'explanation') addExplanation(known, note)
+      else if (note.kind !== 'other') addBehind(known, note)
       if (note.kind !== 'epoch' && note.kind !== 'heads') return
       known.heartbeatHeardAt = Math.max(known.heartbeatHeardAt ?? heardAt, heardAt)
     },

@@ -110,5 +110,8 @@ function tell(piece: ZonePiece, parts: readonly Piece[]): ZonePiece {
   const isSame = parts.every(({ why }) => why?.fate === one.why?.fate)
   const isExplained = parts.every(({ why }) => why?.note || why?.fate === 'expired')
   const unclear = { fate: 'missing', reason: 'no note explains all it may be', note: null } as const
-  return { ...piece, why: isSame || isExplained ? { ...one.why, note: null } : unclear }
+  // What is yet to come may be all of it: that is known when it came.
+  const mayCome = parts.every(({ why }) => why?.note || why?.fate !== 'missing')
+  const later = mayCome && parts.find(({ why }) => why?.fate === 'behind')?.why
+  return { ...piece, why: isSame || isExplained ? { ...one.why, note: null } : later || unclear }
 }

@@ -28,12 +28,19 @@ export type Heads = { epoch: number; lastSequence: number; zones: [zone: string,
  */
 type Facts = { gateway: string; store: string; sequence: number; at: number; heardAt: number }
 
+/** Numbers of an outbox that come later than what stands behind them; `to` null: no end yet. */
+export type Behind = { from: number; to: number | null }
+
 /** A note of the ledger topic as the ledger understands it. */
 export type LedgerNote = Facts &
   (
     | { kind: 'epoch'; epoch: number; firstSequence: number; previous: Heads | null }
     | { kind: 'heads'; heads: Heads }
     | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
+    /** `teller` is the file that says so, whose note `sequence` this is. */
+    | { kind: 'behind'; teller: string; behind: Behind }
+    | { kind: 'caught up'; teller: string; told: number }
+    | { kind: 'contact'; teller: string }
     | { kind: 'other' }
   )
 
@@ -71,6 +78,11 @@ export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
     return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
   if (kind === 'epoch') return readEpoch(facts, content)
+  if (kind === 'contact') return { ...facts, kind, teller: store }
+  if (kind === 'behind') return readBehind(facts, store, content)
+  if (kind === 'caught up') {
+    return isWhole(content.behind) ? { ...facts, kind, teller: store, told: content.behind } : null
+  }
   if (kind === 'heads') {
     const heads = readHeads(content)
     return heads && { ...facts, kind, heads }
@@ -88,6 +100,15 @@ function readEpoch(facts: Facts, content: Record<string, unknown>): LedgerNote |
   const { epoch, firstSequence, previous } = content
   if (!isWhole(epoch) || !isWhole(firstSequence)) return null
   return { ...facts, kind: 'epoch', epoch, firstSequence, previous: readHeads(previous) }
+}
+
+function readBehind(
+  facts: Facts,
+  teller: string,
+  { from, to }: Record<string, unknown>,
+): LedgerNote | null {
+  if (!isWhole(from) || !(to === null || isWhole(to))) return null
+  return { ...facts, kind: 'behind', teller, behind: { from, to } }
 }
 
 function readHeads(content: unknown): Heads | null {

@@ -3,7 +3,7 @@ import type { Mark } from './epoch.ts'
 import { EXPLAINING, type Explanation } from './notes.ts'
 
 /** What became of numbers that were not seen: a note's kind, or what their absence comes to. */
-export type Fate = Explanation['kind'] | 'missing' | 'awaited' | 'expired'
+export type Fate = Explanation['kind'] | 'missing' | 'awaited' | 'behind' | 'expired'
 
 /** Why numbers were not seen, and the note that says so. */
 export type Why = { fate: Fate; reason: string; note: Explanation | null }

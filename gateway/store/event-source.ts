@@ -55,6 +55,8 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       const next = outbox.reading(null, from => from.firstSequence ?? 1)
       if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
+      // What an inbox before this one told of its ranges is over.
+      inbox.addNotes([{ kind: 'contact', content: { store: outbox.store.id.toString('hex') } }])
       ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
     /** Adds a replay of the store that is open now, durably. */

@@ -11,6 +11,7 @@ import { backlog } from './backlog.ts'
 import { contextOf } from './context.ts'
 import { paced, throughput } from './delivery.ts'
 import { type Figure, type Measured, overRuns } from './figures.ts'
+import { framing } from './framing.ts'
 import { ingest } from './ingest.ts'
 import { memory } from './memory.ts'
 import type { Bench, Part } from './part.ts'
@@ -19,7 +20,7 @@ import { ready } from './ready.ts'
 import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
-const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory, ready }
+const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory, ready, framing }
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 const asked = argumentsOrExit()

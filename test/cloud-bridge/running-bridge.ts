@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
 import { startDecisions } from '../../cloud-bridge/carriers/decisions.ts'
 import { startFlows } from '../../cloud-bridge/flows.ts'
+import type { Frame } from '../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../cloud-bridge/framing.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
@@ -12,7 +13,7 @@ import { replayCommand } from '../../cloud-bridge/replay/command.ts'
 import { type HotZonesOptions, startHotZones } from '../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
-import { openInbox } from '../../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../../gateway/store/inbox.ts'
 
 export type Topics = Config['kafka']['topics']
 
@@ -32,6 +33,7 @@ export async function startBridge({
   topics,
   limits,
   heat,
+  framing,
   partitions = null,
 }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
@@ -45,6 +47,7 @@ export async function startBridge({
   })
   const client = await openKafka(kafka)
   const ending = new AbortController()
+  const blind: string[] = []
   const decisions = startDecisions(source.wake)
   const disagreements: string[] = []
   const bridge = {
@@ -55,10 +58,13 @@ export async function startBridge({
   const running = runBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics, partitions } },
     source,
-    ...{ inbox, metrics, hotZones, flows, frame: singleObject, signal: ending.signal },
+    ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
+    frame: framing?.(inbox, ending.signal) ?? singleObject,
     ...{ decisions, onDisagreement: reason => void disagreements.push(reason) },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
+    settingsOf: client.topics.settingsOf,
+    onBlind: topic => blind.push(topic),
   })
   return {
     source,
@@ -78,6 +84,8 @@ export async function startBridge({
     }),
     disagreements,
     totals: metrics.totals,
+    /** Of which it told that it may not look at them. */
+    blind,
     hotZones,
     metricsText: metrics.text,
     /** What keeps each flow from going, as it was last told. */
@@ -109,4 +117,6 @@ type BridgeRig = {
   limits?: Partial<Config['bridge']>
   partitions?: number | null
   heat?: Partial<HotZonesOptions>
+  /** How events go out; in single-object encoding when not given. */
+  framing?: (inbox: Inbox, signal: AbortSignal) => Frame
 }

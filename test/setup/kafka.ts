@@ -7,6 +7,9 @@ import { defaults } from '../../config/config.ts'
 
 export { describeWithKafka } from './java.ts'
 
+/** Every library there is an adapter for; each has to pass the same suites. */
+export const clients = ['kafkajs', 'platformatic'] as const
+
 /** How to reach the Kafka that all files of a run share. */
 export const shared = (): KafkaOptions => kafkaAt(inject('brokers'))
 

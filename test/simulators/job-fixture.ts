@@ -6,7 +6,14 @@ import { cacheDir } from '../setup/java.ts'
 export function startTestJob(
   simulation: Partial<Simulation>,
   kafka: StageOptions['kafka'] = {},
+  partEnv: StageOptions['partEnv'] = {},
 ): Promise<Stage> {
   const env = process.env
-  return openStage({ simulation: { ratePerSecond: 500, ...simulation }, cacheDir, kafka, env })
+  return openStage({
+    simulation: { ratePerSecond: 500, ...simulation },
+    cacheDir,
+    kafka,
+    env,
+    partEnv,
+  })
 }

@@ -1,11 +1,20 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { describeWithKafka } from '../setup/kafka.ts'
 import { startTestJob } from './job-fixture.ts'
 
+const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
+const execute = promisify(execFile)
+
 describeWithKafka('Kafka away', () => {
-  it('keeps everything for 30 s without Kafka and delivers it in order afterwards', async () => {
-    await using job = await startTestJob({ ratePerSecond: 1000 })
+  it('keeps everything for 30 s without Kafka and delivers it in order behind fresh events', async () => {
+    const bridgeEnv = { SLUICE_BRIDGE_BACKFILL_AFTER_MS: '5000' }
+    await using job = await startTestJob({ ratePerSecond: 1000 }, {}, { bridge: bridgeEnv })
     const running = new AbortController()
     const run = job.devices.run(running.signal)
     await expect
@@ -29,5 +38,29 @@ describeWithKafka('Kafka away', () => {
     process.stderr.write(`Kafka away for 30 s: ${JSON.stringify(verdict)}\n`)
     expect(verdict).toMatchObject({ missing: 0, duplicates: 0, inversions: 0, verdict: 'complete' })
     expect(verdict.acknowledged).toBeGreaterThan(25_000)
+    const { stream } = await openKafka({ ...job.config.kafka, brokers: job.brokers })
+    const { readings, backfill } = job.config.kafka.topics
+    const counts = [...(await stream.stretchesOf([readings, backfill])).values()].map(({ end }) =>
+      [...end.values()].reduce((sum, count) => sum + count, 0),
+    )
+    expect(counts[1]).toBeGreaterThan(20_000)
+    // The ledger joins both topics.
+    const file = join(job.dir, 'sluice.yaml')
+    const env = { ...process.env, SLUICE_KAFKA_BROKERS: job.brokers.join(',') }
+    const args = [
+      launcher,
+      'ledger',
+      'verify',
+      '--config',
+      file,
+      '--json',
+      '--silent-after',
+      '3600',
+    ]
+    const proven = async () => {
+      const { stdout } = await execute(process.execPath, args, { env }).catch(error => error)
+      return JSON.parse(stdout).verdict
+    }
+    await expect.poll(proven, { timeout: 30_000 }).toBe('complete')
   }, 180_000)
 })

@@ -17,6 +17,7 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
       { ...measurement, metric: 'simulated_number', text: null, number },
     ],
     source: { topic: 't', format: 'json' },
+    traceparent: null,
     ...more,
   }
   return {
@@ -31,7 +32,7 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
 
 /** Judges a run of three acknowledged messages by what stands in Kafka. */
 function judge(
-  records: ReturnType<typeof inKafka>[],
+  records: (ReturnType<typeof inKafka> & { topic?: string })[],
   resent: number[] = [],
   scheduled = 3,
   qos: 1 | 2 = 1,
@@ -43,7 +44,7 @@ function judge(
   }
   for (const number of resent) record.resend(number)
   const verdict = startVerdict(record, 'run', qos)
-  for (const one of records) verdict.add(one)
+  for (const one of records) verdict.add(one, one.topic ?? 'readings')
   return verdict.conclude({ scheduled, stored: 3, buried: 0 })
 }
 
@@ -76,6 +77,12 @@ describe('the verdict', () => {
     expect(judge([...all, all[1]!, all[2]!])).toMatchObject({
       ...{ delivered: 3, rawDuplicates: 2, duplicates: 0, inversions: 0, verdict: 'complete' },
     })
+  })
+
+  it('takes what came behind newer events in a topic of its own for in order there', () => {
+    const behind = all.slice(0, 2).map(one => ({ ...one, topic: 'backfill' }))
+    expect(judge([all[2]!, ...behind]).verdict).toBe('complete')
+    expect(judge([all[2]!, ...behind.reverse()]).verdict).toMatch(/out of order/)
   })
 
   it('takes a message that its device sent again for two events', () => {

@@ -1,8 +1,8 @@
 import type { Kafka, Producer as KafkajsProducer } from 'kafkajs'
-import { type Outgoing, SinkUnavailable } from '../../forwarder.ts'
+import type { Batch, Outgoing } from '../../forwarder.ts'
 import type { KafkaOptions } from '../client.ts'
-import { describe, losesProducer } from '../errors.ts'
-import type { Producer } from '../sink.ts'
+import { losesProducer, refusalOf } from '../errors.ts'
+import type { Part, Producer } from '../sink.ts'
 import { compressionOf, configuredKafka } from './configured.ts'
 
 /** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */
@@ -23,6 +23,8 @@ export function openProducer(options: KafkaOptions): Producer {
   const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
   let producer: KafkajsProducer | null = null
   let connected = false
+  /** Partitions whose part was in a rejected send of several, and not yet sent alone. */
+  const inDoubt = new Set<number>()
 
   /** Connects; a producer whose first connect failed would go on without idempotence. */
   const connect = async (): Promise<KafkajsProducer> => {
@@ -32,7 +34,7 @@ export function openProducer(options: KafkaOptions): Producer {
       await made.connect()
     } catch (error) {
       if (!producer) made.disconnect().catch(() => {})
-      throw new SinkUnavailable(describe(error), { cause: error })
+      throw error
     }
     producer = made
     connected = true
@@ -47,23 +49,51 @@ export function openProducer(options: KafkaOptions): Producer {
     else await disconnect()
   }
 
+  /** What went wrong with each of these parts, sent together. Throws when it cannot connect. */
+  const attempt = async ({ topic, records }: Batch, parts: readonly Part[]) => {
+    const fates = (failureOf: (part: Part) => unknown) =>
+      parts.map(part => [part, failureOf(part)] as const)
+    const partitionOf = (part: Part) => records[part[0]!]!.partition
+    const messages = parts.flat().map(index => messageOf(records[index]!))
+    const via = await connect()
+    const sending = via.sendBatch({ topicMessages: [{ topic, messages }], acks: -1, compression })
+    try {
+      const answer = await withDeadline(sending, abandonMs)
+      const answered = new Set(answer.map(({ partition }) => partition))
+      // What was answered for is done: its numbers are used up, so it would be written again.
+      const isDone = (part: Part) => answered.has(partitionOf(part))
+      const failure = new Error(`Kafka gave no answer for a partition of ${topic}`)
+      if (!parts.every(isDone)) await recover(via, failure, sending)
+      return fates(part => (isDone(part) ? null : failure))
+    } catch (failure) {
+      await recover(via, failure, sending)
+      return fates(() => failure)
+    }
+  }
+
   return {
-    async send({ topic, records }, part) {
-      const via = await connect()
-      const messages = part.map(index => messageOf(records[index]!))
-      const sending = via.sendBatch({ topicMessages: [{ topic, messages }], acks: -1, compression })
+    async send(batch, parts) {
+      const failures = new Map<Part, unknown>()
+      const partitionOf = (part: Part) => batch.records[part[0]!]!.partition
       try {
-        const answer = await withDeadline(sending, abandonMs)
-        const answered = new Set(answer.map(({ partition }) => partition))
-        // What was answered for is done: its numbers are used up, so it would be written again.
-        const left = part.filter(index => !answered.has(records[index]!.partition))
-        const failure = new Error(`Kafka gave no answer for a partition of ${topic}`)
-        if (left.length > 0) await recover(via, failure, sending)
-        return { left, failure }
-      } catch (failure) {
-        await recover(via, failure, sending)
-        return { left: part, failure }
+        const together = parts.filter(part => !inDoubt.has(partitionOf(part)))
+        if (together.length > 1) {
+          for (const [part, failure] of await attempt(batch, together)) {
+            if (failure !== null) inDoubt.add(partitionOf(part))
+            // What failed for all may do so for each: that is tried after the back-off. But of
+            // several that are refused nobody knows which is to blame.
+            if (refusalOf(failure) === null) failures.set(part, failure)
+          }
+        }
+        for (const part of parts.filter(one => !failures.has(one))) {
+          const [, failure] = (await attempt(batch, [part]))[0]!
+          if (failure === null || refusalOf(failure)) inDoubt.delete(partitionOf(part))
+          failures.set(part, failure)
+        }
+      } catch (noConnection) {
+        return parts.map(part => (failures.has(part) ? failures.get(part) : noConnection))
       }
+      return parts.map(part => failures.get(part))
     },
     async [Symbol.asyncDispose]() {
       await producer?.disconnect().catch(() => {})

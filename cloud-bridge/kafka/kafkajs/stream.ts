@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { IHeaders } from 'kafkajs'
 import type { EventStream, Offsets, ReadRecord, Stretch } from '../../event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
 import { configuredKafka } from './configured.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300
+/** So many in a row, and it is not passing. */
+const CRASHES = 3
 
 export function openStream(options: KafkaOptions): EventStream {
   return {
@@ -43,8 +46,8 @@ async function readBetween(
   to: Offsets,
   onRecord: (record: ReadRecord) => void,
 ): Promise<void> {
-  const left = new Map([...to].filter(([partition, end]) => end > (from.get(partition) ?? 0)))
-  const next = new Map(from)
+  const next = await nextOf(options, topic, from, to)
+  const left = new Map([...to].filter(([partition, end]) => end > next.get(partition)!))
   if (left.size === 0) return
   const consumer = configuredKafka(options).consumer({
     groupId: `sluice-reader-${randomUUID()}`,
@@ -55,31 +58,67 @@ async function readBetween(
     await consumer.connect()
     await consumer.subscribe({ topic, fromBeginning: true })
     await new Promise<void>((resolve, reject) => {
+      let crashes = 0
       consumer.on('consumer.crash', ({ payload }) => {
-        if (!payload.restart) reject(payload.error)
+        if (!payload.restart || ++crashes === CRASHES) reject(payload.error)
       })
-      const eachBatch = async ({ batch: { partition, messages } }: Batch) => {
-        for (const { offset: at, timestamp, key, value, headers } of messages) {
-          const offset = Number(at)
-          // A consumer that starts again reads again what it had.
-          if (offset < (next.get(partition) ?? 0)) continue
-          next.set(partition, offset + 1)
-          const heardAt = Number(timestamp)
-          if (value)
-            onRecord({ partition, offset, heardAt, key, value, headers: headers as Headers })
+      const eachBatch = async ({ batch }: { batch: Batch }) => {
+        crashes = 0
+        const { partition, messages } = batch
+        // A consumer that starts again reads again what it had, and a batch may go beyond the end.
+        const [begin, end] = [next.get(partition) ?? 0, left.get(partition) ?? 0]
+        for (const message of messages) {
+          const offset = Number(message.offset)
+          if (offset >= begin && offset < end && message.value) {
+            onRecord(recordOf(message, partition))
+          }
         }
-        const end = left.get(partition)
-        if (end !== undefined && (next.get(partition) ?? 0) >= end) left.delete(partition)
+        const last = messages.at(-1)
+        if (last) next.set(partition, Math.max(begin, Number(last.offset) + 1))
+        if ((next.get(partition) ?? 0) >= end) left.delete(partition)
         if (left.size === 0) resolve()
       }
       consumer.run({ autoCommit: false, eachBatch }).catch(reject)
       for (const [partition] of left) {
-        consumer.seek({ topic, partition, offset: String(from.get(partition) ?? 0) })
+        consumer.seek({ topic, partition, offset: String(next.get(partition)) })
       }
     })
   } finally {
     await consumer.disconnect().catch(() => {})
   }
+}
+
+/** Where to begin in each partition: before there is nothing any more, or it was not asked for. */
+async function nextOf(
+  options: KafkaOptions,
+  topic: string,
+  from: Offsets,
+  to: Offsets,
+): Promise<Map<number, number>> {
+  const wanted = [...to].filter(([partition, end]) => end > (from.get(partition) ?? 0))
+  const next = new Map([...to.keys()].map(partition => [partition, from.get(partition) ?? 0]))
+  if (wanted.length === 0) return next
+  const admin = configuredKafka(options).admin()
+  try {
+    await admin.connect()
+    for (const { partition, low } of await retried(() => admin.fetchTopicOffsets(topic))) {
+      next.set(partition, Math.max(next.get(partition) ?? 0, Number(low)))
+    }
+    return next
+  } finally {
+    await admin.disconnect().catch(() => {})
+  }
+}
+
+function recordOf({ offset, timestamp, key, value, headers }: Message, partition: number) {
+  const heardAt = Number(timestamp)
+  const record = { partition, offset: Number(offset), heardAt, key, value: value! }
+  return { ...record, headers: headersOf(headers ?? {}) }
+}
+
+function headersOf(headers: IHeaders): ReadRecord['headers'] {
+  const last = Object.entries(headers).map(([name, value]) => [name, [value].flat().at(-1)])
+  return Object.fromEntries(last.filter(([, value]) => Buffer.isBuffer(value)))
 }
 
 /** Right after a topic was created, its leaders may not know of it yet. */
@@ -100,7 +139,6 @@ type Message = {
   timestamp: string
   key: Buffer | null
   value: Buffer | null
-  headers?: object | undefined
+  headers?: IHeaders | undefined
 }
-type Headers = ReadRecord['headers']
-type Batch = { batch: { partition: number; messages: Message[] } }
+type Batch = { partition: number; messages: Message[] }

@@ -1,59 +1,90 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admin } from 'kafkajs'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { describe, isNoSuchTopic } from '../errors.ts'
+import { describe, isNoSuchTopic, isNotAllowed } from '../errors.ts'
+import { type Keeping, keepingIn, settingNames } from '../topic-settings.ts'
 import { configuredKafka } from './configured.ts'
 
 const KNOWN_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 50
+/** Kafka's number for a topic among what has settings. */
+const TOPIC = 2
 
 export function openTopics(options: KafkaOptions): Topics {
+  const asking = <T>(ask: (admin: Admin) => Promise<T>) => withAdmin(options, ask)
   return {
-    partitionsOf: topic => partitionsOf(options, topic),
-    create: plans => create(options, plans),
+    partitionsOf: topic => asking(async admin => (await partitionsIn(admin, topic)).length),
+    settingsOf: topic =>
+      asking(async admin => {
+        const partitions = await partitionsIn(admin, topic)
+        return {
+          partitions: partitions.length,
+          replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+          keeping: await keepingOf(admin, topic),
+        }
+      }),
+    brokers: () =>
+      asking(async admin => {
+        const { brokers } = await admin.describeCluster()
+        return brokers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+      }),
+    create: plans => asking(admin => create(admin, plans)),
   }
 }
 
-async function partitionsOf(options: KafkaOptions, topic: string): Promise<number> {
+async function withAdmin<T>(options: KafkaOptions, ask: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = configuredKafka(options).admin()
   try {
     await admin.connect()
-    const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
-    return topics[0]!.partitions.length
+    return await ask(admin)
   } catch (error) {
-    throw isNoSuchTopic(error)
-      ? new NoSuchTopic('Kafka has no such topic', { cause: error })
-      : new Error(describe(error), { cause: error })
+    if (isNoSuchTopic(error)) throw new NoSuchTopic('Kafka has no such topic', { cause: error })
+    throw new Error(describe(error), { cause: error })
   } finally {
     await admin.disconnect().catch(() => {})
   }
 }
 
-async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> {
-  const admin = configuredKafka(options).admin()
-  const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
+async function partitionsIn(admin: Admin, topic: string) {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  return topics[0]!.partitions
+}
+
+async function keepingOf(admin: Admin, topic: string): Promise<Keeping | 'not allowed'> {
+  const asked = { type: TOPIC, name: topic, configNames: [...settingNames] }
   try {
-    await admin.connect()
-    await admin.createTopics({
-      // The client's own wait ends with an error when the broker has not yet heard of the topic.
-      waitForLeaders: false,
-      topics: plans.map(({ topic, partitions }) => ({
-        topic,
-        numPartitions: partitions,
-        configEntries,
-      })),
-    })
-    const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
-    for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
-      try {
-        await admin.fetchTopicMetadata({ topics })
-        // A broker that is named as the leader may not know it yet; then it refuses what is sent.
-        for (const topic of topics) await admin.fetchTopicOffsets(topic)
-        return
-      } catch (error) {
-        if (performance.now() > giveUpAtMs) throw error
-      }
+    const found = await admin.describeConfigs({ includeSynonyms: false, resources: [asked] })
+    const entries = found.resources.flatMap(({ configEntries }) => configEntries)
+    return keepingIn(
+      new Map(entries.map(({ configName: name, configValue }) => [name, configValue])),
+    )
+  } catch (error) {
+    if (isNotAllowed(error)) return 'not allowed'
+    throw error
+  }
+}
+
+async function create(admin: Admin, plans: TopicPlan[]): Promise<void> {
+  const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
+  await admin.createTopics({
+    // The client's own wait ends with an error when the broker has not yet heard of the topic.
+    waitForLeaders: false,
+    topics: plans.map(({ topic, partitions, replicas }) => ({
+      topic,
+      numPartitions: partitions,
+      ...(replicas !== undefined && { replicationFactor: replicas }),
+      configEntries,
+    })),
+  })
+  const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
+  for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
+    try {
+      await admin.fetchTopicMetadata({ topics })
+      // A broker that is named as the leader may not know it yet; then it refuses what is sent.
+      for (const topic of topics) await admin.fetchTopicOffsets(topic)
+      return
+    } catch (error) {
+      if (performance.now() > giveUpAtMs) throw error
     }
-  } finally {
-    await admin.disconnect().catch(() => {})
   }
 }

@@ -1,0 +1,43 @@
+import type { Config } from '../../config/config.ts'
+import { waitingAgeMs } from '../../gateway/store/checkup.ts'
+import { openKafka } from '../kafka/kafka.ts'
+import { lagMs } from '../topic-guard.ts'
+import { certificateChecks } from './certificates.ts'
+import { clockCheck } from './clock.ts'
+import { type Check, together } from './finding.ts'
+import { kafkaChecks } from './kafka.ts'
+import { listenerChecks } from './listeners.ts'
+import { rightsFindings } from './rights.ts'
+import { storeChecks } from './stores.ts'
+import { askTopics, judgeTopics } from './topics.ts'
+
+/** A doctor asks once, and a broker that is well answers in less. */
+const REQUEST_TIMEOUT_MS = 3000
+
+/** All that gateway and bridge need with this configuration, from their disk to their topics. */
+export function checksOf({ gateway, bridge, ingest, outbox, inbox, kafka }: Config): Check[] {
+  const requestTimeoutMs = Math.min(kafka.requestTimeoutMs, REQUEST_TIMEOUT_MS)
+  const reach = (brokers: readonly string[]) => ({ ...kafka, requestTimeoutMs, brokers })
+  const open = (brokers: readonly string[]) => openKafka(reach(brokers))
+  const expected = {
+    ...{ topics: kafka.topics, partitions: kafka.partitions },
+    payloadMaxBytes: ingest.payloadMaxBytes,
+    packetMaxBytes: gateway.mqtt.packetMaxBytes,
+    lagMs: lagMs(waitingAgeMs(outbox.file, inbox.file), Date.now()),
+  }
+  const askAt = async (address: string) => {
+    const { topics } = await open([address])
+    const [found, rights] = await Promise.all([
+      askTopics(kafka.topics, topics),
+      rightsFindings(reach([address]), Object.values(kafka.topics)),
+    ])
+    return [...together(judgeTopics(expected, found)), ...rights]
+  }
+  return [
+    ...storeChecks({ outbox, inbox }),
+    clockCheck(gateway.clock.syncedFile),
+    ...listenerChecks({ gateway, bridge }),
+    ...certificateChecks(kafka),
+    ...kafkaChecks(kafka, open, askAt),
+  ]
+}

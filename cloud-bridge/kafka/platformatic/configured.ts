@@ -1,0 +1,48 @@
+import { isIP } from 'node:net'
+import type { BaseOptions, Broker, ConnectionOptions } from '@platformatic/kafka'
+import type { KafkaOptions } from '../client.ts'
+
+const CONNECT_MAX_MS = 3000
+
+/** How this library connects, as configured. */
+export function connectionOptions(options: KafkaOptions): ConnectionOptions {
+  const { requestTimeoutMs, sasl, tls } = options
+  const configured: ConnectionOptions = {
+    requestTimeout: requestTimeoutMs,
+    connectTimeout: Math.min(requestTimeoutMs, CONNECT_MAX_MS),
+  }
+  if (tls) {
+    const { ca, cert, key } = tls
+    configured.tls = { ca: ca.reveal() }
+    if (cert) configured.tls.cert = cert.reveal()
+    if (key) configured.tls.key = key.reveal()
+    // A name is asked for, because many brokers may stand behind one address; an IP must not be.
+    configured.tlsServerName = brokersOf(options).every(({ host }) => isIP(host) === 0)
+  }
+  if (sasl) {
+    const mechanism = sasl.mechanism.toUpperCase() as Uppercase<typeof sasl.mechanism>
+    configured.sasl = { mechanism, username: sasl.username, password: sasl.password.reveal() }
+  }
+  return configured
+}
+
+/** What a client object of this library takes; it tries each thing again a few times. */
+export function clientOptions(options: KafkaOptions): BaseOptions {
+  return {
+    ...connectionOptions(options),
+    clientId: options.clientId,
+    bootstrapBrokers: brokersOf(options),
+    timeout: options.requestTimeoutMs,
+    retries: 5,
+    retryDelay: (_client, _operation, attempt) => Math.min(1000, 100 * 2 ** attempt),
+  }
+}
+
+/** The configured brokers (an IPv6 address in brackets). */
+export function brokersOf({ brokers }: KafkaOptions): Broker[] {
+  return brokers.map(broker => {
+    const at = broker.lastIndexOf(':')
+    const host = broker.slice(0, at).replace(/^\[(.*)\]$/, '$1')
+    return { host, port: Number(broker.slice(at + 1)) }
+  })
+}

@@ -1,0 +1,186 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createMissing } from '../../../cloud-bridge/doctor/create.ts'
+import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
+import { examine } from '../../../cloud-bridge/doctor/examine.ts'
+import { type Finding, lineOf } from '../../../cloud-bridge/doctor/finding.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { describeFaults, loadConfig } from '../../../config/config.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { givenTopic } from '../../setup/foreign-topics.ts'
+import { describeWithKafka, partitionsOf, shared } from '../../setup/kafka.ts'
+import { reading } from '../readings.ts'
+import { freshTopics, type Topics } from '../running-bridge.ts'
+
+const main = fileURLToPath(new URL('../../../cloud-bridge/doctor/main.ts', import.meta.url))
+
+let dir: string
+let topics: Topics
+let brokers: string[]
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'sluice-doctor-'))
+  topics = freshTopics()
+  brokers = []
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+/** A configuration in a file; JSON is YAML. */
+async function configured(kafka: object): Promise<string> {
+  const free = async () => ({ port: await findFreePort() })
+  const config = {
+    gateway: { mqtt: await free(), http: await free() },
+    bridge: { http: await free() },
+    outbox: { file: join(dir, 'outbox.db') },
+    inbox: { file: join(dir, 'inbox.db') },
+    kafka: { brokers, topics, ...kafka },
+  }
+  const file = join(dir, 'sluice.yaml')
+  await writeFile(file, JSON.stringify(config))
+  return file
+}
+
+/** What it finds with this configuration. */
+async function found(kafka: object = {}): Promise<Finding[]> {
+  const loaded = loadConfig({ file: await configured(kafka), env: {} })
+  if ('faults' in loaded) throw new Error(describeFaults(loaded.faults))
+  return examine(checksOf(loaded.config), { findings: () => {}, slow: () => {} })
+}
+
+/** What the command prints, and how it ends. */
+async function run(kafka: object, ...args: string[]) {
+  const all = [main, '--config', await configured(kafka), ...args]
+  return await new Promise<{ code: number; lines: string[] }>(resolve => {
+    execFile(process.execPath, all, (error, stdout) => {
+      resolve({ code: Number(error?.code ?? 0), lines: stdout.trimEnd().split('\n') })
+    })
+  })
+}
+const about = (findings: Finding[], what: string) =>
+  findings.map(lineOf).filter(line => line.includes(what))
+
+describe('./sluice doctor', () => {
+  it('tells all that is wrong with the configuration, and exits with 2', async () => {
+    const { code, lines } = await run({ client: 'carrier pigeon', partitions: -1 })
+    expect(code).toBe(2)
+    expect(lines).toEqual([
+      expect.stringMatching(/^FAULT {2}kafka\.client = "carrier pigeon": .*kafkajs.*line 1 of/),
+      expect.stringMatching(/^FAULT {2}kafka\.partitions = -1: /),
+    ])
+  })
+
+  it('refuses a file of an administrator that sets other things', async () => {
+    const admin = join(dir, 'admin.yaml')
+    await writeFile(admin, 'kafka: { brokers: [a:1], topics: { ledger: mine } }\ngateway: {}\n')
+    const { code, lines } = await run({}, '--create-topics', '--admin', admin)
+    expect(code).toBe(2)
+    expect(lines.map(line => line.split(':')[0])).toEqual(['FAULT  gateway', 'FAULT  kafka.topics'])
+  })
+
+  it('only warns where no Kafka is configured', async () => {
+    const findings = await found()
+    expect(about(findings, 'FAULT')).toEqual([])
+    expect(about(findings, 'kafka')).toEqual([expect.stringMatching(/^warn .*brokers: .*outbox/)])
+  })
+
+  it('ends although brokers are away, unknown or silent, each in one line with its cure', async () => {
+    const silent = createServer(socket => socket.on('error', () => {}))
+    await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as AddressInfo
+    const nobody = `127.0.0.1:${await findFreePort()}`
+    brokers = [nobody, 'no-such-host.invalid:9092', `127.0.0.1:${port}`]
+    const findings = await found()
+    silent.close()
+    expect(about(findings, ' broker ')).toEqual([
+      expect.stringMatching(/^FAULT {2}broker 127\.0\.0\.1:\d+: nobody listens there\. Is it up/),
+      expect.stringMatching(
+        /^FAULT {2}broker no-such-host\.invalid:9092: a host of this name is not/,
+      ),
+      expect.stringMatching(/^FAULT {2}broker 127\.0\.0\.1:\d+: no answer in time\. .*firewall/),
+      expect.stringMatching(/^warn {3}topics: not looked at, because no broker answers/),
+    ])
+  })
+})
+
+describeWithKafka('./sluice doctor and a real Kafka', () => {
+  beforeEach(() => {
+    brokers = [...shared().brokers]
+  })
+
+  it('names each topic that is missing, creates it once as an administrator, finds all well', async () => {
+    const before = await found({ partitions: 4 })
+    for (const topic of Object.values(topics)) {
+      expect(about(before, topic)).toEqual([
+        expect.stringMatching(/^FAULT .*none of this name.*--create-topics/),
+      ])
+    }
+    const admin = join(dir, 'admin.yaml')
+    await writeFile(admin, JSON.stringify({ kafka: { brokers } }))
+    brokers = [`127.0.0.1:${await findFreePort()}`]
+    const created = await run({ partitions: 4 }, '--create-topics', '--admin', admin)
+    expect(created.lines.filter(line => line.includes(': created: '))).toEqual([
+      expect.stringMatching(/readings.*, backfill.*: 4 partitions, 1 replica, LogAppendTime, kept/),
+      expect.stringMatching(/dead.*, ledger.*: 1 partition,/),
+    ])
+    // The bridge itself cannot get there.
+    expect(created.code).toBe(1)
+    brokers = [...shared().brokers]
+    const again = await run({ partitions: 4 }, '--create-topics', '--json')
+    const { ok, findings } = JSON.parse(again.lines.join('')) as {
+      ok: boolean
+      findings: Finding[]
+    }
+    expect({ ok, code: again.code }).toEqual({ ok: true, code: 0 })
+    expect(about(findings, 'was there: 4 partitions')).toHaveLength(1)
+    expect(about(findings, 'right to write: granted')).toHaveLength(1)
+  })
+
+  it('leaves a topic as it is that was there, and says what differs', async () => {
+    const { topics: admin } = await openKafka(shared())
+    await givenTopic(shared(), {}, { topic: topics.readings })
+    const findings = await createMissing(admin, { topics, partitions: 2 }, 1)
+    expect(about(findings, topics.readings)).toEqual([
+      expect.stringMatching(
+        /^warn .*left as it is: 1 partitions and not 2, CreateTime and not Log/,
+      ),
+    ])
+    expect(await partitionsOf(shared(), topics.readings)).toBe(1)
+    expect(about(await found({ partitions: 2 }), `FAULT  topic ${topics.readings}`)).toEqual([
+      expect.stringMatching(
+        /1 partitions, and kafka.partitions is 2\. kafka-topics.*--partitions 2$/,
+      ),
+    ])
+  })
+
+  it('says what given topics would do to a backlog', async () => {
+    const place = { partitions: 2 }
+    await givenTopic(shared(), { 'cleanup.policy': 'compact' }, { topic: topics.ledger })
+    await givenTopic(shared(), { 'max.message.bytes': '10000' }, { topic: topics.deadletters })
+    await givenTopic(shared(), {}, { topic: topics.backfill })
+    const short = { 'message.timestamp.type': 'CreateTime', 'retention.ms': '60000' }
+    await givenTopic(shared(), short, { ...place, topic: topics.readings })
+    const outbox = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
+    const old = { ...reading('lobby'), receivedAt: Date.now() - 3_600_000 }
+    outbox.commit({ readings: [old], deadLetters: [] })
+    outbox.close()
+    const findings = (await found()).filter(({ value }) => !value.startsWith('one copy'))
+    expect(about(findings, topics.readings)).toEqual([
+      expect.stringMatching(/^FAULT .*CreateTime\) for 60 s, .* 60 min old.*kafka-configs/),
+      expect.stringMatching(/^warn .*60 s alone.*retention\.ms/),
+      expect.stringMatching(/^ok {5}right to write/),
+    ])
+    expect(about(findings, `topic ${topics.backfill}`)).toEqual([
+      expect.stringMatching(/^FAULT .*1 partitions, and readings are spread over 2.*--alter/),
+      expect.stringMatching(/^warn .*CreateTime.*LogAppendTime/),
+    ])
+    expect(about(findings, `FAULT  topic ${topics.ledger}`)[0]).toMatch(/cleanup\.policy=delete/)
+    expect(about(findings, `warn   topic ${topics.deadletters}`)).toContainEqual(
+      expect.stringMatching(/at most 10\.0 kB.*max\.message\.bytes=349526/),
+    )
+  })
+})

@@ -1,0 +1,168 @@
+import { writeFileSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { certificateChecks } from '../../../cloud-bridge/doctor/certificates.ts'
+import { clockCheck } from '../../../cloud-bridge/doctor/clock.ts'
+import { examine } from '../../../cloud-bridge/doctor/examine.ts'
+import { type Check, lineOf } from '../../../cloud-bridge/doctor/finding.ts'
+import { listenerChecks } from '../../../cloud-bridge/doctor/listeners.ts'
+import { size, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
+import { type Config, defaults } from '../../../config/config.ts'
+import { secret } from '../../../config/secrets.ts'
+import { serveHttp } from '../../../config/telemetry/http.ts'
+import { markDamaged } from '../../../gateway/store/damage.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { createAuthority } from '../../setup/certificates.ts'
+import { reading } from '../readings.ts'
+
+const silent = { findings: () => {}, slow: () => {} }
+const lines = async (...checks: Check[]) => (await examine(checks, silent)).map(lineOf)
+
+describe('what is looked at side by side', () => {
+  it('is told in order, names what fails or hangs, and says meanwhile what it waits for', async () => {
+    const slow: string[][] = []
+    const told: string[] = []
+    const checks: Check[] = [
+      { what: 'hangs', look: () => new Promise(() => {}) },
+      { what: 'fails', look: () => Promise.reject(new Error('broken')) },
+    ]
+    const on = {
+      findings: (found: { what: string }[]) => void told.push(...found.map(({ what }) => what)),
+      slow: (what: string[]) => void slow.push(what),
+    }
+    const found = await examine(checks, on, { deadlineMs: 200, slowMs: 50 })
+    expect(found.map(({ level, value }) => `${level} ${value}`)).toEqual([
+      'FAULT no answer within 0.2 s',
+      'FAULT broken',
+    ])
+    expect(told).toEqual(['hangs', 'fails'])
+    expect(slow[0]).toEqual(['hangs'])
+  })
+})
+
+describe('this machine', () => {
+  let dir: string
+  beforeEach(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'sluice-doctor-'))
+  })
+  afterEach(() => rm(dir, { recursive: true, force: true }))
+
+  const stores = (file: string, bounds: Partial<Config['outbox']['bounds']> = {}) =>
+    storeChecks({
+      outbox: { ...defaults.outbox, file, bounds: { ...defaults.outbox.bounds, ...bounds } },
+      inbox: { ...defaults.inbox, file: join(dir, 'inbox.db') },
+    })[0]!
+
+  it('has an outbox that can be written, or a place for one', async () => {
+    const file = join(dir, 'new', 'outbox.db')
+    expect(await lines(stores(file))).toEqual([expect.stringMatching(/^ok .*at the first start$/)])
+    await mkdir(join(dir, 'new'))
+    openOutbox({ file, gateway: 'gw' }).close()
+    expect(await lines(stores(file))).toEqual([expect.stringMatching(/^ok .* kB in use$/)])
+  })
+
+  it('has no such folder, somebody else’s file, a damaged one, or no room', async () => {
+    expect(await lines(stores(join(dir, 'a', 'b', 'c.db')))).toEqual([
+      expect.stringMatching(/^FAULT .*there is no folder .*a\. Create it/),
+    ])
+    const foreign = join(dir, 'foreign.db')
+    const db = new Database(foreign)
+    db.exec('CREATE TABLE theirs (a)')
+    db.close()
+    expect(await lines(stores(foreign))).toEqual([
+      expect.stringMatching(/^FAULT .*not a file of this/),
+    ])
+    const file = join(dir, 'outbox.db')
+    openOutbox({ file, gateway: 'gw' }).close()
+    expect(await lines(stores(file, { freeDiskBytes: 1e15 }))).toContainEqual(
+      expect.stringMatching(/^FAULT .*free on its disk, and not 1000\.0 TB/),
+    )
+    markDamaged(file, 'page 7')
+    writeFileSync(`${file}.damaged-20260101T000000000Z`, '')
+    expect(await lines(stores(file))).toEqual([
+      expect.stringMatching(/^warn .*damaged: page 7\. Start the gateway/),
+      expect.stringMatching(/^warn .*salvaged at 2026-01-01/),
+    ])
+  })
+
+  it('has an outbox that is nearly full, or full', async () => {
+    const file = join(dir, 'outbox.db')
+    const outbox = openOutbox({ file, gateway: 'gw' })
+    outbox.commit({ readings: [reading('lobby')], deadLetters: [] })
+    outbox.close()
+    const [line] = await lines(stores(file))
+    const usedBytes = Number(/([\d.]+) kB in use/.exec(line!)![1]) * 1000
+    expect(await lines(stores(file, { bytes: usedBytes * 1.1 }))).toEqual([
+      expect.stringMatching(/^warn .* kB of .* in use/),
+    ])
+    expect(await lines(stores(file, { bytes: usedBytes / 2 }))).toEqual([
+      expect.stringMatching(/^FAULT .* kB of .* in use/),
+    ])
+  })
+
+  it('has a clock that is right, may be, or cannot be', async () => {
+    const synced = join(dir, 'synchronized')
+    expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^warn .*nobody says/)])
+    await writeFile(synced, '')
+    expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^ok .*synchronised$/)])
+    expect(await lines(clockCheck(synced, 1000))).toEqual([
+      expect.stringMatching(/^FAULT {2}clock: 1970-01-01.*timedatectl/),
+    ])
+  })
+
+  it('has free ports, taken ones, or a part that runs and says what ails it', async () => {
+    const at = async () => ({ host: '127.0.0.1', port: await findFreePort() })
+    const [mqtt, gateway, bridge] = [await at(), await at(), await at()]
+    const checks = () =>
+      listenerChecks({
+        gateway: {
+          ...defaults.gateway,
+          mqtt: { ...defaults.gateway.mqtt, ...mqtt },
+          http: gateway,
+        },
+        bridge: { ...defaults.bridge, http: bridge },
+      })
+    expect(await lines(...checks())).toEqual([
+      `ok     gateway: does not run; ports ${gateway.port} and ${mqtt.port} are free`,
+      `ok     bridge: does not run; port ${bridge.port} is free`,
+    ])
+    const other = createServer().listen(mqtt.port, mqtt.host)
+    await using _page = await serveHttp({
+      ...{ key: 'bridge.http', ...bridge, metrics: async () => '' },
+      state: () => ({ part: 'bridge', pid: 7 }),
+      reasons: () => ['events wait: away'],
+    })
+    expect(await lines(...checks())).toEqual([
+      expect.stringMatching(/^FAULT {2}gateway\.mqtt: 127.*another process listens there\. Stop/),
+      'ok     bridge: runs (process 7)',
+      expect.stringMatching(/^warn {3}bridge: events wait: away\./),
+    ])
+    other.close()
+  })
+
+  it('has certificates that are valid, or have expired', async () => {
+    const authority = createAuthority('Authority of tests')
+    const tls = (expired: boolean) => {
+      const { cert, key } = authority.certify('gateway', { expired })
+      return { ca: secret(authority.cert), cert: secret(cert), key: secret(key) }
+    }
+    const checks = (expired: boolean) =>
+      certificateChecks({ tls: tls(expired) as unknown as Config['kafka']['tls'] })
+    expect(await lines(...checks(false))).toEqual([
+      expect.stringMatching(/^ok {5}kafka\.tls\.caFile: valid until 20/),
+      expect.stringMatching(/^ok {5}kafka\.tls\.certFile: valid until 20/),
+    ])
+    expect((await lines(...checks(true)))[1]).toMatch(
+      /^FAULT {2}kafka\.tls\.certFile: expired on 20/,
+    )
+  })
+
+  it('tells sizes as a person reads them', () => {
+    expect([999, 1500, 8_589_934_592].map(size)).toEqual(['999 bytes', '1.5 kB', '8.6 GB'])
+  })
+})

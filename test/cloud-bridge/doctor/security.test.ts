@@ -1,0 +1,133 @@
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  ResourcePatternTypes,
+} from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createMissing } from '../../../cloud-bridge/doctor/create.ts'
+import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
+import { examine } from '../../../cloud-bridge/doctor/examine.ts'
+import { lineOf } from '../../../cloud-bridge/doctor/finding.ts'
+import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configured.ts'
+import { defaults } from '../../../config/config.ts'
+import { secret } from '../../../config/secrets.ts'
+import { createAuthority } from '../../setup/certificates.ts'
+import { clients, describeWithKafka } from '../../setup/kafka.ts'
+import {
+  brokerHosts,
+  login,
+  plainPasswords,
+  type SecuredKafka,
+  startSecuredKafka,
+} from '../../setup/secured-kafka.ts'
+import { freshTopics } from '../running-bridge.ts'
+
+describeWithKafka('the doctor and a secured Kafka', () => {
+  let on: SecuredKafka
+  beforeAll(async () => {
+    on = await startSecuredKafka()
+  })
+  afterAll(() => on?.[Symbol.asyncDispose]())
+
+  const as = (user: string, password = plainPasswords[user]!) =>
+    on.at('SASL_SSL', login('plain', user, password))
+  const found = async (kafka: KafkaOptions, topics = freshTopics()) => {
+    const config = { ...defaults, kafka: { ...defaults.kafka, ...kafka, topics } }
+    const all = await examine(checksOf(config), { findings: () => {}, slow: () => {} })
+    return all.map(lineOf)
+  }
+  const aboutBroker = (lines: string[]) => lines.filter(line => line.includes(' broker '))
+
+  describe.each(clients)('through %s', client => {
+    it.each<[string, () => KafkaOptions, RegExp]>([
+      [
+        'a wrong authority',
+        () => ({
+          ...as('gateway'),
+          tls: { ca: secret(createAuthority('Foreign').cert) } as KafkaOptions['tls'],
+        }),
+        /^FAULT .*: the broker's certificate is signed by nobody in kafka\.tls\.caFile\./,
+      ],
+      [
+        'a wrong password',
+        () => as('gateway', 'wrong'),
+        /^FAULT {2}broker .*: wrong user name or password\. See kafka\.sasl\.username and pass/,
+      ],
+      ['no encryption', () => ({ ...as('gateway'), tls: null }), /^FAULT {2}broker .*kafka\.tls/],
+    ])('names %s in one line', async (_, options, line) => {
+      const lines = await found({ ...options(), client })
+      expect(aboutBroker(lines)).toEqual([
+        expect.stringMatching(line),
+        expect.stringMatching(/^warn {3}topics: not looked at/),
+      ])
+    })
+  })
+
+  it.each<[string, { hosts: string[]; expired?: boolean }, RegExp]>([
+    ['has expired', { hosts: brokerHosts, expired: true }, /has expired\. Renew it there/],
+    ['is for another host', { hosts: ['elsewhere'] }, /is for another host\. Name it in/],
+  ])('names a certificate of the broker that %s, until it is another', async (_, how, line) => {
+    // Each thread of the broker shows it in its own time.
+    const untilFound = (expected: RegExp) =>
+      vi.waitFor(async () => expect(aboutBroker(await found(as('gateway')))[0]).toMatch(expected), {
+        ...{ timeout: 15_000, interval: 100 },
+      })
+    await on.show(on.authority.certify('broker', how))
+    await untilFound(line)
+    await on.show(on.authority.certify('broker', { hosts: brokerHosts }))
+    await untilFound(/^ok /)
+  })
+
+  it('tells which rights are missing, without writing', async () => {
+    const topics = freshTopics()
+    const { topics: admin } = await openKafka(on.admin)
+    await createMissing(admin, { topics, partitions: 1 })
+    const about = async () =>
+      (await found(as('gateway'), topics)).filter(line => / topic | right to /.test(line))
+    expect(await about()).toEqual([
+      expect.stringMatching(/^FAULT {2}topic .*this user may not use/),
+    ])
+    await allow(on.admin, 'DESCRIBE', topics)
+    const denied = (await about()).filter(line => line.startsWith('FAULT'))
+    expect(denied).toHaveLength(4)
+    expect(denied[0]).toMatch(/right to write to .*: not granted\. kafka-acls\.sh .*Write/)
+    await allow(on.admin, 'WRITE', topics)
+    const written = await about()
+    expect(written.at(-1)).toMatch(/^ok {5}right to write: granted/)
+    expect(
+      written.filter(line => line.includes('cannot be seen. Grant DescribeConfigs')),
+    ).toHaveLength(1)
+    expect(written.filter(line => line.startsWith('FAULT'))).toEqual([])
+    await allow(on.admin, 'DESCRIBE_CONFIGS', topics)
+    expect((await about()).join()).not.toContain('cannot be seen')
+  })
+
+  it('says that a user who may not create topics may not', async () => {
+    const { topics: mine } = await openKafka(as('ledger'))
+    const topics = freshTopics()
+    const lines = (await createMissing(mine, { topics, partitions: 1 })).map(lineOf)
+    expect(lines).toHaveLength(4)
+    for (const line of lines)
+      expect(line).toMatch(/^FAULT {2}topic .*: not created, this user may not/)
+  })
+})
+
+async function allow(
+  options: KafkaOptions,
+  operation: 'WRITE' | 'DESCRIBE' | 'DESCRIBE_CONFIGS',
+  topics: object,
+): Promise<void> {
+  const admin = configuredKafka(options).admin()
+  const acl = Object.values(topics).map(resourceName => ({
+    ...{ resourceName, principal: 'User:gateway', host: '*' },
+    resourceType: AclResourceTypes.TOPIC,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    operation: AclOperationTypes[operation],
+    permissionType: AclPermissionTypes.ALLOW,
+  }))
+  await admin.connect()
+  await admin.createAcls({ acl }).finally(() => admin.disconnect())
+}

@@ -1,0 +1,82 @@
+import { Admin, Producer } from '@platformatic/kafka'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configured.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
+import {
+  type Compression,
+  compressions,
+  describeEventStream,
+} from '../../contracts/event-stream.ts'
+import {
+  clients,
+  describeWithKafka,
+  freshTopic,
+  kafkaAt,
+  openSink,
+  readTopic,
+  shared,
+} from '../../setup/kafka.ts'
+
+// Written by the library that knows every compression, and read by each.
+const readable: Record<(typeof clients)[number], readonly Compression[]> = {
+  kafkajs: ['none', 'gzip', 'zstd'],
+  platformatic: compressions,
+}
+
+describeWithKafka('on a real Kafka', () => {
+  let writer: Producer
+  let admin: Admin
+  beforeAll(() => {
+    writer = new Producer({ ...clientOptions(shared()), serializers: {} })
+    admin = new Admin(clientOptions(shared()))
+  })
+  afterAll(async () => {
+    await writer?.close()
+    await admin?.close()
+  })
+
+  for (const client of clients) {
+    describeEventStream(`on ${client}`, readable[client], async () => {
+      const { stream } = await openKafka({ ...shared(), client })
+      const away = kafkaAt([`127.0.0.1:${await findFreePort()}`])
+      return {
+        stream,
+        away: (await openKafka({ ...away, client })).stream,
+        topic: partitions => freshTopic(shared(), partitions),
+        async write(topic, records, compression = 'none') {
+          const messages = records.map(({ headers = {}, ...rest }) => {
+            const pairs = Object.entries(headers)
+            const bytes = pairs.map(
+              ([name, text]) => [Buffer.from(name), Buffer.from(text)] as const,
+            )
+            return { topic, ...rest, headers: new Map(bytes) }
+          })
+          await writer.send({ messages, compression, acks: -1 })
+        },
+        async deleteBefore(topic, partition, offset) {
+          const partitions = [{ partition, offset: BigInt(offset) }]
+          await admin.deleteRecords({ topics: [{ name: topic, partitions }] })
+        },
+      }
+    })
+  }
+
+  describe.each(clients)('what is sent through %s', sender => {
+    it.each(['none', 'gzip', 'zstd'] as const)('by %s is read by each', async compression => {
+      const topic = await freshTopic(shared(), 2)
+      await using sink = await openSink({ ...shared(), client: sender, compression })
+      const headers = { 'content-type': 'application/avro' }
+      const records = [0, 1, 0, 1].map((place, at) => ({ ...record(place, `${at}`), headers }))
+      await sink.send({ topic, records })
+      for (const reader of clients) {
+        const found = await readTopic({ ...shared(), client: reader }, topic)
+        expect(textsIn(found)).toEqual(expectedTexts(2, records))
+        const [first] = found[1]!
+        expect(first).toMatchObject({ key: records[1]!.key, offset: 0 })
+        expect(first!.headers).toEqual({ 'content-type': Buffer.from('application/avro') })
+      }
+    })
+  })
+})
