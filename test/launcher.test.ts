@@ -39,8 +39,7 @@ mkdir -p node_modules
 cp installed.json node_modules/.package-lock.json
 `
 const commands =
-  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
-  '  partitions'
+  'up gateway bridge simulate status rehearse ledger tail export deadletters replay doctor partitions'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 
@@ -118,7 +117,7 @@ describe('./sluice', () => {
   it('says what it can do, without any package', async () => {
     const { code, stdout } = await run(['--help'])
     expect(code).toBe(0)
-    expect(stdout.match(/^ {2}\w+/gm)?.join('')).toBe(commands)
+    expect(stdout.match(/(?<=^ {2})\w+/gm)?.join(' ')).toBe(commands)
     expect(await npmCalls()).toEqual([])
   })
 
