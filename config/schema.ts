@@ -175,7 +175,7 @@ const bridge = z.strictObject({
   lingerMs: ms(0, 60_000).default(25),
   pollMs: ms(10, 600_000).default(1000),
   backoffFirstMs: ms(1, 600_000).default(200),
-  backoffMaxMs: ms(1, 3_600_000).default(30_000),
+  backoffMaxMs: ms(1, 3_600_000).default(5000),
   stableMs: ms(0, 3_600_000).default(30_000),
   apartAfterMs: ms(0, 3_600_000).default(5000),
   backfill: z

@@ -7,6 +7,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { npm } from './launcher-npm.ts'
 
 // A clone in which npm installs two names and a part says what it was given and which signals came.
 const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
@@ -28,15 +29,6 @@ if (process.argv.includes('wait')) setInterval(() => {}, 1000)
 console.log([process.argv[1].split('/').at(-2), ...process.argv.slice(2)].join(' '))
 if (process.argv.includes('which')) console.log(process.version, process.execArgv.join(' '))
 if (process.argv.includes('pid')) console.log(process.pid)
-`
-const npm = `#!/bin/sh
-echo "$@" >> npm.calls
-echo 'noise of npm'
-[ -e npm.fails ] && exit 1
-[ -e npm.hangs ] && echo $$ > npm.hangs && exec sleep 600
-sleep 0.3
-mkdir -p node_modules
-cp installed.json node_modules/.package-lock.json
 `
 const commands =
   'up gateway bridge simulate status rehearse ledger tail export deadletters replay doctor partitions'

@@ -1,7 +1,18 @@
 import { parseArgs } from 'node:util'
+import type { Config } from '../../config/config.ts'
 import { fullSizes, quickSizes, type Sizes } from './sizes.ts'
 
-export type Arguments = { names: string[]; runs: number; sizes: Sizes; isQuick: boolean }
+export type Client = Config['kafka']['client']
+export type Arguments = {
+  names: string[]
+  runs: number
+  sizes: Sizes
+  /** Through which libraries, where a part compares them. */
+  clients: Client[]
+  isQuick: boolean
+}
+
+const CLIENTS: Client[] = ['kafkajs', 'platformatic']
 
 /**
  * What the command line asks for, by the names of the parts there are; a text to print instead when
@@ -14,6 +25,8 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
     options: {
       runs: { type: 'string', default: '1' },
       minutes: { type: 'string' },
+      events: { type: 'string' },
+      client: { type: 'string', default: 'both' },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -23,9 +36,12 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
   if (strange !== undefined) throw new Error(`no part of the bench is called ${strange}`)
   const sizes = structuredClone(values.quick ? quickSizes : fullSizes)
   if (values.minutes !== undefined) sizes.memory.minutes = positive('minutes', values.minutes)
+  if (values.events !== undefined) sizes.backlog.waiting.push(positive('events', values.events))
   const runs = Math.ceil(positive('runs', values.runs))
+  const clients = CLIENTS.filter(one => values.client === 'both' || values.client === one)
+  if (clients.length === 0) throw new Error(`--client is ${CLIENTS.join(', ')} or both`)
   const names = parts.filter(name => positionals.length === 0 || positionals.includes(name))
-  return { names, runs, sizes, isQuick: values.quick }
+  return { names, runs, sizes, clients, isQuick: values.quick }
 }
 
 export function usageOf(parts: string[]): string {
@@ -34,8 +50,10 @@ export function usageOf(parts: string[]): string {
   --runs N       repeat all N times in turn; a figure is then the median, with min and max
   --quick        small sizes, to see whether it works; targets hold for the others
   --minutes N    how long memory is watched (10)
+  --events N     backlog: how many more wait, at most, such as 10000000 (two minutes to fill)
+  --client NAME  drain, live and recovery: kafkajs, platformatic or both (both)
 
-All parts take a quarter of an hour, ten minutes of it memory. Each figure is one line of JSON, and
+All parts take half an hour, ten minutes of it memory. Each figure is one line of JSON, and
 a table follows. Targets are reported, not enforced.
 `
 }

@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { encodeEvent } from '../../config/events.ts'
 import { goldenEvent } from '../config/events-fixture.ts'
 import { readArguments } from './arguments.ts'
-import { costBetween } from './backlog.ts'
 import { isReached, type Measured, overRuns } from './figures.ts'
 import { type Arrival, judge } from './judge.ts'
 import { slopePerMinute } from './memory.ts'
 import { FIRST_NUMBER, openPacketRing, PAYLOAD_BYTES } from './packets.ts'
 import { percentilesOf } from './percentiles.ts'
 import { placeOf } from './readings.ts'
+import { costBetween } from './samples.ts'
 import { fullSizes } from './sizes.ts'
 import { tableOf } from './table.ts'
 
@@ -116,7 +116,8 @@ describe('the command line of the bench', () => {
   const parts = ['ingest', 'memory']
 
   it('asks for everything unless parts are named, in their order', () => {
-    const all = { names: parts, runs: 1, sizes: fullSizes, isQuick: false }
+    const clients = ['kafkajs', 'platformatic']
+    const all = { names: parts, runs: 1, sizes: fullSizes, clients, isQuick: false }
     expect(readArguments([], parts)).toEqual(all)
     expect(readArguments(['memory', '--runs', '3'], parts)).toMatchObject({
       ...{ names: ['memory'], runs: 3 },
@@ -129,5 +130,6 @@ describe('the command line of the bench', () => {
   it('refuses what it does not know', () => {
     expect(() => readArguments(['nothing'], parts)).toThrow('called nothing')
     expect(() => readArguments(['--runs', 'many'], parts)).toThrow('--runs')
+    expect(() => readArguments(['--client', 'none'], parts)).toThrow('--client')
   })
 })

@@ -1,7 +1,7 @@
 // npm run bench -- [NAME…] [--runs N] [--quick] [--minutes N]: measures Sluice on this machine. One
 // line of JSON a figure on stdout, then one table; what goes on is told on stderr.
 import { mkdtemp, rm } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { homedir, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { untilSignal } from '../../config/lifetime.ts'
 import { javaProblem } from '../../simulators/kafka/jars.ts'
@@ -10,17 +10,22 @@ import { type Arguments, readArguments, usageOf } from './arguments.ts'
 import { backlog } from './backlog.ts'
 import { contextOf } from './context.ts'
 import { paced, throughput } from './delivery.ts'
+import { drain } from './drain.ts'
 import { type Figure, type Measured, overRuns } from './figures.ts'
 import { framing } from './framing.ts'
 import { ingest } from './ingest.ts'
+import { live } from './live.ts'
 import { memory } from './memory.ts'
 import type { Bench, Part } from './part.ts'
 import { makePlace } from './place.ts'
 import { ready } from './ready.ts'
+import { recovery } from './recovery.ts'
 import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
-const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory, ready, framing }
+const parts: Record<string, Part> = {
+  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready, framing },
+}
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 const asked = argumentsOrExit()
@@ -31,7 +36,10 @@ const isWhole = await bench(asked, ending.signal)
 process.exit(ending.signal.aborted ? 130 : isWhole ? 0 : 1)
 
 /** Measures and prints; false when a part could not be measured that should have been. */
-async function bench({ names, runs, sizes }: Arguments, signal: AbortSignal): Promise<boolean> {
+async function bench(
+  { names, runs, sizes, clients }: Arguments,
+  signal: AbortSignal,
+): Promise<boolean> {
   await using stack = new AsyncDisposableStack()
   const place = stack.use(await makePlace())
   if (place.isInMemory) say(`${place.dir} is in memory: figures of the disk mean nothing`)
@@ -49,7 +57,7 @@ async function bench({ names, runs, sizes }: Arguments, signal: AbortSignal): Pr
   for (let run = 1; run <= runs; run++) {
     for (const part of possible) {
       say(runs > 1 ? `${part}, run ${run} of ${runs}` : part)
-      const figures = await runPart(part, { sizes, kafka, signal }, place.dir)
+      const figures = await runPart(part, { sizes, clients, kafka, signal }, place.dir)
       if (signal.aborted) return false
       if (Array.isArray(figures)) measured.get(part)!.push(figures)
       else {
@@ -104,7 +112,8 @@ function argumentsOrExit(): Arguments {
 }
 
 function print(line: object): void {
-  process.stdout.write(`${JSON.stringify({ ...line, ...context })}\n`)
+  const load = loadavg()[0]
+  process.stdout.write(`${JSON.stringify({ ...line, ...context, load })}\n`)
 }
 
 function say(line: string): void {

@@ -5,13 +5,13 @@ import type { Judgement } from './judge.ts'
 import type { LoadResult } from './load.ts'
 import { per, startMeter, sum, type Use } from './meter.ts'
 import type { Bench, Part } from './part.ts'
-import { DEVICES, openPipeline } from './pipeline.ts'
+import { DEVICES, openPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts'
 import { pause } from './setup.ts'
 
 const QUIET_MS = 15_000
 const LATE_DUPLICATES_MS = 1000
 
-type Delivery = {
+export type Delivery = {
   load: LoadResult
   judged: Judgement
   uses: Record<'gateway' | 'bridge' | 'kafka' | 'reader', Use>
@@ -53,19 +53,30 @@ export const paced: Part = {
   },
 }
 
-async function deliver(
+type Run = {
+  messages: number
+  ratePerSecond?: number
+  /** Called right before the load and right behind it. */
+  atBothEnds?: (pipeline: Pipeline) => Promise<void>
+}
+
+/** Has messages published, and judges what a reader finds in the topic of the readings. */
+export async function deliver(
   bench: Bench,
-  size: { messages: number; ratePerSecond?: number },
+  { atBothEnds = async () => {}, ...size }: Run,
+  options?: PipelineOptions,
 ): Promise<Delivery> {
-  await using pipeline = await openPipeline(bench)
+  await using pipeline = await openPipeline(bench, options)
   const { kafka, topic, pids } = pipeline
-  const options: ArrivalsOptions = { kafka, topic }
-  await using reader = await startHelper('arrivals.ts', options, bench.signal)
+  const what: ArrivalsOptions = { kafka, topic }
+  await using reader = await startHelper('arrivals.ts', what, bench.signal)
   await pipeline.openTheWay()
   await untilRead(reader, DEVICES)
+  await atBothEnds(pipeline)
   reader.say('begin')
   const meter = startMeter({ ...pids, reader: reader.pid })
   const load = await pipeline.load(size)
+  await atBothEnds(pipeline)
   await untilRead(reader, load.acknowledged)
   const uses = meter.read()
   pipeline.throwIfRestarted()
@@ -136,7 +147,7 @@ function costsOf({ judged, uses }: Delivery, targets: CostTargets): Measured[] {
   ]
 }
 
-function soundnessOf({ judged, load, othersShare }: Delivery): Measured[] {
+export function soundnessOf({ judged, load, othersShare }: Delivery): Measured[] {
   const none = { of: null, unit: 'messages', target: { atMost: 0 } }
   return [
     { figure: 'lost', ...none, value: judged.lost },

@@ -5,12 +5,20 @@ import { openOutbox } from '../../gateway/store/outbox.ts'
 import { FIRST_NUMBER } from './packets.ts'
 import { placeOf, startValues } from './readings.ts'
 
-export type FillOptions = { file: string; events: number }
+export type FillOptions = {
+  file: string
+  events: number
+  /** How long ago the last one was received; 0 if left out. */
+  ageMs?: number
+}
 
 const DEVICES = 50
 const GROUP_EVENTS = 250
+/** As if 2000 had come in a second. */
+const APART_US = 500
 
-const { file, events }: FillOptions = JSON.parse(process.argv[2]!)
+const { file, events, ageMs = 0 }: FillOptions = JSON.parse(process.argv[2]!)
+const startUs = (Date.now() - ageMs) * 1000 - events * APART_US
 const sources = Array.from({ length: DEVICES }, (_, device) => ({
   place: placeOf(device),
   next: startValues(device),
@@ -29,8 +37,9 @@ function readingOf(number: number): Reading {
   const { topic, ...where } = place
   const { temperature, humidity, ...rest } = next()
   const whole = { temperature: temperature / 100, humidity: humidity / 100, ...rest }
-  const receivedAt = Date.now()
-  const values = { bench_id: FIRST_NUMBER + number, bench_ts: receivedAt * 1000, ...whole }
+  const atUs = startUs + number * APART_US + Math.floor(Math.random() * APART_US)
+  const receivedAt = Math.floor(atUs / 1000)
+  const values = { bench_id: FIRST_NUMBER + number, bench_ts: atUs, ...whole }
   const measurements = Object.entries(values).map(([metric, value]) => measurement(metric, value))
   const source = { topic, format: 'json' }
   const clock = 'UNSYNCED'

@@ -18,15 +18,16 @@ export type Helper = AsyncDisposable & {
   say(message: unknown): void
 }
 
-/** Starts a helper; `signal` ends it early. It never outlives us. */
+/** Starts a helper, with more flags of Node; `signal` ends it early. It never outlives us. */
 export async function startHelper(
   file: string,
   argument: unknown,
   signal: AbortSignal,
+  flags: readonly string[] = [],
 ): Promise<Helper> {
   signal.throwIfAborted()
   const path = fileURLToPath(new URL(file, import.meta.url))
-  const args = [...FLAGS, path, JSON.stringify(argument)]
+  const args = [...FLAGS, ...flags, path, JSON.stringify(argument)]
   const child = await spawnTied(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   // What is said to a process that has just ended is of no use to anybody.
@@ -55,7 +56,8 @@ export async function askHelper<T>(
   file: string,
   argument: unknown,
   signal: AbortSignal,
+  flags: readonly string[] = [],
 ): Promise<T> {
-  await using helper = await startHelper(file, argument, signal)
+  await using helper = await startHelper(file, argument, signal, flags)
   return await helper.answer<T>()
 }

@@ -64,6 +64,11 @@ export function per(use: number | null, count: number, unit = 1): number | null 
   return use === null || count === 0 ? null : (use / count) * unit
 }
 
+/** One to the other; null when one of them is not known. */
+export function ratio(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : one / other
+}
+
 /** The sum; null when one of them is not known. */
 export function sum(...values: (number | null)[]): number | null {
   return values.reduce(

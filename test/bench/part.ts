@@ -1,4 +1,5 @@
 import type { LocalKafka } from '../../simulators/kafka/local-kafka.ts'
+import type { Client } from './arguments.ts'
 import type { Measured } from './figures.ts'
 import type { Sizes } from './sizes.ts'
 
@@ -7,6 +8,7 @@ export type Bench = {
   /** An empty directory on a real disk. */
   dir: string
   sizes: Sizes
+  clients: readonly Client[]
   /** The Kafka of this bench, started when first asked for. */
   kafka(): Promise<LocalKafka>
   signal: AbortSignal

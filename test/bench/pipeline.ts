@@ -1,3 +1,6 @@
+import { join } from 'node:path'
+import type { Client } from './arguments.ts'
+import type { FillOptions } from './fill-outbox.ts'
 import { askHelper } from './helper.ts'
 import type { LoadOptions, LoadResult } from './load.ts'
 import type { Bench } from './part.ts'
@@ -8,12 +11,32 @@ export const DEVICES = 50
 
 const SETTLE_MS = 1000
 
+/** How long ago the old events of a pipeline were received. */
+const OLD_MS = 600_000
+
 export type Pipeline = Awaited<ReturnType<typeof openPipeline>>
 
-/** A gateway and a bridge with a topic of their own; the bridge ends last. */
-export async function openPipeline({ dir, kafka, signal }: Bench) {
+export type PipelineOptions = {
+  /** Where, within the part's directory. */
+  name?: string
+  client?: Client
+  /** How many wait already, from an outage; they go to a topic of their own. */
+  oldEvents?: number
+}
+
+/** A gateway and a bridge with topics of their own; the bridge ends last. */
+export async function openPipeline(
+  { dir: parent, kafka, signal }: Bench,
+  { name = '', client, oldEvents = 0 }: PipelineOptions = {},
+) {
   const { brokers, pid: kafkaPid } = await kafka()
-  const setup = await makeSetup(dir, brokers)
+  const hasBackfill = oldEvents > 0
+  const setup = await makeSetup(join(parent, name), brokers, {
+    hasBackfill,
+    ...(client && { client }),
+  })
+  const fill: FillOptions = { file: setup.outboxFile, events: oldEvents, ageMs: OLD_MS }
+  if (oldEvents > 0) await askHelper('fill-outbox.ts', fill, signal)
   await using opening = new AsyncDisposableStack()
   const bridge = opening.use(await setup.startBridge())
   const gateway = opening.use(await setup.startGateway())

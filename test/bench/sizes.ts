@@ -3,7 +3,12 @@ export type Sizes = {
   ingest: { warmUpMessages: number; messages: number }
   throughput: { messages: number }
   paced: { ratePerSecond: number; seconds: number }
-  backlog: { warmUpEvents: number; manyEvents: number; fewEvents: number }
+  /** `spareEvents` wait behind those that are drained, so that the bridge never runs short. */
+  drain: { warmUpEvents: number; events: number; spareEvents: number }
+  /** How many wait behind those that are measured, fewest first. */
+  backlog: { warmUpEvents: number; events: number; waiting: number[] }
+  live: { ratePerSecond: number; seconds: number; oldEvents: number }
+  recovery: { ratePerSecond: number; awaySeconds: number[] }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
   ready: { events: number; kills: number }
 }
@@ -13,7 +18,10 @@ export const fullSizes: Sizes = {
   ingest: { warmUpMessages: 50_000, messages: 500_000 },
   throughput: { messages: 200_000 },
   paced: { ratePerSecond: 2000, seconds: 30 },
-  backlog: { warmUpEvents: 100_000, manyEvents: 1_000_000, fewEvents: 200_000 },
+  drain: { warmUpEvents: 100_000, events: 1_000_000, spareEvents: 100_000 },
+  backlog: { warmUpEvents: 100_000, events: 200_000, waiting: [1_000_000] },
+  live: { ratePerSecond: 2000, seconds: 15, oldEvents: 1_000_000 },
+  recovery: { ratePerSecond: 200, awaySeconds: [0, 60] },
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
   ready: { events: 1_000_000, kills: 10 },
 }
@@ -23,7 +31,10 @@ export const quickSizes: Sizes = {
   ingest: { warmUpMessages: 5000, messages: 50_000 },
   throughput: { messages: 20_000 },
   paced: { ratePerSecond: 2000, seconds: 5 },
-  backlog: { warmUpEvents: 20_000, manyEvents: 150_000, fewEvents: 50_000 },
+  drain: { warmUpEvents: 50_000, events: 200_000, spareEvents: 100_000 },
+  backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [100_000] },
+  live: { ratePerSecond: 2000, seconds: 5, oldEvents: 200_000 },
+  recovery: { ratePerSecond: 200, awaySeconds: [0, 10] },
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
   ready: { events: 50_000, kills: 2 },
 }

@@ -55,9 +55,12 @@ describe('secrets by file', () => {
   })
 
   it('are read for the registry too', () => {
-    const files = { passwordFile: home.write('p', hidden), caFile: home.write('ca', 'C') }
+    const files = { passwordFile: home.write('p', hidden), caFile: home.write('ca', trusted) }
     const { registry } = home.configOf(stringify({ registry: { username: 'gw', ...files } }))
-    expect([registry.password?.reveal(), registry.ca?.reveal()]).toEqual([hidden, 'C'])
+    expect([registry.password?.reveal(), registry.ca?.reveal()]).toEqual([
+      hidden,
+      trusted.trimEnd(),
+    ])
     expect(JSON.stringify(registry)).not.toContain(hidden)
   })
 

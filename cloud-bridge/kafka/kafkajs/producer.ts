@@ -101,7 +101,8 @@ export function openProducer(options: KafkaOptions): Producer {
   }
 }
 
-function newProducer(kafka: Kafka): KafkajsProducer {
+/** A producer whose numbers outlive a rejected send, as `openProducer` says. */
+export function newProducer(kafka: Kafka): KafkajsProducer {
   return kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
