@@ -107,7 +107,7 @@ describe('what Kafka may have deleted', () => {
 })
 
 describe('what Kafka may have deleted of zones that were moved', () => {
-  /** Two zones of partition 0 of two, then in partitions 2 and 3 of four, and a third in 0 still. */
+  /** Two zones of partition 0 of two; of four, the one is in partition 2, the other still in 0. */
   const names = Array.from({ length: 99 }, (_, number) => `z${number}`)
   const of = (count: number, zone: string) => partitionOf(Buffer.from(zone), count)
   const [moved, stays] = [2, 0].map(
