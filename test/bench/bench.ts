@@ -10,6 +10,7 @@ import { type Arguments, readArguments, usageOf } from './arguments.ts'
 import { backlog } from './backlog.ts'
 import { contextOf } from './context.ts'
 import { paced, throughput } from './delivery.ts'
+import { faults } from './faults.ts'
 import { type Figure, type Measured, overRuns } from './figures.ts'
 import { ingest } from './ingest.ts'
 import { memory } from './memory.ts'
@@ -19,7 +20,7 @@ import { ready } from './ready.ts'
 import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
-const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory, ready }
+const parts: Record<string, Part> = { ingest, throughput, paced, backlog, memory, ready, faults }
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 const asked = argumentsOrExit()

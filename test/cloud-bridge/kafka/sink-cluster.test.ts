@@ -25,7 +25,7 @@ describeWithKafka('the sink through faults of one broker of three', () => {
     const outcomes = await play(await Promise.all(ways), stages =>
       fault.script(stages, { cluster, kafka }),
     )
-    for (const outcome of outcomes) expect(outcome).toMatchObject({ lost: 0, inversions: 0 })
-    console.log(outcomes)
+    // kafkajs may write twice what one broker took while another was waited for.
+    expect(outcomes).toMatchObject(outcomes.map(() => ({ lost: 0, inversions: 0 })))
   })
 })
