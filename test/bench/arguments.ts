@@ -35,7 +35,7 @@ export function usageOf(parts: string[]): string {
   --quick        small sizes, to see whether it works; targets hold for the others
   --minutes N    how long memory is watched (10)
 
-All parts take a quarter of an hour, ten minutes of it memory. Each figure is one line of JSON, and
+All parts take twenty minutes, ten of them memory. Each figure is one line of JSON, and
 a table follows. Targets are reported, not enforced.
 `
 }

@@ -238,7 +238,7 @@ async function untilOnly(partitions: number[], sink: EventSink, batch: Batch): P
   }
 }
 
-/** What becomes of a batch that may be refused a little longer, though nothing is broken any more. */
+/** What becomes of a batch that may have to wait a little, though nothing is broken any more. */
 function taken(sink: EventSink, batch: Batch): Promise<Rejection[] | null> {
   const { signal } = new AbortController()
   const backoff = { firstMs: 20, maxMs: 100 }
