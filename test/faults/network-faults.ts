@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProxiedKafka } from '../setup/proxied-kafka.ts'
 import { api, type Frame } from './framing.ts'
 import type { Judge, Verdict } from './proxy.ts'
