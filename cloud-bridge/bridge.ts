@@ -4,9 +4,13 @@ import { carryBehind } from './carriers/behind.ts'
 import type { Carrying } from './carriers/carrier.ts'
 import { carryLive } from './carriers/live.ts'
 import { carryNotes } from './carriers/notes.ts'
+import { startNudge } from './nudge.ts'
 import { lagMs, startTopicGuard, type TopicGuardOptions } from './topic-guard.ts'
 
-type BridgeOptions = Carrying & Pick<TopicGuardOptions, 'settingsOf' | 'onBlind'>
+/** Live events wait so long for the note that some others come later than they. */
+const TOLD_WITHIN_MS = 5000
+
+type BridgeOptions = Omit<Carrying, 'tellNotes'> & Pick<TopicGuardOptions, 'settingsOf' | 'onBlind'>
 
 /**
  * Carries events, what goes behind them and notes from the store to Kafka until asked to end. Kafka
@@ -19,9 +23,18 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
     ...options,
     lagMs: () => lagMs(source.backlog()?.oldestAgeMs ?? 0, Date.now()),
   })
-  const carrying = { ...options, openSink: () => guard.guarding(openSink()) }
+  const nudge = startNudge()
+  const carrying: Carrying = {
+    ...options,
+    openSink: () => guard.guarding(openSink()),
+    tellNotes: () => nudge.look(TOLD_WITHIN_MS),
+  }
   const live = { isBehind: false }
-  await Promise.all([carryLive(carrying, live), carryBehind(carrying, live), carryNotes(carrying)])
+  await Promise.all([
+    carryLive(carrying, live),
+    carryBehind(carrying, live),
+    carryNotes(carrying, nudge),
+  ])
 }
 
 /** Without a Kafka to go to: only looks at what waits, so that others can be told. */

@@ -19,6 +19,14 @@ export type FlowStates = {
 
 export type Flows = ReturnType<typeof startFlows>
 
+const isSeveral = (flow: string) => flow.split(' ')[0]!.endsWith('s')
+
+/** That a flow waits, as a sentence: events wait, partition 3 waits. */
+export const waits = (flow: string) => `${flow} ${isSeveral(flow) ? 'wait' : 'waits'}`
+
+/** That a flow goes. */
+export const goes = (flow: string) => `${flow} ${isSeveral(flow) ? 'go' : 'goes'} to Kafka`
+
 /** Keeps what others are told of each flow; `onChange` hears when one stops and when it goes on. */
 export function startFlows(
   options: CircuitOptions,
@@ -45,14 +53,10 @@ export function startFlows(
       return {
         away: Object.fromEntries(each.map(([name, { away }]) => [name, away])),
         circuits: Object.fromEntries(
-          each.map(
-            ([
-              name,
-              {
-                circuit: { state, failures },
-              },
-            ]) => [name, { state, failures }],
-          ),
+          each.map(([name, { circuit }]) => [
+            name,
+            { state: circuit.state, failures: circuit.failures },
+          ]),
         ),
       }
     },

@@ -13,10 +13,13 @@ export type Outgoing = { key: Buffer; partition: number; value: Buffer; headers?
 export type Framed = Pick<Outgoing, 'value' | 'headers'>
 
 /**
- * How events are written for the cloud, one for each, in order. Rejects with SinkUnavailable while
+ * How events are written for a topic, one for each, in order. Rejects with SinkUnavailable while
  * what is needed for it is away.
  */
-export type Frame = (events: readonly { zone: string; value: Buffer }[]) => Promise<Framed[]>
+export type Frame = (
+  topic: string,
+  events: readonly { zone: string; value: Buffer }[],
+) => Promise<Framed[]>
 
 /** What is sent at once, and unchanged as often as it takes. */
 export type Batch = { topic: string; records: readonly Outgoing[] }
@@ -111,7 +114,7 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
   const batchOf = async ({ range, events }: T): Promise<Batch> => {
     const place = placers.get(range.partitions) ?? startPartitioner(range.partitions)
     placers.set(range.partitions, place)
-    const framed = await options.frame(events)
+    const framed = await options.frame(range.topic, events)
     // Each object of an event costs as much as reading the event.
     const records = framed.map(({ value, headers }, index) => {
       const { key, partition } = place(events[index]!.zone)

@@ -1,18 +1,25 @@
 import { setPriority } from 'node:os'
-import { Command } from 'commander'
+import { Command as Program } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/lifetime.ts'
 import { keepHeapSmall } from '../config/memory.ts'
+import type { Command } from '../config/telemetry/commands.ts'
 import { serveHttp } from '../config/telemetry/http.ts'
 import { openLog } from '../config/telemetry/log.ts'
 import { alarmsOf, asidesOf } from '../gateway/store/aside.ts'
-import { openEventSource } from '../gateway/store/event-source.ts'
-import { openInbox } from '../gateway/store/inbox.ts'
+import { type EventSource, openEventSource } from '../gateway/store/event-source.ts'
+import { type Inbox, openInbox } from '../gateway/store/inbox.ts'
 import { runBridge, watchOutbox } from './bridge.ts'
-import { startFlows } from './flows.ts'
-import { singleObject } from './framing.ts'
+import { startDecisions } from './carriers/decisions.ts'
+import { type Flows, goes, startFlows, waits } from './flows.ts'
+import type { Frame } from './forwarder.ts'
+import { startFraming } from './framing.ts'
 import { openKafka } from './kafka/kafka.ts'
 import { startMetrics } from './metrics.ts'
+import { moveCommand, type PartitionsOptions, showCommand } from './partitions/command.ts'
+import { disagreement } from './partitions/spread.ts'
+import { openRegistry } from './registry/registry.ts'
+import { startSchemaIds } from './registry/schema-ids.ts'
 import { replayCommand } from './replay/command.ts'
 import { reasonsOf, stateOf } from './state.ts'
 import { finerZones } from './zones/finer-zones.ts'
@@ -24,7 +31,7 @@ const BLIND =
   'topics is missing (docs/security.md)'
 const nothing = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
-const { config: file } = new Command('sluice bridge')
+const { config: file } = new Program('sluice bridge')
   .description('Carries what the gateway stored to Kafka, partitioned by zone, until none waits.')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .parse()
@@ -51,8 +58,7 @@ async function run(config: Config): Promise<void> {
   }
   const flows = startFlows(
     { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs, stableMs: bridge.stableMs },
-    (flow, away) =>
-      away ? log.warn({ reason: away }, `${flow} wait for Kafka`) : log.info(`${flow} go to Kafka`),
+    (flow, away) => (away ? log.warn({ reason: away }, waits(flow)) : log.info(goes(flow))),
   )
   try {
     await using stack = new AsyncDisposableStack()
@@ -64,25 +70,27 @@ async function run(config: Config): Promise<void> {
     const client = await openKafka(kafka)
     const { partitionsOf, settingsOf } = client.topics
     const hotZones = watchHotZones(config, log)
-    const metrics = startMetrics(() => source.backlog() ?? nothing, hotZones.list)
-    const topic = kafka.topics.backfill
-    const replay = replayCommand({ outboxFile: outbox.file, source, topic, partitionsOf })
+    const metrics = startMetrics({
+      waiting: () => source.backlog() ?? nothing,
+      hotZones: hotZones.list,
+      circuits: () => flows.states.circuits,
+    })
+    const decisions = startDecisions(source.wake)
+    const asked = { config, log, source, flows, decisions, partitionsOf }
     const parts = () => ({ source, metrics, hotZones, kafka: flows.states })
     stack.use(
       await serveHttp({
         ...bridge.http,
         key: 'bridge.http',
         reasons: () => reasonsOf(parts()),
-        alarms: () => [...alarmsOf('inbox', asidesOf(inboxOptions.file)), ...hotZones.alarms()],
+        alarms: () => [
+          ...alarmsOf('inbox', asidesOf(inboxOptions.file)),
+          ...hotZones.alarms(),
+          ...disagreement(kafka.partitions, source.ranges),
+        ],
         metrics: metrics.text,
         state: () => stateOf(parts()),
-        commands: {
-          async '/replay'(asked) {
-            const answer = await replay(asked)
-            log.info({ asked, ...answer }, 'replay')
-            return answer
-          },
-        },
+        commands: commandsOf(asked),
       }),
     )
     log.info(
@@ -102,7 +110,8 @@ async function run(config: Config): Promise<void> {
     }
     await runBridge({
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
-      frame: singleObject,
+      frame: framing(config, inbox, ending.signal, line => log.warn(line)),
+      ...{ decisions, onDisagreement: reason => log.warn(reason) },
       openSink: client.openSink,
       settingsOf,
       onBlind: topic => log.warn({ topic }, BLIND),
@@ -119,4 +128,43 @@ function watchHotZones({ ingest }: Config, log: ReturnType<typeof openLog>) {
     onHot: (zone, alarm) => log.warn({ zone }, alarm),
     onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
   })
+}
+
+/** How events go out: with numbers of a registry where one is configured. */
+function framing(
+  { registry: { url, ...options }, kafka: { cloudEvents } }: Config,
+  inbox: Inbox,
+  signal: AbortSignal,
+  onChanged: (line: string) => void,
+): Frame {
+  if (url === null) return startFraming({ schemaIdOf: null, cloudEvents })
+  const registry = openRegistry({ ...options, url, signal })
+  return startFraming({ schemaIdOf: startSchemaIds({ registry, inbox, onChanged }), cloudEvents })
+}
+
+type Asked = Omit<PartitionsOptions, 'kafka' | 'away'> & {
+  config: Config
+  log: ReturnType<typeof openLog>
+  source: EventSource
+  flows: Flows
+}
+
+/** What an operator may ask for; what was done is logged. */
+function commandsOf({ config, log, source, flows, ...asked }: Asked): Record<string, Command> {
+  const { kafka, outbox } = config
+  const topic = kafka.topics.backfill
+  const away = () => flows.states.away.events ?? null
+  const options = { kafka, source, away, ...asked }
+  const logged =
+    (what: string, command: Command): Command =>
+    async input => {
+      const answer = await command(input)
+      log.info({ asked: input, ...answer }, what)
+      return answer
+    }
+  return {
+    '/replay': logged('replay', replayCommand({ outboxFile: outbox.file, topic, ...options })),
+    '/partitions': showCommand(options),
+    '/partitions/move': logged('partitions move', moveCommand(options)),
+  }
 }

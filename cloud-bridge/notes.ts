@@ -102,5 +102,6 @@ export function noteSources(outbox: Buffer, source: EventSource, inbox: Inbox): 
     next: () => inbox.nextNote(store) ?? (inbox.healed && notesFrom(1)[0]?.sequence) ?? 1,
     settle: next => inbox.moveNotes(store, next),
   })
-  return [of('outbox', outbox, source.notesFrom), of('inbox', inbox.id, inbox.notesFrom)]
+  // Those of the inbox first: live events may wait for them.
+  return [of('inbox', inbox.id, inbox.notesFrom), of('outbox', outbox, source.notesFrom)]
 }

@@ -1,5 +1,5 @@
 import type { EventSource } from '../gateway/store/event-source.ts'
-import type { FlowStates } from './flows.ts'
+import { type FlowStates, waits } from './flows.ts'
 import type { startMetrics } from './metrics.ts'
 import type { HotZones } from './zones/hot-zones.ts'
 
@@ -15,7 +15,7 @@ export function reasonsOf({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): s
   const reasons: string[] = []
   for (const [flow, away] of Object.entries(kafka.away)) {
     // Nothing is late because of what was delivered before.
-    if (away && flow !== 'behind') reasons.push(`${flow} wait: ${away}`)
+    if (away && flow !== 'behind') reasons.push(`${waits(flow)}: ${away}`)
   }
   const isReadable = source.backlog() !== null
   if (source.damaged) {

@@ -14,9 +14,12 @@ type Frozen<T> = T extends Secret ? T : { readonly [K in keyof T]: Frozen<T[K]> 
 type Sasl = NonNullable<Settings['kafka']['sasl']> & { password: Secret }
 type Tls = NonNullable<Settings['kafka']['tls']> & { ca: Secret; cert?: Secret; key?: Secret }
 type Kafka = Omit<Settings['kafka'], 'sasl' | 'tls'> & { sasl: Sasl | null; tls: Tls | null }
+type Registry = Settings['registry'] & { password?: Secret; ca?: Secret }
 
 /** Everything that can be set, with its secrets read. Times and sizes end in their unit. */
-export type Config = Frozen<Omit<Settings, 'kafka'> & { kafka: Kafka }>
+export type Config = Frozen<
+  Omit<Settings, 'kafka' | 'registry'> & { kafka: Kafka; registry: Registry }
+>
 
 /** From which topics readings come, and what stands where in them. */
 export type Route = Config['ingest']['routes'][number]

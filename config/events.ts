@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import avro from 'avsc'
+import { fingerprintIn, SINGLE_OBJECT_BYTES, WIRE_FORMAT_BYTES } from './event-bytes.ts'
+import { newest, type Schema, schemaOf, schemas } from './schemas/released.ts'
 
 /** How far a gateway's clock can be trusted at the moment of acceptance. */
 export type Clock = 'SYNCED' | 'HOLDOVER' | 'UNSYNCED'
@@ -17,7 +18,7 @@ export type Measurement = {
 }
 
 /**
- * The event contract with the cloud: config/schemas/SensorReading.avsc says what each field means.
+ * The event contract with the cloud: the newest of config/schemas says what each field means.
  */
 export type SensorReading = {
   id: string
@@ -33,50 +34,91 @@ export type SensorReading = {
   clock: Clock
   measurements: Measurement[]
   source: { topic: string; format: string }
+  traceparent: string | null
 }
 
 /** What a device reported at one moment: an event before it is accepted and numbered. */
 export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence' | 'zoneSequence'>
 
-const schemaFile = new URL('./schemas/SensorReading.avsc', import.meta.url)
-const schema = JSON.parse(readFileSync(schemaFile, 'utf8'))
-const type = avro.Type.forSchema(schema)
+/** CRC-64-AVRO of the schema that events are written under. */
+export const schemaFingerprint = newest.fingerprint
 
-/** The schema's Parsing Canonical Form, on which its fingerprint is computed (Avro 1.12). */
-export const canonicalSchema = JSON.stringify(type.schema())
-/** CRC-64-AVRO of the canonical schema, little endian, as single-object encoding carries it. */
-export const schemaFingerprint = rabin(Buffer.from(canonicalSchema))
-/** What stands before every datum in single-object encoding: C3 01 and the fingerprint. */
-export const singleObjectHeader = Buffer.concat([Buffer.from([0xc3, 0x01]), schemaFingerprint])
+const headers = new Map(schemas.map(schema => [schema, singleObjectHeader(schema)]))
+const newestHeader = headers.get(newest)!
+const resolvers = new Map(
+  schemas.map(schema => [schema, schema === newest ? undefined : resolverOf(schema.type)]),
+)
+const newestFirst = schemas.toReversed()
 
 /**
  * Writes an event in single-object encoding into `target` at `offset`. Returns the offset behind
  * it, or a negative number when bytes are missing. Throws on an event that is not of the contract.
  */
 export function encodeInto(event: SensorReading, target: Buffer, offset: number): number {
-  singleObjectHeader.copy(target, offset)
-  return type.encode(event, target, offset + singleObjectHeader.length)
-}
-
-/** The event in single-object encoding: what stands in Kafka when no registry is configured. */
-export function encodeEvent(event: SensorReading): Buffer {
-  return Buffer.concat([singleObjectHeader, type.toBuffer(event)])
+  newestHeader.copy(target, offset)
+  return newest.type.encode(event, target, offset + SINGLE_OBJECT_BYTES)
 }
 
 /**
- * Reads an event back from single-object encoding. Throws an Error that says what is wrong: another
- * framing, another schema, bytes missing or left over, or a clock outside the contract.
+ * The event in single-object encoding: what stands in Kafka when no registry is configured. Under
+ * an older schema, as a program wrote it to which that was the newest.
+ */
+export function encodeEvent(event: SensorReading, schema: Schema = newest): Buffer {
+  return Buffer.concat([headers.get(schema)!, schema.type.toBuffer(event)])
+}
+
+/**
+ * Reads an event that was written under any released schema, in single-object encoding or in the
+ * wire format of registries; what its schema did not have is null. The wire format only carries a
+ * registry's number: the schema is the one that the datum fits to its last byte, which is one only,
+ * so no registry is asked. Throws an Error that says what is wrong: another framing, another
+ * schema, bytes missing or left over, or a clock outside the contract.
  */
 export function decodeEvent(value: Buffer): SensorReading {
-  if (!value.subarray(0, 10).equals(singleObjectHeader)) {
-    throw new Error(`not a SensorReading of schema ${schemaFingerprint.toString('hex')}`)
+  if (value.length >= SINGLE_OBJECT_BYTES && value.readUInt16BE() === 0xc301) {
+    const fingerprint = fingerprintIn(value)
+    const schema = fingerprint.equals(schemaFingerprint) ? newest : schemaOf(fingerprint)
+    if (schema) return decodeDatum(value, SINGLE_OBJECT_BYTES, resolvers.get(schema))
+    throw new Error(`not a SensorReading of a released schema: ${fingerprint.toString('hex')}`)
   }
-  const { value: event, offset } = type.decode(value, 10)
+  if (value.length < WIRE_FORMAT_BYTES || value[0] !== 0) {
+    throw new Error('neither in single-object encoding nor in the wire format')
+  }
+  let fault: unknown
+  for (const schema of newestFirst) {
+    try {
+      return decodeDatum(value, WIRE_FORMAT_BYTES, resolvers.get(schema))
+    } catch (error) {
+      fault ??= error
+    }
+  }
+  throw fault
+}
+
+/**
+ * Gives what reads a datum, in the wire format of registries, of a schema that is not ours: one of
+ * a newer program, as its registry knows it. Throws when an event of ours cannot be read from it.
+ */
+export function decoderOf(schema: object): (value: Buffer) => SensorReading {
+  const resolver = resolverOf(avro.Type.forSchema(schema as avro.Schema))
+  return value => decodeDatum(value, WIRE_FORMAT_BYTES, resolver)
+}
+
+function decodeDatum(value: Buffer, at: number, resolver: unknown): SensorReading {
+  const { value: event, offset } = newest.type.decode(value, at, resolver as never)
   if (offset !== value.length) {
     throw new Error(offset < 0 ? 'the datum is cut short' : 'bytes are left over behind the datum')
   }
   if (!CLOCKS.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
   return event
+}
+
+function resolverOf(writer: avro.Type): unknown {
+  return newest.type.createResolver(writer)
+}
+
+function singleObjectHeader({ fingerprint }: Schema): Buffer {
+  return Buffer.concat([Buffer.from([0xc3, 0x01]), fingerprint])
 }
 
 /**
@@ -85,20 +127,5 @@ export function decodeEvent(value: Buffer): SensorReading {
  */
 export function openEventContainer(): Duplex {
   const options = { codec: 'deflate', writeHeader: 'always', syncMarker: randomBytes(16) } as const
-  return new avro.streams.BlockEncoder(schema, options)
-}
-
-/** CRC-64-AVRO (Avro 1.12, "Schema Fingerprints"), eight bytes, little endian. */
-function rabin(bytes: Buffer): Buffer {
-  const empty = 0xc15d213aa4d7a795n
-  const table = Array.from({ length: 256 }, (_, index) => {
-    let value = BigInt(index)
-    for (let bit = 0; bit < 8; bit++) value = (value >> 1n) ^ (empty & -(value & 1n))
-    return value
-  })
-  let hash = empty
-  for (const byte of bytes) hash = (hash >> 8n) ^ table[Number((hash ^ BigInt(byte)) & 0xffn)]!
-  const fingerprint = Buffer.alloc(8)
-  fingerprint.writeBigUInt64LE(BigInt.asUintN(64, hash))
-  return fingerprint
+  return new avro.streams.BlockEncoder(JSON.parse(newest.text), options)
 }

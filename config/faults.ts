@@ -34,7 +34,9 @@ export function show(value: unknown): string {
     return Object.keys(value).length === 0 ? '{}' : '{…}'
   }
   if (typeof value !== 'string') return String(value)
-  const cut = value.length > shownMaxLength ? `${value.slice(0, shownMaxLength)}…` : value
+  // A name and a password may stand before the host of a URL.
+  const safe = value.replace(/\/\/[^/]*@/, '//[secret]@')
+  const cut = safe.length > shownMaxLength ? `${safe.slice(0, shownMaxLength)}…` : safe
   return JSON.stringify(cut)
 }
 

@@ -24,3 +24,8 @@ export function isLoopback(host: string): boolean {
 export function hostsMeet(one: string, other: string): boolean {
   return one === other || [one, other].some(host => host === '0.0.0.0' || host === '::')
 }
+
+/** Whether this is an http(s) URL of host, port and path, with no name or password in it. */
+export function isPlainUrl(text: string): boolean {
+  return /^https?:$/.test(URL.parse(text)?.protocol ?? '') && !/[?#@\s]/.test(text)
+}

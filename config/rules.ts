@@ -10,7 +10,7 @@ import { isGroup, valueAt } from './values.ts'
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, meetingListeners, sizes, backoff, bounds, windows],
-    ...[lanes, sameFile, sameTopics, tlsPair],
+    ...[lanes, sameFile, sameTopics, tlsPair, registryLogin],
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -174,6 +174,14 @@ function tlsPair({ kafka: { tls } }: Settings): Finding[] {
   const reason = `stands without kafka.tls.${missing}`
   const cure = 'Give both for a client certificate, or neither'
   return [{ path: ['kafka', 'tls', given], others: [['kafka', 'tls', missing]], reason, cure }]
+}
+
+function registryLogin({ registry: { username, passwordFile } }: Settings): Finding[] {
+  if ((username === null) === (passwordFile === null)) return []
+  const [given, missing] = username ? ['username', 'passwordFile'] : ['passwordFile', 'username']
+  const reason = `stands without registry.${missing}`
+  const cure = 'Give both to log in at the registry, or neither'
+  return [{ path: ['registry', given], others: [['registry', missing]], reason, cure }]
 }
 
 /** What is wrong with the routes of a value that the schema may have refused elsewhere. */

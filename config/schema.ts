@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isHost, isHostAndPort } from './hosts.ts'
+import { isHost, isHostAndPort, isPlainUrl } from './hosts.ts'
 import { placeFault } from './routes.ts'
 import { isSchedule } from './schedules.ts'
 
@@ -226,8 +226,24 @@ const kafka = z.strictObject({
       ledger: kafkaTopic.default('sluice.ledger'),
     })
     .prefault({}),
+  cloudEvents: flag.default(false),
   sasl: sasl.nullable().default(null),
   tls: tls.nullable().default(null),
+})
+
+const registry = z.strictObject({
+  url: text(
+    isPlainUrl,
+    'is not the http(s) URL of a registry without a name or password in it',
+    'Write http:// or https://, host and path, such as https://registry.example:8081',
+  )
+    .nullable()
+    .default(null),
+  register: flag.default(true),
+  username: plain.nullable().default(null),
+  passwordFile: file.nullable().default(null),
+  caFile: file.nullable().default(null),
+  requestTimeoutMs: ms(100, 600_000).default(10_000),
 })
 
 const log = z.strictObject({
@@ -242,6 +258,7 @@ export const schema = z.strictObject({
   inbox: inbox.prefault({}),
   bridge: bridge.prefault({}),
   kafka: kafka.prefault({}),
+  registry: registry.prefault({}),
   log: log.prefault({}),
 })
 

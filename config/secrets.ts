@@ -28,12 +28,12 @@ const secretMaxBytes = 65_536
 
 /** The keys that name a file which is read when the configuration is loaded. */
 const fileKeys = keys
-  .filter(({ kind, path }) => kind === 'text' && path.length === 3 && /^(sasl|tls)$/.test(path[1]!))
-  .filter(({ path }) => path[2]!.endsWith('File'))
+  .filter(({ kind, path }) => kind === 'text' && path.at(-1)!.endsWith('File'))
+  .filter(({ path }) => /^(kafka\.(sasl|tls)|registry)\./.test(path.join('.')))
 
 /**
- * Reads every file that a key of kafka.sasl or kafka.tls names. The secrets stand at the path of
- * their key without its `File`; one line break at the end of the file is no part of the secret.
+ * Reads every file that a key of kafka.sasl, kafka.tls or registry names. The secrets stand at the
+ * path of their key without its `File`; one line break at the end of a file is no part of it.
  */
 export function readSecrets(input: unknown) {
   const findings: Finding[] = []
@@ -43,13 +43,14 @@ export function readSecrets(input: unknown) {
     if (typeof file !== 'string' || file === '') continue
     const read = readText(file, secretMaxBytes)
     const text = 'text' in read ? read.text.replace(/\r?\n$/, '') : ''
-    const unusable = text === '' ? 'is empty' : pemFault(path[2]!, text)
+    const name = path.at(-1)!.slice(0, -'File'.length)
+    const unusable = text === '' ? 'is empty' : pemFault(path.at(-1)!, text)
     if (unusable !== null) {
       const reason = 'reason' in read ? read.reason : unusable
-      const cure = `Name a file that holds the ${path[2]!.slice(0, -4)} and that this user can read`
+      const cure = `Name a file that holds the ${name} and that this user can read`
       findings.push({ path, reason, cure })
     }
-    secrets.push({ path: [...path.slice(0, -1), path[2]!.slice(0, -4)], value: secret(text) })
+    secrets.push({ path: [...path.slice(0, -1), name], value: secret(text) })
   }
   return { findings, secrets }
 }

@@ -21,7 +21,7 @@ const homes: Record<string, RegExp> = {
   '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/metrics\.ts$)/,
   aedes: /^gateway\/broker\.ts$/,
   'aedes-persistence': /^gateway\/sessions\.ts$/,
-  avsc: /^config\/events\.ts$/,
+  avsc: /^config\/(events|schemas\/released)\.ts$/,
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse)\//,
   commander: /\/main\.ts$/,
   'csv-parse': /^simulators\/replay\//,

@@ -7,6 +7,7 @@ import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { npm } from './launcher-npm.ts'
 
 // A clone in which npm installs two names and a part says what it was given and which signals came.
 const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
@@ -14,7 +15,10 @@ const needed = { 'node_modules/needed': { version: '1.0.0' } }
 const tool = { 'node_modules/tool': { version: '2.0.0', dev: true } }
 const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: true } }
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
-const subfolders = ['cloud-bridge/ledger', 'cloud-bridge/replay', 'gateway/inspect']
+const subfolders = [
+  ...['cloud-bridge/ledger', 'cloud-bridge/partitions', 'cloud-bridge/replay'],
+  'gateway/inspect',
+]
 const folders = ['gateway', 'cloud-bridge', 'simulators', ...subfolders]
 
 const part = `
@@ -29,17 +33,9 @@ console.log([process.argv[1].split('/').at(-2), ...process.argv.slice(2)].join('
 if (process.argv.includes('which')) console.log(process.version, process.execArgv.join(' '))
 if (process.argv.includes('pid')) console.log(process.pid)
 `
-const npm = `#!/bin/sh
-echo "$@" >> npm.calls
-echo 'noise of npm'
-[ -e npm.fails ] && exit 1
-[ -e npm.hangs ] && echo $$ > npm.hangs && exec sleep 600
-sleep 0.3
-mkdir -p node_modules
-cp installed.json node_modules/.package-lock.json
-`
 const commands =
-  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor'
+  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
+  '  partitions'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 

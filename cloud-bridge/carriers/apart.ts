@@ -23,6 +23,7 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
   const { source } = carrying
   const carriers = new Map<number, ApartCarrier>()
   const reject = noteRejected(carrying)
+  let isTold = true
 
   return {
     /**
@@ -40,6 +41,7 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
         return source.plan.setApart(taken, partitions)
       })
       if (!range) return false
+      isTold = false
       const given = sink.setApart(batch)
       const events = taken.events.filter((_, index) => fates[index] === undefined)
       const first = { taken: { range, events, next: taken.next }, batch: given.batch }
@@ -62,8 +64,13 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
         const isDue = carrier.isWell && (await cutting.isDue(source.plan.backlogOf(range)))
         if (!carrier.isAtRest) continue
         if (source.plan.lagOf(range) === 0) source.plan.join(range)
-        else if (isDue) source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
+        else if (isDue) {
+          source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
+          isTold = false
+        }
       }
+      if (!isTold) await carrying.tellNotes()
+      isTold = true
       const there = new Set(source.plan.apart.map(({ id }) => id))
       for (const [id, carrier] of carriers) {
         if (there.has(id)) continue
@@ -77,6 +84,11 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
   }
 }
 
+/** The name of their flow. */
+export function partitionsText(partitions: readonly number[]): string {
+  return `partition${partitions.length === 1 ? '' : 's'} ${partitions.join(', ')}`
+}
+
 type ApartCarrier = ReturnType<typeof carryApart>
 
 function carryApart(
@@ -88,7 +100,7 @@ function carryApart(
   const { config, source, metrics, flows, frame } = carrying
   const ending = new AbortController()
   const signal = AbortSignal.any([carrying.signal, ending.signal])
-  const flow = flows.begin(`partition ${onlyOf(range).join(', ')}`)
+  const flow = flows.begin(partitionsText(onlyOf(range)))
   const forwarder = startForwarder({
     ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
     source: source.apart(range.id),

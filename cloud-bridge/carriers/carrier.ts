@@ -8,6 +8,7 @@ import type { EventSink, Frame } from '../forwarder.ts'
 import type { startMetrics } from '../metrics.ts'
 import type { PartitionsOf } from '../replay/topic.ts'
 import type { HotZones } from '../zones/hot-zones.ts'
+import type { Decisions } from './decisions.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
 
@@ -23,6 +24,12 @@ export type Carrying = {
   metrics: ReturnType<typeof startMetrics>
   hotZones: HotZones
   flows: Flows
+  /** Has notes go at once: the ledger must hear what comes later before it sees what is newer. */
+  tellNotes(): Promise<void>
+  /** What an operator decides of the live events. */
+  decisions: Decisions
+  /** The configuration names another number of partitions than is in force. */
+  onDisagreement(reason: string): void
   signal: AbortSignal
 }
 

@@ -13,17 +13,22 @@ export type Cutting = ReturnType<typeof startCutting>
  * and goes to a topic of its own. Where that topic cannot take it, all goes in order, and the flow
  * `backfill` says why.
  */
-export function startCutting({ config, source, partitionsOf, flows }: Carrying) {
+export function startCutting({ config, source, partitionsOf, flows, tellNotes }: Carrying) {
   const { afterMs, minEvents } = config.bridge.backfill
   const topic = config.kafka.topics.backfill
   const flow = flows.begin('backfill')
   let [nextLookMs, nextAskMs] = [0, 0]
 
   const isDue = async (backlog: Backlog | null): Promise<boolean> => {
-    if (!backlog || backlog.events <= minEvents || backlog.oldestAgeMs <= afterMs) return false
+    if (!backlog || backlog.events <= minEvents || backlog.oldestAgeMs <= afterMs) {
+      flow.available()
+      return false
+    }
     if (performance.now() < nextAskMs) return false
     const needed = Math.max(...source.ranges.map(({ partitions }) => partitions))
-    const fault = await topicFault(topic, needed, partitionsOf).catch(error => error.message)
+    const fault = await topicFault(topic, needed, partitionsOf).catch(() => undefined)
+    // Nobody can say: Kafka is away, and the next batch will show it.
+    if (fault === undefined) return false
     if (fault === null) flow.available()
     else {
       flow.unavailable(`live data waits behind the backlog: ${fault}`)
@@ -33,11 +38,13 @@ export function startCutting({ config, source, partitionsOf, flows }: Carrying) 
   }
   return {
     isDue,
-    /** To be called between two batches, when more waits: cuts off what is live and too old. */
+    /** To be called between two batches: cuts off what is live and too old. */
     async look(): Promise<void> {
       if (performance.now() < nextLookMs) return
       nextLookMs = performance.now() + LOOK_EVERY_MS
-      if (await isDue(source.plan.liveBacklog())) source.plan.cut(topic)
+      if (!(await isDue(source.plan.liveBacklog()))) return
+      source.plan.cut(topic)
+      await tellNotes()
     },
   }
 }

@@ -1,6 +1,7 @@
 import { startBatchSize } from '../batch-size.ts'
 import { startForwarder } from '../forwarder.ts'
 import { unlessDiskIsFull } from '../full-disk.ts'
+import { disagreement } from '../partitions/spread.ts'
 import { startApart } from './apart.ts'
 import { type Carrying, noteRejected } from './carrier.ts'
 import { startCutting } from './cutting.ts'
@@ -50,14 +51,21 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     const found = await untilAnswered(() => atLeast(topic), topic, ask)
     if (found !== null) source.begin(topic, config.kafka.partitions ?? found)
   }
+  let disagrees: string | undefined
+  const lookAtSpread = () => {
+    const [said] = disagreement(config.kafka.partitions, source.ranges)
+    if (said !== undefined && said !== disagrees) carrying.onDisagreement(said)
+    disagrees = said
+  }
   const step = async () => {
     const store = source.look()
     if (store && !source.isBoundFor(topic)) await begin()
     if (!store) return 'nothing'
     await apart.keep()
-    const did = await forwarder.step()
-    if (did === 'large batch') await cutting.look()
-    return did
+    carrying.decisions.perform()
+    lookAtSpread()
+    await cutting.look()
+    return await forwarder.step()
   }
   while (!signal.aborted) {
     hotZones.look()

@@ -1,14 +1,17 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { unlessDiskIsFull } from '../full-disk.ts'
 import { noteSources, startNoteForwarder } from '../notes.ts'
+import type { Nudge } from '../nudge.ts'
 import type { Carrying } from './carrier.ts'
 import { untilAnswered } from './until-answered.ts'
 
 const NOTES_EVERY_MS = 1000
 const MANY_NOTES_EVERY_MS = 100
 
-/** Looks every second, for notes are few and none is waited for; more often while there are any. */
-export async function carryNotes(carrying: Carrying): Promise<void> {
+/**
+ * Looks every second, for notes are few and seldom waited for; more often while there are any, and
+ * when nudged.
+ */
+export async function carryNotes(carrying: Carrying, nudge: Nudge): Promise<void> {
   const { config, source, inbox, metrics, flows, signal } = carrying
   const flow = flows.begin('notes')
   const { circuit, unavailable: onUnavailable } = flow
@@ -45,6 +48,6 @@ export async function carryNotes(carrying: Carrying): Promise<void> {
       flow.available()
       restMs = MANY_NOTES_EVERY_MS
     }
-    await sleep(restMs, undefined, { signal }).catch(() => {})
+    await nudge.rest(restMs, signal)
   }
 }

@@ -1,5 +1,5 @@
-import { decodeEvent, type SensorReading } from '../../config/events.ts'
 import type { EventStream, Offsets, ReadRecord } from '../event-stream.ts'
+import { type EventReader, startEventReader } from '../registry/event-reader.ts'
 import type { startLedger } from './ledger.ts'
 import { readNote } from './notes.ts'
 
@@ -8,13 +8,20 @@ export type FeedOptions = {
   ledger: ReturnType<typeof startLedger>
   /** A backlog that is drained behind live data may have a topic of its own, or not yet. */
   topics: { ledger: string; readings: string; backfill?: string }
+  /** How values are read; without a registry when not given. */
+  reader?: EventReader
 }
 
 /** Topics that Kafka does not have. */
 export class MissingTopics extends Error {}
 
 /** Reads the topics into the ledger: from their beginning at first, then on from where it was. */
-export function startFeed({ stream, ledger, topics }: FeedOptions) {
+export function startFeed({
+  stream,
+  ledger,
+  topics,
+  reader = startEventReader(null),
+}: FeedOptions) {
   const positions = new Map<string, Map<number, number>>()
   /** Partitions of the readings whose next record is the oldest that Kafka still has. */
   const beginning = new Set<number>()
@@ -26,7 +33,7 @@ export function startFeed({ stream, ledger, topics }: FeedOptions) {
     else foreign++
   }
   const addEvent = ({ value, heardAt }: ReadRecord, partition?: number) => {
-    const event = eventIn(value)
+    const event = reader.read(value)
     if (event) ledger.addEvent({ ...event, heardAt, partition })
     else foreign++
   }
@@ -39,6 +46,15 @@ export function startFeed({ stream, ledger, topics }: FeedOptions) {
       ledger.cut(partition, isCut ? heardAt : Number.NEGATIVE_INFINITY)
     }
     addEvent(record, partition)
+  }
+
+  /** That some events come later is told before newer ones are sent, maybe since the notes' end. */
+  const hearWhatIsBehind = async (notes: string) => {
+    const end = (await stream.stretchesOf([notes])).get(notes)?.end ?? new Map()
+    await stream.readBetween(notes, new Map(positions.get(notes)), end, ({ value, heardAt }) => {
+      const note = readNote(value, heardAt)
+      if (note?.kind === 'behind') ledger.addNote(note)
+    })
   }
 
   return {
@@ -56,6 +72,8 @@ export function startFeed({ stream, ledger, topics }: FeedOptions) {
       const stretches = await stream.stretchesOf([...new Set([notes, backfill, readings])])
       const missing = [notes, readings].filter(topic => !stretches.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
+      // After the ends, because a schema is registered before anything is written under it.
+      await reader.learn([readings, backfill])
       for (const [topic, { begin, end }] of stretches) {
         const position = positions.get(topic) ?? new Map<number, number>()
         positions.set(topic, position)
@@ -71,14 +89,7 @@ export function startFeed({ stream, ledger, topics }: FeedOptions) {
           position.set(record.partition, record.offset + 1)
         })
       }
+      await hearWhatIsBehind(notes)
     },
-  }
-}
-
-function eventIn(value: Buffer): SensorReading | null {
-  try {
-    return decodeEvent(value)
-  } catch {
-    return null
   }
 }

@@ -4,6 +4,8 @@ import { CannotStart } from '../../config/lifetime.ts'
 import type { EventStream } from '../event-stream.ts'
 import { describe } from '../kafka/errors.ts'
 import { openKafka } from '../kafka/kafka.ts'
+import { startEventReader } from '../registry/event-reader.ts'
+import { openRegistry } from '../registry/registry.ts'
 import { conclude } from './conclude.ts'
 import { MissingTopics, startFeed } from './feed.ts'
 import { startLedger } from './ledger.ts'
@@ -59,10 +61,12 @@ export async function verify(options: VerifyOptions): Promise<number> {
 }
 
 /** Each look reads on from where the last one ended, and gives what it comes to by now. */
-function startLook({ config, silentAfterMs }: VerifyOptions, stream: EventStream) {
-  const { kafka, bridge, outbox } = config
+function startLook({ config, silentAfterMs, signal }: VerifyOptions, stream: EventStream) {
+  const { kafka, bridge, outbox, registry } = config
   const ledger = startLedger()
-  const feed = startFeed({ stream, ledger, topics: kafka.topics })
+  const { url } = registry
+  const reader = startEventReader(url === null ? null : openRegistry({ ...registry, url, signal }))
+  const feed = startFeed({ stream, ledger, topics: kafka.topics, reader })
   return async (): Promise<Report> => {
     await feed.readOn()
     const nowMs = Date.now()

@@ -13,14 +13,29 @@ export async function topicFault(
   needed: number,
   partitionsOf: PartitionsOf,
 ): Promise<string | null> {
-  const found = await partitionsOf(topic).catch((error: Error) => {
+  const found = await countOf(topic, partitionsOf)
+  const fault = tooFew({ key: 'backfill', topic }, found, needed)
+  return fault && `${fault} as readings are spread over`
+}
+
+/** How many partitions a topic has, 0 when there is none. Rejects while Kafka cannot say. */
+export function countOf(topic: string, partitionsOf: PartitionsOf): Promise<number> {
+  return partitionsOf(topic).catch((error: Error) => {
     if (error instanceof NoSuchTopic) return 0
     throw error
   })
+}
+
+/** What is wrong with a topic that has `found` partitions, with the cure; null when it has enough. */
+export function tooFew(
+  { key, topic }: { key: 'readings' | 'backfill'; topic: string },
+  found: number,
+  needed: number,
+): string | null {
   if (found >= needed) return null
-  const which = `kafka.topics.backfill = ${topic}`
+  const which = `kafka.topics.${key} = ${topic}`
   const tool = `kafka-topics.sh --${found === 0 ? 'create' : 'alter'} --topic ${topic}`
-  const cure = `${tool} --partitions ${needed} gives it as many as readings are spread over`
+  const cure = `${tool} --partitions ${needed} gives it as many`
   if (found === 0) return `${which}: Kafka has no such topic. ${cure}`
   return `${which} has too few partitions, ${found} and not ${needed}. ${cure}`
 }

@@ -6,6 +6,7 @@ import type { DeadLetter } from '../store/notes.ts'
 import { decodeJson } from './decoders/json.ts'
 import { observedAt } from './observed-at.ts'
 import { compileRoutes } from './routes.ts'
+import { traceparent } from './traceparent.ts'
 
 /** One decoder a format; a new format is one more file and one more line here. */
 const decoders = { json: decodeJson }
@@ -41,18 +42,19 @@ export function compileFate(ingest: Config['ingest']): (message: Message) => Fat
     if ('reason' in timed) return bury(timed.reason, timed.place)
     zones.add(zone)
     const source = { topic, format: route.format }
-    const { observedAt: at, measurements } = timed
+    const traced = traceparent(timed.measurements)
     return {
       reading: {
         site,
         zone,
         device,
         lane: route.lane,
-        observedAt: at,
+        observedAt: timed.observedAt,
         receivedAt,
         clock,
-        measurements,
+        measurements: traced.measurements,
         source,
+        traceparent: traced.traceparent,
       },
     }
   }

@@ -53,6 +53,7 @@ export function openGroups(db: Database, { gateway, epoch }: Epoch) {
           clock: reading.clock,
           measurements: reading.measurements,
           source: reading.source,
+          traceparent: reading.traceparent,
         })
         zoneOf.push(numbers.zoneIndex)
         lengths.push(length)

@@ -10,6 +10,7 @@ import { openPositions } from './positions.ts'
 import type { Range, RangesEdit } from './range.ts'
 import { openSalvage } from './salvage.ts'
 import { INBOX_ID, inboxMigrations } from './schema.ts'
+import { copySchemaIds, openSchemaIds } from './schema-ids.ts'
 import { openTaken } from './taken.ts'
 
 const INBOX: StoreKind = {
@@ -19,7 +20,8 @@ const INBOX: StoreKind = {
   isKnown: () => false,
   faultOf: () => null,
   // Its positions cannot be trusted, so none is taken over: what is in the outbox is delivered
-  // again, under the same ids. Notes are, because some tell what was lost.
+  // again, under the same ids. Notes are, because some tell what was lost, and the numbers of
+  // schemas, because the registry may be away.
   refill(db, { file, reason, aside, atMs }) {
     ownId(db)
     const salvage = openSalvage(file)
@@ -27,6 +29,7 @@ const INBOX: StoreKind = {
     let count = 0
     for (const { row } of salvage.notes()) count += insert.run(row).changes
     salvage.close()
+    copySchemaIds(db, file)
     openNotes(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
     return { notes: count }
   },
@@ -49,8 +52,9 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     notes: openNotes(db),
     id: ownId(db),
     positions: openPositions(db, settleMs),
+    schemaIds: openSchemaIds(db),
   }))
-  const { notes, id, positions } = begun
+  const { notes, id, positions, schemaIds } = begun
   const { took, close: closeTaken } = openTaken(file)
 
   return markingDamage(file, {
@@ -58,6 +62,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     /** What had to be done to open it, null for nothing. */
     healed,
     ...positions,
+    ...schemaIds,
     took,
     /** Writes notes durably, before any position passes what they tell of. */
     addNotes(all: { kind: string; content: object }[]): void {

@@ -19,12 +19,21 @@ export function turned(all: Range[], topic: string, partitions: number) {
   }
 }
 
-/** What is live up to `last` becomes a backlog, which goes to a topic behind what comes after. */
-export function cut(live: Range, last: number, topic: string) {
+/**
+ * What is live up to `last` becomes a backlog, which goes to a topic behind what comes after; what
+ * is left from before a spread is one of its own, because its zones have other partitions.
+ */
+export function cut(live: Range[], last: number, topic: string) {
   return (note: AddNote): RangesEdit => {
-    const { id: _, ...rest } = live
-    const fresh = { ...rest, next: last + 1, reason: 'live' }
-    return { changed: [backlogOf({ ...live, end: last, topic }, note)], added: [fresh] }
+    const ended = live.flatMap(range => {
+      if (range.end !== null) return [range]
+      return range.next <= last ? [{ ...range, end: last }] : []
+    })
+    const fresh = live.filter(({ end, next }) => end === null && next <= last)
+    return {
+      changed: ended.map(range => backlogOf({ ...range, topic }, note)),
+      added: fresh.map(({ id: _, ...rest }) => ({ ...rest, next: last + 1, reason: 'live' })),
+    }
   }
 }
 
@@ -58,12 +67,17 @@ export function cutApart(apart: Range, live: Range, topic: string) {
   }
 }
 
-/** What is stored behind `last` is spread over more partitions, once all before it is delivered. */
+/**
+ * What is stored behind `last` is spread over another number of partitions, once all before it is
+ * delivered. The border is what is stored, and not what is delivered, because what was sent before
+ * a restart and comes once more must go where it went.
+ */
 export function spread(live: Range, last: number, partitions: number) {
   return (note: AddNote): RangesEdit => {
     const { topic, store, partitions: from } = live
+    const behind = Math.max(last, live.next - 1)
     const over = { from, to: partitions }
-    note('spread', { store: store.toString('hex'), topic, behind: last, partitions: over })
+    note('spread', { store: store.toString('hex'), topic, behind, partitions: over })
     const { id, ...fresh } = { ...live, partitions, reason: 'live' }
     if (live.next > last) return { changed: [{ id, ...fresh }] }
     const old = { ...live, end: last, reason: 'spread' }

@@ -8,14 +8,14 @@ import type { Taken } from './take.ts'
  * durable when it returns. ARCHITECTURE.md, The road to Kafka.
  */
 export function planOf(ranges: Ranges, outbox: ReturnType<typeof startReplaceable>) {
-  const stored = () => outbox.reading(null, from => from.lastSequence)
+  const stored = () => outbox.reading(null, from => from.lastSequence ?? 0)
   const nextLive = () => ranges.open?.next
   return {
     /** How much waits of what is live, and how old the oldest of it is. */
     liveBacklog: () => outbox.reading(null, from => from.backlog(ranges.live, Date.now())),
     /** Makes what is stored now and not delivered a backlog, which goes to `topic`. */
     cut(topic: string): void {
-      const [last, next] = [stored(), nextLive()]
+      const [last, next] = [stored(), ranges.live[0]?.next]
       if (last !== null && next !== undefined && last >= next) ranges.cut(last, topic)
     },
     /** What is carried on its own, because the others would wait for it. */
@@ -41,7 +41,13 @@ export function planOf(ranges: Ranges, outbox: ReturnType<typeof startReplaceabl
     join: ranges.join,
     /** Joins it where the live one stands, and makes what it lacks a backlog. */
     cutApart: ranges.cutApart,
-    /** Spreads what is stored from now on over another number of partitions. */
-    spread: (partitions: number) => ranges.spread(stored() ?? 0, partitions),
+    /**
+     * Spreads what is stored from now on over another number of partitions, durably; gives the
+     * first number that it is of, or null while the outbox cannot be read.
+     */
+    spread(partitions: number): number | null {
+      const last = stored()
+      return last === null ? null : ranges.spread(last, partitions)
+    },
   }
 }

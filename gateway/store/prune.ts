@@ -165,7 +165,13 @@ function openOldestGroups(db: Database) {
     clockOf({ sequence }: Pick<Candidate, 'sequence'>): Clock | null {
       const row = whole.get(sequence) as GroupRow | undefined
       const events = row && unpackGroup(row)
-      return Array.isArray(events) && events[0] ? decodeEvent(events[0].value).clock : null
+      if (!Array.isArray(events) || !events[0]) return null
+      try {
+        return decodeEvent(events[0].value).clock
+      } catch {
+        // Of a newer program's schema.
+        return null
+      }
     },
     /** Numbers between groups that no event has; looks at every group. */
     holes: () => holes.all() as { from: number; count: number }[],

@@ -66,12 +66,15 @@ export function startRanges(inbox: Inbox) {
       if (changed.length > 0) edit(() => ({ changed: changed.map(one => ({ ...one, topic })) }))
     },
     /** See plan.ts, as the next four. To be called while nothing of the live range is sent. */
-    cut: (last: number, topic: string) => void edit(cut(open()!, last, topic)),
+    cut: (last: number, topic: string) => void edit(cut(of('live'), last, topic)),
     setApart: (range: Range, next: number, partitions: number[]): Range =>
       edit(setApart(range, next, partitions))[0]!,
     join: (apart: Range) => void edit(joined(apart, open()!)),
     cutApart: (apart: Range, topic: string) => void edit(cutApart(apart, open()!, topic)),
-    spread: (last: number, partitions: number) => void edit(spread(open()!, last, partitions)),
+    spread(last: number, partitions: number): number {
+      edit(spread(open()!, last, partitions))
+      return open()!.next
+    },
     /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
     move(range: Range, next: number): void {
       if (kindOf(range) === 'backlog' && isDone({ next, end: range.end })) {

@@ -82,6 +82,14 @@ export const inboxMigrations = [
    ) STRICT;`,
   // What there is gets its checksum from whoever writes positions next.
   'CREATE TABLE seal (crc INTEGER NOT NULL) STRICT; INSERT INTO seal VALUES (-1);',
+  `CREATE TABLE schemaIds (
+     registry    TEXT NOT NULL,
+     subject     TEXT NOT NULL,
+     fingerprint BLOB NOT NULL,
+     id          INTEGER NOT NULL,
+     crc         INTEGER NOT NULL,
+     PRIMARY KEY (registry, subject, fingerprint)
+   ) STRICT, WITHOUT ROWID;`,
 ]
 
 /** A file that is somebody else's, or of a newer program: it must be left untouched. */

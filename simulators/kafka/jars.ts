@@ -9,8 +9,26 @@ import { fileURLToPath } from 'node:url'
 import { killGroup, spawnTied } from '../supervisor.ts'
 import { findJavaProblem, findMavenProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
 
-const pomFile = fileURLToPath(new URL('./pom.xml', import.meta.url))
 const progressStepMegabytes = 10
+
+/** What is fetched once and then kept. */
+export type Artifacts = {
+  /** how people call it */
+  what: string
+  megabytes: number
+  pomFile: string
+  /** Maven's goal and what it needs besides the folder to put it into */
+  goal: string[]
+  /** what is left to do in that folder */
+  finish?: (dir: string) => Promise<void>
+}
+
+const kafka: Artifacts = {
+  what: 'Kafka',
+  megabytes: 44,
+  pomFile: fileURLToPath(new URL('./pom.xml', import.meta.url)),
+  goal: ['dependency:copy-dependencies', '-DincludeScope=runtime'],
+}
 
 export type JarsOptions = {
   /** the folder in which fetched jars are kept between runs */
@@ -21,22 +39,27 @@ export type JarsOptions = {
   signal?: AbortSignal | undefined
 }
 
+/** The same as fetchArtifacts, of what a local Kafka is made of (44 MB, some 10 s). */
+export const fetchKafkaJars = (options: JarsOptions) => fetchArtifacts(kafka, options)
+
 /**
- * Promise: the folder with the jars, fetched if it is not there yet (44 MB, some 10 s). Two may
- * fetch at once: each fills a folder of its own and the first rename wins. Rejects with a
- * KafkaProblem when Maven is missing or fails, and with the signal's reason when aborted.
+ * Promise: the folder with what was asked for, fetched if it is not there yet. Two may fetch at
+ * once: each fills a folder of its own and the first rename wins. Rejects with a KafkaProblem when
+ * Maven is missing or fails, and with the signal's reason when aborted.
  */
-export async function fetchKafkaJars(options: JarsOptions): Promise<string> {
+export async function fetchArtifacts(wanted: Artifacts, options: JarsOptions): Promise<string> {
   const { cacheDir, tools = toolsInPath, onProgress = () => {}, signal } = options
-  const target = await jarsFolder(cacheDir)
+  const target = await folderOf(wanted, cacheDir)
   if (await exists(target)) return target
   const problem = await findMavenProblem(tools)
   if (problem) throw problem
   await mkdir(cacheDir, { recursive: true })
   const temporary = await mkdtemp(`${target}.`)
   try {
-    onProgress('fetching Kafka from Maven Central, once (44 MB)')
-    await copyJars(tools.mvn, temporary, onProgress, signal)
+    const { what, megabytes } = wanted
+    onProgress(`fetching ${what} from Maven Central, once (${megabytes} MB)`)
+    await fetchInto(temporary, wanted, tools.mvn, onProgress, signal)
+    await wanted.finish?.(temporary)
     await rename(temporary, target).catch(async error => {
       if (!(await exists(target))) throw error
     })
@@ -47,16 +70,17 @@ export async function fetchKafkaJars(options: JarsOptions): Promise<string> {
 }
 
 /**
- * Promise: one line saying what is missing for a local Kafka and what to do about it, or null.
- * Maven is asked for only while the cache does not hold the jars.
+ * Promise: one line saying what is missing for a local Kafka (or what else is to run on Java) and
+ * what to do about it, or null. Maven is asked for only while the cache does not hold the jars.
  */
 export async function javaProblem(
   options: Pick<JarsOptions, 'cacheDir' | 'tools'>,
+  wanted: Artifacts = kafka,
 ): Promise<string | null> {
   const { cacheDir, tools = toolsInPath } = options
   const java = await findJavaProblem(tools)
   if (java) return java.message
-  if (await exists(await jarsFolder(cacheDir))) return null
+  if (await exists(await folderOf(wanted, cacheDir))) return null
   return (await findMavenProblem(tools))?.message ?? null
 }
 
@@ -68,38 +92,40 @@ export function downloadedMegabytes(line: string): number {
 }
 
 // Named after what is asked for, so that a changed pom.xml never meets yesterday's jars.
-async function jarsFolder(cacheDir: string): Promise<string> {
+async function folderOf({ what, pomFile }: Artifacts, cacheDir: string): Promise<string> {
   const digest = createHash('sha256').update(await readFile(pomFile))
-  return join(cacheDir, `kafka-${digest.digest('hex').slice(0, 12)}`)
+  return join(cacheDir, `${what.toLowerCase()}-${digest.digest('hex').slice(0, 12)}`)
 }
 
-async function copyJars(
+async function fetchInto(
+  dir: string,
+  { what, pomFile, goal }: Artifacts,
   mvn: string,
-  into: string,
   onProgress: (line: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   signal?.throwIfAborted()
   // strict, because a jar damaged on its way is better refused here than a riddle in the broker
   const args = ['--batch-mode', '--strict-checksums', '--file', pomFile]
-  args.push('dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${into}`)
+  args.push(...goal, `-DoutputDirectory=${dir}`)
   const maven = await spawnTied(mvn, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = new Promise<number | null>(resolve => maven.once('close', resolve))
   const abort = () => killGroup(maven, 'SIGKILL')
   signal?.addEventListener('abort', abort)
-  const firstError = await follow(maven, onProgress)
+  const firstError = await follow(maven, what, onProgress)
   const code = await ended
   signal?.removeEventListener('abort', abort)
   signal?.throwIfAborted()
   if (code === 0) return
   const cure = 'check the connection and the proxy in ~/.m2/settings.xml, then start again'
   const reason = firstError ?? `mvn ended with ${code}`
-  throw new KafkaProblem('FETCH_FAILED', `Kafka could not be fetched: ${cure} (${reason})`)
+  throw new KafkaProblem('FETCH_FAILED', `${what} could not be fetched: ${cure} (${reason})`)
 }
 
 // Reads Maven's output to its end; resolves to its first error line, if there was one.
 async function follow(
   maven: ChildProcess,
+  what: string,
   onProgress: (line: string) => void,
 ): Promise<string | null> {
   let firstError: string | null = null
@@ -109,7 +135,7 @@ async function follow(
     if (line.startsWith('[ERROR] ')) firstError ??= line.slice('[ERROR] '.length)
     megabytes += downloadedMegabytes(line)
     if (megabytes < nextReport) continue
-    onProgress(`fetching Kafka from Maven Central: ${Math.round(megabytes)} MB`)
+    onProgress(`fetching ${what} from Maven Central: ${Math.round(megabytes)} MB`)
     nextReport += progressStepMegabytes
   }
   return firstError

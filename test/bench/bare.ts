@@ -78,7 +78,7 @@ function batches(): () => Promise<Batch> {
   return async () => {
     const events: StoredEvent[] = []
     while (events.length < limits.maxEvents) events.push(...nextEvents())
-    const framed = await singleObject(events)
+    const framed = await singleObject(topic, events)
     const records = framed.map((one, index) => ({ ...place(events[index]!.zone), ...one }))
     return { topic, records }
   }

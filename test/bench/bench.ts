@@ -12,6 +12,7 @@ import { contextOf } from './context.ts'
 import { paced, throughput } from './delivery.ts'
 import { drain } from './drain.ts'
 import { type Figure, type Measured, overRuns } from './figures.ts'
+import { framing } from './framing.ts'
 import { ingest } from './ingest.ts'
 import { live } from './live.ts'
 import { memory } from './memory.ts'
@@ -23,7 +24,7 @@ import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
 const parts: Record<string, Part> = {
-  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready },
+  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready, framing },
 }
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 

@@ -42,7 +42,8 @@ function readingOf(number: number): Reading {
   const values = { bench_id: FIRST_NUMBER + number, bench_ts: atUs, ...whole }
   const measurements = Object.entries(values).map(([metric, value]) => measurement(metric, value))
   const source = { topic, format: 'json' }
-  return { ...where, observedAt: null, receivedAt, clock: 'UNSYNCED', measurements, source }
+  const clock = 'UNSYNCED'
+  return { ...where, observedAt: null, receivedAt, clock, measurements, source, traceparent: null }
 }
 
 function measurement(metric: string, number: number): Measurement {

@@ -28,7 +28,10 @@ describeWithKafka('the bridge, when not all can go at once', () => {
   afterEach(() => on.proxy.heal())
 
   /** An outbox, topics, and bridges on them, each given back when the test ends. */
-  async function startPlace(limits: object, made: (keyof Topics)[] = ['readings', 'backfill']) {
+  async function startPlace(
+    limits: object,
+    made: (keyof Topics)[] = ['readings', 'backfill', 'ledger'],
+  ) {
     const place = temporary()
     const topics = freshTopics()
     const create = (...names: (keyof Topics)[]) =>
@@ -99,6 +102,15 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     expect([...live, ...old].every(isInOrder)).toBe(true)
     expect(sorted([...live, ...old])).toEqual(span(1, 1206))
     expect(sorted(old).length).toBeGreaterThan(600)
+    // Kafka heard that some come later before it heard of anything newer.
+    const [told] = (await readTopic(on.direct, at.topics.ledger))
+      .flat()
+      .filter(({ value }) => JSON.parse(value.toString()).kind === 'behind')
+    const newer = (await readTopic(on.direct, at.topics.readings))
+      .flat()
+      .filter(({ value }) => decodeEvent(value).sequence > 1200)
+    expect(newer.every(({ heardAt }) => heardAt >= told!.heardAt)).toBe(true)
+    expect(newer.length).toBe(6)
   })
 
   it('keeps to the plan when it is started again in the middle', async () => {
@@ -121,7 +133,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
   })
 
   it('sends all in order where the topic for a backlog is missing, and says so', async () => {
-    await using at = await startPlace(backlogs, ['readings'])
+    await using at = await startPlace(backlogs, ['readings', 'ledger'])
     at.commit(100)
     const bridge = await at.start()
     await delivered(bridge)

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { startFlows } from '../../cloud-bridge/flows.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
 import type { HotZone } from '../../cloud-bridge/zones/hot-zones.ts'
 import { record } from '../contracts/event-sink.ts'
@@ -6,10 +7,12 @@ import { record } from '../contracts/event-sink.ts'
 it('counts per partition what Kafka has, and tells what waits at the moment it is asked', async () => {
   let hot: HotZone[] = []
   let waiting = { events: 0, bytes: 0, oldestAgeMs: 0 }
-  const metrics = startMetrics(
-    () => waiting,
-    () => hot,
-  )
+  const flows = startFlows({ firstMs: 1, maxMs: 1, stableMs: 1000 })
+  const metrics = startMetrics({
+    waiting: () => waiting,
+    hotZones: () => hot,
+    circuits: () => flows.states.circuits,
+  })
   metrics.delivered({ topic: 't', records: [record(0, 'a'), record(2, 'b'), record(0, 'c')] })
   metrics.delivered({ topic: 't', records: [record(2, 'd')] })
   metrics.retried()

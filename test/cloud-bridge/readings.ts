@@ -11,5 +11,6 @@ export function reading(zone: string, text = ''): Reading {
     clock: 'SYNCED',
     measurements: [{ metric: 'note', number: null, flag: null, text, unit: null }],
     source: { topic: `building/hq/zone/${zone}/sensor/thermometer`, format: 'json' },
+    traceparent: null,
   }
 }

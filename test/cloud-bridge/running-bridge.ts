@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../cloud-bridge/bridge.ts'
+import { startDecisions } from '../../cloud-bridge/carriers/decisions.ts'
 import { startFlows } from '../../cloud-bridge/flows.ts'
+import type { Frame } from '../../cloud-bridge/forwarder.ts'
 import { singleObject } from '../../cloud-bridge/framing.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { startMetrics } from '../../cloud-bridge/metrics.ts'
+import { moveCommand } from '../../cloud-bridge/partitions/command.ts'
 import { replayCommand } from '../../cloud-bridge/replay/command.ts'
 import { type HotZonesOptions, startHotZones } from '../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../config/config.ts'
 import { openEventSource } from '../../gateway/store/event-source.ts'
-import { openInbox } from '../../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../../gateway/store/inbox.ts'
 
 export type Topics = Config['kafka']['topics']
 
@@ -24,27 +27,40 @@ export function freshTopics(): Topics {
 }
 
 /** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
-export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRig) {
+export async function startBridge({
+  dir,
+  kafka,
+  topics,
+  limits,
+  heat,
+  framing,
+  partitions = null,
+}: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
   const hotZones = startHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
-  const metrics = startMetrics(
-    () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
-    hotZones.list,
-  )
+  const flows = startFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
+  const metrics = startMetrics({
+    waiting: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+    hotZones: hotZones.list,
+    circuits: () => flows.states.circuits,
+  })
   const client = await openKafka(kafka)
   const ending = new AbortController()
   const blind: string[] = []
-  const flows = startFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
+  const decisions = startDecisions(source.wake)
+  const disagreements: string[] = []
   const bridge = {
     ...defaults.bridge,
     pollMs: 100,
     ...limits,
   }
   const running = runBridge({
-    config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics } },
+    config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics, partitions } },
     source,
-    ...{ inbox, metrics, hotZones, flows, frame: singleObject, signal: ending.signal },
+    ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
+    frame: framing?.(inbox, ending.signal) ?? singleObject,
+    ...{ decisions, onDisagreement: reason => void disagreements.push(reason) },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
     settingsOf: client.topics.settingsOf,
@@ -60,6 +76,13 @@ export async function startBridge({ dir, kafka, topics, limits, heat }: BridgeRi
       topic: topics.backfill,
       partitionsOf: client.topics.partitionsOf,
     }),
+    move: moveCommand({
+      kafka: { brokers: kafka.brokers, topics },
+      ...{ source, decisions, partitionsOf: client.topics.partitionsOf },
+      away: () => flows.states.away.events ?? null,
+      decideWithinMs: 2000,
+    }),
+    disagreements,
     totals: metrics.totals,
     /** Of which it told that it may not look at them. */
     blind,
@@ -92,5 +115,8 @@ type BridgeRig = {
   kafka: KafkaOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
+  partitions?: number | null
   heat?: Partial<HotZonesOptions>
+  /** How events go out; in single-object encoding when not given. */
+  framing?: (inbox: Inbox, signal: AbortSignal) => Frame
 }

@@ -3,10 +3,11 @@ import { describeFaults, loadConfig } from '../../config/config.ts'
 import { createAuthority } from '../setup/certificates.ts'
 import { wrong as others, routes } from './config-faults-cases.ts'
 import { wrongLanes } from './config-faults-lanes.ts'
+import { wrongRegistry } from './config-faults-registry.ts'
 import { wrongZones } from './config-faults-zones.ts'
 import { openConfigDir } from './config-fixture.ts'
 
-const wrong = [...others, ...wrongLanes, ...wrongZones]
+const wrong = [...others, ...wrongLanes, ...wrongRegistry, ...wrongZones]
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 
@@ -32,6 +33,7 @@ describe('what is right', () => {
     ['the network, when said so', 'gateway: { mqtt: { host: 0.0.0.0, allowAnonymous: true } }'],
     ['brokers', 'kafka: { brokers: ["a_b-c.d:1", "10.0.0.1:65535", "[::1]:9092"] }'],
     ['one port on two addresses', 'gateway: { mqtt: { port: 9464 }, http: { host: "::1" } }'],
+    ['a registry', 'registry: { url: "https://[::1]:8081/apis/ccompat/v7", register: false }'],
     ['empty levels', routes('topic: "/{site}//{zone}/{device}/"')],
     ['constants', routes('topic: x, site: a, zone: b/c, device: d é')],
     [

@@ -54,6 +54,16 @@ describe('secrets by file', () => {
     expect(Object.keys(alone!)).toEqual(['caFile', 'ca'])
   })
 
+  it('are read for the registry too', () => {
+    const files = { passwordFile: home.write('p', hidden), caFile: home.write('ca', trusted) }
+    const { registry } = home.configOf(stringify({ registry: { username: 'gw', ...files } }))
+    expect([registry.password?.reveal(), registry.ca?.reveal()]).toEqual([
+      hidden,
+      trusted.trimEnd(),
+    ])
+    expect(JSON.stringify(registry)).not.toContain(hidden)
+  })
+
   it.each([
     ['absent', () => `${home.dir}/absent`, 'does not exist. Name a file that holds the password'],
     ['empty', () => home.write('empty', '\n'), 'is empty. Name a file that holds the password'],

@@ -21,6 +21,13 @@ export const goldenEvent: SensorReading = {
     { metric: 'nothing', number: null, flag: null, text: null, unit: null },
   ],
   source: { topic: 'building/hq/zone/z 1/sensor/é', format: 'json' },
+  traceparent: null,
+}
+
+/** The same, with what schema 2 brought. */
+export const tracedEvent: SensorReading = {
+  ...goldenEvent,
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 }
 
 /** avsc takes longs up to one less than JavaScript does. */
@@ -43,6 +50,12 @@ export const measurement: fc.Arbitrary<Measurement> = fc
   )
   .map(([value, metric, unit]) => ({ metric, ...value, unit }))
 
+const hex = (length: number) =>
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length })
+const traceparent = fc
+  .tuple(hex(32), hex(16), hex(2))
+  .map(([trace, parent, flags]) => `00-${trace}-${parent}-${flags}`)
+
 export const event: fc.Arbitrary<SensorReading> = fc.record({
   id: fc.uuid({ version: 8 }),
   gateway: text,
@@ -57,4 +70,5 @@ export const event: fc.Arbitrary<SensorReading> = fc.record({
   clock: fc.constantFrom(...CLOCKS),
   measurements: fc.array(measurement, { maxLength: 5 }),
   source: fc.record({ topic: text, format: text }),
+  traceparent: fc.option(traceparent),
 })

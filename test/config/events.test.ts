@@ -1,16 +1,10 @@
-import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  canonicalSchema,
-  decodeEvent,
-  encodeEvent,
-  encodeInto,
-  schemaFingerprint,
-  singleObjectHeader,
-} from '../../config/events.ts'
-import { event, goldenEvent } from './events-fixture.ts'
+import { decodeEvent, decoderOf, encodeEvent, encodeInto } from '../../config/events.ts'
+import { schemas } from '../../config/schemas/released.ts'
+import { event, goldenEvent, tracedEvent } from './events-fixture.ts'
 
+/** What a program wrote to which schema 1 was the newest. */
 const goldenBytes = Buffer.from(
   `c3012f6f7133d40c82fc4831313232333334342d353536362d383737372d383030302d303030303030303030
    3030370867772d31f2fdeee09092380e06046871067a203104c3a902f6a1abfef96290a7abfef9620c53594e
@@ -19,67 +13,77 @@ const goldenBytes = Buffer.from(
    7a6f6e652f7a20312f73656e736f722fc3a9086a736f6e`.replace(/\s/g, ''),
   'hex',
 )
-
-const field = (name: string, type: string) => `{"name":"${name}","type":${type}}`
-const [text, long] = ['"string"', '"long"']
-const record = (name: string, fields: string[]) =>
-  `{"name":"${name}","type":"record","fields":[${fields.join()}]}`
-
-const goldenSchema = record('sluice.SensorReading', [
-  ...[field('id', text), field('gateway', text), field('epoch', long), field('sequence', long)],
-  ...[field('zoneSequence', long), field('site', text), field('zone', text)],
-  ...[field('device', text), field('observedAt', '["null","long"]'), field('receivedAt', long)],
-  field('clock', text),
-  field(
-    'measurements',
-    `{"type":"array","items":${record('sluice.Measurement', [
-      ...[field('metric', text), field('number', '["null","double"]')],
-      ...[field('flag', '["null","boolean"]'), field('text', '["null","string"]')],
-      field('unit', '["null","string"]'),
-    ])}}`,
-  ),
-  field('source', record('sluice.Source', [field('topic', text), field('format', text)])),
+const first = schemas[0]!
+const tracedBytes = Buffer.concat([
+  Buffer.from('c301b3d137d716f830ba', 'hex'),
+  goldenBytes.subarray(10),
+  Buffer.from('\u0002\u006e00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
 ])
 
-describe('the event contract', () => {
-  it('is this schema, with this fingerprint', () => {
-    expect(canonicalSchema).toBe(goldenSchema)
-    expect(schemaFingerprint.toString('hex')).toBe('2f6f7133d40c82fc')
-    expect(singleObjectHeader.toString('hex')).toBe('c3012f6f7133d40c82fc')
-  })
-
-  it('gives every optional field the default null, and has no other unions and no enums', () => {
-    const file = new URL('../../config/schemas/SensorReading.avsc', import.meta.url)
-    const visit = (node: unknown): void => {
-      if (typeof node !== 'object' || node === null) return
-      const { type, default: fallback } = node as { type?: unknown; default?: unknown }
-      expect(type).not.toBe('enum')
-      if (Array.isArray(type)) {
-        expect(type[0]).toBe('null')
-        expect(type).toHaveLength(2)
-        expect(fallback).toBe(null)
-      }
-      Object.values(node).forEach(visit)
-    }
-    visit(JSON.parse(readFileSync(file, 'utf8')))
-  })
-})
+/** The wire format of registries: 00, a number of four bytes, the datum. */
+const wire = (singleObject: Buffer, id = 7) =>
+  Buffer.concat([Buffer.from([0, 0, 0, 0, id]), singleObject.subarray(10)])
 
 describe('encoding', () => {
   it('writes these bytes, for ever', () => {
-    expect(encodeEvent(goldenEvent).toString('hex')).toBe(goldenBytes.toString('hex'))
+    expect(encodeEvent(goldenEvent, first).toString('hex')).toBe(goldenBytes.toString('hex'))
+    expect(encodeEvent(tracedEvent).toString('hex')).toBe(tracedBytes.toString('hex'))
   })
 
   it('reads these bytes, for ever', () => {
-    expect(decodeEvent(goldenBytes)).toEqual(goldenEvent)
+    for (const framed of [(bytes: Buffer) => bytes, wire]) {
+      expect(decodeEvent(framed(goldenBytes))).toEqual(goldenEvent)
+      expect(decodeEvent(framed(tracedBytes))).toEqual(tracedEvent)
+    }
   })
 
   it('gives every event back as it was', () => {
     fc.assert(
       fc.property(event, one => {
         expect(decodeEvent(encodeEvent(one))).toEqual(one)
+        expect(decodeEvent(wire(encodeEvent(one)))).toEqual(one)
       }),
     )
+  })
+
+  it('gives what was written under any schema back, without what that did not have', () => {
+    fc.assert(
+      fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+        const bytes = encodeEvent(one, schema)
+        const traceparent = schema === first ? null : one.traceparent
+        expect(decodeEvent(bytes)).toEqual({ ...one, traceparent })
+        expect(decodeEvent(wire(bytes))).toEqual({ ...one, traceparent })
+      }),
+    )
+  })
+
+  it('writes data that no other schema fits, because the wire format names none of ours', () => {
+    fc.assert(
+      fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+        const value = wire(encodeEvent(one, schema))
+        const fits = schemas.filter(({ text }) => {
+          try {
+            return decoderOf(JSON.parse(text))(value) !== null
+          } catch {
+            return false
+          }
+        })
+        expect(fits).toEqual([schema])
+      }),
+    )
+  })
+
+  it('reads what a newer program wrote, as its registry knows it', () => {
+    const newer = JSON.parse(schemas.at(-1)!.text)
+    newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
+    const at = goldenBytes.length
+    const floor = Buffer.from('\u0002\u0004up')
+    const value = wire(
+      Buffer.concat([tracedBytes.subarray(0, at), floor, tracedBytes.subarray(at)]),
+    )
+    expect(() => decodeEvent(value)).toThrow()
+    expect(decoderOf(newer)(value)).toEqual(tracedEvent)
+    expect(() => decoderOf({ type: 'record', name: 'Other', fields: [] })).toThrow()
   })
 
   it('writes the same bytes into the middle of a buffer, or says that they do not fit', () => {
@@ -116,8 +120,10 @@ describe('decoding', () => {
   it('notices a cut at every place', () => {
     for (let length = 0; length < goldenBytes.length; length++) {
       expect(() => decodeEvent(goldenBytes.subarray(0, length))).toThrow(
-        length < 10 ? 'not a SensorReading' : 'cut short',
+        length < 10 ? 'neither in' : 'cut short',
       )
+      const framed = wire(goldenBytes).subarray(0, Math.max(0, length - 5))
+      expect(() => decodeEvent(framed)).toThrow()
     }
   })
 
@@ -129,7 +135,8 @@ describe('decoding', () => {
     for (let at = 0; at < 10; at++) {
       const other = Buffer.from(goldenBytes)
       other[at]! ^= 1
-      expect(() => decodeEvent(other)).toThrow('not a SensorReading of schema 2f6f7133d40c82fc')
+      const reason = at < 2 ? 'neither in' : `not a SensorReading of a released schema: `
+      expect(() => decodeEvent(other)).toThrow(reason)
     }
   })
 

@@ -21,9 +21,11 @@ export type FaultProxy = AsyncDisposable & {
   judge(judges: { requests?: Judge; responses?: Judge }): void
   /** Half-open: nothing passes on the present connections any more, and they stay open. */
   freezeOld(): void
+  /** Takes nothing more from the present connections, which stay open: what is sent piles up. */
+  stallOld(): void
   /** Closes the present connections, and every new one at once. */
   refuse(): void
-  /** New connections work, every frame passes; connections that were frozen are closed. */
+  /** New connections work, every frame passes; those that were frozen or stalled are closed. */
   heal(): void
 }
 
@@ -69,6 +71,12 @@ export async function startFaultProxy(ports: {
     },
     freezeOld() {
       for (const connection of connections) connection.frozen = true
+    },
+    stallOld() {
+      for (const connection of connections) {
+        connection.frozen = true
+        connection.client.pause()
+      }
     },
     refuse() {
       refusing = true

@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { javaProblem } from '../../simulators/kafka/jars.ts'
 import { KafkaProblem } from '../../simulators/kafka/java.ts'
 import { startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
+import { isAskedFor } from './asked-for.ts'
 import { cacheDir } from './java.ts'
 
 declare module 'vitest' {
@@ -25,7 +26,7 @@ export default async function startSharedKafka(project: TestProject) {
   const missing = await javaProblem({ cacheDir })
   project.provide('brokers', [])
   project.provide('missing', missing)
-  if (missing !== null || !(await isAskedFor(project))) return
+  if (missing !== null || !(await isAskedFor(project, '/setup/kafka.ts'))) return
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
   stack.defer(() => rm(dir, { recursive: true, force: true }))
   const onProgress = (line: string) => process.stderr.write(`${line}\n`)
@@ -38,12 +39,4 @@ export default async function startSharedKafka(project: TestProject) {
   }
   const all = stack.move()
   return () => all.disposeAsync()
-}
-
-// A broker takes seconds to start, which a run of one small file should not pay for.
-async function isAskedFor(project: TestProject): Promise<boolean> {
-  const { filenamePattern } = project.vitest as { filenamePattern?: string[] }
-  const { testFiles } = await project.globTestFiles(filenamePattern)
-  const texts = await Promise.all(testFiles.map(file => readFile(file, 'utf8')))
-  return texts.some(text => text.includes('/setup/kafka.ts'))
 }

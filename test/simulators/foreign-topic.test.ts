@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
+import { newest } from '../../config/schemas/released.ts'
 import { describeWithKafka } from '../setup/kafka.ts'
 import { startTestJob } from './job-fixture.ts'
 
@@ -29,7 +30,7 @@ describeWithKafka('clients that are not ours', () => {
       await using job = await filled(topics)
       const { total, length } = job.devices.record
       const script = local('./foreign-topic.py')
-      const schema = local('../../config/schemas/SensorReading.avsc')
+      const schema = local(`../../config/schemas/SensorReading.${newest.version}.avsc`)
       const { stdout } = await run(python, [
         script,
         inject('brokers').join(),

@@ -17,6 +17,7 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
       { ...measurement, metric: 'simulated_number', text: null, number },
     ],
     source: { topic: 't', format: 'json' },
+    traceparent: null,
     ...more,
   }
   return {

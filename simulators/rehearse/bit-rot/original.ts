@@ -86,5 +86,6 @@ export function readingOf(number: number, random: () => number): Reading {
     receivedAt: 1_700_000_000_000 + number,
     measurements: [{ metric: 'n', number, flag: null, text, unit: null }],
     source: { topic: `building/hq/zone/${zone}/sensor/s`, format: 'json' },
+    traceparent: null,
   }
 }

@@ -26,6 +26,7 @@ export function readingOf(key: number, number: number): Reading {
       { metric: 'text', number: null, flag: null, text, unit: null },
     ],
     source: { topic: `building/rehearsal/zone/${zone}/sensor/d${number % 3}`, format: 'json' },
+    traceparent: null,
   }
 }
 

@@ -28,6 +28,7 @@ describe('the fate of a message', () => {
       reading: {
         ...{ site: 'hq', zone: 'z 1', device: 'é', observedAt: null, receivedAt: 7 },
         ...{ clock: 'HOLDOVER', measurements: [co2], source: { topic, format: 'json' } },
+        traceparent: null,
       },
     })
   })

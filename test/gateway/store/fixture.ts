@@ -24,6 +24,7 @@ export function reading(zone: string, number = 0, more: Partial<Reading> = {}): 
     receivedAt: 1_700_000_000_000 + number,
     measurements: [{ metric: 'n', number, flag: null, text: null, unit: null }],
     source: { topic: `building/hq/zone/${zone}/sensor/d1`, format: 'json' },
+    traceparent: null,
     ...more,
   } as Reading
 }

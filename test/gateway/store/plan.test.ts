@@ -213,7 +213,7 @@ describe('a spread over more partitions', () => {
     using at = startPlace()
     at.commit(2)
     at.source.begin('readings', PARTITIONS)
-    at.source.plan.spread(12)
+    expect(at.source.plan.spread(12)).toBe(7)
     at.commit()
     const old = at.source.take(limits)!
     expect([old.range.partitions, numbersOf(old.events)]).toEqual([3, span(1, 6)])
@@ -231,9 +231,43 @@ describe('a spread over more partitions', () => {
     at.commit()
     at.source.begin('readings', PARTITIONS)
     step(at.source)
-    at.source.plan.spread(12)
+    expect(at.source.plan.spread(12)).toBe(4)
     at.commit()
     expect(at.source.take(limits)!.range.partitions).toBe(12)
     expect(at.source.ranges.length).toBe(1)
+  })
+
+  it('that is far behind becomes a backlog, each part of it over its own partitions', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    at.source.plan.spread(12)
+    at.source.plan.cut('backfill')
+    at.commit(2)
+    at.source.plan.cut('backfill')
+    at.commit()
+    expect(step(at.source)).toEqual([13, 14, 15])
+    const parts = [at.source.behind.take(limits)!]
+    at.source.behind.settle(parts[0]!)
+    parts.push(at.source.behind.take(limits)!)
+    expect(parts.map(({ range, events }) => [range.partitions, numbersOf(events)])).toEqual([
+      [3, span(1, 6)],
+      [12, span(7, 12)],
+    ])
+  })
+
+  it('of which both parts wait goes behind at once, and nothing is cut again', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    at.source.plan.spread(12)
+    at.commit()
+    at.source.plan.cut('backfill')
+    at.source.plan.cut('backfill')
+    expect(at.source.ranges.map(({ next, end }) => [next, end])).toEqual([
+      [1, 6],
+      [7, 9],
+      [10, null],
+    ])
   })
 })

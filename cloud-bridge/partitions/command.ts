@@ -1,0 +1,96 @@
+import type { Config } from '../../config/config.ts'
+import { CannotDo, type Command } from '../../config/telemetry/commands.ts'
+import type { EventSource } from '../../gateway/store/event-source.ts'
+import { type Decisions, NotDecided } from '../carriers/decisions.ts'
+import { countOf, type PartitionsOf, tooFew } from '../replay/topic.ts'
+import { obstacleTo, type Spread, spreadOf } from './spread.ts'
+
+const DECIDE_WITHIN_MS = 10_000
+/** As many as a configuration may name. */
+const PARTITIONS_MAX = 100_000
+
+export type PartitionsOptions = {
+  kafka: Pick<Config['kafka'], 'topics' | 'brokers'>
+  source: Pick<EventSource, 'ranges' | 'store' | 'plan'>
+  decisions: Decisions
+  partitionsOf: PartitionsOf
+  /** Why live events do not go now; null: they go. */
+  away(): string | null
+  decideWithinMs?: number
+}
+
+/** Topics in Kafka and their partitions, 0 where there is no such topic. */
+type Counts = Record<'readings' | 'backfill', { topic: string; partitions: number }>
+
+/** `spread` is null before the first contact; `kafka` says why nobody knows, while Kafka is away. */
+export type ShowAnswer = { spread: Spread | null; kafka: Counts | string }
+
+/** Events from number `sequence` on are spread over `to` partitions, once `before` is delivered. */
+export type MoveAnswer = { from: number; to: number; sequence: number; before: Spread['before'] }
+
+/** What an operator may ask of the bridge, without anything: how zones are spread. */
+export function showCommand({ source, ...options }: PartitionsOptions): Command {
+  return async (): Promise<ShowAnswer> => ({
+    spread: spreadOf(source.ranges),
+    kafka: await countsOf(options).catch((error: Error) => error.message),
+  })
+}
+
+/**
+ * What an operator may ask of the bridge: `{to}` spreads zones over another number of partitions,
+ * from the next event on that is stored. It is durable when there is an answer, a MoveAnswer.
+ */
+export function moveCommand(options: PartitionsOptions): Command {
+  const { source, decisions, decideWithinMs = DECIDE_WITHIN_MS } = options
+  const look = (to: number) => {
+    if (!source.store) throw new CannotDo(503, 'there is no outbox')
+    const obstacle = obstacleTo(to, source.ranges)
+    if (obstacle) throw new CannotDo(409, obstacle)
+  }
+  const decide = (to: number) => (): MoveAnswer => {
+    look(to)
+    const from = spreadOf(source.ranges)!.partitions
+    const sequence = source.plan.spread(to)
+    if (sequence === null) throw new CannotDo(503, 'the outbox cannot be read now')
+    return { from, to, sequence, before: spreadOf(source.ranges)!.before }
+  }
+  return async ({ to }): Promise<MoveAnswer> => {
+    if (!isCount(to)) {
+      throw new CannotDo(400, `to must be a number of partitions, 1 to ${PARTITIONS_MAX}`)
+    }
+    look(to)
+    await demandTopics(options, to)
+    try {
+      return await decisions.ask(decide(to), decideWithinMs)
+    } catch (error) {
+      const { code, message } = error as Error & { code?: unknown }
+      const isUnavailable = error instanceof NotDecided || String(code).startsWith('SQLITE_')
+      if (!isUnavailable) throw error
+      throw new CannotDo(503, `nothing was changed, because ${message}. Ask again later`)
+    }
+  }
+}
+
+/** Both topics need as many partitions: the backfill takes what waits when Kafka was away. */
+async function demandTopics(options: PartitionsOptions, to: number): Promise<void> {
+  const away = options.away()
+  if (away !== null) throw new CannotDo(503, `events wait, and can be moved when they go: ${away}`)
+  const counts = await countsOf(options).catch((error: Error) => {
+    throw new CannotDo(503, `Kafka does not say how many partitions there are: ${error.message}`)
+  })
+  for (const key of ['readings', 'backfill'] as const) {
+    const { topic, partitions } = counts[key]
+    const fault = tooFew({ key, topic }, partitions, to)
+    if (fault !== null) throw new CannotDo(409, fault)
+  }
+}
+
+async function countsOf({ kafka, partitionsOf }: Omit<PartitionsOptions, 'source'>) {
+  if (kafka.brokers.length === 0) throw new Error('kafka.brokers is not configured')
+  const { readings, backfill } = kafka.topics
+  const found = async (topic: string) => ({ topic, partitions: await countOf(topic, partitionsOf) })
+  return { readings: await found(readings), backfill: await found(backfill) }
+}
+
+const isCount = (value: unknown): value is number =>
+  Number.isInteger(value) && Number(value) >= 1 && Number(value) <= PARTITIONS_MAX

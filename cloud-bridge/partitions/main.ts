@@ -1,0 +1,68 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
+import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
+import type { MoveAnswer, ShowAnswer } from './command.ts'
+import { describeMove, describeSpread } from './told.ts'
+
+const program = new Command('sluice partitions')
+  .description('Over how many partitions zones are spread. The bridge must run.')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+const shared = (command: Command) =>
+  command
+    .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+    .option('--json', 'print the answer as one JSON object')
+
+shared(program.command('show'))
+  .description('Shows over how many partitions zones are spread, and how many Kafka has.')
+  .action(({ config, json }) =>
+    ask(config, '/partitions', {}, answer =>
+      json ? JSON.stringify(answer) : describeSpread(answer as ShowAnswer),
+    ),
+  )
+
+shared(program.command('move'))
+  .description(
+    'Spreads zones over another number of partitions, from the next event on that is stored. No ' +
+      'event of the new number is sent before all of the old one is delivered, so each zone keeps ' +
+      'its order; also when the bridge is started again meanwhile.',
+  )
+  .requiredOption('--to <number>', 'how many; both topics must have as many', count)
+  .action(({ config, json, to }) =>
+    ask(config, '/partitions/move', { to }, (answer, { kafka }) =>
+      json ? JSON.stringify(answer) : describeMove(answer as MoveAnswer, kafka.partitions),
+    ),
+  )
+
+await program.parseAsync()
+
+async function ask(
+  file: string | undefined,
+  path: string,
+  input: object,
+  tell: (answer: object, config: Config) => string,
+): Promise<void> {
+  const loaded = loadConfig({ file, env: process.env })
+  if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
+  const { http } = loaded.config.bridge
+  try {
+    const answer = await askToDo(http, path, input)
+    if (answer) process.stdout.write(`${tell(answer, loaded.config)}\n`)
+    else {
+      const which = `no bridge answers at bridge.http = ${http.host}:${http.port}`
+      end(`${which}: start it with ./sluice bridge and the same --config, and ask again`, 2)
+    }
+  } catch (error) {
+    if (!(error instanceof AskFailed)) throw error
+    end(error.message, 1)
+  }
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('Write a number of partitions.')
+  return Number(text)
+}
+
+function end(message: string, code: number): never {
+  process.stderr.write(`${message}\n`)
+  process.exit(code)
+}

@@ -1,0 +1,51 @@
+import { WIRE_FORMAT_BYTES } from '../../config/event-bytes.ts'
+import { decodeEvent, decoderOf, type SensorReading } from '../../config/events.ts'
+import { RegistryFault } from './faults.ts'
+import { type Registry, subjectOf } from './registry.ts'
+
+export type EventReader = ReturnType<typeof startEventReader>
+
+/**
+ * Reads events from Kafka, in either framing. Our own schemas need no registry for it. With one, it
+ * reads those of newer programs as well, whose schemas it must have learnt before.
+ */
+export function startEventReader(registry: Pick<Registry, 'schemasOf'> | null) {
+  const learnt = new Map<number, (value: Buffer) => SensorReading>()
+  return {
+    /**
+     * Learns every schema that topics have by now. While the registry is away, nothing: what is of
+     * a newer program is then not an event to us.
+     */
+    async learn(topics: readonly string[]): Promise<void> {
+      try {
+        for (const topic of registry ? topics : []) {
+          for (const [id, schema] of await registry!.schemasOf(subjectOf(topic))) {
+            const decode = learnt.has(id) ? null : decoderIn(schema)
+            if (decode) learnt.set(id, decode)
+          }
+        }
+      } catch (error) {
+        if (!(error instanceof RegistryFault)) throw error
+      }
+    },
+    /** The event in a value, or null when it is none that can be read. */
+    read(value: Buffer): SensorReading | null {
+      const isWireFormat = value.length >= WIRE_FORMAT_BYTES && value[0] === 0
+      const decode = isWireFormat ? learnt.get(value.readUInt32BE(1)) : undefined
+      try {
+        return (decode ?? decodeEvent)(value)
+      } catch {
+        return null
+      }
+    },
+  }
+}
+
+/** None of a schema from which an event of ours cannot be read. */
+function decoderIn(schema: object) {
+  try {
+    return decoderOf(schema)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,97 @@
+import { SinkUnavailable } from '../forwarder.ts'
+import type { Answer, RegistryOptions } from './ask.ts'
+
+/** What keeps a registry from giving a schema its number. */
+export type FaultKind = 'away' | 'not allowed' | 'incompatible' | 'unknown' | 'refused'
+
+/** One line that names the cure. Events wait meanwhile, and it is tried again. */
+export class RegistryFault extends SinkUnavailable {
+  readonly kind: FaultKind
+  constructor(kind: FaultKind, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.kind = kind
+  }
+}
+
+/** Which schema under which subject an answer is about. */
+export type About = { schema: string; file: string; subject: string }
+
+const MESSAGE_MAX_LENGTH = 200
+/** Confluent's codes of what is not there: the subject, the version, the schema. */
+const NOT_FOUND = [40401, 40402, 40403]
+/** What TLS and who checks certificates say, with the cure. */
+const TLS_CURES: [code: RegExp, cure: string][] = [
+  [/EPROTO/, '. Write http:// in registry.url where it has no TLS'],
+  [/ALTNAME/, '. Write the name in registry.url that its certificate has'],
+  [/EXPIRED|NOT_YET/, '. Have its certificate renewed, or set the clock'],
+  [
+    /CERT|SELF_SIGNED|ISSUER|VERIFY|SSL|TLS/,
+    '. Name who signed its certificate in registry.caFile',
+  ],
+]
+
+/** There was no answer. */
+export function faultOfNoAnswer(url: string, error: unknown): RegistryFault {
+  const { code, message, cause } = error as NodeJS.ErrnoException
+  const isLate = (cause as Error | undefined)?.name === 'TimeoutError'
+  const reason = isLate ? 'no answer in time' : oneLine(message || String(code))
+  const cure = TLS_CURES.find(([codes]) => codes.test(String(code)))?.[1] ?? ''
+  const fault = `the schema registry ${url} is away: ${reason}${cure}`
+  return new RegistryFault('away', fault, { cause: error })
+}
+
+/** The answer is none that gives a number. */
+export function faultOfAnswer(
+  { url, username, register }: RegistryOptions,
+  answer: Answer,
+  { schema, file, subject }: About,
+): RegistryFault {
+  const { status } = answer
+  const said = messageIn(answer)
+  const which = `the schema registry ${url}`
+  const manual = `register config/schemas/${file} there yourself`
+  if (status === 401) {
+    const cure = username === null ? 'Set' : 'Check'
+    const login = `${cure} registry.username and registry.passwordFile`
+    return new RegistryFault('not allowed', `${which} does not let us in (401). ${login}`)
+  }
+  if (status === 403) {
+    const right = register ? 'register' : 'look up'
+    const other = register ? `, or ${manual} and set registry.register: false` : ''
+    const cure = `Allow ${username ?? 'it'} to do so${other}`
+    const fault = `${which} does not let us ${right} ${schema} under ${subject} (403). ${cure}`
+    return new RegistryFault('not allowed', fault)
+  }
+  if (status === 409) {
+    const fault = `${which} takes ${schema} for incompatible with what ${subject} has (409${said})`
+    const cure = `Remove there what is none of our schemas, or give the topic another name`
+    return new RegistryFault('incompatible', `${fault}. ${cure}`)
+  }
+  if (isNotFound(answer)) {
+    const cure = `${manual[0]!.toUpperCase()}${manual.slice(1)}, or set registry.register: true`
+    return new RegistryFault('unknown', `${which} has no ${schema} under ${subject}. ${cure}`)
+  }
+  if (status === 408 || status === 429 || status >= 500) {
+    return new RegistryFault('away', `${which} is away: it answers ${status}${said}`)
+  }
+  if (status === 422) {
+    return new RegistryFault('refused', `${which} refuses ${schema} for ${subject} (422${said})`)
+  }
+  const fault = `what answers at ${url} is no schema registry (${status}${said})`
+  return new RegistryFault('refused', `${fault}. Check registry.url, with its path`)
+}
+
+/** Whether a registry says that it does not have what was asked for. */
+export function isNotFound({ status, body }: Answer): boolean {
+  return status === 404 && NOT_FOUND.includes((body as { error_code: number })?.error_code)
+}
+
+function messageIn({ body }: Answer): string {
+  const { message } = (body ?? {}) as { message?: unknown }
+  return typeof message === 'string' ? `: ${oneLine(message)}` : ''
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ').replace(/[\s.:]+$/, '')
+  return line.length > MESSAGE_MAX_LENGTH ? `${line.slice(0, MESSAGE_MAX_LENGTH)}…` : line
+}

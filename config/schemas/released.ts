@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import avro from 'avsc'
+
+/** One released schema of an event. What was written under it stays readable, for ever. */
+export type Schema = {
+  version: number
+  /** The file as it was released, logical types included, without white space: for registries. */
+  text: string
+  /** The Parsing Canonical Form, on which the fingerprint is computed (Avro 1.12). */
+  canonical: string
+  /** CRC-64-AVRO of the canonical form, little endian, as single-object encoding carries it. */
+  fingerprint: Buffer
+  type: avro.Type
+}
+
+const folder = new URL('./', import.meta.url)
+const FILE = /^SensorReading\.(\d+)\.avsc$/
+
+/** Every schema of an event that was ever released, the oldest first. */
+export const schemas: readonly Schema[] = readdirSync(folder)
+  .flatMap(name => FILE.exec(name)?.[1] ?? [])
+  .map(version => load(Number(version)))
+  .sort((a, b) => a.version - b.version)
+
+/** The one that events are written under. */
+export const newest = schemas.at(-1)!
+
+/** The released schema with this fingerprint, or null. */
+export function schemaOf(fingerprint: Buffer): Schema | null {
+  return schemas.find(schema => schema.fingerprint.equals(fingerprint)) ?? null
+}
+
+function load(version: number): Schema {
+  const file = new URL(`./SensorReading.${version}.avsc`, folder)
+  const schema = JSON.parse(readFileSync(file, 'utf8'))
+  const type = avro.Type.forSchema(schema)
+  const canonical = JSON.stringify(type.schema())
+  const fingerprint = rabin(Buffer.from(canonical))
+  return { version, text: JSON.stringify(schema), canonical, fingerprint, type }
+}
+
+/** CRC-64-AVRO (Avro 1.12, "Schema Fingerprints"), eight bytes, little endian. */
+function rabin(bytes: Buffer): Buffer {
+  const empty = 0xc15d213aa4d7a795n
+  const table = Array.from({ length: 256 }, (_, index) => {
+    let value = BigInt(index)
+    for (let bit = 0; bit < 8; bit++) value = (value >> 1n) ^ (empty & -(value & 1n))
+    return value
+  })
+  let hash = empty
+  for (const byte of bytes) hash = (hash >> 8n) ^ table[Number((hash ^ BigInt(byte)) & 0xffn)]!
+  const fingerprint = Buffer.alloc(8)
+  fingerprint.writeBigUInt64LE(BigInt.asUintN(64, hash))
+  return fingerprint
+}

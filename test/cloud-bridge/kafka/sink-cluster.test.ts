@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { clusterFaults } from '../../faults/cluster-faults.ts'
+import { play } from '../../faults/stage.ts'
+import { type Cluster, startCluster } from '../../setup/cluster.ts'
+import { clients, describeWithKafka, kafkaAt } from '../../setup/kafka.ts'
+import { topicWith } from '../../setup/topic-settings.ts'
+
+const PARTITIONS = 6
+const REQUEST_TIMEOUT_MS = 2000
+
+describeWithKafka('the sink through faults of one broker of three', () => {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await startCluster()
+  })
+  afterAll(() => cluster?.[Symbol.asyncDispose]())
+
+  // All libraries at once, because each fault takes a broker's start.
+  it.each(Object.entries(clusterFaults))('%s', { timeout: 120_000 }, async (_, fault) => {
+    const kafka = kafkaAt(cluster.brokers, REQUEST_TIMEOUT_MS)
+    const ways = clients.map(async client => {
+      const topic = await topicWith(kafka, { partitions: PARTITIONS, ...fault.plan })
+      return { topic, partitions: PARTITIONS, sending: { ...kafka, client }, reading: kafka }
+    })
+    const outcomes = await play(await Promise.all(ways), stages =>
+      fault.script(stages, { cluster, kafka }),
+    )
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ lost: 0, inversions: 0 })
+    console.log(outcomes)
+  })
+})

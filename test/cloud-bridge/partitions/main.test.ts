@@ -1,0 +1,105 @@
+import { describe, expect, inject, it } from 'vitest'
+import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
+import { decodeEvent } from '../../../config/events.ts'
+import { partitionOf } from '../../../config/partitions.ts'
+import { askToDo } from '../../../config/telemetry/ask.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { askState } from '../../../simulators/parts.ts'
+import { startCommands } from '../../gateway/inspect/command.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { reading } from '../readings.ts'
+import { freshTopics } from '../running-bridge.ts'
+
+const soon = { timeout: 20_000, interval: 20 }
+const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)
+
+describe('./sluice partitions', () => {
+  it.each([
+    [['show'], /no bridge answers at bridge.http = .*: start it with .*--config/],
+    [['move', '--to', '12'], /no bridge answers/],
+    [['move'], /--to/],
+    [['move', '--to', '0'], /Write a number of partitions/],
+  ])('%j ends with 2 and says what to do', async (args, reason) => {
+    using at = startCommands({ bridge: { http: { port: await findFreePort() } } })
+    const { code, stdout, stderr } = await at.run('partitions', ...args)
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
+  })
+})
+
+describeWithKafka('./sluice partitions, on a running bridge', () => {
+  it('shows and moves; a bridge that is killed in the middle keeps the border', {
+    timeout: 90_000,
+  }, async () => {
+    const topics = freshTopics()
+    const http = { host: '127.0.0.1', port: await findFreePort() }
+    const kafka = { brokers: [...inject('brokers')], topics, partitions: 3 }
+    using at = startCommands({ bridge: { http, batchMaxEvents: 25 }, kafka })
+    await createTopics(shared(), [
+      { topic: topics.readings, partitions: 8 },
+      { topic: topics.backfill, partitions: 8 },
+      { topic: topics.ledger, partitions: 1 },
+    ])
+    using box = disposable(openOutbox({ file: at.outboxFile, gateway: 'gw' }))
+    const store = (groups: number) => {
+      for (let group = 0; group < groups; group++) {
+        box.value.commit({ readings: zones.map(zone => reading(zone)), deadLetters: [] })
+      }
+    }
+    const sluice = (...args: string[]) => at.run('partitions', ...args)
+    const state = () => askState<'bridge'>(http)
+    const waiting = async () => (await state())?.backlog?.events
+    store(1)
+    using first = ending(at.start('bridge'))
+    await expect.poll(waiting, soon).toBe(0)
+    const has = Object.values(topics).slice(0, 2)
+    const shown = has.map(topic => `${topic} has 8 partitions\n`).join('')
+    expect(await sluice('show')).toMatchObject({
+      ...{ code: 0, stdout: `zones are spread over 3 partitions\n${shown}` },
+    })
+    expect(await sluice('move', '--to', '9')).toMatchObject({
+      ...{ code: 1, stdout: '', stderr: expect.stringMatching(/8 and not 9\. kafka-topics\.sh/) },
+    })
+
+    store(200)
+    // Before the command itself has started, all could be delivered.
+    const moved = (await askToDo(http, '/partitions/move', { to: 8 })) as MoveAnswer
+    // The launcher may stand between, and cannot pass this one on.
+    process.kill((await state())!.pid, 'SIGKILL')
+    await first.ended
+    expect(moved.before).toMatchObject({ partitions: 3, to: moved.sequence - 1 })
+    store(10)
+    using _second = ending(at.start('bridge'))
+    await expect.poll(waiting, soon).toBe(0)
+    const { stdout } = await sluice('show', '--json')
+    expect(JSON.parse(stdout).spread).toEqual({ partitions: 8, before: null })
+    const last = await sluice('move', '--to', '5')
+    const next = box.value.lastSequence + 1
+    expect(last.stdout.split('\n')).toEqual([
+      `zones are spread over 5 partitions from #${next} on`,
+      expect.stringMatching(/^set kafka.partitions to 5/),
+      '',
+    ])
+    store(1)
+    await expect.poll(waiting, soon).toBe(0)
+
+    const records = (await readTopic(shared(), topics.readings)).flat()
+    const all = records.map(({ value, partition }) => ({ ...decodeEvent(value), partition }))
+    expect(new Set(all.map(event => event.sequence)).size).toBe(box.value.lastSequence)
+    for (const { zone, sequence: number, partition } of all) {
+      const count = number < moved.sequence ? 3 : number < next ? 8 : 5
+      expect(partition).toBe(partitionOf(Buffer.from(zone), count))
+    }
+    const verified = await at.run('ledger', 'verify', '--json')
+    const [gateway] = JSON.parse(verified.stdout).gateways
+    expect(gateway).toMatchObject({ events: box.value.lastSequence, missing: 0, holes: [] })
+  })
+})
+
+/** SIGTERM comes through a launcher that stands between. */
+const ending = (started: ReturnType<ReturnType<typeof startCommands>['start']>) =>
+  Object.assign(started, { [Symbol.dispose]: () => void started.child.kill('SIGTERM') })
+const disposable = <T extends { close(): void }>(value: T) => ({
+  value,
+  [Symbol.dispose]: () => value.close(),
+})

@@ -1,0 +1,166 @@
+import kafkajs from 'kafkajs'
+import { expect, it, vi } from 'vitest'
+import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
+import { decodeEvent } from '../../../config/events.ts'
+import { partitionOf } from '../../../config/partitions.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { temporary } from '../../gateway/store/fixture.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { reading } from '../readings.ts'
+import { freshTopics, startBridge, type Topics } from '../running-bridge.ts'
+
+const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)
+const soon = { timeout: 25_000, interval: 10 }
+
+/** Topics with so many partitions, an outbox, and bridges one after the other. */
+async function startPlace(partitions: number, configured: number | null = null) {
+  const place = temporary()
+  const topics = freshTopics()
+  await createTopics(shared(), [
+    { topic: topics.readings, partitions },
+    { topic: topics.backfill, partitions },
+    { topic: topics.ledger, partitions: 1 },
+  ])
+  const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
+  const open = () =>
+    startBridge({
+      ...{ dir: place.file('.'), kafka: shared(), topics, partitions: configured },
+      // So that there is a middle.
+      limits: { batchMaxEvents: 25 },
+    })
+  let bridge = await open()
+  return {
+    topics,
+    get bridge() {
+      return bridge
+    },
+    get lastSequence() {
+      return outbox.lastSequence
+    },
+    store: (groups: number) => {
+      for (let group = 0; group < groups; group++) {
+        outbox.commit({ readings: zones.map(zone => reading(zone)), deadLetters: [] })
+      }
+    },
+    move: async (to: number) => (await bridge.move({ to })) as MoveAnswer,
+    restart: async () => {
+      await bridge.stop()
+      bridge = await open()
+    },
+    delivered: () => vi.waitFor(() => expect(bridge.source.backlog()?.events).toBe(0), soon),
+    async [Symbol.asyncDispose]() {
+      await bridge.stop()
+      outbox.close()
+      place[Symbol.dispose]()
+    },
+  }
+}
+
+/** As an administrator does it with kafka-topics.sh --alter. */
+async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill'>, count: number) {
+  const brokers = [...shared().brokers]
+  const admin = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING }).admin()
+  await admin.connect()
+  const topicPartitions = [readings, backfill].map(topic => ({ topic, count }))
+  await admin.createPartitions({ topicPartitions })
+  await admin.disconnect()
+}
+
+/** What came, in order of coming as far as Kafka tells: by partition, and by its time. */
+const eventsIn = async (topic: string) =>
+  (await readTopic(shared(), topic)).flatMap(records =>
+    records.map(({ value, partition, heardAt }) => ({ ...decodeEvent(value), partition, heardAt })),
+  )
+
+/** Over how many partitions the events from each number on must be spread. */
+type Eras = [from: number, partitions: number][]
+
+/** Everything came once, in its era's partition, each zone in order, no era before the other's end. */
+async function check({ topics, lastSequence }: Place, eras: Eras) {
+  const all = await eventsIn(topics.readings)
+  const eraOf = (sequence: number) => eras.findLastIndex(([from]) => sequence >= from)
+  expect(all.map(({ sequence }) => sequence).sort((a, b) => a - b)).toEqual(
+    Array.from({ length: lastSequence }, (_, index) => index + 1),
+  )
+  for (const { zone, sequence, partition } of all) {
+    const [, count] = eras[eraOf(sequence)]!
+    expect(partition).toBe(partitionOf(Buffer.from(zone), count))
+  }
+  const byEra = eras.map((_, era) => all.filter(({ sequence }) => eraOf(sequence) === era))
+  for (const zone of zones) {
+    const inOrder = byEra.flatMap(some => some.filter(event => event.zone === zone))
+    expect(inOrder.map(({ zoneSequence }) => zoneSequence)).toEqual(
+      Array.from(inOrder, (_, index) => index + 1),
+    )
+  }
+  const times = byEra.map(some => some.map(({ heardAt }) => heardAt))
+  for (const [era, some] of times.slice(1).entries()) {
+    expect(Math.min(...some)).toBeGreaterThanOrEqual(Math.max(...times[era]!))
+  }
+}
+type Place = Pick<Awaited<ReturnType<typeof startPlace>>, 'topics' | 'lastSequence'>
+
+describeWithKafka('zones that move to other partitions', () => {
+  it('keep their order, over a restart in the middle, and nothing comes twice', async () => {
+    await using at = await startPlace(3)
+    at.store(10)
+    await at.delivered()
+    await alter(at.topics, 12)
+    at.store(80)
+    const { before, ...answer } = await at.move(12)
+    expect(answer).toEqual({ from: 3, to: 12, sequence: at.lastSequence + 1 })
+    expect(before).toMatchObject({ partitions: 3, to: at.lastSequence })
+    at.store(20)
+    await expect(at.move(7)).rejects.toThrow(/still go to 3 partitions since .* to 12: wait/)
+    await at.restart()
+    expect(at.bridge.source.ranges.map(({ partitions }) => partitions)).toEqual([3, 12])
+    await at.delivered()
+    at.store(1)
+    await at.delivered()
+    await check(at, [
+      [1, 3],
+      [answer.sequence, 12],
+    ])
+  })
+
+  it('go to partitions that the topic got while the bridge runs, and to fewer again', async () => {
+    await using at = await startPlace(2)
+    at.store(2)
+    await at.delivered()
+    await expect(at.move(5)).rejects.toThrow(
+      `kafka.topics.readings = ${at.topics.readings} has too few partitions, 2 and not 5. ` +
+        `kafka-topics.sh --alter --topic ${at.topics.readings} --partitions 5 gives it as many`,
+    )
+    await alter(at.topics, 5)
+    const first = await at.move(5)
+    expect(first).toEqual({ from: 2, to: 5, sequence: at.lastSequence + 1, before: null })
+    at.store(2)
+    await at.delivered()
+    const second = await at.move(1)
+    at.store(2)
+    await at.delivered()
+    await check(at, [
+      [1, 2],
+      [first.sequence, 5],
+      [second.sequence, 1],
+    ])
+  })
+
+  it('do so by command alone: what is configured besides is told once, with the cure', async () => {
+    await using at = await startPlace(3, 2)
+    at.store(1)
+    await at.delivered()
+    expect(at.bridge.disagreements).toEqual([])
+    const { sequence } = await at.move(3)
+    at.store(1)
+    await at.delivered()
+    at.store(1)
+    await at.delivered()
+    const told = /kafka.partitions is 2, and zones are spread over 3 .*move --to 2, or set it to 3/
+    expect(at.bridge.disagreements).toEqual([expect.stringMatching(told)])
+    await check(at, [
+      [1, 2],
+      [sequence, 3],
+    ])
+  })
+})

@@ -1,0 +1,58 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, inject, it } from 'vitest'
+import { decodeEvent, type SensorReading } from '../../../config/events.ts'
+import { newest } from '../../../config/schemas/released.ts'
+import { describeWithRegistry } from '../../setup/registry.ts'
+import {
+  delivered,
+  OLDER_EVENTS,
+  replayed,
+  replayUpTo,
+  startUpgradedPlace,
+} from './upgraded-place.ts'
+
+const run = promisify(execFile)
+const script = fileURLToPath(new URL('./foreign.py', import.meta.url))
+// A Python with confluent-kafka[avro,schemaregistry].
+const python = process.env.FOREIGN_PYTHON ?? 'python3'
+const needed = 'import confluent_kafka.schema_registry.avro'
+const isThere = spawnSync(python, ['-c', needed]).status === 0
+
+type Found = { version: number; headers: Record<string, string>; event: Partial<SensorReading> }
+
+describeWithRegistry('confluent-kafka with the registry', () => {
+  it.skipIf(!isThere)(
+    'reads every event of both topics, under both schemas',
+    async () => {
+      await using place = await startUpgradedPlace()
+      const { topics, events } = place
+      const bridge = await place.start(true)
+      await delivered(bridge, events)
+      replayUpTo(bridge, topics.backfill, events)
+      await replayed(bridge, events)
+      await bridge.stop()
+      const asked = [topics.readings, topics.backfill]
+      const places = [inject('brokers').join(), inject('registryUrl')!]
+      const { stdout } = await run(python, [script, ...places, ...asked], { maxBuffer: 2 ** 26 })
+      const found = JSON.parse(stdout) as Record<string, Found[]>
+      for (const topic of asked) {
+        const ours = (await place.read(topic))
+          .map(({ value }) => decodeEvent(value))
+          .sort((a, b) => a.sequence - b.sequence)
+        expect(found[topic]).toEqual(
+          ours.map(({ traceparent, ...rest }, index) => ({
+            version: index < OLDER_EVENTS ? 1 : newest.version,
+            headers: {
+              'content-type': 'application/vnd.apache.avro',
+              ...(traceparent !== null && { traceparent }),
+            },
+            event: index < OLDER_EVENTS ? rest : { ...rest, traceparent },
+          })),
+        )
+      }
+    },
+    60_000,
+  )
+})

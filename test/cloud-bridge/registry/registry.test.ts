@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto'
+import { expect, inject, it } from 'vitest'
+import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { newest, schemas } from '../../../config/schemas/released.ts'
+import { secret } from '../../../config/secrets.ts'
+import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
+
+const freshSubject = () => `readings-${randomUUID()}-value`
+const first = schemas[0]!
+
+/** Registers a text under a subject, as somebody else does. */
+async function register(subject: string, schema: string, schemaType = 'AVRO') {
+  const answer = await fetch(`${inject('registryUrl')}/subjects/${subject}/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ schema, schemaType }),
+  })
+  expect(answer.status).toBe(200)
+  return ((await answer.json()) as { id: number }).id
+}
+
+const faultOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'none',
+    (error: Error & { kind: string }) => `${error.kind}: ${error.message}`,
+  )
+
+describeWithRegistry('a schema registry', () => {
+  it('gives a schema of ours one number, however often it is asked', async () => {
+    const registry = openRegistry(registryAt(`${inject('registryUrl')}/`))
+    const subject = freshSubject()
+    const ids = []
+    for (const schema of [...schemas, ...schemas]) ids.push(await registry.idOf(subject, schema))
+    expect(new Set(ids).size).toBe(schemas.length)
+    const known = await registry.schemasOf(subject)
+    expect([...known.keys()]).toEqual(ids.slice(0, schemas.length))
+    expect([...known.values()]).toEqual(schemas.map(({ text }) => JSON.parse(text)))
+  })
+
+  it('only looks them up, if so configured, also those with other white space', async () => {
+    const lookUp = openRegistry(registryAt(inject('registryUrl')!, { register: false }))
+    const subject = freshSubject()
+    expect(await lookUp.schemasOf(subject)).toEqual(new Map())
+    const missing = `has no SensorReading ${newest.version} under ${subject}. Register `
+    const cure = `config/schemas/SensorReading.${newest.version}.avsc there yourself, or set `
+    expect(await faultOf(lookUp.idOf(subject, newest))).toContain(`${missing}${cure}registry.`)
+
+    const id = await register(subject, JSON.stringify(JSON.parse(newest.text), null, 2))
+    expect(await lookUp.idOf(subject, newest)).toBe(id)
+    expect(await faultOf(lookUp.idOf(subject, first))).toContain('unknown: ')
+    expect([...(await lookUp.schemasOf(subject)).keys()]).toEqual([id])
+  })
+
+  it('refuses a schema that is not compatible with what somebody else registered', async () => {
+    const subject = freshSubject()
+    const fields = [{ name: 'other', type: 'int' }]
+    const theirs = JSON.stringify({ type: 'record', name: 'Theirs', fields })
+    await register(subject, theirs)
+    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    const fault = await faultOf(registry.idOf(subject, newest))
+    expect(fault).toContain(
+      `takes SensorReading ${newest.version} for incompatible with what ${subject} has (409`,
+    )
+    expect(fault).toContain('. Remove there what is none of our schemas, or give the topic another')
+    expect(fault).not.toContain('\n')
+  })
+
+  it('leaves out what is no Avro', async () => {
+    const subject = freshSubject()
+    await register(subject, '{"$schema":"http://json-schema.org/draft-07/schema#"}', 'JSON')
+    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    expect(await registry.schemasOf(subject)).toEqual(new Map())
+  })
+})
+
+describeWithRegistry('a registry that gives no number', () => {
+  const json = (status: number, code: number, message: string) => ({
+    status,
+    body: JSON.stringify({ error_code: code, message }),
+  })
+  const login = { username: 'gw', password: secret('hunter2') }
+
+  it.each([
+    ['cut' as const, {}, 'away: the schema registry URL is away: socket hang up'],
+    ['silent' as const, {}, 'away: the schema registry URL is away: no answer in time'],
+    [
+      json(503, 50301, 'later,\n please'),
+      {},
+      'away: the schema registry URL is away: it answers 503: later, please',
+    ],
+    [
+      json(401, 401, 'Unauthorized'),
+      {},
+      'not allowed: the schema registry URL does not let us in (401). ' +
+        'Set registry.username and registry.passwordFile',
+    ],
+    [
+      json(401, 401, 'Unauthorized'),
+      login,
+      'not allowed: the schema registry URL does not let us in (401). ' +
+        'Check registry.username and registry.passwordFile',
+    ],
+    [
+      json(403, 403, 'Forbidden'),
+      login,
+      'not allowed: the schema registry URL does not let us register SensorReading 1 under ' +
+        'r-value (403). Allow gw to do so, or register config/schemas/SensorReading.1.avsc ' +
+        'there yourself and set registry.register: false',
+    ],
+    [
+      json(422, 42205, 'Subject r-value is in read-only mode'),
+      {},
+      'refused: the schema registry URL refuses SensorReading 1 for r-value ' +
+        '(422: Subject r-value is in read-only mode)',
+    ],
+    [
+      json(404, 404, 'HTTP 404 Not Found'),
+      {},
+      'refused: what answers at URL is no schema registry (404: HTTP 404 Not Found). ' +
+        'Check registry.url, with its path',
+    ],
+    [
+      { status: 200, body: '<html>Welcome</html>' },
+      {},
+      'refused: what answers at URL is no schema registry (200). Check registry.url, with its path',
+    ],
+    [
+      { status: 200, body: '{"id":-1}' },
+      {},
+      'refused: what answers at URL is no schema registry (200). Check registry.url, with its path',
+    ],
+  ])('is told in one line that names the cure: %o', async (mode, more, line) => {
+    await using gate = await startGate()
+    gate.mode = mode
+    const options = registryAt(gate.url, { requestTimeoutMs: 300, ...more })
+    const fault = await faultOf(openRegistry(options).idOf('r-value', first))
+    expect(fault.replaceAll(gate.url, 'URL')).toBe(line)
+    expect(fault).not.toContain('hunter2')
+  })
+
+  it('is told where nothing listens, and where no such host is', async () => {
+    const faultAt = (url: string) => faultOf(openRegistry(registryAt(url)).idOf('r', first))
+    expect(await faultAt('http://127.0.0.1:1')).toContain('is away: connect ECONNREFUSED')
+    expect(await faultAt('http://absent.invalid')).toContain('is away: getaddrinfo')
+    const overTls = await faultAt(`https${inject('registryUrl')!.slice(4)}`)
+    expect(overTls).toMatch(/^away: .+ Write http:.. in registry.url where it has no TLS$/)
+  })
+
+  it('is told who asks, if so configured', async () => {
+    await using gate = await startGate()
+    const login = { username: 'gw', password: secret('p:ä') }
+    await openRegistry(registryAt(gate.url, login)).idOf(freshSubject(), first)
+    expect([...gate.logins]).toEqual([`Basic ${Buffer.from('gw:p:ä').toString('base64')}`])
+  })
+
+  it('is not waited for when asked to end', async () => {
+    await using gate = await startGate()
+    gate.mode = 'silent'
+    const ending = new AbortController()
+    const options = { signal: ending.signal, requestTimeoutMs: 60_000 }
+    const asked = faultOf(openRegistry(registryAt(gate.url, options)).idOf('r', first))
+    ending.abort()
+    expect(await asked).toContain('away: ')
+  })
+})

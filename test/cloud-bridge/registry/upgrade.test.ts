@@ -1,0 +1,147 @@
+import { expect, inject, it, vi } from 'vitest'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
+import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { startEventReader } from '../../../cloud-bridge/registry/event-reader.ts'
+import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { decodeEvent, encodeEvent } from '../../../config/events.ts'
+import { newest, schemas } from '../../../config/schemas/released.ts'
+import { tracedEvent } from '../../config/events-fixture.ts'
+import { createTopics, openSink, shared } from '../../setup/kafka.ts'
+import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
+import { freshTopics, type Topics } from '../running-bridge.ts'
+import {
+  delivered,
+  OLDER_EVENTS,
+  replayed,
+  replayUpTo,
+  soon,
+  startUpgradedPlace,
+} from './upgraded-place.ts'
+
+const { traceparent } = tracedEvent
+
+/** The traced event as a program writes it whose schema has a floor before the trace. */
+function withFloor(): Buffer {
+  const datum = encodeEvent(tracedEvent).subarray(10)
+  const trace = datum.length - 57
+  return Buffer.concat([
+    datum.subarray(0, trace),
+    Buffer.from('\u0002\u0004up'),
+    datum.subarray(trace),
+  ])
+}
+
+/** Which schema each value names, by its registry, and that all can be read. */
+async function versionsIn(records: { value: Buffer }[], topic: string) {
+  const registry = openRegistry(registryAt(inject('registryUrl')!))
+  const known = await registry.schemasOf(`${topic}-value`)
+  const versionOf = new Map(
+    [...known].map(([id, schema]) => [
+      id,
+      schemas.find(({ text }) => text === JSON.stringify(schema))?.version,
+    ]),
+  )
+  return records
+    .map(({ value }) => ({ ...decodeEvent(value), version: versionOf.get(value.readUInt32BE(1)) }))
+    .sort((a, b) => a.sequence - b.sequence)
+    .map(({ version }) => version)
+}
+
+/** How many events the ledger finds in these topics, and how many values that are none. */
+async function ledgerOf(topics: Topics, registryUrl: string) {
+  const { stream } = await openKafka(shared())
+  const ledger = startLedger()
+  const reader = startEventReader(openRegistry(registryAt(registryUrl)))
+  const feed = startFeed({ stream, ledger, topics, reader })
+  await feed.readOn()
+  const events = [...ledger.gateways.values()].reduce((sum, one) => sum + one.events, 0)
+  return { events, foreign: feed.foreign }
+}
+
+describeWithRegistry('an upgrade that brings a schema', () => {
+  const half = Array.from({ length: OLDER_EVENTS }, () => 1)
+  const versions = [...half, ...half.map(() => newest.version)]
+
+  it('sends what waits under the number of the schema that it was written under', async () => {
+    await using place = await startUpgradedPlace()
+    const { topics, events } = place
+    const bridge = await place.start(true)
+    await delivered(bridge, events)
+    replayUpTo(bridge, topics.backfill, events)
+    await replayed(bridge, events)
+    await bridge.stop()
+    for (const topic of [topics.readings, topics.backfill]) {
+      const records = await place.read(topic)
+      expect(await versionsIn(records, topic)).toEqual(versions)
+      const traces = records.map(({ headers }) => headers.traceparent?.toString() ?? null)
+      const stored = records.map(({ value }) => decodeEvent(value).traceparent)
+      expect(traces).toEqual(stored)
+      expect(traces.filter(one => one === traceparent)).toHaveLength(OLDER_EVENTS)
+    }
+  })
+
+  it('holds events while a registry is away that never gave a number, and says so', async () => {
+    await using place = await startUpgradedPlace()
+    place.gate.mode = 'cut'
+    const bridge = await place.start(true)
+    await vi.waitFor(() => expect(bridge.away.events).toContain('is away: socket hang up'), soon)
+    place.gate.mode = { status: 409, body: '{"error_code":409,"message":"no"}' }
+    await vi.waitFor(() => expect(bridge.away.events).toContain('(409: no). Remove there'), soon)
+    expect(bridge.totals.delivered).toBe(0)
+    place.gate.mode = 'pass'
+    await delivered(bridge, place.events)
+    expect(bridge.away.events).toBe(null)
+    await bridge.stop()
+  })
+
+  it('is read by the ledger in both framings on one topic', async () => {
+    await using place = await startUpgradedPlace()
+    const { topics, events } = place
+    const before = await place.start(false)
+    await delivered(before, events)
+    replayUpTo(before, topics.backfill, 20)
+    await replayed(before, 20)
+    await before.stop()
+    const after = await place.start(true)
+    replayUpTo(after, topics.backfill, events)
+    await replayed(after, events)
+    await after.stop()
+    const live = (await place.read(topics.readings)).map(({ value }) => value.subarray(2, 10))
+    expect(live.filter(one => one.equals(schemas[0]!.fingerprint))).toHaveLength(OLDER_EVENTS)
+    expect(live.filter(one => one.equals(newest.fingerprint))).toHaveLength(events - OLDER_EVENTS)
+    const framings = (await place.read(topics.backfill)).map(({ value }) => value[0])
+    expect(framings.filter(one => one === 0xc3)).toHaveLength(20)
+    expect(framings.filter(one => one === 0)).toHaveLength(events)
+    expect(await ledgerOf(topics, place.gate.url)).toEqual({ events, foreign: 0 })
+  })
+
+  it('of a newer program’s is read by the ledger when the registry is there', async () => {
+    const topics = freshTopics()
+    const names = [topics.readings, topics.backfill, topics.ledger]
+    await createTopics(
+      shared(),
+      names.map(topic => ({ topic, partitions: 1 })),
+    )
+    const newer = JSON.parse(newest.text)
+    newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
+    const schema = { ...newest, version: newest.version + 1, text: JSON.stringify(newer) }
+    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    const header = Buffer.alloc(5)
+    header.writeUInt32BE(await registry.idOf(`${topics.readings}-value`, schema), 1)
+    const value = Buffer.concat([header, withFloor()])
+    await using sink = await openSink(shared())
+    const records = [{ key: Buffer.from('z'), partition: 0, value }]
+    await sink.send({ topic: topics.readings, records })
+
+    await using gate = await startGate()
+    gate.mode = 'cut'
+    expect(await ledgerOf(topics, gate.url)).toEqual({ events: 0, foreign: 1 })
+    gate.mode = 'pass'
+    expect(await ledgerOf(topics, gate.url)).toEqual({ events: 1, foreign: 0 })
+    const reader = startEventReader(openRegistry(registryAt(gate.url)))
+    await reader.learn([topics.readings])
+    expect(reader.read(value)).toEqual(tracedEvent)
+    expect(reader.read(value.subarray(0, 40))).toBe(null)
+  })
+})

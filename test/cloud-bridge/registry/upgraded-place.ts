@@ -1,0 +1,75 @@
+import { expect, vi } from 'vitest'
+import type { Frame } from '../../../cloud-bridge/forwarder.ts'
+import { startFraming } from '../../../cloud-bridge/framing.ts'
+import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { startSchemaIds } from '../../../cloud-bridge/registry/schema-ids.ts'
+import { schemas } from '../../../config/schemas/released.ts'
+import type { Inbox } from '../../../gateway/store/inbox.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { replayReason } from '../../../gateway/store/replays.ts'
+import { tracedEvent } from '../../config/events-fixture.ts'
+import { reading, temporary } from '../../gateway/store/fixture.ts'
+import { writeUnder } from '../../gateway/store/older.ts'
+import { createTopics, readTopic, shared } from '../../setup/kafka.ts'
+import { registryAt, startGate } from '../../setup/registry.ts'
+import { freshTopics, startBridge } from '../running-bridge.ts'
+
+export const soon = { timeout: 20_000, interval: 10 }
+const zones = ['a', 'b', 'Halle 1/Süd']
+/** How many events of the outbox were written under the first schema, by the program before. */
+export const OLDER_EVENTS = 15
+
+/** An outbox in which the older half of the events was written by the program before. */
+function storeAcrossUpgrade(file: string): number {
+  const box = () => openOutbox({ file, gateway: 'gw' })
+  const commit = (to: ReturnType<typeof box>, traceparent: string | null) => {
+    const readings = zones.map((zone, number) => reading(zone, number, { traceparent }))
+    to.commit({ readings, deadLetters: [] })
+  }
+  const before = box()
+  for (let group = 0; group < 5; group++) commit(before, null)
+  before.close()
+  expect(writeUnder(schemas[0]!, file)).toBe(OLDER_EVENTS)
+  const after = box()
+  for (let group = 0; group < 5; group++) commit(after, tracedEvent.traceparent)
+  const { lastSequence } = after
+  after.close()
+  return lastSequence
+}
+
+/** A bridge on that outbox, its numbers from the shared registry through a gate. */
+export async function startUpgradedPlace() {
+  const place = temporary()
+  const gate = await startGate()
+  const topics = freshTopics()
+  const names = [topics.readings, topics.backfill, topics.deadletters, topics.ledger]
+  await createTopics(
+    shared(),
+    names.map(topic => ({ topic, partitions: 2 })),
+  )
+  const events = storeAcrossUpgrade(place.file('outbox.db'))
+  const framing = (inbox: Inbox, signal: AbortSignal): Frame => {
+    const registry = openRegistry(registryAt(gate.url, { signal }))
+    const schemaIdOf = startSchemaIds({ registry, inbox, onChanged: () => {} })
+    return startFraming({ schemaIdOf, cloudEvents: false })
+  }
+  return {
+    ...{ events, gate, topics },
+    start: (withRegistry: boolean) =>
+      startBridge({ dir: place.dir, kafka: shared(), topics, ...(withRegistry && { framing }) }),
+    read: async (topic: string) => (await readTopic(shared(), topic)).flat(),
+    async [Symbol.asyncDispose]() {
+      await gate[Symbol.asyncDispose]()
+      place[Symbol.dispose]()
+    },
+  }
+}
+type Bridge = Awaited<ReturnType<typeof startBridge>>
+export const delivered = (bridge: Bridge, count: number) =>
+  vi.waitFor(() => expect(bridge.totals.delivered).toBe(count), soon)
+export const replayed = (bridge: Bridge, count: number) =>
+  vi.waitFor(() => expect(bridge.totals.replayed).toBe(count), soon)
+export const replayUpTo = (bridge: Bridge, topic: string, end: number) =>
+  bridge.source.addReplay({
+    ...{ next: 1, end, zones: null, topic, partitions: 2, reason: replayReason(0, 1) },
+  })

@@ -1,0 +1,28 @@
+/** The same as in config-faults-cases.ts, of the registry. */
+export const wrongRegistry: [title: string, yaml: string, fault: string][] = [
+  [
+    'a registry without http',
+    'registry:\n  url: registry:8081',
+    'registry.url = "registry:8081": is not the http(s) URL of a registry without a name or ' +
+      'password in it. Write http:// or https://, host and path, such as ' +
+      'https://registry.example:8081 (line 2 of sluice.yaml)',
+  ],
+  ['nonsense', 'registry: { url: "::" }', 'registry.url = "::": is not the http(s) URL of a'],
+  ['no address', 'registry: { url: "" }', 'registry.url = "": is not the http(s) URL of a'],
+  ['a question', 'registry: { url: "http://a/?b" }', 'registry.url = "http://a/?b": is not the'],
+  [
+    'a password in a URL',
+    'registry: { url: "https://gw:hunter2@a/b" }',
+    'registry.url = "https://[secret]@a/b": is not the http(s) URL of a registry without a name',
+  ],
+  [
+    'a name without password',
+    'registry: { username: gw }',
+    'registry.username = "gw": stands without registry.passwordFile. Give both to log in at the',
+  ],
+  [
+    'a file of certificates that is not there',
+    'registry: { caFile: absent.pem }',
+    'registry.caFile = "absent.pem": does not exist. Name a file that holds the ca and that this',
+  ],
+]

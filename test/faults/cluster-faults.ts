@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SinkUnavailable } from '../../cloud-bridge/forwarder.ts'
+import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
+import { openCluster } from '../../cloud-bridge/kafka/platformatic/cluster.ts'
+import type { Cluster, ClusterNode } from '../setup/cluster.ts'
+import { each, over } from './broker-faults.ts'
+import type { Stage } from './stage.ts'
+
+/** A cluster, and how the one who sends reaches it. */
+export type ClusterGround = { cluster: Cluster; kafka: KafkaOptions }
+
+/** How the fault of one broker of three is played on all who send to them. */
+export type ClusterScript = (stages: Stage[], on: ClusterGround) => Promise<void>
+
+type Plan = { replicas?: number; settings?: Record<string, string> }
+
+/** What one of three brokers does to producers of a topic. */
+export const clusterFaults: Record<string, { plan: Plan; script: ClusterScript }> = {
+  'the leader of a partition is killed (kill -9)': {
+    plan: {},
+    async script(stages, on) {
+      await each(stages, 1)
+      const leader = await leaderOf(on, stages[0]!.topic, 0)
+      const killed = leader.kill().then(over(stages))
+      await each(stages, 5)
+      await killed
+      await each(stages, 1)
+      await leader.restart()
+      await on.cluster.whole()
+      await each(stages, 2)
+    },
+  },
+  'one of three hangs, the others go on': {
+    // With copies on it, all partitions would wait for it until Kafka does without.
+    plan: { replicas: 1, settings: { 'min.insync.replicas': '1' } },
+    async script(stages, on) {
+      await each(stages, 1)
+      const stuck = await leaderOf(on, stages[0]!.topic, 0)
+      stuck.suspend()
+      const apart = await Promise.all(stages.map(untilApart))
+      await Promise.all(stages.map((stage, index) => goOnWithout(stage, apart[index]!.partitions)))
+      stuck.resume()
+      over(stages)()
+      await Promise.all(apart.map(({ rest }) => rest()))
+      await on.cluster.whole()
+      await each(stages, 2)
+    },
+  },
+  'too few replicas (NOT_ENOUGH_REPLICAS)': {
+    plan: { settings: { 'min.insync.replicas': '3' } },
+    async script(stages, on) {
+      await each(stages, 1)
+      const killed = on.cluster.nodes[2]!
+      await killed.kill()
+      const mended = sleep(3000).then(killed.restart).then(on.cluster.whole).then(over(stages))
+      await each(stages, 3)
+      await mended
+      await each(stages, 1)
+    },
+  },
+}
+
+async function goOnWithout(stage: Stage, partitions: ReadonlySet<number>): Promise<void> {
+  for (let count = 0; count < 5; count++) {
+    const { topic, records } = stage.nextBatch()
+    const free = records.filter(({ partition }) => !partitions.has(partition))
+    await stage.deliver({ topic, records: free })
+  }
+}
+
+/** Sends one batch until only some partitions are undecided, and sets these apart. */
+async function untilApart({ sink, nextBatch, deliver: deliverThrough, ...stage }: Stage) {
+  const batch = nextBatch()
+  const all = new Set(batch.records.map(({ partition }) => partition)).size
+  for (;;) {
+    const failure = await sink.send(batch).then(
+      () => null,
+      error => error,
+    )
+    if (failure === null) throw new Error('the broker that hangs took its part')
+    if (!(failure instanceof SinkUnavailable)) throw failure
+    const { fates } = failure
+    const open = batch.records.filter((_, index) => fates?.[index] === undefined)
+    const partitions = new Set(open.map(({ partition }) => partition))
+    if (partitions.size === 0 || partitions.size === all) continue
+    const apart = sink.setApart(batch)
+    stage.acknowledged(batch.records.filter((_, index) => fates![index] === null))
+    const rest = async () => {
+      await using own = apart.sink
+      await deliverThrough(apart.batch, own)
+    }
+    return { partitions, rest }
+  }
+}
+
+async function leaderOf(
+  { cluster, kafka }: ClusterGround,
+  topic: string,
+  partition: number,
+): Promise<ClusterNode> {
+  await using asking = openCluster(kafka)
+  const { port } = (await asking.leadersOf(topic)).of(partition)!
+  return cluster.nodes.find(node => node.port === port)!
+}

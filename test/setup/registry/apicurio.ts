@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import { type Artifacts, fetchArtifacts, type JarsOptions } from '../../../simulators/kafka/jars.ts'
+import { endProcess, spawnTied } from '../../../simulators/supervisor.ts'
+
+const READY_MS = 60_000
+const run = promisify(execFile)
+
+/** Apicurio Registry, which has Confluent's REST interface as well. */
+export const apicurio: Artifacts = {
+  what: 'Registry',
+  megabytes: 109,
+  pomFile: fileURLToPath(new URL('./pom.xml', import.meta.url)),
+  goal: ['dependency:copy'],
+  // Maven would unpack it as well, and cut a name that is longer than old archives allow.
+  async finish(dir) {
+    const [archive = ''] = await readdir(dir)
+    await run('tar', ['-xzf', join(dir, archive), '-C', dir])
+    await rm(join(dir, archive))
+  },
+}
+
+/** Promise: a registry that answers, in memory, which refuses what is not BACKWARD compatible. */
+export async function startRegistry(options: Pick<JarsOptions, 'cacheDir' | 'onProgress'>) {
+  const home = await fetchArtifacts(apicurio, options)
+  const jar = (await readdir(home)).find(name => name.endsWith('-runner.jar'))!
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-test-registry-'))
+  const port = await findFreePort()
+  const settings = [
+    ...['-Xmx128m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Djava.io.tmpdir=${dir}`],
+    ...['-Dquarkus.http.host=127.0.0.1', `-Dquarkus.http.port=${port}`],
+    ...['-Dquarkus.log.level=WARN', '-Dquarkus.http.access-log.enabled=false'],
+  ]
+  const log = await open(join(dir, 'log'), 'a')
+  const java = await spawnTied('java', [...settings, '-jar', join(home, jar)], {
+    cwd: dir,
+    stdio: ['ignore', log.fd, log.fd],
+  })
+  await log.close()
+  const url = `http://127.0.0.1:${port}/apis/ccompat/v7`
+  const end = async () => {
+    await endProcess(java, 3000)
+    await rm(dir, { recursive: true, force: true })
+  }
+  for (const until = performance.now() + READY_MS; !(await isReady(url)); await sleep(100)) {
+    if (java.exitCode === null && performance.now() < until) continue
+    const said = await readFile(join(dir, 'log'), 'utf8')
+    await end()
+    throw new Error(`the registry did not start: ${said.slice(-1000)}`)
+  }
+  await setCompatibility(url, 'BACKWARD')
+  return { url, [Symbol.asyncDispose]: end }
+}
+
+async function isReady(url: string): Promise<boolean> {
+  return fetch(`${url}/subjects`).then(
+    answer => answer.ok,
+    () => false,
+  )
+}
+
+/** Confluent's default, which Apicurio does not have. */
+async function setCompatibility(url: string, compatibility: string): Promise<void> {
+  await fetch(`${url}/config`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ compatibility }),
+  })
+}
