@@ -6,8 +6,8 @@ type Reader = Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>
 
 /**
  * Keeps groups that were read before they are taken, at most one batch of them and only for the
- * reader that read them, because another one may read another file. What is taken is the same either
- * way: a group that is thinned or let go meanwhile goes out whole, as if it had been taken before.
+ * reader that read them, because another one may read another file. What is taken is the same
+ * either way: a group that is thinned or let go meanwhile goes out whole, as if taken before.
  */
 export function startReadAhead() {
   let reader: Reader | null = null
