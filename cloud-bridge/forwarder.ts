@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
 import { startPartitioner } from '../config/partitions.ts'
 import type { startBatchSize } from './batch-size.ts'
 import type { Circuit } from './circuit.ts'
@@ -67,9 +67,11 @@ export type Taken = {
 /**
  * `take` gives the oldest events still to be delivered and does not remove them; `settle` moves
  * their range on, durably within a second or at close, never before the send was acknowledged.
+ * `readAhead`, if there is one, has what is behind them ready for the next `take`.
  */
 export type EventSource<T extends Taken = Taken> = {
   take(limits: { maxEvents: number; maxBytes: number }): T | null
+  readAhead?(taken: T, limits: { maxEvents: number; maxBytes: number }): void
   settle(taken: T): void
 }
 
@@ -165,11 +167,17 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
         return 'large batch'
       }
       const batch = await tryOn(() => batchOf(taken))
-      const done = batch && (await deliver(taken, batch))
-      if (!done) return 'nothing'
+      if (!batch) return 'nothing'
       const bytes = batch.records.reduce((sum, { value }) => sum + value.length, 0)
       const isOver = (part: number) =>
         batch.records.length >= maxEvents * part || bytes >= maxBytes * part
+      /** Once the batch is on its way: that is when there is nothing else to do. */
+      const readAhead = async () => {
+        await rest()
+        source.readAhead?.(taken, { maxEvents, maxBytes })
+      }
+      const [done] = await Promise.all([deliver(taken, batch), isOver(0.5) && readAhead()])
+      if (!done) return 'nothing'
       if (done === 'all') size.acknowledged(isOver(1), performance.now() - lastStart)
       return isOver(0.5) ? 'large batch' : 'small batch'
     },

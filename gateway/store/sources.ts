@@ -1,11 +1,15 @@
 import type { Inbox, Range } from './inbox.ts'
 import { startChooser } from './range-zones.ts'
 import type { Ranges } from './ranges.ts'
+import { startReadAhead } from './read-ahead.ts'
 import { kindOf } from './reasons.ts'
 import type { startReplaceable } from './replaceable.ts'
 import { type TakeLimits, type Taken, takeFrom } from './take.ts'
 
-/** Where each carrier takes from: whole groups, oldest first; taking does not remove them. */
+/**
+ * Where each carrier takes from: whole groups, oldest first; taking does not remove them. To read
+ * ahead, while what was taken is under way, makes taking what is behind it quick.
+ */
 export function sourcesOf(
   ranges: Ranges,
   outbox: ReturnType<typeof startReplaceable>,
@@ -13,10 +17,11 @@ export function sourcesOf(
 ) {
   const { move } = ranges
   const chosenBy = startChooser()
-  const takeOf = (some: Range[], limits: TakeLimits): Taken | null =>
+  type Ahead = ReturnType<typeof startReadAhead>
+  const takeOf = (some: Range[], limits: TakeLimits, ahead: Ahead): Taken | null =>
     outbox.reading(null, from => {
       for (const range of some) {
-        const taken = takeFrom(from, { move, addNotes, chosenBy }, range, limits)
+        const taken = takeFrom(ahead.over(from), { move, addNotes, chosenBy }, range, limits)
         took(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
         if (taken) return taken
         // What is stored behind a spread waits until all before it is delivered.
@@ -26,25 +31,29 @@ export function sourcesOf(
     })
   /** Moves the range on behind what Kafka has; durable within a second or at close. */
   const settle = ({ range, next }: Taken) => move(range, next)
+  const sourceOf = (some: () => Range[], last = () => Number.MAX_SAFE_INTEGER) => {
+    const ahead = startReadAhead()
+    return {
+      take: (limits: TakeLimits) => takeOf(some(), { ...limits, last: last() }, ahead),
+      readAhead: ({ next }: Taken, limits: TakeLimits) =>
+        outbox.reading(undefined, from => ahead.read(from, next, limits)),
+      settle,
+    }
+  }
   return {
     /** What goes to the readings. */
-    take: (limits: TakeLimits) => takeOf(ranges.live, limits),
-    settle,
+    ...sourceOf(() => ranges.live),
     /** What goes behind live data. */
     behind: {
-      take: (limits: TakeLimits) => takeOf(ranges.behind, limits),
-      settle,
+      ...sourceOf(() => ranges.behind),
       /** Another topic is configured now: what was meant for one before goes there, too. */
       turn: ranges.turnBehind,
     },
     /** A range apart, which never goes further than the live one. */
-    apart: (id: number) => ({
-      take: (limits: TakeLimits) => {
-        const range = ranges.apart.find(one => one.id === id)
-        const last = (ranges.open?.next ?? 1) - 1
-        return range ? takeOf([range], { ...limits, last }) : null
-      },
-      settle,
-    }),
+    apart: (id: number) =>
+      sourceOf(
+        () => ranges.apart.filter(one => one.id === id),
+        () => (ranges.open?.next ?? 1) - 1,
+      ),
   }
 }

@@ -1,7 +1,7 @@
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { compressionOf, configuredKafka } from '../../cloud-bridge/kafka/kafkajs/configured.ts'
 import { newProducer } from '../../cloud-bridge/kafka/kafkajs/producer.ts'
-import type { Bare } from './bare.ts'
+import type { BareLibrary } from './bare-library.ts'
 
 /** kafkajs as the bridge has it, and nothing around it. */
 export async function openBareKafkajs(options: KafkaOptions) {
@@ -15,5 +15,5 @@ export async function openBareKafkajs(options: KafkaOptions) {
       compression,
     }),
     send: prepared => producer.sendBatch(prepared),
-  } satisfies Bare<Parameters<typeof producer.sendBatch>[0]>
+  } satisfies BareLibrary<Parameters<typeof producer.sendBatch>[0]>
 }

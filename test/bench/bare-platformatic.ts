@@ -1,6 +1,6 @@
 import { Producer, type SendOptions } from '@platformatic/kafka'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
-import type { Bare } from './bare.ts'
+import type { BareLibrary } from './bare-library.ts'
 
 type Bytes = SendOptions<Buffer, Buffer, Buffer, Buffer>
 
@@ -31,5 +31,5 @@ export async function openBarePlatformatic(options: KafkaOptions) {
       })),
     }),
     send: prepared => producer.send(prepared),
-  } satisfies Bare<Bytes>
+  } satisfies BareLibrary<Bytes>
 }

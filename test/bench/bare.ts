@@ -1,7 +1,7 @@
-// A client library alone, a process of its own: produces the batches that the bridge would take from
-// an outbox, one send at a time. They are read and framed beforehand, a few at a time while the
-// clock stands still, so that nothing but the library is measured and memory stays as it is. Each
-// line on stdin says how many milliseconds a turn lasts; what was done in it is the answer.
+// A client library alone, a process of its own: produces the batches that the bridge would take
+// from an outbox, one send at a time. They are read and framed beforehand, a few at a time while
+// the clock stands still, so that nothing but the library is measured and memory stays as it is.
+// Each line on stdin says how many milliseconds a turn lasts; what was done in it is the answer.
 import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import type { Batch } from '../../cloud-bridge/forwarder.ts'
@@ -11,6 +11,7 @@ import { startPartitioner } from '../../config/partitions.ts'
 import type { StoredEvent } from '../../gateway/store/group.ts'
 import { openOutboxReader } from '../../gateway/store/outbox-reader.ts'
 import { openBareKafkajs } from './bare-kafkajs.ts'
+import type { BareLibrary } from './bare-library.ts'
 import { openBarePlatformatic } from './bare-platformatic.ts'
 import { sentBytes } from './sent.ts'
 
@@ -26,19 +27,13 @@ export type BareOptions = {
 /** What was done in one turn. */
 export type Turn = { events: number; seconds: number; cpuSeconds: number; sentBytes: number }
 
-/** A library on its own: what `prepare` gives is sent as it is, and `send` is what is measured. */
-export type Bare<P> = {
-  prepare(batch: Batch): P
-  send(prepared: P): Promise<unknown>
-}
-
 const READ_AHEAD_BATCHES = 20
 
 // As the bridge has it: what else runs on this machine is to disturb both alike.
 setPriority(6)
 const options: BareOptions = JSON.parse(process.argv[2]!)
 const open = { kafkajs: openBareKafkajs, platformatic: openBarePlatformatic }
-const bare: Bare<unknown> = await open[options.kafka.client](options.kafka)
+const bare: BareLibrary<unknown> = await open[options.kafka.client](options.kafka)
 const nextBatch = batches()
 for await (const line of createInterface({ input: process.stdin })) {
   process.stdout.write(`${JSON.stringify(await produce(Number(line) / 1000))}\n`)

@@ -1,5 +1,5 @@
-// npm run bench -- [NAME…] [--runs N] [--quick] [--minutes N]: measures Sluice on this machine. One
-// line of JSON a figure on stdout, then one table; what goes on is told on stderr.
+// npm run bench -- [NAME…] [--runs N] [--quick] …: measures Sluice on this machine. One line of
+// JSON a figure on stdout, then one table; what goes on is told on stderr.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, loadavg } from 'node:os'
 import { join } from 'node:path'

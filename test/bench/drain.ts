@@ -16,9 +16,9 @@ const TURN_MS = 500
 const WARM_UP_MS = 2000
 
 /**
- * How fast the bridge alone drains an outbox, beside the library that it uses when that produces the
- * same batches and does nothing else. They take turns, one standing still (SIGSTOP) while the other
- * works, because what else a machine does changes from one second to the next.
+ * How fast the bridge alone drains an outbox, beside the library that it uses when that produces
+ * the same batches and does nothing else. They take turns, one standing still (SIGSTOP) while the
+ * other works, because what else a machine does changes from one second to the next.
  */
 export const drain: Part = {
   needsKafka: true,

@@ -26,14 +26,18 @@ beforeEach(() => {
   log = []
 })
 
-function start(via: Sender = sink, onUnavailable: (reason: string) => void = () => {}) {
+function start(
+  via: Sender = sink,
+  onUnavailable: (reason: string) => void = () => {},
+  readAhead: NonNullable<MemorySource['readAhead']> = () => {},
+) {
   const settle: MemorySource['settle'] = taken => {
     log.push(`settled ${taken.next}`)
     source.settle(taken)
   }
   return startForwarder({
     frame: singleObject,
-    source: { take: source.take, settle },
+    source: { take: source.take, readAhead, settle },
     sink: via,
     size: fixedSize(limits),
     lingerMs: limits.lingerMs,
@@ -85,6 +89,21 @@ describe('a step', () => {
     acknowledge([null])
     await stepping
     expect(log).toEqual(['settled 2', 'delivered 1'])
+  })
+
+  it('reads ahead while a large batch is under way, and not behind a small one', async () => {
+    source.store(['a', 'b', 'c', 'd'])
+    source.store(['e'])
+    const { promise: acknowledged, resolve: acknowledge } = Promise.withResolvers<null[]>()
+    const readAhead = (taken: { next: number }) => log.push(`read ahead from ${taken.next}`)
+    const { step } = start({ send: () => acknowledged }, undefined, readAhead)
+    const stepping = step()
+    await new Promise(resolve => setTimeout(resolve, 10))
+    expect(log).toEqual(['read ahead from 5'])
+    acknowledge([null, null, null, null])
+    await stepping
+    await step()
+    expect(log.filter(line => line.startsWith('read'))).toHaveLength(1)
   })
 
   it('says that there is more to do while much is waiting', async () => {
