@@ -82,7 +82,7 @@ export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
   /** Two small batches start at least so long apart. */
   lingerMs: number
   /** An event that Kafka will never take; it must be durable as a note before this returns. */
-  onRejected(event: T['events'][number], reason: string): void
+  onRejected(event: T['events'][number], reason: string, taken: T): void
   /** The records of the batch that Kafka has. */
   onDelivered(taken: T, batch: Batch): void
   /** What to do about partitions that hold up the others; nothing, when it is left out. */
@@ -133,7 +133,7 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
       try {
         const fates = await sink.send(batch)
         for (const [index, reason] of fates.entries()) {
-          if (reason !== null) options.onRejected(taken.events[index]!, reason)
+          if (reason !== null) options.onRejected(taken.events[index]!, reason, taken)
         }
         source.settle(taken)
         tell(taken, batch, fates)
@@ -174,7 +174,11 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
       /** Once the batch is on its way: that is when there is nothing else to do. */
       const readAhead = async () => {
         await rest()
-        source.readAhead?.(taken, { maxEvents, maxBytes })
+        try {
+          source.readAhead?.(taken, { maxEvents, maxBytes })
+        } catch {
+          // Whatever it is shows again when it is taken; nothing else may begin before this ends.
+        }
       }
       const [done] = await Promise.all([deliver(taken, batch), isOver(0.5) && readAhead()])
       if (!done) return 'nothing'

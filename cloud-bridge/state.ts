@@ -1,4 +1,5 @@
 import type { EventSource } from '../gateway/store/event-source.ts'
+import { kindOf } from '../gateway/store/reasons.ts'
 import { type FlowStates, waits } from './flows.ts'
 import type { startMetrics } from './metrics.ts'
 import type { HotZones } from './zones/hot-zones.ts'
@@ -15,7 +16,8 @@ export function reasonsOf({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): s
   const reasons: string[] = []
   for (const [flow, away] of Object.entries(kafka.away)) {
     // Nothing is late because of what was delivered before.
-    if (away && flow !== 'behind') reasons.push(`${waits(flow)}: ${away}`)
+    const isLate = flow !== 'behind' || source.ranges.some(range => kindOf(range) === 'backlog')
+    if (away && isLate) reasons.push(`${waits(flow)}: ${away}`)
   }
   const isReadable = source.backlog() !== null
   if (source.damaged) {

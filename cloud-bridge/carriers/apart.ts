@@ -24,6 +24,13 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
   const carriers = new Map<number, ApartCarrier>()
   const reject = noteRejected(carrying)
   let isTold = true
+  const rejoin = (range: Range, mayCut: boolean) => {
+    if (source.plan.lagOf(range) === 0) source.plan.join(range)
+    else if (mayCut) {
+      source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
+      isTold = false
+    }
+  }
 
   return {
     /**
@@ -36,7 +43,7 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
       const partitions = [...new Set(open.map(({ partition }) => partition))]
       const range = orNullIfDiskIsFull(() => {
         for (const [index, fate] of fates.entries()) {
-          if (typeof fate === 'string') reject(taken.events[index]!, fate)
+          if (typeof fate === 'string') reject(taken.events[index]!, fate, taken)
         }
         return source.plan.setApart(taken, partitions)
       })
@@ -61,13 +68,9 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
         if (carrier.isWell && source.plan.lagOf(range) < NEARLY_EVENTS) {
           await carrier.until(() => source.plan.lagOf(range) === 0, JOIN_WITHIN_MS)
         }
-        const isDue = carrier.isWell && (await cutting.isDue(source.plan.backlogOf(range)))
-        if (!carrier.isAtRest) continue
-        if (source.plan.lagOf(range) === 0) source.plan.join(range)
-        else if (isDue) {
-          source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
-          isTold = false
-        }
+        const mayCut = carrier.isWell && (await cutting.mayCut(source.plan.backlogOf(range)))
+        // Where it cannot be written, the range stays apart meanwhile.
+        if (carrier.isAtRest) orNullIfDiskIsFull(() => rejoin(range, mayCut))
       }
       if (!isTold) await carrying.tellNotes()
       isTold = true
@@ -101,7 +104,7 @@ function carryApart(
   const ending = new AbortController()
   const signal = AbortSignal.any([carrying.signal, ending.signal])
   const flow = flows.begin(partitionsText(onlyOf(range)))
-  const forwarder = startForwarder({
+  const forwarder = startForwarder<Taken>({
     ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
     source: source.apart(range.id),
     size: startBatchSize(config.bridge),
@@ -114,7 +117,8 @@ function carryApart(
   })
   let [isAtRest, hasStepped] = [false, false]
   const carry = async () => {
-    if (first) await forwarder.deliver(first.taken, first.batch)
+    const sendFirst = async () => first && (await forwarder.deliver(first.taken, first.batch))
+    await unlessDiskIsFull(sendFirst, null, flow.unavailable)
     while (!signal.aborted) {
       isAtRest = false
       const did = await unlessDiskIsFull(forwarder.step, 'nothing', flow.unavailable)

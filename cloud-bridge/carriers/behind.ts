@@ -26,20 +26,19 @@ export async function carryBehind(carrying: Carrying, live: Live): Promise<void>
   const flow = flows.begin('behind')
   const needed = () => Math.max(...source.ranges.map(({ partitions }) => partitions))
   const pacing = startPacing(config.bridge.backfill.maxBytesPerSecond)
-  const { take, settle, turn } = source.behind
+  const { turn } = source.behind
   await using sink = carrying.openSink()
   const reject = noteRejected(carrying)
-  let taken: Taken | null = null
-  const forwarder = startForwarder({
-    source: { settle, take: limits => (taken = take(limits)) },
+  const forwarder = startForwarder<Taken>({
+    source: source.behind,
     sink: explaining(sink, name => topicFault(name, needed(), carrying.partitionsOf)),
     ...{ signal, frame: carrying.frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
     size: startBatchSize(config.bridge.backfill),
     lingerMs: config.bridge.lingerMs,
-    onRejected: (event, reason) => {
-      const { range } = taken!
+    onRejected: (event, reason, taken) => {
+      const { range } = taken
       if (isReplay(range)) inbox.addNotes([notReplayed(event, reason, range)])
-      else reject(event, reason)
+      else reject(event, reason, taken)
     },
     onDelivered: ({ range }, batch) => {
       if (isReplay(range)) metrics.replayed(batch)

@@ -3,6 +3,7 @@ import { decodeEvent } from '../../config/events.ts'
 import type { EventSource } from '../../gateway/store/event-source.ts'
 import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
+import type { Taken } from '../../gateway/store/take.ts'
 import type { Flows } from '../flows.ts'
 import type { EventSink, Frame } from '../forwarder.ts'
 import type { startMetrics } from '../metrics.ts'
@@ -34,10 +35,10 @@ export type Carrying = {
 }
 
 /** An event that Kafka refuses for good is named in the ledger before its range passes it. */
-export function noteRejected({ source, inbox, metrics }: Carrying) {
-  return (event: StoredEvent, reason: string): void => {
+export function noteRejected({ inbox, metrics }: Carrying) {
+  return (event: StoredEvent, reason: string, { range }: Pick<Taken, 'range'>): void => {
     metrics.rejected()
-    inbox.addNotes(notesOfRejected(event, reason, source.store!.id))
+    inbox.addNotes(notesOfRejected(event, reason, range.store))
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Backlog } from '../../config/telemetry/state.ts'
+import { orNullIfDiskIsFull } from '../full-disk.ts'
 import { topicFault } from '../replay/topic.ts'
 import type { Carrying } from './carrier.ts'
 
@@ -19,32 +20,32 @@ export function startCutting({ config, source, partitionsOf, flows, tellNotes }:
   const flow = flows.begin('backfill')
   let [nextLookMs, nextAskMs] = [0, 0]
 
-  const isDue = async (backlog: Backlog | null): Promise<boolean> => {
-    if (!backlog || backlog.events <= minEvents || backlog.oldestAgeMs <= afterMs) {
-      flow.available()
-      return false
-    }
+  const isDue = (backlog: Backlog | null): boolean =>
+    backlog !== null && backlog.events > minEvents && backlog.oldestAgeMs > afterMs
+  /** Whether the topic can take it; undefined while nobody can say. */
+  const canGo = async (): Promise<boolean | undefined> => {
     if (performance.now() < nextAskMs) return false
     const needed = Math.max(...source.ranges.map(({ partitions }) => partitions))
     const fault = await topicFault(topic, needed, partitionsOf).catch(() => undefined)
-    // Nobody can say: Kafka is away, and the next batch will show it.
-    if (fault === undefined) return false
-    if (fault === null) flow.available()
-    else {
-      flow.unavailable(`live data waits behind the backlog: ${fault}`)
-      nextAskMs = performance.now() + ASK_AGAIN_MS
-    }
-    return fault === null
+    if (typeof fault !== 'string') return fault === null ? true : undefined
+    flow.unavailable(`live data waits behind the backlog: ${fault}`)
+    nextAskMs = performance.now() + ASK_AGAIN_MS
+    return false
   }
   return {
-    isDue,
+    /** Whether so much waits so long, and the topic can take it. */
+    mayCut: async (backlog: Backlog | null) => isDue(backlog) && (await canGo()) === true,
     /** To be called between two batches: cuts off what is live and too old. */
     async look(): Promise<void> {
       if (performance.now() < nextLookMs) return
       nextLookMs = performance.now() + LOOK_EVERY_MS
-      if (!(await isDue(source.plan.liveBacklog()))) return
-      source.plan.cut(topic)
-      await tellNotes()
+      const isTooOld = isDue(source.plan.liveBacklog())
+      const goes = isTooOld && (await canGo())
+      if (!isTooOld || goes) flow.available()
+      if (!goes) return
+      // Where it cannot be written, all goes in order meanwhile.
+      const done = orNullIfDiskIsFull(() => source.plan.cut(topic) ?? true)
+      if (done) await tellNotes()
     },
   }
 }

@@ -1,6 +1,7 @@
+import type { Taken } from '../../gateway/store/take.ts'
 import { startBatchSize } from '../batch-size.ts'
 import { startForwarder } from '../forwarder.ts'
-import { unlessDiskIsFull } from '../full-disk.ts'
+import { orNullIfDiskIsFull, unlessDiskIsFull } from '../full-disk.ts'
 import { disagreement } from '../partitions/spread.ts'
 import { startApart } from './apart.ts'
 import { type Carrying, noteRejected } from './carrier.ts'
@@ -24,7 +25,7 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     metrics.retried()
     flow.unavailable(reason)
   }
-  const forwarder = startForwarder({
+  const forwarder = startForwarder<Taken>({
     ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, frame: carrying.frame },
     size: startBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
@@ -57,10 +58,18 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     if (said !== undefined && said !== disagrees) carrying.onDisagreement(said)
     disagrees = said
   }
+  let known: Buffer | null = null
+  /** At start, and when another outbox stands there: the ledger hears what is still to come later. */
+  const tell = async (store: Buffer) => {
+    if (known?.equals(store) || !orNullIfDiskIsFull(() => source.plan.tell(store) ?? true)) return
+    known = store
+    if (source.ranges.length > 1) await carrying.tellNotes()
+  }
   const step = async () => {
     const store = source.look()
     if (store && !source.isBoundFor(topic)) await begin()
     if (!store) return 'nothing'
+    await tell(store.id)
     await apart.keep()
     carrying.decisions.perform()
     lookAtSpread()

@@ -42,7 +42,12 @@ export async function carryNotes(carrying: Carrying, nudge: Nudge): Promise<void
     let restMs = NOTES_EVERY_MS
     for (const origin of store ? noteSources(store.id, source, inbox) : []) {
       const work = () => forward(origin, store!.gateway)
-      const delivered = await unlessDiskIsFull(work, 0, onUnavailable)
+      let delivered = await unlessDiskIsFull(work, 0, onUnavailable)
+      // Live events may wait for these.
+      for (let more = delivered; origin.origin === 'inbox' && more > 0 && !signal.aborted; ) {
+        more = await unlessDiskIsFull(work, 0, onUnavailable)
+        delivered += more
+      }
       metrics.notesDelivered(delivered)
       if (delivered === 0) continue
       flow.available()

@@ -43,6 +43,8 @@ export type ConcludeOptions = {
   inFlightMaxEvents: number
   /** What Kafka has deleted by now; default: nothing. */
   cuts?: Cuts
+  /** The same of the topic in which backlogs are. */
+  backlogCuts?: Cuts
 }
 
 /** Says how far each gateway is complete, and names each hole; ends what can be forgotten. */
@@ -56,7 +58,7 @@ export function conclude(
 function concludeGateway(known: GatewayLedger, options: ConcludeOptions): GatewayConclusion {
   const { gateway, events, duplicates, strange, lostNotes } = known
   const { nowMs, silentAfterMs, inFlightMaxEvents, cuts = new Map() } = options
-  const isExpired = startExpiry(known, cuts)
+  const isExpired = startExpiry(known, cuts, options.backlogCuts)
   const { byEpoch, unplaced } = placeExplanations(known)
   const reaches = reachesOf(known)
   const all: Omit<Hole, 'gateway'>[] = [...unplaced]

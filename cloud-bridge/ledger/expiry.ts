@@ -1,4 +1,5 @@
 import { partitionOf } from '../../config/partitions.ts'
+import { backlogHeardAt } from './behind.ts'
 import type { Begun, Mark } from './epoch.ts'
 import type { Cuts, GatewayLedger } from './ledger.ts'
 import { countsBetween } from './spreads.ts'
@@ -22,6 +23,8 @@ const earlier = (a: Moment, b: Moment): Moment => ({
   heardAt: Math.min(a.heardAt, b.heardAt),
 })
 
+type Known = Pick<GatewayLedger, 'oldestIn' | 'partitions' | 'spreads' | 'behind'>
+
 export type Expiry = ReturnType<typeof startExpiry>
 
 /**
@@ -31,8 +34,9 @@ export type Expiry = ReturnType<typeof startExpiry>
  * is ahead excuses nothing.
  */
 export function startExpiry(
-  { oldestIn, partitions, spreads }: Pick<GatewayLedger, 'oldestIn' | 'partitions' | 'spreads'>,
+  { oldestIn, partitions, spreads, behind }: Known,
   cuts: Cuts,
+  backlogCuts: Cuts = new Map(),
 ) {
   const byPartition = new Map(
     [...cuts].map(([partition, heardAt]) => {
@@ -59,6 +63,14 @@ export function startExpiry(
     return partition === null ? leastOf(most) : (byPartition.get(partition) ?? NOTHING)
   }
 
+  /** What a backlog brought is gone when its topic begins with what came after it. */
+  const isBacklogDeleted = (heardAt: number, zone: string | null): boolean => {
+    const partition = zone === null ? null : (partitions.get(zone) ?? null)
+    const all = [...backlogCuts.values()]
+    const cut = partition === null ? Math.min(...all) : backlogCuts.get(partition)
+    return all.length > 0 && (cut ?? Number.NEGATIVE_INFINITY) > heardAt
+  }
+
   /**
    * Whether numbers of an epoch may be deleted. They were accepted between what stands beside them,
    * so all of that must be old, too; `zone` is null where it is not known.
@@ -66,6 +78,8 @@ export function startExpiry(
   return ({ before, after }: Beside, { begun, end, store }: Run, zone: string | null): boolean => {
     const above = before?.sequence ?? (begun ? begun.first - 1 : Number.NEGATIVE_INFINITY)
     const below = after?.sequence ?? Number.POSITIVE_INFINITY
+    const backlog = backlogHeardAt(behind.get(store ?? ''), above, below)
+    if (backlog !== null && isBacklogDeleted(backlog, zone)) return true
     const counts = countsBetween(spreads.get(store ?? '') ?? [], above, below)
     const deleted = deletedOf(zone, counts)
     const start = before ?? begun

@@ -25,6 +25,8 @@ export function startFeed({
   const positions = new Map<string, Map<number, number>>()
   /** Partitions of the readings whose next record is the oldest that Kafka still has. */
   const beginning = new Set<number>()
+  /** The same of the topic of backlogs, as far as Kafka has deleted something there. */
+  const backlogBeginning = new Set<number>()
   let foreign = 0
 
   const addNote = ({ value, heardAt }: ReadRecord) => {
@@ -38,7 +40,12 @@ export function startFeed({
     else foreign++
   }
   // A replay may be of any time: how far back it reaches says nothing of the rest.
-  const addReplayed = (record: ReadRecord) => addEvent(record)
+  const addReplayed = (record: ReadRecord) => {
+    if (backlogBeginning.delete(record.partition)) {
+      ledger.cutBacklog(record.partition, record.heardAt)
+    }
+    return addEvent(record)
+  }
   const addReading = (record: ReadRecord, begin: Offsets) => {
     const { partition, heardAt } = record
     if (beginning.delete(partition)) {
@@ -82,6 +89,11 @@ export function startFeed({
           // At first, or because Kafka deleted what was not read yet.
           position.set(partition, offset)
           if (topic === readings) beginning.add(partition)
+          else if (topic === backfill && offset > 0) {
+            backlogBeginning.add(partition)
+            if (end.get(partition) === offset)
+              ledger.cutBacklog(partition, Number.POSITIVE_INFINITY)
+          }
         }
         const add = { [notes]: addNote, [readings]: addReading }[topic] ?? addReplayed
         await stream.readBetween(topic, new Map(position), end, record => {

@@ -52,6 +52,7 @@ export type GatewayLedger = {
 export function startLedger() {
   const gateways = new Map<string, GatewayLedger>()
   const cuts = new Map<number, number>()
+  const backlogCuts = new Map<number, number>()
 
   const gatewayOf = (gateway: string): GatewayLedger => {
     let known = gateways.get(gateway)
@@ -78,6 +79,9 @@ export function startLedger() {
     gateways: gateways as ReadonlyMap<string, GatewayLedger>,
     /** See `Cuts`. */
     cuts: cuts as Cuts,
+    /** The same of the topic in which backlogs are; Infinity where nothing is left. */
+    backlogCuts: backlogCuts as Cuts,
+    cutBacklog: (partition: number, heardAt: number) => void backlogCuts.set(partition, heardAt),
     /** What Kafka still has of a partition of the readings begins here; to be said before. */
     cut(partition: number, heardAt: number): void {
       cuts.set(partition, heardAt)

@@ -29,8 +29,11 @@ export type Heads = { epoch: number; lastSequence: number; zones: [zone: string,
  */
 type Facts = { gateway: string; store: string; sequence: number; at: number; heardAt: number }
 
-/** Numbers of an outbox that come later than what stands behind them; `to` null: no end yet. */
-export type Behind = { from: number; to: number | null }
+/**
+ * Numbers of an outbox that come later than what stands behind them, and the number of the note
+ * that says so; `to` null: no end yet. A backlog goes to a topic of its own.
+ */
+export type Behind = { note: number; from: number; to: number | null; isBacklog: boolean }
 
 /** A note of the ledger topic as the ledger understands it. */
 export type LedgerNote = Facts &
@@ -40,8 +43,8 @@ export type LedgerNote = Facts &
     | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
     /** `teller` is the file that says so, whose note `sequence` this is. */
     | { kind: 'behind'; teller: string; behind: Behind }
-    | { kind: 'caught up'; teller: string; told: number }
-    | { kind: 'contact'; teller: string }
+    | { kind: 'caught up'; teller: string; behind: Behind }
+    | { kind: 'contact'; teller: string; behind: Behind[] }
     | { kind: 'spread'; spread: Spread }
     | { kind: 'other' }
   )
@@ -80,11 +83,15 @@ export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
     return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
   if (kind === 'epoch') return readEpoch(facts, content)
-  if (kind === 'contact') return { ...facts, kind, teller: store }
+  if (kind === 'contact') {
+    const all = Array.isArray(content.behind) ? content.behind : []
+    const behind = all.flatMap(one => (isGroup(one) && readBehind(one.behind, one)) || [])
+    return { ...facts, kind, teller: store, behind }
+  }
   if (kind === 'spread') return readSpread(facts, content)
-  if (kind === 'behind') return readBehind(facts, store, content)
-  if (kind === 'caught up') {
-    return isWhole(content.behind) ? { ...facts, kind, teller: store, told: content.behind } : null
+  if (kind === 'behind' || kind === 'caught up') {
+    const behind = readBehind(kind === 'behind' ? sequence : content.behind, content)
+    return behind && { ...facts, kind, teller: store, behind }
   }
   if (kind === 'heads') {
     const heads = readHeads(content)
@@ -105,13 +112,9 @@ function readEpoch(facts: Facts, content: Record<string, unknown>): LedgerNote |
   return { ...facts, kind: 'epoch', epoch, firstSequence, previous: readHeads(previous) }
 }
 
-function readBehind(
-  facts: Facts,
-  teller: string,
-  { from, to }: Record<string, unknown>,
-): LedgerNote | null {
-  if (!isWhole(from) || !(to === null || isWhole(to))) return null
-  return { ...facts, kind: 'behind', teller, behind: { from, to } }
+function readBehind(note: unknown, { from, to, why }: Record<string, unknown>): Behind | null {
+  if (!isWhole(note) || !isWhole(from) || !(to === null || isWhole(to))) return null
+  return { note, from, to, isBacklog: why === 'backlog' }
 }
 
 function readSpread(facts: Facts, content: Record<string, unknown>): LedgerNote | null {

@@ -76,6 +76,7 @@ function startLook({ config, silentAfterMs, signal }: VerifyOptions, stream: Eve
       // The bridge takes whole groups, the last of which may go beyond its limit.
       inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
       cuts: ledger.cuts,
+      backlogCuts: ledger.backlogCuts,
     })
     return reportOf(conclusions, feed.foreign, nowMs)
   }

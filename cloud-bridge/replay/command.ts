@@ -1,6 +1,7 @@
 import { CannotDo, type Command } from '../../config/telemetry/commands.ts'
 import type { EventSource } from '../../gateway/store/event-source.ts'
 import { openOutboxView, type Window } from '../../gateway/store/outbox-view.ts'
+import { kindOf } from '../../gateway/store/reasons.ts'
 import { replayReason } from '../../gateway/store/replays.ts'
 import { type Run, runsIn } from './runs.ts'
 import { type PartitionsOf, topicFault } from './topic.ts'
@@ -10,7 +11,7 @@ const REPLAYS_MAX = 100
 
 export type ReplayOptions = {
   outboxFile: string
-  source: Pick<EventSource, 'ranges' | 'store' | 'addReplay'>
+  source: Pick<EventSource, 'ranges' | 'store' | 'addReplay' | 'plan'>
   topic: string
   partitionsOf: PartitionsOf
 }
@@ -27,11 +28,11 @@ export function replayCommand(options: ReplayOptions): Command {
   return async (input): Promise<ReplayAnswer> => {
     const window = windowOf(input)
     const { topic, source } = options
-    const open = source.ranges.find(({ end }) => end === null)
+    const open = source.ranges.find(range => range.end === null && kindOf(range) === 'live')
     if (!open) throw new CannotDo(503, 'nothing was delivered yet')
     const waits = await whatKeepsFrom(options, open.partitions)
     try {
-      const runs = await storedRuns(options, window, open.next - 1)
+      const runs = await storedRuns(options, window)
       const waiting = source.ranges.length - 1
       if (waiting + runs.length > REPLAYS_MAX) {
         const reason = `${runs.length} pieces are too many: ${waiting} replays wait already`
@@ -52,13 +53,24 @@ export function replayCommand(options: ReplayOptions): Command {
   }
 }
 
-async function storedRuns({ outboxFile, source }: ReplayOptions, window: Window, last: number) {
+async function storedRuns({ outboxFile, source }: ReplayOptions, window: Window) {
   const view = openOutboxView(outboxFile)
   if (!view) throw new CannotDo(503, 'there is no outbox')
   using _closed = { [Symbol.dispose]: view.close }
-  const runs = await runsIn(view, window, last)
+  const runs: Run[] = []
+  for (const span of deliveredIn(source.plan.awaited(window.zone))) {
+    runs.push(...(await runsIn(view, window, span)))
+  }
   if (source.store?.id.equals(view.store)) return runs
   throw new CannotDo(503, 'the outbox is being replaced: ask again')
+}
+
+/** What lies between, from the first number on. */
+function deliveredIn(awaited: { next: number; end: number | null }[]) {
+  const starts = [1, ...awaited.flatMap(({ end }) => (end === null ? [] : [end + 1]))]
+  return awaited
+    .map(({ next }, index) => ({ from: starts[index]!, to: next - 1 }))
+    .filter(({ from, to }) => from <= to)
 }
 
 function windowOf({ from, to, zone }: Record<string, unknown>): Window {

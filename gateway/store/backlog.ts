@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Backlog } from '../../config/telemetry/state.ts'
 import { startAmounts } from './amounts.ts'
+import { merged } from './awaited.ts'
 import { IS_EMPTIED } from './group.ts'
 import type { Span } from './range.ts'
 
@@ -24,7 +25,8 @@ export function startBacklog(outbox: Database) {
     const first = stored.first()
     const none = { events: 0, bytes: 0, oldestAgeMs: 0 }
     if (!newest || first === null) return none
-    const spans = ranges ?? [{ next: first, end: null }]
+    // Partitions that are apart wait for what others have.
+    const spans = merged(ranges ?? [{ next: first, end: null }])
     let [events, bytes, oldest] = [0, 0, Number.POSITIVE_INFINITY]
     for (const { next: from, end } of spans) {
       // What was dropped before it was delivered does not wait any more.

@@ -1,8 +1,9 @@
-import { merged } from './awaited.ts'
 import { bellFile, watchBell } from './bell.ts'
 import type { Inbox, Range } from './inbox.ts'
 import { planOf } from './planning.ts'
+import { onlyOf } from './range-zones.ts'
 import { startRanges } from './ranges.ts'
+import { kindOf } from './reasons.ts'
 import { startReplaceable } from './replaceable.ts'
 import { sourcesOf } from './sources.ts'
 
@@ -23,7 +24,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
 
   return {
     /** Which range goes where, and its changes. */
-    plan: planOf(ranges, outbox),
+    plan: planOf(ranges, outbox, inbox),
     ...sourcesOf(ranges, outbox, inbox),
     /**
      * Opens the outbox when it is there, and again when another store stands in its place. Gives
@@ -55,8 +56,6 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       const next = outbox.reading(null, from => from.firstSequence ?? 1)
       if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
-      // What an inbox before this one told of its ranges is over.
-      inbox.addNotes([{ kind: 'contact', content: { store: outbox.store.id.toString('hex') } }])
       ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
     /** Adds a replay of the store that is open now, durably. */
@@ -72,9 +71,25 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
         if (last) inbox.took(from.store, { noteSequence: last.sequence })
         return notes
       }),
+    /** What waits; of partitions that are apart their share of what lies between is taken. */
     backlog: () =>
       outbox.reading(null, from => {
-        return from.backlog(ranges.all.length > 0 ? merged(ranges.awaited) : null, Date.now())
+        const whole = ranges.awaited.filter(range => kindOf(range) !== 'apart')
+        const known = from.backlog(ranges.all.length > 0 ? whole : null, Date.now())
+        const shares = ranges.apart.map(({ next, ...range }) => {
+          const end = (ranges.open?.next ?? next) - 1
+          const { oldestAgeMs, ...all } = from.backlog([{ next, end }], Date.now())
+          const share = onlyOf(range).length / range.partitions
+          return { ...all, oldestAgeMs, share }
+        })
+        return shares.reduce(
+          (sum, { events, bytes, oldestAgeMs, share }) => ({
+            events: sum.events + Math.ceil(events * share),
+            bytes: sum.bytes + Math.ceil(bytes * share),
+            oldestAgeMs: Math.max(sum.oldestAgeMs, oldestAgeMs),
+          }),
+          known,
+        )
       }),
     /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
     arrival: bell.next,

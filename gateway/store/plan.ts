@@ -42,7 +42,7 @@ export function setApart(range: Range, next: number, partitions: number[]) {
   return (note: AddNote): RangesEdit => {
     const { id: _, ...rest } = range
     const own = { ...rest, zones: zonesText({ only: partitions }) }
-    const reason = reasonOf('apart', note(...behindNote(own, 'apart')))
+    const reason = reasonOf('apart', note(...behindNote(own, 'apart')), own)
     const without = [...withoutOf(range), ...partitions].sort((a, b) => a - b)
     const changed = [{ ...range, next, zones: zonesText({ without }) }]
     return { changed, added: [{ ...own, reason }] }
@@ -86,7 +86,7 @@ export function spread(live: Range, last: number, partitions: number) {
 }
 
 function backlogOf(range: Range, note: AddNote): Range {
-  return { ...range, reason: reasonOf('backlog', note(...behindNote(range, 'backlog'))) }
+  return { ...range, reason: reasonOf('backlog', note(...behindNote(range, 'backlog')), range) }
 }
 
 function withPartitionsOf(live: Range, apart: Range): Range {

@@ -1,5 +1,9 @@
-import type { Range } from './inbox.ts'
+import { merged } from './awaited.ts'
+import type { Inbox, Range } from './inbox.ts'
+import type { Span } from './range.ts'
+import { startChooser } from './range-zones.ts'
 import type { Ranges } from './ranges.ts'
+import { toldOf } from './reasons.ts'
 import type { startReplaceable } from './replaceable.ts'
 import type { Taken } from './take.ts'
 
@@ -7,10 +11,25 @@ import type { Taken } from './take.ts'
  * What the bridge decides of its ranges, between two batches of the live one; each decision is
  * durable when it returns. ARCHITECTURE.md, The road to Kafka.
  */
-export function planOf(ranges: Ranges, outbox: ReturnType<typeof startReplaceable>) {
+export function planOf(
+  ranges: Ranges,
+  outbox: ReturnType<typeof startReplaceable>,
+  { addNotes }: Inbox,
+) {
+  const chosenBy = startChooser()
   const stored = () => outbox.reading(null, from => from.lastSequence ?? 0)
   const nextLive = () => ranges.open?.next
   return {
+    /** Notes which of the numbers that come later still will: none that another inbox told of. */
+    tell(store: Buffer): void {
+      const behind = ranges.awaited.map(toldOf).filter(({ why }) => why !== undefined)
+      addNotes([{ kind: 'contact', content: { store: store.toString('hex'), behind } }])
+    },
+    /** What of a zone, or of all, is not yet delivered, in order. */
+    awaited: (zone?: string): Span[] => {
+      const isOfZone = (range: Range) => zone === undefined || (chosenBy(range)?.(zone) ?? true)
+      return merged(ranges.awaited.filter(isOfZone))
+    },
     /** How much waits of what is live, and how old the oldest of it is. */
     liveBacklog: () => outbox.reading(null, from => from.backlog(ranges.live, Date.now())),
     /** Makes what is stored now and not delivered a backlog, which goes to `topic`. */

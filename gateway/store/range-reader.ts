@@ -1,5 +1,4 @@
 import Database from 'better-sqlite3'
-import { merged } from './awaited.ts'
 import { inodeOf } from './damage.ts'
 import type { Span } from './range.ts'
 import { openForReading } from './read.ts'
@@ -43,10 +42,7 @@ export function startRangeReader(file: string) {
     }
   }
   const nothingSaid = { spans: null, replayFrom: null, nextNote: 1 }
-  const delivered = (store: Buffer): Delivered => {
-    const { spans, ...rest } = read(store) ?? nothingSaid
-    return { ...rest, spans: spans && merged(spans) }
-  }
+  const delivered = (store: Buffer): Delivered => read(store) ?? nothingSaid
   return Object.assign(delivered, { close: () => db?.close() })
 }
 

@@ -11,22 +11,30 @@ export function kindOf(range: Pick<Range, 'reason'>): RangeKind {
   return word === 'backlog' || word === 'apart' ? word : 'live'
 }
 
+type Behind = 'backlog' | 'apart'
+
 /** The reason of a range that brings later what others would wait for; `note` told the ledger. */
-export function reasonOf(kind: 'backlog' | 'apart', note: number): string {
-  return `${kind} since note ${note}`
+export function reasonOf(why: Behind, note: number, { next, end }: Pick<Range, 'next' | 'end'>) {
+  return `${why} since note ${note} from ${next} to ${end}`
 }
 
 /** The note that numbers will come later than what stands behind them: awaited, not missing. */
-export function behindNote(range: Omit<Range, 'id'>, why: 'backlog' | 'apart'): Note {
+export function behindNote(range: Omit<Range, 'id'>, why: Behind): Note {
   const { next: from, end: to, topic, partitions, zones } = range
   const which = { from, to, topic, partitions, zones: zones && JSON.parse(zones) }
   return ['behind', { store: range.store.toString('hex'), ...which, why }]
 }
 
+/** What the ledger was told of a range when it began: in which note, and which numbers. */
+export function toldOf({ reason }: Pick<Range, 'reason'>) {
+  const [, why, note, from, to] =
+    /^(\w+) since note (\d+) from (\d+) to (\d+|null)$/.exec(reason) ?? []
+  return { behind: Number(note), from: Number(from), to: to === 'null' ? null : Number(to), why }
+}
+
 /** The note that all of them came. */
 export function caughtUp(range: Pick<Range, 'store' | 'reason'>): Note {
-  const note = Number(range.reason.split(' ').at(-1))
-  return ['caught up', { store: range.store.toString('hex'), behind: note }]
+  return ['caught up', { store: range.store.toString('hex'), ...toldOf(range) }]
 }
 
 type Note = [kind: string, content: object]

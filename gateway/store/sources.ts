@@ -24,8 +24,8 @@ export function sourcesOf(
         const taken = takeFrom(ahead.over(from), { move, addNotes, chosenBy }, range, limits)
         took(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
         if (taken) return taken
-        // What is stored behind a spread waits until all before it is delivered.
-        if (kindOf(range) === 'live') break
+        // What is behind another waits for it, though that may not be readable for a moment.
+        if (kindOf(range) !== 'replay') break
       }
       return null
     })

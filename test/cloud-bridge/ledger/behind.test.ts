@@ -28,7 +28,7 @@ describe('numbers that come behind newer ones', () => {
     const { notes, events } = of()
     const begun = [said(1, 'behind', backlog(1, 5)), ...notes, ...without(events, 3)]
     expect(told(begun)).toMatchObject({ missing: 0, awaited: 1 })
-    const done = said(2, 'caught up', { behind: 1 })
+    const done = said(2, 'caught up', { behind: 1, from: 1, to: 5 })
     expect(told([...begun, done])).toMatchObject({ missing: 1, awaited: 0 })
     // Notes come at least once, and not always in their order.
     expect(told([...begun, done, begun[0]!])).toMatchObject({ missing: 1, awaited: 0 })
@@ -69,6 +69,24 @@ describe('numbers that come behind newer ones', () => {
     expect(told([...begun, anew])).toMatchObject({ missing: 1, awaited: 0 })
     const again = said(2, 'behind', backlog(1, 9), 'cc')
     expect(told([...begun, anew, again])).toMatchObject({ missing: 0, awaited: 1 })
+  })
+
+  it('are awaited while their inbox names them whenever it begins', () => {
+    const { notes, events } = of()
+    const begun = [said(1, 'behind', backlog(1, 5)), ...notes, ...without(events, 3)]
+    const still = said(2, 'contact', { behind: [{ behind: 1, from: 1, to: 5 }] })
+    expect(told([...begun, still])).toMatchObject({ missing: 0, awaited: 1 })
+    const nothing = said(3, 'contact', { behind: [] })
+    expect(told([...begun, still, nothing])).toMatchObject({ missing: 1, awaited: 0 })
+  })
+
+  it('may be told under a number that was used before, by an inbox that was restored', () => {
+    const { notes, events } = of()
+    const first = said(1, 'behind', backlog(1, 2))
+    const done = said(2, 'caught up', { behind: 1, from: 1, to: 2 })
+    const again = said(1, 'behind', backlog(3, 5))
+    const all = [first, done, again, ...notes, ...without(events, 4)]
+    expect(told(all)).toMatchObject({ missing: 0, awaited: 1 })
   })
 
   it('that are gone for a reason are not awaited', () => {
