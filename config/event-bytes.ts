@@ -43,8 +43,30 @@ export const idIn = (event: Buffer) => event.toString('latin1', ID_AT, GATEWAY_A
 
 /** The name of the gateway, the field behind the id. */
 export function gatewayIn(event: Buffer): string {
-  // A name of 64 characters has a length of two bytes, all others of one.
-  const [low = 0, high = 0] = event.subarray(GATEWAY_AT, GATEWAY_AT + 2)
-  const [length, at] = low < 128 ? [low / 2, 1] : [((low & 127) | (high << 7)) / 2, 2]
-  return event.toString('utf8', GATEWAY_AT + at, GATEWAY_AT + at + length)
+  const [length, at] = longAt(event, GATEWAY_AT)
+  return event.toString('utf8', at, at + length)
+}
+
+/**
+ * The numbers that tell an event apart, the fields behind the gateway. Of bytes that are no event
+ * they are anything, NaN included.
+ */
+export function numbersIn(event: Buffer) {
+  const [length, epochAt] = longAt(event, GATEWAY_AT)
+  const [epoch, sequenceAt] = longAt(event, epochAt + length)
+  const [sequence, zoneSequenceAt] = longAt(event, sequenceAt)
+  const [zoneSequence] = longAt(event, zoneSequenceAt)
+  return { epoch, sequence, zoneSequence }
+}
+
+/** A number that is not negative, as Avro writes a long, and where the next field begins. */
+function longAt(event: Buffer, at: number): [value: number, next: number] {
+  let [value, factor, next] = [0, 0.5, at]
+  for (;;) {
+    // Beyond the end it is no number, and ends.
+    const byte = event[next++] ?? Number.NaN
+    value += (byte % 128) * factor
+    if (!(byte >= 128)) return [value, next]
+    factor *= 128
+  }
 }

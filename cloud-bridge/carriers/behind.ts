@@ -1,5 +1,4 @@
 import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
-import { decodeEvent } from '../../config/events.ts'
 import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
 import { isReplay, NOT_REPLAYED } from '../../gateway/store/replays.ts'
@@ -8,7 +7,7 @@ import { startBatchSize } from '../batch-size.ts'
 import { type Batch, startForwarder } from '../forwarder.ts'
 import { unlessDiskIsFull } from '../full-disk.ts'
 import { explaining, topicFault } from '../replay/topic.ts'
-import { type Carrying, noteRejected } from './carrier.ts'
+import { type Carrying, noteRejected, numbersOf } from './carrier.ts'
 import type { Live } from './live.ts'
 import { startPacing } from './pacing.ts'
 
@@ -68,9 +67,9 @@ export async function carryBehind(carrying: Carrying, live: Live): Promise<void>
 const bytesOf = ({ records }: Batch) => records.reduce((sum, { value }) => sum + value.length, 0)
 
 /** It was delivered, or refused and noted, before: so this is no hole, and no dead letter. */
-function notReplayed({ sequence, value }: StoredEvent, reason: string, range: Range) {
-  const { epoch, zone, zoneSequence } = decodeEvent(value)
+function notReplayed(event: StoredEvent, reason: string, range: Range) {
+  const { sequence, zone } = event
   const span = { from: sequence, to: sequence, range: range.id, store: range.store.toString('hex') }
-  const which = { ...span, asked: range.reason, epoch, zone, zoneSequence }
+  const which = { ...span, asked: range.reason, zone, ...numbersOf(event) }
   return { kind: NOT_REPLAYED, content: { ...which, reason } }
 }

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { decodeEvent } from '../../config/events.ts'
+import { numbersIn } from '../../config/event-bytes.ts'
 import type { EventSource } from '../../gateway/store/event-source.ts'
 import type { StoredEvent } from '../../gateway/store/group.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
@@ -43,14 +43,22 @@ export function noteRejected({ inbox, metrics }: Carrying) {
 }
 
 /** For the ledger, which event it was; for the dead letters, its bytes. */
-function notesOfRejected({ sequence, zone, value }: StoredEvent, reason: string, id: Buffer) {
-  const store = id.toString('hex')
-  const { epoch, zoneSequence } = decodeEvent(value)
-  const which = { store, epoch, sequence, zone, zoneSequence, reason }
+function notesOfRejected(event: StoredEvent, reason: string, id: Buffer) {
+  const { sequence, zone, value } = event
+  const which = { store: id.toString('hex'), sequence, zone, ...numbersOf(event), reason }
   // One that Kafka would refuse as a dead letter too stays in the outbox alone.
   const payload = value.length > DEAD_LETTER_MAX_BYTES ? null : value.toString('base64')
   return [
     { kind: 'rejected', content: which },
     { kind: 'deadletter', content: { ...which, place: 'kafka', payload } },
   ]
+}
+
+/**
+ * Which event of its epoch and zone it is, also when a newer program wrote it, whose schema is not
+ * known here. Nulls where its bytes do not say so: the sequence alone tells the ledger, too.
+ */
+export function numbersOf({ sequence, value }: StoredEvent) {
+  const { sequence: found, epoch, zoneSequence } = numbersIn(value)
+  return found === sequence ? { epoch, zoneSequence } : { epoch: null, zoneSequence: null }
 }

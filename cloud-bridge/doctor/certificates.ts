@@ -1,18 +1,22 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
+import type { Secret } from '../../config/secrets.ts'
 import { type Check, type Finding, fault, ok, warn } from './finding.ts'
 
 const SOON_MS = 30 * 86_400_000
 
-/** Until when the certificates in the files of kafka.tls are valid. */
-export function certificateChecks({ tls }: Pick<Config['kafka'], 'tls'>): Check[] {
-  if (!tls) return []
-  const { ca, cert } = tls
-  const look = async () => [
-    judge('kafka.tls.caFile', ca.reveal()),
-    ...(cert ? [judge('kafka.tls.certFile', cert.reveal())] : []),
+type Parts = { kafka: Pick<Config['kafka'], 'tls'>; registry: Pick<Config['registry'], 'ca'> }
+
+/** Until when the certificates in the files of kafka.tls and registry are valid. */
+export function certificateChecks({ kafka: { tls }, registry: { ca } }: Parts): Check[] {
+  const files: [key: string, pem: Secret | undefined][] = [
+    ['kafka.tls.caFile', tls?.ca],
+    ['kafka.tls.certFile', tls?.cert],
+    ['registry.caFile', ca],
   ]
-  return [{ what: 'kafka.tls', look }]
+  return files.flatMap(([what, pem]) =>
+    pem ? [{ what, look: async () => [judge(what, pem.reveal())] }] : [],
+  )
 }
 
 /** Of several in one file, by the one that ends first. */

@@ -7,6 +7,7 @@ import { clockCheck } from './clock.ts'
 import { type Check, together } from './finding.ts'
 import { kafkaChecks } from './kafka.ts'
 import { listenerChecks } from './listeners.ts'
+import { registryChecks } from './registry.ts'
 import { rightsFindings } from './rights.ts'
 import { storeChecks } from './stores.ts'
 import { askTopics, judgeTopics } from './topics.ts'
@@ -14,10 +15,15 @@ import { askTopics, judgeTopics } from './topics.ts'
 /** A doctor asks once, and a broker that is well answers in less. */
 const REQUEST_TIMEOUT_MS = 3000
 
-/** All that gateway and bridge need with this configuration, from their disk to their topics. */
-export function checksOf({ gateway, bridge, ingest, outbox, inbox, kafka }: Config): Check[] {
-  const requestTimeoutMs = Math.min(kafka.requestTimeoutMs, REQUEST_TIMEOUT_MS)
-  const reach = (brokers: readonly string[]) => ({ ...kafka, requestTimeoutMs, brokers })
+const inTime = <T extends { requestTimeoutMs: number }>(options: T): T => ({
+  ...options,
+  requestTimeoutMs: Math.min(options.requestTimeoutMs, REQUEST_TIMEOUT_MS),
+})
+
+/** All that gateway and bridge need with this configuration, from their disk to their topics and the registry. */
+export function checksOf(config: Config): Check[] {
+  const { gateway, bridge, ingest, outbox, inbox, kafka, registry } = config
+  const reach = (brokers: readonly string[]) => ({ ...inTime(kafka), brokers })
   const open = (brokers: readonly string[]) => openKafka(reach(brokers))
   const expected = {
     ...{ topics: kafka.topics, partitions: kafka.partitions },
@@ -37,7 +43,10 @@ export function checksOf({ gateway, bridge, ingest, outbox, inbox, kafka }: Conf
     ...storeChecks({ outbox, inbox }),
     clockCheck(gateway.clock.syncedFile),
     ...listenerChecks({ gateway, bridge }),
-    ...certificateChecks(kafka),
+    ...certificateChecks({ kafka, registry }),
     ...kafkaChecks(kafka, open, askAt),
+    ...registryChecks({
+      ...{ registry: inTime(registry), topics: kafka.topics, inboxFile: inbox.file },
+    }),
   ]
 }

@@ -2,14 +2,25 @@ import { SinkUnavailable } from '../forwarder.ts'
 import type { Answer, RegistryOptions } from './ask.ts'
 
 /** What keeps a registry from giving a schema its number. */
-export type FaultKind = 'away' | 'not allowed' | 'incompatible' | 'unknown' | 'refused'
+export type FaultKind =
+  | 'away'
+  | 'not let in'
+  | 'not allowed'
+  | 'incompatible'
+  | 'unknown'
+  | 'refused'
 
 /** One line that names the cure. Events wait meanwhile, and it is tried again. */
 export class RegistryFault extends SinkUnavailable {
   readonly kind: FaultKind
-  constructor(kind: FaultKind, message: string, options?: ErrorOptions) {
-    super(message, options)
+  /** What is wrong, without its cure. */
+  readonly fault: string
+  readonly cure: string | null
+  constructor(kind: FaultKind, fault: string, cure: string | null = null, options?: ErrorOptions) {
+    super(cure === null ? fault : `${fault}. ${cure}`, options)
     this.kind = kind
+    this.fault = fault
+    this.cure = cure
   }
 }
 
@@ -21,23 +32,27 @@ const MESSAGE_MAX_LENGTH = 200
 const NOT_FOUND = [40401, 40402, 40403]
 /** What TLS and who checks certificates say, with the cure. */
 const TLS_CURES: [code: RegExp, cure: string][] = [
-  [/EPROTO/, '. Write http:// in registry.url where it has no TLS'],
-  [/ALTNAME/, '. Write the name in registry.url that its certificate has'],
-  [/EXPIRED|NOT_YET/, '. Have its certificate renewed, or set the clock'],
-  [
-    /CERT|SELF_SIGNED|ISSUER|VERIFY|SSL|TLS/,
-    '. Name who signed its certificate in registry.caFile',
-  ],
+  [/EPROTO/, 'Write http:// in registry.url where it has no TLS'],
+  [/ALTNAME/, 'Write the name in registry.url that its certificate has'],
+  [/EXPIRED|NOT_YET/, 'Have its certificate renewed, or set the clock'],
+  [/CERT|SELF_SIGNED|ISSUER|VERIFY|SSL|TLS/, 'Name who signed its certificate in registry.caFile'],
+]
+/** What comes of asking without TLS, too, where there is TLS. */
+const PLAIN_CURES: typeof TLS_CURES = [
+  [/^(ECONNRESET|HPE_.*)$/, 'Write https:// in registry.url where it has TLS'],
 ]
 
 /** There was no answer. */
 export function faultOfNoAnswer(url: string, error: unknown): RegistryFault {
   const { code, message, cause } = error as NodeJS.ErrnoException
   const isLate = (cause as Error | undefined)?.name === 'TimeoutError'
-  const reason = isLate ? 'no answer in time' : oneLine(message || String(code))
-  const cure = TLS_CURES.find(([codes]) => codes.test(String(code)))?.[1] ?? ''
-  const fault = `the schema registry ${url} is away: ${reason}${cure}`
-  return new RegistryFault('away', fault, { cause: error })
+  // The cure that Node.js appends is none for who cannot change how it is started.
+  const [said = ''] = message.split('; if the root CA')
+  const reason = isLate ? 'no answer in time' : oneLine(said || String(code))
+  const cures = url.startsWith('https:') ? TLS_CURES : PLAIN_CURES
+  const cure = cures.find(([codes]) => codes.test(String(code)))?.[1] ?? null
+  const fault = `the schema registry ${url} is away: ${reason}`
+  return new RegistryFault('away', fault, cure, { cause: error })
 }
 
 /** The answer is none that gives a number. */
@@ -53,23 +68,23 @@ export function faultOfAnswer(
   if (status === 401) {
     const cure = username === null ? 'Set' : 'Check'
     const login = `${cure} registry.username and registry.passwordFile`
-    return new RegistryFault('not allowed', `${which} does not let us in (401). ${login}`)
+    return new RegistryFault('not let in', `${which} does not let us in (401)`, login)
   }
   if (status === 403) {
     const right = register ? 'register' : 'look up'
     const other = register ? `, or ${manual} and set registry.register: false` : ''
     const cure = `Allow ${username ?? 'it'} to do so${other}`
-    const fault = `${which} does not let us ${right} ${schema} under ${subject} (403). ${cure}`
-    return new RegistryFault('not allowed', fault)
+    const fault = `${which} does not let us ${right} ${schema} under ${subject} (403)`
+    return new RegistryFault('not allowed', fault, cure)
   }
   if (status === 409) {
     const fault = `${which} takes ${schema} for incompatible with what ${subject} has (409${said})`
     const cure = `Remove there what is none of our schemas, or give the topic another name`
-    return new RegistryFault('incompatible', `${fault}. ${cure}`)
+    return new RegistryFault('incompatible', fault, cure)
   }
   if (isNotFound(answer)) {
     const cure = `${manual[0]!.toUpperCase()}${manual.slice(1)}, or set registry.register: true`
-    return new RegistryFault('unknown', `${which} has no ${schema} under ${subject}. ${cure}`)
+    return new RegistryFault('unknown', `${which} has no ${schema} under ${subject}`, cure)
   }
   if (status === 408 || status === 429 || status >= 500) {
     return new RegistryFault('away', `${which} is away: it answers ${status}${said}`)
@@ -78,7 +93,7 @@ export function faultOfAnswer(
     return new RegistryFault('refused', `${which} refuses ${schema} for ${subject} (422${said})`)
   }
   const fault = `what answers at ${url} is no schema registry (${status}${said})`
-  return new RegistryFault('refused', `${fault}. Check registry.url, with its path`)
+  return new RegistryFault('refused', fault, 'Check registry.url, with its path')
 }
 
 /** Whether a registry says that it does not have what was asked for. */
@@ -88,7 +103,7 @@ export function isNotFound({ status, body }: Answer): boolean {
 
 function messageIn({ body }: Answer): string {
   const { message } = (body ?? {}) as { message?: unknown }
-  return typeof message === 'string' ? `: ${oneLine(message)}` : ''
+  return typeof message === 'string' && message ? `: ${oneLine(message)}` : ''
 }
 
 function oneLine(text: string): string {

@@ -51,16 +51,34 @@ export function openRegistry(options: RegistryOptions) {
     throw faultOfAnswer(options, answer, about)
   }
 
+  const aboutOf = (subject: string, { version }: Schema): About => ({
+    ...{ schema: `SensorReading ${version}`, file: `SensorReading.${version}.avsc`, subject },
+  })
+
   return {
     url,
     schemasOf,
+    /**
+     * Asks whether a schema fits what is under a subject already, by the registry's own test, which
+     * registers nothing: whether we have the right to do that stays open. False where it has no
+     * such test.
+     */
+    async fits(subject: string, schema: Schema): Promise<boolean> {
+      const about = aboutOf(subject, schema)
+      const path = `/compatibility${under(subject)}/versions?verbose=true`
+      const answer = await answerTo(path, { schema: schema.text })
+      if (isNotFound(answer)) return true
+      if (answer.status === 404) return false
+      const { isCompatible, message } = wanted(answer, about, verdictIn)
+      if (!isCompatible) throw faultOfAnswer(options, { status: 409, body: { message } }, about)
+      return true
+    },
     /**
      * The number of a schema of ours under a subject: registers it, which changes nothing where it
      * is registered, or only looks it up, as configured.
      */
     async idOf(subject: string, schema: Schema): Promise<number> {
-      const file = `SensorReading.${schema.version}.avsc`
-      const about = { schema: `SensorReading ${schema.version}`, file, subject }
+      const about = aboutOf(subject, schema)
       if (!register) return lookUp(subject, schema, about)
       const answer = await answerTo(`${under(subject)}/versions`, { schema: schema.text })
       return wanted(answer, about, idIn)
@@ -71,6 +89,12 @@ export function openRegistry(options: RegistryOptions) {
 function idIn(body: unknown): number | null {
   const { id } = (body ?? {}) as { id?: unknown }
   return Number.isInteger(id) && Number(id) >= 0 && Number(id) < 2 ** 31 ? Number(id) : null
+}
+
+function verdictIn(body: unknown): { isCompatible: boolean; message?: string } | null {
+  const { is_compatible: isCompatible, messages } = (body ?? {}) as Record<string, unknown>
+  if (typeof isCompatible !== 'boolean') return null
+  return { isCompatible, ...(Array.isArray(messages) && { message: messages.join('; ') }) }
 }
 
 function versionsIn(body: unknown): number[] | null {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
 import { checksum } from './checksum.ts'
 import { peek } from './read.ts'
@@ -7,15 +8,15 @@ export type SchemaName = { registry: string; subject: string; fingerprint: Buffe
 
 type Row = SchemaName & { id: number; crc: number }
 
+const SELECT = 'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND fingerprint = ?'
+
 /**
  * The numbers that registries gave to schemas, so that events can be written while they are away. A
  * wrong one would make events unreadable: a row with another checksum counts for nothing, and the
  * registry is asked again.
  */
 export function openSchemaIds(db: Database) {
-  const select = db.prepare(
-    'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND fingerprint = ?',
-  )
+  const select = db.prepare(SELECT)
   const insert = insertRow(db)
   return {
     /** The number that was kept, or null. */
@@ -28,6 +29,13 @@ export function openSchemaIds(db: Database) {
       insert.run({ ...name, id, crc: crcOf({ ...name, id }) })
     },
   }
+}
+
+/** The number that is kept in an inbox that others may write, or null. */
+export function peekSchemaId(file: string, { registry, subject, fingerprint }: SchemaName) {
+  if (!existsSync(file)) return null
+  const row = peek<Row>(file, SELECT, registry, subject, fingerprint)[0]
+  return row && isWhole(row) ? row.id : null
 }
 
 /** Takes over what is whole of a file that may be damaged; gives how many. */

@@ -89,6 +89,14 @@ describe('released schemas', () => {
     },
   )
 
+  it.each(schemas)(
+    '$version begins with what tells an event apart, where the bridge looks for it',
+    one => {
+      const found = fieldsOf(one).map(({ name }) => name)
+      expect(found.slice(0, 5)).toEqual(['id', 'gateway', 'epoch', 'sequence', 'zoneSequence'])
+    },
+  )
+
   it.each(schemas.slice(1))(
     '$version ends with traceparent, where the bridge looks for it',
     one => {

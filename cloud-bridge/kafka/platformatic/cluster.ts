@@ -3,6 +3,7 @@ import {
   type Connection,
   ConnectionPool,
   metadataV9,
+  NetworkError,
   ProtocolError,
   ResponseError,
 } from '@platformatic/kafka'
@@ -34,12 +35,23 @@ export function openCluster(options: KafkaOptions): Cluster {
   let brokers = brokersOf(options)
 
   const ask: Cluster['ask'] = async (broker, question) => {
+    const connection = await pool.get(broker)
+    // Why it broke is told to who listens alone, not to who waits for an answer.
+    let cause: Error | undefined
+    const listen = (error: Error) => {
+      cause = error
+    }
+    connection.on('error', listen)
     try {
-      return await question(await pool.get(broker))
+      return await question(connection)
     } catch (error) {
       // An answer with an error code for one partition is thrown as a whole.
       if (error instanceof ResponseError) return error.response
-      throw error
+      if (!(error instanceof NetworkError)) throw error
+      const { host, port } = broker
+      throw new NetworkError(`Connection to ${host}:${port} failed.`, { cause: cause ?? error })
+    } finally {
+      connection.off('error', listen)
     }
   }
 

@@ -152,14 +152,19 @@ describe('this machine', () => {
       return { ca: secret(authority.cert), cert: secret(cert), key: secret(key) }
     }
     const checks = (expired: boolean) =>
-      certificateChecks({ tls: tls(expired) as unknown as Config['kafka']['tls'] })
+      certificateChecks({
+        kafka: { tls: tls(expired) as unknown as Config['kafka']['tls'] },
+        registry: { ca: tls(expired).cert },
+      })
     expect(await lines(...checks(false))).toEqual([
       expect.stringMatching(/^ok {5}kafka\.tls\.caFile: valid until 20/),
       expect.stringMatching(/^ok {5}kafka\.tls\.certFile: valid until 20/),
+      expect.stringMatching(/^ok {5}registry\.caFile: valid until 20/),
     ])
-    expect((await lines(...checks(true)))[1]).toMatch(
-      /^FAULT {2}kafka\.tls\.certFile: expired on 20/,
-    )
+    expect((await lines(...checks(true))).slice(1)).toEqual([
+      expect.stringMatching(/^FAULT {2}kafka\.tls\.certFile: expired on 20/),
+      expect.stringMatching(/^FAULT {2}registry\.caFile: expired on 20/),
+    ])
   })
 
   it('tells sizes as a person reads them', () => {

@@ -50,6 +50,16 @@ describe('a note explains', () => {
     ])
   })
 
+  it('as a refusal, though all that is known of the event is its sequence and zone', () => {
+    const nobodyKnows = { epoch: null, zoneSequence: null }
+    const content = { ...nobodyKnows, sequence: 2, zone: 'b', reason: 'MESSAGE_TOO_LARGE' }
+    const conclusion = told([...notes, ...without(events, 2, 2), fromInbox('rejected', content)])
+    expect(conclusion).toMatchObject({ explained: 1, missing: 0, state: 'complete' })
+    expect(conclusion.holes).toMatchObject([
+      { epoch: 1, zone: 'b', from: 1, to: 1, fate: 'rejected', reason: 'MESSAGE_TOO_LARGE' },
+    ])
+  })
+
   it('what it names, but what arrived has arrived', () => {
     expect(told([...notes, ...events, fromInbox('tombstone', span)])).toMatchObject({ holes: [] })
   })

@@ -65,6 +65,23 @@ describeWithRegistry('a schema registry', () => {
     expect(fault).not.toContain('\n')
   })
 
+  it('says whether it would take a schema, and has not got it then', async () => {
+    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    const [fresh, older, theirs] = [freshSubject(), freshSubject(), freshSubject()]
+    await registry.idOf(older, first)
+    expect([await registry.fits(fresh, newest), await registry.fits(older, newest)]).toEqual([
+      ...[true, true],
+    ])
+    await register(theirs, '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}')
+    expect(await faultOf(registry.fits(theirs, newest))).toBe(
+      `incompatible: the schema registry ${inject('registryUrl')} takes SensorReading ` +
+        `${newest.version} for incompatible with what ${theirs} has (409). Remove there what is ` +
+        'none of our schemas, or give the topic another name',
+    )
+    expect(await registry.schemasOf(fresh)).toEqual(new Map())
+    expect((await registry.schemasOf(older)).size).toBe(1)
+  })
+
   it('leaves out what is no Avro', async () => {
     const subject = freshSubject()
     await register(subject, '{"$schema":"http://json-schema.org/draft-07/schema#"}', 'JSON')
@@ -81,7 +98,12 @@ describeWithRegistry('a registry that gives no number', () => {
   const login = { username: 'gw', password: secret('hunter2') }
 
   it.each([
-    ['cut' as const, {}, 'away: the schema registry URL is away: socket hang up'],
+    [
+      'cut' as const,
+      {},
+      'away: the schema registry URL is away: socket hang up. ' +
+        'Write https:// in registry.url where it has TLS',
+    ],
     ['silent' as const, {}, 'away: the schema registry URL is away: no answer in time'],
     [
       json(503, 50301, 'later,\n please'),
@@ -91,13 +113,13 @@ describeWithRegistry('a registry that gives no number', () => {
     [
       json(401, 401, 'Unauthorized'),
       {},
-      'not allowed: the schema registry URL does not let us in (401). ' +
+      'not let in: the schema registry URL does not let us in (401). ' +
         'Set registry.username and registry.passwordFile',
     ],
     [
       json(401, 401, 'Unauthorized'),
       login,
-      'not allowed: the schema registry URL does not let us in (401). ' +
+      'not let in: the schema registry URL does not let us in (401). ' +
         'Check registry.username and registry.passwordFile',
     ],
     [

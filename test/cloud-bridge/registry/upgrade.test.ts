@@ -4,9 +4,10 @@ import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
 import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
 import { startEventReader } from '../../../cloud-bridge/registry/event-reader.ts'
 import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
-import { decodeEvent, encodeEvent } from '../../../config/events.ts'
+import { decodeEvent } from '../../../config/events.ts'
 import { newest, schemas } from '../../../config/schemas/released.ts'
 import { tracedEvent } from '../../config/events-fixture.ts'
+import { newerSchema } from '../../config/newer-schema.ts'
 import { createTopics, openSink, shared } from '../../setup/kafka.ts'
 import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
 import { freshTopics, type Topics } from '../running-bridge.ts'
@@ -20,17 +21,6 @@ import {
 } from './upgraded-place.ts'
 
 const { traceparent } = tracedEvent
-
-/** The traced event as a program writes it whose schema has a floor before the trace. */
-function withFloor(): Buffer {
-  const datum = encodeEvent(tracedEvent).subarray(10)
-  const trace = datum.length - 57
-  return Buffer.concat([
-    datum.subarray(0, trace),
-    Buffer.from('\u0002\u0004up'),
-    datum.subarray(trace),
-  ])
-}
 
 /** Which schema each value names, by its registry, and that all can be read. */
 async function versionsIn(records: { value: Buffer }[], topic: string) {
@@ -123,13 +113,11 @@ describeWithRegistry('an upgrade that brings a schema', () => {
       shared(),
       names.map(topic => ({ topic, partitions: 1 })),
     )
-    const newer = JSON.parse(newest.text)
-    newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
-    const schema = { ...newest, version: newest.version + 1, text: JSON.stringify(newer) }
     const registry = openRegistry(registryAt(inject('registryUrl')!))
     const header = Buffer.alloc(5)
-    header.writeUInt32BE(await registry.idOf(`${topics.readings}-value`, schema), 1)
-    const value = Buffer.concat([header, withFloor()])
+    header.writeUInt32BE(await registry.idOf(`${topics.readings}-value`, newerSchema), 1)
+    const datum = newerSchema.type.toBuffer({ ...tracedEvent, floor: 'up' })
+    const value = Buffer.concat([header, datum])
     await using sink = await openSink(shared())
     const records = [{ key: Buffer.from('z'), partition: 0, value }]
     await sink.send({ topic: topics.readings, records })

@@ -1,7 +1,9 @@
 import Database from 'better-sqlite3'
-import { decodeEvent, encodeEvent } from '../../../config/events.ts'
+import { decodeEvent } from '../../../config/events.ts'
 import type { Schema } from '../../../config/schemas/released.ts'
 import { type GroupRow, packGroup, readHeader, unpackGroup } from '../../../gateway/store/group.ts'
+
+const marker = Buffer.of(0xc3, 0x01)
 
 /**
  * Makes the groups of a closed outbox those of a program to which `schema` was the newest. Gives
@@ -20,7 +22,9 @@ export function writeUnder(schema: Schema, file: string): number {
     const events = unpackGroup(row)
     if ('reason' in zones || 'reason' in events) throw new Error('a group is not whole')
     const zoneOf = events.map(event => zones.findIndex(({ zone }) => zone === event.zone))
-    const values = events.map(({ value }) => encodeEvent(decodeEvent(value), schema))
+    const values = events.map(({ value }) =>
+      Buffer.concat([marker, schema.fingerprint, schema.type.toBuffer(decodeEvent(value))]),
+    )
     const lengths = values.map(({ length }) => length)
     const facts = { ...row, schema: schema.fingerprint }
     const old = packGroup(facts, zones, zoneOf, lengths, Buffer.concat(values), bytesSoFar)

@@ -1,0 +1,71 @@
+import type { Config } from '../../config/config.ts'
+import { newest } from '../../config/schemas/released.ts'
+import { peekSchemaId } from '../../gateway/store/schema-ids.ts'
+import { type FaultKind, RegistryFault } from '../registry/faults.ts'
+import { openRegistry, subjectOf } from '../registry/registry.ts'
+import { type Check, type Finding, fault, ok, together, warn } from './finding.ts'
+
+type Parts = {
+  registry: Config['registry']
+  topics: Pick<Config['kafka']['topics'], 'readings' | 'backfill'>
+  inboxFile: string
+}
+
+const SCHEMA = `SensorReading ${newest.version}`
+const CURES: Partial<Record<FaultKind, string>> = { away: 'Start it, or check registry.url' }
+
+/**
+ * Whether the schema registry, if one is configured, has the schema that the gateway writes for
+ * each topic of events, or would take it from the bridge. Asks, and never registers anything.
+ */
+export function registryChecks({ registry, topics, inboxFile }: Parts): Check[] {
+  const { url, register, ...options } = registry
+  if (url === null) return []
+  const { signal } = new AbortController()
+  const asked = openRegistry({ ...options, url, signal, register: false })
+  const look = async (topic: string): Promise<Finding> => {
+    const subject = subjectOf(topic)
+    try {
+      return (await has(subject)) ?? (await wouldTake(subject))
+    } catch (error) {
+      if (!(error instanceof RegistryFault)) throw error
+      const isKept = peekSchemaId(inboxFile, { registry: url, subject, ...newest }) !== null
+      return told(error, { register, isKept })
+    }
+  }
+  /** Null when it has not, and the bridge is to register it. */
+  const has = async (subject: string): Promise<Finding | null> => {
+    try {
+      await asked.idOf(subject, newest)
+      return ok(`subject ${subject}`, `the registry has ${SCHEMA}`)
+    } catch (error) {
+      if (register && error instanceof RegistryFault && error.kind === 'unknown') return null
+      throw error
+    }
+  }
+  const wouldTake = async (subject: string): Promise<Finding> => {
+    const fits = await asked.fits(subject, newest)
+    const value = `the registry has no ${SCHEMA} yet, which the bridge registers`
+    if (fits) return ok(`subject ${subject}`, `${value}; it fits what is there`)
+    const cure = 'Whether it fits what is there cannot be asked of this registry'
+    return warn(`subject ${subject}`, value, cure)
+  }
+  const lookAtBoth = () => Promise.all([look(topics.readings), look(topics.backfill)])
+  return [{ what: 'registry', look: async () => together(await lookAtBoth()) }]
+}
+
+/** What keeps the registry from giving the number, and whether the bridge can do without. */
+function told(
+  { kind, fault: value, cure }: RegistryFault,
+  { register, isKept }: { register: boolean; isKept: boolean },
+): Finding {
+  const what = 'registry'
+  const mend = cure ?? CURES[kind] ?? 'Mend that there'
+  if (isKept) return warn(what, `${value}; the number that it gave before holds meanwhile`, mend)
+  if (kind !== 'not allowed' || !register) return fault(what, value, mend)
+  return warn(
+    what,
+    value,
+    'The bridge may be let register it all the same; that is seen when it does',
+  )
+}

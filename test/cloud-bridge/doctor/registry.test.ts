@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, expect, inject, it } from 'vitest'
+import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
+import { examine } from '../../../cloud-bridge/doctor/examine.ts'
+import { lineOf } from '../../../cloud-bridge/doctor/finding.ts'
+import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { startSchemaIds } from '../../../cloud-bridge/registry/schema-ids.ts'
+import { type Config, defaults } from '../../../config/config.ts'
+import { newest } from '../../../config/schemas/released.ts'
+import { secret } from '../../../config/secrets.ts'
+import { openInbox } from '../../../gateway/store/inbox.ts'
+import { temporary } from '../../gateway/store/fixture.ts'
+import { createAuthority } from '../../setup/certificates.ts'
+import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
+import { freshTopics, type Topics } from '../running-bridge.ts'
+
+const SCHEMA = `SensorReading ${newest.version}`
+const foreign = '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}'
+
+describeWithRegistry('the doctor and a schema registry', () => {
+  let [place, gate, topics] = [{} as Place, {} as Gate, {} as Topics]
+  beforeEach(async () => {
+    ;[place, gate, topics] = [temporary(), await startGate(), freshTopics()]
+  })
+  afterEach(async () => {
+    await gate[Symbol.asyncDispose]()
+    place[Symbol.dispose]()
+  })
+
+  /** What the doctor says of the registry, without the names of this test. */
+  async function found(more: Partial<Config['registry']> = {}): Promise<string[]> {
+    const config: Config = {
+      ...defaults,
+      outbox: { ...defaults.outbox, file: place.file('outbox.db') },
+      inbox: { ...defaults.inbox, file: place.file('inbox.db') },
+      kafka: { ...defaults.kafka, topics },
+      registry: { ...defaults.registry, url: gate.url, ...more },
+    }
+    const all = await examine(checksOf(config), { findings: () => {}, slow: () => {} })
+    const about = all.map(lineOf).filter(line => /registry|subject/.test(line))
+    return about.map(line =>
+      line
+        .replaceAll(gate.url, 'URL')
+        .replaceAll(topics.readings, 'readings')
+        .replaceAll(topics.backfill, 'backfill'),
+    )
+  }
+  const subjects = () => [topics.readings, topics.backfill].map(topic => `${topic}-value`)
+  const registerAll = async () => {
+    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    for (const subject of subjects()) await registry.idOf(subject, newest)
+  }
+
+  it('says nothing of one where none is configured', async () => {
+    expect(await found({ url: null })).toEqual([])
+  })
+
+  it('finds a schema registered or registrable, and registers nothing', async () => {
+    const both = 'subject readings-value, backfill-value: the registry has'
+    const yet = `${both} no ${SCHEMA} yet, which the bridge registers; it fits what is there`
+    expect(await found()).toEqual([`ok     ${yet}`])
+    expect(await found()).toEqual([`ok     ${yet}`])
+    expect(gate.asked.filter(one => /^POST \/subjects\/.*versions/.test(one))).toEqual([])
+    await registerAll()
+    expect(await found()).toEqual([`ok     ${both} ${SCHEMA}`])
+    expect(await found({ register: false })).toEqual([`ok     ${both} ${SCHEMA}`])
+  })
+
+  it('names each subject that lacks a schema which may only be looked up', async () => {
+    const lines = await found({ register: false })
+    const cure = `Register config/schemas/SensorReading.${newest.version}.avsc there yourself, or`
+    expect(lines).toEqual(
+      ['readings', 'backfill'].map(topic =>
+        expect.stringContaining(`URL has no ${SCHEMA} under ${topic}-value. ${cure} set registry.`),
+      ),
+    )
+    expect(lines.every(line => line.startsWith('FAULT  registry: '))).toBe(true)
+  })
+
+  it('names the subject under which somebody else’s schema is', async () => {
+    const answer = await fetch(`${inject('registryUrl')}/subjects/${subjects()[1]}/versions`, {
+      ...{ method: 'POST', headers: { 'content-type': 'application/json' } },
+      body: JSON.stringify({ schema: foreign }),
+    })
+    expect(answer.status).toBe(200)
+    expect(await found()).toEqual([
+      expect.stringMatching(/^ok {5}subject readings-value: /),
+      `FAULT  registry: the schema registry URL takes ${SCHEMA} for incompatible with what ` +
+        'backfill-value has (409). Remove there what is none of our schemas, or give the topic ' +
+        'another name',
+    ])
+  })
+
+  it('says once what keeps anybody from asking, with the cure', async () => {
+    const away = (reason: string) =>
+      expect.stringMatching(`^FAULT {2}registry: the schema registry .* is away: ${reason}`)
+    gate.mode = 'silent'
+    expect(await found({ requestTimeoutMs: 100 })).toEqual([
+      away('no answer in time\\. Start it, or check registry\\.url$'),
+    ])
+    expect(await found({ url: 'http://127.0.0.1:1' })).toEqual([
+      away('connect ECONNREFUSED 127.0.0.1:1\\. Start it, or check registry\\.url$'),
+    ])
+    expect(await found({ url: 'http://absent.invalid' })).toEqual([away('getaddrinfo')])
+    gate.mode = { status: 404, body: '<html>' }
+    expect(await found()).toEqual([
+      'FAULT  registry: what answers at URL is no schema registry (404). Check registry.url, ' +
+        'with its path',
+    ])
+  })
+
+  it('names a wrong password, until it is the right one', async () => {
+    await using guarded = await startGate({ login: 'gw:right' })
+    const login = (password: string) =>
+      found({ url: guarded.url, username: 'gw', password: secret(password) })
+    expect(await login('wrong')).toEqual([
+      `FAULT  registry: the schema registry ${guarded.url} does not let us in (401). ` +
+        'Check registry.username and registry.passwordFile',
+    ])
+    expect(await found({ url: guarded.url })).toEqual([
+      expect.stringMatching(/\(401\)\. Set registry\.username and registry\.passwordFile$/),
+    ])
+    expect(await login('right')).toEqual([expect.stringMatching(/^ok /)])
+  })
+
+  it('warns where it may not look, though the bridge may register', async () => {
+    gate.mode = { status: 403, body: '{"error_code":403}' }
+    const mayNot = /registry: the schema registry URL does not let us look up Sensor.* \(403\)\. /
+    expect(await found({ register: false })).toEqual([
+      ...Array.from(subjects(), () => expect.stringMatching(`^FAULT {2}${mayNot.source}Allow it`)),
+    ])
+    expect(await found()).toEqual([
+      ...Array.from(subjects(), () => expect.stringMatching(`^warn {3}${mayNot.source}The bridge`)),
+    ])
+  })
+
+  it('only warns while the numbers that it gave before hold', async () => {
+    const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
+    const registry = openRegistry(registryAt(gate.url))
+    const idOf = startSchemaIds({ registry, inbox, onChanged: () => {} })
+    await idOf(topics.readings, newest.fingerprint)
+    gate.mode = 'cut'
+    const [readings, backfill] = await found()
+    expect(readings).toContain('hang up; the number that it gave before holds meanwhile. Write')
+    expect([readings, backfill]).toEqual([
+      expect.stringMatching(/^warn {3}registry: /),
+      expect.stringMatching(/^FAULT {2}registry: .* is away: socket hang up\. Write https/),
+    ])
+    inbox.close()
+  })
+
+  it('asks over TLS, and names who signed in vain', async () => {
+    const authority = createAuthority('Authority of tests')
+    await using guarded = await startGate({
+      certified: authority.certify('registry', { hosts: ['127.0.0.1'] }),
+    })
+    const trusting = (cert: string) => found({ url: guarded.url, ca: secret(cert) })
+    const [valid, subject] = await trusting(authority.cert)
+    expect(valid).toMatch(/^ok {5}registry\.caFile: valid until/)
+    expect(subject).toMatch(/^ok {5}subject readings-value, backfill-value: /)
+    expect((await trusting(createAuthority('Other').cert))[1]).toMatch(
+      /^FAULT {2}registry: .*\. Name who signed its certificate in registry\.caFile$/,
+    )
+  })
+})
+
+type Place = ReturnType<typeof temporary>
+type Gate = Awaited<ReturnType<typeof startGate>>
