@@ -1,7 +1,8 @@
+import { waits } from '../cloud-bridge/flows.ts'
 import type { BridgeState } from '../cloud-bridge/state.ts'
 import { sharesOf } from '../cloud-bridge/zones/hot-zones.ts'
 import type { GatewayState } from '../config/telemetry/state.ts'
-import { isReplay } from '../gateway/store/replays.ts'
+import { planLines } from './plan-lines.ts'
 
 /** What the live screen shows at one moment. */
 export type Glance = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
@@ -70,7 +71,7 @@ function wearLines(wear: GatewayState['wear'] | undefined): string[] {
 
 function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {
   if (!bridge) return ['bridge          does not answer']
-  const { delivered, perPartition, completeUpTo, kafka, ranges } = bridge
+  const { delivered, perPartition, completeUpTo, kafka } = bridge
   const rate = perSecond(delivered, before?.bridge?.delivered, atMs, before?.atMs)
   const partitions = Object.entries(perPartition).map(
     ([name, events]) => `p${name} ${count(events)}`,
@@ -87,13 +88,10 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
     )
   }
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
-  const [replay, ...others] = ranges.filter(isReplay)
-  if (replay) {
-    const more = others.length > 0 ? `, and ${count(others.length)} more` : ''
-    lines.push(`replaying       #${replay.next} to #${replay.end}, to ${replay.topic}${more}`)
-  }
+  lines.push(...planLines(bridge))
   for (const [flow, away] of Object.entries(kafka)) {
-    if (away && flow !== 'events') lines.push(`${`${flow} waits`.padEnd(16)}${away}`)
+    const isShown = flow === 'events' || flow.startsWith('partition')
+    if (away && !isShown) lines.push(`${waits(flow).padEnd(15)} ${away}`)
   }
   return lines
 }

@@ -26,7 +26,7 @@ export function causesOf(error: unknown): Error[] {
   ]
 }
 
-/** What the broker said, in numbers: kafkajs has them as `code`, @platformatic/kafka as `apiCode`. */
+/** What the broker said, in numbers: `code` in kafkajs, `apiCode` in @platformatic/kafka. */
 export const codesOf = (error: unknown) =>
   causesOf(error)
     .flatMap((one: Error & { code?: unknown; apiCode?: unknown }) => [one.code, one.apiCode])

@@ -1,14 +1,22 @@
+import { partitionOf } from '../../config/partitions.ts'
 import type { Begun, Mark } from './epoch.ts'
 import type { Cuts, GatewayLedger } from './ledger.ts'
+import { countsBetween } from './spreads.ts'
 
 /** What stands beside numbers that were not seen, as far as it is known. */
 type Beside = { before?: Mark | undefined; after?: Mark | undefined }
+/** The epoch in which they were given out: its outbox, its beginning, how far it is claimed. */
+type Run = { begun: Begun | null; end: number | null; store: string | null }
 type Moment = { at: number; heardAt: number }
 
 /** The clocks of Kafka's brokers, and notes and events on their way, may differ by so much. */
 const HEARD_ABOUT_MS = 60_000
 
 const NOTHING: Moment = { at: Number.NEGATIVE_INFINITY, heardAt: Number.NEGATIVE_INFINITY }
+const later = (a: Moment, b: Moment): Moment => ({
+  at: Math.max(a.at, b.at),
+  heardAt: Math.max(a.heardAt, b.heardAt),
+})
 const earlier = (a: Moment, b: Moment): Moment => ({
   at: Math.min(a.at, b.at),
   heardAt: Math.min(a.heardAt, b.heardAt),
@@ -23,7 +31,7 @@ export type Expiry = ReturnType<typeof startExpiry>
  * is ahead excuses nothing.
  */
 export function startExpiry(
-  { oldestIn, partitions }: Pick<GatewayLedger, 'oldestIn' | 'partitions'>,
+  { oldestIn, partitions, spreads }: Pick<GatewayLedger, 'oldestIn' | 'partitions' | 'spreads'>,
   cuts: Cuts,
 ) {
   const byPartition = new Map(
@@ -32,26 +40,34 @@ export function startExpiry(
       return [partition, { at, heardAt }]
     }),
   )
-  const all = [...byPartition.values()]
-  /** Where the partition is not known, every one must have lost what was so old. */
-  const least = all.length > 0 ? all.reduce(earlier) : NOTHING
+  /** Where the partition is not known, every one of so many must have lost what was so old. */
+  const leastOf = (count: number) =>
+    [...byPartition]
+      .flatMap(([partition, deleted]) => (partition < count ? [deleted] : []))
+      .reduce<Moment | null>((a, b) => (a ? earlier(a, b) : b), null) ?? NOTHING
 
-  const deletedIn = (zone: string | null): Moment => {
-    const partition = zone === null ? null : (partitions.get(zone) ?? null)
-    return partition === null ? least : (byPartition.get(partition) ?? NOTHING)
+  /** A zone that was moved has lost what one of its partitions may have lost. */
+  const deletedOf = (zone: string | null, counts: number[]): Moment => {
+    const most = counts.length > 0 ? Math.max(...counts) : Number.POSITIVE_INFINITY
+    if (zone === null) return leastOf(most)
+    if (counts.length > 0) {
+      const key = Buffer.from(zone)
+      const of = (count: number) => byPartition.get(partitionOf(key, count)) ?? leastOf(count)
+      return counts.map(of).reduce(later)
+    }
+    const partition = partitions.get(zone) ?? null
+    return partition === null ? leastOf(most) : (byPartition.get(partition) ?? NOTHING)
   }
 
   /**
-   * Whether numbers of an epoch that began with `begun` and is claimed up to `end` may be deleted.
-   * They were accepted between what stands beside them, so all of that must be old, too; `zone` is
-   * null where it is not known.
+   * Whether numbers of an epoch may be deleted. They were accepted between what stands beside them,
+   * so all of that must be old, too; `zone` is null where it is not known.
    */
-  return (
-    { before, after }: Beside,
-    { begun, end }: { begun: Begun | null; end: number | null },
-    zone: string | null,
-  ): boolean => {
-    const deleted = deletedIn(zone)
+  return ({ before, after }: Beside, { begun, end, store }: Run, zone: string | null): boolean => {
+    const above = before?.sequence ?? (begun ? begun.first - 1 : Number.NEGATIVE_INFINITY)
+    const below = after?.sequence ?? Number.POSITIVE_INFINITY
+    const counts = countsBetween(spreads.get(store ?? '') ?? [], above, below)
+    const deleted = deletedOf(zone, counts)
     const start = before ?? begun
     if ((after?.at ?? end ?? Number.POSITIVE_INFINITY) > deleted.at) return false
     if (!start) return true

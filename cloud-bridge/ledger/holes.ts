@@ -61,7 +61,7 @@ export function holesOf(
   const { head } = epoch.claims
   const first = begun?.first ?? seen.lowest ?? 1
   const since = begun?.at ?? null
-  const span = { begun, end: head?.at ?? null }
+  const span = { begun, end: head?.at ?? null, store: epoch.store }
   const isExpired = (piece: Piece, zone: string | null) => judging.isExpired(piece, span, zone)
   const sequences = unseen(seen, first, head?.lastSequence ?? 0, segmentsOf(explained)).flatMap(
     piece => judge(piece, isExpired(piece, null), judging),

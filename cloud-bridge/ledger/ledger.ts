@@ -2,6 +2,7 @@ import type { SensorReading } from '../../config/events.ts'
 import { addBehind, type BehindLedger } from './behind.ts'
 import { type Epoch, startEpoch } from './epoch.ts'
 import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
+import { addSpread, type Spread } from './spreads.ts'
 
 /** What the ledger needs of an event. */
 export type LedgerEvent = Pick<
@@ -30,6 +31,8 @@ export type GatewayLedger = {
   lostNotes: (LostNotes & { store: string })[]
   /** By outbox: what is to come later than what stands behind it. */
   behind: Map<string, BehindLedger>
+  /** By outbox: where zones went on in other partitions. */
+  spreads: Map<string, Spread[]>
   /** When Kafka got the newest event and the newest heartbeat; null before the first. */
   eventHeardAt: number | null
   heartbeatHeardAt: number | null
@@ -56,7 +59,8 @@ export function startLedger() {
       const none = { eventHeardAt: null, heartbeatHeardAt: null }
       const counts = { events: 0, duplicates: 0, strange: 0 }
       const empty = { epochs: new Map(), explanations: new Map(), lostNotes: [], behind: new Map() }
-      known = { gateway, ...empty, oldestIn: new Map(), partitions: new Map(), ...none, ...counts }
+      const places = { oldestIn: new Map(), partitions: new Map(), spreads: new Map() }
+      known = { gateway, ...empty, ...places, ...none, ...counts }
       gateways.set(gateway, known)
     }
     return known
@@ -109,7 +113,11 @@ export function startLedger() {
       } else if (note.kind === 'heads')
         epochOf(known, note.heads.epoch).claim(note.heads, store, said)
       else if (note.kind === 'explanation') addExplanation(known, note)
-      else if (note.kind !== 'other') addBehind(known, note)
+      else if (note.kind === 'spread') {
+        const spreads = known.spreads.get(store) ?? []
+        known.spreads.set(store, spreads)
+        addSpread(spreads, note.spread)
+      } else if (note.kind !== 'other') addBehind(known, note)
       if (note.kind !== 'epoch' && note.kind !== 'heads') return
       known.heartbeatHeardAt = Math.max(known.heartbeatHeardAt ?? heardAt, heardAt)
     },

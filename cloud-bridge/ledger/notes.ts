@@ -1,4 +1,5 @@
 import { runsOf } from '../../gateway/store/runs.ts'
+import type { Spread } from './spreads.ts'
 
 /** Why numbers are gone: what was decided or found, and which zone sequences it concerns. */
 export type Explanation = {
@@ -41,6 +42,7 @@ export type LedgerNote = Facts &
     | { kind: 'behind'; teller: string; behind: Behind }
     | { kind: 'caught up'; teller: string; told: number }
     | { kind: 'contact'; teller: string }
+    | { kind: 'spread'; spread: Spread }
     | { kind: 'other' }
   )
 
@@ -79,6 +81,7 @@ export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
   }
   if (kind === 'epoch') return readEpoch(facts, content)
   if (kind === 'contact') return { ...facts, kind, teller: store }
+  if (kind === 'spread') return readSpread(facts, content)
   if (kind === 'behind') return readBehind(facts, store, content)
   if (kind === 'caught up') {
     return isWhole(content.behind) ? { ...facts, kind, teller: store, told: content.behind } : null
@@ -109,6 +112,13 @@ function readBehind(
 ): LedgerNote | null {
   if (!isWhole(from) || !(to === null || isWhole(to))) return null
   return { ...facts, kind: 'behind', teller, behind: { from, to } }
+}
+
+function readSpread(facts: Facts, content: Record<string, unknown>): LedgerNote | null {
+  const { behind, partitions } = content
+  const { from, to } = isGroup(partitions) ? partitions : {}
+  if (!isWhole(behind) || !isWhole(from) || !isWhole(to)) return null
+  return { ...facts, kind: 'spread', spread: { behind, from, to, note: facts.sequence } }
 }
 
 function readHeads(content: unknown): Heads | null {

@@ -22,7 +22,7 @@ export type PartitionsOptions = {
 /** Topics in Kafka and their partitions, 0 where there is no such topic. */
 type Counts = Record<'readings' | 'backfill', { topic: string; partitions: number }>
 
-/** `spread` is null before the first contact; `kafka` says why nobody knows, while Kafka is away. */
+/** `spread` is null before the first contact; `kafka` says why, where Kafka does not tell. */
 export type ShowAnswer = { spread: Spread | null; kafka: Counts | string }
 
 /** Events from number `sequence` on are spread over `to` partitions, once `before` is delivered. */

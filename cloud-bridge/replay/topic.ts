@@ -26,7 +26,7 @@ export function countOf(topic: string, partitionsOf: PartitionsOf): Promise<numb
   })
 }
 
-/** What is wrong with a topic that has `found` partitions, with the cure; null when it has enough. */
+/** What is wrong with a topic of `found` partitions, with the cure; null when it has enough. */
 export function tooFew(
   { key, topic }: { key: 'readings' | 'backfill'; topic: string },
   found: number,

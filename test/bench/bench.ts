@@ -11,6 +11,7 @@ import { backlog } from './backlog.ts'
 import { contextOf } from './context.ts'
 import { paced, throughput } from './delivery.ts'
 import { drain } from './drain.ts'
+import { faults } from './faults.ts'
 import { type Figure, type Measured, overRuns } from './figures.ts'
 import { framing } from './framing.ts'
 import { ingest } from './ingest.ts'
@@ -24,7 +25,7 @@ import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
 const parts: Record<string, Part> = {
-  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready, framing },
+  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready, framing, faults },
 }
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 

@@ -11,6 +11,7 @@ export type Sizes = {
   recovery: { ratePerSecond: number; awaySeconds: number[] }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
   ready: { events: number; kills: number }
+  faults: { randomSends: number; seeds: number }
 }
 
 /** The sizes for which the targets hold. */
@@ -24,6 +25,7 @@ export const fullSizes: Sizes = {
   recovery: { ratePerSecond: 200, awaySeconds: [0, 60] },
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
   ready: { events: 1_000_000, kills: 10 },
+  faults: { randomSends: 100, seeds: 3 },
 }
 
 /** Small ones, to see whether all works; their figures say little. */
@@ -37,4 +39,5 @@ export const quickSizes: Sizes = {
   recovery: { ratePerSecond: 200, awaySeconds: [0, 10] },
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
   ready: { events: 50_000, kills: 2 },
+  faults: { randomSends: 10, seeds: 1 },
 }

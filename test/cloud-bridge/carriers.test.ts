@@ -175,6 +175,32 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     expect(sorted(live)).toEqual(span(1, 27 * 6))
   })
 
+  it('writes nothing twice of a partition whose acknowledgements are lost', async () => {
+    await using at = await startPlace(apartSoon)
+    at.commit(2)
+    const bridge = await at.start()
+    await delivered(bridge)
+    const lost = new Set<number>()
+    on.proxy.judge({
+      requests: frame => {
+        const isForIt = frame.api === api.produce && partitionsIn(frame).includes(1)
+        if (isForIt) lost.add(frame.correlationId)
+        return 'pass'
+      },
+      responses: frame =>
+        frame.api === api.produce && lost.delete(frame.correlationId) ? 'cut' : 'pass',
+    })
+    at.commit(3)
+    await vi.waitFor(() => expect(bridge.source.plan.apart.length).toBe(1), soon)
+    at.commit(10)
+    on.proxy.heal()
+    await vi.waitFor(() => expect(bridge.source.ranges.length).toBe(1), soon)
+    await delivered(bridge)
+    const live = await at.sequences('readings')
+    expect(live.every(isInOrder)).toBe(true)
+    expect(sorted(live)).toEqual(span(1, 15 * 6))
+  })
+
   it('keeps a stuck partition apart over a restart, while events go on', async () => {
     await using at = await startPlace(apartSoon)
     at.commit(1)

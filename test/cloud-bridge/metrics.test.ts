@@ -34,6 +34,26 @@ it('counts per partition what Kafka has, and tells what waits at the moment it i
   ]) {
     expect(lines).toContain(line)
   }
+  const circuits = async () =>
+    (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_circuit'))
+  expect(await circuits()).toEqual([])
+  const [events, apart] = [flows.begin('events'), flows.begin('partition 3')]
+  apart.circuit.failed()
+  apart.circuit.failed()
+  expect(await circuits()).toEqual([
+    'sluice_circuit_state{flow="events"} 0',
+    'sluice_circuit_state{flow="partition 3"} 2',
+    'sluice_circuit_failures{flow="events"} 0',
+    'sluice_circuit_failures{flow="partition 3"} 2',
+  ])
+  apart.circuit.probe()
+  expect(await circuits()).toContain('sluice_circuit_state{flow="partition 3"} 1')
+  apart.end()
+  events.circuit.succeeded()
+  expect(await circuits()).toEqual([
+    'sluice_circuit_state{flow="events"} 0',
+    'sluice_circuit_failures{flow="events"} 0',
+  ])
   const shares = async () =>
     (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_zone_share'))
   expect(await shares()).toEqual([])

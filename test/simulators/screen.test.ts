@@ -76,6 +76,32 @@ describe('the live screen', () => {
     expect(drawScreen(now, null)).toContain('replaying       #5 to #9, to b, and 1 more')
   })
 
+  it('says what is drained, moved and apart', () => {
+    const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
+    const apart = { ...range, end: null, reason: 'apart since note 4' }
+    const ranges = [
+      { ...range, reason: 'spread' },
+      { ...range, next: 10, end: null, partitions: 12, reason: 'live' },
+      { ...range, next: 3, end: 4, reason: 'backlog since note 2' },
+      { ...range, next: 1, end: 2, reason: 'backlog since note 1' },
+      { ...apart, zones: '{"only":[3]}' },
+      { ...apart, zones: '{"only":[1,2]}', next: 7 },
+    ]
+    const kafka = {
+      ...bridge.kafka,
+      'partition 3': 'LEADER_NOT_AVAILABLE',
+      'partitions 1, 2': null,
+    }
+    const lines = drawScreen({ atMs: 0, gateway, bridge: { ...bridge, ranges, kafka } }, null)
+    expect(lines.slice(5)).toEqual([
+      'moving          #5 to #9 over 3 partitions, then over 12',
+      'draining        #1 to #2 behind live events, to b, and 1 more',
+      'apart           partition 3: #5, LEADER_NOT_AVAILABLE',
+      'apart           partitions 1, 2: #7, catching up',
+    ])
+    expect(drawScreen({ atMs: 0, gateway, bridge }, null).slice(5)).toEqual([])
+  })
+
   it('says what is written to disk once it is known, and that it is too much', () => {
     const at = (more: object) =>
       drawScreen({ atMs: 0, gateway: { ...gateway, wear: { ...wear, ...more } }, bridge }, null)
@@ -115,7 +141,7 @@ describe('the live screen', () => {
     expect(lines).toContain('complete up to  unknown')
     expect(lines).toContain('waiting for     no broker')
     expect(lines).toContain('behind waits    no backfill')
-    expect(lines).toContain('notes waits     no topic')
+    expect(lines).toContain('notes wait      no topic')
   })
 
   it('writes sizes and spans as people read them', () => {

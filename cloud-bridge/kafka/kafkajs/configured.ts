@@ -1,5 +1,5 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import kafkajs, { type KafkaConfig } from 'kafkajs'
+import kafkajs, { type ISocketFactory, type KafkaConfig } from 'kafkajs'
 import type { KafkaOptions } from '../client.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
@@ -21,18 +21,23 @@ export const compressionOf = {
  * A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. It
  * tries each thing, connecting included, again `retries` times (0 is refused by some).
  */
-export function configuredKafka(options: KafkaOptions, retries = 5) {
+export function configuredKafka(
+  options: KafkaOptions,
+  retries = 5,
+  socketFactory?: ISocketFactory,
+) {
   const { brokers, clientId, requestTimeoutMs, sasl, tls } = options
-  const security: Partial<KafkaConfig> = {}
+  const more: Partial<KafkaConfig> = {}
+  if (socketFactory) more.socketFactory = socketFactory
   if (tls) {
     const { ca, cert, key } = tls
-    security.ssl = { ca: ca.reveal() }
-    if (cert) security.ssl.cert = cert.reveal()
-    if (key) security.ssl.key = key.reveal()
+    more.ssl = { ca: ca.reveal() }
+    if (cert) more.ssl.cert = cert.reveal()
+    if (key) more.ssl.key = key.reveal()
   }
   if (sasl) {
     const { mechanism, username, password } = sasl
-    security.sasl = { mechanism, username, password: password.reveal() } as KafkaConfig['sasl'] & {}
+    more.sasl = { mechanism, username, password: password.reveal() } as KafkaConfig['sasl'] & {}
   }
   return new Kafka({
     brokers: [...brokers],
@@ -41,6 +46,6 @@ export function configuredKafka(options: KafkaOptions, retries = 5) {
     connectionTimeout: Math.min(requestTimeoutMs, 3000),
     retry: { retries, initialRetryTime: 100, maxRetryTime: 1000 },
     logLevel: logLevel.NOTHING,
-    ...security,
+    ...more,
   })
 }

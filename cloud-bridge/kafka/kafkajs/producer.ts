@@ -4,9 +4,12 @@ import type { KafkaOptions } from '../client.ts'
 import { losesProducer, refusalOf } from '../errors.ts'
 import type { Part, Producer } from '../sink.ts'
 import { compressionOf, configuredKafka } from './configured.ts'
+import { startAvoiding } from './silent-brokers.ts'
 
 /** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */
 const ABANDON_AFTER_TIMEOUTS = 4
+/** A broker that did not answer is asked again after this long. */
+const AVOIDED_FOR_TIMEOUTS = 2
 
 /**
  * A producer on kafkajs, by the way that was found safe for it: idempotent, one send at a time, one
@@ -18,7 +21,8 @@ const ABANDON_AFTER_TIMEOUTS = 4
  */
 export function openProducer(options: KafkaOptions): Producer {
   // One retry of anything within a send, or it would still be at it when we give it up.
-  const kafka = configuredKafka(options, 1)
+  const avoiding = startAvoiding(AVOIDED_FOR_TIMEOUTS * options.requestTimeoutMs)
+  const kafka = configuredKafka(options, 1, avoiding.socketFactory)
   const compression = compressionOf[options.compression]
   const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
   let producer: KafkajsProducer | null = null
@@ -33,6 +37,7 @@ export function openProducer(options: KafkaOptions): Producer {
     try {
       await made.connect()
     } catch (error) {
+      avoiding.note(error)
       if (!producer) made.disconnect().catch(() => {})
       throw error
     }
@@ -44,6 +49,7 @@ export function openProducer(options: KafkaOptions): Producer {
   const recover = async (via: KafkajsProducer, error: unknown, sending: Promise<unknown>) => {
     const disconnect = () => via.disconnect().catch(() => {})
     connected = false
+    avoiding.note(error)
     if (error instanceof Unsettled || losesProducer(error)) producer = null
     if (error instanceof Unsettled) sending.then(disconnect, disconnect)
     else await disconnect()

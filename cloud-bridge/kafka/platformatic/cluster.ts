@@ -18,8 +18,8 @@ export type Cluster = AsyncDisposable & {
   /** Asks one broker after the other, until one answers. */
   askAny<T>(question: (via: Connection) => Promise<T>): Promise<T>
   /**
-   * Who leads a topic's partitions now. Rejects with a ProtocolError when Kafka has no such topic or
-   * does not show it; with another error when no broker answers.
+   * Who leads a topic's partitions now. Rejects with a ProtocolError when Kafka has no such topic
+   * or does not show it; with another error when no broker answers.
    */
   leadersOf(topic: string): Promise<Leaders>
 }

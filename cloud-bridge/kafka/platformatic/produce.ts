@@ -15,7 +15,7 @@ const ALL_IN_SYNC = -1
 /** Kafka's code for: the broker has it, from an earlier try. */
 const DUPLICATE_SEQUENCE_NUMBER = 46
 
-/** By what a broker knows a part that comes again: whose it is, and of each partition which next. */
+/** By what a broker knows a part that comes again: whose it is, and in each partition which. */
 export type Numbers = { producerId: bigint; producerEpoch: number; sequences: NumericMap }
 
 /** Takes new numbers. Rejects while no broker answers, or none gives any. */

@@ -13,9 +13,9 @@ type Fate = readonly [part: Part, failure: unknown]
  * each partition decides about that partition alone. What was not answered for goes out again under
  * the same numbers, whatever connection or broker it then takes, so Kafka writes it once.
  *
- * Not on the library's own Producer, because that drops its numbers with every send it rejects,
- * tries for ever to send to one broker what this led when the send began, though the partitions
- * have moved to several, and keeps every error of an outage in memory until the outage ends.
+ * Not on the library's own Producer, because that drops its numbers with every send it rejects;
+ * goes on sending to one broker what one led when the send began, though a leader change gave it to
+ * several (measured: for ever); and keeps every error of an outage in memory until it ends.
  */
 export function openProducer(options: KafkaOptions): Producer {
   const cluster = openCluster(options)

@@ -18,14 +18,14 @@ describeWithKafka('the sink through faults of one broker of three', () => {
   // All libraries at once, because each fault takes a broker's start.
   it.each(Object.entries(clusterFaults))('%s', { timeout: 120_000 }, async (_, fault) => {
     const kafka = kafkaAt(cluster.brokers, REQUEST_TIMEOUT_MS)
-    const ways = clients.map(async client => {
+    const ways = (fault.only ?? clients).map(async client => {
       const topic = await topicWith(kafka, { partitions: PARTITIONS, ...fault.plan })
       return { topic, partitions: PARTITIONS, sending: { ...kafka, client }, reading: kafka }
     })
     const outcomes = await play(await Promise.all(ways), stages =>
       fault.script(stages, { cluster, kafka }),
     )
-    for (const outcome of outcomes) expect(outcome).toMatchObject({ lost: 0, inversions: 0 })
-    console.log(outcomes)
+    // kafkajs may write twice what one broker took while another was waited for.
+    expect(outcomes).toMatchObject(outcomes.map(() => ({ lost: 0, inversions: 0 })))
   })
 })

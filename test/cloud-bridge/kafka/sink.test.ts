@@ -1,7 +1,11 @@
-import { afterAll, beforeAll } from 'vitest'
-import { describeEventSink } from '../../contracts/event-sink.ts'
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { startCircuit } from '../../../cloud-bridge/circuit.ts'
+import { type Batch, startDelivery } from '../../../cloud-bridge/forwarder.ts'
+import { describeEventSink, expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { api, type Frame } from '../../faults/framing.ts'
 import { partitionsIn } from '../../faults/produce-request.ts'
+import type { Verdict } from '../../faults/proxy.ts'
 import { clients, describeWithKafka, freshTopic, openSink, readTopic } from '../../setup/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
 
@@ -37,4 +41,120 @@ describeWithKafka('on a real Kafka', () => {
       }
     })
   }
+
+  describe.each(clients)('a send on %s', client => {
+    afterEach(() => on.proxy.heal())
+
+    it('stays idempotent when its first connects failed half-way', async () => {
+      const topic = await freshTopic(on.direct, 1)
+      await using sink = await openSink({ ...on.proxied, client })
+      const batch = batchOf(topic, 0)
+      on.proxy.judge({ responses: frame => (frame.api === api.initProducerId ? 'cut' : 'pass') })
+      await expect(sink.send(batch)).rejects.toThrow()
+      await expect(sink.send(batch)).rejects.toThrow()
+      judgeAcks(number => (number < 5 ? 'cut' : 'pass'))
+      const deliver = startDelivery({
+        sink,
+        signal: new AbortController().signal,
+        circuit: startCircuit({ firstMs: 10, maxMs: 10, stableMs: 0 }),
+        onUnavailable: () => {},
+      })
+      await deliver(batch)
+      expect(textsIn(await readTopic(on.direct, topic))).toEqual(expectedTexts(1, batch.records))
+    })
+
+    describe('a send of which Kafka refuses a part', () => {
+      const huge = (partition: number) => ({
+        ...record(partition, ''),
+        value: randomBytes(1_100_000),
+      })
+
+      it.each([
+        ['and then the same partition gets as many', ['c', 'd']],
+        ['and then the same partition gets fewer', ['c']],
+        ['and then the same partition gets more', ['c', 'd', 'e']],
+      ])('%s', async (_, next) => {
+        const topic = await freshTopic(on.direct, 2)
+        await using sink = await openSink({ ...on.proxied, client })
+        const parted = { topic, records: [record(0, 'a'), record(0, 'b'), huge(1)] }
+        expect(await sink.send(parted)).toEqual([null, null, expect.any(String)])
+        const records = next.map(text => record(0, text))
+        expect(await sink.send({ topic, records })).toEqual(records.map(() => null))
+        expect(textsIn(await readTopic(on.direct, topic))).toEqual([['a', 'b', ...next], []])
+      })
+
+      it('and an acknowledgement is lost while the rest is sent', async () => {
+        const topic = await freshTopic(on.direct, 2)
+        await using sink = await openSink({ ...on.proxied, client })
+        await sink.send({ topic, records: [record(0, 'x'), record(1, 'y')] })
+        const lost = new Set([1, 2, 5])
+        judgeAcks(number => (lost.has(number) ? 'cut' : 'pass'))
+        const records = [record(0, 'a'), record(1, 'c'), huge(1), record(0, 'b'), record(1, 'd')]
+        const deliver = startDelivery({
+          sink,
+          signal: new AbortController().signal,
+          circuit: startCircuit({ firstMs: 10, maxMs: 10, stableMs: 0 }),
+          onUnavailable: () => {},
+        })
+        const fates = await deliver({ topic, records })
+        expect(fates?.map(fate => fate !== null)).toEqual([false, false, true, false, false])
+        expect(textsIn(await readTopic(on.direct, topic))).toEqual([
+          ['x', 'a', 'b'],
+          ['y', 'c', 'd'],
+        ])
+      })
+    })
+  })
+
+  // The other library's requests end by a deadline of their own.
+  it('leaves a send that does not settle to itself, and loses nothing', async () => {
+    const topic = await freshTopic(on.direct, 1)
+    const sent: string[] = []
+    let isAbandoned = false
+    const sink = await openSink({ ...on.proxied, client: 'kafkajs', requestTimeoutMs: 200 })
+    const deliver = startDelivery({
+      sink,
+      signal: new AbortController().signal,
+      circuit: startCircuit({ firstMs: 50, maxMs: 50, stableMs: 0 }),
+      onUnavailable: reason => {
+        isAbandoned ||= reason.startsWith('no answer for')
+        on.proxy.heal()
+      },
+    })
+    for (let index = 0; index < 30 && !isAbandoned; index++) {
+      // The first try ends by its timeout; the second is cut, and then the client asks anew for
+      // versions and metadata, which makes it longer than we wait for it.
+      let produced = 0
+      const verdictOn = ({ api: of }: Frame): Verdict => {
+        if (of === api.produce) return produced++ % 2 === 0 ? 'drop' : 'cut'
+        return of === api.metadata ? 'drop' : { delayMs: 180 }
+      }
+      if (index > 0) on.proxy.judge({ responses: verdictOn })
+      const batch = batchOf(topic, index)
+      await deliver(batch)
+      sent.push(...textsIn([[...batch.records]]).flat())
+    }
+    const last = batchOf(topic, 99)
+    await deliver(last)
+    sent.push(...textsIn([[...last.records]]).flat())
+    expect(isAbandoned).toBe(true)
+    // What was abandoned may be written again, at any time later: the event ids are there for that.
+    const [found] = textsIn(await readTopic(on.direct, topic))
+    expect([...new Set(found)]).toEqual(sent)
+    await sink[Symbol.asyncDispose]()
+    await vi.waitFor(() => expect(on.proxy.open).toBe(0), { timeout: 10_000 })
+  })
+
+  /** Judges the answers to produce requests by their number, from 0 on. */
+  function judgeAcks(judge: (number: number) => Verdict) {
+    let number = 0
+    const verdictOn = (frame: Frame) => (frame.api === api.produce ? judge(number++) : 'pass')
+    on.proxy.judge({ responses: verdictOn })
+  }
 })
+
+/** A batch of three or two records for one partition, none like another. */
+function batchOf(topic: string, index: number): Batch {
+  const records = Array.from({ length: 3 - (index % 2) }, (_, at) => record(0, `${index}.${at}`))
+  return { topic, records }
+}

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
-import { gatewayWith, note, startGateway, told, without } from './gateway-fixture.ts'
+import { partitionOf } from '../../../config/partitions.ts'
+import { fromInbox, gatewayWith, note, startGateway, told, without } from './gateway-fixture.ts'
 
 const YEARS_MS = 50 * 31_557_600_000
 const NEVER = Number.NEGATIVE_INFINITY
@@ -102,6 +103,68 @@ describe('what Kafka may have deleted', () => {
     const heads = note('heads', { epoch: 1, lastSequence: 3, zones: [['a', 1]] }, { sequence: 9 })
     const conclusion = told([...gateway.notes, heads, ...gateway.events], cutsAt(NEVER))
     expect(conclusion).toMatchObject({ expired: 0, awaited: 1 })
+  })
+})
+
+describe('what Kafka may have deleted of zones that were moved', () => {
+  /** Two zones of partition 0 of two; of four, the one is in partition 2, the other still in 0. */
+  const names = Array.from({ length: 99 }, (_, number) => `z${number}`)
+  const of = (count: number, zone: string) => partitionOf(Buffer.from(zone), count)
+  const [moved, stays] = [2, 0].map(
+    to => names.find(zone => of(2, zone) === 0 && of(4, zone) === to)!,
+  )
+  const startMoved = () => {
+    const gateway = startGateway()
+    gateway.start()
+    const era = (count: number) => {
+      for (let round = 0; round < 4; round++) {
+        for (const zone of [moved!, stays!]) {
+          Object.assign(gateway.event(zone), { partition: of(count, zone) })
+        }
+      }
+    }
+    era(2)
+    const partitions = { from: 2, to: 4 }
+    gateway.notes.push(fromInbox('spread', { topic: 'readings', behind: 8, partitions }))
+    era(4)
+    gateway.beat()
+    return gateway
+  }
+
+  it('is what was deleted where they were, though where they are has all', () => {
+    const { events, notes } = startMoved()
+    const rest = events.slice(8)
+    const cut = cutsAt(rest[1]!.heardAt, NEVER, NEVER)
+    expect(told([...notes, ...rest], cut)).toMatchObject({ expired: 8, missing: 0 })
+    const some = events.slice(5)
+    expect(told([...notes, ...some], cutsAt(some[0]!.heardAt, NEVER, NEVER))).toMatchObject({
+      ...{ expired: 5, missing: 0 },
+    })
+  })
+
+  it('is not what they lack where they are, whatever is deleted where they were', () => {
+    const { events, notes } = startMoved()
+    const [oldest] = events.slice(15)
+    const rest = events.filter(
+      ({ zone, sequence }, at) => at === 15 || (at > 7 && zone === moved && sequence !== 11),
+    )
+    const conclusion = told([...notes, ...rest], cutsAt(oldest!.heardAt, NEVER, NEVER))
+    expect(conclusion.holes[0]).toMatchObject({ zone: moved, from: 6, to: 6, fate: 'missing' })
+  })
+
+  it('is, where they are no longer and nothing is left, what is as old elsewhere', () => {
+    const { events, notes } = startMoved()
+    const back = { topic: 'readings', behind: 16, partitions: { from: 4, to: 1 } }
+    const gateway = { events: [] as LedgerEvent[] }
+    const last = { ...events.at(-1)!, zone: stays!, sequence: 17, zoneSequence: 9, partition: 0 }
+    gateway.events.push({
+      ...last,
+      receivedAt: last.receivedAt + 1000,
+      heardAt: last.heardAt + 1000,
+    })
+    const all = [...notes, fromInbox('spread', back), ...gateway.events]
+    const conclusion = told(all, cutsAt(gateway.events[0]!.heardAt))
+    expect(conclusion).toMatchObject({ expired: 16, missing: 0 })
   })
 })
 

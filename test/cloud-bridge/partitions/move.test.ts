@@ -5,7 +5,7 @@ import { decodeEvent } from '../../../config/events.ts'
 import { partitionOf } from '../../../config/partitions.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { temporary } from '../../gateway/store/fixture.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { clients, createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
 import { reading } from '../readings.ts'
 import { freshTopics, startBridge, type Topics } from '../running-bridge.ts'
 
@@ -13,7 +13,10 @@ const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)
 const soon = { timeout: 25_000, interval: 10 }
 
 /** Topics with so many partitions, an outbox, and bridges one after the other. */
-async function startPlace(partitions: number, configured: number | null = null) {
+async function startPlace(
+  partitions: number,
+  { configured = null, client = 'kafkajs' }: PlaceOptions = {},
+) {
   const place = temporary()
   const topics = freshTopics()
   await createTopics(shared(), [
@@ -24,7 +27,7 @@ async function startPlace(partitions: number, configured: number | null = null) 
   const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
   const open = () =>
     startBridge({
-      ...{ dir: place.file('.'), kafka: shared(), topics, partitions: configured },
+      ...{ dir: place.file('.'), kafka: { ...shared(), client }, topics, partitions: configured },
       // So that there is a middle.
       limits: { batchMaxEvents: 25 },
     })
@@ -56,6 +59,8 @@ async function startPlace(partitions: number, configured: number | null = null) 
   }
 }
 
+type PlaceOptions = { configured?: number | null; client?: (typeof clients)[number] }
+
 /** As an administrator does it with kafka-topics.sh --alter. */
 async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill'>, count: number) {
   const brokers = [...shared().brokers]
@@ -75,7 +80,7 @@ const eventsIn = async (topic: string) =>
 /** Over how many partitions the events from each number on must be spread. */
 type Eras = [from: number, partitions: number][]
 
-/** Everything came once, in its era's partition, each zone in order, no era before the other's end. */
+/** All came once, in its era's partition, each zone in order, no era before the last one's end. */
 async function check({ topics, lastSequence }: Place, eras: Eras) {
   const all = await eventsIn(topics.readings)
   const eraOf = (sequence: number) => eras.findLastIndex(([from]) => sequence >= from)
@@ -123,8 +128,8 @@ describeWithKafka('zones that move to other partitions', () => {
     ])
   })
 
-  it('go to partitions that the topic got while the bridge runs, and to fewer again', async () => {
-    await using at = await startPlace(2)
+  it.each(clients)('go to partitions new in Kafka, and to fewer again: %s', async client => {
+    await using at = await startPlace(2, { client })
     at.store(2)
     await at.delivered()
     await expect(at.move(5)).rejects.toThrow(
@@ -147,7 +152,7 @@ describeWithKafka('zones that move to other partitions', () => {
   })
 
   it('do so by command alone: what is configured besides is told once, with the cure', async () => {
-    await using at = await startPlace(3, 2)
+    await using at = await startPlace(3, { configured: 2 })
     at.store(1)
     await at.delivered()
     expect(at.bridge.disagreements).toEqual([])

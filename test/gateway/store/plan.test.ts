@@ -195,6 +195,17 @@ describe('partitions apart', () => {
     expect(at.notes.map(({ kind }) => kind)).toEqual(['behind', 'caught up', 'behind', 'caught up'])
   })
 
+  it('go before a backlog that was cut off earlier and begins later', () => {
+    using at = startPlace()
+    setApart(at)
+    at.commit(2)
+    at.source.plan.cut('backfill')
+    at.source.plan.cutApart(at.source.plan.apart[0]!, 'backfill')
+    const all: number[] = []
+    for (let more = step(at.source.behind); more; more = step(at.source.behind)) all.push(...more)
+    expect(all).toEqual([...ofPartitions(1, 12, 1), ...ofPartitions(7, 12, 0, 2)])
+  })
+
   it('go to another topic with the others, none passed by', () => {
     using at = startPlace()
     setApart(at)
