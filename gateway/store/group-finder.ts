@@ -36,6 +36,8 @@ export function startGroupFinder(db: Database, marked: () => number | null) {
      * when how far it goes cannot be known yet: its header is damaged and it is the last.
      */
     groupAt(sequence: number): ReadGroup | null {
+      const usual = beginningAt(sequence)
+      if (usual) return usual
       const at = placeOf(sequence)
       if (at === null) return null
       const group = groupIn(at)
@@ -54,6 +56,14 @@ export function startGroupFinder(db: Database, marked: () => number | null) {
       const isGone = last !== null && last >= sequence && from.get(sequence) === null
       return isGone ? last : null
     },
+  }
+
+  /** Readers go from one group to the next: one whole group that begins there, or null. */
+  function beginningAt(sequence: number): ReadGroup | null {
+    const row = selectGroup.get(sequence) as GroupRow | undefined
+    const content = row ? unpackGroup(row) : null
+    if (!row || !Array.isArray(content)) return null
+    return { sequence, count: row.count, receivedFrom: row.receivedFrom, content }
   }
 
   function placeOf(sequence: number): number | null {

@@ -1,56 +1,42 @@
+import type { Measured } from './figures.ts'
 import type { FillOptions } from './fill-outbox.ts'
 import { askHelper } from './helper.ts'
-import { per, ratio, sum } from './meter.ts'
+import { ratio } from './meter.ts'
 import type { Bench, Part } from './part.ts'
-import { costBetween, sampleUntil } from './samples.ts'
-import { makeSetup, throwIfRestarted } from './setup.ts'
+import { makeSetup } from './setup.ts'
+import { cpuOf, startInTurns } from './turns.ts'
 
-/**
- * What it costs to forward the same number of events while many wait behind them, and while none
- * do. Every bridge is warmed up by other events first, because a cold one compiles its code; those
- * with none behind are forwarded before and after the others, because Kafka and the machine change
- * meanwhile, too.
- */
+/** What it costs to forward events while many wait behind them, beside what it costs with few. */
 export const backlog: Part = {
   needsKafka: true,
   size: ({ backlog }) => backlog,
   async run(bench) {
-    const { waiting } = bench.sizes.backlog
-    const before = await costOf(bench, 'before', 0)
-    const costs: (number | null)[] = []
-    for (const behind of waiting) costs.push(await costOf(bench, `${behind}`, behind))
-    const after = await costOf(bench, 'after', 0)
-    const empty = per(sum(before, after), 2)
-    const cpu = { of: 'bridge', unit: 's/million' }
-    return [
-      { figure: 'CPU, 0 waiting behind', ...cpu, value: empty },
-      {
-        figure: 'CPU, 0 waiting, after to before',
-        of: null,
-        unit: 'ratio',
-        value: ratio(after, before),
-      },
-      ...waiting.flatMap((behind, index) => [
-        { figure: `CPU, ${behind} waiting behind`, ...cpu, value: costs[index]! },
-        {
-          ...{ figure: `CPU, ${behind} to 0 waiting`, of: null, unit: 'ratio' },
-          value: ratio(costs[index]!, empty),
-          target: { atMost: 1.1 },
-        },
-      ]),
-    ]
+    const { events, waiting } = bench.sizes.backlog
+    await using stack = new AsyncDisposableStack()
+    const bridges: Awaited<ReturnType<typeof start>>[] = []
+    for (const behind of waiting) bridges.push(stack.use(await start(bench, behind)))
+    const isAtIt = ({ work }: (typeof bridges)[number]) => work.events < events
+    while (bridges.some(isAtIt)) for (const bridge of bridges.filter(isAtIt)) await bridge.turn()
+    const costs = bridges.map(({ work }) => cpuOf(work))
+    const [few] = waiting
+    return waiting.flatMap((behind, index): Measured[] => {
+      const cpu: Measured = {
+        ...{ figure: `CPU, ${behind} waiting`, of: 'bridge', unit: 's/million' },
+        value: costs[index]!,
+      }
+      const more: Measured = {
+        ...{ figure: `CPU, ${behind} to ${few} waiting`, of: null, unit: 'ratio' },
+        ...{ value: ratio(costs[index]!, costs[0]!), target: { atMost: 1.1 } },
+      }
+      return index === 0 ? [cpu] : [cpu, more]
+    })
   },
 }
 
-/** CPU seconds per million events. */
-async function costOf(bench: Bench, name: string, behind: number): Promise<number | null> {
+async function start(bench: Bench, behind: number) {
   const { warmUpEvents, events } = bench.sizes.backlog
-  const setup = await makeSetup(`${bench.dir}/${name}`, (await bench.kafka()).brokers)
-  const until = warmUpEvents + events
-  const fill: FillOptions = { file: setup.outboxFile, events: until + behind }
+  const setup = await makeSetup(`${bench.dir}/${behind}`, (await bench.kafka()).brokers)
+  const fill: FillOptions = { file: setup.outboxFile, events: warmUpEvents + events + behind }
   await askHelper('fill-outbox.ts', fill, bench.signal)
-  await using bridge = await setup.startBridge()
-  const samples = await sampleUntil(until, bridge.pid!, setup, bench.signal)
-  throwIfRestarted(bridge)
-  return costBetween(samples, warmUpEvents, until)
+  return startInTurns(bench, setup, warmUpEvents)
 }

@@ -14,6 +14,7 @@ import { openBareKafkajs } from './bare-kafkajs.ts'
 import type { BareLibrary } from './bare-library.ts'
 import { openBarePlatformatic } from './bare-platformatic.ts'
 import { sentBytes } from './sent.ts'
+import type { Work } from './turns.ts'
 
 export type BareOptions = {
   file: string
@@ -25,7 +26,7 @@ export type BareOptions = {
 }
 
 /** What was done in one turn. */
-export type Turn = { events: number; seconds: number; cpuSeconds: number; sentBytes: number }
+export type Turn = Work & { sentBytes: number }
 
 const READ_AHEAD_BATCHES = 20
 

@@ -13,9 +13,9 @@ export type FillOptions = {
 }
 
 const DEVICES = 50
-const GROUP_EVENTS = 250
-/** As if 2000 had come in a second. */
+/** As if 2000 had come in a second: each of them, and what comes in a commit window of 20 ms. */
 const APART_US = 500
+const GROUP_EVENTS = 40
 
 const { file, events, ageMs = 0 }: FillOptions = JSON.parse(process.argv[2]!)
 const startUs = (Date.now() - ageMs) * 1000 - events * APART_US
