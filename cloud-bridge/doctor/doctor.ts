@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { waitingAgeMs } from '../../gateway/store/checkup.ts'
+import { lookAtRanges } from '../../gateway/store/checkup.ts'
 import { openKafka } from '../kafka/kafka.ts'
 import { lagMs } from '../topic-guard.ts'
 import { certificateChecks } from './certificates.ts'
@@ -20,16 +20,17 @@ const inTime = <T extends { requestTimeoutMs: number }>(options: T): T => ({
   requestTimeoutMs: Math.min(options.requestTimeoutMs, REQUEST_TIMEOUT_MS),
 })
 
-/** All that gateway and bridge need with this configuration, from their disk to their topics and the registry. */
+/** All that gateway and bridge need with this configuration, from their disk to the registry. */
 export function checksOf(config: Config): Check[] {
   const { gateway, bridge, ingest, outbox, inbox, kafka, registry } = config
   const reach = (brokers: readonly string[]) => ({ ...inTime(kafka), brokers })
   const open = (brokers: readonly string[]) => openKafka(reach(brokers))
+  const { waitingAgeMs, spreadOver } = lookAtRanges(outbox.file, inbox.file)
   const expected = {
-    ...{ topics: kafka.topics, partitions: kafka.partitions },
+    ...{ topics: kafka.topics, partitions: kafka.partitions, spreadOver },
     payloadMaxBytes: ingest.payloadMaxBytes,
     packetMaxBytes: gateway.mqtt.packetMaxBytes,
-    lagMs: lagMs(waitingAgeMs(outbox.file, inbox.file), Date.now()),
+    lagMs: lagMs(waitingAgeMs, Date.now()),
   }
   const askAt = async (address: string) => {
     const { topics } = await open([address])

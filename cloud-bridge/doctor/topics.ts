@@ -11,6 +11,8 @@ const SHORT_MS = 86_400_000
 export type Expected = {
   topics: Config['kafka']['topics']
   partitions: number | null
+  /** Over how many zones are spread already; null before the first contact. */
+  spreadOver: number | null
   payloadMaxBytes: number
   packetMaxBytes: number
   /** By how much the time of what waits may lie behind Kafka's now. */
@@ -54,16 +56,18 @@ function partitionFaults(
   what: string,
   key: keyof Found,
   has: number,
-  { partitions, topics }: Expected,
+  { partitions, spreadOver, topics }: Expected,
   { readings }: Found,
 ): Finding[] {
   const cure = (needed: number) =>
     `kafka-topics.sh --alter --topic ${topics[key]} --partitions ${needed}`
-  if (key === 'readings' && partitions !== null && has < partitions) {
-    const value = `${has} partitions, and kafka.partitions is ${partitions}`
-    return [fault(what, value, cure(partitions))]
+  // What is configured counts at first contact alone.
+  const asked = spreadOver ?? partitions
+  if (key === 'readings' && asked !== null && has < asked) {
+    const why = spreadOver === null ? 'kafka.partitions is' : 'zones are spread over'
+    return [fault(what, `${has} partitions, and ${why} ${asked}`, cure(asked))]
   }
-  const needed = partitions ?? (readings instanceof Error ? 0 : readings.partitions)
+  const needed = asked ?? (readings instanceof Error ? 0 : readings.partitions)
   if (key === 'backfill' && has < needed) {
     const value = `${has} partitions, and readings are spread over ${needed}`
     return [fault(what, value, cure(needed))]

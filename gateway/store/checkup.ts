@@ -50,21 +50,26 @@ export function checkStore(kind: keyof typeof kinds, file: string): Checkup {
 }
 
 /**
- * How old the oldest event is that waits for Kafka, in ms, by what is saved of the positions; 0
- * when none waits, or the stores cannot be read.
+ * By what is saved of the ranges: how old the oldest event is that waits for Kafka, in ms (0 when
+ * none waits), and over how many partitions zones are spread (null before the first contact, or
+ * when the stores cannot be read).
  */
-export function waitingAgeMs(outboxFile: string, inboxFile: string): number {
+export function lookAtRanges(outboxFile: string, inboxFile: string) {
+  const nothing = { waitingAgeMs: 0, spreadOver: null }
   try {
     using outbox = disposable(openOutboxReader(outboxFile))
-    if (!outbox.value) return 0
-    const query = 'SELECT next, "end", reason FROM ranges WHERE store = ?'
-    const all = existsSync(inboxFile)
-      ? peek<Pick<Range, 'next' | 'end' | 'reason'>>(inboxFile, query, outbox.value.store)
-      : []
+    if (!outbox.value) return nothing
+    const query = 'SELECT * FROM ranges WHERE store = ?'
+    const all = existsSync(inboxFile) ? peek<Range>(inboxFile, query, outbox.value.store) : []
     const awaited = all.filter(range => !isReplay(range))
-    return outbox.value.backlog(all.length > 0 ? awaited : null, Date.now()).oldestAgeMs
+    const { oldestAgeMs } = outbox.value.backlog(all.length > 0 ? awaited : null, Date.now())
+    const spread = awaited.map(({ partitions }) => partitions)
+    return {
+      waitingAgeMs: oldestAgeMs,
+      spreadOver: spread.length > 0 ? Math.max(...spread) : null,
+    }
   } catch (error) {
-    if (error instanceof Database.SqliteError) return 0
+    if (error instanceof Database.SqliteError) return nothing
     throw error
   }
 }
