@@ -20,7 +20,7 @@ const inTime = <T extends { requestTimeoutMs: number }>(options: T): T => ({
   requestTimeoutMs: Math.min(options.requestTimeoutMs, REQUEST_TIMEOUT_MS),
 })
 
-/** All that gateway and bridge need with this configuration, from their disk to their topics and the registry. */
+/** All that gateway and bridge need with this configuration, from their disk to Kafka. */
 export function checksOf(config: Config): Check[] {
   const { gateway, bridge, ingest, outbox, inbox, kafka, registry } = config
   const reach = (brokers: readonly string[]) => ({ ...inTime(kafka), brokers })
@@ -45,8 +45,6 @@ export function checksOf(config: Config): Check[] {
     ...listenerChecks({ gateway, bridge }),
     ...certificateChecks({ kafka, registry }),
     ...kafkaChecks(kafka, open, askAt),
-    ...registryChecks({
-      ...{ registry: inTime(registry), topics: kafka.topics, inboxFile: inbox.file },
-    }),
+    ...registryChecks(inTime(registry), { inboxFile: inbox.file, topics: kafka.topics }),
   ]
 }
