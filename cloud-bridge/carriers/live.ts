@@ -59,7 +59,9 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     disagrees = said
   }
   let known: Buffer | null = null
-  /** At start, and when another outbox stands there: the ledger hears what is still to come later. */
+  /**
+   * At start, and when another outbox stands there: the ledger hears what is still to come later.
+   */
   const tell = async (store: Buffer) => {
     if (known?.equals(store) || !orNullIfDiskIsFull(() => source.plan.tell(store) ?? true)) return
     known = store

@@ -46,8 +46,6 @@ export function checksOf(config: Config): Check[] {
     ...listenerChecks({ gateway, bridge }),
     ...certificateChecks({ kafka, registry }),
     ...kafkaChecks(kafka, open, askAt),
-    ...registryChecks({
-      ...{ registry: inTime(registry), topics: kafka.topics, inboxFile: inbox.file },
-    }),
+    ...registryChecks(inTime(registry), { inboxFile: inbox.file, topics: kafka.topics }),
   ]
 }

@@ -6,7 +6,6 @@ import { openRegistry, subjectOf } from '../registry/registry.ts'
 import { type Check, type Finding, fault, ok, together, warn } from './finding.ts'
 
 type Parts = {
-  registry: Config['registry']
   topics: Pick<Config['kafka']['topics'], 'readings' | 'backfill'>
   inboxFile: string
 }
@@ -18,8 +17,10 @@ const CURES: Partial<Record<FaultKind, string>> = { away: 'Start it, or check re
  * Whether the schema registry, if one is configured, has the schema that the gateway writes for
  * each topic of events, or would take it from the bridge. Asks, and never registers anything.
  */
-export function registryChecks({ registry, topics, inboxFile }: Parts): Check[] {
-  const { url, register, ...options } = registry
+export function registryChecks(
+  { url, register, ...options }: Config['registry'],
+  { topics, inboxFile }: Parts,
+): Check[] {
   if (url === null) return []
   const { signal } = new AbortController()
   const asked = openRegistry({ ...options, url, signal, register: false })
@@ -61,6 +62,8 @@ function told(
 ): Finding {
   const what = 'registry'
   const mend = cure ?? CURES[kind] ?? 'Mend that there'
+  // One that does not have it, or not any more, leaves readers without it, too.
+  if (kind === 'unknown' || kind === 'incompatible') return fault(what, value, mend)
   if (isKept) return warn(what, `${value}; the number that it gave before holds meanwhile`, mend)
   if (kind !== 'not allowed' || !register) return fault(what, value, mend)
   return warn(

@@ -50,12 +50,7 @@ export async function runsIn(
  * The part of the first or last group of a run from the first to the last event asked for. When it
  * has none, it is left out on either side: it may have others of that zone, of another time.
  */
-function edgeOf(
-  view: View,
-  group: Group,
-  window: Window,
-  span: { from: number; to: number },
-): Run {
+function edgeOf(view: View, group: Group, window: Window, span: { from: number; to: number }): Run {
   const events = view.eventsOf(group.sequence, window)
   const behind = group.sequence + group.count
   // One that cannot be read is noted as such when its turn comes.

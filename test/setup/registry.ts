@@ -24,7 +24,7 @@ export function registryAt(url: string, more: Partial<RegistryOptions> = {}): Re
   return { ...defaults.registry, url, signal, requestTimeoutMs: 1000, ...more }
 }
 
-/** Who is let through a gate, and what it shows of itself; everybody, and without TLS, if not given. */
+/** Who is let through a gate, and what it shows; if not given, everybody, and without TLS. */
 type Guard = { login?: string; certified?: Certified }
 
 /** A way of one's own to the registry that all files of a run share, which can be closed. */

@@ -145,6 +145,10 @@ describeWithRegistry('the doctor and a schema registry', () => {
       expect.stringMatching(/^warn {3}registry: /),
       expect.stringMatching(/^FAULT {2}registry: .* is away: socket hang up\. Write https/),
     ])
+    gate.mode = { status: 404, body: '{"error_code":40401}' }
+    expect((await found({ register: false })).map(line => line.slice(0, 5))).toEqual([
+      ...['FAULT', 'FAULT'],
+    ])
     inbox.close()
   })
 

@@ -26,8 +26,8 @@ const note = (sequence: number, kind: string, day: number, content: object, orig
 
 /**
  * On days 1 and 2 Kafka was away: what was stored then, 4 to 6, went to the backfill, 7 to 9 behind
- * it to the readings. Kafka deletes segments, not records: those of the backfill are gone on day 10,
- * but not those of the readings. `left` is what the backfill still has, from offset `begin` on.
+ * it to the readings. Kafka deletes segments, not records: those of the backfill are gone on day
+ * 10, but not those of the readings. `left` is what the backfill still has, from offset `begin` on.
  */
 async function missingOnDay10(begin: number, left: Omit<ReadRecord, 'offset'>[]) {
   const told = { store: 'aa', from: 4, to: 6, why: 'backlog' }
