@@ -1,5 +1,7 @@
 const LOOK_EVERY_MS = 2000
 const GARBAGE_MAX_BYTES = 3_000_000
+/** Of the time: on a slow or a busy machine a collection takes longer, so it comes less often. */
+const COLLECTING_SHARE_MAX = 0.01
 
 /**
  * Keeps this thread's heap close to what lives in it. V8 collects its old space only when that has
@@ -16,11 +18,16 @@ export function keepHeapSmall(): void {
   }
   collect()
   let living = used()
-  setInterval(() => {
+  const look = () => {
+    const startedMs = performance.now()
     // right after a collection, array buffers still count for a while: they are freed behind it
     living = Math.min(living, used())
-    if (used() < living + GARBAGE_MAX_BYTES) return
-    collect()
-    living = used()
-  }, LOOK_EVERY_MS).unref()
+    if (used() >= living + GARBAGE_MAX_BYTES) {
+      collect()
+      living = used()
+    }
+    const tookMs = performance.now() - startedMs
+    setTimeout(look, Math.max(LOOK_EVERY_MS, tookMs / COLLECTING_SHARE_MAX)).unref()
+  }
+  setTimeout(look, LOOK_EVERY_MS).unref()
 }
