@@ -9,17 +9,17 @@ export type Headers = Readonly<Record<string, string>>
 /** One record on its way to Kafka. */
 export type Outgoing = { key: Buffer; partition: number; value: Buffer; headers?: Headers }
 
-/** An event as it goes out. */
-export type Framed = Pick<Outgoing, 'value' | 'headers'>
+/** Events as they go out: of each its value and what stands beside it. */
+export type Framed = { values: readonly Buffer[]; headers: readonly Headers[] }
 
 /**
- * How events are written for a topic, one for each, in order. Rejects with SinkUnavailable while
- * what is needed for it is away.
+ * How events are written for the cloud, in order. Rejects with SinkUnavailable while what is needed
+ * for it is away.
  */
 export type Frame = (
   topic: string,
   events: readonly { zone: string; value: Buffer }[],
-) => Promise<Framed[]>
+) => Promise<Framed>
 
 /** What is sent at once, and unchanged as often as it takes. */
 export type Batch = { topic: string; records: readonly Outgoing[] }
@@ -116,15 +116,18 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
     placers.set(range.partitions, place)
     const framed = await options.frame(range.topic, events)
     // Each object of an event costs as much as reading the event.
-    const records = framed.map(({ value, headers }, index) => {
-      const { key, partition } = place(events[index]!.zone)
-      return headers ? { key, partition, value, headers } : { key, partition, value }
+    const records = events.map(({ zone }, index): Outgoing => {
+      const { key, partition } = place(zone)
+      return { key, partition, value: framed.values[index]!, headers: framed.headers[index]! }
     })
     return { topic: range.topic, records }
   }
   const tell = (taken: T, batch: Batch, fates: Fates) => {
-    const records = batch.records.filter((_, index) => fates[index] === null)
-    if (records.length > 0) options.onDelivered(taken, { topic: batch.topic, records })
+    const isThere = (_: unknown, index: number) => fates[index] === null
+    if (batch.records.every(isThere)) options.onDelivered(taken, batch)
+    else if (batch.records.some(isThere)) {
+      options.onDelivered(taken, { topic: batch.topic, records: batch.records.filter(isThere) })
+    }
   }
   /** Sends it until all is known, or all but what is set apart; null when asked to end before. */
   const deliver = (taken: T, batch: Batch) => {

@@ -43,17 +43,17 @@ export function startFraming({
       : events.map(({ value }) => value)
     let fingerprint = NO_FINGERPRINT
     let isTraced = false
-    return events.map((event, index) => {
+    const headers = events.map(event => {
       // Neighbours were written under one schema, but for the moment of an upgrade.
       if (!hasFingerprint(event.value, fingerprint)) {
         fingerprint = fingerprintIn(event.value)
         isTraced = endsWithTraceparent(fingerprint)
       }
-      const headers = headersOf(event)
+      const own = headersOf(event)
       const traceparent = isTraced ? traceparentIn(event.value) : null
-      const value = values[index]!
-      return { value, headers: traceparent === null ? headers : { ...headers, traceparent } }
+      return traceparent === null ? own : { ...own, traceparent }
     })
+    return { values, headers }
   }
 }
 

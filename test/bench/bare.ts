@@ -75,7 +75,11 @@ function batches(): () => Promise<Batch> {
     const events: StoredEvent[] = []
     while (events.length < limits.maxEvents) events.push(...nextEvents())
     const framed = await singleObject(topic, events)
-    const records = framed.map((one, index) => ({ ...place(events[index]!.zone), ...one }))
+    const records = events.map(({ zone }, index) => ({
+      ...place(zone),
+      value: framed.values[index]!,
+      headers: framed.headers[index]!,
+    }))
     return { topic, records }
   }
 }

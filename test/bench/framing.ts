@@ -53,7 +53,11 @@ export const framing: Part = {
         const since = process.cpuUsage()
         const framed = await frame(topic, events)
         const framedMs = cpuMs(since)
-        const records = framed.map((one, index) => ({ ...place(events[index]!.zone), ...one }))
+        const records = events.map(({ zone }, index) => ({
+          ...place(zone),
+          value: framed.values[index]!,
+          headers: framed.headers[index]!,
+        }))
         await sink.send({ topic, records })
         if (batch < 0) continue
         framingMs += framedMs

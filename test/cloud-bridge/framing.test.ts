@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import type { Framed } from '../../cloud-bridge/forwarder.ts'
 import { singleObject, startFraming } from '../../cloud-bridge/framing.ts'
 import { decodeEvent, encodeEvent, type SensorReading } from '../../config/events.ts'
 import { schemas } from '../../config/schemas/released.ts'
@@ -10,13 +11,15 @@ const { traceparent } = tracedEvent as { traceparent: string }
 const stored = (one: SensorReading, schema = schemas.at(-1)!) => ({
   ...{ zone: one.zone, value: encodeEvent(one, schema), event: one },
 })
+const each = ({ values, headers }: Framed) =>
+  values.map((value, index) => ({ value, headers: headers[index]! }))
 /** Numbers beyond a byte, which tell schemas and topics apart. */
 const idOf = (topic: string, fingerprint: Buffer) =>
   topic.length * 0x10101 + schemas.findIndex(schema => schema.fingerprint.equals(fingerprint))
 
 it('leaves events as they lie in the outbox, with a trace beside them when they have one', async () => {
   const events = [stored(goldenEvent), stored(tracedEvent), stored(goldenEvent, schemas[0])]
-  const framed = await singleObject('readings', events)
+  const framed = each(await singleObject('readings', events))
   expect(framed.map(({ value }, index) => value === events[index]!.value)).not.toContain(false)
   expect(framed.map(({ headers }) => headers)).toEqual([type, { ...type, traceparent }, type])
 })
@@ -31,7 +34,8 @@ it('gives each event the number of the schema under which it was written', async
       const id = idOf(...at)
       return id % 2 === 0 ? id : Promise.resolve(id)
     }
-    const framed = await startFraming({ schemaIdOf: asked, cloudEvents: false })(topic, events)
+    const frame = startFraming({ schemaIdOf: asked, cloudEvents: false })
+    const framed = each(await frame(topic, events))
     expect(framed).toHaveLength(events.length)
     for (const [index, { value, headers }] of framed.entries()) {
       const { event: one, value: original } = events[index]!
@@ -54,7 +58,7 @@ it.each([
   const gateways = ['g', 'gw-1', 'x'.repeat(63), 'y'.repeat(64)]
   const all = gateways.flatMap(gateway => schemas.map(schema => ({ gateway, schema })))
   const events = all.map(({ gateway, schema }) => stored({ ...tracedEvent, gateway }, schema))
-  const framed = await startFraming({ schemaIdOf, cloudEvents: true })('readings', events)
+  const framed = each(await startFraming({ schemaIdOf, cloudEvents: true })('readings', events))
   expect(framed.map(({ headers }) => headers)).toEqual(
     all.map(({ gateway, schema }) => ({
       ...type,
@@ -72,5 +76,5 @@ it('passes on why there is no number', async () => {
   const schemaIdOf = () => Promise.reject(new Error('away'))
   const frame = startFraming({ schemaIdOf, cloudEvents: false })
   await expect(frame('readings', [stored(goldenEvent)])).rejects.toThrow('away')
-  expect(await frame('readings', [])).toEqual([])
+  expect(each(await frame('readings', []))).toEqual([])
 })
