@@ -11,7 +11,8 @@ const ACK_FIRST =
 
 type Change = { file: string; from: string; to: string }
 
-const sabotages: Record<string, Change[]> = {
+/** By the promise that is broken: which line becomes which. */
+export const sabotages: Record<string, Change[]> = {
   'ack-before-commit': [
     {
       file: QUEUE,
@@ -22,8 +23,8 @@ const sabotages: Record<string, Change[]> = {
   'position-before-send': [
     {
       file: FORWARDER,
-      from: 'const rejections = await deliver(batch)',
-      to: 'source.settle(taken); const rejections = await deliver(batch)',
+      from: 'const batch = await tryOn(() => batchOf(taken))',
+      to: 'source.settle(taken); const batch = await tryOn(() => batchOf(taken))',
     },
   ],
 }
