@@ -10,9 +10,11 @@ import { PAYLOAD_BYTES } from './packets.ts'
 import type { Bench, Part } from './part.ts'
 import { openCounter } from './samples.ts'
 import { makeSetup, PARTITIONS } from './setup.ts'
-import { cpuOf, rateOf, startInTurns, TURN_MS, type Work } from './turns.ts'
+import { cpuOf, rateOf, startInTurns, type Work } from './turns.ts'
 
 const WARM_UP_MS = 2000
+/** Long, because whoever stood still has garbage collected when it goes on. */
+const TURN_MS = 3000
 
 /**
  * How fast the bridge alone drains an outbox, beside the library that it uses when that produces
@@ -58,7 +60,7 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
   const bridge = await startInTurns(bench, setup, warmUpEvents)
   try {
     while (bridge.work.events < events) {
-      await bridge.turn()
+      await bridge.turn(TURN_MS)
       const turn = await turnOf(bare, TURN_MS)
       for (const key of ['events', 'seconds', 'cpuSeconds', 'sentBytes'] as const) {
         done[key] += turn[key]

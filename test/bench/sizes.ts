@@ -23,7 +23,7 @@ export const fullSizes: Sizes = {
   throughput: { messages: 200_000 },
   paced: { ratePerSecond: 2000, seconds: 30 },
   drain: {
-    ...{ warmUpEvents: 100_000, events: 1_000_000, spareEvents: 100_000 },
+    ...{ warmUpEvents: 100_000, events: 1_000_000, spareEvents: 500_000 },
     groupEvents: [250, 40],
   },
   backlog: { warmUpEvents: 100_000, events: 200_000, waiting: [50_000, 1_000_000] },
@@ -40,7 +40,7 @@ export const quickSizes: Sizes = {
   throughput: { messages: 20_000 },
   paced: { ratePerSecond: 2000, seconds: 5 },
   drain: {
-    ...{ warmUpEvents: 50_000, events: 200_000, spareEvents: 100_000 },
+    ...{ warmUpEvents: 50_000, events: 200_000, spareEvents: 500_000 },
     groupEvents: [250, 40],
   },
   backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [50_000, 200_000] },
