@@ -6,6 +6,8 @@ import type { Bench, Part } from './part.ts'
 import { makeSetup } from './setup.ts'
 import { cpuOf, startInTurns } from './turns.ts'
 
+const TURN_MS = 500
+
 /** What it costs to forward events while many wait behind them, beside what it costs with few. */
 export const backlog: Part = {
   needsKafka: true,
@@ -16,7 +18,8 @@ export const backlog: Part = {
     const bridges: Awaited<ReturnType<typeof start>>[] = []
     for (const behind of waiting) bridges.push(stack.use(await start(bench, behind)))
     const isAtIt = ({ work }: (typeof bridges)[number]) => work.events < events
-    while (bridges.some(isAtIt)) for (const bridge of bridges.filter(isAtIt)) await bridge.turn()
+    while (bridges.some(isAtIt))
+      for (const bridge of bridges.filter(isAtIt)) await bridge.turn(TURN_MS)
     const costs = bridges.map(({ work }) => cpuOf(work))
     const [few] = waiting
     return waiting.flatMap((behind, index): Measured[] => {

@@ -10,9 +10,11 @@ import { PAYLOAD_BYTES } from './packets.ts'
 import type { Bench, Part } from './part.ts'
 import { openCounter } from './samples.ts'
 import { makeSetup, PARTITIONS } from './setup.ts'
-import { cpuOf, rateOf, startInTurns, TURN_MS, type Work } from './turns.ts'
+import { cpuOf, rateOf, startInTurns, type Work } from './turns.ts'
 
 const WARM_UP_MS = 2000
+/** Long, because whoever stood still has garbage collected when it goes on. */
+const TURN_MS = 3000
 
 /**
  * How fast the bridge alone drains an outbox, beside the library that it uses when that produces
@@ -22,17 +24,25 @@ export const drain: Part = {
   needsKafka: true,
   size: ({ drain }) => drain,
   async run(bench) {
-    const { warmUpEvents, events, spareEvents } = bench.sizes.drain
-    const file = join(bench.dir, 'outbox.db')
-    const fill: FillOptions = { file, events: warmUpEvents + events + spareEvents }
-    await askHelper('fill-outbox.ts', fill, bench.signal)
+    const { warmUpEvents, events, spareEvents, groupEvents: sizes } = bench.sizes.drain
+    const all = warmUpEvents + events + spareEvents
     const figures: Measured[] = []
-    for (const client of bench.clients) figures.push(...(await compare(bench, client, file)))
+    for (const groupEvents of sizes) {
+      const dir = join(bench.dir, String(groupEvents))
+      const fill: FillOptions = { file: join(dir, 'outbox.db'), events: all, groupEvents }
+      await askHelper('fill-outbox.ts', fill, bench.signal)
+      for (const client of bench.clients) {
+        const name = `${client}, groups of ${groupEvents}`
+        figures.push(...figuresOf(name, await compare({ ...bench, dir }, client, fill.file)))
+      }
+    }
     return figures
   },
 }
 
-async function compare(bench: Bench, client: Client, outboxFile: string): Promise<Measured[]> {
+type Compared = { bridge: Work; bare: Turn; sentBytes: number }
+
+async function compare(bench: Bench, client: Client, outboxFile: string): Promise<Compared> {
   const { warmUpEvents, events } = bench.sizes.drain
   const { brokers } = await bench.kafka()
   const sentFile = join(bench.dir, `sent-${client}`)
@@ -50,7 +60,7 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
   const bridge = await startInTurns(bench, setup, warmUpEvents)
   try {
     while (bridge.work.events < events) {
-      await bridge.turn()
+      await bridge.turn(TURN_MS)
       const turn = await turnOf(bare, TURN_MS)
       for (const key of ['events', 'seconds', 'cpuSeconds', 'sentBytes'] as const) {
         done[key] += turn[key]
@@ -60,8 +70,8 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
     await bridge[Symbol.asyncDispose]()
   }
   await using counter = await openCounter(brokers)
-  const sent = Number(await readFile(sentFile, 'utf8')) / (await counter.count(setup.topic))
-  return figuresOf(client, bridge.work, done, sent)
+  const sentBytes = Number(await readFile(sentFile, 'utf8')) / (await counter.count(setup.topic))
+  return { bridge: bridge.work, bare: done, sentBytes }
 }
 
 async function turnOf(bare: Helper, ms: number): Promise<Turn> {
@@ -69,16 +79,16 @@ async function turnOf(bare: Helper, ms: number): Promise<Turn> {
   return await bare.answer<Turn>()
 }
 
-function figuresOf(client: Client, bridge: Work, bare: Turn, sentBytes: number): Measured[] {
+function figuresOf(name: string, { bridge, bare, sentBytes }: Compared): Measured[] {
   const speeds = (of: string, work: Work, sent: number): Measured[] => [
     { figure: 'drained', of, unit: '1/s', value: rateOf(work) },
     { figure: 'CPU', of, unit: 's/million', value: cpuOf(work) },
     { figure: 'sent', of, unit: 'bytes/reading', value: sent },
   ]
-  const own = { of: client, unit: 'ratio' }
+  const own = { of: name, unit: 'ratio' }
   return [
-    ...speeds(`bridge, ${client}`, bridge, sentBytes),
-    ...speeds(`bare ${client}`, bare, bare.sentBytes / bare.events),
+    ...speeds(`bridge, ${name}`, bridge, sentBytes),
+    ...speeds(`bare ${name}`, bare, bare.sentBytes / bare.events),
     {
       ...{ figure: 'drained, bridge to bare', ...own, value: rateOf(bridge) / rateOf(bare) },
       target: { atLeast: 0.8 },

@@ -10,14 +10,15 @@ export type FillOptions = {
   events: number
   /** How long ago the last one was received; 0 if left out. */
   ageMs?: number
+  /** How many were committed together; if left out, what comes in a commit window of 20 ms. */
+  groupEvents?: number
 }
 
 const DEVICES = 50
-/** As if 2000 had come in a second: each of them, and what comes in a commit window of 20 ms. */
+/** As if 2000 had come in a second. */
 const APART_US = 500
-const GROUP_EVENTS = 40
 
-const { file, events, ageMs = 0 }: FillOptions = JSON.parse(process.argv[2]!)
+const { file, events, ageMs = 0, groupEvents = 40 }: FillOptions = JSON.parse(process.argv[2]!)
 const startUs = (Date.now() - ageMs) * 1000 - events * APART_US
 const sources = Array.from({ length: DEVICES }, (_, device) => ({
   place: placeOf(device),
@@ -26,7 +27,7 @@ const sources = Array.from({ length: DEVICES }, (_, device) => ({
 const outbox = openOutbox({ file, gateway: 'gateway' })
 for (let number = 0; number < events; ) {
   const readings: Reading[] = []
-  while (readings.length < GROUP_EVENTS && number < events) readings.push(readingOf(number++))
+  while (readings.length < groupEvents && number < events) readings.push(readingOf(number++))
   outbox.commit({ readings, deadLetters: [] })
 }
 outbox.close()

@@ -3,8 +3,11 @@ export type Sizes = {
   ingest: { warmUpMessages: number; messages: number }
   throughput: { messages: number }
   paced: { ratePerSecond: number; seconds: number }
-  /** `spareEvents` wait behind those that are drained, so that the bridge never runs short. */
-  drain: { warmUpEvents: number; events: number; spareEvents: number }
+  /**
+   * `spareEvents` wait behind those that are drained, so that the bridge never runs short. Events
+   * lie in groups of `groupEvents`: 40 come in a commit at 2,000 a second, 250 at 12,500.
+   */
+  drain: { warmUpEvents: number; events: number; spareEvents: number; groupEvents: number[] }
   /** How many wait behind those that are measured, fewest first. */
   backlog: { warmUpEvents: number; events: number; waiting: number[] }
   live: { ratePerSecond: number; seconds: number; oldEvents: number }
@@ -19,7 +22,10 @@ export const fullSizes: Sizes = {
   ingest: { warmUpMessages: 50_000, messages: 500_000 },
   throughput: { messages: 200_000 },
   paced: { ratePerSecond: 2000, seconds: 30 },
-  drain: { warmUpEvents: 100_000, events: 1_000_000, spareEvents: 100_000 },
+  drain: {
+    ...{ warmUpEvents: 100_000, events: 1_000_000, spareEvents: 500_000 },
+    groupEvents: [250, 40],
+  },
   backlog: { warmUpEvents: 100_000, events: 200_000, waiting: [50_000, 1_000_000] },
   live: { ratePerSecond: 2000, seconds: 15, oldEvents: 1_000_000 },
   recovery: { ratePerSecond: 200, awaySeconds: [0, 60] },
@@ -33,7 +39,10 @@ export const quickSizes: Sizes = {
   ingest: { warmUpMessages: 5000, messages: 50_000 },
   throughput: { messages: 20_000 },
   paced: { ratePerSecond: 2000, seconds: 5 },
-  drain: { warmUpEvents: 50_000, events: 200_000, spareEvents: 100_000 },
+  drain: {
+    ...{ warmUpEvents: 50_000, events: 200_000, spareEvents: 500_000 },
+    groupEvents: [250, 40],
+  },
   backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [50_000, 200_000] },
   live: { ratePerSecond: 2000, seconds: 5, oldEvents: 200_000 },
   recovery: { ratePerSecond: 200, awaySeconds: [0, 10] },

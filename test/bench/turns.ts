@@ -3,8 +3,6 @@ import type { Bench } from './part.ts'
 import { openCounter, sampleUntil } from './samples.ts'
 import { pause, type Setup, throwIfRestarted } from './setup.ts'
 
-export const TURN_MS = 500
-
 /** What was done in all turns. */
 export type Work = { events: number; seconds: number; cpuSeconds: number }
 
@@ -26,10 +24,10 @@ export async function startInTurns(bench: Bench, setup: Setup, warmUpEvents: num
   const parts = starting.move()
   return {
     work,
-    async turn(): Promise<void> {
+    async turn(ms: number): Promise<void> {
       const startedMs = performance.now()
       bridge.kill('SIGCONT')
-      await pause(TURN_MS, signal)
+      await pause(ms, signal)
       bridge.kill('SIGSTOP')
       work.seconds += (performance.now() - startedMs) / 1000
       work.cpuSeconds = cpuNow() - cpuBefore

@@ -1,5 +1,5 @@
 import type { Kafka, Producer as KafkajsProducer, Message } from 'kafkajs'
-import type { Batch, Outgoing } from '../../forwarder.ts'
+import type { Batch } from '../../forwarder.ts'
 import type { KafkaOptions } from '../client.ts'
 import { losesProducer, refusalOf } from '../errors.ts'
 import type { Part, Producer } from '../sink.ts'
@@ -56,19 +56,19 @@ export function openProducer(options: KafkaOptions): Producer {
   }
 
   /** What went wrong with each of these parts, sent together. Throws when it cannot connect. */
-  const attempt = async ({ topic, records }: Batch, parts: readonly Part[]) => {
+  const attempt = async (batch: Batch, parts: readonly Part[]) => {
     const fates = (failureOf: (part: Part) => unknown) =>
       parts.map(part => [part, failureOf(part)] as const)
-    const partitionOf = (part: Part) => records[part[0]!]!.partition
-    const messages = parts.flat().map(index => messageOf(records[index]!))
+    const partitionOf = (part: Part) => batch.records[part[0]!]!.partition
+    const topicMessages = [{ topic: batch.topic, messages: messagesOf(batch, parts) }]
     const via = await connect()
-    const sending = via.sendBatch({ topicMessages: [{ topic, messages }], acks: -1, compression })
+    const sending = via.sendBatch({ topicMessages, acks: -1, compression })
     try {
       const answer = await withDeadline(sending, abandonMs)
       const answered = new Set(answer.map(({ partition }) => partition))
       // What was answered for is done: its numbers are used up, so it would be written again.
       const isDone = (part: Part) => answered.has(partitionOf(part))
-      const failure = new Error(`Kafka gave no answer for a partition of ${topic}`)
+      const failure = new Error(`Kafka gave no answer for a partition of ${batch.topic}`)
       if (!parts.every(isDone)) await recover(via, failure, sending)
       return fates(part => (isDone(part) ? null : failure))
     } catch (failure) {
@@ -123,8 +123,15 @@ export function newProducer(kafka: Kafka): KafkajsProducer {
   })
 }
 
-/** An outgoing record is what the library calls a message; a copy of each would be waste. */
-const messageOf = (record: Outgoing) => record as Message
+/**
+ * The records of some parts as kafkajs takes them. It would part them by a `reduce` that copies all
+ * it has of a partition for each further message; this one gives what is parted already.
+ */
+function messagesOf({ records }: Batch, parts: readonly Part[]): Message[] {
+  const some = parts.map(part => part.map(index => records[index]!))
+  const byPartition = Object.fromEntries(some.map(one => [one[0]!.partition, one]))
+  return Object.assign(some.flat(), { reduce: () => byPartition })
+}
 
 class Unsettled extends Error {}
 
