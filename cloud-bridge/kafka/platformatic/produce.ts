@@ -38,7 +38,8 @@ export async function produce(
   { topic, records }: Batch,
   parts: readonly Part[],
 ): Promise<(Error | null)[]> {
-  const messages = parts.flat().map(index => messageOf(topic, records[index]!))
+  const now = BigInt(Date.now())
+  const messages = parts.flat().map(index => messageOf(topic, records[index]!, now))
   const details = { compression: options.compression, ...numbers }
   // Before we give up, so that a partition that lags behind does not cost the others' answers.
   const withinMs = Math.ceil(options.requestTimeoutMs * 0.75)
@@ -67,11 +68,13 @@ function advance(sequences: NumericMap, key: string, count: number): void {
   sequences.set(key, (sequences.getWithDefault(key, 0) + count) % 2 ** 31)
 }
 
-function messageOf(topic: string, { key, partition, value, headers }: Outgoing): MessageRecord {
-  const message = { topic, partition, key, value }
-  return headers ? { ...message, headers: bytesOf(headers) } : message
+/** With all that the library sets, because it makes an object larger at a price. */
+function messageOf(topic: string, one: Outgoing, timestamp: bigint): MessageRecord {
+  const { key, partition, value, headers } = one
+  return { topic, partition, key, value, headers: headers ? bytesOf(headers) : NONE, timestamp }
 }
 
+const NONE = new Map<Buffer, Buffer>()
 const encoded = new WeakMap<Headers, Map<Buffer, Buffer>>()
 
 /** Headers are one object for many records: they are encoded once. */
