@@ -15,9 +15,12 @@ it('gives reasons of what is late, and none of what was delivered before', () =>
   const apart = flows.begin('partition 3')
   apart.unavailable('NOT_ENOUGH_REPLICAS')
   flows.begin('behind').unavailable('no such topic')
-  const source = { backlog: () => ({ events: 0 }), damaged: null } as never
-  const reasons = () => reasonsOf({ source, kafka: flows.states })
+  const ranges = [{ reason: 'replay of yesterday' }]
+  const source = { backlog: () => ({ events: 0 }), damaged: null, ranges }
+  const reasons = () => reasonsOf({ source: source as never, kafka: flows.states })
   expect(reasons()).toEqual(['partition 3 waits: NOT_ENOUGH_REPLICAS'])
   apart.end()
   expect(reasons()).toEqual([])
+  ranges.push({ reason: 'backlog since note 1 from 1 to 9' })
+  expect(reasons()).toEqual(['behind waits: no such topic'])
 })
