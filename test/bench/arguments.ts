@@ -51,7 +51,7 @@ export function usageOf(parts: string[]): string {
   --quick        small sizes, to see whether it works; targets hold for the others
   --minutes N    how long memory is watched (10)
   --events N     backlog: how many more wait, at most, such as 10000000 (two minutes to fill)
-  --client NAME  drain, live and recovery: kafkajs, platformatic or both (both)
+  --client NAME  drain, live, recovery, outage: kafkajs, platformatic or both (both)
 
 All parts take half an hour, ten minutes of it memory. Each figure is one line of JSON, and
 a table follows. Targets are reported, not enforced.

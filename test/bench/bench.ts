@@ -17,6 +17,7 @@ import { framing } from './framing.ts'
 import { ingest } from './ingest.ts'
 import { live } from './live.ts'
 import { memory } from './memory.ts'
+import { outage } from './outage.ts'
 import type { Bench, Part } from './part.ts'
 import { makePlace } from './place.ts'
 import { ready } from './ready.ts'
@@ -25,7 +26,20 @@ import { tableOf } from './table.ts'
 
 const STOP_MS = 15_000
 const parts: Record<string, Part> = {
-  ...{ ingest, throughput, paced, drain, backlog, live, recovery, memory, ready, framing, faults },
+  ...{
+    ingest,
+    throughput,
+    paced,
+    drain,
+    backlog,
+    live,
+    recovery,
+    outage,
+    memory,
+    ready,
+    framing,
+    faults,
+  },
 }
 const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 

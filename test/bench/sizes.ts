@@ -12,6 +12,8 @@ export type Sizes = {
   backlog: { warmUpEvents: number; events: number; waiting: number[] }
   live: { ratePerSecond: number; seconds: number; oldEvents: number }
   recovery: { ratePerSecond: number; awaySeconds: number[] }
+  /** `waiting` readings come while Kafka is away. */
+  outage: { ratePerSecond: number; waiting: number }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
   ready: { events: number; kills: number }
   faults: { randomSends: number; seeds: number }
@@ -29,6 +31,7 @@ export const fullSizes: Sizes = {
   backlog: { warmUpEvents: 100_000, events: 200_000, waiting: [50_000, 1_000_000] },
   live: { ratePerSecond: 2000, seconds: 15, oldEvents: 1_000_000 },
   recovery: { ratePerSecond: 200, awaySeconds: [0, 60] },
+  outage: { ratePerSecond: 5000, waiting: 1_000_000 },
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
   ready: { events: 1_000_000, kills: 10 },
   faults: { randomSends: 100, seeds: 3 },
@@ -46,6 +49,7 @@ export const quickSizes: Sizes = {
   backlog: { warmUpEvents: 20_000, events: 50_000, waiting: [50_000, 200_000] },
   live: { ratePerSecond: 2000, seconds: 5, oldEvents: 200_000 },
   recovery: { ratePerSecond: 200, awaySeconds: [0, 10] },
+  outage: { ratePerSecond: 2000, waiting: 50_000 },
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
   ready: { events: 50_000, kills: 2 },
   faults: { randomSends: 10, seeds: 1 },
