@@ -15,10 +15,15 @@ type Sasl = NonNullable<Settings['kafka']['sasl']> & { password: Secret }
 type Tls = NonNullable<Settings['kafka']['tls']> & { ca: Secret; cert?: Secret; key?: Secret }
 type Kafka = Omit<Settings['kafka'], 'sasl' | 'tls'> & { sasl: Sasl | null; tls: Tls | null }
 type Registry = Settings['registry'] & { password?: Secret; ca?: Secret }
+type Consumers = Settings['consumers'] & { postgresUrl?: Secret }
 
 /** Everything that can be set, with its secrets read. Times and sizes end in their unit. */
 export type Config = Frozen<
-  Omit<Settings, 'kafka' | 'registry'> & { kafka: Kafka; registry: Registry }
+  Omit<Settings, 'kafka' | 'registry' | 'consumers'> & {
+    kafka: Kafka
+    registry: Registry
+    consumers: Consumers
+  }
 >
 
 /** From which topics readings come, and what stands where in them. */

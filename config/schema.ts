@@ -246,6 +246,38 @@ const registry = z.strictObject({
   requestTimeoutMs: ms(100, 600_000).default(10_000),
 })
 
+const windowSize = choice('1m', '15m', '1h', '1d')
+
+const consumers = z.strictObject({
+  dir: file.default('data/consumers'),
+  postgresUrlFile: file.nullable().default(null),
+  sessionTimeoutMs: ms(1000, 600_000).default(10_000),
+  http: listener(9468),
+  analytics: z
+    .strictObject({
+      http: listener(9466),
+      topic: kafkaTopic.default('sluice.aggregates'),
+      publish: z
+        .array(windowSize)
+        .register(cures, { cure: 'Write a list of some of 1m, 15m, 1h and 1d' })
+        .default(['15m', '1h', '1d']),
+      latenessMs: ms(0, 86_400_000).default(30_000),
+      seriesMax: count(1, 1e9).default(100_000),
+      clockWaitMs: ms(0, 604_800_000).default(86_400_000),
+      holdMaxMs: ms(1, 604_800_000).default(3_600_000),
+    })
+    .prefault({}),
+  archive: z
+    .strictObject({
+      http: listener(9467),
+      dir: file.default('data/archive'),
+      fileMaxEvents: count(1, 10_000_000).default(100_000),
+      fileMaxAgeMs: ms(100, 86_400_000).default(300_000),
+      keepDays: count(1, 36_500).nullable().default(null),
+    })
+    .prefault({}),
+})
+
 const log = z.strictObject({
   level: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
 })
@@ -259,6 +291,7 @@ export const schema = z.strictObject({
   bridge: bridge.prefault({}),
   kafka: kafka.prefault({}),
   registry: registry.prefault({}),
+  consumers: consumers.prefault({}),
   log: log.prefault({}),
 })
 

@@ -29,10 +29,10 @@ const secretMaxBytes = 65_536
 /** The keys that name a file which is read when the configuration is loaded. */
 const fileKeys = keys
   .filter(({ kind, path }) => kind === 'text' && path.at(-1)!.endsWith('File'))
-  .filter(({ path }) => /^(kafka\.(sasl|tls)|registry)\./.test(path.join('.')))
+  .filter(({ path }) => /^(kafka\.(sasl|tls)|registry|consumers)\./.test(path.join('.')))
 
 /**
- * Reads every file that a key of kafka.sasl, kafka.tls or registry names. The secrets stand at the
+ * Reads every file that a key of kafka.sasl, kafka.tls, registry or consumers names. The secrets stand at the
  * path of their key without its `File`; one line break at the end of a file is no part of it.
  */
 export function readSecrets(input: unknown) {

@@ -22,7 +22,7 @@ const homes: Record<string, RegExp> = {
   aedes: /^gateway\/broker\.ts$/,
   'aedes-persistence': /^gateway\/sessions\.ts$/,
   avsc: /^config\/(events|schemas\/released)\.ts$/,
-  'better-sqlite3': /^(gateway\/store|simulators\/rehearse)\//,
+  'better-sqlite3': /^(gateway\/store|simulators\/rehearse|cloud-bridge\/consumers\/state)\//,
   commander: /\/main\.ts$/,
   'csv-parse': /^simulators\/replay\//,
   kafkajs: /^cloud-bridge\/kafka\/kafkajs\//,

@@ -12,11 +12,14 @@ export type EventReader = ReturnType<typeof startEventReader>
 export function startEventReader(registry: Pick<Registry, 'schemasOf'> | null) {
   const learnt = new Map<number, (value: Buffer) => SensorReading>()
   return {
+    hasRegistry: registry !== null,
+    /** Whether a schema was learnt, by its number. */
+    knows: (id: number) => learnt.has(id),
     /**
-     * Learns every schema that topics have by now. While the registry is away, nothing: what is of
-     * a newer program is then not an event to us.
+     * Learns every schema that topics have by now. While the registry is away, nothing, and false:
+     * what is of a newer program is then not an event to us.
      */
-    async learn(topics: readonly string[]): Promise<void> {
+    async learn(topics: readonly string[]): Promise<boolean> {
       try {
         for (const topic of registry ? topics : []) {
           for (const [id, schema] of await registry!.schemasOf(subjectOf(topic))) {
@@ -24,8 +27,10 @@ export function startEventReader(registry: Pick<Registry, 'schemasOf'> | null) {
             if (decode) learnt.set(id, decode)
           }
         }
+        return true
       } catch (error) {
         if (!(error instanceof RegistryFault)) throw error
+        return false
       }
     },
     /** The event in a value, or null when it is none that can be read. */

@@ -110,7 +110,8 @@ async function nextOf(
   }
 }
 
-function recordOf({ offset, timestamp, key, value, headers }: Message, partition: number) {
+/** A message as consumers get it; it has a value. */
+export function recordOf({ offset, timestamp, key, value, headers }: Message, partition: number) {
   const heardAt = Number(timestamp)
   const record = { partition, offset: Number(offset), heardAt, key, value: value! }
   return { ...record, headers: headersOf(headers ?? {}) }

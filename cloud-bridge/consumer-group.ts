@@ -1,0 +1,37 @@
+import type { Offsets, ReadRecord } from './event-stream.ts'
+
+/** What one member of a consumer group reads, and what becomes of it. */
+export type Membership = {
+  groupId: string
+  /** Topics with equally many partitions: partition p of each goes to the same member. */
+  topics: readonly string[]
+  /** After so long without a sign of life a member's partitions go to others, in ms. */
+  sessionMs: number
+  /**
+   * Told each time the group shares out anew: all partitions that are this member's now, until
+   * `signal` aborts. Gives where to go on in each topic, whatever Kafka has been told. What it
+   * rejects with ends the membership.
+   */
+  onAssigned(
+    partitions: readonly number[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Offsets>>
+  /**
+   * Takes records of one partition of one topic, in order and without those that have no value; the
+   * next ones of that partition come when it resolves, which may take longer than a session.
+   * `signal` aborts when the partition may be another's: then nothing it does counts any more. What
+   * it rejects with ends the membership, unless it was aborted.
+   */
+  onRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
+}
+
+/**
+ * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that others
+ * take over at once. While Kafka is away it goes on trying. Rejects with what does not pass: no
+ * right to read, no such topic, topics that cannot be read together, or what the member's own work
+ * rejected with. What was done is committed to Kafka now and then, for who asks about lag.
+ */
+export type ConsumerGroup = { join(membership: Membership, signal: AbortSignal): Promise<void> }
+
+/** A topic or a right is missing, or topics differ: nothing that time mends. */
+export class CannotJoin extends Error {}

@@ -1,0 +1,112 @@
+/** A value of a series at a moment, in ms since 1970. */
+export type Point = { at: number; value: number }
+
+/**
+ * What a stretch of a series comes to. Stretches that follow each other in time join to a longer
+ * one, in any grouping (a monoid), so a window is the sum of the smaller ones in it.
+ */
+export type Piece = {
+  count: number
+  sum: number
+  min: number
+  max: number
+  first: Point
+  last: Point
+  /** Ms for which a value is known: each holds until the next one, `holdMaxMs` at most. */
+  heldMs: number
+  /** Value times ms over that time: divided by it, the mean over time. */
+  area: number
+  /** Ms of it with a value above zero: how long somebody was there. */
+  positiveMs: number
+  /** What a meter went up by; one that went down began anew at zero. */
+  rise: number
+}
+
+/** The stretch of one point. */
+export function pieceOf({ at, value }: Point): Piece {
+  const point = { at, value }
+  const ends = { first: point, last: point, min: value, max: value }
+  return { count: 1, sum: value, ...ends, heldMs: 0, area: 0, positiveMs: 0, rise: 0 }
+}
+
+/** Appends a point that is not before the last one; changes the piece. */
+export function append(piece: Piece, at: number, value: number, holdMaxMs: number): void {
+  const { last } = piece
+  const held = Math.min(at - last.at, holdMaxMs)
+  piece.heldMs += held
+  piece.area += last.value * held
+  if (last.value > 0) piece.positiveMs += held
+  piece.rise += riseTo(last.value, value)
+  piece.count++
+  piece.sum += value
+  if (value < piece.min) piece.min = value
+  if (value > piece.max) piece.max = value
+  piece.last = { at, value }
+}
+
+/** Two stretches as one; `later` begins where `earlier` ends or behind it. */
+export function join(earlier: Piece, later: Piece, holdMaxMs: number): Piece {
+  const { last } = earlier
+  const held = Math.min(later.first.at - last.at, holdMaxMs)
+  return {
+    count: earlier.count + later.count,
+    sum: earlier.sum + later.sum,
+    min: Math.min(earlier.min, later.min),
+    max: Math.max(earlier.max, later.max),
+    first: earlier.first,
+    last: later.last,
+    heldMs: earlier.heldMs + held + later.heldMs,
+    area: earlier.area + last.value * held + later.area,
+    positiveMs: earlier.positiveMs + (last.value > 0 ? held : 0) + later.positiveMs,
+    rise: earlier.rise + riseTo(last.value, later.first.value) + later.rise,
+  }
+}
+
+/** What a window comes to by itself, and how it is entered and left. */
+export type Result = {
+  count: number
+  sum: number
+  min: number
+  max: number
+  mean: number
+  last: number
+  lastAt: number
+  /** Null where no value was known for any time. */
+  timeWeightedMean: number | null
+  heldMs: number
+  positiveMs: number
+  rise: number
+}
+
+/**
+ * The results of a window: the value before it holds from its start, its last one until its end,
+ * each `holdMaxMs` at most. What a meter rose since the value before counts here.
+ */
+export function resultOf(
+  piece: Piece,
+  before: Point | null,
+  { start, end }: { start: number; end: number },
+  holdMaxMs: number,
+): Result {
+  let { heldMs, area, positiveMs, rise } = piece
+  const hold = (value: number, ms: number) => {
+    if (ms <= 0) return
+    heldMs += ms
+    area += value * ms
+    if (value > 0) positiveMs += ms
+  }
+  if (before) {
+    hold(before.value, Math.min(piece.first.at, before.at + holdMaxMs) - start)
+    rise += riseTo(before.value, piece.first.value)
+  }
+  hold(piece.last.value, Math.min(end, piece.last.at + holdMaxMs) - piece.last.at)
+  const { count, sum, min, max, last } = piece
+  return {
+    ...{ count, sum, min, max, mean: sum / count, last: last.value, lastAt: last.at },
+    ...{ timeWeightedMean: heldMs > 0 ? area / heldMs : null, heldMs, positiveMs, rise },
+  }
+}
+
+function riseTo(before: number, value: number): number {
+  return value >= before ? value - before : value
+}

@@ -1,0 +1,44 @@
+import { keyOf } from '../state/keys.ts'
+import type { Effect } from '../state/state.ts'
+import type { Unusable } from './reading.ts'
+
+/** Tells, on a record that is sent again, how often it was buried. */
+export const ATTEMPTS_HEADER = 'sluice-attempts'
+
+/** A record that a consumer buried, as it stands in the topic of dead letters. */
+export type ConsumerLetter = {
+  kind: 'unusable'
+  id: string
+  consumer: string
+  topic: string
+  partition: number
+  offset: number
+  reason: string
+  /** How often it was tried, this time included. */
+  attempts: number
+  heardAt: number
+  buriedAt: number
+  key: string | null
+  /** Its bytes in base64. */
+  value: string
+}
+
+/** A record that was put aside, on its way to the topic of dead letters. */
+export function deadLetter(
+  { record, reason }: Unusable,
+  at: { consumer: string; topic: string; deadletters: string },
+): Effect {
+  const { partition, offset, heardAt, key, value, headers } = record
+  const id = keyOf('unusable', at.consumer, at.topic, String(partition), String(offset))
+  const before = Number(headers[ATTEMPTS_HEADER]?.toString() ?? 0)
+  const letter: ConsumerLetter = {
+    kind: 'unusable',
+    id: `${at.consumer}/${at.topic}/${partition}/${offset}`,
+    ...{ consumer: at.consumer, topic: at.topic, partition, offset, reason, heardAt },
+    attempts: (Number.isSafeInteger(before) ? before : 0) + 1,
+    buriedAt: Date.now(),
+    key: key?.toString() ?? null,
+    value: value.toString('base64'),
+  }
+  return { id, topic: at.deadletters, key: at.consumer, value: Buffer.from(JSON.stringify(letter)) }
+}

@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startCircuit } from '../../circuit.ts'
+import { StateAway } from '../state/state.ts'
+import { RegistryAway } from './reading.ts'
+
+/** Does work until it goes, waiting longer each time, while what it needs is away. */
+export type Patience = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>
+
+const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
+
+/**
+ * The circuit breaker in front of what a consumer needs besides Kafka: its state and the registry.
+ * While one is away the partition waits and its membership goes on; anything else passes through.
+ */
+export function startPatience(onAway: (reason: string | null) => void): Patience {
+  const circuit = startCircuit(BACKOFF)
+  return async (work, signal) => {
+    for (;;) {
+      signal.throwIfAborted()
+      try {
+        const done = await work()
+        if (circuit.state !== 'closed') onAway(null)
+        circuit.succeeded()
+        return done
+      } catch (error) {
+        if (!(error instanceof StateAway || error instanceof RegistryAway)) throw error
+        const waitMs = circuit.failed()
+        onAway(error.message)
+        await sleep(waitMs, undefined, { signal }).catch(() => {})
+        circuit.probe()
+      }
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import type { ReadRecord } from '../../event-stream.ts'
+
+/**
+ * What one consumer does with one partition, from the moment that it takes it until it gives it up.
+ * What it keeps of it, and how far it has read, are of one piece: a kill leaves both or neither.
+ */
+export type Work = AsyncDisposable & {
+  /** Where to go on in each topic; 0 where it has none. */
+  readonly next: ReadonlyMap<string, number>
+  /**
+   * Takes records of one topic in order; one call at a time. When it resolves they are done for
+   * good. Rejects when it was aborted or the partition is another's: then this work is over, and
+   * what was not committed is read again.
+   */
+  take(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
+}
+
+/** A consumer: its name, which is that of its group and its state, and how it takes a partition. */
+export type Consumer = { name: string; open(partition: number): Promise<Work> }

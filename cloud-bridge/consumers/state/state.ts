@@ -1,0 +1,84 @@
+/** What is to be sent, once the transaction that it came from has been committed. */
+export type Effect = {
+  /** Follows from what it is about, so that a second sending can be told; a newer one replaces it. */
+  id: string
+  topic: string
+  key: string
+  value: Buffer
+}
+
+/** All that one transaction changes in the state of a partition. */
+export type Changes = {
+  /** The next offset of each topic that was read. */
+  offsets?: ReadonlyMap<string, number>
+  /** By key; null deletes. */
+  rows?: ReadonlyMap<string, Buffer | null>
+  effects?: readonly Effect[]
+  /** Effects that Kafka has; one that was replaced meanwhile stays. */
+  sent?: readonly SentEffect[]
+}
+
+/** An effect that waits, and the number of its waiting, which a newer one of that id does not have. */
+export type SentEffect = { id: string; number: number }
+export type WaitingEffect = Effect & SentEffect
+
+export type Row = { key: string; value: Buffer }
+
+export type Span = {
+  /** The first key, included. */
+  from: string
+  /** The first key beyond, not included. */
+  to: string
+  limit?: number
+  /** The last ones first. */
+  backwards?: boolean
+}
+
+/** Another member claimed the partition, or this state was replaced: nothing was changed. */
+export class Fenced extends Error {}
+
+/** The state cannot be reached now; whether a commit was made is unknown until it can. */
+export class StateAway extends Error {}
+
+/**
+ * The state of one partition, claimed by one member. Rows stand in the order of their keys by code
+ * point. All reject with StateAway while it cannot be reached.
+ */
+export type PartitionState = {
+  /** The next offset of each topic, as they were at the claim. */
+  readonly offsets: ReadonlyMap<string, number>
+  /** The values of keys, in that order. */
+  get(keys: readonly string[]): Promise<(Buffer | null)[]>
+  range(span: Span): Promise<Row[]>
+  /**
+   * One transaction, durable and whole. Rejects with Fenced when the partition was claimed since by
+   * anybody. The same changes may be committed again after a StateAway.
+   */
+  commit(changes: Changes): Promise<void>
+  /** The oldest effects that wait. */
+  waiting(limit: number): Promise<WaitingEffect[]>
+}
+
+/** Which state of a consumer: one is current, one more may be built beside it. */
+export type Version = { number: number; isCurrent: boolean }
+
+/** The state of one consumer over all partitions. */
+export type ConsumerState = AsyncDisposable & {
+  readonly version: Version
+  /** Takes a partition; whoever had it fails from now on. */
+  claim(partition: number): Promise<PartitionState>
+  /** Reads a partition without claiming it. Only committed rows are seen. */
+  reader(partition: number): Promise<Pick<PartitionState, 'offsets' | 'get' | 'range' | 'waiting'>>
+  /** Which partitions have a state. */
+  partitions(): Promise<number[]>
+}
+
+/** What states are kept in. */
+export type StateStore = AsyncDisposable & {
+  /** Opens the current version of a consumer's state; the first one is made when there is none. */
+  open(consumer: string): Promise<ConsumerState>
+  /** Begins a new version beside the current one, in place of one that was begun and not made current. */
+  build(consumer: string): Promise<ConsumerState>
+  /** Makes a version current: from then on every commit to the one before rejects with Fenced. */
+  makeCurrent(consumer: string, version: number): Promise<void>
+}
