@@ -1,0 +1,73 @@
+import type { SensorReading } from '../../../config/events.ts'
+import { keyOf, timePart, within } from '../state/keys.ts'
+import type { PartitionState } from '../state/state.ts'
+
+/** How far clocks were off, as gateways say later, for the events of which they were not sure. */
+export type Corrections = {
+  /** What to add to `receivedAt`; null while the gateway has not said. */
+  offsetOf(event: Pick<SensorReading, 'gateway' | 'epoch' | 'sequence'>): number | null
+}
+
+type Held = { event: SensorReading; heardAt: number }
+
+const RELEASED_MAX = 5000
+const LOOK_EVERY_MS = 5000
+
+/**
+ * Readings whose time nobody knows yet: they wait, durably, until their gateway's clock note tells
+ * it or they have waited long enough.
+ */
+export class HeldReadings {
+  readonly #state: Pick<PartitionState, 'range'>
+  readonly #corrections: Corrections
+  readonly #waitMs: number
+  readonly #changed = new Map<string, Buffer | null>()
+  #mayHave = true
+  #lookedMs = Number.NEGATIVE_INFINITY
+
+  constructor(state: Pick<PartitionState, 'range'>, corrections: Corrections, waitMs: number) {
+    this.#state = state
+    this.#corrections = corrections
+    this.#waitMs = waitMs
+  }
+
+  /** What to add to an event's time; null when nobody knows yet. */
+  offsetOf(event: SensorReading): number | null {
+    return event.clock === 'UNSYNCED' ? this.#corrections.offsetOf(event) : 0
+  }
+
+  hold(event: SensorReading, heardAt: number): void {
+    this.#changed.set(keyFor(event), Buffer.from(JSON.stringify({ event, heardAt } satisfies Held)))
+    this.#mayHave = true
+  }
+
+  /** Those whose time is known by now, or that waited long enough: they count from now on. */
+  async due(nowMs: number): Promise<{ event: SensorReading; heardAt: number; offsetMs: number }[]> {
+    if (!this.#mayHave || performance.now() - this.#lookedMs < LOOK_EVERY_MS) return []
+    const rows = await this.#state.range(within(KIND))
+    this.#lookedMs = performance.now()
+    this.#mayHave = rows.length > 0
+    const held = rows.map(({ value }): Held => JSON.parse(value.toString()))
+    return held
+      .flatMap(({ event, heardAt }) => {
+        const known = this.#corrections.offsetOf(event)
+        const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
+        return offsetMs === null ? [] : [{ event, heardAt, offsetMs }]
+      })
+      .slice(0, RELEASED_MAX)
+  }
+
+  release(event: SensorReading): void {
+    this.#changed.set(keyFor(event), null)
+  }
+
+  takeChanges(): Map<string, Buffer | null> {
+    const changes = new Map(this.#changed)
+    this.#changed.clear()
+    return changes
+  }
+}
+
+const KIND = 'held'
+const keyFor = ({ gateway, epoch, sequence }: SensorReading) =>
+  keyOf(KIND, gateway, String(epoch), timePart(sequence))

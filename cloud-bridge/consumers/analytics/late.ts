@@ -1,0 +1,137 @@
+import type { Cache } from './cache.ts'
+import { append, join, type Piece, pieceOf, type Point } from './piece.ts'
+import { insert, isBefore, type Minute, minuteOf } from './points.ts'
+import { type Series, type Size, sizeNames, sizes, startOf } from './series.ts'
+import type { Window } from './window.ts'
+
+/** What late points of one series need: the minutes that matter, in order of time. */
+export type Surroundings = { series: Series; minutes: Map<number, Minute> }
+
+const [QUARTER, HOUR, DAY] = sizeNames as ['15m', '1h', '1d']
+const children: Record<Size, Size | null> = { [QUARTER]: null, [HOUR]: QUARTER, [DAY]: HOUR } as never
+
+/** Reads what is needed to put points of a series where they belong. */
+export async function loadSurroundings(
+  cache: Cache,
+  series: Series,
+  points: readonly Point[],
+): Promise<Surroundings> {
+  const minutes = new Map<number, Minute>()
+  const quarters = new Set(points.map(({ at }) => startOf(QUARTER, at)))
+  for (const start of quarters) {
+    for (const minute of await cache.minutesAround(series, start, start + sizes[QUARTER])) {
+      minutes.set(minute.start, minute)
+    }
+  }
+  const moments = [...points.map(({ at }) => at), ...minutes.keys()]
+  const wanted = new Map<string, { name: Series; size: Size; start: number }>()
+  for (const at of moments) {
+    for (const size of sizeNames) {
+      const start = startOf(size, at)
+      wanted.set(`${size}${start}`, { name: series, size, start })
+    }
+  }
+  await cache.loadWindows([...wanted.values()])
+  for (const start of new Set(points.map(({ at }) => startOf(HOUR, at)))) {
+    await cache.loadWindowsBetween(series, QUARTER, start, start + sizes[HOUR])
+  }
+  for (const start of new Set(points.map(({ at }) => startOf(DAY, at)))) {
+    await cache.loadWindowsBetween(series, HOUR, start, start + sizes[DAY])
+  }
+  return { series, minutes }
+}
+
+export type Touched = {
+  minute(series: Series, minute: Minute): void
+  window(window: Window): void
+  begun(window: Window): void
+}
+
+/** Puts points, in order of time, where they belong, and makes the windows anew that they change. */
+export function insertLate(
+  cache: Cache,
+  { series, minutes }: Surroundings,
+  points: readonly Point[],
+  { emptyWindow, touched, holdMaxMs }: {
+    emptyWindow(series: Series, size: Size, start: number, before: Point | null): Window
+    touched: Touched
+    holdMaxMs: number
+  },
+): void {
+  // What the series has in memory is newer than what was read.
+  if (series.minute) minutes.set(series.minute.start, series.minute)
+  const windowAt = (size: Size, at: number) => {
+    const start = startOf(size, at)
+    const open = series.open[sizeNames.indexOf(size)]
+    return open?.start === start ? open : cache.find(series, size, start)
+  }
+  const toMake = new Map<string, Window>()
+  for (const point of points) {
+    const start = minuteOf(point.at)
+    const minute = minutes.get(start) ?? { start, points: [] }
+    minutes.set(start, minute)
+    const [before, behind] = neighbours(minutes, point)
+    insert(minute, point)
+    touched.minute(series, minute)
+    for (const size of sizeNames) {
+      let window = windowAt(size, point.at)
+      if (!window) {
+        window = emptyWindow(series, size, startOf(size, point.at), before)
+        cache.keep(window)
+        touched.begun(window)
+      }
+      window.sketch.accept(point.value)
+      touched.window(window)
+      toMake.set(`${size}${window.start}`, window)
+      const next = behind && windowAt(size, behind.at)
+      if (next && next !== window && (!next.before || isBefore(next.before, point))) {
+        next.before = point
+        touched.window(next)
+      }
+    }
+  }
+  for (const size of sizeNames) {
+    for (const window of toMake.values()) {
+      if (window.size === size) window.piece = pieceFor(window, minutes, windowAt, holdMaxMs)
+    }
+  }
+}
+
+/** The last point before this one and the first one behind it, of the minutes that were read. */
+function neighbours(minutes: ReadonlyMap<number, Minute>, point: Point) {
+  let before: Point | null = null
+  let behind: Point | null = null
+  for (const { points } of minutes.values()) {
+    for (const one of points) {
+      if (isBefore(one, point)) {
+        if (!before || isBefore(before, one)) before = one
+      } else if (!behind || isBefore(one, behind)) behind = one
+    }
+  }
+  return [before, behind] as const
+}
+
+/** A window's piece, of the points or of the smaller windows in it. */
+function pieceFor(
+  { size, start }: Window,
+  minutes: ReadonlyMap<number, Minute>,
+  windowAt: (size: Size, at: number) => Window | null,
+  holdMaxMs: number,
+): Piece {
+  let piece: Piece | null = null
+  const child = children[size]
+  if (child === null) {
+    for (let at = start; at < start + sizes[size]; at += 60_000) {
+      for (const point of minutes.get(at)?.points ?? []) {
+        if (piece) append(piece, point.at, point.value, holdMaxMs)
+        else piece = pieceOf(point)
+      }
+    }
+  } else {
+    for (let at = start; at < start + sizes[size]; at += sizes[child]) {
+      const part = windowAt(child, at)?.piece
+      if (part) piece = piece ? join(piece, part, holdMaxMs) : part
+    }
+  }
+  return piece!
+}
