@@ -190,6 +190,8 @@ export async function startAnalytics(
       }
       latePoints.clear()
       const effects: Effect[] = []
+      // What came late changes what was told before.
+      for (const window of windows) if (window.told > 0) effects.push(tell(window))
       for (const one of telling) {
         const window = cache.find(one.name, one.size, one.start)
         due.done(one)

@@ -81,6 +81,7 @@ export function insertLate(
         touched.begun(window)
       }
       window.sketch.accept(point.value)
+      if (window.told > 0) window.amended++
       touched.window(window)
       toMake.set(`${size}${window.start}`, window)
       const next = behind && windowAt(size, behind.at)

@@ -43,7 +43,7 @@ export type StatefulOptions = {
   /** Of the records of each topic. */
   read(records: readonly ReadRecord[]): Promise<Read>
   deadletters: string
-  start(state: PartitionState): Handling
+  start(state: PartitionState): Promise<Handling>
   /** Tries again what is away for a while. */
   patience: Patience
   /** A commit was made: how what it was about had come, and whether effects wait. */
@@ -55,7 +55,7 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
   const { name, partition, patience, deadletters } = options
   const state = await options.state.claim(partition)
   const arrivals = new Arrivals(state)
-  const handling = options.start(state)
+  const handling = await options.start(state)
   const next = new Map(state.offsets)
 
   /** Takes what is new, in order; what a handling throws at is put aside and does not count. */

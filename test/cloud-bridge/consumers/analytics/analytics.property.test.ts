@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
+import { type Size, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import { unpackWindow } from '../../../../cloud-bridge/consumers/analytics/window.ts'
+import { partsOf, timeIn, within } from '../../../../cloud-bridge/consumers/state/keys.ts'
+import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
+import type { PartitionState } from '../../../../cloud-bridge/consumers/state/state.ts'
+import type { SensorReading } from '../../../../config/events.ts'
+import { goldenEvent } from '../../../config/events-fixture.ts'
+import { byHand } from './by-hand.ts'
+
+const DAY = Date.UTC(2026, 10, 23)
+const HOLD_MAX_MS = 3_600_000
+const options = {
+  ...{ topic: 'aggregates', publish: ['15m', '1h', '1d'] as Size[], latenessMs: 0 },
+  ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onAbsurd: () => {} },
+  corrections: { offsetOf: () => null },
+}
+
+type Sample = { device: number; at: number; value: number }
+
+/** Readings of two days, more of them close to each other than far. */
+const samples = fc.array(
+  fc.record({
+    device: fc.integer({ min: 0, max: 1 }),
+    at: fc.oneof(
+      fc.integer({ min: 0, max: 100_000 }),
+      fc.integer({ min: 0, max: 5_000_000 }),
+      fc.integer({ min: 0, max: 172_800_000 }),
+    ),
+    value: fc.integer({ min: -3, max: 40 }),
+  }),
+  { minLength: 1, maxLength: 60 },
+)
+
+function eventOf({ device, at, value }: Sample, index: number): SensorReading {
+  const measurements = [{ metric: 'energy', number: value, flag: null, text: null, unit: 'kW.h' }]
+  const time = { receivedAt: DAY + at, observedAt: null, clock: 'SYNCED' as const }
+  const name = { site: 'hq', zone: 'z1', device: `d${device}` }
+  return { ...goldenEvent, ...name, ...time, zoneSequence: index + 1, measurements }
+}
+
+/** Handles events in batches, each committed, sometimes by a new handling on the state. */
+async function handled(state: PartitionState, batches: SensorReading[][], isRestarted: boolean) {
+  let handling = await startAnalytics(state, options)
+  for (const events of batches) {
+    if (isRestarted) handling = await startAnalytics(state, options)
+    const arrived = events.map(event => ({
+      ...{ event, arrival: 'in order' as const, topic: 'readings' },
+      record: {
+        ...{ partition: 0, offset: 0, key: null, value: Buffer.alloc(0), headers: {} },
+        heardAt: event.receivedAt,
+      },
+    }))
+    await handling.load(arrived)
+    for (const one of arrived) handling.handle(one)
+    await state.commit(handling.takeChanges())
+  }
+}
+
+async function windowsIn(state: PartitionState, size: Size) {
+  const found = new Map<string, ReturnType<typeof resultOf>>()
+  for (const { key, value } of await state.range(within('window', size))) {
+    const [, , site, zone, device, metric, time] = partsOf(key) as string[]
+    const start = timeIn(time!)
+    const name = { site: site!, zone: zone!, device: device!, metric: metric! }
+    const window = unpackWindow(name, size, start, value)
+    const span = { start, end: start + sizes[size] }
+    const result = resultOf(window.piece!, window.before, span, HOLD_MAX_MS)
+    found.set(`${site}/${zone}/${device}/${metric} ${start}`, result)
+  }
+  return found
+}
+
+function expectEqual(found: Awaited<ReturnType<typeof windowsIn>>, expected: ReturnType<typeof byHand>) {
+  expect([...found.keys()].sort()).toEqual([...expected.keys()].sort())
+  for (const [name, want] of expected) {
+    const got = found.get(name)!
+    for (const [what, value] of Object.entries(want)) {
+      const is = got[what as keyof typeof want]
+      if (value === null) expect(is, `${name} ${what}`).toBeNull()
+      else expect(Math.abs((is as number) - value), `${name} ${what}: ${is} for ${value}`).toBeLessThan(1e-6)
+    }
+  }
+}
+
+describe('analytics', () => {
+  it('comes to what a plain computation over all readings does, whatever order they come in and wherever batches end', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'sluice-analytics-'))
+    let runs = 0
+    try {
+      await fc.assert(
+        fc.asyncProperty(samples, fc.integer({ min: 1, max: 20 }), fc.boolean(), async (all, size, isRestarted) => {
+          const events = all.map(eventOf)
+          const batches: SensorReading[][] = []
+          for (let at = 0; at < events.length; at += size) batches.push(events.slice(at, at + size))
+          await using store = openSqliteStates(join(dir, String(runs++)))
+          await using consumer = await store.open('analytics')
+          const state = await consumer.claim(0)
+          await handled(state, batches, isRestarted)
+          for (const name of ['15m', '1h', '1d'] as const) {
+            expectEqual(await windowsIn(state, name), byHand(events, sizes[name], HOLD_MAX_MS))
+          }
+        }),
+        { numRuns: 60 },
+      )
+    } finally {
+      rmSync(dir, { recursive: true, force: true })
+    }
+  }, 60_000)
+})
