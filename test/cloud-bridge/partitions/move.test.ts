@@ -1,4 +1,3 @@
-import kafkajs from 'kafkajs'
 import { expect, it, vi } from 'vitest'
 import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
 import { decodeEvent } from '../../../config/events.ts'
@@ -6,6 +5,7 @@ import { partitionOf } from '../../../config/partitions.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { temporary } from '../../gateway/store/fixture.ts'
 import { clients, createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { addPartitions } from '../../setup/topic-settings.ts'
 import { reading } from '../readings.ts'
 import { freshTopics, startBridge, type Topics } from '../running-bridge.ts'
 
@@ -63,12 +63,7 @@ type PlaceOptions = { configured?: number | null; client?: (typeof clients)[numb
 
 /** As an administrator does it with kafka-topics.sh --alter. */
 async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill'>, count: number) {
-  const brokers = [...shared().brokers]
-  const admin = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING }).admin()
-  await admin.connect()
-  const topicPartitions = [readings, backfill].map(topic => ({ topic, count }))
-  await admin.createPartitions({ topicPartitions })
-  await admin.disconnect()
+  for (const topic of [readings, backfill]) await addPartitions(shared(), topic, count)
 }
 
 /** What came, in order of coming as far as Kafka tells: by partition, and by its time. */
