@@ -1,3 +1,4 @@
+import { partsOf, timeIn } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
 import type { Point } from './piece.ts'
 import { type Minute, unpackPoints } from './points.ts'
@@ -13,7 +14,6 @@ import {
   windowKey,
   windowsBetween,
 } from './series.ts'
-import { timeIn, partsOf } from '../state/keys.ts'
 import { unpackWindow, type Window } from './window.ts'
 
 const SERIES_KEPT_MAX = 20_000
@@ -37,8 +37,10 @@ export class Cache {
 
   /** To be called when all is committed: lets go of what is not needed now. */
   shrink(): void {
-    if (this.series.size > SERIES_KEPT_MAX) this.series.clear()
-    if (this.#windows.size > WINDOWS_KEPT_MAX) this.#windows.clear()
+    if (this.series.size <= SERIES_KEPT_MAX && this.#windows.size <= WINDOWS_KEPT_MAX) return
+    // Together, because an open window must be the same object in both.
+    this.series.clear()
+    this.#windows.clear()
   }
 
   /** Reads a series that has points: where it ends, and the windows in which that is. */
@@ -72,12 +74,7 @@ export class Cache {
   }
 
   /** The windows of one size that begin between two moments. */
-  async loadWindowsBetween(
-    name: SeriesName,
-    size: Size,
-    from: number,
-    to: number,
-  ): Promise<void> {
+  async loadWindowsBetween(name: SeriesName, size: Size, from: number, to: number): Promise<void> {
     const starts: number[] = []
     for (let start = from; start < to; start += sizes[size]) starts.push(start)
     if (starts.every(start => this.#windows.has(windowKey(name, size, start)))) return
@@ -117,8 +114,7 @@ function minuteIn({ key, value }: { key: string; value: Buffer }): Minute {
   return unpackPoints(timeIn(partsOf(key).at(-1)!), value)
 }
 
-/** Whether a point goes behind all that its series has. */
-export function isAtEnd({ last }: Series, { at, value }: Point): boolean {
+/** Whether a point goes behind the last one of its series. */
+export function isAtEnd(last: Point | null, { at, value }: Point): boolean {
   return !last || at > last.at || (at === last.at && value >= last.value)
 }
-

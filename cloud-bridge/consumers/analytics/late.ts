@@ -1,14 +1,18 @@
 import type { Cache } from './cache.ts'
-import { append, join, type Piece, pieceOf, type Point } from './piece.ts'
+import { append, join, type Piece, type Point, pieceOf } from './piece.ts'
 import { insert, isBefore, type Minute, minuteOf } from './points.ts'
 import { type Series, type Size, sizeNames, sizes, startOf } from './series.ts'
-import type { Window } from './window.ts'
+import { emptyWindow, type Window } from './window.ts'
 
 /** What late points of one series need: the minutes that matter, in order of time. */
 export type Surroundings = { series: Series; minutes: Map<number, Minute> }
 
 const [QUARTER, HOUR, DAY] = sizeNames as ['15m', '1h', '1d']
-const children: Record<Size, Size | null> = { [QUARTER]: null, [HOUR]: QUARTER, [DAY]: HOUR } as never
+const children: Record<Size, Size | null> = {
+  [QUARTER]: null,
+  [HOUR]: QUARTER,
+  [DAY]: HOUR,
+} as never
 
 /** Reads what is needed to put points of a series where they belong. */
 export async function loadSurroundings(
@@ -52,11 +56,7 @@ export function insertLate(
   cache: Cache,
   { series, minutes }: Surroundings,
   points: readonly Point[],
-  { emptyWindow, touched, holdMaxMs }: {
-    emptyWindow(series: Series, size: Size, start: number, before: Point | null): Window
-    touched: Touched
-    holdMaxMs: number
-  },
+  { touched, holdMaxMs }: { touched: Touched; holdMaxMs: number },
 ): void {
   // What the series has in memory is newer than what was read.
   if (series.minute) minutes.set(series.minute.start, series.minute)
@@ -131,7 +131,7 @@ function pieceFor(
   } else {
     for (let at = start; at < start + sizes[size]; at += sizes[child]) {
       const part = windowAt(child, at)?.piece
-      if (part) piece = piece ? join(piece, part, holdMaxMs) : part
+      if (part) piece = piece ? join(piece, part, holdMaxMs) : { ...part }
     }
   }
   return piece!
