@@ -76,7 +76,7 @@ class Analytics implements Handling {
     due: DueWindows,
   ) {
     this.#options = options
-    this.#cache = new Cache(state)
+    this.#cache = new Cache(state, options.holdMaxMs)
     this.#known = known
     this.#due = due
     this.#held = new HeldReadings(state, options.corrections, options.clockWaitMs)
@@ -90,6 +90,10 @@ class Analytics implements Handling {
     const plans = [...this.#plans.values(), ...this.#released.map(({ plan }) => plan)]
     await this.#loadFor(plans)
     this.#telling = this.#due.before(this.#watermark - this.#options.latenessMs, TOLD_AT_ONCE_MAX)
+    for (const { name } of this.#telling) {
+      const key = seriesKey(name)
+      if (!this.#cache.series.has(key)) await this.#loadSeries(key, name, this.#known.get(key)!)
+    }
     await this.#cache.loadWindows(this.#telling)
   }
 
@@ -181,6 +185,7 @@ class Analytics implements Handling {
     for (const [index, size] of sizeNames.entries()) {
       let window = series.open[index]
       if (window?.start !== startOf(size, at)) {
+        if (window) this.#leave(window)
         window = emptyWindow(series, size, startOf(size, at), series.last)
         series.open[index] = window
         this.#cache.keep(window)
@@ -190,9 +195,15 @@ class Analytics implements Handling {
       else window.piece = pieceOf(point)
       window.sketch.accept(value)
       if (window.told > 0) window.amended++
-      this.#touched.window(window)
+      if (window.isKept) this.#touched.window(window)
     }
     series.last = point
+  }
+
+  /** Nothing more comes in order: from now on the window has a row. */
+  #leave(window: Window): void {
+    window.isKept = true
+    this.#touched.window(window)
   }
 
   readonly #touched = {
@@ -228,7 +239,7 @@ class Analytics implements Handling {
       const window = this.#cache.find(one.name, one.size, one.start)
       if (!window?.piece || window.told > 0) continue
       told.push(window)
-      this.#windows.add(window)
+      this.#leave(window)
     }
     this.#telling = []
     return told.map(window => this.#tell(window))
@@ -255,6 +266,7 @@ class Analytics implements Handling {
       }
     }
     for (const window of this.#windows) {
+      if (!window.isKept) continue
       rows.set(windowKey(window.series, window.size, window.start), packWindow(window))
     }
     for (const series of this.#begun) {
