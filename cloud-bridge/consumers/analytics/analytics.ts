@@ -7,7 +7,7 @@ import { type Due, DueWindows } from './due.ts'
 import { type Corrections, HeldReadings } from './held.ts'
 import { insertLate, loadSurroundings, type Surroundings } from './late.ts'
 import { append, type Point, pieceOf } from './piece.ts'
-import { aboutOf, timeOf, valueOf } from './plan.ts'
+import { aboutOf, numberOf, timeOf } from './plan.ts'
 import { type Minute, minuteOf, packPoints } from './points.ts'
 import { parentOf, sketchOf } from './rebuild.ts'
 import { aggregateOf } from './results.ts'
@@ -138,7 +138,7 @@ class Analytics implements Handling {
   async #loadFor(event: SensorReading, at: number, late: Map<Series, Point[]>): Promise<void> {
     const there = this.#cache.seriesOf(event)
     for (const measurement of event.measurements) {
-      const value = valueOf(measurement)
+      const value = numberOf(measurement)
       if (value === null || Number.isNaN(value)) continue
       const found = there.get(measurement.metric)
       const series = found ?? (await this.#open({ ...event, ...measurement }, measurement))
@@ -182,7 +182,7 @@ class Analytics implements Handling {
   #put(event: SensorReading, at: number): void {
     const there = this.#cache.seriesOf(event)
     for (const measurement of event.measurements) {
-      const value = valueOf(measurement)
+      const value = numberOf(measurement)
       if (value === null) continue
       if (Number.isNaN(value)) {
         this.#options.onAbsurd(1)

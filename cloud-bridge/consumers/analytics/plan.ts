@@ -33,7 +33,7 @@ export function timeOf(
  * The value of a measurement: numbers, and flags as 0 and 1; null of a text or nothing, and NaN of
  * what no sensor means.
  */
-export function valueOf({ number, flag }: Measurement): number | null {
+export function numberOf({ number, flag }: Measurement): number | null {
   if (number === null) return flag === null ? null : Number(flag)
   return Math.abs(number) <= VALUE_MAX ? number : Number.NaN
 }
