@@ -77,21 +77,20 @@ export function startEffects(options: EffectsOptions) {
     }
     return waiting.length > 0
   }
-  const drain = async () => {
+  const run = async () => {
+    // What is woken meanwhile, or has more, comes at the end.
     for (const state of woken) {
-      if (signal.aborted) return
+      if (signal.aborted) break
+      woken.delete(state)
       try {
-        if (await step(state)) continue
-        woken.delete(state)
+        if (await step(state)) woken.add(state)
       } catch (error) {
         // Whose the partition is now sends what waits. The rest may pass: no such topic, state away.
-        if (error instanceof Fenced) woken.delete(state)
-        else await rest(error as Error)
+        if (error instanceof Fenced) continue
+        await rest(error as Error)
+        woken.add(state)
       }
     }
-  }
-  const run = async () => {
-    while (woken.size > 0 && !signal.aborted) await drain()
     running = null
   }
 

@@ -62,23 +62,29 @@ export type PartitionState = {
 /** Which state of a consumer: one is current, one more may be built beside it. */
 export type Version = { number: number; isCurrent: boolean }
 
-/** The state of one consumer over all partitions. */
+/** The state of one consumer over all partitions. Rejects with Fenced when it was replaced. */
 export type ConsumerState = AsyncDisposable & {
   readonly version: Version
   /** Takes a partition; whoever had it fails from now on. */
   claim(partition: number): Promise<PartitionState>
   /** Reads a partition without claiming it. Only committed rows are seen. */
   reader(partition: number): Promise<Pick<PartitionState, 'offsets' | 'get' | 'range' | 'waiting'>>
-  /** Which partitions have a state. */
+  /** Which partitions were ever claimed, in order. */
   partitions(): Promise<number[]>
 }
 
-/** What states are kept in. */
+/** What states are kept in. All reject with StateAway while it cannot be reached. */
 export type StateStore = AsyncDisposable & {
   /** Opens the current version of a consumer's state; the first one is made when there is none. */
   open(consumer: string): Promise<ConsumerState>
-  /** Begins a new version beside the current one, in place of one that was begun and not made current. */
+  /**
+   * Begins a new version beside the current one, in place of one that was begun and not made
+   * current: claims of that one and commits to it reject with Fenced.
+   */
   build(consumer: string): Promise<ConsumerState>
-  /** Makes a version current: from then on every commit to the one before rejects with Fenced. */
+  /**
+   * Makes a version current: from then on every commit to the one before rejects with Fenced. So
+   * does this when the version was replaced itself.
+   */
   makeCurrent(consumer: string, version: number): Promise<void>
 }
