@@ -59,3 +59,8 @@ export function unpackWindow(
   const sketch = unpackSketch(packed.subarray(HEAD_BYTES))
   return { series, size, start, piece, before, sketch, told: number(14), amended: number(15) }
 }
+
+/** Count and sum of a packed window, without the rest of it. */
+export function totalsIn(packed: Buffer): { count: number; sum: number } {
+  return { count: packed.readDoubleLE(0), sum: packed.readDoubleLE(8) }
+}
