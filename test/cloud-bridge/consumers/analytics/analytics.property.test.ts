@@ -77,14 +77,21 @@ async function windowsIn(state: PartitionState, size: Size) {
   return found
 }
 
-function expectEqual(found: Awaited<ReturnType<typeof windowsIn>>, expected: ReturnType<typeof byHand>) {
+function expectEqual(
+  found: Awaited<ReturnType<typeof windowsIn>>,
+  expected: ReturnType<typeof byHand>,
+) {
   expect([...found.keys()].sort()).toEqual([...expected.keys()].sort())
   for (const [name, want] of expected) {
     const got = found.get(name)!
     for (const [what, value] of Object.entries(want)) {
       const is = got[what as keyof typeof want]
       if (value === null) expect(is, `${name} ${what}`).toBeNull()
-      else expect(Math.abs((is as number) - value), `${name} ${what}: ${is} for ${value}`).toBeLessThan(1e-6)
+      else
+        expect(
+          Math.abs((is as number) - value),
+          `${name} ${what}: ${is} for ${value}`,
+        ).toBeLessThan(1e-6)
     }
   }
 }
@@ -95,18 +102,24 @@ describe('analytics', () => {
     let runs = 0
     try {
       await fc.assert(
-        fc.asyncProperty(samples, fc.integer({ min: 1, max: 20 }), fc.boolean(), async (all, size, isRestarted) => {
-          const events = all.map(eventOf)
-          const batches: SensorReading[][] = []
-          for (let at = 0; at < events.length; at += size) batches.push(events.slice(at, at + size))
-          await using store = openSqliteStates(join(dir, String(runs++)))
-          await using consumer = await store.open('analytics')
-          const state = await consumer.claim(0)
-          await handled(state, batches, isRestarted)
-          for (const name of ['15m', '1h', '1d'] as const) {
-            expectEqual(await windowsIn(state, name), byHand(events, sizes[name], HOLD_MAX_MS))
-          }
-        }),
+        fc.asyncProperty(
+          samples,
+          fc.integer({ min: 1, max: 20 }),
+          fc.boolean(),
+          async (all, size, isRestarted) => {
+            const events = all.map(eventOf)
+            const batches: SensorReading[][] = []
+            for (let at = 0; at < events.length; at += size)
+              batches.push(events.slice(at, at + size))
+            await using store = openSqliteStates(join(dir, String(runs++)))
+            await using consumer = await store.open('analytics')
+            const state = await consumer.claim(0)
+            await handled(state, batches, isRestarted)
+            for (const name of ['15m', '1h', '1d'] as const) {
+              expectEqual(await windowsIn(state, name), byHand(events, sizes[name], HOLD_MAX_MS))
+            }
+          },
+        ),
         { numRuns: 60 },
       )
     } finally {

@@ -19,7 +19,8 @@ export function byHand(
   events: readonly SensorReading[],
   sizeMs: number,
   holdMaxMs: number,
-  timeOf: (event: SensorReading) => number = ({ observedAt, receivedAt }) => observedAt ?? receivedAt,
+  timeOf: (event: SensorReading) => number = ({ observedAt, receivedAt }) =>
+    observedAt ?? receivedAt,
 ): Map<string, ByHand> {
   const series = new Map<string, Point[]>()
   for (const event of events) {
