@@ -246,7 +246,7 @@ const registry = z.strictObject({
   requestTimeoutMs: ms(100, 600_000).default(10_000),
 })
 
-const windowSize = choice('1m', '15m', '1h', '1d')
+const windowSize = choice('15m', '1h', '1d')
 
 const consumers = z.strictObject({
   dir: file.default('data/consumers'),
@@ -259,7 +259,7 @@ const consumers = z.strictObject({
       topic: kafkaTopic.default('sluice.aggregates'),
       publish: z
         .array(windowSize)
-        .register(cures, { cure: 'Write a list of some of 1m, 15m, 1h and 1d' })
+        .register(cures, { cure: 'Write a list of some of 15m, 1h and 1d' })
         .default(['15m', '1h', '1d']),
       latenessMs: ms(0, 86_400_000).default(30_000),
       seriesMax: count(1, 1e9).default(100_000),

@@ -9,8 +9,16 @@ export type KafkaOptions = Pick<
   'client' | 'brokers' | 'clientId' | 'requestTimeoutMs' | 'compression' | 'sasl' | 'tls'
 >
 
-/** A topic to be; Kafka decides how many copies there are unless `replicas` says. */
-export type TopicPlan = { topic: string; partitions: number; replicas?: number }
+/**
+ * A topic to be; Kafka decides how many copies there are unless `replicas` says. Of a compacted one
+ * it keeps the newest record of each key.
+ */
+export type TopicPlan = {
+  topic: string
+  partitions: number
+  replicas?: number
+  isCompacted?: boolean
+}
 
 /** What an administrator of topics does, and who asks about them. */
 export type Topics = {

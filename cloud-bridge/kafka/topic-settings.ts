@@ -45,3 +45,12 @@ export function keepingIn(texts: ReadonlyMap<string, string>): Keeping {
     minInsyncReplicas: Number(text('minInsyncReplicas')),
   }
 }
+
+/**
+ * With which settings our topics are created: by Kafka's own time of appending, because by the
+ * event's own time Kafka deletes a late backlog at once.
+ */
+export function settingsFor({ isCompacted = false }: { isCompacted?: boolean }) {
+  const compacted = [{ name: names.cleanupPolicy, value: 'compact' }]
+  return [{ name: names.timestampType, value: 'LogAppendTime' }, ...(isCompacted ? compacted : [])]
+}

@@ -1,6 +1,8 @@
+import { partsOf, timeIn } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
 import type { Point } from './piece.ts'
 import { type Minute, unpackPoints } from './points.ts'
+import { fill } from './rebuild.ts'
 import {
   minutesBetween,
   type Series,
@@ -13,8 +15,7 @@ import {
   windowKey,
   windowsBetween,
 } from './series.ts'
-import { timeIn, partsOf } from '../state/keys.ts'
-import { unpackWindow, type Window } from './window.ts'
+import { emptyWindow, unpackWindow, type Window } from './window.ts'
 
 const SERIES_KEPT_MAX = 20_000
 const WINDOWS_KEPT_MAX = 50_000
@@ -30,30 +31,59 @@ export class Cache {
   readonly series = new Map<string, Series>()
   readonly #windows = new Map<string, Window | null>()
   readonly #state: Reads
+  readonly #holdMaxMs: number
 
-  constructor(state: Reads) {
+  constructor(state: Reads, holdMaxMs: number) {
     this.#state = state
+    this.#holdMaxMs = holdMaxMs
   }
 
   /** To be called when all is committed: lets go of what is not needed now. */
   shrink(): void {
-    if (this.series.size > SERIES_KEPT_MAX) this.series.clear()
-    if (this.#windows.size > WINDOWS_KEPT_MAX) this.#windows.clear()
+    if (this.series.size <= SERIES_KEPT_MAX && this.#windows.size <= WINDOWS_KEPT_MAX) return
+    // Together, because an open window must be the same object in both.
+    this.series.clear()
+    this.#windows.clear()
   }
 
   /** Reads a series that has points: where it ends, and the windows in which that is. */
   async loadSeries(key: string, name: SeriesName, about: SeriesAbout): Promise<void> {
+    const series: Series = { ...name, about, last: null, minute: null, open: [] }
+    this.series.set(key, series)
     const span = { ...minutesBetween(name, 0, FOREVER), limit: 1, backwards: true }
     const [row] = await this.#state.range(span)
-    const series: Series = { ...name, about, last: null, minute: null, open: [] }
-    if (row) {
-      series.minute = minuteIn(row)
-      series.last = series.minute.points.at(-1)!
-      const { at } = series.last
-      await this.loadWindows(sizeNames.map(size => ({ name, size, start: startOf(size, at) })))
-      series.open = sizeNames.map(size => this.find(name, size, startOf(size, at)))
+    if (!row) return
+    series.minute = minuteIn(row)
+    series.last = series.minute.points.at(-1)!
+    await this.#openWindows(series, series.last)
+  }
+
+  /** The windows in which a series ends: as they were told, or made of what is in them. */
+  async #openWindows(series: Series, { at }: Point): Promise<void> {
+    const [quarter, hour, day] = sizeNames.map(size => startOf(size, at)) as [
+      number,
+      number,
+      number,
+    ]
+    await this.loadWindows(
+      sizeNames.map(size => ({ name: series, size, start: startOf(size, at) })),
+    )
+    await this.loadWindowsBetween(series, '15m', hour, hour + sizes['1h'])
+    await this.loadWindowsBetween(series, '1h', day, day + sizes['1d'])
+    const around = await this.minutesAround(series, quarter, quarter + sizes['15m'])
+    const minutes = new Map(around.map(minute => [minute.start, minute]))
+    minutes.set(series.minute!.start, series.minute!)
+    const before = around.findLast(({ start }) => start < quarter)?.points.at(-1) ?? null
+    const windowAt = (size: Size, moment: number) => this.windowAt(series, size, moment)
+    for (const [index, size] of sizeNames.entries()) {
+      let window = this.find(series, size, startOf(size, at))
+      if (!window) {
+        window = emptyWindow(series, size, startOf(size, at), before)
+        fill(window, minutes, windowAt, this.#holdMaxMs)
+        this.keep(window)
+      }
+      series.open[index] = window
     }
-    this.series.set(key, series)
   }
 
   async loadWindows(
@@ -72,12 +102,7 @@ export class Cache {
   }
 
   /** The windows of one size that begin between two moments. */
-  async loadWindowsBetween(
-    name: SeriesName,
-    size: Size,
-    from: number,
-    to: number,
-  ): Promise<void> {
+  async loadWindowsBetween(name: SeriesName, size: Size, from: number, to: number): Promise<void> {
     const starts: number[] = []
     for (let start = from; start < to; start += sizes[size]) starts.push(start)
     if (starts.every(start => this.#windows.has(windowKey(name, size, start)))) return
@@ -94,6 +119,13 @@ export class Cache {
   /** A window that is in memory, or null when there is none. */
   find(name: SeriesName, size: Size, start: number): Window | null {
     return this.#windows.get(windowKey(name, size, start)) ?? null
+  }
+
+  /** The window of a series in which a moment is, or null when there is none. */
+  windowAt(series: Series, size: Size, at: number): Window | null {
+    const start = startOf(size, at)
+    const open = series.open[sizeNames.indexOf(size)]
+    return open?.start === start ? open : this.find(series, size, start)
   }
 
   keep(window: Window): void {
@@ -117,8 +149,7 @@ function minuteIn({ key, value }: { key: string; value: Buffer }): Minute {
   return unpackPoints(timeIn(partsOf(key).at(-1)!), value)
 }
 
-/** Whether a point goes behind all that its series has. */
-export function isAtEnd({ last }: Series, { at, value }: Point): boolean {
+/** Whether a point goes behind the last one of its series. */
+export function isAtEnd(last: Point | null, { at, value }: Point): boolean {
   return !last || at > last.at || (at === last.at && value >= last.value)
 }
-

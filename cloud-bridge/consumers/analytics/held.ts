@@ -1,6 +1,7 @@
 import type { SensorReading } from '../../../config/events.ts'
 import { keyOf, timePart, within } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
+import { timeOf as plannedTimeOf } from './plan.ts'
 
 /** How far clocks were off, as gateways say later, for the events of which they were not sure. */
 export type Corrections = {
@@ -42,7 +43,7 @@ export class HeldReadings {
   }
 
   /** Those whose time is known by now, or that waited long enough: they count from now on. */
-  async due(nowMs: number): Promise<{ event: SensorReading; heardAt: number; offsetMs: number }[]> {
+  async due(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
     if (!this.#mayHave || performance.now() - this.#lookedMs < LOOK_EVERY_MS) return []
     const rows = await this.#state.range(within(KIND))
     this.#lookedMs = performance.now()
@@ -52,7 +53,7 @@ export class HeldReadings {
       .flatMap(({ event, heardAt }) => {
         const known = this.#corrections.offsetOf(event)
         const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
-        return offsetMs === null ? [] : [{ event, heardAt, offsetMs }]
+        return offsetMs === null ? [] : [{ event, time: timeOf(event, offsetMs, heardAt) }]
       })
       .slice(0, RELEASED_MAX)
   }
@@ -65,6 +66,15 @@ export class HeldReadings {
     const changes = new Map(this.#changed)
     this.#changed.clear()
     return changes
+  }
+}
+
+/** A time that is impossible even so is Kafka's. */
+function timeOf(event: SensorReading, offsetMs: number, heardAt: number): number {
+  try {
+    return plannedTimeOf(event, offsetMs, heardAt)
+  } catch {
+    return heardAt
   }
 }
 

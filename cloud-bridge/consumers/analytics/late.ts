@@ -1,14 +1,12 @@
 import type { Cache } from './cache.ts'
-import { append, join, type Piece, pieceOf, type Point } from './piece.ts'
+import type { Point } from './piece.ts'
 import { insert, isBefore, type Minute, minuteOf } from './points.ts'
+import { pieceFor } from './rebuild.ts'
 import { type Series, type Size, sizeNames, sizes, startOf } from './series.ts'
-import type { Window } from './window.ts'
+import { emptyWindow, type Window } from './window.ts'
 
 /** What late points of one series need: the minutes that matter, in order of time. */
 export type Surroundings = { series: Series; minutes: Map<number, Minute> }
-
-const [QUARTER, HOUR, DAY] = sizeNames as ['15m', '1h', '1d']
-const children: Record<Size, Size | null> = { [QUARTER]: null, [HOUR]: QUARTER, [DAY]: HOUR } as never
 
 /** Reads what is needed to put points of a series where they belong. */
 export async function loadSurroundings(
@@ -17,9 +15,9 @@ export async function loadSurroundings(
   points: readonly Point[],
 ): Promise<Surroundings> {
   const minutes = new Map<number, Minute>()
-  const quarters = new Set(points.map(({ at }) => startOf(QUARTER, at)))
+  const quarters = new Set(points.map(({ at }) => startOf('15m', at)))
   for (const start of quarters) {
-    for (const minute of await cache.minutesAround(series, start, start + sizes[QUARTER])) {
+    for (const minute of await cache.minutesAround(series, start, start + sizes['15m'])) {
       minutes.set(minute.start, minute)
     }
   }
@@ -32,11 +30,11 @@ export async function loadSurroundings(
     }
   }
   await cache.loadWindows([...wanted.values()])
-  for (const start of new Set(points.map(({ at }) => startOf(HOUR, at)))) {
-    await cache.loadWindowsBetween(series, QUARTER, start, start + sizes[HOUR])
+  for (const start of new Set(points.map(({ at }) => startOf('1h', at)))) {
+    await cache.loadWindowsBetween(series, '15m', start, start + sizes['1h'])
   }
-  for (const start of new Set(points.map(({ at }) => startOf(DAY, at)))) {
-    await cache.loadWindowsBetween(series, HOUR, start, start + sizes[DAY])
+  for (const start of new Set(points.map(({ at }) => startOf('1d', at)))) {
+    await cache.loadWindowsBetween(series, '1h', start, start + sizes['1d'])
   }
   return { series, minutes }
 }
@@ -52,19 +50,11 @@ export function insertLate(
   cache: Cache,
   { series, minutes }: Surroundings,
   points: readonly Point[],
-  { emptyWindow, touched, holdMaxMs }: {
-    emptyWindow(series: Series, size: Size, start: number, before: Point | null): Window
-    touched: Touched
-    holdMaxMs: number
-  },
+  { touched, holdMaxMs }: { touched: Touched; holdMaxMs: number },
 ): void {
   // What the series has in memory is newer than what was read.
   if (series.minute) minutes.set(series.minute.start, series.minute)
-  const windowAt = (size: Size, at: number) => {
-    const start = startOf(size, at)
-    const open = series.open[sizeNames.indexOf(size)]
-    return open?.start === start ? open : cache.find(series, size, start)
-  }
+  const windowAt = (size: Size, at: number) => cache.windowAt(series, size, at)
   const toMake = new Map<string, Window>()
   for (const point of points) {
     const start = minuteOf(point.at)
@@ -77,6 +67,7 @@ export function insertLate(
       let window = windowAt(size, point.at)
       if (!window) {
         window = emptyWindow(series, size, startOf(size, point.at), before)
+        window.isKept = true
         cache.keep(window)
         touched.begun(window)
       }
@@ -110,29 +101,4 @@ function neighbours(minutes: ReadonlyMap<number, Minute>, point: Point) {
     }
   }
   return [before, behind] as const
-}
-
-/** A window's piece, of the points or of the smaller windows in it. */
-function pieceFor(
-  { size, start }: Window,
-  minutes: ReadonlyMap<number, Minute>,
-  windowAt: (size: Size, at: number) => Window | null,
-  holdMaxMs: number,
-): Piece {
-  let piece: Piece | null = null
-  const child = children[size]
-  if (child === null) {
-    for (let at = start; at < start + sizes[size]; at += 60_000) {
-      for (const point of minutes.get(at)?.points ?? []) {
-        if (piece) append(piece, point.at, point.value, holdMaxMs)
-        else piece = pieceOf(point)
-      }
-    }
-  } else {
-    for (let at = start; at < start + sizes[size]; at += sizes[child]) {
-      const part = windowAt(child, at)?.piece
-      if (part) piece = piece ? join(piece, part, holdMaxMs) : part
-    }
-  }
-  return piece!
 }

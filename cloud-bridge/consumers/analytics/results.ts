@@ -1,6 +1,5 @@
-import { type Point, type Result, resultOf } from './piece.ts'
+import { append, type Point, pieceOf, type Result, resultOf } from './piece.ts'
 import type { Minute } from './points.ts'
-import { append, pieceOf } from './piece.ts'
 import { type SeriesAbout, type SeriesName, sizes } from './series.ts'
 import { quantile } from './sketch.ts'
 import type { Window } from './window.ts'
@@ -43,6 +42,12 @@ const KWH: Readonly<Record<string, number>> = {
   MJ: 1 / 3.6,
   GJ: 1e3 / 3.6,
 }
+/** Where no unit is given, a meter's name may end in it. */
+const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
+  [/_kwh$/i, 1],
+  [/_mwh$/i, 1e3],
+  [/_wh$/i, 1e-3],
+]
 const PRESENCE = /occup|presen|people|motion/i
 
 export function aggregateOf(window: Window, about: SeriesAbout, holdMaxMs: number): Aggregate {
@@ -78,7 +83,8 @@ function told(
   { heldMs: _, positiveMs, rise, lastAt, ...result }: Result,
   percentiles: { p50: number | null; p95: number | null },
 ) {
-  const perUnit = unit === null ? undefined : KWH[unit]
+  const named = KWH_BY_NAME.find(([ending]) => ending.test(metric))
+  const perUnit = unit === null ? named?.[1] : KWH[unit]
   const isPresence = kind === 'flag' || PRESENCE.test(metric)
   return {
     ...{ site, zone, device, metric, unit },

@@ -15,6 +15,8 @@ export type Window = {
   told: number
   /** How many points came after it had been told. */
   amended: number
+  /** It has a row: one that its series has not left yet is made of what is in it, until it is told. */
+  isKept: boolean
 }
 
 const NUMBERS = 16
@@ -27,7 +29,7 @@ export function emptyWindow(
   before: Point | null,
 ): Window {
   const sketch = emptySketch()
-  return { series, size, start, piece: null, before, sketch, told: 0, amended: 0 }
+  return { series, size, start, piece: null, before, sketch, told: 0, amended: 0, isKept: false }
 }
 
 /** 16 doubles and the sketch. */
@@ -57,7 +59,8 @@ export function unpackWindow(
   }
   const before = Number.isNaN(number(12)) ? null : { at: number(12), value: number(13) }
   const sketch = unpackSketch(packed.subarray(HEAD_BYTES))
-  return { series, size, start, piece, before, sketch, told: number(14), amended: number(15) }
+  const told = { told: number(14), amended: number(15) }
+  return { series, size, start, piece, before, sketch, ...told, isKept: true }
 }
 
 /** Count and sum of a packed window, without the rest of it. */

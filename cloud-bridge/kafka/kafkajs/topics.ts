@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
 import { describe, isNoSuchTopic, isNotAllowed } from '../errors.ts'
-import { type Keeping, keepingIn, settingNames } from '../topic-settings.ts'
+import { type Keeping, keepingIn, settingNames, settingsFor } from '../topic-settings.ts'
 import { configuredKafka } from './configured.ts'
 
 const KNOWN_WITHIN_MS = 10_000
@@ -65,15 +65,14 @@ async function keepingOf(admin: Admin, topic: string): Promise<Keeping | 'not al
 }
 
 async function create(admin: Admin, plans: TopicPlan[]): Promise<void> {
-  const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
   await admin.createTopics({
     // The client's own wait ends with an error when the broker has not yet heard of the topic.
     waitForLeaders: false,
-    topics: plans.map(({ topic, partitions, replicas }) => ({
+    topics: plans.map(({ topic, partitions, replicas, ...plan }) => ({
       topic,
       numPartitions: partitions,
       ...(replicas !== undefined && { replicationFactor: replicas }),
-      configEntries,
+      configEntries: settingsFor(plan),
     })),
   })
   const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin, describeConfigsV4, metadataV9, ProtocolError } from '@platformatic/kafka'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
 import { codesOf, describe, isNoSuchTopic } from '../errors.ts'
-import { type Keeping, keepingIn, settingNames } from '../topic-settings.ts'
+import { type Keeping, keepingIn, settingNames, settingsFor } from '../topic-settings.ts'
 import { type Cluster, isPassing, openCluster } from './cluster.ts'
 import { clientOptions } from './configured.ts'
 import { endsOf } from './offsets.ts'
@@ -67,10 +67,10 @@ async function keepingOf(cluster: Cluster, topic: string): Promise<Keeping | 'no
 
 async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> {
   const admin = new Admin(clientOptions(options))
-  const configs = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }]
   try {
     // One after the other, because an error does not say which of several topics it is about.
-    for (const { topic, partitions, replicas } of plans) {
+    for (const { topic, partitions, replicas, ...plan } of plans) {
+      const configs = settingsFor(plan)
       const copies = replicas === undefined ? {} : { replicas }
       const creating = admin.createTopics({ topics: [topic], partitions, configs, ...copies })
       await creating.catch(error => {

@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { Cache } from '../../../../cloud-bridge/consumers/analytics/cache.ts'
 import { resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
-import { type Size, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
-import { unpackWindow } from '../../../../cloud-bridge/consumers/analytics/window.ts'
+import { type Size, sizeNames, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import { unpackWindow, type Window } from '../../../../cloud-bridge/consumers/analytics/window.ts'
 import { partsOf, timeIn, within } from '../../../../cloud-bridge/consumers/state/keys.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type { PartitionState } from '../../../../cloud-bridge/consumers/state/state.ts'
@@ -63,18 +64,33 @@ async function handled(state: PartitionState, batches: SensorReading[][], isRest
   }
 }
 
+/** As a reader of the state finds them: those that have a row, and those in which series end. */
 async function windowsIn(state: PartitionState, size: Size) {
-  const found = new Map<string, ReturnType<typeof resultOf>>()
+  const windows: Window[] = []
   for (const { key, value } of await state.range(within('window', size))) {
     const [, , site, zone, device, metric, time] = partsOf(key) as string[]
-    const start = timeIn(time!)
     const name = { site: site!, zone: zone!, device: device!, metric: metric! }
-    const window = unpackWindow(name, size, start, value)
-    const span = { start, end: start + sizes[size] }
-    const result = resultOf(window.piece!, window.before, span, HOLD_MAX_MS)
-    found.set(`${site}/${zone}/${device}/${metric} ${start}`, result)
+    windows.push(unpackWindow(name, size, timeIn(time!), value))
   }
-  return found
+  const cache = new Cache(state, HOLD_MAX_MS)
+  for (const { key, value } of await state.range(within('series'))) {
+    const [, site, zone, device, metric] = partsOf(key) as string[]
+    const name = { site: site!, zone: zone!, device: device!, metric: metric! }
+    await cache.loadSeries(key, name, JSON.parse(value.toString()))
+    const open = cache.series.get(key)!.open[sizeNames.indexOf(size)]!
+    if (!windows.some(one => one.series.device === device && one.start === open.start)) {
+      windows.push(open)
+    }
+  }
+  return new Map(
+    windows.map(({ series, start, piece, before, sketch }) => {
+      const { site, zone, device, metric } = series
+      const span = { start, end: start + sizes[size] }
+      expect(sketch.count).toBe(piece!.count)
+      const result = resultOf(piece!, before, span, HOLD_MAX_MS)
+      return [`${site}/${zone}/${device}/${metric} ${start}` as string, result] as const
+    }),
+  )
 }
 
 function expectEqual(
@@ -120,7 +136,7 @@ describe('analytics', () => {
             }
           },
         ),
-        { numRuns: 60 },
+        { numRuns: 200 },
       )
     } finally {
       rmSync(dir, { recursive: true, force: true })

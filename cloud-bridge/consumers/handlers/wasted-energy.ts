@@ -1,0 +1,44 @@
+// Energy that rooms take while nobody is in them: an example of a consumer in one file.
+//   ./sluice consume wasted-energy
+import type { Handler } from '../runtime/keyed.ts'
+
+/** What is known of a zone: who is there, where its meters stand, and what this absence cost. */
+export type Room = {
+  people: Readonly<Record<string, number>>
+  metersKwh: Readonly<Record<string, number>>
+  emptySince: number | null
+  wastedKwh: number
+}
+
+const TOPIC = 'sluice.alerts'
+const WORTH_TELLING_KWH = 0.05
+
+export const handler: Handler<Room> = {
+  name: 'wasted-energy',
+  initial: { people: {}, metersKwh: {}, emptySince: null, wastedKwh: 0 },
+  key: ({ site, zone }) => `${site}/${zone}`,
+  handle(room, { event, arrival }) {
+    // Who was in a room last week says nothing of who is there now.
+    if (arrival !== 'in order') return { state: room }
+    const { site, zone, device, receivedAt, measurements } = event
+    let next = room
+    for (const { metric, number } of measurements) {
+      if (number === null) continue
+      if (metric === 'people') {
+        next = { ...next, people: { ...next.people, [device]: number } }
+      } else if (metric === 'energy_kwh') {
+        const rise = Math.max(0, number - (next.metersKwh[device] ?? number))
+        const wastedKwh = next.wastedKwh + (next.emptySince === null ? 0 : rise)
+        next = { ...next, wastedKwh, metersKwh: { ...next.metersKwh, [device]: number } }
+      }
+    }
+    const known = Object.values(next.people)
+    const isEmpty = known.length > 0 && known.every(count => count === 0)
+    if (isEmpty) return { state: { ...next, emptySince: next.emptySince ?? receivedAt } }
+    const { emptySince, wastedKwh } = next
+    const state = { ...next, emptySince: null, wastedKwh: 0 }
+    if (emptySince === null || wastedKwh < WORTH_TELLING_KWH) return { state }
+    const value = { kind: 'wasted energy', site, zone, from: emptySince, to: receivedAt, wastedKwh }
+    return { state, effects: [{ topic: TOPIC, key: zone, value }] }
+  },
+}

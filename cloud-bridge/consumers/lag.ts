@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EventStream } from '../event-stream.ts'
+
+const LOOK_EVERY_MS = 5000
+
+export type Lag = {
+  /** Records yet to be taken of the member's partitions, by topic; empty before the first look. */
+  behind: ReadonlyMap<string, number>
+}
+
+/**
+ * Looks every few seconds how far the topics go beyond what was taken, until `signal` aborts.
+ * `nextOf` gives where a partition goes on, or null when it is another member's.
+ */
+export function watchLag(
+  stream: EventStream,
+  topics: readonly string[],
+  nextOf: (topic: string, partition: number) => number | null,
+  signal: AbortSignal,
+): Lag {
+  const lag: Lag = { behind: new Map() }
+  const look = async () => {
+    const stretches = await stream.stretchesOf(topics)
+    const behind = new Map<string, number>()
+    for (const [topic, { begin, end }] of stretches) {
+      let records = 0
+      for (const [partition, last] of end) {
+        const next = nextOf(topic, partition)
+        if (next !== null) records += Math.max(0, last - Math.max(next, begin.get(partition) ?? 0))
+      }
+      behind.set(topic, records)
+    }
+    lag.behind = behind
+  }
+  const watch = async () => {
+    while (!signal.aborted) {
+      // While Kafka is away nobody knows, and the membership says so.
+      await look().catch(() => {})
+      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+  void watch()
+  return lag
+}

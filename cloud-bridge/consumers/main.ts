@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Command, InvalidArgumentError } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
+import { CannotStart, untilSignal } from '../../config/lifetime.ts'
+import { openLog } from '../../config/telemetry/log.ts'
+import { CannotJoin } from '../consumer-group.ts'
+import { openKafka } from '../kafka/kafka.ts'
+import { startAnalytics } from './analytics/analytics.ts'
+import type { Corrections } from './analytics/held.ts'
+import { type ConsumerProcess, startConsumerProcess, statefulOpener } from './consumer-process.ts'
+import { type Handler, startKeyed } from './runtime/keyed.ts'
+import type { Handling } from './runtime/stateful.ts'
+import { openSqliteStates } from './state/sqlite.ts'
+import type { PartitionState } from './state/state.ts'
+
+const STOP_MS = 8000
+const handlers = new URL('handlers/', import.meta.url)
+
+const program = new Command('sluice consume')
+  .description('Reads the events in the cloud as a member of its consumer group, until a signal.')
+  .argument('<name>', 'analytics, archive, a file of cloud-bridge/consumers/handlers, or any other')
+  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+  .option('--port <number>', 'port of its pages, instead of the configured one; 0 for any', port)
+  .parse()
+const [name] = program.args as [string]
+const options = program.opts<{ config?: string; port?: number }>()
+const loaded = loadConfig({ file: options.config, env: process.env })
+if ('faults' in loaded) {
+  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
+  process.exit(2)
+}
+process.umask(0o077)
+await run(loaded.config)
+
+async function run(config: Config): Promise<void> {
+  const log = openLog(name, config.log.level)
+  const ending = new AbortController()
+  const end = (message: string, code: number) => {
+    log.fatal(message)
+    process.exit(code)
+  }
+  untilSignal(STOP_MS).then(signal => {
+    log.info({ signal }, 'stopping')
+    ending.abort()
+  })
+  try {
+    if (config.kafka.brokers.length === 0) {
+      throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
+    }
+    const consumer = await find(name, config)
+    const clientId = `sluice-${consumer.name}`
+    const kafka = await openKafka({ ...config.kafka, clientId })
+    const { signal } = ending
+    await using stack = new AsyncDisposableStack()
+    const runtime = startConsumerProcess({ name: consumer.name, config, kafka, log, signal })
+    const store = stack.use(openSqliteStates(config.consumers.dir))
+    const state = stack.use(await store.open(consumer.name))
+    const http = { ...consumer.http, ...(options.port !== undefined && { port: options.port }) }
+    stack.use(await runtime.serve(http, consumer.key))
+    const { name: group, start } = consumer
+    const starting = (one: PartitionState) => start(one, runtime)
+    await runtime.run(statefulOpener(group, runtime, state, runtime.effects(), starting))
+  } catch (error) {
+    if (error instanceof CannotStart) end(error.message, error.exitCode)
+    else if (error instanceof CannotJoin) end(error.message, 2)
+    else end((error as Error).stack ?? String(error), 1)
+  }
+}
+
+type Found = {
+  name: string
+  /** Its pages, and the key that they are configured by. */
+  http: { host: string; port: number }
+  key: string
+  start(state: PartitionState, runtime: ConsumerProcess): Promise<Handling>
+}
+
+/** The consumer of a name. Rejects with CannotStart when there is none. */
+async function find(asked: string, { consumers }: Config): Promise<Found> {
+  if (asked === 'analytics') {
+    const { http, ...rest } = consumers.analytics
+    return {
+      ...{ name: 'analytics', http, key: 'consumers.analytics.http' },
+      start: (state, { metrics }) =>
+        startAnalytics(state, {
+          ...rest,
+          corrections: none,
+          onAbsurd: count => metrics.fault('absurd', count),
+        }),
+    }
+  }
+  const handler = await handlerIn(asked)
+  return {
+    ...{ name: handler.name, http: consumers.http, key: 'consumers.http' },
+    start: async state => startKeyed(handler, state),
+  }
+}
+
+const none: Corrections = { offsetOf: () => null }
+
+async function handlerIn(asked: string): Promise<Handler<unknown>> {
+  const file = [new URL(`${asked}.ts`, handlers), pathToFileURL(resolve(asked))].find(existsSync)
+  const module = file && (await import(file.href))
+  if (module?.handler) return module.handler
+  const reason = file ? `${asked} exports no handler` : `there is no consumer ${asked}`
+  throw new CannotStart(
+    `${reason}: name analytics, archive, or a file with one (docs/consumers.md says how to write it)`,
+  )
+}
+
+function port(text: string): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number >= 0 && number < 65_536) return number
+  throw new InvalidArgumentError('Write a port between 0 and 65535.')
+}
