@@ -62,8 +62,3 @@ export function unpackWindow(
   const told = { told: number(14), amended: number(15) }
   return { series, size, start, piece, before, sketch, ...told, isKept: true }
 }
-
-/** Count and sum of a packed window, without the rest of it. */
-export function totalsIn(packed: Buffer): { count: number; sum: number } {
-  return { count: packed.readDoubleLE(0), sum: packed.readDoubleLE(8) }
-}

@@ -110,6 +110,6 @@ function addRoutes(app: FastifyInstance, { state, holdMaxMs, now = Date.now }: A
 
   app.get('/api/totals', { schema: descriptions.totals }, async ({ query }) => {
     ask(query, namesOf('totals'))
-    return totalsOf(state)
+    return totalsOf(state, holdMaxMs)
   })
 }

@@ -1,10 +1,11 @@
 import { partsOf, timeIn } from '../../state/keys.ts'
 import type { ConsumerState } from '../../state/state.ts'
+import { Cache } from '../cache.ts'
 import { unpackPoints } from '../points.ts'
 import { type Aggregate, aggregateOf, aggregateOfMinute } from '../results.ts'
-import { minutesBetween, type Size, sizes, windowsBetween } from '../series.ts'
+import { minutesBetween, type Size, sizeNames, sizes, windowsBetween } from '../series.ts'
 import { mergeInto, type Sketch } from '../sketch.ts'
-import { unpackWindow } from '../window.ts'
+import { unpackWindow, type Window } from '../window.ts'
 import { isIn, type Listed, type Place, seriesIn } from './listed.ts'
 import type { AskedSize, Filter } from './question.ts'
 
@@ -30,12 +31,41 @@ export async function windowsOf(
   const first = Math.floor(from / msOf(size)) * msOf(size)
   if (size === '1m') return minutesOf(listed, { from: first, to }, limit, holdMaxMs)
   const { reader, name, about } = listed
+  // Before the rows: if its series leaves it meanwhile, it is among them.
+  const open = await openOf(listed, size, { from: first, to }, holdMaxMs)
   const rows = await reader.range({ ...windowsBetween(name, size, first, to), limit })
-  return rows.map(({ key, value }) => {
-    const window = unpackWindow(name, size as Size, timeOfKey(key), value)
+  const windows = rows.map(({ key, value }) => unpackWindow(name, size, timeOfKey(key), value))
+  if (open && windows.length < limit && windows.every(({ start }) => start < open.start)) {
+    windows.push(open)
+  }
+  return windows.map(window => {
     const aggregate = aggregateOf(window, about, holdMaxMs)
     return { start: window.start, aggregate, addTo: sketch => mergeInto(sketch, window.sketch) }
   })
+}
+
+/** The window in which a series ends, made of what is in it; null where that is not asked for. */
+async function openOf(
+  { reader, key, name, about }: Listed,
+  size: Size,
+  { from, to }: { from: number; to: number },
+  holdMaxMs: number,
+): Promise<Window | null> {
+  const cache = new Cache(reader, holdMaxMs)
+  await cache.loadSeries(key, name, about)
+  const open = cache.series.get(key)!.open[sizeNames.indexOf(size)]
+  return open && open.start >= from && open.start < to ? open : null
+}
+
+/** When the first window that is wanted of a series begins; null: there is none. */
+export async function firstStartOf(
+  { reader, name }: Listed,
+  { size, from, to }: Wanted,
+): Promise<number | null> {
+  const startOf = (at: number) => Math.floor(at / msOf(size)) * msOf(size)
+  const span = minutesBetween(name, startOf(from), startOf(to - 1) + msOf(size))
+  const [row] = await reader.range({ ...span, limit: 1 })
+  return row ? startOf(timeOfKey(row.key)) : null
 }
 
 async function minutesOf(

@@ -2,7 +2,7 @@ import type { ConsumerState } from '../../state/state.ts'
 import type { Aggregate } from '../results.ts'
 import { emptySketch, quantile, type Sketch } from '../sketch.ts'
 import { type Listed, seriesIn } from './listed.ts'
-import { type Asking, msOf, type Told, type Wanted, windowsOf } from './windows.ts'
+import { type Asking, firstStartOf, msOf, type Told, type Wanted, windowsOf } from './windows.ts'
 
 /** What the devices of a zone come to together, of one metric in one unit, in one window. */
 export type ZoneAggregate = Pick<
@@ -34,7 +34,7 @@ export async function zonePage(
   const listed: Listed[] = []
   for await (const one of seriesIn(state, filter, null)) listed.push(one)
   const since = Math.max(from, place?.start ?? 0)
-  const begin = await firstOf(listed, { size, from: since, to }, holdMaxMs)
+  const begin = await firstOf(listed, { size, from: since, to })
   if (begin === null) return { zones: [], next: null }
   const each = new Set(listed.map(({ name, about }) => groupKey({ ...name, unit: about.unit })))
   const atOnce = Math.min(limit / each.size, JOINED_MAX / listed.length)
@@ -48,16 +48,16 @@ export async function zonePage(
   }
   const zones = [...groups.values()].map(together)
   zones.sort((one, other) => (sortKey(one) < sortKey(other) ? -1 : 1))
-  const next = until < to ? await firstOf(listed, { size, from: until, to }, holdMaxMs) : null
+  const next = until < to ? await firstOf(listed, { size, from: until, to }) : null
   return { zones, next }
 }
 
 /** When the earliest window that is wanted of any of these series begins. */
-async function firstOf(listed: readonly Listed[], wanted: Wanted, holdMaxMs: number) {
+async function firstOf(listed: readonly Listed[], wanted: Wanted) {
   let first: number | null = null
   for (const series of listed) {
-    const [told] = await windowsOf(series, wanted, 1, holdMaxMs)
-    if (told && (first === null || told.start < first)) first = told.start
+    const start = await firstStartOf(series, wanted)
+    if (start !== null && (first === null || start < first)) first = start
   }
   return first
 }
