@@ -9,8 +9,8 @@ export type Membership = {
   sessionMs: number
   /**
    * Told each time the group shares out anew: all partitions that are this member's now, until
-   * `signal` aborts. Gives where to go on in each topic, whatever Kafka has been told. What it
-   * rejects with ends the membership.
+   * `signal` aborts. Nothing of what was assigned before runs any more. Gives where to go on in
+   * each topic, whatever Kafka has been told. What it rejects with ends the membership.
    */
   onAssigned(
     partitions: readonly number[],
@@ -23,6 +23,8 @@ export type Membership = {
    * it rejects with ends the membership, unless it was aborted.
    */
   onRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
+  /** Told each time that Kafka cannot be reached, or does not give what it should, and why. */
+  onAway?(reason: string): void
 }
 
 /**

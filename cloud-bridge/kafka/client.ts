@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import type { ConsumerGroup } from '../consumer-group.ts'
 import type { EventStream } from '../event-stream.ts'
 import type { EventSink } from '../forwarder.ts'
 import type { TopicSettings } from './topic-settings.ts'
@@ -45,4 +46,5 @@ export type KafkaClient = {
   openSink(): EventSink & AsyncDisposable
   stream: EventStream
   topics: Topics
+  group: ConsumerGroup
 }

@@ -13,6 +13,7 @@ const REFUSED_FOR_GOOD = new Map([
 ])
 const UNKNOWN_TOPIC = 3
 const TOPIC_NOT_ALLOWED = 29
+const GROUP_NOT_ALLOWED = 30
 /** Codes after which a producer's numbers are of no use: it must be made anew. */
 const PRODUCER_IS_LOST = new Set([45, 47, 59])
 
@@ -41,8 +42,9 @@ export function refusalOf(error: unknown): string | null {
 /** Whether the broker knows of no such topic. */
 export const isNoSuchTopic = (error: unknown) => codesOf(error).includes(UNKNOWN_TOPIC)
 
-/** Whether the broker does not let us do this with the topic. */
-export const isNotAllowed = (error: unknown) => codesOf(error).includes(TOPIC_NOT_ALLOWED)
+/** Whether the broker does not let us do this with the topic or the group. */
+export const isNotAllowed = (error: unknown) =>
+  codesOf(error).some(code => code === TOPIC_NOT_ALLOWED || code === GROUP_NOT_ALLOWED)
 
 /** Whether the producer must be made anew before it can send. */
 export function losesProducer(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import type { SensorReading } from '../../../config/events.ts'
+import type { Measurement, SensorReading } from '../../../config/events.ts'
 import type { Arrived, Handling, Outcome } from '../runtime/stateful.ts'
 import { within } from '../state/keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
@@ -7,19 +7,22 @@ import { type Due, DueWindows } from './due.ts'
 import { type Corrections, HeldReadings } from './held.ts'
 import { insertLate, loadSurroundings, type Surroundings } from './late.ts'
 import { append, type Point, pieceOf } from './piece.ts'
-import { type Plan, type Planned, planOf, timeOf } from './plan.ts'
+import { aboutOf, numberOf, timeOf } from './plan.ts'
 import { type Minute, minuteOf, packPoints } from './points.ts'
+import { parentOf, sketchOf } from './rebuild.ts'
 import { aggregateOf } from './results.ts'
 import {
   minuteKey,
   type Series,
   type SeriesAbout,
+  type SeriesName,
   type Size,
   seriesKey,
   sizeNames,
   startOf,
   windowKey,
 } from './series.ts'
+import { mergeInto } from './sketch.ts'
 import { emptyWindow, packWindow, type Window } from './window.ts'
 
 export type AnalyticsOptions = {
@@ -56,13 +59,13 @@ class Analytics implements Handling {
   readonly #known: Map<string, SeriesAbout>
   readonly #due: DueWindows
   readonly #held: HeldReadings
-  /** What the events of this batch come to; null where its time is not known yet. */
-  #plans = new Map<SensorReading, Plan | Error | null>()
-  #released: { event: SensorReading; plan: Plan }[] = []
+  /** When the events of this batch were: an Error where that is impossible, null while unknown. */
+  #times = new Map<SensorReading, number | Error | null>()
+  #released: { event: SensorReading; time: number }[] = []
   #telling: Due[] = []
   #surroundings = new Map<Series, Surroundings>()
   /** What changed since the last commit. */
-  readonly #late = new Map<Series, Point[]>()
+  readonly #late = new Set<Series>()
   readonly #minutes = new Map<Series, Map<number, Minute>>()
   readonly #windows = new Set<Window>()
   readonly #begun: Series[] = []
@@ -84,39 +87,35 @@ class Analytics implements Handling {
 
   async load(arrived: readonly Arrived[]): Promise<void> {
     this.#cache.shrink()
-    this.#plans = new Map(arrived.map(one => [one.event, this.#planFor(one)]))
-    const due = await this.#held.due(Date.now())
-    this.#released = due.map(({ event, time }) => ({ event, plan: planOf(event, time) }))
-    const plans = [...this.#plans.values(), ...this.#released.map(({ plan }) => plan)]
-    await this.#loadFor(plans)
-    this.#telling = this.#due.before(this.#watermark - this.#options.latenessMs, TOLD_AT_ONCE_MAX)
-    for (const { name } of this.#telling) {
-      const key = seriesKey(name)
-      if (!this.#cache.series.has(key)) await this.#loadSeries(key, name, this.#known.get(key)!)
+    this.#times = new Map(arrived.map(one => [one.event, this.#timeOf(one)]))
+    this.#released = await this.#held.due(Date.now())
+    const late = new Map<Series, Point[]>()
+    for (const [event, time] of this.#times) {
+      if (typeof time === 'number') await this.#loadFor(event, time, late)
     }
-    await this.#cache.loadWindows(this.#telling)
+    for (const { event, time } of this.#released) await this.#loadFor(event, time, late)
+    for (const [series, points] of late) {
+      this.#surroundings.set(series, await loadSurroundings(this.#cache, series, points))
+    }
+    await this.#loadDue()
   }
 
   handle({ event, record }: Arrived): void {
-    const plan = this.#plans.get(event)!
-    if (plan instanceof Error) throw plan
-    if (plan === null) {
+    const time = this.#times.get(event)!
+    if (time instanceof Error) throw time
+    if (time === null) {
       this.#held.hold(event, record.heardAt)
       return
     }
-    const isNew = ({ key }: Planned) => !this.#known.has(key)
-    const { seriesMax } = this.#options
-    if (this.#known.size + plan.points.filter(isNew).length > seriesMax) {
-      throw new Error(`its partition has ${seriesMax} series (consumers.analytics.seriesMax)`)
-    }
-    this.#putAll(plan)
-    const time = event.receivedAt + (this.#held.offsetOf(event) ?? 0)
-    this.#watermark = Math.max(this.#watermark, Math.min(time, record.heardAt))
+    this.#requireRoom(event)
+    this.#put(event, time)
+    const received = event.receivedAt + (this.#held.offsetOf(event) ?? 0)
+    this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
   }
 
   takeChanges(): Outcome {
-    for (const { event, plan } of this.#released) {
-      this.#putAll(plan)
+    for (const { event, time } of this.#released) {
+      this.#put(event, time)
       this.#held.release(event)
     }
     this.#released = []
@@ -125,55 +124,85 @@ class Analytics implements Handling {
     return { rows: this.#takeRows(), effects }
   }
 
-  #planFor({ event, record }: Arrived): Plan | Error | null {
+  #timeOf({ event, record }: Arrived): number | Error | null {
     const offsetMs = this.#held.offsetOf(event)
     if (offsetMs === null) return null
     try {
-      return planOf(event, timeOf(event, offsetMs, record.heardAt))
+      return timeOf(event, offsetMs, record.heardAt)
     } catch (error) {
       return error as Error
     }
   }
 
-  /** Reads the series of what is planned, and what is around points that come late. */
-  async #loadFor(plans: readonly (Plan | Error | null)[]): Promise<void> {
-    const ends = new Map<string, Point | null>()
-    const late = new Map<string, Point[]>()
-    for (const plan of plans) {
-      if (plan === null || plan instanceof Error) continue
-      for (const { key, name, about, point } of plan.points) {
-        const series = this.#cache.series.get(key) ?? (await this.#loadSeries(key, name, about))
-        const last = ends.get(key) ?? series.last
-        if (isAtEnd(last, point)) ends.set(key, point)
-        else late.set(key, [...(late.get(key) ?? []), point])
-      }
-    }
-    this.#surroundings = new Map()
-    for (const [key, points] of late) {
-      const series = this.#cache.series.get(key)!
-      this.#surroundings.set(series, await loadSurroundings(this.#cache, series, points))
+  /** Reads the series of an event; tells of its points that come late. */
+  async #loadFor(event: SensorReading, at: number, late: Map<Series, Point[]>): Promise<void> {
+    const there = this.#cache.seriesOf(event)
+    for (const measurement of event.measurements) {
+      const value = numberOf(measurement)
+      if (value === null || Number.isNaN(value)) continue
+      const found = there.get(measurement.metric)
+      const series = found ?? (await this.#open({ ...event, ...measurement }, measurement))
+      const point = { at, value }
+      // What was planned and not taken makes more points late than are, which does no harm.
+      if (!series.planned || isAtEnd(series.planned, point)) series.planned = point
+      else if (late.has(series)) late.get(series)!.push(point)
+      else late.set(series, [point])
     }
   }
 
-  async #loadSeries(key: string, name: Planned['name'], about: SeriesAbout): Promise<Series> {
-    const known = this.#known.get(key)
-    if (known) await this.#cache.loadSeries(key, name, known)
-    else this.#cache.series.set(key, { ...name, about, last: null, minute: null, open: [] })
-    return this.#cache.series.get(key)!
+  async #open(name: SeriesName, measurement: Measurement): Promise<Series> {
+    const there = this.#cache.seriesOf(name).get(name.metric)
+    if (there) return there
+    const known = this.#known.get(seriesKey(name))
+    if (known) return this.#cache.loadSeries(name, known)
+    return this.#cache.begin(name, aboutOf(measurement))
   }
 
-  #putAll({ points, absurd }: Plan): void {
-    if (absurd > 0) this.#options.onAbsurd(absurd)
-    for (const { key, about, point } of points) {
-      const series = this.#cache.series.get(key)!
-      if (!this.#known.has(key)) {
-        this.#known.set(key, about)
-        this.#begun.push(series)
+  async #loadDue(): Promise<void> {
+    const moment = this.#watermark - this.#options.latenessMs
+    this.#telling = this.#due.before(moment, TOLD_AT_ONCE_MAX)
+    for (const { name } of this.#telling) {
+      if (this.#cache.seriesOf(name).has(name.metric)) continue
+      await this.#cache.loadSeries(name, this.#known.get(seriesKey(name))!)
+    }
+    await this.#cache.loadWindows(this.#telling)
+  }
+
+  /** Throws when an event would bring more series than there may be. */
+  #requireRoom(event: SensorReading): void {
+    const there = this.#cache.seriesOf(event)
+    let fresh = 0
+    for (const { metric } of event.measurements) if (there.get(metric)?.isNew) fresh++
+    const { seriesMax } = this.#options
+    if (fresh > 0 && this.#known.size + fresh > seriesMax) {
+      throw new Error(`its partition has ${seriesMax} series (consumers.analytics.seriesMax)`)
+    }
+  }
+
+  #put(event: SensorReading, at: number): void {
+    const there = this.#cache.seriesOf(event)
+    for (const measurement of event.measurements) {
+      const value = numberOf(measurement)
+      if (value === null) continue
+      if (Number.isNaN(value)) {
+        this.#options.onAbsurd(1)
+        continue
       }
+      const series = there.get(measurement.metric)!
+      if (series.isNew) this.#list(series)
+      const point = { at, value }
       if (isAtEnd(series.last, point)) this.#append(series, point)
-      else if (this.#late.has(series)) this.#late.get(series)!.push(point)
-      else this.#late.set(series, [point])
+      else {
+        series.late.push(point)
+        this.#late.add(series)
+      }
     }
+  }
+
+  #list(series: Series): void {
+    series.isNew = false
+    this.#known.set(seriesKey(series), series.about)
+    this.#begun.push(series)
   }
 
   #append(series: Series, point: Point): void {
@@ -185,7 +214,7 @@ class Analytics implements Handling {
     for (const [index, size] of sizeNames.entries()) {
       let window = series.open[index]
       if (window?.start !== startOf(size, at)) {
-        if (window) this.#leave(window)
+        if (window) this.#leave(series, window)
         window = emptyWindow(series, size, startOf(size, at), series.last)
         series.open[index] = window
         this.#cache.keep(window)
@@ -193,15 +222,25 @@ class Analytics implements Handling {
       }
       if (window.piece) append(window.piece, at, value, this.#options.holdMaxMs)
       else window.piece = pieceOf(point)
-      window.sketch.accept(value)
+      if (index === 0) window.sketch.accept(value)
       if (window.told > 0) window.amended++
       if (window.isKept) this.#touched.window(window)
     }
     series.last = point
   }
 
-  /** Nothing more comes in order: from now on the window has a row. */
-  #leave(window: Window): void {
+  /** Nothing more comes in order: it gets a row, and its values go into the longer window. */
+  #leave(series: Series, window: Window): void {
+    window.isLeft = true
+    this.#keep(window)
+    const parent = parentOf[window.size]
+    const around = parent && this.#cache.windowAt(series, parent, window.start)
+    if (!around) return
+    mergeInto(around.sketch, window.sketch)
+    if (around.isKept) this.#touched.window(around)
+  }
+
+  #keep(window: Window): void {
     window.isKept = true
     this.#touched.window(window)
   }
@@ -220,8 +259,9 @@ class Analytics implements Handling {
 
   #insertLate(): void {
     const { holdMaxMs } = this.#options
-    for (const [series, points] of this.#late) {
+    for (const series of this.#late) {
       const around = this.#surroundings.get(series)!
+      const points = series.late.splice(0)
       for (const minute of this.#minutes.get(series)?.values() ?? []) {
         around.minutes.set(minute.start, minute)
       }
@@ -229,6 +269,7 @@ class Analytics implements Handling {
       insertLate(this.#cache, around, points, { touched: this.#touched, holdMaxMs })
     }
     this.#late.clear()
+    this.#surroundings.clear()
   }
 
   /** What is due, and what was told before and has changed since. */
@@ -239,7 +280,7 @@ class Analytics implements Handling {
       const window = this.#cache.find(one.name, one.size, one.start)
       if (!window?.piece || window.told > 0) continue
       told.push(window)
-      this.#leave(window)
+      this.#keep(window)
     }
     this.#telling = []
     return told.map(window => this.#tell(window))
@@ -248,7 +289,9 @@ class Analytics implements Handling {
   #tell(window: Window): Effect {
     const { series, size, start } = window
     window.told++
-    const value = aggregateOf(window, this.#known.get(seriesKey(series))!, this.#options.holdMaxMs)
+    const own = this.#cache.seriesOf(series).get(series.metric)!
+    const sketch = sketchOf(window, (of, at) => this.#cache.windowAt(own, of, at))
+    const value = aggregateOf({ ...window, sketch }, own.about, this.#options.holdMaxMs)
     const name = [series.site, series.zone, series.device, series.metric, size, value.start]
     return {
       id: windowKey(series, size, start),

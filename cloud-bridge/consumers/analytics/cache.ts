@@ -21,6 +21,8 @@ const SERIES_KEPT_MAX = 20_000
 const WINDOWS_KEPT_MAX = 50_000
 const FOREVER = Number.MAX_SAFE_INTEGER
 
+const NONE: ReadonlyMap<string, Series> = new Map()
+
 type Reads = Pick<PartitionState, 'get' | 'range'>
 
 /**
@@ -28,7 +30,9 @@ type Reads = Pick<PartitionState, 'get' | 'range'>
  * other windows that late points need. All that is here is as it will be committed.
  */
 export class Cache {
-  readonly series = new Map<string, Series>()
+  #series = 0
+  /** By site, zone, device and metric. */
+  readonly #places = new Map<string, Map<string, Map<string, Map<string, Series>>>>()
   readonly #windows = new Map<string, Window | null>()
   readonly #state: Reads
   readonly #holdMaxMs: number
@@ -38,24 +42,49 @@ export class Cache {
     this.#holdMaxMs = holdMaxMs
   }
 
+  /** The series of a device that are in memory, by metric. */
+  seriesOf({ site, zone, device }: Omit<SeriesName, 'metric'>): ReadonlyMap<string, Series> {
+    return this.#places.get(site)?.get(zone)?.get(device) ?? NONE
+  }
+
+  /** A series that has no points yet. */
+  begin({ site, zone, device, metric }: SeriesName, about: SeriesAbout): Series {
+    const series: Series = {
+      ...{ site, zone, device, metric, about },
+      ...{ last: null, minute: null, open: [], planned: null, late: [], isNew: true },
+    }
+    const zones = this.#places.get(site) ?? new Map<string, Map<string, Map<string, Series>>>()
+    this.#places.set(site, zones)
+    const devices = zones.get(zone) ?? new Map<string, Map<string, Series>>()
+    zones.set(zone, devices)
+    const metrics = devices.get(device) ?? new Map<string, Series>()
+    devices.set(device, metrics)
+    metrics.set(metric, series)
+    this.#series++
+    return series
+  }
+
   /** To be called when all is committed: lets go of what is not needed now. */
   shrink(): void {
-    if (this.series.size <= SERIES_KEPT_MAX && this.#windows.size <= WINDOWS_KEPT_MAX) return
+    if (this.#series <= SERIES_KEPT_MAX && this.#windows.size <= WINDOWS_KEPT_MAX) return
     // Together, because an open window must be the same object in both.
-    this.series.clear()
+    this.#series = 0
+    this.#places.clear()
     this.#windows.clear()
   }
 
   /** Reads a series that has points: where it ends, and the windows in which that is. */
-  async loadSeries(key: string, name: SeriesName, about: SeriesAbout): Promise<void> {
-    const series: Series = { ...name, about, last: null, minute: null, open: [] }
-    this.series.set(key, series)
+  async loadSeries(name: SeriesName, about: SeriesAbout): Promise<Series> {
+    const series = this.begin(name, about)
+    series.isNew = false
     const span = { ...minutesBetween(name, 0, FOREVER), limit: 1, backwards: true }
     const [row] = await this.#state.range(span)
-    if (!row) return
+    if (!row) return series
     series.minute = minuteIn(row)
     series.last = series.minute.points.at(-1)!
+    series.planned = series.last
     await this.#openWindows(series, series.last)
+    return series
   }
 
   /** The windows in which a series ends: as they were told, or made of what is in them. */
@@ -82,6 +111,7 @@ export class Cache {
         fill(window, minutes, windowAt, this.#holdMaxMs)
         this.keep(window)
       }
+      window.isLeft = false
       series.open[index] = window
     }
   }

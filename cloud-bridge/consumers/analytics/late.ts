@@ -63,15 +63,18 @@ export function insertLate(
     const [before, behind] = neighbours(minutes, point)
     insert(minute, point)
     touched.minute(series, minute)
+    // A window has the values of those of its parts that were left.
+    let isPartLeft = true
     for (const size of sizeNames) {
       let window = windowAt(size, point.at)
       if (!window) {
         window = emptyWindow(series, size, startOf(size, point.at), before)
-        window.isKept = true
+        Object.assign(window, { isLeft: true, isKept: true })
         cache.keep(window)
         touched.begun(window)
       }
-      window.sketch.accept(point.value)
+      if (isPartLeft) window.sketch.accept(point.value)
+      isPartLeft = window.isLeft
       if (window.told > 0) window.amended++
       touched.window(window)
       toMake.set(`${size}${window.start}`, window)

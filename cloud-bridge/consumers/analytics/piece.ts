@@ -10,8 +10,10 @@ export type Piece = {
   sum: number
   min: number
   max: number
-  first: Point
-  last: Point
+  firstAt: number
+  first: number
+  lastAt: number
+  last: number
   /** Ms for which a value is known: each holds until the next one, `holdMaxMs` at most. */
   heldMs: number
   /** Value times ms over that time: divided by it, the mean over time. */
@@ -24,41 +26,43 @@ export type Piece = {
 
 /** The stretch of one point. */
 export function pieceOf({ at, value }: Point): Piece {
-  const point = { at, value }
-  const ends = { first: point, last: point, min: value, max: value }
+  const ends = { firstAt: at, first: value, lastAt: at, last: value, min: value, max: value }
   return { count: 1, sum: value, ...ends, heldMs: 0, area: 0, positiveMs: 0, rise: 0 }
 }
 
 /** Appends a point that is not before the last one; changes the piece. */
 export function append(piece: Piece, at: number, value: number, holdMaxMs: number): void {
   const { last } = piece
-  const held = Math.min(at - last.at, holdMaxMs)
+  const held = Math.min(at - piece.lastAt, holdMaxMs)
   piece.heldMs += held
-  piece.area += last.value * held
-  if (last.value > 0) piece.positiveMs += held
-  piece.rise += riseTo(last.value, value)
+  piece.area += last * held
+  if (last > 0) piece.positiveMs += held
+  piece.rise += riseTo(last, value)
   piece.count++
   piece.sum += value
   if (value < piece.min) piece.min = value
   if (value > piece.max) piece.max = value
-  piece.last = { at, value }
+  piece.lastAt = at
+  piece.last = value
 }
 
 /** Two stretches as one; `later` begins where `earlier` ends or behind it. */
 export function join(earlier: Piece, later: Piece, holdMaxMs: number): Piece {
   const { last } = earlier
-  const held = Math.min(later.first.at - last.at, holdMaxMs)
+  const held = Math.min(later.firstAt - earlier.lastAt, holdMaxMs)
   return {
     count: earlier.count + later.count,
     sum: earlier.sum + later.sum,
     min: Math.min(earlier.min, later.min),
     max: Math.max(earlier.max, later.max),
+    firstAt: earlier.firstAt,
     first: earlier.first,
+    lastAt: later.lastAt,
     last: later.last,
     heldMs: earlier.heldMs + held + later.heldMs,
-    area: earlier.area + last.value * held + later.area,
-    positiveMs: earlier.positiveMs + (last.value > 0 ? held : 0) + later.positiveMs,
-    rise: earlier.rise + riseTo(last.value, later.first.value) + later.rise,
+    area: earlier.area + last * held + later.area,
+    positiveMs: earlier.positiveMs + (last > 0 ? held : 0) + later.positiveMs,
+    rise: earlier.rise + riseTo(last, later.first) + later.rise,
   }
 }
 
@@ -96,13 +100,13 @@ export function resultOf(
     if (value > 0) positiveMs += ms
   }
   if (before) {
-    hold(before.value, Math.min(piece.first.at, before.at + holdMaxMs) - start)
-    rise += riseTo(before.value, piece.first.value)
+    hold(before.value, Math.min(piece.firstAt, before.at + holdMaxMs) - start)
+    rise += riseTo(before.value, piece.first)
   }
-  hold(piece.last.value, Math.min(end, piece.last.at + holdMaxMs) - piece.last.at)
-  const { count, sum, min, max, last } = piece
+  hold(piece.last, Math.min(end, piece.lastAt + holdMaxMs) - piece.lastAt)
+  const { count, sum, min, max, last, lastAt } = piece
   return {
-    ...{ count, sum, min, max, mean: sum / count, last: last.value, lastAt: last.at },
+    ...{ count, sum, min, max, mean: sum / count, last, lastAt },
     ...{ timeWeightedMean: heldMs > 0 ? area / heldMs : null, heldMs, positiveMs, rise },
   }
 }

@@ -1,7 +1,7 @@
 import { append, join, type Piece, pieceOf } from './piece.ts'
 import type { Minute } from './points.ts'
 import { type Size, sizes } from './series.ts'
-import { mergeInto } from './sketch.ts'
+import { emptySketch, mergeInto, type Sketch } from './sketch.ts'
 import type { Window } from './window.ts'
 
 const MINUTE_MS = 60_000
@@ -48,9 +48,24 @@ export function fill(
     return
   }
   const parts = [...partsOf(start, size, child, windowAt)]
-  for (const part of parts) mergeInto(sketch, part.sketch)
+  for (const part of parts) if (part.isLeft) mergeInto(sketch, part.sketch)
   window.before = parts[0]?.before ?? null
 }
+
+/** All values of a window, those of its parts that are open included. */
+export function sketchOf(window: Window, windowAt: WindowAt): Sketch {
+  const child = childOf[window.size]
+  if (window.isLeft || child === null) return window.sketch
+  const sketch = emptySketch()
+  mergeInto(sketch, window.sketch)
+  for (const part of partsOf(window.start, window.size, child, windowAt)) {
+    if (!part.isLeft) mergeInto(sketch, sketchOf(part, windowAt))
+  }
+  return sketch
+}
+
+/** The windows that a left one's values go into: those around it that are open. */
+export const parentOf: Record<Size, Size | null> = { '15m': '1h', '1h': '1d', '1d': null }
 
 function* pointsIn(start: number, minutes: ReadonlyMap<number, Minute>) {
   for (let at = start; at < start + sizes['15m']; at += MINUTE_MS) {

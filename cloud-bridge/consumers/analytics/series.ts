@@ -22,6 +22,12 @@ export type Series = SeriesName & {
   minute: Minute | null
   /** By size, in the order of `sizeNames`. */
   open: (Window | null)[]
+  /** Where it will end when what is loaded has been taken, if all of that is. */
+  planned: Point | null
+  /** Points of this batch that go before its last one. */
+  late: Point[]
+  /** It is not listed yet. */
+  isNew: boolean
 }
 
 const parts = ({ site, zone, device, metric }: SeriesName) => [site, zone, device, metric]

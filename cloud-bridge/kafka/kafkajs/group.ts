@@ -1,164 +1,152 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Batch, type Consumer, type PartitionAssigner } from 'kafkajs'
-import { CannotJoin, type ConsumerGroup, type Membership } from '../../consumer-group.ts'
-import { sharedOut, unequal } from '../../consumers/runtime/together.ts'
+import type { ConsumerGroup, Membership } from '../../consumer-group.ts'
+import { sharedOut } from '../../consumers/runtime/together.ts'
 import type { KafkaOptions } from '../client.ts'
-import { isNotAllowed } from '../errors.ts'
+import {
+  ASSIGNER,
+  beatMs,
+  COMMIT_EVERY_MS,
+  groupOn,
+  type Member,
+  WAIT_AT_BROKER_MS,
+} from '../group.ts'
+import type { Lane, Share } from '../share.ts'
 import { configuredKafka } from './configured.ts'
 import { openStream, recordOf } from './stream.ts'
 
 const { AssignerProtocol } = kafkajs
 
-const COMMIT_EVERY_MS = 5000
-/** A heartbeat each third of a session, as Kafka's own clients do. */
-const HEARTBEATS_A_SESSION = 3
-const WAIT_AT_BROKER_MS = 200
 const PARTITION_MAX_BYTES = 1_048_576
+/** No limit: each partition that was read is worked on. */
 const AT_ONCE_MAX = 1000
-const AGAIN_MS = 1000
-const ASSIGNER = 'sluice-together'
+/** A partition whose work takes longer is paused, so that the others go on. */
+const PATIENCE_MS = 200
+const LEAVE_MAX_MS = 5000
 
 /** Consumer groups through kafkajs: its membership and its reading. */
 export function openGroup(options: KafkaOptions): ConsumerGroup {
-  return {
-    async join(membership, signal) {
-      while (!signal.aborted) {
-        const cause = await joinOnce(options, membership, signal)
-        if (cause && !isPassing(cause)) throw cause
-        if (cause) await sleep(AGAIN_MS, undefined, { signal }).catch(() => {})
-      }
-    },
-  }
+  return groupOn(
+    openStream(options),
+    membership => (begin, signal) => beMember(options, membership, begin, signal),
+  )
 }
 
-/** What this member has now: where each partition goes on, once its work has said so. */
-type Assignment = { next: Promise<Map<string, Map<number, number>>>; ending: AbortController }
-
-/** Until it was asked to end, which gives null, or something went wrong. */
-async function joinOnce(
+async function beMember(
   options: KafkaOptions,
-  { groupId, topics, sessionMs, onAssigned, onRecords }: Membership,
+  { groupId, topics, sessionMs }: Membership,
+  begin: Parameters<Member>[0],
   signal: AbortSignal,
-): Promise<unknown> {
-  const stream = openStream(options)
-  let assigned: Assignment | null = null
+): Promise<void> {
+  const ended = Promise.withResolvers<void>()
+  const onAbort = () => ended.resolve()
+  signal.addEventListener('abort', onAbort, { once: true })
   const consumer = configuredKafka(options).consumer({
     groupId,
     partitionAssigners: [together],
     sessionTimeout: sessionMs,
-    heartbeatInterval: sessionMs / HEARTBEATS_A_SESSION,
+    rebalanceTimeout: sessionMs,
+    heartbeatInterval: beatMs(sessionMs),
     maxWaitTimeInMs: WAIT_AT_BROKER_MS,
     maxBytesPerPartition: PARTITION_MAX_BYTES,
     allowAutoTopicCreation: false,
+    // A new consumer is begun when this one has ended, and why is told.
+    retry: { restartOnFailure: async () => false },
   })
-  const over = Promise.withResolvers<unknown>()
-  const onAbort = () => over.resolve(null)
-  signal.addEventListener('abort', onAbort, { once: true })
-  consumer.on('consumer.crash', ({ payload: { error, restart } }) => {
-    if (!restart) over.resolve(error)
-  })
+  const silence = setTimeout(
+    () => ended.reject(new Error(`no heartbeat for ${sessionMs} ms`)),
+    sessionMs,
+  ).unref()
+  consumer.on('consumer.crash', ({ payload }) => ended.reject(payload.error))
+  consumer.on('consumer.heartbeat', () => silence.refresh())
+  let reading: Reading | null = null
   consumer.on('consumer.group_join', ({ payload }) => {
-    assigned?.ending.abort()
-    const ending = new AbortController()
-    const share = payload.memberAssignment[topics[0]!] ?? []
-    const next = begin(stream, topics, onAssigned(share, ending.signal))
-    next.catch(error => {
-      if (!ending.signal.aborted) over.resolve(error)
-    })
-    assigned = { next, ending }
+    silence.refresh()
+    const share = begin(payload.memberAssignment[topics[0]!] ?? [])
+    reading = startReading(consumer, topics, share)
+    reading.begun.catch(error => ended.reject(error))
   })
-  /** Where to go on instead, when what was fetched does not join what was taken. */
-  const placeFor = async (batch: Batch, expected: number): Promise<number | null> => {
-    const fetched = Number((batch as Batch & { fetchedOffset: string }).fetchedOffset)
-    if (fetched <= expected) return Number(batch.lastOffset()) < expected ? expected : null
-    const stretch = (await stream.stretchesOf([batch.topic])).get(batch.topic)
-    const begins = stretch?.begin.get(batch.partition) ?? 0
-    // What was to come next was deleted meanwhile: then this is what comes next.
-    return begins > expected ? null : expected
-  }
-  const eachBatch = async ({ batch, resolveOffset, heartbeat }: Handed): Promise<void> => {
-    const now = assigned
-    const next = await now?.next.catch(() => null)
-    const { topic, partition } = batch
-    const expected = next?.get(topic)?.get(partition)
-    if (!now || now.ending.signal.aborted || expected === undefined) return
-    const instead = await placeFor(batch, expected)
-    if (instead !== null) return consumer.seek({ topic, partition, offset: String(instead) })
-    const records = batch.messages
-      .filter(({ value, offset }) => value && Number(offset) >= expected)
-      .map(message => recordOf(message, partition))
-    const beating = setInterval(
-      // It is told that partitions are shared out anew when it says that it is alive.
-      () => heartbeat().catch(() => now.ending.abort()),
-      sessionMs / HEARTBEATS_A_SESSION,
-    )
-    try {
-      if (records.length > 0) await onRecords(topic, records, now.ending.signal)
-      next!.get(topic)!.set(partition, Number(batch.lastOffset()) + 1)
-      resolveOffset(batch.lastOffset())
-    } catch (error) {
-      if (!now.ending.signal.aborted) over.resolve(error)
-    } finally {
-      clearInterval(beating)
-    }
-  }
-  try {
-    await requireTopics(stream, topics)
+  const commit = () =>
+    reading?.share
+      .commit(done =>
+        consumer.commitOffsets(done.map(one => ({ ...one, offset: String(one.offset) }))),
+      )
+      .catch(() => {})
+  const committing = setInterval(commit, COMMIT_EVERY_MS)
+  const start = async () => {
     await consumer.connect()
     await consumer.subscribe({ topics: [...topics], fromBeginning: true })
     await consumer.run({
+      autoCommit: false,
       eachBatchAutoResolve: false,
-      autoCommitInterval: COMMIT_EVERY_MS,
       partitionsConsumedConcurrently: AT_ONCE_MAX,
-      eachBatch,
+      eachBatch: async ({ batch, resolveOffset, pause }) =>
+        reading?.take(batch, resolveOffset, pause),
     })
-    return await over.promise
-  } catch (error) {
-    return error
+  }
+  try {
+    start().catch(ended.reject)
+    await ended.promise
+    await within(LEAVE_MAX_MS, commit())
   } finally {
     signal.removeEventListener('abort', onAbort)
-    ;(assigned as Assignment | null)?.ending.abort()
-    await leave(consumer)
+    clearTimeout(silence)
+    clearInterval(committing)
+    await within(LEAVE_MAX_MS, consumer.disconnect())
   }
 }
 
-/** Where to go on: where the work says, or where Kafka begins when that is gone. */
-async function begin(
-  stream: ReturnType<typeof openStream>,
-  topics: readonly string[],
-  asked: ReturnType<Membership['onAssigned']>,
-): Promise<Map<string, Map<number, number>>> {
-  const [wanted, stretches] = await Promise.all([asked, stream.stretchesOf(topics)])
-  return new Map(
-    [...wanted].map(([topic, offsets]) => {
-      const begins = stretches.get(topic)?.begin
-      const next = [...offsets].map(
-        ([partition, offset]) =>
-          [partition, Math.max(offset, begins?.get(partition) ?? 0)] as const,
-      )
-      return [topic, new Map(next)]
-    }),
-  )
-}
+type Reading = ReturnType<typeof startReading>
 
-async function requireTopics(
-  stream: ReturnType<typeof openStream>,
-  topics: readonly string[],
-): Promise<void> {
-  const stretches = await stream.stretchesOf(topics)
-  const missing = topics.filter(topic => !stretches.has(topic))
-  if (missing.length > 0) {
-    throw new CannotJoin(
-      `Kafka has no topic ${missing.join(', ')}, or does not show it to us: create it ` +
-        '(./sluice doctor --create-topics), or grant READ and DESCRIBE',
-    )
+/** Reads a share: nothing until the work has said where to go on. */
+function startReading(consumer: Consumer, topics: readonly string[], share: Share) {
+  const { partitions, signal } = share
+  let lanes: readonly Lane[] = []
+  consumer.pause(topics.map(topic => ({ topic, partitions: [...partitions] })))
+  const begin = async () => {
+    const all = await share.lanes
+    if (signal.aborted) return
+    for (const { topic, partition, next } of all) {
+      consumer.seek({ topic, partition, offset: String(next) })
+      consumer.resume([{ topic, partitions: [partition] }])
+    }
+    // What was read from elsewhere, and is on its way to `take`, is not taken.
+    await new Promise(resolve => setImmediate(resolve))
+    lanes = all
   }
-  const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
-  if (fault !== null) throw new CannotJoin(fault)
+  return {
+    share,
+    begun: begin(),
+    async take(batch: Batch, resolveOffset: (last: string) => void, pause: () => () => void) {
+      const lane = lanes.find(one => one.topic === batch.topic && one.partition === batch.partition)
+      if (!lane || signal.aborted) return
+      const messages = batch.messages.filter(({ value }) => value)
+      const records = messages.map(message => recordOf(message, batch.partition))
+      lane.give(records, Number(batch.lastOffset()) + 1)
+      resolveOffset(String(lane.next - 1))
+      const patientUntilMs = performance.now() + PATIENCE_MS
+      while (!lane.hasRoom && !signal.aborted) {
+        const leftMs = patientUntilMs - performance.now()
+        if (leftMs <= 0) break
+        await within(leftMs, share.room())
+      }
+      if (!lane.hasRoom && !signal.aborted) void resumeLater(lane, share, pause())
+    },
+  }
 }
 
-async function leave(consumer: Consumer): Promise<void> {
-  await consumer.disconnect().catch(() => {})
+async function resumeLater(lane: Lane, share: Share, resume: () => void): Promise<void> {
+  while (!lane.hasRoom && !share.signal.aborted) await share.room()
+  if (!share.signal.aborted) resume()
+}
+
+/** Until it is over, well or not, or so long. */
+async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const ending = new AbortController()
+  const late = sleep(ms, undefined, { signal: ending.signal })
+  await Promise.race([work, late]).catch(() => {})
+  ending.abort()
+  await late.catch(() => {})
 }
 
 const together: PartitionAssigner = ({ cluster }) => ({
@@ -167,17 +155,14 @@ const together: PartitionAssigner = ({ cluster }) => ({
   async assign({ members, topics }) {
     const counts = topics.map(topic => cluster.findTopicPartitionMetadata(topic).length)
     const ids = members.map(({ memberId }) => memberId)
-    return [...sharedOut(ids, Math.min(...counts))].map(([memberId, partitions]) => {
-      const assignment = Object.fromEntries(topics.map(topic => [topic, partitions]))
-      return {
-        memberId,
-        memberAssignment: AssignerProtocol.MemberAssignment.encode({
-          version: 0,
-          assignment,
-          userData: Buffer.alloc(0),
-        }),
-      }
-    })
+    return [...sharedOut(ids, Math.min(...counts))].map(([memberId, partitions]) => ({
+      memberId,
+      memberAssignment: AssignerProtocol.MemberAssignment.encode({
+        version: 0,
+        assignment: Object.fromEntries(topics.map(topic => [topic, partitions])),
+        userData: Buffer.alloc(0),
+      }),
+    }))
   },
   protocol: ({ topics }) => ({
     name: ASSIGNER,
@@ -188,14 +173,3 @@ const together: PartitionAssigner = ({ cluster }) => ({
     }),
   }),
 })
-
-function isPassing(error: unknown): boolean {
-  const isOurs = !(error as { name?: string }).name?.startsWith('KafkaJS')
-  return !isOurs && !isNotAllowed(error)
-}
-
-type Handed = {
-  batch: Batch
-  resolveOffset(offset: string): void
-  heartbeat(): Promise<void>
-}

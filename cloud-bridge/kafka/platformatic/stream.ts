@@ -1,22 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Broker, fetchV11, ProtocolError } from '@platformatic/kafka'
+import type { Broker } from '@platformatic/kafka'
 import type { EventStream, Offsets, ReadRecord, Stretch } from '../../event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
 import { codesOf, isNoSuchTopic } from '../errors.ts'
-import { type Cluster, isPassing, type Leaders, openCluster } from './cluster.ts'
+import { type Cluster, isPassing, openCluster } from './cluster.ts'
+import { behindDeleted, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch.ts'
 import { byLeader, endsOf, throwFailure } from './offsets.ts'
 import { endOf, recordsIn } from './records.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300
-const WAIT_AT_BROKER_MS = 200
-const ANSWER_MAX_BYTES = 10_000_000
-const PARTITION_MAX_BYTES = 1_048_576
-const OFFSET_OUT_OF_RANGE = 1
+const LIMITS = { waitMs: 200, answerMaxBytes: 10_000_000 }
 const TOPIC_AUTHORIZATION_FAILED = 29
-/** Kafka's "never mind" where it asks for an epoch. */
-const ANY = -1
-const READ_UNCOMMITTED = 0
 
 export function openStream(options: KafkaOptions): EventStream {
   return {
@@ -58,32 +53,23 @@ function partitionsLeft({ next, to }: Reading): number[] {
 async function readOn(cluster: Cluster, topic: string, reading: Reading): Promise<void> {
   const leaders = await cluster.leadersOf(topic)
   const { next, to, onRecord } = reading
-  const fetchFrom = async (leader: Broker, partitions: number[]) => {
-    const wanted = partitions.map(partition => ({
-      partition,
-      fetchOffset: BigInt(next.get(partition)!),
-      partitionMaxBytes: PARTITION_MAX_BYTES,
-      currentLeaderEpoch: ANY,
-      lastFetchedEpoch: ANY,
-    }))
-    // In this version a topic goes by its name.
-    const topics = [{ topicId: topic, partitions: wanted }]
-    const limits = [WAIT_AT_BROKER_MS, 1, ANSWER_MAX_BYTES] as const
-    const answer = await cluster.ask(leader, via =>
-      fetchV11.api.async(via, ...limits, READ_UNCOMMITTED, 0, ANY, topics, [], ''),
-    )
-    throwFailure([answer])
-    for (const one of answer.responses.flatMap(({ partitions: all }) => all)) {
-      const partition = one.partitionIndex
-      if (one.errorCode === OFFSET_OUT_OF_RANGE) {
-        await skipDeleted(cluster, leaders, topic, partition, next)
-        continue
+  const readFrom = async (leader: Broker, partitions: number[]) => {
+    const places = partitions.map(partition => ({ topic, partition, next: next.get(partition)! }))
+    for (const { partition, errorCode, batches } of await fetchFrom(
+      cluster,
+      leader,
+      places,
+      LIMITS,
+    )) {
+      const from = next.get(partition)!
+      if (errorCode === OFFSET_OUT_OF_RANGE) {
+        // What was to be read first was deleted meanwhile: goes on with what is there.
+        const begin = await behindDeleted(cluster, leaders, { topic, partition, next: from })
+        if (begin !== null) next.set(partition, begin)
       }
-      throwFailure([one])
-      for (const batch of one.records ?? []) {
-        const from = next.get(partition)!
-        const records = recordsIn(batch, partition)
-        for (const record of records) {
+      if (next.get(partition) === from) throwFailure([{ errorCode }])
+      for (const batch of batches) {
+        for (const record of recordsIn(batch, partition)) {
           if (record.offset >= from && record.offset < to.get(partition)!) onRecord(record)
         }
         next.set(partition, Math.max(from, endOf(batch)))
@@ -92,23 +78,9 @@ async function readOn(cluster: Cluster, topic: string, reading: Reading): Promis
   }
   await Promise.all(
     [...byLeader(leaders, partitionsLeft(reading))].map(([leader, partitions]) =>
-      fetchFrom(leader, partitions),
+      readFrom(leader, partitions),
     ),
   )
-}
-
-/** What was to be read first was deleted meanwhile: goes on with what is there. */
-async function skipDeleted(
-  cluster: Cluster,
-  leaders: Leaders,
-  topic: string,
-  partition: number,
-  next: Map<number, number>,
-): Promise<void> {
-  const begins = await endsOf(cluster, leaders, topic, 'earliest', [partition])
-  const begin = begins.get(partition)!
-  if (begin <= next.get(partition)!) throw new ProtocolError(OFFSET_OUT_OF_RANGE)
-  next.set(partition, begin)
 }
 
 async function stretchOf(cluster: Cluster, topic: string): Promise<Stretch | null> {

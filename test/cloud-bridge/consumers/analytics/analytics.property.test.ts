@@ -6,7 +6,13 @@ import { describe, expect, it } from 'vitest'
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
 import { Cache } from '../../../../cloud-bridge/consumers/analytics/cache.ts'
 import { resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
-import { type Size, sizeNames, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import { sketchOf } from '../../../../cloud-bridge/consumers/analytics/rebuild.ts'
+import {
+  type Series,
+  type Size,
+  sizeNames,
+  sizes,
+} from '../../../../cloud-bridge/consumers/analytics/series.ts'
 import { unpackWindow, type Window } from '../../../../cloud-bridge/consumers/analytics/window.ts'
 import { partsOf, timeIn, within } from '../../../../cloud-bridge/consumers/state/keys.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
@@ -73,17 +79,24 @@ async function windowsIn(state: PartitionState, size: Size) {
     windows.push(unpackWindow(name, size, timeIn(time!), value))
   }
   const cache = new Cache(state, HOLD_MAX_MS)
+  const seriesOf = new Map<string, Series>()
   for (const { key, value } of await state.range(within('series'))) {
     const [, site, zone, device, metric] = partsOf(key) as string[]
     const name = { site: site!, zone: zone!, device: device!, metric: metric! }
-    await cache.loadSeries(key, name, JSON.parse(value.toString()))
-    const open = cache.series.get(key)!.open[sizeNames.indexOf(size)]!
+    const series = await cache.loadSeries(name, JSON.parse(value.toString()))
+    seriesOf.set(device!, series)
+    const open = series.open[sizeNames.indexOf(size)]!
+    const told = windows.findIndex(one => one.series.device === device && one.start === open.start)
+    if (told >= 0) windows.splice(told, 1)
     if (!windows.some(one => one.series.device === device && one.start === open.start)) {
       windows.push(open)
     }
   }
   return new Map(
-    windows.map(({ series, start, piece, before, sketch }) => {
+    windows.map(window => {
+      const { series, start, piece, before } = window
+      const own = seriesOf.get(series.device)!
+      const sketch = sketchOf(window, (of, at) => cache.windowAt(own, of, at))
       const { site, zone, device, metric } = series
       const span = { start, end: start + sizes[size] }
       expect(sketch.count).toBe(piece!.count)

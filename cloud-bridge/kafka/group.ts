@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CannotJoin, type ConsumerGroup, type Membership } from '../consumer-group.ts'
+import { unequal } from '../consumers/runtime/together.ts'
+import type { EventStream } from '../event-stream.ts'
+import { describe, isNotAllowed } from './errors.ts'
+import { type Share, startShare } from './share.ts'
+
+const AGAIN_MS = 1000
+/** Kafka's clients beat three times a session; more often, and others take over sooner. */
+const BEAT_MAX_MS = 1000
+
+/** By what members of one group, through whatever library, know that they share out alike. */
+export const ASSIGNER = 'sluice-together'
+/** What was done is committed so often. */
+export const COMMIT_EVERY_MS = 2000
+/** How long a broker waits for something to give. */
+export const WAIT_AT_BROKER_MS = 200
+
+/** How often a member says that it is alive, in ms. */
+export const beatMs = (sessionMs: number) => Math.min(BEAT_MAX_MS, sessionMs / 3)
+
+/**
+ * Is a member, through one library, until the signal aborts; then it leaves. Begins each sharing
+ * out. Rejects when it is none any more, or cannot become one.
+ */
+export type Member = (
+  begin: (partitions: readonly number[]) => Share,
+  signal: AbortSignal,
+) => Promise<void>
+
+/** Consumer groups, by what is a member through one library; one `Member` for each that joins. */
+export function groupOn(
+  stream: EventStream,
+  openMember: (membership: Membership) => Member,
+): ConsumerGroup {
+  return {
+    async join(membership, asked) {
+      const { topics, onAway } = membership
+      const failing = new AbortController()
+      const signal = AbortSignal.any([asked, failing.signal])
+      const failures: unknown[] = []
+      const onFailure = (error: unknown) => {
+        failures.push(error)
+        failing.abort()
+      }
+      let over = Promise.resolve()
+      let share: Share | null = null
+      const end = () => share?.end()
+      signal.addEventListener('abort', end, { once: true })
+      const begin = (partitions: readonly number[]) => {
+        over = end() ?? over
+        share = startShare({ ...membership, stream, partitions, before: over, onFailure })
+        return share
+      }
+      const member = openMember(membership)
+      try {
+        while (!signal.aborted) {
+          try {
+            await requireTopics(stream, topics)
+            await member(begin, signal)
+          } catch (error) {
+            if (error instanceof CannotJoin) throw error
+            if (isNotAllowed(error)) throw new CannotJoin(describe(error), { cause: error })
+            if (!signal.aborted) onAway?.(describe(error))
+            void end()
+            await sleep(AGAIN_MS, undefined, { signal }).catch(() => {})
+          }
+        }
+      } finally {
+        await end()
+      }
+      if (failures.length > 0) throw failures[0]
+    },
+  }
+}
+
+async function requireTopics(stream: EventStream, topics: readonly string[]): Promise<void> {
+  const stretches = await stream.stretchesOf(topics)
+  const missing = topics.filter(topic => !stretches.has(topic))
+  if (missing.length > 0) {
+    throw new CannotJoin(
+      `Kafka has no topic ${missing.join(', ')}, or does not show it to us: create it ` +
+        '(./sluice doctor --create-topics), or grant READ and DESCRIBE',
+    )
+  }
+  const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
+  if (fault !== null) throw new CannotJoin(fault)
+}

@@ -1,0 +1,80 @@
+import { type Broker, fetchV11, type RecordsBatch } from '@platformatic/kafka'
+import type { Cluster, Leaders } from './cluster.ts'
+import { endsOf, throwFailure } from './offsets.ts'
+
+const PARTITION_MAX_BYTES = 1_048_576
+export const OFFSET_OUT_OF_RANGE = 1
+/** Kafka's "never mind" where it asks for an epoch. */
+const ANY = -1
+const READ_UNCOMMITTED = 0
+const NO_SESSION = 0
+
+/** What is to be read next. */
+export type From = { topic: string; partition: number; next: number }
+export type Fetched = {
+  topic: string
+  partition: number
+  errorCode: number
+  batches: readonly RecordsBatch[]
+}
+
+/**
+ * What their leader gives from these places on: whole batches, so the first may begin earlier. It
+ * waits for something to give; where bytes are short, the first places have it. Rejects when there
+ * is no answer.
+ */
+export async function fetchFrom(
+  cluster: Cluster,
+  leader: Broker,
+  places: readonly From[],
+  limits: { waitMs: number; answerMaxBytes: number },
+): Promise<Fetched[]> {
+  // One entry each, so that they stay in this order. In this version a topic goes by its name.
+  const wanted = places.map(({ topic, partition, next }) => ({
+    topicId: topic,
+    partitions: [
+      {
+        partition,
+        fetchOffset: BigInt(next),
+        partitionMaxBytes: PARTITION_MAX_BYTES,
+        currentLeaderEpoch: ANY,
+        lastFetchedEpoch: ANY,
+      },
+    ],
+  }))
+  const { waitMs, answerMaxBytes } = limits
+  const session = [NO_SESSION, ANY] as const
+  const answer = await cluster.ask(leader, via =>
+    fetchV11.api.async(
+      via,
+      waitMs,
+      1,
+      answerMaxBytes,
+      READ_UNCOMMITTED,
+      ...session,
+      wanted,
+      [],
+      '',
+    ),
+  )
+  throwFailure([answer])
+  return answer.responses.flatMap(({ topicId: topic, partitions }) =>
+    partitions.map(({ partitionIndex: partition, errorCode, records }) => ({
+      topic,
+      partition,
+      errorCode,
+      batches: records ?? [],
+    })),
+  )
+}
+
+/** Where what Kafka still has of a partition begins, if that is behind what was to be read next. */
+export async function behindDeleted(
+  cluster: Cluster,
+  leaders: Leaders,
+  { topic, partition, next }: From,
+): Promise<number | null> {
+  const begins = await endsOf(cluster, leaders, topic, 'earliest', [partition])
+  const begin = begins.get(partition)!
+  return begin > next ? begin : null
+}

@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ConsumerGroup, Membership } from '../../consumer-group.ts'
+import type { KafkaOptions } from '../client.ts'
+import { beatMs, COMMIT_EVERY_MS, groupOn, type Member } from '../group.ts'
+import type { Share } from '../share.ts'
+import { openCluster } from './cluster.ts'
+import { openCoordinator } from './coordinator.ts'
+import { type GroupMember, groupMember, type Sharing } from './membership.ts'
+import { readShare } from './reading.ts'
+import { openStream } from './stream.ts'
+
+/** Who shares out looks so often whether topics have got more partitions. */
+const COUNT_EVERY_MS = 60_000
+
+/** Consumer groups on @platformatic/kafka's protocol. */
+export function openGroup(options: KafkaOptions): ConsumerGroup {
+  return groupOn(openStream(options), membership => {
+    // Known by its id, a member that comes back need not wait until it is taken for dead.
+    const known = { id: '' }
+    return (begin, signal) => beMember(options, membership, known, begin, signal)
+  })
+}
+
+async function beMember(
+  options: KafkaOptions,
+  membership: Membership,
+  known: { id: string },
+  begin: Parameters<Member>[0],
+  signal: AbortSignal,
+): Promise<void> {
+  const { topics, onAway = () => {} } = membership
+  await using cluster = openCluster(options)
+  await using coordinator = openCoordinator(options, membership.groupId, membership.sessionMs)
+  const member = groupMember(coordinator, membership, known)
+  const countPartitions = async () => {
+    const counts: number[] = []
+    for (const topic of topics) counts.push((await cluster.leadersOf(topic)).count)
+    return Math.min(...counts)
+  }
+  const aborted = once(signal, 'abort').then(() => null)
+  while (!signal.aborted) {
+    const sharing = await Promise.race([member.join(countPartitions), aborted])
+    if (!sharing) break
+    const share = begin(sharing.partitions)
+    await Promise.race([
+      readShare(cluster, topics, share, onAway),
+      stay(member, membership, share, () => isCountedAnew(sharing, countPartitions)),
+      aborted,
+    ])
+    await share.commit(member.commit).catch(() => {})
+    void share.end()
+  }
+  await member.leave().catch(() => {})
+}
+
+/** Is a member until it has to join again. Rejects when nobody has heard of it for a session. */
+async function stay(
+  member: GroupMember,
+  { sessionMs }: Membership,
+  share: Share,
+  isOutdated: () => Promise<boolean>,
+): Promise<void> {
+  const { signal } = share
+  let heardAtMs = performance.now()
+  let committedAtMs = heardAtMs
+  let countedAtMs = heardAtMs
+  while (!signal.aborted) {
+    await sleep(beatMs(sessionMs), undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    const nowMs = performance.now()
+    try {
+      if (!(await member.beat())) return
+      heardAtMs = nowMs
+      if (nowMs - committedAtMs > COMMIT_EVERY_MS) {
+        committedAtMs = nowMs
+        await share.commit(member.commit)
+      }
+      if (nowMs - countedAtMs > COUNT_EVERY_MS) {
+        countedAtMs = nowMs
+        if (await isOutdated()) return
+      }
+    } catch (error) {
+      if (performance.now() - heardAtMs > sessionMs) throw error
+    }
+  }
+}
+
+async function isCountedAnew({ counted }: Sharing, count: () => Promise<number>) {
+  return counted !== null && counted !== (await count())
+}

@@ -1,0 +1,21 @@
+// A member in a process of its own, to be killed: says which partitions it was given, a line each.
+
+import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { SESSION_MS } from '../../contracts/session.ts'
+
+const [options, groupId, topics] = JSON.parse(process.argv[2]!) as [KafkaOptions, string, string[]]
+const { group } = await openKafka(options)
+await group.join(
+  {
+    groupId,
+    topics,
+    sessionMs: SESSION_MS,
+    async onAssigned(partitions) {
+      process.stdout.write(`${partitions}\n`)
+      return new Map()
+    },
+    async onRecords() {},
+  },
+  new AbortController().signal,
+)

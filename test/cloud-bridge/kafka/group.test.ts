@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Admin, Producer } from '@platformatic/kafka'
+import { afterAll, beforeAll } from 'vitest'
+import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configured.ts'
+import { killGroup, spawnTied } from '../../../simulators/supervisor.ts'
+import { describeConsumerGroup } from '../../contracts/consumer-group.ts'
+import { clients, describeWithKafka, freshTopic, shared } from '../../setup/kafka.ts'
+
+describeWithKafka('on a real Kafka', () => {
+  let writer: Producer
+  let admin: Admin
+  beforeAll(() => {
+    writer = new Producer({ ...clientOptions(shared()), serializers: {} })
+    admin = new Admin(clientOptions(shared()))
+  })
+  afterAll(async () => {
+    await writer?.close()
+    await admin?.close()
+  })
+
+  for (const client of clients) {
+    describeConsumerGroup(`on ${client}`, async () => {
+      const options: KafkaOptions = { ...shared(), client }
+      const { group } = await openKafka(options)
+      return {
+        group,
+        topic: partitions => freshTopic(shared(), partitions),
+        async write(topic, records) {
+          const messages = records.map(({ partition, key, value }) => ({
+            topic,
+            partition,
+            key,
+            value,
+          }))
+          await writer.send({ messages, acks: -1 })
+        },
+        async deleteBefore(topic, partition, offset) {
+          const partitions = [{ partition, offset: BigInt(offset) }]
+          await admin.deleteRecords({ topics: [{ name: topic, partitions }] })
+        },
+        async commit(groupId, topic, offset) {
+          const partitionOffsets = [{ partition: 0, offset: BigInt(offset) }]
+          await admin.alterConsumerGroupOffsets({
+            groupId,
+            topics: [{ name: topic, partitionOffsets }],
+          })
+        },
+        async committed(groupId, topic) {
+          const [found] = await admin.listConsumerGroupOffsets({ groups: [groupId] })
+          const of = found!.topics.find(({ name }) => name === topic)?.partitions ?? []
+          const told = of.filter(({ committedOffset }) => committedOffset >= 0n)
+          return new Map(told.map(one => [one.partitionIndex, Number(one.committedOffset)]))
+        },
+        async startProcess(groupId, topics) {
+          const file = join(import.meta.dirname, 'group-process.ts')
+          const args = [file, JSON.stringify([options, groupId, topics])]
+          const stdio = ['ignore', 'pipe', 'inherit'] as const
+          const child = await spawnTied(process.execPath, args, { stdio: [...stdio] })
+          await once(createInterface({ input: child.stdout! }), 'line')
+          return () => killGroup(child, 'SIGKILL')
+        },
+      }
+    })
+  }
+})
