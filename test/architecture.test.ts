@@ -17,6 +17,8 @@ const layers = {
  * Where each outside library may be imported: one file, one folder, or the same file of each part.
  */
 const homes: Record<string, RegExp> = {
+  '@datadog/sketches-js': /^cloud-bridge\/consumers\/analytics\/sketch\.ts$/,
+  '@fastify/swagger': /^cloud-bridge\/consumers\/analytics\/api\/api\.ts$/,
   '@platformatic/kafka': /^cloud-bridge\/kafka\/platformatic\//,
   '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/metrics\.ts$)/,
   aedes: /^gateway\/broker\.ts$/,
@@ -25,6 +27,7 @@ const homes: Record<string, RegExp> = {
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse|cloud-bridge\/consumers\/state)\//,
   commander: /\/main\.ts$/,
   'csv-parse': /^simulators\/replay\//,
+  fastify: /^cloud-bridge\/consumers\/analytics\/api\/api\.ts$/,
   kafkajs: /^cloud-bridge\/kafka\/kafkajs\//,
   mqtt: /^simulators\/devices\//,
   'node-cron': /^gateway\/schedule\.ts$/,

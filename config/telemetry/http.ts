@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import { listen } from '../listen.ts'
 import { answerCommand, type Command } from './commands.ts'
 
@@ -17,6 +17,8 @@ export type HttpOptions = {
   state: () => object
   /** What can be asked of it by POST, by path. */
   commands?: Record<string, Command>
+  /** Answers what is none of these. */
+  others?: RequestListener
 }
 
 /**
@@ -25,7 +27,7 @@ export type HttpOptions = {
  * rejects with CannotStart.
  */
 export async function serveHttp(options: HttpOptions) {
-  const { key, reasons, alarms, metrics, state, commands = {}, ...at } = options
+  const { key, reasons, alarms, metrics, state, commands = {}, others, ...at } = options
   const json = (value: object, status = 200) => ({
     status,
     type: 'application/json',
@@ -58,6 +60,7 @@ export async function serveHttp(options: HttpOptions) {
         response.writeHead(status, headers).end(JSON.stringify(body))
         return
       }
+      if (!page && others) return others(request, response)
       if (!page || request.method !== 'GET') {
         const all = [...Object.keys(pages), ...Object.keys(commands)]
         response.writeHead(404).end(`There are ${all.join(', ')}\n`)

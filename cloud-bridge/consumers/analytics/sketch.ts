@@ -1,20 +1,21 @@
-import { LogCollapsingLowestDenseDDSketch } from '@datadog/sketches-js'
+import { DDSketch } from '@datadog/sketches-js'
 
 /**
  * Percentiles of a series within 1 % of the value (Masson, Rim, Lee: DDSketch, VLDB 2019): it takes
- * values in any order, and sketches add up. At most 2,048 bins, of which the lowest go together.
+ * values in any order, and sketches add up. A bin holds what is within 2 % of each other; nearer to
+ * zero than `NOTHING` is zero, so between that and the largest value (plan.ts) there are at most
+ * 3,200 of either sign. The library's sketch with a limit of bins counts some values twice.
  */
-export type Sketch = LogCollapsingLowestDenseDDSketch
+export type Sketch = DDSketch
 
 const RELATIVE_ACCURACY = 0.01
-const BINS_MAX = 2048
+const NOTHING = 1e-12
 const BIN_BYTES = 8
 
 export function emptySketch(): Sketch {
-  return new LogCollapsingLowestDenseDDSketch({
-    relativeAccuracy: RELATIVE_ACCURACY,
-    binLimit: BINS_MAX,
-  })
+  const sketch = new DDSketch({ relativeAccuracy: RELATIVE_ACCURACY })
+  sketch.mapping.minPossible = NOTHING
+  return sketch
 }
 
 /** Adds all of `other` to a sketch. The library's own merge leaves out what is below zero. */

@@ -28,6 +28,9 @@ export function within(...parts: readonly string[]): { from: string; to: string 
   return { from: `${start}${SEPARATOR}`, to: `${start}${ESCAPE}` }
 }
 
+/** The lowest key that can stand behind this one. */
+export const behind = (key: string) => `${key}${SEPARATOR}`
+
 /** A time in ms since 1970 as a part that sorts by time; up to the year 5188, none before 1970. */
 export function timePart(ms: number): string {
   return Math.max(0, ms).toString(DIGITS).padStart(TIME_DIGITS, '0')

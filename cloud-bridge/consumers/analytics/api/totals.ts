@@ -1,0 +1,34 @@
+import { within } from '../../state/keys.ts'
+import type { ConsumerState } from '../../state/state.ts'
+import { rowsIn, seriesIn } from './listed.ts'
+import { windowsOf } from './windows.ts'
+
+const ALL = Number.MAX_SAFE_INTEGER
+
+/** All that counts so far: of each metric, how many values there are and what they add up to. */
+export type Totals = {
+  metrics: { metric: string; count: number; sum: number }[]
+  /** Readings that wait until their gateway says how far its clock was off. */
+  held: number
+}
+
+/** The totals of all partitions, as they are committed. */
+export async function totalsOf(state: ConsumerState, holdMaxMs: number): Promise<Totals> {
+  const metrics = new Map<string, { metric: string; count: number; sum: number }>()
+  let held = 0
+  const always = { size: '1d', from: 0, to: Number.MAX_SAFE_INTEGER } as const
+  for await (const listed of seriesIn(state, {}, null)) {
+    const { metric } = listed.name
+    const total = metrics.get(metric) ?? { metric, count: 0, sum: 0 }
+    metrics.set(metric, total)
+    for (const { aggregate } of await windowsOf(listed, always, ALL, holdMaxMs)) {
+      total.count += aggregate.count
+      total.sum += aggregate.sum
+    }
+  }
+  for (const partition of await state.partitions()) {
+    for await (const _ of rowsIn(await state.reader(partition), within('held'))) held++
+  }
+  const byName = [...metrics.values()].sort((one, other) => (one.metric < other.metric ? -1 : 1))
+  return { metrics: byName, held }
+}

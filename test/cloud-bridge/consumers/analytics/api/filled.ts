@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startAnalytics } from '../../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { openApi } from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
+import { openSqliteStates } from '../../../../../cloud-bridge/consumers/state/sqlite.ts'
+import type { SensorReading } from '../../../../../config/events.ts'
+import { serveHttp } from '../../../../../config/telemetry/http.ts'
+import { findFreePort } from '../../../../../simulators/kafka/free-port.ts'
+
+export const HOLD_MAX_MS = 3_600_000
+
+const options = {
+  ...{ topic: 'aggregates', publish: ['15m', '1h', '1d'] as const, latenessMs: 0 },
+  ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onAbsurd: () => {} },
+  corrections: { offsetOf: () => null },
+}
+
+/** Analytics of some readings, each in the partition that `partitionOf` says, and its pages. */
+export async function filledApi(
+  events: readonly SensorReading[],
+  partitionOf: (event: SensorReading) => number,
+  now: () => number,
+) {
+  await using stack = new AsyncDisposableStack()
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-api-'))
+  stack.defer(() => rmSync(dir, { recursive: true, force: true }))
+  const store = stack.use(openSqliteStates(dir))
+  const state = stack.use(await store.open('analytics'))
+  for (const [partition, own] of Map.groupBy(events, partitionOf)) {
+    const claimed = await state.claim(partition)
+    const handling = await startAnalytics(claimed, options)
+    const arrived = own.map(event => ({
+      ...{ event, arrival: 'in order' as const, topic: 'readings' },
+      record: {
+        ...{ partition, offset: 0, key: null, value: Buffer.alloc(0), headers: {} },
+        heardAt: event.receivedAt,
+      },
+    }))
+    await handling.load(arrived)
+    for (const one of arrived) handling.handle(one)
+    await claimed.commit(handling.takeChanges())
+  }
+  const api = stack.use(await openApi({ state, holdMaxMs: HOLD_MAX_MS, now }))
+  const port = await findFreePort()
+  stack.use(
+    await serveHttp({
+      ...{ key: 'consumers.analytics.http', host: '127.0.0.1', port, others: api.answer },
+      ...{ reasons: () => [], metrics: async () => '', state: () => ({ part: 'consumer' }) },
+    }),
+  )
+  const all = stack.move()
+  return {
+    /** The answer to a question: its status, and what it says. */
+    async ask(path: string) {
+      const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+      return { status: answer.status, body: JSON.parse(await answer.text()) }
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  }
+}
