@@ -64,7 +64,9 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         },
         onAway: onAway('Kafka, for effects,'),
       }),
-    /** Reads as a member of the consumer's group, until the signal. Rejects with what does not pass. */
+    /**
+     * Reads as a member of the consumer's group, until the signal. Rejects with what does not pass.
+     */
     async run(open: (partition: number) => Promise<Work>, groupId = `sluice-${name}`) {
       const consumer: Consumer = {
         name,

@@ -16,7 +16,7 @@ import { openSqliteStates } from './state/sqlite.ts'
 import type { PartitionState } from './state/state.ts'
 
 const STOP_MS = 8000
-const handlers = new URL('handlers/', import.meta.url)
+const handlers = new URL('./handlers/', import.meta.url)
 
 const program = new Command('sluice consume')
   .description('Reads the events in the cloud as a member of its consumer group, until a signal.')

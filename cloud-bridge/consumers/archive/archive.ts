@@ -27,7 +27,9 @@ export type ArchiveOptions = ClaimOptions & {
   deadletters: string
   /** Tries again what is away for a while. */
   patience: Patience
-  /** A commit was made, with how many records of each kind; the order of events means nothing here. */
+  /**
+   * A commit was made, with how many records of each kind; the order of events means nothing here.
+   */
   onCommitted(counts: Counts): void
 }
 

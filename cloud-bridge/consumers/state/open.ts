@@ -1,7 +1,9 @@
 import { openSqliteStates } from './sqlite.ts'
 import type { StateStore } from './state.ts'
 
-/** Where states are kept: in a directory, or in a PostgreSQL that members on many machines share. */
+/**
+ * Where states are kept: in a directory, or in a PostgreSQL that members on many machines share.
+ */
 export type StatePlace = { dir: string; postgresUrl: string | null }
 
 /** Opens what states are kept in: PostgreSQL where its URL is given, else SQLite files. */
