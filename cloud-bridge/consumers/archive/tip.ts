@@ -17,7 +17,7 @@ export type Tip = Awaited<ReturnType<typeof openTip>>
 
 /**
  * The end of a manifest, where it is written: its newest file, which begins with all that went
- * before. A line that is torn is cut off. Rejects when one was changed.
+ * before. Rejects when a line of it was changed; one that is torn counts for nothing.
  */
 export async function openTip({ folder, partition, disk, onSealed }: TipOptions) {
   const tip = {
@@ -72,7 +72,6 @@ export async function openTip({ folder, partition, disk, onSealed }: TipOptions)
       follow(line, end)
     }
     if (lengthBytes === 0) throw damaged(dayFile(folder, day), 1)
-    await disk.cut(dayFile(folder, day), lengthBytes)
   }
   return Object.assign(tip, {
     seal,
@@ -82,7 +81,7 @@ export async function openTip({ folder, partition, disk, onSealed }: TipOptions)
       await disk.append(dayFile(folder, tip.day), lengthBytes, bytes)
       follow(line, lengthBytes + bytes.length)
     },
-    /** Removes what an append that failed may have left behind the end. */
+    /** Removes what an append that broke off may have left behind the end. */
     cut: () => disk.cut(dayFile(folder, tip.day), lengthBytes),
   })
 }
