@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Disk } from './disk.ts'
-import { PART } from './place.ts'
+import { asideOf } from './place.ts'
 
 /** What is about to be done before the line that says that it was. */
 export type Intent = {
@@ -32,4 +32,4 @@ export async function readIntent(folder: string): Promise<Intent | null> {
 
 /** The paths of what an intent may have left in an archive. */
 export const leftBy = ({ files }: Intent, dir: string): string[] =>
-  files.flatMap(name => [join(dir, name), join(dir, name) + PART])
+  files.flatMap(name => [join(dir, name), asideOf(join(dir, name))])

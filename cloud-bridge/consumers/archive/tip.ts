@@ -3,7 +3,7 @@ import type { Disk } from './disk.ts'
 import { type Entry, type Hashed, type Line, lineText, type Next, NO_LINE } from './line.ts'
 import { dayFile, daysOf, linesOf } from './manifest.ts'
 import { dateOf } from './names.ts'
-import { PART, place } from './place.ts'
+import { place } from './place.ts'
 
 export type TipOptions = {
   folder: string
@@ -65,7 +65,6 @@ export async function openTip({ folder, partition, disk, onSealed }: TipOptions)
   if (day === undefined) await seal(dateOf(Date.now()))
   else {
     tip.day = day
-    await disk.remove(dayFile(folder, dateOf(Date.now())) + PART)
     for (const [at, { line, end }] of (await linesOf(folder, day)).entries()) {
       const isNext = at === 0 ? line?.kind === 'seal' : line?.before === tip.sha256
       if (!line || !isNext) throw damaged(dayFile(folder, day), at + 1)

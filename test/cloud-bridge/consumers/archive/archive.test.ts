@@ -52,7 +52,7 @@ describe('a file of the archive', () => {
     )
     expect(new Set(names).size).toBe(zones.length)
     for (const name of names) {
-      expect(name.split('/')).toHaveLength(3)
+      expect(name.split('/')).toHaveLength(4)
       expect(name).toMatch(/^[\w.%=~/-]+$/)
       expect(Math.max(...name.split('/').map(part => part.length))).toBeLessThan(200)
       expect(partitionIn(name)).toBe(7)
