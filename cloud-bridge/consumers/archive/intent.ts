@@ -1,20 +1,27 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Disk } from './disk.ts'
-import { PART } from './place.ts'
+import { asideOf } from './place.ts'
 
-/** The line that a commit is about to be, and the files that it brings before it is one. */
-export type Intent = { number: number; files: string[] }
+/** What is about to be done before the line that says that it was. */
+export type Intent = {
+  /** Of that line. */
+  number: number
+  /** The files that a commit brings. */
+  files: string[]
+  /** The files of which days are let go: of those before this one. */
+  keptFrom?: string
+}
 
 const FILE = 'intent.json'
 
-/** Says durably what a commit is about to bring. */
+/** Says durably what is about to be done. */
 export async function writeIntent(disk: Disk, folder: string, intent: Intent): Promise<void> {
   await disk.write(join(folder, FILE), Buffer.from(JSON.stringify(intent)))
   await disk.syncFolder(folder)
 }
 
-/** What the last commit was about to bring; null for none, or when it broke off at saying so. */
+/** What was about to be done last; null for nothing, or when that broke off at saying so. */
 export async function readIntent(folder: string): Promise<Intent | null> {
   try {
     return JSON.parse(await readFile(join(folder, FILE), 'utf8'))
@@ -25,4 +32,4 @@ export async function readIntent(folder: string): Promise<Intent | null> {
 
 /** The paths of what an intent may have left in an archive. */
 export const leftBy = ({ files }: Intent, dir: string): string[] =>
-  files.flatMap(name => [join(dir, name), join(dir, name) + PART])
+  files.flatMap(name => [join(dir, name), asideOf(join(dir, name))])

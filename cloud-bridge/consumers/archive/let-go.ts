@@ -1,19 +1,16 @@
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Disk } from './disk.ts'
-import { daysOf, linesOf } from './manifest.ts'
+import { linesOf } from './manifest.ts'
 
 /**
- * Removes the files that were committed from one day on and before another, and gives how many
- * there were; null when there is no such day in the manifest. Whatever was removed before, by a
- * go that broke off, counts as well.
+ * Removes the files that were committed on some days, and gives how many there were. What one that
+ * broke off has removed before counts as well.
  */
 export async function removeCommitted(
   { dir, folder, disk }: { dir: string; folder: string; disk: Disk },
-  from: string | null,
-  before: string,
-): Promise<{ files: number; rows: number } | null> {
-  const days = (await daysOf(folder)).filter(day => day >= (from ?? '') && day < before)
+  days: readonly string[],
+): Promise<{ files: number; rows: number }> {
   const removed = { files: 0, rows: 0 }
   for (const day of days) {
     for (const { line } of await linesOf(folder, day)) {
@@ -26,7 +23,7 @@ export async function removeCommitted(
       }
     }
   }
-  return days.length > 0 ? removed : null
+  return removed
 }
 
 /** A folder of a zone, and that of its date. */

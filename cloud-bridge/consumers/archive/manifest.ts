@@ -31,7 +31,11 @@ export type Read = { end: number; line: Hashed | null }
 
 /** The lines of a day in order; what stands behind the last end of line is no line. */
 export async function linesOf(folder: string, day: string): Promise<Read[]> {
-  const bytes = await readFile(dayFile(folder, day))
+  return linesIn(await readFile(dayFile(folder, day)))
+}
+
+/** The lines in the bytes of a day's file. */
+export function linesIn(bytes: Buffer): Read[] {
   const lines: Read[] = []
   for (let from = 0; ; ) {
     const at = bytes.indexOf('\n', from)

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 
+/** What other programs read lies beneath it, and nothing else does. */
+const EVENTS = 'events'
 /** What Hive, DuckDB and pyarrow take for "no value". */
 const NO_DATE = '__HIVE_DEFAULT_PARTITION__'
 const DATE_LENGTH = 10
@@ -27,12 +29,13 @@ export function dateOf(ms: number): string {
 
 /** The path of a file within the archive, as Hive lays them out; `/` between its parts. */
 export function nameOf({ date, zone, topic, partition, first, last }: Place): string {
-  return `date=${date}/zone=${escaped(zone)}/${escaped(topic)}-${partition}-${first}-${last}.parquet`
+  const folder = `${EVENTS}/date=${date}/zone=${escaped(zone)}`
+  return `${folder}/${escaped(topic)}-${partition}-${first}-${last}.parquet`
 }
 
 /** Of which partition a file is; null when its name is none of the archive's. */
 export function partitionIn(name: string): number | null {
-  const found = name.match(/^date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)
+  const found = name.match(/^events\/date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)
   return found ? Number(found[1]) : null
 }
 

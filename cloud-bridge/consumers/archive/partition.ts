@@ -9,7 +9,7 @@ import { leftBy, readIntent, writeIntent } from './intent.ts'
 import { removeCommitted } from './let-go.ts'
 import type { FileLine, Next } from './line.ts'
 import { whileLocked } from './locked.ts'
-import { manifestFolder } from './manifest.ts'
+import { daysOf, manifestFolder } from './manifest.ts'
 import { dateOf } from './names.ts'
 import { place } from './place.ts'
 import { openTip } from './tip.ts'
@@ -87,8 +87,11 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
       }),
     letGoBefore: day =>
       asOwner(async () => {
-        const removed = await removeCommitted({ dir, folder, disk }, tip.keptFrom, day)
-        if (removed) await tip.append({ kind: 'let go', keptFrom: day, ...removed })
+        const days = (await daysOf(folder)).filter(one => one >= (tip.keptFrom ?? '') && one < day)
+        if (days.length === 0) return
+        await writeIntent(disk, folder, { number: tip.number + 1, files: [], keptFrom: day })
+        const removed = await removeCommitted({ dir, folder, disk }, days)
+        await tip.append({ kind: 'let go', keptFrom: day, ...removed })
       }),
   }
 }

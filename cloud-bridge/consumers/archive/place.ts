@@ -1,12 +1,13 @@
+import { basename, dirname, join } from 'node:path'
 import type { Disk } from './disk.ts'
 
-/** At the end of a name: not whole yet. */
-export const PART = '.part'
+/** Where a file is written before it is whole: Hive, Spark and pyarrow look over such a name. */
+export const asideOf = (path: string): string => join(dirname(path), `_${basename(path)}.part`)
 
 /**
  * Writes a file aside and gives it its name when it is whole; durable when its folder is synced.
  */
 export async function place(disk: Disk, path: string, bytes: Uint8Array): Promise<void> {
-  await disk.write(path + PART, bytes)
-  await disk.rename(path + PART, path)
+  await disk.write(asideOf(path), bytes)
+  await disk.rename(asideOf(path), path)
 }

@@ -3,7 +3,7 @@ import type { Disk } from './disk.ts'
 import { type Entry, type Hashed, type Line, lineText, type Next, NO_LINE } from './line.ts'
 import { dayFile, daysOf, linesOf } from './manifest.ts'
 import { dateOf } from './names.ts'
-import { PART, place } from './place.ts'
+import { place } from './place.ts'
 
 export type TipOptions = {
   folder: string
@@ -17,7 +17,7 @@ export type Tip = Awaited<ReturnType<typeof openTip>>
 
 /**
  * The end of a manifest, where it is written: its newest file, which begins with all that went
- * before. A line that is torn is cut off. Rejects when one was changed.
+ * before. Rejects when a line of it was changed; one that is torn counts for nothing.
  */
 export async function openTip({ folder, partition, disk, onSealed }: TipOptions) {
   const tip = {
@@ -65,14 +65,12 @@ export async function openTip({ folder, partition, disk, onSealed }: TipOptions)
   if (day === undefined) await seal(dateOf(Date.now()))
   else {
     tip.day = day
-    await disk.remove(dayFile(folder, dateOf(Date.now())) + PART)
     for (const [at, { line, end }] of (await linesOf(folder, day)).entries()) {
       const isNext = at === 0 ? line?.kind === 'seal' : line?.before === tip.sha256
       if (!line || !isNext) throw damaged(dayFile(folder, day), at + 1)
       follow(line, end)
     }
     if (lengthBytes === 0) throw damaged(dayFile(folder, day), 1)
-    await disk.cut(dayFile(folder, day), lengthBytes)
   }
   return Object.assign(tip, {
     seal,
@@ -82,7 +80,7 @@ export async function openTip({ folder, partition, disk, onSealed }: TipOptions)
       await disk.append(dayFile(folder, tip.day), lengthBytes, bytes)
       follow(line, lengthBytes + bytes.length)
     },
-    /** Removes what an append that failed may have left behind the end. */
+    /** Removes what an append that broke off may have left behind the end. */
     cut: () => disk.cut(dayFile(folder, tip.day), lengthBytes),
   })
 }

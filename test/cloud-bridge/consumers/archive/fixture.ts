@@ -89,11 +89,18 @@ export function committedIn(dir: string): string[] {
     .sort()
 }
 
-/** The lines of commits of partition 0. */
-export function linesIn(dir: string) {
+/** The newest file of the manifest of partition 0. */
+export const manifestOf = (dir: string): string => manifestsOf(dir).at(-1)!
+
+function manifestsOf(dir: string): string[] {
   const folder = join(dir, 'manifest', 'partition=0')
   const days = readdirSync(folder).filter(name => name.endsWith('.jsonl'))
-  const text = days.sort().map(day => readFileSync(join(folder, day), 'utf8'))
+  return days.sort().map(day => join(folder, day))
+}
+
+/** The lines of commits of partition 0. */
+export function linesIn(dir: string) {
+  const text = manifestsOf(dir).map(file => readFileSync(file, 'utf8'))
   const lines = text.join('').trimEnd().split('\n')
   return lines.map(line => JSON.parse(line)).filter(({ kind }) => kind === 'commit')
 }
