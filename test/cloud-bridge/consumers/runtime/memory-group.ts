@@ -34,6 +34,8 @@ export function openMemoryGroup() {
       try {
         await member.over.promise
       } finally {
+        // A group notices late.
+        await new Promise(resolve => setImmediate(resolve))
         member.revoke()
       }
     },
