@@ -106,7 +106,7 @@ class Analytics implements Handling {
     }
     this.#requireRoom(event)
     this.#put(event, time)
-    const received = event.receivedAt + (this.#held.offsetOf(event) ?? 0)
+    const received = event.receivedAt + (this.#held.offsetOf(event, record.heardAt) ?? 0)
     this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
   }
 
@@ -124,7 +124,7 @@ class Analytics implements Handling {
   }
 
   #timeOf({ event, record }: Arrived): number | Error | null {
-    const offsetMs = this.#held.offsetOf(event)
+    const offsetMs = this.#held.offsetOf(event, record.heardAt)
     if (offsetMs === null) return null
     try {
       return timeOf(event, offsetMs, record.heardAt)

@@ -11,6 +11,8 @@ export type Corrections = {
 
 type Held = { event: SensorReading; heardAt: number }
 
+/** An event that comes to Kafka so soon after its time has a time that is right. */
+const BORNE_OUT_MS = 5000
 const RELEASED_MAX = 5000
 const LOOK_EVERY_MS = 5000
 
@@ -23,6 +25,8 @@ export class HeldReadings {
   readonly #corrections: Corrections
   readonly #waitMs: number
   readonly #changed = new Map<string, Buffer | null>()
+  /** Runs of gateways whose time was seen to be right. */
+  readonly #borneOut = new Set<string>()
   #mayHave = true
   #lookedMs = Number.NEGATIVE_INFINITY
 
@@ -32,9 +36,17 @@ export class HeldReadings {
     this.#waitMs = waitMs
   }
 
-  /** What to add to an event's time; null when nobody knows yet. */
-  offsetOf(event: SensorReading): number | null {
-    return event.clock === 'UNSYNCED' ? this.#corrections.offsetOf(event) : 0
+  /**
+   * What to add to an event's time; null when nobody knows yet. A gateway that is not sure, and
+   * whose time Kafka's own bears out, is right, and was for all that it sent in that run.
+   */
+  offsetOf(event: SensorReading, heardAt: number): number | null {
+    if (event.clock !== 'UNSYNCED') return 0
+    const told = this.#corrections.offsetOf(event)
+    if (told !== null) return told
+    const run = `${event.epoch} ${event.gateway}`
+    if (Math.abs(heardAt - event.receivedAt) <= BORNE_OUT_MS) this.#borneOut.add(run)
+    return this.#borneOut.has(run) ? 0 : null
   }
 
   hold(event: SensorReading, heardAt: number): void {
@@ -51,7 +63,7 @@ export class HeldReadings {
     const held = rows.map(({ value }): Held => JSON.parse(value.toString()))
     return held
       .flatMap(({ event, heardAt }) => {
-        const known = this.#corrections.offsetOf(event)
+        const known = this.offsetOf(event, heardAt)
         const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
         return offsetMs === null ? [] : [{ event, time: timeOf(event, offsetMs, heardAt) }]
       })
