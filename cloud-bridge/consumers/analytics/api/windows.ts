@@ -2,6 +2,7 @@ import { partsOf, timeIn } from '../../state/keys.ts'
 import type { ConsumerState } from '../../state/state.ts'
 import { Cache } from '../cache.ts'
 import { unpackPoints } from '../points.ts'
+import { sketchOf } from '../rebuild.ts'
 import { type Aggregate, aggregateOf, aggregateOfMinute } from '../results.ts'
 import { minutesBetween, type Size, sizeNames, sizes, windowsBetween } from '../series.ts'
 import { mergeInto, type Sketch } from '../sketch.ts'
@@ -34,7 +35,9 @@ export async function windowsOf(
   // Before the rows: if its series leaves it meanwhile, it is among them.
   const open = await openOf(listed, size, { from: first, to }, holdMaxMs)
   const rows = await reader.range({ ...windowsBetween(name, size, first, to), limit })
-  const windows = rows.map(({ key, value }) => unpackWindow(name, size, timeOfKey(key), value))
+  const found = rows.map(({ key, value }) => unpackWindow(name, size, timeOfKey(key), value))
+  // One that was told before it was left has a row, without the values of its open parts.
+  const windows = found.filter(({ start }) => start !== open?.start)
   if (open && windows.length < limit && windows.every(({ start }) => start < open.start)) {
     windows.push(open)
   }
@@ -46,15 +49,16 @@ export async function windowsOf(
 
 /** The window in which a series ends, made of what is in it; null where that is not asked for. */
 async function openOf(
-  { reader, key, name, about }: Listed,
+  { reader, name, about }: Listed,
   size: Size,
   { from, to }: { from: number; to: number },
   holdMaxMs: number,
 ): Promise<Window | null> {
   const cache = new Cache(reader, holdMaxMs)
-  await cache.loadSeries(key, name, about)
-  const open = cache.series.get(key)!.open[sizeNames.indexOf(size)]
-  return open && open.start >= from && open.start < to ? open : null
+  const series = await cache.loadSeries(name, about)
+  const open = series.open[sizeNames.indexOf(size)]
+  if (!open || open.start < from || open.start >= to) return null
+  return { ...open, sketch: sketchOf(open, (of, at) => cache.windowAt(series, of, at)) }
 }
 
 /** When the first window that is wanted of a series begins; null: there is none. */

@@ -1,0 +1,64 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EventStream, ReadRecord } from '../event-stream.ts'
+import { readNote } from '../ledger/notes.ts'
+import type { Corrections } from './analytics/held.ts'
+import { startOffsets } from './clock-offsets.ts'
+
+const LOOK_EVERY_MS = 3000
+
+export type ClockNotesOptions = {
+  stream: EventStream
+  /** The topic of the ledger, where gateways say how far their clocks were off. */
+  topic: string
+  signal: AbortSignal
+  /** It cannot be read now, or null: it can again. */
+  onAway(reason: string | null): void
+  lookEveryMs?: number
+}
+
+/**
+ * What gateways said of their clocks, from the beginning of the ledger on, and what they go on to
+ * say. Resolves when all that stands there was read, so that who begins anew waits for nothing that
+ * is known; while Kafka is away it goes on trying, until `signal` aborts.
+ */
+export async function openClockNotes(options: ClockNotesOptions): Promise<Corrections> {
+  const { stream, topic, signal, lookEveryMs = LOOK_EVERY_MS } = options
+  const offsets = startOffsets()
+  const position = new Map<number, number>()
+
+  const take = ({ partition, offset, value, heardAt }: ReadRecord) => {
+    position.set(partition, offset + 1)
+    const note = readNote(value, heardAt)
+    if (note?.kind === 'clock') offsets.add(note.gateway, note)
+  }
+  const readOn = async () => {
+    const stretch = (await stream.stretchesOf([topic])).get(topic)
+    if (!stretch) throw new Error(`there is no topic ${topic}`)
+    for (const [partition, begin] of stretch.begin) {
+      position.set(partition, Math.max(begin, position.get(partition) ?? 0))
+    }
+    await stream.readBetween(topic, new Map(position), stretch.end, take)
+  }
+  /** Whether it was read to its end. */
+  let isAway = false
+  const look = async (): Promise<boolean> => {
+    try {
+      await readOn()
+      if (isAway) options.onAway(null)
+      isAway = false
+      return true
+    } catch (error) {
+      isAway = true
+      options.onAway((error as Error).message)
+      return false
+    }
+  }
+  const rest = () => sleep(lookEveryMs, undefined, { signal }).catch(() => {})
+  const goOn = async () => {
+    for (await rest(); !signal.aborted; await rest()) await look()
+  }
+
+  while (!signal.aborted && !(await look())) await rest()
+  void goOn()
+  return { offsetOf: ({ gateway, epoch, sequence }) => offsets.find(gateway, epoch, sequence) }
+}
