@@ -32,8 +32,9 @@ const fileKeys = keys
   .filter(({ path }) => /^(kafka\.(sasl|tls)|registry|consumers)\./.test(path.join('.')))
 
 /**
- * Reads every file that a key of kafka.sasl, kafka.tls, registry or consumers names. The secrets stand at the
- * path of their key without its `File`; one line break at the end of a file is no part of it.
+ * Reads every file that a key of kafka.sasl, kafka.tls, registry or consumers names. The secrets
+ * stand at the path of their key without its `File`; one line break at the end of a file is no part
+ * of it.
  */
 export function readSecrets(input: unknown) {
   const findings: Finding[] = []

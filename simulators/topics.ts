@@ -11,6 +11,7 @@ const PARTITIONS = 6
 export async function createJobTopics(
   { create, partitionsOf }: Topics,
   { topics, partitions }: Pick<Config['kafka'], 'topics' | 'partitions'>,
+  results: readonly { topic: string; isCompacted: boolean }[] = [],
 ): Promise<void> {
   await create([
     { topic: topics.readings, partitions: partitions ?? PARTITIONS },
@@ -18,5 +19,8 @@ export async function createJobTopics(
     { topic: topics.ledger, partitions: 1 },
   ])
   const found = await partitionsOf(topics.readings)
-  await create([{ topic: topics.backfill, partitions: found }])
+  await create([
+    { topic: topics.backfill, partitions: found },
+    ...results.map(one => ({ ...one, partitions: found })),
+  ])
 }

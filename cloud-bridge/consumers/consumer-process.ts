@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http'
 import type { Config } from '../../config/config.ts'
 import { serveHttp } from '../../config/telemetry/http.ts'
 import type { openLog } from '../../config/telemetry/log.ts'
@@ -6,9 +7,10 @@ import { startEventReader } from '../registry/event-reader.ts'
 import { openRegistry } from '../registry/registry.ts'
 import { type Lag, watchLag } from './lag.ts'
 import { startConsumerMetrics } from './metrics.ts'
-import { type Effects, startEffects } from './runtime/effects.ts'
+import { startBurial } from './runtime/burial.ts'
+import { startEffects } from './runtime/effects.ts'
 import { runMember } from './runtime/member.ts'
-import { type Patience, startPatience } from './runtime/patience.ts'
+import { startPatience } from './runtime/patience.ts'
 import { startReading } from './runtime/reading.ts'
 import { type Handling, openStatefulWork } from './runtime/stateful.ts'
 import type { Consumer, Work } from './runtime/work.ts'
@@ -29,56 +31,51 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
   const { readings, backfill, deadletters } = config.kafka.topics
   const topics = [readings, backfill]
   const works = new Map<number, Work>()
+  const away = new Map<string, string>()
   let lag: Lag = { behind: new Map() }
-  let away: string | null = null
   const metrics = startConsumerMetrics(name, { lag: () => lag.behind })
   const { url, ...registry } = config.registry
   const reader = startEventReader(url === null ? null : openRegistry({ ...registry, url, signal }))
   const onAway = (what: string) => (reason: string | null) => {
-    if (reason !== null) metrics.fault('away')
-    if (reason !== null && away === null) log.warn({ reason }, `${what} is away: it waits`)
-    else if (reason === null) log.info(`${what} is there again`)
-    away = reason
+    if (reason === null) {
+      away.delete(what)
+      log.info(`${what}: it goes on`)
+      return
+    }
+    metrics.fault('away')
+    if (!away.has(what)) log.warn({ reason }, `${what}: it waits`)
+    away.set(what, reason)
   }
-  const patience: Patience = startPatience(onAway('what the consumer needs'))
-  const read = startReading(reader, topics)
+  const onRefused = ({ id, topic }: { id: string; topic: string }, reason: string) => {
+    metrics.fault('refused')
+    log.error({ id, topic, reason }, 'Kafka will never take it')
+  }
+  const sending = () => ({
+    ...{ sink: kafka.openSink(), partitionsOf: kafka.topics.partitionsOf, signal, onRefused },
+    onAway: onAway('what it sends'),
+  })
 
   return {
-    topics,
     metrics,
-    patience,
-    read,
+    patience: startPatience(onAway('its work')),
+    read: startReading(reader, topics),
     deadletters,
-    lag: () => lag.behind,
-    away: () => away,
-    partitions: () => [...works.keys()],
-    effects: (): Effects =>
-      startEffects({
-        sink: kafka.openSink(),
-        partitionsOf: kafka.topics.partitionsOf,
-        signal,
-        onSent: metrics.sent,
-        onRefused: ({ id, topic }, reason) => {
-          metrics.fault('refused')
-          log.error({ id, topic, reason }, 'Kafka will never take an effect')
-        },
-        onAway: onAway('Kafka, for effects,'),
-      }),
-    /** Reads as a member of the consumer's group, until the signal. Rejects with what does not pass. */
-    async run(open: (partition: number) => Promise<Work>, groupId = `sluice-${name}`) {
-      const consumer: Consumer = {
-        name,
-        async open(partition) {
-          const work = await patience(() => open(partition), signal)
-          works.set(partition, work)
-          return work
-        },
+    topics,
+    /** Sends what the works of the process want sent. */
+    startEffects: () => startEffects({ ...sending(), onSent: metrics.sent }),
+    startBurial: () => startBurial(sending()),
+    /** Reads as a member of the group, until the signal. Rejects with what does not pass. */
+    async run(open: Consumer['open'], groupId = `sluice-${name}`): Promise<void> {
+      const opened: Consumer['open'] = async (partition, ending) => {
+        const work = await open(partition, ending)
+        works.set(partition, work)
+        return work
       }
       const nextOf = (topic: string, partition: number) =>
         works.has(partition) ? (works.get(partition)!.next.get(topic) ?? 0) : null
       lag = watchLag(kafka.stream, topics, nextOf, signal)
       await runMember({
-        ...{ consumer, group: kafka.group, groupId, topics, signal },
+        ...{ consumer: { name, open: opened }, group: kafka.group, groupId, topics, signal },
         sessionMs: config.consumers.sessionTimeoutMs,
         onPartitions(partitions) {
           for (const one of works.keys()) if (!partitions.includes(one)) works.delete(one)
@@ -90,17 +87,19 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         },
       })
     },
-    /** The pages of the process. */
-    serve: (http: { host: string; port: number }, key: string, more: () => object = () => ({})) =>
+    /** The pages of the process; `others` answers what is none of them. */
+    serve: (http: { host: string; port: number }, key: string, others?: RequestListener) =>
       serveHttp({
         ...http,
         key,
-        reasons: () => (away === null ? [] : [away]),
+        reasons: () => [...away].map(([what, reason]) => `${what}: ${reason}`),
         metrics: metrics.text,
         state: () => ({
           ...{ part: 'consumer', name, pid: process.pid, partitions: [...works.keys()] },
-          ...{ lag: Object.fromEntries(lag.behind), away, ...metrics.totals, ...more() },
+          ...{ lag: Object.fromEntries(lag.behind), away: Object.fromEntries(away) },
+          ...metrics.totals,
         }),
+        ...(others && { others }),
       }),
   }
 }
@@ -108,18 +107,23 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
 /** How a consumer whose state and offsets are committed together takes a partition. */
 export function statefulOpener(
   name: string,
-  process: ConsumerProcess,
+  runtime: ConsumerProcess,
   state: ConsumerState,
-  effects: Effects | null,
   start: (state: PartitionState) => Promise<Handling>,
-): (partition: number) => Promise<Work> {
-  const { read, deadletters, patience, metrics } = process
-  return partition =>
-    openStatefulWork({
-      ...{ name, state, partition, read, deadletters, patience, start },
-      onCommitted(counts, committed) {
-        metrics.taken(counts)
-        effects?.wake(committed)
-      },
-    })
+): Consumer['open'] {
+  const { read, deadletters, patience, metrics } = runtime
+  const effects = runtime.startEffects()
+  return (partition, signal) =>
+    patience(
+      () =>
+        openStatefulWork({
+          ...{ name, state, partition, read, deadletters, patience, start },
+          onCommitted(counts, committed, missing) {
+            metrics.taken(counts)
+            metrics.missing(partition, missing)
+            effects.wake(committed)
+          },
+        }),
+      signal,
+    )
 }

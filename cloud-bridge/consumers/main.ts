@@ -7,16 +7,12 @@ import { CannotStart, untilSignal } from '../../config/lifetime.ts'
 import { openLog } from '../../config/telemetry/log.ts'
 import { CannotJoin } from '../consumer-group.ts'
 import { openKafka } from '../kafka/kafka.ts'
-import { startAnalytics } from './analytics/analytics.ts'
-import type { Corrections } from './analytics/held.ts'
-import { type ConsumerProcess, startConsumerProcess, statefulOpener } from './consumer-process.ts'
-import { type Handler, startKeyed } from './runtime/keyed.ts'
-import type { Handling } from './runtime/stateful.ts'
-import { openSqliteStates } from './state/sqlite.ts'
-import type { PartitionState } from './state/state.ts'
+import { startConsumerProcess } from './consumer-process.ts'
+import { type Definition, openAnalytics, openArchive, openHandler } from './definitions.ts'
+import type { Handler } from './runtime/keyed.ts'
 
 const STOP_MS = 8000
-const handlers = new URL('handlers/', import.meta.url)
+const handlers = new URL('./handlers/', import.meta.url)
 
 const program = new Command('sluice consume')
   .description('Reads the events in the cloud as a member of its consumer group, until a signal.')
@@ -49,19 +45,16 @@ async function run(config: Config): Promise<void> {
     if (config.kafka.brokers.length === 0) {
       throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
     }
-    const consumer = await find(name, config)
-    const clientId = `sluice-${consumer.name}`
-    const kafka = await openKafka({ ...config.kafka, clientId })
+    const definition = await find(name)
+    const clientId = `sluice-${definition.name}`
     const { signal } = ending
     await using stack = new AsyncDisposableStack()
-    const runtime = startConsumerProcess({ name: consumer.name, config, kafka, log, signal })
-    const store = stack.use(openSqliteStates(config.consumers.dir))
-    const state = stack.use(await store.open(consumer.name))
-    const http = { ...consumer.http, ...(options.port !== undefined && { port: options.port }) }
-    stack.use(await runtime.serve(http, consumer.key))
-    const { name: group, start } = consumer
-    const starting = (one: PartitionState) => start(one, runtime)
-    await runtime.run(statefulOpener(group, runtime, state, runtime.effects(), starting))
+    const kafka = await openKafka({ ...config.kafka, clientId })
+    const runtime = startConsumerProcess({ name: definition.name, config, kafka, log, signal })
+    const opened = await definition.open({ config, runtime, kafka, stack, log })
+    const http = { ...opened.http, ...(options.port !== undefined && { port: options.port }) }
+    stack.use(await runtime.serve(http, opened.key, opened.answer))
+    await runtime.run(opened.work)
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
     else if (error instanceof CannotJoin) end(error.message, 2)
@@ -69,36 +62,13 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-type Found = {
-  name: string
-  /** Its pages, and the key that they are configured by. */
-  http: { host: string; port: number }
-  key: string
-  start(state: PartitionState, runtime: ConsumerProcess): Promise<Handling>
-}
-
 /** The consumer of a name. Rejects with CannotStart when there is none. */
-async function find(asked: string, { consumers }: Config): Promise<Found> {
-  if (asked === 'analytics') {
-    const { http, ...rest } = consumers.analytics
-    return {
-      ...{ name: 'analytics', http, key: 'consumers.analytics.http' },
-      start: (state, { metrics }) =>
-        startAnalytics(state, {
-          ...rest,
-          corrections: none,
-          onAbsurd: count => metrics.fault('absurd', count),
-        }),
-    }
-  }
+async function find(asked: string): Promise<Definition> {
+  if (asked === 'analytics') return { name: 'analytics', open: openAnalytics }
+  if (asked === 'archive') return { name: 'archive', open: openArchive }
   const handler = await handlerIn(asked)
-  return {
-    ...{ name: handler.name, http: consumers.http, key: 'consumers.http' },
-    start: async state => startKeyed(handler, state),
-  }
+  return { name: handler.name, open: place => openHandler(handler, place) }
 }
-
-const none: Corrections = { offsetOf: () => null }
 
 async function handlerIn(asked: string): Promise<Handler<unknown>> {
   const file = [new URL(`${asked}.ts`, handlers), pathToFileURL(resolve(asked))].find(existsSync)

@@ -26,6 +26,12 @@ export function startConsumerMetrics(
     labelNames: ['consumer', 'kind'],
     registers,
   })
+  const missing = new Gauge({
+    name: 'sluice_consumer_missing',
+    help: 'Events whose number is between others that came, and that did not come',
+    labelNames: ['consumer', 'partition'],
+    registers,
+  })
   new Gauge({
     name: 'sluice_consumer_lag',
     help: 'Records that are yet to be taken, by topic',
@@ -46,6 +52,9 @@ export function startConsumerMetrics(
         totals.taken[arrival] = (totals.taken[arrival] ?? 0) + count
         taken.inc({ consumer, arrival }, count)
       }
+    },
+    missing(partition: number, events: number): void {
+      missing.set({ consumer, partition }, events)
     },
     sent(topic: string, count: number): void {
       totals.effects += count

@@ -10,7 +10,9 @@ type Asked = Partial<Omit<Membership, 'onRecords'>> & {
   onRecords?: Membership['onRecords']
 }
 
-/** A member that keeps what it was given and goes on behind what it had; it leaves when disposed. */
+/**
+ * A member that keeps what it was given and goes on behind what it had; it leaves when disposed.
+ */
 export type TestMember = AsyncDisposable & {
   /** What it took: `topic partition: value`, in the order in which it took it. */
   taken: string[]

@@ -2,18 +2,18 @@ import type { Measurement, SensorReading } from '../../../config/events.ts'
 import type { Arrived, Handling, Outcome } from '../runtime/stateful.ts'
 import { within } from '../state/keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
+import type { Series } from './at-work.ts'
 import { Cache, isAtEnd } from './cache.ts'
+import { Changed } from './changed.ts'
 import { type Due, DueWindows } from './due.ts'
 import { type Corrections, HeldReadings } from './held.ts'
 import { insertLate, loadSurroundings, type Surroundings } from './late.ts'
 import { append, type Point, pieceOf } from './piece.ts'
 import { aboutOf, numberOf, timeOf } from './plan.ts'
-import { type Minute, minuteOf, packPoints } from './points.ts'
+import { minuteOf } from './points.ts'
 import { parentOf, sketchOf } from './rebuild.ts'
 import { aggregateOf } from './results.ts'
 import {
-  minuteKey,
-  type Series,
   type SeriesAbout,
   type SeriesName,
   type Size,
@@ -23,7 +23,7 @@ import {
   windowKey,
 } from './series.ts'
 import { mergeInto } from './sketch.ts'
-import { emptyWindow, packWindow, type Window } from './window.ts'
+import { emptyWindow, type Window } from './window.ts'
 
 export type AnalyticsOptions = {
   /** Where windows are told. */
@@ -64,11 +64,8 @@ class Analytics implements Handling {
   #released: { event: SensorReading; time: number }[] = []
   #telling: Due[] = []
   #surroundings = new Map<Series, Surroundings>()
-  /** What changed since the last commit. */
   readonly #late = new Set<Series>()
-  readonly #minutes = new Map<Series, Map<number, Minute>>()
-  readonly #windows = new Set<Window>()
-  readonly #begun: Series[] = []
+  readonly #changed = new Changed()
   /** Up to when the gateways' time has come. */
   #watermark = 0
 
@@ -122,7 +119,9 @@ class Analytics implements Handling {
     this.#released = []
     this.#insertLate()
     const effects = this.#tellAll()
-    return { rows: this.#takeRows(), effects }
+    const rows = new Map([...this.#due.takeChanges(), ...this.#held.takeChanges()])
+    this.#changed.takeRows(rows)
+    return { rows, effects }
   }
 
   #timeOf({ event, record }: Arrived): number | Error | null {
@@ -216,7 +215,7 @@ class Analytics implements Handling {
   #list(series: Series): void {
     series.isNew = false
     this.#known.set(seriesKey(series), series.about)
-    this.#begun.push(series)
+    this.#changed.begun(series)
   }
 
   #append(series: Series, point: Point): void {
@@ -224,7 +223,7 @@ class Analytics implements Handling {
     const start = minuteOf(at)
     if (series.minute?.start !== start) series.minute = { start, points: [] }
     series.minute.points.push(point)
-    this.#touched.minute(series, series.minute)
+    this.#changed.minute(series, series.minute)
     for (const [index, size] of sizeNames.entries()) {
       let window = series.open[index]
       if (window?.start !== startOf(size, at)) {
@@ -232,13 +231,13 @@ class Analytics implements Handling {
         window = emptyWindow(series, size, startOf(size, at), series.last)
         series.open[index] = window
         this.#cache.keep(window)
-        this.#touched.begun(window)
+        this.#begin(window)
       }
       if (window.piece) append(window.piece, at, value, this.#options.holdMaxMs)
       else window.piece = pieceOf(point)
       if (index === 0) window.sketch.accept(value)
       if (window.told > 0) window.amended++
-      if (window.isKept) this.#touched.window(window)
+      if (window.isKept) this.#changed.window(window)
     }
     series.last = point
   }
@@ -251,36 +250,33 @@ class Analytics implements Handling {
     const around = parent && this.#cache.windowAt(series, parent, window.start)
     if (!around) return
     mergeInto(around.sketch, window.sketch)
-    if (around.isKept) this.#touched.window(around)
+    if (around.isKept) this.#changed.window(around)
+  }
+
+  #begin({ series, size, start }: Window): void {
+    if (this.#options.publish.includes(size)) this.#due.add(series, size, start)
   }
 
   #keep(window: Window): void {
     window.isKept = true
-    this.#touched.window(window)
-  }
-
-  readonly #touched = {
-    minute: (series: Series, minute: Minute) => {
-      const own = this.#minutes.get(series) ?? new Map<number, Minute>()
-      this.#minutes.set(series, own)
-      own.set(minute.start, minute)
-    },
-    window: (window: Window) => void this.#windows.add(window),
-    begun: ({ series, size, start }: Window) => {
-      if (this.#options.publish.includes(size)) this.#due.add(series, size, start)
-    },
+    this.#changed.window(window)
   }
 
   #insertLate(): void {
     const { holdMaxMs } = this.#options
+    const touched = {
+      minute: this.#changed.minute,
+      window: this.#changed.window,
+      begun: (window: Window) => this.#begin(window),
+    }
     for (const series of this.#late) {
       const around = this.#surroundings.get(series)!
       const points = series.late.splice(0)
-      for (const minute of this.#minutes.get(series)?.values() ?? []) {
+      for (const minute of this.#changed.minutesOf(series)) {
         around.minutes.set(minute.start, minute)
       }
       points.sort((one, other) => one.at - other.at || one.value - other.value)
-      insertLate(this.#cache, around, points, { touched: this.#touched, holdMaxMs })
+      insertLate(this.#cache, around, points, { touched, holdMaxMs })
     }
     this.#late.clear()
     this.#surroundings.clear()
@@ -288,7 +284,7 @@ class Analytics implements Handling {
 
   /** What is due, and what was told before and has changed since. */
   #tellAll(): Effect[] {
-    const told = [...this.#windows].filter(window => window.told > 0)
+    const told = [...this.#changed.windows].filter(window => window.told > 0)
     for (const one of this.#telling) {
       this.#due.done(one)
       const window = this.#cache.find(one.name, one.size, one.start)
@@ -313,25 +309,5 @@ class Analytics implements Handling {
       key: name.join('/'),
       value: Buffer.from(JSON.stringify(value)),
     }
-  }
-
-  #takeRows(): Map<string, Buffer | null> {
-    const rows = new Map([...this.#due.takeChanges(), ...this.#held.takeChanges()])
-    for (const [series, own] of this.#minutes) {
-      for (const minute of own.values()) {
-        rows.set(minuteKey(series, minute.start), packPoints(minute))
-      }
-    }
-    for (const window of this.#windows) {
-      if (!window.isKept) continue
-      rows.set(windowKey(window.series, window.size, window.start), packWindow(window))
-    }
-    for (const series of this.#begun) {
-      rows.set(seriesKey(series), Buffer.from(JSON.stringify(series.about)))
-    }
-    this.#minutes.clear()
-    this.#windows.clear()
-    this.#begun.length = 0
-    return rows
   }
 }

@@ -1,11 +1,11 @@
 import { partsOf, timeIn } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
+import type { Series } from './at-work.ts'
 import type { Point } from './piece.ts'
 import { type Minute, unpackPoints } from './points.ts'
 import { fill } from './rebuild.ts'
 import {
   minutesBetween,
-  type Series,
   type SeriesAbout,
   type SeriesName,
   type Size,

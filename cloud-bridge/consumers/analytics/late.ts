@@ -1,8 +1,9 @@
+import type { Series } from './at-work.ts'
 import type { Cache } from './cache.ts'
 import type { Point } from './piece.ts'
 import { insert, isBefore, type Minute, minuteOf } from './points.ts'
 import { pieceFor } from './rebuild.ts'
-import { type Series, type Size, sizeNames, sizes, startOf } from './series.ts'
+import { type Size, sizeNames, sizes, startOf } from './series.ts'
 import { emptyWindow, type Window } from './window.ts'
 
 /** What late points of one series need: the minutes that matter, in order of time. */
@@ -45,7 +46,9 @@ export type Touched = {
   begun(window: Window): void
 }
 
-/** Puts points, in order of time, where they belong, and makes the windows anew that they change. */
+/**
+ * Puts points, in order of time, where they belong, and makes the windows anew that they change.
+ */
 export function insertLate(
   cache: Cache,
   { series, minutes }: Surroundings,

@@ -33,7 +33,9 @@ export function pieceFor(
   return piece
 }
 
-/** Fills a window that was just made with what is in it: piece, percentiles, and what was before. */
+/**
+ * Fills a window that was just made with what is in it: piece, percentiles, and what was before.
+ */
 export function fill(
   window: Window,
   minutes: ReadonlyMap<number, Minute>,

@@ -1,7 +1,4 @@
 import { keyOf, timePart } from '../state/keys.ts'
-import type { Point } from './piece.ts'
-import type { Minute } from './points.ts'
-import type { Window } from './window.ts'
 
 /** One metric of one device in one place. */
 export type SeriesName = { site: string; zone: string; device: string; metric: string }
@@ -13,22 +10,6 @@ export type SeriesAbout = { unit: string | null; kind: 'number' | 'flag' }
 export const sizes = { '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 } as const
 export type Size = keyof typeof sizes
 export const sizeNames = Object.keys(sizes) as Size[]
-
-/** A series as it is at work: its end, and the windows in which that lies. */
-export type Series = SeriesName & {
-  about: SeriesAbout
-  /** Null before its first point. */
-  last: Point | null
-  minute: Minute | null
-  /** By size, in the order of `sizeNames`. */
-  open: (Window | null)[]
-  /** Where it will end when what is loaded has been taken, if all of that is. */
-  planned: Point | null
-  /** Points of this batch that go before its last one. */
-  late: Point[]
-  /** It is not listed yet. */
-  isNew: boolean
-}
 
 const parts = ({ site, zone, device, metric }: SeriesName) => [site, zone, device, metric]
 

@@ -21,7 +21,9 @@ export type Window = {
   amended: number
   /** Its series ends behind it: what comes into it now comes late. */
   isLeft: boolean
-  /** It has a row: one that its series has not left yet is made of what is in it, until it is told. */
+  /**
+   * It has a row: one that its series has not left yet is made of what is in it, until it is told.
+   */
   isKept: boolean
 }
 

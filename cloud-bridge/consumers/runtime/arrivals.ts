@@ -22,6 +22,7 @@ type Stored = { spans: [number, number][]; furthest: [string, number][] }
 const KEPT_MAX = 20_000
 
 const KIND = 'came'
+const MISSING_KEY = keyOf('missing')
 
 /**
  * The consumers' check (the contract's promise 4): which events are new, and what is missing, by
@@ -32,9 +33,19 @@ export class Arrivals {
   readonly #zones = new Map<string, Map<number, Map<string, Came>>>()
   readonly #changed = new Set<Came>()
   #kept = 0
+  #missing: number
+  #storedMissing: number
 
-  constructor(state: Pick<PartitionState, 'get'>) {
+  private constructor(state: Pick<PartitionState, 'get'>, missing: number) {
     this.#state = state
+    this.#missing = missing
+    this.#storedMissing = missing
+  }
+
+  /** As a state has them. */
+  static async read(state: Pick<PartitionState, 'get'>): Promise<Arrivals> {
+    const [missing] = await state.get([MISSING_KEY])
+    return new Arrivals(state, missing ? JSON.parse(missing.toString()) : 0)
   }
 
   /** Reads what is needed to tell how these events come. Rejects while the state is away. */
@@ -63,6 +74,7 @@ export class Arrivals {
   add(event: SensorReading, topic: string): void {
     const came = this.#find(event)!
     const number = event.zoneSequence
+    this.#missing += missingBy(number, came.numbers.highest ?? 0)
     came.numbers.add(number)
     if (number > (came.furthest.get(topic) ?? 0)) came.furthest.set(topic, number)
     this.#changed.add(came)
@@ -76,22 +88,16 @@ export class Arrivals {
       rows.set(key, Buffer.from(JSON.stringify(stored)))
     }
     this.#changed.clear()
+    if (this.#missing !== this.#storedMissing) {
+      rows.set(MISSING_KEY, Buffer.from(JSON.stringify(this.#missing)))
+      this.#storedMissing = this.#missing
+    }
     return rows
   }
 
-  /** How many numbers are missing between the first and the last of each zone that is in memory. */
+  /** How many numbers below the last of each zone and epoch have not come. */
   get missing(): number {
-    let missing = 0
-    for (const epochs of this.#zones.values()) {
-      for (const zones of epochs.values()) {
-        for (const { numbers } of zones.values()) {
-          // Each epoch begins at 1, so what is before the first that came is missing as well.
-          const gaps = numbers.gaps(1, numbers.highest ?? 0)
-          missing += gaps.reduce((sum, { from, to }) => sum + to - from + 1, 0)
-        }
-      }
-    }
-    return missing
+    return this.#missing
   }
 
   #find({ gateway, epoch, zone }: SensorReading): Came | undefined {
@@ -120,4 +126,10 @@ export class Arrivals {
 
 function keyFor({ gateway, epoch, zone }: SensorReading): string {
   return keyOf(KIND, gateway, String(epoch), zone)
+}
+
+/** How many more are missing when a new number comes. Each epoch begins at 1. */
+function missingBy(number: number, highest: number): number {
+  if (number > highest) return number - highest - 1
+  return number >= 1 ? -1 : 0
 }

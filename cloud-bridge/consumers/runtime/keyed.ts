@@ -32,10 +32,18 @@ export function startKeyed<State>(
   const held = new Map<string, Held>()
   const changed = new Map<string, Held>()
   let effects: Effect[] = []
+  /** What it throws at is told when the event is handled. */
+  const keysOf = (event: Arrived['event']) => {
+    try {
+      return handler.key(event) ?? []
+    } catch {
+      return []
+    }
+  }
   return {
     async load(events) {
       if (held.size > KEPT_MAX) held.clear()
-      const keys = new Set(events.flatMap(({ event }) => handler.key(event) ?? []))
+      const keys = new Set(events.flatMap(({ event }) => keysOf(event)))
       const missing = [...keys].filter(key => !held.has(key))
       const values = await stored.get(missing.map(key => keyOf(KIND, key)))
       for (const [at, key] of missing.entries()) {
@@ -50,14 +58,15 @@ export function startKeyed<State>(
       if (key === null) return
       const holder = held.get(key)!
       const { state, effects: wanted = [] } = handler.handle(holder.state as State, arrived)
+      const own = wanted.map(({ topic, key: to, value }, at): Effect => {
+        const id = `${handler.name}/${event.id}/${at}`
+        return { id, topic, key: to, value: Buffer.from(JSON.stringify({ id, ...value })) }
+      })
       if (state !== holder.state) {
         holder.state = state
         changed.set(key, holder)
       }
-      for (const [at, { topic, key: to, value }] of wanted.entries()) {
-        const id = `${handler.name}/${event.id}/${at}`
-        effects.push({ id, topic, key: to, value: Buffer.from(JSON.stringify({ id, ...value })) })
-      }
+      effects.push(...own)
     },
     takeChanges() {
       const rows = new Map<string, Buffer>()

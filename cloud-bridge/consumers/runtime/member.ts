@@ -27,60 +27,77 @@ export async function runMember(options: MemberOptions): Promise<void> {
   const { consumer, group, groupId, topics, sessionMs, signal, onPartitions, onFault } = options
   const circuit = startCircuit(BACKOFF)
   while (!signal.aborted) {
-    const works = new Map<number, Serial>()
+    const works = startWorks(consumer)
     try {
-      await group.join(
-        {
-          groupId,
-          topics,
-          sessionMs,
-          async onAssigned(partitions) {
-            await end(works)
-            for (const partition of partitions) {
-              works.set(partition, serially(await consumer.open(partition)))
-            }
-            onPartitions(partitions)
-            const nextOf = (topic: string) =>
-              partitions.map(one => [one, works.get(one)!.work.next.get(topic) ?? 0] as const)
-            return new Map(topics.map(topic => [topic, new Map(nextOf(topic))]))
-          },
-          onRecords: (topic, records, aborted) =>
-            works.get(records[0]!.partition)!.take(topic, records, aborted),
+      const membership = {
+        ...{ groupId, topics, sessionMs, onRecords: works.take },
+        async onAssigned(partitions: readonly number[], aborted: AbortSignal) {
+          const next = await works.assign(partitions, aborted)
+          circuit.succeeded()
+          onPartitions(partitions)
+          const nextOf = (topic: string) =>
+            partitions.map(one => [one, next.get(one)!.get(topic) ?? 0] as const)
+          return new Map(topics.map(topic => [topic, new Map(nextOf(topic))]))
         },
-        signal,
-      )
+      }
+      await group.join(membership, signal)
     } catch (error) {
       if (!(error instanceof Fenced)) throw error
       onFault(error.message)
       await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
     } finally {
       onPartitions([])
-      await end(works)
+      await works.end()
     }
   }
 }
 
-async function end(works: Map<number, Serial>): Promise<void> {
-  const ended = [...works.values()]
-  works.clear()
-  for (const { work, idle } of ended) {
-    await idle()
-    await work[Symbol.asyncDispose]()
+/** The works of a member. What is assigned anew waits until what was before has ended. */
+function startWorks(consumer: Consumer) {
+  const works = new Map<number, Serial>()
+  let last: Promise<unknown> = Promise.resolve()
+  const endAll = async () => {
+    const ended = [...works.values()]
+    works.clear()
+    for (const { work, idle } of ended) {
+      await idle()
+      await work[Symbol.asyncDispose]()
+    }
+  }
+  const begin = async (partitions: readonly number[], signal: AbortSignal) => {
+    await endAll()
+    for (const partition of partitions) {
+      signal.throwIfAborted()
+      works.set(partition, serially(await consumer.open(partition, signal)))
+    }
+    return new Map([...works].map(([partition, { work }]) => [partition, work.next]))
+  }
+  return {
+    /** Takes partitions instead of those before; gives where each goes on. */
+    assign(partitions: readonly number[], signal: AbortSignal) {
+      const assigned = last.then(() => begin(partitions, signal))
+      last = assigned.catch(() => {})
+      return assigned
+    },
+    async take(...[topic, records, signal]: Parameters<Work['take']>): Promise<void> {
+      signal.throwIfAborted()
+      await works.get(records[0]!.partition)!.take(topic, records, signal)
+    },
+    end: () => last.then(endAll),
   }
 }
 
 type Serial = ReturnType<typeof serially>
 
-/** The records of several topics, one call at a time. */
+/** The records of several topics, one call at a time; after one that failed, none. */
 function serially(work: Work) {
-  let last: Promise<unknown> = Promise.resolve()
+  let last: Promise<void> = Promise.resolve()
   return {
     work,
     take(...args: Parameters<Work['take']>): Promise<void> {
-      const taken = last.then(() => work.take(...args))
-      last = taken.catch(() => {})
-      return taken
+      last = last.then(() => work.take(...args))
+      return last
     },
-    idle: () => last,
+    idle: () => last.catch(() => {}),
   }
 }

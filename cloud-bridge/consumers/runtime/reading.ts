@@ -25,7 +25,9 @@ export function startReading(reader: EventReader, topics: readonly string[]) {
 
   const learn = async (records: readonly ReadRecord[]) => {
     const ids = new Set(
-      records.flatMap(({ value }) => schemaIdIn(value) ?? []).filter(isWorthAsking),
+      records
+        .flatMap(({ value }) => schemaIdIn(value) ?? [])
+        .filter(id => !reader.knows(id) && isWorthAsking(id)),
     )
     if (ids.size === 0 || !reader.hasRegistry) return
     if (!(await reader.learn(topics))) throw new RegistryAway('the schema registry is away')

@@ -46,17 +46,21 @@ export type StatefulOptions = {
   start(state: PartitionState): Promise<Handling>
   /** Tries again what is away for a while. */
   patience: Patience
-  /** A commit was made: how what it was about had come, and whether effects wait. */
-  onCommitted(counts: Counts, state: PartitionState): void
+  /**
+   * Once at the start, with nothing counted, and after each commit: how what it was about had come,
+   * and how many numbers are missing now. Effects may wait.
+   */
+  onCommitted(counts: Counts, state: PartitionState, missing: number): void
 }
 
 /** The work of a consumer whose state and offsets are committed together. */
 export async function openStatefulWork(options: StatefulOptions): Promise<Work> {
   const { name, partition, patience, deadletters } = options
   const state = await options.state.claim(partition)
-  const arrivals = new Arrivals(state)
+  const arrivals = await Arrivals.read(state)
   const handling = await options.start(state)
   const next = new Map(state.offsets)
+  options.onCommitted(emptyCounts(), state, arrivals.missing)
 
   /** Takes what is new, in order; what a handling throws at is put aside and does not count. */
   const handle = (arrived: readonly Arrived[], counts: Counts): Unusable[] => {
@@ -108,7 +112,7 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
       }
       await patience(() => state.commit(changes), signal)
       next.set(topic, last.offset + 1)
-      options.onCommitted(counts, state)
+      options.onCommitted(counts, state, arrivals.missing)
     },
     async [Symbol.asyncDispose]() {},
   }

@@ -15,5 +15,11 @@ export type Work = AsyncDisposable & {
   take(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
 }
 
-/** A consumer: its name, which is that of its group and its state, and how it takes a partition. */
-export type Consumer = { name: string; open(partition: number): Promise<Work> }
+/**
+ * A consumer: its name, which is that of its group and its state, and how it takes a partition;
+ * `signal` aborts when the partition may be another's.
+ */
+export type Consumer = {
+  name: string
+  open(partition: number, signal: AbortSignal): Promise<Work>
+}

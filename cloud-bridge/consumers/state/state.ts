@@ -1,6 +1,8 @@
 /** What is to be sent, once the transaction that it came from has been committed. */
 export type Effect = {
-  /** Follows from what it is about, so that a second sending can be told; a newer one replaces it. */
+  /**
+   * Follows from what it is about, so that a second sending can be told; a newer one replaces it.
+   */
   id: string
   topic: string
   key: string
@@ -18,7 +20,9 @@ export type Changes = {
   sent?: readonly SentEffect[]
 }
 
-/** An effect that waits, and the number of its waiting, which a newer one of that id does not have. */
+/**
+ * An effect that waits, and the number of its waiting, which a newer one of that id does not have.
+ */
 export type SentEffect = { id: string; number: number }
 export type WaitingEffect = Effect & SentEffect
 
@@ -62,23 +66,29 @@ export type PartitionState = {
 /** Which state of a consumer: one is current, one more may be built beside it. */
 export type Version = { number: number; isCurrent: boolean }
 
-/** The state of one consumer over all partitions. */
+/** The state of one consumer over all partitions. Rejects with Fenced when it was replaced. */
 export type ConsumerState = AsyncDisposable & {
   readonly version: Version
   /** Takes a partition; whoever had it fails from now on. */
   claim(partition: number): Promise<PartitionState>
   /** Reads a partition without claiming it. Only committed rows are seen. */
   reader(partition: number): Promise<Pick<PartitionState, 'offsets' | 'get' | 'range' | 'waiting'>>
-  /** Which partitions have a state. */
+  /** Which partitions were ever claimed, in order. */
   partitions(): Promise<number[]>
 }
 
-/** What states are kept in. */
+/** What states are kept in. All reject with StateAway while it cannot be reached. */
 export type StateStore = AsyncDisposable & {
   /** Opens the current version of a consumer's state; the first one is made when there is none. */
   open(consumer: string): Promise<ConsumerState>
-  /** Begins a new version beside the current one, in place of one that was begun and not made current. */
+  /**
+   * Begins a new version beside the current one, in place of one that was begun and not made
+   * current: claims of that one and commits to it reject with Fenced.
+   */
   build(consumer: string): Promise<ConsumerState>
-  /** Makes a version current: from then on every commit to the one before rejects with Fenced. */
+  /**
+   * Makes a version current: from then on every commit to the one before rejects with Fenced. So
+   * does this when the version was replaced itself.
+   */
   makeCurrent(consumer: string, version: number): Promise<void>
 }

@@ -101,7 +101,9 @@ async function readFrom(
   }
 }
 
-/** What an answer's error means; nothing when what was to come was deleted: then it goes on behind. */
+/**
+ * What an answer's error means; nothing when what was to come was deleted: then it goes on behind.
+ */
 async function failureOf(
   cluster: Cluster,
   leaders: Leaders,

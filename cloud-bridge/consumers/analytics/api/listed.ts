@@ -2,9 +2,11 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import { behind, partsOf, within } from '../../state/keys.ts'
 import type { ConsumerState, Row, Span } from '../../state/state.ts'
 import type { SeriesAbout, SeriesName } from '../series.ts'
-import type { Filter } from './question.ts'
 
 export type Reader = Awaited<ReturnType<ConsumerState['reader']>>
+
+/** What of a series' name is asked for. */
+export type Filter = Readonly<Partial<SeriesName>>
 
 /** Where a page begins: a series, by partition and key, and a moment in it. */
 export type Place = { partition: number; key: string; start: number }

@@ -1,7 +1,7 @@
 import { parseMoment } from '../../../../config/moment.ts'
 import { nearest } from '../../../../config/nearest.ts'
 import { type SeriesName, sizes } from '../series.ts'
-import type { Place } from './listed.ts'
+import type { Filter, Place } from './listed.ts'
 
 /** What was asked cannot be answered: the message names value, place and cure in one line. */
 export class BadQuestion extends Error {}
@@ -10,7 +10,6 @@ export class BadQuestion extends Error {}
 export type Asked = Readonly<Record<string, string | readonly string[]>>
 export type AskedSize = '1m' | keyof typeof sizes
 export const askedSizes: readonly AskedSize[] = ['1m', ...(Object.keys(sizes) as AskedSize[])]
-export type Filter = Readonly<Partial<SeriesName>>
 
 export const LIMIT_MAX = 10_000
 const LIMIT = 1000

@@ -7,8 +7,8 @@ import { type Aggregate, aggregateOf, aggregateOfMinute } from '../results.ts'
 import { minutesBetween, type Size, sizeNames, sizes, windowsBetween } from '../series.ts'
 import { mergeInto, type Sketch } from '../sketch.ts'
 import { unpackWindow, type Window } from '../window.ts'
-import { isIn, type Listed, type Place, seriesIn } from './listed.ts'
-import type { AskedSize, Filter } from './question.ts'
+import { type Filter, isIn, type Listed, type Place, seriesIn } from './listed.ts'
+import type { AskedSize } from './question.ts'
 
 const MINUTE_MS = 60_000
 /** So many series are looked at for one page, whether they have something for it or not. */

@@ -4,15 +4,11 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import type { Series } from '../../../../cloud-bridge/consumers/analytics/at-work.ts'
 import { Cache } from '../../../../cloud-bridge/consumers/analytics/cache.ts'
 import { resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
 import { sketchOf } from '../../../../cloud-bridge/consumers/analytics/rebuild.ts'
-import {
-  type Series,
-  type Size,
-  sizeNames,
-  sizes,
-} from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import { type Size, sizeNames, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
 import { unpackWindow, type Window } from '../../../../cloud-bridge/consumers/analytics/window.ts'
 import { partsOf, timeIn, within } from '../../../../cloud-bridge/consumers/state/keys.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'

@@ -14,7 +14,9 @@ export type ByHand = {
 
 type Point = { at: number; value: number }
 
-/** All windows of all series by `site/zone/device/metric start`; `timeOf` says when a reading was. */
+/**
+ * All windows of all series by `site/zone/device/metric start`; `timeOf` says when a reading was.
+ */
 export function byHand(
   events: readonly SensorReading[],
   sizeMs: number,

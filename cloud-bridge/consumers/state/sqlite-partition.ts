@@ -1,0 +1,74 @@
+import type Database from 'better-sqlite3'
+import { generationOf, openDatabase, reached } from './sqlite-database.ts'
+import {
+  type Changes,
+  Fenced,
+  type PartitionState,
+  type Row,
+  type Span,
+  type WaitingEffect,
+} from './state.ts'
+
+/** Opens the file of one partition. */
+export function openPartition(file: string): Database.Database {
+  return openDatabase(
+    file,
+    `CREATE TABLE owner (generation INTEGER NOT NULL) STRICT;
+     INSERT INTO owner VALUES (0);
+     CREATE TABLE offsets (topic TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE rows (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+     CREATE TABLE effects (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+       topic TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL) STRICT;`,
+  )
+}
+
+/** Reads what is committed. */
+export function readerOn(database: Database.Database): Omit<PartitionState, 'commit'> {
+  const offsets = database
+    .prepare<[], { topic: string; next: number }>('SELECT topic, next FROM offsets')
+    .all()
+  const one = database.prepare<[string], Buffer>('SELECT value FROM rows WHERE key = ?').pluck()
+  const between = 'SELECT key, value FROM rows WHERE key >= ? AND key < ? ORDER BY key'
+  const forwards = database.prepare<[string, string, number], Row>(`${between} LIMIT ?`)
+  const backwards = database.prepare<[string, string, number], Row>(`${between} DESC LIMIT ?`)
+  const oldest = database.prepare<[number], WaitingEffect>(
+    'SELECT number, id, topic, key, value FROM effects ORDER BY number LIMIT ?',
+  )
+  return {
+    offsets: new Map(offsets.map(({ topic, next }) => [topic, next])),
+    get: keys => reached(() => keys.map(key => one.get(key) ?? null)),
+    range: ({ from, to, limit = -1, backwards: isBackwards }: Span) =>
+      reached(() => (isBackwards ? backwards : forwards).all(from, to, limit)),
+    waiting: limit => reached(() => oldest.all(limit)),
+  }
+}
+
+/** Takes the partition. `requireLive` throws when the version of the state was replaced. */
+export function claim(database: Database.Database, requireLive: () => void): PartitionState {
+  const claimed = database
+    .prepare<[], number>('UPDATE owner SET generation = generation + 1 RETURNING generation')
+    .pluck()
+    .get()!
+  const put = database.prepare<[string, Buffer]>(
+    'INSERT INTO rows VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+  )
+  const remove = database.prepare<[string]>('DELETE FROM rows WHERE key = ?')
+  const move = database.prepare<[string, number]>(
+    'INSERT INTO offsets VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET next = excluded.next',
+  )
+  const add = database.prepare<[string, string, string, Buffer]>(
+    'INSERT OR REPLACE INTO effects (id, topic, key, value) VALUES (?, ?, ?, ?)',
+  )
+  const done = database.prepare<[number, string]>('DELETE FROM effects WHERE number = ? AND id = ?')
+  const commit = database.transaction(({ rows, offsets, effects, sent }: Changes) => {
+    if (generationOf(database) !== claimed) {
+      throw new Fenced('another member has the partition now')
+    }
+    requireLive()
+    for (const [key, value] of rows ?? []) value === null ? remove.run(key) : put.run(key, value)
+    for (const [topic, next] of offsets ?? []) move.run(topic, next)
+    for (const { id, number } of sent ?? []) done.run(number, id)
+    for (const { id, topic, key, value } of effects ?? []) add.run(id, topic, key, value)
+  })
+  return { ...readerOn(database), commit: changes => reached(() => commit.immediate(changes)) }
+}

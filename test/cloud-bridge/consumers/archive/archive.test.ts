@@ -1,0 +1,191 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it, vi } from 'vitest'
+import { realDisk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
+import { nameOf, partitionIn } from '../../../../cloud-bridge/consumers/archive/names.ts'
+import {
+  readParquet,
+  rowsIn,
+  writeParquet,
+} from '../../../../cloud-bridge/consumers/archive/parquet.ts'
+import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verify.ts'
+import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
+import { Fenced, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
+import { event } from '../../../config/events-fixture.ts'
+import {
+  archivedIn,
+  BACKLOG,
+  committedIn,
+  feed,
+  filesIn,
+  manifestOf,
+  openWork,
+  recordOf,
+  recordsOf,
+  someEvents,
+  startGraves,
+  TOPIC,
+  temporaryDir,
+} from './fixture.ts'
+
+const { signal } = new AbortController()
+
+describe('a file of the archive', () => {
+  it('gives back every event as it was', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 20 }), async events => {
+        const rows = events.map((one, offset) => ({
+          ...{ event: one, topic: TOPIC, partition: 3, offset, heardAt: 1_700_000_000_000 },
+        }))
+        const bytes = writeParquet(rows)
+        expect(await readParquet(bytes)).toEqual(rows)
+        expect(rowsIn(bytes)).toBe(rows.length)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('has a name that any file system takes', () => {
+    const zones = ['a/b', '..', 'z*?', 'é'.repeat(500), '\u0000', `${'é'.repeat(499)}e`]
+    const names = zones.map(zone =>
+      nameOf({ date: '2026-05-01', zone, topic: TOPIC, partition: 7, first: 1, last: 2 }),
+    )
+    expect(new Set(names).size).toBe(zones.length)
+    for (const name of names) {
+      expect(name.split('/')).toHaveLength(4)
+      expect(name).toMatch(/^[\w.%=~/-]+$/)
+      expect(Math.max(...name.split('/').map(part => part.length))).toBeLessThan(200)
+      expect(partitionIn(name)).toBe(7)
+    }
+  })
+})
+
+describe('the archive', () => {
+  it('has the events of both topics once, whatever comes twice', async () => {
+    using place = temporaryDir()
+    const events = someEvents(10)
+    const twice = [...events.slice(0, 4), ...events.slice(2)]
+    {
+      await using work = await openWork(place)
+      await feed(work, TOPIC, recordsOf(twice))
+      await feed(work, BACKLOG, recordsOf(events))
+    }
+    await using work = await openWork(place)
+    await feed(work, BACKLOG, recordsOf([...events, ...events]))
+    await work[Symbol.asyncDispose]()
+    const archived = await archivedIn(place.dir)
+    expect(archived.map(one => one.event)).toEqual(events)
+    expect([...(await openWork(place)).next]).toEqual([
+      [TOPIC, 12],
+      [BACKLOG, 20],
+    ])
+  })
+
+  it('commits what is gathered when the oldest of it is old enough', async () => {
+    using place = temporaryDir()
+    const onCommitted = vi.fn()
+    await using work = await openWork({ ...place, fileMaxAgeMs: 10 }, { onCommitted })
+    await feed(work, TOPIC, recordsOf(someEvents(2)))
+    await vi.waitFor(() => expect(onCommitted).toHaveBeenCalledOnce())
+    expect(await archivedIn(place.dir)).toHaveLength(2)
+  })
+
+  it('goes to who claims it last: the other one changes nothing any more', async () => {
+    using place = temporaryDir()
+    const records = recordsOf(someEvents(8))
+    const stale = await openWork(place)
+    await stale.take(TOPIC, records.slice(0, 3), signal)
+    await using work = await openWork(place)
+    await expect(stale.take(TOPIC, records.slice(3), signal)).rejects.toThrow(Fenced)
+    await stale[Symbol.asyncDispose]()
+    expect(filesIn(place.dir)).toEqual([])
+    await feed(work, TOPIC, records, 4)
+    expect(await archivedIn(place.dir)).toHaveLength(8)
+  })
+
+  it('waits while the disk is full, says so, and has all of it then', async () => {
+    using place = temporaryDir()
+    const events = someEvents(8)
+    const said: (string | null)[] = []
+    let isFull = true
+    let waits = 0
+    const disk = {
+      ...realDisk,
+      async append(path: string, length: number, bytes: Uint8Array) {
+        if (!isFull) return realDisk.append(path, length, bytes)
+        await realDisk.append(path, length, bytes.subarray(0, bytes.length >> 1))
+        if (++waits === 2) isFull = false
+        throw new StateAway('the disk is full')
+      },
+    }
+    await using work = await openWork(
+      { ...place, disk },
+      { patience: startPatience(reason => said.push(reason)) },
+    )
+    await feed(work, TOPIC, recordsOf(events))
+    await work[Symbol.asyncDispose]()
+    expect(said).toEqual(['the disk is full', 'the disk is full', null])
+    expect((await archivedIn(place.dir)).map(one => one.event)).toEqual(events)
+    expect(filesIn(place.dir)).toEqual(committedIn(place.dir))
+  })
+
+  it('buries what is no event before it goes on', async () => {
+    using place = temporaryDir()
+    const { letters, bury } = startGraves()
+    const [first, second] = recordsOf(someEvents(2))
+    await using work = await openWork(place, { bury })
+    await feed(work, TOPIC, [
+      first!,
+      { ...recordOf(Buffer.from('?'), 1) },
+      { ...second!, offset: 2 },
+    ])
+    await work[Symbol.asyncDispose]()
+    expect(letters.map(({ topic, value }) => [topic, JSON.parse(value.toString())])).toMatchObject([
+      ['deadletters', { consumer: 'archive', topic: TOPIC, partition: 0, offset: 1, attempts: 1 }],
+    ])
+    expect((await archivedIn(place.dir)).map(({ offset }) => offset)).toEqual([0, 2])
+    expect((await openWork(place)).next.get(TOPIC)).toBe(3)
+  })
+
+  it('adds nothing behind a line that was changed', async () => {
+    using place = temporaryDir()
+    {
+      await using work = await openWork(place)
+      await feed(work, TOPIC, recordsOf(someEvents(4)), 4)
+    }
+    const file = manifestOf(place.dir)
+    writeFileSync(file, readFileSync(file, 'utf8').replace('"rows":1', '"rows":9'))
+    await expect(openWork(place)).rejects.toThrow(/line 2 was changed .* archive verify/)
+  })
+
+  it('lets go of files by the day of their commit, and verifies then', async () => {
+    using place = temporaryDir()
+    const records = recordsOf(someEvents(12))
+    vi.useFakeTimers({ toFake: ['Date'] })
+    try {
+      vi.setSystemTime(Date.UTC(2026, 4, 1))
+      {
+        await using work = await openWork(place)
+        await feed(work, TOPIC, records.slice(0, 6))
+      }
+      vi.setSystemTime(Date.UTC(2026, 4, 3))
+      {
+        await using work = await openWork(place, { keepDays: 2 })
+        await feed(work, TOPIC, records)
+      }
+      expect(await archivedIn(place.dir)).toHaveLength(12)
+      vi.setSystemTime(Date.UTC(2026, 4, 4))
+      await using work = await openWork(place, { keepDays: 2 })
+      await feed(work, TOPIC, recordsOf(someEvents(12).slice(0, 4), 12))
+    } finally {
+      vi.useRealTimers()
+    }
+    expect((await archivedIn(place.dir)).map(({ offset }) => offset)).toEqual([6, 7, 8, 9, 10, 11])
+
+    const proof = (await verifyArchive(place.dir, []))!
+    expect(proof).toMatchObject({
+      faults: [],
+      partitions: [{ events: 6, keptFrom: '2026-05-02' }],
+    })
+  })
+})

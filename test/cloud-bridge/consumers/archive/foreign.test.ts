@@ -1,0 +1,72 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { SensorReading } from '../../../../config/events.ts'
+import { event } from '../../../config/events-fixture.ts'
+import { feed, openWork, recordsOf, someEvents, TOPIC, temporaryDir } from './fixture.ts'
+
+const run = promisify(execFile)
+const scriptAt = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+// A Python with pyarrow.
+const python = process.env.FOREIGN_PYTHON ?? 'python3'
+const hasPyarrow = spawnSync(python, ['-c', 'import pyarrow.dataset']).status === 0
+
+/** Events of the building's kind, and some that are as odd as the contract allows. */
+const odd = fc.sample(event, { numRuns: 20, seed: 6 }).map((one, at) => ({
+  ...one,
+  // Of times beyond these both have none that they can show.
+  ...{ observedAt: null, receivedAt: 1_800_000_000_000 + at, zoneSequence: at + 1 },
+}))
+const events: SensorReading[] = [...someEvents(10), ...odd]
+
+const expected = events.map((one, offset) => ({
+  ...one,
+  ...{ kafkaTopic: TOPIC, kafkaPartition: 0, kafkaOffset: offset, heardAt: 1_700_000_001_000 },
+}))
+
+async function linesFrom(program: string, ...words: string[]) {
+  using place = temporaryDir()
+  {
+    await using work = await openWork(place)
+    await feed(work, TOPIC, recordsOf(events))
+  }
+  const { stdout } = await run(program, [...words, place.dir], { maxBuffer: 2 ** 26 })
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line))
+}
+
+const LONGS = ['epoch', 'sequence', 'zoneSequence', 'kafkaPartition', 'kafkaOffset']
+const TIMES = ['observedAt', 'receivedAt', 'heardAt']
+
+/** JSON has no 64-bit numbers: DuckDB writes them as texts. */
+function withNumbers(row: Record<string, unknown>) {
+  const numbers = [...LONGS, ...TIMES, 'events'].filter(name => typeof row[name] === 'string')
+  return { ...row, ...Object.fromEntries(numbers.map(name => [name, Number(row[name])])) }
+}
+
+function expectAll(rows: Record<string, unknown>[]) {
+  expect(rows.slice(0, events.length).map(withNumbers)).toEqual(expected)
+  const counts = rows.slice(events.length).map(withNumbers)
+  expect(counts).toContainEqual({ date: '2023-11-14', zone: 'z/0', events: 3 })
+  expect(counts.reduce((sum, { events }: { events?: number }) => sum + events!, 0)).toBe(
+    events.length,
+  )
+}
+
+describe('an archive', () => {
+  it('is read by DuckDB as it was sent', async () => {
+    expectAll(await linesFrom(process.execPath, scriptAt('./read-with-duckdb.ts')))
+  }, 30_000)
+
+  it.skipIf(!hasPyarrow)(
+    'is read by pyarrow as it was sent',
+    async () => {
+      expectAll(await linesFrom(python, scriptAt('./read-with-pyarrow.py')))
+    },
+    30_000,
+  )
+})

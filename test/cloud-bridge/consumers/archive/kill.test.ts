@@ -1,0 +1,86 @@
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { type Disk, realDisk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
+import {
+  archivedIn,
+  committedIn,
+  feed,
+  filesIn,
+  openWork,
+  recordsOf,
+  someEvents,
+  TOPIC,
+  temporaryDir,
+} from './fixture.ts'
+
+const DAY_MS = 86_400_000
+const STEPS = ['makeFolder', 'write', 'rename', 'syncFolder', 'append', 'cut', 'remove'] as const
+
+class Killed extends Error {}
+
+/** A disk on which the process dies at a step: before it or in the middle of it. */
+function dyingDisk(dieAt: number, when: 'before' | 'within') {
+  let steps = 0
+  const dying = (name: (typeof STEPS)[number]) => {
+    const step = realDisk[name] as (...args: unknown[]) => Promise<void>
+    return async (...args: unknown[]) => {
+      const at = steps++
+      if (at < dieAt) return step(...args)
+      if (at === dieAt && when === 'within') tear(name, args)
+      throw new Killed()
+    }
+  }
+  const disk = Object.fromEntries(STEPS.map(name => [name, dying(name)])) as Disk
+  return { disk, hasDied: () => steps > dieAt }
+}
+
+function tear(name: string, args: unknown[]): void {
+  const half = (bytes: unknown) => (bytes as Buffer).subarray(0, (bytes as Buffer).length / 2)
+  if (name === 'write') writeFileSync(args[0] as string, half(args[1]))
+  if (name === 'append') appendFileSync(args[0] as string, half(args[2]))
+}
+
+describe('the archive, killed at any step', () => {
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  const events = someEvents(12)
+  const records = recordsOf(events)
+  /** Takes all there is, as a member would; a day passes in the middle. Whether it lived. */
+  const run = async (dir: string, disk: Disk): Promise<boolean> => {
+    vi.setSystemTime(Date.UTC(2026, 4, 1, 23, 59))
+    try {
+      await using work = await openWork({ dir, disk })
+      await feed(work, TOPIC, records.slice(0, 7))
+      vi.setSystemTime(Date.UTC(2026, 4, 1, 23, 59) + DAY_MS)
+      await feed(work, TOPIC, records)
+      return true
+    } catch (error) {
+      if (error instanceof Killed) return false
+      throw error
+    }
+  }
+
+  it.each(['before', 'within'] as const)(
+    'has each event once and no other file (%s a step)',
+    async when => {
+      vi.useFakeTimers({ toFake: ['Date'] })
+      let kills = 0
+      for (let dieAt = 0, isOver = false; !isOver; dieAt++) {
+        using place = temporaryDir()
+        const first = dyingDisk(dieAt, when)
+        await run(place.dir, first.disk)
+        isOver = !first.hasDied()
+        if (!isOver) kills++
+        // Who comes next dies early as well, now and then.
+        await run(place.dir, dyingDisk((dieAt * 5) % 17, when).disk)
+        expect(await run(place.dir, realDisk)).toBe(true)
+        expect(filesIn(place.dir)).toEqual(committedIn(place.dir))
+        expect((await archivedIn(place.dir)).map(({ event }) => event)).toEqual(events)
+      }
+      expect(kills).toBeGreaterThan(30)
+    },
+    60_000,
+  )
+})

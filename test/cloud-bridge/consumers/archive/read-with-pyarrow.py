@@ -1,0 +1,26 @@
+"""Reads an archive with pyarrow: one JSON line for each event, and one for each date and zone by
+the folders' names. The archive's directory is the argument."""
+
+import json
+import sys
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+folders = ds.partitioning(
+    pa.schema([("date", pa.date32()), ("zone", pa.string())]), flavor="hive"
+)
+archive = ds.dataset(f"{sys.argv[1]}/events", format="parquet", partitioning=folders)
+table = archive.to_table().sort_by(
+    [("kafkaTopic", "ascending"), ("kafkaOffset", "ascending")]
+)
+events = table.drop_columns(["date"])
+for name in ["observedAt", "receivedAt", "heardAt"]:
+    ms = pc.cast(events[name], pa.int64())
+    events = events.set_column(events.schema.get_field_index(name), name, ms)
+for event in events.to_pylist():
+    print(json.dumps(event))
+counts = table.group_by(["date", "zone"]).aggregate([([], "count_all")])
+for row in counts.sort_by([("date", "ascending"), ("zone", "ascending")]).to_pylist():
+    print(json.dumps({"date": str(row["date"]), "zone": row["zone"], "events": row["count_all"]}))

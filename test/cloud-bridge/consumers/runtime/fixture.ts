@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Handler, startKeyed } from '../../../../cloud-bridge/consumers/runtime/keyed.ts'
+import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
+import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
+import {
+  type Counts,
+  openStatefulWork,
+  type StatefulOptions,
+} from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
+import { keyOf } from '../../../../cloud-bridge/consumers/state/keys.ts'
+import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
+import type {
+  ConsumerState,
+  PartitionState,
+} from '../../../../cloud-bridge/consumers/state/state.ts'
+import type { ReadRecord } from '../../../../cloud-bridge/event-stream.ts'
+import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+import { encodeEvent, type SensorReading } from '../../../../config/events.ts'
+import { goldenEvent } from '../../../config/events-fixture.ts'
+
+export const [live, backfill, deadletters] = ['live', 'backfill', 'deadletters'] as const
+export const never = new AbortController().signal
+
+/** Events of one zone by their zone sequences. */
+export const eventsOf = (numbers: readonly number[], more: Partial<SensorReading> = {}) =>
+  numbers.map((zoneSequence): SensorReading => {
+    return { ...goldenEvent, id: `e-${zoneSequence}`, zone: 'z', zoneSequence, ...more }
+  })
+
+/** Records as Kafka would have them, from an offset on. */
+export const recordsOf = (events: readonly (SensorReading | Buffer)[], from = 0, headers = {}) =>
+  events.map((event, at): ReadRecord => {
+    const value = Buffer.isBuffer(event) ? event : encodeEvent(event)
+    return { partition: 0, offset: from + at, heardAt: 1000, key: null, value, headers }
+  })
+
+export const POISON = 'poison'
+
+/** Lists the numbers of each zone in the order in which they counted, and sends each. */
+export const listing: Handler<readonly number[]> = {
+  name: 'listing',
+  key({ zone, device }) {
+    if (device === `${POISON} key`) throw new Error('no key')
+    return device === 'nobody' ? null : zone
+  },
+  initial: [],
+  handle(numbers, { event }) {
+    const { zoneSequence: number, zone, device } = event
+    if (device === POISON) throw new Error('cannot be taken')
+    const value = device === `${POISON} value` ? { number: 1n } : { number }
+    return { state: [...numbers, number], effects: [{ topic: 'out', key: zone, value }] }
+  },
+}
+
+/** What a zone's state lists. */
+export async function listed(state: Pick<PartitionState, 'get'>, zone = 'z'): Promise<number[]> {
+  const [value] = await state.get([keyOf('state', zone)])
+  return value ? JSON.parse(value.toString()) : []
+}
+
+/** The listing consumer on partition 0 of a state. */
+export async function openListing(state: ConsumerState, more: Partial<StatefulOptions> = {}) {
+  const told: Counts[] = []
+  const missing: number[] = []
+  const away: (string | null)[] = []
+  const work = await openStatefulWork({
+    ...{ name: 'listing', state, partition: 0, deadletters },
+    read: startReading(startEventReader(null), [live, backfill]),
+    start: async one => startKeyed(listing, one),
+    patience: startPatience(reason => away.push(reason)),
+    onCommitted(counts, _, now) {
+      told.push(counts)
+      missing.push(now)
+    },
+    ...more,
+  })
+  const take = (topic: string, records: readonly ReadRecord[], signal = never) =>
+    work.take(topic, records, signal)
+  return { work, take, told, missing, away }
+}
+
+/** States in a folder that goes afterwards. */
+export function temporaryStates() {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-runtime-'))
+  const store = openSqliteStates(dir)
+  return {
+    dir,
+    store,
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}

@@ -1,0 +1,54 @@
+import { appendFileSync } from 'node:fs'
+import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effects.ts'
+import { openStateStore } from '../../../../cloud-bridge/consumers/state/open.ts'
+import { backfill, eventsOf, live, never, openListing, recordsOf } from './fixture.ts'
+
+/** What lies in Kafka: of each zone, live with duplicates, and what was drained behind it. */
+export const [ZONES, NUMBERS, BATCH_MAX] = [10, 1000, 30]
+export function recordsIn(topic: string) {
+  const events = Array.from({ length: NUMBERS }, (_, at) => at + 1).flatMap(number =>
+    Array.from({ length: ZONES }, (_, zone) => {
+      const isDrained = number % 7 === 3
+      const isTwice = number % 5 === 0
+      if (topic === backfill ? !isDrained && !isTwice : isDrained) return []
+      return eventsOf([number], { zone: `z${zone}`, id: `${zone}-${number}` })
+    }).flat(),
+  )
+  return recordsOf(events)
+}
+
+/**
+ * A process that takes all there is on the states of a place, says so for each commit, and sends
+ * effects into a file. It ends when all is done.
+ */
+if (import.meta.main) {
+  const [place, sentFile] = process.argv.slice(2) as [string, string]
+  const store = await openStateStore(JSON.parse(place))
+  const state = await store.open('listing')
+  const effects = startEffects({
+    sink: {
+      async send({ records }) {
+        appendFileSync(sentFile, records.map(({ value }) => `${value}\n`).join(''))
+        return records.map(() => null)
+      },
+    },
+    ...{ partitionsOf: async () => 1, signal: never },
+    ...{ onSent() {}, onRefused() {}, onAway() {} },
+  })
+  const { work } = await openListing(state, { onCommitted: (_, one) => effects.wake(one) })
+  const topics = [live, backfill].map(topic => ({ topic, records: recordsIn(topic) }))
+  for (let isLeft = true; isLeft; ) {
+    isLeft = false
+    for (const { topic, records } of topics) {
+      const next = work.next.get(topic) ?? 0
+      const batch = records.slice(next, next + 1 + Math.floor(Math.random() * BATCH_MAX))
+      if (batch.length === 0) continue
+      isLeft = true
+      await work.take(topic, batch, never)
+      process.stdout.write('.')
+    }
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  await effects.idle()
+  await state[Symbol.asyncDispose]()
+}

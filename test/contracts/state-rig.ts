@@ -1,0 +1,25 @@
+import { keyOf, within } from '../../cloud-bridge/consumers/state/keys.ts'
+import type { StatePlace } from '../../cloud-bridge/consumers/state/open.ts'
+import type { PartitionState, StateStore } from '../../cloud-bridge/consumers/state/state.ts'
+
+/** Where states are, and what a test must be able to do to that. */
+export type StateRig = AsyncDisposable & {
+  place: StatePlace
+  /** What is in this state can be reached no more until the result is called. */
+  takeAway(consumer: string): Promise<() => Promise<void>>
+}
+
+export const bytes = (text: string) => Buffer.from(text)
+/** Rows of keys, each of one part behind 'k'. */
+export const rowsOf = (entries: Record<string, string | null>) =>
+  new Map(
+    Object.entries(entries).map(([part, value]) => [
+      keyOf('k', part),
+      value === null ? null : bytes(value),
+    ]),
+  )
+/** What stands in a state, by the second part of its keys. */
+export const readAll = async (state: Pick<PartitionState, 'range'>) =>
+  (await state.range(within('k'))).map(({ value }) => value.toString())
+/** What the parts of the suite are given. */
+export type Given = { rig(): StateRig; store(): StateStore; drawName(): string }

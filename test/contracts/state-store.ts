@@ -1,0 +1,248 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keyOf, within } from '../../cloud-bridge/consumers/state/keys.ts'
+import { openStateStore, type StatePlace } from '../../cloud-bridge/consumers/state/open.ts'
+import {
+  type Effect,
+  Fenced,
+  type PartitionState,
+  StateAway,
+  type StateStore,
+} from '../../cloud-bridge/consumers/state/state.ts'
+import { bytes, type Given, readAll, rowsOf, type StateRig } from './state-rig.ts'
+import { describeVersions } from './state-versions.ts'
+
+const effect = (id: string, value: string): Effect => {
+  return { id, topic: 't', key: 'to', value: bytes(value) }
+}
+
+/**
+ * The promise of the ports StateStore, ConsumerState and PartitionState, for every implementation.
+ */
+export function describeStateStore(name: string, openRig: () => Promise<StateRig>): void {
+  describe(`states, ${name}`, () => {
+    let rig: StateRig
+    let store: StateStore
+    let drawn = 0
+    beforeAll(async () => {
+      rig = await openRig()
+      store = await openStateStore(rig.place)
+    })
+    afterAll(async () => {
+      await store?.[Symbol.asyncDispose]()
+      await rig?.[Symbol.asyncDispose]()
+    })
+    const drawName = () => `consumer-${++drawn}`
+    const given = { rig: () => rig, store: () => store, drawName }
+    describeRows(given)
+    describeEffects(given)
+    describeFence(given)
+    describeVersions(given)
+  })
+}
+
+/** A partition of a consumer that nobody else has. */
+async function claimNew({ store, drawName }: Given): Promise<PartitionState> {
+  return (await store().open(drawName())).claim(0)
+}
+
+function describeRows(given: Given): void {
+  it('keeps rows in the order of code points, whatever stands in them', async () => {
+    const state = await claimNew(given)
+    const parts = ['b', 'a', '', 'a\u0000', 'a\u0001b', 'é', '\uffff', '😀', 'a\u0003', 'A', '\\x']
+    await state.commit({ rows: new Map(parts.map(part => [keyOf('k', part), bytes(part)])) })
+    const inOrder = parts.toSorted((one, other) => Buffer.compare(bytes(one), bytes(other)))
+    expect(await readAll(state)).toEqual(inOrder)
+    const keys = [...parts, 'not there'].map(part => keyOf('k', part))
+    const values = await state.get([...keys, keys[0]!])
+    expect(values.map(value => value?.toString() ?? null)).toEqual([...parts, null, 'b'])
+  })
+
+  it('gives a span from its first key to before its last, from either end, up to a limit', async () => {
+    const state = await claimNew(given)
+    await state.commit({ rows: rowsOf({ a: 'a', b: 'b', c: 'c', d: 'd' }) })
+    const span = { from: keyOf('k', 'b'), to: keyOf('k', 'd') }
+    const read = async (more: object) =>
+      (await state.range({ ...span, ...more })).map(({ value }) => value.toString()).join('')
+    expect(await read({})).toBe('bc')
+    expect(await read({ backwards: true })).toBe('cb')
+    expect(await read({ limit: 1 })).toBe('b')
+    expect(await read({ limit: 1, backwards: true })).toBe('c')
+    expect(await read({ from: keyOf('k', 'x'), to: keyOf('k', 'z') })).toBe('')
+    expect(await state.range(within('other'))).toEqual([])
+  })
+
+  it('replaces and deletes', async () => {
+    const state = await claimNew(given)
+    await state.commit({ rows: rowsOf({ a: '1', b: '2', c: '' }) })
+    await state.commit({ rows: rowsOf({ a: '3', b: null, none: null }) })
+    expect(await readAll(state)).toEqual(['3', ''])
+  })
+
+  it('commits whole or not at all', async () => {
+    const state = await claimNew(given)
+    await state.commit({ rows: rowsOf({ a: '1' }), offsets: new Map([['t', 1]]) })
+    const broken = { ...effect('e', ''), value: null as never }
+    const rows = rowsOf({ a: '2', b: '2' })
+    const offsets = new Map([['t', 2]])
+    await expect(state.commit({ rows, offsets, effects: [broken] })).rejects.toThrow()
+    expect(await readAll(state)).toEqual(['1'])
+    await state.commit({ offsets: new Map([['u', 7]]) })
+  })
+
+  it('shows only what is committed, also to those who claimed nothing', async () => {
+    const consumer = await given.store().open(given.drawName())
+    const reader = await consumer.reader(0)
+    const state = await consumer.claim(0)
+    const broken = { ...effect('e', ''), value: null as never }
+    await state.commit({ rows: rowsOf({ a: '2' }), effects: [broken] }).catch(() => {})
+    expect(await readAll(reader)).toEqual([])
+    await state.commit({ rows: rowsOf({ a: '1' }), offsets: new Map([['t', 3]]) })
+    expect(await readAll(reader)).toEqual(['1'])
+    expect((await consumer.reader(0)).offsets).toEqual(new Map([['t', 3]]))
+  })
+
+  it('takes a row of 5 MB', async () => {
+    const state = await claimNew(given)
+    const large = Buffer.alloc(5_000_000, 0).map((_, at) => at % 251)
+    await state.commit({ rows: new Map([['large', Buffer.from(large)]]) })
+    expect((await state.get(['large']))[0]!.equals(large)).toBe(true)
+  })
+
+  it('takes 100,000 rows in one commit', async () => {
+    const state = await claimNew(given)
+    const rows = new Map<string, Buffer | null>()
+    for (let at = 0; at < 100_000; at++) rows.set(keyOf('k', String(at)), bytes(`${at}`))
+    await state.commit({ rows })
+    expect(new Set(await readAll(state)).size).toBe(100_000)
+    expect((await state.get([...rows.keys()])).map(value => value?.toString()).at(-1)).toBe('99999')
+    for (const key of rows.keys()) rows.set(key, null)
+    await state.commit({ rows })
+    expect(await readAll(state)).toEqual([])
+  })
+}
+
+function describeEffects(given: Given): void {
+  it('knows at a claim the offsets that were committed', async () => {
+    const consumer = await given.store().open(given.drawName())
+    const state = await consumer.claim(3)
+    expect(state.offsets).toEqual(new Map())
+    await state.commit({ offsets: new Map([['t', 5]]) })
+    const large = Number.MAX_SAFE_INTEGER - 1
+    await state.commit({ offsets: new Map([['u', large]]) })
+    await state.commit({ offsets: new Map([['t', 6]]) })
+    const again = await consumer.claim(3)
+    const entries = [...again.offsets].toSorted()
+    expect(entries).toEqual([
+      ['t', 6],
+      ['u', large],
+    ])
+  })
+
+  it('has effects wait in order until they are sent', async () => {
+    const state = await claimNew(given)
+    const names = ['b', 'a', 'c']
+    await state.commit({ effects: names.map(id => effect(id, id)) })
+    const waiting = await state.waiting(10)
+    expect(waiting.map(({ number, ...rest }) => rest)).toEqual(names.map(id => effect(id, id)))
+    expect((await state.waiting(2)).map(({ id }) => id)).toEqual(['b', 'a'])
+    await state.commit({ sent: waiting.slice(0, 2) })
+    expect((await state.waiting(10)).map(({ id }) => id)).toEqual(['c'])
+  })
+
+  it('lets a newer effect replace one with its id, which is then not sent yet', async () => {
+    const state = await claimNew(given)
+    await state.commit({ effects: [effect('a', 'old'), effect('b', 'b')] })
+    const before = await state.waiting(10)
+    await state.commit({ effects: [effect('a', 'new')] })
+    await state.commit({ sent: before })
+    const [left, ...others] = await state.waiting(10)
+    expect([left!.value.toString(), others]).toEqual(['new', []])
+    expect(left!.number).toBeGreaterThan(before[1]!.number)
+    const twice = [effect('c', '1'), effect('c', '2')]
+    await state.commit({ sent: [left!], effects: [...twice, effect('a', 'newest')] })
+    expect((await state.waiting(10)).map(({ value }) => value.toString())).toEqual(['2', 'newest'])
+  })
+}
+
+function describeFence(given: Given): void {
+  it('lets a claim fence every older one, of another store as well', async () => {
+    const name = given.drawName()
+    await using other = await openStateStore(given.rig().place)
+    const first = await (await given.store().open(name)).claim(0)
+    const beside = await (await given.store().open(name)).claim(1)
+    await first.commit({ rows: rowsOf({ a: '1' }) })
+    const second = await (await other.open(name)).claim(0)
+    const changes = { rows: rowsOf({ a: '2' }), offsets: new Map([['t', 9]]) }
+    await expect(first.commit(changes)).rejects.toThrow(Fenced)
+    expect(await readAll(second)).toEqual(['1'])
+    await second.commit({ rows: rowsOf({ a: '3' }) })
+    await expect(first.commit({})).rejects.toThrow(Fenced)
+    const third = await (await given.store().open(name)).claim(0)
+    await expect(second.commit(changes)).rejects.toThrow(Fenced)
+    expect([await readAll(third), [...third.offsets]]).toEqual([['3'], []])
+    await beside.commit({ rows: rowsOf({ a: 'beside' }) })
+  })
+
+  it('fences between processes', async () => {
+    const name = given.drawName()
+    const member = await startMember(given.rig().place, name)
+    await using _ = member
+    expect(await member.commit('one')).toBe('committed')
+    const other = await startMember(given.rig().place, name)
+    await using __ = other
+    expect(await member.commit('two')).toBe('Fenced')
+    expect(await other.commit('three')).toBe('committed')
+    const state = await (await given.store().open(name)).claim(0)
+    expect(await other.commit('four')).toBe('Fenced')
+    expect((await state.get(['one', 'two', 'three', 'four'])).map(String)).toEqual([
+      ...['one', 'null', 'three', 'null'],
+    ])
+  })
+
+  it('is made once when processes come at the same time', async () => {
+    const name = given.drawName()
+    const start = () => startMember(given.rig().place, name)
+    const members = await Promise.all([start(), start()])
+    await using stack = new AsyncDisposableStack()
+    for (const member of members) stack.use(member)
+    const fates = await Promise.all(members.map((member, at) => member.commit(`${at}`)))
+    expect(fates.toSorted()).toEqual(['Fenced', 'committed'])
+  })
+
+  it('rejects with StateAway while it cannot be reached; the same changes count once then', async () => {
+    const name = given.drawName()
+    const state = await (await given.store().open(name)).claim(0)
+    const letCome = await given.rig().takeAway(name)
+    const changes = {
+      ...{ rows: rowsOf({ a: '1' }), offsets: new Map([['t', 1]]), effects: [effect('e', 'e')] },
+    }
+    await expect(state.commit(changes)).rejects.toThrow(StateAway)
+    await letCome()
+    await state.commit(changes)
+    await state.commit(changes)
+    expect(await readAll(state)).toEqual(['1'])
+    expect((await state.waiting(10)).map(({ id }) => id)).toEqual(['e'])
+    expect((await (await given.store().open(name)).claim(0)).offsets).toEqual(new Map([['t', 1]]))
+  })
+}
+
+async function startMember(place: StatePlace, consumer: string) {
+  const file = new URL('state-member.ts', import.meta.url).pathname
+  const args = [file, JSON.stringify(place), consumer]
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  expect((await lines.next()).value).toBe('claimed')
+  return {
+    async commit(row: string): Promise<string> {
+      child.stdin.write(`${row}\n`)
+      return String((await lines.next()).value)
+    },
+    async [Symbol.asyncDispose]() {
+      child.stdin.end()
+      if (child.exitCode === null) await once(child, 'exit')
+    },
+  }
+}
