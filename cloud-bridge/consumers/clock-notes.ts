@@ -31,25 +31,29 @@ export async function openClockNotes(options: ClockNotesOptions): Promise<Correc
     const note = readNote(value, heardAt)
     if (note?.kind === 'clock') offsets.add(note.gateway, note)
   }
-  const readOn = async () => {
+  /** Whether the topic is there: without one, no gateway has said anything. */
+  const readOn = async (): Promise<boolean> => {
     const stretch = (await stream.stretchesOf([topic])).get(topic)
-    if (!stretch) throw new Error(`there is no topic ${topic}`)
+    if (!stretch) return false
     for (const [partition, begin] of stretch.begin) {
       position.set(partition, Math.max(begin, position.get(partition) ?? 0))
     }
     await stream.readBetween(topic, new Map(position), stretch.end, take)
+    return true
   }
-  /** Whether it was read to its end. */
-  let isAway = false
+  let away: string | null = null
+  const tell = (reason: string | null) => {
+    if (reason !== away) options.onAway(reason)
+    away = reason
+  }
+  /** Whether all that stands there was read. */
   const look = async (): Promise<boolean> => {
     try {
-      await readOn()
-      if (isAway) options.onAway(null)
-      isAway = false
+      const isThere = await readOn()
+      tell(isThere ? null : `there is no topic ${topic}, or this user may not read it`)
       return true
     } catch (error) {
-      isAway = true
-      options.onAway((error as Error).message)
+      tell((error as Error).message)
       return false
     }
   }
