@@ -57,6 +57,7 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
 
   return {
     metrics,
+    onAway,
     patience: startPatience(onAway('its work')),
     read: startReading(reader, topics),
     deadletters,

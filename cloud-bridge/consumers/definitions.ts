@@ -6,6 +6,7 @@ import { startAnalytics } from './analytics/analytics.ts'
 import { openApi } from './analytics/api/api.ts'
 import { openArchiveWork } from './archive/archive.ts'
 import { realDisk } from './archive/disk.ts'
+import { openClockNotes } from './clock-notes.ts'
 import { type ConsumerProcess, statefulOpener } from './consumer-process.ts'
 import { type Handler, startKeyed } from './runtime/keyed.ts'
 import type { Consumer } from './runtime/work.ts'
@@ -18,6 +19,7 @@ export type Place = {
   kafka: KafkaClient
   stack: AsyncDisposableStack
   log: ReturnType<typeof openLog>
+  signal: AbortSignal
 }
 
 export type Opened = {
@@ -33,14 +35,18 @@ export type Definition = { name: string; open(place: Place): Promise<Opened> }
 
 /** Counts, means, percentiles, energy and occupancy in windows of time, and their read API. */
 export async function openAnalytics(place: Place): Promise<Opened> {
-  const { config, runtime, stack } = place
+  const { config, runtime, kafka, stack, signal } = place
   const { http, ...options } = config.consumers.analytics
   const state = await openState('analytics', place)
   const api = stack.use(await openApi({ state, holdMaxMs: options.holdMaxMs }))
-  const work = statefulOpener('analytics', runtime, state, one =>
+  const notes = openClockNotes({
+    ...{ stream: kafka.stream, topic: config.kafka.topics.ledger, signal },
+    onAway: runtime.onAway('what gateways say of their clocks'),
+  })
+  const work = statefulOpener('analytics', runtime, state, async one =>
     startAnalytics(one, {
       ...options,
-      corrections: { offsetOf: () => null },
+      corrections: await notes,
       onAbsurd: count => runtime.metrics.fault('absurd', count),
     }),
   )

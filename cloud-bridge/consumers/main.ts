@@ -51,7 +51,7 @@ async function run(config: Config): Promise<void> {
     await using stack = new AsyncDisposableStack()
     const kafka = await openKafka({ ...config.kafka, clientId })
     const runtime = startConsumerProcess({ name: definition.name, config, kafka, log, signal })
-    const opened = await definition.open({ config, runtime, kafka, stack, log })
+    const opened = await definition.open({ config, runtime, kafka, stack, log, signal })
     const http = { ...opened.http, ...(options.port !== undefined && { port: options.port }) }
     stack.use(await runtime.serve(http, opened.key, opened.answer))
     await runtime.run(opened.work)

@@ -121,7 +121,7 @@ export function startLedger() {
         const spreads = known.spreads.get(store) ?? []
         known.spreads.set(store, spreads)
         addSpread(spreads, note.spread)
-      } else if (note.kind !== 'other') addBehind(known, note)
+      } else if (note.kind !== 'other' && note.kind !== 'clock') addBehind(known, note)
       if (note.kind !== 'epoch' && note.kind !== 'heads') return
       known.heartbeatHeardAt = Math.max(known.heartbeatHeardAt ?? heardAt, heardAt)
     },

@@ -46,8 +46,12 @@ export type LedgerNote = Facts &
     | { kind: 'caught up'; teller: string; behind: Behind }
     | { kind: 'contact'; teller: string; behind: Behind[] }
     | { kind: 'spread'; spread: Spread }
+    | ({ kind: 'clock' } & Retimed)
     | { kind: 'other' }
   )
+
+/** Sequences of an epoch whose `receivedAt` was off: by so many ms, to be added. */
+export type Retimed = { epoch: number; from: number; to: number; offsetMs: number }
 
 /** Notes that will never arrive, by their numbers; what they said is not known. */
 export type LostNotes = { origin: string; from: number; to: number; reason: string }
@@ -88,6 +92,7 @@ export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
     const behind = all.flatMap(one => (isGroup(one) && readBehind(one.behind, one)) || [])
     return { ...facts, kind, teller: store, behind }
   }
+  if (kind === 'clock') return readRetimed(facts, content)
   if (kind === 'spread') return readSpread(facts, content)
   if (kind === 'behind' || kind === 'caught up') {
     const behind = readBehind(kind === 'behind' ? sequence : content.behind, content)
@@ -115,6 +120,12 @@ function readEpoch(facts: Facts, content: Record<string, unknown>): LedgerNote |
 function readBehind(note: unknown, { from, to, why }: Record<string, unknown>): Behind | null {
   if (!isWhole(note) || !isWhole(from) || !(to === null || isWhole(to))) return null
   return { note, from, to, isBacklog: why === 'backlog' }
+}
+
+function readRetimed(facts: Facts, content: Record<string, unknown>): LedgerNote | null {
+  const { epoch, from, to, offsetMs } = content
+  if (!isWhole(epoch) || !isWhole(from) || !isWhole(to) || !isWhole(offsetMs)) return null
+  return { ...facts, kind: 'clock', epoch, from, to, offsetMs }
 }
 
 function readSpread(facts: Facts, content: Record<string, unknown>): LedgerNote | null {

@@ -88,7 +88,7 @@ class Analytics implements Handling {
     this.#released = await this.#held.due(Date.now())
     const late = new Map<Series, Point[]>()
     for (const [event, time] of this.#times) {
-      if (typeof time === 'number') await this.#loadFor(event, time, late)
+      if (!(time instanceof Error)) await this.#loadFor(event, time, late)
     }
     for (const { event, time } of this.#released) await this.#loadFor(event, time, late)
     for (const [series, points] of late) {
@@ -100,11 +100,12 @@ class Analytics implements Handling {
   handle({ event, record }: Arrived): void {
     const time = this.#times.get(event)!
     if (time instanceof Error) throw time
+    this.#requireRoom(event)
     if (time === null) {
+      this.#listAll(event)
       this.#held.hold(event, record.heardAt)
       return
     }
-    this.#requireRoom(event)
     this.#put(event, time)
     const received = event.receivedAt + (this.#held.offsetOf(event, record.heardAt) ?? 0)
     this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
@@ -133,14 +134,19 @@ class Analytics implements Handling {
     }
   }
 
-  /** Reads the series of an event; tells of its points that come late. */
-  async #loadFor(event: SensorReading, at: number, late: Map<Series, Point[]>): Promise<void> {
+  /** Reads the series of an event; tells of its points that come late, where their time is known. */
+  async #loadFor(
+    event: SensorReading,
+    at: number | null,
+    late: Map<Series, Point[]>,
+  ): Promise<void> {
     const there = this.#cache.seriesOf(event)
     for (const measurement of event.measurements) {
       const value = numberOf(measurement)
       if (value === null || Number.isNaN(value)) continue
       const found = there.get(measurement.metric)
       const series = found ?? (await this.#open({ ...event, ...measurement }, measurement))
+      if (at === null) continue
       const point = { at, value }
       // What was planned and not taken makes more points late than are, which does no harm.
       if (!series.planned || isAtEnd(series.planned, point)) series.planned = point
@@ -195,6 +201,14 @@ class Analytics implements Handling {
         series.late.push(point)
         this.#late.add(series)
       }
+    }
+  }
+
+  /** What is held has its series from now on, so that there is room for it when it counts. */
+  #listAll(event: SensorReading): void {
+    for (const series of this.#cache.seriesOf(event).values()) {
+      const isIts = event.measurements.some(({ metric }) => metric === series.metric)
+      if (isIts && series.isNew) this.#list(series)
     }
   }
 

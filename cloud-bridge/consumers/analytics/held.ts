@@ -1,5 +1,5 @@
 import type { SensorReading } from '../../../config/events.ts'
-import { keyOf, timePart, within } from '../state/keys.ts'
+import { behind, keyOf, timePart, within } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
 import { timeOf as plannedTimeOf } from './plan.ts'
 
@@ -13,7 +13,8 @@ type Held = { event: SensorReading; heardAt: number }
 
 /** An event that comes to Kafka so soon after its time has a time that is right. */
 const BORNE_OUT_MS = 5000
-const RELEASED_MAX = 5000
+/** So many are looked at for one batch, and after the last one there is a pause. */
+const LOOKED_AT_MAX = 5000
 const LOOK_EVERY_MS = 5000
 
 /**
@@ -28,6 +29,8 @@ export class HeldReadings {
   /** Runs of gateways whose time was seen to be right. */
   readonly #borneOut = new Set<string>()
   #mayHave = true
+  /** The key where the next look goes on; null: at the first one. */
+  #next: string | null = null
   #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(state: Pick<PartitionState, 'range'>, corrections: Corrections, waitMs: number) {
@@ -57,17 +60,20 @@ export class HeldReadings {
   /** Those whose time is known by now, or that waited long enough: they count from now on. */
   async due(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
     if (!this.#mayHave || performance.now() - this.#lookedMs < LOOK_EVERY_MS) return []
-    const rows = await this.#state.range(within(KIND))
-    this.#lookedMs = performance.now()
-    this.#mayHave = rows.length > 0
+    const all = within(KIND)
+    const from = this.#next ?? all.from
+    const rows = await this.#state.range({ ...all, from, limit: LOOKED_AT_MAX })
+    if (rows.length < LOOKED_AT_MAX) {
+      this.#mayHave = this.#next !== null || rows.length > 0
+      this.#lookedMs = performance.now()
+      this.#next = null
+    } else this.#next = behind(rows.at(-1)!.key)
     const held = rows.map(({ value }): Held => JSON.parse(value.toString()))
-    return held
-      .flatMap(({ event, heardAt }) => {
-        const known = this.offsetOf(event, heardAt)
-        const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
-        return offsetMs === null ? [] : [{ event, time: timeOf(event, offsetMs, heardAt) }]
-      })
-      .slice(0, RELEASED_MAX)
+    return held.flatMap(({ event, heardAt }) => {
+      const known = this.offsetOf(event, heardAt)
+      const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
+      return offsetMs === null ? [] : [{ event, time: timeOf(event, offsetMs, heardAt) }]
+    })
   }
 
   release(event: SensorReading): void {

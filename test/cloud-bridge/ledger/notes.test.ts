@@ -30,6 +30,13 @@ describe('a value of the ledger topic', () => {
     })
   })
 
+  it('tells how far a clock was off', () => {
+    const content = { epoch: 7, from: 3, to: 9, offsetMs: -5 }
+    expect(read({ ...facts, kind: 'clock', content })).toMatchObject({ kind: 'clock', ...content })
+    const none = { ...content, offsetMs: null }
+    expect(read({ ...facts, kind: 'clock', content: none })).toBeNull()
+  })
+
   it('that the bridge wrote tells of the outbox which its content names', () => {
     const content = { store: 'cc', epoch: 7, sequence: 9, zone: 'z', zoneSequence: 2, reason: 'r' }
     expect(read({ ...facts, origin: 'inbox', kind: 'rejected', content })).toMatchObject({

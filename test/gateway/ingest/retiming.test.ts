@@ -9,11 +9,12 @@ describe('retiming', () => {
     expect(observe('UNSYNCED', 0, { from: 1, to: 10 })).toEqual([])
     expect(observe('UNSYNCED', 3, { from: 11, to: 20 })).toEqual([])
     expect(observe('UNSYNCED', -YEAR_MS, { from: 21, to: 30 })).toEqual([])
-    // set right, but not known to be right yet: nothing to correct
+    // set right, but not known to be right yet
     expect(observe('UNSYNCED', 50 * YEAR_MS, { from: 31, to: 40 })).toEqual([])
     expect(observe('SYNCED', 50 * YEAR_MS + 7, { from: 41, to: 41 })).toEqual([
       { from: 1, to: 20, offsetMs: 50 * YEAR_MS + 7 },
       { from: 21, to: 30, offsetMs: 51 * YEAR_MS + 7 },
+      { from: 31, to: 40, offsetMs: 0 },
     ])
     expect(observe('SYNCED', 0, { from: 42, to: 50 })).toEqual([])
   })

@@ -1,0 +1,41 @@
+import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import type { Corrections } from '../../../../cloud-bridge/consumers/analytics/held.ts'
+import type { Size } from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
+import {
+  type Counts,
+  openStatefulWork,
+} from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
+import type { ConsumerState } from '../../../../cloud-bridge/consumers/state/state.ts'
+import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+
+export const HOLD_MAX_MS = 3_600_000
+
+type Options = {
+  state: ConsumerState
+  topic: string
+  corrections: Corrections
+  clockWaitMs?: number
+  seriesMax?: number
+  onAbsurd?: (count: number) => void
+}
+
+/** Analytics on one partition, as its process runs it; `counts` is what was counted so far. */
+export async function openAnalytics(options: Options) {
+  const { state, topic, clockWaitMs = 1e9, seriesMax = 1000, onAbsurd = () => {} } = options
+  const counts: Counts = { 'in order': 0, late: 0, 'out of order': 0, duplicate: 0, unusable: 0 }
+  const work = await openStatefulWork({
+    ...{ name: 'analytics', state, partition: 0, deadletters: 'deadletters' },
+    read: startReading(startEventReader(null), [topic]),
+    start: claimed =>
+      startAnalytics(claimed, {
+        ...{ topic: 'aggregates', publish: [] as Size[], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },
+        ...{ seriesMax, clockWaitMs, corrections: options.corrections, onAbsurd },
+      }),
+    patience: async todo => todo(),
+    onCommitted(more) {
+      for (const name of Object.keys(more) as (keyof Counts)[]) counts[name] += more[name]
+    },
+  })
+  return { work, counts }
+}
