@@ -20,12 +20,15 @@ export type PartOptions = {
   onProblem(line: string): void
 }
 
+const consumers = ['analytics', 'archive'] as const
+export type PartName = 'gateway' | 'bridge' | (typeof consumers)[number]
+
 /**
- * Starts the gateway or the bridge as a process of its own and keeps it running. Resolves when it
+ * Starts the gateway, the bridge or a consumer as a process of its own and keeps it running. Resolves when it
  * answers on its HTTP port; rejects when it ended by itself or did not answer in time.
  */
 export async function startPart(
-  name: 'gateway' | 'bridge',
+  name: PartName,
   http: Config['gateway']['http'],
   { configFile, env, logDir, onProblem }: PartOptions,
 ): Promise<SupervisedProcess> {
@@ -34,7 +37,11 @@ export async function startPart(
   const part = await startProcess({
     name,
     command: process.execPath,
-    args: [launcher, name, ...(configFile === undefined ? [] : ['--config', configFile])],
+    args: [
+      launcher,
+      ...wordsOf(name),
+      ...(configFile === undefined ? [] : ['--config', configFile]),
+    ],
     // Outside npm the launcher becomes the part, so that its pid is the part's.
     env: { ...env, npm_lifecycle_event: undefined },
     restart: RESTART,
@@ -53,6 +60,9 @@ export async function startPart(
     if (part.pid !== null && (await askState(http))?.pid === part.pid) return part
   }
 }
+
+const wordsOf = (name: PartName) =>
+  consumers.some(one => one === name) ? ['consume', name] : [name]
 
 /** What a part said last in its log: why it ended. */
 function lastMessage(logFile: string): string {
