@@ -6,8 +6,8 @@ const AGAIN_MS = 20
 const WAIT_MAX_MS = 5000
 
 /**
- * Does work while nobody else has the lock, waiting for it a while. Rejects with Fenced when another
- * has it for longer: what it writes then comes before ours.
+ * Does work while nobody else has the lock, waiting for it a while. Rejects with Fenced when
+ * another has it for longer: what it writes then comes before ours.
  */
 export async function whileLocked<T>(file: string, work: () => Promise<T>): Promise<T> {
   const lock = await take(file)

@@ -5,7 +5,9 @@ import { type Hashed, parseLine } from './line.ts'
 const FOLDER = /^partition=(\d+)$/
 const DAY_FILE = /^(\d{4}-\d\d-\d\d)\.jsonl$/
 
-/** Where an archive keeps the manifest of a partition: a file for each day on which it committed. */
+/**
+ * Where an archive keeps the manifest of a partition: a file for each day on which it committed.
+ */
 export const manifestFolder = (dir: string, partition: number): string =>
   join(dir, 'manifest', `partition=${partition}`)
 
