@@ -15,6 +15,8 @@ export type ArchiveReplayOptions = {
   /** Received from then on and before then, in ms since 1970. */
   fromMs: number
   toMs: number
+  /** Only of this zone. */
+  zone?: string | undefined
   topic: string
   /** How many partitions the topic has: each event goes to the one it came from. */
   partitions: number
@@ -65,9 +67,10 @@ async function sendFile(options: ArchiveReplayOptions, file: Named): Promise<num
   if (sha256(bytes) !== file.sha256) {
     throw new CannotReplay(`${file.name} was changed since it was committed (${file.line})`)
   }
-  const events = (await readParquet(bytes)).filter(
-    ({ event }) => event.receivedAt >= options.fromMs && event.receivedAt < options.toMs,
-  )
+  const { fromMs, toMs, zone } = options
+  const isAsked = ({ event }: Archived) =>
+    event.receivedAt >= fromMs && event.receivedAt < toMs && (zone ?? event.zone) === event.zone
+  const events = (await readParquet(bytes)).filter(isAsked)
   let sent = 0
   for (let at = 0; at < events.length; at += BATCH_EVENTS) {
     const count = await sendSome(options, events.slice(at, at + BATCH_EVENTS))
