@@ -26,7 +26,7 @@ export function describeStateStore(name: string, openRig: () => Promise<StateRig
     let drawn = 0
     beforeAll(async () => {
       rig = await openRig()
-      store = await openStateStore(rig.place)
+      store = openStateStore(rig.place)
     })
     afterAll(async () => {
       await store?.[Symbol.asyncDispose]()
@@ -168,7 +168,7 @@ function describeEffects(given: Given): void {
 function describeFence(given: Given): void {
   it('lets a claim fence every older one, of another store as well', async () => {
     const name = given.drawName()
-    await using other = await openStateStore(given.rig().place)
+    await using other = openStateStore(given.rig().place)
     const first = await (await given.store().open(name)).claim(0)
     const beside = await (await given.store().open(name)).claim(1)
     await first.commit({ rows: rowsOf({ a: '1' }) })

@@ -23,7 +23,7 @@ export function recordsIn(topic: string) {
  */
 if (import.meta.main) {
   const [place, sentFile] = process.argv.slice(2) as [string, string]
-  const store = await openStateStore(JSON.parse(place))
+  const store = openStateStore(JSON.parse(place))
   const state = await store.open('listing')
   const effects = startEffects({
     sink: {
