@@ -184,6 +184,27 @@ function describeFence(given: Given): void {
     await beside.commit({ rows: rowsOf({ a: 'beside' }) })
   })
 
+  it('lets a claim see a commit that is under way whole, or fence it', async () => {
+    const name = given.drawName()
+    await using other = openStateStore(given.rig().place)
+    const stores = [given.store(), other]
+    let expected = 0
+    let owner = await (await other.open(name)).claim(0)
+    for (let round = 1; round <= 20; round++) {
+      const rows = rowsOf(
+        Object.fromEntries(Array.from({ length: 200 }, (_, at) => [at, `${round}`])),
+      )
+      const committing = owner.commit({ rows, offsets: new Map([['t', round]]) })
+      const next = (await stores[round % 2]!.open(name)).claim(0)
+      const [fate] = await Promise.allSettled([committing, next])
+      if (fate.status === 'fulfilled') expected = round
+      else expect(fate.reason).toBeInstanceOf(Fenced)
+      owner = await next
+      expect(owner.offsets.get('t') ?? 0).toBe(expected)
+      expect([...new Set(await readAll(owner))]).toEqual(expected === 0 ? [] : [`${expected}`])
+    }
+  })
+
   it('fences between processes', async () => {
     const name = given.drawName()
     const member = await startMember(given.rig().place, name)

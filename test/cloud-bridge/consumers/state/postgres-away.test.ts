@@ -33,7 +33,7 @@ describeWithPostgres('a PostgreSQL that goes', () => {
       wanted[at] = next
     })
     const awhile = () => sleep(100 + Math.random() * 100)
-    for (const fault of ['SIGINT', 'SIGKILL', 'freeze', 'SIGKILL'] as const) {
+    for (const fault of ['SIGKILL', 'freeze', 'SIGINT'] as const) {
       await awhile()
       const thaw = fault === 'freeze' ? await server.freeze() : null
       if (fault === 'freeze') await sleep(TIMEOUT_MS * 1.5)
