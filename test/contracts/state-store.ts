@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -102,8 +103,11 @@ function describeRows(given: Given): void {
     expect((await consumer.reader(0)).offsets).toEqual(new Map([['t', 3]]))
   })
 
-  it('takes a row of 5 MB', async () => {
+  it('takes a row of 5 MB, and a key of 2600 bytes', async () => {
     const state = await claimNew(given)
+    const long = randomBytes(1300).toString('hex')
+    await state.commit({ rows: new Map([[long, bytes('long')]]) })
+    expect(String((await state.get([long]))[0])).toBe('long')
     const large = Buffer.alloc(5_000_000, 0).map((_, at) => at % 251)
     await state.commit({ rows: new Map([['large', Buffer.from(large)]]) })
     expect((await state.get(['large']))[0]!.equals(large)).toBe(true)

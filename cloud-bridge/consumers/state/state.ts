@@ -11,7 +11,7 @@ export type Effect = {
 export type Changes = {
   /** The next offset of each topic that was read. */
   offsets?: ReadonlyMap<string, number>
-  /** By key; null deletes. */
+  /** By key, of at most 2600 bytes; null deletes. */
   rows?: ReadonlyMap<string, Buffer | null>
   effects?: readonly Effect[]
   /** Effects that Kafka has; one that was replaced meanwhile stays. */
