@@ -19,7 +19,7 @@ const effect = (id: string, value: string): Effect => {
   return { id, topic: 't', key: 'to', value: bytes(value) }
 }
 
-/** The promise of the ports StateStore, ConsumerState and PartitionState, for every implementation. */
+/** The promise of StateStore, ConsumerState and PartitionState, for every implementation. */
 export function describeStateStore(name: string, openRig: () => Promise<StateRig>): void {
   describe(`states, ${name}`, () => {
     let rig: StateRig

@@ -72,7 +72,7 @@ export async function startLocalPostgres() {
     async start() {
       server = await startServer()
     },
-    /** It goes on where it was, but nobody gets an answer until the result is called. Linux only. */
+    /** Nobody gets an answer until the result is called; then it goes on. Linux only. */
     async freeze() {
       const processes = [server.pid!, ...(await childrenOf(server))]
       for (const pid of processes) process.kill(pid, 'SIGSTOP')

@@ -2,7 +2,7 @@ import { openPostgresStates } from './postgres.ts'
 import { openSqliteStates } from './sqlite.ts'
 import type { StateStore } from './state.ts'
 
-/** Where states are kept: in a directory, or in a PostgreSQL that members on many machines share. */
+/** Where states are kept: in a directory, or in a PostgreSQL that several machines share. */
 export type StatePlace = { dir: string; postgresUrl: string | null }
 
 /**
