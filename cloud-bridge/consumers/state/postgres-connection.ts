@@ -8,10 +8,11 @@ const TIMEOUT_MS = 20_000
 const SERVER_SHARE = 0.75
 const END_MS = 2000
 /**
- * SQLSTATEs that pass: no connection, no room, shutting down or broken disk; a timeout of ours; a
- * server that only reads, as after a failover; a deadlock.
+ * SQLSTATEs that pass by themselves: no connection, no room, shutting down, broken disk; a timeout
+ * of ours; a server that only reads, as after a failover; a deadlock. And those that an operator
+ * mends there: a password, a database or a right that is missing.
  */
-const PASSING = /^(08|53|57|58|55P03|25P0[34]|25006|40)/
+const PASSING = /^(08|53|57|58|55P03|25P0[34]|25006|40|28|3D|42501)/
 
 export type Row = Record<string, unknown>
 export type Query = <R extends Row>(text: string, values?: readonly unknown[]) => Promise<R[]>

@@ -85,10 +85,15 @@ describeWithPostgres('a PostgreSQL that goes', () => {
     await (await state.claim(0)).commit({})
   })
 
-  it('is told from one that does not let us in, which does not pass', async () => {
-    await using store = openPostgresStates(server.url.replace(/postgres$/, 'nowhere'))
+  it('is told by what the server says when it does not let us in, until that is mended', async () => {
+    await using store = openPostgresStates(server.url.replace(/postgres$/, 'later'))
     const opened = store.open('c')
-    await expect(opened).rejects.toThrow('database "nowhere" does not exist')
-    await expect(opened).rejects.not.toThrow(StateAway)
+    await expect(opened).rejects.toThrow(StateAway)
+    await expect(opened).rejects.toThrow('database "later" does not exist')
+    const client = new pg.Client(server.url)
+    await client.connect()
+    await client.query('CREATE DATABASE later')
+    await client.end()
+    await (await store.open('c')).claim(0)
   })
 })
