@@ -3,6 +3,7 @@ import type { ReadRecord } from '../../event-stream.ts'
 import type { Changes, ConsumerState, Effect, PartitionState } from '../state/state.ts'
 import { type Arrival, Arrivals } from './arrivals.ts'
 import { deadLetter } from './dead-letter.ts'
+import { tooLong } from './names.ts'
 import type { Patience } from './patience.ts'
 import type { Read, Unusable } from './reading.ts'
 import type { Work } from './work.ts'
@@ -96,7 +97,9 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
       const fresh: Arrived[] = []
       for (const { event, record } of events) {
         const arrival = arrivals.tell(event, topic)
+        const reason = tooLong(event)
         if (arrival === 'duplicate') counts.duplicate++
+        else if (reason !== null) unusable.push({ record, reason })
         else fresh.push({ event, arrival, topic, record })
       }
       await patience(() => handling.load(fresh), signal)
