@@ -1,7 +1,7 @@
 import type { SensorReading } from '../../../config/events.ts'
 import { behind, keyOf, timePart, within } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
-import { timeOf as plannedTimeOf } from './plan.ts'
+import { timeOf } from './plan.ts'
 
 /** How far clocks were off, as gateways say later, for the events of which they were not sure. */
 export type Corrections = {
@@ -40,6 +40,17 @@ export class HeldReadings {
     return event.clock === 'UNSYNCED' ? this.#corrections.offsetOf(event) : 0
   }
 
+  /** When an event was; an Error where that is impossible, null while nobody knows. */
+  timeOf(event: SensorReading, heardAt: number): number | Error | null {
+    const offsetMs = this.offsetOf(event)
+    if (offsetMs === null) return null
+    try {
+      return timeOf(event, offsetMs, heardAt)
+    } catch (error) {
+      return error as Error
+    }
+  }
+
   hold(event: SensorReading, heardAt: number): void {
     this.#changed.set(keyFor(event), Buffer.from(JSON.stringify({ event, heardAt } satisfies Held)))
     this.#mayHave = true
@@ -60,7 +71,7 @@ export class HeldReadings {
     return held.flatMap(({ event, heardAt }) => {
       const known = this.#corrections.offsetOf(event)
       const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
-      return offsetMs === null ? [] : [{ event, time: timeOf(event, offsetMs, heardAt) }]
+      return offsetMs === null ? [] : [{ event, time: timeOrHeard(event, offsetMs, heardAt) }]
     })
   }
 
@@ -76,9 +87,9 @@ export class HeldReadings {
 }
 
 /** A time that is impossible even so is Kafka's. */
-function timeOf(event: SensorReading, offsetMs: number, heardAt: number): number {
+function timeOrHeard(event: SensorReading, offsetMs: number, heardAt: number): number {
   try {
-    return plannedTimeOf(event, offsetMs, heardAt)
+    return timeOf(event, offsetMs, heardAt)
   } catch {
     return heardAt
   }

@@ -38,7 +38,7 @@ async function stage() {
   }
   return {
     ...{ dir, readings, ledger, stream },
-    /** Receives a reading at a true moment; what the gateway says of its clock goes to the ledger. */
+    /** Receives a reading at a true moment; gives what sends the gateway's word on its clock. */
     async receive(clock: Clock, trueMs: number, aheadMs: number, device: string) {
       sequence++
       const number = { flag: null, text: null, unit: null, number: 1 }
