@@ -108,7 +108,7 @@ class Analytics implements Handling {
       return
     }
     this.#put(event, time)
-    const received = event.receivedAt + (this.#held.offsetOf(event) ?? 0)
+    const received = event.receivedAt + (this.#held.offsetOf(event, record.heardAt) ?? 0)
     this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
   }
 

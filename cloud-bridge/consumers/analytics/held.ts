@@ -11,6 +11,8 @@ export type Corrections = {
 
 type Held = { event: SensorReading; heardAt: number }
 
+/** An event that comes to Kafka so soon after its time has a time that is right. */
+const BORNE_OUT_MS = 5000
 /** So many are looked at for one batch, and after the last one there is a pause. */
 const LOOKED_AT_MAX = 5000
 const LOOK_EVERY_MS = 5000
@@ -24,6 +26,8 @@ export class HeldReadings {
   readonly #corrections: Corrections
   readonly #waitMs: number
   readonly #changed = new Map<string, Buffer | null>()
+  /** From which sequence on the time of a run of a gateway was seen to be right. */
+  readonly #rightFrom = new Map<string, number>()
   #mayHave = true
   /** The key where the next look goes on; null: at the first one. */
   #next: string | null = null
@@ -35,14 +39,26 @@ export class HeldReadings {
     this.#waitMs = waitMs
   }
 
-  /** What to add to an event's time; null when nobody knows yet. */
-  offsetOf(event: SensorReading): number | null {
-    return event.clock === 'UNSYNCED' ? this.#corrections.offsetOf(event) : 0
+  /**
+   * What to add to an event's time; null when nobody knows yet. A gateway that is not sure, and
+   * whose time Kafka's own bears out, is right, and will be for all that it receives in that run:
+   * not for what it received before, because its clock may have been set right just then.
+   */
+  offsetOf(event: SensorReading, heardAt: number): number | null {
+    if (event.clock !== 'UNSYNCED') return 0
+    const told = this.#corrections.offsetOf(event)
+    if (told !== null) return told
+    const run = `${event.epoch} ${event.gateway}`
+    const rightFrom = this.#rightFrom.get(run) ?? Number.POSITIVE_INFINITY
+    if (event.sequence >= rightFrom) return 0
+    if (Math.abs(heardAt - event.receivedAt) > BORNE_OUT_MS) return null
+    this.#rightFrom.set(run, event.sequence)
+    return 0
   }
 
   /** When an event was; an Error where that is impossible, null while nobody knows. */
   timeOf(event: SensorReading, heardAt: number): number | Error | null {
-    const offsetMs = this.offsetOf(event)
+    const offsetMs = this.offsetOf(event, heardAt)
     if (offsetMs === null) return null
     try {
       return timeOf(event, offsetMs, heardAt)
@@ -69,7 +85,7 @@ export class HeldReadings {
     } else this.#next = behind(rows.at(-1)!.key)
     const held = rows.map(({ value }): Held => JSON.parse(value.toString()))
     return held.flatMap(({ event, heardAt }) => {
-      const known = this.#corrections.offsetOf(event)
+      const known = this.offsetOf(event, heardAt)
       const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
       return offsetMs === null ? [] : [{ event, time: timeOrHeard(event, offsetMs, heardAt) }]
     })

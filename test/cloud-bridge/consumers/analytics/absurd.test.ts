@@ -94,7 +94,7 @@ describe('absurd readings', () => {
       Array.from({ length: 10_000 }, (_, at) =>
         event(at + 1, {
           device: `d${at}`,
-          clock,
+          ...{ clock, receivedAt: NOW - 3_600_000 },
           measurements: [measured('a', 1), measured('b', 1)],
         }),
       )
