@@ -52,7 +52,9 @@ export async function startConsumers({ consumers }: Config, options: PartOptions
   }
 }
 
-/** What analytics differs in from what was delivered, and from what the devices saw acknowledged. */
+/**
+ * What analytics differs in from what was delivered, and from what the devices saw acknowledged.
+ */
 function faultOf(found: Total, { delivered, resent }: Verdict, record: PublishRecord) {
   if (found.count !== delivered) return `analytics counts ${found.count} of ${delivered}`
   let sum = 0

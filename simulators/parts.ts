@@ -24,8 +24,9 @@ const consumers = ['analytics', 'archive'] as const
 export type PartName = 'gateway' | 'bridge' | (typeof consumers)[number]
 
 /**
- * Starts the gateway, the bridge or a consumer as a process of its own and keeps it running. Resolves when it
- * answers on its HTTP port; rejects when it ended by itself or did not answer in time.
+ * Starts the gateway, the bridge or a consumer as a process of its own and keeps it running.
+ * Resolves when it answers on its HTTP port; rejects when it ended by itself or did not answer in
+ * time.
  */
 export async function startPart(
   name: PartName,

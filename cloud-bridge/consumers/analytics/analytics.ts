@@ -9,7 +9,7 @@ import { type Due, DueWindows } from './due.ts'
 import { type Corrections, HeldReadings } from './held.ts'
 import { insertLate, loadSurroundings, type Surroundings } from './late.ts'
 import { append, type Point, pieceOf } from './piece.ts'
-import { aboutOf, numberOf, timeOf } from './plan.ts'
+import { aboutOf, numberOf } from './plan.ts'
 import { minuteOf } from './points.ts'
 import { parentOf, sketchOf } from './rebuild.ts'
 import { aggregateOf } from './results.ts'
@@ -84,7 +84,9 @@ class Analytics implements Handling {
 
   async load(arrived: readonly Arrived[]): Promise<void> {
     this.#cache.shrink()
-    this.#times = new Map(arrived.map(one => [one.event, this.#timeOf(one)]))
+    this.#times = new Map(
+      arrived.map(({ event, record }) => [event, this.#held.timeOf(event, record.heardAt)]),
+    )
     this.#released = await this.#held.due(Date.now())
     const late = new Map<Series, Point[]>()
     for (const [event, time] of this.#times) {
@@ -100,9 +102,8 @@ class Analytics implements Handling {
   handle({ event, record }: Arrived): void {
     const time = this.#times.get(event)!
     if (time instanceof Error) throw time
-    this.#requireRoom(event)
+    this.#admit(event)
     if (time === null) {
-      this.#listAll(event)
       this.#held.hold(event, record.heardAt)
       return
     }
@@ -124,17 +125,7 @@ class Analytics implements Handling {
     return { rows, effects }
   }
 
-  #timeOf({ event, record }: Arrived): number | Error | null {
-    const offsetMs = this.#held.offsetOf(event, record.heardAt)
-    if (offsetMs === null) return null
-    try {
-      return timeOf(event, offsetMs, record.heardAt)
-    } catch (error) {
-      return error as Error
-    }
-  }
-
-  /** Reads the series of an event; tells of its points that come late, where their time is known. */
+  /** Reads the series of an event; tells of points that come late, if their time is known. */
   async #loadFor(
     event: SensorReading,
     at: number | null,
@@ -173,14 +164,25 @@ class Analytics implements Handling {
     await this.#cache.loadWindows(this.#telling)
   }
 
-  /** Throws when an event would bring more series than there may be. */
-  #requireRoom(event: SensorReading): void {
+  /**
+   * Lists the series that an event begins, so that what is held has room when it counts. Throws,
+   * listing none, when there would be too many.
+   */
+  #admit(event: SensorReading): void {
     const there = this.#cache.seriesOf(event)
-    let fresh = 0
-    for (const { metric } of event.measurements) if (there.get(metric)?.isNew) fresh++
+    const fresh: Series[] = []
+    for (const { metric } of event.measurements) {
+      const series = there.get(metric)
+      if (series?.isNew && !fresh.includes(series)) fresh.push(series)
+    }
     const { seriesMax } = this.#options
-    if (fresh > 0 && this.#known.size + fresh > seriesMax) {
+    if (fresh.length > 0 && this.#known.size + fresh.length > seriesMax) {
       throw new Error(`its partition has ${seriesMax} series (consumers.analytics.seriesMax)`)
+    }
+    for (const series of fresh) {
+      series.isNew = false
+      this.#known.set(seriesKey(series), series.about)
+      this.#changed.begun(series)
     }
   }
 
@@ -194,7 +196,6 @@ class Analytics implements Handling {
         continue
       }
       const series = there.get(measurement.metric)!
-      if (series.isNew) this.#list(series)
       const point = { at, value }
       if (isAtEnd(series.last, point)) this.#append(series, point)
       else {
@@ -202,20 +203,6 @@ class Analytics implements Handling {
         this.#late.add(series)
       }
     }
-  }
-
-  /** What is held has its series from now on, so that there is room for it when it counts. */
-  #listAll(event: SensorReading): void {
-    for (const series of this.#cache.seriesOf(event).values()) {
-      const isIts = event.measurements.some(({ metric }) => metric === series.metric)
-      if (isIts && series.isNew) this.#list(series)
-    }
-  }
-
-  #list(series: Series): void {
-    series.isNew = false
-    this.#known.set(seriesKey(series), series.about)
-    this.#changed.begun(series)
   }
 
   #append(series: Series, point: Point): void {

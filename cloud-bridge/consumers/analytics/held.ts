@@ -1,7 +1,7 @@
 import type { SensorReading } from '../../../config/events.ts'
 import { behind, keyOf, timePart, within } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
-import { timeOf as plannedTimeOf } from './plan.ts'
+import { timeOf } from './plan.ts'
 
 /** How far clocks were off, as gateways say later, for the events of which they were not sure. */
 export type Corrections = {
@@ -26,8 +26,8 @@ export class HeldReadings {
   readonly #corrections: Corrections
   readonly #waitMs: number
   readonly #changed = new Map<string, Buffer | null>()
-  /** Runs of gateways whose time was seen to be right. */
-  readonly #borneOut = new Set<string>()
+  /** From which sequence on the time of a run of a gateway was seen to be right. */
+  readonly #rightFrom = new Map<string, number>()
   #mayHave = true
   /** The key where the next look goes on; null: at the first one. */
   #next: string | null = null
@@ -41,15 +41,30 @@ export class HeldReadings {
 
   /**
    * What to add to an event's time; null when nobody knows yet. A gateway that is not sure, and
-   * whose time Kafka's own bears out, is right, and was for all that it sent in that run.
+   * whose time Kafka's own bears out, is right, and will be for all that it receives in that run:
+   * not for what it received before, because its clock may have been set right just then.
    */
   offsetOf(event: SensorReading, heardAt: number): number | null {
     if (event.clock !== 'UNSYNCED') return 0
     const told = this.#corrections.offsetOf(event)
     if (told !== null) return told
     const run = `${event.epoch} ${event.gateway}`
-    if (Math.abs(heardAt - event.receivedAt) <= BORNE_OUT_MS) this.#borneOut.add(run)
-    return this.#borneOut.has(run) ? 0 : null
+    const rightFrom = this.#rightFrom.get(run) ?? Number.POSITIVE_INFINITY
+    if (event.sequence >= rightFrom) return 0
+    if (Math.abs(heardAt - event.receivedAt) > BORNE_OUT_MS) return null
+    this.#rightFrom.set(run, event.sequence)
+    return 0
+  }
+
+  /** When an event was; an Error where that is impossible, null while nobody knows. */
+  timeOf(event: SensorReading, heardAt: number): number | Error | null {
+    const offsetMs = this.offsetOf(event, heardAt)
+    if (offsetMs === null) return null
+    try {
+      return timeOf(event, offsetMs, heardAt)
+    } catch (error) {
+      return error as Error
+    }
   }
 
   hold(event: SensorReading, heardAt: number): void {
@@ -72,7 +87,7 @@ export class HeldReadings {
     return held.flatMap(({ event, heardAt }) => {
       const known = this.offsetOf(event, heardAt)
       const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
-      return offsetMs === null ? [] : [{ event, time: timeOf(event, offsetMs, heardAt) }]
+      return offsetMs === null ? [] : [{ event, time: timeOrHeard(event, offsetMs, heardAt) }]
     })
   }
 
@@ -88,9 +103,9 @@ export class HeldReadings {
 }
 
 /** A time that is impossible even so is Kafka's. */
-function timeOf(event: SensorReading, offsetMs: number, heardAt: number): number {
+function timeOrHeard(event: SensorReading, offsetMs: number, heardAt: number): number {
   try {
-    return plannedTimeOf(event, offsetMs, heardAt)
+    return timeOf(event, offsetMs, heardAt)
   } catch {
     return heardAt
   }

@@ -52,7 +52,7 @@ export function startEffects(options: EffectsOptions) {
       try {
         if (await step(state)) woken.add(state)
       } catch (error) {
-        // Whose the partition is now sends what waits. The rest may pass: no topic, state away.
+        // Whose the partition is now sends it. The rest may pass: no such topic, state away.
         if (error instanceof Fenced) continue
         await rest(error as Error)
         woken.add(state)

@@ -38,7 +38,7 @@ async function stage() {
   }
   return {
     ...{ dir, readings, ledger, stream },
-    /** Receives a reading at a true moment; what the gateway says of its clock goes to the ledger. */
+    /** Receives a reading at a true moment; gives what sends the gateway's word on its clock. */
     async receive(clock: Clock, trueMs: number, aheadMs: number, device: string) {
       sequence++
       const number = { flag: null, text: null, unit: null, number: 1 }
@@ -107,16 +107,21 @@ describeWithKafka('readings of a gateway without a clock', () => {
     // And right, which nobody knew.
     await place.receive('UNSYNCED', START + 3 * MINUTE_MS, 0, 'b')
     expect(await place.consume()).toEqual({ minutes: [], held: 4 })
+    // Kafka's own time bears this one out, but says nothing of those before it.
+    const nowMs = Date.now()
+    await place.receive('UNSYNCED', nowMs, 0, 'a')
+    const now = `a ${Math.floor((nowMs - START) / MINUTE_MS)}: 1`
+    expect(await place.consume()).toEqual({ minutes: [now], held: 4 })
     const tell = await place.receive('SYNCED', START + 4 * MINUTE_MS, 0, 'c')
-    expect(await place.consume()).toEqual({ minutes: ['c 4: 1'], held: 4 })
+    expect(await place.consume()).toEqual({ minutes: [now, 'c 4: 1'], held: 4 })
     await tell()
     await place.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
-    const minutes = ['a 0: 1', 'a 1: 1', 'b 2: 1', 'b 3: 1', 'c 4: 1', 'c 5: 1']
+    const minutes = ['a 0: 1', 'a 1: 1', now, 'b 2: 1', 'b 3: 1', 'c 4: 1', 'c 5: 1']
     expect(await place.consume()).toEqual({ minutes, held: 0 })
     // Told again, they count no more than once.
     await tell()
     await place.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
-    expect(await place.consume()).toEqual({ minutes: [...minutes.slice(0, 5), 'c 5: 2'], held: 0 })
+    expect(await place.consume()).toEqual({ minutes: [...minutes.slice(0, 6), 'c 5: 2'], held: 0 })
   })
 
   it('whose note is there before them count at once', async () => {

@@ -1,6 +1,6 @@
 import { parseMoment } from '../../../../config/moment.ts'
 import { nearest } from '../../../../config/nearest.ts'
-import { type SeriesName, sizes } from '../series.ts'
+import { sizes } from '../series.ts'
 import type { Filter, Place } from './listed.ts'
 
 /** What was asked cannot be answered: the message names value, place and cure in one line. */

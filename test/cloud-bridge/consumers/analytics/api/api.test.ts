@@ -96,8 +96,9 @@ describe('the read API of analytics', () => {
 
   it('gives what a filter and a time let through', async () => {
     const from = new Date(DAY + 3.5 * HOUR_MS).toISOString()
-    const question = `from=${from}&to=${DAY + 6 * HOUR_MS}&size=1h&zone=z2/east&device=d1&metric=energy`
-    const { body } = await api.ask(`/api/aggregates?${question}&site=hq`)
+    const time = `from=${from}&to=${DAY + 6 * HOUR_MS}&size=1h`
+    const series = 'site=hq&zone=z2/east&device=d1&metric=energy'
+    const { body } = await api.ask(`/api/aggregates?${time}&${series}`)
     const starts = body.aggregates.map(({ start }: Aggregate) => Date.parse(start))
     expect(starts).toEqual([3, 4, 5].map(hour => DAY + hour * HOUR_MS))
     expect(new Set(body.aggregates.map(({ zone }: Aggregate) => zone))).toEqual(
