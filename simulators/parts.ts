@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { ConsumerProcessState } from '../cloud-bridge/consumers/consumer-process.ts'
 import type { BridgeState } from '../cloud-bridge/state.ts'
 import type { Config } from '../config/config.ts'
 import { CannotStart } from '../config/lifetime.ts'
@@ -75,7 +76,11 @@ function lastMessage(logFile: string): string {
   }
 }
 
-type StateOf = { gateway: GatewayState; bridge: BridgeState }
+type StateOf = {
+  gateway: GatewayState
+  bridge: BridgeState
+  consumer: ConsumerProcessState
+}
 
 /** What a running part says of itself, or null when nobody answers. */
 export async function askState<P extends keyof StateOf = 'gateway'>(

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mulberry32 } from '../building/random.ts'
 import { findFreePort } from '../kafka/free-port.ts'
-import { startPart } from '../parts.ts'
+import { askState, startPart } from '../parts.ts'
 import type { SupervisedProcess } from '../supervisor.ts'
 import { compareConsumers, totalOf } from './consumer-judge.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
@@ -39,12 +39,13 @@ export async function rehearseConsumers(
   running.abort()
   await run
   const left = await stage.drain()
+  const drainedMs = Date.now()
   const verdict = await stage.judge()
   const untilMs = performance.now() + CAUGHT_UP_MS
   const url = `http://127.0.0.1:${analytics.ports[0]}`
-  while ((await totalOf(url)) < verdict.delivered && performance.now() < untilMs) {
-    await sleep(LOOK_EVERY_MS)
-  }
+  const isBehind = async () =>
+    (await totalOf(url)) < verdict.delivered || !(await hasAll(archive.ports, drainedMs))
+  while ((await isBehind()) && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
   // What the archive has gathered is committed when it ends; what nobody had, by who is left.
   for (const one of archive.members) await one.stop(CAUGHT_UP_MS)
   const found = await compareConsumers(stage, url)
@@ -57,6 +58,19 @@ export async function rehearseConsumers(
   const passed = outcome.passed && found.faults.length === 0
   const lost = outcome.lost + found.lost
   return { ...outcome, lost, countedTwice: outcome.countedTwice + found.twice, passed }
+}
+
+/** Whether members have between them all partitions and nothing to take since a moment. */
+async function hasAll(ports: readonly number[], sinceMs: number): Promise<boolean> {
+  const asked = ports.map(port => askState<'consumer'>({ host: '127.0.0.1', port }))
+  const states = await Promise.all(asked)
+  return states.every(
+    state =>
+      state !== null &&
+      state.lagAtMs > sinceMs &&
+      Object.values(state.lag).every(records => records === 0) &&
+      state.partitions.length > 0,
+  )
 }
 
 async function startMembers(

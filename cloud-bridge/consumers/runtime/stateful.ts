@@ -1,6 +1,6 @@
 import type { SensorReading } from '../../../config/events.ts'
 import type { ReadRecord } from '../../event-stream.ts'
-import type { Changes, ConsumerState, Effect, PartitionState } from '../state/state.ts'
+import type { AnyVersion, Changes, Effect, PartitionState } from '../state/state.ts'
 import { type Arrival, Arrivals } from './arrivals.ts'
 import { deadLetter } from './dead-letter.ts'
 import { tooLong } from './names.ts'
@@ -39,7 +39,7 @@ export type Counts = Record<Arrival | 'unusable', number>
 
 export type StatefulOptions = {
   name: string
-  state: ConsumerState
+  state: Pick<AnyVersion, 'claim'>
   partition: number
   /** Of the records of each topic. */
   read(records: readonly ReadRecord[]): Promise<Read>

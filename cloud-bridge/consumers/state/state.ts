@@ -73,6 +73,9 @@ export type ConsumerState = AsyncDisposable & {
   partitions(): Promise<number[]>
 }
 
+/** The state of a consumer, whichever version that is. */
+export type AnyVersion = Omit<ConsumerState, 'version'>
+
 /** What states are kept in. All reject with StateAway while it cannot be reached. */
 export type StateStore = AsyncDisposable & {
   /** Opens the current version of a consumer's state; the first one is made when there is none. */
