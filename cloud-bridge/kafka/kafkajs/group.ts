@@ -67,7 +67,7 @@ async function beMember(
     silence.refresh()
     const share = begin(payload.memberAssignment[topics[0]!] ?? [])
     reading = startReading(consumer, topics, share)
-    reading.begun.catch(error => ended.reject(error))
+    reading.begun.catch(error => share.signal.aborted || ended.reject(error))
   })
   const commit = () =>
     reading?.share
