@@ -28,12 +28,15 @@ export type Membership = {
 }
 
 /**
- * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that
- * others take over at once. While Kafka is away it goes on trying. Rejects with what does not pass:
- * no right to read, no such topic, topics that cannot be read together, or what the member's own
- * work rejected with. What was done is committed to Kafka now and then, for who asks about lag.
+ * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that others
+ * take over at once. While Kafka is away it goes on trying. When it settles, nothing of its work runs
+ * any more. Rejects with CannotJoin, or with what the member's own work rejected with. What was done
+ * is committed to Kafka now and then, for who asks about lag.
  */
 export type ConsumerGroup = { join(membership: Membership, signal: AbortSignal): Promise<void> }
 
-/** A topic or a right is missing, or topics differ: nothing that time mends. */
+/**
+ * A topic or a right is missing, topics differ, or one ends before what is to come next: nothing
+ * that time mends. Through kafkajs a missing right to the group looks as if Kafka were away.
+ */
 export class CannotJoin extends Error {}

@@ -23,6 +23,8 @@ const AT_ONCE_MAX = 1000
 /** A partition whose work takes longer is paused, so that the others go on. */
 const PATIENCE_MS = 200
 const LEAVE_MAX_MS = 5000
+/** A join may take one: until who does not answer is taken for dead. */
+const SILENT_SESSIONS = 2
 
 /** Consumer groups through kafkajs: its membership and its reading. */
 export function openGroup(options: KafkaOptions): ConsumerGroup {
@@ -53,10 +55,11 @@ async function beMember(
     // A new consumer is begun when this one has ended, and why is told.
     retry: { restartOnFailure: async () => false },
   })
+  const silentMs = SILENT_SESSIONS * sessionMs
   const silence = setTimeout(
-    () => ended.reject(new Error(`no heartbeat for ${sessionMs} ms`)),
-    sessionMs,
-  ).unref()
+    () => ended.reject(new Error(`no heartbeat for ${silentMs} ms`)),
+    silentMs,
+  )
   consumer.on('consumer.crash', ({ payload }) => ended.reject(payload.error))
   consumer.on('consumer.heartbeat', () => silence.refresh())
   let reading: Reading | null = null
@@ -64,7 +67,7 @@ async function beMember(
     silence.refresh()
     const share = begin(payload.memberAssignment[topics[0]!] ?? [])
     reading = startReading(consumer, topics, share)
-    reading.begun.catch(error => ended.reject(error))
+    reading.begun.catch(error => share.signal.aborted || ended.reject(error))
   })
   const commit = () =>
     reading?.share

@@ -38,21 +38,28 @@ async function beMember(
     for (const topic of topics) counts.push((await cluster.leadersOf(topic)).count)
     return Math.min(...counts)
   }
-  const aborted = once(signal, 'abort').then(() => null)
-  while (!signal.aborted) {
-    const sharing = await Promise.race([member.join(countPartitions), aborted])
-    if (!sharing) break
-    const share = begin(sharing.partitions)
-    await Promise.race([
-      readShare(cluster, topics, share, onAway),
-      stay(member, membership, share, () => isCountedAnew(sharing, countPartitions)),
-      aborted,
-    ])
-    await share.commit(member.commit).catch(() => {})
-    void share.end()
+  const over = new AbortController()
+  const aborted = once(signal, 'abort', { signal: over.signal }).then(NOTHING, NOTHING)
+  try {
+    while (!signal.aborted) {
+      const sharing = await Promise.race([member.join(countPartitions), aborted])
+      if (!sharing) break
+      const share = begin(sharing.partitions)
+      await Promise.race([
+        readShare(cluster, topics, share, onAway),
+        stay(member, membership, share, () => isCountedAnew(sharing, countPartitions)),
+        aborted,
+      ])
+      await share.commit(member.commit).catch(NOTHING)
+      void share.end()
+    }
+    await member.leave().catch(NOTHING)
+  } finally {
+    over.abort()
   }
-  await member.leave().catch(() => {})
 }
+
+const NOTHING = () => null
 
 /** Is a member until it has to join again. Rejects when nobody has heard of it for a session. */
 async function stay(

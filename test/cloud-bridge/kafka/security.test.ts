@@ -13,6 +13,7 @@ import { REASONS } from '../../../cloud-bridge/kafka/reasons.ts'
 import { loadConfig } from '../../../config/config.ts'
 import { secret } from '../../../config/secrets.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
+import { startMember, until } from '../../contracts/group-member.ts'
 import { createAuthority } from '../../setup/certificates.ts'
 import { type DocumentedKafka, startDocumentedKafka } from '../../setup/documented-kafka.ts'
 import { clients, describeWithKafka, openSink, readTopic } from '../../setup/kafka.ts'
@@ -206,6 +207,28 @@ describeWithKafka('a secured Kafka', () => {
           'read elsewhere': expect.stringContaining(refused),
           create: expect.stringContaining(refused),
         })
+      })
+
+      it('let who reads be a member of our groups, and nobody else', async () => {
+        const topics = [await on.freshTopic()]
+        await attempt(on.byCertificate('gateway'), topics[0]!)
+        const joined = async (user: string, groupId: string) =>
+          startMember((await open(user)).group, { groupId, topics })
+        await using reader = await joined('ledger', `sluice-${randomUUID()}`)
+        await until(() => expect(reader.taken).toHaveLength(2))
+        for (const [user, groupId] of [
+          ['ledger', `foreign-${randomUUID()}`],
+          ['gateway', `sluice-${randomUUID()}`],
+        ] as const) {
+          await using member = await joined(user, groupId)
+          // kafkajs does not tell it from a group whose broker is away, and goes on trying.
+          const ended = member.over.then(
+            () => '',
+            (error: Error) => error.message,
+          )
+          const said = until(() => expect(member.away).not.toEqual([])).then(() => member.away[0])
+          expect(await Promise.race([ended, said])).toMatch(mayNotRead)
+        }
       })
 
       it('let who creates topics create ours, and nothing else', async () => {
