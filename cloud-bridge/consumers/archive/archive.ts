@@ -4,20 +4,22 @@ import { deadLetter } from '../runtime/dead-letter.ts'
 import type { Patience } from '../runtime/patience.ts'
 import type { Read } from '../runtime/reading.ts'
 import { type Counts, emptyCounts } from '../runtime/stateful.ts'
+import { unlessAborted } from '../runtime/unless-aborted.ts'
 import type { Work } from '../runtime/work.ts'
 import { Gathered } from './gathered.ts'
 import { dateOf } from './names.ts'
 import { type ClaimOptions, claimPartition } from './partition.ts'
+import { type Holder, type Room, startRoom } from './room.ts'
 import { startTurns } from './turns.ts'
 
-/** What gathers in memory of one partition, in bytes of Kafka: as objects it is some times that. */
-const GATHERED_MAX_BYTES = 32 * 1024 * 1024
+/** What gathers in memory in all, as bytes of Kafka; as objects it takes some seven times that. */
+const GATHERED_MAX_BYTES = 24 * 1024 * 1024
 const DAY_MS = 86_400_000
 const TIDY_EVERY_MS = 3_600_000
 
-export type ArchiveOptions = ClaimOptions & {
+export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   name: string
-  /** So much is gathered for a commit at most. */
+  /** So much is gathered of a partition for a commit at most. */
   fileMaxEvents: number
   fileMaxAgeMs: number
   /** Files are let go so many days after their commit; null: never. */
@@ -33,13 +35,21 @@ export type ArchiveOptions = ClaimOptions & {
   onCommitted(counts: Counts): void
 }
 
+/** The archive of one process: gives what takes a partition. */
+export function startArchive(options: ArchiveOptions): (partition: number) => Promise<Work> {
+  const room = startRoom(GATHERED_MAX_BYTES)
+  return partition => openWork({ ...options, partition, room })
+}
+
 /**
  * The work of the archive on one partition. Events gather in memory until there are enough for
  * files, or the oldest is old enough, and are committed when it ends: what a kill takes before is
  * read again. Where to go on and what is a duplicate follow from the archive alone.
  */
-export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
-  const { name, deadletters, patience, fileMaxAgeMs, keepDays } = options
+async function openWork(
+  options: ArchiveOptions & { partition: number; room: Room },
+): Promise<Work> {
+  const { name, deadletters, patience, fileMaxAgeMs, keepDays, room } = options
   const archive = await claimPartition(options)
   const next = new Map(Object.entries(archive.committed.next))
   const ending = new AbortController()
@@ -63,7 +73,15 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
   }
   const persistently = (signal: AbortSignal) => (work: () => Promise<void>) =>
     patience(work, signal)
-  const onAge = () => inBackground(() => commit(persistently(ending.signal)))
+  const commitNow = () => turns.take(() => commit(persistently(ending.signal))).catch(() => {})
+  const holder: Holder = {
+    get bytes() {
+      return gathered.bytes
+    },
+    // Of what failed nothing is kept here: who has the partition next reads it again.
+    empty: () => commitNow().then(() => void (turns.hasFailed && room.leave(holder))),
+  }
+  room.enter(holder)
   const tidy = async () => {
     if (keepDays === null) return
     const from = dateOf(Date.now() - keepDays * DAY_MS)
@@ -85,8 +103,10 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
   inBackground(tidy)
   return {
     next,
-    take: (topic, records, signal) =>
-      turns.take(async () => {
+    async take(topic, records, signal) {
+      // Not within a turn of its own: another's may wait for this one.
+      await unlessAborted(room.make(), signal)
+      await turns.take(async () => {
         const end = records.at(-1)
         if (!end) return
         const read = await patience(() => options.read(records), signal)
@@ -97,13 +117,13 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
         signal.throwIfAborted()
         gather(topic, read)
         next.set(topic, end.offset + 1)
-        timer ??= setTimeout(onAge, fileMaxAgeMs)
-        const isFull =
-          gathered.count >= options.fileMaxEvents || gathered.bytes >= GATHERED_MAX_BYTES
-        if (isFull) await commit(persistently(signal))
-      }),
+        timer ??= setTimeout(commitNow, fileMaxAgeMs)
+        if (gathered.count >= options.fileMaxEvents) await commit(persistently(signal))
+      })
+    },
     async [Symbol.asyncDispose]() {
       ending.abort()
+      room.leave(holder)
       clearInterval(tidying)
       // What cannot be committed now is read again.
       await turns.end(() => commit(work => work())).catch(() => {})

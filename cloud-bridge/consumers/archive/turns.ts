@@ -10,6 +10,9 @@ export function startTurns() {
     return done
   }
   return {
+    get hasFailed() {
+      return fault !== null
+    },
     /** Rejects as the work does, and from then on as the first did that failed. */
     take: (work: () => Promise<void>): Promise<void> =>
       queue(async () => {

@@ -1,5 +1,6 @@
 import { type Effect, StateAway } from '../state/state.ts'
 import { type SendOptions, startSendWhole } from './send-whole.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export type BurialOptions = SendOptions & {
   /** Kafka will never take it. */
@@ -35,13 +36,6 @@ export function startBurial(options: BurialOptions): Bury {
   return async (letters, aborted) => {
     const sent = last.then(() => send(letters))
     last = sent.catch(() => {})
-    const { promise: over, reject } = Promise.withResolvers<never>()
-    const onAbort = () => reject(aborted.reason)
-    aborted.addEventListener('abort', onAbort)
-    try {
-      await Promise.race([sent, over])
-    } finally {
-      aborted.removeEventListener('abort', onAbort)
-    }
+    await unlessAborted(sent, aborted)
   }
 }

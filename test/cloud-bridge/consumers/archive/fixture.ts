@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openArchiveWork } from '../../../../cloud-bridge/consumers/archive/archive.ts'
+import { startArchive } from '../../../../cloud-bridge/consumers/archive/archive.ts'
 import type { Disk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
 import { realDisk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
 import { type Archived, readParquet } from '../../../../cloud-bridge/consumers/archive/parquet.ts'
@@ -49,8 +49,8 @@ export type Opened = { dir: string; disk?: Disk; fileMaxEvents?: number; fileMax
 
 export async function openWork(opened: Opened, more: Partial<Parts> = {}): Promise<Work> {
   const { dir, disk = realDisk, fileMaxEvents = 4, fileMaxAgeMs = 600_000 } = opened
-  return openArchiveWork({
-    ...{ name: 'archive', dir, disk, partition: 0, fileMaxEvents, fileMaxAgeMs, keepDays: null },
+  return startArchive({
+    ...{ name: 'archive', dir, disk, fileMaxEvents, fileMaxAgeMs, keepDays: null },
     read: startReading(startEventReader(null), [TOPIC, BACKLOG]),
     deadletters: 'deadletters',
     bury: async () => {},
@@ -58,9 +58,9 @@ export async function openWork(opened: Opened, more: Partial<Parts> = {}): Promi
     onCommitted() {},
     onSealed() {},
     ...more,
-  })
+  })(0)
 }
-type Parts = Parameters<typeof openArchiveWork>[0]
+type Parts = Parameters<typeof startArchive>[0]
 
 /** Gives a work all of a topic from where it wants to go on, in small batches. */
 export async function feed(work: Work, topic: string, records: readonly ReadRecord[], size = 3) {

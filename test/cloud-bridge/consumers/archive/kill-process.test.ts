@@ -8,8 +8,8 @@ import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verify
 import { archivedIn, committedIn, filesIn, someEvents, temporaryDir } from './fixture.ts'
 
 const member = fileURLToPath(new URL('./take-until-killed.ts', import.meta.url))
-const EVENTS = 240
-const KILLS = 4
+const EVENTS = 120
+const KILLS = 3
 
 /** Runs a member until something new stands in the archive and a while passed, then kills it. */
 async function runAndKill(dir: string, afterMs: number): Promise<void> {
