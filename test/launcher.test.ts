@@ -36,7 +36,7 @@ if (process.argv.includes('pid')) console.log(process.pid)
 `
 const commands =
   '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
-  '  partitions'
+  '  partitions  consume'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 
