@@ -59,7 +59,7 @@ export async function startJob(options: JobOptions) {
   let from = new Map<string, Stretch>()
   if (!problem) {
     onProgress('creating the topics that are missing')
-    await createJobTopics(topics, config.kafka)
+    await createJobTopics(topics, config)
     from = await stream.stretchesOf([readings, backfill])
   }
   const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { ConsumerProcessState } from '../cloud-bridge/consumers/consumer-process.ts'
 import type { BridgeState } from '../cloud-bridge/state.ts'
 import type { Config } from '../config/config.ts'
 import { CannotStart } from '../config/lifetime.ts'
@@ -20,12 +21,16 @@ export type PartOptions = {
   onProblem(line: string): void
 }
 
+const consumers = ['analytics', 'archive'] as const
+export type PartName = 'gateway' | 'bridge' | (typeof consumers)[number]
+
 /**
- * Starts the gateway or the bridge as a process of its own and keeps it running. Resolves when it
- * answers on its HTTP port; rejects when it ended by itself or did not answer in time.
+ * Starts the gateway, the bridge or a consumer as a process of its own and keeps it running.
+ * Resolves when it answers on its HTTP port; rejects when it ended by itself or did not answer in
+ * time.
  */
 export async function startPart(
-  name: 'gateway' | 'bridge',
+  name: PartName,
   http: Config['gateway']['http'],
   { configFile, env, logDir, onProblem }: PartOptions,
 ): Promise<SupervisedProcess> {
@@ -34,7 +39,11 @@ export async function startPart(
   const part = await startProcess({
     name,
     command: process.execPath,
-    args: [launcher, name, ...(configFile === undefined ? [] : ['--config', configFile])],
+    args: [
+      launcher,
+      ...wordsOf(name),
+      ...(configFile === undefined ? [] : ['--config', configFile]),
+    ],
     // Outside npm the launcher becomes the part, so that its pid is the part's.
     env: { ...env, npm_lifecycle_event: undefined },
     restart: RESTART,
@@ -54,6 +63,9 @@ export async function startPart(
   }
 }
 
+const wordsOf = (name: PartName) =>
+  consumers.some(one => one === name) ? ['consume', name] : [name]
+
 /** What a part said last in its log: why it ended. */
 function lastMessage(logFile: string): string {
   const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? ''
@@ -64,7 +76,11 @@ function lastMessage(logFile: string): string {
   }
 }
 
-type StateOf = { gateway: GatewayState; bridge: BridgeState }
+type StateOf = {
+  gateway: GatewayState
+  bridge: BridgeState
+  consumer: ConsumerProcessState
+}
 
 /** What a running part says of itself, or null when nobody answers. */
 export async function askState<P extends keyof StateOf = 'gateway'>(

@@ -1,6 +1,8 @@
 import type { Topics } from '../cloud-bridge/kafka/client.ts'
 import type { Config } from '../config/config.ts'
 
+/** What consumers tell people. */
+const ALERTS = 'sluice.alerts'
 /** How many partitions the readings get when nobody says. */
 const PARTITIONS = 6
 
@@ -10,8 +12,7 @@ const PARTITIONS = 6
  */
 export async function createJobTopics(
   { create, partitionsOf }: Topics,
-  { topics, partitions }: Pick<Config['kafka'], 'topics' | 'partitions'>,
-  results: readonly { topic: string; isCompacted: boolean }[] = [],
+  { kafka: { topics, partitions }, consumers }: Pick<Config, 'kafka' | 'consumers'>,
 ): Promise<void> {
   await create([
     { topic: topics.readings, partitions: partitions ?? PARTITIONS },
@@ -21,6 +22,7 @@ export async function createJobTopics(
   const found = await partitionsOf(topics.readings)
   await create([
     { topic: topics.backfill, partitions: found },
-    ...results.map(one => ({ ...one, partitions: found })),
+    { topic: consumers.analytics.topic, partitions: found, isCompacted: true },
+    { topic: ALERTS, partitions: found },
   ])
 }

@@ -1,3 +1,5 @@
+import { dirname, join } from 'node:path'
+import { startConsumers } from './consumers.ts'
 import { startDisplay } from './display.ts'
 import { type Job, type JobOptions, startJob } from './job.ts'
 
@@ -16,6 +18,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   const { signal, for: forMs, json = false } = options
   const say = (line: string) => process.stderr.write(`${line}\n`)
   await using job = await startJob({ ...options, onProgress: say })
+  await using consumers = job.problem ? null : await startUpConsumers(options, job.brokers, say)
   await using display = startDisplay({ ask: job.states, notice: () => notice(job), quiet: json })
   await job.devices.run(
     forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
@@ -28,10 +31,25 @@ export async function runUp(options: UpOptions): Promise<number> {
   const left = job.problem ? 0 : await job.drain()
   if (left > 0) say(`${left} events are still in the outbox and nothing moves any more`)
   display.say('reading Kafka afresh and comparing it with what the devices saw acknowledged')
-  const verdict = await job.judge()
+  const judged = await job.judge()
+  const verdict = consumers ? await consumers.judge(judged, job.devices.record) : judged
   await display[Symbol.asyncDispose]()
   process.stdout.write(`${JSON.stringify(verdict)}\n`)
   return verdict.verdict === 'complete' ? 0 : 1
+}
+
+function startUpConsumers(
+  { config, configFile, env }: UpOptions,
+  brokers: readonly string[],
+  say: (line: string) => void,
+) {
+  say('starting analytics and archive')
+  return startConsumers(config, {
+    configFile,
+    env: { ...env, SLUICE_KAFKA_BROKERS: brokers.join(',') },
+    logDir: join(dirname(config.outbox.file), 'log'),
+    onProblem: say,
+  })
 }
 
 /** The one line that a person must read when there is no Kafka. */

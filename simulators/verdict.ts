@@ -15,6 +15,8 @@ export type Verdict = {
   rawDuplicates: number
   resent: number
   inversions: number
+  /** How many of them analytics counts, where it runs. */
+  aggregated?: number
   verdict: string
 }
 

@@ -33,6 +33,7 @@ const homes: Record<string, RegExp> = {
   kafkajs: /^cloud-bridge\/kafka\/kafkajs\//,
   mqtt: /^simulators\/devices\//,
   'node-cron': /^gateway\/schedule\.ts$/,
+  pg: /^cloud-bridge\/consumers\/state\/postgres-connection\.ts$/,
   pino: /^config\/telemetry\//,
   yaml: /^config\/[^/]+$/,
   zod: /^config\/[^/]+$/,

@@ -12,9 +12,9 @@ import { startEffects } from './runtime/effects.ts'
 import { runMember } from './runtime/member.ts'
 import { startPatience } from './runtime/patience.ts'
 import { startReading } from './runtime/reading.ts'
-import { type Handling, openStatefulWork } from './runtime/stateful.ts'
+import { type Counts, type Handling, openStatefulWork } from './runtime/stateful.ts'
 import type { Consumer, Work } from './runtime/work.ts'
-import type { ConsumerState, PartitionState } from './state/state.ts'
+import type { AnyVersion, PartitionState } from './state/state.ts'
 
 export type Parts = {
   name: string
@@ -32,7 +32,7 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
   const topics = [readings, backfill]
   const works = new Map<number, Work>()
   const away = new Map<string, string>()
-  let lag: Lag = { behind: new Map() }
+  let lag: Lag = { behind: new Map(), atMs: 0 }
   const metrics = startConsumerMetrics(name, { lag: () => lag.behind })
   const { url, ...registry } = config.registry
   const reader = startEventReader(url === null ? null : openRegistry({ ...registry, url, signal }))
@@ -55,6 +55,9 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
     onAway: onAway('what it sends'),
   })
 
+  const nextOf = (topic: string, partition: number) =>
+    works.has(partition) ? (works.get(partition)!.next.get(topic) ?? 0) : null
+
   return {
     metrics,
     onAway,
@@ -65,18 +68,22 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
     /** Sends what the works of the process want sent. */
     startEffects: () => startEffects({ ...sending(), onSent: metrics.sent }),
     startBurial: () => startBurial(sending()),
-    /** Reads as a member of the group, until the signal. Rejects with what does not pass. */
-    async run(open: Consumer['open'], groupId = `sluice-${name}`): Promise<void> {
+    /** Where a partition goes on, or null when it is not this member's now. */
+    nextOf,
+    /** Reads as a member of the group, until a signal. Rejects with what does not pass. */
+    async run(
+      open: Consumer['open'],
+      { groupId = `sluice-${name}`, until = signal } = {},
+    ): Promise<void> {
       const opened: Consumer['open'] = async (partition, ending) => {
         const work = await open(partition, ending)
         works.set(partition, work)
         return work
       }
-      const nextOf = (topic: string, partition: number) =>
-        works.has(partition) ? (works.get(partition)!.next.get(topic) ?? 0) : null
-      lag = watchLag(kafka.stream, topics, nextOf, signal)
+      lag = watchLag(kafka.stream, topics, nextOf, until)
       await runMember({
-        ...{ consumer: { name, open: opened }, group: kafka.group, groupId, topics, signal },
+        ...{ consumer: { name, open: opened }, group: kafka.group, groupId, topics },
+        signal: until,
         sessionMs: config.consumers.sessionTimeoutMs,
         onPartitions(partitions) {
           for (const one of works.keys()) if (!partitions.includes(one)) works.delete(one)
@@ -95,9 +102,13 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         key,
         reasons: () => [...away].map(([what, reason]) => `${what}: ${reason}`),
         metrics: metrics.text,
-        state: () => ({
+        state: (): ConsumerProcessState => ({
           ...{ part: 'consumer', name, pid: process.pid, partitions: [...works.keys()] },
-          ...{ lag: Object.fromEntries(lag.behind), away: Object.fromEntries(away) },
+          ...{
+            lag: Object.fromEntries(lag.behind),
+            lagAtMs: lag.atMs,
+            away: Object.fromEntries(away),
+          },
           ...metrics.totals,
         }),
         ...(others && { others }),
@@ -105,15 +116,32 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
   }
 }
 
+/** What a consumer process tells of itself on its page /state. */
+export type ConsumerProcessState = {
+  part: 'consumer'
+  name: string
+  pid: number
+  partitions: number[]
+  /** Records yet to be taken of those partitions, by topic, as they were at `lagAtMs`. */
+  lag: Record<string, number>
+  lagAtMs: number
+  /** What keeps it from going on, by what it is. */
+  away: Record<string, string>
+  taken: Partial<Counts>
+  effects: number
+  faults: Record<string, number>
+}
+
 /** How a consumer whose state and offsets are committed together takes a partition. */
 export function statefulOpener(
   name: string,
   runtime: ConsumerProcess,
-  state: ConsumerState,
+  state: Pick<AnyVersion, 'claim'>,
   start: (state: PartitionState) => Promise<Handling>,
+  { hasEffects = true } = {},
 ): Consumer['open'] {
   const { read, deadletters, patience, metrics } = runtime
-  const effects = runtime.startEffects()
+  const effects = hasEffects ? runtime.startEffects() : null
   return (partition, signal) =>
     patience(
       () =>
@@ -122,7 +150,7 @@ export function statefulOpener(
           onCommitted(counts, committed, missing) {
             metrics.taken(counts)
             metrics.missing(partition, missing)
-            effects.wake(committed)
+            effects?.wake(committed)
           },
         }),
       signal,

@@ -9,8 +9,11 @@ import { realDisk } from './archive/disk.ts'
 import { openClockNotes } from './clock-notes.ts'
 import { type ConsumerProcess, statefulOpener } from './consumer-process.ts'
 import { type Handler, startKeyed } from './runtime/keyed.ts'
+import type { Handling } from './runtime/stateful.ts'
 import type { Consumer } from './runtime/work.ts'
+import { followCurrent } from './state/current.ts'
 import { openStateStore } from './state/open.ts'
+import type { AnyVersion, PartitionState, StateStore } from './state/state.ts'
 
 /** What a consumer is opened with; what it opens it puts on the stack. */
 export type Place = {
@@ -31,30 +34,56 @@ export type Opened = {
   work: Consumer['open']
 }
 
-export type Definition = { name: string; open(place: Place): Promise<Opened> }
+/** How a consumer handles the events of a partition on its state. */
+export type Start = (state: PartitionState) => Promise<Handling>
+
+export type Definition = {
+  name: string
+  open(place: Place): Promise<Opened>
+  /** Of a consumer that has a state, which can be built anew. */
+  start?(place: Place): Start
+}
+
+export const analytics: Definition = {
+  name: 'analytics',
+  open: openAnalytics,
+  start: startingAnalytics,
+}
+
+export const archive: Definition = { name: 'archive', open: openArchive }
+
+/** A consumer that is a pure function. */
+export const definitionOf = (handler: Handler<unknown>): Definition => ({
+  name: handler.name,
+  open: place => openHandler(handler, place),
+  start: () => async state => startKeyed(handler, state),
+})
 
 /** Counts, means, percentiles, energy and occupancy in windows of time, and their read API. */
-export async function openAnalytics(place: Place): Promise<Opened> {
-  const { config, runtime, kafka, stack, signal } = place
-  const { http, ...options } = config.consumers.analytics
-  const state = await openState('analytics', place)
-  const api = stack.use(await openApi({ state, holdMaxMs: options.holdMaxMs }))
+async function openAnalytics(place: Place): Promise<Opened> {
+  const { config, runtime, stack } = place
+  const { http, holdMaxMs } = config.consumers.analytics
+  const state = openState('analytics', place)
+  const api = stack.use(await openApi({ state, holdMaxMs }))
+  const work = statefulOpener('analytics', runtime, state, startingAnalytics(place))
+  return { http, key: 'consumers.analytics.http', answer: api.answer, work }
+}
+
+function startingAnalytics({ config, runtime, kafka, signal }: Place): Start {
   const notes = openClockNotes({
     ...{ stream: kafka.stream, topic: config.kafka.topics.ledger, signal },
     onAway: runtime.onAway('what gateways say of their clocks'),
   })
-  const work = statefulOpener('analytics', runtime, state, async one =>
-    startAnalytics(one, {
-      ...options,
+  return async state =>
+    startAnalytics(state, {
+      ...config.consumers.analytics,
       corrections: await notes,
       onAbsurd: count => runtime.metrics.fault('absurd', count),
-    }),
-  )
-  return { http, key: 'consumers.analytics.http', answer: api.answer, work }
+    })
 }
 
 /** Every event in Parquet files. */
-export async function openArchive({ config, runtime, log }: Place): Promise<Opened> {
+async function openArchive({ config, runtime, log }: Place): Promise<Opened> {
   const { http, ...options } = config.consumers.archive
   const { read, patience, deadletters, metrics } = runtime
   const bury = runtime.startBurial()
@@ -72,16 +101,18 @@ export async function openArchive({ config, runtime, log }: Place): Promise<Open
   return { http, key: 'consumers.archive.http', work }
 }
 
-/** A consumer that is a pure function. */
-export async function openHandler(handler: Handler<unknown>, place: Place): Promise<Opened> {
+async function openHandler(handler: Handler<unknown>, place: Place): Promise<Opened> {
   const { config, runtime } = place
-  const state = await openState(handler.name, place)
+  const state = openState(handler.name, place)
   const work = statefulOpener(handler.name, runtime, state, async one => startKeyed(handler, one))
   return { http: config.consumers.http, key: 'consumers.http', work }
 }
 
-async function openState(name: string, { config, stack }: Place) {
-  const { dir, postgresUrl } = config.consumers
-  const store = stack.use(await openStateStore({ dir, postgresUrl: postgresUrl?.reveal() ?? null }))
-  return stack.use(await store.open(name))
+function openState(name: string, { config, stack }: Place): AnyVersion {
+  return stack.use(followCurrent(stack.use(storeOf(config)), name))
+}
+
+/** Where the states of consumers are kept, as configured. */
+export function storeOf({ consumers: { dir, postgresUrl } }: Config): StateStore {
+  return openStateStore({ dir, postgresUrl: postgresUrl?.reveal() ?? null })
 }

@@ -6,6 +6,8 @@ const LOOK_EVERY_MS = 5000
 export type Lag = {
   /** Records yet to be taken of the member's partitions, by topic; empty before the first look. */
   behind: ReadonlyMap<string, number>
+  /** When that was, ms since 1970. */
+  atMs: number
 }
 
 /**
@@ -18,8 +20,9 @@ export function watchLag(
   nextOf: (topic: string, partition: number) => number | null,
   signal: AbortSignal,
 ): Lag {
-  const lag: Lag = { behind: new Map() }
+  const lag: Lag = { behind: new Map(), atMs: 0 }
   const look = async () => {
+    const atMs = Date.now()
     const stretches = await stream.stretchesOf(topics)
     const behind = new Map<string, number>()
     for (const [topic, { begin, end }] of stretches) {
@@ -30,7 +33,7 @@ export function watchLag(
       }
       behind.set(topic, records)
     }
-    lag.behind = behind
+    Object.assign(lag, { behind, atMs })
   }
   const watch = async () => {
     while (!signal.aborted) {

@@ -4,11 +4,13 @@ import { pathToFileURL } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 import { CannotStart, untilSignal } from '../../config/lifetime.ts'
+import { parseMoment } from '../../config/moment.ts'
 import { openLog } from '../../config/telemetry/log.ts'
 import { CannotJoin } from '../consumer-group.ts'
 import { openKafka } from '../kafka/kafka.ts'
 import { startConsumerProcess } from './consumer-process.ts'
-import { type Definition, openAnalytics, openArchive, openHandler } from './definitions.ts'
+import { analytics, archive, type Definition, definitionOf } from './definitions.ts'
+import { reprocess } from './reprocess.ts'
 import type { Handler } from './runtime/keyed.ts'
 
 const STOP_MS = 8000
@@ -19,9 +21,14 @@ const program = new Command('sluice consume')
   .argument('<name>', 'analytics, archive, a file of cloud-bridge/consumers/handlers, or any other')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .option('--port <number>', 'port of its pages, instead of the configured one; 0 for any', port)
+  .option(
+    '--from <time>',
+    'build the state anew from that time on (ISO 8601) or "beginning", then go over to it, and end',
+    moment,
+  )
   .parse()
 const [name] = program.args as [string]
-const options = program.opts<{ config?: string; port?: number }>()
+const options = program.opts<{ config?: string; port?: number; from?: number }>()
 const loaded = loadConfig({ file: options.config, env: process.env })
 if ('faults' in loaded) {
   process.stderr.write(`${describeFaults(loaded.faults)}\n`)
@@ -51,7 +58,12 @@ async function run(config: Config): Promise<void> {
     await using stack = new AsyncDisposableStack()
     const kafka = await openKafka({ ...config.kafka, clientId })
     const runtime = startConsumerProcess({ name: definition.name, config, kafka, log, signal })
-    const opened = await definition.open({ config, runtime, kafka, stack, log, signal })
+    const place = { config, runtime, kafka, stack, log, signal }
+    if (options.from !== undefined) {
+      await reprocess(definition, place, options.from)
+      return
+    }
+    const opened = await definition.open(place)
     const http = { ...opened.http, ...(options.port !== undefined && { port: options.port }) }
     stack.use(await runtime.serve(http, opened.key, opened.answer))
     await runtime.run(opened.work)
@@ -64,10 +76,9 @@ async function run(config: Config): Promise<void> {
 
 /** The consumer of a name. Rejects with CannotStart when there is none. */
 async function find(asked: string): Promise<Definition> {
-  if (asked === 'analytics') return { name: 'analytics', open: openAnalytics }
-  if (asked === 'archive') return { name: 'archive', open: openArchive }
-  const handler = await handlerIn(asked)
-  return { name: handler.name, open: place => openHandler(handler, place) }
+  if (asked === 'analytics') return analytics
+  if (asked === 'archive') return archive
+  return definitionOf(await handlerIn(asked))
 }
 
 async function handlerIn(asked: string): Promise<Handler<unknown>> {
@@ -78,6 +89,13 @@ async function handlerIn(asked: string): Promise<Handler<unknown>> {
   throw new CannotStart(
     `${reason}: name analytics, archive, or a file with one (docs/consumers.md says how to write it)`,
   )
+}
+
+function moment(text: string): number {
+  if (text === 'beginning') return 0
+  const parsed = parseMoment(text, Date.now())
+  if (typeof parsed === 'number') return parsed
+  throw new InvalidArgumentError(`${parsed.reason}; or beginning.`)
 }
 
 function port(text: string): number {

@@ -1,28 +1,43 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { describeFaults, loadConfig } from '../../config/config.ts'
+import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
+import { CannotStart, untilSignal } from '../../config/lifetime.ts'
 import { parseMoment } from '../../config/moment.ts'
 import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
 import type { ReplayAnswer } from './command.ts'
+import { replayFromArchive } from './from-archive.ts'
+
+const STOP_MS = 8000
+const INTERRUPTED = 130
 
 /** Both ends of a time are told from the same moment. */
 const nowMs = Date.now()
 
-const { config: file, ...asked } = new Command('sluice replay')
+const {
+  config: file,
+  archive,
+  topic,
+  ...asked
+} = new Command('sluice replay')
   .description(
     'Sends events once more, under the same ids, to the topic kafka.topics.backfill. ' +
-      'The bridge must run; it keeps at it until all are sent, also when it is started again.',
+      'The bridge must run; it keeps at it until all are sent, also when it is started again. ' +
+      'With --archive they come from there, and no bridge is needed.',
   )
   .requiredOption('--from <time>', 'received then or later: 2026-05-01T08:00:00Z, -2h, -7d', when)
   .option('--to <time>', 'received before then', when, nowMs)
   .option('--zone <name>', 'only of this zone')
+  .option('--archive <dir>', 'send what the consumer `archive` has kept there')
+  .option('--topic <name>', 'with --archive: to this topic')
   .option('--json', 'print the answer as one JSON object')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .parse()
-  .opts<{ config?: string; from: number; to: number; zone?: string; json?: boolean }>()
+  .opts<Asked>()
 const loaded = loadConfig({ file, env: process.env })
 if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
 if (asked.from >= asked.to) end('--from must be before --to', 2)
+if (archive !== undefined) await fromArchive(loaded.config, archive)
+if (topic !== undefined) end('--topic goes with --archive: the bridge replays to one topic', 2)
 
 const { http } = loaded.config.bridge
 const { json, ...input } = asked
@@ -37,6 +52,38 @@ try {
 } catch (error) {
   if (!(error instanceof AskFailed)) throw error
   end(error.message, 1)
+}
+
+type Asked = {
+  config?: string
+  from: number
+  to: number
+  zone?: string
+  json?: boolean
+  archive?: string
+  topic?: string
+}
+
+async function fromArchive(config: Config, dir: string): Promise<never> {
+  const { from: fromMs, to: toMs, zone } = asked
+  const to = topic ?? config.kafka.topics.backfill
+  const ending = new AbortController()
+  untilSignal(STOP_MS).then(() => ending.abort())
+  const { signal } = ending
+  try {
+    const sent = await replayFromArchive({
+      ...{ config, dir, fromMs, toMs, zone, topic: to, signal },
+      onProblem: line => process.stderr.write(`${line}\n`),
+    })
+    if (sent === null) end('interrupted: start it again, and all are sent again', INTERRUPTED)
+    if (sent === 0) end(`${dir} has nothing of this time: there is nothing to replay`, 1)
+    const said = asked.json ? JSON.stringify({ topic: to, events: sent }) : null
+    process.stdout.write(`${said ?? `${sent} events went to ${to} once more`}\n`)
+    process.exit(0)
+  } catch (error) {
+    if (error instanceof CannotStart) end(error.message, error.exitCode)
+    end((error as Error).message, 1)
+  }
 }
 
 function tell(answer: ReplayAnswer): void {

@@ -6,6 +6,7 @@ import type { LocalKafka } from '../kafka/local-kafka.ts'
 import { type FlipCounts, rotBits } from './bit-rot.ts'
 import { rehearseClock } from './clock.ts'
 import { NO_COMPILER } from './compile.ts'
+import { rehearseConsumers } from './consumers.ts'
 import { diskFaults, rehearseDisk } from './disk.ts'
 import { type Injection, prepareInjection } from './inject.ts'
 import { rehearseKill } from './kill.ts'
@@ -53,6 +54,10 @@ const faults: Record<string, Rehearsal> = {
   'slow-disk': context =>
     withInjection(context, { fault: 'slow-disk', parts: ['gateway'] }, (stage, injection) =>
       rehearseSlowDisk(stage, injection, { times: timesOf(context, 1) }),
+    ),
+  consumers: context =>
+    onStage(context, {}, stage =>
+      rehearseConsumers(stage, { ...context, times: timesOf(context, 8) }),
     ),
   clock: context =>
     withInjection(context, { fault: 'clock', parts: ['gateway'] }, (stage, injection) =>

@@ -19,7 +19,7 @@ export type StageOptions = {
   partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
 }
 
-export type Stage = Job & { dir: string; config: Config }
+export type Stage = Job & { dir: string; config: Config; configFile: string }
 
 /**
  * The main job in a directory and on ports of its own. Disposing it ends all and removes the
@@ -47,6 +47,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     return Object.assign(job, {
       dir,
       config,
+      configFile,
       // While a gateway is down, or its machine is busy, less is acknowledged than was due.
       judge: () => judge({ minShare: 0 }),
       [Symbol.asyncDispose]: async () => {
@@ -75,6 +76,11 @@ async function writeConfig(
     outbox: { file: join(dir, 'outbox.db'), heartbeatMs: 1000 },
     inbox: { file: join(dir, 'inbox.db'), ...(settleMs && { settleMs }) },
     bridge: { http: { port: bridge }, backoffMaxMs: 2000 },
+    consumers: {
+      dir: join(dir, 'consumers'),
+      sessionTimeoutMs: 6000,
+      archive: { dir: join(dir, 'archive'), fileMaxAgeMs: 2000 },
+    },
     kafka: { requestTimeoutMs: 3000, ...kafka },
   }
   await writeFile(file, JSON.stringify(content)) // JSON is YAML, too

@@ -3,7 +3,7 @@ import { openStateStore } from '../../cloud-bridge/consumers/state/open.ts'
 
 /** A process that claims a partition, says so, and commits once for each line that it gets. */
 const [place, consumer] = process.argv.slice(2) as [string, string]
-const store = await openStateStore(JSON.parse(place))
+const store = openStateStore(JSON.parse(place))
 const state = await (await store.open(consumer)).claim(0)
 console.log('claimed')
 for await (const line of createInterface({ input: process.stdin })) {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -18,9 +19,7 @@ const effect = (id: string, value: string): Effect => {
   return { id, topic: 't', key: 'to', value: bytes(value) }
 }
 
-/**
- * The promise of the ports StateStore, ConsumerState and PartitionState, for every implementation.
- */
+/** The promise of StateStore, ConsumerState and PartitionState, for every implementation. */
 export function describeStateStore(name: string, openRig: () => Promise<StateRig>): void {
   describe(`states, ${name}`, () => {
     let rig: StateRig
@@ -28,7 +27,7 @@ export function describeStateStore(name: string, openRig: () => Promise<StateRig
     let drawn = 0
     beforeAll(async () => {
       rig = await openRig()
-      store = await openStateStore(rig.place)
+      store = openStateStore(rig.place)
     })
     afterAll(async () => {
       await store?.[Symbol.asyncDispose]()
@@ -104,8 +103,11 @@ function describeRows(given: Given): void {
     expect((await consumer.reader(0)).offsets).toEqual(new Map([['t', 3]]))
   })
 
-  it('takes a row of 5 MB', async () => {
+  it('takes a row of 5 MB, and a key of 2600 bytes', async () => {
     const state = await claimNew(given)
+    const long = randomBytes(1300).toString('hex')
+    await state.commit({ rows: new Map([[long, bytes('long')]]) })
+    expect(String((await state.get([long]))[0])).toBe('long')
     const large = Buffer.alloc(5_000_000, 0).map((_, at) => at % 251)
     await state.commit({ rows: new Map([['large', Buffer.from(large)]]) })
     expect((await state.get(['large']))[0]!.equals(large)).toBe(true)
@@ -170,7 +172,7 @@ function describeEffects(given: Given): void {
 function describeFence(given: Given): void {
   it('lets a claim fence every older one, of another store as well', async () => {
     const name = given.drawName()
-    await using other = await openStateStore(given.rig().place)
+    await using other = openStateStore(given.rig().place)
     const first = await (await given.store().open(name)).claim(0)
     const beside = await (await given.store().open(name)).claim(1)
     await first.commit({ rows: rowsOf({ a: '1' }) })
@@ -184,6 +186,27 @@ function describeFence(given: Given): void {
     await expect(second.commit(changes)).rejects.toThrow(Fenced)
     expect([await readAll(third), [...third.offsets]]).toEqual([['3'], []])
     await beside.commit({ rows: rowsOf({ a: 'beside' }) })
+  })
+
+  it('lets a claim see a commit that is under way whole, or fence it', async () => {
+    const name = given.drawName()
+    await using other = openStateStore(given.rig().place)
+    const stores = [given.store(), other]
+    let expected = 0
+    let owner = await (await other.open(name)).claim(0)
+    for (let round = 1; round <= 20; round++) {
+      const rows = rowsOf(
+        Object.fromEntries(Array.from({ length: 200 }, (_, at) => [at, `${round}`])),
+      )
+      const committing = owner.commit({ rows, offsets: new Map([['t', round]]) })
+      const next = (await stores[round % 2]!.open(name)).claim(0)
+      const [fate] = await Promise.allSettled([committing, next])
+      if (fate.status === 'fulfilled') expected = round
+      else expect(fate.reason).toBeInstanceOf(Fenced)
+      owner = await next
+      expect(owner.offsets.get('t') ?? 0).toBe(expected)
+      expect([...new Set(await readAll(owner))]).toEqual(expected === 0 ? [] : [`${expected}`])
+    }
   })
 
   it('fences between processes', async () => {

@@ -38,7 +38,7 @@ export function describeVersions(given: Given): void {
     const building = await build(name)
     const next = await building.claim(0)
     await next.commit({ rows: rowsOf({ a: 'new' }) })
-    await using other = await openStateStore(given.rig().place)
+    await using other = openStateStore(given.rig().place)
     await other.makeCurrent(name, building.version.number)
     await expect(running.commit({ rows: rowsOf({ a: 'stale' }) })).rejects.toThrow(Fenced)
     await expect(old.claim(1)).rejects.toThrow(Fenced)

@@ -46,7 +46,9 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
   let counts = emptyCounts()
   let gathered = new Gathered()
   let timer: NodeJS.Timeout | null = null
-  const turns = startTurns(ending.signal)
+  const turns = startTurns()
+  // When it fails, all that comes after it does.
+  const inBackground = (work: () => Promise<void>) => void turns.take(work).catch(() => {})
 
   const commit = async (persist: (work: () => Promise<void>) => Promise<void>) => {
     if (timer === null) return
@@ -61,7 +63,7 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
   }
   const persistently = (signal: AbortSignal) => (work: () => Promise<void>) =>
     patience(work, signal)
-  const onAge = () => turns.takeInBackground(() => commit(persistently(ending.signal)))
+  const onAge = () => inBackground(() => commit(persistently(ending.signal)))
   const tidy = async () => {
     if (keepDays === null) return
     const from = dateOf(Date.now() - keepDays * DAY_MS)
@@ -79,8 +81,8 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
     counts.unusable += unusable.length
   }
 
-  const tidying = setInterval(() => turns.takeInBackground(tidy), TIDY_EVERY_MS).unref()
-  turns.takeInBackground(tidy)
+  const tidying = setInterval(() => inBackground(tidy), TIDY_EVERY_MS).unref()
+  inBackground(tidy)
   return {
     next,
     take: (topic, records, signal) =>
@@ -104,7 +106,7 @@ export async function openArchiveWork(options: ArchiveOptions): Promise<Work> {
       ending.abort()
       clearInterval(tidying)
       // What cannot be committed now is read again.
-      await turns.take(() => commit(work => work())).catch(() => {})
+      await turns.end(() => commit(work => work())).catch(() => {})
       if (timer) clearTimeout(timer)
     },
   }

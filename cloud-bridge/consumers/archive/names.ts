@@ -33,6 +33,10 @@ export function nameOf({ date, zone, topic, partition, first, last }: Place): st
   return `${folder}/${escaped(topic)}-${partition}-${first}-${last}.parquet`
 }
 
+/** The day of the events in a file; null when they are of no day that has a name. */
+export const dateIn = (name: string): string | null =>
+  name.match(/\/date=(\d{4}-\d\d-\d\d)\//)?.[1] ?? null
+
 /** Of which partition a file is; null when its name is none of the archive's. */
 export function partitionIn(name: string): number | null {
   const found = name.match(/^events\/date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)

@@ -1,27 +1,27 @@
 export type Turns = ReturnType<typeof startTurns>
 
-/** Does pieces of work one at a time, in the order in which they came; `over` says that it ends. */
-export function startTurns(over: AbortSignal) {
-  let fault: unknown = null
+/** Does pieces of work one at a time, in the order in which they came. */
+export function startTurns() {
+  let fault: { error: unknown } | null = null
   let last: Promise<unknown> = Promise.resolve()
-  const take = (work: () => Promise<void>): Promise<void> => {
-    const done = last.then(() => {
-      if (fault !== null) throw fault
-      return work()
-    })
+  const queue = (work: () => Promise<void>): Promise<void> => {
+    const done = last.then(work)
     last = done.catch(() => {})
     return done
   }
   return {
-    /** Rejects as the work does, or as one did in the background before. */
-    take,
-    /** Does work that nobody waits for: when it fails, all that comes after it does. */
-    takeInBackground(work: () => Promise<void>): void {
-      const failing = () =>
-        work().catch(error => {
-          if (!over.aborted) fault = error
-        })
-      take(failing).catch(() => {})
-    },
+    /** Rejects as the work does, and from then on as the first did that failed. */
+    take: (work: () => Promise<void>): Promise<void> =>
+      queue(async () => {
+        if (fault) throw fault.error
+        try {
+          await work()
+        } catch (error) {
+          fault = { error }
+          throw error
+        }
+      }),
+    /** The last piece of work, whether one before it failed or not. */
+    end: queue,
   }
 }

@@ -5,6 +5,9 @@ import type { Unusable } from './reading.ts'
 /** Tells, on a record that is sent again, how often it was buried. */
 export const ATTEMPTS_HEADER = 'sluice-attempts'
 
+/** In base64 a third more, which is still below the 1 MiB that Kafka takes. */
+const VALUE_MAX_BYTES = 700_000
+
 /** A record that a consumer buried, as it stands in the topic of dead letters. */
 export type ConsumerLetter = {
   kind: 'unusable'
@@ -19,8 +22,8 @@ export type ConsumerLetter = {
   heardAt: number
   buriedAt: number
   key: string | null
-  /** Its bytes in base64. */
-  value: string
+  /** Its bytes in base64; null: too many for a record, so they stand at its offset alone. */
+  value: string | null
 }
 
 /** A record that was put aside, on its way to the topic of dead letters. */
@@ -38,7 +41,7 @@ export function deadLetter(
     attempts: (Number.isSafeInteger(before) ? before : 0) + 1,
     buriedAt: Date.now(),
     key: key?.toString() ?? null,
-    value: value.toString('base64'),
+    value: value.length > VALUE_MAX_BYTES ? null : value.toString('base64'),
   }
   return { id, topic: at.deadletters, key: at.consumer, value: Buffer.from(JSON.stringify(letter)) }
 }

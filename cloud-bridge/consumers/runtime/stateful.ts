@@ -1,8 +1,9 @@
 import type { SensorReading } from '../../../config/events.ts'
 import type { ReadRecord } from '../../event-stream.ts'
-import type { Changes, ConsumerState, Effect, PartitionState } from '../state/state.ts'
+import type { AnyVersion, Changes, Effect, PartitionState } from '../state/state.ts'
 import { type Arrival, Arrivals } from './arrivals.ts'
 import { deadLetter } from './dead-letter.ts'
+import { tooLong } from './names.ts'
 import type { Patience } from './patience.ts'
 import type { Read, Unusable } from './reading.ts'
 import type { Work } from './work.ts'
@@ -38,7 +39,7 @@ export type Counts = Record<Arrival | 'unusable', number>
 
 export type StatefulOptions = {
   name: string
-  state: ConsumerState
+  state: Pick<AnyVersion, 'claim'>
   partition: number
   /** Of the records of each topic. */
   read(records: readonly ReadRecord[]): Promise<Read>
@@ -96,7 +97,9 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
       const fresh: Arrived[] = []
       for (const { event, record } of events) {
         const arrival = arrivals.tell(event, topic)
+        const reason = tooLong(event)
         if (arrival === 'duplicate') counts.duplicate++
+        else if (reason !== null) unusable.push({ record, reason })
         else fresh.push({ event, arrival, topic, record })
       }
       await patience(() => handling.load(fresh), signal)

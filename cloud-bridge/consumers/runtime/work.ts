@@ -17,7 +17,7 @@ export type Work = AsyncDisposable & {
 
 /**
  * A consumer: its name, which is that of its group and its state, and how it takes a partition;
- * `signal` aborts when the partition may be another's.
+ * `signal` aborts when the partition may be another's. It waits itself for what is away.
  */
 export type Consumer = {
   name: string

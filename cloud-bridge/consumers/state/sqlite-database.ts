@@ -49,9 +49,7 @@ export function generationOf(database: Database.Database): number {
   return database.prepare<[], number>('SELECT generation FROM owner').pluck().get()!
 }
 
-/**
- * Rejects with StateAway for a full disk or a locked file, which pass; the rest is a bug or damage.
- */
+/** Rejects with StateAway for a full disk or a locked file, which pass; the rest is for others. */
 export async function reached<T>(work: () => T): Promise<T> {
   try {
     return work()

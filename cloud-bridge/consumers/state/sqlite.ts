@@ -42,9 +42,7 @@ const folderOf = (dir: string, version: number) => join(dir, `v${version}`)
 
 type Versions = ReturnType<typeof openVersions>
 
-/**
- * Which version of a consumer's state is current, and which is the newest, that may be building.
- */
+/** Which version of a state is current, and which is the newest, that may be building. */
 function openVersions(dir: string) {
   mkdirSync(dir, { recursive: true })
   const database = openDatabase(
@@ -113,9 +111,7 @@ function stateOf(
   }
 }
 
-/**
- * What was replaced never comes back; who still has it open is fenced, and keeps what it has open.
- */
+/** What was replaced never comes back; who still has it is fenced, and keeps its open files. */
 function removeReplaced(dir: string, versions: Versions): void {
   const { current, newest } = versions.numbers()
   for (const name of readdirSync(dir)) {

@@ -1,8 +1,6 @@
 /** What is to be sent, once the transaction that it came from has been committed. */
 export type Effect = {
-  /**
-   * Follows from what it is about, so that a second sending can be told; a newer one replaces it.
-   */
+  /** Follows from what it is about, so that a second sending can be told. A newer replaces it. */
   id: string
   topic: string
   key: string
@@ -13,16 +11,14 @@ export type Effect = {
 export type Changes = {
   /** The next offset of each topic that was read. */
   offsets?: ReadonlyMap<string, number>
-  /** By key; null deletes. */
+  /** By key, of at most 2600 bytes; null deletes. */
   rows?: ReadonlyMap<string, Buffer | null>
   effects?: readonly Effect[]
   /** Effects that Kafka has; one that was replaced meanwhile stays. */
   sent?: readonly SentEffect[]
 }
 
-/**
- * An effect that waits, and the number of its waiting, which a newer one of that id does not have.
- */
+/** An effect that waits, and the number of its waiting: a newer one of that id has another. */
 export type SentEffect = { id: string; number: number }
 export type WaitingEffect = Effect & SentEffect
 
@@ -76,6 +72,9 @@ export type ConsumerState = AsyncDisposable & {
   /** Which partitions were ever claimed, in order. */
   partitions(): Promise<number[]>
 }
+
+/** The state of a consumer, whichever version that is. */
+export type AnyVersion = Omit<ConsumerState, 'version'>
 
 /** What states are kept in. All reject with StateAway while it cannot be reached. */
 export type StateStore = AsyncDisposable & {

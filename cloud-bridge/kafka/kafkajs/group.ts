@@ -9,6 +9,7 @@ import {
   COMMIT_EVERY_MS,
   groupOn,
   type Member,
+  PARTITION_MAX_BYTES,
   WAIT_AT_BROKER_MS,
 } from '../group.ts'
 import type { Lane, Share } from '../share.ts'
@@ -17,7 +18,6 @@ import { openStream, recordOf } from './stream.ts'
 
 const { AssignerProtocol } = kafkajs
 
-const PARTITION_MAX_BYTES = 1_048_576
 /** No limit: each partition that was read is worked on. */
 const AT_ONCE_MAX = 1000
 /** A partition whose work takes longer is paused, so that the others go on. */

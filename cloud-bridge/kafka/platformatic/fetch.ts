@@ -2,7 +2,6 @@ import { type Broker, fetchV11, type RecordsBatch } from '@platformatic/kafka'
 import type { Cluster, Leaders } from './cluster.ts'
 import { endsOf, throwFailure } from './offsets.ts'
 
-const PARTITION_MAX_BYTES = 1_048_576
 export const OFFSET_OUT_OF_RANGE = 1
 /** Kafka's "never mind" where it asks for an epoch. */
 const ANY = -1
@@ -27,8 +26,9 @@ export async function fetchFrom(
   cluster: Cluster,
   leader: Broker,
   places: readonly From[],
-  limits: { waitMs: number; answerMaxBytes: number },
+  limits: { waitMs: number; answerMaxBytes: number; partitionMaxBytes: number },
 ): Promise<Fetched[]> {
+  const { waitMs, answerMaxBytes, partitionMaxBytes } = limits
   // One entry each, so that they stay in this order. In this version a topic goes by its name.
   const wanted = places.map(({ topic, partition, next }) => ({
     topicId: topic,
@@ -36,13 +36,12 @@ export async function fetchFrom(
       {
         partition,
         fetchOffset: BigInt(next),
-        partitionMaxBytes: PARTITION_MAX_BYTES,
+        partitionMaxBytes,
         currentLeaderEpoch: ANY,
         lastFetchedEpoch: ANY,
       },
     ],
   }))
-  const { waitMs, answerMaxBytes } = limits
   const session = [NO_SESSION, ANY] as const
   const answer = await cluster.ask(leader, via =>
     fetchV11.api.async(

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, ProtocolError } from '@platformatic/kafka'
 import { describe, isNotAllowed } from '../errors.ts'
-import { WAIT_AT_BROKER_MS } from '../group.ts'
+import { PARTITION_MAX_BYTES, WAIT_AT_BROKER_MS } from '../group.ts'
 import type { Lane, Share } from '../share.ts'
 import { type Cluster, isPassing, type Leaders } from './cluster.ts'
 import { behindDeleted, type Fetched, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch.ts'
 import { endOf, recordsIn } from './records.ts'
 
-const ANSWER_MAX_BYTES = 4_000_000
+const ANSWER_MAX_BYTES = 2_000_000
 /** While something is worked on, a broker must not keep us from reading behind it. */
 const WAIT_WHILE_BUSY_MS = 10
 /** Who leads what is asked anew so often, if nothing went wrong. */
@@ -49,8 +49,11 @@ async function readRound(
   const untilMs = performance.now() + LEADERS_MAX_AGE_MS
   const round = { isOver: false }
   const isOver = () => round.isOver || share.signal.aborted || performance.now() > untilMs
-  const led = Map.groupBy(lanes, ({ topic, partition }) => leaders.get(topic)!.of(partition))
-  const readings = [...led].map(async ([leader, own]) => {
+  const leaderOf = (lane: Lane) => leaders.get(lane.topic)!.of(lane.partition)
+  // By its address: one broker is another object in each topic.
+  const led = Map.groupBy(lanes, lane => addressOf(leaderOf(lane)))
+  const readings = [...led.values()].map(async own => {
+    const leader = leaderOf(own[0]!)
     try {
       // One without a leader has one soon; the others are read as long.
       if (leader) await readFrom(cluster, leader, leaders, own, share, isOver)
@@ -62,6 +65,8 @@ async function readRound(
   const failed = (await Promise.allSettled(readings)).find(one => one.status === 'rejected')
   if (failed) throw failed.reason
 }
+
+const addressOf = (broker: Broker | null) => (broker ? `${broker.host}:${broker.port}` : null)
 
 /** What this broker leads, in turn. */
 async function readFrom(
@@ -80,7 +85,11 @@ async function readFrom(
       continue
     }
     const waitMs = own.some(lane => lane.isBusy) ? WAIT_WHILE_BUSY_MS : WAIT_AT_BROKER_MS
-    const limits = { waitMs, answerMaxBytes: ANSWER_MAX_BYTES }
+    const limits = {
+      waitMs,
+      answerMaxBytes: ANSWER_MAX_BYTES,
+      partitionMaxBytes: PARTITION_MAX_BYTES,
+    }
     const served = new Set<Lane>()
     let failure: unknown = null
     for (const fetched of await fetchFrom(cluster, leader, open, limits)) {

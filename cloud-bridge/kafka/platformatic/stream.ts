@@ -10,7 +10,7 @@ import { endOf, recordsIn } from './records.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300
-const LIMITS = { waitMs: 200, answerMaxBytes: 10_000_000 }
+const LIMITS = { waitMs: 200, answerMaxBytes: 10_000_000, partitionMaxBytes: 1_048_576 }
 const TOPIC_AUTHORIZATION_FAILED = 29
 
 export function openStream(options: KafkaOptions): EventStream {

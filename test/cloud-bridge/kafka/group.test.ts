@@ -1,13 +1,15 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Admin, Producer } from '@platformatic/kafka'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
 import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configured.ts'
 import { killGroup, spawnTied } from '../../../simulators/supervisor.ts'
 import { describeConsumerGroup } from '../../contracts/consumer-group.ts'
+import { startMember, until } from '../../contracts/group-member.ts'
 import { clients, describeWithKafka, freshTopic, shared } from '../../setup/kafka.ts'
 
 describeWithKafka('on a real Kafka', () => {
@@ -66,4 +68,25 @@ describeWithKafka('on a real Kafka', () => {
       }
     })
   }
+
+  it('is shared by members through different libraries', async () => {
+    const topics = [await freshTopic(shared(), 4)]
+    const groupId = `group-${randomUUID()}`
+    const groups = clients.map(async client => (await openKafka({ ...shared(), client })).group)
+    const [first, second] = await Promise.all(groups)
+    for (const pair of [
+      [first!, second!],
+      [second!, first!],
+    ]) {
+      // Who is first shares out for both.
+      await using leader = startMember(pair[0]!, { groupId, topics })
+      await until(() => expect(leader.assigned.at(-1)).toEqual([0, 1, 2, 3]))
+      await using other = startMember(pair[1]!, { groupId, topics })
+      await until(() => {
+        expect(leader.assigned.at(-1)).toHaveLength(2)
+        expect(other.assigned.at(-1)).toHaveLength(2)
+      })
+      expect([...leader.assigned.at(-1)!, ...other.assigned.at(-1)!].sort()).toEqual([0, 1, 2, 3])
+    }
+  })
 })

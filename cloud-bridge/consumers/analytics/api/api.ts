@@ -1,7 +1,7 @@
 import type { RequestListener } from 'node:http'
 import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance } from 'fastify'
-import { type ConsumerState, StateAway } from '../../state/state.ts'
+import { type AnyVersion, StateAway } from '../../state/state.ts'
 import { descriptions, namesOf } from './description.ts'
 import { seriesIn } from './listed.ts'
 import {
@@ -19,7 +19,7 @@ import { windowsPage } from './windows.ts'
 import { zonePage } from './zones.ts'
 
 export type ApiOptions = {
-  state: ConsumerState
+  state: AnyVersion
   /** How long a value holds, as the windows were made. */
   holdMaxMs: number
   now?: () => number

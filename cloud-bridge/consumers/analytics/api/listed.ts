@@ -1,9 +1,9 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import { behind, partsOf, within } from '../../state/keys.ts'
-import type { ConsumerState, Row, Span } from '../../state/state.ts'
+import type { AnyVersion, Row, Span } from '../../state/state.ts'
 import type { SeriesAbout, SeriesName } from '../series.ts'
 
-export type Reader = Awaited<ReturnType<ConsumerState['reader']>>
+export type Reader = Awaited<ReturnType<AnyVersion['reader']>>
 
 /** What of a series' name is asked for. */
 export type Filter = Readonly<Partial<SeriesName>>
@@ -27,7 +27,7 @@ const ROWS_AT_ONCE = 500
  * Reads what is committed, whoever's the partitions are.
  */
 export async function* seriesIn(
-  state: ConsumerState,
+  state: AnyVersion,
   filter: Filter,
   from: Place | null,
 ): AsyncGenerator<Listed> {

@@ -1,5 +1,5 @@
 import { within } from '../../state/keys.ts'
-import type { ConsumerState } from '../../state/state.ts'
+import type { AnyVersion } from '../../state/state.ts'
 import { rowsIn, seriesIn } from './listed.ts'
 import { windowsOf } from './windows.ts'
 
@@ -13,7 +13,7 @@ export type Totals = {
 }
 
 /** The totals of all partitions, as they are committed. */
-export async function totalsOf(state: ConsumerState, holdMaxMs: number): Promise<Totals> {
+export async function totalsOf(state: AnyVersion, holdMaxMs: number): Promise<Totals> {
   const metrics = new Map<string, { metric: string; count: number; sum: number }>()
   let held = 0
   const always = { size: '1d', from: 0, to: Number.MAX_SAFE_INTEGER } as const

@@ -1,5 +1,5 @@
 import { partsOf, timeIn } from '../../state/keys.ts'
-import type { ConsumerState } from '../../state/state.ts'
+import type { AnyVersion } from '../../state/state.ts'
 import { Cache } from '../cache.ts'
 import { unpackPoints } from '../points.ts'
 import { sketchOf } from '../rebuild.ts'
@@ -101,7 +101,7 @@ export type Page = { windows: Told[]; next: Place | null }
 
 /** The windows that are wanted, series by series, from a place on; `next` is where to go on. */
 export async function windowsPage(
-  state: ConsumerState,
+  state: AnyVersion,
   { filter, place, limit, ...wanted }: Wanted & Asking,
   holdMaxMs: number,
 ): Promise<Page> {

@@ -1,4 +1,4 @@
-import type { ConsumerState } from '../../state/state.ts'
+import type { AnyVersion } from '../../state/state.ts'
 import type { Aggregate } from '../results.ts'
 import { emptySketch, quantile, type Sketch } from '../sketch.ts'
 import { type Listed, seriesIn } from './listed.ts'
@@ -27,7 +27,7 @@ type Group = { about: Aggregate; parts: Aggregate[]; sketch: Sketch }
 
 /** The windows of a zone in order of time, from a moment on; `next` is where to go on, or null. */
 export async function zonePage(
-  state: ConsumerState,
+  state: AnyVersion,
   { filter, place, limit, size, from, to }: Wanted & Asking,
   holdMaxMs: number,
 ): Promise<{ zones: ZoneAggregate[]; next: number | null }> {

@@ -18,15 +18,21 @@ import type {
 import type { ReadRecord } from '../../../../cloud-bridge/event-stream.ts'
 import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 import { encodeEvent, type SensorReading } from '../../../../config/events.ts'
-import { goldenEvent } from '../../../config/events-fixture.ts'
 
 export const [live, backfill, deadletters] = ['live', 'backfill', 'deadletters'] as const
 export const never = new AbortController().signal
 
+const event: SensorReading = {
+  ...{ id: '', gateway: 'gw', epoch: 1, sequence: 1, zoneSequence: 1 },
+  ...{ site: 'hq', zone: 'z', device: 'd', observedAt: null, receivedAt: 1000, clock: 'SYNCED' },
+  measurements: [{ metric: 'n', number: 1, flag: null, text: null, unit: null }],
+  ...{ source: { topic: 't', format: 'json' }, traceparent: null },
+}
+
 /** Events of one zone by their zone sequences. */
 export const eventsOf = (numbers: readonly number[], more: Partial<SensorReading> = {}) =>
   numbers.map((zoneSequence): SensorReading => {
-    return { ...goldenEvent, id: `e-${zoneSequence}`, zone: 'z', zoneSequence, ...more }
+    return { ...event, id: `e-${zoneSequence}`, zoneSequence, ...more }
   })
 
 /** Records as Kafka would have them, from an offset on. */

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { openStateStore, type StatePlace } from '../../../../cloud-bridge/consumers/state/open.ts'
+import { describeWithPostgres, startLocalPostgres } from '../../../setup/local-postgres.ts'
 import { listed, temporaryStates } from './fixture.ts'
 import { NUMBERS, ZONES } from './killed-member.ts'
 
-const KILLS = 30
 const BEFORE_KILL_MAX_COMMITS = 20
 const BEFORE_KILL_MAX_MS = 3
 const program = new URL('killed-member.ts', import.meta.url).pathname
@@ -29,20 +30,18 @@ async function runUntil(args: string[], commits: number): Promise<number | null>
   return (await exited)[0]
 }
 
-it('counts each event exactly once through thirty times kill -9', {
-  timeout: 120_000,
-}, async () => {
-  await using states = temporaryStates()
-  const sentFile = join(states.dir, 'sent')
-  const place = JSON.stringify({ dir: states.dir, postgresUrl: null })
-  let kills = 0
-  for (let at = 0; at < KILLS; at++) {
+/** Runs members on the states of a place, kills so many of them, and looks at what came of it. */
+async function proveKills(place: StatePlace, kills: number, sentFile: string): Promise<void> {
+  const args = [JSON.stringify(place), sentFile]
+  let killed = 0
+  for (let at = 0; at < kills; at++) {
     const commits = 1 + Math.floor(Math.random() * BEFORE_KILL_MAX_COMMITS)
-    if ((await runUntil([place, sentFile], commits)) === null) kills++
+    if ((await runUntil(args, commits)) === null) killed++
   }
-  expect(kills).toBeGreaterThan(KILLS / 2)
-  expect(await runUntil([place, sentFile], 0)).toBe(0)
-  await using state = await states.store.open('listing')
+  expect(killed).toBeGreaterThan(kills / 2)
+  expect(await runUntil(args, 0)).toBe(0)
+  await using store = openStateStore(place)
+  await using state = await store.open('listing')
   const reader = await state.reader(0)
   const all = Array.from({ length: NUMBERS }, (_, number) => number + 1)
   const ids = new Set<string>()
@@ -54,4 +53,21 @@ it('counts each event exactly once through thirty times kill -9', {
   const sent = readFileSync(sentFile, 'utf8').trim().split('\n')
   expect(new Set(sent.map(line => JSON.parse(line).id))).toEqual(ids)
   expect(await reader.waiting(1)).toEqual([])
+}
+
+describe('kill -9', { timeout: 120_000 }, () => {
+  it('thirty times on SQLite counts each event exactly once', async () => {
+    await using states = temporaryStates()
+    const place = { dir: states.dir, postgresUrl: null }
+    await proveKills(place, 30, join(states.dir, 'sent'))
+  })
+
+  describeWithPostgres('with PostgreSQL', () => {
+    it('ten times on PostgreSQL counts each event exactly once', async () => {
+      await using states = temporaryStates()
+      await using server = await startLocalPostgres()
+      const place = { dir: '', postgresUrl: server.url }
+      await proveKills(place, 10, join(states.dir, 'sent'))
+    })
+  })
 })

@@ -4,7 +4,7 @@ import { openStateStore } from '../../../../cloud-bridge/consumers/state/open.ts
 import { backfill, eventsOf, live, never, openListing, recordsOf } from './fixture.ts'
 
 /** What lies in Kafka: of each zone, live with duplicates, and what was drained behind it. */
-export const [ZONES, NUMBERS, BATCH_MAX] = [10, 1000, 30]
+export const [ZONES, NUMBERS, BATCH_MAX] = [10, 500, 30]
 export function recordsIn(topic: string) {
   const events = Array.from({ length: NUMBERS }, (_, at) => at + 1).flatMap(number =>
     Array.from({ length: ZONES }, (_, zone) => {
@@ -23,7 +23,7 @@ export function recordsIn(topic: string) {
  */
 if (import.meta.main) {
   const [place, sentFile] = process.argv.slice(2) as [string, string]
-  const store = await openStateStore(JSON.parse(place))
+  const store = openStateStore(JSON.parse(place))
   const state = await store.open('listing')
   const effects = startEffects({
     sink: {
@@ -51,4 +51,5 @@ if (import.meta.main) {
   }
   await effects.idle()
   await state[Symbol.asyncDispose]()
+  await store[Symbol.asyncDispose]()
 }

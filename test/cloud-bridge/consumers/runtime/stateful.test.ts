@@ -103,6 +103,25 @@ describe('the work of one partition', () => {
     expect(await listed(await state.reader(0))).toEqual([1, 5, 2, 3])
   })
 
+  it('buries names that are too long for a key, and leaves out bytes that are too many', async () => {
+    await using states = temporaryStates()
+    await using state = await states.store.open('listing')
+    const { take } = await openListing(state)
+    const events = [
+      ...eventsOf([1], { zone: 'z'.repeat(900) }),
+      ...eventsOf([1], { device: 'd'.repeat(2_000_000) }),
+      ...eventsOf([1]),
+    ]
+    await take(live, recordsOf(events))
+    expect(await listed(await state.reader(0))).toEqual([1])
+    const letters = await lettersIn(state)
+    expect(letters.map(({ reason }) => /names have \d+ characters/.test(reason))).toEqual([
+      true,
+      true,
+    ])
+    expect(letters.map(({ value }) => value === null)).toEqual([false, true])
+  })
+
   it('waits while the registry is away, and buries a schema that nobody has', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')

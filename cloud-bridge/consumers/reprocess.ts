@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CannotStart } from '../../config/lifetime.ts'
+import type { Offsets, ReadRecord } from '../event-stream.ts'
+import { statefulOpener } from './consumer-process.ts'
+import { type Definition, type Place, storeOf } from './definitions.ts'
+
+const LOOK_EVERY_MS = 1000
+const TELL_EVERY = 10
+
+/**
+ * Builds the state of a consumer anew from what Kafka got since a moment (ms since 1970; 0: from
+ * all that it has), in a group of its own and beside the one that runs, whose effects alone are
+ * sent. When it has come as far as the topics it becomes current, and who runs goes on in it.
+ * Rejects with CannotStart for a consumer that has no such state.
+ */
+export async function reprocess(
+  { name, start }: Definition,
+  place: Place,
+  fromMs: number,
+): Promise<void> {
+  const { config, runtime, kafka, stack, log, signal } = place
+  if (!start) {
+    throw new CannotStart(`${name} has no state to build anew: give it another place instead`)
+  }
+  const store = stack.use(storeOf(config))
+  const state = stack.use(await store.build(name))
+  const { number } = state.version
+  const since = {
+    ...runtime,
+    read: (records: readonly ReadRecord[]) => runtime.read(after(records)),
+  }
+  const after = (records: readonly ReadRecord[]) =>
+    records.filter(({ heardAt }) => heardAt >= fromMs)
+  const open = statefulOpener(name, since, state, start(place), { hasEffects: false })
+  const ending = new AbortController()
+  const until = AbortSignal.any([signal, ending.signal])
+  log.info({ version: number, from: new Date(fromMs).toISOString() }, 'building the state anew')
+  const run = runtime.run(open, { groupId: `sluice-${name}-v${number}`, until })
+  // It rejects where the loop would wait for ever.
+  run.catch(() => ending.abort())
+  let ends: ReadonlyMap<string, Offsets> | null = null
+  for (let look = 1; !until.aborted; look++) {
+    await sleep(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => {})
+    const left = ends && leftOf(ends, runtime.nextOf)
+    if (left === 0) break
+    if (look % TELL_EVERY === 0) log.info({ version: number, left }, 'building')
+    // What is there at one look must be taken by the next.
+    ends = await endsOf(place).catch(() => ends)
+  }
+  ending.abort()
+  await run
+  if (signal.aborted) return
+  await store.makeCurrent(name, number)
+  log.info({ version: number }, 'the new state is current')
+}
+
+async function endsOf({ kafka, runtime }: Place): Promise<ReadonlyMap<string, Offsets>> {
+  const stretches = await kafka.stream.stretchesOf(runtime.topics)
+  return new Map([...stretches].map(([topic, { end }]) => [topic, end]))
+}
+
+/** How many records of these are yet to be taken; null while partitions are not ours yet. */
+function leftOf(
+  ends: ReadonlyMap<string, Offsets>,
+  nextOf: (topic: string, partition: number) => number | null,
+): number | null {
+  let left = 0
+  for (const [topic, offsets] of ends) {
+    for (const [partition, end] of offsets) {
+      const next = nextOf(topic, partition)
+      if (next === null) return null
+      left += Math.max(0, end - next)
+    }
+  }
+  return left
+}

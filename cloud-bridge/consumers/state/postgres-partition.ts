@@ -1,0 +1,156 @@
+import { byteaArray, type Postgres, type Query } from './postgres-connection.ts'
+import { type Changes, Fenced, type PartitionState, type Row } from './state.ts'
+
+/** A part of a commit that goes at once. */
+const CHUNK_MAX_ROWS = 10_000
+const CHUNK_MAX_BYTES = 4_194_304
+
+/** Which partition of which version of a consumer's state, by its number in the table of them. */
+export type Place = { id: number; version: number }
+
+type Reader = Omit<PartitionState, 'commit'>
+
+/** Reads what is committed. */
+export async function readerOn({ query }: Pick<Postgres, 'query'>, id: number): Promise<Reader> {
+  const offsets = await query<{ topic: string; next: string }>(
+    'SELECT topic, next FROM sluice.next_offset WHERE place = $1',
+    [id],
+  )
+  return {
+    offsets: new Map(offsets.map(({ topic, next }) => [topic, Number(next)])),
+    async get(keys) {
+      const values = new Array<Buffer | null>(keys.length).fill(null)
+      let before = 0
+      for (const chunk of chunksOf(keys.map(key => [Buffer.from(key)]))) {
+        const found = await query<{ at: string; value: Buffer }>(
+          `SELECT wanted.at, state.value FROM unnest($2::bytea[]) WITH ORDINALITY AS wanted (key, at)
+           JOIN sluice.state ON state.place = $1 AND state.key = wanted.key`,
+          [id, byteaArray(chunk.map(([key]) => key!))],
+        )
+        for (const { at, value } of found) values[before + Number(at) - 1] = value
+        before += chunk.length
+      }
+      return values
+    },
+    async range({ from, to, limit = null, backwards = false }) {
+      const rows = await query<{ key: Buffer; value: Buffer }>(
+        `SELECT key, value FROM sluice.state WHERE place = $1 AND key >= $2 AND key < $3
+         ORDER BY key ${backwards ? 'DESC' : 'ASC'} LIMIT $4`,
+        [id, Buffer.from(from), Buffer.from(to), limit],
+      )
+      return rows.map(({ key, value }): Row => ({ key: key.toString(), value }))
+    },
+    async waiting(limit) {
+      type Waiting = { number: string; id: Buffer; topic: string; key: Buffer; value: Buffer }
+      const rows = await query<Waiting>(
+        `SELECT number, id, topic, key, value FROM sluice.effect WHERE place = $1
+         ORDER BY number LIMIT $2`,
+        [id, limit],
+      )
+      return rows.map(({ number, topic, value, ...row }) => {
+        const text = { id: row.id.toString(), key: row.key.toString() }
+        return { number: Number(number), ...text, topic, value }
+      })
+    },
+  }
+}
+
+/** What claimed a partition and may commit until it is claimed again. */
+export async function ownerOf(
+  postgres: Postgres,
+  place: Place,
+  generation: string,
+): Promise<PartitionState> {
+  return {
+    ...(await readerOn(postgres, place.id)),
+    commit: changes =>
+      postgres.transaction(async query => {
+        await requireOwner(query, place, generation)
+        await write(query, place.id, changes)
+      }),
+  }
+}
+
+/**
+ * Holds the partition and the consumer's versions as they are until the transaction ends. It comes
+ * before all else, and each statement waits for the one before: so whatever a connection that was
+ * given up may still do comes before what is tried again.
+ */
+async function requireOwner(query: Query, place: Place, generation: string): Promise<void> {
+  const [now] = await query<{ generation: string; isLive: boolean }>(
+    `SELECT generation, version IN (current, newest) AS "isLive"
+     FROM sluice.place JOIN sluice.consumer ON consumer.name = place.consumer
+     WHERE id = $1 FOR UPDATE OF place FOR SHARE OF consumer`,
+    [place.id],
+  )
+  if (!now?.isLive) throw new Fenced(`version ${place.version} of the state was replaced`)
+  if (now.generation !== generation) throw new Fenced('another member has the partition now')
+}
+
+async function write(query: Query, place: number, changes: Changes): Promise<void> {
+  const { rows = new Map(), offsets = new Map(), effects = [], sent = [] } = changes
+  const put = [...rows].flatMap(([key, value]) => (value ? [[Buffer.from(key), value]] : []))
+  const gone = [...rows].flatMap(([key, value]) => (value ? [] : [[Buffer.from(key)]]))
+  for (const chunk of chunksOf(put)) {
+    await query(
+      `INSERT INTO sluice.state SELECT $1, key, value FROM unnest($2::bytea[], $3::bytea[])
+       AS put (key, value) ON CONFLICT (place, key) DO UPDATE SET value = excluded.value`,
+      [place, column(chunk, 0), column(chunk, 1)],
+    )
+  }
+  for (const chunk of chunksOf(gone)) {
+    await query('DELETE FROM sluice.state WHERE place = $1 AND key = ANY ($2::bytea[])', [
+      ...[place, column(chunk, 0)],
+    ])
+  }
+  if (offsets.size > 0) {
+    await query(
+      `INSERT INTO sluice.next_offset SELECT $1, topic, next FROM unnest($2::text[], $3::bigint[])
+       AS moved (topic, next) ON CONFLICT (place, topic) DO UPDATE SET next = excluded.next`,
+      [place, [...offsets.keys()], [...offsets.values()]],
+    )
+  }
+  if (sent.length > 0) {
+    const numbers = sent.map(({ number }) => number)
+    const text = 'DELETE FROM sluice.effect WHERE place = $1 AND number = ANY ($2::bigint[])'
+    await query(text, [place, numbers])
+  }
+  const newest = new Map<string, Buffer[]>()
+  for (const { id, topic, key, value } of effects) {
+    newest.delete(id)
+    newest.set(id, [Buffer.from(id), Buffer.from(topic), Buffer.from(key), value])
+  }
+  for (const chunk of chunksOf([...newest.values()])) {
+    const ids = column(chunk, 0)
+    await query('DELETE FROM sluice.effect WHERE place = $1 AND id = ANY ($2::bytea[])', [
+      place,
+      ids,
+    ])
+    await query(
+      `INSERT INTO sluice.effect (place, id, topic, key, value)
+       SELECT $1, id, convert_from(topic, 'UTF8'), key, value
+       FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[]) WITH ORDINALITY
+       AS added (id, topic, key, value, at) ORDER BY at`,
+      [place, ids, column(chunk, 1), column(chunk, 2), column(chunk, 3)],
+    )
+  }
+}
+
+const column = (chunk: readonly Buffer[][], at: number) => byteaArray(chunk.map(row => row[at]!))
+
+/** Rows in parts of a bounded size. */
+function* chunksOf(rows: readonly Buffer[][]): Generator<Buffer[][]> {
+  let chunk: Buffer[][] = []
+  let bytes = 0
+  for (const row of rows) {
+    const own = row.reduce((sum, { length }) => sum + length, 0)
+    if (chunk.length === CHUNK_MAX_ROWS || (chunk.length > 0 && bytes + own > CHUNK_MAX_BYTES)) {
+      yield chunk
+      chunk = []
+      bytes = 0
+    }
+    chunk.push(row)
+    bytes += own
+  }
+  if (chunk.length > 0) yield chunk
+}

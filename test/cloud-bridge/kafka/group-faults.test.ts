@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { record } from '../../contracts/event-sink.ts'
+import { startMember, until } from '../../contracts/group-member.ts'
+import { SESSION_MS } from '../../contracts/session.ts'
+import { clients, describeWithKafka, freshTopic, openSink } from '../../setup/kafka.ts'
+import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
+
+describeWithKafka('a member of a group, while Kafka has troubles', () => {
+  let rig: ProxiedKafka
+  beforeAll(async () => {
+    rig = await startProxiedKafka()
+  })
+  afterAll(() => rig?.[Symbol.asyncDispose]())
+
+  const write = async (options: KafkaOptions, topics: readonly string[], text: string) => {
+    await using sink = await openSink(options)
+    for (const topic of topics) {
+      await sink.send({ topic, records: [0, 1].map(place => record(place, text)) })
+    }
+  }
+
+  // One Kafka and one member each, because a start of Kafka costs more than all the rest.
+  it('goes on after a crash of Kafka, a hang and lost connections, and takes nothing twice', async () => {
+    const topics = [await freshTopic(rig.direct, 2), await freshTopic(rig.direct, 2)] as const
+    const members = await Promise.all(
+      clients.map(async client => {
+        const { group } = await openKafka({ ...rig.proxied, client })
+        return startMember(group, { groupId: `group-${randomUUID()}`, topics })
+      }),
+    )
+    const expected: string[] = []
+    const arrives = async (text: string) => {
+      await write(rig.direct, topics, text)
+      expected.push(...topics.flatMap(topic => [0, 1].map(place => `${topic} ${place}: ${text}`)))
+      for (const { taken } of members) {
+        await until(() => expect([...taken].sort()).toEqual([...expected].sort()), 40_000)
+      }
+    }
+    try {
+      await arrives('before')
+      await rig.kafka.kill()
+      await sleep(SESSION_MS / 2)
+      await rig.kafka.restart()
+      await arrives('after a crash')
+      rig.kafka.suspend()
+      await sleep(SESSION_MS + 2000)
+      rig.kafka.resume()
+      await arrives('after a hang')
+      rig.proxy.freezeOld()
+      await arrives('after connections were lost')
+      for (const { away } of members) expect(away.length).toBeGreaterThan(0)
+    } finally {
+      await Promise.all(members.map(one => one.leave()))
+    }
+  }, 150_000)
+})
