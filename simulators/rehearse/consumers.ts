@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { mulberry32 } from '../building/random.ts'
 import { findFreePort } from '../kafka/free-port.ts'
 import { askState, startPart } from '../parts.ts'
@@ -40,11 +41,13 @@ export async function rehearseConsumers(
   await run
   const left = await stage.drain()
   const drainedMs = Date.now()
+  const partitions = await partitionsOf(stage)
   const verdict = await stage.judge()
   const untilMs = performance.now() + CAUGHT_UP_MS
   const url = `http://127.0.0.1:${analytics.ports[0]}`
   const isBehind = async () =>
-    (await totalOf(url)) < verdict.delivered || !(await hasAll(archive.ports, drainedMs))
+    (await totalOf(url)) < verdict.delivered ||
+    !(await hasAll(archive.ports, partitions, drainedMs))
   while ((await isBehind()) && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
   // What the archive has gathered is committed when it ends; what nobody had, by who is left.
   for (const one of archive.members) await one.stop(CAUGHT_UP_MS)
@@ -60,17 +63,24 @@ export async function rehearseConsumers(
   return { ...outcome, lost, countedTwice: outcome.countedTwice + found.twice, passed }
 }
 
-/** Whether members have between them all partitions and nothing to take since a moment. */
-async function hasAll(ports: readonly number[], sinceMs: number): Promise<boolean> {
+async function partitionsOf({ config, brokers }: Stage): Promise<number> {
+  const { topics } = await openKafka({ ...config.kafka, brokers })
+  return topics.partitionsOf(config.kafka.topics.readings)
+}
+
+/** Whether members have between them so many partitions, and nothing to take since a moment. */
+async function hasAll(
+  ports: readonly number[],
+  partitions: number,
+  sinceMs: number,
+): Promise<boolean> {
   const asked = ports.map(port => askState<'consumer'>({ host: '127.0.0.1', port }))
   const states = await Promise.all(asked)
-  return states.every(
-    state =>
-      state !== null &&
-      state.lagAtMs > sinceMs &&
-      Object.values(state.lag).every(records => records === 0) &&
-      state.partitions.length > 0,
+  const isIdle = states.every(
+    state => state && state.lagAtMs > sinceMs && Object.values(state.lag).every(left => left === 0),
   )
+  const theirs = new Set(states.flatMap(state => state?.partitions ?? []))
+  return isIdle && theirs.size === partitions
 }
 
 async function startMembers(
