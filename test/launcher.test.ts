@@ -17,6 +17,7 @@ const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: tru
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
 const subfolders = [
   ...['cloud-bridge/ledger', 'cloud-bridge/partitions', 'cloud-bridge/replay'],
+  ...['cloud-bridge/consumers', 'cloud-bridge/consumers/letters'],
   'gateway/inspect',
 ]
 const folders = ['gateway', 'cloud-bridge', 'simulators', ...subfolders]
@@ -35,7 +36,7 @@ if (process.argv.includes('pid')) console.log(process.pid)
 `
 const commands =
   '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
-  '  partitions'
+  '  partitions  consume'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 
@@ -132,6 +133,8 @@ describe('./sluice', () => {
     [['gateway', '--help'], 'gateway --help'],
     [['bridge', '--config', 'a b'], 'cloud-bridge --config a b'],
     [['tail', '--follow'], 'inspect tail --follow'],
+    [['deadletters', 'show', '7'], 'inspect deadletters show 7'],
+    [['deadletters', 'show', 'a/b', '--cloud'], 'letters show a/b --cloud'],
     [['ledger', 'verify', '--json'], 'ledger verify --json'],
     [['exec', 'gateway/main.ts', 'up'], 'gateway up'],
   ])('hands %j to its part', async (args, said) => {

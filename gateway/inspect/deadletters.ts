@@ -1,10 +1,10 @@
 import { CannotStart } from '../../config/lifetime.ts'
+import { amount, printable } from '../../config/plain-text.ts'
 import { askToDo } from '../../config/telemetry/ask.ts'
+import type { Terminal } from '../../config/terminal.ts'
 import { openDeadLetters } from '../store/dead-letters.ts'
 import { letterJson, letterLine, letterPage } from './letter-text.ts'
-import { amount, printable } from './lines.ts'
 import { noOutbox } from './tail.ts'
-import type { Terminal } from './terminal.ts'
 
 /** How many are asked of the gateway at once; it takes no more than 100. */
 const ASKED_AT_ONCE = 100

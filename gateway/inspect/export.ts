@@ -3,8 +3,9 @@ import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { openEventContainer, type SensorReading } from '../../config/events.ts'
 import { CannotStart } from '../../config/lifetime.ts'
+import { amount } from '../../config/plain-text.ts'
 import type { OutboxView, Window } from '../store/outbox-view.ts'
-import { amount, goneLine, unreadableLine } from './lines.ts'
+import { goneLine, unreadableLine } from './lines.ts'
 import { openAt } from './tail.ts'
 
 export type ExportOptions = Window & {

@@ -1,11 +1,9 @@
+import { amount, byteLines, momentText, printable } from '../../config/plain-text.ts'
 import type { Letter } from '../store/dead-letters.ts'
-import { amount, moment, printable } from './lines.ts'
-
-const HEX_PER_LINE = 16
 
 /** A dead letter on one line: number, time, topic, reason, place, size, what became of it. */
 export function letterLine(letter: Letter): string {
-  const head = `#${letter.number}  ${moment(letter.at)}`
+  const head = `#${letter.number}  ${momentText(letter.at)}`
   if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${ending(letter)}`
   const { topic } = letter
   const size = sizeText(letter)
@@ -16,7 +14,7 @@ export function letterLine(letter: Letter): string {
 export function letterPage(letter: Letter): string[] {
   const facts = [
     `number    #${letter.number}`,
-    `received  ${moment(letter.at)}`,
+    `received  ${momentText(letter.at)}`,
     `state     ${stateText(letter)}`,
   ]
   if ('damaged' in letter) return [...facts, `it cannot be read: ${letter.damaged}`]
@@ -30,8 +28,7 @@ export function letterPage(letter: Letter): string[] {
     `size      ${sizeText(letter)}`,
   ]
   if (payload === null) return [...known, 'there is nothing left to show or to decode again']
-  const text = payload.length === 0 ? [] : payload.toString().split('\n').map(printable)
-  return [...known, 'as text', ...text.map(line => `  ${line}`), 'in hex', ...hexLines(payload)]
+  return [...known, ...byteLines(payload)]
 }
 
 /** A dead letter as one JSON object; its bytes are in base64. */
@@ -57,14 +54,3 @@ function stateText(letter: Letter): string {
 }
 
 const ending = (letter: Letter) => (letter.state === 'open' ? '' : `  ${stateText(letter)}`)
-
-function hexLines(bytes: Buffer): string[] {
-  return Array.from({ length: Math.ceil(bytes.length / HEX_PER_LINE) }, (_, line) => {
-    const at = line * HEX_PER_LINE
-    const part = bytes.subarray(at, at + HEX_PER_LINE)
-    const hex = [...part].map(byte => byte.toString(16).padStart(2, '0')).join(' ')
-    const ascii = part.toString('latin1').replace(/[^\x20-\x7e]/g, '.')
-    const offset = at.toString(16).padStart(8, '0')
-    return `  ${offset}  ${hex.padEnd(3 * HEX_PER_LINE - 1)}  |${ascii}|`
-  })
-}

@@ -3,10 +3,10 @@ import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 import { CannotStart, untilSignal } from '../../config/lifetime.ts'
 import { parseMoment } from '../../config/moment.ts'
 import { AskFailed } from '../../config/telemetry/ask.ts'
+import { openTerminal, ReaderGone } from '../../config/terminal.ts'
 import { listLetters, settleLetters, showLetters } from './deadletters.ts'
 import { runExport } from './export.ts'
 import { runTail } from './tail.ts'
-import { openTerminal, ReaderGone } from './terminal.ts'
 
 const STOP_MS = 5000
 const program = new Command('sluice').description('A look inside the outbox, also while it grows.')
@@ -49,7 +49,10 @@ withConfig(program.command('export'))
 
 const letters = program
   .command('deadletters')
-  .description('What devices sent and nobody could read: look at it, decode it again, forget it.')
+  .description(
+    'What devices sent and nobody could read: look at it, decode it again, forget it. ' +
+      'With --cloud: what stands in the topic of dead letters, that of consumers included.',
+  )
 
 withConfig(letters.command('list'))
   .description('Lists what is open: number, time, topic, reason, place, size.')

@@ -4,6 +4,7 @@ import type { Size } from '../../../../cloud-bridge/consumers/analytics/series.t
 import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
 import {
   type Counts,
+  type Handling,
   openStatefulWork,
 } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
 import type { ConsumerState } from '../../../../cloud-bridge/consumers/state/state.ts'
@@ -18,20 +19,26 @@ type Options = {
   clockWaitMs?: number
   seriesMax?: number
   onAbsurd?: (count: number) => void
+  deadletters?: string
+  /** What stands between the work and the handling. */
+  start?: (handling: Handling) => Handling
 }
 
 /** Analytics on one partition, as its process runs it; `counts` is what was counted so far. */
 export async function openAnalytics(options: Options) {
   const { state, topic, clockWaitMs = 1e9, seriesMax = 1000, onAbsurd = () => {} } = options
+  const { deadletters = 'deadletters', start = one => one } = options
   const counts: Counts = { 'in order': 0, late: 0, 'out of order': 0, duplicate: 0, unusable: 0 }
   const work = await openStatefulWork({
-    ...{ name: 'analytics', state, partition: 0, deadletters: 'deadletters' },
+    ...{ name: 'analytics', state, partition: 0, deadletters },
     read: startReading(startEventReader(null), [topic]),
-    start: claimed =>
-      startAnalytics(claimed, {
+    start: async claimed => {
+      const handling = await startAnalytics(claimed, {
         ...{ topic: 'aggregates', publish: [] as Size[], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },
         ...{ seriesMax, clockWaitMs, corrections: options.corrections, onAbsurd },
-      }),
+      })
+      return start(handling)
+    },
     patience: async todo => todo(),
     onCommitted(more) {
       for (const name of Object.keys(more) as (keyof Counts)[]) counts[name] += more[name]
