@@ -31,21 +31,11 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
   const { readings, backfill, deadletters } = config.kafka.topics
   const topics = [readings, backfill]
   const works = new Map<number, Work>()
-  const away = new Map<string, string>()
   let lag: Lag = { behind: new Map(), atMs: 0 }
   const metrics = startConsumerMetrics(name, { lag: () => lag.behind })
   const { url, ...registry } = config.registry
   const reader = startEventReader(url === null ? null : openRegistry({ ...registry, url, signal }))
-  const onAway = (what: string) => (reason: string | null) => {
-    if (reason === null) {
-      away.delete(what)
-      log.info(`${what}: it goes on`)
-      return
-    }
-    metrics.fault('away')
-    if (!away.has(what)) log.warn({ reason }, `${what}: it waits`)
-    away.set(what, reason)
-  }
+  const { away, onAway } = startAways(log, () => metrics.fault('away'))
   const onRefused = ({ id, topic }: { id: string; topic: string }, reason: string) => {
     metrics.fault('refused')
     log.error({ id, topic, reason }, 'Kafka will never take it')
@@ -114,6 +104,22 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         ...(others && { others }),
       }),
   }
+}
+
+/** What keeps a process from going on, by what it is; its beginning and end are logged. */
+function startAways(log: Parts['log'], onFault: () => void) {
+  const away = new Map<string, string>()
+  const onAway = (what: string) => (reason: string | null) => {
+    if (reason === null) {
+      away.delete(what)
+      log.info(`${what}: it goes on`)
+      return
+    }
+    onFault()
+    if (!away.has(what)) log.warn({ reason }, `${what}: it waits`)
+    away.set(what, reason)
+  }
+  return { away, onAway }
 }
 
 /** What a consumer process tells of itself on its page /state. */

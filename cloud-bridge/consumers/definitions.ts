@@ -4,7 +4,7 @@ import type { openLog } from '../../config/telemetry/log.ts'
 import type { KafkaClient } from '../kafka/client.ts'
 import { startAnalytics } from './analytics/analytics.ts'
 import { openApi } from './analytics/api/api.ts'
-import { openArchiveWork } from './archive/archive.ts'
+import { startArchive } from './archive/archive.ts'
 import { realDisk } from './archive/disk.ts'
 import { openClockNotes } from './clock-notes.ts'
 import { type ConsumerProcess, statefulOpener } from './consumer-process.ts'
@@ -87,17 +87,12 @@ async function openArchive({ config, runtime, log }: Place): Promise<Opened> {
   const { http, ...options } = config.consumers.archive
   const { read, patience, deadletters, metrics } = runtime
   const bury = runtime.startBurial()
-  const work: Consumer['open'] = (partition, signal) =>
-    patience(
-      () =>
-        openArchiveWork({
-          ...{ name: 'archive', ...options, partition, disk: realDisk },
-          ...{ read, patience, deadletters, bury },
-          onSealed: (day, sha256) => log.info({ partition, day, sha256 }, 'sealed'),
-          onCommitted: metrics.taken,
-        }),
-      signal,
-    )
+  const open = startArchive({
+    ...{ name: 'archive', ...options, disk: realDisk, read, patience, deadletters, bury },
+    onSealed: (partition, day, sha256) => log.info({ partition, day, sha256 }, 'sealed'),
+    onCommitted: metrics.taken,
+  })
+  const work: Consumer['open'] = (partition, signal) => patience(() => open(partition), signal)
   return { http, key: 'consumers.archive.http', work }
 }
 

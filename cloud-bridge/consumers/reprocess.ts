@@ -18,7 +18,7 @@ export async function reprocess(
   place: Place,
   fromMs: number,
 ): Promise<void> {
-  const { config, runtime, kafka, stack, log, signal } = place
+  const { config, runtime, stack, log, signal } = place
   if (!start) {
     throw new CannotStart(`${name} has no state to build anew: give it another place instead`)
   }

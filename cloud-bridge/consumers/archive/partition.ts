@@ -37,7 +37,8 @@ export type ClaimOptions = {
   dir: string
   partition: number
   disk: Disk
-  onSealed(day: string, sha256: string): void
+  /** A day is over: the hash that a copy of the archive can be held to. */
+  onSealed(partition: number, day: string, sha256: string): void
 }
 
 /**
@@ -45,7 +46,8 @@ export type ClaimOptions = {
  * off has left is removed. Rejects when the manifest was changed, with the line.
  */
 export async function claimPartition(options: ClaimOptions): Promise<ArchivePartition> {
-  const { dir, partition, disk, onSealed } = options
+  const { dir, partition, disk } = options
+  const onSealed = (day: string, sha256: string) => options.onSealed(partition, day, sha256)
   const folder = manifestFolder(dir, partition)
   await disk.makeFolder(folder)
   const lockFile = join(folder, 'lock.db')
