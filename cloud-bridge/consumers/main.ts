@@ -36,6 +36,8 @@ if ('faults' in loaded) {
 }
 process.umask(0o077)
 await run(loaded.config)
+// What only looks now and then may keep the process.
+process.exit()
 
 async function run(config: Config): Promise<void> {
   const log = openLog(name, config.log.level)
