@@ -1,7 +1,7 @@
-import { setImmediate as breathe } from 'node:timers/promises'
 import { behind, partsOf, within } from '../../state/keys.ts'
 import type { AnyVersion, Row, Span } from '../../state/state.ts'
 import type { SeriesAbout, SeriesName } from '../series.ts'
+import { startRests } from './rests.ts'
 
 export type Reader = Awaited<ReturnType<AnyVersion['reader']>>
 
@@ -47,13 +47,16 @@ export async function* seriesIn(
 
 /** Rows in order, some at a time, so that a long look leaves the process time for its own work. */
 export async function* rowsIn(reader: Reader, span: Span): AsyncGenerator<Row> {
+  const rest = startRests()
   let { from } = span
   for (;;) {
     const rows = await reader.range({ ...span, from, limit: ROWS_AT_ONCE })
-    yield* rows
+    for (const row of rows) {
+      yield row
+      await rest()
+    }
     if (rows.length < ROWS_AT_ONCE) return
     from = behind(rows.at(-1)!.key)
-    await breathe()
   }
 }
 

@@ -2,6 +2,7 @@ import type { AnyVersion } from '../../state/state.ts'
 import type { Aggregate } from '../results.ts'
 import { emptySketch, quantile, type Sketch } from '../sketch.ts'
 import { type Listed, seriesIn } from './listed.ts'
+import { startRests } from './rests.ts'
 import { type Asking, firstStartOf, msOf, type Told, type Wanted, windowsOf } from './windows.ts'
 
 /** What the devices of a zone come to together, of one metric in one unit, in one window. */
@@ -39,12 +40,14 @@ export async function zonePage(
   const each = new Set(listed.map(({ name, about }) => groupKey({ ...name, unit: about.unit })))
   const atOnce = Math.min(limit / each.size, JOINED_MAX / listed.length)
   const until = Math.min(to, begin + Math.max(1, Math.floor(atOnce)) * msOf(size))
+  const rest = startRests()
   const groups = new Map<string, Group>()
   for (const series of listed) {
     const wanted = { size, from: begin, to: until }
     for (const told of await windowsOf(series, wanted, Number.MAX_SAFE_INTEGER, holdMaxMs)) {
       addTo(groups, told)
     }
+    await rest()
   }
   const zones = [...groups.values()].map(together)
   zones.sort((one, other) => (sortKey(one) < sortKey(other) ? -1 : 1))
@@ -54,10 +57,12 @@ export async function zonePage(
 
 /** When the earliest window that is wanted of any of these series begins. */
 async function firstOf(listed: readonly Listed[], wanted: Wanted) {
+  const rest = startRests()
   let first: number | null = null
   for (const series of listed) {
     const start = await firstStartOf(series, wanted)
     if (start !== null && (first === null || start < first)) first = start
+    await rest()
   }
   return first
 }
