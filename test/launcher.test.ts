@@ -34,8 +34,8 @@ if (process.argv.includes('which')) console.log(process.version, process.execArg
 if (process.argv.includes('pid')) console.log(process.pid)
 `
 const commands =
-  '  up  gateway  bridge  simulate  status  rehearse  ledger  tail  export  deadletters  replay  doctor' +
-  '  partitions'
+  '  up  gateway  bridge  simulate  status  rehearse  ledger  archive  tail  export  deadletters' +
+  '  replay  doctor  partitions'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 
