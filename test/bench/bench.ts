@@ -8,6 +8,7 @@ import { javaProblem } from '../../simulators/kafka/jars.ts'
 import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { type Arguments, readArguments, usageOf } from './arguments.ts'
 import { backlog } from './backlog.ts'
+import { consumers } from './consumers.ts'
 import { contextOf } from './context.ts'
 import { paced, throughput } from './delivery.ts'
 import { drain } from './drain.ts'
@@ -38,6 +39,7 @@ const parts: Record<string, Part> = {
     memory,
     ready,
     framing,
+    consumers,
     faults,
   },
 }

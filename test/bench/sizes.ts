@@ -17,6 +17,7 @@ export type Sizes = {
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
   ready: { events: number; kills: number }
   faults: { randomSends: number; seeds: number }
+  consumers: { events: number; devices: number }
 }
 
 /** The sizes for which the targets hold. */
@@ -35,6 +36,7 @@ export const fullSizes: Sizes = {
   memory: { ratePerSecond: 2000, minutes: 10, sampleEveryMs: 10_000 },
   ready: { events: 1_000_000, kills: 10 },
   faults: { randomSends: 100, seeds: 3 },
+  consumers: { events: 2_000_000, devices: 1000 },
 }
 
 /** Small ones, to see whether all works; their figures say little. */
@@ -53,4 +55,5 @@ export const quickSizes: Sizes = {
   memory: { ratePerSecond: 2000, minutes: 0.5, sampleEveryMs: 1000 },
   ready: { events: 50_000, kills: 2 },
   faults: { randomSends: 10, seeds: 1 },
+  consumers: { events: 200_000, devices: 1000 },
 }

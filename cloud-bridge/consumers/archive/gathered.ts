@@ -1,29 +1,28 @@
 import { CameSet } from './came.ts'
+import type { Archived } from './columns.ts'
 import { sha256 } from './line.ts'
-import { dateOf, nameOf } from './names.ts'
-import { type Archived, writeParquet } from './parquet.ts'
+import { dateOf, nameOf, type Place } from './names.ts'
+import { EventColumns } from './parquet.ts'
 import type { NewFile } from './partition.ts'
 
 const DAY_MS = 86_400_000
 
-/** The events that a partition gathers for its next commit, sorted as their files will be. */
+type Filling = { place: Place; columns: EventColumns }
+type Zones = Map<string, Filling>
+
+/** The events that a partition gathers for its next commit, in the files that they will be. */
 export class Gathered {
   readonly came = new CameSet()
   /** By topic, day of receivedAt and zone. */
-  readonly #files = new Map<string, Map<number, Map<string, Archived[]>>>()
+  readonly #topics = new Map<string, Map<number, Zones>>()
   count = 0
   bytes = 0
 
   /** `bytes`: what the event has in Kafka. */
   add(row: Archived, bytes: number): void {
-    const { receivedAt, zone } = row.event
-    const days = entryOf(this.#files, row.topic, () => new Map<number, Map<string, Archived[]>>())
-    const zones = entryOf(
-      days,
-      Math.floor(receivedAt / DAY_MS),
-      () => new Map<string, Archived[]>(),
-    )
-    entryOf(zones, zone, (): Archived[] => []).push(row)
+    const file = this.#fileOf(row)
+    file.columns.add(row)
+    file.place.last = row.offset
     this.came.add(row.event)
     this.count++
     this.bytes += bytes
@@ -31,34 +30,34 @@ export class Gathered {
 
   /** The files of what was gathered, one for each topic, date and zone. */
   async files(): Promise<NewFile[]> {
+    const days = [...this.#topics.values()].flatMap(one => [...one.values()])
     const files: NewFile[] = []
-    for (const days of this.#files.values()) {
-      for (const zones of days.values()) {
-        for (const rows of zones.values()) {
-          // Each is much work: heartbeats go between them.
-          await new Promise(resolve => setImmediate(resolve))
-          files.push(fileOf(rows))
-        }
-      }
+    for (const { place, columns } of days.flatMap(zones => [...zones.values()])) {
+      // Each is much work: heartbeats go between them.
+      await new Promise(resolve => setImmediate(resolve))
+      const contents = columns.toParquet()
+      const { first, last } = place
+      const about = { first, last, bytes: contents.length, sha256: sha256(contents) }
+      files.push({ name: nameOf(place), rows: columns.rows, ...about, contents })
     }
     return files
+  }
+
+  #fileOf({ event, topic, partition, offset }: Archived): Filling {
+    const { receivedAt, zone } = event
+    const days = entryOf(this.#topics, topic, () => new Map<number, Zones>())
+    const zones = entryOf(days, Math.floor(receivedAt / DAY_MS), (): Zones => new Map())
+    return entryOf(zones, zone, () => ({
+      place: { date: dateOf(receivedAt), zone, topic, partition, first: offset, last: offset },
+      columns: new EventColumns(),
+    }))
   }
 }
 
 function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  const found = map.get(key) ?? make()
-  map.set(key, found)
-  return found
-}
-
-function fileOf(rows: readonly Archived[]): NewFile {
-  const [{ event, topic, partition, offset: first }] = rows as [Archived]
-  const last = rows.at(-1)!.offset
-  const place = { date: dateOf(event.receivedAt), zone: event.zone, topic, partition }
-  const contents = writeParquet(rows)
-  return {
-    name: nameOf({ ...place, first, last }),
-    rows: rows.length,
-    ...{ first, last, bytes: contents.length, sha256: sha256(contents), contents },
-  }
+  const found = map.get(key)
+  if (found !== undefined) return found
+  const made = make()
+  map.set(key, made)
+  return made
 }

@@ -15,7 +15,7 @@ export function startRoom(maxBytes: number) {
   return {
     enter: (holder: Holder) => void holders.add(holder),
     leave: (holder: Holder) => void holders.delete(holder),
-    /** Resolves when there is room again: the one that holds most makes it, and so the largest files. */
+    /** Resolves when there is room again: who holds most makes it, and so the largest files. */
     async make(): Promise<void> {
       while (held() >= maxBytes) {
         const [first, ...others] = holders

@@ -4,9 +4,9 @@ import { describe, expect, it, vi } from 'vitest'
 import { realDisk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
 import { nameOf, partitionIn } from '../../../../cloud-bridge/consumers/archive/names.ts'
 import {
+  EventColumns,
   readParquet,
   rowsIn,
-  writeParquet,
 } from '../../../../cloud-bridge/consumers/archive/parquet.ts'
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verify.ts'
 import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
@@ -37,7 +37,9 @@ describe('a file of the archive', () => {
         const rows = events.map((one, offset) => ({
           ...{ event: one, topic: TOPIC, partition: 3, offset, heardAt: 1_700_000_000_000 },
         }))
-        const bytes = writeParquet(rows)
+        const columns = new EventColumns()
+        for (const row of rows) columns.add(row)
+        const bytes = columns.toParquet()
         expect(await readParquet(bytes)).toEqual(rows)
         expect(rowsIn(bytes)).toBe(rows.length)
       }),
