@@ -160,9 +160,7 @@ export async function startAnalytics(
         return [{ event, plan: planOf(event, time) }]
       })
       const all = [...plans.values(), ...released.map(({ plan }) => plan)]
-      await loadFor(
-        all.flatMap(plan => (plan === 'held' || plan instanceof Error ? [] : plan.points)),
-      )
+      await loadFor(all.flatMap(plan => (plan === 'held' || plan instanceof Error ? [] : plan.points)))
       telling = due.before(watermark - latenessMs, TOLD_AT_ONCE_MAX)
       await cache.loadWindows(telling)
     },
@@ -229,3 +227,4 @@ function timeOrReceived(event: Arrived['event'], offsetMs: number, heardAt: numb
     return heardAt
   }
 }
+

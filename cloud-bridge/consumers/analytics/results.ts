@@ -1,5 +1,6 @@
-import { append, type Point, pieceOf, type Result, resultOf } from './piece.ts'
+import { type Point, type Result, resultOf } from './piece.ts'
 import type { Minute } from './points.ts'
+import { append, pieceOf } from './piece.ts'
 import { type SeriesAbout, type SeriesName, sizes } from './series.ts'
 import { quantile } from './sketch.ts'
 import type { Window } from './window.ts'
