@@ -160,7 +160,9 @@ export async function startAnalytics(
         return [{ event, plan: planOf(event, time) }]
       })
       const all = [...plans.values(), ...released.map(({ plan }) => plan)]
-      await loadFor(all.flatMap(plan => (plan === 'held' || plan instanceof Error ? [] : plan.points)))
+      await loadFor(
+        all.flatMap(plan => (plan === 'held' || plan instanceof Error ? [] : plan.points)),
+      )
       telling = due.before(watermark - latenessMs, TOLD_AT_ONCE_MAX)
       await cache.loadWindows(telling)
     },
@@ -227,4 +229,3 @@ function timeOrReceived(event: Arrived['event'], offsetMs: number, heardAt: numb
     return heardAt
   }
 }
-

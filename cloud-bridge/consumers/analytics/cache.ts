@@ -1,3 +1,4 @@
+import { partsOf, timeIn } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
 import type { Point } from './piece.ts'
 import { type Minute, unpackPoints } from './points.ts'
@@ -13,7 +14,6 @@ import {
   windowKey,
   windowsBetween,
 } from './series.ts'
-import { timeIn, partsOf } from '../state/keys.ts'
 import { unpackWindow, type Window } from './window.ts'
 
 const SERIES_KEPT_MAX = 20_000
@@ -72,12 +72,7 @@ export class Cache {
   }
 
   /** The windows of one size that begin between two moments. */
-  async loadWindowsBetween(
-    name: SeriesName,
-    size: Size,
-    from: number,
-    to: number,
-  ): Promise<void> {
+  async loadWindowsBetween(name: SeriesName, size: Size, from: number, to: number): Promise<void> {
     const starts: number[] = []
     for (let start = from; start < to; start += sizes[size]) starts.push(start)
     if (starts.every(start => this.#windows.has(windowKey(name, size, start)))) return
@@ -121,4 +116,3 @@ function minuteIn({ key, value }: { key: string; value: Buffer }): Minute {
 export function isAtEnd({ last }: Series, { at, value }: Point): boolean {
   return !last || at > last.at || (at === last.at && value >= last.value)
 }
-

@@ -14,7 +14,8 @@ export class DueWindows {
   static async read(state: Pick<PartitionState, 'range'>): Promise<DueWindows> {
     const due = new DueWindows()
     for (const { key } of await state.range(within('due'))) {
-      const [, end, size, site, zone, device, metric] = partsOf(key) as [string, string, Size] & string[]
+      const [, end, size, site, zone, device, metric] = partsOf(key) as [string, string, Size] &
+        string[]
       const name = { site: site!, zone: zone!, device: device!, metric: metric! }
       due.#put({ key, name, size, start: timeIn(end) - sizes[size] })
     }

@@ -1,5 +1,5 @@
 import type { Cache } from './cache.ts'
-import { append, join, type Piece, pieceOf, type Point } from './piece.ts'
+import { append, join, type Piece, type Point, pieceOf } from './piece.ts'
 import { insert, isBefore, type Minute, minuteOf } from './points.ts'
 import { type Series, type Size, sizeNames, sizes, startOf } from './series.ts'
 import type { Window } from './window.ts'
@@ -8,7 +8,11 @@ import type { Window } from './window.ts'
 export type Surroundings = { series: Series; minutes: Map<number, Minute> }
 
 const [QUARTER, HOUR, DAY] = sizeNames as ['15m', '1h', '1d']
-const children: Record<Size, Size | null> = { [QUARTER]: null, [HOUR]: QUARTER, [DAY]: HOUR } as never
+const children: Record<Size, Size | null> = {
+  [QUARTER]: null,
+  [HOUR]: QUARTER,
+  [DAY]: HOUR,
+} as never
 
 /** Reads what is needed to put points of a series where they belong. */
 export async function loadSurroundings(
@@ -52,7 +56,11 @@ export function insertLate(
   cache: Cache,
   { series, minutes }: Surroundings,
   points: readonly Point[],
-  { emptyWindow, touched, holdMaxMs }: {
+  {
+    emptyWindow,
+    touched,
+    holdMaxMs,
+  }: {
     emptyWindow(series: Series, size: Size, start: number, before: Point | null): Window
     touched: Touched
     holdMaxMs: number

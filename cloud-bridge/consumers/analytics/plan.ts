@@ -1,6 +1,6 @@
 import type { SensorReading } from '../../../config/events.ts'
 import type { Point } from './piece.ts'
-import { seriesKey, type SeriesAbout, type SeriesName } from './series.ts'
+import { type SeriesAbout, type SeriesName, seriesKey } from './series.ts'
 
 /** Beyond this a value is taken for a fault: sums of such values mean nothing any more. */
 const VALUE_MAX = 1e15

@@ -1,6 +1,5 @@
-import { type Point, type Result, resultOf } from './piece.ts'
+import { append, type Point, pieceOf, type Result, resultOf } from './piece.ts'
 import type { Minute } from './points.ts'
-import { append, pieceOf } from './piece.ts'
 import { type SeriesAbout, type SeriesName, sizes } from './series.ts'
 import { quantile } from './sketch.ts'
 import type { Window } from './window.ts'
