@@ -37,7 +37,6 @@ if (process.argv.includes('pid')) console.log(process.pid)
 const commands =
   '  up  gateway  bridge  simulate  status  rehearse  ledger  archive  tail  export  deadletters' +
   '  replay  doctor  partitions  consume'
-  '  replay  doctor  partitions'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 

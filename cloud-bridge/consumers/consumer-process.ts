@@ -24,6 +24,8 @@ export type Parts = {
   signal: AbortSignal
 }
 
+const MEMBERSHIP = 'its membership'
+
 export type ConsumerProcess = ReturnType<typeof startConsumerProcess>
 
 /** What every consumer process has: how it reads, sends, waits for what is away, and counts. */
@@ -70,11 +72,15 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         works.set(partition, work)
         return work
       }
-      lag = watchLag(kafka.stream, topics, nextOf, until)
+      lag = watchLag(kafka.stream, topics, nextOf, {
+        signal: until,
+        onLooked: () => away.has(MEMBERSHIP) && onAway(MEMBERSHIP)(null),
+      })
       await runMember({
         ...{ consumer: { name, open: opened }, group: kafka.group, groupId, topics },
         signal: until,
         sessionMs: config.consumers.sessionTimeoutMs,
+        onAway: onAway(MEMBERSHIP),
         onPartitions(partitions) {
           for (const one of works.keys()) if (!partitions.includes(one)) works.delete(one)
           log.info({ partitions }, 'partitions')

@@ -18,7 +18,7 @@ export function watchLag(
   stream: EventStream,
   topics: readonly string[],
   nextOf: (topic: string, partition: number) => number | null,
-  signal: AbortSignal,
+  { signal, onLooked }: { signal: AbortSignal; onLooked(): void },
 ): Lag {
   const lag: Lag = { behind: new Map(), atMs: 0 }
   const look = async () => {
@@ -34,6 +34,7 @@ export function watchLag(
       behind.set(topic, records)
     }
     Object.assign(lag, { behind, atMs })
+    onLooked()
   }
   const watch = async () => {
     while (!signal.aborted) {

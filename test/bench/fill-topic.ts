@@ -1,4 +1,6 @@
 // Fills a topic with events of many devices: fill-topic.ts '{"brokers":[…],"topic":…,"events":…}'.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Batch, SinkUnavailable } from '../../cloud-bridge/forwarder.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { defaults } from '../../config/config.ts'
 import { encodeEvent, type SensorReading } from '../../config/events.ts'
@@ -13,6 +15,7 @@ export type FillTopic = {
   devices: number
 }
 
+const AGAIN_MS = 200
 const BATCH = 5000
 const ZONES = 48
 const EPOCH = 123_456_789
@@ -31,11 +34,24 @@ let sum = 0
 for (let first = 0; first < events; first += BATCH) {
   const count = Math.min(BATCH, events - first)
   const records = Array.from({ length: count }, (_, at) => recordOf(first + at))
-  const fates = await sink.send({ topic, records })
-  if (fates.some(fate => fate !== null)) throw new Error('Kafka refused some')
+  await deliver({ topic, records })
 }
 process.stdout.write(`${JSON.stringify({ sum })}\n`)
 process.exit()
+
+/** The identical batch again until Kafka has it: a Kafka that has just begun is not ready at once. */
+async function deliver(batch: Batch): Promise<void> {
+  for (;;) {
+    try {
+      const fates = await sink.send(batch)
+      if (fates.some(fate => fate !== null)) throw new Error('Kafka refused some')
+      return
+    } catch (error) {
+      if (!(error instanceof SinkUnavailable)) throw error
+      await sleep(AGAIN_MS)
+    }
+  }
+}
 
 function recordOf(number: number) {
   const device = number % devices

@@ -15,6 +15,8 @@ export type MemberOptions = {
   signal: AbortSignal
   /** Which partitions are ours now. */
   onPartitions(partitions: readonly number[]): void
+  /** Kafka cannot be reached, or the group does not come about; it goes on trying. */
+  onAway(reason: string): void
   /** The membership ended for a reason that may pass; it begins anew. */
   onFault(reason: string): void
 }
@@ -30,7 +32,7 @@ export async function runMember(options: MemberOptions): Promise<void> {
     const works = startWorks(consumer)
     try {
       const membership = {
-        ...{ groupId, topics, sessionMs, onRecords: works.take },
+        ...{ groupId, topics, sessionMs, onRecords: works.take, onAway: options.onAway },
         async onAssigned(partitions: readonly number[], aborted: AbortSignal) {
           const next = await works.assign(partitions, aborted)
           circuit.succeeded()

@@ -20,6 +20,7 @@ function startMember(consumer: Consumer) {
   const faults: string[] = []
   const partitions: (readonly number[])[] = []
   const running = runMember({
+    onAway: () => {},
     ...{ consumer, group, groupId: 'g', topics: [live, backfill], sessionMs: 1000 },
     signal: stopping.signal,
     onPartitions: now => partitions.push(now),
