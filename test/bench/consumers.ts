@@ -147,7 +147,8 @@ async function runConsumer(
   const { cpuSeconds, rssPeakMb } = useOf(part.pid!)
   const isRight = await check(http.port)
   const { restarts } = part
-  part.kill(name === 'archive' ? 'SIGTERM' : 'SIGKILL')
+  // In order: who is killed is waited for until its session is over.
+  part.kill('SIGTERM')
   while (part.restarts === restarts) await pause(10, signal)
   const startedMs = performance.now()
   const isReady = async () => (await askState<'consumer'>(http))?.partitions.length === PARTITIONS
