@@ -28,10 +28,10 @@ export type Membership = {
 }
 
 /**
- * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that others
- * take over at once. While Kafka is away it goes on trying. When it settles, nothing of its work runs
- * any more. Rejects with CannotJoin, or with what the member's own work rejected with. What was done
- * is committed to Kafka now and then, for who asks about lag.
+ * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that
+ * others take over at once. While Kafka is away it goes on trying. When it settles, nothing of its
+ * work runs any more. Rejects with CannotJoin, or with what the member's own work rejected with.
+ * What was done is committed to Kafka now and then, for who asks about lag.
  */
 export type ConsumerGroup = { join(membership: Membership, signal: AbortSignal): Promise<void> }
 

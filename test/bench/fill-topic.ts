@@ -39,7 +39,9 @@ for (let first = 0; first < events; first += BATCH) {
 process.stdout.write(`${JSON.stringify({ sum })}\n`)
 process.exit()
 
-/** The identical batch again until Kafka has it: a Kafka that has just begun is not ready at once. */
+/**
+ * The identical batch again until Kafka has it: a Kafka that has just begun is not ready at once.
+ */
 async function deliver(batch: Batch): Promise<void> {
   for (;;) {
     try {
