@@ -31,6 +31,12 @@ export async function totalOf(url: string): Promise<number> {
   }
 }
 
+/** How many events the archive has committed so far. */
+export async function archivedIn({ config }: Stage): Promise<number> {
+  const proof = await verifyArchive(config.consumers.archive.dir, [])
+  return proof?.partitions.reduce((sum, { events }) => sum + events, 0) ?? 0
+}
+
 /** Compares what analytics and archive have with a plain computation over what Kafka has. */
 export async function compareConsumers(stage: Stage, url: string): Promise<Compared> {
   const events = await eventsIn(stage)

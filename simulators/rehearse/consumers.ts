@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { mulberry32 } from '../building/random.ts'
 import { findFreePort } from '../kafka/free-port.ts'
-import { askState, startPart } from '../parts.ts'
+import { startPart } from '../parts.ts'
 import type { SupervisedProcess } from '../supervisor.ts'
-import { compareConsumers, totalOf } from './consumer-judge.ts'
+import { archivedIn, compareConsumers, totalOf } from './consumer-judge.ts'
 import { type Outcome, outcomeOf } from './outcome.ts'
 import type { Stage } from './stage.ts'
 
@@ -40,17 +39,12 @@ export async function rehearseConsumers(
   running.abort()
   await run
   const left = await stage.drain()
-  const drainedMs = Date.now()
-  const partitions = await partitionsOf(stage)
   const verdict = await stage.judge()
   const untilMs = performance.now() + CAUGHT_UP_MS
   const url = `http://127.0.0.1:${analytics.ports[0]}`
   const isBehind = async () =>
-    (await totalOf(url)) < verdict.delivered ||
-    !(await hasAll(archive.ports, partitions, drainedMs))
+    (await totalOf(url)) < verdict.delivered || (await archivedIn(stage)) < verdict.delivered
   while ((await isBehind()) && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
-  // What the archive has gathered is committed when it ends; what nobody had, by who is left.
-  for (const one of archive.members) await one.stop(CAUGHT_UP_MS)
   const found = await compareConsumers(stage, url)
   const outcome = outcomeOf('consumers', times, verdict, [
     `${found.windows} windows as computed plainly`,
@@ -61,26 +55,6 @@ export async function rehearseConsumers(
   const passed = outcome.passed && found.faults.length === 0
   const lost = outcome.lost + found.lost
   return { ...outcome, lost, countedTwice: outcome.countedTwice + found.twice, passed }
-}
-
-async function partitionsOf({ config, brokers }: Stage): Promise<number> {
-  const { topics } = await openKafka({ ...config.kafka, brokers })
-  return topics.partitionsOf(config.kafka.topics.readings)
-}
-
-/** Whether members have between them so many partitions, and nothing to take since a moment. */
-async function hasAll(
-  ports: readonly number[],
-  partitions: number,
-  sinceMs: number,
-): Promise<boolean> {
-  const asked = ports.map(port => askState<'consumer'>({ host: '127.0.0.1', port }))
-  const states = await Promise.all(asked)
-  const isIdle = states.every(
-    state => state && state.lagAtMs > sinceMs && Object.values(state.lag).every(left => left === 0),
-  )
-  const theirs = new Set(states.flatMap(state => state?.partitions ?? []))
-  return isIdle && theirs.size === partitions
 }
 
 async function startMembers(
