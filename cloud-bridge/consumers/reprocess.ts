@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotStart } from '../../config/lifetime.ts'
-import type { Offsets, ReadRecord } from '../event-stream.ts'
+import type { ReadRecord, Stretch } from '../event-stream.ts'
 import { statefulOpener } from './consumer-process.ts'
 import { type Definition, type Place, storeOf } from './definitions.ts'
 
@@ -18,7 +18,7 @@ export async function reprocess(
   place: Place,
   fromMs: number,
 ): Promise<void> {
-  const { config, runtime, stack, log, signal } = place
+  const { config, runtime, kafka, stack, log, signal } = place
   if (!start) {
     throw new CannotStart(`${name} has no state to build anew: give it another place instead`)
   }
@@ -38,14 +38,14 @@ export async function reprocess(
   const run = runtime.run(open, { groupId: `sluice-${name}-v${number}`, until })
   // It rejects where the loop would wait for ever.
   run.catch(() => ending.abort())
-  let ends: ReadonlyMap<string, Offsets> | null = null
+  let ends: ReadonlyMap<string, Stretch> | null = null
   for (let look = 1; !until.aborted; look++) {
     await sleep(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => {})
     const left = ends && leftOf(ends, runtime.nextOf)
     if (left === 0) break
     if (look % TELL_EVERY === 0) log.info({ version: number, left }, 'building')
     // What is there at one look must be taken by the next.
-    ends = await endsOf(place).catch(() => ends)
+    ends = await kafka.stream.stretchesOf(runtime.topics).catch(() => ends)
   }
   ending.abort()
   await run
@@ -54,22 +54,18 @@ export async function reprocess(
   log.info({ version: number }, 'the new state is current')
 }
 
-async function endsOf({ kafka, runtime }: Place): Promise<ReadonlyMap<string, Offsets>> {
-  const stretches = await kafka.stream.stretchesOf(runtime.topics)
-  return new Map([...stretches].map(([topic, { end }]) => [topic, end]))
-}
-
 /** How many records of these are yet to be taken; null while partitions are not ours yet. */
 function leftOf(
-  ends: ReadonlyMap<string, Offsets>,
+  ends: ReadonlyMap<string, Stretch>,
   nextOf: (topic: string, partition: number) => number | null,
 ): number | null {
   let left = 0
-  for (const [topic, offsets] of ends) {
-    for (const [partition, end] of offsets) {
+  for (const [topic, { begin, end }] of ends) {
+    for (const [partition, last] of end) {
       const next = nextOf(topic, partition)
       if (next === null) return null
-      left += Math.max(0, end - next)
+      // Of what Kafka deleted nothing comes.
+      left += Math.max(0, last - Math.max(next, begin.get(partition) ?? 0))
     }
   }
   return left
