@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { type Definition, definitionOf } from '../../../../cloud-bridge/consumers/definitions.ts'
+import {
+  type Definition,
+  definitionOf,
+  storeOf,
+} from '../../../../cloud-bridge/consumers/definitions.ts'
 import { handler } from '../../../../cloud-bridge/consumers/handlers/wasted-energy.ts'
 import { reprocess } from '../../../../cloud-bridge/consumers/reprocess.ts'
 import type { Handler } from '../../../../cloud-bridge/consumers/runtime/keyed.ts'
@@ -93,11 +97,30 @@ describeWithKafka('wasted energy on Kafka', () => {
     expect(told).toEqual(new Map([...ids, last].map((id, at) => [id, [1, 2, 4][at]])))
     builder.ending.abort()
   }, 60_000)
+
+  it('is not built on when that was begun once more: it says so, and nothing is switched', async () => {
+    await using place = await openRealPlace(1)
+    const gated = startGated(wastedEnergy)
+    const gate = readingOf({ site: place.run, zone: 'gate' }, 1, 'people', 1)
+    await place.send(place.topics.readings, [gate])
+    const builder = await place.openProcess(wastedEnergy.name)
+    await using stack = builder.place.stack
+    const built = reprocess(gated.definition, builder.place, 0)
+    const refused = expect(built).rejects.toThrow('was begun since')
+    await gated.reached
+    const store = stack.use(storeOf(place.config))
+    stack.use(await store.build(wastedEnergy.name))
+    gated.open()
+    await refused
+    await using current = await store.open(wastedEnergy.name)
+    expect(current.version.number).toBe(1)
+  }, 60_000)
 })
 
-/** Waits, until it is let go, at what comes of the zone "gate". */
+/** Waits, until it is let go, at what comes of the zone "gate"; `reached` says when. */
 function startGated(definition: Definition) {
   const { promise, resolve: open } = Promise.withResolvers<void>()
+  const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
   const gated: Definition = {
     ...definition,
     start: place => async state => {
@@ -105,11 +128,14 @@ function startGated(definition: Definition) {
       return {
         ...handling,
         async load(events) {
-          if (events.some(({ event }) => event.zone === 'gate')) await promise
+          if (events.some(({ event }) => event.zone === 'gate')) {
+            reach()
+            await promise
+          }
           await handling.load(events)
         },
       }
     },
   }
-  return { definition: gated, open }
+  return { definition: gated, reached, open }
 }
