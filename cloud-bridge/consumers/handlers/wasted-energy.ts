@@ -36,8 +36,9 @@ export const handler: Handler<Room> = {
     const isEmpty = known.length > 0 && known.every(count => count === 0)
     if (isEmpty) return { state: { ...next, emptySince: next.emptySince ?? receivedAt } }
     const { emptySince, wastedKwh } = next
+    if (emptySince === null) return { state: next }
     const state = { ...next, emptySince: null, wastedKwh: 0 }
-    if (emptySince === null || wastedKwh < WORTH_TELLING_KWH) return { state }
+    if (wastedKwh < WORTH_TELLING_KWH) return { state }
     const value = { kind: 'wasted energy', site, zone, from: emptySince, to: receivedAt, wastedKwh }
     return { state, effects: [{ topic: TOPIC, key: zone, value }] }
   },

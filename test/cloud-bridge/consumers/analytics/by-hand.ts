@@ -12,18 +12,14 @@ export type ByHand = {
   positiveMs: number
 }
 
-type Point = { at: number; value: number }
+export type Point = { at: number; value: number }
 
-/**
- * All windows of all series by `site/zone/device/metric start`; `timeOf` says when a reading was.
- */
-export function byHand(
+/** The values of each series by `site/zone/device/metric`, in order of time. */
+export function seriesByHand(
   events: readonly SensorReading[],
-  sizeMs: number,
-  holdMaxMs: number,
   timeOf: (event: SensorReading) => number = ({ observedAt, receivedAt }) =>
     observedAt ?? receivedAt,
-): Map<string, ByHand> {
+): Map<string, Point[]> {
   const series = new Map<string, Point[]>()
   for (const event of events) {
     for (const { metric, number, flag } of event.measurements) {
@@ -35,36 +31,63 @@ export function byHand(
       points.push({ at: timeOf(event), value })
     }
   }
-  const found = new Map<string, ByHand>()
-  for (const [name, points] of series) {
+  for (const points of series.values()) {
     points.sort((one, other) => one.at - other.at || one.value - other.value)
-    const starts = new Set(points.map(({ at }) => Math.floor(at / sizeMs) * sizeMs))
-    for (const start of starts) {
-      found.set(`${name} ${start}`, windowOf(points, start, start + sizeMs, holdMaxMs))
-    }
+  }
+  return series
+}
+
+/** Calls for each window with something in it: its points, and the one before them. */
+export function eachWindow(
+  points: readonly Point[],
+  sizeMs: number,
+  visit: (start: number, inside: readonly Point[], before: Point | undefined) => void,
+): void {
+  for (let from = 0, to = 0; from < points.length; from = to) {
+    const start = Math.floor(points[from]!.at / sizeMs) * sizeMs
+    while (to < points.length && points[to]!.at < start + sizeMs) to++
+    visit(start, points.slice(from, to), points[from - 1])
+  }
+}
+
+/**
+ * All windows of all series by `site/zone/device/metric start`; `timeOf` says when a reading was.
+ */
+export function byHand(
+  events: readonly SensorReading[],
+  sizeMs: number,
+  holdMaxMs: number,
+  timeOf?: (event: SensorReading) => number,
+): Map<string, ByHand> {
+  const found = new Map<string, ByHand>()
+  for (const [name, points] of seriesByHand(events, timeOf)) {
+    eachWindow(points, sizeMs, (start, inside, before) => {
+      const window = windowOf(inside, before, start, start + sizeMs, holdMaxMs)
+      found.set(`${name} ${start}`, window)
+    })
   }
   return found
 }
 
-function windowOf(points: Point[], start: number, end: number, holdMaxMs: number): ByHand {
-  const inside = points.filter(({ at }) => at >= start && at < end)
+function windowOf(
+  inside: readonly Point[],
+  before: Point | undefined,
+  start: number,
+  end: number,
+  holdMaxMs: number,
+): ByHand {
   const values = inside.map(({ value }) => value)
+  // A window knows the values in it and the one before it.
+  const known = before ? [before, ...inside] : inside
   let [held, area, positiveMs, rise] = [0, 0, 0, 0]
-  for (const [index, { at, value }] of points.entries()) {
-    const next = points[index + 1]
+  for (const [index, { at, value }] of known.entries()) {
+    const next = known[index + 1]
     const until = Math.min(next?.at ?? Number.POSITIVE_INFINITY, at + holdMaxMs, end)
-    // A window knows the values in it and the one before it.
-    const isBefore = at < start && next && next.at >= start && next.at < end
-    if (!isBefore && !(at >= start && at < end)) continue
     const ms = Math.max(0, until - Math.max(at, start))
     held += ms
     area += value * ms
     if (value > 0) positiveMs += ms
-  }
-  for (const [index, { at, value }] of points.entries()) {
-    const before = points[index - 1]
-    if (!before || at < start || at >= end) continue
-    rise += value >= before.value ? value - before.value : value
+    if (next) rise += next.value >= value ? next.value - value : next.value
   }
   return {
     count: inside.length,

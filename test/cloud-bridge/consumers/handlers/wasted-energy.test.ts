@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { handler, type Room } from '../../../../cloud-bridge/consumers/handlers/wasted-energy.ts'
+import type { Arrived } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
+import { minuteAt, readingOf } from './readings.ts'
+
+type Said = Parameters<typeof readingOf> extends [unknown, number, ...infer Rest] ? Rest : never
+
+/** What the handler keeps and sends of readings of one zone, a minute apart. */
+function run(...said: [device: string, ...Said][]) {
+  let state: Room = handler.initial
+  const sent: object[] = []
+  for (const [at, [device, ...reading]] of said.entries()) {
+    const event = readingOf({ device }, at + 1, ...reading)
+    const done = handler.handle(state, arrived(event, 'in order'))
+    state = done.state
+    sent.push(...(done.effects ?? []).map(({ value }) => value))
+  }
+  return { state, sent }
+}
+
+function arrived(event: Arrived['event'], arrival: Arrived['arrival']): Arrived {
+  const record = { partition: 0, offset: 0, heardAt: 0, key: null, value: Buffer.alloc(0) }
+  return { event, arrival, topic: 'readings', record: { ...record, headers: {} } }
+}
+
+describe('wasted energy', () => {
+  it('is what meters rose by while nobody was there, told when somebody comes', () => {
+    const { state, sent } = run(
+      ['m1', 'energy_kwh', 10],
+      ['p1', 'people', 2],
+      ['m1', 'energy_kwh', 11],
+      ['p1', 'people', 0],
+      ['m1', 'energy_kwh', 11.25],
+      ['m2', 'energy_kwh', 500],
+      ['m2', 'energy_kwh', 500.5],
+      ['p1', 'people', 1],
+    )
+    const time = { from: minuteAt(4), to: minuteAt(8) }
+    const alert = { kind: 'wasted energy', site: 'hq', zone: 'z1', ...time, wastedKwh: 0.75 }
+    expect(sent).toEqual([alert])
+    expect(state).toMatchObject({ emptySince: null, wastedKwh: 0 })
+  })
+
+  it('is none while one of several says that somebody is there, or nobody knows', () => {
+    const unknown = run(['m', 'energy_kwh', 1], ['m', 'energy_kwh', 9], ['p', 'people', 1])
+    const shared = run(
+      ['p1', 'people', 0],
+      ['p2', 'people', 3],
+      ['m', 'energy_kwh', 1],
+      ['m', 'energy_kwh', 9],
+      ['p2', 'people', 0],
+      ['p1', 'people', 1],
+    )
+    expect([...unknown.sent, ...shared.sent]).toEqual([])
+  })
+
+  it('begins at what a meter that was exchanged shows, and is not told when it is little', () => {
+    const { sent } = run(
+      ['p', 'people', 0],
+      ['m', 'energy_kwh', 90],
+      ['m', 'energy_kwh', 3],
+      ['m', 'energy_kwh', 3.04],
+      ['p', 'people', 1],
+    )
+    expect(sent).toEqual([])
+  })
+
+  it('takes nothing from what comes late', () => {
+    const { state } = run(['p', 'people', 0])
+    const late = arrived(readingOf({ device: 'p' }, 9, 'people', 5), 'late')
+    expect(handler.handle(state, late)).toEqual({ state })
+  })
+})

@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startConsumerProcess } from '../../../cloud-bridge/consumers/consumer-process.ts'
+import type { Definition, Place } from '../../../cloud-bridge/consumers/definitions.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { type Config, defaults } from '../../../config/config.ts'
+import { encodeEvent, type SensorReading } from '../../../config/events.ts'
+import { openLog } from '../../../config/telemetry/log.ts'
+import { shared } from '../../setup/kafka.ts'
+
+/** What a test does about effects goes to a topic of its own. */
+export type RealPlace = Awaited<ReturnType<typeof openRealPlace>>
+
+/** Topics on the shared Kafka and a folder for states that no other test has. */
+export async function openRealPlace(partitions: number) {
+  await using stack = new AsyncDisposableStack()
+  const run = randomUUID()
+  const kafka = await openKafka(shared())
+  const [readings, backfill] = [`readings-${run}`, `backfill-${run}`]
+  const [deadletters, ledger] = [`deadletters-${run}`, `ledger-${run}`]
+  const [out, aggregates] = [`out-${run}`, `aggregates-${run}`]
+  const all = { readings, backfill, deadletters, ledger, out, aggregates }
+  await kafka.topics.create(Object.values(all).map(topic => ({ topic, partitions })))
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-consumer-'))
+  stack.defer(() => rmSync(dir, { recursive: true, force: true }))
+  const { consumers } = defaults
+  const config: Config = {
+    ...defaults,
+    kafka: { ...defaults.kafka, ...shared(), topics: { readings, backfill, deadletters, ledger } },
+    consumers: { ...consumers, dir, analytics: { ...consumers.analytics, topic: aggregates } },
+  }
+  const sink = stack.use(kafka.openSink())
+  const opened = stack.move()
+  return {
+    config,
+    run,
+    topics: all,
+    /** Sends events, each to the partition that is said, in order. */
+    async send(
+      topic: string,
+      events: readonly SensorReading[],
+      partitionOf: (event: SensorReading) => number = () => 0,
+    ): Promise<void> {
+      const records = events.map(event => ({
+        ...{ key: Buffer.from(event.zone), partition: partitionOf(event) },
+        value: encodeEvent(event),
+      }))
+      for (let at = 0; at < records.length; at += 5000) {
+        await sink.send({ topic, records: records.slice(at, at + 5000) })
+      }
+    },
+    /** What a process of its own has, silent. */
+    async openProcess(name: string) {
+      const stack = new AsyncDisposableStack()
+      const ending = new AbortController()
+      const { signal } = ending
+      const log = openLog(name, 'silent')
+      const own = await openKafka(config.kafka)
+      const runtime = startConsumerProcess({ name, config, kafka: own, log, signal })
+      const place: Place = { config, runtime, kafka: own, stack, log, signal }
+      return { place, ending }
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** A consumer at work on a place as its process runs it, in a group that only this place has. */
+export async function startConsumer(on: RealPlace, definition: Definition) {
+  const { place, ending } = await on.openProcess(definition.name)
+  const { runtime, stack } = place
+  const opened = await definition.open(place)
+  const running = runtime.run(opened.work, { groupId: `${definition.name}-${on.run}` })
+  const stop = async () => {
+    ending.abort()
+    await running
+    await stack.disposeAsync()
+  }
+  return { ...opened, runtime, running, [Symbol.asyncDispose]: stop }
+}
