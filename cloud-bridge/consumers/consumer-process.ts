@@ -164,6 +164,7 @@ export function statefulOpener(
             metrics.missing(partition, missing)
             effects?.wake(committed)
           },
+          onEnded: committed => effects?.forget(committed),
         }),
       signal,
     )

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotJoin, type Membership } from '../consumer-group.ts'
+import { unequal } from '../consumers/runtime/together.ts'
 import type { EventStream, ReadRecord, Stretch } from '../event-stream.ts'
 
 /** What a replaced topic is told by: a new leader may say for a moment that it ends earlier. */
@@ -187,6 +188,9 @@ async function begun(
 ): Promise<Place[]> {
   for (let look = 1; ; look++) {
     const stretches = await stream.stretchesOf(topics)
+    // One may have been given more partitions while the group was at work: they would be read by nobody.
+    const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
+    if (fault !== null) throw new CannotJoin(fault)
     const ahead = wanted.find(place => place.offset > endOf(stretches, place))
     if (!ahead || signal.aborted) {
       return wanted.map(place => {

@@ -2,13 +2,13 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Totals } from '../../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Aggregate } from '../../cloud-bridge/consumers/analytics/results.ts'
-import { readParquet } from '../../cloud-bridge/consumers/archive/parquet.ts'
+import { readParquet } from '../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { verifyArchive } from '../../cloud-bridge/consumers/archive/verify.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
 import type { Stage } from './stage.ts'
 
-const HOUR_MS = 3_600_000
+const sizesMs = { '1m': 60_000, '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 }
 const NUMBERED = 'simulated_number'
 /** Sums are added up in another order. */
 const CLOSE = 1e-9
@@ -41,7 +41,7 @@ export async function archivedIn({ config }: Stage): Promise<number> {
 export async function compareConsumers(stage: Stage, url: string): Promise<Compared> {
   const events = await eventsIn(stage)
   const expected = windowsBy(events.values())
-  const found = await hoursAt(url)
+  const found = await windowsAt(url)
   const faults: string[] = []
   let [lost, twice] = [0, 0]
   for (const [name, want] of expected) {
@@ -86,14 +86,16 @@ function windowsBy(events: Iterable<SensorReading>): Map<string, Window> {
   const windows = new Map<string, Window>()
   for (const { site, zone, device, receivedAt, observedAt, measurements } of events) {
     const at = observedAt ?? receivedAt
-    const start = new Date(Math.floor(at / HOUR_MS) * HOUR_MS).toISOString()
     for (const { metric, number, flag } of measurements) {
       const value = number ?? (flag === null ? null : Number(flag))
       if (value === null) continue
-      const name = [site, zone, device, metric, start].join('/')
-      const { count, sum, min, max } = windows.get(name) ?? EMPTY
-      const bounds = { min: Math.min(min, value), max: Math.max(max, value) }
-      windows.set(name, { count: count + 1, sum: sum + value, ...bounds })
+      for (const [size, ms] of Object.entries(sizesMs)) {
+        const start = new Date(Math.floor(at / ms) * ms).toISOString()
+        const name = [site, zone, device, metric, size, start].join('/')
+        const { count, sum, min, max } = windows.get(name) ?? EMPTY
+        const bounds = { min: Math.min(min, value), max: Math.max(max, value) }
+        windows.set(name, { count: count + 1, sum: sum + value, ...bounds })
+      }
     }
   }
   return windows
@@ -103,17 +105,19 @@ const EMPTY: Window = {
   ...{ count: 0, sum: 0, min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY },
 }
 
-async function hoursAt(url: string): Promise<Map<string, Window>> {
+async function windowsAt(url: string): Promise<Map<string, Window>> {
   const found = new Map<string, Window>()
-  for (let cursor: string | null = ''; cursor !== null; ) {
-    const query = new URLSearchParams({ size: '1h', ...(cursor && { cursor }) })
-    const answer = await fetch(`${url}/api/aggregates?${query}`)
-    if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`)
-    const page = (await answer.json()) as { aggregates: Aggregate[]; next: string | null }
-    for (const one of page.aggregates) {
-      found.set([one.site, one.zone, one.device, one.metric, one.start].join('/'), one)
+  for (const size of Object.keys(sizesMs)) {
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const query = new URLSearchParams({ size, ...(cursor && { cursor }) })
+      const answer = await fetch(`${url}/api/aggregates?${query}`)
+      if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`)
+      const page = (await answer.json()) as { aggregates: Aggregate[]; next: string | null }
+      for (const one of page.aggregates) {
+        found.set([one.site, one.zone, one.device, one.metric, size, one.start].join('/'), one)
+      }
+      cursor = page.next
     }
-    cursor = page.next
   }
   return found
 }

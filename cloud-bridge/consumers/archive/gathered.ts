@@ -1,8 +1,8 @@
 import { CameSet } from './came.ts'
-import type { Archived } from './columns.ts'
 import { sha256 } from './line.ts'
 import { dateOf, nameOf, type Place } from './names.ts'
-import { EventColumns } from './parquet.ts'
+import type { Archived } from './parquet/columns.ts'
+import { EventColumns } from './parquet/parquet.ts'
 import type { NewFile } from './partition.ts'
 
 const DAY_MS = 86_400_000

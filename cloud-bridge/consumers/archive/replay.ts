@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { encodeEvent } from '../../../config/events.ts'
 import type { Batch, Frame, Rejection } from '../../forwarder.ts'
 import { type Named, readChain } from './chain.ts'
-import type { Archived } from './columns.ts'
 import { sha256 } from './line.ts'
 import { partitionsOf } from './manifest.ts'
 import { dateIn, dateOf } from './names.ts'
-import { readParquet } from './parquet.ts'
+import type { Archived } from './parquet/columns.ts'
+import { readParquet } from './parquet/parquet.ts'
 
 const BATCH_EVENTS = 500
 

@@ -5,7 +5,7 @@ import { leftBy, readIntent } from './intent.ts'
 import { sha256 } from './line.ts'
 import { manifestFolder, partitionsOf } from './manifest.ts'
 import { partitionIn } from './names.ts'
-import { rowsIn } from './parquet.ts'
+import { rowsIn } from './parquet/parquet.ts'
 
 /** The last line of a partition's manifest: all before it follows from its hash. */
 export type Head = { partition: number; number: number; sha256: string }

@@ -6,6 +6,8 @@ import type { Unusable } from './reading.ts'
 export const ATTEMPTS_HEADER = 'sluice-attempts'
 
 /** In base64 a third more, which is still below the 1 MiB that Kafka takes. */
+/** A zone's name is shorter; a longer one is none of ours. */
+const KEY_MAX_BYTES = 4096
 const VALUE_MAX_BYTES = 700_000
 
 /** A record that a consumer buried, as it stands in the topic of dead letters. */
@@ -40,7 +42,7 @@ export function deadLetter(
     ...{ consumer: at.consumer, topic: at.topic, partition, offset, reason, heardAt },
     attempts: (Number.isSafeInteger(before) ? before : 0) + 1,
     buriedAt: Date.now(),
-    key: key?.toString() ?? null,
+    key: key && key.length <= KEY_MAX_BYTES ? key.toString() : null,
     value: value.length > VALUE_MAX_BYTES ? null : value.toString('base64'),
   }
   return { id, topic: at.deadletters, key: at.consumer, value: Buffer.from(JSON.stringify(letter)) }

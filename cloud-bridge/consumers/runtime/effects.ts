@@ -23,6 +23,7 @@ export function startEffects(options: EffectsOptions) {
   const circuit = startCircuit(BACKOFF)
   const sendWhole = startSendWhole(options)
   const woken = new Set<PartitionState>()
+  const forgotten = new WeakSet<PartitionState>()
   let running: Promise<void> | null = null
 
   const rest = async (error: Error) => {
@@ -30,11 +31,22 @@ export function startEffects(options: EffectsOptions) {
     await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
     circuit.probe()
   }
+  /** Whether another has the partition, which then sends what waits: ours must not follow it. */
+  const isLost = async (state: PartitionState): Promise<boolean> => {
+    if (forgotten.has(state)) return true
+    try {
+      await state.commit({})
+      return false
+    } catch (error) {
+      if (error instanceof Fenced) return true
+      throw error
+    }
+  }
   /** Sends the oldest that wait; whether there were any. */
   const step = async (state: PartitionState): Promise<boolean> => {
     const waiting = await state.waiting(BATCH_MAX)
     for (const [topic, effects] of Map.groupBy(waiting, one => one.topic)) {
-      const fates = await sendWhole(topic, effects)
+      const fates = await sendWhole(topic, effects, () => isLost(state))
       if (!fates) return false
       for (const [at, reason] of fates.entries()) {
         if (reason !== null) onRefused(effects[at]!, reason)
@@ -50,12 +62,12 @@ export function startEffects(options: EffectsOptions) {
       if (signal.aborted) break
       woken.delete(state)
       try {
-        if (await step(state)) woken.add(state)
+        if ((await step(state)) && !forgotten.has(state)) woken.add(state)
       } catch (error) {
         // Whose the partition is now sends it. The rest may pass: no such topic, state away.
         if (error instanceof Fenced) continue
         await rest(error as Error)
-        woken.add(state)
+        if (!forgotten.has(state)) woken.add(state)
       }
     }
     running = null
@@ -66,8 +78,11 @@ export function startEffects(options: EffectsOptions) {
       woken.add(state)
       running ??= run()
     },
-    /** The partition is another's now. */
-    forget: (state: PartitionState) => woken.delete(state),
+    /** The partition may be another's now, which sends what waits: an older one must not follow. */
+    forget(state: PartitionState): void {
+      woken.delete(state)
+      forgotten.add(state)
+    },
     idle: () => running ?? Promise.resolve(),
   }
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startCircuit } from '../../circuit.ts'
 import type { ConsumerGroup } from '../../consumer-group.ts'
-import { Fenced } from '../state/state.ts'
+import { Fenced, StateAway } from '../state/state.ts'
 import type { Consumer, Work } from './work.ts'
 
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
@@ -44,7 +44,7 @@ export async function runMember(options: MemberOptions): Promise<void> {
       }
       await group.join(membership, signal)
     } catch (error) {
-      if (!(error instanceof Fenced)) throw error
+      if (!(error instanceof Fenced || error instanceof StateAway)) throw error
       onFault(error.message)
       await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
     } finally {

@@ -52,6 +52,8 @@ export type StatefulOptions = {
    * and how many numbers are missing now. Effects may wait.
    */
   onCommitted(counts: Counts, state: PartitionState, missing: number): void
+  /** The partition may be another's from now on. */
+  onEnded(state: PartitionState): void
 }
 
 /** The work of a consumer whose state and offsets are committed together. */
@@ -102,7 +104,8 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
         else if (reason !== null) unusable.push({ record, reason })
         else fresh.push({ event, arrival, topic, record })
       }
-      await patience(() => handling.load(fresh), signal)
+      // What was read in part is no base to go on from: when this fails, the work begins anew.
+      await handling.load(fresh)
       signal.throwIfAborted()
       const buried = [...unusable, ...handle(fresh, counts)]
       counts.unusable = buried.length
@@ -117,7 +120,9 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
       next.set(topic, last.offset + 1)
       options.onCommitted(counts, state, arrivals.missing)
     },
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      options.onEnded(state)
+    },
   }
 }
 

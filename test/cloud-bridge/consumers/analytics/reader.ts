@@ -32,6 +32,7 @@ export async function openAnalytics(options: Options) {
   const work = await openStatefulWork({
     ...{ name: 'analytics', state, partition: 0, deadletters },
     read: startReading(startEventReader(null), [topic]),
+    onEnded: () => {},
     start: async claimed => {
       const handling = await startAnalytics(claimed, {
         ...{ topic: 'aggregates', publish: [] as Size[], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },

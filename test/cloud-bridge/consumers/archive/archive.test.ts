@@ -7,7 +7,7 @@ import {
   EventColumns,
   readParquet,
   rowsIn,
-} from '../../../../cloud-bridge/consumers/archive/parquet.ts'
+} from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verify.ts'
 import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
 import { Fenced, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'

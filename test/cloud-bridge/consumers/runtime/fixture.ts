@@ -74,6 +74,7 @@ export async function openListing(state: ConsumerState, more: Partial<StatefulOp
   const work = await openStatefulWork({
     ...{ name: 'listing', state, partition: 0, deadletters },
     read: startReading(startEventReader(null), [live, backfill]),
+    onEnded: () => {},
     start: async one => startKeyed(listing, one),
     patience: startPatience(reason => away.push(reason)),
     onCommitted(counts, _, now) {

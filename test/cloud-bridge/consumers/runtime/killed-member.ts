@@ -31,6 +31,9 @@ if (import.meta.main) {
         appendFileSync(sentFile, records.map(({ value }) => `${value}\n`).join(''))
         return records.map(() => null)
       },
+      setApart: () => {
+        throw new Error('nothing fails here')
+      },
     },
     ...{ partitionsOf: async () => 1, signal: never },
     ...{ onSent() {}, onRefused() {}, onAway() {} },

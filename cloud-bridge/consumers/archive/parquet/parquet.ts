@@ -1,61 +1,41 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdDecompressSync } from 'node:zlib'
 import { parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
-import { writeColumn } from 'hyparquet-writer/src/column.js'
-import type { SensorReading } from '../../../config/events.ts'
-import { type Archived, type LeafValues, leaves, maxLevelOf, schema } from './columns.ts'
+import type { SensorReading } from '../../../../config/events.ts'
+import { writeChunk } from './chunk.ts'
+import { type Archived, leaves, schema } from './columns.ts'
+import { Levels } from './levels.ts'
 
-const PAGE_BYTES = 1024 * 1024
-const compressors = { ZSTD: (input: Uint8Array) => zstdCompressSync(input) }
-
-/**
- * Events on their way into a file. They are taken apart at once, because as objects they would be
- * garbage that is collected late.
- */
+/** Events on their way into a file, which are taken apart as they come. */
 export class EventColumns {
-  readonly #leaves: LeafValues[] = leaves.map(() => ({
-    ...{ values: [], definitionLevels: [], repetitionLevels: [], known: new Map() },
-  }))
+  readonly #columns = leaves.map(({ start }) => start())
+  /** Where the list of measurements of an event begins: 0; 1 for what else is in it. */
+  readonly #lists = new Levels()
   rows = 0
 
   add(row: Archived): void {
-    for (let at = 0; at < leaves.length; at++) leaves[at]!.add(row, this.#leaves[at]!)
+    for (let at = 0; at < leaves.length; at++) this.#columns[at]!.add(row)
+    this.#lists.add(0)
+    for (let at = 1; at < row.event.measurements.length; at++) this.#lists.add(1)
     this.rows++
   }
 
   /** A Parquet file of them, compressed with zstd. Times are in ms, adjusted to UTC. */
   toParquet(): Uint8Array {
     const writer = new ByteWriter()
-    const file = new ParquetWriter({
-      ...{ writer, schema, codec: 'ZSTD', compressors, createdBy: 'sluice' },
-    })
+    const file = new ParquetWriter({ ...{ writer, schema, codec: 'ZSTD', createdBy: 'sluice' } })
     const begin = writer.offset
-    const chunks = leaves.map((leaf, at) => {
-      const maxDefinitionLevel = maxLevelOf(leaf)
-      const written = writeColumn({
-        writer,
-        column: {
-          columnName: leaf.path
-            .slice(1)
-            .map(({ name }) => name)
-            .join('.'),
-          element: leaf.path.at(-1)!,
-          schemaPath: leaf.path,
-          ...{ codec: 'ZSTD', compressors, pageSize: PAGE_BYTES },
-          ...{ stats: leaf.hasRange ?? false, columnIndex: false, offsetIndex: true },
-          ...(leaf.encoding && { encoding: leaf.encoding }),
-        },
-        pageData: { ...this.#leaves[at]!, maxDefinitionLevel },
-      })
-      file.pendingIndexes.push(written)
-      return written.chunk
+    const columns = this.#columns.map(({ values, definition }, at) => {
+      const { path, isList } = leaves[at]!
+      const levels = { definition, repetition: isList ? this.#lists : null }
+      return writeChunk(writer, { path, values: values.encoded(), ...levels, rows: this.rows })
     })
     file.num_rows = BigInt(this.rows)
     file.row_groups.push({
-      columns: chunks,
+      columns,
       num_rows: file.num_rows,
-      total_byte_size: chunks.reduce(
-        (sum, { meta_data }) => sum + (meta_data?.total_uncompressed_size ?? 0n),
+      total_byte_size: columns.reduce(
+        (sum, { meta_data }) => sum + meta_data!.total_uncompressed_size,
         0n,
       ),
       total_compressed_size: BigInt(writer.offset - begin),
