@@ -3,7 +3,6 @@ import type { Arrived, Handling, Outcome } from '../runtime/stateful.ts'
 import { within } from '../state/keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
 import type { Series } from './at-work.ts'
-import { type Bundle, forgetRow, minuteIn, minuteKey, rowAt } from './bundle.ts'
 import { Cache, isAtEnd } from './cache.ts'
 import { Changed } from './changed.ts'
 import { type Due, DueWindows } from './due.ts'
@@ -16,10 +15,10 @@ import { parentOf, sketchOf } from './rebuild.ts'
 import { aggregateOf } from './results.ts'
 import {
   type SeriesAbout,
+  type SeriesName,
   type Size,
   seriesKey,
   sizeNames,
-  sizes,
   startOf,
   windowKey,
 } from './series.ts'
@@ -41,17 +40,6 @@ export type AnalyticsOptions = {
 
 const TOLD_AT_ONCE_MAX = 5000
 
-/** An event that was loaded. */
-type Planned = {
-  event: SensorReading
-  /** When it was: an Error where that is impossible, null while unknown. */
-  time: number | Error | null
-  /** Of each of its measurements; null of what is no value. */
-  series: readonly (Series | null)[]
-}
-
-const NONE: Planned['series'] = []
-
 /** Reads what the work on a partition begins with. Rejects while the state is away. */
 export async function startAnalytics(
   state: PartitionState,
@@ -71,10 +59,9 @@ class Analytics implements Handling {
   readonly #known: Map<string, SeriesAbout>
   readonly #due: DueWindows
   readonly #held: HeldReadings
-  /** The events of this batch, and at which of them it is. */
-  #planned: Planned[] = []
-  #at = 0
-  #released: (Planned & { time: number })[] = []
+  /** When the events of this batch were: an Error where that is impossible, null while unknown. */
+  #times = new Map<SensorReading, number | Error | null>()
+  #released: { event: SensorReading; time: number }[] = []
   #telling: Due[] = []
   #surroundings = new Map<Series, Surroundings>()
   readonly #late = new Set<Series>()
@@ -97,50 +84,38 @@ class Analytics implements Handling {
 
   async load(arrived: readonly Arrived[]): Promise<void> {
     this.#cache.shrink()
-    this.#planned = []
-    this.#at = 0
-    for (const { event, record } of arrived) {
-      const time = this.#held.timeOf(event, record.heardAt)
-      this.#planned.push({ event, time, series: NONE })
-    }
-    this.#released = (await this.#held.due(Date.now())).map(one => ({ ...one, series: NONE }))
+    this.#times = new Map(
+      arrived.map(({ event, record }) => [event, this.#held.timeOf(event, record.heardAt)]),
+    )
+    this.#released = await this.#held.due(Date.now())
     const late = new Map<Series, Point[]>()
-    const rows = new Map<string, { bundle: Bundle; start: number }>()
-    for (const planned of [...this.#planned, ...this.#released]) {
-      const { event, time } = planned
-      if (time instanceof Error) continue
-      planned.series = this.#seriesOf(event) ?? (await this.#open(event))
-      if (time !== null) this.#plan(planned, time, late, rows)
+    for (const [event, time] of this.#times) {
+      if (!(time instanceof Error)) await this.#loadFor(event, time, late)
     }
-    for (const { bundle, row } of await this.#cache.loadRows([...rows.values()])) {
-      this.#changed.minute(bundle, row)
-    }
+    for (const { event, time } of this.#released) await this.#loadFor(event, time, late)
     for (const [series, points] of late) {
       this.#surroundings.set(series, await loadSurroundings(this.#cache, series, points))
     }
     await this.#loadDue()
   }
 
-  /** Takes events in the order in which they were loaded. */
   handle({ event, record }: Arrived): void {
-    while (this.#planned[this.#at]!.event !== event) this.#at++
-    const planned = this.#planned[this.#at]!
-    const { time } = planned
+    const time = this.#times.get(event)!
     if (time instanceof Error) throw time
-    this.#admit(planned.series)
+    this.#admit(event)
     if (time === null) {
       this.#held.hold(event, record.heardAt)
       return
     }
-    this.#put(planned, time)
+    this.#put(event, time)
     const received = event.receivedAt + (this.#held.offsetOf(event, record.heardAt) ?? 0)
     this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
   }
 
   takeChanges(): Outcome {
-    for (const released of this.#released) {
-      this.#put(released, released.time)
-      this.#held.release(released.event)
+    for (const { event, time } of this.#released) {
+      this.#put(event, time)
+      this.#held.release(event)
     }
     this.#released = []
     this.#insertLate()
@@ -150,53 +125,20 @@ class Analytics implements Handling {
     return { rows, effects }
   }
 
-  /** The series of an event's measurements, if all are in memory. */
-  #seriesOf({ site, zone, device, measurements }: SensorReading): Planned['series'] | null {
-    const there = this.#cache.seriesOf({ site, zone, device })
-    if (!there) return null
-    const found: (Series | null)[] = []
-    for (const measurement of measurements) {
-      const series = isValue(measurement) ? there.get(measurement.metric) : null
-      if (series === undefined) return null
-      found.push(series)
-    }
-    return found
-  }
-
-  /** Reads those that are listed; the others begin as one bundle. */
-  async #open(event: SensorReading): Promise<Planned['series']> {
-    const { site, zone, device } = event
-    const series: (Series | null)[] = []
-    let bundle: string | null = null
-    for (const measurement of event.measurements) {
-      const name = { site, zone, device, metric: measurement.metric }
-      const known = this.#known.get(seriesKey(name))
-      let own: Series | null = null
-      if (isValue(measurement)) {
-        own = this.#cache.series(name) ?? (known ? await this.#cache.loadSeries(name, known) : null)
-        bundle ??= own ? null : name.metric
-        own ??= this.#cache.begin(name, aboutOf(measurement, bundle!))
-      }
-      series.push(own)
-    }
-    return series
-  }
-
-  /** Tells which points come late, and into which minutes they go that may have to be read. */
-  #plan(
-    { event, series: all }: Planned,
-    at: number,
+  /** Reads the series of an event; tells of points that come late, if their time is known. */
+  async #loadFor(
+    event: SensorReading,
+    at: number | null,
     late: Map<Series, Point[]>,
-    rows: Map<string, { bundle: Bundle; start: number }>,
-  ): void {
-    const start = minuteOf(at)
-    for (const [index, series] of all.entries()) {
-      if (!series) continue
-      const { bundle } = series
-      if (series.row?.start !== start && start <= bundle.furthest) {
-        rows.set(minuteKey(bundle.key, start), { bundle, start })
-      }
-      const point = { at, value: numberOf(event.measurements[index]!)! }
+  ): Promise<void> {
+    const there = this.#cache.seriesOf(event)
+    for (const measurement of event.measurements) {
+      const value = numberOf(measurement)
+      if (value === null || Number.isNaN(value)) continue
+      const found = there.get(measurement.metric)
+      const series = found ?? (await this.#open({ ...event, ...measurement }, measurement))
+      if (at === null) continue
+      const point = { at, value }
       // What was planned and not taken makes more points late than are, which does no harm.
       if (!series.planned || isAtEnd(series.planned, point)) series.planned = point
       else if (late.has(series)) late.get(series)!.push(point)
@@ -204,11 +146,19 @@ class Analytics implements Handling {
     }
   }
 
+  async #open(name: SeriesName, measurement: Measurement): Promise<Series> {
+    const there = this.#cache.seriesOf(name).get(name.metric)
+    if (there) return there
+    const known = this.#known.get(seriesKey(name))
+    if (known) return this.#cache.loadSeries(name, known)
+    return this.#cache.begin(name, aboutOf(measurement))
+  }
+
   async #loadDue(): Promise<void> {
     const moment = this.#watermark - this.#options.latenessMs
     this.#telling = this.#due.before(moment, TOLD_AT_ONCE_MAX)
     for (const { name } of this.#telling) {
-      if (this.#cache.series(name)) continue
+      if (this.#cache.seriesOf(name).has(name.metric)) continue
       await this.#cache.loadSeries(name, this.#known.get(seriesKey(name))!)
     }
     await this.#cache.loadWindows(this.#telling)
@@ -218,12 +168,15 @@ class Analytics implements Handling {
    * Lists the series that an event begins, so that what is held has room when it counts. Throws,
    * listing none, when there would be too many.
    */
-  #admit(all: Planned['series']): void {
-    const fresh = new Set<Series>()
-    for (const series of all) if (series?.isNew) fresh.add(series)
-    if (fresh.size === 0) return
+  #admit(event: SensorReading): void {
+    const there = this.#cache.seriesOf(event)
+    const fresh: Series[] = []
+    for (const { metric } of event.measurements) {
+      const series = there.get(metric)
+      if (series?.isNew && !fresh.includes(series)) fresh.push(series)
+    }
     const { seriesMax } = this.#options
-    if (this.#known.size + fresh.size > seriesMax) {
+    if (fresh.length > 0 && this.#known.size + fresh.length > seriesMax) {
       throw new Error(`its partition has ${seriesMax} series (consumers.analytics.seriesMax)`)
     }
     for (const series of fresh) {
@@ -233,15 +186,16 @@ class Analytics implements Handling {
     }
   }
 
-  #put({ event, series: all }: Planned, at: number): void {
-    for (const [index, measurement] of event.measurements.entries()) {
+  #put(event: SensorReading, at: number): void {
+    const there = this.#cache.seriesOf(event)
+    for (const measurement of event.measurements) {
       const value = numberOf(measurement)
       if (value === null) continue
-      const series = all[index]
-      if (!series) {
+      if (Number.isNaN(value)) {
         this.#options.onAbsurd(1)
         continue
       }
+      const series = there.get(measurement.metric)!
       const point = { at, value }
       if (isAtEnd(series.last, point)) this.#append(series, point)
       else {
@@ -253,55 +207,31 @@ class Analytics implements Handling {
 
   #append(series: Series, point: Point): void {
     const { at, value } = point
-    const { open } = series
-    this.#appendToMinute(series, point)
-    if (!open[0] || at >= open[0].start + sizes['15m']) this.#enter(series, at)
-    open[0]!.sketch.accept(value)
-    for (let index = 0; index < open.length; index++) {
-      const window = open[index]!
+    const start = minuteOf(at)
+    if (series.minute?.start !== start) series.minute = { start, points: [] }
+    series.minute.points.push(point)
+    this.#changed.minute(series, series.minute)
+    for (const [index, size] of sizeNames.entries()) {
+      let window = series.open[index]
+      if (window?.start !== startOf(size, at)) {
+        if (window) this.#leave(series, window)
+        window = emptyWindow(series, size, startOf(size, at), series.last)
+        series.open[index] = window
+        this.#cache.keep(window)
+        this.#begin(window)
+      }
       if (window.piece) append(window.piece, at, value, this.#options.holdMaxMs)
       else window.piece = pieceOf(point)
+      if (index === 0) window.sketch.accept(value)
       if (window.told > 0) window.amended++
       if (window.isKept) this.#changed.window(window)
     }
     series.last = point
   }
 
-  #appendToMinute(series: Series, { at, value }: Point): void {
-    const { bundle } = series
-    const start = minuteOf(at)
-    if (series.row?.start !== start) {
-      const left = series.row
-      series.row = rowAt(bundle, start)
-      series.row.ends++
-      series.minute = minuteIn(series.row, series.metric)
-      if (left) {
-        left.ends--
-        forgetRow(bundle, left)
-      }
-    }
-    series.minute!.offsets.push(at - start)
-    series.minute!.values.push(value)
-    this.#changed.minute(bundle, series.row)
-  }
-
-  /** Leaves the windows that end before a moment, and begins those in which it is. */
-  #enter(series: Series, at: number): void {
-    for (const [index, size] of sizeNames.entries()) {
-      const left = series.open[index]
-      const start = startOf(size, at)
-      if (left?.start === start) continue
-      if (left) this.#leave(series, left)
-      const window = emptyWindow(series, size, start, series.last)
-      series.open[index] = window
-      this.#begin(window)
-    }
-  }
-
   /** Nothing more comes in order: it gets a row, and its values go into the longer window. */
   #leave(series: Series, window: Window): void {
     window.isLeft = true
-    this.#cache.keep(window)
     this.#keep(window)
     const parent = parentOf[window.size]
     const around = parent && this.#cache.windowAt(series, parent, window.start)
@@ -329,6 +259,9 @@ class Analytics implements Handling {
     for (const series of this.#late) {
       const around = this.#surroundings.get(series)!
       const points = series.late.splice(0)
+      for (const minute of this.#changed.minutesOf(series)) {
+        around.minutes.set(minute.start, minute)
+      }
       points.sort((one, other) => one.at - other.at || one.value - other.value)
       insertLate(this.#cache, around, points, { touched, holdMaxMs })
     }
@@ -353,7 +286,7 @@ class Analytics implements Handling {
   #tell(window: Window): Effect {
     const { series, size, start } = window
     window.told++
-    const own = this.#cache.series(series)!
+    const own = this.#cache.seriesOf(series).get(series.metric)!
     const sketch = sketchOf(window, (of, at) => this.#cache.windowAt(own, of, at))
     const value = aggregateOf({ ...window, sketch }, own.about, this.#options.holdMaxMs)
     const name = [series.site, series.zone, series.device, series.metric, size, value.start]
@@ -364,9 +297,4 @@ class Analytics implements Handling {
       value: Buffer.from(JSON.stringify(value)),
     }
   }
-}
-
-function isValue(measurement: Measurement): boolean {
-  const value = numberOf(measurement)
-  return value !== null && !Number.isNaN(value)
 }

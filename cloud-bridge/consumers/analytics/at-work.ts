@@ -1,4 +1,3 @@
-import type { Bundle, MinuteRow } from './bundle.ts'
 import type { Point } from './piece.ts'
 import type { Minute } from './points.ts'
 import type { SeriesAbout, SeriesName } from './series.ts'
@@ -7,11 +6,8 @@ import type { Window } from './window.ts'
 /** A series as it is at work: its end, and the windows in which that lies. */
 export type Series = SeriesName & {
   about: SeriesAbout
-  bundle: Bundle
   /** Null before its first point. */
   last: Point | null
-  /** The minute in which it ends, in that of its bundle; null before its first point. */
-  row: MinuteRow | null
   minute: Minute | null
   /** By size, in the order of `sizeNames`. */
   open: (Window | null)[]

@@ -1,18 +1,18 @@
 import type { Series } from './at-work.ts'
-import { type Bundle, forgetRow, type MinuteRow, minuteKey, packRow } from './bundle.ts'
-import { seriesKey, windowKey } from './series.ts'
+import { type Minute, packPoints } from './points.ts'
+import { minuteKey, seriesKey, windowKey } from './series.ts'
 import { packWindow, type Window } from './window.ts'
 
 /** What changed since the last commit, and the rows that it makes. */
 export class Changed {
-  readonly #minutes: { bundle: Bundle; row: MinuteRow }[] = []
+  readonly #minutes = new Map<Series, Map<number, Minute>>()
   readonly #windows = new Set<Window>()
   readonly #begun: Series[] = []
 
-  readonly minute = (bundle: Bundle, row: MinuteRow): void => {
-    if (row.isChanged) return
-    row.isChanged = true
-    this.#minutes.push({ bundle, row })
+  readonly minute = (series: Series, minute: Minute): void => {
+    const own = this.#minutes.get(series)
+    if (own) own.set(minute.start, minute)
+    else this.#minutes.set(series, new Map([[minute.start, minute]]))
   }
 
   readonly window = (window: Window): void => {
@@ -28,12 +28,16 @@ export class Changed {
     return this.#windows
   }
 
+  minutesOf(series: Series): Iterable<Minute> {
+    return this.#minutes.get(series)?.values() ?? []
+  }
+
   /** Adds all changes to the rows of a transaction, and forgets them. */
   takeRows(rows: Map<string, Buffer | null>): void {
-    for (const { bundle, row } of this.#minutes) {
-      rows.set(minuteKey(bundle.key, row.start), packRow(row))
-      row.isChanged = false
-      forgetRow(bundle, row)
+    for (const [series, own] of this.#minutes) {
+      for (const minute of own.values()) {
+        rows.set(minuteKey(series, minute.start), packPoints(minute))
+      }
     }
     for (const window of this.#windows) {
       if (!window.isKept) continue
@@ -42,7 +46,7 @@ export class Changed {
     for (const series of this.#begun) {
       rows.set(seriesKey(series), Buffer.from(JSON.stringify(series.about)))
     }
-    this.#minutes.length = 0
+    this.#minutes.clear()
     this.#windows.clear()
     this.#begun.length = 0
   }

@@ -1,8 +1,7 @@
 import type { Series } from './at-work.ts'
-import { type Bundle, type MinuteRow, minuteIn, rowAt } from './bundle.ts'
 import type { Cache } from './cache.ts'
 import type { Point } from './piece.ts'
-import { insert, isBefore, type Minute, minuteOf, pointsOf } from './points.ts'
+import { insert, isBefore, type Minute, minuteOf } from './points.ts'
 import { pieceFor } from './rebuild.ts'
 import { type Size, sizeNames, sizes, startOf } from './series.ts'
 import { emptyWindow, type Window } from './window.ts'
@@ -42,7 +41,7 @@ export async function loadSurroundings(
 }
 
 export type Touched = {
-  minute(bundle: Bundle, row: MinuteRow): void
+  minute(series: Series, minute: Minute): void
   window(window: Window): void
   begun(window: Window): void
 }
@@ -56,21 +55,17 @@ export function insertLate(
   points: readonly Point[],
   { touched, holdMaxMs }: { touched: Touched; holdMaxMs: number },
 ): void {
-  const { bundle, metric } = series
-  // What its bundle has in memory is newer than what was read.
-  for (const row of bundle.rows.values()) {
-    const minute = row.minutes.get(metric)
-    if (minute) minutes.set(row.start, minute)
-  }
+  // What the series has in memory is newer than what was read.
+  if (series.minute) minutes.set(series.minute.start, series.minute)
   const windowAt = (size: Size, at: number) => cache.windowAt(series, size, at)
   const toMake = new Map<string, Window>()
   for (const point of points) {
-    const row = rowAt(bundle, minuteOf(point.at))
-    const minute = minuteIn(row, metric)
-    minutes.set(row.start, minute)
+    const start = minuteOf(point.at)
+    const minute = minutes.get(start) ?? { start, points: [] }
+    minutes.set(start, minute)
     const [before, behind] = neighbours(minutes, point)
     insert(minute, point)
-    touched.minute(bundle, row)
+    touched.minute(series, minute)
     // A window has the values of those of its parts that were left.
     let isPartLeft = true
     for (const size of sizeNames) {
@@ -104,8 +99,8 @@ export function insertLate(
 function neighbours(minutes: ReadonlyMap<number, Minute>, point: Point) {
   let before: Point | null = null
   let behind: Point | null = null
-  for (const minute of minutes.values()) {
-    for (const one of pointsOf(minute)) {
+  for (const { points } of minutes.values()) {
+    for (const one of points) {
       if (isBefore(one, point)) {
         if (!before || isBefore(before, one)) before = one
       } else if (!behind || isBefore(one, behind)) behind = one

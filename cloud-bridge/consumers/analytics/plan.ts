@@ -39,6 +39,6 @@ export function numberOf({ number, flag }: Measurement): number | null {
 }
 
 /** What stays the same of the series of a measurement. */
-export function aboutOf({ number, unit }: Measurement, bundle: string): SeriesAbout {
-  return { unit, kind: number === null ? 'flag' : 'number', bundle }
+export function aboutOf({ number, unit }: Measurement): SeriesAbout {
+  return { unit, kind: number === null ? 'flag' : 'number' }
 }

@@ -1,5 +1,5 @@
 import { append, type Point, pieceOf, type Result, resultOf } from './piece.ts'
-import { type Minute, pointsOf } from './points.ts'
+import type { Minute } from './points.ts'
 import { type SeriesAbout, type SeriesName, sizes } from './series.ts'
 import { quantile } from './sketch.ts'
 import type { Window } from './window.ts'
@@ -62,17 +62,15 @@ export function aggregateOf(window: Window, about: SeriesAbout, holdMaxMs: numbe
 export function aggregateOfMinute(
   series: SeriesName,
   about: SeriesAbout,
-  minute: Minute,
+  { start, points }: Minute,
   before: Point | null,
   holdMaxMs: number,
 ): Aggregate {
-  const { start } = minute
-  const [first, ...points] = pointsOf(minute)
-  const piece = pieceOf(first!)
-  for (const { at, value } of points) append(piece, at, value, holdMaxMs)
+  const piece = pieceOf(points[0]!)
+  for (const { at, value } of points.slice(1)) append(piece, at, value, holdMaxMs)
   const end = start + MINUTE_MS
   const result = resultOf(piece, before, { start, end }, holdMaxMs)
-  const values = Float64Array.from(minute.values).sort()
+  const values = Float64Array.from(points, ({ value }) => value).sort()
   const ranked = (share: number) => values[Math.max(0, Math.ceil(values.length * share) - 1)]!
   const percentiles = { p50: ranked(0.5), p95: ranked(0.95) }
   const size = '1m' as const

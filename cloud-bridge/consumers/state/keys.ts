@@ -22,9 +22,6 @@ export function partsOf(key: string): string[] {
   })
 }
 
-/** The key of one more part, of which all characters stand for themselves, behind a key's. */
-export const keyIn = (key: string, part: string) => `${key}${SEPARATOR}${part}`
-
 /** The keys that begin with these parts: from the first, included, to the last, not included. */
 export function within(...parts: readonly string[]): { from: string; to: string } {
   const start = keyOf(...parts)

@@ -84,7 +84,7 @@ function addRoutes(app: FastifyInstance, { state, holdMaxMs, now = Date.now }: A
     const series: object[] = []
     for await (const { partition, key, name, about } of seriesIn(state, filter, place)) {
       if (series.length === limit) return { series, next: cursorOf({ partition, key, start: 0 }) }
-      series.push({ ...name, unit: about.unit, kind: about.kind })
+      series.push({ ...name, ...about })
     }
     return { series, next: null }
   })

@@ -1,10 +1,10 @@
+import { partsOf, timeIn } from '../../state/keys.ts'
 import type { AnyVersion } from '../../state/state.ts'
 import { Cache } from '../cache.ts'
-import { minutesOf, timeOfKey } from '../minutes.ts'
-import { lastOf } from '../points.ts'
+import { unpackPoints } from '../points.ts'
 import { sketchOf } from '../rebuild.ts'
 import { type Aggregate, aggregateOf, aggregateOfMinute } from '../results.ts'
-import { type Size, sizeNames, sizes, windowsBetween } from '../series.ts'
+import { minutesBetween, type Size, sizeNames, sizes, windowsBetween } from '../series.ts'
 import { mergeInto, type Sketch } from '../sketch.ts'
 import { unpackWindow, type Window } from '../window.ts'
 import { type Filter, isIn, type Listed, type Place, seriesIn } from './listed.ts'
@@ -30,7 +30,7 @@ export async function windowsOf(
   holdMaxMs: number,
 ): Promise<Told[]> {
   const first = Math.floor(from / msOf(size)) * msOf(size)
-  if (size === '1m') return toldMinutes(listed, { from: first, to }, limit, holdMaxMs)
+  if (size === '1m') return minutesOf(listed, { from: first, to }, limit, holdMaxMs)
   const { reader, name, about } = listed
   // Before the rows: if its series leaves it meanwhile, it is among them.
   const open = await openOf(listed, size, { from: first, to }, holdMaxMs)
@@ -63,35 +63,39 @@ async function openOf(
 
 /** When the first window that is wanted of a series begins; null: there is none. */
 export async function firstStartOf(
-  { reader, name, about }: Listed,
+  { reader, name }: Listed,
   { size, from, to }: Wanted,
 ): Promise<number | null> {
   const startOf = (at: number) => Math.floor(at / msOf(size)) * msOf(size)
-  const between = { from: startOf(from), to: startOf(to - 1) + msOf(size), limit: 1 }
-  const [minute] = await minutesOf(reader, name, about, between)
-  return minute ? startOf(minute.start) : null
+  const span = minutesBetween(name, startOf(from), startOf(to - 1) + msOf(size))
+  const [row] = await reader.range({ ...span, limit: 1 })
+  return row ? startOf(timeOfKey(row.key)) : null
 }
 
-async function toldMinutes(
+async function minutesOf(
   { reader, name, about }: Listed,
   { from, to }: { from: number; to: number },
   limit: number,
   holdMaxMs: number,
 ): Promise<Told[]> {
-  const wanted = await minutesOf(reader, name, about, { from, to, limit })
-  if (wanted.length === 0) return []
-  const nearest = { from: 0, to: from, limit: 1, backwards: true }
-  const [earlier] = await minutesOf(reader, name, about, nearest)
-  return wanted.map((minute, at) => {
-    const previous = wanted[at - 1] ?? earlier
-    const before = previous ? lastOf(previous) : null
+  const rows = await reader.range({ ...minutesBetween(name, from, to), limit })
+  if (rows.length === 0) return []
+  const earlier = { ...minutesBetween(name, 0, from), limit: 1, backwards: true }
+  const all = [...(await reader.range(earlier)), ...rows].map(({ key, value }) =>
+    unpackPoints(timeOfKey(key), value),
+  )
+  return all.flatMap((minute, at) => {
+    if (minute.start < from) return []
+    const before = all[at - 1]?.points.at(-1) ?? null
     const aggregate = aggregateOfMinute(name, about, minute, before, holdMaxMs)
     const addTo = (sketch: Sketch) => {
-      for (const value of minute.values) sketch.accept(value)
+      for (const { value } of minute.points) sketch.accept(value)
     }
-    return { start: minute.start, aggregate, addTo }
+    return [{ start: minute.start, aggregate, addTo }]
   })
 }
+
+const timeOfKey = (key: string) => timeIn(partsOf(key).at(-1)!)
 
 export type Page = { windows: Told[]; next: Place | null }
 

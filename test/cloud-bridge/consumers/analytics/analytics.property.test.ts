@@ -25,10 +25,7 @@ const options = {
   corrections: { offsetOf: () => null },
 }
 
-/** Which of two metrics a reading has. */
-const metricsOf = { both: ['energy', 'power'], one: ['energy'], other: ['power'] }
-
-type Sample = { device: number; at: number; value: number; metrics: keyof typeof metricsOf }
+type Sample = { device: number; at: number; value: number }
 
 /** Readings of two days, more of them close to each other than far. */
 const samples = fc.array(
@@ -40,16 +37,12 @@ const samples = fc.array(
       fc.integer({ min: 0, max: 172_800_000 }),
     ),
     value: fc.integer({ min: -3, max: 40 }),
-    metrics: fc.constantFrom(...(['both', 'one', 'other'] as const)),
   }),
   { minLength: 1, maxLength: 60 },
 )
 
-function eventOf({ device, at, value, metrics }: Sample, index: number): SensorReading {
-  const common = { flag: null, text: null, unit: 'kW.h' }
-  const measurements = metricsOf[metrics].map((metric, nth) => ({
-    ...{ metric, number: value + nth, ...common },
-  }))
+function eventOf({ device, at, value }: Sample, index: number): SensorReading {
+  const measurements = [{ metric: 'energy', number: value, flag: null, text: null, unit: 'kW.h' }]
   const time = { receivedAt: DAY + at, observedAt: null, clock: 'SYNCED' as const }
   const name = { site: 'hq', zone: 'z1', device: `d${device}` }
   return { ...goldenEvent, ...name, ...time, zoneSequence: index + 1, measurements }
@@ -87,19 +80,18 @@ async function windowsIn(state: PartitionState, size: Size) {
     const [, site, zone, device, metric] = partsOf(key) as string[]
     const name = { site: site!, zone: zone!, device: device!, metric: metric! }
     const series = await cache.loadSeries(name, JSON.parse(value.toString()))
-    seriesOf.set(`${device}/${metric}`, series)
+    seriesOf.set(device!, series)
     const open = series.open[sizeNames.indexOf(size)]!
-    const told = windows.findIndex(
-      ({ series: of, start }) =>
-        of.device === device && of.metric === metric && start === open.start,
-    )
+    const told = windows.findIndex(one => one.series.device === device && one.start === open.start)
     if (told >= 0) windows.splice(told, 1)
-    windows.push(open)
+    if (!windows.some(one => one.series.device === device && one.start === open.start)) {
+      windows.push(open)
+    }
   }
   return new Map(
     windows.map(window => {
       const { series, start, piece, before } = window
-      const own = seriesOf.get(`${series.device}/${series.metric}`)!
+      const own = seriesOf.get(series.device)!
       const sketch = sketchOf(window, (of, at) => cache.windowAt(own, of, at))
       const { site, zone, device, metric } = series
       const span = { start, end: start + sizes[size] }
