@@ -25,7 +25,10 @@ const options = {
   corrections: { offsetOf: () => null },
 }
 
-type Sample = { device: number; at: number; value: number }
+/** Which of two metrics a reading has. */
+const metricsOf = { both: ['energy', 'power'], one: ['energy'], other: ['power'] }
+
+type Sample = { device: number; at: number; value: number; metrics: keyof typeof metricsOf }
 
 /** Readings of two days, more of them close to each other than far. */
 const samples = fc.array(
@@ -37,12 +40,16 @@ const samples = fc.array(
       fc.integer({ min: 0, max: 172_800_000 }),
     ),
     value: fc.integer({ min: -3, max: 40 }),
+    metrics: fc.constantFrom(...(['both', 'one', 'other'] as const)),
   }),
   { minLength: 1, maxLength: 60 },
 )
 
-function eventOf({ device, at, value }: Sample, index: number): SensorReading {
-  const measurements = [{ metric: 'energy', number: value, flag: null, text: null, unit: 'kW.h' }]
+function eventOf({ device, at, value, metrics }: Sample, index: number): SensorReading {
+  const common = { flag: null, text: null, unit: 'kW.h' }
+  const measurements = metricsOf[metrics].map((metric, nth) => ({
+    ...{ metric, number: value + nth, ...common },
+  }))
   const time = { receivedAt: DAY + at, observedAt: null, clock: 'SYNCED' as const }
   const name = { site: 'hq', zone: 'z1', device: `d${device}` }
   return { ...goldenEvent, ...name, ...time, zoneSequence: index + 1, measurements }
@@ -80,18 +87,19 @@ async function windowsIn(state: PartitionState, size: Size) {
     const [, site, zone, device, metric] = partsOf(key) as string[]
     const name = { site: site!, zone: zone!, device: device!, metric: metric! }
     const series = await cache.loadSeries(name, JSON.parse(value.toString()))
-    seriesOf.set(device!, series)
+    seriesOf.set(`${device}/${metric}`, series)
     const open = series.open[sizeNames.indexOf(size)]!
-    const told = windows.findIndex(one => one.series.device === device && one.start === open.start)
+    const told = windows.findIndex(
+      ({ series: of, start }) =>
+        of.device === device && of.metric === metric && start === open.start,
+    )
     if (told >= 0) windows.splice(told, 1)
-    if (!windows.some(one => one.series.device === device && one.start === open.start)) {
-      windows.push(open)
-    }
+    windows.push(open)
   }
   return new Map(
     windows.map(window => {
       const { series, start, piece, before } = window
-      const own = seriesOf.get(series.device)!
+      const own = seriesOf.get(`${series.device}/${series.metric}`)!
       const sketch = sketchOf(window, (of, at) => cache.windowAt(own, of, at))
       const { site, zone, device, metric } = series
       const span = { start, end: start + sizes[size] }
@@ -121,6 +129,11 @@ function expectEqual(
   }
 }
 
+/** A series that leaves a minute, and gets a late point of it, in one batch. */
+const leftAndLate = [0, 0, 0, 60_000, 0].map(
+  (at): Sample => ({ device: 0, at, value: 0, metrics: 'both' }),
+)
+
 describe('analytics', () => {
   it('comes to what a plain computation over all readings does, whatever order they come in and wherever batches end', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sluice-analytics-'))
@@ -145,7 +158,7 @@ describe('analytics', () => {
             }
           },
         ),
-        { numRuns: 200 },
+        { numRuns: 200, examples: [[leftAndLate, 3, false]] },
       )
     } finally {
       rmSync(dir, { recursive: true, force: true })
