@@ -10,14 +10,15 @@ type Numbered = Pick<SensorReading, 'gateway' | 'epoch' | 'zone' | 'zoneSequence
 export class CameSet {
   readonly #gateways = new Map<string, Map<number, Map<string, Intervals>>>()
 
-  has({ gateway, epoch, zone, zoneSequence: number }: Numbered): boolean {
-    const numbers = this.#gateways.get(gateway)?.get(epoch)?.get(zone)
-    return numbers?.covers(number, number) ?? false
+  has(event: Numbered): boolean {
+    const number = event.zoneSequence
+    return this.#find(event)?.covers(number, number) ?? false
   }
 
   /** Counts an event; false when it was there already. */
-  add({ gateway, epoch, zone, zoneSequence }: Numbered): boolean {
-    return this.#of(gateway, epoch, zone).add(zoneSequence)
+  add(event: Numbered): boolean {
+    const { gateway, epoch, zone, zoneSequence } = event
+    return (this.#find(event) ?? this.#of(gateway, epoch, zone)).add(zoneSequence)
   }
 
   /** Counts all of an interval; false when one of its numbers was there already. */
@@ -40,6 +41,10 @@ export class CameSet {
       }
     }
     return all
+  }
+
+  #find({ gateway, epoch, zone }: Numbered): Intervals | undefined {
+    return this.#gateways.get(gateway)?.get(epoch)?.get(zone)
   }
 
   #of(gateway: string, epoch: number, zone: string): Intervals {

@@ -18,14 +18,15 @@ export class Gathered {
   count = 0
   bytes = 0
 
-  /** `bytes`: what the event has in Kafka. */
-  add(row: Archived, bytes: number): void {
+  /** False when the event is there already. `bytes`: what it has in Kafka. */
+  add(row: Archived, bytes: number): boolean {
+    if (!this.came.add(row.event)) return false
     const file = this.#fileOf(row)
     file.columns.add(row)
     file.place.last = row.offset
-    this.came.add(row.event)
     this.count++
     this.bytes += bytes
+    return true
   }
 
   /** The files of what was gathered, one for each topic, date and zone. */

@@ -28,11 +28,10 @@ export class Levels {
   /** As Parquet writes them, each in so many bits. */
   encoded(bits: number): Uint8Array {
     const all = new Uint8Array(this.count)
-    let from = 0
-    for (let at = 0; at < this.#levels.length; at++) {
-      const end = from + this.#times[at]!
-      all.fill(this.#levels[at]!, from, end)
-      from = end
+    let end = 0
+    for (let run = 0; run < this.#levels.length; run++) {
+      const level = this.#levels[run]!
+      for (let times = this.#times[run]!; times > 0; times--) all[end++] = level
     }
     const writer = new ByteWriter()
     writeRleBitPackedHybrid(writer, all, bits)

@@ -25,9 +25,10 @@ export class EventColumns {
     const writer = new ByteWriter()
     const file = new ParquetWriter({ ...{ writer, schema, codec: 'ZSTD', createdBy: 'sluice' } })
     const begin = writer.offset
+    const lists = this.#lists.encoded(1)
     const columns = this.#columns.map(({ values, definition }, at) => {
       const { path, isList } = leaves[at]!
-      const levels = { definition, repetition: isList ? this.#lists : null }
+      const levels = { definition, repetition: isList ? lists : null }
       return writeChunk(writer, { path, values: values.encoded(), ...levels, rows: this.rows })
     })
     file.num_rows = BigInt(this.rows)

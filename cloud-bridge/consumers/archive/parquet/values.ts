@@ -53,24 +53,27 @@ export class Texts implements Values<string> {
 export class Names implements Values<string> {
   readonly #hasRange: boolean
   readonly #indexes = new Map<string, number>()
+  readonly #names: string[] = []
+  /** Behind each name, the one that came last time: devices and metrics often come in turn. */
+  readonly #behind: number[] = []
   readonly #values: number[] = []
-  #last: string | null = null
-  #lastIndex = 0
+  #last = 0
 
   constructor(hasRange: boolean) {
     this.#hasRange = hasRange
   }
 
   add(text: string): void {
-    if (text !== this.#last) {
-      this.#last = text
-      this.#lastIndex = this.#indexOf(text)
-    }
-    this.#values.push(this.#lastIndex)
+    const guess = this.#behind[this.#last]
+    const isSo = guess !== undefined && this.#names[guess] === text
+    const index = isSo ? guess : this.#indexOf(text)
+    this.#behind[this.#last] = index
+    this.#last = index
+    this.#values.push(index)
   }
 
   encoded(): Encoded {
-    const names = [...this.#indexes.keys()]
+    const names = this.#names
     const sorted = this.#hasRange ? names.map(name => Buffer.from(name)).sort(Buffer.compare) : []
     return {
       ...withDictionary(names, 'BYTE_ARRAY', this.#values),
@@ -81,8 +84,8 @@ export class Names implements Values<string> {
   #indexOf(text: string): number {
     const found = this.#indexes.get(text)
     if (found !== undefined) return found
-    this.#indexes.set(text, this.#indexes.size)
-    return this.#indexes.size - 1
+    this.#indexes.set(text, this.#names.length)
+    return this.#names.push(text) - 1
   }
 }
 

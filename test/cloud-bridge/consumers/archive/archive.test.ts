@@ -16,6 +16,7 @@ import {
   archivedIn,
   BACKLOG,
   committedIn,
+  eventOf,
   feed,
   filesIn,
   manifestOf,
@@ -45,6 +46,26 @@ describe('a file of the archive', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  it.each([1, 3e9])('gives back many, %d ms apart, with numbers that come again', async stepMs => {
+    const rows = Array.from({ length: 2000 }, (_, offset) => {
+      const number = [0, -0, 21.5][offset % 3]!
+      const measurements = [
+        { metric: 'a', number, flag: null, text: null, unit: null },
+        { metric: 'b', number: null, flag: offset % 5 === 0, text: null, unit: 'K' },
+        { metric: 'c', number: null, flag: null, text: `${offset}`, unit: null },
+      ].slice(0, offset % 4)
+      const one = eventOf('z', offset + 1, {
+        ...{ device: `d${(offset * 7919) % 31}`, epoch: 2 ** 47 + 1, measurements },
+        ...{ receivedAt: 1_700_000_000_000 + offset * stepMs, traceparent: null },
+        observedAt: offset % 2 ? 1_700_000_000_000 - offset : null,
+      })
+      return { ...{ event: one, topic: TOPIC, partition: 3, offset }, heardAt: one.receivedAt }
+    })
+    const columns = new EventColumns()
+    for (const row of rows) columns.add(row)
+    expect(await readParquet(columns.toParquet())).toEqual(rows)
   })
 
   it('has a name that any file system takes', () => {
