@@ -188,7 +188,7 @@ async function begun(
 ): Promise<Place[]> {
   for (let look = 1; ; look++) {
     const stretches = await stream.stretchesOf(topics)
-    // One may have been given more partitions while the group was at work: they would be read by nobody.
+    // One may have got more partitions while the group was at work: nobody would read them.
     const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
     if (fault !== null) throw new CannotJoin(fault)
     const ahead = wanted.find(place => place.offset > endOf(stretches, place))
