@@ -86,7 +86,7 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
           log.info({ partitions }, 'partitions')
         },
         onFault(reason) {
-          metrics.fault('fenced')
+          metrics.fault('joined anew')
           log.warn({ reason }, 'the membership begins anew')
         },
       })

@@ -22,7 +22,7 @@ export function startConsumerMetrics(
   })
   const faults = new Counter({
     name: 'sluice_consumer_faults_total',
-    help: 'What went wrong, by kind: refused, away, fenced, absurd',
+    help: 'What went wrong, by kind: refused, away, joined anew, absurd',
     labelNames: ['consumer', 'kind'],
     registers,
   })
@@ -60,7 +60,7 @@ export function startConsumerMetrics(
       totals.effects += count
       sent.inc({ consumer, topic }, count)
     },
-    fault(kind: 'refused' | 'away' | 'fenced' | 'absurd', count = 1): void {
+    fault(kind: 'refused' | 'away' | 'joined anew' | 'absurd', count = 1): void {
       totals.faults[kind] = (totals.faults[kind] ?? 0) + count
       faults.inc({ consumer, kind }, count)
     },

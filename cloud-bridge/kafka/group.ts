@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotJoin, type ConsumerGroup, type Membership } from '../consumer-group.ts'
-import { unequal } from '../consumers/runtime/together.ts'
 import type { EventStream } from '../event-stream.ts'
 import { describe, isNotAllowed } from './errors.ts'
-import { type Share, startShare } from './share.ts'
+import { requireEqual, type Share, startShare } from './share.ts'
 
 const AGAIN_MS = 1000
 /** Kafka's clients beat three times a session; more often, and others take over sooner. */
@@ -85,6 +84,5 @@ async function requireTopics(stream: EventStream, topics: readonly string[]): Pr
         '(./sluice doctor --create-topics), or grant READ and DESCRIBE',
     )
   }
-  const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
-  if (fault !== null) throw new CannotJoin(fault)
+  requireEqual(stretches)
 }

@@ -189,8 +189,7 @@ async function begun(
   for (let look = 1; ; look++) {
     const stretches = await stream.stretchesOf(topics)
     // One may have got more partitions while the group was at work: nobody would read them.
-    const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
-    if (fault !== null) throw new CannotJoin(fault)
+    requireEqual(stretches)
     const ahead = wanted.find(place => place.offset > endOf(stretches, place))
     if (!ahead || signal.aborted) {
       return wanted.map(place => {
@@ -206,6 +205,12 @@ async function begun(
     }
     await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {})
   }
+}
+
+/** Throws CannotJoin when topics have not equally many partitions. */
+export function requireEqual(stretches: ReadonlyMap<string, Stretch>): void {
+  const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
+  if (fault !== null) throw new CannotJoin(fault)
 }
 
 function endOf(stretches: ReadonlyMap<string, Stretch>, { topic, partition }: Place): number {

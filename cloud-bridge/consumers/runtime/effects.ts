@@ -31,17 +31,17 @@ export function startEffects(options: EffectsOptions) {
     await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
     circuit.probe()
   }
-  /** Whether another has the partition, which then sends what waits: ours must not follow it. */
-  const isLost = async (state: PartitionState): Promise<boolean> => {
-    if (forgotten.has(state)) return true
-    try {
-      await state.commit({})
-      return false
-    } catch (error) {
-      if (error instanceof Fenced) return true
-      throw error
-    }
-  }
+  /**
+   * Whether another has the partition, which then sends what waits: ours must not follow it. While
+   * nobody can tell, no: a batch that may have arrived must go again unchanged, or it is lost.
+   */
+  const isLost = (state: PartitionState): Promise<boolean> =>
+    forgotten.has(state)
+      ? Promise.resolve(true)
+      : state.commit({}).then(
+          () => false,
+          error => error instanceof Fenced,
+        )
   /** Sends the oldest that wait; whether there were any. */
   const step = async (state: PartitionState): Promise<boolean> => {
     const waiting = await state.waiting(BATCH_MAX)

@@ -10,7 +10,8 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
 /**
  * The circuit breaker in front of what a consumer needs besides Kafka: its state and the registry.
- * While one is away the partition waits and its membership goes on; anything else passes through.
+ * While one is away what was asked is asked again, and the membership goes on; anything else passes
+ * through. For work that may be done in part it is not the way: that begins anew (stateful.ts).
  */
 export function startPatience(onAway: (reason: string | null) => void): Patience {
   const circuit = startCircuit(BACKOFF)

@@ -18,7 +18,7 @@ export type SendOptions = {
 
 /**
  * Gives what sends effects of one topic, the identical batch again until the fate of each is known;
- * null when `signal` aborted before, or `isOver` says that they are
+ * null when `signal` aborted before, or `isOver`, which must not reject, says that they are
  * another's now. One call at a time.
  */
 export function startSendWhole({ sink, partitionsOf, signal, onAway }: SendOptions) {

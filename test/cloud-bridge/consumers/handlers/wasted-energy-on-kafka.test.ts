@@ -85,14 +85,14 @@ describeWithKafka('wasted energy on Kafka', () => {
     await until(() => sumOf(taken) === 7)
     const ids = [idOf(place, 4), idOf(place, 7)]
     expect((await alertsOf(place)).map(({ id }) => id)).toEqual(ids)
-    expect(totals.faults.fenced).toBeUndefined()
+    expect(totals.faults['joined anew']).toBeUndefined()
     gated.open()
     await built
 
     await send(topics.readings, absence(place, 8, 17))
     const last = idOf(place, 10)
     await until(async () => (await alertsOf(place)).some(({ id }) => id === last))
-    expect(totals.faults.fenced).toBe(1)
+    expect(totals.faults['joined anew']).toBe(1)
     const told = new Map((await alertsOf(place)).map(({ id, wastedKwh }) => [id, wastedKwh]))
     expect(told).toEqual(new Map([...ids, last].map((id, at) => [id, [1, 2, 4][at]])))
     builder.ending.abort()

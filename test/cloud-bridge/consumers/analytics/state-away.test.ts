@@ -1,0 +1,75 @@
+import { expect, it } from 'vitest'
+import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
+import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
+import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
+import { openStatefulWork } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
+import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
+import {
+  type AnyVersion,
+  type PartitionState,
+  StateAway,
+} from '../../../../cloud-bridge/consumers/state/state.ts'
+import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+import { encodeEvent } from '../../../../config/events.ts'
+import { goldenEvent } from '../../../config/events-fixture.ts'
+import { temporary } from '../../../gateway/store/fixture.ts'
+
+const NOW = Date.UTC(2026, 10, 23, 12)
+const HOLD_MAX_MS = 3_600_000
+const never = new AbortController().signal
+const measurements = [{ metric: 'a', number: 1, flag: null, text: null, unit: null }]
+
+const recordsOf = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => {
+    const number = from + at + 1
+    const time = { receivedAt: NOW + number * 1000, observedAt: null, clock: 'SYNCED' as const }
+    const event = { ...goldenEvent, ...time, sequence: number, zoneSequence: number, measurements }
+    const place = { partition: 0, offset: from + at, heardAt: NOW + 100_000 }
+    return { ...place, key: null, headers: {}, value: encodeEvent(event) }
+  })
+
+/** Analytics on a state that is away for one look at minutes or windows. */
+const openWork = (state: AnyVersion, awayAtLook = 0) =>
+  openStatefulWork({
+    ...{ name: 'analytics', state, partition: 0, deadletters: 'd' },
+    read: startReading(startEventReader(null), ['readings']),
+    start: async claimed => {
+      let looks = 0
+      const flaky: PartitionState = {
+        ...claimed,
+        range(span) {
+          const isOfSeries = /^(minute|window)/.test(span.from)
+          if (isOfSeries && ++looks === awayAtLook) {
+            return Promise.reject(new StateAway('PostgreSQL: away'))
+          }
+          return claimed.range(span)
+        },
+      }
+      return startAnalytics(flaky, {
+        ...{ topic: 'aggregates', publish: [], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },
+        ...{ seriesMax: 1000, clockWaitMs: 1e9, onAbsurd() {} },
+        corrections: { offsetOf: () => null },
+      })
+    },
+    patience: startPatience(() => {}),
+    ...{ onCommitted() {}, onEnded() {} },
+  })
+
+it.each([1, 2, 3, 4])(
+  'a state that is away for look %i behind a restart costs no point',
+  async look => {
+    using place = temporary()
+    await using store = openSqliteStates(place.dir)
+    await using state = await store.open('analytics')
+    const first = await openWork(state)
+    await first.take('readings', recordsOf(0, 10), never)
+    const second = await openWork(state, look)
+    await expect(second.take('readings', recordsOf(10, 20), never)).rejects.toThrow(StateAway)
+    const third = await openWork(state)
+    expect(third.next.get('readings')).toBe(10)
+    await third.take('readings', recordsOf(10, 20), never)
+    const { metrics } = await totalsOf(state, HOLD_MAX_MS)
+    expect(metrics).toEqual([{ metric: 'a', count: 20, sum: 20 }])
+  },
+)
