@@ -1,5 +1,6 @@
 import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
 import { startPartitioner } from '../config/partitions.ts'
+import { againOrNull } from './again.ts'
 import type { startBatchSize } from './batch-size.ts'
 import type { Circuit } from './circuit.ts'
 
@@ -205,22 +206,9 @@ export function startDelivery(options: DeliveryOptions) {
   return (batch: Batch) => tryOn(() => options.sink.send(batch))
 }
 
-/** Does it again, after a back-off, while it is unavailable; null when asked to end before. */
+/** Does it again while the sink is unavailable; null when asked to end before. */
 function startTrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
-  return async <D>(work: () => Promise<D>): Promise<D | null> => {
-    while (!signal.aborted) {
-      circuit.probe()
-      try {
-        const done = await work()
-        circuit.succeeded()
-        return done
-      } catch (error) {
-        if (!(error instanceof SinkUnavailable)) throw error
-        const waitMs = circuit.failed()
-        onUnavailable(error.message, waitMs)
-        await sleep(waitMs, undefined, { signal }).catch(() => {})
-      }
-    }
-    return null
-  }
+  const passes = (error: unknown) => error instanceof SinkUnavailable
+  const options = { circuit, signal, passes, onFailed: onUnavailable }
+  return <D>(work: () => Promise<D>): Promise<D | null> => againOrNull(work, options)
 }

@@ -2,15 +2,16 @@ import type { Config } from '../../config/config.ts'
 import { CannotStart } from '../../config/lifetime.ts'
 import { startCircuit } from '../circuit.ts'
 import { replayArchive } from '../consumers/archive/replay.ts'
-import { type Frame, startDelivery } from '../forwarder.ts'
-import { startFraming } from '../framing.ts'
+import { startDelivery } from '../forwarder.ts'
 import { describe } from '../kafka/errors.ts'
 import { openKafka } from '../kafka/kafka.ts'
-import { openRegistry } from '../registry/registry.ts'
-import { startSchemaIds } from '../registry/schema-ids.ts'
+import { configuredFraming } from '../registry/configured-framing.ts'
 import { countOf } from './topic.ts'
 
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
+
+/** Nothing of this command outlives it: the registry is asked each time. */
+const UNKEPT = { schemaId: () => null, keepSchemaId() {} }
 
 export type FromArchiveOptions = {
   config: Config
@@ -46,19 +47,7 @@ export async function replayFromArchive(options: FromArchiveOptions): Promise<nu
   })
   return replayArchive({
     ...options,
-    ...{ partitions, deliver, frame: framing(config, signal, onProblem) },
+    ...{ partitions, deliver, frame: configuredFraming(config, UNKEPT, signal, onProblem) },
     onRefused: ({ event }, reason) => onProblem(`${event.id}: Kafka will never take it: ${reason}`),
   })
-}
-
-function framing(
-  { registry: { url, ...options }, kafka: { cloudEvents } }: Config,
-  signal: AbortSignal,
-  onChanged: (line: string) => void,
-): Frame {
-  if (url === null) return startFraming({ schemaIdOf: null, cloudEvents })
-  const registry = openRegistry({ ...options, url, signal })
-  // Nothing of this command outlives it: the registry is asked each time.
-  const inbox = { schemaId: () => null, keepSchemaId() {} }
-  return startFraming({ schemaIdOf: startSchemaIds({ registry, inbox, onChanged }), cloudEvents })
 }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { again } from '../../again.ts'
 import { startCircuit } from '../../circuit.ts'
 import { StateAway } from '../state/state.ts'
 import { RegistryAway } from './reading.ts'
@@ -14,22 +14,11 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
  * through. For work that may be done in part it is not the way: that begins anew (stateful.ts).
  */
 export function startPatience(onAway: (reason: string | null) => void): Patience {
-  const circuit = startCircuit(BACKOFF)
-  return async (work, signal) => {
-    for (;;) {
-      signal.throwIfAborted()
-      try {
-        const done = await work()
-        if (circuit.state !== 'closed') onAway(null)
-        circuit.succeeded()
-        return done
-      } catch (error) {
-        if (!(error instanceof StateAway || error instanceof RegistryAway)) throw error
-        const waitMs = circuit.failed()
-        onAway(error.message)
-        await sleep(waitMs, undefined, { signal }).catch(() => {})
-        circuit.probe()
-      }
-    }
+  const options = {
+    circuit: startCircuit(BACKOFF),
+    passes: (error: unknown) => error instanceof StateAway || error instanceof RegistryAway,
+    onFailed: onAway,
+    onMended: () => onAway(null),
   }
+  return (work, signal) => again(work, { ...options, signal })
 }

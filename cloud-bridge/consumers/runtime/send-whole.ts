@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startPartitioner } from '../../../config/partitions.ts'
+import { type AgainOptions, againOrNull } from '../../again.ts'
 import { startCircuit } from '../../circuit.ts'
 import { type Batch, type EventSink, type Rejection, SinkUnavailable } from '../../forwarder.ts'
 import type { Effect } from '../state/state.ts'
@@ -22,7 +22,10 @@ export type SendOptions = {
  * another's now. One call at a time.
  */
 export function startSendWhole({ sink, partitionsOf, signal, onAway }: SendOptions) {
-  const circuit = startCircuit(BACKOFF)
+  const options: AgainOptions = {
+    ...{ circuit: startCircuit(BACKOFF), signal, onFailed: onAway, onMended: () => onAway(null) },
+    passes: error => error instanceof SinkUnavailable,
+  }
   const places = new Map<string, ReturnType<typeof startPartitioner>>()
 
   const batchOf = async (topic: string, effects: readonly Effect[]): Promise<Batch> => {
@@ -41,22 +44,23 @@ export function startSendWhole({ sink, partitionsOf, signal, onAway }: SendOptio
     isOver: () => Promise<boolean> = async () => false,
   ): Promise<Rejection[] | null> => {
     const batch = await batchOf(topic, effects)
-    while (!signal.aborted) {
-      if (await isOver()) return null
-      try {
-        const fates = await sink.send(batch)
-        if (circuit.state !== 'closed') onAway(null)
-        circuit.succeeded()
-        return fates
-      } catch (error) {
-        if (!(error instanceof SinkUnavailable)) throw error
-        onAway(error.message)
-        await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
-        circuit.probe()
+    let isTried = false
+    const send = async () => {
+      if (await isOver()) {
         // Another batch must not go through the producer that has tried this one.
-        if (await isOver()) await sink.setApart(batch).sink[Symbol.asyncDispose]()
+        if (isTried) await sink.setApart(batch).sink[Symbol.asyncDispose]()
+        throw new Over()
       }
+      isTried = true
+      return sink.send(batch)
     }
-    return null
+    try {
+      return await againOrNull(send, options)
+    } catch (error) {
+      if (error instanceof Over) return null
+      throw error
+    }
   }
 }
+
+class Over extends Error {}
