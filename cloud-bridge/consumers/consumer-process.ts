@@ -9,10 +9,11 @@ import { type Lag, watchLag } from './lag.ts'
 import { startConsumerMetrics } from './metrics.ts'
 import { startBurial } from './runtime/burial.ts'
 import { startEffects } from './runtime/effects.ts'
+import type { Counts, Handling } from './runtime/handling.ts'
 import { runMember } from './runtime/member.ts'
 import { startPatience } from './runtime/patience.ts'
 import { startReading } from './runtime/reading.ts'
-import { type Counts, type Handling, openStatefulWork } from './runtime/stateful.ts'
+import { openStatefulWork } from './runtime/stateful.ts'
 import type { Consumer, Work } from './runtime/work.ts'
 import type { AnyVersion, PartitionState } from './state/state.ts'
 
@@ -150,7 +151,7 @@ export function statefulOpener(
   runtime: ConsumerProcess,
   state: Pick<AnyVersion, 'claim'>,
   start: (state: PartitionState) => Promise<Handling>,
-  { hasEffects = true } = {},
+  { hasEffects = true, commitEveryMs = 0 } = {},
 ): Consumer['open'] {
   const { read, deadletters, patience, metrics } = runtime
   const effects = hasEffects ? runtime.startEffects() : null
@@ -158,7 +159,7 @@ export function statefulOpener(
     patience(
       () =>
         openStatefulWork({
-          ...{ name, state, partition, read, deadletters, patience, start },
+          ...{ name, state, partition, read, deadletters, patience, start, commitEveryMs },
           onCommitted(counts, committed, missing) {
             metrics.taken(counts)
             metrics.missing(partition, missing)

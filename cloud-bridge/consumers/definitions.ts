@@ -8,8 +8,8 @@ import { startArchive } from './archive/archive.ts'
 import { realDisk } from './archive/disk.ts'
 import { openClockNotes } from './clock-notes.ts'
 import { type ConsumerProcess, statefulOpener } from './consumer-process.ts'
+import type { Handling } from './runtime/handling.ts'
 import { type Handler, startKeyed } from './runtime/keyed.ts'
-import type { Handling } from './runtime/stateful.ts'
 import type { Consumer } from './runtime/work.ts'
 import { followCurrent } from './state/current.ts'
 import { openStateStore } from './state/open.ts'
@@ -42,12 +42,18 @@ export type Definition = {
   open(place: Place): Promise<Opened>
   /** Of a consumer that has a state, which can be built anew. */
   start?(place: Place): Start
+  /** What comes so soon behind a commit waits for the next one, in ms; 0 when it is left out. */
+  commitEveryMs?: number
 }
+
+/** Nobody waits for a window as for an alert, and a block is written once for many points. */
+const COMMIT_EVERY_MS = 1000
 
 export const analytics: Definition = {
   name: 'analytics',
   open: openAnalytics,
   start: startingAnalytics,
+  commitEveryMs: COMMIT_EVERY_MS,
 }
 
 export const archive: Definition = { name: 'archive', open: openArchive }
@@ -65,7 +71,8 @@ async function openAnalytics(place: Place): Promise<Opened> {
   const { http, holdMaxMs } = config.consumers.analytics
   const state = openState('analytics', place)
   const api = stack.use(await openApi({ state, holdMaxMs }))
-  const work = statefulOpener('analytics', runtime, state, startingAnalytics(place))
+  const options = { commitEveryMs: COMMIT_EVERY_MS }
+  const work = statefulOpener('analytics', runtime, state, startingAnalytics(place), options)
   return { http, key: 'consumers.analytics.http', answer: api.answer, work }
 }
 

@@ -15,7 +15,7 @@ const TELL_EVERY = 10
  * Rejects with CannotStart for a consumer that has no such state, and when it is begun once more.
  */
 export async function reprocess(
-  { name, start }: Definition,
+  { name, start, commitEveryMs = 0 }: Definition,
   place: Place,
   fromMs: number,
 ): Promise<void> {
@@ -33,7 +33,7 @@ export async function reprocess(
   const after = (records: readonly ReadRecord[]) =>
     records.filter(({ heardAt }) => heardAt >= fromMs)
   const own = untilReplaced(state, name)
-  const open = statefulOpener(name, since, own, start(place), { hasEffects: false })
+  const open = statefulOpener(name, since, own, start(place), { hasEffects: false, commitEveryMs })
   const ending = new AbortController()
   const until = AbortSignal.any([signal, ending.signal])
   log.info({ version: number, from: new Date(fromMs).toISOString() }, 'building the state anew')

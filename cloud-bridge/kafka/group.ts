@@ -8,8 +8,8 @@ const AGAIN_MS = 1000
 /** Kafka's clients beat three times a session; more often, and others take over sooner. */
 const BEAT_MAX_MS = 1000
 
-/** As they lie in Kafka; in memory they are ten times as many, and two such readings wait. */
-export const PARTITION_MAX_BYTES = 128 * 1024
+/** As they lie in Kafka; in memory they are twenty times as many, and two such readings wait. */
+export const PARTITION_MAX_BYTES = 32 * 1024
 /** By what members of one group, through whatever library, know that they share out alike. */
 export const ASSIGNER = 'sluice-together'
 /** What was done is committed so often. */

@@ -1,29 +1,21 @@
-import type { Measurement, SensorReading } from '../../../config/events.ts'
-import type { Arrived, Handling, Outcome } from '../runtime/stateful.ts'
-import { within } from '../state/keys.ts'
+import type { SensorReading } from '../../../config/events.ts'
+import type { Arrived, Handling, Outcome } from '../runtime/handling.ts'
+import { partsOf, within } from '../state/keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
+import { append, type Place } from './append.ts'
 import type { Series } from './at-work.ts'
 import { Cache, isAtEnd } from './cache.ts'
 import { Changed } from './changed.ts'
 import { type Due, DueWindows } from './due.ts'
 import { type Corrections, HeldReadings } from './held.ts'
-import { insertLate, loadSurroundings, type Surroundings } from './late.ts'
-import { append, type Point, pieceOf } from './piece.ts'
+import { insertLate, loadAround } from './late.ts'
+import type { Point } from './piece.ts'
 import { aboutOf, numberOf } from './plan.ts'
-import { minuteOf } from './points.ts'
-import { parentOf, sketchOf } from './rebuild.ts'
-import { aggregateOf } from './results.ts'
-import {
-  type SeriesAbout,
-  type SeriesName,
-  type Size,
-  seriesKey,
-  sizeNames,
-  startOf,
-  windowKey,
-} from './series.ts'
-import { mergeInto } from './sketch.ts'
-import { emptyWindow, type Window } from './window.ts'
+import type { Quarter } from './quarter.ts'
+import { deviceKey, type SeriesAbout, type SeriesName, type Size, startOf } from './series.ts'
+import { tell } from './told.ts'
+import { wholeQuarter, wholeWindow } from './whole.ts'
+import type { Window } from './window.ts'
 
 export type AnalyticsOptions = {
   /** Where windows are told. */
@@ -38,263 +30,241 @@ export type AnalyticsOptions = {
   onAbsurd(count: number): void
 }
 
-const TOLD_AT_ONCE_MAX = 5000
+/** Windows of so many devices are told at once. */
+const TOLD_AT_ONCE_MAX = 2000
+
+/** All series of a partition, by device and metric. */
+type Listed = Map<string, Map<string, SeriesAbout>>
+
+/** What an event comes to: its points, each with its series. */
+type Plan = {
+  event: SensorReading
+  /** When it was: an Error where that is impossible, null while unknown; then it has no points. */
+  time: number | Error | null
+  series: Series[]
+  points: Point[]
+  /** How many values it has that no sensor means. */
+  absurd: number
+}
 
 /** Reads what the work on a partition begins with. Rejects while the state is away. */
 export async function startAnalytics(
   state: PartitionState,
   options: AnalyticsOptions,
 ): Promise<Handling> {
-  const listed = await state.range(within('series'))
-  const about = ({ key, value }: { key: string; value: Buffer }) =>
-    [key, JSON.parse(value.toString()) as SeriesAbout] as const
-  return new Analytics(state, options, new Map(listed.map(about)), await DueWindows.read(state))
+  const listed: Listed = new Map()
+  for (const { key, value } of await state.range(within('series'))) {
+    const [, site, zone, device, metric] = partsOf(key) as [string, ...string[]]
+    const name = { site: site!, zone: zone!, device: device!, metric: metric! }
+    list(listed, name, JSON.parse(value.toString()))
+  }
+  return new Analytics(state, options, listed, await DueWindows.read(state, options.publish))
 }
 
 /** Readings become points, points windows, windows results; on the state of one partition. */
 class Analytics implements Handling {
   readonly #options: AnalyticsOptions
-  readonly #cache: Cache
-  /** All series of the partition. */
-  readonly #known: Map<string, SeriesAbout>
-  readonly #due: DueWindows
+  readonly #place: Place
+  readonly #listed: Listed
+  #count: number
   readonly #held: HeldReadings
-  /** When the events of this batch were: an Error where that is impossible, null while unknown. */
-  #times = new Map<SensorReading, number | Error | null>()
-  #released: { event: SensorReading; time: number }[] = []
+  /** What was loaded, and how much of it was handled. */
+  #plans: Plan[] = []
+  #taken = 0
+  #isCommitted = true
   #telling: Due[] = []
-  #surroundings = new Map<Series, Surroundings>()
-  readonly #late = new Set<Series>()
-  readonly #changed = new Changed()
   /** Up to when the gateways' time has come. */
   #watermark = 0
 
-  constructor(
-    state: PartitionState,
-    options: AnalyticsOptions,
-    known: Map<string, SeriesAbout>,
-    due: DueWindows,
-  ) {
+  constructor(state: PartitionState, options: AnalyticsOptions, listed: Listed, due: DueWindows) {
+    const { holdMaxMs, corrections, clockWaitMs } = options
     this.#options = options
-    this.#cache = new Cache(state, options.holdMaxMs)
-    this.#known = known
-    this.#due = due
-    this.#held = new HeldReadings(state, options.corrections, options.clockWaitMs)
+    const cache = new Cache(state, holdMaxMs)
+    this.#place = { cache, changed: new Changed(), due, holdMaxMs }
+    this.#listed = listed
+    this.#count = [...listed.values()].reduce((sum, { size }) => sum + size, 0)
+    this.#held = new HeldReadings(state, corrections, clockWaitMs)
   }
 
   async load(arrived: readonly Arrived[]): Promise<void> {
-    this.#cache.shrink()
-    this.#times = new Map(
-      arrived.map(({ event, record }) => [event, this.#held.timeOf(event, record.heardAt)]),
-    )
-    this.#released = await this.#held.due(Date.now())
-    const late = new Map<Series, Point[]>()
-    for (const [event, time] of this.#times) {
-      if (!(time instanceof Error)) await this.#loadFor(event, time, late)
+    // What was planned and not taken is where no series ends.
+    for (const { series } of this.#plans) for (const one of series) one.planned = one.last
+    this.#plans = []
+    this.#taken = 0
+    if (this.#isCommitted) await this.#begin()
+    for (const { event, record } of arrived) {
+      const time = this.#held.timeOf(event, record.heardAt)
+      this.#plans.push(this.#plan(event, time) ?? (await this.#readAndPlan(event, time)))
     }
-    for (const { event, time } of this.#released) await this.#loadFor(event, time, late)
-    for (const [series, points] of late) {
-      this.#surroundings.set(series, await loadSurroundings(this.#cache, series, points))
-    }
-    await this.#loadDue()
   }
 
   handle({ event, record }: Arrived): void {
-    const time = this.#times.get(event)!
-    if (time instanceof Error) throw time
-    this.#admit(event)
-    if (time === null) {
+    let plan = this.#plans[this.#taken++]!
+    while (plan.event !== event) plan = this.#plans[this.#taken++]!
+    if (plan.time instanceof Error) throw plan.time
+    this.#admit(plan)
+    if (plan.time === null) {
       this.#held.hold(event, record.heardAt)
       return
     }
-    this.#put(event, time)
+    this.#put(plan)
     const received = event.receivedAt + (this.#held.offsetOf(event, record.heardAt) ?? 0)
     this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
   }
 
   takeChanges(): Outcome {
-    for (const { event, time } of this.#released) {
-      this.#put(event, time)
-      this.#held.release(event)
-    }
-    this.#released = []
-    this.#insertLate()
+    const { changed, due } = this.#place
+    this.#isCommitted = true
     const effects = this.#tellAll()
-    const rows = new Map([...this.#due.takeChanges(), ...this.#held.takeChanges()])
-    this.#changed.takeRows(rows)
+    const rows = new Map([...due.takeChanges(), ...this.#held.takeChanges()])
+    changed.takeRows(rows)
     return { rows, effects }
   }
 
-  /** Reads the series of an event; tells of points that come late, if their time is known. */
-  async #loadFor(
-    event: SensorReading,
-    at: number | null,
-    late: Map<Series, Point[]>,
-  ): Promise<void> {
-    const there = this.#cache.seriesOf(event)
+  /** What is to be done once in a transaction. */
+  async #begin(): Promise<void> {
+    this.#isCommitted = false
+    const { cache, due } = this.#place
+    cache.shrink((name, start) => due.has(name, '15m', start))
+    for (const { event, time } of await this.#held.due(Date.now())) {
+      this.#put(await this.#readAndPlan(event, time))
+      this.#held.release(event)
+    }
+    await this.#loadDue()
+  }
+
+  /**
+   * What an event comes to; null when not all is in memory that it needs. `isRead` says that what a
+   * late point needs was read.
+   */
+  #plan(event: SensorReading, time: Plan['time'], isRead = false): Plan | null {
+    const plan: Plan = { event, time, series: [], points: [], absurd: 0 }
+    if (time instanceof Error) return plan
+    const device = this.#place.cache.find(event)
+    const start = startOf('15m', time ?? 0)
+    // Another series of the device may have been in that quarter.
+    if (!device || (time !== null && !device.blocks.has(start))) return null
     for (const measurement of event.measurements) {
       const value = numberOf(measurement)
+      if (value === null) continue
+      if (Number.isNaN(value)) {
+        plan.absurd++
+        continue
+      }
+      const series = device.series.get(measurement.metric)
+      if (!series) return null
+      plan.series.push(series)
+      if (time === null) continue
+      const point = { at: time, value }
+      if (isAtEnd(series.planned, point)) series.planned = point
+      else if (!isRead && start < startOf('15m', series.planned!.at)) return null
+      plan.points.push(point)
+    }
+    return plan
+  }
+
+  /** Reads what an event needs, and plans it. */
+  async #readAndPlan(event: SensorReading, time: number | Error | null): Promise<Plan> {
+    if (!(time instanceof Error)) await this.#read(event, time)
+    return this.#plan(event, time, true)!
+  }
+
+  async #read(event: SensorReading, time: number | null): Promise<void> {
+    const { cache } = this.#place
+    const listed = this.#listed.get(deviceKey(event))
+    const device = cache.find(event) ?? (await cache.device(event, !listed))
+    if (time !== null) await cache.blocks.get(device, startOf('15m', time))
+    for (const measurement of event.measurements) {
+      const { metric } = measurement
+      const value = numberOf(measurement)
       if (value === null || Number.isNaN(value)) continue
-      const found = there.get(measurement.metric)
-      const series = found ?? (await this.#open({ ...event, ...measurement }, measurement))
-      if (at === null) continue
-      const point = { at, value }
-      // What was planned and not taken makes more points late than are, which does no harm.
-      if (!series.planned || isAtEnd(series.planned, point)) series.planned = point
-      else if (late.has(series)) late.get(series)!.push(point)
-      else late.set(series, [point])
+      const about = listed?.get(metric)
+      const series =
+        device.series.get(metric) ??
+        (about
+          ? await cache.series(device, metric, about)
+          : cache.begin(device, metric, aboutOf(measurement)))
+      if (time === null || isAtEnd(series.planned, { at: time, value })) continue
+      await loadAround(cache, series, time)
     }
-  }
-
-  async #open(name: SeriesName, measurement: Measurement): Promise<Series> {
-    const there = this.#cache.seriesOf(name).get(name.metric)
-    if (there) return there
-    const known = this.#known.get(seriesKey(name))
-    if (known) return this.#cache.loadSeries(name, known)
-    return this.#cache.begin(name, aboutOf(measurement))
-  }
-
-  async #loadDue(): Promise<void> {
-    const moment = this.#watermark - this.#options.latenessMs
-    this.#telling = this.#due.before(moment, TOLD_AT_ONCE_MAX)
-    for (const { name } of this.#telling) {
-      if (this.#cache.seriesOf(name).has(name.metric)) continue
-      await this.#cache.loadSeries(name, this.#known.get(seriesKey(name))!)
-    }
-    await this.#cache.loadWindows(this.#telling)
   }
 
   /**
    * Lists the series that an event begins, so that what is held has room when it counts. Throws,
    * listing none, when there would be too many.
    */
-  #admit(event: SensorReading): void {
-    const there = this.#cache.seriesOf(event)
-    const fresh: Series[] = []
-    for (const { metric } of event.measurements) {
-      const series = there.get(metric)
-      if (series?.isNew && !fresh.includes(series)) fresh.push(series)
-    }
+  #admit({ series }: Plan): void {
+    if (!series.some(({ isNew }) => isNew)) return
+    const fresh = new Set(series.filter(({ isNew }) => isNew))
     const { seriesMax } = this.#options
-    if (fresh.length > 0 && this.#known.size + fresh.length > seriesMax) {
+    if (this.#count + fresh.size > seriesMax) {
       throw new Error(`its partition has ${seriesMax} series (consumers.analytics.seriesMax)`)
     }
-    for (const series of fresh) {
-      series.isNew = false
-      this.#known.set(seriesKey(series), series.about)
-      this.#changed.begun(series)
+    for (const one of fresh) {
+      one.isNew = false
+      list(this.#listed, one, one.about)
+      this.#count++
+      this.#place.changed.begun(one)
     }
   }
 
-  #put(event: SensorReading, at: number): void {
-    const there = this.#cache.seriesOf(event)
-    for (const measurement of event.measurements) {
-      const value = numberOf(measurement)
-      if (value === null) continue
-      if (Number.isNaN(value)) {
-        this.#options.onAbsurd(1)
-        continue
+  #put({ series, points, absurd }: Plan): void {
+    if (absurd > 0) this.#options.onAbsurd(absurd)
+    for (let nth = 0; nth < points.length; nth++) {
+      const [one, point] = [series[nth]!, points[nth]!]
+      if (isAtEnd(one.last, point)) append(this.#place, one, point)
+      else insertLate(this.#place, one, point)
+    }
+  }
+
+  async #loadDue(): Promise<void> {
+    const { cache, due } = this.#place
+    this.#telling = due.before(this.#watermark - this.#options.latenessMs, TOLD_AT_ONCE_MAX)
+    for (const { name, size, start } of this.#telling) {
+      const device = cache.find(name) ?? (await cache.device(name))
+      if (size === '15m' && !device.blocks.has(start)) await cache.blocks.get(device, start)
+      for (const [metric, about] of this.#listed.get(deviceKey(name))!) {
+        const series = device.series.get(metric) ?? (await cache.series(device, metric, about))
+        if (size !== '15m') await cache.windows.load(series, size, start, start + 1)
       }
-      const series = there.get(measurement.metric)!
-      const point = { at, value }
-      if (isAtEnd(series.last, point)) this.#append(series, point)
-      else {
-        series.late.push(point)
-        this.#late.add(series)
-      }
     }
-  }
-
-  #append(series: Series, point: Point): void {
-    const { at, value } = point
-    const start = minuteOf(at)
-    if (series.minute?.start !== start) series.minute = { start, points: [] }
-    series.minute.points.push(point)
-    this.#changed.minute(series, series.minute)
-    for (const [index, size] of sizeNames.entries()) {
-      let window = series.open[index]
-      if (window?.start !== startOf(size, at)) {
-        if (window) this.#leave(series, window)
-        window = emptyWindow(series, size, startOf(size, at), series.last)
-        series.open[index] = window
-        this.#cache.keep(window)
-        this.#begin(window)
-      }
-      if (window.piece) append(window.piece, at, value, this.#options.holdMaxMs)
-      else window.piece = pieceOf(point)
-      if (index === 0) window.sketch.accept(value)
-      if (window.told > 0) window.amended++
-      if (window.isKept) this.#changed.window(window)
-    }
-    series.last = point
-  }
-
-  /** Nothing more comes in order: it gets a row, and its values go into the longer window. */
-  #leave(series: Series, window: Window): void {
-    window.isLeft = true
-    this.#keep(window)
-    const parent = parentOf[window.size]
-    const around = parent && this.#cache.windowAt(series, parent, window.start)
-    if (!around) return
-    mergeInto(around.sketch, window.sketch)
-    if (around.isKept) this.#changed.window(around)
-  }
-
-  #begin({ series, size, start }: Window): void {
-    if (this.#options.publish.includes(size)) this.#due.add(series, size, start)
-  }
-
-  #keep(window: Window): void {
-    window.isKept = true
-    this.#changed.window(window)
-  }
-
-  #insertLate(): void {
-    const { holdMaxMs } = this.#options
-    const touched = {
-      minute: this.#changed.minute,
-      window: this.#changed.window,
-      begun: (window: Window) => this.#begin(window),
-    }
-    for (const series of this.#late) {
-      const around = this.#surroundings.get(series)!
-      const points = series.late.splice(0)
-      for (const minute of this.#changed.minutesOf(series)) {
-        around.minutes.set(minute.start, minute)
-      }
-      points.sort((one, other) => one.at - other.at || one.value - other.value)
-      insertLate(this.#cache, around, points, { touched, holdMaxMs })
-    }
-    this.#late.clear()
-    this.#surroundings.clear()
   }
 
   /** What is due, and what was told before and has changed since. */
   #tellAll(): Effect[] {
-    const told = [...this.#changed.windows].filter(window => window.told > 0)
-    for (const one of this.#telling) {
-      this.#due.done(one)
-      const window = this.#cache.find(one.name, one.size, one.start)
-      if (!window?.piece || window.told > 0) continue
-      told.push(window)
-      this.#keep(window)
+    const { cache, changed, due } = this.#place
+    const effects = [...changed.amended].map(([one, series]) => this.#tell(series, one))
+    for (const { name, size, start, ...rest } of this.#telling) {
+      due.done({ name, size, start, ...rest })
+      const device = cache.find(name)!
+      for (const series of device.series.values()) {
+        const one =
+          size === '15m'
+            ? device.blocks.get(start)!.quarters.get(series.metric)
+            : cache.windows.find(series, size, start)
+        if (!one || one.told > 0) continue
+        effects.push(this.#tell(series, one))
+      }
     }
     this.#telling = []
-    return told.map(window => this.#tell(window))
+    return effects
   }
 
-  #tell(window: Window): Effect {
-    const { series, size, start } = window
-    window.told++
-    const own = this.#cache.seriesOf(series).get(series.metric)!
-    const sketch = sketchOf(window, (of, at) => this.#cache.windowAt(own, of, at))
-    const value = aggregateOf({ ...window, sketch }, own.about, this.#options.holdMaxMs)
-    const name = [series.site, series.zone, series.device, series.metric, size, value.start]
-    return {
-      id: windowKey(series, size, start),
-      topic: this.#options.topic,
-      key: name.join('/'),
-      value: Buffer.from(JSON.stringify(value)),
-    }
+  #tell(series: Series, one: Quarter | Window): Effect {
+    const { changed, holdMaxMs } = this.#place
+    one.told++
+    if (one === series.quarter || one === series.hour || one === series.day) series.isTold = true
+    if ('at' in one) changed.block(series.owner, series.owner.blocks.get(one.start)!)
+    else changed.window(one)
+    const whole =
+      'at' in one ? wholeQuarter(series, one, holdMaxMs) : wholeWindow(one, series, holdMaxMs)
+    return tell(whole, series.about, this.#options.topic, holdMaxMs)
   }
+}
+
+function list(listed: Listed, name: SeriesName, about: SeriesAbout): void {
+  const key = deviceKey(name)
+  const own = listed.get(key) ?? new Map<string, SeriesAbout>()
+  listed.set(key, own)
+  own.set(name.metric, about)
 }

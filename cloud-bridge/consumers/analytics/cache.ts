@@ -1,182 +1,128 @@
-import { partsOf, timeIn } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
-import type { Series } from './at-work.ts'
+import type { Device, Series } from './at-work.ts'
+import { Blocks } from './blocks.ts'
 import type { Point } from './piece.ts'
-import { type Minute, unpackPoints } from './points.ts'
-import { fill } from './rebuild.ts'
-import {
-  minutesBetween,
-  type SeriesAbout,
-  type SeriesName,
-  type Size,
-  sizeNames,
-  sizes,
-  startOf,
-  windowKey,
-  windowsBetween,
-} from './series.ts'
-import { emptyWindow, unpackWindow, type Window } from './window.ts'
+import { addValues, lastOf, pieceIn } from './quarter.ts'
+import { type DeviceName, type SeriesAbout, sizes, startOf } from './series.ts'
+import { emptySketch, mergeInto } from './sketch.ts'
+import { joined } from './whole.ts'
+import { emptyWindow } from './window.ts'
+import { Windows } from './windows.ts'
 
 const SERIES_KEPT_MAX = 20_000
-const WINDOWS_KEPT_MAX = 50_000
-const FOREVER = Number.MAX_SAFE_INTEGER
-
-const NONE: ReadonlyMap<string, Series> = new Map()
-
-type Reads = Pick<PartitionState, 'get' | 'range'>
 
 /**
- * What of the state of a partition is in memory: series with the windows in which they end, and
- * other windows that late points need. All that is here is as it will be committed.
+ * What of the state of a partition is in memory: devices, and the points and windows in which their
+ * series end. All that is here is as it will be committed.
  */
 export class Cache {
+  readonly blocks: Blocks
+  readonly windows: Windows
   #series = 0
-  /** By site, zone, device and metric. */
-  readonly #places = new Map<string, Map<string, Map<string, Map<string, Series>>>>()
-  readonly #windows = new Map<string, Window | null>()
-  readonly #state: Reads
+  /** By site, zone and device. */
+  readonly #places = new Map<string, Map<string, Map<string, Device>>>()
   readonly #holdMaxMs: number
 
-  constructor(state: Reads, holdMaxMs: number) {
-    this.#state = state
+  constructor(state: Pick<PartitionState, 'range'>, holdMaxMs: number) {
+    this.blocks = new Blocks(state)
+    this.windows = new Windows(state)
     this.#holdMaxMs = holdMaxMs
   }
 
-  /** The series of a device that are in memory, by metric. */
-  seriesOf({ site, zone, device }: Omit<SeriesName, 'metric'>): ReadonlyMap<string, Series> {
-    return this.#places.get(site)?.get(zone)?.get(device) ?? NONE
+  /** A device that is in memory. */
+  find({ site, zone, device }: DeviceName): Device | undefined {
+    return this.#places.get(site)?.get(zone)?.get(device)
   }
 
-  /** A series that has no points yet. */
-  begin({ site, zone, device, metric }: SeriesName, about: SeriesAbout): Series {
-    const series: Series = {
-      ...{ site, zone, device, metric, about },
-      ...{ last: null, minute: null, open: [], planned: null, late: [], isNew: true },
+  /** A device that is in memory from now on; one that is not new is read. */
+  async device(name: DeviceName, isNew = false): Promise<Device> {
+    const found = this.find(name)
+    if (found) return found
+    const { site, zone, device } = name
+    const own: Device = {
+      ...{ name: { site, zone, device }, series: new Map(), blocks: new Map() },
+      ...{ latest: Number.NEGATIVE_INFINITY, endings: new Map() },
     }
-    const zones = this.#places.get(site) ?? new Map<string, Map<string, Map<string, Series>>>()
+    if (!isNew) await this.blocks.readLast(own)
+    const zones = this.#places.get(site) ?? new Map<string, Map<string, Device>>()
     this.#places.set(site, zones)
-    const devices = zones.get(zone) ?? new Map<string, Map<string, Series>>()
+    const devices = zones.get(zone) ?? new Map<string, Device>()
     zones.set(zone, devices)
-    const metrics = devices.get(device) ?? new Map<string, Series>()
-    devices.set(device, metrics)
-    metrics.set(metric, series)
+    devices.set(device, own)
+    return own
+  }
+
+  /** A series that has no points. */
+  begin(owner: Device, metric: string, about: SeriesAbout): Series {
+    const series: Series = {
+      ...{ ...owner.name, metric, owner, about, last: null, planned: null, isNew: true },
+      ...{ block: null, quarter: null, hour: null, day: null, isTold: false },
+    }
+    owner.series.set(metric, series)
     this.#series++
     return series
   }
 
-  /** To be called when all is committed: lets go of what is not needed now. */
-  shrink(): void {
-    if (this.#series <= SERIES_KEPT_MAX && this.#windows.size <= WINDOWS_KEPT_MAX) return
-    // Together, because an open window must be the same object in both.
+  /** A listed series that is in memory from now on, with the windows in which it ends. */
+  async series(owner: Device, metric: string, about: SeriesAbout): Promise<Series> {
+    const found = owner.series.get(metric)
+    if (found) return found
+    const start = owner.endings.get(metric)
+    const end = start === undefined ? null : await this.#endOf(owner, metric, start)
+    const series = this.begin(owner, metric, about)
+    series.isNew = false
+    if (!end) return series
+    end.block.ending++
+    return Object.assign(series, end, { planned: end.last })
+  }
+
+  async #endOf(owner: Device, metric: string, start: number) {
+    const { blocks, windows } = this
+    const block = await blocks.get(owner, start)
+    const quarter = block.quarters.get(metric)!
+    const last = lastOf(quarter)
+    const name = { ...owner.name, metric }
+    const hourStart = startOf('1h', start)
+    const dayStart = startOf('1d', start)
+    await blocks.load(owner, hourStart, start)
+    await windows.load(name, '1h', dayStart, dayStart + sizes['1d'])
+    await windows.load(name, '1d', dayStart, dayStart + sizes['1d'])
+    const quarters = [...blocks.of(owner, metric, hourStart, start)]
+    const hours = [...windows.hours(name, dayStart, hourStart)]
+    const hour =
+      windows.at(name, '1h', start) ??
+      emptyWindow(name, '1h', hourStart, (quarters[0] ?? quarter).before)
+    const day =
+      windows.at(name, '1d', start) ?? emptyWindow(name, '1d', dayStart, (hours[0] ?? hour).before)
+    // An open one that has a row was told, and there may be more in it by now.
+    const pieces = quarters.map(one => pieceIn(one, this.#holdMaxMs))
+    Object.assign(hour, { piece: joined(pieces, this.#holdMaxMs), sketch: emptySketch() })
+    for (const one of quarters) addValues(hour.sketch, one)
+    const ofHours = hours.map(({ piece }) => piece)
+    Object.assign(day, { piece: joined(ofHours, this.#holdMaxMs), sketch: emptySketch() })
+    for (const { sketch } of hours) mergeInto(day.sketch, sketch)
+    for (const window of [hour, day]) {
+      window.isLeft = false
+      windows.keep(window)
+    }
+    const isTold = quarter.told + hour.told + day.told > 0
+    return { last, block, quarter, hour, day, isTold }
+  }
+
+  /**
+   * To be called when all is committed: lets go of what is not needed now. `isDue` tells of blocks
+   * that are needed soon.
+   */
+  shrink(isDue: (name: DeviceName, start: number) => boolean): void {
+    this.blocks.shrink(isDue)
+    this.windows.shrink()
+    if (this.#series <= SERIES_KEPT_MAX) return
+    // Together, because an open window must be the same object everywhere.
     this.#series = 0
     this.#places.clear()
-    this.#windows.clear()
+    this.blocks.clear()
+    this.windows.clear()
   }
-
-  /** Reads a series that has points: where it ends, and the windows in which that is. */
-  async loadSeries(name: SeriesName, about: SeriesAbout): Promise<Series> {
-    const series = this.begin(name, about)
-    series.isNew = false
-    const span = { ...minutesBetween(name, 0, FOREVER), limit: 1, backwards: true }
-    const [row] = await this.#state.range(span)
-    if (!row) return series
-    series.minute = minuteIn(row)
-    series.last = series.minute.points.at(-1)!
-    series.planned = series.last
-    await this.#openWindows(series, series.last)
-    return series
-  }
-
-  /** The windows in which a series ends: as they were told, or made of what is in them. */
-  async #openWindows(series: Series, { at }: Point): Promise<void> {
-    const [quarter, hour, day] = sizeNames.map(size => startOf(size, at)) as [
-      number,
-      number,
-      number,
-    ]
-    await this.loadWindows(
-      sizeNames.map(size => ({ name: series, size, start: startOf(size, at) })),
-    )
-    await this.loadWindowsBetween(series, '15m', hour, hour + sizes['1h'])
-    await this.loadWindowsBetween(series, '1h', day, day + sizes['1d'])
-    const around = await this.minutesAround(series, quarter, quarter + sizes['15m'])
-    const minutes = new Map(around.map(minute => [minute.start, minute]))
-    minutes.set(series.minute!.start, series.minute!)
-    const before = around.findLast(({ start }) => start < quarter)?.points.at(-1) ?? null
-    const windowAt = (size: Size, moment: number) => this.windowAt(series, size, moment)
-    for (const [index, size] of sizeNames.entries()) {
-      let window = this.find(series, size, startOf(size, at))
-      if (!window) {
-        window = emptyWindow(series, size, startOf(size, at), before)
-        fill(window, minutes, windowAt, this.#holdMaxMs)
-        this.keep(window)
-      }
-      window.isLeft = false
-      series.open[index] = window
-    }
-  }
-
-  async loadWindows(
-    wanted: readonly { name: SeriesName; size: Size; start: number }[],
-  ): Promise<void> {
-    const missing = wanted.filter(
-      ({ name, size, start }) => !this.#windows.has(windowKey(name, size, start)),
-    )
-    if (missing.length === 0) return
-    const keys = missing.map(({ name, size, start }) => windowKey(name, size, start))
-    const values = await this.#state.get(keys)
-    for (const [at, { name, size, start }] of missing.entries()) {
-      const value = values[at]
-      this.#windows.set(keys[at]!, value ? unpackWindow(name, size, start, value) : null)
-    }
-  }
-
-  /** The windows of one size that begin between two moments. */
-  async loadWindowsBetween(name: SeriesName, size: Size, from: number, to: number): Promise<void> {
-    const starts: number[] = []
-    for (let start = from; start < to; start += sizes[size]) starts.push(start)
-    if (starts.every(start => this.#windows.has(windowKey(name, size, start)))) return
-    const rows = await this.#state.range(windowsBetween(name, size, from, to))
-    const values = new Map(rows.map(({ key, value }) => [key, value]))
-    for (const start of starts) {
-      const key = windowKey(name, size, start)
-      if (this.#windows.has(key)) continue
-      const value = values.get(key)
-      this.#windows.set(key, value ? unpackWindow(name, size, start, value) : null)
-    }
-  }
-
-  /** A window that is in memory, or null when there is none. */
-  find(name: SeriesName, size: Size, start: number): Window | null {
-    return this.#windows.get(windowKey(name, size, start)) ?? null
-  }
-
-  /** The window of a series in which a moment is, or null when there is none. */
-  windowAt(series: Series, size: Size, at: number): Window | null {
-    const start = startOf(size, at)
-    const open = series.open[sizeNames.indexOf(size)]
-    return open?.start === start ? open : this.find(series, size, start)
-  }
-
-  keep(window: Window): void {
-    this.#windows.set(windowKey(window.series, window.size, window.start), window)
-  }
-
-  /** The minutes of a series between two moments, the nearest one before and the one behind. */
-  async minutesAround(name: SeriesName, from: number, to: number): Promise<Minute[]> {
-    const rows = await this.#state.range(minutesBetween(name, from, to))
-    const before = await this.#state.range({
-      ...minutesBetween(name, 0, from),
-      limit: 1,
-      backwards: true,
-    })
-    const behind = await this.#state.range({ ...minutesBetween(name, to, FOREVER), limit: 1 })
-    return [...before, ...rows, ...behind].map(minuteIn)
-  }
-}
-
-function minuteIn({ key, value }: { key: string; value: Buffer }): Minute {
-  return unpackPoints(timeIn(partsOf(key).at(-1)!), value)
 }
 
 /** Whether a point goes behind the last one of its series. */

@@ -1,22 +1,36 @@
-import type { Series } from './at-work.ts'
-import { type Minute, packPoints } from './points.ts'
-import { minuteKey, seriesKey, windowKey } from './series.ts'
+import type { Device, Series } from './at-work.ts'
+import { type Block, packBlock } from './block.ts'
+import type { Quarter } from './quarter.ts'
+import { pointsKey, seriesKey, windowKey } from './series.ts'
 import { packWindow, type Window } from './window.ts'
 
 /** What changed since the last commit, and the rows that it makes. */
 export class Changed {
-  readonly #minutes = new Map<Series, Map<number, Minute>>()
+  readonly #blocks = new Map<Block, Device>()
   readonly #windows = new Set<Window>()
   readonly #begun: Series[] = []
+  /** What had been told before, and of which series it is. */
+  readonly amended = new Map<Quarter | Window, Series>()
 
-  readonly minute = (series: Series, minute: Minute): void => {
-    const own = this.#minutes.get(series)
-    if (own) own.set(minute.start, minute)
-    else this.#minutes.set(series, new Map([[minute.start, minute]]))
+  block(owner: Device, block: Block): void {
+    this.#blocks.set(block, owner)
   }
 
-  readonly window = (window: Window): void => {
-    this.#windows.add(window)
+  /** Where the series of a device end stands in its last block. */
+  endings(owner: Device): void {
+    this.#blocks.set(owner.blocks.get(owner.latest)!, owner)
+  }
+
+  /** A window that has or gets a row. One that is not left has none until it is told. */
+  window(window: Window): void {
+    if (window.isLeft || window.told > 0) this.#windows.add(window)
+  }
+
+  /** A point came into it. */
+  amend(series: Series, one: Quarter | Window): void {
+    if (one.told === 0) return
+    one.amended++
+    this.amended.set(one, series)
   }
 
   /** A series is new. */
@@ -24,30 +38,23 @@ export class Changed {
     this.#begun.push(series)
   }
 
-  get windows(): ReadonlySet<Window> {
-    return this.#windows
-  }
-
-  minutesOf(series: Series): Iterable<Minute> {
-    return this.#minutes.get(series)?.values() ?? []
-  }
-
   /** Adds all changes to the rows of a transaction, and forgets them. */
   takeRows(rows: Map<string, Buffer | null>): void {
-    for (const [series, own] of this.#minutes) {
-      for (const minute of own.values()) {
-        rows.set(minuteKey(series, minute.start), packPoints(minute))
-      }
+    for (const [block, owner] of this.#blocks) {
+      const { name, latest, endings } = owner
+      const isLast = block.start === latest
+      const elsewhere = isLast ? [...endings].filter(([, start]) => start !== latest) : []
+      rows.set(pointsKey(name, block.start), packBlock(block, elsewhere))
     }
     for (const window of this.#windows) {
-      if (!window.isKept) continue
       rows.set(windowKey(window.series, window.size, window.start), packWindow(window))
     }
     for (const series of this.#begun) {
       rows.set(seriesKey(series), Buffer.from(JSON.stringify(series.about)))
     }
-    this.#minutes.clear()
+    this.#blocks.clear()
     this.#windows.clear()
     this.#begun.length = 0
+    this.amended.clear()
   }
 }

@@ -1,32 +1,43 @@
 import { partsOf, timeIn, within } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
-import { dueKey, type SeriesName, type Size, sizes } from './series.ts'
+import { type DeviceName, dueKey, type Size, sizes } from './series.ts'
 
-/** A window that is to be told when its time is over. */
-export type Due = { key: string; name: SeriesName; size: Size; start: number }
+/** The windows of a device that are to be told when their time is over. */
+export type Due = { key: string; name: DeviceName; size: Size; start: number }
 
 /** Which windows are yet to be told, by when they end; part of the state. */
 export class DueWindows {
   readonly #byEnd = new Map<number, Map<string, Due>>()
   readonly #changed = new Map<string, Buffer | null>()
+  readonly #sizes: ReadonlySet<Size>
 
-  /** As a state has them. */
-  static async read(state: Pick<PartitionState, 'range'>): Promise<DueWindows> {
-    const due = new DueWindows()
+  private constructor(sizes: ReadonlySet<Size>) {
+    this.#sizes = sizes
+  }
+
+  /** As a state has them; from now on those of these sizes are added. */
+  static async read(
+    state: Pick<PartitionState, 'range'>,
+    published: Iterable<Size>,
+  ): Promise<DueWindows> {
+    const due = new DueWindows(new Set(published))
     for (const { key } of await state.range(within('due'))) {
-      const [, end, size, site, zone, device, metric] = partsOf(key) as [string, string, Size] &
-        string[]
-      const name = { site: site!, zone: zone!, device: device!, metric: metric! }
+      const [, end, size, site, zone, device] = partsOf(key) as [string, string, Size] & string[]
+      const name = { site: site!, zone: zone!, device: device! }
       due.#put({ key, name, size, start: timeIn(end) - sizes[size] })
     }
     return due
   }
 
-  add({ site, zone, device, metric }: SeriesName, size: Size, start: number): void {
-    const name = { site, zone, device, metric }
+  /** A device has a window that was not told. */
+  add(name: DeviceName, size: Size, start: number): void {
+    if (!this.#sizes.has(size)) return
     const key = dueKey(name, size, start)
-    this.#put({ key, name, size, start })
-    this.#changed.set(key, NOTHING)
+    if (this.#put({ key, name, size, start })) this.#changed.set(key, NOTHING)
+  }
+
+  has(name: DeviceName, size: Size, start: number): boolean {
+    return this.#byEnd.get(start + sizes[size])?.has(dueKey(name, size, start)) ?? false
   }
 
   /** The ones that ended before a moment, at most so many. */
@@ -56,11 +67,14 @@ export class DueWindows {
     return changes
   }
 
-  #put(due: Due): void {
+  /** Whether it was not there. */
+  #put(due: Due): boolean {
     const end = due.start + sizes[due.size]
     const windows = this.#byEnd.get(end) ?? new Map<string, Due>()
     this.#byEnd.set(end, windows)
+    if (windows.has(due.key)) return false
     windows.set(due.key, due)
+    return true
   }
 }
 

@@ -1,110 +1,144 @@
+import { amend, type Place } from './append.ts'
 import type { Series } from './at-work.ts'
 import type { Cache } from './cache.ts'
 import type { Point } from './piece.ts'
-import { insert, isBefore, type Minute, minuteOf } from './points.ts'
-import { pieceFor } from './rebuild.ts'
-import { type Size, sizeNames, sizes, startOf } from './series.ts'
+import {
+  emptyQuarter,
+  firstOf,
+  insert,
+  isBefore,
+  lastOf,
+  pieceIn,
+  type Quarter,
+} from './quarter.ts'
+import { type LongSize, sizes, startOf } from './series.ts'
+import { joined } from './whole.ts'
 import { emptyWindow, type Window } from './window.ts'
 
-/** What late points of one series need: the minutes that matter, in order of time. */
-export type Surroundings = { series: Series; minutes: Map<number, Minute> }
+const QUARTER_MS = sizes['15m']
 
-/** Reads what is needed to put points of a series where they belong. */
-export async function loadSurroundings(
-  cache: Cache,
-  series: Series,
-  points: readonly Point[],
-): Promise<Surroundings> {
-  const minutes = new Map<number, Minute>()
-  const quarters = new Set(points.map(({ at }) => startOf('15m', at)))
-  for (const start of quarters) {
-    for (const minute of await cache.minutesAround(series, start, start + sizes['15m'])) {
-      minutes.set(minute.start, minute)
-    }
+/** Reads what is needed to put a point of a series where the series has been before. */
+export async function loadAround(cache: Cache, series: Series, at: number): Promise<void> {
+  const { owner, metric } = series
+  const hour = startOf('1h', at)
+  await cache.blocks.load(owner, hour, hour + sizes['1h'])
+  const behind = await cache.blocks.next(owner, metric, startOf('15m', at) + QUARTER_MS)
+  for (const moment of behind ? [at, firstOf(behind).at] : [at]) {
+    const day = startOf('1d', moment)
+    await cache.windows.load(series, '1h', day, day + sizes['1d'])
+    await cache.windows.load(series, '1d', day, day + sizes['1d'])
   }
-  const moments = [...points.map(({ at }) => at), ...minutes.keys()]
-  const wanted = new Map<string, { name: Series; size: Size; start: number }>()
-  for (const at of moments) {
-    for (const size of sizeNames) {
-      const start = startOf(size, at)
-      wanted.set(`${size}${start}`, { name: series, size, start })
-    }
-  }
-  await cache.loadWindows([...wanted.values()])
-  for (const start of new Set(points.map(({ at }) => startOf('1h', at)))) {
-    await cache.loadWindowsBetween(series, '15m', start, start + sizes['1h'])
-  }
-  for (const start of new Set(points.map(({ at }) => startOf('1d', at)))) {
-    await cache.loadWindowsBetween(series, '1h', start, start + sizes['1d'])
-  }
-  return { series, minutes }
-}
-
-export type Touched = {
-  minute(series: Series, minute: Minute): void
-  window(window: Window): void
-  begun(window: Window): void
 }
 
 /**
- * Puts points, in order of time, where they belong, and makes the windows anew that they change.
+ * Puts a point that is before the last one of its series where it belongs, and makes the windows
+ * anew that it changes.
  */
-export function insertLate(
-  cache: Cache,
-  { series, minutes }: Surroundings,
-  points: readonly Point[],
-  { touched, holdMaxMs }: { touched: Touched; holdMaxMs: number },
-): void {
-  // What the series has in memory is newer than what was read.
-  if (series.minute) minutes.set(series.minute.start, series.minute)
-  const windowAt = (size: Size, at: number) => cache.windowAt(series, size, at)
-  const toMake = new Map<string, Window>()
-  for (const point of points) {
-    const start = minuteOf(point.at)
-    const minute = minutes.get(start) ?? { start, points: [] }
-    minutes.set(start, minute)
-    const [before, behind] = neighbours(minutes, point)
-    insert(minute, point)
-    touched.minute(series, minute)
-    // A window has the values of those of its parts that were left.
-    let isPartLeft = true
-    for (const size of sizeNames) {
-      let window = windowAt(size, point.at)
-      if (!window) {
-        window = emptyWindow(series, size, startOf(size, point.at), before)
-        Object.assign(window, { isLeft: true, isKept: true })
-        cache.keep(window)
-        touched.begun(window)
-      }
-      if (isPartLeft) window.sketch.accept(point.value)
-      isPartLeft = window.isLeft
-      if (window.told > 0) window.amended++
-      touched.window(window)
-      toMake.set(`${size}${window.start}`, window)
-      const next = behind && windowAt(size, behind.at)
-      if (next && next !== window && (!next.before || isBefore(next.before, point))) {
-        next.before = point
-        touched.window(next)
-      }
-    }
+export function insertLate(place: Place, series: Series, point: Point): void {
+  const { cache, changed, due } = place
+  const { owner, metric } = series
+  const start = startOf('15m', point.at)
+  if (start === series.block!.start) {
+    insert(series.quarter!, point)
+    changed.block(owner, series.block!)
+    if (series.isTold) amend(changed, series)
+    return
   }
-  for (const size of sizeNames) {
-    for (const window of toMake.values()) {
-      if (window.size === size) window.piece = pieceFor(window, minutes, windowAt, holdMaxMs)
-    }
+  const behind = quarterBehind(series, start)
+  const block = cache.blocks.enter(owner, start)
+  let quarter = block.quarters.get(metric)
+  if (!quarter) {
+    // Nothing stands between this quarter and the one behind, so both have the same before.
+    quarter = emptyQuarter(start, behind.before)
+    block.quarters.set(metric, quarter)
+    due.add(owner.name, '15m', start)
+  }
+  insert(quarter, point)
+  changed.amend(series, quarter)
+  changed.block(owner, block)
+  const isLast = quarter.at.at(-1) === point.at && quarter.values.at(-1) === point.value
+  if (isLast) {
+    behind.before = lastOf(quarter)
+    changed.block(owner, owner.blocks.get(behind.start)!)
+  }
+  const hour = windowOf(place, series, '1h', point, quarter)
+  hour.sketch.accept(point.value)
+  hour.piece = pieceOfHour(place, series, hour)
+  const day = windowOf(place, series, '1d', point, quarter)
+  if (hour.isLeft) {
+    day.sketch.accept(point.value)
+    day.piece = pieceOfDay(place, series, day)
+  }
+  for (const window of [hour, day]) {
+    changed.amend(series, window)
+    changed.window(window)
+    if (isLast) beforeBehind(place, series, window, firstOf(behind), point)
   }
 }
 
-/** The last point before this one and the first one behind it, of the minutes that were read. */
-function neighbours(minutes: ReadonlyMap<number, Minute>, point: Point) {
-  let before: Point | null = null
-  let behind: Point | null = null
-  for (const { points } of minutes.values()) {
-    for (const one of points) {
-      if (isBefore(one, point)) {
-        if (!before || isBefore(before, one)) before = one
-      } else if (!behind || isBefore(one, behind)) behind = one
-    }
+/** The first quarter of a series behind another, of those in memory: loadAround has seen to it. */
+function quarterBehind({ owner, metric }: Series, start: number): Quarter {
+  let behind: Quarter | null = null
+  for (const block of owner.blocks.values()) {
+    if (block.start <= start || (behind && block.start > behind.start)) continue
+    behind = block.quarters.get(metric) ?? behind
   }
-  return [before, behind] as const
+  return behind!
+}
+
+/** The window in which a point is; where there is none, it begins with this point. */
+function windowOf(
+  { cache, due }: Place,
+  series: Series,
+  size: LongSize,
+  { at }: Point,
+  { before }: Quarter,
+): Window {
+  const there = cache.windows.at(series, size, at)
+  if (there) return there
+  const { site, zone, device } = series.owner.name
+  const name = { site, zone, device, metric: series.metric }
+  const window = emptyWindow(name, size, startOf(size, at), before)
+  cache.windows.keep(window)
+  cache.windows.leave(window)
+  due.add(series.owner.name, size, window.start)
+  return window
+}
+
+/** The window behind this one may begin behind the point now. */
+function beforeBehind(
+  { cache, changed }: Place,
+  series: Series,
+  { size, start }: Window,
+  behind: Point,
+  point: Point,
+): void {
+  if (startOf(size, behind.at) === start) return
+  const next = cache.windows.at(series, size, behind.at)!
+  if (next.before && !isBefore(next.before, point)) return
+  next.before = point
+  changed.window(next)
+}
+
+/** Of an hour that is open: of what was left in it. */
+function pieceOfHour(
+  { cache, holdMaxMs }: Place,
+  { owner, metric, quarter }: Series,
+  hour: Window,
+) {
+  const parts = [...cache.blocks.of(owner, metric, hour.start, hour.start + sizes['1h'])]
+  const left = parts.filter(one => one !== quarter)
+  return joined(
+    left.map(one => pieceIn(one, holdMaxMs)),
+    holdMaxMs,
+  )
+}
+
+function pieceOfDay({ cache, holdMaxMs }: Place, series: Series, day: Window) {
+  const parts = [...cache.windows.hours(series, day.start, day.start + sizes['1d'])]
+  const left = parts.filter(({ isLeft }) => isLeft)
+  return joined(
+    left.map(({ piece }) => piece),
+    holdMaxMs,
+  )
 }

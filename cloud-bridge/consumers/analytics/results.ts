@@ -1,8 +1,7 @@
-import { append, type Point, pieceOf, type Result, resultOf } from './piece.ts'
-import type { Minute } from './points.ts'
+import { type Piece, type Point, type Result, resultOf } from './piece.ts'
 import { type SeriesAbout, type SeriesName, sizes } from './series.ts'
 import { quantile } from './sketch.ts'
-import type { Window } from './window.ts'
+import type { Whole } from './whole.ts'
 
 /** What is told of a window of a series: in the topic of aggregates and by the read API. */
 export type Aggregate = SeriesName & {
@@ -50,28 +49,33 @@ const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
 ]
 const PRESENCE = /occup|presen|people|motion/i
 
-export function aggregateOf(window: Window, about: SeriesAbout, holdMaxMs: number): Aggregate {
-  const { series, size, start, piece, before, sketch, amended } = window
+export function aggregateOf(whole: Whole, about: SeriesAbout, holdMaxMs: number): Aggregate {
+  const { series, size, start, piece, before, sketch, amended } = whole
   const end = start + sizes[size]
-  const result = resultOf(piece!, before, { start, end }, holdMaxMs)
+  const result = resultOf(piece, before, { start, end }, holdMaxMs)
   const percentiles = { p50: quantile(sketch, 0.5), p95: quantile(sketch, 0.95) }
   return { ...told(series, about, result, percentiles), size, ...between(start, end), amended }
+}
+
+/** What is in a minute of a series, its values in order of time, and the point before it. */
+export type Minute = {
+  start: number
+  piece: Piece
+  values: readonly number[]
+  before: Point | null
 }
 
 /** Of a minute, whose percentiles are exact (nearest rank). */
 export function aggregateOfMinute(
   series: SeriesName,
   about: SeriesAbout,
-  { start, points }: Minute,
-  before: Point | null,
+  { start, piece, values, before }: Minute,
   holdMaxMs: number,
 ): Aggregate {
-  const piece = pieceOf(points[0]!)
-  for (const { at, value } of points.slice(1)) append(piece, at, value, holdMaxMs)
   const end = start + MINUTE_MS
   const result = resultOf(piece, before, { start, end }, holdMaxMs)
-  const values = Float64Array.from(points, ({ value }) => value).sort()
-  const ranked = (share: number) => values[Math.max(0, Math.ceil(values.length * share) - 1)]!
+  const sorted = Float64Array.from(values).sort()
+  const ranked = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!
   const percentiles = { p50: ranked(0.5), p95: ranked(0.95) }
   const size = '1m' as const
   return { ...told(series, about, result, percentiles), size, ...between(start, end), amended: 0 }

@@ -1,19 +1,18 @@
 import type { Piece, Point } from './piece.ts'
-import type { SeriesName, Size } from './series.ts'
+import type { LongSize, SeriesName } from './series.ts'
 import { emptySketch, packSketch, type Sketch, unpackSketch } from './sketch.ts'
 
-/** A window of a series as it is kept: what is in it, and the point before it. */
+/**
+ * An hour or a day of a series, and the point before it. While its series ends in it, piece and
+ * sketch are those of the parts of it that the series has left (`wholeOf` gives all).
+ */
 export type Window = {
   series: SeriesName
-  size: Size
+  size: LongSize
   start: number
-  /** Null while it is empty, which only a window that was just made is. */
+  /** Null while no part was left. */
   piece: Piece | null
   before: Point | null
-  /**
-   * Of its values; of an hour or a day that its series has not left, those of the parts of it that
-   * were left (`sketchOf` gives all).
-   */
   sketch: Sketch
   /** How often it was told. */
   told: number
@@ -21,10 +20,6 @@ export type Window = {
   amended: number
   /** Its series ends behind it: what comes into it now comes late. */
   isLeft: boolean
-  /**
-   * It has a row: one that its series has not left yet is made of what is in it, until it is told.
-   */
-  isKept: boolean
 }
 
 const NUMBERS = 16
@@ -32,31 +27,19 @@ const HEAD_BYTES = NUMBERS * 8
 
 export function emptyWindow(
   series: SeriesName,
-  size: Size,
+  size: LongSize,
   start: number,
   before: Point | null,
 ): Window {
   const sketch = emptySketch()
-  return {
-    series,
-    size,
-    start,
-    piece: null,
-    before,
-    sketch,
-    told: 0,
-    amended: 0,
-    isLeft: false,
-    isKept: false,
-  }
+  return { series, size, start, piece: null, before, sketch, told: 0, amended: 0, isLeft: false }
 }
 
 /** 16 doubles and the sketch. */
 export function packWindow({ piece, before, sketch, told, amended }: Window): Buffer {
-  const { count, sum, min, max, firstAt, first, lastAt, last } = piece!
-  const { heldMs, area, positiveMs, rise } = piece!
-  const none = { at: Number.NaN, value: Number.NaN }
-  const { at, value } = before ?? none
+  const { count, sum, min, max, firstAt, first, lastAt, last } = piece ?? NOTHING
+  const { heldMs, area, positiveMs, rise } = piece ?? NOTHING
+  const { at, value } = before ?? { at: Number.NaN, value: Number.NaN }
   const head = Float64Array.of(
     ...[count, sum, min, max, firstAt, first, lastAt, last],
     ...[heldMs, area, positiveMs, rise, at, value, told, amended],
@@ -66,7 +49,7 @@ export function packWindow({ piece, before, sketch, told, amended }: Window): Bu
 
 export function unpackWindow(
   series: SeriesName,
-  size: Size,
+  size: LongSize,
   start: number,
   packed: Buffer,
 ): Window {
@@ -78,6 +61,12 @@ export function unpackWindow(
   }
   const before = Number.isNaN(number(12)) ? null : { at: number(12), value: number(13) }
   const sketch = unpackSketch(packed.subarray(HEAD_BYTES))
-  const told = { told: number(14), amended: number(15) }
-  return { series, size, start, piece, before, sketch, ...told, isLeft: true, isKept: true }
+  const counts = { told: number(14), amended: number(15) }
+  const filled = piece.count > 0 ? piece : null
+  return { series, size, start, piece: filled, before, sketch, ...counts, isLeft: true }
+}
+
+const NOTHING: Piece = {
+  ...{ count: 0, sum: 0, min: 0, max: 0, firstAt: 0, first: 0, lastAt: 0, last: 0 },
+  ...{ heldMs: 0, area: 0, positiveMs: 0, rise: 0 },
 }

@@ -1,16 +1,16 @@
 import type { ReadRecord } from '../../event-stream.ts'
 import type { Bury } from '../runtime/burial.ts'
 import { deadLetter } from '../runtime/dead-letter.ts'
+import { type Counts, emptyCounts } from '../runtime/handling.ts'
 import type { Patience } from '../runtime/patience.ts'
 import type { Read } from '../runtime/reading.ts'
-import { type Counts, emptyCounts } from '../runtime/stateful.ts'
+import { startTurns } from '../runtime/turns.ts'
 import { unlessAborted } from '../runtime/unless-aborted.ts'
 import type { Work } from '../runtime/work.ts'
 import { Gathered } from './gathered.ts'
 import { dateOf } from './names.ts'
 import { type ClaimOptions, claimPartition } from './partition.ts'
 import { type Holder, type Room, startRoom } from './room.ts'
-import { startTurns } from './turns.ts'
 
 /** What gathers in memory in all, as bytes of Kafka; in columns it takes some two times that. */
 const GATHERED_MAX_BYTES = 24 * 1024 * 1024

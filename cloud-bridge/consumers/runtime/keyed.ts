@@ -1,6 +1,6 @@
 import { keyOf } from '../state/keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
-import type { Arrived, Handling } from './stateful.ts'
+import type { Arrived, Handling } from './handling.ts'
 
 /** What a handler wants sent: under the same id it is the same thing. */
 export type Wanted = { topic: string; key: string; value: object }
@@ -42,7 +42,7 @@ export function startKeyed<State>(
   }
   return {
     async load(events) {
-      if (held.size > KEPT_MAX) held.clear()
+      if (held.size > KEPT_MAX && changed.size === 0) held.clear()
       const keys = new Set(events.flatMap(({ event }) => keysOf(event)))
       const missing = [...keys].filter(key => !held.has(key))
       const values = await stored.get(missing.map(key => keyOf(KIND, key)))

@@ -5,12 +5,12 @@ import type { ReadRecord } from '../../event-stream.ts'
  * What it keeps of it, and how far it has read, are of one piece: a kill leaves both or neither.
  */
 export type Work = AsyncDisposable & {
-  /** Where to go on in each topic; 0 where it has none. */
+  /** Where to go on in each topic, as it is committed; 0 where it has none. */
   readonly next: ReadonlyMap<string, number>
   /**
-   * Takes records of one topic in order; one call at a time. When it resolves they are done for
-   * good. Rejects when it was aborted or the partition is another's: then this work is over, and
-   * what was not committed is read again.
+   * Takes records of one topic in order; one call at a time. They are committed soon. Rejects when
+   * it was aborted or the partition is another's: then this work is over, and what was not
+   * committed is read again.
    */
   take(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
 }

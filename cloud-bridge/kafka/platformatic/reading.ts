@@ -7,7 +7,7 @@ import { type Cluster, isPassing, type Leaders } from './cluster.ts'
 import { behindDeleted, type Fetched, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch.ts'
 import { endOf, recordsIn } from './records.ts'
 
-const ANSWER_MAX_BYTES = 2_000_000
+const ANSWER_MAX_BYTES = 96 * 1024
 /** While something is worked on, a broker must not keep us from reading behind it. */
 const WAIT_WHILE_BUSY_MS = 10
 /** Who leads what is asked anew so often, if nothing went wrong. */

@@ -1,23 +1,27 @@
 import { partsOf, timeIn } from '../../state/keys.ts'
 import type { AnyVersion } from '../../state/state.ts'
+import type { Series } from '../at-work.ts'
+import { unpackBlock } from '../block.ts'
 import { Cache } from '../cache.ts'
-import { unpackPoints } from '../points.ts'
-import { sketchOf } from '../rebuild.ts'
-import { type Aggregate, aggregateOf, aggregateOfMinute } from '../results.ts'
-import { minutesBetween, type Size, sizeNames, sizes, windowsBetween } from '../series.ts'
+import { pieceIn, type Quarter } from '../quarter.ts'
+import { type Aggregate, aggregateOf, aggregateOfMinute, type Minute } from '../results.ts'
+import { type LongSize, pointsBetween, sizes, startOf, windowsBetween } from '../series.ts'
 import { mergeInto, type Sketch } from '../sketch.ts'
-import { unpackWindow, type Window } from '../window.ts'
+import { type Whole, wholeQuarter, wholeWindow } from '../whole.ts'
+import { unpackWindow } from '../window.ts'
 import { type Filter, isIn, type Listed, type Place, seriesIn } from './listed.ts'
 import type { AskedSize } from './question.ts'
 
 const MINUTE_MS = 60_000
 /** So many series are looked at for one page, whether they have something for it or not. */
 const LOOKED_AT_MAX = 2000
+const BLOCKS_AT_ONCE = 32
+const WINDOWS_AT_ONCE = 500
 
 export const msOf = (size: AskedSize) => (size === '1m' ? MINUTE_MS : sizes[size])
 
 /** What is asked of windows: those in which some of the time from `from` to before `to` lies. */
-export type Wanted = { size: AskedSize; from: number; to: number }
+export type Wanted<S extends AskedSize = AskedSize> = { size: S; from: number; to: number }
 
 /** A window of a series: what is told of it, and how its values join others in percentiles. */
 export type Told = { start: number; aggregate: Aggregate; addTo(sketch: Sketch): void }
@@ -25,77 +29,140 @@ export type Told = { start: number; aggregate: Aggregate; addTo(sketch: Sketch):
 /** The windows of one series in order of time, as they are committed, at most so many. */
 export async function windowsOf(
   listed: Listed,
-  { size, from, to }: Wanted,
+  wanted: Wanted,
   limit: number,
   holdMaxMs: number,
 ): Promise<Told[]> {
-  const first = Math.floor(from / msOf(size)) * msOf(size)
-  if (size === '1m') return minutesOf(listed, { from: first, to }, limit, holdMaxMs)
-  const { reader, name, about } = listed
-  // Before the rows: if its series leaves it meanwhile, it is among them.
-  const open = await openOf(listed, size, { from: first, to }, holdMaxMs)
-  const rows = await reader.range({ ...windowsBetween(name, size, first, to), limit })
-  const found = rows.map(({ key, value }) => unpackWindow(name, size, timeOfKey(key), value))
-  // One that was told before it was left has a row, without the values of its open parts.
-  const windows = found.filter(({ start }) => start !== open?.start)
-  if (open && windows.length < limit && windows.every(({ start }) => start < open.start)) {
-    windows.push(open)
+  if (wanted.size === '1m') return minutesOf(listed, wanted, limit, holdMaxMs)
+  const told: Told[] = []
+  for await (const whole of wholesOf(listed, { ...wanted, size: wanted.size }, holdMaxMs)) {
+    if (told.length === limit) break
+    const aggregate = aggregateOf(whole, listed.about, holdMaxMs)
+    const addTo = (sketch: Sketch) => mergeInto(sketch, whole.sketch)
+    told.push({ start: whole.start, aggregate, addTo })
   }
-  return windows.map(window => {
-    const aggregate = aggregateOf(window, about, holdMaxMs)
-    return { start: window.start, aggregate, addTo: sketch => mergeInto(sketch, window.sketch) }
-  })
+  return told
 }
 
-/** The window in which a series ends, made of what is in it; null where that is not asked for. */
-async function openOf(
-  { reader, name, about }: Listed,
-  size: Size,
-  { from, to }: { from: number; to: number },
+/** All that is in the windows of one series, in order of time. */
+export async function* wholesOf(
+  listed: Listed,
+  { size, from, to }: Wanted<Whole['size']>,
   holdMaxMs: number,
-): Promise<Window | null> {
+): AsyncGenerator<Whole> {
+  const span = { from: startOf(size, from), to }
+  if (size !== '15m') {
+    yield* longOf(listed, size, span, holdMaxMs)
+    return
+  }
+  for await (const quarter of quartersOf(listed, span)) {
+    yield wholeQuarter(listed.name, quarter, holdMaxMs)
+  }
+}
+
+type Span = { from: number; to: number }
+
+async function* longOf(
+  listed: Listed,
+  size: LongSize,
+  { from, to }: Span,
+  holdMaxMs: number,
+): AsyncGenerator<Whole> {
+  // Before the rows: if its series leaves it meanwhile, it is among them.
+  const series = await endOf(listed, holdMaxMs)
+  const { reader, name } = listed
+  const last = size === '1h' ? series.hour : series.day
+  let open = last && last.start >= from && last.start < to ? last : null
+  for (let begin = from; ; ) {
+    const rows = await reader.range({
+      ...windowsBetween(name, size, begin, to),
+      limit: WINDOWS_AT_ONCE,
+    })
+    for (const { key, value } of rows) {
+      const start = timeOf(key)
+      begin = start + 1
+      if (open && start >= open.start) {
+        yield wholeWindow(open, series, holdMaxMs)
+        open = null
+      }
+      // One that was told before it was left has a row, of the parts of it that were left.
+      if (start === last?.start) continue
+      yield wholeWindow(unpackWindow(name, size, start, value), null, holdMaxMs)
+    }
+    if (rows.length < WINDOWS_AT_ONCE) break
+  }
+  if (open) yield wholeWindow(open, series, holdMaxMs)
+}
+
+/** A series with the windows in which it ends. */
+async function endOf({ reader, name, about }: Listed, holdMaxMs: number): Promise<Series> {
   const cache = new Cache(reader, holdMaxMs)
-  const series = await cache.loadSeries(name, about)
-  const open = series.open[sizeNames.indexOf(size)]
-  if (!open || open.start < from || open.start >= to) return null
-  return { ...open, sketch: sketchOf(open, (of, at) => cache.windowAt(series, of, at)) }
+  return cache.series(await cache.device(name), name.metric, about)
+}
+
+/** The quarters of a series that begin in a span of time; none behind its end is looked for. */
+async function* quartersOf({ reader, name }: Listed, { from, to }: Span): AsyncGenerator<Quarter> {
+  for (let begin = startOf('15m', from); ; ) {
+    const rows = await reader.range({ ...pointsBetween(name, begin, to), limit: BLOCKS_AT_ONCE })
+    for (const { key, value } of rows) {
+      const start = timeOf(key)
+      begin = start + 1
+      const quarter = unpackBlock(start, value).block.quarters.get(name.metric)
+      if (quarter) yield quarter
+    }
+    if (rows.length < BLOCKS_AT_ONCE) return
+  }
 }
 
 /** When the first window that is wanted of a series begins; null: there is none. */
-export async function firstStartOf(
-  { reader, name }: Listed,
-  { size, from, to }: Wanted,
-): Promise<number | null> {
-  const startOf = (at: number) => Math.floor(at / msOf(size)) * msOf(size)
-  const span = minutesBetween(name, startOf(from), startOf(to - 1) + msOf(size))
-  const [row] = await reader.range({ ...span, limit: 1 })
-  return row ? startOf(timeOfKey(row.key)) : null
+export async function firstStartOf(listed: Listed, wanted: Wanted): Promise<number | null> {
+  const { size, from, to } = wanted
+  const ms = msOf(size)
+  const begin = Math.floor(from / ms) * ms
+  const end = (Math.floor((to - 1) / ms) + 1) * ms
+  for await (const { at } of quartersOf(listed, { from: begin, to: end })) {
+    const first = at.find(moment => moment >= begin && moment < end)
+    if (first !== undefined) return Math.floor(first / ms) * ms
+  }
+  return null
 }
 
 async function minutesOf(
-  { reader, name, about }: Listed,
-  { from, to }: { from: number; to: number },
+  listed: Listed,
+  { from, to }: Span,
   limit: number,
   holdMaxMs: number,
 ): Promise<Told[]> {
-  const rows = await reader.range({ ...minutesBetween(name, from, to), limit })
-  if (rows.length === 0) return []
-  const earlier = { ...minutesBetween(name, 0, from), limit: 1, backwards: true }
-  const all = [...(await reader.range(earlier)), ...rows].map(({ key, value }) =>
-    unpackPoints(timeOfKey(key), value),
-  )
-  return all.flatMap((minute, at) => {
-    if (minute.start < from) return []
-    const before = all[at - 1]?.points.at(-1) ?? null
-    const aggregate = aggregateOfMinute(name, about, minute, before, holdMaxMs)
-    const addTo = (sketch: Sketch) => {
-      for (const { value } of minute.points) sketch.accept(value)
+  const { name, about } = listed
+  const span = { from: Math.floor(from / MINUTE_MS) * MINUTE_MS, to }
+  const told: Told[] = []
+  for await (const quarter of quartersOf(listed, span)) {
+    for (const minute of minutesIn(quarter, holdMaxMs)) {
+      if (minute.start < span.from || minute.start >= to) continue
+      if (told.length === limit) return told
+      const aggregate = aggregateOfMinute(name, about, minute, holdMaxMs)
+      const addTo = (sketch: Sketch) => {
+        for (const value of minute.values) sketch.accept(value)
+      }
+      told.push({ start: minute.start, aggregate, addTo })
     }
-    return [{ start: minute.start, aggregate, addTo }]
-  })
+  }
+  return told
 }
 
-const timeOfKey = (key: string) => timeIn(partsOf(key).at(-1)!)
+function* minutesIn(quarter: Quarter, holdMaxMs: number): Generator<Minute> {
+  const { at, values } = quarter
+  let { before } = quarter
+  for (let from = 0, to = 0; from < at.length; from = to) {
+    const start = Math.floor(at[from]! / MINUTE_MS) * MINUTE_MS
+    while (to < at.length && at[to]! < start + MINUTE_MS) to++
+    const piece = pieceIn(quarter, holdMaxMs, { from, to })
+    yield { start, piece, values: values.slice(from, to), before }
+    before = { at: piece.lastAt, value: piece.last }
+  }
+}
+
+const timeOf = (key: string) => timeIn(partsOf(key).at(-1)!)
 
 export type Page = { windows: Told[]; next: Place | null }
 

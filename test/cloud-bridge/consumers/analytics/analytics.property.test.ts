@@ -4,15 +4,16 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import type { Series } from '../../../../cloud-bridge/consumers/analytics/at-work.ts'
-import { Cache } from '../../../../cloud-bridge/consumers/analytics/cache.ts'
-import { resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
-import { sketchOf } from '../../../../cloud-bridge/consumers/analytics/rebuild.ts'
-import { type Size, sizeNames, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
-import { unpackWindow, type Window } from '../../../../cloud-bridge/consumers/analytics/window.ts'
-import { partsOf, timeIn, within } from '../../../../cloud-bridge/consumers/state/keys.ts'
+import { seriesIn } from '../../../../cloud-bridge/consumers/analytics/api/listed.ts'
+import { wholesOf } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
+import { type Result, resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
+import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/results.ts'
+import { type Size, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
-import type { PartitionState } from '../../../../cloud-bridge/consumers/state/state.ts'
+import type {
+  ConsumerState,
+  PartitionState,
+} from '../../../../cloud-bridge/consumers/state/state.ts'
 import type { SensorReading } from '../../../../config/events.ts'
 import { goldenEvent } from '../../../config/events-fixture.ts'
 import { byHand } from './by-hand.ts'
@@ -55,10 +56,14 @@ function eventOf({ device, at, value, metrics }: Sample, index: number): SensorR
   return { ...goldenEvent, ...name, ...time, zoneSequence: index + 1, measurements }
 }
 
-/** Handles events in batches, each committed, sometimes by a new handling on the state. */
+/**
+ * Handles events in batches, each committed, sometimes by a new handling on the state; then once
+ * more nothing. Gives what was told last of each window.
+ */
 async function handled(state: PartitionState, batches: SensorReading[][], isRestarted: boolean) {
   let handling = await startAnalytics(state, options)
-  for (const events of batches) {
+  const told = new Map<string, Aggregate>()
+  for (const events of [...batches, []]) {
     if (isRestarted) handling = await startAnalytics(state, options)
     const arrived = events.map(event => ({
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
@@ -69,45 +74,36 @@ async function handled(state: PartitionState, batches: SensorReading[][], isRest
     }))
     await handling.load(arrived)
     for (const one of arrived) handling.handle(one)
-    await state.commit(handling.takeChanges())
+    const { rows, effects } = handling.takeChanges()
+    for (const { id, value } of effects) told.set(id, JSON.parse(value.toString()))
+    await state.commit({ rows })
   }
+  return [...told.values()]
 }
 
 /** As a reader of the state finds them: those that have a row, and those in which series end. */
-async function windowsIn(state: PartitionState, size: Size) {
-  const windows: Window[] = []
-  for (const { key, value } of await state.range(within('window', size))) {
-    const [, , site, zone, device, metric, time] = partsOf(key) as string[]
-    const name = { site: site!, zone: zone!, device: device!, metric: metric! }
-    windows.push(unpackWindow(name, size, timeIn(time!), value))
+async function windowsIn(state: ConsumerState, size: Size) {
+  const found = new Map<string, Result>()
+  for await (const listed of seriesIn(state, {}, null)) {
+    const { site, zone, device, metric } = listed.name
+    const wanted = { size, from: 0, to: Number.MAX_SAFE_INTEGER }
+    for await (const { start, piece, before, sketch } of wholesOf(listed, wanted, HOLD_MAX_MS)) {
+      expect(sketch.count).toBe(piece.count)
+      const result = resultOf(piece, before, { start, end: start + sizes[size] }, HOLD_MAX_MS)
+      found.set(`${site}/${zone}/${device}/${metric} ${start}`, result)
+    }
   }
-  const cache = new Cache(state, HOLD_MAX_MS)
-  const seriesOf = new Map<string, Series>()
-  for (const { key, value } of await state.range(within('series'))) {
-    const [, site, zone, device, metric] = partsOf(key) as string[]
-    const name = { site: site!, zone: zone!, device: device!, metric: metric! }
-    const series = await cache.loadSeries(name, JSON.parse(value.toString()))
-    seriesOf.set(`${device}/${metric}`, series)
-    const open = series.open[sizeNames.indexOf(size)]!
-    const told = windows.findIndex(
-      ({ series: of, start }) =>
-        of.device === device && of.metric === metric && start === open.start,
-    )
-    if (told >= 0) windows.splice(told, 1)
-    windows.push(open)
-  }
-  return new Map(
-    windows.map(window => {
-      const { series, start, piece, before } = window
-      const own = seriesOf.get(`${series.device}/${series.metric}`)!
-      const sketch = sketchOf(window, (of, at) => cache.windowAt(own, of, at))
-      const { site, zone, device, metric } = series
-      const span = { start, end: start + sizes[size] }
-      expect(sketch.count).toBe(piece!.count)
-      const result = resultOf(piece!, before, span, HOLD_MAX_MS)
-      return [`${site}/${zone}/${device}/${metric} ${start}` as string, result] as const
-    }),
-  )
+  return found
+}
+
+const keyOf = ({ site, zone, device, metric, start }: Aggregate) =>
+  `${site}/${zone}/${device}/${metric} ${Date.parse(start)}`
+const endOf = (key: string, size: Size) => Number(key.split(' ')[1]) + sizes[size]
+
+/** What is told of a window has to be what it comes to at last. */
+function inTheEnd(expected: ReturnType<typeof byHand>, told: Aggregate) {
+  const { count, min, max, last } = expected.get(keyOf(told))!
+  return { count, min, max, last }
 }
 
 function expectEqual(
@@ -152,9 +148,16 @@ describe('analytics', () => {
             await using store = openSqliteStates(join(dir, String(runs++)))
             await using consumer = await store.open('analytics')
             const state = await consumer.claim(0)
-            await handled(state, batches, isRestarted)
+            const told = await handled(state, batches, isRestarted)
+            const heardMs = Math.max(...events.map(({ receivedAt }) => receivedAt))
             for (const name of ['15m', '1h', '1d'] as const) {
-              expectEqual(await windowsIn(state, name), byHand(events, sizes[name], HOLD_MAX_MS))
+              const expected = byHand(events, sizes[name], HOLD_MAX_MS)
+              expectEqual(await windowsIn(consumer, name), expected)
+              const own = told.filter(({ size }) => size === name)
+              for (const one of own) expect(one).toMatchObject(inTheEnd(expected, one))
+              const over = [...expected.keys()].filter(key => endOf(key, name) <= heardMs)
+              // A new handling has heard nothing yet.
+              if (!isRestarted) expect(own.map(keyOf)).toEqual(expect.arrayContaining(over))
             }
           },
         ),

@@ -1,12 +1,9 @@
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
 import type { Corrections } from '../../../../cloud-bridge/consumers/analytics/held.ts'
 import type { Size } from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import type { Counts, Handling } from '../../../../cloud-bridge/consumers/runtime/handling.ts'
 import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
-import {
-  type Counts,
-  type Handling,
-  openStatefulWork,
-} from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
+import { openStatefulWork } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
 import type { ConsumerState } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 

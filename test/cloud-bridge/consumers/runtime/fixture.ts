@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Counts } from '../../../../cloud-bridge/consumers/runtime/handling.ts'
 import { type Handler, startKeyed } from '../../../../cloud-bridge/consumers/runtime/keyed.ts'
 import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
 import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
 import {
-  type Counts,
   openStatefulWork,
   type StatefulOptions,
 } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'

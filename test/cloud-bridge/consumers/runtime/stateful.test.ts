@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { emptyCounts } from '../../../../cloud-bridge/consumers/runtime/handling.ts'
 import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
-import { emptyCounts } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
 import { type ConsumerState, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 import { RegistryFault } from '../../../../cloud-bridge/registry/faults.ts'
@@ -38,6 +38,41 @@ describe('the work of one partition', () => {
     expect(await listed(await state.reader(0))).toEqual([1, 2, 3, 4])
     const duplicates = [...first.told, ...second.told].map(({ duplicate }) => duplicate)
     expect(duplicates).toEqual([0, 2, 1, 2, 0, 2])
+  })
+
+  it('commits what comes soon behind a commit with the next one, and when it ends', async () => {
+    await using states = temporaryStates()
+    await using state = await states.store.open('listing')
+    const { work, take, told } = await openListing(state, { commitEveryMs: 200 })
+    await take(live, recordsOf(eventsOf([1])))
+    await take(live, recordsOf(eventsOf([2]), 1))
+    await take(backfill, recordsOf(eventsOf([2, 3])))
+    expect(await listed(await state.reader(0))).toEqual([1])
+    expect([...work.next]).toEqual([[live, 1]])
+    await expect.poll(async () => listed(await state.reader(0))).toEqual([1, 2, 3])
+    expect([...(await state.reader(0)).offsets].toSorted()).toEqual([...work.next].toSorted())
+    expect(told.slice(1)).toEqual([
+      { ...emptyCounts(), 'in order': 1 },
+      { ...emptyCounts(), 'in order': 2, duplicate: 1 },
+    ])
+    await take(live, recordsOf(eventsOf([4]), 2))
+    await work[Symbol.asyncDispose]()
+    expect(await listed(await state.reader(0))).toEqual([1, 2, 3, 4])
+    expect((await openListing(state)).work.next.get(live)).toBe(3)
+  })
+
+  it('commits nothing of what was taken in part', async () => {
+    await using states = temporaryStates()
+    await using state = await states.store.open('listing')
+    const { work, take } = await openListing(state, { commitEveryMs: 60_000 })
+    await take(live, recordsOf(eventsOf([1])))
+    await take(live, recordsOf(eventsOf([2]), 1))
+    const aborted = AbortSignal.abort(new Error('another has it'))
+    await expect(take(live, recordsOf(eventsOf([3]), 2), aborted)).rejects.toThrow('another has it')
+    await expect(take(live, recordsOf(eventsOf([3]), 2))).rejects.toThrow('another has it')
+    await work[Symbol.asyncDispose]()
+    expect(await listed(await state.reader(0))).toEqual([1])
+    expect((await openListing(state)).work.next.get(live)).toBe(1)
   })
 
   it('takes the same number of another epoch, zone or gateway for another event', async () => {

@@ -1,0 +1,84 @@
+import type { Series } from './at-work.ts'
+import type { Cache } from './cache.ts'
+import type { Changed } from './changed.ts'
+import type { DueWindows } from './due.ts'
+import { join, type Piece, type Point } from './piece.ts'
+import { addValues, emptyQuarter, pieceIn } from './quarter.ts'
+import { sizes, startOf } from './series.ts'
+import { mergeInto } from './sketch.ts'
+import { emptyWindow, type Window } from './window.ts'
+
+/** Where points are put: what is in memory, what changes, and what is to be told. */
+export type Place = {
+  cache: Cache
+  changed: Changed
+  due: DueWindows
+  holdMaxMs: number
+}
+
+/** Appends a point that is not before the last one of its series. */
+export function append(place: Place, series: Series, point: Point): void {
+  const { at, value } = point
+  if (!series.block || at >= series.block.start + sizes['15m']) enter(place, series, point)
+  series.quarter!.at.push(at)
+  series.quarter!.values.push(value)
+  series.last = point
+  place.changed.block(series.owner, series.block!)
+  if (series.isTold) amend(place.changed, series)
+}
+
+/** A point came into the windows in which a series ends. */
+export function amend(changed: Changed, series: Series): void {
+  changed.amend(series, series.quarter!)
+  for (const window of [series.hour!, series.day!]) {
+    changed.amend(series, window)
+    changed.window(window)
+  }
+}
+
+/** Leaves the quarter in which the series ends for that of a point, and hour and day as well. */
+function enter({ cache, changed, due, holdMaxMs }: Place, series: Series, { at }: Point): void {
+  const { owner, metric, last } = series
+  const start = startOf('15m', at)
+  if (series.quarter) {
+    addPiece(series.hour!, pieceIn(series.quarter, holdMaxMs), holdMaxMs)
+    addValues(series.hour!.sketch, series.quarter)
+    cache.blocks.leave(owner, series.block!)
+  }
+  if (series.hour?.start !== startOf('1h', at)) {
+    if (series.hour) {
+      if (series.hour.piece) addPiece(series.day!, series.hour.piece, holdMaxMs)
+      mergeInto(series.day!.sketch, series.hour.sketch)
+      leave(series.hour)
+    }
+    series.hour = begin('1h')
+  }
+  if (series.day?.start !== startOf('1d', at)) {
+    if (series.day) leave(series.day)
+    series.day = begin('1d')
+  }
+  series.block = cache.blocks.enter(owner, start)
+  series.block.ending++
+  series.quarter = emptyQuarter(start, last)
+  series.block.quarters.set(metric, series.quarter)
+  series.isTold = series.hour.told + series.day.told > 0
+  due.add(owner.name, '15m', start)
+  owner.endings.set(metric, start)
+  if (start < owner.latest) changed.endings(owner)
+
+  function leave(window: Window) {
+    cache.windows.leave(window)
+    changed.window(window)
+  }
+  function begin(size: '1h' | '1d'): Window {
+    const { site, zone, device } = owner.name
+    const window = emptyWindow({ site, zone, device, metric }, size, startOf(size, at), last)
+    cache.windows.keep(window)
+    due.add(owner.name, size, window.start)
+    return window
+  }
+}
+
+function addPiece(window: Window, piece: Piece, holdMaxMs: number): void {
+  window.piece = window.piece ? join(window.piece, piece, holdMaxMs) : piece
+}
