@@ -36,7 +36,10 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
   if (strange !== undefined) throw new Error(`no part of the bench is called ${strange}`)
   const sizes = structuredClone(values.quick ? quickSizes : fullSizes)
   if (values.minutes !== undefined) sizes.memory.minutes = positive('minutes', values.minutes)
-  if (values.events !== undefined) sizes.backlog.waiting.push(positive('events', values.events))
+  if (values.events !== undefined) {
+    sizes.backlog.waiting.push(positive('events', values.events))
+    sizes.consumers.events = positive('events', values.events)
+  }
   const runs = Math.ceil(positive('runs', values.runs))
   const clients = CLIENTS.filter(one => values.client === 'both' || values.client === one)
   if (clients.length === 0) throw new Error(`--client is ${CLIENTS.join(', ')} or both`)
@@ -51,7 +54,8 @@ export function usageOf(parts: string[]): string {
   --quick        small sizes, to see whether it works; targets hold for the others
   --minutes N    how long memory is watched (10)
   --events N     backlog: how many more wait, at most, such as 10000000 (two minutes to fill)
-  --client NAME  drain, live, recovery, outage: kafkajs, platformatic or both (both)
+                 consumers: how many are read (2000000)
+  --client NAME  drain, live, recovery, outage, consumers: kafkajs, platformatic or both (both)
 
 All parts take half an hour, ten minutes of it memory. Each figure is one line of JSON, and
 a table follows. Targets are reported, not enforced.

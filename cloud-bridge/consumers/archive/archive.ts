@@ -15,7 +15,7 @@ import { type Holder, type Room, startRoom } from './room.ts'
 /** What gathers in memory in all, as bytes of Kafka; in columns it takes some two times that. */
 const GATHERED_MAX_BYTES = 24 * 1024 * 1024
 /** Decoded at once: what is alive when garbage is collected is copied. */
-const TAKEN_MAX_EVENTS = 500
+const TAKEN_MAX_EVENTS = 200
 const DAY_MS = 86_400_000
 const TIDY_EVERY_MS = 3_600_000
 
