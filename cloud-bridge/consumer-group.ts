@@ -23,9 +23,13 @@ export type Membership = {
    * it rejects with ends the membership, unless it was aborted.
    */
   onRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
+  /** Kafka deleted, before it was read, what was to come from one offset to before another. */
+  onDeleted?(gap: Gap): void
   /** Told each time that Kafka cannot be reached, or does not give what it should, and why. */
   onAway?(reason: string): void
 }
+
+export type Gap = { topic: string; partition: number; from: number; to: number }
 
 /**
  * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that

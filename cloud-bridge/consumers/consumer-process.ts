@@ -82,6 +82,10 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         signal: until,
         sessionMs: config.consumers.sessionTimeoutMs,
         onAway: onAway(MEMBERSHIP),
+        onDeleted(gap) {
+          metrics.fault('deleted', gap.to - gap.from)
+          log.error(gap, 'Kafka deleted these records before they were read (retention)')
+        },
         onPartitions(partitions) {
           for (const one of works.keys()) if (!partitions.includes(one)) works.delete(one)
           log.info({ partitions }, 'partitions')

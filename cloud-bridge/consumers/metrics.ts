@@ -60,7 +60,7 @@ export function startConsumerMetrics(
       totals.effects += count
       sent.inc({ consumer, topic }, count)
     },
-    fault(kind: 'refused' | 'away' | 'joined anew' | 'absurd', count = 1): void {
+    fault(kind: 'refused' | 'away' | 'joined anew' | 'absurd' | 'deleted', count = 1): void {
       totals.faults[kind] = (totals.faults[kind] ?? 0) + count
       faults.inc({ consumer, kind }, count)
     },

@@ -21,8 +21,11 @@ export type Lane = {
   readonly isBusy: boolean
   /** Whether more may be read: one reading waits behind the one that is worked on. */
   readonly hasRoom: boolean
-  /** Gives what was read, up to before `next`; what was given before is left out. */
-  give(records: readonly ReadRecord[], next: number): void
+  /**
+   * Gives what was read, from `first` up to before `next`; what was given before is left out. What
+   * is between that and `first` was deleted.
+   */
+  give(records: readonly ReadRecord[], first: number, next: number): void
 }
 
 /** What a member has between two sharings out. */
@@ -40,7 +43,7 @@ export type Share = {
   end(): Promise<void>
 }
 
-type Options = Pick<Membership, 'topics' | 'onAssigned' | 'onRecords'> & {
+type Options = Pick<Membership, 'topics' | 'onAssigned' | 'onRecords' | 'onDeleted'> & {
   stream: EventStream
   partitions: readonly number[]
   /** When the share before it was over. */
@@ -92,7 +95,12 @@ export function startShare(options: Options): Share {
       })),
     )
     const begins = await begun(stream, topics, wanted, signal)
-    const lanes = begins.map(place => openLane(place, take, wake, signal))
+    for (const [nth, { topic, partition, offset: to }] of begins.entries()) {
+      const from = wanted[nth]!.offset
+      // Who begins with a topic begins where that does.
+      if (from > 0 && to > from) options.onDeleted?.({ topic, partition, from, to })
+    }
+    const lanes = begins.map(place => openLane(place, options, { take, onRoom: wake, signal }))
     for (const lane of lanes) told.set(lane, 0)
     return lanes
   }
@@ -127,11 +135,17 @@ export function startShare(options: Options): Share {
   }
 }
 
+/** What takes what is read of a lane. */
+type Worker = {
+  take(topic: string, records: readonly ReadRecord[]): Promise<boolean>
+  onRoom(): void
+  signal: AbortSignal
+}
+
 function openLane(
   { topic, partition, offset }: Place,
-  take: (topic: string, records: readonly ReadRecord[]) => Promise<boolean>,
-  onRoom: () => void,
-  signal: AbortSignal,
+  { onDeleted }: Pick<Options, 'onDeleted'>,
+  { take, onRoom, signal }: Worker,
 ): Lane {
   let next = offset
   let done = offset
@@ -166,9 +180,10 @@ function openLane(
     get hasRoom() {
       return waiting === null
     },
-    give(read, end) {
+    give(read, first, end) {
       if (signal.aborted) return
       const from = next
+      if (first > from) onDeleted?.({ topic, partition, from, to: first })
       const records =
         (read[0]?.offset ?? from) < from ? read.filter(one => one.offset >= from) : read
       next = Math.max(from, end)

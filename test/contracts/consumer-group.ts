@@ -24,6 +24,8 @@ export type GroupRig = {
 }
 
 /** The promise of the port ConsumerGroup, for every adapter. */
+const none: ReadonlyMap<number, number> = new Map()
+
 export function describeConsumerGroup(name: string, openRig: () => Promise<GroupRig>): void {
   const suite = `the consumer group ${name}`
   describe(suite, { concurrent: true, timeout: 60_000 }, () => {
@@ -238,6 +240,20 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       const left = [...texts(topic, 0, 0, 2), ...texts(topic, 0, 7, 3)]
       await until(() => expect(one.taken).toEqual(left))
       expect(one.assigned).toHaveLength(1)
+      expect(one.deleted).toEqual([{ topic, partition: 0, from: 2, to: 7 }])
+    })
+
+    it('tells what was deleted of what was to come', async () => {
+      const { group, topics, groupId, ...rig } = await open(2)
+      const [topic] = topics
+      await rig.write(topic, [...numbered(0, 0, 10), ...numbered(1, 0, 10)])
+      await rig.deleteBefore(topic, 0, 6)
+      const places = new Map([[0, 2]])
+      const onAssigned = async () =>
+        new Map(topics.map(one => [one, one === topic ? places : none]))
+      await using one = startMember(group, { groupId, topics, onAssigned })
+      await until(() => expect(one.taken).toHaveLength(14))
+      expect(one.deleted).toEqual([{ topic, partition: 0, from: 2, to: 6 }])
     })
 
     it('refuses topics that are not there, or not of one size, by name', async () => {

@@ -1,5 +1,5 @@
 import { vi } from 'vitest'
-import type { ConsumerGroup, Membership } from '../../cloud-bridge/consumer-group.ts'
+import type { ConsumerGroup, Gap, Membership } from '../../cloud-bridge/consumer-group.ts'
 import type { Offsets, ReadRecord } from '../../cloud-bridge/event-stream.ts'
 import { SESSION_MS } from './session.ts'
 
@@ -18,6 +18,7 @@ export type TestMember = AsyncDisposable & {
   /** The partitions of each assignment. */
   assigned: number[][]
   away: string[]
+  deleted: Gap[]
   /** Settles when the membership does. */
   over: Promise<void>
   leave(): Promise<void>
@@ -29,12 +30,14 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
   const taken: string[] = []
   const assigned: number[][] = []
   const away: string[] = []
+  const deleted: Gap[] = []
   const next = new Map(asked.topics.map(topic => [topic, new Map<number, number>()]))
   const { onAssigned, onRecords, ...rest } = asked
   const over = group.join(
     {
       sessionMs: SESSION_MS,
       onAway: reason => away.push(reason),
+      onDeleted: gap => deleted.push(gap),
       async onAssigned(partitions, signal) {
         assigned.push([...partitions])
         return onAssigned ? onAssigned(partitions, signal) : copied(next)
@@ -57,7 +60,7 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
     return over
   }
   return {
-    ...{ taken, assigned, away, over, leave },
+    ...{ taken, assigned, away, deleted, over, leave },
     async [Symbol.asyncDispose]() {
       await leave().catch(() => {})
     },

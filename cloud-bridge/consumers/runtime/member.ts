@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startCircuit } from '../../circuit.ts'
-import type { ConsumerGroup } from '../../consumer-group.ts'
+import type { ConsumerGroup, Gap } from '../../consumer-group.ts'
 import { Fenced, StateAway } from '../state/state.ts'
 import type { Consumer, Work } from './work.ts'
 
@@ -15,6 +15,8 @@ export type MemberOptions = {
   signal: AbortSignal
   /** Which partitions are ours now. */
   onPartitions(partitions: readonly number[]): void
+  /** Kafka deleted, before it was read, what was to come. */
+  onDeleted(gap: Gap): void
   /** Kafka cannot be reached, or the group does not come about; it goes on trying. */
   onAway(reason: string): void
   /** The membership ended for a reason that may pass; it begins anew. */
@@ -32,7 +34,8 @@ export async function runMember(options: MemberOptions): Promise<void> {
     const works = startWorks(consumer)
     try {
       const membership = {
-        ...{ groupId, topics, sessionMs, onRecords: works.take, onAway: options.onAway },
+        ...{ groupId, topics, sessionMs, onRecords: works.take },
+        ...{ onAway: options.onAway, onDeleted: options.onDeleted },
         async onAssigned(partitions: readonly number[], aborted: AbortSignal) {
           const next = await works.assign(partitions, aborted)
           circuit.succeeded()

@@ -125,7 +125,8 @@ function startReading(consumer: Consumer, topics: readonly string[], share: Shar
       if (!lane || signal.aborted) return
       const messages = batch.messages.filter(({ value }) => value)
       const records = messages.map(message => recordOf(message, batch.partition))
-      lane.give(records, Number(batch.lastOffset()) + 1)
+      const first = Number(batch.messages[0]?.offset ?? lane.next)
+      lane.give(records, first, Number(batch.lastOffset()) + 1)
       resolveOffset(String(lane.next - 1))
       const patientUntilMs = performance.now() + PATIENCE_MS
       while (!lane.hasRoom && !signal.aborted) {

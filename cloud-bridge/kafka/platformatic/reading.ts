@@ -101,7 +101,8 @@ async function readFrom(
       } else if (fetched.batches.length > 0) {
         served.add(lane)
         const records = fetched.batches.flatMap(batch => recordsIn(batch, lane.partition))
-        lane.give(records, endOf(fetched.batches.at(-1)!))
+        const first = Number(fetched.batches[0]!.firstOffset)
+        lane.give(records, first, endOf(fetched.batches.at(-1)!))
       }
     }
     // The first have the bytes: who had some goes to the end.
@@ -122,7 +123,7 @@ async function failureOf(
   if (errorCode === OFFSET_OUT_OF_RANGE) {
     const begin = await behindDeleted(cluster, leaders, lane)
     if (begin !== null) {
-      lane.give([], begin)
+      lane.give([], begin, begin)
       return null
     }
   }

@@ -21,6 +21,7 @@ function startMember(consumer: Consumer) {
   const partitions: (readonly number[])[] = []
   const running = runMember({
     onAway: () => {},
+    onDeleted: () => {},
     ...{ consumer, group, groupId: 'g', topics: [live, backfill], sessionMs: 1000 },
     signal: stopping.signal,
     onPartitions: now => partitions.push(now),
