@@ -233,7 +233,7 @@ class Analytics implements Handling {
   /** What is due, and what was told before and has changed since. */
   #tellAll(): Effect[] {
     const { cache, changed, due } = this.#place
-    const effects = [...changed.amended].map(([one, series]) => this.#tell(series, one))
+    const effects = [...changed.retold].map(([one, series]) => this.#tell(series, one))
     for (const { name, size, start, ...rest } of this.#telling) {
       due.done({ name, size, start, ...rest })
       const device = cache.find(name)!

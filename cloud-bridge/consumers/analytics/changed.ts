@@ -9,8 +9,8 @@ export class Changed {
   readonly #blocks = new Map<Block, Device>()
   readonly #windows = new Set<Window>()
   readonly #begun: Series[] = []
-  /** What had been told before, and of which series it is. */
-  readonly amended = new Map<Quarter | Window, Series>()
+  /** What was told before and comes to something else now, and of which series it is. */
+  readonly retold = new Map<Quarter | Window, Series>()
 
   block(owner: Device, block: Block): void {
     this.#blocks.set(block, owner)
@@ -28,9 +28,13 @@ export class Changed {
 
   /** A point came into it. */
   amend(series: Series, one: Quarter | Window): void {
-    if (one.told === 0) return
-    one.amended++
-    this.amended.set(one, series)
+    if (one.told > 0) one.amended++
+    this.touch(series, one)
+  }
+
+  /** What it comes to is something else, because of a point in it or before it. */
+  touch(series: Series, one: Quarter | Window): void {
+    if (one.told > 0) this.retold.set(one, series)
   }
 
   /** A series is new. */
@@ -55,6 +59,6 @@ export class Changed {
     this.#blocks.clear()
     this.#windows.clear()
     this.#begun.length = 0
-    this.amended.clear()
+    this.retold.clear()
   }
 }

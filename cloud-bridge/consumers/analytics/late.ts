@@ -59,6 +59,7 @@ export function insertLate(place: Place, series: Series, point: Point): void {
   const isLast = quarter.at.at(-1) === point.at && quarter.values.at(-1) === point.value
   if (isLast) {
     behind.before = lastOf(quarter)
+    changed.touch(series, behind)
     changed.block(owner, owner.blocks.get(behind.start)!)
   }
   const hour = windowOf(place, series, '1h', point, quarter)
@@ -117,6 +118,7 @@ function beforeBehind(
   const next = cache.windows.at(series, size, behind.at)!
   if (next.before && !isBefore(next.before, point)) return
   next.before = point
+  changed.touch(series, next)
   changed.window(next)
 }
 

@@ -31,7 +31,8 @@ export async function runMember(options: MemberOptions): Promise<void> {
   const { consumer, group, groupId, topics, sessionMs, signal, onPartitions, onFault } = options
   const circuit = startCircuit(BACKOFF)
   while (!signal.aborted) {
-    const works = startWorks(consumer)
+    const failing = new AbortController()
+    const works = startWorks(consumer, error => failing.abort(error))
     try {
       const membership = {
         ...{ groupId, topics, sessionMs, onRecords: works.take },
@@ -45,7 +46,8 @@ export async function runMember(options: MemberOptions): Promise<void> {
           return new Map(topics.map(topic => [topic, new Map(nextOf(topic))]))
         },
       }
-      await group.join(membership, signal)
+      await group.join(membership, AbortSignal.any([signal, failing.signal]))
+      if (!signal.aborted) failing.signal.throwIfAborted()
     } catch (error) {
       if (!(error instanceof Fenced || error instanceof StateAway)) throw error
       onFault(error.message)
@@ -58,7 +60,7 @@ export async function runMember(options: MemberOptions): Promise<void> {
 }
 
 /** The works of a member. What is assigned anew waits until what was before has ended. */
-function startWorks(consumer: Consumer) {
+function startWorks(consumer: Consumer, onFailed: (error: unknown) => void) {
   const works = new Map<number, Serial>()
   let last: Promise<unknown> = Promise.resolve()
   const endAll = async () => {
@@ -73,7 +75,9 @@ function startWorks(consumer: Consumer) {
     await endAll()
     for (const partition of partitions) {
       signal.throwIfAborted()
-      works.set(partition, serially(await consumer.open(partition, signal)))
+      const work = await consumer.open(partition, signal)
+      work.failed?.catch(error => !signal.aborted && onFailed(error))
+      works.set(partition, serially(work))
     }
     return new Map([...works].map(([partition, { work }]) => [partition, work.next]))
   }

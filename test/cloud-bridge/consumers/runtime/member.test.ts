@@ -101,6 +101,25 @@ describe('a member', () => {
     expect(await listed(await state.reader(0))).toEqual([1, 2, 3])
   })
 
+  it('begins anew when a commit that was put off fails, though nothing more comes', async () => {
+    await using states = temporaryStates()
+    await using state = await states.store.open('listing')
+    const open = async () => (await openListing(state, { commitEveryMs: 50 })).work
+    const { member, stop, faults } = startMember({ name: 'listing', open })
+    const first = await member()
+    await first.assign([0])
+    await first.give(live, recordsOf(eventsOf([1])))
+    await first.give(live, recordsOf(eventsOf([2]), 1))
+    const other = await openListing(state)
+    const second = await member()
+    expect(faults).toEqual(['another member has the partition now'])
+    expect((await second.assign([0])).get(live)!.get(0)).toBe(1)
+    expect(other.work.next.get(live)).toBe(1)
+    await second.give(live, recordsOf(eventsOf([2]), 1))
+    await stop()
+    expect(await listed(await state.reader(0))).toEqual([1, 2])
+  })
+
   it('takes the topics of a partition in turn, and closes what it had before it opens again', async () => {
     const said: string[] = []
     const { consumer, letGo } = slowConsumer(said)
