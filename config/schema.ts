@@ -172,7 +172,7 @@ const bridge = z.strictObject({
   http: listener(9465),
   batchMaxEvents: count(1, 1_000_000).default(1000),
   batchMaxBytes: bytes(1024, 268_435_456).default(4_194_304),
-  lingerMs: ms(0, 60_000).default(50),
+  lingerMs: ms(0, 60_000).default(25),
   pollMs: ms(10, 600_000).default(1000),
   backoffFirstMs: ms(1, 600_000).default(200),
   backoffMaxMs: ms(1, 3_600_000).default(5000),
