@@ -10,6 +10,8 @@ const BEAT_MAX_MS = 1000
 
 /** As they lie in Kafka; in memory they are twenty times as many, and two such readings wait. */
 export const PARTITION_MAX_BYTES = 32 * 1024
+/** Of all partitions of a broker together. */
+export const ANSWER_MAX_BYTES = 96 * 1024
 /** By what members of one group, through whatever library, know that they share out alike. */
 export const ASSIGNER = 'sluice-together'
 /** What was done is committed so often. */

@@ -4,6 +4,7 @@ import type { ConsumerGroup, Membership } from '../../consumer-group.ts'
 import { sharedOut } from '../../consumers/runtime/together.ts'
 import type { KafkaOptions } from '../client.ts'
 import {
+  ANSWER_MAX_BYTES,
   ASSIGNER,
   beatMs,
   COMMIT_EVERY_MS,
@@ -51,6 +52,7 @@ async function beMember(
     heartbeatInterval: beatMs(sessionMs),
     maxWaitTimeInMs: WAIT_AT_BROKER_MS,
     maxBytesPerPartition: PARTITION_MAX_BYTES,
+    maxBytes: ANSWER_MAX_BYTES,
     allowAutoTopicCreation: false,
     // A new consumer is begun when this one has ended, and why is told.
     retry: { restartOnFailure: async () => false },

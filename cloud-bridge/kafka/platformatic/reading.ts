@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, ProtocolError } from '@platformatic/kafka'
 import { describe, isNotAllowed } from '../errors.ts'
-import { PARTITION_MAX_BYTES, WAIT_AT_BROKER_MS } from '../group.ts'
+import { ANSWER_MAX_BYTES, PARTITION_MAX_BYTES, WAIT_AT_BROKER_MS } from '../group.ts'
 import type { Lane, Share } from '../share.ts'
 import { type Cluster, isPassing, type Leaders } from './cluster.ts'
 import { behindDeleted, type Fetched, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch.ts'
 import { endOf, recordsIn } from './records.ts'
 
-const ANSWER_MAX_BYTES = 96 * 1024
 /** While something is worked on, a broker must not keep us from reading behind it. */
 const WAIT_WHILE_BUSY_MS = 10
 /** Who leads what is asked anew so often, if nothing went wrong. */
