@@ -2,10 +2,11 @@ import type { Series } from './at-work.ts'
 import type { Cache } from './cache.ts'
 import type { Changed } from './changed.ts'
 import type { DueWindows } from './due.ts'
-import { join, type Piece, type Point } from './piece.ts'
+import type { Piece, Point } from './piece.ts'
 import { addValues, emptyQuarter, pieceIn } from './quarter.ts'
 import { sizes, startOf } from './series.ts'
 import { mergeInto } from './sketch.ts'
+import { joined } from './whole.ts'
 import { emptyWindow, type Window } from './window.ts'
 
 /** Where points are put: what is in memory, what changes, and what is to be told. */
@@ -80,5 +81,5 @@ function enter({ cache, changed, due, holdMaxMs }: Place, series: Series, { at }
 }
 
 function addPiece(window: Window, piece: Piece, holdMaxMs: number): void {
-  window.piece = window.piece ? join(window.piece, piece, holdMaxMs) : piece
+  window.piece = joined([window.piece, piece], holdMaxMs)
 }

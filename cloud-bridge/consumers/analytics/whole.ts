@@ -28,15 +28,14 @@ export function wholeQuarter(series: SeriesName, quarter: Quarter, holdMaxMs: nu
 export function wholeWindow(window: Window, series: Series | null, holdMaxMs: number): Whole {
   const { size, start, before, amended } = window
   const sketch = emptySketch()
-  let piece: Piece | null = null
   const parts = series ? openParts(window, series) : [window]
   for (const part of parts) {
     if ('at' in part) addValues(sketch, part)
     else mergeInto(sketch, part.sketch)
-    const own = 'at' in part ? pieceIn(part, holdMaxMs) : part.piece
-    if (own) piece = piece ? join(piece, own, holdMaxMs) : own
   }
-  return { series: window.series, size, start, piece: piece!, before, sketch, amended }
+  const pieces = parts.map(part => ('at' in part ? pieceIn(part, holdMaxMs) : part.piece))
+  const piece = joined(pieces, holdMaxMs)!
+  return { series: window.series, size, start, piece, before, sketch, amended }
 }
 
 /** An open window holds what was left in it; the rest is in the shorter ones. */

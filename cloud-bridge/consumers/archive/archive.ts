@@ -114,7 +114,7 @@ async function openWork(
   const tidying = setInterval(() => inBackground(tidy), TIDY_EVERY_MS).unref()
   inBackground(tidy)
   return {
-    next,
+    ...{ next, failed: turns.failed },
     async take(topic, records, signal) {
       // Not within a turn of its own: another's may wait for this one.
       await unlessAborted(room.make(), signal)

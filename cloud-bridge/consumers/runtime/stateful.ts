@@ -45,16 +45,13 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
     for (const [topic, offset] of changes.offsets) next.set(topic, offset)
     options.onCommitted(counts, state, arrivals.missing)
   }
-  const { promise: failed, reject: fail } = Promise.withResolvers<never>()
-  // Who does not look at it is told by the next take.
-  failed.catch(() => {})
   const commitNow = () => {
-    turns.take(() => commit(work => patience(work, ending.signal))).catch(fail)
+    turns.take(() => commit(work => patience(work, ending.signal))).catch(() => {})
   }
 
   return {
     next,
-    failed,
+    failed: turns.failed,
     take: (topic, records, signal) =>
       turns.take(async () => {
         await taking.take(topic, records, signal)

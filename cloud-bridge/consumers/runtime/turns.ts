@@ -3,6 +3,9 @@ export type Turns = ReturnType<typeof startTurns>
 /** Does pieces of work one at a time, in the order in which they came. */
 export function startTurns() {
   let fault: { error: unknown } | null = null
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>()
+  // Who does not look at it is told by the next piece of work.
+  failed.catch(() => {})
   let last: Promise<unknown> = Promise.resolve()
   const queue = (work: () => Promise<void>): Promise<void> => {
     const done = last.then(work)
@@ -13,6 +16,8 @@ export function startTurns() {
     get hasFailed() {
       return fault !== null
     },
+    /** Rejects as the first did that failed. */
+    failed,
     /** Rejects as the work does, and from then on as the first did that failed. */
     take: (work: () => Promise<void>): Promise<void> =>
       queue(async () => {
@@ -21,6 +26,7 @@ export function startTurns() {
           await work()
         } catch (error) {
           fault = { error }
+          fail(error)
           throw error
         }
       }),

@@ -7,7 +7,7 @@ import type { ReadRecord } from '../../event-stream.ts'
 export type Work = AsyncDisposable & {
   /** Where to go on in each topic, as it is committed; 0 where it has none. */
   readonly next: ReadonlyMap<string, number>
-  /** Rejects when it fails by itself, not in a take: then it is over. */
+  /** Rejects when it fails, in a take or by itself: then it is over. */
   readonly failed?: Promise<never>
   /**
    * Takes records of one topic in order; one call at a time. They are committed soon. Rejects when
