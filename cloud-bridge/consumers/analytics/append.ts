@@ -4,7 +4,7 @@ import type { Changed } from './changed.ts'
 import type { DueWindows } from './due.ts'
 import type { Piece, Point } from './piece.ts'
 import { addValues, emptyQuarter, pieceIn } from './quarter.ts'
-import { sizes, startOf } from './series.ts'
+import { type LongSize, sizes, startOf } from './series.ts'
 import { mergeInto } from './sketch.ts'
 import { joined } from './whole.ts'
 import { emptyWindow, type Window } from './window.ts'
@@ -37,8 +37,24 @@ export function amend(changed: Changed, series: Series): void {
   }
 }
 
+/** Begins the window of a series that holds a moment, of which `before` is the point before it. */
+export function beginWindow(
+  { cache, due }: Place,
+  { owner, metric }: Series,
+  size: LongSize,
+  at: number,
+  before: Point | null,
+): Window {
+  const { site, zone, device } = owner.name
+  const window = emptyWindow({ site, zone, device, metric }, size, startOf(size, at), before)
+  cache.windows.keep(window)
+  due.add(owner.name, size, window.start)
+  return window
+}
+
 /** Leaves the quarter in which the series ends for that of a point, and hour and day as well. */
-function enter({ cache, changed, due, holdMaxMs }: Place, series: Series, { at }: Point): void {
+function enter(place: Place, series: Series, { at }: Point): void {
+  const { cache, changed, due, holdMaxMs } = place
   const { owner, metric, last } = series
   const start = startOf('15m', at)
   if (series.quarter) {
@@ -52,11 +68,11 @@ function enter({ cache, changed, due, holdMaxMs }: Place, series: Series, { at }
       mergeInto(series.day!.sketch, series.hour.sketch)
       leave(series.hour)
     }
-    series.hour = begin('1h')
+    series.hour = beginWindow(place, series, '1h', at, last)
   }
   if (series.day?.start !== startOf('1d', at)) {
     if (series.day) leave(series.day)
-    series.day = begin('1d')
+    series.day = beginWindow(place, series, '1d', at, last)
   }
   series.block = cache.blocks.enter(owner, start)
   series.block.ending++
@@ -70,13 +86,6 @@ function enter({ cache, changed, due, holdMaxMs }: Place, series: Series, { at }
   function leave(window: Window) {
     cache.windows.leave(window)
     changed.window(window)
-  }
-  function begin(size: '1h' | '1d'): Window {
-    const { site, zone, device } = owner.name
-    const window = emptyWindow({ site, zone, device, metric }, size, startOf(size, at), last)
-    cache.windows.keep(window)
-    due.add(owner.name, size, window.start)
-    return window
   }
 }
 

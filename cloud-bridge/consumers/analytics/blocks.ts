@@ -1,4 +1,4 @@
-import { partsOf, timeIn } from '../state/keys.ts'
+import { lastTimeIn } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
 import type { Device } from './at-work.ts'
 import { type Block, emptyBlock, unpackBlock } from './block.ts'
@@ -28,7 +28,7 @@ export class Blocks {
     const span = { ...pointsBetween(owner.name, 0, FOREVER), limit: 1, backwards: true }
     const [row] = await this.#state.range(span)
     if (!row) return
-    const { block, endings } = unpackBlock(timeOf(row.key), row.value)
+    const { block, endings } = unpackBlock(lastTimeIn(row.key), row.value)
     Object.assign(owner, { latest: block.start, endings })
     this.#add(owner, block)
   }
@@ -64,7 +64,7 @@ export class Blocks {
       for (const { key, value } of rows) {
         const found = this.#put(owner, key, value).quarters.get(metric)
         if (found) return found
-        begin = timeOf(key) + 1
+        begin = lastTimeIn(key) + 1
       }
       if (rows.length < READ_AT_ONCE) return null
     }
@@ -115,7 +115,7 @@ export class Blocks {
   }
 
   #put(owner: Device, key: string, value: Buffer): Block {
-    const start = timeOf(key)
+    const start = lastTimeIn(key)
     // What is in memory is as new or newer.
     const there = owner.blocks.get(start)
     if (there && there.quarters.size > 0) return there
@@ -128,5 +128,3 @@ export class Blocks {
     return block
   }
 }
-
-const timeOf = (key: string) => timeIn(partsOf(key).at(-1)!)

@@ -1,7 +1,7 @@
 import type { SensorReading } from '../../../config/events.ts'
 import { behind, keyOf, timePart, within } from '../state/keys.ts'
 import type { PartitionState } from '../state/state.ts'
-import { timeOf } from './plan.ts'
+import { timeOf } from './measured.ts'
 
 /** How far clocks were off, as gateways say later, for the events of which they were not sure. */
 export type Corrections = {

@@ -1,4 +1,4 @@
-import { amend, type Place } from './append.ts'
+import { amend, beginWindow, type Place } from './append.ts'
 import type { Series } from './at-work.ts'
 import type { Cache } from './cache.ts'
 import type { Point } from './piece.ts'
@@ -13,7 +13,7 @@ import {
 } from './quarter.ts'
 import { type LongSize, sizes, startOf } from './series.ts'
 import { joined } from './whole.ts'
-import { emptyWindow, type Window } from './window.ts'
+import type { Window } from './window.ts'
 
 const QUARTER_MS = sizes['15m']
 
@@ -89,20 +89,17 @@ function quarterBehind({ owner, metric }: Series, start: number): Quarter {
 
 /** The window in which a point is; where there is none, it begins with this point. */
 function windowOf(
-  { cache, due }: Place,
+  place: Place,
   series: Series,
   size: LongSize,
   { at }: Point,
   { before }: Quarter,
 ): Window {
-  const there = cache.windows.at(series, size, at)
+  const { windows } = place.cache
+  const there = windows.at(series, size, at)
   if (there) return there
-  const { site, zone, device } = series.owner.name
-  const name = { site, zone, device, metric: series.metric }
-  const window = emptyWindow(name, size, startOf(size, at), before)
-  cache.windows.keep(window)
-  cache.windows.leave(window)
-  due.add(series.owner.name, size, window.start)
+  const window = beginWindow(place, series, size, at, before)
+  windows.leave(window)
   return window
 }
 

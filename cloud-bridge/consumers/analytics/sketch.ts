@@ -3,8 +3,8 @@ import { DDSketch } from '@datadog/sketches-js'
 /**
  * Percentiles of a series within 1 % of the value (Masson, Rim, Lee: DDSketch, VLDB 2019): it takes
  * values in any order, and sketches add up. A bin holds what is within 2 % of each other; nearer to
- * zero than `NOTHING` is zero, so between that and the largest value (plan.ts) there are at most
- * 3,200 of either sign. The library's sketch with a limit of bins counts some values twice.
+ * zero than `NOTHING` is zero, so between that and the largest value (measured.ts) there are at
+ * most 3,200 of either sign. The library's sketch with a limit of bins counts some values twice.
  */
 export type Sketch = DDSketch
 

@@ -38,6 +38,9 @@ export function timePart(ms: number): string {
 
 export const timeIn = (part: string): number => Number.parseInt(part, DIGITS)
 
+/** The time that is the last part of a key. */
+export const lastTimeIn = (key: string): number => timeIn(partsOf(key).at(-1)!)
+
 function isPlain(part: string): boolean {
   for (let at = 0; at < part.length; at++) if (part[at]! <= ESCAPE) return false
   return true

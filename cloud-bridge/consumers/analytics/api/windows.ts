@@ -1,4 +1,4 @@
-import { partsOf, timeIn } from '../../state/keys.ts'
+import { lastTimeIn } from '../../state/keys.ts'
 import type { AnyVersion } from '../../state/state.ts'
 import type { Series } from '../at-work.ts'
 import { unpackBlock } from '../block.ts'
@@ -79,7 +79,7 @@ async function* longOf(
       limit: WINDOWS_AT_ONCE,
     })
     for (const { key, value } of rows) {
-      const start = timeOf(key)
+      const start = lastTimeIn(key)
       begin = start + 1
       if (open && start >= open.start) {
         yield wholeWindow(open, series, holdMaxMs)
@@ -105,7 +105,7 @@ async function* quartersOf({ reader, name }: Listed, { from, to }: Span): AsyncG
   for (let begin = startOf('15m', from); ; ) {
     const rows = await reader.range({ ...pointsBetween(name, begin, to), limit: BLOCKS_AT_ONCE })
     for (const { key, value } of rows) {
-      const start = timeOf(key)
+      const start = lastTimeIn(key)
       begin = start + 1
       const quarter = unpackBlock(start, value).block.quarters.get(name.metric)
       if (quarter) yield quarter
@@ -161,8 +161,6 @@ function* minutesIn(quarter: Quarter, holdMaxMs: number): Generator<Minute> {
     before = { at: piece.lastAt, value: piece.last }
   }
 }
-
-const timeOf = (key: string) => timeIn(partsOf(key).at(-1)!)
 
 export type Page = { windows: Told[]; next: Place | null }
 

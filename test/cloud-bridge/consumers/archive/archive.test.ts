@@ -126,6 +126,14 @@ describe('the archive', () => {
     expect(await archivedIn(place.dir)).toHaveLength(8)
   })
 
+  it('says when what it commits by itself fails, though nothing more comes', async () => {
+    using place = temporaryDir()
+    await using stale = await openWork({ ...place, fileMaxAgeMs: 100 })
+    await feed(stale, TOPIC, recordsOf(someEvents(2)))
+    await using _work = await openWork(place)
+    await expect(stale.failed).rejects.toThrow(Fenced)
+  })
+
   it('waits while the disk is full, says so, and has all of it then', async () => {
     using place = temporaryDir()
     const events = someEvents(8)
