@@ -156,10 +156,15 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
 
   return {
     deliver,
-    /** Waits until a send may start again: two small ones start at least `lingerMs` apart. */
-    async pace(): Promise<void> {
-      const restMs = lastStart + options.lingerMs - performance.now()
-      if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
+    /**
+     * Waits until a send may start again: two small ones start at least `lingerMs` apart. Where
+     * they come close upon each other, one waits for the next arrival as well, at most `lingerMs`.
+     */
+    async pace(arrival?: (withinMs: number) => Promise<void>): Promise<void> {
+      const { lingerMs } = options
+      const sinceMs = performance.now() - lastStart
+      if (sinceMs < lingerMs) await sleep(lingerMs - sinceMs, undefined, { signal }).catch(() => {})
+      if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs)
     },
     async step(): Promise<Step> {
       const { maxEvents, maxBytes } = size

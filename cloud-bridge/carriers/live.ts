@@ -84,6 +84,6 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     live.isBehind = did === 'large batch'
     if (live.isBehind) continue
     await source.arrival(config.bridge.pollMs)
-    await forwarder.pace()
+    await forwarder.pace(source.arrival)
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { startCircuit } from '../../cloud-bridge/circuit.ts'
@@ -238,6 +239,24 @@ describe('a sink that is unavailable', () => {
 })
 
 describe('the pace', () => {
+  it('waits for one more arrival where sends come close, not after a pause', async () => {
+    limits.lingerMs = 100
+    const { pace, step } = start()
+    const waits: number[] = []
+    const arrival = async (withinMs: number) => void waits.push(withinMs)
+    await pace(arrival)
+    expect(waits).toEqual([])
+    source.store(['a'])
+    await step()
+    await pace(arrival)
+    expect(waits).toEqual([100])
+    source.store(['b'])
+    await step()
+    await sleep(220)
+    await pace(arrival)
+    expect(waits).toEqual([100])
+  })
+
   it('waits after a send, not before the first, and not when asked to end', async () => {
     source.store(['a'])
     limits.lingerMs = 3_600_000

@@ -1,12 +1,12 @@
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdDecompressSync } from 'node:zlib'
 import kafkajs, { type ISocketFactory, type KafkaConfig } from 'kafkajs'
 import type { KafkaOptions } from '../client.ts'
+import { zstd } from '../zstd.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
 
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  // A partition's part of a batch takes less time than handing it to another thread and back.
-  compress: async (encoder: { buffer: Buffer }) => zstdCompressSync(encoder.buffer),
+  compress: async (encoder: { buffer: Buffer }) => zstd(encoder.buffer),
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
 })
 

@@ -1,8 +1,19 @@
 import { isIP } from 'node:net'
-import type { BaseOptions, Broker, ConnectionOptions } from '@platformatic/kafka'
+import {
+  type BaseOptions,
+  type Broker,
+  type ConnectionOptions,
+  compressionsAlgorithms,
+} from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
+import { zstd } from '../zstd.ts'
 
 const CONNECT_MAX_MS = 3000
+
+Object.assign(compressionsAlgorithms.zstd, {
+  compressSync: (data: Buffer | { buffer: Buffer }) =>
+    zstd(Buffer.isBuffer(data) ? data : data.buffer),
+})
 
 /** How this library connects, as configured. */
 export function connectionOptions(options: KafkaOptions): ConnectionOptions {
