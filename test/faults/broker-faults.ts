@@ -23,8 +23,15 @@ export const brokerFaults: Record<string, BrokerScript> = {
   },
   'a restart in good order': async (stages, on) => {
     await each(stages, 1)
-    const restarted = on.kafka.restart().then(over(stages))
-    await each(stages, 3)
+    let isUp = false
+    const restarted = on.kafka
+      .restart()
+      .then(over(stages))
+      .finally(() => {
+        isUp = true
+      })
+    // Until it is down it goes on answering.
+    while (!isUp) await Promise.all([each(stages, 1), sleep(20)])
     await restarted
     await each(stages, 1)
   },
