@@ -157,14 +157,15 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
   return {
     deliver,
     /**
-     * Waits until a send may start again: two small ones start at least `lingerMs` apart. Where
-     * they come close upon each other, one waits for the next arrival as well, at most `lingerMs`.
+     * Waits until a send may start again, at most `lingerMs`: two small ones start at least so long
+     * apart, and where they come close upon each other, one waits for the next arrival as well.
      */
     async pace(arrival?: (withinMs: number) => Promise<void>): Promise<void> {
       const { lingerMs } = options
       const sinceMs = performance.now() - lastStart
-      if (sinceMs < lingerMs) await sleep(lingerMs - sinceMs, undefined, { signal }).catch(() => {})
-      if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs)
+      const restMs = Math.max(0, lingerMs - sinceMs)
+      if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
+      if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs - restMs)
     },
     async step(): Promise<Step> {
       const { maxEvents, maxBytes } = size
