@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Totals } from '../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Config } from '../config/config.ts'
+import { ask } from './ask.ts'
 import type { PublishRecord } from './devices/record.ts'
 import { type PartOptions, startPart } from './parts.ts'
 import type { Verdict } from './verdict.ts'
@@ -22,7 +23,7 @@ export async function startConsumers({ consumers }: Config, options: PartOptions
   opening.use(await startPart('archive', consumers.archive.http, options))
   const { host, port } = consumers.analytics.http
   const total = async (): Promise<Total> => {
-    const answer = await fetch(`http://${host}:${port}/api/totals`)
+    const answer = await ask(`http://${host}:${port}/api/totals`)
     const { metrics } = (await answer.json()) as Totals
     return metrics.find(({ metric }) => metric === NUMBERED) ?? { count: 0, sum: 0 }
   }

@@ -7,6 +7,7 @@ import type { BridgeState } from '../cloud-bridge/state.ts'
 import type { Config } from '../config/config.ts'
 import { CannotStart } from '../config/lifetime.ts'
 import type { GatewayState } from '../config/telemetry/state.ts'
+import { ask } from './ask.ts'
 import { type SupervisedProcess, startProcess } from './supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 2000 }
@@ -87,7 +88,7 @@ export async function askState<P extends keyof StateOf = 'gateway'>(
   http: Config['gateway']['http'],
 ): Promise<StateOf[P] | null> {
   try {
-    const answer = await fetch(`http://${http.host}:${http.port}/state`, {
+    const answer = await ask(`http://${http.host}:${http.port}/state`, {
       signal: AbortSignal.timeout(2000),
     })
     return (await answer.json()) as StateOf[P]

@@ -6,6 +6,7 @@ import { readParquet } from '../../cloud-bridge/consumers/archive/parquet/parque
 import { verifyArchive } from '../../cloud-bridge/consumers/archive/verify.ts'
 import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
 import { decodeEvent, type SensorReading } from '../../config/events.ts'
+import { ask } from '../ask.ts'
 import type { Stage } from './stage.ts'
 
 const sizesMs = { '1m': 60_000, '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 }
@@ -24,7 +25,7 @@ export type Compared = {
 /** How many readings analytics counts so far. */
 export async function totalOf(url: string): Promise<number> {
   try {
-    const { metrics } = (await (await fetch(`${url}/api/totals`)).json()) as Totals
+    const { metrics } = (await (await ask(`${url}/api/totals`)).json()) as Totals
     return metrics.find(({ metric }) => metric === NUMBERED)?.count ?? 0
   } catch {
     return 0 // it was killed just now
@@ -110,7 +111,7 @@ async function windowsAt(url: string): Promise<Map<string, Window>> {
   for (const size of Object.keys(sizesMs)) {
     for (let cursor: string | null = ''; cursor !== null; ) {
       const query = new URLSearchParams({ size, ...(cursor && { cursor }) })
-      const answer = await fetch(`${url}/api/aggregates?${query}`)
+      const answer = await ask(`${url}/api/aggregates?${query}`)
       if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`)
       const page = (await answer.json()) as { aggregates: Aggregate[]; next: string | null }
       for (const one of page.aggregates) {
