@@ -88,9 +88,8 @@ export async function askState<P extends keyof StateOf = 'gateway'>(
   http: Config['gateway']['http'],
 ): Promise<StateOf[P] | null> {
   try {
-    const answer = await ask(`http://${http.host}:${http.port}/state`, {
-      signal: AbortSignal.timeout(2000),
-    })
+    const url = `http://${http.host}:${http.port}/state`
+    const answer = await ask(url, AbortSignal.timeout(2000))
     return (await answer.json()) as StateOf[P]
   } catch {
     return null

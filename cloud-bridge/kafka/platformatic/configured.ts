@@ -10,6 +10,7 @@ import { zstd } from '../zstd.ts'
 
 const CONNECT_MAX_MS = 3000
 
+// The library has no setting for it.
 Object.assign(compressionsAlgorithms.zstd, {
   compressSync: (data: Buffer | { buffer: Buffer }) =>
     zstd(Buffer.isBuffer(data) ? data : data.buffer),
