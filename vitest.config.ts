@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/setup/local-kafka.ts', 'test/setup/local-registry.ts'],
+    globalSetup: ['test/setup/kafka/local-kafka.ts', 'test/setup/registry/local-registry.ts'],
     // Two, because each file brings processes of its own: a broker, a gateway, a building.
     maxWorkers: 2,
     // As 'test', which is vitest's own choice, kafkajs retries three times as often as it does.

@@ -1,6 +1,6 @@
 import { type Config, type Fault, loadConfig } from './config.ts'
-import { readDocument } from './document.ts'
-import { isGroup } from './values.ts'
+import { readDocument } from './loading/document.ts'
+import { isGroup } from './loading/values.ts'
 
 const allowed = ['brokers', 'sasl', 'tls'] as const
 

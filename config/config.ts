@@ -1,14 +1,14 @@
-import { noDocument, readDocument } from './document.ts'
-import { readOverrides } from './environment.ts'
-import { type Fault, type Finding, mayBeSecret, show } from './faults.ts'
-import { type Path, pathText } from './keys.ts'
-import { checkRelations, checkRoutes } from './rules.ts'
+import { noDocument, readDocument } from './loading/document.ts'
+import { readOverrides } from './loading/environment.ts'
+import { type Fault, type Finding, mayBeSecret, show } from './loading/faults.ts'
+import { type Path, pathText } from './loading/keys.ts'
+import { checkRelations, checkRoutes } from './loading/relations.ts'
+import { readSecrets, type Secret } from './loading/secrets.ts'
+import { checkShape } from './loading/shape.ts'
+import { freeze, valueAt, withValue } from './loading/values.ts'
 import { type Settings, schema } from './schema.ts'
-import { readSecrets, type Secret } from './secrets.ts'
-import { checkShape } from './shape.ts'
-import { freeze, valueAt, withValue } from './values.ts'
 
-export { describeFaults, type Fault } from './faults.ts'
+export { describeFaults, type Fault } from './loading/faults.ts'
 
 type Frozen<T> = T extends Secret ? T : { readonly [K in keyof T]: Frozen<T[K]> }
 type Sasl = NonNullable<Settings['kafka']['sasl']> & { password: Secret }

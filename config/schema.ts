@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { isHost, isHostAndPort, isPlainUrl } from './hosts.ts'
-import { placeFault } from './routes.ts'
-import { isSchedule } from './schedules.ts'
+import { isHost, isHostAndPort, isPlainUrl } from './syntax/hosts.ts'
+import { placeFault } from './syntax/routes.ts'
+import { isSchedule } from './syntax/schedules.ts'
 
 /** What an operator can do about a wrong value, by the schema of the value. */
 export const cures = z.registry<{ cure: string }>()

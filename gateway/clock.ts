@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import type { Clock } from '../config/events.ts'
+import type { Clock } from '../config/event/sensor-reading.ts'
 
 const LOOK_EVERY_MS = 10_000
 

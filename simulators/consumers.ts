@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Totals } from '../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Config } from '../config/config.ts'
-import { ask } from './ask.ts'
 import type { PublishRecord } from './devices/record.ts'
-import { type PartOptions, startPart } from './parts.ts'
+import { ask, type PartOptions, startPart } from './processes.ts'
 import type { Verdict } from './verdict.ts'
 
 const CAUGHT_UP_MS = 30_000

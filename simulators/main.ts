@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
-import { CannotStart, untilSignal } from '../config/lifetime.ts'
+import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
+import { showStatus } from './local/status.ts'
+import { runUp } from './local/up.ts'
 import { longRehearsals, rehearsals } from './rehearse/catalogue.ts'
 import { tableOf } from './rehearse/outcome.ts'
 import { rehearse } from './rehearse/rehearse.ts'
-import { runSimulation } from './simulate.ts'
-import { showStatus } from './status.ts'
-import { runUp } from './up.ts'
+import { runSimulation } from './simulation.ts'
 
 const STOP_MS = 10_000
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 }

@@ -1,6 +1,6 @@
-import { Intervals } from '../cloud-bridge/consumers/intervals.ts'
-import type { ReadRecord } from '../cloud-bridge/event-stream.ts'
-import { decodeEvent, type SensorReading } from '../config/events.ts'
+import { Intervals } from '../cloud-bridge/interval-set.ts'
+import type { ReadRecord } from '../cloud-bridge/ports/event-stream.ts'
+import { decodeEvent, type SensorReading } from '../config/event/sensor-reading.ts'
 import type { PublishRecord } from './devices/record.ts'
 
 /** What a run came to; `verdict` is `complete`, or says what is not. */

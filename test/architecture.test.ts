@@ -17,13 +17,13 @@ const layers = {
  * Where each outside library may be imported: one file, one folder, or the same file of each part.
  */
 const homes: Record<string, RegExp> = {
-  '@datadog/sketches-js': /^cloud-bridge\/consumers\/analytics\/sketch\.ts$/,
+  '@datadog/sketches-js': /^cloud-bridge\/consumers\/analytics\/model\/sketch\.ts$/,
   '@fastify/swagger': /^cloud-bridge\/consumers\/analytics\/api\/api\.ts$/,
   '@platformatic/kafka': /^cloud-bridge\/kafka\/platformatic\//,
-  '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/(consumers\/)?metrics\.ts$)/,
-  aedes: /^gateway\/broker\.ts$/,
-  'aedes-persistence': /^gateway\/sessions\.ts$/,
-  avsc: /^config\/(events|schemas\/released)\.ts$/,
+  '@prometheus-io/client': /^(gateway\/http\/|cloud-bridge\/(forward|consumers)\/metrics\.ts$)/,
+  aedes: /^gateway\/mqtt\/broker\.ts$/,
+  'aedes-persistence': /^gateway\/mqtt\/qos2-sessions\.ts$/,
+  avsc: /^config\/(event\/sensor-reading|schemas\/released)\.ts$/,
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse|cloud-bridge\/consumers\/state)\//,
   commander: /\/main\.ts$/,
   'csv-parse': /^simulators\/replay\//,
@@ -34,9 +34,9 @@ const homes: Record<string, RegExp> = {
   mqtt: /^simulators\/devices\//,
   'node-cron': /^gateway\/schedule\.ts$/,
   pg: /^cloud-bridge\/consumers\/state\/postgres-connection\.ts$/,
-  pino: /^config\/telemetry\//,
-  yaml: /^config\/[^/]+$/,
-  zod: /^config\/[^/]+$/,
+  pino: /^config\/process\/log\.ts$/,
+  yaml: /^config\/loading\/document\.ts$/,
+  zod: /^config\/(schema|loading\/shape)\.ts$/,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -68,8 +68,8 @@ describe('the architecture', () => {
   it('is looked at in full', () => {
     expect(source.size).toBeGreaterThan(80)
     expect(importsOf('gateway/ingest/writer.ts')).toContain('gateway/ingest/writer-thread.ts')
-    expect(importsOf('gateway/broker.ts')).toContain('gateway/sessions.ts')
-    expect(modulesIn(source.get('gateway/sessions.ts')!)).toContain('aedes-persistence')
+    expect(importsOf('gateway/mqtt/broker.ts')).toContain('gateway/mqtt/qos2-sessions.ts')
+    expect(modulesIn(source.get('gateway/mqtt/qos2-sessions.ts')!)).toContain('aedes-persistence')
   })
 
   it('has imports that point one way', () => {
@@ -112,7 +112,7 @@ describe('the architecture', () => {
       const isMain = basename(file) === 'main.ts'
       const reads = /\bprocess\.env\b/.test(text) && !isMain
       const listens =
-        /\bprocess\.(on|once)\(/.test(text) && !isMain && file !== 'config/lifetime.ts'
+        /\bprocess\.(on|once)\(/.test(text) && !isMain && file !== 'config/process/lifetime.ts'
       return reads || listens ? [file] : []
     })
     expect(wrong).toEqual([])

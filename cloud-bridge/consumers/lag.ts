@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { EventStream } from '../event-stream.ts'
+import type { EventStream } from '../ports/event-stream.ts'
 
 const LOOK_EVERY_MS = 5000
 

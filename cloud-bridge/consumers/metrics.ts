@@ -1,5 +1,5 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
-import type { Counts } from './runtime/handling.ts'
+import type { Counts } from './runtime/handler.ts'
 
 /** What a consumer did since it was started, and how far behind it is. */
 export function startConsumerMetrics(

@@ -1,5 +1,6 @@
+import type { Config } from '../../config/config.ts'
 import type { KafkaClient, KafkaOptions } from '../kafka/client.ts'
-import { type Finding, fault, inTwo, ok } from './finding.ts'
+import { type Check, type Finding, fault, inTwo, ok, warn } from './finding.ts'
 
 /** Opens a client of the configured library that goes to these brokers first. */
 export type Reach = (brokers: readonly string[]) => Promise<KafkaClient>
@@ -63,4 +64,34 @@ function parted(reason: string): [value: string, cure: string] {
     return ['no answer in time', 'Is the address right, the host up, and no firewall in between?']
   }
   return inTwo(reason, 'See kafka.brokers, kafka.tls and kafka.sasl')
+}
+
+/**
+ * Whether each broker answers; then `askAt` asks about the rest at the first one that does, so that
+ * one that does not holds up nothing.
+ */
+export function kafkaChecks(
+  { brokers }: Pick<Config['kafka'], 'brokers'>,
+  reach: Reach,
+  askAt: (address: string) => Promise<Finding[]>,
+): Check[] {
+  if (brokers.length === 0) {
+    const value = 'not configured, so everything stays in the outbox'
+    const cure = 'Name host:port of some brokers'
+    return [{ what: 'kafka.brokers', look: async () => [warn('kafka.brokers', value, cure)] }]
+  }
+  const asked = askBrokers({ brokers }, reach)
+  const look = async (): Promise<Finding[]> => {
+    const address = await asked.reachable
+    if (address) return askAt(address)
+    return [warn('topics', 'not looked at, because no broker answers', 'Mend that first')]
+  }
+  return [
+    ...asked.configured.map((found, index) => ({
+      what: `broker ${brokers[index]}`,
+      look: () => found,
+    })),
+    { what: 'further brokers', look: asked.named },
+    { what: 'topics', look },
+  ]
 }

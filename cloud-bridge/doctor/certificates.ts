@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
-import type { Secret } from '../../config/secrets.ts'
+import type { Secret } from '../../config/loading/secrets.ts'
 import { type Check, type Finding, fault, ok, warn } from './finding.ts'
 
 const SOON_MS = 30 * 86_400_000

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { WRITTEN_MS } from '../topic-guard.ts'
+import { WRITTEN_MS } from '../kafka/topic-retention.ts'
 import { type Check, fault, ok, warn } from './finding.ts'
 
 /** Whether this machine's clock can be trusted. */

@@ -1,16 +1,15 @@
 import type { Config } from '../../config/config.ts'
-import { lookAtRanges } from '../../gateway/store/checkup.ts'
-import { openKafka } from '../kafka/kafka.ts'
-import { lagMs } from '../topic-guard.ts'
+import { lookAtRanges } from '../../gateway/store/read/store-check.ts'
+import { openKafka } from '../kafka/configured-client.ts'
+import { lagMs } from '../kafka/topic-retention.ts'
+import { kafkaChecks } from './brokers.ts'
 import { certificateChecks } from './certificates.ts'
 import { clockCheck } from './clock.ts'
 import { type Check, together } from './finding.ts'
-import { kafkaChecks } from './kafka.ts'
 import { listenerChecks } from './listeners.ts'
 import { registryChecks } from './registry.ts'
-import { rightsFindings } from './rights.ts'
 import { storeChecks } from './stores.ts'
-import { askTopics, judgeTopics } from './topics.ts'
+import { askTopics, judgeTopics, rightsFindings } from './topics.ts'
 
 /** A doctor asks once, and a broker that is well answers in less. */
 const REQUEST_TIMEOUT_MS = 3000

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import type { Config } from '../../config/config.ts'
-import { listen } from '../../config/listen.ts'
+import { listen } from '../../config/process/listener.ts'
 import { type Check, type Finding, fault, ok, warn } from './finding.ts'
 
 const ANSWER_WITHIN_MS = 2000

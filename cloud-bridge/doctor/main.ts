@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AdminAccess, loadAdmin } from '../../config/admin.ts'
 import { type Config, type Fault, loadConfig } from '../../config/config.ts'
-import { createCheck } from './create.ts'
 import { checksOf } from './doctor.ts'
-import { examine } from './examine.ts'
+import { examine } from './examination.ts'
 import { type Finding, fault, lineOf, ok } from './finding.ts'
+import { createCheck } from './topic-creation.ts'
 
 const FAULTY = 1
 const WRONG_CONFIGURATION = 2

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
-import { alarmsOf, asidesOf } from '../../gateway/store/aside.ts'
-import { checkStore } from '../../gateway/store/checkup.ts'
+import { alarmsOf, asidesOf } from '../../gateway/store/file/damaged-files.ts'
+import { checkStore } from '../../gateway/store/read/store-check.ts'
 import { type Check, type Finding, fault, ok, warn } from './finding.ts'
 
 /** From this share of a bound on, somebody should know. */

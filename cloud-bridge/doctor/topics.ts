@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts'
-import { NoSuchTopic, type Topics } from '../kafka/client.ts'
+import { type KafkaOptions, NoSuchTopic, type Topics } from '../kafka/client.ts'
+import { keepingFault, span } from '../kafka/topic-retention.ts'
 import type { Keeping, TopicSettings } from '../kafka/topic-settings.ts'
-import { keepingFault, span } from '../topic-guard.ts'
 import { type Finding, fault, inTwo, ok, warn } from './finding.ts'
 import { size } from './stores.ts'
 
@@ -144,3 +144,27 @@ function toldKeeping({ timestampType, retentionMs, retentionBytes }: Keeping): s
   const most = retentionBytes === null ? '' : `, at most ${size(retentionBytes)} a partition`
   return `${timestampType}, kept ${kept}${most}`
 }
+
+/** Whether the bridge may write to its topics; asked, not tried, so that nothing is written. */
+export async function rightsFindings(
+  kafka: KafkaOptions,
+  topics: readonly string[],
+): Promise<Finding[]> {
+  // Loaded here alone: the bridge goes by the library that is configured.
+  const { askRights } = await import('../kafka/platformatic/rights.ts')
+  const rights = await askRights(kafka, topics)
+  const denied = topics.filter(topic => rights.get(topic) === false)
+  // Of a topic that is not there, or not to be seen, was told before.
+  if (denied.length === 0)
+    return rights.size === 0 ? [] : [ok('right to write', grantedText(rights))]
+  return denied.map(topic =>
+    fault(
+      `right to write to ${topic}`,
+      'not granted',
+      `kafka-acls.sh --add --operation Write --topic ${topic} --allow-principal User:… (docs/security.md)`,
+    ),
+  )
+}
+
+const grantedText = (rights: ReadonlyMap<string, boolean>) =>
+  `granted, to ${[...rights.keys()].join(', ')}`

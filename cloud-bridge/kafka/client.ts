@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts'
-import type { ConsumerGroup } from '../consumer-group.ts'
-import type { EventStream } from '../event-stream.ts'
-import type { EventSink } from '../forwarder.ts'
+import type { ConsumerGroup } from '../ports/consumer-group.ts'
+import type { EventSink } from '../ports/event-sink.ts'
+import type { EventStream } from '../ports/event-stream.ts'
 import type { TopicSettings } from './topic-settings.ts'
 
 /** How to reach Kafka, and through which library. */

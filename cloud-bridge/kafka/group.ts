@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CannotJoin, type ConsumerGroup, type Membership } from '../consumer-group.ts'
-import type { EventStream } from '../event-stream.ts'
-import { describe, isNotAllowed } from './errors.ts'
-import { requireEqual, type Share, startShare } from './share.ts'
+import { CannotJoin, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
+import type { EventStream } from '../ports/event-stream.ts'
+import { requireEqual, type Share, startShare } from './assignment.ts'
+import { describe, isNotAllowed } from './error-codes.ts'
 
 const AGAIN_MS = 1000
 /** Kafka's clients beat three times a session; more often, and others take over sooner. */

@@ -4,8 +4,8 @@ import {
   type Fates,
   type Rejection,
   SinkUnavailable,
-} from '../forwarder.ts'
-import { describe, refusalOf } from './errors.ts'
+} from '../ports/event-sink.ts'
+import { describe, refusalOf } from './error-codes.ts'
 
 /** A part of a batch: the indexes of some of one partition's records, in order. */
 export type Part = readonly number[]

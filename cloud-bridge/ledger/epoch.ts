@@ -1,4 +1,4 @@
-import { Intervals } from '../consumers/intervals.ts'
+import { Intervals } from '../interval-set.ts'
 import { type Claim, startClaims } from './claims.ts'
 import type { Heads } from './notes.ts'
 

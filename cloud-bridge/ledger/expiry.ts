@@ -1,8 +1,8 @@
-import { partitionOf } from '../../config/partitions.ts'
-import { backlogHeardAt } from './behind.ts'
+import { partitionOf } from '../../config/event/partitioner.ts'
+import { backlogHeardAt } from './deferred.ts'
 import type { Begun, Mark } from './epoch.ts'
 import type { Cuts, GatewayLedger } from './ledger.ts'
-import { countsBetween } from './spreads.ts'
+import { countsBetween } from './partition-moves.ts'
 
 /** What stands beside numbers that were not seen, as far as it is known. */
 type Beside = { before?: Mark | undefined; after?: Mark | undefined }

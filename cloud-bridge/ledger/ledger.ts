@@ -1,8 +1,8 @@
-import type { SensorReading } from '../../config/events.ts'
-import { addBehind, type BehindLedger } from './behind.ts'
+import type { SensorReading } from '../../config/event/sensor-reading.ts'
+import { addBehind, type BehindLedger } from './deferred.ts'
 import { type Epoch, startEpoch } from './epoch.ts'
 import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
-import { addSpread, type Spread } from './spreads.ts'
+import { addSpread, type Spread } from './partition-moves.ts'
 
 /** What the ledger needs of an event. */
 export type LedgerEvent = Pick<

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { describeFaults, loadConfig } from '../../config/config.ts'
-import { CannotStart, untilSignal } from '../../config/lifetime.ts'
-import { verify } from './verify.ts'
+import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
+import { verify } from './verification.ts'
 
 const STOP_MS = 1000
 const CANNOT_SAY = 2

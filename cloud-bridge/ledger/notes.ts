@@ -1,5 +1,5 @@
-import { runsOf } from '../../gateway/store/runs.ts'
-import type { Spread } from './spreads.ts'
+import { runsOf } from '../../gateway/store/sequence/spans.ts'
+import type { Spread } from './partition-moves.ts'
 
 /** Why numbers are gone: what was decided or found, and which zone sequences it concerns. */
 export type Explanation = {

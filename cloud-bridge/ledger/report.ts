@@ -1,6 +1,6 @@
-import type { GatewayConclusion } from './conclude.ts'
-import type { Hole } from './holes.ts'
-import { sizeOf } from './pieces.ts'
+import type { GatewayConclusion } from './assessment.ts'
+import { sizeOf } from './gap-segments.ts'
+import type { Hole } from './gaps.ts'
 
 /** What the ledger comes to, as `--json` prints it. Times are ms since 1970. */
 export type Report = {

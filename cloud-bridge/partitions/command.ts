@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts'
-import { CannotDo, type Command } from '../../config/telemetry/commands.ts'
-import type { EventSource } from '../../gateway/store/event-source.ts'
-import { type Decisions, NotDecided } from '../carriers/decisions.ts'
-import { countOf, type PartitionsOf, tooFew } from '../replay/topic.ts'
-import { obstacleTo, type Spread, spreadOf } from './spread.ts'
+import { CannotDo, type Command } from '../../config/process/commands.ts'
+import type { EventSource } from '../../gateway/store/source/event-source.ts'
+import { type Decisions, NotDecided } from './between-batches.ts'
+import { countOf, type PartitionsOf, tooFew } from './topic-check.ts'
+import { obstacleTo, type Spread, spreadOf } from './zone-spread.ts'
 
 const DECIDE_WITHIN_MS = 10_000
 /** As many as a configuration may name. */

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
+import { AskFailed, askToDo } from '../../config/process/command-request.ts'
 import type { MoveAnswer, ShowAnswer } from './command.ts'
-import { describeMove, describeSpread } from './told.ts'
+import { describeMove, describeSpread } from './text.ts'
 
 const program = new Command('sluice partitions')
   .description('Over how many partitions zones are spread. The bridge must run.')

@@ -1,5 +1,5 @@
-import { WIRE_FORMAT_BYTES } from '../../config/event-bytes.ts'
-import { decodeEvent, decoderOf, type SensorReading } from '../../config/events.ts'
+import { WIRE_FORMAT_BYTES } from '../../config/event/event-fields.ts'
+import { decodeEvent, decoderOf, type SensorReading } from '../../config/event/sensor-reading.ts'
 import { RegistryFault } from './faults.ts'
 import { type Registry, subjectOf } from './registry.ts'
 

@@ -1,5 +1,5 @@
-import { SinkUnavailable } from '../forwarder.ts'
-import type { Answer, RegistryOptions } from './ask.ts'
+import { SinkUnavailable } from '../ports/event-sink.ts'
+import type { Answer, RegistryOptions } from './request.ts'
 
 /** What keeps a registry from giving a schema its number. */
 export type FaultKind =

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Schema } from '../../config/schemas/released.ts'
-import { type Answer, ask, type RegistryOptions } from './ask.ts'
 import { type About, faultOfAnswer, faultOfNoAnswer, isNotFound } from './faults.ts'
+import { type Answer, ask, type RegistryOptions } from './request.ts'
 
 export type Registry = ReturnType<typeof openRegistry>
 

@@ -1,5 +1,5 @@
 import { newest, type Schema, schemaOf, schemas } from '../../config/schemas/released.ts'
-import { isDiskFull } from '../../gateway/store/ballast.ts'
+import { isDiskFull } from '../../gateway/store/file/ballast.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
 import { RegistryFault } from './faults.ts'
 import { type Registry, subjectOf } from './registry.ts'

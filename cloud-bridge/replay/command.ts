@@ -1,10 +1,9 @@
-import { CannotDo, type Command } from '../../config/telemetry/commands.ts'
-import type { EventSource } from '../../gateway/store/event-source.ts'
-import { openOutboxView, type Window } from '../../gateway/store/outbox-view.ts'
-import { kindOf } from '../../gateway/store/reasons.ts'
-import { replayReason } from '../../gateway/store/replays.ts'
-import { type Run, runsIn } from './runs.ts'
-import { type PartitionsOf, topicFault } from './topic.ts'
+import { CannotDo, type Command } from '../../config/process/commands.ts'
+import { kindOf, replayReason } from '../../gateway/store/delivery/range-kind.ts'
+import { openOutboxView, type Window } from '../../gateway/store/read/outbox-view.ts'
+import type { EventSource } from '../../gateway/store/source/event-source.ts'
+import { type PartitionsOf, topicFault } from '../partitions/topic-check.ts'
+import { type Run, runsIn } from './sequence-runs.ts'
 
 /** How many replays may wait; a clock that jumped to and fro makes several of one time. */
 const REPLAYS_MAX = 100

@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { CannotStart, untilSignal } from '../../config/lifetime.ts'
-import { parseMoment } from '../../config/moment.ts'
-import { AskFailed, askToDo } from '../../config/telemetry/ask.ts'
+import { AskFailed, askToDo } from '../../config/process/command-request.ts'
+import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
+import { parseMoment } from '../../config/process/time-argument.ts'
+import { replayFromArchive } from './archive-replay.ts'
 import type { ReplayAnswer } from './command.ts'
-import { replayFromArchive } from './from-archive.ts'
 
 const STOP_MS = 8000
 const INTERRUPTED = 130

@@ -1,7 +1,7 @@
 import type { Route } from '../../config/config.ts'
-import { partitionOf } from '../../config/partitions.ts'
-import { parsePattern, placeFault, routeFaults, shadows } from '../../config/routes.ts'
-import { type Piece, parseTemplate, partsMax } from '../../config/templates.ts'
+import { partitionOf } from '../../config/event/partitioner.ts'
+import { parsePattern, placeFault, routeFaults, shadows } from '../../config/syntax/routes.ts'
+import { type Piece, parseTemplate, partsMax } from '../../config/syntax/templates.ts'
 import { mostOf, shareMax, type Taking } from './hot-zones.ts'
 
 const PARTS_MAX = 64

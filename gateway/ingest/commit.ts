@@ -1,5 +1,5 @@
-import type { Clock } from '../../config/events.ts'
-import type { Handover } from '../broker.ts'
+import type { Clock } from '../../config/event/sensor-reading.ts'
+import type { Handover } from '../mqtt/broker.ts'
 import type { Changes, Outbox } from '../store/outbox.ts'
 import { type Fate, type Message, messageHash } from './fate.ts'
 

@@ -1,4 +1,4 @@
-import type { Measurement } from '../../config/events.ts'
+import type { Measurement } from '../../config/event/sensor-reading.ts'
 import type { Unreadable } from './decoders/json.ts'
 
 export type TimeField = { field: string; unit: 'ms' | 's' | 'us' | 'ns' | 'iso' }

@@ -6,8 +6,8 @@ import {
   placeFault,
   placeFields,
   routeFaults,
-} from '../../config/routes.ts'
-import { fill, type Piece, parseTemplate } from '../../config/templates.ts'
+} from '../../config/syntax/routes.ts'
+import { fill, type Piece, parseTemplate } from '../../config/syntax/templates.ts'
 
 /** Where a message comes from, or why no place could be found: the reason to bury it with. */
 export type Routing = Place | { readonly reason: string }

@@ -1,4 +1,4 @@
-import type { Measurement } from '../../config/events.ts'
+import type { Measurement } from '../../config/event/sensor-reading.ts'
 
 const METRIC = 'traceparent'
 /** W3C Trace Context, "traceparent": version ff may not be, nor an id of zeros. */

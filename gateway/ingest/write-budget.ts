@@ -1,4 +1,4 @@
-import type { Wear } from '../../config/telemetry/state.ts'
+import type { Wear } from '../../config/process/status.ts'
 import type { Tally } from './commit.ts'
 import { DAY_MS, isBeyond, nextWindowMs, type WindowLimits, type Written } from './commit-window.ts'
 

@@ -1,11 +1,11 @@
 import { createWriteStream, existsSync, renameSync, rmSync } from 'node:fs'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { openEventContainer, type SensorReading } from '../../config/events.ts'
-import { CannotStart } from '../../config/lifetime.ts'
-import { amount } from '../../config/plain-text.ts'
-import type { OutboxView, Window } from '../store/outbox-view.ts'
-import { goneLine, unreadableLine } from './lines.ts'
+import { openEventContainer, type SensorReading } from '../../config/event/sensor-reading.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
+import { amount } from '../../config/process/text-format.ts'
+import type { OutboxView, Window } from '../store/read/outbox-view.ts'
+import { goneLine, unreadableLine } from './event-text.ts'
 import { openAt } from './tail.ts'
 
 export type ExportOptions = Window & {

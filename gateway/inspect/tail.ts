@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs'
-import { CannotStart } from '../../config/lifetime.ts'
-import type { Terminal } from '../../config/terminal.ts'
-import { bellFile, readBell, watchBell } from '../store/bell.ts'
-import { ALWAYS, type Found, type OutboxView, openOutboxView } from '../store/outbox-view.ts'
-import { eventLine, goneLine, unreadableLine } from './lines.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
+import type { Terminal } from '../../config/process/terminal.ts'
+import { bellFile, readBell, watchBell } from '../store/file/bell.ts'
+import { ALWAYS, type Found, type OutboxView, openOutboxView } from '../store/read/outbox-view.ts'
+import { eventLine, goneLine, unreadableLine } from './event-text.ts'
 
 const LOOK_EVERY_MS = 1000
 

@@ -1,15 +1,13 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
-import { bellFile, readBell } from './bell.ts'
-import { Unsound } from './damage.ts'
-import { type GroupRow, isHeaderWhole } from './group.ts'
-import { headsOf } from './heads.ts'
-import type { Notes } from './notes.ts'
-import { seenByInbox } from './range-reader.ts'
-import { type Seen, takenOf } from './taken.ts'
-
-/** Who writes: the store, this run of its writer, and where its numbers go on. */
-export type Epoch = { store: Buffer; gateway: string; epoch: number; lastSequence: number }
+import { seenByInbox } from './delivery/inbox-reader.ts'
+import { type Seen, takenOf } from './delivery/read-mark.ts'
+import { bellFile, readBell } from './file/bell.ts'
+import { Unsound } from './file/damage-mark.ts'
+import { type GroupRow, isHeaderWhole } from './groups/group-codec.ts'
+import type { Epoch } from './groups/numbering.ts'
+import { headsOf } from './groups/zone-heads.ts'
+import type { Notes } from './notes/note-log.ts'
 
 /**
  * Begins a new epoch in one transaction: draws its number, notes the epoch before with how far each

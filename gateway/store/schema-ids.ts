@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
-import { checksum } from './checksum.ts'
-import { peek } from './read.ts'
+import { checksum } from './file/checksum.ts'
+import { peek } from './file/readonly-database.ts'
 
 /** Under which name a registry keeps the schema with this fingerprint (CRC-64-AVRO). */
 export type SchemaName = { registry: string; subject: string; fingerprint: Buffer }

@@ -6,7 +6,7 @@ import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { killGroup, spawnTied } from '../supervisor.ts'
+import { killGroup, spawnTied } from '../local/supervisor.ts'
 import { findJavaProblem, findMavenProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
 
 const progressStepMegabytes = 10

@@ -3,21 +3,26 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LocalKafka } from '../kafka/local-kafka.ts'
-import { type FlipCounts, rotBits } from './bit-rot.ts'
-import { rehearseClock } from './clock.ts'
-import { NO_COMPILER } from './compile.ts'
-import { rehearseConsumers } from './consumers.ts'
-import { diskFaults, rehearseDisk } from './disk.ts'
-import { type Injection, prepareInjection } from './inject.ts'
-import { rehearseKill } from './kill.ts'
-import { rehearseOutage } from './outage.ts'
+import { type FlipCounts, rotBits } from './bit-rot/bit-rot.ts'
+import { rehearseClock } from './faults/clock.ts'
+import { rehearseConsumers } from './faults/consumers.ts'
+import { diskFaults, rehearseDisk } from './faults/disk.ts'
+import { rehearseKill } from './faults/kill.ts'
+import { rehearseOutage } from './faults/outage.ts'
+import { rehearseRestore } from './faults/restore.ts'
+import { rehearseSlowDisk } from './faults/slow-disk.ts'
+import { rehearseWeek } from './faults/week.ts'
+import { NO_COMPILER } from './inject/compilation.ts'
+import { type Injection, prepareInjection } from './inject/injection.ts'
 import type { Outcome, Skipped } from './outcome.ts'
-import { type PowerCutCounts, powerCutDir, rehearsePowerCuts, type Sabotage } from './power-cut.ts'
+import {
+  type PowerCutCounts,
+  powerCutDir,
+  rehearsePowerCuts,
+  type Sabotage,
+} from './power-cut/power-cut.ts'
 import { withProof } from './proof.ts'
-import { rehearseRestore } from './restore.ts'
-import { rehearseSlowDisk } from './slow-disk.ts'
 import { openStage, type Stage, type StageOptions } from './stage.ts'
-import { rehearseWeek } from './week.ts'
 
 /** What a rehearsal has to work with. */
 export type Context = {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
-import { conclude, type GatewayConclusion } from '../../cloud-bridge/ledger/conclude.ts'
-import { startFeed } from '../../cloud-bridge/ledger/feed.ts'
+import { openKafka } from '../../cloud-bridge/kafka/configured-client.ts'
+import { conclude, type GatewayConclusion } from '../../cloud-bridge/ledger/assessment.ts'
 import { startLedger } from '../../cloud-bridge/ledger/ledger.ts'
+import { startFeed } from '../../cloud-bridge/ledger/topic-reader.ts'
 import type { Outcome } from './outcome.ts'
 import type { Stage } from './stage.ts'
 

@@ -2,8 +2,8 @@
 // it changes one line of their code. A rehearsal that still passes would prove nothing.
 import { registerHooks } from 'node:module'
 
-const FORWARDER = 'cloud-bridge/forwarder.ts'
-const QUEUE = 'gateway/ingest/queue.ts'
+const FORWARDER = 'cloud-bridge/forward/forwarder.ts'
+const QUEUE = 'gateway/ingest/commit-queue.ts'
 
 // As brokers do that save now and then: any kill meets what was acknowledged meanwhile.
 const ACK_FIRST =

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { type Job, type Simulation, startJob } from '../job.ts'
 import { findFreePort } from '../kafka/free-port.ts'
+import { type Job, type Simulation, startJob } from '../pipeline.ts'
 
 const building: Simulation = { devices: 100, connections: 20, ratePerSecond: 1000, qos: 1, seed: 1 }
 

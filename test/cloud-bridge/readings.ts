@@ -1,4 +1,4 @@
-import type { Reading } from '../../config/events.ts'
+import type { Reading } from '../../config/event/sensor-reading.ts'
 
 /** A reading of a zone; `text` makes it as long as a test needs it. */
 export function reading(zone: string, text = ''): Reading {

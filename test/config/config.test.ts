@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { isMap, parse, parseDocument, stringify, type YAMLMap } from 'yaml'
 import { defaults, loadConfig } from '../../config/config.ts'
-import { variableOf } from '../../config/environment.ts'
-import { keys } from '../../config/keys.ts'
-import { valueAt, withValue } from '../../config/values.ts'
+import { variableOf } from '../../config/loading/environment.ts'
+import { keys } from '../../config/loading/keys.ts'
+import { valueAt, withValue } from '../../config/loading/values.ts'
 import { openConfigDir } from './config-fixture.ts'
 
 const home = openConfigDir()

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Accept, Handover } from '../../gateway/broker.ts'
+import type { Accept, Handover } from '../../gateway/mqtt/broker.ts'
 
 /** An accept to be tested, and what a test must be able to do to the disk behind it. */
 export type AcceptRig = AsyncDisposable & {

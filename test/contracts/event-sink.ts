@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { startCircuit } from '../../cloud-bridge/circuit.ts'
+import { startDelivery } from '../../cloud-bridge/forward/forwarder.ts'
 import {
   type Batch,
   type EventSink,
@@ -8,8 +8,8 @@ import {
   type Outgoing,
   type Rejection,
   SinkUnavailable,
-  startDelivery,
-} from '../../cloud-bridge/forwarder.ts'
+} from '../../cloud-bridge/ports/event-sink.ts'
+import { startCircuit } from '../../cloud-bridge/retry/circuit-breaker.ts'
 
 /** A sink to be tested, and what a test must be able to do to what stands behind it. */
 export type SinkRig = AsyncDisposable & {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { EventSource, Taken } from '../../cloud-bridge/forwarder.ts'
+import type { EventSource, Taken } from '../../cloud-bridge/forward/forwarder.ts'
 
 /** A source to be tested, and the store it takes from. */
 export type SourceRig<T extends Taken = Taken> = AsyncDisposable & {

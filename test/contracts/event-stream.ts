@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { EventStream, Offsets, ReadRecord } from '../../cloud-bridge/event-stream.ts'
-import type { Outgoing } from '../../cloud-bridge/forwarder.ts'
+import type { Outgoing } from '../../cloud-bridge/ports/event-sink.ts'
+import type { EventStream, Offsets, ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { record } from './event-sink.ts'
 
 /** A stream to be tested, and what a test must be able to do to the topics behind it. */

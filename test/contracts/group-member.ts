@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
-import type { ConsumerGroup, Gap, Membership } from '../../cloud-bridge/consumer-group.ts'
-import type { Offsets, ReadRecord } from '../../cloud-bridge/event-stream.ts'
+import type { ConsumerGroup, Gap, Membership } from '../../cloud-bridge/ports/consumer-group.ts'
+import type { Offsets, ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { SESSION_MS } from './session.ts'
 
 type Asked = Partial<Omit<Membership, 'onRecords'>> & {

@@ -1,6 +1,6 @@
 import { defaults } from '../../config/config.ts'
-import type { Accept, Handover } from '../../gateway/broker.ts'
 import { compileFate, messageHash } from '../../gateway/ingest/fate.ts'
+import type { Accept, Handover } from '../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from './accept.ts'
 
 type Waiting = { handover: Handover; sender: object; resolve(): void; reject(error: Error): void }

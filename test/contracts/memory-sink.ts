@@ -4,7 +4,7 @@ import {
   type Outgoing,
   type Rejection,
   SinkUnavailable,
-} from '../../cloud-bridge/forwarder.ts'
+} from '../../cloud-bridge/ports/event-sink.ts'
 
 /** The smallest EventSink: topics in memory, and the breakdowns that a real one has. */
 export type MemorySink = EventSink &

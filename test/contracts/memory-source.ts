@@ -1,4 +1,4 @@
-import type { EventSource, Taken } from '../../cloud-bridge/forwarder.ts'
+import type { EventSource, Taken } from '../../cloud-bridge/forward/forwarder.ts'
 
 export type MemorySource = EventSource & {
   /** Stores events of these zones as one group. */

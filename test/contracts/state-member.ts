@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { openStateStore } from '../../cloud-bridge/consumers/state/open.ts'
+import { openStateStore } from '../../cloud-bridge/consumers/state/configured-store.ts'
 
 /** A process that claims a partition, says so, and commits once for each line that it gets. */
 const [place, consumer] = process.argv.slice(2) as [string, string]

@@ -1,5 +1,5 @@
-import { keyOf, within } from '../../cloud-bridge/consumers/state/keys.ts'
-import type { StatePlace } from '../../cloud-bridge/consumers/state/open.ts'
+import type { StatePlace } from '../../cloud-bridge/consumers/state/configured-store.ts'
+import { keyOf, within } from '../../cloud-bridge/consumers/state/row-keys.ts'
 import type { PartitionState, StateStore } from '../../cloud-bridge/consumers/state/state.ts'
 
 /** Where states are, and what a test must be able to do to that. */

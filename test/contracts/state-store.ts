@@ -3,8 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { keyOf, within } from '../../cloud-bridge/consumers/state/keys.ts'
-import { openStateStore, type StatePlace } from '../../cloud-bridge/consumers/state/open.ts'
+import {
+  openStateStore,
+  type StatePlace,
+} from '../../cloud-bridge/consumers/state/configured-store.ts'
+import { keyOf, within } from '../../cloud-bridge/consumers/state/row-keys.ts'
 import {
   type Effect,
   Fenced,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { openStateStore } from '../../cloud-bridge/consumers/state/open.ts'
+import { openStateStore } from '../../cloud-bridge/consumers/state/configured-store.ts'
 import { Fenced } from '../../cloud-bridge/consumers/state/state.ts'
 import { type Given, readAll, rowsOf } from './state-rig.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ProxiedKafka } from '../setup/proxied-kafka.ts'
+import type { ProxiedKafka } from '../setup/kafka/proxied-kafka.ts'
 import { acks, deliver } from './network-faults.ts'
 import type { Verdict } from './proxy.ts'
 import type { Stage } from './stage.ts'

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SinkUnavailable } from '../../cloud-bridge/forwarder.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openCluster } from '../../cloud-bridge/kafka/platformatic/cluster.ts'
-import type { Cluster, ClusterNode } from '../setup/cluster.ts'
+import { SinkUnavailable } from '../../cloud-bridge/ports/event-sink.ts'
+import type { Cluster, ClusterNode } from '../setup/kafka/cluster.ts'
 import { each, over } from './broker-faults.ts'
 import type { Stage } from './stage.ts'
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { ProxiedKafka } from '../setup/proxied-kafka.ts'
+import type { ProxiedKafka } from '../setup/kafka/proxied-kafka.ts'
 import { api, type Frame } from './framing.ts'
 import type { Judge, Verdict } from './proxy.ts'
 import type { Stage } from './stage.ts'

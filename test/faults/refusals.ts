@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Outgoing } from '../../cloud-bridge/forwarder.ts'
-import { addPartitions, alterTopic, topicWith } from '../setup/topic-settings.ts'
+import type { Outgoing } from '../../cloud-bridge/ports/event-sink.ts'
+import { addPartitions, alterTopic, topicWith } from '../setup/kafka/topic-settings.ts'
 import { deliver, type Script } from './network-faults.ts'
 import type { Stage } from './stage.ts'
 

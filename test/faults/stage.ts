@@ -1,13 +1,8 @@
-import { startCircuit } from '../../cloud-bridge/circuit.ts'
-import {
-  type Batch,
-  type EventSink,
-  type Outgoing,
-  type Rejection,
-  startDelivery,
-} from '../../cloud-bridge/forwarder.ts'
+import { startDelivery } from '../../cloud-bridge/forward/forwarder.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
-import { openSink, readTopic } from '../setup/kafka.ts'
+import type { Batch, EventSink, Outgoing, Rejection } from '../../cloud-bridge/ports/event-sink.ts'
+import { startCircuit } from '../../cloud-bridge/retry/circuit-breaker.ts'
+import { openSink, readTopic } from '../setup/kafka/kafka.ts'
 
 /** What a fault came to, by what a fresh reader finds in the topic. */
 export type Outcome = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { validate } from 'node-cron'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { isSchedule } from '../../config/schedules.ts'
+import { isSchedule } from '../../config/syntax/schedules.ts'
 import { startSchedule } from '../../gateway/schedule.ts'
 
 const MINUTE_MS = 60_000

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { openKafka } from '../../cloud-bridge/kafka/kafka.ts'
-import { describeWithKafka } from '../setup/kafka.ts'
-import { startTestJob } from './job-fixture.ts'
+import { openKafka } from '../../cloud-bridge/kafka/configured-client.ts'
+import { describeWithKafka } from '../setup/kafka/kafka.ts'
+import { startTestJob } from './pipeline-fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 const execute = promisify(execFile)

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect, inject, it } from 'vitest'
-import { rehearseKill } from '../../simulators/rehearse/kill.ts'
-import { describeWithKafka } from '../setup/kafka.ts'
-import { startTestJob } from './job-fixture.ts'
+import { rehearseKill } from '../../simulators/rehearse/faults/kill.ts'
+import { describeWithKafka } from '../setup/kafka/kafka.ts'
+import { startTestJob } from './pipeline-fixture.ts'
 
 const KILLS = 20
 const SEED = 20261123

@@ -5,9 +5,9 @@ import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
-import { decodeEvent } from '../../config/events.ts'
-import { describeWithKafka, kafkaAt, readTopic } from '../setup/kafka.ts'
-import { startTestJob } from './job-fixture.ts'
+import { decodeEvent } from '../../config/event/sensor-reading.ts'
+import { describeWithKafka, kafkaAt, readTopic } from '../setup/kafka/kafka.ts'
+import { startTestJob } from './pipeline-fixture.ts'
 
 const run = promisify(execFile)
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { encodeEvent, type SensorReading } from '../../config/events.ts'
-import { eventIds } from '../../config/ids.ts'
+import { eventIds } from '../../config/event/event-id.ts'
+import { encodeEvent, type SensorReading } from '../../config/event/sensor-reading.ts'
 import { createRecord } from '../../simulators/devices/record.ts'
 import { startVerdict } from '../../simulators/verdict.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Disk } from './disk.ts'
-import { asideOf } from './place.ts'
+import { asideOf } from './files/atomic-write.ts'
+import type { Disk } from './files/durable-filesystem.ts'
 
 /** What is about to be done before the line that says that it was. */
 export type Intent = {

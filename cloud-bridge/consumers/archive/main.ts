@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
-import { CannotStart } from '../../../config/lifetime.ts'
-import { proofText } from './proof-text.ts'
-import { type Head, verifyArchive } from './verify.ts'
+import { CannotStart } from '../../../config/process/lifetime.ts'
+import { type Head, proofText, verifyArchive } from './verification.ts'
 
 const CANNOT_SAY = 2
 

@@ -1,6 +1,6 @@
 // Energy that rooms take while nobody is in them: an example of a consumer in one file.
 //   ./sluice consume wasted-energy
-import type { Handler } from '../runtime/keyed.ts'
+import type { Handler } from '../runtime/keyed-handler.ts'
 
 /** What is known of a zone: who is there, where its meters stand, and what this absence cost. */
 export type Room = {

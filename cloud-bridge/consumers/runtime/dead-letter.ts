@@ -1,6 +1,6 @@
-import { keyOf } from '../state/keys.ts'
+import { keyOf } from '../state/row-keys.ts'
 import type { Effect } from '../state/state.ts'
-import type { Unusable } from './reading.ts'
+import type { Unusable } from './record-decoder.ts'
 
 /** Tells, on a record that is sent again, how often it was buried. */
 export const ATTEMPTS_HEADER = 'sluice-attempts'

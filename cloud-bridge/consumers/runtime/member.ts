@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startCircuit } from '../../circuit.ts'
-import type { ConsumerGroup, Gap } from '../../consumer-group.ts'
+import type { ConsumerGroup, Gap } from '../../ports/consumer-group.ts'
+import { startCircuit } from '../../retry/circuit-breaker.ts'
 import { Fenced, StateAway } from '../state/state.ts'
-import type { Consumer, Work } from './work.ts'
+import type { Consumer, Work } from './partition-work.ts'
 
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
 

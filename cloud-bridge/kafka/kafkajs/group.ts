@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Batch, type Consumer, type PartitionAssigner } from 'kafkajs'
-import type { ConsumerGroup, Membership } from '../../consumer-group.ts'
-import { sharedOut } from '../../consumers/runtime/together.ts'
+import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
+import type { Lane, Share } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
+import { sharedOut } from '../co-partitioning.ts'
 import {
   ANSWER_MAX_BYTES,
   ASSIGNER,
@@ -13,8 +14,7 @@ import {
   PARTITION_MAX_BYTES,
   WAIT_AT_BROKER_MS,
 } from '../group.ts'
-import type { Lane, Share } from '../share.ts'
-import { configuredKafka } from './configured.ts'
+import { configuredKafka } from './configuration.ts'
 import { openStream, recordOf } from './stream.ts'
 
 const { AssignerProtocol } = kafkajs

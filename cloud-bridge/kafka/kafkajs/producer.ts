@@ -1,9 +1,9 @@
 import type { Kafka, Producer as KafkajsProducer, Message } from 'kafkajs'
-import type { Batch } from '../../forwarder.ts'
+import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import { losesProducer, refusalOf } from '../errors.ts'
+import { losesProducer, refusalOf } from '../error-codes.ts'
 import type { Part, Producer } from '../sink.ts'
-import { compressionOf, configuredKafka } from './configured.ts'
+import { compressionOf, configuredKafka } from './configuration.ts'
 import { startAvoiding } from './silent-brokers.ts'
 
 /** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IHeaders } from 'kafkajs'
-import type { EventStream, Offsets, ReadRecord, Stretch } from '../../event-stream.ts'
+import type { EventStream, Offsets, ReadRecord, Stretch } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
-import { configuredKafka } from './configured.ts'
+import { configuredKafka } from './configuration.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { describe, isNoSuchTopic, isNotAllowed } from '../errors.ts'
+import { describe, isNoSuchTopic, isNotAllowed } from '../error-codes.ts'
 import { type Keeping, keepingIn, settingNames, settingsFor } from '../topic-settings.ts'
-import { configuredKafka } from './configured.ts'
+import { configuredKafka } from './configuration.ts'
 
 const KNOWN_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 50

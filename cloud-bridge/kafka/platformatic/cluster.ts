@@ -8,7 +8,7 @@ import {
   ResponseError,
 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
-import { brokersOf, connectionOptions } from './configured.ts'
+import { brokersOf, connectionOptions } from './configuration.ts'
 
 /** A topic's partitions, and at which broker each is written and read; null while at none. */
 export type Leaders = { count: number; of(partition: number): Broker | null }

@@ -1,13 +1,13 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ConsumerGroup, Membership } from '../../consumer-group.ts'
+import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
+import type { Share } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
 import { beatMs, COMMIT_EVERY_MS, groupOn, type Member } from '../group.ts'
-import type { Share } from '../share.ts'
 import { openCluster } from './cluster.ts'
 import { openCoordinator } from './coordinator.ts'
+import { readShare } from './fetch-loop.ts'
 import { type GroupMember, groupMember, type Sharing } from './membership.ts'
-import { readShare } from './reading.ts'
 import { openStream } from './stream.ts'
 
 /** Who shares out looks so often whether topics have got more partitions. */

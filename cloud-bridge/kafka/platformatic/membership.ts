@@ -8,11 +8,11 @@ import {
   offsetCommitV8,
   syncGroupV5,
 } from '@platformatic/kafka'
-import type { Membership } from '../../consumer-group.ts'
-import { sharedOut } from '../../consumers/runtime/together.ts'
-import { codesOf } from '../errors.ts'
+import type { Membership } from '../../ports/consumer-group.ts'
+import type { Place } from '../assignment.ts'
+import { sharedOut } from '../co-partitioning.ts'
+import { codesOf } from '../error-codes.ts'
 import { ASSIGNER } from '../group.ts'
-import type { Place } from '../share.ts'
 import type { Coordinator } from './coordinator.ts'
 import { throwFailure } from './offsets.ts'
 

@@ -1,10 +1,10 @@
 import type { Broker } from '@platformatic/kafka'
-import type { Batch } from '../../forwarder.ts'
+import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import { losesProducer } from '../errors.ts'
+import { losesProducer } from '../error-codes.ts'
 import type { Part, Producer } from '../sink.ts'
 import { type Leaders, openCluster } from './cluster.ts'
-import { type Numbers, produce, takeNumbers } from './produce.ts'
+import { type Numbers, produce, takeNumbers } from './produce-request.ts'
 
 type Fate = readonly [part: Part, failure: unknown]
 

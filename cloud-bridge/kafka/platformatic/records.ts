@@ -1,5 +1,5 @@
 import type { KafkaRecord, RecordsBatch } from '@platformatic/kafka'
-import type { ReadRecord } from '../../event-stream.ts'
+import type { ReadRecord } from '../../ports/event-stream.ts'
 
 /** Attributes of a batch of records (https://kafka.apache.org/documentation/#recordbatch). */
 const LOG_APPEND_TIME = 1 << 3

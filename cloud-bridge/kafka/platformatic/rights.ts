@@ -1,6 +1,6 @@
 import { metadataV9 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
-import { describe } from '../errors.ts'
+import { describe } from '../error-codes.ts'
 import { openCluster } from './cluster.ts'
 
 /** Kafka's number for writing among what can be done with a topic: a bit in what is allowed. */

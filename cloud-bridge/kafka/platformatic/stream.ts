@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Broker } from '@platformatic/kafka'
-import type { EventStream, Offsets, ReadRecord, Stretch } from '../../event-stream.ts'
+import type { EventStream, Offsets, ReadRecord, Stretch } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
-import { codesOf, isNoSuchTopic } from '../errors.ts'
+import { codesOf, isNoSuchTopic } from '../error-codes.ts'
 import { type Cluster, isPassing, openCluster } from './cluster.ts'
-import { behindDeleted, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch.ts'
+import { behindDeleted, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch-request.ts'
 import { byLeader, endsOf, throwFailure } from './offsets.ts'
 import { endOf, recordsIn } from './records.ts'
 

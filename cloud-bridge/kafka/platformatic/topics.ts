@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin, describeConfigsV4, metadataV9, ProtocolError } from '@platformatic/kafka'
 import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { codesOf, describe, isNoSuchTopic } from '../errors.ts'
+import { codesOf, describe, isNoSuchTopic } from '../error-codes.ts'
 import { type Keeping, keepingIn, settingNames, settingsFor } from '../topic-settings.ts'
 import { type Cluster, isPassing, openCluster } from './cluster.ts'
-import { clientOptions } from './configured.ts'
+import { clientOptions } from './configuration.ts'
 import { endsOf } from './offsets.ts'
 
 const KNOWN_WITHIN_MS = 10_000

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import type { Measurement } from '../../../config/events.ts'
+import type { Measurement } from '../../../config/event/sensor-reading.ts'
 
 export type DecodeLimits = { depthMax: number; measurementsMax: number }
 /** Why a payload is not a reading, and where in it the fault lies. */

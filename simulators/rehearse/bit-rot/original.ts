@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Reading } from '../../../config/events.ts'
+import type { Reading } from '../../../config/event/sensor-reading.ts'
+import { startRangeReader } from '../../../gateway/store/delivery/inbox-reader.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { startRangeReader } from '../../../gateway/store/range-reader.ts'
-import { carryAll, type Delivered } from './carry.ts'
+import { carryAll, type Delivered } from './delivery.ts'
 
 /** The files of a store, by which a flip is told, and how many of 20 flips each gets. */
 export const FILES = {

@@ -5,25 +5,25 @@ import {
   ResourcePatternTypes,
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createMissing } from '../../../cloud-bridge/doctor/create.ts'
 import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
-import { examine } from '../../../cloud-bridge/doctor/examine.ts'
+import { examine } from '../../../cloud-bridge/doctor/examination.ts'
 import { lineOf } from '../../../cloud-bridge/doctor/finding.ts'
+import { createMissing } from '../../../cloud-bridge/doctor/topic-creation.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configured.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { defaults } from '../../../config/config.ts'
-import { secret } from '../../../config/secrets.ts'
+import { secret } from '../../../config/loading/secrets.ts'
 import { createAuthority } from '../../setup/certificates.ts'
-import { clients, describeWithKafka } from '../../setup/kafka.ts'
+import { clients, describeWithKafka } from '../../setup/kafka/kafka.ts'
 import {
   brokerHosts,
   login,
   plainPasswords,
   type SecuredKafka,
   startSecuredKafka,
-} from '../../setup/secured-kafka.ts'
-import { freshTopics } from '../running-bridge.ts'
+} from '../../setup/kafka/secured-kafka.ts'
+import { freshTopics } from '../forward/running-bridge.ts'
 
 describeWithKafka('the doctor and a secured Kafka', () => {
   let on: SecuredKafka

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { record } from '../../contracts/event-sink.ts'
 import { startMember, until } from '../../contracts/group-member.ts'
 import { SESSION_MS } from '../../contracts/session.ts'
-import { clients, describeWithKafka, freshTopic, openSink } from '../../setup/kafka.ts'
-import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
+import { clients, describeWithKafka, freshTopic, openSink } from '../../setup/kafka/kafka.ts'
+import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
 
 describeWithKafka('a member of a group, while Kafka has troubles', () => {
   let rig: ProxiedKafka

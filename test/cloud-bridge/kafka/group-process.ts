@@ -1,7 +1,7 @@
 // A member in a process of its own, to be killed: says which partitions it was given, a line each.
 
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { SESSION_MS } from '../../contracts/session.ts'
 
 const [options, groupId, topics] = JSON.parse(process.argv[2]!) as [KafkaOptions, string, string[]]

@@ -5,12 +5,12 @@ import { createInterface } from 'node:readline'
 import { Admin, Producer } from '@platformatic/kafka'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
-import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configured.ts'
-import { killGroup, spawnTied } from '../../../simulators/supervisor.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
+import { killGroup, spawnTied } from '../../../simulators/local/supervisor.ts'
 import { describeConsumerGroup } from '../../contracts/consumer-group.ts'
 import { startMember, until } from '../../contracts/group-member.ts'
-import { clients, describeWithKafka, freshTopic, shared } from '../../setup/kafka.ts'
+import { clients, describeWithKafka, freshTopic, shared } from '../../setup/kafka/kafka.ts'
 
 describeWithKafka('on a real Kafka', () => {
   let writer: Producer

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { clusterFaults } from '../../faults/cluster-faults.ts'
 import { play } from '../../faults/stage.ts'
-import { type Cluster, startCluster } from '../../setup/cluster.ts'
-import { clients, describeWithKafka, kafkaAt } from '../../setup/kafka.ts'
-import { topicWith } from '../../setup/topic-settings.ts'
+import { type Cluster, startCluster } from '../../setup/kafka/cluster.ts'
+import { clients, describeWithKafka, kafkaAt } from '../../setup/kafka/kafka.ts'
+import { topicWith } from '../../setup/kafka/topic-settings.ts'
 
 const PARTITIONS = 6
 const REQUEST_TIMEOUT_MS = 2000

@@ -5,9 +5,9 @@ import { brokerFaults } from '../../faults/broker-faults.ts'
 import { networkFaults } from '../../faults/network-faults.ts'
 import { refusals } from '../../faults/refusals.ts'
 import { play } from '../../faults/stage.ts'
-import { clients, describeWithKafka, freshTopic } from '../../setup/kafka.ts'
-import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
-import { topicWith } from '../../setup/topic-settings.ts'
+import { clients, describeWithKafka, freshTopic } from '../../setup/kafka/kafka.ts'
+import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
+import { topicWith } from '../../setup/kafka/topic-settings.ts'
 
 type Client = KafkaOptions['client']
 

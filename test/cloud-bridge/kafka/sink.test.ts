@@ -1,13 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startCircuit } from '../../../cloud-bridge/circuit.ts'
-import { type Batch, startDelivery } from '../../../cloud-bridge/forwarder.ts'
+import { startDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
+import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
+import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { describeEventSink, expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { api, type Frame } from '../../faults/framing.ts'
 import { partitionsIn } from '../../faults/produce-request.ts'
 import type { Verdict } from '../../faults/proxy.ts'
-import { clients, describeWithKafka, freshTopic, openSink, readTopic } from '../../setup/kafka.ts'
-import { type ProxiedKafka, startProxiedKafka } from '../../setup/proxied-kafka.ts'
+import {
+  clients,
+  describeWithKafka,
+  freshTopic,
+  openSink,
+  readTopic,
+} from '../../setup/kafka/kafka.ts'
+import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
 
 describeWithKafka('on a real Kafka', () => {
   let on: ProxiedKafka

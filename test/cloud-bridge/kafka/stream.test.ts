@@ -1,7 +1,7 @@
 import { Admin, Producer } from '@platformatic/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
-import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configured.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import {
@@ -17,7 +17,7 @@ import {
   openSink,
   readTopic,
   shared,
-} from '../../setup/kafka.ts'
+} from '../../setup/kafka/kafka.ts'
 
 // Written by the library that knows every compression, and read by each.
 const readable: Record<(typeof clients)[number], readonly Compression[]> = {

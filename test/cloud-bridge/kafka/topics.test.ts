@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/kafka.ts'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { givenTopic } from '../../setup/foreign-topics.ts'
+import { givenTopic } from '../../setup/kafka/foreign-topics.ts'
 import {
   clients,
   createTopics,
@@ -11,7 +11,7 @@ import {
   kafkaAt,
   partitionsOf,
   shared,
-} from '../../setup/kafka.ts'
+} from '../../setup/kafka/kafka.ts'
 
 describeWithKafka('topics', () => {
   describe.each(clients)('through %s', client => {

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
-import type { EventStream, ReadRecord } from '../../../cloud-bridge/event-stream.ts'
-import { conclude } from '../../../cloud-bridge/ledger/conclude.ts'
-import { startFeed } from '../../../cloud-bridge/ledger/feed.ts'
+import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
 import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { encodeEvent } from '../../../config/events.ts'
-import { goldenEvent } from '../../config/events-fixture.ts'
+import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import type { EventStream, ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
+import { encodeEvent } from '../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../config/event/events-fixture.ts'
 
 const DAY_MS = 86_400_000
 const START_MS = Date.UTC(2026, 0, 1)

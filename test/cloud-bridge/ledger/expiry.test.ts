@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
-import { partitionOf } from '../../../config/partitions.ts'
+import { partitionOf } from '../../../config/event/partitioner.ts'
 import { fromInbox, gatewayWith, note, startGateway, told, without } from './gateway-fixture.ts'
 
 const YEARS_MS = 50 * 31_557_600_000

@@ -1,4 +1,4 @@
-import { type ConcludeOptions, conclude } from '../../../cloud-bridge/ledger/conclude.ts'
+import { type ConcludeOptions, conclude } from '../../../cloud-bridge/ledger/assessment.ts'
 import { type LedgerEvent, startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
 import { type LedgerNote, readNote } from '../../../cloud-bridge/ledger/notes.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/conclude.ts'
+import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
 import { type LedgerEvent, startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
 import type { LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
 import { note, STORE, startGateway, zonesOf } from './gateway-fixture.ts'

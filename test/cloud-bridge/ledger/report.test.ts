@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { GatewayConclusion } from '../../../cloud-bridge/ledger/conclude.ts'
-import type { Hole } from '../../../cloud-bridge/ledger/holes.ts'
+import type { GatewayConclusion } from '../../../cloud-bridge/ledger/assessment.ts'
+import type { Hole } from '../../../cloud-bridge/ledger/gaps.ts'
 import { describeReport, exitCodeOf, reportOf } from '../../../cloud-bridge/ledger/report.ts'
 
 const complete: GatewayConclusion = {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { startDecisions } from '../../../cloud-bridge/carriers/decisions.ts'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
+import { startDecisions } from '../../../cloud-bridge/partitions/between-batches.ts'
 import { moveCommand, showCommand } from '../../../cloud-bridge/partitions/command.ts'
-import { disagreement } from '../../../cloud-bridge/partitions/spread.ts'
+import { disagreement } from '../../../cloud-bridge/partitions/zone-spread.ts'
 import { defaults } from '../../../config/config.ts'
-import { commit, limits, startPlace } from '../../gateway/store/place.ts'
+import { commit, limits, startPlace } from '../../gateway/store/source/source-fixture.ts'
 
 const topics = { ...defaults.kafka.topics, readings: 'readings', backfill: 'backfill' }
 

@@ -1,15 +1,15 @@
 import { describe, expect, inject, it } from 'vitest'
 import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
-import { decodeEvent } from '../../../config/events.ts'
-import { partitionOf } from '../../../config/partitions.ts'
-import { askToDo } from '../../../config/telemetry/ask.ts'
+import { partitionOf } from '../../../config/event/partitioner.ts'
+import { decodeEvent } from '../../../config/event/sensor-reading.ts'
+import { askToDo } from '../../../config/process/command-request.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { askState } from '../../../simulators/parts.ts'
+import { askState } from '../../../simulators/processes.ts'
 import { startCommands } from '../../gateway/inspect/command.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { freshTopics } from '../forward/running-bridge.ts'
 import { reading } from '../readings.ts'
-import { freshTopics } from '../running-bridge.ts'
 
 const soon = { timeout: 20_000, interval: 20 }
 const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)

@@ -1,13 +1,19 @@
 import { expect, it, vi } from 'vitest'
 import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
-import { decodeEvent } from '../../../config/events.ts'
-import { partitionOf } from '../../../config/partitions.ts'
+import { partitionOf } from '../../../config/event/partitioner.ts'
+import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { temporary } from '../../gateway/store/fixture.ts'
-import { clients, createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka.ts'
-import { addPartitions } from '../../setup/topic-settings.ts'
+import {
+  clients,
+  createTopics,
+  describeWithKafka,
+  readTopic,
+  shared,
+} from '../../setup/kafka/kafka.ts'
+import { addPartitions } from '../../setup/kafka/topic-settings.ts'
+import { freshTopics, startBridge, type Topics } from '../forward/running-bridge.ts'
 import { reading } from '../readings.ts'
-import { freshTopics, startBridge, type Topics } from '../running-bridge.ts'
 
 const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)
 const soon = { timeout: 25_000, interval: 10 }

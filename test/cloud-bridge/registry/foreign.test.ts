@@ -2,9 +2,9 @@ import { execFile, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
-import { decodeEvent, type SensorReading } from '../../../config/events.ts'
+import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 import { newest } from '../../../config/schemas/released.ts'
-import { describeWithRegistry } from '../../setup/registry.ts'
+import { describeWithRegistry } from '../../setup/registry/registry.ts'
 import {
   delivered,
   OLDER_EVENTS,

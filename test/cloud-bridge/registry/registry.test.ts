@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { expect, inject, it } from 'vitest'
 import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { secret } from '../../../config/loading/secrets.ts'
 import { newest, schemas } from '../../../config/schemas/released.ts'
-import { secret } from '../../../config/secrets.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
+import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
 
 const freshSubject = () => `readings-${randomUUID()}-value`
 const first = schemas[0]!

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
-import type { RegistryOptions } from '../../../cloud-bridge/registry/ask.ts'
 import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import type { RegistryOptions } from '../../../cloud-bridge/registry/request.ts'
 import { startSchemaIds } from '../../../cloud-bridge/registry/schema-ids.ts'
 import { newest, schemas } from '../../../config/schemas/released.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { temporary } from '../../gateway/store/fixture.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
+import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
 
 const freshTopic = () => `readings-${randomUUID()}`
 const first = schemas[0]!

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { secret } from '../../../config/loading/secrets.ts'
 import { newest } from '../../../config/schemas/released.ts'
-import { secret } from '../../../config/secrets.ts'
 import { createAuthority } from '../../setup/certificates.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry.ts'
+import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
 
 const hosts = ['127.0.0.1']
 const authority = createAuthority('Authority of tests')

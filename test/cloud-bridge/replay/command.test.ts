@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
 import { type ReplayAnswer, replayCommand } from '../../../cloud-bridge/replay/command.ts'
 import { reading } from '../../gateway/store/fixture.ts'
-import { limits, startPlace } from '../../gateway/store/place.ts'
+import { limits, startPlace } from '../../gateway/store/source/source-fixture.ts'
 
 const BASE = 1_700_000_000_000
 const all = { from: BASE, to: BASE + 1_000_000 }

@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, it } from 'vitest'
-import { decodeEvent } from '../../../config/events.ts'
+import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { askState } from '../../../simulators/parts.ts'
+import { askState } from '../../../simulators/processes.ts'
 import { openStage, type Stage } from '../../../simulators/rehearse/stage.ts'
 import { startCommands } from '../../gateway/inspect/command.ts'
-import { cacheDir, describeWithKafka } from '../../setup/java.ts'
-import { readTopic, shared } from '../../setup/kafka.ts'
-import { freshTopics } from '../running-bridge.ts'
+import { cacheDir, describeWithKafka } from '../../setup/kafka/java.ts'
+import { readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { freshTopics } from '../forward/running-bridge.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
 const soon = { timeout: 40_000, interval: 20 }

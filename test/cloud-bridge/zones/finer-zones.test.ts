@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { finerZones, partsFor } from '../../../cloud-bridge/zones/finer-zones.ts'
 import { defaults, loadConfig, type Route } from '../../../config/config.ts'
-import { partitionOf } from '../../../config/partitions.ts'
+import { partitionOf } from '../../../config/event/partitioner.ts'
 import { compileRoutes, type Place } from '../../../gateway/ingest/routes.ts'
 
 const building = defaults.ingest.routes[0]!

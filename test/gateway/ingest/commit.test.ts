@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import type { Handover } from '../../../gateway/broker.ts'
 import { commitAll } from '../../../gateway/ingest/commit.ts'
 import { compileFate } from '../../../gateway/ingest/fate.ts'
+import type { Handover } from '../../../gateway/mqtt/broker.ts'
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
 

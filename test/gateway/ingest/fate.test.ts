@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defaults, type Route } from '../../../config/config.ts'
-import { encodeEvent } from '../../../config/events.ts'
+import { encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { compileFate, messageHash } from '../../../gateway/ingest/fate.ts'
 
 const [building] = defaults.ingest.routes

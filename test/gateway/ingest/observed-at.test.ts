@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Measurement } from '../../../config/events.ts'
+import type { Measurement } from '../../../config/event/sensor-reading.ts'
 import { observedAt, type TimeField } from '../../../gateway/ingest/observed-at.ts'
 
 const nothing = { number: null, flag: null, text: null, unit: null }

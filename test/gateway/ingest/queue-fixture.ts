@@ -1,6 +1,6 @@
 import { vi } from 'vitest'
-import type { Handover } from '../../../gateway/broker.ts'
-import { Queue, type QueueLimits, Refused } from '../../../gateway/ingest/queue.ts'
+import { Queue, type QueueLimits, Refused } from '../../../gateway/ingest/commit-queue.ts'
+import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
 /** Messages with these numbers, each of 10 bytes with its topic. */
 export const message = (n: number): Handover => ({

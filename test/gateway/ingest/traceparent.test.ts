@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import type { Measurement } from '../../../config/events.ts'
+import type { Measurement } from '../../../config/event/sensor-reading.ts'
 import { compileFate } from '../../../gateway/ingest/fate.ts'
 import { traceparent } from '../../../gateway/ingest/traceparent.ts'
 

@@ -2,15 +2,15 @@ import { writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import { CannotStart } from '../../../config/lifetime.ts'
+import { CannotStart } from '../../../config/process/lifetime.ts'
 import { startWriter } from '../../../gateway/ingest/writer.ts'
-import { damageOf, markDamaged } from '../../../gateway/store/damage.ts'
+import { damageOf, markDamaged } from '../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { numbered } from '../../contracts/accept.ts'
 import { startWriterAccept } from '../../contracts/writer-accept.ts'
+import { overwrite } from '../store/file/damaged-file.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
-import { overwrite } from '../store/wreck.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 20 }
 const neverByTime = { commitWindowMs: 10_000, commitAtEvents: 1000 }

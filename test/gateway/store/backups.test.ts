@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { decodeEvent } from '../../../config/events.ts'
+import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { carryAll, type Delivered } from '../../../simulators/rehearse/bit-rot/carry.ts'
+import { carryAll, type Delivered } from '../../../simulators/rehearse/bit-rot/delivery.ts'
 import { reading, temporary } from './fixture.ts'
 
 const OUTBOX = ['outbox.db', 'outbox.db-wal']

@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { bellFile, openBell } from '../../../gateway/store/bell.ts'
+import { bellFile, openBell } from '../../../gateway/store/file/bell.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { copyStore, reading, readOutbox, temporary } from './fixture.ts'
 

@@ -2,10 +2,14 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { decodeEvent, type Reading, type SensorReading } from '../../../config/events.ts'
-import type { DeadLetter, ReadNote } from '../../../gateway/store/notes.ts'
-import { openOutboxReader } from '../../../gateway/store/outbox-reader.ts'
-import { event } from '../../config/events-fixture.ts'
+import {
+  decodeEvent,
+  type Reading,
+  type SensorReading,
+} from '../../../config/event/sensor-reading.ts'
+import type { DeadLetter, ReadNote } from '../../../gateway/store/notes/note-log.ts'
+import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
+import { event } from '../../config/event/events-fixture.ts'
 
 /** A directory that is gone at the end of the scope. */
 export function temporary() {

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
+import { Locked } from '../../../gateway/store/file/lock.ts'
+import { peek } from '../../../gateway/store/file/readonly-database.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
-import { Locked } from '../../../gateway/store/lock.ts'
-import { peek } from '../../../gateway/store/read.ts'
 import { copyStore, temporary } from './fixture.ts'
 
 const store = Buffer.alloc(16, 7)

@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import fc from 'fast-check'
 import { expect } from 'vitest'
-import type { Reading } from '../../../config/events.ts'
-import type { DeadLetter } from '../../../gateway/store/notes.ts'
+import type { Reading } from '../../../config/event/sensor-reading.ts'
+import type { DeadLetter } from '../../../gateway/store/notes/note-log.ts'
 import { anyDeadLetter, anyReading, copyStore } from './fixture.ts'
 import type { Change, Model, Real } from './outbox-model.ts'
 

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3'
 import { expect } from 'vitest'
-import type { Reading, SensorReading } from '../../../config/events.ts'
-import { eventIds } from '../../../config/ids.ts'
-import { bellFile, readBell } from '../../../gateway/store/bell.ts'
-import type { DeadLetter, ReadNote } from '../../../gateway/store/notes.ts'
+import { eventIds } from '../../../config/event/event-id.ts'
+import type { Reading, SensorReading } from '../../../config/event/sensor-reading.ts'
+import { bellFile, readBell } from '../../../gateway/store/file/bell.ts'
+import type { DeadLetter, ReadNote } from '../../../gateway/store/notes/note-log.ts'
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox } from './fixture.ts'
 

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { schemaFingerprint } from '../../../config/events.ts'
-import { bellFile, readBell } from '../../../gateway/store/bell.ts'
-import { Locked } from '../../../gateway/store/lock.ts'
+import { schemaFingerprint } from '../../../config/event/sensor-reading.ts'
+import { bellFile, readBell } from '../../../gateway/store/file/bell.ts'
+import { Locked } from '../../../gateway/store/file/lock.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, readOutbox, temporary } from './fixture.ts'
 

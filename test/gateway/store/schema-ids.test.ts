@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { expect, it } from 'vitest'
-import { markDamaged } from '../../../gateway/store/damage.ts'
+import { markDamaged } from '../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { temporary } from './fixture.ts'
 

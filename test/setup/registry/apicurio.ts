@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { type Artifacts, fetchArtifacts, type JarsOptions } from '../../../simulators/kafka/jars.ts'
-import { endProcess, spawnTied } from '../../../simulators/supervisor.ts'
+import { endProcess, spawnTied } from '../../../simulators/local/supervisor.ts'
 
 const READY_MS = 60_000
 const run = promisify(execFile)

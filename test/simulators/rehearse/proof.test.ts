@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/conclude.ts'
+import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
 import { proofOf } from '../../../simulators/rehearse/proof.ts'
 import { gatewayWith, ledgerOf, note, without } from '../../cloud-bridge/ledger/gateway-fixture.ts'
 

@@ -3,7 +3,6 @@ import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type AnyVersion, StateAway } from '../../state/state.ts'
 import { descriptions, namesOf } from './description.ts'
-import { seriesIn } from './listed.ts'
 import {
   type Asked,
   BadQuestion,
@@ -13,7 +12,8 @@ import {
   limitIn,
   onlyWith,
   windowsIn,
-} from './question.ts'
+} from './query.ts'
+import { seriesIn } from './series-list.ts'
 import { totalsOf } from './totals.ts'
 import { windowsPage } from './windows.ts'
 import { zonePage } from './zones.ts'

@@ -1,4 +1,4 @@
-import { askedSizes, LIMIT_MAX } from './question.ts'
+import { askedSizes, LIMIT_MAX } from './query.ts'
 
 const text = { type: 'string' } as const
 const number = { type: 'number' } as const

@@ -1,6 +1,6 @@
-import { within } from '../../state/keys.ts'
+import { within } from '../../state/row-keys.ts'
 import type { AnyVersion } from '../../state/state.ts'
-import { rowsIn, seriesIn } from './listed.ts'
+import { rowsIn, seriesIn } from './series-list.ts'
 import { windowsOf } from './windows.ts'
 
 const ALL = Number.MAX_SAFE_INTEGER

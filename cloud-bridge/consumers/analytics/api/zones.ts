@@ -1,8 +1,7 @@
 import type { AnyVersion } from '../../state/state.ts'
-import type { Aggregate } from '../results.ts'
-import { emptySketch, quantile, type Sketch } from '../sketch.ts'
-import { type Listed, seriesIn } from './listed.ts'
-import { startRests } from './rests.ts'
+import type { Aggregate } from '../model/aggregate.ts'
+import { emptySketch, quantile, type Sketch } from '../model/sketch.ts'
+import { type Listed, seriesIn, startRests } from './series-list.ts'
 import { type Asking, firstStartOf, msOf, type Told, type Wanted, windowsOf } from './windows.ts'
 
 /** What the devices of a zone come to together, of one metric in one unit, in one window. */

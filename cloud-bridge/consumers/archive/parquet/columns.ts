@@ -1,5 +1,5 @@
 import type { SchemaElement } from 'hyparquet'
-import type { Measurement, SensorReading } from '../../../../config/events.ts'
+import type { Measurement, SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { Levels } from './levels.ts'
 import { Doubles, Flags, Longs, Names, Texts, type Values } from './values.ts'
 

@@ -1,7 +1,7 @@
 import { zstdDecompressSync } from 'node:zlib'
 import { parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
-import type { SensorReading } from '../../../../config/events.ts'
+import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { writeChunk } from './chunk.ts'
 import { type Archived, leaves, schema } from './columns.ts'
 import { Levels } from './levels.ts'

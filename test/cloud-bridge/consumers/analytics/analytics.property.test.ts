@@ -4,18 +4,21 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import { seriesIn } from '../../../../cloud-bridge/consumers/analytics/api/listed.ts'
+import { seriesIn } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
 import { wholesOf } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
-import { type Result, resultOf } from '../../../../cloud-bridge/consumers/analytics/piece.ts'
-import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/results.ts'
-import { type Size, sizes } from '../../../../cloud-bridge/consumers/analytics/series.ts'
+import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
+import {
+  type Result,
+  resultOf,
+} from '../../../../cloud-bridge/consumers/analytics/model/partial-aggregate.ts'
+import { type Size, sizes } from '../../../../cloud-bridge/consumers/analytics/model/series.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type {
   ConsumerState,
   PartitionState,
 } from '../../../../cloud-bridge/consumers/state/state.ts'
-import type { SensorReading } from '../../../../config/events.ts'
-import { goldenEvent } from '../../../config/events-fixture.ts'
+import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { byHand } from './by-hand.ts'
 
 const DAY = Date.UTC(2026, 10, 23)

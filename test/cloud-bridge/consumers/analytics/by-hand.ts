@@ -1,4 +1,4 @@
-import type { SensorReading } from '../../../../config/events.ts'
+import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 
 /** What a window has to come to, computed plainly from all readings at once, in order of time. */
 export type ByHand = {

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
 import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
-import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
-import { openStatefulWork } from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
+import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { startReading } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
+import { openStatefulWork } from '../../../../cloud-bridge/consumers/runtime/stateful-work.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import {
   type AnyVersion,
@@ -11,8 +11,8 @@ import {
   StateAway,
 } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
-import { encodeEvent } from '../../../../config/events.ts'
-import { goldenEvent } from '../../../config/events-fixture.ts'
+import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { temporary } from '../../../gateway/store/fixture.ts'
 
 const NOW = Date.UTC(2026, 10, 23, 12)

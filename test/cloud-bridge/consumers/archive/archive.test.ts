@@ -1,17 +1,17 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { realDisk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
-import { nameOf, partitionIn } from '../../../../cloud-bridge/consumers/archive/names.ts'
+import { realDisk } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import { nameOf, partitionIn } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
 import {
   EventColumns,
   readParquet,
   rowsIn,
 } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
-import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verify.ts'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
+import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
+import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
 import { Fenced, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { event } from '../../../config/events-fixture.ts'
+import { event } from '../../../config/event/events-fixture.ts'
 import {
   archivedIn,
   BACKLOG,

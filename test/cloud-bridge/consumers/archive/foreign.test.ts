@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SensorReading } from '../../../../config/events.ts'
-import { event } from '../../../config/events-fixture.ts'
+import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
+import { event } from '../../../config/event/events-fixture.ts'
 import { feed, openWork, recordsOf, someEvents, TOPIC, temporaryDir } from './fixture.ts'
 
 const run = promisify(execFile)

@@ -4,10 +4,10 @@ import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verify.ts'
+import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
 import { archivedIn, committedIn, filesIn, someEvents, temporaryDir } from './fixture.ts'
 
-const member = fileURLToPath(new URL('./take-until-killed.ts', import.meta.url))
+const member = fileURLToPath(new URL('./killed-member.ts', import.meta.url))
 const EVENTS = 120
 const KILLS = 3
 

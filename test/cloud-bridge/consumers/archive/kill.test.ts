@@ -1,6 +1,9 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type Disk, realDisk } from '../../../../cloud-bridge/consumers/archive/disk.ts'
+import {
+  type Disk,
+  realDisk,
+} from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
 import {
   archivedIn,
   committedIn,

@@ -1,4 +1,4 @@
-import { goldenEvent } from '../../../config/events-fixture.ts'
+import { goldenEvent } from '../../../config/event/events-fixture.ts'
 
 const START = Date.UTC(2026, 10, 23, 20)
 const MINUTE_MS = 60_000

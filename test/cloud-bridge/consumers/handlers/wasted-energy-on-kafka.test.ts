@@ -4,11 +4,11 @@ import {
   type Definition,
   definitionOf,
   storeOf,
-} from '../../../../cloud-bridge/consumers/definitions.ts'
+} from '../../../../cloud-bridge/consumers/catalogue.ts'
 import { handler } from '../../../../cloud-bridge/consumers/handlers/wasted-energy.ts'
-import { reprocess } from '../../../../cloud-bridge/consumers/reprocess.ts'
-import type { Handler } from '../../../../cloud-bridge/consumers/runtime/keyed.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../../setup/kafka.ts'
+import { reprocess } from '../../../../cloud-bridge/consumers/reprocessing.ts'
+import type { Handler } from '../../../../cloud-bridge/consumers/runtime/keyed-handler.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../../../setup/kafka/kafka.ts'
 import { openRealPlace, type RealPlace, startConsumer } from '../real-place.ts'
 import { minuteAt, readingOf } from './readings.ts'
 

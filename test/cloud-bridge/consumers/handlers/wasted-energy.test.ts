@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { handler, type Room } from '../../../../cloud-bridge/consumers/handlers/wasted-energy.ts'
-import type { Arrived } from '../../../../cloud-bridge/consumers/runtime/handling.ts'
+import type { Arrived } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import { minuteAt, readingOf } from './readings.ts'
 
 type Said = Parameters<typeof readingOf> extends [unknown, number, ...infer Rest] ? Rest : never

@@ -1,23 +1,26 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Counts } from '../../../../cloud-bridge/consumers/runtime/handling.ts'
-import { type Handler, startKeyed } from '../../../../cloud-bridge/consumers/runtime/keyed.ts'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/patience.ts'
-import { startReading } from '../../../../cloud-bridge/consumers/runtime/reading.ts'
+import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import type { Counts } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
+import {
+  type Handler,
+  startKeyed,
+} from '../../../../cloud-bridge/consumers/runtime/keyed-handler.ts'
+import { startReading } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
 import {
   openStatefulWork,
   type StatefulOptions,
-} from '../../../../cloud-bridge/consumers/runtime/stateful.ts'
-import { keyOf } from '../../../../cloud-bridge/consumers/state/keys.ts'
+} from '../../../../cloud-bridge/consumers/runtime/stateful-work.ts'
+import { keyOf } from '../../../../cloud-bridge/consumers/state/row-keys.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type {
   ConsumerState,
   PartitionState,
 } from '../../../../cloud-bridge/consumers/state/state.ts'
-import type { ReadRecord } from '../../../../cloud-bridge/event-stream.ts'
+import type { ReadRecord } from '../../../../cloud-bridge/ports/event-stream.ts'
 import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
-import { encodeEvent, type SensorReading } from '../../../../config/events.ts'
+import { encodeEvent, type SensorReading } from '../../../../config/event/sensor-reading.ts'
 
 export const [live, backfill, deadletters] = ['live', 'backfill', 'deadletters'] as const
 export const never = new AbortController().signal

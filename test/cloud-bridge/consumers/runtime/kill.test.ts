@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { openStateStore, type StatePlace } from '../../../../cloud-bridge/consumers/state/open.ts'
+import {
+  openStateStore,
+  type StatePlace,
+} from '../../../../cloud-bridge/consumers/state/configured-store.ts'
 import { describeWithPostgres, startLocalPostgres } from '../../../setup/local-postgres.ts'
 import { listed, temporaryStates } from './fixture.ts'
 import { NUMBERS, ZONES } from './killed-member.ts'

@@ -1,6 +1,6 @@
 import { appendFileSync } from 'node:fs'
-import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effects.ts'
-import { openStateStore } from '../../../../cloud-bridge/consumers/state/open.ts'
+import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
+import { openStateStore } from '../../../../cloud-bridge/consumers/state/configured-store.ts'
 import { backfill, eventsOf, live, never, openListing, recordsOf } from './fixture.ts'
 
 /** What lies in Kafka: of each zone, live with duplicates, and what was drained behind it. */

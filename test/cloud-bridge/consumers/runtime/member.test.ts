@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { runMember } from '../../../../cloud-bridge/consumers/runtime/member.ts'
-import type { Consumer, Work } from '../../../../cloud-bridge/consumers/runtime/work.ts'
+import type { Consumer, Work } from '../../../../cloud-bridge/consumers/runtime/partition-work.ts'
 import { type ConsumerState, Fenced } from '../../../../cloud-bridge/consumers/state/state.ts'
 import {
   backfill,

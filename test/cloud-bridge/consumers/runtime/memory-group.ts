@@ -1,4 +1,4 @@
-import type { ConsumerGroup, Membership } from '../../../../cloud-bridge/consumer-group.ts'
+import type { ConsumerGroup, Membership } from '../../../../cloud-bridge/ports/consumer-group.ts'
 
 /** A group whose one member a test deals with: what it gets, and what it says. */
 export function openMemoryGroup() {

@@ -1,8 +1,12 @@
 import { expect, it, vi } from 'vitest'
-import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effects.ts'
+import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import { type PartitionState, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { type Batch, type EventSink, SinkUnavailable } from '../../../../cloud-bridge/forwarder.ts'
+import {
+  type Batch,
+  type EventSink,
+  SinkUnavailable,
+} from '../../../../cloud-bridge/ports/event-sink.ts'
 import { temporary } from '../../../gateway/store/fixture.ts'
 
 const never = new AbortController().signal

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Measurement } from '../../../../config/events.ts'
+import type { Measurement } from '../../../../config/event/sensor-reading.ts'
 import { decodeJson } from '../../../../gateway/ingest/decoders/json.ts'
 
 const limits = { depthMax: 16, measurementsMax: 1024 }

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Aggregate } from '../../../../../cloud-bridge/consumers/analytics/results.ts'
-import { sizes } from '../../../../../cloud-bridge/consumers/analytics/series.ts'
-import type { SensorReading } from '../../../../../config/events.ts'
-import { goldenEvent } from '../../../../config/events-fixture.ts'
+import type { Aggregate } from '../../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
+import { sizes } from '../../../../../cloud-bridge/consumers/analytics/model/series.ts'
+import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../../../config/event/events-fixture.ts'
 import { type ByHand, byHand } from '../by-hand.ts'
 import { filledApi, HOLD_MAX_MS } from './filled.ts'
 

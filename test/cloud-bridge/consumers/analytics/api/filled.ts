@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { startAnalytics } from '../../../../../cloud-bridge/consumers/analytics/analytics.ts'
 import { openApi } from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
 import { openSqliteStates } from '../../../../../cloud-bridge/consumers/state/sqlite.ts'
-import type { SensorReading } from '../../../../../config/events.ts'
-import { serveHttp } from '../../../../../config/telemetry/http.ts'
+import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
+import { serveHttp } from '../../../../../config/process/http-server.ts'
 import { findFreePort } from '../../../../../simulators/kafka/free-port.ts'
 
 export const HOLD_MAX_MS = 3_600_000

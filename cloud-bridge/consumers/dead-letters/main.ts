@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../../../config/config.ts'
+import { CannotStart } from '../../../config/process/lifetime.ts'
+import { openTerminal, ReaderGone } from '../../../config/process/terminal.ts'
+import { NoSuchTopic } from '../../kafka/client.ts'
+import { openKafka } from '../../kafka/configured-client.ts'
+import { listLetters, settleLetters, showLetters } from './commands.ts'
+import { NoTopic } from './dead-letter-topic.ts'
+import { startSettler } from './resolution.ts'
+
+const program = new Command('sluice deadletters')
+  .description('What stands in the topic of dead letters: look at it, send it again, forget it.')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+const terminal = openTerminal(process.stdout, process.stderr)
+
+const command = (words: string, description: string) =>
+  program
+    .command(words)
+    .description(description)
+    .option('--cloud', 'in Kafka; without it: in the outbox of the gateway')
+    .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+    .option('--json', 'one JSON object a line; bytes in base64')
+
+command('list', 'Lists what is open: id, time, where it is from, reason, size.')
+  .option('--settled', 'also those that were retried or dropped')
+  .action(({ config, settled: all = false, json = false }) =>
+    run(config, async ({ kafka, stream }) =>
+      listLetters({ stream, topics: kafka.topics, all, json, terminal }),
+    ),
+  )
+
+command('show <ids...>', 'Shows all of a dead letter, its bytes as text and in hex.').action(
+  (ids: string[], { config, json = false }) =>
+    run(config, async ({ kafka, stream }) =>
+      showLetters({ stream, topics: kafka.topics, ids, json, terminal }),
+    ),
+)
+
+const settling = {
+  retry: 'Sends records that a consumer buried again, as they were, for all consumers.',
+  drop: 'Forgets dead letters: they stay on record, and are listed no more.',
+}
+for (const what of ['retry', 'drop'] as const) {
+  command(`${what} [ids...]`, settling[what])
+    .option('--all', 'all that are open')
+    .action(async (given: string[], { config, all = false, json = false }) => {
+      if (all === given.length > 0) return end(new CannotStart('give ids, or --all'))
+      const ids = all ? null : given
+      await run(config, async ({ kafka, stream, topics: admin, openSink }) => {
+        await using sink = openSink()
+        const { partitionsOf } = admin
+        const settle = await startSettler({ sink, topics: kafka.topics, partitionsOf })
+        return settleLetters({ stream, topics: kafka.topics, what, ids, settle, json, terminal })
+      })
+    })
+}
+
+await program.parseAsync()
+// A reading that was broken off may keep the process.
+await sleep(50)
+process.exit()
+
+type Place = Awaited<ReturnType<typeof openKafka>> & { kafka: Config['kafka'] }
+
+/** Does what is asked on the configured Kafka; whatever goes wrong is one line and an exit code. */
+async function run(file: string | undefined, work: (place: Place) => Promise<number>) {
+  const loaded = loadConfig({ file, env: process.env })
+  if ('faults' in loaded) return end(new CannotStart(describeFaults(loaded.faults)))
+  const { kafka } = loaded.config
+  const where = `Kafka at ${kafka.brokers.join(', ')}`
+  try {
+    if (kafka.brokers.length === 0) {
+      throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
+    }
+    process.exitCode = await work({ ...(await openKafka(kafka)), kafka })
+  } catch (error) {
+    if (error instanceof ReaderGone) return
+    const { message } = error as Error
+    if (error instanceof CannotStart) end(error)
+    else if (error instanceof NoTopic || error instanceof NoSuchTopic) {
+      const cure = 'Create it, or set kafka.topics to where the bridge writes'
+      end(new CannotStart(`${where} has no topic ${kafka.topics.deadletters}. ${cure}`))
+    } else end(new CannotStart(`${where}: ${message}`, { mayPass: true }))
+  }
+}
+
+function end({ message, exitCode }: CannotStart): void {
+  process.stderr.write(`${message}\n`)
+  process.exitCode = exitCode
+}

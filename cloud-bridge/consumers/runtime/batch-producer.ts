@@ -1,0 +1,71 @@
+import { startPartitioner } from '../../../config/event/partitioner.ts'
+import {
+  type Batch,
+  type EventSink,
+  type Rejection,
+  SinkUnavailable,
+} from '../../ports/event-sink.ts'
+import { startCircuit } from '../../retry/circuit-breaker.ts'
+import { type AgainOptions, againOrNull } from '../../retry/retry.ts'
+import type { Effect } from '../state/state.ts'
+
+/** Tells on a record what it is about, so that a second one can be told. */
+const ID_HEADER = 'sluice-effect'
+const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
+
+export type SendOptions = {
+  sink: EventSink
+  partitionsOf(topic: string): Promise<number>
+  signal: AbortSignal
+  /** It cannot be sent now, or null: it can again. */
+  onAway(reason: string | null): void
+}
+
+/**
+ * Gives what sends effects of one topic, the identical batch again until the fate of each is known;
+ * null when `signal` aborted before, or `isOver`, which must not reject, says that they are
+ * another's now. One call at a time.
+ */
+export function startSendWhole({ sink, partitionsOf, signal, onAway }: SendOptions) {
+  const options: AgainOptions = {
+    ...{ circuit: startCircuit(BACKOFF), signal, onFailed: onAway, onMended: () => onAway(null) },
+    passes: error => error instanceof SinkUnavailable,
+  }
+  const places = new Map<string, ReturnType<typeof startPartitioner>>()
+
+  const batchOf = async (topic: string, effects: readonly Effect[]): Promise<Batch> => {
+    const place = places.get(topic) ?? startPartitioner(await partitionsOf(topic))
+    places.set(topic, place)
+    const records = effects.map(({ id, key, value }) => ({
+      ...place(key),
+      value,
+      headers: { [ID_HEADER]: id },
+    }))
+    return { topic, records }
+  }
+  return async (
+    topic: string,
+    effects: readonly Effect[],
+    isOver: () => Promise<boolean> = async () => false,
+  ): Promise<Rejection[] | null> => {
+    const batch = await batchOf(topic, effects)
+    let isTried = false
+    const send = async () => {
+      if (await isOver()) {
+        // Another batch must not go through the producer that has tried this one.
+        if (isTried) await sink.setApart(batch).sink[Symbol.asyncDispose]()
+        throw new Over()
+      }
+      isTried = true
+      return sink.send(batch)
+    }
+    try {
+      return await againOrNull(send, options)
+    } catch (error) {
+      if (error instanceof Over) return null
+      throw error
+    }
+  }
+}
+
+class Over extends Error {}

@@ -1,0 +1,177 @@
+import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { startPartitioner } from '../../config/event/partitioner.ts'
+import {
+  type Batch,
+  type Fates,
+  type Frame,
+  type Outgoing,
+  type Sender,
+  SinkUnavailable,
+} from '../ports/event-sink.ts'
+import type { Circuit } from '../retry/circuit-breaker.ts'
+import { againOrNull } from '../retry/retry.ts'
+import type { startBatchSize } from './batch-size.ts'
+
+/**
+ * Events of one range, oldest first, and where the range goes on behind them; none, when what was
+ * looked at has none for its range.
+ */
+export type Taken = {
+  range: { id: number; topic: string; partitions: number }
+  events: readonly { sequence: number; zone: string; value: Buffer }[]
+  next: number
+}
+
+/**
+ * `take` gives the oldest events still to be delivered and does not remove them; `settle` moves
+ * their range on, durably within a second or at close, never before the send was acknowledged.
+ * `readAhead`, if there is one, has what is behind them ready for the next `take`.
+ */
+export type EventSource<T extends Taken = Taken> = {
+  take(limits: { maxEvents: number; maxBytes: number }): T | null
+  readAhead?(taken: T, limits: { maxEvents: number; maxBytes: number }): void
+  settle(taken: T): void
+}
+
+export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
+  source: EventSource<T>
+  frame: Frame
+  size: BatchSize
+  /** Two small batches start at least so long apart. */
+  lingerMs: number
+  /** An event that Kafka will never take; it must be durable as a note before this returns. */
+  onRejected(event: T['events'][number], reason: string, taken: T): void
+  /** The records of the batch that Kafka has. */
+  onDelivered(taken: T, batch: Batch): void
+  /** What to do about partitions that hold up the others; nothing, when it is left out. */
+  apart?: {
+    /** How long they may, in ms. */
+    afterMs: number
+    /**
+     * Gives what has no fate yet a range of its own and notes what is rejected of the rest,
+     * durably; false when that cannot be now, and nothing was changed: all of it waits.
+     */
+    begin(taken: T, batch: Batch, fates: Fates): boolean
+  }
+}
+
+type BatchSize = Pick<ReturnType<typeof startBatchSize>, 'maxEvents' | 'maxBytes' | 'acknowledged'>
+
+export type Step = 'small batch' | 'large batch' | 'nothing'
+
+/**
+ * Makes the one step of the bridge: take a batch, send it until its fate is known, move its range
+ * on. `step` says whether more is likely waiting: a large batch came, a small one, or nothing.
+ */
+export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
+  const { source, size, sink, apart, signal } = options
+  const placers = new Map<number, ReturnType<typeof startPartitioner>>()
+  const tryOn = startTrying(options)
+  let lastStart = Number.NEGATIVE_INFINITY
+
+  const batchOf = async ({ range, events }: T): Promise<Batch> => {
+    const place = placers.get(range.partitions) ?? startPartitioner(range.partitions)
+    placers.set(range.partitions, place)
+    const framed = await options.frame(range.topic, events)
+    // Each object of an event costs as much as reading the event.
+    const records = events.map(({ zone }, index): Outgoing => {
+      const { key, partition } = place(zone)
+      return { key, partition, value: framed.values[index]!, headers: framed.headers[index]! }
+    })
+    return { topic: range.topic, records }
+  }
+  const tell = (taken: T, batch: Batch, fates: Fates) => {
+    const isThere = (_: unknown, index: number) => fates[index] === null
+    if (batch.records.every(isThere)) options.onDelivered(taken, batch)
+    else if (batch.records.some(isThere)) {
+      options.onDelivered(taken, { topic: batch.topic, records: batch.records.filter(isThere) })
+    }
+  }
+  /** Sends it until all is known, or all but what is set apart; null when asked to end before. */
+  const deliver = (taken: T, batch: Batch) => {
+    let stuckSinceMs: number | null = null
+    return tryOn(async (): Promise<'all' | 'the rest'> => {
+      try {
+        const fates = await sink.send(batch)
+        for (const [index, reason] of fates.entries()) {
+          if (reason !== null) options.onRejected(taken.events[index]!, reason, taken)
+        }
+        source.settle(taken)
+        tell(taken, batch, fates)
+        return 'all'
+      } catch (error) {
+        const fates = error instanceof SinkUnavailable ? error.fates : null
+        if (!apart || !fates?.some(fate => fate !== undefined)) throw error
+        stuckSinceMs ??= performance.now()
+        const isEnough = performance.now() - stuckSinceMs >= apart.afterMs
+        if (!isEnough || !apart.begin(taken, batch, fates)) throw error
+        tell(taken, batch, fates)
+        return 'the rest'
+      }
+    })
+  }
+
+  return {
+    deliver,
+    /**
+     * Waits until a send may start again, at most `lingerMs`: two small ones start at least so long
+     * apart, and where they come close upon each other, one waits for the next arrival as well.
+     */
+    async pace(arrival?: (withinMs: number) => Promise<void>): Promise<void> {
+      const { lingerMs } = options
+      const sinceMs = performance.now() - lastStart
+      const restMs = Math.max(0, lingerMs - sinceMs)
+      if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
+      if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs - restMs)
+    },
+    async step(): Promise<Step> {
+      const { maxEvents, maxBytes } = size
+      const taken = source.take({ maxEvents, maxBytes })
+      if (!taken) return 'nothing'
+      lastStart = performance.now()
+      if (taken.events.length === 0) {
+        source.settle(taken)
+        return 'large batch'
+      }
+      const batch = await tryOn(() => batchOf(taken))
+      if (!batch) return 'nothing'
+      const bytes = batch.records.reduce((sum, { value }) => sum + value.length, 0)
+      const isOver = (part: number) =>
+        batch.records.length >= maxEvents * part || bytes >= maxBytes * part
+      /** Once the batch is on its way: that is when there is nothing else to do. */
+      const readAhead = async () => {
+        await rest()
+        try {
+          source.readAhead?.(taken, { maxEvents, maxBytes })
+        } catch {
+          // Whatever it is shows again when it is taken; nothing else may begin before this ends.
+        }
+      }
+      const [done] = await Promise.all([deliver(taken, batch), isOver(0.5) && readAhead()])
+      if (!done) return 'nothing'
+      if (done === 'all') size.acknowledged(isOver(1), performance.now() - lastStart)
+      return isOver(0.5) ? 'large batch' : 'small batch'
+    },
+  }
+}
+
+export type DeliveryOptions = {
+  sink: Sender
+  signal: AbortSignal
+  circuit: Circuit
+  /** It failed, and is tried again after a wait. */
+  onUnavailable(reason: string, waitMs: number): void
+}
+
+/** Sends one batch, unchanged, until its fate is known; null when asked to end before. */
+export function startDelivery(options: DeliveryOptions) {
+  const tryOn = startTrying(options)
+  return (batch: Batch) => tryOn(() => options.sink.send(batch))
+}
+
+/** Does it again while the sink is unavailable; null when asked to end before. */
+function startTrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
+  const passes = (error: unknown) => error instanceof SinkUnavailable
+  const options = { circuit, signal, passes, onFailed: onUnavailable }
+  return <D>(work: () => Promise<D>): Promise<D | null> => againOrNull(work, options)
+}

@@ -1,0 +1,153 @@
+import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { onlyOf } from '../../gateway/store/delivery/zone-filter.ts'
+import type { Range } from '../../gateway/store/inbox.ts'
+import type { Taken } from '../../gateway/store/source/batch-reader.ts'
+import type { Batch, EventSink, Fates } from '../ports/event-sink.ts'
+import type { Cutting } from './backlog-split.ts'
+import { startBatchSize } from './batch-size.ts'
+import { type Carrying, noteRejected } from './context.ts'
+import { startForwarder } from './forwarder.ts'
+import { orNullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
+
+/** More partitions that fail at different times hold up the others: memory has a bound. */
+const APART_MAX = 8
+const LOOK_EVERY_MS = 50
+/** The live events wait so long for partitions that have nearly come as far. */
+const JOIN_WITHIN_MS = 250
+const NEARLY_EVENTS = 5000
+
+/** What was under way when it was set apart: it is sent first, as it is. */
+type First = { taken: Taken; batch: Batch }
+
+/** Carries the partitions that are apart, each range with a sink of its own. */
+export function startApart(carrying: Carrying, cutting: Cutting) {
+  const { source } = carrying
+  const carriers = new Map<number, ApartCarrier>()
+  const reject = noteRejected(carrying)
+  let isTold = true
+  const rejoin = (range: Range, mayCut: boolean) => {
+    if (source.plan.lagOf(range) === 0) source.plan.join(range)
+    else if (mayCut) {
+      source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
+      isTold = false
+    }
+  }
+
+  return {
+    /**
+     * Gives partitions a range of their own whose fate is not known, and has it carried with what
+     * the sink hands over. False when there are too many, or it cannot be written.
+     */
+    begin(taken: Taken, batch: Batch, fates: Fates, sink: EventSink): boolean {
+      if (carriers.size >= APART_MAX || !source.plan.maySetApart(taken)) return false
+      const open = batch.records.filter((_, index) => fates[index] === undefined)
+      const partitions = [...new Set(open.map(({ partition }) => partition))]
+      const range = orNullIfDiskIsFull(() => {
+        for (const [index, fate] of fates.entries()) {
+          if (typeof fate === 'string') reject(taken.events[index]!, fate, taken)
+        }
+        return source.plan.setApart(taken, partitions)
+      })
+      if (!range) return false
+      isTold = false
+      const given = sink.setApart(batch)
+      const events = taken.events.filter((_, index) => fates[index] === undefined)
+      const first = { taken: { range, events, next: taken.next }, batch: given.batch }
+      carriers.set(range.id, carryApart(carrying, range, given.sink, first))
+      return true
+    },
+    /**
+     * To be called between two batches: takes up ranges that are there, joins those that can be.
+     */
+    async keep(): Promise<void> {
+      for (const range of source.plan.apart) {
+        const carrier = carriers.get(range.id)
+        if (!carrier) {
+          carriers.set(range.id, carryApart(carrying, range, carrying.openSink(), null))
+          continue
+        }
+        if (carrier.isWell && source.plan.lagOf(range) < NEARLY_EVENTS) {
+          await carrier.until(() => source.plan.lagOf(range) === 0, JOIN_WITHIN_MS)
+        }
+        const mayCut = carrier.isWell && (await cutting.mayCut(source.plan.backlogOf(range)))
+        // Where it cannot be written, the range stays apart meanwhile.
+        if (carrier.isAtRest) orNullIfDiskIsFull(() => rejoin(range, mayCut))
+      }
+      if (!isTold) await carrying.tellNotes()
+      isTold = true
+      const there = new Set(source.plan.apart.map(({ id }) => id))
+      for (const [id, carrier] of carriers) {
+        if (there.has(id)) continue
+        carriers.delete(id)
+        await carrier.end()
+      }
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await Promise.all([...carriers.values()].map(carrier => carrier.end()))
+    },
+  }
+}
+
+/** The name of their flow. */
+export function partitionsText(partitions: readonly number[]): string {
+  return `partition${partitions.length === 1 ? '' : 's'} ${partitions.join(', ')}`
+}
+
+type ApartCarrier = ReturnType<typeof carryApart>
+
+function carryApart(
+  carrying: Carrying,
+  range: Range,
+  sink: EventSink & AsyncDisposable,
+  first: First | null,
+) {
+  const { config, source, metrics, flows, frame } = carrying
+  const ending = new AbortController()
+  const signal = AbortSignal.any([carrying.signal, ending.signal])
+  const flow = flows.begin(partitionsText(onlyOf(range)))
+  const forwarder = startForwarder<Taken>({
+    ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
+    source: source.apart(range.id),
+    size: startBatchSize(config.bridge),
+    lingerMs: config.bridge.lingerMs,
+    onRejected: noteRejected(carrying),
+    onDelivered: (_, batch) => {
+      metrics.delivered(batch)
+      flow.available()
+    },
+  })
+  let [isAtRest, hasStepped] = [false, false]
+  const carry = async () => {
+    const sendFirst = async () => first && (await forwarder.deliver(first.taken, first.batch))
+    await unlessDiskIsFull(sendFirst, null, flow.unavailable)
+    while (!signal.aborted) {
+      isAtRest = false
+      const did = await unlessDiskIsFull(forwarder.step, 'nothing', flow.unavailable)
+      ;[isAtRest, hasStepped] = [true, true]
+      if (did !== 'nothing') await rest()
+      else await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+  const running = carry()
+  return {
+    /** Nothing is under way. */
+    get isAtRest() {
+      return isAtRest
+    },
+    /** It delivers. */
+    get isWell() {
+      return hasStepped && flow.circuit.state === 'closed'
+    },
+    /** Resolves when it is at rest and `holds`, or after `timeoutMs`. */
+    async until(holds: () => boolean, timeoutMs: number): Promise<void> {
+      const giveUpMs = performance.now() + timeoutMs
+      while (!(isAtRest && holds()) && performance.now() < giveUpMs) await sleep(1)
+    },
+    async end(): Promise<void> {
+      ending.abort()
+      await running
+      flow.end()
+      await sink[Symbol.asyncDispose]()
+    },
+  }
+}

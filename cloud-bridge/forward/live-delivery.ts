@@ -1,0 +1,89 @@
+import type { Taken } from '../../gateway/store/source/batch-reader.ts'
+import { disagreement } from '../partitions/zone-spread.ts'
+import { untilAnswered } from './answer-wait.ts'
+import { startCutting } from './backlog-split.ts'
+import { startBatchSize } from './batch-size.ts'
+import { type Carrying, noteRejected } from './context.ts'
+import { startForwarder } from './forwarder.ts'
+import { orNullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
+import { startApart } from './isolated-partitions.ts'
+
+/** How live events are doing; what goes behind them asks. */
+export type Live = { isBehind: boolean }
+
+/**
+ * Carries what is live to the readings until asked to end, woken by the bell, with a slow poll
+ * behind it. Partitions that would hold up the others get a range apart; a backlog is cut off.
+ */
+export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
+  const { config, source, metrics, hotZones, signal, flows } = carrying
+  await using sink = carrying.openSink()
+  const cutting = startCutting(carrying)
+  await using apart = startApart(carrying, cutting)
+  const flow = flows.begin('events')
+  const onUnavailable = (reason: string) => {
+    metrics.retried()
+    flow.unavailable(reason)
+  }
+  const forwarder = startForwarder<Taken>({
+    ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, frame: carrying.frame },
+    size: startBatchSize(config.bridge),
+    lingerMs: config.bridge.lingerMs,
+    onRejected: noteRejected(carrying),
+    onDelivered: (taken, batch) => {
+      metrics.delivered(batch)
+      hotZones.delivered(taken)
+      flow.available()
+    },
+    apart: {
+      afterMs: config.bridge.apartAfterMs,
+      begin: (taken, batch, fates) => apart.begin(taken, batch, fates, sink),
+    },
+  })
+  const topic = config.kafka.topics.readings
+  const ask = { circuit: flow.circuit, signal, onUnavailable }
+  const atLeast = async (name: string) => {
+    const found = await carrying.partitionsOf(name)
+    if (found >= (config.kafka.partitions ?? 0)) return found
+    throw new Error(`kafka.partitions is ${config.kafka.partitions}, but there are only ${found}`)
+  }
+  /** The first contact fixes how many partitions the zones are spread over. */
+  const begin = async () => {
+    const found = await untilAnswered(() => atLeast(topic), topic, ask)
+    if (found !== null) source.begin(topic, config.kafka.partitions ?? found)
+  }
+  let disagrees: string | undefined
+  const lookAtSpread = () => {
+    const [said] = disagreement(config.kafka.partitions, source.ranges)
+    if (said !== undefined && said !== disagrees) carrying.onDisagreement(said)
+    disagrees = said
+  }
+  let known: Buffer | null = null
+  /**
+   * At start, and when another outbox stands there: the ledger hears what is still to come later.
+   */
+  const tell = async (store: Buffer) => {
+    if (known?.equals(store) || !orNullIfDiskIsFull(() => source.plan.tell(store) ?? true)) return
+    known = store
+    if (source.ranges.length > 1) await carrying.tellNotes()
+  }
+  const step = async () => {
+    const store = source.look()
+    if (store && !source.isBoundFor(topic)) await begin()
+    if (!store) return 'nothing'
+    await tell(store.id)
+    await apart.keep()
+    carrying.decisions.perform()
+    lookAtSpread()
+    await cutting.look()
+    return await forwarder.step()
+  }
+  while (!signal.aborted) {
+    hotZones.look()
+    const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
+    live.isBehind = did === 'large batch'
+    if (live.isBehind) continue
+    await source.arrival(config.bridge.pollMs)
+    await forwarder.pace(source.arrival)
+  }
+}

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import type { Duplex } from 'node:stream'
+import avro from 'avsc'
+import { newest, type Schema, schemaOf, schemas } from '../schemas/released.ts'
+import { fingerprintIn, SINGLE_OBJECT_BYTES, WIRE_FORMAT_BYTES } from './event-fields.ts'
+
+/** How far a gateway's clock can be trusted at the moment of acceptance. */
+export type Clock = 'SYNCED' | 'HOLDOVER' | 'UNSYNCED'
+export const CLOCKS: readonly Clock[] = ['SYNCED', 'HOLDOVER', 'UNSYNCED']
+
+/** One value of a reading: exactly one of number, flag and text is set; none for a null reading. */
+export type Measurement = {
+  metric: string
+  number: number | null
+  flag: boolean | null
+  text: string | null
+  unit: string | null
+}
+
+/**
+ * The event contract with the cloud: the newest of config/schemas says what each field means.
+ */
+export type SensorReading = {
+  id: string
+  gateway: string
+  epoch: number
+  sequence: number
+  zoneSequence: number
+  site: string
+  zone: string
+  device: string
+  observedAt: number | null
+  receivedAt: number
+  clock: Clock
+  measurements: Measurement[]
+  source: { topic: string; format: string }
+  traceparent: string | null
+}
+
+/** What a device reported at one moment: an event before it is accepted and numbered. */
+export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence' | 'zoneSequence'>
+
+/** CRC-64-AVRO of the schema that events are written under. */
+export const schemaFingerprint = newest.fingerprint
+
+const headers = new Map(schemas.map(schema => [schema, singleObjectHeader(schema)]))
+const newestHeader = headers.get(newest)!
+const resolvers = new Map(
+  schemas.map(schema => [schema, schema === newest ? undefined : resolverOf(schema.type)]),
+)
+const newestFirst = schemas.toReversed()
+
+/**
+ * Writes an event in single-object encoding into `target` at `offset`. Returns the offset behind
+ * it, or a negative number when bytes are missing. Throws on an event that is not of the contract.
+ */
+export function encodeInto(event: SensorReading, target: Buffer, offset: number): number {
+  newestHeader.copy(target, offset)
+  return newest.type.encode(event, target, offset + SINGLE_OBJECT_BYTES)
+}
+
+/**
+ * The event in single-object encoding: what stands in Kafka when no registry is configured. Under
+ * an older schema, as a program wrote it to which that was the newest.
+ */
+export function encodeEvent(event: SensorReading, schema: Schema = newest): Buffer {
+  return Buffer.concat([headers.get(schema)!, schema.type.toBuffer(event)])
+}
+
+/**
+ * Reads an event that was written under any released schema, in single-object encoding or in the
+ * wire format of registries; what its schema did not have is null. The wire format only carries a
+ * registry's number: the schema is the one that the datum fits to its last byte, which is one only,
+ * so no registry is asked. Throws an Error that says what is wrong: another framing, another
+ * schema, bytes missing or left over, or a clock outside the contract.
+ */
+export function decodeEvent(value: Buffer): SensorReading {
+  if (value.length >= SINGLE_OBJECT_BYTES && value.readUInt16BE() === 0xc301) {
+    const fingerprint = fingerprintIn(value)
+    const schema = fingerprint.equals(schemaFingerprint) ? newest : schemaOf(fingerprint)
+    if (schema) return decodeDatum(value, SINGLE_OBJECT_BYTES, resolvers.get(schema))
+    throw new Error(`not a SensorReading of a released schema: ${fingerprint.toString('hex')}`)
+  }
+  if (value.length < WIRE_FORMAT_BYTES || value[0] !== 0) {
+    throw new Error('neither in single-object encoding nor in the wire format')
+  }
+  let fault: unknown
+  for (const schema of newestFirst) {
+    try {
+      return decodeDatum(value, WIRE_FORMAT_BYTES, resolvers.get(schema))
+    } catch (error) {
+      fault ??= error
+    }
+  }
+  throw fault
+}
+
+/**
+ * Gives what reads a datum, in the wire format of registries, of a schema that is not ours: one of
+ * a newer program, as its registry knows it. Throws when an event of ours cannot be read from it.
+ */
+export function decoderOf(schema: object): (value: Buffer) => SensorReading {
+  const resolver = resolverOf(avro.Type.forSchema(schema as avro.Schema))
+  return value => decodeDatum(value, WIRE_FORMAT_BYTES, resolver)
+}
+
+function decodeDatum(value: Buffer, at: number, resolver: unknown): SensorReading {
+  const { value: event, offset } = newest.type.decode(value, at, resolver as never)
+  if (offset !== value.length) {
+    throw new Error(offset < 0 ? 'the datum is cut short' : 'bytes are left over behind the datum')
+  }
+  if (!CLOCKS.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
+  return event
+}
+
+function resolverOf(writer: avro.Type): unknown {
+  return newest.type.createResolver(writer)
+}
+
+function singleObjectHeader({ fingerprint }: Schema): Buffer {
+  return Buffer.concat([Buffer.from([0xc3, 0x01]), fingerprint])
+}
+
+/**
+ * A stream that takes events and gives an Avro object container file, its blocks deflated (Avro
+ * 1.12, "Object Container Files"). The whole schema stands in it, with the meaning of times.
+ */
+export function openEventContainer(): Duplex {
+  const options = { codec: 'deflate', writeHeader: 'always', syncMarker: randomBytes(16) } as const
+  return new avro.streams.BlockEncoder(JSON.parse(newest.text), options)
+}

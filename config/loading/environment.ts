@@ -1,0 +1,73 @@
+import { type Fault, mayBeSecret, show } from './faults.ts'
+import { type Key, keys } from './keys.ts'
+import { nearest } from './suggestion.ts'
+
+/** A value that the environment puts in place of what the file says. */
+export type Override = { name: string; path: string[]; value: unknown }
+
+const prefix = 'SLUICE_'
+
+/** Names that say where to find things, and are no keys. */
+const reserved = new Set(['SLUICE_CONFIG', 'SLUICE_CACHE'])
+
+/** The variable that overrides a key: outbox.commitWindowMs is SLUICE_OUTBOX_COMMIT_WINDOW_MS. */
+export function variableOf(path: readonly string[]): string {
+  const snake = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()
+  return prefix + path.map(snake).join('_')
+}
+
+const settable = new Map(
+  keys.filter(({ kind }) => kind !== 'group').map(key => [variableOf(key.path), key]),
+)
+
+/**
+ * All overrides in the environment, whole structures before what is in them. Lists are parted by
+ * commas, structures are JSON, null stands for itself. What does not look like its type stays a
+ * text, for the schema to refuse.
+ */
+export function readOverrides(env: Record<string, string | undefined>) {
+  const overrides: Override[] = []
+  const faults: Fault[] = []
+  for (const [name, text] of Object.entries(env)) {
+    if (text === undefined || !name.startsWith(prefix) || reserved.has(name)) continue
+    const key = settable.get(name)
+    if (!key) {
+      faults.push(unknown(name, text))
+      continue
+    }
+    try {
+      overrides.push({ name, path: key.path, value: parse(text, key) })
+    } catch {
+      const value = mayBeSecret(key.path) ? '[secret]' : show(text)
+      const cure =
+        'Write the value as JSON, such as {"key":"text"} or [{"key":"text"}], or unset it'
+      const where = `environment variable ${name}`
+      faults.push({ key: key.path.join('.'), value, reason: 'is not valid JSON', cure, where })
+    }
+  }
+  overrides.sort((one, other) => one.path.length - other.path.length)
+  return { overrides, faults }
+}
+
+function parse(text: string, { kind, nullable }: Key): unknown {
+  if (kind === 'structure') return JSON.parse(text)
+  if (nullable && text === 'null') return null
+  if (kind === 'texts') return text.trim() === '' ? [] : text.split(',').map(item => item.trim())
+  if (kind === 'number' && /^-?\d+(\.\d+)?$/.test(text)) return Number(text)
+  if (kind === 'flag' && /^(true|false)$/.test(text)) return text === 'true'
+  return text
+}
+
+function unknown(name: string, text: string): Fault {
+  const [close] = nearest(name, [...settable.keys()])
+  const cure = /^SLUICE_(\w+_)?(SERVICE|PORT)(_|$)/.test(name)
+    ? 'Unset it (Kubernetes sets such names for a service: use enableServiceLinks: false)'
+    : 'Unset it'
+  return {
+    key: name,
+    value: mayBeSecret([name]) ? '[secret]' : show(text),
+    reason: 'overrides no known key',
+    cure: close === undefined ? cure : `Did you mean ${close}? Otherwise, unset it`,
+    where: 'environment',
+  }
+}

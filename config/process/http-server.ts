@@ -1,0 +1,83 @@
+import { createServer, type RequestListener } from 'node:http'
+import { answerCommand, type Command } from './commands.ts'
+import { listen } from './listener.ts'
+
+export type HttpOptions = {
+  /** The configuration key of host and port. */
+  key: string
+  host: string
+  port: number
+  /** Reasons why the process cannot do its work now; none means ready. */
+  reasons: () => string[]
+  /** What somebody should look at although the process does its work. */
+  alarms?: () => string[]
+  /** Prometheus text. */
+  metrics: () => Promise<string>
+  /** The part's state as one JSON object, for `sluice status`. */
+  state: () => object
+  /** What can be asked of it by POST, by path. */
+  commands?: Record<string, Command>
+  /** Answers what is none of these. */
+  others?: RequestListener
+}
+
+/**
+ * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
+ * text exposition 0.0.4) and /state (JSON), and takes the commands. Resolves when it listens;
+ * rejects with CannotStart.
+ */
+export async function serveHttp(options: HttpOptions) {
+  const { key, reasons, alarms, metrics, state, commands = {}, others, ...at } = options
+  const json = (value: object, status = 200) => ({
+    status,
+    type: 'application/json',
+    body: JSON.stringify(value),
+  })
+  const pages: Record<
+    string,
+    () => { status: number; type: string; body: string | Promise<string> }
+  > = {
+    '/health': () => json({ status: 'running', reasons: reasons(), alarms: alarms?.() ?? [] }),
+    '/ready': () => {
+      const against = reasons()
+      return json(
+        { ready: against.length === 0, reasons: against },
+        against.length === 0 ? 200 : 503,
+      )
+    },
+    '/metrics': () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metrics() }),
+    '/state': () => json(state()),
+  }
+  const server = createServer(async (request, response) => {
+    const path = request.url?.split('?')[0] ?? ''
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined
+    const command = Object.hasOwn(commands, path) ? commands[path] : undefined
+    try {
+      if (command) {
+        const { status, body } = await answerCommand(request, command)
+        // What was not read of a body that is too long must not be taken for a next request.
+        const headers = { 'content-type': 'application/json', connection: 'close' }
+        response.writeHead(status, headers).end(JSON.stringify(body))
+        return
+      }
+      if (!page && others) return others(request, response)
+      if (!page || request.method !== 'GET') {
+        const all = [...Object.keys(pages), ...Object.keys(commands)]
+        response.writeHead(404).end(`There are ${all.join(', ')}\n`)
+        return
+      }
+      const { status, type, body } = page()
+      const text = await body
+      response.writeHead(status, { 'content-type': type }).end(text)
+    } catch (error) {
+      response.writeHead(500).end(`${(error as Error).message}\n`)
+    }
+  })
+  await listen(server, key, at)
+  return {
+    async [Symbol.asyncDispose](): Promise<void> {
+      server.closeAllConnections()
+      await new Promise(resolve => server.close(resolve))
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import { CannotDo, type Command } from '../../config/process/commands.ts'
+import { Refused } from '../ingest/commit-queue.ts'
+import { LETTERS_MAX, type LettersRequest } from '../ingest/dead-letter-retry.ts'
+import type { Writer } from '../ingest/writer.ts'
+
+/**
+ * What an operator may ask of the gateway about its dead letters: `{store, numbers}` to retry or
+ * drop; the answer is `{outcomes}`. The store keeps numbers of one outbox from being used on
+ * another.
+ */
+export function letterCommands(
+  writer: Pick<Writer, 'store' | 'settleLetters'>,
+): Record<string, Command> {
+  const settle =
+    (what: LettersRequest['what']): Command =>
+    async ({ store, numbers }) => {
+      if (store !== writer.store) {
+        throw new CannotDo(409, 'this gateway writes another outbox: give its own --config')
+      }
+      if (!areNumbers(numbers)) {
+        throw new CannotDo(400, `numbers must be 1 to ${LETTERS_MAX} numbers of dead letters`)
+      }
+      try {
+        return { outcomes: await writer.settleLetters({ what, numbers }) }
+      } catch (error) {
+        if (error instanceof Refused) throw new CannotDo(503, error.message)
+        throw error
+      }
+    }
+  return { '/deadletters/retry': settle('retry'), '/deadletters/drop': settle('drop') }
+}
+
+function areNumbers(value: unknown): value is number[] {
+  if (!Array.isArray(value) || value.length < 1 || value.length > LETTERS_MAX) return false
+  return value.every(one => Number.isSafeInteger(one) && one > 0)
+}

@@ -1,0 +1,188 @@
+import BetterSqlite3, { type Database } from 'better-sqlite3'
+import { Unsound } from './damage-mark.ts'
+
+/** Marks our files (`PRAGMA application_id`): "SlOb" and "SlIb". */
+export const OUTBOX_ID = 0x536c4f62
+export const INBOX_ID = 0x536c4962
+
+/** Numbered migrations of the outbox: index 0 brings a new file to version 1. Forward only. */
+export const outboxMigrations = [
+  `CREATE TABLE store (
+     id      BLOB NOT NULL,
+     gateway TEXT NOT NULL,
+     created INTEGER NOT NULL,
+     epoch   INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE groups (
+     sequence     INTEGER PRIMARY KEY,
+     count        INTEGER NOT NULL,
+     lane         TEXT NOT NULL,
+     epoch        INTEGER NOT NULL,
+     receivedFrom INTEGER NOT NULL,
+     receivedTo   INTEGER NOT NULL,
+     version      INTEGER NOT NULL,
+     schema       BLOB NOT NULL,
+     bytesSoFar   INTEGER NOT NULL,
+     header       BLOB NOT NULL,
+     headerCrc    INTEGER NOT NULL,
+     bodyCrc      INTEGER NOT NULL,
+     body         BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE notes (
+     sequence INTEGER PRIMARY KEY,
+     kind     TEXT NOT NULL,
+     at       INTEGER NOT NULL,
+     crc      INTEGER NOT NULL,
+     body     BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE heads (
+     epoch        INTEGER NOT NULL,
+     zone         TEXT NOT NULL,
+     zoneSequence INTEGER NOT NULL,
+     PRIMARY KEY (epoch, zone)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE headsUpTo (sequence INTEGER NOT NULL) STRICT;
+   INSERT INTO headsUpTo VALUES (0);
+   CREATE TABLE incoming (
+     client TEXT NOT NULL,
+     packet INTEGER NOT NULL,
+     hash   BLOB NOT NULL,
+     PRIMARY KEY (client, packet)
+   ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE thinned (
+     sequence INTEGER PRIMARY KEY,
+     events   INTEGER NOT NULL,
+     bytes    INTEGER NOT NULL
+   ) STRICT;`,
+]
+
+/** Numbered migrations of the inbox. */
+export const inboxMigrations = [
+  `CREATE TABLE ranges (
+     id         INTEGER PRIMARY KEY,
+     store      BLOB NOT NULL,
+     next       INTEGER NOT NULL,
+     "end"      INTEGER,
+     topic      TEXT NOT NULL,
+     partitions INTEGER NOT NULL,
+     zones      TEXT,
+     reason     TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE notePositions (
+     store BLOB PRIMARY KEY,
+     next  INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE store (id BLOB NOT NULL) STRICT;
+   CREATE TABLE notes (
+     sequence INTEGER PRIMARY KEY,
+     kind     TEXT NOT NULL,
+     at       INTEGER NOT NULL,
+     crc      INTEGER NOT NULL,
+     body     BLOB NOT NULL
+   ) STRICT;`,
+  // What there is gets its checksum from whoever writes positions next.
+  'CREATE TABLE seal (crc INTEGER NOT NULL) STRICT; INSERT INTO seal VALUES (-1);',
+  `CREATE TABLE schemaIds (
+     registry    TEXT NOT NULL,
+     subject     TEXT NOT NULL,
+     fingerprint BLOB NOT NULL,
+     id          INTEGER NOT NULL,
+     crc         INTEGER NOT NULL,
+     PRIMARY KEY (registry, subject, fingerprint)
+   ) STRICT, WITHOUT ROWID;`,
+]
+
+/** A file that is somebody else's, or of a newer program: it must be left untouched. */
+export class NotOurs extends Error {}
+
+/**
+ * Sets what every writing connection must have and reads it back, because SQLite and its binding
+ * have other defaults: WAL, `synchronous=FULL`, incremental vacuum. Then brings the file to the
+ * newest version, one transaction a migration. Throws NotOurs, which names the file, when it is not
+ * ours or is newer than this program, and Unsound when it is ours and damaged.
+ */
+export function prepare(db: Database, applicationId: number, migrations: string[]): void {
+  const { version, tables } = identify(db, applicationId, migrations)
+  if (version === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL')
+  db.pragma('busy_timeout = 5000')
+  // Both sides append and read along; the binding's default of 16 MB would only fill.
+  db.pragma('cache_size = -1000')
+  for (let next = version; next < migrations.length; next++) {
+    db.transaction(() => {
+      db.exec(migrations[next]!)
+      db.pragma(`application_id = ${applicationId}`)
+      db.pragma(`user_version = ${next + 1}`)
+    }).immediate()
+  }
+  const held = ['journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
+    db.pragma(name, { simple: true }),
+  )
+  if (held.join() !== 'wal,2,2') {
+    throw new Unsound(`${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`)
+  }
+}
+
+/**
+ * Tells a file's version and how many tables it has, without changing it. Throws NotOurs and
+ * Unsound as `prepare` does: the tables themselves tell a damaged mark or version from a foreign
+ * one.
+ */
+export function identify(db: Database, applicationId: number, migrations: string[]) {
+  const { version, owner, tables } = facts(db)
+  if (owner === applicationId && version === migrations.length) return { version, tables }
+  if (version === 0 && owner === 0 && tables === 0) return { version, tables }
+  const known = versionByTables(db, migrations)
+  if (known > 0 && (owner !== applicationId || version < known || isFlipped(version, known))) {
+    throw new Unsound(`${db.name}: application_id ${owner} and user_version ${version} are damaged`)
+  }
+  if (owner !== applicationId) throw notOurs(db)
+  if (version > migrations.length) {
+    throw new NotOurs(
+      `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
+    )
+  }
+  return { version, tables }
+}
+
+/**
+ * Whether a version that no program had for long is another one with a flipped bit; the lower bits
+ * may as well be a newer program's.
+ */
+function isFlipped(version: number, known: number): boolean {
+  const difference = (version ^ known) >>> 0
+  return difference >= 16 && (difference & (difference - 1)) === 0
+}
+
+function facts(db: Database) {
+  try {
+    return {
+      version: db.pragma('user_version', { simple: true }) as number,
+      owner: db.pragma('application_id', { simple: true }) as number,
+      tables: db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number,
+    }
+  } catch (error) {
+    throw (error as { code?: string }).code === 'SQLITE_NOTADB' ? notOurs(db, error) : error
+  }
+}
+
+/** The version whose tables a file has, exactly; 0 for none. */
+function versionByTables(db: Database, migrations: string[]): number {
+  const ours = tablesOf(db)
+  const model = new BetterSqlite3(':memory:')
+  try {
+    return migrations.findIndex(migration => tablesOf(model.exec(migration)) === ours) + 1
+  } finally {
+    model.close()
+  }
+}
+
+function tablesOf(db: Database): string {
+  return db.prepare('SELECT sql FROM sqlite_schema ORDER BY name').pluck().all().join(';')
+}
+
+function notOurs({ name }: Database, cause?: unknown): NotOurs {
+  const message = `${name} is not a file of this kind; it is left untouched. Name another path`
+  return new NotOurs(message, { cause })
+}

@@ -1,0 +1,109 @@
+import type { Database } from 'better-sqlite3'
+import { eventIds } from '../../../config/event/event-id.ts'
+import { encodeInto, schemaFingerprint } from '../../../config/event/sensor-reading.ts'
+import { type GroupRow, packGroup } from './group-codec.ts'
+import { type Accepted, laneOf } from './lanes.ts'
+import type { Draft, Epoch } from './numbering.ts'
+
+/** Turns the readings of one commit and lane into numbered events and inserts them as a group. */
+export function openGroups(db: Database, { gateway, epoch }: Epoch) {
+  const insert = insertGroup(db)
+  const newest = db.prepare('SELECT bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1').pluck()
+  const idOf = eventIds(gateway, epoch)
+  const scratch = startScratch()
+  let bytesSoFar = (newest.get() as number | undefined) ?? 0
+  let bytesDrafted = 0
+  return {
+    /** Bytes of headers and bodies of all groups ever stored here, the last committed included. */
+    get bytesSoFar() {
+      return bytesSoFar
+    },
+    /** What is added from now on is a new commit: one before that was not `committed` is gone. */
+    begin(): void {
+      bytesDrafted = bytesSoFar
+    },
+    /** What was added since `begin` is durable. */
+    committed(): void {
+      bytesSoFar = bytesDrafted
+    },
+    /** Inserts readings of one lane as the next group inside the open transaction. */
+    add(readings: Accepted[], draft: Draft): void {
+      const zones = draft.nextGroup()
+      const zoneOf: number[] = []
+      const lengths: number[] = []
+      let [sequence, receivedFrom, receivedTo] = [0, Number.POSITIVE_INFINITY, 0]
+      scratch.clear()
+      for (const reading of readings) {
+        const { zone, receivedAt } = reading
+        const numbers = draft.next(zone)
+        sequence = numbers.sequence
+        // Written out, because spreading two objects took longer than encoding the result.
+        const length = scratch.write({
+          id: idOf(sequence),
+          gateway,
+          epoch,
+          sequence,
+          zoneSequence: numbers.zoneSequence,
+          site: reading.site,
+          zone,
+          device: reading.device,
+          observedAt: reading.observedAt,
+          receivedAt,
+          clock: reading.clock,
+          measurements: reading.measurements,
+          source: reading.source,
+          traceparent: reading.traceparent,
+        })
+        zoneOf.push(numbers.zoneIndex)
+        lengths.push(length)
+        receivedFrom = Math.min(receivedFrom, receivedAt)
+        receivedTo = Math.max(receivedTo, receivedAt)
+      }
+      const count = readings.length
+      const facts = {
+        sequence: sequence - count + 1,
+        count,
+        lane: laneOf(readings[0]!),
+        epoch,
+        receivedFrom,
+        receivedTo,
+      }
+      const group = { ...facts, schema: schemaFingerprint }
+      const row = packGroup(group, zones, zoneOf, lengths, scratch.bytes(), bytesDrafted)
+      insert.run(row)
+      bytesDrafted = row.bytesSoFar
+    },
+  }
+}
+
+/** Inserts a row as it is. */
+export function insertGroup(db: Database) {
+  return db.prepare<GroupRow>(
+    `INSERT INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom, @receivedTo,
+     @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
+  )
+}
+
+/** A buffer that is used again for each group and grows to the largest one. */
+function startScratch() {
+  let buffer = Buffer.allocUnsafeSlow(64 * 1024)
+  let end = 0
+  return {
+    clear: () => {
+      end = 0
+    },
+    write(event: Parameters<typeof encodeInto>[0]): number {
+      let next = encodeInto(event, buffer, end)
+      while (next < 0) {
+        const larger = Buffer.allocUnsafeSlow(buffer.length * 2)
+        buffer.copy(larger, 0, 0, end)
+        buffer = larger
+        next = encodeInto(event, buffer, end)
+      }
+      const length = next - end
+      end = next
+      return length
+    },
+    bytes: () => buffer.subarray(0, end),
+  }
+}

@@ -1,0 +1,103 @@
+import { kindOf } from '../delivery/range-kind.ts'
+import { onlyOf } from '../delivery/zone-filter.ts'
+import { bellFile, watchBell } from '../file/bell.ts'
+import type { Inbox, Range } from '../inbox.ts'
+import { startReplaceable } from '../read/reopening-reader.ts'
+import { startRanges } from './active-ranges.ts'
+import { planOf } from './delivery-plan.ts'
+import { sourcesOf } from './range-sources.ts'
+
+/** What is sent once more, and where: `reason` is a replayReason. */
+export type Replay = Omit<Range, 'id' | 'store'>
+
+export type EventSource = ReturnType<typeof openEventSource>
+
+/**
+ * The bridge's view of the outbox: which events are still to be delivered, by the ranges in the
+ * inbox. A missing, busy or replaced outbox is a state: nothing to take, look again. So is a
+ * damaged one: it is marked for the gateway, which salvages it, and not read meanwhile.
+ */
+export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
+  const bell = watchBell(bellFile(outboxFile))
+  const outbox = startReplaceable(outboxFile)
+  const ranges = startRanges(inbox)
+
+  return {
+    /** Which range goes where, and its changes. */
+    plan: planOf(ranges, outbox, inbox),
+    ...sourcesOf(ranges, outbox, inbox),
+    /**
+     * Opens the outbox when it is there, and again when another store stands in its place. Gives
+     * the store that is open now and its gateway's name, or null while there is none.
+     */
+    look() {
+      if (outbox.look()) ranges.load(outbox.store?.id ?? null)
+      return outbox.store
+    },
+    /** The store as of the last look. */
+    get store() {
+      return outbox.store
+    },
+    /** Why the outbox is not read until the gateway has salvaged it; null when it is sound. */
+    get damaged() {
+      return outbox.damaged
+    },
+    /** The ranges of the store that is open now. */
+    get ranges(): readonly Range[] {
+      return ranges.all
+    },
+    isBoundFor: ranges.isBoundFor,
+    /**
+     * Records the first contact, or that another topic is configured now: what is stored, and what
+     * of it still waits, goes to this topic.
+     */
+    begin(topic: string, partitions: number): void {
+      if (!outbox.store || ranges.turn(topic, partitions)) return
+      const next = outbox.reading(null, from => from.firstSequence ?? 1)
+      if (next === null) return
+      const rest = { end: null, zones: null, reason: 'first contact' }
+      ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
+    },
+    /** Adds a replay of the store that is open now, durably. */
+    addReplay(replay: Replay): void {
+      if (!outbox.store) throw new Error('there is no outbox')
+      ranges.add({ store: outbox.store.id, ...replay })
+    },
+    /** Notes of the outbox from a number on. */
+    notesFrom: (sequence: number) =>
+      outbox.reading([], from => {
+        const notes = from.notesFrom(sequence)
+        const last = notes.at(-1)
+        if (last) inbox.took(from.store, { noteSequence: last.sequence })
+        return notes
+      }),
+    /** What waits; of partitions that are apart their share of what lies between is taken. */
+    backlog: () =>
+      outbox.reading(null, from => {
+        const whole = ranges.awaited.filter(range => kindOf(range) !== 'apart')
+        const known = from.backlog(ranges.all.length > 0 ? whole : null, Date.now())
+        const shares = ranges.apart.map(({ next, ...range }) => {
+          const end = (ranges.open?.next ?? next) - 1
+          const { oldestAgeMs, ...all } = from.backlog([{ next, end }], Date.now())
+          const share = onlyOf(range).length / range.partitions
+          return { ...all, oldestAgeMs, share }
+        })
+        return shares.reduce(
+          (sum, { events, bytes, oldestAgeMs, share }) => ({
+            events: sum.events + Math.ceil(events * share),
+            bytes: sum.bytes + Math.ceil(bytes * share),
+            oldestAgeMs: Math.max(sum.oldestAgeMs, oldestAgeMs),
+          }),
+          known,
+        )
+      }),
+    /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
+    arrival: bell.next,
+    /** Ends a wait for an arrival at once. */
+    wake: bell.wake,
+    close(): void {
+      bell.close()
+      outbox.close()
+    },
+  }
+}

@@ -1,0 +1,119 @@
+import type { BridgeState } from '../../cloud-bridge/forward/status.ts'
+import { waits } from '../../cloud-bridge/retry/flow-status.ts'
+import { sharesOf } from '../../cloud-bridge/zones/hot-zones.ts'
+import type { GatewayState } from '../../config/process/status.ts'
+import { planLines } from './delivery-lines.ts'
+
+/** What the live screen shows at one moment. */
+export type Glance = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
+
+/**
+ * The live screen as lines: how many readings a second are acknowledged, what waits in the outbox,
+ * what each partition got, and up to which moment everything is in Kafka. Rates are those between
+ * two glances.
+ */
+export function drawScreen(now: Glance, before: Glance | null): string[] {
+  // The bridge knows what it has just delivered; the gateway, what of it was saved.
+  const backlog = now.bridge?.backlog ?? now.gateway?.backlog
+  return [
+    ...gatewayLines(now, before),
+    ...waitingLine(backlog),
+    ...spaceLines(now.gateway?.space),
+    ...wearLines(now.gateway?.wear),
+    ...bridgeLines(now, before),
+  ]
+}
+
+function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[] {
+  if (!gateway) return ['gateway         does not answer']
+  const { acknowledged, buried, refused, connections } = gateway
+  const rate = perSecond(acknowledged, before?.gateway?.acknowledged, atMs, before?.atMs)
+  const more = [
+    `${count(acknowledged)} in all`,
+    `${count(buried)} buried`,
+    `${count(refused)} refused`,
+    `${count(connections)} connections`,
+  ]
+  return [`acknowledged    ${rate}/s   ${more.join(', ')}`]
+}
+
+function waitingLine(backlog: GatewayState['backlog'] | undefined): string[] {
+  if (!backlog) return []
+  const { events, bytes, oldestAgeMs } = backlog
+  const parts = [`${count(events)} events`, size(bytes), `oldest ${duration(oldestAgeMs)}`]
+  return [`in the outbox   ${parts.join(', ')}`]
+}
+
+function spaceLines(space: GatewayState['space'] | undefined): string[] {
+  if (!space) return []
+  const { usedBytes, keptBytes, freeDiskBytes, fullInMs, refuses } = space
+  const parts = [
+    `${size(usedBytes)} used`,
+    `${size(keptBytes)} of it delivered and kept`,
+    `${size(freeDiskBytes)} free`,
+  ]
+  if (fullInMs !== null) parts.push(`full in ${duration(fullInMs)} at this rate`)
+  const lines = [`on disk         ${parts.join(', ')}`]
+  if (refuses) lines.push(`refuses         ${refuses}`)
+  return lines
+}
+
+function wearLines(wear: GatewayState['wear'] | undefined): string[] {
+  if (!wear || wear.perDayBytes === null) return []
+  const { perDayBytes, perReadingBytes, commitWindowMs, beyondBudget } = wear
+  const parts = [`${size(perDayBytes)} a day to disk`]
+  if (perReadingBytes !== null) parts.push(`${count(Math.round(perReadingBytes))} bytes a reading`)
+  parts.push(`a commit waits ${count(Math.round(commitWindowMs))} ms`)
+  const lines = [`wear            ${parts.join(', ')}`]
+  if (beyondBudget) lines.push(`over budget     ${beyondBudget}`)
+  return lines
+}
+
+function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {
+  if (!bridge) return ['bridge          does not answer']
+  const { delivered, perPartition, completeUpTo, kafka } = bridge
+  const rate = perSecond(delivered, before?.bridge?.delivered, atMs, before?.atMs)
+  const partitions = Object.entries(perPartition).map(
+    ([name, events]) => `p${name} ${count(events)}`,
+  )
+  const lines = [
+    `delivered       ${rate}/s   ${count(delivered)} in all   ${partitions.join('  ')}`,
+    `complete up to  ${completeUpTo === null ? 'unknown' : new Date(completeUpTo).toISOString()}`,
+  ]
+  const [hottest, ...warm] = bridge.hotZones
+  if (hottest) {
+    const more = warm.length > 0 ? `, and ${count(warm.length)} more` : ''
+    lines.push(
+      `hot zone        ${hottest.zone}: ${sharesOf(hottest)}${more}; /health says what to do`,
+    )
+  }
+  if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
+  lines.push(...planLines(bridge))
+  for (const [flow, away] of Object.entries(kafka)) {
+    const isShown = flow === 'events' || flow.startsWith('partition')
+    if (away && !isShown) lines.push(`${waits(flow).padEnd(15)} ${away}`)
+  }
+  return lines
+}
+
+function perSecond(now: number, before: number | undefined, atMs: number, beforeMs = 0): string {
+  if (before === undefined || now < before) return '-'
+  return count(Math.round(((now - before) * 1000) / (atMs - beforeMs)))
+}
+
+const count = (value: number) => value.toLocaleString('en')
+
+/** Bytes as a person reads them. */
+export function size(bytes: number): string {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB']
+  const step = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
+}
+
+/** A time span as a person reads it. */
+export function duration(ms: number): string {
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
+  const [minutes, hours] = [Math.floor(ms / 60_000), Math.floor(ms / 3_600_000)]
+  if (hours < 1) return `${minutes} min`
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`
+}

@@ -1,0 +1,57 @@
+import { buildingMessages } from './building/messages.ts'
+import { planBuilding } from './building/plan.ts'
+import { connectDevices } from './devices/devices.ts'
+import type { Simulation } from './pipeline.ts'
+import { replay } from './replay/replay.ts'
+
+export type SimulateOptions = {
+  host: string
+  port: number
+  simulation: Simulation
+  for?: number
+  replay?: string[]
+  speed: number
+  site: string
+  signal: AbortSignal
+}
+
+const DRAIN_MS = 15_000
+
+/**
+ * Publishes a simulated building or replays recordings, and prints what was published and what was
+ * acknowledged as one JSON object. Gives the exit code: 0 when everything was acknowledged.
+ */
+export async function runSimulation(options: SimulateOptions): Promise<number> {
+  const { signal, for: forMs } = options
+  await using devices = await connect(options)
+  const { host, port } = options
+  process.stderr.write(`publishing to ${host}:${port} as run ${devices.runId}\n`)
+  const progress = setInterval(() => {
+    const { published, acknowledged, connected } = devices.counters()
+    process.stderr.write(`${published} published, ${acknowledged} acknowledged, ${connected} up\n`)
+  }, 5000)
+  await devices.run(
+    forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
+  )
+  const open = await devices.drain(DRAIN_MS)
+  clearInterval(progress)
+  process.stdout.write(`${JSON.stringify({ run: devices.runId, ...devices.counters() })}\n`)
+  return open === 0 ? 0 : 1
+}
+
+function connect({ host, port, simulation, ...options }: SimulateOptions) {
+  const { devices: count, seed, ...rest } = simulation
+  const common = { host, port, ...rest }
+  if (options.replay) {
+    const { ratePerSecond, ...connecting } = common
+    const { speed, site, replay: files } = options
+    return replay({ ...connecting, files, speed, site })
+  }
+  const devices = planBuilding({ seed, devices: count })
+  const timing = { startMs: Date.now(), stepMs: 1000 / simulation.ratePerSecond }
+  return connectDevices({
+    ...common,
+    devices,
+    next: buildingMessages({ devices, seed, ...timing }),
+  })
+}

@@ -1,7 +1,0 @@
-import type { Batch } from '../../cloud-bridge/forwarder.ts'
-
-/** A library on its own: what `prepare` gives is sent as it is, and `send` is what is measured. */
-export type BareLibrary<P> = {
-  prepare(batch: Batch): P
-  send(prepared: P): Promise<unknown>
-}

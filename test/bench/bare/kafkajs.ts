@@ -1,0 +1,22 @@
+import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
+import {
+  compressionOf,
+  configuredKafka,
+} from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { newProducer } from '../../../cloud-bridge/kafka/kafkajs/producer.ts'
+import type { BareLibrary } from './library.ts'
+
+/** kafkajs as the bridge has it, and nothing around it. */
+export async function openBareKafkajs(options: KafkaOptions) {
+  const producer = newProducer(configuredKafka(options, 1))
+  const compression = compressionOf[options.compression]
+  await producer.connect()
+  return {
+    prepare: ({ topic, records }) => ({
+      topicMessages: [{ topic, messages: records.map(record => ({ ...record })) }],
+      acks: -1,
+      compression,
+    }),
+    send: prepared => producer.sendBatch(prepared),
+  } satisfies BareLibrary<Parameters<typeof producer.sendBatch>[0]>
+}

@@ -1,0 +1,135 @@
+import { randomBytes } from 'node:crypto'
+import { Admin } from '@platformatic/kafka'
+import { startFraming } from '../../../cloud-bridge/framing/framing.ts'
+import type { Frame } from '../../../cloud-bridge/ports/event-sink.ts'
+import { defaults } from '../../../config/config.ts'
+import { eventIds } from '../../../config/event/event-id.ts'
+import { startPartitioner } from '../../../config/event/partitioner.ts'
+import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
+import { freshTopic, openSink } from '../../setup/kafka/kafka.ts'
+import { placeOf, startValues } from '../load/readings.ts'
+import type { Measured } from '../measure/figures.ts'
+import type { Part } from './bench-case.ts'
+
+const WARM_UP_BATCHES = 20
+const BATCHES = 100
+const BATCH_EVENTS = 1000
+const DEVICES = 50
+const PARTITIONS = 6
+const SCHEMA_ID = 7
+
+type Stored = { zone: string; value: Buffer }
+type Way = { name: string; frame: Frame; traced: boolean }
+
+const framingOf = (schemaIdOf: (() => number) | null, cloudEvents: boolean) =>
+  startFraming({ schemaIdOf, cloudEvents })
+const withIds = () => SCHEMA_ID
+const ways: Way[] = [
+  { name: 'single object', frame: framingOf(null, false), traced: false },
+  { name: 'wire format', frame: framingOf(withIds, false), traced: false },
+  { name: 'wire format, traceparent', frame: framingOf(withIds, false), traced: true },
+  { name: 'wire format, CloudEvents', frame: framingOf(withIds, true), traced: false },
+]
+
+/**
+ * What each way of writing events for the cloud costs: to frame them, to frame and send them, and
+ * how many bytes they take in Kafka (zstd). Batches as the bridge makes them when it is behind.
+ */
+export const framing: Part = {
+  needsKafka: true,
+  size: () => ({ events: BATCHES * BATCH_EVENTS }),
+  async run(bench) {
+    const { brokers } = await bench.kafka()
+    const kafka = { ...defaults.kafka, brokers }
+    const figures: Measured[] = []
+    for (const { name: of, frame, traced } of ways) {
+      const topic = await freshTopic(kafka, PARTITIONS)
+      const place = startPartitioner(PARTITIONS)
+      await using sink = await openSink(kafka)
+      const next = startBatches(traced)
+      let [framingMs, allMs] = [0, 0]
+      for (let batch = -WARM_UP_BATCHES; batch < BATCHES; batch++) {
+        const events = next()
+        const since = process.cpuUsage()
+        const framed = await frame(topic, events)
+        const framedMs = cpuMs(since)
+        const records = events.map(({ zone }, index) => ({
+          ...place(zone),
+          value: framed.values[index]!,
+          headers: framed.headers[index]!,
+        }))
+        await sink.send({ topic, records })
+        if (batch < 0) continue
+        framingMs += framedMs
+        allMs += cpuMs(since)
+        bench.signal.throwIfAborted()
+      }
+      const bytes = await bytesOf(topic, brokers)
+      const perEvent = 1 / (BATCHES * BATCH_EVENTS)
+      const all = 1 / ((BATCHES + WARM_UP_BATCHES) * BATCH_EVENTS)
+      figures.push(
+        { figure: 'CPU, framing', of, unit: 's/million', value: framingMs * perEvent * 1000 },
+        {
+          figure: 'CPU, framing and sending',
+          of,
+          unit: 's/million',
+          value: allMs * perEvent * 1000,
+        },
+        { figure: 'in Kafka', of, unit: 'bytes/event', value: bytes * all },
+      )
+    }
+    return figures
+  },
+}
+
+function cpuMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since)
+  return (user + system) / 1000
+}
+
+async function bytesOf(name: string, bootstrapBrokers: string[]): Promise<number> {
+  const admin = new Admin({ clientId: 'bench', bootstrapBrokers })
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+  try {
+    const found = await admin.describeLogDirs({ topics: [{ name, partitions }] })
+    return found
+      .flatMap(({ results }) => results.flatMap(({ topics }) => topics))
+      .flatMap(topic => topic.partitions)
+      .reduce((sum, { partitionSize }) => sum + Number(partitionSize), 0)
+  } finally {
+    await admin.close()
+  }
+}
+
+/** Events of a building as they lie in the outbox; each part of a trace of its own, or of none. */
+function startBatches(traced: boolean): () => Stored[] {
+  const gateway = 'gateway'
+  const epoch = 123_456_789_012
+  const idOf = eventIds(gateway, epoch)
+  const sources = Array.from({ length: DEVICES }, (_, device) => ({
+    place: placeOf(device),
+    values: startValues(device),
+  }))
+  const zoneSequences = new Map<string, number>()
+  let sequence = 0
+  const next = (): Stored => {
+    const { place, values } = sources[++sequence % DEVICES]!
+    const { topic, ...where } = place
+    const zoneSequence = (zoneSequences.get(place.zone) ?? 0) + 1
+    zoneSequences.set(place.zone, zoneSequence)
+    const measurements = Object.entries(values()).map(([metric, number]) => ({
+      ...{ metric, number: number / 100, flag: null, text: null, unit: null },
+    }))
+    const event: SensorReading = {
+      ...{ id: idOf(sequence), gateway, epoch, sequence, zoneSequence, ...where },
+      ...{ observedAt: null, receivedAt: 1_700_000_000_000 + sequence, clock: 'SYNCED' },
+      measurements,
+      source: { topic, format: 'json' },
+      traceparent: traced ? `00-${hex(16)}-${hex(8)}-01` : null,
+    }
+    return { zone: place.zone, value: encodeEvent(event) }
+  }
+  return () => Array.from({ length: BATCH_EVENTS }, next)
+}
+
+const hex = (bytes: number) => randomBytes(bytes).toString('hex')

@@ -1,0 +1,118 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { decodeEvent } from '../../../config/event/sensor-reading.ts'
+import { outcomeOf } from '../../../simulators/rehearse/outcome.ts'
+import { withProof } from '../../../simulators/rehearse/proof.ts'
+import { openStage, type Stage } from '../../../simulators/rehearse/stage.ts'
+import type { Client } from '../arguments.ts'
+import type { Measured } from '../measure/figures.ts'
+import { ratio } from '../measure/meter.ts'
+import { type Percentiles, percentilesOf } from '../measure/percentiles.ts'
+import { pause } from '../setup/setup.ts'
+import type { Bench, Part } from './bench-case.ts'
+
+const BEFORE_MS = 15_000
+const LOOK_EVERY_MS = 200
+/** When Kafka is back, its readers and leaders first find each other. */
+const RETURN_MS = 5000
+const BACKFILL_AFTER_MS = 5000
+const GIVE_UP_MS = 600_000
+
+/**
+ * A long outage as one sees it: Kafka goes away while readings go on coming, and comes back while
+ * they still do. How late live events are in Kafka (its time of appending less that of acceptance)
+ * before the outage and while what waited drains behind them; then the devices' record and the
+ * ledger judge. It has a Kafka of its own.
+ */
+export const outage: Part = {
+  needsKafka: true,
+  size: ({ outage }) => outage,
+  async run(bench) {
+    const figures: Measured[] = []
+    for (const client of bench.clients) figures.push(...(await suffer(bench, client)))
+    return figures
+  },
+}
+
+async function suffer({ sizes, signal }: Bench, client: Client): Promise<Measured[]> {
+  const { ratePerSecond, waiting } = sizes.outage
+  const env = {
+    SLUICE_KAFKA_CLIENT: client,
+    SLUICE_BRIDGE_BACKFILL_AFTER_MS: String(BACKFILL_AFTER_MS),
+  }
+  await using stage = await openStage({
+    simulation: { ratePerSecond, devices: 1000, connections: 50 },
+    cacheDir: process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice'),
+    env: process.env,
+    partEnv: { bridge: env },
+  })
+  const running = new AbortController()
+  const run = stage.devices.run(AbortSignal.any([running.signal, signal]))
+  const begunMs = Date.now()
+  await pause(BEFORE_MS, signal)
+  const awayMs = Date.now()
+  await stage.kafka!.kill()
+  while (((await stage.states()).gateway?.backlog.events ?? 0) < waiting) {
+    await pause(LOOK_EVERY_MS, signal)
+  }
+  await stage.kafka!.restart()
+  const backMs = Date.now()
+  await untilDrained(stage, signal)
+  const drainedMs = Date.now()
+  running.abort()
+  await run
+  await stage.drain()
+  const outcome = await withProof(stage, outcomeOf('outage', 1, await stage.judge(), []))
+  process.stderr.write(`bench: outage, ${client}: ${outcome.remarks}\n`)
+  // The first seconds warm up; what came right behind the return stood in the queue with the old.
+  const before = await latenciesOf(stage, begunMs + 5000, awayMs - 1000)
+  const during = await latenciesOf(stage, backMs + RETURN_MS, drainedMs)
+  const ms = { of: client, unit: 'ms' }
+  const none = { of: client, unit: 'messages', target: { atMost: 0 } }
+  return [
+    { figure: 'away', of: client, unit: 's', value: (backMs - awayMs) / 1000 },
+    { figure: 'drained in', of: client, unit: 's', value: (drainedMs - backMs) / 1000 },
+    { figure: 'p99 before', ...ms, value: before?.p99 ?? null },
+    { figure: 'p99 during the drain', ...ms, value: during?.p99 ?? null },
+    {
+      ...{ figure: 'p99, with the drain to without', of: client, unit: 'ratio' },
+      ...{ value: ratio(during?.p99 ?? null, before?.p99 ?? null), target: { atMost: 2 } },
+    },
+    { figure: 'lost', ...none, value: outcome.lost },
+    { figure: 'counted twice', ...none, value: outcome.countedTwice },
+    { figure: 'out of order', ...none, value: outcome.outOfOrder },
+    {
+      ...{ figure: 'proven complete by the ledger', of: client, unit: '1 = yes' },
+      ...{ value: Number(outcome.passed), target: { atLeast: 1 } },
+    },
+  ]
+}
+
+/** Waits until nothing is left of the backlog; live events go on. */
+async function untilDrained(stage: Stage, signal: AbortSignal): Promise<void> {
+  const sinceMs = performance.now()
+  for (let wasBehind = false; ; await pause(LOOK_EVERY_MS, signal)) {
+    const isBehind = (await stage.states()).bridge?.ranges.some(({ end }) => end !== null)
+    wasBehind ||= isBehind === true
+    if (wasBehind && isBehind === false) return
+    if (performance.now() - sinceMs > GIVE_UP_MS) throw new Error('the backlog does not end')
+  }
+}
+
+/** Of the live events that were received between two moments. */
+async function latenciesOf(
+  { config, brokers }: Stage,
+  fromMs: number,
+  toMs: number,
+): Promise<Percentiles | null> {
+  const { stream } = await openKafka({ ...config.kafka, client: 'platformatic', brokers })
+  const { readings } = config.kafka.topics
+  const { begin, end } = (await stream.stretchesOf([readings])).get(readings)!
+  const latencies: number[] = []
+  await stream.readBetween(readings, begin, end, ({ value, heardAt }) => {
+    const { receivedAt } = decodeEvent(value)
+    if (receivedAt >= fromMs && receivedAt < toMs) latencies.push(heardAt - receivedAt)
+  })
+  return percentilesOf(Float64Array.from(latencies))
+}

@@ -1,0 +1,60 @@
+import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
+import { type Percentiles, percentilesOf } from '../measure/percentiles.ts'
+import { FIRST_NUMBER } from './packets.ts'
+
+/** A record as the reader found it, and the moment at which it could be read. */
+export type Arrival = { value: Buffer; atUs: number }
+
+export type Judgement = {
+  /** Messages of which at least one record was found. */
+  delivered: number
+  /** Acknowledged, and not found. */
+  lost: number
+  /** Records beyond the first of a message. */
+  rawDuplicates: number
+  /** Messages whose first record came behind that of a later one of the same device or zone. */
+  inversions: number
+  /** From the message's moment to its first record. */
+  latencyMs: Percentiles | null
+  /** When the last message's first record could be read. */
+  lastAtUs: number
+}
+
+/**
+ * Compares what was found with what the generator saw acknowledged: of each device, the first so
+ * many of its messages. Message n comes from device n modulo the number of devices.
+ */
+export function judge(arrivals: Arrival[], acknowledgedByDevice: number[]): Judgement {
+  const devices = acknowledgedByDevice.length
+  const found = new Set<number>()
+  const lastOfDevice = new Map<number, number>()
+  const lastOfZone = new Map<string, number>()
+  const latenciesMs: number[] = []
+  let [inversions, lastAtUs] = [0, 0]
+  for (const { value, atUs } of arrivals) {
+    const event = decodeEvent(value)
+    const number = numberOf(event, 'bench_id') - FIRST_NUMBER
+    if (found.has(number)) continue
+    found.add(number)
+    const device = number % devices
+    const zone = `${event.epoch} ${event.zone}`
+    const isBehind =
+      number < (lastOfDevice.get(device) ?? -1) || event.zoneSequence < (lastOfZone.get(zone) ?? 0)
+    if (isBehind) inversions++
+    lastOfDevice.set(device, Math.max(number, lastOfDevice.get(device) ?? -1))
+    lastOfZone.set(zone, Math.max(event.zoneSequence, lastOfZone.get(zone) ?? 0))
+    latenciesMs.push((atUs - numberOf(event, 'bench_ts')) / 1000)
+    lastAtUs = Math.max(lastAtUs, atUs)
+  }
+  let lost = 0
+  for (const [device, count] of acknowledgedByDevice.entries()) {
+    for (let n = 0; n < count; n++) if (!found.has(device + n * devices)) lost++
+  }
+  const latencyMs = percentilesOf(Float64Array.from(latenciesMs))
+  const rawDuplicates = arrivals.length - found.size
+  return { delivered: found.size, lost, rawDuplicates, inversions, latencyMs, lastAtUs }
+}
+
+function numberOf({ measurements }: SensorReading, metric: string): number {
+  return measurements.find(one => one.metric === metric)?.number ?? Number.NaN
+}

@@ -1,0 +1,63 @@
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { endProcess, spawnTied } from '../../../simulators/local/supervisor.ts'
+
+const FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  // kafkajs 2 asks for timers in the past.
+  '--disable-warning=TimeoutNegativeWarning',
+]
+const END_MS = 2000
+
+/** A file of the bench, named by its path below test/bench, as a process of its own that answers in lines of JSON. */
+export type Helper = AsyncDisposable & {
+  pid: number
+  /** The next answer. Rejects when the process ended without one or answers with an `error`. */
+  answer<T>(): Promise<T>
+  /** Sends one line of JSON. */
+  say(message: unknown): void
+}
+
+/** Starts a helper, with more flags of Node; `signal` ends it early. It never outlives us. */
+export async function startHelper(
+  file: string,
+  argument: unknown,
+  signal: AbortSignal,
+  flags: readonly string[] = [],
+): Promise<Helper> {
+  signal.throwIfAborted()
+  const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
+  const args = [...FLAGS, ...flags, path, JSON.stringify(argument)]
+  const child = await spawnTied(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
+  // What is said to a process that has just ended is of no use to anybody.
+  child.stdin!.on('error', () => {})
+  const end = () => void endProcess(child, END_MS)
+  signal.addEventListener('abort', end, { once: true })
+  return {
+    pid: child.pid!,
+    async answer() {
+      const line = await lines.next()
+      if (line.done) throw new Error(`${file} ended without an answer`)
+      const answer = JSON.parse(line.value)
+      if (answer.error) throw new Error(answer.error)
+      return answer
+    },
+    say: message => void child.stdin!.write(`${JSON.stringify(message)}\n`),
+    async [Symbol.asyncDispose]() {
+      signal.removeEventListener('abort', end)
+      await endProcess(child, END_MS)
+    },
+  }
+}
+
+/** Runs a helper to its one answer. */
+export async function askHelper<T>(
+  file: string,
+  argument: unknown,
+  signal: AbortSignal,
+  flags: readonly string[] = [],
+): Promise<T> {
+  await using helper = await startHelper(file, argument, signal, flags)
+  return await helper.answer<T>()
+}

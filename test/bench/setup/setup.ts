@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describeFaults, loadConfig } from '../../../config/config.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+import type { SupervisedProcess } from '../../../simulators/local/supervisor.ts'
+import { type PartOptions, startPart } from '../../../simulators/processes.ts'
+import { createTopics } from '../../setup/kafka/kafka.ts'
+import type { Client } from '../arguments.ts'
+
+const HOST = '127.0.0.1'
+export const PARTITIONS = 6
+
+export type Setup = Awaited<ReturnType<typeof makeSetup>>
+
+export type SetupOptions = {
+  /** One that others of the same run drain, too; its own in `dir` if left out. */
+  outboxFile?: string
+  /** Through which library; the configured one if left out. */
+  client?: Client
+  /** Whether what is old goes to a topic of its own; otherwise all goes in order. */
+  hasBackfill?: boolean
+  /** What else is set for gateway and bridge. */
+  env?: NodeJS.ProcessEnv
+}
+
+/**
+ * Files in `dir`, ports and fresh topics for a gateway and a bridge that are configured as by
+ * default; what else the environment sets holds, so that a setting can be tried. The topics are
+ * created if brokers are given.
+ */
+export async function makeSetup(
+  dir: string,
+  brokers: readonly string[],
+  { outboxFile = join(dir, 'outbox.db'), client, hasBackfill, env: more }: SetupOptions = {},
+) {
+  const ports = { mqtt: await findFreePort(), gateway: await findFreePort(), bridge: 0 }
+  ports.bridge = await findFreePort()
+  const name = `bench-${randomUUID()}`
+  const topics = {
+    readings: name,
+    backfill: `${name}-backfill`,
+    deadletters: `${name}-dead`,
+    ledger: `${name}-ledger`,
+  }
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    SLUICE_CONFIG: undefined,
+    SLUICE_GATEWAY_MQTT_HOST: HOST,
+    SLUICE_GATEWAY_MQTT_PORT: String(ports.mqtt),
+    SLUICE_GATEWAY_HTTP_HOST: HOST,
+    SLUICE_GATEWAY_HTTP_PORT: String(ports.gateway),
+    SLUICE_BRIDGE_HTTP_HOST: HOST,
+    SLUICE_BRIDGE_HTTP_PORT: String(ports.bridge),
+    SLUICE_OUTBOX_FILE: outboxFile,
+    SLUICE_INBOX_FILE: join(dir, 'inbox.db'),
+    SLUICE_KAFKA_BROKERS: brokers.join(','),
+    SLUICE_KAFKA_TOPICS_READINGS: topics.readings,
+    SLUICE_KAFKA_TOPICS_BACKFILL: topics.backfill,
+    SLUICE_KAFKA_TOPICS_DEADLETTERS: topics.deadletters,
+    SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
+    ...(client && { SLUICE_KAFKA_CLIENT: client }),
+    ...more,
+  }
+  const loaded = loadConfig({ env })
+  if ('faults' in loaded) throw new Error(describeFaults(loaded.faults))
+  const { kafka, bridge } = loaded.config
+  if (brokers.length > 0) {
+    const plan = (topic: string, partitions: number) => ({ topic, partitions })
+    const { readings, backfill, deadletters, ledger } = topics
+    const plans = [plan(readings, PARTITIONS), plan(deadletters, 1), plan(ledger, 1)]
+    await createTopics(kafka, hasBackfill ? [...plans, plan(backfill, PARTITIONS)] : plans)
+  }
+  const onProblem = (line: string) => void process.stderr.write(`${line}\n`)
+  const options: PartOptions = { env, logDir: join(dir, 'log'), onProblem }
+  const gatewayHttp = { host: HOST, port: ports.gateway }
+  const bridgeHttp = { host: HOST, port: ports.bridge }
+  return {
+    mqttPort: ports.mqtt,
+    gatewayHttp,
+    bridgeHttp,
+    outboxFile,
+    kafka,
+    env,
+    /** What a batch of the bridge holds at most. */
+    limits: { maxEvents: bridge.batchMaxEvents, maxBytes: bridge.batchMaxBytes },
+    topic: topics.readings,
+    backfillTopic: topics.backfill,
+    startGateway: () => startPart('gateway', gatewayHttp, options),
+    startBridge: () => startPart('bridge', bridgeHttp, options),
+  }
+}
+
+/** Throws when a process ended by itself, which its log explains, and was started again. */
+export function throwIfRestarted({ name, restarts, state }: SupervisedProcess): void {
+  if (restarts > 0 || state.name !== 'running') throw new Error(`${name} ended during the run`)
+}
+
+/** Waits; rejects when aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal })
+}

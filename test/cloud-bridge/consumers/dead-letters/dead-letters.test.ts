@@ -1,0 +1,215 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { stringify } from 'yaml'
+import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
+import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
+import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
+import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../../config/event/events-fixture.ts'
+import { startCommands } from '../../../gateway/inspect/command.ts'
+import {
+  describeWithKafka,
+  freshTopic,
+  openSink,
+  partitionsOf,
+  readTopic,
+  shared,
+} from '../../../setup/kafka/kafka.ts'
+import { HOLD_MAX_MS, openAnalytics } from '../analytics/reader.ts'
+
+const NOW = Date.now()
+const foreign = Buffer.from('\u001b[31mnot an event')
+const bell = { gateway: 'gw-1', store: 'aabb', origin: 'outbox', at: NOW }
+const content = {
+  reason: 'no JSON',
+  place: 'line 1',
+  topic: 'b/1',
+  payload: 'Zm9v',
+  clock: 'SYNCED',
+}
+
+const eventOf = (zoneSequence: number, receivedAt: number) =>
+  encodeEvent({
+    ...{
+      ...goldenEvent,
+      zone: 'z',
+      sequence: zoneSequence,
+      zoneSequence,
+      receivedAt,
+      observedAt: null,
+    },
+    measurements: [{ metric: 'm', number: 1, flag: null, text: null, unit: null }],
+  })
+
+/** Topics of their own, what runs analytics on them, and ./sluice configured for them. */
+async function stage() {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-letters-'))
+  const names = ['readings', 'backfill', 'deadletters', 'ledger'] as const
+  const made = await Promise.all(
+    names.map(async name => [name, await freshTopic(shared(), 2)] as const),
+  )
+  const topics = Object.fromEntries(made) as Record<(typeof names)[number], string>
+  const sink = await openSink(shared())
+  const file = join(dir, 'sluice.yaml')
+  writeFileSync(file, stringify({ kafka: { brokers: inject('brokers'), topics } }))
+  const at = startCommands()
+  return {
+    topics,
+    send: (topic: string, values: Buffer[], partition = 0) =>
+      sink.send({
+        topic,
+        records: values.map(value => ({ key: Buffer.from('z'), partition, value })),
+      }),
+    /** Takes what came since, and sends its dead letters; gives how many values count. */
+    async consume(allowed: (receivedAt: number) => boolean = () => true) {
+      await using store = openSqliteStates(dir)
+      await using state = await store.open('analytics')
+      const { work, counts } = await openAnalytics({
+        ...{ state, topic: topics.readings, corrections: { offsetOf: () => null } },
+        deadletters: topics.deadletters,
+        start: handling => ({
+          ...{ load: one => handling.load(one), takeChanges: () => handling.takeChanges() },
+          handle(arrived) {
+            if (!allowed(arrived.event.receivedAt)) throw new Error('it is not liked today')
+            handling.handle(arrived)
+          },
+        }),
+      })
+      for (const topic of [topics.readings, topics.backfill]) {
+        const [records] = await readTopic(shared(), topic)
+        const from = work.next.get(topic) ?? 0
+        await work.take(
+          topic,
+          records!.filter(({ offset }) => offset >= from),
+          new AbortController().signal,
+        )
+      }
+      const ending = new AbortController()
+      const effects = startEffects({
+        ...{ sink, signal: ending.signal, partitionsOf: topic => partitionsOf(shared(), topic) },
+        ...{ onSent: () => {}, onRefused: () => {}, onAway: () => {} },
+      })
+      effects.wake(await state.claim(0))
+      await effects.idle()
+      const totals = await totalsOf(state, HOLD_MAX_MS)
+      return { counts, values: totals.metrics[0]?.count ?? 0 }
+    },
+    sluice: (...args: string[]) => at.run('deadletters', ...args, '--cloud', '--config', file),
+    async [Symbol.asyncDispose]() {
+      at[Symbol.dispose]()
+      await sink[Symbol.asyncDispose]()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+describe('./sluice deadletters --cloud', () => {
+  it.each([
+    [['list'], /kafka\.brokers is not configured: name some brokers/],
+    [['retry'], /give ids, or --all/],
+    [['drop', 'a', '--all'], /give ids, or --all/],
+    [['show'], /missing required argument 'ids'/],
+  ])('%j ends with 2 and says what to do', async (args, reason) => {
+    using at = startCommands()
+    const { code, stdout, stderr } = await at.run('deadletters', ...args, '--cloud')
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
+  })
+})
+
+describeWithKafka('dead letters in Kafka', () => {
+  let place: Awaited<ReturnType<typeof stage>>
+  beforeAll(async () => {
+    place = await stage()
+  })
+  afterAll(() => place?.[Symbol.asyncDispose]())
+  const idOf = (offset: number, topic = place.topics.readings) => `analytics/${topic}/0/${offset}`
+  const list = async (...args: string[]) => {
+    const { code, stdout } = await place.sluice('list', '--json', ...args)
+    expect(code).toBe(0)
+    return stdout
+      .split('\n')
+      .filter(Boolean)
+      .map(line => JSON.parse(line))
+  }
+
+  it('are listed and shown: those of consumers, and those of gateways', {
+    timeout: 60_000,
+  }, async () => {
+    await place.send(place.topics.readings, [
+      eventOf(1, NOW),
+      eventOf(2, NOW + 1),
+      foreign,
+      eventOf(3, NOW + 2),
+    ])
+    const { counts, values } = await place.consume(receivedAt => receivedAt !== NOW + 1)
+    expect(counts).toMatchObject({ 'in order': 2, unusable: 2 })
+    expect(values).toBe(2)
+    const note = (sequence: number) =>
+      Buffer.from(JSON.stringify({ ...bell, sequence, kind: 'deadletter', content }))
+    await place.send(place.topics.deadletters, [note(5), note(6), Buffer.from('foreign')], 1)
+    // The gateway decoded one of them again.
+    const retried = {
+      ...bell,
+      sequence: 9,
+      kind: 'retried',
+      content: { deadletter: 5, sequence: 70 },
+    }
+    await place.send(place.topics.ledger, [Buffer.from(JSON.stringify(retried))])
+    const letters = await list()
+    expect(letters.map(({ id }) => id).sort()).toEqual([idOf(1), idOf(2), 'gateway/aabb/6'].sort())
+    expect(letters.find(({ id }) => id === idOf(1))).toMatchObject({
+      ...{ reason: 'it is not liked today', attempts: 1, consumer: 'analytics', state: 'open' },
+      value: eventOf(2, NOW + 1).toString('base64'),
+    })
+    expect((await list('--settled')).find(({ id }) => id === 'gateway/aabb/5').state).toBe(
+      'retried',
+    )
+    const { stdout } = await place.sluice('show', idOf(2), 'gateway/aabb/6')
+    expect(stdout).toContain('\\u{1b}[31mnot an event')
+    expect(stdout).toContain('letter #6 of outbox aabb')
+    expect(stdout).not.toContain('\u001b')
+    const gone = await place.sluice('show', 'analytics/x/0/1')
+    expect(gone).toMatchObject({ code: 1, stderr: 'there is no dead letter analytics/x/0/1\n' })
+  })
+
+  it('are retried as they were: who buried one counts it once, however often it is retried', {
+    timeout: 90_000,
+  }, async () => {
+    const one = await place.sluice('retry', idOf(1), 'gateway/aabb/6')
+    expect(one.code).toBe(1)
+    expect(one.stdout).toContain(`${idOf(1)}  retried\n`)
+    expect(one.stdout).toContain(
+      'gateway/aabb/6  left as it was: only its gateway can decode it: ./sluice deadletters retry 6 on gw-1',
+    )
+    expect((await place.sluice('retry', idOf(1))).stdout).toContain(
+      'left as it was: it was retried before',
+    )
+    const [sent] = await readTopic(shared(), place.topics.backfill)
+    expect(sent).toMatchObject([
+      {
+        value: eventOf(2, NOW + 1),
+        key: Buffer.from('z'),
+        headers: { 'sluice-attempts': Buffer.from('1') },
+      },
+    ])
+    // A second copy, as of a retry that broke off before it was noted.
+    await place.send(place.topics.backfill, [eventOf(2, NOW + 1), eventOf(1, NOW)])
+    const { counts, values } = await place.consume()
+    expect(counts).toMatchObject({ late: 1, duplicate: 2 })
+    expect(values).toBe(3)
+    const all = await place.sluice('retry', '--all')
+    expect(all).toMatchObject({ code: 0, stdout: `${idOf(2)}  retried\n` })
+    await place.consume()
+    const again = (await list()).filter(({ from }) => from === 'consumer')
+    expect(again).toMatchObject([{ id: idOf(3, place.topics.backfill), attempts: 2 }])
+  })
+
+  it('are dropped, and stay on record', { timeout: 60_000 }, async () => {
+    expect((await place.sluice('drop', '--all')).stderr).toContain('2 dropped, 0 left as they were')
+    expect(await list()).toEqual([])
+    const states = (await list('--settled')).map(({ state }) => state)
+    expect(states.sort()).toEqual(['dropped', 'dropped', 'retried', 'retried', 'retried'])
+  })
+})

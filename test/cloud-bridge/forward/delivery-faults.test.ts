@@ -1,0 +1,155 @@
+import { renameSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { describe, expect, it, vi } from 'vitest'
+import { reasonsOf } from '../../../cloud-bridge/forward/status.ts'
+import { partitionOf } from '../../../config/event/partitioner.ts'
+import { decodeEvent } from '../../../config/event/sensor-reading.ts'
+import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { openEventSource } from '../../../gateway/store/source/event-source.ts'
+import { reading, temporary } from '../../gateway/store/fixture.ts'
+import { away, startMemoryBridge, taking } from './memory-bridge.ts'
+
+const soon = { timeout: 10_000, interval: 20 }
+/** A zone of each partition. */
+const zones = [0, 1, 2].map(
+  place =>
+    Array.from({ length: 60 }, (_, number) => `zone ${number}`).find(
+      name => partitionOf(Buffer.from(name), 3) === place,
+    )!,
+)
+
+/** An outbox of groups of three events, and a plan made by a bridge that is gone. */
+function startPlace(groups: number) {
+  const place = temporary()
+  const outboxFile = place.file('outbox.db')
+  const outbox = openOutbox({ file: outboxFile, gateway: 'gw' })
+  const commit = (receivedAt?: number) =>
+    outbox.commit({
+      readings: zones.map(zone => reading(zone, 0, receivedAt === undefined ? {} : { receivedAt })),
+    })
+  for (let group = 0; group < groups; group++) commit()
+  return {
+    ...{ ...place, outboxFile, commit },
+    plan(make: (source: ReturnType<typeof openEventSource>) => void) {
+      const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
+      const source = openEventSource({ outboxFile, inbox })
+      source.look()
+      source.begin('r', 3)
+      make(source)
+      source.close()
+      inbox.close()
+    },
+    [Symbol.dispose]() {
+      outbox.close()
+      place[Symbol.dispose]()
+    },
+  }
+}
+
+describe('while the disk of the inbox is full', () => {
+  /** What changes its plan fails, as SQLite says it. */
+  const full = (inbox: Inbox): Inbox => ({
+    ...inbox,
+    editRanges() {
+      throw new Database.SqliteError('database or disk is full', 'SQLITE_FULL')
+    },
+  })
+
+  it('a backlog that cannot be cut off goes in order', async () => {
+    using at = startPlace(20)
+    const backfill = { afterMs: 60_000, minEvents: 10, batchMaxEvents: 100, batchMaxBytes: 1e6 }
+    const limits = { pollMs: 1000, backfill: { ...backfill, maxBytesPerSecond: null } }
+    let sent = 0
+    const bridge = startMemoryBridge({
+      ...{ dir: at.dir, wrap: full, limits },
+      async send(batch) {
+        if (batch.topic === 'r') sent += batch.records.length
+        return taking(batch)
+      },
+    })
+    await vi.waitFor(() => expect(sent).toBe(60), soon)
+    expect(bridge.flows.states.away.events).toBe(null)
+    await bridge.stop()
+  })
+
+  it('partitions that cannot be joined are carried on apart, and the others go on', async () => {
+    using at = startPlace(10)
+    const limits = { maxEvents: 6, maxBytes: 1e6 }
+    at.plan(source => source.plan.setApart(source.take(limits)!, [2]))
+    const sent = new Set<number>()
+    const bridge = startMemoryBridge({
+      ...{ dir: at.dir, wrap: full },
+      async send(batch) {
+        if (batch.topic !== 'r') return taking(batch)
+        for (const { value } of batch.records) sent.add(decodeEvent(value).sequence)
+        return taking(batch)
+      },
+    })
+    for (let group = 0; group < 10; group++) {
+      at.commit(Date.now())
+      await sleep(50)
+    }
+    // Of the first two groups the others had theirs before.
+    await vi.waitFor(() => expect(sent.size).toBe(56), soon)
+    await bridge.stop()
+  })
+})
+
+describe('a backlog', () => {
+  it('that cannot go is told in health, though live events go', async () => {
+    using at = startPlace(10)
+    at.plan(source => source.plan.cut('b'))
+    const bridge = startMemoryBridge({
+      dir: at.dir,
+      send: batch => (batch.topic === 'b' ? away(batch) : taking(batch)),
+    })
+    const reasons = () => reasonsOf({ source: bridge.source, kafka: bridge.flows.states })
+    await vi.waitFor(() => expect(reasons().join()).toContain('behind waits: away'), soon)
+    expect(bridge.flows.states.away.events).toBe(null)
+    await bridge.stop()
+  })
+
+  it('is told to the ledger again at start, before anything newer is sent', async () => {
+    using at = startPlace(10)
+    at.plan(source => source.plan.cut('b'))
+    at.commit(Date.now())
+    const order: string[] = []
+    const bridge = startMemoryBridge({
+      dir: at.dir,
+      async send(batch) {
+        // The broker of the ledger takes longer than the others.
+        if (batch.topic === 'l') await sleep(200)
+        order.push(batch.topic)
+        return taking(batch)
+      },
+    })
+    await vi.waitFor(() => expect(order).toContain('r'), soon)
+    expect(order.indexOf('l')).toBeGreaterThanOrEqual(0)
+    expect(order.indexOf('l')).toBeLessThan(order.indexOf('r'))
+    await bridge.stop()
+  })
+
+  it('of which Kafka refuses an event after the outbox went away is noted all the same', async () => {
+    using at = startPlace(10)
+    at.plan(source => source.plan.cut('b'))
+    let refuse: (() => void) | null = null
+    const bridge = startMemoryBridge({
+      dir: at.dir,
+      send: batch =>
+        batch.topic === 'b'
+          ? new Promise(resolve => {
+              refuse = () => resolve(batch.records.map(() => 'MESSAGE_TOO_LARGE'))
+            })
+          : taking(batch),
+    })
+    await vi.waitFor(() => expect(refuse).not.toBe(null), soon)
+    renameSync(at.outboxFile, at.file('moved.db'))
+    await vi.waitFor(() => expect(bridge.source.store).toBe(null), soon)
+    refuse!()
+    const kinds = () => bridge.inbox.notesFrom(1).map(({ kind }) => kind)
+    await vi.waitFor(() => expect(kinds()).toContain('rejected'), soon)
+    await bridge.stop()
+  })
+})

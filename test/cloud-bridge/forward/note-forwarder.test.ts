@@ -1,0 +1,177 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import {
+  type Note,
+  type NoteSource,
+  startNoteForwarder,
+} from '../../../cloud-bridge/forward/note-forwarder.ts'
+import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { defaults } from '../../../config/config.ts'
+import { partitionOf } from '../../../config/event/partitioner.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
+import { type MemorySink, openMemorySink } from '../../contracts/memory-sink.ts'
+import { temporary } from '../../gateway/store/fixture.ts'
+
+const { topics } = defaults.kafka
+const store = Buffer.alloc(16, 7)
+const partitions = 4
+
+let sink: MemorySink
+let ending: AbortController
+let log: string[]
+let kept: Note[]
+let next: number
+/** A file with notes that knows how far it was forwarded. */
+const source: NoteSource = {
+  origin: 'outbox',
+  store,
+  next: () => next,
+  notesFrom: sequence => kept.filter(note => note.sequence >= sequence).slice(0, 10),
+  settle(to) {
+    log.push(`settled ${to}`)
+    next = to
+  },
+}
+beforeEach(() => {
+  sink = openMemorySink(500)
+  for (const topic of Object.values(topics)) sink.createTopic(topic, partitions)
+  ending = new AbortController()
+  log = []
+  next = 1
+  kept = []
+})
+
+function add(...kinds: string[]): void {
+  for (const kind of kinds) {
+    kept.push({ sequence: kept.length + 1, kind, at: 1000 + kept.length, content: { of: kind } })
+  }
+}
+function start(knownPartitions: (topic: string) => number | null = () => partitions) {
+  return startNoteForwarder({
+    topics,
+    sink,
+    signal: ending.signal,
+    circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
+    partitionsOf: async topic => knownPartitions(topic),
+    onUnavailable: reason => {
+      log.push(`unavailable: ${reason}`)
+      if (log.length > 2) sink.broken = null
+    },
+    onRejected: ({ sequence }, reason, { origin }) =>
+      log.push(`rejected ${sequence} of the ${origin}: ${reason}`),
+    onGone: ({ from, to }, { origin }) => log.push(`gone from the ${origin}: ${from} to ${to}`),
+  })
+}
+const valuesIn = (topic: string) =>
+  sink.topics.get(topic)!.flatMap(records => records.map(({ value }) => JSON.parse(String(value))))
+const sequencesIn = (topic: string) => valuesIn(topic).map(({ sequence }) => sequence)
+
+describe('the note forwarder', () => {
+  it('sends a dead letter whose bytes were let go under its number, and says so', async () => {
+    using at = temporary()
+    const file = at.file('outbox.db')
+    const outbox = openOutbox({ file, gateway: 'gw' })
+    const deadLetter = { reason: 'no JSON', place: '4', topic: 'a', payload: Buffer.alloc(999) }
+    outbox.commit({ deadLetters: [{ at: 5, deadLetter }] })
+    outbox.letterBytes.see(1)
+    outbox.letterBytes.bound(0)
+    outbox.close()
+    const reader = openOutboxReader(file)!
+    await start()({ ...source, notesFrom: reader.notesFrom }, 'gw')
+    reader.close()
+    const [dropped, facts] = ['outbox.bounds.deadLetterBytes', { reason: 'no JSON', place: '4' }]
+    expect(valuesIn(topics.deadletters)).toEqual([
+      {
+        ...{ gateway: 'gw', store: store.toString('hex'), origin: 'outbox' },
+        ...{ sequence: 2, kind: 'deadletter', at: 5 },
+        content: { dropped, ...facts, topic: 'a', payload: null, size: 999 },
+      },
+    ])
+  })
+
+  it('sends dead letters to their topic, everything else to the ledger, each in order', async () => {
+    add('epoch', 'deadletter', 'deadletter', 'heads', 'hole', 'deadletter')
+    expect(await start()(source, 'gw')).toBe(6)
+    expect(sequencesIn(topics.deadletters)).toEqual([2, 3, 6])
+    expect(sequencesIn(topics.ledger)).toEqual([1, 4, 5])
+    expect(sink.sent.map(({ records }) => records.length)).toEqual([1, 2, 2, 1])
+    expect(log).toEqual(['settled 2', 'settled 4', 'settled 6', 'settled 7'])
+  })
+
+  it('sends a dead letter that cannot be read to the ledger, where lost notes are told', async () => {
+    add('deadletter', 'deadletter')
+    kept[0]!.content = { reason: 'note checksum differs' }
+    await start()(source, 'gw')
+    expect(sequencesIn(topics.ledger)).toEqual([1])
+    expect(sequencesIn(topics.deadletters)).toEqual([2])
+  })
+
+  it('tells of notes that are gone, before it passes them', async () => {
+    add('epoch', 'heads', 'heads', 'deadletter', 'hole')
+    kept = kept.filter(({ sequence }) => sequence === 3 || sequence === 5)
+    expect(await start()(source, 'gw')).toBe(2)
+    expect(log).toEqual([
+      'gone from the outbox: 1 to 2',
+      'gone from the outbox: 4 to 4',
+      'settled 6',
+    ])
+  })
+
+  it('sends the gateway as the key, and so to one partition', async () => {
+    add('heads', 'deadletter')
+    await start()(source, 'gw')
+    const key = Buffer.from('gw')
+    const expected = { key, partition: partitionOf(key, partitions) }
+    for (const record of sink.sent.flatMap(({ records }) => records)) {
+      expect(record).toMatchObject(expected)
+    }
+  })
+
+  it('says of each note whose it is, whatever the note itself tells of', async () => {
+    const content = { store: 'another', sequence: 99, kind: 'x', gateway: 'y', reason: 'too large' }
+    kept.push({ sequence: 1, kind: 'rejected', at: 5, content })
+    await start()(source, 'gw')
+    const facts = { gateway: 'gw', store: store.toString('hex'), origin: 'outbox' }
+    const note = { sequence: 1, kind: 'rejected', at: 5, content }
+    expect(valuesIn(topics.ledger)).toEqual([{ ...facts, ...note }])
+  })
+
+  it('goes on behind what was sent', async () => {
+    add('epoch', 'heads')
+    const forward = start()
+    await forward(source, 'gw')
+    expect(await forward(source, 'gw')).toBe(0)
+    add('heads')
+    expect(await forward(source, 'gw')).toBe(1)
+    expect(sequencesIn(topics.ledger)).toEqual([1, 2, 3])
+  })
+
+  it('sends the identical batch again while Kafka is away, and settles only then', async () => {
+    add('epoch', 'heads')
+    sink.broken = 'nothing is acknowledged'
+    await start()(source, 'gw')
+    expect(log.at(-1)).toBe('settled 3')
+    expect(new Set(sink.sent).size).toBe(1)
+    expect(sink.sent.length).toBeGreaterThan(1)
+    expect(sequencesIn(topics.ledger)).toEqual([1, 2])
+  })
+
+  it('says what Kafka will never take, passes it by and goes on', async () => {
+    add('heads', 'heads', 'heads')
+    kept[1]!.content = { text: 'x'.repeat(500) }
+    await start()(source, 'gw')
+    expect(log).toEqual(['rejected 2 of the outbox: too large', 'settled 4'])
+    expect(sequencesIn(topics.ledger)).toEqual([1, 3])
+  })
+
+  it('keeps what was not sent when it is asked to end', async () => {
+    add('epoch', 'deadletter')
+    const forward = start(topic => {
+      if (topic === topics.ledger) return partitions
+      ending.abort()
+      return null
+    })
+    expect(await forward(source, 'gw')).toBe(1)
+    expect([next, sequencesIn(topics.deadletters)]).toEqual([2, []])
+  })
+})

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { startForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
+import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
+import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { openMemorySource } from '../../contracts/memory-source.ts'
+import { fixedSize } from '../fixed-size.ts'
+
+it('begins no second send while one is under way, when reading ahead fails', async () => {
+  const source = openMemorySource('readings', 1)
+  for (let group = 0; group < 6; group++) source.store(['z'])
+  let [underWay, most] = [0, 0]
+  const forwarder = startForwarder({
+    frame: singleObject,
+    source: {
+      take: source.take,
+      settle: source.settle,
+      readAhead() {
+        throw new Error('the outbox cannot be read now')
+      },
+    },
+    signal: new AbortController().signal,
+    sink: {
+      async send({ records }) {
+        most = Math.max(most, ++underWay)
+        await sleep(20)
+        underWay--
+        return records.map(() => null)
+      },
+    },
+    size: fixedSize({ batchMaxEvents: 1, batchMaxBytes: 1_000_000 }),
+    lingerMs: 0,
+    circuit: startCircuit({ firstMs: 1, maxMs: 1, stableMs: 0 }),
+    onUnavailable() {},
+    onRejected() {},
+    onDelivered() {},
+  })
+  for (let step = 0; step < 3; step++) expect(await forwarder.step()).toBe('large batch')
+  expect([most, source.settled]).toEqual([1, 3])
+})

@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest'
+import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
+import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import type { EventStream, ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
+import { encodeEvent } from '../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../config/event/events-fixture.ts'
+
+const topics = { ledger: 'ledger', readings: 'readings' }
+
+it('hears that some come later although that was told after it had asked where notes end', async () => {
+  const { gateway, epoch, zone } = goldenEvent
+  const record = (offset: number, value: Buffer): ReadRecord => ({
+    ...{ partition: 0, offset, heardAt: Date.now(), key: Buffer.from(zone), value, headers: {} },
+  })
+  const note = (kind: string, sequence: number, origin: string, content: object) => {
+    const store = origin === 'inbox' ? 'bb' : 'aa'
+    const facts = { gateway, store, origin, sequence, at: Date.now(), kind }
+    return Buffer.from(JSON.stringify({ ...facts, content }))
+  }
+  const heads = { epoch, lastSequence: 9, zones: [[zone, 9]] }
+  const notes = [
+    note('epoch', 1, 'outbox', { epoch, firstSequence: 1, previous: null }),
+    note('heads', 2, 'outbox', heads),
+  ].map((value, offset) => record(offset, value))
+  // Numbers 1 to 8 go behind the ninth, as a note says that comes between two looks.
+  const events = [record(0, encodeEvent({ ...goldenEvent, sequence: 9, zoneSequence: 9 }))]
+  const told = note('behind', 1, 'inbox', { store: 'aa', from: 1, to: 8, topic: 'backfill' })
+  let looks = 0
+  const stream: EventStream = {
+    async stretchesOf(names) {
+      if (looks++ > 0 && notes.length === 2) notes.push(record(2, told))
+      const all = { ledger: notes, readings: events }
+      return new Map(
+        names
+          .filter(name => name in all)
+          .map(name => {
+            const end = new Map([[0, all[name as 'ledger'].length]])
+            return [name, { begin: new Map([[0, 0]]), end }]
+          }),
+      )
+    },
+    async readBetween(topic, from, to, onRecord) {
+      const all = topic === 'ledger' ? notes : events
+      for (const one of all.slice(from.get(0) ?? 0, to.get(0))) onRecord(one)
+    },
+  }
+  const ledger = startLedger()
+  const feed = startFeed({ stream, ledger, topics })
+  await feed.readOn()
+  const options = { nowMs: Date.now(), silentAfterMs: 60_000, inFlightMaxEvents: 0 }
+  expect(conclude(ledger.gateways.values(), options)[0]).toMatchObject({ missing: 0, awaited: 8 })
+})

@@ -1,0 +1,58 @@
+import { expect, it } from 'vitest'
+import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { encodeEvent } from '../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../config/event/events-fixture.ts'
+import { createTopics, describeWithKafka, openSink, shared } from '../../setup/kafka/kafka.ts'
+import { freshTopics } from '../forward/running-bridge.ts'
+
+/** Deletes the first record, as Kafka's retention does. */
+async function shorten(topic: string): Promise<void> {
+  const admin = configuredKafka(shared()).admin()
+  await admin.connect()
+  // The client knows the leader only of a topic that it was asked for.
+  await admin.fetchTopicOffsets(topic)
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '1' }] })
+  await admin.disconnect()
+}
+
+describeWithKafka('the feed of the ledger', () => {
+  it('takes Kafka to have deleted what is older than its readings, whatever was replayed', async () => {
+    const topics = freshTopics()
+    const plans = Object.values(topics).map(topic => ({ topic, partitions: 1 }))
+    await createTopics(shared(), plans)
+    await using sink = await openSink(shared())
+    const send = (topic: string, ...times: number[]) => {
+      const records = times.map(receivedAt => {
+        const value = encodeEvent({ ...goldenEvent, sequence: receivedAt, receivedAt })
+        return { key: Buffer.from('k'), partition: 0, value }
+      })
+      return sink.send({ topic, records })
+    }
+    // Where Kafka runs on a machine of its own, so does its clock.
+    const beforeMs = Date.now() - 60_000
+    await send(topics.readings, 10, 20, 30)
+    await send(topics.backfill, 20, 30)
+    const afterMs = Date.now() + 60_000
+    const read = async () => {
+      const ledger = startLedger()
+      const { stream } = await openKafka(shared())
+      await startFeed({ stream, ledger, topics }).readOn()
+      const { oldestIn, partitions, eventHeardAt } = [...ledger.gateways.values()][0]!
+      // When Kafka got them, not what they say of when they were.
+      expect(eventHeardAt).toBeGreaterThan(beforeMs)
+      expect(eventHeardAt).toBeLessThan(afterMs)
+      return { cuts: ledger.cuts.get(0)!, oldest: oldestIn.get(0), partitions: [...partitions] }
+    }
+    const partitions = [[goldenEvent.zone, 0]]
+    await shorten(topics.backfill)
+    expect(await read()).toEqual({ cuts: Number.NEGATIVE_INFINITY, oldest: 10, partitions })
+    await shorten(topics.readings)
+    const { cuts, oldest } = await read()
+    expect(oldest).toBe(20)
+    expect(cuts).toBeGreaterThan(beforeMs)
+    expect(cuts).toBeLessThan(afterMs)
+  })
+})

@@ -1,0 +1,29 @@
+import { describeEventSink } from '../../contracts/event-sink.ts'
+import { openMemorySink } from '../../contracts/memory-sink.ts'
+
+describeEventSink('in memory', async () => {
+  const tooLargeBytes = 1000
+  const sink = openMemorySink(tooLargeBytes - 1)
+  let topics = 0
+  return {
+    sink,
+    tooLargeBytes,
+    async topic(partitions) {
+      const topic = `topic ${topics++}`
+      sink.createTopic(topic, partitions)
+      return topic
+    },
+    read: async topic => sink.topics.get(topic)!,
+    breakDown: how => {
+      sink.broken = how
+    },
+    stick: partition => {
+      sink.stuck.add(partition)
+    },
+    repair: () => {
+      sink.broken = null
+      sink.stuck.clear()
+    },
+    [Symbol.asyncDispose]: async () => {},
+  }
+})

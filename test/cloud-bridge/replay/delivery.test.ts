@@ -1,0 +1,238 @@
+import { randomBytes } from 'node:crypto'
+import { expect, it, vi } from 'vitest'
+import { carryBehind } from '../../../cloud-bridge/forward/backfill.ts'
+import type { Carrying } from '../../../cloud-bridge/forward/context.ts'
+import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
+import { EXPLAINING } from '../../../cloud-bridge/ledger/notes.ts'
+import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
+import type { ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
+import { startFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { defaults } from '../../../config/config.ts'
+import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
+import { NOT_REPLAYED, replayReason } from '../../../gateway/store/delivery/range-kind.ts'
+import { openOutbox } from '../../../gateway/store/outbox.ts'
+import { reading, temporary } from '../../gateway/store/fixture.ts'
+import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { freshTopics, startBridge, type Topics } from '../forward/running-bridge.ts'
+
+const partitions = 3
+const zones = ['a', 'Halle 1/Süd', 'c', 'd', 'e', 'f', 'g']
+const BASE = 1_700_000_000_000
+const soon = { timeout: 20_000, interval: 5 }
+
+/** A bridge on an outbox of groups a second apart, each with an event of each zone. */
+async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 'backfill']) {
+  const place = temporary()
+  const topics = freshTopics()
+  const create = (...names: (keyof Topics)[]) =>
+    createTopics(
+      shared(),
+      names.map(name => ({ topic: topics[name], partitions })),
+    )
+  await create(...made)
+  const box = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
+  for (let group = 0; group < groups; group++) {
+    const readings = zones.map(zone => reading(zone, group * 1000))
+    box.commit({ readings, deadLetters: [] })
+  }
+  const start = () => {
+    const limits = { batchMaxEvents: 20, lingerMs: 5 }
+    return startBridge({ dir: place.dir, kafka: shared(), topics, limits })
+  }
+  let bridge = await start()
+  const delivered = () => vi.waitFor(() => expect(bridge.source.backlog()?.events).toBe(0), soon)
+  return {
+    ...{ topics, create, box, delivered },
+    get bridge() {
+      return bridge
+    },
+    /** A replay of all zones, whatever its topic is like. */
+    add: (next: number, end: number) =>
+      bridge.source.addReplay({
+        ...{ next, end, zones: null, topic: topics.backfill, partitions },
+        reason: replayReason(BASE, BASE + 1),
+      }),
+    async restart() {
+      await bridge.stop()
+      bridge = await start()
+      await delivered()
+    },
+    /** What was received in these seconds, of one zone or of all. */
+    ask: (from: number, to: number, zone?: string) =>
+      bridge.replay({
+        ...{ from: BASE + from * 1000, to: BASE + to * 1000 },
+        ...(zone !== undefined && { zone }),
+      }) as Promise<ReplayAnswer>,
+    done: () => vi.waitFor(() => expect(bridge.source.ranges).toHaveLength(1), soon),
+    async [Symbol.asyncDispose]() {
+      await bridge.stop()
+      box.close()
+      place[Symbol.dispose]()
+    },
+  }
+}
+
+type Value = { key: string; value: string; event: SensorReading; partition: number }
+
+async function valuesIn(topic: string): Promise<Value[]> {
+  const records = (await readTopic(shared(), topic)).flat()
+  return records.map(({ key, value, partition }) => ({
+    ...{ key: String(key), value: value.toString('hex'), event: decodeEvent(value), partition },
+  }))
+}
+
+const bySequence = (a: Value, b: Value) => a.event.sequence - b.event.sequence
+
+async function notesIn(topic: string) {
+  const records = (await readTopic(shared(), topic)).flat()
+  return records.map(({ value }) => JSON.parse(String(value)))
+}
+
+describeWithKafka('a replay', () => {
+  it('sends exactly what is asked, same ids and bytes, in order, through a restart', async () => {
+    await using at = await startPlace(600)
+    await at.delivered()
+    const [zone] = zones.slice(1)
+    const asked = await at.ask(100, 500, zone)
+    expect(asked.runs).toEqual([{ from: 702, to: 3495, events: 400 }])
+    expect(asked.topic).toBe(at.topics.backfill)
+    await vi.waitFor(() => expect(at.bridge.totals.replayed).toBeGreaterThan(50), soon)
+    await at.restart()
+    expect(at.bridge.source.ranges).toHaveLength(2)
+    await at.done()
+    expect(at.bridge.totals.replayed).toBeLessThan(350)
+    expect(at.bridge.totals.delivered).toBe(0)
+
+    const live = await valuesIn(at.topics.readings)
+    const again = await valuesIn(at.topics.backfill)
+    expect(live).toHaveLength(600 * zones.length)
+    const wanted = live.filter(({ event: { zone: of, receivedAt } }) => {
+      return of === zone && receivedAt >= BASE + 100_000 && receivedAt < BASE + 500_000
+    })
+    expect(wanted).toHaveLength(400)
+    expect(again).toEqual(wanted)
+  })
+
+  it('of all zones keeps the order of each, and a second one stands behind the first', async () => {
+    await using at = await startPlace(100)
+    await at.delivered()
+    expect((await at.ask(10, 50)).runs).toMatchObject([{ events: 280 }])
+    expect((await at.ask(0, 5)).runs).toMatchObject([{ events: 35 }])
+    await at.done()
+    const live = await valuesIn(at.topics.readings)
+    const again = await valuesIn(at.topics.backfill)
+    for (const zone of zones) {
+      const numbers = again.filter(({ key }) => key === zone).map(({ event }) => event.zoneSequence)
+      const wanted = Array.from({ length: 45 }, (_, n) => (n < 40 ? n + 11 : n - 39))
+      expect(numbers).toEqual(wanted)
+    }
+    const sent = live.sort(bySequence).filter(({ event: { sequence: number } }) => {
+      return (number > 70 && number <= 350) || number <= 35
+    })
+    expect(again.sort(bySequence)).toEqual(sent)
+  })
+
+  it('waits for its topic, and says what is missing; live events go on meanwhile', async () => {
+    await using at = await startPlace(10, ['readings'])
+    await at.delivered()
+    at.add(1, 7)
+    await vi.waitFor(() => {
+      expect(at.bridge.away.behind).toMatch(/kafka.topics.backfill = .*: Kafka has no such topic/)
+    }, soon)
+    at.box.commit({ readings: [reading('a')], deadLetters: [] })
+    await vi.waitFor(() => expect(at.bridge.totals.delivered).toBe(71), soon)
+    expect(at.bridge.away.events).toBeNull()
+    expect(at.bridge.source.backlog()?.events).toBe(0)
+    await at.create('backfill')
+    await at.done()
+    expect(at.bridge.away.behind).toBeNull()
+    expect(await valuesIn(at.topics.backfill)).toHaveLength(7)
+  })
+
+  it('says that its topic has too few partitions, where nobody could say before', async () => {
+    await using at = await startPlace(3, ['readings'])
+    await at.delivered()
+    await createTopics(shared(), [{ topic: at.topics.backfill, partitions: 1 }])
+    at.add(1, 7)
+    await vi.waitFor(() => {
+      expect(at.bridge.away.behind).toMatch(/too few partitions, 1 and not 3.*--partitions 3/)
+    }, soon)
+  })
+
+  it('ends although events are gone or refused, with notes that name no hole', async () => {
+    await using at = await startPlace(20, ['readings', 'backfill', 'ledger', 'deadletters'])
+    const device = randomBytes(1_200_000).toString('hex')
+    at.box.commit({ readings: [reading('a', 20_000, { device })], deadLetters: [] })
+    await at.delivered()
+    at.box.pruning.prune({ sequence: 64, to: 70 })
+    at.add(64, 141)
+    at.add(1, 10)
+    await at.done()
+    const again = (await valuesIn(at.topics.backfill)).map(({ event }) => event.sequence)
+    expect(again.sort((a, b) => a - b)).toEqual(Array.from({ length: 70 }, (_, n) => 71 + n))
+    const told = await vi.waitFor(async () => {
+      const notes = (await notesIn(at.topics.ledger)).filter(({ kind }) => kind === NOT_REPLAYED)
+      expect(notes).toHaveLength(3)
+      return notes.map(({ content: { from, to, reason } }) => [from, to, reason])
+    }, soon)
+    const gone = 'no longer in the outbox'
+    expect(told).toEqual([
+      [64, 70, gone],
+      [141, 141, expect.stringContaining('TOO_LARGE')],
+      [1, 10, gone],
+    ])
+    expect(EXPLAINING).not.toContain(NOT_REPLAYED)
+    expect(await notesIn(at.topics.deadletters)).toHaveLength(1)
+    expect(at.bridge.totals).toMatchObject({ delivered: 140, rejected: 1, replayed: 70 })
+  })
+})
+
+/** Sends three events once more, one after the other. */
+async function carryThree(sent: number[], isLiveBehind: () => boolean) {
+  const ending = new AbortController()
+  const range = { id: 1, partitions: 3, topic: 'backfill', reason: replayReason(0, 1) }
+  const event = (sequence: number) => ({ sequence, zone: 'a', value: Buffer.of(1) })
+  let next = 1
+  const behind = {
+    take: () => (next > 3 ? null : { range, events: [event(next)], next: next + 1 }),
+    settle: (taken: { next: number }) => {
+      next = taken.next
+    },
+    turn: () => {},
+  }
+  const sink = {
+    send: async ({ records }: Batch) => {
+      sent.push(next)
+      if (next === 3) ending.abort()
+      return records.map(() => null)
+    },
+    async [Symbol.asyncDispose]() {},
+  }
+  const live = {
+    get isBehind() {
+      return isLiveBehind()
+    },
+  }
+  const carrying: Partial<Carrying> = {
+    config: defaults,
+    source: { behind, ranges: [range] } as never,
+    frame: singleObject,
+    openSink: () => sink as never,
+    partitionsOf: async () => 3,
+    metrics: { replayed() {} } as never,
+    flows: startFlows({ firstMs: 1, maxMs: 1, stableMs: 0 }),
+    signal: ending.signal,
+  }
+  await carryBehind(carrying as Carrying, live)
+}
+
+it('lets live events go first, before each batch', async () => {
+  const looks: number[] = []
+  const sent: number[] = []
+  await carryThree(sent, () => {
+    looks.push(sent.length)
+    return looks.length < 3 || (sent.length === 1 && looks.length < 6)
+  })
+  expect(sent).toEqual([1, 2, 3])
+  expect(looks).toEqual([0, 0, 0, 1, 1, 1, 2])
+})

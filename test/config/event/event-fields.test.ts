@@ -1,0 +1,27 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { gatewayIn, idIn, numbersIn } from '../../../config/event/event-fields.ts'
+import { encodeEvent } from '../../../config/event/sensor-reading.ts'
+import { schemas } from '../../../config/schemas/released.ts'
+import { event, tracedEvent } from './events-fixture.ts'
+import { newerSchema } from './newer-schema.ts'
+
+it('finds what tells an event apart at its place, under any schema', () => {
+  const property = fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+    const { id, gateway, epoch, sequence, zoneSequence } = one
+    const value = encodeEvent(one, schema)
+    expect([idIn(value), gatewayIn(value)]).toEqual([id, gateway])
+    expect(numbersIn(value)).toEqual({ epoch, sequence, zoneSequence })
+  })
+  fc.assert(property)
+  const newer = newerSchema.type.toBuffer({ ...tracedEvent, floor: 'up' })
+  const { epoch, sequence, zoneSequence } = tracedEvent
+  expect(numbersIn(Buffer.concat([Buffer.alloc(10), newer]))).toEqual({
+    ...{ epoch, sequence, zoneSequence },
+  })
+})
+
+it('finds something in any bytes', () => {
+  fc.assert(fc.property(fc.uint8Array(), bytes => void numbersIn(Buffer.from(bytes))))
+  expect(numbersIn(Buffer.alloc(0)).sequence).toBe(Number.NaN)
+})

@@ -1,0 +1,14 @@
+import avro from 'avsc'
+import { newest, type Schema } from '../../../config/schemas/released.ts'
+
+const schema = JSON.parse(newest.text)
+schema.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
+
+/** One that a newer program brings, and that this one does not know: events have a floor. */
+export const newerSchema: Schema = {
+  ...newest,
+  version: newest.version + 1,
+  text: JSON.stringify(schema),
+  fingerprint: Buffer.from('is newer'),
+  type: avro.Type.forSchema(schema),
+}

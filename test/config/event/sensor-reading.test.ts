@@ -1,0 +1,164 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  decodeEvent,
+  decoderOf,
+  encodeEvent,
+  encodeInto,
+} from '../../../config/event/sensor-reading.ts'
+import { schemas } from '../../../config/schemas/released.ts'
+import { event, goldenEvent, tracedEvent } from './events-fixture.ts'
+
+/** What a program wrote to which schema 1 was the newest. */
+const goldenBytes = Buffer.from(
+  `c3012f6f7133d40c82fc4831313232333334342d353536362d383737372d383030302d303030303030303030
+   3030370867772d31f2fdeee09092380e06046871067a203104c3a902f6a1abfef96290a7abfef9620c53594e
+   4345440806636f320200000000000879400000020670706d086f70656e00020100000c73657269616c000002
+   2039303037313939323534373430393933000e6e6f7468696e6700000000003c6275696c64696e672f68712f
+   7a6f6e652f7a20312f73656e736f722fc3a9086a736f6e`.replace(/\s/g, ''),
+  'hex',
+)
+const first = schemas[0]!
+const tracedBytes = Buffer.concat([
+  Buffer.from('c301b3d137d716f830ba', 'hex'),
+  goldenBytes.subarray(10),
+  Buffer.from('\u0002\u006e00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
+])
+
+/** The wire format of registries: 00, a number of four bytes, the datum. */
+const wire = (singleObject: Buffer, id = 7) =>
+  Buffer.concat([Buffer.from([0, 0, 0, 0, id]), singleObject.subarray(10)])
+
+describe('encoding', () => {
+  it('writes these bytes, for ever', () => {
+    expect(encodeEvent(goldenEvent, first).toString('hex')).toBe(goldenBytes.toString('hex'))
+    expect(encodeEvent(tracedEvent).toString('hex')).toBe(tracedBytes.toString('hex'))
+  })
+
+  it('reads these bytes, for ever', () => {
+    for (const framed of [(bytes: Buffer) => bytes, wire]) {
+      expect(decodeEvent(framed(goldenBytes))).toEqual(goldenEvent)
+      expect(decodeEvent(framed(tracedBytes))).toEqual(tracedEvent)
+    }
+  })
+
+  it('gives every event back as it was', () => {
+    fc.assert(
+      fc.property(event, one => {
+        expect(decodeEvent(encodeEvent(one))).toEqual(one)
+        expect(decodeEvent(wire(encodeEvent(one)))).toEqual(one)
+      }),
+    )
+  })
+
+  it('gives what was written under any schema back, without what that did not have', () => {
+    fc.assert(
+      fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+        const bytes = encodeEvent(one, schema)
+        const traceparent = schema === first ? null : one.traceparent
+        expect(decodeEvent(bytes)).toEqual({ ...one, traceparent })
+        expect(decodeEvent(wire(bytes))).toEqual({ ...one, traceparent })
+      }),
+    )
+  })
+
+  it('writes data that no other schema fits, because the wire format names none of ours', () => {
+    fc.assert(
+      fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+        const value = wire(encodeEvent(one, schema))
+        const fits = schemas.filter(({ text }) => {
+          try {
+            return decoderOf(JSON.parse(text))(value) !== null
+          } catch {
+            return false
+          }
+        })
+        expect(fits).toEqual([schema])
+      }),
+    )
+  })
+
+  it('reads what a newer program wrote, as its registry knows it', () => {
+    const newer = JSON.parse(schemas.at(-1)!.text)
+    newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
+    const at = goldenBytes.length
+    const floor = Buffer.from('\u0002\u0004up')
+    const value = wire(
+      Buffer.concat([tracedBytes.subarray(0, at), floor, tracedBytes.subarray(at)]),
+    )
+    expect(() => decodeEvent(value)).toThrow()
+    expect(decoderOf(newer)(value)).toEqual(tracedEvent)
+    expect(() => decoderOf({ type: 'record', name: 'Other', fields: [] })).toThrow()
+  })
+
+  it('writes the same bytes into the middle of a buffer, or says that they do not fit', () => {
+    fc.assert(
+      fc.property(event, fc.nat(40), fc.nat(60), (one, offset, short) => {
+        const bytes = encodeEvent(one)
+        const target = Buffer.alloc(offset + bytes.length + 20 - short, 0xee)
+        const end = encodeInto(one, target, offset)
+        if (short > 20) {
+          expect(end).toBeLessThan(0)
+          return
+        }
+        expect(end).toBe(offset + bytes.length)
+        expect(target.subarray(offset, end)).toEqual(bytes)
+        expect(target.subarray(0, offset)).toEqual(Buffer.alloc(offset, 0xee))
+      }),
+    )
+  })
+
+  it.each([
+    ['a text for a number', { receivedAt: '1700000000456' }],
+    ['a fraction', { sequence: 1.5 }],
+    ['a number beyond 2^53', { epoch: 2 ** 60 }],
+    ['a missing field', { zone: undefined }],
+    ['a measurement without a name', { measurements: [{ number: 1 }] }],
+  ])('refuses %s', (_, change) => {
+    const wrong = { ...goldenEvent, ...change } as unknown as typeof goldenEvent
+    expect(() => encodeEvent(wrong)).toThrow()
+    expect(() => encodeInto(wrong, Buffer.alloc(1000), 0)).toThrow()
+  })
+})
+
+describe('decoding', () => {
+  it('notices a cut at every place', () => {
+    for (let length = 0; length < goldenBytes.length; length++) {
+      expect(() => decodeEvent(goldenBytes.subarray(0, length))).toThrow(
+        length < 10 ? 'neither in' : 'cut short',
+      )
+      const framed = wire(goldenBytes).subarray(0, Math.max(0, length - 5))
+      expect(() => decodeEvent(framed)).toThrow()
+    }
+  })
+
+  it('notices bytes that are left over', () => {
+    expect(() => decodeEvent(Buffer.concat([goldenBytes, Buffer.alloc(1)]))).toThrow('left over')
+  })
+
+  it('notices another framing and another schema', () => {
+    for (let at = 0; at < 10; at++) {
+      const other = Buffer.from(goldenBytes)
+      other[at]! ^= 1
+      const reason = at < 2 ? 'neither in' : `not a SensorReading of a released schema: `
+      expect(() => decodeEvent(other)).toThrow(reason)
+    }
+  })
+
+  it('notices a clock outside the contract', () => {
+    const wrong = { ...goldenEvent, clock: 'RIGHT' as 'SYNCED' }
+    expect(() => decodeEvent(encodeEvent(wrong))).toThrow('clock is RIGHT')
+  })
+
+  it('throws an Error, whatever is flipped, or gives an event', () => {
+    for (let bit = 80; bit < goldenBytes.length * 8; bit++) {
+      const other = Buffer.from(goldenBytes)
+      other[bit >> 3]! ^= 1 << (bit & 7)
+      try {
+        expect(decodeEvent(other)).not.toEqual(goldenEvent)
+      } catch (error) {
+        expect(error).toBeInstanceOf(Error)
+      }
+    }
+  })
+})

@@ -1,0 +1,45 @@
+import { routes } from './fault-cases.ts'
+
+/** Files whose only fault is one of lanes, and how that begins. */
+export const wrongLanes: [title: string, yaml: string, fault: string][] = [
+  [
+    'an unknown policy of a lane',
+    'outbox: { lanes: { alarms: { whenFull: keep } } }',
+    'outbox.lanes.alarms.whenFull = "keep": is not one of the choices. Choose one of refuse, drop',
+  ],
+  [
+    'a lane without a policy',
+    'outbox: { lanes: { a: {} } }',
+    'outbox.lanes.a.whenFull: is missing',
+  ],
+  [
+    'an unknown key of a lane',
+    'outbox: { lanes: { a: { whenFull: thin, whenful: thin } } }',
+    'outbox.lanes.a.whenful = "thin": is not a known key. Did you mean outbox.lanes.a.whenFull?',
+  ],
+  [
+    'a lane that is no group',
+    'outbox: { lanes: { a: thin } }',
+    'outbox.lanes.a = "thin": must be a group of keys, not text. Write a group of keys beneath it',
+  ],
+  [
+    'lanes as a list',
+    'outbox: { lanes: [alarms] }',
+    'outbox.lanes = […]: must be a group of keys, not a list. Write lanes beneath it, each as',
+  ],
+  [
+    'a lane of a wrong name',
+    'outbox: { lanes: { a_b: { whenFull: thin } } }',
+    'outbox.lanes.a_b = {…}: is not a name of 1 to 32 letters, digits and dashes. Use 1 to 32 of',
+  ],
+  [
+    'a route of a lane of a wrong name',
+    routes('topic: "{site}/{zone}/{device}", lane: "a b"'),
+    'ingest.routes[0].lane = "a b": is not a name of 1 to 32 letters, digits and dashes. Use 1 to',
+  ],
+  [
+    'too many lanes',
+    `outbox: { lanes: { ${[...'abcdefgh'].map(name => `${name}: { whenFull: thin }`)} } }`,
+    'outbox.lanes = {…}: with standard and those of ingest.routes are 9 lanes. Name at most 8 in',
+  ],
+]

@@ -1,0 +1,115 @@
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import { networkInterfaces } from 'node:os'
+import { describe, expect, it } from 'vitest'
+import { AskFailed, askToDo } from '../../../config/process/command-request.ts'
+import { CannotDo, type Command } from '../../../config/process/commands.ts'
+import { serveHttp } from '../../../config/process/http-server.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+
+const elsewhere = Object.values(networkInterfaces())
+  .flat()
+  .find(one => one?.family === 'IPv4' && !one.internal)?.address
+
+async function serve(host = '127.0.0.1') {
+  const port = await findFreePort()
+  const inputs: unknown[] = []
+  const command: Command = async input => {
+    inputs.push(input)
+    if (input.wrong) throw new CannotDo(409, 'not now')
+    if (input.bug) throw new Error('a bug')
+    return { got: input }
+  }
+  const pages = { reasons: () => [], metrics: async () => '', state: () => ({}) }
+  const commands = { '/do': command }
+  const http = await serveHttp({ key: 'gateway.http', host, port, ...pages, commands })
+  const post = async (
+    body: string,
+    headers: Record<string, string> = {},
+    { path = '/do', ...from }: { path?: string; localAddress?: string } = {},
+  ) => {
+    const type = { 'content-type': 'application/json' }
+    const asking = request(
+      { host: '127.0.0.1', port, path, method: 'POST', headers: { ...type, ...headers }, ...from },
+      () => {},
+    )
+    asking.on('error', () => {})
+    asking.end(body)
+    const [answer] = await once(asking, 'response')
+    let text = ''
+    for await (const chunk of answer) text += chunk
+    return { status: answer.statusCode, text }
+  }
+  return { http, port, inputs, post }
+}
+
+describe('a command of a process', () => {
+  it('gets an object and gives one', async () => {
+    const { http, post, inputs } = await serve()
+    await using _closed = http
+    expect(await post('{"a":1}')).toEqual({ status: 200, text: '{"got":{"a":1}}' })
+    expect(await post('{"wrong":true}')).toEqual({ status: 409, text: '{"error":"not now"}' })
+    expect(await post('{"bug":true}')).toEqual({ status: 500, text: 'a bug\n' })
+    expect(inputs).toHaveLength(3)
+  })
+
+  it.each([
+    ['no JSON', '{', {}, 400],
+    ['no object', '[]', {}, 400],
+    ['null', 'null', {}, 400],
+    ['more than 64 KiB', JSON.stringify({ a: 'x'.repeat(65_536) }), {}, 413],
+    ['a form', '{}', { 'content-type': 'text/plain' }, 415],
+    ['from a web page', '{}', { origin: 'http://localhost:9464' }, 403],
+  ])('refuses %s', async (_, body, headers, status) => {
+    const { http, post, inputs } = await serve()
+    await using _closed = http
+    expect((await post(body, headers)).status).toBe(status)
+    expect(inputs).toEqual([])
+  })
+
+  it('is no page, and pages are no commands', async () => {
+    const { http, port, post } = await serve()
+    await using _closed = http
+    expect((await fetch(`http://127.0.0.1:${port}/do`)).status).toBe(405)
+    expect((await post('{}', {}, { path: '/state' })).status).toBe(404)
+    expect((await post('{}', {}, { path: '/toString' })).status).toBe(404)
+  })
+
+  it.skipIf(!elsewhere)('is taken from this machine at each of its addresses', async () => {
+    const { http, port } = await serve('0.0.0.0')
+    await using _closed = http
+    expect(await askToDo({ host: elsewhere!, port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
+    expect(await askToDo({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
+  })
+})
+
+// An address of this machine that is not the one asked stands for another machine.
+it.skipIf(!elsewhere)('a command is refused to another address', async () => {
+  const { http, post, inputs } = await serve()
+  await using _closed = http
+  const refused = { status: 403, text: '{"error":"only from this machine"}' }
+  expect(await post('{}', {}, { localAddress: elsewhere! })).toEqual(refused)
+  expect(inputs).toEqual([])
+})
+
+describe('asking a process', () => {
+  it('tells that none runs', async () => {
+    expect(await askToDo({ host: '127.0.0.1', port: await findFreePort() }, '/do', {})).toBe(null)
+  })
+
+  it('tells why it refuses, and that something else answers', async () => {
+    const { http, port } = await serve()
+    await using _closed = http
+    const refused = askToDo({ host: '127.0.0.1', port }, '/do', { wrong: true })
+    await expect(refused).rejects.toThrow(AskFailed)
+    await expect(refused).rejects.toThrow('refuses: not now')
+    const failed = askToDo({ host: '127.0.0.1', port }, '/do', { bug: true })
+    await expect(failed).rejects.toThrow(/\/do failed: a bug$/)
+    const other = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port: taken } = other.address() as { port: number }
+    const odd = askToDo({ host: '127.0.0.1', port: taken }, '/do', {})
+    await expect(odd).rejects.toThrow('no part of this version')
+    other.close()
+  })
+})

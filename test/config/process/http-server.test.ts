@@ -1,0 +1,53 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { serveHttp } from '../../../config/process/http-server.ts'
+import { CannotStart } from '../../../config/process/lifetime.ts'
+import { findFreePort } from '../../../simulators/kafka/free-port.ts'
+
+async function serve(reasons: string[]) {
+  const port = await findFreePort()
+  const options = { key: 'gateway.http', host: '127.0.0.1', port, reasons: () => reasons }
+  const http = await serveHttp({
+    ...options,
+    alarms: () => ['look'],
+    metrics: async () => 'a 1\n',
+    state: () => ({ b: 2 }),
+  })
+  const get = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
+    return { status: answer.status, text: await answer.text() }
+  }
+  return { http, get }
+}
+
+describe('the pages of a process', () => {
+  it('answer health, readiness, metrics and state', async () => {
+    const { http, get } = await serve([])
+    await using _closed = http
+    const health = '{"status":"running","reasons":[],"alarms":["look"]}'
+    expect(await get('/health')).toEqual({ status: 200, text: health })
+    expect(await get('/ready')).toEqual({ status: 200, text: '{"ready":true,"reasons":[]}' })
+    expect(await get('/metrics')).toEqual({ status: 200, text: 'a 1\n' })
+    expect(await get('/state')).toEqual({ status: 200, text: '{"b":2}' })
+    expect((await get('/other')).status).toBe(404)
+  })
+
+  it('say why a process is not ready, and that it runs all the same', async () => {
+    const { http, get } = await serve(['Kafka is away'])
+    await using _closed = http
+    expect(await get('/ready')).toMatchObject({ status: 503, text: /Kafka is away/ })
+    expect((await get('/health')).status).toBe(200)
+  })
+
+  it('name the key when the port is taken', async () => {
+    const port = await findFreePort()
+    const other = createServer().listen(port, '127.0.0.1')
+    await once(other, 'listening')
+    const options = { key: 'bridge.http', host: '127.0.0.1', port, reasons: () => [] }
+    const serving = serveHttp({ ...options, metrics: async () => '', state: () => ({}) })
+    await expect(serving).rejects.toThrow(CannotStart)
+    await expect(serving).rejects.toThrow(`bridge.http = 127.0.0.1:${port}: another process`)
+    other.close()
+  })
+})

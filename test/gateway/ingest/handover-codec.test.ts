@@ -1,0 +1,52 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { pack, unpack } from '../../../gateway/ingest/handover-codec.ts'
+import type { Handover } from '../../../gateway/mqtt/broker.ts'
+
+const text = fc.string({ unit: 'binary' }).map(value => value.toWellFormed())
+const once = fc.record({ client: text, packet: fc.integer({ min: 1, max: 65_535 }) })
+const handover: fc.Arbitrary<Handover> = fc.oneof(
+  fc.record({
+    kind: fc.constant('message' as const),
+    topic: text,
+    payload: fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
+    receivedAt: fc.integer({ min: 0, max: 8.64e15 }),
+    once: fc.option(once),
+  }),
+  fc.record({ kind: fc.constant('release' as const), once }),
+  fc.record({ kind: fc.constant('forget' as const), client: text }),
+)
+
+describe('packing', () => {
+  it('gives every handover back', () => {
+    fc.assert(
+      fc.property(fc.array(handover, { maxLength: 30 }), all => {
+        expect(unpack(pack(all), all.length)).toEqual(all)
+      }),
+    )
+  })
+
+  it('gives them back in a thread that has nothing but the bytes', () => {
+    const all: Handover[] = [
+      { kind: 'message', topic: 'ü/€/😀', payload: Buffer.alloc(0), receivedAt: 0, once: null },
+      { kind: 'forget', client: '' },
+      { kind: 'release', once: { client: '', packet: 65_535 } },
+      {
+        ...{ kind: 'message', topic: '', payload: Buffer.alloc(70_000, 0xff) },
+        ...{ receivedAt: 1.5e12, once: { client: '__proto__', packet: 1 } },
+      },
+    ]
+    const packed = pack(all)
+    expect(unpack(structuredClone(packed, { transfer: [packed] }), all.length)).toEqual(all)
+    expect(packed.byteLength).toBe(0)
+  })
+
+  it('writes what is no Unicode as what it becomes in UTF-8', () => {
+    const all: Handover[] = [{ kind: 'forget', client: 'a\ud800' }]
+    expect(unpack(pack(all), 1)).toEqual([{ kind: 'forget', client: 'a\ufffd' }])
+  })
+
+  it('of nothing is nothing', () => {
+    expect(unpack(pack([]), 0)).toEqual([])
+  })
+})

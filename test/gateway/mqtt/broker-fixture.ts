@@ -1,0 +1,60 @@
+import { createServer } from 'node:net'
+import { type Config, defaults } from '../../../config/config.ts'
+import { startBroker } from '../../../gateway/mqtt/broker.ts'
+import type { AcceptRig } from '../../contracts/accept.ts'
+import { type MemoryAccept, startMemoryAccept } from '../../contracts/memory-accept.ts'
+
+/** A broker on a free port of loopback, and what it told of. */
+export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & {
+  readonly broker: Awaited<ReturnType<typeof startBroker>>
+  readonly port: number
+  readonly rig: T
+  /** Why messages were refused, in order. */
+  readonly refused: string[]
+  acknowledged: number
+}
+
+type Given<T> = { rig: T; unreleased?: () => number } & Partial<Config['gateway']['mqtt']>
+
+/** Starts a broker in front of any accept; the test ends that one. */
+export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
+  given: Given<T>,
+): Promise<TestBroker<T>> {
+  const { rig, unreleased = () => 0, port = await freePort(), ...limits } = given
+  const refused: string[] = []
+  const broken: string[] = []
+  const broker = await startBroker({
+    accept: rig.accept,
+    limits: { ...defaults.gateway.mqtt, ...limits, port },
+    unreleased,
+    onRefused: (_, reason) => refused.push(reason),
+    onAcknowledged: () => {
+      started.acknowledged++
+    },
+    onBroken: (_, reason) => broken.push(reason),
+  })
+  const started = {
+    ...{ broker, port, rig, refused, broken, acknowledged: 0 },
+    [Symbol.asyncDispose]: () => broker[Symbol.asyncDispose](),
+  }
+  return started
+}
+
+/** Starts a broker whose accept is a list in memory. */
+export function startTestBroker(
+  limits: Partial<Config['gateway']['mqtt']> & { unreleased?: () => number } = {},
+): Promise<TestBroker<MemoryAccept>> {
+  return startBrokerOn({ ...limits, rig: startMemoryAccept() })
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
+
+/** The topic of a zone's only device, and a payload that carries a number. */
+export const topicOf = (zone = 'z') => `building/hq/zone/${zone}/sensor/d`
+export const payloadOf = (n: number) => JSON.stringify({ n })

@@ -1,0 +1,165 @@
+import { connectAsync } from 'mqtt'
+import { describe, expect, it, vi } from 'vitest'
+import { startWriterAccept, type WriterAccept } from '../../contracts/writer-accept.ts'
+import { payloadOf, startBrokerOn, startTestBroker, topicOf } from './broker-fixture.ts'
+import { openDevice, publishPacket, pubrelPacket } from './wire.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 5 }
+const session = { clean: false }
+
+const publish = (n: number, id: number, dup = false) =>
+  publishPacket({ topic: topicOf(), payload: payloadOf(n), qos: 2, id, dup })
+
+/** A gateway that can be ended and started anew on the same store. */
+async function startGateway() {
+  const rig = await startWriterAccept()
+  const start = () => startBrokerOn({ rig, unreleased: () => rig.writer.position.unreleased })
+  let broker = await start()
+  return {
+    rig,
+    get port() {
+      return broker.port
+    },
+    async restart() {
+      await broker[Symbol.asyncDispose]()
+      await rig.restart()
+      broker = await start()
+    },
+    async [Symbol.asyncDispose]() {
+      await broker[Symbol.asyncDispose]()
+      await rig[Symbol.asyncDispose]()
+    },
+  }
+}
+
+const unreleased = (rig: WriterAccept) => rig.writer.position.unreleased
+
+describe('a QoS 2 message', () => {
+  it('is stored once, however often it comes before its PUBREL, and once more after', async () => {
+    await using gateway = await startGateway()
+    using wire = await openDevice(gateway.port, 'c', session)
+    for (const dup of [false, true, true]) {
+      wire.send(publish(1, 5, dup))
+      expect(await wire.next()).toBe('pubrec 5')
+    }
+    wire.send(pubrelPacket(5))
+    expect(await wire.next()).toBe('pubcomp 5')
+    expect(gateway.rig.stored()).toEqual([1])
+    wire.send(publish(1, 5))
+    expect(await wire.next()).toBe('pubrec 5')
+    expect(gateway.rig.stored()).toEqual([1, 1])
+  })
+
+  it('is stored once though the gateway was restarted before it came again', async () => {
+    await using gateway = await startGateway()
+    {
+      using wire = await openDevice(gateway.port, 'c', session)
+      wire.send(publish(1, 5))
+      expect(await wire.next()).toBe('pubrec 5')
+    }
+    await gateway.restart()
+    using wire = await openDevice(gateway.port, 'c', session)
+    wire.send(publish(1, 5, true))
+    expect(await wire.next()).toBe('pubrec 5')
+    expect(gateway.rig.stored()).toEqual([1])
+    wire.send(pubrelPacket(5))
+    expect(await wire.next()).toBe('pubcomp 5')
+    wire.send(publish(1, 5))
+    expect(await wire.next()).toBe('pubrec 5')
+    expect(gateway.rig.stored()).toEqual([1, 1])
+  })
+
+  it('is released by a PUBREL that comes after a restart', async () => {
+    await using gateway = await startGateway()
+    {
+      using wire = await openDevice(gateway.port, 'c', session)
+      wire.send(publish(1, 5))
+      expect(await wire.next()).toBe('pubrec 5')
+    }
+    await gateway.restart()
+    {
+      using wire = await openDevice(gateway.port, 'c', session)
+      wire.send(pubrelPacket(5))
+      expect(await wire.next()).toBe('pubcomp 5')
+    }
+    await gateway.restart()
+    using wire = await openDevice(gateway.port, 'c', session)
+    wire.send(publish(1, 5))
+    expect(await wire.next()).toBe('pubrec 5')
+    expect(gateway.rig.stored()).toEqual([1, 1])
+  })
+
+  it('is stored again when its session was given up', async () => {
+    await using gateway = await startGateway()
+    {
+      using wire = await openDevice(gateway.port, 'c', session)
+      wire.send(publish(1, 5))
+      expect(await wire.next()).toBe('pubrec 5')
+    }
+    expect(unreleased(gateway.rig)).toBe(1)
+    using wire = await openDevice(gateway.port, 'c', { clean: true })
+    expect(unreleased(gateway.rig)).toBe(0)
+    wire.send(publish(1, 5))
+    expect(await wire.next()).toBe('pubrec 5')
+    expect(gateway.rig.stored()).toEqual([1, 1])
+  })
+
+  it('of a clean session is forgotten when its connection ends', async () => {
+    await using gateway = await startGateway()
+    const wire = await openDevice(gateway.port, 'c', { clean: true })
+    wire.send(publish(1, 5))
+    expect(await wire.next()).toBe('pubrec 5')
+    wire.socket.destroy()
+    await vi.waitFor(() => expect(unreleased(gateway.rig)).toBe(0), PATIENCE)
+  })
+
+  it('gets no PUBCOMP, but the end of its connection, when its release cannot be kept', async () => {
+    await using at = await startTestBroker()
+    const { accept } = at.rig
+    using wire = await openDevice(at.port, 'c', session)
+    wire.send(publish(1, 5))
+    expect(await wire.next()).toBe('pubrec 5')
+    await at[Symbol.asyncDispose]()
+    await using failing = await startBrokerOn({
+      rig: {
+        accept: (handover, sender) =>
+          handover.kind === 'release'
+            ? Promise.reject(new Error('full'))
+            : accept(handover, sender),
+      },
+    })
+    using again = await openDevice(failing.port, 'c', session)
+    again.send(pubrelPacket(5))
+    expect(await again.next()).toBe('closed')
+  })
+
+  it('has room for qos2InFlightMax others of its connection before their PUBREL', async () => {
+    await using at = await startTestBroker({ qos2InFlightMax: 3 })
+    using wire = await openDevice(at.port, 'c', session)
+    for (const id of [1, 2, 3]) {
+      wire.send(publish(id, id))
+      expect(await wire.next()).toBe(`pubrec ${id}`)
+    }
+    wire.send(pubrelPacket(1))
+    expect(await wire.next()).toBe('pubcomp 1')
+    wire.send(publish(4, 4))
+    expect(await wire.next()).toBe('pubrec 4')
+    wire.send(publish(5, 5))
+    expect(await wire.next()).toBe('closed')
+  })
+
+  it('arrives once from a client library that is cut again and again', async () => {
+    await using gateway = await startGateway()
+    const client = await connectAsync({
+      ...{ port: gateway.port, clientId: 'c', clean: false, reconnectPeriod: 5 },
+    })
+    const numbers = Array.from({ length: 100 }, (_, n) => n)
+    const published = numbers.map(async n => {
+      await client.publishAsync(topicOf(), payloadOf(n), { qos: 2 })
+      if (n % 7 === 3) client.stream.destroy()
+    })
+    await Promise.all(published)
+    expect(gateway.rig.stored().toSorted((a, b) => a - b)).toEqual(numbers)
+    await client.endAsync()
+  })
+})

@@ -1,0 +1,284 @@
+import { describe, expect, it } from 'vitest'
+import { partitionOf } from '../../../../config/event/partitioner.ts'
+import type { StoredEvent } from '../../../../gateway/store/groups/group-codec.ts'
+import { openInbox } from '../../../../gateway/store/inbox.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
+import { reading, temporary } from '../fixture.ts'
+
+const PARTITIONS = 3
+const limits = { maxEvents: 1000, maxBytes: 1e6 }
+/** A zone of each partition. */
+const zones = [0, 1, 2].map(partition => {
+  const names = Array.from({ length: 50 }, (_, number) => `zone ${number}`)
+  return names.find(name => partitionOf(Buffer.from(name), PARTITIONS) === partition)!
+})
+
+/** An outbox of groups with one event of each zone, and the bridge's view of it. */
+function startPlace() {
+  const place = temporary()
+  const outboxFile = place.file('outbox.db')
+  const outbox = openOutbox({ file: outboxFile, gateway: 'gw' })
+  const open = () => {
+    const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 60_000 })
+    const source = openEventSource({ outboxFile, inbox })
+    source.look()
+    return { inbox, source }
+  }
+  let { inbox, source } = open()
+  const close = () => {
+    source.close()
+    inbox.close()
+  }
+  return {
+    get source() {
+      return source
+    },
+    get notes() {
+      return inbox.notesFrom(1)
+    },
+    commit: (groups = 1) => {
+      for (let group = 0; group < groups; group++) {
+        outbox.commit({ readings: zones.map(zone => reading(zone)) })
+      }
+    },
+    restart() {
+      close()
+      ;({ inbox, source } = open())
+    },
+    [Symbol.dispose]() {
+      close()
+      outbox.close()
+      place[Symbol.dispose]()
+    },
+  }
+}
+type Source = ReturnType<typeof startPlace>['source']
+type Part = Pick<Source, 'take' | 'settle'>
+
+/** Takes and settles once; gives the numbers. */
+const step = ({ take, settle }: Part, asked = limits) => {
+  const taken = take(asked)
+  if (taken) settle(taken)
+  return taken && numbersOf(taken.events)
+}
+const numbersOf = (events: StoredEvent[]) => events.map(({ sequence }) => sequence)
+const span = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
+/** Of groups of three, those of some partitions. */
+const ofPartitions = (from: number, to: number, ...some: number[]) =>
+  span(from, to).filter(number => some.includes((number - 1) % 3))
+
+describe('a backlog', () => {
+  it('goes to its own topic, in order, while what is stored after the cut is live', () => {
+    using at = startPlace()
+    at.commit(10)
+    at.source.begin('readings', PARTITIONS)
+    expect(step(at.source, { maxEvents: 6, maxBytes: 1e6 })).toEqual(span(1, 6))
+    at.source.plan.cut('backfill')
+    expect(at.source.take(limits)).toBe(null)
+    at.commit()
+    const live = at.source.take(limits)!
+    expect([live.range.topic, numbersOf(live.events)]).toEqual(['readings', [31, 32, 33]])
+    const old = at.source.behind.take(limits)!
+    expect([old.range.topic, numbersOf(old.events)]).toEqual(['backfill', span(7, 30)])
+    expect(at.source.backlog()?.events).toBe(27)
+  })
+
+  it('is told before, and when all of it came', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    at.source.plan.cut('backfill')
+    const told = { from: 1, to: 6, topic: 'backfill', partitions: 3, zones: null, why: 'backlog' }
+    expect(at.notes).toMatchObject([{ sequence: 1, kind: 'behind', content: told }])
+    expect(step(at.source.behind, { maxEvents: 1, maxBytes: 1 })).toEqual([1, 2, 3])
+    expect(at.notes.length).toBe(1)
+    expect(step(at.source.behind)).toEqual([4, 5, 6])
+    expect(at.notes[1]).toMatchObject({ kind: 'caught up', content: { behind: 1 } })
+    expect(at.source.ranges.length).toBe(1)
+  })
+
+  it('keeps the plan over a restart, and a second one goes after the first', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    at.source.plan.cut('backfill')
+    at.commit(2)
+    at.source.plan.cut('backfill')
+    at.restart()
+    at.commit()
+    expect(step(at.source)).toEqual([13, 14, 15])
+    expect(step(at.source.behind)).toEqual(span(1, 6))
+    at.restart()
+    expect(step(at.source.behind)).toEqual(span(7, 12))
+    expect(step(at.source.behind)).toBe(null)
+  })
+
+  it('is none when nothing waits', () => {
+    using at = startPlace()
+    at.commit()
+    at.source.begin('readings', PARTITIONS)
+    step(at.source)
+    at.source.plan.cut('backfill')
+    expect([at.source.ranges.length, at.notes]).toEqual([1, []])
+  })
+})
+
+describe('partitions apart', () => {
+  /** Partition 1 did not take its part of groups 1 and 2. */
+  const setApart = (at: ReturnType<typeof startPlace>) => {
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    return at.source.plan.setApart(at.source.take(limits)!, [1])
+  }
+
+  it('have a range of their own, and the others go on without them', () => {
+    using at = startPlace()
+    const range = setApart(at)
+    at.commit(2)
+    expect(step(at.source)).toEqual(ofPartitions(7, 12, 0, 2))
+    expect(step(at.source.apart(range.id))).toEqual(ofPartitions(1, 12, 1))
+    const told = { from: 1, to: null, zones: { only: [1] }, why: 'apart' }
+    expect(at.notes).toMatchObject([{ kind: 'behind', content: told }])
+  })
+
+  it('never go further than the others', () => {
+    using at = startPlace()
+    const { id } = setApart(at)
+    at.commit(2)
+    expect(step(at.source.apart(id))).toEqual([2, 5])
+    expect(at.source.apart(id).take(limits)).toBe(null)
+  })
+
+  it('are one with the others again where both stand', () => {
+    using at = startPlace()
+    const { id } = setApart(at)
+    at.commit()
+    expect(() => at.source.plan.join(at.source.plan.apart[0]!)).toThrow('as far')
+    while (step(at.source.apart(id)));
+    expect(at.source.plan.lagOf(at.source.plan.apart[0]!)).toBe(0)
+    at.source.plan.join(at.source.plan.apart[0]!)
+    expect(step(at.source)).toEqual([7, 8, 9])
+    expect(at.notes.at(-1)).toMatchObject({ kind: 'caught up', content: { behind: 1 } })
+    expect(at.source.ranges).toMatchObject([{ zones: null, end: null }])
+  })
+
+  it('may be several, at different places, and join one by one; over restarts', () => {
+    using at = startPlace()
+    setApart(at)
+    at.commit()
+    at.source.plan.setApart(at.source.take(limits)!, [2])
+    at.restart()
+    at.commit()
+    expect(step(at.source)).toEqual([10])
+    const [one, two] = at.source.plan.apart
+    while (step(at.source.apart(two!.id)));
+    at.source.plan.join(two!)
+    at.commit()
+    expect(step(at.source)).toEqual([13, 15])
+    at.restart()
+    expect(step(at.source.apart(one!.id))).toEqual([2, 5, 8, 11, 14])
+    at.source.plan.join(at.source.plan.apart[0]!)
+    at.commit()
+    expect(step(at.source)).toEqual([16, 17, 18])
+  })
+
+  it('that are far behind become a backlog, and are live at once', () => {
+    using at = startPlace()
+    setApart(at)
+    at.commit(2)
+    step(at.source)
+    at.source.plan.cutApart(at.source.plan.apart[0]!, 'backfill')
+    at.commit()
+    expect(step(at.source)).toEqual([13, 14, 15])
+    expect(step(at.source.behind)).toEqual(ofPartitions(1, 12, 1))
+    expect(at.notes.map(({ kind }) => kind)).toEqual(['behind', 'caught up', 'behind', 'caught up'])
+  })
+
+  it('go before a backlog that was cut off earlier and begins later', () => {
+    using at = startPlace()
+    setApart(at)
+    at.commit(2)
+    at.source.plan.cut('backfill')
+    at.source.plan.cutApart(at.source.plan.apart[0]!, 'backfill')
+    const all: number[] = []
+    for (let more = step(at.source.behind); more; more = step(at.source.behind)) all.push(...more)
+    expect(all).toEqual([...ofPartitions(1, 12, 1), ...ofPartitions(7, 12, 0, 2)])
+  })
+
+  it('go to another topic with the others, none passed by', () => {
+    using at = startPlace()
+    setApart(at)
+    at.commit()
+    step(at.source)
+    at.source.begin('others', 7)
+    const taken = at.source.take(limits)!
+    expect([taken.range.topic, taken.range.partitions]).toEqual(['others', 7])
+    expect(numbersOf(taken.events)).toEqual(span(1, 9))
+    expect(at.source.plan.apart).toEqual([])
+  })
+})
+
+describe('a spread over more partitions', () => {
+  it('begins behind what is stored, when all before it is delivered', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    expect(at.source.plan.spread(12)).toBe(7)
+    at.commit()
+    const old = at.source.take(limits)!
+    expect([old.range.partitions, numbersOf(old.events)]).toEqual([3, span(1, 6)])
+    expect(at.source.take(limits)!.range.partitions).toBe(3)
+    at.source.settle(old)
+    at.restart()
+    const fresh = at.source.take(limits)!
+    expect([fresh.range.partitions, numbersOf(fresh.events)]).toEqual([12, [7, 8, 9]])
+    const content = { behind: 6, partitions: { from: 3, to: 12 } }
+    expect(at.notes).toMatchObject([{ kind: 'spread', content }])
+  })
+
+  it('takes effect at once when nothing waits', () => {
+    using at = startPlace()
+    at.commit()
+    at.source.begin('readings', PARTITIONS)
+    step(at.source)
+    expect(at.source.plan.spread(12)).toBe(4)
+    at.commit()
+    expect(at.source.take(limits)!.range.partitions).toBe(12)
+    expect(at.source.ranges.length).toBe(1)
+  })
+
+  it('that is far behind becomes a backlog, each part of it over its own partitions', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    at.source.plan.spread(12)
+    at.source.plan.cut('backfill')
+    at.commit(2)
+    at.source.plan.cut('backfill')
+    at.commit()
+    expect(step(at.source)).toEqual([13, 14, 15])
+    const parts = [at.source.behind.take(limits)!]
+    at.source.behind.settle(parts[0]!)
+    parts.push(at.source.behind.take(limits)!)
+    expect(parts.map(({ range, events }) => [range.partitions, numbersOf(events)])).toEqual([
+      [3, span(1, 6)],
+      [12, span(7, 12)],
+    ])
+  })
+
+  it('of which both parts wait goes behind at once, and nothing is cut again', () => {
+    using at = startPlace()
+    at.commit(2)
+    at.source.begin('readings', PARTITIONS)
+    at.source.plan.spread(12)
+    at.commit()
+    at.source.plan.cut('backfill')
+    at.source.plan.cut('backfill')
+    expect(at.source.ranges.map(({ next, end }) => [next, end])).toEqual([
+      [1, 6],
+      [7, 9],
+      [10, null],
+    ])
+  })
+})

@@ -1,0 +1,231 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { startChooser } from '../../../../gateway/store/delivery/zone-filter.ts'
+import { bellFile } from '../../../../gateway/store/file/bell.ts'
+import { isDamage } from '../../../../gateway/store/file/damage-mark.ts'
+import { openPages } from '../../../../gateway/store/file/sqlite-pages.ts'
+import { cellsIn } from '../../../../gateway/store/file/sqlite-records.ts'
+import type { StoredEvent } from '../../../../gateway/store/groups/group-codec.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
+import { takeFrom } from '../../../../gateway/store/source/batch-reader.ts'
+import { reading, temporary } from '../fixture.ts'
+
+const GROUPS = 12
+const PER_GROUP = 10
+const LAST = GROUPS * PER_GROUP
+
+/** An outbox of some groups and notes, closed, so that everything is in the one file. */
+function writeOutbox(file: string): void {
+  const outbox = openOutbox({ file, gateway: 'gw' })
+  for (let group = 0; group < GROUPS; group++) {
+    const readings = Array.from({ length: PER_GROUP }, (_, at) => reading(`z${at % 3}`, at))
+    outbox.commit({ readings, deadLetters: [] })
+  }
+  outbox.close()
+}
+
+type Span = { kind: string; from: number; to: number; reason?: string }
+
+/** What the bridge gets, and what it notes as lost, until there is nothing more to take. */
+function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
+  const reader = openOutboxReader(file)
+  if (!reader) return null
+  try {
+    const where = { next: 1, end: null, zones: null }
+    const range = { id: 1, store: reader.store, ...where, topic: 't', partitions: 1 }
+    const lost: Span[] = []
+    const inbox = {
+      addNotes: (notes: { kind: string; content: object }[]) => {
+        for (const { kind, content } of notes) lost.push({ ...(content as Span), kind })
+      },
+      move: () => {},
+      chosenBy: startChooser(),
+    }
+    const events: StoredEvent[] = []
+    for (let taken = 0; taken <= GROUPS; taken++) {
+      const limits = { maxEvents: PER_GROUP, maxBytes: 1e6 }
+      const batch = takeFrom(reader, inbox as never, range as never, limits)
+      if (!batch) return { events, lost }
+      events.push(...batch.events)
+      range.next = batch.next
+    }
+    throw new Error('taking comes to no end')
+  } finally {
+    reader.close()
+  }
+}
+
+describe('one flipped bit of the outbox file', () => {
+  it('never changes an event; what is lost is noted or SQLite says that the file is damaged', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    writeOutbox(file)
+    const sound = readFileSync(file)
+    const original = takeAll(file)!
+    expect(original.events.map(({ sequence }) => sequence)).toEqual(
+      Array.from({ length: LAST }, (_, at) => at + 1),
+    )
+    const seen = { harmless: 0, noted: 0, refused: 0 }
+    for (let at = 0; at < sound.length; at += 71) {
+      const damaged = Buffer.from(sound)
+      damaged[at]! ^= 1 << (at % 8)
+      writeFileSync(file, damaged)
+      try {
+        const found = takeAll(file)
+        if (!found) seen.refused++
+        else {
+          for (const event of found.events)
+            expect(event).toEqual(original.events[event.sequence - 1])
+          expect(coverage(found)).toEqual({ at, missing: [], twice: [] })
+          if (found.lost.length > 0) seen.noted++
+          else seen.harmless++
+        }
+      } catch (error) {
+        if (!isDamage(error)) throw error
+        seen.refused++
+      }
+
+      function coverage({ events, lost }: { events: StoredEvent[]; lost: Span[] }) {
+        const count = new Array<number>(LAST + 1).fill(0)
+        for (const { sequence } of events) count[sequence]!++
+        for (const { from, to } of lost) for (let s = from; s <= to; s++) count[s]!++
+        const those = (holds: (n: number) => boolean) =>
+          count.flatMap((n, sequence) => (sequence > 0 && holds(n) ? [sequence] : []))
+        return { at, missing: those(n => n === 0), twice: those(n => n > 1) }
+      }
+    }
+    expect(seen.noted).toBeGreaterThan(10)
+    expect(seen.harmless).toBeGreaterThan(10)
+  })
+})
+
+describe('a damaged row number', () => {
+  it('never has events waited for that are there: the file is said to be damaged', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    writeOutbox(file)
+    const sound = readFileSync(file)
+    const seen = { noted: 0, refused: 0 }
+    for (const at of rowNumbersIn(file)) {
+      for (let bit = 0; bit < 8; bit++) {
+        const damaged = Buffer.from(sound)
+        damaged[at]! ^= 1 << bit
+        writeFileSync(file, damaged)
+        try {
+          const { events, lost } = takeAll(file)!
+          const named = lost.flatMap(({ from, to }) =>
+            Array.from({ length: to - from + 1 }, (_, index) => from + index),
+          )
+          const all = new Set([...events.map(({ sequence }) => sequence), ...named])
+          expect({ at, bit, all: all.size }).toEqual({ at, bit, all: LAST })
+          seen.noted++
+        } catch (error) {
+          if (!isDamage(error)) throw error
+          seen.refused++
+        }
+      }
+    }
+    expect(Math.min(seen.noted, seen.refused)).toBeGreaterThan(10)
+  })
+
+  /** Where in a file the last byte of each group's row number stands. */
+  function rowNumbersIn(file: string): number[] {
+    const pages = openPages(file)
+    const places: number[] = []
+    for (let number = 2; number <= pages.count; number++) {
+      const page = pages.page(number)!
+      for (const { at, rowid, types } of cellsIn(page, number)) {
+        if (types.length !== 13) continue
+        // The length of such a row takes two bytes, its number one.
+        expect([page[at]! >> 7, page[at + 1]! >> 7, page[at + 2]]).toEqual([1, 0, rowid])
+        places.push((number - 1) * page.length + at + 2)
+      }
+    }
+    pages.close()
+    expect(places).toHaveLength(GROUPS)
+    return places
+  }
+})
+
+describe('a row whose columns are damaged', () => {
+  const damages = [
+    ['count', 'count + 1048576'],
+    ['count', '2'],
+    ['count', '0'],
+    ['count', '-5'],
+    ['epoch', 'epoch + 1'],
+    ['bytesSoFar', '-1'],
+    ['header', "x'5b5d'"],
+    ['schema', "x''"],
+    ['body', "x'00'"],
+    ['bodyCrc', '0'],
+  ]
+  const alsoLast = [41, 111]
+
+  it.each(damages)('costs no other event, and is noted: %s = %s', (column, value) => {
+    for (const sequence of alsoLast) {
+      using place = temporary()
+      const file = place.file('outbox.db')
+      writeOutbox(file)
+      using db = disposable(new Database(file))
+      db.exec(`UPDATE groups SET ${column} = ${value} WHERE sequence = ${sequence}`)
+      const found = takeAll(file)!
+      const expected = Array.from({ length: LAST }, (_, at) => at + 1).filter(
+        one => one < sequence || one >= sequence + PER_GROUP,
+      )
+      expect(found.events.map(event => event.sequence)).toEqual(expected)
+      for (const { from, to } of found.lost) {
+        expect([from, to]).toEqual([expect.any(Number), expect.any(Number)])
+        expect(from).toBeGreaterThanOrEqual(sequence)
+        expect(to).toBeLessThan(sequence + PER_GROUP)
+      }
+    }
+  })
+
+  it('does not hide what is committed behind it', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    const outbox = openOutbox({ file, gateway: 'gw' })
+    const commit = () => {
+      const readings = Array.from({ length: PER_GROUP }, (_, at) => reading('z', at))
+      outbox.commit({ readings, deadLetters: [] })
+    }
+    commit()
+    using db = disposable(new Database(file))
+    db.exec('UPDATE groups SET count = 1000000')
+    expect(takeAll(file)?.lost).toMatchObject([{ kind: 'unreadable', from: 1, to: PER_GROUP }])
+    rmSync(bellFile(file))
+    // How many events the last group had is not known until the next one tells.
+    expect(takeAll(file)).toEqual({ events: [], lost: [] })
+    commit()
+    const found = takeAll(file)!
+    expect(found.lost).toMatchObject([{ kind: 'unreadable', from: 1, to: PER_GROUP }])
+    expect(found.events.map(({ sequence }) => sequence - PER_GROUP)).toEqual(
+      Array.from({ length: PER_GROUP }, (_, at) => at + 1),
+    )
+    outbox.close()
+  })
+})
+
+describe('groups that vanished', () => {
+  it.each([
+    ['all', 1],
+    ['the last', LAST - PER_GROUP + 1],
+  ])('are noted up to the mark of the bell: %s', (_, from) => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    writeOutbox(file)
+    using db = disposable(new Database(file))
+    db.prepare('DELETE FROM groups WHERE sequence >= ?').run(from)
+    const found = takeAll(file)!
+    expect(found.events).toHaveLength(from - 1)
+    const reason = 'no longer in the outbox'
+    expect(found.lost).toMatchObject([{ kind: 'jump', from, to: LAST, reason }])
+  })
+})
+
+function disposable(db: InstanceType<typeof Database>) {
+  return Object.assign(db, { [Symbol.dispose]: () => db.close() })
+}

@@ -1,0 +1,86 @@
+import { rmSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { damageOf } from '../../../../gateway/store/file/damage-mark.ts'
+import { openInbox } from '../../../../gateway/store/inbox.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
+import { readOutbox } from '../fixture.ts'
+import { isFirst, isLeaf, LAST, overwrite, upTo, withDamaged } from './damaged-file.ts'
+
+const limits = { maxEvents: 50, maxBytes: 1_000_000 }
+
+/** A bridge's source beside a damaged outbox, and the gateway that opens it again. */
+function withBridge(spoil: (file: string) => void) {
+  const at = withDamaged(spoil)
+  const inboxFile = at.file.replace('outbox', 'inbox')
+  const inbox = openInbox({ file: inboxFile, settleMs: 1_000_000 })
+  const source = openEventSource({ outboxFile: at.file, inbox })
+  const take = () => {
+    const sequences: number[] = []
+    source.look()
+    source.begin('readings', 6)
+    for (let taken = source.take(limits); taken; taken = source.take(limits)) {
+      source.settle(taken)
+      sequences.push(...taken.events.map(({ sequence }) => sequence))
+    }
+    return sequences
+  }
+  return {
+    ...{ ...at, inbox, source, take },
+    restart: () => openOutbox({ file: at.file, gateway: 'gw', inboxFile }),
+    [Symbol.dispose]() {
+      source.close()
+      inbox.close()
+      at[Symbol.dispose]()
+    },
+  }
+}
+
+describe('a bridge that meets a malformed page', () => {
+  it('marks the outbox, waits, and goes on behind where it was once that is salvaged', () => {
+    let leaves = 0
+    using at = withBridge(file => {
+      overwrite(file, page => isLeaf(page) && ++leaves === 8)
+    })
+    const before = at.take()
+    expect(before.length).toBeLessThan(LAST)
+    expect(at.source.damaged).toContain('malformed')
+    expect(damageOf(at.file)).toContain('malformed')
+    expect(at.take()).toEqual([])
+    expect([at.source.look(), at.source.backlog(), at.source.notesFrom(1)]).toEqual([
+      null,
+      null,
+      [],
+    ])
+    const outbox = at.restart()
+    expect(outbox.healed).toMatchObject({ reason: expect.stringContaining('malformed') })
+    const rest = at.take()
+    expect(at.source.damaged).toBe(null)
+    const { notes } = readOutbox(at.file)
+    const lost = notes.flatMap(({ kind, content }) =>
+      kind === 'quarantine' ? upTo(content.from as number, content.to as number) : [],
+    )
+    const all = [...before, ...rest]
+    expect([...all, ...lost].sort((a, b) => a - b)).toEqual(upTo(1, LAST))
+    expect(all).toEqual([...all].sort((a, b) => a - b))
+    outbox.close()
+  })
+
+  it('marks one that it cannot even open, when the bell says that it is one', () => {
+    using at = withBridge(file => void overwrite(file, isFirst))
+    expect(at.take()).toEqual([])
+    expect(at.source.damaged).toContain('not a database')
+    expect(damageOf(at.file)).toContain('not a database')
+    at.restart().close()
+    expect(at.take()).toEqual(upTo(1, LAST))
+  })
+
+  it('marks nothing of which nobody knows whose it is', () => {
+    using at = withBridge(file => {
+      overwrite(file, isFirst)
+      rmSync(`${file}.bell`)
+    })
+    expect(at.take()).toEqual([])
+    expect([at.source.damaged, damageOf(at.file)]).toEqual([null, null])
+  })
+})

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { reading, readOutbox, temporary } from '../fixture.ts'
+
+const PAGE = 4096
+export const GROUPS = 30
+export const PER_GROUP = 10
+export const LAST = GROUPS * PER_GROUP
+const letter = { reason: 'r', place: '', topic: 't', payload: Buffer.alloc(3000, 7) }
+
+export const open = (file: string) => openOutbox({ file, gateway: 'gw' })
+
+/** Groups of some kilobytes each, because noise does not compress; dead letters and heads, too. */
+export function fill(outbox: ReturnType<typeof open>, groups = GROUPS): void {
+  for (let group = 0; group < groups; group++) {
+    const readings = Array.from({ length: PER_GROUP }, (_, at) =>
+      reading(`z${at % 3}`, at, { device: noise(700) }),
+    )
+    const deadLetters = group % 5 === 0 ? [{ at: group, deadLetter: letter }] : []
+    outbox.commit({ readings, deadLetters })
+    if (group % 7 === 0) outbox.beat()
+  }
+}
+
+/** A closed outbox, everything in its one file, damaged as told. */
+export function withDamaged(spoil: (file: string) => void) {
+  const place = temporary()
+  const file = place.file('outbox.db')
+  const outbox = open(file)
+  outbox.incoming.remember('c', 5, Buffer.alloc(32, 1))
+  fill(outbox)
+  outbox.close()
+  const before = readOutbox(file)
+  spoil(file)
+  const names = () => readdirSync(place.dir).sort()
+  return { ...{ file, before, outbox, names }, [Symbol.dispose]: place[Symbol.dispose] }
+}
+
+/** Writes over the pages that are meant, and tells how many that were. */
+export function overwrite(
+  file: string,
+  isMeant: (page: Buffer, number: number) => boolean,
+): number {
+  const bytes = readFileSync(file)
+  let count = 0
+  for (let at = 0; at < bytes.length; at += PAGE) {
+    const page = bytes.subarray(at, at + PAGE)
+    if (!isMeant(page, at / PAGE + 1)) continue
+    page.fill(0xa5)
+    count++
+  }
+  writeFileSync(file, bytes)
+  return count
+}
+export const isLeaf = (page: Buffer) => page[0] === 0x0d
+export const isInner = (page: Buffer) => page[0] === 0x05
+export const isFirst = (_: Buffer, number: number) => number === 1
+
+/** Flips one bit. */
+export function flip(file: string, at: number, bit = 6): void {
+  const bytes = readFileSync(file)
+  bytes[at]! ^= 1 << bit
+  writeFileSync(file, bytes)
+}
+
+export function patch(file: string, at: number, what: Buffer): void {
+  const bytes = readFileSync(file)
+  what.copy(bytes, at)
+  writeFileSync(file, bytes)
+}
+
+export const upTo = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, at) => from + at)
+
+function noise(length: number): string {
+  return Array.from({ length }, () => String.fromCharCode(33 + Math.random() * 90)).join('')
+}

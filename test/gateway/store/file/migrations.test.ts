@@ -1,0 +1,150 @@
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import {
+  INBOX_ID,
+  inboxMigrations,
+  OUTBOX_ID,
+  outboxMigrations,
+  prepare,
+} from '../../../../gateway/store/file/schema.ts'
+import { openInbox } from '../../../../gateway/store/inbox.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { reading, readOutbox, temporary } from '../fixture.ts'
+
+const store = Buffer.alloc(16, 7)
+
+/** Makes a file as the program of a version made it, and has `fill` write what that one wrote. */
+function makeOld(
+  file: string,
+  [applicationId, migrations]: [number, string[]],
+  fill: (db: Database.Database) => void = () => {},
+): void {
+  const db = new Database(file)
+  prepare(db, applicationId, migrations)
+  fill(db)
+  db.close()
+}
+
+const look = (file: string, query: string) => {
+  const db = new Database(file, { readonly: true })
+  try {
+    return db.prepare(query).raw().all()
+  } finally {
+    db.close()
+  }
+}
+const versionOf = (file: string) => (look(file, 'PRAGMA user_version') as number[][])[0]![0]
+const versions = (migrations: string[]) => migrations.map((_, at) => at + 1)
+
+/** A group and a note as version 1 wrote them; a later version's files have at least that. */
+function rowsOfOutbox(file: string) {
+  const outbox = openOutbox({ file, gateway: 'gw' })
+  outbox.commit({ readings: [reading('a', 1), reading('b', 2)], deadLetters: [] })
+  outbox.close()
+  const db = new Database(file, { readonly: true })
+  const [group] = db.prepare('SELECT * FROM groups').all() as Record<string, unknown>[]
+  const notes = db.prepare('SELECT * FROM notes').all() as Record<string, unknown>[]
+  db.close()
+  return { store: outbox.store, epoch: outbox.epoch, group: group!, notes }
+}
+
+function insert(db: Database.Database, table: string, row: Record<string, unknown>): void {
+  const names = (db.pragma(`table_info(${table})`) as { name: string }[]).map(({ name }) => name)
+  const known = names.filter(name => name in row)
+  db.prepare(
+    `INSERT INTO ${table} (${known.map(name => `"${name}"`)}) VALUES (${known.map(name => `@${name}`)})`,
+  ).run(row)
+}
+
+describe('a file of an earlier version', () => {
+  it.each(versions(outboxMigrations))(
+    'is an outbox of today with all it held: version %i',
+    version => {
+      using place = temporary()
+      const model = place.file('model.db')
+      const rows = rowsOfOutbox(model)
+      const file = place.file('outbox.db')
+      makeOld(file, [OUTBOX_ID, outboxMigrations.slice(0, version)], db => {
+        const created = { id: rows.store, gateway: 'gw', created: 1, epoch: rows.epoch }
+        insert(db, 'store', created)
+        insert(db, 'groups', rows.group)
+        for (const note of rows.notes) insert(db, 'notes', note)
+      })
+      expect(versionOf(file)).toBe(version)
+      const outbox = openOutbox({ file, gateway: 'gw' })
+      expect([outbox.healed, outbox.store, outbox.lastSequence]).toEqual([null, rows.store, 2])
+      outbox.commit({ readings: [reading('a', 3)], deadLetters: [] })
+      outbox.close()
+      expect(versionOf(file)).toBe(outboxMigrations.length)
+      const [before, after] = [readOutbox(model), readOutbox(file)]
+      expect(after.events.slice(0, 2)).toEqual(before.events)
+      expect(after.events[2]).toMatchObject({ sequence: 3 })
+      expect(after.notes.slice(0, rows.notes.length)).toEqual(before.notes)
+    },
+  )
+
+  it.each(versions(inboxMigrations))(
+    'is an inbox of today with its positions: version %i',
+    version => {
+      using place = temporary()
+      const file = place.file('inbox.db')
+      makeOld(file, [INBOX_ID, inboxMigrations.slice(0, version)], db => {
+        const range = { id: 3, store, next: 7, topic: 't', partitions: 6, reason: 'r' }
+        insert(db, 'ranges', range)
+        insert(db, 'notePositions', { store, next: 4 })
+        insert(db, 'store', { id: store })
+      })
+      const inbox = openInbox({ file, settleMs: 1 })
+      expect([inbox.healed, inbox.id, inbox.nextNote(store)]).toEqual([null, store, 4])
+      expect(inbox.rangesOf(store)).toMatchObject([{ id: 3, next: 7, topic: 't', partitions: 6 }])
+      inbox.close()
+      expect(versionOf(file)).toBe(inboxMigrations.length)
+    },
+  )
+})
+
+describe('a list of migrations', () => {
+  const one = 'CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)'
+  const two = 'ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1'
+  const three = 'CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b SELECT y + 1 FROM a'
+  const broken = `UPDATE a SET x = 99; CREATE TABLE half (h INTEGER) STRICT; NONSENSE`
+  const APPLICATION = 4711
+
+  it('is gone through from wherever a file is', () => {
+    for (const from of [0, 1, 2, 3]) {
+      using place = temporary()
+      const file = place.file('x.db')
+      if (from > 0) makeOld(file, [APPLICATION, [one, two, three].slice(0, from)])
+      makeOld(file, [APPLICATION, [one, two, three]])
+      expect([
+        versionOf(file),
+        look(file, 'SELECT * FROM a'),
+        look(file, 'SELECT * FROM b'),
+      ]).toEqual([3, [[1, 2]], [[3]]])
+    }
+  })
+
+  it('leaves a file at the version before the migration that fails, and nothing of that one', () => {
+    for (const from of [1, 2]) {
+      using place = temporary()
+      const file = place.file('x.db')
+      makeOld(file, [APPLICATION, [one, two].slice(0, from)])
+      const failing = () => makeOld(file, [APPLICATION, [one, two, broken]])
+      expect(failing).toThrow('NONSENSE')
+      expect([versionOf(file), look(file, 'SELECT * FROM a')]).toEqual([2, [[1, 2]]])
+      expect(() => look(file, 'SELECT * FROM half')).toThrow('no such table')
+      makeOld(file, [APPLICATION, [one, two, three]])
+      expect([versionOf(file), look(file, 'SELECT * FROM b')]).toEqual([3, [[3]]])
+    }
+  })
+
+  it('is not gone through backwards: a file of a newer program is refused', () => {
+    using place = temporary()
+    const file = place.file('x.db')
+    makeOld(file, [APPLICATION, [one, two, three]])
+    expect(() => makeOld(file, [APPLICATION, [one, two]])).toThrow(
+      "has format 3, newer than this program's 2",
+    )
+    expect(versionOf(file)).toBe(3)
+  })
+})

@@ -1,0 +1,121 @@
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { Unsound } from '../../../../gateway/store/file/damage-mark.ts'
+import { OUTBOX_ID, outboxMigrations, prepare } from '../../../../gateway/store/file/schema.ts'
+import { openNotes, startNoteReader } from '../../../../gateway/store/notes/note-log.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { readOutbox, temporary } from '../fixture.ts'
+
+function startNotes() {
+  const db = new Database(':memory:')
+  db.exec(outboxMigrations[0]!)
+  const notes = openNotes(db)
+  const read = startNoteReader(db, () => notes.last)
+  return { db, notes, read, [Symbol.dispose]: () => db.close() }
+}
+
+describe('notes', () => {
+  it('come back with their content, from a number on', () => {
+    using at = startNotes()
+    at.notes.add('heads', 5, { zones: [['é "', 3]] })
+    at.notes.addDeadLetter(6, {
+      ...{ reason: 'r', place: 'a.0', topic: 'x/\u0000' },
+      payload: Buffer.from('00ff80', 'hex'),
+    })
+    const heads = { sequence: 1, kind: 'heads', at: 5, content: { zones: [['é "', 3]] } }
+    const letter = {
+      ...{ sequence: 2, kind: 'deadletter', at: 6 },
+      content: { reason: 'r', place: 'a.0', topic: 'x/\u0000', payload: 'AP+A' },
+    }
+    expect(at.read(1)).toEqual([heads, letter])
+    expect(at.read(2)).toEqual([letter])
+    expect(at.read(3)).toEqual([])
+  })
+
+  it('are read at most 500 at a time, and about half a megabyte', () => {
+    using at = startNotes()
+    for (let n = 0; n < 501; n++) at.notes.add('n', 1, {})
+    expect(at.read(1)).toHaveLength(500)
+    expect(at.read(501)).toHaveLength(1)
+    for (let n = 0; n < 4; n++) at.notes.add('n', 1, { text: 'x'.repeat(300_000) })
+    expect(at.read(502)).toHaveLength(2)
+    expect(at.read(504)).toHaveLength(2)
+  })
+
+  it('with a number that was not given out are damage: others would be passed by with it', () => {
+    using at = startNotes()
+    for (let n = 0; n < 3; n++) at.notes.add('n', 1, { n })
+    at.db.exec('UPDATE notes SET sequence = 3003 WHERE sequence = 3')
+    expect(() => at.read(1)).toThrow(Unsound)
+    expect(() => openNotes(at.db)).toThrow(Unsound)
+  })
+
+  it('of any size are read, one at least', () => {
+    using at = startNotes()
+    at.notes.add('n', 1, { text: 'x'.repeat(2_000_000) })
+    at.notes.add('n', 1, {})
+    expect(at.read(1)).toHaveLength(1)
+  })
+
+  it('give numbers back that a failed commit had', () => {
+    using at = startNotes()
+    at.notes.add('n', 1, {})
+    const fails = () => {
+      at.notes.add('n', 1, { lost: true })
+      throw new Error('no room')
+    }
+    expect(() => at.notes.transact(fails)).toThrow('no room')
+    at.notes.add('n', 1, { kept: true })
+    expect(at.read(1).map(({ sequence, content }) => [sequence, content])).toEqual([
+      [1, {}],
+      [2, { kept: true }],
+    ])
+    expect(openNotes(at.db).last).toBe(2)
+  })
+
+  it.each([
+    ["body = x'7b7d'", 'body'],
+    ["kind = 'epoch'", 'kind'],
+    ['at = 6', 'moment'],
+    ['crc = 0', 'checksum'],
+    ["body = x''", 'body gone'],
+  ])('with a damaged column (%s) say so and hold up no other', damage => {
+    using at = startNotes()
+    at.notes.add('heads', 5, { a: 1 })
+    at.notes.add('heads', 5, { b: 1 })
+    at.db.exec(`UPDATE notes SET ${damage} WHERE sequence = 1`)
+    expect(at.read(1).map(({ content }) => content)).toEqual([
+      { reason: 'note checksum differs' },
+      { b: 1 },
+    ])
+  })
+
+  it('with a body of another type are damaged, too', () => {
+    using place = temporary()
+    const file = place.file('outbox.db')
+    openOutbox({ file, gateway: 'gw' }).close()
+    const db = new Database(file)
+    // What a flipped bit in the record's header does, and STRICT would not let through.
+    db.unsafeMode()
+    db.exec(`PRAGMA writable_schema = ON;
+      UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'notes';
+      UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'notes'`)
+    db.close()
+    const again = new Database(file)
+    again.exec('UPDATE notes SET body = NULL')
+    again.close()
+    expect(readOutbox(file).notes[0]!.content).toEqual({ reason: 'note checksum differs' })
+  })
+
+  it('are those of an outbox that was opened once', () => {
+    using place = temporary()
+    const db = new Database(place.file('outbox.db'))
+    prepare(db, OUTBOX_ID, outboxMigrations)
+    expect(openNotes(db).last).toBe(0)
+    db.close()
+    openOutbox({ file: place.file('outbox.db'), gateway: 'gw' }).close()
+    expect(readOutbox(place.file('outbox.db')).notes).toMatchObject([
+      { sequence: 1, kind: 'epoch', speaker: 'gw', content: { firstSequence: 1, previous: null } },
+    ])
+  })
+})

@@ -1,0 +1,112 @@
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { ALWAYS, openOutboxView } from '../../../../gateway/store/read/outbox-view.ts'
+import { reading, temporary } from '../fixture.ts'
+
+const BASE = 1_700_000_000_000
+
+/** An outbox of groups, each a list of [zone, ms after BASE]; more groups than one page holds. */
+function startView(groups: [zone: string, ms: number][][]) {
+  const place = temporary()
+  const file = place.file('outbox.db')
+  const outbox = openOutbox({ file, gateway: 'gw' })
+  for (const one of groups) {
+    outbox.commit({ readings: one.map(([zone, ms]) => reading(zone, ms)), deadLetters: [] })
+  }
+  const view = openOutboxView(file)!
+  const change = (sql: string) => {
+    const db = new Database(file)
+    db.exec(sql)
+    db.close()
+  }
+  const found = (fromMs: number, toMs: number, zone?: string, from = 1) => {
+    const window = { fromMs: BASE + fromMs, toMs: BASE + toMs, zone }
+    return [...view.groupsFrom(from, window)].map(one => {
+      if (one.kind === 'gone') return `gone ${one.from}-${one.to}`
+      if (one.kind === 'unreadable') return `unreadable ${one.sequence}`
+      const events = view.eventsOf(one.sequence, window)
+      return 'reason' in events ? `lost ${one.sequence}` : events.map(({ sequence }) => sequence)
+    })
+  }
+  return {
+    ...{ outbox, view, found, change, file },
+    [Symbol.dispose]() {
+      view.close()
+      outbox.close()
+      place[Symbol.dispose]()
+    },
+  }
+}
+
+const many = Array.from({ length: 450 }, (_, at): [string, number][] => [[`z${at % 2}`, at]])
+
+describe('the view of an outbox', () => {
+  it('finds every event of a window, its end not included, over many pages', () => {
+    using at = startView(many)
+    const span = (from: number, to: number) =>
+      Array.from({ length: to - from }, (_, i) => [from + i])
+    expect(at.found(0, 450)).toEqual(span(1, 451))
+    expect(at.found(100, 400)).toEqual(span(101, 401))
+    expect(at.found(100, 101)).toEqual([[101]])
+    expect(at.found(450, 900)).toEqual([])
+    expect(at.found(0, 450, undefined, 449)).toEqual([[449], [450]])
+  })
+
+  it('cuts a group where the window does, and finds only what is asked of a zone', () => {
+    using at = startView([
+      [
+        ['a', 0],
+        ['b', 5],
+        ['a', 10],
+      ],
+      [['b', 20]],
+    ])
+    expect(at.found(5, 10)).toEqual([[2]])
+    expect(at.found(0, 100, 'a')).toEqual([[1, 3]])
+    expect(at.found(0, 100, 'b')).toEqual([[2], [4]])
+    expect(at.found(0, 100, 'c')).toEqual([])
+  })
+
+  it('reads no body that is not asked for', () => {
+    using at = startView([[['a', 0]], [['b', 10]], [['a', 20]]])
+    at.change(`UPDATE groups SET body = x'00' WHERE sequence < 3`)
+    expect(at.found(0, 100, 'a')).toEqual(['lost 1', [3]])
+    expect(at.found(15, 100)).toEqual([[3]])
+  })
+
+  it('names a group whose header is damaged, whatever window it says it is of', () => {
+    using at = startView([[['a', 0]], [['b', 10]], [['a', 20]]])
+    at.change('UPDATE groups SET receivedFrom = 1, receivedTo = 1 WHERE sequence = 2')
+    expect(at.found(15, 100, 'a')).toEqual(['unreadable 2', [3]])
+  })
+
+  it('names numbers that are gone, where the window may have had them', () => {
+    using at = startView([[['a', 0]], [['a', 10]], [['a', 20]], [['a', 30]], [['a', 40]]])
+    at.change('DELETE FROM groups WHERE sequence IN (1, 3)')
+    expect(at.found(0, 100)).toEqual(['gone 1-1', [2], 'gone 3-3', [4], [5]])
+    expect(at.found(15, 100)).toEqual(['gone 3-3', [4], [5]])
+    expect(at.found(30, 100)).toEqual([[4], [5]])
+  })
+
+  it('tells where the last events begin', () => {
+    using at = startView(many)
+    expect(at.view.lastOnes(3, undefined)).toEqual({ sequence: 448, more: 0 })
+    expect(at.view.lastOnes(150, 'z0')).toEqual({ sequence: 151, more: 0 })
+    expect(at.view.lastOnes(10_000, undefined)).toEqual({ sequence: 1, more: 0 })
+    at.outbox.commit({ readings: [1, 2, 3].map(n => reading('z9', n)), deadLetters: [] })
+    expect(at.view.lastOnes(2, undefined)).toEqual({ sequence: 451, more: 1 })
+    expect(at.view.lastOnes(0, undefined)).toEqual({ sequence: 451, more: 3 })
+  })
+
+  it('is none where there is no outbox, and keeps nobody from writing', () => {
+    using at = startView([])
+    expect(openOutboxView(`${at.file}.other`)).toBe(null)
+    expect(at.view.lastOnes(3, undefined)).toEqual({ sequence: 1, more: 0 })
+    const looking = at.view.groupsFrom(1, ALWAYS)
+    at.outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
+    looking.next()
+    at.change('PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM groups')
+    expect(at.view.eventsOf(1, ALWAYS)).toEqual({ reason: 'no longer in the outbox' })
+  })
+})

@@ -1,0 +1,148 @@
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { OUTBOX_ID, outboxMigrations, prepare } from '../../../../gateway/store/file/schema.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
+import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
+import { copyStore } from '../fixture.ts'
+import { commit, limits, numbersOf, startPlace } from '../source/source-fixture.ts'
+
+describe('an outbox that cannot be read', () => {
+  it('is a state while it is missing, empty, foreign or half made', () => {
+    using place = startPlace()
+    const { outboxFile, source } = place
+    const isNothing = () => {
+      expect(source.look()).toBe(null)
+      expect(source.store).toBe(null)
+      expect(source.ranges).toEqual([])
+      expect(source.take(limits)).toBe(null)
+    }
+    isNothing()
+    writeFileSync(outboxFile, '')
+    isNothing()
+    writeFileSync(outboxFile, 'some text that is no database '.repeat(500))
+    isNothing()
+    rmSync(outboxFile)
+    copyFileSync(place.inboxFile, outboxFile)
+    isNothing()
+    rmSync(outboxFile)
+    const half = new Database(outboxFile)
+    prepare(half, OUTBOX_ID, outboxMigrations)
+    isNothing()
+    half.close()
+    const outbox = place.openOutbox()
+    expect(source.look()).toEqual({ id: outbox.store, gateway: 'gw' })
+    outbox.close()
+  })
+
+  it('is a state while somebody holds it for himself', () => {
+    using place = startPlace()
+    const { source, outboxFile } = place
+    const outbox = place.openOutbox()
+    commit(outbox, 1)
+    source.look()
+    source.begin('readings', 6)
+    outbox.close()
+    source.close()
+    const holder = new Database(outboxFile)
+    holder.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM heads')
+    const late = openEventSource({ outboxFile, inbox: place.inbox })
+    expect(late.look()).toBe(null)
+    holder.close()
+    late.look()
+    expect(numbersOf(late)).toEqual([1])
+    late.close()
+  })
+
+  it('that was replaced is another store, and the old one is not read on', () => {
+    using place = startPlace()
+    const { source } = place
+    const old = place.openOutbox()
+    commit(old, 1, 2)
+    source.look()
+    source.begin('readings', 6)
+    source.settle(source.take(limits)!)
+    commit(old, 3)
+    old.close()
+    place.removeOutbox()
+    const replaced = place.openOutbox()
+    commit(replaced, 7)
+    expect(source.look()).toEqual({ id: replaced.store, gateway: 'gw' })
+    expect(source.ranges).toEqual([])
+    source.begin('readings', 6)
+    expect(numbersOf(source)).toEqual([7])
+    replaced.close()
+  })
+
+  it('that was restored in its place is read instead of the file still open', () => {
+    using place = startPlace()
+    const { source, outboxFile, inboxFile } = place
+    const old = place.openOutbox()
+    commit(old, 1)
+    old.close()
+    copyStore(outboxFile, `${outboxFile}.old`)
+    source.look()
+    source.begin('readings', 6)
+    place.removeOutbox()
+    copyStore(`${outboxFile}.old`, outboxFile)
+    const restored = openOutbox({ file: outboxFile, gateway: 'gw', inboxFile })
+    commit(restored, 2)
+    source.look()
+    expect(numbersOf(source)).toEqual([1, 2])
+    restored.close()
+  })
+
+  it('that is written while it is read is never jumped over', () => {
+    using place = startPlace()
+    const { source } = place
+    const outbox = place.openOutbox()
+    const prepare = Database.prototype.prepare
+    let between: (() => void) | undefined
+    // The gateway commits twice just when the reader has seen that nothing covers its position.
+    Database.prototype.prepare = function (this: Database.Database, sql: string) {
+      const statement = prepare.call(this, sql)
+      const get = statement.get.bind(statement) as (...parameters: unknown[]) => unknown
+      if (!sql.includes('sequence <= ?')) return statement
+      return Object.assign(statement, {
+        get(...parameters: unknown[]) {
+          const row = get(...parameters)
+          const act = between
+          between = undefined
+          act?.()
+          return row
+        },
+      })
+    } as typeof prepare
+    source.look()
+    Database.prototype.prepare = prepare
+    source.begin('readings', 6)
+    between = () => {
+      commit(outbox, 1, 2)
+      commit(outbox, 3)
+    }
+    expect(numbersOf(source)).toEqual([1, 2, 3])
+    expect(place.inbox.notesFrom(1)).toEqual([])
+    outbox.close()
+  })
+
+  it('goes on where it stood when an outbox comes back', () => {
+    using place = startPlace()
+    const { source, outboxFile } = place
+    const first = place.openOutbox()
+    commit(first, 1)
+    source.look()
+    source.begin('readings', 6)
+    source.settle(source.take(limits)!)
+    commit(first, 2)
+    first.close()
+    copyStore(outboxFile, `${outboxFile}-away`)
+    place.removeOutbox()
+    place.openOutbox().close()
+    source.look()
+    expect(source.take(limits)).toBe(null)
+    place.removeOutbox()
+    copyStore(`${outboxFile}-away`, outboxFile)
+    expect(source.look()!.id).toEqual(first.store)
+    expect(numbersOf(source)).toEqual([2])
+  })
+})

@@ -1,0 +1,30 @@
+import { conclude } from '../../../../cloud-bridge/ledger/assessment.ts'
+import { startLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
+import { readNote } from '../../../../cloud-bridge/ledger/notes.ts'
+import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
+import { readOutbox } from '../fixture.ts'
+
+/**
+ * What the cloud says when it got every note of an outbox twice and all of its events that arrive,
+ * and before that some that were read when they were still there.
+ */
+export function verdictOf(
+  file: string,
+  read: SensorReading[] = [],
+  arrives: (event: SensorReading) => boolean = () => true,
+) {
+  const ledger = startLedger()
+  const heardAt = Date.now()
+  const { events, notes } = readOutbox(file)
+  for (const { sequence, kind, at, content } of [...notes, ...notes]) {
+    const whole = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
+    const note = readNote(Buffer.from(JSON.stringify(whole)), heardAt)
+    if (!note) throw new Error(`the ledger does not understand a note: ${kind}`)
+    ledger.addNote(note)
+  }
+  for (const event of [...read, ...events.filter(arrives)]) {
+    ledger.addEvent({ ...event, gateway: 'gw', heardAt })
+  }
+  const options = { nowMs: heardAt, silentAfterMs: 1e9, inFlightMaxEvents: 0 }
+  return conclude(ledger.gateways.values(), options)[0]!
+}

@@ -1,0 +1,171 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import Database from 'better-sqlite3'
+import { describe, expect, it } from 'vitest'
+import { seenByInbox, startRangeReader } from '../../../../gateway/store/delivery/inbox-reader.ts'
+import { damageOf, MustReopen } from '../../../../gateway/store/file/damage-mark.ts'
+import { asidesOf } from '../../../../gateway/store/file/damaged-files.ts'
+import { INBOX_ID, inboxMigrations, prepare } from '../../../../gateway/store/file/schema.ts'
+import { openInbox } from '../../../../gateway/store/inbox.ts'
+import { flip, isFirst, overwrite } from '../file/damaged-file.ts'
+import { temporary } from '../fixture.ts'
+import { commit, numbersOf, startPlace } from '../source/source-fixture.ts'
+
+const store = Buffer.alloc(16, 7)
+const range = {
+  ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null, reason: 'first contact' },
+}
+const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
+
+/** An inbox with a range at 20 and a note position at 5, closed and damaged as told. */
+function withDamaged(spoil: (file: string) => void) {
+  const place = temporary()
+  const file = place.file('inbox.db')
+  const inbox = open(file)
+  const { id } = inbox.addRange(range)
+  inbox.moveRange({ id, next: 20 })
+  inbox.moveNotes(store, 5)
+  inbox.close()
+  spoil(file)
+  return { file, dir: place.dir, [Symbol.dispose]: place[Symbol.dispose] }
+}
+
+describe('an inbox that does not open', () => {
+  it.each([
+    ['its first page is gone', (file: string) => void overwrite(file, isFirst)],
+    ['its magic is damaged', (file: string) => flip(file, 5)],
+    ['all of it is gone', (file: string) => void overwrite(file, () => true)],
+    ['it is a text', (file: string) => writeFileSync(file, 'no database any more '.repeat(500))],
+    [
+      'it is cut short',
+      (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 5000)),
+    ],
+  ])('is moved aside, and a new one says so: %s', (_, spoil) => {
+    using at = withDamaged(spoil)
+    const inbox = open(at.file)
+    const [aside] = asidesOf(at.file)
+    expect(inbox.healed).toMatchObject({ file: aside!.file })
+    expect(inbox.rangesOf(store)).toEqual([])
+    expect(inbox.nextNote(store)).toBe(null)
+    expect(inbox.notesFrom(1)).toMatchObject([
+      { kind: 'quarantine', content: { what: 'inbox', file: basename(aside!.file) } },
+    ])
+    inbox.close()
+    const again = open(at.file)
+    expect(again.healed).toBe(null)
+    expect(again.id).toEqual(inbox.id)
+    again.close()
+    expect(readdirSync(at.dir).filter(name => /heal|damaged$/.test(name))).toEqual([])
+  })
+
+  it('has everything in the outbox delivered again, under the same numbers', () => {
+    using place = startPlace()
+    const outbox = place.openOutbox()
+    commit(outbox, 1, 2, 3)
+    place.source.look()
+    place.source.begin('readings', 6)
+    expect(numbersOf(place.source)).toEqual([1, 2, 3])
+    place.stop()
+    overwrite(place.inboxFile, isFirst)
+    place.start()
+    place.source.look()
+    place.source.begin('readings', 6)
+    expect(numbersOf(place.source)).toEqual([1, 2, 3])
+    outbox.close()
+  })
+
+  it('was never ours', () => {
+    using place = temporary()
+    const file = place.file('inbox.db')
+    writeFileSync(file, 'somebody else wrote this, and it is long enough '.repeat(100))
+    const before = readFileSync(file)
+    for (let start = 0; start < 3; start++) {
+      expect(() => open(file)).toThrow(`inbox.file = ${file}: `)
+      expect(readFileSync(file).equals(before)).toBe(true)
+    }
+  })
+})
+
+describe('the notes of an inbox', () => {
+  it('are kept when it is begun anew, because they tell what was lost', () => {
+    using at = withDamaged(file => {
+      const inbox = open(file)
+      inbox.addNotes([1, 2].map(from => ({ kind: 'jump', content: { from, to: from } })))
+      inbox.close()
+      overwrite(file, isFirst)
+    })
+    const inbox = open(at.file)
+    const kinds = inbox.notesFrom(1).map(({ sequence, kind }) => [sequence, kind])
+    expect(kinds).toEqual([
+      [1, 'jump'],
+      [2, 'jump'],
+      [3, 'quarantine'],
+    ])
+    inbox.close()
+  })
+})
+
+describe('an inbox that shows its damage later', () => {
+  it('is marked, must be opened again, and is made anew then', () => {
+    using at = withDamaged(file => {
+      const inbox = open(file)
+      inbox.addNotes(new Array(100).fill({ kind: 'jump', content: { text: 'x'.repeat(3000) } }))
+      inbox.close()
+      const pages = readFileSync(file).length / 4096
+      overwrite(file, (_, number) => number === Math.floor(pages / 2))
+    })
+    const inbox = open(at.file)
+    expect(inbox.rangesOf(store)).toMatchObject([{ next: 20 }])
+    expect(() => inbox.notesFrom(1)).toThrow(MustReopen)
+    expect(damageOf(at.file)).not.toBe(null)
+    inbox.close()
+    const again = open(at.file)
+    expect(again.healed).not.toBe(null)
+    again.close()
+    expect(damageOf(at.file)).toBe(null)
+  })
+})
+
+describe('a position that is not the one that was written', () => {
+  const spoil = (sql: string) => (file: string) => {
+    const db = new Database(file)
+    db.exec(sql)
+    db.close()
+  }
+  it.each([
+    'UPDATE ranges SET next = 21',
+    'UPDATE ranges SET "end" = 30',
+    'UPDATE notePositions SET next = 6',
+    'DELETE FROM ranges',
+    'DELETE FROM seal',
+  ])('is not believed by bridge or gateway: %s', sql => {
+    using at = withDamaged(spoil(sql))
+    expect(seenByInbox(at.file, store)).toBe(null)
+    const ranges = startRangeReader(at.file)
+    expect(ranges(store).spans).toBe(null)
+    ranges.close()
+    const inbox = open(at.file)
+    expect(inbox.healed).toMatchObject({ reason: expect.stringContaining('positions') })
+    expect(inbox.rangesOf(store)).toEqual([])
+    inbox.close()
+  })
+
+  it('is believed as it was written, and in an inbox from before there were seals', () => {
+    using at = withDamaged(() => {})
+    expect(seenByInbox(at.file, store)).toMatchObject({ sequence: 19, noteSequence: 4 })
+    rmSync(at.file)
+    const old = new Database(at.file)
+    prepare(old, INBOX_ID, inboxMigrations.slice(0, 1))
+    old.exec(
+      `INSERT INTO ranges VALUES (1, x'${store.toString('hex')}', 7, NULL, 't', 6, NULL, '')`,
+    )
+    old.close()
+    expect(seenByInbox(at.file, store)).toMatchObject({ sequence: 6 })
+    const inbox = open(at.file)
+    expect(inbox.healed).toBe(null)
+    expect(inbox.rangesOf(store)).toMatchObject([{ next: 7 }])
+    inbox.moveRange({ id: 1, next: 9 })
+    inbox.close()
+    expect(seenByInbox(at.file, store)).toMatchObject({ sequence: 8 })
+  })
+})

@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto'
+import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
+import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createTopics } from './kafka.ts'
+
+/** Creates a topic as somebody else did: by Kafka's defaults but for these settings. */
+export async function givenTopic(
+  kafka: KafkaOptions,
+  settings: Record<string, string>,
+  { topic = `given-${randomUUID()}`, partitions = 1 } = {},
+): Promise<string> {
+  const admin = configuredKafka(kafka).admin()
+  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
+  try {
+    await admin.connect()
+    const topics = [{ topic, numPartitions: partitions, configEntries }]
+    await admin.createTopics({ waitForLeaders: false, topics })
+    // It is there, so this only waits until it can be written to.
+    await createTopics(kafka, [{ topic, partitions }])
+    return topic
+  } finally {
+    await admin.disconnect()
+  }
+}

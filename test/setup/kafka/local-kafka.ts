@@ -1,0 +1,42 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { javaProblem } from '../../../simulators/kafka/jars.ts'
+import { KafkaProblem } from '../../../simulators/kafka/java.ts'
+import { startLocalKafka } from '../../../simulators/kafka/local-kafka.ts'
+import { isAskedFor } from '../asked-for.ts'
+import { cacheDir } from './java.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the shared Kafka is; empty when no file of this run asks for it. */
+    brokers: string[]
+    /** Why there can be no Kafka here, or null. */
+    missing: string | null
+  }
+}
+
+/**
+ * Starts the one Kafka that all files share, if any file of this run asks for it, and gives what
+ * ends it. Its data is gone afterwards.
+ */
+export default async function startSharedKafka(project: TestProject) {
+  await using stack = new AsyncDisposableStack()
+  const missing = await javaProblem({ cacheDir })
+  project.provide('brokers', [])
+  project.provide('missing', missing)
+  if (missing !== null || !(await isAskedFor(project, '/setup/kafka.ts'))) return
+  const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
+  stack.defer(() => rm(dir, { recursive: true, force: true }))
+  const onProgress = (line: string) => process.stderr.write(`${line}\n`)
+  try {
+    const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, onProgress }))
+    project.provide('brokers', kafka.brokers)
+  } catch (error) {
+    if (!(error instanceof KafkaProblem)) throw error
+    project.provide('missing', error.message)
+  }
+  const all = stack.move()
+  return () => all.disposeAsync()
+}

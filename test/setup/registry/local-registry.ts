@@ -1,0 +1,32 @@
+import type { TestProject } from 'vitest/node'
+import { javaProblem } from '../../../simulators/kafka/jars.ts'
+import { KafkaProblem } from '../../../simulators/kafka/java.ts'
+import { isAskedFor } from '../asked-for.ts'
+import { cacheDir } from '../kafka/java.ts'
+import { apicurio, startRegistry } from './apicurio.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where the shared schema registry is; null when no file of this run asks for it. */
+    registryUrl: string | null
+    /** Why there can be no registry here, or null. */
+    registryMissing: string | null
+  }
+}
+
+/** Starts the one schema registry that all files share, if any file of this run asks for it. */
+export default async function startSharedRegistry(project: TestProject) {
+  const missing = await javaProblem({ cacheDir }, apicurio)
+  project.provide('registryUrl', null)
+  project.provide('registryMissing', missing)
+  if (missing !== null || !(await isAskedFor(project, '/setup/registry.ts'))) return
+  try {
+    const onProgress = (line: string) => process.stderr.write(`${line}\n`)
+    const registry = await startRegistry({ cacheDir, onProgress })
+    project.provide('registryUrl', registry.url)
+    return () => registry[Symbol.asyncDispose]()
+  } catch (error) {
+    if (!(error instanceof KafkaProblem)) throw error
+    project.provide('registryMissing', error.message)
+  }
+}

@@ -1,0 +1,19 @@
+import type { Simulation } from '../../simulators/pipeline.ts'
+import { openStage, type Stage, type StageOptions } from '../../simulators/rehearse/stage.ts'
+import { cacheDir } from '../setup/kafka/java.ts'
+
+/** The main job at 500 readings a second, with a Kafka of its own unless brokers are given. */
+export function startTestJob(
+  simulation: Partial<Simulation>,
+  kafka: StageOptions['kafka'] = {},
+  partEnv: StageOptions['partEnv'] = {},
+): Promise<Stage> {
+  const env = process.env
+  return openStage({
+    simulation: { ratePerSecond: 500, ...simulation },
+    cacheDir,
+    kafka,
+    env,
+    partEnv,
+  })
+}

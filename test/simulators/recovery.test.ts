@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { markDamaged } from '../../gateway/store/file/damage-mark.ts'
+import { openInbox } from '../../gateway/store/inbox.ts'
+import { findFreePort } from '../../simulators/kafka/free-port.ts'
+import { askState, startPart } from '../../simulators/processes.ts'
+import { fill, isFirst, LAST, open, overwrite } from '../gateway/store/file/damaged-file.ts'
+import { readOutbox } from '../gateway/store/fixture.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 50 }
+const HOST = '127.0.0.1'
+
+let dir: string
+let running: AsyncDisposableStack
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'sluice-heal-'))
+  running = new AsyncDisposableStack()
+})
+afterEach(async () => {
+  await running.disposeAsync()
+  await rm(dir, { recursive: true, force: true })
+})
+
+/** A filled outbox and an inbox, and what starts gateway and bridge on them. */
+async function makePlace() {
+  const [file, inboxFile] = [join(dir, 'outbox.db'), join(dir, 'inbox.db')]
+  const outbox = open(file)
+  fill(outbox)
+  outbox.close()
+  openInbox({ file: inboxFile, settleMs: 1 }).close()
+  const ports = { mqtt: await findFreePort(), gateway: await findFreePort(), bridge: 0 }
+  ports.bridge = await findFreePort()
+  const configFile = join(dir, 'sluice.yaml')
+  const config = {
+    gateway: { mqtt: { port: ports.mqtt }, http: { port: ports.gateway } },
+    outbox: { file },
+    inbox: { file: inboxFile },
+    bridge: { http: { port: ports.bridge }, pollMs: 100 },
+  }
+  await writeFile(configFile, stringify(config))
+  const http = (name: 'gateway' | 'bridge') => ({ host: HOST, port: ports[name] })
+  const options = { configFile, env: process.env, logDir: join(dir, 'log'), onProblem() {} }
+  const start = async (name: 'gateway' | 'bridge') =>
+    running.use(await startPart(name, http(name), options))
+  const page = async (name: 'gateway' | 'bridge', path: string) =>
+    (await fetch(`http://${HOST}:${ports[name]}${path}`)).text()
+  const log = (name: string) => readFileSync(join(dir, 'log', `${name}.log`), 'utf8')
+  return { ...{ file, inboxFile, outbox, http, start, page, log } }
+}
+
+it('a gateway starts with a damaged outbox, salvages it, and raises the alarm', async () => {
+  const place = await makePlace()
+  overwrite(place.file, isFirst)
+  const gateway = await place.start('gateway')
+  const state = await askState<'gateway'>(place.http('gateway'))
+  expect(state).toMatchObject({ store: place.outbox.store.toString('hex'), lastSequence: LAST })
+  expect(state!.backlog.events).toBeGreaterThanOrEqual(0)
+  const alarm = /"alarms":\["the outbox was damaged and salvaged at \d{4}-\d\d-\d\dT[\d:.]+Z; /
+  expect(await place.page('gateway', '/health')).toMatch(alarm)
+  expect(await place.page('gateway', '/ready')).toBe('{"ready":true,"reasons":[]}')
+  expect(await place.page('gateway', '/metrics')).toMatch(/^sluice_salvaged_timestamp_seconds 1/m)
+  expect(place.log('gateway')).toMatch(/"level":50,.*the outbox was damaged and is salvaged/)
+  expect(gateway.restarts).toBe(0)
+  expect(readOutbox(place.file).events).toHaveLength(LAST)
+})
+
+it('damage that the bridge finds is salvaged by the gateway, and neither goes round in circles', async () => {
+  const place = await makePlace()
+  const gateway = await place.start('gateway')
+  markDamaged(place.file, 'found by the bridge')
+  const bridge = await place.start('bridge')
+  await expect.poll(() => gateway.restarts, PATIENCE).toBe(1)
+  await expect
+    .poll(() => place.page('gateway', '/health').catch(String), PATIENCE)
+    .toMatch('salvaged at')
+  await expect.poll(() => place.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
+  expect([gateway.restarts, bridge.restarts]).toEqual([1, 0])
+})
+
+it('a bridge says that it waits for a damaged outbox, and starts with a damaged inbox', async () => {
+  const place = await makePlace()
+  overwrite(place.file, isFirst)
+  overwrite(place.inboxFile, isFirst)
+  const bridge = await place.start('bridge')
+  await expect
+    .poll(() => place.page('bridge', '/ready'), PATIENCE)
+    .toMatch('the outbox is damaged and waits for the gateway to salvage it')
+  expect(await place.page('bridge', '/health')).toMatch('the inbox was damaged and begun anew at')
+  await place.start('gateway')
+  await expect.poll(() => place.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
+  expect(bridge.restarts).toBe(0)
+})

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import { connectAsync } from 'mqtt'
+import { expect, inject, it, vi } from 'vitest'
+import { openRegistry } from '../../cloud-bridge/registry/registry.ts'
+import { decodeEvent } from '../../config/event/sensor-reading.ts'
+import { newest } from '../../config/schemas/released.ts'
+import { openStage } from '../../simulators/rehearse/stage.ts'
+import { tracedEvent } from '../config/event/events-fixture.ts'
+import { cacheDir } from '../setup/kafka/java.ts'
+import { readTopic, shared } from '../setup/kafka/kafka.ts'
+import { describeWithRegistry, registryAt, startGate } from '../setup/registry/registry.ts'
+
+/** The main job whose bridge is told of a registry, and nobody else is. */
+async function startJobWith(registryUrl: string, readings: string) {
+  return openStage({
+    simulation: { ratePerSecond: 500 },
+    cacheDir,
+    kafka: { brokers: inject('brokers'), topics: { readings } },
+    env: process.env,
+    partEnv: {
+      bridge: { SLUICE_REGISTRY_URL: registryUrl, SLUICE_KAFKA_CLOUD_EVENTS: 'true' },
+    },
+  })
+}
+
+describeWithRegistry('the whole job with a registry', () => {
+  it('is complete to who reads Kafka without it, each value in the wire format', async () => {
+    const readings = `registered-${randomUUID()}`
+    await using gate = await startGate()
+    gate.mode = 'cut'
+    await using job = await startJobWith(gate.url, readings)
+    const { host, port } = job.config.gateway.mqtt
+    const client = await connectAsync(`mqtt://${host}:${port}`)
+    const { traceparent } = tracedEvent
+    const topic = 'building/hq/zone/traced/sensor/d'
+    await client.publishAsync(topic, JSON.stringify({ co2: 4, traceparent }), { qos: 1 })
+    await client.endAsync()
+    await job.devices.run(1000)
+    // Everything is accepted while the registry is away, and goes when it comes back.
+    const waits = async () => (await job.states()).bridge?.kafka.events
+    await vi.waitFor(async () => expect(await waits()).toContain('is away: socket hang up'))
+    gate.mode = 'pass'
+    expect(await job.drain()).toBe(0)
+    const records = (await readTopic(shared(), readings)).flat()
+    const ids = new Set(records.map(({ value }) => value.subarray(0, 5).toString('hex')))
+    const known = await openRegistry(registryAt(gate.url)).schemasOf(`${readings}-value`)
+    const ours = [...known].find(([, schema]) => JSON.stringify(schema) === newest.text)!
+    expect([...ids]).toEqual([ours[0].toString(16).padStart(10, '0')])
+    const traced = records.filter(({ headers }) => headers.traceparent)
+    expect(traced.map(({ headers }) => String(headers.traceparent))).toEqual([traceparent])
+    expect(decodeEvent(traced[0]!.value)).toMatchObject({
+      id: String(traced[0]!.headers.ce_id),
+      traceparent,
+      measurements: [{ metric: 'co2', number: 4 }],
+    })
+    expect(String(traced[0]!.headers.ce_subject)).toBe('traced')
+    expect(await job.judge()).toMatchObject({ verdict: 'complete', missing: 0, inversions: 0 })
+  }, 90_000)
+})
