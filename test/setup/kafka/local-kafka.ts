@@ -26,7 +26,7 @@ export default async function startSharedKafka(project: TestProject) {
   const missing = await javaProblem({ cacheDir })
   project.provide('brokers', [])
   project.provide('missing', missing)
-  if (missing !== null || !(await isAskedFor(project, '/setup/kafka.ts'))) return
+  if (missing !== null || !(await isAskedFor(project, '/setup/kafka/kafka.ts'))) return
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
   stack.defer(() => rm(dir, { recursive: true, force: true }))
   const onProgress = (line: string) => process.stderr.write(`${line}\n`)

@@ -19,7 +19,7 @@ export default async function startSharedRegistry(project: TestProject) {
   const missing = await javaProblem({ cacheDir }, apicurio)
   project.provide('registryUrl', null)
   project.provide('registryMissing', missing)
-  if (missing !== null || !(await isAskedFor(project, '/setup/registry.ts'))) return
+  if (missing !== null || !(await isAskedFor(project, '/setup/registry/registry.ts'))) return
   try {
     const onProgress = (line: string) => process.stderr.write(`${line}\n`)
     const registry = await startRegistry({ cacheDir, onProgress })
