@@ -12,7 +12,7 @@ const BLOCK_MAX_SPANS = 256
  * What a consumer needs, one a zone and epoch, to drop duplicates and to name what is missing. A
  * number may come with a mark, which is kept while the number is at the edge of a hole.
  */
-export class Intervals<Mark = undefined> {
+export class IntervalSet<Mark = undefined> {
   /** Sorted; only the one block of an empty set is empty. */
   readonly #blocks: Span<Mark>[][] = [[]]
 
@@ -81,7 +81,7 @@ export class Intervals<Mark = undefined> {
   }
 
   /** What is missing between the lowest and the highest number seen. */
-  get holes(): [from: number, to: number][] {
+  get innerGaps(): [from: number, to: number][] {
     const { lowest, highest } = this
     if (lowest === undefined || highest === undefined) return []
     return this.gaps(lowest, highest).map(({ from, to }) => [from, to])

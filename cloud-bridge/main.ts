@@ -1,26 +1,30 @@
 import { setPriority } from 'node:os'
 import { Command as Program } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
-import type { Command } from '../config/process/commands.ts'
+import type { CommandHandler } from '../config/process/commands.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { serveHttp } from '../config/process/http-server.ts'
 import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
-import { openLog } from '../config/process/log.ts'
-import { alarmsOf, asidesOf } from '../gateway/store/file/damaged-files.ts'
+import { createLog } from '../config/process/log.ts'
+import { damageAlarms, setAsideFilesOf } from '../gateway/store/file/damaged-files.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
 import { type EventSource, openEventSource } from '../gateway/store/source/event-source.ts'
 import { runBridge, watchOutbox } from './forward/bridge.ts'
-import { startMetrics } from './forward/metrics.ts'
-import { reasonsOf, stateOf } from './forward/status.ts'
-import { configuredFraming } from './framing/configured-framing.ts'
-import { openKafka } from './kafka/configured-client.ts'
-import { startDecisions } from './partitions/between-batches.ts'
-import { moveCommand, type PartitionsOptions, showCommand } from './partitions/command.ts'
-import { disagreement } from './partitions/zone-spread.ts'
-import { replayCommand } from './replay/command.ts'
-import { type Flows, goes, startFlows, waits } from './retry/flow-status.ts'
-import { finerZones } from './zones/finer-zones.ts'
-import { startHotZones } from './zones/hot-zones.ts'
+import { createBridgeMetrics } from './forward/metrics.ts'
+import { bridgeState, notReadyReasons } from './forward/status.ts'
+import { createConfiguredFraming } from './framing/configured-framing.ts'
+import { createKafkaClient } from './kafka/configured-client.ts'
+import { createBatchBoundary } from './partitions/between-batches.ts'
+import {
+  createMovePartitionsCommand,
+  createShowPartitionsCommand,
+  type PartitionsCommandOptions,
+} from './partitions/command.ts'
+import { partitionMismatch } from './partitions/zone-spread.ts'
+import { createReplayCommand } from './replay/command.ts'
+import { createFlows, type Flows, runningText, waitingText } from './retry/flow-status.ts'
+import { finerZonesCure } from './zones/finer-zones.ts'
+import { createHotZones } from './zones/hot-zones.ts'
 
 const STOP_MS = 8000
 const BLIND =
@@ -46,47 +50,48 @@ await run(loaded.config)
 
 async function run(config: Config): Promise<void> {
   const { bridge, kafka, inbox: inboxOptions, outbox } = config
-  const log = openLog('bridge', config.log.level)
+  const log = createLog('bridge', config.log.level)
   const ending = new AbortController()
   const stopped = untilSignal(STOP_MS)
   const end = (message: string, code: number) => {
     log.fatal(message)
     process.exit(code)
   }
-  const flows = startFlows(
+  const flows = createFlows(
     { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs, stableMs: bridge.stableMs },
-    (flow, away) => (away ? log.warn({ reason: away }, waits(flow)) : log.info(goes(flow))),
+    (flow, away) =>
+      away ? log.warn({ reason: away }, waitingText(flow)) : log.info(runningText(flow)),
   )
   try {
     await using stack = new AsyncDisposableStack()
     const inbox = stack.adopt(openInbox(inboxOptions), one => one.close())
-    if (inbox.healed) log.error(inbox.healed, 'the inbox was damaged and is begun anew')
+    if (inbox.recovery) log.error(inbox.recovery, 'the inbox was damaged and is begun anew')
     const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
       one.close(),
     )
-    const client = await openKafka(kafka)
+    const client = await createKafkaClient(kafka)
     const { partitionsOf, settingsOf } = client.topics
     const hotZones = watchHotZones(config, log)
-    const metrics = startMetrics({
+    const metrics = createBridgeMetrics({
       waiting: () => source.backlog() ?? nothing,
       hotZones: hotZones.list,
       circuits: () => flows.states.circuits,
     })
-    const decisions = startDecisions(source.wake)
+    const decisions = createBatchBoundary(source.wake)
     const asked = { config, log, source, flows, decisions, partitionsOf }
     const parts = () => ({ source, metrics, hotZones, kafka: flows.states })
     stack.use(
       await serveHttp({
         ...bridge.http,
         key: 'bridge.http',
-        reasons: () => reasonsOf(parts()),
+        reasons: () => notReadyReasons(parts()),
         alarms: () => [
-          ...alarmsOf('inbox', asidesOf(inboxOptions.file)),
+          ...damageAlarms('inbox', setAsideFilesOf(inboxOptions.file)),
           ...hotZones.alarms(),
-          ...disagreement(kafka.partitions, source.ranges),
+          ...partitionMismatch(kafka.partitions, source.ranges),
         ],
         metrics: metrics.text,
-        state: () => stateOf(parts()),
+        state: () => bridgeState(parts()),
         commands: commandsOf(asked),
       }),
     )
@@ -107,7 +112,7 @@ async function run(config: Config): Promise<void> {
     }
     await runBridge({
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
-      frame: configuredFraming(config, inbox, ending.signal, line => log.warn(line)),
+      frame: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
       ...{ decisions, onDisagreement: reason => log.warn(reason) },
       openSink: client.openSink,
       settingsOf,
@@ -119,37 +124,46 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-function watchHotZones({ ingest }: Config, log: ReturnType<typeof openLog>) {
-  return startHotZones({
-    cureOf: taking => finerZones(taking, ingest.routes),
+function watchHotZones({ ingest }: Config, log: ReturnType<typeof createLog>) {
+  return createHotZones({
+    cureOf: taking => finerZonesCure(taking, ingest.routes),
     onHot: (zone, alarm) => log.warn({ zone }, alarm),
     onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
   })
 }
 
-type Asked = Omit<PartitionsOptions, 'kafka' | 'away'> & {
+type Asked = Omit<PartitionsCommandOptions, 'kafka' | 'away'> & {
   config: Config
-  log: ReturnType<typeof openLog>
+  log: ReturnType<typeof createLog>
   source: EventSource
   flows: Flows
 }
 
 /** What an operator may ask for; what was done is logged. */
-function commandsOf({ config, log, source, flows, ...asked }: Asked): Record<string, Command> {
+function commandsOf({
+  config,
+  log,
+  source,
+  flows,
+  ...asked
+}: Asked): Record<string, CommandHandler> {
   const { kafka, outbox } = config
   const topic = kafka.topics.backfill
-  const away = () => flows.states.away.events ?? null
+  const away = () => flows.states.waitReasons.events ?? null
   const options = { kafka, source, away, ...asked }
   const logged =
-    (what: string, command: Command): Command =>
+    (what: string, command: CommandHandler): CommandHandler =>
     async input => {
       const answer = await command(input)
       log.info({ asked: input, ...answer }, what)
       return answer
     }
   return {
-    '/replay': logged('replay', replayCommand({ outboxFile: outbox.file, topic, ...options })),
-    '/partitions': showCommand(options),
-    '/partitions/move': logged('partitions move', moveCommand(options)),
+    '/replay': logged(
+      'replay',
+      createReplayCommand({ outboxFile: outbox.file, topic, ...options }),
+    ),
+    '/partitions': createShowPartitionsCommand(options),
+    '/partitions/move': logged('partitions move', createMovePartitionsCommand(options)),
   }
 }

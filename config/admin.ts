@@ -11,7 +11,7 @@ export type AdminAccess = Partial<Pick<Config['kafka'], (typeof allowed)[number]
  * Reads a file (YAML) that holds kafka.brokers, kafka.sasl or kafka.tls of an administrator, and
  * nothing else. The environment is the bridge's, so it is not asked. Does not throw.
  */
-export function loadAdmin(file: string): { access: AdminAccess } | { faults: Fault[] } {
+export function loadAdminAccess(file: string): { access: AdminAccess } | { faults: Fault[] } {
   const loaded = loadConfig({ file, env: {} })
   if ('faults' in loaded) return loaded
   const { value } = readDocument(file)

@@ -1,12 +1,12 @@
 import { noDocument, readDocument } from './loading/document.ts'
 import { readOverrides } from './loading/environment.ts'
-import { type Fault, type Finding, mayBeSecret, show } from './loading/faults.ts'
-import { type Path, pathText } from './loading/keys.ts'
+import { type Fault, type Finding, mayBeSecret, shownValue } from './loading/faults.ts'
+import { type KeyPath, pathText } from './loading/keys.ts'
 import { checkRelations, checkRoutes } from './loading/relations.ts'
 import { readSecrets, type Secret } from './loading/secrets.ts'
 import { checkShape } from './loading/shape.ts'
 import { freeze, valueAt, withValue } from './loading/values.ts'
-import { type Settings, schema } from './schema.ts'
+import { configSchema, type Settings } from './schema.ts'
 
 export { describeFaults, type Fault } from './loading/faults.ts'
 
@@ -30,7 +30,7 @@ export type Config = Frozen<
 export type Route = Config['ingest']['routes'][number]
 
 /** What holds where nothing is set: no Kafka, everything on loopback. Frozen. */
-export const defaults: Config = freeze(withSecrets(schema.parse({}), []))
+export const defaults: Config = freeze(withSecrets(configSchema.parse({}), []))
 
 /**
  * Loads the configuration: the defaults, over them the file (YAML), over it the environment
@@ -57,7 +57,7 @@ export function loadConfig(from: {
   )
   const findings = [...shape.findings, ...checkRoutes(input), ...related, ...secrets.findings]
 
-  const placeOf = (path: Path) => {
+  const placeOf = (path: KeyPath) => {
     const { name } = environment.overrides.findLast(at => isWithin(path, at.path)) ?? {}
     if (name !== undefined) return `environment variable ${name}`
     const line = document.lineOf(path)
@@ -75,16 +75,16 @@ function withSecrets(settings: Settings, secrets: { path: string[]; value: Secre
   return whole as Config
 }
 
-const isWithin = (path: Path, outer: Path) => outer.every((step, i) => path[i] === step)
+const isWithin = (path: KeyPath, outer: KeyPath) => outer.every((step, i) => path[i] === step)
 
 function faultOf(
   finding: Finding,
   input: unknown,
-  placeOf: (path: Path) => string | undefined,
+  placeOf: (path: KeyPath) => string | undefined,
 ): Fault {
   const { path, others = [], reason, cure } = finding
   const value = finding.value ?? valueAt(input, path)
-  const shown = mayBeSecret(path) ? '[secret]' : show(value)
+  const shown = mayBeSecret(path) ? '[secret]' : shownValue(value)
   const exact = [path, ...others].map(placeOf).filter(place => place !== undefined)
   // A key that is missing has no line: its nearest group has.
   const around = path.map((_, i) => placeOf(path.slice(0, path.length - i)))

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { isHost, isHostAndPort, isPlainUrl } from './syntax/hosts.ts'
-import { placeFault } from './syntax/routes.ts'
+import { locationFault } from './syntax/routes.ts'
 import { isSchedule } from './syntax/schedules.ts'
 
 /** What an operator can do about a wrong value, by the schema of the value. */
@@ -53,7 +53,7 @@ const file = text(
 )
 const place = z
   .string()
-  .refine(value => !placeFault(value), { error: issue => placeFault(String(issue.input)) ?? '' })
+  .refine(value => !locationFault(value), { error: ({ input }) => locationFault(`${input}`) ?? '' })
   .register(cures, { cure: 'Write 1 to 128 printable characters' })
 const plain = text(
   value => /^[^\p{Cc}]{1,256}$/u.test(value),
@@ -283,7 +283,7 @@ const log = z.strictObject({
 })
 
 /** Every key with its limits and its default; the meaning of each stands in sluice.yaml. */
-export const schema = z.strictObject({
+export const configSchema = z.strictObject({
   gateway: gateway.prefault({}),
   ingest: ingest.prefault({}),
   outbox: outbox.prefault({}),
@@ -296,4 +296,4 @@ export const schema = z.strictObject({
 })
 
 /** What the schema yields: the configuration before its secrets were read. */
-export type Settings = z.infer<typeof schema>
+export type Settings = z.infer<typeof configSchema>

@@ -1,5 +1,5 @@
 import { access } from 'node:fs/promises'
-import type { Clock } from '../config/event/sensor-reading.ts'
+import type { ClockState } from '../config/event/sensor-reading.ts'
 
 const LOOK_EVERY_MS = 10_000
 
@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 10_000
  * once it existed in this run and is gone, UNSYNCED before. Looks every ten seconds.
  */
 export async function startClock(syncedFile: string) {
-  let clock: Clock = 'UNSYNCED'
+  let clock: ClockState = 'UNSYNCED'
   const look = async () => {
     const synced = await access(syncedFile).then(
       () => true,

@@ -3,15 +3,15 @@ import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { serveHttp } from '../config/process/http-server.ts'
 import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
-import { openLog } from '../config/process/log.ts'
+import { createLog } from '../config/process/log.ts'
 import { startClock } from './clock.ts'
-import { letterCommands } from './http/dead-letter-commands.ts'
-import { startMetrics } from './http/metrics.ts'
-import { reasonsOf, stateOf, wearAlarms } from './http/status.ts'
+import { deadLetterCommands } from './http/dead-letter-commands.ts'
+import { createMetrics } from './http/metrics.ts'
+import { gatewayState, unreadyReasons, wearAlarms } from './http/status.ts'
 import { startWriter } from './ingest/writer.ts'
 import { startBroker } from './mqtt/broker.ts'
 import { startSchedule } from './schedule.ts'
-import { alarmsOf, lastAsideMs } from './store/file/damaged-files.ts'
+import { damageAlarms, lastSetAsideMs } from './store/file/damaged-files.ts'
 
 const STOP_MS = 8000
 
@@ -37,7 +37,7 @@ async function run({
   bridge,
   log: { level },
 }: Config): Promise<void> {
-  const log = openLog('gateway', level)
+  const log = createLog('gateway', level)
   const stopped = untilSignal(STOP_MS)
   const end = (message: string, code: number) => {
     log.fatal(message)
@@ -46,10 +46,10 @@ async function run({
   try {
     await using stack = new AsyncDisposableStack()
     const clock = await startClock(gateway.clock.syncedFile)
-    const metrics = startMetrics(() => ({
+    const metrics = createMetrics(() => ({
       ...writer.position,
       wear: writer.wear(),
-      salvagedMs: lastAsideMs(writer.position.asides),
+      salvagedMs: lastSetAsideMs(writer.position.asides),
       connections: broker.connections,
     }))
     const writer = stack.use(
@@ -59,12 +59,12 @@ async function run({
         outbox,
         inboxFile: inbox.file,
         // The bridge takes whole groups, the last of which may go beyond its limit.
-        aheadEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
+        readAheadMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
         clock: clock.now,
         onCommitted: metrics.committed,
         onRefused: (count, reason) => log.error({ count, reason }, 'refused'),
-        onRoom: () => log.info('there is room again'),
-        onWear: beyond =>
+        onSpaceAvailable: () => log.info('there is room again'),
+        onWriteBudgetChange: beyond =>
           beyond ? log.warn(beyond) : log.info('outbox.writeBudgetBytesPerDay is kept again'),
         onFailed: reason => end(`the outbox must be opened again: ${reason}`, 1),
       }),
@@ -75,7 +75,7 @@ async function run({
       await startBroker({
         accept: writer.accept,
         limits: gateway.mqtt,
-        unreleased: () => writer.position.unreleased,
+        unreleased: () => writer.position.qos2Unreleased,
         onRefused: () => metrics.refused(1),
         onAcknowledged: metrics.acknowledged,
         onBroken: (client, reason) => {
@@ -89,11 +89,11 @@ async function run({
       await serveHttp({
         ...gateway.http,
         key: 'gateway.http',
-        reasons: () => reasonsOf(parts),
-        alarms: () => [...alarmsOf('outbox', writer.position.asides), ...wearAlarms(writer)],
+        reasons: () => unreadyReasons(parts),
+        alarms: () => [...damageAlarms('outbox', writer.position.asides), ...wearAlarms(writer)],
         metrics: metrics.text,
-        state: () => stateOf(parts),
-        commands: letterCommands(writer),
+        state: () => gatewayState(parts),
+        commands: deadLetterCommands(writer),
       }),
     )
     const { host, port, allowAnonymous } = gateway.mqtt

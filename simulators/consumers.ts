@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Totals } from '../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Config } from '../config/config.ts'
 import type { PublishRecord } from './devices/record.ts'
-import { ask, type PartOptions, startPart } from './processes.ts'
+import { fetchOnNewConnection, type SluiceProcessOptions, startSluiceProcess } from './processes.ts'
 import type { Verdict } from './verdict.ts'
 
 const CAUGHT_UP_MS = 30_000
@@ -16,13 +16,13 @@ type Total = { count: number; sum: number }
  * Starts analytics and archive as processes of their own. `judge` compares what analytics came to
  * since then with the devices' own record, and adds what differs to a verdict.
  */
-export async function startConsumers({ consumers }: Config, options: PartOptions) {
+export async function startConsumers({ consumers }: Config, options: SluiceProcessOptions) {
   await using opening = new AsyncDisposableStack()
-  opening.use(await startPart('analytics', consumers.analytics.http, options))
-  opening.use(await startPart('archive', consumers.archive.http, options))
+  opening.use(await startSluiceProcess('analytics', consumers.analytics.http, options))
+  opening.use(await startSluiceProcess('archive', consumers.archive.http, options))
   const { host, port } = consumers.analytics.http
   const total = async (): Promise<Total> => {
-    const answer = await ask(`http://${host}:${port}/api/totals`)
+    const answer = await fetchOnNewConnection(`http://${host}:${port}/api/totals`)
     const { metrics } = (await answer.json()) as Totals
     return metrics.find(({ metric }) => metric === NUMBERED) ?? { count: 0, sum: 0 }
   }

@@ -7,7 +7,7 @@ import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
 import { showStatus } from './local/status.ts'
 import { runUp } from './local/up.ts'
 import { longRehearsals, rehearsals } from './rehearse/catalogue.ts'
-import { tableOf } from './rehearse/outcome.ts'
+import { formatOutcomeTable } from './rehearse/outcome.ts'
 import { rehearse } from './rehearse/rehearse.ts'
 import { runSimulation } from './simulation.ts'
 
@@ -104,7 +104,7 @@ program
       env: process.env,
       onProgress: line => process.stderr.write(`${line}\n`),
     })
-    const lines = json ? rows.map(row => JSON.stringify(row)).join('\n') : tableOf(rows)
+    const lines = json ? rows.map(row => JSON.stringify(row)).join('\n') : formatOutcomeTable(rows)
     process.stdout.write(`${lines}\n`)
     // A machine that checks must have what it takes.
     const isFine = (row: (typeof rows)[number]) =>

@@ -1,4 +1,4 @@
-import type { Topics } from '../cloud-bridge/kafka/client.ts'
+import type { TopicAdmin } from '../cloud-bridge/kafka/client.ts'
 import type { Config } from '../config/config.ts'
 
 /** What consumers tell people. */
@@ -10,8 +10,8 @@ const PARTITIONS = 6
  * Creates the topics of the main job that are missing. What is sent once more gets as many
  * partitions as readings have, because it goes to the same ones.
  */
-export async function createJobTopics(
-  { create, partitionsOf }: Topics,
+export async function createPipelineTopics(
+  { create, partitionsOf }: TopicAdmin,
   { kafka: { topics, partitions }, consumers }: Pick<Config, 'kafka' | 'consumers'>,
 ): Promise<void> {
   await create([

@@ -1,18 +1,18 @@
 import { statfsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openKafka } from '../cloud-bridge/kafka/configured-client.ts'
-import type { Stretch } from '../cloud-bridge/ports/event-stream.ts'
+import { createKafkaClient } from '../cloud-bridge/kafka/configured-client.ts'
+import type { TopicOffsets } from '../cloud-bridge/ports/event-stream.ts'
 import type { Config } from '../config/config.ts'
 import { countDeadLetters } from '../gateway/store/read/outbox-reader.ts'
-import { buildingMessages } from './building/messages.ts'
+import { createBuildingMessages } from './building/messages.ts'
 import { planBuilding } from './building/plan.ts'
 import { connectDevices } from './devices/devices.ts'
 import { KafkaProblem } from './kafka/java.ts'
 import { type LocalKafka, startLocalKafka } from './kafka/local-kafka.ts'
-import { createJobTopics } from './pipeline-topics.ts'
-import { askState, startPart } from './processes.ts'
-import { type Counted, startVerdict, type Verdict } from './verdict.ts'
+import { createPipelineTopics } from './pipeline-topics.ts'
+import { fetchState, startSluiceProcess } from './processes.ts'
+import { createJudge, type RunCounts, type Verdict } from './verdict.ts'
 
 const STALLED_MS = 60_000
 
@@ -24,7 +24,7 @@ export type Simulation = {
   seed: number
 }
 
-export type JobOptions = {
+export type PipelineOptions = {
   config: Config
   configFile?: string | undefined
   env: NodeJS.ProcessEnv
@@ -38,14 +38,14 @@ export type JobOptions = {
   signal?: AbortSignal
 }
 
-export type Job = Awaited<ReturnType<typeof startJob>>
+export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
 
 /**
  * Starts the whole main job on this machine: a Kafka if none is configured, its topics, gateway,
  * bridge and a simulated building. Without Java it starts all but Kafka and says so. What is
  * downstream is opened first, so that all ends in order: devices, gateway, bridge, Kafka.
  */
-export async function startJob(options: JobOptions) {
+export async function startPipeline(options: PipelineOptions) {
   const { config, onProgress } = options
   await using opening = new AsyncDisposableStack()
   const dataDir = dirname(config.outbox.file)
@@ -53,14 +53,14 @@ export async function startJob(options: JobOptions) {
   if (kafka) opening.use(kafka)
   const brokers = kafka?.brokers ?? config.kafka.brokers
   const env = { ...options.env, ...(kafka && { SLUICE_KAFKA_BROKERS: brokers.join(',') }) }
-  const { stream, topics } = await openKafka({ ...config.kafka, brokers })
+  const { stream, topics } = await createKafkaClient({ ...config.kafka, brokers })
   const { readings, backfill } = config.kafka.topics
   const since = Date.now()
-  let from = new Map<string, Stretch>()
+  let from = new Map<string, TopicOffsets>()
   if (!problem) {
     onProgress('creating the topics that are missing')
-    await createJobTopics(topics, config)
-    from = await stream.stretchesOf([readings, backfill])
+    await createPipelineTopics(topics, config)
+    from = await stream.topicOffsets([readings, backfill])
   }
   const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
   const optionsOf = (name: 'gateway' | 'bridge') => ({
@@ -68,24 +68,22 @@ export async function startJob(options: JobOptions) {
     env: { ...env, ...options.partEnv?.[name] },
   })
   onProgress('starting bridge and gateway')
-  const bridge = opening.use(await startPart('bridge', config.bridge.http, optionsOf('bridge')))
-  const gateway = opening.use(await startPart('gateway', config.gateway.http, optionsOf('gateway')))
-  const first = (await askState<'gateway'>(config.gateway.http))!
+  const bridge = opening.use(
+    await startSluiceProcess('bridge', config.bridge.http, optionsOf('bridge')),
+  )
+  const gateway = opening.use(
+    await startSluiceProcess('gateway', config.gateway.http, optionsOf('gateway')),
+  )
+  const first = (await fetchState<'gateway'>(config.gateway.http))!
   const devices = opening.use(await connectBuilding(config, options.simulation))
   const parts = opening.move()
 
   const states = async () => ({
-    gateway: await askState<'gateway'>(config.gateway.http),
-    bridge: await askState<'bridge'>(config.bridge.http),
+    gateway: await fetchState<'gateway'>(config.gateway.http),
+    bridge: await fetchState<'bridge'>(config.bridge.http),
   })
   return {
-    kafka,
-    problem,
-    brokers,
-    gateway,
-    bridge,
-    devices,
-    states,
+    ...{ kafka, problem, brokers, gateway, bridge, devices, states },
     /**
      * Waits until every stored event is in Kafka; gives what is left when nothing moves any more.
      */
@@ -101,16 +99,16 @@ export async function startJob(options: JobOptions) {
       return left
     },
     /** Reads Kafka afresh and compares it with the devices' own record. */
-    async judge(asked: Pick<Counted, 'minShare'> = {}): Promise<Verdict> {
+    async judge(asked: Pick<RunCounts, 'minShare'> = {}): Promise<Verdict> {
       const last = (await states()).gateway?.lastSequence ?? first.lastSequence
       const { scheduled } = devices.counters()
       const counted = {
         ...{ ...asked, scheduled, stored: last - first.lastSequence },
         buried: countDeadLetters(config.outbox.file, since),
       }
-      const verdict = startVerdict(devices.record, devices.runId, options.simulation.qos)
+      const verdict = createJudge(devices.record, devices.runId, options.simulation.qos)
       if (problem) return { ...verdict.conclude(counted), verdict: `incomplete: ${problem}` }
-      for (const [topic, { end }] of await stream.stretchesOf([readings, backfill])) {
+      for (const [topic, { end }] of await stream.topicOffsets([readings, backfill])) {
         const begin = from.get(topic)?.end ?? new Map()
         await stream.readBetween(topic, begin, end, record => verdict.add(record, topic))
       }
@@ -130,7 +128,7 @@ export async function startJob(options: JobOptions) {
   }
 }
 
-async function findKafka(options: JobOptions, dataDir: string) {
+async function findKafka(options: PipelineOptions, dataDir: string) {
   const { config, cacheDir, kafkaPort, onProgress, signal } = options
   const none: { kafka: LocalKafka | null; problem: string | null } = { kafka: null, problem: null }
   if (config.kafka.brokers.length > 0) return none
@@ -149,12 +147,12 @@ function connectBuilding({ gateway }: Config, simulation: Simulation) {
   const { devices: count, seed, ratePerSecond, ...rest } = simulation
   const devices = planBuilding({ seed, devices: count })
   const timing = { startMs: Date.now(), stepMs: 1000 / ratePerSecond }
-  const next = buildingMessages({ devices, seed, ...timing })
+  const next = createBuildingMessages({ devices, seed, ...timing })
   return connectDevices({ ...gateway.mqtt, devices, next, ratePerSecond, ...rest })
 }
 
 /** How many events are not yet in Kafka, as far as both say; Infinity while one does not answer. */
-function waitingIn({ gateway, bridge }: Awaited<ReturnType<Job['states']>>): number {
+function waitingIn({ gateway, bridge }: Awaited<ReturnType<Pipeline['states']>>): number {
   if (!gateway || !bridge?.backlog) return Number.POSITIVE_INFINITY
   const next = bridge.ranges.find(({ end }) => end === null)?.next ?? 0
   return Math.max(gateway.lastSequence + 1 - next, bridge.backlog.events)

@@ -7,13 +7,13 @@ import type { BridgeState } from '../cloud-bridge/forward/status.ts'
 import type { Config } from '../config/config.ts'
 import { CannotStart } from '../config/process/lifetime.ts'
 import type { GatewayState } from '../config/process/status.ts'
-import { type SupervisedProcess, startProcess } from './local/supervisor.ts'
+import { type SupervisedProcess, startSupervisedProcess } from './local/supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 2000 }
 const READY_MS = 15_000
 const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
 
-export type PartOptions = {
+export type SluiceProcessOptions = {
   configFile?: string | undefined
   env: NodeJS.ProcessEnv
   /** Where its log goes. */
@@ -22,21 +22,21 @@ export type PartOptions = {
 }
 
 const consumers = ['analytics', 'archive'] as const
-export type PartName = 'gateway' | 'bridge' | (typeof consumers)[number]
+export type SluiceProcessName = 'gateway' | 'bridge' | (typeof consumers)[number]
 
 /**
  * Starts the gateway, the bridge or a consumer as a process of its own and keeps it running.
  * Resolves when it answers on its HTTP port; rejects when it ended by itself or did not answer in
  * time.
  */
-export async function startPart(
-  name: PartName,
+export async function startSluiceProcess(
+  name: SluiceProcessName,
   http: Config['gateway']['http'],
-  { configFile, env, logDir, onProblem }: PartOptions,
+  { configFile, env, logDir, onProblem }: SluiceProcessOptions,
 ): Promise<SupervisedProcess> {
   mkdirSync(logDir, { recursive: true })
   const logFile = join(logDir, `${name}.log`)
-  const part = await startProcess({
+  const part = await startSupervisedProcess({
     name,
     command: process.execPath,
     args: [
@@ -59,11 +59,11 @@ export async function startPart(
       throw new CannotStart(`${name} did not start: ${lastMessage(logFile)} (${logFile})`)
     }
     // Another one may answer on that port: the pid tells.
-    if (part.pid !== null && (await askState(http))?.pid === part.pid) return part
+    if (part.pid !== null && (await fetchState(http))?.pid === part.pid) return part
   }
 }
 
-const wordsOf = (name: PartName) =>
+const wordsOf = (name: SluiceProcessName) =>
   consumers.some(one => one === name) ? ['consume', name] : [name]
 
 /** What a part said last in its log: why it ended. */
@@ -83,12 +83,12 @@ type StateOf = {
 }
 
 /** What a running part says of itself, or null when nobody answers. */
-export async function askState<P extends keyof StateOf = 'gateway'>(
+export async function fetchState<P extends keyof StateOf = 'gateway'>(
   http: Config['gateway']['http'],
 ): Promise<StateOf[P] | null> {
   try {
     const url = `http://${http.host}:${http.port}/state`
-    const answer = await ask(url, AbortSignal.timeout(2000))
+    const answer = await fetchOnNewConnection(url, AbortSignal.timeout(2000))
     return (await answer.json()) as StateOf[P]
   } catch {
     return null
@@ -99,6 +99,9 @@ export async function askState<P extends keyof StateOf = 'gateway'>(
  * Asks a part for a page, over a connection of its own: one that was kept may have been closed
  * meanwhile, and who was busy sees that only when he asks. Rejects when nobody answers.
  */
-export function ask(url: string, signal: AbortSignal | null = null): Promise<Response> {
+export function fetchOnNewConnection(
+  url: string,
+  signal: AbortSignal | null = null,
+): Promise<Response> {
   return fetch(url, { signal, headers: { connection: 'close' } })
 }

@@ -1,8 +1,8 @@
-import { buildingMessages } from './building/messages.ts'
+import { createBuildingMessages } from './building/messages.ts'
 import { planBuilding } from './building/plan.ts'
 import { connectDevices } from './devices/devices.ts'
 import type { Simulation } from './pipeline.ts'
-import { replay } from './replay/replay.ts'
+import { connectReplay } from './replay/replay.ts'
 
 export type SimulateOptions = {
   host: string
@@ -45,13 +45,13 @@ function connect({ host, port, simulation, ...options }: SimulateOptions) {
   if (options.replay) {
     const { ratePerSecond, ...connecting } = common
     const { speed, site, replay: files } = options
-    return replay({ ...connecting, files, speed, site })
+    return connectReplay({ ...connecting, files, speed, site })
   }
   const devices = planBuilding({ seed, devices: count })
   const timing = { startMs: Date.now(), stepMs: 1000 / simulation.ratePerSecond }
   return connectDevices({
     ...common,
     devices,
-    next: buildingMessages({ devices, seed, ...timing }),
+    next: createBuildingMessages({ devices, seed, ...timing }),
   })
 }

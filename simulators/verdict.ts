@@ -1,4 +1,4 @@
-import { Intervals } from '../cloud-bridge/interval-set.ts'
+import { IntervalSet } from '../cloud-bridge/interval-set.ts'
 import type { ReadRecord } from '../cloud-bridge/ports/event-stream.ts'
 import { decodeEvent, type SensorReading } from '../config/event/sensor-reading.ts'
 import type { PublishRecord } from './devices/record.ts'
@@ -21,7 +21,7 @@ export type Verdict = {
 }
 
 /** What was counted by others than the reader of Kafka. */
-export type Counted = {
+export type RunCounts = {
   scheduled: number
   stored: number
   buried: number
@@ -44,8 +44,8 @@ function startOrder() {
  * reader finds in Kafka: nothing missing, nothing counted twice after the consumers' check, in each
  * topic the order of each zone and of each device kept, each zone in one partition under its key.
  */
-export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 2 = 1) {
-  const zones = new Map<string, { seen: Intervals; epoch: number }>()
+export function createJudge(record: PublishRecord, runId: string, qos: 0 | 1 | 2 = 1) {
+  const zones = new Map<string, { seen: IntervalSet; epoch: number }>()
   const partitionOfZone = new Map<string, number>()
   const [isZoneInOrder, isDeviceInOrder] = [startOrder(), startOrder()]
   const timesSeen = new Uint8Array(record.length)
@@ -61,7 +61,7 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
     const name = `${gateway} ${epoch} ${zone}`
     let state = zones.get(name)
     if (!state) {
-      state = { seen: new Intervals(), epoch }
+      state = { seen: new IntervalSet(), epoch }
       zones.set(name, state)
     }
     if (!state.seen.add(zoneSequence)) {
@@ -72,7 +72,7 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
     return true
   }
   const count = (number: number, topic: string) => {
-    const message = record.at(number)
+    const message = record.messageAt(number)
     if (!message) {
       found.strange++
       return
@@ -94,17 +94,17 @@ export function startVerdict(record: PublishRecord, runId: string, qos: 0 | 1 | 
       const number = event.measurements.find(({ metric }) => metric === 'simulated_number')?.number
       if (typeof number === 'number') count(number, topic)
     },
-    conclude({ scheduled, stored, buried, minShare = 0.9 }: Counted): Verdict {
+    conclude({ scheduled, stored, buried, minShare = 0.9 }: RunCounts): Verdict {
       const { acknowledged, resent } = record.total
       let [missing, duplicates] = [0, 0]
       for (let number = 0; number < record.length; number++) {
-        const message = record.at(number)
+        const message = record.messageAt(number)
         if (message?.acknowledged && timesSeen[number] === 0) missing++
         // What a device sends again is a second event, but not with QoS 2: that is once.
         const mayRepeat = message?.resent && qos < 2
         if (message && !mayRepeat && timesSeen[number]! > 1) duplicates++
       }
-      const holes = [...zones.values()].reduce((sum, { seen }) => sum + seen.holes.length, 0)
+      const holes = [...zones.values()].reduce((sum, { seen }) => sum + seen.innerGaps.length, 0)
       const faults = [
         acknowledged === 0 && 'nothing was acknowledged',
         acknowledged < scheduled * minShare && `only ${acknowledged} of ${scheduled} acknowledged`,

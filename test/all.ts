@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { addUp, type Counts, countsOf } from './setup/counts.ts'
+import { countTests, sumCounts, type TestCounts } from './setup/counts.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tool = (path: string) => join(root, 'node_modules', path)
@@ -12,23 +12,23 @@ const tool = (path: string) => join(root, 'node_modules', path)
 const types = await check(tool('typescript/bin/tsc'), ['-p', '.'])
 const lint = await check(tool('@biomejs/biome/bin/biome'), ['check', '.'])
 const tests = await runTests()
-const { passed, failed, skipped } = addUp([types, lint, tests])
+const { passed, failed, skipped } = sumCounts([types, lint, tests])
 process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
 process.exitCode = failed > 0 ? 1 : 0
 
-async function check(program: string, args: string[]): Promise<Counts> {
+async function check(program: string, args: string[]): Promise<TestCounts> {
   const isRight = (await run(program, args)) === 0
   return { passed: isRight ? 1 : 0, failed: isRight ? 0 : 1, skipped: 0 }
 }
 
-async function runTests(): Promise<Counts> {
+async function runTests(): Promise<TestCounts> {
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-report-'))
   const report = join(dir, 'report.json')
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   const exitCode = await run(tool('vitest/vitest.mjs'), ['run', ...reporters])
   const text = await readFile(report, 'utf8').catch(() => null)
   await rm(dir, { recursive: true, force: true })
-  return countsOf(text, exitCode)
+  return countTests(text, exitCode)
 }
 
 function run(program: string, args: string[]): Promise<number> {

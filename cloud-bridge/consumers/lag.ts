@@ -14,7 +14,7 @@ export type Lag = {
  * Looks every few seconds how far the topics go beyond what was taken, until `signal` aborts.
  * `nextOf` gives where a partition goes on, or null when it is another member's.
  */
-export function watchLag(
+export function startLagWatch(
   stream: EventStream,
   topics: readonly string[],
   nextOf: (topic: string, partition: number) => number | null,
@@ -23,7 +23,7 @@ export function watchLag(
   const lag: Lag = { behind: new Map(), atMs: 0 }
   const look = async () => {
     const atMs = Date.now()
-    const stretches = await stream.stretchesOf(topics)
+    const stretches = await stream.topicOffsets(topics)
     const behind = new Map<string, number>()
     for (const [topic, { begin, end }] of stretches) {
       let records = 0

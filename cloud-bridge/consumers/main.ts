@@ -4,12 +4,12 @@ import { pathToFileURL } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
-import { openLog } from '../../config/process/log.ts'
+import { createLog } from '../../config/process/log.ts'
 import { parseMoment } from '../../config/process/time-argument.ts'
-import { openKafka } from '../kafka/configured-client.ts'
-import { CannotJoin } from '../ports/consumer-group.ts'
-import { analytics, archive, type Definition, definitionOf } from './catalogue.ts'
-import { startConsumerProcess } from './process.ts'
+import { createKafkaClient } from '../kafka/configured-client.ts'
+import { CannotConsume } from '../ports/consumer-group.ts'
+import { analytics, archive, type ConsumerDefinition, handlerDefinition } from './catalogue.ts'
+import { createConsumerProcess } from './process.ts'
 import { reprocess } from './reprocessing.ts'
 import type { Handler } from './runtime/keyed-handler.ts'
 
@@ -40,7 +40,7 @@ await run(loaded.config)
 process.exit()
 
 async function run(config: Config): Promise<void> {
-  const log = openLog(name, config.log.level)
+  const log = createLog(name, config.log.level)
   const ending = new AbortController()
   const end = (message: string, code: number) => {
     log.fatal(message)
@@ -58,8 +58,8 @@ async function run(config: Config): Promise<void> {
     const clientId = `sluice-${definition.name}`
     const { signal } = ending
     await using stack = new AsyncDisposableStack()
-    const kafka = await openKafka({ ...config.kafka, clientId })
-    const runtime = startConsumerProcess({ name: definition.name, config, kafka, log, signal })
+    const kafka = await createKafkaClient({ ...config.kafka, clientId })
+    const runtime = createConsumerProcess({ name: definition.name, config, kafka, log, signal })
     const place = { config, runtime, kafka, stack, log, signal }
     if (options.from !== undefined) {
       await reprocess(definition, place, options.from)
@@ -71,16 +71,16 @@ async function run(config: Config): Promise<void> {
     await runtime.run(opened.work)
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
-    else if (error instanceof CannotJoin) end(error.message, 2)
+    else if (error instanceof CannotConsume) end(error.message, 2)
     else end((error as Error).stack ?? String(error), 1)
   }
 }
 
 /** The consumer of a name. Rejects with CannotStart when there is none. */
-async function find(asked: string): Promise<Definition> {
+async function find(asked: string): Promise<ConsumerDefinition> {
   if (asked === 'analytics') return analytics
   if (asked === 'archive') return archive
-  return definitionOf(await handlerIn(asked))
+  return handlerDefinition(await handlerIn(asked))
 }
 
 async function handlerIn(asked: string): Promise<Handler<unknown>> {

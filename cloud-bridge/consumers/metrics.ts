@@ -1,8 +1,8 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
-import type { Counts } from './runtime/handler.ts'
+import type { ArrivalCounts } from './runtime/handler.ts'
 
 /** What a consumer did since it was started, and how far behind it is. */
-export function startConsumerMetrics(
+export function createConsumerMetrics(
   consumer: string,
   now: { lag(): ReadonlyMap<string, number> },
 ) {
@@ -42,12 +42,16 @@ export function startConsumerMetrics(
       for (const [topic, records] of now.lag()) this.set({ consumer, topic }, records)
     },
   })
-  const totals = { taken: {} as Partial<Counts>, effects: 0, faults: {} as Record<string, number> }
+  const totals = {
+    taken: {} as Partial<ArrivalCounts>,
+    effects: 0,
+    faults: {} as Record<string, number>,
+  }
   return {
     totals,
     text: () => registry.metrics(),
-    taken(counts: Counts): void {
-      for (const [arrival, count] of Object.entries(counts) as [keyof Counts, number][]) {
+    taken(counts: ArrivalCounts): void {
+      for (const [arrival, count] of Object.entries(counts) as [keyof ArrivalCounts, number][]) {
         if (count === 0) continue
         totals.taken[arrival] = (totals.taken[arrival] ?? 0) + count
         taken.inc({ consumer, arrival }, count)

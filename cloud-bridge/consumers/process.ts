@@ -1,43 +1,46 @@
 import type { RequestListener } from 'node:http'
 import type { Config } from '../../config/config.ts'
 import { serveHttp } from '../../config/process/http-server.ts'
-import type { openLog } from '../../config/process/log.ts'
+import type { createLog } from '../../config/process/log.ts'
 import type { KafkaClient } from '../kafka/client.ts'
-import { startEventReader } from '../registry/event-reader.ts'
-import { openRegistry } from '../registry/registry.ts'
-import { type Lag, watchLag } from './lag.ts'
-import { startConsumerMetrics } from './metrics.ts'
-import { startBurial } from './runtime/dead-letter-producer.ts'
-import { startPatience } from './runtime/dependency-wait.ts'
-import { startEffects } from './runtime/effect-relay.ts'
-import type { Counts, Handling } from './runtime/handler.ts'
+import { createEventReader } from '../registry/event-reader.ts'
+import { createRegistryClient } from '../registry/registry.ts'
+import { type Lag, startLagWatch } from './lag.ts'
+import { createConsumerMetrics } from './metrics.ts'
+import { createDeadLetterProducer } from './runtime/dead-letter-producer.ts'
+import { createDependencyWait } from './runtime/dependency-wait.ts'
+import { createEffectRelay } from './runtime/effect-relay.ts'
+import type { ArrivalCounts, Handling } from './runtime/handler.ts'
 import { runMember } from './runtime/member.ts'
-import type { Consumer, Work } from './runtime/partition-work.ts'
-import { startReading } from './runtime/record-decoder.ts'
+import type { Consumer, PartitionWork } from './runtime/partition-work.ts'
+import { createRecordDecoder } from './runtime/record-decoder.ts'
 import { openStatefulWork } from './runtime/stateful-work.ts'
-import type { AnyVersion, PartitionState } from './state/state.ts'
+import type { ConsumerStateAccess, PartitionState } from './state/state.ts'
 
-export type Parts = {
+export type ConsumerProcessOptions = {
   name: string
   config: Config
   kafka: KafkaClient
-  log: ReturnType<typeof openLog>
+  log: ReturnType<typeof createLog>
   signal: AbortSignal
 }
 
 const MEMBERSHIP = 'its membership'
 
-export type ConsumerProcess = ReturnType<typeof startConsumerProcess>
+export type ConsumerProcess = ReturnType<typeof createConsumerProcess>
 
 /** What every consumer process has: how it reads, sends, waits for what is away, and counts. */
-export function startConsumerProcess({ name, config, kafka, log, signal }: Parts) {
+export function createConsumerProcess(options: ConsumerProcessOptions) {
+  const { name, config, kafka, log, signal } = options
   const { readings, backfill, deadletters } = config.kafka.topics
   const topics = [readings, backfill]
-  const works = new Map<number, Work>()
+  const works = new Map<number, PartitionWork>()
   let lag: Lag = { behind: new Map(), atMs: 0 }
-  const metrics = startConsumerMetrics(name, { lag: () => lag.behind })
+  const metrics = createConsumerMetrics(name, { lag: () => lag.behind })
   const { url, ...registry } = config.registry
-  const reader = startEventReader(url === null ? null : openRegistry({ ...registry, url, signal }))
+  const reader = createEventReader(
+    url === null ? null : createRegistryClient({ ...registry, url, signal }),
+  )
   const { away, onAway } = startAways(log, () => metrics.fault('away'))
   const onRefused = ({ id, topic }: { id: string; topic: string }, reason: string) => {
     metrics.fault('refused')
@@ -49,18 +52,15 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
   })
 
   const nextOf = (topic: string, partition: number) =>
-    works.has(partition) ? (works.get(partition)!.next.get(topic) ?? 0) : null
+    works.has(partition) ? (works.get(partition)!.nextOffsets.get(topic) ?? 0) : null
 
   return {
-    metrics,
-    onAway,
-    patience: startPatience(onAway('its work')),
-    read: startReading(reader, topics),
-    deadletters,
-    topics,
+    ...{ metrics, onAway, deadletters, topics },
+    patience: createDependencyWait(onAway('its work')),
+    read: createRecordDecoder(reader, topics),
     /** Sends what the works of the process want sent. */
-    startEffects: () => startEffects({ ...sending(), onSent: metrics.sent }),
-    startBurial: () => startBurial(sending()),
+    createEffectRelay: () => createEffectRelay({ ...sending(), onSent: metrics.sent }),
+    createDeadLetterProducer: () => createDeadLetterProducer(sending()),
     /** Where a partition goes on, or null when it is not this member's now. */
     nextOf,
     /** Reads as a member of the group, until a signal. Rejects with what does not pass. */
@@ -73,7 +73,7 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
         works.set(partition, work)
         return work
       }
-      lag = watchLag(kafka.stream, topics, nextOf, {
+      lag = startLagWatch(kafka.stream, topics, nextOf, {
         signal: until,
         onLooked: () => away.has(MEMBERSHIP) && onAway(MEMBERSHIP)(null),
       })
@@ -118,7 +118,7 @@ export function startConsumerProcess({ name, config, kafka, log, signal }: Parts
 }
 
 /** What keeps a process from going on, by what it is; its beginning and end are logged. */
-function startAways(log: Parts['log'], onFault: () => void) {
+function startAways(log: ConsumerProcessOptions['log'], onFault: () => void) {
   const away = new Map<string, string>()
   const onAway = (what: string) => (reason: string | null) => {
     if (reason === null) {
@@ -144,26 +144,35 @@ export type ConsumerProcessState = {
   lagAtMs: number
   /** What keeps it from going on, by what it is. */
   away: Record<string, string>
-  taken: Partial<Counts>
+  taken: Partial<ArrivalCounts>
   effects: number
   faults: Record<string, number>
 }
 
 /** How a consumer whose state and offsets are committed together takes a partition. */
-export function statefulOpener(
+export function createStatefulOpener(
   name: string,
   runtime: ConsumerProcess,
-  state: Pick<AnyVersion, 'claim'>,
+  state: Pick<ConsumerStateAccess, 'claim'>,
   start: (state: PartitionState) => Promise<Handling>,
   { hasEffects = true, commitEveryMs = 0 } = {},
 ): Consumer['open'] {
   const { read, deadletters, patience, metrics } = runtime
-  const effects = hasEffects ? runtime.startEffects() : null
+  const effects = hasEffects ? runtime.createEffectRelay() : null
   return (partition, signal) =>
     patience(
       () =>
         openStatefulWork({
-          ...{ name, state, partition, read, deadletters, patience, start, commitEveryMs },
+          ...{
+            name,
+            state,
+            partition,
+            read,
+            deadletters,
+            waitForDependencies: patience,
+            createHandling: start,
+            commitEveryMs,
+          },
           onCommitted(counts, committed, missing) {
             metrics.taken(counts)
             metrics.missing(partition, missing)

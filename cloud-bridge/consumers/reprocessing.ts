@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import type { ReadRecord, Stretch } from '../ports/event-stream.ts'
-import { type Definition, type Place, storeOf } from './catalogue.ts'
-import { statefulOpener } from './process.ts'
+import type { ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
+import { type ConsumerContext, type ConsumerDefinition, openConfiguredStore } from './catalogue.ts'
+import { createStatefulOpener } from './process.ts'
 import { type ConsumerState, Fenced } from './state/state.ts'
 
 const LOOK_EVERY_MS = 1000
@@ -15,15 +15,15 @@ const TELL_EVERY = 10
  * Rejects with CannotStart for a consumer that has no such state, and when it is begun once more.
  */
 export async function reprocess(
-  { name, start, commitEveryMs = 0 }: Definition,
-  place: Place,
+  { name, createHandling, commitEveryMs = 0 }: ConsumerDefinition,
+  place: ConsumerContext,
   fromMs: number,
 ): Promise<void> {
   const { config, runtime, kafka, stack, log, signal } = place
-  if (!start) {
+  if (!createHandling) {
     throw new CannotStart(`${name} has no state to build anew: give it another place instead`)
   }
-  const store = stack.use(storeOf(config))
+  const store = stack.use(openConfiguredStore(config))
   const state = stack.use(await store.build(name))
   const { number } = state.version
   const since = {
@@ -33,21 +33,24 @@ export async function reprocess(
   const after = (records: readonly ReadRecord[]) =>
     records.filter(({ heardAt }) => heardAt >= fromMs)
   const own = untilReplaced(state, name)
-  const open = statefulOpener(name, since, own, start(place), { hasEffects: false, commitEveryMs })
+  const open = createStatefulOpener(name, since, own, createHandling(place), {
+    hasEffects: false,
+    commitEveryMs,
+  })
   const ending = new AbortController()
   const until = AbortSignal.any([signal, ending.signal])
   log.info({ version: number, from: new Date(fromMs).toISOString() }, 'building the state anew')
   const run = runtime.run(open, { groupId: `sluice-${name}-v${number}`, until })
   // It rejects where the loop would wait for ever.
   run.catch(() => ending.abort())
-  let ends: ReadonlyMap<string, Stretch> | null = null
+  let ends: ReadonlyMap<string, TopicOffsets> | null = null
   for (let look = 1; !until.aborted; look++) {
     await sleep(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => {})
     const left = ends && leftOf(ends, runtime)
     if (left === 0) break
     if (look % TELL_EVERY === 0) log.info({ version: number, left }, 'building')
     // What is there at one look must be taken by the next.
-    ends = await kafka.stream.stretchesOf(runtime.topics).catch(() => ends)
+    ends = await kafka.stream.topicOffsets(runtime.topics).catch(() => ends)
   }
   ending.abort()
   await run
@@ -58,8 +61,8 @@ export async function reprocess(
 
 /** How many records are yet to be taken; null while partitions are not ours or not seen yet. */
 function leftOf(
-  ends: ReadonlyMap<string, Stretch>,
-  { topics, nextOf }: Pick<Place['runtime'], 'topics' | 'nextOf'>,
+  ends: ReadonlyMap<string, TopicOffsets>,
+  { topics, nextOf }: Pick<ConsumerContext['runtime'], 'topics' | 'nextOf'>,
 ): number | null {
   let left = 0
   for (const topic of topics) {

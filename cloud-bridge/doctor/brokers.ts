@@ -1,16 +1,16 @@
 import type { Config } from '../../config/config.ts'
 import type { KafkaClient, KafkaOptions } from '../kafka/client.ts'
-import { type Check, type Finding, fault, inTwo, ok, warn } from './finding.ts'
+import { type Check, type Finding, fault, ok, splitCure, warn } from './finding.ts'
 
 /** Opens a client of the configured library that goes to these brokers first. */
-export type Reach = (brokers: readonly string[]) => Promise<KafkaClient>
+export type ClientFactory = (brokers: readonly string[]) => Promise<KafkaClient>
 
 /** What answered, and what was found at each address. */
 type Cluster = { brokers: string[]; findings: Finding[] }
 
 /** Asks the cluster at one address who its brokers are: name, TCP, TLS and log-in are in that. */
 async function ask(
-  reach: Reach,
+  reach: ClientFactory,
   address: string,
   unreachable: (reason: string) => Finding,
 ): Promise<Cluster> {
@@ -29,7 +29,7 @@ async function ask(
  * Asks at each configured address, and then at those that the cluster itself names and clients are
  * sent on to. `reachable` tells, as soon as it is known, a first address that answered, or null.
  */
-export function askBrokers({ brokers }: Pick<KafkaOptions, 'brokers'>, reach: Reach) {
+export function queryBrokers({ brokers }: Pick<KafkaOptions, 'brokers'>, reach: ClientFactory) {
   const configured = brokers.map(address =>
     ask(reach, address, reason => {
       const [value, cure] = parted(reason)
@@ -63,7 +63,7 @@ function parted(reason: string): [value: string, cure: string] {
   if (/timed? ?out|not connected/i.test(reason)) {
     return ['no answer in time', 'Is the address right, the host up, and no firewall in between?']
   }
-  return inTwo(reason, 'See kafka.brokers, kafka.tls and kafka.sasl')
+  return splitCure(reason, 'See kafka.brokers, kafka.tls and kafka.sasl')
 }
 
 /**
@@ -72,7 +72,7 @@ function parted(reason: string): [value: string, cure: string] {
  */
 export function kafkaChecks(
   { brokers }: Pick<Config['kafka'], 'brokers'>,
-  reach: Reach,
+  reach: ClientFactory,
   askAt: (address: string) => Promise<Finding[]>,
 ): Check[] {
   if (brokers.length === 0) {
@@ -80,7 +80,7 @@ export function kafkaChecks(
     const cure = 'Name host:port of some brokers'
     return [{ what: 'kafka.brokers', look: async () => [warn('kafka.brokers', value, cure)] }]
   }
-  const asked = askBrokers({ brokers }, reach)
+  const asked = queryBrokers({ brokers }, reach)
   const look = async (): Promise<Finding[]> => {
     const address = await asked.reachable
     if (address) return askAt(address)

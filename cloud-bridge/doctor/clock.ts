@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { WRITTEN_MS } from '../kafka/topic-retention.ts'
+import { EARLIEST_VALID_TIME_MS } from '../kafka/topic-retention.ts'
 import { type Check, fault, ok, warn } from './finding.ts'
 
 /** Whether this machine's clock can be trusted. */
@@ -10,7 +10,7 @@ export function clockCheck(syncedFile: string, nowMs = Date.now()): Check {
     what,
     async look() {
       const now = new Date(nowMs).toISOString()
-      if (nowMs < WRITTEN_MS) return [fault(what, `${now}, which is long past`, cure)]
+      if (nowMs < EARLIEST_VALID_TIME_MS) return [fault(what, `${now}, which is long past`, cure)]
       if (existsSync(syncedFile)) return [ok(what, `${now}, synchronised`)]
       const value = `${now}, and nobody says that it is right (there is no ${syncedFile})`
       return [warn(what, value, `${cure}, or name its file in gateway.clock.syncedFile`)]

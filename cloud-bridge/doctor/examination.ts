@@ -6,7 +6,7 @@ import { type Check, type Finding, fault } from './finding.ts'
  * that has not ended after `deadlineMs` is a fault itself; what takes longer than `slowMs` is told.
  * Gives all findings.
  */
-export async function examine(
+export async function runChecks(
   checks: readonly Check[],
   on: { findings(found: Finding[]): void; slow(what: string[]): void },
   { deadlineMs = 12_000, slowMs = 1500 } = {},

@@ -22,12 +22,12 @@ export const fault = (what: string, value: string, cure: string): Finding => ({
 })
 
 /** One line: `FAULT  what: value. Cure`. */
-export function lineOf({ level, what, value, cure }: Finding): string {
+export function findingLine({ level, what, value, cure }: Finding): string {
   return `${level.padEnd(5)}  ${what}: ${value}${cure === undefined ? '' : `. ${cure}`}`
 }
 
 /** What is wrong, and what can be done about it, where one text says both parted by a colon. */
-export function inTwo(text: string, otherwise: string): [value: string, cure: string] {
+export function splitCure(text: string, otherwise: string): [value: string, cure: string] {
   const at = text.indexOf(': ')
   if (at < 0) return [text, otherwise]
   const cure = text.slice(at + 2)
@@ -35,7 +35,7 @@ export function inTwo(text: string, otherwise: string): [value: string, cure: st
 }
 
 /** What was found alike at several things, as one finding; the order stays. */
-export function together(findings: readonly Finding[]): Finding[] {
+export function mergeFindings(findings: readonly Finding[]): Finding[] {
   const same = Map.groupBy(findings, ({ level, value, cure }) =>
     JSON.stringify([level, value, cure]),
   )

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
-import { type AdminAccess, loadAdmin } from '../../config/admin.ts'
+import { type AdminAccess, loadAdminAccess } from '../../config/admin.ts'
 import { type Config, type Fault, loadConfig } from '../../config/config.ts'
-import { checksOf } from './doctor.ts'
-import { examine } from './examination.ts'
-import { type Finding, fault, lineOf, ok } from './finding.ts'
-import { createCheck } from './topic-creation.ts'
+import { createChecks } from './doctor.ts'
+import { runChecks } from './examination.ts'
+import { type Finding, fault, findingLine, ok } from './finding.ts'
+import { topicCreationCheck } from './topic-creation.ts'
 
 const FAULTY = 1
 const WRONG_CONFIGURATION = 2
@@ -35,7 +35,7 @@ if (!createTopics && (admin !== undefined || replication !== undefined)) {
   refuse([{ key: '--admin, --replication', reason: 'need --create-topics', cure: 'Add it' }])
 }
 const loaded = loadConfig({ file, env: process.env })
-const asAdmin = admin === undefined ? { access: {} } : loadAdmin(admin)
+const asAdmin = admin === undefined ? { access: {} } : loadAdminAccess(admin)
 if ('config' in loaded && 'access' in asAdmin) {
   const found = await run(loaded.config, asAdmin.access)
   const isFaulty = found.some(({ level }) => level === 'FAULT')
@@ -55,9 +55,11 @@ async function run(config: Config, access: AdminAccess): Promise<Finding[]> {
     what: 'configuration',
     look: async () => [ok('configuration', file ?? 'the defaults')],
   }
-  const creating = createTopics ? [createCheck({ ...config.kafka, ...access }, replication)] : []
-  const created = await examine([asked, ...creating], on)
-  return [...created, ...(await examine(checksOf(config), on))]
+  const creating = createTopics
+    ? [topicCreationCheck({ ...config.kafka, ...access }, replication)]
+    : []
+  const created = await runChecks([asked, ...creating], on)
+  return [...created, ...(await runChecks(createChecks(config), on))]
 }
 
 /** Tells what is wrong with the configuration, and ends. */
@@ -75,7 +77,7 @@ function refuse(faults: readonly Fault[]): never {
 }
 
 function say(findings: readonly Finding[]): void {
-  for (const finding of findings) process.stdout.write(`${lineOf(finding)}\n`)
+  for (const finding of findings) process.stdout.write(`${findingLine(finding)}\n`)
 }
 
 function count(text: string): number {

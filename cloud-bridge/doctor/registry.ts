@@ -1,17 +1,19 @@
 import type { Config } from '../../config/config.ts'
-import { newest } from '../../config/schemas/released.ts'
-import { peekSchemaId } from '../../gateway/store/schema-ids.ts'
-import { type FaultKind, RegistryFault } from '../registry/faults.ts'
-import { openRegistry, subjectOf } from '../registry/registry.ts'
-import { type Check, type Finding, fault, ok, together, warn } from './finding.ts'
+import { newestSchema } from '../../config/schemas/released.ts'
+import { readSchemaId } from '../../gateway/store/schema-ids.ts'
+import { RegistryFault, type RegistryFaultKind } from '../registry/faults.ts'
+import { createRegistryClient, subjectOf } from '../registry/registry.ts'
+import { type Check, type Finding, fault, mergeFindings, ok, warn } from './finding.ts'
 
 type Parts = {
   topics: Pick<Config['kafka']['topics'], 'readings' | 'backfill'>
   inboxFile: string
 }
 
-const SCHEMA = `SensorReading ${newest.version}`
-const CURES: Partial<Record<FaultKind, string>> = { away: 'Start it, or check registry.url' }
+const SCHEMA = `SensorReading ${newestSchema.version}`
+const CURES: Partial<Record<RegistryFaultKind, string>> = {
+  away: 'Start it, or check registry.url',
+}
 
 /**
  * Whether the schema registry, if one is configured, has the schema that the gateway writes for
@@ -23,21 +25,21 @@ export function registryChecks(
 ): Check[] {
   if (url === null) return []
   const { signal } = new AbortController()
-  const asked = openRegistry({ ...options, url, signal, register: false })
+  const asked = createRegistryClient({ ...options, url, signal, register: false })
   const look = async (topic: string): Promise<Finding> => {
     const subject = subjectOf(topic)
     try {
       return (await has(subject)) ?? (await wouldTake(subject))
     } catch (error) {
       if (!(error instanceof RegistryFault)) throw error
-      const isKept = peekSchemaId(inboxFile, { registry: url, subject, ...newest }) !== null
+      const isKept = readSchemaId(inboxFile, { registry: url, subject, ...newestSchema }) !== null
       return told(error, { register, isKept })
     }
   }
   /** Null when it has not, and the bridge is to register it. */
   const has = async (subject: string): Promise<Finding | null> => {
     try {
-      await asked.idOf(subject, newest)
+      await asked.idOf(subject, newestSchema)
       return ok(`subject ${subject}`, `the registry has ${SCHEMA}`)
     } catch (error) {
       if (register && error instanceof RegistryFault && error.kind === 'unknown') return null
@@ -45,14 +47,14 @@ export function registryChecks(
     }
   }
   const wouldTake = async (subject: string): Promise<Finding> => {
-    const fits = await asked.fits(subject, newest)
+    const fits = await asked.fits(subject, newestSchema)
     const value = `the registry has no ${SCHEMA} yet, which the bridge registers`
     if (fits) return ok(`subject ${subject}`, `${value}; it fits what is there`)
     const cure = 'Whether it fits what is there cannot be asked of this registry'
     return warn(`subject ${subject}`, value, cure)
   }
   const lookAtBoth = () => Promise.all([look(topics.readings), look(topics.backfill)])
-  return [{ what: 'registry', look: async () => together(await lookAtBoth()) }]
+  return [{ what: 'registry', look: async () => mergeFindings(await lookAtBoth()) }]
 }
 
 /** What keeps the registry from giving the number, and whether the bridge can do without. */

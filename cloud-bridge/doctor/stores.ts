@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
-import { alarmsOf, asidesOf } from '../../gateway/store/file/damaged-files.ts'
+import { damageAlarms, setAsideFilesOf } from '../../gateway/store/file/damaged-files.ts'
 import { checkStore } from '../../gateway/store/read/store-check.ts'
 import { type Check, type Finding, fault, ok, warn } from './finding.ts'
 
@@ -66,8 +66,8 @@ function contentOf(
     return fault(what, found.fault, 'Run this as the user that gateway and bridge run as')
   }
   const { usedBytes } = found
-  if (usedBytes < maxBytes * NEARLY_FULL) return ok(what, `${size(usedBytes)} in use`)
-  const value = `${size(usedBytes)} of ${size(maxBytes)} in use (outbox.bounds.bytes)`
+  if (usedBytes < maxBytes * NEARLY_FULL) return ok(what, `${formatBytes(usedBytes)} in use`)
+  const value = `${formatBytes(usedBytes)} of ${formatBytes(maxBytes)} in use (outbox.bounds.bytes)`
   if (usedBytes < maxBytes) return warn(what, value, 'It empties when Kafka takes what waits')
   return fault(what, value, 'Raise the bound, or see below why Kafka does not take what waits')
 }
@@ -78,19 +78,19 @@ function room(what: string, file: string, minBytes: number): Finding[] {
   const freeBytes = bavail * bsize
   // A file system that does not tell is not a full one.
   if (blocks === 0 || freeBytes >= minBytes) return []
-  const value = `${size(freeBytes)} free on its disk, and not ${size(minBytes)}`
+  const value = `${formatBytes(freeBytes)} free on its disk, and not ${formatBytes(minBytes)}`
   return [fault(what, `${value} (outbox.bounds.freeDiskBytes)`, 'Free some space on that disk')]
 }
 
 function alarms(what: string, kind: 'outbox' | 'inbox', file: string): Finding[] {
   if (!existsSync(dirname(file))) return []
-  return alarmsOf(kind, asidesOf(file)).map(alarm =>
+  return damageAlarms(kind, setAsideFilesOf(file)).map(alarm =>
     warn(what, alarm, 'See what the ledger says is missing, and remove it'),
   )
 }
 
 /** A size as a person reads it. */
-export function size(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
   let [value, unit] = [bytes, 0]
   while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1]

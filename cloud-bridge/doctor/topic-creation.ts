@@ -1,9 +1,9 @@
 import type { Config } from '../../config/config.ts'
-import type { KafkaOptions, TopicPlan, Topics } from '../kafka/client.ts'
-import { openKafka } from '../kafka/configured-client.ts'
+import type { KafkaOptions, NewTopic, TopicAdmin } from '../kafka/client.ts'
+import { createKafkaClient } from '../kafka/configured-client.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
-import { type Check, type Finding, fault, inTwo, ok, together, warn } from './finding.ts'
-import { askTopics, told } from './topics.ts'
+import { type Check, type Finding, fault, mergeFindings, ok, splitCure, warn } from './finding.ts'
+import { readTopicSettings, topicSummary } from './topics.ts'
 
 type Names = Pick<Config['kafka'], 'topics' | 'partitions'>
 
@@ -11,7 +11,7 @@ type Names = Pick<Config['kafka'], 'topics' | 'partitions'>
 const PARTITIONS = 6
 
 /** Creates the topics that are missing, as an administrator. */
-export function createCheck(kafka: Names & KafkaOptions, replicas?: number): Check {
+export function topicCreationCheck(kafka: Names & KafkaOptions, replicas?: number): Check {
   const what = '--create-topics'
   return {
     what,
@@ -19,8 +19,8 @@ export function createCheck(kafka: Names & KafkaOptions, replicas?: number): Che
       if (kafka.brokers.length === 0) {
         return [fault(what, 'no brokers are configured', 'Set kafka.brokers, or name --admin')]
       }
-      const { topics } = await openKafka(kafka)
-      return together(await createMissing(topics, kafka, replicas))
+      const { topics } = await createKafkaClient(kafka)
+      return mergeFindings(await createMissingTopics(topics, kafka, replicas))
     },
   }
 }
@@ -29,37 +29,37 @@ export function createCheck(kafka: Names & KafkaOptions, replicas?: number): Che
  * Creates the topics that are missing, and says how; those that are there are left as they are, and
  * what differs is told. Again, it changes nothing.
  */
-export async function createMissing(
-  topics: Topics,
+export async function createMissingTopics(
+  topics: TopicAdmin,
   { topics: names, partitions }: Names,
   replicas?: number,
 ): Promise<Finding[]> {
-  const before = await askTopics(names, topics)
+  const before = await readTopicSettings(names, topics)
   const { readings } = before
   const spread = partitions ?? (readings instanceof Error ? PARTITIONS : readings.partitions)
   const plans: Record<keyof typeof names, number> = {
     ...{ readings: spread, backfill: spread, deadletters: 1, ledger: 1 },
   }
   const keys = Object.keys(plans) as (keyof typeof plans)[]
-  const planOf = (key: keyof typeof plans): TopicPlan => ({
+  const planOf = (key: keyof typeof plans): NewTopic => ({
     ...{ topic: names[key], partitions: plans[key] },
     ...(replicas !== undefined && { replicas }),
   })
   // Who may create a topic may not always see whether it is there; creating leaves it then.
   const missing = keys.filter(key => before[key] instanceof Error)
   const failure = await tried(topics, missing.map(planOf))
-  const after = await askTopics(names, topics)
+  const after = await readTopicSettings(names, topics)
   return keys.map(key => {
     const what = `topic ${names[key]}`
     const [was, is] = [before[key], after[key]]
     if (!(was instanceof Error)) return left(what, was, planOf(key))
-    if (!(is instanceof Error)) return ok(what, `created: ${told(is)}`)
+    if (!(is instanceof Error)) return ok(what, `created: ${topicSummary(is)}`)
     const cure = 'See docs/security.md for the rights it needs'
-    return fault(what, ...inTwo(`not created, ${failure ?? is.message}`, cure))
+    return fault(what, ...splitCure(`not created, ${failure ?? is.message}`, cure))
   })
 }
 
-async function tried({ create }: Topics, plans: TopicPlan[]): Promise<string | null> {
+async function tried({ create }: TopicAdmin, plans: NewTopic[]): Promise<string | null> {
   if (plans.length === 0) return null
   try {
     await create(plans)
@@ -69,7 +69,7 @@ async function tried({ create }: Topics, plans: TopicPlan[]): Promise<string | n
   }
 }
 
-function left(what: string, is: TopicSettings, plan: TopicPlan): Finding {
+function left(what: string, is: TopicSettings, plan: NewTopic): Finding {
   const differs = [
     is.partitions < plan.partitions && `${is.partitions} partitions and not ${plan.partitions}`,
     plan.replicas !== undefined &&
@@ -79,6 +79,6 @@ function left(what: string, is: TopicSettings, plan: TopicPlan): Finding {
       is.keeping.timestampType !== 'LogAppendTime' &&
       `${is.keeping.timestampType} and not LogAppendTime`,
   ].filter(one => one !== false)
-  if (differs.length === 0) return ok(what, `was there: ${told(is)}`)
+  if (differs.length === 0) return ok(what, `was there: ${topicSummary(is)}`)
   return warn(what, `was there and is left as it is: ${differs.join(', ')}`, 'Change it by hand')
 }

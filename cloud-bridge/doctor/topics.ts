@@ -1,14 +1,14 @@
 import type { Config } from '../../config/config.ts'
-import { type KafkaOptions, NoSuchTopic, type Topics } from '../kafka/client.ts'
-import { keepingFault, span } from '../kafka/topic-retention.ts'
-import type { Keeping, TopicSettings } from '../kafka/topic-settings.ts'
-import { type Finding, fault, inTwo, ok, warn } from './finding.ts'
-import { size } from './stores.ts'
+import { type KafkaOptions, NoSuchTopic, type TopicAdmin } from '../kafka/client.ts'
+import { formatDuration, retentionFault } from '../kafka/topic-retention.ts'
+import type { TopicConfig, TopicSettings } from '../kafka/topic-settings.ts'
+import { type Finding, fault, ok, splitCure, warn } from './finding.ts'
+import { formatBytes } from './stores.ts'
 
 const SHORT_MS = 86_400_000
 
 /** What topics are held against. */
-export type Expected = {
+export type TopicExpectations = {
   topics: Config['kafka']['topics']
   partitions: number | null
   /** Over how many zones are spread already; null before the first contact. */
@@ -19,18 +19,21 @@ export type Expected = {
   lagMs: number
 }
 /** How topics are set up, or why nobody can say: NoSuchTopic, not allowed, Kafka away. */
-export type Found = Record<keyof Expected['topics'], TopicSettings | Error>
+export type TopicAnswers = Record<keyof TopicExpectations['topics'], TopicSettings | Error>
 
 /** Asks how the topics are set up. */
-export async function askTopics(names: Expected['topics'], topics: Topics): Promise<Found> {
+export async function readTopicSettings(
+  names: TopicExpectations['topics'],
+  topics: TopicAdmin,
+): Promise<TopicAnswers> {
   const settingsOf = (topic: string) => topics.settingsOf(topic).catch((error: Error) => error)
   const found = Object.entries(names).map(async ([key, name]) => [key, await settingsOf(name)])
   return Object.fromEntries(await Promise.all(found))
 }
 
 /** What is wrong with the topics and how to mend it; a topic with which nothing is, in one line. */
-export function judgeTopics(expected: Expected, found: Found): Finding[] {
-  const keys = Object.keys(expected.topics) as (keyof Found)[]
+export function topicFindings(expected: TopicExpectations, found: TopicAnswers): Finding[] {
+  const keys = Object.keys(expected.topics) as (keyof TopicAnswers)[]
   return keys.flatMap(key => {
     const name = expected.topics[key]
     const what = `topic ${name}`
@@ -40,7 +43,7 @@ export function judgeTopics(expected: Expected, found: Found): Finding[] {
       return [fault(what, `Kafka has none of this name (kafka.topics.${key})`, cure)]
     }
     if (settings instanceof Error) {
-      return [fault(what, ...inTwo(settings.message, 'See docs/security.md'))]
+      return [fault(what, ...splitCure(settings.message, 'See docs/security.md'))]
     }
     const wrong = [
       ...partitionFaults(what, key, settings.partitions, expected, found),
@@ -48,16 +51,16 @@ export function judgeTopics(expected: Expected, found: Found): Finding[] {
     ]
     return wrong.some(({ level }) => level === 'FAULT')
       ? wrong
-      : [ok(what, told(settings)), ...wrong]
+      : [ok(what, topicSummary(settings)), ...wrong]
   })
 }
 
 function partitionFaults(
   what: string,
-  key: keyof Found,
+  key: keyof TopicAnswers,
   has: number,
-  { partitions, spreadOver, topics }: Expected,
-  { readings }: Found,
+  { partitions, spreadOver, topics }: TopicExpectations,
+  { readings }: TopicAnswers,
 ): Finding[] {
   const cure = (needed: number) =>
     `kafka-topics.sh --alter --topic ${topics[key]} --partitions ${needed}`
@@ -77,16 +80,16 @@ function partitionFaults(
 
 function keepingFindings(
   what: string,
-  key: keyof Found,
+  key: keyof TopicAnswers,
   name: string,
   { keeping, replicas }: TopicSettings,
-  expected: Expected,
+  expected: TopicExpectations,
 ): Finding[] {
   if (keeping === 'not allowed') return [...copies(what, replicas, null), blind(what)]
   const findings = copies(what, replicas, keeping.minInsyncReplicas)
   const set = (setting: string) =>
     `kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${setting}`
-  const emptied = keepingFault(name, keeping, expected.lagMs)
+  const emptied = retentionFault(name, keeping, expected.lagMs)
   if (emptied) {
     const [value = '', ...cure] = emptied.slice(name.length + 1).split('. ')
     findings.push(fault(what, value, cure.join('. ')))
@@ -95,20 +98,23 @@ function keepingFindings(
     findings.push(warn(what, value, set('message.timestamp.type=LogAppendTime')))
   }
   if (keeping.retentionMs !== null && keeping.retentionMs < SHORT_MS) {
-    const value = `keeps records for ${span(keeping.retentionMs)} alone`
+    const value = `keeps records for ${formatDuration(keeping.retentionMs)} alone`
     findings.push(warn(what, value, set('retention.ms=604800000')))
   }
   const largest = largestOf(key, expected)
   if (keeping.maxMessageBytes < largest) {
-    const most = `takes at most ${size(keeping.maxMessageBytes)}`
-    const value = `${most}, and what goes there may have ${size(largest)}`
+    const most = `takes at most ${formatBytes(keeping.maxMessageBytes)}`
+    const value = `${most}, and what goes there may have ${formatBytes(largest)}`
     findings.push(warn(what, value, set(`max.message.bytes=${largest}`)))
   }
   return findings
 }
 
 /** The largest record that may go there, in bytes, before compression. */
-function largestOf(key: keyof Found, { payloadMaxBytes, packetMaxBytes }: Expected): number {
+function largestOf(
+  key: keyof TopicAnswers,
+  { payloadMaxBytes, packetMaxBytes }: TopicExpectations,
+): number {
   if (key === 'ledger') return 0
   // A dead letter has the bytes of a whole packet, in base64.
   return key === 'deadletters' ? Math.ceil((packetMaxBytes * 4) / 3) : payloadMaxBytes
@@ -133,25 +139,25 @@ function blind(what: string): Finding {
 }
 
 /** The settings of a topic in a few words. */
-export function told({ partitions, replicas, keeping }: TopicSettings): string {
+export function topicSummary({ partitions, replicas, keeping }: TopicSettings): string {
   const one = (count: number, name: string) => `${count} ${name}${count === 1 ? '' : 's'}`
   const shape = `${one(partitions, 'partition')}, ${one(replicas, 'replica')}`
   return keeping === 'not allowed' ? shape : `${shape}, ${toldKeeping(keeping)}`
 }
 
-function toldKeeping({ timestampType, retentionMs, retentionBytes }: Keeping): string {
-  const kept = retentionMs === null ? 'for ever' : `for ${span(retentionMs)}`
-  const most = retentionBytes === null ? '' : `, at most ${size(retentionBytes)} a partition`
+function toldKeeping({ timestampType, retentionMs, retentionBytes }: TopicConfig): string {
+  const kept = retentionMs === null ? 'for ever' : `for ${formatDuration(retentionMs)}`
+  const most = retentionBytes === null ? '' : `, at most ${formatBytes(retentionBytes)} a partition`
   return `${timestampType}, kept ${kept}${most}`
 }
 
 /** Whether the bridge may write to its topics; asked, not tried, so that nothing is written. */
-export async function rightsFindings(
+export async function writeRightFindings(
   kafka: KafkaOptions,
   topics: readonly string[],
 ): Promise<Finding[]> {
   // Loaded here alone: the bridge goes by the library that is configured.
-  const { askRights } = await import('../kafka/platformatic/rights.ts')
+  const { fetchWriteRights: askRights } = await import('../kafka/platformatic/rights.ts')
   const rights = await askRights(kafka, topics)
   const denied = topics.filter(topic => rights.get(topic) === false)
   // Of a topic that is not there, or not to be seen, was told before.

@@ -1,13 +1,13 @@
-import { againOrNull } from '../retry/retry.ts'
+import { retryOrNull } from '../retry/retry.ts'
 import type { DeliveryOptions } from './forwarder.ts'
 
 /** Asks again until there is an answer; gives null only when asked to end. */
-export function untilAnswered<T>(
+export function retryUntilAnswered<T>(
   ask: () => Promise<T>,
   topic: string,
   { circuit, signal, onUnavailable }: Omit<DeliveryOptions, 'sink'>,
 ): Promise<T | null> {
-  return againOrNull(ask, {
+  return retryOrNull(ask, {
     ...{ circuit, signal, passes: error => error instanceof Error },
     onFailed: (reason, waitMs) => onUnavailable(`${topic}: ${reason}`, waitMs),
   })

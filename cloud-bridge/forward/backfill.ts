@@ -2,14 +2,14 @@ import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
 import { isReplay, NOT_REPLAYED } from '../../gateway/store/delivery/range-kind.ts'
 import type { StoredEvent } from '../../gateway/store/groups/group-codec.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
-import type { Taken } from '../../gateway/store/source/batch-reader.ts'
-import { explaining, topicFault } from '../partitions/topic-check.ts'
+import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
+import { explainUnavailable, topicFault } from '../partitions/topic-check.ts'
 import type { Batch } from '../ports/event-sink.ts'
-import { startBatchSize } from './batch-size.ts'
-import { type Carrying, noteRejected, numbersOf } from './context.ts'
-import { startForwarder } from './forwarder.ts'
+import { createBatchSize } from './batch-size.ts'
+import { createRejectionHandler, type DeliveryContext, eventNumbers } from './context.ts'
+import { createForwarder } from './forwarder.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
-import type { Live } from './live-delivery.ts'
+import type { LiveStatus } from './live-delivery.ts'
 
 const LOOK_EVERY_MS = 200
 /** Live events that never pause leave a turn in so long. */
@@ -19,20 +19,20 @@ const TURN_AT_LEAST_MS = 5000
  * Carries what goes behind live events until asked to end: each backlog in order, then each replay,
  * in what the live events leave of the time and in no more than the bandwidth for it.
  */
-export async function carryBehind(carrying: Carrying, live: Live): Promise<void> {
+export async function deliverBackfill(carrying: DeliveryContext, live: LiveStatus): Promise<void> {
   const { config, source, inbox, metrics, flows, signal } = carrying
   const topic = config.kafka.topics.backfill
   const flow = flows.begin('behind')
   const needed = () => Math.max(...source.ranges.map(({ partitions }) => partitions))
-  const pacing = startPacing(config.bridge.backfill.maxBytesPerSecond)
-  const { turn } = source.behind
+  const pacing = createRateLimit(config.bridge.backfill.maxBytesPerSecond)
+  const { redirect } = source.backfill
   await using sink = carrying.openSink()
-  const reject = noteRejected(carrying)
-  const forwarder = startForwarder<Taken>({
-    source: source.behind,
-    sink: explaining(sink, name => topicFault(name, needed(), carrying.partitionsOf)),
+  const reject = createRejectionHandler(carrying)
+  const forwarder = createForwarder<RangeBatch>({
+    source: source.backfill,
+    sink: explainUnavailable(sink, name => topicFault(name, needed(), carrying.partitionsOf)),
     ...{ signal, frame: carrying.frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
-    size: startBatchSize(config.bridge.backfill),
+    size: createBatchSize(config.bridge.backfill),
     lingerMs: config.bridge.lingerMs,
     onRejected: (event, reason, taken) => {
       const { range } = taken
@@ -48,7 +48,7 @@ export async function carryBehind(carrying: Carrying, live: Live): Promise<void>
   })
   let turnMs = performance.now()
   const step = async () => {
-    turn(topic)
+    redirect(topic)
     const mayGo = !live.isBehind || performance.now() - turnMs > TURN_AT_LEAST_MS
     if (!mayGo) return 'nothing'
     turnMs = performance.now()
@@ -70,12 +70,12 @@ const bytesOf = ({ records }: Batch) => records.reduce((sum, { value }) => sum +
 function notReplayed(event: StoredEvent, reason: string, range: Range) {
   const { sequence, zone } = event
   const span = { from: sequence, to: sequence, range: range.id, store: range.store.toString('hex') }
-  const which = { ...span, asked: range.reason, zone, ...numbersOf(event) }
+  const which = { ...span, asked: range.reason, zone, ...eventNumbers(event) }
   return { kind: NOT_REPLAYED, content: { ...which, reason } }
 }
 
 /** Keeps to a bandwidth: tells after each batch how long to rest. Null: no limit. */
-export function startPacing(maxBytesPerSecond: number | null, nowMs = () => performance.now()) {
+export function createRateLimit(maxBytesPerSecond: number | null, nowMs = () => performance.now()) {
   let freeAtMs = Number.NEGATIVE_INFINITY
   return {
     sent(bytes: number): void {

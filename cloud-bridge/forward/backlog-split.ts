@@ -1,20 +1,26 @@
 import type { Backlog } from '../../config/process/status.ts'
 import { topicFault } from '../partitions/topic-check.ts'
-import type { Carrying } from './context.ts'
-import { orNullIfDiskIsFull } from './full-disk.ts'
+import type { DeliveryContext } from './context.ts'
+import { nullIfDiskIsFull } from './full-disk.ts'
 
 const LOOK_EVERY_MS = 1000
 /** A topic that cannot take a backlog is looked at again after so long. */
 const ASK_AGAIN_MS = 60_000
 
-export type Cutting = ReturnType<typeof startCutting>
+export type BacklogSplitter = ReturnType<typeof createBacklogSplitter>
 
 /**
  * Says when so much is so old that fresh readings would wait behind it: it is to be cut off then,
  * and goes to a topic of its own. Where that topic cannot take it, all goes in order, and the flow
  * `backfill` says why.
  */
-export function startCutting({ config, source, partitionsOf, flows, tellNotes }: Carrying) {
+export function createBacklogSplitter({
+  config,
+  source,
+  partitionsOf,
+  flows,
+  flushNotes,
+}: DeliveryContext) {
   const { afterMs, minEvents } = config.bridge.backfill
   const topic = config.kafka.topics.backfill
   const flow = flows.begin('backfill')
@@ -44,8 +50,8 @@ export function startCutting({ config, source, partitionsOf, flows, tellNotes }:
       if (!isTooOld || goes) flow.available()
       if (!goes) return
       // Where it cannot be written, all goes in order meanwhile.
-      const done = orNullIfDiskIsFull(() => source.plan.cut(topic) ?? true)
-      if (done) await tellNotes()
+      const done = nullIfDiskIsFull(() => source.plan.splitBacklog(topic) ?? true)
+      if (done) await flushNotes()
     },
   }
 }

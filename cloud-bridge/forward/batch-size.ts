@@ -9,7 +9,7 @@ export type BatchLimits = { batchMaxEvents: number; batchMaxBytes: number }
  * that is acknowledged within BATCH_GOAL_MS doubles it up to the limits, one that takes longer
  * halves it, so that over a narrow uplink a batch does not outlast the patience of its request.
  */
-export function startBatchSize(limits: BatchLimits) {
+export function createBatchSize(limits: BatchLimits) {
   const least = Math.min(LEAST_EVENTS, limits.batchMaxEvents)
   let share = Math.min(1, (10 * least) / limits.batchMaxEvents)
   const leastShare = least / limits.batchMaxEvents

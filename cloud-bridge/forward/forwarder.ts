@@ -1,22 +1,22 @@
 import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
-import { startPartitioner } from '../../config/event/partitioner.ts'
+import { createPartitioner } from '../../config/event/partitioner.ts'
 import {
   type Batch,
   type Fates,
-  type Frame,
-  type Outgoing,
+  type Framing,
+  type OutgoingRecord,
   type Sender,
   SinkUnavailable,
 } from '../ports/event-sink.ts'
-import type { Circuit } from '../retry/circuit-breaker.ts'
-import { againOrNull } from '../retry/retry.ts'
-import type { startBatchSize } from './batch-size.ts'
+import type { CircuitBreaker } from '../retry/circuit-breaker.ts'
+import { retryOrNull } from '../retry/retry.ts'
+import type { createBatchSize } from './batch-size.ts'
 
 /**
  * Events of one range, oldest first, and where the range goes on behind them; none, when what was
  * looked at has none for its range.
  */
-export type Taken = {
+export type PendingBatch = {
   range: { id: number; topic: string; partitions: number }
   events: readonly { sequence: number; zone: string; value: Buffer }[]
   next: number
@@ -27,15 +27,15 @@ export type Taken = {
  * their range on, durably within a second or at close, never before the send was acknowledged.
  * `readAhead`, if there is one, has what is behind them ready for the next `take`.
  */
-export type EventSource<T extends Taken = Taken> = {
+export type BatchSource<T extends PendingBatch = PendingBatch> = {
   take(limits: { maxEvents: number; maxBytes: number }): T | null
   readAhead?(taken: T, limits: { maxEvents: number; maxBytes: number }): void
   settle(taken: T): void
 }
 
-export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
-  source: EventSource<T>
-  frame: Frame
+export type ForwarderOptions<T extends PendingBatch> = DeliveryOptions & {
+  source: BatchSource<T>
+  frame: Framing
   size: BatchSize
   /** Two small batches start at least so long apart. */
   lingerMs: number
@@ -44,7 +44,7 @@ export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
   /** The records of the batch that Kafka has. */
   onDelivered(taken: T, batch: Batch): void
   /** What to do about partitions that hold up the others; nothing, when it is left out. */
-  apart?: {
+  isolation?: {
     /** How long they may, in ms. */
     afterMs: number
     /**
@@ -55,26 +55,26 @@ export type ForwarderOptions<T extends Taken> = DeliveryOptions & {
   }
 }
 
-type BatchSize = Pick<ReturnType<typeof startBatchSize>, 'maxEvents' | 'maxBytes' | 'acknowledged'>
+type BatchSize = Pick<ReturnType<typeof createBatchSize>, 'maxEvents' | 'maxBytes' | 'acknowledged'>
 
-export type Step = 'small batch' | 'large batch' | 'nothing'
+export type StepResult = 'small batch' | 'large batch' | 'nothing'
 
 /**
  * Makes the one step of the bridge: take a batch, send it until its fate is known, move its range
  * on. `step` says whether more is likely waiting: a large batch came, a small one, or nothing.
  */
-export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
-  const { source, size, sink, apart, signal } = options
-  const placers = new Map<number, ReturnType<typeof startPartitioner>>()
+export function createForwarder<T extends PendingBatch>(options: ForwarderOptions<T>) {
+  const { source, size, sink, isolation, signal } = options
+  const placers = new Map<number, ReturnType<typeof createPartitioner>>()
   const tryOn = startTrying(options)
   let lastStart = Number.NEGATIVE_INFINITY
 
   const batchOf = async ({ range, events }: T): Promise<Batch> => {
-    const place = placers.get(range.partitions) ?? startPartitioner(range.partitions)
+    const place = placers.get(range.partitions) ?? createPartitioner(range.partitions)
     placers.set(range.partitions, place)
     const framed = await options.frame(range.topic, events)
     // Each object of an event costs as much as reading the event.
-    const records = events.map(({ zone }, index): Outgoing => {
+    const records = events.map(({ zone }, index): OutgoingRecord => {
       const { key, partition } = place(zone)
       return { key, partition, value: framed.values[index]!, headers: framed.headers[index]! }
     })
@@ -101,10 +101,10 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
         return 'all'
       } catch (error) {
         const fates = error instanceof SinkUnavailable ? error.fates : null
-        if (!apart || !fates?.some(fate => fate !== undefined)) throw error
+        if (!isolation || !fates?.some(fate => fate !== undefined)) throw error
         stuckSinceMs ??= performance.now()
-        const isEnough = performance.now() - stuckSinceMs >= apart.afterMs
-        if (!isEnough || !apart.begin(taken, batch, fates)) throw error
+        const isEnough = performance.now() - stuckSinceMs >= isolation.afterMs
+        if (!isEnough || !isolation.begin(taken, batch, fates)) throw error
         tell(taken, batch, fates)
         return 'the rest'
       }
@@ -124,7 +124,7 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
       if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
       if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs - restMs)
     },
-    async step(): Promise<Step> {
+    async step(): Promise<StepResult> {
       const { maxEvents, maxBytes } = size
       const taken = source.take({ maxEvents, maxBytes })
       if (!taken) return 'nothing'
@@ -158,13 +158,13 @@ export function startForwarder<T extends Taken>(options: ForwarderOptions<T>) {
 export type DeliveryOptions = {
   sink: Sender
   signal: AbortSignal
-  circuit: Circuit
+  circuit: CircuitBreaker
   /** It failed, and is tried again after a wait. */
   onUnavailable(reason: string, waitMs: number): void
 }
 
 /** Sends one batch, unchanged, until its fate is known; null when asked to end before. */
-export function startDelivery(options: DeliveryOptions) {
+export function createDelivery(options: DeliveryOptions) {
   const tryOn = startTrying(options)
   return (batch: Batch) => tryOn(() => options.sink.send(batch))
 }
@@ -173,5 +173,5 @@ export function startDelivery(options: DeliveryOptions) {
 function startTrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
   const passes = (error: unknown) => error instanceof SinkUnavailable
   const options = { circuit, signal, passes, onFailed: onUnavailable }
-  return <D>(work: () => Promise<D>): Promise<D | null> => againOrNull(work, options)
+  return <D>(work: () => Promise<D>): Promise<D | null> => retryOrNull(work, options)
 }

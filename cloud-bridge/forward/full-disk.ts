@@ -20,7 +20,7 @@ export async function unlessDiskIsFull<T>(
 }
 
 /** Writes to the inbox; null when the disk is full, and then nothing is written. */
-export function orNullIfDiskIsFull<T>(write: () => T): T | null {
+export function nullIfDiskIsFull<T>(write: () => T): T | null {
   try {
     return write()
   } catch (error) {

@@ -1,13 +1,13 @@
 import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
-import { onlyOf } from '../../gateway/store/delivery/zone-filter.ts'
+import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
-import type { Taken } from '../../gateway/store/source/batch-reader.ts'
+import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
 import type { Batch, EventSink, Fates } from '../ports/event-sink.ts'
-import type { Cutting } from './backlog-split.ts'
-import { startBatchSize } from './batch-size.ts'
-import { type Carrying, noteRejected } from './context.ts'
-import { startForwarder } from './forwarder.ts'
-import { orNullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
+import type { BacklogSplitter } from './backlog-split.ts'
+import { createBatchSize } from './batch-size.ts'
+import { createRejectionHandler, type DeliveryContext } from './context.ts'
+import { createForwarder } from './forwarder.ts'
+import { nullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
 
 /** More partitions that fail at different times hold up the others: memory has a bound. */
 const APART_MAX = 8
@@ -17,18 +17,18 @@ const JOIN_WITHIN_MS = 250
 const NEARLY_EVENTS = 5000
 
 /** What was under way when it was set apart: it is sent first, as it is. */
-type First = { taken: Taken; batch: Batch }
+type First = { taken: RangeBatch; batch: Batch }
 
 /** Carries the partitions that are apart, each range with a sink of its own. */
-export function startApart(carrying: Carrying, cutting: Cutting) {
+export function startIsolatedPartitions(carrying: DeliveryContext, cutting: BacklogSplitter) {
   const { source } = carrying
   const carriers = new Map<number, ApartCarrier>()
-  const reject = noteRejected(carrying)
+  const reject = createRejectionHandler(carrying)
   let isTold = true
   const rejoin = (range: Range, mayCut: boolean) => {
-    if (source.plan.lagOf(range) === 0) source.plan.join(range)
+    if (source.plan.lagOf(range) === 0) source.plan.mergeIsolated(range)
     else if (mayCut) {
-      source.plan.cutApart(range, carrying.config.kafka.topics.backfill)
+      source.plan.deferIsolated(range, carrying.config.kafka.topics.backfill)
       isTold = false
     }
   }
@@ -38,19 +38,19 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
      * Gives partitions a range of their own whose fate is not known, and has it carried with what
      * the sink hands over. False when there are too many, or it cannot be written.
      */
-    begin(taken: Taken, batch: Batch, fates: Fates, sink: EventSink): boolean {
-      if (carriers.size >= APART_MAX || !source.plan.maySetApart(taken)) return false
+    begin(taken: RangeBatch, batch: Batch, fates: Fates, sink: EventSink): boolean {
+      if (carriers.size >= APART_MAX || !source.plan.canIsolate(taken)) return false
       const open = batch.records.filter((_, index) => fates[index] === undefined)
       const partitions = [...new Set(open.map(({ partition }) => partition))]
-      const range = orNullIfDiskIsFull(() => {
+      const range = nullIfDiskIsFull(() => {
         for (const [index, fate] of fates.entries()) {
           if (typeof fate === 'string') reject(taken.events[index]!, fate, taken)
         }
-        return source.plan.setApart(taken, partitions)
+        return source.plan.isolate(taken, partitions)
       })
       if (!range) return false
       isTold = false
-      const given = sink.setApart(batch)
+      const given = sink.isolate(batch)
       const events = taken.events.filter((_, index) => fates[index] === undefined)
       const first = { taken: { range, events, next: taken.next }, batch: given.batch }
       carriers.set(range.id, carryApart(carrying, range, given.sink, first))
@@ -60,7 +60,7 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
      * To be called between two batches: takes up ranges that are there, joins those that can be.
      */
     async keep(): Promise<void> {
-      for (const range of source.plan.apart) {
+      for (const range of source.plan.isolated) {
         const carrier = carriers.get(range.id)
         if (!carrier) {
           carriers.set(range.id, carryApart(carrying, range, carrying.openSink(), null))
@@ -71,11 +71,11 @@ export function startApart(carrying: Carrying, cutting: Cutting) {
         }
         const mayCut = carrier.isWell && (await cutting.mayCut(source.plan.backlogOf(range)))
         // Where it cannot be written, the range stays apart meanwhile.
-        if (carrier.isAtRest) orNullIfDiskIsFull(() => rejoin(range, mayCut))
+        if (carrier.isAtRest) nullIfDiskIsFull(() => rejoin(range, mayCut))
       }
-      if (!isTold) await carrying.tellNotes()
+      if (!isTold) await carrying.flushNotes()
       isTold = true
-      const there = new Set(source.plan.apart.map(({ id }) => id))
+      const there = new Set(source.plan.isolated.map(({ id }) => id))
       for (const [id, carrier] of carriers) {
         if (there.has(id)) continue
         carriers.delete(id)
@@ -96,7 +96,7 @@ export function partitionsText(partitions: readonly number[]): string {
 type ApartCarrier = ReturnType<typeof carryApart>
 
 function carryApart(
-  carrying: Carrying,
+  carrying: DeliveryContext,
   range: Range,
   sink: EventSink & AsyncDisposable,
   first: First | null,
@@ -104,13 +104,13 @@ function carryApart(
   const { config, source, metrics, flows, frame } = carrying
   const ending = new AbortController()
   const signal = AbortSignal.any([carrying.signal, ending.signal])
-  const flow = flows.begin(partitionsText(onlyOf(range)))
-  const forwarder = startForwarder<Taken>({
+  const flow = flows.begin(partitionsText(includedPartitions(range)))
+  const forwarder = createForwarder<RangeBatch>({
     ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
-    source: source.apart(range.id),
-    size: startBatchSize(config.bridge),
+    source: source.isolated(range.id),
+    size: createBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
-    onRejected: noteRejected(carrying),
+    onRejected: createRejectionHandler(carrying),
     onDelivered: (_, batch) => {
       metrics.delivered(batch)
       flow.available()
@@ -146,7 +146,7 @@ function carryApart(
     async end(): Promise<void> {
       ending.abort()
       await running
-      flow.end()
+      flow.remove()
       await sink[Symbol.asyncDispose]()
     },
   }

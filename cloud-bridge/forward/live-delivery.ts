@@ -1,41 +1,41 @@
-import type { Taken } from '../../gateway/store/source/batch-reader.ts'
-import { disagreement } from '../partitions/zone-spread.ts'
-import { untilAnswered } from './answer-wait.ts'
-import { startCutting } from './backlog-split.ts'
-import { startBatchSize } from './batch-size.ts'
-import { type Carrying, noteRejected } from './context.ts'
-import { startForwarder } from './forwarder.ts'
-import { orNullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
-import { startApart } from './isolated-partitions.ts'
+import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
+import { partitionMismatch } from '../partitions/zone-spread.ts'
+import { retryUntilAnswered } from './answer-wait.ts'
+import { createBacklogSplitter } from './backlog-split.ts'
+import { createBatchSize } from './batch-size.ts'
+import { createRejectionHandler, type DeliveryContext } from './context.ts'
+import { createForwarder } from './forwarder.ts'
+import { nullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
+import { startIsolatedPartitions } from './isolated-partitions.ts'
 
 /** How live events are doing; what goes behind them asks. */
-export type Live = { isBehind: boolean }
+export type LiveStatus = { isBehind: boolean }
 
 /**
  * Carries what is live to the readings until asked to end, woken by the bell, with a slow poll
  * behind it. Partitions that would hold up the others get a range apart; a backlog is cut off.
  */
-export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
+export async function deliverLive(carrying: DeliveryContext, live: LiveStatus): Promise<void> {
   const { config, source, metrics, hotZones, signal, flows } = carrying
   await using sink = carrying.openSink()
-  const cutting = startCutting(carrying)
-  await using apart = startApart(carrying, cutting)
+  const cutting = createBacklogSplitter(carrying)
+  await using apart = startIsolatedPartitions(carrying, cutting)
   const flow = flows.begin('events')
   const onUnavailable = (reason: string) => {
     metrics.retried()
     flow.unavailable(reason)
   }
-  const forwarder = startForwarder<Taken>({
+  const forwarder = createForwarder<RangeBatch>({
     ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, frame: carrying.frame },
-    size: startBatchSize(config.bridge),
+    size: createBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
-    onRejected: noteRejected(carrying),
+    onRejected: createRejectionHandler(carrying),
     onDelivered: (taken, batch) => {
       metrics.delivered(batch)
       hotZones.delivered(taken)
       flow.available()
     },
-    apart: {
+    isolation: {
       afterMs: config.bridge.apartAfterMs,
       begin: (taken, batch, fates) => apart.begin(taken, batch, fates, sink),
     },
@@ -49,12 +49,12 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
   }
   /** The first contact fixes how many partitions the zones are spread over. */
   const begin = async () => {
-    const found = await untilAnswered(() => atLeast(topic), topic, ask)
-    if (found !== null) source.begin(topic, config.kafka.partitions ?? found)
+    const found = await retryUntilAnswered(() => atLeast(topic), topic, ask)
+    if (found !== null) source.ensureLiveRange(topic, config.kafka.partitions ?? found)
   }
   let disagrees: string | undefined
   const lookAtSpread = () => {
-    const [said] = disagreement(config.kafka.partitions, source.ranges)
+    const [said] = partitionMismatch(config.kafka.partitions, source.ranges)
     if (said !== undefined && said !== disagrees) carrying.onDisagreement(said)
     disagrees = said
   }
@@ -63,13 +63,14 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
    * At start, and when another outbox stands there: the ledger hears what is still to come later.
    */
   const tell = async (store: Buffer) => {
-    if (known?.equals(store) || !orNullIfDiskIsFull(() => source.plan.tell(store) ?? true)) return
+    if (known?.equals(store) || !nullIfDiskIsFull(() => source.plan.recordContact(store) ?? true))
+      return
     known = store
-    if (source.ranges.length > 1) await carrying.tellNotes()
+    if (source.ranges.length > 1) await carrying.flushNotes()
   }
   const step = async () => {
-    const store = source.look()
-    if (store && !source.isBoundFor(topic)) await begin()
+    const store = source.refresh()
+    if (store && !source.sendsTo(topic)) await begin()
     if (!store) return 'nothing'
     await tell(store.id)
     await apart.keep()
@@ -83,7 +84,7 @@ export async function carryLive(carrying: Carrying, live: Live): Promise<void> {
     const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
     live.isBehind = did === 'large batch'
     if (live.isBehind) continue
-    await source.arrival(config.bridge.pollMs)
-    await forwarder.pace(source.arrival)
+    await source.waitForCommit(config.bridge.pollMs)
+    await forwarder.pace(source.waitForCommit)
   }
 }

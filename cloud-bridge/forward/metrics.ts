@@ -14,7 +14,7 @@ type Circuits = FlowStates['circuits']
 const CIRCUIT = { closed: 0, 'half-open': 1, open: 2 }
 
 /** What the bridge did since it was started, and how things are now. */
-export function startMetrics(now: Now) {
+export function createBridgeMetrics(now: Now) {
   const registry = new Registry()
   const registers = [registry]
   const delivered = new Counter({

@@ -1,15 +1,15 @@
 import type { Config } from '../../config/config.ts'
 import { partitionOf } from '../../config/event/partitioner.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
-import type { ReadNote } from '../../gateway/store/notes/note-log.ts'
+import type { OutgoingNote } from '../../gateway/store/notes/note-log.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
-import { isUnreadable } from '../ledger/notes.ts'
+import { isUnreadableContent } from '../ledger/notes.ts'
 import type { Headers } from '../ports/event-sink.ts'
-import { type DeliveryOptions, startDelivery } from './forwarder.ts'
+import { createDelivery, type DeliveryOptions } from './forwarder.ts'
 
 const CONTENT_TYPE: Headers = { 'content-type': 'application/json' }
 
-export type Note = ReadNote
+export type Note = OutgoingNote
 
 /** A file with notes: the outbox, or the inbox with what the bridge found. */
 export type NoteSource = {
@@ -18,7 +18,7 @@ export type NoteSource = {
   next(): number
   notesFrom(sequence: number): Note[]
   /** Moves on behind what Kafka has. */
-  settle(next: number): void
+  advance(next: number): void
 }
 
 export type NoteForwarderOptions = DeliveryOptions & {
@@ -28,7 +28,7 @@ export type NoteForwarderOptions = DeliveryOptions & {
   /** A note that Kafka will never take; it is passed by. */
   onRejected(note: Note, reason: string, from: { store: string; origin: string }): void
   /** Notes that are gone; it must be durable as a note before this returns. */
-  onGone(notes: { from: number; to: number }, from: { store: string; origin: string }): void
+  onMissing(notes: { from: number; to: number }, from: { store: string; origin: string }): void
 }
 
 /**
@@ -37,12 +37,12 @@ export type NoteForwarderOptions = DeliveryOptions & {
  * gateway that a note names, because it may have been renamed since. At least once; store and
  * sequence tell a note apart. Gives how many were delivered; stops early when asked to end.
  */
-export function startNoteForwarder(options: NoteForwarderOptions) {
+export function createNoteForwarder(options: NoteForwarderOptions) {
   const { topics } = options
-  const deliver = startDelivery(options)
+  const deliver = createDelivery(options)
   // A letter that cannot be read is a lost note: that is for the ledger to tell.
   const topicOf = ({ kind, content }: Note) =>
-    kind === 'deadletter' && !isUnreadable(content) ? topics.deadletters : topics.ledger
+    kind === 'deadletter' && !isUnreadableContent(content) ? topics.deadletters : topics.ledger
 
   const send = async (from: NoteSource, gateway: string, topic: string, notes: Note[]) => {
     const key = Buffer.from(gateway)
@@ -64,7 +64,7 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
     }
     let next = from.next()
     for (const { sequence } of notes) {
-      if (sequence > next) options.onGone({ from: next, to: sequence - 1 }, facts)
+      if (sequence > next) options.onMissing({ from: next, to: sequence - 1 }, facts)
       next = sequence + 1
     }
     return true
@@ -81,7 +81,7 @@ export function startNoteForwarder(options: NoteForwarderOptions) {
       while (until < notes.length && goesAlong(notes[until]!)) until++
       const run = notes.slice(delivered, until)
       if (!(await send(from, first.speaker ?? gateway, topic, run))) break
-      from.settle(run.at(-1)!.sequence + 1)
+      from.advance(run.at(-1)!.sequence + 1)
       delivered = until
     }
     return delivered
@@ -100,8 +100,8 @@ export function noteSources(outbox: Buffer, source: EventSource, inbox: Inbox): 
     notesFrom: NoteSource['notesFrom'],
   ): NoteSource => ({
     ...{ origin, store, notesFrom },
-    next: () => inbox.nextNote(store) ?? (inbox.healed && notesFrom(1)[0]?.sequence) ?? 1,
-    settle: next => inbox.moveNotes(store, next),
+    next: () => inbox.nextNote(store) ?? (inbox.recovery && notesFrom(1)[0]?.sequence) ?? 1,
+    advance: next => inbox.moveNotes(store, next),
   })
   // Those of the inbox first: live events may wait for them.
   return [of('inbox', inbox.id, inbox.notesFrom), of('outbox', outbox, source.notesFrom)]

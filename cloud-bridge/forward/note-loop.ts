@@ -1,8 +1,8 @@
-import { untilAnswered } from './answer-wait.ts'
-import type { Carrying } from './context.ts'
+import { retryUntilAnswered } from './answer-wait.ts'
+import type { DeliveryContext } from './context.ts'
 import { unlessDiskIsFull } from './full-disk.ts'
-import { noteSources, startNoteForwarder } from './note-forwarder.ts'
-import type { Nudge } from './poke.ts'
+import { createNoteForwarder, noteSources } from './note-forwarder.ts'
+import type { Poke } from './poke.ts'
 
 const NOTES_EVERY_MS = 1000
 const MANY_NOTES_EVERY_MS = 100
@@ -11,7 +11,7 @@ const MANY_NOTES_EVERY_MS = 100
  * Looks every second, for notes are few and seldom waited for; more often while there are any, and
  * when nudged.
  */
-export async function carryNotes(carrying: Carrying, nudge: Nudge): Promise<void> {
+export async function deliverNotes(carrying: DeliveryContext, nudge: Poke): Promise<void> {
   const { config, source, inbox, metrics, flows, signal } = carrying
   const flow = flows.begin('notes')
   const { circuit, unavailable: onUnavailable } = flow
@@ -20,11 +20,11 @@ export async function carryNotes(carrying: Carrying, nudge: Nudge): Promise<void
   const partitionsOf = async (topic: string) => {
     const ask = () => carrying.partitionsOf(topic)
     const count =
-      known.get(topic) ?? (await untilAnswered(ask, topic, { circuit, signal, onUnavailable }))
+      known.get(topic) ?? (await retryUntilAnswered(ask, topic, { circuit, signal, onUnavailable }))
     if (count !== null) known.set(topic, count)
     return count
   }
-  const forward = startNoteForwarder({
+  const forward = createNoteForwarder({
     topics: config.kafka.topics,
     ...{ partitionsOf, sink, signal, circuit, onUnavailable },
     onRejected: ({ sequence, kind }, reason, { store, origin }) => {
@@ -32,7 +32,7 @@ export async function carryNotes(carrying: Carrying, nudge: Nudge): Promise<void
       const content = { store, origin, sequence, kind, reason }
       inbox.addNotes([{ kind: 'rejected note', content }])
     },
-    onGone: (notes, { store, origin }) => {
+    onMissing: (notes, { store, origin }) => {
       const content = { store, origin, notes, reason: 'no longer there' }
       inbox.addNotes([{ kind: 'jump', content }])
     },

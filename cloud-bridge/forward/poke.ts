@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export type Nudge = ReturnType<typeof startNudge>
+export type Poke = ReturnType<typeof createPoke>
 
 /**
  * Has whoever looks now and then look at once. `rest` is between two looks; `look` resolves when
  * one that began after it was asked for is over, or after `timeoutMs`.
  */
-export function startNudge() {
+export function createPoke() {
   let wake = new AbortController()
   const asked: (() => void)[] = []
   let heard: (() => void)[] = []

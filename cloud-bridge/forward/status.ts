@@ -1,23 +1,23 @@
-import { kindOf } from '../../gateway/store/delivery/range-kind.ts'
+import { rangeKind } from '../../gateway/store/delivery/range-kind.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
-import { type FlowStates, waits } from '../retry/flow-status.ts'
+import { type FlowStates, waitingText } from '../retry/flow-status.ts'
 import type { HotZones } from '../zones/hot-zones.ts'
-import type { startMetrics } from './metrics.ts'
+import type { createBridgeMetrics } from './metrics.ts'
 
 type Parts = {
   source: EventSource
-  metrics: ReturnType<typeof startMetrics>
+  metrics: ReturnType<typeof createBridgeMetrics>
   kafka: FlowStates
   hotZones: HotZones
 }
 
 /** Why nothing is being delivered now; empty when nothing stands in the way. */
-export function reasonsOf({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): string[] {
+export function notReadyReasons({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): string[] {
   const reasons: string[] = []
-  for (const [flow, away] of Object.entries(kafka.away)) {
+  for (const [flow, away] of Object.entries(kafka.waitReasons)) {
     // Nothing is late because of what was delivered before.
-    const isLate = flow !== 'behind' || source.ranges.some(range => kindOf(range) === 'backlog')
-    if (away && isLate) reasons.push(`${waits(flow)}: ${away}`)
+    const isLate = flow !== 'behind' || source.ranges.some(range => rangeKind(range) === 'backlog')
+    if (away && isLate) reasons.push(`${waitingText(flow)}: ${away}`)
   }
   const isReadable = source.backlog() !== null
   if (source.damaged) {
@@ -27,13 +27,13 @@ export function reasonsOf({ source, kafka }: Pick<Parts, 'source' | 'kafka'>): s
 }
 
 /** What `sluice status` and the live screen show of a bridge. */
-export function stateOf({ source, metrics, hotZones, kafka }: Parts) {
+export function bridgeState({ source, metrics, hotZones, kafka }: Parts) {
   const backlog = source.backlog()
   return {
     part: 'bridge',
     pid: process.pid,
     /** By flow: what keeps it from going now, null for nothing. */
-    kafka: kafka.away,
+    kafka: kafka.waitReasons,
     circuits: kafka.circuits,
     backlog,
     /** Everything received before this moment is in Kafka; ms since 1970, null when unknown. */
@@ -48,4 +48,4 @@ export function stateOf({ source, metrics, hotZones, kafka }: Parts) {
   }
 }
 
-export type BridgeState = ReturnType<typeof stateOf>
+export type BridgeState = ReturnType<typeof bridgeState>

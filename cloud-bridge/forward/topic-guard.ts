@@ -1,5 +1,5 @@
-import { describe } from '../kafka/error-codes.ts'
-import { keepingFault } from '../kafka/topic-retention.ts'
+import { describeError } from '../kafka/error-codes.ts'
+import { retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
 import { type EventSink, SinkUnavailable } from '../ports/event-sink.ts'
 
@@ -18,7 +18,7 @@ export type TopicGuardOptions = {
  * Looks at topics, at first contact and then every few minutes, and holds back what Kafka would
  * delete: a sink under guard is unavailable until that is mended.
  */
-export function startTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOptions) {
+export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOptions) {
   const seen = new Map<string, { settings: TopicSettings; atMs: number }>()
   let isBlind = false
 
@@ -32,7 +32,7 @@ export function startTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpti
     return settings
   }
   const faultIn = (topic: string, { keeping }: TopicSettings) =>
-    keeping === 'not allowed' ? null : keepingFault(topic, keeping, options.lagMs())
+    keeping === 'not allowed' ? null : retentionFault(topic, keeping, options.lagMs())
   const faultOf = async (topic: string): Promise<string | null> => {
     const last = seen.get(topic)
     // What is held is looked at whenever it is tried: the back-off is the pause between.
@@ -50,13 +50,13 @@ export function startTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpti
     ...sink,
     async send(batch) {
       const fault = await faultOf(batch.topic).catch((error: Error) => {
-        throw new SinkUnavailable(`${batch.topic}: ${describe(error)}`, { cause: error })
+        throw new SinkUnavailable(`${batch.topic}: ${describeError(error)}`, { cause: error })
       })
       if (fault !== null) throw new SinkUnavailable(fault)
       return await sink.send(batch)
     },
-    setApart(batch) {
-      const apart = sink.setApart(batch)
+    isolate(batch) {
+      const apart = sink.isolate(batch)
       return { ...apart, sink: guarding(apart.sink) }
     },
   })

@@ -1,20 +1,23 @@
 import type { Config } from '../../config/config.ts'
-import type { Frame } from '../ports/event-sink.ts'
-import { openRegistry } from '../registry/registry.ts'
-import { type SchemaIdsOptions, startSchemaIds } from '../registry/schema-ids.ts'
-import { startFraming } from './framing.ts'
+import type { Framing } from '../ports/event-sink.ts'
+import { createRegistryClient } from '../registry/registry.ts'
+import { createSchemaIdLookup, type SchemaIdLookupOptions } from '../registry/schema-ids.ts'
+import { createFraming } from './framing.ts'
 
 /**
  * How events go out: with numbers of a registry where one is configured, which `inbox` keeps.
  * `onChanged` is told what became of the registry.
  */
-export function configuredFraming(
+export function createConfiguredFraming(
   { registry: { url, ...options }, kafka: { cloudEvents } }: Config,
-  inbox: SchemaIdsOptions['inbox'],
+  inbox: SchemaIdLookupOptions['inbox'],
   signal: AbortSignal,
   onChanged: (line: string) => void,
-): Frame {
-  if (url === null) return startFraming({ schemaIdOf: null, cloudEvents })
-  const registry = openRegistry({ ...options, url, signal })
-  return startFraming({ schemaIdOf: startSchemaIds({ registry, inbox, onChanged }), cloudEvents })
+): Framing {
+  if (url === null) return createFraming({ schemaIdOf: null, cloudEvents })
+  const registry = createRegistryClient({ ...options, url, signal })
+  return createFraming({
+    schemaIdOf: createSchemaIdLookup({ registry, inbox, onChanged }),
+    cloudEvents,
+  })
 }

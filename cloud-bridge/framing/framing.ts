@@ -8,8 +8,8 @@ import {
   traceparentIn,
   WIRE_FORMAT_BYTES,
 } from '../../config/event/event-fields.ts'
-import type { Frame, Headers } from '../ports/event-sink.ts'
-import type { SchemaIdOf } from '../registry/schema-ids.ts'
+import type { Framing, Headers } from '../ports/event-sink.ts'
+import type { SchemaIdLookup } from '../registry/schema-ids.ts'
 
 /** An event as it lies in the outbox: in single-object encoding. */
 type Stored = { zone: string; value: Buffer }
@@ -29,13 +29,13 @@ const NO_FINGERPRINT: Buffer = Buffer.alloc(0)
  * each with the number of the schema under which it was written. Beside it stand the content type,
  * the trace that a message was part of and, if asked for, the headers of CloudEvents.
  */
-export function startFraming({
+export function createFraming({
   schemaIdOf,
   cloudEvents,
 }: {
-  schemaIdOf: SchemaIdOf | null
+  schemaIdOf: SchemaIdLookup | null
   cloudEvents: boolean
-}): Frame {
+}): Framing {
   const headersOf = cloudEvents ? cloudEventHeaders : () => CONTENT_TYPE
   return async (topic, events) => {
     const values = schemaIdOf
@@ -58,7 +58,7 @@ export function startFraming({
 }
 
 /** Events go out as they lie in the outbox. */
-export const singleObject: Frame = startFraming({ schemaIdOf: null, cloudEvents: false })
+export const singleObjectFraming: Framing = createFraming({ schemaIdOf: null, cloudEvents: false })
 
 /**
  * 00, the number (big endian), the datum. In one new buffer, because an event that Kafka refuses is

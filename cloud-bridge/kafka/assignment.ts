@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CannotJoin, type Membership } from '../ports/consumer-group.ts'
-import type { EventStream, ReadRecord, Stretch } from '../ports/event-stream.ts'
-import { unequal } from './co-partitioning.ts'
+import { CannotConsume, type Membership } from '../ports/consumer-group.ts'
+import type { EventStream, ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
+import { partitionCountFault } from './co-partitioning.ts'
 
 /** What a replaced topic is told by: a new leader may say for a moment that it ends earlier. */
 const LOOKS_AT_ENDS = 5
 const LOOK_AGAIN_MS = 1000
 
-export type Place = { topic: string; partition: number; offset: number }
+export type TopicOffset = { topic: string; partition: number; offset: number }
 
 /** One partition of one topic: what was read of it waits here until its work takes it. */
-export type Lane = {
+export type PartitionQueue = {
   readonly topic: string
   readonly partition: number
   /** What is to be read next. */
   readonly next: number
   /** How far its work is. */
-  readonly done: number
+  readonly processedOffset: number
   /** Whether something of it is worked on. */
   readonly isBusy: boolean
   /** Whether more may be read: one reading waits behind the one that is worked on. */
@@ -25,22 +25,22 @@ export type Lane = {
    * Gives what was read, from `first` up to before `next`; what was given before is left out. What
    * is between that and `first` was deleted.
    */
-  give(records: readonly ReadRecord[], first: number, next: number): void
+  enqueue(records: readonly ReadRecord[], first: number, next: number): void
 }
 
 /** What a member has between two sharings out. */
-export type Share = {
+export type Assignment = {
   readonly partitions: readonly number[]
   /** Aborts when it may be another's. */
   readonly signal: AbortSignal
   /** Every partition of every topic, once the work has said where to go on. */
-  readonly lanes: Promise<readonly Lane[]>
+  readonly queues: Promise<readonly PartitionQueue[]>
   /** Resolves when a lane has room that had none, or the share ends. */
-  room(): Promise<void>
+  waitForRoom(): Promise<void>
   /** Commits what was done since it was last committed, if anything was. */
-  commit(send: (done: readonly Place[]) => Promise<unknown>): Promise<void>
+  commit(send: (done: readonly TopicOffset[]) => Promise<unknown>): Promise<void>
   /** Ends it; resolves when nothing of its work runs any more. */
-  end(): Promise<void>
+  stop(): Promise<void>
 }
 
 type Options = Pick<Membership, 'topics' | 'onAssigned' | 'onRecords' | 'onDeleted'> & {
@@ -53,12 +53,12 @@ type Options = Pick<Membership, 'topics' | 'onAssigned' | 'onRecords' | 'onDelet
 }
 
 /** Begins what was shared out; nothing of it runs beside what runs of the share before. */
-export function startShare(options: Options): Share {
+export function startAssignment(options: Options): Assignment {
   const { stream, topics, partitions, before, onFailure } = options
   const ending = new AbortController()
   const { signal } = ending
   const running = new Set<Promise<void>>()
-  const told = new Map<Lane, number>()
+  const told = new Map<PartitionQueue, number>()
   let room = Promise.withResolvers<void>()
   const wake = () => {
     room.resolve()
@@ -82,7 +82,7 @@ export function startShare(options: Options): Share {
     return isDone === true && !signal.aborted
   }
 
-  const begin = async (): Promise<readonly Lane[]> => {
+  const begin = async (): Promise<readonly PartitionQueue[]> => {
     await before
     if (signal.aborted) return []
     const places = await own(() => options.onAssigned(partitions, signal))
@@ -114,11 +114,11 @@ export function startShare(options: Options): Share {
   return {
     partitions,
     signal,
-    lanes,
-    room: () => (signal.aborted ? Promise.resolve() : room.promise),
+    queues: lanes,
+    waitForRoom: () => (signal.aborted ? Promise.resolve() : room.promise),
     async commit(send) {
-      const news = [...told].filter(([lane, offset]) => lane.done > offset)
-      const places = news.map(([{ topic, partition, done: offset }]) => ({
+      const news = [...told].filter(([lane, offset]) => lane.processedOffset > offset)
+      const places = news.map(([{ topic, partition, processedOffset: offset }]) => ({
         topic,
         partition,
         offset,
@@ -126,7 +126,7 @@ export function startShare(options: Options): Share {
       if (news.length > 0) await send(places)
       for (const [at, [lane]] of news.entries()) told.set(lane, places[at]!.offset)
     },
-    async end() {
+    async stop() {
       ending.abort()
       wake()
       await ready
@@ -143,10 +143,10 @@ type Worker = {
 }
 
 function openLane(
-  { topic, partition, offset }: Place,
+  { topic, partition, offset }: TopicOffset,
   { onDeleted }: Pick<Options, 'onDeleted'>,
   { take, onRoom, signal }: Worker,
-): Lane {
+): PartitionQueue {
   let next = offset
   let done = offset
   let isBusy = false
@@ -171,7 +171,7 @@ function openLane(
     get next() {
       return next
     },
-    get done() {
+    get processedOffset() {
       return done
     },
     get isBusy() {
@@ -180,7 +180,7 @@ function openLane(
     get hasRoom() {
       return waiting === null
     },
-    give(read, first, end) {
+    enqueue(read, first, end) {
       if (signal.aborted) return
       const from = next
       if (first > from) onDeleted?.({ topic, partition, from, to: first })
@@ -198,13 +198,13 @@ function openLane(
 async function begun(
   stream: EventStream,
   topics: readonly string[],
-  wanted: readonly Place[],
+  wanted: readonly TopicOffset[],
   signal: AbortSignal,
-): Promise<Place[]> {
+): Promise<TopicOffset[]> {
   for (let look = 1; ; look++) {
-    const stretches = await stream.stretchesOf(topics)
+    const stretches = await stream.topicOffsets(topics)
     // One may have got more partitions while the group was at work: nobody would read them.
-    requireEqual(stretches)
+    requireEqualPartitionCounts(stretches)
     const ahead = wanted.find(place => place.offset > endOf(stretches, place))
     if (!ahead || signal.aborted) {
       return wanted.map(place => {
@@ -213,7 +213,7 @@ async function begun(
       })
     }
     if (look === LOOKS_AT_ENDS) {
-      throw new CannotJoin(
+      throw new CannotConsume(
         `${ahead.topic}, partition ${ahead.partition}: what comes next is ${ahead.offset}, but Kafka ` +
           `ends at ${endOf(stretches, ahead)}: is it the same topic? A new one is read with --from`,
       )
@@ -223,11 +223,16 @@ async function begun(
 }
 
 /** Throws CannotJoin when topics have not equally many partitions. */
-export function requireEqual(stretches: ReadonlyMap<string, Stretch>): void {
-  const fault = unequal(new Map([...stretches].map(([topic, { end }]) => [topic, end.size])))
-  if (fault !== null) throw new CannotJoin(fault)
+export function requireEqualPartitionCounts(stretches: ReadonlyMap<string, TopicOffsets>): void {
+  const fault = partitionCountFault(
+    new Map([...stretches].map(([topic, { end }]) => [topic, end.size])),
+  )
+  if (fault !== null) throw new CannotConsume(fault)
 }
 
-function endOf(stretches: ReadonlyMap<string, Stretch>, { topic, partition }: Place): number {
+function endOf(
+  stretches: ReadonlyMap<string, TopicOffsets>,
+  { topic, partition }: TopicOffset,
+): number {
   return stretches.get(topic)?.end.get(partition) ?? Number.POSITIVE_INFINITY
 }

@@ -14,7 +14,7 @@ export type KafkaOptions = Pick<
  * A topic to be; Kafka decides how many copies there are unless `replicas` says. Of a compacted one
  * it keeps the newest record of each key.
  */
-export type TopicPlan = {
+export type NewTopic = {
   topic: string
   partitions: number
   replicas?: number
@@ -22,7 +22,7 @@ export type TopicPlan = {
 }
 
 /** What an administrator of topics does, and who asks about them. */
-export type Topics = {
+export type TopicAdmin = {
   /** How many partitions a topic has. Rejects with NoSuchTopic, or while Kafka is away. */
   partitionsOf(topic: string): Promise<number>
   /** How a topic is set up. Rejects with NoSuchTopic, or while Kafka is away. */
@@ -34,7 +34,7 @@ export type Topics = {
    * own time Kafka deletes a late backlog at once. Existing topics are left as they are. Resolves
    * when all of them can be written to.
    */
-  create(plans: TopicPlan[]): Promise<void>
+  create(plans: NewTopic[]): Promise<void>
 }
 
 /** Kafka is there, and a topic is not. */
@@ -45,6 +45,6 @@ export type KafkaClient = {
   /** A producer of its own each time: it takes one send at a time. */
   openSink(): EventSink & AsyncDisposable
   stream: EventStream
-  topics: Topics
+  topics: TopicAdmin
   group: ConsumerGroup
 }

@@ -3,7 +3,10 @@
  * came live and what was drained behind it meet in one state. Members are taken in the order of
  * their ids, so that every leader of the group comes to the same.
  */
-export function sharedOut(memberIds: readonly string[], partitions: number): Map<string, number[]> {
+export function assignPartitions(
+  memberIds: readonly string[],
+  partitions: number,
+): Map<string, number[]> {
   const members = [...memberIds].sort()
   const shares = new Map<string, number[]>(members.map(id => [id, []]))
   for (let partition = 0; partition < partitions; partition++) {
@@ -13,7 +16,7 @@ export function sharedOut(memberIds: readonly string[], partitions: number): Map
 }
 
 /** What keeps topics from being read together, with the cure; null when nothing does. */
-export function unequal(counts: ReadonlyMap<string, number>): string | null {
+export function partitionCountFault(counts: ReadonlyMap<string, number>): string | null {
   const [first, ...others] = [...counts]
   const other = others.find(([, count]) => count !== first![1])
   if (!first || !other) return null

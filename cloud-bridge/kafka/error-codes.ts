@@ -1,4 +1,4 @@
-import { reasonOf } from './error-reasons.ts'
+import { errorReason } from './error-reasons.ts'
 
 type Caused = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
 
@@ -28,36 +28,36 @@ export function causesOf(error: unknown): Error[] {
 }
 
 /** What the broker said, in numbers: `code` in kafkajs, `apiCode` in @platformatic/kafka. */
-export const codesOf = (error: unknown) =>
+export const brokerErrorCodes = (error: unknown) =>
   causesOf(error)
     .flatMap((one: Error & { code?: unknown; apiCode?: unknown }) => [one.code, one.apiCode])
     .filter(code => typeof code === 'number')
 
 /** Why the broker will never take what was sent, or null when that is not what the error says. */
-export function refusalOf(error: unknown): string | null {
-  const code = codesOf(error).find(one => REFUSED_FOR_GOOD.has(one))
+export function permanentRejection(error: unknown): string | null {
+  const code = brokerErrorCodes(error).find(one => REFUSED_FOR_GOOD.has(one))
   return code === undefined ? null : REFUSED_FOR_GOOD.get(code)!
 }
 
 /** Whether the broker knows of no such topic. */
-export const isNoSuchTopic = (error: unknown) => codesOf(error).includes(UNKNOWN_TOPIC)
+export const isNoSuchTopic = (error: unknown) => brokerErrorCodes(error).includes(UNKNOWN_TOPIC)
 
 /** Whether the broker does not let us do this with the topic or the group. */
-export const isNotAllowed = (error: unknown) =>
-  codesOf(error).some(code => code === TOPIC_NOT_ALLOWED || code === GROUP_NOT_ALLOWED)
+export const isNotAuthorized = (error: unknown) =>
+  brokerErrorCodes(error).some(code => code === TOPIC_NOT_ALLOWED || code === GROUP_NOT_ALLOWED)
 
 /** Whether the producer must be made anew before it can send. */
-export function losesProducer(error: unknown): boolean {
-  return codesOf(error).some(code => PRODUCER_IS_LOST.has(code))
+export function isProducerInvalid(error: unknown): boolean {
+  return brokerErrorCodes(error).some(code => PRODUCER_IS_LOST.has(code))
 }
 
 /**
  * One line for a person: what is wrong and where to look, if that is known; else the outermost
  * message and the innermost, if it says more.
  */
-export function describe(error: unknown): string {
+export function describeError(error: unknown): string {
   const causes = causesOf(error)
   const [outer = String(error)] = causes.map(({ message }) => message)
   const inner = causes.at(-1)?.message ?? outer
-  return reasonOf(causes) ?? (outer.includes(inner) ? outer : `${outer} (${inner})`)
+  return errorReason(causes) ?? (outer.includes(inner) ? outer : `${outer} (${inner})`)
 }

@@ -1,7 +1,7 @@
 // What went wrong on the way to Kafka, in words that name the cure: for whoever reads the log.
 
 /** By what an error is called: its name, its code, a broker's code as `Kafka 29`, its message. */
-export const REASONS: readonly (readonly [RegExp, string])[] = [
+export const ERROR_REASONS: readonly (readonly [RegExp, string])[] = [
   [
     /^CERT_HAS_EXPIRED$/,
     "the broker's certificate has expired: renew it there, or set the clock here",
@@ -56,9 +56,10 @@ export const REASONS: readonly (readonly [RegExp, string])[] = [
 type Said = Error & { code?: unknown; apiCode?: unknown; broker?: unknown }
 
 /** What an error and its causes come to, or null when that is not known. */
-export function reasonOf(causes: readonly Error[]): string | null {
+export function errorReason(causes: readonly Error[]): string | null {
   const names = causes.flatMap(namesOf)
-  const [, reason = null] = REASONS.find(([said]) => names.some(name => said.test(name))) ?? []
+  const [, reason = null] =
+    ERROR_REASONS.find(([said]) => names.some(name => said.test(name))) ?? []
   const broker = causes.map(brokerOf).find(host => host !== null)
   return reason && broker ? `${broker}: ${reason}` : reason
 }

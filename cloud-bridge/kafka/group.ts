@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CannotJoin, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
+import { CannotConsume, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream } from '../ports/event-stream.ts'
-import { requireEqual, type Share, startShare } from './assignment.ts'
-import { describe, isNotAllowed } from './error-codes.ts'
+import { type Assignment, requireEqualPartitionCounts, startAssignment } from './assignment.ts'
+import { describeError, isNotAuthorized } from './error-codes.ts'
 
 const AGAIN_MS = 1000
 /** Kafka's clients beat three times a session; more often, and others take over sooner. */
@@ -11,34 +11,34 @@ const BEAT_MAX_MS = 1000
 /** As they lie in Kafka; in memory they are twenty times as many, and two such readings wait. */
 export const PARTITION_MAX_BYTES = 32 * 1024
 /** Of all partitions of a broker together. */
-export const ANSWER_MAX_BYTES = 96 * 1024
+export const RESPONSE_MAX_BYTES = 96 * 1024
 /** By what members of one group, through whatever library, know that they share out alike. */
-export const ASSIGNER = 'sluice-together'
+export const ASSIGNER_NAME = 'sluice-together'
 /** What was done is committed so often. */
-export const COMMIT_EVERY_MS = 2000
+export const COMMIT_INTERVAL_MS = 2000
 /** How long a broker waits for something to give. */
-export const WAIT_AT_BROKER_MS = 200
+export const FETCH_MAX_WAIT_MS = 200
 
 /** How often a member says that it is alive, in ms. */
-export const beatMs = (sessionMs: number) => Math.min(BEAT_MAX_MS, sessionMs / 3)
+export const heartbeatIntervalMs = (sessionMs: number) => Math.min(BEAT_MAX_MS, sessionMs / 3)
 
 /**
  * Is a member, through one library, until the signal aborts; then it leaves. Begins each sharing
  * out. Rejects when it is none any more, or cannot become one.
  */
-export type Member = (
-  begin: (partitions: readonly number[]) => Share,
+export type RunMember = (
+  begin: (partitions: readonly number[]) => Assignment,
   signal: AbortSignal,
 ) => Promise<void>
 
 /** Consumer groups, by what is a member through one library; one `Member` for each that joins. */
-export function groupOn(
+export function createConsumerGroup(
   stream: EventStream,
-  openMember: (membership: Membership) => Member,
+  openMember: (membership: Membership) => RunMember,
 ): ConsumerGroup {
   return {
-    async join(membership, asked) {
-      const { topics, onAway } = membership
+    async consume(membership, asked) {
+      const { topics, onUnavailable } = membership
       const failing = new AbortController()
       const signal = AbortSignal.any([asked, failing.signal])
       const failures: unknown[] = []
@@ -47,12 +47,12 @@ export function groupOn(
         failing.abort()
       }
       let over = Promise.resolve()
-      let share: Share | null = null
-      const end = () => share?.end()
+      let share: Assignment | null = null
+      const end = () => share?.stop()
       signal.addEventListener('abort', end, { once: true })
       const begin = (partitions: readonly number[]) => {
         over = end() ?? over
-        share = startShare({ ...membership, stream, partitions, before: over, onFailure })
+        share = startAssignment({ ...membership, stream, partitions, before: over, onFailure })
         return share
       }
       const member = openMember(membership)
@@ -62,9 +62,10 @@ export function groupOn(
             await requireTopics(stream, topics)
             await member(begin, signal)
           } catch (error) {
-            if (error instanceof CannotJoin) throw error
-            if (isNotAllowed(error)) throw new CannotJoin(describe(error), { cause: error })
-            if (!signal.aborted) onAway?.(describe(error))
+            if (error instanceof CannotConsume) throw error
+            if (isNotAuthorized(error))
+              throw new CannotConsume(describeError(error), { cause: error })
+            if (!signal.aborted) onUnavailable?.(describeError(error))
             void end()
             await sleep(AGAIN_MS, undefined, { signal }).catch(() => {})
           }
@@ -78,13 +79,13 @@ export function groupOn(
 }
 
 async function requireTopics(stream: EventStream, topics: readonly string[]): Promise<void> {
-  const stretches = await stream.stretchesOf(topics)
+  const stretches = await stream.topicOffsets(topics)
   const missing = topics.filter(topic => !stretches.has(topic))
   if (missing.length > 0) {
-    throw new CannotJoin(
+    throw new CannotConsume(
       `Kafka has no topic ${missing.join(', ')}, or does not show it to us: create it ` +
         '(./sluice doctor --create-topics), or grant READ and DESCRIBE',
     )
   }
-  requireEqual(stretches)
+  requireEqualPartitionCounts(stretches)
 }

@@ -2,13 +2,13 @@ import {
   type Batch,
   type EventSink,
   type Fates,
-  type Rejection,
+  type KnownFate,
   SinkUnavailable,
 } from '../ports/event-sink.ts'
-import { describe, refusalOf } from './error-codes.ts'
+import { describeError, permanentRejection } from './error-codes.ts'
 
 /** A part of a batch: the indexes of some of one partition's records, in order. */
-export type Part = readonly number[]
+export type BatchPart = readonly number[]
 
 /**
  * One producer of a library, by the way that was found safe for it. `send` sends parts of one
@@ -17,17 +17,17 @@ export type Part = readonly number[]
  * back in halves.
  */
 export type Producer = AsyncDisposable & {
-  send(batch: Batch, parts: readonly Part[]): Promise<unknown[]>
+  send(batch: Batch, parts: readonly BatchPart[]): Promise<unknown[]>
 }
 
 /** What is left to do of the batch whose fate is not yet known: of each partition its parts. */
-type Unfinished = { batch: Batch; rejections: Rejection[]; parts: Map<number, Part[]> }
+type Unfinished = { batch: Batch; rejections: KnownFate[]; parts: Map<number, BatchPart[]> }
 
 /**
  * The sink on any library's producers. The partitions of a batch go out side by side; a part that
  * is refused for good is bisected, down to the records at fault.
  */
-export function sinkOn(
+export function openEventSink(
   openProducer: () => Producer,
   producer = openProducer(),
   unfinished: Unfinished | null = null,
@@ -40,15 +40,15 @@ export function sinkOn(
       const cause = await finish(producer, unfinished)
       const { rejections, parts } = unfinished
       if (parts.size > 0) {
-        throw new SinkUnavailable(describe(cause), { cause, fates: fatesOf(unfinished) })
+        throw new SinkUnavailable(describeError(cause), { cause, fates: fatesOf(unfinished) })
       }
       unfinished = null
       return rejections
     },
-    setApart(batch) {
+    isolate(batch) {
       if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
       const left = leftOf(unfinished)
-      const sink = sinkOn(openProducer, producer, left)
+      const sink = openEventSink(openProducer, producer, left)
       producer = openProducer()
       unfinished = null
       return { batch: left.batch, sink }
@@ -58,7 +58,7 @@ export function sinkOn(
 }
 
 function begin(batch: Batch): Unfinished {
-  const parts = new Map<number, Part[]>()
+  const parts = new Map<number, BatchPart[]>()
   const indexes = batch.records.map((_, index) => index)
   for (const [partition, part] of Map.groupBy(indexes, at => batch.records[at]!.partition)) {
     parts.set(partition, [part])
@@ -80,7 +80,7 @@ async function finish(producer: Producer, { batch, rejections, parts }: Unfinish
     )
     for (const [index, [partition, queue]] of trying.entries()) {
       const failure = failures[index]
-      const refusal = refusalOf(failure)
+      const refusal = permanentRejection(failure)
       if (failure !== null && refusal === null) {
         stuck.add(partition)
         cause = failure
@@ -107,7 +107,7 @@ function leftOf(unfinished: Unfinished): Unfinished {
   const indexes = leftIn(unfinished).sort((a, b) => a - b)
   const places = new Map(indexes.map((index, place) => [index, place]))
   const records = indexes.map(index => batch.records[index]!)
-  const placed = (part: Part) => part.map(index => places.get(index)!)
+  const placed = (part: BatchPart) => part.map(index => places.get(index)!)
   return {
     batch: { topic: batch.topic, records },
     rejections: records.map(() => null),
@@ -115,7 +115,7 @@ function leftOf(unfinished: Unfinished): Unfinished {
   }
 }
 
-function halves(part: Part): Part[] {
+function halves(part: BatchPart): BatchPart[] {
   const middle = part.length >> 1
   return [part.slice(0, middle), part.slice(middle)]
 }

@@ -1,5 +1,5 @@
 /** How long Kafka keeps what is in a topic, and what it takes; null is without limit. */
-export type Keeping = {
+export type TopicConfig = {
   /** Whose time counts for it: CreateTime is the sender's, LogAppendTime is Kafka's own. */
   timestampType: string
   retentionMs: number | null
@@ -17,7 +17,7 @@ export type TopicSettings = {
   /** Copies of the partition that has fewest. */
   replicas: number
   /** Looking at it needs the right DESCRIBE_CONFIGS. */
-  keeping: Keeping | 'not allowed'
+  keeping: TopicConfig | 'not allowed'
 }
 
 const names = {
@@ -27,15 +27,15 @@ const names = {
   cleanupPolicy: 'cleanup.policy',
   maxMessageBytes: 'max.message.bytes',
   minInsyncReplicas: 'min.insync.replicas',
-} satisfies Record<keyof Keeping, string>
+} satisfies Record<keyof TopicConfig, string>
 
 /** What Kafka calls the settings that are looked at. */
-export const settingNames: readonly string[] = Object.values(names)
+export const topicConfigNames: readonly string[] = Object.values(names)
 
 /** The settings of a topic by the texts that Kafka gives for them. */
-export function keepingIn(texts: ReadonlyMap<string, string>): Keeping {
-  const text = (key: keyof Keeping) => texts.get(names[key]) ?? ''
-  const limit = (key: keyof Keeping) => (Number(text(key)) < 0 ? null : Number(text(key)))
+export function parseTopicConfig(texts: ReadonlyMap<string, string>): TopicConfig {
+  const text = (key: keyof TopicConfig) => texts.get(names[key]) ?? ''
+  const limit = (key: keyof TopicConfig) => (Number(text(key)) < 0 ? null : Number(text(key)))
   return {
     timestampType: text('timestampType'),
     retentionMs: limit('retentionMs'),
@@ -50,7 +50,7 @@ export function keepingIn(texts: ReadonlyMap<string, string>): Keeping {
  * With which settings our topics are created: by Kafka's own time of appending, because by the
  * event's own time Kafka deletes a late backlog at once.
  */
-export function settingsFor({ isCompacted = false }: { isCompacted?: boolean }) {
+export function newTopicConfigEntries({ isCompacted = false }: { isCompacted?: boolean }) {
   const compacted = [{ name: names.cleanupPolicy, value: 'compact' }]
   return [{ name: names.timestampType, value: 'LogAppendTime' }, ...(isCompacted ? compacted : [])]
 }

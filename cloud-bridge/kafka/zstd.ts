@@ -8,7 +8,7 @@ const SPARE_BYTES = 512
  * result, because the default of 16 KiB is garbage each time, and with its length told beforehand,
  * for which zstd takes less memory. To hand it to another thread and back would take longer.
  */
-export function zstd(plain: Buffer): Buffer {
+export function compressZstd(plain: Buffer): Buffer {
   const chunkSize = plain.length + SPARE_BYTES
   return zstdCompressSync(plain, { chunkSize, pledgedSrcSize: plain.length })
 }

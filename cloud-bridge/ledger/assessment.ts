@@ -1,17 +1,22 @@
-import { Intervals } from '../interval-set.ts'
-import { isOver, newestProven, type State, stateOf } from './completeness.ts'
-import { behindOf } from './deferred.ts'
-import type { Epoch } from './epoch.ts'
-import { startExpiry } from './expiry.ts'
-import { type Explained, type Fate, sizeOf } from './gap-segments.ts'
-import { type Hole, holesOf } from './gaps.ts'
-import type { Cuts, GatewayLedger } from './ledger.ts'
-import { EXPLAINING, type Explanation } from './notes.ts'
+import { IntervalSet } from '../interval-set.ts'
+import {
+  type CompletenessState,
+  completenessOf,
+  hasSuccessor,
+  newestProvenClaim,
+} from './completeness.ts'
+import { deferredSequences } from './deferred.ts'
+import type { EpochLedger } from './epoch.ts'
+import { createExpiryCheck } from './expiry.ts'
+import { type ExplainedRange, type GapFate, sizeOf } from './gap-segments.ts'
+import { findGaps, type ReportedGap } from './gaps.ts'
+import type { GatewayLedger, LogStarts } from './ledger.ts'
+import { EXPLAINING_KINDS, type Explanation } from './notes.ts'
 
 /** What the ledger says of a gateway. Times are ms since 1970. */
-export type GatewayConclusion = {
+export type GatewayAssessment = {
   gateway: string
-  state: State
+  state: CompletenessState
   /** By the gateway's clock, which may be wrong; null: since ever. */
   time: number | null
   /** When Kafka got the heartbeat that was written at `time`. */
@@ -30,67 +35,67 @@ export type GatewayConclusion = {
   explained: number
   expired: number
   /** All that is missing, awaited or explained. */
-  holes: Hole[]
+  holes: ReportedGap[]
   /** Notes that were lost on the edge: what they told may not be known here. */
   lostNotes: GatewayLedger['lostNotes']
 }
 
-export type ConcludeOptions = {
+export type AssessmentOptions = {
   nowMs: number
   /** After so long without hearing a heartbeat that could be proven, a gateway is not complete. */
   silentAfterMs: number
   /** The newest so many sequences may still be on their way; see `bridge.batchMaxEvents`. */
   inFlightMaxEvents: number
   /** What Kafka has deleted by now; default: nothing. */
-  cuts?: Cuts
+  cuts?: LogStarts
   /** The same of the topic in which backlogs are. */
-  backlogCuts?: Cuts
+  backlogCuts?: LogStarts
 }
 
 /** Says how far each gateway is complete, and names each hole; ends what can be forgotten. */
-export function conclude(
+export function assessGateways(
   gateways: Iterable<GatewayLedger>,
-  options: ConcludeOptions,
-): GatewayConclusion[] {
+  options: AssessmentOptions,
+): GatewayAssessment[] {
   return [...gateways].map(known => concludeGateway(known, options))
 }
 
-function concludeGateway(known: GatewayLedger, options: ConcludeOptions): GatewayConclusion {
+function concludeGateway(known: GatewayLedger, options: AssessmentOptions): GatewayAssessment {
   const { gateway, events, duplicates, strange, lostNotes } = known
   const { nowMs, silentAfterMs, inFlightMaxEvents, cuts = new Map() } = options
-  const isExpired = startExpiry(known, cuts, options.backlogCuts)
+  const isExpired = createExpiryCheck(known, cuts, options.backlogCuts)
   const { byEpoch, unplaced } = placeExplanations(known)
   const reaches = reachesOf(known)
-  const all: Omit<Hole, 'gateway'>[] = [...unplaced]
+  const all: Omit<ReportedGap, 'gateway'>[] = [...unplaced]
   for (const epoch of known.epochs.values()) {
-    const behind = behindOf(known.behind.get(epoch.store ?? ''))
+    const behind = deferredSequences(known.behind.get(epoch.store ?? ''))
     const awaitedAbove = reaches.get(epoch)! - inFlightMaxEvents
     const judging = { awaitedAbove, behind, isExpired }
-    const { holes, firstOpen } = holesOf(epoch, byEpoch.get(epoch) ?? [], judging)
+    const { holes, firstOpen } = findGaps(epoch, byEpoch.get(epoch) ?? [], judging)
     for (const hole of holes) all.push(hole)
     epoch.prove(firstOpen)
   }
-  const total = (...fates: Fate[]) =>
+  const total = (...fates: GapFate[]) =>
     all.reduce((sum, hole) => sum + (fates.includes(hole.fate) ? sizeOf(hole) : 0), 0)
   const [missing, expired] = [total('missing'), total('expired')]
   const awaited = total('awaited', 'behind')
-  const explained = total(...EXPLAINING)
+  const explained = total(...EXPLAINING_KINDS)
   const epochs = [...known.epochs.values()]
-  const behindIn = (some: Epoch[]) => some.reduce((sum, epoch) => sum + epoch.unproven, 0)
-  const forgotten = behindIn(epochs.filter(epoch => isOver(epoch, epochs)))
+  const behindIn = (some: EpochLedger[]) => some.reduce((sum, epoch) => sum + epoch.unproven, 0)
+  const forgotten = behindIn(epochs.filter(epoch => hasSuccessor(epoch, epochs)))
   const behind = { unproven: behindIn(epochs), forgotten }
-  const proven = newestProven(epochs)
+  const proven = newestProvenClaim(epochs)
   const counts = { events, duplicates, strange, missing, awaited, ...behind, explained, expired }
   const holes = all.filter(({ fate }) => fate !== 'expired').map(hole => ({ gateway, ...hole }))
-  const state = missing > 0 ? 'unproven' : stateOf(known, proven, nowMs, silentAfterMs)
+  const state = missing > 0 ? 'unproven' : completenessOf(known, proven, nowMs, silentAfterMs)
   const { at: time = null, heardAt = null } = proven ?? {}
   return { gateway, state, time, heardAt, ...counts, holes, lostNotes }
 }
 
 /** For each epoch the highest sequence seen of it and of those after it in its outbox. */
-function reachesOf({ epochs }: GatewayLedger): Map<Epoch, number> {
-  const reaches = new Map<Epoch, number>()
-  const furthest = new Map<string | Epoch, number>()
+function reachesOf({ epochs }: GatewayLedger): Map<EpochLedger, number> {
+  const reaches = new Map<EpochLedger, number>()
+  const furthest = new Map<string | EpochLedger, number>()
   for (const epoch of [...epochs.values()].sort(byBeginning).reverse()) {
     // Of one whose outbox is not known, nothing else is known either.
     const outbox = epoch.store ?? epoch
@@ -103,18 +108,18 @@ function reachesOf({ epochs }: GatewayLedger): Map<Epoch, number> {
 }
 
 /** In the order in which the epochs of an outbox began; those whose first note is lost before. */
-function byBeginning({ begun: a }: Epoch, { begun: b }: Epoch): number {
+function byBeginning({ begun: a }: EpochLedger, { begun: b }: EpochLedger): number {
   if (!a || !b) return Number(a !== null) - Number(b !== null)
   return a.note - b.note || a.at - b.at
 }
 
-type Territory = { epoch: Epoch; from: number; to: number }
+type Territory = { epoch: EpochLedger; from: number; to: number }
 
 /** Finds the epochs whose numbers each note explains; what belongs to none is a hole by itself. */
 function placeExplanations(known: GatewayLedger) {
-  const byEpoch = new Map<Epoch, Explained[]>()
-  const unplaced: Omit<Hole, 'gateway'>[] = []
-  const place = (epoch: Epoch, explained: Explained) => {
+  const byEpoch = new Map<EpochLedger, ExplainedRange[]>()
+  const unplaced: Omit<ReportedGap, 'gateway'>[] = []
+  const place = (epoch: EpochLedger, explained: ExplainedRange) => {
     const all = byEpoch.get(epoch) ?? []
     byEpoch.set(epoch, all)
     all.push(explained)
@@ -124,7 +129,7 @@ function placeExplanations(known: GatewayLedger) {
     for (const explanation of explanations) {
       const { from, to, epoch } = explanation
       const own = epoch === null ? undefined : known.epochs.get(epoch)
-      const placed = new Intervals()
+      const placed = new IntervalSet()
       const parts = (own ? [{ epoch: own, from, to }] : territories)
         .map(at => ({ epoch: at.epoch, from: Math.max(from, at.from), to: Math.min(to, at.to) }))
         .filter(part => part.from <= part.to)
@@ -169,5 +174,5 @@ function territoriesOf({ epochs }: GatewayLedger, store: string): Territory[] {
   return [...known, ...others]
 }
 
-const reachOf = ({ seen, claims }: Epoch) =>
+const reachOf = ({ seen, claims }: EpochLedger) =>
   Math.max(seen.highest ?? 0, claims.head?.lastSequence ?? 0)

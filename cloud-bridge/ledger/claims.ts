@@ -12,10 +12,10 @@ const OPEN_MAX = 256
  * Which of two claims was heard later; those of one batch by their notes. The gateway's clock has
  * no say in it, because it may be set at any time.
  */
-export const byHearing = (a: Claim, b: Claim) => a.heardAt - b.heardAt || a.note - b.note
+export const compareByAppendTime = (a: Claim, b: Claim) => a.heardAt - b.heardAt || a.note - b.note
 
 /** What notes claim of an epoch, and what of it was found true. */
-export function startClaims() {
+export function createClaims() {
   let head: Claim | null = null
   let proven: Claim | null = null
   let open: Claim[] = []

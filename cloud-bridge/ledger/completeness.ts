@@ -1,9 +1,9 @@
-import { byHearing, type Claim } from './claims.ts'
-import type { Epoch } from './epoch.ts'
+import { type Claim, compareByAppendTime } from './claims.ts'
+import type { EpochLedger } from './epoch.ts'
 import type { GatewayLedger } from './ledger.ts'
 
 /** `complete` up to the newest proven claim; `unproven` or `silent` since then. */
-export type State = 'complete' | 'unproven' | 'silent'
+export type CompletenessState = 'complete' | 'unproven' | 'silent'
 
 /**
  * Complete while the newest proven claim was heard a short time ago, ends near the newest one, and
@@ -11,12 +11,12 @@ export type State = 'complete' | 'unproven' | 'silent'
  * is told by when Kafka got it: by the gateway's clock, which may be decades off, only its own
  * claims are compared. `limitMs` is the short time.
  */
-export function stateOf(
+export function completenessOf(
   { epochs, eventHeardAt, heartbeatHeardAt }: GatewayLedger,
   proven: Claim | null,
   nowMs: number,
   limitMs: number,
-): State {
+): CompletenessState {
   const all = [...epochs.values()].map(({ claims }) => claims)
   // Where Kafka takes the sender's time, that may lie in the future, too.
   const isRecent = (heardAt: number | null) =>
@@ -33,7 +33,7 @@ export function stateOf(
 }
 
 /** Whether another run of its outbox has begun since; a restored one may count notes again. */
-export function isOver({ begun }: Epoch, epochs: readonly Epoch[]): boolean {
+export function hasSuccessor({ begun }: EpochLedger, epochs: readonly EpochLedger[]): boolean {
   if (!begun) return false
   const { store, heardAt, note } = begun
   return epochs.some(
@@ -42,13 +42,14 @@ export function isOver({ begun }: Epoch, epochs: readonly Epoch[]): boolean {
 }
 
 /** The newest claim before which every other one was found true. */
-export function newestProven(epochs: readonly Epoch[]): Claim | null {
+export function newestProvenClaim(epochs: readonly EpochLedger[]): Claim | null {
   const open = epochs.flatMap(({ claims }) => claims.open)
-  const first = open.length > 0 ? open.reduce((a, b) => (byHearing(a, b) <= 0 ? a : b)) : null
+  const first =
+    open.length > 0 ? open.reduce((a, b) => (compareByAppendTime(a, b) <= 0 ? a : b)) : null
   return epochs
     .flatMap(({ claims }) => claims.proven ?? [])
-    .filter(claim => !first || byHearing(claim, first) < 0)
+    .filter(claim => !first || compareByAppendTime(claim, first) < 0)
     .reduce(later, null)
 }
 
-const later = (a: Claim | null, b: Claim) => (a && byHearing(a, b) > 0 ? a : b)
+const later = (a: Claim | null, b: Claim) => (a && compareByAppendTime(a, b) > 0 ? a : b)

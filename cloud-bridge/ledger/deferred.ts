@@ -1,29 +1,33 @@
-import { Intervals } from '../interval-set.ts'
-import type { Behind, LedgerNote } from './notes.ts'
+import { IntervalSet } from '../interval-set.ts'
+import type { DeferredRange, LedgerNote } from './notes.ts'
 
 /** Numbers that came later, or that nobody will bring any more; when Kafka heard of it. */
-type Over = Behind & { heardAt: number }
+type Over = DeferredRange & { heardAt: number }
 
 /** What is to come later of one outbox, as its bridge's inbox tells, and what of it is over. */
-export type BehindLedger = {
-  open: Map<string, Behind & { teller: string; heardAt: number }>
+export type DeferralLedger = {
+  open: Map<string, DeferredRange & { teller: string; heardAt: number }>
   over: Map<string, Over>
 }
 
 type BehindNote = Extract<LedgerNote, { kind: 'behind' | 'caught up' | 'contact' }>
 
 /** Notes come twice, and an inbox that was restored gives their numbers out again. */
-const keyOf = (teller: string, { note, from, to }: Behind) => `${teller} ${note} ${from} ${to}`
+const keyOf = (teller: string, { note, from, to }: DeferredRange) =>
+  `${teller} ${note} ${from} ${to}`
 
 /**
  * Takes up that numbers will come later, that all of them came, or which of those told before still
  * will: what another inbox told of is gone with it, and so is what this one does not name any more.
  */
-export function addBehind({ behind }: { behind: Map<string, BehindLedger> }, note: BehindNote) {
+export function addDeferralNote(
+  { behind }: { behind: Map<string, DeferralLedger> },
+  note: BehindNote,
+) {
   const { store, teller, heardAt } = note
   const known = behind.get(store) ?? { open: new Map(), over: new Map() }
   behind.set(store, known)
-  const end = (key: string, one: Behind) => {
+  const end = (key: string, one: DeferredRange) => {
     known.open.delete(key)
     known.over.set(key, { ...one, heardAt })
   }
@@ -40,8 +44,8 @@ export function addBehind({ behind }: { behind: Map<string, BehindLedger> }, not
 }
 
 /** The numbers of an outbox that are still to come later. */
-export function behindOf(known: BehindLedger | undefined): Intervals {
-  const numbers = new Intervals()
+export function deferredSequences(known: DeferralLedger | undefined): IntervalSet {
+  const numbers = new IntervalSet()
   for (const { from, to } of known?.open.values() ?? []) {
     numbers.addRange(from, to ?? Number.MAX_SAFE_INTEGER)
   }
@@ -52,8 +56,8 @@ export function behindOf(known: BehindLedger | undefined): Intervals {
  * When Kafka had the last of the backlogs that brought numbers between two sequences, both excluded
  * (ms since 1970); null where none did.
  */
-export function backlogHeardAt(
-  known: BehindLedger | undefined,
+export function backlogAppendTimeMs(
+  known: DeferralLedger | undefined,
   above: number,
   below: number,
 ): number | null {

@@ -1,13 +1,13 @@
-import { Intervals } from '../interval-set.ts'
-import { type Claim, startClaims } from './claims.ts'
+import { IntervalSet } from '../interval-set.ts'
+import { type Claim, createClaims } from './claims.ts'
 import type { Heads } from './notes.ts'
 
 /** Where an event stands in its epoch; when it was received and Kafka got it (ms since 1970). */
-export type Mark = { sequence: number; at: number; heardAt: number }
+export type EventPosition = { sequence: number; at: number; heardAt: number }
 
 /** A zone within an epoch. */
-export type Zone = {
-  seen: Intervals<Mark>
+export type EpochZone = {
+  seen: IntervalSet<EventPosition>
   /** The last number given out, as far as a note said so. */
   head: number
   /** Where proof begins; null: at the lowest number seen, because what was before is forgotten. */
@@ -15,28 +15,28 @@ export type Zone = {
 }
 
 /** What the first note of an epoch says: whose it is, that note's number, the first sequence. */
-export type Begun = { store: string; note: number; first: number; at: number; heardAt: number }
+export type EpochStart = { store: string; note: number; first: number; at: number; heardAt: number }
 
 /** `strange` has a new sequence, but a zone sequence that was seen before. */
-export type Added = 'new' | 'duplicate' | 'strange'
+export type AddResult = 'new' | 'duplicate' | 'strange'
 
-export type Epoch = ReturnType<typeof startEpoch>
+export type EpochLedger = ReturnType<typeof createEpochLedger>
 
 /**
  * What is known of one run of a gateway's writer. Once the next run has named its heads, zones that
  * are whole are forgotten; the one interval of its sequences stays, to tell late duplicates.
  */
-export function startEpoch(epoch: number) {
-  const seen = new Intervals<Mark>()
-  const zones = new Map<string, Zone>()
-  const claims = startClaims()
-  const known: { begun?: Begun; store?: string } = {}
+export function createEpochLedger(epoch: number) {
+  const seen = new IntervalSet<EventPosition>()
+  const zones = new Map<string, EpochZone>()
+  const claims = createClaims()
+  const known: { begun?: EpochStart; store?: string } = {}
   let [isClosed, isTrimmed] = [false, false]
 
-  const zoneOf = (name: string): Zone => {
+  const zoneOf = (name: string): EpochZone => {
     const found = zones.get(name)
     if (found) return found
-    const zone: Zone = { seen: new Intervals(), head: 0, first: isTrimmed ? null : 1 }
+    const zone: EpochZone = { seen: new IntervalSet(), head: 0, first: isTrimmed ? null : 1 }
     zones.set(name, zone)
     return zone
   }
@@ -55,19 +55,19 @@ export function startEpoch(epoch: number) {
     epoch,
     seen,
     claims,
-    zones: zones as ReadonlyMap<string, Zone>,
+    zones: zones as ReadonlyMap<string, EpochZone>,
     /** Whether zones that are not here may be forgotten ones. */
     get isTrimmed() {
       return isTrimmed
     },
-    get begun(): Begun | null {
+    get begun(): EpochStart | null {
       return known.begun ?? null
     },
     /** The outbox it belongs to; null until a note says so. */
     get store(): string | null {
       return known.begun?.store ?? known.store ?? null
     },
-    begin(begun: Begun): void {
+    begin(begun: EpochStart): void {
       // A note that comes twice was said when it was heard first.
       const heardAt = Math.min(begun.heardAt, known.begun?.heardAt ?? begun.heardAt)
       known.begun = { ...begun, heardAt }
@@ -78,7 +78,7 @@ export function startEpoch(epoch: number) {
       const behind = ([from, to]: [number, number]) => to - Math.max(from - 1, claimed)
       return seen.spans.reduce((sum, span) => sum + Math.max(0, behind(span)), 0)
     },
-    add(mark: Mark, zone: string, zoneSequence: number): Added {
+    add(mark: EventPosition, zone: string, zoneSequence: number): AddResult {
       if (!seen.add(mark.sequence, mark)) return 'duplicate'
       const isNew = zoneOf(zone).seen.add(zoneSequence, mark)
       if (isClosed) trimIfWhole()
@@ -107,9 +107,9 @@ export function startEpoch(epoch: number) {
 }
 
 /** Where the numbers of a zone begin that must be there. */
-export function firstOf({ first, seen, head }: Zone): number {
+export function firstZoneSequenceOf({ first, seen, head }: EpochZone): number {
   return first ?? seen.lowest ?? head + 1
 }
 
-const isWhole = (zone: Zone) =>
-  zone.seen.covers(firstOf(zone), zone.head) && (zone.seen.highest ?? 0) <= zone.head
+const isWhole = (zone: EpochZone) =>
+  zone.seen.covers(firstZoneSequenceOf(zone), zone.head) && (zone.seen.highest ?? 0) <= zone.head

@@ -1,13 +1,13 @@
 import { partitionOf } from '../../config/event/partitioner.ts'
-import { backlogHeardAt } from './deferred.ts'
-import type { Begun, Mark } from './epoch.ts'
-import type { Cuts, GatewayLedger } from './ledger.ts'
-import { countsBetween } from './partition-moves.ts'
+import { backlogAppendTimeMs } from './deferred.ts'
+import type { EpochStart, EventPosition } from './epoch.ts'
+import type { GatewayLedger, LogStarts } from './ledger.ts'
+import { partitionCountsBetween } from './partition-moves.ts'
 
 /** What stands beside numbers that were not seen, as far as it is known. */
-type Beside = { before?: Mark | undefined; after?: Mark | undefined }
+type Beside = { before?: EventPosition | undefined; after?: EventPosition | undefined }
 /** The epoch in which they were given out: its outbox, its beginning, how far it is claimed. */
-type Run = { begun: Begun | null; end: number | null; store: string | null }
+type Run = { begun: EpochStart | null; end: number | null; store: string | null }
 type Moment = { at: number; heardAt: number }
 
 /** The clocks of Kafka's brokers, and notes and events on their way, may differ by so much. */
@@ -25,7 +25,7 @@ const earlier = (a: Moment, b: Moment): Moment => ({
 
 type Known = Pick<GatewayLedger, 'oldestIn' | 'partitions' | 'spreads' | 'behind'>
 
-export type Expiry = ReturnType<typeof startExpiry>
+export type ExpiryCheck = ReturnType<typeof createExpiryCheck>
 
 /**
  * Judges whether Kafka may have deleted events of a gateway. In each partition it keeps the order
@@ -33,10 +33,10 @@ export type Expiry = ReturnType<typeof startExpiry>
  * gateway's oldest one there, and before Kafka got the oldest record of all: a gateway's clock that
  * is ahead excuses nothing.
  */
-export function startExpiry(
+export function createExpiryCheck(
   { oldestIn, partitions, spreads, behind }: Known,
-  cuts: Cuts,
-  backlogCuts: Cuts = new Map(),
+  cuts: LogStarts,
+  backlogCuts: LogStarts = new Map(),
 ) {
   const byPartition = new Map(
     [...cuts].map(([partition, heardAt]) => {
@@ -78,9 +78,9 @@ export function startExpiry(
   return ({ before, after }: Beside, { begun, end, store }: Run, zone: string | null): boolean => {
     const above = before?.sequence ?? (begun ? begun.first - 1 : Number.NEGATIVE_INFINITY)
     const below = after?.sequence ?? Number.POSITIVE_INFINITY
-    const backlog = backlogHeardAt(behind.get(store ?? ''), above, below)
+    const backlog = backlogAppendTimeMs(behind.get(store ?? ''), above, below)
     if (backlog !== null && isBacklogDeleted(backlog, zone)) return true
-    const counts = countsBetween(spreads.get(store ?? '') ?? [], above, below)
+    const counts = partitionCountsBetween(spreads.get(store ?? '') ?? [], above, below)
     const deleted = deletedOf(zone, counts)
     const start = before ?? begun
     if ((after?.at ?? end ?? Number.POSITIVE_INFINITY) > deleted.at) return false

@@ -1,8 +1,8 @@
 import type { SensorReading } from '../../config/event/sensor-reading.ts'
-import { addBehind, type BehindLedger } from './deferred.ts'
-import { type Epoch, startEpoch } from './epoch.ts'
+import { addDeferralNote, type DeferralLedger } from './deferred.ts'
+import { createEpochLedger, type EpochLedger } from './epoch.ts'
 import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
-import { addSpread, type Spread } from './partition-moves.ts'
+import { addPartitionCountChange, type PartitionCountChange } from './partition-moves.ts'
 
 /** What the ledger needs of an event. */
 export type LedgerEvent = Pick<
@@ -20,19 +20,19 @@ export type LedgerEvent = Pick<
  * because it has deleted what was before; -Infinity where it has deleted nothing. A partition
  * without records tells nothing and is not here.
  */
-export type Cuts = ReadonlyMap<number, number>
+export type LogStarts = ReadonlyMap<number, number>
 
 /** What is known of one gateway; it grows with holes, zones and restarts, not with events. */
 export type GatewayLedger = {
   gateway: string
-  epochs: Map<number, Epoch>
+  epochs: Map<number, EpochLedger>
   /** By outbox, because a note names numbers of its outbox and seldom the epoch. */
   explanations: Map<string, Explanation[]>
   lostNotes: (LostNotes & { store: string })[]
   /** By outbox: what is to come later than what stands behind it. */
-  behind: Map<string, BehindLedger>
+  behind: Map<string, DeferralLedger>
   /** By outbox: where zones went on in other partitions. */
-  spreads: Map<string, Spread[]>
+  spreads: Map<string, PartitionCountChange[]>
   /** When Kafka got the newest event and the newest heartbeat; null before the first. */
   eventHeardAt: number | null
   heartbeatHeardAt: number | null
@@ -49,7 +49,7 @@ export type GatewayLedger = {
  * The proof of completeness: fed with events and notes, in any order and as often as they come.
  * What it comes to is for `conclude` to say, at any moment.
  */
-export function startLedger() {
+export function createLedger() {
   const gateways = new Map<string, GatewayLedger>()
   const cuts = new Map<number, number>()
   const backlogCuts = new Map<number, number>()
@@ -66,10 +66,10 @@ export function startLedger() {
     }
     return known
   }
-  const epochOf = ({ epochs }: GatewayLedger, epoch: number): Epoch => {
+  const epochOf = ({ epochs }: GatewayLedger, epoch: number): EpochLedger => {
     let known = epochs.get(epoch)
     if (!known) {
-      known = startEpoch(epoch)
+      known = createEpochLedger(epoch)
       epochs.set(epoch, known)
     }
     return known
@@ -78,9 +78,9 @@ export function startLedger() {
   return {
     gateways: gateways as ReadonlyMap<string, GatewayLedger>,
     /** See `Cuts`. */
-    cuts: cuts as Cuts,
+    cuts: cuts as LogStarts,
     /** The same of the topic in which backlogs are; Infinity where nothing is left. */
-    backlogCuts: backlogCuts as Cuts,
+    backlogCuts: backlogCuts as LogStarts,
     cutBacklog: (partition: number, heardAt: number) => void backlogCuts.set(partition, heardAt),
     /** What Kafka still has of a partition of the readings begins here; to be said before. */
     cut(partition: number, heardAt: number): void {
@@ -120,8 +120,8 @@ export function startLedger() {
       else if (note.kind === 'spread') {
         const spreads = known.spreads.get(store) ?? []
         known.spreads.set(store, spreads)
-        addSpread(spreads, note.spread)
-      } else if (note.kind !== 'other' && note.kind !== 'clock') addBehind(known, note)
+        addPartitionCountChange(spreads, note.spread)
+      } else if (note.kind !== 'other' && note.kind !== 'clock') addDeferralNote(known, note)
       if (note.kind !== 'epoch' && note.kind !== 'heads') return
       known.heartbeatHeardAt = Math.max(known.heartbeatHeardAt ?? heardAt, heardAt)
     },

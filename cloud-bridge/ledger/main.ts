@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { describeFaults, loadConfig } from '../../config/config.ts'
 import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
-import { verify } from './verification.ts'
+import { verifyLedger } from './verification.ts'
 
 const STOP_MS = 1000
 const CANNOT_SAY = 2
@@ -41,7 +41,7 @@ Exit codes:
     if ('faults' in loaded) throw new CannotStart(describeFaults(loaded.faults))
     const ending = new AbortController()
     untilSignal(STOP_MS).then(() => ending.abort())
-    process.exitCode = await verify({
+    process.exitCode = await verifyLedger({
       ...options,
       config: loaded.config,
       silentAfterMs: silentAfter && silentAfter * 1000,

@@ -1,5 +1,5 @@
-import { runsOf } from '../../gateway/store/sequence/spans.ts'
-import type { Spread } from './partition-moves.ts'
+import { decodeRuns } from '../../gateway/store/sequence/spans.ts'
+import type { PartitionCountChange } from './partition-moves.ts'
 
 /** Why numbers are gone: what was decided or found, and which zone sequences it concerns. */
 export type Explanation = {
@@ -33,7 +33,7 @@ type Facts = { gateway: string; store: string; sequence: number; at: number; hea
  * Numbers of an outbox that come later than what stands behind them, and the number of the note
  * that says so; `to` null: no end yet. A backlog goes to a topic of its own.
  */
-export type Behind = { note: number; from: number; to: number | null; isBacklog: boolean }
+export type DeferredRange = { note: number; from: number; to: number | null; isBacklog: boolean }
 
 /** A note of the ledger topic as the ledger understands it. */
 export type LedgerNote = Facts &
@@ -42,22 +42,22 @@ export type LedgerNote = Facts &
     | { kind: 'heads'; heads: Heads }
     | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
     /** `teller` is the file that says so, whose note `sequence` this is. */
-    | { kind: 'behind'; teller: string; behind: Behind }
-    | { kind: 'caught up'; teller: string; behind: Behind }
-    | { kind: 'contact'; teller: string; behind: Behind[] }
-    | { kind: 'spread'; spread: Spread }
-    | ({ kind: 'clock' } & Retimed)
+    | { kind: 'behind'; teller: string; behind: DeferredRange }
+    | { kind: 'caught up'; teller: string; behind: DeferredRange }
+    | { kind: 'contact'; teller: string; behind: DeferredRange[] }
+    | { kind: 'spread'; spread: PartitionCountChange }
+    | ({ kind: 'clock' } & ClockCorrection)
     | { kind: 'other' }
   )
 
 /** Sequences of an epoch whose `receivedAt` was off: by so many ms, to be added. */
-export type Retimed = { epoch: number; from: number; to: number; offsetMs: number }
+export type ClockCorrection = { epoch: number; from: number; to: number; offsetMs: number }
 
 /** Notes that will never arrive, by their numbers; what they said is not known. */
 export type LostNotes = { origin: string; from: number; to: number; reason: string }
 
 /** Kinds that explain, the most telling first: it is named where several explain a number. */
-export const EXPLAINING = [
+export const EXPLAINING_KINDS = [
   'rejected',
   'tombstone',
   'quarantine',
@@ -65,13 +65,13 @@ export const EXPLAINING = [
   'hole',
   'jump',
 ] as const
-type ExplainingKind = (typeof EXPLAINING)[number]
+type ExplainingKind = (typeof EXPLAINING_KINDS)[number]
 
 /** Whether a note's content cannot be trusted: all that a damaged one still has is why. */
-export const isUnreadable = (content: object) => Object.keys(content).join() === 'reason'
+export const isUnreadableContent = (content: object) => Object.keys(content).join() === 'reason'
 
 /** Reads a value of the ledger topic that Kafka got then; null when it is not a note of ours. */
-export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
+export function decodeNote(value: Buffer, heardAt: number): LedgerNote | null {
   const note = parse(value)
   if (!isGroup(note) || !isGroup(note.content)) return null
   const { gateway, store, sequence, at, kind, origin, content } = note
@@ -82,7 +82,7 @@ export function readNote(value: Buffer, heardAt: number): LedgerNote | null {
   // What the bridge found is in a store of its own and names the outbox in its content.
   const outbox = typeof content.store === 'string' ? content.store : store
   const facts = { gateway, store: outbox, sequence, at, heardAt }
-  if (isUnreadable(content)) {
+  if (isUnreadableContent(content)) {
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...facts, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
@@ -117,7 +117,10 @@ function readEpoch(facts: Facts, content: Record<string, unknown>): LedgerNote |
   return { ...facts, kind: 'epoch', epoch, firstSequence, previous: readHeads(previous) }
 }
 
-function readBehind(note: unknown, { from, to, why }: Record<string, unknown>): Behind | null {
+function readBehind(
+  note: unknown,
+  { from, to, why }: Record<string, unknown>,
+): DeferredRange | null {
   if (!isWhole(note) || !isWhole(from) || !(to === null || isWhole(to))) return null
   return { note, from, to, isBacklog: why === 'backlog' }
 }
@@ -132,7 +135,11 @@ function readSpread(facts: Facts, content: Record<string, unknown>): LedgerNote 
   const { behind, partitions } = content
   const { from, to } = isGroup(partitions) ? partitions : {}
   if (!isWhole(behind) || !isWhole(from) || !isWhole(to)) return null
-  return { ...facts, kind: 'spread', spread: { behind, from, to, note: facts.sequence } }
+  return {
+    ...facts,
+    kind: 'spread',
+    spread: { afterSequence: behind, from, to, note: facts.sequence },
+  }
 }
 
 function readHeads(content: unknown): Heads | null {
@@ -157,7 +164,7 @@ function readExplanation(
   const [from, to] = one ? [sequence, sequence] : [content.from, content.to]
   if (!isWhole(from) || !isWhole(to) || to < from) return null
   const zones = one ? [[zone, zoneSequence, 1]] : content.zones
-  const spans = runsOf(content.numbers)
+  const spans = decodeRuns(content.numbers)
   return {
     kind,
     reason: typeof content.reason === 'string' ? content.reason : '',
@@ -179,7 +186,7 @@ function readZone(range: unknown): ZoneRange[] {
       ? [range.zone, range.first, range.count]
       : []
   if (typeof zone !== 'string') return []
-  return runsOf(runs).map(({ from, to }) => ({ zone, first: from, count: to - from + 1 }))
+  return decodeRuns(runs).map(({ from, to }) => ({ zone, first: from, count: to - from + 1 }))
 }
 
 /** Notes that Kafka refuses, that the bridge did not find, or that a healed outbox lacks. */
@@ -211,7 +218,7 @@ function parse(value: Buffer): unknown {
 }
 
 const isExplaining = (kind: string): kind is ExplainingKind =>
-  (EXPLAINING as readonly string[]).includes(kind)
+  (EXPLAINING_KINDS as readonly string[]).includes(kind)
 const isWhole = (value: unknown): value is number => Number.isSafeInteger(value)
 const isGroup = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,12 +1,12 @@
-import type { GatewayConclusion } from './assessment.ts'
+import type { GatewayAssessment } from './assessment.ts'
 import { sizeOf } from './gap-segments.ts'
-import type { Hole } from './gaps.ts'
+import type { ReportedGap } from './gaps.ts'
 
 /** What the ledger comes to, as `--json` prints it. Times are ms since 1970. */
-export type Report = {
+export type LedgerReport = {
   verdict: 'complete' | 'incomplete' | 'unproven'
   at: number
-  gateways: GatewayConclusion[]
+  gateways: GatewayAssessment[]
   /** Values in the topics that are neither events nor notes of ours. */
   foreign: number
 }
@@ -17,7 +17,11 @@ const SHOWN_MAX = 20
 const CLOCK_OFF_MS = 60_000
 
 /** Gives all gateways one verdict; what is only on its way yet does not make it incomplete. */
-export function reportOf(gateways: GatewayConclusion[], foreign: number, at: number): Report {
+export function createReport(
+  gateways: GatewayAssessment[],
+  foreign: number,
+  at: number,
+): LedgerReport {
   const isIncomplete = gateways.some(
     ({ missing, explained, strange, lostNotes }) =>
       missing + explained + strange + lostNotes.length > 0,
@@ -31,19 +35,19 @@ export function reportOf(gateways: GatewayConclusion[], foreign: number, at: num
  * 0 complete, 1 something is missing or was dropped, or notes are lost, which may have been dead
  * letters or have said so; 3 nothing is, but it cannot be proven.
  */
-export function exitCodeOf({ verdict }: Report): number {
+export function exitCodeOf({ verdict }: LedgerReport): number {
   return { complete: 0, incomplete: 1, unproven: 3 }[verdict]
 }
 
 /** The report for a person, in lines. */
-export function describeReport({ gateways, foreign }: Report): string {
+export function describeReport({ gateways, foreign }: LedgerReport): string {
   const lines = gateways.flatMap(describeGateway)
   if (gateways.length === 0) lines.push('no gateway has sent anything yet')
   if (foreign > 0) lines.push(`${count(foreign)} values in the topics are not ours`)
   return lines.join('\n')
 }
 
-function describeGateway(conclusion: GatewayConclusion): string[] {
+function describeGateway(conclusion: GatewayAssessment): string[] {
   const { gateway, state, time, heardAt, holes, lostNotes, unproven, forgotten } = conclusion
   const when = time === null ? 'ever' : moment(time)
   const isOff = time !== null && heardAt !== null && Math.abs(heardAt - time) > CLOCK_OFF_MS
@@ -74,7 +78,7 @@ function describeGateway(conclusion: GatewayConclusion): string[] {
   ]
 }
 
-function describeHole(hole: Hole): string {
+function describeHole(hole: ReportedGap): string {
   const { zone, epoch, from, to, timeFrom, timeTo, fate, reason } = hole
   const where = zone === null ? 'sequence' : `zone ${plain(zone)}`
   const numbers = from === to ? `${from}` : `${from}..${to} (${count(sizeOf(hole))})`

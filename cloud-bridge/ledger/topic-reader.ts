@@ -1,11 +1,11 @@
 import type { EventStream, Offsets, ReadRecord } from '../ports/event-stream.ts'
-import { type EventReader, startEventReader } from '../registry/event-reader.ts'
-import type { startLedger } from './ledger.ts'
-import { readNote } from './notes.ts'
+import { createEventReader, type EventReader } from '../registry/event-reader.ts'
+import type { createLedger } from './ledger.ts'
+import { decodeNote } from './notes.ts'
 
-export type FeedOptions = {
+export type TopicReaderOptions = {
   stream: EventStream
-  ledger: ReturnType<typeof startLedger>
+  ledger: ReturnType<typeof createLedger>
   /** A backlog that is drained behind live data may have a topic of its own, or not yet. */
   topics: { ledger: string; readings: string; backfill?: string }
   /** How values are read; without a registry when not given. */
@@ -16,12 +16,12 @@ export type FeedOptions = {
 export class MissingTopics extends Error {}
 
 /** Reads the topics into the ledger: from their beginning at first, then on from where it was. */
-export function startFeed({
+export function createTopicReader({
   stream,
   ledger,
   topics,
-  reader = startEventReader(null),
-}: FeedOptions) {
+  reader = createEventReader(null),
+}: TopicReaderOptions) {
   const positions = new Map<string, Map<number, number>>()
   /** Partitions of the readings whose next record is the oldest that Kafka still has. */
   const beginning = new Set<number>()
@@ -30,7 +30,7 @@ export function startFeed({
   let foreign = 0
 
   const addNote = ({ value, heardAt }: ReadRecord) => {
-    const note = readNote(value, heardAt)
+    const note = decodeNote(value, heardAt)
     if (note) ledger.addNote(note)
     else foreign++
   }
@@ -57,9 +57,9 @@ export function startFeed({
 
   /** That some events come later is told before newer ones are sent, maybe since the notes' end. */
   const hearWhatIsBehind = async (notes: string) => {
-    const end = (await stream.stretchesOf([notes])).get(notes)?.end ?? new Map()
+    const end = (await stream.topicOffsets([notes])).get(notes)?.end ?? new Map()
     await stream.readBetween(notes, new Map(positions.get(notes)), end, ({ value, heardAt }) => {
-      const note = readNote(value, heardAt)
+      const note = decodeNote(value, heardAt)
       if (note?.kind === 'behind') ledger.addNote(note)
     })
   }
@@ -76,11 +76,11 @@ export function startFeed({
     async readOn(): Promise<void> {
       // The notes' end first: what they name was stored before, and is on its way at least.
       const { ledger: notes, readings, backfill = readings } = topics
-      const stretches = await stream.stretchesOf([...new Set([notes, backfill, readings])])
+      const stretches = await stream.topicOffsets([...new Set([notes, backfill, readings])])
       const missing = [notes, readings].filter(topic => !stretches.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
       // After the ends, because a schema is registered before anything is written under it.
-      await reader.learn([readings, backfill])
+      await reader.loadSchemas([readings, backfill])
       for (const [topic, { begin, end }] of stretches) {
         const position = positions.get(topic) ?? new Map<number, number>()
         positions.set(topic, position)

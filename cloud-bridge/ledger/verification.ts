@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import { openKafka } from '../kafka/configured-client.ts'
-import { describe } from '../kafka/error-codes.ts'
+import { createKafkaClient } from '../kafka/configured-client.ts'
+import { describeError } from '../kafka/error-codes.ts'
 import type { EventStream } from '../ports/event-stream.ts'
-import { startEventReader } from '../registry/event-reader.ts'
-import { openRegistry } from '../registry/registry.ts'
-import { conclude } from './assessment.ts'
-import { startLedger } from './ledger.ts'
-import { describeReport, exitCodeOf, type Report, reportOf } from './report.ts'
-import { MissingTopics, startFeed } from './topic-reader.ts'
+import { createEventReader } from '../registry/event-reader.ts'
+import { createRegistryClient } from '../registry/registry.ts'
+import { assessGateways } from './assessment.ts'
+import { createLedger } from './ledger.ts'
+import { createReport, describeReport, exitCodeOf, type LedgerReport } from './report.ts'
+import { createTopicReader, MissingTopics } from './topic-reader.ts'
 
 /** A gateway that was not heard for so many heartbeats is silent. */
 const HEARTBEATS = 3
@@ -33,13 +33,13 @@ export type VerifyOptions = {
  * not; with `watch` again and again, until the signal. Gives the exit code of the last report.
  * Throws CannotStart when Kafka is not configured, away, or has no such topics at the beginning.
  */
-export async function verify(options: VerifyOptions): Promise<number> {
+export async function verifyLedger(options: VerifyOptions): Promise<number> {
   const { config, signal, watch = false, json = false, onReport, onProblem } = options
   if (config.kafka.brokers.length === 0) {
     const cure = 'Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker'
     throw new CannotStart(`kafka.brokers is not configured. ${cure}`)
   }
-  const look = startLook(options, (await openKafka(config.kafka)).stream)
+  const look = startLook(options, (await createKafkaClient(config.kafka)).stream)
   const isEnded = endOf(signal)
   let [code, said] = [INTERRUPTED, '']
   for (let round = 0; ; round++) {
@@ -63,14 +63,16 @@ export async function verify(options: VerifyOptions): Promise<number> {
 /** Each look reads on from where the last one ended, and gives what it comes to by now. */
 function startLook({ config, silentAfterMs, signal }: VerifyOptions, stream: EventStream) {
   const { kafka, bridge, outbox, registry } = config
-  const ledger = startLedger()
+  const ledger = createLedger()
   const { url } = registry
-  const reader = startEventReader(url === null ? null : openRegistry({ ...registry, url, signal }))
-  const feed = startFeed({ stream, ledger, topics: kafka.topics, reader })
-  return async (): Promise<Report> => {
+  const reader = createEventReader(
+    url === null ? null : createRegistryClient({ ...registry, url, signal }),
+  )
+  const feed = createTopicReader({ stream, ledger, topics: kafka.topics, reader })
+  return async (): Promise<LedgerReport> => {
     await feed.readOn()
     const nowMs = Date.now()
-    const conclusions = conclude(ledger.gateways.values(), {
+    const conclusions = assessGateways(ledger.gateways.values(), {
       nowMs,
       silentAfterMs: silentAfterMs ?? HEARTBEATS * outbox.heartbeatMs,
       // The bridge takes whole groups, the last of which may go beyond its limit.
@@ -78,7 +80,7 @@ function startLook({ config, silentAfterMs, signal }: VerifyOptions, stream: Eve
       cuts: ledger.cuts,
       backlogCuts: ledger.backlogCuts,
     })
-    return reportOf(conclusions, feed.foreign, nowMs)
+    return createReport(conclusions, feed.foreign, nowMs)
   }
 }
 
@@ -97,5 +99,5 @@ function problemOf(error: unknown, { kafka }: Config): string {
     return `${where} has no topic ${error.message}. ${cure}`
   }
   const cure = 'Start it, or set kafka.brokers, kafka.tls and kafka.sasl as it needs them'
-  return `${where} cannot be read: ${describe(error)}. ${cure}`
+  return `${where} cannot be read: ${describeError(error)}. ${cure}`
 }

@@ -1,8 +1,8 @@
-import { Intervals } from '../interval-set.ts'
-import { between, type Piece, sizeOf } from './gap-segments.ts'
+import { IntervalSet } from '../interval-set.ts'
+import { type GapSegment, segmentsBetween, sizeOf } from './gap-segments.ts'
 
 /** What a zone lacks; `isAlone` when no sequence is missing where its numbers must be. */
-export type ZonePiece = Piece & { zone: string; isAlone?: boolean }
+export type ZoneGapSegment = GapSegment & { zone: string; isAlone?: boolean }
 
 /** How often what is certain is looked for again; what is left then is told with less detail. */
 const PASSES_MAX = 8
@@ -15,19 +15,19 @@ const PASSES_MAX = 8
  * of zones, with a reason unless no sequence is missing, and the sequences that belong to no zone.
  */
 export function matchZones(
-  sequences: readonly Piece[],
-  lacking: readonly ZonePiece[],
-  inZone: (piece: Piece, zone: ZonePiece) => Piece,
+  sequences: readonly GapSegment[],
+  lacking: readonly ZoneGapSegment[],
+  inZone: (piece: GapSegment, zone: ZoneGapSegment) => GapSegment,
 ) {
-  const taken = new Intervals()
-  const freeFor = (piece: ZonePiece) =>
-    between(sequences, ...boundsOf(piece)).flatMap(part =>
+  const taken = new IntervalSet()
+  const freeFor = (piece: ZoneGapSegment) =>
+    segmentsBetween(sequences, ...sequenceBoundsOf(piece)).flatMap(part =>
       taken.gaps(part.from, part.to).map(({ from, to }) => inZone({ ...part, from, to }, piece)),
     )
-  const take = (piece: ZonePiece, parts = freeFor(piece)) => {
+  const take = (piece: ZoneGapSegment, parts = freeFor(piece)) => {
     let left = sizeOf(piece)
     // What a note says of sequences is of the same events as what it says of zones.
-    const isOwn = ({ why }: Piece) => why?.note != null && why.note === piece.why?.note
+    const isOwn = ({ why }: GapSegment) => why?.note != null && why.note === piece.why?.note
     for (const { from, to } of [...parts.filter(isOwn), ...parts.filter(one => !isOwn(one))]) {
       if (left === 0) return
       const last = Math.min(to, from + left - 1)
@@ -55,8 +55,8 @@ export function matchZones(
   }
   tellCertain()
   // Partitions are cut at different times: what zones that were cut later may lack is theirs.
-  const oldOf = (piece: ZonePiece) => freeFor(piece).filter(isOld)
-  const isOfOld = (piece: ZonePiece) => {
+  const oldOf = (piece: ZoneGapSegment) => freeFor(piece).filter(isOld)
+  const isOfOld = (piece: ZoneGapSegment) => {
     const old = oldOf(piece)
     if (sumOf(old) < sizeOf(piece)) return false
     told.push({ ...piece, why: old[0]!.why })
@@ -77,7 +77,11 @@ export function matchZones(
 }
 
 /** The sequences between which a zone's piece must be: its neighbours', or what the note says. */
-export function boundsOf({ before, after, why }: Piece): [above: number, below: number] {
+export function sequenceBoundsOf({
+  before,
+  after,
+  why,
+}: GapSegment): [above: number, below: number] {
   const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = why?.note ?? {}
   return [
     Math.max(before?.sequence ?? Number.NEGATIVE_INFINITY, from - 1),
@@ -85,13 +89,13 @@ export function boundsOf({ before, after, why }: Piece): [above: number, below: 
   ]
 }
 
-const isOld = ({ why }: Piece) => why?.fate === 'expired'
-const byBound = (a: Piece, b: Piece) => boundsOf(a)[1] - boundsOf(b)[1]
-const sumOf = (parts: readonly Piece[]) => parts.reduce((sum, part) => sum + sizeOf(part), 0)
+const isOld = ({ why }: GapSegment) => why?.fate === 'expired'
+const byBound = (a: GapSegment, b: GapSegment) => sequenceBoundsOf(a)[1] - sequenceBoundsOf(b)[1]
+const sumOf = (parts: readonly GapSegment[]) => parts.reduce((sum, part) => sum + sizeOf(part), 0)
 
 /** Cuts a zone's piece where the reason of its sequences changes. */
-function inOrder(piece: ZonePiece, parts: readonly Piece[]): ZonePiece[] {
-  const pieces: ZonePiece[] = []
+function inOrder(piece: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment[] {
+  const pieces: ZoneGapSegment[] = []
   let next = piece.from
   for (const { why, ...part } of parts) {
     const to = next + sizeOf(part) - 1
@@ -104,7 +108,7 @@ function inOrder(piece: ZonePiece, parts: readonly Piece[]): ZonePiece[] {
 }
 
 /** One reason for all of it, when that is certain, or at least when all are explained. */
-function tell(piece: ZonePiece, parts: readonly Piece[]): ZonePiece {
+function tell(piece: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment {
   const [one] = parts
   if (!one?.why) return { ...piece, isAlone: true }
   const isSame = parts.every(({ why }) => why?.fate === one.why?.fate)

@@ -1,13 +1,13 @@
 /** A decision was taken back, because the moment for it did not come in time. */
-export class NotDecided extends Error {}
+export class BatchBoundaryTimeout extends Error {}
 
-export type Decisions = ReturnType<typeof startDecisions>
+export type BatchBoundary = ReturnType<typeof createBatchBoundary>
 
 /**
  * What an operator has decided of the live events, until their carrier does it between two batches.
  * `wake` ends its wait for new ones.
  */
-export function startDecisions(wake: () => void) {
+export function createBatchBoundary(wake: () => void) {
   const waiting = new Set<() => void>()
   return {
     /** To be called between two batches. */
@@ -22,7 +22,7 @@ export function startDecisions(wake: () => void) {
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(perform)
-          reject(new NotDecided(`no batch was settled for ${withinMs / 1000} s`))
+          reject(new BatchBoundaryTimeout(`no batch was settled for ${withinMs / 1000} s`))
         }, withinMs)
         const perform = () => {
           waiting.delete(perform)

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { AskFailed, askToDo } from '../../config/process/command-request.ts'
-import type { MoveAnswer, ShowAnswer } from './command.ts'
+import { CommandFailed, sendCommand } from '../../config/process/command-request.ts'
+import type { MovePartitionsAnswer, ShowPartitionsAnswer } from './command.ts'
 import { describeMove, describeSpread } from './text.ts'
 
 const program = new Command('sluice partitions')
@@ -16,7 +16,7 @@ shared(program.command('show'))
   .description('Shows over how many partitions zones are spread, and how many Kafka has.')
   .action(({ config, json }) =>
     ask(config, '/partitions', {}, answer =>
-      json ? JSON.stringify(answer) : describeSpread(answer as ShowAnswer),
+      json ? JSON.stringify(answer) : describeSpread(answer as ShowPartitionsAnswer),
     ),
   )
 
@@ -29,7 +29,9 @@ shared(program.command('move'))
   .requiredOption('--to <number>', 'how many; both topics must have as many', count)
   .action(({ config, json, to }) =>
     ask(config, '/partitions/move', { to }, (answer, { kafka }) =>
-      json ? JSON.stringify(answer) : describeMove(answer as MoveAnswer, kafka.partitions),
+      json
+        ? JSON.stringify(answer)
+        : describeMove(answer as MovePartitionsAnswer, kafka.partitions),
     ),
   )
 
@@ -45,14 +47,14 @@ async function ask(
   if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
   const { http } = loaded.config.bridge
   try {
-    const answer = await askToDo(http, path, input)
+    const answer = await sendCommand(http, path, input)
     if (answer) process.stdout.write(`${tell(answer, loaded.config)}\n`)
     else {
       const which = `no bridge answers at bridge.http = ${http.host}:${http.port}`
       end(`${which}: start it with ./sluice bridge and the same --config, and ask again`, 2)
     }
   } catch (error) {
-    if (!(error instanceof AskFailed)) throw error
+    if (!(error instanceof CommandFailed)) throw error
     end(error.message, 1)
   }
 }

@@ -1,8 +1,8 @@
-import type { MoveAnswer, ShowAnswer } from './command.ts'
-import type { Spread } from './zone-spread.ts'
+import type { MovePartitionsAnswer, ShowPartitionsAnswer } from './command.ts'
+import type { ZoneSpread } from './zone-spread.ts'
 
 /** How zones are spread, for a person. */
-export function describeSpread({ spread, kafka }: ShowAnswer): string {
+export function describeSpread({ spread, kafka }: ShowPartitionsAnswer): string {
   const lines = [
     spread
       ? `zones are spread over ${partitions(spread.partitions)}`
@@ -19,7 +19,7 @@ export function describeSpread({ spread, kafka }: ShowAnswer): string {
 
 /** What a move came to, for a person; `configured` is kafka.partitions. */
 export function describeMove(
-  { to, sequence, before }: MoveAnswer,
+  { to, sequence, before }: MovePartitionsAnswer,
   configured: number | null,
 ): string {
   const lines = [`zones are spread over ${partitions(to)} from #${sequence} on`]
@@ -30,6 +30,6 @@ export function describeMove(
   return lines.join('\n')
 }
 
-const told = ({ from, to, partitions: number }: NonNullable<Spread['before']>) =>
+const told = ({ from, to, partitions: number }: NonNullable<ZoneSpread['before']>) =>
   `#${from} to #${to} go to ${partitions(number)}`
 const partitions = (count: number) => `${count} partition${count === 1 ? '' : 's'}`

@@ -2,7 +2,7 @@ import { NoSuchTopic } from '../kafka/client.ts'
 import { type Sender, SinkUnavailable } from '../ports/event-sink.ts'
 
 /** How many partitions a topic has: rejects with NoSuchTopic, or otherwise while nobody knows. */
-export type PartitionsOf = (topic: string) => Promise<number>
+export type PartitionCounter = (topic: string) => Promise<number>
 
 /**
  * What keeps a topic from taking replays, with the cure, or null: it needs as many partitions as
@@ -11,15 +11,15 @@ export type PartitionsOf = (topic: string) => Promise<number>
 export async function topicFault(
   topic: string,
   needed: number,
-  partitionsOf: PartitionsOf,
+  partitionsOf: PartitionCounter,
 ): Promise<string | null> {
-  const found = await countOf(topic, partitionsOf)
-  const fault = tooFew({ key: 'backfill', topic }, found, needed)
+  const found = await partitionCount(topic, partitionsOf)
+  const fault = partitionShortage({ key: 'backfill', topic }, found, needed)
   return fault && `${fault} as readings are spread over`
 }
 
 /** How many partitions a topic has, 0 when there is none. Rejects while Kafka cannot say. */
-export function countOf(topic: string, partitionsOf: PartitionsOf): Promise<number> {
+export function partitionCount(topic: string, partitionsOf: PartitionCounter): Promise<number> {
   return partitionsOf(topic).catch((error: Error) => {
     if (error instanceof NoSuchTopic) return 0
     throw error
@@ -27,7 +27,7 @@ export function countOf(topic: string, partitionsOf: PartitionsOf): Promise<numb
 }
 
 /** What is wrong with a topic of `found` partitions, with the cure; null when it has enough. */
-export function tooFew(
+export function partitionShortage(
   { key, topic }: { key: 'readings' | 'backfill'; topic: string },
   found: number,
   needed: number,
@@ -41,7 +41,7 @@ export function tooFew(
 }
 
 /** A sink that tells what is wrong with the topic, where that is why it is unavailable. */
-export function explaining(
+export function explainUnavailable(
   sink: Sender,
   faultOf: (topic: string) => Promise<string | null>,
 ): Sender {

@@ -1,8 +1,8 @@
-import { kindOf } from '../../gateway/store/delivery/range-kind.ts'
-import { onlyOf } from '../../gateway/store/delivery/zone-filter.ts'
+import { rangeKind } from '../../gateway/store/delivery/range-kind.ts'
+import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
 
-export type Spread = {
+export type ZoneSpread = {
   /** Over how many partitions zones are spread that are stored from now on. */
   partitions: number
   /** What is still delivered to another number of them first: sequences, both included. */
@@ -10,8 +10,8 @@ export type Spread = {
 }
 
 /** How zones are spread; null before the first contact. */
-export function spreadOf(ranges: readonly Range[]): Spread | null {
-  const live = ranges.filter(range => kindOf(range) === 'live')
+export function zoneSpreadOf(ranges: readonly Range[]): ZoneSpread | null {
+  const live = ranges.filter(range => rangeKind(range) === 'live')
   const open = live.find(({ end }) => end === null)
   if (!open) return null
   const old = live.find(({ end }) => end !== null)
@@ -20,8 +20,8 @@ export function spreadOf(ranges: readonly Range[]): Spread | null {
 }
 
 /** Why zones cannot be spread over `to` partitions now, and what to do; null when they can. */
-export function obstacleTo(to: number, ranges: readonly Range[]): string | null {
-  const spread = spreadOf(ranges)
+export function moveObstacle(to: number, ranges: readonly Range[]): string | null {
+  const spread = zoneSpreadOf(ranges)
   if (!spread) {
     return 'zones are not spread yet: the first contact does it, over kafka.partitions of them'
   }
@@ -31,21 +31,22 @@ export function obstacleTo(to: number, ranges: readonly Range[]): string | null 
     return `${still} since the last move to ${partitions}: ${untilDelivered}`
   }
   if (partitions === to) return `zones are spread over ${to} partitions already`
-  const [backlog] = ranges.filter(range => kindOf(range) === 'backlog')
+  const [backlog] = ranges.filter(range => rangeKind(range) === 'backlog')
   if (backlog) {
     const { next, end, topic } = backlog
     return `the backlog #${next} to #${end} still goes to ${topic}: ${untilDelivered}`
   }
-  const [apart] = ranges.filter(range => kindOf(range) === 'apart')
+  const [apart] = ranges.filter(range => rangeKind(range) === 'apart')
   if (!apart) return null
-  return `partition ${onlyOf(apart).join(', ')} is carried apart: wait until it has come as far`
+  const isolated = includedPartitions(apart).join(', ')
+  return `partition ${isolated} is carried apart: wait until it has come as far`
 }
 
 const untilDelivered = 'wait until that is delivered (./sluice status shows it)'
 
 /** What to say when the configured number is another one than in force; otherwise nothing. */
-export function disagreement(configured: number | null, ranges: readonly Range[]): string[] {
-  const partitions = spreadOf(ranges)?.partitions ?? null
+export function partitionMismatch(configured: number | null, ranges: readonly Range[]): string[] {
+  const partitions = zoneSpreadOf(ranges)?.partitions ?? null
   if (configured === null || partitions === null || configured === partitions) return []
   const is = `kafka.partitions is ${configured}, and zones are spread over ${partitions} partitions`
   const cure = `./sluice partitions move --to ${configured}`

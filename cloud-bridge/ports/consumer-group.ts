@@ -24,12 +24,12 @@ export type Membership = {
    */
   onRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
   /** Kafka deleted, before it was read, what was to come from one offset to before another. */
-  onDeleted?(gap: Gap): void
+  onDeleted?(gap: OffsetGap): void
   /** Told each time that Kafka cannot be reached, or does not give what it should, and why. */
-  onAway?(reason: string): void
+  onUnavailable?(reason: string): void
 }
 
-export type Gap = { topic: string; partition: number; from: number; to: number }
+export type OffsetGap = { topic: string; partition: number; from: number; to: number }
 
 /**
  * `join` reads as a member of a group until `signal` aborts; then it leaves in order, so that
@@ -37,10 +37,10 @@ export type Gap = { topic: string; partition: number; from: number; to: number }
  * work runs any more. Rejects with CannotJoin, or with what the member's own work rejected with.
  * What was done is committed to Kafka now and then, for who asks about lag.
  */
-export type ConsumerGroup = { join(membership: Membership, signal: AbortSignal): Promise<void> }
+export type ConsumerGroup = { consume(membership: Membership, signal: AbortSignal): Promise<void> }
 
 /**
  * A topic or a right is missing, topics differ, or one ends before what is to come next: nothing
  * that time mends. Through kafkajs a missing right to the group looks as if Kafka were away.
  */
-export class CannotJoin extends Error {}
+export class CannotConsume extends Error {}

@@ -13,7 +13,7 @@ export type ReadRecord = {
 }
 
 /** Where each partition of a topic begins, because Kafka deletes what is old, and ends. */
-export type Stretch = { begin: Offsets; end: Offsets }
+export type TopicOffsets = { begin: Offsets; end: Offsets }
 
 /** What stands in topics, for who reads it: the ledger, the verdict, and in time each consumer. */
 export type EventStream = {
@@ -21,7 +21,7 @@ export type EventStream = {
    * Where topics begin and end, asked one after the other; those that Kafka does not have, or does
    * not show us, are left out. Rejects while Kafka is away.
    */
-  stretchesOf(topics: readonly string[]): Promise<Map<string, Stretch>>
+  topicOffsets(topics: readonly string[]): Promise<Map<string, TopicOffsets>>
   /**
    * Reads what stands in a topic between two sets of offsets (0 where `from` has none; `to` is the
    * first that is not read) and leaves nothing behind. Each partition comes in order, without what

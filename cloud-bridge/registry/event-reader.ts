@@ -1,25 +1,29 @@
 import { WIRE_FORMAT_BYTES } from '../../config/event/event-fields.ts'
-import { decodeEvent, decoderOf, type SensorReading } from '../../config/event/sensor-reading.ts'
+import {
+  createDecoder,
+  decodeEvent,
+  type SensorReading,
+} from '../../config/event/sensor-reading.ts'
 import { RegistryFault } from './faults.ts'
-import { type Registry, subjectOf } from './registry.ts'
+import { type RegistryClient, subjectOf } from './registry.ts'
 
-export type EventReader = ReturnType<typeof startEventReader>
+export type EventReader = ReturnType<typeof createEventReader>
 
 /**
  * Reads events from Kafka, in either framing. Our own schemas need no registry for it. With one, it
  * reads those of newer programs as well, whose schemas it must have learnt before.
  */
-export function startEventReader(registry: Pick<Registry, 'schemasOf'> | null) {
+export function createEventReader(registry: Pick<RegistryClient, 'schemasOf'> | null) {
   const learnt = new Map<number, (value: Buffer) => SensorReading>()
   return {
     hasRegistry: registry !== null,
     /** Whether a schema was learnt, by its number. */
-    knows: (id: number) => learnt.has(id),
+    hasSchema: (id: number) => learnt.has(id),
     /**
      * Learns every schema that topics have by now. While the registry is away, nothing, and false:
      * what is of a newer program is then not an event to us.
      */
-    async learn(topics: readonly string[]): Promise<boolean> {
+    async loadSchemas(topics: readonly string[]): Promise<boolean> {
       try {
         for (const topic of registry ? topics : []) {
           for (const [id, schema] of await registry!.schemasOf(subjectOf(topic))) {
@@ -49,7 +53,7 @@ export function startEventReader(registry: Pick<Registry, 'schemasOf'> | null) {
 /** None of a schema from which an event of ours cannot be read. */
 function decoderIn(schema: object) {
   try {
-    return decoderOf(schema)
+    return createDecoder(schema)
   } catch {
     return null
   }

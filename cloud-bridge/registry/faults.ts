@@ -1,8 +1,8 @@
 import { SinkUnavailable } from '../ports/event-sink.ts'
-import type { Answer, RegistryOptions } from './request.ts'
+import type { RegistryOptions, RegistryResponse } from './request.ts'
 
 /** What keeps a registry from giving a schema its number. */
-export type FaultKind =
+export type RegistryFaultKind =
   | 'away'
   | 'not let in'
   | 'not allowed'
@@ -12,11 +12,16 @@ export type FaultKind =
 
 /** One line that names the cure. Events wait meanwhile, and it is tried again. */
 export class RegistryFault extends SinkUnavailable {
-  readonly kind: FaultKind
+  readonly kind: RegistryFaultKind
   /** What is wrong, without its cure. */
   readonly fault: string
   readonly cure: string | null
-  constructor(kind: FaultKind, fault: string, cure: string | null = null, options?: ErrorOptions) {
+  constructor(
+    kind: RegistryFaultKind,
+    fault: string,
+    cure: string | null = null,
+    options?: ErrorOptions,
+  ) {
     super(cure === null ? fault : `${fault}. ${cure}`, options)
     this.kind = kind
     this.fault = fault
@@ -25,7 +30,7 @@ export class RegistryFault extends SinkUnavailable {
 }
 
 /** Which schema under which subject an answer is about. */
-export type About = { schema: string; file: string; subject: string }
+export type SchemaReference = { schema: string; file: string; subject: string }
 
 const MESSAGE_MAX_LENGTH = 200
 /** Confluent's codes of what is not there: the subject, the version, the schema. */
@@ -43,7 +48,7 @@ const PLAIN_CURES: typeof TLS_CURES = [
 ]
 
 /** There was no answer. */
-export function faultOfNoAnswer(url: string, error: unknown): RegistryFault {
+export function unreachableFault(url: string, error: unknown): RegistryFault {
   const { code, message, cause } = error as NodeJS.ErrnoException
   const isLate = (cause as Error | undefined)?.name === 'TimeoutError'
   // The cure that Node.js appends is none for who cannot change how it is started.
@@ -56,10 +61,10 @@ export function faultOfNoAnswer(url: string, error: unknown): RegistryFault {
 }
 
 /** The answer is none that gives a number. */
-export function faultOfAnswer(
+export function responseFault(
   { url, username, register }: RegistryOptions,
-  answer: Answer,
-  { schema, file, subject }: About,
+  answer: RegistryResponse,
+  { schema, file, subject }: SchemaReference,
 ): RegistryFault {
   const { status } = answer
   const said = messageIn(answer)
@@ -97,11 +102,11 @@ export function faultOfAnswer(
 }
 
 /** Whether a registry says that it does not have what was asked for. */
-export function isNotFound({ status, body }: Answer): boolean {
+export function isNotFound({ status, body }: RegistryResponse): boolean {
   return status === 404 && NOT_FOUND.includes((body as { error_code: number })?.error_code)
 }
 
-function messageIn({ body }: Answer): string {
+function messageIn({ body }: RegistryResponse): string {
   const { message } = (body ?? {}) as { message?: unknown }
   return typeof message === 'string' && message ? `: ${oneLine(message)}` : ''
 }

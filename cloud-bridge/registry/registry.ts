@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Schema } from '../../config/schemas/released.ts'
-import { type About, faultOfAnswer, faultOfNoAnswer, isNotFound } from './faults.ts'
-import { type Answer, ask, type RegistryOptions } from './request.ts'
+import type { ReleasedSchema } from '../../config/schemas/released.ts'
+import { isNotFound, responseFault, type SchemaReference, unreachableFault } from './faults.ts'
+import { type RegistryOptions, type RegistryResponse, sendRequest } from './request.ts'
 
-export type Registry = ReturnType<typeof openRegistry>
+export type RegistryClient = ReturnType<typeof createRegistryClient>
 
 /** Under which name a topic's values have their schemas (TopicNameStrategy). */
 export const subjectOf = (topic: string) => `${topic}-value`
@@ -12,16 +12,20 @@ export const subjectOf = (topic: string) => `${topic}-value`
  * A schema registry with Confluent's REST interface. Connects when it is asked; each rejection is a
  * RegistryFault, whose message names the cure.
  */
-export function openRegistry(options: RegistryOptions) {
+export function createRegistryClient(options: RegistryOptions) {
   const { url, register } = options
   const under = (subject: string) => `/subjects/${encodeURIComponent(subject)}`
   const answerTo = (path: string, body?: object) =>
-    ask(options, path, body).catch(error => {
-      throw faultOfNoAnswer(url, error)
+    sendRequest(options, path, body).catch(error => {
+      throw unreachableFault(url, error)
     })
-  const wanted = <T>(answer: Answer, about: About, read: (body: unknown) => T | null): T => {
+  const wanted = <T>(
+    answer: RegistryResponse,
+    about: SchemaReference,
+    read: (body: unknown) => T | null,
+  ): T => {
     const found = answer.status === 200 ? read(answer.body) : null
-    if (found === null) throw faultOfAnswer(options, answer, about)
+    if (found === null) throw responseFault(options, answer, about)
     return found
   }
 
@@ -40,7 +44,11 @@ export function openRegistry(options: RegistryOptions) {
     return found
   }
 
-  const lookUp = async (subject: string, schema: Schema, about: About): Promise<number> => {
+  const lookUp = async (
+    subject: string,
+    schema: ReleasedSchema,
+    about: SchemaReference,
+  ): Promise<number> => {
     const answer = await answerTo(under(subject), { schema: schema.text })
     if (!isNotFound(answer)) return wanted(answer, about, idIn)
     // Somebody may have registered it with other white space, which is another text to some.
@@ -48,10 +56,10 @@ export function openRegistry(options: RegistryOptions) {
     for (const [id, other] of await schemasOf(subject)) {
       if (isDeepStrictEqual(other, text)) return id
     }
-    throw faultOfAnswer(options, answer, about)
+    throw responseFault(options, answer, about)
   }
 
-  const aboutOf = (subject: string, { version }: Schema): About => ({
+  const aboutOf = (subject: string, { version }: ReleasedSchema): SchemaReference => ({
     ...{ schema: `SensorReading ${version}`, file: `SensorReading.${version}.avsc`, subject },
   })
 
@@ -63,21 +71,21 @@ export function openRegistry(options: RegistryOptions) {
      * registers nothing: whether we have the right to do that stays open. False where it has no
      * such test.
      */
-    async fits(subject: string, schema: Schema): Promise<boolean> {
+    async fits(subject: string, schema: ReleasedSchema): Promise<boolean> {
       const about = aboutOf(subject, schema)
       const path = `/compatibility${under(subject)}/versions?verbose=true`
       const answer = await answerTo(path, { schema: schema.text })
       if (isNotFound(answer)) return true
       if (answer.status === 404) return false
       const { isCompatible, message } = wanted(answer, about, verdictIn)
-      if (!isCompatible) throw faultOfAnswer(options, { status: 409, body: { message } }, about)
+      if (!isCompatible) throw responseFault(options, { status: 409, body: { message } }, about)
       return true
     },
     /**
      * The number of a schema of ours under a subject: registers it, which changes nothing where it
      * is registered, or only looks it up, as configured.
      */
-    async idOf(subject: string, schema: Schema): Promise<number> {
+    async idOf(subject: string, schema: ReleasedSchema): Promise<number> {
       const about = aboutOf(subject, schema)
       if (!register) return lookUp(subject, schema, about)
       const answer = await answerTo(`${under(subject)}/versions`, { schema: schema.text })

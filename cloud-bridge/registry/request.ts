@@ -7,7 +7,7 @@ import type { Config } from '../../config/config.ts'
 export type RegistryOptions = Config['registry'] & { url: string; signal: AbortSignal }
 
 /** What a registry answered; `body` is undefined where that is no JSON. */
-export type Answer = { status: number; body: unknown }
+export type RegistryResponse = { status: number; body: unknown }
 
 /** The media type of Confluent's REST interface; others speak it, too. */
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
@@ -16,11 +16,11 @@ const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
  * Asks a registry once: GET, or POST with a body. Rejects when there is no answer within
  * `requestTimeoutMs`, when it cannot be trusted (TLS), and when asked to end.
  */
-export async function ask(
+export async function sendRequest(
   { url, username, password, ca, requestTimeoutMs, signal }: RegistryOptions,
   path: string,
   body?: object,
-): Promise<Answer> {
+): Promise<RegistryResponse> {
   const sent = body && JSON.stringify(body)
   const options = {
     method: sent === undefined ? 'GET' : 'POST',

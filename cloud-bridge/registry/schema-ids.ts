@@ -1,17 +1,22 @@
-import { newest, type Schema, schemaOf, schemas } from '../../config/schemas/released.ts'
+import {
+  newestSchema,
+  type ReleasedSchema,
+  releasedSchemas,
+  schemaByFingerprint,
+} from '../../config/schemas/released.ts'
 import { isDiskFull } from '../../gateway/store/file/ballast.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
 import { RegistryFault } from './faults.ts'
-import { type Registry, subjectOf } from './registry.ts'
+import { type RegistryClient, subjectOf } from './registry.ts'
 
 /** After so long a registry that could not confirm what it once said is asked again. */
 const CONFIRM_AGAIN_MS = 60_000
 
 /** The number of the schema with this fingerprint in a topic; a promise when it must be asked. */
-export type SchemaIdOf = (topic: string, fingerprint: Buffer) => number | Promise<number>
+export type SchemaIdLookup = (topic: string, fingerprint: Buffer) => number | Promise<number>
 
-export type SchemaIdsOptions = {
-  registry: Pick<Registry, 'url' | 'idOf'>
+export type SchemaIdLookupOptions = {
+  registry: Pick<RegistryClient, 'url' | 'idOf'>
   inbox: Pick<Inbox, 'schemaId' | 'keepSchemaId'>
   /** A registry gives another number than it gave before: it was begun anew, or is another one. */
   onChanged(line: string): void
@@ -22,16 +27,20 @@ export type SchemaIdsOptions = {
  * and used at once, whether it is there or not; when it is, it is asked once a start whether that
  * still holds. Rejects with RegistryFault when a number is not known and cannot be had now.
  */
-export function startSchemaIds({ registry, inbox, onChanged }: SchemaIdsOptions): SchemaIdOf {
+export function createSchemaIdLookup({
+  registry,
+  inbox,
+  onChanged,
+}: SchemaIdLookupOptions): SchemaIdLookup {
   const known = new Map<string, number>()
   const confirmAtMs = new Map<string, number>()
-  const nameOf = (subject: string, { fingerprint }: Pick<Schema, 'fingerprint'>) => ({
+  const nameOf = (subject: string, { fingerprint }: Pick<ReleasedSchema, 'fingerprint'>) => ({
     ...{ registry: registry.url, subject, fingerprint },
   })
   const keyOf = (subject: string, fingerprint: Buffer) =>
     `${fingerprint.toString('latin1')}${subject}`
 
-  const keep = (subject: string, schema: Schema, id: number) => {
+  const keep = (subject: string, schema: ReleasedSchema, id: number) => {
     const name = nameOf(subject, schema)
     const before = inbox.schemaId(name)
     known.set(keyOf(subject, schema.fingerprint), id)
@@ -48,8 +57,8 @@ export function startSchemaIds({ registry, inbox, onChanged }: SchemaIdsOptions)
   }
 
   /** Asks for all schemas up to one, so that a registry has their versions in our order. */
-  const askUpTo = async (subject: string, wanted: Schema): Promise<void> => {
-    for (const schema of schemas.filter(({ version }) => version <= wanted.version)) {
+  const askUpTo = async (subject: string, wanted: ReleasedSchema): Promise<void> => {
+    for (const schema of releasedSchemas.filter(({ version }) => version <= wanted.version)) {
       try {
         keep(subject, schema, await registry.idOf(subject, schema))
       } catch (error) {
@@ -63,7 +72,7 @@ export function startSchemaIds({ registry, inbox, onChanged }: SchemaIdsOptions)
   const confirm = (subject: string) => {
     if ((confirmAtMs.get(subject) ?? 0) > performance.now()) return
     confirmAtMs.set(subject, Number.POSITIVE_INFINITY)
-    askUpTo(subject, newest).catch(error => {
+    askUpTo(subject, newestSchema).catch(error => {
       if (!(error instanceof RegistryFault)) throw error
       confirmAtMs.set(subject, performance.now() + CONFIRM_AGAIN_MS)
     })
@@ -78,7 +87,7 @@ export function startSchemaIds({ registry, inbox, onChanged }: SchemaIdsOptions)
       confirm(subject)
       return id
     }
-    const schema = schemaOf(fingerprint)
+    const schema = schemaByFingerprint(fingerprint)
     if (!schema) {
       const which = `events wait that were written under schema ${fingerprint.toString('hex')}`
       const cure = 'this program is older than who wrote them: start the newer one'

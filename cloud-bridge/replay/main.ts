@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { AskFailed, askToDo } from '../../config/process/command-request.ts'
+import { CommandFailed, sendCommand } from '../../config/process/command-request.ts'
 import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
 import { parseMoment } from '../../config/process/time-argument.ts'
 import { replayFromArchive } from './archive-replay.ts'
@@ -42,7 +42,7 @@ if (topic !== undefined) end('--topic goes with --archive: the bridge replays to
 const { http } = loaded.config.bridge
 const { json, ...input } = asked
 try {
-  const answer = await askToDo(http, '/replay', input)
+  const answer = await sendCommand(http, '/replay', input)
   if (answer) tell(answer as ReplayAnswer)
   else {
     const which = `no bridge answers at bridge.http = ${http.host}:${http.port}`
@@ -50,7 +50,7 @@ try {
     end(`${which}, and only it keeps what is to be sent: ${cure}`, 2)
   }
 } catch (error) {
-  if (!(error instanceof AskFailed)) throw error
+  if (!(error instanceof CommandFailed)) throw error
   end(error.message, 1)
 }
 

@@ -1,10 +1,14 @@
 import { setImmediate as rest } from 'node:timers/promises'
-import type { Found, OutboxView, Window } from '../../gateway/store/read/outbox-view.ts'
+import type {
+  EventFilter,
+  OutboxScanItem,
+  OutboxView,
+} from '../../gateway/store/read/outbox-view.ts'
 
 /** Numbers of events one behind the other, ends included, and how many of them are asked for. */
-export type Run = { from: number; to: number; events: number }
+export type SequenceRun = { from: number; to: number; events: number }
 
-type Group = Found & { kind: 'group' }
+type Group = OutboxScanItem & { kind: 'group' }
 type View = Pick<OutboxView, 'pagesFrom' | 'eventsOf'>
 
 /**
@@ -12,11 +16,11 @@ type View = Pick<OutboxView, 'pagesFrom' | 'eventsOf'>
  * A run begins and ends with an event of the window; between them may stand others, of other zones
  * or from before the clock was set back. Lets others have their turn after each page.
  */
-export async function runsIn(
+export async function sequenceRunsIn(
   view: View,
-  { zone, ...time }: Window,
+  { zone, ...time }: EventFilter,
   span: { from: number; to: number },
-): Promise<Run[]> {
+): Promise<SequenceRun[]> {
   const runs: { first: Group; final: Group; between: number }[] = []
   let behind: number | null = null
   for (const page of view.pagesFrom(span.from, time, span.to)) {
@@ -35,7 +39,7 @@ export async function runsIn(
     }
     await rest()
   }
-  const cut: Run[] = []
+  const cut: SequenceRun[] = []
   for (const { first, final, between } of runs) {
     const head = edgeOf(view, first, { zone, ...time }, span)
     const tail = first === final ? null : edgeOf(view, final, { zone, ...time }, span)
@@ -50,7 +54,12 @@ export async function runsIn(
  * The part of the first or last group of a run from the first to the last event asked for. When it
  * has none, it is left out on either side: it may have others of that zone, of another time.
  */
-function edgeOf(view: View, group: Group, window: Window, span: { from: number; to: number }): Run {
+function edgeOf(
+  view: View,
+  group: Group,
+  window: EventFilter,
+  span: { from: number; to: number },
+): SequenceRun {
   const events = view.eventsOf(group.sequence, window)
   const behind = group.sequence + group.count
   // One that cannot be read is noted as such when its turn comes.

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Circuit } from './circuit-breaker.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
 
-export type AgainOptions = {
-  circuit: Circuit
+export type RetryOptions = {
+  circuit: CircuitBreaker
   signal: AbortSignal
   /** Whether what failed may go later. */
   passes(error: unknown): error is Error
@@ -16,7 +16,7 @@ export type AgainOptions = {
  * Does work again, waiting longer each time, until it goes. Rejects with what does not pass, and
  * with the reason of `signal` when that aborts before.
  */
-export async function again<T>(work: () => Promise<T>, options: AgainOptions): Promise<T> {
+export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { circuit, signal, passes, onFailed, onMended } = options
   for (;;) {
     signal.throwIfAborted()
@@ -36,12 +36,12 @@ export async function again<T>(work: () => Promise<T>, options: AgainOptions): P
 }
 
 /** The same, and null when asked to end before. */
-export async function againOrNull<T>(
+export async function retryOrNull<T>(
   work: () => Promise<T>,
-  options: AgainOptions,
+  options: RetryOptions,
 ): Promise<T | null> {
   try {
-    return await again(work, options)
+    return await retry(work, options)
   } catch (error) {
     if (error === options.signal.reason) return null
     throw error

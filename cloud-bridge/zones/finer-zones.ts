@@ -1,8 +1,13 @@
 import type { Route } from '../../config/config.ts'
 import { partitionOf } from '../../config/event/partitioner.ts'
-import { parsePattern, placeFault, routeFaults, shadows } from '../../config/syntax/routes.ts'
-import { type Piece, parseTemplate, partsMax } from '../../config/syntax/templates.ts'
-import { mostOf, shareMax, type Taking } from './hot-zones.ts'
+import {
+  locationFault,
+  parseTopicPattern,
+  routeFaults,
+  shadows,
+} from '../../config/syntax/routes.ts'
+import { parseTemplate, partsMax, type TemplateSegment } from '../../config/syntax/templates.ts'
+import { largestShare, shareMax, type ZoneLoad } from './hot-zones.ts'
 
 const PARTS_MAX = 64
 
@@ -10,13 +15,13 @@ const PARTS_MAX = 64
  * What to do about a zone that takes too much: the very routes to write, by which it gets finer
  * zones, made of the routes that its events come by now.
  */
-export function finerZones(taking: Taking, routes: readonly Route[]): string {
-  const parts = partsFor(taking)
+export function finerZonesCure(taking: ZoneLoad, routes: readonly Route[]): string {
+  const parts = partsNeeded(taking)
   const rules = routes.flatMap((route, at) => {
     const finer = finerRoute(route, taking.zone, parts)
     if (!finer) return []
-    const { levels } = parsePattern(finer.route.topic)
-    const isTaken = ({ topic }: Route) => shadows(parsePattern(topic).levels, levels)
+    const { levels } = parseTopicPattern(finer.route.topic)
+    const isTaken = ({ topic }: Route) => shadows(parseTopicPattern(topic).levels, levels)
     if (routes.slice(0, at).some(isTaken)) return []
     return [`${finer.where} ingest.routes[${at}] write - ${yaml(finer.route)}`]
   })
@@ -31,9 +36,9 @@ export function finerZones(taking: Taking, routes: readonly Route[]): string {
  * partition take no more than three quarters of what would be too much; at most 64, and then what
  * is best of them.
  */
-export function partsFor(taking: Taking): number {
+export function partsNeeded(taking: ZoneLoad): number {
   const { zone, partitions } = taking
-  const [share, most] = [mostOf(taking), 0.75 * shareMax(partitions)]
+  const [share, most] = [largestShare(taking), 0.75 * shareMax(partitions)]
   const meeting = new Map<number, number>()
   let [fullest, best] = [0, { parts: 2, fullest: Number.POSITIVE_INFINITY }]
   for (let parts = 1; parts <= PARTS_MAX; parts++) {
@@ -59,7 +64,7 @@ function finerRoute(route: Route, zone: string, parts: number): Finer | null {
     level === undefined
       ? { where: 'instead of', route: { ...route, zone: finerTemplate(pieces, parts) } }
       : { where: 'before', route: onlyZone(route, level, zone, parts) }
-  const isRight = routeFaults(finer.route).length === 0 && !placeFault(finer.route.zone!)
+  const isRight = routeFaults(finer.route).length === 0 && !locationFault(finer.route.zone!)
   return isRight ? finer : null
 }
 
@@ -70,7 +75,7 @@ function onlyZone(route: Route, name: string, zone: string, parts: number): Rout
 }
 
 /** More parts where there are parts, otherwise parts of the devices. */
-function finerTemplate(pieces: readonly Piece[], parts: number): string {
+function finerTemplate(pieces: readonly TemplateSegment[], parts: number): string {
   const isSplit = pieces.some(piece => 'name' in piece && piece.parts !== null)
   const texts = pieces.map(piece => {
     if ('text' in piece) return piece.text
@@ -80,7 +85,7 @@ function finerTemplate(pieces: readonly Piece[], parts: number): string {
   return `${texts.join('')}${isSplit ? '' : `/{device%${parts}}`}`
 }
 
-function yields(pieces: readonly Piece[], zone: string): boolean {
+function yields(pieces: readonly TemplateSegment[], zone: string): boolean {
   const expressions = pieces.map(piece => {
     if ('text' in piece) return piece.text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
     return piece.parts === null ? '[^/]+' : '\\d+'

@@ -1,4 +1,4 @@
-export type Tally = ReturnType<typeof startTally>
+export type Tally = ReturnType<typeof createTally>
 
 /**
  * Adds up weights by key in bounded memory: at most 2 × `kept` keys. A sum is exact while there
@@ -8,7 +8,7 @@ export type Tally = ReturnType<typeof startTally>
  * High-Performance Algorithm for Identifying Frequent Items in Data Streams" (2017), so that a key
  * costs one look into a map, however many there are.
  */
-export function startTally(kept: number) {
+export function createTally(kept: number) {
   const sums = new Map<string, number>()
   let total = 0
 

@@ -1,4 +1,4 @@
-import { startTally, type Tally } from './heavy-hitters.ts'
+import { createTally, type Tally } from './heavy-hitters.ts'
 
 const MINUTE_MS = 60_000
 /** How many minutes are looked back on, and in how many a zone must be over its share. */
@@ -10,7 +10,7 @@ const EVENTS_PER_SECOND_MIN = 50
 const BYTES_PER_SECOND_MIN = 50 * 1024
 
 /** What a zone takes of all that Kafka got in the last minutes; shares are between 0 and 1. */
-export type Taking = {
+export type ZoneLoad = {
   zone: string
   partitions: number
   eventsShare: number
@@ -18,10 +18,10 @@ export type Taking = {
   eventsPerSecond: number
 }
 /** `cure` says what to do. */
-export type HotZone = Taking & { cure: string }
+export type HotZone = ZoneLoad & { cure: string }
 
 export type HotZonesOptions = {
-  cureOf(taking: Taking): string
+  cureOf(taking: ZoneLoad): string
   onHot(zone: string, alarm: string): void
   onCool(zone: string): void
   /** Monotonic, in ms. */
@@ -34,7 +34,7 @@ type Delivered = {
   events: readonly { zone: string; value: { length: number } }[]
 }
 
-export type HotZones = ReturnType<typeof startHotZones>
+export type HotZones = ReturnType<typeof createHotZones>
 
 /**
  * The share of events or bytes beyond which one zone is too much for `partitions`: twice what an
@@ -51,7 +51,7 @@ export function shareMax(partitions: number): number {
  * a second; and no longer, when it was so in fewer than 3. Minutes are counted and not an average,
  * because a backlog that goes out in one minute would look hot in any average for long.
  */
-export function startHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOptions) {
+export function createHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOptions) {
   const { now = () => performance.now() } = rest
   const hot = new Map<string, HotZone>()
   let past: Minute[] = []
@@ -83,7 +83,7 @@ export function startHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOption
   }
   const list = (): HotZone[] => {
     look()
-    return [...hot.values()].sort((a, b) => mostOf(b) - mostOf(a))
+    return [...hot.values()].sort((a, b) => largestShare(b) - largestShare(a))
   }
   return {
     /** Counts what Kafka has. */
@@ -112,19 +112,19 @@ export function startHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOption
 }
 
 /** The larger of both shares. */
-export function mostOf({ eventsShare, bytesShare }: Taking): number {
+export function largestShare({ eventsShare, bytesShare }: ZoneLoad): number {
   return Math.max(eventsShare, bytesShare)
 }
 
 /** Its shares as a person reads them. */
-export function sharesOf({ eventsShare, bytesShare }: Taking): string {
+export function sharesText({ eventsShare, bytesShare }: ZoneLoad): string {
   return `${percent(eventsShare)} of events and ${percent(bytesShare)} of bytes`
 }
 
 function alarmOf(zone: HotZone): string {
   const rate = `${Math.round(zone.eventsPerSecond)} events a second`
   const even = `${percent(1 / zone.partitions)} to each of ${zone.partitions} partitions`
-  return `zone ${zone.zone} takes ${sharesOf(zone)} (${rate}); even were ${even}. ${zone.cure}`
+  return `zone ${zone.zone} takes ${sharesText(zone)} (${rate}); even were ${even}. ${zone.cure}`
 }
 
 const percent = (share: number) =>
@@ -133,7 +133,7 @@ const percent = (share: number) =>
 const minuteAt = (ms: number) => Math.floor(ms / MINUTE_MS)
 
 function emptyMinute(number: number): Minute {
-  return { number, partitions: 1, events: startTally(ZONES_KEPT), bytes: startTally(ZONES_KEPT) }
+  return { number, partitions: 1, events: createTally(ZONES_KEPT), bytes: createTally(ZONES_KEPT) }
 }
 
 function zonesOver({ partitions, events, bytes }: Minute): string[] {
@@ -145,7 +145,7 @@ function zonesOver({ partitions, events, bytes }: Minute): string[] {
   return [...new Set(zones)]
 }
 
-function takingOf(zone: string, minutes: readonly Minute[]): Taking {
+function takingOf(zone: string, minutes: readonly Minute[]): ZoneLoad {
   const sum = (of: (minute: Minute) => number) => minutes.reduce((all, one) => all + of(one), 0)
   const events = sum(one => one.events.sums.get(zone) ?? 0)
   const bytes = sum(one => one.bytes.sums.get(zone) ?? 0)

@@ -1,4 +1,4 @@
-import { schemas } from '../schemas/released.ts'
+import { releasedSchemas } from '../schemas/released.ts'
 
 /** What stands before a datum: C3 01 and a schema's fingerprint, or 00 and a registry's number. */
 export const SINGLE_OBJECT_BYTES = 10
@@ -13,7 +13,7 @@ const GATEWAY_AT = ID_AT + ID_BYTES
 const TRACEPARENT_BYTES = 55
 /** The second branch of a union, then the length: how Avro begins a traceparent that is there. */
 const TRACEPARENT_BEGINS = [2, 2 * TRACEPARENT_BYTES]
-const first = schemas[0]!
+const first = releasedSchemas[0]!
 
 /** The fingerprint of the schema under which an event was written, a view. */
 export const fingerprintIn = (event: Buffer) => event.subarray(FINGERPRINT_AT, SINGLE_OBJECT_BYTES)

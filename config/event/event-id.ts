@@ -8,7 +8,7 @@ const WORD = 2 ** 48
  * same whenever the event is sent again, and neighbours share their first half (they compress).
  * Sequences are whole numbers from 0 to 2^53 - 1.
  */
-export function eventIds(gateway: string, epoch: number): (sequence: number) => string {
+export function createEventIds(gateway: string, epoch: number): (sequence: number) => string {
   const hash = createHash('sha256').update(`${gateway}\u0000${epoch}`).digest('hex')
   const head = `${hash.slice(0, 8)}-${hash.slice(8, 12)}-8${hash.slice(12, 15)}-`
   return sequence => {

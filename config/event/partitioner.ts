@@ -29,7 +29,7 @@ export function murmur2(bytes: Uint8Array): number {
 }
 
 /** Remembers each zone's key bytes and partition, because hashing one per event would be waste. */
-export function startPartitioner(count: number) {
+export function createPartitioner(count: number) {
   const known = new Map<string, { key: Buffer; partition: number }>()
   return (zone: string): { key: Buffer; partition: number } => {
     let place = known.get(zone)

@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import avro from 'avsc'
-import { newest, type Schema, schemaOf, schemas } from '../schemas/released.ts'
+import {
+  newestSchema,
+  type ReleasedSchema,
+  releasedSchemas,
+  schemaByFingerprint,
+} from '../schemas/released.ts'
 import { fingerprintIn, SINGLE_OBJECT_BYTES, WIRE_FORMAT_BYTES } from './event-fields.ts'
 
 /** How far a gateway's clock can be trusted at the moment of acceptance. */
-export type Clock = 'SYNCED' | 'HOLDOVER' | 'UNSYNCED'
-export const CLOCKS: readonly Clock[] = ['SYNCED', 'HOLDOVER', 'UNSYNCED']
+export type ClockState = 'SYNCED' | 'HOLDOVER' | 'UNSYNCED'
+export const CLOCK_STATES: readonly ClockState[] = ['SYNCED', 'HOLDOVER', 'UNSYNCED']
 
 /** One value of a reading: exactly one of number, flag and text is set; none for a null reading. */
 export type Measurement = {
@@ -31,7 +36,7 @@ export type SensorReading = {
   device: string
   observedAt: number | null
   receivedAt: number
-  clock: Clock
+  clock: ClockState
   measurements: Measurement[]
   source: { topic: string; format: string }
   traceparent: string | null
@@ -41,14 +46,17 @@ export type SensorReading = {
 export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence' | 'zoneSequence'>
 
 /** CRC-64-AVRO of the schema that events are written under. */
-export const schemaFingerprint = newest.fingerprint
+export const schemaFingerprint = newestSchema.fingerprint
 
-const headers = new Map(schemas.map(schema => [schema, singleObjectHeader(schema)]))
-const newestHeader = headers.get(newest)!
+const headers = new Map(releasedSchemas.map(schema => [schema, singleObjectHeader(schema)]))
+const newestHeader = headers.get(newestSchema)!
 const resolvers = new Map(
-  schemas.map(schema => [schema, schema === newest ? undefined : resolverOf(schema.type)]),
+  releasedSchemas.map(schema => [
+    schema,
+    schema === newestSchema ? undefined : resolverOf(schema.type),
+  ]),
 )
-const newestFirst = schemas.toReversed()
+const newestFirst = releasedSchemas.toReversed()
 
 /**
  * Writes an event in single-object encoding into `target` at `offset`. Returns the offset behind
@@ -56,14 +64,14 @@ const newestFirst = schemas.toReversed()
  */
 export function encodeInto(event: SensorReading, target: Buffer, offset: number): number {
   newestHeader.copy(target, offset)
-  return newest.type.encode(event, target, offset + SINGLE_OBJECT_BYTES)
+  return newestSchema.type.encode(event, target, offset + SINGLE_OBJECT_BYTES)
 }
 
 /**
  * The event in single-object encoding: what stands in Kafka when no registry is configured. Under
  * an older schema, as a program wrote it to which that was the newest.
  */
-export function encodeEvent(event: SensorReading, schema: Schema = newest): Buffer {
+export function encodeEvent(event: SensorReading, schema: ReleasedSchema = newestSchema): Buffer {
   return Buffer.concat([headers.get(schema)!, schema.type.toBuffer(event)])
 }
 
@@ -77,7 +85,9 @@ export function encodeEvent(event: SensorReading, schema: Schema = newest): Buff
 export function decodeEvent(value: Buffer): SensorReading {
   if (value.length >= SINGLE_OBJECT_BYTES && value.readUInt16BE() === 0xc301) {
     const fingerprint = fingerprintIn(value)
-    const schema = fingerprint.equals(schemaFingerprint) ? newest : schemaOf(fingerprint)
+    const schema = fingerprint.equals(schemaFingerprint)
+      ? newestSchema
+      : schemaByFingerprint(fingerprint)
     if (schema) return decodeDatum(value, SINGLE_OBJECT_BYTES, resolvers.get(schema))
     throw new Error(`not a SensorReading of a released schema: ${fingerprint.toString('hex')}`)
   }
@@ -99,25 +109,25 @@ export function decodeEvent(value: Buffer): SensorReading {
  * Gives what reads a datum, in the wire format of registries, of a schema that is not ours: one of
  * a newer program, as its registry knows it. Throws when an event of ours cannot be read from it.
  */
-export function decoderOf(schema: object): (value: Buffer) => SensorReading {
+export function createDecoder(schema: object): (value: Buffer) => SensorReading {
   const resolver = resolverOf(avro.Type.forSchema(schema as avro.Schema))
   return value => decodeDatum(value, WIRE_FORMAT_BYTES, resolver)
 }
 
 function decodeDatum(value: Buffer, at: number, resolver: unknown): SensorReading {
-  const { value: event, offset } = newest.type.decode(value, at, resolver as never)
+  const { value: event, offset } = newestSchema.type.decode(value, at, resolver as never)
   if (offset !== value.length) {
     throw new Error(offset < 0 ? 'the datum is cut short' : 'bytes are left over behind the datum')
   }
-  if (!CLOCKS.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
+  if (!CLOCK_STATES.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
   return event
 }
 
 function resolverOf(writer: avro.Type): unknown {
-  return newest.type.createResolver(writer)
+  return newestSchema.type.createResolver(writer)
 }
 
-function singleObjectHeader({ fingerprint }: Schema): Buffer {
+function singleObjectHeader({ fingerprint }: ReleasedSchema): Buffer {
   return Buffer.concat([Buffer.from([0xc3, 0x01]), fingerprint])
 }
 
@@ -125,7 +135,7 @@ function singleObjectHeader({ fingerprint }: Schema): Buffer {
  * A stream that takes events and gives an Avro object container file, its blocks deflated (Avro
  * 1.12, "Object Container Files"). The whole schema stands in it, with the meaning of times.
  */
-export function openEventContainer(): Duplex {
+export function createEventContainer(): Duplex {
   const options = { codec: 'deflate', writeHeader: 'always', syncMarker: randomBytes(16) } as const
-  return new avro.streams.BlockEncoder(JSON.parse(newest.text), options)
+  return new avro.streams.BlockEncoder(JSON.parse(newestSchema.text), options)
 }

@@ -1,14 +1,14 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml'
 import type { Fault } from './faults.ts'
 import { readText } from './files.ts'
-import { type Path, pathText } from './keys.ts'
+import { type KeyPath, pathText } from './keys.ts'
 import { isGroup } from './values.ts'
 
 /** A configuration file as it was read: {} where it could not be. Lines count from 1. */
 export type Document = {
   value: unknown
   faults: Fault[]
-  lineOf(path: Path): number | undefined
+  lineOf(path: KeyPath): number | undefined
 }
 
 /** What takes the place of a file when none is named. */
@@ -54,7 +54,7 @@ function parseText(text: string, file: string): Document {
       const cure = 'Write keys and values, such as gateway: and beneath it id: gateway'
       return { ...noDocument, faults: [{ key: file, reason: 'is no mapping of keys', cure }] }
     }
-    const line = (path: Path) => lineIn(root, path, lines)
+    const line = (path: KeyPath) => lineIn(root, path, lines)
     return { value, faults: repeated(root, [], lines, file), lineOf: line }
   } catch (error) {
     blame(file, (error as Error).message)
@@ -66,7 +66,7 @@ const keyOf = (pair: YAMLMap['items'][number]) =>
   isScalar(pair.key) ? String(pair.key.value) : String(pair.key)
 const startOf = (node: unknown) => (node as Node | null)?.range?.[0]
 
-function lineIn(root: unknown, path: Path, lines: LineCounter): number | undefined {
+function lineIn(root: unknown, path: KeyPath, lines: LineCounter): number | undefined {
   let node = root
   let start: number | undefined
   for (const step of path) {
@@ -84,7 +84,7 @@ function lineIn(root: unknown, path: Path, lines: LineCounter): number | undefin
   return start === undefined ? undefined : lines.linePos(start).line
 }
 
-function repeated(node: unknown, path: Path, lines: LineCounter, file: string): Fault[] {
+function repeated(node: unknown, path: KeyPath, lines: LineCounter, file: string): Fault[] {
   if (isSeq(node)) {
     return node.items.flatMap((item, i) => repeated(item, [...path, i], lines, file))
   }

@@ -1,6 +1,6 @@
-import { type Fault, mayBeSecret, show } from './faults.ts'
-import { type Key, keys } from './keys.ts'
-import { nearest } from './suggestion.ts'
+import { type Fault, mayBeSecret, shownValue } from './faults.ts'
+import { type ConfigKey, configKeys } from './keys.ts'
+import { nearestNames } from './suggestion.ts'
 
 /** A value that the environment puts in place of what the file says. */
 export type Override = { name: string; path: string[]; value: unknown }
@@ -17,7 +17,7 @@ export function variableOf(path: readonly string[]): string {
 }
 
 const settable = new Map(
-  keys.filter(({ kind }) => kind !== 'group').map(key => [variableOf(key.path), key]),
+  configKeys.filter(({ kind }) => kind !== 'group').map(key => [variableOf(key.path), key]),
 )
 
 /**
@@ -38,7 +38,7 @@ export function readOverrides(env: Record<string, string | undefined>) {
     try {
       overrides.push({ name, path: key.path, value: parse(text, key) })
     } catch {
-      const value = mayBeSecret(key.path) ? '[secret]' : show(text)
+      const value = mayBeSecret(key.path) ? '[secret]' : shownValue(text)
       const cure =
         'Write the value as JSON, such as {"key":"text"} or [{"key":"text"}], or unset it'
       const where = `environment variable ${name}`
@@ -49,7 +49,7 @@ export function readOverrides(env: Record<string, string | undefined>) {
   return { overrides, faults }
 }
 
-function parse(text: string, { kind, nullable }: Key): unknown {
+function parse(text: string, { kind, nullable }: ConfigKey): unknown {
   if (kind === 'structure') return JSON.parse(text)
   if (nullable && text === 'null') return null
   if (kind === 'texts') return text.trim() === '' ? [] : text.split(',').map(item => item.trim())
@@ -59,13 +59,13 @@ function parse(text: string, { kind, nullable }: Key): unknown {
 }
 
 function unknown(name: string, text: string): Fault {
-  const [close] = nearest(name, [...settable.keys()])
+  const [close] = nearestNames(name, [...settable.keys()])
   const cure = /^SLUICE_(\w+_)?(SERVICE|PORT)(_|$)/.test(name)
     ? 'Unset it (Kubernetes sets such names for a service: use enableServiceLinks: false)'
     : 'Unset it'
   return {
     key: name,
-    value: mayBeSecret([name]) ? '[secret]' : show(text),
+    value: mayBeSecret([name]) ? '[secret]' : shownValue(text),
     reason: 'overrides no known key',
     cure: close === undefined ? cure : `Did you mean ${close}? Otherwise, unset it`,
     where: 'environment',

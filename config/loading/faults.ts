@@ -1,4 +1,4 @@
-import { isKnown, type Path, pathText } from './keys.ts'
+import { isKnown, type KeyPath, pathText } from './keys.ts'
 
 /** One thing wrong with the configuration. `value` is ready to print: short, and never a secret. */
 export type Fault = { key: string; value?: string; reason: string; cure: string; where?: string }
@@ -8,10 +8,10 @@ export type Fault = { key: string; value?: string; reason: string; cure: string;
  * keys that it lies between; `value` is for what nobody gave, a default.
  */
 export type Finding = {
-  path: Path
+  path: KeyPath
   reason: string
   cure: string
-  others?: Path[]
+  others?: KeyPath[]
   value?: unknown
 }
 
@@ -28,7 +28,7 @@ export function describeFaults(faults: readonly Fault[]): string {
 const shownMaxLength = 80
 
 /** A value as a fault shows it: on one line, cut to 80 characters, lists and groups in short. */
-export function show(value: unknown): string {
+export function shownValue(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : '[…]'
   if (typeof value === 'object' && value !== null) {
     return Object.keys(value).length === 0 ? '{}' : '{…}'
@@ -44,7 +44,7 @@ export function show(value: unknown): string {
  * Whether a value here may be a secret that somebody wrote where it does not belong
  * (kafka.sasl.password, KAFKA_TOKEN), so that no fault may show it.
  */
-export function mayBeSecret(path: Path): boolean {
+export function mayBeSecret(path: KeyPath): boolean {
   if (path.at(-1) === 'sasl') return true
   if (isKnown(path)) return false
   return path.includes('sasl') || /pass|secret|token|credential|key|sasl/i.test(pathText(path))

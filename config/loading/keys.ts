@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { cures, schema } from '../schema.ts'
+import { configSchema, cures } from '../schema.ts'
 
 /** Where a value stands: keys, and places in lists. */
-export type Path = readonly (string | number)[]
+export type KeyPath = readonly (string | number)[]
 
 /** `group`: keys with own defaults; `structure`: a list or group that is set as a whole. */
-export type Kind = 'group' | 'structure' | 'texts' | 'text' | 'number' | 'flag'
-export type Key = { path: string[]; kind: Kind; nullable: boolean }
+export type KeyKind = 'group' | 'structure' | 'texts' | 'text' | 'number' | 'flag'
+export type ConfigKey = { path: string[]; kind: KeyKind; nullable: boolean }
 
 function bare(wrapped: unknown): { inner: z.ZodType; nullable: boolean } {
   let inner = wrapped as z.ZodType
@@ -23,7 +23,7 @@ function bare(wrapped: unknown): { inner: z.ZodType; nullable: boolean } {
   return { inner, nullable }
 }
 
-function kindOf(inner: z.ZodType, nullable: boolean): Kind {
+function kindOf(inner: z.ZodType, nullable: boolean): KeyKind {
   if (inner instanceof z.ZodObject) return nullable ? 'structure' : 'group'
   if (inner instanceof z.ZodRecord) return 'structure'
   if (inner instanceof z.ZodArray)
@@ -32,7 +32,7 @@ function kindOf(inner: z.ZodType, nullable: boolean): Kind {
   return inner instanceof z.ZodNumber ? 'number' : 'text'
 }
 
-function* walk(wrapped: unknown, path: string[]): Generator<Key> {
+function* walk(wrapped: unknown, path: string[]): Generator<ConfigKey> {
   const { inner, nullable } = bare(wrapped)
   if (path.length > 0) yield { path, kind: kindOf(inner, nullable), nullable }
   if (!(inner instanceof z.ZodObject)) return
@@ -40,10 +40,10 @@ function* walk(wrapped: unknown, path: string[]): Generator<Key> {
 }
 
 /** Every key outside of lists, groups before what is in them. */
-export const keys: readonly Key[] = [...walk(schema, [])]
+export const configKeys: readonly ConfigKey[] = [...walk(configSchema, [])]
 
-function schemaAt(path: Path): z.ZodType | undefined {
-  let at: z.ZodType = schema
+function schemaAt(path: KeyPath): z.ZodType | undefined {
+  let at: z.ZodType = configSchema
   for (const step of path) {
     if (at instanceof z.ZodArray && typeof step === 'number') at = bare(at.element).inner
     else if (at instanceof z.ZodRecord) at = bare(at.valueType).inner
@@ -55,37 +55,37 @@ function schemaAt(path: Path): z.ZodType | undefined {
 }
 
 /** Whether the schema has this key. */
-export const isKnown = (path: Path): boolean => schemaAt(path) !== undefined
+export const isKnown = (path: KeyPath): boolean => schemaAt(path) !== undefined
 
 /** The names of the keys directly beneath this one; none if it is not a group. */
-export function namesAt(path: Path): string[] {
+export function namesAt(path: KeyPath): string[] {
   const at = schemaAt(path)
   return at instanceof z.ZodObject ? Object.keys(at.shape) : []
 }
 
 /** What an operator can do about a wrong value here. */
-export function cureAt(path: Path): string {
+export function cureAt(path: KeyPath): string {
   const at = schemaAt(path)
   return (at && cures.get(at)?.cure) ?? 'Write a group of keys beneath it, or leave it out'
 }
 
 /** What an operator can do about a wrong name in a group whose names are free. */
-export function keyCureAt(path: Path): string {
+export function keyCureAt(path: KeyPath): string {
   const at = schemaAt(path)
   return (at instanceof z.ZodRecord && cures.get(at.keyType)?.cure) || cureAt(path)
 }
 
 /** The part of a path that can be left out and then has its default. */
-export function defaultedPart(path: Path): Path {
+export function defaultedPart(path: KeyPath): KeyPath {
   let length = 1
-  const isGroup = (at: Path) =>
-    keys.some(k => k.kind === 'group' && pathText(k.path) === pathText(at))
+  const isGroup = (at: KeyPath) =>
+    configKeys.some(k => k.kind === 'group' && pathText(k.path) === pathText(at))
   while (length < path.length && isGroup(path.slice(0, length))) length += 1
   return path.slice(0, length)
 }
 
 /** A path as an operator writes it: gateway.mqtt.port, ingest.routes[0].topic. */
-export function pathText(path: Path): string {
+export function pathText(path: KeyPath): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
     const name = /^[\w-]{1,64}$/.test(step) ? step : JSON.stringify(step.slice(0, 64))

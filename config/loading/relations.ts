@@ -1,16 +1,16 @@
 import { resolve } from 'node:path'
 import type { Settings } from '../schema.ts'
-import { hostsMeet, isLoopback } from '../syntax/hosts.ts'
+import { hostsOverlap, isLoopback } from '../syntax/hosts.ts'
 import {
-  type Level,
   lanesMax,
-  parsePattern,
+  parseTopicPattern,
   routeFaults,
   shadows,
   standardLane,
+  type TopicLevel,
 } from '../syntax/routes.ts'
 import type { Finding } from './faults.ts'
-import type { Path } from './keys.ts'
+import type { KeyPath } from './keys.ts'
 import { isGroup, valueAt } from './values.ts'
 
 /** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
@@ -39,7 +39,7 @@ function reachableListener({ gateway: { mqtt } }: Settings): Finding[] {
 }
 
 function meetingListeners({ gateway: { mqtt, http } }: Settings): Finding[] {
-  if (mqtt.port !== http.port || !hostsMeet(mqtt.host, http.host)) return []
+  if (mqtt.port !== http.port || !hostsOverlap(mqtt.host, http.host)) return []
   return [
     {
       path: ['gateway', 'http', 'port'],
@@ -54,7 +54,13 @@ function meetingListeners({ gateway: { mqtt, http } }: Settings): Finding[] {
   ]
 }
 
-const atLeast = (path: Path, value: number, other: Path, floor: number, why: string): Finding[] => {
+const atLeast = (
+  path: KeyPath,
+  value: number,
+  other: KeyPath,
+  floor: number,
+  why: string,
+): Finding[] => {
   if (value >= floor) return []
   const name = other.join('.')
   const reason = `is below ${name} = ${floor}, so that ${why}`
@@ -195,14 +201,14 @@ function registryLogin({ registry: { username, passwordFile } }: Settings): Find
 export function checkRoutes(input: unknown): Finding[] {
   const routes = valueAt(input, ['ingest', 'routes'])
   if (!Array.isArray(routes)) return []
-  const earlier: { levels: Level[]; at: number }[] = []
+  const earlier: { levels: TopicLevel[]; at: number }[] = []
   return routes.flatMap((route, at): Finding[] => {
     if (!isGroup(route) || typeof route.topic !== 'string') return []
     const path = ['ingest', 'routes', at]
     const faults = routeFaults(route)
     if (faults.length > 0)
       return faults.map(({ key, ...rest }) => ({ path: [...path, key], ...rest }))
-    const { levels } = parsePattern(route.topic)
+    const { levels } = parseTopicPattern(route.topic)
     const before = earlier.find(one => shadows(one.levels, levels))
     earlier.push({ levels, at })
     if (!before) return []

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import type { Finding } from './faults.ts'
 import { readText } from './files.ts'
-import { keys } from './keys.ts'
+import { configKeys } from './keys.ts'
 import { pemFault } from './pem.ts'
 import { valueAt } from './values.ts'
 
@@ -14,7 +14,7 @@ export type Secret = {
 }
 
 /** Wraps a text so that it cannot be shown by accident. */
-export function secret(text: string): Secret {
+export function createSecret(text: string): Secret {
   const hidden = () => '[secret]'
   return Object.freeze({
     reveal: () => text,
@@ -27,7 +27,7 @@ export function secret(text: string): Secret {
 const secretMaxBytes = 65_536
 
 /** The keys that name a file which is read when the configuration is loaded. */
-const fileKeys = keys
+const fileKeys = configKeys
   .filter(({ kind, path }) => kind === 'text' && path.at(-1)!.endsWith('File'))
   .filter(({ path }) => /^(kafka\.(sasl|tls)|registry|consumers)\./.test(path.join('.')))
 
@@ -51,7 +51,7 @@ export function readSecrets(input: unknown) {
       const cure = `Name a file that holds the ${name} and that this user can read`
       findings.push({ path, reason, cure })
     }
-    secrets.push({ path: [...path.slice(0, -1), name], value: secret(text) })
+    secrets.push({ path: [...path.slice(0, -1), name], value: createSecret(text) })
   }
   return { findings, secrets }
 }

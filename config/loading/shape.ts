@@ -1,8 +1,16 @@
 import type { z } from 'zod'
-import { type Settings, schema } from '../schema.ts'
+import { configSchema, type Settings } from '../schema.ts'
 import type { Finding } from './faults.ts'
-import { cureAt, defaultedPart, keyCureAt, keys, namesAt, type Path, pathText } from './keys.ts'
-import { nearest } from './suggestion.ts'
+import {
+  configKeys,
+  cureAt,
+  defaultedPart,
+  type KeyPath,
+  keyCureAt,
+  namesAt,
+  pathText,
+} from './keys.ts'
+import { nearestNames } from './suggestion.ts'
 import { valueAt, withValue } from './values.ts'
 
 /**
@@ -10,7 +18,7 @@ import { valueAt, withValue } from './values.ts'
  * its default, so that what is right can be checked further.
  */
 export function checkShape(input: unknown): { findings: Finding[]; settings: Settings } {
-  const checked = schema.safeParse(input, { error: reasonOf })
+  const checked = configSchema.safeParse(input, { error: reasonOf })
   if (checked.success) return { findings: [], settings: checked.data }
   const findings = checked.error.issues.flatMap(issue => findingsOf(issue, input))
   const mended = findings.reduce((value, { path }) => {
@@ -18,7 +26,7 @@ export function checkShape(input: unknown): { findings: Finding[]; settings: Set
   }, input)
   // Of several faults of one value the last is the narrowest: 1e30 is no safe integer, and no port.
   const byPath = new Map(findings.map(finding => [pathText(finding.path), finding]))
-  return { findings: [...byPath.values()], settings: schema.parse(mended) }
+  return { findings: [...byPath.values()], settings: configSchema.parse(mended) }
 }
 
 const words: Record<string, string> = {
@@ -70,12 +78,14 @@ function findingsOf(issue: z.core.$ZodIssue, input: unknown): Finding[] {
   return [{ path, reason: issue.message, cure: cureAt(path) + quote }]
 }
 
-function unknownCure(path: Path, name: string): string {
-  const close = nearest(name, namesAt(path))[0]
+function unknownCure(path: KeyPath, name: string): string {
+  const close = nearestNames(name, namesAt(path))[0]
   if (close !== undefined) return `Did you mean ${pathText([...path, close])}?`
-  const elsewhere = keys.filter(key => key.path.at(-1) === name).map(key => key.path.join('.'))
+  const elsewhere = configKeys
+    .filter(key => key.path.at(-1) === name)
+    .map(key => key.path.join('.'))
   if (elsewhere.length > 0) return `Did you mean ${orList(elsewhere.slice(0, 3))}?`
-  const flat = keys.find(key => key.path.join('.') === name)
+  const flat = configKeys.find(key => key.path.join('.') === name)
   if (flat) return `Nest it: ${flat.path.join(': and beneath it ')}:`
   return `Remove it; the keys here are ${namesAt(path).join(', ')}`
 }

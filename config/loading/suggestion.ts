@@ -20,7 +20,7 @@ const nameMaxLength = 100
 const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
 /** The names that somebody who wrote `name` may have meant, nearest first; none if all are far. */
-export function nearest(name: string, known: readonly string[]): string[] {
+export function nearestNames(name: string, known: readonly string[]): string[] {
   if (name.length > nameMaxLength) return []
   const wanted = plain(name)
   const farthest = Math.max(1, Math.floor(wanted.length / 4))

@@ -1,4 +1,4 @@
-import type { Path } from './keys.ts'
+import type { KeyPath } from './keys.ts'
 
 const isIndexable = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
@@ -8,7 +8,7 @@ export const isGroup = (value: unknown): value is Record<string, unknown> =>
   isIndexable(value) && !Array.isArray(value)
 
 /** The value at a path; undefined if there is none. */
-export function valueAt(root: unknown, path: Path): unknown {
+export function valueAt(root: unknown, path: KeyPath): unknown {
   let value = root
   for (const step of path) {
     if (!isIndexable(value) || !Object.hasOwn(value, step)) return undefined

@@ -3,13 +3,13 @@ const ANSWER_WITHIN_MS = 60_000
 const EVERYWHERE: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 /** What was asked was not done, or nobody knows: the message is for a person. */
-export class AskFailed extends Error {}
+export class CommandFailed extends Error {}
 
 /**
  * Asks a running process to do something and gives its answer; null when no process listens there.
  * Rejects with AskFailed when it refuses, something else answers, or nothing in time.
  */
-export async function askToDo(
+export async function sendCommand(
   http: { host: string; port: number },
   path: string,
   input: object,
@@ -25,12 +25,12 @@ export async function askToDo(
   try {
     const response = await fetch(at, request)
     const text = await response.text()
-    if (response.status === 500) throw new AskFailed(`${at} failed: ${text.trim()}`)
+    if (response.status === 500) throw new CommandFailed(`${at} failed: ${text.trim()}`)
     const answer = JSON.parse(text)
     if (response.ok) return answer
-    throw new AskFailed(`${at} refuses: ${answer.error}`)
+    throw new CommandFailed(`${at} refuses: ${answer.error}`)
   } catch (error) {
-    if (error instanceof AskFailed) throw error
+    if (error instanceof CommandFailed) throw error
     const { cause, message, name } = error as Error & { cause?: { code?: string } }
     if (cause?.code === 'ECONNREFUSED') return null
     const reason =
@@ -39,6 +39,6 @@ export async function askToDo(
         : name === 'SyntaxError'
           ? 'what answers there is no part of this version of Sluice'
           : (cause?.code ?? message)
-    throw new AskFailed(`${at}: ${reason}`, { cause: error })
+    throw new CommandFailed(`${at}: ${reason}`, { cause: error })
   }
 }

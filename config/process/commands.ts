@@ -4,10 +4,10 @@ const BODY_MAX_BYTES = 64 * 1024
 const LOOPBACK = /^(::ffff:)?127\.|^::1$/
 
 /** What an operator asks of a running process: gives the answer, or throws CannotDo. */
-export type Command = (input: Record<string, unknown>) => Promise<object>
+export type CommandHandler = (input: Record<string, unknown>) => Promise<object>
 
 /** What was asked is wrong (400), or cannot be done now (409, 503): the message says why. */
-export class CannotDo extends Error {
+export class CommandRefused extends Error {
   readonly status: number
   constructor(status: 400 | 409 | 503, reason: string) {
     super(reason)
@@ -19,9 +19,9 @@ export class CannotDo extends Error {
  * Answers a POST with a JSON object of at most 64 KiB, from this machine only. A web page that an
  * operator has open here is kept out too: a browser names an origin, or may not send JSON.
  */
-export async function answerCommand(
+export async function handleCommand(
   request: IncomingMessage,
-  command: Command,
+  command: CommandHandler,
 ): Promise<{ status: number; body: object }> {
   const refuse = (status: number, error: string) => ({ status, body: { error } })
   if (!isFromHere(request)) return refuse(403, 'only from this machine')
@@ -34,7 +34,7 @@ export async function answerCommand(
   try {
     return { status: 200, body: await command(objectIn(text)) }
   } catch (error) {
-    if (!(error instanceof CannotDo)) throw error
+    if (!(error instanceof CommandRefused)) throw error
     return refuse(error.status, error.message)
   }
 }
@@ -65,5 +65,5 @@ function objectIn(text: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>
   }
-  throw new CannotDo(400, 'the body is no JSON object')
+  throw new CommandRefused(400, 'the body is no JSON object')
 }

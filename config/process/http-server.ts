@@ -1,5 +1,5 @@
 import { createServer, type RequestListener } from 'node:http'
-import { answerCommand, type Command } from './commands.ts'
+import { type CommandHandler, handleCommand } from './commands.ts'
 import { listen } from './listener.ts'
 
 export type HttpOptions = {
@@ -16,7 +16,7 @@ export type HttpOptions = {
   /** The part's state as one JSON object, for `sluice status`. */
   state: () => object
   /** What can be asked of it by POST, by path. */
-  commands?: Record<string, Command>
+  commands?: Record<string, CommandHandler>
   /** Answers what is none of these. */
   others?: RequestListener
 }
@@ -54,7 +54,7 @@ export async function serveHttp(options: HttpOptions) {
     const command = Object.hasOwn(commands, path) ? commands[path] : undefined
     try {
       if (command) {
-        const { status, body } = await answerCommand(request, command)
+        const { status, body } = await handleCommand(request, command)
         // What was not read of a body that is too long must not be taken for a next request.
         const headers = { 'content-type': 'application/json', connection: 'close' }
         response.writeHead(status, headers).end(JSON.stringify(body))

@@ -9,7 +9,7 @@ export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
  * kept; what is free on its disk. `fullInMs` is when a bound is reached if what waits goes on
  * growing like this, null while it does not. `refuses` is why nothing is accepted now, or null.
  */
-export type Space = {
+export type OutboxSpace = {
   fileBytes: number
   usedBytes: number
   keptBytes: number
@@ -23,7 +23,7 @@ export type Space = {
  * bytes a reading, null while they are not known; the commit window in force; and why the budget is
  * not kept, or null.
  */
-export type Wear = {
+export type DiskWear = {
   writtenBytes: number
   perDayBytes: number | null
   perReadingBytes: number | null
@@ -40,8 +40,8 @@ export type GatewayState = {
   lastSequence: number
   bytesSoFar: number
   backlog: Backlog
-  space: Space
-  wear: Wear
+  space: OutboxSpace
+  wear: DiskWear
   connections: number
   acknowledged: number
   stored: number

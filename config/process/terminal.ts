@@ -1,26 +1,26 @@
 import type { Writable } from 'node:stream'
 
 /** Who reads our output has gone, as in `sluice tail | head`: a reason to end, not a fault. */
-export class ReaderGone extends Error {}
+export class OutputClosed extends Error {}
 
 export type Terminal = {
   /** Writes a line to standard output; waits while it is full. Rejects with ReaderGone. */
-  say(line: string): Promise<void>
+  printLine(line: string): Promise<void>
   /** Writes a line to standard error. */
   warn(line: string): void
 }
 
 /** Lines to these two streams, of which the first is what was asked for. */
-export function openTerminal(out: Writable, errors: Writable): Terminal {
+export function createTerminal(out: Writable, errors: Writable): Terminal {
   let gone: Error | null = null
   let goOn = () => {}
   out.on('drain', () => goOn())
   out.on('error', (error: NodeJS.ErrnoException) => {
-    gone = error.code === 'EPIPE' ? new ReaderGone('nobody reads any more') : error
+    gone = error.code === 'EPIPE' ? new OutputClosed('nobody reads any more') : error
     goOn()
   })
   return {
-    async say(line) {
+    async printLine(line) {
       if (gone) throw gone
       const isFull = !out.write(`${line}\n`)
       if (!isFull) return

@@ -8,12 +8,12 @@ export function printable(text: string): string {
 }
 
 /** A moment in ms since 1970 as ISO 8601 in UTC, or the number where a calendar ends. */
-export function momentText(ms: number): string {
+export function timeText(ms: number): string {
   return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
 }
 
 /** A number of things, in words. */
-export const amount = (count: number, one: string, many = `${one}s`) =>
+export const countText = (count: number, one: string, many = `${one}s`) =>
   `${count} ${count === 1 ? one : many}`
 
 /** Bytes as lines that are safe on a terminal: as text, and in hex. */

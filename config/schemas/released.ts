@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import avro from 'avsc'
 
 /** One released schema of an event. What was written under it stays readable, for ever. */
-export type Schema = {
+export type ReleasedSchema = {
   version: number
   /** The file as it was released, logical types included, without white space: for registries. */
   text: string
@@ -17,20 +17,20 @@ const folder = new URL('./', import.meta.url)
 const FILE = /^SensorReading\.(\d+)\.avsc$/
 
 /** Every schema of an event that was ever released, the oldest first. */
-export const schemas: readonly Schema[] = readdirSync(folder)
+export const releasedSchemas: readonly ReleasedSchema[] = readdirSync(folder)
   .flatMap(name => FILE.exec(name)?.[1] ?? [])
   .map(version => load(Number(version)))
   .sort((a, b) => a.version - b.version)
 
 /** The one that events are written under. */
-export const newest = schemas.at(-1)!
+export const newestSchema = releasedSchemas.at(-1)!
 
 /** The released schema with this fingerprint, or null. */
-export function schemaOf(fingerprint: Buffer): Schema | null {
-  return schemas.find(schema => schema.fingerprint.equals(fingerprint)) ?? null
+export function schemaByFingerprint(fingerprint: Buffer): ReleasedSchema | null {
+  return releasedSchemas.find(schema => schema.fingerprint.equals(fingerprint)) ?? null
 }
 
-function load(version: number): Schema {
+function load(version: number): ReleasedSchema {
   const file = new URL(`./SensorReading.${version}.avsc`, folder)
   const schema = JSON.parse(readFileSync(file, 'utf8'))
   const type = avro.Type.forSchema(schema)

@@ -21,7 +21,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Whether two listeners on these hosts meet when their ports are equal. */
-export function hostsMeet(one: string, other: string): boolean {
+export function hostsOverlap(one: string, other: string): boolean {
   return one === other || [one, other].some(host => host === '0.0.0.0' || host === '::')
 }
 

@@ -1,11 +1,11 @@
 import { parseTemplate } from './templates.ts'
 
 /** What a route must know of a message before it can become an event. */
-export const placeFields = ['site', 'zone', 'device'] as const
-export type PlaceField = (typeof placeFields)[number]
+export const locationFields = ['site', 'zone', 'device'] as const
+export type LocationField = (typeof locationFields)[number]
 
 /** Longest site, zone or device, in UTF-16 units: they are in every event and every header. */
-export const placeMaxLength = 128
+export const locationMaxLength = 128
 
 /** The lane of what no route puts elsewhere. */
 export const standardLane = 'standard'
@@ -13,10 +13,10 @@ export const standardLane = 'standard'
 export const lanesMax = 8
 
 /** One level of a route's topic: it takes exactly this text, or any text under this name. */
-export type Level = { text: string } | { name: string }
+export type TopicLevel = { text: string } | { name: string }
 
 /** What is wrong in a route: at which of its keys, why, and what to do. */
-export type RouteFault = { key: 'topic' | PlaceField; reason: string; cure: string }
+export type RouteFault = { key: 'topic' | LocationField; reason: string; cure: string }
 
 const allowed =
   'The placeholders are {site}, {zone} and {device}, each at most once, ' +
@@ -26,9 +26,9 @@ const allowed =
  * Why a site, zone or device cannot be used, as the end of a sentence ("is empty"); undefined if
  * it can. U+FFFD counts as invalid: it is what remains of bytes that were not UTF-8.
  */
-export function placeFault(text: string): string | undefined {
+export function locationFault(text: string): string | undefined {
   if (text === '') return 'is empty'
-  if (text.length > placeMaxLength) return `is longer than ${placeMaxLength} characters`
+  if (text.length > locationMaxLength) return `is longer than ${locationMaxLength} characters`
   if (/\p{Cc}/u.test(text)) return 'holds a control character'
   if (text.includes('\ufffd') || !text.isWellFormed()) return 'is not valid UTF-8'
   return undefined
@@ -38,13 +38,13 @@ export function placeFault(text: string): string | undefined {
  * Reads a route's topic: levels parted by '/', each a text or one placeholder such as {zone}.
  * Gives the levels, and every fault of the syntax; with faults the levels are useless.
  */
-export function parsePattern(topic: string): { levels: Level[]; faults: RouteFault[] } {
+export function parseTopicPattern(topic: string): { levels: TopicLevel[]; faults: RouteFault[] } {
   const faults: RouteFault[] = []
   const blame = (reason: string, cure: string) => faults.push({ key: 'topic', reason, cure })
   if (topic === '') blame('is empty', 'Write a topic such as building/{site}/zone/{zone}/{device}')
   if (Buffer.byteLength(topic) > 65535) blame('is longer than 65535 bytes', 'Shorten it')
   const seen = new Set<string>()
-  const levels = topic.split('/').map((level): Level => {
+  const levels = topic.split('/').map((level): TopicLevel => {
     const name = /^\{([^{}]*)\}$/.exec(level)?.[1]
     if (name === undefined) {
       const fault = textFault(level)
@@ -67,7 +67,7 @@ function textFault(level: string): [reason: string, cure: string] | undefined {
       'Let a placeholder fill its level alone, between two slashes, as in zone/{zone}/sensor',
     ]
   }
-  const fault = level === '' ? undefined : placeFault(level)
+  const fault = level === '' ? undefined : locationFault(level)
   return fault ? [`has a level that ${fault}`, 'Write every level as plain text'] : undefined
 }
 
@@ -77,21 +77,21 @@ function textFault(level: string): [reason: string, cure: string] | undefined {
  */
 export function routeFaults(route: Record<string, unknown>): RouteFault[] {
   if (typeof route.topic !== 'string') return []
-  const { levels, faults } = parsePattern(route.topic)
+  const { levels, faults } = parseTopicPattern(route.topic)
   if (faults.length > 0) return faults
   const named = levels.flatMap(level => ('name' in level ? level.name : []))
-  const made = placeFields.map(field => madeOf(route[field], field, named))
+  const made = locationFields.map(field => madeOf(route[field], field, named))
   const wrong = made.flatMap(one => one.faults)
   // A misspelt placeholder is one fault, not also a missing field.
   if (wrong.length > 0) return wrong
-  const used = new Set<string>([...placeFields, ...made.flatMap(one => one.names)])
+  const used = new Set<string>([...locationFields, ...made.flatMap(one => one.names)])
   const unknown = named.filter(name => !used.has(name))
   if (unknown.length > 0) {
     return unknown.map(name => {
       return { key: 'topic', reason: `holds the unknown placeholder {${name}}`, cure: allowed }
     })
   }
-  return placeFields.flatMap((field, at): RouteFault[] => {
+  return locationFields.flatMap((field, at): RouteFault[] => {
     const placed = named.includes(field)
     const given = route[field] !== undefined
     if (placed && given && !made[at]!.names.includes(field)) {
@@ -105,7 +105,7 @@ export function routeFaults(route: Record<string, unknown>): RouteFault[] {
 }
 
 /** Which levels of the topic a field is made of, and what is wrong with that. */
-function madeOf(template: unknown, key: PlaceField, named: readonly string[]) {
+function madeOf(template: unknown, key: LocationField, named: readonly string[]) {
   if (typeof template !== 'string') return { names: [], faults: [] }
   const { pieces, faults } = parseTemplate(template)
   const names = pieces.flatMap(piece => ('name' in piece ? piece.name : []))
@@ -119,7 +119,7 @@ function madeOf(template: unknown, key: PlaceField, named: readonly string[]) {
 }
 
 /** Whether every topic that `later` takes is already taken by `earlier`. */
-export function shadows(earlier: readonly Level[], later: readonly Level[]): boolean {
+export function shadows(earlier: readonly TopicLevel[], later: readonly TopicLevel[]): boolean {
   if (earlier.length !== later.length) return false
   return earlier.every((level, i) => {
     const other = later[i]!

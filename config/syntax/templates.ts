@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib'
  * A piece of what a route says of its site, zone or device: a text, a level of the topic by its
  * name, or (with `parts`) which of so many parts that level falls into.
  */
-export type Piece = { text: string } | { name: string; parts: number | null }
+export type TemplateSegment = { text: string } | { name: string; parts: number | null }
 
 /** Into how many parts a level can be split. */
 export const partsMax = 1000
@@ -16,7 +16,7 @@ export const partsMax = 1000
 export function parseTemplate(template: string) {
   const faults: { reason: string; cure: string }[] = []
   // With a capture group, split gives texts and what was captured in turns.
-  const pieces = template.split(/\{([^{}]*)\}/).flatMap((part, at): Piece[] => {
+  const pieces = template.split(/\{([^{}]*)\}/).flatMap((part, at): TemplateSegment[] => {
     if (at % 2 === 0) {
       if (/[{}]/.test(part)) {
         faults.push({ reason: 'has a stray brace', cure: 'Write {name} for a level of the topic' })
@@ -36,12 +36,15 @@ export function parseTemplate(template: string) {
 }
 
 /** The text that a template stands for, where `textOf` gives what the topic has at a level. */
-export function fill(pieces: readonly Piece[], textOf: (name: string) => string): string {
+export function fillTemplate(
+  pieces: readonly TemplateSegment[],
+  textOf: (name: string) => string,
+): string {
   let filled = ''
   for (const piece of pieces) {
     if ('text' in piece) filled += piece.text
     else if (piece.parts === null) filled += textOf(piece.name)
-    else filled += partOf(textOf(piece.name), piece.parts)
+    else filled += partOfText(textOf(piece.name), piece.parts)
   }
   return filled
 }
@@ -52,6 +55,6 @@ export function fill(pieces: readonly Piece[], textOf: (name: string) => string)
  * because it spreads names that are numbered more evenly than SHA-256 does: of s0 to s39 each
  * quarter gets 10, not 8 to 13.
  */
-export function partOf(text: string, parts: number): number {
+export function partOfText(text: string, parts: number): number {
   return crc32(text) % parts
 }

@@ -1,6 +1,6 @@
-import { CannotDo, type Command } from '../../config/process/commands.ts'
-import { Refused } from '../ingest/commit-queue.ts'
-import { LETTERS_MAX, type LettersRequest } from '../ingest/dead-letter-retry.ts'
+import { type CommandHandler, CommandRefused } from '../../config/process/commands.ts'
+import { RefusedError } from '../ingest/commit-queue.ts'
+import { DEAD_LETTERS_MAX, type DeadLetterRequest } from '../ingest/dead-letter-retry.ts'
 import type { Writer } from '../ingest/writer.ts'
 
 /**
@@ -8,22 +8,25 @@ import type { Writer } from '../ingest/writer.ts'
  * drop; the answer is `{outcomes}`. The store keeps numbers of one outbox from being used on
  * another.
  */
-export function letterCommands(
+export function deadLetterCommands(
   writer: Pick<Writer, 'store' | 'settleLetters'>,
-): Record<string, Command> {
+): Record<string, CommandHandler> {
   const settle =
-    (what: LettersRequest['what']): Command =>
+    (what: DeadLetterRequest['what']): CommandHandler =>
     async ({ store, numbers }) => {
       if (store !== writer.store) {
-        throw new CannotDo(409, 'this gateway writes another outbox: give its own --config')
+        throw new CommandRefused(409, 'this gateway writes another outbox: give its own --config')
       }
       if (!areNumbers(numbers)) {
-        throw new CannotDo(400, `numbers must be 1 to ${LETTERS_MAX} numbers of dead letters`)
+        throw new CommandRefused(
+          400,
+          `numbers must be 1 to ${DEAD_LETTERS_MAX} numbers of dead letters`,
+        )
       }
       try {
         return { outcomes: await writer.settleLetters({ what, numbers }) }
       } catch (error) {
-        if (error instanceof Refused) throw new CannotDo(503, error.message)
+        if (error instanceof RefusedError) throw new CommandRefused(503, error.message)
         throw error
       }
     }
@@ -31,6 +34,6 @@ export function letterCommands(
 }
 
 function areNumbers(value: unknown): value is number[] {
-  if (!Array.isArray(value) || value.length < 1 || value.length > LETTERS_MAX) return false
+  if (!Array.isArray(value) || value.length < 1 || value.length > DEAD_LETTERS_MAX) return false
   return value.every(one => Number.isSafeInteger(one) && one > 0)
 }

@@ -1,13 +1,13 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
-import type { Backlog, Space, Wear } from '../../config/process/status.ts'
-import type { Tally } from '../ingest/commit.ts'
+import type { Backlog, DiskWear, OutboxSpace } from '../../config/process/status.ts'
+import type { CommitCounts } from '../ingest/commit.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 type Now = {
   backlog: Backlog
-  space: Space
-  wear: Wear
+  space: OutboxSpace
+  wear: DiskWear
   writtenBytes: number
   lettersLetGo: number
   connections: number
@@ -15,7 +15,7 @@ type Now = {
 }
 
 /** Counters tell amounts: what the gateway did since it was started, and what waits now. */
-export function startMetrics(now: () => Now) {
+export function createMetrics(now: () => Now) {
   const registry = new Registry()
   const registers = [registry]
   const counter = (name: string, help: string) => new Counter({ name, help, registers })
@@ -43,7 +43,7 @@ export function startMetrics(now: () => Now) {
       acknowledged.inc()
       puback.observe(latencyMs / 1000)
     },
-    committed(tally: Tally, commitMs: number): void {
+    committed(tally: CommitCounts, commitMs: number): void {
       totals.stored += tally.stored
       totals.buried += tally.buried
       totals.repeated += tally.repeated
@@ -132,7 +132,7 @@ function startStoreMetrics(registers: Registry[], now: () => Now): void {
     () => now().lettersLetGo,
   )
   const gauge = gaugesIn(registers)
-  const wear = (name: string, help: string, value: (wear: Wear) => number) =>
+  const wear = (name: string, help: string, value: (wear: DiskWear) => number) =>
     gauge(name, help, () => value(now().wear))
   wear(
     'sluice_disk_written_bytes_per_reading',

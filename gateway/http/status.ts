@@ -1,12 +1,12 @@
 import type { GatewayState } from '../../config/process/status.ts'
 import type { Writer } from '../ingest/writer.ts'
 import type { Broker } from '../mqtt/broker.ts'
-import type { startMetrics } from './metrics.ts'
+import type { createMetrics } from './metrics.ts'
 
-type Parts = { writer: Writer; broker: Broker; metrics: ReturnType<typeof startMetrics> }
+type Parts = { writer: Writer; broker: Broker; metrics: ReturnType<typeof createMetrics> }
 
 /** Why the gateway cannot accept now; empty when it can. */
-export function reasonsOf({ writer, broker }: Pick<Parts, 'writer' | 'broker'>): string[] {
+export function unreadyReasons({ writer, broker }: Pick<Parts, 'writer' | 'broker'>): string[] {
   const reasons: string[] = []
   if (writer.refusing) reasons.push(`the outbox refuses: ${writer.refusing}`)
   if (broker.isPaused) reasons.push('the writer is behind: reading from devices is paused')
@@ -20,7 +20,7 @@ export function wearAlarms({ wear }: Pick<Writer, 'wear'>): string[] {
 }
 
 /** What `sluice status` and the live screen show of a gateway. */
-export function stateOf({ writer, broker, metrics }: Parts): GatewayState {
+export function gatewayState({ writer, broker, metrics }: Parts): GatewayState {
   const { lastSequence, bytesSoFar, backlog, space } = writer.position
   return {
     part: 'gateway',

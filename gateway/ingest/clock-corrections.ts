@@ -1,10 +1,10 @@
-import type { Clock } from '../../config/event/sensor-reading.ts'
+import type { ClockState } from '../../config/event/sensor-reading.ts'
 
 const STEP_MIN_MS = 500
 const SEGMENTS_MAX = 1000
 
 /** Events whose `receivedAt` was off: by `offsetMs`, to be added; 0 where it was right. */
-export type Retimed = { from: number; to: number; offsetMs: number }
+export type ClockCorrection = { from: number; to: number; offsetMs: number }
 
 /** Events that were received by one setting of the clock, before it could be trusted. */
 type Segment = { from: number; to: number; baseMs: number }
@@ -16,9 +16,13 @@ type Segment = { from: number; to: number; baseMs: number }
  * only runs on, so it changes when the clock is set; `from` to `to` are the events of one commit.
  * A thousand settings are remembered, the oldest forgotten first; a restart forgets them all.
  */
-export function startRetiming() {
+export function createClockCorrections() {
   let segments: Segment[] = []
-  return (clock: Clock, baseMs: number, { from, to }: { from: number; to: number }): Retimed[] => {
+  return (
+    clock: ClockState,
+    baseMs: number,
+    { from, to }: { from: number; to: number },
+  ): ClockCorrection[] => {
     if (clock === 'SYNCED') {
       const known = segments
       segments = []

@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts'
 import type { Handover } from '../mqtt/broker.ts'
 
 /** Not stored, so not to be acknowledged; the device sends it again. */
-export class Refused extends Error {}
+export class RefusedError extends Error {}
 
 type Waiting = {
   handover: Handover
@@ -13,7 +13,7 @@ type Waiting = {
   reject(error: Error): void
 }
 
-export type QueueLimits = Pick<
+export type CommitQueueLimits = Pick<
   Config['outbox'],
   'commitWindowMs' | 'commitAtEvents' | 'groupMaxEvents' | 'groupMaxBytes'
 >
@@ -26,8 +26,8 @@ const ERRANDS_MAX = 8
  * at first `commitWindowMs`, or `commitAtEvents` or `groupMaxBytes` wait. It resolves with null, or
  * the reason of a refusal; it never rejects. Promises settle in the order of arrival.
  */
-export class Queue {
-  readonly #limits: QueueLimits
+export class CommitQueue {
+  readonly #limits: CommitQueueLimits
   readonly #commit: (group: Handover[]) => Promise<string | null>
   readonly #refusedSenders = new WeakSet<object>()
   #hasRefused = false
@@ -41,7 +41,7 @@ export class Queue {
   #closing = false
   #windowMs: number
 
-  constructor(limits: QueueLimits, commit: (group: Handover[]) => Promise<string | null>) {
+  constructor(limits: CommitQueueLimits, commit: (group: Handover[]) => Promise<string | null>) {
     this.#limits = limits
     this.#windowMs = limits.commitWindowMs
     this.#commit = commit
@@ -49,9 +49,9 @@ export class Queue {
 
   /** Queues a handover; resolves when it is durable, rejects with Refused when it is not kept. */
   add(handover: Handover, sender: object): Promise<void> {
-    if (this.#closing) return Promise.reject(new Refused('the gateway is stopping'))
+    if (this.#closing) return Promise.reject(new RefusedError('the gateway is stopping'))
     if (this.#hasRefused && this.#refusedSenders.has(sender)) {
-      return Promise.reject(new Refused('an earlier message of this connection was refused'))
+      return Promise.reject(new RefusedError('an earlier message of this connection was refused'))
     }
     return new Promise((resolve, reject) => {
       const one = { handover, sender, since: performance.now(), resolve, reject }
@@ -78,7 +78,7 @@ export class Queue {
    * Runs `work` between two commits; a second one before the first has run replaces it. However
    * much of it there is, every other turn belongs to a commit that is due. None when closing.
    */
-  between(work: () => Promise<unknown>): void {
+  runBetweenCommits(work: () => Promise<unknown>): void {
     if (this.#closing) return
     this.#interlude = work
     this.#consider()
@@ -88,9 +88,10 @@ export class Queue {
    * Runs `work` between two commits, each in its turn, and gives its result. Rejects with Refused
    * when it is too late, or when too many wait already.
    */
-  run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing) return Promise.reject(new Refused('the gateway is stopping'))
-    if (this.#errands.length >= ERRANDS_MAX) return Promise.reject(new Refused('too much is asked'))
+  runTask<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing) return Promise.reject(new RefusedError('the gateway is stopping'))
+    if (this.#errands.length >= ERRANDS_MAX)
+      return Promise.reject(new RefusedError('too much is asked'))
     return new Promise((resolve, reject) => {
       this.#errands.push(() => work().then(resolve, reject))
       this.#consider()
@@ -180,7 +181,7 @@ export class Queue {
     const later = this.#waiting.filter(isRefused)
     this.#waiting = this.#waiting.filter(one => !isRefused(one))
     for (const one of later) this.#waitingBytes -= bytesOf(one)
-    for (const { reject } of [...group, ...later]) reject(new Refused(reason))
+    for (const { reject } of [...group, ...later]) reject(new RefusedError(reason))
   }
 }
 

@@ -1,21 +1,21 @@
-import type { Clock } from '../../config/event/sensor-reading.ts'
+import type { ClockState } from '../../config/event/sensor-reading.ts'
 import type { Handover } from '../mqtt/broker.ts'
 import type { Changes, Outbox } from '../store/outbox.ts'
 import { type Fate, type Message, messageHash } from './fate.ts'
 
 /** How the messages of one commit fared; `repeated` were stored before and are not stored again. */
-export type Tally = { stored: number; buried: number; repeated: number }
+export type CommitCounts = { stored: number; buried: number; repeated: number }
 
 /**
  * Gives every handed-over message its fate and commits them all at once, in order. Throws what the
  * outbox throws; then no message of them may be acknowledged.
  */
-export function commitAll(
+export function commitHandovers(
   outbox: Pick<Outbox, 'commit' | 'incoming'>,
   fateOf: (message: Message) => Fate,
   handovers: Handover[],
-  clock: Clock,
-): Tally {
+  clock: ClockState,
+): CommitCounts {
   const { readings, deadLetters }: Required<Omit<Changes, 'notes'>> = {
     readings: [],
     deadLetters: [],

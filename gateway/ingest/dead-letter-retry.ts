@@ -1,18 +1,18 @@
-import { type Accepted, byLane } from '../store/groups/lanes.ts'
+import { type AcceptedReading, splitByLane } from '../store/groups/lanes.ts'
 import type { Outbox } from '../store/outbox.ts'
 import type { Fate, Message } from './fate.ts'
 
 /** What an operator asks for dead letters, by their numbers. */
-export type LettersRequest = { what: 'retry' | 'drop'; numbers: number[] }
+export type DeadLetterRequest = { what: 'retry' | 'drop'; numbers: number[] }
 
 /** What became of one: the event it is now, that it is forgotten, or why nothing happened. */
-export type LetterOutcome =
+export type DeadLetterOutcome =
   | { number: number; outcome: 'retried'; sequence: number }
   | { number: number; outcome: 'dropped' }
   | { number: number; outcome: 'unchanged'; reason: string }
 
 /** How many can be asked for at once: they hold up what devices send. */
-export const LETTERS_MAX = 100
+export const DEAD_LETTERS_MAX = 100
 
 type Store = Pick<Outbox, 'commit' | 'deadLetters' | 'lastSequence'>
 
@@ -21,20 +21,20 @@ type Store = Pick<Outbox, 'commit' | 'deadLetters' | 'lastSequence'>
  * an event received when the message was, in one transaction with the note that says so. So none
  * becomes two events. Throws what the outbox throws; then asking again tells what was done.
  */
-export function settleLetters(
+export function resolveDeadLetters(
   outbox: Store,
-  { what, numbers }: LettersRequest,
+  { what, numbers }: DeadLetterRequest,
   fateOf: (message: Message) => Fate,
   { nowMs, maxBytes }: { nowMs: number; maxBytes: number },
-): LetterOutcome[] {
-  const outcomes: LetterOutcome[] = []
-  let retried: { number: number; reading: Accepted }[] = []
+): DeadLetterOutcome[] {
+  const outcomes: DeadLetterOutcome[] = []
+  let retried: { number: number; reading: AcceptedReading }[] = []
   let bytes = 0
   const note = (kind: string, content: object) => ({ kind, at: nowMs, content })
   const flush = () => {
     const first = outbox.lastSequence + 1
     // As the outbox numbers them.
-    const inOrder = byLane(retried.map(one => ({ ...one, lane: one.reading.lane }))).flat()
+    const inOrder = splitByLane(retried.map(one => ({ ...one, lane: one.reading.lane }))).flat()
     const all = inOrder.map(({ number, reading }, at) => ({
       number,
       reading,
@@ -78,7 +78,7 @@ function openLetter(
   { deadLetters }: Store,
   number: number,
 ): { message: Message } | { reason: string; isOpen?: true } {
-  const letter = deadLetters.letter(number)
+  const letter = deadLetters.find(number)
   if (!letter) return { reason: 'there is no dead letter with this number' }
   if (letter.state === 'dropped') return { reason: 'it was dropped' }
   if (letter.state === 'retried') return { reason: `it is event #${letter.sequence} already` }
@@ -87,7 +87,7 @@ function openLetter(
   }
   if ('damaged' in letter) return { reason: `it cannot be read: ${letter.damaged}`, isOpen: true }
   if (letter.payload === null) {
-    return { reason: `its bytes were let go at ${letter.letGoAt}`, isOpen: true }
+    return { reason: `its bytes were let go at ${letter.droppedAt}`, isOpen: true }
   }
   const { topic, payload, at: receivedAt, clock } = letter
   return { message: { topic, payload, receivedAt, clock } }

@@ -1,26 +1,26 @@
 import { createHash } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
-import type { Clock } from '../../config/event/sensor-reading.ts'
-import type { Accepted } from '../store/groups/lanes.ts'
+import type { ClockState } from '../../config/event/sensor-reading.ts'
+import type { AcceptedReading } from '../store/groups/lanes.ts'
 import type { DeadLetter } from '../store/notes/note-log.ts'
 import { decodeJson } from './decoders/json.ts'
-import { observedAt } from './observed-at.ts'
+import { extractObservedAt } from './observed-at.ts'
 import { compileRoutes } from './routes.ts'
-import { traceparent } from './traceparent.ts'
+import { extractTraceparent } from './traceparent.ts'
 
 /** One decoder a format; a new format is one more file and one more line here. */
 const decoders = { json: decodeJson }
 
 /** A message as it came: its topic, its payload and the gateway's clock at that moment. */
-export type Message = { topic: string; payload: Buffer; receivedAt: number; clock: Clock }
+export type Message = { topic: string; payload: Buffer; receivedAt: number; clock: ClockState }
 
-export type Fate = { reading: Accepted } | { deadLetter: DeadLetter }
+export type Fate = { reading: AcceptedReading } | { deadLetter: DeadLetter }
 
 /**
  * Decides what becomes of an accepted message: a reading, or a dead letter with its reason and its
  * bytes. There is no third outcome, and it never throws.
  */
-export function compileFate(ingest: Config['ingest']): (message: Message) => Fate {
+export function createFateDecision(ingest: Config['ingest']): (message: Message) => Fate {
   const routeOf = compileRoutes(ingest.routes)
   const zones = new Set<string>()
   return ({ topic, payload, receivedAt, clock }) => {
@@ -38,11 +38,11 @@ export function compileFate(ingest: Config['ingest']): (message: Message) => Fat
     }
     const decoded = decoders[route.format](payload, ingest)
     if ('reason' in decoded) return bury(decoded.reason, decoded.place)
-    const timed = observedAt(decoded, route.time)
+    const timed = extractObservedAt(decoded, route.time)
     if ('reason' in timed) return bury(timed.reason, timed.place)
     zones.add(zone)
     const source = { topic, format: route.format }
-    const traced = traceparent(timed.measurements)
+    const traced = extractTraceparent(timed.measurements)
     return {
       reading: {
         site,

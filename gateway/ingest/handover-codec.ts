@@ -1,4 +1,4 @@
-import type { Handover, Once } from '../mqtt/broker.ts'
+import type { Handover, Qos2Key } from '../mqtt/broker.ts'
 
 const MESSAGE = 0
 const MESSAGE_ONCE = 1
@@ -10,7 +10,7 @@ const FORGET = 3
  * Layout of each: kind (1), then for messages received (8), topic, payload (length 4 and bytes
  * each), for QoS 2 client and packet id (4).
  */
-export function pack(handovers: Handover[]): ArrayBuffer {
+export function packHandovers(handovers: Handover[]): ArrayBuffer {
   let bytes = 0
   for (const handover of handovers) bytes += sizeBound(handover)
   const buffer = Buffer.from(new ArrayBuffer(bytes))
@@ -25,7 +25,7 @@ export function pack(handovers: Handover[]): ArrayBuffer {
     buffer.writeUInt32LE(length, at)
     at += 4 + length
   }
-  const putOnce = ({ client, packet }: Once) => {
+  const putOnce = ({ client, packet }: Qos2Key) => {
     putText(client)
     at = buffer.writeUInt32LE(packet, at)
   }
@@ -48,7 +48,7 @@ export function pack(handovers: Handover[]): ArrayBuffer {
 }
 
 /** Reads the handovers back in order; `count` is how many were packed. Payloads are views. */
-export function unpack(packed: ArrayBuffer, count: number): Handover[] {
+export function unpackHandovers(packed: ArrayBuffer, count: number): Handover[] {
   const buffer = Buffer.from(packed)
   let at = 0
   const takeBytes = () => {
@@ -61,7 +61,7 @@ export function unpack(packed: ArrayBuffer, count: number): Handover[] {
     at += 4 + length
     return buffer.toString('utf8', at - length, at)
   }
-  const takeOnce = (): Once => {
+  const takeOnce = (): Qos2Key => {
     const client = takeText()
     at += 4
     return { client, packet: buffer.readUInt32LE(at - 4) }

@@ -1,5 +1,5 @@
 import type { Measurement } from '../../config/event/sensor-reading.ts'
-import type { Unreadable } from './decoders/json.ts'
+import type { DecodeFault } from './decoders/json.ts'
 
 export type TimeField = { field: string; unit: 'ms' | 's' | 'us' | 'ns' | 'iso' }
 
@@ -20,10 +20,10 @@ const ISO =
  * Takes the device's own time out of its measurements, as its route says where it stands. Without
  * the field the time is null; a field that is no time is a fault, because guessing would change it.
  */
-export function observedAt(
+export function extractObservedAt(
   measurements: Measurement[],
   time: TimeField | undefined,
-): { observedAt: number | null; measurements: Measurement[] } | Unreadable {
+): { observedAt: number | null; measurements: Measurement[] } | DecodeFault {
   if (!time) return { observedAt: null, measurements }
   const index = measurements.findIndex(({ metric }) => metric === time.field)
   if (index < 0) return { observedAt: null, measurements }

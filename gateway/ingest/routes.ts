@@ -1,29 +1,31 @@
 import type { Route } from '../../config/config.ts'
 import {
-  type Level,
-  type PlaceField,
-  parsePattern,
-  placeFault,
-  placeFields,
+  type LocationField,
+  locationFault,
+  locationFields,
+  parseTopicPattern,
   routeFaults,
+  type TopicLevel,
 } from '../../config/syntax/routes.ts'
-import { fill, type Piece, parseTemplate } from '../../config/syntax/templates.ts'
+import { fillTemplate, parseTemplate, type TemplateSegment } from '../../config/syntax/templates.ts'
 
 /** Where a message comes from, or why no place could be found: the reason to bury it with. */
-export type Routing = Place | { readonly reason: string }
-export type Place = { readonly route: Route } & { readonly [field in PlaceField]: string }
+export type RoutingResult = MessageOrigin | { readonly reason: string }
+export type MessageOrigin = { readonly route: Route } & {
+  readonly [field in LocationField]: string
+}
 
 /** How much is remembered: topics, and characters in them. Beyond, all is forgotten at once. */
 const remembered = { maxTopics: 100_000, maxCharacters: 16_000_000 }
 
-const noRoute: Routing = Object.freeze({ reason: 'no route matches topic' })
+const noRoute: RoutingResult = Object.freeze({ reason: 'no route matches topic' })
 
 type Compiled = {
   route: Route
-  levels: Level[]
+  levels: TopicLevel[]
   /** Where in the topic each of its placeholders stands. */
   levelOf: ReadonlyMap<string, number>
-  pieces: Record<PlaceField, Piece[]>
+  pieces: Record<LocationField, TemplateSegment[]>
 }
 
 /**
@@ -34,10 +36,10 @@ type Compiled = {
 export function compileRoutes(
   routes: readonly Route[],
   { maxTopics, maxCharacters } = remembered,
-): (topic: string) => Routing {
+): (topic: string) => RoutingResult {
   const compiled = routes.map(compile)
   const deepest = Math.max(0, ...compiled.map(({ levels }) => levels.length))
-  const places = new Map<string, Place>()
+  const places = new Map<string, MessageOrigin>()
   let characters = 0
 
   return topic => {
@@ -62,35 +64,39 @@ export function compileRoutes(
 function compile(route: Route): Compiled {
   const [fault] = routeFaults(route)
   if (fault) throw new Error(`${fault.key} of route ${route.topic} ${fault.reason}`)
-  const { levels } = parsePattern(route.topic)
+  const { levels } = parseTopicPattern(route.topic)
   const levelOf = new Map(
     levels.flatMap((level, at) => ('name' in level ? [[level.name, at]] : [])),
   )
-  const piecesOf = (field: PlaceField) => parseTemplate(route[field] ?? `{${field}}`).pieces
-  const [site, zone, device] = placeFields.map(piecesOf) as [Piece[], Piece[], Piece[]]
+  const piecesOf = (field: LocationField) => parseTemplate(route[field] ?? `{${field}}`).pieces
+  const [site, zone, device] = locationFields.map(piecesOf) as [
+    TemplateSegment[],
+    TemplateSegment[],
+    TemplateSegment[],
+  ]
   return { route, levels, levelOf, pieces: { site, zone, device } }
 }
 
-function matches(levels: readonly Level[], texts: readonly string[]): boolean {
+function matches(levels: readonly TopicLevel[], texts: readonly string[]): boolean {
   if (levels.length !== texts.length) return false
   return levels.every((level, i) => 'name' in level || level.text === texts[i])
 }
 
-function placeIn({ route, levelOf, pieces }: Compiled, texts: readonly string[]): Routing {
+function placeIn({ route, levelOf, pieces }: Compiled, texts: readonly string[]): RoutingResult {
   for (const [name, at] of levelOf) {
-    const fault = placeFault(texts[at]!)
+    const fault = locationFault(texts[at]!)
     if (fault) return { reason: `${name} ${fault}` }
   }
   const textOf = (name: string) => texts[levelOf.get(name)!]!
   const place = {
     route,
-    site: fill(pieces.site, textOf),
-    zone: fill(pieces.zone, textOf),
-    device: fill(pieces.device, textOf),
+    site: fillTemplate(pieces.site, textOf),
+    zone: fillTemplate(pieces.zone, textOf),
+    device: fillTemplate(pieces.device, textOf),
   }
-  for (const field of placeFields) {
+  for (const field of locationFields) {
     // Texts that are right alone can be too long together.
-    const fault = pieces[field].length > 1 && placeFault(place[field])
+    const fault = pieces[field].length > 1 && locationFault(place[field])
     if (fault) return { reason: `${field} ${fault}` }
   }
   return Object.freeze(place)

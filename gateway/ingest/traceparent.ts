@@ -9,7 +9,7 @@ const VALID = /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0
  * top of the payload, where W3C's "Trace Context: MQTT" has it for MQTT 3.1.1. What stands there
  * and is none stays a measurement, because nothing that a device says may vanish.
  */
-export function traceparent(measurements: Measurement[]): {
+export function extractTraceparent(measurements: Measurement[]): {
   traceparent: string | null
   measurements: Measurement[]
 } {

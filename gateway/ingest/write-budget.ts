@@ -1,6 +1,12 @@
-import type { Wear } from '../../config/process/status.ts'
-import type { Tally } from './commit.ts'
-import { DAY_MS, isBeyond, nextWindowMs, type WindowLimits, type Written } from './commit-window.ts'
+import type { DiskWear } from '../../config/process/status.ts'
+import type { CommitCounts } from './commit.ts'
+import {
+  type CommitWindowLimits,
+  DAY_MS,
+  isBudgetExceeded,
+  nextCommitWindowMs,
+  type RecentWrites,
+} from './commit-window.ts'
 
 /** Long enough for a look at what can be let go, and for some heartbeats. */
 const WHILE_MS = 60_000
@@ -20,13 +26,13 @@ type Sample = {
  * Keeps the write budget: looks once a second at what was written, and gives the commit window.
  * `onChange` is told when the widest window does not keep it, and with null when it is kept again.
  */
-export function startWriteBudget(
-  limits: WindowLimits,
+export function createWriteBudget(
+  limits: CommitWindowLimits,
   onChange: (beyondBudget: string | null) => void = () => {},
 ) {
   let [commits, readings] = [0, 0]
   let samples: Sample[] = []
-  let wear: Wear = {
+  let wear: DiskWear = {
     writtenBytes: 0,
     perDayBytes: null,
     perReadingBytes: null,
@@ -37,12 +43,12 @@ export function startWriteBudget(
     get wear() {
       return wear
     },
-    committed({ stored, buried }: Pick<Tally, 'stored' | 'buried'>): void {
+    recordCommit({ stored, buried }: Pick<CommitCounts, 'stored' | 'buried'>): void {
       commits++
       readings += stored + buried
     },
     /** To be called once a second; gives the window to hold from now on, in ms. */
-    see(atMs: number, writtenBytes: number): number {
+    recordSample(atMs: number, writtenBytes: number): number {
       samples = samples.filter(sample => atMs - sample.atMs <= WHILE_MS)
       samples.push({ atMs, writtenBytes, commits, readings, windowMs: wear.commitWindowMs })
       const written = writtenIn(samples)
@@ -52,12 +58,12 @@ export function startWriteBudget(
       }
       const messages = readings - samples[0]!.readings
       const was = wear.beyondBudget !== null
-      const is = isBeyond(written, limits, was)
+      const is = isBudgetExceeded(written, limits, was)
       wear = {
         writtenBytes,
         perDayBytes: (written.bytes / written.elapsedMs) * DAY_MS,
         perReadingBytes: messages === 0 ? null : written.bytes / messages,
-        commitWindowMs: nextWindowMs(wear.commitWindowMs, written, limits),
+        commitWindowMs: nextCommitWindowMs(wear.commitWindowMs, written, limits),
         beyondBudget: is ? reasonOf(limits) : null,
       }
       if (is !== was) onChange(wear.beyondBudget)
@@ -67,7 +73,7 @@ export function startWriteBudget(
 }
 
 /** The mean window is that of a commit, not of a moment, as the time between two of them is. */
-function writtenIn(samples: Sample[]): Written {
+function writtenIn(samples: Sample[]): RecentWrites {
   const [first, last] = [samples[0]!, samples.at(-1)!]
   const commits = last.commits - first.commits
   const waitedMs = samples.reduce((sum, { commits, windowMs }, at) => {
@@ -81,7 +87,7 @@ function writtenIn(samples: Sample[]): Written {
   }
 }
 
-const reasonOf = ({ writeBudgetBytesPerDay, commitWindowMaxMs }: WindowLimits) =>
+const reasonOf = ({ writeBudgetBytesPerDay, commitWindowMaxMs }: CommitWindowLimits) =>
   `more is written to disk than outbox.writeBudgetBytesPerDay = ${writeBudgetBytesPerDay} allows, ` +
   `although commits wait outbox.commitWindowMaxMs = ${commitWindowMaxMs}: ` +
   'raise one of the two, or have devices send less'

@@ -1,55 +1,70 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../../config/config.ts'
-import type { Clock } from '../../config/event/sensor-reading.ts'
+import type { ClockState } from '../../config/event/sensor-reading.ts'
 import { keepHeapSmall } from '../../config/process/heap.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import type { Backlog, Space } from '../../config/process/status.ts'
-import { startRangeReader } from '../store/delivery/inbox-reader.ts'
+import type { Backlog, OutboxSpace } from '../../config/process/status.ts'
+import { openInboxReader } from '../store/delivery/inbox-reader.ts'
 import { isDiskFull } from '../store/file/ballast.ts'
-import { damageOf, isDamage, markDamaged, Unsound } from '../store/file/damage-mark.ts'
-import { type Aside, asidesOf } from '../store/file/damaged-files.ts'
+import {
+  DamagedFileError,
+  isDamage,
+  markDamaged,
+  readDamageReason,
+} from '../store/file/damage-mark.ts'
+import { type SetAsideFile, setAsideFilesOf } from '../store/file/damaged-files.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
-import type { Healed } from '../store/recovery/recovery.ts'
-import { openRetention, type Retention } from '../store/retention/retention.ts'
-import { type Retimed, startRetiming } from './clock-corrections.ts'
-import { commitAll, type Tally } from './commit.ts'
-import { type LetterOutcome, type LettersRequest, settleLetters } from './dead-letter-retry.ts'
-import { compileFate } from './fate.ts'
-import { unpack } from './handover-codec.ts'
+import type { RecoveryReport } from '../store/recovery/recovery.ts'
+import { createRetention, type Retention } from '../store/retention/retention.ts'
+import { type ClockCorrection, createClockCorrections } from './clock-corrections.ts'
+import { type CommitCounts, commitHandovers } from './commit.ts'
+import {
+  type DeadLetterOutcome,
+  type DeadLetterRequest,
+  resolveDeadLetters,
+} from './dead-letter-retry.ts'
+import { createFateDecision } from './fate.ts'
+import { unpackHandovers } from './handover-codec.ts'
 
 /** Far less than what the write-ahead log takes before it begins again and forgets. */
 const WEAR_LOOK_BYTES = 128 * 1024
 
-type Commit = { packed: ArrayBuffer; count: number; clock: Clock }
+type Commit = { packed: ArrayBuffer; count: number; clock: ClockState }
 /** Work between commits: every second a tick, by schedule a look, and then step after step. */
-type Tend = { isTick: boolean; isLook: boolean; clock: Clock }
+type Tend = { isTick: boolean; isLook: boolean; clock: ClockState }
 
 /** What the main thread sends; it waits for the answer before it sends again. */
-export type Request = Commit | Tend | { letters: LettersRequest } | 'close'
+export type WriterRequest = Commit | Tend | { letters: DeadLetterRequest } | 'close'
 
 /**
  * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
  * what all of it takes. Since it was opened: bytes written to disk, dead letters that lost theirs.
  */
-export type Position = {
+export type OutboxStatus = {
   lastSequence: number
   bytesSoFar: number
-  unreleased: number
+  qos2Unreleased: number
   backlog: Backlog
-  space: Space
+  space: OutboxSpace
   writtenBytes: number
   lettersLetGo: number
   /** Damaged files that are kept, as of the last tick. */
-  asides: Aside[]
+  asides: SetAsideFile[]
 }
 
 /** `full`: refused until there is room. `more`: there may be another step to make. */
-export type Answer =
-  | { kind: 'opened'; store: string; epoch: number; healed: Healed | null; position: Position }
+export type WriterResponse =
+  | {
+      kind: 'opened'
+      store: string
+      epoch: number
+      healed: RecoveryReport | null
+      position: OutboxStatus
+    }
   | { kind: 'cannot start'; reason: string; mayPass: boolean }
-  | { kind: 'committed'; tally: Tally; commitMs: number; position: Position }
-  | { kind: 'tended'; more: boolean; position: Position }
-  | { kind: 'settled'; outcomes: LetterOutcome[]; position: Position }
+  | { kind: 'committed'; tally: CommitCounts; commitMs: number; position: OutboxStatus }
+  | { kind: 'tended'; more: boolean; position: OutboxStatus }
+  | { kind: 'settled'; outcomes: DeadLetterOutcome[]; position: OutboxStatus }
   | { kind: 'refused'; reason: string; full: boolean }
   | { kind: 'closed' }
 
@@ -59,7 +74,7 @@ export type WriterData = {
   outbox: Config['outbox']
   inboxFile: string
   /** How many events behind what it delivered the bridge may have read. */
-  aheadEvents?: number
+  readAheadMaxEvents?: number
 }
 
 // Elsewhere than in a thread it is only loaded, so that it gets compiled (the launcher does that).
@@ -68,8 +83,8 @@ if (parentPort) serve(parentPort, workerData as WriterData)
 function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const { outbox: settings, inboxFile } = data
   keepHeapSmall()
-  const answer = (message: Answer) => port.postMessage(message)
-  const fateOf = compileFate(ingest)
+  const answer = (message: WriterResponse) => port.postMessage(message)
+  const fateOf = createFateDecision(ingest)
   const opened = openAll(data)
   if (opened instanceof CannotStart) {
     const { message: reason, mayPass } = opened
@@ -77,17 +92,17 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   }
   const { outbox, retention } = opened
   const tending = startTending(opened, settings, inboxFile)
-  const { epoch, healed } = outbox
+  const { epoch, recovery } = outbox
   const store = outbox.store.toString('hex')
-  answer({ kind: 'opened', store, epoch, healed, position: tending.position() })
+  answer({ kind: 'opened', store, epoch, healed: recovery, position: tending.position() })
 
-  const commit = (request: Commit): Answer => {
-    const handovers = unpack(request.packed, request.count)
+  const commit = (request: Commit): WriterResponse => {
+    const handovers = unpackHandovers(request.packed, request.count)
     const reason = handovers.some(({ kind }) => kind === 'message') ? retention.admit() : null
     if (reason !== null) return { kind: 'refused', reason, full: true }
     const from = outbox.lastSequence + 1
     const since = performance.now()
-    const tally = commitAll(outbox, fateOf, handovers, request.clock)
+    const tally = commitHandovers(outbox, fateOf, handovers, request.clock)
     const commitMs = performance.now() - since
     // Notes are no part of the bytes by which it is told when to look.
     tending.lookAtWear(tally.buried > 0 ? 0 : WEAR_LOOK_BYTES)
@@ -95,13 +110,13 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
     return { kind: 'committed', tally, commitMs, position: tending.position() }
   }
 
-  const settle = (letters: LettersRequest): Answer => {
+  const settle = (letters: DeadLetterRequest): WriterResponse => {
     const limits = { nowMs: Date.now(), maxBytes: settings.groupMaxBytes }
-    const outcomes = settleLetters(outbox, letters, fateOf, limits)
+    const outcomes = resolveDeadLetters(outbox, letters, fateOf, limits)
     return { kind: 'settled', outcomes, position: tending.position() }
   }
 
-  port.on('message', (request: Request) => {
+  port.on('message', (request: WriterRequest) => {
     try {
       if (request === 'close') {
         outbox.close()
@@ -131,12 +146,15 @@ function openAll({
   gateway,
   outbox: settings,
   inboxFile,
-  aheadEvents,
+  readAheadMaxEvents,
 }: Omit<WriterData, 'ingest'>) {
   let outbox: Outbox | null = null
   try {
     outbox = openOutbox({ file: settings.file, gateway, inboxFile })
-    return { outbox, retention: openRetention(outbox, settings, { aheadEvents }) }
+    return {
+      outbox,
+      retention: createRetention(outbox, settings, { readAheadMaxEvents }),
+    }
   } catch (error) {
     outbox?.close()
     if (!(error instanceof CannotStart)) throw error
@@ -150,59 +168,63 @@ function startTending(
   { file, heartbeatMs }: Pick<Config['outbox'], 'file' | 'heartbeatMs'>,
   inboxFile: string,
 ) {
-  const delivered = startRangeReader(inboxFile)
+  const delivered = openInboxReader(inboxFile)
   let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
   let space = retention.space(backlog)
   let lastBeat = performance.now()
-  const retime = startRetiming()
-  let retimed: Retimed[] = []
+  const retime = createClockCorrections()
+  let retimed: ClockCorrection[] = []
   let wornAtBytes = 0
-  let asides = asidesOf(file)
+  let asides = setAsideFilesOf(file)
 
-  const tick = (clock: Clock) => {
+  const tick = (clock: ClockState) => {
     // The bridge, which reads more of it, may have found what a commit does not meet.
-    const damage = damageOf(file)
-    if (damage) throw new Unsound(`the outbox is damaged: ${damage}`)
-    asides = asidesOf(file)
+    const damage = readDamageReason(file)
+    if (damage) throw new DamagedFileError(`the outbox is damaged: ${damage}`)
+    asides = setAsideFilesOf(file)
     const said = delivered(outbox.store)
-    retention.see(said, clock)
-    backlog = outbox.backlog(said.spans, Date.now())
+    retention.update(said, clock)
+    backlog = outbox.backlog(said.pendingRanges, Date.now())
     space = retention.space(backlog)
-    if (!outbox.ballast.isThere) return
+    if (!outbox.ballast.isPresent) return
     const { epoch } = outbox
-    const note = (one: Retimed) => ({ kind: 'clock', at: Date.now(), content: { epoch, ...one } })
+    const note = (one: ClockCorrection) => ({
+      kind: 'clock',
+      at: Date.now(),
+      content: { epoch, ...one },
+    })
     outbox.commit({ notes: retimed.map(note) })
     retimed = []
     if (performance.now() - lastBeat < heartbeatMs) return
     lastBeat = performance.now()
-    outbox.beat()
+    outbox.writeZoneHeads()
   }
   const lookAtWear = (everyBytes: number) => {
     if (outbox.bytesSoFar - wornAtBytes < everyBytes) return
     wornAtBytes = outbox.bytesSoFar
-    outbox.wear.look()
+    outbox.wear.measure()
   }
   return {
     /** Looks at what was written when so many bytes of groups were stored since the last look. */
     lookAtWear,
     /** Noted at the next tick: a note that cannot be written must not refuse what is stored. */
-    received(clock: Clock, events: { from: number; to: number }): void {
+    received(clock: ClockState, events: { from: number; to: number }): void {
       const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
       retimed.push(...retime(clock, baseMs, events))
     },
     tend({ isTick, isLook, clock }: Tend): boolean {
       if (isTick) tick(clock)
       lookAtWear(0)
-      if (isLook) retention.look()
+      if (isLook) retention.requestPruning()
       return retention.step()
     },
-    position(): Position {
+    position(): OutboxStatus {
       const { lastSequence, bytesSoFar, incoming } = outbox
       const known = { ...space, refuses: retention.refuses }
       const { bytes: writtenBytes } = outbox.wear
-      const { letGo: lettersLetGo } = outbox.letterBytes
+      const { letGo: lettersLetGo } = outbox.deadLetterBytes
       const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo, asides }
-      return { ...amounts, unreleased: incoming.count, backlog, space: known }
+      return { ...amounts, qos2Unreleased: incoming.count, backlog, space: known }
     },
     close: delivered.close,
   }

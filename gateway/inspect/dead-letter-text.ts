@@ -1,9 +1,9 @@
-import { amount, byteLines, momentText, printable } from '../../config/process/text-format.ts'
-import type { Letter } from '../store/notes/dead-letters.ts'
+import { byteLines, countText, printable, timeText } from '../../config/process/text-format.ts'
+import type { StoredDeadLetter } from '../store/notes/dead-letters.ts'
 
 /** A dead letter on one line: number, time, topic, reason, place, size, what became of it. */
-export function letterLine(letter: Letter): string {
-  const head = `#${letter.number}  ${momentText(letter.at)}`
+export function deadLetterLine(letter: StoredDeadLetter): string {
+  const head = `#${letter.number}  ${timeText(letter.at)}`
   if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${ending(letter)}`
   const { topic } = letter
   const size = sizeText(letter)
@@ -11,10 +11,10 @@ export function letterLine(letter: Letter): string {
 }
 
 /** All of a dead letter, its bytes as text and in hex, as lines that are safe on a terminal. */
-export function letterPage(letter: Letter): string[] {
+export function deadLetterPage(letter: StoredDeadLetter): string[] {
   const facts = [
     `number    #${letter.number}`,
-    `received  ${momentText(letter.at)}`,
+    `received  ${timeText(letter.at)}`,
     `state     ${stateText(letter)}`,
   ]
   if ('damaged' in letter) return [...facts, `it cannot be read: ${letter.damaged}`]
@@ -32,25 +32,26 @@ export function letterPage(letter: Letter): string[] {
 }
 
 /** A dead letter as one JSON object; its bytes are in base64. */
-export function letterJson(letter: Letter): string {
+export function deadLetterJson(letter: StoredDeadLetter): string {
   if ('damaged' in letter || letter.payload === null) return JSON.stringify(letter)
   const { payload, ...rest } = letter
   return JSON.stringify({ ...rest, size: payload.length, payload: payload.toString('base64') })
 }
 
-function sizeText(letter: Exclude<Letter, { damaged: string }>): string {
-  if (letter.payload !== null) return amount(letter.payload.length, 'byte')
-  return `${amount(letter.size, 'byte')}, let go at ${letter.letGoAt}`
+function sizeText(letter: Exclude<StoredDeadLetter, { damaged: string }>): string {
+  if (letter.payload !== null) return countText(letter.payload.length, 'byte')
+  return `${countText(letter.size, 'byte')}, let go at ${letter.droppedAt}`
 }
 
 function reasonText({ reason, place }: { reason: string; place: string }): string {
   return place === '' ? printable(reason) : `${printable(reason)} (at ${printable(place)})`
 }
 
-function stateText(letter: Letter): string {
+function stateText(letter: StoredDeadLetter): string {
   if (letter.state === 'retried') return `retried: event #${letter.sequence}`
   const uncertain = 'uncertain: a damaged note may say that it was retried or dropped'
   return letter.state === 'uncertain' ? uncertain : letter.state
 }
 
-const ending = (letter: Letter) => (letter.state === 'open' ? '' : `  ${stateText(letter)}`)
+const ending = (letter: StoredDeadLetter) =>
+  letter.state === 'open' ? '' : `  ${stateText(letter)}`

@@ -1,5 +1,5 @@
 import type { Measurement, SensorReading } from '../../config/event/sensor-reading.ts'
-import { momentText, printable } from '../../config/process/text-format.ts'
+import { printable, timeText } from '../../config/process/text-format.ts'
 import type { ZoneRange } from '../store/groups/group-codec.ts'
 
 /** An event on one line: when it was received, its number, where it is from, what was measured. */
@@ -8,8 +8,8 @@ export function eventLine(event: SensorReading): string {
   const from = printable([site, zone, device].join('/'))
   const measured = measurements.map(measurementText).join('  ') || 'nothing measured'
   const trust = clock === 'SYNCED' ? '' : `  (clock ${clock})`
-  const observed = observedAt === null ? '' : `  (observed ${momentText(observedAt)})`
-  return `${momentText(receivedAt)}  #${sequence}  ${from}  ${measured}${observed}${trust}`
+  const observed = observedAt === null ? '' : `  (observed ${timeText(observedAt)})`
+  return `${timeText(receivedAt)}  #${sequence}  ${from}  ${measured}${observed}${trust}`
 }
 
 function measurementText({ metric, number, flag, text, unit }: Measurement): string {
@@ -26,5 +26,5 @@ export function unreadableLine(sequence: number, reason: string, zones?: ZoneRan
   return `the group from #${sequence} on cannot be read: ${reason}${lost}`
 }
 
-export const goneLine = (from: number, to: number) =>
+export const missingEventsLine = (from: number, to: number) =>
   `${to - from + 1} events are not in the outbox any more: #${from} to #${to}`

@@ -1,14 +1,14 @@
 import { createWriteStream, existsSync, renameSync, rmSync } from 'node:fs'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { openEventContainer, type SensorReading } from '../../config/event/sensor-reading.ts'
+import { createEventContainer, type SensorReading } from '../../config/event/sensor-reading.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import { amount } from '../../config/process/text-format.ts'
-import type { OutboxView, Window } from '../store/read/outbox-view.ts'
-import { goneLine, unreadableLine } from './event-text.ts'
-import { openAt } from './tail.ts'
+import { countText } from '../../config/process/text-format.ts'
+import type { EventFilter, OutboxView } from '../store/read/outbox-view.ts'
+import { missingEventsLine, unreadableLine } from './event-text.ts'
+import { openOutboxOrFail } from './tail.ts'
 
-export type ExportOptions = Window & {
+export type ExportOptions = EventFilter & {
   file: string
   format: 'jsonl' | 'avro'
   /** Where it goes; standard output when not given. */
@@ -29,14 +29,14 @@ export async function runExport(options: ExportOptions): Promise<number> {
     throw new CannotStart(`--out ${out} is there already: name another file, or remove it`)
   }
   using stack = new DisposableStack()
-  const view = stack.adopt(openAt(options.file), one => one.close())
+  const view = stack.adopt(openOutboxOrFail(options.file), one => one.close())
   const tally = { events: 0, unreadable: 0 }
   const events = eventsIn(view, options, tally, warn)
   const part = out === undefined ? null : `${out}.part`
   const target =
     part === null ? options.stdout : createWriteStream(part, { mode: 0o600, flush: true })
   const source = Readable.from(format === 'avro' ? events : linesOf(events))
-  const stages = format === 'avro' ? [openEventContainer(), target] : [target]
+  const stages = format === 'avro' ? [createEventContainer(), target] : [target]
   try {
     await pipeline([source, ...stages], { signal, end: part !== null })
     if (part !== null) renameSync(part, out!)
@@ -47,8 +47,8 @@ export async function runExport(options: ExportOptions): Promise<number> {
     warn(signal.aborted ? 'interrupted' : gone ? 'nobody reads any more' : message)
     return 1
   }
-  const lost = tally.unreadable > 0 ? `, ${amount(tally.unreadable, 'group')} unreadable` : ''
-  warn(`${amount(tally.events, 'event')} exported${lost}`)
+  const lost = tally.unreadable > 0 ? `, ${countText(tally.unreadable, 'group')} unreadable` : ''
+  warn(`${countText(tally.events, 'event')} exported${lost}`)
   return tally.unreadable > 0 ? 1 : 0
 }
 
@@ -57,7 +57,7 @@ type Tally = { events: number; unreadable: number }
 /** The events of the window, oldest first; what cannot be read is told and counted. */
 function* eventsIn(
   view: OutboxView,
-  window: Window,
+  window: EventFilter,
   tally: Tally,
   warn: (line: string) => void,
 ): Generator<SensorReading> {
@@ -65,8 +65,8 @@ function* eventsIn(
     tally.unreadable++
     warn(line)
   }
-  for (const found of view.groupsFrom(1, window)) {
-    if (found.kind === 'gone') warn(goneLine(found.from, found.to))
+  for (const found of view.scanGroups(1, window)) {
+    if (found.kind === 'gone') warn(missingEventsLine(found.from, found.to))
     else if (found.kind === 'unreadable') unreadable(unreadableLine(found.sequence, found.reason))
     else {
       const events = view.eventsOf(found.sequence, window)

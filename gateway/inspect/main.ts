@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { AskFailed } from '../../config/process/command-request.ts'
+import { CommandFailed } from '../../config/process/command-request.ts'
 import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
-import { openTerminal, ReaderGone } from '../../config/process/terminal.ts'
+import { createTerminal, OutputClosed } from '../../config/process/terminal.ts'
 import { parseMoment } from '../../config/process/time-argument.ts'
-import { listLetters, settleLetters, showLetters } from './dead-letters.ts'
+import { listDeadLetters, resolveDeadLetters, showDeadLetters } from './dead-letters.ts'
 import { runExport } from './export.ts'
 import { runTail } from './tail.ts'
 
@@ -12,7 +12,7 @@ const STOP_MS = 5000
 const program = new Command('sluice').description('A look inside the outbox, also while it grows.')
 const withConfig = (command: Command) =>
   command.option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-const terminal = openTerminal(process.stdout, process.stderr)
+const terminal = createTerminal(process.stdout, process.stderr)
 
 withConfig(program.command('tail'))
   .description('Shows the last events as they are stored.')
@@ -59,7 +59,12 @@ withConfig(letters.command('list'))
   .option('--settled', 'also those that were retried or dropped')
   .option('--json', 'one JSON object a line, with every field')
   .action(async ({ config, settled: all = false, json = false }) => {
-    process.exitCode = await listLetters({ file: load(config).outbox.file, all, json, terminal })
+    process.exitCode = await listDeadLetters({
+      file: load(config).outbox.file,
+      all,
+      json,
+      terminal,
+    })
   })
 
 withConfig(letters.command('show'))
@@ -68,7 +73,7 @@ withConfig(letters.command('show'))
   .option('--json', 'one JSON object a line; bytes in base64')
   .action(async (numbers, { config, json = false }) => {
     const { file } = load(config).outbox
-    process.exitCode = await showLetters({ file, numbers, json, terminal })
+    process.exitCode = await showDeadLetters({ file, numbers, json, terminal })
   })
 
 const settling = {
@@ -88,7 +93,14 @@ for (const what of ['retry', 'drop'] as const) {
       const numbers = all ? null : given
       const { file } = outbox
       const { http } = gateway
-      process.exitCode = await settleLetters({ what, file, http, numbers, json, terminal })
+      process.exitCode = await resolveDeadLetters({
+        action: what,
+        file,
+        http,
+        numbers,
+        json,
+        terminal,
+      })
     })
 }
 
@@ -96,11 +108,11 @@ process.umask(0o077)
 try {
   await program.parseAsync()
 } catch (error) {
-  if (!(error instanceof ReaderGone)) end(error as Error & { code?: string })
+  if (!(error instanceof OutputClosed)) end(error as Error & { code?: string })
 }
 
 function end(error: Error & { code?: string }): void {
-  const isSaid = error instanceof CannotStart || error instanceof AskFailed
+  const isSaid = error instanceof CannotStart || error instanceof CommandFailed
   const isKnown = isSaid || error.code?.startsWith('SQLITE_')
   process.stderr.write(`${isKnown ? error.message : error.stack}\n`)
   process.exitCode = error instanceof CannotStart ? 2 : 1

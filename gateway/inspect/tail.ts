@@ -2,8 +2,13 @@ import { statSync } from 'node:fs'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import type { Terminal } from '../../config/process/terminal.ts'
 import { bellFile, readBell, watchBell } from '../store/file/bell.ts'
-import { ALWAYS, type Found, type OutboxView, openOutboxView } from '../store/read/outbox-view.ts'
-import { eventLine, goneLine, unreadableLine } from './event-text.ts'
+import {
+  ANY_TIME,
+  type OutboxScanItem,
+  type OutboxView,
+  openOutboxView,
+} from '../store/read/outbox-view.ts'
+import { eventLine, missingEventsLine, unreadableLine } from './event-text.ts'
 
 const LOOK_EVERY_MS = 1000
 
@@ -24,30 +29,30 @@ export type TailOptions = {
  */
 export async function runTail({ terminal, signal, ...options }: TailOptions): Promise<number> {
   const { file, zone, follow, json } = options
-  let view = openAt(file)
+  let view = openOutboxOrFail(file)
   let at = inodeOf(file)
-  let { sequence: next, more: skip } = view.lastOnes(options.count, zone)
+  let { sequence: next, more: skip } = view.findLastEvents(options.count, zone)
   let faults = 0
 
   const complain = (line: string) => {
     faults++
     terminal.warn(line)
   }
-  const show = async (found: Found) => {
-    if (found.kind === 'gone') return complain(goneLine(found.from, found.to))
+  const show = async (found: OutboxScanItem) => {
+    if (found.kind === 'gone') return complain(missingEventsLine(found.from, found.to))
     if (found.kind === 'unreadable') return complain(unreadableLine(found.sequence, found.reason))
     if (zone !== undefined && !found.zones.some(one => one.zone === zone)) return
-    const events = view.eventsOf(found.sequence, { ...ALWAYS, zone })
+    const events = view.eventsOf(found.sequence, { ...ANY_TIME, zone })
     if ('reason' in events) complain(unreadableLine(found.sequence, events.reason, found.zones))
     else {
       for (const event of events.slice(skip)) {
-        await terminal.say(json ? JSON.stringify(event) : eventLine(event))
+        await terminal.printLine(json ? JSON.stringify(event) : eventLine(event))
       }
     }
     skip = 0
   }
   const showNew = async () => {
-    for (const found of view.groupsFrom(next, ALWAYS)) {
+    for (const found of view.scanGroups(next, ANY_TIME)) {
       await show(found)
       if (found.kind !== 'gone') {
         next = found.sequence + (found.kind === 'group' ? found.count : 1)
@@ -83,14 +88,14 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
 }
 
 /** The outbox, or CannotStart with what can be done. */
-export function openAt(file: string): OutboxView {
+export function openOutboxOrFail(file: string): OutboxView {
   const view = openOutboxView(file)
-  if (!view) throw noOutbox(file)
+  if (!view) throw noOutboxError(file)
   return view
 }
 
 /** That there is no outbox, and what can be done. */
-export function noOutbox(file: string): CannotStart {
+export function noOutboxError(file: string): CannotStart {
   const isThere = statSync(file, { throwIfNoEntry: false }) !== undefined
   const cure = isThere
     ? 'is no outbox that this user can read. Run as the user of the gateway, or name the right file'

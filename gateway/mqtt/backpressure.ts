@@ -2,13 +2,13 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** One connection as the pressure gauge sees it. */
-export type Sender = { socket: Socket; inFlightBytes: number; keepAlive(): void }
+export type MqttConnection = { socket: Socket; inFlightBytes: number; keepAlive(): void }
 
-export type PressureOptions = {
+export type BackpressureOptions = {
   inFlightMaxBytes: number
   pauseMaxMs: number
   /** Closes a connection, unacknowledged, because the writer stayed behind. */
-  onClose(sender: Sender): void
+  onClose(sender: MqttConnection): void
 }
 
 const REFRESH_MS = 500
@@ -21,9 +21,9 @@ const MESSAGE_BYTES = 1024
  * in flight are closed. A pause does not count against a keepalive, because the PINGREQ may be
  * waiting in the socket that we do not read.
  */
-export function startPressure({ inFlightMaxBytes, pauseMaxMs, onClose }: PressureOptions) {
-  const senders = new Set<Sender>()
-  const held = new Set<Sender>()
+export function createBackpressure({ inFlightMaxBytes, pauseMaxMs, onClose }: BackpressureOptions) {
+  const senders = new Set<MqttConnection>()
+  const held = new Set<MqttConnection>()
   let bytes = 0
   let pause: { shed?: NodeJS.Timeout; refresh: NodeJS.Timeout } | null = null
   let ending = false
@@ -61,7 +61,7 @@ export function startPressure({ inFlightMaxBytes, pauseMaxMs, onClose }: Pressur
       return pause !== null
     },
     /** Counts a connection in and makes its reads obey the pause. */
-    add(sender: Sender): void {
+    add(sender: MqttConnection): void {
       senders.add(sender)
       const { socket } = sender
       const read = socket.read.bind(socket)
@@ -76,7 +76,7 @@ export function startPressure({ inFlightMaxBytes, pauseMaxMs, onClose }: Pressur
       })
     },
     /** Counts bytes in that a connection handed over; call the result when they got their fate. */
-    enter(sender: Sender | null | undefined, payloadBytes: number): () => void {
+    enter(sender: MqttConnection | null | undefined, payloadBytes: number): () => void {
       const count = payloadBytes + MESSAGE_BYTES
       bytes += count
       if (sender) sender.inFlightBytes += count

@@ -2,27 +2,27 @@ import { createServer, type Socket } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
-import { type Sender, startPressure } from './backpressure.ts'
+import { createBackpressure, type MqttConnection } from './backpressure.ts'
 import { guardParser } from './packet-guard.ts'
-import { startSessions } from './qos2-sessions.ts'
+import { createQos2Sessions } from './qos2-sessions.ts'
 
 /** A QoS 2 message is known by its client and packet id until that client releases it. */
-export type Once = { client: string; packet: number }
+export type Qos2Key = { client: string; packet: number }
 
 /** What the broker hands over, in the order in which it came. */
 export type Handover =
-  | { kind: 'message'; topic: string; payload: Buffer; receivedAt: number; once: Once | null }
-  | { kind: 'release'; once: Once }
+  | { kind: 'message'; topic: string; payload: Buffer; receivedAt: number; once: Qos2Key | null }
+  | { kind: 'release'; once: Qos2Key }
   | { kind: 'forget'; client: string }
 
 /**
  * Resolves when the message is durable (stored or buried), in the order of the calls; rejects when
  * it could not be kept. After one rejection everything later from the same sender rejects too.
  */
-export type Accept = (handover: Handover, sender: object) => Promise<void>
+export type AcceptHandover = (handover: Handover, sender: object) => Promise<void>
 
 export type BrokerOptions = {
-  accept: Accept
+  accept: AcceptHandover
   limits: Config['gateway']['mqtt']
   /** How many QoS 2 messages are stored and not yet released. */
   unreleased: () => number
@@ -32,7 +32,10 @@ export type BrokerOptions = {
   onBroken(client: string | null, reason: string): void
 }
 
-type Senders = { of: WeakMap<Client, Sender>; pressure: ReturnType<typeof startPressure> }
+type Senders = {
+  of: WeakMap<Client, MqttConnection>
+  pressure: ReturnType<typeof createBackpressure>
+}
 type Done = (error?: Error | null) => void
 
 /** How long a stop waits for what was read to become durable and be acknowledged. */
@@ -47,7 +50,7 @@ export type Broker = Awaited<ReturnType<typeof startBroker>>
  */
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
-  const pressure = startPressure({
+  const pressure = createBackpressure({
     ...limits,
     onClose: ({ socket }) => {
       options.onRefused(null, 'the writer is behind: closed the connection with most in flight')
@@ -63,7 +66,7 @@ export async function startBroker(options: BrokerOptions) {
     },
     authorizePublish: publishHook(options, senders),
     authorizeForward: forwardHook,
-    persistence: startSessions({
+    persistence: createQos2Sessions({
       release: (client, packet) =>
         options.accept({ kind: 'release', once: { client: client.id!, packet } }, client),
       forget: client => options.accept({ kind: 'forget', client: client.id! }, client),

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 
 /** Forgets QoS 2 messages durably: one at its PUBREL, a client's at its clean session. */
-export type Unreleased = {
+export type UnreleasedMessages = {
   release(client: ClientOf, packet: number): Promise<void>
   forget(client: ClientOf): Promise<void>
 }
@@ -23,7 +23,7 @@ const memory: () => Sessions = createRequire(import.meta.url)('aedes-persistence
  * not, and at a clean-session CONNECT. PUBCOMP waits for that to be durable, because the device may
  * use the packet id again for the very same reading once it has it.
  */
-export function startSessions(unreleased: Unreleased) {
+export function createQos2Sessions(unreleased: UnreleasedMessages) {
   const sessions = memory()
   const { incomingGetPacket, incomingDelPacket, cleanIncoming } = sessions
   sessions.incomingGetPacket = async (client: ClientOf, packet: PacketOf) => {

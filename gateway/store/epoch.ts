@@ -1,13 +1,13 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
-import { seenByInbox } from './delivery/inbox-reader.ts'
-import { type Seen, takenOf } from './delivery/read-mark.ts'
+import { readInboxProgress } from './delivery/inbox-reader.ts'
+import { loadReadMark, type ReadMark } from './delivery/read-mark.ts'
 import { bellFile, readBell } from './file/bell.ts'
-import { Unsound } from './file/damage-mark.ts'
-import { type GroupRow, isHeaderWhole } from './groups/group-codec.ts'
+import { DamagedFileError } from './file/damage-mark.ts'
+import { type GroupRow, isHeaderIntact } from './groups/group-codec.ts'
 import type { Epoch } from './groups/numbering.ts'
-import { headsOf } from './groups/zone-heads.ts'
-import type { Notes } from './notes/note-log.ts'
+import { readZoneHeads } from './groups/zone-heads.ts'
+import type { NoteLog } from './notes/note-log.ts'
 
 /**
  * Begins a new epoch in one transaction: draws its number, notes the epoch before with how far each
@@ -17,7 +17,7 @@ import type { Notes } from './notes/note-log.ts'
  */
 export function beginEpoch(
   db: Database,
-  notes: Notes,
+  notes: NoteLog,
   { gateway, inboxFile }: { gateway: string; inboxFile: string },
 ): Epoch {
   const epoch = randomInt(1, 2 ** 48 - 1)
@@ -26,21 +26,21 @@ export function beginEpoch(
       | { id: Buffer; gateway: string; epoch: number }
       | undefined
     if (known && (known.id?.length !== 16 || !Number.isSafeInteger(known.epoch)))
-      throw new Unsound('whose store it is cannot be known')
+      throw new DamagedFileError('whose store it is cannot be known')
     // A file that is gone, and not its bell, is the same store with a hole.
     const store = known?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
     const stored = lastStored(db)
     const seen = seenElsewhere(db.name, store, inboxFile)
     const lastSequence = Math.max(stored, seen.sequence)
-    const zones = known && headsOf(db, known.epoch)
+    const zones = known && readZoneHeads(db, known.epoch)
     const previous = known ? { epoch: known.epoch, lastSequence: stored, zones } : null
     const isRenamed = known !== undefined && known.gateway !== gateway
     if (isRenamed) notes.add('heads', Date.now(), { speaker: known.gateway, ...previous })
     if (known) db.prepare('UPDATE store SET gateway = ?, epoch = ?').run(gateway, epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
     const hole = holeBehind(stored, notes.last, seen)
-    if (hole) notes.goOnBehind(seen.noteSequence)
-    notes.speakFor(gateway)
+    if (hole) notes.skipNumbersTo(seen.noteSequence)
+    notes.setGateway(gateway)
     const before = isRenamed ? null : previous
     notes.add('epoch', Date.now(), { epoch, firstSequence: lastSequence + 1, previous: before })
     if (hole) {
@@ -65,16 +65,16 @@ function lastStored(db: Database): number {
     | GroupRow
     | undefined
   const noted = db.prepare('SELECT sequence FROM headsUpTo').pluck().get()
-  if ((last && !isHeaderWhole(last)) || !Number.isSafeInteger(noted))
-    throw new Unsound('which number was the last cannot be known')
+  if ((last && !isHeaderIntact(last)) || !Number.isSafeInteger(noted))
+    throw new DamagedFileError('which number was the last cannot be known')
   return Math.max(last ? last.sequence + last.count - 1 : 0, noted as number)
 }
 
 /** The furthest that bells and inbox, which outlive a restored outbox, have seen of a store. */
-function seenElsewhere(file: string, store: Buffer, inboxFile: string): Seen {
+function seenElsewhere(file: string, store: Buffer, inboxFile: string): ReadMark {
   const mark = readBell(bellFile(file))
   const rung = mark?.store.equals(store) ? mark : null
-  const all = [rung, seenByInbox(inboxFile, store), takenOf(inboxFile, store)]
+  const all = [rung, readInboxProgress(inboxFile, store), loadReadMark(inboxFile, store)]
   return {
     sequence: Math.max(...all.map(seen => seen?.sequence ?? 0)),
     noteSequence: Math.max(...all.map(seen => seen?.noteSequence ?? 0)),
@@ -82,7 +82,7 @@ function seenElsewhere(file: string, store: Buffer, inboxFile: string): Seen {
 }
 
 /** What was seen and the file does not have: events, notes or both; null for nothing. */
-function holeBehind(stored: number, storedNotes: number, { sequence, noteSequence }: Seen) {
+function holeBehind(stored: number, storedNotes: number, { sequence, noteSequence }: ReadMark) {
   const events = sequence > stored && { from: stored + 1, to: sequence }
   const notes = noteSequence > storedNotes && { from: storedNotes + 1, to: noteSequence }
   return events || notes ? { ...(events || {}), ...(notes && { notes }) } : null

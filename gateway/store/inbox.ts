@@ -1,21 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { openPositions } from './delivery/positions.ts'
-import { openTaken } from './delivery/read-mark.ts'
+import { createPositions } from './delivery/positions.ts'
+import { openReadMark } from './delivery/read-mark.ts'
 import { isDiskFull } from './file/ballast.ts'
-import { markingDamage } from './file/damage-mark.ts'
-import { INBOX_ID, inboxMigrations } from './file/schema.ts'
-import { insertNote, openNotes, startNoteReader } from './notes/note-log.ts'
+import { withDamageMarking } from './file/damage-mark.ts'
+import { INBOX_APPLICATION_ID, inboxMigrations } from './file/schema.ts'
+import { createNoteLog, createNoteReader, prepareNoteInsert } from './notes/note-log.ts'
 import type { StoreKind } from './recovery/recovery.ts'
 import { openSalvage } from './recovery/salvage.ts'
 import { openForWriting } from './recovery/writable-database.ts'
-import { copySchemaIds, openSchemaIds } from './schema-ids.ts'
+import { copySchemaIds, createSchemaIds } from './schema-ids.ts'
 import type { Range, RangesEdit } from './sequence/delivery-range.ts'
 
 const INBOX: StoreKind = {
   key: 'inbox.file',
-  applicationId: INBOX_ID,
+  applicationId: INBOX_APPLICATION_ID,
   migrations: inboxMigrations,
   isKnown: () => false,
   faultOf: () => null,
@@ -25,12 +25,12 @@ const INBOX: StoreKind = {
   refill(db, { file, reason, aside, atMs }) {
     ownId(db)
     const salvage = openSalvage(file)
-    const insert = insertNote(db)
+    const insert = prepareNoteInsert(db)
     let count = 0
     for (const { row } of salvage.notes()) count += insert.run(row).changes
     salvage.close()
     copySchemaIds(db, file)
-    openNotes(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
+    createNoteLog(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
     return { notes: count }
   },
 }
@@ -48,22 +48,27 @@ export type Inbox = ReturnType<typeof openInbox>
  * cannot be opened or is not ours.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
-  const { db, lock, healed, begun } = openForWriting(file, INBOX, db => ({
-    notes: openNotes(db),
+  const {
+    db,
+    lock,
+    healed: recovery,
+    parts,
+  } = openForWriting(file, INBOX, db => ({
+    notes: createNoteLog(db),
     id: ownId(db),
-    positions: openPositions(db, settleMs),
-    schemaIds: openSchemaIds(db),
+    positions: createPositions(db, settleMs),
+    schemaIds: createSchemaIds(db),
   }))
-  const { notes, id, positions, schemaIds } = begun
-  const { took, close: closeTaken } = openTaken(file)
+  const { notes, id, positions, schemaIds } = parts
+  const { advance: recordRead, close: closeTaken } = openReadMark(file)
 
-  return markingDamage(file, {
+  return withDamageMarking(file, {
     id,
     /** What had to be done to open it, null for nothing. */
-    healed,
+    recovery: recovery,
     ...positions,
     ...schemaIds,
-    took,
+    recordRead: recordRead,
     /** Writes notes durably, before any position passes what they tell of. */
     addNotes(all: { kind: string; content: object }[]): void {
       notes.transact(() => {
@@ -87,7 +92,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       return { ...edit, added }
     },
     /** This inbox's own notes from a number on. */
-    notesFrom: startNoteReader(db, () => notes.last),
+    notesFrom: createNoteReader(db, () => notes.last),
     close(): void {
       try {
         positions.flush()

@@ -1,33 +1,37 @@
 import type { Database } from 'better-sqlite3'
 import { beginEpoch } from './epoch.ts'
-import { type Ballast, isDiskFull, openBallast } from './file/ballast.ts'
+import { type Ballast, createBallast, isDiskFull } from './file/ballast.ts'
 import { bellFile, openBell } from './file/bell.ts'
-import { openSpace } from './file/disk-space.ts'
-import { OUTBOX_ID, outboxMigrations } from './file/schema.ts'
-import { openWear } from './file/wear.ts'
-import { startBacklog } from './groups/backlog.ts'
-import { openThinner } from './groups/group-thinning.ts'
-import { openGroups } from './groups/group-writer.ts'
-import { type Accepted, byLane } from './groups/lanes.ts'
-import { startNumbering } from './groups/numbering.ts'
-import { openPruning } from './groups/pruning.ts'
-import { openHeads } from './groups/zone-heads.ts'
-import { openLetterBytes } from './notes/dead-letter-bound.ts'
-import { startDeadLetters } from './notes/dead-letters.ts'
-import { type DeadLetter, openNotes } from './notes/note-log.ts'
-import { openIncoming } from './qos2-unreleased.ts'
+import { createSpaceControl } from './file/disk-space.ts'
+import { OUTBOX_APPLICATION_ID, outboxMigrations } from './file/schema.ts'
+import { openWearMeter } from './file/wear.ts'
+import { createBacklogMeter } from './groups/backlog.ts'
+import { createThinner } from './groups/group-thinning.ts'
+import { createGroupWriter } from './groups/group-writer.ts'
+import { type AcceptedReading, splitByLane } from './groups/lanes.ts'
+import { createNumbering } from './groups/numbering.ts'
+import { createPruning } from './groups/pruning.ts'
+import { createZoneHeads } from './groups/zone-heads.ts'
+import { createDeadLetterBound } from './notes/dead-letter-bound.ts'
+import { createDeadLetters } from './notes/dead-letters.ts'
+import { createNoteLog, type DeadLetter } from './notes/note-log.ts'
+import { createUnreleasedMessages } from './qos2-unreleased.ts'
 import { refillOutbox } from './recovery/outbox-rebuild.ts'
-import { faultOf, isKnown } from './recovery/wal-check.ts'
+import { findWalFault, hasBell } from './recovery/wal-check.ts'
 import { openForWriting } from './recovery/writable-database.ts'
 
-const OUTBOX = { key: 'outbox.file', applicationId: OUTBOX_ID, migrations: outboxMigrations }
+const OUTBOX = {
+  key: 'outbox.file',
+  applicationId: OUTBOX_APPLICATION_ID,
+  migrations: outboxMigrations,
+}
 
 /**
  * What one commit makes durable: readings and dead letters in the order of acceptance (readings are
  * numbered lane by lane, as `byLane` parts them), and what else is to be noted with them.
  */
 export type Changes = {
-  readings?: Accepted[]
+  readings?: AcceptedReading[]
   deadLetters?: { at: number; deadLetter: DeadLetter }[]
   notes?: { kind: string; at: number; content: object }[]
 }
@@ -45,20 +49,20 @@ export type Outbox = ReturnType<typeof openOutbox>
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const owner = { gateway, inboxFile }
-  const kind = { ...OUTBOX, isKnown, faultOf, refill: refillOutbox(owner) }
-  const ballast = openBallast(file)
+  const kind = { ...OUTBOX, isKnown: hasBell, faultOf: findWalFault, refill: refillOutbox(owner) }
+  const ballast = createBallast(file)
   const open = () => openForWriting(file, kind, db => startParts(db, owner))
-  const { db, lock, healed, begun } = withBallast(open, ballast)
-  const { notes, epoch, numbering, groups, heads, incoming, backlog } = begun
+  const { db, lock, healed: recovery, parts } = withBallast(open, ballast)
+  const { notes, epoch, numbering, groups, heads, incoming, backlog } = parts
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
-  const wear = openWear(db)
+  const wear = openWearMeter(db)
   ring()
 
   return {
     ...epoch,
     /** What had to be done to open it, null for nothing. */
-    healed,
+    recovery: recovery,
     /** The position of the last stored event. */
     get lastSequence() {
       return numbering.last
@@ -80,7 +84,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       groups.begin()
       try {
         notes.transact(() => {
-          for (const some of byLane(readings)) groups.add(some, draft)
+          for (const some of splitByLane(readings)) groups.add(some, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
           for (const { kind, at, content } of more) notes.add(kind, at, content)
           incoming.write()
@@ -97,22 +101,22 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     },
 
     /** Deletes what may go; what may go is told by the retention. */
-    pruning: openPruning({ db, notes, heads, ring }),
+    pruning: createPruning({ db, notes, heads, ring }),
     /** Takes out of groups what is not kept of them. */
-    thinner: openThinner({ db, notes, ring }),
-    space: openSpace(db, wear.look),
+    thinner: createThinner({ db, notes, ring }),
+    space: createSpaceControl(db, wear.measure),
     /** What it makes the disk write. */
     wear,
     ballast,
     /** What was buried, and what became of it. */
-    deadLetters: startDeadLetters(db),
-    letterBytes: openLetterBytes(db, notes),
+    deadLetters: createDeadLetters(db),
+    deadLetterBytes: createDeadLetterBound(db, notes),
 
     /** What waits, given what the inbox says is still to be delivered. */
     backlog,
 
     /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
-    beat(): void {
+    writeZoneHeads(): void {
       if (heads.write()) ring()
     },
 
@@ -141,11 +145,11 @@ function withBallast<T>(open: () => T, ballast: Ballast): T {
 
 /** Everything that reads the file when it is opened, so that damage shows before work begins. */
 function startParts(db: Database, owner: { gateway: string; inboxFile: string }) {
-  const notes = openNotes(db)
+  const notes = createNoteLog(db)
   const epoch = beginEpoch(db, notes, owner)
-  const numbering = startNumbering(epoch.lastSequence)
-  const groups = openGroups(db, epoch)
-  const heads = openHeads(db, notes, numbering, epoch.epoch)
-  const incoming = openIncoming(db)
-  return { notes, epoch, numbering, groups, heads, incoming, backlog: startBacklog(db) }
+  const numbering = createNumbering(epoch.lastSequence)
+  const groups = createGroupWriter(db, epoch)
+  const heads = createZoneHeads(db, notes, numbering, epoch.epoch)
+  const incoming = createUnreleasedMessages(db)
+  return { notes, epoch, numbering, groups, heads, incoming, backlog: createBacklogMeter(db) }
 }

@@ -11,7 +11,7 @@ type Change =
  * with the next commit. An entry is the same message only if its topic and payload hash to the
  * same, because a packet id is used again once its device was told PUBCOMP.
  */
-export function openIncoming(db: Database) {
+export function createUnreleasedMessages(db: Database) {
   const all = db.prepare('SELECT client, packet, hash FROM incoming')
   const insert = db.prepare('INSERT OR REPLACE INTO incoming VALUES (?, ?, ?)')
   const remove = db.prepare('DELETE FROM incoming WHERE client = ? AND packet = ?')

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
 import { checksum } from './file/checksum.ts'
-import { peek } from './file/readonly-database.ts'
+import { readRows } from './file/readonly-database.ts'
 
 /** Under which name a registry keeps the schema with this fingerprint (CRC-64-AVRO). */
-export type SchemaName = { registry: string; subject: string; fingerprint: Buffer }
+export type SchemaKey = { registry: string; subject: string; fingerprint: Buffer }
 
-type Row = SchemaName & { id: number; crc: number }
+type Row = SchemaKey & { id: number; crc: number }
 
 const SELECT = 'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND fingerprint = ?'
 
@@ -15,32 +15,32 @@ const SELECT = 'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND f
  * wrong one would make events unreadable: a row with another checksum counts for nothing, and the
  * registry is asked again.
  */
-export function openSchemaIds(db: Database) {
+export function createSchemaIds(db: Database) {
   const select = db.prepare(SELECT)
   const insert = insertRow(db)
   return {
     /** The number that was kept, or null. */
-    schemaId({ registry, subject, fingerprint }: SchemaName): number | null {
+    schemaId({ registry, subject, fingerprint }: SchemaKey): number | null {
       const row = select.get(registry, subject, fingerprint) as Row | undefined
       return row && isWhole(row) ? row.id : null
     },
     /** Keeps a number durably, in the place of one that was kept before. */
-    keepSchemaId(name: SchemaName, id: number): void {
+    keepSchemaId(name: SchemaKey, id: number): void {
       insert.run({ ...name, id, crc: crcOf({ ...name, id }) })
     },
   }
 }
 
 /** The number that is kept in an inbox that others may write, or null. */
-export function peekSchemaId(file: string, { registry, subject, fingerprint }: SchemaName) {
+export function readSchemaId(file: string, { registry, subject, fingerprint }: SchemaKey) {
   if (!existsSync(file)) return null
-  const row = peek<Row>(file, SELECT, registry, subject, fingerprint)[0]
+  const row = readRows<Row>(file, SELECT, registry, subject, fingerprint)[0]
   return row && isWhole(row) ? row.id : null
 }
 
 /** Takes over what is whole of a file that may be damaged; gives how many. */
 export function copySchemaIds(db: Database, file: string): number {
-  const whole = peek<Row>(file, 'SELECT * FROM schemaIds').filter(isWhole)
+  const whole = readRows<Row>(file, 'SELECT * FROM schemaIds').filter(isWhole)
   const insert = insertRow(db)
   for (const row of whole) insert.run(row)
   return whole.length

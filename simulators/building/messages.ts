@@ -1,8 +1,8 @@
 import type { Device } from './plan.ts'
 import { mulberry32 } from './random.ts'
-import { type Measurements, simulateBuilding } from './readings.ts'
+import { createBuilding, type Measurements } from './readings.ts'
 
-export interface BuildingMessages {
+export interface BuildingMessagesOptions {
   readonly devices: readonly Device[]
   readonly seed: number
   /** The simulated time of message 0, ms since 1970. */
@@ -16,10 +16,10 @@ export interface BuildingMessages {
  * shuffled once, so that neighbouring messages come from different zones. Message n is the same
  * in every run with the same arguments; n must not go backwards.
  */
-export function buildingMessages(
-  of: BuildingMessages,
+export function createBuildingMessages(
+  of: BuildingMessagesOptions,
 ): (n: number) => { device: Device; payload: Measurements } {
-  const building = simulateBuilding()
+  const building = createBuilding()
   const order = [...of.devices]
   const draw = mulberry32(of.seed)
   for (let last = order.length - 1; last > 0; last--) {

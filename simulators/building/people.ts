@@ -1,11 +1,11 @@
 import { drawAt } from './random.ts'
 
-export type Usage = 'office' | 'meeting' | 'lab'
+export type RoomUsage = 'office' | 'meeting' | 'lab'
 
 /** What a zone is built for. Air changes are per hour, with ventilation on. */
 export interface Room {
   readonly key: number
-  readonly usage: Usage
+  readonly usage: RoomUsage
   readonly seats: number
   readonly areaM2: number
   readonly airChanges: number
@@ -13,7 +13,7 @@ export interface Room {
 
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
-const usages: readonly Usage[] = ['office', 'office', 'office', 'meeting', 'lab']
+const usages: readonly RoomUsage[] = ['office', 'office', 'office', 'meeting', 'lab']
 
 /** The room behind a zone's key: two sizes and a use, always the same for the same key. */
 export function roomOf(key: number): Room {

@@ -2,7 +2,7 @@ import { saturationAt } from './outdoors.ts'
 import { roomOf } from './people.ts'
 import type { Device } from './plan.ts'
 import { drawAt, noiseAt } from './random.ts'
-import { type Air, type Zone, zoneOf } from './zone.ts'
+import { type Air, createZone, type Zone } from './zone.ts'
 
 export type Measurements = Record<string, number | boolean>
 
@@ -66,13 +66,13 @@ const reports = { climate, co2: airQuality, occupancy, energy }
  * A building that lives only in its zones' air: people come and go by day and week, breathe CO2
  * into it, warm it and use power. No clock of its own, so it can be run at any speed.
  */
-export function simulateBuilding(): Building {
+export function createBuilding(): Building {
   const zones = new Map<number, Zone>()
   return {
     readingAt(device, timeMs) {
       let zone = zones.get(device.zoneIndex)
       if (!zone) {
-        zone = zoneOf(roomOf(device.zoneKey))
+        zone = createZone(roomOf(device.zoneKey))
         zones.set(device.zoneIndex, zone)
       }
       return reports[device.kind](device, zone.airAt(timeMs), timeMs)

@@ -88,7 +88,7 @@ function meterAt(room: Room, timeMs: number): number {
 }
 
 /** A zone whose air depends on its room and the time of the first question, on nothing else. */
-export function zoneOf(room: Room): Zone {
+export function createZone(room: Room): Zone {
   let startMs = Number.NEGATIVE_INFINITY
   let step!: Step
   let air!: Air

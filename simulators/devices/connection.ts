@@ -29,7 +29,7 @@ export interface ConnectionEvents {
   /** The message is being sent again. */
   resent(number: number): void
   /** There may be room that was not there before. */
-  room(): void
+  roomChanged(): void
   failed(error: Error): void
 }
 
@@ -104,12 +104,12 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
     }
     if (packet.cmd !== 'puback' && packet.cmd !== 'pubcomp') return
     inFlight.delete(packet.messageId ?? 0)
-    events.room()
+    events.roomChanged()
   })
   client.on('connect', () => {
     connects++
     ready = true
-    events.room()
+    events.roomChanged()
   })
   client.on('close', () => {
     ready = false
@@ -120,7 +120,7 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
   const written = (error?: Error | null) => {
     if (error || unwritten === 0) return
     unwritten--
-    events.room()
+    events.roomChanged()
   }
   return {
     get ready() {

@@ -1,34 +1,36 @@
 import type { QualityOfService } from './connection.ts'
-import { createPause, type Pause } from './pause.ts'
-import { openPool, type Pool } from './pool.ts'
-import { createRecord, type PublishRecord } from './record.ts'
+import { createWaiter, type Waiter } from './pause.ts'
+import { type ConnectionPool, openPool } from './pool.ts'
+import { createPublishRecord, type PublishRecord } from './record.ts'
 import { createRunner } from './runner.ts'
 
 /** Where a simulated device hangs: enough for its topic. */
-export interface Address {
+export interface DeviceAddress {
   readonly site: string
   readonly zone: string
   readonly name: string
 }
 
-export type Payload = Readonly<Record<string, string | number | boolean | null>>
+export type DevicePayload = Readonly<Record<string, string | number | boolean | null>>
 
 /** What a device has to say, before it is numbered. */
-export interface Outgoing<Device extends Address> {
+export interface OutgoingMessage<Device extends DeviceAddress> {
   readonly device: Device
-  readonly payload: Payload
+  readonly payload: DevicePayload
   /** Instead of `topicOf(device)`. */
   readonly topic?: string
   /** Not before this long after the run's start, ms; for a source with a clock of its own. */
   readonly dueMs?: number
 }
 
-export interface DevicesOptions<Device extends Address> {
+export interface DevicesOptions<Device extends DeviceAddress> {
   readonly host: string
   readonly port: number
   readonly devices: readonly Device[]
   /** Message n, or null at the end. Asked for once each, in order, when it is due. */
-  readonly next: (n: number) => Outgoing<Device> | null | PromiseLike<Outgoing<Device> | null>
+  readonly next: (
+    n: number,
+  ) => OutgoingMessage<Device> | null | PromiseLike<OutgoingMessage<Device> | null>
   /** Message n of a run is due n / ratePerSecond after its start. Infinity: as fast as it goes. */
   readonly ratePerSecond?: number
   /** At most this many; a connection carries every n-th device. */
@@ -47,7 +49,7 @@ export interface DevicesOptions<Device extends Address> {
 }
 
 /** Counts since the start, or of now where it says so. */
-export interface Counters {
+export interface DeviceCounters {
   /** Messages that were due. */
   readonly scheduled: number
   readonly published: number
@@ -70,7 +72,7 @@ export interface ConnectedDevices extends AsyncDisposable {
   readonly runId: string
   /** What was published and acknowledged, message by message. */
   readonly record: PublishRecord
-  counters(): Counters
+  counters(): DeviceCounters
   /** Publishes on schedule for this many ms, until the signal, or until the source ends. */
   run(until: AbortSignal | number): Promise<void>
   /** Waits until every message is settled, at most this long (ms). Returns how many are not. */
@@ -78,7 +80,7 @@ export interface ConnectedDevices extends AsyncDisposable {
 }
 
 /** The topic that the gateway's default route takes apart. */
-export function topicOf(device: Address): string {
+export function topicOf(device: DeviceAddress): string {
   return `building/${device.site}/zone/${device.zone}/sensor/${device.name}`
 }
 
@@ -87,7 +89,7 @@ function newRunId(): string {
 }
 
 /** Refuses what no schedule or pool can be built from, naming the option. */
-function checkOptions<Device extends Address>(options: DevicesOptions<Device>) {
+function checkOptions<Device extends DeviceAddress>(options: DevicesOptions<Device>) {
   if (options.devices.length === 0) throw new RangeError('devices is empty: give at least one')
   const { connections = 20, inFlightMax = 20, waitingMax = 1000, ratePerSecond = 500 } = options
   for (const [name, value] of Object.entries({ connections, inFlightMax, waitingMax })) {
@@ -111,7 +113,7 @@ function checkOptions<Device extends Address>(options: DevicesOptions<Device>) {
 }
 
 /** A broker answers a wildcard in a topic by closing the connection, and would do so for ever. */
-function checkTopics<Device extends Address>(
+function checkTopics<Device extends DeviceAddress>(
   devices: readonly Device[],
   topics: (device: Device) => string,
 ) {
@@ -120,7 +122,12 @@ function checkTopics<Device extends Address>(
   throw new Error(`the topic ${topics(refused)} has a + or #: rename the site, zone or device`)
 }
 
-async function untilConnected(pool: Pool, pause: Pause, where: string, withinMs: number) {
+async function untilConnected(
+  pool: ConnectionPool,
+  pause: Waiter,
+  where: string,
+  withinMs: number,
+) {
   const endMs = performance.now() + withinMs
   while (pool.connected < pool.connections) {
     const leftMs = endMs - performance.now()
@@ -141,7 +148,7 @@ async function untilConnected(pool: Pool, pause: Pause, where: string, withinMs:
  * sends again what was not acknowledged, in order. Every message carries `simulated_run` and its
  * number, `simulated_number`; the record says acknowledged only after PUBACK or PUBREC was read.
  */
-export async function connectDevices<Device extends Address>(
+export async function connectDevices<Device extends DeviceAddress>(
   options: DevicesOptions<Device>,
 ): Promise<ConnectedDevices> {
   const settings = checkOptions(options)
@@ -149,17 +156,17 @@ export async function connectDevices<Device extends Address>(
   const { runId } = settings
   const topics = options.topicOf ?? topicOf
   checkTopics(devices, topics)
-  const record = createRecord(devices.length)
+  const record = createPublishRecord(devices.length)
   const indexOf = new Map(devices.map((device, index) => [device, index]))
   const qosOf = devices.map(device => (typeof qos === 'function' ? qos(device) : qos))
-  const pause = createPause()
-  const drainPause = createPause()
+  const pause = createWaiter()
+  const drainPause = createWaiter()
   const disposing = new AbortController()
   let delayed = 0
   await using opening = new AsyncDisposableStack()
   const changed = () => {
-    pause.changed()
-    drainPause.changed()
+    pause.notifyChange()
+    drainPause.notifyChange()
   }
   const pool = opening.use(openPool({ ...settings, host, port, qos: qosOf, record, changed }))
   const deviceIndexOf = (device: Device) => {
@@ -167,7 +174,7 @@ export async function connectDevices<Device extends Address>(
     if (index === undefined) throw new Error(`${device.name} is not one of the devices connected`)
     return index
   }
-  const runner = createRunner<Outgoing<Device>>({
+  const runner = createRunner<OutgoingMessage<Device>>({
     pause,
     ratePerSecond: settings.ratePerSecond,
     disposing: disposing.signal,

@@ -1,10 +1,10 @@
 import type { Connection, Publication } from './connection.ts'
 
 /** What of a connection a lane needs. */
-export type Carrier = Pick<Connection, 'hasRoom' | 'send'>
+export type QueueConnection = Pick<Connection, 'hasRoom' | 'send'>
 
 /** Messages that wait in front of one connection, first in, first out. */
-export interface Lane {
+export interface SendQueue {
   readonly waiting: number
   isFull(): boolean
   /** Sends at once, or keeps the message until there is room; says which: true is sent. */
@@ -14,11 +14,11 @@ export interface Lane {
 }
 
 /** A lane of at most `waitingMax` messages. `sends` is told of each just before it goes out. */
-export function openLane(
-  carrier: Carrier,
+export function createSendQueue(
+  carrier: QueueConnection,
   waitingMax: number,
   sends: (publication: Publication) => void,
-): Lane {
+): SendQueue {
   const waiting: Publication[] = []
   let pumping = false
   const pump = () => {

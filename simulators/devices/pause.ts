@@ -1,8 +1,8 @@
 /** One loop's way to wait: for a time, or for a change, whichever comes first. */
-export interface Pause {
+export interface Waiter {
   /** Resolves after the time, at `wake`, or, if asked for, at `changed`. May resolve early. */
   wait(forMs: number, orChange: 'or change' | 'no change'): Promise<void>
-  changed(): void
+  notifyChange(): void
   wake(): void
 }
 
@@ -10,7 +10,7 @@ export interface Pause {
 const waitMaxMs = 60_000
 
 /** A pause for one waiter at a time. */
-export function createPause(): Pause {
+export function createWaiter(): Waiter {
   let resume: (() => void) | undefined
   let wakesOnChange = false
   const wake = () => resume?.()
@@ -25,7 +25,7 @@ export function createPause(): Pause {
           resolve()
         }
       }),
-    changed() {
+    notifyChange() {
       if (wakesOnChange) wake()
     },
     wake,

@@ -4,7 +4,7 @@ import {
   type Publication,
   type QualityOfService,
 } from './connection.ts'
-import { type Lane, openLane } from './lane.ts'
+import { createSendQueue, type SendQueue } from './lane.ts'
 import type { PublishRecord } from './record.ts'
 
 export interface PoolOptions {
@@ -24,7 +24,7 @@ export interface PoolOptions {
 }
 
 /** A bounded number of connections; all messages of one device go over the same one. */
-export interface Pool extends AsyncDisposable {
+export interface ConnectionPool extends AsyncDisposable {
   readonly connections: number
   readonly connected: number
   readonly reconnects: number
@@ -48,21 +48,21 @@ function openOne(options: PoolOptions, at: number, failed: (error: Error) => voi
     {
       acknowledged: number => record.acknowledge(number),
       resent: number => record.resend(number),
-      room() {
+      roomChanged() {
         lane.pump()
         changed()
       },
       failed,
     },
   )
-  const lane: Lane = openLane(connection, options.waitingMax, publication =>
+  const lane: SendQueue = createSendQueue(connection, options.waitingMax, publication =>
     record.publish(publication.number, publication.deviceIndex),
   )
   return { connection, lane }
 }
 
 /** Opens all connections; they come up, and back, by themselves. */
-export function openPool(options: PoolOptions): Pool {
+export function openPool(options: PoolOptions): ConnectionPool {
   let lastError: string | undefined
   const failed = (error: Error) => {
     lastError = error.message || String(error)

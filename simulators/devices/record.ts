@@ -1,5 +1,5 @@
 /** How many messages, of all devices or of one. */
-export interface Tally {
+export interface MessageTally {
   published: number
   acknowledged: number
   /** Messages that were sent more than once, not how often. */
@@ -11,16 +11,16 @@ export interface Tally {
  * message takes 4 bytes, so a hundred million fit. Devices are named by their place in a list.
  */
 export interface PublishRecord {
-  readonly total: Readonly<Tally>
+  readonly total: Readonly<MessageTally>
   /** One more than the highest message number published; numbers from 0 up. */
   readonly length: number
   publish(number: number, deviceIndex: number): void
   acknowledge(number: number): void
   resend(number: number): void
   /** What is known of a message, or undefined if it was never published. */
-  at(number: number): MessageRecord | undefined
+  messageAt(number: number): MessageRecord | undefined
   /** The tally of one device. */
-  of(deviceIndex: number): Tally
+  tallyOf(deviceIndex: number): MessageTally
   isAcknowledged(number: number): boolean
 }
 
@@ -38,12 +38,12 @@ const deviceShift = 3
 const devicesMax = 2 ** (32 - deviceShift)
 
 /** An empty record for a number of devices. It grows in blocks; what is written is never copied. */
-export function createRecord(devices: number): PublishRecord {
+export function createPublishRecord(devices: number): PublishRecord {
   if (devices > devicesMax) throw new RangeError(`at most ${devicesMax} devices, not ${devices}`)
   const blocks: Uint32Array[] = []
   const perDevice = { acknowledged: new Uint32Array(devices), resent: new Uint32Array(devices) }
   const publishedOf = new Uint32Array(devices)
-  const total: Tally = { published: 0, acknowledged: 0, resent: 0 }
+  const total: MessageTally = { published: 0, acknowledged: 0, resent: 0 }
   let length = 0
   const read = (number: number) =>
     blocks[Math.floor(number / blockLength)]?.[number % blockLength] ?? 0
@@ -74,7 +74,7 @@ export function createRecord(devices: number): PublishRecord {
     },
     acknowledge: number => mark(number, acknowledged, 'acknowledged'),
     resend: number => mark(number, resent, 'resent'),
-    at(number) {
+    messageAt(number) {
       const word = read(number)
       if (!(word & published)) return undefined
       return {
@@ -83,7 +83,7 @@ export function createRecord(devices: number): PublishRecord {
         resent: (word & resent) !== 0,
       }
     },
-    of: deviceIndex => ({
+    tallyOf: deviceIndex => ({
       published: publishedOf[deviceIndex] ?? 0,
       acknowledged: perDevice.acknowledged[deviceIndex] ?? 0,
       resent: perDevice.resent[deviceIndex] ?? 0,

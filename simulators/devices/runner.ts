@@ -1,8 +1,8 @@
-import type { Pause } from './pause.ts'
+import type { Waiter } from './pause.ts'
 
 export interface RunnerOptions<Message> {
   readonly ratePerSecond: number
-  readonly pause: Pause
+  readonly pause: Waiter
   readonly disposing: AbortSignal
   next(n: number): Message | null | PromiseLike<Message | null>
   isFull(message: Message): boolean
@@ -38,7 +38,7 @@ export function createRunner<Message extends { readonly dueMs?: number }>(
     const startMs = performance.now()
     const elapsedMs = () => Math.min(performance.now() - startMs, lastsMs)
     scheduledNow = () => {
-      const due = held === null ? 0 : dueBefore(elapsedMs(), ratePerSecond)
+      const due = held === null ? 0 : countScheduledBefore(elapsedMs(), ratePerSecond)
       return Number.isFinite(due) ? Math.max(due, drawn - first) : drawn - first
     }
     const untilDue = async (dueMs: number) => {
@@ -54,7 +54,7 @@ export function createRunner<Message extends { readonly dueMs?: number }>(
       }
       return true
     }
-    while (await untilDue(dueAtMs(drawn - first, ratePerSecond))) {
+    while (await untilDue(scheduledAtMs(drawn - first, ratePerSecond))) {
       if (held === undefined) held = await options.next(drawn)
       if (held === null) break
       if (!(await untilDue((held.dueMs ?? sourceMs) - sourceStartMs))) break
@@ -88,12 +88,12 @@ export function createRunner<Message extends { readonly dueMs?: number }>(
 }
 
 /** When the n-th message of a run is due, ms after its start; everything at once at Infinity. */
-export function dueAtMs(n: number, ratePerSecond: number): number {
+export function scheduledAtMs(n: number, ratePerSecond: number): number {
   return ratePerSecond === Number.POSITIVE_INFINITY ? 0 : (n * 1000) / ratePerSecond
 }
 
 /** How many messages are due before a moment of the run; Infinity when there is no rate. */
-export function dueBefore(elapsedMs: number, ratePerSecond: number): number {
+export function countScheduledBefore(elapsedMs: number, ratePerSecond: number): number {
   if (ratePerSecond === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
   return Math.ceil((Math.max(0, elapsedMs) * ratePerSecond) / 1000)
 }

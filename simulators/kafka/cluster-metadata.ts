@@ -16,7 +16,7 @@ export type ClusterMetadata = {
  * Promise: what the broker on this port of 127.0.0.1 says about its cluster. Rejects when nobody
  * listens, the answer is not Kafka's, or it takes longer than timeoutMs.
  */
-export function askClusterMetadata(port: number, timeoutMs = 1000): Promise<ClusterMetadata> {
+export function fetchClusterMetadata(port: number, timeoutMs = 1000): Promise<ClusterMetadata> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let received = Buffer.alloc(0)

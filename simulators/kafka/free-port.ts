@@ -7,7 +7,7 @@ const attempts = 100
 const tried = new Set<number>()
 
 /** Promise: whether this port of 127.0.0.1 can be listened on now. */
-export function portIsFree(port: number): Promise<boolean> {
+export function isPortFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
     server.once('error', () => resolve(false))
@@ -26,7 +26,7 @@ export async function findFreePort(): Promise<number> {
     const port = lowest + Math.floor(Math.random() * (highest - lowest))
     if (tried.has(port)) continue
     tried.add(port)
-    if (await portIsFree(port)) return port
+    if (await isPortFree(port)) return port
   }
   throw new Error(`no free port between ${lowest} and ${highest}`)
 }

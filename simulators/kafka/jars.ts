@@ -6,15 +6,21 @@ import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { killGroup, spawnTied } from '../local/supervisor.ts'
-import { findJavaProblem, findMavenProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
+import { killGroup, spawnGuarded } from '../local/supervisor.ts'
+import {
+  findJavaProblem,
+  findMavenProblem,
+  type JavaTools,
+  KafkaProblem,
+  toolsInPath,
+} from './java.ts'
 
 const progressStepMegabytes = 10
 
 /** What is fetched once and then kept. */
-export type Artifacts = {
+export type JavaArtifacts = {
   /** how people call it */
-  what: string
+  label: string
   megabytes: number
   pomFile: string
   /** Maven's goal and what it needs besides the folder to put it into */
@@ -23,8 +29,8 @@ export type Artifacts = {
   finish?: (dir: string) => Promise<void>
 }
 
-const kafka: Artifacts = {
-  what: 'Kafka',
+const kafka: JavaArtifacts = {
+  label: 'Kafka',
   megabytes: 44,
   pomFile: fileURLToPath(new URL('./pom.xml', import.meta.url)),
   goal: ['dependency:copy-dependencies', '-DincludeScope=runtime'],
@@ -35,7 +41,7 @@ export type JarsOptions = {
   cacheDir: string
   /** takes one line of progress, for people */
   onProgress?: ((line: string) => void) | undefined
-  tools?: Tools | undefined
+  tools?: JavaTools | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -47,7 +53,7 @@ export const fetchKafkaJars = (options: JarsOptions) => fetchArtifacts(kafka, op
  * once: each fills a folder of its own and the first rename wins. Rejects with a KafkaProblem when
  * Maven is missing or fails, and with the signal's reason when aborted.
  */
-export async function fetchArtifacts(wanted: Artifacts, options: JarsOptions): Promise<string> {
+export async function fetchArtifacts(wanted: JavaArtifacts, options: JarsOptions): Promise<string> {
   const { cacheDir, tools = toolsInPath, onProgress = () => {}, signal } = options
   const target = await folderOf(wanted, cacheDir)
   if (await exists(target)) return target
@@ -56,8 +62,8 @@ export async function fetchArtifacts(wanted: Artifacts, options: JarsOptions): P
   await mkdir(cacheDir, { recursive: true })
   const temporary = await mkdtemp(`${target}.`)
   try {
-    const { what, megabytes } = wanted
-    onProgress(`fetching ${what} from Maven Central, once (${megabytes} MB)`)
+    const { label, megabytes } = wanted
+    onProgress(`fetching ${label} from Maven Central, once (${megabytes} MB)`)
     await fetchInto(temporary, wanted, tools.mvn, onProgress, signal)
     await wanted.finish?.(temporary)
     await rename(temporary, target).catch(async error => {
@@ -73,9 +79,9 @@ export async function fetchArtifacts(wanted: Artifacts, options: JarsOptions): P
  * Promise: one line saying what is missing for a local Kafka (or what else is to run on Java) and
  * what to do about it, or null. Maven is asked for only while the cache does not hold the jars.
  */
-export async function javaProblem(
+export async function describeJavaProblem(
   options: Pick<JarsOptions, 'cacheDir' | 'tools'>,
-  wanted: Artifacts = kafka,
+  wanted: JavaArtifacts = kafka,
 ): Promise<string | null> {
   const { cacheDir, tools = toolsInPath } = options
   const java = await findJavaProblem(tools)
@@ -85,21 +91,21 @@ export async function javaProblem(
 }
 
 /** Megabytes that one line of Maven's output reports as downloaded: 0 for any other line. */
-export function downloadedMegabytes(line: string): number {
+export function parseDownloadedMegabytes(line: string): number {
   const [, amount, unit] = /Downloaded from .* \(([\d.]+) (B|kB|MB) at /.exec(line) ?? []
   const megabytes: Record<string, number> = { B: 1e-6, kB: 1e-3, MB: 1 }
   return Number(amount ?? 0) * (megabytes[unit ?? ''] ?? 0)
 }
 
 // Named after what is asked for, so that a changed pom.xml never meets yesterday's jars.
-async function folderOf({ what, pomFile }: Artifacts, cacheDir: string): Promise<string> {
+async function folderOf({ label, pomFile }: JavaArtifacts, cacheDir: string): Promise<string> {
   const digest = createHash('sha256').update(await readFile(pomFile))
-  return join(cacheDir, `${what.toLowerCase()}-${digest.digest('hex').slice(0, 12)}`)
+  return join(cacheDir, `${label.toLowerCase()}-${digest.digest('hex').slice(0, 12)}`)
 }
 
 async function fetchInto(
   dir: string,
-  { what, pomFile, goal }: Artifacts,
+  { label, pomFile, goal }: JavaArtifacts,
   mvn: string,
   onProgress: (line: string) => void,
   signal: AbortSignal | undefined,
@@ -108,18 +114,18 @@ async function fetchInto(
   // strict, because a jar damaged on its way is better refused here than a riddle in the broker
   const args = ['--batch-mode', '--strict-checksums', '--file', pomFile]
   args.push(...goal, `-DoutputDirectory=${dir}`)
-  const maven = await spawnTied(mvn, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const maven = await spawnGuarded(mvn, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = new Promise<number | null>(resolve => maven.once('close', resolve))
   const abort = () => killGroup(maven, 'SIGKILL')
   signal?.addEventListener('abort', abort)
-  const firstError = await follow(maven, what, onProgress)
+  const firstError = await follow(maven, label, onProgress)
   const code = await ended
   signal?.removeEventListener('abort', abort)
   signal?.throwIfAborted()
   if (code === 0) return
   const cure = 'check the connection and the proxy in ~/.m2/settings.xml, then start again'
   const reason = firstError ?? `mvn ended with ${code}`
-  throw new KafkaProblem('FETCH_FAILED', `${what} could not be fetched: ${cure} (${reason})`)
+  throw new KafkaProblem('FETCH_FAILED', `${label} could not be fetched: ${cure} (${reason})`)
 }
 
 // Reads Maven's output to its end; resolves to its first error line, if there was one.
@@ -133,7 +139,7 @@ async function follow(
   let nextReport = progressStepMegabytes
   for await (const line of createInterface({ input: maven.stdout! })) {
     if (line.startsWith('[ERROR] ')) firstError ??= line.slice('[ERROR] '.length)
-    megabytes += downloadedMegabytes(line)
+    megabytes += parseDownloadedMegabytes(line)
     if (megabytes < nextReport) continue
     onProgress(`fetching ${what} from Maven Central: ${Math.round(megabytes)} MB`)
     nextReport += progressStepMegabytes

@@ -8,8 +8,8 @@ const javaCure = `install Java ${oldestJava} or newer (Debian: apt install openj
 const mavenCure = "install it to fetch Kafka's jars once (Debian: apt install maven)"
 
 /** The programs a local Kafka calls, each a name found in the PATH or a path. */
-export type Tools = { java: string; mvn: string }
-export const toolsInPath: Tools = { java: 'java', mvn: 'mvn' }
+export type JavaTools = { java: string; mvn: string }
+export const toolsInPath: JavaTools = { java: 'java', mvn: 'mvn' }
 
 export type KafkaProblemCode =
   | 'JAVA_MISSING'
@@ -31,7 +31,7 @@ export class KafkaProblem extends Error {
 }
 
 /** Promise: null when this Java can run Kafka, else why not. */
-export async function findJavaProblem(tools: Tools): Promise<KafkaProblem | null> {
+export async function findJavaProblem(tools: JavaTools): Promise<KafkaProblem | null> {
   const answer = await answerOf(tools.java, ['-version'])
   if (answer === null) {
     return new KafkaProblem('JAVA_MISSING', `Java is not installed: ${javaCure}, ${elsewhere}`)
@@ -46,7 +46,7 @@ export async function findJavaProblem(tools: Tools): Promise<KafkaProblem | null
 }
 
 /** Promise: null when Maven runs, else why not. */
-export async function findMavenProblem(tools: Tools): Promise<KafkaProblem | null> {
+export async function findMavenProblem(tools: JavaTools): Promise<KafkaProblem | null> {
   if ((await answerOf(tools.mvn, ['-v'])) !== null) return null
   return new KafkaProblem('MAVEN_MISSING', `Maven is not installed: ${mavenCure}, ${elsewhere}`)
 }

@@ -7,13 +7,13 @@ import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { holdLock } from '../../gateway/store/file/lock.ts'
-import { endProcess, killGroup, spawnTied } from '../local/supervisor.ts'
-import { askClusterMetadata, type ClusterMetadata } from './cluster-metadata.ts'
-import { findFreePort, portIsFree } from './free-port.ts'
+import { acquireLock } from '../../gateway/store/file/lock.ts'
+import { endProcess, killGroup, spawnGuarded } from '../local/supervisor.ts'
+import { type ClusterMetadata, fetchClusterMetadata } from './cluster-metadata.ts'
+import { findFreePort, isPortFree } from './free-port.ts'
 import { fetchKafkaJars } from './jars.ts'
-import { findJavaProblem, KafkaProblem, type Tools, toolsInPath } from './java.ts'
-import { type MoreSettings, serverProperties } from './server-properties.ts'
+import { findJavaProblem, type JavaTools, KafkaProblem, toolsInPath } from './java.ts'
+import { type ExtraBrokerSettings, serverProperties } from './server-properties.ts'
 
 const readyMaxMs = 60_000
 const readyPollMs = 50
@@ -30,9 +30,9 @@ export type LocalKafkaOptions = {
   cacheDir: string
   /** takes one line of progress, for people */
   onProgress?: (line: string) => void
-  tools?: Tools
+  tools?: JavaTools
   signal?: AbortSignal
-} & MoreSettings
+} & ExtraBrokerSettings
 
 export type LocalKafka = AsyncDisposable & {
   readonly brokers: string[]
@@ -61,12 +61,12 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   if (problem) throw problem
   const jars = await fetchKafkaJars({ cacheDir, onProgress, tools, signal })
   const port = options.port === 0 ? await findFreePort() : options.port
-  if (!(await portIsFree(port))) throw portTaken(port)
-  const clusterId = await prepare(dir, options.seat?.clusterId)
+  if (!(await isPortFree(port))) throw portTaken(port)
+  const clusterId = await prepare(dir, options.clusterNode?.clusterId)
   const lock = holdFolder(dir)
   onProgress(`starting Kafka on port ${port}`)
-  const { listeners, seat, properties } = options
-  const more = { listeners, seat, properties }
+  const { listeners, clusterNode, properties } = options
+  const more = { listeners, seat: clusterNode, properties }
   const node: Node = { java: tools.java, jars, dir, port, clusterId, more }
   let broker = await begin(node, signal).catch(error => {
     lock.close()
@@ -100,7 +100,7 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
 /** Two brokers on one folder corrupt it: Kafka's own lock comes too late for its metadata. */
 function holdFolder(dir: string): { close(): void } {
   try {
-    return holdLock(join(dir, 'kafka.lock'))
+    return acquireLock(join(dir, 'kafka.lock'))
   } catch (cause) {
     const message = `another Kafka works in ${dir}: end it first`
     throw new KafkaProblem('FOLDER_TAKEN', message, { cause })
@@ -118,7 +118,7 @@ type Node = {
   dir: string
   port: number
   clusterId: string
-  more: MoreSettings
+  more: ExtraBrokerSettings
 }
 
 // The folder's cluster id: the one its data was formatted with, the one given, or a new one.
@@ -187,8 +187,8 @@ async function untilReady(
     if (broker.exitCode !== null || broker.signalCode !== null) {
       throw await notReady(node, 'it ended while starting')
     }
-    const metadata = await askClusterMetadata(node.port).catch(() => null)
-    const state = readiness(metadata, node.clusterId, node.more.seat?.nodeId)
+    const metadata = await fetchClusterMetadata(node.port).catch(() => null)
+    const state = readiness(metadata, node.clusterId, node.more.clusterNode?.nodeId)
     if (state === 'another-kafka') throw portTaken(node.port)
     if (state === 'ready') return
     await sleep(readyPollMs)
@@ -198,7 +198,7 @@ async function untilReady(
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
   const { port, more } = node
-  const seat = more.seat
+  const seat = more.clusterNode
   const controllerPort = seat?.controllerPorts[seat.nodeId - 1] ?? (await findFreePort())
   const settings = serverProperties({ port, controllerPort, dataDir, ...more })
   await writeFile(join(node.dir, 'server.properties'), settings)
@@ -226,7 +226,7 @@ async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
   await rename(logFile, `${logFile}.1`).catch(() => {})
   const log = await open(logFile, 'w')
   const stdio: ['ignore', number, number] = ['ignore', log.fd, log.fd]
-  const started = spawnTied(node.java, [...flags, ...command], { cwd: node.dir, stdio })
+  const started = spawnGuarded(node.java, [...flags, ...command], { cwd: node.dir, stdio })
   return started.finally(() => log.close())
 }
 

@@ -1,16 +1,16 @@
 // The settings of the local broker, each with its reason. Measured on Kafka 4.3.1.
 
-export type BrokerAddress = {
+export type BrokerSettings = {
   port: number
   controllerPort: number
   /** relative to the folder the broker runs in: free of escapes, and the folder can be moved */
   dataDir: string
-} & MoreSettings
+} & ExtraBrokerSettings
 
 /** What a Kafka may have beyond one plain listener on one node. */
-export type MoreSettings = {
+export type ExtraBrokerSettings = {
   listeners?: Listener[] | undefined
-  seat?: Seat | undefined
+  clusterNode?: ClusterNode | undefined
   /** settings of Kafka, by name; they come before ours of the same name */
   properties?: Record<string, string | number | boolean> | undefined
 }
@@ -26,7 +26,7 @@ export type Listener = {
 }
 
 /** A node's place in a cluster, in which each node is broker and controller in one. */
-export type Seat = {
+export type ClusterNode = {
   /** 16 random bytes in base64url that name the cluster */
   clusterId: string
   /** 1 for the first of controllerPorts */
@@ -36,10 +36,10 @@ export type Seat = {
 }
 
 /** The text of server.properties for a node that is broker and controller in one. */
-export function serverProperties(address: BrokerAddress): string {
-  const { port, controllerPort, dataDir, listeners = [], seat, properties = {} } = address
+export function serverProperties(address: BrokerSettings): string {
+  const { port, controllerPort, dataDir, listeners = [], clusterNode, properties = {} } = address
   const all: Listener[] = [{ name: 'PLAINTEXT', port, protocol: 'PLAINTEXT' }, ...listeners]
-  const voters = seat?.controllerPorts ?? [controllerPort]
+  const voters = clusterNode?.controllerPorts ?? [controllerPort]
   const listed = (portOf: (listener: Listener) => number) =>
     all.map(listener => `${listener.name}://127.0.0.1:${portOf(listener)}`)
   const controller = `CONTROLLER://127.0.0.1:${controllerPort}`
@@ -48,7 +48,7 @@ export function serverProperties(address: BrokerAddress): string {
     'one process is both; the quorum is named by port here and nowhere in the data,',
     'so that the same data can come back on other ports',
     ['process.roles', 'broker,controller'],
-    ['node.id', seat?.nodeId ?? 1],
+    ['node.id', clusterNode?.nodeId ?? 1],
     ['controller.quorum.voters', voters.map((at, index) => `${index + 1}@127.0.0.1:${at}`).join()],
     ['listeners', [...listed(one => one.port), controller].join()],
     ['advertised.listeners', listed(one => one.advertisedPort ?? one.port).join()],

@@ -1,10 +1,10 @@
-import { drawScreen, type Glance } from './screen.ts'
+import { drawScreen, type ScreenState } from './screen.ts'
 
 const EVERY_MS = 1000
 const LINE_EVERY = 10
 
 export type DisplayOptions = {
-  ask(): Promise<Pick<Glance, 'gateway' | 'bridge'>>
+  fetchStates(): Promise<Pick<ScreenState, 'gateway' | 'bridge'>>
   /** A line that stands above all others, or null. */
   notice?: () => Promise<string | null>
   /** Shows only the notice, and that on standard error. */
@@ -15,9 +15,13 @@ export type DisplayOptions = {
  * Shows the live screen once a second: redrawn in place on a terminal, otherwise a block of lines
  * every ten seconds. What is said stands below it.
  */
-export function startDisplay({ ask, notice = async () => null, quiet = false }: DisplayOptions) {
+export function startDisplay({
+  fetchStates,
+  notice = async () => null,
+  quiet = false,
+}: DisplayOptions) {
   const { stdout, stderr } = process
-  let before: Glance | null = null
+  let before: ScreenState | null = null
   let drawn = 0
   let turn = 0
   let said = ''
@@ -30,7 +34,7 @@ export function startDisplay({ ask, notice = async () => null, quiet = false }: 
     } else if (turn++ % LINE_EVERY === 0) stdout.write(`${lines.join('\n')}\n`)
   }
   const look = async () => {
-    const now: Glance = { atMs: Date.now(), ...(await ask()) }
+    const now: ScreenState = { atMs: Date.now(), ...(await fetchStates()) }
     const above = before ? await notice() : null
     if (quiet) {
       if (above && !noticed) stderr.write(`${above}\n`)

@@ -1,18 +1,18 @@
 import type { BridgeState } from '../../cloud-bridge/forward/status.ts'
-import { waits } from '../../cloud-bridge/retry/flow-status.ts'
-import { sharesOf } from '../../cloud-bridge/zones/hot-zones.ts'
+import { waitingText } from '../../cloud-bridge/retry/flow-status.ts'
+import { sharesText } from '../../cloud-bridge/zones/hot-zones.ts'
 import type { GatewayState } from '../../config/process/status.ts'
-import { planLines } from './delivery-lines.ts'
+import { deliveryPlanLines } from './delivery-lines.ts'
 
 /** What the live screen shows at one moment. */
-export type Glance = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
+export type ScreenState = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
 
 /**
  * The live screen as lines: how many readings a second are acknowledged, what waits in the outbox,
  * what each partition got, and up to which moment everything is in Kafka. Rates are those between
  * two glances.
  */
-export function drawScreen(now: Glance, before: Glance | null): string[] {
+export function drawScreen(now: ScreenState, before: ScreenState | null): string[] {
   // The bridge knows what it has just delivered; the gateway, what of it was saved.
   const backlog = now.bridge?.backlog ?? now.gateway?.backlog
   return [
@@ -24,7 +24,7 @@ export function drawScreen(now: Glance, before: Glance | null): string[] {
   ]
 }
 
-function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[] {
+function gatewayLines({ gateway, atMs }: ScreenState, before: ScreenState | null): string[] {
   if (!gateway) return ['gateway         does not answer']
   const { acknowledged, buried, refused, connections } = gateway
   const rate = perSecond(acknowledged, before?.gateway?.acknowledged, atMs, before?.atMs)
@@ -40,7 +40,11 @@ function gatewayLines({ gateway, atMs }: Glance, before: Glance | null): string[
 function waitingLine(backlog: GatewayState['backlog'] | undefined): string[] {
   if (!backlog) return []
   const { events, bytes, oldestAgeMs } = backlog
-  const parts = [`${count(events)} events`, size(bytes), `oldest ${duration(oldestAgeMs)}`]
+  const parts = [
+    `${count(events)} events`,
+    formatBytes(bytes),
+    `oldest ${formatDuration(oldestAgeMs)}`,
+  ]
   return [`in the outbox   ${parts.join(', ')}`]
 }
 
@@ -48,11 +52,11 @@ function spaceLines(space: GatewayState['space'] | undefined): string[] {
   if (!space) return []
   const { usedBytes, keptBytes, freeDiskBytes, fullInMs, refuses } = space
   const parts = [
-    `${size(usedBytes)} used`,
-    `${size(keptBytes)} of it delivered and kept`,
-    `${size(freeDiskBytes)} free`,
+    `${formatBytes(usedBytes)} used`,
+    `${formatBytes(keptBytes)} of it delivered and kept`,
+    `${formatBytes(freeDiskBytes)} free`,
   ]
-  if (fullInMs !== null) parts.push(`full in ${duration(fullInMs)} at this rate`)
+  if (fullInMs !== null) parts.push(`full in ${formatDuration(fullInMs)} at this rate`)
   const lines = [`on disk         ${parts.join(', ')}`]
   if (refuses) lines.push(`refuses         ${refuses}`)
   return lines
@@ -61,7 +65,7 @@ function spaceLines(space: GatewayState['space'] | undefined): string[] {
 function wearLines(wear: GatewayState['wear'] | undefined): string[] {
   if (!wear || wear.perDayBytes === null) return []
   const { perDayBytes, perReadingBytes, commitWindowMs, beyondBudget } = wear
-  const parts = [`${size(perDayBytes)} a day to disk`]
+  const parts = [`${formatBytes(perDayBytes)} a day to disk`]
   if (perReadingBytes !== null) parts.push(`${count(Math.round(perReadingBytes))} bytes a reading`)
   parts.push(`a commit waits ${count(Math.round(commitWindowMs))} ms`)
   const lines = [`wear            ${parts.join(', ')}`]
@@ -69,7 +73,7 @@ function wearLines(wear: GatewayState['wear'] | undefined): string[] {
   return lines
 }
 
-function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] {
+function bridgeLines({ bridge, atMs }: ScreenState, before: ScreenState | null): string[] {
   if (!bridge) return ['bridge          does not answer']
   const { delivered, perPartition, completeUpTo, kafka } = bridge
   const rate = perSecond(delivered, before?.bridge?.delivered, atMs, before?.atMs)
@@ -84,14 +88,14 @@ function bridgeLines({ bridge, atMs }: Glance, before: Glance | null): string[] 
   if (hottest) {
     const more = warm.length > 0 ? `, and ${count(warm.length)} more` : ''
     lines.push(
-      `hot zone        ${hottest.zone}: ${sharesOf(hottest)}${more}; /health says what to do`,
+      `hot zone        ${hottest.zone}: ${sharesText(hottest)}${more}; /health says what to do`,
     )
   }
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
-  lines.push(...planLines(bridge))
+  lines.push(...deliveryPlanLines(bridge))
   for (const [flow, away] of Object.entries(kafka)) {
     const isShown = flow === 'events' || flow.startsWith('partition')
-    if (away && !isShown) lines.push(`${waits(flow).padEnd(15)} ${away}`)
+    if (away && !isShown) lines.push(`${waitingText(flow).padEnd(15)} ${away}`)
   }
   return lines
 }
@@ -104,14 +108,14 @@ function perSecond(now: number, before: number | undefined, atMs: number, before
 const count = (value: number) => value.toLocaleString('en')
 
 /** Bytes as a person reads them. */
-export function size(bytes: number): string {
+export function formatBytes(bytes: number): string {
   const units = ['B', 'KB', 'MB', 'GB', 'TB']
   const step = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
   return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
 }
 
 /** A time span as a person reads it. */
-export function duration(ms: number): string {
+export function formatDuration(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
   const [minutes, hours] = [Math.floor(ms / 60_000), Math.floor(ms / 3_600_000)]
   if (hours < 1) return `${minutes} min`

@@ -10,10 +10,10 @@ const disposeDeadlineMs = 5_000
 const wrongConfiguration = 2
 
 export type RestartLimits = { firstMs: number; maxMs: number }
-export type Exit = { code: number | null; signal: NodeJS.Signals | null; ranMs: number }
+export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null; ranMs: number }
 
 /** What follows an exit nobody asked for. */
-export type AfterExit =
+export type ExitDecision =
   | { action: 'restart'; delayMs: number; failures: number }
   | { action: 'give-up'; reason: string }
 
@@ -30,7 +30,7 @@ export type ProcessOptions = {
   env?: NodeJS.ProcessEnv
   restart: RestartLimits
   /** told about every exit that nobody asked for */
-  onExit?: (exit: Exit, next: AfterExit) => void
+  onExit?: (exit: ProcessExit, next: ExitDecision) => void
 } & Output
 
 /** Where its output goes, stdout and stderr alike: appended to a file, or line by line to us. */
@@ -59,7 +59,11 @@ export type SupervisedProcess = AsyncDisposable & {
  * failures are forgotten. Exit code 2 means wrong configuration or a lock held by another process:
  * the same start would fail again.
  */
-export function afterExit(exit: Exit, failures: number, limits: RestartLimits): AfterExit {
+export function decideAfterExit(
+  exit: ProcessExit,
+  failures: number,
+  limits: RestartLimits,
+): ExitDecision {
   if (exit.code === wrongConfiguration) {
     return { action: 'give-up', reason: 'exit code 2: wrong configuration, or already running' }
   }
@@ -71,7 +75,7 @@ export function afterExit(exit: Exit, failures: number, limits: RestartLimits): 
 /**
  * Promise: a child process that is kept running. Rejects when the command cannot be started at all.
  */
-export async function startProcess(options: ProcessOptions): Promise<SupervisedProcess> {
+export async function startSupervisedProcess(options: ProcessOptions): Promise<SupervisedProcess> {
   let child = await launch(options)
   let startedAtMs = performance.now()
   let state: ProcessState = { name: 'running', pid: child.pid! }
@@ -81,9 +85,9 @@ export async function startProcess(options: ProcessOptions): Promise<SupervisedP
   let timer: NodeJS.Timeout | undefined
   let relaunched = Promise.resolve()
 
-  const decide = (exit: Exit) => {
+  const decide = (exit: ProcessExit) => {
     if (stopping) return
-    const next = afterExit(exit, failures, options.restart)
+    const next = decideAfterExit(exit, failures, options.restart)
     if (next.action === 'give-up') {
       state = { name: 'failed', reason: next.reason }
     } else {
@@ -148,7 +152,7 @@ export async function startProcess(options: ProcessOptions): Promise<SupervisedP
  * even by SIGKILL: a second, tiny process waits for the end of a pipe that only we hold open.
  * Rejects when the command cannot be started.
  */
-export async function spawnTied(
+export async function spawnGuarded(
   command: string,
   args: string[],
   options: Pick<SpawnOptions, 'cwd' | 'env' | 'stdio'>,
@@ -204,7 +208,7 @@ async function launch(options: ProcessOptions): Promise<ChildProcess> {
   const target = logFile === undefined ? 'pipe' : openSync(logFile, 'a')
   try {
     const stdio: SpawnOptions['stdio'] = ['ignore', target, target]
-    const child = await spawnTied(command, args, { stdio, ...(env && { env }) })
+    const child = await spawnGuarded(command, args, { stdio, ...(env && { env }) })
     for (const stream of [child.stdout, child.stderr]) {
       if (stream && onLine) createInterface({ input: stream }).on('line', onLine)
     }

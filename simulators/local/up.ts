@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
 import { startConsumers } from '../consumers.ts'
-import { type Job, type JobOptions, startJob } from '../pipeline.ts'
+import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline.ts'
 import { startDisplay } from './display.ts'
 
-export type UpOptions = Omit<JobOptions, 'onProgress' | 'signal'> & {
+export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {
   /** Run so long, deliver all, judge and end, in ms; otherwise until the signal. */
   for?: number
   json?: boolean
@@ -17,9 +17,13 @@ export type UpOptions = Omit<JobOptions, 'onProgress' | 'signal'> & {
 export async function runUp(options: UpOptions): Promise<number> {
   const { signal, for: forMs, json = false } = options
   const say = (line: string) => process.stderr.write(`${line}\n`)
-  await using job = await startJob({ ...options, onProgress: say })
+  await using job = await startPipeline({ ...options, onProgress: say })
   await using consumers = job.problem ? null : await startUpConsumers(options, job.brokers, say)
-  await using display = startDisplay({ ask: job.states, notice: () => notice(job), quiet: json })
+  await using display = startDisplay({
+    fetchStates: job.states,
+    notice: () => notice(job),
+    quiet: json,
+  })
   await job.devices.run(
     forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
   )
@@ -53,7 +57,7 @@ function startUpConsumers(
 }
 
 /** The one line that a person must read when there is no Kafka. */
-async function notice(job: Job): Promise<string | null> {
+async function notice(job: Pipeline): Promise<string | null> {
   if (!job.problem) return null
   const hours = await job.diskHours()
   const lasts = hours > 48 ? `${Math.floor(hours / 24)} days` : `${Math.floor(hours)} h`

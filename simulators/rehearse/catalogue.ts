@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { LocalKafka } from '../kafka/local-kafka.ts'
-import { type FlipCounts, rotBits } from './bit-rot/bit-rot.ts'
+import { type FlipCounts, rehearseBitRot } from './bit-rot/bit-rot.ts'
 import { rehearseClock } from './faults/clock.ts'
 import { rehearseConsumers } from './faults/consumers.ts'
 import { diskFaults, rehearseDisk } from './faults/disk.ts'
@@ -13,19 +13,19 @@ import { rehearseRestore } from './faults/restore.ts'
 import { rehearseSlowDisk } from './faults/slow-disk.ts'
 import { rehearseWeek } from './faults/week.ts'
 import { NO_COMPILER } from './inject/compilation.ts'
-import { type Injection, prepareInjection } from './inject/injection.ts'
-import type { Outcome, Skipped } from './outcome.ts'
+import { type FaultInjection, openFaultInjection } from './inject/injection.ts'
+import type { RehearsalOutcome, SkippedRehearsal } from './outcome.ts'
 import {
   type PowerCutCounts,
   powerCutDir,
   rehearsePowerCuts,
   type Sabotage,
 } from './power-cut/power-cut.ts'
-import { withProof } from './proof.ts'
-import { openStage, type Stage, type StageOptions } from './stage.ts'
+import { addLedgerProof } from './proof.ts'
+import { type Stage, type StageOptions, startStage } from './stage.ts'
 
 /** What a rehearsal has to work with. */
-export type Context = {
+export type RehearsalContext = {
   /** How often a fault is injected; each has a small number of its own for want of it. */
   times?: number | undefined
   seed: number
@@ -37,9 +37,9 @@ export type Context = {
   kafka(): Promise<LocalKafka>
 }
 
-type Rehearsal = (context: Context) => Promise<Outcome | Skipped>
+type Rehearsal = (context: RehearsalContext) => Promise<RehearsalOutcome | SkippedRehearsal>
 
-const timesOf = ({ times }: Context, own: number) => times ?? own
+const timesOf = ({ times }: RehearsalContext, own: number) => times ?? own
 
 const faults: Record<string, Rehearsal> = {
   kill: context =>
@@ -74,7 +74,7 @@ const faults: Record<string, Rehearsal> = {
 const selfTests: Record<string, Rehearsal> = {
   'ack-before-commit': context =>
     sabotaged(context, 'gateway', 'ack-before-commit', stage =>
-      rehearseKill(stage, { ...context, times: 6, victims: ['gateway'] }),
+      rehearseKill(stage, { ...context, times: 6, targets: ['gateway'] }),
     ),
   'no-fsync': context => powerCuts(context, 60, 'no-fsync'),
   'position-before-send': context =>
@@ -89,7 +89,7 @@ export const rehearsals: Record<string, Rehearsal> = {
   ...Object.fromEntries(
     Object.entries(selfTests).map(([promise, rehearsal]) => [
       `self-test-${promise}`,
-      async (context: Context) => caught(`self-test-${promise}`, await rehearsal(context)),
+      async (context: RehearsalContext) => caught(`self-test-${promise}`, await rehearsal(context)),
     ]),
   ),
 }
@@ -107,7 +107,10 @@ export const longRehearsals: Record<string, Rehearsal> = {
 }
 
 /** Whether a rehearsal noticed a broken promise: then it is passed. */
-function caught(fault: string, outcome: Outcome | Skipped): Outcome | Skipped {
+function caught(
+  fault: string,
+  outcome: RehearsalOutcome | SkippedRehearsal,
+): RehearsalOutcome | SkippedRehearsal {
   if ('skipped' in outcome) return { ...outcome, fault }
   const isCaught = !outcome.passed && outcome.lost > 0
   const remarks = isCaught ? `caught: ${outcome.lost} lost` : `NOT CAUGHT; ${outcome.remarks}`
@@ -115,10 +118,10 @@ function caught(fault: string, outcome: Outcome | Skipped): Outcome | Skipped {
 }
 
 async function powerCuts(
-  { seed, onProgress }: Context,
+  { seed, onProgress }: RehearsalContext,
   times: number,
   sabotage?: Sabotage,
-): Promise<Outcome | Skipped> {
+): Promise<RehearsalOutcome | SkippedRehearsal> {
   const fault = 'power-cut'
   const counts = await rehearsePowerCuts({
     times,
@@ -140,18 +143,21 @@ async function powerCuts(
 }
 
 /** How the points are spread, and what was recorded under them. */
-function sharesOf({ byPhase, exercised }: PowerCutCounts): string[] {
+function sharesOf({ byPhase, coverage }: PowerCutCounts): string[] {
   const shares = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
-  const did = Object.entries(exercised ?? {}).map(([what, times]) => `${what} ${times}`)
+  const did = Object.entries(coverage ?? {}).map(([what, times]) => `${what} ${times}`)
   return [shares.sort().join(', '), `recorded: ${did.join(', ')}`]
 }
 
 /** Lost is what no note names; what is named is told apart. */
-async function bitRot({ seed, onProgress }: Context, times: number): Promise<Outcome> {
+async function bitRot(
+  { seed, onProgress }: RehearsalContext,
+  times: number,
+): Promise<RehearsalOutcome> {
   const dir = await mkdtemp(join(tmpdir(), 'sluice-bit-rot-'))
   try {
     const onFlip = (done: number) => done % 100 === 0 && onProgress(`bit-rot: ${done} of ${times}`)
-    const { readings, total, files, faults } = await rotBits({ times, seed, dir, onFlip })
+    const { readings, total, files, faults } = await rehearseBitRot({ times, seed, dir, onFlip })
     const perFile = Object.entries(files).map(([file, counts]) => `${file}: ${flipsText(counts)}`)
     const remarks = [flipsText(total), ...faults.slice(0, 1), ...perFile]
     const passed = faults.length === 0
@@ -164,10 +170,10 @@ async function bitRot({ seed, onProgress }: Context, times: number): Promise<Out
 }
 
 function flipsText({ flips, lossy, ...counts }: FlipCounts): string {
-  const { unused, harmless, healed, lostReadings, lostReadingsMost } = counts
+  const { unused, harmless, recovered, lostReadings, lostReadingsMost } = counts
   const perFlip = flips > 0 ? (lostReadings / flips).toFixed(2) : '0'
   return (
-    `${flips} flips, ${unused} in unused bytes, ${harmless} harmless, ${healed} healed, ` +
+    `${flips} flips, ${unused} in unused bytes, ${harmless} harmless, ${recovered} healed, ` +
     `${lossy} lost and named (${perFlip} readings a flip, ${lostReadingsMost} at most)`
   )
 }
@@ -181,37 +187,37 @@ function diskFault(fault: string): Rehearsal {
 
 /** Runs a rehearsal on parts of which one was changed to break a promise. */
 function sabotaged(
-  context: Context,
+  context: RehearsalContext,
   part: 'gateway' | 'bridge',
   sabotage: string,
-  run: (stage: Stage) => Promise<Outcome>,
-): Promise<Outcome> {
+  run: (stage: Stage) => Promise<RehearsalOutcome>,
+): Promise<RehearsalOutcome> {
   const hooks = new URL(`./sabotage.ts?${sabotage}`, import.meta.url).href
   return onStage(context, { partEnv: { [part]: { NODE_OPTIONS: `--import=${hooks}` } } }, run)
 }
 
 /** Runs one rehearsal on gateway, bridge, devices and topics that no other has. */
 async function onStage(
-  { cacheDir, env, seed, ratePerSecond, kafka }: Context,
+  { cacheDir, env, seed, ratePerSecond, kafka }: RehearsalContext,
   more: Pick<StageOptions, 'partEnv' | 'settleMs'>,
-  run: (stage: Stage) => Promise<Outcome>,
-): Promise<Outcome> {
+  run: (stage: Stage) => Promise<RehearsalOutcome>,
+): Promise<RehearsalOutcome> {
   const id = randomUUID()
   const names = ['readings', 'backfill', 'deadletters', 'ledger']
   const topics = Object.fromEntries(names.map(name => [name, `rehearsal-${name}-${id}`]))
   const simulation = { ratePerSecond, seed }
   const { brokers } = await kafka()
   const options = { simulation, cacheDir, env, kafka: { brokers, topics }, ...more }
-  await using stage = await openStage(options)
-  return await withProof(stage, await run(stage))
+  await using stage = await startStage(options)
+  return await addLedgerProof(stage, await run(stage))
 }
 
 async function withInjection(
-  context: Context,
+  context: RehearsalContext,
   { fault, parts }: { fault: string; parts: ('gateway' | 'bridge')[] },
-  run: (stage: Stage, injection: Injection) => Promise<Outcome>,
-): Promise<Outcome | Skipped> {
-  using injection = prepareInjection()
+  run: (stage: Stage, injection: FaultInjection) => Promise<RehearsalOutcome>,
+): Promise<RehearsalOutcome | SkippedRehearsal> {
+  using injection = openFaultInjection()
   if (!injection) return { fault, skipped: NO_COMPILER }
   const more = { partEnv: Object.fromEntries(parts.map(part => [part, injection.env])) }
   return await onStage(context, more, stage => run(stage, injection))

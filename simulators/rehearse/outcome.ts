@@ -1,7 +1,7 @@
 import type { Verdict } from '../verdict.ts'
 
 /** What a rehearsal of one fault came to: a row of the table. */
-export type Outcome = {
+export type RehearsalOutcome = {
   fault: string
   /** How often it was injected. */
   times: number
@@ -16,7 +16,7 @@ export type Outcome = {
 }
 
 /** A fault that could not be rehearsed here, and why. */
-export type Skipped = { fault: string; skipped: string }
+export type SkippedRehearsal = { fault: string; skipped: string }
 
 /**
  * The outcome of a run that was judged by the devices' own record, and how much of what was due was
@@ -27,7 +27,7 @@ export function outcomeOf(
   times: number,
   verdict: Verdict,
   remarks: string[] = [],
-): Outcome {
+): RehearsalOutcome {
   const { scheduled, acknowledged, missing, duplicates, inversions } = verdict
   const passed = verdict.verdict === 'complete'
   const share = Math.round((acknowledged / Math.max(1, scheduled)) * 100)
@@ -49,7 +49,7 @@ const columns = [
 ] as const
 
 /** The table that people read; one row a fault. */
-export function tableOf(rows: (Outcome | Skipped)[]): string {
+export function formatOutcomeTable(rows: (RehearsalOutcome | SkippedRehearsal)[]): string {
   const cells = [...columns, ...rows.map(cellsOf)]
   const widths = columns[0].map((_, at) => Math.max(...cells.map(row => row[at]!.length)))
   const line = (row: readonly string[]) =>
@@ -59,7 +59,7 @@ export function tableOf(rows: (Outcome | Skipped)[]): string {
 
 const isNumber = (at: number) => at >= 1 && at <= 5
 
-function cellsOf(row: Outcome | Skipped): string[] {
+function cellsOf(row: RehearsalOutcome | SkippedRehearsal): string[] {
   if ('skipped' in row) return [row.fault, '', '', '', '', '', 'skipped', row.skipped]
   const { fault, times, acknowledged, lost, countedTwice, outOfOrder, remarks, passed } = row
   const numbers = [times, acknowledged, lost, countedTwice, outOfOrder]

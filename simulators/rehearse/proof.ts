@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openKafka } from '../../cloud-bridge/kafka/configured-client.ts'
-import { conclude, type GatewayConclusion } from '../../cloud-bridge/ledger/assessment.ts'
-import { startLedger } from '../../cloud-bridge/ledger/ledger.ts'
-import { startFeed } from '../../cloud-bridge/ledger/topic-reader.ts'
-import type { Outcome } from './outcome.ts'
+import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
+import { assessGateways, type GatewayAssessment } from '../../cloud-bridge/ledger/assessment.ts'
+import { createLedger } from '../../cloud-bridge/ledger/ledger.ts'
+import { createTopicReader } from '../../cloud-bridge/ledger/topic-reader.ts'
+import type { RehearsalOutcome } from './outcome.ts'
 import type { Stage } from './stage.ts'
 
 const PROVEN_WITHIN_MS = 10_000
@@ -15,15 +15,18 @@ const FORGETTING = 'restore'
 type Proof = { isProven: boolean; said: string }
 
 /** Asks the ledger as well, which knows only what stands in Kafka: it must come to the same. */
-export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome> {
-  const { stream } = await openKafka({ ...stage.config.kafka, brokers: stage.brokers })
-  const ledger = startLedger()
-  const feed = startFeed({ stream, ledger, topics: stage.config.kafka.topics })
+export async function addLedgerProof(
+  stage: Stage,
+  outcome: RehearsalOutcome,
+): Promise<RehearsalOutcome> {
+  const { stream } = await createKafkaClient({ ...stage.config.kafka, brokers: stage.brokers })
+  const ledger = createLedger()
+  const feed = createTopicReader({ stream, ledger, topics: stage.config.kafka.topics })
   const look = async () => {
     await feed.readOn()
     const options = { nowMs: Date.now(), silentAfterMs: HOUR_MS, inFlightMaxEvents: 0 }
     const mayForget = outcome.fault === FORGETTING
-    return proofOf(conclude(ledger.gateways.values(), options), { mayForget })
+    return judgeLedger(assessGateways(ledger.gateways.values(), options), { mayForget })
   }
   let found = await look()
   // Heartbeat and notes come about a second after the last event.
@@ -41,7 +44,10 @@ export async function withProof(stage: Stage, outcome: Outcome): Promise<Outcome
  * fault proves nothing of what was behind it. `said` is what the ledger says, for the table.
  * `mayForget` lets pass what came of runs that the outbox has forgotten.
  */
-export function proofOf(found: readonly GatewayConclusion[], { mayForget = false } = {}): Proof {
+export function judgeLedger(
+  found: readonly GatewayAssessment[],
+  { mayForget = false } = {},
+): Proof {
   const sum = (what: 'missing' | 'awaited' | 'unproven' | 'forgotten' | 'strange') =>
     found.reduce((total, one) => total + one[what], 0)
   const forgotten = mayForget ? sum('forgotten') : 0

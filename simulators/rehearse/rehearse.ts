@@ -3,17 +3,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KafkaProblem } from '../kafka/java.ts'
 import { type LocalKafka, startLocalKafka } from '../kafka/local-kafka.ts'
-import { type Context, longRehearsals, rehearsals } from './catalogue.ts'
-import type { Outcome, Skipped } from './outcome.ts'
+import { longRehearsals, type RehearsalContext, rehearsals } from './catalogue.ts'
+import type { RehearsalOutcome, SkippedRehearsal } from './outcome.ts'
 
-export type RehearseOptions = Omit<Context, 'kafka'> & { faults: readonly string[] }
+export type RehearseOptions = Omit<RehearsalContext, 'kafka'> & { faults: readonly string[] }
 
 /**
  * Injects faults into gateway and bridge of this machine, with simulated devices and a Kafka of
  * its own in a temporary directory, and gives a row each. What needs Java or a C compiler is
  * skipped without, and says so.
  */
-export async function rehearse(options: RehearseOptions): Promise<(Outcome | Skipped)[]> {
+export async function rehearse(
+  options: RehearseOptions,
+): Promise<(RehearsalOutcome | SkippedRehearsal)[]> {
   const dir = await mkdtemp(join(tmpdir(), 'sluice-rehearsal-'))
   try {
     await using stack = new AsyncDisposableStack()
@@ -25,7 +27,7 @@ export async function rehearse(options: RehearseOptions): Promise<(Outcome | Ski
       started ??= start()
       return started
     }
-    const rows: (Outcome | Skipped)[] = []
+    const rows: (RehearsalOutcome | SkippedRehearsal)[] = []
     for (const fault of options.faults) {
       onProgress(`rehearsing ${fault}`)
       rows.push(await rowOf(fault, { ...options, kafka }))
@@ -36,7 +38,10 @@ export async function rehearse(options: RehearseOptions): Promise<(Outcome | Ski
   }
 }
 
-async function rowOf(fault: string, context: Context): Promise<Outcome | Skipped> {
+async function rowOf(
+  fault: string,
+  context: RehearsalContext,
+): Promise<RehearsalOutcome | SkippedRehearsal> {
   try {
     return await { ...rehearsals, ...longRehearsals }[fault]!(context)
   } catch (error) {

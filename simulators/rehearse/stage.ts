@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 import { findFreePort } from '../kafka/free-port.ts'
-import { type Job, type Simulation, startJob } from '../pipeline.ts'
+import { type Pipeline, type Simulation, startPipeline } from '../pipeline.ts'
 
 const building: Simulation = { devices: 100, connections: 20, ratePerSecond: 1000, qos: 1, seed: 1 }
 
@@ -19,20 +19,20 @@ export type StageOptions = {
   partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
 }
 
-export type Stage = Job & { dir: string; config: Config; configFile: string }
+export type Stage = Pipeline & { dir: string; config: Config; configFile: string }
 
 /**
  * The main job in a directory and on ports of its own. Disposing it ends all and removes the
  * directory. Rejects with all progress lines when something did not start.
  */
-export async function openStage(options: StageOptions): Promise<Stage> {
+export async function startStage(options: StageOptions): Promise<Stage> {
   const { simulation, cacheDir, env, partEnv } = options
   const dir = await mkdtemp(join(tmpdir(), 'sluice-stage-'))
   const configFile = join(dir, 'sluice.yaml')
   const config = await writeConfig(dir, configFile, options)
   const progress: string[] = []
   try {
-    const job = await startJob({
+    const job = await startPipeline({
       config,
       configFile,
       env,

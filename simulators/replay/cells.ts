@@ -15,7 +15,9 @@ export class RecordingError extends Error {
 }
 
 /** What a cell holds, or why it holds nothing that can be used. */
-export type Cell<T> = { readonly value: T } | { readonly fault: string; readonly cure: string }
+export type ParsedCell<T> =
+  | { readonly value: T }
+  | { readonly fault: string; readonly cure: string }
 
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 const integer = /^[+-]?\d+$/
@@ -25,7 +27,7 @@ const numberCure = 'write it like 21.5, leave the cell empty, or name the column
  * A number with the value that is written. An integer that a double cannot hold stays text, as
  * the gateway keeps it; a number beyond every double is a fault.
  */
-export function parseNumber(text: string): Cell<number | string> {
+export function parseNumber(text: string): ParsedCell<number | string> {
   if (!decimal.test(text)) return { fault: `"${text}" is not a number`, cure: numberCure }
   const value = Number(text)
   if (!Number.isFinite(value)) return { fault: `${text} is too large`, cure: numberCure }
@@ -42,7 +44,7 @@ const timeCure =
   'write it like 2026-03-01 08:30:00 (UTC unless it says +01:00), or as seconds or ms since 1970'
 
 /** A time as ms since 1970. Without a zone it is taken as UTC: only differences matter here. */
-export function parseTime(text: string): Cell<number> {
+export function parseTime(text: string): ParsedCell<number> {
   if (decimal.test(text)) {
     const since = Number(text)
     return { value: Math.abs(since) < secondsMax ? since * 1000 : since }

@@ -2,8 +2,8 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
 import { CsvError, type InfoRecord, parse } from 'csv-parse'
-import type { Address } from '../devices/devices.ts'
-import { type Cell, parseNumber, parseTime, RecordingError } from './cells.ts'
+import type { DeviceAddress } from '../devices/devices.ts'
+import { type ParsedCell, parseNumber, parseTime, RecordingError } from './cells.ts'
 
 /** One row: its time, and its cells by column, the time as it is written among them. */
 export interface RecordedReading {
@@ -25,7 +25,7 @@ export interface RecordingOptions {
 /** An open recording. Its rows can be read once, from the first to the last. */
 export interface Recording extends AsyncDisposable {
   readonly file: string
-  readonly device: Address
+  readonly device: DeviceAddress
   readonly columns: readonly string[]
   readonly rows: AsyncIterableIterator<RecordedReading>
 }
@@ -128,7 +128,7 @@ function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
   const fail = (column: string | undefined, what: string, cure: string): never => {
     throw new RecordingError(file, info.lines, column, what, cure)
   }
-  const use = <T>(column: string, cell: Cell<T>): T =>
+  const use = <T>(column: string, cell: ParsedCell<T>): T =>
     'fault' in cell ? fail(column, cell.fault, cell.cure) : cell.value
   if (record.length !== columns.length) {
     const what = `${record.length} cells under ${columns.length} columns`

@@ -1,15 +1,15 @@
 import {
-  type Address,
   type ConnectedDevices,
   connectDevices,
+  type DeviceAddress,
   type DevicesOptions,
-  type Outgoing,
+  type OutgoingMessage,
 } from '../devices/devices.ts'
 import { type MergedReading, mergeByTime } from './merge.ts'
 import { openRecording, type Recording, type RecordingOptions } from './recording.ts'
 
 export interface ReplayOptions
-  extends Omit<DevicesOptions<Address>, 'devices' | 'next' | 'ratePerSecond'>,
+  extends Omit<DevicesOptions<DeviceAddress>, 'devices' | 'next' | 'ratePerSecond'>,
     Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'> {
   /** CSV recordings; each becomes a zone and a device with the file's name (recording.ts). */
   readonly files: readonly string[]
@@ -22,7 +22,7 @@ export interface ReplayOptions
 /** Numbers the rows as they are asked for, each due by its distance from the first. */
 function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {
   let firstMs: number | undefined
-  return async (): Promise<Outgoing<Address> | null> => {
+  return async (): Promise<OutgoingMessage<DeviceAddress> | null> => {
     const row = await rows.next()
     if (row.done) return null
     const { recording, reading, timeMs } = row.value
@@ -50,7 +50,7 @@ function checkNames(recordings: readonly Recording[]) {
  * the row: its time as written under its own name, its numbers unchanged, and what every
  * simulated message carries. `run` ends with the last row. Throws RecordingError.
  */
-export async function replay(options: ReplayOptions): Promise<ConnectedDevices> {
+export async function connectReplay(options: ReplayOptions): Promise<ConnectedDevices> {
   const { files, speed = 1, site, timeColumn, textColumns, ...connecting } = options
   if (!(speed > 0)) throw new RangeError(`speed is ${speed}: give a number above 0, or Infinity`)
   if (files.length === 0) throw new RangeError('files is empty: give at least one CSV file')

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { untilSignal } from '../../config/process/lifetime.ts'
-import { javaProblem } from '../../simulators/kafka/jars.ts'
+import { describeJavaProblem } from '../../simulators/kafka/jars.ts'
 import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { type Arguments, readArguments, usageOf } from './arguments.ts'
 import { backlog } from './benches/backlog.ts'
@@ -61,7 +61,7 @@ async function bench(
   const place = stack.use(await makePlace())
   if (place.isInMemory) say(`${place.dir} is in memory: figures of the disk mean nothing`)
   const kafka = startedOnce(stack, join(place.dir, 'kafka'))
-  const problem = await javaProblem({ cacheDir })
+  const problem = await describeJavaProblem({ cacheDir })
   const possible = names.filter(name => problem === null || !parts[name]!.needsKafka)
   const rows: { part: string; figure: Figure }[] = []
   const missing: string[] = []

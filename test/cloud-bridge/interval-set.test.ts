@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Intervals } from '../../cloud-bridge/interval-set.ts'
+import { IntervalSet } from '../../cloud-bridge/interval-set.ts'
 
 const number = fc.integer({ min: 1, max: 60 })
 const range = fc.tuple(number, number).map(pair => pair.sort((a, b) => a - b))
@@ -11,7 +11,7 @@ const numbersIn = ([from, to]: readonly number[]) =>
 
 /** The same numbers in the intervals and in a plain set; each number is its own mark. */
 function build(all: (number | number[])[]) {
-  const intervals = new Intervals<number>()
+  const intervals = new IntervalSet<number>()
   const model = new Set<number>()
   for (const one of all) {
     if (typeof one === 'number') expect(intervals.add(one, one)).toBe(!model.has(one))
@@ -28,7 +28,7 @@ describe('Intervals', () => {
         const { intervals, model } = build(all)
         const [lowest, highest] = [Math.min(...model), Math.max(...model)]
         const missing = numbersIn([lowest, highest]).filter(each => !model.has(each))
-        expect(intervals.holes.flatMap(numbersIn)).toEqual(missing)
+        expect(intervals.innerGaps.flatMap(numbersIn)).toEqual(missing)
         expect([intervals.lowest, intervals.highest]).toEqual([lowest, highest])
         expect(intervals.spans.flatMap(numbersIn)).toEqual([...model].sort((a, b) => a - b))
       }),
@@ -60,9 +60,9 @@ describe('Intervals', () => {
   })
 
   it('stays right with thousands of holes that are filled in any order', () => {
-    const intervals = new Intervals()
+    const intervals = new IntervalSet()
     for (let each = 0; each < 20_000; each += 2) intervals.add((each * 7919) % 20_000)
-    expect(intervals.holes).toHaveLength(9999)
+    expect(intervals.innerGaps).toHaveLength(9999)
     for (let each = 1; each < 20_000; each += 2) intervals.add(20_000 - each)
     expect(intervals.spans).toEqual([[0, 19_999]])
   })

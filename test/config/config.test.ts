@@ -4,14 +4,14 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { isMap, parse, parseDocument, stringify, type YAMLMap } from 'yaml'
 import { defaults, loadConfig } from '../../config/config.ts'
 import { variableOf } from '../../config/loading/environment.ts'
-import { keys } from '../../config/loading/keys.ts'
+import { configKeys } from '../../config/loading/keys.ts'
 import { valueAt, withValue } from '../../config/loading/values.ts'
 import { openConfigDir } from './config-fixture.ts'
 
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 /** Those that have a default of their own: not what is in kafka.sasl and kafka.tls. */
-const withDefault = keys.filter(({ path }) => valueAt(defaults, path) !== undefined)
+const withDefault = configKeys.filter(({ path }) => valueAt(defaults, path) !== undefined)
 const sample = readFileSync(new URL('../../config/sluice.yaml', import.meta.url), 'utf8')
 
 describe('loading', () => {

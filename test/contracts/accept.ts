@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Accept, Handover } from '../../gateway/mqtt/broker.ts'
+import type { AcceptHandover, Handover } from '../../gateway/mqtt/broker.ts'
 
 /** An accept to be tested, and what a test must be able to do to the disk behind it. */
 export type AcceptRig = AsyncDisposable & {
-  accept: Accept
+  accept: AcceptHandover
   /** The numbers of what is durable now, in order, as another process finds them. */
   stored(): number[]
   /** Nothing becomes durable from now on until the result is called. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { CannotJoin, type ConsumerGroup } from '../../cloud-bridge/ports/consumer-group.ts'
-import type { Outgoing } from '../../cloud-bridge/ports/event-sink.ts'
+import { CannotConsume, type ConsumerGroup } from '../../cloud-bridge/ports/consumer-group.ts'
+import type { OutgoingRecord } from '../../cloud-bridge/ports/event-sink.ts'
 import type { ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { record } from './event-sink.ts'
 import { startMember, until } from './group-member.ts'
@@ -12,7 +12,7 @@ export type GroupRig = {
   group: ConsumerGroup
   /** Creates an empty topic. */
   topic(partitions: number): Promise<string>
-  write(topic: string, records: Outgoing[]): Promise<void>
+  write(topic: string, records: OutgoingRecord[]): Promise<void>
   /** Deletes all records of a partition that are before an offset. */
   deleteBefore(topic: string, partition: number, offset: number): Promise<void>
   /** Tells Kafka how far a group without members is in partition 0. */
@@ -56,11 +56,11 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
         [behind, new Map([[2, 19]])],
       ])
       await using one = startMember(group, { groupId, topics, onAssigned: async () => begin })
-      await until(() => expect(one.taken).toHaveLength(15 + 20 + 20 + 20 + 20 + 1))
+      await until(() => expect(one.processed).toHaveLength(15 + 20 + 20 + 20 + 20 + 1))
       await rig.write(live, numbered(1, 20, 30))
-      await until(() => expect(own(one.taken, live, 1)).toEqual(texts(live, 1, 0, 50)))
-      expect(own(one.taken, live, 0)).toEqual(texts(live, 0, 5, 15))
-      expect(own(one.taken, behind, 2)).toEqual(texts(behind, 2, 19, 1))
+      await until(() => expect(own(one.processed, live, 1)).toEqual(texts(live, 1, 0, 50)))
+      expect(own(one.processed, live, 0)).toEqual(texts(live, 0, 5, 15))
+      expect(own(one.processed, behind, 2)).toEqual(texts(behind, 2, 19, 1))
       expect(one.assigned).toEqual([[0, 1, 2]])
     })
 
@@ -68,14 +68,14 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       const { group, topics, groupId, ...rig } = await open(2)
       await rig.write(topics[0], [...numbered(0, 0, 7), ...numbered(1, 0, 3)])
       await using one = startMember(group, { groupId, topics })
-      await until(() => expect(one.taken).toHaveLength(10))
+      await until(() => expect(one.processed).toHaveLength(10))
       const done = new Map([
         [0, 7],
         [1, 3],
       ])
       await until(async () => expect(await rig.committed(groupId, topics[0])).toEqual(done))
       await rig.write(topics[0], numbered(1, 3, 1))
-      await until(() => expect(one.taken).toHaveLength(11))
+      await until(() => expect(one.processed).toHaveLength(11))
       await one.leave()
       expect((await rig.committed(groupId, topics[0])).get(1)).toBe(4)
     })
@@ -93,11 +93,11 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       for (const topic of topics) {
         for (const place of [0, 1, 2, 3]) await rig.write(topic, numbered(place, 0, 5))
       }
-      await until(() => expect([...one.taken, ...other.taken]).toHaveLength(40))
+      await until(() => expect([...one.processed, ...other.processed]).toHaveLength(40))
       for (const member of [one, other]) {
         for (const place of member.assigned.at(-1)!) {
           for (const topic of topics) {
-            expect(own(member.taken, topic, place)).toEqual(texts(topic, place, 0, 5))
+            expect(own(member.processed, topic, place)).toEqual(texts(topic, place, 0, 5))
           }
         }
       }
@@ -115,7 +115,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       await one.leave()
       await until(() => expect(other.assigned.at(-1)).toEqual([0, 1]))
       await rig.write(topics[0], [...numbered(0, 0, 3), ...numbered(1, 0, 3)])
-      await until(() => expect(other.taken).toHaveLength(6))
+      await until(() => expect(other.processed).toHaveLength(6))
     })
 
     it('replaces a member that was killed', async () => {
@@ -126,7 +126,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       kill()
       await until(() => expect(one.assigned.at(-1)).toEqual([0, 1]))
       await rig.write(topics[1], [...numbered(0, 0, 3), ...numbered(1, 0, 3)])
-      await until(() => expect(one.taken).toHaveLength(6))
+      await until(() => expect(one.processed).toHaveLength(6))
     })
 
     it('keeps what is worked on for longer than a session, and goes on beside it', async () => {
@@ -143,14 +143,14 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       while (performance.now() < endsAtMs) {
         await rig.write(topic, [record(0, `${written}`), record(1, `${written}`)])
         written++
-        await until(() => expect(own(one.taken, topic, 1)).toHaveLength(written))
+        await until(() => expect(own(one.processed, topic, 1)).toHaveLength(written))
         await new Promise(resolve => setTimeout(resolve, 200))
       }
-      expect(own(one.taken, topic, 0)).toEqual([])
+      expect(own(one.processed, topic, 0)).toEqual([])
       release.resolve()
       for (const place of [0, 1]) {
         await until(() =>
-          expect(own(one.taken, topic, place)).toEqual(texts(topic, place, 0, written)),
+          expect(own(one.processed, topic, place)).toEqual(texts(topic, place, 0, written)),
         )
       }
       expect(one.assigned).toEqual([[0, 1]])
@@ -184,12 +184,14 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
         expect(other.assigned.at(-1)).toHaveLength(1)
         return other.assigned.at(-1)!
       })
-      await until(() => expect(own(other.taken, topic, place!)).toEqual(texts(topic, place!, 0, 3)))
+      await until(() =>
+        expect(own(other.processed, topic, place!)).toEqual(texts(topic, place!, 0, 3)),
+      )
       hold.resolve()
       await until(() =>
-        expect(own(one.taken, topic, 1 - place!)).toEqual(texts(topic, 1 - place!, 0, 3)),
+        expect(own(one.processed, topic, 1 - place!)).toEqual(texts(topic, 1 - place!, 0, 3)),
       )
-      expect(own(one.taken, topic, place!)).toEqual([])
+      expect(own(one.processed, topic, place!)).toEqual([])
       expect(seen.every(({ wasOver }) => !wasOver)).toBe(true)
       expect(runningAtAssignment).toBe(0)
     })
@@ -205,8 +207,8 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
           throw fault
         },
       })
-      await expect(one.over).rejects.toBe(fault)
-      expect(one.taken).toEqual([])
+      await expect(one.ended).rejects.toBe(fault)
+      expect(one.processed).toEqual([])
     })
 
     it('goes on with what is there when what was to come was deleted', async () => {
@@ -215,8 +217,8 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       await rig.write(topic, [...numbered(0, 0, 10), ...numbered(1, 0, 10)])
       await rig.deleteBefore(topic, 0, 6)
       await using one = startMember(group, { groupId, topics })
-      await until(() => expect(one.taken).toHaveLength(14))
-      expect(own(one.taken, topic, 0)).toEqual(texts(topic, 0, 6, 4))
+      await until(() => expect(one.processed).toHaveLength(14))
+      expect(own(one.processed, topic, 0)).toEqual(texts(topic, 0, 6, 4))
     })
 
     it('goes on behind what is deleted while it works', async () => {
@@ -238,7 +240,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       await rig.deleteBefore(topic, 0, 7)
       release.resolve()
       const left = [...texts(topic, 0, 0, 2), ...texts(topic, 0, 7, 3)]
-      await until(() => expect(one.taken).toEqual(left))
+      await until(() => expect(one.processed).toEqual(left))
       expect(one.assigned).toHaveLength(1)
       expect(one.deleted).toEqual([{ topic, partition: 0, from: 2, to: 7 }])
     })
@@ -252,7 +254,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       const onAssigned = async () =>
         new Map(topics.map(one => [one, one === topic ? places : none]))
       await using one = startMember(group, { groupId, topics, onAssigned })
-      await until(() => expect(one.taken).toHaveLength(14))
+      await until(() => expect(one.processed).toHaveLength(14))
       expect(one.deleted).toEqual([{ topic, partition: 0, from: 2, to: 6 }])
     })
 
@@ -262,11 +264,11 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       const wide = await rig.topic(3)
       for (const other of [missing, wide]) {
         await using one = startMember(group, { groupId, topics: [topics[0], other] })
-        const error = await one.over.then(
+        const error = await one.ended.then(
           () => null,
           (cause: Error) => cause,
         )
-        expect(error).toBeInstanceOf(CannotJoin)
+        expect(error).toBeInstanceOf(CannotConsume)
         expect(error!.message).toContain(other)
         if (other === wide) expect(error!.message).toContain(topics[0])
       }
@@ -276,7 +278,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       const { group, topics, groupId } = await open(1)
       const begin = new Map([[topics[0], new Map([[0, 5]])]])
       await using one = startMember(group, { groupId, topics, onAssigned: async () => begin })
-      await expect(one.over).rejects.toThrow(CannotJoin)
+      await expect(one.ended).rejects.toThrow(CannotConsume)
     })
   })
 }

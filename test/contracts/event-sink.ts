@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { startDelivery } from '../../cloud-bridge/forward/forwarder.ts'
+import { createDelivery } from '../../cloud-bridge/forward/forwarder.ts'
 import {
   type Batch,
   type EventSink,
   type Fates,
-  type Outgoing,
-  type Rejection,
+  type KnownFate,
+  type OutgoingRecord,
   SinkUnavailable,
 } from '../../cloud-bridge/ports/event-sink.ts'
-import { startCircuit } from '../../cloud-bridge/retry/circuit-breaker.ts'
+import { createCircuitBreaker } from '../../cloud-bridge/retry/circuit-breaker.ts'
 
 /** A sink to be tested, and what a test must be able to do to what stands behind it. */
 export type SinkRig = AsyncDisposable & {
@@ -30,7 +30,7 @@ export type SinkRig = AsyncDisposable & {
 }
 
 /** A record whose value is `text`. */
-export function record(partition: number, text: string): Outgoing {
+export function record(partition: number, text: string): OutgoingRecord {
   return { key: Buffer.from(`zone ${partition}`), partition, value: Buffer.from(text) }
 }
 
@@ -40,7 +40,7 @@ export function textsIn(partitions: { value: Buffer }[][]): string[][] {
 }
 
 /** What a topic must hold once all of it was delivered: `textsIn` of each partition. */
-export function expectedTexts(partitions: number, records: readonly Outgoing[]): string[][] {
+export function expectedTexts(partitions: number, records: readonly OutgoingRecord[]): string[][] {
   const of = (partition: number) => records.filter(one => one.partition === partition)
   return textsIn(Array.from({ length: partitions }, (_, partition) => of(partition)))
 }
@@ -75,7 +75,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
 
     it('delivers each record once and in order, over many sends to several partitions', async () => {
       const topic = await rig.topic(3)
-      const all: Outgoing[] = []
+      const all: OutgoingRecord[] = []
       for (let send = 0; send < 10; send++) {
         // Sizes and partitions differ from send to send; some partitions are left out.
         const records = Array.from({ length: 1 + ((send * 7) % 12) }, (_, index) =>
@@ -204,7 +204,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       const batch = { topic, records: [...records, huge, record(1, 'd')] }
       const fates = [null, undefined, null, expect.any(String), undefined]
       expect(await untilOnly([1], rig.sink, batch)).toEqual(fates)
-      const { batch: left, sink } = rig.sink.setApart(batch)
+      const { batch: left, sink } = rig.sink.isolate(batch)
       await using apart = sink
       expect(left.records).toEqual([records[1], batch.records[4]])
       const next = { topic, records: [record(0, 'e'), record(2, 'f')] }
@@ -244,8 +244,8 @@ async function untilOnly(partitions: number[], sink: EventSink, batch: Batch): P
 }
 
 /** What becomes of a batch that may have to wait a little, though nothing is broken any more. */
-function taken(sink: EventSink, batch: Batch): Promise<Rejection[] | null> {
+function taken(sink: EventSink, batch: Batch): Promise<KnownFate[] | null> {
   const { signal } = new AbortController()
-  const circuit = startCircuit({ firstMs: 20, maxMs: 100, stableMs: 0 })
-  return startDelivery({ sink, signal, circuit, onUnavailable: () => {} })(batch)
+  const circuit = createCircuitBreaker({ firstMs: 20, maxMs: 100, stableMs: 0 })
+  return createDelivery({ sink, signal, circuit, onUnavailable: () => {} })(batch)
 }

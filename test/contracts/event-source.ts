@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { EventSource, Taken } from '../../cloud-bridge/forward/forwarder.ts'
+import type { BatchSource, PendingBatch } from '../../cloud-bridge/forward/forwarder.ts'
 
 /** A source to be tested, and the store it takes from. */
-export type SourceRig<T extends Taken = Taken> = AsyncDisposable & {
-  source: EventSource<T>
+export type SourceRig<T extends PendingBatch = PendingBatch> = AsyncDisposable & {
+  source: BatchSource<T>
   /** Stores events of these zones at once, in this order; the first one ever is number 1. */
   store(zones: string[]): void
   /** Closes the source in order and opens it anew, on the same store. */
@@ -13,7 +13,7 @@ export type SourceRig<T extends Taken = Taken> = AsyncDisposable & {
 const noLimit = { maxEvents: 1000, maxBytes: 1_000_000 }
 
 /** The promise of the port EventSource, for every adapter. */
-export function describeEventSource<T extends Taken>(
+export function describeEventSource<T extends PendingBatch>(
   name: string,
   openRig: () => Promise<SourceRig<T>>,
 ): void {

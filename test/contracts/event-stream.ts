@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Outgoing } from '../../cloud-bridge/ports/event-sink.ts'
+import type { OutgoingRecord } from '../../cloud-bridge/ports/event-sink.ts'
 import type { EventStream, Offsets, ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { record } from './event-sink.ts'
 
@@ -12,7 +12,7 @@ export type StreamRig = {
   /** Creates an empty topic. */
   topic(partitions: number): Promise<string>
   /** Writes records in one batch, which nobody compresses unless told how. */
-  write(topic: string, records: Outgoing[], compression?: Compression): Promise<void>
+  write(topic: string, records: OutgoingRecord[], compression?: Compression): Promise<void>
   /** Deletes all records of a partition that are before an offset. */
   deleteBefore(topic: string, partition: number, offset: number): Promise<void>
 }
@@ -33,7 +33,7 @@ export function describeEventStream(
       return found
     }
     const readAll = async (rig: StreamRig, topic: string) => {
-      const { begin, end } = (await rig.stream.stretchesOf([topic])).get(topic)!
+      const { begin, end } = (await rig.stream.topicOffsets([topic])).get(topic)!
       return read(rig, topic, begin, end)
     }
     const numbered = (partition: number, from: number, count: number) =>
@@ -98,7 +98,7 @@ export function describeEventStream(
       for (const place of [0, 1, 2]) await rig.write(topic, numbered(place, 0, 5))
       await rig.deleteBefore(topic, 0, 3)
       await rig.deleteBefore(topic, 1, 5)
-      const stretch = (await rig.stream.stretchesOf([topic])).get(topic)!
+      const stretch = (await rig.stream.topicOffsets([topic])).get(topic)!
       expect([...stretch.begin.entries()].sort()).toEqual([
         [0, 3],
         [1, 5],
@@ -128,7 +128,7 @@ export function describeEventStream(
       const rig = await openRig()
       const topic = await rig.topic(2)
       const missing = randomUUID()
-      const stretches = await rig.stream.stretchesOf([missing, topic])
+      const stretches = await rig.stream.topicOffsets([missing, topic])
       expect([...stretches]).toEqual([
         [
           topic,
@@ -140,7 +140,7 @@ export function describeEventStream(
 
     it('rejects while Kafka is away', async () => {
       const { away } = await openRig()
-      await expect(away.stretchesOf(['any'])).rejects.toThrow()
+      await expect(away.topicOffsets(['any'])).rejects.toThrow()
       const reading = away.readBetween('any', nothing, new Map([[0, 1]]), () => {})
       await expect(reading).rejects.toThrow()
     })

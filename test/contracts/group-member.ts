@@ -1,5 +1,9 @@
 import { vi } from 'vitest'
-import type { ConsumerGroup, Gap, Membership } from '../../cloud-bridge/ports/consumer-group.ts'
+import type {
+  ConsumerGroup,
+  Membership,
+  OffsetGap,
+} from '../../cloud-bridge/ports/consumer-group.ts'
 import type { Offsets, ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { SESSION_MS } from './session.ts'
 
@@ -14,13 +18,13 @@ type Asked = Partial<Omit<Membership, 'onRecords'>> & {
  */
 export type TestMember = AsyncDisposable & {
   /** What it took: `topic partition: value`, in the order in which it took it. */
-  taken: string[]
+  processed: string[]
   /** The partitions of each assignment. */
   assigned: number[][]
-  away: string[]
-  deleted: Gap[]
+  unavailable: string[]
+  deleted: OffsetGap[]
   /** Settles when the membership does. */
-  over: Promise<void>
+  ended: Promise<void>
   leave(): Promise<void>
 }
 
@@ -30,13 +34,13 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
   const taken: string[] = []
   const assigned: number[][] = []
   const away: string[] = []
-  const deleted: Gap[] = []
+  const deleted: OffsetGap[] = []
   const next = new Map(asked.topics.map(topic => [topic, new Map<number, number>()]))
   const { onAssigned, onRecords, ...rest } = asked
-  const over = group.join(
+  const over = group.consume(
     {
       sessionMs: SESSION_MS,
-      onAway: reason => away.push(reason),
+      onUnavailable: reason => away.push(reason),
       onDeleted: gap => deleted.push(gap),
       async onAssigned(partitions, signal) {
         assigned.push([...partitions])
@@ -60,7 +64,7 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
     return over
   }
   return {
-    ...{ taken, assigned, away, deleted, over, leave },
+    ...{ processed: taken, assigned, unavailable: away, deleted, ended: over, leave },
     async [Symbol.asyncDispose]() {
       await leave().catch(() => {})
     },

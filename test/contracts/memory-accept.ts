@@ -1,6 +1,6 @@
 import { defaults } from '../../config/config.ts'
-import { compileFate, messageHash } from '../../gateway/ingest/fate.ts'
-import type { Accept, Handover } from '../../gateway/mqtt/broker.ts'
+import { createFateDecision, messageHash } from '../../gateway/ingest/fate.ts'
+import type { AcceptHandover, Handover } from '../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from './accept.ts'
 
 type Waiting = { handover: Handover; sender: object; resolve(): void; reject(error: Error): void }
@@ -8,12 +8,12 @@ type Waiting = { handover: Handover; sender: object; resolve(): void; reject(err
 export type MemoryAccept = AcceptRig & {
   /** Everything that was handed over, in the order in which it came. */
   readonly handedOver: readonly Handover[]
-  readonly buried: readonly string[]
+  readonly deadLettered: readonly string[]
 }
 
 /** The smallest accept: a list in memory, which a test can hold or make refuse. */
-export function startMemoryAccept(): MemoryAccept {
-  const fateOf = compileFate(defaults.ingest)
+export function createMemoryAccept(): MemoryAccept {
+  const fateOf = createFateDecision(defaults.ingest)
   const handedOver: Handover[] = []
   const stored: number[] = []
   const buried: string[] = []
@@ -56,7 +56,7 @@ export function startMemoryAccept(): MemoryAccept {
       }
     }
   }
-  const accept: Accept = (handover, sender) => {
+  const accept: AcceptHandover = (handover, sender) => {
     handedOver.push(handover)
     return new Promise((resolve, reject) => {
       waiting.push({ handover, sender, resolve, reject })
@@ -64,7 +64,7 @@ export function startMemoryAccept(): MemoryAccept {
     })
   }
   return {
-    ...{ accept, handedOver, buried, stored: () => [...stored] },
+    ...{ accept, handedOver, deadLettered: buried, stored: () => [...stored] },
     hold() {
       isHeld = true
       return () => {

@@ -1,15 +1,15 @@
 import {
   type Batch,
   type EventSink,
-  type Outgoing,
-  type Rejection,
+  type KnownFate,
+  type OutgoingRecord,
   SinkUnavailable,
 } from '../../cloud-bridge/ports/event-sink.ts'
 
 /** The smallest EventSink: topics in memory, and the breakdowns that a real one has. */
 export type MemorySink = EventSink &
   AsyncDisposable & {
-    readonly topics: Map<string, Outgoing[][]>
+    readonly topics: Map<string, OutgoingRecord[][]>
     createTopic(topic: string, partitions: number): void
     /** What happens to sends from now on; null: they are delivered. */
     broken: 'nothing arrives' | 'nothing is acknowledged' | null
@@ -19,12 +19,12 @@ export type MemorySink = EventSink &
     readonly sent: Batch[]
   }
 
-type Unfinished = { batch: Batch; fates: (Rejection | undefined)[] }
+type Unfinished = { batch: Batch; fates: (KnownFate | undefined)[] }
 
 /** Values longer than `valueMaxBytes` are rejected. */
-export function openMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): MemorySink {
+export function createMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): MemorySink {
   const behind = {
-    topics: new Map<string, Outgoing[][]>(),
+    topics: new Map<string, OutgoingRecord[][]>(),
     sent: [] as Batch[],
     stuck: new Set<number>(),
     broken: null as MemorySink['broken'],
@@ -60,9 +60,9 @@ export function openMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): Memory
           throw new SinkUnavailable('a partition is stuck', { fates: [...fates] })
         }
         unfinished = null
-        return fates as Rejection[]
+        return fates as KnownFate[]
       },
-      setApart(batch) {
+      isolate(batch) {
         if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
         const { fates } = unfinished
         const records = batch.records.filter((_, index) => fates[index] === undefined)

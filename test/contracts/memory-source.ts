@@ -1,19 +1,19 @@
-import type { EventSource, Taken } from '../../cloud-bridge/forward/forwarder.ts'
+import type { BatchSource, PendingBatch } from '../../cloud-bridge/forward/forwarder.ts'
 
-export type MemorySource = EventSource & {
+export type MemorySource = BatchSource & {
   /** Stores events of these zones as one group. */
   store(zones: string[]): void
   /** How many settles there were. */
-  readonly settled: number
+  readonly advances: number
 }
 
 /** The smallest EventSource: groups in memory, one open range. A value says its number and zone. */
-export function openMemorySource(topic = 'readings', partitions = 3): MemorySource {
-  const groups: Taken['events'][] = []
+export function createMemorySource(topic = 'readings', partitions = 3): MemorySource {
+  const groups: PendingBatch['events'][] = []
   const range = { id: 1, topic, partitions }
   let [last, next, settled] = [0, 1, 0]
   return {
-    get settled() {
+    get advances() {
       return settled
     },
     store(zones) {
@@ -25,7 +25,7 @@ export function openMemorySource(topic = 'readings', partitions = 3): MemorySour
       )
     },
     take({ maxEvents, maxBytes }) {
-      const events: Taken['events'][number][] = []
+      const events: PendingBatch['events'][number][] = []
       let bytes = 0
       for (const group of groups) {
         if (events.length >= maxEvents || bytes >= maxBytes) break

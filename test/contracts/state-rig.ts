@@ -1,12 +1,12 @@
-import type { StatePlace } from '../../cloud-bridge/consumers/state/configured-store.ts'
-import { keyOf, within } from '../../cloud-bridge/consumers/state/row-keys.ts'
+import type { StateLocation } from '../../cloud-bridge/consumers/state/configured-store.ts'
+import { keyOf, keysWithPrefix } from '../../cloud-bridge/consumers/state/row-keys.ts'
 import type { PartitionState, StateStore } from '../../cloud-bridge/consumers/state/state.ts'
 
 /** Where states are, and what a test must be able to do to that. */
 export type StateRig = AsyncDisposable & {
-  place: StatePlace
+  place: StateLocation
   /** What is in this state can be reached no more until the result is called. */
-  takeAway(consumer: string): Promise<() => Promise<void>>
+  makeUnreachable(consumer: string): Promise<() => Promise<void>>
 }
 
 export const bytes = (text: string) => Buffer.from(text)
@@ -20,6 +20,6 @@ export const rowsOf = (entries: Record<string, string | null>) =>
   )
 /** What stands in a state, by the second part of its keys. */
 export const readAll = async (state: Pick<PartitionState, 'range'>) =>
-  (await state.range(within('k'))).map(({ value }) => value.toString())
+  (await state.range(keysWithPrefix('k'))).map(({ value }) => value.toString())
 /** What the parts of the suite are given. */
-export type Given = { rig(): StateRig; store(): StateStore; drawName(): string }
+export type StateSuite = { rig(): StateRig; store(): StateStore; drawName(): string }

@@ -5,17 +5,17 @@ import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   openStateStore,
-  type StatePlace,
+  type StateLocation,
 } from '../../cloud-bridge/consumers/state/configured-store.ts'
-import { keyOf, within } from '../../cloud-bridge/consumers/state/row-keys.ts'
+import { keyOf, keysWithPrefix } from '../../cloud-bridge/consumers/state/row-keys.ts'
 import {
   type Effect,
   Fenced,
   type PartitionState,
-  StateAway,
   type StateStore,
+  StateUnavailable,
 } from '../../cloud-bridge/consumers/state/state.ts'
-import { bytes, type Given, readAll, rowsOf, type StateRig } from './state-rig.ts'
+import { bytes, readAll, rowsOf, type StateRig, type StateSuite } from './state-rig.ts'
 import { describeVersions } from './state-versions.ts'
 
 const effect = (id: string, value: string): Effect => {
@@ -46,11 +46,11 @@ export function describeStateStore(name: string, openRig: () => Promise<StateRig
 }
 
 /** A partition of a consumer that nobody else has. */
-async function claimNew({ store, drawName }: Given): Promise<PartitionState> {
+async function claimNew({ store, drawName }: StateSuite): Promise<PartitionState> {
   return (await store().open(drawName())).claim(0)
 }
 
-function describeRows(given: Given): void {
+function describeRows(given: StateSuite): void {
   it('keeps rows in the order of code points, whatever stands in them', async () => {
     const state = await claimNew(given)
     const parts = ['b', 'a', '', 'a\u0000', 'a\u0001b', 'é', '\uffff', '😀', 'a\u0003', 'A', '\\x']
@@ -73,7 +73,7 @@ function describeRows(given: Given): void {
     expect(await read({ limit: 1 })).toBe('b')
     expect(await read({ limit: 1, backwards: true })).toBe('c')
     expect(await read({ from: keyOf('k', 'x'), to: keyOf('k', 'z') })).toBe('')
-    expect(await state.range(within('other'))).toEqual([])
+    expect(await state.range(keysWithPrefix('other'))).toEqual([])
   })
 
   it('replaces and deletes', async () => {
@@ -129,7 +129,7 @@ function describeRows(given: Given): void {
   })
 }
 
-function describeEffects(given: Given): void {
+function describeEffects(given: StateSuite): void {
   it('knows at a claim the offsets that were committed', async () => {
     const consumer = await given.store().open(given.drawName())
     const state = await consumer.claim(3)
@@ -172,7 +172,7 @@ function describeEffects(given: Given): void {
   })
 }
 
-function describeFence(given: Given): void {
+function describeFence(given: StateSuite): void {
   it('lets a claim fence every older one, of another store as well', async () => {
     const name = given.drawName()
     await using other = openStateStore(given.rig().place)
@@ -241,11 +241,11 @@ function describeFence(given: Given): void {
   it('rejects with StateAway while it cannot be reached; the same changes count once then', async () => {
     const name = given.drawName()
     const state = await (await given.store().open(name)).claim(0)
-    const letCome = await given.rig().takeAway(name)
+    const letCome = await given.rig().makeUnreachable(name)
     const changes = {
       ...{ rows: rowsOf({ a: '1' }), offsets: new Map([['t', 1]]), effects: [effect('e', 'e')] },
     }
-    await expect(state.commit(changes)).rejects.toThrow(StateAway)
+    await expect(state.commit(changes)).rejects.toThrow(StateUnavailable)
     await letCome()
     await state.commit(changes)
     await state.commit(changes)
@@ -255,7 +255,7 @@ function describeFence(given: Given): void {
   })
 }
 
-async function startMember(place: StatePlace, consumer: string) {
+async function startMember(place: StateLocation, consumer: string) {
   const file = new URL('state-member.ts', import.meta.url).pathname
   const args = [file, JSON.stringify(place), consumer]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { openStateStore } from '../../cloud-bridge/consumers/state/configured-store.ts'
 import { Fenced } from '../../cloud-bridge/consumers/state/state.ts'
-import { type Given, readAll, rowsOf } from './state-rig.ts'
+import { readAll, rowsOf, type StateSuite } from './state-rig.ts'
 
 /** The part of the suite that is about versions of a state. */
-export function describeVersions(given: Given): void {
+export function describeVersions(given: StateSuite): void {
   const open = (name: string) => given.store().open(name)
   const build = (name: string) => given.store().build(name)
 

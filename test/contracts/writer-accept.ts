@@ -13,7 +13,7 @@ export type WriterAccept = AcceptRig & {
 }
 
 /** The real writer thread, on a store of its own. Commits group by group, as fast as it can. */
-export async function startWriterAccept(
+export async function openWriterAccept(
   more: Partial<Omit<WriterOptions, 'outbox'>> & { outbox?: Partial<WriterOptions['outbox']> } = {},
 ): Promise<WriterAccept> {
   const place = temporary()

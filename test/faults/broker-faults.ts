@@ -10,19 +10,19 @@ export type BrokerScript = (stages: Stage[], on: ProxiedKafka) => Promise<void>
 /** What a broker does to producers. */
 export const brokerFaults: Record<string, BrokerScript> = {
   'kill -9 before an acknowledgement': async (stages, on) => {
-    await each(stages, 1)
+    await deliverAll(stages, 1)
     let crash: Promise<void> | undefined
     const kill = (number: number): Verdict => {
       if (number === 0) crash = on.kafka.kill().then(on.kafka.restart).then(over(stages))
       return number === 0 ? 'cut' : 'pass'
     }
     on.proxy.judge({ responses: acks(stages[0]!, kill) })
-    await each(stages, 3)
+    await deliverAll(stages, 3)
     await crash
-    await each(stages, 1)
+    await deliverAll(stages, 1)
   },
   'a restart in good order': async (stages, on) => {
-    await each(stages, 1)
+    await deliverAll(stages, 1)
     let isUp = false
     const restarted = on.kafka
       .restart()
@@ -31,24 +31,24 @@ export const brokerFaults: Record<string, BrokerScript> = {
         isUp = true
       })
     // Until it is down it goes on answering.
-    while (!isUp) await Promise.all([each(stages, 1), sleep(20)])
+    while (!isUp) await Promise.all([deliverAll(stages, 1), sleep(20)])
     await restarted
-    await each(stages, 1)
+    await deliverAll(stages, 1)
   },
   'the broker hangs (SIGSTOP)': async (stages, on) => {
-    await each(stages, 1)
+    await deliverAll(stages, 1)
     on.kafka.suspend()
     const resumed = sleep(3 * on.proxied.requestTimeoutMs)
       .then(on.kafka.resume)
       .then(over(stages))
-    await each(stages, 3)
+    await deliverAll(stages, 3)
     await resumed
-    await each(stages, 1)
+    await deliverAll(stages, 1)
   },
 }
 
 /** All deliver so many batches, side by side. */
-export async function each(stages: Stage[], batches: number): Promise<void> {
+export async function deliverAll(stages: Stage[], batches: number): Promise<void> {
   await Promise.all(stages.map(stage => deliver(stage, batches)))
 }
 

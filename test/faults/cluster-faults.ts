@@ -3,14 +3,14 @@ import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openCluster } from '../../cloud-bridge/kafka/platformatic/cluster.ts'
 import { SinkUnavailable } from '../../cloud-bridge/ports/event-sink.ts'
 import type { Cluster, ClusterNode } from '../setup/kafka/cluster.ts'
-import { each, over } from './broker-faults.ts'
+import { deliverAll, over } from './broker-faults.ts'
 import type { Stage } from './stage.ts'
 
 /** A cluster, and how the one who sends reaches it. */
-export type ClusterGround = { cluster: Cluster; kafka: KafkaOptions }
+export type ClusterAccess = { cluster: Cluster; kafka: KafkaOptions }
 
 /** How the fault of one broker of three is played on all who send to them. */
-export type ClusterScript = (stages: Stage[], on: ClusterGround) => Promise<void>
+export type ClusterScript = (stages: Stage[], on: ClusterAccess) => Promise<void>
 
 type Plan = { replicas?: number; settings?: Record<string, string> }
 
@@ -27,26 +27,26 @@ export const clusterFaults: Record<string, ClusterFault> = {
   'the leader of a partition is killed (kill -9)': {
     plan: {},
     async script(stages, on) {
-      await each(stages, 1)
+      await deliverAll(stages, 1)
       const leader = await leaderOf(on, stages[0]!.topic, 0)
       const killed = leader.kill().then(over(stages))
-      await each(stages, 5)
+      await deliverAll(stages, 5)
       await killed
-      await each(stages, 1)
+      await deliverAll(stages, 1)
       await leader.restart()
-      await on.cluster.whole()
-      await each(stages, 2)
+      await on.cluster.waitUntilComplete()
+      await deliverAll(stages, 2)
     },
   },
   'one of three hangs (SIGSTOP), until Kafka does without it': {
     plan: {},
     async script(stages, on) {
-      await each(stages, 1)
+      await deliverAll(stages, 1)
       await hanging(on, stages, async () => {
         over(stages)()
-        await each(stages, 3)
+        await deliverAll(stages, 3)
       })
-      await each(stages, 2)
+      await deliverAll(stages, 2)
     },
   },
   'one of three hangs, whose partitions are nowhere else: the others go on': {
@@ -54,7 +54,7 @@ export const clusterFaults: Record<string, ClusterFault> = {
     // kafkajs connects anew after a failure, and not to a topic with a partition without leader.
     only: ['platformatic'],
     async script(stages, on) {
-      await each(stages, 1)
+      await deliverAll(stages, 1)
       const apart = await hanging(on, stages, async () => {
         const set = await Promise.all(stages.map(untilApart))
         await Promise.all(stages.map((stage, at) => goOnWithout(stage, set[at]!.partitions)))
@@ -62,32 +62,35 @@ export const clusterFaults: Record<string, ClusterFault> = {
       })
       over(stages)()
       await Promise.all(apart.map(({ rest }) => rest()))
-      await each(stages, 2)
+      await deliverAll(stages, 2)
     },
   },
   'too few replicas (NOT_ENOUGH_REPLICAS)': {
     plan: { settings: { 'min.insync.replicas': '3' } },
     async script(stages, on) {
-      await each(stages, 1)
+      await deliverAll(stages, 1)
       const killed = on.cluster.nodes[2]!
       await killed.kill()
-      const mended = sleep(3000).then(killed.restart).then(on.cluster.whole).then(over(stages))
-      await each(stages, 3)
+      const mended = sleep(3000)
+        .then(killed.restart)
+        .then(on.cluster.waitUntilComplete)
+        .then(over(stages))
+      await deliverAll(stages, 3)
       await mended
-      await each(stages, 1)
+      await deliverAll(stages, 1)
     },
   },
 }
 
 /** Does it while the broker of the first partition hangs. */
-async function hanging<T>(on: ClusterGround, stages: Stage[], work: () => Promise<T>): Promise<T> {
+async function hanging<T>(on: ClusterAccess, stages: Stage[], work: () => Promise<T>): Promise<T> {
   const stuck = await leaderOf(on, stages[0]!.topic, 0)
   stuck.suspend()
   try {
     return await work()
   } finally {
     stuck.resume()
-    await on.cluster.whole()
+    await on.cluster.waitUntilComplete()
   }
 }
 
@@ -114,7 +117,7 @@ async function untilApart({ sink, nextBatch, deliver: deliverThrough, ...stage }
     const open = batch.records.filter((_, index) => fates?.[index] === undefined)
     const partitions = new Set(open.map(({ partition }) => partition))
     if (partitions.size === 0 || partitions.size === all) continue
-    const apart = sink.setApart(batch)
+    const apart = sink.isolate(batch)
     stage.acknowledged(batch.records.filter((_, index) => fates![index] === null))
     const rest = async () => {
       await using own = apart.sink
@@ -125,7 +128,7 @@ async function untilApart({ sink, nextBatch, deliver: deliverThrough, ...stage }
 }
 
 async function leaderOf(
-  { cluster, kafka }: ClusterGround,
+  { cluster, kafka }: ClusterAccess,
   topic: string,
   partition: number,
 ): Promise<ClusterNode> {

@@ -10,10 +10,10 @@ export type Frame = {
 }
 
 /** The api keys that tests ask for by name. */
-export const api = { produce: 0, fetch: 1, metadata: 3, initProducerId: 22 }
+export const apiKeys = { produce: 0, fetch: 1, metadata: 3, initProducerId: 22 }
 
 /** Cuts a stream of bytes into frames, whatever pieces it comes in; gives those now complete. */
-export function startSplitter() {
+export function createFrameSplitter() {
   let rest: Buffer = Buffer.alloc(0)
   return (chunk: Buffer): Buffer[] => {
     rest = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk
@@ -28,7 +28,7 @@ export function startSplitter() {
 }
 
 /** Reads the heads of one connection: an answer says of its request only the correlation id. */
-export function startReading() {
+export function createFrameReader() {
   const asked = new Map<number, Omit<Frame, 'bytes'>>()
   return {
     request(bytes: Buffer): Frame {

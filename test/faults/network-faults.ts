@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ProxiedKafka } from '../setup/kafka/proxied-kafka.ts'
-import { api, type Frame } from './framing.ts'
+import { apiKeys, type Frame } from './framing.ts'
 import type { Judge, Verdict } from './proxy.ts'
 import type { Stage } from './stage.ts'
 
@@ -92,7 +92,7 @@ export async function deliver(stage: Stage, batches: number): Promise<void> {
 export function acks(stage: Stage, verdictOn: (number: number) => Verdict): Judge {
   let number = 0
   return (frame: Frame) =>
-    frame.api === api.produce ? hindering(stage, verdictOn(number++)) : 'pass'
+    frame.api === apiKeys.produce ? hindering(stage, verdictOn(number++)) : 'pass'
 }
 
 function hindering(stage: Stage, verdict: Verdict): Verdict {

@@ -7,7 +7,7 @@ const FLEXIBLE_FROM = 9
  * The partitions that a Produce request has records for, of all its topics
  * (https://kafka.apache.org/protocol#The_Messages_Produce, version 3 and later).
  */
-export function partitionsIn({ bytes, version }: Frame): number[] {
+export function producePartitions({ bytes, version }: Frame): number[] {
   const isFlexible = version >= FLEXIBLE_FROM
   let at = 12 // behind size, api, version and correlation id
   const take = (length: number) => {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Frame, startReading, startSplitter } from './framing.ts'
+import { createFrameReader, createFrameSplitter, type Frame } from './framing.ts'
 import { type FaultProxy, startFaultProxy } from './proxy.ts'
 
 const sized = (body: Buffer) => {
@@ -27,7 +27,7 @@ describe('the splitter', () => {
         const frames = parts.map(part => sized(Buffer.from(part)))
         const stream = Buffer.concat(frames)
         const ends = [...at.filter(cut => cut < stream.length), stream.length]
-        const split = startSplitter()
+        const split = createFrameSplitter()
         const found: Buffer[] = []
         let from = 0
         for (const end of ends.sort((a, b) => a - b)) {
@@ -42,7 +42,7 @@ describe('the splitter', () => {
 
 describe('reading', () => {
   it('tells of an answer what was asked', () => {
-    const read = startReading()
+    const read = createFrameReader()
     expect(read.request(request(22, 5))).toMatchObject({ api: 22, version: 7, correlationId: 5 })
     const id = Buffer.alloc(4)
     id.writeInt32BE(5)
@@ -61,7 +61,7 @@ describe('the proxy', () => {
   beforeEach(async () => {
     received.length = 0
     broker = createServer(socket => {
-      const split = startSplitter()
+      const split = createFrameSplitter()
       socket.on('error', () => {})
       socket.on('data', chunk => {
         for (const frame of split(chunk)) {
@@ -84,7 +84,7 @@ describe('the proxy', () => {
     const socket = connect(proxy.port, '127.0.0.1')
     clients.push(socket)
     const answers: number[] = []
-    const split = startSplitter()
+    const split = createFrameSplitter()
     const waiting: (() => void)[] = []
     socket.on('error', () => {})
     socket.on('data', chunk => {
@@ -164,7 +164,7 @@ describe('the proxy', () => {
     expect(await fresh.until(1)).toEqual([3])
     expect([received, old.answers, old.socket.closed]).toEqual([[1, 3], [1], false])
     const closed = once(old.socket, 'close')
-    proxy.heal()
+    proxy.restore()
     await closed
   })
 
@@ -178,7 +178,7 @@ describe('the proxy', () => {
     const refused = connect(proxy.port, '127.0.0.1').on('error', () => {})
     await new Promise(resolve => refused.on('close', resolve))
     expect(proxy.accepted).toBe(1)
-    proxy.heal()
+    proxy.restore()
     const fresh = await client()
     fresh.ask(0, 2)
     expect(await fresh.until(1)).toEqual([2])

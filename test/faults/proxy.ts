@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Frame, startReading, startSplitter } from './framing.ts'
+import { createFrameReader, createFrameSplitter, type Frame } from './framing.ts'
 
 /**
  * What becomes of a frame: it goes on, at once or later (and what follows it, after it); it is lost
@@ -26,7 +26,7 @@ export type FaultProxy = AsyncDisposable & {
   /** Closes the present connections, and every new one at once. */
   refuse(): void
   /** New connections work, every frame passes; those that were frozen or stalled are closed. */
-  heal(): void
+  restore(): void
 }
 
 type Connection = { client: Socket; broker: Socket; frozen: boolean }
@@ -82,7 +82,7 @@ export async function startFaultProxy(ports: {
       refusing = true
       for (const connection of connections) close(connection)
     },
-    heal() {
+    restore() {
       refusing = false
       judges = { requests: pass, responses: pass }
       for (const connection of connections) {
@@ -108,7 +108,7 @@ function close({ client, broker }: Connection): void {
 // The judges are looked up for each frame, because they change while connections live.
 function carry(connection: Connection, judges: () => Judges): void {
   const { client, broker } = connection
-  const read = startReading()
+  const read = createFrameReader()
   pump(client, broker, connection, bytes => judges().requests(read.request(bytes)))
   pump(broker, client, connection, bytes => judges().responses(read.response(bytes)))
 }
@@ -119,7 +119,7 @@ function pump(
   connection: Connection,
   verdictOn: (bytes: Buffer) => Verdict,
 ): void {
-  const split = startSplitter()
+  const split = createFrameSplitter()
   let passed: Promise<unknown> = Promise.resolve()
   const handle = (bytes: Buffer) => {
     if (connection.frozen) return

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Outgoing } from '../../cloud-bridge/ports/event-sink.ts'
-import { addPartitions, alterTopic, topicWith } from '../setup/kafka/topic-settings.ts'
+import type { OutgoingRecord } from '../../cloud-bridge/ports/event-sink.ts'
+import { addPartitions, alterTopic, createTopicWith } from '../setup/kafka/topic-settings.ts'
 import { deliver, type Script } from './network-faults.ts'
 import type { Stage } from './stage.ts'
 
@@ -9,10 +9,10 @@ import type { Stage } from './stage.ts'
 const WRONG_MS = 1000
 
 /** A topic's settings, a topic that is not there yet, or one that has too few partitions. */
-export type Ground = { settings?: Record<string, string>; partitions?: number; missing?: true }
+export type TopicSetup = { settings?: Record<string, string>; partitions?: number; missing?: true }
 
 /** What Kafka says no to: for good, then the record is rejected; or for now, then it waits. */
-export const refusals: Record<string, { ground: Ground; script: Script }> = {
+export const refusals: Record<string, { ground: TopicSetup; script: Script }> = {
   'a message is too large': {
     ground: {},
     script: stage => rejectOne(stage, one => ({ ...one, value: randomBytes(1_100_000) })),
@@ -40,7 +40,9 @@ export const refusals: Record<string, { ground: Ground; script: Script }> = {
   'an unknown topic, created later': {
     ground: { missing: true },
     script: async (stage, on) => {
-      const mended = mend(stage, () => topicWith(on.direct, { topic: stage.topic, partitions: 6 }))
+      const mended = mend(stage, () =>
+        createTopicWith(on.direct, { topic: stage.topic, partitions: 6 }),
+      )
       await deliver(stage, 3)
       await mended
     },
@@ -62,7 +64,10 @@ async function mend(stage: Stage, work: () => Promise<unknown>): Promise<void> {
 }
 
 /** One record of a batch is made bad: it is rejected, and its neighbours are not. */
-async function rejectOne(stage: Stage, spoil: (one: Outgoing) => Outgoing): Promise<void> {
+async function rejectOne(
+  stage: Stage,
+  spoil: (one: OutgoingRecord) => OutgoingRecord,
+): Promise<void> {
   await stage.deliver()
   const { topic, records } = stage.nextBatch()
   const bad = 4

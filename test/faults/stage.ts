@@ -1,8 +1,13 @@
-import { startDelivery } from '../../cloud-bridge/forward/forwarder.ts'
+import { createDelivery } from '../../cloud-bridge/forward/forwarder.ts'
 import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
-import type { Batch, EventSink, Outgoing, Rejection } from '../../cloud-bridge/ports/event-sink.ts'
-import { startCircuit } from '../../cloud-bridge/retry/circuit-breaker.ts'
-import { openSink, readTopic } from '../setup/kafka/kafka.ts'
+import type {
+  Batch,
+  EventSink,
+  KnownFate,
+  OutgoingRecord,
+} from '../../cloud-bridge/ports/event-sink.ts'
+import { createCircuitBreaker } from '../../cloud-bridge/retry/circuit-breaker.ts'
+import { openKafkaSink, readTopic } from '../setup/kafka/kafka.ts'
 
 /** What a fault came to, by what a fresh reader finds in the topic. */
 export type Outcome = {
@@ -23,15 +28,15 @@ export type Stage = {
   /** A batch of 17 records over all partitions, in numbers that differ, no record like another. */
   nextBatch(): Batch
   /** Delivers a batch as the bridge does, through this sink unless told otherwise. */
-  deliver(batch?: Batch, sink?: EventSink): Promise<Rejection[]>
+  deliver(batch?: Batch, sink?: EventSink): Promise<KnownFate[]>
   /** Notes what Kafka has by another way than `deliver`. */
-  acknowledged(records: readonly Outgoing[]): void
+  acknowledged(records: readonly OutgoingRecord[]): void
   /** Something stands in the way until now. */
   hurt(): void
 }
 
 /** A topic, and how it is written and read. */
-export type Way = {
+export type SinkRoute = {
   topic: string
   partitions: number
   sending: KafkaOptions
@@ -39,20 +44,20 @@ export type Way = {
 }
 
 /** Plays one fault on several topics at once, each through a sink of its own, and judges it. */
-export async function play(
-  ways: readonly Way[],
+export async function playFault(
+  ways: readonly SinkRoute[],
   script: (stages: Stage[]) => Promise<void>,
 ): Promise<Outcome[]> {
   await using sinks = new AsyncDisposableStack()
   const performances = await Promise.all(
-    ways.map(async way => stageOn(way, sinks.use(await openSink(way.sending)))),
+    ways.map(async way => stageOn(way, sinks.use(await openKafkaSink(way.sending)))),
   )
   await script(performances.map(({ stage }) => stage))
   return Promise.all(performances.map(({ outcome }) => outcome()))
 }
 
-function stageOn({ topic, partitions, reading }: Way, own: EventSink) {
-  const sent: Outgoing[] = []
+function stageOn({ topic, partitions, reading }: SinkRoute, own: EventSink) {
+  const sent: OutgoingRecord[] = []
   const acknowledgedAt: number[] = []
   let [batches, failures, hurtAt] = [0, 0, performance.now()]
   const nextBatch = (): Batch => {
@@ -64,7 +69,7 @@ function stageOn({ topic, partitions, reading }: Way, own: EventSink) {
     })
     return { topic, records }
   }
-  const acknowledged = (records: readonly Outgoing[]) => {
+  const acknowledged = (records: readonly OutgoingRecord[]) => {
     acknowledgedAt.push(performance.now())
     sent.push(...records)
   }
@@ -73,10 +78,10 @@ function stageOn({ topic, partitions, reading }: Way, own: EventSink) {
     sink: own,
     nextBatch,
     async deliver(batch = nextBatch(), sink = own) {
-      const fates = (await startDelivery({
+      const fates = (await createDelivery({
         sink,
         signal: new AbortController().signal,
-        circuit: startCircuit({ firstMs: 50, maxMs: 500, stableMs: 0 }),
+        circuit: createCircuitBreaker({ firstMs: 50, maxMs: 500, stableMs: 0 }),
         onUnavailable: () => void failures++,
       })(batch))!
       acknowledged(batch.records.filter((_, index) => fates[index] === null))
@@ -90,14 +95,14 @@ function stageOn({ topic, partitions, reading }: Way, own: EventSink) {
   const outcome = async (): Promise<Outcome> => {
     const found = await readTopic(reading, topic)
     const recoveredAt = acknowledgedAt.find(at => at >= hurtAt) ?? Number.POSITIVE_INFINITY
-    return { ...judge(sent, found), failures, recoveryMs: recoveredAt - hurtAt }
+    return { ...assessOutcome(sent, found), failures, recoveryMs: recoveredAt - hurtAt }
   }
   return { stage, outcome }
 }
 
 /** Compares what was acknowledged, in order, with what stands in each partition. */
-export function judge(
-  sent: readonly Outgoing[],
+export function assessOutcome(
+  sent: readonly OutgoingRecord[],
   found: { value: Buffer }[][],
 ): Pick<Outcome, 'lost' | 'inversions' | 'duplicates'> {
   const totals = { lost: 0, inversions: 0, duplicates: 0 }

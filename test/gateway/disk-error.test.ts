@@ -95,7 +95,7 @@ describe.skipIf(!canTrace)('an fsync that fails', () => {
       expect(acknowledged.length).toBeGreaterThan(0)
       expect(acknowledged.length).toBeLessThan(MESSAGES_MAX)
       const outbox = openOutbox({ file: gateway.outboxFile, gateway: 'gw' })
-      expect(outbox.healed).toBe(null)
+      expect(outbox.recovery).toBe(null)
       outbox.close()
       const stored = readOutbox(gateway.outboxFile).events.map(
         ({ measurements }) => measurements.find(({ metric }) => metric === 'number')!.number!,

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { TestProject } from 'vitest/node'
 
 /** Whether any file of this run imports a setup: one that takes seconds to start is for those. */
-export async function isAskedFor(project: TestProject, setup: string): Promise<boolean> {
+export async function isSetupImported(project: TestProject, setup: string): Promise<boolean> {
   const { filenamePattern } = project.vitest as { filenamePattern?: string[] }
   const { testFiles } = await project.globTestFiles(filenamePattern)
   const texts = await Promise.all(testFiles.map(file => readFile(file, 'utf8')))

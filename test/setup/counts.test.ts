@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addUp, countsOf } from './counts.ts'
+import { countTests, sumCounts } from './counts.ts'
 
 const report = (files: { status: string; tests: string[] }[]) => {
   const all = files.flatMap(({ tests }) => tests)
@@ -22,7 +22,7 @@ describe('the closing line counts', () => {
       { status: 'passed', tests: ['passed', 'passed', 'skipped'] },
       { status: 'failed', tests: ['failed', 'passed', 'todo'] },
     ]
-    expect(countsOf(report(files), 1)).toEqual({ passed: 3, failed: 1, skipped: 2 })
+    expect(countTests(report(files), 1)).toEqual({ passed: 3, failed: 1, skipped: 2 })
   })
 
   it('a file that failed outside of its tests as one failure', () => {
@@ -30,18 +30,18 @@ describe('the closing line counts', () => {
       { status: 'failed', tests: [] },
       { status: 'failed', tests: ['passed'] },
     ]
-    expect(countsOf(report(files), 1)).toEqual({ passed: 1, failed: 2, skipped: 0 })
+    expect(countTests(report(files), 1)).toEqual({ passed: 1, failed: 2, skipped: 0 })
   })
 
   it('a run that failed for another reason, or left no report, as one failure', () => {
     const files = [{ status: 'passed', tests: ['passed'] }]
-    expect(countsOf(report(files), 1)).toEqual({ passed: 1, failed: 1, skipped: 0 })
-    expect(countsOf(null, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 })
-    expect(countsOf(null, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+    expect(countTests(report(files), 1)).toEqual({ passed: 1, failed: 1, skipped: 0 })
+    expect(countTests(null, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+    expect(countTests(null, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 })
   })
 
   it('all together', () => {
     const one = { passed: 1, failed: 2, skipped: 3 }
-    expect(addUp([one, one])).toEqual({ passed: 2, failed: 4, skipped: 6 })
+    expect(sumCounts([one, one])).toEqual({ passed: 2, failed: 4, skipped: 6 })
   })
 })

@@ -1,5 +1,5 @@
 /** How many tests ended how. */
-export type Counts = { passed: number; failed: number; skipped: number }
+export type TestCounts = { passed: number; failed: number; skipped: number }
 
 /** What is used of vitest's JSON report. */
 type Report = {
@@ -14,19 +14,19 @@ type Report = {
  * Counts the tests of a report (null: there is none). A file that failed outside of its tests
  * counts as one failure, and so does a run that failed for a reason the report does not show.
  */
-export function countsOf(text: string | null, exitCode: number): Counts {
+export function countTests(text: string | null, exitCode: number): TestCounts {
   if (text === null) return { passed: 0, failed: 1, skipped: 0 }
   const counts = countReport(JSON.parse(text))
   const isUnexplained = exitCode !== 0 && counts.failed === 0
   return isUnexplained ? { ...counts, failed: 1 } : counts
 }
 
-export function addUp(all: Counts[]): Counts {
-  const sum = (of: keyof Counts) => all.reduce((total, counts) => total + counts[of], 0)
+export function sumCounts(all: TestCounts[]): TestCounts {
+  const sum = (of: keyof TestCounts) => all.reduce((total, counts) => total + counts[of], 0)
   return { passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped') }
 }
 
-function countReport(report: Report): Counts {
+function countReport(report: Report): TestCounts {
   const brokenFiles = report.testResults.filter(
     ({ status, assertionResults }) =>
       status === 'failed' && assertionResults.every(test => test.status !== 'failed'),

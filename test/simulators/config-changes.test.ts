@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { conclude } from '../../cloud-bridge/ledger/assessment.ts'
-import { startLedger } from '../../cloud-bridge/ledger/ledger.ts'
-import { readNote } from '../../cloud-bridge/ledger/notes.ts'
+import { assessGateways } from '../../cloud-bridge/ledger/assessment.ts'
+import { createLedger } from '../../cloud-bridge/ledger/ledger.ts'
+import { decodeNote } from '../../cloud-bridge/ledger/notes.ts'
 import { decodeEvent } from '../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../gateway/store/outbox.ts'
-import { carryAll, type Delivered } from '../../simulators/rehearse/bit-rot/delivery.ts'
+import { type DeliveredContent, deliverStore } from '../../simulators/rehearse/bit-rot/delivery.ts'
 import { reading } from '../gateway/store/fixture.ts'
 
 let dir: string
@@ -21,22 +21,22 @@ function run(numbers: number[], { gateway = 'gw', name = 'outbox.db' } = {}): vo
   const inboxFile = join(dir, 'inbox.db')
   const outbox = openOutbox({ file: join(dir, name), gateway, inboxFile })
   outbox.commit({ readings: numbers.map(number => reading(`z${number % 3}`, number)) })
-  outbox.beat()
+  outbox.writeZoneHeads()
   outbox.commit({ readings: numbers.map(number => reading(`z${number % 3}`, number + 100)) })
   outbox.close()
 }
 
-const numbersOf = ({ events }: Delivered) =>
+const numbersOf = ({ events }: DeliveredContent) =>
   events.map(({ value }) => decodeEvent(value).measurements[0]!.number)
 
 /** What the ledger says of each gateway. */
-function proven({ events, notes }: Delivered) {
-  const ledger = startLedger()
+function proven({ events, notes }: DeliveredContent) {
+  const ledger = createLedger()
   const heardAt = Date.now()
-  for (const note of notes) ledger.addNote(readNote(Buffer.from(JSON.stringify(note)), heardAt)!)
+  for (const note of notes) ledger.addNote(decodeNote(Buffer.from(JSON.stringify(note)), heardAt)!)
   for (const { value } of events) ledger.addEvent({ ...decodeEvent(value), heardAt })
   const now = { nowMs: heardAt, silentAfterMs: 60_000, inFlightMaxEvents: 0 }
-  return conclude(ledger.gateways.values(), now).map(
+  return assessGateways(ledger.gateways.values(), now).map(
     ({ gateway, state, events, missing, explained }) => [
       gateway,
       state,
@@ -51,7 +51,7 @@ it('a gateway with another name: what waits is delivered, and each name is prove
   run([1, 2, 3], { gateway: 'a' })
   run([4, 5], { gateway: 'b' })
   run([6], { gateway: 'a' })
-  const delivered = await carryAll(dir)
+  const delivered = await deliverStore(dir)
   expect(numbersOf(delivered)).toEqual([1, 2, 3, 101, 102, 103, 4, 5, 104, 105, 6, 106])
   expect(proven(delivered)).toEqual([
     ['a', 'complete', 8, 0, 0],
@@ -63,7 +63,7 @@ it('another outbox: what waits in the first is delivered when that is named agai
   run([1, 2, 3])
   run([4, 5], { name: 'other.db' })
   run([6])
-  const delivered = await carryAll(dir)
+  const delivered = await deliverStore(dir)
   expect(numbersOf(delivered)).toEqual([1, 2, 3, 101, 102, 103, 6, 106])
   expect(proven(delivered)).toEqual([['gw', 'complete', 8, 0, 0]])
 })

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { openKafka } from '../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
 import { describeWithKafka } from '../setup/kafka/kafka.ts'
 import { startTestJob } from './pipeline-fixture.ts'
 
@@ -38,9 +38,9 @@ describeWithKafka('Kafka away', () => {
     process.stderr.write(`Kafka away for 30 s: ${JSON.stringify(verdict)}\n`)
     expect(verdict).toMatchObject({ missing: 0, duplicates: 0, inversions: 0, verdict: 'complete' })
     expect(verdict.acknowledged).toBeGreaterThan(25_000)
-    const { stream } = await openKafka({ ...job.config.kafka, brokers: job.brokers })
+    const { stream } = await createKafkaClient({ ...job.config.kafka, brokers: job.brokers })
     const { readings, backfill } = job.config.kafka.topics
-    const counts = [...(await stream.stretchesOf([readings, backfill])).values()].map(({ end }) =>
+    const counts = [...(await stream.topicOffsets([readings, backfill])).values()].map(({ end }) =>
       [...end.values()].reduce((sum, count) => sum + count, 0),
     )
     expect(counts[1]).toBeGreaterThan(20_000)

@@ -1,5 +1,5 @@
 import type { Simulation } from '../../simulators/pipeline.ts'
-import { openStage, type Stage, type StageOptions } from '../../simulators/rehearse/stage.ts'
+import { type Stage, type StageOptions, startStage } from '../../simulators/rehearse/stage.ts'
 import { cacheDir } from '../setup/kafka/java.ts'
 
 /** The main job at 500 readings a second, with a Kafka of its own unless brokers are given. */
@@ -9,7 +9,7 @@ export function startTestJob(
   partEnv: StageOptions['partEnv'] = {},
 ): Promise<Stage> {
   const env = process.env
-  return openStage({
+  return startStage({
     simulation: { ratePerSecond: 500, ...simulation },
     cacheDir,
     kafka,

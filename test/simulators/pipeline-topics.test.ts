@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { openKafka } from '../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
 import { type Config, defaults } from '../../config/config.ts'
-import { createJobTopics } from '../../simulators/pipeline-topics.ts'
+import { createPipelineTopics } from '../../simulators/pipeline-topics.ts'
 import { freshTopics } from '../cloud-bridge/forward/running-bridge.ts'
-import { createTopics, describeWithKafka, partitionsOf, shared } from '../setup/kafka/kafka.ts'
+import { createTopics, describeWithKafka, partitionsOf, sharedKafka } from '../setup/kafka/kafka.ts'
 
 async function create(topics: Config['kafka']['topics']) {
   const kafka = { ...defaults.kafka, topics, partitions: 4 }
@@ -12,19 +12,19 @@ async function create(topics: Config['kafka']['topics']) {
     ...defaults.consumers,
     analytics: { ...defaults.consumers.analytics, topic: `aggregates-${randomUUID()}` },
   }
-  await createJobTopics((await openKafka(shared())).topics, { kafka, consumers })
+  await createPipelineTopics((await createKafkaClient(sharedKafka())).topics, { kafka, consumers })
 }
 
 describeWithKafka('the topics of the main job', () => {
   it('give what is sent once more as many partitions as readings have, whoever made them', async () => {
     const topics = { ...freshTopics(), readings: randomUUID() }
-    await createTopics(shared(), [{ topic: topics.readings, partitions: 9 }])
+    await createTopics(sharedKafka(), [{ topic: topics.readings, partitions: 9 }])
     await create(topics)
-    expect(await partitionsOf(shared(), topics.readings)).toBe(9)
-    expect(await partitionsOf(shared(), topics.backfill)).toBe(9)
+    expect(await partitionsOf(sharedKafka(), topics.readings)).toBe(9)
+    expect(await partitionsOf(sharedKafka(), topics.backfill)).toBe(9)
     const others = freshTopics()
     await create(others)
-    expect(await partitionsOf(shared(), others.backfill)).toBe(4)
-    expect(await partitionsOf(shared(), others.ledger)).toBe(1)
+    expect(await partitionsOf(sharedKafka(), others.backfill)).toBe(4)
+    expect(await partitionsOf(sharedKafka(), others.ledger)).toBe(1)
   })
 })

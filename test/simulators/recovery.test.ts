@@ -7,7 +7,7 @@ import { stringify } from 'yaml'
 import { markDamaged } from '../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
-import { askState, startPart } from '../../simulators/processes.ts'
+import { fetchState, startSluiceProcess } from '../../simulators/processes.ts'
 import { fill, isFirst, LAST, open, overwrite } from '../gateway/store/file/damaged-file.ts'
 import { readOutbox } from '../gateway/store/fixture.ts'
 
@@ -45,7 +45,7 @@ async function makePlace() {
   const http = (name: 'gateway' | 'bridge') => ({ host: HOST, port: ports[name] })
   const options = { configFile, env: process.env, logDir: join(dir, 'log'), onProblem() {} }
   const start = async (name: 'gateway' | 'bridge') =>
-    running.use(await startPart(name, http(name), options))
+    running.use(await startSluiceProcess(name, http(name), options))
   const page = async (name: 'gateway' | 'bridge', path: string) =>
     (await fetch(`http://${HOST}:${ports[name]}${path}`)).text()
   const log = (name: string) => readFileSync(join(dir, 'log', `${name}.log`), 'utf8')
@@ -56,7 +56,7 @@ it('a gateway starts with a damaged outbox, salvages it, and raises the alarm', 
   const place = await makePlace()
   overwrite(place.file, isFirst)
   const gateway = await place.start('gateway')
-  const state = await askState<'gateway'>(place.http('gateway'))
+  const state = await fetchState<'gateway'>(place.http('gateway'))
   expect(state).toMatchObject({ store: place.outbox.store.toString('hex'), lastSequence: LAST })
   expect(state!.backlog.events).toBeGreaterThanOrEqual(0)
   const alarm = /"alarms":\["the outbox was damaged and salvaged at \d{4}-\d\d-\d\dT[\d:.]+Z; /

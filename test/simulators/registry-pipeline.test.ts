@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { connectAsync } from 'mqtt'
 import { expect, inject, it, vi } from 'vitest'
-import { openRegistry } from '../../cloud-bridge/registry/registry.ts'
+import { createRegistryClient } from '../../cloud-bridge/registry/registry.ts'
 import { decodeEvent } from '../../config/event/sensor-reading.ts'
-import { newest } from '../../config/schemas/released.ts'
-import { openStage } from '../../simulators/rehearse/stage.ts'
+import { newestSchema } from '../../config/schemas/released.ts'
+import { startStage } from '../../simulators/rehearse/stage.ts'
 import { tracedEvent } from '../config/event/events-fixture.ts'
 import { cacheDir } from '../setup/kafka/java.ts'
-import { readTopic, shared } from '../setup/kafka/kafka.ts'
-import { describeWithRegistry, registryAt, startGate } from '../setup/registry/registry.ts'
+import { readTopic, sharedKafka } from '../setup/kafka/kafka.ts'
+import { describeWithRegistry, registryAt, startRegistryGate } from '../setup/registry/registry.ts'
 
 /** The main job whose bridge is told of a registry, and nobody else is. */
 async function startJobWith(registryUrl: string, readings: string) {
-  return openStage({
+  return startStage({
     simulation: { ratePerSecond: 500 },
     cacheDir,
     kafka: { brokers: inject('brokers'), topics: { readings } },
@@ -26,7 +26,7 @@ async function startJobWith(registryUrl: string, readings: string) {
 describeWithRegistry('the whole job with a registry', () => {
   it('is complete to who reads Kafka without it, each value in the wire format', async () => {
     const readings = `registered-${randomUUID()}`
-    await using gate = await startGate()
+    await using gate = await startRegistryGate()
     gate.mode = 'cut'
     await using job = await startJobWith(gate.url, readings)
     const { host, port } = job.config.gateway.mqtt
@@ -41,10 +41,10 @@ describeWithRegistry('the whole job with a registry', () => {
     await vi.waitFor(async () => expect(await waits()).toContain('is away: socket hang up'))
     gate.mode = 'pass'
     expect(await job.drain()).toBe(0)
-    const records = (await readTopic(shared(), readings)).flat()
+    const records = (await readTopic(sharedKafka(), readings)).flat()
     const ids = new Set(records.map(({ value }) => value.subarray(0, 5).toString('hex')))
-    const known = await openRegistry(registryAt(gate.url)).schemasOf(`${readings}-value`)
-    const ours = [...known].find(([, schema]) => JSON.stringify(schema) === newest.text)!
+    const known = await createRegistryClient(registryAt(gate.url)).schemasOf(`${readings}-value`)
+    const ours = [...known].find(([, schema]) => JSON.stringify(schema) === newestSchema.text)!
     expect([...ids]).toEqual([ours[0].toString(16).padStart(10, '0')])
     const traced = records.filter(({ headers }) => headers.traceparent)
     expect(traced.map(({ headers }) => String(headers.traceparent))).toEqual([traceparent])

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { eventIds } from '../../config/event/event-id.ts'
+import { createEventIds } from '../../config/event/event-id.ts'
 import { encodeEvent, type SensorReading } from '../../config/event/sensor-reading.ts'
-import { createRecord } from '../../simulators/devices/record.ts'
-import { startVerdict } from '../../simulators/verdict.ts'
+import { createPublishRecord } from '../../simulators/devices/record.ts'
+import { createJudge } from '../../simulators/verdict.ts'
 
-const idOf = eventIds('gw', 7)
+const idOf = createEventIds('gw', 7)
 
 /** The record in Kafka of message `number`, of device 0 in zone z, with `sequence` there. */
 function inKafka(number: number, sequence: number, more: Partial<SensorReading> = {}) {
@@ -37,13 +37,13 @@ function judge(
   scheduled = 3,
   qos: 1 | 2 = 1,
 ) {
-  const record = createRecord(1)
+  const record = createPublishRecord(1)
   for (let number = 0; number < 3; number++) {
     record.publish(number, 0)
     record.acknowledge(number)
   }
   for (const number of resent) record.resend(number)
-  const verdict = startVerdict(record, 'run', qos)
+  const verdict = createJudge(record, 'run', qos)
   for (const one of records) verdict.add(one, one.topic ?? 'readings')
   return verdict.conclude({ scheduled, stored: 3, buried: 0 })
 }
@@ -59,9 +59,9 @@ describe('the verdict', () => {
   })
 
   it('asks for a share of what was due, and for as much as it is told to', () => {
-    const record = createRecord(1)
+    const record = createPublishRecord(1)
     record.publish(0, 0)
-    const one = () => startVerdict(record, 'run')
+    const one = () => createJudge(record, 'run')
     expect(one().conclude({ scheduled: 3, stored: 0, buried: 0, minShare: 0 }).verdict).toBe(
       'incomplete: nothing was acknowledged',
     )

@@ -1,31 +1,37 @@
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
-import type { Arrived, Handling, Outcome } from '../runtime/handler.ts'
-import { partsOf, within } from '../state/row-keys.ts'
+import type { Handling, HandlingChanges, ReceivedEvent } from '../runtime/handler.ts'
+import { keysWithPrefix, partsOf } from '../state/row-keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
-import { append, type Place } from './in-order-readings.ts'
-import { insertLate, loadAround } from './late-readings.ts'
-import { Changed } from './memory/dirty-rows.ts'
-import { Cache, isAtEnd } from './memory/state-cache.ts'
-import type { Series } from './model/active-series.ts'
-import { tell } from './model/aggregate.ts'
+import { type AggregationState, appendPoint } from './in-order-readings.ts'
+import { insertLatePoint, loadForInsert } from './late-readings.ts'
+import { DirtyRows } from './memory/dirty-rows.ts'
+import { isInOrder, StateCache } from './memory/state-cache.ts'
+import type { ActiveSeries } from './model/active-series.ts'
+import { createAggregateEffect } from './model/aggregate.ts'
 import type { Quarter } from './model/chunk.ts'
-import { wholeQuarter, wholeWindow } from './model/complete-window.ts'
+import { completeLongWindow, completeQuarter } from './model/complete-window.ts'
 import type { Point } from './model/partial-aggregate.ts'
-import { deviceKey, type SeriesAbout, type SeriesName, type Size, startOf } from './model/series.ts'
+import {
+  deviceKey,
+  type SeriesAbout,
+  type SeriesName,
+  startOf,
+  type WindowSize,
+} from './model/series.ts'
 import type { Window } from './model/window.ts'
-import { aboutOf, numberOf } from './time/event-time.ts'
-import { type Corrections, HeldReadings } from './time/unsynced-readings.ts'
-import { type Due, DueWindows } from './time/window-timers.ts'
+import { numericValueOf, seriesAboutOf } from './time/event-time.ts'
+import { type ClockOffsetSource, UnsyncedReadings } from './time/unsynced-readings.ts'
+import { type WindowTimer, WindowTimers } from './time/window-timers.ts'
 
 export type AnalyticsOptions = {
   /** Where windows are told. */
   topic: string
-  publish: readonly Size[]
+  publish: readonly WindowSize[]
   latenessMs: number
   seriesMax: number
   clockWaitMs: number
   holdMaxMs: number
-  corrections: Corrections
+  corrections: ClockOffsetSource
   /** Values that no sensor means. */
   onAbsurd(count: number): void
 }
@@ -41,52 +47,52 @@ type Plan = {
   event: SensorReading
   /** When it was: an Error where that is impossible, null while unknown; then it has no points. */
   time: number | Error | null
-  series: Series[]
+  series: ActiveSeries[]
   points: Point[]
   /** How many values it has that no sensor means. */
   absurd: number
 }
 
 /** Reads what the work on a partition begins with. Rejects while the state is away. */
-export async function startAnalytics(
+export async function createAnalytics(
   state: PartitionState,
   options: AnalyticsOptions,
 ): Promise<Handling> {
   const listed: Listed = new Map()
-  for (const { key, value } of await state.range(within('series'))) {
+  for (const { key, value } of await state.range(keysWithPrefix('series'))) {
     const [, site, zone, device, metric] = partsOf(key) as [string, ...string[]]
     const name = { site: site!, zone: zone!, device: device!, metric: metric! }
     list(listed, name, JSON.parse(value.toString()))
   }
-  return new Analytics(state, options, listed, await DueWindows.read(state, options.publish))
+  return new Analytics(state, options, listed, await WindowTimers.read(state, options.publish))
 }
 
 /** Readings become points, points windows, windows results; on the state of one partition. */
 class Analytics implements Handling {
   readonly #options: AnalyticsOptions
-  readonly #place: Place
+  readonly #place: AggregationState
   readonly #listed: Listed
   #count: number
-  readonly #held: HeldReadings
+  readonly #held: UnsyncedReadings
   /** What was loaded, and how much of it was handled. */
   #plans: Plan[] = []
   #taken = 0
   #isCommitted = true
-  #telling: Due[] = []
+  #telling: WindowTimer[] = []
   /** Up to when the gateways' time has come. */
   #watermark = 0
 
-  constructor(state: PartitionState, options: AnalyticsOptions, listed: Listed, due: DueWindows) {
+  constructor(state: PartitionState, options: AnalyticsOptions, listed: Listed, due: WindowTimers) {
     const { holdMaxMs, corrections, clockWaitMs } = options
     this.#options = options
-    const cache = new Cache(state, holdMaxMs)
-    this.#place = { cache, changed: new Changed(), due, holdMaxMs }
+    const cache = new StateCache(state, holdMaxMs)
+    this.#place = { cache, changed: new DirtyRows(), due, holdMaxMs }
     this.#listed = listed
     this.#count = [...listed.values()].reduce((sum, { size }) => sum + size, 0)
-    this.#held = new HeldReadings(state, corrections, clockWaitMs)
+    this.#held = new UnsyncedReadings(state, corrections, clockWaitMs)
   }
 
-  async load(arrived: readonly Arrived[]): Promise<void> {
+  async load(arrived: readonly ReceivedEvent[]): Promise<void> {
     // What was planned and not taken is where no series ends.
     for (const { series } of this.#plans) for (const one of series) one.planned = one.last
     this.#plans = []
@@ -98,7 +104,7 @@ class Analytics implements Handling {
     }
   }
 
-  handle({ event, record }: Arrived): void {
+  handle({ event, record }: ReceivedEvent): void {
     let plan = this.#plans[this.#taken++]!
     while (plan.event !== event) plan = this.#plans[this.#taken++]!
     if (plan.time instanceof Error) throw plan.time
@@ -112,7 +118,7 @@ class Analytics implements Handling {
     this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
   }
 
-  takeChanges(): Outcome {
+  takeChanges(): HandlingChanges {
     const { changed, due } = this.#place
     this.#isCommitted = true
     const effects = this.#tellAll()
@@ -145,7 +151,7 @@ class Analytics implements Handling {
     // Another series of the device may have been in that quarter.
     if (!device || (time !== null && !device.blocks.has(start))) return null
     for (const measurement of event.measurements) {
-      const value = numberOf(measurement)
+      const value = numericValueOf(measurement)
       if (value === null) continue
       if (Number.isNaN(value)) {
         plan.absurd++
@@ -156,7 +162,7 @@ class Analytics implements Handling {
       plan.series.push(series)
       if (time === null) continue
       const point = { at: time, value }
-      if (isAtEnd(series.planned, point)) series.planned = point
+      if (isInOrder(series.planned, point)) series.planned = point
       else if (!isRead && start < startOf('15m', series.planned!.at)) return null
       plan.points.push(point)
     }
@@ -176,16 +182,16 @@ class Analytics implements Handling {
     if (time !== null) await cache.blocks.get(device, startOf('15m', time))
     for (const measurement of event.measurements) {
       const { metric } = measurement
-      const value = numberOf(measurement)
+      const value = numericValueOf(measurement)
       if (value === null || Number.isNaN(value)) continue
       const about = listed?.get(metric)
       const series =
         device.series.get(metric) ??
         (about
           ? await cache.series(device, metric, about)
-          : cache.begin(device, metric, aboutOf(measurement)))
-      if (time === null || isAtEnd(series.planned, { at: time, value })) continue
-      await loadAround(cache, series, time)
+          : cache.begin(device, metric, seriesAboutOf(measurement)))
+      if (time === null || isInOrder(series.planned, { at: time, value })) continue
+      await loadForInsert(cache, series, time)
     }
   }
 
@@ -212,8 +218,8 @@ class Analytics implements Handling {
     if (absurd > 0) this.#options.onAbsurd(absurd)
     for (let nth = 0; nth < points.length; nth++) {
       const [one, point] = [series[nth]!, points[nth]!]
-      if (isAtEnd(one.last, point)) append(this.#place, one, point)
-      else insertLate(this.#place, one, point)
+      if (isInOrder(one.last, point)) appendPoint(this.#place, one, point)
+      else insertLatePoint(this.#place, one, point)
     }
   }
 
@@ -250,15 +256,17 @@ class Analytics implements Handling {
     return effects
   }
 
-  #tell(series: Series, one: Quarter | Window): Effect {
+  #tell(series: ActiveSeries, one: Quarter | Window): Effect {
     const { changed, holdMaxMs } = this.#place
     one.told++
     if (one === series.quarter || one === series.hour || one === series.day) series.isTold = true
     if ('at' in one) changed.block(series.owner, series.owner.blocks.get(one.start)!)
     else changed.window(one)
     const whole =
-      'at' in one ? wholeQuarter(series, one, holdMaxMs) : wholeWindow(one, series, holdMaxMs)
-    return tell(whole, series.about, this.#options.topic, holdMaxMs)
+      'at' in one
+        ? completeQuarter(series, one, holdMaxMs)
+        : completeLongWindow(one, series, holdMaxMs)
+    return createAggregateEffect(whole, series.about, this.#options.topic, holdMaxMs)
   }
 }
 

@@ -1,35 +1,35 @@
-import type { Changed } from './memory/dirty-rows.ts'
-import type { Cache } from './memory/state-cache.ts'
-import type { Series } from './model/active-series.ts'
-import { addValues, emptyQuarter, pieceIn } from './model/chunk.ts'
-import { joined } from './model/complete-window.ts'
-import type { Piece, Point } from './model/partial-aggregate.ts'
-import { type LongSize, sizes, startOf } from './model/series.ts'
+import type { DirtyRows } from './memory/dirty-rows.ts'
+import type { StateCache } from './memory/state-cache.ts'
+import type { ActiveSeries } from './model/active-series.ts'
+import { addValuesToSketch, emptyQuarter, partialAggregateOf } from './model/chunk.ts'
+import { mergeAll } from './model/complete-window.ts'
+import type { PartialAggregate, Point } from './model/partial-aggregate.ts'
+import { type LongWindowSize, startOf, windowSizesMs } from './model/series.ts'
 import { mergeInto } from './model/sketch.ts'
 import { emptyWindow, type Window } from './model/window.ts'
-import type { DueWindows } from './time/window-timers.ts'
+import type { WindowTimers } from './time/window-timers.ts'
 
 /** Where points are put: what is in memory, what changes, and what is to be told. */
-export type Place = {
-  cache: Cache
-  changed: Changed
-  due: DueWindows
+export type AggregationState = {
+  cache: StateCache
+  changed: DirtyRows
+  due: WindowTimers
   holdMaxMs: number
 }
 
 /** Appends a point that is not before the last one of its series. */
-export function append(place: Place, series: Series, point: Point): void {
+export function appendPoint(place: AggregationState, series: ActiveSeries, point: Point): void {
   const { at, value } = point
-  if (!series.block || at >= series.block.start + sizes['15m']) enter(place, series, point)
+  if (!series.block || at >= series.block.start + windowSizesMs['15m']) enter(place, series, point)
   series.quarter!.at.push(at)
   series.quarter!.values.push(value)
   series.last = point
   place.changed.block(series.owner, series.block!)
-  if (series.isTold) amend(place.changed, series)
+  if (series.isTold) amendOpenWindows(place.changed, series)
 }
 
 /** A point came into the windows in which a series ends. */
-export function amend(changed: Changed, series: Series): void {
+export function amendOpenWindows(changed: DirtyRows, series: ActiveSeries): void {
   changed.amend(series, series.quarter!)
   for (const window of [series.hour!, series.day!]) {
     changed.amend(series, window)
@@ -38,10 +38,10 @@ export function amend(changed: Changed, series: Series): void {
 }
 
 /** Begins the window of a series that holds a moment, of which `before` is the point before it. */
-export function beginWindow(
-  { cache, due }: Place,
-  { owner, metric }: Series,
-  size: LongSize,
+export function createWindow(
+  { cache, due }: AggregationState,
+  { owner, metric }: ActiveSeries,
+  size: LongWindowSize,
   at: number,
   before: Point | null,
 ): Window {
@@ -53,13 +53,13 @@ export function beginWindow(
 }
 
 /** Leaves the quarter in which the series ends for that of a point, and hour and day as well. */
-function enter(place: Place, series: Series, { at }: Point): void {
+function enter(place: AggregationState, series: ActiveSeries, { at }: Point): void {
   const { cache, changed, due, holdMaxMs } = place
   const { owner, metric, last } = series
   const start = startOf('15m', at)
   if (series.quarter) {
-    addPiece(series.hour!, pieceIn(series.quarter, holdMaxMs), holdMaxMs)
-    addValues(series.hour!.sketch, series.quarter)
+    addPiece(series.hour!, partialAggregateOf(series.quarter, holdMaxMs), holdMaxMs)
+    addValuesToSketch(series.hour!.sketch, series.quarter)
     cache.blocks.leave(owner, series.block!)
   }
   if (series.hour?.start !== startOf('1h', at)) {
@@ -68,11 +68,11 @@ function enter(place: Place, series: Series, { at }: Point): void {
       mergeInto(series.day!.sketch, series.hour.sketch)
       leave(series.hour)
     }
-    series.hour = beginWindow(place, series, '1h', at, last)
+    series.hour = createWindow(place, series, '1h', at, last)
   }
   if (series.day?.start !== startOf('1d', at)) {
     if (series.day) leave(series.day)
-    series.day = beginWindow(place, series, '1d', at, last)
+    series.day = createWindow(place, series, '1d', at, last)
   }
   series.block = cache.blocks.enter(owner, start)
   series.block.ending++
@@ -89,6 +89,6 @@ function enter(place: Place, series: Series, { at }: Point): void {
   }
 }
 
-function addPiece(window: Window, piece: Piece, holdMaxMs: number): void {
-  window.piece = joined([window.piece, piece], holdMaxMs)
+function addPiece(window: Window, piece: PartialAggregate, holdMaxMs: number): void {
+  window.piece = mergeAll([window.piece, piece], holdMaxMs)
 }

@@ -1,32 +1,36 @@
-import { amend, beginWindow, type Place } from './in-order-readings.ts'
-import type { Cache } from './memory/state-cache.ts'
-import type { Series } from './model/active-series.ts'
+import { type AggregationState, amendOpenWindows, createWindow } from './in-order-readings.ts'
+import type { StateCache } from './memory/state-cache.ts'
+import type { ActiveSeries } from './model/active-series.ts'
 import {
   emptyQuarter,
-  firstOf,
-  insert,
+  firstPointOf,
+  insertPoint,
   isBefore,
-  lastOf,
-  pieceIn,
+  lastPointOf,
+  partialAggregateOf,
   type Quarter,
 } from './model/chunk.ts'
-import { joined } from './model/complete-window.ts'
+import { mergeAll } from './model/complete-window.ts'
 import type { Point } from './model/partial-aggregate.ts'
-import { type LongSize, sizes, startOf } from './model/series.ts'
+import { type LongWindowSize, startOf, windowSizesMs } from './model/series.ts'
 import type { Window } from './model/window.ts'
 
-const QUARTER_MS = sizes['15m']
+const QUARTER_MS = windowSizesMs['15m']
 
 /** Reads what is needed to put a point of a series where the series has been before. */
-export async function loadAround(cache: Cache, series: Series, at: number): Promise<void> {
+export async function loadForInsert(
+  cache: StateCache,
+  series: ActiveSeries,
+  at: number,
+): Promise<void> {
   const { owner, metric } = series
   const hour = startOf('1h', at)
-  await cache.blocks.load(owner, hour, hour + sizes['1h'])
+  await cache.blocks.load(owner, hour, hour + windowSizesMs['1h'])
   const behind = await cache.blocks.next(owner, metric, startOf('15m', at) + QUARTER_MS)
-  for (const moment of behind ? [at, firstOf(behind).at] : [at]) {
+  for (const moment of behind ? [at, firstPointOf(behind).at] : [at]) {
     const day = startOf('1d', moment)
-    await cache.windows.load(series, '1h', day, day + sizes['1d'])
-    await cache.windows.load(series, '1d', day, day + sizes['1d'])
+    await cache.windows.load(series, '1h', day, day + windowSizesMs['1d'])
+    await cache.windows.load(series, '1d', day, day + windowSizesMs['1d'])
   }
 }
 
@@ -34,14 +38,14 @@ export async function loadAround(cache: Cache, series: Series, at: number): Prom
  * Puts a point that is before the last one of its series where it belongs, and makes the windows
  * anew that it changes.
  */
-export function insertLate(place: Place, series: Series, point: Point): void {
+export function insertLatePoint(place: AggregationState, series: ActiveSeries, point: Point): void {
   const { cache, changed, due } = place
   const { owner, metric } = series
   const start = startOf('15m', point.at)
   if (start === series.block!.start) {
-    insert(series.quarter!, point)
+    insertPoint(series.quarter!, point)
     changed.block(owner, series.block!)
-    if (series.isTold) amend(changed, series)
+    if (series.isTold) amendOpenWindows(changed, series)
     return
   }
   const behind = quarterBehind(series, start)
@@ -53,12 +57,12 @@ export function insertLate(place: Place, series: Series, point: Point): void {
     block.quarters.set(metric, quarter)
     due.add(owner.name, '15m', start)
   }
-  insert(quarter, point)
+  insertPoint(quarter, point)
   changed.amend(series, quarter)
   changed.block(owner, block)
   const isLast = quarter.at.at(-1) === point.at && quarter.values.at(-1) === point.value
   if (isLast) {
-    behind.before = lastOf(quarter)
+    behind.before = lastPointOf(quarter)
     changed.touch(series, behind)
     changed.block(owner, owner.blocks.get(behind.start)!)
   }
@@ -73,12 +77,12 @@ export function insertLate(place: Place, series: Series, point: Point): void {
   for (const window of [hour, day]) {
     changed.amend(series, window)
     changed.window(window)
-    if (isLast) beforeBehind(place, series, window, firstOf(behind), point)
+    if (isLast) beforeBehind(place, series, window, firstPointOf(behind), point)
   }
 }
 
 /** The first quarter of a series behind another, of those in memory: loadAround has seen to it. */
-function quarterBehind({ owner, metric }: Series, start: number): Quarter {
+function quarterBehind({ owner, metric }: ActiveSeries, start: number): Quarter {
   let behind: Quarter | null = null
   for (const block of owner.blocks.values()) {
     if (block.start <= start || (behind && block.start > behind.start)) continue
@@ -89,24 +93,24 @@ function quarterBehind({ owner, metric }: Series, start: number): Quarter {
 
 /** The window in which a point is; where there is none, it begins with this point. */
 function windowOf(
-  place: Place,
-  series: Series,
-  size: LongSize,
+  place: AggregationState,
+  series: ActiveSeries,
+  size: LongWindowSize,
   { at }: Point,
   { before }: Quarter,
 ): Window {
   const { windows } = place.cache
   const there = windows.at(series, size, at)
   if (there) return there
-  const window = beginWindow(place, series, size, at, before)
+  const window = createWindow(place, series, size, at, before)
   windows.leave(window)
   return window
 }
 
 /** The window behind this one may begin behind the point now. */
 function beforeBehind(
-  { cache, changed }: Place,
-  series: Series,
+  { cache, changed }: AggregationState,
+  series: ActiveSeries,
   { size, start }: Window,
   behind: Point,
   point: Point,
@@ -121,22 +125,22 @@ function beforeBehind(
 
 /** Of an hour that is open: of what was left in it. */
 function pieceOfHour(
-  { cache, holdMaxMs }: Place,
-  { owner, metric, quarter }: Series,
+  { cache, holdMaxMs }: AggregationState,
+  { owner, metric, quarter }: ActiveSeries,
   hour: Window,
 ) {
-  const parts = [...cache.blocks.of(owner, metric, hour.start, hour.start + sizes['1h'])]
+  const parts = [...cache.blocks.of(owner, metric, hour.start, hour.start + windowSizesMs['1h'])]
   const left = parts.filter(one => one !== quarter)
-  return joined(
-    left.map(one => pieceIn(one, holdMaxMs)),
+  return mergeAll(
+    left.map(one => partialAggregateOf(one, holdMaxMs)),
     holdMaxMs,
   )
 }
 
-function pieceOfDay({ cache, holdMaxMs }: Place, series: Series, day: Window) {
-  const parts = [...cache.windows.hours(series, day.start, day.start + sizes['1d'])]
+function pieceOfDay({ cache, holdMaxMs }: AggregationState, series: ActiveSeries, day: Window) {
+  const parts = [...cache.windows.hours(series, day.start, day.start + windowSizesMs['1d'])]
   const left = parts.filter(({ isLeft }) => isLeft)
-  return joined(
+  return mergeAll(
     left.map(({ piece }) => piece),
     holdMaxMs,
   )

@@ -1,16 +1,16 @@
 import type { ReadRecord } from '../../ports/event-stream.ts'
-import { unlessAborted } from '../runtime/abortable.ts'
-import { deadLetter } from '../runtime/dead-letter.ts'
-import type { Bury } from '../runtime/dead-letter-producer.ts'
-import type { Patience } from '../runtime/dependency-wait.ts'
-import { type Counts, emptyCounts } from '../runtime/handler.ts'
-import type { Work } from '../runtime/partition-work.ts'
-import type { Read } from '../runtime/record-decoder.ts'
-import { startTurns } from '../runtime/serial-queue.ts'
-import { dateOf } from './files/paths.ts'
-import { type Holder, type Room, startRoom } from './memory-budget.ts'
+import { rejectOnAbort } from '../runtime/abortable.ts'
+import { createDeadLetter } from '../runtime/dead-letter.ts'
+import type { SendDeadLetters } from '../runtime/dead-letter-producer.ts'
+import type { DependencyWait } from '../runtime/dependency-wait.ts'
+import { type ArrivalCounts, emptyCounts } from '../runtime/handler.ts'
+import type { PartitionWork } from '../runtime/partition-work.ts'
+import type { DecodedRecords } from '../runtime/record-decoder.ts'
+import { createSerialQueue } from '../runtime/serial-queue.ts'
+import { utcDateOf } from './files/paths.ts'
+import { type BufferOwner, createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
 import { type ClaimOptions, claimPartition } from './partition.ts'
-import { Gathered } from './pending-files.ts'
+import { PendingFiles } from './pending-files.ts'
 
 /** What gathers in memory in all, as bytes of Kafka; in columns it takes some two times that. */
 const GATHERED_MAX_BYTES = 24 * 1024 * 1024
@@ -26,57 +26,58 @@ export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   fileMaxAgeMs: number
   /** Files are let go so many days after their commit; null: never. */
   keepDays: number | null
-  read(records: readonly ReadRecord[]): Promise<Read>
-  bury: Bury
-  deadletters: string
+  decodeRecords(records: readonly ReadRecord[]): Promise<DecodedRecords>
+  produceDeadLetters: SendDeadLetters
+  deadLetterTopic: string
   /** Tries again what is away for a while. */
-  patience: Patience
+  retryWhileAway: DependencyWait
   /**
    * A commit was made, with how many records of each kind; the order of events means nothing here.
    */
-  onCommitted(counts: Counts): void
+  onCommitted(counts: ArrivalCounts): void
 }
 
 /** The archive of one process: gives what takes a partition. */
-export function startArchive(options: ArchiveOptions): (partition: number) => Promise<Work> {
-  const room = startRoom(GATHERED_MAX_BYTES)
+export function createArchive(
+  options: ArchiveOptions,
+): (partition: number) => Promise<PartitionWork> {
+  const room = createMemoryBudget(GATHERED_MAX_BYTES)
   return partition => openWork({ ...options, partition, room })
 }
+
+type PartitionOptions = ArchiveOptions & { partition: number; room: MemoryBudget }
 
 /**
  * The work of the archive on one partition. Events gather in memory until there are enough for
  * files, or the oldest is old enough, and are committed when it ends: what a kill takes before is
  * read again. Where to go on and what is a duplicate follow from the archive alone.
  */
-async function openWork(
-  options: ArchiveOptions & { partition: number; room: Room },
-): Promise<Work> {
-  const { name, deadletters, patience, fileMaxAgeMs, keepDays, room } = options
+async function openWork(options: PartitionOptions): Promise<PartitionWork> {
+  const { name, deadLetterTopic, retryWhileAway, fileMaxAgeMs, keepDays, room } = options
   const archive = await claimPartition(options)
   const next = new Map(Object.entries(archive.committed.next))
   const ending = new AbortController()
-  let counts = emptyCounts()
-  let gathered = new Gathered()
+  let [counts, gathered] = [emptyCounts(), new PendingFiles()]
   let timer: NodeJS.Timeout | null = null
-  const turns = startTurns()
+  const turns = createSerialQueue()
   // When it fails, all that comes after it does.
-  const inBackground = (work: () => Promise<void>) => void turns.take(work).catch(() => {})
+  const inBackground = (work: () => Promise<void>) => void turns.run(work).catch(() => {})
 
   const commit = async (persist: (work: () => Promise<void>) => Promise<void>) => {
     if (timer === null) return
-    const step = { came: gathered.came.all, next: Object.fromEntries(next) }
+    const step = { came: gathered.came.intervals, next: Object.fromEntries(next) }
     const files = await gathered.files()
     await persist(() => archive.commit({ ...step, files }))
     clearTimeout(timer)
     timer = null
-    gathered = new Gathered()
+    gathered = new PendingFiles()
     options.onCommitted(counts)
     counts = emptyCounts()
   }
   const persistently = (signal: AbortSignal) => (work: () => Promise<void>) =>
-    patience(work, signal)
-  const commitNow = () => turns.take(() => commit(persistently(ending.signal))).catch(() => {})
-  const holder: Holder = {
+    retryWhileAway(work, signal)
+  const commitNow = () => turns.run(() => commit(persistently(ending.signal))).catch(() => {})
+  const holder: BufferOwner = {
     get bytes() {
       return gathered.bytes
     },
@@ -86,10 +87,10 @@ async function openWork(
   room.enter(holder)
   const tidy = async () => {
     if (keepDays === null) return
-    const from = dateOf(Date.now() - keepDays * DAY_MS)
-    await patience(() => archive.letGoBefore(from), ending.signal)
+    const from = utcDateOf(Date.now() - keepDays * DAY_MS)
+    await retryWhileAway(() => archive.deleteBefore(from), ending.signal)
   }
-  const gather = (topic: string, { events, unusable }: Read) => {
+  const gather = (topic: string, { events, unusable }: DecodedRecords) => {
     for (const { event, record } of events) {
       const { partition, offset, heardAt, value } = record
       const row = { event, topic, partition, offset, heardAt }
@@ -100,10 +101,11 @@ async function openWork(
   }
 
   const takeSome = async (topic: string, records: readonly ReadRecord[], signal: AbortSignal) => {
-    const read = await patience(() => options.read(records), signal)
-    const from = { consumer: name, topic, deadletters }
-    const letters = read.unusable.map(one => deadLetter(one, from))
-    if (letters.length > 0) await patience(() => options.bury(letters, signal), signal)
+    const read = await retryWhileAway(() => options.decodeRecords(records), signal)
+    const from = { consumer: name, topic, deadletters: deadLetterTopic }
+    const letters = read.unusable.map(one => createDeadLetter(one, from))
+    if (letters.length > 0)
+      await retryWhileAway(() => options.produceDeadLetters(letters, signal), signal)
     signal.throwIfAborted()
     gather(topic, read)
     next.set(topic, records.at(-1)!.offset + 1)
@@ -114,11 +116,11 @@ async function openWork(
   const tidying = setInterval(() => inBackground(tidy), TIDY_EVERY_MS).unref()
   inBackground(tidy)
   return {
-    ...{ next, failed: turns.failed },
-    async take(topic, records, signal) {
+    ...{ nextOffsets: next, failed: turns.failed },
+    async processRecords(topic, records, signal) {
       // Not within a turn of its own: another's may wait for this one.
-      await unlessAborted(room.make(), signal)
-      await turns.take(async () => {
+      await rejectOnAbort(room.make(), signal)
+      await turns.run(async () => {
         for (let at = 0; at < records.length; at += TAKEN_MAX_EVENTS) {
           await takeSome(topic, records.slice(at, at + TAKEN_MAX_EVENTS), signal)
         }
@@ -129,7 +131,7 @@ async function openWork(
       room.leave(holder)
       clearInterval(tidying)
       // What cannot be committed now is read again.
-      await turns.end(() => commit(work => work())).catch(() => {})
+      await turns.runLast(() => commit(work => work())).catch(() => {})
       if (timer) clearTimeout(timer)
     },
   }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { asideOf } from './files/atomic-write.ts'
-import type { Disk } from './files/durable-filesystem.ts'
+import { temporaryPathOf } from './files/atomic-write.ts'
+import type { DurableFilesystem } from './files/durable-filesystem.ts'
 
 /** What is about to be done before the line that says that it was. */
 export type Intent = {
@@ -16,7 +16,11 @@ export type Intent = {
 const FILE = 'intent.json'
 
 /** Says durably what is about to be done. */
-export async function writeIntent(disk: Disk, folder: string, intent: Intent): Promise<void> {
+export async function writeIntent(
+  disk: DurableFilesystem,
+  folder: string,
+  intent: Intent,
+): Promise<void> {
   await disk.write(join(folder, FILE), Buffer.from(JSON.stringify(intent)))
   await disk.syncFolder(folder)
 }
@@ -31,5 +35,5 @@ export async function readIntent(folder: string): Promise<Intent | null> {
 }
 
 /** The paths of what an intent may have left in an archive. */
-export const leftBy = ({ files }: Intent, dir: string): string[] =>
-  files.flatMap(name => [join(dir, name), asideOf(join(dir, name))])
+export const pathsOfIntent = ({ files }: Intent, dir: string): string[] =>
+  files.flatMap(name => [join(dir, name), temporaryPathOf(join(dir, name))])

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
-import { type Head, proofText, verifyArchive } from './verification.ts'
+import { type ManifestHead, verificationText, verifyArchive } from './verification.ts'
 
 const CANNOT_SAY = 2
 
@@ -33,7 +33,7 @@ Exit codes:
     const at = dir ?? configuredDir(config)
     const proof = await verifyArchive(at, kept === undefined ? [] : headsIn(kept))
     if (!proof) throw new CannotStart(`there is no archive at ${at}`)
-    process.stdout.write(`${json ? JSON.stringify(proof) : proofText(proof)}\n`)
+    process.stdout.write(`${json ? JSON.stringify(proof) : verificationText(proof)}\n`)
     process.exitCode = proof.faults.length === 0 ? 0 : 1
   })
 
@@ -53,7 +53,7 @@ function configuredDir(file: string | undefined): string {
   return loaded.config.consumers.archive.dir
 }
 
-function headsIn(file: string): Head[] {
+function headsIn(file: string): ManifestHead[] {
   try {
     const { partitions } = JSON.parse(readFileSync(file, 'utf8'))
     if (Array.isArray(partitions)) return partitions

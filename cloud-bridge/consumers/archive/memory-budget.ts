@@ -1,20 +1,20 @@
 /** What gathers in memory of one partition. */
-export type Holder = {
+export type BufferOwner = {
   /** How much it holds, as bytes of Kafka. */
   readonly bytes: number
   /** Commits it. Resolves, too, when that fails for good. */
   empty(): Promise<void>
 }
 
-export type Room = ReturnType<typeof startRoom>
+export type MemoryBudget = ReturnType<typeof createMemoryBudget>
 
 /** Bounds what the partitions of a process gather together, however many they are. */
-export function startRoom(maxBytes: number) {
-  const holders = new Set<Holder>()
+export function createMemoryBudget(maxBytes: number) {
+  const holders = new Set<BufferOwner>()
   const held = () => [...holders].reduce((sum, { bytes }) => sum + bytes, 0)
   return {
-    enter: (holder: Holder) => void holders.add(holder),
-    leave: (holder: Holder) => void holders.delete(holder),
+    enter: (holder: BufferOwner) => void holders.add(holder),
+    leave: (holder: BufferOwner) => void holders.delete(holder),
     /** Resolves when there is room again: who holds most makes it, and so the largest files. */
     async make(): Promise<void> {
       while (held() >= maxBytes) {

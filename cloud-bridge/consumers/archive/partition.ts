@@ -3,40 +3,40 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Fenced } from '../state/state.ts'
-import { place } from './files/atomic-write.ts'
-import type { Disk } from './files/durable-filesystem.ts'
-import { whileLocked } from './files/file-lock.ts'
-import { dateOf } from './files/paths.ts'
-import { leftBy, readIntent, writeIntent } from './intent.ts'
-import { daysOf, manifestFolder } from './manifest/day-files.ts'
-import type { FileLine, Next } from './manifest/entry.ts'
-import type { Came, CameSet } from './manifest/event-set.ts'
-import { openTip } from './manifest/writer.ts'
-import { removeCommitted } from './retention.ts'
+import { writeAtomically } from './files/atomic-write.ts'
+import type { DurableFilesystem } from './files/durable-filesystem.ts'
+import { withFileLock } from './files/file-lock.ts'
+import { utcDateOf } from './files/paths.ts'
+import { pathsOfIntent, readIntent, writeIntent } from './intent.ts'
+import { listDays, manifestFolder } from './manifest/day-files.ts'
+import type { FileEntry, NextOffsets } from './manifest/entry.ts'
+import type { EventInterval, EventSet } from './manifest/event-set.ts'
+import { createManifestWriter } from './manifest/writer.ts'
+import { deleteFilesOfDays } from './retention.ts'
 
 /** A file on its way into the archive. */
-export type NewFile = FileLine & { contents: Uint8Array }
+export type NewFile = FileEntry & { contents: Uint8Array }
 
 /** All that one commit brings. */
-export type Step = { files: readonly NewFile[]; came: Came[]; next: Next }
+export type ArchiveCommit = { files: readonly NewFile[]; came: EventInterval[]; next: NextOffsets }
 
 export type ArchivePartition = {
   /** What is committed: where to go on in each topic, and which events there are. */
-  readonly committed: { readonly next: Next; readonly came: CameSet }
+  readonly committed: { readonly next: NextOffsets; readonly came: EventSet }
   /**
    * Makes a step part of the archive, whole or not at all. Rejects with Fenced when the partition
    * was claimed by another since, and with StateAway while the disk is full: then the same step may
    * be committed again.
    */
-  commit(step: Step): Promise<void>
+  commit(step: ArchiveCommit): Promise<void>
   /** Lets go of the files that were committed on the days before one. */
-  letGoBefore(day: string): Promise<void>
+  deleteBefore(day: string): Promise<void>
 }
 
 export type ClaimOptions = {
   dir: string
   partition: number
-  disk: Disk
+  disk: DurableFilesystem
   /** A day is over: the hash that a copy of the archive can be held to. */
   onSealed(partition: number, day: string, sha256: string): void
 }
@@ -53,9 +53,9 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
   const lockFile = join(folder, 'lock.db')
   const ownerFile = join(folder, 'owner')
   const owner = randomUUID()
-  const tip = await whileLocked(lockFile, async () => {
+  const tip = await withFileLock(lockFile, async () => {
     await disk.write(ownerFile, Buffer.from(owner))
-    return openTip({ folder, partition, disk, onSealed })
+    return createManifestWriter({ folder, partition, disk, onSealed })
   })
   /** Whether something that we began may have broken off. The last owner's may have. */
   let isBroken = true
@@ -63,11 +63,11 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
   const clear = async () => {
     const intent = await readIntent(folder)
     const isDone = !intent || intent.number <= tip.number
-    for (const path of isDone ? [] : leftBy(intent, dir)) await disk.remove(path)
+    for (const path of isDone ? [] : pathsOfIntent(intent, dir)) await disk.remove(path)
     await tip.cut()
   }
   const asOwner = (work: () => Promise<void>) =>
-    whileLocked(lockFile, async () => {
+    withFileLock(lockFile, async () => {
       if ((await readFile(ownerFile, 'utf8')) !== owner) {
         throw new Fenced(`partition ${partition} of the archive was claimed by another`)
       }
@@ -81,18 +81,20 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
     committed: tip,
     commit: ({ files, came, next }) =>
       asOwner(async () => {
-        const today = dateOf(Date.now())
+        const today = utcDateOf(Date.now())
         if (today > tip.day) await tip.seal(today)
         if (files.length > 0) await addFiles({ dir, folder, disk, number: tip.number + 1 }, files)
         const lines = files.map(({ contents: _, ...line }) => line)
         await tip.append({ kind: 'commit', files: lines, came, next })
       }),
-    letGoBefore: day =>
+    deleteBefore: day =>
       asOwner(async () => {
-        const days = (await daysOf(folder)).filter(one => one >= (tip.keptFrom ?? '') && one < day)
+        const days = (await listDays(folder)).filter(
+          one => one >= (tip.keptFrom ?? '') && one < day,
+        )
         if (days.length === 0) return
         await writeIntent(disk, folder, { number: tip.number + 1, files: [], keptFrom: day })
-        const removed = await removeCommitted({ dir, folder, disk }, days)
+        const removed = await deleteFilesOfDays({ dir, folder, disk }, days)
         await tip.append({ kind: 'let go', keptFrom: day, ...removed })
       }),
   }
@@ -103,7 +105,12 @@ const WHY_THERE =
 
 /** Writes what a commit brings, durably; before its line it is no part of the archive yet. */
 async function addFiles(
-  { dir, folder, disk, number }: { dir: string; folder: string; disk: Disk; number: number },
+  {
+    dir,
+    folder,
+    disk,
+    number,
+  }: { dir: string; folder: string; disk: DurableFilesystem; number: number },
   files: readonly NewFile[],
 ): Promise<void> {
   await writeIntent(disk, folder, { number, files: files.map(({ name }) => name) })
@@ -113,7 +120,7 @@ async function addFiles(
     // Nothing that is part of the archive is ever written over.
     if (existsSync(path)) throw new Error(`${path} is there already: ${WHY_THERE}`)
     await disk.makeFolder(dirname(path))
-    await place(disk, path, contents)
+    await writeAtomically(disk, path, contents)
     folders.add(dirname(path))
   }
   for (const one of folders) await disk.syncFolder(one)

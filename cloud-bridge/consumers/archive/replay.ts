@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
-import type { Batch, Frame, Rejection } from '../../ports/event-sink.ts'
-import { dateIn, dateOf } from './files/paths.ts'
-import { partitionsOf } from './manifest/day-files.ts'
+import type { Batch, Framing, KnownFate } from '../../ports/event-sink.ts'
+import { dateInPath, utcDateOf } from './files/paths.ts'
+import { listPartitions } from './manifest/day-files.ts'
 import { sha256 } from './manifest/entry.ts'
-import { type Named, readChain } from './manifest/hash-chain.ts'
-import type { Archived } from './parquet/columns.ts'
+import { type NamedFile, readChain } from './manifest/hash-chain.ts'
+import type { ArchivedEvent } from './parquet/columns.ts'
 import { readParquet } from './parquet/parquet.ts'
 
 const BATCH_EVENTS = 500
@@ -21,10 +21,10 @@ export type ArchiveReplayOptions = {
   topic: string
   /** How many partitions the topic has: each event goes to the one it came from. */
   partitions: number
-  frame: Frame
+  frame: Framing
   /** Sends a batch until its fate is known; null when asked to end before. */
-  deliver(batch: Batch): Promise<Rejection[] | null>
-  onRefused(event: Archived, reason: string): void
+  deliver(batch: Batch): Promise<KnownFate[] | null>
+  onRejected(event: ArchivedEvent, reason: string): void
 }
 
 /** The archive is not as it was committed, or does not fit the topic: nothing more is sent. */
@@ -38,7 +38,7 @@ export class CannotReplay extends Error {}
 export async function replayArchive(options: ArchiveReplayOptions): Promise<number | null> {
   const { dir, partitions } = options
   let sent = 0
-  for (const partition of await partitionsOf(dir)) {
+  for (const partition of await listPartitions(dir)) {
     const files = await filesOf(options, partition)
     if (files.length > 0 && partition >= partitions) {
       const has = `it has ${partitions} partitions`
@@ -56,20 +56,20 @@ export async function replayArchive(options: ArchiveReplayOptions): Promise<numb
 async function filesOf({ dir, fromMs, toMs }: ArchiveReplayOptions, partition: number) {
   const { named, faults } = await readChain(dir, partition)
   if (faults.length > 0) throw new CannotReplay(faults.join('\n'))
-  const [from, to] = [dateOf(fromMs), dateOf(toMs)]
+  const [from, to] = [utcDateOf(fromMs), utcDateOf(toMs)]
   return [...named.values()].filter(({ name }) => {
-    const date = dateIn(name)
+    const date = dateInPath(name)
     return date === null || (date >= from && date <= to)
   })
 }
 
-async function sendFile(options: ArchiveReplayOptions, file: Named): Promise<number | null> {
+async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise<number | null> {
   const bytes = await readFile(join(options.dir, file.name))
   if (sha256(bytes) !== file.sha256) {
     throw new CannotReplay(`${file.name} was changed since it was committed (${file.line})`)
   }
   const { fromMs, toMs, zone } = options
-  const isAsked = ({ event }: Archived) =>
+  const isAsked = ({ event }: ArchivedEvent) =>
     event.receivedAt >= fromMs && event.receivedAt < toMs && (zone ?? event.zone) === event.zone
   const events = (await readParquet(bytes)).filter(isAsked)
   let sent = 0
@@ -81,8 +81,8 @@ async function sendFile(options: ArchiveReplayOptions, file: Named): Promise<num
   return sent
 }
 
-async function sendSome(options: ArchiveReplayOptions, rows: readonly Archived[]) {
-  const { topic, frame, deliver, onRefused } = options
+async function sendSome(options: ArchiveReplayOptions, rows: readonly ArchivedEvent[]) {
+  const { topic, frame, deliver, onRejected } = options
   const stored = rows.map(({ event }) => ({ zone: event.zone, value: encodeEvent(event) }))
   const { values, headers } = await frame(topic, stored)
   const records = rows.map(({ event, partition }, at) => ({
@@ -90,6 +90,6 @@ async function sendSome(options: ArchiveReplayOptions, rows: readonly Archived[]
   }))
   const fates = await deliver({ topic, records })
   if (!fates) return null
-  for (const [at, reason] of fates.entries()) if (reason !== null) onRefused(rows[at]!, reason)
+  for (const [at, reason] of fates.entries()) if (reason !== null) onRejected(rows[at]!, reason)
   return fates.filter(reason => reason === null).length
 }

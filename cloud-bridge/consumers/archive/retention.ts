@@ -1,19 +1,19 @@
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Disk } from './files/durable-filesystem.ts'
-import { linesOf } from './manifest/day-files.ts'
+import type { DurableFilesystem } from './files/durable-filesystem.ts'
+import { readLines } from './manifest/day-files.ts'
 
 /**
  * Removes the files that were committed on some days, and gives how many there were. What one that
  * broke off has removed before counts as well.
  */
-export async function removeCommitted(
-  { dir, folder, disk }: { dir: string; folder: string; disk: Disk },
+export async function deleteFilesOfDays(
+  { dir, folder, disk }: { dir: string; folder: string; disk: DurableFilesystem },
   days: readonly string[],
 ): Promise<{ files: number; rows: number }> {
   const removed = { files: 0, rows: 0 }
   for (const day of days) {
-    for (const { line } of await linesOf(folder, day)) {
+    for (const { line } of await readLines(folder, day)) {
       if (line?.kind !== 'commit') continue
       for (const { name, rows } of line.files) {
         await disk.remove(join(dir, name))

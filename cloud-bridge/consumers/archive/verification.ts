@@ -1,17 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { partitionIn } from './files/paths.ts'
-import { leftBy, readIntent } from './intent.ts'
-import { manifestFolder, partitionsOf } from './manifest/day-files.ts'
+import { partitionInPath } from './files/paths.ts'
+import { pathsOfIntent, readIntent } from './intent.ts'
+import { listPartitions, manifestFolder } from './manifest/day-files.ts'
 import { sha256 } from './manifest/entry.ts'
-import { type Chain, type Named, readChain } from './manifest/hash-chain.ts'
-import { rowsIn } from './parquet/parquet.ts'
+import { type ManifestChain, type NamedFile, readChain } from './manifest/hash-chain.ts'
+import { rowCountOf } from './parquet/parquet.ts'
 
 /** The last line of a partition's manifest: all before it follows from its hash. */
-export type Head = { partition: number; number: number; sha256: string }
+export type ManifestHead = { partition: number; number: number; sha256: string }
 
-export type Proof = {
-  partitions: (Head & { files: number; events: number; keptFrom: string | null })[]
+export type ArchiveVerification = {
+  partitions: (ManifestHead & { files: number; events: number; keptFrom: string | null })[]
   /** What is not as it was committed: each names the file or the line. */
   faults: string[]
   /** What a kill left and the next claim removes. */
@@ -26,11 +26,14 @@ const MANIFESTS = 'manifest'
  * changed, and the archive may be at work meanwhile. `heads` were kept elsewhere: whoever wrote all
  * anew cannot have those hashes. Null when there is no archive.
  */
-export async function verifyArchive(dir: string, heads: readonly Head[]): Promise<Proof | null> {
+export async function verifyArchive(
+  dir: string,
+  heads: readonly ManifestHead[],
+): Promise<ArchiveVerification | null> {
   // Before the manifests: what is committed meanwhile is in them, and no file too many.
   const found = new Set(await filesIn(dir))
-  const proof: Proof = { partitions: [], faults: [], remarks: [] }
-  const partitions = await partitionsOf(dir)
+  const proof: ArchiveVerification = { partitions: [], faults: [], remarks: [] }
+  const partitions = await listPartitions(dir)
   if (found.size === 0 && partitions.length === 0) return null
   for (const partition of partitions) {
     const chain = await readChain(dir, partition)
@@ -53,9 +56,9 @@ export async function verifyArchive(dir: string, heads: readonly Head[]): Promis
 type Comparison = {
   dir: string
   partition: number
-  chain: Chain
+  chain: ManifestChain
   found: Set<string>
-  proof: Proof
+  proof: ArchiveVerification
 }
 
 async function compare({ dir, partition, chain, found, proof }: Comparison): Promise<void> {
@@ -70,25 +73,27 @@ async function compare({ dir, partition, chain, found, proof }: Comparison): Pro
     proof.faults.push(`${file.name}: ${fault} (${file.line})`)
   }
   const intent = await readIntent(manifestFolder(dir, partition))
-  for (const path of intent && intent.number > chain.last.number ? leftBy(intent, '.') : []) {
+  for (const path of intent && intent.number > chain.last.number
+    ? pathsOfIntent(intent, '.')
+    : []) {
     if (!found.delete(path)) continue
     proof.remarks.push(
       `${path}: of a commit that broke off or is under way; the next claim removes it`,
     )
   }
   // What was let go since the folders were read is gone by now.
-  for (const name of [...found].filter(one => partitionIn(one) === partition)) {
+  for (const name of [...found].filter(one => partitionInPath(one) === partition)) {
     if ((await read(join(dir, name))) === null) found.delete(name)
   }
 }
 
 const MISSING = 'missing'
 
-async function faultOf(dir: string, { name, ...file }: Named): Promise<string | null> {
+async function faultOf(dir: string, { name, ...file }: NamedFile): Promise<string | null> {
   const bytes = await read(join(dir, name))
   if (bytes === null) return MISSING
   if (sha256(bytes) !== file.sha256) return 'changed since it was committed'
-  const rows = rowsIn(bytes)
+  const rows = rowCountOf(bytes)
   return rows === file.rows ? null : `has ${rows} events and not ${file.rows}`
 }
 
@@ -118,7 +123,7 @@ async function filesIn(dir: string): Promise<string[]> {
 const number = new Intl.NumberFormat('en-US')
 
 /** What a verification came to, for an operator's eyes. */
-export function proofText({ partitions, faults, remarks }: Proof): string {
+export function verificationText({ partitions, faults, remarks }: ArchiveVerification): string {
   const lines = partitions.map(({ partition, files, events, keptFrom, ...head }) => {
     const letGo = keptFrom === null ? '' : `; what was committed before ${keptFrom} was let go`
     const many = `${number.format(files)} files, ${number.format(events)} events`

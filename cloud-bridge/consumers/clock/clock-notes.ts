@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { readNote } from '../../ledger/notes.ts'
+import { decodeNote } from '../../ledger/notes.ts'
 import type { EventStream, ReadRecord } from '../../ports/event-stream.ts'
-import type { Corrections } from '../analytics/time/unsynced-readings.ts'
-import { startOffsets } from './clock-offsets.ts'
+import type { ClockOffsetSource } from '../analytics/time/unsynced-readings.ts'
+import { createClockOffsets } from './clock-offsets.ts'
 
 const LOOK_EVERY_MS = 3000
 
-export type ClockNotesOptions = {
+export type ClockNoteReaderOptions = {
   stream: EventStream
   /** The topic of the ledger, where gateways say how far their clocks were off. */
   topic: string
   signal: AbortSignal
   /** It cannot be read now, or null: it can again. */
   onAway(reason: string | null): void
-  lookEveryMs?: number
+  pollEveryMs?: number
 }
 
 /**
@@ -21,19 +21,21 @@ export type ClockNotesOptions = {
  * say. Resolves when all that stands there was read, so that who begins anew waits for nothing that
  * is known; while Kafka is away it goes on trying, until `signal` aborts.
  */
-export async function openClockNotes(options: ClockNotesOptions): Promise<Corrections> {
-  const { stream, topic, signal, lookEveryMs = LOOK_EVERY_MS } = options
-  const offsets = startOffsets()
+export async function startClockNoteReader(
+  options: ClockNoteReaderOptions,
+): Promise<ClockOffsetSource> {
+  const { stream, topic, signal, pollEveryMs = LOOK_EVERY_MS } = options
+  const offsets = createClockOffsets()
   const position = new Map<number, number>()
 
   const take = ({ partition, offset, value, heardAt }: ReadRecord) => {
     position.set(partition, offset + 1)
-    const note = readNote(value, heardAt)
+    const note = decodeNote(value, heardAt)
     if (note?.kind === 'clock') offsets.add(note.gateway, note)
   }
   /** Whether the topic is there: without one, no gateway has said anything. */
   const readOn = async (): Promise<boolean> => {
-    const stretch = (await stream.stretchesOf([topic])).get(topic)
+    const stretch = (await stream.topicOffsets([topic])).get(topic)
     if (!stretch) return false
     for (const [partition, begin] of stretch.begin) {
       position.set(partition, Math.max(begin, position.get(partition) ?? 0))
@@ -57,7 +59,7 @@ export async function openClockNotes(options: ClockNotesOptions): Promise<Correc
       return false
     }
   }
-  const rest = () => sleep(lookEveryMs, undefined, { signal }).catch(() => {})
+  const rest = () => sleep(pollEveryMs, undefined, { signal }).catch(() => {})
   const goOn = async () => {
     for (await rest(); !signal.aborted; await rest()) await look()
   }

@@ -1,17 +1,17 @@
-import type { Retimed } from '../../ledger/notes.ts'
+import type { ClockCorrection } from '../../ledger/notes.ts'
 
 /** So many notes are remembered; those of the runs that were told of first are forgotten first. */
 const NOTES_MAX = 200_000
 
 /** How far clocks were off, by gateway, epoch and sequence. */
-export function startOffsets(notesMax = NOTES_MAX) {
+export function createClockOffsets(notesMax = NOTES_MAX) {
   /** Of each run, by its first sequence and in that order; those that were told of first, first. */
-  const runs = new Map<string, Retimed[]>()
+  const runs = new Map<string, ClockCorrection[]>()
   let count = 0
 
   return {
     /** Remembers a note; the same one again changes nothing. */
-    add(gateway: string, { epoch, from, to, offsetMs }: Retimed): void {
+    add(gateway: string, { epoch, from, to, offsetMs }: ClockCorrection): void {
       const run = runs.get(keyOf(gateway, epoch)) ?? []
       runs.set(keyOf(gateway, epoch), run)
       const at = lastFrom(run, from)
@@ -38,7 +38,7 @@ export function startOffsets(notesMax = NOTES_MAX) {
 }
 
 /** Which note is the last that begins at a sequence or before it; -1: none. */
-function lastFrom(run: readonly Retimed[], sequence: number): number {
+function lastFrom(run: readonly ClockCorrection[], sequence: number): number {
   let [low, high] = [0, run.length]
   while (low < high) {
     const middle = (low + high) >> 1

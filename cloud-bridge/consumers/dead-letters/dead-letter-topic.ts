@@ -1,17 +1,17 @@
 import type { EventStream, ReadRecord } from '../../ports/event-stream.ts'
-import type { ConsumerLetter } from '../runtime/dead-letter.ts'
+import type { ConsumerDeadLetter } from '../runtime/dead-letter.ts'
 
 /** What became of a letter, as it is noted behind it in its topic. */
-export type Settlement = { kind: 'retried' | 'dropped'; id: string; at: number }
+export type Resolution = { kind: 'retried' | 'dropped'; id: string; at: number }
 
 /** A dead letter as it stands in Kafka, and what became of it. */
-export type CloudLetter = { id: string; at: number; state: 'open' | Settlement['kind'] } & (
-  | { from: 'consumer'; letter: ConsumerLetter; bytes: Buffer }
-  | { from: 'gateway'; letter: GatewayLetter; bytes: Buffer | null }
+export type TopicDeadLetter = { id: string; at: number; state: 'open' | Resolution['kind'] } & (
+  | { from: 'consumer'; detail: ConsumerDeadLetter; bytes: Buffer }
+  | { from: 'gateway'; detail: GatewayDeadLetter; bytes: Buffer | null }
 )
 
 /** A message that a gateway could not read, as the bridge sent it. */
-export type GatewayLetter = {
+export type GatewayDeadLetter = {
   gateway: string
   /** The outbox, as hex, and its number among the notes there. */
   store: string
@@ -22,7 +22,7 @@ export type GatewayLetter = {
 }
 
 /** There is no topic of that name that we may read. */
-export class NoTopic extends Error {}
+export class MissingTopic extends Error {}
 
 const READ_AT_ONCE = 5000
 
@@ -30,11 +30,11 @@ const READ_AT_ONCE = 5000
  * The dead letters of a topic, oldest first in each partition, with what became of each: of those
  * that gateways wrote, also what the ledger says. Rejects with NoTopic, or while Kafka is away.
  */
-export async function* lettersIn(
+export async function* readDeadLetters(
   stream: EventStream,
   topics: { deadletters: string; ledger: string },
-): AsyncGenerator<CloudLetter> {
-  const settled = new Map<string, Settlement['kind']>()
+): AsyncGenerator<TopicDeadLetter> {
+  const settled = new Map<string, Resolution['kind']>()
   const note = ({ value }: ReadRecord) => {
     const settlement = settlementIn(value)
     if (settlement) settled.set(settlement.id, settlement.kind)
@@ -44,7 +44,7 @@ export async function* lettersIn(
       for await (const records of recordsIn(stream, topic)) records.forEach(note)
     } catch (error) {
       // Without a ledger no gateway has told what became of its letters.
-      if (!(error instanceof NoTopic) || topic === topics.deadletters) throw error
+      if (!(error instanceof MissingTopic) || topic === topics.deadletters) throw error
     }
   }
   for await (const records of recordsIn(stream, topics.deadletters)) {
@@ -57,8 +57,8 @@ export async function* lettersIn(
 
 /** All records of a topic by now, some at a time. */
 async function* recordsIn(stream: EventStream, topic: string): AsyncGenerator<ReadRecord[]> {
-  const stretch = (await stream.stretchesOf([topic])).get(topic)
-  if (!stretch) throw new NoTopic(topic)
+  const stretch = (await stream.topicOffsets([topic])).get(topic)
+  if (!stretch) throw new MissingTopic(topic)
   const next = new Map(stretch.begin)
   for (;;) {
     const to = new Map<number, number>()
@@ -74,7 +74,7 @@ async function* recordsIn(stream: EventStream, topic: string): AsyncGenerator<Re
   }
 }
 
-function settlementIn(value: Buffer): Settlement | null {
+function settlementIn(value: Buffer): Resolution | null {
   const note = parse(value)
   const { kind, id, at, store, content } = note
   if (kind !== 'retried' && kind !== 'dropped') return null
@@ -89,15 +89,21 @@ function settlementIn(value: Buffer): Settlement | null {
 type Bare<Kind> = Kind extends unknown ? Omit<Kind, 'state'> : never
 
 /** Anything else in the topic is not ours. */
-function letterIn(value: Buffer): Bare<CloudLetter> | null {
+function letterIn(value: Buffer): Bare<TopicDeadLetter> | null {
   const note = parse(value)
   if (note.kind === 'unusable') {
-    const letter = note as ConsumerLetter
+    const letter = note as ConsumerDeadLetter
     const bytes = Buffer.from(String(letter.value), 'base64')
-    return { id: String(letter.id), at: Number(letter.buriedAt), from: 'consumer', letter, bytes }
+    return {
+      id: String(letter.id),
+      at: Number(letter.buriedAt),
+      from: 'consumer',
+      detail: letter,
+      bytes,
+    }
   }
   if (note.kind !== 'deadletter') return null
-  const { gateway, store, sequence, at, content } = note as GatewayLetter & {
+  const { gateway, store, sequence, at, content } = note as GatewayDeadLetter & {
     at: number
     content?: Record<string, string | null>
   }
@@ -105,7 +111,7 @@ function letterIn(value: Buffer): Bare<CloudLetter> | null {
   const texts = { reason: String(reason), place: String(place ?? ''), topic: String(topic) }
   return {
     ...{ id: gatewayId(store, sequence), at: Number(at), from: 'gateway' },
-    letter: {
+    detail: {
       gateway: String(gateway),
       store: String(store),
       sequence: Number(sequence),

@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../../config/config.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
-import { openTerminal, ReaderGone } from '../../../config/process/terminal.ts'
+import { createTerminal, OutputClosed } from '../../../config/process/terminal.ts'
 import { NoSuchTopic } from '../../kafka/client.ts'
-import { openKafka } from '../../kafka/configured-client.ts'
-import { listLetters, settleLetters, showLetters } from './commands.ts'
-import { NoTopic } from './dead-letter-topic.ts'
-import { startSettler } from './resolution.ts'
+import { createKafkaClient } from '../../kafka/configured-client.ts'
+import { listDeadLetters, resolveDeadLetters, showDeadLetters } from './commands.ts'
+import { MissingTopic } from './dead-letter-topic.ts'
+import { createResolver } from './resolution.ts'
 
 const program = new Command('sluice deadletters')
   .description('What stands in the topic of dead letters: look at it, send it again, forget it.')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-const terminal = openTerminal(process.stdout, process.stderr)
+const terminal = createTerminal(process.stdout, process.stderr)
 
 const command = (words: string, description: string) =>
   program
@@ -26,14 +26,14 @@ command('list', 'Lists what is open: id, time, where it is from, reason, size.')
   .option('--settled', 'also those that were retried or dropped')
   .action(({ config, settled: all = false, json = false }) =>
     run(config, async ({ kafka, stream }) =>
-      listLetters({ stream, topics: kafka.topics, all, json, terminal }),
+      listDeadLetters({ stream, topics: kafka.topics, all, json, terminal }),
     ),
   )
 
 command('show <ids...>', 'Shows all of a dead letter, its bytes as text and in hex.').action(
   (ids: string[], { config, json = false }) =>
     run(config, async ({ kafka, stream }) =>
-      showLetters({ stream, topics: kafka.topics, ids, json, terminal }),
+      showDeadLetters({ stream, topics: kafka.topics, ids, json, terminal }),
     ),
 )
 
@@ -50,8 +50,16 @@ for (const what of ['retry', 'drop'] as const) {
       await run(config, async ({ kafka, stream, topics: admin, openSink }) => {
         await using sink = openSink()
         const { partitionsOf } = admin
-        const settle = await startSettler({ sink, topics: kafka.topics, partitionsOf })
-        return settleLetters({ stream, topics: kafka.topics, what, ids, settle, json, terminal })
+        const settle = await createResolver({ sink, topics: kafka.topics, partitionsOf })
+        return resolveDeadLetters({
+          stream,
+          topics: kafka.topics,
+          what,
+          ids,
+          settle,
+          json,
+          terminal,
+        })
       })
     })
 }
@@ -61,7 +69,7 @@ await program.parseAsync()
 await sleep(50)
 process.exit()
 
-type Place = Awaited<ReturnType<typeof openKafka>> & { kafka: Config['kafka'] }
+type Place = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['kafka'] }
 
 /** Does what is asked on the configured Kafka; whatever goes wrong is one line and an exit code. */
 async function run(file: string | undefined, work: (place: Place) => Promise<number>) {
@@ -73,12 +81,12 @@ async function run(file: string | undefined, work: (place: Place) => Promise<num
     if (kafka.brokers.length === 0) {
       throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
     }
-    process.exitCode = await work({ ...(await openKafka(kafka)), kafka })
+    process.exitCode = await work({ ...(await createKafkaClient(kafka)), kafka })
   } catch (error) {
-    if (error instanceof ReaderGone) return
+    if (error instanceof OutputClosed) return
     const { message } = error as Error
     if (error instanceof CannotStart) end(error)
-    else if (error instanceof NoTopic || error instanceof NoSuchTopic) {
+    else if (error instanceof MissingTopic || error instanceof NoSuchTopic) {
       const cure = 'Create it, or set kafka.topics to where the bridge writes'
       end(new CannotStart(`${where} has no topic ${kafka.topics.deadletters}. ${cure}`))
     } else end(new CannotStart(`${where}: ${message}`, { mayPass: true }))

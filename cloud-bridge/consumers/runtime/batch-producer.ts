@@ -1,19 +1,19 @@
-import { startPartitioner } from '../../../config/event/partitioner.ts'
+import { createPartitioner } from '../../../config/event/partitioner.ts'
 import {
   type Batch,
   type EventSink,
-  type Rejection,
+  type KnownFate,
   SinkUnavailable,
 } from '../../ports/event-sink.ts'
-import { startCircuit } from '../../retry/circuit-breaker.ts'
-import { type AgainOptions, againOrNull } from '../../retry/retry.ts'
+import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
+import { type RetryOptions, retryOrNull } from '../../retry/retry.ts'
 import type { Effect } from '../state/state.ts'
 
 /** Tells on a record what it is about, so that a second one can be told. */
 const ID_HEADER = 'sluice-effect'
 const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
-export type SendOptions = {
+export type BatchProducerOptions = {
   sink: EventSink
   partitionsOf(topic: string): Promise<number>
   signal: AbortSignal
@@ -26,15 +26,20 @@ export type SendOptions = {
  * null when `signal` aborted before, or `isOver`, which must not reject, says that they are
  * another's now. One call at a time.
  */
-export function startSendWhole({ sink, partitionsOf, signal, onAway }: SendOptions) {
-  const options: AgainOptions = {
-    ...{ circuit: startCircuit(BACKOFF), signal, onFailed: onAway, onMended: () => onAway(null) },
+export function createBatchProducer({ sink, partitionsOf, signal, onAway }: BatchProducerOptions) {
+  const options: RetryOptions = {
+    ...{
+      circuit: createCircuitBreaker(BACKOFF),
+      signal,
+      onFailed: onAway,
+      onMended: () => onAway(null),
+    },
     passes: error => error instanceof SinkUnavailable,
   }
-  const places = new Map<string, ReturnType<typeof startPartitioner>>()
+  const places = new Map<string, ReturnType<typeof createPartitioner>>()
 
   const batchOf = async (topic: string, effects: readonly Effect[]): Promise<Batch> => {
-    const place = places.get(topic) ?? startPartitioner(await partitionsOf(topic))
+    const place = places.get(topic) ?? createPartitioner(await partitionsOf(topic))
     places.set(topic, place)
     const records = effects.map(({ id, key, value }) => ({
       ...place(key),
@@ -47,20 +52,20 @@ export function startSendWhole({ sink, partitionsOf, signal, onAway }: SendOptio
     topic: string,
     effects: readonly Effect[],
     isOver: () => Promise<boolean> = async () => false,
-  ): Promise<Rejection[] | null> => {
+  ): Promise<KnownFate[] | null> => {
     const batch = await batchOf(topic, effects)
     let isTried = false
     const send = async () => {
       if (await isOver()) {
         // Another batch must not go through the producer that has tried this one.
-        if (isTried) await sink.setApart(batch).sink[Symbol.asyncDispose]()
+        if (isTried) await sink.isolate(batch).sink[Symbol.asyncDispose]()
         throw new Over()
       }
       isTried = true
       return sink.send(batch)
     }
     try {
-      return await againOrNull(send, options)
+      return await retryOrNull(send, options)
     } catch (error) {
       if (error instanceof Over) return null
       throw error

@@ -1,6 +1,6 @@
 import { keyOf } from '../state/row-keys.ts'
 import type { Effect } from '../state/state.ts'
-import type { Unusable } from './record-decoder.ts'
+import type { UnusableRecord } from './record-decoder.ts'
 
 /** Tells, on a record that is sent again, how often it was buried. */
 export const ATTEMPTS_HEADER = 'sluice-attempts'
@@ -11,7 +11,7 @@ const KEY_MAX_BYTES = 4096
 const VALUE_MAX_BYTES = 700_000
 
 /** A record that a consumer buried, as it stands in the topic of dead letters. */
-export type ConsumerLetter = {
+export type ConsumerDeadLetter = {
   kind: 'unusable'
   id: string
   consumer: string
@@ -29,14 +29,14 @@ export type ConsumerLetter = {
 }
 
 /** A record that was put aside, on its way to the topic of dead letters. */
-export function deadLetter(
-  { record, reason }: Unusable,
+export function createDeadLetter(
+  { record, reason }: UnusableRecord,
   at: { consumer: string; topic: string; deadletters: string },
 ): Effect {
   const { partition, offset, heardAt, key, value, headers } = record
   const id = keyOf('unusable', at.consumer, at.topic, String(partition), String(offset))
   const before = Number(headers[ATTEMPTS_HEADER]?.toString() ?? 0)
-  const letter: ConsumerLetter = {
+  const letter: ConsumerDeadLetter = {
     kind: 'unusable',
     id: `${at.consumer}/${at.topic}/${partition}/${offset}`,
     ...{ consumer: at.consumer, topic: at.topic, partition, offset, reason, heardAt },

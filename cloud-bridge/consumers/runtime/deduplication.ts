@@ -1,5 +1,5 @@
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
-import { Intervals } from '../../interval-set.ts'
+import { IntervalSet } from '../../interval-set.ts'
 import { keyOf } from '../state/row-keys.ts'
 import type { PartitionState } from '../state/state.ts'
 
@@ -12,7 +12,7 @@ export type Arrival = 'in order' | 'late' | 'out of order' | 'duplicate'
 /** What has come of one zone in one epoch of a gateway. */
 type Came = {
   key: string
-  numbers: Intervals
+  numbers: IntervalSet
   /** The highest number that each topic brought. */
   furthest: Map<string, number>
 }
@@ -28,7 +28,7 @@ const MISSING_KEY = keyOf('missing')
  * The consumers' check (the contract's promise 4): which events are new, and what is missing, by
  * one small set of intervals for each zone and epoch, which is part of the state.
  */
-export class Arrivals {
+export class Deduplication {
   readonly #state: Pick<PartitionState, 'get'>
   readonly #zones = new Map<string, Map<number, Map<string, Came>>>()
   readonly #changed = new Set<Came>()
@@ -43,9 +43,9 @@ export class Arrivals {
   }
 
   /** As a state has them. */
-  static async read(state: Pick<PartitionState, 'get'>): Promise<Arrivals> {
+  static async read(state: Pick<PartitionState, 'get'>): Promise<Deduplication> {
     const [missing] = await state.get([MISSING_KEY])
-    return new Arrivals(state, missing ? JSON.parse(missing.toString()) : 0)
+    return new Deduplication(state, missing ? JSON.parse(missing.toString()) : 0)
   }
 
   /** Reads what is needed to tell how these events come. Rejects while the state is away. */
@@ -62,7 +62,7 @@ export class Arrivals {
   }
 
   /** How an event comes by a topic; nothing is changed. It must have been loaded. */
-  tell(event: SensorReading, topic: string): Arrival {
+  arrivalOf(event: SensorReading, topic: string): Arrival {
     const { numbers, furthest } = this.#find(event)!
     const number = event.zoneSequence
     if (number > (numbers.highest ?? 0)) return 'in order'
@@ -108,7 +108,7 @@ export class Arrivals {
     const { spans, furthest }: Stored = value
       ? JSON.parse(value.toString())
       : { spans: [], furthest: [] }
-    const numbers = new Intervals()
+    const numbers = new IntervalSet()
     for (const [from, to] of spans) numbers.addRange(from, to)
     const epochs = this.#zones.get(gateway) ?? new Map<number, Map<string, Came>>()
     this.#zones.set(gateway, epochs)

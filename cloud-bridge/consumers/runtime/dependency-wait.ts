@@ -1,10 +1,10 @@
-import { startCircuit } from '../../retry/circuit-breaker.ts'
-import { again } from '../../retry/retry.ts'
-import { StateAway } from '../state/state.ts'
-import { RegistryAway } from './record-decoder.ts'
+import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
+import { retry } from '../../retry/retry.ts'
+import { StateUnavailable } from '../state/state.ts'
+import { RegistryUnavailable } from './record-decoder.ts'
 
 /** Does work until it goes, waiting longer each time, while what it needs is away. */
-export type Patience = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>
+export type DependencyWait = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>
 
 const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
@@ -13,12 +13,13 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
  * While one is away what was asked is asked again, and the membership goes on; anything else passes
  * through. For work that may be done in part it is not the way: that begins anew (stateful.ts).
  */
-export function startPatience(onAway: (reason: string | null) => void): Patience {
+export function createDependencyWait(onAway: (reason: string | null) => void): DependencyWait {
   const options = {
-    circuit: startCircuit(BACKOFF),
-    passes: (error: unknown) => error instanceof StateAway || error instanceof RegistryAway,
+    circuit: createCircuitBreaker(BACKOFF),
+    passes: (error: unknown) =>
+      error instanceof StateUnavailable || error instanceof RegistryUnavailable,
     onFailed: onAway,
     onMended: () => onAway(null),
   }
-  return (work, signal) => again(work, { ...options, signal })
+  return (work, signal) => retry(work, { ...options, signal })
 }

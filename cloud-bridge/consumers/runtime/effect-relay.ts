@@ -1,27 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { startCircuit } from '../../retry/circuit-breaker.ts'
-import { Fenced, type PartitionState, type WaitingEffect } from '../state/state.ts'
-import { type SendOptions, startSendWhole } from './batch-producer.ts'
+import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
+import { Fenced, type PartitionState, type PendingEffect } from '../state/state.ts'
+import { type BatchProducerOptions, createBatchProducer } from './batch-producer.ts'
 
 const BATCH_MAX = 1000
 const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
-export type EffectsOptions = SendOptions & {
+export type EffectRelayOptions = BatchProducerOptions & {
   onSent(topic: string, count: number): void
   /** Kafka will never take it. */
-  onRefused(effect: WaitingEffect, reason: string): void
+  onRefused(effect: PendingEffect, reason: string): void
 }
 
-export type Effects = ReturnType<typeof startEffects>
+export type EffectRelay = ReturnType<typeof createEffectRelay>
 
 /**
  * Sends what waits in the states of partitions, in its order, and takes it out when Kafka has it:
  * at least once. `wake` says that something waits; `idle` resolves when nothing does any more.
  */
-export function startEffects(options: EffectsOptions) {
+export function createEffectRelay(options: EffectRelayOptions) {
   const { signal, onSent, onRefused, onAway } = options
-  const circuit = startCircuit(BACKOFF)
-  const sendWhole = startSendWhole(options)
+  const circuit = createCircuitBreaker(BACKOFF)
+  const sendWhole = createBatchProducer(options)
   const woken = new Set<PartitionState>()
   const forgotten = new WeakSet<PartitionState>()
   let running: Promise<void> | null = null

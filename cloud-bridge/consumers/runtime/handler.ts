@@ -4,7 +4,7 @@ import type { Effect } from '../state/state.ts'
 import type { Arrival } from './deduplication.ts'
 
 /** An event that counts, as it came. */
-export type Arrived = {
+export type ReceivedEvent = {
   event: SensorReading
   arrival: Exclude<Arrival, 'duplicate'>
   topic: string
@@ -12,7 +12,7 @@ export type Arrived = {
 }
 
 /** What a handling came to since it was last asked. */
-export type Outcome = {
+export type HandlingChanges = {
   rows: ReadonlyMap<string, Buffer | null>
   effects: readonly Effect[]
 }
@@ -26,18 +26,18 @@ export type Handling = {
    * Reads what is needed of the state for these events; others that were handled may not be
    * committed yet. Rejects while it is away.
    */
-  load(events: readonly Arrived[]): Promise<void>
+  load(events: readonly ReceivedEvent[]): Promise<void>
   /**
    * Takes one event that was loaded, in that order. Throws, changing nothing, when it can never be
    * taken.
    */
-  handle(arrived: Arrived): void
+  handle(arrived: ReceivedEvent): void
   /** All changes since the last call. */
-  takeChanges(): Outcome
+  takeChanges(): HandlingChanges
 }
 
-export type Counts = Record<Arrival | 'unusable', number>
+export type ArrivalCounts = Record<Arrival | 'unusable', number>
 
-export const emptyCounts = (): Counts => ({
+export const emptyCounts = (): ArrivalCounts => ({
   ...{ 'in order': 0, late: 0, 'out of order': 0, duplicate: 0, unusable: 0 },
 })

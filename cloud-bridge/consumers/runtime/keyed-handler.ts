@@ -1,9 +1,9 @@
 import { keyOf } from '../state/row-keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
-import type { Arrived, Handling } from './handler.ts'
+import type { Handling, ReceivedEvent } from './handler.ts'
 
 /** What a handler wants sent: under the same id it is the same thing. */
-export type Wanted = { topic: string; key: string; value: object }
+export type HandlerEffect = { topic: string; key: string; value: object }
 
 /**
  * A consumer as a pure function. Of each key it has one state, a value that JSON can write, which
@@ -13,9 +13,9 @@ export type Handler<State> = {
   /** Of its group, its state and the command: small letters and dashes. */
   name: string
   /** Whose state the event changes; null: the event means nothing to it. */
-  key(event: Arrived['event']): string | null
+  key(event: ReceivedEvent['event']): string | null
   initial: State
-  handle(state: State, arrived: Arrived): { state: State; effects?: readonly Wanted[] }
+  handle(state: State, arrived: ReceivedEvent): { state: State; effects?: readonly HandlerEffect[] }
 }
 
 type Held = { state: unknown }
@@ -25,7 +25,7 @@ const KIND = 'state'
 const KEPT_MAX = 50_000
 
 /** What runs a handler on the state of one partition. */
-export function startKeyed<State>(
+export function createKeyedHandling<State>(
   handler: Handler<State>,
   stored: Pick<PartitionState, 'get'>,
 ): Handling {
@@ -33,7 +33,7 @@ export function startKeyed<State>(
   const changed = new Map<string, Held>()
   let effects: Effect[] = []
   /** What it throws at is told when the event is handled. */
-  const keysOf = (event: Arrived['event']) => {
+  const keysOf = (event: ReceivedEvent['event']) => {
     try {
       return handler.key(event) ?? []
     } catch {

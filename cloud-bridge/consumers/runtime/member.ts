@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ConsumerGroup, Gap } from '../../ports/consumer-group.ts'
-import { startCircuit } from '../../retry/circuit-breaker.ts'
-import { Fenced, StateAway } from '../state/state.ts'
-import type { Consumer, Work } from './partition-work.ts'
+import type { ConsumerGroup, OffsetGap } from '../../ports/consumer-group.ts'
+import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
+import { Fenced, StateUnavailable } from '../state/state.ts'
+import type { Consumer, PartitionWork } from './partition-work.ts'
 
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
 
@@ -16,7 +16,7 @@ export type MemberOptions = {
   /** Which partitions are ours now. */
   onPartitions(partitions: readonly number[]): void
   /** Kafka deleted, before it was read, what was to come. */
-  onDeleted(gap: Gap): void
+  onDeleted(gap: OffsetGap): void
   /** Kafka cannot be reached, or the group does not come about; it goes on trying. */
   onAway(reason: string): void
   /** The membership ended for a reason that may pass; it begins anew. */
@@ -29,7 +29,7 @@ export type MemberOptions = {
  */
 export async function runMember(options: MemberOptions): Promise<void> {
   const { consumer, group, groupId, topics, sessionMs, signal, onPartitions, onFault } = options
-  const circuit = startCircuit(BACKOFF)
+  const circuit = createCircuitBreaker(BACKOFF)
   while (!signal.aborted) {
     const failing = new AbortController()
     const works = startWorks(consumer, error => failing.abort(error))
@@ -46,10 +46,10 @@ export async function runMember(options: MemberOptions): Promise<void> {
           return new Map(topics.map(topic => [topic, new Map(nextOf(topic))]))
         },
       }
-      await group.join(membership, AbortSignal.any([signal, failing.signal]))
+      await group.consume(membership, AbortSignal.any([signal, failing.signal]))
       if (!signal.aborted) failing.signal.throwIfAborted()
     } catch (error) {
-      if (!(error instanceof Fenced || error instanceof StateAway)) throw error
+      if (!(error instanceof Fenced || error instanceof StateUnavailable)) throw error
       onFault(error.message)
       await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
     } finally {
@@ -79,7 +79,7 @@ function startWorks(consumer: Consumer, onFailed: (error: unknown) => void) {
       work.failed?.catch(error => !signal.aborted && onFailed(error))
       works.set(partition, serially(work))
     }
-    return new Map([...works].map(([partition, { work }]) => [partition, work.next]))
+    return new Map([...works].map(([partition, { work }]) => [partition, work.nextOffsets]))
   }
   return {
     /** Takes partitions instead of those before; gives where each goes on. */
@@ -88,7 +88,9 @@ function startWorks(consumer: Consumer, onFailed: (error: unknown) => void) {
       last = assigned.catch(() => {})
       return assigned
     },
-    async take(...[topic, records, signal]: Parameters<Work['take']>): Promise<void> {
+    async take(
+      ...[topic, records, signal]: Parameters<PartitionWork['processRecords']>
+    ): Promise<void> {
       signal.throwIfAborted()
       await works.get(records[0]!.partition)!.take(topic, records, signal)
     },
@@ -99,12 +101,12 @@ function startWorks(consumer: Consumer, onFailed: (error: unknown) => void) {
 type Serial = ReturnType<typeof serially>
 
 /** The records of several topics, one call at a time; after one that failed, none. */
-function serially(work: Work) {
+function serially(work: PartitionWork) {
   let last: Promise<void> = Promise.resolve()
   return {
     work,
-    take(...args: Parameters<Work['take']>): Promise<void> {
-      last = last.then(() => work.take(...args))
+    take(...args: Parameters<PartitionWork['processRecords']>): Promise<void> {
+      last = last.then(() => work.processRecords(...args))
       return last
     },
     idle: () => last.catch(() => {}),

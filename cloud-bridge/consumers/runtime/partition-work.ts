@@ -4,9 +4,9 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
  * What one consumer does with one partition, from the moment that it takes it until it gives it up.
  * What it keeps of it, and how far it has read, are of one piece: a kill leaves both or neither.
  */
-export type Work = AsyncDisposable & {
+export type PartitionWork = AsyncDisposable & {
   /** Where to go on in each topic, as it is committed; 0 where it has none. */
-  readonly next: ReadonlyMap<string, number>
+  readonly nextOffsets: ReadonlyMap<string, number>
   /** Rejects when it fails, in a take or by itself: then it is over. */
   readonly failed?: Promise<never>
   /**
@@ -14,7 +14,7 @@ export type Work = AsyncDisposable & {
    * it was aborted or the partition is another's: then this work is over, and what was not
    * committed is read again.
    */
-  take(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
+  processRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
 }
 
 /**
@@ -23,5 +23,5 @@ export type Work = AsyncDisposable & {
  */
 export type Consumer = {
   name: string
-  open(partition: number, signal: AbortSignal): Promise<Work>
+  open(partition: number, signal: AbortSignal): Promise<PartitionWork>
 }

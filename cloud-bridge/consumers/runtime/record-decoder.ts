@@ -4,12 +4,15 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
 import type { EventReader } from '../../registry/event-reader.ts'
 
 /** A record that a consumer cannot use, and why. */
-export type Unusable = { record: ReadRecord; reason: string }
+export type UnusableRecord = { record: ReadRecord; reason: string }
 
-export type Read = { events: { event: SensorReading; record: ReadRecord }[]; unusable: Unusable[] }
+export type DecodedRecords = {
+  events: { event: SensorReading; record: ReadRecord }[]
+  unusable: UnusableRecord[]
+}
 
 /** The registry is away, and a record may be of a schema that only it knows. */
-export class RegistryAway extends Error {}
+export class RegistryUnavailable extends Error {}
 
 /** A schema that was not there is not asked for again so soon. */
 const ASK_AGAIN_MS = 30_000
@@ -18,7 +21,7 @@ const ASK_AGAIN_MS = 30_000
  * Gives what reads the events in records. A schema that is new to us is fetched; one that nobody
  * has is a reason to put the record aside. Rejects with RegistryAway while that cannot be told.
  */
-export function startReading(reader: EventReader, topics: readonly string[]) {
+export function createRecordDecoder(reader: EventReader, topics: readonly string[]) {
   const unknownSinceMs = new Map<number, number>()
   const isWorthAsking = (id: number) =>
     performance.now() - (unknownSinceMs.get(id) ?? Number.NEGATIVE_INFINITY) > ASK_AGAIN_MS
@@ -27,15 +30,16 @@ export function startReading(reader: EventReader, topics: readonly string[]) {
     const ids = new Set(
       records
         .flatMap(({ value }) => schemaIdIn(value) ?? [])
-        .filter(id => !reader.knows(id) && isWorthAsking(id)),
+        .filter(id => !reader.hasSchema(id) && isWorthAsking(id)),
     )
     if (ids.size === 0 || !reader.hasRegistry) return
-    if (!(await reader.learn(topics))) throw new RegistryAway('the schema registry is away')
-    for (const id of ids) if (!reader.knows(id)) unknownSinceMs.set(id, performance.now())
+    if (!(await reader.loadSchemas(topics)))
+      throw new RegistryUnavailable('the schema registry is away')
+    for (const id of ids) if (!reader.hasSchema(id)) unknownSinceMs.set(id, performance.now())
   }
 
-  return async (records: readonly ReadRecord[]): Promise<Read> => {
-    const events: Read['events'] = []
+  return async (records: readonly ReadRecord[]): Promise<DecodedRecords> => {
+    const events: DecodedRecords['events'] = []
     const left: ReadRecord[] = []
     const read = (record: ReadRecord, to: ReadRecord[]) => {
       const event = reader.read(record.value)

@@ -1,7 +1,7 @@
-export type Turns = ReturnType<typeof startTurns>
+export type SerialQueue = ReturnType<typeof createSerialQueue>
 
 /** Does pieces of work one at a time, in the order in which they came. */
-export function startTurns() {
+export function createSerialQueue() {
   let fault: { error: unknown } | null = null
   const { promise: failed, reject: fail } = Promise.withResolvers<never>()
   // Who does not look at it is told by the next piece of work.
@@ -19,7 +19,7 @@ export function startTurns() {
     /** Rejects as the first did that failed. */
     failed,
     /** Rejects as the work does, and from then on as the first did that failed. */
-    take: (work: () => Promise<void>): Promise<void> =>
+    run: (work: () => Promise<void>): Promise<void> =>
       queue(async () => {
         if (fault) throw fault.error
         try {
@@ -31,6 +31,6 @@ export function startTurns() {
         }
       }),
     /** The last piece of work, whether one before it failed or not. */
-    end: queue,
+    runLast: queue,
   }
 }

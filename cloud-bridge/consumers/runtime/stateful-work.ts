@@ -1,21 +1,21 @@
-import type { AnyVersion, PartitionState } from '../state/state.ts'
-import { Arrivals } from './deduplication.ts'
-import { type Counts, emptyCounts, type Handling } from './handler.ts'
-import type { Work } from './partition-work.ts'
-import { startTurns } from './serial-queue.ts'
-import { startTaking, type TakingOptions } from './uncommitted-batch.ts'
+import type { ConsumerStateAccess, PartitionState } from '../state/state.ts'
+import { Deduplication } from './deduplication.ts'
+import { type ArrivalCounts, emptyCounts, type Handling } from './handler.ts'
+import type { PartitionWork } from './partition-work.ts'
+import { createSerialQueue } from './serial-queue.ts'
+import { createUncommittedBatch, type UncommittedBatchOptions } from './uncommitted-batch.ts'
 
-export type StatefulOptions = TakingOptions & {
-  state: Pick<AnyVersion, 'claim'>
+export type StatefulWorkOptions = UncommittedBatchOptions & {
+  state: Pick<ConsumerStateAccess, 'claim'>
   partition: number
-  start(state: PartitionState): Promise<Handling>
+  createHandling(state: PartitionState): Promise<Handling>
   /** What comes so soon behind a commit waits for the next one; 0: each take is committed. */
   commitEveryMs?: number
   /**
    * Once at the start, with nothing counted, and after each commit: how what it was about had come,
    * and how many numbers are missing now. Effects may wait.
    */
-  onCommitted(counts: Counts, state: PartitionState, missing: number): void
+  onCommitted(counts: ArrivalCounts, state: PartitionState, missing: number): void
   /** The partition may be another's from now on. */
   onEnded(state: PartitionState): void
 }
@@ -23,13 +23,13 @@ export type StatefulOptions = TakingOptions & {
 const COMMITTED_MAX_RECORDS = 20_000
 
 /** The work of a consumer whose state and offsets are committed together. */
-export async function openStatefulWork(options: StatefulOptions): Promise<Work> {
-  const { partition, patience, commitEveryMs = 0 } = options
+export async function openStatefulWork(options: StatefulWorkOptions): Promise<PartitionWork> {
+  const { partition, waitForDependencies, commitEveryMs = 0 } = options
   const state = await options.state.claim(partition)
-  const arrivals = await Arrivals.read(state)
-  const taking = startTaking(arrivals, await options.start(state), options)
+  const arrivals = await Deduplication.read(state)
+  const taking = createUncommittedBatch(arrivals, await options.createHandling(state), options)
   const next = new Map(state.offsets)
-  const turns = startTurns()
+  const turns = createSerialQueue()
   const ending = new AbortController()
   let committedMs = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | null = null
@@ -46,18 +46,18 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
     options.onCommitted(counts, state, arrivals.missing)
   }
   const commitNow = () => {
-    turns.take(() => commit(work => patience(work, ending.signal))).catch(() => {})
+    turns.run(() => commit(work => waitForDependencies(work, ending.signal))).catch(() => {})
   }
 
   return {
-    next,
+    nextOffsets: next,
     failed: turns.failed,
-    take: (topic, records, signal) =>
-      turns.take(async () => {
+    processRecords: (topic, records, signal) =>
+      turns.run(async () => {
         await taking.take(topic, records, signal)
         const restMs = committedMs + commitEveryMs - performance.now()
         const isDue = restMs <= 0 || taking.count >= COMMITTED_MAX_RECORDS
-        if (isDue) await commit(work => patience(work, signal))
+        if (isDue) await commit(work => waitForDependencies(work, signal))
         else timer ??= setTimeout(commitNow, restMs)
       }),
     async [Symbol.asyncDispose]() {
@@ -66,7 +66,7 @@ export async function openStatefulWork(options: StatefulOptions): Promise<Work> 
       const last = async () => {
         if (!turns.hasFailed) await commit(work => work())
       }
-      await turns.end(last).catch(() => {})
+      await turns.runLast(last).catch(() => {})
       if (timer) clearTimeout(timer)
       options.onEnded(state)
     },

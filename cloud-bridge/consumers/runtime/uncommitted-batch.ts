@@ -1,36 +1,45 @@
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
 import type { ReadRecord } from '../../ports/event-stream.ts'
-import type { Changes, Effect } from '../state/state.ts'
-import { deadLetter } from './dead-letter.ts'
-import type { Arrivals } from './deduplication.ts'
-import type { Patience } from './dependency-wait.ts'
-import { type Arrived, type Counts, emptyCounts, type Handling } from './handler.ts'
-import type { Read, Unusable } from './record-decoder.ts'
+import type { Effect, StateChanges } from '../state/state.ts'
+import { createDeadLetter } from './dead-letter.ts'
+import type { Deduplication } from './deduplication.ts'
+import type { DependencyWait } from './dependency-wait.ts'
+import { type ArrivalCounts, emptyCounts, type Handling, type ReceivedEvent } from './handler.ts'
+import type { DecodedRecords, UnusableRecord } from './record-decoder.ts'
 
-export type TakingOptions = {
+export type UncommittedBatchOptions = {
   name: string
   deadletters: string
-  read(records: readonly ReadRecord[]): Promise<Read>
-  patience: Patience
+  read(records: readonly ReadRecord[]): Promise<DecodedRecords>
+  waitForDependencies: DependencyWait
 }
 
 /** What was taken and not committed. */
-type Taken = { offsets: Map<string, number>; counts: Counts; letters: Effect[]; records: number }
+type Taken = {
+  offsets: Map<string, number>
+  counts: ArrivalCounts
+  letters: Effect[]
+  records: number
+}
 
 /** So many records are events at a time: what goes soon costs the garbage collector little. */
 const AT_ONCE = 200
 
 /** Gives what takes records in memory, one call at a time, and what a commit of them changes. */
-export function startTaking(arrivals: Arrivals, handling: Handling, options: TakingOptions) {
-  const { name, deadletters, patience } = options
+export function createUncommittedBatch(
+  arrivals: Deduplication,
+  handling: Handling,
+  options: UncommittedBatchOptions,
+) {
+  const { name, deadletters, waitForDependencies } = options
   let taken = nothingTaken()
 
   /** Takes what is new, in order; what a handling throws at is put aside and does not count. */
-  const handle = (arrived: readonly Arrived[]): Unusable[] => {
-    const unusable: Unusable[] = []
+  const handle = (arrived: readonly ReceivedEvent[]): UnusableRecord[] => {
+    const unusable: UnusableRecord[] = []
     for (const one of arrived) {
       // A second copy in the same batch shows only now.
-      const arrival = arrivals.tell(one.event, one.topic)
+      const arrival = arrivals.arrivalOf(one.event, one.topic)
       if (arrival === 'duplicate') {
         taken.counts.duplicate++
         continue
@@ -47,13 +56,13 @@ export function startTaking(arrivals: Arrivals, handling: Handling, options: Tak
     return unusable
   }
   const takeSome = async (topic: string, records: readonly ReadRecord[], signal: AbortSignal) => {
-    const { events, unusable } = await patience(() => options.read(records), signal)
+    const { events, unusable } = await waitForDependencies(() => options.read(records), signal)
     const found = events.map(({ event }) => event)
-    await patience(() => arrivals.load(found), signal)
-    const fresh: Arrived[] = []
+    await waitForDependencies(() => arrivals.load(found), signal)
+    const fresh: ReceivedEvent[] = []
     for (const { event, record } of events) {
-      const arrival = arrivals.tell(event, topic)
-      const reason = tooLong(event)
+      const arrival = arrivals.arrivalOf(event, topic)
+      const reason = nameLengthFault(event)
       if (arrival === 'duplicate') taken.counts.duplicate++
       else if (reason !== null) unusable.push({ record, reason })
       else fresh.push({ event, arrival, topic, record })
@@ -63,7 +72,7 @@ export function startTaking(arrivals: Arrivals, handling: Handling, options: Tak
     signal.throwIfAborted()
     for (const one of [...unusable, ...handle(fresh)]) {
       taken.counts.unusable++
-      taken.letters.push(deadLetter(one, { consumer: name, topic, deadletters }))
+      taken.letters.push(createDeadLetter(one, { consumer: name, topic, deadletters }))
     }
     taken.offsets.set(topic, records.at(-1)!.offset + 1)
     taken.records += records.length
@@ -85,7 +94,7 @@ export function startTaking(arrivals: Arrivals, handling: Handling, options: Tak
       const { offsets, counts, letters } = taken
       taken = nothingTaken()
       const { rows, effects } = handling.takeChanges()
-      const changes: Required<Omit<Changes, 'sent'>> = {
+      const changes: Required<Omit<StateChanges, 'sent'>> = {
         offsets,
         rows: joined(arrivals.takeChanges(), rows),
         effects: [...effects, ...letters],
@@ -112,7 +121,7 @@ function joined<V>(one: Map<string, V>, other: ReadonlyMap<string, V | null>) {
 const NAMES_MAX_LENGTH = 800
 
 /** Why the names of an event are too long for the keys of a state, or null. */
-export function tooLong({ gateway, site, zone, device, measurements }: SensorReading) {
+export function nameLengthFault({ gateway, site, zone, device, measurements }: SensorReading) {
   const own = gateway.length + site.length + zone.length + device.length
   const length = measurements.reduce((most, { metric }) => Math.max(most, own + metric.length), own)
   if (length <= NAMES_MAX_LENGTH) return null

@@ -1,11 +1,11 @@
-import { type AnyVersion, type ConsumerState, Fenced, type StateStore } from './state.ts'
+import { type ConsumerState, type ConsumerStateAccess, Fenced, type StateStore } from './state.ts'
 
 /**
  * The state of a consumer that goes on in the next version when that is made current: what was
  * claimed of the one before fails, and what is claimed or read from then on is of the new one.
  * Nothing is opened before it is needed.
  */
-export function followCurrent(store: StateStore, consumer: string): AnyVersion {
+export function openCurrentVersion(store: StateStore, consumer: string): ConsumerStateAccess {
   let opened: Promise<ConsumerState> | null = null
   /** Works may still hold on to it, until they fail. */
   const replaced: Promise<ConsumerState>[] = []

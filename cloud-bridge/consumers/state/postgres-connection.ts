@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { Fenced, StateAway } from './state.ts'
+import { Fenced, StateUnavailable } from './state.ts'
 
 const CONNECTIONS_MAX = 8
 const CONNECT_MS = 5000
@@ -14,8 +14,8 @@ const END_MS = 2000
  */
 const PASSING = /^(08|53|57|58|55P03|25P0[34]|25006|40|28|3D|42501)/
 
-export type Row = Record<string, unknown>
-export type Query = <R extends Row>(text: string, values?: readonly unknown[]) => Promise<R[]>
+export type QueryRow = Record<string, unknown>
+export type Query = <R extends QueryRow>(text: string, values?: readonly unknown[]) => Promise<R[]>
 export type Postgres = ReturnType<typeof openPostgres>
 
 /**
@@ -61,12 +61,14 @@ export function openPostgres(url: string, timeoutMs = TIMEOUT_MS) {
         throw error
       }
     } catch (error) {
-      throw passes(error) ? new StateAway(`PostgreSQL: ${wordsOf(error)}`, { cause: error }) : error
+      throw passes(error)
+        ? new StateUnavailable(`PostgreSQL: ${wordsOf(error)}`, { cause: error })
+        : error
     }
   }
 
   return {
-    query: <R extends Row>(text: string, values?: readonly unknown[]) =>
+    query: <R extends QueryRow>(text: string, values?: readonly unknown[]) =>
       connected(query => query<R>(text, values)),
     /** Whole or not at all; after a StateAway nobody knows which. */
     transaction: <T>(work: (query: Query) => Promise<T>) =>
@@ -93,7 +95,7 @@ const streamOf = (client: pg.PoolClient) => (client as Connected).connection?.st
 function passes(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return PASSING.test(error.code ?? '')
   const isBug = error instanceof TypeError || error instanceof RangeError
-  return !isBug && !(error instanceof Fenced) && !(error instanceof StateAway)
+  return !isBug && !(error instanceof Fenced) && !(error instanceof StateUnavailable)
 }
 
 /** Several addresses that all refuse have a code and no message. */

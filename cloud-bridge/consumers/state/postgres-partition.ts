@@ -1,17 +1,20 @@
 import { byteaArray, type Postgres, type Query } from './postgres-connection.ts'
-import { type Changes, Fenced, type PartitionState, type Row } from './state.ts'
+import { Fenced, type PartitionState, type Row, type StateChanges } from './state.ts'
 
 /** A part of a commit that goes at once. */
 const CHUNK_MAX_ROWS = 10_000
 const CHUNK_MAX_BYTES = 4_194_304
 
 /** Which partition of which version of a consumer's state, by its number in the table of them. */
-export type Place = { id: number; version: number }
+export type PartitionRef = { id: number; version: number }
 
 type Reader = Omit<PartitionState, 'commit'>
 
 /** Reads what is committed. */
-export async function readerOn({ query }: Pick<Postgres, 'query'>, id: number): Promise<Reader> {
+export async function createPartitionReader(
+  { query }: Pick<Postgres, 'query'>,
+  id: number,
+): Promise<Reader> {
   const offsets = await query<{ topic: string; next: string }>(
     'SELECT topic, next FROM sluice.next_offset WHERE place = $1',
     [id],
@@ -56,13 +59,13 @@ export async function readerOn({ query }: Pick<Postgres, 'query'>, id: number): 
 }
 
 /** What claimed a partition and may commit until it is claimed again. */
-export async function ownerOf(
+export async function createPartitionOwner(
   postgres: Postgres,
-  place: Place,
+  place: PartitionRef,
   generation: string,
 ): Promise<PartitionState> {
   return {
-    ...(await readerOn(postgres, place.id)),
+    ...(await createPartitionReader(postgres, place.id)),
     commit: changes =>
       postgres.transaction(async query => {
         await requireOwner(query, place, generation)
@@ -76,7 +79,7 @@ export async function ownerOf(
  * before all else, and each statement waits for the one before: so whatever a connection that was
  * given up may still do comes before what is tried again.
  */
-async function requireOwner(query: Query, place: Place, generation: string): Promise<void> {
+async function requireOwner(query: Query, place: PartitionRef, generation: string): Promise<void> {
   const [now] = await query<{ generation: string; isLive: boolean }>(
     `SELECT generation, version IN (current, newest) AS "isLive"
      FROM sluice.place JOIN sluice.consumer ON consumer.name = place.consumer
@@ -87,7 +90,7 @@ async function requireOwner(query: Query, place: Place, generation: string): Pro
   if (now.generation !== generation) throw new Fenced('another member has the partition now')
 }
 
-async function write(query: Query, place: number, changes: Changes): Promise<void> {
+async function write(query: Query, place: number, changes: StateChanges): Promise<void> {
   const { rows = new Map(), offsets = new Map(), effects = [], sent = [] } = changes
   const put = [...rows].flatMap(([key, value]) => (value ? [[Buffer.from(key), value]] : []))
   const gone = [...rows].flatMap(([key, value]) => (value ? [] : [[Buffer.from(key)]]))

@@ -1,5 +1,9 @@
 import { openPostgres, type Postgres, type Query } from './postgres-connection.ts'
-import { ownerOf, type Place, readerOn } from './postgres-partition.ts'
+import {
+  createPartitionOwner,
+  createPartitionReader,
+  type PartitionRef,
+} from './postgres-partition.ts'
 import { type ConsumerState, Fenced, type StateStore, type Version } from './state.ts'
 
 const FORMAT = 1
@@ -117,14 +121,14 @@ function openState(postgres: Postgres, consumer: string, version: Version): Cons
          DO UPDATE SET generation = place.generation + $4 RETURNING id, generation`,
         [...own, partition, claims],
       )
-      const place: Place = { id: row!.id, version: version.number }
+      const place: PartitionRef = { id: row!.id, version: version.number }
       return { place, generation: row!.generation }
     })
   return {
     version,
     async claim(partition) {
       const { place, generation } = await placeOf(partition, 1)
-      return ownerOf(postgres, place, generation)
+      return createPartitionOwner(postgres, place, generation)
     },
     async reader(partition) {
       const [found] = await postgres.query<{ id: number }>(
@@ -132,7 +136,7 @@ function openState(postgres: Postgres, consumer: string, version: Version): Cons
          WHERE name = $1 AND version = $2 AND partition = $3 AND version IN (current, newest)`,
         [...own, partition],
       )
-      return readerOn(postgres, found?.id ?? (await placeOf(partition, 0)).place.id)
+      return createPartitionReader(postgres, found?.id ?? (await placeOf(partition, 0)).place.id)
     },
     async partitions() {
       const rows = await postgres.query<{ partition: number }>(

@@ -23,23 +23,23 @@ export function partsOf(key: string): string[] {
 }
 
 /** The keys that begin with these parts: from the first, included, to the last, not included. */
-export function within(...parts: readonly string[]): { from: string; to: string } {
+export function keysWithPrefix(...parts: readonly string[]): { from: string; to: string } {
   const start = keyOf(...parts)
   return { from: `${start}${SEPARATOR}`, to: `${start}${ESCAPE}` }
 }
 
 /** The lowest key that can stand behind this one. */
-export const behind = (key: string) => `${key}${SEPARATOR}`
+export const keyAfter = (key: string) => `${key}${SEPARATOR}`
 
 /** A time in ms since 1970 as a part that sorts by time; up to the year 5188, none before 1970. */
-export function timePart(ms: number): string {
+export function timeKeyPart(ms: number): string {
   return Math.max(0, ms).toString(DIGITS).padStart(TIME_DIGITS, '0')
 }
 
-export const timeIn = (part: string): number => Number.parseInt(part, DIGITS)
+export const timeOfKeyPart = (part: string): number => Number.parseInt(part, DIGITS)
 
 /** The time that is the last part of a key. */
-export const lastTimeIn = (key: string): number => timeIn(partsOf(key).at(-1)!)
+export const lastTimeOfKey = (key: string): number => timeOfKeyPart(partsOf(key).at(-1)!)
 
 function isPlain(part: string): boolean {
   for (let at = 0; at < part.length; at++) if (part[at]! <= ESCAPE) return false

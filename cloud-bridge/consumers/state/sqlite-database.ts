@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { StateAway } from './state.ts'
+import { StateUnavailable } from './state.ts'
 
 /** "SlCs": a state of ours. */
 const APPLICATION_ID = 0x536c4373
@@ -50,13 +50,13 @@ export function generationOf(database: Database.Database): number {
 }
 
 /** Rejects with StateAway for a full disk or a locked file, which pass; the rest is for others. */
-export async function reached<T>(work: () => T): Promise<T> {
+export async function withStateErrors<T>(work: () => T): Promise<T> {
   try {
     return work()
   } catch (error) {
     const code = codeOf(error)
     if (!/^(SQLITE_(FULL|BUSY|IOERR|CANTOPEN|LOCKED)|ENOSPC|EIO|EMFILE)/.test(code)) throw error
-    throw new StateAway(`the state cannot be reached: ${code}`, { cause: error })
+    throw new StateUnavailable(`the state cannot be reached: ${code}`, { cause: error })
   }
 }
 

@@ -1,12 +1,12 @@
 import type Database from 'better-sqlite3'
-import { generationOf, openDatabase, reached } from './sqlite-database.ts'
+import { generationOf, openDatabase, withStateErrors } from './sqlite-database.ts'
 import {
-  type Changes,
   Fenced,
+  type KeyRange,
   type PartitionState,
+  type PendingEffect,
   type Row,
-  type Span,
-  type WaitingEffect,
+  type StateChanges,
 } from './state.ts'
 
 /** Opens the file of one partition. */
@@ -23,7 +23,7 @@ export function openPartition(file: string): Database.Database {
 }
 
 /** Reads what is committed. */
-export function readerOn(database: Database.Database): Omit<PartitionState, 'commit'> {
+export function createPartitionReader(database: Database.Database): Omit<PartitionState, 'commit'> {
   const offsets = database
     .prepare<[], { topic: string; next: number }>('SELECT topic, next FROM offsets')
     .all()
@@ -31,20 +31,23 @@ export function readerOn(database: Database.Database): Omit<PartitionState, 'com
   const between = 'SELECT key, value FROM rows WHERE key >= ? AND key < ? ORDER BY key'
   const forwards = database.prepare<[string, string, number], Row>(`${between} LIMIT ?`)
   const backwards = database.prepare<[string, string, number], Row>(`${between} DESC LIMIT ?`)
-  const oldest = database.prepare<[number], WaitingEffect>(
+  const oldest = database.prepare<[number], PendingEffect>(
     'SELECT number, id, topic, key, value FROM effects ORDER BY number LIMIT ?',
   )
   return {
     offsets: new Map(offsets.map(({ topic, next }) => [topic, next])),
-    get: keys => reached(() => keys.map(key => one.get(key) ?? null)),
-    range: ({ from, to, limit = -1, backwards: isBackwards }: Span) =>
-      reached(() => (isBackwards ? backwards : forwards).all(from, to, limit)),
-    waiting: limit => reached(() => oldest.all(limit)),
+    get: keys => withStateErrors(() => keys.map(key => one.get(key) ?? null)),
+    range: ({ from, to, limit = -1, backwards: isBackwards }: KeyRange) =>
+      withStateErrors(() => (isBackwards ? backwards : forwards).all(from, to, limit)),
+    waiting: limit => withStateErrors(() => oldest.all(limit)),
   }
 }
 
 /** Takes the partition. `requireLive` throws when the version of the state was replaced. */
-export function claim(database: Database.Database, requireLive: () => void): PartitionState {
+export function claimPartition(
+  database: Database.Database,
+  requireLive: () => void,
+): PartitionState {
   const claimed = database
     .prepare<[], number>('UPDATE owner SET generation = generation + 1 RETURNING generation')
     .pluck()
@@ -60,7 +63,7 @@ export function claim(database: Database.Database, requireLive: () => void): Par
     'INSERT OR REPLACE INTO effects (id, topic, key, value) VALUES (?, ?, ?, ?)',
   )
   const done = database.prepare<[number, string]>('DELETE FROM effects WHERE number = ? AND id = ?')
-  const commit = database.transaction(({ rows, offsets, effects, sent }: Changes) => {
+  const commit = database.transaction(({ rows, offsets, effects, sent }: StateChanges) => {
     if (generationOf(database) !== claimed) {
       throw new Fenced('another member has the partition now')
     }
@@ -70,5 +73,8 @@ export function claim(database: Database.Database, requireLive: () => void): Par
     for (const { id, number } of sent ?? []) done.run(number, id)
     for (const { id, topic, key, value } of effects ?? []) add.run(id, topic, key, value)
   })
-  return { ...readerOn(database), commit: changes => reached(() => commit.immediate(changes)) }
+  return {
+    ...createPartitionReader(database),
+    commit: changes => withStateErrors(() => commit.immediate(changes)),
+  }
 }

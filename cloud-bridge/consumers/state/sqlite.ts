@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'better-sqlite3'
-import { generationOf, openDatabase, reached } from './sqlite-database.ts'
-import { claim, openPartition, readerOn } from './sqlite-partition.ts'
+import { generationOf, openDatabase, withStateErrors } from './sqlite-database.ts'
+import { claimPartition, createPartitionReader, openPartition } from './sqlite-partition.ts'
 import { type ConsumerState, Fenced, type StateStore } from './state.ts'
 
 /**
@@ -19,18 +19,19 @@ export function openSqliteStates(dir: string): StateStore {
   }
   return {
     open: consumer =>
-      reached(() => {
+      withStateErrors(() => {
         const versions = versionsOf(consumer)
         const { current } = versions.numbers()
         return stateOf(join(dir, consumer), versions, { number: current, isCurrent: true })
       }),
     build: consumer =>
-      reached(() => {
+      withStateErrors(() => {
         const versions = versionsOf(consumer)
         const number = versions.begin()
         return stateOf(join(dir, consumer), versions, { number, isCurrent: false })
       }),
-    makeCurrent: (consumer, version) => reached(() => versionsOf(consumer).makeCurrent(version)),
+    makeCurrent: (consumer, version) =>
+      withStateErrors(() => versionsOf(consumer).makeCurrent(version)),
     async [Symbol.asyncDispose]() {
       for (const versions of opened.values()) versions[Symbol.dispose]()
       opened.clear()
@@ -94,10 +95,10 @@ function stateOf(
   }
   return {
     version,
-    claim: partition => reached(() => claim(databaseOf(partition), requireLive)),
-    reader: partition => reached(() => readerOn(databaseOf(partition))),
+    claim: partition => withStateErrors(() => claimPartition(databaseOf(partition), requireLive)),
+    reader: partition => withStateErrors(() => createPartitionReader(databaseOf(partition))),
     partitions: () =>
-      reached(() =>
+      withStateErrors(() =>
         readdirSync(folder)
           .flatMap(name => name.match(/^(\d+)\.db$/)?.[1] ?? [])
           .map(Number)

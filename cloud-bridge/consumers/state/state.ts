@@ -8,7 +8,7 @@ export type Effect = {
 }
 
 /** All that one transaction changes in the state of a partition. */
-export type Changes = {
+export type StateChanges = {
   /** The next offset of each topic that was read. */
   offsets?: ReadonlyMap<string, number>
   /** By key, of at most 2600 bytes; null deletes. */
@@ -20,11 +20,11 @@ export type Changes = {
 
 /** An effect that waits, and the number of its waiting: a newer one of that id has another. */
 export type SentEffect = { id: string; number: number }
-export type WaitingEffect = Effect & SentEffect
+export type PendingEffect = Effect & SentEffect
 
 export type Row = { key: string; value: Buffer }
 
-export type Span = {
+export type KeyRange = {
   /** The first key, included. */
   from: string
   /** The first key beyond, not included. */
@@ -38,7 +38,7 @@ export type Span = {
 export class Fenced extends Error {}
 
 /** The state cannot be reached now; whether a commit was made is unknown until it can. */
-export class StateAway extends Error {}
+export class StateUnavailable extends Error {}
 
 /**
  * The state of one partition, claimed by one member. Rows stand in the order of their keys by code
@@ -49,14 +49,14 @@ export type PartitionState = {
   readonly offsets: ReadonlyMap<string, number>
   /** The values of keys, in that order. */
   get(keys: readonly string[]): Promise<(Buffer | null)[]>
-  range(span: Span): Promise<Row[]>
+  range(span: KeyRange): Promise<Row[]>
   /**
    * One transaction, durable and whole. Rejects with Fenced when the partition was claimed since by
    * anybody. The same changes may be committed again after a StateAway.
    */
-  commit(changes: Changes): Promise<void>
+  commit(changes: StateChanges): Promise<void>
   /** The oldest effects that wait. */
-  waiting(limit: number): Promise<WaitingEffect[]>
+  waiting(limit: number): Promise<PendingEffect[]>
 }
 
 /** Which state of a consumer: one is current, one more may be built beside it. */
@@ -74,7 +74,7 @@ export type ConsumerState = AsyncDisposable & {
 }
 
 /** The state of a consumer, whichever version that is. */
-export type AnyVersion = Omit<ConsumerState, 'version'>
+export type ConsumerStateAccess = Omit<ConsumerState, 'version'>
 
 /** What states are kept in. All reject with StateAway while it cannot be reached. */
 export type StateStore = AsyncDisposable & {

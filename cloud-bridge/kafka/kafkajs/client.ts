@@ -1,16 +1,16 @@
 import type { KafkaClient, KafkaOptions } from '../client.ts'
-import { sinkOn } from '../sink.ts'
-import { openGroup } from './group.ts'
+import { openEventSink } from '../sink.ts'
+import { createGroup } from './group.ts'
 import { openProducer } from './producer.ts'
-import { openStream } from './stream.ts'
-import { openTopics } from './topics.ts'
+import { createEventStream } from './stream.ts'
+import { createTopicAdmin } from './topics.ts'
 
 /** Kafka through kafkajs. */
-export function openKafkajs(options: KafkaOptions): KafkaClient {
+export function createKafkajsClient(options: KafkaOptions): KafkaClient {
   return {
-    openSink: () => sinkOn(() => openProducer(options)),
-    stream: openStream(options),
-    topics: openTopics(options),
-    group: openGroup(options),
+    openSink: () => openEventSink(() => openProducer(options)),
+    stream: createEventStream(options),
+    topics: createTopicAdmin(options),
+    group: createGroup(options),
   }
 }

@@ -1,17 +1,17 @@
 import { zstdDecompressSync } from 'node:zlib'
 import kafkajs, { type ISocketFactory, type KafkaConfig } from 'kafkajs'
 import type { KafkaOptions } from '../client.ts'
-import { zstd } from '../zstd.ts'
+import { compressZstd } from '../zstd.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs
 
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder: { buffer: Buffer }) => zstd(encoder.buffer),
+  compress: async (encoder: { buffer: Buffer }) => compressZstd(encoder.buffer),
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
 })
 
 /** The client library's number for a configured compression. */
-export const compressionOf = {
+export const compressionTypes = {
   none: CompressionTypes.None,
   gzip: CompressionTypes.GZIP,
   zstd: CompressionTypes.ZSTD,
@@ -21,11 +21,7 @@ export const compressionOf = {
  * A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. It
  * tries each thing, connecting included, again `retries` times (0 is refused by some).
  */
-export function configuredKafka(
-  options: KafkaOptions,
-  retries = 5,
-  socketFactory?: ISocketFactory,
-) {
+export function createKafkajs(options: KafkaOptions, retries = 5, socketFactory?: ISocketFactory) {
   const { brokers, clientId, requestTimeoutMs, sasl, tls } = options
   const more: Partial<KafkaConfig> = {}
   if (socketFactory) more.socketFactory = socketFactory

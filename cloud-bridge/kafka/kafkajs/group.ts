@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Batch, type Consumer, type PartitionAssigner } from 'kafkajs'
 import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
-import type { Lane, Share } from '../assignment.ts'
+import type { Assignment, PartitionQueue } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
-import { sharedOut } from '../co-partitioning.ts'
+import { assignPartitions } from '../co-partitioning.ts'
 import {
-  ANSWER_MAX_BYTES,
-  ASSIGNER,
-  beatMs,
-  COMMIT_EVERY_MS,
-  groupOn,
-  type Member,
+  ASSIGNER_NAME,
+  COMMIT_INTERVAL_MS,
+  createConsumerGroup,
+  FETCH_MAX_WAIT_MS,
+  heartbeatIntervalMs,
   PARTITION_MAX_BYTES,
-  WAIT_AT_BROKER_MS,
+  RESPONSE_MAX_BYTES,
+  type RunMember,
 } from '../group.ts'
-import { configuredKafka } from './configuration.ts'
-import { openStream, recordOf } from './stream.ts'
+import { createKafkajs } from './configuration.ts'
+import { createEventStream, toReadRecord } from './stream.ts'
 
 const { AssignerProtocol } = kafkajs
 
@@ -28,9 +28,9 @@ const LEAVE_MAX_MS = 5000
 const SILENT_SESSIONS = 2
 
 /** Consumer groups through kafkajs: its membership and its reading. */
-export function openGroup(options: KafkaOptions): ConsumerGroup {
-  return groupOn(
-    openStream(options),
+export function createGroup(options: KafkaOptions): ConsumerGroup {
+  return createConsumerGroup(
+    createEventStream(options),
     membership => (begin, signal) => beMember(options, membership, begin, signal),
   )
 }
@@ -38,21 +38,21 @@ export function openGroup(options: KafkaOptions): ConsumerGroup {
 async function beMember(
   options: KafkaOptions,
   { groupId, topics, sessionMs }: Membership,
-  begin: Parameters<Member>[0],
+  begin: Parameters<RunMember>[0],
   signal: AbortSignal,
 ): Promise<void> {
   const ended = Promise.withResolvers<void>()
   const onAbort = () => ended.resolve()
   signal.addEventListener('abort', onAbort, { once: true })
-  const consumer = configuredKafka(options).consumer({
+  const consumer = createKafkajs(options).consumer({
     groupId,
     partitionAssigners: [together],
     sessionTimeout: sessionMs,
     rebalanceTimeout: sessionMs,
-    heartbeatInterval: beatMs(sessionMs),
-    maxWaitTimeInMs: WAIT_AT_BROKER_MS,
+    heartbeatInterval: heartbeatIntervalMs(sessionMs),
+    maxWaitTimeInMs: FETCH_MAX_WAIT_MS,
     maxBytesPerPartition: PARTITION_MAX_BYTES,
-    maxBytes: ANSWER_MAX_BYTES,
+    maxBytes: RESPONSE_MAX_BYTES,
     allowAutoTopicCreation: false,
     // A new consumer is begun when this one has ended, and why is told.
     retry: { restartOnFailure: async () => false },
@@ -77,7 +77,7 @@ async function beMember(
         consumer.commitOffsets(done.map(one => ({ ...one, offset: String(one.offset) }))),
       )
       .catch(() => {})
-  const committing = setInterval(commit, COMMIT_EVERY_MS)
+  const committing = setInterval(commit, COMMIT_INTERVAL_MS)
   const start = async () => {
     await consumer.connect()
     await consumer.subscribe({ topics: [...topics], fromBeginning: true })
@@ -104,12 +104,12 @@ async function beMember(
 type Reading = ReturnType<typeof startReading>
 
 /** Reads a share: nothing until the work has said where to go on. */
-function startReading(consumer: Consumer, topics: readonly string[], share: Share) {
+function startReading(consumer: Consumer, topics: readonly string[], share: Assignment) {
   const { partitions, signal } = share
-  let lanes: readonly Lane[] = []
+  let lanes: readonly PartitionQueue[] = []
   consumer.pause(topics.map(topic => ({ topic, partitions: [...partitions] })))
   const begin = async () => {
-    const all = await share.lanes
+    const all = await share.queues
     if (signal.aborted) return
     for (const { topic, partition, next } of all) {
       consumer.seek({ topic, partition, offset: String(next) })
@@ -126,23 +126,27 @@ function startReading(consumer: Consumer, topics: readonly string[], share: Shar
       const lane = lanes.find(one => one.topic === batch.topic && one.partition === batch.partition)
       if (!lane || signal.aborted) return
       const messages = batch.messages.filter(({ value }) => value)
-      const records = messages.map(message => recordOf(message, batch.partition))
+      const records = messages.map(message => toReadRecord(message, batch.partition))
       const first = Number(batch.messages[0]?.offset ?? lane.next)
-      lane.give(records, first, Number(batch.lastOffset()) + 1)
+      lane.enqueue(records, first, Number(batch.lastOffset()) + 1)
       resolveOffset(String(lane.next - 1))
       const patientUntilMs = performance.now() + PATIENCE_MS
       while (!lane.hasRoom && !signal.aborted) {
         const leftMs = patientUntilMs - performance.now()
         if (leftMs <= 0) break
-        await within(leftMs, share.room())
+        await within(leftMs, share.waitForRoom())
       }
       if (!lane.hasRoom && !signal.aborted) void resumeLater(lane, share, pause())
     },
   }
 }
 
-async function resumeLater(lane: Lane, share: Share, resume: () => void): Promise<void> {
-  while (!lane.hasRoom && !share.signal.aborted) await share.room()
+async function resumeLater(
+  lane: PartitionQueue,
+  share: Assignment,
+  resume: () => void,
+): Promise<void> {
+  while (!lane.hasRoom && !share.signal.aborted) await share.waitForRoom()
   if (!share.signal.aborted) resume()
 }
 
@@ -156,12 +160,12 @@ async function within(ms: number, work: Promise<unknown> | undefined): Promise<v
 }
 
 const together: PartitionAssigner = ({ cluster }) => ({
-  name: ASSIGNER,
+  name: ASSIGNER_NAME,
   version: 0,
   async assign({ members, topics }) {
     const counts = topics.map(topic => cluster.findTopicPartitionMetadata(topic).length)
     const ids = members.map(({ memberId }) => memberId)
-    return [...sharedOut(ids, Math.min(...counts))].map(([memberId, partitions]) => ({
+    return [...assignPartitions(ids, Math.min(...counts))].map(([memberId, partitions]) => ({
       memberId,
       memberAssignment: AssignerProtocol.MemberAssignment.encode({
         version: 0,
@@ -171,7 +175,7 @@ const together: PartitionAssigner = ({ cluster }) => ({
     }))
   },
   protocol: ({ topics }) => ({
-    name: ASSIGNER,
+    name: ASSIGNER_NAME,
     metadata: AssignerProtocol.MemberMetadata.encode({
       version: 0,
       topics,

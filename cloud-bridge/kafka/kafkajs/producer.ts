@@ -1,10 +1,10 @@
 import type { Kafka, Producer as KafkajsProducer, Message } from 'kafkajs'
 import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import { losesProducer, refusalOf } from '../error-codes.ts'
-import type { Part, Producer } from '../sink.ts'
-import { compressionOf, configuredKafka } from './configuration.ts'
-import { startAvoiding } from './silent-brokers.ts'
+import { isProducerInvalid, permanentRejection } from '../error-codes.ts'
+import type { BatchPart, Producer } from '../sink.ts'
+import { compressionTypes, createKafkajs } from './configuration.ts'
+import { createSilentBrokerFilter } from './silent-brokers.ts'
 
 /** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */
 const ABANDON_AFTER_TIMEOUTS = 4
@@ -21,9 +21,9 @@ const AVOIDED_FOR_TIMEOUTS = 2
  */
 export function openProducer(options: KafkaOptions): Producer {
   // One retry of anything within a send, or it would still be at it when we give it up.
-  const avoiding = startAvoiding(AVOIDED_FOR_TIMEOUTS * options.requestTimeoutMs)
-  const kafka = configuredKafka(options, 1, avoiding.socketFactory)
-  const compression = compressionOf[options.compression]
+  const avoiding = createSilentBrokerFilter(AVOIDED_FOR_TIMEOUTS * options.requestTimeoutMs)
+  const kafka = createKafkajs(options, 1, avoiding.socketFactory)
+  const compression = compressionTypes[options.compression]
   const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
   let producer: KafkajsProducer | null = null
   let connected = false
@@ -33,7 +33,7 @@ export function openProducer(options: KafkaOptions): Producer {
   /** Connects; a producer whose first connect failed would go on without idempotence. */
   const connect = async (): Promise<KafkajsProducer> => {
     if (producer && connected) return producer
-    const made = producer ?? newProducer(kafka)
+    const made = producer ?? createIdempotentProducer(kafka)
     try {
       await made.connect()
     } catch (error) {
@@ -50,16 +50,16 @@ export function openProducer(options: KafkaOptions): Producer {
     const disconnect = () => via.disconnect().catch(() => {})
     connected = false
     avoiding.note(error)
-    if (error instanceof Unsettled || losesProducer(error)) producer = null
+    if (error instanceof Unsettled || isProducerInvalid(error)) producer = null
     if (error instanceof Unsettled) sending.then(disconnect, disconnect)
     else await disconnect()
   }
 
   /** What went wrong with each of these parts, sent together. Throws when it cannot connect. */
-  const attempt = async (batch: Batch, parts: readonly Part[]) => {
-    const fates = (failureOf: (part: Part) => unknown) =>
+  const attempt = async (batch: Batch, parts: readonly BatchPart[]) => {
+    const fates = (failureOf: (part: BatchPart) => unknown) =>
       parts.map(part => [part, failureOf(part)] as const)
-    const partitionOf = (part: Part) => batch.records[part[0]!]!.partition
+    const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
     const topicMessages = [{ topic: batch.topic, messages: messagesOf(batch, parts) }]
     const via = await connect()
     const sending = via.sendBatch({ topicMessages, acks: -1, compression })
@@ -67,7 +67,7 @@ export function openProducer(options: KafkaOptions): Producer {
       const answer = await withDeadline(sending, abandonMs)
       const answered = new Set(answer.map(({ partition }) => partition))
       // What was answered for is done: its numbers are used up, so it would be written again.
-      const isDone = (part: Part) => answered.has(partitionOf(part))
+      const isDone = (part: BatchPart) => answered.has(partitionOf(part))
       const failure = new Error(`Kafka gave no answer for a partition of ${batch.topic}`)
       if (!parts.every(isDone)) await recover(via, failure, sending)
       return fates(part => (isDone(part) ? null : failure))
@@ -79,8 +79,8 @@ export function openProducer(options: KafkaOptions): Producer {
 
   return {
     async send(batch, parts) {
-      const failures = new Map<Part, unknown>()
-      const partitionOf = (part: Part) => batch.records[part[0]!]!.partition
+      const failures = new Map<BatchPart, unknown>()
+      const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
       try {
         const together = parts.filter(part => !inDoubt.has(partitionOf(part)))
         if (together.length > 1) {
@@ -88,12 +88,12 @@ export function openProducer(options: KafkaOptions): Producer {
             if (failure !== null) inDoubt.add(partitionOf(part))
             // What failed for all may do so for each: that is tried after the back-off. But of
             // several that are refused nobody knows which is to blame.
-            if (refusalOf(failure) === null) failures.set(part, failure)
+            if (permanentRejection(failure) === null) failures.set(part, failure)
           }
         }
         for (const part of parts.filter(one => !failures.has(one))) {
           const [, failure] = (await attempt(batch, [part]))[0]!
-          if (failure === null || refusalOf(failure)) inDoubt.delete(partitionOf(part))
+          if (failure === null || permanentRejection(failure)) inDoubt.delete(partitionOf(part))
           failures.set(part, failure)
         }
       } catch (noConnection) {
@@ -108,7 +108,7 @@ export function openProducer(options: KafkaOptions): Producer {
 }
 
 /** A producer whose numbers outlive a rejected send, as `openProducer` says. */
-export function newProducer(kafka: Kafka): KafkajsProducer {
+export function createIdempotentProducer(kafka: Kafka): KafkajsProducer {
   return kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
@@ -127,7 +127,7 @@ export function newProducer(kafka: Kafka): KafkajsProducer {
  * The records of some parts as kafkajs takes them. It would part them by a `reduce` that copies all
  * it has of a partition for each further message; this one gives what is parted already.
  */
-function messagesOf({ records }: Batch, parts: readonly Part[]): Message[] {
+function messagesOf({ records }: Batch, parts: readonly BatchPart[]): Message[] {
   const some = parts.map(part => part.map(index => records[index]!))
   const byPartition = Object.fromEntries(some.map(one => [one[0]!.partition, one]))
   return Object.assign(some.flat(), { reduce: () => byPartition })

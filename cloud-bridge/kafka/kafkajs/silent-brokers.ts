@@ -11,7 +11,7 @@ const KEEP_ALIVE_MS = 60_000
  * partition until its timeout: one broker of three that hangs would hold up all. `note` reads from
  * an error who did not answer; for `forMs` its sockets then fail at once, if others are known.
  */
-export function startAvoiding(forMs: number) {
+export function createSilentBrokerFilter(forMs: number) {
   const known = new Set<string>()
   const silentUntil = new Map<string, number>()
   const isAvoided = (broker: string) =>

@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { IHeaders } from 'kafkajs'
-import type { EventStream, Offsets, ReadRecord, Stretch } from '../../ports/event-stream.ts'
+import type { EventStream, Offsets, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
-import { configuredKafka } from './configuration.ts'
+import { createKafkajs } from './configuration.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300
 /** So many in a row, and it is not passing. */
 const CRASHES = 3
 
-export function openStream(options: KafkaOptions): EventStream {
+export function createEventStream(options: KafkaOptions): EventStream {
   return {
-    stretchesOf: topics => stretchesOf(options, topics),
+    topicOffsets: topics => stretchesOf(options, topics),
     readBetween: (topic, from, to, onRecord) => readBetween(options, topic, from, to, onRecord),
   }
 }
@@ -20,12 +20,12 @@ export function openStream(options: KafkaOptions): EventStream {
 async function stretchesOf(
   options: KafkaOptions,
   topics: readonly string[],
-): Promise<Map<string, Stretch>> {
-  const admin = configuredKafka(options).admin()
+): Promise<Map<string, TopicOffsets>> {
+  const admin = createKafkajs(options).admin()
   try {
     await admin.connect()
     const existing = new Set(await admin.listTopics())
-    const found = new Map<string, Stretch>()
+    const found = new Map<string, TopicOffsets>()
     for (const topic of topics.filter(name => existing.has(name))) {
       const offsets = await retried(() => admin.fetchTopicOffsets(topic))
       const begin = new Map(offsets.map(({ partition, low }) => [partition, Number(low)]))
@@ -49,7 +49,7 @@ async function readBetween(
   const next = await nextOf(options, topic, from, to)
   const left = new Map([...to].filter(([partition, end]) => end > next.get(partition)!))
   if (left.size === 0) return
-  const consumer = configuredKafka(options).consumer({
+  const consumer = createKafkajs(options).consumer({
     groupId: `sluice-reader-${randomUUID()}`,
     maxWaitTimeInMs: 200,
     allowAutoTopicCreation: false,
@@ -70,7 +70,7 @@ async function readBetween(
         for (const message of messages) {
           const offset = Number(message.offset)
           if (offset >= begin && offset < end && message.value) {
-            onRecord(recordOf(message, partition))
+            onRecord(toReadRecord(message, partition))
           }
         }
         const last = messages.at(-1)
@@ -98,7 +98,7 @@ async function nextOf(
   const wanted = [...to].filter(([partition, end]) => end > (from.get(partition) ?? 0))
   const next = new Map([...to.keys()].map(partition => [partition, from.get(partition) ?? 0]))
   if (wanted.length === 0) return next
-  const admin = configuredKafka(options).admin()
+  const admin = createKafkajs(options).admin()
   try {
     await admin.connect()
     for (const { partition, low } of await retried(() => admin.fetchTopicOffsets(topic))) {
@@ -111,7 +111,10 @@ async function nextOf(
 }
 
 /** A message as consumers get it; it has a value. */
-export function recordOf({ offset, timestamp, key, value, headers }: Message, partition: number) {
+export function toReadRecord(
+  { offset, timestamp, key, value, headers }: Message,
+  partition: number,
+) {
   const heardAt = Number(timestamp)
   const record = { partition, offset: Number(offset), heardAt, key, value: value! }
   return { ...record, headers: headersOf(headers ?? {}) }

@@ -1,16 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
-import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { describe, isNoSuchTopic, isNotAllowed } from '../error-codes.ts'
-import { type Keeping, keepingIn, settingNames, settingsFor } from '../topic-settings.ts'
-import { configuredKafka } from './configuration.ts'
+import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
+import { describeError, isNoSuchTopic, isNotAuthorized } from '../error-codes.ts'
+import {
+  newTopicConfigEntries,
+  parseTopicConfig,
+  type TopicConfig,
+  topicConfigNames,
+} from '../topic-settings.ts'
+import { createKafkajs } from './configuration.ts'
 
 const KNOWN_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 50
 /** Kafka's number for a topic among what has settings. */
 const TOPIC = 2
 
-export function openTopics(options: KafkaOptions): Topics {
+export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
   const asking = <T>(ask: (admin: Admin) => Promise<T>) => withAdmin(options, ask)
   return {
     partitionsOf: topic => asking(async admin => (await partitionsIn(admin, topic)).length),
@@ -33,13 +38,13 @@ export function openTopics(options: KafkaOptions): Topics {
 }
 
 async function withAdmin<T>(options: KafkaOptions, ask: (admin: Admin) => Promise<T>): Promise<T> {
-  const admin = configuredKafka(options).admin()
+  const admin = createKafkajs(options).admin()
   try {
     await admin.connect()
     return await ask(admin)
   } catch (error) {
     if (isNoSuchTopic(error)) throw new NoSuchTopic('Kafka has no such topic', { cause: error })
-    throw new Error(describe(error), { cause: error })
+    throw new Error(describeError(error), { cause: error })
   } finally {
     await admin.disconnect().catch(() => {})
   }
@@ -50,21 +55,21 @@ async function partitionsIn(admin: Admin, topic: string) {
   return topics[0]!.partitions
 }
 
-async function keepingOf(admin: Admin, topic: string): Promise<Keeping | 'not allowed'> {
-  const asked = { type: TOPIC, name: topic, configNames: [...settingNames] }
+async function keepingOf(admin: Admin, topic: string): Promise<TopicConfig | 'not allowed'> {
+  const asked = { type: TOPIC, name: topic, configNames: [...topicConfigNames] }
   try {
     const found = await admin.describeConfigs({ includeSynonyms: false, resources: [asked] })
     const entries = found.resources.flatMap(({ configEntries }) => configEntries)
-    return keepingIn(
+    return parseTopicConfig(
       new Map(entries.map(({ configName: name, configValue }) => [name, configValue])),
     )
   } catch (error) {
-    if (isNotAllowed(error)) return 'not allowed'
+    if (isNotAuthorized(error)) return 'not allowed'
     throw error
   }
 }
 
-async function create(admin: Admin, plans: TopicPlan[]): Promise<void> {
+async function create(admin: Admin, plans: NewTopic[]): Promise<void> {
   await admin.createTopics({
     // The client's own wait ends with an error when the broker has not yet heard of the topic.
     waitForLeaders: false,
@@ -72,7 +77,7 @@ async function create(admin: Admin, plans: TopicPlan[]): Promise<void> {
       topic,
       numPartitions: partitions,
       ...(replicas !== undefined && { replicationFactor: replicas }),
-      configEntries: settingsFor(plan),
+      configEntries: newTopicConfigEntries(plan),
     })),
   })
   const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS

@@ -8,10 +8,10 @@ import {
   ResponseError,
 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
-import { brokersOf, connectionOptions } from './configuration.ts'
+import { configuredBrokers, connectionOptions } from './configuration.ts'
 
 /** A topic's partitions, and at which broker each is written and read; null while at none. */
-export type Leaders = { count: number; of(partition: number): Broker | null }
+export type PartitionLeaders = { count: number; of(partition: number): Broker | null }
 
 export type Cluster = AsyncDisposable & {
   /** Asks this broker. Its answer may hold error codes; rejects when there is none in time. */
@@ -22,7 +22,7 @@ export type Cluster = AsyncDisposable & {
    * Who leads a topic's partitions now. Rejects with a ProtocolError when Kafka has no such topic
    * or does not show it; with another error when no broker answers.
    */
-  leadersOf(topic: string): Promise<Leaders>
+  leadersOf(topic: string): Promise<PartitionLeaders>
 }
 
 /**
@@ -32,7 +32,7 @@ export type Cluster = AsyncDisposable & {
  */
 export function openCluster(options: KafkaOptions): Cluster {
   const pool = new ConnectionPool(options.clientId, connectionOptions(options))
-  let brokers = brokersOf(options)
+  let brokers = configuredBrokers(options)
 
   const ask: Cluster['ask'] = async (broker, question) => {
     const connection = await pool.get(broker)
@@ -97,4 +97,4 @@ export function openCluster(options: KafkaOptions): Cluster {
 }
 
 /** Whether the library says that it may go well a moment later. */
-export const isPassing = (error: unknown) => (error as { canRetry?: unknown }).canRetry === true
+export const isRetriable = (error: unknown) => (error as { canRetry?: unknown }).canRetry === true

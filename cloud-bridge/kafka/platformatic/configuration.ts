@@ -6,14 +6,14 @@ import {
   compressionsAlgorithms,
 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
-import { zstd } from '../zstd.ts'
+import { compressZstd } from '../zstd.ts'
 
 const CONNECT_MAX_MS = 3000
 
 // The library has no setting for it.
 Object.assign(compressionsAlgorithms.zstd, {
   compressSync: (data: Buffer | { buffer: Buffer }) =>
-    zstd(Buffer.isBuffer(data) ? data : data.buffer),
+    compressZstd(Buffer.isBuffer(data) ? data : data.buffer),
 })
 
 /** How this library connects, as configured. */
@@ -29,7 +29,7 @@ export function connectionOptions(options: KafkaOptions): ConnectionOptions {
     if (cert) configured.tls.cert = cert.reveal()
     if (key) configured.tls.key = key.reveal()
     // A name is asked for, because many brokers may stand behind one address; an IP must not be.
-    configured.tlsServerName = brokersOf(options).every(({ host }) => isIP(host) === 0)
+    configured.tlsServerName = configuredBrokers(options).every(({ host }) => isIP(host) === 0)
   }
   if (sasl) {
     const mechanism = sasl.mechanism.toUpperCase() as Uppercase<typeof sasl.mechanism>
@@ -43,7 +43,7 @@ export function clientOptions(options: KafkaOptions): BaseOptions {
   return {
     ...connectionOptions(options),
     clientId: options.clientId,
-    bootstrapBrokers: brokersOf(options),
+    bootstrapBrokers: configuredBrokers(options),
     timeout: options.requestTimeoutMs,
     retries: 5,
     retryDelay: (_client, _operation, attempt) => Math.min(1000, 100 * 2 ** attempt),
@@ -51,7 +51,7 @@ export function clientOptions(options: KafkaOptions): BaseOptions {
 }
 
 /** The configured brokers (an IPv6 address in brackets). */
-export function brokersOf({ brokers }: KafkaOptions): Broker[] {
+export function configuredBrokers({ brokers }: KafkaOptions): Broker[] {
   return brokers.map(broker => {
     const at = broker.lastIndexOf(':')
     const host = broker.slice(0, at).replace(/^\[(.*)\]$/, '$1')

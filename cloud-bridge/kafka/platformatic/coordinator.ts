@@ -1,7 +1,7 @@
 import { type Broker, type Connection, findCoordinatorV3 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
 import { openCluster } from './cluster.ts'
-import { throwFailure } from './offsets.ts'
+import { throwFirstError } from './offsets.ts'
 
 /** Kafka's number for a group among what has a coordinator. */
 const GROUP = 0
@@ -35,7 +35,7 @@ export function openCoordinator(
 
   const find = async (): Promise<Broker> => {
     const found = await asking.askAny(via => findCoordinatorV3.api.async(via, GROUP, [groupId]))
-    throwFailure(found.coordinators)
+    throwFirstError(found.coordinators)
     const { host, port } = found.coordinators[0]!
     return { host, port }
   }

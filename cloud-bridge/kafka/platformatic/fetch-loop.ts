@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, ProtocolError } from '@platformatic/kafka'
-import type { Lane, Share } from '../assignment.ts'
-import { describe, isNotAllowed } from '../error-codes.ts'
-import { ANSWER_MAX_BYTES, PARTITION_MAX_BYTES, WAIT_AT_BROKER_MS } from '../group.ts'
-import { type Cluster, isPassing, type Leaders } from './cluster.ts'
-import { behindDeleted, type Fetched, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch-request.ts'
-import { endOf, recordsIn } from './records.ts'
+import type { Assignment, PartitionQueue } from '../assignment.ts'
+import { describeError, isNotAuthorized } from '../error-codes.ts'
+import { FETCH_MAX_WAIT_MS, PARTITION_MAX_BYTES, RESPONSE_MAX_BYTES } from '../group.ts'
+import { type Cluster, isRetriable, type PartitionLeaders } from './cluster.ts'
+import {
+  type FetchedPartition,
+  fetchBatches,
+  firstOffsetAfterDeletion,
+  OFFSET_OUT_OF_RANGE,
+} from './fetch-request.ts'
+import { decodeRecords, endOffsetOf } from './records.ts'
 
 /** While something is worked on, a broker must not keep us from reading behind it. */
 const WAIT_WHILE_BUSY_MS = 10
@@ -17,22 +22,22 @@ const AGAIN_MS = 300
  * Reads a share until it ends: from each broker all that it leads and that has room, in one request
  * at a time. What goes wrong is told and tried again; rejects when we may not read.
  */
-export async function readShare(
+export async function readAssignment(
   cluster: Cluster,
   topics: readonly string[],
-  share: Share,
+  share: Assignment,
   onTrouble: (reason: string) => void,
 ): Promise<void> {
-  const lanes = await share.lanes
+  const lanes = await share.queues
   while (!share.signal.aborted) {
     try {
-      const leaders = new Map<string, Leaders>()
+      const leaders = new Map<string, PartitionLeaders>()
       for (const topic of topics) leaders.set(topic, await cluster.leadersOf(topic))
       await readRound(cluster, leaders, lanes, share)
     } catch (error) {
       if (share.signal.aborted) return
-      if (isNotAllowed(error)) throw error
-      if (!isPassing(error)) onTrouble(describe(error))
+      if (isNotAuthorized(error)) throw error
+      if (!isRetriable(error)) onTrouble(describeError(error))
       await sleep(AGAIN_MS, undefined, { signal: share.signal }).catch(() => {})
     }
   }
@@ -41,14 +46,14 @@ export async function readShare(
 /** Until what is known of leaders is old or wrong: with one of them all begin anew. */
 async function readRound(
   cluster: Cluster,
-  leaders: ReadonlyMap<string, Leaders>,
-  lanes: readonly Lane[],
-  share: Share,
+  leaders: ReadonlyMap<string, PartitionLeaders>,
+  lanes: readonly PartitionQueue[],
+  share: Assignment,
 ): Promise<void> {
   const untilMs = performance.now() + LEADERS_MAX_AGE_MS
   const round = { isOver: false }
   const isOver = () => round.isOver || share.signal.aborted || performance.now() > untilMs
-  const leaderOf = (lane: Lane) => leaders.get(lane.topic)!.of(lane.partition)
+  const leaderOf = (lane: PartitionQueue) => leaders.get(lane.topic)!.of(lane.partition)
   // By its address: one broker is another object in each topic.
   const led = Map.groupBy(lanes, lane => addressOf(leaderOf(lane)))
   const readings = [...led.values()].map(async own => {
@@ -71,27 +76,27 @@ const addressOf = (broker: Broker | null) => (broker ? `${broker.host}:${broker.
 async function readFrom(
   cluster: Cluster,
   leader: Broker,
-  leaders: ReadonlyMap<string, Leaders>,
-  own: readonly Lane[],
-  share: Share,
+  leaders: ReadonlyMap<string, PartitionLeaders>,
+  own: readonly PartitionQueue[],
+  share: Assignment,
   isOver: () => boolean,
 ): Promise<void> {
   let turns = [...own]
   while (!isOver()) {
     const open = turns.filter(lane => lane.hasRoom)
     if (open.length === 0) {
-      await share.room()
+      await share.waitForRoom()
       continue
     }
-    const waitMs = own.some(lane => lane.isBusy) ? WAIT_WHILE_BUSY_MS : WAIT_AT_BROKER_MS
+    const waitMs = own.some(lane => lane.isBusy) ? WAIT_WHILE_BUSY_MS : FETCH_MAX_WAIT_MS
     const limits = {
       waitMs,
-      answerMaxBytes: ANSWER_MAX_BYTES,
+      answerMaxBytes: RESPONSE_MAX_BYTES,
       partitionMaxBytes: PARTITION_MAX_BYTES,
     }
-    const served = new Set<Lane>()
+    const served = new Set<PartitionQueue>()
     let failure: unknown = null
-    for (const fetched of await fetchFrom(cluster, leader, open, limits)) {
+    for (const fetched of await fetchBatches(cluster, leader, open, limits)) {
       const lane = open.find(
         one => one.topic === fetched.topic && one.partition === fetched.partition,
       )!
@@ -99,9 +104,9 @@ async function readFrom(
         failure ??= await failureOf(cluster, leaders.get(lane.topic)!, lane, fetched)
       } else if (fetched.batches.length > 0) {
         served.add(lane)
-        const records = fetched.batches.flatMap(batch => recordsIn(batch, lane.partition))
+        const records = fetched.batches.flatMap(batch => decodeRecords(batch, lane.partition))
         const first = Number(fetched.batches[0]!.firstOffset)
-        lane.give(records, first, endOf(fetched.batches.at(-1)!))
+        lane.enqueue(records, first, endOffsetOf(fetched.batches.at(-1)!))
       }
     }
     // The first have the bytes: who had some goes to the end.
@@ -115,14 +120,14 @@ async function readFrom(
  */
 async function failureOf(
   cluster: Cluster,
-  leaders: Leaders,
-  lane: Lane,
-  { errorCode }: Fetched,
+  leaders: PartitionLeaders,
+  lane: PartitionQueue,
+  { errorCode }: FetchedPartition,
 ): Promise<unknown> {
   if (errorCode === OFFSET_OUT_OF_RANGE) {
-    const begin = await behindDeleted(cluster, leaders, lane)
+    const begin = await firstOffsetAfterDeletion(cluster, leaders, lane)
     if (begin !== null) {
-      lane.give([], begin, begin)
+      lane.enqueue([], begin, begin)
       return null
     }
   }

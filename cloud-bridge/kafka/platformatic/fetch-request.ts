@@ -1,6 +1,6 @@
 import { type Broker, fetchV11, type RecordsBatch } from '@platformatic/kafka'
-import type { Cluster, Leaders } from './cluster.ts'
-import { endsOf, throwFailure } from './offsets.ts'
+import type { Cluster, PartitionLeaders } from './cluster.ts'
+import { listOffsets, throwFirstError } from './offsets.ts'
 
 export const OFFSET_OUT_OF_RANGE = 1
 /** Kafka's "never mind" where it asks for an epoch. */
@@ -9,8 +9,8 @@ const READ_UNCOMMITTED = 0
 const NO_SESSION = 0
 
 /** What is to be read next. */
-export type From = { topic: string; partition: number; next: number }
-export type Fetched = {
+export type FetchPosition = { topic: string; partition: number; next: number }
+export type FetchedPartition = {
   topic: string
   partition: number
   errorCode: number
@@ -22,12 +22,12 @@ export type Fetched = {
  * waits for something to give; where bytes are short, the first places have it. Rejects when there
  * is no answer.
  */
-export async function fetchFrom(
+export async function fetchBatches(
   cluster: Cluster,
   leader: Broker,
-  places: readonly From[],
+  places: readonly FetchPosition[],
   limits: { waitMs: number; answerMaxBytes: number; partitionMaxBytes: number },
-): Promise<Fetched[]> {
+): Promise<FetchedPartition[]> {
   const { waitMs, answerMaxBytes, partitionMaxBytes } = limits
   // One entry each, so that they stay in this order. In this version a topic goes by its name.
   const wanted = places.map(({ topic, partition, next }) => ({
@@ -56,7 +56,7 @@ export async function fetchFrom(
       '',
     ),
   )
-  throwFailure([answer])
+  throwFirstError([answer])
   return answer.responses.flatMap(({ topicId: topic, partitions }) =>
     partitions.map(({ partitionIndex: partition, errorCode, records }) => ({
       topic,
@@ -68,12 +68,12 @@ export async function fetchFrom(
 }
 
 /** Where what Kafka still has of a partition begins, if that is behind what was to be read next. */
-export async function behindDeleted(
+export async function firstOffsetAfterDeletion(
   cluster: Cluster,
-  leaders: Leaders,
-  { topic, partition, next }: From,
+  leaders: PartitionLeaders,
+  { topic, partition, next }: FetchPosition,
 ): Promise<number | null> {
-  const begins = await endsOf(cluster, leaders, topic, 'earliest', [partition])
+  const begins = await listOffsets(cluster, leaders, topic, 'earliest', [partition])
   const begin = begins.get(partition)!
   return begin > next ? begin : null
 }

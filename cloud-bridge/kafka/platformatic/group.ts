@@ -1,21 +1,26 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
-import type { Share } from '../assignment.ts'
+import type { Assignment } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
-import { beatMs, COMMIT_EVERY_MS, groupOn, type Member } from '../group.ts'
+import {
+  COMMIT_INTERVAL_MS,
+  createConsumerGroup,
+  heartbeatIntervalMs,
+  type RunMember,
+} from '../group.ts'
 import { openCluster } from './cluster.ts'
 import { openCoordinator } from './coordinator.ts'
-import { readShare } from './fetch-loop.ts'
-import { type GroupMember, groupMember, type Sharing } from './membership.ts'
-import { openStream } from './stream.ts'
+import { readAssignment } from './fetch-loop.ts'
+import { createGroupMember, type GroupMember, type JoinResult } from './membership.ts'
+import { createEventStream } from './stream.ts'
 
 /** Who shares out looks so often whether topics have got more partitions. */
 const COUNT_EVERY_MS = 60_000
 
 /** Consumer groups on @platformatic/kafka's protocol. */
-export function openGroup(options: KafkaOptions): ConsumerGroup {
-  return groupOn(openStream(options), membership => {
+export function createGroup(options: KafkaOptions): ConsumerGroup {
+  return createConsumerGroup(createEventStream(options), membership => {
     // Known by its id, a member that comes back need not wait until it is taken for dead.
     const known = { id: '' }
     return (begin, signal) => beMember(options, membership, known, begin, signal)
@@ -26,13 +31,13 @@ async function beMember(
   options: KafkaOptions,
   membership: Membership,
   known: { id: string },
-  begin: Parameters<Member>[0],
+  begin: Parameters<RunMember>[0],
   signal: AbortSignal,
 ): Promise<void> {
-  const { topics, onAway = () => {} } = membership
+  const { topics, onUnavailable = () => {} } = membership
   await using cluster = openCluster(options)
   await using coordinator = openCoordinator(options, membership.groupId, membership.sessionMs)
-  const member = groupMember(coordinator, membership, known)
+  const member = createGroupMember(coordinator, membership, known)
   const countPartitions = async () => {
     const counts: number[] = []
     for (const topic of topics) counts.push((await cluster.leadersOf(topic)).count)
@@ -46,12 +51,12 @@ async function beMember(
       if (!sharing) break
       const share = begin(sharing.partitions)
       await Promise.race([
-        readShare(cluster, topics, share, onAway),
+        readAssignment(cluster, topics, share, onUnavailable),
         stay(member, membership, share, () => isCountedAnew(sharing, countPartitions)),
         aborted,
       ])
       await share.commit(member.commit).catch(NOTHING)
-      void share.end()
+      void share.stop()
     }
     await member.leave().catch(NOTHING)
   } finally {
@@ -65,7 +70,7 @@ const NOTHING = () => null
 async function stay(
   member: GroupMember,
   { sessionMs }: Membership,
-  share: Share,
+  share: Assignment,
   isOutdated: () => Promise<boolean>,
 ): Promise<void> {
   const { signal } = share
@@ -73,13 +78,13 @@ async function stay(
   let committedAtMs = heardAtMs
   let countedAtMs = heardAtMs
   while (!signal.aborted) {
-    await sleep(beatMs(sessionMs), undefined, { signal }).catch(() => {})
+    await sleep(heartbeatIntervalMs(sessionMs), undefined, { signal }).catch(() => {})
     if (signal.aborted) return
     const nowMs = performance.now()
     try {
-      if (!(await member.beat())) return
+      if (!(await member.heartbeat())) return
       heardAtMs = nowMs
-      if (nowMs - committedAtMs > COMMIT_EVERY_MS) {
+      if (nowMs - committedAtMs > COMMIT_INTERVAL_MS) {
         committedAtMs = nowMs
         await share.commit(member.commit)
       }
@@ -93,6 +98,6 @@ async function stay(
   }
 }
 
-async function isCountedAnew({ counted }: Sharing, count: () => Promise<number>) {
-  return counted !== null && counted !== (await count())
+async function isCountedAnew({ partitionCount }: JoinResult, count: () => Promise<number>) {
+  return partitionCount !== null && partitionCount !== (await count())
 }

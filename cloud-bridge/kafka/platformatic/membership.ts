@@ -9,12 +9,12 @@ import {
   syncGroupV5,
 } from '@platformatic/kafka'
 import type { Membership } from '../../ports/consumer-group.ts'
-import type { Place } from '../assignment.ts'
-import { sharedOut } from '../co-partitioning.ts'
-import { codesOf } from '../error-codes.ts'
-import { ASSIGNER } from '../group.ts'
+import type { TopicOffset } from '../assignment.ts'
+import { assignPartitions } from '../co-partitioning.ts'
+import { brokerErrorCodes } from '../error-codes.ts'
+import { ASSIGNER_NAME } from '../group.ts'
 import type { Coordinator } from './coordinator.ts'
-import { throwFailure } from './offsets.ts'
+import { throwFirstError } from './offsets.ts'
 
 const CONSUMER = 'consumer'
 const NOT_STATIC = null
@@ -28,15 +28,15 @@ const MEMBER_ID_REQUIRED = 79
 const ASKS_TO_JOIN = new Set([22, UNKNOWN_MEMBER_ID, 27])
 
 /** What the group has given to this member; and of how many, if it was the one that shared out. */
-export type Sharing = { partitions: number[]; counted: number | null }
+export type JoinResult = { partitions: number[]; partitionCount: number | null }
 
 /** A member of a group. All reject while its coordinator is away. */
 export type GroupMember = {
   /** Waits for all members, a session at most; then what is this one's. */
-  join(countPartitions: () => Promise<number>): Promise<Sharing>
+  join(countPartitions: () => Promise<number>): Promise<JoinResult>
   /** Says that it is alive; gives whether it still is what it was, or has to join again. */
-  beat(): Promise<boolean>
-  commit(places: readonly Place[]): Promise<void>
+  heartbeat(): Promise<boolean>
+  commit(places: readonly TopicOffset[]): Promise<void>
   leave(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export type GroupMember = {
  * longer than for any answer, and tells what goes wrong only to who listens. `known.id` is its name
  * in the group, which outlives connections.
  */
-export function groupMember(
+export function createGroupMember(
   coordinator: Coordinator,
   { groupId, topics, sessionMs }: Membership,
   known: { id: string },
@@ -53,11 +53,11 @@ export function groupMember(
   let generation = -1
   const checked = <T extends { errorCode: number }>(answer: T): T => {
     if (answer.errorCode === UNKNOWN_MEMBER_ID) known.id = ''
-    throwFailure([answer])
+    throwFirstError([answer])
     return answer
   }
   const askToJoin = async () => {
-    const protocols = [{ name: ASSIGNER, metadata: subscriptionTo(topics) }]
+    const protocols = [{ name: ASSIGNER_NAME, metadata: subscriptionTo(topics) }]
     const ask = () => {
       const about = [groupId, sessionMs, sessionMs, known.id, NOT_STATIC, CONSUMER] as const
       return coordinator.askAndWait(via => joinGroupV7.api.async(via, ...about, protocols))
@@ -67,13 +67,13 @@ export function groupMember(
     known.id = first.memberId
     return checked(await ask())
   }
-  const joinOnce = async (countPartitions: () => Promise<number>): Promise<Sharing> => {
+  const joinOnce = async (countPartitions: () => Promise<number>): Promise<JoinResult> => {
     const { memberId, generationId, leader, members, protocolName } = await askToJoin()
     known.id = memberId
     generation = generationId
     const counted = leader === memberId ? await countPartitions() : null
     const ids = members.map(member => member.memberId)
-    const assignments = [...sharedOut(ids, counted ?? 0)].map(([id, partitions]) => ({
+    const assignments = [...assignPartitions(ids, counted ?? 0)].map(([id, partitions]) => ({
       memberId: id,
       assignment: assignmentOf(topics, partitions),
     }))
@@ -90,7 +90,7 @@ export function groupMember(
     )
     const { assignedPartitions } = decodeConsumerProtocolAssignment(checked(synced).assignment)
     const own = assignedPartitions.find(({ topic }) => topic === topics[0])
-    return { partitions: own?.partitions ?? [], counted }
+    return { partitions: own?.partitions ?? [], partitionCount: counted }
   }
 
   return {
@@ -99,11 +99,11 @@ export function groupMember(
         try {
           return await joinOnce(countPartitions)
         } catch (error) {
-          if (!codesOf(error).some(code => ASKS_TO_JOIN.has(code))) throw error
+          if (!brokerErrorCodes(error).some(code => ASKS_TO_JOIN.has(code))) throw error
         }
       }
     },
-    async beat() {
+    async heartbeat() {
       const answer = await coordinator.ask(via =>
         heartbeatV4.api.async(via, groupId, generation, known.id, NOT_STATIC),
       )
@@ -118,7 +118,7 @@ export function groupMember(
         const { errorCode = 0 } = said.topics.flatMap(one => one.partitions)[0] ?? {}
         return { ...said, errorCode }
       })
-      throwFailure(answer.topics.flatMap(({ partitions }) => partitions))
+      throwFirstError(answer.topics.flatMap(({ partitions }) => partitions))
     },
     async leave() {
       if (known.id === '') return
@@ -143,7 +143,7 @@ function assignmentOf(topics: readonly string[], partitions: number[]): Buffer {
   })
 }
 
-function committed(places: readonly Place[]) {
+function committed(places: readonly TopicOffset[]) {
   return [...Map.groupBy(places, ({ topic }) => topic)].map(([name, own]) => ({
     name,
     partitions: own.map(({ partition: partitionIndex, offset }) => ({

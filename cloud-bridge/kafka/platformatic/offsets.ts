@@ -1,5 +1,5 @@
 import { type Broker, listOffsetsV5, ProtocolError } from '@platformatic/kafka'
-import type { Cluster, Leaders } from './cluster.ts'
+import type { Cluster, PartitionLeaders } from './cluster.ts'
 
 const LEADER_NOT_AVAILABLE = 5
 /** Kafka's "never mind" where it asks for an epoch, and for a replica's id of who is none. */
@@ -13,14 +13,14 @@ const TIMES = { earliest: -2n, latest: -1n }
  * Where partitions (all, unless given) begin or end, in their order. Rejects with a ProtocolError
  * when one has no leader, or its leader does not know yet that it is.
  */
-export async function endsOf(
+export async function listOffsets(
   cluster: Cluster,
-  leaders: Leaders,
+  leaders: PartitionLeaders,
   topic: string,
   which: keyof typeof TIMES,
   partitions = Array.from({ length: leaders.count }, (_, partition) => partition),
 ): Promise<Map<number, number>> {
-  const asking = [...byLeader(leaders, partitions)].map(async ([leader, led]) => {
+  const asking = [...groupByLeader(leaders, partitions)].map(async ([leader, led]) => {
     const timestamp = TIMES[which]
     const wanted = led.map(partitionIndex => ({
       partitionIndex,
@@ -32,7 +32,7 @@ export async function endsOf(
       listOffsetsV5.api.async(via, NO_REPLICA, READ_UNCOMMITTED, topics),
     )
     const offsets = answer.topics.flatMap(one => one.partitions)
-    throwFailure(offsets)
+    throwFirstError(offsets)
     return offsets.map(({ partitionIndex, offset }) => [partitionIndex, Number(offset)] as const)
   })
   const found = (await Promise.all(asking)).flat()
@@ -40,14 +40,17 @@ export async function endsOf(
 }
 
 /** Which broker is to be asked about which partitions. Throws when one has no leader. */
-export function byLeader(leaders: Leaders, partitions: number[]): Map<Broker, number[]> {
+export function groupByLeader(
+  leaders: PartitionLeaders,
+  partitions: number[],
+): Map<Broker, number[]> {
   const groups = Map.groupBy(partitions, leaders.of)
   if (groups.has(null)) throw new ProtocolError(LEADER_NOT_AVAILABLE)
   return groups as Map<Broker, number[]>
 }
 
 /** Throws what the first of these answers that is none says. */
-export function throwFailure(answers: { errorCode: number }[]): void {
+export function throwFirstError(answers: { errorCode: number }[]): void {
   const failed = answers.find(({ errorCode }) => errorCode !== 0)
   if (failed) throw new ProtocolError(failed.errorCode)
 }

@@ -6,9 +6,9 @@ import {
   ProtocolError,
   produceV8,
 } from '@platformatic/kafka'
-import type { Batch, Headers, Outgoing } from '../../ports/event-sink.ts'
+import type { Batch, Headers, OutgoingRecord } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import type { Part } from '../sink.ts'
+import type { BatchPart } from '../sink.ts'
 import type { Cluster } from './cluster.ts'
 
 const ALL_IN_SYNC = -1
@@ -16,10 +16,10 @@ const ALL_IN_SYNC = -1
 const DUPLICATE_SEQUENCE_NUMBER = 46
 
 /** By what a broker knows a part that comes again: whose it is, and in each partition which. */
-export type Numbers = { producerId: bigint; producerEpoch: number; sequences: NumericMap }
+export type ProducerState = { producerId: bigint; producerEpoch: number; sequences: NumericMap }
 
 /** Takes new numbers. Rejects while no broker answers, or none gives any. */
-export async function takeNumbers(cluster: Cluster): Promise<Numbers> {
+export async function initProducerState(cluster: Cluster): Promise<ProducerState> {
   const answer = await cluster.askAny(via => initProducerIdV4.api.async(via, null, 0))
   const { errorCode, producerId, producerEpoch } = answer
   if (errorCode !== 0) throw new ProtocolError(errorCode)
@@ -34,9 +34,9 @@ export async function produce(
   cluster: Cluster,
   leader: Broker,
   options: KafkaOptions,
-  numbers: Numbers,
+  numbers: ProducerState,
   { topic, records }: Batch,
-  parts: readonly Part[],
+  parts: readonly BatchPart[],
 ): Promise<(Error | null)[]> {
   const now = BigInt(Date.now())
   const messages = parts.flat().map(index => messageOf(topic, records[index]!, now))
@@ -69,7 +69,7 @@ function advance(sequences: NumericMap, key: string, count: number): void {
 }
 
 /** With all that the library sets, because it makes an object larger at a price. */
-function messageOf(topic: string, one: Outgoing, timestamp: bigint): MessageRecord {
+function messageOf(topic: string, one: OutgoingRecord, timestamp: bigint): MessageRecord {
   const { key, partition, value, headers } = one
   return { topic, partition, key, value, headers: headers ? bytesOf(headers) : NONE, timestamp }
 }

@@ -1,12 +1,12 @@
 import type { Broker } from '@platformatic/kafka'
 import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import { losesProducer } from '../error-codes.ts'
-import type { Part, Producer } from '../sink.ts'
-import { type Leaders, openCluster } from './cluster.ts'
-import { type Numbers, produce, takeNumbers } from './produce-request.ts'
+import { isProducerInvalid } from '../error-codes.ts'
+import type { BatchPart, Producer } from '../sink.ts'
+import { openCluster, type PartitionLeaders } from './cluster.ts'
+import { initProducerState, type ProducerState, produce } from './produce-request.ts'
 
-type Fate = readonly [part: Part, failure: unknown]
+type Fate = readonly [part: BatchPart, failure: unknown]
 
 /**
  * An idempotent producer on the library's protocol: one request to each leader, and the answer for
@@ -19,20 +19,25 @@ type Fate = readonly [part: Part, failure: unknown]
  */
 export function openProducer(options: KafkaOptions): Producer {
   const cluster = openCluster(options)
-  const known = new Map<string, Leaders>()
+  const known = new Map<string, PartitionLeaders>()
   /** Partitions that a request of several was not answered for: one of them may be to blame. */
   const inDoubt = new Set<number>()
-  let numbers: Numbers | null = null
+  let numbers: ProducerState | null = null
 
-  const leadersOf = async (topic: string): Promise<Leaders> => {
+  const leadersOf = async (topic: string): Promise<PartitionLeaders> => {
     const leaders = known.get(topic) ?? (await cluster.leadersOf(topic))
     known.set(topic, leaders)
     return leaders
   }
 
-  const sendTo = async (leader: Broker, own: Numbers, batch: Batch, led: readonly Part[]) => {
-    const partitionOf = (part: Part) => batch.records[part[0]!]!.partition
-    const request = async (parts: readonly Part[]): Promise<Fate[]> => {
+  const sendTo = async (
+    leader: Broker,
+    own: ProducerState,
+    batch: Batch,
+    led: readonly BatchPart[],
+  ) => {
+    const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
+    const request = async (parts: readonly BatchPart[]): Promise<Fate[]> => {
       try {
         const failures = await produce(cluster, leader, options, own, batch, parts)
         for (const part of parts) inDoubt.delete(partitionOf(part))
@@ -54,7 +59,7 @@ export function openProducer(options: KafkaOptions): Producer {
       const { topic, records } = batch
       try {
         const leaders = await leadersOf(topic)
-        numbers ??= await takeNumbers(cluster)
+        numbers ??= await initProducerState(cluster)
         const own = numbers
         const byLeader = Map.groupBy(parts, part => leaders.of(records[part[0]!]!.partition))
         const sending = [...byLeader].map(async ([leader, led]): Promise<Fate[]> => {
@@ -64,7 +69,7 @@ export function openProducer(options: KafkaOptions): Producer {
         const fates = new Map((await Promise.all(sending)).flat())
         const failures = [...fates.values()].filter(failure => failure !== null)
         if (failures.length > 0) known.delete(topic)
-        if (failures.some(losesProducer)) numbers = null
+        if (failures.some(isProducerInvalid)) numbers = null
         return parts.map(part => fates.get(part))
       } catch (error) {
         return parts.map(() => error)

@@ -6,7 +6,7 @@ const LOG_APPEND_TIME = 1 << 3
 const CONTROL = 1 << 5
 
 /** The records of a batch that have a value, in order. What Kafka writes for itself is none. */
-export function recordsIn(batch: RecordsBatch, partition: number): ReadRecord[] {
+export function decodeRecords(batch: RecordsBatch, partition: number): ReadRecord[] {
   if (batch.attributes & CONTROL) return []
   const isByKafka = (batch.attributes & LOG_APPEND_TIME) !== 0
   return batch.records.flatMap(({ offsetDelta, timestampDelta, key, value, headers }) => {
@@ -18,7 +18,7 @@ export function recordsIn(batch: RecordsBatch, partition: number): ReadRecord[] 
 }
 
 /** The offset behind a batch, also when its last records were compacted away. */
-export function endOf({ firstOffset, lastOffsetDelta }: RecordsBatch): number {
+export function endOffsetOf({ firstOffset, lastOffsetDelta }: RecordsBatch): number {
   return Number(firstOffset) + lastOffsetDelta + 1
 }
 

@@ -1,6 +1,6 @@
 import { metadataV9 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
-import { describe } from '../error-codes.ts'
+import { describeError } from '../error-codes.ts'
 import { openCluster } from './cluster.ts'
 
 /** Kafka's number for writing among what can be done with a topic: a bit in what is allowed. */
@@ -10,7 +10,7 @@ const WRITE = 4
  * Which of these topics we may write to, without writing; those that are not there, or that we may
  * not even see, are left out. Rejects while Kafka is away. Only this library can ask.
  */
-export async function askRights(
+export async function fetchWriteRights(
   options: KafkaOptions,
   topics: readonly string[],
 ): Promise<Map<string, boolean>> {
@@ -25,6 +25,6 @@ export async function askRights(
       ]),
     )
   } catch (error) {
-    throw new Error(describe(error), { cause: error })
+    throw new Error(describeError(error), { cause: error })
   }
 }

@@ -1,23 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Broker } from '@platformatic/kafka'
-import type { EventStream, Offsets, ReadRecord, Stretch } from '../../ports/event-stream.ts'
+import type { EventStream, Offsets, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
-import { codesOf, isNoSuchTopic } from '../error-codes.ts'
-import { type Cluster, isPassing, openCluster } from './cluster.ts'
-import { behindDeleted, fetchFrom, OFFSET_OUT_OF_RANGE } from './fetch-request.ts'
-import { byLeader, endsOf, throwFailure } from './offsets.ts'
-import { endOf, recordsIn } from './records.ts'
+import { brokerErrorCodes, isNoSuchTopic } from '../error-codes.ts'
+import { type Cluster, isRetriable, openCluster } from './cluster.ts'
+import { fetchBatches, firstOffsetAfterDeletion, OFFSET_OUT_OF_RANGE } from './fetch-request.ts'
+import { groupByLeader, listOffsets, throwFirstError } from './offsets.ts'
+import { decodeRecords, endOffsetOf } from './records.ts'
 
 const ATTEMPTS = 10
 const RETRY_MS = 300
 const LIMITS = { waitMs: 200, answerMaxBytes: 10_000_000, partitionMaxBytes: 1_048_576 }
 const TOPIC_AUTHORIZATION_FAILED = 29
 
-export function openStream(options: KafkaOptions): EventStream {
+export function createEventStream(options: KafkaOptions): EventStream {
   return {
-    async stretchesOf(topics) {
+    async topicOffsets(topics) {
       await using cluster = openCluster(options)
-      const found = new Map<string, Stretch>()
+      const found = new Map<string, TopicOffsets>()
       for (const topic of topics) {
         const stretch = await retried(() => stretchOf(cluster, topic))
         if (stretch) found.set(topic, stretch)
@@ -55,7 +55,7 @@ async function readOn(cluster: Cluster, topic: string, reading: Reading): Promis
   const { next, to, onRecord } = reading
   const readFrom = async (leader: Broker, partitions: number[]) => {
     const places = partitions.map(partition => ({ topic, partition, next: next.get(partition)! }))
-    for (const { partition, errorCode, batches } of await fetchFrom(
+    for (const { partition, errorCode, batches } of await fetchBatches(
       cluster,
       leader,
       places,
@@ -64,32 +64,37 @@ async function readOn(cluster: Cluster, topic: string, reading: Reading): Promis
       const from = next.get(partition)!
       if (errorCode === OFFSET_OUT_OF_RANGE) {
         // What was to be read first was deleted meanwhile: goes on with what is there.
-        const begin = await behindDeleted(cluster, leaders, { topic, partition, next: from })
+        const begin = await firstOffsetAfterDeletion(cluster, leaders, {
+          topic,
+          partition,
+          next: from,
+        })
         if (begin !== null) next.set(partition, begin)
       }
-      if (next.get(partition) === from) throwFailure([{ errorCode }])
+      if (next.get(partition) === from) throwFirstError([{ errorCode }])
       for (const batch of batches) {
-        for (const record of recordsIn(batch, partition)) {
+        for (const record of decodeRecords(batch, partition)) {
           if (record.offset >= from && record.offset < to.get(partition)!) onRecord(record)
         }
-        next.set(partition, Math.max(from, endOf(batch)))
+        next.set(partition, Math.max(from, endOffsetOf(batch)))
       }
     }
   }
   await Promise.all(
-    [...byLeader(leaders, partitionsLeft(reading))].map(([leader, partitions]) =>
+    [...groupByLeader(leaders, partitionsLeft(reading))].map(([leader, partitions]) =>
       readFrom(leader, partitions),
     ),
   )
 }
 
-async function stretchOf(cluster: Cluster, topic: string): Promise<Stretch | null> {
+async function stretchOf(cluster: Cluster, topic: string): Promise<TopicOffsets | null> {
   try {
     const leaders = await cluster.leadersOf(topic)
-    const begin = await endsOf(cluster, leaders, topic, 'earliest')
-    return { begin, end: await endsOf(cluster, leaders, topic, 'latest') }
+    const begin = await listOffsets(cluster, leaders, topic, 'earliest')
+    return { begin, end: await listOffsets(cluster, leaders, topic, 'latest') }
   } catch (error) {
-    if (isNoSuchTopic(error) || codesOf(error).includes(TOPIC_AUTHORIZATION_FAILED)) return null
+    if (isNoSuchTopic(error) || brokerErrorCodes(error).includes(TOPIC_AUTHORIZATION_FAILED))
+      return null
     throw error
   }
 }
@@ -100,7 +105,7 @@ async function retried<T>(ask: () => Promise<T>): Promise<T> {
     try {
       return await ask()
     } catch (error) {
-      if (!isPassing(error) || attempt === ATTEMPTS) throw error
+      if (!isRetriable(error) || attempt === ATTEMPTS) throw error
       await sleep(RETRY_MS)
     }
   }

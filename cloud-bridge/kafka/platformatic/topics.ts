@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin, describeConfigsV4, metadataV9, ProtocolError } from '@platformatic/kafka'
-import { type KafkaOptions, NoSuchTopic, type TopicPlan, type Topics } from '../client.ts'
-import { codesOf, describe, isNoSuchTopic } from '../error-codes.ts'
-import { type Keeping, keepingIn, settingNames, settingsFor } from '../topic-settings.ts'
-import { type Cluster, isPassing, openCluster } from './cluster.ts'
+import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
+import { brokerErrorCodes, describeError, isNoSuchTopic } from '../error-codes.ts'
+import {
+  newTopicConfigEntries,
+  parseTopicConfig,
+  type TopicConfig,
+  topicConfigNames,
+} from '../topic-settings.ts'
+import { type Cluster, isRetriable, openCluster } from './cluster.ts'
 import { clientOptions } from './configuration.ts'
-import { endsOf } from './offsets.ts'
+import { listOffsets } from './offsets.ts'
 
 const KNOWN_WITHIN_MS = 10_000
 const LOOK_AGAIN_MS = 50
@@ -15,7 +20,7 @@ const TOPIC_NOT_ALLOWED = 29
 /** Kafka's number for a topic among what has settings. */
 const TOPIC = 2 as const
 
-export function openTopics(options: KafkaOptions): Topics {
+export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
   const asking = <T>(ask: (cluster: Cluster) => Promise<T>) => withCluster(options, ask)
   return {
     partitionsOf: topic => asking(async cluster => (await cluster.leadersOf(topic)).count),
@@ -43,7 +48,7 @@ async function withCluster<T>(options: KafkaOptions, ask: (cluster: Cluster) => 
     return await ask(cluster)
   } catch (error) {
     if (isNoSuchTopic(error)) throw new NoSuchTopic('Kafka has no such topic', { cause: error })
-    throw new Error(describe(error), { cause: error })
+    throw new Error(describeError(error), { cause: error })
   }
 }
 
@@ -54,27 +59,31 @@ async function partitionsIn(cluster: Cluster, topic: string) {
   return partitions
 }
 
-async function keepingOf(cluster: Cluster, topic: string): Promise<Keeping | 'not allowed'> {
-  const asked = { resourceType: TOPIC, resourceName: topic, configurationKeys: [...settingNames] }
+async function keepingOf(cluster: Cluster, topic: string): Promise<TopicConfig | 'not allowed'> {
+  const asked = {
+    resourceType: TOPIC,
+    resourceName: topic,
+    configurationKeys: [...topicConfigNames],
+  }
   const { results } = await cluster.askAny(via =>
     describeConfigsV4.api.async(via, [asked], false, false),
   )
   const { errorCode, configs } = results[0]!
   if (errorCode === TOPIC_NOT_ALLOWED) return 'not allowed'
   if (errorCode !== 0) throw new ProtocolError(errorCode)
-  return keepingIn(new Map(configs.map(({ name, value }) => [name, value ?? ''])))
+  return parseTopicConfig(new Map(configs.map(({ name, value }) => [name, value ?? ''])))
 }
 
-async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> {
+async function create(options: KafkaOptions, plans: NewTopic[]): Promise<void> {
   const admin = new Admin(clientOptions(options))
   try {
     // One after the other, because an error does not say which of several topics it is about.
     for (const { topic, partitions, replicas, ...plan } of plans) {
-      const configs = settingsFor(plan)
+      const configs = newTopicConfigEntries(plan)
       const copies = replicas === undefined ? {} : { replicas }
       const creating = admin.createTopics({ topics: [topic], partitions, configs, ...copies })
       await creating.catch(error => {
-        if (!codesOf(error).includes(TOPIC_ALREADY_EXISTS)) throw error
+        if (!brokerErrorCodes(error).includes(TOPIC_ALREADY_EXISTS)) throw error
       })
     }
   } finally {
@@ -94,10 +103,10 @@ async function create(options: KafkaOptions, plans: TopicPlan[]): Promise<void> 
 /** A leader may not know of its topic yet when others say that it leads. */
 async function canBeWritten(cluster: Cluster, topic: string): Promise<boolean> {
   try {
-    await endsOf(cluster, await cluster.leadersOf(topic), topic, 'latest')
+    await listOffsets(cluster, await cluster.leadersOf(topic), topic, 'latest')
     return true
   } catch (error) {
-    if (isPassing(error)) return false
+    if (isRetriable(error)) return false
     throw error
   }
 }

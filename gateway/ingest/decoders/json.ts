@@ -3,7 +3,7 @@ import type { Measurement } from '../../../config/event/sensor-reading.ts'
 
 export type DecodeLimits = { depthMax: number; measurementsMax: number }
 /** Why a payload is not a reading, and where in it the fault lies. */
-export type Unreadable = { reason: string; place: string }
+export type DecodeFault = { reason: string; place: string }
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
@@ -22,7 +22,7 @@ const METRIC_MAX_LENGTH = 512
  * but a reading cannot carry exactly is unreadable, and an integer that a double cannot hold is
  * kept as text.
  */
-export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[] | Unreadable {
+export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[] | DecodeFault {
   if (payload.length === 0) return { reason: 'the payload is empty', place: '' }
   if (!isUtf8(payload)) return { reason: 'not valid UTF-8', place: '' }
   const text = payload.toString('utf8')
@@ -54,7 +54,7 @@ const NAMES_MAX_CHARS = 64 * 1024
 
 type Flat = { measurements: Measurement[]; keys: number; nameChars: number } & DecodeLimits
 
-function flatten(value: Json, metric: string, flat: Flat): Unreadable | null {
+function flatten(value: Json, metric: string, flat: Flat): DecodeFault | null {
   if (flat.measurements.length >= flat.measurementsMax) {
     return { reason: `more than ${flat.measurementsMax} measurements`, place: metric }
   }

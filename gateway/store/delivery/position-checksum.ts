@@ -11,7 +11,7 @@ const UNSEALED = -1
  * The one checksum over all positions of an inbox, because a flipped bit in one of them would have
  * the bridge pass by events in silence. Whatever writes positions writes it, too.
  */
-export function openSeal(db: Database) {
+export function createPositionChecksum(db: Database) {
   const ranges = db.prepare(RANGES).raw()
   const notePositions = db.prepare(NOTE_POSITIONS).raw()
   const select = db.prepare('SELECT crc FROM seal').pluck()
@@ -25,7 +25,7 @@ export function openSeal(db: Database) {
       insert.run(sum())
     },
     /** Whether the positions are those that were written. */
-    isWhole(): boolean {
+    isIntact(): boolean {
       const sealed = select.get()
       return sealed === UNSEALED || sealed === sum()
     },

@@ -1,24 +1,25 @@
 import type { Database } from 'better-sqlite3'
 import { isDiskFull } from '../file/ballast.ts'
-import { markingDamage, Unsound } from '../file/damage-mark.ts'
+import { DamagedFileError, withDamageMarking } from '../file/damage-mark.ts'
 import { isDone, type Range, type RangesEdit } from '../sequence/delivery-range.ts'
-import { openSeal } from './position-checksum.ts'
-import { openRangeRows } from './range-table.ts'
+import { createPositionChecksum } from './position-checksum.ts'
+import { createRangeTable } from './range-table.ts'
 
 /**
  * How far the bridge has come, in its inbox: written at most once every `settleMs`, and when
  * closed. Reading throws when the positions are not those that were written.
  */
-export function openPositions(db: Database, settleMs: number) {
-  const seal = openSeal(db)
-  const rows = openRangeRows(db)
+export function createPositions(db: Database, settleMs: number) {
+  const seal = createPositionChecksum(db)
+  const rows = createRangeTable(db)
   const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
   const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
   const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
   let timer: NodeJS.Timeout | undefined
 
   const check = () => {
-    if (!seal.isWhole()) throw new Unsound('the positions are not those that were written')
+    if (!seal.isIntact())
+      throw new DamagedFileError('the positions are not those that were written')
   }
   const sealed = db.transaction(<T>(write: () => T): T => {
     check()
@@ -26,7 +27,7 @@ export function openPositions(db: Database, settleMs: number) {
     seal.write()
     return done
   })
-  const { flush } = markingDamage(db.name, {
+  const { flush } = withDamageMarking(db.name, {
     flush(): void {
       clearTimeout(timer)
       timer = undefined

@@ -1,6 +1,6 @@
 import type { Range, RangesEdit } from '../sequence/delivery-range.ts'
-import { behindNote, caughtUp, kindOf, reasonOf } from './range-kind.ts'
-import { onlyOf, withoutOf, zonesText } from './zone-filter.ts'
+import { caughtUpNote, deferralNote, deferralReason, rangeKind } from './range-kind.ts'
+import { excludedPartitions, formatZoneFilter, includedPartitions } from './zone-filter.ts'
 
 /** Writes a note and gives its number, in the transaction that changes the ranges. */
 export type AddNote = (kind: string, content: object) => number
@@ -9,11 +9,11 @@ export type AddNote = (kind: string, content: object) => number
  * What is live goes to another topic. What is apart goes with it from where it stands, because
  * there each zone may have another partition.
  */
-export function turned(all: Range[], topic: string, partitions: number) {
+export function redirectLive(all: Range[], topic: string, partitions: number) {
   return (note: AddNote): RangesEdit => {
-    const live = all.find(one => one.end === null && kindOf(one) === 'live')!
+    const live = all.find(one => one.end === null && rangeKind(one) === 'live')!
     const removed = all.filter(one => one !== live)
-    for (const one of removed) if (kindOf(one) === 'apart') note(...caughtUp(one))
+    for (const one of removed) if (rangeKind(one) === 'apart') note(...caughtUpNote(one))
     const next = Math.min(...all.map(range => range.next))
     return { removed, changed: [{ ...live, topic, partitions, next, zones: null }] }
   }
@@ -23,7 +23,7 @@ export function turned(all: Range[], topic: string, partitions: number) {
  * What is live up to `last` becomes a backlog, which goes to a topic behind what comes after; what
  * is left from before a spread is one of its own, because its zones have other partitions.
  */
-export function cut(live: Range[], last: number, topic: string) {
+export function splitBacklog(live: Range[], last: number, topic: string) {
   return (note: AddNote): RangesEdit => {
     const ended = live.flatMap(range => {
       if (range.end !== null) return [range]
@@ -38,30 +38,30 @@ export function cut(live: Range[], last: number, topic: string) {
 }
 
 /** Some partitions of a range have one of their own from where it stands; the rest is at `next`. */
-export function setApart(range: Range, next: number, partitions: number[]) {
+export function isolatePartitions(range: Range, next: number, partitions: number[]) {
   return (note: AddNote): RangesEdit => {
     const { id: _, ...rest } = range
-    const own = { ...rest, zones: zonesText({ only: partitions }) }
-    const reason = reasonOf('apart', note(...behindNote(own, 'apart')), own)
-    const without = [...withoutOf(range), ...partitions].sort((a, b) => a - b)
-    const changed = [{ ...range, next, zones: zonesText({ without }) }]
+    const own = { ...rest, zones: formatZoneFilter({ only: partitions }) }
+    const reason = deferralReason('apart', note(...deferralNote(own, 'apart')), own)
+    const without = [...excludedPartitions(range), ...partitions].sort((a, b) => a - b)
+    const changed = [{ ...range, next, zones: formatZoneFilter({ without }) }]
     return { changed, added: [{ ...own, reason }] }
   }
 }
 
 /** A range apart that has come as far as the live one is a part of it again. */
-export function joined(apart: Range, live: Range) {
+export function mergeIsolated(apart: Range, live: Range) {
   return (note: AddNote): RangesEdit => {
     if (apart.next !== live.next) throw new Error('a range apart must have come as far')
-    note(...caughtUp(apart))
+    note(...caughtUpNote(apart))
     return { removed: [apart], changed: [withPartitionsOf(live, apart)] }
   }
 }
 
 /** A range apart is a part of the live one again; what it lacks is a backlog. */
-export function cutApart(apart: Range, live: Range, topic: string) {
+export function splitIsolated(apart: Range, live: Range, topic: string) {
   return (note: AddNote): RangesEdit => {
-    note(...caughtUp(apart))
+    note(...caughtUpNote(apart))
     const backlog = backlogOf({ ...apart, end: live.next - 1, topic }, note)
     return { changed: [backlog, withPartitionsOf(live, apart)] }
   }
@@ -72,7 +72,7 @@ export function cutApart(apart: Range, live: Range, topic: string) {
  * delivered. The border is what is stored, and not what is delivered, because what was sent before
  * a restart and comes once more must go where it went.
  */
-export function spread(live: Range, last: number, partitions: number) {
+export function repartition(live: Range, last: number, partitions: number) {
   return (note: AddNote): RangesEdit => {
     const { topic, store, partitions: from } = live
     const behind = Math.max(last, live.next - 1)
@@ -86,11 +86,14 @@ export function spread(live: Range, last: number, partitions: number) {
 }
 
 function backlogOf(range: Range, note: AddNote): Range {
-  return { ...range, reason: reasonOf('backlog', note(...behindNote(range, 'backlog')), range) }
+  return {
+    ...range,
+    reason: deferralReason('backlog', note(...deferralNote(range, 'backlog')), range),
+  }
 }
 
 function withPartitionsOf(live: Range, apart: Range): Range {
-  const own = onlyOf(apart)
-  const without = withoutOf(live).filter(one => !own.includes(one))
-  return { ...live, zones: zonesText({ without }) }
+  const own = includedPartitions(apart)
+  const without = excludedPartitions(live).filter(one => !own.includes(one))
+  return { ...live, zones: formatZoneFilter({ without }) }
 }

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import type { Range, RangesEdit } from '../sequence/delivery-range.ts'
 
 /** The table `ranges`; each write is inside the transaction that is open. */
-export function openRangeRows(db: Database) {
+export function createRangeTable(db: Database) {
   const select = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
   const insert = db.prepare(
     `INSERT INTO ranges (store, next, "end", topic, partitions, zones, reason)

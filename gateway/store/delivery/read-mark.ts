@@ -1,20 +1,20 @@
-import { bellFile, type Mark, openBell, readBell } from '../file/bell.ts'
+import { type BellMark, bellFile, openBell, readBell } from '../file/bell.ts'
 
 /** The last event and the last note of an outbox that somebody has seen. */
-export type Seen = Pick<Mark, 'sequence' | 'noteSequence'>
+export type ReadMark = Pick<BellMark, 'sequence' | 'noteSequence'>
 
 /**
  * Keeps, in a bell beside the inbox, how far the bridge has taken an outbox, whether Kafka has it
  * yet or not. Positions are durable a second later; until then a restored outbox would number on
  * below what the bridge passes by. Not fsynced: a power cut ends the bridge, too.
  */
-export function openTaken(inboxFile: string) {
+export function openReadMark(inboxFile: string) {
   const file = bellFile(inboxFile)
   const bell = openBell(file)
-  let known: Mark | null = readBell(file)
+  let known: BellMark | null = readBell(file)
   return {
     /** To be called before what was taken leaves. */
-    took(store: Buffer, { sequence = 0, noteSequence = 0 }: Partial<Seen>): void {
+    advance(store: Buffer, { sequence = 0, noteSequence = 0 }: Partial<ReadMark>): void {
       const before = known?.store.equals(store) ? known : { sequence: 0, noteSequence: 0 }
       if (sequence <= before.sequence && noteSequence <= before.noteSequence) return
       known = {
@@ -29,7 +29,7 @@ export function openTaken(inboxFile: string) {
 }
 
 /** How far the bridge has taken an outbox, as far as the bell beside the inbox says. */
-export function takenOf(inboxFile: string, store: Buffer): Seen | null {
+export function loadReadMark(inboxFile: string, store: Buffer): ReadMark | null {
   const mark = inboxFile ? readBell(bellFile(inboxFile)) : null
   return mark?.store.equals(store) ? mark : null
 }

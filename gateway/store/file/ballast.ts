@@ -17,30 +17,30 @@ export function isDiskFull(error: unknown): boolean {
   return (code ?? cause?.code) === 'SQLITE_FULL'
 }
 
-export type Ballast = ReturnType<typeof openBallast>
+export type Ballast = ReturnType<typeof createBallast>
 
 /**
  * A file beside the outbox that only takes room: freed when the disk is full, so that what is
  * delivered can be deleted then; written again when there is room.
  */
-export function openBallast(outboxFile: string) {
+export function createBallast(outboxFile: string) {
   const file = `${outboxFile}.ballast`
   const draft = `${file}.new`
-  let isThere = existsSync(file)
+  let isPresent = existsSync(file)
   return {
-    get isThere() {
-      return isThere
+    get isPresent() {
+      return isPresent
     },
     /** Frees its room; false when it was free already. */
     free(): boolean {
       const was = existsSync(file)
       rmSync(file, { force: true })
-      isThere = false
+      isPresent = false
       return was
     },
     /** Takes its room if there is some more, and tells whether it stands. */
     write(): boolean {
-      if (isThere) return true
+      if (isPresent) return true
       try {
         const { bavail, bsize } = statfsSync(dirname(file))
         if (bavail * bsize < CHUNKS * CHUNK_BYTES + SPARE_BYTES) return false
@@ -51,11 +51,11 @@ export function openBallast(outboxFile: string) {
           appendFileSync(draft, chunk, { mode: 0o600, flush: count === CHUNKS })
         }
         renameSync(draft, file)
-        isThere = true
+        isPresent = true
       } catch {
         rmSync(draft, { force: true })
       }
-      return isThere
+      return isPresent
     },
   }
 }

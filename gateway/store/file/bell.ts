@@ -16,7 +16,7 @@ const MAGIC = 'SLB1'
 const BYTES = 48
 
 /** The high-water mark of an outbox, as it stands in the tiny file beside it. */
-export type Mark = { store: Buffer; epoch: number; sequence: number; noteSequence: number }
+export type BellMark = { store: Buffer; epoch: number; sequence: number; noteSequence: number }
 
 /** The bell's file of an outbox. */
 export const bellFile = (outboxFile: string) => `${outboxFile}.bell`
@@ -29,7 +29,7 @@ export function openBell(file: string) {
   const descriptor = openOrSay(file)
   const bytes = Buffer.alloc(BYTES)
   return {
-    ring(mark: Mark): void {
+    ring(mark: BellMark): void {
       bytes.write(MAGIC, 0, 'latin1')
       mark.store.copy(bytes, 4, 0, 16)
       bytes.writeBigUInt64LE(BigInt(mark.epoch), 20)
@@ -61,7 +61,7 @@ function openOrSay(file: string): number {
 }
 
 /** The mark in the bell's file, or null when there is none that can be trusted. */
-export function readBell(file: string): Mark | null {
+export function readBell(file: string): BellMark | null {
   let bytes: Buffer
   try {
     bytes = readFileSync(file)

@@ -5,11 +5,11 @@ import Database from 'better-sqlite3'
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB|FORMAT|IOERR_READ|IOERR_SHORT_READ|IOERR_CORRUPTFS)/
 
 /** A file of ours that contradicts itself where SQLite does not notice: it must be made anew. */
-export class Unsound extends Error {}
+export class DamagedFileError extends Error {}
 
 /** Whether an error says that the file is damaged, and not that something is in the way. */
 export function isDamage(error: unknown): boolean {
-  if (error instanceof Unsound) return true
+  if (error instanceof DamagedFileError) return true
   return error instanceof Database.SqliteError && DAMAGE.test(error.code)
 }
 
@@ -32,13 +32,13 @@ export function markDamaged(file: string, reason: string): void {
 }
 
 /** Why a file is marked as damaged, or null when it is not. */
-export function damageOf(file: string): string | null {
+export function readDamageReason(file: string): string | null {
   const mark = readMark(file)
   return mark && (mark.inode === null || mark.inode === inodeOf(file)) ? mark.reason : null
 }
 
 /** Takes a mark away: when it was obeyed, or speaks of a file that is not there any more. */
-export function unmark(file: string): void {
+export function removeDamageMark(file: string): void {
   rmSync(markFile(file), { force: true })
 }
 
@@ -48,13 +48,13 @@ export function inodeOf(file: string): number | null {
 }
 
 /** A file was found damaged and is marked: who writes it must open it again. */
-export class MustReopen extends Error {}
+export class MustReopenError extends Error {}
 
 /**
  * The same functions, of which each sets the mark of `file` when it finds that the file is damaged,
  * and then throws MustReopen.
  */
-export function markingDamage<T extends object>(file: string, functions: T): T {
+export function withDamageMarking<T extends object>(file: string, functions: T): T {
   const guarded = (work: (...given: unknown[]) => unknown) => {
     return (...given: unknown[]) => {
       try {
@@ -63,7 +63,7 @@ export function markingDamage<T extends object>(file: string, functions: T): T {
         if (!isDamage(error)) throw error
         const { message } = error as Error
         markDamaged(file, message)
-        throw new MustReopen(`${file} is damaged: ${message}`, { cause: error })
+        throw new MustReopenError(`${file} is damaged: ${message}`, { cause: error })
       }
     }
   }

@@ -1,25 +1,25 @@
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { unmark } from './damage-mark.ts'
+import { removeDamageMark } from './damage-mark.ts'
 
 const SETS_MAX = 2
 
 /** A damaged file that was moved aside, and when (compact ISO 8601 time, UTC, milliseconds). */
-export type Aside = { file: string; time: string }
+export type SetAsideFile = { file: string; time: string }
 
 /** Where the file that shall take the place of `file` is built. */
-export const buildingFile = (file: string) => `${file}.healing`
+export const rebuildFileOf = (file: string) => `${file}.healing`
 /** Where it lies once it is complete and on disk: from then on it is the truth. */
 const completeFile = (file: string, time: string) => `${file}.healed-${time}`
 const asideFile = (file: string, time: string) => `${file}.damaged-${time}`
 
 /** The damaged files that were moved aside from `file` and are still kept, the newest first. */
-export function asidesOf(file: string): Aside[] {
+export function setAsideFilesOf(file: string): SetAsideFile[] {
   return timesOf(asideFile(file, '')).map(time => ({ file: asideFile(file, time), time }))
 }
 
 /** What somebody should know of the damaged files that are still kept, one sentence each. */
-export function alarmsOf(what: 'outbox' | 'inbox', asides: readonly Aside[]): string[] {
+export function damageAlarms(what: 'outbox' | 'inbox', asides: readonly SetAsideFile[]): string[] {
   const done = what === 'outbox' ? 'salvaged' : 'begun anew'
   return asides.map(
     aside =>
@@ -29,13 +29,13 @@ export function alarmsOf(what: 'outbox' | 'inbox', asides: readonly Aside[]): st
 }
 
 /** When the newest was moved aside, in ms since 1970; 0 for never. */
-export function lastAsideMs([newest]: readonly Aside[]): number {
+export function lastSetAsideMs([newest]: readonly SetAsideFile[]): number {
   return newest ? Date.parse(plain(newest.time)) : 0
 }
 
 /** A new name to move `file` aside to, newer than those there are, whatever the clock says. */
-export function nextAside(file: string, nowMs: number): Aside {
-  const time = compact(new Date(Math.max(nowMs, lastAsideMs(asidesOf(file)) + 1)))
+export function nextSetAsideFile(file: string, nowMs: number): SetAsideFile {
+  const time = compact(new Date(Math.max(nowMs, lastSetAsideMs(setAsideFilesOf(file)) + 1)))
   return { file: asideFile(file, time), time }
 }
 
@@ -43,15 +43,15 @@ export function nextAside(file: string, nowMs: number): Aside {
  * Puts the complete file in place of the damaged one, which is kept aside. Power may go at any
  * step: `finishExchange` goes on from there.
  */
-export function exchange(file: string, { time }: Aside): void {
-  syncFile(buildingFile(file))
-  renameSync(buildingFile(file), completeFile(file, time))
+export function replaceDamagedFile(file: string, { time }: SetAsideFile): void {
+  syncFile(rebuildFileOf(file))
+  renameSync(rebuildFileOf(file), completeFile(file, time))
   syncDirectory(file)
-  finishExchange(file)
+  finishReplacement(file)
 }
 
 /** Finishes an exchange that was cut short, if there is one, and removes an unfinished building. */
-export function finishExchange(file: string): void {
+export function finishReplacement(file: string): void {
   const [time] = timesOf(completeFile(file, ''))
   if (time !== undefined) {
     // What SQLite only keeps for itself, or has not begun, is worth nothing.
@@ -64,15 +64,15 @@ export function finishExchange(file: string): void {
     syncDirectory(file)
     renameSync(completeFile(file, time), file)
     syncDirectory(file)
-    unmark(file)
+    removeDamageMark(file)
     syncDirectory(file)
   }
-  removeSet(buildingFile(file))
+  removeSet(rebuildFileOf(file))
 }
 
 /** Removes the oldest of the files that were moved aside, so that one more may be kept. */
-export function makeRoomAside(file: string): void {
-  for (const { file: old } of asidesOf(file).slice(SETS_MAX - 1)) removeSet(old)
+export function removeOldSetAsideFiles(file: string): void {
+  for (const { file: old } of setAsideFilesOf(file).slice(SETS_MAX - 1)) removeSet(old)
 }
 
 function removeSet(file: string): void {

@@ -12,7 +12,7 @@ const FREE_MAX_SHARE = 1 / 5
 const WAL_MAX_BYTES = 16 * 1024 * 1024
 
 /** What a file takes and what its disk has, in bytes. `freeBytes` is unused room in the file. */
-export type Room = {
+export type DiskSpace = {
   fileBytes: number
   freeBytes: number
   walBytes: number
@@ -24,14 +24,14 @@ export type Room = {
  * Measures a file's room and gives back what it does not need, in steps between commits.
  * `onTruncate` is called before a WAL goes.
  */
-export function openSpace(db: Database, onTruncate = () => {}) {
+export function createSpaceControl(db: Database, onTruncate = () => {}) {
   const pages = db.prepare('PRAGMA page_count').pluck()
   const freePages = db.prepare('PRAGMA freelist_count').pluck()
   const pageBytes = db.pragma('page_size', { simple: true }) as number
   const dir = dirname(db.name)
   const walBytes = () => statSync(`${db.name}-wal`, { throwIfNoEntry: false })?.size ?? 0
   return {
-    measure(): Room {
+    measure(): DiskSpace {
       const { bavail, blocks, bsize } = statfsSync(dir)
       return {
         fileBytes: (pages.get() as number) * pageBytes,
@@ -43,10 +43,10 @@ export function openSpace(db: Database, onTruncate = () => {}) {
       }
     },
     /** Whether the file has more free room than it should keep. */
-    hasSpare: ({ fileBytes, freeBytes }: Room) =>
+    hasExcessFreePages: ({ fileBytes, freeBytes }: DiskSpace) =>
       freeBytes >= FREE_MIN_BYTES && freeBytes > fileBytes * FREE_MAX_SHARE,
-    hasSome: ({ freeBytes }: Room) => freeBytes >= FREE_MIN_BYTES,
-    hasLongWal: ({ walBytes }: Room) => walBytes > WAL_MAX_BYTES,
+    hasFreePages: ({ freeBytes }: DiskSpace) => freeBytes >= FREE_MIN_BYTES,
+    hasLongWal: ({ walBytes }: DiskSpace) => walBytes > WAL_MAX_BYTES,
     /** Takes some free pages out of the file; the next checkpoint shortens it. False: none went. */
     vacuum(isTight = false): boolean {
       const before = freePages.get() as number

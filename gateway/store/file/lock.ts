@@ -2,7 +2,7 @@ import Database from 'better-sqlite3'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 
 /** Another process holds the lock: this one must not start. */
-export class Locked extends CannotStart {
+export class LockedError extends CannotStart {
   readonly file: string
   constructor(file: string) {
     super(`${file} is locked: another process writes here. Stop that one, or name another path`)
@@ -18,14 +18,14 @@ const held = new Set<Database.Database>()
  * dies: an exclusive SQLite transaction, since the kernel frees its lock and Node has no flock.
  * Throws Locked when it is taken.
  */
-export function holdLock(file: string): { close(): void } {
+export function acquireLock(file: string): { close(): void } {
   const db = new Database(file, { timeout: 0 })
   try {
     db.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     db.close()
     if (error instanceof Database.SqliteError && error.code === 'SQLITE_BUSY')
-      throw new Locked(file)
+      throw new LockedError(file)
     throw error
   }
   held.add(db)

@@ -7,7 +7,7 @@ import { isDamage } from './damage-mark.ts'
  * a state, not an error. Tells `onDamage` why, when it is damaged instead. Never read-write,
  * because a reader that closes last would checkpoint the writer's file and delete its WAL.
  */
-export function openForReading(
+export function openReadOnly(
   file: string,
   applicationId: number,
   onDamage: (reason: string) => void = () => {},
@@ -30,7 +30,7 @@ export function openForReading(
 }
 
 /** The rows of a file that may be damaged, as many as can be read before it says so. */
-export function peek<T>(file: string, query: string, ...given: unknown[]): T[] {
+export function readRows<T>(file: string, query: string, ...given: unknown[]): T[] {
   const rows: T[] = []
   let db: Database.Database | undefined
   try {

@@ -1,9 +1,9 @@
 import BetterSqlite3, { type Database } from 'better-sqlite3'
-import { Unsound } from './damage-mark.ts'
+import { DamagedFileError } from './damage-mark.ts'
 
 /** Marks our files (`PRAGMA application_id`): "SlOb" and "SlIb". */
-export const OUTBOX_ID = 0x536c4f62
-export const INBOX_ID = 0x536c4962
+export const OUTBOX_APPLICATION_ID = 0x536c4f62
+export const INBOX_APPLICATION_ID = 0x536c4962
 
 /** Numbered migrations of the outbox: index 0 brings a new file to version 1. Forward only. */
 export const outboxMigrations = [
@@ -93,7 +93,7 @@ export const inboxMigrations = [
 ]
 
 /** A file that is somebody else's, or of a newer program: it must be left untouched. */
-export class NotOurs extends Error {}
+export class ForeignFileError extends Error {}
 
 /**
  * Sets what every writing connection must have and reads it back, because SQLite and its binding
@@ -101,8 +101,8 @@ export class NotOurs extends Error {}
  * newest version, one transaction a migration. Throws NotOurs, which names the file, when it is not
  * ours or is newer than this program, and Unsound when it is ours and damaged.
  */
-export function prepare(db: Database, applicationId: number, migrations: string[]): void {
-  const { version, tables } = identify(db, applicationId, migrations)
+export function prepareDatabase(db: Database, applicationId: number, migrations: string[]): void {
+  const { version, tables } = identifyDatabase(db, applicationId, migrations)
   if (version === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
@@ -120,7 +120,9 @@ export function prepare(db: Database, applicationId: number, migrations: string[
     db.pragma(name, { simple: true }),
   )
   if (held.join() !== 'wal,2,2') {
-    throw new Unsound(`${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`)
+    throw new DamagedFileError(
+      `${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`,
+    )
   }
 }
 
@@ -129,17 +131,19 @@ export function prepare(db: Database, applicationId: number, migrations: string[
  * Unsound as `prepare` does: the tables themselves tell a damaged mark or version from a foreign
  * one.
  */
-export function identify(db: Database, applicationId: number, migrations: string[]) {
+export function identifyDatabase(db: Database, applicationId: number, migrations: string[]) {
   const { version, owner, tables } = facts(db)
   if (owner === applicationId && version === migrations.length) return { version, tables }
   if (version === 0 && owner === 0 && tables === 0) return { version, tables }
   const known = versionByTables(db, migrations)
   if (known > 0 && (owner !== applicationId || version < known || isFlipped(version, known))) {
-    throw new Unsound(`${db.name}: application_id ${owner} and user_version ${version} are damaged`)
+    throw new DamagedFileError(
+      `${db.name}: application_id ${owner} and user_version ${version} are damaged`,
+    )
   }
   if (owner !== applicationId) throw notOurs(db)
   if (version > migrations.length) {
-    throw new NotOurs(
+    throw new ForeignFileError(
       `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
     )
   }
@@ -182,7 +186,7 @@ function tablesOf(db: Database): string {
   return db.prepare('SELECT sql FROM sqlite_schema ORDER BY name').pluck().all().join(';')
 }
 
-function notOurs({ name }: Database, cause?: unknown): NotOurs {
+function notOurs({ name }: Database, cause?: unknown): ForeignFileError {
   const message = `${name} is not a file of this kind; it is left untouched. Name another path`
-  return new NotOurs(message, { cause })
+  return new ForeignFileError(message, { cause })
 }

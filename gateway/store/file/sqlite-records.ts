@@ -9,7 +9,7 @@ const LOCAL_MIN = Math.floor(((PAGE_BYTES - 12) * 32) / 255) - 23
 const OVERFLOW_BYTES = PAGE_BYTES - 4
 
 /** A value of a row. */
-export type Value = number | string | Buffer | null
+export type SqlValue = number | string | Buffer | null
 
 /** Where a row lies: its page and its place in it; its rowid, and the type codes of its columns. */
 export type Cell = { page: number; at: number; rowid: number; types: number[] }
@@ -37,7 +37,7 @@ export function cellsIn(page: Buffer, number: number): Cell[] {
  * The values of a row, its rowid in place of its primary key. Bytes on pages that cannot be read
  * are zeros. Null when the row makes no sense.
  */
-export function valuesOf(pages: Pages, cell: Cell): Value[] | null {
+export function valuesOf(pages: Pages, cell: Cell): SqlValue[] | null {
   const page = pages.page(cell.page)
   const place = page && placeOf(page, cell.at)
   if (!place || place.length > pages.count * PAGE_BYTES) return null
@@ -84,9 +84,9 @@ function typesOf(record: Buffer): number[] | null {
   return types
 }
 
-function decode(record: Buffer, types: number[], rowid: number): Value[] | null {
+function decode(record: Buffer, types: number[], rowid: number): SqlValue[] | null {
   let [at] = varint(record, 0)
-  const values = types.map((type, column): Value => {
+  const values = types.map((type, column): SqlValue => {
     const from = at
     at += bytesOf(type)
     if (at > record.length) return null

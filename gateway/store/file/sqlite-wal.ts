@@ -2,9 +2,9 @@ import { closeSync, openSync, readSync } from 'node:fs'
 
 /** Pages of our files: SQLite's default, never set otherwise. A damaged header cannot say. */
 export const PAGE_BYTES = 4096
-export const HEADER_BYTES = 32
+export const WAL_HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
-export const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
+export const WAL_FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
 
 /**
  * What a write-ahead log holds of committed transactions: where each page's newest intact version
@@ -13,8 +13,8 @@ export const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
  */
 export type Wal = {
   pages: Map<number, number>
-  commitsBehindDamage: number
-  isHeaderWhole: boolean
+  commitsAfterDamage: number
+  isHeaderIntact: boolean
 }
 
 /** `pagesBehind` is how many pages the file has behind a commit; 0 for a frame that ends none. */
@@ -27,7 +27,7 @@ type Frame = { at: number; page: number; pagesBehind: number; isIntact: boolean 
  * back or belongs to an older one. Format: sqlite.org/fileformat2.html, "The Write-Ahead Log".
  */
 export function readWal(file: string): Wal {
-  const wal: Wal = { pages: new Map(), commitsBehindDamage: 0, isHeaderWhole: true }
+  const wal: Wal = { pages: new Map(), commitsAfterDamage: 0, isHeaderIntact: true }
   let descriptor: number
   try {
     descriptor = openSync(file, 'r')
@@ -40,7 +40,7 @@ export function readWal(file: string): Wal {
     for (const frame of framesOf(descriptor)) {
       if (!frame.isIntact) {
         isDamaged = true
-        if (frame.at === 0) wal.isHeaderWhole = false
+        if (frame.at === 0) wal.isHeaderIntact = false
         continue
       }
       if (frame.page > 0) pending.push(frame)
@@ -48,7 +48,7 @@ export function readWal(file: string): Wal {
       for (const { page, at } of pending) wal.pages.set(page, at)
       pending = []
       for (const page of wal.pages.keys()) if (page > frame.pagesBehind) wal.pages.delete(page)
-      if (isDamaged) wal.commitsBehindDamage++
+      if (isDamaged) wal.commitsAfterDamage++
     }
     return wal
   } finally {
@@ -57,16 +57,20 @@ export function readWal(file: string): Wal {
 }
 
 function* framesOf(descriptor: number): Iterable<Frame> {
-  const header = Buffer.alloc(HEADER_BYTES)
+  const header = Buffer.alloc(WAL_HEADER_BYTES)
   if (!readWhole(descriptor, header, 0)) return
-  const frame = Buffer.allocUnsafeSlow(FRAME_BYTES)
-  const words = new Uint32Array(frame.buffer, 0, FRAME_BYTES / 4)
+  const frame = Buffer.allocUnsafeSlow(WAL_FRAME_BYTES)
+  const words = new Uint32Array(frame.buffer, 0, WAL_FRAME_BYTES / 4)
   const isWhole = isHeaderIntact(header)
   // Behind a header that was written anew there may be nothing yet but frames that went before.
   const salt = isWhole ? header.readBigUInt64BE(16) : saltOf(descriptor, header)
   let sums = sumsAt(header, 24)
   if (!isWhole) yield { at: 0, page: 0, pagesBehind: 0, isIntact: false }
-  for (let start = HEADER_BYTES; readWhole(descriptor, frame, start); start += FRAME_BYTES) {
+  for (
+    let start = WAL_HEADER_BYTES;
+    readWhole(descriptor, frame, start);
+    start += WAL_FRAME_BYTES
+  ) {
     const head = checksum(words, 0, 2, sums)
     const [one, two] = checksum(words, FRAME_HEADER_BYTES / 4, words.length, head)
     sums = sumsAt(frame, 16)
@@ -81,7 +85,7 @@ function saltOf(descriptor: number, header: Buffer): bigint {
   const head = Buffer.alloc(16)
   const salts = [header.readBigUInt64BE(16)]
   for (const index of [0, 1]) {
-    if (readWhole(descriptor, head, HEADER_BYTES + index * FRAME_BYTES))
+    if (readWhole(descriptor, head, WAL_HEADER_BYTES + index * WAL_FRAME_BYTES))
       salts.push(head.readBigUInt64BE(8))
   }
   const [ofHeader, first, second] = salts

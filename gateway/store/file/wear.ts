@@ -1,11 +1,11 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
-import { FRAME_BYTES, HEADER_BYTES, PAGE_BYTES } from './sqlite-wal.ts'
+import { PAGE_BYTES, WAL_FRAME_BYTES, WAL_HEADER_BYTES } from './sqlite-wal.ts'
 
 /** So many frames are read at once. */
 const READ_FRAMES = 8
 
-export type Wear = ReturnType<typeof openWear>
+export type WearMeter = ReturnType<typeof openWearMeter>
 
 /**
  * Counts what a store makes its disk write, from its write-ahead log: each commit the blocks of the
@@ -14,15 +14,15 @@ export type Wear = ReturnType<typeof openWear>
  * that the count is even. To be looked at after each commit. Not in it: the bell, which the system
  * writes now and then, and what a file system keeps for itself.
  */
-export function openWear(db: Database) {
+export function openWearMeter(db: Database) {
   const state = db.prepare('PRAGMA wal_checkpoint(NOOP)').raw()
   const log = openSync(`${db.name}-wal`, 'r')
-  const header = Buffer.alloc(HEADER_BYTES)
-  const some = Buffer.alloc(READ_FRAMES * FRAME_BYTES)
+  const header = Buffer.alloc(WAL_HEADER_BYTES)
+  const some = Buffer.alloc(READ_FRAMES * WAL_FRAME_BYTES)
   /** The last frame of each page in this generation of the log. */
   const newest = new Map<number, number>()
   const generation = () => {
-    const isThere = readSync(log, header, 0, HEADER_BYTES, 0) === HEADER_BYTES
+    const isThere = readSync(log, header, 0, WAL_HEADER_BYTES, 0) === WAL_HEADER_BYTES
     return isThere ? header.readUInt32BE(12) : null
   }
   let [, frames, moved] = state.get() as LogState
@@ -48,15 +48,16 @@ export function openWear(db: Database) {
     get bytes() {
       return bytes
     },
-    look(): void {
+    measure(): void {
       const [, last, movedNow] = state.get() as LogState
       if (last === frames && movedNow === moved) return
       if (frames === moved || last < frames || movedNow < moved) beginAgain()
       if (last > frames) bytes += blocksBytes(positionOf(frames + 1), positionOf(last + 1))
       for (let frame = frames + 1; frame <= last; frame += READ_FRAMES) {
         const count = Math.min(READ_FRAMES, last + 1 - frame)
-        readSync(log, some, 0, count * FRAME_BYTES, positionOf(frame))
-        for (let at = 0; at < count; at++) enter(frame + at, some.readUInt32BE(at * FRAME_BYTES))
+        readSync(log, some, 0, count * WAL_FRAME_BYTES, positionOf(frame))
+        for (let at = 0; at < count; at++)
+          enter(frame + at, some.readUInt32BE(at * WAL_FRAME_BYTES))
       }
       frames = last
       moved = movedNow
@@ -67,7 +68,7 @@ export function openWear(db: Database) {
 
 type LogState = [busy: number, log: number, checkpointed: number]
 
-const positionOf = (frame: number) => HEADER_BYTES + (frame - 1) * FRAME_BYTES
+const positionOf = (frame: number) => WAL_HEADER_BYTES + (frame - 1) * WAL_FRAME_BYTES
 
 /** The bytes of all blocks between two positions. */
 function blocksBytes(from: number, to: number): number {

@@ -1,7 +1,7 @@
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
 
 /** What of an event tells whether it is kept. */
-export type Selectable = Pick<
+export type SelectableEvent = Pick<
   SensorReading,
   'sequence' | 'site' | 'zone' | 'device' | 'measurements'
 >
@@ -16,14 +16,14 @@ type Reach = {
   highestAt: number
 }
 
-export type Selection = ReturnType<typeof startSelection>
+export type Selection = ReturnType<typeof createSelection>
 
 /**
  * Selects from events in the order of their numbers what is kept when they are thinned: of each
  * metric of each device the first, the lowest, the highest and the last, of equal ones the first;
  * of a device's events without measurements the first and the last.
  */
-export function startSelection() {
+export function createSelection() {
   const devices = new Map<string, Map<string | null, Reach>>()
   let [events, metrics] = [0, 0]
   const reachOf = (reaches: Map<string | null, Reach>, metric: string | null, at: number) => {
@@ -45,7 +45,7 @@ export function startSelection() {
     get metrics() {
       return metrics
     },
-    add({ sequence, measurements, ...place }: Selectable): void {
+    add({ sequence, measurements, ...place }: SelectableEvent): void {
       events++
       const key = deviceKey(place)
       const reaches = devices.get(key) ?? new Map<string | null, Reach>()
@@ -78,10 +78,10 @@ export function startSelection() {
 export type Mean = [site: string, zone: string, device: string, metric: string, number, number]
 
 /** Counts the numbers that went of each metric of each device, and takes their mean. */
-export function startMeans() {
+export function createMeans() {
   const all = new Map<string, Mean>()
   return {
-    add({ measurements, ...place }: Omit<Selectable, 'sequence'>): void {
+    add({ measurements, ...place }: Omit<SelectableEvent, 'sequence'>): void {
       const { site, zone, device } = place
       for (const { metric, number } of measurements) {
         if (number === null) continue
@@ -93,7 +93,7 @@ export function startMeans() {
       }
     },
     /** As many as fit in so many characters of JSON, and of how many metrics nothing is said. */
-    told(maxLength: number): { means: Mean[]; meansLeftOut?: number } {
+    toNoteFields(maxLength: number): { means: Mean[]; meansLeftOut?: number } {
       const means: Mean[] = []
       let length = 0
       for (const mean of all.values()) {
@@ -108,5 +108,5 @@ export function startMeans() {
 }
 
 /** Places hold no control characters. */
-const deviceKey = ({ site, zone, device }: Pick<Selectable, 'site' | 'zone' | 'device'>) =>
+const deviceKey = ({ site, zone, device }: Pick<SelectableEvent, 'site' | 'zone' | 'device'>) =>
   `${site}\u0000${zone}\u0000${device}`

@@ -6,7 +6,7 @@ export const GROUP_VERSION = 1
 /** What is left of a group or of several neighbours: some of their events, or none. */
 export const THINNED_VERSION = 2
 /** The same as `isEmptied`, of a row of the table. */
-export const IS_EMPTIED = `version = ${THINNED_VERSION} AND length(body) = 0`
+export const IS_EMPTIED_SQL = `version = ${THINNED_VERSION} AND length(body) = 0`
 const ENTRY_BYTES = 6
 const THINNED_COUNT_BYTES = 4
 const THINNED_ENTRY_BYTES = 10
@@ -102,7 +102,7 @@ function sealed(row: Omit<GroupRow, 'headerCrc' | 'bodyCrc'>): GroupRow {
 
 /** The zones of a group, or a reason why its header cannot be trusted. */
 export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason: string } {
-  if (!isHeaderWhole(row)) return { reason: 'header checksum differs' }
+  if (!isHeaderIntact(row)) return { reason: 'header checksum differs' }
   const isKnown = row.version === GROUP_VERSION || row.version === THINNED_VERSION
   if (!isKnown) return { reason: `group version ${row.version} is not known` }
   const zones = JSON.parse(row.header.toString()) as [string, number, number][]
@@ -113,7 +113,7 @@ export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason:
 export function unpackGroup(row: GroupRow): StoredEvent[] | { reason: string } {
   const zones = readHeader(row)
   if ('reason' in zones) return zones
-  if (!isBodyWhole(row)) return { reason: 'body checksum differs' }
+  if (!isBodyIntact(row)) return { reason: 'body checksum differs' }
   if (row.version === THINNED_VERSION) return unpackThinned(row, zones)
   const plain = zstdDecompressSync(row.body)
   const events: StoredEvent[] = new Array(row.count)
@@ -147,11 +147,11 @@ export function isEmptied(row: { version: number; bodyBytes: number }): boolean 
 }
 
 /** Whether what a row says of its events is what was written. */
-export function isHeaderWhole(row: Omit<GroupRow, 'body'>): boolean {
+export function isHeaderIntact(row: Omit<GroupRow, 'body'>): boolean {
   return headerChecksum(row) === row.headerCrc
 }
 
-export function isBodyWhole({ body, bodyCrc }: Pick<GroupRow, 'body' | 'bodyCrc'>): boolean {
+export function isBodyIntact({ body, bodyCrc }: Pick<GroupRow, 'body' | 'bodyCrc'>): boolean {
   return checksum(body) === bodyCrc
 }
 

@@ -8,9 +8,10 @@ import {
 } from './group-codec.ts'
 
 /** Of a group everything but its body, and how long that is. */
-export type Head = Omit<GroupRow, 'body'> & { bodyBytes: number }
+export type GroupHead = Omit<GroupRow, 'body'> & { bodyBytes: number }
 
-export const HEAD = `sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema,
+export const GROUP_HEAD_COLUMNS = `
+  sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema,
   bytesSoFar, header, headerCrc, bodyCrc, length(body) AS bodyBytes`
 
 /** A row that stands for many groups gets no longer than this. */
@@ -18,7 +19,7 @@ const HEADER_MAX_BYTES = 64 * 1024
 const NUMBERS_MAX = 1_000_000
 
 /** Whether what is left of two groups may stand in one row; both headers are whole. */
-export function mayJoin(a: Head, b: Head): boolean {
+export function canMerge(a: GroupHead, b: GroupHead): boolean {
   const isNext = a.sequence + a.count === b.sequence && a.lane === b.lane && a.epoch === b.epoch
   if (!isNext || !a.schema.equals(b.schema)) return false
   const isShort = a.header.length + b.header.length <= HEADER_MAX_BYTES
@@ -26,18 +27,18 @@ export function mayJoin(a: Head, b: Head): boolean {
 }
 
 /** Parts groups into runs of neighbours that may stand in one row. */
-export function neighboursIn<T>(groups: readonly T[], headOf: (group: T) => Head): T[][] {
+export function mergeableRuns<T>(groups: readonly T[], headOf: (group: T) => GroupHead): T[][] {
   const runs: T[][] = []
   for (const group of groups) {
     const run = runs.at(-1)
-    if (run && mayJoin(headOf(run.at(-1)!), headOf(group))) run.push(group)
+    if (run && canMerge(headOf(run.at(-1)!), headOf(group))) run.push(group)
     else runs.push([group])
   }
   return runs
 }
 
 /** Puts in the place of groups what is left of them, inside the open transaction. */
-export function openReplacing(db: Database) {
+export function createGroupReplacer(db: Database) {
   const insert = db.prepare<GroupRow>(
     `INSERT OR REPLACE INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom,
      @receivedTo, @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
@@ -49,7 +50,7 @@ export function openReplacing(db: Database) {
   const forget = db.prepare('DELETE FROM thinned WHERE sequence BETWEEN ? AND ?')
   const remember = db.prepare('INSERT INTO thinned VALUES (?, ?, ?)')
   /** Replaces neighbours, any two of which may join, by one row with these of their events. */
-  return (groups: Head[], kept: StoredEvent[]): void => {
+  return (groups: GroupHead[], kept: StoredEvent[]): void => {
     const [first, last] = [groups[0]!, groups.at(-1)!]
     const { sequence, lane, epoch, schema } = first
     const count = last.sequence + last.count - sequence
@@ -69,7 +70,7 @@ export function openReplacing(db: Database) {
 }
 
 /** Numbers of neighbours go on from one to the next, in each zone. */
-function joinZones(groups: Head[]): ZoneRange[] {
+function joinZones(groups: GroupHead[]): ZoneRange[] {
   const zones = new Map<string, ZoneRange>()
   for (const group of groups) {
     const ranges = readHeader(group)

@@ -1,10 +1,10 @@
 import type { Database } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import type { Notes } from '../notes/note-log.ts'
-import { toRuns } from '../sequence/spans.ts'
-import type { startMeans } from './downsampling.ts'
+import type { NoteLog } from '../notes/note-log.ts'
+import { encodeRuns } from '../sequence/spans.ts'
+import type { createMeans } from './downsampling.ts'
 import { GROUP_VERSION, type GroupRow, type StoredEvent, unpackGroup } from './group-codec.ts'
-import { type Head, neighboursIn, openReplacing } from './group-rewrite.ts'
+import { createGroupReplacer, type GroupHead, mergeableRuns } from './group-rewrite.ts'
 import type { Tombstone } from './tombstones.ts'
 
 /** The most that means take in a note. */
@@ -16,16 +16,16 @@ export type ThinnedTombstone = Omit<Tombstone, 'zones'> & {
   zones: [zone: string, ...numbers: number[]][]
 }
 
-type Parts = { db: Database; notes: Notes; ring(): void }
-type Means = ReturnType<typeof startMeans>
-type Opened = { head: Head; events: StoredEvent[] }
+type Parts = { db: Database; notes: NoteLog; ring(): void }
+type Means = ReturnType<typeof createMeans>
+type Opened = { head: GroupHead; events: StoredEvent[] }
 
 /** Reads groups for thinning, and takes out of them what is not kept. */
-export function openThinner({ db, notes, ring }: Parts) {
+export function createThinner({ db, notes, ring }: Parts) {
   const select = db.prepare('SELECT *, length(body) AS bodyBytes FROM groups WHERE sequence = ?')
-  const replace = openReplacing(db)
+  const replace = createGroupReplacer(db)
   const open = (sequence: number): Opened | null => {
-    const row = select.get(sequence) as (GroupRow & Head) | undefined
+    const row = select.get(sequence) as (GroupRow & GroupHead) | undefined
     if (row?.version !== GROUP_VERSION) return null
     const events = unpackGroup(row)
     return Array.isArray(events) ? { head: row, events } : null
@@ -53,7 +53,7 @@ export function openThinner({ db, notes, ring }: Parts) {
       notes.transact(() => {
         const gone: SensorReading[] = []
         const opened = sequences.map(open).filter(one => one !== null)
-        for (const run of neighboursIn(opened, ({ head }) => head)) {
+        for (const run of mergeableRuns(opened, ({ head }) => head)) {
           const events = run.flatMap(one => one.events)
           const left = events.filter(({ sequence }) => kept.has(sequence))
           if (left.length === events.length) continue
@@ -64,7 +64,7 @@ export function openThinner({ db, notes, ring }: Parts) {
           replace(heads, left)
         }
         for (const event of gone) means.add(event)
-        const told = isLast ? means.told(MEANS_MAX_LENGTH) : null
+        const told = isLast ? means.toNoteFields(MEANS_MAX_LENGTH) : null
         if (gone.length === 0 && !told?.means.length) return
         notes.add('tombstone', Date.now(), { ...tombstoneOf(gone, reason), ...told })
       })
@@ -82,10 +82,10 @@ function tombstoneOf(gone: SensorReading[], reason: string): ThinnedTombstone | 
     from: first.sequence,
     to: last.sequence,
     count: gone.length,
-    numbers: toRuns(gone.map(({ sequence }) => sequence)),
+    numbers: encodeRuns(gone.map(({ sequence }) => sequence)),
     zones: [...zones].map(([zone, events]) => [
       zone,
-      ...toRuns(events.map(({ zoneSequence }) => zoneSequence)),
+      ...encodeRuns(events.map(({ zoneSequence }) => zoneSequence)),
     ]),
     reason,
   }

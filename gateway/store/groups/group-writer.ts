@@ -1,15 +1,15 @@
 import type { Database } from 'better-sqlite3'
-import { eventIds } from '../../../config/event/event-id.ts'
+import { createEventIds } from '../../../config/event/event-id.ts'
 import { encodeInto, schemaFingerprint } from '../../../config/event/sensor-reading.ts'
 import { type GroupRow, packGroup } from './group-codec.ts'
-import { type Accepted, laneOf } from './lanes.ts'
-import type { Draft, Epoch } from './numbering.ts'
+import { type AcceptedReading, laneOf } from './lanes.ts'
+import type { Epoch, NumberingDraft } from './numbering.ts'
 
 /** Turns the readings of one commit and lane into numbered events and inserts them as a group. */
-export function openGroups(db: Database, { gateway, epoch }: Epoch) {
-  const insert = insertGroup(db)
+export function createGroupWriter(db: Database, { gateway, epoch }: Epoch) {
+  const insert = prepareGroupInsert(db)
   const newest = db.prepare('SELECT bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1').pluck()
-  const idOf = eventIds(gateway, epoch)
+  const idOf = createEventIds(gateway, epoch)
   const scratch = startScratch()
   let bytesSoFar = (newest.get() as number | undefined) ?? 0
   let bytesDrafted = 0
@@ -27,7 +27,7 @@ export function openGroups(db: Database, { gateway, epoch }: Epoch) {
       bytesSoFar = bytesDrafted
     },
     /** Inserts readings of one lane as the next group inside the open transaction. */
-    add(readings: Accepted[], draft: Draft): void {
+    add(readings: AcceptedReading[], draft: NumberingDraft): void {
       const zones = draft.nextGroup()
       const zoneOf: number[] = []
       const lengths: number[] = []
@@ -77,7 +77,7 @@ export function openGroups(db: Database, { gateway, epoch }: Epoch) {
 }
 
 /** Inserts a row as it is. */
-export function insertGroup(db: Database) {
+export function prepareGroupInsert(db: Database) {
   return db.prepare<GroupRow>(
     `INSERT INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom, @receivedTo,
      @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,

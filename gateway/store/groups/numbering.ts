@@ -1,7 +1,7 @@
 import type { ZoneRange } from './group-codec.ts'
 
 /** Numbers given to the events of one commit; they count only once `commit` was called. */
-export type Draft = {
+export type NumberingDraft = {
   next(zone: string): { sequence: number; zoneSequence: number; zoneIndex: number }
   /** The zones of the present group. */
   readonly zones: ZoneRange[]
@@ -16,7 +16,7 @@ export type Draft = {
  * Gives out the numbers of one epoch: a sequence over the whole store and one per zone, both
  * without holes. A draft that is dropped (its commit failed) gives its numbers back.
  */
-export function startNumbering(lastSequence: number) {
+export function createNumbering(lastSequence: number) {
   const heads = new Map<string, number>()
   let last = lastSequence
   return {
@@ -25,7 +25,7 @@ export function startNumbering(lastSequence: number) {
     get last() {
       return last
     },
-    draft(): Draft {
+    draft(): NumberingDraft {
       const groups: ZoneRange[][] = []
       let zones: ZoneRange[] = []
       let indexes = new Map<string, number>()

@@ -6,7 +6,7 @@ type Gone = { events: number; bytes: number }
 const NOTHING: Gone = { events: 0, bytes: 0 }
 
 /** How much is stored between two numbers: a few index look-ups, however much that is. */
-export function startAmounts(db: Database) {
+export function createStoredTotals(db: Database) {
   // By the column: the name alone would be the sum, and all groups would be sorted by it.
   const newest = db.prepare(
     `SELECT sequence + count - 1 AS sequence, bytesSoFar
@@ -24,7 +24,7 @@ export function startAmounts(db: Database) {
     .pluck()
   // A reader may have opened the file before its writer brought it to the version that has these.
   let ofThinned: Statement | null = null
-  const gone = (from: number, to: number): Gone => {
+  const removed = (from: number, to: number): Gone => {
     ofThinned ??= prepareIfThere(db, THINNED)
     return ofThinned ? (ofThinned.get(from, to) as Gone) : NOTHING
   }
@@ -34,9 +34,9 @@ export function startAmounts(db: Database) {
   const stillBefore = (sequence: number) => {
     const start = first.get() as number | null
     if (start === null) return 0
-    const own = gone(start, start).bytes
+    const own = removed(start, start).bytes
     if (sequence <= start) return bytesBefore(sequence) - own
-    return bytesBefore(sequence) - gone(start, sequence - 1).bytes
+    return bytesBefore(sequence) - removed(start, sequence - 1).bytes
   }
   return {
     /** The last event stored and the bytes ever stored up to it; undefined while there is none. */
@@ -49,7 +49,7 @@ export function startAmounts(db: Database) {
      */
     bytesBefore: stillBefore,
     /** What went of the groups from one number to another, and is not to be counted any more. */
-    gone,
+    removed: removed,
   }
 }
 

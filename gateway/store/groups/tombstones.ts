@@ -1,6 +1,6 @@
-import type { Span } from '../sequence/delivery-range.ts'
+import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { isEmptied, readHeader, type ZoneRange } from './group-codec.ts'
-import type { Head } from './group-rewrite.ts'
+import type { GroupHead } from './group-rewrite.ts'
 
 /** What a note of this kind says: which events were deleted before they were delivered, and why. */
 export type Tombstone = {
@@ -13,14 +13,18 @@ export type Tombstone = {
 }
 
 /** A group that is about to go; `to` is the last number it can have, whatever its row says. */
-export type Doomed = Head & { to: number }
+export type DoomedGroup = GroupHead & { to: number }
 
 /**
  * The tombstones of groups in order: one for each run of neighbours of an epoch that somebody still
  * waits for. Of a group whose header cannot be trusted it names the numbers but not the zones. What
  * is emptied has its tombstones already; those of what is thinned name its numbers once more.
  */
-export function tombstonesOf(groups: Doomed[], spans: Span[] | null, reason: string): Tombstone[] {
+export function tombstonesOf(
+  groups: DoomedGroup[],
+  spans: SequenceRange[] | null,
+  reason: string,
+): Tombstone[] {
   const tombstones: Tombstone[] = []
   for (const group of groups) {
     const { sequence, to, epoch } = group
@@ -41,7 +45,7 @@ export function tombstonesOf(groups: Doomed[], spans: Span[] | null, reason: str
 }
 
 /** Whether the bridge has still to deliver any of these numbers; null: it has said nothing yet. */
-export function isAwaited(spans: Span[] | null, from: number, to: number): boolean {
+export function isAwaited(spans: SequenceRange[] | null, from: number, to: number): boolean {
   return spans === null || spans.some(({ next, end }) => next <= to && (end ?? to) >= from)
 }
 

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
-import type { Notes } from '../notes/note-log.ts'
+import type { NoteLog } from '../notes/note-log.ts'
 import { type GroupRow, readHeader, type ZoneRange } from './group-codec.ts'
-import type { startNumbering } from './numbering.ts'
+import type { createNumbering } from './numbering.ts'
 
 type Heads = [zone: string, zoneSequence: number][]
 
@@ -9,10 +9,10 @@ type Heads = [zone: string, zoneSequence: number][]
  * Keeps how far each zone of this epoch has come: the table `heads`, written now and then, so that
  * the next start reads only the headers since, and the `heads` notes that tell the cloud.
  */
-export function openHeads(
+export function createZoneHeads(
   db: Database,
-  notes: Notes,
-  numbering: ReturnType<typeof startNumbering>,
+  notes: NoteLog,
+  numbering: ReturnType<typeof createNumbering>,
   epoch: number,
 ) {
   const upsert = db.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?, ?)')
@@ -52,7 +52,7 @@ export function openHeads(
 }
 
 /** How far the zones of a past epoch had come: the table, and the headers of the groups since. */
-export function headsOf(db: Database, epoch: number): Heads {
+export function readZoneHeads(db: Database, epoch: number): Heads {
   const since = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number
   const zones = new Map(
     db.prepare('SELECT zone, zoneSequence FROM heads WHERE epoch = ?').raw().all(epoch) as Heads,

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { contentOf, type NoteRow, type Notes, rewriteNote } from './note-log.ts'
+import { type NoteLog, type NoteRow, noteContent, prepareNoteUpdate } from './note-log.ts'
 
 /** One step rewrites at most so much. */
 const STEP_MAX_LETTERS = 500
@@ -10,15 +10,16 @@ const SHARE_LEFT = 0.95
 const TEXT_MAX_LENGTH = 1024
 
 /** What stands first in a letter whose bytes were let go, so that it is told by its beginning. */
-export const LET_GO_AT = 'outbox.bounds.deadLetterBytes'
-const BEGINNING = Buffer.from(JSON.stringify({ dropped: LET_GO_AT }).slice(0, -1))
+export const DEAD_LETTER_BYTES_KEY = 'outbox.bounds.deadLetterBytes'
+const BEGINNING = Buffer.from(JSON.stringify({ dropped: DEAD_LETTER_BYTES_KEY }).slice(0, -1))
 /** A letter that is larger still has its bytes. */
 const BARE_MAX_BYTES = 32 * 1024
 
 /** Whether a letter's bytes were let go. */
-export const isBare = ({ body }: NoteRow) => body.subarray(0, BEGINNING.length).equals(BEGINNING)
+export const isPayloadDropped = ({ body }: NoteRow) =>
+  body.subarray(0, BEGINNING.length).equals(BEGINNING)
 
-export type LetterBytes = ReturnType<typeof openLetterBytes>
+export type DeadLetterBound = ReturnType<typeof createDeadLetterBound>
 
 /**
  * Bounds what dead letters take that are not delivered: the oldest lose their bytes and nothing
@@ -26,7 +27,7 @@ export type LetterBytes = ReturnType<typeof openLetterBytes>
  * delivered since the last one; the first one, and one at an inbox that begins again, reads all of
  * them.
  */
-export function openLetterBytes(db: Database, notes: Notes) {
+export function createDeadLetterBound(db: Database, notes: NoteLog) {
   const span = "FROM notes WHERE kind = 'deadletter' AND sequence BETWEEN @from AND @to"
   const sum = db.prepare(`SELECT coalesce(sum(length(body)), 0) ${span}`).pluck()
   const withBytes = db.prepare(
@@ -35,7 +36,7 @@ export function openLetterBytes(db: Database, notes: Notes) {
      OR substr(body, 1, ${BEGINNING.length}) <> x'${BEGINNING.toString('hex')}')`,
   )
   const oldest = db.prepare(`SELECT * ${span} ORDER BY sequence LIMIT ${STEP_MAX_LETTERS}`)
-  const rewrite = rewriteNote(db)
+  const rewrite = prepareNoteUpdate(db)
   /** `bytes` are those of the letters from `from` to `to`; what is before is delivered or bare. */
   let known: { nextNote: number; from: number; to: number; bytes: number } | null = null
   let letGo = 0
@@ -48,7 +49,7 @@ export function openLetterBytes(db: Database, notes: Notes) {
     return known
   }
   const bare = (row: NoteRow): number => {
-    const content: Record<string, unknown> = contentOf(row)
+    const content: Record<string, unknown> = noteContent(row)
     // A damaged letter is left as it is, because that must show.
     if (typeof content.payload !== 'string') return 0
     const body = bareBody(content)
@@ -65,7 +66,7 @@ export function openLetterBytes(db: Database, notes: Notes) {
      * To be called with the first note that is not delivered (null: nobody can say just now),
      * before notes are deleted; gives what letters from there on take that still have their bytes.
      */
-    see(next: number | null): number {
+    advanceTo(next: number | null): number {
       const nextNote = next ?? known?.nextNote ?? 1
       const state = known && nextNote >= known.nextNote ? known : lookAnew(nextNote)
       if (notes.last > state.to) {
@@ -114,7 +115,12 @@ function bareBody({ payload, ...content }: Record<string, unknown>): Buffer {
   const size = Buffer.byteLength(String(payload), 'base64')
   const short = Object.entries(content).map(([name, value]) => [name, cut(value)])
   return Buffer.from(
-    JSON.stringify({ dropped: LET_GO_AT, ...Object.fromEntries(short), payload: null, size }),
+    JSON.stringify({
+      dropped: DEAD_LETTER_BYTES_KEY,
+      ...Object.fromEntries(short),
+      payload: null,
+      size,
+    }),
   )
 }
 

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3'
-import { CLOCKS, type Clock } from '../../../config/event/sensor-reading.ts'
-import { openForReading } from '../file/readonly-database.ts'
-import { OUTBOX_ID } from '../file/schema.ts'
-import { LET_GO_AT } from './dead-letter-bound.ts'
-import { contentOf, type NoteRow } from './note-log.ts'
+import { CLOCK_STATES, type ClockState } from '../../../config/event/sensor-reading.ts'
+import { openReadOnly } from '../file/readonly-database.ts'
+import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
+import { DEAD_LETTER_BYTES_KEY } from './dead-letter-bound.ts'
+import { type NoteRow, noteContent } from './note-log.ts'
 
 const PAGE = 100
 
@@ -11,19 +11,19 @@ const PAGE = 100
  * What became of a dead letter: `uncertain` when a note behind it that tells so of some letter
  * cannot be read.
  */
-export type LetterState =
+export type DeadLetterState =
   | { state: 'open' | 'dropped' | 'uncertain' }
   | { state: 'retried'; sequence: number }
 
-type Facts = { reason: string; place: string; topic: string; clock: Clock }
+type Facts = { reason: string; place: string; topic: string; clock: ClockState }
 
 /**
  * A dead letter as it was stored; without its bytes, of which there were `size`, when they were let
  * go at a bound; or (`damaged`) why it cannot be read.
  */
-export type Letter = LetterState & { number: number; at: number } & (
+export type StoredDeadLetter = DeadLetterState & { number: number; at: number } & (
     | (Facts & { payload: Buffer })
-    | (Facts & { payload: null; size: number; letGoAt: typeof LET_GO_AT })
+    | (Facts & { payload: null; size: number; droppedAt: typeof DEAD_LETTER_BYTES_KEY })
     | { damaged: string }
   )
 
@@ -31,7 +31,7 @@ export type Letter = LetterState & { number: number; at: number } & (
  * The dead letters of an outbox, by the numbers of their notes. What became of each follows from
  * the notes behind it, so that it goes to the ledger with them and can never be undone.
  */
-export function startDeadLetters(db: Database) {
+export function createDeadLetters(db: Database) {
   const page = db.prepare(
     `SELECT * FROM notes WHERE kind = 'deadletter' AND sequence >= ?
      ORDER BY sequence LIMIT ${PAGE}`,
@@ -41,7 +41,7 @@ export function startDeadLetters(db: Database) {
     "SELECT * FROM notes WHERE sequence > ? AND kind IN ('retried', 'dropped') ORDER BY sequence",
   )
   const last = db.prepare('SELECT coalesce(max(sequence), 0) FROM notes').pluck()
-  const settled = new Map<number, LetterState>()
+  const settled = new Map<number, DeadLetterState>()
   let lookedUpTo = 0
   let uncertainUpTo = 0
 
@@ -49,7 +49,7 @@ export function startDeadLetters(db: Database) {
   const look = () => {
     const upTo = last.get() as number
     for (const row of since.iterate(lookedUpTo) as Iterable<NoteRow>) {
-      const content = contentOf(row) as { deadletter?: unknown; sequence?: unknown }
+      const content = noteContent(row) as { deadletter?: unknown; sequence?: unknown }
       const { deadletter, sequence } = content
       if (typeof deadletter !== 'number') uncertainUpTo = row.sequence
       else if (row.kind === 'dropped') settled.set(deadletter, { state: 'dropped' })
@@ -57,28 +57,28 @@ export function startDeadLetters(db: Database) {
     }
     lookedUpTo = upTo
   }
-  const letterOf = (row: NoteRow): Letter => {
+  const letterOf = (row: NoteRow): StoredDeadLetter => {
     const { sequence: number, at } = row
     const open = { state: number < uncertainUpTo ? 'uncertain' : 'open' } as const
     const facts = { number, at, ...(settled.get(number) ?? open) }
-    const content = contentOf(row) as Record<string, string | null>
+    const content = noteContent(row) as Record<string, string | null>
     const { reason, place, topic, payload } = content
     if (payload === undefined) return { ...facts, damaged: String(reason) }
-    const clock = CLOCKS.find(known => known === content.clock) ?? 'UNSYNCED'
+    const clock = CLOCK_STATES.find(known => known === content.clock) ?? 'UNSYNCED'
     const all = { ...facts, reason: reason!, place: place!, topic: topic!, clock }
     if (payload !== null) return { ...all, payload: Buffer.from(payload, 'base64') }
-    return { ...all, payload, size: Number(content.size), letGoAt: LET_GO_AT }
+    return { ...all, payload, size: Number(content.size), droppedAt: DEAD_LETTER_BYTES_KEY }
   }
 
   return {
     /** The letter with this number, or null when no dead letter has it. */
-    letter(number: number): Letter | null {
+    find(number: number): StoredDeadLetter | null {
       look()
       const row = one.get(number) as NoteRow | undefined
       return row ? letterOf(row) : null
     },
     /** All dead letters, oldest first, read a bounded number at a time. */
-    *letters(): Generator<Letter> {
+    *all(): Generator<StoredDeadLetter> {
       look()
       for (let from = 0; ; ) {
         const rows = page.all(from) as NoteRow[]
@@ -92,11 +92,11 @@ export function startDeadLetters(db: Database) {
 
 /** Opens an outbox to look at its dead letters; null while there is none that can be read. */
 export function openDeadLetters(file: string) {
-  const db = openForReading(file, OUTBOX_ID)
+  const db = openReadOnly(file, OUTBOX_APPLICATION_ID)
   const store = db?.prepare('SELECT id FROM store').pluck().get() as Buffer | undefined
   if (!db || !store) {
     db?.close()
     return null
   }
-  return { store: store.toString('hex'), ...startDeadLetters(db), close: () => db.close() }
+  return { store: store.toString('hex'), ...createDeadLetters(db), close: () => db.close() }
 }

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { Unsound } from '../file/damage-mark.ts'
+import { DamagedFileError } from '../file/damage-mark.ts'
 import {
   type GroupRow,
   readHeader,
@@ -22,7 +22,7 @@ export type ReadGroup = {
  * `marked` is the last event by the bell, null when it cannot say. Throws when the file is damaged
  * in a way that would have events waited for although they are there.
  */
-export function startGroupFinder(db: Database, marked: () => number | null) {
+export function createGroupFinder(db: Database, marked: () => number | null) {
   const upTo = db.prepare(
     'SELECT sequence, count FROM groups WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1',
   )
@@ -46,7 +46,8 @@ export function startGroupFinder(db: Database, marked: () => number | null) {
       // A last group that says of itself that it goes further: what follows is not there yet.
       if (group && from.get(at + 1) === null) return null
       // Unless it was written or pruned just now: then the next look finds its way.
-      if (placeOf(sequence) === at) throw new Unsound(`the way to event ${sequence} is lost`)
+      if (placeOf(sequence) === at)
+        throw new DamagedFileError(`the way to event ${sequence} is lost`)
       return null
     },
     /** Up to where everything from `sequence` on was once stored, by the bell, and is gone. */
@@ -71,7 +72,7 @@ export function startGroupFinder(db: Database, marked: () => number | null) {
     const covers = near && near.sequence + near.count > sequence
     const at = covers ? near.sequence : (from.get(sequence) as number | null)
     if (at !== null && at < sequence && !covers)
-      throw new Unsound(`the groups are not in order at ${at}`)
+      throw new DamagedFileError(`the groups are not in order at ${at}`)
     return at
   }
 
@@ -97,7 +98,8 @@ export function startGroupFinder(db: Database, marked: () => number | null) {
     if (next !== null) return next
     if (last === null) return null
     // The bell rings behind each commit, so this is no number that was given out.
-    if (sequence > last + 1) throw new Unsound(`a group ${sequence}, and the bell says ${last}`)
+    if (sequence > last + 1)
+      throw new DamagedFileError(`a group ${sequence}, and the bell says ${last}`)
     return last >= sequence ? last + 1 : null
   }
 }

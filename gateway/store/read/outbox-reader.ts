@@ -1,11 +1,11 @@
 import type { Database } from 'better-sqlite3'
 import { bellFile, readBell } from '../file/bell.ts'
 import { isDamage } from '../file/damage-mark.ts'
-import { openForReading } from '../file/readonly-database.ts'
-import { OUTBOX_ID } from '../file/schema.ts'
-import { startBacklog } from '../groups/backlog.ts'
-import { startNoteReader } from '../notes/note-log.ts'
-import { startGroupFinder } from './group-finder.ts'
+import { openReadOnly } from '../file/readonly-database.ts'
+import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
+import { createBacklogMeter } from '../groups/backlog.ts'
+import { createNoteReader } from '../notes/note-log.ts'
+import { createGroupFinder } from './group-finder.ts'
 
 type Store = { id: Buffer; gateway: string }
 
@@ -17,7 +17,7 @@ export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
  * would stop the writer's checkpoints.
  */
 export function openOutboxReader(file: string, onDamage: (reason: string) => void = () => {}) {
-  const db = openForReading(file, OUTBOX_ID, onDamage)
+  const db = openReadOnly(file, OUTBOX_APPLICATION_ID, onDamage)
   if (!db) return null
   try {
     return readerOf(db, file)
@@ -46,22 +46,22 @@ function readerOf(db: Database, file: string) {
   return {
     store: store.id,
     gateway: store.gateway,
-    backlog: startBacklog(db),
+    backlog: createBacklogMeter(db),
     get firstSequence() {
       return first.get() as number | null
     },
     get lastSequence() {
       return (last.get() as number | undefined) ?? null
     },
-    ...startGroupFinder(db, () => marked()?.sequence ?? null),
-    notesFrom: startNoteReader(db, () => marked()?.noteSequence ?? null),
+    ...createGroupFinder(db, () => marked()?.sequence ?? null),
+    notesFrom: createNoteReader(db, () => marked()?.noteSequence ?? null),
     close: () => db.close(),
   }
 }
 
 /** How many messages were buried in an outbox since a moment (ms since 1970). */
 export function countDeadLetters(file: string, sinceMs: number): number {
-  const db = openForReading(file, OUTBOX_ID)
+  const db = openReadOnly(file, OUTBOX_APPLICATION_ID)
   const count = db
     ?.prepare("SELECT count(*) FROM notes WHERE kind = 'deadletter' AND at >= ?")
     .pluck()

@@ -1,7 +1,7 @@
 import type { Database, Statement } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { openForReading } from '../file/readonly-database.ts'
-import { OUTBOX_ID } from '../file/schema.ts'
+import { openReadOnly } from '../file/readonly-database.ts'
+import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
 import {
   type GroupRow,
   readHeader,
@@ -17,16 +17,16 @@ const HEAD = `sequence, count, lane, epoch, receivedFrom, receivedTo, version, s
   header, headerCrc, bodyCrc`
 
 /** What is looked for: received from a moment on and before another, in ms since 1970. */
-export type Window = { fromMs: number; toMs: number; zone?: string | undefined }
+export type EventFilter = { fromMs: number; toMs: number; zone?: string | undefined }
 
-export const ALWAYS = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }
+export const ANY_TIME = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }
 
 /**
  * What stands in a window: a group with its numbers, as its header tells, and of each zone how many
  * are there (some may be gone: it is thinned); one whose header cannot be trusted, so
  * that it may be within; numbers between two groups that are not there any more.
  */
-export type Found =
+export type OutboxScanItem =
   | { kind: 'group'; sequence: number; count: number; zones: ZoneRange[] }
   | { kind: 'unreadable'; sequence: number; reason: string }
   | { kind: 'gone'; from: number; to: number }
@@ -49,10 +49,10 @@ export function openOutboxView(file: string) {
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
 
   const leftOf = (head: Head, zones: ZoneRange[]) => leftIn(whole, head, zones)
-  const pagesFrom = startPages(db, leftOf)
+  const pagesFrom = createPageScan(db, leftOf)
 
   /** What stands in the window from a sequence on, oldest first, without reading bodies. */
-  function* groupsFrom(sequence: number, window: Window): Generator<Found> {
+  function* scanGroups(sequence: number, window: EventFilter): Generator<OutboxScanItem> {
     for (const found of pagesFrom(sequence, window)) yield* found
   }
 
@@ -60,9 +60,9 @@ export function openOutboxView(file: string) {
     store: store.id,
     gateway: store.gateway,
     pagesFrom,
-    groupsFrom,
+    scanGroups: scanGroups,
     /** The events of a group that are within the window, or why they cannot be read. */
-    eventsOf(sequence: number, window: Window): SensorReading[] | { reason: string } {
+    eventsOf(sequence: number, window: EventFilter): SensorReading[] | { reason: string } {
       const row = whole.get(sequence) as GroupRow | undefined
       if (!row) return { reason: 'no longer in the outbox' }
       const stored = unpackGroup(row)
@@ -79,7 +79,7 @@ export function openOutboxView(file: string) {
      * The group in which the last `count` events begin, and how many more stand before
      * them in it. Damaged groups count for nothing.
      */
-    lastOnes(count: number, zone: string | undefined): { sequence: number; more: number } {
+    findLastEvents(count: number, zone: string | undefined): { sequence: number; more: number } {
       let [sequence, events, before] = [1, 0, Number.MAX_SAFE_INTEGER]
       for (;;) {
         const heads = pageBefore.all(before) as Head[]
@@ -100,7 +100,7 @@ export function openOutboxView(file: string) {
 }
 
 /** Reads the heads of groups, a page at a time; `leftOf` tells what is there of their zones. */
-function startPages(db: Database, leftOf: (head: Head, zones: ZoneRange[]) => ZoneRange[]) {
+function createPageScan(db: Database, leftOf: (head: Head, zones: ZoneRange[]) => ZoneRange[]) {
   const page = db.prepare(
     `SELECT ${HEAD} FROM groups WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE}`,
   )
@@ -109,13 +109,17 @@ function startPages(db: Database, leftOf: (head: Head, zones: ZoneRange[]) => Zo
    * What stands in the window among the groups from a sequence on, up to another, oldest first,
    * without reading bodies: what was found in each page of the outbox, which may be nothing.
    */
-  return function* pagesFrom(sequence: number, window: Window, last = NEWEST): Generator<Found[]> {
+  return function* pagesFrom(
+    sequence: number,
+    window: EventFilter,
+    last = NEWEST,
+  ): Generator<OutboxScanItem[]> {
     let next: number | null = sequence
     let from = sequence
     let before = Number.NEGATIVE_INFINITY
     for (;;) {
       const heads = page.all(from, last) as Head[]
-      const found: Found[] = []
+      const found: OutboxScanItem[] = []
       for (const head of heads) {
         const zones = readHeader(head)
         if ('reason' in zones) {
@@ -142,13 +146,13 @@ function startPages(db: Database, leftOf: (head: Head, zones: ZoneRange[]) => Zo
   }
 }
 
-function isWithin({ receivedAt, zone }: SensorReading, window: Window): boolean {
+function isWithin({ receivedAt, zone }: SensorReading, window: EventFilter): boolean {
   const isThen = receivedAt >= window.fromMs && receivedAt < window.toMs
   return isThen && (window.zone === undefined || window.zone === zone)
 }
 
 function openStore(file: string) {
-  const db = openForReading(file, OUTBOX_ID)
+  const db = openReadOnly(file, OUTBOX_APPLICATION_ID)
   const store = db?.prepare('SELECT id, gateway FROM store').get() as
     | { id: Buffer; gateway: string }
     | undefined

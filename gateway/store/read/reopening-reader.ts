@@ -1,13 +1,13 @@
 import { bellFile, readBell } from '../file/bell.ts'
-import { damageOf, inodeOf, isDamage, markDamaged } from '../file/damage-mark.ts'
-import { isKnown } from '../recovery/wal-check.ts'
+import { inodeOf, isDamage, markDamaged, readDamageReason } from '../file/damage-mark.ts'
+import { hasBell } from '../recovery/wal-check.ts'
 import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
 
 /**
  * The outbox as a reader holds it over days in which it comes, goes, is replaced or restored. What
  * is damaged gets marked for the gateway, which salvages it, and is not read meanwhile.
  */
-export function startReplaceable(file: string) {
+export function createReopeningReader(file: string) {
   let reader: OutboxReader | null = null
   let inode: number | null = null
   let store: { id: Buffer; gateway: string } | null = null
@@ -28,14 +28,14 @@ export function startReplaceable(file: string) {
 
   return {
     /** Opens what is there now, if it is not open already; tells whether it was opened anew. */
-    look(): boolean {
-      damaged = damageOf(file)
+    refresh(): boolean {
+      damaged = readDamageReason(file)
       if (damaged || isReplaced()) leave()
       const isNew = !reader && !damaged
       if (isNew) {
         inode = inodeOf(file)
         // What was never read may be anything; the bell says that it was an outbox.
-        reader = openOutboxReader(file, reason => isKnown(file) && onDamage(reason))
+        reader = openOutboxReader(file, reason => hasBell(file) && onDamage(reason))
       }
       store = reader && { id: reader.store, gateway: reader.gateway }
       return isNew
@@ -49,7 +49,7 @@ export function startReplaceable(file: string) {
       return damaged
     },
     /** What `read` gives, or `otherwise` while there is nothing sound to read from. */
-    reading<T>(otherwise: T, read: (from: OutboxReader) => T): T {
+    readOrElse<T>(otherwise: T, read: (from: OutboxReader) => T): T {
       if (!reader) return otherwise
       try {
         return read(reader)

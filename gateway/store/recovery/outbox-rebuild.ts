@@ -1,18 +1,18 @@
 import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
-import { type Seen, seenByInbox } from '../delivery/inbox-reader.ts'
+import { type InboxProgress, readInboxProgress } from '../delivery/inbox-reader.ts'
 import { bellFile, readBell } from '../file/bell.ts'
-import { peek } from '../file/readonly-database.ts'
+import { readRows } from '../file/readonly-database.ts'
 import {
   type GroupRow,
   THINNED_VERSION,
   unpackGroup,
   type ZoneRange,
 } from '../groups/group-codec.ts'
-import { insertGroup } from '../groups/group-writer.ts'
-import { insertNote, openNotes } from '../notes/note-log.ts'
-import { countIn, isSpan, runsOf, type Span, without } from '../sequence/spans.ts'
-import type { Wreck } from './recovery.ts'
+import { prepareGroupInsert } from '../groups/group-writer.ts'
+import { createNoteLog, prepareNoteInsert } from '../notes/note-log.ts'
+import { countInSpans, decodeRuns, isSpan, type Span, subtractSpans } from '../sequence/spans.ts'
+import type { DamagedFile } from './recovery.ts'
 import { openSalvage, type Salvage } from './salvage.ts'
 
 /** A range of events that was not salvaged; its zones and epoch as far as they are known. */
@@ -31,7 +31,7 @@ const UNREADABLE = 'cannot be read any more'
  * bell or the inbox, and is not any more becomes a `quarantine` note, and the whole a `salvage`
  * note. Numbers go on behind all of them.
  */
-export const refillOutbox = (owner: Owner) => (db: Database, wreck: Wreck) => {
+export const refillOutbox = (owner: Owner) => (db: Database, wreck: DamagedFile) => {
   const { gateway, inboxFile } = owner
   const salvage = openSalvage(wreck.file)
   try {
@@ -39,7 +39,7 @@ export const refillOutbox = (owner: Owner) => (db: Database, wreck: Wreck) => {
     const mark = readBell(bellFile(wreck.file))
     const id = found?.id ?? mark?.store ?? null
     const bell = mark && id?.equals(mark.store) ? mark : null
-    const delivered = id && seenByInbox(inboxFile, id)
+    const delivered = id && readInboxProgress(inboxFile, id)
     const notes = copyNotes(db, salvage)
     // A power cut leaves an old bell; only one that rang last knows the last epoch.
     const rung = bell && bell.noteSequence >= notes.last ? bell.epoch : notes.epoch
@@ -51,20 +51,20 @@ export const refillOutbox = (owner: Owner) => (db: Database, wreck: Wreck) => {
     const lastNote = Math.max(bell?.noteSequence ?? 0, delivered?.noteSequence ?? 0, notes.last)
     const firstNote = Math.min(delivered?.nextNote ?? 1, notes.first)
     const allNotes = { from: firstNote, to: lastNote }
-    const lostNotes = without(allNotes, [...notes.present, ...notes.explainedNotes])
+    const lostNotes = subtractSpans(allNotes, [...notes.present, ...notes.explainedNotes])
     if (id) {
       const row = { id, gateway, created: found?.created ?? wreck.atMs, epoch }
       db.prepare('INSERT INTO store VALUES (@id, @gateway, @created, @epoch)').run(row)
     }
     writeHeads(db, wreck.file, epoch, groups.heads, last)
     const incoming = copyIncoming(db, wreck.file)
-    const writer = openNotes(db)
-    writer.goOnBehind(lastNote)
+    const writer = createNoteLog(db)
+    writer.skipNumbersTo(lastNote)
     const file = basename(wreck.aside)
     for (const one of lost) writer.add('quarantine', wreck.atMs, { ...one, file })
     const tally = {
       ...{ groups: groups.count, events: groups.events, notes: notes.count, incoming },
-      ...{ lostEvents: countIn(lost), lostNotes },
+      ...{ lostEvents: countInSpans(lost), lostNotes },
     }
     writer.add('salvage', wreck.atMs, { reason: wreck.reason, file, ...tally })
     return tally
@@ -74,7 +74,7 @@ export const refillOutbox = (owner: Owner) => (db: Database, wreck: Wreck) => {
 }
 
 function copyNotes(db: Database, salvage: Salvage) {
-  const insert = insertNote(db)
+  const insert = prepareNoteInsert(db)
   const present: Span[] = []
   const explained: Span[] = []
   const explainedNotes: Span[] = []
@@ -101,7 +101,7 @@ function copyNotes(db: Database, salvage: Salvage) {
     }
     if (/^(hole|quarantine|tombstone)$/.test(row.kind)) {
       // Of what was thinned only these numbers went.
-      if (content.numbers) explained.push(...runsOf(content.numbers))
+      if (content.numbers) explained.push(...decodeRuns(content.numbers))
       else if (isSpan(content)) explained.push(content)
       if (isSpan(content.notes)) explainedNotes.push(content.notes)
     }
@@ -112,7 +112,7 @@ function copyNotes(db: Database, salvage: Salvage) {
 }
 
 function copyGroups(db: Database, salvage: Salvage, epoch: number, heads: Heads) {
-  const insert = insertGroup(db)
+  const insert = prepareGroupInsert(db)
   const remember = db.prepare('INSERT INTO thinned VALUES (@sequence, @events, @bytes)')
   let bytesBefore: number | undefined
   const between: Lost[] = []
@@ -163,7 +163,7 @@ function goneOf(row: GroupRow, bytesBefore?: number) {
 function lostOf(
   groups: ReturnType<typeof copyGroups>,
   explained: Span[],
-  delivered: Seen | null,
+  delivered: InboxProgress | null,
   last: number,
 ): Lost[] {
   const { first, between } = groups
@@ -177,8 +177,8 @@ function lostOf(
     all.push({ from: groups.last + 1, to: last, reason: UNREADABLE })
   }
   return all.flatMap(one => {
-    const left = without(one, [{ from: 1, to: from - 1 }, ...explained])
-    if (left.length === 1 && countIn(left) === countIn([one])) return [one]
+    const left = subtractSpans(one, [{ from: 1, to: from - 1 }, ...explained])
+    if (left.length === 1 && countInSpans(left) === countInSpans([one])) return [one]
     const { zones, ...rest } = one
     return left.map(span => ({ ...rest, ...span }))
   })
@@ -187,7 +187,7 @@ function lostOf(
 /** The table of heads has no checksums, so it only tells of zones of which nothing else does. */
 function writeHeads(db: Database, file: string, epoch: number, heads: Heads, last: number): void {
   const query = 'SELECT zone, zoneSequence FROM heads WHERE epoch = ?'
-  for (const { zone, zoneSequence } of peek<Head>(file, query, epoch)) {
+  for (const { zone, zoneSequence } of readRows<Head>(file, query, epoch)) {
     if (!heads.has(zone) && zoneSequence <= last) heads.set(zone, zoneSequence)
   }
   const insert = db.prepare('INSERT INTO heads VALUES (?, ?, ?)')
@@ -198,7 +198,7 @@ function writeHeads(db: Database, file: string, epoch: number, heads: Heads, las
 type Head = { zone: string; zoneSequence: number }
 
 function copyIncoming(db: Database, file: string): number {
-  const rows = peek(file, 'SELECT client, packet, hash FROM incoming')
+  const rows = readRows(file, 'SELECT client, packet, hash FROM incoming')
   const insert = db.prepare('INSERT OR IGNORE INTO incoming VALUES (@client, @packet, @hash)')
   for (const row of rows) insert.run(row)
   return rows.length

@@ -1,20 +1,26 @@
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { damageOf, isDamage, markDamaged, Unsound, unmark } from '../file/damage-mark.ts'
 import {
-  buildingFile,
-  exchange,
-  finishExchange,
-  makeRoomAside,
-  nextAside,
+  DamagedFileError,
+  isDamage,
+  markDamaged,
+  readDamageReason,
+  removeDamageMark,
+} from '../file/damage-mark.ts'
+import {
+  finishReplacement,
+  nextSetAsideFile,
+  rebuildFileOf,
+  removeOldSetAsideFiles,
+  replaceDamagedFile,
 } from '../file/damaged-files.ts'
-import { identify, NotOurs, prepare } from '../file/schema.ts'
+import { ForeignFileError, identifyDatabase, prepareDatabase } from '../file/schema.ts'
 
 /** A file that cannot be trusted any more: where it lies, and where it will be kept. */
-export type Wreck = { file: string; aside: string; reason: string; atMs: number }
+export type DamagedFile = { file: string; aside: string; reason: string; atMs: number }
 
 /** Where the damaged file is kept, why it was moved aside, and what could be read in it. */
-export type Healed = { file: string; reason: string; found: Record<string, unknown> }
+export type RecoveryReport = { file: string; reason: string; salvaged: Record<string, unknown> }
 
 /** Which of the two files: its configuration key, its mark, its migrations, and how it heals. */
 export type StoreKind = {
@@ -26,7 +32,7 @@ export type StoreKind = {
   /** Why a file must be made anew although it may open; null when nothing is wrong with it. */
   faultOf(file: string): string | null
   /** Fills a new file, inside the open transaction, with what can be read in the damaged one. */
-  refill(db: Database.Database, wreck: Wreck): Healed['found']
+  refill(db: Database.Database, wreck: DamagedFile): RecoveryReport['salvaged']
 }
 
 /** Where an application's mark stands; sqlite.org/fileformat2.html, "The Database Header". */
@@ -38,11 +44,11 @@ const IN_THE_WAY = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|PERM|AUTH|NOMEM|NOL
  * Makes a file anew before it is opened, if its mark or its own state asks for it; finishes first
  * what was cut short. Null when there was no reason. The caller holds the lock.
  */
-export function healBefore(file: string, kind: StoreKind): Healed | null {
-  finishExchange(file)
-  const reason = damageOf(file) ?? kind.faultOf(file)
+export function recoverBeforeOpen(file: string, kind: StoreKind): RecoveryReport | null {
+  finishReplacement(file)
+  const reason = readDamageReason(file) ?? kind.faultOf(file)
   if (reason !== null) return heal(file, kind, reason)
-  unmark(file)
+  removeDamageMark(file)
   return null
 }
 
@@ -50,7 +56,11 @@ export function healBefore(file: string, kind: StoreKind): Healed | null {
  * Makes a file anew that could not be opened, when that is because it is damaged and it was ours
  * once; throws the error again when it is not so.
  */
-export function healAfter(file: string, kind: StoreKind, error: unknown): Healed {
+export function recoverAfterFailedOpen(
+  file: string,
+  kind: StoreKind,
+  error: unknown,
+): RecoveryReport {
   if (!isCurable(file, kind, error)) throw error
   const { message, cause } = error as Error
   return heal(file, kind, cause instanceof Error ? cause.message : message)
@@ -61,17 +71,17 @@ export function healAfter(file: string, kind: StoreKind, error: unknown): Healed
  * read. Its order lets power go at any step: the mark first, a new file under another name, on
  * disk, the exchange, the mark taken away.
  */
-function heal(file: string, kind: StoreKind, reason: string): Healed {
+function heal(file: string, kind: StoreKind, reason: string): RecoveryReport {
   refuseOthers(file, kind)
   markDamaged(file, reason)
-  makeRoomAside(file)
+  removeOldSetAsideFiles(file)
   const atMs = Date.now()
-  const aside = nextAside(file, atMs)
+  const aside = nextSetAsideFile(file, atMs)
   const wreck = { file, aside: aside.file, reason, atMs }
-  const db = new Database(buildingFile(file))
-  let found: Healed['found']
+  const db = new Database(rebuildFileOf(file))
+  let found: RecoveryReport['salvaged']
   try {
-    prepare(db, kind.applicationId, kind.migrations)
+    prepareDatabase(db, kind.applicationId, kind.migrations)
     // Unless it is finished it is thrown away, so it needs no journal; it is synced at the end.
     db.pragma('journal_mode = OFF')
     db.pragma('synchronous = OFF')
@@ -80,8 +90,8 @@ function heal(file: string, kind: StoreKind, reason: string): Healed {
   } finally {
     db.close()
   }
-  exchange(file, aside)
-  return { file: aside.file, reason, found }
+  replaceDamagedFile(file, aside)
+  return { file: aside.file, reason, salvaged: found }
 }
 
 /** Throws NotOurs when a file can be read well enough to say that it is none of ours. */
@@ -89,18 +99,18 @@ function refuseOthers(file: string, { applicationId, migrations }: StoreKind): v
   let db: Database.Database | undefined
   try {
     db = new Database(file, { readonly: true, fileMustExist: true })
-    identify(db, applicationId, migrations)
+    identifyDatabase(db, applicationId, migrations)
   } catch (error) {
-    if (error instanceof NotOurs && !error.cause) throw error
+    if (error instanceof ForeignFileError && !error.cause) throw error
   } finally {
     db?.close()
   }
 }
 
 function isCurable(file: string, kind: StoreKind, error: unknown): boolean {
-  if (error instanceof Unsound) return true
+  if (error instanceof DamagedFileError) return true
   // Without a cause its tables say that it is somebody else's; with one, nothing could be read.
-  if (error instanceof NotOurs) return error.cause !== undefined && wasOurs(file, kind)
+  if (error instanceof ForeignFileError) return error.cause !== undefined && wasOurs(file, kind)
   if (!(error instanceof Database.SqliteError) || !wasOurs(file, kind)) return false
   const { code } = error
   if (code.startsWith('SQLITE_READONLY')) return mayWrite(file)

@@ -1,14 +1,14 @@
 import { openPages } from '../file/sqlite-pages.ts'
-import { type Cell, cellsIn, type Value, valuesOf } from '../file/sqlite-records.ts'
-import { type GroupRow, isBodyWhole, readHeader, type ZoneRange } from '../groups/group-codec.ts'
-import { isBare } from '../notes/dead-letter-bound.ts'
-import { isNoteWhole, type NoteRow } from '../notes/note-log.ts'
+import { type Cell, cellsIn, type SqlValue, valuesOf } from '../file/sqlite-records.ts'
+import { type GroupRow, isBodyIntact, readHeader, type ZoneRange } from '../groups/group-codec.ts'
+import { isPayloadDropped } from '../notes/dead-letter-bound.ts'
+import { isNoteIntact, type NoteRow } from '../notes/note-log.ts'
 
 /** A group whose header can be trusted, and whether its body can. */
-export type FoundGroup = { row: GroupRow; zones: ZoneRange[]; isWhole: boolean }
+export type SalvagedGroup = { row: GroupRow; zones: ZoneRange[]; isWhole: boolean }
 
 /** The one row that says whose store it is. It has no checksum. */
-export type FoundStore = { id: Buffer; created: number; epoch: number }
+export type SalvagedStore = { id: Buffer; created: number; epoch: number }
 
 export type Salvage = ReturnType<typeof openSalvage>
 
@@ -41,7 +41,7 @@ export function openSalvage(file: string) {
    */
   function* inOrder<T extends Found>(
     all: Cell[],
-    read: (values: Value[]) => T | null,
+    read: (values: SqlValue[]) => T | null,
   ): Iterable<T> {
     all.sort((a, b) => a.rowid - b.rowid)
     for (let from = 0, to = 0; from < all.length; from = to) {
@@ -58,7 +58,7 @@ export function openSalvage(file: string) {
   return {
     groups: () => inOrder(cells.groups, groupFrom),
     notes: () => inOrder(cells.notes, noteFrom),
-    store(): FoundStore | null {
+    store(): SalvagedStore | null {
       for (const cell of cells.store) {
         const [id, , created, epoch] = valuesOf(pages, cell) ?? []
         if (id instanceof Buffer && id.length === 16)
@@ -78,19 +78,19 @@ function rankOf({ isWhole, mayBeReplaced, row }: Found): number {
   return mayBeReplaced ? 1 : 2 + ('count' in row ? row.count : 0)
 }
 
-function groupFrom(values: Value[]): FoundGroup | null {
+function groupFrom(values: SqlValue[]): SalvagedGroup | null {
   const [sequence, count, lane, epoch, receivedFrom, receivedTo, version, ...rest] = values
   const [schema, bytesSoFar, header, headerCrc, bodyCrc, body] = rest
   const facts = { sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema }
   const row = { ...facts, bytesSoFar, header, headerCrc, bodyCrc, body } as GroupRow
   const zones = readHeader(row)
-  return Array.isArray(zones) ? { row, zones, isWhole: isBodyWhole(row) } : null
+  return Array.isArray(zones) ? { row, zones, isWhole: isBodyIntact(row) } : null
 }
 
-function noteFrom([sequence, kind, at, crc, body]: Value[]) {
+function noteFrom([sequence, kind, at, crc, body]: SqlValue[]) {
   const row = { sequence, kind, at, crc, body } as NoteRow
-  const mayBeReplaced = kind === 'deadletter' && !isBare(row)
-  return isNoteWhole(row) ? { row, isWhole: true, mayBeReplaced } : null
+  const mayBeReplaced = kind === 'deadletter' && !isPayloadDropped(row)
+  return isNoteIntact(row) ? { row, isWhole: true, mayBeReplaced } : null
 }
 
 /** What a row's type codes say of its columns, in the letters of `SHAPES`. */

@@ -1,23 +1,23 @@
 import { statSync } from 'node:fs'
 import { bellFile, readBell } from '../file/bell.ts'
-import { peek } from '../file/readonly-database.ts'
+import { readRows } from '../file/readonly-database.ts'
 import { openPages } from '../file/sqlite-pages.ts'
 import { PAGE_BYTES, readWal } from '../file/sqlite-wal.ts'
 
 /** An outbox that SQLite cannot read at all is still known by its bell. */
-export const isKnown = (file: string) => readBell(bellFile(file)) !== null
+export const hasBell = (file: string) => readBell(bellFile(file)) !== null
 
 /**
  * Why an outbox must be made anew although it opens: intact commits lie in its write-ahead log
  * where SQLite does not read any more, and would overwrite, and the file does not have them yet.
  * One commit may be one that power cut short, unless the bell rang for it.
  */
-export function faultOf(file: string): string | null {
-  const { pages, commitsBehindDamage, isHeaderWhole } = readWal(`${file}-wal`)
+export function findWalFault(file: string): string | null {
+  const { pages, commitsAfterDamage, isHeaderIntact } = readWal(`${file}-wal`)
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size < PAGE_BYTES && pages.size > 0) return 'the file is gone from its write-ahead log'
-  if (commitsBehindDamage === 0 || (!isHeaderWhole && areIn(file, pages))) return null
-  return commitsBehindDamage > 1 || isBehindBell(file) ? 'the write-ahead log is damaged' : null
+  if (commitsAfterDamage === 0 || (!isHeaderIntact && areIn(file, pages))) return null
+  return commitsAfterDamage > 1 || isBehindBell(file) ? 'the write-ahead log is damaged' : null
 }
 
 /** Power that goes while the log is begun anew damages its header, and the file has everything. */
@@ -37,7 +37,7 @@ function areIn(file: string, logged: Map<number, number>): boolean {
 
 function isBehindBell(file: string): boolean {
   const mark = readBell(bellFile(file))
-  const [found] = peek<{ id: Buffer; sequence: number | null; note: number | null }>(
+  const [found] = readRows<{ id: Buffer; sequence: number | null; note: number | null }>(
     file,
     `SELECT id, (SELECT max(sequence) FROM notes) AS note,
      (SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1) AS sequence

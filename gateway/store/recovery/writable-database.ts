@@ -2,9 +2,14 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { CannotStart } from '../../../config/process/lifetime.ts'
-import { holdLock } from '../file/lock.ts'
-import { prepare } from '../file/schema.ts'
-import { type Healed, healAfter, healBefore, type StoreKind } from './recovery.ts'
+import { acquireLock } from '../file/lock.ts'
+import { prepareDatabase } from '../file/schema.ts'
+import {
+  type RecoveryReport,
+  recoverAfterFailedOpen,
+  recoverBeforeOpen,
+  type StoreKind,
+} from './recovery.ts'
 
 /** By what SQLite or the system say; a cure is tried in this order. */
 const cures: [code: RegExp, cure: string][] = [
@@ -38,11 +43,11 @@ export function openForWriting<T>(
   }
   const lockFile = `${file}.lock`
   const wasLocked = existsSync(lockFile)
-  let lock: ReturnType<typeof holdLock> | null = null
+  let lock: ReturnType<typeof acquireLock> | null = null
   try {
-    lock = holdLock(lockFile)
+    lock = acquireLock(lockFile)
     const known = { ...kind, isKnown: (one: string) => wasLocked || kind.isKnown(one) }
-    return { ...openOrHeal(file, known, begin), lock }
+    return { ...openOrRecover(file, known, begin), lock }
   } catch (error) {
     // Beside a file that is not ours no lock may stay: it would say that it was.
     if (lock && !wasLocked) rmSync(lockFile, { force: true })
@@ -55,13 +60,13 @@ export function openForWriting<T>(
   }
 }
 
-function openOrHeal<T>(file: string, kind: StoreKind, begin: (db: Database.Database) => T) {
-  const healed = healBefore(file, kind)
+function openOrRecover<T>(file: string, kind: StoreKind, begin: (db: Database.Database) => T) {
+  const recovered = recoverBeforeOpen(file, kind)
   try {
-    return { ...open(file, kind, begin), healed }
+    return { ...open(file, kind, begin), healed: recovered }
   } catch (error) {
-    if (healed) throw error
-    const healedNow: Healed = healAfter(file, kind, error)
+    if (recovered) throw error
+    const healedNow: RecoveryReport = recoverAfterFailedOpen(file, kind, error)
     return { ...open(file, kind, begin), healed: healedNow }
   }
 }
@@ -69,8 +74,8 @@ function openOrHeal<T>(file: string, kind: StoreKind, begin: (db: Database.Datab
 function open<T>(file: string, kind: StoreKind, begin: (db: Database.Database) => T) {
   const db = new Database(file)
   try {
-    prepare(db, kind.applicationId, kind.migrations)
-    return { db, begun: begin(db) }
+    prepareDatabase(db, kind.applicationId, kind.migrations)
+    return { db, parts: begin(db) }
   } catch (error) {
     db.close()
     throw error

@@ -3,7 +3,7 @@ import type { Config } from '../../../config/config.ts'
 type Bounds = Config['outbox']['bounds']
 
 /** What is held against the bounds. `freeBytes` is what commits can still take of the disk. */
-export type Usage = {
+export type OutboxUsage = {
   usedBytes: number
   events: number
   freeBytes: number
@@ -12,7 +12,7 @@ export type Usage = {
 }
 
 /** A bound that is reached, and how much must go until it is not. */
-export type Reached = { key: keyof Bounds; reason: string; bytes: number; events: number }
+export type ReachedBound = { key: keyof Bounds; reason: string; bytes: number; events: number }
 
 /** A bound that is reached holds until this share of it is undercut: no flapping at the edge. */
 const COME_BACK_SHARE = 0.95
@@ -23,9 +23,13 @@ const SPARE_SHARE = 0.01
  * The first bound that is reached, or null. When one `was` reached at the last look, it must be
  * undercut clearly.
  */
-export function reachedBound(usage: Usage, bounds: Bounds, was: boolean): Reached | null {
+export function findReachedBound(
+  usage: OutboxUsage,
+  bounds: Bounds,
+  was: boolean,
+): ReachedBound | null {
   const share = was ? COME_BACK_SHARE : 1
-  const reached = (key: keyof Bounds, go: { bytes?: number; events?: number }): Reached => {
+  const reached = (key: keyof Bounds, go: { bytes?: number; events?: number }): ReachedBound => {
     const reason = `outbox.bounds.${key} = ${bounds[key]} is reached`
     return { key, reason, bytes: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY, ...go }
   }

@@ -1,25 +1,25 @@
 import type { Config } from '../../../config/config.ts'
-import type { Backlog, Space } from '../../../config/process/status.ts'
-import type { openSpace, Room } from '../file/disk-space.ts'
-import type { Span } from '../sequence/delivery-range.ts'
-import type { LetGo } from './delivered-pruning.ts'
+import type { Backlog, OutboxSpace } from '../../../config/process/status.ts'
+import type { createSpaceControl, DiskSpace } from '../file/disk-space.ts'
+import type { SequenceRange } from '../sequence/delivery-range.ts'
+import type { Deletion } from './delivered-pruning.ts'
 
 type Bounds = Config['outbox']['bounds']
 type Parts = {
-  space: Pick<ReturnType<typeof openSpace>, 'measure'>
-  letGo: Pick<LetGo, 'keptBytes'>
+  space: Pick<ReturnType<typeof createSpaceControl>, 'measure'>
+  letGo: Pick<Deletion, 'keptBytes'>
   bounds: Bounds
   storedBytes(): number
 }
 
 /** Tells how much an outbox takes and when it will be full; to be asked every second or so. */
-export function startReport({ space, letGo, bounds, storedBytes }: Parts) {
-  const forecast = startForecast()
-  return (backlog: Backlog, spans: Span[] | null): Omit<Space, 'refuses'> => {
+export function createSpaceReport({ space, letGo, bounds, storedBytes }: Parts) {
+  const forecast = createForecast()
+  return (backlog: Backlog, spans: SequenceRange[] | null): Omit<OutboxSpace, 'refuses'> => {
     const room = space.measure()
     const keptBytes = letGo.keptBytes(spans)
     const stored = { keptBytes, storedBytes: storedBytes(), waitingEvents: backlog.events }
-    const left = leftUntilFull(room, bounds, stored)
+    const left = headroomUntilFull(room, bounds, stored)
     const fullInMs = forecast(performance.now(), backlog, left)
     const { fileBytes, freeDiskBytes } = room
     const usedBytes = fileBytes - room.freeBytes
@@ -28,7 +28,7 @@ export function startReport({ space, letGo, bounds, storedBytes }: Parts) {
 }
 
 /** What can still be stored until a bound is reached, when everything goes that may go before. */
-export type Left = { bytes: number; events: number }
+export type Headroom = { bytes: number; events: number }
 
 const SAMPLE_EVERY_MS = 10_000
 const WINDOW_MS = 300_000
@@ -37,9 +37,9 @@ const WINDOW_MS = 300_000
  * Tells when a bound will be reached if what waits goes on growing as in the last five minutes: in
  * ms, or null while it does not grow, or is not yet known for ten seconds.
  */
-export function startForecast() {
+export function createForecast() {
   let samples: { atMs: number; waiting: Backlog }[] = []
-  return (atMs: number, waiting: Backlog, left: Left): number | null => {
+  return (atMs: number, waiting: Backlog, left: Headroom): number | null => {
     samples = samples.filter(sample => atMs - sample.atMs <= WINDOW_MS)
     const [first, last] = [samples[0], samples.at(-1)]
     if (!last || atMs - last.atMs >= SAMPLE_EVERY_MS) samples.push({ atMs, waiting })
@@ -57,11 +57,11 @@ export function startForecast() {
 type Stored = { keptBytes: number; storedBytes: number; waitingEvents: number }
 
 /** What is left for events, in bytes of their groups: a page holds fewer than it takes. */
-export function leftUntilFull(
-  room: Room,
+export function headroomUntilFull(
+  room: DiskSpace,
   bounds: Bounds,
   { keptBytes, storedBytes, waitingEvents }: Stored,
-): Left {
+): Headroom {
   const usedBytes = room.fileBytes - room.freeBytes
   const perByte = Math.min(3, Math.max(1, usedBytes / Math.max(1, storedBytes)))
   const inFile = bounds.bytes - usedBytes

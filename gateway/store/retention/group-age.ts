@@ -1,13 +1,13 @@
-import type { Clock } from '../../../config/event/sensor-reading.ts'
+import type { ClockState } from '../../../config/event/sensor-reading.ts'
 
 const HOUR_MS = 3_600_000
 /** So many marks tell a run of any length; every other one goes when there are more. */
 const MARKS_MAX = 2000
 
 /** What tells how old a group is; `to` is its last number. */
-export type Dated = { to: number; epoch: number; receivedTo: number }
+export type DatedGroup = { to: number; epoch: number; receivedTo: number }
 
-export type AgesOptions = {
+export type GroupAgesOptions = {
   /** This run of the writer and the last number before it. */
   epoch: number
   lastSequence: number
@@ -21,12 +21,12 @@ export type AgesOptions = {
  * the clock only if that was trusted then and has been since. While the clock is not trusted
  * nothing is old.
  */
-export function startAges({
+export function createGroupAges({
   epoch,
   lastSequence,
   monotonicMs = () => performance.now(),
   wallMs = Date.now,
-}: AgesOptions) {
+}: GroupAgesOptions) {
   let marks = [{ sequence: lastSequence, atMs: monotonicMs() }]
   let gapMs = 10_000
   let trusted = false
@@ -46,7 +46,7 @@ export function startAges({
 
   return {
     /** To be called every few seconds: how far the clock is trusted and the numbers have come. */
-    see(clock: Clock, sequence: number): void {
+    recordProgress(clock: ClockState, sequence: number): void {
       trusted = clock === 'SYNCED'
       // Once, so that what the clock does later in this run makes nothing older.
       if (trusted) wallAheadMs ??= wallMs() - monotonicMs()
@@ -65,7 +65,11 @@ export function startAges({
      * How many of these groups, which stand in order, are at least so old: as many as stand before
      * one that provably is. `clockOf` tells how far the clock was trusted when one was received.
      */
-    countOlder<T extends Dated>(groups: T[], hours: number, clockOf: (group: T) => Clock | null) {
+    countOlder<T extends DatedGroup>(
+      groups: T[],
+      hours: number,
+      clockOf: (group: T) => ClockState | null,
+    ) {
       if (hours === 0) return groups.length
       if (!trusted) return 0
       const isOlder = (group: T) => {

@@ -1,11 +1,11 @@
 import type { Config } from '../../../config/config.ts'
-import type { Delivered } from '../delivery/inbox-reader.ts'
+import type { InboxState } from '../delivery/inbox-reader.ts'
 import { type Ballast, isDiskFull } from '../file/ballast.ts'
-import type { openSpace, Room } from '../file/disk-space.ts'
-import { startPolicies } from '../groups/lanes.ts'
-import type { LetterBytes } from '../notes/dead-letter-bound.ts'
-import type { Reached } from './bounds.ts'
-import type { LetGo } from './delivered-pruning.ts'
+import type { createSpaceControl, DiskSpace } from '../file/disk-space.ts'
+import { createLanePolicies } from '../groups/lanes.ts'
+import type { DeadLetterBound } from '../notes/dead-letter-bound.ts'
+import type { ReachedBound } from './bounds.ts'
+import type { Deletion } from './delivered-pruning.ts'
 import type { Thinning } from './thinning.ts'
 
 export const DISK_FULL = 'the disk is full'
@@ -14,20 +14,20 @@ export const DISK_FULL = 'the disk is full'
 const NEARLY_FULL = 'a bound of the outbox is nearly reached'
 
 type Parts = {
-  space: ReturnType<typeof openSpace>
+  space: ReturnType<typeof createSpaceControl>
   ballast: Ballast
-  letterBytes: Pick<LetterBytes, 'bound'>
-  letGo: LetGo
+  letterBytes: Pick<DeadLetterBound, 'bound'>
+  letGo: Deletion
   thinning: Thinning
 }
 
 /** The steps that make room, none of which fails because the disk is full. */
-export function startSteps(
+export function createReclaimSteps(
   { space, ballast, letterBytes, letGo, thinning }: Parts,
   settings: Pick<Config['outbox'], 'bounds' | 'lanes' | 'whenFull'>,
 ) {
   const { bounds } = settings
-  const policies = startPolicies(settings)
+  const policies = createLanePolicies(settings)
   const mayDrop = policies.has('drop-oldest') || policies.has('thin')
   const mayThin = policies.has('thin')
   let [isShorter, isThinning] = [false, false]
@@ -39,13 +39,13 @@ export function startSteps(
       return ballast.free()
     }
   }
-  const relieve = (reached: Reached, delivered: Delivered) =>
+  const relieve = (reached: ReachedBound, delivered: InboxState) =>
     attempt(() => {
       isThinning = false
       // Nothing has waited less long because something delivered is gone, or something is thinned.
       if (reached.key !== 'hours') {
         if (letGo.tail(delivered, reached)) return true
-        isThinning = mayThin && thinning.step(delivered.spans, reached.reason)
+        isThinning = mayThin && thinning.step(delivered.pendingRanges, reached.reason)
         if (isThinning) return true
       }
       return mayDrop && letGo.oldest(delivered, reached)
@@ -70,17 +70,19 @@ export function startSteps(
       return isThinning
     },
     /** Thins what is not delivered when a bound is near, so that none has to wait for it later. */
-    thinAhead: ({ spans }: Delivered): boolean =>
-      mayThin && !letGo.hasTail(spans) && attempt(() => thinning.step(spans, NEARLY_FULL)),
+    thinAhead: ({ pendingRanges }: InboxState): boolean =>
+      mayThin &&
+      !letGo.hasTail(pendingRanges) &&
+      attempt(() => thinning.step(pendingRanges, NEARLY_FULL)),
     /** Null while there is room, or will be as soon as something newer is there to make it. */
-    reasonToRefuse(reached: Reached | null, { spans }: Delivered): string | null {
-      const isForNewer = reached?.key === 'hours' && letGo.isForNewer(spans)
+    reasonToRefuse(reached: ReachedBound | null, { pendingRanges }: InboxState): string | null {
+      const isForNewer = reached?.key === 'hours' && letGo.isForNewer(pendingRanges)
       return reached && !isForNewer ? reached.reason : null
     },
     /** Gives free pages and the WAL back to the disk; the file gets shorter by its checkpoint. */
-    giveBack(room: Room, isLookDue: boolean): boolean {
-      const isPressed = room.freeDiskBytes < bounds.freeDiskBytes && space.hasSome(room)
-      if (isPressed || (isLookDue && space.hasSpare(room))) {
+    giveBack(room: DiskSpace, isLookDue: boolean): boolean {
+      const isPressed = room.freeDiskBytes < bounds.freeDiskBytes && space.hasFreePages(room)
+      if (isPressed || (isLookDue && space.hasExcessFreePages(room))) {
         isShorter = true
         return attempt(() => space.vacuum())
       }
@@ -88,7 +90,7 @@ export function startSteps(
       return false
     },
     /** On a full disk: makes room until the ballast fits again. */
-    recover(delivered: Delivered): boolean {
+    recover(delivered: InboxState): boolean {
       if (ballast.write()) return true
       shorten()
       if (space.measure().freeBytes > 0 && attempt(() => space.vacuum(true))) {

@@ -1,19 +1,19 @@
 import { performance } from 'node:perf_hooks'
 import type { Config } from '../../../config/config.ts'
-import type { Clock } from '../../../config/event/sensor-reading.ts'
+import type { ClockState } from '../../../config/event/sensor-reading.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
-import type { Backlog, Space } from '../../../config/process/status.ts'
-import { type Delivered, saysNothing } from '../delivery/inbox-reader.ts'
-import type { Room } from '../file/disk-space.ts'
-import { startPolicies } from '../groups/lanes.ts'
+import type { Backlog, OutboxSpace } from '../../../config/process/status.ts'
+import { type InboxState, isUnknown } from '../delivery/inbox-reader.ts'
+import type { DiskSpace } from '../file/disk-space.ts'
+import { createLanePolicies } from '../groups/lanes.ts'
 import type { Outbox } from '../outbox.ts'
-import type { Span } from '../sequence/delivery-range.ts'
-import { type Reached, reachedBound } from './bounds.ts'
-import { type LetGo, openLetGo } from './delivered-pruning.ts'
-import { startReport } from './forecast.ts'
-import { startAges } from './group-age.ts'
-import { DISK_FULL, startSteps } from './reclaim-steps.ts'
-import { openThinning } from './thinning.ts'
+import type { SequenceRange } from '../sequence/delivery-range.ts'
+import { findReachedBound, type ReachedBound } from './bounds.ts'
+import { createDeletion, type Deletion } from './delivered-pruning.ts'
+import { createSpaceReport } from './forecast.ts'
+import { createGroupAges } from './group-age.ts'
+import { createReclaimSteps, DISK_FULL } from './reclaim-steps.ts'
+import { createThinning } from './thinning.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
@@ -28,38 +28,42 @@ const STEPS_BEFORE_COMMIT = 8
 const AHEAD_EVENTS = 2000
 
 export type RetentionOptions = {
-  ages?: ReturnType<typeof startAges>
+  ages?: ReturnType<typeof createGroupAges>
   /** How many events behind what it delivered the bridge may have read. */
-  aheadEvents?: number | undefined
+  readAheadMaxEvents?: number | undefined
 }
 
-export type Retention = ReturnType<typeof openRetention>
+export type Retention = ReturnType<typeof createRetention>
 
 /**
  * Keeps an outbox within its bounds and gives its room back, in steps of a few milliseconds between
  * commits. Delivered goes before undelivered, and that only by policy. Throws CannotStart when a
  * bound cannot be kept on this disk.
  */
-export function openRetention(
+export function createRetention(
   outbox: Outbox,
   settings: Settings,
-  { ages = startAges(outbox), aheadEvents = AHEAD_EVENTS }: RetentionOptions = {},
+  { ages = createGroupAges(outbox), readAheadMaxEvents = AHEAD_EVENTS }: RetentionOptions = {},
 ) {
-  const { pruning, space, ballast, letterBytes } = outbox
+  const { pruning, space, ballast, deadLetterBytes } = outbox
   const { bounds } = settings
   refuseImpossible(settings, space.measure())
-  const letGo = openLetGo({ pruning, ages, settings })
+  const letGo = createDeletion({ pruning, ages, settings })
   const events = startEventCount(outbox)
-  const report = startReport({ space, letGo, bounds, storedBytes: events.bytes })
-  let delivered: Delivered = { spans: null, replayFrom: null, nextNote: 1 }
+  const report = createSpaceReport({ space, letGo, bounds, storedBytes: events.bytes })
+  let delivered: InboxState = { pendingRanges: null, replayFrom: null, nextNote: 1 }
   let isLookDue = false
   let refuses = ballast.write() ? null : DISK_FULL
   const gauge = startGauge(outbox, bounds, letGo, events)
-  const judge = (room = space.measure()) => gauge.judge(room, delivered.spans, refuses !== null)
+  const judge = (room = space.measure()) =>
+    gauge.judge(room, delivered.pendingRanges, refuses !== null)
   const { thinner } = outbox
-  const policyOf = startPolicies(settings).of
-  const thinning = openThinning({ pruning, thinner, policyOf, aheadEvents })
-  const steps = startSteps({ space, ballast, letterBytes, letGo, thinning }, settings)
+  const policyOf = createLanePolicies(settings).of
+  const thinning = createThinning({ pruning, thinner, policyOf, aheadEvents: readAheadMaxEvents })
+  const steps = createReclaimSteps(
+    { space, ballast, letterBytes: deadLetterBytes, letGo, thinning },
+    settings,
+  )
 
   return {
     /** Why nothing is accepted now, as of the last look; null when it is. */
@@ -67,13 +71,13 @@ export function openRetention(
       return refuses
     },
     /** To be called every second: what the inbox says, and how far the clock is trusted. */
-    see(now: Delivered, clock: Clock): void {
+    update(now: InboxState, clock: ClockState): void {
       delivered = now
-      letterBytes.see(saysNothing(now) ? null : now.nextNote)
-      ages.see(clock, outbox.lastSequence)
+      deadLetterBytes.advanceTo(isUnknown(now) ? null : now.nextNote)
+      ages.recordProgress(clock, outbox.lastSequence)
     },
     /** The next steps also let go what is beyond the tail. */
-    look(): void {
+    requestPruning(): void {
       isLookDue = true
     },
     /** Frees room for deleting: a commit found the disk full. */
@@ -83,7 +87,7 @@ export function openRetention(
     },
     /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
     admit(): string | null {
-      if (!ballast.isThere) return DISK_FULL
+      if (!ballast.isPresent) return DISK_FULL
       if (refuses === null && gauge.isFarStill()) return null
       let reached = judge()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
@@ -95,9 +99,9 @@ export function openRetention(
     },
     /** Makes one step, if there is something to do; true when there may be more. */
     step(): boolean {
-      if (!ballast.isThere) {
+      if (!ballast.isPresent) {
         const didHelp = steps.recover(delivered)
-        refuses = ballast.isThere ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
+        refuses = ballast.isPresent ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
         return didHelp
       }
       const room = space.measure()
@@ -111,7 +115,10 @@ export function openRetention(
       return false
     },
     /** How much is taken, and when it will be full at this rate. */
-    space: (backlog: Backlog): Space => ({ ...report(backlog, delivered.spans), refuses }),
+    space: (backlog: Backlog): OutboxSpace => ({
+      ...report(backlog, delivered.pendingRanges),
+      refuses,
+    }),
   }
 }
 
@@ -119,7 +126,7 @@ export function openRetention(
 function startGauge(
   outbox: Pick<Outbox, 'bytesSoFar' | 'lastSequence'>,
   bounds: Settings['bounds'],
-  letGo: Pick<LetGo, 'isLate'>,
+  letGo: Pick<Deletion, 'isLate'>,
   events: (bound: number) => number,
 ) {
   const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
@@ -127,20 +134,20 @@ function startGauge(
   const { least, most } = MEASURE_EVERY_BYTES
   const share = Math.min(bounds.bytes, bounds.freeDiskBytes) * MEASURE_EVERY_SHARE
   const everyBytes = Math.max(least, Math.min(most, share))
-  let near: Reached | null = null
+  let near: ReachedBound | null = null
   return {
     /** Which bound is reached; when one `was` reached, it must be undercut clearly. */
-    judge(room: Room, spans: Span[] | null, was: boolean): Reached | null {
+    judge(room: DiskSpace, spans: SequenceRange[] | null, was: boolean): ReachedBound | null {
       const usage = {
         usedBytes: room.fileBytes - room.freeBytes,
         events: bounds.events === null ? 0 : events(mostEvents),
         freeBytes: room.freeDiskBytes + room.freeBytes,
         isLate: letGo.isLate(spans),
       }
-      near = reachedBound(usage, bounds, true)
+      near = findReachedBound(usage, bounds, true)
       const { bytesSoFar, lastSequence } = outbox
       measured = { atMs: performance.now(), bytesSoFar, lastSequence }
-      return near ? reachedBound(usage, bounds, was) : null
+      return near ? findReachedBound(usage, bounds, was) : null
     },
     /** Whether all bounds were far when it was judged, and cannot have been reached since. */
     isFarStill: () =>
@@ -166,8 +173,8 @@ function startEventCount({ pruning }: Pick<Outbox, 'pruning'>) {
     const span = newest.sequence - first + 1
     // Finding holes is not for free, and none is made while this runs: once, if it matters.
     if (span < bound * 0.9) return span
-    holes ??= pruning.holes()
-    const left = span - stored.gone(first, newest.sequence).events
+    holes ??= pruning.gaps()
+    const left = span - stored.removed(first, newest.sequence).events
     return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), left)
   }
   const bytes = () =>
@@ -175,7 +182,7 @@ function startEventCount({ pruning }: Pick<Outbox, 'pruning'>) {
   return Object.assign(count, { bytes })
 }
 
-function refuseImpossible({ file, bounds }: Settings, { diskBytes }: Room): void {
+function refuseImpossible({ file, bounds }: Settings, { diskBytes }: DiskSpace): void {
   if (bounds.freeDiskBytes < diskBytes || diskBytes === 0) return
   throw new CannotStart(
     `outbox.bounds.freeDiskBytes = ${bounds.freeDiskBytes}: the disk of ${file} has only ` +

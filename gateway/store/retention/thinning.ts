@@ -1,9 +1,9 @@
-import { type Selection, startMeans, startSelection } from '../groups/downsampling.ts'
-import type { openThinner } from '../groups/group-thinning.ts'
-import type { Policy } from '../groups/lanes.ts'
-import type { Candidate } from '../groups/pruning.ts'
+import { createMeans, createSelection, type Selection } from '../groups/downsampling.ts'
+import type { createThinner } from '../groups/group-thinning.ts'
+import type { LanePolicy } from '../groups/lanes.ts'
+import type { PruningCandidate } from '../groups/pruning.ts'
 import { isAwaited } from '../groups/tombstones.ts'
-import type { Span } from '../sequence/delivery-range.ts'
+import type { SequenceRange } from '../sequence/delivery-range.ts'
 
 /** One step reads or rewrites at most about so much: a few milliseconds between two commits. */
 const STEP_MAX_EVENTS = 500
@@ -20,28 +20,28 @@ const GOOD_SHARE = 1 / 4
 const WORTH_SHARE = 3 / 4
 
 type Parts = {
-  pruning: { from(sequence: number, limit: number): Candidate[] }
-  thinner: ReturnType<typeof openThinner>
-  policyOf(lane: string): Policy
+  pruning: { from(sequence: number, limit: number): PruningCandidate[] }
+  thinner: ReturnType<typeof createThinner>
+  policyOf(lane: string): LanePolicy
   /** So many events behind what it delivered, the bridge may have read. */
   aheadEvents: number
 }
 
-type Run = { epoch: number; selection: Selection; groups: Candidate[]; lookAgainAt: number }
-type Work = { groups: Candidate[]; kept: Set<number>; means: ReturnType<typeof startMeans> }
+type Run = { epoch: number; selection: Selection; groups: PruningCandidate[]; lookAgainAt: number }
+type Work = { groups: PruningCandidate[]; kept: Set<number>; means: ReturnType<typeof createMeans> }
 
-export type Thinning = ReturnType<typeof openThinning>
+export type Thinning = ReturnType<typeof createThinning>
 
 /**
  * Thins the groups of lanes that are to be thinned, from the oldest on and each once: reads, step
  * by step, as many neighbours as it takes until most of their events can go, then rewrites them.
  */
-export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts) {
+export function createThinning({ pruning, thinner, policyOf, aheadEvents }: Parts) {
   let next = 0
   let run: Run | null = null
   let work: Work | null = null
 
-  const mayThin = (group: Candidate, spans: Span[] | null) =>
+  const mayThin = (group: PruningCandidate, spans: SequenceRange[] | null) =>
     policyOf(group.lane) === 'thin' &&
     isAwaited(spans, group.sequence, group.to) &&
     !isNearBridge(group, spans, aheadEvents)
@@ -49,17 +49,17 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
   /** Ends the present run; what of it is worth it becomes work. */
   const finish = (kept = run?.selection.kept()) => {
     if (run && kept && kept.size <= run.selection.events * WORTH_SHARE) {
-      work = { groups: run.groups, kept, means: startMeans() }
+      work = { groups: run.groups, kept, means: createMeans() }
     }
     run = null
   }
-  const add = (group: Candidate) => {
+  const add = (group: PruningCandidate) => {
     if (run && run.epoch !== group.epoch) finish()
     if (work) return false
     const events = thinner.eventsOf(group.sequence)
     if (events.length === 0) return true
     run ??= {
-      ...{ epoch: group.epoch, groups: [], selection: startSelection() },
+      ...{ epoch: group.epoch, groups: [], selection: createSelection() },
       lookAgainAt: RUN_MIN_EVENTS,
     }
     const { selection, groups } = run
@@ -76,7 +76,7 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
     const kept = run.selection.kept()
     if (kept.size <= events * GOOD_SHARE) finish(kept)
   }
-  const read = (spans: Span[] | null): boolean => {
+  const read = (spans: SequenceRange[] | null): boolean => {
     const page = pruning.from(next, LOOK_MAX_GROUPS)
     let [events, bytes] = [0, 0]
     for (const group of page) {
@@ -91,7 +91,11 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
     if (!work) finishIfFull()
     return page.length > 0
   }
-  const rewrite = ({ groups, kept, means }: Work, spans: Span[] | null, reason: string) => {
+  const rewrite = (
+    { groups, kept, means }: Work,
+    spans: SequenceRange[] | null,
+    reason: string,
+  ) => {
     let [count, events, bytes] = [0, 0, 0]
     while (count < groups.length && events < STEP_MAX_EVENTS && bytes < STEP_MAX_BYTES) {
       const { sequence, to, bytes: own } = groups[count++]!
@@ -107,7 +111,7 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
 
   return {
     /** Makes one step; false when all that may be thinned is, as far as it is worth it. */
-    step(spans: Span[] | null, reason: string): boolean {
+    step(spans: SequenceRange[] | null, reason: string): boolean {
       if (!work) return read(spans)
       rewrite(work, spans, reason)
       return true
@@ -115,7 +119,11 @@ export function openThinning({ pruning, thinner, policyOf, aheadEvents }: Parts)
   }
 }
 
-function isNearBridge(group: Candidate, spans: Span[] | null, aheadEvents: number): boolean {
+function isNearBridge(
+  group: PruningCandidate,
+  spans: SequenceRange[] | null,
+  aheadEvents: number,
+): boolean {
   return (spans ?? []).some(
     ({ next, end }) =>
       (end === null || next <= end) && group.to >= next && group.sequence <= next + aheadEvents,

@@ -17,11 +17,11 @@ export const isDone = ({ next, end }: Pick<Range, 'next' | 'end'>) => end !== nu
 export type RangesEdit = { added?: Omit<Range, 'id'>[]; changed?: Range[]; removed?: Range[] }
 
 /** What is still to be delivered: from `next` to `end` (null: open). */
-export type Span = { next: number; end: number | null }
+export type SequenceRange = { next: number; end: number | null }
 
 /** Spans in order of which none overlaps: partitions that are apart wait for what others have. */
-export function merged(spans: readonly Span[]): Span[] {
-  const all: Span[] = []
+export function mergeRanges(spans: readonly SequenceRange[]): SequenceRange[] {
+  const all: SequenceRange[] = []
   for (const { next, end } of spans.toSorted((a, b) => a.next - b.next)) {
     const last = all.at(-1)
     if (!last || (last.end !== null && last.end + 1 < next)) all.push({ next, end })

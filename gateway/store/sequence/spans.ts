@@ -2,7 +2,7 @@
 export type Span = { from: number; to: number }
 
 /** What is left of a span without the given ones, in order. */
-export function without({ from, to }: Span, those: readonly Span[]): Span[] {
+export function subtractSpans({ from, to }: Span, those: readonly Span[]): Span[] {
   const left: Span[] = []
   let next = from
   for (const one of [...those].sort((a, b) => a.from - b.from)) {
@@ -15,7 +15,7 @@ export function without({ from, to }: Span, those: readonly Span[]): Span[] {
 }
 
 /** How many numbers are in some spans. */
-export function countIn(spans: readonly Span[]): number {
+export function countInSpans(spans: readonly Span[]): number {
   return spans.reduce((sum, { from, to }) => sum + to - from + 1, 0)
 }
 
@@ -32,7 +32,7 @@ export function isSpan(value: unknown): value is Span {
 export type Runs = number[]
 
 /** Gives rising numbers in their short form. */
-export function toRuns(numbers: readonly number[]): Runs {
+export function encodeRuns(numbers: readonly number[]): Runs {
   const runs: Runs = []
   let next = Number.NaN
   for (const number of numbers) {
@@ -45,7 +45,7 @@ export function toRuns(numbers: readonly number[]): Runs {
 }
 
 /** The spans of numbers in their short form; none of something that is not one. */
-export function runsOf(runs: unknown): Span[] {
+export function decodeRuns(runs: unknown): Span[] {
   if (!Array.isArray(runs) || !runs.every(one => Number.isSafeInteger(one) && one >= 0)) return []
   const spans: Span[] = []
   let next = 0

@@ -1,36 +1,36 @@
 import { isReplay, NOT_REPLAYED } from '../delivery/range-kind.ts'
-import { type Chooser, zonesOf } from '../delivery/zone-filter.ts'
+import { parseZoneFilter, type ZoneMatcher } from '../delivery/zone-filter.ts'
 import type { StoredEvent, ZoneRange } from '../groups/group-codec.ts'
 import type { Inbox, Range } from '../inbox.ts'
 import type { OutboxReader } from '../read/outbox-reader.ts'
-import type { Ranges } from './active-ranges.ts'
+import type { ActiveRanges } from './active-ranges.ts'
 
 /**
  * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
  * range of some zones may have none in what was looked at so far.
  */
-export type Taken = { range: Range; events: StoredEvent[]; next: number }
+export type RangeBatch = { range: Range; events: StoredEvent[]; next: number }
 
 /** How many groups are read at once for a range whose zones may be in none of them. */
 const GROUPS_MAX = 50
 const GONE = 'no longer in the outbox'
 
 /** `last`: no event behind this one. */
-export type TakeLimits = { maxEvents: number; maxBytes: number; last?: number }
+export type BatchLimits = { maxEvents: number; maxBytes: number; last?: number }
 
-type Taking = Pick<Ranges, 'move'> & Pick<Inbox, 'addNotes'> & { chosenBy: Chooser }
+type Taking = Pick<ActiveRanges, 'move'> & Pick<Inbox, 'addNotes'> & { chosenBy: ZoneMatcher }
 
 /**
  * Reads whole groups from where a range stands, up to the limits or the first gap; null when there
  * is nothing. What is not there any more, or cannot be read, becomes a note of the inbox before the
  * range passes it: of a replay another one, because nothing of that waits to be delivered.
  */
-export function takeFrom(
+export function readBatch(
   reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>,
   { move, addNotes, chosenBy }: Taking,
   range: Range,
-  limits: TakeLimits,
-): Taken | null {
+  limits: BatchLimits,
+): RangeBatch | null {
   const events: StoredEvent[] = []
   const end = range.end ?? Number.MAX_SAFE_INTEGER
   const last = Math.min(end, limits.last ?? end)
@@ -42,7 +42,7 @@ export function takeFrom(
   const pass = (kind: string, upTo: number, more: object) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    const asked = again ? { asked: range.reason, askedZones: zonesOf(range) } : {}
+    const asked = again ? { asked: range.reason, askedZones: parseZoneFilter(range) } : {}
     addNotes([{ kind: again ? NOT_REPLAYED : kind, content: { ...span, ...asked, ...more } }])
     next = to + 1
     move(range, next)
@@ -78,6 +78,6 @@ export function takeFrom(
 }
 
 /** Whether a group whose header names these zones (or none, when it is damaged) may have others. */
-function mayHave(named: ZoneRange[] | undefined, isChosen: ReturnType<Chooser>): boolean {
+function mayHave(named: ZoneRange[] | undefined, isChosen: ReturnType<ZoneMatcher>): boolean {
   return !named || !isChosen || named.some(({ zone }) => isChosen(zone))
 }

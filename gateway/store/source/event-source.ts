@@ -1,14 +1,14 @@
-import { kindOf } from '../delivery/range-kind.ts'
-import { onlyOf } from '../delivery/zone-filter.ts'
+import { rangeKind } from '../delivery/range-kind.ts'
+import { includedPartitions } from '../delivery/zone-filter.ts'
 import { bellFile, watchBell } from '../file/bell.ts'
 import type { Inbox, Range } from '../inbox.ts'
-import { startReplaceable } from '../read/reopening-reader.ts'
-import { startRanges } from './active-ranges.ts'
-import { planOf } from './delivery-plan.ts'
-import { sourcesOf } from './range-sources.ts'
+import { createReopeningReader } from '../read/reopening-reader.ts'
+import { createActiveRanges } from './active-ranges.ts'
+import { createDeliveryPlan } from './delivery-plan.ts'
+import { createRangeSources } from './range-sources.ts'
 
 /** What is sent once more, and where: `reason` is a replayReason. */
-export type Replay = Omit<Range, 'id' | 'store'>
+export type ReplayRange = Omit<Range, 'id' | 'store'>
 
 export type EventSource = ReturnType<typeof openEventSource>
 
@@ -19,19 +19,19 @@ export type EventSource = ReturnType<typeof openEventSource>
  */
 export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
   const bell = watchBell(bellFile(outboxFile))
-  const outbox = startReplaceable(outboxFile)
-  const ranges = startRanges(inbox)
+  const outbox = createReopeningReader(outboxFile)
+  const ranges = createActiveRanges(inbox)
 
   return {
     /** Which range goes where, and its changes. */
-    plan: planOf(ranges, outbox, inbox),
-    ...sourcesOf(ranges, outbox, inbox),
+    plan: createDeliveryPlan(ranges, outbox, inbox),
+    ...createRangeSources(ranges, outbox, inbox),
     /**
      * Opens the outbox when it is there, and again when another store stands in its place. Gives
      * the store that is open now and its gateway's name, or null while there is none.
      */
-    look() {
-      if (outbox.look()) ranges.load(outbox.store?.id ?? null)
+    refresh() {
+      if (outbox.refresh()) ranges.load(outbox.store?.id ?? null)
       return outbox.store
     },
     /** The store as of the last look. */
@@ -46,40 +46,40 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     get ranges(): readonly Range[] {
       return ranges.all
     },
-    isBoundFor: ranges.isBoundFor,
+    sendsTo: ranges.sendsTo,
     /**
      * Records the first contact, or that another topic is configured now: what is stored, and what
      * of it still waits, goes to this topic.
      */
-    begin(topic: string, partitions: number): void {
-      if (!outbox.store || ranges.turn(topic, partitions)) return
-      const next = outbox.reading(null, from => from.firstSequence ?? 1)
+    ensureLiveRange(topic: string, partitions: number): void {
+      if (!outbox.store || ranges.redirectLive(topic, partitions)) return
+      const next = outbox.readOrElse(null, from => from.firstSequence ?? 1)
       if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
       ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
     /** Adds a replay of the store that is open now, durably. */
-    addReplay(replay: Replay): void {
+    addReplay(replay: ReplayRange): void {
       if (!outbox.store) throw new Error('there is no outbox')
       ranges.add({ store: outbox.store.id, ...replay })
     },
     /** Notes of the outbox from a number on. */
     notesFrom: (sequence: number) =>
-      outbox.reading([], from => {
+      outbox.readOrElse([], from => {
         const notes = from.notesFrom(sequence)
         const last = notes.at(-1)
-        if (last) inbox.took(from.store, { noteSequence: last.sequence })
+        if (last) inbox.recordRead(from.store, { noteSequence: last.sequence })
         return notes
       }),
     /** What waits; of partitions that are apart their share of what lies between is taken. */
     backlog: () =>
-      outbox.reading(null, from => {
-        const whole = ranges.awaited.filter(range => kindOf(range) !== 'apart')
+      outbox.readOrElse(null, from => {
+        const whole = ranges.undelivered.filter(range => rangeKind(range) !== 'apart')
         const known = from.backlog(ranges.all.length > 0 ? whole : null, Date.now())
-        const shares = ranges.apart.map(({ next, ...range }) => {
+        const shares = ranges.isolated.map(({ next, ...range }) => {
           const end = (ranges.open?.next ?? next) - 1
           const { oldestAgeMs, ...all } = from.backlog([{ next, end }], Date.now())
-          const share = onlyOf(range).length / range.partitions
+          const share = includedPartitions(range).length / range.partitions
           return { ...all, oldestAgeMs, share }
         })
         return shares.reduce(
@@ -92,7 +92,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
         )
       }),
     /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
-    arrival: bell.next,
+    waitForCommit: bell.next,
     /** Ends a wait for an arrival at once. */
     wake: bell.wake,
     close(): void {

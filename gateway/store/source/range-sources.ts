@@ -1,42 +1,42 @@
-import { kindOf } from '../delivery/range-kind.ts'
-import { startChooser } from '../delivery/zone-filter.ts'
+import { rangeKind } from '../delivery/range-kind.ts'
+import { createZoneMatcher } from '../delivery/zone-filter.ts'
 import type { Inbox, Range } from '../inbox.ts'
-import type { startReplaceable } from '../read/reopening-reader.ts'
-import type { Ranges } from './active-ranges.ts'
-import { type TakeLimits, type Taken, takeFrom } from './batch-reader.ts'
-import { startReadAhead } from './read-ahead.ts'
+import type { createReopeningReader } from '../read/reopening-reader.ts'
+import type { ActiveRanges } from './active-ranges.ts'
+import { type BatchLimits, type RangeBatch, readBatch } from './batch-reader.ts'
+import { createReadAhead } from './read-ahead.ts'
 
 /**
  * Where each carrier takes from: whole groups, oldest first; taking does not remove them. To read
  * ahead, while what was taken is under way, makes taking what is behind it quick.
  */
-export function sourcesOf(
-  ranges: Ranges,
-  outbox: ReturnType<typeof startReplaceable>,
-  { addNotes, took }: Inbox,
+export function createRangeSources(
+  ranges: ActiveRanges,
+  outbox: ReturnType<typeof createReopeningReader>,
+  { addNotes, recordRead }: Inbox,
 ) {
   const { move } = ranges
-  const chosenBy = startChooser()
-  type Ahead = ReturnType<typeof startReadAhead>
-  const takeOf = (some: Range[], limits: TakeLimits, ahead: Ahead): Taken | null =>
-    outbox.reading(null, from => {
+  const chosenBy = createZoneMatcher()
+  type Ahead = ReturnType<typeof createReadAhead>
+  const takeOf = (some: Range[], limits: BatchLimits, ahead: Ahead): RangeBatch | null =>
+    outbox.readOrElse(null, from => {
       for (const range of some) {
-        const taken = takeFrom(ahead.over(from), { move, addNotes, chosenBy }, range, limits)
-        took(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
+        const taken = readBatch(ahead.wrap(from), { move, addNotes, chosenBy }, range, limits)
+        recordRead(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
         if (taken) return taken
         // What is behind another waits for it, though that may not be readable for a moment.
-        if (kindOf(range) !== 'replay') break
+        if (rangeKind(range) !== 'replay') break
       }
       return null
     })
   /** Moves the range on behind what Kafka has; durable within a second or at close. */
-  const settle = ({ range, next }: Taken) => move(range, next)
+  const settle = ({ range, next }: RangeBatch) => move(range, next)
   const sourceOf = (some: () => Range[], last = () => Number.MAX_SAFE_INTEGER) => {
-    const ahead = startReadAhead()
+    const ahead = createReadAhead()
     return {
-      take: (limits: TakeLimits) => takeOf(some(), { ...limits, last: last() }, ahead),
-      readAhead: ({ next }: Taken, limits: TakeLimits) =>
-        outbox.reading(undefined, from => ahead.read(from, next, limits)),
+      take: (limits: BatchLimits) => takeOf(some(), { ...limits, last: last() }, ahead),
+      readAhead: ({ next }: RangeBatch, limits: BatchLimits) =>
+        outbox.readOrElse(undefined, from => ahead.read(from, next, limits)),
       settle,
     }
   }
@@ -44,15 +44,15 @@ export function sourcesOf(
     /** What goes to the readings. */
     ...sourceOf(() => ranges.live),
     /** What goes behind live data. */
-    behind: {
-      ...sourceOf(() => ranges.behind),
+    backfill: {
+      ...sourceOf(() => ranges.backfill),
       /** Another topic is configured now: what was meant for one before goes there, too. */
-      turn: ranges.turnBehind,
+      redirect: ranges.redirectBackfill,
     },
     /** A range apart, which never goes further than the live one. */
-    apart: (id: number) =>
+    isolated: (id: number) =>
       sourceOf(
-        () => ranges.apart.filter(one => one.id === id),
+        () => ranges.isolated.filter(one => one.id === id),
         () => (ranges.open?.next ?? 1) - 1,
       ),
   }

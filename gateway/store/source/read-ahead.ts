@@ -1,6 +1,6 @@
 import type { ReadGroup } from '../read/group-finder.ts'
 import type { OutboxReader } from '../read/outbox-reader.ts'
-import type { TakeLimits } from './batch-reader.ts'
+import type { BatchLimits } from './batch-reader.ts'
 
 type Reader = Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>
 
@@ -9,12 +9,12 @@ type Reader = Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>
  * reader that read them, because another one may read another file. What is taken is the same
  * either way: a group that is thinned or let go meanwhile goes out whole, as if taken before.
  */
-export function startReadAhead() {
+export function createReadAhead() {
   let reader: Reader | null = null
   let groups = new Map<number, ReadGroup>()
   return {
     /** Reads groups from a number on, up to the limits or the first that cannot be taken whole. */
-    read(from: Reader, next: number, { maxEvents, maxBytes }: TakeLimits): void {
+    read(from: Reader, next: number, { maxEvents, maxBytes }: BatchLimits): void {
       const before = reader === from ? groups : null
       reader = from
       groups = new Map()
@@ -28,7 +28,7 @@ export function startReadAhead() {
       }
     },
     /** The same reader; what was read is not read again. */
-    over: (from: Reader): Reader => ({
+    wrap: (from: Reader): Reader => ({
       groupAt(sequence) {
         const group = reader === from ? groups.get(sequence) : undefined
         groups.delete(sequence)

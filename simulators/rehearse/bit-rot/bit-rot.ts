@@ -1,22 +1,22 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Reading } from '../../../config/event/sensor-reading.ts'
-import { damageOf, isDamage, markDamaged } from '../../../gateway/store/file/damage-mark.ts'
+import { isDamage, markDamaged, readDamageReason } from '../../../gateway/store/file/damage-mark.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { mulberry32 } from '../../building/random.ts'
-import { carryAll, type Delivered } from './delivery.ts'
-import { type Judgement, judge } from './judgement.ts'
+import { type DeliveredContent, deliverStore } from './delivery.ts'
+import { type FlipJudgement, judgeFlip } from './judgement.ts'
 import {
-  copyStore,
-  FILES,
+  copyStoreFiles,
+  createReading,
+  FLIP_WEIGHTS,
   GATEWAY,
-  type Original,
-  pathIn,
-  type RottenFile,
-  readingOf,
-  writeOriginal,
+  type SampleStore,
+  type StoreFile,
+  storeFilePath,
+  writeSampleStore,
 } from './original.ts'
-import { digestOf } from './unused-bytes.ts'
+import { digestStore } from './unused-bytes.ts'
 
 export type BitRotOptions = {
   times: number
@@ -34,7 +34,7 @@ export type FlipCounts = {
   /** Everything arrived, and nobody had to do anything. */
   harmless: number
   /** Everything arrived once the store was salvaged. */
-  healed: number
+  recovered: number
   /** Something was lost, and named. */
   lossy: number
   lostReadings: number
@@ -46,7 +46,7 @@ export type FlipCounts = {
 export type BitRotCounts = {
   readings: number
   total: FlipCounts
-  files: Record<RottenFile, FlipCounts>
+  files: Record<StoreFile, FlipCounts>
   faults: string[]
 }
 
@@ -60,27 +60,27 @@ const NEW_NUMBER = 1_000_000
  * gateway opens and heals, takes another reading, the bridge delivers all; as often as `times`,
  * each time from the sound files. The places of the flips repeat with the seed.
  */
-export async function rotBits(options: BitRotOptions): Promise<BitRotCounts> {
+export async function rehearseBitRot(options: BitRotOptions): Promise<BitRotCounts> {
   const { times, seed, dir, onFlip } = options
   const random = mulberry32(seed)
-  const original = await writeOriginal(dir, random)
-  const soundDigest = digestOf(original.dir)
-  const files = Object.keys(FILES) as RottenFile[]
+  const original = await writeSampleStore(dir, random)
+  const soundDigest = digestStore(original.dir)
+  const files = Object.keys(FLIP_WEIGHTS) as StoreFile[]
   const counts: BitRotCounts = {
     readings: original.delivered.events.length,
     total: none(),
     files: Object.fromEntries(files.map(file => [file, none()])) as BitRotCounts['files'],
     faults: [],
   }
-  const lots = files.flatMap(file => new Array<RottenFile>(FILES[file]).fill(file))
+  const lots = files.flatMap(file => new Array<StoreFile>(FLIP_WEIGHTS[file]).fill(file))
   const trial = join(dir, 'trial')
   for (let done = 0; done < times; ) {
     const file = lots[Math.floor(random() * lots.length)]!
     rmSync(trial, { recursive: true, force: true })
     mkdirSync(trial)
-    copyStore(original.dir, trial)
-    const place = flipOne(pathIn(trial, file), random)
-    const isUnused = !file.endsWith('bell') && digestOf(trial) === soundDigest
+    copyStoreFiles(original.dir, trial)
+    const place = flipOne(storeFilePath(trial, file), random)
+    const isUnused = !file.endsWith('bell') && digestStore(trial) === soundDigest
     const { faults, ...outcome } = await live(original, trial, random)
     for (const one of [counts.total, counts.files[file]]) count(one, { ...outcome, isUnused })
     done++
@@ -104,18 +104,18 @@ function flipOne(file: string, random: () => number): string {
 }
 
 /** Starts gateway and bridge on a store until it is well, as those who supervise them do. */
-async function live(original: Original, dir: string, random: () => number): Promise<Life> {
-  const arrived: Delivered = { events: [], notes: [], damaged: null, isInboxNew: false }
+async function live(original: SampleStore, dir: string, random: () => number): Promise<Life> {
+  const arrived: DeliveredContent = { events: [], notes: [], damaged: null, isInboxNew: false }
   const later = new Map<number, number>()
   let isHealed = false
   for (let start = 1; start <= STARTS_MAX; start++) {
     try {
-      const run = await startOnce(dir, readingOf(NEW_NUMBER + start, random))
+      const run = await startOnce(dir, createReading(NEW_NUMBER + start, random))
       isHealed ||= run.isHealed || run.delivered.isInboxNew
       arrived.events.push(...run.delivered.events)
       arrived.notes.push(...run.delivered.notes)
       if (run.taken !== null) later.set(run.taken, NEW_NUMBER + start)
-      if (!run.damaged) return { ...judge(original, later, arrived), isHealed }
+      if (!run.damaged) return { ...judgeFlip(original, later, arrived), isHealed }
       arrived.damaged = run.damaged
     } catch (error) {
       return failed(`start ${start}: ${(error as Error).stack}`)
@@ -128,7 +128,7 @@ async function live(original: Original, dir: string, random: () => number): Prom
   }
 }
 
-type Life = Judgement & { isHealed: boolean }
+type Life = FlipJudgement & { isHealed: boolean }
 
 /** One run of both: the gateway opens and takes one reading, the bridge delivers what it can. */
 async function startOnce(dir: string, reading: Reading) {
@@ -146,19 +146,19 @@ async function startOnce(dir: string, reading: Reading) {
   }
   const isTaken = meeting(() => outbox.commit({ readings: [reading], deadLetters: [] }))
   const taken = isTaken ? outbox.lastSequence : null
-  const delivered = await carryAll(dir)
+  const delivered = await deliverStore(dir)
   meeting(() => outbox.close())
   return {
     taken,
     delivered,
-    isHealed: !!outbox.healed,
-    damaged: damageOf(file) ?? delivered.damaged,
+    isHealed: !!outbox.recovery,
+    damaged: readDamageReason(file) ?? delivered.damaged,
   }
 }
 
 function none(): FlipCounts {
   const lost = { lostReadings: 0, lostReadingsMost: 0, lostNotes: 0 }
-  return { flips: 0, unused: 0, harmless: 0, healed: 0, lossy: 0, ...lost }
+  return { flips: 0, unused: 0, harmless: 0, recovered: 0, lossy: 0, ...lost }
 }
 
 type Flip = Omit<Life, 'faults'> & { isUnused: boolean }
@@ -166,7 +166,7 @@ type Flip = Omit<Life, 'faults'> & { isUnused: boolean }
 function count(to: FlipCounts, { lost, lostNotes, isHealed, isUnused }: Flip): void {
   to.flips++
   if (lost + lostNotes > 0) to.lossy++
-  else if (isHealed) to.healed++
+  else if (isHealed) to.recovered++
   else if (isUnused) to.unused++
   else to.harmless++
   to.lostReadings += lost

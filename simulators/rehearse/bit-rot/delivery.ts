@@ -1,11 +1,11 @@
 import { join } from 'node:path'
-import { startBatchSize } from '../../../cloud-bridge/forward/batch-size.ts'
-import { startForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
-import { noteSources, startNoteForwarder } from '../../../cloud-bridge/forward/note-forwarder.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
+import { createBatchSize } from '../../../cloud-bridge/forward/batch-size.ts'
+import { createForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
+import { createNoteForwarder, noteSources } from '../../../cloud-bridge/forward/note-forwarder.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
 import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
-import { MustReopen } from '../../../gateway/store/file/damage-mark.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { MustReopenError } from '../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 
@@ -19,7 +19,7 @@ const LIMITS = { batchMaxEvents: 200, batchMaxBytes: 100_000, lingerMs: 0 }
 const PARTITIONS = 6
 
 /** A note as the cloud gets it. */
-export type ArrivedNote = {
+export type DeliveredNote = {
   origin: 'outbox' | 'inbox'
   sequence: number
   kind: string
@@ -27,9 +27,9 @@ export type ArrivedNote = {
 }
 
 /** What a bridge delivered: events as they arrived, by sequence, and notes. */
-export type Delivered = {
+export type DeliveredContent = {
   events: { sequence: number; value: Buffer }[]
-  notes: ArrivedNote[]
+  notes: DeliveredNote[]
   /** Why outbox or inbox were left before the end: they must be opened again. */
   damaged: string | null
   /** Whether the inbox had to be begun anew. */
@@ -40,10 +40,15 @@ export type Delivered = {
  * Delivers everything in the store of a directory with the bridge's own parts, into memory in place
  * of Kafka, as one run of the bridge does: until there is nothing more, or the outbox is damaged.
  */
-export async function carryAll(dir: string): Promise<Delivered> {
+export async function deliverStore(dir: string): Promise<DeliveredContent> {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 1_000_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const all: Delivered = { events: [], notes: [], damaged: null, isInboxNew: !!inbox.healed }
+  const all: DeliveredContent = {
+    events: [],
+    notes: [],
+    damaged: null,
+    isInboxNew: !!inbox.recovery,
+  }
   const accept = async ({ topic, records }: Batch) => {
     if (topic !== TOPICS.readings) {
       for (const { value } of records) all.notes.push(JSON.parse(value.toString()))
@@ -53,35 +58,35 @@ export async function carryAll(dir: string): Promise<Delivered> {
   const common = {
     sink: { send: accept },
     signal: new AbortController().signal,
-    circuit: startCircuit({ firstMs: 1, maxMs: 1, stableMs: 0 }),
+    circuit: createCircuitBreaker({ firstMs: 1, maxMs: 1, stableMs: 0 }),
     onUnavailable() {},
     onRejected() {},
   }
-  const forwarder = startForwarder({
-    frame: singleObject,
+  const forwarder = createForwarder({
+    frame: singleObjectFraming,
     ...common,
     source,
-    size: startBatchSize(LIMITS),
+    size: createBatchSize(LIMITS),
     lingerMs: 0,
     onDelivered: ({ events }) => all.events.push(...events),
   })
-  const forward = startNoteForwarder({
+  const forward = createNoteForwarder({
     ...common,
     topics: TOPICS,
     partitionsOf: async () => PARTITIONS,
-    onGone: (notes, from) =>
+    onMissing: (notes, from) =>
       inbox.addNotes([{ kind: 'jump', content: { ...from, notes, reason: 'gone' } }]),
   })
   try {
-    const store = source.look()
-    if (store) source.begin(TOPICS.readings, PARTITIONS)
+    const store = source.refresh()
+    if (store) source.ensureLiveRange(TOPICS.readings, PARTITIONS)
     while (store && (await forwarder.step()) !== 'nothing');
     for (const origin of store ? noteSources(store.id, source, inbox) : []) {
       while ((await forward(origin, store!.gateway)) > 0);
     }
     all.damaged = source.damaged
   } catch (error) {
-    if (!(error instanceof MustReopen)) throw error
+    if (!(error instanceof MustReopenError)) throw error
     all.damaged = error.message
   } finally {
     source.close()
@@ -89,7 +94,7 @@ export async function carryAll(dir: string): Promise<Delivered> {
   try {
     inbox.close()
   } catch (error) {
-    if (!(error instanceof MustReopen)) throw error
+    if (!(error instanceof MustReopenError)) throw error
     all.damaged = error.message
   }
   return all

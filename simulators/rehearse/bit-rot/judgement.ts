@@ -1,9 +1,9 @@
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
-import type { ArrivedNote, Delivered } from './delivery.ts'
-import type { Original } from './original.ts'
+import type { DeliveredContent, DeliveredNote } from './delivery.ts'
+import type { SampleStore } from './original.ts'
 
 /** What a flip did in the end. */
-export type Judgement = {
+export type FlipJudgement = {
   /** Readings and notes that did not arrive and are named by a note. */
   lost: number
   lostNotes: number
@@ -18,22 +18,22 @@ type Span = { from: number; to: number }
  * the reading, by sequence): each event arrived unchanged, or a note names it; each note arrived
  * unchanged, or a note says that it did not; and no number was given twice.
  */
-export function judge(
-  original: Original,
+export function judgeFlip(
+  original: SampleStore,
   later: Map<number, number>,
-  arrived: Delivered,
-): Judgement {
+  arrived: DeliveredContent,
+): FlipJudgement {
   const faults: string[] = []
   const expected = new Map(original.delivered.events.map(event => [event.sequence, event.value]))
   const isRight = (sequence: number, value: Buffer) => {
     // What was delivered before the flip is not known here, and may come again.
-    if (sequence <= original.before) return true
+    if (sequence <= original.deliveredUpTo) return true
     const number = later.get(sequence)
     if (number === undefined) return expected.get(sequence)?.equals(value)
     return decodeEvent(value).measurements[0]?.number === number
   }
   for (const sequence of later.keys()) {
-    if (sequence <= original.last) faults.push(`number ${sequence} was given out again`)
+    if (sequence <= original.lastSequence) faults.push(`number ${sequence} was given out again`)
   }
   const got = new Set<number>()
   for (const { sequence, value } of arrived.events) {
@@ -49,9 +49,9 @@ export function judge(
   return { lost: missing.length - unnamed.length, lostNotes: notes, faults }
 }
 
-function judgeNotes(original: Original, arrived: Delivered, faults: string[]): number {
-  const own = ({ origin }: ArrivedNote) => origin === 'outbox'
-  const textOf = ({ kind, content }: ArrivedNote) => JSON.stringify([kind, content])
+function judgeNotes(original: SampleStore, arrived: DeliveredContent, faults: string[]): number {
+  const own = ({ origin }: DeliveredNote) => origin === 'outbox'
+  const textOf = ({ kind, content }: DeliveredNote) => JSON.stringify([kind, content])
   const arrivedNotes = arrived.notes.filter(own)
   const gone = spansIn(arrived.notes, ({ content }) => [
     content.notes,
@@ -69,7 +69,7 @@ function judgeNotes(original: Original, arrived: Delivered, faults: string[]): n
   return lost
 }
 
-function spansIn(notes: ArrivedNote[], of: (note: ArrivedNote) => unknown[]): Span[] {
+function spansIn(notes: DeliveredNote[], of: (note: DeliveredNote) => unknown[]): Span[] {
   const isSpan = (one: unknown): one is Span => Number.isInteger((one as Partial<Span>)?.from)
   return notes.flatMap(note => of(note).filter(isSpan))
 }

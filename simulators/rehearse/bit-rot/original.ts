@@ -1,17 +1,17 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Reading } from '../../../config/event/sensor-reading.ts'
-import { startRangeReader } from '../../../gateway/store/delivery/inbox-reader.ts'
+import { openInboxReader } from '../../../gateway/store/delivery/inbox-reader.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { carryAll, type Delivered } from './delivery.ts'
+import { type DeliveredContent, deliverStore } from './delivery.ts'
 
 /** The files of a store, by which a flip is told, and how many of 20 flips each gets. */
-export const FILES = {
+export const FLIP_WEIGHTS = {
   ...{ outbox: 9, 'outbox-wal': 7, 'outbox-bell': 1 },
   ...{ inbox: 2, 'inbox-wal': 1, 'inbox-bell': 1 },
 } as const
-export type RottenFile = keyof typeof FILES
-const nameOf: Record<RottenFile, string> = {
+export type StoreFile = keyof typeof FLIP_WEIGHTS
+const nameOf: Record<StoreFile, string> = {
   outbox: 'outbox.db',
   'outbox-wal': 'outbox.db-wal',
   'outbox-bell': 'outbox.db.bell',
@@ -20,10 +20,15 @@ const nameOf: Record<RottenFile, string> = {
   'inbox-bell': 'inbox.db.bell',
 }
 
-export const pathIn = (dir: string, file: RottenFile) => join(dir, nameOf[file])
+export const storeFilePath = (dir: string, file: StoreFile) => join(dir, nameOf[file])
 
 /** A store as a kill leaves it: some of it in the files, the rest in their logs. */
-export type Original = { dir: string; delivered: Delivered; before: number; last: number }
+export type SampleStore = {
+  dir: string
+  delivered: DeliveredContent
+  deliveredUpTo: number
+  lastSequence: number
+}
 
 export const GATEWAY = 'gateway'
 const COMMITS = 60
@@ -34,26 +39,26 @@ const DELIVERED_COMMITS = 15
  * delivered. `delivered` is all that a bridge gets from it when nothing is damaged, `before` up to
  * where events had been delivered, `last` the number of the last one.
  */
-export async function writeOriginal(dir: string, random: () => number): Promise<Original> {
+export async function writeSampleStore(dir: string, random: () => number): Promise<SampleStore> {
   const [alive, copy, sound] = ['alive', 'original', 'sound'].map(name => join(dir, name))
   for (const one of [alive, copy, sound]) mkdirSync(one!, { recursive: true })
   const file = join(alive!, 'outbox.db')
   let outbox = openOutbox({ file, gateway: GATEWAY })
   const inboxFile = join(alive!, 'inbox.db')
   // Somebody who reads along keeps the inbox's log from being written back when the bridge ends.
-  const along = startRangeReader(inboxFile)
+  const along = openInboxReader(inboxFile)
   let [before, number] = [0, 0]
   for (let commit = 0; commit < COMMITS; commit++) {
     const count = 1 + Math.floor(random() ** 3 * 120)
-    const readings = Array.from({ length: count }, () => readingOf(number++, random))
+    const readings = Array.from({ length: count }, () => createReading(number++, random))
     const payload = Buffer.alloc(Math.floor(random() * 2000), commit)
     const deadLetter = { reason: 'not JSON', place: 'payload', topic: 'x', payload }
     const deadLetters = commit % 4 === 0 ? [{ at: 1_700_000_000_000 + commit, deadLetter }] : []
     outbox.commit({ readings, deadLetters })
-    if (commit % 6 === 0) outbox.beat()
+    if (commit % 6 === 0) outbox.writeZoneHeads()
     if (commit === DELIVERED_COMMITS / 3 || commit === DELIVERED_COMMITS) {
       before = outbox.lastSequence
-      await carryAll(alive!)
+      await deliverStore(alive!)
       along(outbox.store)
     }
     // Everything so far goes into the file; what follows stays in the log.
@@ -62,23 +67,29 @@ export async function writeOriginal(dir: string, random: () => number): Promise<
       outbox = openOutbox({ file, gateway: GATEWAY })
     }
   }
-  copyStore(alive!, copy!)
+  copyStoreFiles(alive!, copy!)
   outbox.close()
   along.close()
-  copyStore(copy!, sound!)
-  const delivered = await carryAll(sound!)
-  return { dir: copy!, delivered, before, last: delivered.events.at(-1)!.sequence }
+  copyStoreFiles(copy!, sound!)
+  const delivered = await deliverStore(sound!)
+  return {
+    dir: copy!,
+    delivered,
+    deliveredUpTo: before,
+    lastSequence: delivered.events.at(-1)!.sequence,
+  }
 }
 
 /** Copies the files of a store as they are. */
-export function copyStore(from: string, to: string): void {
-  for (const file of Object.keys(nameOf) as RottenFile[]) {
-    if (existsSync(pathIn(from, file))) copyFileSync(pathIn(from, file), pathIn(to, file))
+export function copyStoreFiles(from: string, to: string): void {
+  for (const file of Object.keys(nameOf) as StoreFile[]) {
+    if (existsSync(storeFilePath(from, file)))
+      copyFileSync(storeFilePath(from, file), storeFilePath(to, file))
   }
 }
 
 /** A reading of one of a few zones, with text that does not compress. */
-export function readingOf(number: number, random: () => number): Reading {
+export function createReading(number: number, random: () => number): Reading {
   const zone = `floor${number % 3}/room${Math.floor(random() * 4)}`
   const text = Array.from({ length: 40 }, () => String.fromCharCode(33 + random() * 90)).join('')
   return {

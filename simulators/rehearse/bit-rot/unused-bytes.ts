@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { copyStore } from './original.ts'
+import { copyStoreFiles } from './original.ts'
 
 /**
  * A digest of all that SQLite reads in both files of a store and their logs: settings, tables, rows
  * and what its own check says. A flipped bit that does not change it is in unused bytes. Looks into
  * a copy, because opening changes files.
  */
-export function digestOf(dir: string): string {
+export function digestStore(dir: string): string {
   const copy = join(dir, 'copy')
   mkdirSync(copy)
-  copyStore(dir, copy)
+  copyStoreFiles(dir, copy)
   const hash = createHash('sha256')
   try {
     for (const name of ['outbox.db', 'inbox.db']) addAll(hash, join(copy, name))

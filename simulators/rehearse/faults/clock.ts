@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
-import type { Injection } from '../inject/injection.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import type { FaultInjection } from '../inject/injection.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 
 const STEP_MS = 1500
@@ -19,16 +19,16 @@ const shiftsS = (nowMs: number) => [-Math.floor(nowMs / 1000), -50 * YEAR_S, 50 
  */
 export async function rehearseClock(
   stage: Stage,
-  injection: Injection,
+  injection: FaultInjection,
   { times }: { times: number },
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const running = new AbortController()
   const run = stage.devices.run(running.signal)
   let jumps = 0
   for (let time = 0; time < times; time++) {
     for (const clockShiftS of shiftsS(Date.now())) {
       await sleep(STEP_MS)
-      injection.set({ clockShiftS })
+      injection.setFaults({ clockShiftS })
       jumps++
     }
   }

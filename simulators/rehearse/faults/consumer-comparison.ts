@@ -4,9 +4,9 @@ import type { Totals } from '../../../cloud-bridge/consumers/analytics/api/total
 import type { Aggregate } from '../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
 import { readParquet } from '../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { verifyArchive } from '../../../cloud-bridge/consumers/archive/verification.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { ask } from '../../processes.ts'
+import { fetchOnNewConnection } from '../../processes.ts'
 import type { Stage } from '../stage.ts'
 
 const sizesMs = { '1m': 60_000, '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 }
@@ -14,18 +14,18 @@ const NUMBERED = 'simulated_number'
 /** Sums are added up in another order. */
 const CLOSE = 1e-9
 
-export type Compared = {
+export type ConsumerComparison = {
   windows: number
   archived: number
   lost: number
-  twice: number
+  countedTwice: number
   faults: string[]
 }
 
 /** How many readings analytics counts so far. */
-export async function totalOf(url: string): Promise<number> {
+export async function fetchAnalyticsCount(url: string): Promise<number> {
   try {
-    const { metrics } = (await (await ask(`${url}/api/totals`)).json()) as Totals
+    const { metrics } = (await (await fetchOnNewConnection(`${url}/api/totals`)).json()) as Totals
     return metrics.find(({ metric }) => metric === NUMBERED)?.count ?? 0
   } catch {
     return 0 // it was killed just now
@@ -33,13 +33,13 @@ export async function totalOf(url: string): Promise<number> {
 }
 
 /** How many events the archive has committed so far. */
-export async function archivedIn({ config }: Stage): Promise<number> {
+export async function countArchivedEvents({ config }: Stage): Promise<number> {
   const proof = await verifyArchive(config.consumers.archive.dir, [])
   return proof?.partitions.reduce((sum, { events }) => sum + events, 0) ?? 0
 }
 
 /** Compares what analytics and archive have with a plain computation over what Kafka has. */
-export async function compareConsumers(stage: Stage, url: string): Promise<Compared> {
+export async function compareConsumers(stage: Stage, url: string): Promise<ConsumerComparison> {
   const events = await eventsIn(stage)
   const expected = windowsBy(events.values())
   const found = await windowsAt(url)
@@ -63,16 +63,16 @@ export async function compareConsumers(stage: Stage, url: string): Promise<Compa
   return {
     ...{ windows: expected.size, archived: ids.length, faults: faults.slice(0, 5) },
     lost: lost + missing,
-    twice: twice + ids.length - unique.size,
+    countedTwice: twice + ids.length - unique.size,
   }
 }
 
 /** Every event that stands in Kafka, once, by id. */
 async function eventsIn({ config, brokers }: Stage): Promise<Map<string, SensorReading>> {
-  const { stream } = await openKafka({ ...config.kafka, brokers })
+  const { stream } = await createKafkaClient({ ...config.kafka, brokers })
   const { readings, backfill } = config.kafka.topics
   const events = new Map<string, SensorReading>()
-  for (const [topic, { begin, end }] of await stream.stretchesOf([readings, backfill])) {
+  for (const [topic, { begin, end }] of await stream.topicOffsets([readings, backfill])) {
     await stream.readBetween(topic, begin, end, ({ value }) => {
       const event = decodeEvent(value)
       events.set(event.id, event)
@@ -111,7 +111,7 @@ async function windowsAt(url: string): Promise<Map<string, Window>> {
   for (const size of Object.keys(sizesMs)) {
     for (let cursor: string | null = ''; cursor !== null; ) {
       const query = new URLSearchParams({ size, ...(cursor && { cursor }) })
-      const answer = await ask(`${url}/api/aggregates?${query}`)
+      const answer = await fetchOnNewConnection(`${url}/api/aggregates?${query}`)
       if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`)
       const page = (await answer.json()) as { aggregates: Aggregate[]; next: string | null }
       for (const one of page.aggregates) {

@@ -2,10 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { mulberry32 } from '../../building/random.ts'
 import { findFreePort } from '../../kafka/free-port.ts'
 import type { SupervisedProcess } from '../../local/supervisor.ts'
-import { startPart } from '../../processes.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import { startSluiceProcess } from '../../processes.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
-import { archivedIn, compareConsumers, totalOf } from './consumer-comparison.ts'
+import {
+  compareConsumers,
+  countArchivedEvents,
+  fetchAnalyticsCount,
+} from './consumer-comparison.ts'
 
 const EVERY_MS = 3000
 const MEMBERS = 2
@@ -21,7 +25,7 @@ const LOOK_EVERY_MS = 500
 export async function rehearseConsumers(
   stage: Stage,
   options: { times: number; seed: number; env: NodeJS.ProcessEnv; onProgress(line: string): void },
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const { times, seed, onProgress } = options
   const random = mulberry32(seed)
   await using stack = new AsyncDisposableStack()
@@ -43,7 +47,8 @@ export async function rehearseConsumers(
   const untilMs = performance.now() + CAUGHT_UP_MS
   const url = `http://127.0.0.1:${analytics.ports[0]}`
   const isBehind = async () =>
-    (await totalOf(url)) < verdict.delivered || (await archivedIn(stage)) < verdict.delivered
+    (await fetchAnalyticsCount(url)) < verdict.delivered ||
+    (await countArchivedEvents(stage)) < verdict.delivered
   while ((await isBehind()) && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
   const found = await compareConsumers(stage, url)
   const outcome = outcomeOf('consumers', times, verdict, [
@@ -54,7 +59,7 @@ export async function rehearseConsumers(
   ])
   const passed = outcome.passed && found.faults.length === 0
   const lost = outcome.lost + found.lost
-  return { ...outcome, lost, countedTwice: outcome.countedTwice + found.twice, passed }
+  return { ...outcome, lost, countedTwice: outcome.countedTwice + found.countedTwice, passed }
 }
 
 async function startMembers(
@@ -77,7 +82,7 @@ async function startMembers(
         if (!line.includes('SIGKILL')) onProgress(line)
       },
     }
-    members.push(await startPart(name, { host: '127.0.0.1', port }, options))
+    members.push(await startSluiceProcess(name, { host: '127.0.0.1', port }, options))
     ports.push(port)
   }
   return { members, ports }

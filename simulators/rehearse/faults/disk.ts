@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { askState } from '../../processes.ts'
-import type { Faults, Injection } from '../inject/injection.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import { fetchState } from '../../processes.ts'
+import type { FaultInjection, InjectedFaults } from '../inject/injection.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 
 const BEFORE_MS = 1500
@@ -9,7 +9,7 @@ const FAULT_MS = 2500
 const SETTLE_MS = 300
 
 /** What an operator calls it, and what the system calls answer. */
-export const diskFaults: Record<string, Faults> = {
+export const diskFaults: Record<string, InjectedFaults> = {
   'full-disk': { writes: 'ENOSPC' },
   'read-only': { writes: 'EROFS' },
   'disk-error': { syncs: 'EIO' },
@@ -21,9 +21,9 @@ export const diskFaults: Record<string, Faults> = {
  */
 export async function rehearseDisk(
   stage: Stage,
-  injection: Injection,
+  injection: FaultInjection,
   { fault, times }: { fault: keyof typeof diskFaults; times: number },
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const { devices, config } = stage
   const running = new AbortController()
   const run = devices.run(running.signal)
@@ -31,13 +31,13 @@ export async function rehearseDisk(
   let [falseAcks, recoveredMaxMs] = [0, 0]
   for (let time = 0; time < times; time++) {
     await sleep(BEFORE_MS)
-    injection.set(diskFaults[fault]!)
+    injection.setFaults(diskFaults[fault]!)
     // What was committed just before may still be on its way to the devices.
     await sleep(SETTLE_MS)
     const before = acknowledged()
     await sleep(FAULT_MS)
     falseAcks += acknowledged() - before
-    injection.set({})
+    injection.setFaults({})
     recoveredMaxMs = Math.max(recoveredMaxMs, await untilMore(acknowledged))
   }
   running.abort()
@@ -51,7 +51,7 @@ export async function rehearseDisk(
   ]
   const restarts = stage.gateway.restarts + stage.bridge.restarts
   const isUp = diskFaults[fault]!.writes !== 'ENOSPC' || restarts === 0
-  const isReady = (await askState(config.gateway.http)) !== null
+  const isReady = (await fetchState(config.gateway.http)) !== null
   const outcome = outcomeOf(String(fault), times, await stage.judge(), remarks)
   return { ...outcome, passed: outcome.passed && falseAcks === 0 && isReady && isUp }
 }

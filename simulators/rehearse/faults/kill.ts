@@ -1,22 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mulberry32 } from '../../building/random.ts'
-import { askState } from '../../processes.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import { fetchState } from '../../processes.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 
 const BACK_MS = 20_000
 const WAIT_MAX_MS = 800
 
 /** Who is killed: drawn from the seed, the gateway most often, because it acknowledges. */
-const anyVictim: Victim[] = ['gateway', 'gateway', 'gateway', 'bridge', 'bridge', 'both']
+const anyVictim: KillTarget[] = ['gateway', 'gateway', 'gateway', 'bridge', 'bridge', 'both']
 
-export type Victim = 'gateway' | 'bridge' | 'both'
+export type KillTarget = 'gateway' | 'bridge' | 'both'
 
 export type KillOptions = {
   times: number
   seed: number
   /** Who is killed, as often as it stands here; any of them otherwise. */
-  victims?: Victim[]
+  targets?: KillTarget[]
   onProgress(line: string): void
 }
 
@@ -28,14 +28,14 @@ export type KillOptions = {
 export async function rehearseKill(
   stage: Stage,
   options: KillOptions,
-): Promise<Outcome & { hits: number }> {
-  const { times, seed, victims = anyVictim, onProgress } = options
+): Promise<RehearsalOutcome & { hits: number }> {
+  const { times, seed, targets = anyVictim, onProgress } = options
   const random = mulberry32(seed)
   const running = new AbortController()
   const run = stage.devices.run(running.signal)
   const count = { unacknowledged: 0, readyMaxMs: 0 }
   for (let kill = 1; kill <= times; kill++) {
-    const victim = victims[Math.floor(random() * victims.length)]!
+    const victim = targets[Math.floor(random() * targets.length)]!
     await untilAcknowledging(stage)
     await sleep(random() * WAIT_MAX_MS)
     const hit = stage.devices.counters().inFlight > 0
@@ -73,7 +73,7 @@ async function killAndWait(stage: Stage, name: 'gateway' | 'bridge'): Promise<nu
   await until(() => part.restarts > restarts, `a restart of the ${name}`)
   const since = performance.now()
   const { http } = stage.config[name]
-  const answers = async () => part.pid !== null && (await askState(http))?.pid === part.pid
+  const answers = async () => part.pid !== null && (await fetchState(http))?.pid === part.pid
   await until(answers, `the ${name}`)
   return performance.now() - since
 }

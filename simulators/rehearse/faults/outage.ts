@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LocalKafka } from '../../kafka/local-kafka.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 
 const BEFORE_MS = 2000
@@ -14,7 +14,7 @@ export async function rehearseOutage(
   stage: Stage,
   kafka: LocalKafka,
   { times, outageMs }: { times: number; outageMs: number },
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const running = new AbortController()
   const run = stage.devices.run(running.signal)
   let waitedMost = 0

@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bellFile } from '../../../gateway/store/file/bell.ts'
-import { askState } from '../../processes.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import { fetchState } from '../../processes.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 
 const RUN_MS = 1500
@@ -15,7 +15,7 @@ const RUN_MS = 1500
 export async function rehearseRestore(
   stage: Stage,
   { times }: { times: number },
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const { outbox } = stage.config
   const files = ['', '-wal'].map(suffix => outbox.file + suffix)
   const copyOf = (file: string) => `${file}.copy`
@@ -54,7 +54,7 @@ async function whileDown({ gateway, config }: Stage, work: () => void): Promise<
   gateway.kill('SIGTERM')
   while (gateway.state.name !== 'waiting') await sleep(1)
   work()
-  while (gateway.pid === null || (await askState(config.gateway.http))?.pid !== gateway.pid) {
+  while (gateway.pid === null || (await fetchState(config.gateway.http))?.pid !== gateway.pid) {
     await sleep(20)
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Injection } from '../inject/injection.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import type { FaultInjection } from '../inject/injection.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 import { startPings } from './pings.ts'
 
@@ -17,9 +17,9 @@ const PING_MAX_MS = 1000
  */
 export async function rehearseSlowDisk(
   stage: Stage,
-  injection: Injection,
+  injection: FaultInjection,
   { times }: { times: number },
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const { devices, config } = stage
   const running = new AbortController()
   const run = devices.run(running.signal)
@@ -30,7 +30,7 @@ export async function rehearseSlowDisk(
     await using pings = await startPings(config.gateway.mqtt)
     for (let time = 0; time < times; time++) {
       for (const syncDelayMs of DELAYS_MS) {
-        injection.set({ syncDelayMs })
+        injection.setFaults({ syncDelayMs })
         await sleep(PHASE_MS / 4)
         const before = acknowledged()
         pings.takeTimes()
@@ -43,7 +43,7 @@ export async function rehearseSlowDisk(
         remarks.push(`${syncDelayMs} ms a fsync: ${rate} acks/s, ping p99 ${p99.toFixed(1)} ms`)
       }
     }
-    injection.set({})
+    injection.setFaults({})
   }
   running.abort()
   await run

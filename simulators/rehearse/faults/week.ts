@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LocalKafka } from '../../kafka/local-kafka.ts'
-import { type Outcome, outcomeOf } from '../outcome.ts'
+import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
 import type { Stage } from '../stage.ts'
 
 const GROWTH_MAX_MB = 20
@@ -25,7 +25,7 @@ export async function rehearseWeek(
   stage: Stage,
   kafka: LocalKafka,
   { events, restarts, onProgress }: WeekOptions,
-): Promise<Outcome> {
+): Promise<RehearsalOutcome> {
   const { devices } = stage
   await devices.run(2000)
   await kafka.kill()

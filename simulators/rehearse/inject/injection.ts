@@ -6,7 +6,7 @@ import { compileLibrary } from './compilation.ts'
 const CONTROL_BYTES = 24
 
 /** What goes wrong from now on in the process that was started with `env`. */
-export type Faults = {
+export type InjectedFaults = {
   /** Of every write to a database file. */
   writes?: 'ENOSPC' | 'EROFS' | 'EIO'
   /** Of every fsync. */
@@ -17,17 +17,17 @@ export type Faults = {
   clockShiftS?: number
 }
 
-export type Injection = Disposable & {
+export type FaultInjection = Disposable & {
   env: NodeJS.ProcessEnv
   /** Takes the place of what was set before. */
-  set(faults: Faults): void
+  setFaults(faults: InjectedFaults): void
 }
 
 /**
  * Prepares a process in which faults can be set at will, without root: a small library in front of
  * libc, compiled on the spot. Null where there is no C compiler, or no Linux.
  */
-export function prepareInjection(): Injection | null {
+export function openFaultInjection(): FaultInjection | null {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-inject-'))
   const library = compileLibrary('inject.c', dir)
   if (library === null) {
@@ -36,7 +36,7 @@ export function prepareInjection(): Injection | null {
   }
   const file = join(dir, 'control')
   const control = openSync(file, 'w+')
-  const set = ({ writes, syncs, syncDelayMs = 0, clockShiftS = 0 }: Faults) => {
+  const set = ({ writes, syncs, syncDelayMs = 0, clockShiftS = 0 }: InjectedFaults) => {
     const bytes = Buffer.alloc(CONTROL_BYTES)
     bytes.writeInt32LE(writes ? constants.errno[writes] : 0, 0)
     bytes.writeInt32LE(syncs ? constants.errno[syncs] : 0, 4)
@@ -47,7 +47,7 @@ export function prepareInjection(): Injection | null {
   set({})
   return {
     env: { LD_PRELOAD: library, REHEARSAL_CONTROL: file },
-    set,
+    setFaults: set,
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   }
 }

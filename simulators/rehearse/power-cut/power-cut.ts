@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { setImmediate as letOthers } from 'node:timers/promises'
 import { keyOf } from '../../building/random.ts'
 import { compileRecorder } from '../inject/recorder.ts'
-import { type Cut, cutAll } from './cut/cuts.ts'
-import { choosePoints } from './cut/points.ts'
-import { addExercised, type Exercised, exercisedIn } from './judgement/coverage.ts'
-import type { Phase, Promised } from './marks.ts'
+import { cutPower, type PowerCut } from './cut/cuts.ts'
+import { chooseCutPoints } from './cut/points.ts'
+import { addCoverage, coverageOf, type RecordingCoverage } from './judgement/coverage.ts'
+import type { StorePromises, WorkloadPhase } from './marks.ts'
 import { recordStores } from './workload/record.ts'
 import type { Sabotage } from './workload/sabotage.ts'
 
@@ -17,9 +17,9 @@ export type { Sabotage }
 /** What so many power cuts did. */
 export type PowerCutCounts = {
   points: number
-  byPhase: Partial<Record<Phase, number>>
+  byPhase: Partial<Record<WorkloadPhase, number>>
   /** What the recordings show to have happened; null before the first. */
-  exercised: Exercised | null
+  coverage: RecordingCoverage | null
   /** Recorded calls, from which the points were drawn. */
   calls: number
   /** Readings, dead letters, notes and positions promised before a cut, over all points. */
@@ -84,10 +84,10 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
     const roundSeed = keyOf(seed, `round ${first}`)
     const recorded = await recordStores(library, dir, { seed: roundSeed, stores, sabotage })
     const many = Math.min(POINTS_PER_ROUND, times - first)
-    const points = choosePoints(recorded, { times: many, first, seed: roundSeed })
+    const points = chooseCutPoints(recorded, { times: many, first, seed: roundSeed })
     for (const calls of recorded.values()) counts.calls += calls.length
-    counts.exercised = addExercised(counts.exercised, exercisedIn(recorded))
-    for (const compared of cutAll(recorded, points, { seed: roundSeed, dir })) {
+    counts.coverage = addCoverage(counts.coverage, coverageOf(recorded))
+    for (const compared of cutPower(recorded, points, { seed: roundSeed, dir })) {
       add(counts, compared)
       if (counts.points % YIELD_EVERY > 0) continue
       onProgress?.(counts.points, times)
@@ -98,11 +98,11 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
 }
 
 const noCounts = (): PowerCutCounts => ({
-  ...{ points: 0, byPhase: {}, exercised: null, calls: 0, acknowledged: 0 },
+  ...{ points: 0, byPhase: {}, coverage: null, calls: 0, acknowledged: 0 },
   ...{ lost: 0, corrupt: 0, cannotOpen: 0, faults: [] },
 })
 
-function add(counts: PowerCutCounts, { point, promised, finding }: Cut): void {
+function add(counts: PowerCutCounts, { point, promised, finding }: PowerCut): void {
   const { lost, corrupt, cannotOpen } = finding
   counts.points++
   counts.byPhase[point.phase] = (counts.byPhase[point.phase] ?? 0) + 1
@@ -117,7 +117,7 @@ function add(counts: PowerCutCounts, { point, promised, finding }: Cut): void {
   }
 }
 
-const amountOf = ({ acknowledged, notes, position }: Promised) =>
+const amountOf = ({ acknowledged, notes, position }: StorePromises) =>
   acknowledged.readings +
   acknowledged.deadLetters +
   notes.promised +

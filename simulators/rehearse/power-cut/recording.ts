@@ -1,5 +1,5 @@
 /** One call of the recorded process, on a file of one store. Handles stand for opened files. */
-export type Call =
+export type RecordedCall =
   | { kind: 'open'; handle: string; name: string; isEmptied: boolean; isDirectory: boolean }
   | { kind: 'write'; handle: string; offset: number; bytes: Buffer }
   | { kind: 'truncate'; handle: string; size: number }
@@ -17,10 +17,10 @@ const MARKS = 'marks'
  * in their order; a store is a folder of the recorded directory. What the workload writes into
  * a file `marks` becomes marks. Throws an Error when a log is not whole.
  */
-export function readRecording(logs: Buffer[]): Map<string, Call[]> {
-  const stores = new Map<string, Call[]>()
+export function parseRecording(logs: Buffer[]): Map<string, RecordedCall[]> {
+  const stores = new Map<string, RecordedCall[]>()
   const places = new Map<string, { store: string; name: string }>()
-  const add = (store: string, call: Call) => {
+  const add = (store: string, call: RecordedCall) => {
     const calls = stores.get(store) ?? []
     calls.push(call)
     stores.set(store, calls)
@@ -46,7 +46,7 @@ export function readRecording(logs: Buffer[]): Map<string, Call[]> {
 
 type Raw = { handle: string; offset: number; bytes: Buffer; name: string }
 
-function callOf(kind: Exclude<(typeof KINDS)[number], ''>, raw: Raw): Call {
+function callOf(kind: Exclude<(typeof KINDS)[number], ''>, raw: Raw): RecordedCall {
   const { handle, offset, bytes, name } = raw
   if (kind === 'open')
     return { kind, handle, name, isEmptied: (offset & 1) > 0, isDirectory: (offset & 2) > 0 }

@@ -4,10 +4,10 @@
 // Each line on stdin says how many milliseconds a turn lasts; what was done in it is the answer.
 import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
-import { startPartitioner } from '../../../config/event/partitioner.ts'
+import { createPartitioner } from '../../../config/event/partitioner.ts'
 import type { StoredEvent } from '../../../gateway/store/groups/group-codec.ts'
 import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
 import type { Work } from '../measure/turns.ts'
@@ -64,7 +64,7 @@ async function produce(forSeconds: number): Promise<Turn> {
 function batches(): () => Promise<Batch> {
   const { file, topic, partitions, limits } = options
   const reader = openOutboxReader(file)!
-  const place = startPartitioner(partitions)
+  const place = createPartitioner(partitions)
   let next = reader.firstSequence!
   const nextEvents = (): StoredEvent[] => {
     const group = reader.groupAt(next)
@@ -74,7 +74,7 @@ function batches(): () => Promise<Batch> {
   return async () => {
     const events: StoredEvent[] = []
     while (events.length < limits.maxEvents) events.push(...nextEvents())
-    const framed = await singleObject(topic, events)
+    const framed = await singleObjectFraming(topic, events)
     const records = events.map(({ zone }, index) => ({
       ...place(zone),
       value: framed.values[index]!,

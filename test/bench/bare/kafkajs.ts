@@ -1,15 +1,15 @@
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import {
-  compressionOf,
-  configuredKafka,
+  compressionTypes,
+  createKafkajs,
 } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
-import { newProducer } from '../../../cloud-bridge/kafka/kafkajs/producer.ts'
+import { createIdempotentProducer } from '../../../cloud-bridge/kafka/kafkajs/producer.ts'
 import type { BareLibrary } from './library.ts'
 
 /** kafkajs as the bridge has it, and nothing around it. */
 export async function openBareKafkajs(options: KafkaOptions) {
-  const producer = newProducer(configuredKafka(options, 1))
-  const compression = compressionOf[options.compression]
+  const producer = createIdempotentProducer(createKafkajs(options, 1))
+  const compression = compressionTypes[options.compression]
   await producer.connect()
   return {
     prepare: ({ topic, records }) => ({

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Totals } from '../../../cloud-bridge/consumers/analytics/api/totals.ts'
 import { verifyArchive } from '../../../cloud-bridge/consumers/archive/verification.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { askState, startPart } from '../../../simulators/processes.ts'
+import { fetchState, startSluiceProcess } from '../../../simulators/processes.ts'
 import { createTopics, kafkaAt } from '../../setup/kafka/kafka.ts'
 import type { Client } from '../arguments.ts'
 import type { PlainOptions, PlainResult } from '../bare/plain-consumer.ts'
@@ -143,11 +143,11 @@ async function runConsumer(
   const onProblem = (line: string) => void process.stderr.write(`${line}\n`)
   const options = { env, logDir: join(dir, 'log'), onProblem }
   const taken = async () => {
-    const state = await askState<'consumer'>(http)
+    const state = await fetchState<'consumer'>(http)
     return Object.values(state?.taken ?? {}).reduce((sum, count) => sum + count, 0)
   }
-  await using part = await startPart(name, http, options)
-  while (!(await askState(http))) await pause(LOOK_EVERY_MS / 10, signal)
+  await using part = await startSluiceProcess(name, http, options)
+  while (!(await fetchState(http))) await pause(LOOK_EVERY_MS / 10, signal)
   // As with the plain one: what starting a process costs is no part of its rate.
   const began = useOf(part.pid!)
   const sinceMs = performance.now()
@@ -167,7 +167,7 @@ async function runConsumer(
   part.kill('SIGTERM')
   while (part.restarts === restarts) await pause(10, signal)
   const startedMs = performance.now()
-  const isReady = async () => (await askState<'consumer'>(http))?.partitions.length === PARTITIONS
+  const isReady = async () => (await fetchState<'consumer'>(http))?.partitions.length === PARTITIONS
   while (!(await isReady())) await pause(50, signal)
   const readySeconds = (performance.now() - startedMs) / 1000
   return { cpuSeconds, rssPeakMb, seconds, isRight, readySeconds }

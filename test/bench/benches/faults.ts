@@ -3,11 +3,11 @@ import { brokerFaults } from '../../faults/broker-faults.ts'
 import { clusterFaults } from '../../faults/cluster-faults.ts'
 import { networkFaults, playRandom } from '../../faults/network-faults.ts'
 import { refusals } from '../../faults/refusals.ts'
-import { type Outcome, play, type Way } from '../../faults/stage.ts'
+import { type Outcome, playFault, type SinkRoute } from '../../faults/stage.ts'
 import { startCluster } from '../../setup/kafka/cluster.ts'
 import { clients, freshTopic, kafkaAt } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
-import { topicWith } from '../../setup/kafka/topic-settings.ts'
+import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
 import type { Measured } from '../measure/figures.ts'
 import type { Sizes } from '../sizes.ts'
 import type { Bench, Part } from './bench-case.ts'
@@ -34,14 +34,14 @@ export const faults: Part = {
 async function onOneBroker(sizes: Sizes['faults'], signal: AbortSignal): Promise<Row[]> {
   await using on = await startProxiedKafka()
   const rows: Row[] = []
-  const wayOf = (client: Client, topic: string): Way => ({
+  const wayOf = (client: Client, topic: string): SinkRoute => ({
     ...{ topic, partitions: PARTITIONS },
     sending: { ...on.proxied, client },
     reading: { ...on.direct, client },
   })
   const add = async (fault: string, of: readonly Client[], playing: Promise<Outcome[]>) => {
     const outcomes = await playing
-    on.proxy.heal()
+    on.proxy.restore()
     rows.push(...of.map((client, index) => ({ fault, client, outcome: outcomes[index]! })))
     signal.throwIfAborted()
   }
@@ -51,12 +51,12 @@ async function onOneBroker(sizes: Sizes['faults'], signal: AbortSignal): Promise
       await add(
         fault,
         [client],
-        play([way], ([stage]) => script(stage!, on)),
+        playFault([way], ([stage]) => script(stage!, on)),
       )
     }
     for (const [fault, { ground, script }] of Object.entries(refusals)) {
       const topic = await topicOn(on, ground)
-      const playing = play([wayOf(client, topic)], ([stage]) => script(stage!, on))
+      const playing = playFault([wayOf(client, topic)], ([stage]) => script(stage!, on))
       await add(fault, [client], playing)
     }
   }
@@ -66,7 +66,7 @@ async function onOneBroker(sizes: Sizes['faults'], signal: AbortSignal): Promise
     await add(
       fault,
       clients,
-      play(ways, stages => script(stages, on)),
+      playFault(ways, stages => script(stages, on)),
     )
   }
   return rows
@@ -78,10 +78,10 @@ async function onThree(signal: AbortSignal): Promise<Row[]> {
   const rows: Row[] = []
   for (const [fault, { plan, script, only = clients }] of Object.entries(clusterFaults)) {
     const ways = only.map(async client => {
-      const topic = await topicWith(kafka, { partitions: PARTITIONS, ...plan })
+      const topic = await createTopicWith(kafka, { partitions: PARTITIONS, ...plan })
       return { topic, partitions: PARTITIONS, sending: { ...kafka, client }, reading: kafka }
     })
-    const outcomes = await play(await Promise.all(ways), stages => {
+    const outcomes = await playFault(await Promise.all(ways), stages => {
       return script(stages, { cluster, kafka })
     })
     rows.push(...only.map((client, index) => ({ fault, client, outcome: outcomes[index]! })))
@@ -102,7 +102,7 @@ function randomFaults({ randomSends, seeds }: Sizes['faults']) {
 
 async function topicOn(on: ProxiedKafka, ground: (typeof refusals)[string]['ground']) {
   const { missing, partitions = PARTITIONS, settings = {} } = ground
-  return missing ? `test-${randomUUID()}` : topicWith(on.direct, { partitions, settings })
+  return missing ? `test-${randomUUID()}` : createTopicWith(on.direct, { partitions, settings })
 }
 
 function figuresOf({ fault, client, outcome }: Row): Measured[] {

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { Admin } from '@platformatic/kafka'
-import { startFraming } from '../../../cloud-bridge/framing/framing.ts'
-import type { Frame } from '../../../cloud-bridge/ports/event-sink.ts'
+import { createFraming } from '../../../cloud-bridge/framing/framing.ts'
+import type { Framing } from '../../../cloud-bridge/ports/event-sink.ts'
 import { defaults } from '../../../config/config.ts'
-import { eventIds } from '../../../config/event/event-id.ts'
-import { startPartitioner } from '../../../config/event/partitioner.ts'
+import { createEventIds } from '../../../config/event/event-id.ts'
+import { createPartitioner } from '../../../config/event/partitioner.ts'
 import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { freshTopic, openSink } from '../../setup/kafka/kafka.ts'
+import { freshTopic, openKafkaSink } from '../../setup/kafka/kafka.ts'
 import { placeOf, startValues } from '../load/readings.ts'
 import type { Measured } from '../measure/figures.ts'
 import type { Part } from './bench-case.ts'
@@ -19,10 +19,10 @@ const PARTITIONS = 6
 const SCHEMA_ID = 7
 
 type Stored = { zone: string; value: Buffer }
-type Way = { name: string; frame: Frame; traced: boolean }
+type Way = { name: string; frame: Framing; traced: boolean }
 
 const framingOf = (schemaIdOf: (() => number) | null, cloudEvents: boolean) =>
-  startFraming({ schemaIdOf, cloudEvents })
+  createFraming({ schemaIdOf, cloudEvents })
 const withIds = () => SCHEMA_ID
 const ways: Way[] = [
   { name: 'single object', frame: framingOf(null, false), traced: false },
@@ -44,8 +44,8 @@ export const framing: Part = {
     const figures: Measured[] = []
     for (const { name: of, frame, traced } of ways) {
       const topic = await freshTopic(kafka, PARTITIONS)
-      const place = startPartitioner(PARTITIONS)
-      await using sink = await openSink(kafka)
+      const place = createPartitioner(PARTITIONS)
+      await using sink = await openKafkaSink(kafka)
       const next = startBatches(traced)
       let [framingMs, allMs] = [0, 0]
       for (let batch = -WARM_UP_BATCHES; batch < BATCHES; batch++) {
@@ -105,7 +105,7 @@ async function bytesOf(name: string, bootstrapBrokers: string[]): Promise<number
 function startBatches(traced: boolean): () => Stored[] {
   const gateway = 'gateway'
   const epoch = 123_456_789_012
-  const idOf = eventIds(gateway, epoch)
+  const idOf = createEventIds(gateway, epoch)
   const sources = Array.from({ length: DEVICES }, (_, device) => ({
     place: placeOf(device),
     values: startValues(device),

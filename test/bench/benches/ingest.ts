@@ -1,4 +1,4 @@
-import { askState } from '../../../simulators/processes.ts'
+import { fetchState } from '../../../simulators/processes.ts'
 import type { LoadOptions, LoadResult } from '../load/load.ts'
 import type { Measured } from '../measure/figures.ts'
 import { per, startMeter, type Use } from '../measure/meter.ts'
@@ -45,7 +45,7 @@ async function measureGateway(bench: Bench) {
   await using gateway = await setup.startGateway()
   const sluice = await measureIngest(bench, setup.mqttPort, gateway.pid!)
   const { warmUpMessages } = bench.sizes.ingest
-  const stored = (await askState<'gateway'>(setup.gatewayHttp))?.lastSequence ?? 0
+  const stored = (await fetchState<'gateway'>(setup.gatewayHttp))?.lastSequence ?? 0
   return { sluice, notStored: warmUpMessages + sluice.load.acknowledged - stored }
 }
 

@@ -1,10 +1,10 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { outcomeOf } from '../../../simulators/rehearse/outcome.ts'
-import { withProof } from '../../../simulators/rehearse/proof.ts'
-import { openStage, type Stage } from '../../../simulators/rehearse/stage.ts'
+import { addLedgerProof } from '../../../simulators/rehearse/proof.ts'
+import { type Stage, startStage } from '../../../simulators/rehearse/stage.ts'
 import type { Client } from '../arguments.ts'
 import type { Measured } from '../measure/figures.ts'
 import { ratio } from '../measure/meter.ts'
@@ -41,7 +41,7 @@ async function suffer({ sizes, signal }: Bench, client: Client): Promise<Measure
     SLUICE_KAFKA_CLIENT: client,
     SLUICE_BRIDGE_BACKFILL_AFTER_MS: String(BACKFILL_AFTER_MS),
   }
-  await using stage = await openStage({
+  await using stage = await startStage({
     simulation: { ratePerSecond, devices: 1000, connections: 50 },
     cacheDir: process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice'),
     env: process.env,
@@ -63,7 +63,7 @@ async function suffer({ sizes, signal }: Bench, client: Client): Promise<Measure
   running.abort()
   await run
   await stage.drain()
-  const outcome = await withProof(stage, outcomeOf('outage', 1, await stage.judge(), []))
+  const outcome = await addLedgerProof(stage, outcomeOf('outage', 1, await stage.judge(), []))
   process.stderr.write(`bench: outage, ${client}: ${outcome.remarks}\n`)
   // The first seconds warm up; what came right behind the return stood in the queue with the old.
   const before = await latenciesOf(stage, begunMs + 5000, awayMs - 1000)
@@ -106,9 +106,9 @@ async function latenciesOf(
   fromMs: number,
   toMs: number,
 ): Promise<Percentiles | null> {
-  const { stream } = await openKafka({ ...config.kafka, client: 'platformatic', brokers })
+  const { stream } = await createKafkaClient({ ...config.kafka, client: 'platformatic', brokers })
   const { readings } = config.kafka.topics
-  const { begin, end } = (await stream.stretchesOf([readings])).get(readings)!
+  const { begin, end } = (await stream.topicOffsets([readings])).get(readings)!
   const latencies: number[] = []
   await stream.readBetween(readings, begin, end, ({ value, heardAt }) => {
     const { receivedAt } = decodeEvent(value)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { askState } from '../../../simulators/processes.ts'
+import { fetchState } from '../../../simulators/processes.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
 import { askHelper } from '../setup/helper.ts'
 import { makeSetup } from '../setup/setup.ts'
@@ -28,7 +28,7 @@ export const ready: Part = {
         part.kill('SIGKILL')
         while (part.restarts === restarts) await sleep(LOOK_EVERY_MS)
         const sinceMs = performance.now()
-        while (part.pid === null || (await askState(http[name]))?.pid !== part.pid) {
+        while (part.pid === null || (await fetchState(http[name]))?.pid !== part.pid) {
           await sleep(LOOK_EVERY_MS)
         }
         worst[name] = Math.max(worst[name], performance.now() - sinceMs)

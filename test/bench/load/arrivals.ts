@@ -4,7 +4,7 @@
 // {"acknowledgedByDevice":[…]} it answers with the judgement.
 import { createInterface } from 'node:readline'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { sharedClockUs } from './clock.ts'
 import { type Arrival, judge } from './judgement.ts'
 
@@ -19,7 +19,7 @@ const { kafka, topic }: ArrivalsOptions = JSON.parse(process.argv[2]!)
 const answer = (message: unknown) => process.stdout.write(`${JSON.stringify(message)}\n`)
 let arrivals: Arrival[] = []
 
-const consumer = configuredKafka(kafka).consumer({ groupId: topic, maxWaitTimeInMs: FETCH_WAIT_MS })
+const consumer = createKafkajs(kafka).consumer({ groupId: topic, maxWaitTimeInMs: FETCH_WAIT_MS })
 await consumer.connect()
 await consumer.subscribe({ topic, fromBeginning: true })
 await consumer.run({

@@ -1,10 +1,10 @@
 // Fills a topic with events of many devices: fill-topic.ts '{"brokers":[…],"topic":…,"events":…}'.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { type Batch, SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
 import { defaults } from '../../../config/config.ts'
-import { eventIds } from '../../../config/event/event-id.ts'
-import { startPartitioner } from '../../../config/event/partitioner.ts'
+import { createEventIds } from '../../../config/event/event-id.ts'
+import { createPartitioner } from '../../../config/event/partitioner.ts'
 import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 
 export type FillTopic = {
@@ -24,11 +24,11 @@ const EVERY_MS = 5000
 const START = Date.UTC(2026, 10, 20)
 
 const { brokers, topic, partitions, events, devices } = JSON.parse(process.argv[2]!) as FillTopic
-const kafka = await openKafka({ ...defaults.kafka, client: 'platformatic', brokers })
+const kafka = await createKafkaClient({ ...defaults.kafka, client: 'platformatic', brokers })
 const sink = kafka.openSink()
-const place = startPartitioner(partitions)
+const place = createPartitioner(partitions)
 const sequences = new Map<string, number>()
-const idOf = eventIds('bench', EPOCH)
+const idOf = createEventIds('bench', EPOCH)
 let sum = 0
 
 for (let first = 0; first < events; first += BATCH) {

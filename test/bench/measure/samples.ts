@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { defaults } from '../../../config/config.ts'
 import { pause, type Setup } from '../setup/setup.ts'
 import { useOf } from './meter.ts'
@@ -54,7 +54,7 @@ export async function sampleUntil(
 
 /** Says how many records a topic has been given, while Kafka is there; whoever gave them. */
 export async function openCounter(brokers: readonly string[]) {
-  const admin = configuredKafka({ ...defaults.kafka, brokers }).admin()
+  const admin = createKafkajs({ ...defaults.kafka, brokers }).admin()
   await admin.connect()
   return {
     async count(topic: string): Promise<number> {

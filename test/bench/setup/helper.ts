@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { endProcess, spawnTied } from '../../../simulators/local/supervisor.ts'
+import { endProcess, spawnGuarded } from '../../../simulators/local/supervisor.ts'
 
 const FLAGS = [
   '--disable-warning=ExperimentalWarning',
@@ -9,7 +9,10 @@ const FLAGS = [
 ]
 const END_MS = 2000
 
-/** A file of the bench, named by its path below test/bench, as a process of its own that answers in lines of JSON. */
+/**
+ * A file of the bench, named by its path below test/bench, as a process of its own that answers in
+ * lines of JSON.
+ */
 export type Helper = AsyncDisposable & {
   pid: number
   /** The next answer. Rejects when the process ended without one or answers with an `error`. */
@@ -28,7 +31,7 @@ export async function startHelper(
   signal.throwIfAborted()
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
   const args = [...FLAGS, ...flags, path, JSON.stringify(argument)]
-  const child = await spawnTied(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = await spawnGuarded(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   // What is said to a process that has just ended is of no use to anybody.
   child.stdin!.on('error', () => {})

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import type { SupervisedProcess } from '../../../simulators/local/supervisor.ts'
-import { type PartOptions, startPart } from '../../../simulators/processes.ts'
+import { type SluiceProcessOptions, startSluiceProcess } from '../../../simulators/processes.ts'
 import { createTopics } from '../../setup/kafka/kafka.ts'
 import type { Client } from '../arguments.ts'
 
@@ -72,7 +72,7 @@ export async function makeSetup(
     await createTopics(kafka, hasBackfill ? [...plans, plan(backfill, PARTITIONS)] : plans)
   }
   const onProblem = (line: string) => void process.stderr.write(`${line}\n`)
-  const options: PartOptions = { env, logDir: join(dir, 'log'), onProblem }
+  const options: SluiceProcessOptions = { env, logDir: join(dir, 'log'), onProblem }
   const gatewayHttp = { host: HOST, port: ports.gateway }
   const bridgeHttp = { host: HOST, port: ports.bridge }
   return {
@@ -86,8 +86,8 @@ export async function makeSetup(
     limits: { maxEvents: bridge.batchMaxEvents, maxBytes: bridge.batchMaxBytes },
     topic: topics.readings,
     backfillTopic: topics.backfill,
-    startGateway: () => startPart('gateway', gatewayHttp, options),
-    startBridge: () => startPart('bridge', bridgeHttp, options),
+    startGateway: () => startSluiceProcess('gateway', gatewayHttp, options),
+    startBridge: () => startSluiceProcess('bridge', bridgeHttp, options),
   }
 }
 

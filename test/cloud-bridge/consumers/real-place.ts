@@ -2,13 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Definition, Place } from '../../../cloud-bridge/consumers/catalogue.ts'
-import { startConsumerProcess } from '../../../cloud-bridge/consumers/process.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import type {
+  ConsumerContext,
+  ConsumerDefinition,
+} from '../../../cloud-bridge/consumers/catalogue.ts'
+import { createConsumerProcess } from '../../../cloud-bridge/consumers/process.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { openLog } from '../../../config/process/log.ts'
-import { shared } from '../../setup/kafka/kafka.ts'
+import { createLog } from '../../../config/process/log.ts'
+import { sharedKafka } from '../../setup/kafka/kafka.ts'
 
 /** What a test does about effects goes to a topic of its own. */
 export type RealPlace = Awaited<ReturnType<typeof openRealPlace>>
@@ -17,7 +20,7 @@ export type RealPlace = Awaited<ReturnType<typeof openRealPlace>>
 export async function openRealPlace(partitions: number) {
   await using stack = new AsyncDisposableStack()
   const run = randomUUID()
-  const kafka = await openKafka(shared())
+  const kafka = await createKafkaClient(sharedKafka())
   const [readings, backfill] = [`readings-${run}`, `backfill-${run}`]
   const [deadletters, ledger] = [`deadletters-${run}`, `ledger-${run}`]
   const [out, aggregates] = [`out-${run}`, `aggregates-${run}`]
@@ -28,7 +31,11 @@ export async function openRealPlace(partitions: number) {
   const { consumers } = defaults
   const config: Config = {
     ...defaults,
-    kafka: { ...defaults.kafka, ...shared(), topics: { readings, backfill, deadletters, ledger } },
+    kafka: {
+      ...defaults.kafka,
+      ...sharedKafka(),
+      topics: { readings, backfill, deadletters, ledger },
+    },
     consumers: { ...consumers, dir, analytics: { ...consumers.analytics, topic: aggregates } },
   }
   const sink = stack.use(kafka.openSink())
@@ -56,10 +63,10 @@ export async function openRealPlace(partitions: number) {
       const stack = new AsyncDisposableStack()
       const ending = new AbortController()
       const { signal } = ending
-      const log = openLog(name, 'silent')
-      const own = await openKafka(config.kafka)
-      const runtime = startConsumerProcess({ name, config, kafka: own, log, signal })
-      const place: Place = { config, runtime, kafka: own, stack, log, signal }
+      const log = createLog(name, 'silent')
+      const own = await createKafkaClient(config.kafka)
+      const runtime = createConsumerProcess({ name, config, kafka: own, log, signal })
+      const place: ConsumerContext = { config, runtime, kafka: own, stack, log, signal }
       return { place, ending }
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
@@ -67,7 +74,7 @@ export async function openRealPlace(partitions: number) {
 }
 
 /** A consumer at work on a place as its process runs it, in a group that only this place has. */
-export async function startConsumer(on: RealPlace, definition: Definition) {
+export async function startConsumer(on: RealPlace, definition: ConsumerDefinition) {
   const { place, ending } = await on.openProcess(definition.name)
   const { runtime, stack } = place
   const opened = await definition.open(place)

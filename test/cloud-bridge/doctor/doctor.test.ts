@@ -5,16 +5,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
-import { examine } from '../../../cloud-bridge/doctor/examination.ts'
-import { type Finding, lineOf } from '../../../cloud-bridge/doctor/finding.ts'
-import { createMissing } from '../../../cloud-bridge/doctor/topic-creation.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createChecks } from '../../../cloud-bridge/doctor/doctor.ts'
+import { runChecks } from '../../../cloud-bridge/doctor/examination.ts'
+import { type Finding, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
+import { createMissingTopics } from '../../../cloud-bridge/doctor/topic-creation.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { givenTopic } from '../../setup/kafka/foreign-topics.ts'
-import { describeWithKafka, partitionsOf, shared } from '../../setup/kafka/kafka.ts'
+import { createForeignTopic } from '../../setup/kafka/foreign-topics.ts'
+import { describeWithKafka, partitionsOf, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics, type Topics } from '../forward/running-bridge.ts'
 import { reading } from '../readings.ts'
 
@@ -49,7 +49,7 @@ async function configured(kafka: object): Promise<string> {
 async function found(kafka: object = {}): Promise<Finding[]> {
   const loaded = loadConfig({ file: await configured(kafka), env: {} })
   if ('faults' in loaded) throw new Error(describeFaults(loaded.faults))
-  return examine(checksOf(loaded.config), { findings: () => {}, slow: () => {} })
+  return runChecks(createChecks(loaded.config), { findings: () => {}, slow: () => {} })
 }
 
 /** What the command prints, and how it ends. */
@@ -62,7 +62,7 @@ async function run(kafka: object, ...args: string[]) {
   })
 }
 const about = (findings: Finding[], what: string) =>
-  findings.map(lineOf).filter(line => line.includes(what))
+  findings.map(findingLine).filter(line => line.includes(what))
 
 describe('./sluice doctor', () => {
   it('tells all that is wrong with the configuration, and exits with 2', async () => {
@@ -109,7 +109,7 @@ describe('./sluice doctor', () => {
 
 describeWithKafka('./sluice doctor and a real Kafka', () => {
   beforeEach(() => {
-    brokers = [...shared().brokers]
+    brokers = [...sharedKafka().brokers]
   })
 
   it('names each topic that is missing, creates it once as an administrator, finds all well', async () => {
@@ -129,7 +129,7 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     ])
     // The bridge itself cannot get there.
     expect(created.code).toBe(1)
-    brokers = [...shared().brokers]
+    brokers = [...sharedKafka().brokers]
     const again = await run({ partitions: 4 }, '--create-topics', '--json')
     const { ok, findings } = JSON.parse(again.lines.join('')) as {
       ok: boolean
@@ -141,15 +141,15 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
   })
 
   it('leaves a topic as it is that was there, and says what differs', async () => {
-    const { topics: admin } = await openKafka(shared())
-    await givenTopic(shared(), {}, { topic: topics.readings })
-    const findings = await createMissing(admin, { topics, partitions: 2 }, 1)
+    const { topics: admin } = await createKafkaClient(sharedKafka())
+    await createForeignTopic(sharedKafka(), {}, { topic: topics.readings })
+    const findings = await createMissingTopics(admin, { topics, partitions: 2 }, 1)
     expect(about(findings, topics.readings)).toEqual([
       expect.stringMatching(
         /^warn .*left as it is: 1 partitions and not 2, CreateTime and not Log/,
       ),
     ])
-    expect(await partitionsOf(shared(), topics.readings)).toBe(1)
+    expect(await partitionsOf(sharedKafka(), topics.readings)).toBe(1)
     expect(about(await found({ partitions: 2 }), `FAULT  topic ${topics.readings}`)).toEqual([
       expect.stringMatching(
         /1 partitions, and kafka.partitions is 2\. kafka-topics.*--partitions 2$/,
@@ -159,11 +159,19 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
 
   it('says what given topics would do to a backlog', async () => {
     const place = { partitions: 2 }
-    await givenTopic(shared(), { 'cleanup.policy': 'compact' }, { topic: topics.ledger })
-    await givenTopic(shared(), { 'max.message.bytes': '10000' }, { topic: topics.deadletters })
-    await givenTopic(shared(), {}, { topic: topics.backfill })
+    await createForeignTopic(
+      sharedKafka(),
+      { 'cleanup.policy': 'compact' },
+      { topic: topics.ledger },
+    )
+    await createForeignTopic(
+      sharedKafka(),
+      { 'max.message.bytes': '10000' },
+      { topic: topics.deadletters },
+    )
+    await createForeignTopic(sharedKafka(), {}, { topic: topics.backfill })
     const short = { 'message.timestamp.type': 'CreateTime', 'retention.ms': '60000' }
-    await givenTopic(shared(), short, { ...place, topic: topics.readings })
+    await createForeignTopic(sharedKafka(), short, { ...place, topic: topics.readings })
     const outbox = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
     const old = { ...reading('lobby'), receivedAt: Date.now() - 3_600_000 }
     outbox.commit({ readings: [old], deadLetters: [] })

@@ -7,12 +7,12 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { certificateChecks } from '../../../cloud-bridge/doctor/certificates.ts'
 import { clockCheck } from '../../../cloud-bridge/doctor/clock.ts'
-import { examine } from '../../../cloud-bridge/doctor/examination.ts'
-import { type Check, lineOf } from '../../../cloud-bridge/doctor/finding.ts'
+import { runChecks } from '../../../cloud-bridge/doctor/examination.ts'
+import { type Check, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { listenerChecks } from '../../../cloud-bridge/doctor/listeners.ts'
-import { size, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
+import { formatBytes, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
 import { type Config, defaults } from '../../../config/config.ts'
-import { secret } from '../../../config/loading/secrets.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
 import { serveHttp } from '../../../config/process/http-server.ts'
 import { markDamaged } from '../../../gateway/store/file/damage-mark.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -21,7 +21,7 @@ import { createAuthority } from '../../setup/certificates.ts'
 import { reading } from '../readings.ts'
 
 const silent = { findings: () => {}, slow: () => {} }
-const lines = async (...checks: Check[]) => (await examine(checks, silent)).map(lineOf)
+const lines = async (...checks: Check[]) => (await runChecks(checks, silent)).map(findingLine)
 
 describe('what is looked at side by side', () => {
   it('is told in order, names what fails or hangs, and says meanwhile what it waits for', async () => {
@@ -35,7 +35,7 @@ describe('what is looked at side by side', () => {
       findings: (found: { what: string }[]) => void told.push(...found.map(({ what }) => what)),
       slow: (what: string[]) => void slow.push(what),
     }
-    const found = await examine(checks, on, { deadlineMs: 200, slowMs: 50 })
+    const found = await runChecks(checks, on, { deadlineMs: 200, slowMs: 50 })
     expect(found.map(({ level, value }) => `${level} ${value}`)).toEqual([
       'FAULT no answer within 0.2 s',
       'FAULT broken',
@@ -149,7 +149,7 @@ describe('this machine', () => {
     const authority = createAuthority('Authority of tests')
     const tls = (expired: boolean) => {
       const { cert, key } = authority.certify('gateway', { expired })
-      return { ca: secret(authority.cert), cert: secret(cert), key: secret(key) }
+      return { ca: createSecret(authority.cert), cert: createSecret(cert), key: createSecret(key) }
     }
     const checks = (expired: boolean) =>
       certificateChecks({
@@ -168,6 +168,6 @@ describe('this machine', () => {
   })
 
   it('tells sizes as a person reads them', () => {
-    expect([999, 1500, 8_589_934_592].map(size)).toEqual(['999 bytes', '1.5 kB', '8.6 GB'])
+    expect([999, 1500, 8_589_934_592].map(formatBytes)).toEqual(['999 bytes', '1.5 kB', '8.6 GB'])
   })
 })

@@ -1,25 +1,29 @@
 import { afterEach, beforeEach, expect, inject, it } from 'vitest'
-import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
-import { examine } from '../../../cloud-bridge/doctor/examination.ts'
-import { lineOf } from '../../../cloud-bridge/doctor/finding.ts'
-import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
-import { startSchemaIds } from '../../../cloud-bridge/registry/schema-ids.ts'
+import { createChecks } from '../../../cloud-bridge/doctor/doctor.ts'
+import { runChecks } from '../../../cloud-bridge/doctor/examination.ts'
+import { findingLine } from '../../../cloud-bridge/doctor/finding.ts'
+import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
+import { createSchemaIdLookup } from '../../../cloud-bridge/registry/schema-ids.ts'
 import { type Config, defaults } from '../../../config/config.ts'
-import { secret } from '../../../config/loading/secrets.ts'
-import { newest } from '../../../config/schemas/released.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
+import { newestSchema } from '../../../config/schemas/released.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { temporary } from '../../gateway/store/fixture.ts'
 import { createAuthority } from '../../setup/certificates.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
+import {
+  describeWithRegistry,
+  registryAt,
+  startRegistryGate,
+} from '../../setup/registry/registry.ts'
 import { freshTopics, type Topics } from '../forward/running-bridge.ts'
 
-const SCHEMA = `SensorReading ${newest.version}`
+const SCHEMA = `SensorReading ${newestSchema.version}`
 const foreign = '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}'
 
 describeWithRegistry('the doctor and a schema registry', () => {
   let [place, gate, topics] = [{} as Place, {} as Gate, {} as Topics]
   beforeEach(async () => {
-    ;[place, gate, topics] = [temporary(), await startGate(), freshTopics()]
+    ;[place, gate, topics] = [temporary(), await startRegistryGate(), freshTopics()]
   })
   afterEach(async () => {
     await gate[Symbol.asyncDispose]()
@@ -35,8 +39,8 @@ describeWithRegistry('the doctor and a schema registry', () => {
       kafka: { ...defaults.kafka, topics },
       registry: { ...defaults.registry, url: gate.url, ...more },
     }
-    const all = await examine(checksOf(config), { findings: () => {}, slow: () => {} })
-    const about = all.map(lineOf).filter(line => /registry|subject/.test(line))
+    const all = await runChecks(createChecks(config), { findings: () => {}, slow: () => {} })
+    const about = all.map(findingLine).filter(line => /registry|subject/.test(line))
     return about.map(line =>
       line
         .replaceAll(gate.url, 'URL')
@@ -46,8 +50,8 @@ describeWithRegistry('the doctor and a schema registry', () => {
   }
   const subjects = () => [topics.readings, topics.backfill].map(topic => `${topic}-value`)
   const registerAll = async () => {
-    const registry = openRegistry(registryAt(inject('registryUrl')!))
-    for (const subject of subjects()) await registry.idOf(subject, newest)
+    const registry = createRegistryClient(registryAt(inject('registryUrl')!))
+    for (const subject of subjects()) await registry.idOf(subject, newestSchema)
   }
 
   it('says nothing of one where none is configured', async () => {
@@ -67,7 +71,8 @@ describeWithRegistry('the doctor and a schema registry', () => {
 
   it('names each subject that lacks a schema which may only be looked up', async () => {
     const lines = await found({ register: false })
-    const cure = `Register config/schemas/SensorReading.${newest.version}.avsc there yourself, or`
+    const file = `config/schemas/SensorReading.${newestSchema.version}.avsc`
+    const cure = `Register ${file} there yourself, or`
     expect(lines).toEqual(
       ['readings', 'backfill'].map(topic =>
         expect.stringContaining(`URL has no ${SCHEMA} under ${topic}-value. ${cure} set registry.`),
@@ -109,9 +114,9 @@ describeWithRegistry('the doctor and a schema registry', () => {
   })
 
   it('names a wrong password, until it is the right one', async () => {
-    await using guarded = await startGate({ login: 'gw:right' })
+    await using guarded = await startRegistryGate({ login: 'gw:right' })
     const login = (password: string) =>
-      found({ url: guarded.url, username: 'gw', password: secret(password) })
+      found({ url: guarded.url, username: 'gw', password: createSecret(password) })
     expect(await login('wrong')).toEqual([
       `FAULT  registry: the schema registry ${guarded.url} does not let us in (401). ` +
         'Check registry.username and registry.passwordFile',
@@ -135,9 +140,9 @@ describeWithRegistry('the doctor and a schema registry', () => {
 
   it('only warns while the numbers that it gave before hold', async () => {
     const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
-    const registry = openRegistry(registryAt(gate.url))
-    const idOf = startSchemaIds({ registry, inbox, onChanged: () => {} })
-    await idOf(topics.readings, newest.fingerprint)
+    const registry = createRegistryClient(registryAt(gate.url))
+    const idOf = createSchemaIdLookup({ registry, inbox, onChanged: () => {} })
+    await idOf(topics.readings, newestSchema.fingerprint)
     gate.mode = 'cut'
     const [readings, backfill] = await found()
     expect(readings).toContain('hang up; the number that it gave before holds meanwhile. Write')
@@ -154,10 +159,10 @@ describeWithRegistry('the doctor and a schema registry', () => {
 
   it('asks over TLS, and names who signed in vain', async () => {
     const authority = createAuthority('Authority of tests')
-    await using guarded = await startGate({
+    await using guarded = await startRegistryGate({
       certified: authority.certify('registry', { hosts: ['127.0.0.1'] }),
     })
-    const trusting = (cert: string) => found({ url: guarded.url, ca: secret(cert) })
+    const trusting = (cert: string) => found({ url: guarded.url, ca: createSecret(cert) })
     const [valid, subject] = await trusting(authority.cert)
     expect(valid).toMatch(/^ok {5}registry\.caFile: valid until/)
     expect(subject).toMatch(/^ok {5}subject readings-value, backfill-value: /)
@@ -168,4 +173,4 @@ describeWithRegistry('the doctor and a schema registry', () => {
 })
 
 type Place = ReturnType<typeof temporary>
-type Gate = Awaited<ReturnType<typeof startGate>>
+type Gate = Awaited<ReturnType<typeof startRegistryGate>>

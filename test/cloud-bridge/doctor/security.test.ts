@@ -5,15 +5,15 @@ import {
   ResourcePatternTypes,
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { checksOf } from '../../../cloud-bridge/doctor/doctor.ts'
-import { examine } from '../../../cloud-bridge/doctor/examination.ts'
-import { lineOf } from '../../../cloud-bridge/doctor/finding.ts'
-import { createMissing } from '../../../cloud-bridge/doctor/topic-creation.ts'
+import { createChecks } from '../../../cloud-bridge/doctor/doctor.ts'
+import { runChecks } from '../../../cloud-bridge/doctor/examination.ts'
+import { findingLine } from '../../../cloud-bridge/doctor/finding.ts'
+import { createMissingTopics } from '../../../cloud-bridge/doctor/topic-creation.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { defaults } from '../../../config/config.ts'
-import { secret } from '../../../config/loading/secrets.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
 import { createAuthority } from '../../setup/certificates.ts'
 import { clients, describeWithKafka } from '../../setup/kafka/kafka.ts'
 import {
@@ -39,8 +39,8 @@ describeWithKafka('the doctor and a secured Kafka', () => {
     const outbox = { ...defaults.outbox, file: 'nowhere/outbox.db' }
     const inbox = { ...defaults.inbox, file: 'nowhere/inbox.db' }
     const config = { ...defaults, outbox, inbox, kafka: { ...defaults.kafka, ...kafka, topics } }
-    const all = await examine(checksOf(config), { findings: () => {}, slow: () => {} })
-    return all.map(lineOf)
+    const all = await runChecks(createChecks(config), { findings: () => {}, slow: () => {} })
+    return all.map(findingLine)
   }
   const aboutBroker = (lines: string[]) => lines.filter(line => line.includes(' broker '))
 
@@ -50,7 +50,7 @@ describeWithKafka('the doctor and a secured Kafka', () => {
         'a wrong authority',
         () => ({
           ...as('gateway'),
-          tls: { ca: secret(createAuthority('Foreign').cert) } as KafkaOptions['tls'],
+          tls: { ca: createSecret(createAuthority('Foreign').cert) } as KafkaOptions['tls'],
         }),
         /^FAULT .*: the broker's certificate is signed by nobody in kafka\.tls\.caFile\./,
       ],
@@ -86,8 +86,8 @@ describeWithKafka('the doctor and a secured Kafka', () => {
 
   it('tells which rights are missing, without writing', async () => {
     const topics = freshTopics()
-    const { topics: admin } = await openKafka(on.admin)
-    await createMissing(admin, { topics, partitions: 1 })
+    const { topics: admin } = await createKafkaClient(on.admin)
+    await createMissingTopics(admin, { topics, partitions: 1 })
     const about = async () =>
       (await found(as('gateway'), topics)).filter(line => / topic | right to /.test(line))
     expect(await about()).toEqual([
@@ -109,9 +109,9 @@ describeWithKafka('the doctor and a secured Kafka', () => {
   })
 
   it('says that a user who may not create topics may not', async () => {
-    const { topics: mine } = await openKafka(as('ledger'))
+    const { topics: mine } = await createKafkaClient(as('ledger'))
     const topics = freshTopics()
-    const lines = (await createMissing(mine, { topics, partitions: 1 })).map(lineOf)
+    const lines = (await createMissingTopics(mine, { topics, partitions: 1 })).map(findingLine)
     expect(lines).toHaveLength(4)
     for (const line of lines)
       expect(line).toMatch(/^FAULT {2}topic .*: not created, this user may not/)
@@ -123,7 +123,7 @@ async function allow(
   operation: 'WRITE' | 'DESCRIBE' | 'DESCRIBE_CONFIGS',
   topics: object,
 ): Promise<void> {
-  const admin = configuredKafka(options).admin()
+  const admin = createKafkajs(options).admin()
   const acl = Object.values(topics).map(resourceName => ({
     ...{ resourceName, principal: 'User:gateway', host: '*' },
     resourceType: AclResourceTypes.TOPIC,

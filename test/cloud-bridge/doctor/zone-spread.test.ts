@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { judgeTopics } from '../../../cloud-bridge/doctor/topics.ts'
+import { topicFindings } from '../../../cloud-bridge/doctor/topics.ts'
 
 const topics = { readings: 'r', backfill: 'b', deadletters: 'd', ledger: 'l' }
 const limits = { payloadMaxBytes: 1, packetMaxBytes: 1, lagMs: 0 }
@@ -9,7 +9,7 @@ const of = (partitions: number) => ({ partitions, replicas: 3, keeping: 'not all
 function faults(spreadOver: number | null, readings: number, backfill: number): string[] {
   const expected = { topics, ...limits, partitions: null, spreadOver }
   const others = { deadletters: of(1), ledger: of(1) }
-  return judgeTopics(expected, { readings: of(readings), backfill: of(backfill), ...others })
+  return topicFindings(expected, { readings: of(readings), backfill: of(backfill), ...others })
     .filter(({ level }) => level === 'FAULT')
     .map(({ what, value }) => `${what}: ${value}`)
 }

@@ -6,7 +6,7 @@ import kafkajs from 'kafkajs'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { reading } from '../readings.ts'
 import { freshTopics, startBridge, type Topics } from './running-bridge.ts'
 
@@ -30,7 +30,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
 
   const create = (...names: (keyof Topics)[]) =>
     createTopics(
-      shared(),
+      sharedKafka(),
       names.map(name => ({ topic: topics[name], partitions })),
     )
   const outbox = () => {
@@ -39,7 +39,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     return one
   }
   const bridge = async (heat = {}) => {
-    const one = await startBridge({ dir, kafka: shared(), topics, heat })
+    const one = await startBridge({ dir, kafka: sharedKafka(), topics, heat })
     const stop = vi.fn(one.stop)
     opened.push({ close: () => (stop.mock.calls.length === 0 ? stop() : undefined) })
     return { ...one, stop }
@@ -49,7 +49,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
   const store = (to: ReturnType<typeof outbox>, names: string[], text?: string) =>
     to.commit({ readings: names.map(zone => reading(zone, text)), deadLetters: [] })
   const events = async () =>
-    (await readTopic(shared(), topics.readings)).map(records =>
+    (await readTopic(sharedKafka(), topics.readings)).map(records =>
       records.map(({ key, value }) => ({ key: String(key), event: decodeEvent(value) })),
     )
   const sequences = async () =>
@@ -58,7 +58,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
       .map(({ event }) => event.sequence)
       .sort((a, b) => a - b)
   const notes = async (topic: string) =>
-    (await readTopic(shared(), topic)).flat().map(({ value }) => JSON.parse(String(value)))
+    (await readTopic(sharedKafka(), topic)).flat().map(({ value }) => JSON.parse(String(value)))
   const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
 
   it('carries every event once, under its zone, in its order, to its zone’s partition', async () => {

@@ -2,7 +2,7 @@ import { renameSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
-import { reasonsOf } from '../../../cloud-bridge/forward/status.ts'
+import { notReadyReasons } from '../../../cloud-bridge/forward/status.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
@@ -35,8 +35,8 @@ function startPlace(groups: number) {
     plan(make: (source: ReturnType<typeof openEventSource>) => void) {
       const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
       const source = openEventSource({ outboxFile, inbox })
-      source.look()
-      source.begin('r', 3)
+      source.refresh()
+      source.ensureLiveRange('r', 3)
       make(source)
       source.close()
       inbox.close()
@@ -70,14 +70,14 @@ describe('while the disk of the inbox is full', () => {
       },
     })
     await vi.waitFor(() => expect(sent).toBe(60), soon)
-    expect(bridge.flows.states.away.events).toBe(null)
+    expect(bridge.flows.states.waitReasons.events).toBe(null)
     await bridge.stop()
   })
 
   it('partitions that cannot be joined are carried on apart, and the others go on', async () => {
     using at = startPlace(10)
     const limits = { maxEvents: 6, maxBytes: 1e6 }
-    at.plan(source => source.plan.setApart(source.take(limits)!, [2]))
+    at.plan(source => source.plan.isolate(source.take(limits)!, [2]))
     const sent = new Set<number>()
     const bridge = startMemoryBridge({
       ...{ dir: at.dir, wrap: full },
@@ -100,20 +100,20 @@ describe('while the disk of the inbox is full', () => {
 describe('a backlog', () => {
   it('that cannot go is told in health, though live events go', async () => {
     using at = startPlace(10)
-    at.plan(source => source.plan.cut('b'))
+    at.plan(source => source.plan.splitBacklog('b'))
     const bridge = startMemoryBridge({
       dir: at.dir,
       send: batch => (batch.topic === 'b' ? away(batch) : taking(batch)),
     })
-    const reasons = () => reasonsOf({ source: bridge.source, kafka: bridge.flows.states })
+    const reasons = () => notReadyReasons({ source: bridge.source, kafka: bridge.flows.states })
     await vi.waitFor(() => expect(reasons().join()).toContain('behind waits: away'), soon)
-    expect(bridge.flows.states.away.events).toBe(null)
+    expect(bridge.flows.states.waitReasons.events).toBe(null)
     await bridge.stop()
   })
 
   it('is told to the ledger again at start, before anything newer is sent', async () => {
     using at = startPlace(10)
-    at.plan(source => source.plan.cut('b'))
+    at.plan(source => source.plan.splitBacklog('b'))
     at.commit(Date.now())
     const order: string[] = []
     const bridge = startMemoryBridge({
@@ -133,7 +133,7 @@ describe('a backlog', () => {
 
   it('of which Kafka refuses an event after the outbox went away is noted all the same', async () => {
     using at = startPlace(10)
-    at.plan(source => source.plan.cut('b'))
+    at.plan(source => source.plan.splitBacklog('b'))
     let refuse: (() => void) | null = null
     const bridge = startMemoryBridge({
       dir: at.dir,

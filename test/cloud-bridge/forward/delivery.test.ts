@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { api, type Frame } from '../../faults/framing.ts'
-import { partitionsIn } from '../../faults/produce-request.ts'
+import { apiKeys, type Frame } from '../../faults/framing.ts'
+import { producePartitions } from '../../faults/produce-request.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
 import { createTopics, describeWithKafka, readTopic } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
@@ -25,7 +25,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     on = await startProxiedKafka()
   })
   afterAll(() => on?.[Symbol.asyncDispose]())
-  afterEach(() => on.proxy.heal())
+  afterEach(() => on.proxy.restore())
 
   /** An outbox, topics, and bridges on them, each given back when the test ends. */
   async function startPlace(
@@ -146,7 +146,9 @@ describeWithKafka('the bridge, when not all can go at once', () => {
   const stick = (partition: number) =>
     on.proxy.judge({
       requests: (frame: Frame) =>
-        frame.api === api.produce && partitionsIn(frame).includes(partition) ? 'cut' : 'pass',
+        frame.api === apiKeys.produce && producePartitions(frame).includes(partition)
+          ? 'cut'
+          : 'pass',
     })
 
   const apartSoon = { apartAfterMs: 0, batchMaxEvents: 30 }
@@ -158,7 +160,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     await delivered(bridge)
     stick(1)
     at.commit(10)
-    await vi.waitFor(() => expect(bridge.source.plan.apart.length).toBe(1), soon)
+    await vi.waitFor(() => expect(bridge.source.plan.isolated.length).toBe(1), soon)
     at.commit(10)
     const others = async () => {
       const [zero, , two] = await at.sequences('readings')
@@ -166,7 +168,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     }
     await vi.waitFor(others, soon)
     expect((await at.sequences('readings'))[1]!.length).toBe(4)
-    on.proxy.heal()
+    on.proxy.restore()
     await vi.waitFor(() => expect(bridge.source.ranges.length).toBe(1), soon)
     at.commit(5)
     await delivered(bridge)
@@ -183,17 +185,17 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     const lost = new Set<number>()
     on.proxy.judge({
       requests: frame => {
-        const isForIt = frame.api === api.produce && partitionsIn(frame).includes(1)
+        const isForIt = frame.api === apiKeys.produce && producePartitions(frame).includes(1)
         if (isForIt) lost.add(frame.correlationId)
         return 'pass'
       },
       responses: frame =>
-        frame.api === api.produce && lost.delete(frame.correlationId) ? 'cut' : 'pass',
+        frame.api === apiKeys.produce && lost.delete(frame.correlationId) ? 'cut' : 'pass',
     })
     at.commit(3)
-    await vi.waitFor(() => expect(bridge.source.plan.apart.length).toBe(1), soon)
+    await vi.waitFor(() => expect(bridge.source.plan.isolated.length).toBe(1), soon)
     at.commit(10)
-    on.proxy.heal()
+    on.proxy.restore()
     await vi.waitFor(() => expect(bridge.source.ranges.length).toBe(1), soon)
     await delivered(bridge)
     const live = await at.sequences('readings')
@@ -208,7 +210,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     await delivered(first)
     stick(2)
     at.commit(5)
-    await vi.waitFor(() => expect(first.source.plan.apart.length).toBe(1), soon)
+    await vi.waitFor(() => expect(first.source.plan.isolated.length).toBe(1), soon)
     const again = await at.start()
     const running = new AbortController()
     const committing = (async () => {
@@ -218,8 +220,8 @@ describeWithKafka('the bridge, when not all can go at once', () => {
       }
     })()
     await sleep(500)
-    expect(again.source.plan.apart.length).toBe(1)
-    on.proxy.heal()
+    expect(again.source.plan.isolated.length).toBe(1)
+    on.proxy.restore()
     // It joins although there is always something new.
     await vi.waitFor(() => expect(again.source.ranges.length).toBe(1), soon)
     running.abort()

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
-import { numbersOf } from '../../../cloud-bridge/forward/context.ts'
-import { readNote } from '../../../cloud-bridge/ledger/notes.ts'
+import { eventNumbers } from '../../../cloud-bridge/forward/context.ts'
+import { decodeNote } from '../../../cloud-bridge/ledger/notes.ts'
 import { NOT_REPLAYED, replayReason } from '../../../gateway/store/delivery/range-kind.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { tracedEvent } from '../../config/event/events-fixture.ts'
 import { newerSchema } from '../../config/event/newer-schema.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
 import { writeUnder } from '../../gateway/store/older-schema.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics, startBridge } from './running-bridge.ts'
 
 const soon = { timeout: 20_000, interval: 10 }
@@ -32,10 +32,10 @@ function storeOfNewer(file: string): number {
 it('of an event whose bytes say another sequence, no number is believed', () => {
   const value = Buffer.concat([Buffer.alloc(10), newerSchema.type.toBuffer(tracedEvent)])
   const { epoch, sequence, zoneSequence } = tracedEvent
-  expect(numbersOf({ sequence, zone: 'z', value })).toEqual({ epoch, zoneSequence })
+  expect(eventNumbers({ sequence, zone: 'z', value })).toEqual({ epoch, zoneSequence })
   const unknown = { epoch: null, zoneSequence: null }
-  expect(numbersOf({ sequence: sequence + 1, zone: 'z', value })).toEqual(unknown)
-  expect(numbersOf({ sequence, zone: 'z', value: value.subarray(0, 49) })).toEqual(unknown)
+  expect(eventNumbers({ sequence: sequence + 1, zone: 'z', value })).toEqual(unknown)
+  expect(eventNumbers({ sequence, zone: 'z', value: value.subarray(0, 49) })).toEqual(unknown)
 })
 
 describeWithKafka('an older program on the outbox of a newer one', () => {
@@ -44,13 +44,13 @@ describeWithKafka('an older program on the outbox of a newer one', () => {
     const topics = freshTopics()
     const names = Object.values(topics)
     await createTopics(
-      shared(),
+      sharedKafka(),
       names.map(topic => ({ topic, partitions: 1 })),
     )
     const epoch = storeOfNewer(place.file('outbox.db'))
-    const bridge = await startBridge({ dir: place.dir, kafka: shared(), topics })
+    const bridge = await startBridge({ dir: place.dir, kafka: sharedKafka(), topics })
     const valuesIn = async (topic: string) =>
-      (await readTopic(shared(), topic)).flat().map(({ value }) => value)
+      (await readTopic(sharedKafka(), topic)).flat().map(({ value }) => value)
     const noteOf = (kind: string) =>
       vi.waitFor(async () => {
         const value = (await valuesIn(topics.ledger)).find(
@@ -64,7 +64,7 @@ describeWithKafka('an older program on the outbox of a newer one', () => {
     const live = await valuesIn(topics.readings)
     expect(live.every(value => value.includes(newerSchema.fingerprint))).toBe(true)
     const { sequence, zone, zoneSequence } = TOO_LARGE
-    expect(readNote(await noteOf('rejected'), 0)).toMatchObject({
+    expect(decodeNote(await noteOf('rejected'), 0)).toMatchObject({
       kind: 'explanation',
       explanation: {
         ...{ kind: 'rejected', epoch, from: sequence, to: sequence },

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { startForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
+import { createForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
 import type { Sender } from '../../../cloud-bridge/ports/event-sink.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { expectedTexts, textsIn } from '../../contracts/event-sink.ts'
-import { type MemorySink, openMemorySink } from '../../contracts/memory-sink.ts'
-import { type MemorySource, openMemorySource } from '../../contracts/memory-source.ts'
+import { createMemorySink, type MemorySink } from '../../contracts/memory-sink.ts'
+import { createMemorySource, type MemorySource } from '../../contracts/memory-source.ts'
 import { fixedSize } from '../fixed-size.ts'
 
 const partitions = 3
@@ -21,8 +21,8 @@ let ending: AbortController
 let log: string[]
 beforeEach(() => {
   limits = { batchMaxEvents: 4, batchMaxBytes: 10_000, lingerMs: 0 }
-  source = openMemorySource('readings', partitions)
-  sink = openMemorySink(20)
+  source = createMemorySource('readings', partitions)
+  sink = createMemorySink(20)
   sink.createTopic('readings', partitions)
   ending = new AbortController()
   log = []
@@ -37,13 +37,13 @@ function start(
     log.push(`settled ${taken.next}`)
     source.settle(taken)
   }
-  return startForwarder({
-    frame: singleObject,
+  return createForwarder({
+    frame: singleObjectFraming,
     source: { take: source.take, readAhead, settle },
     sink: via,
     size: fixedSize(limits),
     lingerMs: limits.lingerMs,
-    circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
+    circuit: createCircuitBreaker({ firstMs: 1, maxMs: 2, stableMs: 0 }),
     signal: ending.signal,
     onRejected: ({ sequence }, reason) => log.push(`rejected ${sequence}: ${reason}`),
     onDelivered: (_, { records }) => log.push(`delivered ${records.length}`),
@@ -132,13 +132,13 @@ describe('a step', () => {
 
   it('settles nothing when what was rejected cannot be noted', async () => {
     source.store(['a zone with a name too long for this sink'])
-    const forwarder = startForwarder({
-      frame: singleObject,
+    const forwarder = createForwarder({
+      frame: singleObjectFraming,
       source,
       sink,
       size: fixedSize(limits),
       lingerMs: 0,
-      circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
+      circuit: createCircuitBreaker({ firstMs: 1, maxMs: 2, stableMs: 0 }),
       signal: ending.signal,
       onRejected: () => {
         throw new Error('the disk is full')
@@ -147,7 +147,7 @@ describe('a step', () => {
       onUnavailable: () => {},
     })
     await expect(forwarder.step()).rejects.toThrow('the disk is full')
-    expect(source.settled).toBe(0)
+    expect(source.advances).toBe(0)
   })
 })
 
@@ -181,7 +181,7 @@ describe('a sink that is unavailable', () => {
     sink.broken = 'nothing arrives'
     const { step } = start(sink, () => ending.abort())
     expect(await step()).toBe('nothing')
-    expect(source.settled).toBe(0)
+    expect(source.advances).toBe(0)
     expect(await step()).toBe('nothing')
     expect(sink.sent).toHaveLength(1)
   })
@@ -195,14 +195,14 @@ describe('a sink that is unavailable', () => {
       },
     }
     await start(late).step()
-    expect([source.settled, arrived().flat()]).toEqual([1, ['1 a']])
+    expect([source.advances, arrived().flat()]).toEqual([1, ['1 a']])
   })
 
   it('is told apart from a fault of ours, which ends everything', async () => {
     source.store(['a'])
     const broken: Sender = { send: () => Promise.reject(new TypeError('a bug')) }
     await expect(start(broken).step()).rejects.toThrow('a bug')
-    expect(source.settled).toBe(0)
+    expect(source.advances).toBe(0)
   })
 
   it('never costs order or an event, whatever fails when', async () => {
@@ -211,8 +211,8 @@ describe('a sink that is unavailable', () => {
       maxLength: 12,
     })
     const property = async (stored: string[][], faults: (MemorySink['broken'] | null)[]) => {
-      source = openMemorySource('readings', partitions)
-      sink = openMemorySink()
+      source = createMemorySource('readings', partitions)
+      sink = createMemorySink()
       sink.createTopic('readings', partitions)
       let sends = 0
       const faulty: Sender = {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { startForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
+import { createForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
 import { unlessDiskIsFull } from '../../../cloud-bridge/forward/full-disk.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openEventSource } from '../../../gateway/store/source/event-source.ts'
@@ -21,8 +21,8 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     const inbox = openInbox({ file: disk.file('inbox.db'), settleMs: 1 })
     const source = openEventSource({ outboxFile, inbox })
     const sent: number[] = []
-    const forwarder = startForwarder({
-      frame: singleObject,
+    const forwarder = createForwarder({
+      frame: singleObjectFraming,
       source,
       signal: new AbortController().signal,
       sink: {
@@ -33,7 +33,7 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
       },
       size: fixedSize({ batchMaxEvents: 1, batchMaxBytes: 1_000_000 }),
       lingerMs: 0,
-      circuit: startCircuit({ firstMs: 1, maxMs: 1, stableMs: 0 }),
+      circuit: createCircuitBreaker({ firstMs: 1, maxMs: 1, stableMs: 0 }),
       onUnavailable() {},
       onRejected() {},
       onDelivered() {},
@@ -42,8 +42,8 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     const step = () => unlessDiskIsFull(forwarder.step, 'nothing', reason => told.push(reason))
     const commit = () => outbox.commit({ readings: [reading('z')] })
     for (let n = 0; n < 5; n++) commit()
-    source.look()
-    source.begin('t', 1)
+    source.refresh()
+    source.ensureLiveRange('t', 1)
     disk.takeAllBut(0)
     await step()
     await step()

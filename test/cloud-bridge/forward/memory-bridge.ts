@@ -1,15 +1,15 @@
 import { join } from 'node:path'
 import { runBridge } from '../../../cloud-bridge/forward/bridge.ts'
-import { startMetrics } from '../../../cloud-bridge/forward/metrics.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
-import { startDecisions } from '../../../cloud-bridge/partitions/between-batches.ts'
+import { createBridgeMetrics } from '../../../cloud-bridge/forward/metrics.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
+import { createBatchBoundary } from '../../../cloud-bridge/partitions/between-batches.ts'
 import {
   type EventSink,
   type Sender,
   SinkUnavailable,
 } from '../../../cloud-bridge/ports/event-sink.ts'
-import { startFlows } from '../../../cloud-bridge/retry/flow-status.ts'
-import { startHotZones } from '../../../cloud-bridge/zones/hot-zones.ts'
+import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createHotZones } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
 import { openEventSource } from '../../../gateway/store/source/event-source.ts'
@@ -33,28 +33,28 @@ export function startMemoryBridge(asked: {
   const real = openInbox({ file: join(asked.dir, 'inbox.db'), settleMs: 60_000 })
   const inbox = asked.wrap?.(real) ?? real
   const source = openEventSource({ outboxFile: join(asked.dir, 'outbox.db'), inbox })
-  const flows = startFlows({ firstMs: 20, maxMs: 50, stableMs: 30_000 })
+  const flows = createFlows({ firstMs: 20, maxMs: 50, stableMs: 30_000 })
   const ending = new AbortController()
   const sink: EventSink & AsyncDisposable = {
     send: asked.send,
-    setApart: () => {
+    isolate: () => {
       throw new Error('nothing is undecided here')
     },
     [Symbol.asyncDispose]: async () => {},
   }
   const running = runBridge({
-    ...{ source, inbox, flows, signal: ending.signal, frame: singleObject },
+    ...{ source, inbox, flows, signal: ending.signal, frame: singleObjectFraming },
     config: {
       bridge: { ...defaults.bridge, pollMs: 100, ...asked.limits },
       kafka: { ...defaults.kafka, topics, partitions: null },
     },
-    metrics: startMetrics({
+    metrics: createBridgeMetrics({
       waiting: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
       hotZones: () => [],
       circuits: () => flows.states.circuits,
     }),
-    hotZones: startHotZones({ cureOf: () => '', onHot() {}, onCool() {} }),
-    decisions: startDecisions(source.wake),
+    hotZones: createHotZones({ cureOf: () => '', onHot() {}, onCool() {} }),
+    decisions: createBatchBoundary(source.wake),
     onDisagreement() {},
     partitionsOf: async () => 3,
     openSink: () => sink,

@@ -1,14 +1,14 @@
 import { expect, it } from 'vitest'
-import { startMetrics } from '../../../cloud-bridge/forward/metrics.ts'
-import { startFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createBridgeMetrics } from '../../../cloud-bridge/forward/metrics.ts'
+import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
 import type { HotZone } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { record } from '../../contracts/event-sink.ts'
 
 it('counts per partition what Kafka has, and tells what waits at the moment it is asked', async () => {
   let hot: HotZone[] = []
   let waiting = { events: 0, bytes: 0, oldestAgeMs: 0 }
-  const flows = startFlows({ firstMs: 1, maxMs: 1, stableMs: 1000 })
-  const metrics = startMetrics({
+  const flows = createFlows({ firstMs: 1, maxMs: 1, stableMs: 1000 })
+  const metrics = createBridgeMetrics({
     waiting: () => waiting,
     hotZones: () => hot,
     circuits: () => flows.states.circuits,
@@ -48,7 +48,7 @@ it('counts per partition what Kafka has, and tells what waits at the moment it i
   ])
   apart.circuit.probe()
   expect(await circuits()).toContain('sluice_circuit_state{flow="partition 3"} 1')
-  apart.end()
+  apart.remove()
   events.circuit.succeeded()
   expect(await circuits()).toEqual([
     'sluice_circuit_state{flow="events"} 0',

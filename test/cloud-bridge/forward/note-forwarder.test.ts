@@ -1,15 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
+  createNoteForwarder,
   type Note,
   type NoteSource,
-  startNoteForwarder,
 } from '../../../cloud-bridge/forward/note-forwarder.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { defaults } from '../../../config/config.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
-import { type MemorySink, openMemorySink } from '../../contracts/memory-sink.ts'
+import { createMemorySink, type MemorySink } from '../../contracts/memory-sink.ts'
 import { temporary } from '../../gateway/store/fixture.ts'
 
 const { topics } = defaults.kafka
@@ -27,13 +27,13 @@ const source: NoteSource = {
   store,
   next: () => next,
   notesFrom: sequence => kept.filter(note => note.sequence >= sequence).slice(0, 10),
-  settle(to) {
+  advance(to) {
     log.push(`settled ${to}`)
     next = to
   },
 }
 beforeEach(() => {
-  sink = openMemorySink(500)
+  sink = createMemorySink(500)
   for (const topic of Object.values(topics)) sink.createTopic(topic, partitions)
   ending = new AbortController()
   log = []
@@ -47,11 +47,11 @@ function add(...kinds: string[]): void {
   }
 }
 function start(knownPartitions: (topic: string) => number | null = () => partitions) {
-  return startNoteForwarder({
+  return createNoteForwarder({
     topics,
     sink,
     signal: ending.signal,
-    circuit: startCircuit({ firstMs: 1, maxMs: 2, stableMs: 0 }),
+    circuit: createCircuitBreaker({ firstMs: 1, maxMs: 2, stableMs: 0 }),
     partitionsOf: async topic => knownPartitions(topic),
     onUnavailable: reason => {
       log.push(`unavailable: ${reason}`)
@@ -59,7 +59,7 @@ function start(knownPartitions: (topic: string) => number | null = () => partiti
     },
     onRejected: ({ sequence }, reason, { origin }) =>
       log.push(`rejected ${sequence} of the ${origin}: ${reason}`),
-    onGone: ({ from, to }, { origin }) => log.push(`gone from the ${origin}: ${from} to ${to}`),
+    onMissing: ({ from, to }, { origin }) => log.push(`gone from the ${origin}: ${from} to ${to}`),
   })
 }
 const valuesIn = (topic: string) =>
@@ -73,8 +73,8 @@ describe('the note forwarder', () => {
     const outbox = openOutbox({ file, gateway: 'gw' })
     const deadLetter = { reason: 'no JSON', place: '4', topic: 'a', payload: Buffer.alloc(999) }
     outbox.commit({ deadLetters: [{ at: 5, deadLetter }] })
-    outbox.letterBytes.see(1)
-    outbox.letterBytes.bound(0)
+    outbox.deadLetterBytes.advanceTo(1)
+    outbox.deadLetterBytes.bound(0)
     outbox.close()
     const reader = openOutboxReader(file)!
     await start()({ ...source, notesFrom: reader.notesFrom }, 'gw')

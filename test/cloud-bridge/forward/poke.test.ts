@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { startNudge } from '../../../cloud-bridge/forward/poke.ts'
+import { createPoke } from '../../../cloud-bridge/forward/poke.ts'
 
 const never = new AbortController().signal
 
 /** Somebody who looks once an hour and takes a moment for it. */
 function startLooking() {
-  const nudge = startNudge()
+  const nudge = createPoke()
   const log: string[] = []
   const ending = new AbortController()
   const looking = (async () => {
@@ -55,6 +55,6 @@ it('tells several, and each only of a look of its own', async () => {
 })
 
 it('does not wait for ever when nobody looks', async () => {
-  await startNudge().look(1)
-  await startNudge().rest(1, never)
+  await createPoke().look(1)
+  await createPoke().rest(1, never)
 })

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { startForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
-import { openMemorySource } from '../../contracts/memory-source.ts'
+import { createForwarder } from '../../../cloud-bridge/forward/forwarder.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { createMemorySource } from '../../contracts/memory-source.ts'
 import { fixedSize } from '../fixed-size.ts'
 
 it('begins no second send while one is under way, when reading ahead fails', async () => {
-  const source = openMemorySource('readings', 1)
+  const source = createMemorySource('readings', 1)
   for (let group = 0; group < 6; group++) source.store(['z'])
   let [underWay, most] = [0, 0]
-  const forwarder = startForwarder({
-    frame: singleObject,
+  const forwarder = createForwarder({
+    frame: singleObjectFraming,
     source: {
       take: source.take,
       settle: source.settle,
@@ -30,11 +30,11 @@ it('begins no second send while one is under way, when reading ahead fails', asy
     },
     size: fixedSize({ batchMaxEvents: 1, batchMaxBytes: 1_000_000 }),
     lingerMs: 0,
-    circuit: startCircuit({ firstMs: 1, maxMs: 1, stableMs: 0 }),
+    circuit: createCircuitBreaker({ firstMs: 1, maxMs: 1, stableMs: 0 }),
     onUnavailable() {},
     onRejected() {},
     onDelivered() {},
   })
   for (let step = 0; step < 3; step++) expect(await forwarder.step()).toBe('large batch')
-  expect([most, source.settled]).toEqual([1, 3])
+  expect([most, source.advances]).toEqual([1, 3])
 })

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { runBridge } from '../../../cloud-bridge/forward/bridge.ts'
-import { startMetrics } from '../../../cloud-bridge/forward/metrics.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
+import { createBridgeMetrics } from '../../../cloud-bridge/forward/metrics.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { startDecisions } from '../../../cloud-bridge/partitions/between-batches.ts'
-import { moveCommand } from '../../../cloud-bridge/partitions/command.ts'
-import type { Frame } from '../../../cloud-bridge/ports/event-sink.ts'
-import { replayCommand } from '../../../cloud-bridge/replay/command.ts'
-import { startFlows } from '../../../cloud-bridge/retry/flow-status.ts'
-import { type HotZonesOptions, startHotZones } from '../../../cloud-bridge/zones/hot-zones.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createBatchBoundary } from '../../../cloud-bridge/partitions/between-batches.ts'
+import { createMovePartitionsCommand } from '../../../cloud-bridge/partitions/command.ts'
+import type { Framing } from '../../../cloud-bridge/ports/event-sink.ts'
+import { createReplayCommand } from '../../../cloud-bridge/replay/command.ts'
+import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createHotZones, type HotZonesOptions } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
 import { openEventSource } from '../../../gateway/store/source/event-source.ts'
@@ -38,17 +38,17 @@ export async function startBridge({
 }: BridgeRig) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const hotZones = startHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
-  const flows = startFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
-  const metrics = startMetrics({
+  const hotZones = createHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
+  const flows = createFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
+  const metrics = createBridgeMetrics({
     waiting: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
     hotZones: hotZones.list,
     circuits: () => flows.states.circuits,
   })
-  const client = await openKafka(kafka)
+  const client = await createKafkaClient(kafka)
   const ending = new AbortController()
   const blind: string[] = []
-  const decisions = startDecisions(source.wake)
+  const decisions = createBatchBoundary(source.wake)
   const disagreements: string[] = []
   const bridge = {
     ...defaults.bridge,
@@ -59,7 +59,7 @@ export async function startBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics, partitions } },
     source,
     ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
-    frame: framing?.(inbox, ending.signal) ?? singleObject,
+    frame: framing?.(inbox, ending.signal) ?? singleObjectFraming,
     ...{ decisions, onDisagreement: reason => void disagreements.push(reason) },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
@@ -70,16 +70,16 @@ export async function startBridge({
     source,
     inbox,
     /** What an operator asks of it. */
-    replay: replayCommand({
+    replay: createReplayCommand({
       outboxFile: join(dir, 'outbox.db'),
       source,
       topic: topics.backfill,
       partitionsOf: client.topics.partitionsOf,
     }),
-    move: moveCommand({
+    move: createMovePartitionsCommand({
       kafka: { brokers: kafka.brokers, topics },
       ...{ source, decisions, partitionsOf: client.topics.partitionsOf },
-      away: () => flows.states.away.events ?? null,
+      away: () => flows.states.waitReasons.events ?? null,
       decideWithinMs: 2000,
     }),
     disagreements,
@@ -91,13 +91,13 @@ export async function startBridge({
     /** What keeps each flow from going, as it was last told. */
     away: {
       get events() {
-        return flows.states.away.events
+        return flows.states.waitReasons.events
       },
       get behind() {
-        return flows.states.away.behind
+        return flows.states.waitReasons.behind
       },
       get notes() {
-        return flows.states.away.notes
+        return flows.states.waitReasons.notes
       },
     },
     async stop(): Promise<void> {
@@ -118,5 +118,5 @@ type BridgeRig = {
   partitions?: number | null
   heat?: Partial<HotZonesOptions>
   /** How events go out; in single-object encoding when not given. */
-  framing?: (inbox: Inbox, signal: AbortSignal) => Frame
+  framing?: (inbox: Inbox, signal: AbortSignal) => Framing
 }

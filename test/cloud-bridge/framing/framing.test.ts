@@ -1,35 +1,38 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { singleObject, startFraming } from '../../../cloud-bridge/framing/framing.ts'
-import type { Framed } from '../../../cloud-bridge/ports/event-sink.ts'
+import { createFraming, singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
+import type { FramedEvents } from '../../../cloud-bridge/ports/event-sink.ts'
 import {
   decodeEvent,
   encodeEvent,
   type SensorReading,
 } from '../../../config/event/sensor-reading.ts'
-import { schemas } from '../../../config/schemas/released.ts'
+import { releasedSchemas } from '../../../config/schemas/released.ts'
 import { event, goldenEvent, tracedEvent } from '../../config/event/events-fixture.ts'
 
 const type = { 'content-type': 'application/vnd.apache.avro' }
 const { traceparent } = tracedEvent as { traceparent: string }
-const stored = (one: SensorReading, schema = schemas.at(-1)!) => ({
+const stored = (one: SensorReading, schema = releasedSchemas.at(-1)!) => ({
   ...{ zone: one.zone, value: encodeEvent(one, schema), event: one },
 })
-const each = ({ values, headers }: Framed) =>
+const each = ({ values, headers }: FramedEvents) =>
   values.map((value, index) => ({ value, headers: headers[index]! }))
 /** Numbers beyond a byte, which tell schemas and topics apart. */
 const idOf = (topic: string, fingerprint: Buffer) =>
-  topic.length * 0x10101 + schemas.findIndex(schema => schema.fingerprint.equals(fingerprint))
+  topic.length * 0x10101 +
+  releasedSchemas.findIndex(schema => schema.fingerprint.equals(fingerprint))
 
 it('leaves events as they lie in the outbox, with a trace beside them when they have one', async () => {
-  const events = [stored(goldenEvent), stored(tracedEvent), stored(goldenEvent, schemas[0])]
-  const framed = each(await singleObject('readings', events))
+  const events = [stored(goldenEvent), stored(tracedEvent), stored(goldenEvent, releasedSchemas[0])]
+  const framed = each(await singleObjectFraming('readings', events))
   expect(framed.map(({ value }, index) => value === events[index]!.value)).not.toContain(false)
   expect(framed.map(({ headers }) => headers)).toEqual([type, { ...type, traceparent }, type])
 })
 
 it('gives each event the number of the schema under which it was written', async () => {
-  const anyStored = fc.tuple(event, fc.constantFrom(...schemas)).map(args => stored(...args))
+  const anyStored = fc
+    .tuple(event, fc.constantFrom(...releasedSchemas))
+    .map(args => stored(...args))
   const batches = fc.tuple(fc.array(anyStored), fc.constantFrom('readings', 'backfill'))
   const property = async ([events, topic]: [ReturnType<typeof stored>[], string]) => {
     const before = events.map(({ value }) => Buffer.from(value))
@@ -38,7 +41,7 @@ it('gives each event the number of the schema under which it was written', async
       const id = idOf(...at)
       return id % 2 === 0 ? id : Promise.resolve(id)
     }
-    const frame = startFraming({ schemaIdOf: asked, cloudEvents: false })
+    const frame = createFraming({ schemaIdOf: asked, cloudEvents: false })
     const framed = each(await frame(topic, events))
     expect(framed).toHaveLength(events.length)
     for (const [index, { value, headers }] of framed.entries()) {
@@ -47,7 +50,9 @@ it('gives each event the number of the schema under which it was written', async
       const id = Buffer.alloc(5)
       id.writeUInt32BE(idOf(topic, original.subarray(2, 10)), 1)
       expect(value).toEqual(Buffer.concat([id, original.subarray(10)]))
-      const kept = original.subarray(2, 10).equals(schemas[0]!.fingerprint) ? null : one.traceparent
+      const kept = original.subarray(2, 10).equals(releasedSchemas[0]!.fingerprint)
+        ? null
+        : one.traceparent
       expect(headers).toEqual(kept === null ? type : { ...type, traceparent: kept })
       expect(decodeEvent(value)).toEqual({ ...one, traceparent: kept })
     }
@@ -60,9 +65,9 @@ it.each([
   ['in the wire format', idOf],
 ])('gives them the headers of CloudEvents, if asked for, %s', async (_, schemaIdOf) => {
   const gateways = ['g', 'gw-1', 'x'.repeat(63), 'y'.repeat(64)]
-  const all = gateways.flatMap(gateway => schemas.map(schema => ({ gateway, schema })))
+  const all = gateways.flatMap(gateway => releasedSchemas.map(schema => ({ gateway, schema })))
   const events = all.map(({ gateway, schema }) => stored({ ...tracedEvent, gateway }, schema))
-  const framed = each(await startFraming({ schemaIdOf, cloudEvents: true })('readings', events))
+  const framed = each(await createFraming({ schemaIdOf, cloudEvents: true })('readings', events))
   expect(framed.map(({ headers }) => headers)).toEqual(
     all.map(({ gateway, schema }) => ({
       ...type,
@@ -71,14 +76,14 @@ it.each([
       ce_id: tracedEvent.id,
       ce_source: `/sluice/${gateway}`,
       ce_subject: 'z 1',
-      ...(schema !== schemas[0] && { traceparent }),
+      ...(schema !== releasedSchemas[0] && { traceparent }),
     })),
   )
 })
 
 it('passes on why there is no number', async () => {
   const schemaIdOf = () => Promise.reject(new Error('away'))
-  const frame = startFraming({ schemaIdOf, cloudEvents: false })
+  const frame = createFraming({ schemaIdOf, cloudEvents: false })
   await expect(frame('readings', [stored(goldenEvent)])).rejects.toThrow('away')
   expect(each(await frame('readings', []))).toEqual([])
 })

@@ -2,9 +2,9 @@ import kafkajs from 'kafkajs'
 import { expect, it } from 'vitest'
 import {
   causesOf,
-  losesProducer,
-  refusalOf,
-  describe as say,
+  isProducerInvalid,
+  permanentRejection,
+  describeError as say,
 } from '../../../cloud-bridge/kafka/error-codes.ts'
 
 const { KafkaJSConnectionError, KafkaJSNonRetriableError, KafkaJSProtocolError } = kafkajs
@@ -37,26 +37,26 @@ it.each([
   [10, 'MESSAGE_TOO_LARGE'],
   [87, 'INVALID_RECORD'],
 ])('code %i is a refusal for good, however deep it is', (code, name) => {
-  expect(refusalOf(refused(code))).toBe(name)
-  expect(refusalOf(wrapped(wrapped(refused(code))))).toBe(name)
+  expect(permanentRejection(refused(code))).toBe(name)
+  expect(permanentRejection(wrapped(wrapped(refused(code))))).toBe(name)
 })
 
 // Anything that is not known to be a refusal may pass, so the batch is sent again.
 it.each([-1, 1, 3, 6, 7, 19, 29, 32, 45, 58, 72])('code %i is none', code => {
-  expect(refusalOf(wrapped(refused(code)))).toBeNull()
+  expect(permanentRejection(wrapped(refused(code)))).toBeNull()
 })
 
 it('a client that gives up, or cannot connect, is no refusal', () => {
   const down = new KafkaJSConnectionError('connect ECONNREFUSED', { code: 'ECONNREFUSED' })
-  expect(refusalOf(wrapped(down))).toBeNull()
-  expect(refusalOf(Object.assign(new Error('text'), { code: '10' }))).toBeNull()
-  expect(refusalOf(undefined)).toBeNull()
+  expect(permanentRejection(wrapped(down))).toBeNull()
+  expect(permanentRejection(Object.assign(new Error('text'), { code: '10' }))).toBeNull()
+  expect(permanentRejection(undefined)).toBeNull()
 })
 
 it('a producer is lost when the broker does not know its numbers any more', () => {
-  for (const code of [45, 47, 59]) expect(losesProducer(wrapped(refused(code)))).toBe(true)
-  for (const code of [6, 10, 19]) expect(losesProducer(wrapped(refused(code)))).toBe(false)
-  expect(losesProducer(new Error('socket closed'))).toBe(false)
+  for (const code of [45, 47, 59]) expect(isProducerInvalid(wrapped(refused(code)))).toBe(true)
+  for (const code of [6, 10, 19]) expect(isProducerInvalid(wrapped(refused(code)))).toBe(false)
+  expect(isProducerInvalid(new Error('socket closed'))).toBe(false)
 })
 
 it('says the outermost reason and the innermost, if that says more', () => {

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { record } from '../../contracts/event-sink.ts'
 import { startMember, until } from '../../contracts/group-member.ts'
 import { SESSION_MS } from '../../contracts/session.ts'
-import { clients, describeWithKafka, freshTopic, openSink } from '../../setup/kafka/kafka.ts'
+import { clients, describeWithKafka, freshTopic, openKafkaSink } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
 
 describeWithKafka('a member of a group, while Kafka has troubles', () => {
@@ -17,7 +17,7 @@ describeWithKafka('a member of a group, while Kafka has troubles', () => {
   afterAll(() => rig?.[Symbol.asyncDispose]())
 
   const write = async (options: KafkaOptions, topics: readonly string[], text: string) => {
-    await using sink = await openSink(options)
+    await using sink = await openKafkaSink(options)
     for (const topic of topics) {
       await sink.send({ topic, records: [0, 1].map(place => record(place, text)) })
     }
@@ -28,7 +28,7 @@ describeWithKafka('a member of a group, while Kafka has troubles', () => {
     const topics = [await freshTopic(rig.direct, 2), await freshTopic(rig.direct, 2)] as const
     const groupIds = clients.map(client => `${client}-${randomUUID()}`)
     const join = async (client: (typeof clients)[number], index: number) => {
-      const { group } = await openKafka({ ...rig.proxied, client })
+      const { group } = await createKafkaClient({ ...rig.proxied, client })
       return startMember(group, { groupId: groupIds[index]!, topics })
     }
     const members = await Promise.all(clients.map(join))
@@ -36,8 +36,8 @@ describeWithKafka('a member of a group, while Kafka has troubles', () => {
     const arrives = async (text: string) => {
       await write(rig.direct, topics, text)
       expected.push(...topics.flatMap(topic => [0, 1].map(place => `${topic} ${place}: ${text}`)))
-      for (const { taken } of members) {
-        await until(() => expect([...taken].sort()).toEqual([...expected].sort()), 40_000)
+      for (const { processed } of members) {
+        await until(() => expect([...processed].sort()).toEqual([...expected].sort()), 40_000)
       }
     }
     try {
@@ -52,7 +52,7 @@ describeWithKafka('a member of a group, while Kafka has troubles', () => {
       await arrives('after a hang')
       rig.proxy.freezeOld()
       await arrives('after connections were lost')
-      for (const { away } of members) expect(away).not.toEqual([])
+      for (const { unavailable } of members) expect(unavailable).not.toEqual([])
       // They still are members: who comes now gets its share.
       const others = await Promise.all(clients.map(join))
       for (const { assigned } of [...members, ...others]) {

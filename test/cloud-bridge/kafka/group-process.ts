@@ -1,12 +1,12 @@
 // A member in a process of its own, to be killed: says which partitions it was given, a line each.
 
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { SESSION_MS } from '../../contracts/session.ts'
 
 const [options, groupId, topics] = JSON.parse(process.argv[2]!) as [KafkaOptions, string, string[]]
-const { group } = await openKafka(options)
-await group.join(
+const { group } = await createKafkaClient(options)
+await group.consume(
   {
     groupId,
     topics,

@@ -5,19 +5,19 @@ import { createInterface } from 'node:readline'
 import { Admin, Producer } from '@platformatic/kafka'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
-import { killGroup, spawnTied } from '../../../simulators/local/supervisor.ts'
+import { killGroup, spawnGuarded } from '../../../simulators/local/supervisor.ts'
 import { describeConsumerGroup } from '../../contracts/consumer-group.ts'
 import { startMember, until } from '../../contracts/group-member.ts'
-import { clients, describeWithKafka, freshTopic, shared } from '../../setup/kafka/kafka.ts'
+import { clients, describeWithKafka, freshTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 
 describeWithKafka('on a real Kafka', () => {
   let writer: Producer
   let admin: Admin
   beforeAll(() => {
-    writer = new Producer({ ...clientOptions(shared()), serializers: {} })
-    admin = new Admin(clientOptions(shared()))
+    writer = new Producer({ ...clientOptions(sharedKafka()), serializers: {} })
+    admin = new Admin(clientOptions(sharedKafka()))
   })
   afterAll(async () => {
     await writer?.close()
@@ -26,11 +26,11 @@ describeWithKafka('on a real Kafka', () => {
 
   for (const client of clients) {
     describeConsumerGroup(`on ${client}`, async () => {
-      const options: KafkaOptions = { ...shared(), client }
-      const { group } = await openKafka(options)
+      const options: KafkaOptions = { ...sharedKafka(), client }
+      const { group } = await createKafkaClient(options)
       return {
         group,
-        topic: partitions => freshTopic(shared(), partitions),
+        topic: partitions => freshTopic(sharedKafka(), partitions),
         async write(topic, records) {
           const messages = records.map(({ partition, key, value }) => ({
             topic,
@@ -61,7 +61,7 @@ describeWithKafka('on a real Kafka', () => {
           const file = join(import.meta.dirname, 'group-process.ts')
           const args = [file, JSON.stringify([options, groupId, topics])]
           const stdio = ['ignore', 'pipe', 'inherit'] as const
-          const child = await spawnTied(process.execPath, args, { stdio: [...stdio] })
+          const child = await spawnGuarded(process.execPath, args, { stdio: [...stdio] })
           await once(createInterface({ input: child.stdout! }), 'line')
           return () => killGroup(child, 'SIGKILL')
         },
@@ -70,9 +70,11 @@ describeWithKafka('on a real Kafka', () => {
   }
 
   it('is shared by members through different libraries', async () => {
-    const topics = [await freshTopic(shared(), 4)]
+    const topics = [await freshTopic(sharedKafka(), 4)]
     const groupId = `group-${randomUUID()}`
-    const groups = clients.map(async client => (await openKafka({ ...shared(), client })).group)
+    const groups = clients.map(
+      async client => (await createKafkaClient({ ...sharedKafka(), client })).group,
+    )
     const [first, second] = await Promise.all(groups)
     for (const pair of [
       [first!, second!],

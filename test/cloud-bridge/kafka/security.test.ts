@@ -4,24 +4,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { startDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
+import { createDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { describe as describeError } from '../../../cloud-bridge/kafka/error-codes.ts'
-import { REASONS } from '../../../cloud-bridge/kafka/error-reasons.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { describeError } from '../../../cloud-bridge/kafka/error-codes.ts'
+import { ERROR_REASONS } from '../../../cloud-bridge/kafka/error-reasons.ts'
 import { SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { loadConfig } from '../../../config/config.ts'
-import { secret } from '../../../config/loading/secrets.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { startMember, until } from '../../contracts/group-member.ts'
 import { createAuthority } from '../../setup/certificates.ts'
 import { type DocumentedKafka, startDocumentedKafka } from '../../setup/kafka/documented-kafka.ts'
-import { clients, describeWithKafka, openSink, readTopic } from '../../setup/kafka/kafka.ts'
-import { brokerHosts, presented } from '../../setup/kafka/secured-kafka.ts'
+import { clients, describeWithKafka, openKafkaSink, readTopic } from '../../setup/kafka/kafka.ts'
+import { brokerHosts, clientCertificate } from '../../setup/kafka/secured-kafka.ts'
 import { readSecurityDocument } from '../../setup/security-document.ts'
 
 const document = await readSecurityDocument()
+const foreign = createAuthority('Foreign')
 const refused = 'this user may not use the topic'
 /** Who reads in a group is told that by the group first. */
 const mayNotRead = /^this user may not (read|use the topic)/
@@ -40,7 +41,7 @@ describeWithKafka('a secured Kafka', () => {
   describe.each(clients)('through %s', client => {
     const reach = (options: KafkaOptions): KafkaOptions => ({ ...options, client })
     const attempt = async (options: KafkaOptions, topic: string) => {
-      await using sink = await openSink(reach(options))
+      await using sink = await openKafkaSink(reach(options))
       return await sink.send(batchTo(topic))
     }
 
@@ -60,20 +61,20 @@ describeWithKafka('a secured Kafka', () => {
     it.each<[string, () => KafkaOptions, string | RegExp]>([
       [
         'an authority that did not sign',
-        () => on.at('SSL', { tls: { ca: secret(createAuthority('Foreign').cert) } }),
+        () => on.at('SSL', { tls: { ca: createSecret(foreign.cert) } }),
         /^127\.0\.0\.1:\d+: the broker's certificate is signed by nobody in kafka\.tls\.caFile$/,
       ],
       ['no certificate', () => on.at('SSL', {}), askedFor],
       [
         'a foreign certificate',
-        () => on.at('SSL', { tls: presented(createAuthority('Foreign').certify('gateway')) }),
+        () => on.at('SSL', { tls: clientCertificate(foreign.certify('gateway')) }),
         askedFor,
       ],
       [
         'a key to another certificate',
         () => {
           const [{ cert }, { key }] = [on.authority.certify('one'), on.authority.certify('other')]
-          return on.at('SSL', { tls: presented({ cert, key }) })
+          return on.at('SSL', { tls: clientCertificate({ cert, key }) })
         },
         'kafka.tls.keyFile is not the key to kafka.tls.certFile',
       ],
@@ -105,12 +106,12 @@ describeWithKafka('a secured Kafka', () => {
 
     /** Delivers as the bridge does: what it says meanwhile is in `said`. */
     const startDelivering = async (options: KafkaOptions, topic: string) => {
-      const sink = await openSink(reach(options))
+      const sink = await openKafkaSink(reach(options))
       const said: string[] = []
-      const deliver = startDelivery({
+      const deliver = createDelivery({
         sink,
         signal: new AbortController().signal,
-        circuit: startCircuit({ firstMs: 50, maxMs: 200, stableMs: 0 }),
+        circuit: createCircuitBreaker({ firstMs: 50, maxMs: 200, stableMs: 0 }),
         onUnavailable: reason => void said.push(reason),
       })
       const delivered = deliver(batchTo(topic)).finally(() => sink[Symbol.asyncDispose]())
@@ -156,10 +157,10 @@ describeWithKafka('a secured Kafka', () => {
     })
 
     describe('the rights of the document', () => {
-      const open = async (user: string) => await openKafka(reach(on.byCertificate(user)))
+      const open = async (user: string) => await createKafkaClient(reach(on.byCertificate(user)))
       const exists = async (topic: string) => {
-        const { stream } = await openKafka(on.admin)
-        return (await stream.stretchesOf([topic])).has(topic)
+        const { stream } = await createKafkaClient(on.admin)
+        return (await stream.topicOffsets([topic])).has(topic)
       }
 
       it('let the bridge write, and ask how long its topics keep what they get', async () => {
@@ -197,7 +198,7 @@ describeWithKafka('a secured Kafka', () => {
         await attempt(on.byCertificate('gateway'), ours)
         const read = await readTopic(reach(on.byCertificate('ledger')), ours)
         expect(textsIn(read)).toEqual(expectedTexts(2, batchTo(ours).records))
-        expect([...(await stream.stretchesOf([ours, foreign])).keys()]).toEqual([ours])
+        expect([...(await stream.topicOffsets([ours, foreign])).keys()]).toEqual([ours])
         const tried = {
           write: attempt(on.byCertificate('ledger'), ours),
           'read elsewhere': stream.readBetween(foreign, new Map(), new Map([[0, 1]]), () => {}),
@@ -216,13 +217,13 @@ describeWithKafka('a secured Kafka', () => {
         const joined = async (user: string, groupId: string) =>
           startMember((await open(user)).group, { groupId, topics })
         await using reader = await joined('ledger', `sluice-${randomUUID()}`)
-        await until(() => expect(reader.taken).toHaveLength(2))
+        await until(() => expect(reader.processed).toHaveLength(2))
         // Both are refused the group. kafkajs takes that for a broker that is away, and tells.
         for (const [user, prefix] of Object.entries({ ledger: 'foreign', gateway: 'sluice' })) {
           await using member = await joined(user, `${prefix}-${randomUUID()}`)
-          const ended = member.over.catch(({ message }: Error) => member.away.push(message))
-          await Promise.race([ended, until(() => expect(member.away).not.toEqual([]))])
-          expect(member.away[0]).toMatch(mayNotRead)
+          const ended = member.ended.catch(({ message }: Error) => member.unavailable.push(message))
+          await Promise.race([ended, until(() => expect(member.unavailable).not.toEqual([]))])
+          expect(member.unavailable[0]).toMatch(mayNotRead)
         }
       })
 
@@ -263,7 +264,7 @@ describeWithKafka('a secured Kafka', () => {
     for (const [name, content] of Object.entries(files)) await writeFile(join(dir, name), content)
     const loaded = loadConfig({ file: join(dir, 'sluice.yaml'), env: {} })
     if ('faults' in loaded) throw new Error(JSON.stringify(loaded.faults))
-    const sink = stack.use(await openSink(loaded.config.kafka))
+    const sink = stack.use(await openKafkaSink(loaded.config.kafka))
     const sending = sink.send(batchTo(await on.freshTopic()))
     const asksWho = /sasl:|certFile:/.test(text)
     if (asksWho) expect(await sending).toEqual([null, null])
@@ -271,7 +272,7 @@ describeWithKafka('a secured Kafka', () => {
   })
 
   it('has a document that tells each line the bridge may say', () => {
-    for (const [, reason] of REASONS) expect(document.text).toContain(reason)
+    for (const [, reason] of ERROR_REASONS) expect(document.text).toContain(reason)
   })
 })
 
@@ -284,7 +285,7 @@ async function outcomesOf(tried: Record<string, Promise<unknown>>) {
 
 /** What a topic has for the timestamp of its records, asked as who is given. */
 async function settingOf({ brokers, sasl, tls }: KafkaOptions, topic: string) {
-  const { password: word, ...rest } = sasl ?? { password: secret('') }
+  const { password: word, ...rest } = sasl ?? { password: createSecret('') }
   const admin = new Kafka({
     ...{ brokers: [...brokers], logLevel: logLevel.NOTHING },
     ...(tls && { ssl: { ca: tls.ca.reveal() } }),

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { clusterFaults } from '../../faults/cluster-faults.ts'
-import { play } from '../../faults/stage.ts'
+import { playFault } from '../../faults/stage.ts'
 import { type Cluster, startCluster } from '../../setup/kafka/cluster.ts'
 import { clients, describeWithKafka, kafkaAt } from '../../setup/kafka/kafka.ts'
-import { topicWith } from '../../setup/kafka/topic-settings.ts'
+import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
 
 const PARTITIONS = 6
 const REQUEST_TIMEOUT_MS = 2000
@@ -19,10 +19,10 @@ describeWithKafka('the sink through faults of one broker of three', () => {
   it.each(Object.entries(clusterFaults))('%s', { timeout: 120_000 }, async (_, fault) => {
     const kafka = kafkaAt(cluster.brokers, REQUEST_TIMEOUT_MS)
     const ways = (fault.only ?? clients).map(async client => {
-      const topic = await topicWith(kafka, { partitions: PARTITIONS, ...fault.plan })
+      const topic = await createTopicWith(kafka, { partitions: PARTITIONS, ...fault.plan })
       return { topic, partitions: PARTITIONS, sending: { ...kafka, client }, reading: kafka }
     })
-    const outcomes = await play(await Promise.all(ways), stages =>
+    const outcomes = await playFault(await Promise.all(ways), stages =>
       fault.script(stages, { cluster, kafka }),
     )
     // kafkajs may write twice what one broker took while another was waited for.

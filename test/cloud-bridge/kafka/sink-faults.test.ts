@@ -4,10 +4,10 @@ import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { brokerFaults } from '../../faults/broker-faults.ts'
 import { networkFaults } from '../../faults/network-faults.ts'
 import { refusals } from '../../faults/refusals.ts'
-import { play } from '../../faults/stage.ts'
+import { playFault } from '../../faults/stage.ts'
 import { clients, describeWithKafka, freshTopic } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
-import { topicWith } from '../../setup/kafka/topic-settings.ts'
+import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
 
 type Client = KafkaOptions['client']
 
@@ -21,7 +21,7 @@ describeWithKafka('the sink through faults of one broker', () => {
     on = await startProxiedKafka()
   })
   afterAll(() => on?.[Symbol.asyncDispose]())
-  afterEach(() => on.proxy.heal())
+  afterEach(() => on.proxy.restore())
 
   const wayOf = (client: Client, topic: string, partitions = PARTITIONS) => ({
     ...{ topic, partitions },
@@ -32,14 +32,16 @@ describeWithKafka('the sink through faults of one broker', () => {
   describe.each(clients)('on %s', client => {
     it.each(Object.entries(networkFaults))('%s', async (_, script) => {
       const way = wayOf(client, await freshTopic(on.direct, PARTITIONS))
-      const [outcome] = await play([way], ([stage]) => script(stage!, on))
+      const [outcome] = await playFault([way], ([stage]) => script(stage!, on))
       expect(outcome).toMatchObject(sound)
     })
 
     it.each(Object.entries(refusals))('%s', async (_, { ground, script }) => {
       const { missing, partitions = PARTITIONS, settings = {} } = ground
-      const topic = missing ? randomUUID() : await topicWith(on.direct, { partitions, settings })
-      const [outcome] = await play([wayOf(client, topic)], ([stage]) => script(stage!, on))
+      const topic = missing
+        ? randomUUID()
+        : await createTopicWith(on.direct, { partitions, settings })
+      const [outcome] = await playFault([wayOf(client, topic)], ([stage]) => script(stage!, on))
       expect(outcome).toMatchObject(sound)
     })
 
@@ -47,7 +49,7 @@ describeWithKafka('the sink through faults of one broker', () => {
       'with one partition: %s',
       async name => {
         const way = wayOf(client, await freshTopic(on.direct, 1), 1)
-        const [outcome] = await play([way], ([stage]) => networkFaults[name]!(stage!, on))
+        const [outcome] = await playFault([way], ([stage]) => networkFaults[name]!(stage!, on))
         expect(outcome).toMatchObject(sound)
         expect(outcome!.failures).toBeGreaterThan(0)
       },
@@ -59,7 +61,7 @@ describeWithKafka('the sink through faults of one broker', () => {
       const topics = clients.map(async client =>
         wayOf(client, await freshTopic(on.direct, PARTITIONS)),
       )
-      const outcomes = await play(await Promise.all(topics), stages => script(stages, on))
+      const outcomes = await playFault(await Promise.all(topics), stages => script(stages, on))
       expect(outcomes).toMatchObject(clients.map(() => sound))
       expect(Math.min(...outcomes.map(({ failures }) => failures))).toBeGreaterThan(0)
     })

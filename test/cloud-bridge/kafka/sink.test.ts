@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { startDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
+import { createDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
 import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
-import { startCircuit } from '../../../cloud-bridge/retry/circuit-breaker.ts'
+import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { describeEventSink, expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
-import { api, type Frame } from '../../faults/framing.ts'
-import { partitionsIn } from '../../faults/produce-request.ts'
+import { apiKeys, type Frame } from '../../faults/framing.ts'
+import { producePartitions } from '../../faults/produce-request.ts'
 import type { Verdict } from '../../faults/proxy.ts'
 import {
   clients,
   describeWithKafka,
   freshTopic,
-  openSink,
+  openKafkaSink,
   readTopic,
 } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
@@ -25,7 +25,7 @@ describeWithKafka('on a real Kafka', () => {
 
   for (const client of clients) {
     describeEventSink(`on ${client}`, async () => {
-      const sink = await openSink({ ...on.proxied, client })
+      const sink = await openKafkaSink({ ...on.proxied, client })
       return {
         sink,
         tooLargeBytes: 1_100_000,
@@ -33,37 +33,40 @@ describeWithKafka('on a real Kafka', () => {
         read: topic => readTopic(on.direct, topic),
         breakDown(how) {
           if (how === 'nothing arrives') on.proxy.refuse()
-          else on.proxy.judge({ responses: frame => (frame.api === api.produce ? 'cut' : 'pass') })
+          else
+            on.proxy.judge({ responses: frame => (frame.api === apiKeys.produce ? 'cut' : 'pass') })
         },
         stick(partition) {
           const isForIt = (frame: Frame) =>
-            frame.api === api.produce && partitionsIn(frame).includes(partition)
+            frame.api === apiKeys.produce && producePartitions(frame).includes(partition)
           on.proxy.judge({ requests: frame => (isForIt(frame) ? 'cut' : 'pass') })
         },
-        repair: () => on.proxy.heal(),
+        repair: () => on.proxy.restore(),
         async [Symbol.asyncDispose]() {
           await sink[Symbol.asyncDispose]()
-          on.proxy.heal()
+          on.proxy.restore()
         },
       }
     })
   }
 
   describe.each(clients)('a send on %s', client => {
-    afterEach(() => on.proxy.heal())
+    afterEach(() => on.proxy.restore())
 
     it('stays idempotent when its first connects failed half-way', async () => {
       const topic = await freshTopic(on.direct, 1)
-      await using sink = await openSink({ ...on.proxied, client })
+      await using sink = await openKafkaSink({ ...on.proxied, client })
       const batch = batchOf(topic, 0)
-      on.proxy.judge({ responses: frame => (frame.api === api.initProducerId ? 'cut' : 'pass') })
+      on.proxy.judge({
+        responses: frame => (frame.api === apiKeys.initProducerId ? 'cut' : 'pass'),
+      })
       await expect(sink.send(batch)).rejects.toThrow()
       await expect(sink.send(batch)).rejects.toThrow()
       judgeAcks(number => (number < 5 ? 'cut' : 'pass'))
-      const deliver = startDelivery({
+      const deliver = createDelivery({
         sink,
         signal: new AbortController().signal,
-        circuit: startCircuit({ firstMs: 10, maxMs: 10, stableMs: 0 }),
+        circuit: createCircuitBreaker({ firstMs: 10, maxMs: 10, stableMs: 0 }),
         onUnavailable: () => {},
       })
       await deliver(batch)
@@ -82,7 +85,7 @@ describeWithKafka('on a real Kafka', () => {
         ['and then the same partition gets more', ['c', 'd', 'e']],
       ])('%s', async (_, next) => {
         const topic = await freshTopic(on.direct, 2)
-        await using sink = await openSink({ ...on.proxied, client })
+        await using sink = await openKafkaSink({ ...on.proxied, client })
         const parted = { topic, records: [record(0, 'a'), record(0, 'b'), huge(1)] }
         expect(await sink.send(parted)).toEqual([null, null, expect.any(String)])
         const records = next.map(text => record(0, text))
@@ -92,15 +95,15 @@ describeWithKafka('on a real Kafka', () => {
 
       it('and an acknowledgement is lost while the rest is sent', async () => {
         const topic = await freshTopic(on.direct, 2)
-        await using sink = await openSink({ ...on.proxied, client })
+        await using sink = await openKafkaSink({ ...on.proxied, client })
         await sink.send({ topic, records: [record(0, 'x'), record(1, 'y')] })
         const lost = new Set([1, 2, 5])
         judgeAcks(number => (lost.has(number) ? 'cut' : 'pass'))
         const records = [record(0, 'a'), record(1, 'c'), huge(1), record(0, 'b'), record(1, 'd')]
-        const deliver = startDelivery({
+        const deliver = createDelivery({
           sink,
           signal: new AbortController().signal,
-          circuit: startCircuit({ firstMs: 10, maxMs: 10, stableMs: 0 }),
+          circuit: createCircuitBreaker({ firstMs: 10, maxMs: 10, stableMs: 0 }),
           onUnavailable: () => {},
         })
         const fates = await deliver({ topic, records })
@@ -118,14 +121,14 @@ describeWithKafka('on a real Kafka', () => {
     const topic = await freshTopic(on.direct, 1)
     const sent: string[] = []
     let isAbandoned = false
-    const sink = await openSink({ ...on.proxied, client: 'kafkajs', requestTimeoutMs: 200 })
-    const deliver = startDelivery({
+    const sink = await openKafkaSink({ ...on.proxied, client: 'kafkajs', requestTimeoutMs: 200 })
+    const deliver = createDelivery({
       sink,
       signal: new AbortController().signal,
-      circuit: startCircuit({ firstMs: 50, maxMs: 50, stableMs: 0 }),
+      circuit: createCircuitBreaker({ firstMs: 50, maxMs: 50, stableMs: 0 }),
       onUnavailable: reason => {
         isAbandoned ||= reason.startsWith('no answer for')
-        on.proxy.heal()
+        on.proxy.restore()
       },
     })
     for (let index = 0; index < 30 && !isAbandoned; index++) {
@@ -133,8 +136,8 @@ describeWithKafka('on a real Kafka', () => {
       // versions and metadata, which makes it longer than we wait for it.
       let produced = 0
       const verdictOn = ({ api: of }: Frame): Verdict => {
-        if (of === api.produce) return produced++ % 2 === 0 ? 'drop' : 'cut'
-        return of === api.metadata ? 'drop' : { delayMs: 180 }
+        if (of === apiKeys.produce) return produced++ % 2 === 0 ? 'drop' : 'cut'
+        return of === apiKeys.metadata ? 'drop' : { delayMs: 180 }
       }
       if (index > 0) on.proxy.judge({ responses: verdictOn })
       const batch = batchOf(topic, index)
@@ -155,7 +158,7 @@ describeWithKafka('on a real Kafka', () => {
   /** Judges the answers to produce requests by their number, from 0 on. */
   function judgeAcks(judge: (number: number) => Verdict) {
     let number = 0
-    const verdictOn = (frame: Frame) => (frame.api === api.produce ? judge(number++) : 'pass')
+    const verdictOn = (frame: Frame) => (frame.api === apiKeys.produce ? judge(number++) : 'pass')
     on.proxy.judge({ responses: verdictOn })
   }
 })

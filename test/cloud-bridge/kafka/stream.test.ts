@@ -1,6 +1,6 @@
 import { Admin, Producer } from '@platformatic/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
@@ -14,9 +14,9 @@ import {
   describeWithKafka,
   freshTopic,
   kafkaAt,
-  openSink,
+  openKafkaSink,
   readTopic,
-  shared,
+  sharedKafka,
 } from '../../setup/kafka/kafka.ts'
 
 // Written by the library that knows every compression, and read by each.
@@ -29,8 +29,8 @@ describeWithKafka('on a real Kafka', () => {
   let writer: Producer
   let admin: Admin
   beforeAll(() => {
-    writer = new Producer({ ...clientOptions(shared()), serializers: {} })
-    admin = new Admin(clientOptions(shared()))
+    writer = new Producer({ ...clientOptions(sharedKafka()), serializers: {} })
+    admin = new Admin(clientOptions(sharedKafka()))
   })
   afterAll(async () => {
     await writer?.close()
@@ -39,12 +39,12 @@ describeWithKafka('on a real Kafka', () => {
 
   for (const client of clients) {
     describeEventStream(`on ${client}`, readable[client], async () => {
-      const { stream } = await openKafka({ ...shared(), client })
+      const { stream } = await createKafkaClient({ ...sharedKafka(), client })
       const away = kafkaAt([`127.0.0.1:${await findFreePort()}`])
       return {
         stream,
-        away: (await openKafka({ ...away, client })).stream,
-        topic: partitions => freshTopic(shared(), partitions),
+        away: (await createKafkaClient({ ...away, client })).stream,
+        topic: partitions => freshTopic(sharedKafka(), partitions),
         async write(topic, records, compression = 'none') {
           const messages = records.map(({ headers = {}, ...rest }) => {
             const pairs = Object.entries(headers)
@@ -65,13 +65,13 @@ describeWithKafka('on a real Kafka', () => {
 
   describe.each(clients)('what is sent through %s', sender => {
     it.each(['none', 'gzip', 'zstd'] as const)('by %s is read by each', async compression => {
-      const topic = await freshTopic(shared(), 2)
-      await using sink = await openSink({ ...shared(), client: sender, compression })
+      const topic = await freshTopic(sharedKafka(), 2)
+      await using sink = await openKafkaSink({ ...sharedKafka(), client: sender, compression })
       const headers = { 'content-type': 'application/avro' }
       const records = [0, 1, 0, 1].map((place, at) => ({ ...record(place, `${at}`), headers }))
       await sink.send({ topic, records })
       for (const reader of clients) {
-        const found = await readTopic({ ...shared(), client: reader }, topic)
+        const found = await readTopic({ ...sharedKafka(), client: reader }, topic)
         expect(textsIn(found)).toEqual(expectedTexts(2, records))
         const [first] = found[1]!
         expect(first).toMatchObject({ key: records[1]!.key, offset: 0 })

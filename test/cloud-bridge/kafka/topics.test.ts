@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { givenTopic } from '../../setup/kafka/foreign-topics.ts'
+import { createForeignTopic } from '../../setup/kafka/foreign-topics.ts'
 import {
   clients,
   createTopics,
   describeWithKafka,
   kafkaAt,
   partitionsOf,
-  shared,
+  sharedKafka,
 } from '../../setup/kafka/kafka.ts'
 
 describeWithKafka('topics', () => {
   describe.each(clients)('through %s', client => {
-    const here = () => ({ ...shared(), client })
+    const here = () => ({ ...sharedKafka(), client })
 
     it('are created where they are missing, and left as they are where they exist', async () => {
       const [old, fresh] = [randomUUID(), randomUUID()]
@@ -28,7 +28,7 @@ describeWithKafka('topics', () => {
     })
 
     it('tell how they are set up: by Kafka’s time, so that a late backlog is not deleted', async () => {
-      const { topics } = await openKafka(here())
+      const { topics } = await createKafkaClient(here())
       const [ours, given] = [randomUUID(), randomUUID()]
       await topics.create([{ topic: ours, partitions: 3, replicas: 1 }])
       const settings = {
@@ -38,7 +38,7 @@ describeWithKafka('topics', () => {
         'cleanup.policy': 'compact,delete',
         'max.message.bytes': '10000',
       }
-      await givenTopic(shared(), settings, { topic: given })
+      await createForeignTopic(sharedKafka(), settings, { topic: given })
       expect(await topics.settingsOf(ours)).toMatchObject({
         ...{ partitions: 3, replicas: 1 },
         keeping: { timestampType: 'LogAppendTime', retentionBytes: null, cleanupPolicy: 'delete' },
@@ -51,7 +51,7 @@ describeWithKafka('topics', () => {
         },
       })
       await expect(topics.settingsOf('no-such-topic')).rejects.toThrow(NoSuchTopic)
-      expect(await topics.brokers()).toEqual(shared().brokers)
+      expect(await topics.brokers()).toEqual(sharedKafka().brokers)
     })
 
     it('that do not exist have no partitions, and that is an error', async () => {

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
-import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
+import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
 import type { EventStream, ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../config/event/events-fixture.ts'
@@ -43,7 +43,7 @@ async function missingOnDay10(begin: number, left: Omit<ReadRecord, 'offset'>[])
   }
   const beginOf = (name: string) => (name === 'b' ? begin : 0)
   const stream: EventStream = {
-    stretchesOf: async names =>
+    topicOffsets: async names =>
       new Map(
         names.map(name => {
           const end = new Map([[0, beginOf(name) + all[name]!.length]])
@@ -57,11 +57,11 @@ async function missingOnDay10(begin: number, left: Omit<ReadRecord, 'offset'>[])
       }
     },
   }
-  const ledger = startLedger()
-  await startFeed({ stream, ledger, topics }).readOn()
+  const ledger = createLedger()
+  await createTopicReader({ stream, ledger, topics }).readOn()
   const { cuts, backlogCuts } = ledger
   const when = { nowMs: START_MS + 10 * DAY_MS, silentAfterMs: 30_000, inFlightMaxEvents: 0 }
-  const [found] = conclude(ledger.gateways.values(), { ...when, cuts, backlogCuts })
+  const [found] = assessGateways(ledger.gateways.values(), { ...when, cuts, backlogCuts })
   return { missing: found!.missing, expired: found!.expired, state: found!.state }
 }
 

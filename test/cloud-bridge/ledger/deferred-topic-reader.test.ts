@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
-import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
+import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
 import type { EventStream, ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../config/event/events-fixture.ts'
@@ -28,7 +28,7 @@ it('hears that some come later although that was told after it had asked where n
   const told = note('behind', 1, 'inbox', { store: 'aa', from: 1, to: 8, topic: 'backfill' })
   let looks = 0
   const stream: EventStream = {
-    async stretchesOf(names) {
+    async topicOffsets(names) {
       if (looks++ > 0 && notes.length === 2) notes.push(record(2, told))
       const all = { ledger: notes, readings: events }
       return new Map(
@@ -45,9 +45,12 @@ it('hears that some come later although that was told after it had asked where n
       for (const one of all.slice(from.get(0) ?? 0, to.get(0))) onRecord(one)
     },
   }
-  const ledger = startLedger()
-  const feed = startFeed({ stream, ledger, topics })
+  const ledger = createLedger()
+  const feed = createTopicReader({ stream, ledger, topics })
   await feed.readOn()
   const options = { nowMs: Date.now(), silentAfterMs: 60_000, inFlightMaxEvents: 0 }
-  expect(conclude(ledger.gateways.values(), options)[0]).toMatchObject({ missing: 0, awaited: 8 })
+  expect(assessGateways(ledger.gateways.values(), options)[0]).toMatchObject({
+    missing: 0,
+    awaited: 8,
+  })
 })

@@ -1,6 +1,6 @@
-import { type ConcludeOptions, conclude } from '../../../cloud-bridge/ledger/assessment.ts'
-import { type LedgerEvent, startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { type LedgerNote, readNote } from '../../../cloud-bridge/ledger/notes.ts'
+import { type AssessmentOptions, assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
+import { createLedger, type LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
+import { decodeNote, type LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
 
 /** When everything begins here; each event comes a second after the one before. */
 export const START_MS = 1_800_000_000_000
@@ -12,7 +12,7 @@ type Facts = { store?: string; origin?: string; sequence?: number; at?: number; 
 export function note(kind: string, content: object, more: Facts = {}): LedgerNote {
   const { at = START_MS, heardAt = at, ...rest } = more
   const facts = { gateway: 'gw', store: STORE, origin: 'outbox', sequence: 1, at, ...rest }
-  const read = readNote(Buffer.from(JSON.stringify({ ...facts, kind, content })), heardAt)
+  const read = decodeNote(Buffer.from(JSON.stringify({ ...facts, kind, content })), heardAt)
   if (!read) throw new Error(`not a note: ${kind} ${JSON.stringify(content)}`)
   return read
 }
@@ -69,15 +69,18 @@ export function zonesOf(events: LedgerEvent[]): { zone: string; first: number; c
 
 /** A ledger that was fed with these, in their order. */
 export const ledgerOf = (arrivals: (LedgerEvent | LedgerNote)[]) => {
-  const ledger = startLedger()
+  const ledger = createLedger()
   for (const one of arrivals) 'kind' in one ? ledger.addNote(one) : ledger.addEvent(one)
   return ledger
 }
 /** What the ledger says right after the last of these, of the one gateway there is. */
-export function told(arrivals: (LedgerEvent | LedgerNote)[], more: Partial<ConcludeOptions> = {}) {
+export function told(
+  arrivals: (LedgerEvent | LedgerNote)[],
+  more: Partial<AssessmentOptions> = {},
+) {
   const nowMs = Math.max(...arrivals.map(({ heardAt }) => heardAt))
   const options = { nowMs, silentAfterMs: 30_000, inFlightMaxEvents: 0, ...more }
-  return conclude(ledgerOf(arrivals).gateways.values(), options)[0]!
+  return assessGateways(ledgerOf(arrivals).gateways.values(), options)[0]!
 }
 /** A note that the bridge wrote. */
 export const fromInbox = (kind: string, content: object) =>

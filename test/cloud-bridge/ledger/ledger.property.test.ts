@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
-import { type LedgerEvent, startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
+import { createLedger, type LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
 import type { LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
 import { note, STORE, startGateway, zonesOf } from './gateway-fixture.ts'
 
@@ -52,7 +52,7 @@ const rejected = (event: LedgerEvent) =>
 
 /** Feeds all in the order of the keys, concluding now and then, as `--watch` does. */
 function feed(arrivals: (LedgerEvent | LedgerNote)[], keys: number[], nowMs: number) {
-  const ledger = startLedger()
+  const ledger = createLedger()
   const options = { nowMs, silentAfterMs: 30_000, inFlightMaxEvents: 0 }
   const shuffled = arrivals
     .map((arrival, index) => [keys[index % keys.length]!, arrival] as const)
@@ -60,9 +60,9 @@ function feed(arrivals: (LedgerEvent | LedgerNote)[], keys: number[], nowMs: num
   for (const [key, arrival] of shuffled) {
     if ('kind' in arrival) ledger.addNote(arrival)
     else ledger.addEvent(arrival)
-    if (key % 7 === 0) conclude(ledger.gateways.values(), options)
+    if (key % 7 === 0) assessGateways(ledger.gateways.values(), options)
   }
-  return conclude(ledger.gateways.values(), options)[0]!
+  return assessGateways(ledger.gateways.values(), options)[0]!
 }
 
 /** One line for each number that is named, with its fate. */

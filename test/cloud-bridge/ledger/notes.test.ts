@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { readNote } from '../../../cloud-bridge/ledger/notes.ts'
+import { decodeNote } from '../../../cloud-bridge/ledger/notes.ts'
 
 const facts = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence: 1, at: 5 }
-const read = (note: object) => readNote(Buffer.from(JSON.stringify(note)), 9)
+const read = (note: object) => decodeNote(Buffer.from(JSON.stringify(note)), 9)
 
 describe('a value of the ledger topic', () => {
   it.each([
@@ -19,7 +19,7 @@ describe('a value of the ledger topic', () => {
       Buffer.from(JSON.stringify({ ...facts, kind: 'jump', content: { from: 2, to: 1 } })),
     ],
   ])('that is %s is not ours', (_, value) => {
-    expect(readNote(value, 9)).toBeNull()
+    expect(decodeNote(value, 9)).toBeNull()
   })
 
   it('of a kind that the ledger needs not know is ours', () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { GatewayConclusion } from '../../../cloud-bridge/ledger/assessment.ts'
-import type { Hole } from '../../../cloud-bridge/ledger/gaps.ts'
-import { describeReport, exitCodeOf, reportOf } from '../../../cloud-bridge/ledger/report.ts'
+import type { GatewayAssessment } from '../../../cloud-bridge/ledger/assessment.ts'
+import type { ReportedGap } from '../../../cloud-bridge/ledger/gaps.ts'
+import { createReport, describeReport, exitCodeOf } from '../../../cloud-bridge/ledger/report.ts'
 
-const complete: GatewayConclusion = {
+const complete: GatewayAssessment = {
   ...{
     gateway: 'gw',
     state: 'complete',
@@ -24,11 +24,11 @@ const complete: GatewayConclusion = {
     expired: 0,
   },
 }
-const hole: Hole = {
+const hole: ReportedGap = {
   ...{ gateway: 'gw', epoch: 7, zone: 'z', from: 3, to: 4, fate: 'missing', reason: 'none' },
   ...{ timeFrom: Date.UTC(2026, 0, 1), timeTo: null },
 }
-const codeOf = (...gateways: GatewayConclusion[]) => exitCodeOf(reportOf(gateways, 0, 0))
+const codeOf = (...gateways: GatewayAssessment[]) => exitCodeOf(createReport(gateways, 0, 0))
 
 describe('the exit code', () => {
   it('is 0 only when every gateway is complete', () => {
@@ -50,7 +50,7 @@ it('with lost notes is that of a hole, although all events are there', () => {
 })
 
 describe('the report for a person', () => {
-  const textOf = (...gateways: GatewayConclusion[]) => describeReport(reportOf(gateways, 0, 0))
+  const textOf = (...gateways: GatewayAssessment[]) => describeReport(createReport(gateways, 0, 0))
 
   it('says up to when, what was counted, and nothing that is nought', () => {
     expect(textOf(complete)).toBe(
@@ -93,7 +93,7 @@ describe('the report for a person', () => {
   })
 
   it('tells of values that are not ours', () => {
-    expect(describeReport(reportOf([complete], 3, 0))).toMatch(
+    expect(describeReport(createReport([complete], 3, 0))).toMatch(
       /3 values in the topics are not ours/,
     )
   })

@@ -1,16 +1,21 @@
 import { expect, it } from 'vitest'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
-import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../config/event/events-fixture.ts'
-import { createTopics, describeWithKafka, openSink, shared } from '../../setup/kafka/kafka.ts'
+import {
+  createTopics,
+  describeWithKafka,
+  openKafkaSink,
+  sharedKafka,
+} from '../../setup/kafka/kafka.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
 
 /** Deletes the first record, as Kafka's retention does. */
 async function shorten(topic: string): Promise<void> {
-  const admin = configuredKafka(shared()).admin()
+  const admin = createKafkajs(sharedKafka()).admin()
   await admin.connect()
   // The client knows the leader only of a topic that it was asked for.
   await admin.fetchTopicOffsets(topic)
@@ -22,8 +27,8 @@ describeWithKafka('the feed of the ledger', () => {
   it('takes Kafka to have deleted what is older than its readings, whatever was replayed', async () => {
     const topics = freshTopics()
     const plans = Object.values(topics).map(topic => ({ topic, partitions: 1 }))
-    await createTopics(shared(), plans)
-    await using sink = await openSink(shared())
+    await createTopics(sharedKafka(), plans)
+    await using sink = await openKafkaSink(sharedKafka())
     const send = (topic: string, ...times: number[]) => {
       const records = times.map(receivedAt => {
         const value = encodeEvent({ ...goldenEvent, sequence: receivedAt, receivedAt })
@@ -37,9 +42,9 @@ describeWithKafka('the feed of the ledger', () => {
     await send(topics.backfill, 20, 30)
     const afterMs = Date.now() + 60_000
     const read = async () => {
-      const ledger = startLedger()
-      const { stream } = await openKafka(shared())
-      await startFeed({ stream, ledger, topics }).readOn()
+      const ledger = createLedger()
+      const { stream } = await createKafkaClient(sharedKafka())
+      await createTopicReader({ stream, ledger, topics }).readOn()
       const { oldestIn, partitions, eventHeardAt } = [...ledger.gateways.values()][0]!
       // When Kafka got them, not what they say of when they were.
       expect(eventHeardAt).toBeGreaterThan(beforeMs)

@@ -2,17 +2,17 @@ import { execFile, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { expect, inject, it } from 'vitest'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
-import type { Report } from '../../../cloud-bridge/ledger/report.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import type { LedgerReport } from '../../../cloud-bridge/ledger/report.ts'
 import type { ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
 import { decodeEvent, encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../config/event/events-fixture.ts'
 import {
   createTopics,
   describeWithKafka,
-  openSink,
+  openKafkaSink,
   readTopic,
-  shared,
+  sharedKafka,
 } from '../../setup/kafka/kafka.ts'
 import { startTestJob } from '../../simulators/pipeline-fixture.ts'
 
@@ -41,14 +41,14 @@ function verify(topics: Topics, ...args: string[]) {
     )
   })
 }
-const reportIn = ({ stdout }: { stdout: string }): Report => JSON.parse(stdout)
+const reportIn = ({ stdout }: { stdout: string }): LedgerReport => JSON.parse(stdout)
 
 /** Copies a topic record by record, but for what is withheld; `twice` is sent once more. */
 async function copy(from: string, to: string, keep: (one: ReadRecord) => boolean, twice = 0) {
-  const partitions = await readTopic(shared(), from)
-  await createTopics(shared(), [{ topic: to, partitions: partitions.length }])
+  const partitions = await readTopic(sharedKafka(), from)
+  await createTopics(sharedKafka(), [{ topic: to, partitions: partitions.length }])
   const kept = partitions.flat().filter(keep)
-  await using sink = await openSink(shared())
+  await using sink = await openKafkaSink(sharedKafka())
   for (const records of [kept, kept.slice(0, twice)]) {
     const batch = records.map(({ key, partition, value }) => ({ key: key!, partition, value }))
     if (batch.length > 0) await sink.send({ topic: to, records: batch })
@@ -57,7 +57,7 @@ async function copy(from: string, to: string, keep: (one: ReadRecord) => boolean
 
 /** Deletes the older half of each partition, as Kafka's retention does. */
 async function shorten(topic: string): Promise<void> {
-  const admin = configuredKafka(shared()).admin()
+  const admin = createKafkajs(sharedKafka()).admin()
   await admin.connect()
   const ends = await admin.fetchTopicOffsets(topic)
   const partitions = ends.map(({ partition, high }) => ({ partition, offset: `${+high >> 1}` }))
@@ -125,7 +125,7 @@ describeWithKafka('sluice ledger verify', () => {
   it('goes on with what comes while it watches, until the signal', async () => {
     const topics = freshTopics()
     await createTopics(
-      shared(),
+      sharedKafka(),
       Object.values(topics).map(topic => ({ topic, partitions: 1 })),
     )
     const args = [...command, '--watch', '--json']
@@ -133,9 +133,9 @@ describeWithKafka('sluice ledger verify', () => {
     const ended = new Promise(resolve => child.once('exit', resolve))
     const lines: string[] = []
     child.stdout.on('data', data => lines.push(...String(data).trim().split('\n')))
-    const newest = () => JSON.parse(lines.at(-1) ?? 'null') as Report | null
+    const newest = () => JSON.parse(lines.at(-1) ?? 'null') as LedgerReport | null
     await expect.poll(() => newest()?.gateways, { timeout: 20_000 }).toEqual([])
-    await using sink = await openSink(shared())
+    await using sink = await openKafkaSink(sharedKafka())
     const record = (value: Buffer) => ({ key: Buffer.from('k'), partition: 0, value })
     const { gateway, epoch, zone } = goldenEvent
     const event = encodeEvent({ ...goldenEvent, sequence: 1, zoneSequence: 1 })
@@ -161,8 +161,8 @@ describeWithKafka('sluice ledger verify', () => {
   it('cannot prove anything where nothing was sent, and leaves out what is not ours', async () => {
     const topics = freshTopics()
     const all = Object.values(topics).map(topic => ({ topic, partitions: 2 }))
-    await createTopics(shared(), all)
-    await using sink = await openSink(shared())
+    await createTopics(sharedKafka(), all)
+    await using sink = await openKafkaSink(sharedKafka())
     const record = { key: Buffer.from('k'), partition: 1, value: Buffer.from('not ours') }
     for (const topic of [topics.readings, topics.ledger])
       await sink.send({ topic, records: [record] })

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
-import { startDecisions } from '../../../cloud-bridge/partitions/between-batches.ts'
-import { moveCommand, showCommand } from '../../../cloud-bridge/partitions/command.ts'
-import { disagreement } from '../../../cloud-bridge/partitions/zone-spread.ts'
+import { createBatchBoundary } from '../../../cloud-bridge/partitions/between-batches.ts'
+import {
+  createMovePartitionsCommand,
+  createShowPartitionsCommand,
+} from '../../../cloud-bridge/partitions/command.ts'
+import { partitionMismatch } from '../../../cloud-bridge/partitions/zone-spread.ts'
 import { defaults } from '../../../config/config.ts'
 import { commit, limits, startPlace } from '../../gateway/store/source/source-fixture.ts'
 
@@ -15,7 +18,7 @@ function startAsking() {
   const { source } = place
   const counts: Record<string, number | Error> = { readings: 12, backfill: 12 }
   const state = { away: null as string | null }
-  const decisions = startDecisions(() => {})
+  const decisions = createBatchBoundary(() => {})
   const options = {
     kafka: { brokers: ['k:9092'], topics },
     ...{ source, decisions, away: () => state.away, decideWithinMs: 50 },
@@ -27,14 +30,14 @@ function startAsking() {
   }
   const begin = () => {
     commit(outbox, 1)
-    source.look()
-    source.begin('readings', 3)
+    source.refresh()
+    source.ensureLiveRange('readings', 3)
     source.settle(source.take(limits)!)
     commit(outbox, 2, 3)
   }
-  const move = moveCommand(options)
+  const move = createMovePartitionsCommand(options)
   return {
-    ...{ source, counts, state, begin, show: showCommand(options) },
+    ...{ source, counts, state, begin, show: createShowPartitionsCommand(options) },
     /** Asks; the carrier comes by a moment later. */
     async move(to: unknown) {
       const asked = move({ to })
@@ -70,7 +73,7 @@ describe('asking for another number of partitions', () => {
   it('is refused with the cure, and changes nothing', async () => {
     using at = startAsking()
     await expect(at.move(12)).rejects.toThrow('there is no outbox')
-    at.source.look()
+    at.source.refresh()
     await expect(at.move(12)).rejects.toThrow('not spread yet')
     at.begin()
     const ranges = JSON.stringify(at.source.ranges)
@@ -94,11 +97,11 @@ describe('asking for another number of partitions', () => {
     using at = startAsking()
     at.begin()
     const { plan } = at.source
-    plan.setApart(at.source.take(limits)!, [2])
+    plan.isolate(at.source.take(limits)!, [2])
     await expect(at.move(12)).rejects.toThrow('partition 2 is carried apart')
-    plan.cutApart(plan.apart[0]!, 'backfill')
+    plan.deferIsolated(plan.isolated[0]!, 'backfill')
     await expect(at.move(12)).rejects.toThrow(/the backlog #2 to #\d+ still goes to backfill: wait/)
-    at.source.behind.settle(at.source.behind.take(limits)!)
+    at.source.backfill.settle(at.source.backfill.take(limits)!)
     await at.move(12)
   })
 
@@ -124,9 +127,9 @@ describe('asking for another number of partitions', () => {
 
 it('says when another number is configured than is in force', async () => {
   using at = startAsking()
-  expect(disagreement(3, at.source.ranges)).toEqual([])
+  expect(partitionMismatch(3, at.source.ranges)).toEqual([])
   at.begin()
-  expect(disagreement(null, at.source.ranges)).toEqual([])
-  expect(disagreement(3, at.source.ranges)).toEqual([])
-  expect(disagreement(6, at.source.ranges)[0]).toContain('./sluice partitions move --to 6')
+  expect(partitionMismatch(null, at.source.ranges)).toEqual([])
+  expect(partitionMismatch(3, at.source.ranges)).toEqual([])
+  expect(partitionMismatch(6, at.source.ranges)[0]).toContain('./sluice partitions move --to 6')
 })

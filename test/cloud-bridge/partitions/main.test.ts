@@ -1,13 +1,13 @@
 import { describe, expect, inject, it } from 'vitest'
-import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
+import type { MovePartitionsAnswer } from '../../../cloud-bridge/partitions/command.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
-import { askToDo } from '../../../config/process/command-request.ts'
+import { sendCommand } from '../../../config/process/command-request.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { askState } from '../../../simulators/processes.ts'
+import { fetchState } from '../../../simulators/processes.ts'
 import { startCommands } from '../../gateway/inspect/command.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
 import { reading } from '../readings.ts'
 
@@ -35,7 +35,7 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
     const http = { host: '127.0.0.1', port: await findFreePort() }
     const kafka = { brokers: [...inject('brokers')], topics, partitions: 3 }
     using at = startCommands({ bridge: { http, batchMaxEvents: 25 }, kafka })
-    await createTopics(shared(), [
+    await createTopics(sharedKafka(), [
       { topic: topics.readings, partitions: 8 },
       { topic: topics.backfill, partitions: 8 },
       { topic: topics.ledger, partitions: 1 },
@@ -47,7 +47,7 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
       }
     }
     const sluice = (...args: string[]) => at.run('partitions', ...args)
-    const state = () => askState<'bridge'>(http)
+    const state = () => fetchState<'bridge'>(http)
     const waiting = async () => (await state())?.backlog?.events
     store(1)
     using first = ending(at.start('bridge'))
@@ -63,7 +63,7 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
 
     store(200)
     // Before the command itself has started, all could be delivered.
-    const moved = (await askToDo(http, '/partitions/move', { to: 8 })) as MoveAnswer
+    const moved = (await sendCommand(http, '/partitions/move', { to: 8 })) as MovePartitionsAnswer
     // The launcher may stand between, and cannot pass this one on.
     process.kill((await state())!.pid, 'SIGKILL')
     await first.ended
@@ -83,7 +83,7 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
     store(1)
     await expect.poll(waiting, soon).toBe(0)
 
-    const records = (await readTopic(shared(), topics.readings)).flat()
+    const records = (await readTopic(sharedKafka(), topics.readings)).flat()
     const all = records.map(({ value, partition }) => ({ ...decodeEvent(value), partition }))
     expect(new Set(all.map(event => event.sequence)).size).toBe(box.value.lastSequence)
     for (const { zone, sequence: number, partition } of all) {

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import type { MoveAnswer } from '../../../cloud-bridge/partitions/command.ts'
+import type { MovePartitionsAnswer } from '../../../cloud-bridge/partitions/command.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -9,7 +9,7 @@ import {
   createTopics,
   describeWithKafka,
   readTopic,
-  shared,
+  sharedKafka,
 } from '../../setup/kafka/kafka.ts'
 import { addPartitions } from '../../setup/kafka/topic-settings.ts'
 import { freshTopics, startBridge, type Topics } from '../forward/running-bridge.ts'
@@ -25,7 +25,7 @@ async function startPlace(
 ) {
   const place = temporary()
   const topics = freshTopics()
-  await createTopics(shared(), [
+  await createTopics(sharedKafka(), [
     { topic: topics.readings, partitions },
     { topic: topics.backfill, partitions },
     { topic: topics.ledger, partitions: 1 },
@@ -33,7 +33,12 @@ async function startPlace(
   const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
   const open = () =>
     startBridge({
-      ...{ dir: place.file('.'), kafka: { ...shared(), client }, topics, partitions: configured },
+      ...{
+        dir: place.file('.'),
+        kafka: { ...sharedKafka(), client },
+        topics,
+        partitions: configured,
+      },
       // So that there is a middle.
       limits: { batchMaxEvents: 25 },
     })
@@ -51,7 +56,7 @@ async function startPlace(
         outbox.commit({ readings: zones.map(zone => reading(zone)), deadLetters: [] })
       }
     },
-    move: async (to: number) => (await bridge.move({ to })) as MoveAnswer,
+    move: async (to: number) => (await bridge.move({ to })) as MovePartitionsAnswer,
     restart: async () => {
       await bridge.stop()
       bridge = await open()
@@ -69,12 +74,12 @@ type PlaceOptions = { configured?: number | null; client?: (typeof clients)[numb
 
 /** As an administrator does it with kafka-topics.sh --alter. */
 async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill'>, count: number) {
-  for (const topic of [readings, backfill]) await addPartitions(shared(), topic, count)
+  for (const topic of [readings, backfill]) await addPartitions(sharedKafka(), topic, count)
 }
 
 /** What came, in order of coming as far as Kafka tells: by partition, and by its time. */
 const eventsIn = async (topic: string) =>
-  (await readTopic(shared(), topic)).flatMap(records =>
+  (await readTopic(sharedKafka(), topic)).flatMap(records =>
     records.map(({ value, partition, heardAt }) => ({ ...decodeEvent(value), partition, heardAt })),
   )
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
-import { explaining, topicFault } from '../../../cloud-bridge/partitions/topic-check.ts'
+import { explainUnavailable, topicFault } from '../../../cloud-bridge/partitions/topic-check.ts'
 import { SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
 
 const batch = { topic: 'backfill', records: [] }
@@ -23,14 +23,14 @@ describe('the topic of replays', () => {
     const sendTo = (
       fault: () => Promise<string | null>,
       send: () => Promise<never> = unavailable,
-    ) => explaining({ send }, fault).send(batch)
+    ) => explainUnavailable({ send }, fault).send(batch)
     await expect(sendTo(async () => 'too few')).rejects.toThrow(new SinkUnavailable('too few'))
     await expect(sendTo(async () => null)).rejects.toThrow(new SinkUnavailable('no leader'))
     const unknown = () => Promise.reject(new Error('away'))
     await expect(sendTo(unknown)).rejects.toThrow(new SinkUnavailable('no leader'))
     const bug = () => Promise.reject(new TypeError('bug'))
     await expect(sendTo(async () => 'too few', bug)).rejects.toThrow(new TypeError('bug'))
-    const sink = explaining({ send: async () => [null] }, async () => 'too few')
+    const sink = explainUnavailable({ send: async () => [null] }, async () => 'too few')
     expect(await sink.send(batch)).toEqual([null])
   })
 })

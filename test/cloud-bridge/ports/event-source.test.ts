@@ -5,11 +5,11 @@ import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 import { describeEventSource } from '../../contracts/event-source.ts'
-import { openMemorySource } from '../../contracts/memory-source.ts'
+import { createMemorySource } from '../../contracts/memory-source.ts'
 import { reading } from '../readings.ts'
 
 describeEventSource('in memory', async () => {
-  const source = openMemorySource()
+  const source = createMemorySource()
   return { source, store: source.store, reopen: () => {}, [Symbol.asyncDispose]: async () => {} }
 })
 
@@ -20,8 +20,8 @@ describeEventSource('on outbox and inbox', async () => {
   const open = () => {
     const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
     const source = openEventSource({ outboxFile, inbox })
-    source.look()
-    source.begin('readings', 3)
+    source.refresh()
+    source.ensureLiveRange('readings', 3)
     return { inbox, source }
   }
   const close = ({ inbox, source }: ReturnType<typeof open>) => {

@@ -1,9 +1,9 @@
 import { describeEventSink } from '../../contracts/event-sink.ts'
-import { openMemorySink } from '../../contracts/memory-sink.ts'
+import { createMemorySink } from '../../contracts/memory-sink.ts'
 
 describeEventSink('in memory', async () => {
   const tooLargeBytes = 1000
-  const sink = openMemorySink(tooLargeBytes - 1)
+  const sink = createMemorySink(tooLargeBytes - 1)
   let topics = 0
   return {
     sink,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { faultOfNoAnswer } from '../../../cloud-bridge/registry/faults.ts'
+import { unreachableFault } from '../../../cloud-bridge/registry/faults.ts'
 
 /** What Node.js says, with the code that it gives to it. */
 it.each([
@@ -28,6 +28,6 @@ it.each([
   ['ECONNREFUSED', '', 'is away: ECONNREFUSED'],
   ['EPROTO', 'a\nb', 'is away: a b. Write http:// in registry.url where it has no TLS'],
 ])('%s is told with its cure', (code, message, line) => {
-  const fault = faultOfNoAnswer('https://r', Object.assign(new Error(message), { code }))
+  const fault = unreachableFault('https://r', Object.assign(new Error(message), { code }))
   expect([fault.kind, fault.message]).toEqual(['away', `the schema registry https://r ${line}`])
 })

@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { newest } from '../../../config/schemas/released.ts'
+import { newestSchema } from '../../../config/schemas/released.ts'
 import { describeWithRegistry } from '../../setup/registry/registry.ts'
 import {
   delivered,
   OLDER_EVENTS,
   replayed,
   replayUpTo,
-  startUpgradedPlace,
+  startUpgradedSite,
 } from './upgraded-place.ts'
 
 const run = promisify(execFile)
@@ -26,7 +26,7 @@ describeWithRegistry('confluent-kafka with the registry', () => {
   it.skipIf(!isThere)(
     'reads every event of both topics, under both schemas',
     async () => {
-      await using place = await startUpgradedPlace()
+      await using place = await startUpgradedSite()
       const { topics, events } = place
       const bridge = await place.start(true)
       await delivered(bridge, events)
@@ -43,7 +43,7 @@ describeWithRegistry('confluent-kafka with the registry', () => {
           .sort((a, b) => a.sequence - b.sequence)
         expect(found[topic]).toEqual(
           ours.map(({ traceparent, ...rest }, index) => ({
-            version: index < OLDER_EVENTS ? 1 : newest.version,
+            version: index < OLDER_EVENTS ? 1 : newestSchema.version,
             headers: {
               'content-type': 'application/vnd.apache.avro',
               ...(traceparent !== null && { traceparent }),

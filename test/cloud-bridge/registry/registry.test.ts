@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { expect, inject, it } from 'vitest'
-import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
-import { secret } from '../../../config/loading/secrets.ts'
-import { newest, schemas } from '../../../config/schemas/released.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
+import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
+import { newestSchema, releasedSchemas } from '../../../config/schemas/released.ts'
+import {
+  describeWithRegistry,
+  registryAt,
+  startRegistryGate,
+} from '../../setup/registry/registry.ts'
 
 const freshSubject = () => `readings-${randomUUID()}-value`
-const first = schemas[0]!
+const first = releasedSchemas[0]!
 
 /** Registers a text under a subject, as somebody else does. */
 async function register(subject: string, schema: string, schemaType = 'AVRO') {
@@ -27,26 +31,29 @@ const faultOf = (work: Promise<unknown>) =>
 
 describeWithRegistry('a schema registry', () => {
   it('gives a schema of ours one number, however often it is asked', async () => {
-    const registry = openRegistry(registryAt(`${inject('registryUrl')}/`))
+    const registry = createRegistryClient(registryAt(`${inject('registryUrl')}/`))
     const subject = freshSubject()
     const ids = []
-    for (const schema of [...schemas, ...schemas]) ids.push(await registry.idOf(subject, schema))
-    expect(new Set(ids).size).toBe(schemas.length)
+    for (const schema of [...releasedSchemas, ...releasedSchemas])
+      ids.push(await registry.idOf(subject, schema))
+    expect(new Set(ids).size).toBe(releasedSchemas.length)
     const known = await registry.schemasOf(subject)
-    expect([...known.keys()]).toEqual(ids.slice(0, schemas.length))
-    expect([...known.values()]).toEqual(schemas.map(({ text }) => JSON.parse(text)))
+    expect([...known.keys()]).toEqual(ids.slice(0, releasedSchemas.length))
+    expect([...known.values()]).toEqual(releasedSchemas.map(({ text }) => JSON.parse(text)))
   })
 
   it('only looks them up, if so configured, also those with other white space', async () => {
-    const lookUp = openRegistry(registryAt(inject('registryUrl')!, { register: false }))
+    const lookUp = createRegistryClient(registryAt(inject('registryUrl')!, { register: false }))
     const subject = freshSubject()
     expect(await lookUp.schemasOf(subject)).toEqual(new Map())
-    const missing = `has no SensorReading ${newest.version} under ${subject}. Register `
-    const cure = `config/schemas/SensorReading.${newest.version}.avsc there yourself, or set `
-    expect(await faultOf(lookUp.idOf(subject, newest))).toContain(`${missing}${cure}registry.`)
+    const missing = `has no SensorReading ${newestSchema.version} under ${subject}. Register `
+    const cure = `config/schemas/SensorReading.${newestSchema.version}.avsc there yourself, or set `
+    expect(await faultOf(lookUp.idOf(subject, newestSchema))).toContain(
+      `${missing}${cure}registry.`,
+    )
 
-    const id = await register(subject, JSON.stringify(JSON.parse(newest.text), null, 2))
-    expect(await lookUp.idOf(subject, newest)).toBe(id)
+    const id = await register(subject, JSON.stringify(JSON.parse(newestSchema.text), null, 2))
+    expect(await lookUp.idOf(subject, newestSchema)).toBe(id)
     expect(await faultOf(lookUp.idOf(subject, first))).toContain('unknown: ')
     expect([...(await lookUp.schemasOf(subject)).keys()]).toEqual([id])
   })
@@ -56,26 +63,27 @@ describeWithRegistry('a schema registry', () => {
     const fields = [{ name: 'other', type: 'int' }]
     const theirs = JSON.stringify({ type: 'record', name: 'Theirs', fields })
     await register(subject, theirs)
-    const registry = openRegistry(registryAt(inject('registryUrl')!))
-    const fault = await faultOf(registry.idOf(subject, newest))
+    const registry = createRegistryClient(registryAt(inject('registryUrl')!))
+    const fault = await faultOf(registry.idOf(subject, newestSchema))
     expect(fault).toContain(
-      `takes SensorReading ${newest.version} for incompatible with what ${subject} has (409`,
+      `takes SensorReading ${newestSchema.version} for incompatible with what ${subject} has (409`,
     )
     expect(fault).toContain('. Remove there what is none of our schemas, or give the topic another')
     expect(fault).not.toContain('\n')
   })
 
   it('says whether it would take a schema, and has not got it then', async () => {
-    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    const registry = createRegistryClient(registryAt(inject('registryUrl')!))
     const [fresh, older, theirs] = [freshSubject(), freshSubject(), freshSubject()]
     await registry.idOf(older, first)
-    expect([await registry.fits(fresh, newest), await registry.fits(older, newest)]).toEqual([
-      ...[true, true],
-    ])
+    expect([
+      await registry.fits(fresh, newestSchema),
+      await registry.fits(older, newestSchema),
+    ]).toEqual([...[true, true]])
     await register(theirs, '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}')
-    expect(await faultOf(registry.fits(theirs, newest))).toBe(
+    expect(await faultOf(registry.fits(theirs, newestSchema))).toBe(
       `incompatible: the schema registry ${inject('registryUrl')} takes SensorReading ` +
-        `${newest.version} for incompatible with what ${theirs} has (409). Remove there what is ` +
+        `${newestSchema.version} for incompatible with what ${theirs} has (409). Remove there what is ` +
         'none of our schemas, or give the topic another name',
     )
     expect(await registry.schemasOf(fresh)).toEqual(new Map())
@@ -85,7 +93,7 @@ describeWithRegistry('a schema registry', () => {
   it('leaves out what is no Avro', async () => {
     const subject = freshSubject()
     await register(subject, '{"$schema":"http://json-schema.org/draft-07/schema#"}', 'JSON')
-    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    const registry = createRegistryClient(registryAt(inject('registryUrl')!))
     expect(await registry.schemasOf(subject)).toEqual(new Map())
   })
 })
@@ -95,7 +103,7 @@ describeWithRegistry('a registry that gives no number', () => {
     status,
     body: JSON.stringify({ error_code: code, message }),
   })
-  const login = { username: 'gw', password: secret('hunter2') }
+  const login = { username: 'gw', password: createSecret('hunter2') }
 
   it.each([
     [
@@ -152,16 +160,16 @@ describeWithRegistry('a registry that gives no number', () => {
       'refused: what answers at URL is no schema registry (200). Check registry.url, with its path',
     ],
   ])('is told in one line that names the cure: %o', async (mode, more, line) => {
-    await using gate = await startGate()
+    await using gate = await startRegistryGate()
     gate.mode = mode
     const options = registryAt(gate.url, { requestTimeoutMs: 300, ...more })
-    const fault = await faultOf(openRegistry(options).idOf('r-value', first))
+    const fault = await faultOf(createRegistryClient(options).idOf('r-value', first))
     expect(fault.replaceAll(gate.url, 'URL')).toBe(line)
     expect(fault).not.toContain('hunter2')
   })
 
   it('is told where nothing listens, and where no such host is', async () => {
-    const faultAt = (url: string) => faultOf(openRegistry(registryAt(url)).idOf('r', first))
+    const faultAt = (url: string) => faultOf(createRegistryClient(registryAt(url)).idOf('r', first))
     expect(await faultAt('http://127.0.0.1:1')).toContain('is away: connect ECONNREFUSED')
     expect(await faultAt('http://absent.invalid')).toContain('is away: getaddrinfo')
     const overTls = await faultAt(`https${inject('registryUrl')!.slice(4)}`)
@@ -169,18 +177,18 @@ describeWithRegistry('a registry that gives no number', () => {
   })
 
   it('is told who asks, if so configured', async () => {
-    await using gate = await startGate()
-    const login = { username: 'gw', password: secret('p:ä') }
-    await openRegistry(registryAt(gate.url, login)).idOf(freshSubject(), first)
+    await using gate = await startRegistryGate()
+    const login = { username: 'gw', password: createSecret('p:ä') }
+    await createRegistryClient(registryAt(gate.url, login)).idOf(freshSubject(), first)
     expect([...gate.logins]).toEqual([`Basic ${Buffer.from('gw:p:ä').toString('base64')}`])
   })
 
   it('is not waited for when asked to end', async () => {
-    await using gate = await startGate()
+    await using gate = await startRegistryGate()
     gate.mode = 'silent'
     const ending = new AbortController()
     const options = { signal: ending.signal, requestTimeoutMs: 60_000 }
-    const asked = faultOf(openRegistry(registryAt(gate.url, options)).idOf('r', first))
+    const asked = faultOf(createRegistryClient(registryAt(gate.url, options)).idOf('r', first))
     ending.abort()
     expect(await asked).toContain('away: ')
   })

@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
-import { secret } from '../../../config/loading/secrets.ts'
-import { newest } from '../../../config/schemas/released.ts'
+import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
+import { newestSchema } from '../../../config/schemas/released.ts'
 import { createAuthority } from '../../setup/certificates.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
+import {
+  describeWithRegistry,
+  registryAt,
+  startRegistryGate,
+} from '../../setup/registry/registry.ts'
 
 const hosts = ['127.0.0.1']
 const authority = createAuthority('Authority of tests')
@@ -13,13 +17,13 @@ const foreign = createAuthority('Foreign')
 
 /** The number of a schema under a new subject, or what keeps us from it. */
 const ask = (url: string, ca?: string) =>
-  openRegistry(registryAt(url, ca === undefined ? {} : { ca: secret(ca) }))
-    .idOf(`readings-${randomUUID()}-value`, newest)
+  createRegistryClient(registryAt(url, ca === undefined ? {} : { ca: createSecret(ca) }))
+    .idOf(`readings-${randomUUID()}-value`, newestSchema)
     .catch((error: Error) => error.message.replace(`the schema registry ${url} is away: `, ''))
 
 describeWithRegistry('a schema registry behind TLS', () => {
   it('gives numbers to who trusts the one that signed its certificate', async () => {
-    await using gate = await startGate({ certified: good })
+    await using gate = await startRegistryGate({ certified: good })
     expect(await ask(gate.url, authority.cert)).toEqual(expect.any(Number))
     // Of several in the file, any may have signed.
     expect(await ask(gate.url, foreign.cert + authority.cert)).toEqual(expect.any(Number))
@@ -32,7 +36,7 @@ describeWithRegistry('a schema registry behind TLS', () => {
 
   it('is told by a certificate that is not good, and goes on when it is', async () => {
     const expired = authority.certify('registry', { hosts, expired: true })
-    await using gate = await startGate({ certified: expired })
+    await using gate = await startRegistryGate({ certified: expired })
     expect(await ask(gate.url, authority.cert)).toBe(
       'certificate has expired. Have its certificate renewed, or set the clock',
     )
@@ -48,11 +52,11 @@ describeWithRegistry('a schema registry behind TLS', () => {
   })
 
   it('is told where one side speaks TLS and the other does not', async () => {
-    await using plain = await startGate()
+    await using plain = await startRegistryGate()
     expect(await ask(plain.url.replace('http:', 'https:'), authority.cert)).toMatch(
       /\. Write http:\/\/ in registry\.url where it has no TLS$/,
     )
-    await using gate = await startGate({ certified: good })
+    await using gate = await startRegistryGate({ certified: good })
     expect(await ask(gate.url.replace('https:', 'http:'))).toMatch(
       /\. Write https:\/\/ in registry\.url where it has TLS$/,
     )

@@ -1,15 +1,19 @@
 import { expect, inject, it, vi } from 'vitest'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { startLedger } from '../../../cloud-bridge/ledger/ledger.ts'
-import { startFeed } from '../../../cloud-bridge/ledger/topic-reader.ts'
-import { startEventReader } from '../../../cloud-bridge/registry/event-reader.ts'
-import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { createLedger } from '../../../cloud-bridge/ledger/ledger.ts'
+import { createTopicReader } from '../../../cloud-bridge/ledger/topic-reader.ts'
+import { createEventReader } from '../../../cloud-bridge/registry/event-reader.ts'
+import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
-import { newest, schemas } from '../../../config/schemas/released.ts'
+import { newestSchema, releasedSchemas } from '../../../config/schemas/released.ts'
 import { tracedEvent } from '../../config/event/events-fixture.ts'
 import { newerSchema } from '../../config/event/newer-schema.ts'
-import { createTopics, openSink, shared } from '../../setup/kafka/kafka.ts'
-import { describeWithRegistry, registryAt, startGate } from '../../setup/registry/registry.ts'
+import { createTopics, openKafkaSink, sharedKafka } from '../../setup/kafka/kafka.ts'
+import {
+  describeWithRegistry,
+  registryAt,
+  startRegistryGate,
+} from '../../setup/registry/registry.ts'
 import { freshTopics, type Topics } from '../forward/running-bridge.ts'
 import {
   delivered,
@@ -17,19 +21,19 @@ import {
   replayed,
   replayUpTo,
   soon,
-  startUpgradedPlace,
+  startUpgradedSite,
 } from './upgraded-place.ts'
 
 const { traceparent } = tracedEvent
 
 /** Which schema each value names, by its registry, and that all can be read. */
 async function versionsIn(records: { value: Buffer }[], topic: string) {
-  const registry = openRegistry(registryAt(inject('registryUrl')!))
+  const registry = createRegistryClient(registryAt(inject('registryUrl')!))
   const known = await registry.schemasOf(`${topic}-value`)
   const versionOf = new Map(
     [...known].map(([id, schema]) => [
       id,
-      schemas.find(({ text }) => text === JSON.stringify(schema))?.version,
+      releasedSchemas.find(({ text }) => text === JSON.stringify(schema))?.version,
     ]),
   )
   return records
@@ -40,10 +44,10 @@ async function versionsIn(records: { value: Buffer }[], topic: string) {
 
 /** How many events the ledger finds in these topics, and how many values that are none. */
 async function ledgerOf(topics: Topics, registryUrl: string) {
-  const { stream } = await openKafka(shared())
-  const ledger = startLedger()
-  const reader = startEventReader(openRegistry(registryAt(registryUrl)))
-  const feed = startFeed({ stream, ledger, topics, reader })
+  const { stream } = await createKafkaClient(sharedKafka())
+  const ledger = createLedger()
+  const reader = createEventReader(createRegistryClient(registryAt(registryUrl)))
+  const feed = createTopicReader({ stream, ledger, topics, reader })
   await feed.readOn()
   const events = [...ledger.gateways.values()].reduce((sum, one) => sum + one.events, 0)
   return { events, foreign: feed.foreign }
@@ -51,10 +55,10 @@ async function ledgerOf(topics: Topics, registryUrl: string) {
 
 describeWithRegistry('an upgrade that brings a schema', () => {
   const half = Array.from({ length: OLDER_EVENTS }, () => 1)
-  const versions = [...half, ...half.map(() => newest.version)]
+  const versions = [...half, ...half.map(() => newestSchema.version)]
 
   it('sends what waits under the number of the schema that it was written under', async () => {
-    await using place = await startUpgradedPlace()
+    await using place = await startUpgradedSite()
     const { topics, events } = place
     const bridge = await place.start(true)
     await delivered(bridge, events)
@@ -72,7 +76,7 @@ describeWithRegistry('an upgrade that brings a schema', () => {
   })
 
   it('holds events while a registry is away that never gave a number, and says so', async () => {
-    await using place = await startUpgradedPlace()
+    await using place = await startUpgradedSite()
     place.gate.mode = 'cut'
     const bridge = await place.start(true)
     await vi.waitFor(() => expect(bridge.away.events).toContain('is away: socket hang up'), soon)
@@ -86,7 +90,7 @@ describeWithRegistry('an upgrade that brings a schema', () => {
   })
 
   it('is read by the ledger in both framings on one topic', async () => {
-    await using place = await startUpgradedPlace()
+    await using place = await startUpgradedSite()
     const { topics, events } = place
     const before = await place.start(false)
     await delivered(before, events)
@@ -98,8 +102,12 @@ describeWithRegistry('an upgrade that brings a schema', () => {
     await replayed(after, events)
     await after.stop()
     const live = (await place.read(topics.readings)).map(({ value }) => value.subarray(2, 10))
-    expect(live.filter(one => one.equals(schemas[0]!.fingerprint))).toHaveLength(OLDER_EVENTS)
-    expect(live.filter(one => one.equals(newest.fingerprint))).toHaveLength(events - OLDER_EVENTS)
+    expect(live.filter(one => one.equals(releasedSchemas[0]!.fingerprint))).toHaveLength(
+      OLDER_EVENTS,
+    )
+    expect(live.filter(one => one.equals(newestSchema.fingerprint))).toHaveLength(
+      events - OLDER_EVENTS,
+    )
     const framings = (await place.read(topics.backfill)).map(({ value }) => value[0])
     expect(framings.filter(one => one === 0xc3)).toHaveLength(20)
     expect(framings.filter(one => one === 0)).toHaveLength(events)
@@ -110,25 +118,25 @@ describeWithRegistry('an upgrade that brings a schema', () => {
     const topics = freshTopics()
     const names = [topics.readings, topics.backfill, topics.ledger]
     await createTopics(
-      shared(),
+      sharedKafka(),
       names.map(topic => ({ topic, partitions: 1 })),
     )
-    const registry = openRegistry(registryAt(inject('registryUrl')!))
+    const registry = createRegistryClient(registryAt(inject('registryUrl')!))
     const header = Buffer.alloc(5)
     header.writeUInt32BE(await registry.idOf(`${topics.readings}-value`, newerSchema), 1)
     const datum = newerSchema.type.toBuffer({ ...tracedEvent, floor: 'up' })
     const value = Buffer.concat([header, datum])
-    await using sink = await openSink(shared())
+    await using sink = await openKafkaSink(sharedKafka())
     const records = [{ key: Buffer.from('z'), partition: 0, value }]
     await sink.send({ topic: topics.readings, records })
 
-    await using gate = await startGate()
+    await using gate = await startRegistryGate()
     gate.mode = 'cut'
     expect(await ledgerOf(topics, gate.url)).toEqual({ events: 0, foreign: 1 })
     gate.mode = 'pass'
     expect(await ledgerOf(topics, gate.url)).toEqual({ events: 1, foreign: 0 })
-    const reader = startEventReader(openRegistry(registryAt(gate.url)))
-    await reader.learn([topics.readings])
+    const reader = createEventReader(createRegistryClient(registryAt(gate.url)))
+    await reader.loadSchemas([topics.readings])
     expect(reader.read(value)).toEqual(tracedEvent)
     expect(reader.read(value.subarray(0, 40))).toBe(null)
   })

@@ -1,17 +1,17 @@
 import { expect, vi } from 'vitest'
-import { startFraming } from '../../../cloud-bridge/framing/framing.ts'
-import type { Frame } from '../../../cloud-bridge/ports/event-sink.ts'
-import { openRegistry } from '../../../cloud-bridge/registry/registry.ts'
-import { startSchemaIds } from '../../../cloud-bridge/registry/schema-ids.ts'
-import { schemas } from '../../../config/schemas/released.ts'
+import { createFraming } from '../../../cloud-bridge/framing/framing.ts'
+import type { Framing } from '../../../cloud-bridge/ports/event-sink.ts'
+import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
+import { createSchemaIdLookup } from '../../../cloud-bridge/registry/schema-ids.ts'
+import { releasedSchemas } from '../../../config/schemas/released.ts'
 import { replayReason } from '../../../gateway/store/delivery/range-kind.ts'
 import type { Inbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { tracedEvent } from '../../config/event/events-fixture.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
 import { writeUnder } from '../../gateway/store/older-schema.ts'
-import { createTopics, readTopic, shared } from '../../setup/kafka/kafka.ts'
-import { registryAt, startGate } from '../../setup/registry/registry.ts'
+import { createTopics, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
+import { registryAt, startRegistryGate } from '../../setup/registry/registry.ts'
 import { freshTopics, startBridge } from '../forward/running-bridge.ts'
 
 export const soon = { timeout: 20_000, interval: 10 }
@@ -29,7 +29,7 @@ function storeAcrossUpgrade(file: string): number {
   const before = box()
   for (let group = 0; group < 5; group++) commit(before, null)
   before.close()
-  expect(writeUnder(schemas[0]!, file)).toBe(OLDER_EVENTS)
+  expect(writeUnder(releasedSchemas[0]!, file)).toBe(OLDER_EVENTS)
   const after = box()
   for (let group = 0; group < 5; group++) commit(after, tracedEvent.traceparent)
   const { lastSequence } = after
@@ -38,26 +38,31 @@ function storeAcrossUpgrade(file: string): number {
 }
 
 /** A bridge on that outbox, its numbers from the shared registry through a gate. */
-export async function startUpgradedPlace() {
+export async function startUpgradedSite() {
   const place = temporary()
-  const gate = await startGate()
+  const gate = await startRegistryGate()
   const topics = freshTopics()
   const names = [topics.readings, topics.backfill, topics.deadletters, topics.ledger]
   await createTopics(
-    shared(),
+    sharedKafka(),
     names.map(topic => ({ topic, partitions: 2 })),
   )
   const events = storeAcrossUpgrade(place.file('outbox.db'))
-  const framing = (inbox: Inbox, signal: AbortSignal): Frame => {
-    const registry = openRegistry(registryAt(gate.url, { signal }))
-    const schemaIdOf = startSchemaIds({ registry, inbox, onChanged: () => {} })
-    return startFraming({ schemaIdOf, cloudEvents: false })
+  const framing = (inbox: Inbox, signal: AbortSignal): Framing => {
+    const registry = createRegistryClient(registryAt(gate.url, { signal }))
+    const schemaIdOf = createSchemaIdLookup({ registry, inbox, onChanged: () => {} })
+    return createFraming({ schemaIdOf, cloudEvents: false })
   }
   return {
     ...{ events, gate, topics },
     start: (withRegistry: boolean) =>
-      startBridge({ dir: place.dir, kafka: shared(), topics, ...(withRegistry && { framing }) }),
-    read: async (topic: string) => (await readTopic(shared(), topic)).flat(),
+      startBridge({
+        dir: place.dir,
+        kafka: sharedKafka(),
+        topics,
+        ...(withRegistry && { framing }),
+      }),
+    read: async (topic: string) => (await readTopic(sharedKafka(), topic)).flat(),
     async [Symbol.asyncDispose]() {
       await gate[Symbol.asyncDispose]()
       place[Symbol.dispose]()

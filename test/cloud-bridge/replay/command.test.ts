@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { NoSuchTopic } from '../../../cloud-bridge/kafka/client.ts'
-import { type ReplayAnswer, replayCommand } from '../../../cloud-bridge/replay/command.ts'
+import { createReplayCommand, type ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
 import { reading } from '../../gateway/store/fixture.ts'
 import { limits, startPlace } from '../../gateway/store/source/source-fixture.ts'
 
@@ -22,14 +22,14 @@ function startAsking(times: number[], delivered = times.length) {
   }
   const { source } = place
   const deliver = () => {
-    source.look()
-    source.begin('readings', 3)
+    source.refresh()
+    source.ensureLiveRange('readings', 3)
     const taken = source.take(limits)
     if (taken) source.settle(taken)
   }
   const ask = (input: object, partitionsOf: (topic: string) => Promise<number> = async () => 3) => {
     const { outboxFile } = place
-    const command = replayCommand({ outboxFile, source, topic: 'backfill', partitionsOf })
+    const command = createReplayCommand({ outboxFile, source, topic: 'backfill', partitionsOf })
     return command(input as Record<string, unknown>) as Promise<ReplayAnswer>
   }
   return {
@@ -59,7 +59,7 @@ describe('asking for a replay', () => {
     })
     at.place.stop()
     at.place.start()
-    at.place.source.look()
+    at.place.source.refresh()
     const { ranges } = at.place.source
     expect(ranges).toMatchObject([
       { next: 4, end: null },
@@ -84,12 +84,12 @@ describe('asking for a replay', () => {
 
   it('is too early while nothing was delivered', async () => {
     using at = startAsking([0])
-    at.source.look()
+    at.source.refresh()
     await expect(at.ask(all)).rejects.toMatchObject({
       status: 503,
       message: expect.stringMatching(/nothing was deliv/),
     })
-    at.source.begin('readings', 3)
+    at.source.ensureLiveRange('readings', 3)
     expect(await at.ask(all)).toMatchObject({ runs: [] })
   })
 

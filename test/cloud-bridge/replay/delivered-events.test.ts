@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type ReplayAnswer, replayCommand } from '../../../cloud-bridge/replay/command.ts'
+import { createReplayCommand, type ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -27,10 +27,15 @@ it('sends all of what was delivered and nothing else, whatever goes apart or beh
   commit(10)
   const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
   const source = openEventSource({ outboxFile, inbox })
-  source.look()
-  source.begin('r', 3)
-  source.plan.setApart(source.take(limits)!, [2])
-  const command = replayCommand({ outboxFile, source, topic: 'b', partitionsOf: async () => 3 })
+  source.refresh()
+  source.ensureLiveRange('r', 3)
+  source.plan.isolate(source.take(limits)!, [2])
+  const command = createReplayCommand({
+    outboxFile,
+    source,
+    topic: 'b',
+    partitionsOf: async () => 3,
+  })
   const replay = async (zone?: string) => {
     const asked = { from: 0, to: Date.now() + 1000, ...(zone !== undefined && { zone }) }
     const { runs } = (await command(asked)) as ReplayAnswer
@@ -39,7 +44,7 @@ it('sends all of what was delivered and nothing else, whatever goes apart or beh
   expect(await replay(zones[2])).toEqual([])
   expect(await replay(zones[0])).toEqual([{ from: 1, to: 28, events: 10 }])
   commit(10)
-  source.plan.cut('b')
+  source.plan.splitBacklog('b')
   commit(1)
   source.settle(source.take(limits)!)
   const behind = [

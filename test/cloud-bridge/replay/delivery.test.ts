@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
-import { carryBehind } from '../../../cloud-bridge/forward/backfill.ts'
-import type { Carrying } from '../../../cloud-bridge/forward/context.ts'
-import { singleObject } from '../../../cloud-bridge/framing/framing.ts'
-import { EXPLAINING } from '../../../cloud-bridge/ledger/notes.ts'
+import { deliverBackfill } from '../../../cloud-bridge/forward/backfill.ts'
+import type { DeliveryContext } from '../../../cloud-bridge/forward/context.ts'
+import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
+import { EXPLAINING_KINDS } from '../../../cloud-bridge/ledger/notes.ts'
 import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
 import type { ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
-import { startFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
 import { defaults } from '../../../config/config.ts'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 import { NOT_REPLAYED, replayReason } from '../../../gateway/store/delivery/range-kind.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics, startBridge, type Topics } from '../forward/running-bridge.ts'
 
 const partitions = 3
@@ -26,7 +26,7 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
   const topics = freshTopics()
   const create = (...names: (keyof Topics)[]) =>
     createTopics(
-      shared(),
+      sharedKafka(),
       names.map(name => ({ topic: topics[name], partitions })),
     )
   await create(...made)
@@ -37,7 +37,7 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
   }
   const start = () => {
     const limits = { batchMaxEvents: 20, lingerMs: 5 }
-    return startBridge({ dir: place.dir, kafka: shared(), topics, limits })
+    return startBridge({ dir: place.dir, kafka: sharedKafka(), topics, limits })
   }
   let bridge = await start()
   const delivered = () => vi.waitFor(() => expect(bridge.source.backlog()?.events).toBe(0), soon)
@@ -75,7 +75,7 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
 type Value = { key: string; value: string; event: SensorReading; partition: number }
 
 async function valuesIn(topic: string): Promise<Value[]> {
-  const records = (await readTopic(shared(), topic)).flat()
+  const records = (await readTopic(sharedKafka(), topic)).flat()
   return records.map(({ key, value, partition }) => ({
     ...{ key: String(key), value: value.toString('hex'), event: decodeEvent(value), partition },
   }))
@@ -84,7 +84,7 @@ async function valuesIn(topic: string): Promise<Value[]> {
 const bySequence = (a: Value, b: Value) => a.event.sequence - b.event.sequence
 
 async function notesIn(topic: string) {
-  const records = (await readTopic(shared(), topic)).flat()
+  const records = (await readTopic(sharedKafka(), topic)).flat()
   return records.map(({ value }) => JSON.parse(String(value)))
 }
 
@@ -152,7 +152,7 @@ describeWithKafka('a replay', () => {
   it('says that its topic has too few partitions, where nobody could say before', async () => {
     await using at = await startPlace(3, ['readings'])
     await at.delivered()
-    await createTopics(shared(), [{ topic: at.topics.backfill, partitions: 1 }])
+    await createTopics(sharedKafka(), [{ topic: at.topics.backfill, partitions: 1 }])
     at.add(1, 7)
     await vi.waitFor(() => {
       expect(at.bridge.away.behind).toMatch(/too few partitions, 1 and not 3.*--partitions 3/)
@@ -181,7 +181,7 @@ describeWithKafka('a replay', () => {
       [141, 141, expect.stringContaining('TOO_LARGE')],
       [1, 10, gone],
     ])
-    expect(EXPLAINING).not.toContain(NOT_REPLAYED)
+    expect(EXPLAINING_KINDS).not.toContain(NOT_REPLAYED)
     expect(await notesIn(at.topics.deadletters)).toHaveLength(1)
     expect(at.bridge.totals).toMatchObject({ delivered: 140, rejected: 1, replayed: 70 })
   })
@@ -213,17 +213,17 @@ async function carryThree(sent: number[], isLiveBehind: () => boolean) {
       return isLiveBehind()
     },
   }
-  const carrying: Partial<Carrying> = {
+  const carrying: Partial<DeliveryContext> = {
     config: defaults,
     source: { behind, ranges: [range] } as never,
-    frame: singleObject,
+    frame: singleObjectFraming,
     openSink: () => sink as never,
     partitionsOf: async () => 3,
     metrics: { replayed() {} } as never,
-    flows: startFlows({ firstMs: 1, maxMs: 1, stableMs: 0 }),
+    flows: createFlows({ firstMs: 1, maxMs: 1, stableMs: 0 }),
     signal: ending.signal,
   }
-  await carryBehind(carrying as Carrying, live)
+  await deliverBackfill(carrying as DeliveryContext, live)
 }
 
 it('lets live events go first, before each batch', async () => {

@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, inject, it } from 'vitest'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { askState } from '../../../simulators/processes.ts'
-import { openStage, type Stage } from '../../../simulators/rehearse/stage.ts'
+import { fetchState } from '../../../simulators/processes.ts'
+import { type Stage, startStage } from '../../../simulators/rehearse/stage.ts'
 import { startCommands } from '../../gateway/inspect/command.ts'
 import { cacheDir, describeWithKafka } from '../../setup/kafka/java.ts'
-import { readTopic, shared } from '../../setup/kafka/kafka.ts'
+import { readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
@@ -45,7 +45,7 @@ function startAsking({ dir }: Stage) {
 describeWithKafka('./sluice replay, on a running bridge', () => {
   it('goes on when the bridge is killed, and makes no hole', { timeout: 120_000 }, async () => {
     const topics = freshTopics()
-    await using job = await openStage({
+    await using job = await startStage({
       ...{ simulation: { ratePerSecond: 500 }, cacheDir, env: process.env },
       kafka: { brokers: inject('brokers'), topics },
       // Some 500 events a second, so that there is a middle.
@@ -57,7 +57,7 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
       },
     })
     const sluice = startAsking(job)
-    const state = async () => (await askState<'bridge'>(job.config.bridge.http))!
+    const state = async () => (await fetchState<'bridge'>(job.config.bridge.http))!
     await job.devices.run(AbortSignal.timeout(3000))
     expect(await job.drain()).toBe(0)
     const { delivered } = await state()
@@ -77,12 +77,12 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
     job.bridge.kill('SIGKILL')
     await expect.poll(() => [null, pid].includes(job.bridge.pid), soon).toBe(false)
     await expect
-      .poll(async () => (await askState<'bridge'>(job.config.bridge.http))?.ranges.length, soon)
+      .poll(async () => (await fetchState<'bridge'>(job.config.bridge.http))?.ranges.length, soon)
       .toBe(1)
     expect(await state()).toMatchObject({ delivered: 0, backlog: { events: 0 } })
 
     const idsIn = async (topic: string) =>
-      (await readTopic(shared(), topic)).map(records =>
+      (await readTopic(sharedKafka(), topic)).map(records =>
         records.map(({ value }) => decodeEvent(value).id),
       )
     const live = await idsIn(topics.readings)

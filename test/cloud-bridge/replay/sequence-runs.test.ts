@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { runsIn } from '../../../cloud-bridge/replay/sequence-runs.ts'
+import { sequenceRunsIn } from '../../../cloud-bridge/replay/sequence-runs.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openOutboxView } from '../../../gateway/store/read/outbox-view.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
@@ -21,7 +21,11 @@ function startRuns(groups: Group[]) {
   const view = openOutboxView(file)!
   return {
     runs: (fromMs: number, toMs: number, zone?: string, last = ALL) =>
-      runsIn(view, { fromMs: BASE + fromMs, toMs: BASE + toMs, zone }, { from: 1, to: last }),
+      sequenceRunsIn(
+        view,
+        { fromMs: BASE + fromMs, toMs: BASE + toMs, zone },
+        { from: 1, to: last },
+      ),
     change(sql: string) {
       const db = new Database(file)
       db.exec(sql)
@@ -114,7 +118,7 @@ describe('the runs of a time', () => {
     }
     const eventsOf = () => []
     await Promise.all([
-      runsIn({ pagesFrom, eventsOf }, { fromMs: 0, toMs: 1 }, { from: 1, to: ALL }),
+      sequenceRunsIn({ pagesFrom, eventsOf }, { fromMs: 0, toMs: 1 }, { from: 1, to: ALL }),
       watch(),
     ])
     expect(turns).toBeGreaterThanOrEqual(20)

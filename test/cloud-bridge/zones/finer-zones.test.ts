@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { finerZones, partsFor } from '../../../cloud-bridge/zones/finer-zones.ts'
+import { finerZonesCure, partsNeeded } from '../../../cloud-bridge/zones/finer-zones.ts'
 import { defaults, loadConfig, type Route } from '../../../config/config.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
-import { compileRoutes, type Place } from '../../../gateway/ingest/routes.ts'
+import { compileRoutes, type MessageOrigin } from '../../../gateway/ingest/routes.ts'
 
 const building = defaults.ingest.routes[0]!
 const taking = (zone: string, share = 0.6, partitions = 12) => {
@@ -12,7 +12,7 @@ const taking = (zone: string, share = 0.6, partitions = 12) => {
 
 /** The routes when what is told was done, as an operator would by hand. */
 function cured(routes: Route[], zone: string): Route[] {
-  const told = finerZones(taking(zone), routes)
+  const told = finerZonesCure(taking(zone), routes)
   const rules = told.replace(/^Give it finer zones: /, '').replace(/, and start the [^{}]*$/, '')
   const after: (Route | Route[])[] = [...routes]
   for (const rule of rules.split('; ')) {
@@ -30,7 +30,7 @@ function cured(routes: Route[], zone: string): Route[] {
 
 const zonesOf = (routes: Route[], topicOf: (device: string) => string) => {
   const routeOf = compileRoutes(routes)
-  const places = Array.from({ length: 200 }, (_, i) => routeOf(topicOf(`s${i}`)) as Place)
+  const places = Array.from({ length: 200 }, (_, i) => routeOf(topicOf(`s${i}`)) as MessageOrigin)
   return new Set(places.map(({ zone }) => zone))
 }
 
@@ -38,12 +38,12 @@ describe('the routes that are told', () => {
   it('give the hot zone finer ones, and leave the others as they are', () => {
     const after = cured([building], 'z7')
     const parts = zonesOf(after, device => `building/hq/zone/z7/sensor/${device}`)
-    expect(parts.size).toBe(partsFor(taking('z7')))
+    expect(parts.size).toBe(partsNeeded(taking('z7')))
     for (const part of parts) expect(part).toMatch(/^z7\/\d+$/)
     expect(zonesOf(after, device => `building/hq/zone/z8/sensor/${device}`)).toEqual(
       new Set(['z8']),
     )
-    const text = finerZones(taking('z7', 0.9, 3), [building])
+    const text = finerZonesCure(taking('z7', 0.9, 3), [building])
     expect(text).toBe(
       'Give it finer zones: before ingest.routes[0] write - { topic: ' +
         "'building/{site}/zone/z7/sensor/{device}', format: 'json', zone: 'z7/{device%2}' }, " +
@@ -104,7 +104,7 @@ describe('the routes that are told', () => {
     ['braces', building, '{site}'],
     ['a name that would get too long', building, 'z'.repeat(120)],
   ])('are none for %s', (_, route, zone) => {
-    expect(finerZones(taking(zone), [route])).toMatch(/^No route can split it/)
+    expect(finerZonesCure(taking(zone), [route])).toMatch(/^No route can split it/)
   })
 })
 
@@ -116,7 +116,7 @@ describe('the number of parts', () => {
       [0.6, 12],
       [0.2, 12],
     ] as const) {
-      const parts = partsFor(taking('z7', share, partitions))
+      const parts = partsNeeded(taking('z7', share, partitions))
       const counts = new Array<number>(partitions).fill(0)
       for (let i = 0; i < parts; i++) counts[partitionOf(Buffer.from(`z7/${i}`), partitions)]!++
       expect((Math.max(...counts) * share) / parts).toBeLessThanOrEqual(1.5 / partitions)
@@ -124,6 +124,6 @@ describe('the number of parts', () => {
   })
 
   it('is bounded', () => {
-    expect(partsFor(taking('z7', 1, 10_000))).toBeLessThanOrEqual(64)
+    expect(partsNeeded(taking('z7', 1, 10_000))).toBeLessThanOrEqual(64)
   })
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { startTally } from '../../../cloud-bridge/zones/heavy-hitters.ts'
+import { createTally } from '../../../cloud-bridge/zones/heavy-hitters.ts'
 
 const entry = fc.tuple(
   fc.integer({ min: 0, max: 40 }).map(key => `k${key}`),
@@ -11,7 +11,7 @@ it('is bounded, never too high, and too low by at most 1/(kept + 1) of all', () 
   const entries = fc.array(entry, { minLength: 0, maxLength: 500, size: 'max' })
   fc.assert(
     fc.property(entries, fc.integer({ min: 1, max: 25 }), (many, kept) => {
-      const [tally, exact] = [startTally(kept), new Map<string, number>()]
+      const [tally, exact] = [createTally(kept), new Map<string, number>()]
       for (const [key, weight] of many) {
         tally.add(key, weight)
         exact.set(key, (exact.get(key) ?? 0) + weight)
@@ -31,7 +31,7 @@ it('is bounded, never too high, and too low by at most 1/(kept + 1) of all', () 
 
 it('lets go of what was large once, and keeps what is large now', () => {
   const [kept, rounds] = [4, 100]
-  const tally = startTally(kept)
+  const tally = createTally(kept)
   for (const key of ['a', 'b', 'c', 'd']) tally.add(key, 100)
   for (let round = 0; round < rounds; round++) {
     tally.add('large', 50)

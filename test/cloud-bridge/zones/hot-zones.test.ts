@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type HotZone, startHotZones } from '../../../cloud-bridge/zones/hot-zones.ts'
+import { createHotZones, type HotZone } from '../../../cloud-bridge/zones/hot-zones.ts'
 
 const MINUTE_MS = 60_000
 const SIZE = 200
@@ -8,7 +8,7 @@ const SIZE = 200
 function rig(partitions = 12) {
   let nowMs = 5000
   const told: string[] = []
-  const hotZones = startHotZones({
+  const hotZones = createHotZones({
     cureOf: ({ zone }) => `Split ${zone}.`,
     onHot: (zone, alarm) => told.push(`hot ${zone}: ${alarm}`),
     onCool: zone => told.push(`cool ${zone}`),

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { eventIds } from '../../../config/event/event-id.ts'
+import { createEventIds } from '../../../config/event/event-id.ts'
 
 const gateway = fc.string({ unit: 'binary', maxLength: 12 })
 const epoch = fc.integer({ min: 1, max: 2 ** 48 - 1 })
@@ -8,7 +8,7 @@ const sequence = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
 describe('event ids', () => {
   it('are these, for ever', () => {
-    const id = eventIds('gw-1', 123_456_789_012_345)
+    const id = createEventIds('gw-1', 123_456_789_012_345)
     expect(id(1)).toBe('ecb6c34a-1b87-89e0-8000-000000000001')
     expect(id(2 ** 48 - 1)).toBe('ecb6c34a-1b87-89e0-8000-ffffffffffff')
     expect(id(2 ** 48)).toBe('ecb6c34a-1b87-89e0-8001-000000000000')
@@ -18,7 +18,7 @@ describe('event ids', () => {
   it('are UUIDs of version 8 that carry the sequence', () => {
     fc.assert(
       fc.property(gateway, epoch, sequence, (name, run, number) => {
-        const id = eventIds(name, run)(number)
+        const id = createEventIds(name, run)(number)
         expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
         const low = BigInt(`0x${id.slice(19).replace('-', '')}`) & (2n ** 62n - 1n)
         expect(low).toBe(BigInt(number))
@@ -29,7 +29,7 @@ describe('event ids', () => {
   it('are the same whenever they are made', () => {
     fc.assert(
       fc.property(gateway, epoch, sequence, (name, run, number) => {
-        expect(eventIds(name, run)(number)).toBe(eventIds(name, run)(number))
+        expect(createEventIds(name, run)(number)).toBe(createEventIds(name, run)(number))
       }),
     )
   })
@@ -37,7 +37,7 @@ describe('event ids', () => {
   it('rise with the sequence and share their first half', () => {
     fc.assert(
       fc.property(gateway, epoch, sequence, sequence, (name, run, one, other) => {
-        const id = eventIds(name, run)
+        const id = createEventIds(name, run)
         expect(id(one).slice(0, 19)).toBe(id(other).slice(0, 19))
         expect(Math.sign(id(one).localeCompare(id(other)))).toBe(Math.sign(one - other))
       }),
@@ -49,13 +49,13 @@ describe('event ids', () => {
     fc.assert(
       fc.property(run, run, sequence, sequence, (one, other, first, second) => {
         fc.pre(one[0] !== other[0] || one[1] !== other[1])
-        expect(eventIds(...one)(first)).not.toBe(eventIds(...other)(second))
+        expect(createEventIds(...one)(first)).not.toBe(createEventIds(...other)(second))
       }),
     )
   })
 
   it('keep gateway and epoch apart', () => {
-    expect(eventIds('gw1', 23)(1)).not.toBe(eventIds('gw', 123)(1))
-    expect(eventIds('gw', 1)(23)).not.toBe(eventIds('gw', 12)(3))
+    expect(createEventIds('gw1', 23)(1)).not.toBe(createEventIds('gw', 123)(1))
+    expect(createEventIds('gw', 1)(23)).not.toBe(createEventIds('gw', 12)(3))
   })
 })

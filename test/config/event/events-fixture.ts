@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import {
-  CLOCKS,
+  CLOCK_STATES,
   type Measurement,
   type SensorReading,
 } from '../../../config/event/sensor-reading.ts'
@@ -71,7 +71,7 @@ export const event: fc.Arbitrary<SensorReading> = fc.record({
   device: text,
   observedAt: fc.option(time),
   receivedAt: time,
-  clock: fc.constantFrom(...CLOCKS),
+  clock: fc.constantFrom(...CLOCK_STATES),
   measurements: fc.array(measurement, { maxLength: 5 }),
   source: fc.record({ topic: text, format: text }),
   traceparent: fc.option(traceparent),

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
-import { newest } from '../../../config/schemas/released.ts'
+import { newestSchema } from '../../../config/schemas/released.ts'
 import { goldenEvent } from './events-fixture.ts'
 
 // A Python with fastavro and, for the query engine, duckdb==1.4.4 and duckdb-ext-avro.
@@ -13,7 +13,7 @@ const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const isThere = spawnSync(python, ['-c', 'import fastavro']).status === 0
 
 const schemaFile = fileURLToPath(
-  new URL(`../../config/schemas/SensorReading.${newest.version}.avsc`, import.meta.url),
+  new URL(`../../config/schemas/SensorReading.${newestSchema.version}.avsc`, import.meta.url),
 )
 const readerFile = fileURLToPath(new URL('./foreign-reader.py', import.meta.url))
 const { measurements, ...rest } = goldenEvent
@@ -45,8 +45,8 @@ describe.skipIf(!isThere)('another implementation of Avro', () => {
   afterAll(() => rmSync(dir, { recursive: true }))
 
   it('computes the same canonical schema and fingerprint', () => {
-    expect(told.canonical).toBe(newest.canonical)
-    expect(told.fingerprint).toBe(newest.fingerprint.toString('hex'))
+    expect(told.canonical).toBe(newestSchema.canonical)
+    expect(told.fingerprint).toBe(newestSchema.fingerprint.toString('hex'))
   })
 
   it('reads single-object encoding behind its header', () => {

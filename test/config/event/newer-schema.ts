@@ -1,13 +1,13 @@
 import avro from 'avsc'
-import { newest, type Schema } from '../../../config/schemas/released.ts'
+import { newestSchema, type ReleasedSchema } from '../../../config/schemas/released.ts'
 
-const schema = JSON.parse(newest.text)
+const schema = JSON.parse(newestSchema.text)
 schema.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
 
 /** One that a newer program brings, and that this one does not know: events have a floor. */
-export const newerSchema: Schema = {
-  ...newest,
-  version: newest.version + 1,
+export const newerSchema: ReleasedSchema = {
+  ...newestSchema,
+  version: newestSchema.version + 1,
   text: JSON.stringify(schema),
   fingerprint: Buffer.from('is newer'),
   type: avro.Type.forSchema(schema),

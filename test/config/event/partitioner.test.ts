@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import kafkajs from 'kafkajs'
 import { describe, expect, it } from 'vitest'
-import { murmur2, partitionOf, startPartitioner } from '../../../config/event/partitioner.ts'
+import { createPartitioner, murmur2, partitionOf } from '../../../config/event/partitioner.ts'
 
 const { Partitioners } = kafkajs
 const counts = fc.integer({ min: 1, max: 1000 })
@@ -58,7 +58,7 @@ describe('the partition of a zone', () => {
   it('stays the same, asked again or anew, and its key is the name of the zone', () => {
     fc.assert(
       fc.property(fc.array(zones, { maxLength: 50 }), counts, (names, count) => {
-        const place = startPartitioner(count)
+        const place = createPartitioner(count)
         for (const zone of [...names, ...names]) {
           const { key, partition } = place(zone)
           expect(key.toString()).toBe(zone.toWellFormed())
@@ -69,14 +69,14 @@ describe('the partition of a zone', () => {
   })
 
   it('stays the same behind as many zones as are remembered', () => {
-    const place = startPartitioner(7)
+    const place = createPartitioner(7)
     const first = place('zone 0')
     for (let zone = 1; zone <= 100_001; zone++) place(`zone ${zone}`)
     expect(place('zone 0')).toEqual(first)
   })
 
   it('spreads zones over all partitions', () => {
-    const place = startPartitioner(12)
+    const place = createPartitioner(12)
     const used = new Set(Array.from({ length: 500 }, (_, zone) => place(`z${zone}`).partition))
     expect(used.size).toBe(12)
   })

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  createDecoder,
   decodeEvent,
-  decoderOf,
   encodeEvent,
   encodeInto,
 } from '../../../config/event/sensor-reading.ts'
-import { schemas } from '../../../config/schemas/released.ts'
+import { releasedSchemas } from '../../../config/schemas/released.ts'
 import { event, goldenEvent, tracedEvent } from './events-fixture.ts'
 
 /** What a program wrote to which schema 1 was the newest. */
@@ -18,7 +18,7 @@ const goldenBytes = Buffer.from(
    7a6f6e652f7a20312f73656e736f722fc3a9086a736f6e`.replace(/\s/g, ''),
   'hex',
 )
-const first = schemas[0]!
+const first = releasedSchemas[0]!
 const tracedBytes = Buffer.concat([
   Buffer.from('c301b3d137d716f830ba', 'hex'),
   goldenBytes.subarray(10),
@@ -53,7 +53,7 @@ describe('encoding', () => {
 
   it('gives what was written under any schema back, without what that did not have', () => {
     fc.assert(
-      fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+      fc.property(event, fc.constantFrom(...releasedSchemas), (one, schema) => {
         const bytes = encodeEvent(one, schema)
         const traceparent = schema === first ? null : one.traceparent
         expect(decodeEvent(bytes)).toEqual({ ...one, traceparent })
@@ -64,11 +64,11 @@ describe('encoding', () => {
 
   it('writes data that no other schema fits, because the wire format names none of ours', () => {
     fc.assert(
-      fc.property(event, fc.constantFrom(...schemas), (one, schema) => {
+      fc.property(event, fc.constantFrom(...releasedSchemas), (one, schema) => {
         const value = wire(encodeEvent(one, schema))
-        const fits = schemas.filter(({ text }) => {
+        const fits = releasedSchemas.filter(({ text }) => {
           try {
-            return decoderOf(JSON.parse(text))(value) !== null
+            return createDecoder(JSON.parse(text))(value) !== null
           } catch {
             return false
           }
@@ -79,7 +79,7 @@ describe('encoding', () => {
   })
 
   it('reads what a newer program wrote, as its registry knows it', () => {
-    const newer = JSON.parse(schemas.at(-1)!.text)
+    const newer = JSON.parse(releasedSchemas.at(-1)!.text)
     newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
     const at = goldenBytes.length
     const floor = Buffer.from('\u0002\u0004up')
@@ -87,8 +87,8 @@ describe('encoding', () => {
       Buffer.concat([tracedBytes.subarray(0, at), floor, tracedBytes.subarray(at)]),
     )
     expect(() => decodeEvent(value)).toThrow()
-    expect(decoderOf(newer)(value)).toEqual(tracedEvent)
-    expect(() => decoderOf({ type: 'record', name: 'Other', fields: [] })).toThrow()
+    expect(createDecoder(newer)(value)).toEqual(tracedEvent)
+    expect(() => createDecoder({ type: 'record', name: 'Other', fields: [] })).toThrow()
   })
 
   it('writes the same bytes into the middle of a buffer, or says that they do not fit', () => {

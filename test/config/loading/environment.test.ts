@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
 import { variableOf } from '../../../config/loading/environment.ts'
-import { keys } from '../../../config/loading/keys.ts'
+import { configKeys } from '../../../config/loading/keys.ts'
 import { openConfigDir } from '../config-fixture.ts'
 
 const home = openConfigDir()
@@ -14,7 +14,7 @@ describe('overrides', () => {
     expect(variableOf(['outbox', 'commitWindowMs'])).toBe('SLUICE_OUTBOX_COMMIT_WINDOW_MS')
     const qos2 = ['gateway', 'mqtt', 'qos2InFlightMax']
     expect(variableOf(qos2)).toBe('SLUICE_GATEWAY_MQTT_QOS2_IN_FLIGHT_MAX')
-    expect(new Set(keys.map(({ path }) => variableOf(path))).size).toBe(keys.length)
+    expect(new Set(configKeys.map(({ path }) => variableOf(path))).size).toBe(configKeys.length)
   })
 
   it('set numbers, texts, flags and choices', () => {

@@ -1,7 +1,7 @@
 import { format, inspect } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { secret } from '../../../config/loading/secrets.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
 import { createAuthority } from '../../setup/certificates.ts'
 import { openConfigDir } from '../config-fixture.ts'
 
@@ -16,7 +16,7 @@ const sasl = (more: object) =>
 
 describe('a secret', () => {
   it('shows itself only when asked to', () => {
-    const it = { password: secret(hidden) }
+    const it = { password: createSecret(hidden) }
     const shown = [
       JSON.stringify(it),
       inspect(it, { depth: 9, showHidden: true }),

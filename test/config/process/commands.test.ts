@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { networkInterfaces } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { AskFailed, askToDo } from '../../../config/process/command-request.ts'
-import { CannotDo, type Command } from '../../../config/process/commands.ts'
+import { CommandFailed, sendCommand } from '../../../config/process/command-request.ts'
+import { type CommandHandler, CommandRefused } from '../../../config/process/commands.ts'
 import { serveHttp } from '../../../config/process/http-server.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 
@@ -14,9 +14,9 @@ const elsewhere = Object.values(networkInterfaces())
 async function serve(host = '127.0.0.1') {
   const port = await findFreePort()
   const inputs: unknown[] = []
-  const command: Command = async input => {
+  const command: CommandHandler = async input => {
     inputs.push(input)
-    if (input.wrong) throw new CannotDo(409, 'not now')
+    if (input.wrong) throw new CommandRefused(409, 'not now')
     if (input.bug) throw new Error('a bug')
     return { got: input }
   }
@@ -78,8 +78,10 @@ describe('a command of a process', () => {
   it.skipIf(!elsewhere)('is taken from this machine at each of its addresses', async () => {
     const { http, port } = await serve('0.0.0.0')
     await using _closed = http
-    expect(await askToDo({ host: elsewhere!, port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
-    expect(await askToDo({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
+    expect(await sendCommand({ host: elsewhere!, port }, '/do', { a: 1 })).toEqual({
+      got: { a: 1 },
+    })
+    expect(await sendCommand({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
   })
 })
 
@@ -94,21 +96,23 @@ it.skipIf(!elsewhere)('a command is refused to another address', async () => {
 
 describe('asking a process', () => {
   it('tells that none runs', async () => {
-    expect(await askToDo({ host: '127.0.0.1', port: await findFreePort() }, '/do', {})).toBe(null)
+    expect(await sendCommand({ host: '127.0.0.1', port: await findFreePort() }, '/do', {})).toBe(
+      null,
+    )
   })
 
   it('tells why it refuses, and that something else answers', async () => {
     const { http, port } = await serve()
     await using _closed = http
-    const refused = askToDo({ host: '127.0.0.1', port }, '/do', { wrong: true })
-    await expect(refused).rejects.toThrow(AskFailed)
+    const refused = sendCommand({ host: '127.0.0.1', port }, '/do', { wrong: true })
+    await expect(refused).rejects.toThrow(CommandFailed)
     await expect(refused).rejects.toThrow('refuses: not now')
-    const failed = askToDo({ host: '127.0.0.1', port }, '/do', { bug: true })
+    const failed = sendCommand({ host: '127.0.0.1', port }, '/do', { bug: true })
     await expect(failed).rejects.toThrow(/\/do failed: a bug$/)
     const other = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1')
     await once(other, 'listening')
     const { port: taken } = other.address() as { port: number }
-    const odd = askToDo({ host: '127.0.0.1', port: taken }, '/do', {})
+    const odd = sendCommand({ host: '127.0.0.1', port: taken }, '/do', {})
     await expect(odd).rejects.toThrow('no part of this version')
     other.close()
   })

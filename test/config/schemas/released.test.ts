@@ -2,7 +2,11 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import avro from 'avsc'
 import { describe, expect, it } from 'vitest'
-import { newest, schemaOf, schemas } from '../../../config/schemas/released.ts'
+import {
+  newestSchema,
+  releasedSchemas,
+  schemaByFingerprint,
+} from '../../../config/schemas/released.ts'
 
 /** What was released, for ever: its fingerprint, and SHA-256 of its file. */
 const RELEASED = [
@@ -11,7 +15,9 @@ const RELEASED = [
 ]
 
 const folder = new URL('../../../config/schemas/', import.meta.url)
-const pairs = schemas.flatMap((older, at) => schemas.slice(at + 1).map(newer => ({ older, newer })))
+const pairs = releasedSchemas.flatMap((older, at) =>
+  releasedSchemas.slice(at + 1).map(newer => ({ older, newer })),
+)
 
 type Field = { name: string; type: unknown; default?: unknown }
 const fieldsOf = ({ text }: { text: string }): Field[] => JSON.parse(text).fields
@@ -28,15 +34,19 @@ function logicalTypes(node: unknown, path = ''): [path: string, logicalType: str
 describe('released schemas', () => {
   it('are numbered from 1 on, and never change', () => {
     const files = readdirSync(folder).filter(name => name.endsWith('.avsc'))
-    expect(files).toHaveLength(schemas.length)
-    expect(schemas.map(({ version }) => version)).toEqual(schemas.map((_, index) => index + 1))
-    const found = schemas.map(({ version, fingerprint }) => {
+    expect(files).toHaveLength(releasedSchemas.length)
+    expect(releasedSchemas.map(({ version }) => version)).toEqual(
+      releasedSchemas.map((_, index) => index + 1),
+    )
+    const found = releasedSchemas.map(({ version, fingerprint }) => {
       const text = readFileSync(new URL(`SensorReading.${version}.avsc`, folder))
       return [fingerprint.toString('hex'), createHash('sha256').update(text).digest('hex')]
     })
     expect(found).toEqual(RELEASED)
-    expect(schemas.map(({ fingerprint }) => schemaOf(fingerprint))).toEqual(schemas)
-    expect(schemaOf(Buffer.alloc(8))).toBe(null)
+    expect(releasedSchemas.map(({ fingerprint }) => schemaByFingerprint(fingerprint))).toEqual(
+      releasedSchemas,
+    )
+    expect(schemaByFingerprint(Buffer.alloc(8))).toBe(null)
   })
 
   it.each(pairs)(
@@ -71,7 +81,7 @@ describe('released schemas', () => {
     },
   )
 
-  it.each(schemas)(
+  it.each(releasedSchemas)(
     '$version: an optional field is null or one type, and null by default; no enums',
     ({ text }) => {
       const visit = (node: unknown): void => {
@@ -89,7 +99,7 @@ describe('released schemas', () => {
     },
   )
 
-  it.each(schemas)(
+  it.each(releasedSchemas)(
     '$version begins with what tells an event apart, where the bridge looks for it',
     one => {
       const found = fieldsOf(one).map(({ name }) => name)
@@ -97,7 +107,7 @@ describe('released schemas', () => {
     },
   )
 
-  it.each(schemas.slice(1))(
+  it.each(releasedSchemas.slice(1))(
     '$version ends with traceparent, where the bridge looks for it',
     one => {
       expect(fieldsOf(one).at(-1)).toMatchObject({ name: 'traceparent', type: ['null', 'string'] })
@@ -106,7 +116,7 @@ describe('released schemas', () => {
 
   it('a change of a logical type, and one without a default, would be noticed', () => {
     const changed = (change: (fields: Field[]) => void) => {
-      const schema = JSON.parse(newest.text)
+      const schema = JSON.parse(newestSchema.text)
       change(schema.fields)
       return schema
     }
@@ -114,9 +124,9 @@ describe('released schemas', () => {
       const receivedAt = fields.find(({ name }) => name === 'receivedAt')!
       receivedAt.type = { type: 'long', logicalType: 'timestamp-micros' }
     })
-    expect(() => newest.type.createResolver(avro.Type.forSchema(micros))).not.toThrow()
-    expect(logicalTypes(micros)).not.toEqual(logicalTypes(JSON.parse(newest.text)))
+    expect(() => newestSchema.type.createResolver(avro.Type.forSchema(micros))).not.toThrow()
+    expect(logicalTypes(micros)).not.toEqual(logicalTypes(JSON.parse(newestSchema.text)))
     const demanding = changed(fields => void fields.push({ name: 'floor', type: 'string' }))
-    expect(() => avro.Type.forSchema(demanding).createResolver(newest.type)).toThrow()
+    expect(() => avro.Type.forSchema(demanding).createResolver(newestSchema.type)).toThrow()
   })
 })

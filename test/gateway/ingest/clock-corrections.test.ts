@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { startRetiming } from '../../../gateway/ingest/clock-corrections.ts'
+import { createClockCorrections } from '../../../gateway/ingest/clock-corrections.ts'
 
 const YEAR_MS = 31_557_600_000
 
 describe('retiming', () => {
   it('tells, once the clock is trusted, how far events before it were off', () => {
-    const observe = startRetiming()
+    const observe = createClockCorrections()
     expect(observe('UNSYNCED', 0, { from: 1, to: 10 })).toEqual([])
     expect(observe('UNSYNCED', 3, { from: 11, to: 20 })).toEqual([])
     expect(observe('UNSYNCED', -YEAR_MS, { from: 21, to: 30 })).toEqual([])
@@ -20,7 +20,7 @@ describe('retiming', () => {
   })
 
   it('begins anew when the clock is no longer trusted', () => {
-    const observe = startRetiming()
+    const observe = createClockCorrections()
     observe('UNSYNCED', 0, { from: 1, to: 1 })
     observe('SYNCED', 0, { from: 2, to: 2 })
     observe('HOLDOVER', 0, { from: 3, to: 4 })
@@ -30,7 +30,7 @@ describe('retiming', () => {
   })
 
   it('remembers a thousand settings at most', () => {
-    const observe = startRetiming()
+    const observe = createClockCorrections()
     for (let n = 1; n <= 1500; n++) observe('UNSYNCED', n * 1000, { from: n, to: n })
     const retimed = observe('SYNCED', 0, { from: 1501, to: 1501 })
     expect(retimed).toHaveLength(1000)

@@ -15,8 +15,8 @@ describe('work between commits', () => {
     add(2)
     const ran: string[] = []
     let finish = () => {}
-    queue.between(async () => void ran.push('first'))
-    queue.between(() => {
+    queue.runBetweenCommits(async () => void ran.push('first'))
+    queue.runBetweenCommits(() => {
       ran.push('second')
       return new Promise<void>(resolve => {
         finish = resolve
@@ -38,9 +38,9 @@ describe('work between commits', () => {
     const order: string[] = []
     const again = async () => {
       order.push('work')
-      if (order.length < 20) queue.between(again)
+      if (order.length < 20) queue.runBetweenCommits(again)
     }
-    queue.between(again)
+    queue.runBetweenCommits(again)
     for (let n = 1; n <= 5; n++) add(n)
     for (let n = 0; n < 5; n++) {
       await settle()
@@ -57,14 +57,14 @@ describe('work between commits', () => {
     add(1)
     const ran: string[] = []
     const errand = (name: string) =>
-      queue.run(async () => {
+      queue.runTask(async () => {
         ran.push(name)
         return name
       })
     const first = errand('a')
-    queue.between(async () => void ran.push('tick'))
+    queue.runBetweenCommits(async () => void ran.push('tick'))
     const second = errand('b')
-    const failing = queue.run(() => Promise.reject(new Error('no')))
+    const failing = queue.runTask(() => Promise.reject(new Error('no')))
     add(2)
     commits[0]!.end(null)
     expect(await first).toBe('a')
@@ -81,10 +81,10 @@ describe('work between commits', () => {
   it('takes no errands without end, and none when it is closing', async () => {
     const { queue, add, commits } = startQueue({ commitAtEvents: 1 })
     add(1)
-    const taken = Array.from({ length: 8 }, () => queue.run(async () => 'done'))
-    await expect(queue.run(async () => 'done')).rejects.toThrow('too much is asked')
+    const taken = Array.from({ length: 8 }, () => queue.runTask(async () => 'done'))
+    await expect(queue.runTask(async () => 'done')).rejects.toThrow('too much is asked')
     const closed = queue.close()
-    await expect(queue.run(async () => 'done')).rejects.toThrow('stopping')
+    await expect(queue.runTask(async () => 'done')).rejects.toThrow('stopping')
     commits[0]!.end(null)
     expect(await Promise.all(taken)).toEqual(Array(8).fill('done'))
     await closed

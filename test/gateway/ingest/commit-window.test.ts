@@ -1,13 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isBeyond, nextWindowMs, type Written } from '../../../gateway/ingest/commit-window.ts'
-import { startWriteBudget } from '../../../gateway/ingest/write-budget.ts'
+import {
+  isBudgetExceeded,
+  nextCommitWindowMs,
+  type RecentWrites,
+} from '../../../gateway/ingest/commit-window.ts'
+import { createWriteBudget } from '../../../gateway/ingest/write-budget.ts'
 
 const DAY_S = 86_400
 const limits = { commitWindowMs: 20, commitWindowMaxMs: 1000 }
 const budgeted = (writeBudgetBytesPerDay: number) => ({ ...limits, writeBudgetBytesPerDay })
 
-const written: fc.Arbitrary<Written> = fc.record({
+const written: fc.Arbitrary<RecentWrites> = fc.record({
   elapsedMs: fc.integer({ min: 1, max: 60_000 }),
   bytes: fc.integer({ min: 0, max: 1e9 }),
   commits: fc.integer({ min: 0, max: 100_000 }),
@@ -20,7 +24,7 @@ describe('the commit window', () => {
   it('stays within its limits', () => {
     fc.assert(
       fc.property(window, written, budget, (nowMs, was, bytes) => {
-        const next = nextWindowMs(nowMs, was, budgeted(bytes))
+        const next = nextCommitWindowMs(nowMs, was, budgeted(bytes))
         expect(next).toBeGreaterThanOrEqual(20)
         expect(next).toBeLessThanOrEqual(1000)
         // Smooth: never more than a tenth of what there is.
@@ -37,10 +41,10 @@ describe('the commit window', () => {
         budget,
         fc.integer({ min: 1, max: 1e9 }),
         (now, was, bytes, more) => {
-          const next = nextWindowMs(now, was, budgeted(bytes))
+          const next = nextCommitWindowMs(now, was, budgeted(bytes))
           const wetter = { ...was, bytes: was.bytes + more }
-          expect(nextWindowMs(now, wetter, budgeted(bytes))).toBeGreaterThanOrEqual(next)
-          expect(nextWindowMs(now, was, budgeted(bytes + more))).toBeLessThanOrEqual(next)
+          expect(nextCommitWindowMs(now, wetter, budgeted(bytes))).toBeGreaterThanOrEqual(next)
+          expect(nextCommitWindowMs(now, was, budgeted(bytes + more))).toBeLessThanOrEqual(next)
         },
       ),
     )
@@ -48,7 +52,7 @@ describe('the commit window', () => {
 
   it('is commitWindowMs without a budget', () => {
     const much = { elapsedMs: 1000, bytes: 1e9, commits: 50, windowMs: 1000 }
-    expect(nextWindowMs(1000, much, { ...limits, writeBudgetBytesPerDay: null })).toBe(20)
+    expect(nextCommitWindowMs(1000, much, { ...limits, writeBudgetBytesPerDay: null })).toBe(20)
   })
 })
 
@@ -63,7 +67,7 @@ type Plant = {
 /** Runs it for some seconds; gives the window and the bytes of each. */
 function run(plant: Plant, budgetPerDay: number, seconds: number) {
   const told: (string | null)[] = []
-  const budget = startWriteBudget(budgeted(budgetPerDay), beyond => told.push(beyond))
+  const budget = createWriteBudget(budgeted(budgetPerDay), beyond => told.push(beyond))
   const windows: number[] = []
   const bytes: number[] = []
   let [total, commits, due] = [0, 0, 0]
@@ -72,13 +76,14 @@ function run(plant: Plant, budgetPerDay: number, seconds: number) {
     // A window begins with a reading, and one that waits for none in between.
     due += 1000 / (commitWindowMs + 1000 / plant.readingsPerS)
     const now = Math.floor(due) - commits
-    for (let n = 0; n < now; n++) budget.committed({ stored: plant.readingsPerS / now, buried: 0 })
+    for (let n = 0; n < now; n++)
+      budget.recordCommit({ stored: plant.readingsPerS / now, buried: 0 })
     commits += now
     const { commitBytes, readingBytes, readingsPerS, beatBytes } = plant
     const some = now * commitBytes + readingsPerS * readingBytes + beatBytes
     total += some
     bytes.push(some)
-    windows.push(budget.see(second * 1000, total))
+    windows.push(budget.recordSample(second * 1000, total))
   }
   return { windows, bytes, told, wear: budget.wear }
 }
@@ -136,7 +141,7 @@ describe('a write budget', () => {
     const at = { elapsedMs: 60_000, commits: 60, windowMs: 1000 }
     const perMinute = 1e9 / 1440
     const beyond = (share: number, was: boolean) =>
-      isBeyond({ ...at, bytes: perMinute * share }, budgeted(1e9), was)
+      isBudgetExceeded({ ...at, bytes: perMinute * share }, budgeted(1e9), was)
     expect([0.99, 1.01].map(share => beyond(share, false))).toEqual([false, true])
     expect([0.94, 0.96].map(share => beyond(share, true))).toEqual([false, true])
   })

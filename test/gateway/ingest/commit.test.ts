@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import { commitAll } from '../../../gateway/ingest/commit.ts'
-import { compileFate } from '../../../gateway/ingest/fate.ts'
+import { commitHandovers } from '../../../gateway/ingest/commit.ts'
+import { createFateDecision } from '../../../gateway/ingest/fate.ts'
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
 
-const fateOf = compileFate(defaults.ingest)
+const fateOf = createFateDecision(defaults.ingest)
 
 function message(n: number, packet?: number, topic = 'building/hq/zone/z/sensor/d'): Handover {
   const once = packet === undefined ? null : { client: 'c', packet }
@@ -20,7 +20,7 @@ function startStore() {
   const file = place.file('outbox.db')
   let outbox: Outbox = openOutbox({ file, gateway: 'gw' })
   return {
-    commit: (...handovers: Handover[]) => commitAll(outbox, fateOf, handovers, 'SYNCED'),
+    commit: (...handovers: Handover[]) => commitHandovers(outbox, fateOf, handovers, 'SYNCED'),
     get outbox() {
       return outbox
     },
@@ -106,7 +106,7 @@ describe('a commit of what was handed over', () => {
       },
     }
     const handovers = [message(2, 6), release(5)]
-    expect(() => commitAll(failing, fateOf, handovers, 'SYNCED')).toThrow('full')
+    expect(() => commitHandovers(failing, fateOf, handovers, 'SYNCED')).toThrow('full')
     expect(store.commit(message(1, 5), message(2, 6))).toMatchObject({ stored: 1, repeated: 1 })
     expect(store.stored()).toEqual([1, 2])
   })

@@ -1,12 +1,12 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import { settleLetters } from '../../../gateway/ingest/dead-letter-retry.ts'
-import { compileFate, type Message } from '../../../gateway/ingest/fate.ts'
+import { resolveDeadLetters } from '../../../gateway/ingest/dead-letter-retry.ts'
+import { createFateDecision, type Message } from '../../../gateway/ingest/fate.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, readOutbox, temporary } from '../store/fixture.ts'
 
-const fateNow = compileFate({
+const fateNow = createFateDecision({
   ...defaults.ingest,
   routes: [{ topic: 'old/{site}/{zone}/{device}', format: 'json' }],
 })
@@ -34,7 +34,7 @@ function startLetters() {
     ],
   })
   const settle = (what: 'retry' | 'drop', ...numbers: number[]) =>
-    settleLetters(outbox, { what, numbers }, fateNow, limits)
+    resolveDeadLetters(outbox, { what, numbers }, fateNow, limits)
   return {
     ...{ file, settle },
     get outbox() {
@@ -87,7 +87,7 @@ describe('retrying dead letters', () => {
       return { reading: { ...reading('z', 0, { device }), lane: lanes[device] } }
     }
     const letters = { what: 'retry' as const, numbers: [2, 3, 5] }
-    const told = settleLetters(at.outbox, letters, fateOf, limits)
+    const told = resolveDeadLetters(at.outbox, letters, fateOf, limits)
     expect(told.map(one => [one.number, 'sequence' in one && one.sequence])).toEqual([
       [2, 2],
       [3, 4],
@@ -105,7 +105,7 @@ describe('retrying dead letters', () => {
     ])
     expect(readOutbox(at.file).events).toHaveLength(1)
     expect(at.notes()).toEqual([])
-    expect(at.outbox.deadLetters.letter(3)).toMatchObject({ state: 'open' })
+    expect(at.outbox.deadLetters.find(3)).toMatchObject({ state: 'open' })
   })
 
   it('never makes two events of one, however often and after whatever start', () => {
@@ -134,7 +134,7 @@ describe('retrying dead letters', () => {
   it('cuts what is large into several commits', () => {
     using at = startLetters()
     const numbers = [2, 5]
-    settleLetters(at.outbox, { what: 'retry', numbers }, fateNow, { ...limits, maxBytes: 1 })
+    resolveDeadLetters(at.outbox, { what: 'retry', numbers }, fateNow, { ...limits, maxBytes: 1 })
     expect(at.notes()).toMatchObject([
       { deadletter: 2, sequence: 2 },
       { deadletter: 5, sequence: 3 },
@@ -165,8 +165,8 @@ describe('dead letters whose bytes were let go', () => {
     const payload = Buffer.alloc(1000, 1)
     const deadLetter = { reason: 'r', place: '', topic: 'old/hq/z/d4', payload }
     at.outbox.commit({ deadLetters: [{ at: 1000, deadLetter }] })
-    at.outbox.letterBytes.see(1)
-    at.outbox.letterBytes.bound(0)
+    at.outbox.deadLetterBytes.advanceTo(1)
+    at.outbox.deadLetterBytes.bound(0)
     const reason = 'its bytes were let go at outbox.bounds.deadLetterBytes'
     expect(at.settle('retry', 6, 5)).toEqual([
       { number: 5, outcome: 'retried', sequence: 2 },
@@ -190,7 +190,7 @@ describe('dropping dead letters', () => {
     ])
     at.reopen()
     expect(at.settle('retry', 2)).toMatchObject([{ reason: 'it was dropped' }])
-    expect([...at.outbox.deadLetters.letters()].map(({ state }) => state)).toEqual([
+    expect([...at.outbox.deadLetters.all()].map(({ state }) => state)).toEqual([
       ...['dropped', 'dropped', 'open', 'open'],
     ])
   })
@@ -207,7 +207,7 @@ describe('dropping dead letters', () => {
 it('a message is decoded with what it came with', () => {
   using at = startLetters()
   const seen: Message[] = []
-  settleLetters(
+  resolveDeadLetters(
     at.outbox,
     { what: 'retry', numbers: [3] },
     message => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defaults, type Route } from '../../../config/config.ts'
 import { encodeEvent } from '../../../config/event/sensor-reading.ts'
-import { compileFate, messageHash } from '../../../gateway/ingest/fate.ts'
+import { createFateDecision, messageHash } from '../../../gateway/ingest/fate.ts'
 
 const [building] = defaults.ingest.routes
 const timed: Route = {
@@ -12,7 +12,7 @@ const timed: Route = {
   time: { field: 'ts', unit: 's' },
 }
 const ingest = { ...defaults.ingest, payloadMaxBytes: 100, routes: [building!, timed] }
-const fateOf = compileFate(ingest)
+const fateOf = createFateDecision(ingest)
 
 const topic = 'building/hq/zone/z 1/sensor/é'
 const message = (more: { topic?: string; payload?: Buffer | string } = {}) => {
@@ -35,7 +35,7 @@ describe('the fate of a message', () => {
 
   it('is a reading of the lane that the route names', () => {
     const alarm = { ...timed, lane: 'alarms' }
-    const inLane = compileFate({ ...ingest, routes: [alarm] })
+    const inLane = createFateDecision({ ...ingest, routes: [alarm] })
     const fate = inLane(message({ topic: 'timed/z/d', payload: '{"ts":5,"a":true}' }))
     expect('reading' in fate && fate.reading.lane).toBe('alarms')
     const other = fateOf(message())

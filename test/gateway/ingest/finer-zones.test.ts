@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { defaults, type Route } from '../../../config/config.ts'
-import { compileFate } from '../../../gateway/ingest/fate.ts'
+import { createFateDecision } from '../../../gateway/ingest/fate.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
 
@@ -20,7 +20,7 @@ it('begin at 1 with the next event, and leave what the old zone has as it is', (
   const file = home.file('outbox.db')
   const run = (routes: Route[], ...places: [zone: string, device: string][]) => {
     const outbox = openOutbox({ file, gateway: 'gw' })
-    const fateOf = compileFate({ ...defaults.ingest, routes })
+    const fateOf = createFateDecision({ ...defaults.ingest, routes })
     const fates = places.map(([zone, device]) => fateOf(message(zone, device)))
     const readings = fates.flatMap(fate => ('reading' in fate ? fate.reading : []))
     outbox.commit({ readings, deadLetters: [] })
@@ -37,7 +37,7 @@ it('begin at 1 with the next event, and leave what the old zone has as it is', (
 })
 
 it('count for zonesMax', () => {
-  const fateOf = compileFate({ ...defaults.ingest, routes: [finer, building!], zonesMax: 2 })
+  const fateOf = createFateDecision({ ...defaults.ingest, routes: [finer, building!], zonesMax: 2 })
   const kinds = ['a', 'b', 'c', 'a'].map(device => Object.keys(fateOf(message('z7', device)))[0])
   expect(kinds).toEqual(['reading', 'reading', 'deadLetter', 'reading'])
 })

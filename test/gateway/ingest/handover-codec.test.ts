@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { pack, unpack } from '../../../gateway/ingest/handover-codec.ts'
+import { packHandovers, unpackHandovers } from '../../../gateway/ingest/handover-codec.ts'
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
 const text = fc.string({ unit: 'binary' }).map(value => value.toWellFormed())
@@ -21,7 +21,7 @@ describe('packing', () => {
   it('gives every handover back', () => {
     fc.assert(
       fc.property(fc.array(handover, { maxLength: 30 }), all => {
-        expect(unpack(pack(all), all.length)).toEqual(all)
+        expect(unpackHandovers(packHandovers(all), all.length)).toEqual(all)
       }),
     )
   })
@@ -36,17 +36,19 @@ describe('packing', () => {
         ...{ receivedAt: 1.5e12, once: { client: '__proto__', packet: 1 } },
       },
     ]
-    const packed = pack(all)
-    expect(unpack(structuredClone(packed, { transfer: [packed] }), all.length)).toEqual(all)
+    const packed = packHandovers(all)
+    expect(unpackHandovers(structuredClone(packed, { transfer: [packed] }), all.length)).toEqual(
+      all,
+    )
     expect(packed.byteLength).toBe(0)
   })
 
   it('writes what is no Unicode as what it becomes in UTF-8', () => {
     const all: Handover[] = [{ kind: 'forget', client: 'a\ud800' }]
-    expect(unpack(pack(all), 1)).toEqual([{ kind: 'forget', client: 'a\ufffd' }])
+    expect(unpackHandovers(packHandovers(all), 1)).toEqual([{ kind: 'forget', client: 'a\ufffd' }])
   })
 
   it('of nothing is nothing', () => {
-    expect(unpack(pack([]), 0)).toEqual([])
+    expect(unpackHandovers(packHandovers([]), 0)).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Measurement } from '../../../config/event/sensor-reading.ts'
-import { observedAt, type TimeField } from '../../../gateway/ingest/observed-at.ts'
+import { extractObservedAt, type TimeField } from '../../../gateway/ingest/observed-at.ts'
 
 const nothing = { number: null, flag: null, text: null, unit: null }
 const co2: Measurement = { ...nothing, metric: 'co2', number: 400 }
@@ -14,7 +14,7 @@ function timeOf(value: number | string | boolean | null, unit: TimeField['unit']
     ...(typeof value === 'string' && { text: value }),
     ...(typeof value === 'boolean' && { flag: value }),
   }
-  const timed = observedAt([co2, ts, { ...co2, metric: 'x' }], { field: 'ts', unit })
+  const timed = extractObservedAt([co2, ts, { ...co2, metric: 'x' }], { field: 'ts', unit })
   if ('reason' in timed) {
     expect(timed).toEqual({ reason: `no time in unit ${unit}`, place: 'ts' })
     return null
@@ -25,10 +25,10 @@ function timeOf(value: number | string | boolean | null, unit: TimeField['unit']
 
 describe("the device's own time", () => {
   it('is null where the route names none, or the message has none', () => {
-    expect(observedAt([co2], undefined)).toEqual({ observedAt: null, measurements: [co2] })
-    const named = observedAt([co2], { field: 'ts', unit: 'ms' })
+    expect(extractObservedAt([co2], undefined)).toEqual({ observedAt: null, measurements: [co2] })
+    const named = extractObservedAt([co2], { field: 'ts', unit: 'ms' })
     expect(named).toEqual({ observedAt: null, measurements: [co2] })
-    expect(observedAt([], { field: 'ts', unit: 'iso' })).toEqual({
+    expect(extractObservedAt([], { field: 'ts', unit: 'iso' })).toEqual({
       observedAt: null,
       measurements: [],
     })
@@ -36,7 +36,7 @@ describe("the device's own time", () => {
 
   it('is found under a nested name', () => {
     const measurements = [{ ...nothing, metric: 'meta.at', number: 5 }]
-    expect(observedAt(measurements, { field: 'meta.at', unit: 's' })).toEqual({
+    expect(extractObservedAt(measurements, { field: 'meta.at', unit: 's' })).toEqual({
       observedAt: 5000,
       measurements: [],
     })

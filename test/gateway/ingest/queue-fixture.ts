@@ -1,5 +1,9 @@
 import { vi } from 'vitest'
-import { Queue, type QueueLimits, Refused } from '../../../gateway/ingest/commit-queue.ts'
+import {
+  CommitQueue,
+  type CommitQueueLimits,
+  RefusedError,
+} from '../../../gateway/ingest/commit-queue.ts'
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
 /** Messages with these numbers, each of 10 bytes with its topic. */
@@ -14,16 +18,16 @@ const never = { commitWindowMs: 1_000_000, commitAtEvents: 1_000_000 }
 const limits = { ...never, groupMaxEvents: 1000, groupMaxBytes: 1_000_000 }
 
 /** A queue whose commits wait for a word: null for done, or the reason of a refusal. */
-export function startQueue(more: Partial<QueueLimits> = {}) {
+export function startQueue(more: Partial<CommitQueueLimits> = {}) {
   const commits: { group: (number | string)[]; end(reason: string | null): void }[] = []
   const settled: string[] = []
-  const queue = new Queue({ ...limits, ...more }, group => {
+  const queue = new CommitQueue({ ...limits, ...more }, group => {
     return new Promise(end => commits.push({ group: group.map(numberOf), end }))
   })
   const add = (n: number, sender: object = {}) => {
     queue.add(message(n), sender).then(
       () => settled.push(`${n} kept`),
-      (error: Error) => settled.push(`${n} ${error instanceof Refused ? 'refused' : error}`),
+      (error: Error) => settled.push(`${n} ${error instanceof RefusedError ? 'refused' : error}`),
     )
   }
   return { queue, add, commits, settled, groups: () => commits.map(({ group }) => group) }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defaults, type Route } from '../../../config/config.ts'
-import { compileRoutes, type Place } from '../../../gateway/ingest/routes.ts'
+import { compileRoutes, type MessageOrigin } from '../../../gateway/ingest/routes.ts'
 
 const wide: Route = { topic: '{site}/{zone}/{device}', format: 'json' }
 const narrow: Route = { topic: 'hq/{zone}/door', format: 'json', site: 'main', device: 'd/1' }
@@ -96,7 +96,7 @@ describe('finer zones', () => {
 
   it('are a fixed number of parts, each device always in the same one', () => {
     const all = { topic: 'b/{site}/{zone}/{device}', zone: '{zone}/{device%4}' }
-    const zoneOf = (device: string) => (routed(`b/hq/z7/${device}`, all) as Place).zone
+    const zoneOf = (device: string) => (routed(`b/hq/z7/${device}`, all) as MessageOrigin).zone
     // The CRC-32 of "123456789" is 0xcbf43926: its check value wherever it is described.
     expect(zoneOf('123456789')).toBe(`z7/${0xcbf43926 % 4}`)
     const devices = Array.from({ length: 40 }, (_, i) => zoneOf(`s${i}`)).sort()

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
 import type { Measurement } from '../../../config/event/sensor-reading.ts'
-import { compileFate } from '../../../gateway/ingest/fate.ts'
-import { traceparent } from '../../../gateway/ingest/traceparent.ts'
+import { createFateDecision } from '../../../gateway/ingest/fate.ts'
+import { extractTraceparent } from '../../../gateway/ingest/traceparent.ts'
 
 const valid = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const co2: Measurement = { metric: 'co2', number: 400, flag: null, text: null, unit: null }
@@ -10,8 +10,8 @@ const text = (metric: string, value: string) => ({ ...co2, metric, number: null,
 
 it('takes a trace out of the measurements', () => {
   const measurements = [co2, text('traceparent', valid), co2]
-  expect(traceparent(measurements)).toEqual({ traceparent: valid, measurements: [co2, co2] })
-  expect(traceparent([co2])).toEqual({ traceparent: null, measurements: [co2] })
+  expect(extractTraceparent(measurements)).toEqual({ traceparent: valid, measurements: [co2, co2] })
+  expect(extractTraceparent([co2])).toEqual({ traceparent: null, measurements: [co2] })
 })
 
 it.each([
@@ -28,11 +28,11 @@ it.each([
   ],
 ])('leaves what is %s a measurement', (_, measurement) => {
   const measurements = [co2, measurement]
-  expect(traceparent(measurements)).toEqual({ traceparent: null, measurements })
+  expect(extractTraceparent(measurements)).toEqual({ traceparent: null, measurements })
 })
 
 it('is what a message of MQTT 3.1.1 has at the top of its payload', () => {
-  const fateOf = compileFate(defaults.ingest)
+  const fateOf = createFateDecision(defaults.ingest)
   const payload = Buffer.from(JSON.stringify({ co2: 400, traceparent: valid }))
   const topic = 'building/hq/zone/z/sensor/d'
   expect(fateOf({ topic, payload, receivedAt: 1, clock: 'SYNCED' })).toMatchObject({

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { numbered } from '../../contracts/accept.ts'
-import { startWriterAccept } from '../../contracts/writer-accept.ts'
+import { openWriterAccept } from '../../contracts/writer-accept.ts'
 
 beforeEach(() => {
   const toFake = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance']
@@ -15,7 +15,7 @@ const SECONDS = 40
 
 it('makes a real store commit more rarely, and keeps all that is acknowledged', async () => {
   let commits = 0
-  await using rig = await startWriterAccept({
+  await using rig = await openWriterAccept({
     outbox: { commitWindowMs: 20, commitAtEvents: 2, writeBudgetBytesPerDay: 1_048_576 },
     onCommitted: () => commits++,
   })

@@ -4,11 +4,11 @@ import { describe, expect, it, vi } from 'vitest'
 import { defaults } from '../../../config/config.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { startWriter } from '../../../gateway/ingest/writer.ts'
-import { damageOf, markDamaged } from '../../../gateway/store/file/damage-mark.ts'
+import { markDamaged, readDamageReason } from '../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { numbered } from '../../contracts/accept.ts'
-import { startWriterAccept } from '../../contracts/writer-accept.ts'
+import { openWriterAccept } from '../../contracts/writer-accept.ts'
 import { overwrite } from '../store/file/damaged-file.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
 
@@ -26,7 +26,7 @@ function optionsAt(file: string, more = {}) {
 
 describe('the writer', () => {
   it('makes what it says of itself true', async () => {
-    await using rig = await startWriterAccept({ clock: () => 'HOLDOVER' })
+    await using rig = await openWriterAccept({ clock: () => 'HOLDOVER' })
     const { writer } = rig
     await rig.accept(numbered(7, 'z', ['c', 1]), someone)
     await rig.accept({ ...numbered(8), topic: 'nowhere' }, someone)
@@ -45,7 +45,7 @@ describe('the writer', () => {
   it('tells of each commit how its messages fared', async () => {
     const tallies: object[] = []
     const onCommitted = (tally: object, commitMs: number) => tallies.push({ ...tally, commitMs })
-    await using rig = await startWriterAccept({ onCommitted, outbox: neverByTime })
+    await using rig = await openWriterAccept({ onCommitted, outbox: neverByTime })
     const all = [numbered(1, 'z', ['c', 1]), { ...numbered(2), topic: 'x' }]
     const done = [...all, all[0]!].map(one => rig.accept(one, someone))
     await rig.restart()
@@ -55,7 +55,7 @@ describe('the writer', () => {
   })
 
   it('drains when it is closed: everything that was handed over is kept and acknowledged', async () => {
-    await using rig = await startWriterAccept({ outbox: { ...neverByTime, groupMaxEvents: 10 } })
+    await using rig = await openWriterAccept({ outbox: { ...neverByTime, groupMaxEvents: 10 } })
     const numbers = Array.from({ length: 100 }, (_, n) => n)
     const kept: number[] = []
     for (const n of numbers) rig.accept(numbered(n), someone).then(() => kept.push(n))
@@ -71,7 +71,7 @@ describe('the writer', () => {
 
   it('tells who refuses and why, and that the store must be opened again', async () => {
     const [onRefused, onFailed] = [vi.fn(), vi.fn()]
-    await using rig = await startWriterAccept({ onRefused, onFailed, outbox: neverByTime })
+    await using rig = await openWriterAccept({ onRefused, onFailed, outbox: neverByTime })
     const mend = rig.refuse()
     const refused = [1, 2].map(n =>
       expect(rig.accept(numbered(n, 'refused'), {})).rejects.toThrow(),
@@ -87,7 +87,7 @@ describe('the writer', () => {
   })
 
   it('refuses until a commit succeeds, whatever else it does meanwhile', async () => {
-    await using rig = await startWriterAccept()
+    await using rig = await openWriterAccept()
     const mend = rig.refuse()
     await expect(rig.accept(numbered(1, 'refused'), {})).rejects.toThrow()
     mend()
@@ -100,7 +100,7 @@ describe('the writer', () => {
   })
 
   it('looks every second at what waits, by what the inbox says', async () => {
-    await using rig = await startWriterAccept()
+    await using rig = await openWriterAccept()
     for (const n of [1, 2, 3]) await rig.accept(numbered(n), someone)
     const waiting = (events: number) =>
       vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(events), PATIENCE)
@@ -115,7 +115,7 @@ describe('the writer', () => {
 
   it('lives on when the inbox is no inbox', async () => {
     const onFailed = vi.fn()
-    await using rig = await startWriterAccept({ onFailed })
+    await using rig = await openWriterAccept({ onFailed })
     writeFileSync(rig.inboxFile, 'no database, but longer than a header'.repeat(100))
     await rig.accept(numbered(1), someone)
     await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
@@ -125,7 +125,7 @@ describe('the writer', () => {
 
   it('must be opened again when the bridge has marked the outbox, and salvages it then', async () => {
     const onFailed = vi.fn()
-    await using rig = await startWriterAccept({ onFailed })
+    await using rig = await openWriterAccept({ onFailed })
     await rig.accept(numbered(1), someone)
     expect(rig.writer.healed).toBe(null)
     markDamaged(rig.outboxFile, 'a page is malformed')
@@ -139,19 +139,19 @@ describe('the writer', () => {
 
   it('marks the outbox itself when a commit meets a malformed page', async () => {
     const onFailed = vi.fn()
-    await using rig = await startWriterAccept({ onFailed })
+    await using rig = await openWriterAccept({ onFailed })
     await rig.accept(numbered(1), someone)
     const mend = rig.refuse()
     await expect(rig.accept(numbered(2, 'refused'), {})).rejects.toThrow()
     mend()
-    expect(damageOf(rig.outboxFile)).toBe(null)
+    expect(readDamageReason(rig.outboxFile)).toBe(null)
     await rig.restart()
     const spoiled = new Database(rig.outboxFile)
     spoiled.pragma('wal_checkpoint(TRUNCATE)')
     spoiled.close()
     overwrite(rig.outboxFile, (_, number) => number > 2)
     await expect(rig.accept(numbered(3), {})).rejects.toThrow('malformed')
-    expect(damageOf(rig.outboxFile)).toContain('malformed')
+    expect(readDamageReason(rig.outboxFile)).toContain('malformed')
     await rig.restart()
     expect(rig.writer.healed).not.toBe(null)
     await rig.accept(numbered(4), someone)
@@ -159,7 +159,7 @@ describe('the writer', () => {
   })
 
   it('writes how far its zones have come, every heartbeatMs with traffic', async () => {
-    await using rig = await startWriterAccept({ outbox: { heartbeatMs: 100 } })
+    await using rig = await openWriterAccept({ outbox: { heartbeatMs: 100 } })
     await rig.accept(numbered(1), someone)
     const heads = () => readOutbox(rig.outboxFile).notes.filter(({ kind }) => kind === 'heads')
     await vi.waitFor(() => expect(heads()).toHaveLength(1), PATIENCE)
@@ -168,7 +168,7 @@ describe('the writer', () => {
 })
 
 describe('the writer within its bounds', () => {
-  const deliver = (rig: Awaited<ReturnType<typeof startWriterAccept>>, next: number) => {
+  const deliver = (rig: Awaited<ReturnType<typeof openWriterAccept>>, next: number) => {
     const inbox = openInbox({ file: rig.inboxFile, settleMs: 1 })
     const store = Buffer.from(rig.writer.store, 'hex')
     const rest = { end: null, topic: 't', partitions: 1, zones: null, reason: 'test' }
@@ -178,7 +178,7 @@ describe('the writer within its bounds', () => {
 
   it('deletes what is delivered when asked to, while it goes on acknowledging', async () => {
     const keep = { hours: 0, bytes: 0 }
-    await using rig = await startWriterAccept({ outbox: { keep } })
+    await using rig = await openWriterAccept({ outbox: { keep } })
     for (let n = 1; n <= 300; n++) await rig.accept(numbered(n), someone)
     deliver(rig, 300)
     await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
@@ -197,7 +197,12 @@ describe('the writer within its bounds', () => {
     const [onRefused, onRoom, onFailed] = [vi.fn(), vi.fn(), vi.fn()]
     const bounds = { ...defaults.outbox.bounds, events: 20 }
     const outbox = { bounds, commitAtEvents: 1, groupMaxEvents: 1 }
-    await using rig = await startWriterAccept({ outbox, onRefused, onRoom, onFailed })
+    await using rig = await openWriterAccept({
+      outbox,
+      onRefused,
+      onSpaceAvailable: onRoom,
+      onFailed,
+    })
     for (let n = 1; n <= 20; n++) await rig.accept(numbered(n, 'z', ['c', n]), {})
     const reason = 'outbox.bounds.events = 20 is reached'
     for (let n = 21; n < 25; n++) {

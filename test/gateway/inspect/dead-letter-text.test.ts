@@ -1,27 +1,33 @@
 import { describe, expect, it } from 'vitest'
-import { letterJson, letterLine, letterPage } from '../../../gateway/inspect/dead-letter-text.ts'
-import type { Letter } from '../../../gateway/store/notes/dead-letters.ts'
+import {
+  deadLetterJson,
+  deadLetterLine,
+  deadLetterPage,
+} from '../../../gateway/inspect/dead-letter-text.ts'
+import type { StoredDeadLetter } from '../../../gateway/store/notes/dead-letters.ts'
 
 const letter = (payload: Buffer, more: object = {}) =>
   ({
     ...{ number: 12, at: 1_700_000_000_000, state: 'open', clock: 'SYNCED' },
     ...{ reason: 'no JSON', place: '4', topic: 'a/\u001b[2J', payload },
     ...more,
-  }) as Letter
+  }) as StoredDeadLetter
 
 describe('a dead letter', () => {
   it('is one line in a list', () => {
     const payload = Buffer.from('{"a"')
-    expect(letterLine(letter(payload))).toBe(
+    expect(deadLetterLine(letter(payload))).toBe(
       '#12  2023-11-14T22:13:20.000Z  a/\\u{1b}[2J  no JSON (at 4)  4 bytes',
     )
     const retried = { place: '', state: 'retried', sequence: 9 }
-    expect(letterLine(letter(payload, retried))).toMatch(/no JSON {2}4 bytes {2}retried: event #9$/)
+    expect(deadLetterLine(letter(payload, retried))).toMatch(
+      /no JSON {2}4 bytes {2}retried: event #9$/,
+    )
   })
 
   it('is shown with its bytes as they came, safe for a terminal', () => {
     const payload = Buffer.from('7b0a1b5b41c3a9ff00112233445566778899', 'hex')
-    expect(letterPage(letter(payload)).slice(3)).toEqual([
+    expect(deadLetterPage(letter(payload)).slice(3)).toEqual([
       'clock     SYNCED',
       'topic     a/\\u{1b}[2J',
       'reason    no JSON',
@@ -37,7 +43,7 @@ describe('a dead letter', () => {
   })
 
   it('is one JSON object', () => {
-    expect(JSON.parse(letterJson(letter(Buffer.from([0, 255]))))).toEqual({
+    expect(JSON.parse(deadLetterJson(letter(Buffer.from([0, 255]))))).toEqual({
       ...{ number: 12, at: 1_700_000_000_000, state: 'open', clock: 'SYNCED' },
       ...{ reason: 'no JSON', place: '4', topic: 'a/\u001b[2J', size: 2, payload: 'AP8=' },
     })
@@ -47,19 +53,19 @@ describe('a dead letter', () => {
     const bare = { payload: null, size: 3000, letGoAt: 'outbox.bounds.deadLetterBytes' }
     const one = letter(Buffer.alloc(0), bare)
     const size = '3000 bytes, let go at outbox.bounds.deadLetterBytes'
-    expect(letterLine(one).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)
-    expect(letterPage(one).slice(-2)).toEqual([
+    expect(deadLetterLine(one).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)
+    expect(deadLetterPage(one).slice(-2)).toEqual([
       `size      ${size}`,
       'there is nothing left to show or to decode again',
     ])
-    expect(JSON.parse(letterJson(one))).toEqual(one)
+    expect(JSON.parse(deadLetterJson(one))).toEqual(one)
   })
 
   it('that is damaged says so', () => {
     const damaged = { number: 3, at: 0, state: 'open', damaged: 'note checksum differs' } as const
     const line = '#3  1970-01-01T00:00:00.000Z  cannot be read: note checksum differs'
-    expect(letterLine(damaged)).toBe(line)
-    expect(letterPage(damaged)).toContain('it cannot be read: note checksum differs')
-    expect(JSON.parse(letterJson(damaged))).toEqual(damaged)
+    expect(deadLetterLine(damaged)).toBe(line)
+    expect(deadLetterPage(damaged)).toContain('it cannot be read: note checksum differs')
+    expect(JSON.parse(deadLetterJson(damaged))).toEqual(damaged)
   })
 })

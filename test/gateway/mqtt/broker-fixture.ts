@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 import { type Config, defaults } from '../../../config/config.ts'
 import { startBroker } from '../../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from '../../contracts/accept.ts'
-import { type MemoryAccept, startMemoryAccept } from '../../contracts/memory-accept.ts'
+import { createMemoryAccept, type MemoryAccept } from '../../contracts/memory-accept.ts'
 
 /** A broker on a free port of loopback, and what it told of. */
 export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & {
@@ -44,7 +44,7 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
 export function startTestBroker(
   limits: Partial<Config['gateway']['mqtt']> & { unreleased?: () => number } = {},
 ): Promise<TestBroker<MemoryAccept>> {
-  return startBrokerOn({ ...limits, rig: startMemoryAccept() })
+  return startBrokerOn({ ...limits, rig: createMemoryAccept() })
 }
 
 async function freePort(): Promise<number> {

@@ -1,6 +1,6 @@
 import { connectAsync } from 'mqtt'
 import { describe, expect, it, vi } from 'vitest'
-import { startWriterAccept, type WriterAccept } from '../../contracts/writer-accept.ts'
+import { openWriterAccept, type WriterAccept } from '../../contracts/writer-accept.ts'
 import { payloadOf, startBrokerOn, startTestBroker, topicOf } from './broker-fixture.ts'
 import { openDevice, publishPacket, pubrelPacket } from './wire.ts'
 
@@ -12,8 +12,8 @@ const publish = (n: number, id: number, dup = false) =>
 
 /** A gateway that can be ended and started anew on the same store. */
 async function startGateway() {
-  const rig = await startWriterAccept()
-  const start = () => startBrokerOn({ rig, unreleased: () => rig.writer.position.unreleased })
+  const rig = await openWriterAccept()
+  const start = () => startBrokerOn({ rig, unreleased: () => rig.writer.position.qos2Unreleased })
   let broker = await start()
   return {
     rig,
@@ -32,7 +32,7 @@ async function startGateway() {
   }
 }
 
-const unreleased = (rig: WriterAccept) => rig.writer.position.unreleased
+const unreleased = (rig: WriterAccept) => rig.writer.position.qos2Unreleased
 
 describe('a QoS 2 message', () => {
   it('is stored once, however often it comes before its PUBREL, and once more after', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { describe, expect, it } from 'vitest'
-import { startWriterAccept } from '../../contracts/writer-accept.ts'
+import { openWriterAccept } from '../../contracts/writer-accept.ts'
 import { readOutbox } from '../store/fixture.ts'
 import { payloadOf, startBrokerOn, topicOf } from './broker-fixture.ts'
 import { openDevice, publishPacket } from './wire.ts'
@@ -14,7 +14,7 @@ const publish = (n: number, zone = 'z') =>
 
 describe('broker and writer together', () => {
   it('acknowledge a message when it is on disk, and not before', async () => {
-    await using rig = await startWriterAccept()
+    await using rig = await openWriterAccept()
     await using at = await startBrokerOn({ rig })
     using wire = await openDevice(at.port, 'c')
     for (const n of [1, 2, 3]) {
@@ -32,7 +32,7 @@ describe('broker and writer together', () => {
   })
 
   it('close the connection of a message that cannot be kept, and keep nothing later of it', async () => {
-    await using rig = await startWriterAccept({ outbox: { commitAtEvents: 1, groupMaxEvents: 1 } })
+    await using rig = await openWriterAccept({ outbox: { commitAtEvents: 1, groupMaxEvents: 1 } })
     await using at = await startBrokerOn({ rig })
     using wire = await openDevice(at.port, 'c')
     using other = await openDevice(at.port, 'd')
@@ -53,7 +53,7 @@ describe('broker and writer together', () => {
   })
 
   it('keep what 20 clients publish at once, each in its order, and end with everything kept', async () => {
-    const rig = await startWriterAccept()
+    const rig = await openWriterAccept()
     const at = await startBrokerOn({ rig })
     const numbers = Array.from({ length: 50 }, (_, n) => n)
     const publishAll = async (client: number) => {

@@ -98,7 +98,7 @@ describe('a message that a device publishes', () => {
       wire.send(publishPacket({ topic, payload: '{}', id: at2 + 1 }))
       expect(await wire.next()).toBe(`puback ${at2 + 1}`)
     }
-    expect(at.rig.buried).toEqual(topics)
+    expect(at.rig.deadLettered).toEqual(topics)
   })
 })
 

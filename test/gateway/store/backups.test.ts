@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { carryAll, type Delivered } from '../../../simulators/rehearse/bit-rot/delivery.ts'
+import {
+  type DeliveredContent,
+  deliverStore,
+} from '../../../simulators/rehearse/bit-rot/delivery.ts'
 import { reading, temporary } from './fixture.ts'
 
 const OUTBOX = ['outbox.db', 'outbox.db-wal']
@@ -22,20 +25,20 @@ async function liveOn(dir: string, restore: (from: string) => void) {
     })
   const backup = join(dir, 'backup')
   mkdirSync(backup)
-  const arrived: Delivered[] = []
+  const arrived: DeliveredContent[] = []
   const outbox = open()
   commit(outbox, 1, 2, 3)
-  arrived.push(await carryAll(dir))
+  arrived.push(await deliverStore(dir))
   for (const name of [...OUTBOX, ...INBOX, ...BELL])
     copyIfThere(join(dir, name), join(backup, name))
   commit(outbox, 4, 5, 6)
-  arrived.push(await carryAll(dir))
+  arrived.push(await deliverStore(dir))
   commit(outbox, 7, 8)
   outbox.close()
   restore(backup)
   const again = open()
   commit(again, 101, 102)
-  arrived.push(await carryAll(dir))
+  arrived.push(await deliverStore(dir))
   again.close()
   return arrived
 }
@@ -100,7 +103,7 @@ describe('an old backup that is put back', () => {
     })
     const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
     outbox.commit({ readings: [reading('z', 201)], deadLetters: [] })
-    const { events, damaged } = await carryAll(place.dir)
+    const { events, damaged } = await deliverStore(place.dir)
     outbox.close()
     expect(damaged).toBe(null)
     expect(events.map(({ value }) => decodeEvent(value).measurements[0]!.number)).toEqual([201])

@@ -56,7 +56,7 @@ describe('a new epoch', () => {
     const outbox = open(file)
     commit(outbox, 2, 'a')
     commit(outbox, 3, 'b')
-    outbox.beat()
+    outbox.writeZoneHeads()
     commit(outbox, 4, 'b')
     commit(outbox, 1, 'c')
     copyStore(file, `${file}k`)

@@ -7,7 +7,7 @@ import {
   type Reading,
   type SensorReading,
 } from '../../../config/event/sensor-reading.ts'
-import type { DeadLetter, ReadNote } from '../../../gateway/store/notes/note-log.ts'
+import type { DeadLetter, OutgoingNote } from '../../../gateway/store/notes/note-log.ts'
 import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
 import { event } from '../../config/event/events-fixture.ts'
 
@@ -46,7 +46,7 @@ export const anyDeadLetter: fc.Arbitrary<DeadLetter> = fc.record({
 })
 
 /** What the bridge finds in an outbox: every event in order, and every note. */
-export function readOutbox(file: string): { events: SensorReading[]; notes: ReadNote[] } {
+export function readOutbox(file: string): { events: SensorReading[]; notes: OutgoingNote[] } {
   const reader = openOutboxReader(file)
   if (!reader) throw new Error(`there is no outbox in ${file}`)
   try {
@@ -64,7 +64,7 @@ export function readOutbox(file: string): { events: SensorReading[]; notes: Read
       }
       next = group.sequence + group.count
     }
-    const notes: ReadNote[] = []
+    const notes: OutgoingNote[] = []
     for (let more = reader.notesFrom(1); more.length > 0; ) {
       notes.push(...more)
       more = reader.notesFrom(more.at(-1)!.sequence + 1)

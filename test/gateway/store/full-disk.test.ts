@@ -26,7 +26,7 @@ async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
   const start = () =>
     startWriter({
       ...{ gateway: 'gw', ingest: defaults.ingest, inboxFile, outbox, clock: () => 'SYNCED' },
-      ...{ onCommitted() {}, onRefused, onRoom, onFailed },
+      ...{ onCommitted() {}, onRefused, onSpaceAvailable: onRoom, onFailed },
     })
   let writer = await start()
   const acknowledged: number[] = []

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
-import { Locked } from '../../../gateway/store/file/lock.ts'
-import { peek } from '../../../gateway/store/file/readonly-database.ts'
+import { LockedError } from '../../../gateway/store/file/lock.ts'
+import { readRows } from '../../../gateway/store/file/readonly-database.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
 import { copyStore, temporary } from './fixture.ts'
 
@@ -94,7 +94,7 @@ describe('the inbox', () => {
     expect(killed(file, again => again.rangesOf(store))).toHaveLength(2)
     inbox.close()
     expect(killed(file, again => again.rangesOf(store))).toEqual([open])
-    const rows = peek(file, 'SELECT * FROM ranges')
+    const rows = readRows(file, 'SELECT * FROM ranges')
     expect(rows).toHaveLength(1)
   })
 
@@ -119,7 +119,7 @@ describe('the inbox', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
-    expect(() => openInbox({ file, settleMs: NEVER_MS })).toThrow(Locked)
+    expect(() => openInbox({ file, settleMs: NEVER_MS })).toThrow(LockedError)
     inbox.close()
     openInbox({ file, settleMs: NEVER_MS }).close()
   })

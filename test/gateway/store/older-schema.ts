@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
-import type { Schema } from '../../../config/schemas/released.ts'
+import type { ReleasedSchema } from '../../../config/schemas/released.ts'
 import {
   type GroupRow,
   packGroup,
@@ -14,7 +14,7 @@ const marker = Buffer.of(0xc3, 0x01)
  * Makes the groups of a closed outbox those of a program to which `schema` was the newest. Gives
  * how many events they have.
  */
-export function writeUnder(schema: Schema, file: string): number {
+export function writeUnder(schema: ReleasedSchema, file: string): number {
   const db = new Database(file)
   const rows = db.prepare('SELECT * FROM groups ORDER BY sequence').all() as GroupRow[]
   const replace = db.prepare<GroupRow>(

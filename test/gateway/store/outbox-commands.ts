@@ -67,7 +67,7 @@ class Beat implements fc.Command<Model, Real> {
   }
   check = () => true
   run(model: Model, { outbox, newest }: Real): void {
-    if (withRoom(newest(), this.room, () => outbox.beat())) model.beat()
+    if (withRoom(newest(), this.room, () => outbox.writeZoneHeads())) model.beat()
   }
   toString = () => `beat(room ${this.room})`
 }
@@ -96,7 +96,7 @@ class Shorten implements fc.Command<Model, Real> {
   }
   check = () => true
   run(model: Model, { outbox: { pruning }, newest }: Real): void {
-    const group = pruning.oldest().slice(0, this.groups).at(-1)
+    const group = pruning.oldestGroups().slice(0, this.groups).at(-1)
     if (!group) return
     const shorten = () =>
       this.how === 'drop' ? pruning.drop(group, null, 'test') : pruning.prune(group)

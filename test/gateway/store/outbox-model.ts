@@ -1,14 +1,14 @@
 import type { Database } from 'better-sqlite3'
 import { expect } from 'vitest'
-import { eventIds } from '../../../config/event/event-id.ts'
+import { createEventIds } from '../../../config/event/event-id.ts'
 import type { Reading, SensorReading } from '../../../config/event/sensor-reading.ts'
 import { bellFile, readBell } from '../../../gateway/store/file/bell.ts'
-import type { DeadLetter, ReadNote } from '../../../gateway/store/notes/note-log.ts'
+import type { DeadLetter, OutgoingNote } from '../../../gateway/store/notes/note-log.ts'
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox } from './fixture.ts'
 
 type Incoming = { client: string; packet: number; hash: Buffer }
-type Expected = Pick<ReadNote, 'kind' | 'content'>
+type Expected = Pick<OutgoingNote, 'kind' | 'content'>
 
 /** What an outbox must hold: plain lists, without a file, transactions or failures. */
 export class Model {
@@ -38,7 +38,7 @@ export class Model {
       const zoneSequence = (this.heads.get(one.zone) ?? 0) + 1
       this.heads.set(one.zone, zoneSequence)
       this.moved.add(one.zone)
-      const id = eventIds('gw', this.epoch)(sequence)
+      const id = createEventIds('gw', this.epoch)(sequence)
       this.events.push({ ...one, id, gateway: 'gw', epoch: this.epoch, sequence, zoneSequence })
     }
     for (const { payload, ...rest } of deadLetters) {

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { schemaFingerprint } from '../../../config/event/sensor-reading.ts'
 import { bellFile, readBell } from '../../../gateway/store/file/bell.ts'
-import { Locked } from '../../../gateway/store/file/lock.ts'
+import { LockedError } from '../../../gateway/store/file/lock.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, readOutbox, temporary } from './fixture.ts'
 
@@ -29,7 +29,7 @@ describe('the outbox', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
-    expect(() => open(file)).toThrow(Locked)
+    expect(() => open(file)).toThrow(LockedError)
     expect(() => open(file)).toThrow(`${file}.lock`)
     outbox.commit({ readings: [reading('z')], deadLetters: [] })
     outbox.close()
@@ -93,9 +93,9 @@ describe('the outbox', () => {
     markAt(2, 1)
     outbox.commit({ readings: [], deadLetters: [{ at: 1, deadLetter: letter }] })
     markAt(2, 2)
-    outbox.beat()
+    outbox.writeZoneHeads()
     markAt(2, 3)
-    outbox.beat()
+    outbox.writeZoneHeads()
     markAt(2, 3)
     outbox.commit({ readings: [reading('b')], deadLetters: [] })
     outbox.close()
@@ -108,9 +108,9 @@ describe('the outbox', () => {
     const outbox = open(file)
     const { epoch } = outbox
     outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
-    outbox.beat()
+    outbox.writeZoneHeads()
     outbox.commit({ readings: [reading('b')], deadLetters: [] })
-    outbox.beat()
+    outbox.writeZoneHeads()
     outbox.close()
     const heads = readOutbox(file).notes.filter(({ kind }) => kind === 'heads')
     expect(heads.map(({ content }) => content)).toEqual([

@@ -1,9 +1,13 @@
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { OUTBOX_ID, outboxMigrations, prepare } from '../../../gateway/store/file/schema.ts'
+import {
+  OUTBOX_APPLICATION_ID,
+  outboxMigrations,
+  prepareDatabase,
+} from '../../../gateway/store/file/schema.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
-import { openIncoming } from '../../../gateway/store/qos2-unreleased.ts'
+import { createUnreleasedMessages } from '../../../gateway/store/qos2-unreleased.ts'
 import { reading, temporary } from './fixture.ts'
 
 const [one, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
@@ -12,8 +16,8 @@ const nothing = { readings: [], deadLetters: [] }
 /** The table alone, with commits that succeed or fail. */
 function openTable(file: string) {
   const db = new Database(file)
-  prepare(db, OUTBOX_ID, outboxMigrations)
-  const incoming = openIncoming(db)
+  prepareDatabase(db, OUTBOX_APPLICATION_ID, outboxMigrations)
+  const incoming = createUnreleasedMessages(db)
   return {
     incoming,
     commit() {

@@ -68,7 +68,7 @@ it('takes over what is whole when the inbox is begun anew', () => {
   const again = reopened(file, db =>
     db.exec("UPDATE schemaIds SET id = 9 WHERE subject LIKE 'back%'"),
   )
-  expect(again.healed).toMatchObject({ reason: 'for a test' })
+  expect(again.recovery).toMatchObject({ reason: 'for a test' })
   expect(again.schemaId(name)).toBe(7)
   expect(again.schemaId({ ...name, subject: 'backfill-value' })).toBe(null)
   again.close()

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { askClusterMetadata } from '../../../simulators/kafka/cluster-metadata.ts'
+import { fetchClusterMetadata } from '../../../simulators/kafka/cluster-metadata.ts'
 import { record, textsIn } from '../../contracts/event-sink.ts'
 import { type Cluster, startCluster } from './cluster.ts'
-import { describeWithKafka, freshTopic, kafkaAt, openSink, readTopic } from './kafka.ts'
+import { describeWithKafka, freshTopic, kafkaAt, openKafkaSink, readTopic } from './kafka.ts'
 
 describeWithKafka('a cluster of three', () => {
   let cluster: Cluster
@@ -11,14 +11,14 @@ describeWithKafka('a cluster of three', () => {
   })
   afterAll(() => cluster?.[Symbol.asyncDispose]())
 
-  const knownTo = async (port: number) => (await askClusterMetadata(port)).brokerIds.toSorted()
+  const knownTo = async (port: number) => (await fetchClusterMetadata(port)).brokerIds.toSorted()
 
   it('is whole, goes on without one, and is whole again', { timeout: 60_000 }, async () => {
     const kafka = kafkaAt(cluster.brokers)
     const [first, second, third] = cluster.nodes
     for (const { port } of cluster.nodes) expect(await knownTo(port)).toEqual([1, 2, 3])
     const topic = await freshTopic(kafka, 3)
-    await using sink = await openSink(kafka)
+    await using sink = await openKafkaSink(kafka)
     const records = [0, 1, 2].map(partition => record(partition, `${partition}`))
     expect(await sink.send({ topic, records })).toEqual([null, null, null])
     await second!.kill()
@@ -27,7 +27,7 @@ describeWithKafka('a cluster of three', () => {
     first!.suspend()
     first!.resume()
     await second!.restart()
-    await cluster.whole()
+    await cluster.waitUntilComplete()
     for (const { port } of cluster.nodes) expect(await knownTo(port)).toEqual([1, 2, 3])
   })
 })

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { askClusterMetadata } from '../../../simulators/kafka/cluster-metadata.ts'
+import { fetchClusterMetadata } from '../../../simulators/kafka/cluster-metadata.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { fetchKafkaJars } from '../../../simulators/kafka/jars.ts'
 import {
@@ -26,7 +26,7 @@ export type Cluster = AsyncDisposable & {
   readonly brokers: string[]
   readonly nodes: ClusterNode[]
   /** Promise: each node that runs lists all three. Rejects after 30 s. */
-  whole(): Promise<void>
+  waitUntilComplete(): Promise<void>
 }
 
 /** Unless a topic says otherwise it is on every node, and two of them must have what is written. */
@@ -68,7 +68,7 @@ export async function startCluster(): Promise<Cluster> {
   return {
     brokers: ports.map(port => `127.0.0.1:${port}`),
     nodes: started.map((node, index) => ({ ...nodeOf(node), id: index + 1, port: ports[index]! })),
-    whole,
+    waitUntilComplete: whole,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
@@ -92,7 +92,7 @@ async function untilWhole(ports: number[]): Promise<void> {
 }
 
 const knownTo = (port: number) =>
-  askClusterMetadata(port).then(
+  fetchClusterMetadata(port).then(
     ({ brokerIds }) => brokerIds.length,
     () => 0,
   )

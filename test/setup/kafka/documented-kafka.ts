@@ -4,9 +4,9 @@ import { readSecurityDocument } from '../security-document.ts'
 import { createTopics } from './kafka.ts'
 import { type KafkaTools, openKafkaTools } from './kafka-tools.ts'
 import {
+  clientCertificate,
   login,
   plainPasswords,
-  presented,
   type SecuredKafka,
   startSecuredKafka,
 } from './secured-kafka.ts'
@@ -51,7 +51,7 @@ export async function startDocumentedKafka(): Promise<DocumentedKafka> {
     password,
     setPassword,
     letWrite: async user => void (await tools.run(write.replace('User:gateway', `User:${user}`))),
-    byCertificate: user => on.at('SSL', { tls: presented(on.authority.certify(user)) }),
+    byCertificate: user => on.at('SSL', { tls: clientCertificate(on.authority.certify(user)) }),
     byPlain: (user, given = plainPasswords[user]!) =>
       on.at('SASL_SSL', login('plain', user, given)),
     byScram: (mechanism, user, given = password) =>

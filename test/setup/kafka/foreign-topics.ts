@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { createTopics } from './kafka.ts'
 
 /** Creates a topic as somebody else did: by Kafka's defaults but for these settings. */
-export async function givenTopic(
+export async function createForeignTopic(
   kafka: KafkaOptions,
   settings: Record<string, string>,
   { topic = `given-${randomUUID()}`, partitions = 1 } = {},
 ): Promise<string> {
-  const admin = configuredKafka(kafka).admin()
+  const admin = createKafkajs(kafka).admin()
   const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }))
   try {
     await admin.connect()

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
-import type { KafkaOptions, TopicPlan } from '../../../cloud-bridge/kafka/client.ts'
-import { openKafka } from '../../../cloud-bridge/kafka/configured-client.ts'
+import type { KafkaOptions, NewTopic } from '../../../cloud-bridge/kafka/client.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import type { ReadRecord } from '../../../cloud-bridge/ports/event-stream.ts'
 import { defaults } from '../../../config/config.ts'
 
@@ -11,7 +11,7 @@ export { describeWithKafka } from './java.ts'
 export const clients = ['kafkajs', 'platformatic'] as const
 
 /** How to reach the Kafka that all files of a run share. */
-export const shared = (): KafkaOptions => kafkaAt(inject('brokers'))
+export const sharedKafka = (): KafkaOptions => kafkaAt(inject('brokers'))
 
 /** How to reach a Kafka; requests are given up after `requestTimeoutMs`. */
 export function kafkaAt(brokers: string[], requestTimeoutMs = 10_000): KafkaOptions {
@@ -19,16 +19,17 @@ export function kafkaAt(brokers: string[], requestTimeoutMs = 10_000): KafkaOpti
 }
 
 /** Creates topics through the configured library. */
-export async function createTopics(kafka: KafkaOptions, plans: TopicPlan[]): Promise<void> {
-  await (await openKafka(kafka)).topics.create(plans)
+export async function createTopics(kafka: KafkaOptions, plans: NewTopic[]): Promise<void> {
+  await (await createKafkaClient(kafka)).topics.create(plans)
 }
 
 /** A sink on the configured library. */
-export const openSink = async (kafka: KafkaOptions) => (await openKafka(kafka)).openSink()
+export const openKafkaSink = async (kafka: KafkaOptions) =>
+  (await createKafkaClient(kafka)).openSink()
 
 /** How many partitions a topic has. */
 export async function partitionsOf(kafka: KafkaOptions, topic: string): Promise<number> {
-  return (await openKafka(kafka)).topics.partitionsOf(topic)
+  return (await createKafkaClient(kafka)).topics.partitionsOf(topic)
 }
 
 /** Creates a topic that no other test has, as the bridge's own are created; gives its name. */
@@ -40,8 +41,8 @@ export async function freshTopic(kafka: KafkaOptions, partitions: number): Promi
 
 /** All that a fresh reader finds in a topic now: per partition, each in its order. */
 export async function readTopic(kafka: KafkaOptions, topic: string): Promise<ReadRecord[][]> {
-  const { stream } = await openKafka(kafka)
-  const ends = (await stream.stretchesOf([topic])).get(topic)!.end
+  const { stream } = await createKafkaClient(kafka)
+  const ends = (await stream.topicOffsets([topic])).get(topic)!.end
   const found: ReadRecord[][] = Array.from(ends, () => [])
   await stream.readBetween(topic, new Map(), ends, record => found[record.partition]!.push(record))
   return found

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { javaProblem } from '../../../simulators/kafka/jars.ts'
+import { describeJavaProblem } from '../../../simulators/kafka/jars.ts'
 import { KafkaProblem } from '../../../simulators/kafka/java.ts'
 import { startLocalKafka } from '../../../simulators/kafka/local-kafka.ts'
-import { isAskedFor } from '../asked-for.ts'
+import { isSetupImported } from '../asked-for.ts'
 import { cacheDir } from './java.ts'
 
 declare module 'vitest' {
@@ -23,10 +23,10 @@ declare module 'vitest' {
  */
 export default async function startSharedKafka(project: TestProject) {
   await using stack = new AsyncDisposableStack()
-  const missing = await javaProblem({ cacheDir })
+  const missing = await describeJavaProblem({ cacheDir })
   project.provide('brokers', [])
   project.provide('missing', missing)
-  if (missing !== null || !(await isAskedFor(project, '/setup/kafka/kafka.ts'))) return
+  if (missing !== null || !(await isSetupImported(project, '/setup/kafka/kafka.ts'))) return
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
   stack.defer(() => rm(dir, { recursive: true, force: true }))
   const onProgress = (line: string) => process.stderr.write(`${line}\n`)

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { Kafka, logLevel } from 'kafkajs'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { type Secret, secret } from '../../../config/loading/secrets.ts'
+import { createSecret, type Secret } from '../../../config/loading/secrets.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import {
   type LocalKafka,
@@ -48,7 +48,10 @@ export const plainPasswords: Record<string, string> = {
 }
 
 /** What a client with this certificate presents. */
-export const presented = ({ cert, key }: Certified) => ({ cert: secret(cert), key: secret(key) })
+export const clientCertificate = ({ cert, key }: Certified) => ({
+  cert: createSecret(cert),
+  key: createSecret(key),
+})
 
 /** What a client that knows this password presents. */
 export function login(
@@ -56,7 +59,7 @@ export function login(
   username: string,
   password: string,
 ): { sasl: Sasl } {
-  const shown: { password: Secret } = { password: secret(password) }
+  const shown: { password: Secret } = { password: createSecret(password) }
   return { sasl: { mechanism, username, ...shown } as Sasl }
 }
 
@@ -88,7 +91,7 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
     authority,
     at: (listener, { tls, sasl }) => ({
       ...kafkaAt([`127.0.0.1:${ports[listener]}`]),
-      tls: { ca: secret(authority.cert), ...tls } as Tls,
+      tls: { ca: createSecret(authority.cert), ...tls } as Tls,
       sasl: sasl ?? null,
     }),
     async show(certified) {

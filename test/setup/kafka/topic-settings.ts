@@ -6,7 +6,7 @@ import {
   IncrementalAlterConfigOperationTypes,
 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
-import { configuredKafka } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
+import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
 import { partitionsOf } from './kafka.ts'
 
@@ -17,7 +17,7 @@ type Settings = Record<string, string>
 type Plan = { topic?: string; partitions: number; replicas?: number; settings?: Settings }
 
 /** Creates a topic with settings of its own (LogAppendTime unless they say otherwise). */
-export async function topicWith(kafka: KafkaOptions, plan: Plan): Promise<string> {
+export async function createTopicWith(kafka: KafkaOptions, plan: Plan): Promise<string> {
   const { topic = `test-${randomUUID()}`, partitions, replicas = -1, settings = {} } = plan
   const all = { 'message.timestamp.type': 'LogAppendTime', ...settings }
   const configs = Object.entries(all).map(([name, value]) => ({ name, value }))
@@ -40,7 +40,7 @@ export async function alterTopic(kafka: KafkaOptions, topic: string, settings: S
 /** Gives a topic more partitions; resolves when it has them. */
 export async function addPartitions(kafka: KafkaOptions, topic: string, count: number) {
   // The other library insists on saying where each new partition is to be.
-  const admin = configuredKafka(kafka).admin()
+  const admin = createKafkajs(kafka).admin()
   try {
     await admin.connect()
     await admin.createPartitions({ topicPartitions: [{ topic, count }] })

@@ -6,15 +6,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import { type Artifacts, fetchArtifacts, type JarsOptions } from '../../../simulators/kafka/jars.ts'
-import { endProcess, spawnTied } from '../../../simulators/local/supervisor.ts'
+import {
+  fetchArtifacts,
+  type JarsOptions,
+  type JavaArtifacts,
+} from '../../../simulators/kafka/jars.ts'
+import { endProcess, spawnGuarded } from '../../../simulators/local/supervisor.ts'
 
 const READY_MS = 60_000
 const run = promisify(execFile)
 
 /** Apicurio Registry, which has Confluent's REST interface as well. */
-export const apicurio: Artifacts = {
-  what: 'Registry',
+export const apicurio: JavaArtifacts = {
+  label: 'Registry',
   megabytes: 109,
   pomFile: fileURLToPath(new URL('./pom.xml', import.meta.url)),
   goal: ['dependency:copy'],
@@ -38,7 +42,7 @@ export async function startRegistry(options: Pick<JarsOptions, 'cacheDir' | 'onP
     ...['-Dquarkus.log.level=WARN', '-Dquarkus.http.access-log.enabled=false'],
   ]
   const log = await open(join(dir, 'log'), 'a')
-  const java = await spawnTied('java', [...settings, '-jar', join(home, jar)], {
+  const java = await spawnGuarded('java', [...settings, '-jar', join(home, jar)], {
     cwd: dir,
     stdio: ['ignore', log.fd, log.fd],
   })

@@ -1,7 +1,7 @@
 import type { TestProject } from 'vitest/node'
-import { javaProblem } from '../../../simulators/kafka/jars.ts'
+import { describeJavaProblem } from '../../../simulators/kafka/jars.ts'
 import { KafkaProblem } from '../../../simulators/kafka/java.ts'
-import { isAskedFor } from '../asked-for.ts'
+import { isSetupImported } from '../asked-for.ts'
 import { cacheDir } from '../kafka/java.ts'
 import { apicurio, startRegistry } from './apicurio.ts'
 
@@ -16,10 +16,10 @@ declare module 'vitest' {
 
 /** Starts the one schema registry that all files share, if any file of this run asks for it. */
 export default async function startSharedRegistry(project: TestProject) {
-  const missing = await javaProblem({ cacheDir }, apicurio)
+  const missing = await describeJavaProblem({ cacheDir }, apicurio)
   project.provide('registryUrl', null)
   project.provide('registryMissing', missing)
-  if (missing !== null || !(await isAskedFor(project, '/setup/registry/registry.ts'))) return
+  if (missing !== null || !(await isSetupImported(project, '/setup/registry/registry.ts'))) return
   try {
     const onProgress = (line: string) => process.stderr.write(`${line}\n`)
     const registry = await startRegistry({ cacheDir, onProgress })

@@ -28,7 +28,7 @@ export function registryAt(url: string, more: Partial<RegistryOptions> = {}): Re
 type Guard = { login?: string; certified?: Certified }
 
 /** A way of one's own to the registry that all files of a run share, which can be closed. */
-export async function startGate({ login, certified }: Guard = {}) {
+export async function startRegistryGate({ login, certified }: Guard = {}) {
   let mode: Mode = 'pass'
   const asked: string[] = []
   const logins = new Set<string | undefined>()

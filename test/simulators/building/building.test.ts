@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { buildingMessages } from '../../../simulators/building/messages.ts'
+import { createBuildingMessages } from '../../../simulators/building/messages.ts'
 import { type Device, planBuilding } from '../../../simulators/building/plan.ts'
 import { drawAt, mulberry32, noiseAt } from '../../../simulators/building/random.ts'
-import { type Measurements, simulateBuilding } from '../../../simulators/building/readings.ts'
+import { createBuilding, type Measurements } from '../../../simulators/building/readings.ts'
 
 const seeds = fc.integer()
 const hourMs = 3_600_000
@@ -46,7 +46,7 @@ function expectRealistic(device: Device, measurements: Measurements) {
 
 /** Mean of a metric over all devices of a kind, every 10 minutes from one hour to another. */
 function meanOf(devices: Device[], metric: string, fromMs: number, toMs: number): number {
-  const building = simulateBuilding()
+  const building = createBuilding()
   let sum = 0
   let count = 0
   for (let timeMs = fromMs; timeMs < toMs; timeMs += hourMs / 6) {
@@ -111,7 +111,7 @@ describe('a simulated building', () => {
       fc.property(seeds, moments, fc.integer({ min: 1, max: 90_000 }), (seed, startMs, stepMs) => {
         const run = () => {
           const devices = planBuilding({ seed, devices: 30 })
-          const next = buildingMessages({ devices, seed, startMs, stepMs })
+          const next = createBuildingMessages({ devices, seed, startMs, stepMs })
           return Array.from({ length: 90 }, (_, n) => next(n))
         }
         const once = run()
@@ -124,7 +124,7 @@ describe('a simulated building', () => {
 
   it('does not depend on how often it is asked', () => {
     const devices = planBuilding({ seed: 5, devices: 40 })
-    const [often, seldom] = [simulateBuilding(), simulateBuilding()]
+    const [often, seldom] = [createBuilding(), createBuilding()]
     for (let minute = 0; minute < 600; minute++) {
       for (const device of devices) often.readingAt(device, mondayMs + minute * 60_000)
     }
@@ -140,7 +140,7 @@ describe('a simulated building', () => {
     fc.assert(
       fc.property(seeds, moments, gaps, (seed, startMs, gapsMs) => {
         const devices = planBuilding({ seed, devices: 24 })
-        const building = simulateBuilding()
+        const building = createBuilding()
         let timeMs = startMs
         for (const gapMs of gapsMs) {
           timeMs += gapMs
@@ -158,7 +158,7 @@ describe('a simulated building', () => {
       fc.property(seeds, moments, jumps, (seed, startMs, jumpsMs) => {
         const devices = planBuilding({ seed, devices: 8 })
         const meter = devices.find(({ kind }) => kind === 'energy') ?? devices[0]!
-        const building = simulateBuilding()
+        const building = createBuilding()
         let last = 0
         let timeMs = startMs
         for (const jumpMs of jumpsMs) {
@@ -170,7 +170,7 @@ describe('a simulated building', () => {
       }),
     )
     const meters = planBuilding({ seed: 1, devices: 200 }).filter(({ kind }) => kind === 'energy')
-    const [first, second] = [simulateBuilding(), simulateBuilding()]
+    const [first, second] = [createBuilding(), createBuilding()]
     for (const meter of meters) {
       first.readingAt(meter, mondayMs)
       const before = Number(first.readingAt(meter, mondayMs + 1.5 * dayMs).energy_kwh)
@@ -202,7 +202,7 @@ describe('a simulated building', () => {
 
   it('lets CO2 decay to the outdoor 420 ppm when people have left', () => {
     const sensors = planBuilding({ seed: 2, devices: 400 }).filter(({ kind }) => kind === 'co2')
-    const building = simulateBuilding()
+    const building = createBuilding()
     const at = (hour: number) =>
       sensors.map(sensor => Number(building.readingAt(sensor, mondayMs + hour * hourMs).co2))
     const [evening, night, morning] = [at(19), at(23), at(29)]

@@ -1,21 +1,25 @@
 import { expect } from 'vitest'
 import {
-  type Address,
   type ConnectedDevices,
   connectDevices,
+  type DeviceAddress,
   type DevicesOptions,
 } from '../../../simulators/devices/devices.ts'
 import type { Arrival } from './devices-broker.ts'
 
-export const devices: Address[] = Array.from({ length: 7 }, (_, at) => ({
+export const devices: DeviceAddress[] = Array.from({ length: 7 }, (_, at) => ({
   site: 'hq',
   zone: `f${1 + Math.floor(at / 3)}-east`,
   name: `hq-co2-${at}`,
 }))
 
 /** `count` messages in all, one device after the other, as fast as they are acknowledged. */
-export function connect(count: number, port: number, more: Partial<DevicesOptions<Address>> = {}) {
-  return connectDevices<Address>({
+export function connect(
+  count: number,
+  port: number,
+  more: Partial<DevicesOptions<DeviceAddress>> = {},
+) {
+  return connectDevices<DeviceAddress>({
     host: '127.0.0.1',
     port,
     devices,

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import type { Address } from '../../../simulators/devices/devices.ts'
+import type { DeviceAddress } from '../../../simulators/devices/devices.ts'
 import { startBroker } from './devices-broker.ts'
 import {
   acknowledgedBy,
@@ -28,8 +28,8 @@ describe('devices on a broker that acknowledges', () => {
     })
     expectOrderWithinDevices(broker.arrivals)
     expect(acknowledgedBy(connected)).toEqual(numbersTo(100))
-    expect(connected.record.of(1)).toEqual({ published: 15, acknowledged: 15, resent: 0 })
-    expect(connected.record.of(2)).toEqual({ published: 14, acknowledged: 14, resent: 0 })
+    expect(connected.record.tallyOf(1)).toEqual({ published: 15, acknowledged: 15, resent: 0 })
+    expect(connected.record.tallyOf(2)).toEqual({ published: 14, acknowledged: 14, resent: 0 })
     expect(connected.counters()).toMatchObject({
       ...{ scheduled: 100, published: 100, acknowledged: 100, resent: 0 },
       ...{ inFlight: 0, waiting: 0, reconnects: 0, connected: 3 },
@@ -64,14 +64,14 @@ describe('devices on a broker that acknowledges', () => {
 
   it('are told apart by quality of service: 0 is never acknowledged, 2 is at PUBREC', async () => {
     await using broker = await startBroker()
-    const qos = (device: Address) => (Number(device.name.at(-1)) % 3) as 0 | 1 | 2
+    const qos = (device: DeviceAddress) => (Number(device.name.at(-1)) % 3) as 0 | 1 | 2
     await using connected = await connect(70, broker.port, { qos })
     await connected.run(forever())
     expect(await connected.drain(10_000)).toBe(0)
     await vi.waitFor(() => expect(broker.delivered).toHaveLength(70))
     for (const [at, device] of devices.entries()) {
       const acknowledged = qos(device) === 0 ? 0 : 10
-      expect(connected.record.of(at)).toEqual({ published: 10, acknowledged, resent: 0 })
+      expect(connected.record.tallyOf(at)).toEqual({ published: 10, acknowledged, resent: 0 })
     }
   })
 
@@ -118,8 +118,12 @@ describe('devices on a broker that withholds', () => {
     await vi.waitFor(() => expect(connected.record.total.acknowledged).toBe(30))
     expect(await connected.drain(1)).toBe(70)
     expect(acknowledgedBy(connected)).toEqual(numbersTo(30))
-    expect(connected.record.at(34)).toEqual({ deviceIndex: 6, acknowledged: false, resent: false })
-    expect(connected.record.at(35)).toBeUndefined()
+    expect(connected.record.messageAt(34)).toEqual({
+      deviceIndex: 6,
+      acknowledged: false,
+      resent: false,
+    })
+    expect(connected.record.messageAt(35)).toBeUndefined()
     expect(connected.counters()).toMatchObject({
       ...{ scheduled: 100, published: 35, acknowledged: 30, inFlight: 5, waiting: 65 },
     })
@@ -148,6 +152,6 @@ describe('devices on a broker that withholds', () => {
     await using connected = await connect(140, broker.port, { connections: 7 })
     await connected.run(forever())
     await vi.waitFor(() => expect(connected.record.total.acknowledged).toBe(120))
-    expect(connected.record.of(0)).toEqual({ published: 5, acknowledged: 0, resent: 0 })
+    expect(connected.record.tallyOf(0)).toEqual({ published: 5, acknowledged: 0, resent: 0 })
   })
 })

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createPause } from '../../../simulators/devices/pause.ts'
-import { createRecord } from '../../../simulators/devices/record.ts'
-import { dueAtMs, dueBefore } from '../../../simulators/devices/runner.ts'
+import { createWaiter } from '../../../simulators/devices/pause.ts'
+import { createPublishRecord } from '../../../simulators/devices/record.ts'
+import { countScheduledBefore, scheduledAtMs } from '../../../simulators/devices/runner.ts'
 
 describe('the record of what devices published', () => {
   it('agrees with a map of plain objects', () => {
@@ -13,7 +13,7 @@ describe('the record of what devices published', () => {
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), steps => {
-        const record = createRecord(5)
+        const record = createPublishRecord(5)
         const model = new Map<number, { device: number; acknowledged: boolean; resent: boolean }>()
         for (const { number, device, what } of steps) {
           const known = model.get(number)
@@ -37,25 +37,25 @@ describe('the record of what devices published', () => {
         expect(record.total).toEqual(tally(known))
         expect(record.length).toBe(Math.max(0, ...[...model.keys()].map(number => number + 1)))
         for (let at = 0; at < 5; at++) {
-          expect(record.of(at)).toEqual(tally(known.filter(({ device }) => device === at)))
+          expect(record.tallyOf(at)).toEqual(tally(known.filter(({ device }) => device === at)))
         }
         for (const [number, { device, acknowledged, resent }] of model) {
-          expect(record.at(number)).toEqual({ deviceIndex: device, acknowledged, resent })
+          expect(record.messageAt(number)).toEqual({ deviceIndex: device, acknowledged, resent })
           expect(record.isAcknowledged(number)).toBe(acknowledged)
         }
-        expect(record.at(record.length)).toBeUndefined()
+        expect(record.messageAt(record.length)).toBeUndefined()
       }),
     )
   })
 
   it('keeps the last device of half a billion', () => {
-    const record = createRecord(100_000)
+    const record = createPublishRecord(100_000)
     record.publish(3_000_000, 99_999)
     record.acknowledge(3_000_000)
-    expect(record.at(3_000_000)).toEqual({
+    expect(record.messageAt(3_000_000)).toEqual({
       ...{ deviceIndex: 99_999, acknowledged: true, resent: false },
     })
-    expect(() => createRecord(2 ** 29 + 1)).toThrow('at most 536870912 devices')
+    expect(() => createPublishRecord(2 ** 29 + 1)).toThrow('at most 536870912 devices')
   })
 })
 
@@ -64,25 +64,25 @@ describe('the schedule', () => {
     const rate = fc.double({ min: 0.1, max: 1e5, noNaN: true })
     fc.assert(
       fc.property(rate, fc.nat(1e6), (ratePerSecond, n) => {
-        const dueMs = dueAtMs(n, ratePerSecond)
-        expect(dueBefore(dueMs + 0.001 / ratePerSecond, ratePerSecond)).toBe(n + 1)
+        const dueMs = scheduledAtMs(n, ratePerSecond)
+        expect(countScheduledBefore(dueMs + 0.001 / ratePerSecond, ratePerSecond)).toBe(n + 1)
       }),
     )
-    expect(dueBefore(0, 500)).toBe(0)
-    expect(dueBefore(30_000, 500)).toBe(15_000)
-    expect(dueAtMs(1e9, Number.POSITIVE_INFINITY)).toBe(0)
+    expect(countScheduledBefore(0, 500)).toBe(0)
+    expect(countScheduledBefore(30_000, 500)).toBe(15_000)
+    expect(scheduledAtMs(1e9, Number.POSITIVE_INFINITY)).toBe(0)
   })
 
   it('waits no longer than a change, if asked to', async () => {
-    const pause = createPause()
+    const pause = createWaiter()
     const waiting = pause.wait(1e12, 'or change')
-    pause.changed()
+    pause.notifyChange()
     await waiting
     let resumed = false
     const deaf = pause.wait(1e12, 'no change').then(() => {
       resumed = true
     })
-    pause.changed()
+    pause.notifyChange()
     await Promise.resolve()
     expect(resumed).toBe(false)
     pause.wake()

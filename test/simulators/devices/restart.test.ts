@@ -114,7 +114,7 @@ function expectResendsMarked({ arrivals, record }: { arrivals: Arrival[] } & Ran
   const seen = new Set<number>()
   for (const { number, dup } of arrivals) {
     if (seen.has(number)) expect(dup).toBe(true)
-    if (dup) expect(record.at(number)?.resent).toBe(true)
+    if (dup) expect(record.messageAt(number)?.resent).toBe(true)
     seen.add(number)
   }
 }

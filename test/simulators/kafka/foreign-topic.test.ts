@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
-import { newest } from '../../../config/schemas/released.ts'
+import { newestSchema } from '../../../config/schemas/released.ts'
 import { describeWithKafka } from '../../setup/kafka/kafka.ts'
 import { startTestJob } from '../pipeline-fixture.ts'
 
@@ -30,7 +30,7 @@ describeWithKafka('clients that are not ours', () => {
       await using job = await filled(topics)
       const { total, length } = job.devices.record
       const script = local('./foreign-topic.py')
-      const schema = local(`../../config/schemas/SensorReading.${newest.version}.avsc`)
+      const schema = local(`../../config/schemas/SensorReading.${newestSchema.version}.avsc`)
       const { stdout } = await run(python, [
         script,
         inject('brokers').join(),

@@ -5,11 +5,15 @@ import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
-  askClusterMetadata,
+  fetchClusterMetadata,
   parseClusterMetadata,
 } from '../../../simulators/kafka/cluster-metadata.ts'
-import { findFreePort, portIsFree } from '../../../simulators/kafka/free-port.ts'
-import { downloadedMegabytes, fetchKafkaJars, javaProblem } from '../../../simulators/kafka/jars.ts'
+import { findFreePort, isPortFree } from '../../../simulators/kafka/free-port.ts'
+import {
+  describeJavaProblem,
+  fetchKafkaJars,
+  parseDownloadedMegabytes,
+} from '../../../simulators/kafka/jars.ts'
 import { findJavaProblem, javaMajorVersion, toolsInPath } from '../../../simulators/kafka/java.ts'
 import {
   type LocalKafka,
@@ -49,24 +53,24 @@ describe('javaProblem', () => {
 
   it('names a missing Java and its cure', async () => {
     const tools = { java: join(dir, 'none'), mvn: 'mvn' }
-    const problem = await javaProblem({ cacheDir: dir, tools })
+    const problem = await describeJavaProblem({ cacheDir: dir, tools })
     expect(problem).toMatch(/^Java is not installed: install Java 17 .*kafka\.brokers/)
     expect(problem).not.toContain('\n')
   })
 
   it('names a Java that is too old', async () => {
     const java = await program('java', `echo 'openjdk version "11.0.2"' >&2`)
-    const problem = await javaProblem({ cacheDir: dir, tools: { java, mvn: 'mvn' } })
+    const problem = await describeJavaProblem({ cacheDir: dir, tools: { java, mvn: 'mvn' } })
     expect(problem).toMatch(/^Java 11 is too old for Kafka: install Java 17/)
   })
 
   it('names a missing Maven while the jars are not cached, and not afterwards', async () => {
     const tools = { java: await java17(), mvn: join(dir, 'none') }
     const options = { cacheDir: join(dir, 'cache'), tools }
-    expect(await javaProblem(options)).toMatch(/^Maven is not installed/)
+    expect(await describeJavaProblem(options)).toMatch(/^Maven is not installed/)
     const mvn = await fakeMaven('')
     await fetchKafkaJars({ ...options, tools: { ...tools, mvn } })
-    expect(await javaProblem(options)).toBeNull()
+    expect(await describeJavaProblem(options)).toBeNull()
   })
 
   it('reaches a start as an error with a code', async () => {
@@ -135,10 +139,10 @@ describe('fetchKafkaJars', () => {
   it('reads sizes from Maven’s lines', () => {
     const line = (size: string) =>
       `[INFO] Downloaded from central: https://a/b.jar (${size} at 1 MB/s)`
-    expect(downloadedMegabytes(line('5.9 MB'))).toBe(5.9)
-    expect(downloadedMegabytes(line('208 kB'))).toBeCloseTo(0.208)
-    expect(downloadedMegabytes(line('10 B'))).toBeCloseTo(0.00001)
-    expect(downloadedMegabytes('[INFO] Downloading from central: https://a/b.jar')).toBe(0)
+    expect(parseDownloadedMegabytes(line('5.9 MB'))).toBe(5.9)
+    expect(parseDownloadedMegabytes(line('208 kB'))).toBeCloseTo(0.208)
+    expect(parseDownloadedMegabytes(line('10 B'))).toBeCloseTo(0.00001)
+    expect(parseDownloadedMegabytes('[INFO] Downloading from central: https://a/b.jar')).toBe(0)
   })
 })
 
@@ -148,7 +152,7 @@ describe('askClusterMetadata', () => {
     const server = createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     const port = await findFreePort()
     await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
-    await expect(askClusterMetadata(port)).rejects.toThrow('not a Kafka')
+    await expect(fetchClusterMetadata(port)).rejects.toThrow('not a Kafka')
     server.close()
   })
 })
@@ -176,7 +180,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
   const start = (port = 0) => startLocalKafka({ dir: kept, port, cacheDir: ownCache })
   const portOf = (broker: LocalKafka) => Number(broker.brokers[0]?.split(':')[1])
   const clusterOf = async (broker: LocalKafka) =>
-    (await askClusterMetadata(portOf(broker))).clusterId
+    (await fetchClusterMetadata(portOf(broker))).clusterId
   const exists = (pid: number) => {
     try {
       return process.kill(pid, 0)
@@ -206,7 +210,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
   const topicsOf = (broker: LocalKafka) => withAdmin(broker, admin => admin.listTopics())
 
   it('answers as one broker of its own cluster', async () => {
-    const metadata = await askClusterMetadata(portOf(kafka))
+    const metadata = await fetchClusterMetadata(portOf(kafka))
     expect(metadata.brokerIds).toEqual([1])
     const properties = await readFile(join(kept, 'data', 'meta.properties'), 'utf8')
     expect(properties).toContain(`cluster.id=${metadata.clusterId}\n`)
@@ -228,7 +232,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     const pid = kafka.pid
     await kafka.kill()
     expect(exists(pid)).toBe(false)
-    await expect(askClusterMetadata(portOf(kafka))).rejects.toThrow('ECONNREFUSED')
+    await expect(fetchClusterMetadata(portOf(kafka))).rejects.toThrow('ECONNREFUSED')
     await kafka.restart()
     expect(await topicsOf(kafka)).toContain(topic)
   })
@@ -238,13 +242,13 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     try {
       // a signal takes its time on a busy machine
       await vi.waitFor(
-        () => expect(askClusterMetadata(portOf(kafka), 200)).rejects.toThrow('no answer'),
+        () => expect(fetchClusterMetadata(portOf(kafka), 200)).rejects.toThrow('no answer'),
         10_000,
       )
     } finally {
       kafka.resume()
     }
-    expect((await askClusterMetadata(portOf(kafka), 10_000)).brokerIds).toEqual([1])
+    expect((await fetchClusterMetadata(portOf(kafka), 10_000)).brokerIds).toEqual([1])
   })
 
   it('does not start where another listens, or works', async () => {
@@ -257,7 +261,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     const [pid, port, cluster] = [kafka.pid, portOf(kafka), await clusterOf(kafka)]
     await kafka.stop()
     expect(exists(pid)).toBe(false)
-    expect(await portIsFree(port)).toBe(true)
+    expect(await isPortFree(port)).toBe(true)
     kafka = await start()
     expect(portOf(kafka)).not.toBe(port)
     expect(await clusterOf(kafka)).toBe(cluster)
@@ -270,6 +274,6 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     const signal = AbortSignal.timeout(500)
     const starting = startLocalKafka({ dir: kept, port, cacheDir: ownCache, signal })
     await expect(starting).rejects.toMatchObject({ name: 'TimeoutError' })
-    expect(await portIsFree(port)).toBe(true)
+    expect(await isPortFree(port)).toBe(true)
   })
 })

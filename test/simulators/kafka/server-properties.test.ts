@@ -18,7 +18,7 @@ describe('the broker’s settings', () => {
       controllerPort: 2222,
       dataDir: 'data',
       listeners: [{ name: 'PROXIED', port: 3333, protocol: 'SSL', advertisedPort: 4444 }],
-      seat: { clusterId: 'ours', nodeId: 2, controllerPorts: [5555, 2222] },
+      clusterNode: { clusterId: 'ours', nodeId: 2, controllerPorts: [5555, 2222] },
       properties: { 'min.insync.replicas': 2 },
     })
     const lines = text.trimEnd().split('\n')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { drawScreen, duration, size } from '../../../simulators/local/screen.ts'
+import { drawScreen, formatBytes, formatDuration } from '../../../simulators/local/screen.ts'
 
 const backlog = { events: 1234, bytes: 56_789, oldestAgeMs: 2500 }
 const space = {
@@ -145,8 +145,8 @@ describe('the live screen', () => {
   })
 
   it('writes sizes and spans as people read them', () => {
-    expect([0, 999, 1000, 1_500_000].map(size)).toEqual(['0 B', '999 B', '1.0 KB', '1.5 MB'])
-    const spans = [1500, 120_000, 7_200_000, 300_000_000].map(duration)
+    expect([0, 999, 1000, 1_500_000].map(formatBytes)).toEqual(['0 B', '999 B', '1.0 KB', '1.5 MB'])
+    const spans = [1500, 120_000, 7_200_000, 300_000_000].map(formatDuration)
     expect(spans).toEqual(['1.5 s', '2 min', '2 h', '3 days'])
   })
 })

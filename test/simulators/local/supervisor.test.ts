@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
-  type AfterExit,
-  afterExit,
+  decideAfterExit,
+  type ExitDecision,
   type ProcessOptions,
   type SupervisedProcess,
-  startProcess,
+  startSupervisedProcess,
 } from '../../../simulators/local/supervisor.ts'
 
 const waitMs = { timeout: 20_000, interval: 10 }
@@ -26,7 +26,7 @@ beforeEach(() => {
 afterEach(() => running.disposeAsync())
 
 async function startNode(script: string, more: Partial<ProcessOptions> = {}) {
-  const process_ = await startProcess({
+  const process_ = await startSupervisedProcess({
     name: 'child',
     command: process.execPath,
     args: ['-e', script],
@@ -54,7 +54,7 @@ describe('afterExit', () => {
     const delays: number[] = []
     let failures = 0
     for (let i = 0; i < 6; i++) {
-      const next = afterExit(crash, failures, limits)
+      const next = decideAfterExit(crash, failures, limits)
       if (next.action !== 'restart') throw new Error('gave up')
       delays.push(next.delayMs)
       failures = next.failures
@@ -63,21 +63,23 @@ describe('afterExit', () => {
   })
 
   it('stays at the limit after very many failures', () => {
-    expect(afterExit(crash, 5000, limits)).toMatchObject({ delayMs: 1000 })
+    expect(decideAfterExit(crash, 5000, limits)).toMatchObject({ delayMs: 1000 })
   })
 
   it('forgets the failures of a process that ran well', () => {
-    const next = afterExit({ ...crash, ranMs: 1001 }, 5, limits)
+    const next = decideAfterExit({ ...crash, ranMs: 1001 }, 5, limits)
     expect(next).toEqual({ action: 'restart', delayMs: 100, failures: 1 })
   })
 
   it('gives up on exit code 2, whatever it ran', () => {
-    expect(afterExit({ ...crash, code: 2, ranMs: 9999 }, 0, limits).action).toBe('give-up')
+    expect(decideAfterExit({ ...crash, code: 2, ranMs: 9999 }, 0, limits).action).toBe('give-up')
   })
 
   it('starts again after a signal and after an exit without error', () => {
-    expect(afterExit({ ...crash, code: null, signal: 'SIGKILL' }, 0, limits).action).toBe('restart')
-    expect(afterExit({ ...crash, code: 0 }, 0, limits).action).toBe('restart')
+    expect(decideAfterExit({ ...crash, code: null, signal: 'SIGKILL' }, 0, limits).action).toBe(
+      'restart',
+    )
+    expect(decideAfterExit({ ...crash, code: 0 }, 0, limits).action).toBe('restart')
   })
 })
 
@@ -98,7 +100,7 @@ describe('startProcess', () => {
   })
 
   it('does not start again what ended with exit code 2, and says why', async () => {
-    const told: AfterExit[] = []
+    const told: ExitDecision[] = []
     const child = await startNode('process.exit(2)', { onExit: (_, next) => told.push(next) })
     await expect.poll(() => child.state.name, waitMs).toBe('failed')
     expect(child.pid).toBeNull()
@@ -108,7 +110,7 @@ describe('startProcess', () => {
   })
 
   it('ends a process by SIGTERM and leaves it ended', async () => {
-    const told: AfterExit[] = []
+    const told: ExitDecision[] = []
     const script = `process.on('SIGTERM', () => { console.log('drained'); process.exit(0) })
       console.log('ready'); ${forever}`
     const child = await startNode(script, { onExit: (_, next) => told.push(next) })
@@ -160,7 +162,7 @@ describe('startProcess', () => {
   it('ends a process that was just being started again', async () => {
     let starts = 0
     let stopped: Promise<string> | undefined
-    const child: SupervisedProcess = await startProcess({
+    const child: SupervisedProcess = await startSupervisedProcess({
       name: 'child',
       command: process.execPath,
       get args() {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { outcomeOf, tableOf } from '../../../simulators/rehearse/outcome.ts'
+import { formatOutcomeTable, outcomeOf } from '../../../simulators/rehearse/outcome.ts'
 
 const verdict = {
   ...{ scheduled: 10, acknowledged: 10, stored: 10, buried: 0, delivered: 10, missing: 0 },
@@ -29,7 +29,7 @@ describe('the outcome of a rehearsal', () => {
 
   it('is a row of a table, numbers to the right', () => {
     const rows = [outcomeOf('kill', 1000, verdict), { fault: 'clock', skipped: 'no compiler' }]
-    expect(tableOf(rows).split('\n')).toEqual([
+    expect(formatOutcomeTable(rows).split('\n')).toEqual([
       'fault  times  acknowledged  lost  twice  out of order           remarks',
       'kill    1000            10     0      0             0  passed',
       'clock                                                  skipped  no compiler',

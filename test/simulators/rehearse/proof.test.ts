@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { conclude } from '../../../cloud-bridge/ledger/assessment.ts'
-import { proofOf } from '../../../simulators/rehearse/proof.ts'
+import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
+import { judgeLedger } from '../../../simulators/rehearse/proof.ts'
 import { gatewayWith, ledgerOf, note, without } from '../../cloud-bridge/ledger/gateway-fixture.ts'
 
 type Arrivals = Parameters<typeof ledgerOf>[0]
 const proven = (arrivals: Arrivals, nowMs: number, more = {}) =>
-  proofOf(
-    conclude(ledgerOf(arrivals).gateways.values(), {
+  judgeLedger(
+    assessGateways(ledgerOf(arrivals).gateways.values(), {
       ...{ nowMs, silentAfterMs: 3_600_000, inFlightMaxEvents: 0 },
     }),
     more,

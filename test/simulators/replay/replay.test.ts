@@ -10,7 +10,7 @@ import {
   openRecording,
   type RecordingOptions,
 } from '../../../simulators/replay/recording.ts'
-import { replay } from '../../../simulators/replay/replay.ts'
+import { connectReplay } from '../../../simulators/replay/replay.ts'
 import { startBroker } from '../devices/devices-broker.ts'
 
 let folder: string
@@ -181,7 +181,7 @@ describe('a replay', () => {
       await written('621.csv', ['timestamp,co2,humidity', ...rows(700)].join('\n')),
     ]
     await using broker = await startBroker()
-    await using connected = await replay({
+    await using connected = await connectReplay({
       ...{ files, speed: Number.POSITIVE_INFINITY, site: 'sdh', runId: 'r1' },
       ...{ host: '127.0.0.1', port: broker.port },
     })
@@ -209,7 +209,7 @@ describe('a replay', () => {
   it('keeps its speed: no row before its time', async () => {
     const file = await written('s.csv', 'ts,n\n1000,0\n1001,1\n1002,2\n2e9,3\n')
     await using broker = await startBroker()
-    await using connected = await replay({
+    await using connected = await connectReplay({
       ...{ files: [file], speed: 100, host: '127.0.0.1', port: broker.port },
     })
     await connected.run(100)
@@ -220,7 +220,7 @@ describe('a replay', () => {
   it('fails with the place of the row that cannot be read, and publishes those before it', async () => {
     const file = await written('f.csv', 'ts,n\n1,0\n2,1\n3,two\n')
     await using broker = await startBroker()
-    await using connected = await replay({
+    await using connected = await connectReplay({
       ...{ files: [file], speed: Number.POSITIVE_INFINITY, host: '127.0.0.1', port: broker.port },
     })
     await expect(connected.run(new AbortController().signal)).rejects.toThrow(
@@ -233,8 +233,10 @@ describe('a replay', () => {
   it('refuses no files, no speed, and two files that would be one device', async () => {
     const file = await written('413.csv', 'ts,n\n')
     const to = { host: '127.0.0.1', port: 1 }
-    await expect(replay({ ...to, files: [] })).rejects.toThrow('files is empty')
-    await expect(replay({ ...to, files: [file], speed: 0 })).rejects.toThrow('speed is 0')
-    await expect(replay({ ...to, files: [file, file] })).rejects.toThrow('are both device 413')
+    await expect(connectReplay({ ...to, files: [] })).rejects.toThrow('files is empty')
+    await expect(connectReplay({ ...to, files: [file], speed: 0 })).rejects.toThrow('speed is 0')
+    await expect(connectReplay({ ...to, files: [file, file] })).rejects.toThrow(
+      'are both device 413',
+    )
   })
 })

@@ -1,25 +1,25 @@
 import type { RequestListener } from 'node:http'
 import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance } from 'fastify'
-import { type AnyVersion, StateAway } from '../../state/state.ts'
-import { descriptions, namesOf } from './description.ts'
+import { type ConsumerStateAccess, StateUnavailable } from '../../state/state.ts'
+import { endpointSchemas, parameterNamesOf } from './description.ts'
 import {
-  type Asked,
-  BadQuestion,
-  cursorIn,
-  cursorOf,
-  filterIn,
-  limitIn,
-  onlyWith,
-  windowsIn,
+  BadRequest,
+  encodeCursor,
+  parseCursor,
+  parseFilter,
+  parseLimit,
+  parseWindowRange,
+  type QueryParameters,
+  refuseUnknownParameters,
 } from './query.ts'
-import { seriesIn } from './series-list.ts'
-import { totalsOf } from './totals.ts'
-import { windowsPage } from './windows.ts'
-import { zonePage } from './zones.ts'
+import { listSeries } from './series-list.ts'
+import { readTotals } from './totals.ts'
+import { readWindowPage } from './windows.ts'
+import { readZonePage } from './zones.ts'
 
 export type ApiOptions = {
-  state: AnyVersion
+  state: ConsumerStateAccess
   /** How long a value holds, as the windows were made. */
   holdMaxMs: number
   now?: () => number
@@ -32,9 +32,9 @@ const ZONE_MAX_LENGTH = 2000
  * What answers questions about results, from what is committed: so any process that reaches the
  * state answers for all partitions. /openapi.json describes it.
  */
-export async function openApi(
+export async function openAnalyticsApi(
   options: ApiOptions,
-): Promise<AsyncDisposable & { answer: RequestListener }> {
+): Promise<AsyncDisposable & { handleRequest: RequestListener }> {
   const app = fastify({ routerOptions: { maxParamLength: ZONE_MAX_LENGTH } })
   // Questions are checked where they are read; what is given is of our own making.
   app.setValidatorCompiler(() => () => true)
@@ -51,7 +51,7 @@ export async function openApi(
   })
   app.setErrorHandler(async (error, _request, reply) => {
     const { message } = error as Error
-    const status = error instanceof BadQuestion ? 400 : error instanceof StateAway ? 503 : 500
+    const status = error instanceof BadRequest ? 400 : error instanceof StateUnavailable ? 503 : 500
     return reply.status(status).send({ error: message })
   })
   app.setNotFoundHandler(async ({ url }, reply) =>
@@ -61,55 +61,56 @@ export async function openApi(
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   await app.ready()
   return {
-    answer: (request, response) => app.routing(request, response),
+    handleRequest: (request, response) => app.routing(request, response),
     [Symbol.asyncDispose]: () => app.close(),
   }
 }
 
 function addRoutes(app: FastifyInstance, { state, holdMaxMs, now = Date.now }: ApiOptions): void {
   const isOpen = ({ end }: { end: string }) => Date.parse(end) > now()
-  const ask = (query: unknown, names: string[]): Asked => {
-    const asked = query as Asked
-    onlyWith(asked, names)
+  const ask = (query: unknown, names: string[]): QueryParameters => {
+    const asked = query as QueryParameters
+    refuseUnknownParameters(asked, names)
     return asked
   }
-  const asking = (asked: Asked) => ({
-    filter: filterIn(asked),
-    place: cursorIn(asked),
-    limit: limitIn(asked),
+  const asking = (asked: QueryParameters) => ({
+    filter: parseFilter(asked),
+    place: parseCursor(asked),
+    limit: parseLimit(asked),
   })
 
-  app.get('/api/series', { schema: descriptions.series }, async ({ query }) => {
-    const { filter, place, limit } = asking(ask(query, namesOf('series')))
+  app.get('/api/series', { schema: endpointSchemas.series }, async ({ query }) => {
+    const { filter, place, limit } = asking(ask(query, parameterNamesOf('series')))
     const series: object[] = []
-    for await (const { partition, key, name, about } of seriesIn(state, filter, place)) {
-      if (series.length === limit) return { series, next: cursorOf({ partition, key, start: 0 }) }
+    for await (const { partition, key, name, about } of listSeries(state, filter, place)) {
+      if (series.length === limit)
+        return { series, next: encodeCursor({ partition, key, start: 0 }) }
       series.push({ ...name, ...about })
     }
     return { series, next: null }
   })
 
-  app.get('/api/aggregates', { schema: descriptions.aggregates }, async ({ query }) => {
-    const asked = ask(query, namesOf('aggregates'))
-    const wanted = { ...windowsIn(asked, now()), ...asking(asked) }
-    const { windows, next } = await windowsPage(state, wanted, holdMaxMs)
+  app.get('/api/aggregates', { schema: endpointSchemas.aggregates }, async ({ query }) => {
+    const asked = ask(query, parameterNamesOf('aggregates'))
+    const wanted = { ...parseWindowRange(asked, now()), ...asking(asked) }
+    const { windows, next } = await readWindowPage(state, wanted, holdMaxMs)
     const told = windows.map(({ aggregate }) => ({ ...aggregate, isOpen: isOpen(aggregate) }))
-    return { aggregates: told, next: next && cursorOf(next) }
+    return { aggregates: told, next: next && encodeCursor(next) }
   })
 
-  app.get('/api/zones/:zone/aggregates', { schema: descriptions.zone }, async request => {
+  app.get('/api/zones/:zone/aggregates', { schema: endpointSchemas.zone }, async request => {
     const { zone } = request.params as { zone: string }
-    const asked = ask(request.query, namesOf('zone'))
-    const wanted = { ...windowsIn(asked, now()), ...asking(asked) }
+    const asked = ask(request.query, parameterNamesOf('zone'))
+    const wanted = { ...parseWindowRange(asked, now()), ...asking(asked) }
     const filter = { ...wanted.filter, zone }
-    const { zones, next } = await zonePage(state, { ...wanted, filter }, holdMaxMs)
+    const { zones, next } = await readZonePage(state, { ...wanted, filter }, holdMaxMs)
     const told = zones.map(one => ({ ...one, isOpen: isOpen(one) }))
-    const cursor = next === null ? null : cursorOf({ partition: 0, key: '', start: next })
+    const cursor = next === null ? null : encodeCursor({ partition: 0, key: '', start: next })
     return { aggregates: told, next: cursor }
   })
 
-  app.get('/api/totals', { schema: descriptions.totals }, async ({ query }) => {
-    ask(query, namesOf('totals'))
-    return totalsOf(state, holdMaxMs)
+  app.get('/api/totals', { schema: endpointSchemas.totals }, async ({ query }) => {
+    ask(query, parameterNamesOf('totals'))
+    return readTotals(state, holdMaxMs)
   })
 }

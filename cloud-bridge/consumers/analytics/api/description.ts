@@ -1,4 +1,4 @@
-import { askedSizes, LIMIT_MAX } from './query.ts'
+import { apiWindowSizes, LIMIT_MAX } from './query.ts'
 
 const text = { type: 'string' } as const
 const number = { type: 'number' } as const
@@ -9,7 +9,7 @@ const orNull = <T extends { type: string }>(one: T, description: string) => ({
   type: [one.type, 'null'],
   description,
 })
-const size = { type: 'string', enum: [...askedSizes] } as const
+const size = { type: 'string', enum: [...apiWindowSizes] } as const
 const list = (items: object) => ({ type: 'array', items })
 const object = (properties: Record<string, object>) => ({
   type: 'object',
@@ -76,7 +76,7 @@ const answers = (schema: object) => ({
 })
 
 /** What each address takes and gives, as OpenAPI tells it. */
-export const descriptions = {
+export const endpointSchemas = {
   series: {
     summary: 'What is measured: a metric of a device in a zone is a series.',
     querystring: asking('site', 'zone', 'device', 'metric', 'limit', 'cursor'),
@@ -109,5 +109,5 @@ export const descriptions = {
 }
 
 /** Which names a question to an address may have. */
-export const namesOf = (one: keyof typeof descriptions) =>
-  Object.keys(descriptions[one].querystring.properties)
+export const parameterNamesOf = (one: keyof typeof endpointSchemas) =>
+  Object.keys(endpointSchemas[one].querystring.properties)

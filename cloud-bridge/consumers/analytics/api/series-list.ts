@@ -1,20 +1,20 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import { behind, partsOf, within } from '../../state/row-keys.ts'
-import type { AnyVersion, Row, Span } from '../../state/state.ts'
+import { keyAfter, keysWithPrefix, partsOf } from '../../state/row-keys.ts'
+import type { ConsumerStateAccess, KeyRange, Row } from '../../state/state.ts'
 import type { SeriesAbout, SeriesName } from '../model/series.ts'
 
-export type Reader = Awaited<ReturnType<AnyVersion['reader']>>
+export type StateReader = Awaited<ReturnType<ConsumerStateAccess['reader']>>
 
 /** What of a series' name is asked for. */
-export type Filter = Readonly<Partial<SeriesName>>
+export type SeriesFilter = Readonly<Partial<SeriesName>>
 
 /** Where a page begins: a series, by partition and key, and a moment in it. */
-export type Place = { partition: number; key: string; start: number }
+export type PageCursor = { partition: number; key: string; start: number }
 
 /** A series as it is listed in the state of a partition. */
-export type Listed = {
+export type ListedSeries = {
   partition: number
-  reader: Reader
+  reader: StateReader
   key: string
   name: SeriesName
   about: SeriesAbout
@@ -26,17 +26,17 @@ const ROWS_AT_ONCE = 500
  * The series of all partitions that a filter lets through, by partition and name, from a place on.
  * Reads what is committed, whoever's the partitions are.
  */
-export async function* seriesIn(
-  state: AnyVersion,
-  filter: Filter,
-  from: Place | null,
-): AsyncGenerator<Listed> {
+export async function* listSeries(
+  state: ConsumerStateAccess,
+  filter: SeriesFilter,
+  from: PageCursor | null,
+): AsyncGenerator<ListedSeries> {
   for (const partition of await state.partitions()) {
     if (from && partition < from.partition) continue
     const reader = await state.reader(partition)
     const span = spanOf(filter)
     const begin = from?.partition === partition && from.key > span.from ? from.key : span.from
-    for await (const { key, value } of rowsIn(reader, { ...span, from: begin })) {
+    for await (const { key, value } of readRows(reader, { ...span, from: begin })) {
       const [, site, zone, device, metric] = partsOf(key) as [string, ...string[]]
       const name = { site: site!, zone: zone!, device: device!, metric: metric! }
       if (!passes(name, filter)) continue
@@ -46,8 +46,8 @@ export async function* seriesIn(
 }
 
 /** Rows in order, some at a time, so that a long look leaves the process time for its own work. */
-export async function* rowsIn(reader: Reader, span: Span): AsyncGenerator<Row> {
-  const rest = startRests()
+export async function* readRows(reader: StateReader, span: KeyRange): AsyncGenerator<Row> {
+  const rest = createYielder()
   let { from } = span
   for (;;) {
     const rows = await reader.range({ ...span, from, limit: ROWS_AT_ONCE })
@@ -56,25 +56,25 @@ export async function* rowsIn(reader: Reader, span: Span): AsyncGenerator<Row> {
       await rest()
     }
     if (rows.length < ROWS_AT_ONCE) return
-    from = behind(rows.at(-1)!.key)
+    from = keyAfter(rows.at(-1)!.key)
   }
 }
 
 /** As few keys as a filter allows: its parts count as far as none before them is missing. */
-function spanOf({ site, zone, device }: Filter): { from: string; to: string } {
+function spanOf({ site, zone, device }: SeriesFilter): { from: string; to: string } {
   const parts: string[] = []
   for (const part of [site, zone, device]) {
     if (part === undefined) break
     parts.push(part)
   }
-  return within('series', ...parts)
+  return keysWithPrefix('series', ...parts)
 }
 
-const passes = (name: SeriesName, filter: Filter) =>
-  (Object.keys(filter) as (keyof Filter)[]).every(part => name[part] === filter[part])
+const passes = (name: SeriesName, filter: SeriesFilter) =>
+  (Object.keys(filter) as (keyof SeriesFilter)[]).every(part => name[part] === filter[part])
 
 /** Whether a place is in this series. */
-export const isIn = ({ partition, key }: Listed, place: Place | null) =>
+export const isCursorInSeries = ({ partition, key }: ListedSeries, place: PageCursor | null) =>
   place?.partition === partition && place.key === key
 
 const BUSY_MAX_MS = 10
@@ -83,7 +83,7 @@ const BUSY_MAX_MS = 10
  * Gives what a long look calls at every step: it leaves the thread to the process' own work, the
  * heartbeats above all, whenever the look has had it for 10 ms.
  */
-export function startRests(): () => Promise<void> {
+export function createYielder(): () => Promise<void> {
   let sinceMs = performance.now()
   return async () => {
     if (performance.now() - sinceMs < BUSY_MAX_MS) return

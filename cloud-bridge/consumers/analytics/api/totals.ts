@@ -1,7 +1,7 @@
-import { within } from '../../state/row-keys.ts'
-import type { AnyVersion } from '../../state/state.ts'
-import { rowsIn, seriesIn } from './series-list.ts'
-import { windowsOf } from './windows.ts'
+import { keysWithPrefix } from '../../state/row-keys.ts'
+import type { ConsumerStateAccess } from '../../state/state.ts'
+import { listSeries, readRows } from './series-list.ts'
+import { readWindows } from './windows.ts'
 
 const ALL = Number.MAX_SAFE_INTEGER
 
@@ -13,21 +13,21 @@ export type Totals = {
 }
 
 /** The totals of all partitions, as they are committed. */
-export async function totalsOf(state: AnyVersion, holdMaxMs: number): Promise<Totals> {
+export async function readTotals(state: ConsumerStateAccess, holdMaxMs: number): Promise<Totals> {
   const metrics = new Map<string, { metric: string; count: number; sum: number }>()
   let held = 0
   const always = { size: '1d', from: 0, to: Number.MAX_SAFE_INTEGER } as const
-  for await (const listed of seriesIn(state, {}, null)) {
+  for await (const listed of listSeries(state, {}, null)) {
     const { metric } = listed.name
     const total = metrics.get(metric) ?? { metric, count: 0, sum: 0 }
     metrics.set(metric, total)
-    for (const { aggregate } of await windowsOf(listed, always, ALL, holdMaxMs)) {
+    for (const { aggregate } of await readWindows(listed, always, ALL, holdMaxMs)) {
       total.count += aggregate.count
       total.sum += aggregate.sum
     }
   }
   for (const partition of await state.partitions()) {
-    for await (const _ of rowsIn(await state.reader(partition), within('held'))) held++
+    for await (const _ of readRows(await state.reader(partition), keysWithPrefix('held'))) held++
   }
   const byName = [...metrics.values()].sort((one, other) => (one.metric < other.metric ? -1 : 1))
   return { metrics: byName, held }

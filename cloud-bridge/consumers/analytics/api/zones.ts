@@ -1,8 +1,15 @@
-import type { AnyVersion } from '../../state/state.ts'
+import type { ConsumerStateAccess } from '../../state/state.ts'
 import type { Aggregate } from '../model/aggregate.ts'
 import { emptySketch, quantile, type Sketch } from '../model/sketch.ts'
-import { type Listed, seriesIn, startRests } from './series-list.ts'
-import { type Asking, firstStartOf, msOf, type Told, type Wanted, windowsOf } from './windows.ts'
+import { createYielder, type ListedSeries, listSeries } from './series-list.ts'
+import {
+  type PageRequest,
+  readFirstWindowStart,
+  readWindows,
+  type WindowRange,
+  type WindowResult,
+  windowLengthMs,
+} from './windows.ts'
 
 /** What the devices of a zone come to together, of one metric in one unit, in one window. */
 export type ZoneAggregate = Pick<
@@ -26,24 +33,24 @@ const JOINED_MAX = 20_000
 type Group = { about: Aggregate; parts: Aggregate[]; sketch: Sketch }
 
 /** The windows of a zone in order of time, from a moment on; `next` is where to go on, or null. */
-export async function zonePage(
-  state: AnyVersion,
-  { filter, place, limit, size, from, to }: Wanted & Asking,
+export async function readZonePage(
+  state: ConsumerStateAccess,
+  { filter, place, limit, size, from, to }: WindowRange & PageRequest,
   holdMaxMs: number,
 ): Promise<{ zones: ZoneAggregate[]; next: number | null }> {
-  const listed: Listed[] = []
-  for await (const one of seriesIn(state, filter, null)) listed.push(one)
+  const listed: ListedSeries[] = []
+  for await (const one of listSeries(state, filter, null)) listed.push(one)
   const since = Math.max(from, place?.start ?? 0)
   const begin = await firstOf(listed, { size, from: since, to })
   if (begin === null) return { zones: [], next: null }
   const each = new Set(listed.map(({ name, about }) => groupKey({ ...name, unit: about.unit })))
   const atOnce = Math.min(limit / each.size, JOINED_MAX / listed.length)
-  const until = Math.min(to, begin + Math.max(1, Math.floor(atOnce)) * msOf(size))
-  const rest = startRests()
+  const until = Math.min(to, begin + Math.max(1, Math.floor(atOnce)) * windowLengthMs(size))
+  const rest = createYielder()
   const groups = new Map<string, Group>()
   for (const series of listed) {
     const wanted = { size, from: begin, to: until }
-    for (const told of await windowsOf(series, wanted, Number.MAX_SAFE_INTEGER, holdMaxMs)) {
+    for (const told of await readWindows(series, wanted, Number.MAX_SAFE_INTEGER, holdMaxMs)) {
       addTo(groups, told)
     }
     await rest()
@@ -55,18 +62,21 @@ export async function zonePage(
 }
 
 /** When the earliest window that is wanted of any of these series begins. */
-async function firstOf(listed: readonly Listed[], wanted: Wanted) {
-  const rest = startRests()
+async function firstOf(listed: readonly ListedSeries[], wanted: WindowRange) {
+  const rest = createYielder()
   let first: number | null = null
   for (const series of listed) {
-    const start = await firstStartOf(series, wanted)
+    const start = await readFirstWindowStart(series, wanted)
     if (start !== null && (first === null || start < first)) first = start
     await rest()
   }
   return first
 }
 
-function addTo(groups: Map<string, Group>, { start, aggregate, addTo: addValues }: Told): void {
+function addTo(
+  groups: Map<string, Group>,
+  { start, aggregate, addTo: addValues }: WindowResult,
+): void {
   const key = `${start} ${groupKey(aggregate)}`
   const group = groups.get(key) ?? { about: aggregate, parts: [], sketch: emptySketch() }
   groups.set(key, group)

@@ -1,23 +1,23 @@
-import type { Device, Series } from '../model/active-series.ts'
+import type { ActiveDevice, ActiveSeries } from '../model/active-series.ts'
 import { type Block, packBlock } from '../model/block.ts'
 import type { Quarter } from '../model/chunk.ts'
 import { pointsKey, seriesKey, windowKey } from '../model/series.ts'
 import { packWindow, type Window } from '../model/window.ts'
 
 /** What changed since the last commit, and the rows that it makes. */
-export class Changed {
-  readonly #blocks = new Map<Block, Device>()
+export class DirtyRows {
+  readonly #blocks = new Map<Block, ActiveDevice>()
   readonly #windows = new Set<Window>()
-  readonly #begun: Series[] = []
+  readonly #begun: ActiveSeries[] = []
   /** What was told before and comes to something else now, and of which series it is. */
-  readonly retold = new Map<Quarter | Window, Series>()
+  readonly retold = new Map<Quarter | Window, ActiveSeries>()
 
-  block(owner: Device, block: Block): void {
+  block(owner: ActiveDevice, block: Block): void {
     this.#blocks.set(block, owner)
   }
 
   /** Where the series of a device end stands in its last block. */
-  endings(owner: Device): void {
+  endings(owner: ActiveDevice): void {
     this.#blocks.set(owner.blocks.get(owner.latest)!, owner)
   }
 
@@ -27,18 +27,18 @@ export class Changed {
   }
 
   /** A point came into it. */
-  amend(series: Series, one: Quarter | Window): void {
+  amend(series: ActiveSeries, one: Quarter | Window): void {
     if (one.told > 0) one.amended++
     this.touch(series, one)
   }
 
   /** What it comes to is something else, because of a point in it or before it. */
-  touch(series: Series, one: Quarter | Window): void {
+  touch(series: ActiveSeries, one: Quarter | Window): void {
     if (one.told > 0) this.retold.set(one, series)
   }
 
   /** A series is new. */
-  begun(series: Series): void {
+  begun(series: ActiveSeries): void {
     this.#begun.push(series)
   }
 

@@ -1,10 +1,10 @@
 import type { PartitionState } from '../../state/state.ts'
 import {
-  type LongSize,
+  type LongWindowSize,
   type SeriesName,
-  sizes,
   startOf,
   windowKey,
+  windowSizesMs,
   windowsBetween,
 } from '../model/series.ts'
 import { unpackWindow, type Window } from '../model/window.ts'
@@ -16,7 +16,7 @@ const LEFT_KEPT_MAX = 1000
  * The hours and days that are in memory: those in which series end, and what was read beside them.
  * None is taken for missing that was not looked for.
  */
-export class Windows {
+export class WindowCache {
   readonly #windows = new Map<string, Window | null>()
   #left = 0
   readonly #state: Pick<PartitionState, 'range'>
@@ -26,9 +26,9 @@ export class Windows {
   }
 
   /** The windows of one size that begin from one moment to before another. */
-  async load(name: SeriesName, size: LongSize, from: number, to: number): Promise<void> {
+  async load(name: SeriesName, size: LongWindowSize, from: number, to: number): Promise<void> {
     const missing: number[] = []
-    for (let start = from; start < to; start += sizes[size]) {
+    for (let start = from; start < to; start += windowSizesMs[size]) {
       if (!this.#windows.has(windowKey(name, size, start))) missing.push(start)
     }
     if (missing.length === 0) return
@@ -43,7 +43,7 @@ export class Windows {
   }
 
   /** The window in which a moment is; null when there is none. It was looked for. */
-  at(name: SeriesName, size: LongSize, moment: number): Window | null {
+  at(name: SeriesName, size: LongWindowSize, moment: number): Window | null {
     const start = startOf(size, moment)
     const window = this.find(name, size, start)
     if (window === undefined) throw new Error(`the ${size} of ${start} was not looked for`)
@@ -51,7 +51,7 @@ export class Windows {
   }
 
   /** The same by its start; undefined when it was not looked for. */
-  find(name: SeriesName, size: LongSize, start: number): Window | null | undefined {
+  find(name: SeriesName, size: LongWindowSize, start: number): Window | null | undefined {
     return this.#windows.get(windowKey(name, size, start))
   }
 
@@ -68,7 +68,7 @@ export class Windows {
 
   /** The hours of a series from one moment to before another; all were looked for. */
   *hours(name: SeriesName, from: number, to: number): Generator<Window> {
-    for (let start = from; start < to; start += sizes['1h']) {
+    for (let start = from; start < to; start += windowSizesMs['1h']) {
       const window = this.at(name, '1h', start)
       if (window) yield window
     }

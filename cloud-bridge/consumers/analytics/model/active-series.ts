@@ -5,10 +5,10 @@ import type { DeviceName, SeriesAbout, SeriesName } from './series.ts'
 import type { Window } from './window.ts'
 
 /** A device as it is at work. */
-export type Device = {
+export type ActiveDevice = {
   name: DeviceName
   /** The series of it that are in memory, by metric. */
-  series: Map<string, Series>
+  series: Map<string, ActiveSeries>
   /** The blocks of it that are in memory, by start: also those that were looked for in vain. */
   blocks: Map<number, Block>
   /** The start of its last block, which is always in memory; -Infinity when it has none. */
@@ -18,8 +18,8 @@ export type Device = {
 }
 
 /** A series as it is at work: its end, and the windows in which that lies. */
-export type Series = SeriesName & {
-  owner: Device
+export type ActiveSeries = SeriesName & {
+  owner: ActiveDevice
   about: SeriesAbout
   /** All but `planned` and `isNew` are null before its first point. */
   last: Point | null

@@ -1,13 +1,18 @@
 import type { Effect } from '../../state/state.ts'
-import type { Whole } from './complete-window.ts'
-import { type Piece, type Point, type Result, resultOf } from './partial-aggregate.ts'
-import { type SeriesAbout, type SeriesName, sizes, windowKey } from './series.ts'
+import type { CompleteWindow } from './complete-window.ts'
+import {
+  type PartialAggregate,
+  type Point,
+  statisticsOf,
+  type WindowStatistics,
+} from './partial-aggregate.ts'
+import { type SeriesAbout, type SeriesName, windowKey, windowSizesMs } from './series.ts'
 import { quantile } from './sketch.ts'
 
 /** What is told of a window of a series: in the topic of aggregates and by the read API. */
 export type Aggregate = SeriesName & {
   unit: string | null
-  size: '1m' | keyof typeof sizes
+  size: '1m' | keyof typeof windowSizesMs
   /** ISO 8601, UTC. */
   start: string
   end: string
@@ -50,10 +55,14 @@ const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
 ]
 const PRESENCE = /occup|presen|people|motion/i
 
-export function aggregateOf(whole: Whole, about: SeriesAbout, holdMaxMs: number): Aggregate {
+export function aggregateOf(
+  whole: CompleteWindow,
+  about: SeriesAbout,
+  holdMaxMs: number,
+): Aggregate {
   const { series, size, start, piece, before, sketch, amended } = whole
-  const end = start + sizes[size]
-  const result = resultOf(piece, before, { start, end }, holdMaxMs)
+  const end = start + windowSizesMs[size]
+  const result = statisticsOf(piece, before, { start, end }, holdMaxMs)
   const percentiles = { p50: quantile(sketch, 0.5), p95: quantile(sketch, 0.95) }
   return { ...told(series, about, result, percentiles), size, ...between(start, end), amended }
 }
@@ -61,7 +70,7 @@ export function aggregateOf(whole: Whole, about: SeriesAbout, holdMaxMs: number)
 /** What is in a minute of a series, its values in order of time, and the point before it. */
 export type Minute = {
   start: number
-  piece: Piece
+  piece: PartialAggregate
   values: readonly number[]
   before: Point | null
 }
@@ -74,7 +83,7 @@ export function aggregateOfMinute(
   holdMaxMs: number,
 ): Aggregate {
   const end = start + MINUTE_MS
-  const result = resultOf(piece, before, { start, end }, holdMaxMs)
+  const result = statisticsOf(piece, before, { start, end }, holdMaxMs)
   const sorted = Float64Array.from(values).sort()
   const ranked = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!
   const percentiles = { p50: ranked(0.5), p95: ranked(0.95) }
@@ -85,7 +94,7 @@ export function aggregateOfMinute(
 function told(
   { site, zone, device, metric }: SeriesName,
   { unit, kind }: SeriesAbout,
-  { heldMs: _, positiveMs, rise, lastAt, ...result }: Result,
+  { heldMs: _, positiveMs, rise, lastAt, ...result }: WindowStatistics,
   percentiles: { p50: number | null; p95: number | null },
 ) {
   const named = KWH_BY_NAME.find(([ending]) => ending.test(metric))
@@ -107,7 +116,12 @@ const between = (start: number, end: number) => ({
 })
 
 /** What is sent of a window: a newer one takes its place. */
-export function tell(whole: Whole, about: SeriesAbout, topic: string, holdMaxMs: number): Effect {
+export function createAggregateEffect(
+  whole: CompleteWindow,
+  about: SeriesAbout,
+  topic: string,
+  holdMaxMs: number,
+): Effect {
   const { series, size, start } = whole
   const value = aggregateOf(whole, about, holdMaxMs)
   const name = [series.site, series.zone, series.device, series.metric, size, value.start]

@@ -1,4 +1,9 @@
-import { append, type Piece, type Point, pieceOf } from './partial-aggregate.ts'
+import {
+  appendValue,
+  type PartialAggregate,
+  type Point,
+  partialAggregateOfPoint,
+} from './partial-aggregate.ts'
 import type { Sketch } from './sketch.ts'
 
 /** The points of a series in a quarter of an hour. */
@@ -20,34 +25,34 @@ export function emptyQuarter(start: number, before: Point | null): Quarter {
 }
 
 /** Adds a point where it belongs: whatever came before, the same points give the same quarter. */
-export function insert({ at, values }: Quarter, point: Point): void {
+export function insertPoint({ at, values }: Quarter, point: Point): void {
   let place = at.length
   while (place > 0 && isBefore(point, { at: at[place - 1]!, value: values[place - 1]! })) place--
   at.splice(place, 0, point.at)
   values.splice(place, 0, point.value)
 }
 
-export const firstOf = ({ at, values }: Quarter): Point => ({ at: at[0]!, value: values[0]! })
-export const lastOf = ({ at, values }: Quarter): Point => ({
+export const firstPointOf = ({ at, values }: Quarter): Point => ({ at: at[0]!, value: values[0]! })
+export const lastPointOf = ({ at, values }: Quarter): Point => ({
   at: at.at(-1)!,
   value: values.at(-1)!,
 })
 
 /** What its points from one place to before another come to; all of them when none is given. */
-export function pieceIn(
+export function partialAggregateOf(
   { at, values }: Quarter,
   holdMaxMs: number,
   { from = 0, to = at.length } = {},
-): Piece {
-  const piece = pieceOf({ at: at[from]!, value: values[from]! })
+): PartialAggregate {
+  const piece = partialAggregateOfPoint({ at: at[from]!, value: values[from]! })
   for (let place = from + 1; place < to; place++) {
-    append(piece, at[place]!, values[place]!, holdMaxMs)
+    appendValue(piece, at[place]!, values[place]!, holdMaxMs)
   }
   return piece
 }
 
 /** Adds its values to a sketch. */
-export function addValues(sketch: Sketch, { values }: Quarter): void {
+export function addValuesToSketch(sketch: Sketch, { values }: Quarter): void {
   for (const value of values) sketch.accept(value)
 }
 

@@ -5,7 +5,7 @@ export type Point = { at: number; value: number }
  * What a stretch of a series comes to. Stretches that follow each other in time join to a longer
  * one, in any grouping (a monoid), so a window is the sum of the smaller ones in it.
  */
-export type Piece = {
+export type PartialAggregate = {
   count: number
   sum: number
   min: number
@@ -25,13 +25,18 @@ export type Piece = {
 }
 
 /** The stretch of one point. */
-export function pieceOf({ at, value }: Point): Piece {
+export function partialAggregateOfPoint({ at, value }: Point): PartialAggregate {
   const ends = { firstAt: at, first: value, lastAt: at, last: value, min: value, max: value }
   return { count: 1, sum: value, ...ends, heldMs: 0, area: 0, positiveMs: 0, rise: 0 }
 }
 
 /** Appends a point that is not before the last one; changes the piece. */
-export function append(piece: Piece, at: number, value: number, holdMaxMs: number): void {
+export function appendValue(
+  piece: PartialAggregate,
+  at: number,
+  value: number,
+  holdMaxMs: number,
+): void {
   const { last } = piece
   const held = Math.min(at - piece.lastAt, holdMaxMs)
   piece.heldMs += held
@@ -47,7 +52,11 @@ export function append(piece: Piece, at: number, value: number, holdMaxMs: numbe
 }
 
 /** Two stretches as one; `later` begins where `earlier` ends or behind it. */
-export function join(earlier: Piece, later: Piece, holdMaxMs: number): Piece {
+export function mergePartialAggregates(
+  earlier: PartialAggregate,
+  later: PartialAggregate,
+  holdMaxMs: number,
+): PartialAggregate {
   const { last } = earlier
   const held = Math.min(later.firstAt - earlier.lastAt, holdMaxMs)
   return {
@@ -67,7 +76,7 @@ export function join(earlier: Piece, later: Piece, holdMaxMs: number): Piece {
 }
 
 /** What a window comes to by itself, and how it is entered and left. */
-export type Result = {
+export type WindowStatistics = {
   count: number
   sum: number
   min: number
@@ -86,12 +95,12 @@ export type Result = {
  * The results of a window: the value before it holds from its start, its last one until its end,
  * each `holdMaxMs` at most. What a meter rose since the value before counts here.
  */
-export function resultOf(
-  piece: Piece,
+export function statisticsOf(
+  piece: PartialAggregate,
   before: Point | null,
   { start, end }: { start: number; end: number },
   holdMaxMs: number,
-): Result {
+): WindowStatistics {
   let { heldMs, area, positiveMs, rise } = piece
   const hold = (value: number, ms: number) => {
     if (ms <= 0) return

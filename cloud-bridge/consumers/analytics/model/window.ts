@@ -1,5 +1,5 @@
-import type { Piece, Point } from './partial-aggregate.ts'
-import type { LongSize, SeriesName } from './series.ts'
+import type { PartialAggregate, Point } from './partial-aggregate.ts'
+import type { LongWindowSize, SeriesName } from './series.ts'
 import { emptySketch, packSketch, type Sketch, unpackSketch } from './sketch.ts'
 
 /**
@@ -8,10 +8,10 @@ import { emptySketch, packSketch, type Sketch, unpackSketch } from './sketch.ts'
  */
 export type Window = {
   series: SeriesName
-  size: LongSize
+  size: LongWindowSize
   start: number
   /** Null while no part was left. */
-  piece: Piece | null
+  piece: PartialAggregate | null
   before: Point | null
   sketch: Sketch
   /** How often it was told. */
@@ -27,7 +27,7 @@ const HEAD_BYTES = NUMBERS * 8
 
 export function emptyWindow(
   series: SeriesName,
-  size: LongSize,
+  size: LongWindowSize,
   start: number,
   before: Point | null,
 ): Window {
@@ -49,12 +49,12 @@ export function packWindow({ piece, before, sketch, told, amended }: Window): Bu
 
 export function unpackWindow(
   series: SeriesName,
-  size: LongSize,
+  size: LongWindowSize,
   start: number,
   packed: Buffer,
 ): Window {
   const number = (at: number) => packed.readDoubleLE(at * 8)
-  const piece: Piece = {
+  const piece: PartialAggregate = {
     ...{ count: number(0), sum: number(1), min: number(2), max: number(3) },
     ...{ firstAt: number(4), first: number(5), lastAt: number(6), last: number(7) },
     ...{ heldMs: number(8), area: number(9), positiveMs: number(10), rise: number(11) },
@@ -66,7 +66,7 @@ export function unpackWindow(
   return { series, size, start, piece: filled, before, sketch, ...counts, isLeft: true }
 }
 
-const NOTHING: Piece = {
+const NOTHING: PartialAggregate = {
   ...{ count: 0, sum: 0, min: 0, max: 0, firstAt: 0, first: 0, lastAt: 0, last: 0 },
   ...{ heldMs: 0, area: 0, positiveMs: 0, rise: 0 },
 }

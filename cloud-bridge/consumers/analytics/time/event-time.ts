@@ -13,7 +13,7 @@ const GATEWAY_AHEAD_MAX_MS = 86_400_000
  * When a reading was: the device's own time where it can be believed, else the gateway's, put right
  * by `offsetMs`. Throws where that is impossible: the gateway says it was sure, and it is not.
  */
-export function timeOf(
+export function eventTimeOf(
   { observedAt, receivedAt }: SensorReading,
   offsetMs: number,
   heardAt: number,
@@ -33,12 +33,12 @@ export function timeOf(
  * The value of a measurement: numbers, and flags as 0 and 1; null of a text or nothing, and NaN of
  * what no sensor means.
  */
-export function numberOf({ number, flag }: Measurement): number | null {
+export function numericValueOf({ number, flag }: Measurement): number | null {
   if (number === null) return flag === null ? null : Number(flag)
   return Math.abs(number) <= VALUE_MAX ? number : Number.NaN
 }
 
 /** What stays the same of the series of a measurement. */
-export function aboutOf({ number, unit }: Measurement): SeriesAbout {
+export function seriesAboutOf({ number, unit }: Measurement): SeriesAbout {
   return { unit, kind: number === null ? 'flag' : 'number' }
 }

@@ -1,10 +1,10 @@
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
-import { behind, keyOf, timePart, within } from '../../state/row-keys.ts'
+import { keyAfter, keyOf, keysWithPrefix, timeKeyPart } from '../../state/row-keys.ts'
 import type { PartitionState } from '../../state/state.ts'
-import { timeOf } from './event-time.ts'
+import { eventTimeOf } from './event-time.ts'
 
 /** How far clocks were off, as gateways say later, for the events of which they were not sure. */
-export type Corrections = {
+export type ClockOffsetSource = {
   /** What to add to `receivedAt`; null while the gateway has not said. */
   offsetOf(event: Pick<SensorReading, 'gateway' | 'epoch' | 'sequence'>): number | null
 }
@@ -21,9 +21,9 @@ const LOOK_EVERY_MS = 5000
  * Readings whose time nobody knows yet: they wait, durably, until their gateway's clock note tells
  * it or they have waited long enough.
  */
-export class HeldReadings {
+export class UnsyncedReadings {
   readonly #state: Pick<PartitionState, 'range'>
-  readonly #corrections: Corrections
+  readonly #corrections: ClockOffsetSource
   readonly #waitMs: number
   readonly #changed = new Map<string, Buffer | null>()
   /** From which sequence on the time of a run of a gateway was seen to be right. */
@@ -33,7 +33,11 @@ export class HeldReadings {
   #next: string | null = null
   #lookedMs = Number.NEGATIVE_INFINITY
 
-  constructor(state: Pick<PartitionState, 'range'>, corrections: Corrections, waitMs: number) {
+  constructor(
+    state: Pick<PartitionState, 'range'>,
+    corrections: ClockOffsetSource,
+    waitMs: number,
+  ) {
     this.#state = state
     this.#corrections = corrections
     this.#waitMs = waitMs
@@ -61,7 +65,7 @@ export class HeldReadings {
     const offsetMs = this.offsetOf(event, heardAt)
     if (offsetMs === null) return null
     try {
-      return timeOf(event, offsetMs, heardAt)
+      return eventTimeOf(event, offsetMs, heardAt)
     } catch (error) {
       return error as Error
     }
@@ -75,14 +79,14 @@ export class HeldReadings {
   /** Those whose time is known by now, or that waited long enough: they count from now on. */
   async due(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
     if (!this.#mayHave || performance.now() - this.#lookedMs < LOOK_EVERY_MS) return []
-    const all = within(KIND)
+    const all = keysWithPrefix(KIND)
     const from = this.#next ?? all.from
     const rows = await this.#state.range({ ...all, from, limit: LOOKED_AT_MAX })
     if (rows.length < LOOKED_AT_MAX) {
       this.#mayHave = this.#next !== null || rows.length > 0
       this.#lookedMs = performance.now()
       this.#next = null
-    } else this.#next = behind(rows.at(-1)!.key)
+    } else this.#next = keyAfter(rows.at(-1)!.key)
     const held = rows.map(({ value }): Held => JSON.parse(value.toString()))
     return held.flatMap(({ event, heardAt }) => {
       const known = this.offsetOf(event, heardAt)
@@ -105,7 +109,7 @@ export class HeldReadings {
 /** A time that is impossible even so is Kafka's. */
 function timeOrHeard(event: SensorReading, offsetMs: number, heardAt: number): number {
   try {
-    return timeOf(event, offsetMs, heardAt)
+    return eventTimeOf(event, offsetMs, heardAt)
   } catch {
     return heardAt
   }
@@ -113,4 +117,4 @@ function timeOrHeard(event: SensorReading, offsetMs: number, heardAt: number): n
 
 const KIND = 'held'
 const keyFor = ({ gateway, epoch, sequence }: SensorReading) =>
-  keyOf(KIND, gateway, String(epoch), timePart(sequence))
+  keyOf(KIND, gateway, String(epoch), timeKeyPart(sequence))

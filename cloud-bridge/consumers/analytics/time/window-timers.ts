@@ -1,48 +1,49 @@
-import { partsOf, timeIn, within } from '../../state/row-keys.ts'
+import { keysWithPrefix, partsOf, timeOfKeyPart } from '../../state/row-keys.ts'
 import type { PartitionState } from '../../state/state.ts'
-import { type DeviceName, dueKey, type Size, sizes } from '../model/series.ts'
+import { type DeviceName, timerKey, type WindowSize, windowSizesMs } from '../model/series.ts'
 
 /** The windows of a device that are to be told when their time is over. */
-export type Due = { key: string; name: DeviceName; size: Size; start: number }
+export type WindowTimer = { key: string; name: DeviceName; size: WindowSize; start: number }
 
 /** Which windows are yet to be told, by when they end; part of the state. */
-export class DueWindows {
-  readonly #byEnd = new Map<number, Map<string, Due>>()
+export class WindowTimers {
+  readonly #byEnd = new Map<number, Map<string, WindowTimer>>()
   readonly #changed = new Map<string, Buffer | null>()
-  readonly #sizes: ReadonlySet<Size>
+  readonly #sizes: ReadonlySet<WindowSize>
 
-  private constructor(sizes: ReadonlySet<Size>) {
+  private constructor(sizes: ReadonlySet<WindowSize>) {
     this.#sizes = sizes
   }
 
   /** As a state has them; from now on those of these sizes are added. */
   static async read(
     state: Pick<PartitionState, 'range'>,
-    published: Iterable<Size>,
-  ): Promise<DueWindows> {
-    const due = new DueWindows(new Set(published))
-    for (const { key } of await state.range(within('due'))) {
-      const [, end, size, site, zone, device] = partsOf(key) as [string, string, Size] & string[]
+    published: Iterable<WindowSize>,
+  ): Promise<WindowTimers> {
+    const due = new WindowTimers(new Set(published))
+    for (const { key } of await state.range(keysWithPrefix('due'))) {
+      const [, end, size, site, zone, device] = partsOf(key) as [string, string, WindowSize] &
+        string[]
       const name = { site: site!, zone: zone!, device: device! }
-      due.#put({ key, name, size, start: timeIn(end) - sizes[size] })
+      due.#put({ key, name, size, start: timeOfKeyPart(end) - windowSizesMs[size] })
     }
     return due
   }
 
   /** A device has a window that was not told. */
-  add(name: DeviceName, size: Size, start: number): void {
+  add(name: DeviceName, size: WindowSize, start: number): void {
     if (!this.#sizes.has(size)) return
-    const key = dueKey(name, size, start)
+    const key = timerKey(name, size, start)
     if (this.#put({ key, name, size, start })) this.#changed.set(key, NOTHING)
   }
 
-  has(name: DeviceName, size: Size, start: number): boolean {
-    return this.#byEnd.get(start + sizes[size])?.has(dueKey(name, size, start)) ?? false
+  has(name: DeviceName, size: WindowSize, start: number): boolean {
+    return this.#byEnd.get(start + windowSizesMs[size])?.has(timerKey(name, size, start)) ?? false
   }
 
   /** The ones that ended before a moment, at most so many. */
-  before(moment: number, limit: number): Due[] {
-    const found: Due[] = []
+  before(moment: number, limit: number): WindowTimer[] {
+    const found: WindowTimer[] = []
     for (const [end, windows] of this.#byEnd) {
       if (end > moment) continue
       for (const one of windows.values()) {
@@ -53,8 +54,8 @@ export class DueWindows {
     return found
   }
 
-  done({ key, size, start }: Due): void {
-    const end = start + sizes[size]
+  done({ key, size, start }: WindowTimer): void {
+    const end = start + windowSizesMs[size]
     const windows = this.#byEnd.get(end)
     windows?.delete(key)
     if (windows?.size === 0) this.#byEnd.delete(end)
@@ -68,9 +69,9 @@ export class DueWindows {
   }
 
   /** Whether it was not there. */
-  #put(due: Due): boolean {
-    const end = due.start + sizes[due.size]
-    const windows = this.#byEnd.get(end) ?? new Map<string, Due>()
+  #put(due: WindowTimer): boolean {
+    const end = due.start + windowSizesMs[due.size]
+    const windows = this.#byEnd.get(end) ?? new Map<string, WindowTimer>()
     this.#byEnd.set(end, windows)
     if (windows.has(due.key)) return false
     windows.set(due.key, due)

@@ -1,12 +1,12 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { StateAway } from '../../state/state.ts'
+import { StateUnavailable } from '../../state/state.ts'
 
 /**
  * What an archive changes on its disk, step by step: a kill may come between any two of them, or in
  * the middle of one. Each rejects with StateAway while there is no room.
  */
-export type Disk = {
+export type DurableFilesystem = {
   /** Makes a folder and those above it, durably. */
   makeFolder(path: string): Promise<void>
   /** A whole file, its contents durable; its name is when its folder is synced. */
@@ -22,7 +22,7 @@ export type Disk = {
   remove(path: string): Promise<void>
 }
 
-export const realDisk: Disk = {
+export const durableFilesystem: DurableFilesystem = {
   makeFolder: path => whenThereIsRoom(() => makeFolder(path)),
   write: (path, bytes) =>
     whenThereIsRoom(async () => {
@@ -65,8 +65,11 @@ async function whenThereIsRoom<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
-    throw new StateAway(`the disk of consumers.archive.dir is full: ${(error as Error).message}`, {
-      cause: error,
-    })
+    throw new StateUnavailable(
+      `the disk of consumers.archive.dir is full: ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    )
   }
 }

@@ -10,7 +10,7 @@ const PART_MAX = 150
 const KEPT = 100
 
 /** What a file of the archive holds, and by that its name. */
-export type Place = {
+export type FilePathParts = {
   /** Of receivedAt, in UTC. */
   date: string
   zone: string
@@ -21,24 +21,24 @@ export type Place = {
 }
 
 /** The day of a time in UTC, YYYY-MM-DD; one word for all times outside of the years 0 to 9999. */
-export function dateOf(ms: number): string {
+export function utcDateOf(ms: number): string {
   const isDate = Math.abs(ms) <= 8.64e15
   const text = isDate ? new Date(ms).toISOString() : ''
   return /^\d{4}-/.test(text) ? text.slice(0, DATE_LENGTH) : NO_DATE
 }
 
 /** The path of a file within the archive, as Hive lays them out; `/` between its parts. */
-export function nameOf({ date, zone, topic, partition, first, last }: Place): string {
+export function filePathOf({ date, zone, topic, partition, first, last }: FilePathParts): string {
   const folder = `${EVENTS}/date=${date}/zone=${escaped(zone)}`
   return `${folder}/${escaped(topic)}-${partition}-${first}-${last}.parquet`
 }
 
 /** The day of the events in a file; null when they are of no day that has a name. */
-export const dateIn = (name: string): string | null =>
+export const dateInPath = (name: string): string | null =>
   name.match(/\/date=(\d{4}-\d\d-\d\d)\//)?.[1] ?? null
 
 /** Of which partition a file is; null when its name is none of the archive's. */
-export function partitionIn(name: string): number | null {
+export function partitionInPath(name: string): number | null {
   const found = name.match(/^events\/date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)
   return found ? Number(found[1]) : null
 }

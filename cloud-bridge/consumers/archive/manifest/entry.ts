@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Came } from './event-set.ts'
+import type { EventInterval } from './event-set.ts'
 
 /** A file that belongs to the archive, as its commit wrote it. */
-export type FileLine = {
+export type FileEntry = {
   /** Its path within the archive. */
   name: string
   rows: number
@@ -14,7 +14,7 @@ export type FileLine = {
 }
 
 /** The next offset of each topic. */
-export type Next = Record<string, number>
+export type NextOffsets = Record<string, number>
 
 type Base = {
   /** One more than that of the line before. */
@@ -25,7 +25,12 @@ type Base = {
   before: string
 }
 /** One step of work: its files, which events they hold, and where to go on behind them. */
-export type Commit = Base & { kind: 'commit'; files: FileLine[]; came: Came[]; next: Next }
+export type Commit = Base & {
+  kind: 'commit'
+  files: FileEntry[]
+  came: EventInterval[]
+  next: NextOffsets
+}
 /** The first line of each day: all that is known up to here. */
 export type Seal = Base & {
   kind: 'seal'
@@ -35,18 +40,21 @@ export type Seal = Base & {
   rows: number
   /** What was committed on the days before this one was let go; null: nothing was. */
   keptFrom: string | null
-  came: Came[]
-  next: Next
+  came: EventInterval[]
+  next: NextOffsets
 }
 /** Files and events that were committed on the days before `keptFrom` were let go. */
-export type LetGo = Base & { kind: 'let go'; keptFrom: string; files: number; rows: number }
+export type Deletion = Base & { kind: 'let go'; keptFrom: string; files: number; rows: number }
 
-export type Line = Commit | Seal | LetGo
+export type ManifestLine = Commit | Seal | Deletion
 /** What a line says, without its place in the chain. */
-export type Entry = Omit<Commit, keyof Base> | Omit<Seal, keyof Base> | Omit<LetGo, keyof Base>
-export type Hashed = Line & { sha256: string }
+export type ManifestEntry =
+  | Omit<Commit, keyof Base>
+  | Omit<Seal, keyof Base>
+  | Omit<Deletion, keyof Base>
+export type HashedLine = ManifestLine & { sha256: string }
 
-export const NO_LINE = '0'.repeat(64)
+export const NO_PREVIOUS_HASH = '0'.repeat(64)
 
 const HASH_LENGTH = 64
 const END = /,"sha256":"([0-9a-f]{64})"\}$/
@@ -56,14 +64,14 @@ export const sha256 = (bytes: Uint8Array | string): string =>
   createHash('sha256').update(bytes).digest('hex')
 
 /** A line as it stands in a manifest, its own hash last and without the end of line. */
-export function lineText(line: Line): { text: string; sha256: string } {
+export function lineText(line: ManifestLine): { text: string; sha256: string } {
   const body = JSON.stringify(line).slice(0, -1)
   const hash = sha256(body)
   return { text: `${body},"sha256":"${hash}"}`, sha256: hash }
 }
 
 /** The line of a text, or null when it was changed since it was written. */
-export function parseLine(text: string): Hashed | null {
+export function parseLine(text: string): HashedLine | null {
   const hash = text.match(END)?.[1]
   if (hash === undefined || sha256(text.slice(0, -END_LENGTH)) !== hash) return null
   return JSON.parse(text)

@@ -1,14 +1,14 @@
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
-import { Intervals } from '../../../interval-set.ts'
+import { IntervalSet } from '../../../interval-set.ts'
 
 /** Zone sequences from `from` to `to`, both included. */
-export type Came = [gateway: string, epoch: number, zone: string, from: number, to: number]
+export type EventInterval = [gateway: string, epoch: number, zone: string, from: number, to: number]
 
 type Numbered = Pick<SensorReading, 'gateway' | 'epoch' | 'zone' | 'zoneSequence'>
 
 /** Which events there are, as intervals of their zone sequences for each zone and epoch. */
-export class CameSet {
-  readonly #gateways = new Map<string, Map<number, Map<string, Intervals>>>()
+export class EventSet {
+  readonly #gateways = new Map<string, Map<number, Map<string, IntervalSet>>>()
 
   has(event: Numbered): boolean {
     const number = event.zoneSequence
@@ -22,7 +22,7 @@ export class CameSet {
   }
 
   /** Counts all of an interval; false when one of its numbers was there already. */
-  addAll([gateway, epoch, zone, from, to]: Came): boolean {
+  addAll([gateway, epoch, zone, from, to]: EventInterval): boolean {
     const numbers = this.#of(gateway, epoch, zone)
     const [gap] = numbers.gaps(from, to)
     const isNew = gap?.from === from && gap.to === to
@@ -31,8 +31,8 @@ export class CameSet {
   }
 
   /** All intervals, in the order in which their zones came first. */
-  get all(): Came[] {
-    const all: Came[] = []
+  get intervals(): EventInterval[] {
+    const all: EventInterval[] = []
     for (const [gateway, epochs] of this.#gateways) {
       for (const [epoch, zones] of epochs) {
         for (const [zone, { spans }] of zones) {
@@ -43,21 +43,21 @@ export class CameSet {
     return all
   }
 
-  #find({ gateway, epoch, zone }: Numbered): Intervals | undefined {
+  #find({ gateway, epoch, zone }: Numbered): IntervalSet | undefined {
     return this.#gateways.get(gateway)?.get(epoch)?.get(zone)
   }
 
-  #of(gateway: string, epoch: number, zone: string): Intervals {
-    const epochs = this.#gateways.get(gateway) ?? new Map<number, Map<string, Intervals>>()
+  #of(gateway: string, epoch: number, zone: string): IntervalSet {
+    const epochs = this.#gateways.get(gateway) ?? new Map<number, Map<string, IntervalSet>>()
     this.#gateways.set(gateway, epochs)
-    const zones = epochs.get(epoch) ?? new Map<string, Intervals>()
+    const zones = epochs.get(epoch) ?? new Map<string, IntervalSet>()
     epochs.set(epoch, zones)
-    const numbers = zones.get(zone) ?? new Intervals()
+    const numbers = zones.get(zone) ?? new IntervalSet()
     zones.set(zone, numbers)
     return numbers
   }
 }
 
 /** How many events intervals hold. */
-export const countOf = (came: readonly Came[]): number =>
+export const countEvents = (came: readonly EventInterval[]): number =>
   came.reduce((sum, [, , , from, to]) => sum + to - from + 1, 0)

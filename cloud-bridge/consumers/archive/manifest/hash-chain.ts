@@ -1,24 +1,24 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { dayFile, daysOf, linesIn, manifestFolder } from './day-files.ts'
+import { dayFilePath, listDays, manifestFolder, parseLines } from './day-files.ts'
 import {
   type Commit,
-  type FileLine,
-  type Hashed,
-  type LetGo,
-  type Next,
-  NO_LINE,
+  type Deletion,
+  type FileEntry,
+  type HashedLine,
+  type NextOffsets,
+  NO_PREVIOUS_HASH,
   type Seal,
 } from './entry.ts'
-import { CameSet, countOf } from './event-set.ts'
+import { countEvents, EventSet } from './event-set.ts'
 
 /** A file that the manifest names, and the line that does. */
-export type Named = FileLine & { day: string; line: string }
+export type NamedFile = FileEntry & { day: string; line: string }
 
 /** What a manifest says, and where it is not as it was written. */
-export type Chain = {
-  named: Map<string, Named>
+export type ManifestChain = {
+  named: Map<string, NamedFile>
   /** The hash of each line, by its number. */
   hashes: Map<number, string>
   last: { number: number; sha256: string }
@@ -30,13 +30,13 @@ export type Chain = {
 }
 
 /** Reads all of a partition's manifest, and checks that each line follows from those before it. */
-export async function readChain(dir: string, partition: number): Promise<Chain> {
+export async function readChain(dir: string, partition: number): Promise<ManifestChain> {
   const folder = manifestFolder(dir, partition)
   const check = startCheck()
-  for (const day of await daysOf(folder)) {
-    const file = dayFile(folder, day).slice(join(dir, '/').length)
-    const bytes = await readFile(dayFile(folder, day))
-    const lines = linesIn(bytes)
+  for (const day of await listDays(folder)) {
+    const file = dayFilePath(folder, day).slice(join(dir, '/').length)
+    const bytes = await readFile(dayFilePath(folder, day))
+    const lines = parseLines(bytes)
     for (const [at, { line }] of lines.entries()) {
       check.line(line, { day, isFirst: at === 0, place: `${file} line ${at + 1}` })
     }
@@ -51,26 +51,26 @@ export async function readChain(dir: string, partition: number): Promise<Chain> 
 type At = { day: string; isFirst: boolean; place: string }
 
 function startCheck() {
-  const chain: Chain = {
+  const chain: ManifestChain = {
     named: new Map(),
     hashes: new Map(),
-    last: { number: 0, sha256: NO_LINE },
+    last: { number: 0, sha256: NO_PREVIOUS_HASH },
     keptFrom: null,
     rows: 0,
     faults: [],
     remarks: [],
   }
   const total = { files: 0, rows: 0 }
-  const came = new CameSet()
-  let next: Next = {}
+  const came = new EventSet()
+  let next: NextOffsets = {}
   /** Behind a line that cannot be read, what came before is not known. */
   let isKnown = true
 
   const commit = (line: Commit, { day, place }: At) => {
     const rows = line.files.reduce((sum, file) => sum + file.rows, 0)
-    if (rows !== countOf(line.came)) {
+    if (rows !== countEvents(line.came)) {
       chain.faults.push(
-        `${place}: its files have ${rows} events, its intervals ${countOf(line.came)}`,
+        `${place}: its files have ${rows} events, its intervals ${countEvents(line.came)}`,
       )
     }
     const isNew = line.came.map(one => came.addAll(one))
@@ -85,7 +85,7 @@ function startCheck() {
     const { keptFrom } = chain
     const said = { files: line.files, rows: line.rows, keptFrom: line.keptFrom, next: line.next }
     const isSo = isDeepStrictEqual(said, { ...total, keptFrom, next })
-    if (isKnown && !(isSo && isDeepStrictEqual(sorted(line.came), sorted(came.all)))) {
+    if (isKnown && !(isSo && isDeepStrictEqual(sorted(line.came), sorted(came.intervals)))) {
       chain.faults.push(`${place}: the seal says other than the lines before it`)
     }
     for (const one of line.came) came.addAll(one)
@@ -93,7 +93,7 @@ function startCheck() {
     Object.assign(total, { files: line.files, rows: line.rows })
     chain.keptFrom = line.keptFrom
   }
-  const letGo = ({ keptFrom, files, rows }: LetGo, { place }: At) => {
+  const letGo = ({ keptFrom, files, rows }: Deletion, { place }: At) => {
     const gone = [...chain.named.values()].filter(({ day }) => day < keptFrom)
     const found = { files: gone.length, rows: gone.reduce((sum, one) => sum + one.rows, 0) }
     if (isKnown && !isDeepStrictEqual(found, { files, rows })) {
@@ -105,7 +105,7 @@ function startCheck() {
   }
   return {
     chain,
-    line(line: Hashed | null, at: At): void {
+    line(line: HashedLine | null, at: At): void {
       const { last, faults, hashes } = chain
       if (!line) {
         faults.push(`${at.place}: changed since it was written`)

@@ -3,7 +3,7 @@ import type { ColumnChunk, Encoding, SchemaElement } from 'hyparquet'
 import type { ByteWriter } from 'hyparquet-writer'
 import { writePageHeader } from 'hyparquet-writer/src/datapage.js'
 import type { Levels } from './levels.ts'
-import { bitsOf, type Encoded } from './values.ts'
+import { bitWidthOf, type EncodedValues } from './values.ts'
 
 /** Below that, compressing takes longer than it is worth. */
 const COMPRESSED_MIN_BYTES = 512
@@ -11,10 +11,10 @@ const COMPRESSED_MIN_BYTES = 512
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
 /** A column of a file that is whole. */
-export type Filled = {
+export type FilledColumn = {
   /** From the root of the schema to the column. */
   path: readonly SchemaElement[]
-  values: Encoded
+  values: EncodedValues
   /** Of each value, where something on the path can be missing. */
   definition: Levels | null
   /** Of each value of a list, as they are written. */
@@ -30,7 +30,7 @@ export const maxLevelOf = (path: readonly SchemaElement[]): number =>
  * Writes a column as one page, because a file is bounded already; compressed with zstd where that
  * is worth it.
  */
-export function writeChunk(writer: ByteWriter, filled: Filled): ColumnChunk {
+export function writeColumnChunk(writer: ByteWriter, filled: FilledColumn): ColumnChunk {
   const { path, values, definition, repetition, rows } = filled
   const { encoding, bytes, dictionary, range } = values
   const maxLevel = maxLevelOf(path)
@@ -54,7 +54,7 @@ export function writeChunk(writer: ByteWriter, filled: Filled): ColumnChunk {
   const dataAt = writer.offset
   const page = inFile(bytes)
   const lists = repetition ?? new Uint8Array()
-  const levels = definition?.encoded(bitsOf(maxLevel)) ?? new Uint8Array()
+  const levels = definition?.encoded(bitWidthOf(maxLevel)) ?? new Uint8Array()
   const levelBytes = lists.length + levels.length
   const count = definition?.count ?? rows
   const nulls = definition ? count - definition.countOf(maxLevel) : 0

@@ -1,10 +1,17 @@
 import type { SchemaElement } from 'hyparquet'
 import type { Measurement, SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { Levels } from './levels.ts'
-import { Doubles, Flags, Longs, Names, Texts, type Values } from './values.ts'
+import {
+  DictionaryTextValues,
+  DoubleValues,
+  FlagValues,
+  LongValues,
+  TextValues,
+  type ValueBuffer,
+} from './values.ts'
 
 /** An event as the archive keeps it: with where it stood in Kafka, and when Kafka got it. */
-export type Archived = {
+export type ArchivedEvent = {
   event: SensorReading
   topic: string
   partition: number
@@ -17,15 +24,15 @@ type Kind = Partial<SchemaElement>
 
 /** A column of a file on its way. */
 export type Column = {
-  values: Pick<Values<unknown>, 'encoded'>
+  values: Pick<ValueBuffer<unknown>, 'encoded'>
   /** Where something on the path to a value can be missing. */
   definition: Levels | null
   /** What one event brings. */
-  add(row: Archived): void
+  add(row: ArchivedEvent): void
 }
 
 /** A column of every file. */
-export type Leaf = {
+export type ColumnDefinition = {
   /** From the root of the schema to the column. */
   path: SchemaElement[]
   start(): Column
@@ -62,24 +69,24 @@ const measurements = needed('measurements', {
 const list: SchemaElement = { name: 'list', repetition_type: 'REPEATED', num_children: 1 }
 const element = needed('element', { num_children: 5 })
 
-type Start<T> = () => Values<T>
+type Start<T> = () => ValueBuffer<T>
 
-const texts: Start<string> = () => new Texts()
-const names: Start<string> = () => new Names(true)
-const unranged: Start<string> = () => new Names(false)
-const longs: Start<number> = () => new Longs()
+const texts: Start<string> = () => new TextValues()
+const names: Start<string> = () => new DictionaryTextValues(true)
+const unranged: Start<string> = () => new DictionaryTextValues(false)
+const longs: Start<number> = () => new LongValues()
 
-const always = <T>(start: Start<T>, of: (row: Archived) => T) => ({
+const always = <T>(start: Start<T>, of: (row: ArchivedEvent) => T) => ({
   start(): Column {
     const values = start()
     return { values, definition: null, add: row => values.add(of(row)) }
   },
 })
-const sometimes = <T>(start: Start<T>, of: (row: Archived) => T | null) => ({
+const sometimes = <T>(start: Start<T>, of: (row: ArchivedEvent) => T | null) => ({
   start(): Column {
     const values = start()
     const definition = new Levels()
-    const add = (row: Archived) => {
+    const add = (row: ArchivedEvent) => {
       const value = of(row)
       definition.add(value === null ? 0 : 1)
       if (value !== null) values.add(value)
@@ -93,7 +100,7 @@ const each = <T>(start: Start<T>, of: (one: Measurement) => T | null, isOptional
   start(): Column {
     const values = start()
     const definition = new Levels()
-    const add = ({ event: { measurements } }: Archived) => {
+    const add = ({ event: { measurements } }: ArchivedEvent) => {
       if (measurements.length === 0) definition.add(0)
       for (let at = 0; at < measurements.length; at++) {
         const value = of(measurements[at]!)
@@ -105,18 +112,25 @@ const each = <T>(start: Start<T>, of: (one: Measurement) => T | null, isOptional
   },
 })
 
-const text = (name: string, of: (row: Archived) => string, start = names): Leaf => ({
+const text = (
+  name: string,
+  of: (row: ArchivedEvent) => string,
+  start = names,
+): ColumnDefinition => ({
   ...{ path: [root, needed(name, TEXT)], ...always(start, of) },
 })
-const long = (name: string, of: (row: Archived) => number, kind = LONG): Leaf => ({
+const long = (name: string, of: (row: ArchivedEvent) => number, kind = LONG): ColumnDefinition => ({
   ...{ path: [root, needed(name, kind)], ...always(longs, of) },
 })
-const measured = (of: SchemaElement, column: Pick<Leaf, 'start' | 'isList'>): Leaf => ({
+const measured = (
+  of: SchemaElement,
+  column: Pick<ColumnDefinition, 'start' | 'isList'>,
+): ColumnDefinition => ({
   ...{ path: [root, measurements, list, element, of], ...column },
 })
 
 /** The columns of a file: all fields of an event, and what Kafka knows of it. */
-export const leaves: readonly Leaf[] = [
+export const columnDefinitions: readonly ColumnDefinition[] = [
   text('id', ({ event }) => event.id, texts),
   text('gateway', ({ event }) => event.gateway),
   long('epoch', ({ event }) => event.epoch),
@@ -135,14 +149,14 @@ export const leaves: readonly Leaf[] = [
   measured(
     optional('number', { type: 'DOUBLE' }),
     each(
-      () => new Doubles(),
+      () => new DoubleValues(),
       ({ number }) => number,
     ),
   ),
   measured(
     optional('flag', { type: 'BOOLEAN' }),
     each(
-      () => new Flags(),
+      () => new FlagValues(),
       ({ flag }) => flag,
     ),
   ),
@@ -173,4 +187,4 @@ export const leaves: readonly Leaf[] = [
 ]
 
 /** The schema of a file, depth first. */
-export const schema: SchemaElement[] = [...new Set(leaves.flatMap(({ path }) => path))]
+export const schema: SchemaElement[] = [...new Set(columnDefinitions.flatMap(({ path }) => path))]

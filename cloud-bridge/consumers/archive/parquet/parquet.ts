@@ -2,19 +2,19 @@ import { zstdDecompressSync } from 'node:zlib'
 import { parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
-import { writeChunk } from './chunk.ts'
-import { type Archived, leaves, schema } from './columns.ts'
+import { writeColumnChunk } from './chunk.ts'
+import { type ArchivedEvent, columnDefinitions, schema } from './columns.ts'
 import { Levels } from './levels.ts'
 
 /** Events on their way into a file, which are taken apart as they come. */
 export class EventColumns {
-  readonly #columns = leaves.map(({ start }) => start())
+  readonly #columns = columnDefinitions.map(({ start }) => start())
   /** Where the list of measurements of an event begins: 0; 1 for what else is in it. */
   readonly #lists = new Levels()
   rows = 0
 
-  add(row: Archived): void {
-    for (let at = 0; at < leaves.length; at++) this.#columns[at]!.add(row)
+  add(row: ArchivedEvent): void {
+    for (let at = 0; at < columnDefinitions.length; at++) this.#columns[at]!.add(row)
     this.#lists.add(0)
     for (let at = 1; at < row.event.measurements.length; at++) this.#lists.add(1)
     this.rows++
@@ -27,9 +27,14 @@ export class EventColumns {
     const begin = writer.offset
     const lists = this.#lists.encoded(1)
     const columns = this.#columns.map(({ values, definition }, at) => {
-      const { path, isList } = leaves[at]!
+      const { path, isList } = columnDefinitions[at]!
       const levels = { definition, repetition: isList ? lists : null }
-      return writeChunk(writer, { path, values: values.encoded(), ...levels, rows: this.rows })
+      return writeColumnChunk(writer, {
+        path,
+        values: values.encoded(),
+        ...levels,
+        rows: this.rows,
+      })
     })
     file.num_rows = BigInt(this.rows)
     file.row_groups.push({
@@ -57,7 +62,7 @@ type Row = Omit<SensorReading, 'epoch' | 'sequence' | 'zoneSequence'> & {
 }
 
 /** The events of a file, as they were given to be written. Throws when it is none of ours. */
-export async function readParquet(bytes: Uint8Array): Promise<Archived[]> {
+export async function readParquet(bytes: Uint8Array): Promise<ArchivedEvent[]> {
   const rows = (await parquetReadObjects({
     file: bufferOf(bytes),
     compressors: { ZSTD: input => zstdDecompressSync(input) },
@@ -79,7 +84,7 @@ export async function readParquet(bytes: Uint8Array): Promise<Archived[]> {
 }
 
 /** How many rows a file says that it has. Throws when it is no Parquet file. */
-export const rowsIn = (bytes: Uint8Array): number =>
+export const rowCountOf = (bytes: Uint8Array): number =>
   Number(parquetMetadata(bufferOf(bytes)).num_rows)
 
 function bufferOf(bytes: Uint8Array): ArrayBuffer {

@@ -6,7 +6,7 @@ import { writeRleBitPackedHybrid } from 'hyparquet-writer/src/encoding.js'
 import { writePlain } from 'hyparquet-writer/src/plain.js'
 
 /** The values of a column, those that are there, as Parquet writes them. */
-export type Encoded = {
+export type EncodedValues = {
   encoding: Encoding
   bytes: Uint8Array
   dictionary?: { bytes: Uint8Array; count: number }
@@ -18,7 +18,7 @@ export type Encoded = {
  * The values of a column while they gather: never as objects of their own, which would be garbage
  * that is collected late.
  */
-export type Values<T> = { add(value: T): void; encoded(): Encoded }
+export type ValueBuffer<T> = { add(value: T): void; encoded(): EncodedValues }
 
 const BEGIN_BYTES = 256
 const LENGTH_BYTES = 4
@@ -26,7 +26,7 @@ const LENGTH_BYTES = 4
 const UNIT_BYTES = 3
 
 /** Texts of which each is another. */
-export class Texts implements Values<string> {
+export class TextValues implements ValueBuffer<string> {
   #bytes = Buffer.alloc(0)
   #end = 0
 
@@ -38,7 +38,7 @@ export class Texts implements Values<string> {
     this.#end += LENGTH_BYTES + length
   }
 
-  encoded(): Encoded {
+  encoded(): EncodedValues {
     return { encoding: 'PLAIN', bytes: this.#bytes.subarray(0, this.#end) }
   }
 
@@ -50,7 +50,7 @@ export class Texts implements Values<string> {
 }
 
 /** Texts that come again and again: each stands once in a dictionary. */
-export class Names implements Values<string> {
+export class DictionaryTextValues implements ValueBuffer<string> {
   readonly #hasRange: boolean
   readonly #indexes = new Map<string, number>()
   readonly #names: string[] = []
@@ -72,7 +72,7 @@ export class Names implements Values<string> {
     this.#values.push(index)
   }
 
-  encoded(): Encoded {
+  encoded(): EncodedValues {
     const names = this.#names
     const sorted = this.#hasRange ? names.map(name => Buffer.from(name)).sort(Buffer.compare) : []
     return {
@@ -90,14 +90,14 @@ export class Names implements Values<string> {
 }
 
 /** Whole numbers, often with the same step from one to the next. */
-export class Longs implements Values<number> {
+export class LongValues implements ValueBuffer<number> {
   readonly #values: number[] = []
 
   add(value: number): void {
     this.#values.push(value)
   }
 
-  encoded(): Encoded {
+  encoded(): EncodedValues {
     const values = this.#values
     if (values.length === 0) return { encoding: 'PLAIN', bytes: new Uint8Array() }
     let [low, high] = [values[0]!, values[0]!]
@@ -110,7 +110,7 @@ export class Longs implements Values<number> {
 }
 
 /** Any numbers; what sensors say is often one of few. */
-export class Doubles implements Values<number> {
+export class DoubleValues implements ValueBuffer<number> {
   readonly #values: number[] = []
   /** A dictionary does not tell it from zero. */
   #hasMinusZero = false
@@ -120,7 +120,7 @@ export class Doubles implements Values<number> {
     if (value === 0) this.#hasMinusZero ||= Object.is(value, -0)
   }
 
-  encoded(): Encoded {
+  encoded(): EncodedValues {
     const values = this.#values
     const { dictionary, indexes } = this.#hasMinusZero
       ? {}
@@ -130,14 +130,14 @@ export class Doubles implements Values<number> {
   }
 }
 
-export class Flags implements Values<boolean> {
+export class FlagValues implements ValueBuffer<boolean> {
   readonly #values: boolean[] = []
 
   add(value: boolean): void {
     this.#values.push(value)
   }
 
-  encoded(): Encoded {
+  encoded(): EncodedValues {
     return { encoding: 'PLAIN', bytes: plain(this.#values, 'BOOLEAN') }
   }
 }
@@ -150,9 +150,9 @@ function plain(values: unknown[], type: Type): Uint8Array {
   return writer.getBytes()
 }
 
-function withDictionary(entries: unknown[], type: Type, indexes: number[]): Encoded {
+function withDictionary(entries: unknown[], type: Type, indexes: number[]): EncodedValues {
   const writer = new ByteWriter()
-  const bitWidth = bitsOf(entries.length - 1)
+  const bitWidth = bitWidthOf(entries.length - 1)
   writer.appendUint8(bitWidth)
   writeRleBitPackedHybrid(writer, indexes, bitWidth)
   return {
@@ -162,7 +162,7 @@ function withDictionary(entries: unknown[], type: Type, indexes: number[]): Enco
 }
 
 /** How many bits the numbers up to this one take. */
-export const bitsOf = (most: number): number => (most <= 0 ? 0 : 32 - Math.clz32(most))
+export const bitWidthOf = (most: number): number => (most <= 0 ? 0 : 32 - Math.clz32(most))
 
 const HEADER_NUMBERS = 3
 

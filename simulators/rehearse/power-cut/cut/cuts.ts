@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyOf, mulberry32 } from '../../../building/random.ts'
-import { compareStore, type Finding } from '../judgement/comparison.ts'
-import { type Promised, startPromised } from '../marks.ts'
-import type { Call } from '../recording.ts'
-import { keyOfStore } from '../workload/numbered-content.ts'
-import { startDisk } from './disk.ts'
-import type { Point } from './points.ts'
+import { type CutFinding, compareStore } from '../judgement/comparison.ts'
+import { createStorePromises, type StorePromises } from '../marks.ts'
+import type { RecordedCall } from '../recording.ts'
+import { storeKeyOf } from '../workload/numbered-content.ts'
+import { createModelDisk } from './disk.ts'
+import type { CutPoint } from './points.ts'
 
 /** SQLite's own check of its files takes as long as all the others. */
 const CHECK_EVERY = 10
@@ -14,22 +14,22 @@ const STALE_SHARED_MEMORY = 0.2
 const MARK = 'outbox.db.damaged'
 
 /** A power cut, what had been promised by then, and what was found when the power was back. */
-export type Cut = { point: Point; promised: Promised; finding: Finding }
+export type PowerCut = { point: CutPoint; promised: StorePromises; finding: CutFinding }
 
 /**
  * Goes through the calls once, store by store, and cuts at each point on the way: the same cuts for
  * the same seed. `points` are in the order of the calls; images are made in `dir`.
  */
-export function* cutAll(
-  recorded: Map<string, Call[]>,
-  points: Point[],
+export function* cutPower(
+  recorded: Map<string, RecordedCall[]>,
+  points: CutPoint[],
   { seed, dir }: { seed: number; dir: string },
-): Generator<Cut> {
+): Generator<PowerCut> {
   const image = join(dir, 'image')
   for (const [store, calls] of recorded) {
-    const disk = startDisk()
-    const promised = startPromised()
-    const key = keyOfStore(seed, store)
+    const disk = createModelDisk()
+    const promised = createStorePromises()
+    const key = storeKeyOf(seed, store)
     let done = 0
     for (const point of points.filter(one => one.store === store)) {
       for (; done <= point.at; done++) {

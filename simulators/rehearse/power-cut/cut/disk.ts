@@ -1,13 +1,13 @@
-import type { Call } from '../recording.ts'
-import { type Contents, startContents } from './file-contents.ts'
+import type { RecordedCall } from '../recording.ts'
+import { createFileContents, type FileContents } from './file-contents.ts'
 
 /** A change of the directory that no fsync has covered yet. */
 type NameChange =
-  | { kind: 'link'; name: string; file: Contents }
+  | { kind: 'link'; name: string; file: FileContents }
   | { kind: 'unlink'; name: string }
-  | { kind: 'rename'; from: string; to: string; file: Contents }
+  | { kind: 'rename'; from: string; to: string; file: FileContents }
 
-export type Disk = ReturnType<typeof startDisk>
+export type ModelDisk = ReturnType<typeof createModelDisk>
 
 /**
  * A disk that is told each call on the files of one folder, and says what a power cut may leave.
@@ -22,20 +22,20 @@ export type Disk = ReturnType<typeof startDisk>
  * - Bytes beside a write are never touched, and what was fsynced stays: a medium that lies about
  *   that is not modelled.
  */
-export function startDisk() {
-  const handles = new Map<string, Contents | 'folder'>()
-  const names = new Map<string, Contents>()
-  const lasting = new Map<string, Contents>()
+export function createModelDisk() {
+  const handles = new Map<string, FileContents | 'folder'>()
+  const names = new Map<string, FileContents>()
+  const lasting = new Map<string, FileContents>()
   let pending: NameChange[] = []
 
   const rename = (change: NameChange) => {
     pending.push(change)
     makeName(names, change)
   }
-  const open = ({ handle, name, isEmptied, isDirectory }: Call & { kind: 'open' }) => {
+  const open = ({ handle, name, isEmptied, isDirectory }: RecordedCall & { kind: 'open' }) => {
     if (isDirectory) return void handles.set(handle, 'folder')
     const known = names.get(name)
-    const file = known ?? startContents()
+    const file = known ?? createFileContents()
     if (!known) rename({ kind: 'link', name, file })
     if (isEmptied) file.change({ size: 0 })
     handles.set(handle, file)
@@ -44,7 +44,7 @@ export function startDisk() {
     for (const change of pending.filter(isMeant)) makeName(lasting, change)
     pending = pending.filter(change => !isMeant(change))
   }
-  const sync = (file: Contents | 'folder') => {
+  const sync = (file: FileContents | 'folder') => {
     if (file === 'folder') return syncNames(() => true)
     file.sync()
     // A name that is to last must be free of what was done to it before.
@@ -55,7 +55,7 @@ export function startDisk() {
   }
 
   return {
-    apply(call: Call): void {
+    apply(call: RecordedCall): void {
       if (call.kind === 'open') open(call)
       else if (call.kind === 'unlink') {
         if (names.has(call.name)) rename({ kind: 'unlink', name: call.name })
@@ -86,7 +86,7 @@ export function startDisk() {
 const touched = (change: NameChange) =>
   change.kind === 'rename' ? [change.from, change.to] : [change.name]
 
-function makeName(names: Map<string, Contents>, change: NameChange): void {
+function makeName(names: Map<string, FileContents>, change: NameChange): void {
   if (change.kind === 'unlink') return void names.delete(change.name)
   if (change.kind === 'link') return void names.set(change.name, change.file)
   names.delete(change.from)

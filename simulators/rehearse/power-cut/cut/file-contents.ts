@@ -2,14 +2,14 @@
 type Change = { at: number; bytes: Buffer } | { size: number }
 
 /** A file on the model's disk: what is on the medium, and what is on its way there. */
-export type Contents = ReturnType<typeof startContents>
+export type FileContents = ReturnType<typeof createFileContents>
 
 const SECTOR_BYTES = 512
 const TORN_AT_ANY_BYTE = 0.1
 const GARBAGE = 0.15
 
 /** An empty file. */
-export function startContents() {
+export function createFileContents() {
   const lasting = growable(Buffer.alloc(0))
   let pending: Change[] = []
   return {

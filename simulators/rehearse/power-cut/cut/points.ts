@@ -1,12 +1,12 @@
 import { mulberry32 } from '../../../building/random.ts'
-import { type Phase, startPromised } from '../marks.ts'
-import type { Call } from '../recording.ts'
+import { createStorePromises, type WorkloadPhase } from '../marks.ts'
+import type { RecordedCall } from '../recording.ts'
 
 /** A power cut behind a call of a store. */
-export type Point = { store: string; at: number; phase: Phase; number: number }
+export type CutPoint = { store: string; at: number; phase: WorkloadPhase; number: number }
 
 /** What power is cut under. Another phase that is recorded is what nobody waits for. */
-const PHASES: readonly Phase[] = [
+const PHASES: readonly WorkloadPhase[] = [
   'creation',
   'open',
   'commit',
@@ -23,10 +23,10 @@ const PHASES: readonly Phase[] = [
  * as likely as a commit, though it is rarer), in any store, at any call. In the order of the calls.
  * Throws an Error when a phase is not in the recording.
  */
-export function choosePoints(
-  stores: Map<string, Call[]>,
+export function chooseCutPoints(
+  stores: Map<string, RecordedCall[]>,
   { times, first, seed }: { times: number; first: number; seed: number },
-): Point[] {
+): CutPoint[] {
   const random = mulberry32(seed)
   const pick = <T>(items: T[]) => items[Math.floor(random() * items.length)]!
   const places = new Map(PHASES.map(phase => [phase, new Map<string, number[]>()]))
@@ -49,8 +49,8 @@ export function choosePoints(
 }
 
 /** What went on at each call, by the workload's word; but a main file changes in checkpoints. */
-export function phasesOf(calls: Call[]): Phase[] {
-  const promised = startPromised()
+export function phasesOf(calls: RecordedCall[]): WorkloadPhase[] {
+  const promised = createStorePromises()
   const names = new Map<string, string>()
   return calls.map(call => {
     if (call.kind === 'mark') promised.addLines(call.lines)

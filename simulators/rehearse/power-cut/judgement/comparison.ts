@@ -1,26 +1,32 @@
 import Database from 'better-sqlite3'
-import { damageOf } from '../../../../gateway/store/file/damage-mark.ts'
+import { readDamageReason } from '../../../../gateway/store/file/damage-mark.ts'
 import type { Inbox } from '../../../../gateway/store/inbox.ts'
-import type { ReadNote } from '../../../../gateway/store/notes/note-log.ts'
+import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 import type { Outbox } from '../../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
-import type { Amounts, Position, Promised } from '../marks.ts'
-import { versionIn } from '../workload/file-versions.ts'
-import { deadLetterOf, hashOf, noteOf, packetOf, readingOf } from '../workload/numbered-content.ts'
-import { GATEWAY, inboxIn, openInboxIn, openOutboxIn, outboxIn } from '../workload/workload.ts'
-import { areHeadsRight, judgeGone } from './deletions.ts'
-import { readStore, textOf } from './stored-content.ts'
+import type { BridgePosition, CommitAmounts, StorePromises } from '../marks.ts'
+import { readVersion } from '../workload/file-versions.ts'
+import {
+  deadLetterOf,
+  noteContentOf,
+  packetIdOf,
+  qos2HashOf,
+  readingOf,
+} from '../workload/numbered-content.ts'
+import { GATEWAY, inboxPath, openInboxIn, openOutboxIn, outboxPath } from '../workload/workload.ts'
+import { areZoneHeadsRight, judgeDeletions } from './deletions.ts'
+import { readingText, readStoreContent } from './stored-content.ts'
 
 /** How much was promised and is not there, and what is wrong with what is. */
-export type Finding = { lost: number; corrupt: string[]; cannotOpen: string | null }
+export type CutFinding = { lost: number; corrupt: string[]; cannotOpen: string | null }
 
 type Opened = { outbox: Outbox; inbox: Inbox }
 
 /** `random` decides who opens first; `isThorough` has SQLite check its own files too. */
-export type Compared = {
+export type ComparisonOptions = {
   dir: string
   key: number
-  promised: Promised
+  promised: StorePromises
   random: () => number
   isThorough: boolean
 }
@@ -30,11 +36,11 @@ export type Compared = {
  * is back, compares all of it with what was promised, and goes on writing. Never throws for what
  * the store does: that is a finding.
  */
-export function compareStore(compared: Compared): Finding {
-  const finding: Finding = { lost: 0, corrupt: [], cannotOpen: null }
+export function compareStore(compared: ComparisonOptions): CutFinding {
+  const finding: CutFinding = { lost: 0, corrupt: [], cannotOpen: null }
   using stack = new DisposableStack()
   let opened: Opened
-  const isMarked = damageOf(outboxIn(compared.dir)) !== null
+  const isMarked = readDamageReason(outboxPath(compared.dir)) !== null
   try {
     compareVersions(compared, finding)
     opened = open(compared, stack)
@@ -43,13 +49,13 @@ export function compareStore(compared: Compared): Finding {
   }
   try {
     // Power that goes damages nothing, so there is nothing to heal but what was marked before.
-    const healed = (isMarked ? null : opened.outbox.healed) ?? opened.inbox.healed
+    const healed = (isMarked ? null : opened.outbox.recovery) ?? opened.inbox.recovery
     if (healed) finding.corrupt.push(`taken for damage: ${healed.reason}`)
     const position = positionIn(opened, finding)
     compareOutbox(compared, { ...opened, position }, finding)
     compareInbox(compared, { ...opened, position }, finding)
     if (compared.isThorough) {
-      for (const file of [outboxIn(compared.dir), inboxIn(compared.dir)]) {
+      for (const file of [outboxPath(compared.dir), inboxPath(compared.dir)]) {
         const said = integrityOf(file)
         if (said !== 'ok') finding.corrupt.push(`integrity_check: ${said}`)
       }
@@ -61,11 +67,11 @@ export function compareStore(compared: Compared): Finding {
 }
 
 /** Each file is the old version or the new one, whole, and the new one once that was promised. */
-function compareVersions({ dir, promised }: Compared, finding: Finding): void {
+function compareVersions({ dir, promised }: ComparisonOptions, finding: CutFinding): void {
   if (promised.phase !== 'creation' && promised.phase !== 'migration') return
   for (const kind of ['outbox', 'inbox'] as const) {
     try {
-      if (versionIn(dir, kind) < promised.versions[kind]) finding.lost++
+      if (readVersion(dir, kind) < promised.versions[kind]) finding.lost++
     } catch (error) {
       finding.corrupt.push((error as Error).message)
     }
@@ -73,10 +79,10 @@ function compareVersions({ dir, promised }: Compared, finding: Finding): void {
 }
 
 /** Bridge or gateway may be first, and the bridge may look into an outbox that nobody repaired. */
-function open({ dir, random }: Compared, stack: DisposableStack): Opened {
+function open({ dir, random }: ComparisonOptions, stack: DisposableStack): Opened {
   const draw = random()
   if (draw < 0.3) {
-    const reader = openOutboxReader(outboxIn(dir))
+    const reader = openOutboxReader(outboxPath(dir))
     reader?.groupAt(1)
     reader?.close()
   }
@@ -87,16 +93,16 @@ function open({ dir, random }: Compared, stack: DisposableStack): Opened {
 }
 
 function compareOutbox(
-  { dir, key, promised }: Compared,
-  { outbox, position }: { outbox: Outbox; position: Position },
-  finding: Finding,
+  { dir, key, promised }: ComparisonOptions,
+  { outbox, position }: { outbox: Outbox; position: BridgePosition },
+  finding: CutFinding,
 ): void {
   const wrong = (what: string) => void finding.corrupt.push(what)
   const { acknowledged, taken } = promised
-  const { events, notes: stored, store } = readStore(outboxIn(dir))
+  const { events, notes: stored, store } = readStoreContent(outboxPath(dir))
   for (const event of events) {
     if (event.gateway !== GATEWAY) wrong(`gateway ${event.gateway}`)
-    if (textOf(event) !== textOf(readingOf(key, event.sequence)))
+    if (readingText(event) !== readingText(readingOf(key, event.sequence)))
       wrong(`event ${event.sequence} is not the reading that was stored`)
   }
   const firstStoredNote = stored[0]!.sequence
@@ -106,11 +112,11 @@ function compareOutbox(
   if (new Set(numbers).size !== numbers.length) wrong('an event stands there twice')
   const readings = numbers.at(-1) ?? 0
   const letters = countLetters(lettersIn(notes, key, wrong), finding)
-  finding.lost += judgeGone({ key, promised, position, events, notes, firstStoredNote }, wrong)
+  finding.lost += judgeDeletions({ key, promised, position, events, notes, firstStoredNote }, wrong)
   finding.lost += Math.max(0, acknowledged.readings - readings)
   finding.lost += Math.max(0, acknowledged.deadLetters - letters)
   if (promised.store && store !== promised.store) finding.lost++
-  const isCommit = (one: Amounts) => one.readings === readings && one.deadLetters === letters
+  const isCommit = (one: CommitAmounts) => one.readings === readings && one.deadLetters === letters
   if (!promised.commits.some(isCommit)) wrong(`half a commit: ${readings}, ${letters}`)
   compareIncoming(outbox, readings, wrong)
   const epochs = notes.filter(({ kind }) => kind === 'epoch').map(({ content }) => content.epoch)
@@ -118,12 +124,12 @@ function compareOutbox(
   // A store that finds something missing says so, and leaves out its numbers.
   if (finding.lost > 0) return
   if (notes.some(({ sequence }, at) => sequence !== at + 1)) wrong('notes have gaps')
-  if (!areHeadsRight(key, notes)) wrong('an epoch tells other heads of the one before')
+  if (!areZoneHeadsRight(key, notes)) wrong('an epoch tells other heads of the one before')
   goOn(outbox, dir, key, readings, wrong)
 }
 
 /** How far the numbers of dead letters go; each that is missing before is lost. */
-function countLetters(numbers: number[], finding: Finding): number {
+function countLetters(numbers: number[], finding: CutFinding): number {
   const there = new Set(numbers)
   if (there.size !== numbers.length) finding.corrupt.push('a dead letter stands there twice')
   const last = numbers.at(-1) ?? 0
@@ -132,7 +138,7 @@ function countLetters(numbers: number[], finding: Finding): number {
 }
 
 /** The numbers of the dead letters. */
-function lettersIn(notes: ReadNote[], key: number, wrong: (what: string) => void): number[] {
+function lettersIn(notes: OutgoingNote[], key: number, wrong: (what: string) => void): number[] {
   const letters = notes.filter(({ kind }) => kind === 'deadletter')
   return letters.map(({ content }) => {
     const number = Number(content.place)
@@ -145,7 +151,7 @@ function lettersIn(notes: ReadNote[], key: number, wrong: (what: string) => void
 
 /** The QoS 2 message of the last commit is known, and no other. */
 function compareIncoming({ incoming }: Outbox, last: number, wrong: (what: string) => void): void {
-  const isKnown = last === 0 || incoming.has('device', packetOf(last), hashOf(last))
+  const isKnown = last === 0 || incoming.has('device', packetIdOf(last), qos2HashOf(last))
   if (!isKnown || incoming.count !== Math.min(last, 1)) wrong('QoS 2 messages differ')
 }
 
@@ -158,23 +164,23 @@ function goOn(
   wrong: (what: string) => void,
 ) {
   outbox.commit({ readings: [readingOf(key, last + 1)], deadLetters: [] })
-  const { events } = readStore(outboxIn(dir), last + 1)
+  const { events } = readStoreContent(outboxPath(dir), last + 1)
   const [event] = events
   const isNext = events.length === 1 && event!.sequence === last + 1 && event!.zoneSequence === 1
   if (!isNext || event!.epoch !== outbox.epoch) wrong('numbers do not go on')
 }
 
 /** Where the bridge goes on, by the inbox that is there. */
-function positionIn({ outbox, inbox }: Opened, finding: Finding): Position {
+function positionIn({ outbox, inbox }: Opened, finding: CutFinding): BridgePosition {
   const ranges = inbox.rangesOf(outbox.store)
   if (ranges.length > 1) finding.corrupt.push('a range stands there twice')
   return { next: ranges[0]?.next ?? 0, nextNote: inbox.nextNote(outbox.store) ?? 1 }
 }
 
 function compareInbox(
-  { key, promised }: Compared,
-  { inbox, position }: { inbox: Inbox; position: Position },
-  finding: Finding,
+  { key, promised }: ComparisonOptions,
+  { inbox, position }: { inbox: Inbox; position: BridgePosition },
+  finding: CutFinding,
 ): void {
   const { notes } = promised
   const { asked, promised: saved } = promised.position
@@ -187,7 +193,7 @@ function compareInbox(
   for (let more = inbox.notesFrom(1); more.length > 0; more = inbox.notesFrom(last + 1)) {
     for (const { sequence, content } of more) {
       last++
-      const isMeant = JSON.stringify(content) === JSON.stringify(noteOf(key, last))
+      const isMeant = JSON.stringify(content) === JSON.stringify(noteContentOf(key, last))
       if (sequence !== last || !isMeant) finding.corrupt.push(`note ${last} of the inbox differs`)
       last = sequence
     }

@@ -1,9 +1,9 @@
 import { phasesOf } from '../cut/points.ts'
-import { startPromised } from '../marks.ts'
-import type { Call } from '../recording.ts'
+import { createStorePromises } from '../marks.ts'
+import type { RecordedCall } from '../recording.ts'
 
 /** What a recording shows to have really happened: without it, cuts under it prove nothing. */
-export type Exercised = ReturnType<typeof noExercise>
+export type RecordingCoverage = ReturnType<typeof noExercise>
 
 const noExercise = () => ({
   /** Events that were pruned, and dropped undelivered; notes that were pruned. */
@@ -15,10 +15,10 @@ const noExercise = () => ({
 })
 
 /** Counts what happened to some stores. */
-export function exercisedIn(stores: Map<string, Call[]>): Exercised {
+export function coverageOf(stores: Map<string, RecordedCall[]>): RecordingCoverage {
   const sum = noExercise()
   for (const calls of stores.values()) {
-    const promised = startPromised()
+    const promised = createStorePromises()
     const names = new Map<string, string>()
     for (const [at, phase] of phasesOf(calls).entries()) {
       const call = calls[at]!
@@ -36,9 +36,12 @@ export function exercisedIn(stores: Map<string, Call[]>): Exercised {
 }
 
 /** Adds to a sum; throws an Error when something did not happen at all. */
-export function addExercised(sum: Exercised | null, more: Exercised): Exercised {
+export function addCoverage(
+  sum: RecordingCoverage | null,
+  more: RecordingCoverage,
+): RecordingCoverage {
   const all = { ...(sum ?? noExercise()) }
-  for (const what of Object.keys(more) as (keyof Exercised)[]) {
+  for (const what of Object.keys(more) as (keyof RecordingCoverage)[]) {
     if (more[what] === 0) throw new Error(`the recording shows nothing ${what}`)
     all[what] += more[what]
   }

@@ -1,18 +1,23 @@
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import type { Tombstone } from '../../../../gateway/store/groups/tombstones.ts'
-import type { ReadNote } from '../../../../gateway/store/notes/note-log.ts'
-import { countIn, isSpan, type Span, without } from '../../../../gateway/store/sequence/spans.ts'
-import type { Position, Promised } from '../marks.ts'
+import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
+import {
+  countInSpans,
+  isSpan,
+  type Span,
+  subtractSpans,
+} from '../../../../gateway/store/sequence/spans.ts'
+import type { BridgePosition, StorePromises } from '../marks.ts'
 import { zoneOf } from '../workload/numbered-content.ts'
 
 /** `position` is where the inbox that is there now has the bridge go on. */
 type Judged = {
   key: number
-  promised: Promised
-  position: Position
+  promised: StorePromises
+  position: BridgePosition
   events: SensorReading[]
   /** Notes that are stored, and before them those that were delivered. */
-  notes: ReadNote[]
+  notes: OutgoingNote[]
   firstStoredNote: number
 }
 
@@ -20,7 +25,7 @@ type Judged = {
  * How much is not there any more that neither was delivered, as the inbox knows, nor is named by
  * a tombstone; `wrong` is told of what went without being asked for, or is named falsely.
  */
-export function judgeGone(judged: Judged, wrong: (what: string) => void): number {
+export function judgeDeletions(judged: Judged, wrong: (what: string) => void): number {
   const { key, promised, position, events, notes, firstStoredNote } = judged
   const { letGo } = promised
   const stored = spansOf(events)
@@ -38,12 +43,12 @@ export function judgeGone(judged: Judged, wrong: (what: string) => void): number
   if (first - 1 > letGo.readings) wrong(`events before ${first} went unasked`)
   if (firstStoredNote > letGo.notesBefore) wrong(`notes before ${firstStoredNote} went unasked`)
   for (const { kind, content } of notes.filter(({ kind }) => /^(hole|quarantine)$/.test(kind))) {
-    const isDropped = isSpan(content) && without(content, tombstones).length === 0
+    const isDropped = isSpan(content) && subtractSpans(content, tombstones).length === 0
     if (!isDropped) wrong(`a ${kind} is claimed: ${content.from} to ${content.to}`)
   }
   if (stored.length > 1 && !isHealed) wrong(`events are gone behind ${stored[0]!.to}`)
   const awaited = { from: Math.max(1, position.next), to: last }
-  const undelivered = countIn(without(awaited, [...tombstones, ...stored]))
+  const undelivered = countInSpans(subtractSpans(awaited, [...tombstones, ...stored]))
   return undelivered + Math.max(0, firstStoredNote - position.nextNote)
 }
 
@@ -57,9 +62,9 @@ function spansOf(events: SensorReading[]): Span[] {
   return spans
 }
 
-type TombstoneNote = ReadNote & { content: Tombstone }
+type TombstoneNote = OutgoingNote & { content: Tombstone }
 
-const isTombstone = (note: ReadNote): note is TombstoneNote => note.kind === 'tombstone'
+const isTombstone = (note: OutgoingNote): note is TombstoneNote => note.kind === 'tombstone'
 
 /** How many events of each zone there are between two numbers. */
 function zonesIn(key: number, { from, to }: { from: number; to: number }): Tombstone['zones'] {
@@ -75,7 +80,7 @@ const zonesText = (zones: Tombstone['zones']) =>
   JSON.stringify(zones.map(([zone, , count]) => [zone, count]).sort())
 
 /** Whether a note that begins an epoch tells how far each zone of the one before had come. */
-export function areHeadsRight(key: number, notes: ReadNote[]): boolean {
+export function areZoneHeadsRight(key: number, notes: OutgoingNote[]): boolean {
   const [before, last] = notes.filter(({ kind }) => kind === 'epoch').slice(-2)
   if (!before || !last) return true
   const span = {

@@ -3,17 +3,17 @@ import {
   type Reading,
   type SensorReading,
 } from '../../../../config/event/sensor-reading.ts'
-import type { ReadNote } from '../../../../gateway/store/notes/note-log.ts'
+import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
 
 /** Everything in an outbox, as the bridge reads it. */
-export type Stored = { store: string; events: SensorReading[]; notes: ReadNote[] }
+export type StoreContent = { store: string; events: SensorReading[]; notes: OutgoingNote[] }
 
 /**
  * Reads events (from a sequence on) and notes of an outbox. Throws an Error for what cannot be
  * read, for zone sequences with gaps, and for a group whose events say something else than it does.
  */
-export function readStore(file: string, from = 1): Stored {
+export function readStoreContent(file: string, from = 1): StoreContent {
   const reader = openOutboxReader(file)
   if (!reader) throw new Error('there is no outbox')
   try {
@@ -30,7 +30,7 @@ export function readStore(file: string, from = 1): Stored {
       }
       next = group.sequence + group.count
     }
-    const notes: ReadNote[] = []
+    const notes: OutgoingNote[] = []
     for (let more = reader.notesFrom(1); more.length > 0; ) {
       notes.push(...more)
       more = reader.notesFrom(more.at(-1)!.sequence + 1)
@@ -63,7 +63,7 @@ function checkZones(events: SensorReading[], from: number): void {
 }
 
 /** What a reading says, without the numbers that the store gave it. */
-export function textOf(reading: Reading): string {
+export function readingText(reading: Reading): string {
   const { site, zone, device, observedAt, receivedAt, clock, measurements, source } = reading
   return JSON.stringify([site, zone, device, observedAt, receivedAt, clock, measurements, source])
 }

@@ -10,44 +10,44 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { openSeal } from '../../../../gateway/store/delivery/position-checksum.ts'
+import { createPositionChecksum } from '../../../../gateway/store/delivery/position-checksum.ts'
 import {
-  INBOX_ID,
+  INBOX_APPLICATION_ID,
   inboxMigrations,
-  OUTBOX_ID,
+  OUTBOX_APPLICATION_ID,
   outboxMigrations,
-  prepare,
+  prepareDatabase,
 } from '../../../../gateway/store/file/schema.ts'
-import type { Versions } from '../marks.ts'
+import type { FileVersions } from '../marks.ts'
 
 const kinds = {
-  outbox: { id: OUTBOX_ID, migrations: outboxMigrations },
-  inbox: { id: INBOX_ID, migrations: inboxMigrations },
+  outbox: { id: OUTBOX_APPLICATION_ID, migrations: outboxMigrations },
+  inbox: { id: INBOX_APPLICATION_ID, migrations: inboxMigrations },
 }
 
 export type FileKind = keyof typeof kinds
 
 /** The versions that today's program writes. */
-export const newest: Versions = {
+export const newestVersions: FileVersions = {
   outbox: outboxMigrations.length,
   inbox: inboxMigrations.length,
 }
 
 /** Every file and version that an earlier program may have left. */
-export const older = (Object.keys(kinds) as FileKind[]).flatMap(kind =>
+export const olderVersions = (Object.keys(kinds) as FileKind[]).flatMap(kind =>
   kinds[kind].migrations.slice(1).map((_, at) => ({ kind, version: at + 1 })),
 )
 
 /** Makes a file as a program of an earlier version left it, with the rows that it has now. */
-export function makeOlder(dir: string, kind: FileKind, version: number): void {
+export function writeOlderVersion(dir: string, kind: FileKind, version: number): void {
   const file = join(dir, `${kind}.db`)
   const draft = join(dir, `${kind}.older`)
   const { id, migrations } = kinds[kind]
   const [now, then] = [new Database(file), new Database(draft)]
-  prepare(then, id, migrations.slice(0, version))
+  prepareDatabase(then, id, migrations.slice(0, version))
   then.transaction(() => {
     for (const table of tablesOf(then).map(({ name }) => name)) copyTable(now, then, table)
-    if (tablesOf(then).some(({ name }) => name === 'seal')) openSeal(then).write()
+    if (tablesOf(then).some(({ name }) => name === 'seal')) createPositionChecksum(then).write()
   })()
   now.close()
   then.close()
@@ -76,7 +76,7 @@ function copyTable(from: Database.Database, to: Database.Database, table: string
  * it; 0 when there is none. Throws an Error when it is not a version whole: exactly its tables, and
  * nothing that SQLite's own check finds.
  */
-export function versionIn(dir: string, kind: FileKind): number {
+export function readVersion(dir: string, kind: FileKind): number {
   const copy = join(dir, 'copy')
   mkdirSync(copy)
   const isOf = (name: string) => name.startsWith(`${kind}.db`) && /\.db(-wal|-journal)?$/.test(name)

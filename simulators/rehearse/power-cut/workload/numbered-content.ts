@@ -36,15 +36,18 @@ export function deadLetterOf(key: number, number: number): DeadLetter {
 }
 
 /** What a note of the inbox says. */
-export const noteOf = (key: number, number: number) => ({ number, draw: drawAt(key, number, 4) })
+export const noteContentOf = (key: number, number: number) => ({
+  number,
+  draw: drawAt(key, number, 4),
+})
 
 /** The hash by which a QoS 2 message is told from another with the same packet id. */
-export const hashOf = (number: number) => createHash('sha256').update(String(number)).digest()
+export const qos2HashOf = (number: number) => createHash('sha256').update(String(number)).digest()
 
 /** The packet id of the QoS 2 message whose reading has this number. */
-export const packetOf = (number: number) => (number % 65_535) + 1
+export const packetIdOf = (number: number) => (number % 65_535) + 1
 
-export const keyOfStore = (seed: number, store: string) => keyOf(seed, store)
+export const storeKeyOf = (seed: number, store: string) => keyOf(seed, store)
 
 // Text that does not compress, so that a group takes several pages.
 function longText(key: number, number: number): string {

@@ -2,10 +2,10 @@ import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { recordedBy } from '../../inject/recorder.ts'
-import { startDisk } from '../cut/disk.ts'
-import { type Call, readRecording } from '../recording.ts'
-import { DONE, type Orders } from './process.ts'
+import { recorderEnv } from '../../inject/recorder.ts'
+import { createModelDisk } from '../cut/disk.ts'
+import { parseRecording, type RecordedCall } from '../recording.ts'
+import { DONE, type WorkloadOrders } from './process.ts'
 
 const PROGRAM = fileURLToPath(new URL('./process.ts', import.meta.url))
 const PROCESSES = 3
@@ -18,28 +18,28 @@ const PROCESSES = 3
 export async function recordStores(
   library: string,
   dir: string,
-  orders: Omit<Orders, 'dir' | 'run'>,
-): Promise<Map<string, Call[]>> {
+  orders: Omit<WorkloadOrders, 'dir' | 'run'>,
+): Promise<Map<string, RecordedCall[]>> {
   const recorded = join(dir, 'recorded')
   const logs: Buffer[] = []
   for (const { name } of orders.stores) await mkdir(join(recorded, name), { recursive: true })
   for (let run = 0; run < PROCESSES; run++) {
     const log = join(dir, 'log')
-    const all: Orders = { ...orders, dir: recorded, run }
-    const env = recordedBy(library, { dir: recorded, log })
+    const all: WorkloadOrders = { ...orders, dir: recorded, run }
+    const env = recorderEnv(library, { dir: recorded, log })
     const said = await outputOf([PROGRAM, JSON.stringify(all)], env)
     if (said !== DONE) throw new Error(`the workload ended too early: ${said}`)
     logs.push(await readFile(log))
     await rm(log)
   }
-  const stores = readRecording(logs)
+  const stores = parseRecording(logs)
   for (const [name, calls] of stores) await checkStore(join(recorded, name), calls)
   await rm(recorded, { recursive: true })
   return stores
 }
 
-async function checkStore(dir: string, calls: Call[]): Promise<void> {
-  const disk = startDisk()
+async function checkStore(dir: string, calls: RecordedCall[]): Promise<void> {
+  const disk = createModelDisk()
   for (const call of calls) disk.apply(call)
   const files = disk.now
   const isMeant = (name: string) => !/^marks$|-shm$|\.lock/.test(name)

@@ -1,13 +1,13 @@
 import {
-  type Delivered,
-  startRangeReader,
+  type InboxState,
+  openInboxReader,
 } from '../../../../gateway/store/delivery/inbox-reader.ts'
 import type { Outbox } from '../../../../gateway/store/outbox.ts'
-import { openRetention } from '../../../../gateway/store/retention/retention.ts'
+import { createRetention } from '../../../../gateway/store/retention/retention.ts'
 import type { Mark } from '../marks.ts'
-import { inboxIn, outboxIn, type Workload } from './workload.ts'
+import { inboxPath, outboxPath, type Workload } from './workload.ts'
 
-type Settings = Parameters<typeof openRetention>[1]
+type Settings = Parameters<typeof createRetention>[1]
 
 const EVERYTHING = 1e12
 const unbounded = {
@@ -21,7 +21,7 @@ const KEPT_SHARE = 0.6
 export function prune(work: Workload): void {
   work.enter('prune')
   const delivered = whatInboxSays(work)
-  const { next } = delivered.spans![0]!
+  const { next } = delivered.pendingRanges![0]!
   work.mark({ lettingGo: { readings: next - 1, notesBefore: delivered.nextNote } })
   letGo(work, delivered, { keep: { hours: 0, bytes: 0 } })
   // The retention waits until a megabyte is free; these stores never have as much.
@@ -43,12 +43,12 @@ export function dropOldest(work: Workload): void {
 }
 
 /** What is safe to pass by, or (sabotaged) what the bridge knows and has not saved yet. */
-function whatInboxSays({ dir, outbox, promised, sabotage }: Workload): Delivered {
+function whatInboxSays({ dir, outbox, promised, sabotage }: Workload): InboxState {
   if (sabotage === 'prune-first') {
     const { next, nextNote } = promised.position.asked
-    return { spans: [{ next, end: null }], replayFrom: null, nextNote }
+    return { pendingRanges: [{ next, end: null }], replayFrom: null, nextNote }
   }
-  const reader = startRangeReader(inboxIn(dir))
+  const reader = openInboxReader(inboxPath(dir))
   const delivered = reader(outbox.store)
   reader.close()
   return delivered
@@ -57,25 +57,25 @@ function whatInboxSays({ dir, outbox, promised, sabotage }: Workload): Delivered
 type Policy = Partial<Pick<Settings, 'keep' | 'whenFull'>> & { bounds?: { events: number } }
 
 /** Lets go what may go, as the gateway does, until there is nothing more. */
-function letGo(work: Workload, delivered: Delivered, { bounds, ...policy }: Policy): void {
+function letGo(work: Workload, delivered: InboxState, { bounds, ...policy }: Policy): void {
   const { outbox, dir, mark } = work
   const { stored } = outbox.pruning
-  const [first, notes] = [stored.first() ?? 1, outbox.pruning.notesBefore(delivered.nextNote)]
-  const retention = openRetention(withoutBallast(work), {
-    file: outboxIn(dir),
+  const [first, notes] = [stored.first() ?? 1, outbox.pruning.countNotesBefore(delivered.nextNote)]
+  const retention = createRetention(withoutBallast(work), {
+    file: outboxPath(dir),
     keep: { hours: 10_000, bytes: EVERYTHING },
     bounds: { ...unbounded, ...bounds },
     lanes: {},
     whenFull: 'refuse',
     ...policy,
   })
-  retention.see(delivered, 'SYNCED')
-  retention.look()
+  retention.update(delivered, 'SYNCED')
+  retention.requestPruning()
   while (retention.step());
   const now = stored.first() ?? 1
-  const next = delivered.spans?.[0]?.next ?? 1
+  const next = delivered.pendingRanges?.[0]?.next ?? 1
   const dropped = Math.max(0, now - Math.max(first, next))
-  const left = outbox.pruning.notesBefore(delivered.nextNote)
+  const left = outbox.pruning.countNotesBefore(delivered.nextNote)
   mark({ gone: { pruned: now - first - dropped, dropped, notes: notes - left } } satisfies Mark)
 }
 

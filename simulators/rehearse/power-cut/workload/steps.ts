@@ -1,10 +1,10 @@
 import Database from 'better-sqlite3'
-import type { ReadNote } from '../../../../gateway/store/notes/note-log.ts'
+import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
-import { older } from './file-versions.ts'
-import { noteOf } from './numbered-content.ts'
+import { olderVersions } from './file-versions.ts'
+import { noteContentOf } from './numbered-content.ts'
 import { dropOldest, prune } from './retention-steps.ts'
-import { outboxIn, type Workload } from './workload.ts'
+import { outboxPath, type Workload } from './workload.ts'
 
 /** Something that gateway, bridge or operator do to a store. */
 type Step = (work: Workload) => void
@@ -15,8 +15,8 @@ const UNSAVED_SHARE = 0.3
 const upTo = (work: Workload, most: number) => Math.floor(work.random() * (most + 1))
 
 /** Some notes of the outbox, as the bridge reads them. */
-function notesFrom({ dir }: Workload, sequence: number): ReadNote[] {
-  const reader = openOutboxReader(outboxIn(dir))
+function notesFrom({ dir }: Workload, sequence: number): OutgoingNote[] {
+  const reader = openOutboxReader(outboxPath(dir))
   const notes = reader?.notesFrom(sequence) ?? []
   reader?.close()
   return notes
@@ -40,7 +40,7 @@ const once: Record<string, Step> = {
   prune,
   drop: dropOldest,
   migrate(work) {
-    const { kind, version } = older[upTo(work, older.length - 1)]!
+    const { kind, version } = olderVersions[upTo(work, olderVersions.length - 1)]!
     work.migrate(kind, version)
   },
   heal: work => work.heal(),
@@ -49,7 +49,7 @@ const once: Record<string, Step> = {
 
 function beat(work: Workload): void {
   work.enter('commit')
-  work.outbox.beat()
+  work.outbox.writeZoneHeads()
 }
 
 /** The bridge delivers some events and notes. */
@@ -77,7 +77,7 @@ function note(work: Workload): void {
   work.mark({ noting: last })
   const numbers = Array.from({ length: last - promised }, (_, at) => promised + at + 1)
   work.inbox.addNotes(
-    numbers.map(number => ({ kind: 'rehearsed', content: noteOf(work.key, number) })),
+    numbers.map(number => ({ kind: 'rehearsed', content: noteContentOf(work.key, number) })),
   )
   work.mark({ noted: last })
 }
@@ -86,7 +86,7 @@ function note(work: Workload): void {
 function checkpoint(work: Workload): void {
   const mode = ['PASSIVE', 'RESTART', 'TRUNCATE'][upTo(work, 2)]
   work.enter('checkpoint')
-  const db = new Database(outboxIn(work.dir))
+  const db = new Database(outboxPath(work.dir))
   db.pragma(`wal_checkpoint(${mode})`)
   db.close()
 }

@@ -4,9 +4,9 @@ import { markDamaged } from '../../../../gateway/store/file/damage-mark.ts'
 import { type Inbox, openInbox } from '../../../../gateway/store/inbox.ts'
 import { type Outbox, openOutbox } from '../../../../gateway/store/outbox.ts'
 import { mulberry32 } from '../../../building/random.ts'
-import { type Amounts, type Mark, type Phase, startPromised } from '../marks.ts'
-import { type FileKind, makeOlder, newest } from './file-versions.ts'
-import { deadLetterOf, hashOf, keyOfStore, packetOf, readingOf } from './numbered-content.ts'
+import { type CommitAmounts, createStorePromises, type Mark, type WorkloadPhase } from '../marks.ts'
+import { type FileKind, newestVersions, writeOlderVersion } from './file-versions.ts'
+import { deadLetterOf, packetIdOf, qos2HashOf, readingOf, storeKeyOf } from './numbered-content.ts'
 import type { Sabotage } from './sabotage.ts'
 
 /** Who writes the rehearsed stores. */
@@ -14,43 +14,43 @@ export const GATEWAY = 'rehearsal'
 /** Positions are saved when the workload says so. */
 const NEVER_MS = 2_000_000_000
 
-export const outboxIn = (dir: string) => join(dir, 'outbox.db')
-export const inboxIn = (dir: string) => join(dir, 'inbox.db')
+export const outboxPath = (dir: string) => join(dir, 'outbox.db')
+export const inboxPath = (dir: string) => join(dir, 'inbox.db')
 
 /** Opens both files of a folder as gateway and bridge do, one after the other. */
 export const openOutboxIn = (dir: string) =>
-  openOutbox({ file: outboxIn(dir), gateway: GATEWAY, inboxFile: inboxIn(dir) })
-export const openInboxIn = (dir: string) => openInbox({ file: inboxIn(dir), settleMs: NEVER_MS })
+  openOutbox({ file: outboxPath(dir), gateway: GATEWAY, inboxFile: inboxPath(dir) })
+export const openInboxIn = (dir: string) => openInbox({ file: inboxPath(dir), settleMs: NEVER_MS })
 
-export type Workload = ReturnType<typeof startWorkload>
+export type Workload = ReturnType<typeof openWorkload>
 
 /**
  * Opens the store in a folder, a new one or one that an earlier process left, and works on it with
  * the product's own code. Before it asks for something, and when the store has promised it, it says
  * so in the file `marks`. With `ack-first` it says so too early, as no gateway must.
  */
-export function startWorkload(
+export function openWorkload(
   dir: string,
   store: string,
   { seed, sabotage }: { seed: number; sabotage: Sabotage | null },
 ) {
-  const promised = startPromised()
+  const promised = createStorePromises()
   const marksFile = join(dir, 'marks')
   if (existsSync(marksFile)) promised.addLines(readFileSync(marksFile, 'utf8'))
   const marks = openSync(marksFile, 'a')
-  const key = keyOfStore(seed, store)
+  const key = storeKeyOf(seed, store)
   const random = mulberry32(key + promised.commits.length)
   const mark = (next: Mark) => {
     writeSync(marks, `${JSON.stringify(next)}\n`)
     promised.add(next)
   }
-  const enter = (phase: Phase) => mark({ phase })
+  const enter = (phase: WorkloadPhase) => mark({ phase })
   const isNew = promised.store === null
   enter(isNew ? 'creation' : 'open')
   let outbox: Outbox = openOutboxIn(dir)
   let inbox: Inbox = openInboxIn(dir)
   if (isNew) {
-    mark({ versions: newest })
+    mark({ versions: newestVersions })
     mark({ store: outbox.store.toString('hex') })
     const rest = { end: null, topic: 'rehearsal', partitions: 6, zones: null, reason: 'rehearsal' }
     const position = { next: 1, nextNote: 1 }
@@ -58,7 +58,7 @@ export function startWorkload(
     inbox.addRange({ store: outbox.store, next: 1, ...rest })
     mark({ moved: position })
   }
-  const reopenOutbox = (phase: Phase) => {
+  const reopenOutbox = (phase: WorkloadPhase) => {
     enter('commit')
     outbox.close()
     enter(phase)
@@ -73,7 +73,7 @@ export function startWorkload(
     get inbox() {
       return inbox
     },
-    commit: (more: Amounts) => commit({ key, promised, sabotage, mark, enter, outbox }, more),
+    commit: (more: CommitAmounts) => commit({ key, promised, sabotage, mark, enter, outbox }, more),
     /** Has the inbox write where the bridge goes on; gives the range that says so. */
     save() {
       inbox.flush()
@@ -85,9 +85,9 @@ export function startWorkload(
     reopen: () => reopenOutbox('open'),
     /** The same, after somebody has met damage in it. */
     heal(): void {
-      markDamaged(outboxIn(dir), 'rehearsed')
+      markDamaged(outboxPath(dir), 'rehearsed')
       reopenOutbox('heal')
-      if (!outbox.healed) throw new Error(`${store}: a mark was not obeyed`)
+      if (!outbox.recovery) throw new Error(`${store}: a mark was not obeyed`)
     },
     /** Has a file stand there as an earlier program left it, and opens it. */
     migrate(kind: FileKind, version: number): void {
@@ -95,12 +95,12 @@ export function startWorkload(
       this.save()
       if (kind === 'outbox') outbox.close()
       else inbox.close()
-      makeOlder(dir, kind, version)
-      mark({ versions: { ...newest, [kind]: version } })
+      writeOlderVersion(dir, kind, version)
+      mark({ versions: { ...newestVersions, [kind]: version } })
       enter('migration')
       if (kind === 'outbox') outbox = openOutboxIn(dir)
       else inbox = openInboxIn(dir)
-      mark({ versions: newest })
+      mark({ versions: newestVersions })
     },
     close(): void {
       enter('commit')
@@ -115,7 +115,7 @@ export function startWorkload(
 type Committing = Pick<Workload, 'key' | 'promised' | 'sabotage' | 'mark' | 'enter' | 'outbox'>
 
 /** Commits so many more readings and dead letters. */
-function commit(work: Committing, more: Amounts): void {
+function commit(work: Committing, more: CommitAmounts): void {
   const { key, promised, sabotage, mark, outbox } = work
   const before = promised.commits.at(-1)!
   const now = {
@@ -127,7 +127,7 @@ function commit(work: Committing, more: Amounts): void {
   if (sabotage === 'ack-first') mark({ acknowledged: now })
   if (more.readings > 0) {
     outbox.incoming.forget('device')
-    outbox.incoming.remember('device', packetOf(now.readings), hashOf(now.readings))
+    outbox.incoming.remember('device', packetIdOf(now.readings), qos2HashOf(now.readings))
   }
   const numbers = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, at) => from + at + 1)

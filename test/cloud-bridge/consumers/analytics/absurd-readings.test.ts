@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
-import type { ConsumerLetter } from '../../../../cloud-bridge/consumers/runtime/dead-letter.ts'
+import { readTotals } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
+import type { ConsumerDeadLetter } from '../../../../cloud-bridge/consumers/runtime/dead-letter.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import { encodeEvent, type SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
@@ -36,11 +36,15 @@ async function taken(
     value: encodeEvent(event),
   }))
   for (let at = 0; at < records.length; at += 1000) {
-    await work.take('readings', records.slice(at, at + 1000), new AbortController().signal)
+    await work.processRecords(
+      'readings',
+      records.slice(at, at + 1000),
+      new AbortController().signal,
+    )
   }
   const waiting = await (await state.reader(0)).waiting(1e6)
-  const letters = waiting.map(({ value }): ConsumerLetter => JSON.parse(value.toString()))
-  const totals = await totalsOf(state, HOLD_MAX_MS)
+  const letters = waiting.map(({ value }): ConsumerDeadLetter => JSON.parse(value.toString()))
+  const totals = await readTotals(state, HOLD_MAX_MS)
   return { counts, letters, totals, absurd }
 }
 

@@ -3,15 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import { seriesIn } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
-import { wholesOf } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
+import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { listSeries } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
+import { readCompleteWindows } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
 import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
 import {
-  type Result,
-  resultOf,
+  statisticsOf,
+  type WindowStatistics,
 } from '../../../../cloud-bridge/consumers/analytics/model/partial-aggregate.ts'
-import { type Size, sizes } from '../../../../cloud-bridge/consumers/analytics/model/series.ts'
+import {
+  type WindowSize,
+  windowSizesMs,
+} from '../../../../cloud-bridge/consumers/analytics/model/series.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type {
   ConsumerState,
@@ -24,7 +27,7 @@ import { byHand } from './by-hand.ts'
 const DAY = Date.UTC(2026, 10, 23)
 const HOLD_MAX_MS = 3_600_000
 const options = {
-  ...{ topic: 'aggregates', publish: ['15m', '1h', '1d'] as Size[], latenessMs: 0 },
+  ...{ topic: 'aggregates', publish: ['15m', '1h', '1d'] as WindowSize[], latenessMs: 0 },
   ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onAbsurd: () => {} },
   corrections: { offsetOf: () => null },
 }
@@ -64,10 +67,10 @@ function eventOf({ device, at, value, metrics }: Sample, index: number): SensorR
  * more nothing. Gives what was told last of each window.
  */
 async function handled(state: PartitionState, batches: SensorReading[][], isRestarted: boolean) {
-  let handling = await startAnalytics(state, options)
+  let handling = await createAnalytics(state, options)
   const told = new Map<string, Aggregate>()
   for (const events of [...batches, []]) {
-    if (isRestarted) handling = await startAnalytics(state, options)
+    if (isRestarted) handling = await createAnalytics(state, options)
     const arrived = events.map(event => ({
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
@@ -89,14 +92,23 @@ async function handled(state: PartitionState, batches: SensorReading[][], isRest
 }
 
 /** As a reader of the state finds them: those that have a row, and those in which series end. */
-async function windowsIn(state: ConsumerState, size: Size) {
-  const found = new Map<string, Result>()
-  for await (const listed of seriesIn(state, {}, null)) {
+async function windowsIn(state: ConsumerState, size: WindowSize) {
+  const found = new Map<string, WindowStatistics>()
+  for await (const listed of listSeries(state, {}, null)) {
     const { site, zone, device, metric } = listed.name
     const wanted = { size, from: 0, to: Number.MAX_SAFE_INTEGER }
-    for await (const { start, piece, before, sketch } of wholesOf(listed, wanted, HOLD_MAX_MS)) {
+    for await (const { start, piece, before, sketch } of readCompleteWindows(
+      listed,
+      wanted,
+      HOLD_MAX_MS,
+    )) {
       expect(sketch.count).toBe(piece.count)
-      const result = resultOf(piece, before, { start, end: start + sizes[size] }, HOLD_MAX_MS)
+      const result = statisticsOf(
+        piece,
+        before,
+        { start, end: start + windowSizesMs[size] },
+        HOLD_MAX_MS,
+      )
       found.set(`${site}/${zone}/${device}/${metric} ${start}`, result)
     }
   }
@@ -105,7 +117,7 @@ async function windowsIn(state: ConsumerState, size: Size) {
 
 const keyOf = ({ site, zone, device, metric, start }: Aggregate) =>
   `${site}/${zone}/${device}/${metric} ${Date.parse(start)}`
-const endOf = (key: string, size: Size) => Number(key.split(' ')[1]) + sizes[size]
+const endOf = (key: string, size: WindowSize) => Number(key.split(' ')[1]) + windowSizesMs[size]
 
 /** What is told of a window has to be what it comes to at last. */
 function inTheEnd(expected: ReturnType<typeof byHand>, told: Aggregate) {
@@ -160,7 +172,7 @@ describe('analytics', () => {
             const told = await handled(state, batches, isRestarted)
             const heardMs = Math.max(...events.map(({ receivedAt }) => receivedAt))
             for (const name of ['15m', '1h', '1d'] as const) {
-              const expected = byHand(events, sizes[name], HOLD_MAX_MS)
+              const expected = byHand(events, windowSizesMs[name], HOLD_MAX_MS)
               expectEqual(await windowsIn(consumer, name), expected)
               const own = told.filter(({ size }) => size === name)
               for (const one of own) expect(one).toMatchObject(inTheEnd(expected, one))

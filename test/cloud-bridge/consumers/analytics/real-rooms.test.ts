@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { askedSizes } from '../../../../cloud-bridge/consumers/analytics/api/query.ts'
-import { msOf } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
+import { apiWindowSizes } from '../../../../cloud-bridge/consumers/analytics/api/query.ts'
+import { windowLengthMs } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
 import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
 import { analytics } from '../../../../cloud-bridge/consumers/catalogue.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
@@ -56,9 +56,9 @@ describeWithKafka('analytics of real rooms', () => {
 
   it.skipIf(!hasRooms)('equals a plain computation over all readings, in every window', () => {
     const expected = new Map<string, Numbers>()
-    for (const size of askedSizes) {
-      const percentiles = percentilesByHand(events, msOf(size))
-      for (const [name, window] of byHand(events, msOf(size), holdMaxMs)) {
+    for (const size of apiWindowSizes) {
+      const percentiles = percentilesByHand(events, windowLengthMs(size))
+      for (const [name, window] of byHand(events, windowLengthMs(size), holdMaxMs)) {
         const { rise: energyKwh, positiveMs: _, ...own } = window
         const mean = own.sum / own.count
         expected.set(`${size} ${name}`, { ...own, mean, energyKwh, ...percentiles.get(name) })
@@ -124,7 +124,7 @@ async function sendAll(
 /** All windows that the read API has, by size, series and start, page by page. */
 async function askAll(url: string): Promise<Map<string, Aggregate>> {
   const found = new Map<string, Aggregate>()
-  for (const size of askedSizes) {
+  for (const size of apiWindowSizes) {
     const asked = `${url}/api/aggregates?size=${size}&from=0&limit=10000`
     for (let next: string | null = ''; next !== null; ) {
       const answer = await fetch(next ? `${asked}&cursor=${next}` : asked)

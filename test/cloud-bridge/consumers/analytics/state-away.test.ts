@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest'
-import { startAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
-import { startReading } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
+import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { readTotals } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
+import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
 import { openStatefulWork } from '../../../../cloud-bridge/consumers/runtime/stateful-work.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import {
-  type AnyVersion,
+  type ConsumerStateAccess,
   type PartitionState,
-  StateAway,
+  StateUnavailable,
 } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+import { createEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { temporary } from '../../../gateway/store/fixture.ts'
@@ -30,29 +30,29 @@ const recordsOf = (from: number, to: number) =>
   })
 
 /** Analytics on a state that is away for one look at points or windows. */
-const openWork = (state: AnyVersion, awayAtLook = 0) =>
+const openWork = (state: ConsumerStateAccess, awayAtLook = 0) =>
   openStatefulWork({
     ...{ name: 'analytics', state, partition: 0, deadletters: 'd' },
-    read: startReading(startEventReader(null), ['readings']),
-    start: async claimed => {
+    read: createRecordDecoder(createEventReader(null), ['readings']),
+    createHandling: async claimed => {
       let looks = 0
       const flaky: PartitionState = {
         ...claimed,
         range(span) {
           const isOfSeries = /^(points|window)/.test(span.from)
           if (isOfSeries && ++looks === awayAtLook) {
-            return Promise.reject(new StateAway('PostgreSQL: away'))
+            return Promise.reject(new StateUnavailable('PostgreSQL: away'))
           }
           return claimed.range(span)
         },
       }
-      return startAnalytics(flaky, {
+      return createAnalytics(flaky, {
         ...{ topic: 'aggregates', publish: [], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },
         ...{ seriesMax: 1000, clockWaitMs: 1e9, onAbsurd() {} },
         corrections: { offsetOf: () => null },
       })
     },
-    patience: startPatience(() => {}),
+    waitForDependencies: createDependencyWait(() => {}),
     ...{ onCommitted() {}, onEnded() {} },
   })
 
@@ -63,13 +63,15 @@ it.each([1, 2, 3])(
     await using store = openSqliteStates(place.dir)
     await using state = await store.open('analytics')
     const first = await openWork(state)
-    await first.take('readings', recordsOf(0, 10), never)
+    await first.processRecords('readings', recordsOf(0, 10), never)
     const second = await openWork(state, look)
-    await expect(second.take('readings', recordsOf(10, 20), never)).rejects.toThrow(StateAway)
+    await expect(second.processRecords('readings', recordsOf(10, 20), never)).rejects.toThrow(
+      StateUnavailable,
+    )
     const third = await openWork(state)
-    expect(third.next.get('readings')).toBe(10)
-    await third.take('readings', recordsOf(10, 20), never)
-    const { metrics } = await totalsOf(state, HOLD_MAX_MS)
+    expect(third.nextOffsets.get('readings')).toBe(10)
+    await third.processRecords('readings', recordsOf(10, 20), never)
+    const { metrics } = await readTotals(state, HOLD_MAX_MS)
     expect(metrics).toEqual([{ metric: 'a', count: 20, sum: 20 }])
   },
 )

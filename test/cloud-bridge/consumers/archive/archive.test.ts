@@ -1,16 +1,19 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { realDisk } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
-import { nameOf, partitionIn } from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
+import { durableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import {
+  filePathOf,
+  partitionInPath,
+} from '../../../../cloud-bridge/consumers/archive/files/paths.ts'
 import {
   EventColumns,
   readParquet,
-  rowsIn,
+  rowCountOf,
 } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
-import { Fenced, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
+import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { Fenced, StateUnavailable } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { event } from '../../../config/event/events-fixture.ts'
 import {
   archivedIn,
@@ -42,7 +45,7 @@ describe('a file of the archive', () => {
         for (const row of rows) columns.add(row)
         const bytes = columns.toParquet()
         expect(await readParquet(bytes)).toEqual(rows)
-        expect(rowsIn(bytes)).toBe(rows.length)
+        expect(rowCountOf(bytes)).toBe(rows.length)
       }),
       { numRuns: 50 },
     )
@@ -71,14 +74,14 @@ describe('a file of the archive', () => {
   it('has a name that any file system takes', () => {
     const zones = ['a/b', '..', 'z*?', 'é'.repeat(500), '\u0000', `${'é'.repeat(499)}e`]
     const names = zones.map(zone =>
-      nameOf({ date: '2026-05-01', zone, topic: TOPIC, partition: 7, first: 1, last: 2 }),
+      filePathOf({ date: '2026-05-01', zone, topic: TOPIC, partition: 7, first: 1, last: 2 }),
     )
     expect(new Set(names).size).toBe(zones.length)
     for (const name of names) {
       expect(name.split('/')).toHaveLength(4)
       expect(name).toMatch(/^[\w.%=~/-]+$/)
       expect(Math.max(...name.split('/').map(part => part.length))).toBeLessThan(200)
-      expect(partitionIn(name)).toBe(7)
+      expect(partitionInPath(name)).toBe(7)
     }
   })
 })
@@ -98,7 +101,7 @@ describe('the archive', () => {
     await work[Symbol.asyncDispose]()
     const archived = await archivedIn(place.dir)
     expect(archived.map(one => one.event)).toEqual(events)
-    expect([...(await openWork(place)).next]).toEqual([
+    expect([...(await openWork(place)).nextOffsets]).toEqual([
       [TOPIC, 12],
       [BACKLOG, 20],
     ])
@@ -117,9 +120,9 @@ describe('the archive', () => {
     using place = temporaryDir()
     const records = recordsOf(someEvents(8))
     const stale = await openWork(place)
-    await stale.take(TOPIC, records.slice(0, 3), signal)
+    await stale.processRecords(TOPIC, records.slice(0, 3), signal)
     await using work = await openWork(place)
-    await expect(stale.take(TOPIC, records.slice(3), signal)).rejects.toThrow(Fenced)
+    await expect(stale.processRecords(TOPIC, records.slice(3), signal)).rejects.toThrow(Fenced)
     await stale[Symbol.asyncDispose]()
     expect(filesIn(place.dir)).toEqual([])
     await feed(work, TOPIC, records, 4)
@@ -141,17 +144,17 @@ describe('the archive', () => {
     let isFull = true
     let waits = 0
     const disk = {
-      ...realDisk,
+      ...durableFilesystem,
       async append(path: string, length: number, bytes: Uint8Array) {
-        if (!isFull) return realDisk.append(path, length, bytes)
-        await realDisk.append(path, length, bytes.subarray(0, bytes.length >> 1))
+        if (!isFull) return durableFilesystem.append(path, length, bytes)
+        await durableFilesystem.append(path, length, bytes.subarray(0, bytes.length >> 1))
         if (++waits === 2) isFull = false
-        throw new StateAway('the disk is full')
+        throw new StateUnavailable('the disk is full')
       },
     }
     await using work = await openWork(
       { ...place, disk },
-      { patience: startPatience(reason => said.push(reason)) },
+      { retryWhileAway: createDependencyWait(reason => said.push(reason)) },
     )
     await feed(work, TOPIC, recordsOf(events))
     await work[Symbol.asyncDispose]()
@@ -164,7 +167,7 @@ describe('the archive', () => {
     using place = temporaryDir()
     const { letters, bury } = startGraves()
     const [first, second] = recordsOf(someEvents(2))
-    await using work = await openWork(place, { bury })
+    await using work = await openWork(place, { produceDeadLetters: bury })
     await feed(work, TOPIC, [
       first!,
       { ...recordOf(Buffer.from('?'), 1) },
@@ -175,7 +178,7 @@ describe('the archive', () => {
       ['deadletters', { consumer: 'archive', topic: TOPIC, partition: 0, offset: 1, attempts: 1 }],
     ])
     expect((await archivedIn(place.dir)).map(({ offset }) => offset)).toEqual([0, 2])
-    expect((await openWork(place)).next.get(TOPIC)).toBe(3)
+    expect((await openWork(place)).nextOffsets.get(TOPIC)).toBe(3)
   })
 
   it('adds nothing behind a line that was changed', async () => {

@@ -1,17 +1,17 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startArchive } from '../../../../cloud-bridge/consumers/archive/archive.ts'
-import type { Disk } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
-import { realDisk } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
-import type { Archived } from '../../../../cloud-bridge/consumers/archive/parquet/columns.ts'
+import { createArchive } from '../../../../cloud-bridge/consumers/archive/archive.ts'
+import type { DurableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import { durableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
+import type { ArchivedEvent } from '../../../../cloud-bridge/consumers/archive/parquet/columns.ts'
 import { readParquet } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
-import type { Work } from '../../../../cloud-bridge/consumers/runtime/partition-work.ts'
-import { startReading } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
+import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import type { PartitionWork } from '../../../../cloud-bridge/consumers/runtime/partition-work.ts'
+import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
 import type { Effect } from '../../../../cloud-bridge/consumers/state/state.ts'
 import type { ReadRecord } from '../../../../cloud-bridge/ports/event-stream.ts'
-import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+import { createEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 import { encodeEvent, type SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 
@@ -46,30 +46,40 @@ export const recordOf = (value: Buffer, offset: number): ReadRecord => ({
   ...{ partition: 0, offset, heardAt: 1_700_000_001_000, key: null, value, headers: {} },
 })
 
-export type Opened = { dir: string; disk?: Disk; fileMaxEvents?: number; fileMaxAgeMs?: number }
+export type Opened = {
+  dir: string
+  disk?: DurableFilesystem
+  fileMaxEvents?: number
+  fileMaxAgeMs?: number
+}
 
-export async function openWork(opened: Opened, more: Partial<Parts> = {}): Promise<Work> {
-  const { dir, disk = realDisk, fileMaxEvents = 4, fileMaxAgeMs = 600_000 } = opened
-  return startArchive({
+export async function openWork(opened: Opened, more: Partial<Parts> = {}): Promise<PartitionWork> {
+  const { dir, disk = durableFilesystem, fileMaxEvents = 4, fileMaxAgeMs = 600_000 } = opened
+  return createArchive({
     ...{ name: 'archive', dir, disk, fileMaxEvents, fileMaxAgeMs, keepDays: null },
-    read: startReading(startEventReader(null), [TOPIC, BACKLOG]),
-    deadletters: 'deadletters',
-    bury: async () => {},
-    patience: startPatience(() => {}),
+    decodeRecords: createRecordDecoder(createEventReader(null), [TOPIC, BACKLOG]),
+    deadLetterTopic: 'deadletters',
+    produceDeadLetters: async () => {},
+    retryWhileAway: createDependencyWait(() => {}),
     onCommitted() {},
     onSealed() {},
     ...more,
   })(0)
 }
-type Parts = Parameters<typeof startArchive>[0]
+type Parts = Parameters<typeof createArchive>[0]
 
 /** Gives a work all of a topic from where it wants to go on, in small batches. */
-export async function feed(work: Work, topic: string, records: readonly ReadRecord[], size = 3) {
+export async function feed(
+  work: PartitionWork,
+  topic: string,
+  records: readonly ReadRecord[],
+  size = 3,
+) {
   const { signal } = new AbortController()
-  const next = work.next.get(topic) ?? 0
+  const next = work.nextOffsets.get(topic) ?? 0
   const left = records.filter(({ offset }) => offset >= next)
   for (let at = 0; at < left.length; at += size) {
-    await work.take(topic, left.slice(at, at + size), signal)
+    await work.processRecords(topic, left.slice(at, at + size), signal)
   }
 }
 
@@ -107,10 +117,10 @@ export function linesIn(dir: string) {
 }
 
 /** All events that stand in an archive's files, in the order of topics and offsets. */
-export async function archivedIn(dir: string): Promise<Archived[]> {
-  const all: Archived[] = []
+export async function archivedIn(dir: string): Promise<ArchivedEvent[]> {
+  const all: ArchivedEvent[] = []
   for (const name of filesIn(dir)) all.push(...(await readParquet(readFileSync(join(dir, name)))))
-  const keyOf = (one: Archived) => `${one.topic} ${String(one.offset).padStart(9, '0')}`
+  const keyOf = (one: ArchivedEvent) => `${one.topic} ${String(one.offset).padStart(9, '0')}`
   return all.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1))
 }
 

@@ -1,8 +1,8 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
-  type Disk,
-  realDisk,
+  type DurableFilesystem,
+  durableFilesystem,
 } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
 import {
   archivedIn,
@@ -26,7 +26,7 @@ function dyingDisk(dieAt: number, when: 'before' | 'within') {
   let steps = 0
   let hasDied = false
   const dying = (name: (typeof STEPS)[number]) => {
-    const step = realDisk[name] as (...args: unknown[]) => Promise<void>
+    const step = durableFilesystem[name] as (...args: unknown[]) => Promise<void>
     const mayDie = when === 'before' || name === 'write' || name === 'append'
     return async (...args: unknown[]) => {
       if (!hasDied && !(mayDie && steps++ === dieAt)) return step(...args)
@@ -35,7 +35,7 @@ function dyingDisk(dieAt: number, when: 'before' | 'within') {
       throw new Killed()
     }
   }
-  const disk = Object.fromEntries(STEPS.map(name => [name, dying(name)])) as Disk
+  const disk = Object.fromEntries(STEPS.map(name => [name, dying(name)])) as DurableFilesystem
   return { disk, hasDied: () => hasDied }
 }
 
@@ -53,7 +53,7 @@ describe('the archive, killed at any step', () => {
   const events = someEvents(8)
   const records = recordsOf(events)
   /** Takes all there is, as a member would; a day passes in the middle. Whether it lived. */
-  const run = async (dir: string, disk: Disk): Promise<boolean> => {
+  const run = async (dir: string, disk: DurableFilesystem): Promise<boolean> => {
     vi.setSystemTime(Date.UTC(2026, 4, 1, 23, 59))
     try {
       await using work = await openWork({ dir, disk })
@@ -80,7 +80,7 @@ describe('the archive, killed at any step', () => {
         if (!isOver) kills++
         // Who comes next dies early as well, now and then.
         await run(place.dir, dyingDisk((dieAt * 5) % 17, when).disk)
-        expect(await run(place.dir, realDisk)).toBe(true)
+        expect(await run(place.dir, durableFilesystem)).toBe(true)
         expect(filesIn(place.dir)).toEqual(committedIn(place.dir))
         expect((await archivedIn(place.dir)).map(({ event }) => event)).toEqual(events)
       }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { startRoom } from '../../../../cloud-bridge/consumers/archive/memory-budget.ts'
+import { createMemoryBudget } from '../../../../cloud-bridge/consumers/archive/memory-budget.ts'
 
 function holding(bytes: number, said: number[]) {
   const holder = {
@@ -14,7 +14,7 @@ function holding(bytes: number, said: number[]) {
 
 it('has who holds most commit until there is room for all', async () => {
   const said: number[] = []
-  const room = startRoom(10)
+  const room = createMemoryBudget(10)
   const holders = [3, 7, 2, 6].map(bytes => holding(bytes, said))
   for (const holder of holders) room.enter(holder)
   await room.make()

@@ -2,12 +2,17 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
 import { replayArchive } from '../../../../cloud-bridge/consumers/archive/replay.ts'
-import { singleObject } from '../../../../cloud-bridge/framing/framing.ts'
-import type { Outgoing } from '../../../../cloud-bridge/ports/event-sink.ts'
+import { singleObjectFraming } from '../../../../cloud-bridge/framing/framing.ts'
+import type { OutgoingRecord } from '../../../../cloud-bridge/ports/event-sink.ts'
 import { decodeEvent, encodeEvent } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { startCommands } from '../../../gateway/inspect/command.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../../setup/kafka/kafka.ts'
+import {
+  createTopics,
+  describeWithKafka,
+  readTopic,
+  sharedKafka,
+} from '../../../setup/kafka/kafka.ts'
 import { freshTopics } from '../../forward/running-bridge.ts'
 import { feed, filesIn, openWork, recordsOf, someEvents, TOPIC, temporaryDir } from './fixture.ts'
 
@@ -23,15 +28,15 @@ async function someArchive() {
 }
 
 async function replayed(dir: string, more: object = {}) {
-  const records: Outgoing[] = []
+  const records: OutgoingRecord[] = []
   const count = await replayArchive({
     ...{ dir, fromMs: receivedAt, toMs: receivedAt + 2 * DAY_MS, topic: 'again', partitions: 2 },
-    frame: singleObject,
+    frame: singleObjectFraming,
     async deliver(batch) {
       records.push(...batch.records)
       return batch.records.map(() => null)
     },
-    onRefused() {},
+    onRejected() {},
     ...more,
   })
   return { count, records }
@@ -88,7 +93,7 @@ describeWithKafka('./sluice replay --archive', () => {
   it('sends what is archived to a topic, without a bridge', async () => {
     using place = await someArchive()
     const { backfill } = freshTopics()
-    await createTopics(shared(), [{ topic: backfill, partitions: 2 }])
+    await createTopics(sharedKafka(), [{ topic: backfill, partitions: 2 }])
     using at = startCommands({ kafka: { brokers: inject('brokers') } })
     const from = ['--archive', place.dir, '--from', '2023-01-01T00:00:00Z']
     const done = await at.run('replay', ...from, '--topic', backfill)
@@ -96,7 +101,7 @@ describeWithKafka('./sluice replay --archive', () => {
       ...{ code: 0, stderr: '' },
       stdout: `12 events went to ${backfill} once more\n`,
     })
-    const [first] = await readTopic(shared(), backfill)
+    const [first] = await readTopic(sharedKafka(), backfill)
     const came = first!.map(({ value }) => decodeEvent(value))
     expect(came).toHaveLength(12)
     expect(came).toEqual(expect.arrayContaining(events))

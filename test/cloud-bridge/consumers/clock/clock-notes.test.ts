@@ -2,27 +2,27 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it, vi } from 'vitest'
-import { seriesIn } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
-import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
-import { windowsOf } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
-import { openClockNotes } from '../../../../cloud-bridge/consumers/clock/clock-notes.ts'
+import { listSeries } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
+import { readTotals } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
+import { readWindows } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
+import { startClockNoteReader } from '../../../../cloud-bridge/consumers/clock/clock-notes.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type { ConsumerState } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { openKafka } from '../../../../cloud-bridge/kafka/configured-client.ts'
-import type { Outgoing } from '../../../../cloud-bridge/ports/event-sink.ts'
+import { createKafkaClient } from '../../../../cloud-bridge/kafka/configured-client.ts'
+import type { OutgoingRecord } from '../../../../cloud-bridge/ports/event-sink.ts'
 import {
-  type Clock,
+  type ClockState,
   encodeEvent,
   type SensorReading,
 } from '../../../../config/event/sensor-reading.ts'
-import { startRetiming } from '../../../../gateway/ingest/clock-corrections.ts'
+import { createClockCorrections } from '../../../../gateway/ingest/clock-corrections.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import {
   describeWithKafka,
   freshTopic,
-  openSink,
+  openKafkaSink,
   readTopic,
-  shared,
+  sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
 import { HOLD_MAX_MS, openAnalytics } from '../analytics/reader.ts'
 
@@ -37,19 +37,26 @@ afterAll(() => {
 async function stage() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-clock-'))
   dirs.push(dir)
-  const [readings, ledger] = [await freshTopic(shared(), 1), await freshTopic(shared(), 1)]
-  const sink = await openSink(shared())
-  const { stream } = await openKafka(shared())
-  const retime = startRetiming()
+  const [readings, ledger] = [
+    await freshTopic(sharedKafka(), 1),
+    await freshTopic(sharedKafka(), 1),
+  ]
+  const sink = await openKafkaSink(sharedKafka())
+  const { stream } = await createKafkaClient(sharedKafka())
+  const retime = createClockCorrections()
   let sequence = 0
   const send = (topic: string, values: Buffer[]) => {
-    const record = (value: Buffer): Outgoing => ({ key: Buffer.from('k'), partition: 0, value })
+    const record = (value: Buffer): OutgoingRecord => ({
+      key: Buffer.from('k'),
+      partition: 0,
+      value,
+    })
     return sink.send({ topic, records: values.map(record) })
   }
   return {
     ...{ dir, readings, ledger, stream },
     /** Receives a reading at a true moment; gives what sends the gateway's word on its clock. */
-    async receive(clock: Clock, trueMs: number, aheadMs: number, device: string) {
+    async receive(clock: ClockState, trueMs: number, aheadMs: number, device: string) {
       sequence++
       const number = { flag: null, text: null, unit: null, number: 1 }
       const event: SensorReading = {
@@ -76,18 +83,18 @@ async function stage() {
       const ending = new AbortController()
       const onAway = () => {}
       const { signal } = ending
-      const corrections = await openClockNotes({ stream, topic: ledger, signal, onAway })
+      const corrections = await startClockNoteReader({ stream, topic: ledger, signal, onAway })
       const wait = clockWaitMs === undefined ? {} : { clockWaitMs }
       const { work } = await openAnalytics({ state, topic: readings, corrections, ...wait })
-      const [records] = await readTopic(shared(), readings)
-      const from = work.next.get(readings) ?? 0
-      await work.take(
+      const [records] = await readTopic(sharedKafka(), readings)
+      const from = work.nextOffsets.get(readings) ?? 0
+      await work.processRecords(
         readings,
         records!.filter(({ offset }) => offset >= from),
         signal,
       )
       ending.abort()
-      return { minutes: await minutesIn(state), held: (await totalsOf(state, HOLD_MAX_MS)).held }
+      return { minutes: await minutesIn(state), held: (await readTotals(state, HOLD_MAX_MS)).held }
     },
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   }
@@ -96,9 +103,9 @@ async function stage() {
 /** The minutes in which devices have values, from START on, with how many. */
 async function minutesIn(state: ConsumerState): Promise<string[]> {
   const found: string[] = []
-  for await (const listed of seriesIn(state, {}, null)) {
+  for await (const listed of listSeries(state, {}, null)) {
     const all = { size: '1m', from: 0, to: Number.MAX_SAFE_INTEGER } as const
-    for (const { start, aggregate } of await windowsOf(listed, all, 1000, HOLD_MAX_MS)) {
+    for (const { start, aggregate } of await readWindows(listed, all, 1000, HOLD_MAX_MS)) {
       found.push(`${listed.name.device} ${(start - START) / MINUTE_MS}: ${aggregate.count}`)
     }
   }
@@ -153,8 +160,8 @@ describeWithKafka('readings of a gateway without a clock', () => {
     await using place = await stage()
     const ending = new AbortController()
     const away: (string | null)[] = []
-    const corrections = await openClockNotes({
-      ...{ stream: place.stream, topic: place.ledger, signal: ending.signal, lookEveryMs: 20 },
+    const corrections = await startClockNoteReader({
+      ...{ stream: place.stream, topic: place.ledger, signal: ending.signal, pollEveryMs: 20 },
       onAway: reason => away.push(reason),
     })
     const first = { ...goldenEvent, sequence: 1 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { startOffsets } from '../../../../cloud-bridge/consumers/clock/clock-offsets.ts'
+import { createClockOffsets } from '../../../../cloud-bridge/consumers/clock/clock-offsets.ts'
 
 const note = (from: number, to: number, offsetMs: number, epoch = 1) => ({
   ...{ epoch, from, to, offsetMs },
@@ -7,7 +7,7 @@ const note = (from: number, to: number, offsetMs: number, epoch = 1) => ({
 
 describe('how far clocks were off', () => {
   it('is found by gateway, epoch and sequence, in whatever order it was told, and told again', () => {
-    const offsets = startOffsets()
+    const offsets = createClockOffsets()
     for (const one of [note(20, 29, 5), note(1, 9, 7), note(20, 29, 5), note(40, 40, -3)]) {
       offsets.add('gw', one)
     }
@@ -18,7 +18,7 @@ describe('how far clocks were off', () => {
   })
 
   it('is bounded: the runs that were told of first are forgotten first', () => {
-    const offsets = startOffsets(100)
+    const offsets = createClockOffsets(100)
     for (let epoch = 1; epoch <= 200; epoch++) offsets.add('gw', note(1, 9, epoch, epoch))
     const known = Array.from({ length: 200 }, (_, at) => offsets.find('gw', at + 1, 5))
     expect(known.filter(one => one !== null)).toEqual(

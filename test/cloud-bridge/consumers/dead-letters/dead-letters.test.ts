@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { stringify } from 'yaml'
-import { totalsOf } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
-import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
+import { readTotals } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
+import { createEffectRelay } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
@@ -12,10 +12,10 @@ import { startCommands } from '../../../gateway/inspect/command.ts'
 import {
   describeWithKafka,
   freshTopic,
-  openSink,
+  openKafkaSink,
   partitionsOf,
   readTopic,
-  shared,
+  sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
 import { HOLD_MAX_MS, openAnalytics } from '../analytics/reader.ts'
 
@@ -48,10 +48,10 @@ async function stage() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-letters-'))
   const names = ['readings', 'backfill', 'deadletters', 'ledger'] as const
   const made = await Promise.all(
-    names.map(async name => [name, await freshTopic(shared(), 2)] as const),
+    names.map(async name => [name, await freshTopic(sharedKafka(), 2)] as const),
   )
   const topics = Object.fromEntries(made) as Record<(typeof names)[number], string>
-  const sink = await openSink(shared())
+  const sink = await openKafkaSink(sharedKafka())
   const file = join(dir, 'sluice.yaml')
   writeFileSync(file, stringify({ kafka: { brokers: inject('brokers'), topics } }))
   const at = startCommands()
@@ -78,22 +78,26 @@ async function stage() {
         }),
       })
       for (const topic of [topics.readings, topics.backfill]) {
-        const [records] = await readTopic(shared(), topic)
-        const from = work.next.get(topic) ?? 0
-        await work.take(
+        const [records] = await readTopic(sharedKafka(), topic)
+        const from = work.nextOffsets.get(topic) ?? 0
+        await work.processRecords(
           topic,
           records!.filter(({ offset }) => offset >= from),
           new AbortController().signal,
         )
       }
       const ending = new AbortController()
-      const effects = startEffects({
-        ...{ sink, signal: ending.signal, partitionsOf: topic => partitionsOf(shared(), topic) },
+      const effects = createEffectRelay({
+        ...{
+          sink,
+          signal: ending.signal,
+          partitionsOf: topic => partitionsOf(sharedKafka(), topic),
+        },
         ...{ onSent: () => {}, onRefused: () => {}, onAway: () => {} },
       })
       effects.wake(await state.claim(0))
       await effects.idle()
-      const totals = await totalsOf(state, HOLD_MAX_MS)
+      const totals = await readTotals(state, HOLD_MAX_MS)
       return { counts, values: totals.metrics[0]?.count ?? 0 }
     },
     sluice: (...args: string[]) => at.run('deadletters', ...args, '--cloud', '--config', file),
@@ -186,7 +190,7 @@ describeWithKafka('dead letters in Kafka', () => {
     expect((await place.sluice('retry', idOf(1))).stdout).toContain(
       'left as it was: it was retried before',
     )
-    const [sent] = await readTopic(shared(), place.topics.backfill)
+    const [sent] = await readTopic(sharedKafka(), place.topics.backfill)
     expect(sent).toMatchObject([
       {
         value: eventOf(2, NOW + 1),

@@ -1,19 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import {
-  type Definition,
-  definitionOf,
-  storeOf,
+  type ConsumerDefinition,
+  handlerDefinition,
+  openConfiguredStore,
 } from '../../../../cloud-bridge/consumers/catalogue.ts'
 import { handler } from '../../../../cloud-bridge/consumers/handlers/wasted-energy.ts'
 import { reprocess } from '../../../../cloud-bridge/consumers/reprocessing.ts'
 import type { Handler } from '../../../../cloud-bridge/consumers/runtime/keyed-handler.ts'
-import { createTopics, describeWithKafka, readTopic, shared } from '../../../setup/kafka/kafka.ts'
+import {
+  createTopics,
+  describeWithKafka,
+  readTopic,
+  sharedKafka,
+} from '../../../setup/kafka/kafka.ts'
 import { openRealPlace, type RealPlace, startConsumer } from '../real-place.ts'
 import { minuteAt, readingOf } from './readings.ts'
 
 const ALERTS = 'sluice.alerts'
-const wastedEnergy = definitionOf(handler as Handler<unknown>)
+const wastedEnergy = handlerDefinition(handler as Handler<unknown>)
 const sumOf = (counts: Partial<Record<string, number>>) =>
   Object.values(counts).reduce<number>((sum, count) => sum + (count ?? 0), 0)
 
@@ -32,7 +37,7 @@ function absence({ run: site }: RealPlace, from: number, kwh: number) {
 
 /** Which alerts of a place stand in their topic: their ids, in order. */
 async function alertsOf({ run }: RealPlace) {
-  const records = (await readTopic(shared(), ALERTS)).flat()
+  const records = (await readTopic(sharedKafka(), ALERTS)).flat()
   return records.flatMap(({ value, headers }) => {
     const { site, from, wastedKwh } = JSON.parse(value.toString())
     return site === run ? [{ id: headers['sluice-effect']?.toString(), from, wastedKwh }] : []
@@ -42,7 +47,7 @@ const idOf = ({ run }: RealPlace, minute: number) => `wasted-energy/${run}-z1-${
 
 describeWithKafka('wasted energy on Kafka', () => {
   it('is told once, although its consumer was ended in the middle and events come twice', async () => {
-    await createTopics(shared(), [{ topic: ALERTS, partitions: 2 }])
+    await createTopics(sharedKafka(), [{ topic: ALERTS, partitions: 2 }])
     await using place = await openRealPlace(2)
     const { topics, send } = place
     const [gone, ...rest] = absence(place, 2, 10.5)
@@ -62,7 +67,7 @@ describeWithKafka('wasted energy on Kafka', () => {
   }, 60_000)
 
   it('is built anew beside the one that runs, which then goes on in the new state', async () => {
-    await createTopics(shared(), [{ topic: ALERTS, partitions: 2 }])
+    await createTopics(sharedKafka(), [{ topic: ALERTS, partitions: 2 }])
     await using place = await openRealPlace(2)
     const { run: site, topics, send } = place
     const meter = readingOf({ site, device: 'm' }, 1, 'energy_kwh', 10)
@@ -108,7 +113,7 @@ describeWithKafka('wasted energy on Kafka', () => {
     const built = reprocess(gated.definition, builder.place, 0)
     const refused = expect(built).rejects.toThrow('was begun since')
     await gated.reached
-    const store = stack.use(storeOf(place.config))
+    const store = stack.use(openConfiguredStore(place.config))
     stack.use(await store.build(wastedEnergy.name))
     gated.open()
     await refused
@@ -118,13 +123,13 @@ describeWithKafka('wasted energy on Kafka', () => {
 })
 
 /** Waits, until it is let go, at what comes of the zone "gate"; `reached` says when. */
-function startGated(definition: Definition) {
+function startGated(definition: ConsumerDefinition) {
   const { promise, resolve: open } = Promise.withResolvers<void>()
   const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
-  const gated: Definition = {
+  const gated: ConsumerDefinition = {
     ...definition,
-    start: place => async state => {
-      const handling = await definition.start!(place)(state)
+    createHandling: place => async state => {
+      const handling = await definition.createHandling!(place)(state)
       return {
         ...handling,
         async load(events) {

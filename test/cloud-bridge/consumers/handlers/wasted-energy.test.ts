@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { handler, type Room } from '../../../../cloud-bridge/consumers/handlers/wasted-energy.ts'
-import type { Arrived } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
+import type { ReceivedEvent } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import { minuteAt, readingOf } from './readings.ts'
 
 type Said = Parameters<typeof readingOf> extends [unknown, number, ...infer Rest] ? Rest : never
@@ -18,7 +18,7 @@ function run(...said: [device: string, ...Said][]) {
   return { state, sent }
 }
 
-function arrived(event: Arrived['event'], arrival: Arrived['arrival']): Arrived {
+function arrived(event: ReceivedEvent['event'], arrival: ReceivedEvent['arrival']): ReceivedEvent {
   const record = { partition: 0, offset: 0, heardAt: 0, key: null, value: Buffer.alloc(0) }
   return { event, arrival, topic: 'readings', record: { ...record, headers: {} } }
 }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import {
-  type EffectsOptions,
-  startEffects,
+  createEffectRelay,
+  type EffectRelayOptions,
 } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import type { PartitionState } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { openMemorySink } from '../../../contracts/memory-sink.ts'
+import { createMemorySink } from '../../../contracts/memory-sink.ts'
 import {
   eventsOf,
   listed,
@@ -19,12 +19,12 @@ const bytes = (text: string) => Buffer.from(text)
 const effectsOf = (...names: string[]) =>
   names.map(id => ({ id, topic: 'out', key: 'k', value: bytes(id) }))
 
-function startSending(more: Partial<EffectsOptions> = {}) {
-  const sink = openMemorySink(100)
+function startSending(more: Partial<EffectRelayOptions> = {}) {
+  const sink = createMemorySink(100)
   sink.createTopic('out', 1)
   const told: string[] = []
   const away = Promise.withResolvers<string>()
-  const effects = startEffects({
+  const effects = createEffectRelay({
     ...{ sink, signal: never, partitionsOf: async () => 1 },
     onSent: (topic, count) => told.push(`${count} to ${topic}`),
     onRefused: ({ id }, reason) => told.push(`${id} refused: ${reason}`),

@@ -1,16 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startPatience } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
-import type { Counts } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
+import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import type { ArrivalCounts } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import {
+  createKeyedHandling,
   type Handler,
-  startKeyed,
 } from '../../../../cloud-bridge/consumers/runtime/keyed-handler.ts'
-import { startReading } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
+import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
 import {
   openStatefulWork,
-  type StatefulOptions,
+  type StatefulWorkOptions,
 } from '../../../../cloud-bridge/consumers/runtime/stateful-work.ts'
 import { keyOf } from '../../../../cloud-bridge/consumers/state/row-keys.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
@@ -19,7 +19,7 @@ import type {
   PartitionState,
 } from '../../../../cloud-bridge/consumers/state/state.ts'
 import type { ReadRecord } from '../../../../cloud-bridge/ports/event-stream.ts'
-import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+import { createEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 import { encodeEvent, type SensorReading } from '../../../../config/event/sensor-reading.ts'
 
 export const [live, backfill, deadletters] = ['live', 'backfill', 'deadletters'] as const
@@ -70,16 +70,16 @@ export async function listed(state: Pick<PartitionState, 'get'>, zone = 'z'): Pr
 }
 
 /** The listing consumer on partition 0 of a state. */
-export async function openListing(state: ConsumerState, more: Partial<StatefulOptions> = {}) {
-  const told: Counts[] = []
+export async function openListing(state: ConsumerState, more: Partial<StatefulWorkOptions> = {}) {
+  const told: ArrivalCounts[] = []
   const missing: number[] = []
   const away: (string | null)[] = []
   const work = await openStatefulWork({
     ...{ name: 'listing', state, partition: 0, deadletters },
-    read: startReading(startEventReader(null), [live, backfill]),
+    read: createRecordDecoder(createEventReader(null), [live, backfill]),
     onEnded: () => {},
-    start: async one => startKeyed(listing, one),
-    patience: startPatience(reason => away.push(reason)),
+    createHandling: async one => createKeyedHandling(listing, one),
+    waitForDependencies: createDependencyWait(reason => away.push(reason)),
     onCommitted(counts, _, now) {
       told.push(counts)
       missing.push(now)
@@ -87,7 +87,7 @@ export async function openListing(state: ConsumerState, more: Partial<StatefulOp
     ...more,
   })
   const take = (topic: string, records: readonly ReadRecord[], signal = never) =>
-    work.take(topic, records, signal)
+    work.processRecords(topic, records, signal)
   return { work, take, told, missing, away }
 }
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import {
   openStateStore,
-  type StatePlace,
+  type StateLocation,
 } from '../../../../cloud-bridge/consumers/state/configured-store.ts'
 import { describeWithPostgres, startLocalPostgres } from '../../../setup/local-postgres.ts'
 import { listed, temporaryStates } from './fixture.ts'
@@ -34,7 +34,7 @@ async function runUntil(args: string[], commits: number): Promise<number | null>
 }
 
 /** Runs members on the states of a place, kills so many of them, and looks at what came of it. */
-async function proveKills(place: StatePlace, kills: number, sentFile: string): Promise<void> {
+async function proveKills(place: StateLocation, kills: number, sentFile: string): Promise<void> {
   const args = [JSON.stringify(place), sentFile]
   let killed = 0
   for (let at = 0; at < kills; at++) {

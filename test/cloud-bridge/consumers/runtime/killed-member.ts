@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs'
-import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
+import { createEffectRelay } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import { openStateStore } from '../../../../cloud-bridge/consumers/state/configured-store.ts'
 import { backfill, eventsOf, live, never, openListing, recordsOf } from './fixture.ts'
 
@@ -25,13 +25,13 @@ if (import.meta.main) {
   const [place, sentFile] = process.argv.slice(2) as [string, string]
   const store = openStateStore(JSON.parse(place))
   const state = await store.open('listing')
-  const effects = startEffects({
+  const effects = createEffectRelay({
     sink: {
       async send({ records }) {
         appendFileSync(sentFile, records.map(({ value }) => `${value}\n`).join(''))
         return records.map(() => null)
       },
-      setApart: () => {
+      isolate: () => {
         throw new Error('nothing fails here')
       },
     },
@@ -43,11 +43,11 @@ if (import.meta.main) {
   for (let isLeft = true; isLeft; ) {
     isLeft = false
     for (const { topic, records } of topics) {
-      const next = work.next.get(topic) ?? 0
+      const next = work.nextOffsets.get(topic) ?? 0
       const batch = records.slice(next, next + 1 + Math.floor(Math.random() * BATCH_MAX))
       if (batch.length === 0) continue
       isLeft = true
-      await work.take(topic, batch, never)
+      await work.processRecords(topic, batch, never)
       process.stdout.write('.')
     }
     await new Promise(resolve => setImmediate(resolve))

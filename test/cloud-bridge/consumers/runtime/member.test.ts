@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { runMember } from '../../../../cloud-bridge/consumers/runtime/member.ts'
-import type { Consumer, Work } from '../../../../cloud-bridge/consumers/runtime/partition-work.ts'
+import type {
+  Consumer,
+  PartitionWork,
+} from '../../../../cloud-bridge/consumers/runtime/partition-work.ts'
 import { type ConsumerState, Fenced } from '../../../../cloud-bridge/consumers/state/state.ts'
 import {
   backfill,
@@ -47,8 +50,8 @@ function slowConsumer(said: string[]) {
     async open(partition) {
       said.push(`open ${partition}`)
       return {
-        next: new Map([[live, 5]]),
-        async take(topic, _, signal) {
+        nextOffsets: new Map([[live, 5]]),
+        async processRecords(topic, _, signal) {
           said.push(`take ${topic}`)
           const { promise, resolve } = Promise.withResolvers<void>()
           letGo.push(resolve)
@@ -59,7 +62,7 @@ function slowConsumer(said: string[]) {
         async [Symbol.asyncDispose]() {
           said.push(`close ${partition}`)
         },
-      } satisfies Work
+      } satisfies PartitionWork
     },
   }
   return { consumer, letGo }
@@ -114,7 +117,7 @@ describe('a member', () => {
     const second = await member()
     expect(faults).toEqual(['another member has the partition now'])
     expect((await second.assign([0])).get(live)!.get(0)).toBe(1)
-    expect(other.work.next.get(live)).toBe(1)
+    expect(other.work.nextOffsets.get(live)).toBe(1)
     await second.give(live, recordsOf(eventsOf([2]), 1))
     await stop()
     expect(await listed(await state.reader(0))).toEqual([1, 2])

@@ -27,7 +27,7 @@ export function openMemoryGroup() {
     }
   }
   const group: ConsumerGroup = {
-    async join(membership, signal) {
+    async consume(membership, signal) {
       const member = memberOf(membership)
       signal.addEventListener('abort', () => member.over.resolve())
       joined.resolve(member)

@@ -1,7 +1,10 @@
 import { expect, it, vi } from 'vitest'
-import { startEffects } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
+import { createEffectRelay } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
-import { type PartitionState, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
+import {
+  type PartitionState,
+  StateUnavailable,
+} from '../../../../cloud-bridge/consumers/state/state.ts'
 import {
   type Batch,
   type EventSink,
@@ -24,14 +27,14 @@ function startSink({ isAway = false } = {}) {
       kafka.onTaken(batch)
       return batch.records.map(() => null)
     },
-    setApart: batch => ({ batch, sink: { ...sink, async [Symbol.asyncDispose]() {} } }),
+    isolate: batch => ({ batch, sink: { ...sink, async [Symbol.asyncDispose]() {} } }),
   }
   const kafka = { isAway, sink, tried, onTaken: (_: Batch) => {} }
   return kafka
 }
 
 const effectsOn = ({ sink }: { sink: EventSink }) =>
-  startEffects({
+  createEffectRelay({
     ...{ sink, partitionsOf: async () => 1, signal: never },
     ...{ onSent() {}, onRefused() {}, onAway() {} },
   })
@@ -72,7 +75,9 @@ it('what may have arrived goes again unchanged, though nobody can tell whose the
   const flaky: PartitionState = {
     ...claimed,
     commit: changes =>
-      isStateAway ? Promise.reject(new StateAway('PostgreSQL: away')) : claimed.commit(changes),
+      isStateAway
+        ? Promise.reject(new StateUnavailable('PostgreSQL: away'))
+        : claimed.commit(changes),
   }
   const effects = effectsOn(kafka)
   effects.wake(flaky)

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { emptyCounts } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
-import { startReading } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
-import { type ConsumerState, StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { startEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
+import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
+import {
+  type ConsumerState,
+  StateUnavailable,
+} from '../../../../cloud-bridge/consumers/state/state.ts'
+import { createEventReader } from '../../../../cloud-bridge/registry/event-reader.ts'
 import { RegistryFault } from '../../../../cloud-bridge/registry/faults.ts'
 import {
   backfill,
@@ -28,12 +31,12 @@ describe('the work of one partition', () => {
     await first.take(live, recordsOf(eventsOf([1, 2, 2, 1])))
     await first.take(live, recordsOf(eventsOf([2, 3]), 4))
     await first.take(backfill, recordsOf(eventsOf([1, 3])))
-    expect([...first.work.next]).toEqual([
+    expect([...first.work.nextOffsets]).toEqual([
       [live, 6],
       [backfill, 2],
     ])
     const second = await openListing(state)
-    expect([...second.work.next].toSorted()).toEqual([...first.work.next].toSorted())
+    expect([...second.work.nextOffsets].toSorted()).toEqual([...first.work.nextOffsets].toSorted())
     await second.take(live, recordsOf(eventsOf([3, 4, 1]), 6))
     expect(await listed(await state.reader(0))).toEqual([1, 2, 3, 4])
     const duplicates = [...first.told, ...second.told].map(({ duplicate }) => duplicate)
@@ -48,9 +51,11 @@ describe('the work of one partition', () => {
     await take(live, recordsOf(eventsOf([2]), 1))
     await take(backfill, recordsOf(eventsOf([2, 3])))
     expect(await listed(await state.reader(0))).toEqual([1])
-    expect([...work.next]).toEqual([[live, 1]])
+    expect([...work.nextOffsets]).toEqual([[live, 1]])
     await expect.poll(async () => listed(await state.reader(0))).toEqual([1, 2, 3])
-    expect([...(await state.reader(0)).offsets].toSorted()).toEqual([...work.next].toSorted())
+    expect([...(await state.reader(0)).offsets].toSorted()).toEqual(
+      [...work.nextOffsets].toSorted(),
+    )
     expect(told.slice(1)).toEqual([
       { ...emptyCounts(), 'in order': 1 },
       { ...emptyCounts(), 'in order': 2, duplicate: 1 },
@@ -58,7 +63,7 @@ describe('the work of one partition', () => {
     await take(live, recordsOf(eventsOf([4]), 2))
     await work[Symbol.asyncDispose]()
     expect(await listed(await state.reader(0))).toEqual([1, 2, 3, 4])
-    expect((await openListing(state)).work.next.get(live)).toBe(3)
+    expect((await openListing(state)).work.nextOffsets.get(live)).toBe(3)
   })
 
   it('commits nothing of what was taken in part', async () => {
@@ -72,7 +77,7 @@ describe('the work of one partition', () => {
     await expect(take(live, recordsOf(eventsOf([3]), 2))).rejects.toThrow('another has it')
     await work[Symbol.asyncDispose]()
     expect(await listed(await state.reader(0))).toEqual([1])
-    expect((await openListing(state)).work.next.get(live)).toBe(1)
+    expect((await openListing(state)).work.nextOffsets.get(live)).toBe(1)
   })
 
   it('takes the same number of another epoch, zone or gateway for another event', async () => {
@@ -167,7 +172,7 @@ describe('the work of one partition', () => {
         return new Map()
       },
     }
-    const read = startReading(startEventReader(registry as never), [live])
+    const read = createRecordDecoder(createEventReader(registry as never), [live])
     const { take, told, away } = await openListing(state, { read })
     const unknown = Buffer.concat([Buffer.from([0, 0, 0, 0, 77]), Buffer.alloc(20, 0xff)])
     await take(live, recordsOf([...eventsOf([1]), unknown, ...eventsOf([2])]))
@@ -191,7 +196,7 @@ describe('the work of one partition', () => {
         const commit: typeof claimed.commit = async changes => {
           const fate = fates.shift()
           if (fate !== 'away') await claimed.commit(changes)
-          if (fate) throw new StateAway('gone')
+          if (fate) throw new StateUnavailable('gone')
         }
         return { ...claimed, commit }
       },
@@ -218,11 +223,11 @@ describe('the work of one partition', () => {
         }
         const commit = async () => {
           ending.abort()
-          throw new StateAway('gone')
+          throw new StateUnavailable('gone')
         }
         return { ...claimed, get, ...(stage === 'commit' && { commit }) }
       }
-      const read = startReading(startEventReader(null), [live])
+      const read = createRecordDecoder(createEventReader(null), [live])
       const { take } = await openListing({ ...state, claim } as ConsumerState, {
         async read(records) {
           if (stage === 'read') ending.abort()
@@ -233,7 +238,7 @@ describe('the work of one partition', () => {
       await expect(taken).rejects.toThrow('aborted')
     }
     const { take, work } = await openListing(state)
-    expect([...work.next]).toEqual([])
+    expect([...work.nextOffsets]).toEqual([])
     await take(live, recordsOf(eventsOf([1])))
     expect(await listed(await state.reader(0))).toEqual([1])
   })

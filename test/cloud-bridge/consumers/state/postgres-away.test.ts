@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openPostgresStates } from '../../../../cloud-bridge/consumers/state/postgres.ts'
-import { StateAway } from '../../../../cloud-bridge/consumers/state/state.ts'
+import { StateUnavailable } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { rowsOf } from '../../../contracts/state-rig.ts'
 import { describeWithPostgres, startLocalPostgres } from '../../../setup/local-postgres.ts'
 import { eventsOf, listed, live, openListing, recordsOf } from '../runtime/fixture.ts'
@@ -58,7 +58,7 @@ describeWithPostgres('a PostgreSQL that goes', () => {
     const state = await store.open('frozen')
     const claimed = await state.claim(0)
     const thaw = await server.freeze()
-    const rejected = (work: Promise<unknown>) => expect(work).rejects.toThrow(StateAway)
+    const rejected = (work: Promise<unknown>) => expect(work).rejects.toThrow(StateUnavailable)
     await rejected(claimed.commit({ rows: rowsOf({ a: '1' }) }))
     await rejected(state.claim(1))
     await rejected(claimed.get(['a']))
@@ -80,7 +80,7 @@ describeWithPostgres('a PostgreSQL that goes', () => {
     await vanished.connect()
     await vanished.query('BEGIN')
     await vanished.query("SELECT * FROM sluice.place WHERE consumer = 'vanished' FOR UPDATE")
-    await expect(state.claim(0)).rejects.toThrow(StateAway)
+    await expect(state.claim(0)).rejects.toThrow(StateUnavailable)
     await sleep(TIMEOUT_MS)
     await (await state.claim(0)).commit({})
   })
@@ -88,7 +88,7 @@ describeWithPostgres('a PostgreSQL that goes', () => {
   it('is told by what the server says when it does not let us in, until that is mended', async () => {
     await using store = openPostgresStates(server.url.replace(/postgres$/, 'later'))
     const opened = store.open('c')
-    await expect(opened).rejects.toThrow(StateAway)
+    await expect(opened).rejects.toThrow(StateUnavailable)
     await expect(opened).rejects.toThrow('database "later" does not exist')
     const client = new pg.Client(server.url)
     await client.connect()

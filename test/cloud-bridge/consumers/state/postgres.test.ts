@@ -14,7 +14,7 @@ describeWithPostgres('PostgreSQL', () => {
 
   describeStateStore('PostgreSQL', async () => ({
     place: { dir: '', postgresUrl: server.url },
-    async takeAway() {
+    async makeUnreachable() {
       await server.stop()
       return server.start
     },

@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   keyOf,
+  keysWithPrefix,
   partsOf,
-  timeIn,
-  timePart,
-  within,
+  timeKeyPart,
+  timeOfKeyPart,
 } from '../../../../cloud-bridge/consumers/state/row-keys.ts'
 
 const character = fc.oneof(
@@ -50,7 +50,7 @@ describe('a key', () => {
     fc.assert(
       fc.property(parts, parts, fc.integer({ min: 1, max: 3 }), (all, others, length) => {
         for (const prefix of [all.slice(0, length), others.slice(0, length)]) {
-          const { from, to } = within(...prefix)
+          const { from, to } = keysWithPrefix(...prefix)
           const key = keyOf(...all)
           const isWithin = compare(key, from) >= 0 && compare(key, to) < 0
           const begins = prefix.every((one, at) => one === all[at]) && all.length > prefix.length
@@ -64,8 +64,8 @@ describe('a key', () => {
     const time = fc.integer({ min: 0, max: 36 ** 9 - 1 })
     fc.assert(
       fc.property(time, time, (one, other) => {
-        expect(timeIn(timePart(one))).toBe(one)
-        expect(compare(timePart(one), timePart(other))).toBe(Math.sign(one - other))
+        expect(timeOfKeyPart(timeKeyPart(one))).toBe(one)
+        expect(compare(timeKeyPart(one), timeKeyPart(other))).toBe(Math.sign(one - other))
       }),
     )
   })

@@ -15,7 +15,7 @@ describeStateStore('SQLite', async () => {
   const { dir, [Symbol.dispose]: remove } = temporary()
   return {
     place: { dir, postgresUrl: null },
-    async takeAway(consumer) {
+    async makeUnreachable(consumer) {
       const locking = new Database(join(dir, consumer, 'v1', '0.db'))
       locking.exec('BEGIN EXCLUSIVE')
       return async () => void locking.close()

@@ -1,6 +1,9 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { seenByInbox, startRangeReader } from '../../../../gateway/store/delivery/inbox-reader.ts'
+import {
+  openInboxReader,
+  readInboxProgress,
+} from '../../../../gateway/store/delivery/inbox-reader.ts'
 import { replayReason } from '../../../../gateway/store/delivery/range-kind.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { temporary } from '../fixture.ts'
@@ -16,20 +19,20 @@ describe('the range reader', () => {
   it('tells what is still to be delivered of a store, or null while nobody has said', () => {
     using place = temporary()
     const file = place.file('inbox.db')
-    const ranges = startRangeReader(file)
+    const ranges = openInboxReader(file)
     expect(ranges(store)).toEqual(nothing)
     const inbox = open(file)
     expect(ranges(store)).toEqual(nothing)
     const { id } = inbox.addRange(range)
     inbox.addRange({ ...range, next: 5, end: 9 })
-    expect(ranges(store).spans).toEqual([
+    expect(ranges(store).pendingRanges).toEqual([
       { next: 1, end: null },
       { next: 5, end: 9 },
     ])
     expect(ranges(Buffer.alloc(16, 8))).toEqual(nothing)
     inbox.moveRange({ id, next: 12 })
     inbox.close()
-    expect(ranges(store).spans).toEqual([
+    expect(ranges(store).pendingRanges).toEqual([
       { next: 12, end: null },
       { next: 5, end: 9 },
     ])
@@ -45,13 +48,13 @@ describe('the range reader', () => {
       inbox.addRange({ ...range, next, end: 8, reason: replayReason(0, 1) })
     inbox.moveNotes(store, 6)
     inbox.close()
-    const ranges = startRangeReader(file)
+    const ranges = openInboxReader(file)
     expect(ranges(store)).toEqual({
       spans: [{ next: 9, end: null }],
       replayFrom: 3,
       nextNote: 6,
     })
-    expect(seenByInbox(file, store)).toMatchObject({ next: 9, sequence: 8 })
+    expect(readInboxProgress(file, store)).toMatchObject({ next: 9, sequence: 8 })
     ranges.close()
   })
 
@@ -61,12 +64,12 @@ describe('the range reader', () => {
     const first = open(file)
     first.addRange({ ...range, next: 11 })
     first.close()
-    const ranges = startRangeReader(file)
-    expect(ranges(store).spans).toMatchObject([{ next: 11 }])
+    const ranges = openInboxReader(file)
+    expect(ranges(store).pendingRanges).toMatchObject([{ next: 11 }])
     renameSync(file, `${file}.damaged`)
     const next = open(file)
     next.addRange({ ...range, next: 21 })
-    expect(ranges(store).spans).toMatchObject([{ next: 21 }])
+    expect(ranges(store).pendingRanges).toMatchObject([{ next: 21 }])
     next.close()
     ranges.close()
   })
@@ -74,7 +77,7 @@ describe('the range reader', () => {
   it('tells nothing, and keeps nobody from working, when the inbox cannot be read', () => {
     using place = temporary()
     const file = place.file('inbox.db')
-    const ranges = startRangeReader(file)
+    const ranges = openInboxReader(file)
     mkdirSync(file)
     expect(ranges(store)).toEqual(nothing)
     rmSync(file, { recursive: true })
@@ -84,7 +87,7 @@ describe('the range reader', () => {
     const inbox = open(file)
     inbox.addRange(range)
     inbox.close()
-    expect(ranges(store).spans).toMatchObject([{ next: 1, end: null }])
+    expect(ranges(store).pendingRanges).toMatchObject([{ next: 1, end: null }])
     ranges.close()
   })
 
@@ -96,12 +99,12 @@ describe('the range reader', () => {
     inbox.close()
     const sound = readFileSync(file)
     writeFileSync(file, Buffer.concat([sound.subarray(0, 4096), sound.subarray(4096).fill(0x5a)]))
-    const ranges = startRangeReader(file)
+    const ranges = openInboxReader(file)
     expect(ranges(store)).toEqual(nothing)
     rmSync(file)
     const next = open(file)
     next.addRange({ ...range, next: 8 })
-    expect(ranges(store).spans).toMatchObject([{ next: 8, end: null }])
+    expect(ranges(store).pendingRanges).toMatchObject([{ next: 8, end: null }])
     next.close()
     ranges.close()
   })
@@ -111,7 +114,7 @@ describe('the range reader', () => {
     const file = place.file('inbox.db')
     open(file).close()
     chmodSync(file, 0)
-    const ranges = startRangeReader(file)
+    const ranges = openInboxReader(file)
     expect(ranges(store)).toEqual(nothing)
     ranges.close()
   })

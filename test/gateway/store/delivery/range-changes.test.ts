@@ -22,7 +22,7 @@ function startPlace() {
   const open = () => {
     const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 60_000 })
     const source = openEventSource({ outboxFile, inbox })
-    source.look()
+    source.refresh()
     return { inbox, source }
   }
   let { inbox, source } = open()
@@ -72,14 +72,14 @@ describe('a backlog', () => {
   it('goes to its own topic, in order, while what is stored after the cut is live', () => {
     using at = startPlace()
     at.commit(10)
-    at.source.begin('readings', PARTITIONS)
+    at.source.ensureLiveRange('readings', PARTITIONS)
     expect(step(at.source, { maxEvents: 6, maxBytes: 1e6 })).toEqual(span(1, 6))
-    at.source.plan.cut('backfill')
+    at.source.plan.splitBacklog('backfill')
     expect(at.source.take(limits)).toBe(null)
     at.commit()
     const live = at.source.take(limits)!
     expect([live.range.topic, numbersOf(live.events)]).toEqual(['readings', [31, 32, 33]])
-    const old = at.source.behind.take(limits)!
+    const old = at.source.backfill.take(limits)!
     expect([old.range.topic, numbersOf(old.events)]).toEqual(['backfill', span(7, 30)])
     expect(at.source.backlog()?.events).toBe(27)
   })
@@ -87,13 +87,13 @@ describe('a backlog', () => {
   it('is told before, and when all of it came', () => {
     using at = startPlace()
     at.commit(2)
-    at.source.begin('readings', PARTITIONS)
-    at.source.plan.cut('backfill')
+    at.source.ensureLiveRange('readings', PARTITIONS)
+    at.source.plan.splitBacklog('backfill')
     const told = { from: 1, to: 6, topic: 'backfill', partitions: 3, zones: null, why: 'backlog' }
     expect(at.notes).toMatchObject([{ sequence: 1, kind: 'behind', content: told }])
-    expect(step(at.source.behind, { maxEvents: 1, maxBytes: 1 })).toEqual([1, 2, 3])
+    expect(step(at.source.backfill, { maxEvents: 1, maxBytes: 1 })).toEqual([1, 2, 3])
     expect(at.notes.length).toBe(1)
-    expect(step(at.source.behind)).toEqual([4, 5, 6])
+    expect(step(at.source.backfill)).toEqual([4, 5, 6])
     expect(at.notes[1]).toMatchObject({ kind: 'caught up', content: { behind: 1 } })
     expect(at.source.ranges.length).toBe(1)
   })
@@ -101,25 +101,25 @@ describe('a backlog', () => {
   it('keeps the plan over a restart, and a second one goes after the first', () => {
     using at = startPlace()
     at.commit(2)
-    at.source.begin('readings', PARTITIONS)
-    at.source.plan.cut('backfill')
+    at.source.ensureLiveRange('readings', PARTITIONS)
+    at.source.plan.splitBacklog('backfill')
     at.commit(2)
-    at.source.plan.cut('backfill')
+    at.source.plan.splitBacklog('backfill')
     at.restart()
     at.commit()
     expect(step(at.source)).toEqual([13, 14, 15])
-    expect(step(at.source.behind)).toEqual(span(1, 6))
+    expect(step(at.source.backfill)).toEqual(span(1, 6))
     at.restart()
-    expect(step(at.source.behind)).toEqual(span(7, 12))
-    expect(step(at.source.behind)).toBe(null)
+    expect(step(at.source.backfill)).toEqual(span(7, 12))
+    expect(step(at.source.backfill)).toBe(null)
   })
 
   it('is none when nothing waits', () => {
     using at = startPlace()
     at.commit()
-    at.source.begin('readings', PARTITIONS)
+    at.source.ensureLiveRange('readings', PARTITIONS)
     step(at.source)
-    at.source.plan.cut('backfill')
+    at.source.plan.splitBacklog('backfill')
     expect([at.source.ranges.length, at.notes]).toEqual([1, []])
   })
 })
@@ -128,8 +128,8 @@ describe('partitions apart', () => {
   /** Partition 1 did not take its part of groups 1 and 2. */
   const setApart = (at: ReturnType<typeof startPlace>) => {
     at.commit(2)
-    at.source.begin('readings', PARTITIONS)
-    return at.source.plan.setApart(at.source.take(limits)!, [1])
+    at.source.ensureLiveRange('readings', PARTITIONS)
+    return at.source.plan.isolate(at.source.take(limits)!, [1])
   }
 
   it('have a range of their own, and the others go on without them', () => {
@@ -137,7 +137,7 @@ describe('partitions apart', () => {
     const range = setApart(at)
     at.commit(2)
     expect(step(at.source)).toEqual(ofPartitions(7, 12, 0, 2))
-    expect(step(at.source.apart(range.id))).toEqual(ofPartitions(1, 12, 1))
+    expect(step(at.source.isolated(range.id))).toEqual(ofPartitions(1, 12, 1))
     const told = { from: 1, to: null, zones: { only: [1] }, why: 'apart' }
     expect(at.notes).toMatchObject([{ kind: 'behind', content: told }])
   })
@@ -146,18 +146,18 @@ describe('partitions apart', () => {
     using at = startPlace()
     const { id } = setApart(at)
     at.commit(2)
-    expect(step(at.source.apart(id))).toEqual([2, 5])
-    expect(at.source.apart(id).take(limits)).toBe(null)
+    expect(step(at.source.isolated(id))).toEqual([2, 5])
+    expect(at.source.isolated(id).take(limits)).toBe(null)
   })
 
   it('are one with the others again where both stand', () => {
     using at = startPlace()
     const { id } = setApart(at)
     at.commit()
-    expect(() => at.source.plan.join(at.source.plan.apart[0]!)).toThrow('as far')
-    while (step(at.source.apart(id)));
-    expect(at.source.plan.lagOf(at.source.plan.apart[0]!)).toBe(0)
-    at.source.plan.join(at.source.plan.apart[0]!)
+    expect(() => at.source.plan.mergeIsolated(at.source.plan.isolated[0]!)).toThrow('as far')
+    while (step(at.source.isolated(id)));
+    expect(at.source.plan.lagOf(at.source.plan.isolated[0]!)).toBe(0)
+    at.source.plan.mergeIsolated(at.source.plan.isolated[0]!)
     expect(step(at.source)).toEqual([7, 8, 9])
     expect(at.notes.at(-1)).toMatchObject({ kind: 'caught up', content: { behind: 1 } })
     expect(at.source.ranges).toMatchObject([{ zones: null, end: null }])
@@ -167,18 +167,18 @@ describe('partitions apart', () => {
     using at = startPlace()
     setApart(at)
     at.commit()
-    at.source.plan.setApart(at.source.take(limits)!, [2])
+    at.source.plan.isolate(at.source.take(limits)!, [2])
     at.restart()
     at.commit()
     expect(step(at.source)).toEqual([10])
-    const [one, two] = at.source.plan.apart
-    while (step(at.source.apart(two!.id)));
-    at.source.plan.join(two!)
+    const [one, two] = at.source.plan.isolated
+    while (step(at.source.isolated(two!.id)));
+    at.source.plan.mergeIsolated(two!)
     at.commit()
     expect(step(at.source)).toEqual([13, 15])
     at.restart()
-    expect(step(at.source.apart(one!.id))).toEqual([2, 5, 8, 11, 14])
-    at.source.plan.join(at.source.plan.apart[0]!)
+    expect(step(at.source.isolated(one!.id))).toEqual([2, 5, 8, 11, 14])
+    at.source.plan.mergeIsolated(at.source.plan.isolated[0]!)
     at.commit()
     expect(step(at.source)).toEqual([16, 17, 18])
   })
@@ -188,10 +188,10 @@ describe('partitions apart', () => {
     setApart(at)
     at.commit(2)
     step(at.source)
-    at.source.plan.cutApart(at.source.plan.apart[0]!, 'backfill')
+    at.source.plan.deferIsolated(at.source.plan.isolated[0]!, 'backfill')
     at.commit()
     expect(step(at.source)).toEqual([13, 14, 15])
-    expect(step(at.source.behind)).toEqual(ofPartitions(1, 12, 1))
+    expect(step(at.source.backfill)).toEqual(ofPartitions(1, 12, 1))
     expect(at.notes.map(({ kind }) => kind)).toEqual(['behind', 'caught up', 'behind', 'caught up'])
   })
 
@@ -199,10 +199,11 @@ describe('partitions apart', () => {
     using at = startPlace()
     setApart(at)
     at.commit(2)
-    at.source.plan.cut('backfill')
-    at.source.plan.cutApart(at.source.plan.apart[0]!, 'backfill')
+    at.source.plan.splitBacklog('backfill')
+    at.source.plan.deferIsolated(at.source.plan.isolated[0]!, 'backfill')
     const all: number[] = []
-    for (let more = step(at.source.behind); more; more = step(at.source.behind)) all.push(...more)
+    for (let more = step(at.source.backfill); more; more = step(at.source.backfill))
+      all.push(...more)
     expect(all).toEqual([...ofPartitions(1, 12, 1), ...ofPartitions(7, 12, 0, 2)])
   })
 
@@ -211,11 +212,11 @@ describe('partitions apart', () => {
     setApart(at)
     at.commit()
     step(at.source)
-    at.source.begin('others', 7)
+    at.source.ensureLiveRange('others', 7)
     const taken = at.source.take(limits)!
     expect([taken.range.topic, taken.range.partitions]).toEqual(['others', 7])
     expect(numbersOf(taken.events)).toEqual(span(1, 9))
-    expect(at.source.plan.apart).toEqual([])
+    expect(at.source.plan.isolated).toEqual([])
   })
 })
 
@@ -223,8 +224,8 @@ describe('a spread over more partitions', () => {
   it('begins behind what is stored, when all before it is delivered', () => {
     using at = startPlace()
     at.commit(2)
-    at.source.begin('readings', PARTITIONS)
-    expect(at.source.plan.spread(12)).toBe(7)
+    at.source.ensureLiveRange('readings', PARTITIONS)
+    expect(at.source.plan.changePartitions(12)).toBe(7)
     at.commit()
     const old = at.source.take(limits)!
     expect([old.range.partitions, numbersOf(old.events)]).toEqual([3, span(1, 6)])
@@ -240,9 +241,9 @@ describe('a spread over more partitions', () => {
   it('takes effect at once when nothing waits', () => {
     using at = startPlace()
     at.commit()
-    at.source.begin('readings', PARTITIONS)
+    at.source.ensureLiveRange('readings', PARTITIONS)
     step(at.source)
-    expect(at.source.plan.spread(12)).toBe(4)
+    expect(at.source.plan.changePartitions(12)).toBe(4)
     at.commit()
     expect(at.source.take(limits)!.range.partitions).toBe(12)
     expect(at.source.ranges.length).toBe(1)
@@ -251,16 +252,16 @@ describe('a spread over more partitions', () => {
   it('that is far behind becomes a backlog, each part of it over its own partitions', () => {
     using at = startPlace()
     at.commit(2)
-    at.source.begin('readings', PARTITIONS)
-    at.source.plan.spread(12)
-    at.source.plan.cut('backfill')
+    at.source.ensureLiveRange('readings', PARTITIONS)
+    at.source.plan.changePartitions(12)
+    at.source.plan.splitBacklog('backfill')
     at.commit(2)
-    at.source.plan.cut('backfill')
+    at.source.plan.splitBacklog('backfill')
     at.commit()
     expect(step(at.source)).toEqual([13, 14, 15])
-    const parts = [at.source.behind.take(limits)!]
-    at.source.behind.settle(parts[0]!)
-    parts.push(at.source.behind.take(limits)!)
+    const parts = [at.source.backfill.take(limits)!]
+    at.source.backfill.settle(parts[0]!)
+    parts.push(at.source.backfill.take(limits)!)
     expect(parts.map(({ range, events }) => [range.partitions, numbersOf(events)])).toEqual([
       [3, span(1, 6)],
       [12, span(7, 12)],
@@ -270,11 +271,11 @@ describe('a spread over more partitions', () => {
   it('of which both parts wait goes behind at once, and nothing is cut again', () => {
     using at = startPlace()
     at.commit(2)
-    at.source.begin('readings', PARTITIONS)
-    at.source.plan.spread(12)
+    at.source.ensureLiveRange('readings', PARTITIONS)
+    at.source.plan.changePartitions(12)
     at.commit()
-    at.source.plan.cut('backfill')
-    at.source.plan.cut('backfill')
+    at.source.plan.splitBacklog('backfill')
+    at.source.plan.splitBacklog('backfill')
     expect(at.source.ranges.map(({ next, end }) => [next, end])).toEqual([
       [1, 6],
       [7, 9],

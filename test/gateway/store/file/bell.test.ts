@@ -1,17 +1,22 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Mark, openBell, readBell, watchBell } from '../../../../gateway/store/file/bell.ts'
+import {
+  type BellMark,
+  openBell,
+  readBell,
+  watchBell,
+} from '../../../../gateway/store/file/bell.ts'
 import { temporary } from '../fixture.ts'
 
-const mark: Mark = {
+const mark: BellMark = {
   store: Buffer.from('00112233445566778899aabbccddeeff', 'hex'),
   epoch: 123_456_789_012_345,
   sequence: 1000,
   noteSequence: 7,
 }
 const number = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
-const anyMark: fc.Arbitrary<Mark> = fc.record({
+const anyMark: fc.Arbitrary<BellMark> = fc.record({
   store: fc.uint8Array({ minLength: 16, maxLength: 16 }).map(bytes => Buffer.from(bytes)),
   epoch: fc.integer({ min: 1, max: 2 ** 48 - 1 }),
   sequence: number,

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { startChooser } from '../../../../gateway/store/delivery/zone-filter.ts'
+import { createZoneMatcher } from '../../../../gateway/store/delivery/zone-filter.ts'
 import { bellFile } from '../../../../gateway/store/file/bell.ts'
 import { isDamage } from '../../../../gateway/store/file/damage-mark.ts'
 import { openPages } from '../../../../gateway/store/file/sqlite-pages.ts'
@@ -9,7 +9,7 @@ import { cellsIn } from '../../../../gateway/store/file/sqlite-records.ts'
 import type { StoredEvent } from '../../../../gateway/store/groups/group-codec.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
-import { takeFrom } from '../../../../gateway/store/source/batch-reader.ts'
+import { readBatch } from '../../../../gateway/store/source/batch-reader.ts'
 import { reading, temporary } from '../fixture.ts'
 
 const GROUPS = 12
@@ -41,12 +41,12 @@ function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
         for (const { kind, content } of notes) lost.push({ ...(content as Span), kind })
       },
       move: () => {},
-      chosenBy: startChooser(),
+      chosenBy: createZoneMatcher(),
     }
     const events: StoredEvent[] = []
     for (let taken = 0; taken <= GROUPS; taken++) {
       const limits = { maxEvents: PER_GROUP, maxBytes: 1e6 }
-      const batch = takeFrom(reader, inbox as never, range as never, limits)
+      const batch = readBatch(reader, inbox as never, range as never, limits)
       if (!batch) return { events, lost }
       events.push(...batch.events)
       range.next = batch.next

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { damageOf } from '../../../../gateway/store/file/damage-mark.ts'
+import { readDamageReason } from '../../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
@@ -17,8 +17,8 @@ function withBridge(spoil: (file: string) => void) {
   const source = openEventSource({ outboxFile: at.file, inbox })
   const take = () => {
     const sequences: number[] = []
-    source.look()
-    source.begin('readings', 6)
+    source.refresh()
+    source.ensureLiveRange('readings', 6)
     for (let taken = source.take(limits); taken; taken = source.take(limits)) {
       source.settle(taken)
       sequences.push(...taken.events.map(({ sequence }) => sequence))
@@ -45,15 +45,15 @@ describe('a bridge that meets a malformed page', () => {
     const before = at.take()
     expect(before.length).toBeLessThan(LAST)
     expect(at.source.damaged).toContain('malformed')
-    expect(damageOf(at.file)).toContain('malformed')
+    expect(readDamageReason(at.file)).toContain('malformed')
     expect(at.take()).toEqual([])
-    expect([at.source.look(), at.source.backlog(), at.source.notesFrom(1)]).toEqual([
+    expect([at.source.refresh(), at.source.backlog(), at.source.notesFrom(1)]).toEqual([
       null,
       null,
       [],
     ])
     const outbox = at.restart()
-    expect(outbox.healed).toMatchObject({ reason: expect.stringContaining('malformed') })
+    expect(outbox.recovery).toMatchObject({ reason: expect.stringContaining('malformed') })
     const rest = at.take()
     expect(at.source.damaged).toBe(null)
     const { notes } = readOutbox(at.file)
@@ -70,7 +70,7 @@ describe('a bridge that meets a malformed page', () => {
     using at = withBridge(file => void overwrite(file, isFirst))
     expect(at.take()).toEqual([])
     expect(at.source.damaged).toContain('not a database')
-    expect(damageOf(at.file)).toContain('not a database')
+    expect(readDamageReason(at.file)).toContain('not a database')
     at.restart().close()
     expect(at.take()).toEqual(upTo(1, LAST))
   })
@@ -81,6 +81,6 @@ describe('a bridge that meets a malformed page', () => {
       rmSync(`${file}.bell`)
     })
     expect(at.take()).toEqual([])
-    expect([at.source.damaged, damageOf(at.file)]).toEqual([null, null])
+    expect([at.source.damaged, readDamageReason(at.file)]).toEqual([null, null])
   })
 })

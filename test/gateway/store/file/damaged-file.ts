@@ -18,7 +18,7 @@ export function fill(outbox: ReturnType<typeof open>, groups = GROUPS): void {
     )
     const deadLetters = group % 5 === 0 ? [{ at: group, deadLetter: letter }] : []
     outbox.commit({ readings, deadLetters })
-    if (group % 7 === 0) outbox.beat()
+    if (group % 7 === 0) outbox.writeZoneHeads()
   }
 }
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { holdLock, Locked } from '../../../../gateway/store/file/lock.ts'
+import { acquireLock, LockedError } from '../../../../gateway/store/file/lock.ts'
 import { temporary } from '../fixture.ts'
 
 const module = new URL('../../../../gateway/store/file/lock.ts', import.meta.url).href
@@ -24,27 +24,27 @@ describe('the lock', () => {
   it('is held by one, and names its file to the second', () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
-    const lock = holdLock(file)
-    expect(() => holdLock(file)).toThrow(Locked)
-    expect(() => holdLock(file)).toThrow(file)
+    const lock = acquireLock(file)
+    expect(() => acquireLock(file)).toThrow(LockedError)
+    expect(() => acquireLock(file)).toThrow(file)
     lock.close()
-    holdLock(file).close()
+    acquireLock(file).close()
   })
 
   it('is held against other processes, and free after kill -9 of its holder', async () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
     const child = await holderOf(file)
-    expect(() => holdLock(file)).toThrow(Locked)
+    expect(() => acquireLock(file)).toThrow(LockedError)
     child.kill('SIGKILL')
     await once(child, 'exit')
-    holdLock(file).close()
+    acquireLock(file).close()
   })
 
   it('does not take a file for its own that is another', () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
     writeFileSync(file, 'something else, and longer than a header'.repeat(100))
-    expect(() => holdLock(file)).toThrow('not a database')
+    expect(() => acquireLock(file)).toThrow('not a database')
   })
 })

@@ -1,11 +1,11 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import {
-  INBOX_ID,
+  INBOX_APPLICATION_ID,
   inboxMigrations,
-  OUTBOX_ID,
+  OUTBOX_APPLICATION_ID,
   outboxMigrations,
-  prepare,
+  prepareDatabase,
 } from '../../../../gateway/store/file/schema.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
@@ -20,7 +20,7 @@ function makeOld(
   fill: (db: Database.Database) => void = () => {},
 ): void {
   const db = new Database(file)
-  prepare(db, applicationId, migrations)
+  prepareDatabase(db, applicationId, migrations)
   fill(db)
   db.close()
 }
@@ -64,7 +64,7 @@ describe('a file of an earlier version', () => {
       const model = place.file('model.db')
       const rows = rowsOfOutbox(model)
       const file = place.file('outbox.db')
-      makeOld(file, [OUTBOX_ID, outboxMigrations.slice(0, version)], db => {
+      makeOld(file, [OUTBOX_APPLICATION_ID, outboxMigrations.slice(0, version)], db => {
         const created = { id: rows.store, gateway: 'gw', created: 1, epoch: rows.epoch }
         insert(db, 'store', created)
         insert(db, 'groups', rows.group)
@@ -72,7 +72,7 @@ describe('a file of an earlier version', () => {
       })
       expect(versionOf(file)).toBe(version)
       const outbox = openOutbox({ file, gateway: 'gw' })
-      expect([outbox.healed, outbox.store, outbox.lastSequence]).toEqual([null, rows.store, 2])
+      expect([outbox.recovery, outbox.store, outbox.lastSequence]).toEqual([null, rows.store, 2])
       outbox.commit({ readings: [reading('a', 3)], deadLetters: [] })
       outbox.close()
       expect(versionOf(file)).toBe(outboxMigrations.length)
@@ -88,14 +88,14 @@ describe('a file of an earlier version', () => {
     version => {
       using place = temporary()
       const file = place.file('inbox.db')
-      makeOld(file, [INBOX_ID, inboxMigrations.slice(0, version)], db => {
+      makeOld(file, [INBOX_APPLICATION_ID, inboxMigrations.slice(0, version)], db => {
         const range = { id: 3, store, next: 7, topic: 't', partitions: 6, reason: 'r' }
         insert(db, 'ranges', range)
         insert(db, 'notePositions', { store, next: 4 })
         insert(db, 'store', { id: store })
       })
       const inbox = openInbox({ file, settleMs: 1 })
-      expect([inbox.healed, inbox.id, inbox.nextNote(store)]).toEqual([null, store, 4])
+      expect([inbox.recovery, inbox.id, inbox.nextNote(store)]).toEqual([null, store, 4])
       expect(inbox.rangesOf(store)).toMatchObject([{ id: 3, next: 7, topic: 't', partitions: 6 }])
       inbox.close()
       expect(versionOf(file)).toBe(inboxMigrations.length)

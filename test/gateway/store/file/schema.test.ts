@@ -2,11 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import {
-  INBOX_ID,
+  INBOX_APPLICATION_ID,
   inboxMigrations,
-  OUTBOX_ID,
+  OUTBOX_APPLICATION_ID,
   outboxMigrations,
-  prepare,
+  prepareDatabase,
 } from '../../../../gateway/store/file/schema.ts'
 import { temporary } from '../fixture.ts'
 
@@ -20,7 +20,8 @@ function withDatabase<T>(file: string, work: (db: Database.Database) => T): T {
   }
 }
 const VERSION = outboxMigrations.length
-const prepareOutbox = (db: Database.Database) => prepare(db, OUTBOX_ID, outboxMigrations)
+const prepareOutbox = (db: Database.Database) =>
+  prepareDatabase(db, OUTBOX_APPLICATION_ID, outboxMigrations)
 const facts = (db: Database.Database) =>
   ['application_id', 'user_version', 'journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
     db.pragma(name, { simple: true }),
@@ -53,7 +54,7 @@ describe('preparing a file', () => {
     })
     withDatabase(file, db => {
       prepareOutbox(db)
-      expect(facts(db)).toEqual([OUTBOX_ID, VERSION, 'wal', 2, 2])
+      expect(facts(db)).toEqual([OUTBOX_APPLICATION_ID, VERSION, 'wal', 2, 2])
     })
   })
 
@@ -61,9 +62,11 @@ describe('preparing a file', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const broken = [...outboxMigrations, 'CREATE TABLE more (x INTEGER) STRICT; CREATE NONSENSE;']
-    withDatabase(file, db => expect(() => prepare(db, OUTBOX_ID, broken)).toThrow('NONSENSE'))
+    withDatabase(file, db =>
+      expect(() => prepareDatabase(db, OUTBOX_APPLICATION_ID, broken)).toThrow('NONSENSE'),
+    )
     withDatabase(file, db => {
-      expect(facts(db).slice(0, 2)).toEqual([OUTBOX_ID, VERSION])
+      expect(facts(db).slice(0, 2)).toEqual([OUTBOX_APPLICATION_ID, VERSION])
       expect(() => db.prepare('SELECT * FROM more')).toThrow('no such table')
     })
   })
@@ -74,8 +77,8 @@ describe('preparing a file', () => {
     withDatabase(file, prepareOutbox)
     const newer = [...outboxMigrations, 'CREATE TABLE more (x INTEGER) STRICT']
     withDatabase(file, db => {
-      prepare(db, OUTBOX_ID, newer)
-      expect(facts(db)).toEqual([OUTBOX_ID, VERSION + 1, 'wal', 2, 2])
+      prepareDatabase(db, OUTBOX_APPLICATION_ID, newer)
+      expect(facts(db)).toEqual([OUTBOX_APPLICATION_ID, VERSION + 1, 'wal', 2, 2])
       expect(db.prepare('SELECT * FROM more').all()).toEqual([])
     })
   })
@@ -87,8 +90,12 @@ describe('preparing a file', () => {
   it('refuses an outbox that was made without incremental vacuum', () => {
     using place = temporary()
     const file = place.file('outbox.db')
-    withDatabase(file, db => db.exec(`CREATE TABLE x (y); PRAGMA application_id = ${OUTBOX_ID}`))
-    withDatabase(file, db => expect(() => prepare(db, OUTBOX_ID, [])).toThrow('wal,2,0, not wal'))
+    withDatabase(file, db =>
+      db.exec(`CREATE TABLE x (y); PRAGMA application_id = ${OUTBOX_APPLICATION_ID}`),
+    )
+    withDatabase(file, db =>
+      expect(() => prepareDatabase(db, OUTBOX_APPLICATION_ID, [])).toThrow('wal,2,0, not wal'),
+    )
   })
 })
 
@@ -102,7 +109,7 @@ describe('a file that is not ours', () => {
     ],
     [
       'an inbox in place of an outbox',
-      file => withDatabase(file, db => prepare(db, INBOX_ID, inboxMigrations)),
+      file => withDatabase(file, db => prepareDatabase(db, INBOX_APPLICATION_ID, inboxMigrations)),
       '',
     ],
     ['a text', file => writeFileSync(file, 'not a database, and long enough '.repeat(200)), ''],

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { openWear } from '../../../../gateway/store/file/wear.ts'
+import { openWearMeter } from '../../../../gateway/store/file/wear.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { reading, temporary } from '../fixture.ts'
 
@@ -24,11 +24,11 @@ describe('the wear of a store', () => {
     using at = temporary()
     const db = openPlain(at.file('s.db'))
     db.pragma('wal_checkpoint(TRUNCATE)')
-    const wear = openWear(db)
+    const wear = openWearMeter(db)
     const cost = (work: () => void) => {
       const before = wear.bytes
       work()
-      wear.look()
+      wear.measure()
       return (wear.bytes - before) / PAGE
     }
     const change = () => db.exec('UPDATE t SET b = randomblob(100)')
@@ -55,13 +55,13 @@ describe('the wear of a store', () => {
   it('counts on when the log begins again between two looks', () => {
     using at = temporary()
     const db = openPlain(at.file('s.db'))
-    const wear = openWear(db)
+    const wear = openWearMeter(db)
     for (let n = 0; n < 20; n++) db.exec('UPDATE t SET b = randomblob(100)')
-    wear.look()
+    wear.measure()
     const before = wear.bytes
     db.pragma('wal_checkpoint(PASSIVE)')
     for (let n = 0; n < 3; n++) db.exec('UPDATE t SET b = randomblob(100)')
-    wear.look()
+    wear.measure()
     expect((wear.bytes - before) / PAGE).toBe(1 + 4 + 1)
     wear.close()
     db.close()
@@ -77,7 +77,7 @@ describe('the wear of a store', () => {
       const deadLetter = { reason: '', place: '', topic: '', payload: randomBytes(20_000) }
       const readings = Array.from({ length: 40 }, (_, n) => reading(`z${n % 7}`, commit * 40 + n))
       outbox.commit({ readings, deadLetters: [{ at: 1, deadLetter }] })
-      outbox.wear.look()
+      outbox.wear.measure()
       moved = Math.max(moved, statSync(at.file('outbox.db')).size)
     }
     outbox.close()

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { startBacklog } from '../../../../gateway/store/groups/backlog.ts'
+import { createBacklogMeter } from '../../../../gateway/store/groups/backlog.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { reading, temporary } from '../fixture.ts'
 
@@ -29,7 +29,7 @@ function startOutbox() {
     outbox.close()
     place[Symbol.dispose]()
   }
-  return { outbox, db, bytes, backlog: startBacklog(db), [Symbol.dispose]: close }
+  return { outbox, db, bytes, backlog: createBacklogMeter(db), [Symbol.dispose]: close }
 }
 
 const none = { events: 0, bytes: 0, oldestAgeMs: 0 }
@@ -43,7 +43,7 @@ describe('the backlog', () => {
       asked.push(sql)
       return at.db.prepare(sql)
     }
-    startBacklog({ prepare } as Database.Database)([{ next: 2, end: null }], NOW)
+    createBacklogMeter({ prepare } as Database.Database)([{ next: 2, end: null }], NOW)
     expect(asked.length).toBeGreaterThan(3)
     for (const sql of asked.filter(one => one.includes('FROM groups'))) {
       const given = sql.replace(/\?|@\w+/g, '1')

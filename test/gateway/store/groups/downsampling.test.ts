@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
-  type Selectable,
-  startMeans,
-  startSelection,
+  createMeans,
+  createSelection,
+  type SelectableEvent,
 } from '../../../../gateway/store/groups/downsampling.ts'
-import { runsOf, toRuns } from '../../../../gateway/store/sequence/spans.ts'
+import { decodeRuns, encodeRuns } from '../../../../gateway/store/sequence/spans.ts'
 
 const measurement = fc
   .record({
@@ -13,7 +13,7 @@ const measurement = fc
     number: fc.option(fc.integer({ min: -5, max: 5 }), { freq: 4 }),
   })
   .map(({ metric, number }) => ({ metric, number, flag: null, text: null, unit: null }))
-const events: fc.Arbitrary<Selectable[]> = fc
+const events: fc.Arbitrary<SelectableEvent[]> = fc
   .array(
     fc.record({
       site: fc.constant('hq'),
@@ -32,14 +32,14 @@ const events: fc.Arbitrary<Selectable[]> = fc
     })
   })
 
-const keptOf = (all: Selectable[]) => {
-  const selection = startSelection()
+const keptOf = (all: SelectableEvent[]) => {
+  const selection = createSelection()
   for (const one of all) selection.add(one)
   return selection.kept()
 }
 
 /** All values of each metric of each device, with the numbers of their events. */
-function seriesOf(all: Selectable[]) {
+function seriesOf(all: SelectableEvent[]) {
   const series = new Map<string, { sequence: number; number: number | null }[]>()
   for (const { sequence, zone, device, measurements } of all) {
     const metrics = measurements.length > 0 ? measurements : [{ metric: '', number: null }]
@@ -85,9 +85,9 @@ describe('the mean of what went', () => {
   it('is that of the numbers of each metric of each device', () => {
     fc.assert(
       fc.property(events, all => {
-        const means = startMeans()
+        const means = createMeans()
         for (const one of all) means.add(one)
-        const told = means.told(1e6)
+        const told = means.toNoteFields(1e6)
         expect(told.meansLeftOut).toBe(undefined)
         for (const [site, zone, device, metric, count, mean] of told.means) {
           expect(site).toBe('hq')
@@ -102,13 +102,13 @@ describe('the mean of what went', () => {
   })
 
   it('is left out where there are too many, and says so', () => {
-    const means = startMeans()
+    const means = createMeans()
     const [flag, text, unit] = [null, null, null]
     for (const device of ['a', 'b', 'c']) {
       const measurements = [{ metric: 'm', number: 1, flag, text, unit }]
       means.add({ site: 's', zone: 'z', device, measurements })
     }
-    expect(means.told(60)).toEqual({
+    expect(means.toNoteFields(60)).toEqual({
       means: [
         ['s', 'z', 'a', 'm', 1, 1],
         ['s', 'z', 'b', 'm', 1, 1],
@@ -123,13 +123,14 @@ describe('numbers in runs', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(60)), some => {
         const numbers = some.sort((a, b) => a - b)
-        const read = runsOf(toRuns(numbers)).flatMap(({ from, to }) =>
+        const read = decodeRuns(encodeRuns(numbers)).flatMap(({ from, to }) =>
           Array.from({ length: to - from + 1 }, (_, n) => from + n),
         )
         expect(read).toEqual(numbers)
       }),
     )
-    expect(toRuns([5, 6, 9])).toEqual([5, 2, 2, 1])
-    for (const wrong of [null, 'x', [1, 'x'], [-1, 2], [0.5, 1]]) expect(runsOf(wrong)).toEqual([])
+    expect(encodeRuns([5, 6, 9])).toEqual([5, 2, 2, 1])
+    for (const wrong of [null, 'x', [1, 'x'], [-1, 2], [0.5, 1]])
+      expect(decodeRuns(wrong)).toEqual([])
   })
 })

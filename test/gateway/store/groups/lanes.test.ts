@@ -49,7 +49,7 @@ describe('a commit of several lanes', () => {
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
     outbox.commit({ readings: mixed })
-    outbox.beat()
+    outbox.writeZoneHeads()
     const { events, notes } = readOutbox(file)
     const told = events.map(({ zone, zoneSequence, receivedAt }) => [
       zone,

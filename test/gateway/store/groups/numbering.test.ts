@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { startNumbering } from '../../../../gateway/store/groups/numbering.ts'
+import { createNumbering } from '../../../../gateway/store/groups/numbering.ts'
 
 const zone = fc.constantFrom('a', 'b', '__proto__', 'constructor')
 const draft = fc.record({ zones: fc.array(zone, { maxLength: 10 }), isCommitted: fc.boolean() })
@@ -9,7 +9,7 @@ describe('numbering', () => {
   it('gives numbers without holes, whatever drafts are dropped', () => {
     fc.assert(
       fc.property(fc.nat(1000), fc.array(draft), (start, drafts) => {
-        const numbering = startNumbering(start)
+        const numbering = createNumbering(start)
         const heads = new Map<string, number>()
         let last = start
         for (const { zones, isCommitted } of drafts) {

@@ -11,7 +11,7 @@ function startOutbox(groups: number, place = temporary()) {
     outbox.commit({ readings: [reading('x', n), reading('y', n)], deadLetters: [] })
   }
   const drop = (groups: number, spans: { next: number; end: number | null }[] | null) =>
-    outbox.pruning.drop(outbox.pruning.oldest()[groups - 1]!, spans, 'why')
+    outbox.pruning.drop(outbox.pruning.oldestGroups()[groups - 1]!, spans, 'why')
   const tombstones = () =>
     readOutbox(file)
       .notes.filter(({ kind }) => kind === 'tombstone')

@@ -46,7 +46,7 @@ describe('dead letters that wait', () => {
       ...before[0],
       content: { ...before[0]!.content, dropped: KEY, payload: null, size: 3000 },
     })
-    expect(at.outbox.letterBytes.letGo).toBe(9)
+    expect(at.outbox.deadLetterBytes.letGo).toBe(9)
     // Nothing more is done while nothing more comes, here and after a start.
     at.see(null)
     expect(at.steps()).toBe(0)
@@ -54,7 +54,7 @@ describe('dead letters that wait', () => {
     using again = startKeeping({ bounds: { deadLetterBytes: 50_000 } }, at.place)
     again.see(null)
     expect(again.steps()).toBe(0)
-    expect(again.outbox.letterBytes.see(first)).toBe(11 * STORED_BYTES)
+    expect(again.outbox.deadLetterBytes.advanceTo(first)).toBe(11 * STORED_BYTES)
     expect(notes().slice(0, 20)).toEqual(after)
   })
 
@@ -97,7 +97,7 @@ describe('dead letters that wait', () => {
           )
           .pluck()
         const newest = db.prepare('SELECT max(sequence) FROM notes').pluck()
-        const { letterBytes } = outbox
+        const { deadLetterBytes } = outbox
         let next = 1
         let isExact = true
         const sum = () => (sizes.all(next) as number[]).reduce((a, b) => a + b, 0)
@@ -105,14 +105,14 @@ describe('dead letters that wait', () => {
           if ('bury' in one) outbox.commit({ deadLetters: letters(one.bury, one.bytes) })
           if ('deliver' in one) next = Math.min(next + one.deliver, (newest.get() as number) + 1)
           if ('begin' in one) next = 1
-          const waiting = letterBytes.see(next)
+          const waiting = deadLetterBytes.advanceTo(next)
           // What would not get smaller stays as it is, and is not looked at again.
           if (isExact) expect(waiting).toBe(sum())
           expect(waiting).toBeLessThanOrEqual(sum())
           if ('bound' in one) {
             isExact = false
-            while (letterBytes.bound(one.bound));
-            expect(letterBytes.see(next)).toBeLessThanOrEqual(one.bound)
+            while (deadLetterBytes.bound(one.bound));
+            expect(deadLetterBytes.advanceTo(next)).toBeLessThanOrEqual(one.bound)
             const rest = (sizes.all(next) as number[]).filter(size => size > 250)
             expect(rest.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(one.bound)
           }
@@ -173,11 +173,11 @@ describe('dead letters that wait', () => {
     const before = readOutbox(at.file).notes
     overwrite(at.file, isFirst)
     const healed = openOutbox({ file: at.file, gateway: 'gw' })
-    expect(healed.healed).toMatchObject({ found: { lostEvents: 0, lostNotes: [] } })
+    expect(healed.recovery).toMatchObject({ found: { lostEvents: 0, lostNotes: [] } })
     expect(readOutbox(at.file).notes.slice(0, before.length)).toEqual(before)
     expect(bare()).toHaveLength(9)
-    expect(healed.letterBytes.see(1)).toBe(11 * STORED_BYTES)
-    expect(healed.deadLetters.letter(first)).toMatchObject({
+    expect(healed.deadLetterBytes.advanceTo(1)).toBe(11 * STORED_BYTES)
+    expect(healed.deadLetters.find(first)).toMatchObject({
       ...{ state: 'open', payload: null, size: 3000, letGoAt: KEY, topic: 'a/b' },
     })
     healed.close()

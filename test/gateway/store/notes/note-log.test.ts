@@ -1,16 +1,20 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { Unsound } from '../../../../gateway/store/file/damage-mark.ts'
-import { OUTBOX_ID, outboxMigrations, prepare } from '../../../../gateway/store/file/schema.ts'
-import { openNotes, startNoteReader } from '../../../../gateway/store/notes/note-log.ts'
+import { DamagedFileError } from '../../../../gateway/store/file/damage-mark.ts'
+import {
+  OUTBOX_APPLICATION_ID,
+  outboxMigrations,
+  prepareDatabase,
+} from '../../../../gateway/store/file/schema.ts'
+import { createNoteLog, createNoteReader } from '../../../../gateway/store/notes/note-log.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { readOutbox, temporary } from '../fixture.ts'
 
 function startNotes() {
   const db = new Database(':memory:')
   db.exec(outboxMigrations[0]!)
-  const notes = openNotes(db)
-  const read = startNoteReader(db, () => notes.last)
+  const notes = createNoteLog(db)
+  const read = createNoteReader(db, () => notes.last)
   return { db, notes, read, [Symbol.dispose]: () => db.close() }
 }
 
@@ -46,8 +50,8 @@ describe('notes', () => {
     using at = startNotes()
     for (let n = 0; n < 3; n++) at.notes.add('n', 1, { n })
     at.db.exec('UPDATE notes SET sequence = 3003 WHERE sequence = 3')
-    expect(() => at.read(1)).toThrow(Unsound)
-    expect(() => openNotes(at.db)).toThrow(Unsound)
+    expect(() => at.read(1)).toThrow(DamagedFileError)
+    expect(() => createNoteLog(at.db)).toThrow(DamagedFileError)
   })
 
   it('of any size are read, one at least', () => {
@@ -70,7 +74,7 @@ describe('notes', () => {
       [1, {}],
       [2, { kept: true }],
     ])
-    expect(openNotes(at.db).last).toBe(2)
+    expect(createNoteLog(at.db).last).toBe(2)
   })
 
   it.each([
@@ -110,8 +114,8 @@ describe('notes', () => {
   it('are those of an outbox that was opened once', () => {
     using place = temporary()
     const db = new Database(place.file('outbox.db'))
-    prepare(db, OUTBOX_ID, outboxMigrations)
-    expect(openNotes(db).last).toBe(0)
+    prepareDatabase(db, OUTBOX_APPLICATION_ID, outboxMigrations)
+    expect(createNoteLog(db).last).toBe(0)
     db.close()
     openOutbox({ file: place.file('outbox.db'), gateway: 'gw' }).close()
     expect(readOutbox(place.file('outbox.db')).notes).toMatchObject([

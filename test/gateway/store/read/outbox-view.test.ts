@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
-import { ALWAYS, openOutboxView } from '../../../../gateway/store/read/outbox-view.ts'
+import { ANY_TIME, openOutboxView } from '../../../../gateway/store/read/outbox-view.ts'
 import { reading, temporary } from '../fixture.ts'
 
 const BASE = 1_700_000_000_000
@@ -22,7 +22,7 @@ function startView(groups: [zone: string, ms: number][][]) {
   }
   const found = (fromMs: number, toMs: number, zone?: string, from = 1) => {
     const window = { fromMs: BASE + fromMs, toMs: BASE + toMs, zone }
-    return [...view.groupsFrom(from, window)].map(one => {
+    return [...view.scanGroups(from, window)].map(one => {
       if (one.kind === 'gone') return `gone ${one.from}-${one.to}`
       if (one.kind === 'unreadable') return `unreadable ${one.sequence}`
       const events = view.eventsOf(one.sequence, window)
@@ -91,22 +91,22 @@ describe('the view of an outbox', () => {
 
   it('tells where the last events begin', () => {
     using at = startView(many)
-    expect(at.view.lastOnes(3, undefined)).toEqual({ sequence: 448, more: 0 })
-    expect(at.view.lastOnes(150, 'z0')).toEqual({ sequence: 151, more: 0 })
-    expect(at.view.lastOnes(10_000, undefined)).toEqual({ sequence: 1, more: 0 })
+    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 448, more: 0 })
+    expect(at.view.findLastEvents(150, 'z0')).toEqual({ sequence: 151, more: 0 })
+    expect(at.view.findLastEvents(10_000, undefined)).toEqual({ sequence: 1, more: 0 })
     at.outbox.commit({ readings: [1, 2, 3].map(n => reading('z9', n)), deadLetters: [] })
-    expect(at.view.lastOnes(2, undefined)).toEqual({ sequence: 451, more: 1 })
-    expect(at.view.lastOnes(0, undefined)).toEqual({ sequence: 451, more: 3 })
+    expect(at.view.findLastEvents(2, undefined)).toEqual({ sequence: 451, more: 1 })
+    expect(at.view.findLastEvents(0, undefined)).toEqual({ sequence: 451, more: 3 })
   })
 
   it('is none where there is no outbox, and keeps nobody from writing', () => {
     using at = startView([])
     expect(openOutboxView(`${at.file}.other`)).toBe(null)
-    expect(at.view.lastOnes(3, undefined)).toEqual({ sequence: 1, more: 0 })
-    const looking = at.view.groupsFrom(1, ALWAYS)
+    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 1, more: 0 })
+    const looking = at.view.scanGroups(1, ANY_TIME)
     at.outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
     looking.next()
     at.change('PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM groups')
-    expect(at.view.eventsOf(1, ALWAYS)).toEqual({ reason: 'no longer in the outbox' })
+    expect(at.view.eventsOf(1, ANY_TIME)).toEqual({ reason: 'no longer in the outbox' })
   })
 })

@@ -1,7 +1,11 @@
 import { copyFileSync, rmSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { OUTBOX_ID, outboxMigrations, prepare } from '../../../../gateway/store/file/schema.ts'
+import {
+  OUTBOX_APPLICATION_ID,
+  outboxMigrations,
+  prepareDatabase,
+} from '../../../../gateway/store/file/schema.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
 import { copyStore } from '../fixture.ts'
@@ -12,7 +16,7 @@ describe('an outbox that cannot be read', () => {
     using place = startPlace()
     const { outboxFile, source } = place
     const isNothing = () => {
-      expect(source.look()).toBe(null)
+      expect(source.refresh()).toBe(null)
       expect(source.store).toBe(null)
       expect(source.ranges).toEqual([])
       expect(source.take(limits)).toBe(null)
@@ -27,11 +31,11 @@ describe('an outbox that cannot be read', () => {
     isNothing()
     rmSync(outboxFile)
     const half = new Database(outboxFile)
-    prepare(half, OUTBOX_ID, outboxMigrations)
+    prepareDatabase(half, OUTBOX_APPLICATION_ID, outboxMigrations)
     isNothing()
     half.close()
     const outbox = place.openOutbox()
-    expect(source.look()).toEqual({ id: outbox.store, gateway: 'gw' })
+    expect(source.refresh()).toEqual({ id: outbox.store, gateway: 'gw' })
     outbox.close()
   })
 
@@ -40,16 +44,16 @@ describe('an outbox that cannot be read', () => {
     const { source, outboxFile } = place
     const outbox = place.openOutbox()
     commit(outbox, 1)
-    source.look()
-    source.begin('readings', 6)
+    source.refresh()
+    source.ensureLiveRange('readings', 6)
     outbox.close()
     source.close()
     const holder = new Database(outboxFile)
     holder.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM heads')
     const late = openEventSource({ outboxFile, inbox: place.inbox })
-    expect(late.look()).toBe(null)
+    expect(late.refresh()).toBe(null)
     holder.close()
-    late.look()
+    late.refresh()
     expect(numbersOf(late)).toEqual([1])
     late.close()
   })
@@ -59,17 +63,17 @@ describe('an outbox that cannot be read', () => {
     const { source } = place
     const old = place.openOutbox()
     commit(old, 1, 2)
-    source.look()
-    source.begin('readings', 6)
+    source.refresh()
+    source.ensureLiveRange('readings', 6)
     source.settle(source.take(limits)!)
     commit(old, 3)
     old.close()
     place.removeOutbox()
     const replaced = place.openOutbox()
     commit(replaced, 7)
-    expect(source.look()).toEqual({ id: replaced.store, gateway: 'gw' })
+    expect(source.refresh()).toEqual({ id: replaced.store, gateway: 'gw' })
     expect(source.ranges).toEqual([])
-    source.begin('readings', 6)
+    source.ensureLiveRange('readings', 6)
     expect(numbersOf(source)).toEqual([7])
     replaced.close()
   })
@@ -81,13 +85,13 @@ describe('an outbox that cannot be read', () => {
     commit(old, 1)
     old.close()
     copyStore(outboxFile, `${outboxFile}.old`)
-    source.look()
-    source.begin('readings', 6)
+    source.refresh()
+    source.ensureLiveRange('readings', 6)
     place.removeOutbox()
     copyStore(`${outboxFile}.old`, outboxFile)
     const restored = openOutbox({ file: outboxFile, gateway: 'gw', inboxFile })
     commit(restored, 2)
-    source.look()
+    source.refresh()
     expect(numbersOf(source)).toEqual([1, 2])
     restored.close()
   })
@@ -113,9 +117,9 @@ describe('an outbox that cannot be read', () => {
         },
       })
     } as typeof prepare
-    source.look()
+    source.refresh()
     Database.prototype.prepare = prepare
-    source.begin('readings', 6)
+    source.ensureLiveRange('readings', 6)
     between = () => {
       commit(outbox, 1, 2)
       commit(outbox, 3)
@@ -130,19 +134,19 @@ describe('an outbox that cannot be read', () => {
     const { source, outboxFile } = place
     const first = place.openOutbox()
     commit(first, 1)
-    source.look()
-    source.begin('readings', 6)
+    source.refresh()
+    source.ensureLiveRange('readings', 6)
     source.settle(source.take(limits)!)
     commit(first, 2)
     first.close()
     copyStore(outboxFile, `${outboxFile}-away`)
     place.removeOutbox()
     place.openOutbox().close()
-    source.look()
+    source.refresh()
     expect(source.take(limits)).toBe(null)
     place.removeOutbox()
     copyStore(`${outboxFile}-away`, outboxFile)
-    expect(source.look()!.id).toEqual(first.store)
+    expect(source.refresh()!.id).toEqual(first.store)
     expect(numbersOf(source)).toEqual([2])
   })
 })

@@ -1,6 +1,6 @@
-import { conclude } from '../../../../cloud-bridge/ledger/assessment.ts'
-import { startLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
-import { readNote } from '../../../../cloud-bridge/ledger/notes.ts'
+import { assessGateways } from '../../../../cloud-bridge/ledger/assessment.ts'
+import { createLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
+import { decodeNote } from '../../../../cloud-bridge/ledger/notes.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { readOutbox } from '../fixture.ts'
 
@@ -13,12 +13,12 @@ export function verdictOf(
   read: SensorReading[] = [],
   arrives: (event: SensorReading) => boolean = () => true,
 ) {
-  const ledger = startLedger()
+  const ledger = createLedger()
   const heardAt = Date.now()
   const { events, notes } = readOutbox(file)
   for (const { sequence, kind, at, content } of [...notes, ...notes]) {
     const whole = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
-    const note = readNote(Buffer.from(JSON.stringify(whole)), heardAt)
+    const note = decodeNote(Buffer.from(JSON.stringify(whole)), heardAt)
     if (!note) throw new Error(`the ledger does not understand a note: ${kind}`)
     ledger.addNote(note)
   }
@@ -26,5 +26,5 @@ export function verdictOf(
     ledger.addEvent({ ...event, gateway: 'gw', heardAt })
   }
   const options = { nowMs: heardAt, silentAfterMs: 1e9, inFlightMaxEvents: 0 }
-  return conclude(ledger.gateways.values(), options)[0]!
+  return assessGateways(ledger.gateways.values(), options)[0]!
 }

@@ -2,10 +2,17 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { seenByInbox, startRangeReader } from '../../../../gateway/store/delivery/inbox-reader.ts'
-import { damageOf, MustReopen } from '../../../../gateway/store/file/damage-mark.ts'
-import { asidesOf } from '../../../../gateway/store/file/damaged-files.ts'
-import { INBOX_ID, inboxMigrations, prepare } from '../../../../gateway/store/file/schema.ts'
+import {
+  openInboxReader,
+  readInboxProgress,
+} from '../../../../gateway/store/delivery/inbox-reader.ts'
+import { MustReopenError, readDamageReason } from '../../../../gateway/store/file/damage-mark.ts'
+import { setAsideFilesOf } from '../../../../gateway/store/file/damaged-files.ts'
+import {
+  INBOX_APPLICATION_ID,
+  inboxMigrations,
+  prepareDatabase,
+} from '../../../../gateway/store/file/schema.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { flip, isFirst, overwrite } from '../file/damaged-file.ts'
 import { temporary } from '../fixture.ts'
@@ -43,8 +50,8 @@ describe('an inbox that does not open', () => {
   ])('is moved aside, and a new one says so: %s', (_, spoil) => {
     using at = withDamaged(spoil)
     const inbox = open(at.file)
-    const [aside] = asidesOf(at.file)
-    expect(inbox.healed).toMatchObject({ file: aside!.file })
+    const [aside] = setAsideFilesOf(at.file)
+    expect(inbox.recovery).toMatchObject({ file: aside!.file })
     expect(inbox.rangesOf(store)).toEqual([])
     expect(inbox.nextNote(store)).toBe(null)
     expect(inbox.notesFrom(1)).toMatchObject([
@@ -52,7 +59,7 @@ describe('an inbox that does not open', () => {
     ])
     inbox.close()
     const again = open(at.file)
-    expect(again.healed).toBe(null)
+    expect(again.recovery).toBe(null)
     expect(again.id).toEqual(inbox.id)
     again.close()
     expect(readdirSync(at.dir).filter(name => /heal|damaged$/.test(name))).toEqual([])
@@ -62,14 +69,14 @@ describe('an inbox that does not open', () => {
     using place = startPlace()
     const outbox = place.openOutbox()
     commit(outbox, 1, 2, 3)
-    place.source.look()
-    place.source.begin('readings', 6)
+    place.source.refresh()
+    place.source.ensureLiveRange('readings', 6)
     expect(numbersOf(place.source)).toEqual([1, 2, 3])
     place.stop()
     overwrite(place.inboxFile, isFirst)
     place.start()
-    place.source.look()
-    place.source.begin('readings', 6)
+    place.source.refresh()
+    place.source.ensureLiveRange('readings', 6)
     expect(numbersOf(place.source)).toEqual([1, 2, 3])
     outbox.close()
   })
@@ -116,13 +123,13 @@ describe('an inbox that shows its damage later', () => {
     })
     const inbox = open(at.file)
     expect(inbox.rangesOf(store)).toMatchObject([{ next: 20 }])
-    expect(() => inbox.notesFrom(1)).toThrow(MustReopen)
-    expect(damageOf(at.file)).not.toBe(null)
+    expect(() => inbox.notesFrom(1)).toThrow(MustReopenError)
+    expect(readDamageReason(at.file)).not.toBe(null)
     inbox.close()
     const again = open(at.file)
-    expect(again.healed).not.toBe(null)
+    expect(again.recovery).not.toBe(null)
     again.close()
-    expect(damageOf(at.file)).toBe(null)
+    expect(readDamageReason(at.file)).toBe(null)
   })
 })
 
@@ -140,32 +147,32 @@ describe('a position that is not the one that was written', () => {
     'DELETE FROM seal',
   ])('is not believed by bridge or gateway: %s', sql => {
     using at = withDamaged(spoil(sql))
-    expect(seenByInbox(at.file, store)).toBe(null)
-    const ranges = startRangeReader(at.file)
-    expect(ranges(store).spans).toBe(null)
+    expect(readInboxProgress(at.file, store)).toBe(null)
+    const ranges = openInboxReader(at.file)
+    expect(ranges(store).pendingRanges).toBe(null)
     ranges.close()
     const inbox = open(at.file)
-    expect(inbox.healed).toMatchObject({ reason: expect.stringContaining('positions') })
+    expect(inbox.recovery).toMatchObject({ reason: expect.stringContaining('positions') })
     expect(inbox.rangesOf(store)).toEqual([])
     inbox.close()
   })
 
   it('is believed as it was written, and in an inbox from before there were seals', () => {
     using at = withDamaged(() => {})
-    expect(seenByInbox(at.file, store)).toMatchObject({ sequence: 19, noteSequence: 4 })
+    expect(readInboxProgress(at.file, store)).toMatchObject({ sequence: 19, noteSequence: 4 })
     rmSync(at.file)
     const old = new Database(at.file)
-    prepare(old, INBOX_ID, inboxMigrations.slice(0, 1))
+    prepareDatabase(old, INBOX_APPLICATION_ID, inboxMigrations.slice(0, 1))
     old.exec(
       `INSERT INTO ranges VALUES (1, x'${store.toString('hex')}', 7, NULL, 't', 6, NULL, '')`,
     )
     old.close()
-    expect(seenByInbox(at.file, store)).toMatchObject({ sequence: 6 })
+    expect(readInboxProgress(at.file, store)).toMatchObject({ sequence: 6 })
     const inbox = open(at.file)
-    expect(inbox.healed).toBe(null)
+    expect(inbox.recovery).toBe(null)
     expect(inbox.rangesOf(store)).toMatchObject([{ next: 7 }])
     inbox.moveRange({ id: 1, next: 9 })
     inbox.close()
-    expect(seenByInbox(at.file, store)).toMatchObject({ sequence: 8 })
+    expect(readInboxProgress(at.file, store)).toMatchObject({ sequence: 8 })
   })
 })

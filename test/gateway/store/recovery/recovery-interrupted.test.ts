@@ -1,6 +1,6 @@
 import type * as Fs from 'node:fs'
 import { expect, it, vi } from 'vitest'
-import { asidesOf } from '../../../../gateway/store/file/damaged-files.ts'
+import { setAsideFilesOf } from '../../../../gateway/store/file/damaged-files.ts'
 import { isFirst, open, overwrite, withDamaged } from '../file/damaged-file.ts'
 import { readOutbox } from '../fixture.ts'
 
@@ -45,7 +45,7 @@ it('an outbox heals wherever power goes while it is healed, and goes again', () 
       openCut(at.file, Math.ceil(cutAt / 2), isBehind)
       open(at.file).close()
       expect(readOutbox(at.file).events).toEqual(at.before.events)
-      expect(asidesOf(at.file).length).toBeGreaterThan(0)
+      expect(setAsideFilesOf(at.file).length).toBeGreaterThan(0)
       expect(at.names().filter(name => /heal|damaged$/.test(name))).toEqual([])
     }
   }

@@ -41,7 +41,7 @@ it('a salvaged outbox names no hole where all was delivered and let go', () => {
   db.close()
   markDamaged(at.file, 'by a reader')
   const outbox = openOutbox({ file: at.file, gateway: 'gw', inboxFile })
-  expect(outbox.healed).toMatchObject({ found: { lostEvents: 16 } })
+  expect(outbox.recovery).toMatchObject({ found: { lostEvents: 16 } })
   outbox.close()
   const lost = readOutbox(at.file).notes.filter(({ kind }) => kind === 'quarantine')
   expect(lost.map(({ content }) => [content.from, content.to])).toEqual([[205, 220]])
@@ -73,7 +73,7 @@ describe('a write-ahead log that is begun anew', () => {
   it.each([32, 20])('when power goes is no damage: %i bytes of its header', bytes => {
     using at = begunAnew(bytes)
     const outbox = open(at.file)
-    expect(outbox.healed).toBe(null)
+    expect(outbox.recovery).toBe(null)
     outbox.close()
     expect(readOutbox(at.file).events).toEqual(at.before.events)
   })

@@ -2,8 +2,8 @@ import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'n
 import { basename } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { damageOf, markDamaged } from '../../../../gateway/store/file/damage-mark.ts'
-import { asidesOf } from '../../../../gateway/store/file/damaged-files.ts'
+import { markDamaged, readDamageReason } from '../../../../gateway/store/file/damage-mark.ts'
+import { setAsideFilesOf } from '../../../../gateway/store/file/damaged-files.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import {
   fill,
@@ -48,7 +48,9 @@ describe('an outbox that does not open', () => {
     using at = withDamaged(spoil)
     const damaged = readFileSync(at.file)
     const outbox = open(at.file)
-    expect(outbox.healed).toMatchObject({ found: { groups: GROUPS, events: LAST, lostEvents: 0 } })
+    expect(outbox.recovery).toMatchObject({
+      found: { groups: GROUPS, events: LAST, lostEvents: 0 },
+    })
     expect(outbox.store).toEqual(at.outbox.store)
     expect(outbox.lastSequence).toBe(LAST)
     outbox.commit({ readings: [reading('z0')], deadLetters: [] })
@@ -58,18 +60,18 @@ describe('an outbox that does not open', () => {
     expect(after.events[LAST]).toMatchObject({ sequence: LAST + 1, zoneSequence: 1 })
     expect(after.notes.slice(0, at.before.notes.length)).toEqual(at.before.notes)
     const [salvage, epoch] = after.notes.slice(at.before.notes.length)
-    const [aside] = asidesOf(at.file)
+    const [aside] = setAsideFilesOf(at.file)
     expect(salvage).toMatchObject({ kind: 'salvage', content: { file: basename(aside!.file) } })
     expect(epoch).toMatchObject({ kind: 'epoch', content: { firstSequence: LAST + 1 } })
     const { previous } = epoch!.content as { previous: { zones: [string, number][] } }
     expect(previous).toMatchObject({ epoch: at.outbox.epoch, lastSequence: LAST })
     const heads = [...'012'].map((zone, at) => [`z${zone}`, at ? 90 : 120] as const)
     expect(new Map(previous.zones)).toEqual(new Map(heads))
-    expect(outbox.healed!.file).toBe(aside!.file)
+    expect(outbox.recovery!.file).toBe(aside!.file)
     expect(readFileSync(aside!.file).equals(damaged)).toBe(true)
-    expect(damageOf(at.file)).toBe(null)
+    expect(readDamageReason(at.file)).toBe(null)
     const again = open(at.file)
-    expect(again.healed).toBe(null)
+    expect(again.recovery).toBe(null)
     again.close()
   })
 
@@ -136,7 +138,7 @@ describe('an outbox that does not open', () => {
   it('is cut short', () => {
     using at = withDamaged(file => writeFileSync(file, readFileSync(file).subarray(0, 20 * 4096)))
     const outbox = open(at.file)
-    expect(outbox.healed).toMatchObject({ found: { groups: expect.any(Number) } })
+    expect(outbox.recovery).toMatchObject({ found: { groups: expect.any(Number) } })
     outbox.close()
     const kept = readOutbox(at.file).events.map(({ sequence }) => sequence)
     const lost = contentsOf(at.file, 'quarantine') as Span[]
@@ -150,8 +152,8 @@ describe('an outbox that does not open', () => {
     for (let time = 0; time < 4; time++) {
       overwrite(at.file, isFirst)
       open(at.file).close()
-      seen.unshift(asidesOf(at.file)[0]!.file)
-      expect(asidesOf(at.file).map(({ file }) => file)).toEqual(seen.slice(0, 2))
+      seen.unshift(setAsideFilesOf(at.file)[0]!.file)
+      expect(setAsideFilesOf(at.file).map(({ file }) => file)).toEqual(seen.slice(0, 2))
     }
     expect(readOutbox(at.file).events).toEqual(at.before.events)
     expect(contentsOf(at.file, 'quarantine')).toEqual([])
@@ -161,14 +163,14 @@ describe('an outbox that does not open', () => {
 describe('an outbox that is marked as damaged', () => {
   it('is made anew at the next start, for that file and once', () => {
     using at = withDamaged(file => markDamaged(file, 'by a reader'))
-    expect(damageOf(at.file)).toBe('by a reader')
+    expect(readDamageReason(at.file)).toBe('by a reader')
     const outbox = open(at.file)
-    expect(outbox.healed).toMatchObject({ reason: 'by a reader', found: { lostEvents: 0 } })
+    expect(outbox.recovery).toMatchObject({ reason: 'by a reader', found: { lostEvents: 0 } })
     outbox.close()
     expect(at.names()).toEqual([
       'outbox.db',
       'outbox.db.bell',
-      basename(outbox.healed!.file),
+      basename(outbox.recovery!.file),
       'outbox.db.lock',
     ])
     expect(readOutbox(at.file).events).toEqual(at.before.events)
@@ -180,9 +182,9 @@ describe('an outbox that is marked as damaged', () => {
       renameSync(file, `${file}.old`)
       copyFileSync(`${file}.old`, file)
     })
-    expect(damageOf(at.file)).toBe(null)
+    expect(readDamageReason(at.file)).toBe(null)
     const outbox = open(at.file)
-    expect(outbox.healed).toBe(null)
+    expect(outbox.recovery).toBe(null)
     outbox.close()
     expect(at.names()).not.toContain('outbox.db.damaged')
   })
@@ -211,7 +213,7 @@ describe('a write-ahead log', () => {
   ])('loses at most what one page held when one bit flips in %s', (_, spoil) => {
     using at = killed(spoil)
     const outbox = open(at.file)
-    expect(outbox.healed).toMatchObject({ reason: 'the write-ahead log is damaged' })
+    expect(outbox.recovery).toMatchObject({ reason: 'the write-ahead log is damaged' })
     outbox.close()
     const kept = readOutbox(at.file).events
     for (const event of kept) expect(event).toEqual(at.before.events[event.sequence - 1])
@@ -227,14 +229,14 @@ describe('a write-ahead log', () => {
       rmSync(wal.replace('-wal', '.bell'))
     })
     const outbox = open(at.file)
-    expect(outbox.healed).toBe(null)
+    expect(outbox.recovery).toBe(null)
     outbox.close()
   })
 
   it('whose file is gone is read, not thrown away', () => {
     using at = killed(wal => rmSync(wal.replace('-wal', '')))
     const outbox = open(at.file)
-    expect(outbox.healed).toMatchObject({ found: { events: 200, lostEvents: 0 } })
+    expect(outbox.recovery).toMatchObject({ found: { events: 200, lostEvents: 0 } })
     outbox.close()
     expect(readOutbox(at.file).events).toEqual(at.before.events)
   })
@@ -262,7 +264,7 @@ describe('a file that was never ours', () => {
       expect(() => open(file)).toThrow(`outbox.file = ${file}: `)
       expect(readFileSync(file).equals(before)).toBe(true)
     }
-    expect(asidesOf(file)).toEqual([])
+    expect(setAsideFilesOf(file)).toEqual([])
   })
 
   it('is refused in the place of one of ours as well, when it can be read', () => {
@@ -271,7 +273,7 @@ describe('a file that was never ours', () => {
       disposable(new Database(file)).exec('CREATE TABLE x (y)').close()
     })
     expect(() => openOutbox({ file: at.file, gateway: 'gw' })).toThrow('not a file of this kind')
-    expect(asidesOf(at.file)).toEqual([])
+    expect(setAsideFilesOf(at.file)).toEqual([])
   })
 })
 

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { markDamaged } from '../../../../gateway/store/file/damage-mark.ts'
-import { startMeans } from '../../../../gateway/store/groups/downsampling.ts'
+import { createMeans } from '../../../../gateway/store/groups/downsampling.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
 
@@ -15,7 +15,7 @@ function startThinned() {
   const outbox = open()
   const some = ['a', 'b', 'a'].map((zone, n) => reading(zone, n))
   for (let n = 0; n < 7; n++) outbox.commit({ readings: some })
-  const what = { means: startMeans(), isLast: true, reason: 'why' }
+  const what = { means: createMeans(), isLast: true, reason: 'why' }
   outbox.thinner.thin([1, 4, 7, 10, 13], KEPT, what)
   const numbers = () => readOutbox(file).events.map(({ sequence }) => sequence)
   const close = () => place[Symbol.dispose]()
@@ -40,7 +40,7 @@ describe('what is left of thinned groups', () => {
     at.outbox.close()
     markDamaged(at.file, 'a test')
     const again = at.open()
-    expect(again.healed?.found).toMatchObject({ groups: 3, events: 9, lostEvents: 0 })
+    expect(again.recovery?.salvaged).toMatchObject({ groups: 3, events: 9, lostEvents: 0 })
     expect(at.numbers()).toEqual(before)
     expect(again.backlog(null, 0).events).toBe(backlog.events)
     again.close()

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { leftUntilFull, startForecast } from '../../../../gateway/store/retention/forecast.ts'
+import { createForecast, headroomUntilFull } from '../../../../gateway/store/retention/forecast.ts'
 
 const waiting = (bytes: number, events = 0) => ({ bytes, events, oldestAgeMs: 0 })
 const left = { bytes: 1000, events: Number.POSITIVE_INFINITY }
 
 describe('the forecast', () => {
   it('tells when what is left is used up at the rate so far', () => {
-    const forecast = startForecast()
+    const forecast = createForecast()
     expect(forecast(0, waiting(0), left)).toBe(null)
     expect(forecast(5000, waiting(50), left)).toBe(null)
     expect(forecast(20_000, waiting(200), left)).toBe(100_000)
@@ -14,20 +14,20 @@ describe('the forecast', () => {
   })
 
   it('counts what waits, not what arrives: null while it does not grow', () => {
-    const forecast = startForecast()
+    const forecast = createForecast()
     forecast(0, waiting(500), left)
     expect(forecast(20_000, waiting(500), left)).toBe(null)
     expect(forecast(30_000, waiting(100), left)).toBe(null)
   })
 
   it('takes the bound that comes first', () => {
-    const forecast = startForecast()
+    const forecast = createForecast()
     forecast(0, waiting(0, 0), left)
     expect(forecast(10_000, waiting(10, 100), { bytes: 1000, events: 500 })).toBe(50_000)
   })
 
   it('forgets what was more than five minutes ago', () => {
-    const forecast = startForecast()
+    const forecast = createForecast()
     for (let s = 0; s <= 600; s += 10) forecast(s * 1000, waiting(Math.min(s, 300)), left)
     expect(forecast(610_000, waiting(300), left)).toBe(null)
   })
@@ -42,13 +42,13 @@ describe('what is left', () => {
   const stored = { keptBytes: 50, storedBytes: 300, waitingEvents: 7 }
 
   it('counts pages, of which events fill a part, and what is only kept', () => {
-    expect(leftUntilFull(room, bounds, stored).bytes).toBe(400 / 2 + 50)
-    expect(leftUntilFull(room, bounds, stored).events).toBe(Number.POSITIVE_INFINITY)
-    expect(leftUntilFull(room, { ...bounds, events: 10 }, stored).events).toBe(3)
+    expect(headroomUntilFull(room, bounds, stored).bytes).toBe(400 / 2 + 50)
+    expect(headroomUntilFull(room, bounds, stored).events).toBe(Number.POSITIVE_INFINITY)
+    expect(headroomUntilFull(room, { ...bounds, events: 10 }, stored).events).toBe(3)
   })
 
   it('ends with the disk', () => {
     const tight = { ...room, freeDiskBytes: 120 }
-    expect(leftUntilFull(tight, bounds, stored).bytes).toBe(120 / 2 + 50)
+    expect(headroomUntilFull(tight, bounds, stored).bytes).toBe(120 / 2 + 50)
   })
 })

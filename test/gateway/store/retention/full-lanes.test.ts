@@ -50,7 +50,7 @@ describe('a lane that refuses', { timeout: 120_000 }, () => {
         .filter(one => one % 50 !== 1)
         .slice(-others.length),
     )
-    at.outbox.beat()
+    at.outbox.writeZoneHeads()
     expect(verdictOf(at.file)).toMatchObject({
       ...{ missing: 0, awaited: 0, strange: 0 },
       ...{ events: sequences.length, explained: 1000 - sequences.length },
@@ -146,10 +146,10 @@ describe('an emptied group', () => {
     using at = startEmptied()
     const view = openOutboxView(at.file)!
     const all = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
-    const found = [...view.groupsFrom(1, all)]
+    const found = [...view.scanGroups(1, all)]
     expect(found.every(({ kind }) => kind === 'group')).toBe(true)
     const last = at.sequences().slice(-100)
-    const { sequence, more } = view.lastOnes(last.length, undefined)
+    const { sequence, more } = view.findLastEvents(last.length, undefined)
     expect([sequence, more]).toEqual([last[0], 0])
     view.close()
   })
@@ -160,6 +160,6 @@ describe('an emptied group', () => {
     at.close()
     using again = startKeeping({ bounds: { events: 300 }, lanes: alarms }, at.place)
     expect(again.outbox.backlog([{ next: 1, end: null }], 0)).toEqual(before)
-    expect(again.outbox.healed).toBe(null)
+    expect(again.outbox.recovery).toBe(null)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Clock } from '../../../../config/event/sensor-reading.ts'
-import { startAges } from '../../../../gateway/store/retention/group-age.ts'
+import type { ClockState } from '../../../../config/event/sensor-reading.ts'
+import { createGroupAges } from '../../../../gateway/store/retention/group-age.ts'
 
 const HOUR_MS = 3_600_000
 const NOW = 1_700_000_000_000
@@ -8,7 +8,7 @@ const NOW = 1_700_000_000_000
 /** In a run of epoch 2 that began behind number 100; `clocks` are those of earlier groups. */
 function startRun() {
   const time = { monotonicMs: 5_000_000, wallMs: NOW }
-  const ages = startAges({
+  const ages = createGroupAges({
     ...{ epoch: 2, lastSequence: 100 },
     monotonicMs: () => time.monotonicMs,
     wallMs: () => time.wallMs,
@@ -22,27 +22,27 @@ function startRun() {
 const earlier = (to: number, ageHours: number) => ({
   ...{ to, epoch: 1, receivedTo: NOW - ageHours * HOUR_MS },
 })
-const always = (clock: Clock | null) => () => clock
+const always = (clock: ClockState | null) => () => clock
 
 describe('the age of a group', () => {
   it('of an earlier run goes by the clock only if it was and is trusted', () => {
     const { ages } = startRun()
     const groups = [earlier(90, 30), earlier(100, 20)]
-    const older = (hours: number, clock: Clock | null) =>
+    const older = (hours: number, clock: ClockState | null) =>
       ages.countOlder(groups, hours, always(clock))
     expect(older(25, 'SYNCED')).toBe(0)
-    ages.see('SYNCED', 100)
+    ages.recordProgress('SYNCED', 100)
     expect([older(35, 'SYNCED'), older(25, 'SYNCED'), older(15, 'SYNCED')]).toEqual([0, 1, 2])
     expect([older(25, 'UNSYNCED'), older(25, 'HOLDOVER'), older(25, null)]).toEqual([0, 0, 0])
-    ages.see('UNSYNCED', 100)
+    ages.recordProgress('UNSYNCED', 100)
     expect(older(15, 'SYNCED')).toBe(0)
   })
 
   it('stays what it is when the clock jumps in this run', () => {
     const { ages, time } = startRun()
-    ages.see('SYNCED', 100)
+    ages.recordProgress('SYNCED', 100)
     time.wallMs += 500_000 * HOUR_MS
-    ages.see('SYNCED', 100)
+    ages.recordProgress('SYNCED', 100)
     const groups = [earlier(100, 20)]
     expect(ages.countOlder(groups, 25, always('SYNCED'))).toBe(0)
     expect(ages.isLongAgo(NOW - 20 * HOUR_MS, 25)).toBe(false)
@@ -52,7 +52,7 @@ describe('the age of a group', () => {
   it('grows with this run even if nothing else is known of it', () => {
     const { ages, pass } = startRun()
     pass(12)
-    ages.see('SYNCED', 100)
+    ages.recordProgress('SYNCED', 100)
     expect(ages.countOlder([earlier(100, -1_000_000)], 11, always(null))).toBe(1)
     expect(ages.countOlder([earlier(100, -1_000_000)], 13, always(null))).toBe(0)
   })
@@ -62,7 +62,7 @@ describe('the age of a group', () => {
     const stored: { to: number; epoch: number; receivedTo: number; atHours: number }[] = []
     for (let hours = 0; hours < 10_000; hours++) {
       pass(1)
-      ages.see('SYNCED', 101 + hours)
+      ages.recordProgress('SYNCED', 101 + hours)
       // A clock far ahead, so that only the time that passed may count.
       stored.push({ to: 101 + hours, epoch: 2, receivedTo: 0, atHours: hours })
     }

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { defaults } from '../../../../config/config.ts'
-import type { Clock } from '../../../../config/event/sensor-reading.ts'
+import type { ClockState } from '../../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
-import { startAges } from '../../../../gateway/store/retention/group-age.ts'
-import { openRetention } from '../../../../gateway/store/retention/retention.ts'
+import { createGroupAges } from '../../../../gateway/store/retention/group-age.ts'
+import { createRetention } from '../../../../gateway/store/retention/retention.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
 
 type Settings = typeof defaults.outbox
@@ -27,7 +27,7 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
   const outbox = openOutbox({ file, gateway: 'gw' })
   const time = { passedMs: 0, wallMs: Date.now() }
-  const ages = startAges({
+  const ages = createGroupAges({
     ...outbox,
     monotonicMs: () => time.passedMs,
     wallMs: () => time.wallMs,
@@ -39,17 +39,17 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
   const open = () => {
     try {
-      return openRetention(outbox, settings, { ages, aheadEvents: more.aheadEvents })
+      return createRetention(outbox, settings, { ages, readAheadMaxEvents: more.aheadEvents })
     } catch (error) {
       close()
       throw error
     }
   }
   const retention = open()
-  const see = (next: number | null, { nextNote = 1, clock = 'SYNCED' as Clock } = {}) => {
+  const see = (next: number | null, { nextNote = 1, clock = 'SYNCED' as ClockState } = {}) => {
     time.passedMs += 20_000
     const spans = next === null ? null : [{ next, end: null }]
-    retention.see({ spans, replayFrom: null, nextNote }, clock)
+    retention.update({ pendingRanges: spans, replayFrom: null, nextNote }, clock)
   }
   return {
     ...{ place: at, file, outbox, retention, see, time },

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { startBacklog } from '../../../../gateway/store/groups/backlog.ts'
+import { createBacklogMeter } from '../../../../gateway/store/groups/backlog.ts'
 import { readOutbox } from '../fixture.ts'
 import { startKeeping } from './retention-fixture.ts'
 
@@ -17,11 +17,11 @@ describe('what is delivered', () => {
     at.see(7)
     at.steps()
     expect(at.sequences()).toEqual(numbers(1, 10))
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(at.sequences()).toEqual(numbers(7, 10))
     at.see(11)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(at.sequences()).toEqual([9, 10])
     expect(at.tombstones()).toEqual([])
@@ -31,15 +31,15 @@ describe('what is delivered', () => {
     using at = startKeeping({ keep: nothing })
     at.fill(5, 2)
     at.see(null)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     const spans = [
       { next: 4, end: 5 },
       { next: 9, end: 6 },
       { next: 11, end: null },
     ]
-    at.retention.see({ spans, replayFrom: null, nextNote: 1 }, 'SYNCED')
-    at.retention.look()
+    at.retention.update({ pendingRanges: spans, replayFrom: null, nextNote: 1 }, 'SYNCED')
+    at.retention.requestPruning()
     at.steps()
     expect(at.sequences()).toEqual(numbers(3, 10))
   })
@@ -48,8 +48,8 @@ describe('what is delivered', () => {
     using at = startKeeping({ keep: nothing, bounds: { events: 10 } })
     at.fill(5, 2)
     const spans = [{ next: 11, end: null }]
-    at.retention.see({ spans, replayFrom: 4, nextNote: 1 }, 'SYNCED')
-    at.retention.look()
+    at.retention.update({ pendingRanges: spans, replayFrom: 4, nextNote: 1 }, 'SYNCED')
+    at.retention.requestPruning()
     at.steps()
     expect(at.sequences()).toEqual(numbers(3, 10))
     expect(at.fillUp(10)).toEqual({ accepted: 10, reason: null })
@@ -61,7 +61,7 @@ describe('what is delivered', () => {
     using at = startKeeping({ keep: { hours: 1000, bytes: 10_500 } })
     at.fill(50)
     at.see(41)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     const first = at.sequences()[0]!
     expect(41 - first).toBeGreaterThanOrEqual(8)
@@ -80,16 +80,16 @@ describe('what is delivered', () => {
     at.see(3)
     at.fill(2)
     at.see(5)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(at.sequences()).toEqual(numbers(1, 4))
     at.time.passedMs = 15 * HOUR_MS + 1000
     at.see(5, { clock: 'HOLDOVER' })
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(at.sequences()).toEqual(numbers(1, 4))
     at.see(5)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     // Numbers 3 and 4 were seen after five hours; the last group stays.
     expect(at.sequences()).toEqual([4])
@@ -99,7 +99,7 @@ describe('what is delivered', () => {
     using at = startKeeping({ keep: nothing })
     at.fill(450)
     at.see(451)
-    at.retention.look()
+    at.retention.requestPruning()
     const left = []
     while (at.retention.step()) left.push(at.sequences().length)
     expect(left.slice(0, 3)).toEqual([250, 50, 1])
@@ -109,17 +109,17 @@ describe('what is delivered', () => {
     using at = startKeeping({ keep: nothing })
     for (const zone of ['a', 'b', 'c']) {
       at.fill(1)
-      at.outbox.beat()
+      at.outbox.writeZoneHeads()
       expect(zone).toBeTruthy()
     }
     const notes = () => readOutbox(at.file).notes.map(({ sequence }) => sequence)
     expect(notes()).toEqual([1, 2, 3, 4])
     at.see(null, { nextNote: 3 })
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(notes()).toEqual([3, 4])
     at.see(null, { nextNote: 5 })
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(notes()).toEqual([4])
   })
@@ -131,7 +131,7 @@ describe('what is delivered', () => {
     at.see(13)
     const spans = [{ next: 13, end: null }]
     const before = at.outbox.backlog(spans, 0)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     expect(at.outbox.backlog(spans, 0)).toEqual(before)
     expect(at.outbox.backlog(null, 0)).toEqual(before)
@@ -151,7 +151,7 @@ describe('what is delivered', () => {
       },
     })
     const db = new Database(again.file, { readonly: true })
-    expect(startBacklog(db)(null, 0).bytes).toBe(before.bytes)
+    expect(createBacklogMeter(db)(null, 0).bytes).toBe(before.bytes)
     db.close()
   })
 })
@@ -163,7 +163,7 @@ describe('room', () => {
     at.retention.step()
     const { fileBytes } = at.retention.space({ events: 0, bytes: 0, oldestAgeMs: 0 })
     at.see(7001)
-    at.retention.look()
+    at.retention.requestPruning()
     at.steps()
     const db = new Database(at.file)
     const [pages, free] = ['page_count', 'freelist_count'].map(

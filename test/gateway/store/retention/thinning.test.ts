@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto'
 import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
-import { startChooser } from '../../../../gateway/store/delivery/zone-filter.ts'
-import { startSelection } from '../../../../gateway/store/groups/downsampling.ts'
+import { createZoneMatcher } from '../../../../gateway/store/delivery/zone-filter.ts'
+import { createSelection } from '../../../../gateway/store/groups/downsampling.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
 import { openOutboxView } from '../../../../gateway/store/read/outbox-view.ts'
-import { runsOf } from '../../../../gateway/store/sequence/spans.ts'
-import { startRanges } from '../../../../gateway/store/source/active-ranges.ts'
-import { takeFrom } from '../../../../gateway/store/source/batch-reader.ts'
+import { decodeRuns } from '../../../../gateway/store/sequence/spans.ts'
+import { createActiveRanges } from '../../../../gateway/store/source/active-ranges.ts'
+import { readBatch } from '../../../../gateway/store/source/batch-reader.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
 import { verdictOf } from '../recovery/ledger-verdict.ts'
 import { startKeeping } from './retention-fixture.ts'
@@ -67,7 +67,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     using at = startThinning()
     expect(at.write(400)).toBe(null)
     expect(at.thinned().length).toBeGreaterThan(5)
-    at.outbox.beat()
+    at.outbox.writeZoneHeads()
     const left = at.sequences()
     expect(verdictOf(at.file)).toMatchObject({
       ...{ missing: 0, awaited: 0, strange: 0 },
@@ -99,7 +99,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
       at
         .thinned()
         .flatMap(({ numbers }) =>
-          runsOf(numbers).flatMap(({ from, to }) =>
+          decodeRuns(numbers).flatMap(({ from, to }) =>
             Array.from({ length: to - from + 1 }, (_, n) => from + n),
           ),
         ),
@@ -109,7 +109,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     expect(before.filter(({ sequence }) => !kept.has(sequence)).length).toBe(gone.size)
     // The run begins with the store; where it ended is where what is kept ends.
     const [end] = rowsOf(at.file, `SELECT max(sequence + count) FROM groups WHERE version = 2`)[0]!
-    const selection = startSelection()
+    const selection = createSelection()
     const lanesOf = new Map(rowsOf(at.file, 'SELECT sequence, lane FROM groups') as never)
     const run = before.filter(({ sequence }) => sequence < end!)
     for (const event of run) if (lanesOf.get(event.sequence) !== 'alarms') selection.add(event)
@@ -145,15 +145,15 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     using place = temporary()
     const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
     const reader = openOutboxReader(at.file)!
-    const ranges = startRanges(inbox)
+    const ranges = createActiveRanges(inbox)
     ranges.load(reader.store)
     const range = { store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
     ranges.add({ ...range, zones: null, reason: 'first contact' })
     const numbers: number[] = []
     for (;;) {
-      const [own] = ranges.awaited
-      const parts = { ...ranges, addNotes: inbox.addNotes, chosenBy: startChooser() }
-      const taken = takeFrom(reader, parts, own!, { maxEvents: 100, maxBytes: 1e6 })
+      const [own] = ranges.undelivered
+      const parts = { ...ranges, addNotes: inbox.addNotes, chosenBy: createZoneMatcher() }
+      const taken = readBatch(reader, parts, own!, { maxEvents: 100, maxBytes: 1e6 })
       if (!taken) break
       numbers.push(...taken.events.map(({ sequence }) => sequence))
       ranges.move(own!, taken.next)
@@ -171,11 +171,11 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const backlog = at.outbox.backlog(null, 0)
     expect([backlog.events, backlog.bytes]).toEqual([after.length, stored])
     const view = openOutboxView(at.file)!
-    const groups = [...view.groupsFrom(1, ALL)]
+    const groups = [...view.scanGroups(1, ALL)]
     const counts = groups.flatMap(one => (one.kind === 'group' ? one.zones : []))
     expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(after.length)
     const tenth = after.at(-10)!.sequence
-    const { sequence, more } = view.lastOnes(10, undefined)
+    const { sequence, more } = view.findLastEvents(10, undefined)
     const inIt = view.eventsOf(sequence, ALL) as SensorReading[]
     expect(inIt[more]!.sequence).toBe(tenth)
     view.close()
@@ -201,7 +201,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const dropped = at.tombstones().filter(({ numbers }) => numbers === undefined)
     expect(dropped.length).toBeGreaterThan(0)
     expect(at.sequences().length).toBeLessThanOrEqual(1041)
-    at.outbox.beat()
+    at.outbox.writeZoneHeads()
     expect(verdictOf(at.file)).toMatchObject({ missing: 0, awaited: 0 })
   })
 })
@@ -210,7 +210,7 @@ describe('what arrived although it was thinned', () => {
   it('counts as arrived', () => {
     using at = startThinning()
     const { before, after } = thinSome(at)
-    at.outbox.beat()
+    at.outbox.writeZoneHeads()
     const read = before.slice(0, 500)
     const kept = new Set([...read, ...after].map(({ sequence }) => sequence))
     const { events, explained, missing, duplicates } = verdictOf(at.file, read)
@@ -222,7 +222,7 @@ describe('what arrived although it was thinned', () => {
   it('and what is left and did not arrive is missing, not explained', () => {
     using at = startThinning()
     const { after } = thinSome(at)
-    at.outbox.beat()
+    at.outbox.writeZoneHeads()
     const lost = after[20]!
     const verdict = verdictOf(at.file, [], one => one.sequence !== lost.sequence)
     expect(verdict).toMatchObject({ missing: 1 })

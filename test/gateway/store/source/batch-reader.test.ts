@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { startChooser } from '../../../../gateway/store/delivery/zone-filter.ts'
+import { createZoneMatcher } from '../../../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../../../gateway/store/inbox.ts'
 import type { ReadGroup } from '../../../../gateway/store/read/group-finder.ts'
-import { takeFrom } from '../../../../gateway/store/source/batch-reader.ts'
+import { readBatch } from '../../../../gateway/store/source/batch-reader.ts'
 
 /** A group of `count` events from `first` on, 10 bytes each, or one that cannot be read. */
 function group(first: number, count: number, isReadable = true): ReadGroup {
@@ -27,7 +27,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
     vanishedUpTo: () => null,
   }
   const inbox = {
-    chosenBy: startChooser(),
+    chosenBy: createZoneMatcher(),
     addNotes(notes: { kind: string; content: object }[]) {
       for (const { kind, content } of notes) {
         told.push(`note ${kind}`)
@@ -40,7 +40,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
     },
   }
   const take = (maxEvents = 100, maxBytes = 10_000) => {
-    const taken = takeFrom(reader, inbox, range, { maxEvents, maxBytes })
+    const taken = readBatch(reader, inbox, range, { maxEvents, maxBytes })
     return taken && { sequences: taken.events.map(({ sequence }) => sequence), next: taken.next }
   }
   return { take, told, passed, range }

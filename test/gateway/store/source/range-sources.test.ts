@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest'
 import { partitionOf } from '../../../../config/event/partitioner.ts'
-import { startRangeReader } from '../../../../gateway/store/delivery/inbox-reader.ts'
+import { openInboxReader } from '../../../../gateway/store/delivery/inbox-reader.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
-import { startRanges } from '../../../../gateway/store/source/active-ranges.ts'
+import { createActiveRanges } from '../../../../gateway/store/source/active-ranges.ts'
 import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
-import { sourcesOf } from '../../../../gateway/store/source/range-sources.ts'
+import { createRangeSources } from '../../../../gateway/store/source/range-sources.ts'
 import { reading, temporary } from '../fixture.ts'
 
 /** A zone of each partition. */
@@ -46,7 +46,7 @@ it.each([
 ] as const)('%s that cannot be read for a moment is not overtaken', (_, kind, reasons) => {
   using at = startPlace()
   const reader = openOutboxReader(at.outboxFile)!
-  const ranges = startRanges(at.inbox)
+  const ranges = createActiveRanges(at.inbox)
   const of = { store: reader.store, topic: 'b', partitions: 3, zones: null }
   ranges.add({ ...of, next: 1, end: 15, reason: reasons[0] })
   ranges.add({ ...of, next: 16, end: kind === 'live' ? null : 30, reason: reasons[1] })
@@ -56,8 +56,8 @@ it.each([
     groupAt: (number: number) => (isBusy && number === 1 ? null : reader.groupAt(number)),
   }
   const outbox = { reading: (_: unknown, read: (from: unknown) => unknown) => read(racing) }
-  const sources = sourcesOf(ranges, outbox as never, at.inbox)
-  const { take, settle } = kind === 'live' ? sources : sources.behind
+  const sources = createRangeSources(ranges, outbox as never, at.inbox)
+  const { take, settle } = kind === 'live' ? sources : sources.backfill
   const order: number[] = []
   for (let step = 0; step < 10; step++) {
     const taken = take({ maxEvents: 6, maxBytes: 1e6 })
@@ -73,11 +73,11 @@ it.each([
 it('partitions apart count with their share, and the gateway knows where both stand', () => {
   using at = startPlace()
   const source = openEventSource({ outboxFile: at.outboxFile, inbox: at.inbox })
-  source.look()
-  source.begin('r', 3)
-  source.plan.setApart(source.take({ maxEvents: 30, maxBytes: 1e6 })!, [2])
+  source.refresh()
+  source.ensureLiveRange('r', 3)
+  source.plan.isolate(source.take({ maxEvents: 30, maxBytes: 1e6 })!, [2])
   expect(source.backlog()!.events).toBe(10)
-  const spans = startRangeReader(at.inboxFile)(at.outbox.store).spans!
+  const spans = openInboxReader(at.inboxFile)(at.outbox.store).pendingRanges!
   expect(spans.map(({ next }) => next).sort((a, b) => a - b)).toEqual([1, 31])
   source.close()
 })
@@ -85,12 +85,12 @@ it('partitions apart count with their share, and the gateway knows where both st
 it('nothing is set apart while what is before a spread goes', () => {
   using at = startPlace()
   const source = openEventSource({ outboxFile: at.outboxFile, inbox: at.inbox })
-  source.look()
-  source.begin('r', 3)
+  source.refresh()
+  source.ensureLiveRange('r', 3)
   const before = source.take({ maxEvents: 6, maxBytes: 1e6 })!
-  expect(source.plan.maySetApart(before)).toBe(true)
-  source.plan.spread(6)
-  expect(source.plan.maySetApart(source.take({ maxEvents: 6, maxBytes: 1e6 })!)).toBe(false)
+  expect(source.plan.canIsolate(before)).toBe(true)
+  source.plan.changePartitions(6)
+  expect(source.plan.canIsolate(source.take({ maxEvents: 6, maxBytes: 1e6 })!)).toBe(false)
   source.close()
 })
 

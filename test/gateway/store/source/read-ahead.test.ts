@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ReadGroup } from '../../../../gateway/store/read/group-finder.ts'
-import { startReadAhead } from '../../../../gateway/store/source/read-ahead.ts'
+import { createReadAhead } from '../../../../gateway/store/source/read-ahead.ts'
 import { commit, limits, numbersOf, startPlace } from './source-fixture.ts'
 
 /** Groups of two events, the first of which is `first`, and a reader that counts what it reads. */
@@ -24,17 +24,17 @@ const wide = { maxEvents: 100, maxBytes: 10_000 }
 describe('reading ahead', () => {
   it('reads up to the limits, and nothing of it again', () => {
     const { reader, read, groups } = startReader(1, 3, 5, 7)
-    const ahead = startReadAhead()
+    const ahead = createReadAhead()
     ahead.read(reader, 3, { maxEvents: 3, maxBytes: 10_000 })
     expect(read).toEqual([3, 5])
-    const { groupAt } = ahead.over(reader)
+    const { groupAt } = ahead.wrap(reader)
     expect([groupAt(3), groupAt(5), groupAt(7)]).toEqual(groups.slice(1))
     expect(read).toEqual([3, 5, 7])
   })
 
   it('keeps what it has of the same groups when it is asked again', () => {
     const { reader, read } = startReader(1, 3, 5)
-    const ahead = startReadAhead()
+    const ahead = createReadAhead()
     ahead.read(reader, 1, { maxEvents: 100, maxBytes: 21 })
     ahead.read(reader, 3, { maxEvents: 100, maxBytes: 21 })
     expect(read).toEqual([1, 3, 5])
@@ -42,28 +42,28 @@ describe('reading ahead', () => {
 
   it('gives each group once, so that what is taken again is read again', () => {
     const { reader, read } = startReader(1)
-    const ahead = startReadAhead()
+    const ahead = createReadAhead()
     ahead.read(reader, 1, wide)
-    const { groupAt } = ahead.over(reader)
+    const { groupAt } = ahead.wrap(reader)
     expect(groupAt(1)).toEqual(groupAt(1))
     expect(read).toEqual([1, 3, 1])
   })
 
   it('leaves to the taking what is not whole or not there', () => {
     const { reader, groups } = startReader(1, 5)
-    const ahead = startReadAhead()
+    const ahead = createReadAhead()
     groups[1]!.content = { reason: 'body checksum differs' }
     ahead.read(reader, 1, wide)
     groups[1]!.content = []
-    expect(ahead.over(reader).groupAt(5)).toEqual(groups[1])
+    expect(ahead.wrap(reader).groupAt(5)).toEqual(groups[1])
   })
 
   it('has nothing for another reader, which may read another file', () => {
     const before = startReader(1)
     const after = startReader(1)
-    const ahead = startReadAhead()
+    const ahead = createReadAhead()
     ahead.read(before.reader, 1, wide)
-    ahead.over(after.reader).groupAt(1)
+    ahead.wrap(after.reader).groupAt(1)
     expect(after.read).toEqual([1])
   })
 })
@@ -75,8 +75,8 @@ describe('what is taken behind a batch', () => {
     commit(outbox, 1, 2)
     commit(outbox, 3)
     commit(outbox, 4, 5)
-    place.source.look()
-    place.source.begin('readings', 6)
+    place.source.refresh()
+    place.source.ensureLiveRange('readings', 6)
     const taken = place.source.take({ ...limits, maxEvents: 2 })!
     place.source.readAhead(taken, limits)
     commit(outbox, 6)

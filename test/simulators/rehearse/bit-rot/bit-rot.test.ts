@@ -4,10 +4,13 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
-import { rotBits } from '../../../../simulators/rehearse/bit-rot/bit-rot.ts'
-import { judge } from '../../../../simulators/rehearse/bit-rot/judgement.ts'
-import { type Original, readingOf } from '../../../../simulators/rehearse/bit-rot/original.ts'
-import { digestOf } from '../../../../simulators/rehearse/bit-rot/unused-bytes.ts'
+import { rehearseBitRot } from '../../../../simulators/rehearse/bit-rot/bit-rot.ts'
+import { judgeFlip } from '../../../../simulators/rehearse/bit-rot/judgement.ts'
+import {
+  createReading,
+  type SampleStore,
+} from '../../../../simulators/rehearse/bit-rot/original.ts'
+import { digestStore } from '../../../../simulators/rehearse/bit-rot/unused-bytes.ts'
 
 const FLIPS = 60
 const SEED = 20261123
@@ -15,13 +18,17 @@ const SEED = 20261123
 it('a flipped bit in any file of a store loses and changes nothing that no note names', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-rot-'))
   try {
-    const { total, files, faults, readings } = await rotBits({ times: FLIPS, seed: SEED, dir })
+    const { total, files, faults, readings } = await rehearseBitRot({
+      times: FLIPS,
+      seed: SEED,
+      dir,
+    })
     expect(faults).toEqual([])
     expect(readings).toBeGreaterThan(500)
     expect(total.flips).toBe(FLIPS)
-    expect(total.unused + total.harmless + total.healed + total.lossy).toBe(FLIPS)
+    expect(total.unused + total.harmless + total.recovered + total.lossy).toBe(FLIPS)
     for (const { flips } of Object.values(files)) expect(flips).toBeGreaterThan(0)
-    expect(Math.min(total.unused, total.harmless, total.healed, total.lossy)).toBeGreaterThan(3)
+    expect(Math.min(total.unused, total.harmless, total.recovered, total.lossy)).toBeGreaterThan(3)
     process.stderr.write(`${FLIPS} flips: ${JSON.stringify(total)}\n`)
   } finally {
     rmSync(dir, { recursive: true, force: true })
@@ -33,15 +40,15 @@ it('a flip counts as unused only where nothing that SQLite reads has changed', (
   try {
     const file = join(dir, 'outbox.db')
     const outbox = openOutbox({ file, gateway: 'g' })
-    outbox.commit({ readings: [readingOf(1, () => 0.5)] })
+    outbox.commit({ readings: [createReading(1, () => 0.5)] })
     outbox.close()
     openInbox({ file: join(dir, 'inbox.db'), settleMs: 1000 }).close()
-    const sound = digestOf(dir)
-    expect(digestOf(dir)).toBe(sound)
+    const sound = digestStore(dir)
+    expect(digestStore(dir)).toBe(sound)
     const bytes = readFileSync(file)
     const digestWith = (at: number) => {
       writeFileSync(file, bytes.with(at, bytes[at]! ^ 1))
-      return digestOf(dir)
+      return digestStore(dir)
     }
     // Byte 72 is reserved for expansion, byte 63 is of our version.
     expect(digestWith(72)).toBe(sound)
@@ -61,9 +68,9 @@ it('is judged strictly: what is lost or changed without a note is a fault', () =
   const events = [5, 6, 7].map(sequence => ({ sequence, value: value(`event ${sequence}`) }))
   const notes = [note(1, 'epoch', { a: 1 }), note(2, 'heads', { b: 2 })]
   const delivered = { events, notes, ...nothing }
-  const original: Original = { dir: '', delivered, before: 4, last: 7 }
+  const original: SampleStore = { dir: '', delivered, deliveredUpTo: 4, lastSequence: 7 }
   const judged = (more: object, later = new Map<number, number>()) =>
-    judge(original, later, { ...delivered, ...more })
+    judgeFlip(original, later, { ...delivered, ...more })
   expect(judged({})).toEqual({ lost: 0, lostNotes: 0, faults: [] })
   const without6 = events.filter(({ sequence }) => sequence !== 6)
   expect(judged({ events: without6 }).faults).toEqual(['events lost and not named: 6'])

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest'
 import { mulberry32 } from '../../../../simulators/building/random.ts'
-import { startDisk } from '../../../../simulators/rehearse/power-cut/cut/disk.ts'
-import type { Call } from '../../../../simulators/rehearse/power-cut/recording.ts'
+import { createModelDisk } from '../../../../simulators/rehearse/power-cut/cut/disk.ts'
+import type { RecordedCall } from '../../../../simulators/rehearse/power-cut/recording.ts'
 
 const CUTS = 400
-const open = (handle: string, name: string): Call => {
+const open = (handle: string, name: string): RecordedCall => {
   const isDirectory = name === ''
   return { kind: 'open', handle, name, isEmptied: false, isDirectory }
 }
-const write = (handle: string, offset: number, text: string): Call => {
+const write = (handle: string, offset: number, text: string): RecordedCall => {
   return { kind: 'write', handle, offset, bytes: Buffer.from(text) }
 }
-const sync = (handle: string): Call => ({ kind: 'sync', handle })
+const sync = (handle: string): RecordedCall => ({ kind: 'sync', handle })
 
 /** All that power cuts after these calls leave of a file; "none" when it is not there. */
-function leftBy(calls: Call[], name: string): Set<string> {
-  const disk = startDisk()
+function leftBy(calls: RecordedCall[], name: string): Set<string> {
+  const disk = createModelDisk()
   for (const call of calls) disk.apply(call)
   const random = mulberry32(1)
   const left = Array.from({ length: CUTS }, () => disk.afterCut(random).get(name))
@@ -51,8 +51,8 @@ describe('a disk whose power is cut', () => {
   })
 
   it('may bring back a name that was removed, until its folder is fsynced', () => {
-    const calls: Call[] = [open('1', 'a'), write('1', 0, 'one'), sync('1')]
-    const removed: Call[] = [...calls, { kind: 'unlink', name: 'a' }]
+    const calls: RecordedCall[] = [open('1', 'a'), write('1', 0, 'one'), sync('1')]
+    const removed: RecordedCall[] = [...calls, { kind: 'unlink', name: 'a' }]
     expect(leftBy(removed, 'a')).toEqual(new Set(['one', 'none']))
     expect(leftBy([...removed, open('2', ''), sync('2')], 'a')).toEqual(new Set(['none']))
     const again = [...removed, open('3', 'a'), write('3', 0, 'two'), sync('3')]
@@ -60,8 +60,8 @@ describe('a disk whose power is cut', () => {
   })
 
   it('has a renamed file under one of its names', () => {
-    const calls: Call[] = [open('1', 'a'), write('1', 0, 'one'), sync('1')]
-    const renamed: Call[] = [...calls, { kind: 'rename', from: 'a', to: 'b' }]
+    const calls: RecordedCall[] = [open('1', 'a'), write('1', 0, 'one'), sync('1')]
+    const renamed: RecordedCall[] = [...calls, { kind: 'rename', from: 'a', to: 'b' }]
     expect(leftBy(renamed, 'b')).toEqual(new Set(['one', 'none']))
     expect(leftBy([...renamed, sync('1')], 'b')).toEqual(new Set(['one']))
     expect(leftBy([...renamed, sync('1')], 'a')).toEqual(new Set(['none']))

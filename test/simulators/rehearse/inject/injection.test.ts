@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import { prepareInjection } from '../../../../simulators/rehearse/inject/injection.ts'
+import { openFaultInjection } from '../../../../simulators/rehearse/inject/injection.ts'
 import { temporary } from '../../../gateway/store/fixture.ts'
 
-using probe = prepareInjection()
+using probe = openFaultInjection()
 
 describe.skipIf(probe === null)('faults in front of libc', () => {
   const run = (script: string, env: NodeJS.ProcessEnv) =>
@@ -15,7 +15,7 @@ describe.skipIf(probe === null)('faults in front of libc', () => {
 
   it('change nothing until they are set', () => {
     using place = temporary()
-    using injection = prepareInjection()!
+    using injection = openFaultInjection()!
     expect(run(commit(place.file('a.db')), injection.env)).toBe('done\n')
   })
 
@@ -25,16 +25,16 @@ describe.skipIf(probe === null)('faults in front of libc', () => {
     [{ syncs: 'EIO' } as const, 'SQLITE_IOERR_FSYNC'],
   ])('reach SQLite: %j', (faults, code) => {
     using place = temporary()
-    using injection = prepareInjection()!
+    using injection = openFaultInjection()!
     const file = place.file('a.db')
     run(commit(file).replace('CREATE TABLE t (a)', 'CREATE TABLE u (a)'), injection.env)
-    injection.set(faults)
+    injection.setFaults(faults)
     expect(run(commit(file), injection.env)).toBe(`${code}\n`)
   })
 
   it('set the clock, and only the one on the wall', () => {
-    using injection = prepareInjection()!
-    injection.set({ clockShiftS: -Math.floor(Date.now() / 1000) })
+    using injection = openFaultInjection()!
+    injection.setFaults({ clockShiftS: -Math.floor(Date.now() / 1000) })
     const script = 'console.log(new Date().getFullYear(), performance.now() < 60000)'
     expect(run(script, { ...injection.env, TZ: 'UTC' })).toBe('1970 true\n')
   })

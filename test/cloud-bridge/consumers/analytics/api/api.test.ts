@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Aggregate } from '../../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
-import { sizes } from '../../../../../cloud-bridge/consumers/analytics/model/series.ts'
+import { windowSizesMs } from '../../../../../cloud-bridge/consumers/analytics/model/series.ts'
 import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../../config/event/events-fixture.ts'
 import { type ByHand, byHand } from '../by-hand.ts'
@@ -35,7 +35,7 @@ function eventsOf(): SensorReading[] {
 }
 
 const events = eventsOf()
-const msOf = { '1m': 60_000, ...sizes }
+const msOf = { '1m': 60_000, ...windowSizesMs }
 let api: Awaited<ReturnType<typeof filledApi>>
 beforeAll(async () => {
   api = await filledApi(

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startAnalytics } from '../../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import { openApi } from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
+import { createAnalytics } from '../../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { openAnalyticsApi } from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
 import { openSqliteStates } from '../../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
 import { serveHttp } from '../../../../../config/process/http-server.ts'
@@ -29,7 +29,7 @@ export async function filledApi(
   const state = stack.use(await store.open('analytics'))
   for (const [partition, own] of Map.groupBy(events, partitionOf)) {
     const claimed = await state.claim(partition)
-    const handling = await startAnalytics(claimed, options)
+    const handling = await createAnalytics(claimed, options)
     const arrived = own.map(event => ({
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
@@ -41,11 +41,11 @@ export async function filledApi(
     for (const one of arrived) handling.handle(one)
     await claimed.commit(handling.takeChanges())
   }
-  const api = stack.use(await openApi({ state, holdMaxMs: HOLD_MAX_MS, now }))
+  const api = stack.use(await openAnalyticsApi({ state, holdMaxMs: HOLD_MAX_MS, now }))
   const port = await findFreePort()
   stack.use(
     await serveHttp({
-      ...{ key: 'consumers.analytics.http', host: '127.0.0.1', port, others: api.answer },
+      ...{ key: 'consumers.analytics.http', host: '127.0.0.1', port, others: api.handleRequest },
       ...{ reasons: () => [], metrics: async () => '', state: () => ({ part: 'consumer' }) },
     }),
   )

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
-import type { ReadNote } from '../../../../../gateway/store/notes/note-log.ts'
-import { judgeGone } from '../../../../../simulators/rehearse/power-cut/judgement/deletions.ts'
-import { startPromised } from '../../../../../simulators/rehearse/power-cut/marks.ts'
+import type { OutgoingNote } from '../../../../../gateway/store/notes/note-log.ts'
+import { judgeDeletions } from '../../../../../simulators/rehearse/power-cut/judgement/deletions.ts'
+import { createStorePromises } from '../../../../../simulators/rehearse/power-cut/marks.ts'
 import { zoneOf } from '../../../../../simulators/rehearse/power-cut/workload/numbered-content.ts'
 
 const KEY = 7
@@ -10,7 +10,7 @@ const KEY = 7
 const eventsFrom = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, at) => ({ sequence: from + at }) as SensorReading)
 
-function tombstone(from: number, to: number): ReadNote {
+function tombstone(from: number, to: number): OutgoingNote {
   const zones = eventsFrom(from, to).map(({ sequence }) => [zoneOf(KEY, sequence), 0, 1])
   const counts = Object.entries(Object.groupBy(zones, ([zone]) => String(zone)))
   const content = {
@@ -21,11 +21,11 @@ function tombstone(from: number, to: number): ReadNote {
 }
 
 /** Events 11 to 20 are stored of 20, notes from 5 on; by default all others were delivered. */
-function judged(more: Partial<Parameters<typeof judgeGone>[0]> = {}) {
-  const promised = startPromised()
+function judged(more: Partial<Parameters<typeof judgeDeletions>[0]> = {}) {
+  const promised = createStorePromises()
   promised.add({ lettingGo: { readings: 10, notesBefore: 5 } })
   const said: string[] = []
-  const lost = judgeGone(
+  const lost = judgeDeletions(
     {
       ...{ key: KEY, promised, position: { next: 11, nextNote: 5 } },
       ...{ events: eventsFrom(11, 20), notes: [], firstStoredNote: 5 },
