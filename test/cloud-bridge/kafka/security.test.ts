@@ -24,7 +24,6 @@ import { readSecurityDocument } from '../../setup/security-document.ts'
 const document = await readSecurityDocument()
 const foreign = createAuthority('Foreign')
 const refused = 'this user may not use the topic'
-/** Who reads in a group is told that by the group first. */
 const mayNotRead = /^this user may not (read|use the topic)/
 const soon = { timeout: 20_000, interval: 20 }
 const wrongPassword = 'wrong user name or password: see kafka.sasl.username and passwordFile'
