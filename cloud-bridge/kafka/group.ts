@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotConsume, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import { type Assignment, requireEqualPartitionCounts, startAssignment } from './assignment.ts'
-import { describeError, isNotAuthorized } from './errors.ts'
+import { describeError, isNotAuthorized } from './error-codes.ts'
 
 const AGAIN_MS = 1000
 /** Kafka's clients beat three times a session; more often, and others take over sooner. */

@@ -65,10 +65,10 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
   return withDamageMarking(file, {
     id,
     /** What had to be done to open it, null for nothing. */
-    recovery,
+    recovery: recovery,
     ...positions,
     ...schemaIds,
-    recordRead,
+    recordRead: recordRead,
     /** Writes notes durably, before any position passes what they tell of. */
     addNotes(all: { kind: string; content: object }[]): void {
       notes.transact(() => {

@@ -53,7 +53,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const ballast = createBallast(file)
   const open = () => openForWriting(file, kind, db => startParts(db, owner))
   const { db, lock, healed: recovery, parts } = withBallast(open, ballast)
-  const { notes, epoch, numbering, groups, heads, unreleased, backlog } = parts
+  const { notes, epoch, numbering, groups, heads, incoming, backlog } = parts
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
   const wear = openWearMeter(db)
@@ -62,7 +62,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   return {
     ...epoch,
     /** What had to be done to open it, null for nothing. */
-    recovery,
+    recovery: recovery,
     /** The position of the last stored event. */
     get lastSequence() {
       return numbering.last
@@ -71,7 +71,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       return groups.bytesSoFar
     },
     /** What is known of QoS 2 messages; its changes become durable with the next commit. */
-    unreleased,
+    incoming,
 
     /**
      * Makes all changes durable in one transaction and one fsync, then rings the bell. Throws when
@@ -79,7 +79,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
      */
     commit({ readings = [], deadLetters = [], notes: more = [] }: Changes): void {
       const count = readings.length + deadLetters.length + more.length
-      if (count === 0 && !unreleased.isChanged) return
+      if (count === 0 && !incoming.isChanged) return
       const draft = numbering.draft()
       groups.begin()
       try {
@@ -87,16 +87,16 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
           for (const some of splitByLane(readings)) groups.add(some, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
           for (const { kind, at, content } of more) notes.add(kind, at, content)
-          unreleased.write()
+          incoming.write()
         })
       } catch (error) {
-        unreleased.reload()
+        incoming.reload()
         throw error
       }
       groups.committed()
       draft.commit()
       heads.touch(draft.allZones)
-      unreleased.committed()
+      incoming.committed()
       ring()
     },
 
@@ -150,6 +150,6 @@ function startParts(db: Database, owner: { gateway: string; inboxFile: string })
   const numbering = createNumbering(epoch.lastSequence)
   const groups = createGroupWriter(db, epoch)
   const heads = createZoneHeads(db, notes, numbering, epoch.epoch)
-  const unreleased = createUnreleasedMessages(db)
-  return { notes, epoch, numbering, groups, heads, unreleased, backlog: createBacklogMeter(db) }
+  const incoming = createUnreleasedMessages(db)
+  return { notes, epoch, numbering, groups, heads, incoming, backlog: createBacklogMeter(db) }
 }

@@ -8,9 +8,9 @@ export type Pages = ReturnType<typeof openPages>
  * which gives up a whole table when one page of its tree is damaged. A page that cannot be read is
  * null. The file may be missing, and then only the log counts, which may be left out.
  */
-export function openPages(file: string, { withWal = true } = {}) {
+export function openPages(file: string, { withLog = true } = {}) {
   const [main, log] = [openIfThere(file), openIfThere(`${file}-wal`)]
-  const wal = withWal ? readWal(`${file}-wal`).pages : new Map<number, number>()
+  const wal = withLog ? readWal(`${file}-wal`).pages : new Map<number, number>()
   const inFile = main === null ? 0 : Math.floor(fstatSync(main).size / PAGE_BYTES)
   const count = Math.max(inFile, ...wal.keys())
   return {

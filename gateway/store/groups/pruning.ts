@@ -34,14 +34,14 @@ export type PruningCandidate = {
   bytes: number
   lane: string
   /** How many of its numbers have no event any more; all of them when it is emptied. */
-  removedEvents: number
+  gone: number
   isEmptied: 0 | 1
 }
 
 type Parts = {
   db: Database
   notes: NoteLog
-  heads: Pick<ReturnType<typeof createZoneHeads>, 'saveBeforePruning'>
+  heads: Pick<ReturnType<typeof createZoneHeads>, 'outlive'>
   /** Called when notes were added. */
   ring(): void
 }
@@ -53,7 +53,7 @@ export type Pruning = ReturnType<typeof createPruning>
  * note always stay, because numbers go on behind them.
  */
 export function createPruning({ db, notes, heads, ring }: Parts) {
-  const groups = createGroupQueries(db)
+  const groups = openOldestGroups(db)
   const removeGroups = db.prepare('DELETE FROM groups WHERE sequence <= ?')
   const removeThinned = db.prepare('DELETE FROM thinned WHERE sequence <= ?')
   const replace = createGroupReplacer(db)
@@ -70,7 +70,7 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
     /** Deletes the groups up to this one, which is not the last. */
     prune(upTo: Pick<PruningCandidate, 'sequence' | 'to'>): void {
       notes.transact(() => {
-        heads.saveBeforePruning(upTo.to)
+        heads.outlive(upTo.to)
         remove(upTo.sequence)
       })
     },
@@ -81,7 +81,7 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       reason: string,
     ): void {
       notes.transact(() => {
-        heads.saveBeforePruning(upTo.to)
+        heads.outlive(upTo.to)
         for (const tombstone of tombstonesOf(groups.groupsUpTo(upTo.sequence), spans, reason)) {
           notes.add('tombstone', Date.now(), tombstone)
         }
@@ -124,10 +124,10 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
 }
 
 /** Looks at the groups that would go first. */
-function createGroupQueries(db: Database) {
+function openOldestGroups(db: Database) {
   const facts = `sequence, epoch, receivedTo, lane,
     coalesce(length(header) + length(body), 0) AS bytes,
-    coalesce((SELECT events FROM thinned WHERE sequence = groups.sequence), 0) AS removedEvents,
+    coalesce((SELECT events FROM thinned WHERE sequence = groups.sequence), 0) AS gone,
     ${IS_EMPTIED_SQL} AS isEmptied`
   const selectOldest = db.prepare(`SELECT ${facts} FROM groups ORDER BY sequence LIMIT ?`)
   const selectWithEvents = db.prepare(
@@ -161,7 +161,7 @@ function createGroupQueries(db: Database) {
       return rows.slice(0, end)
     },
     /** Groups from a number on, at most so many; the last of all is never among them. */
-    groupsFrom: (sequence: number, limit: number): PruningCandidate[] =>
+    from: (sequence: number, limit: number): PruningCandidate[] =>
       withEnds(behind.all(sequence, limit + 1) as Omit<PruningCandidate, 'to'>[]),
     /** The heads of groups, which are not among the last. */
     headsOf: (some: PruningCandidate[]): DoomedGroup[] =>

@@ -49,7 +49,7 @@ export function createStoredTotals(db: Database) {
      */
     bytesBefore: stillBefore,
     /** What went of the groups from one number to another, and is not to be counted any more. */
-    removed,
+    removed: removed,
   }
 }
 

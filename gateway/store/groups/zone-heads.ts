@@ -34,7 +34,7 @@ export function createZoneHeads(
      * Writes the table inside the open transaction when headers up to a number are about to go that
      * tell of heads which it does not have.
      */
-    saveBeforePruning(sequence: number): void {
+    outlive(sequence: number): void {
       if ((marked.get() as number) < sequence) writeTable(movedHeads())
     },
     /** Writes table and note in one commit; false when no zone moved since the last time. */

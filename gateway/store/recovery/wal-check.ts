@@ -22,7 +22,7 @@ export function findWalFault(file: string): string | null {
 
 /** Power that goes while the log is begun anew damages its header, and the file has everything. */
 function areIn(file: string, logged: Map<number, number>): boolean {
-  const [main, both] = [openPages(file, { withWal: false }), openPages(file)]
+  const [main, both] = [openPages(file, { withLog: false }), openPages(file)]
   try {
     const isSame = (number: number) => {
       const page = main.page(number)

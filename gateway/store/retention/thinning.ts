@@ -20,7 +20,7 @@ const GOOD_SHARE = 1 / 4
 const WORTH_SHARE = 3 / 4
 
 type Parts = {
-  pruning: { groupsFrom(sequence: number, limit: number): PruningCandidate[] }
+  pruning: { from(sequence: number, limit: number): PruningCandidate[] }
   thinner: ReturnType<typeof createThinner>
   policyOf(lane: string): LanePolicy
   /** So many events behind what it delivered, the bridge may have read. */
@@ -77,13 +77,13 @@ export function createThinning({ pruning, thinner, policyOf, aheadEvents }: Part
     if (kept.size <= events * GOOD_SHARE) finish(kept)
   }
   const read = (spans: SequenceRange[] | null): boolean => {
-    const page = pruning.groupsFrom(next, LOOK_MAX_GROUPS)
+    const page = pruning.from(next, LOOK_MAX_GROUPS)
     let [events, bytes] = [0, 0]
     for (const group of page) {
       if (events >= STEP_MAX_EVENTS || bytes >= STEP_MAX_BYTES) break
       if (mayThin(group, spans)) {
         if (!add(group)) break
-        events += group.to - group.sequence + 1 - group.removedEvents
+        events += group.to - group.sequence + 1 - group.gone
         bytes += group.bytes
       }
       next = group.to + 1

@@ -11,7 +11,7 @@ import {
   replayed,
   replayUpTo,
   startUpgradedSite,
-} from './upgraded-site.ts'
+} from './upgraded-place.ts'
 
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('./foreign.py', import.meta.url))

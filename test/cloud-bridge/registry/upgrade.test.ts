@@ -22,7 +22,7 @@ import {
   replayUpTo,
   soon,
   startUpgradedSite,
-} from './upgraded-site.ts'
+} from './upgraded-place.ts'
 
 const { traceparent } = tracedEvent
 

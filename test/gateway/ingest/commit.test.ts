@@ -99,9 +99,9 @@ describe('a commit of what was handed over', () => {
     using store = startStore()
     store.commit(message(1, 5))
     const failing = {
-      unreleased: store.outbox.unreleased,
+      incoming: store.outbox.incoming,
       commit: () => {
-        store.outbox.unreleased.reload()
+        store.outbox.incoming.reload()
         throw new Error('full')
       },
     }
