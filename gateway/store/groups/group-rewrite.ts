@@ -1,18 +1,6 @@
 import type { Database } from 'better-sqlite3'
-import {
-  type GroupRow,
-  packThinned,
-  readHeader,
-  type StoredEvent,
-  type ZoneRange,
-} from './group-codec.ts'
-
-/** Of a group everything but its body, and how long that is. */
-export type GroupHead = Omit<GroupRow, 'body'> & { bodyBytes: number }
-
-export const GROUP_HEAD_COLUMNS = `
-  sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema,
-  bytesSoFar, header, headerCrc, bodyCrc, length(body) AS bodyBytes`
+import { packThinned, readHeader, type StoredEvent, type ZoneRange } from './group-codec.ts'
+import { type GroupHead, prepareGroupReplace } from './group-table.ts'
 
 /** A row that stands for many groups gets no longer than this. */
 const HEADER_MAX_BYTES = 64 * 1024
@@ -39,10 +27,7 @@ export function mergeableRuns<T>(groups: readonly T[], headOf: (group: T) => Gro
 
 /** Puts in the place of groups what is left of them, inside the open transaction. */
 export function createGroupReplacer(db: Database) {
-  const insert = db.prepare<GroupRow>(
-    `INSERT OR REPLACE INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom,
-     @receivedTo, @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
-  )
+  const insert = prepareGroupReplace(db)
   const removeRest = db.prepare('DELETE FROM groups WHERE sequence > ? AND sequence <= ?')
   const goneBefore = db
     .prepare('SELECT cast(total(bytes) AS INTEGER) FROM thinned WHERE sequence BETWEEN ? AND ?')

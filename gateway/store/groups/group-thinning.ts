@@ -4,7 +4,8 @@ import type { NoteLog } from '../notes/note-log.ts'
 import { encodeRuns } from '../sequence/spans.ts'
 import type { createMeans } from './downsampling.ts'
 import { GROUP_VERSION, type GroupRow, type StoredEvent, unpackGroup } from './group-codec.ts'
-import { createGroupReplacer, type GroupHead, mergeableRuns } from './group-rewrite.ts'
+import { createGroupReplacer, mergeableRuns } from './group-rewrite.ts'
+import type { GroupHead } from './group-table.ts'
 import type { Tombstone } from './tombstones.ts'
 
 /** The most that means take in a note. */

@@ -1,7 +1,8 @@
 import type { Database } from 'better-sqlite3'
 import { createEventIds } from '../../../config/event/event-id.ts'
 import { encodeInto, schemaFingerprint } from '../../../config/event/sensor-reading.ts'
-import { type GroupRow, packGroup } from './group-codec.ts'
+import { packGroup } from './group-codec.ts'
+import { prepareGroupInsert } from './group-table.ts'
 import { type AcceptedReading, laneOf } from './lanes.ts'
 import type { Epoch, NumberingDraft } from './numbering.ts'
 
@@ -74,14 +75,6 @@ export function createGroupWriter(db: Database, { gateway, epoch }: Epoch) {
       bytesDrafted = row.bytesSoFar
     },
   }
-}
-
-/** Inserts a row as it is. */
-export function prepareGroupInsert(db: Database) {
-  return db.prepare<GroupRow>(
-    `INSERT INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom, @receivedTo,
-     @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
-  )
 }
 
 /** A buffer that is used again for each group and grows to the largest one. */

@@ -9,13 +9,8 @@ import {
   isHeaderIntact,
   unpackGroup,
 } from './group-codec.ts'
-import {
-  canMerge,
-  createGroupReplacer,
-  GROUP_HEAD_COLUMNS,
-  type GroupHead,
-  mergeableRuns,
-} from './group-rewrite.ts'
+import { canMerge, createGroupReplacer, mergeableRuns } from './group-rewrite.ts'
+import { GROUP_HEAD_COLUMNS, type GroupHead } from './group-table.ts'
 import { createStoredTotals } from './stored-totals.ts'
 import { type DoomedGroup, tombstonesOf } from './tombstones.ts'
 import type { createZoneHeads } from './zone-heads.ts'

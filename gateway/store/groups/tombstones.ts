@@ -1,6 +1,6 @@
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { isEmptied, readHeader, type ZoneRange } from './group-codec.ts'
-import type { GroupHead } from './group-rewrite.ts'
+import type { GroupHead } from './group-table.ts'
 
 /** What a note of this kind says: which events were deleted before they were delivered, and why. */
 export type Tombstone = {

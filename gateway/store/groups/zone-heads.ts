@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { NoteLog } from '../notes/note-log.ts'
-import { type GroupRow, readHeader, type ZoneRange } from './group-codec.ts'
+import { readHeader, type ZoneRange } from './group-codec.ts'
+import { GROUP_HEAD_COLUMNS, type GroupHead } from './group-table.ts'
 import type { createNumbering } from './numbering.ts'
 
 type Heads = [zone: string, zoneSequence: number][]
@@ -58,10 +59,9 @@ export function readZoneHeads(db: Database, epoch: number): Heads {
     db.prepare('SELECT zone, zoneSequence FROM heads WHERE epoch = ?').raw().all(epoch) as Heads,
   )
   const rows = db.prepare(
-    `SELECT sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
-     header, headerCrc, bodyCrc FROM groups WHERE sequence > ? AND epoch = ? ORDER BY sequence`,
+    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence > ? AND epoch = ? ORDER BY sequence`,
   )
-  for (const row of rows.iterate(since, epoch) as Iterable<Omit<GroupRow, 'body'>>) {
+  for (const row of rows.iterate(since, epoch) as Iterable<GroupHead>) {
     const ranges = readHeader(row)
     if ('reason' in ranges) continue
     for (const { zone, first, count } of ranges) zones.set(zone, first + count - 1)

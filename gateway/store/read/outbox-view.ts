@@ -9,12 +9,11 @@ import {
   unpackGroup,
   type ZoneRange,
 } from '../groups/group-codec.ts'
+import { GROUP_HEAD_COLUMNS, type GroupHead } from '../groups/group-table.ts'
 
 /** How many groups are looked at in one read; between two, the writer may checkpoint. */
 const PAGE = 200
 const NEWEST = Number.MAX_SAFE_INTEGER
-const HEAD = `sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema, bytesSoFar,
-  header, headerCrc, bodyCrc`
 
 /** What is looked for: received from a moment on and before another, in ms since 1970. */
 export type EventFilter = { fromMs: number; toMs: number; zone?: string | undefined }
@@ -31,8 +30,6 @@ export type OutboxScanItem =
   | { kind: 'unreadable'; sequence: number; reason: string }
   | { kind: 'gone'; from: number; to: number }
 
-type Head = Omit<GroupRow, 'body'>
-
 export type OutboxView = NonNullable<ReturnType<typeof openOutboxView>>
 
 /**
@@ -44,11 +41,11 @@ export function openOutboxView(file: string) {
   if (!opened) return null
   const { db, store } = opened
   const pageBefore = db.prepare(
-    `SELECT ${HEAD} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT ${PAGE}`,
+    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT ${PAGE}`,
   )
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
 
-  const leftOf = (head: Head, zones: ZoneRange[]) => leftIn(whole, head, zones)
+  const leftOf = (head: GroupHead, zones: ZoneRange[]) => leftIn(whole, head, zones)
   const pagesFrom = createPageScan(db, leftOf)
 
   /** What stands in the window from a sequence on, oldest first, without reading bodies. */
@@ -82,7 +79,7 @@ export function openOutboxView(file: string) {
     findLastEvents(count: number, zone: string | undefined): { sequence: number; more: number } {
       let [sequence, events, before] = [1, 0, Number.MAX_SAFE_INTEGER]
       for (;;) {
-        const heads = pageBefore.all(before) as Head[]
+        const heads = pageBefore.all(before) as GroupHead[]
         for (const head of heads) {
           sequence = head.sequence
           before = sequence
@@ -100,9 +97,12 @@ export function openOutboxView(file: string) {
 }
 
 /** Reads the heads of groups, a page at a time; `leftOf` tells what is there of their zones. */
-function createPageScan(db: Database, leftOf: (head: Head, zones: ZoneRange[]) => ZoneRange[]) {
+function createPageScan(
+  db: Database,
+  leftOf: (head: GroupHead, zones: ZoneRange[]) => ZoneRange[],
+) {
   const page = db.prepare(
-    `SELECT ${HEAD} FROM groups WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE}`,
+    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE}`,
   )
 
   /**
@@ -118,7 +118,7 @@ function createPageScan(db: Database, leftOf: (head: Head, zones: ZoneRange[]) =
     let from = sequence
     let before = Number.NEGATIVE_INFINITY
     for (;;) {
-      const heads = page.all(from, last) as Head[]
+      const heads = page.all(from, last) as GroupHead[]
       const found: OutboxScanItem[] = []
       for (const head of heads) {
         const zones = readHeader(head)
@@ -162,7 +162,11 @@ function openStore(file: string) {
 }
 
 /** How many events of each zone are there; a group that is thinned does not tell by its header. */
-function leftIn(whole: Statement, { sequence, version }: Head, zones: ZoneRange[]): ZoneRange[] {
+function leftIn(
+  whole: Statement,
+  { sequence, version }: GroupHead,
+  zones: ZoneRange[],
+): ZoneRange[] {
   if (version !== THINNED_VERSION) return zones
   const row = whole.get(sequence) as GroupRow | undefined
   const stored = row ? unpackGroup(row) : []

@@ -9,7 +9,7 @@ import {
   unpackGroup,
   type ZoneRange,
 } from '../groups/group-codec.ts'
-import { prepareGroupInsert } from '../groups/group-writer.ts'
+import { prepareGroupInsert } from '../groups/group-table.ts'
 import { createNoteLog, prepareNoteInsert } from '../notes/note-log.ts'
 import { countInSpans, decodeRuns, isSpan, type Span, subtractSpans } from '../sequence/spans.ts'
 import type { DamagedFile } from './recovery.ts'

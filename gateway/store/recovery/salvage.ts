@@ -1,6 +1,7 @@
 import { openPages } from '../file/sqlite-pages.ts'
 import { type Cell, cellsIn, type SqlValue, valuesOf } from '../file/sqlite-records.ts'
 import { type GroupRow, isBodyIntact, readHeader, type ZoneRange } from '../groups/group-codec.ts'
+import { GROUP_COLUMNS } from '../groups/group-table.ts'
 import { isPayloadDropped } from '../notes/dead-letter-bound.ts'
 import { isNoteIntact, type NoteRow } from '../notes/note-log.ts'
 
@@ -79,10 +80,8 @@ function rankOf({ isWhole, mayBeReplaced, row }: Found): number {
 }
 
 function groupFrom(values: SqlValue[]): SalvagedGroup | null {
-  const [sequence, count, lane, epoch, receivedFrom, receivedTo, version, ...rest] = values
-  const [schema, bytesSoFar, header, headerCrc, bodyCrc, body] = rest
-  const facts = { sequence, count, lane, epoch, receivedFrom, receivedTo, version, schema }
-  const row = { ...facts, bytesSoFar, header, headerCrc, bodyCrc, body } as GroupRow
+  const columns = GROUP_COLUMNS.map((column, index) => [column, values[index]])
+  const row: GroupRow = Object.fromEntries(columns)
   const zones = readHeader(row)
   return Array.isArray(zones) ? { row, zones, isWhole: isBodyIntact(row) } : null
 }

@@ -7,6 +7,7 @@ import {
   readHeader,
   unpackGroup,
 } from '../../../gateway/store/groups/group-codec.ts'
+import { prepareGroupReplace } from '../../../gateway/store/groups/group-table.ts'
 
 const marker = Buffer.of(0xc3, 0x01)
 
@@ -17,10 +18,7 @@ const marker = Buffer.of(0xc3, 0x01)
 export function writeUnder(schema: ReleasedSchema, file: string): number {
   const db = new Database(file)
   const rows = db.prepare('SELECT * FROM groups ORDER BY sequence').all() as GroupRow[]
-  const replace = db.prepare<GroupRow>(
-    `INSERT OR REPLACE INTO groups VALUES (@sequence, @count, @lane, @epoch, @receivedFrom,
-     @receivedTo, @version, @schema, @bytesSoFar, @header, @headerCrc, @bodyCrc, @body)`,
-  )
+  const replace = prepareGroupReplace(db)
   let bytesSoFar = 0
   for (const row of rows) {
     const zones = readHeader(row)
