@@ -7,7 +7,7 @@ export type Arguments = {
   names: string[]
   runs: number
   sizes: Sizes
-  /** Through which libraries, where a part compares them. */
+  /** The Kafka client libraries, for benches that compare them. */
   clients: Client[]
   isQuick: boolean
 }
@@ -15,8 +15,8 @@ export type Arguments = {
 const CLIENTS: Client[] = ['kafkajs', 'platformatic']
 
 /**
- * What the command line asks for, by the names of the parts there are; a text to print instead when
- * it asks for help. Throws an Error that says what is wrong.
+ * Parses the command line, given the names of all benches. Returns the usage text for `--help`.
+ * Throws an Error that names the wrong argument.
  */
 export function readArguments(args: string[], parts: string[]): Arguments | string {
   const { values, positionals } = parseArgs({
@@ -33,7 +33,7 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
   })
   if (values.help) return usageOf(parts)
   const strange = positionals.find(name => !parts.includes(name))
-  if (strange !== undefined) throw new Error(`no part of the bench is called ${strange}`)
+  if (strange !== undefined) throw new Error(`no bench is called ${strange}`)
   const sizes = structuredClone(values.quick ? quickSizes : fullSizes)
   if (values.minutes !== undefined) sizes.memory.minutes = positive('minutes', values.minutes)
   if (values.events !== undefined) {
@@ -50,14 +50,14 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
 export function usageOf(parts: string[]): string {
   return `Usage: npm run bench -- [${parts.join('|')}]… [options]
 
-  --runs N       repeat all N times in turn; a figure is then the median, with min and max
-  --quick        small sizes, to see whether it works; targets hold for the others
-  --minutes N    how long memory is watched (10)
-  --events N     backlog: how many more wait, at most, such as 10000000 (two minutes to fill)
-                 consumers: how many are read (2000000)
+  --runs N       repeat all N times in turn; each figure is the median, with min and max
+  --quick        small sizes, to see whether the bench works; targets hold for full sizes
+  --minutes N    how long the memory bench runs (10)
+  --events N     backlog: one more backlog size, such as 10000000 (two minutes to fill)
+                 consumers: how many events the consumers read (2000000)
   --client NAME  drain, live, recovery, outage, consumers: kafkajs, platformatic or both (both)
 
-All parts take half an hour, ten minutes of it memory. Each figure is one line of JSON, and
+All benches take half an hour, ten minutes of it memory. Each figure is one line of JSON, and
 a table follows. Targets are reported, not enforced.
 `
 }

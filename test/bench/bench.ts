@@ -1,5 +1,5 @@
-// npm run bench -- [NAME…] [--runs N] [--quick] …: measures Sluice on this machine. One line of
-// JSON a figure on stdout, then one table; what goes on is told on stderr.
+// npm run bench -- [NAME…] [--runs N] [--quick] …: measures Sluice on this machine. Prints one line
+// of JSON per figure and then a table on stdout, and progress on stderr.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, loadavg } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { describeJavaProblem } from '../../simulators/kafka/jars.ts'
 import { type LocalKafka, startLocalKafka } from '../../simulators/kafka/local-kafka.ts'
 import { type Arguments, readArguments, usageOf } from './arguments.ts'
 import { backlog } from './benches/backlog.ts'
-import type { Bench, Part } from './benches/bench-case.ts'
+import type { Bench, BenchCase } from './benches/bench-case.ts'
 import { consumers } from './benches/consumers.ts'
 import { paced, throughput } from './benches/delivery.ts'
 import { drain } from './benches/drain.ts'
@@ -20,13 +20,13 @@ import { memory } from './benches/memory.ts'
 import { outage } from './benches/outage.ts'
 import { recovery } from './benches/recovery.ts'
 import { ready } from './benches/restart.ts'
-import { type Figure, type Measured, overRuns } from './measure/figures.ts'
+import { type Figure, type Measurement, summarizeRuns } from './measure/figures.ts'
 import { tableOf } from './measure/table.ts'
 import { contextOf } from './setup/context.ts'
-import { makePlace } from './setup/directory.ts'
+import { createBenchDirectory } from './setup/directory.ts'
 
 const STOP_MS = 15_000
-const parts: Record<string, Part> = {
+const parts: Record<string, BenchCase> = {
   ...{
     ingest,
     throughput,
@@ -52,14 +52,14 @@ untilSignal(STOP_MS).then(() => ending.abort(new Error('stopped')))
 const isWhole = await bench(asked, ending.signal)
 process.exit(ending.signal.aborted ? 130 : isWhole ? 0 : 1)
 
-/** Measures and prints; false when a part could not be measured that should have been. */
+/** Measures and prints the benches; false when a bench failed. */
 async function bench(
   { names, runs, sizes, clients }: Arguments,
   signal: AbortSignal,
 ): Promise<boolean> {
   await using stack = new AsyncDisposableStack()
-  const place = stack.use(await makePlace())
-  if (place.isInMemory) say(`${place.dir} is in memory: figures of the disk mean nothing`)
+  const place = stack.use(await createBenchDirectory())
+  if (place.isInMemory) say(`${place.dir} is in memory: disk figures mean nothing`)
   const kafka = startedOnce(stack, join(place.dir, 'kafka'))
   const problem = await describeJavaProblem({ cacheDir })
   const possible = names.filter(name => problem === null || !parts[name]!.needsKafka)
@@ -69,7 +69,7 @@ async function bench(
     print({ part, skipped: problem })
     missing.push(`${part} was skipped: ${problem}`)
   }
-  const measured = new Map(possible.map(name => [name, [] as Measured[][]]))
+  const measured = new Map(possible.map(name => [name, [] as Measurement[][]]))
   let failures = 0
   for (let run = 1; run <= runs; run++) {
     for (const part of possible) {
@@ -83,7 +83,7 @@ async function bench(
         missing.push(`${part} failed: ${figures.reason}`)
       }
       if (run < runs) continue
-      for (const figure of overRuns(measured.get(part)!)) {
+      for (const figure of summarizeRuns(measured.get(part)!)) {
         print({ part, ...figure, size: parts[part]!.size(sizes) })
         rows.push({ part, figure })
       }

@@ -1,18 +1,19 @@
-/** How much each part does. */
+/** How much work each bench does. */
 export type Sizes = {
   ingest: { warmUpMessages: number; messages: number }
   throughput: { messages: number }
   paced: { ratePerSecond: number; seconds: number }
   /**
-   * `spareEvents` wait behind those that are drained, so that the bridge never runs short. Events
-   * lie in groups of `groupEvents`: 40 come in a commit at 2,000 a second, 250 at 12,500.
+   * `spareEvents` wait in addition to the measured events, so that the bridge never runs out.
+   * Events
+   * are stored in groups of `groupEvents`: a commit holds 40 at 2,000 a second, 250 at 12,500.
    */
   drain: { warmUpEvents: number; events: number; spareEvents: number; groupEvents: number[] }
-  /** How many wait behind those that are measured, fewest first. */
+  /** Backlog sizes, in addition to the measured events, smallest first. */
   backlog: { warmUpEvents: number; events: number; waiting: number[] }
   live: { ratePerSecond: number; seconds: number; oldEvents: number }
   recovery: { ratePerSecond: number; awaySeconds: number[] }
-  /** `waiting` readings come while Kafka is away. */
+  /** `waiting` readings arrive while Kafka is away. */
   outage: { ratePerSecond: number; waiting: number }
   memory: { ratePerSecond: number; minutes: number; sampleEveryMs: number }
   ready: { events: number; kills: number }
@@ -20,7 +21,7 @@ export type Sizes = {
   consumers: { events: number; devices: number }
 }
 
-/** The sizes for which the targets hold. */
+/** The sizes at which the targets hold. */
 export const fullSizes: Sizes = {
   ingest: { warmUpMessages: 50_000, messages: 500_000 },
   throughput: { messages: 200_000 },
@@ -39,7 +40,7 @@ export const fullSizes: Sizes = {
   consumers: { events: 2_000_000, devices: 1000 },
 }
 
-/** Small ones, to see whether all works; their figures say little. */
+/** Small sizes, to see whether the benches work; their figures mean little. */
 export const quickSizes: Sizes = {
   ingest: { warmUpMessages: 5000, messages: 50_000 },
   throughput: { messages: 20_000 },

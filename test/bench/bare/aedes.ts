@@ -1,4 +1,4 @@
-// aedes with its defaults and nothing else: what ingest is compared with. Answers with its address.
+// aedes with its defaults, the baseline of the ingest bench. Answers with its address.
 import { createServer } from 'node:net'
 import { Aedes } from 'aedes'
 

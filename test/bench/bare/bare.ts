@@ -1,7 +1,8 @@
-// A client library alone, a process of its own: produces the batches that the bridge would take
-// from an outbox, one send at a time. They are read and framed beforehand, a few at a time while
-// the clock stands still, so that nothing but the library is measured and memory stays as it is.
-// Each line on stdin says how many milliseconds a turn lasts; what was done in it is the answer.
+// A process with a client library alone: produces the batches that the bridge would read from an
+// outbox, one send at a time. Batches are read and framed in advance, while the clock is stopped,
+// so
+// that only the library is measured. Each line on stdin has the length of a turn in milliseconds;
+// the answer is the work of that turn.
 import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
 import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
@@ -21,16 +22,16 @@ export type BareOptions = {
   kafka: KafkaOptions
   topic: string
   partitions: number
-  /** Of a batch of the bridge. */
+  /** The largest batch of the bridge. */
   limits: { maxEvents: number }
 }
 
-/** What was done in one turn. */
+/** The work of one turn. */
 export type Turn = Work & { sentBytes: number }
 
 const READ_AHEAD_BATCHES = 20
 
-// As the bridge has it: what else runs on this machine is to disturb both alike.
+// The priority of the bridge, so that other load disturbs both alike.
 setPriority(6)
 const options: BareOptions = JSON.parse(process.argv[2]!)
 const open = { kafkajs: openBareKafkajs, platformatic: openBarePlatformatic }
@@ -60,7 +61,7 @@ async function produce(forSeconds: number): Promise<Turn> {
   return { events, seconds, cpuSeconds, sentBytes: sentBytes() - sentBefore }
 }
 
-/** Those that the bridge would take from the outbox, again and again. */
+/** Returns the batches that the bridge would read from the outbox, starting over at the end. */
 function batches(): () => Promise<Batch> {
   const { file, topic, partitions, limits } = options
   const reader = openOutboxReader(file)!

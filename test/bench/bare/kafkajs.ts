@@ -6,7 +6,7 @@ import {
 import { createIdempotentProducer } from '../../../cloud-bridge/kafka/kafkajs/producer.ts'
 import type { BareLibrary } from './library.ts'
 
-/** kafkajs as the bridge has it, and nothing around it. */
+/** Opens a kafkajs producer with the bridge's settings and nothing around the producer. */
 export async function openBareKafkajs(options: KafkaOptions) {
   const producer = createIdempotentProducer(createKafkajs(options, 1))
   const compression = compressionTypes[options.compression]

@@ -1,4 +1,4 @@
-// Decodes and checks for duplicates all that a topic has, as a member of a group, and nothing else:
+// Decodes and deduplicates all records of a topic as a member of a group, and does nothing else:
 // plain-consumer.ts '{"brokers":[…],"topics":[…],"events":…}'.
 import { Deduplication } from '../../../cloud-bridge/consumers/runtime/deduplication.ts'
 import { createRecordDecoder } from '../../../cloud-bridge/consumers/runtime/record-decoder.ts'
@@ -14,7 +14,7 @@ export type PlainOptions = {
   events: number
   client: Client
 }
-/** As the runtime reads them. */
+/** The runtime's number of records per decoding step. */
 const AT_ONCE = 200
 
 export type PlainResult = { events: number; duplicates: number; cpuSeconds: number }

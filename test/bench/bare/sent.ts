@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 
 const sockets: Socket[] = []
 
-/** How many bytes this process gave to sockets that it opened since this file was loaded. */
+/** Bytes that this process has written to sockets opened since this file was loaded. */
 export function sentBytes(): number {
   return sockets.reduce((sum, { bytesWritten }) => sum + bytesWritten, 0)
 }
@@ -12,6 +12,6 @@ export function sentBytes(): number {
 subscribe('net.client.socket', message => {
   sockets.push((message as { socket: Socket }).socket)
 })
-// Any process can be told to load this file (node --import) and to leave its count in a file.
+// A process that loads this file (node --import) writes its count to BENCH_SENT_FILE at exit.
 const file = process.env.BENCH_SENT_FILE
 if (file) process.on('exit', () => writeFileSync(file, String(sentBytes())))

@@ -1,15 +1,15 @@
 import type { FillOptions } from '../load/filled-outbox.ts'
-import type { Measured } from '../measure/figures.ts'
+import type { Measurement } from '../measure/figures.ts'
 import { ratio } from '../measure/meter.ts'
-import { cpuOf, startInTurns } from '../measure/turns.ts'
+import { cpuOf, startBridgeInTurns } from '../measure/turns.ts'
 import { askHelper } from '../setup/helper.ts'
-import { makeSetup } from '../setup/setup.ts'
-import type { Bench, Part } from './bench-case.ts'
+import { createSetup } from '../setup/setup.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
 const TURN_MS = 500
 
-/** What it costs to forward events while many wait behind them, beside what it costs with few. */
-export const backlog: Part = {
+/** CPU per forwarded event with a large backlog, compared with a small backlog. */
+export const backlog: BenchCase = {
   needsKafka: true,
   size: ({ backlog }) => backlog,
   async run(bench) {
@@ -22,12 +22,12 @@ export const backlog: Part = {
       for (const bridge of bridges.filter(isAtIt)) await bridge.turn(TURN_MS)
     const costs = bridges.map(({ work }) => cpuOf(work))
     const [few] = waiting
-    return waiting.flatMap((behind, index): Measured[] => {
-      const cpu: Measured = {
+    return waiting.flatMap((behind, index): Measurement[] => {
+      const cpu: Measurement = {
         ...{ figure: `CPU, ${behind} waiting`, of: 'bridge', unit: 's/million' },
         value: costs[index]!,
       }
-      const more: Measured = {
+      const more: Measurement = {
         ...{ figure: `CPU, ${behind} to ${few} waiting`, of: null, unit: 'ratio' },
         ...{ value: ratio(costs[index]!, costs[0]!), target: { atMost: 1.1 } },
       }
@@ -38,8 +38,8 @@ export const backlog: Part = {
 
 async function start(bench: Bench, behind: number) {
   const { warmUpEvents, events } = bench.sizes.backlog
-  const setup = await makeSetup(`${bench.dir}/${behind}`, (await bench.kafka()).brokers)
+  const setup = await createSetup(`${bench.dir}/${behind}`, (await bench.kafka()).brokers)
   const fill: FillOptions = { file: setup.outboxFile, events: warmUpEvents + events + behind }
   await askHelper('load/filled-outbox.ts', fill, bench.signal)
-  return startInTurns(bench, setup, warmUpEvents)
+  return startBridgeInTurns(bench, setup, warmUpEvents)
 }

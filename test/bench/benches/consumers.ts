@@ -8,35 +8,35 @@ import { createTopics, kafkaAt } from '../../setup/kafka/kafka.ts'
 import type { Client } from '../arguments.ts'
 import type { PlainOptions, PlainResult } from '../bare/plain-consumer.ts'
 import type { FillTopic } from '../load/filled-topic.ts'
-import type { Measured } from '../measure/figures.ts'
-import { per, ratio, useOf } from '../measure/meter.ts'
+import type { Measurement } from '../measure/figures.ts'
+import { perUnit, ratio, readResourceUse } from '../measure/meter.ts'
 import { askHelper } from '../setup/helper.ts'
 import { pause } from '../setup/setup.ts'
-import type { Bench, Part } from './bench-case.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
 const PARTITIONS = 8
 const HOST = '127.0.0.1'
 const LOOK_EVERY_MS = 200
 const STALLED_MS = 60_000
 const FILE_MAX_AGE_MS = 5000
-/** As the launcher gives to consumers. */
+/** The launcher's value for consumers. */
 const YOUNG_MB = 64
 
 /**
- * What consumers cost that catch up from the beginning of a topic: decoding and the duplicate check
- * alone, then analytics and archive with all that they do, and whether what they came to is right.
+ * CPU of consumers that read a topic from the beginning: decoding and deduplication alone, then the
+ * complete analytics and archive consumers. Also checks that their results are right.
  */
-export const consumers: Part = {
+export const consumers: BenchCase = {
   needsKafka: true,
   size: ({ consumers }) => consumers,
   async run(bench) {
-    const figures: Measured[] = []
+    const figures: Measurement[] = []
     for (const client of bench.clients) figures.push(...(await compare(bench, client)))
     return figures
   },
 }
 
-async function compare(bench: Bench, client: Client): Promise<Measured[]> {
+async function compare(bench: Bench, client: Client): Promise<Measurement[]> {
   const { events, devices } = bench.sizes.consumers
   const { brokers } = await bench.kafka()
   const id = randomUUID()
@@ -52,12 +52,12 @@ async function compare(bench: Bench, client: Client): Promise<Measured[]> {
   const asked: PlainOptions = { brokers, topics: both, events, client }
   const flags = [`--max-semi-space-size=${YOUNG_MB}`]
   const plains: PlainResult[] = []
-  /** Before, between and behind the others, because a machine has better minutes and worse ones. */
+  /** Runs before, between and after the consumers, because the machine's speed changes. */
   const runPlain = async () => {
     plains.push(await askHelper('bare/plain-consumer.ts', asked, bench.signal, flags))
   }
   await runPlain()
-  const cost = (cpuSeconds: number | null) => per(cpuSeconds, events, 1e6)
+  const cost = (cpuSeconds: number | null) => perUnit(cpuSeconds, events, 1e6)
   const place = { bench, client, topics, brokers, events }
   const analytics = await runConsumer('analytics', place, async port => {
     const answer = await fetch(`http://${HOST}:${port}/api/totals`)
@@ -73,14 +73,14 @@ async function compare(bench: Bench, client: Client): Promise<Measured[]> {
   const proof = await verifyArchive(join(bench.dir, `archive-${client}`), [])
   const archived = proof?.partitions.reduce((total, one) => total + one.events, 0)
   const isArchived = archived === events && proof?.faults.length === 0
-  const cpu = (figure: string, value: number | null): Measured => ({
+  const cpu = (figure: string, value: number | null): Measurement => ({
     ...{ figure: `CPU, ${figure}`, of: client, unit: 's/million', value },
   })
-  const share = (name: string, used: Used): Measured => ({
+  const share = (name: string, used: ConsumerResult): Measurement => ({
     ...{ figure: `plain to ${name}, CPU`, of: client, unit: 'ratio' },
     ...{ value: ratio(plainSeconds, used.cpuSeconds), target: { atLeast: 0.5 } },
   })
-  const right = (name: string, is: boolean): Measured => ({
+  const right = (name: string, is: boolean): Measurement => ({
     ...{ figure: `${name} is right`, of: client, unit: '1 = yes' },
     ...{ value: Number(is), target: { atLeast: 1 } },
   })
@@ -103,14 +103,14 @@ async function compare(bench: Bench, client: Client): Promise<Measured[]> {
   ]
 }
 
-type Place = {
+type ConsumerRun = {
   bench: Bench
   client: Client
   topics: Record<string, string>
   brokers: readonly string[]
   events: number
 }
-type Used = {
+type ConsumerResult = {
   cpuSeconds: number | null
   rssPeakMb: number | null
   seconds: number
@@ -118,12 +118,12 @@ type Used = {
   readySeconds: number
 }
 
-/** From its start until nothing is left, then what it came to; at last how fast it starts again. */
+/** Runs a consumer from its start until the topic is read, checks its result, and restarts it. */
 async function runConsumer(
   name: 'analytics' | 'archive',
-  { bench: { dir, signal }, client, topics, brokers, events }: Place,
+  { bench: { dir, signal }, client, topics, brokers, events }: ConsumerRun,
   check: (port: number) => Promise<boolean>,
-): Promise<Used> {
+): Promise<ConsumerResult> {
   const http = { host: HOST, port: await findFreePort() }
   const env = {
     ...process.env,
@@ -136,7 +136,7 @@ async function runConsumer(
     SLUICE_CONSUMERS_ANALYTICS_TOPIC: topics.aggregates,
     SLUICE_CONSUMERS_DIR: join(dir, `state-${client}`),
     SLUICE_CONSUMERS_ARCHIVE_DIR: join(dir, `archive-${client}`),
-    // It tells of what it has committed: the rest soon after it came.
+    // The archive reports committed events only, so commits must be frequent.
     SLUICE_CONSUMERS_ARCHIVE_FILE_MAX_AGE_MS: String(FILE_MAX_AGE_MS),
     [`SLUICE_CONSUMERS_${name.toUpperCase()}_HTTP_PORT`]: String(http.port),
   }
@@ -148,8 +148,8 @@ async function runConsumer(
   }
   await using part = await startSluiceProcess(name, http, options)
   while (!(await fetchState(http))) await pause(LOOK_EVERY_MS / 10, signal)
-  // As with the plain one: what starting a process costs is no part of its rate.
-  const began = useOf(part.pid!)
+  // The cost of starting the process does not count, as with the plain consumer.
+  const began = readResourceUse(part.pid!)
   const sinceMs = performance.now()
   let [last, movedMs] = [0, performance.now()]
   while (last < events && performance.now() - movedMs < STALLED_MS) {
@@ -159,11 +159,11 @@ async function runConsumer(
     last = now
   }
   const seconds = (performance.now() - sinceMs) / 1000
-  const { rssPeakMb, ...ended } = useOf(part.pid!)
+  const { rssPeakMb, ...ended } = readResourceUse(part.pid!)
   const cpuSeconds = (ended.cpuSeconds ?? 0) - (began.cpuSeconds ?? 0)
   const isRight = await check(http.port)
   const { restarts } = part
-  // In order: who is killed is waited for until its session is over.
+  // SIGTERM, because a killed member blocks its partitions until its session ends.
   part.kill('SIGTERM')
   while (part.restarts === restarts) await pause(10, signal)
   const startedMs = performance.now()

@@ -1,12 +1,12 @@
 import type { ArrivalsOptions, Progress } from '../load/arrivals.ts'
 import type { Judgement } from '../load/judgement.ts'
 import type { LoadResult } from '../load/load.ts'
-import type { Measured, Target } from '../measure/figures.ts'
-import { per, startMeter, sum, type Use } from '../measure/meter.ts'
+import type { Measurement, Target } from '../measure/figures.ts'
+import { createMeter, perUnit, type ResourceUse, sum } from '../measure/meter.ts'
 import { type Helper, startHelper } from '../setup/helper.ts'
 import { DEVICES, openPipeline, type Pipeline, type PipelineOptions } from '../setup/pipeline.ts'
 import { pause } from '../setup/setup.ts'
-import type { Bench, Part } from './bench-case.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
 const QUIET_MS = 15_000
 const LATE_DUPLICATES_MS = 1000
@@ -14,12 +14,12 @@ const LATE_DUPLICATES_MS = 1000
 export type Delivery = {
   load: LoadResult
   judged: Judgement
-  uses: Record<'gateway' | 'bridge' | 'kafka' | 'reader', Use>
+  uses: Record<'gateway' | 'bridge' | 'kafka' | 'reader', ResourceUse>
   othersShare: number | null
 }
 
-/** As fast as it is acknowledged; the clock stops when the last message is readable in Kafka. */
-export const throughput: Part = {
+/** Publishes as fast as PUBACKs arrive. The clock stops when Kafka has the last message. */
+export const throughput: BenchCase = {
   needsKafka: true,
   size: ({ throughput }) => throughput,
   async run(bench) {
@@ -36,8 +36,8 @@ export const throughput: Part = {
   },
 }
 
-/** As many a second as a building sends; latency from the moment on the schedule. */
-export const paced: Part = {
+/** Publishes at the rate of a building. Latency counts from the scheduled time. */
+export const paced: BenchCase = {
   needsKafka: true,
   size: ({ paced }) => paced,
   async run(bench) {
@@ -56,11 +56,11 @@ export const paced: Part = {
 type Run = {
   messages: number
   ratePerSecond?: number
-  /** Called right before the load and right behind it. */
+  /** Called right before and right after the load. */
   atBothEnds?: (pipeline: Pipeline) => Promise<void>
 }
 
-/** Has messages published, and judges what a reader finds in the topic of the readings. */
+/** Publishes messages, and judges what a reader finds in the readings topic. */
 export async function deliver(
   bench: Bench,
   { atBothEnds = async () => {}, ...size }: Run,
@@ -70,11 +70,11 @@ export async function deliver(
   const { kafka, topic, pids } = pipeline
   const what: ArrivalsOptions = { kafka, topic }
   await using reader = await startHelper('load/arrivals.ts', what, bench.signal)
-  await pipeline.openTheWay()
+  await pipeline.openConnections()
   await untilRead(reader, DEVICES)
   await atBothEnds(pipeline)
   reader.say('begin')
-  const meter = startMeter({ ...pids, reader: reader.pid })
+  const meter = createMeter({ ...pids, reader: reader.pid })
   const load = await pipeline.load(size)
   await atBothEnds(pipeline)
   await untilRead(reader, load.acknowledged)
@@ -91,7 +91,7 @@ export async function deliver(
   }
 }
 
-/** Waits until the reader has so many records, or until none comes any more. */
+/** Waits until the reader has `count` records, or until no record arrives for a while. */
 async function untilRead(reader: Helper, count: number): Promise<void> {
   let [last, changedMs] = [-1, performance.now()]
   for (;;) {
@@ -101,7 +101,7 @@ async function untilRead(reader: Helper, count: number): Promise<void> {
   }
 }
 
-function latenciesOf({ judged: { latencyMs }, load }: Delivery, p99Target?: Target): Measured[] {
+function latenciesOf({ judged: { latencyMs }, load }: Delivery, p99Target?: Target): Measurement[] {
   const p99 = { figure: 'publish to readable, p99', of: null, unit: 'ms' }
   return [
     { ...p99, figure: 'publish to readable, p50', value: latencyMs?.p50 ?? null },
@@ -113,21 +113,21 @@ function latenciesOf({ judged: { latencyMs }, load }: Delivery, p99Target?: Targ
 
 type CostTargets = { cpu: Target; disk: Target; gateway?: Target; bridge?: Target }
 
-function costsOf({ judged, uses }: Delivery, targets: CostTargets): Measured[] {
+function costsOf({ judged, uses }: Delivery, targets: CostTargets): Measurement[] {
   const { gateway, bridge, kafka, reader } = uses
-  const cpu = (of: string, seconds: number | null): Measured => ({
+  const cpu = (of: string, seconds: number | null): Measurement => ({
     figure: 'CPU',
     of,
     unit: 's/million',
-    value: per(seconds, judged.delivered, 1e6),
+    value: perUnit(seconds, judged.delivered, 1e6),
   })
-  const disk = (of: string, bytes: number | null): Measured => ({
+  const disk = (of: string, bytes: number | null): Measurement => ({
     figure: 'to disk',
     of,
     unit: 'bytes/reading',
-    value: per(bytes, judged.delivered),
+    value: perUnit(bytes, judged.delivered),
   })
-  const rss = (of: 'gateway' | 'bridge'): Measured => {
+  const rss = (of: 'gateway' | 'bridge'): Measurement => {
     const peak = { figure: 'RSS, peak', of, unit: 'MB', value: uses[of].rssPeakMb }
     const target = targets[of]
     return target ? { ...peak, target } : peak
@@ -147,7 +147,7 @@ function costsOf({ judged, uses }: Delivery, targets: CostTargets): Measured[] {
   ]
 }
 
-export function soundnessOf({ judged, load, othersShare }: Delivery): Measured[] {
+export function soundnessOf({ judged, load, othersShare }: Delivery): Measurement[] {
   const none = { of: null, unit: 'messages', target: { atMost: 0 } }
   return [
     { figure: 'lost', ...none, value: judged.lost },

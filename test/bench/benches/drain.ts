@@ -4,29 +4,29 @@ import type { Client } from '../arguments.ts'
 import type { BareOptions, Turn } from '../bare/bare.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
 import { PAYLOAD_BYTES } from '../load/packets.ts'
-import type { Measured } from '../measure/figures.ts'
+import type { Measurement } from '../measure/figures.ts'
 import { ratio } from '../measure/meter.ts'
 import { openCounter } from '../measure/samples.ts'
-import { cpuOf, rateOf, startInTurns, type Work } from '../measure/turns.ts'
+import { cpuOf, rateOf, startBridgeInTurns, type Work } from '../measure/turns.ts'
 import { askHelper, type Helper, startHelper } from '../setup/helper.ts'
-import { makeSetup, PARTITIONS } from '../setup/setup.ts'
-import type { Bench, Part } from './bench-case.ts'
+import { createSetup, PARTITIONS } from '../setup/setup.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
 const WARM_UP_MS = 2000
-/** Long, because whoever stood still has garbage collected when it goes on. */
+/** Long, because a process that was stopped collects garbage when it continues. */
 const TURN_MS = 3000
 
 /**
- * How fast the bridge alone drains an outbox, beside the library that it uses when that produces
- * the same batches and does nothing else; they take turns.
+ * The rate at which the bridge drains an outbox, compared with its client library when the library
+ * only produces the same batches. The two take turns.
  */
-export const drain: Part = {
+export const drain: BenchCase = {
   needsKafka: true,
   size: ({ drain }) => drain,
   async run(bench) {
     const { warmUpEvents, events, spareEvents, groupEvents: sizes } = bench.sizes.drain
     const all = warmUpEvents + events + spareEvents
-    const figures: Measured[] = []
+    const figures: Measurement[] = []
     for (const groupEvents of sizes) {
       const dir = join(bench.dir, String(groupEvents))
       const fill: FillOptions = { file: join(dir, 'outbox.db'), events: all, groupEvents }
@@ -40,9 +40,9 @@ export const drain: Part = {
   },
 }
 
-type Compared = { bridge: Work; bare: Turn; sentBytes: number }
+type DrainResult = { bridge: Work; bare: Turn; sentBytes: number }
 
-async function compare(bench: Bench, client: Client, outboxFile: string): Promise<Compared> {
+async function compare(bench: Bench, client: Client, outboxFile: string): Promise<DrainResult> {
   const { warmUpEvents, events } = bench.sizes.drain
   const { brokers } = await bench.kafka()
   const sentFile = join(bench.dir, `sent-${client}`)
@@ -50,14 +50,14 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
     NODE_OPTIONS: `--import=${new URL('../bare/sent.ts', import.meta.url)}`,
     BENCH_SENT_FILE: sentFile,
   }
-  const setup = await makeSetup(join(bench.dir, client), brokers, { outboxFile, client, env })
-  const alone = await makeSetup(join(bench.dir, `bare-${client}`), brokers, { client })
+  const setup = await createSetup(join(bench.dir, client), brokers, { outboxFile, client, env })
+  const alone = await createSetup(join(bench.dir, `bare-${client}`), brokers, { client })
   const { kafka, topic, limits } = alone
   const options: BareOptions = { file: outboxFile, kafka, topic, partitions: PARTITIONS, limits }
   await using bare = await startHelper('bare/bare.ts', options, bench.signal)
   await turnOf(bare, WARM_UP_MS)
   const done: Turn = { events: 0, seconds: 0, cpuSeconds: 0, sentBytes: 0 }
-  const bridge = await startInTurns(bench, setup, warmUpEvents)
+  const bridge = await startBridgeInTurns(bench, setup, warmUpEvents)
   try {
     while (bridge.work.events < events) {
       await bridge.turn(TURN_MS)
@@ -79,8 +79,8 @@ async function turnOf(bare: Helper, ms: number): Promise<Turn> {
   return await bare.answer<Turn>()
 }
 
-function figuresOf(name: string, { bridge, bare, sentBytes }: Compared): Measured[] {
-  const speeds = (of: string, work: Work, sent: number): Measured[] => [
+function figuresOf(name: string, { bridge, bare, sentBytes }: DrainResult): Measurement[] {
+  const speeds = (of: string, work: Work, sent: number): Measurement[] => [
     { figure: 'drained', of, unit: '1/s', value: rateOf(work) },
     { figure: 'CPU', of, unit: 's/million', value: cpuOf(work) },
     { figure: 'sent', of, unit: 'bytes/reading', value: sent },
@@ -95,7 +95,7 @@ function figuresOf(name: string, { bridge, bare, sentBytes }: Compared): Measure
     },
     { figure: 'CPU, bridge to bare', ...own, value: ratio(cpuOf(bridge), cpuOf(bare)) },
     {
-      ...{ figure: 'sent, to the JSON it came as', ...own, value: sentBytes / PAYLOAD_BYTES },
+      ...{ figure: 'sent, to the original JSON', ...own, value: sentBytes / PAYLOAD_BYTES },
       target: { atMost: 0.333 },
     },
   ]

@@ -8,23 +8,23 @@ import { startCluster } from '../../setup/kafka/cluster.ts'
 import { clients, freshTopic, kafkaAt } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
 import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
-import type { Measured } from '../measure/figures.ts'
+import type { Measurement } from '../measure/figures.ts'
 import type { Sizes } from '../sizes.ts'
-import type { Bench, Part } from './bench-case.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
 const PARTITIONS = 6
 const REQUEST_TIMEOUT_MS = 2000
-/** What recovery after a broker's restart may take. */
+/** The longest recovery after a broker's restart. */
 const RECOVERY_MAX_S = 10
 
 type Client = (typeof clients)[number]
 type Row = { fault: string; client: Client; outcome: Outcome }
 
-/** Each fault of the sink's test suites, and longer random ones, through each library. */
-export const faults: Part = {
+/** Plays each fault of the sink's test suites, and longer random faults, on each library. */
+export const faults: BenchCase = {
   needsKafka: true,
   size: ({ faults: { randomSends, seeds } }: Sizes) => ({ randomSends, seeds }),
-  async run({ sizes, signal }: Bench): Promise<Measured[]> {
+  async run({ sizes, signal }: Bench): Promise<Measurement[]> {
     const rows = [...(await onOneBroker(sizes.faults, signal)), ...(await onThree(signal))]
     process.stderr.write(`${tableOf(rows)}\n`)
     return rows.flatMap(figuresOf)
@@ -90,7 +90,7 @@ async function onThree(signal: AbortSignal): Promise<Row[]> {
   return rows
 }
 
-/** More of what `npm test` tries a little of. */
+/** Longer versions of the random faults in `npm test`. */
 function randomFaults({ randomSends, seeds }: Sizes['faults']) {
   return Object.fromEntries(
     Array.from({ length: seeds }, (_, seed) => [
@@ -105,7 +105,7 @@ async function topicOn(on: ProxiedKafka, ground: (typeof refusals)[string]['grou
   return missing ? `test-${randomUUID()}` : createTopicWith(on.direct, { partitions, settings })
 }
 
-function figuresOf({ fault, client, outcome }: Row): Measured[] {
+function figuresOf({ fault, client, outcome }: Row): Measurement[] {
   const { lost, inversions, duplicates, recoveryMs } = outcome
   const of = client
   return [
@@ -125,7 +125,7 @@ function figuresOf({ fault, client, outcome }: Row): Measured[] {
   ]
 }
 
-/** A line a fault, with four columns a library; Markdown as well. */
+/** Formats one line per fault with four columns per library, as Markdown. */
 export function tableOf(rows: Row[]): string {
   const titles = ['lost', 'out of order', 'twice', 'recovery s']
   const head = ['fault', ...clients.flatMap(client => titles.map(title => `${client}: ${title}`))]

@@ -7,9 +7,9 @@ import { createEventIds } from '../../../config/event/event-id.ts'
 import { createPartitioner } from '../../../config/event/partitioner.ts'
 import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 import { freshTopic, openKafkaSink } from '../../setup/kafka/kafka.ts'
-import { placeOf, startValues } from '../load/readings.ts'
-import type { Measured } from '../measure/figures.ts'
-import type { Part } from './bench-case.ts'
+import { createValues, locationOf } from '../load/readings.ts'
+import type { Measurement } from '../measure/figures.ts'
+import type { BenchCase } from './bench-case.ts'
 
 const WARM_UP_BATCHES = 20
 const BATCHES = 100
@@ -32,16 +32,16 @@ const ways: Way[] = [
 ]
 
 /**
- * What each way of writing events for the cloud costs: to frame them, to frame and send them, and
- * how many bytes they take in Kafka (zstd). Batches as the bridge makes them when it is behind.
+ * The cost of each framing: CPU to frame, CPU to frame and send, and bytes in Kafka (zstd). Batches
+ * have the size that the bridge uses for a backlog.
  */
-export const framing: Part = {
+export const framing: BenchCase = {
   needsKafka: true,
   size: () => ({ events: BATCHES * BATCH_EVENTS }),
   async run(bench) {
     const { brokers } = await bench.kafka()
     const kafka = { ...defaults.kafka, brokers }
-    const figures: Measured[] = []
+    const figures: Measurement[] = []
     for (const { name: of, frame, traced } of ways) {
       const topic = await freshTopic(kafka, PARTITIONS)
       const place = createPartitioner(PARTITIONS)
@@ -101,14 +101,14 @@ async function bytesOf(name: string, bootstrapBrokers: string[]): Promise<number
   }
 }
 
-/** Events of a building as they lie in the outbox; each part of a trace of its own, or of none. */
+/** Creates batches of stored events of a building; each event has its own trace, or none. */
 function startBatches(traced: boolean): () => Stored[] {
   const gateway = 'gateway'
   const epoch = 123_456_789_012
   const idOf = createEventIds(gateway, epoch)
   const sources = Array.from({ length: DEVICES }, (_, device) => ({
-    place: placeOf(device),
-    values: startValues(device),
+    place: locationOf(device),
+    values: createValues(device),
   }))
   const zoneSequences = new Map<string, number>()
   let sequence = 0

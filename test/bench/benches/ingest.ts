@@ -1,18 +1,19 @@
 import { fetchState } from '../../../simulators/processes.ts'
 import type { LoadOptions, LoadResult } from '../load/load.ts'
-import type { Measured } from '../measure/figures.ts'
-import { per, startMeter, type Use } from '../measure/meter.ts'
+import type { Measurement } from '../measure/figures.ts'
+import { createMeter, perUnit, type ResourceUse } from '../measure/meter.ts'
 import { askHelper, startHelper } from '../setup/helper.ts'
-import { makeSetup } from '../setup/setup.ts'
-import type { Bench, Part } from './bench-case.ts'
+import { createSetup } from '../setup/setup.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
-type Ingested = { load: LoadResult; use: Use; othersShare: number | null }
+type Ingested = { load: LoadResult; use: ResourceUse; othersShare: number | null }
 
 /**
- * Acknowledged ingest: the gateway, which has each message on disk before its PUBACK, beside aedes
- * alone, which keeps none. Both are warmed up and then get the same from the same generator.
+ * Acknowledged ingest: the gateway, which stores each message before its PUBACK, compared with
+ * aedes
+ * alone, which stores nothing. Both are warmed up and receive the same load from one generator.
  */
-export const ingest: Part = {
+export const ingest: BenchCase = {
   needsKafka: false,
   size: ({ ingest }) => ingest,
   async run(bench) {
@@ -41,7 +42,7 @@ export const ingest: Part = {
 }
 
 async function measureGateway(bench: Bench) {
-  const setup = await makeSetup(bench.dir, [])
+  const setup = await createSetup(bench.dir, [])
   await using gateway = await setup.startGateway()
   const sluice = await measureIngest(bench, setup.mqttPort, gateway.pid!)
   const { warmUpMessages } = bench.sizes.ingest
@@ -59,21 +60,26 @@ async function measureIngest({ sizes, signal }: Bench, port: number, pid: number
   const { warmUpMessages, messages } = sizes.ingest
   const ask = (options: LoadOptions) => askHelper<LoadResult>('load/load.ts', options, signal)
   await ask({ port, messages: warmUpMessages })
-  const meter = startMeter({ broker: pid })
+  const meter = createMeter({ broker: pid })
   const load = await ask({ port, messages })
   const { broker: use } = meter.read()
   const ours = (use.cpuSeconds ?? 0) + (load.cpuSecondsPerMillion * messages) / 1e6
   return { load, use, othersShare: meter.othersShare(ours) }
 }
 
-function figuresOf(of: string, { load, use, othersShare }: Ingested): Measured[] {
+function figuresOf(of: string, { load, use, othersShare }: Ingested): Measurement[] {
   const { acknowledged } = load
-  const perMillion = per(use.cpuSeconds, acknowledged, 1e6)
+  const perMillion = perUnit(use.cpuSeconds, acknowledged, 1e6)
   return [
     { figure: 'acknowledged', of, unit: '1/s', value: load.acksPerSecond },
     { figure: 'CPU', of, unit: 's/million', value: perMillion },
     { figure: 'RSS, peak', of, unit: 'MB', value: use.rssPeakMb },
-    { figure: 'to disk', of, unit: 'bytes/reading', value: per(use.writtenBytes, acknowledged) },
+    {
+      figure: 'to disk',
+      of,
+      unit: 'bytes/reading',
+      value: perUnit(use.writtenBytes, acknowledged),
+    },
     { figure: 'PUBACK, p50', of, unit: 'ms', value: load.ackMs?.p50 ?? null },
     { figure: 'PUBACK, p99', of, unit: 'ms', value: load.ackMs?.p99 ?? null },
     {

@@ -1,25 +1,25 @@
 import type { Client } from '../arguments.ts'
-import type { Measured } from '../measure/figures.ts'
-import { per, ratio, sum } from '../measure/meter.ts'
+import type { Measurement } from '../measure/figures.ts'
+import { perUnit, ratio, sum } from '../measure/meter.ts'
 import { openCounter } from '../measure/samples.ts'
-import type { Bench, Part } from './bench-case.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 import { type Delivery, deliver } from './delivery.ts'
 
 /**
- * How late live readings are while an old backlog drains behind them to its own topic, and without
- * one, before and behind it, because the machine changes meanwhile.
+ * Latency of live readings while a backlog drains to the backfill topic, compared with the latency
+ * without a backlog, measured before and after, because the machine's speed changes.
  */
-export const live: Part = {
+export const live: BenchCase = {
   needsKafka: true,
   size: ({ live }) => live,
   async run(bench) {
-    const figures: Measured[] = []
+    const figures: Measurement[] = []
     for (const client of bench.clients) figures.push(...(await compare(bench, client)))
     return figures
   },
 }
 
-async function compare(bench: Bench, client: Client): Promise<Measured[]> {
+async function compare(bench: Bench, client: Client): Promise<Measurement[]> {
   const { ratePerSecond, seconds, oldEvents } = bench.sizes.live
   const run = { messages: Math.round(ratePerSecond * seconds), ratePerSecond }
   const alone = (when: string) => deliver(bench, run, { name: `${when}-${client}`, client })
@@ -39,13 +39,13 @@ async function compare(bench: Bench, client: Client): Promise<Measured[]> {
   const after = await alone('after')
   const [atStart, atEnd] = drained as [number, number]
   const p99 = (one: Delivery) => one.judged.latencyMs?.p99 ?? null
-  const without = per(sum(p99(before), p99(after)), 2)
+  const without = perUnit(sum(p99(before), p99(after)), 2)
   const latency = { of: client, unit: 'ms' }
   const events = { of: client, unit: 'events' }
   return [
     {
       ...{ figure: 'p50, nothing drains', ...latency },
-      value: per(sum(...[before, after].map(one => one.judged.latencyMs?.p50 ?? null)), 2),
+      value: perUnit(sum(...[before, after].map(one => one.judged.latencyMs?.p50 ?? null)), 2),
     },
     { figure: 'p99, nothing drains', ...latency, value: without },
     { figure: 'p50 during the drain', ...latency, value: during.judged.latencyMs?.p50 ?? null },
@@ -55,7 +55,7 @@ async function compare(bench: Bench, client: Client): Promise<Measured[]> {
       ...{ value: ratio(p99(during), without), target: { atMost: 2 } },
     },
     { figure: 'old events delivered before', ...events, value: atStart },
-    // All of them were there before the end: then part of the live readings had no drain behind.
+    // When this is all of the backlog, some live readings had no drain beside them.
     { figure: 'old events delivered meanwhile', ...events, value: atEnd - atStart },
     ...[before, during, after].map(({ judged }, index) => ({
       ...{ figure: `lost or out of order, ${['before', 'during', 'after'][index]}`, of: client },

@@ -1,8 +1,8 @@
-import type { Measured } from '../measure/figures.ts'
-import { useOf } from '../measure/meter.ts'
+import type { Measurement } from '../measure/figures.ts'
+import { readResourceUse } from '../measure/meter.ts'
 import { openPipeline } from '../setup/pipeline.ts'
 import { pause } from '../setup/setup.ts'
-import type { Part } from './bench-case.ts'
+import type { BenchCase } from './bench-case.ts'
 
 const SETTLED_AFTER_MS = 60_000
 const SETTLED_AFTER_SHARE = 0.1
@@ -10,23 +10,23 @@ const NAMES = ['gateway', 'bridge'] as const
 const LIMITS_MB = { gateway: 150, bridge: 130 }
 
 type Name = (typeof NAMES)[number]
-type Sample = { atMs: number; rssMb: number | null }
+type MemorySample = { atMs: number; rssMb: number | null }
 
-/** Whether memory stays what it is: the RSS of both processes every few seconds at an even load. */
-export const memory: Part = {
+/** RSS of both processes every few seconds at a constant load, to show whether memory grows. */
+export const memory: BenchCase = {
   needsKafka: true,
   size: ({ memory }) => memory,
   async run(bench) {
     const { ratePerSecond, minutes, sampleEveryMs } = bench.sizes.memory
     const totalMs = minutes * 60_000
     await using pipeline = await openPipeline(bench)
-    await pipeline.openTheWay()
-    const samples: Record<Name, Sample[]> = { gateway: [], bridge: [] }
+    await pipeline.openConnections()
+    const samples: Record<Name, MemorySample[]> = { gateway: [], bridge: [] }
     const startedMs = performance.now()
     const sampling = setInterval(() => {
       const atMs = performance.now() - startedMs
       for (const name of NAMES)
-        samples[name].push({ atMs, rssMb: useOf(pipeline.pids[name]).rssMb })
+        samples[name].push({ atMs, rssMb: readResourceUse(pipeline.pids[name]).rssMb })
     }, sampleEveryMs)
     try {
       await pipeline.load({ messages: Math.round((ratePerSecond * totalMs) / 1000), ratePerSecond })
@@ -40,10 +40,10 @@ export const memory: Part = {
   },
 }
 
-function figuresOf(of: Name, samples: Sample[], settledMs: number): Measured[] {
+function figuresOf(of: Name, samples: MemorySample[], settledMs: number): Measurement[] {
   const known = samples.flatMap(({ atMs, rssMb }) => (rssMb === null ? [] : [{ atMs, rssMb }]))
   const settled = known.filter(({ atMs }) => atMs >= settledMs)
-  const figure = (name: string, value: number | undefined): Measured => ({
+  const figure = (name: string, value: number | undefined): Measurement => ({
     figure: `RSS, ${name}`,
     of,
     unit: 'MB',
@@ -58,7 +58,7 @@ function figuresOf(of: Name, samples: Sample[], settledMs: number): Measured[] {
   ]
 }
 
-/** The slope of the straight line through the samples with the least squares. */
+/** The slope of the least-squares line through the samples, in MB per minute. */
 export function slopePerMinute(samples: { atMs: number; rssMb: number }[]): number | undefined {
   if (samples.length < 2) return undefined
   const mean = (of: 'atMs' | 'rssMb') =>

@@ -6,36 +6,36 @@ import { outcomeOf } from '../../../simulators/rehearse/outcome.ts'
 import { addLedgerProof } from '../../../simulators/rehearse/proof.ts'
 import { type Stage, startStage } from '../../../simulators/rehearse/stage.ts'
 import type { Client } from '../arguments.ts'
-import type { Measured } from '../measure/figures.ts'
+import type { Measurement } from '../measure/figures.ts'
 import { ratio } from '../measure/meter.ts'
 import { type Percentiles, percentilesOf } from '../measure/percentiles.ts'
 import { pause } from '../setup/setup.ts'
-import type { Bench, Part } from './bench-case.ts'
+import type { Bench, BenchCase } from './bench-case.ts'
 
 const BEFORE_MS = 15_000
 const LOOK_EVERY_MS = 200
-/** When Kafka is back, its readers and leaders first find each other. */
+/** After Kafka's return, clients first find the new leaders. */
 const RETURN_MS = 5000
 const BACKFILL_AFTER_MS = 5000
 const GIVE_UP_MS = 600_000
 
 /**
- * A long outage as one sees it: Kafka goes away while readings go on coming, and comes back while
- * they still do. How late live events are in Kafka (its time of appending less that of acceptance)
- * before the outage and while what waited drains behind them; then the devices' record and the
- * ledger judge. It has a Kafka of its own.
+ * A long outage: Kafka is killed and later restarted while devices publish without a pause.
+ * Measures
+ * the latency of live events (append time minus receivedAt) before the outage and while the backlog
+ * drains. The devices' own record and the ledger judge the result. The bench has its own Kafka.
  */
-export const outage: Part = {
+export const outage: BenchCase = {
   needsKafka: true,
   size: ({ outage }) => outage,
   async run(bench) {
-    const figures: Measured[] = []
-    for (const client of bench.clients) figures.push(...(await suffer(bench, client)))
+    const figures: Measurement[] = []
+    for (const client of bench.clients) figures.push(...(await measureOutage(bench, client)))
     return figures
   },
 }
 
-async function suffer({ sizes, signal }: Bench, client: Client): Promise<Measured[]> {
+async function measureOutage({ sizes, signal }: Bench, client: Client): Promise<Measurement[]> {
   const { ratePerSecond, waiting } = sizes.outage
   const env = {
     SLUICE_KAFKA_CLIENT: client,
@@ -65,7 +65,8 @@ async function suffer({ sizes, signal }: Bench, client: Client): Promise<Measure
   await stage.drain()
   const outcome = await addLedgerProof(stage, outcomeOf('outage', 1, await stage.judge(), []))
   process.stderr.write(`bench: outage, ${client}: ${outcome.remarks}\n`)
-  // The first seconds warm up; what came right behind the return stood in the queue with the old.
+  // The first seconds warm up. Events right after the return waited in the same queue as old
+  // events.
   const before = await latenciesOf(stage, begunMs + 5000, awayMs - 1000)
   const during = await latenciesOf(stage, backMs + RETURN_MS, drainedMs)
   const ms = { of: client, unit: 'ms' }
@@ -89,18 +90,18 @@ async function suffer({ sizes, signal }: Bench, client: Client): Promise<Measure
   ]
 }
 
-/** Waits until nothing is left of the backlog; live events go on. */
+/** Waits until the backlog is delivered while live events continue. */
 async function untilDrained(stage: Stage, signal: AbortSignal): Promise<void> {
   const sinceMs = performance.now()
   for (let wasBehind = false; ; await pause(LOOK_EVERY_MS, signal)) {
     const isBehind = (await stage.states()).bridge?.ranges.some(({ end }) => end !== null)
     wasBehind ||= isBehind === true
     if (wasBehind && isBehind === false) return
-    if (performance.now() - sinceMs > GIVE_UP_MS) throw new Error('the backlog does not end')
+    if (performance.now() - sinceMs > GIVE_UP_MS) throw new Error('the backlog does not drain')
   }
 }
 
-/** Of the live events that were received between two moments. */
+/** Latencies of the live events that were received between two times. */
 async function latenciesOf(
   { config, brokers }: Stage,
   fromMs: number,

@@ -2,18 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fetchState } from '../../../simulators/processes.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
 import { askHelper } from '../setup/helper.ts'
-import { makeSetup } from '../setup/setup.ts'
-import type { Part } from './bench-case.ts'
+import { createSetup } from '../setup/setup.ts'
+import type { BenchCase } from './bench-case.ts'
 
 const LOOK_EVERY_MS = 2
 
-/** How long gateway and bridge take from their start after a kill -9, with much in the outbox. */
-export const ready: Part = {
+/**
+ * The time from the restart of gateway or bridge after kill -9 until ready, with a large outbox.
+ */
+export const ready: BenchCase = {
   needsKafka: false,
   size: ({ ready }) => ready,
   async run(bench) {
     const { events, kills } = bench.sizes.ready
-    const setup = await makeSetup(bench.dir, [])
+    const setup = await createSetup(bench.dir, [])
     const fill: FillOptions = { file: setup.outboxFile, events }
     await askHelper('load/filled-outbox.ts', fill, bench.signal)
     const worst = { gateway: 0, bridge: 0 }

@@ -1,18 +1,20 @@
-// The reader of Kafka, a process of its own: notes when each record could be read and keeps its
-// bytes; only when all is over it decodes and judges, so that decoding takes nothing from the run.
-// It says how many records it has several times a second. On "begin" it forgets what it has; on
-// {"acknowledgedByDevice":[…]} it answers with the judgement.
+// A process that reads Kafka, and records the bytes and the arrival time of each record. The
+// process
+// decodes and judges after the run, so that decoding takes no CPU from the run. Several times a
+// second
+// the process reports its number of records. "begin" clears the records;
+// {"acknowledgedByDevice":[…]} is answered with the judgement.
 import { createInterface } from 'node:readline'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { sharedClockUs } from './clock.ts'
-import { type Arrival, judge } from './judgement.ts'
+import { type Arrival, judgeArrivals } from './judgement.ts'
 
 export type ArrivalsOptions = { kafka: KafkaOptions; topic: string }
 export type Progress = { records: number }
 
 const REPORT_EVERY_MS = 200
-/** The broker answers as soon as there is anything; this is how often it answers without. */
+/** The broker answers at once when a record arrives, and after this time without a record. */
 const FETCH_WAIT_MS = 100
 
 const { kafka, topic }: ArrivalsOptions = JSON.parse(process.argv[2]!)
@@ -35,7 +37,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const message = JSON.parse(line)
   if (message === 'begin') arrivals = []
   else {
-    answer(judge(arrivals, message.acknowledgedByDevice))
+    answer(judgeArrivals(arrivals, message.acknowledgedByDevice))
     process.exit()
   }
 }

@@ -3,8 +3,8 @@ import { sharedClockUs } from './clock.ts'
 import {
   CONNACK,
   connectPacket,
+  createPacketRing,
   DISCONNECT,
-  openPacketRing,
   PUBACK,
   PUBACK_BYTES,
   packetIdOf,
@@ -13,26 +13,35 @@ import {
 export type ConnectionOptions = {
   host: string
   port: number
-  /** The number of the device; one a connection. */
+  /** The number of the device; each connection is one device. */
   device: number
-  /** How many messages may be without PUBACK. */
+  /** The largest number of messages without PUBACK. */
   inFlight: number
-  /** The number of the device's n-th message, and the moment at which it is to be published. */
+  /** The number of the device's n-th message. */
   numberOf(n: number): number
-  momentOf(n: number, nowUs: number): number
+  publishTimeUs(n: number, nowUs: number): number
   onAcknowledged(latencyUs: number): void
   onBroken(reason: string): void
 }
 
 export type Connection = Awaited<ReturnType<typeof openConnection>>
 
-// All sockets read into it, one after the other.
+// All sockets read into this buffer, one after the other.
 const inbox = Buffer.alloc(64 * 1024)
 
-/** Connects one device. Resolves when the broker has said that it is welcome. */
+/** Connects one device. Resolves at the broker's CONNACK. */
 export async function openConnection(options: ConnectionOptions) {
-  const { host, port, device, inFlight, numberOf, momentOf, onAcknowledged, onBroken } = options
-  const ring = openPacketRing(device, inFlight)
+  const {
+    host,
+    port,
+    device,
+    inFlight,
+    numberOf,
+    publishTimeUs: momentOf,
+    onAcknowledged,
+    onBroken,
+  } = options
+  const ring = createPacketRing(device, inFlight)
   const momentsUs = new Float64Array(inFlight)
   const answer = Buffer.alloc(PUBACK_BYTES)
   let [received, due, sent, acknowledged] = [0, 0, 0, 0]
@@ -51,7 +60,7 @@ export async function openConnection(options: ConnectionOptions) {
     if (left <= 0) return
     const nowUs = sharedClockUs()
     while (left > 0) {
-      // A slot is free again when its message is acknowledged, so it went out long ago.
+      // An acknowledged message has left the socket, so its slot can be reused.
       const slot = sent % inFlight
       const count = Math.min(left, inFlight - slot)
       for (let index = slot; index < slot + count; index++, sent++) {
@@ -63,9 +72,9 @@ export async function openConnection(options: ConnectionOptions) {
       left -= count
     }
   }
-  const takeAnswer = (nowUs: number) => {
+  const onAnswer = (nowUs: number) => {
     if (received === PUBACK_BYTES) {
-      if (CONNACK.some((byte, at) => answer[at] !== byte)) fail('not welcome')
+      if (CONNACK.some((byte, at) => answer[at] !== byte)) fail('the broker refused the connection')
       else welcome.resolve()
     } else if (answer[0] === PUBACK && answer.readUInt16BE(2) === packetIdOf(acknowledged)) {
       onAcknowledged(nowUs - momentsUs[acknowledged % inFlight]!)
@@ -76,7 +85,7 @@ export async function openConnection(options: ConnectionOptions) {
     const nowUs = sharedClockUs()
     for (let at = 0; at < count; at++) {
       answer[received++ & (PUBACK_BYTES - 1)] = inbox[at]!
-      if ((received & (PUBACK_BYTES - 1)) === 0) takeAnswer(nowUs)
+      if ((received & (PUBACK_BYTES - 1)) === 0) onAnswer(nowUs)
     }
     pump()
     return !isOver
@@ -96,7 +105,9 @@ export async function openConnection(options: ConnectionOptions) {
     get acknowledged() {
       return acknowledged
     },
-    /** The connection is to publish so many messages in all; it sends what may be in flight. */
+    /**
+     * Raises the number of messages to publish to `total`, and sends as many as may be in flight.
+     */
     publish(total: number): void {
       due = total
       pump()

@@ -1,28 +1,28 @@
-// Fills an outbox with readings, as a gateway would that had no bridge for a while. Answers when it
-// is closed. Not through MQTT, because a million messages would only take longer.
+// Fills an outbox with readings, as a gateway without a bridge would. Answers after closing the
+// outbox. Bypasses MQTT, because a million messages would only take longer.
 import type { Measurement, Reading } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { FIRST_NUMBER } from './packets.ts'
-import { placeOf, startValues } from './readings.ts'
+import { createValues, locationOf } from './readings.ts'
 
 export type FillOptions = {
   file: string
   events: number
-  /** How long ago the last one was received; 0 if left out. */
+  /** The age of the last event; 0 by default. */
   ageMs?: number
-  /** How many were committed together; if left out, what comes in a commit window of 20 ms. */
+  /** Events per commit; by default those of a commit window of 20 ms. */
   groupEvents?: number
 }
 
 const DEVICES = 50
-/** As if 2000 had come in a second. */
+/** The distance of two events at 2,000 events a second. */
 const APART_US = 500
 
 const { file, events, ageMs = 0, groupEvents = 40 }: FillOptions = JSON.parse(process.argv[2]!)
 const startUs = (Date.now() - ageMs) * 1000 - events * APART_US
 const sources = Array.from({ length: DEVICES }, (_, device) => ({
-  place: placeOf(device),
-  next: startValues(device),
+  place: locationOf(device),
+  next: createValues(device),
 }))
 const outbox = openOutbox({ file, gateway: 'gateway' })
 for (let number = 0; number < events; ) {

@@ -1,4 +1,5 @@
-// Fills a topic with events of many devices: fill-topic.ts '{"brokers":[…],"topic":…,"events":…}'.
+// Fills a topic with events of many devices: filled-topic.ts
+// '{"brokers":[…],"topic":…,"events":…}'.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { type Batch, SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
@@ -15,7 +16,7 @@ export type FillTopic = {
   devices: number
 }
 
-const AGAIN_MS = 200
+const RETRY_AFTER_MS = 200
 const BATCH = 5000
 const ZONES = 48
 const EPOCH = 123_456_789
@@ -40,17 +41,17 @@ process.stdout.write(`${JSON.stringify({ sum })}\n`)
 process.exit()
 
 /**
- * The identical batch again until Kafka has it: a Kafka that has just begun is not ready at once.
+ * Sends the identical batch until Kafka stores the batch, because a new Kafka is not ready at once.
  */
 async function deliver(batch: Batch): Promise<void> {
   for (;;) {
     try {
       const fates = await sink.send(batch)
-      if (fates.some(fate => fate !== null)) throw new Error('Kafka refused some')
+      if (fates.some(fate => fate !== null)) throw new Error('Kafka refused some records')
       return
     } catch (error) {
       if (!(error instanceof SinkUnavailable)) throw error
-      await sleep(AGAIN_MS)
+      await sleep(RETRY_AFTER_MS)
     }
   }
 }

@@ -2,29 +2,30 @@ import { decodeEvent, type SensorReading } from '../../../config/event/sensor-re
 import { type Percentiles, percentilesOf } from '../measure/percentiles.ts'
 import { FIRST_NUMBER } from './packets.ts'
 
-/** A record as the reader found it, and the moment at which it could be read. */
+/** A record and the time at which the reader could read the record, in µs (sharedClockUs). */
 export type Arrival = { value: Buffer; atUs: number }
 
 export type Judgement = {
-  /** Messages of which at least one record was found. */
+  /** Messages with at least one record. */
   delivered: number
-  /** Acknowledged, and not found. */
+  /** Acknowledged messages without a record. */
   lost: number
   /** Records beyond the first of a message. */
   rawDuplicates: number
-  /** Messages whose first record came behind that of a later one of the same device or zone. */
+  /** Messages whose first record follows that of a later message of the same device or zone. */
   inversions: number
-  /** From the message's moment to its first record. */
+  /** From the message's publish time to its first record. */
   latencyMs: Percentiles | null
-  /** When the last message's first record could be read. */
+  /** The arrival time of the last message's first record. */
   lastAtUs: number
 }
 
 /**
- * Compares what was found with what the generator saw acknowledged: of each device, the first so
- * many of its messages. Message n comes from device n modulo the number of devices.
+ * Compares the arrivals with the generator's acknowledgements: the number of acknowledged messages
+ * of each device, which are the first messages of that device. Message n is of device n modulo the
+ * number of devices.
  */
-export function judge(arrivals: Arrival[], acknowledgedByDevice: number[]): Judgement {
+export function judgeArrivals(arrivals: Arrival[], acknowledgedByDevice: number[]): Judgement {
   const devices = acknowledgedByDevice.length
   const found = new Set<number>()
   const lastOfDevice = new Map<number, number>()
@@ -38,9 +39,9 @@ export function judge(arrivals: Arrival[], acknowledgedByDevice: number[]): Judg
     found.add(number)
     const device = number % devices
     const zone = `${event.epoch} ${event.zone}`
-    const isBehind =
+    const isOutOfOrder =
       number < (lastOfDevice.get(device) ?? -1) || event.zoneSequence < (lastOfZone.get(zone) ?? 0)
-    if (isBehind) inversions++
+    if (isOutOfOrder) inversions++
     lastOfDevice.set(device, Math.max(number, lastOfDevice.get(device) ?? -1))
     lastOfZone.set(zone, Math.max(event.zoneSequence, lastOfZone.get(zone) ?? 0))
     latenciesMs.push((atUs - numberOf(event, 'bench_ts')) / 1000)

@@ -8,25 +8,28 @@ import { PAYLOAD_BYTES } from './packets.ts'
 
 export type LoadOptions = {
   port: number
-  /** How many messages in all; the n-th comes from device n modulo connections. */
+  /** The number of messages; message n is of device n modulo connections. */
   messages: number
   host?: string
   connections?: number
-  /** How many messages a connection may have without PUBACK. */
+  /** The largest number of messages without PUBACK per connection. */
   inFlight?: number
-  /** Messages a second by a schedule that waits for nobody; as fast as acknowledged if left out. */
+  /**
+   * Messages a second, on a schedule that does not wait for PUBACKs; by default as fast as
+   * possible.
+   */
   ratePerSecond?: number
 }
 
 export type LoadResult = {
   messages: number
   acknowledged: number
-  /** PUBACKs come in order, so a device's first so many messages are the acknowledged ones. */
+  /** Acknowledged messages per device; PUBACKs arrive in order, so these are its first messages. */
   acknowledgedByDevice: number[]
   /** From the first message to the last PUBACK. */
   seconds: number
   acksPerSecond: number
-  /** From the message's moment (by the schedule, if there is one) to its PUBACK. */
+  /** From the message's scheduled or actual publish time to its PUBACK. */
   ackMs: Percentiles | null
   startedAtUs: number
   payloadBytes: number
@@ -57,7 +60,7 @@ async function load({ host = '127.0.0.1', port, messages, ...more }: LoadOptions
     openConnection({
       ...{ host, port, device, inFlight, onBroken: reason => done.reject(new Error(reason)) },
       numberOf: n => numberOf(device, n),
-      momentOf: (n, nowUs) =>
+      publishTimeUs: (n, nowUs) =>
         intervalUs === null ? nowUs : startedAtUs + numberOf(device, n) * intervalUs,
       onAcknowledged(latencyUs) {
         latenciesMs[acknowledged++] = latencyUs / 1000
@@ -90,7 +93,7 @@ async function load({ host = '127.0.0.1', port, messages, ...more }: LoadOptions
   } satisfies LoadResult
 }
 
-/** Tells each connection how many messages are due; by the clock if there is an interval. */
+/** Raises each connection's number of messages to publish, by the clock if there is an interval. */
 function startSchedule(
   connections: Connection[],
   messages: number,
@@ -103,7 +106,7 @@ function startSchedule(
   const publish = (until: number) => {
     const from = due
     due = until
-    // At most one call a connection, however many messages became due.
+    // At most one call per connection, however many messages are ready.
     for (let step = 0; step < Math.min(until - from, count); step++) {
       const device = (from + step) % count
       connections[device]!.publish(sharesOf(until, device))

@@ -1,7 +1,7 @@
-// MQTT 3.1.1 by hand, because a client library would cost more than the broker it loads.
-import { placeOf, startValues } from './readings.ts'
+// MQTT 3.1.1 packets without a client library, because a library would cost more than the broker.
+import { createValues, locationOf } from './readings.ts'
 
-/** Numbers of messages start here, so that all have ten digits. */
+/** Message numbers start here, so that all have ten digits. */
 export const FIRST_NUMBER = 1_000_000_000
 export const CONNACK = [0x20, 2, 0, 0]
 export const DISCONNECT = Buffer.from([0xe0, 0])
@@ -25,12 +25,13 @@ export const PAYLOAD_BYTES = payload.length
 const offsetOf = (name: string) => payload.indexOf(`"${name}":`) + name.length + 3
 
 /**
- * A ring of QoS 1 PUBLISH packets of one device, encoded beforehand: `write` only puts new digits
- * into a slot. All packets have the same length, so that neighbours go out in one write.
+ * A ring of encoded QoS 1 PUBLISH packets of one device: `write` only replaces digits of a slot.
+ * All
+ * packets have the same length, so one write sends neighbouring packets.
  */
-export function openPacketRing(device: number, slots: number) {
-  const next = startValues(device)
-  const { topic } = placeOf(device)
+export function createPacketRing(device: number, slots: number) {
+  const next = createValues(device)
+  const { topic } = locationOf(device)
   const body = Buffer.concat([text(topic), Buffer.from([0, 0]), Buffer.from(payload)])
   const template = packet(0x32, body)
   const packetBytes = template.length
@@ -54,13 +55,13 @@ export function openPacketRing(device: number, slots: number) {
 
   return {
     packetBytes,
-    /** Makes a slot the device's n-th message, with the message's number and its moment. */
+    /** Writes the device's n-th message into a slot, with its message number and publish time. */
     write(slot: number, n: number, messageNumber: number, atUs: number): void {
       const from = slot * packetBytes
       const values = next()
       ring.writeUInt16BE(packetIdOf(n), from + idAt)
       put(from + number, 10, FIRST_NUMBER + messageNumber)
-      // Two halves, because whole numbers of 32 bits divide ten times faster.
+      // Two halves, because 32-bit integers divide ten times faster.
       put(from + time, 8, atUs / 1e8)
       put(from + time + 8, 8, atUs % 1e8)
       putHundredths(from + temperature, values.temperature)
@@ -69,7 +70,7 @@ export function openPacketRing(device: number, slots: number) {
       put(from + occupancy, 1, values.occupancy)
       put(from + battery, 2, values.battery)
     },
-    /** The bytes of neighbouring slots; they stay what they are until a slot is written again. */
+    /** The bytes of neighbouring slots, valid until a slot is written again. */
     bytes: (slot: number, count: number) =>
       ring.subarray(slot * packetBytes, (slot + count) * packetBytes),
   }

@@ -1,6 +1,6 @@
 import { mulberry32 } from '../../../simulators/building/random.ts'
 
-/** What one device reports, in whole numbers: hundredths for temperature and humidity. */
+/** The values of one device as integers: hundredths for temperature and humidity. */
 export type Values = {
   temperature: number
   humidity: number
@@ -11,18 +11,18 @@ export type Values = {
 
 export const ZONES = 24
 
-/** Where a device stands, by its number. */
-export function placeOf(device: number) {
+/** The site, zone, name and topic of a device, by its number. */
+export function locationOf(device: number) {
   const zone = `z${device % ZONES}`
   const name = `s${device}`
   return { site: 'hq', zone, device: name, topic: `building/hq/zone/${zone}/sensor/${name}` }
 }
 
 /**
- * Values that wander as those of a room do, the same ones for the same device. Each keeps its count
- * of digits. The object given is the same at every call.
+ * Creates a source of values that wander like those of a room, reproducible per device. Each value
+ * keeps its number of digits. The source returns the same object at every call.
  */
-export function startValues(device: number): () => Values {
+export function createValues(device: number): () => Values {
   const random = mulberry32(device)
   const values = { temperature: 2150, humidity: 4200, co2: 620, occupancy: 3, battery: 97 }
   const wander = (name: keyof Values, step: number, min: number, max: number) => {

@@ -1,21 +1,21 @@
-/** What the project has to reach, where it says so. */
+/** The target that a figure must reach. */
 export type Target = { atLeast: number } | { atMost: number } | { below: number }
 
-/** One figure of one run; null when it could not be measured here. */
-export type Measured = {
+/** One figure of one run; `value` is null when this machine cannot measure the figure. */
+export type Measurement = {
   figure: string
-  /** Whose figure it is; a ratio is nobody's. */
+  /** The process or library that the figure describes; null for a ratio. */
   of: string | null
   unit: string
   value: number | null
   target?: Target
 }
 
-/** A figure over all runs: the median with its least and greatest value. */
-export type Figure = Measured & { min: number | null; max: number | null; runs: number }
+/** A figure over all runs: median, minimum and maximum. */
+export type Figure = Measurement & { min: number | null; max: number | null; runs: number }
 
-/** Makes one figure of the same figure of several runs; one run without a value leaves none. */
-export function overRuns(runs: Measured[][]): Figure[] {
+/** Summarizes each figure over several runs. A figure without a value in one run has none. */
+export function summarizeRuns(runs: Measurement[][]): Figure[] {
   return (runs[0] ?? []).map((first, index) => {
     const values = runs.map(run => run[index]!.value)
     if (values.some(value => value === null)) {
@@ -28,14 +28,14 @@ export function overRuns(runs: Measured[][]): Figure[] {
   })
 }
 
-/** Whether a target is reached; null when there is none or nothing was measured. */
-export function isReached({ value, target }: Measured): boolean | null {
+/** Whether a figure reaches its target; null without a target or a value. */
+export function isReached({ value, target }: Measurement): boolean | null {
   if (value === null || target === undefined) return null
   if ('atLeast' in target) return value >= target.atLeast
   return 'atMost' in target ? value <= target.atMost : value < target.below
 }
 
-/** Four digits that count: no run of these can be repeated to more. */
+/** Rounds to four significant digits, because no run repeats more exactly. */
 function rounded(value: number): number {
   return Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4))
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 
-/** What a process has used since it started; null where the system does not tell. */
-export type Use = {
+/** The resources that a process has used since its start; null where the system does not report. */
+export type ResourceUse = {
   cpuSeconds: number | null
-  /** Bytes it caused to be written to a disk. */
+  /** Bytes that the process caused to be written to a disk. */
   writtenBytes: number | null
   rssMb: number | null
   rssPeakMb: number | null
@@ -13,8 +13,8 @@ export type Use = {
 /** USER_HZ, which is 100 on every Linux that Node runs on (man 5 proc). */
 const TICKS_PER_SECOND = 100
 
-/** What a process has used so far, by /proc; on other systems than Linux nothing is known. */
-export function useOf(pid: number): Use {
+/** Reads the resource use of a process from /proc; all null on systems other than Linux. */
+export function readResourceUse(pid: number): ResourceUse {
   const stat = read(`/proc/${pid}/stat`)
   // The name of the command stands in parentheses and may hold anything.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -29,18 +29,19 @@ export function useOf(pid: number): Use {
 }
 
 /**
- * Starts to count what processes use; `read` gives it since then (the RSS and its peak as such).
+ * Measures the resource use of processes from now on. `read` returns the difference since then, and
+ * RSS and its peak as absolute values.
  */
-export function startMeter<Name extends string>(pids: Record<Name, number>) {
+export function createMeter<Name extends string>(pids: Record<Name, number>) {
   const names = Object.keys(pids) as Name[]
-  const before = new Map(names.map(name => [name, useOf(pids[name])]))
+  const before = new Map(names.map(name => [name, readResourceUse(pids[name])]))
   const busyBefore = busySeconds()
   const ownBefore = process.cpuUsage()
   const startedMs = performance.now()
   return {
-    read(): Record<Name, Use> {
+    read(): Record<Name, ResourceUse> {
       const entries = names.map(name => {
-        const [first, now] = [before.get(name)!, useOf(pids[name])]
+        const [first, now] = [before.get(name)!, readResourceUse(pids[name])]
         const cpuSeconds = less(now.cpuSeconds, first.cpuSeconds)
         return [
           name,
@@ -49,7 +50,7 @@ export function startMeter<Name extends string>(pids: Record<Name, number>) {
       })
       return Object.fromEntries(entries)
     },
-    /** The share of all processors that others than the given CPU seconds and ourselves took. */
+    /** The share of all processors that neither the given CPU seconds nor this process used. */
     othersShare(cpuSeconds: number): number | null {
       const { user, system } = process.cpuUsage(ownBefore)
       const busy = less(busySeconds(), busyBefore)
@@ -59,17 +60,17 @@ export function startMeter<Name extends string>(pids: Record<Name, number>) {
   }
 }
 
-/** A use per million or per one of so many; null stays null. */
-export function per(use: number | null, count: number, unit = 1): number | null {
+/** `use` divided by `count`, times `unit`; null stays null. */
+export function perUnit(use: number | null, count: number, unit = 1): number | null {
   return use === null || count === 0 ? null : (use / count) * unit
 }
 
-/** One to the other; null when one of them is not known. */
+/** The ratio of two values; null when a value is null. */
 export function ratio(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one / other
 }
 
-/** The sum; null when one of them is not known. */
+/** The sum; null when a value is null. */
 export function sum(...values: (number | null)[]): number | null {
   return values.reduce(
     (total, value) => (total === null || value === null ? null : total + value),

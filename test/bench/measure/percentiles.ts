@@ -1,7 +1,7 @@
 export type Percentiles = { p50: number; p99: number; max: number }
 
 /**
- * Nearest-rank percentiles, to three decimals; sorts the values in place. Null when there are none.
+ * Nearest-rank percentiles, to three decimals. Sorts the values in place. Null without values.
  */
 export function percentilesOf(values: Float64Array): Percentiles | null {
   if (values.length === 0) return null

@@ -2,7 +2,7 @@ import { type Figure, isReached, type Target } from './figures.ts'
 
 const HEAD = ['part', 'figure', 'of', 'value', 'min to max', 'unit', 'target', 'reached']
 
-/** The figures as a table for people; Markdown as well. */
+/** Formats the figures as a Markdown table. */
 export function tableOf(rows: { part: string; figure: Figure }[]): string {
   const cells = [HEAD, ...rows.map(({ part, figure }) => cellsOf(part, figure))]
   const widths = HEAD.map((_, column) => Math.max(...cells.map(row => row[column]!.length)))

@@ -1,24 +1,24 @@
 import type { Bench } from '../benches/bench-case.ts'
 import { pause, type Setup, throwIfRestarted } from '../setup/setup.ts'
-import { useOf } from './meter.ts'
+import { readResourceUse } from './meter.ts'
 import { openCounter, sampleUntil } from './samples.ts'
 
-/** What was done in all turns. */
+/** The work of all turns. */
 export type Work = { events: number; seconds: number; cpuSeconds: number }
 
 /**
- * A bridge that works in turns only and stands still (SIGSTOP) between them. Whoever is compared
- * takes turns, because what else a machine does changes from one second to the next. It has had
- * its first `warmUpEvents` already, because a cold one compiles its code.
+ * Starts a bridge that works in turns and is stopped (SIGSTOP) between them. Compared processes
+ * take turns, because the load of a shared machine changes from one second to the next. The bridge
+ * has delivered `warmUpEvents` events before its first turn, because a cold process compiles code.
  */
-export async function startInTurns(bench: Bench, setup: Setup, warmUpEvents: number) {
+export async function startBridgeInTurns(bench: Bench, setup: Setup, warmUpEvents: number) {
   const { signal } = bench
   await using starting = new AsyncDisposableStack()
   const counter = starting.use(await openCounter((await bench.kafka()).brokers))
   const bridge = starting.use(await setup.startBridge())
   await sampleUntil(warmUpEvents, bridge.pid!, setup, signal)
   bridge.kill('SIGSTOP')
-  const cpuNow = () => useOf(bridge.pid!).cpuSeconds ?? Number.NaN
+  const cpuNow = () => readResourceUse(bridge.pid!).cpuSeconds ?? Number.NaN
   const [first, cpuBefore] = [await counter.count(setup.topic), cpuNow()]
   const work: Work = { events: 0, seconds: 0, cpuSeconds: 0 }
   const parts = starting.move()
@@ -40,10 +40,10 @@ export async function startInTurns(bench: Bench, setup: Setup, warmUpEvents: num
   }
 }
 
-/** Events a second. */
+/** Events per second. */
 export const rateOf = ({ events, seconds }: Work) => events / seconds
 
-/** CPU seconds per million events; null where it is not known. */
+/** CPU seconds per million events; null when not measured. */
 export function cpuOf({ events, cpuSeconds }: Work): number | null {
   return Number.isNaN(cpuSeconds) ? null : (cpuSeconds / events) * 1e6
 }

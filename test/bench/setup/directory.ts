@@ -7,11 +7,13 @@ import { join, resolve } from 'node:path'
 const IN_MEMORY = [0x01021994, 0x858458f6]
 
 /**
- * A new directory on a real disk: in the current directory's data/, where an outbox is by default,
- * or for temporary files. `isInMemory` is true when there is no disk; then fsync costs nothing and
- * figures of the disk mean nothing. It is removed at the end.
+ * Creates a directory on a real disk: in data/ of the current directory, where an outbox is by
+ * default, or in the directory for temporary files. `isInMemory` is true when neither is on a disk;
+ * fsync then costs nothing and disk figures mean nothing. Disposal removes the directory.
  */
-export async function makePlace(): Promise<AsyncDisposable & { dir: string; isInMemory: boolean }> {
+export async function createBenchDirectory(): Promise<
+  AsyncDisposable & { dir: string; isInMemory: boolean }
+> {
   const data = resolve('data')
   mkdirSync(data, { recursive: true })
   const kinds = await Promise.all([data, tmpdir()].map(isInMemory))

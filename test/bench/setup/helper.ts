@@ -15,13 +15,18 @@ const END_MS = 2000
  */
 export type Helper = AsyncDisposable & {
   pid: number
-  /** The next answer. Rejects when the process ended without one or answers with an `error`. */
+  /**
+   * The next answer. Rejects when the process ended without an answer or answers with an `error`.
+   */
   answer<T>(): Promise<T>
   /** Sends one line of JSON. */
   say(message: unknown): void
 }
 
-/** Starts a helper, with more flags of Node; `signal` ends it early. It never outlives us. */
+/**
+ * Starts a helper with extra Node flags. `signal` ends the helper, which never outlives this
+ * process.
+ */
 export async function startHelper(
   file: string,
   argument: unknown,
@@ -33,7 +38,7 @@ export async function startHelper(
   const args = [...FLAGS, ...flags, path, JSON.stringify(argument)]
   const child = await spawnGuarded(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
-  // What is said to a process that has just ended is of no use to anybody.
+  // A message to a process that has just ended may be lost.
   child.stdin!.on('error', () => {})
   const end = () => void endProcess(child, END_MS)
   signal.addEventListener('abort', end, { once: true })
@@ -54,7 +59,7 @@ export async function startHelper(
   }
 }
 
-/** Runs a helper to its one answer. */
+/** Starts a helper, waits for its answer, and ends the helper. */
 export async function askHelper<T>(
   file: string,
   argument: unknown,

@@ -4,34 +4,34 @@ import type { Bench } from '../benches/bench-case.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
 import type { LoadOptions, LoadResult } from '../load/load.ts'
 import { askHelper } from './helper.ts'
-import { makeSetup, pause, throwIfRestarted } from './setup.ts'
+import { createSetup, pause, throwIfRestarted } from './setup.ts'
 
-/** The generator's connections, and with them the devices. */
+/** The number of the generator's connections; each connection is one device. */
 export const DEVICES = 50
 
 const SETTLE_MS = 1000
 
-/** How long ago the old events of a pipeline were received. */
+/** The age of the old events of a pipeline. */
 const OLD_MS = 600_000
 
 export type Pipeline = Awaited<ReturnType<typeof openPipeline>>
 
 export type PipelineOptions = {
-  /** Where, within the part's directory. */
+  /** A subdirectory of the bench's directory. */
   name?: string
   client?: Client
-  /** How many wait already, from an outage; they go to a topic of their own. */
+  /** Events that wait from an outage; these events go to the backfill topic. */
   oldEvents?: number
 }
 
-/** A gateway and a bridge with topics of their own; the bridge ends last. */
+/** Starts a gateway and a bridge with topics of their own. The bridge ends last. */
 export async function openPipeline(
   { dir: parent, kafka, signal }: Bench,
   { name = '', client, oldEvents = 0 }: PipelineOptions = {},
 ) {
   const { brokers, pid: kafkaPid } = await kafka()
   const hasBackfill = oldEvents > 0
-  const setup = await makeSetup(join(parent, name), brokers, {
+  const setup = await createSetup(join(parent, name), brokers, {
     hasBackfill,
     ...(client && { client }),
   })
@@ -51,12 +51,12 @@ export async function openPipeline(
     ...setup,
     pids: { gateway: gateway.pid!, bridge: bridge.pid!, kafka: kafkaPid },
     load,
-    /** One message from each device, so that every connection on the way is open. */
-    async openTheWay(): Promise<void> {
+    /** Sends one message from each device, so that every connection is open. */
+    async openConnections(): Promise<void> {
       await load({ messages: DEVICES })
       await pause(SETTLE_MS, signal)
     },
-    /** Throws when a process ended by itself: then what it used is counted wrongly. */
+    /** Throws when a process ended by itself, because its resource use is then counted wrongly. */
     throwIfRestarted(): void {
       for (const part of [gateway, bridge]) throwIfRestarted(part)
     },

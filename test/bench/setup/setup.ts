@@ -11,25 +11,25 @@ import type { Client } from '../arguments.ts'
 const HOST = '127.0.0.1'
 export const PARTITIONS = 6
 
-export type Setup = Awaited<ReturnType<typeof makeSetup>>
+export type Setup = Awaited<ReturnType<typeof createSetup>>
 
 export type SetupOptions = {
-  /** One that others of the same run drain, too; its own in `dir` if left out. */
+  /** An outbox that several setups of one run share; by default a new file in `dir`. */
   outboxFile?: string
-  /** Through which library; the configured one if left out. */
+  /** The Kafka client library; by default the configured library. */
   client?: Client
-  /** Whether what is old goes to a topic of its own; otherwise all goes in order. */
+  /** Whether old events go to a backfill topic; otherwise all events go in order. */
   hasBackfill?: boolean
-  /** What else is set for gateway and bridge. */
+  /** More environment variables for gateway and bridge. */
   env?: NodeJS.ProcessEnv
 }
 
 /**
- * Files in `dir`, ports and fresh topics for a gateway and a bridge that are configured as by
- * default; what else the environment sets holds, so that a setting can be tried. The topics are
- * created if brokers are given.
+ * Prepares files in `dir`, ports and new topics for a gateway and a bridge with the default
+ * configuration. Settings in the environment hold, so that a setting can be tried. The topics are
+ * created when brokers are given.
  */
-export async function makeSetup(
+export async function createSetup(
   dir: string,
   brokers: readonly string[],
   { outboxFile = join(dir, 'outbox.db'), client, hasBackfill, env: more }: SetupOptions = {},
@@ -82,7 +82,7 @@ export async function makeSetup(
     outboxFile,
     kafka,
     env,
-    /** What a batch of the bridge holds at most. */
+    /** The largest batch of the bridge. */
     limits: { maxEvents: bridge.batchMaxEvents, maxBytes: bridge.batchMaxBytes },
     topic: topics.readings,
     backfillTopic: topics.backfill,
@@ -91,12 +91,12 @@ export async function makeSetup(
   }
 }
 
-/** Throws when a process ended by itself, which its log explains, and was started again. */
+/** Throws when a process ended by itself and was restarted; its log has the reason. */
 export function throwIfRestarted({ name, restarts, state }: SupervisedProcess): void {
   if (restarts > 0 || state.name !== 'running') throw new Error(`${name} ended during the run`)
 }
 
-/** Waits; rejects when aborted. */
+/** Waits for a time; rejects when aborted. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal })
 }
