@@ -4,12 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
+import { runSimulation } from './local/simulation.ts'
 import { showStatus } from './local/status.ts'
 import { runUp } from './local/up.ts'
 import { longRehearsals, rehearsals } from './rehearse/catalogue.ts'
-import { formatOutcomeTable } from './rehearse/outcome.ts'
 import { rehearse } from './rehearse/rehearse.ts'
-import { runSimulation } from './simulation.ts'
+import { formatOutcomeTable } from './rehearse/stage/outcome.ts'
 
 const STOP_MS = 10_000
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 }

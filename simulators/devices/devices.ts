@@ -1,8 +1,8 @@
 import type { QualityOfService } from './connection.ts'
-import { createWaiter, type Waiter } from './pause.ts'
 import { type ConnectionPool, openPool } from './pool.ts'
 import { createPublishRecord, type PublishRecord } from './record.ts'
 import { createRunner } from './runner.ts'
+import { createWaiter, type Waiter } from './waiter.ts'
 
 /** Where a simulated device hangs: enough for its topic. */
 export interface DeviceAddress {

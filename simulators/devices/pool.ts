@@ -4,8 +4,8 @@ import {
   type Publication,
   type QualityOfService,
 } from './connection.ts'
-import { createSendQueue, type SendQueue } from './lane.ts'
 import type { PublishRecord } from './record.ts'
+import { createSendQueue, type SendQueue } from './send-queue.ts'
 
 export interface PoolOptions {
   readonly host: string

@@ -1,4 +1,4 @@
-import type { Waiter } from './pause.ts'
+import type { Waiter } from './waiter.ts'
 
 export interface RunnerOptions<Message> {
   readonly ratePerSecond: number

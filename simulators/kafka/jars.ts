@@ -6,7 +6,7 @@ import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { killGroup, spawnGuarded } from '../local/supervisor.ts'
+import { killGroup, spawnGuarded } from '../processes/supervisor.ts'
 import {
   findJavaProblem,
   findMavenProblem,

@@ -8,7 +8,7 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { acquireLock } from '../../gateway/store/file/lock.ts'
-import { endProcess, killGroup, spawnGuarded } from '../local/supervisor.ts'
+import { endProcess, killGroup, spawnGuarded } from '../processes/supervisor.ts'
 import { type ClusterMetadata, fetchClusterMetadata } from './cluster-metadata.ts'
 import { findFreePort, isPortFree } from './free-port.ts'
 import { fetchKafkaJars } from './jars.ts'
@@ -66,7 +66,7 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const lock = holdFolder(dir)
   onProgress(`starting Kafka on port ${port}`)
   const { listeners, clusterNode, properties } = options
-  const more = { listeners, seat: clusterNode, properties }
+  const more = { listeners, clusterNode, properties }
   const node: Node = { java: tools.java, jars, dir, port, clusterId, more }
   let broker = await begin(node, signal).catch(error => {
     lock.close()
@@ -198,8 +198,9 @@ async function untilReady(
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
   const { port, more } = node
-  const seat = more.clusterNode
-  const controllerPort = seat?.controllerPorts[seat.nodeId - 1] ?? (await findFreePort())
+  const { clusterNode } = more
+  const controllerPort =
+    clusterNode?.controllerPorts[clusterNode.nodeId - 1] ?? (await findFreePort())
   const settings = serverProperties({ port, controllerPort, dataDir, ...more })
   await writeFile(join(node.dir, 'server.properties'), settings)
   return 'server.properties'

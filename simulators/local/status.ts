@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts'
-import { fetchState } from '../processes.ts'
+import { fetchState } from '../processes/sluice-process.ts'
 import { startDisplay } from './display.ts'
 
 export type StatusOptions = { config: Config; json?: boolean; signal: AbortSignal }

@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
-import { startConsumers } from '../consumers.ts'
-import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline.ts'
+import { startConsumers } from '../pipeline/consumers.ts'
+import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline/pipeline.ts'
 import { startDisplay } from './display.ts'
 
 export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {

@@ -14,15 +14,15 @@ import { rehearseSlowDisk } from './faults/slow-disk.ts'
 import { rehearseWeek } from './faults/week.ts'
 import { NO_COMPILER } from './inject/compilation.ts'
 import { type FaultInjection, openFaultInjection } from './inject/injection.ts'
-import type { RehearsalOutcome, SkippedRehearsal } from './outcome.ts'
 import {
   type PowerCutCounts,
   powerCutDir,
   rehearsePowerCuts,
   type Sabotage,
 } from './power-cut/power-cut.ts'
-import { addLedgerProof } from './proof.ts'
-import { type Stage, type StageOptions, startStage } from './stage.ts'
+import { addLedgerProof } from './stage/ledger-proof.ts'
+import type { RehearsalOutcome, SkippedRehearsal } from './stage/outcome.ts'
+import { type Stage, type StageOptions, startStage } from './stage/stage.ts'
 
 /** What a rehearsal has to work with. */
 export type RehearsalContext = {

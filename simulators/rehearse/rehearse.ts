@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { KafkaProblem } from '../kafka/java.ts'
 import { type LocalKafka, startLocalKafka } from '../kafka/local-kafka.ts'
 import { longRehearsals, type RehearsalContext, rehearsals } from './catalogue.ts'
-import type { RehearsalOutcome, SkippedRehearsal } from './outcome.ts'
+import type { RehearsalOutcome, SkippedRehearsal } from './stage/outcome.ts'
 
 export type RehearseOptions = Omit<RehearsalContext, 'kafka'> & { faults: readonly string[] }
 

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
 import { describeWithKafka } from '../setup/kafka/kafka.ts'
-import { startTestJob } from './pipeline-fixture.ts'
+import { startTestJob } from './pipeline/pipeline-fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 const execute = promisify(execFile)

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect, inject, it } from 'vitest'
 import { rehearseKill } from '../../simulators/rehearse/faults/kill.ts'
 import { describeWithKafka } from '../setup/kafka/kafka.ts'
-import { startTestJob } from './pipeline-fixture.ts'
+import { startTestJob } from './pipeline/pipeline-fixture.ts'
 
 const KILLS = 20
 const SEED = 20261123

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
 import { decodeEvent } from '../../config/event/sensor-reading.ts'
 import { describeWithKafka, kafkaAt, readTopic } from '../setup/kafka/kafka.ts'
-import { startTestJob } from './pipeline-fixture.ts'
+import { startTestJob } from './pipeline/pipeline-fixture.ts'
 
 const run = promisify(execFile)
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))

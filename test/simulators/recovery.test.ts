@@ -7,7 +7,7 @@ import { stringify } from 'yaml'
 import { markDamaged } from '../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../gateway/store/inbox.ts'
 import { findFreePort } from '../../simulators/kafka/free-port.ts'
-import { fetchState, startSluiceProcess } from '../../simulators/processes.ts'
+import { fetchState, startSluiceProcess } from '../../simulators/processes/sluice-process.ts'
 import { fill, isFirst, LAST, open, overwrite } from '../gateway/store/file/damaged-file.ts'
 import { readOutbox } from '../gateway/store/fixture.ts'
 

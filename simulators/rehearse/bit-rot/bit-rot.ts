@@ -15,8 +15,8 @@ import {
   type StoreFile,
   storeFilePath,
   writeSampleStore,
-} from './original.ts'
-import { digestStore } from './unused-bytes.ts'
+} from './sample-store.ts'
+import { digestStore } from './store-digest.ts'
 
 export type BitRotOptions = {
   times: number

@@ -1,6 +1,6 @@
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import type { DeliveredContent, DeliveredNote } from './delivery.ts'
-import type { SampleStore } from './original.ts'
+import type { SampleStore } from './sample-store.ts'
 
 /** What a flip did in the end. */
 export type FlipJudgement = {

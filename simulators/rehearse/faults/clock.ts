@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
 import type { FaultInjection } from '../inject/injection.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const STEP_MS = 1500
 const RETIMED_MS = 20_000

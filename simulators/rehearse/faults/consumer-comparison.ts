@@ -6,8 +6,8 @@ import { readParquet } from '../../../cloud-bridge/consumers/archive/parquet/par
 import { verifyArchive } from '../../../cloud-bridge/consumers/archive/verification.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { fetchOnNewConnection } from '../../processes.ts'
-import type { Stage } from '../stage.ts'
+import { fetchOnNewConnection } from '../../processes/sluice-process.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const sizesMs = { '1m': 60_000, '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 }
 const NUMBERED = 'simulated_number'

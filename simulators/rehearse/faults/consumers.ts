@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mulberry32 } from '../../building/random.ts'
 import { findFreePort } from '../../kafka/free-port.ts'
-import type { SupervisedProcess } from '../../local/supervisor.ts'
-import { startSluiceProcess } from '../../processes.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { startSluiceProcess } from '../../processes/sluice-process.ts'
+import type { SupervisedProcess } from '../../processes/supervisor.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 import {
   compareConsumers,
   countArchivedEvents,

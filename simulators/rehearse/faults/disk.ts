@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fetchState } from '../../processes.ts'
+import { fetchState } from '../../processes/sluice-process.ts'
 import type { FaultInjection, InjectedFaults } from '../inject/injection.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const BEFORE_MS = 1500
 const FAULT_MS = 2500

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mulberry32 } from '../../building/random.ts'
-import { fetchState } from '../../processes.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { fetchState } from '../../processes/sluice-process.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const BACK_MS = 20_000
 const WAIT_MAX_MS = 800

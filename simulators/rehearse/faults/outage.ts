@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LocalKafka } from '../../kafka/local-kafka.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const BEFORE_MS = 2000
 const AFTER_MS = 3000

@@ -1,9 +1,9 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { bellFile } from '../../../gateway/store/file/bell.ts'
-import { fetchState } from '../../processes.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { fetchState } from '../../processes/sluice-process.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const RUN_MS = 1500
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LocalKafka } from '../../kafka/local-kafka.ts'
-import { outcomeOf, type RehearsalOutcome } from '../outcome.ts'
-import type { Stage } from '../stage.ts'
+import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
+import type { Stage } from '../stage/stage.ts'
 
 const GROWTH_MAX_MB = 20
 const LOOK_EVERY_MS = 1000

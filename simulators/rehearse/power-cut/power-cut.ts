@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { setImmediate as letOthers } from 'node:timers/promises'
 import { keyOf } from '../../building/random.ts'
 import { compileRecorder } from '../inject/recorder.ts'
-import { cutPower, type PowerCut } from './cut/cuts.ts'
-import { chooseCutPoints } from './cut/points.ts'
 import { addCoverage, coverageOf, type RecordingCoverage } from './judgement/coverage.ts'
-import type { StorePromises, WorkloadPhase } from './marks.ts'
-import { recordStores } from './workload/record.ts'
+import { chooseCutPoints } from './recording/cut-points.ts'
+import type { StorePromises, WorkloadPhase } from './recording/marks.ts'
+import { cutPower, type PowerCut } from './simulated-cuts.ts'
 import type { Sabotage } from './workload/sabotage.ts'
+import { recordStores } from './workload/store-recording.ts'
 
 export type { Sabotage }
 

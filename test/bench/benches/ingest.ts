@@ -1,4 +1,4 @@
-import { fetchState } from '../../../simulators/processes.ts'
+import { fetchState } from '../../../simulators/processes/sluice-process.ts'
 import type { LoadOptions, LoadResult } from '../load/load.ts'
 import type { Measurement } from '../measure/figures.ts'
 import { createMeter, perUnit, type ResourceUse } from '../measure/meter.ts'

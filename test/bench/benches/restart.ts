@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fetchState } from '../../../simulators/processes.ts'
+import { fetchState } from '../../../simulators/processes/sluice-process.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
 import { askHelper } from '../setup/helper.ts'
 import { createSetup } from '../setup/setup.ts'

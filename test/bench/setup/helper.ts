@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { endProcess, spawnGuarded } from '../../../simulators/local/supervisor.ts'
+import { endProcess, spawnGuarded } from '../../../simulators/processes/supervisor.ts'
 
 const FLAGS = [
   '--disable-warning=ExperimentalWarning',

@@ -3,8 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
-import type { SupervisedProcess } from '../../../simulators/local/supervisor.ts'
-import { type SluiceProcessOptions, startSluiceProcess } from '../../../simulators/processes.ts'
+import {
+  type SluiceProcessOptions,
+  startSluiceProcess,
+} from '../../../simulators/processes/sluice-process.ts'
+import type { SupervisedProcess } from '../../../simulators/processes/supervisor.ts'
 import { createTopics } from '../../setup/kafka/kafka.ts'
 import type { Client } from '../arguments.ts'
 

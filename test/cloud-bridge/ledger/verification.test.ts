@@ -14,7 +14,7 @@ import {
   readTopic,
   sharedKafka,
 } from '../../setup/kafka/kafka.ts'
-import { startTestJob } from '../../simulators/pipeline-fixture.ts'
+import { startTestJob } from '../../simulators/pipeline/pipeline-fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
 

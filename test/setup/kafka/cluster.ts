@@ -52,8 +52,8 @@ export async function startCluster(): Promise<Cluster> {
   const clusterId = newClusterId()
   const [ports, controllerPorts] = [await freePorts(), await freePorts()]
   const starting = ports.map(async (port, index) => {
-    const seat = { clusterId, nodeId: index + 1, controllerPorts }
-    const options = { dir: join(dir, `${index + 1}`), port, cacheDir, seat, properties }
+    const clusterNode = { clusterId, nodeId: index + 1, controllerPorts }
+    const options = { dir: join(dir, `${index + 1}`), port, cacheDir, clusterNode, properties }
     const node = await startLocalKafka(options)
     stack.defer(() => node[Symbol.asyncDispose]())
     return node

@@ -11,7 +11,7 @@ import {
   type JarsOptions,
   type JavaArtifacts,
 } from '../../../simulators/kafka/jars.ts'
-import { endProcess, spawnGuarded } from '../../../simulators/local/supervisor.ts'
+import { endProcess, spawnGuarded } from '../../../simulators/processes/supervisor.ts'
 
 const READY_MS = 60_000
 const run = promisify(execFile)

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createWaiter } from '../../../simulators/devices/pause.ts'
 import { createPublishRecord } from '../../../simulators/devices/record.ts'
 import { countScheduledBefore, scheduledAtMs } from '../../../simulators/devices/runner.ts'
+import { createWaiter } from '../../../simulators/devices/waiter.ts'
 
 describe('the record of what devices published', () => {
   it('agrees with a map of plain objects', () => {

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
 import { newestSchema } from '../../../config/schemas/released.ts'
 import { describeWithKafka } from '../../setup/kafka/kafka.ts'
-import { startTestJob } from '../pipeline-fixture.ts'
+import { startTestJob } from '../pipeline/pipeline-fixture.ts'
 
 const run = promisify(execFile)
 const local = (path: string) => fileURLToPath(new URL(path, import.meta.url))

@@ -4,7 +4,7 @@ import type { Inbox } from '../../../../gateway/store/inbox.ts'
 import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 import type { Outbox } from '../../../../gateway/store/outbox.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
-import type { BridgePosition, CommitAmounts, StorePromises } from '../marks.ts'
+import type { BridgePosition, CommitAmounts, StorePromises } from '../recording/marks.ts'
 import { readVersion } from '../workload/file-versions.ts'
 import {
   deadLetterOf,

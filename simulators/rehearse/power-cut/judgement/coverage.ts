@@ -1,6 +1,6 @@
-import { phasesOf } from '../cut/points.ts'
-import { createStorePromises } from '../marks.ts'
-import type { RecordedCall } from '../recording.ts'
+import { phasesOf } from '../recording/cut-points.ts'
+import { createStorePromises } from '../recording/marks.ts'
+import type { RecordedCall } from '../recording/recorded-calls.ts'
 
 /** What a recording shows to have really happened: without it, cuts under it prove nothing. */
 export type RecordingCoverage = ReturnType<typeof noExercise>

@@ -7,7 +7,7 @@ import {
   type Span,
   subtractSpans,
 } from '../../../../gateway/store/sequence/spans.ts'
-import type { BridgePosition, StorePromises } from '../marks.ts'
+import type { BridgePosition, StorePromises } from '../recording/marks.ts'
 import { zoneOf } from '../workload/numbered-content.ts'
 
 /** `position` is where the inbox that is there now has the bridge go on. */

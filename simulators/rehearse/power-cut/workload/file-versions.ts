@@ -18,7 +18,7 @@ import {
   outboxMigrations,
   prepareDatabase,
 } from '../../../../gateway/store/file/schema.ts'
-import type { FileVersions } from '../marks.ts'
+import type { FileVersions } from '../recording/marks.ts'
 
 const kinds = {
   outbox: { id: OUTBOX_APPLICATION_ID, migrations: outboxMigrations },

@@ -4,7 +4,7 @@ import {
 } from '../../../../gateway/store/delivery/inbox-reader.ts'
 import type { Outbox } from '../../../../gateway/store/outbox.ts'
 import { createRetention } from '../../../../gateway/store/retention/retention.ts'
-import type { Mark } from '../marks.ts'
+import type { Mark } from '../recording/marks.ts'
 import { inboxPath, outboxPath, type Workload } from './workload.ts'
 
 type Settings = Parameters<typeof createRetention>[1]

@@ -4,7 +4,12 @@ import { markDamaged } from '../../../../gateway/store/file/damage-mark.ts'
 import { type Inbox, openInbox } from '../../../../gateway/store/inbox.ts'
 import { type Outbox, openOutbox } from '../../../../gateway/store/outbox.ts'
 import { mulberry32 } from '../../../building/random.ts'
-import { type CommitAmounts, createStorePromises, type Mark, type WorkloadPhase } from '../marks.ts'
+import {
+  type CommitAmounts,
+  createStorePromises,
+  type Mark,
+  type WorkloadPhase,
+} from '../recording/marks.ts'
 import { type FileKind, newestVersions, writeOlderVersion } from './file-versions.ts'
 import { deadLetterOf, packetIdOf, qos2HashOf, readingOf, storeKeyOf } from './numbered-content.ts'
 import type { Sabotage } from './sabotage.ts'

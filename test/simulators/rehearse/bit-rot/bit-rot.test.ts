@@ -9,8 +9,8 @@ import { judgeFlip } from '../../../../simulators/rehearse/bit-rot/judgement.ts'
 import {
   createReading,
   type SampleStore,
-} from '../../../../simulators/rehearse/bit-rot/original.ts'
-import { digestStore } from '../../../../simulators/rehearse/bit-rot/unused-bytes.ts'
+} from '../../../../simulators/rehearse/bit-rot/sample-store.ts'
+import { digestStore } from '../../../../simulators/rehearse/bit-rot/store-digest.ts'
 
 const FLIPS = 60
 const SEED = 20261123

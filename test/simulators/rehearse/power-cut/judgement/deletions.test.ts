@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
 import type { OutgoingNote } from '../../../../../gateway/store/notes/note-log.ts'
 import { judgeDeletions } from '../../../../../simulators/rehearse/power-cut/judgement/deletions.ts'
-import { createStorePromises } from '../../../../../simulators/rehearse/power-cut/marks.ts'
+import { createStorePromises } from '../../../../../simulators/rehearse/power-cut/recording/marks.ts'
 import { zoneOf } from '../../../../../simulators/rehearse/power-cut/workload/numbered-content.ts'
 
 const KEY = 7

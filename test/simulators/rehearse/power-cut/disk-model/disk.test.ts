@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { mulberry32 } from '../../../../simulators/building/random.ts'
-import { createModelDisk } from '../../../../simulators/rehearse/power-cut/cut/disk.ts'
-import type { RecordedCall } from '../../../../simulators/rehearse/power-cut/recording.ts'
+import { mulberry32 } from '../../../../../simulators/building/random.ts'
+import { createModelDisk } from '../../../../../simulators/rehearse/power-cut/disk-model/disk.ts'
+import type { RecordedCall } from '../../../../../simulators/rehearse/power-cut/recording/recorded-calls.ts'
 
 const CUTS = 400
 const open = (handle: string, name: string): RecordedCall => {

@@ -1,4 +1,4 @@
-import type { Verdict } from '../verdict.ts'
+import type { Verdict } from '../../pipeline/verdict.ts'
 
 /** What a rehearsal of one fault came to: a row of the table. */
 export type RehearsalOutcome = {

@@ -3,11 +3,11 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { recorderEnv } from '../../inject/recorder.ts'
-import { createModelDisk } from '../cut/disk.ts'
-import { parseRecording, type RecordedCall } from '../recording.ts'
-import { DONE, type WorkloadOrders } from './process.ts'
+import { createModelDisk } from '../disk-model/disk.ts'
+import { parseRecording, type RecordedCall } from '../recording/recorded-calls.ts'
+import { DONE, type WorkloadOrders } from './recorded-process.ts'
 
-const PROGRAM = fileURLToPath(new URL('./process.ts', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('./recorded-process.ts', import.meta.url))
 const PROCESSES = 3
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { copyStoreFiles } from './original.ts'
+import { copyStoreFiles } from './sample-store.ts'
 
 /**
  * A digest of all that SQLite reads in both files of a store and their logs: settings, tables, rows

@@ -11,7 +11,7 @@ import {
   type ProcessOptions,
   type SupervisedProcess,
   startSupervisedProcess,
-} from '../../../simulators/local/supervisor.ts'
+} from '../../../simulators/processes/supervisor.ts'
 
 const waitMs = { timeout: 20_000, interval: 10 }
 const promptly = { firstMs: 1, maxMs: 1 }
@@ -211,7 +211,7 @@ describe('startProcess', () => {
   })
 
   it('does not outlive us, even when we are killed', async () => {
-    const supervisor = new URL('../../../simulators/local/supervisor.ts', import.meta.url).href
+    const supervisor = new URL('../../../simulators/processes/supervisor.ts', import.meta.url).href
     const parent = spawn(process.execPath, [
       '--input-type=module',
       '-e',

@@ -1,12 +1,12 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { keyOf, mulberry32 } from '../../../building/random.ts'
-import { type CutFinding, compareStore } from '../judgement/comparison.ts'
-import { createStorePromises, type StorePromises } from '../marks.ts'
-import type { RecordedCall } from '../recording.ts'
-import { storeKeyOf } from '../workload/numbered-content.ts'
-import { createModelDisk } from './disk.ts'
-import type { CutPoint } from './points.ts'
+import { keyOf, mulberry32 } from '../../building/random.ts'
+import { createModelDisk } from './disk-model/disk.ts'
+import { type CutFinding, compareStore } from './judgement/comparison.ts'
+import type { CutPoint } from './recording/cut-points.ts'
+import { createStorePromises, type StorePromises } from './recording/marks.ts'
+import type { RecordedCall } from './recording/recorded-calls.ts'
+import { storeKeyOf } from './workload/numbered-content.ts'
 
 /** SQLite's own check of its files takes as long as all the others. */
 const CHECK_EVERY = 10

@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { findFreePort } from '../kafka/free-port.ts'
-import { type Pipeline, type Simulation, startPipeline } from '../pipeline.ts'
+import { type Config, describeFaults, loadConfig } from '../../../config/config.ts'
+import { findFreePort } from '../../kafka/free-port.ts'
+import { type Pipeline, type Simulation, startPipeline } from '../../pipeline/pipeline.ts'
 
 const building: Simulation = { devices: 100, connections: 20, ratePerSecond: 1000, qos: 1, seed: 1 }
 

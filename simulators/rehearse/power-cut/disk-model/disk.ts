@@ -1,4 +1,4 @@
-import type { RecordedCall } from '../recording.ts'
+import type { RecordedCall } from '../recording/recorded-calls.ts'
 import { createFileContents, type FileContents } from './file-contents.ts'
 
 /** A change of the directory that no fsync has covered yet. */

@@ -1,4 +1,4 @@
-import type { OutgoingNote } from '../../../gateway/store/notes/note-log.ts'
+import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 
 /**
  * What the workload is doing. What is written into a main file counts as checkpoint; no power is

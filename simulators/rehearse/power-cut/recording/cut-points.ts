@@ -1,6 +1,6 @@
 import { mulberry32 } from '../../../building/random.ts'
-import { createStorePromises, type WorkloadPhase } from '../marks.ts'
-import type { RecordedCall } from '../recording.ts'
+import { createStorePromises, type WorkloadPhase } from './marks.ts'
+import type { RecordedCall } from './recorded-calls.ts'
 
 /** A power cut behind a call of a store. */
 export type CutPoint = { store: string; at: number; phase: WorkloadPhase; number: number }

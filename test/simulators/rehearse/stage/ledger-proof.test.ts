@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
-import { judgeLedger } from '../../../simulators/rehearse/proof.ts'
-import { gatewayWith, ledgerOf, note, without } from '../../cloud-bridge/ledger/gateway-fixture.ts'
+import { assessGateways } from '../../../../cloud-bridge/ledger/assessment.ts'
+import { judgeLedger } from '../../../../simulators/rehearse/stage/ledger-proof.ts'
+import {
+  gatewayWith,
+  ledgerOf,
+  note,
+  without,
+} from '../../../cloud-bridge/ledger/gateway-fixture.ts'
 
 type Arrivals = Parameters<typeof ledgerOf>[0]
 const proven = (arrivals: Arrivals, nowMs: number, more = {}) =>

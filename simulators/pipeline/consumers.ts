@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Totals } from '../cloud-bridge/consumers/analytics/api/totals.ts'
-import type { Config } from '../config/config.ts'
-import type { PublishRecord } from './devices/record.ts'
-import { fetchOnNewConnection, type SluiceProcessOptions, startSluiceProcess } from './processes.ts'
+import type { Totals } from '../../cloud-bridge/consumers/analytics/api/totals.ts'
+import type { Config } from '../../config/config.ts'
+import type { PublishRecord } from '../devices/record.ts'
+import {
+  fetchOnNewConnection,
+  type SluiceProcessOptions,
+  startSluiceProcess,
+} from '../processes/sluice-process.ts'
 import type { Verdict } from './verdict.ts'
 
 const CAUGHT_UP_MS = 30_000

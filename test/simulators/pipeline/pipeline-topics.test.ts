@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
-import { type Config, defaults } from '../../config/config.ts'
-import { createPipelineTopics } from '../../simulators/pipeline-topics.ts'
-import { freshTopics } from '../cloud-bridge/forward/running-bridge.ts'
-import { createTopics, describeWithKafka, partitionsOf, sharedKafka } from '../setup/kafka/kafka.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import { type Config, defaults } from '../../../config/config.ts'
+import { createPipelineTopics } from '../../../simulators/pipeline/pipeline-topics.ts'
+import { freshTopics } from '../../cloud-bridge/forward/running-bridge.ts'
+import {
+  createTopics,
+  describeWithKafka,
+  partitionsOf,
+  sharedKafka,
+} from '../../setup/kafka/kafka.ts'
 
 async function create(topics: Config['kafka']['topics']) {
   const kafka = { ...defaults.kafka, topics, partitions: 4 }

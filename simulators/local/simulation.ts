@@ -1,8 +1,8 @@
-import { createBuildingMessages } from './building/messages.ts'
-import { planBuilding } from './building/plan.ts'
-import { connectDevices } from './devices/devices.ts'
-import type { Simulation } from './pipeline.ts'
-import { connectReplay } from './replay/replay.ts'
+import { createBuildingMessages } from '../building/messages.ts'
+import { planBuilding } from '../building/plan.ts'
+import { connectDevices } from '../devices/devices.ts'
+import type { Simulation } from '../pipeline/pipeline.ts'
+import { connectReplay } from '../replay/replay.ts'
 
 export type SimulateOptions = {
   host: string

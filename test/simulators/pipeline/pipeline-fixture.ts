@@ -1,6 +1,10 @@
-import type { Simulation } from '../../simulators/pipeline.ts'
-import { type Stage, type StageOptions, startStage } from '../../simulators/rehearse/stage.ts'
-import { cacheDir } from '../setup/kafka/java.ts'
+import type { Simulation } from '../../../simulators/pipeline/pipeline.ts'
+import {
+  type Stage,
+  type StageOptions,
+  startStage,
+} from '../../../simulators/rehearse/stage/stage.ts'
+import { cacheDir } from '../../setup/kafka/java.ts'
 
 /** The main job at 500 readings a second, with a Kafka of its own unless brokers are given. */
 export function startTestJob(

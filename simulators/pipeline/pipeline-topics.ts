@@ -1,5 +1,5 @@
-import type { TopicAdmin } from '../cloud-bridge/kafka/client.ts'
-import type { Config } from '../config/config.ts'
+import type { TopicAdmin } from '../../cloud-bridge/kafka/client.ts'
+import type { Config } from '../../config/config.ts'
 
 /** What consumers tell people. */
 const ALERTS = 'sluice.alerts'

@@ -2,16 +2,16 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import type { ConsumerProcessState } from '../cloud-bridge/consumers/process.ts'
-import type { BridgeState } from '../cloud-bridge/forward/status.ts'
-import type { Config } from '../config/config.ts'
-import { CannotStart } from '../config/process/lifetime.ts'
-import type { GatewayState } from '../config/process/status.ts'
-import { type SupervisedProcess, startSupervisedProcess } from './local/supervisor.ts'
+import type { ConsumerProcessState } from '../../cloud-bridge/consumers/process.ts'
+import type { BridgeState } from '../../cloud-bridge/forward/status.ts'
+import type { Config } from '../../config/config.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
+import type { GatewayState } from '../../config/process/status.ts'
+import { type SupervisedProcess, startSupervisedProcess } from './supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 2000 }
 const READY_MS = 15_000
-const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
+const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 
 export type SluiceProcessOptions = {
   configFile?: string | undefined

@@ -1,7 +1,7 @@
-import { IntervalSet } from '../cloud-bridge/interval-set.ts'
-import type { ReadRecord } from '../cloud-bridge/ports/event-stream.ts'
-import { decodeEvent, type SensorReading } from '../config/event/sensor-reading.ts'
-import type { PublishRecord } from './devices/record.ts'
+import { IntervalSet } from '../../cloud-bridge/interval-set.ts'
+import type { ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
+import { decodeEvent, type SensorReading } from '../../config/event/sensor-reading.ts'
+import type { PublishRecord } from '../devices/record.ts'
 
 /** What a run came to; `verdict` is `complete`, or says what is not. */
 export type Verdict = {

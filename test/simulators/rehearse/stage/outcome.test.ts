@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { formatOutcomeTable, outcomeOf } from '../../../simulators/rehearse/outcome.ts'
+import { formatOutcomeTable, outcomeOf } from '../../../../simulators/rehearse/stage/outcome.ts'
 
 const verdict = {
   ...{ scheduled: 10, acknowledged: 10, stored: 10, buried: 0, delivered: 10, missing: 0 },

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { createEventIds } from '../../config/event/event-id.ts'
-import { encodeEvent, type SensorReading } from '../../config/event/sensor-reading.ts'
-import { createPublishRecord } from '../../simulators/devices/record.ts'
-import { createJudge } from '../../simulators/verdict.ts'
+import { createEventIds } from '../../../config/event/event-id.ts'
+import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
+import { createPublishRecord } from '../../../simulators/devices/record.ts'
+import { createJudge } from '../../../simulators/pipeline/verdict.ts'
 
 const idOf = createEventIds('gw', 7)
 
