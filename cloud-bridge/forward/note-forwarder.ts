@@ -51,7 +51,7 @@ export function createNoteForwarder(options: NoteForwarderOptions) {
     const partition = partitionOf(key, partitions)
     const facts = { gateway, store: from.store.toString('hex'), origin: from.origin }
     // The content stays apart: it may have a store and a sequence of its own.
-    const records = notes.map(({ content, speaker: _, ...note }) => ({
+    const records = notes.map(({ content, gateway: _, ...note }) => ({
       key,
       partition,
       value: Buffer.from(JSON.stringify({ ...facts, ...note, content })),
@@ -76,11 +76,11 @@ export function createNoteForwarder(options: NoteForwarderOptions) {
     while (delivered < notes.length) {
       const first = notes[delivered]!
       const topic = topicOf(first)
-      const goesAlong = (note: Note) => topicOf(note) === topic && note.speaker === first.speaker
+      const goesAlong = (note: Note) => topicOf(note) === topic && note.gateway === first.gateway
       let until = delivered
       while (until < notes.length && goesAlong(notes[until]!)) until++
       const run = notes.slice(delivered, until)
-      if (!(await send(from, first.speaker ?? gateway, topic, run))) break
+      if (!(await send(from, first.gateway ?? gateway, topic, run))) break
       from.advance(run.at(-1)!.sequence + 1)
       delivered = until
     }

@@ -24,7 +24,7 @@ export function addDeferralNote(
   { behind }: { behind: Map<string, DeferralLedger> },
   note: BehindNote,
 ) {
-  const { store, teller, heardAt } = note
+  const { store, inbox: teller, heardAt } = note
   const known = behind.get(store) ?? { open: new Map(), over: new Map() }
   behind.set(store, known)
   const end = (key: string, one: DeferredRange) => {
@@ -32,15 +32,15 @@ export function addDeferralNote(
     known.over.set(key, { ...one, heardAt })
   }
   if (note.kind === 'contact') {
-    const named = new Set(note.behind.map(one => keyOf(teller, one)))
+    const named = new Set(note.deferred.map(one => keyOf(teller, one)))
     for (const [key, one] of known.open) {
       if (!named.has(key) && one.heardAt <= heardAt) end(key, one)
     }
     return
   }
-  const key = keyOf(teller, note.behind)
-  if (note.kind === 'caught up') end(key, note.behind)
-  else if (!known.over.has(key)) known.open.set(key, { ...note.behind, teller, heardAt })
+  const key = keyOf(teller, note.deferred)
+  if (note.kind === 'caught up') end(key, note.deferred)
+  else if (!known.over.has(key)) known.open.set(key, { ...note.deferred, teller, heardAt })
 }
 
 /** The numbers of an outbox that are still to come later. */

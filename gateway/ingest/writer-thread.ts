@@ -222,7 +222,7 @@ function startTending(
       const { lastSequence, bytesSoFar, incoming } = outbox
       const known = { ...space, refuses: retention.refuses }
       const { bytes: writtenBytes } = outbox.wear
-      const { letGo: lettersLetGo } = outbox.deadLetterBytes
+      const { droppedPayloads: lettersLetGo } = outbox.deadLetterBytes
       const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo, asides }
       return { ...amounts, qos2Unreleased: incoming.count, backlog, space: known }
     },

@@ -18,7 +18,7 @@ const INBOX: StoreKind = {
   applicationId: INBOX_APPLICATION_ID,
   migrations: inboxMigrations,
   isKnown: () => false,
-  faultOf: () => null,
+  findFault: () => null,
   // Its positions cannot be trusted, so none is taken over: what is in the outbox is delivered
   // again, under the same ids. Notes are, because some tell what was lost, and the numbers of
   // schemas, because the registry may be away.
@@ -48,12 +48,7 @@ export type Inbox = ReturnType<typeof openInbox>
  * cannot be opened or is not ours.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
-  const {
-    db,
-    lock,
-    healed: recovery,
-    parts,
-  } = openForWriting(file, INBOX, db => ({
+  const { db, lock, recovery, parts } = openForWriting(file, INBOX, db => ({
     notes: createNoteLog(db),
     id: ownId(db),
     positions: createPositions(db, settleMs),

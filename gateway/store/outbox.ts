@@ -49,10 +49,10 @@ export type Outbox = ReturnType<typeof openOutbox>
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const owner = { gateway, inboxFile }
-  const kind = { ...OUTBOX, isKnown: hasBell, faultOf: findWalFault, refill: refillOutbox(owner) }
+  const kind = { ...OUTBOX, isKnown: hasBell, findFault: findWalFault, refill: refillOutbox(owner) }
   const ballast = createBallast(file)
   const open = () => openForWriting(file, kind, db => startParts(db, owner))
-  const { db, lock, healed: recovery, parts } = withBallast(open, ballast)
+  const { db, lock, recovery, parts } = withBallast(open, ballast)
   const { notes, epoch, numbering, groups, heads, incoming, backlog } = parts
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
@@ -62,7 +62,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   return {
     ...epoch,
     /** What had to be done to open it, null for nothing. */
-    recovery: recovery,
+    recovery,
     /** The position of the last stored event. */
     get lastSequence() {
       return numbering.last

@@ -6,12 +6,13 @@ import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { createPositionChecksum } from './position-checksum.ts'
 import { isReplay } from './range-kind.ts'
 
-/** An inbox that the bridge has not opened since has no seal. */
-const SEALED_FROM_VERSION = 2
+/** The inbox version that introduced the position checksum. */
+const CHECKSUM_SINCE_VERSION = 2
 
 /**
- * What an inbox durably says of a store: what is still to be delivered (null: nobody has said,
- * then it is everything), the first event that is to be sent once more, the first note to deliver.
+ * The durable state of one store in the inbox: the ranges still to be delivered (null: unknown, so
+ * everything is still to be delivered), the first event of the replays that wait, and the first
+ * undelivered note.
  */
 export type InboxState = {
   pendingRanges: SequenceRange[] | null
@@ -19,26 +20,29 @@ export type InboxState = {
   nextNote: number
 }
 
-/** Whether an inbox said nothing: it is not there, busy or damaged, or knows nothing yet. */
+/** Whether the inbox knows nothing of the store: missing, busy, damaged, or not used yet. */
 export const isUnknown = ({ pendingRanges, nextNote }: InboxState) =>
   pendingRanges === null && nextNote === 1
 
-/** The gateway's view of the inbox. A missing, busy or damaged one is a state: it says nothing. */
+/**
+ * The gateway's view of the inbox. A missing, busy or damaged inbox is no error: its state is
+ * unknown.
+ */
 export function openInboxReader(file: string) {
   let db: ReturnType<typeof openReadOnly> = null
   let inode: number | null = null
   const read = (store: Buffer): InboxState | null => {
-    const there = inodeOf(file)
-    if (there !== inode) {
+    const currentInode = inodeOf(file)
+    if (currentInode !== inode) {
       db?.close()
       db = null
-      inode = there
+      inode = currentInode
     }
     db ??= openReadOnly(file, INBOX_APPLICATION_ID)
     if (!db) return null
     try {
-      const reading = db
-      return trusted(reading, () => deliveredOf(reading, store))
+      const openDb = db
+      return readIfIntact(openDb, () => readState(openDb, store))
     } catch (error) {
       if (!(error instanceof Database.SqliteError)) throw error
       db.close()
@@ -46,26 +50,25 @@ export function openInboxReader(file: string) {
       return null
     }
   }
-  const nothingSaid = { pendingRanges: null, replayFrom: null, nextNote: 1 }
-  const delivered = (store: Buffer): InboxState => read(store) ?? nothingSaid
-  return Object.assign(delivered, { close: () => db?.close() })
+  const unknown = { pendingRanges: null, replayFrom: null, nextNote: 1 }
+  const stateOf = (store: Buffer): InboxState => read(store) ?? unknown
+  return Object.assign(stateOf, { close: () => db?.close() })
 }
 
-function deliveredOf(db: Database.Database, store: Buffer): InboxState {
+function readState(db: Database.Database, store: Buffer): InboxState {
   const select = db.prepare('SELECT next, "end", reason FROM ranges WHERE store = ?')
-  const all = select.all(store) as (SequenceRange & { reason: string })[]
-  const replays = all.filter(isReplay).map(({ next }) => next)
+  const ranges = select.all(store) as (SequenceRange & { reason: string })[]
+  const replays = ranges.filter(isReplay).map(({ next }) => next)
   const nextNote = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
+  const pending = ranges.filter(range => !isReplay(range)).map(({ next, end }) => ({ next, end }))
   return {
-    pendingRanges: all.length > 0 ? all.filter(range => !isReplay(range)).map(spanOf) : null,
+    pendingRanges: ranges.length > 0 ? pending : null,
     replayFrom: replays.length > 0 ? Math.min(...replays) : null,
     nextNote: (nextNote as number | undefined) ?? 1,
   }
 }
 
-const spanOf = ({ next, end }: SequenceRange): SequenceRange => ({ next, end })
-
-/** How far an inbox has seen a store: the last delivered event and note, and the next of each. */
+/** The furthest event and note that an inbox has passed, and the first of each still to deliver. */
 export type InboxProgress = {
   sequence: number
   noteSequence: number
@@ -73,13 +76,13 @@ export type InboxProgress = {
   nextNote: number
 }
 
-/** How far an inbox has seen a store; null when it has not, or cannot be read. */
+/** The progress of a store; null when the inbox does not know the store or cannot be read. */
 export function readInboxProgress(file: string, store: Buffer): InboxProgress | null {
   const db = openReadOnly(file, INBOX_APPLICATION_ID)
   if (!db) return null
   try {
-    return trusted(db, () => {
-      const { pendingRanges, nextNote } = deliveredOf(db, store)
+    return readIfIntact(db, () => {
+      const { pendingRanges, nextNote } = readState(db, store)
       if (!pendingRanges) return null
       const nexts = pendingRanges.map(({ next }) => next)
       const sequence = Math.max(...nexts) - 1
@@ -93,11 +96,12 @@ export function readInboxProgress(file: string, store: Buffer): InboxProgress | 
   }
 }
 
-/** What `read` gives, at one moment, or null when the positions are not those that were written. */
-function trusted<T>(db: Database.Database, read: () => T): T | null {
-  const look = db.transaction(() => {
-    const isSealed = (db.pragma('user_version', { simple: true }) as number) >= SEALED_FROM_VERSION
-    return isSealed && !createPositionChecksum(db).isIntact() ? null : read()
+/** Runs `read` in one transaction; null when the checksum over the positions differs. */
+function readIfIntact<T>(db: Database.Database, read: () => T): T | null {
+  const transaction = db.transaction(() => {
+    const version = db.pragma('user_version', { simple: true }) as number
+    if (version >= CHECKSUM_SINCE_VERSION && !createPositionChecksum(db).isIntact()) return null
+    return read()
   })
-  return look()
+  return transaction()
 }

@@ -4,30 +4,30 @@ import { checksum } from '../file/checksum.ts'
 const RANGES = 'SELECT * FROM ranges ORDER BY id'
 const NOTE_POSITIONS = 'SELECT * FROM notePositions ORDER BY store'
 
-/** Stands in an inbox whose positions were written before there was a seal. */
-const UNSEALED = -1
+/** The stored value in an inbox whose positions were written before the checksum existed. */
+const NO_CHECKSUM = -1
 
 /**
- * The one checksum over all positions of an inbox, because a flipped bit in one of them would have
- * the bridge pass by events in silence. Whatever writes positions writes it, too.
+ * One checksum over all positions of an inbox, in the table `seal`: after a flipped bit in a
+ * position the bridge would skip events in silence. Every write of a position writes the checksum.
  */
 export function createPositionChecksum(db: Database) {
-  const ranges = db.prepare(RANGES).raw()
-  const notePositions = db.prepare(NOTE_POSITIONS).raw()
-  const select = db.prepare('SELECT crc FROM seal').pluck()
+  const selectRanges = db.prepare(RANGES).raw()
+  const selectNotePositions = db.prepare(NOTE_POSITIONS).raw()
+  const selectStored = db.prepare('SELECT crc FROM seal').pluck()
   const remove = db.prepare('DELETE FROM seal')
   const insert = db.prepare('INSERT INTO seal VALUES (?)')
-  const sum = () => checksum(JSON.stringify([ranges.all(), notePositions.all()]))
+  const compute = () => checksum(JSON.stringify([selectRanges.all(), selectNotePositions.all()]))
   return {
-    /** Writes it inside the transaction that is open. */
+    /** Stores the checksum of the current positions, inside the open transaction. */
     write(): void {
       remove.run()
-      insert.run(sum())
+      insert.run(compute())
     },
-    /** Whether the positions are those that were written. */
+    /** Whether the positions match the stored checksum. */
     isIntact(): boolean {
-      const sealed = select.get()
-      return sealed === UNSEALED || sealed === sum()
+      const stored = selectStored.get()
+      return stored === NO_CHECKSUM || stored === compute()
     },
   }
 }

@@ -6,35 +6,35 @@ import { createPositionChecksum } from './position-checksum.ts'
 import { createRangeTable } from './range-table.ts'
 
 /**
- * How far the bridge has come, in its inbox: written at most once every `settleMs`, and when
- * closed. Reading throws when the positions are not those that were written.
+ * The bridge's positions in its inbox. Positions are written at most once every `saveIntervalMs`,
+ * and at `flush`. Reading throws a DamagedFileError when the checksum over the positions differs.
  */
-export function createPositions(db: Database, settleMs: number) {
-  const seal = createPositionChecksum(db)
-  const rows = createRangeTable(db)
-  const selectNotes = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
-  const moveNotes = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
+export function createPositions(db: Database, saveIntervalMs: number) {
+  const checksum = createPositionChecksum(db)
+  const table = createRangeTable(db)
+  const selectNextNote = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck()
+  const upsertNextNote = db.prepare('INSERT OR REPLACE INTO notePositions VALUES (?, ?)')
   const unsaved = { ranges: new Map<number, number>(), notes: new Map<string, number>() }
   let timer: NodeJS.Timeout | undefined
 
   const check = () => {
-    if (!seal.isIntact())
-      throw new DamagedFileError('the positions are not those that were written')
+    if (!checksum.isIntact()) throw new DamagedFileError('the checksum over the positions differs')
   }
-  const sealed = db.transaction(<T>(write: () => T): T => {
+  const writeWithChecksum = db.transaction(<T>(write: () => T): T => {
     check()
-    const done = write()
-    seal.write()
-    return done
+    const result = write()
+    checksum.write()
+    return result
   })
   const { flush } = withDamageMarking(db.name, {
     flush(): void {
       clearTimeout(timer)
       timer = undefined
       if (unsaved.ranges.size + unsaved.notes.size === 0) return
-      sealed.immediate(() => {
-        rows.move(unsaved.ranges)
-        for (const [store, next] of unsaved.notes) moveNotes.run(Buffer.from(store, 'hex'), next)
+      writeWithChecksum.immediate(() => {
+        table.move(unsaved.ranges)
+        for (const [store, next] of unsaved.notes)
+          upsertNextNote.run(Buffer.from(store, 'hex'), next)
       })
       unsaved.ranges.clear()
       unsaved.notes.clear()
@@ -45,51 +45,56 @@ export function createPositions(db: Database, settleMs: number) {
       try {
         flush()
       } catch (error) {
-        // A full disk: the positions stay in memory, and what they pass is sent twice at worst.
+        // On a full disk the positions stay in memory; after a crash their events are sent twice.
         if (!isDiskFull(error)) throw error
         saveSoon()
       }
-    }, settleMs)
+    }, saveIntervalMs)
   }
 
-  /** Changes the ranges in one transaction; gives what was added with their ids. */
-  const edit = (asked: RangesEdit): Range[] => {
-    const added = sealed.immediate(() => rows.edit(asked)) as Range[]
-    // What was not yet saved of them is, and an id may be given out again.
-    const known = [...(asked.removed ?? []), ...(asked.changed ?? []), ...added]
-    for (const { id } of known) unsaved.ranges.delete(id)
+  /** Changes the ranges in one transaction; returns the added ranges with their ids. */
+  const edit = (change: RangesEdit): Range[] => {
+    const added = writeWithChecksum.immediate(() => table.edit(change)) as Range[]
+    // The edit saved the positions of these ranges. SQLite may also reuse the id of a removed one.
+    const saved = [...(change.removed ?? []), ...(change.changed ?? []), ...added]
+    for (const { id } of saved) unsaved.ranges.delete(id)
     return added
   }
 
   check()
   return {
+    /** Writes all positions that are not saved yet. */
     flush,
-    /** The ranges of a store that are not done, as they were moved, saved or not. */
+    /** The ranges of a store that are not done, at their newest positions, saved or not. */
     rangesOf(store: Buffer): Range[] {
       check()
-      return rows
-        .of(store)
+      return table
+        .rangesOf(store)
         .map(range => ({ ...range, next: unsaved.ranges.get(range.id) ?? range.next }))
         .filter(range => !isDone(range))
     },
     edit,
-    /** Adds a range durably; it gets its id. */
+    /** Adds a range durably; returns the range with its id. */
     addRange: (range: Omit<Range, 'id'>): Range => edit({ added: [range] })[0]!,
-    /** Moves a range on; durable within `settleMs` or at close. One that is done goes then. */
+    /**
+     * Moves the position of a range; durable within `saveIntervalMs` or at `flush`. A range that is
+     * done is removed then.
+     */
     moveRange({ id, next }: Pick<Range, 'id' | 'next'>): void {
       unsaved.ranges.set(id, next)
       saveSoon()
     },
     /**
-     * The number of the next note of a store (the outbox's, or this inbox's own) to forward; null
-     * when none was.
+     * The number of the next note to forward, of a store (the outbox's id, or this inbox's own id);
+     * null when no note was forwarded yet.
      */
     nextNote(store: Buffer): number | null {
       const next = unsaved.notes.get(store.toString('hex'))
       if (next !== undefined) return next
       check()
-      return (selectNotes.get(store) as number | undefined) ?? null
+      return (selectNextNote.get(store) as number | undefined) ?? null
     },
+    /** Sets the next note to forward; durable within `saveIntervalMs` or at `flush`. */
     moveNotes(store: Buffer, next: number): void {
       unsaved.notes.set(store.toString('hex'), next)
       saveSoon()

@@ -1,56 +1,57 @@
 import type { Range } from '../sequence/delivery-range.ts'
 
-/** What a range is for; ARCHITECTURE.md, The road to Kafka. */
+/** What a range is for, see docs/glossary.md; `apart`: an isolated partition. */
 export type RangeKind = 'live' | 'backlog' | 'apart' | 'replay'
 
-/** What a range is for, as its reason says. */
+/** The kind of a range, from the text in its column `reason`. */
 export function rangeKind(range: Pick<Range, 'reason'>): RangeKind {
   if (isReplay(range)) return 'replay'
   const [word] = range.reason.split(' ')
   return word === 'backlog' || word === 'apart' ? word : 'live'
 }
 
-type Behind = 'backlog' | 'apart'
+type DeferredKind = 'backlog' | 'apart'
 
-/** The reason of a range that brings later what others would wait for; `note` told the ledger. */
+/** The `reason` of a deferred range; `note` is the number of its `behind` note. */
 export function deferralReason(
-  why: Behind,
+  kind: DeferredKind,
   note: number,
   { next, end }: Pick<Range, 'next' | 'end'>,
 ) {
-  return `${why} since note ${note} from ${next} to ${end}`
+  return `${kind} since note ${note} from ${next} to ${end}`
 }
 
-/** The note that numbers will come later than what stands behind them: awaited, not missing. */
-export function deferralNote(range: Omit<Range, 'id'>, why: Behind): Note {
+/** The note that a range's events arrive after newer ones: the ledger awaits them. */
+export function deferralNote(range: Omit<Range, 'id'>, why: DeferredKind): NoteArgs {
   const { next: from, end: to, topic, partitions, zones } = range
   const which = { from, to, topic, partitions, zones: zones && JSON.parse(zones) }
   return ['behind', { store: range.store.toString('hex'), ...which, why }]
 }
 
-/** What the ledger was told of a range when it began: in which note, and which numbers. */
+/** What the `behind` note of a deferred range says: its number (`behind`), sequences and reason. */
 export function parseDeferral({ reason }: Pick<Range, 'reason'>) {
   const [, why, note, from, to] =
     /^(\w+) since note (\d+) from (\d+) to (\d+|null)$/.exec(reason) ?? []
   return { behind: Number(note), from: Number(from), to: to === 'null' ? null : Number(to), why }
 }
 
-/** The note that all of them came. */
-export function caughtUpNote(range: Pick<Range, 'store' | 'reason'>): Note {
+/** The note that all events of a deferred range are delivered. */
+export function caughtUpNote(range: Pick<Range, 'store' | 'reason'>): NoteArgs {
   return ['caught up', { store: range.store.toString('hex'), ...parseDeferral(range) }]
 }
 
-type Note = [kind: string, content: object]
+type NoteArgs = [kind: string, content: object]
 
-const WORD = 'replay'
+const REPLAY = 'replay'
 
-/** The kind of the note that says what of a replay was not sent, and why. */
+/** The kind of a note that names events of a replay that were not sent, with the reason. */
 export const NOT_REPLAYED = 'not replayed'
 
-/** Why a range is there that sends once more what was delivered; times in ms since 1970. */
+/** The `reason` of a replay of the events received in a period; times in ms since 1970. */
 export function replayReason(fromMs: number, toMs: number): string {
-  return `${WORD} ${new Date(fromMs).toISOString()} to ${new Date(toMs).toISOString()}`
+  return `${REPLAY} ${new Date(fromMs).toISOString()} to ${new Date(toMs).toISOString()}`
 }
 
-/** Whether a range sends once more what was delivered: nothing of it waits to be delivered. */
-export const isReplay = ({ reason }: { reason?: string }) => reason?.startsWith(`${WORD} `) ?? false
+/** Whether a range is a replay: all of its events were delivered before. */
+export const isReplay = ({ reason }: { reason?: string }) =>
+  reason?.startsWith(`${REPLAY} `) ?? false

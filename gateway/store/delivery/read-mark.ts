@@ -1,34 +1,35 @@
 import { type BellMark, bellFile, openBell, readBell } from '../file/bell.ts'
 
-/** The last event and the last note of an outbox that somebody has seen. */
+/** The last event and the last note of an outbox that a reader has seen. */
 export type ReadMark = Pick<BellMark, 'sequence' | 'noteSequence'>
 
 /**
- * Keeps, in a bell beside the inbox, how far the bridge has taken an outbox, whether Kafka has it
- * yet or not. Positions are durable a second later; until then a restored outbox would number on
- * below what the bridge passes by. Not fsynced: a power cut ends the bridge, too.
+ * Stores, in a bell beside the inbox, how far the bridge has read an outbox, whether or not Kafka
+ * has the events yet. Positions become durable up to a second later; without the read mark an
+ * outbox restored in that second would give new events numbers that the bridge has passed. Not
+ * fsynced: a power cut stops the bridge, too.
  */
 export function openReadMark(inboxFile: string) {
   const file = bellFile(inboxFile)
   const bell = openBell(file)
-  let known: BellMark | null = readBell(file)
+  let current: BellMark | null = readBell(file)
   return {
-    /** To be called before what was taken leaves. */
+    /** Raises the mark. Call this before the events and notes leave the process. */
     advance(store: Buffer, { sequence = 0, noteSequence = 0 }: Partial<ReadMark>): void {
-      const before = known?.store.equals(store) ? known : { sequence: 0, noteSequence: 0 }
+      const before = current?.store.equals(store) ? current : { sequence: 0, noteSequence: 0 }
       if (sequence <= before.sequence && noteSequence <= before.noteSequence) return
-      known = {
+      current = {
         ...{ store, epoch: 0 },
         sequence: Math.max(sequence, before.sequence),
         noteSequence: Math.max(noteSequence, before.noteSequence),
       }
-      bell.ring(known)
+      bell.ring(current)
     },
     close: bell.close,
   }
 }
 
-/** How far the bridge has taken an outbox, as far as the bell beside the inbox says. */
+/** The read mark of an outbox, from the bell beside the inbox; null when there is none. */
 export function loadReadMark(inboxFile: string, store: Buffer): ReadMark | null {
   const mark = inboxFile ? readBell(bellFile(inboxFile)) : null
   return mark?.store.equals(store) ? mark : null

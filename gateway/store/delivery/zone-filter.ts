@@ -1,48 +1,52 @@
 import { createPartitioner } from '../../../config/event/partitioner.ts'
 import type { Range } from '../sequence/delivery-range.ts'
 
-/** The zones that a range is of: all, some by name, those of some partitions, or all others. */
+/**
+ * The zones of a range: all zones (null), zones by name, the zones of some partitions (`only`), or
+ * the zones of all other partitions (`without`).
+ */
 export type ZoneFilter = null | string[] | { only: number[] } | { without: number[] }
 
-/** Reads what the column `zones` says. */
+/** Decodes the column `zones`. */
 export function parseZoneFilter({ zones }: Pick<Range, 'zones'>): ZoneFilter {
   return zones === null ? null : JSON.parse(zones)
 }
 
-/** Writes what the column `zones` says; leaving out no partition is all. */
-export function formatZoneFilter(zones: ZoneFilter): string | null {
-  const isAll = zones === null || ('without' in zones && zones.without.length === 0)
-  return isAll ? null : JSON.stringify(zones)
+/** Encodes the column `zones`; a filter that excludes no partition means all zones. */
+export function formatZoneFilter(filter: ZoneFilter): string | null {
+  const isAll = filter === null || ('without' in filter && filter.without.length === 0)
+  return isAll ? null : JSON.stringify(filter)
 }
 
-/** The partitions that a range apart is of. */
+/** The partitions of an isolated range; empty for other ranges. */
 export function includedPartitions(range: Pick<Range, 'zones'>): number[] {
-  const zones = parseZoneFilter(range)
-  return zones !== null && 'only' in zones ? zones.only : []
+  const filter = parseZoneFilter(range)
+  return filter !== null && 'only' in filter ? filter.only : []
 }
 
-/** The partitions that a range leaves to others. */
+/** The partitions that a range leaves to isolated ranges. */
 export function excludedPartitions(range: Pick<Range, 'zones'>): number[] {
-  const zones = parseZoneFilter(range)
-  return zones !== null && 'without' in zones ? zones.without : []
+  const filter = parseZoneFilter(range)
+  return filter !== null && 'without' in filter ? filter.without : []
 }
 
+/** Returns the test whether a zone belongs to the range; null when all zones do. */
 export type ZoneMatcher = (range: Range) => ((zone: string) => boolean) | null
 
-/** Tells whether a zone is of a range, or null when all are; remembers each zone's partition. */
+/** Creates a matcher that remembers the partition of each zone. */
 export function createZoneMatcher(): ZoneMatcher {
-  const placers = new Map<number, ReturnType<typeof createPartitioner>>()
+  const partitioners = new Map<number, ReturnType<typeof createPartitioner>>()
   return range => {
-    const zones = parseZoneFilter(range)
-    if (zones === null) return null
-    if (Array.isArray(zones)) {
-      const named = new Set(zones)
-      return zone => named.has(zone)
+    const filter = parseZoneFilter(range)
+    if (filter === null) return null
+    if (Array.isArray(filter)) {
+      const names = new Set(filter)
+      return zone => names.has(zone)
     }
-    const place = placers.get(range.partitions) ?? createPartitioner(range.partitions)
-    placers.set(range.partitions, place)
-    const isOnly = 'only' in zones
-    const some = new Set(isOnly ? zones.only : zones.without)
-    return zone => some.has(place(zone).partition) === isOnly
+    const partitioner = partitioners.get(range.partitions) ?? createPartitioner(range.partitions)
+    partitioners.set(range.partitions, partitioner)
+    const isOnly = 'only' in filter
+    const partitions = new Set(isOnly ? filter.only : filter.without)
+    return zone => partitions.has(partitioner(zone).partition) === isOnly
   }
 }

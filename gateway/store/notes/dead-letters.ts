@@ -5,10 +5,10 @@ import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
 import { DEAD_LETTER_BYTES_KEY } from './dead-letter-bound.ts'
 import { type NoteRow, noteContent } from './note-log.ts'
 
-const PAGE = 100
+const PAGE_ROWS = 100
 
 /**
- * What became of a dead letter: `uncertain` when a note behind it that tells so of some letter
+ * The state of a dead letter. It is `uncertain` when a later note that resolves some dead letter
  * cannot be read.
  */
 export type DeadLetterState =
@@ -18,8 +18,8 @@ export type DeadLetterState =
 type Facts = { reason: string; place: string; topic: string; clock: ClockState }
 
 /**
- * A dead letter as it was stored; without its bytes, of which there were `size`, when they were let
- * go at a bound; or (`damaged`) why it cannot be read.
+ * A dead letter as stored. When its payload was dropped at a bound, `payload` is null and `size`
+ * says how many bytes it had. When its note cannot be read, `damaged` says why.
  */
 export type StoredDeadLetter = DeadLetterState & { number: number; at: number } & (
     | (Facts & { payload: Buffer })
@@ -28,69 +28,69 @@ export type StoredDeadLetter = DeadLetterState & { number: number; at: number } 
   )
 
 /**
- * The dead letters of an outbox, by the numbers of their notes. What became of each follows from
- * the notes behind it, so that it goes to the ledger with them and can never be undone.
+ * The dead letters of an outbox, by the numbers of their notes. The state of a dead letter follows
+ * from later notes, so the state goes to the ledger with the notes and can never be undone.
  */
 export function createDeadLetters(db: Database) {
-  const page = db.prepare(
+  const selectPage = db.prepare(
     `SELECT * FROM notes WHERE kind = 'deadletter' AND sequence >= ?
-     ORDER BY sequence LIMIT ${PAGE}`,
+     ORDER BY sequence LIMIT ${PAGE_ROWS}`,
   )
-  const one = db.prepare("SELECT * FROM notes WHERE kind = 'deadletter' AND sequence = ?")
-  const since = db.prepare(
+  const selectOne = db.prepare("SELECT * FROM notes WHERE kind = 'deadletter' AND sequence = ?")
+  const selectResolving = db.prepare(
     "SELECT * FROM notes WHERE sequence > ? AND kind IN ('retried', 'dropped') ORDER BY sequence",
   )
-  const last = db.prepare('SELECT coalesce(max(sequence), 0) FROM notes').pluck()
-  const settled = new Map<number, DeadLetterState>()
-  let lookedUpTo = 0
+  const selectLast = db.prepare('SELECT coalesce(max(sequence), 0) FROM notes').pluck()
+  const resolved = new Map<number, DeadLetterState>()
+  let resolvedUpTo = 0
   let uncertainUpTo = 0
 
-  /** Reads the notes since the last look, so that one letter costs no scan of all of them. */
-  const look = () => {
-    const upTo = last.get() as number
-    for (const row of since.iterate(lookedUpTo) as Iterable<NoteRow>) {
+  /** Reads only the notes since the last call: a lookup must not scan all notes. */
+  const readResolvingNotes = () => {
+    const upTo = selectLast.get() as number
+    for (const row of selectResolving.iterate(resolvedUpTo) as Iterable<NoteRow>) {
       const content = noteContent(row) as { deadletter?: unknown; sequence?: unknown }
       const { deadletter, sequence } = content
       if (typeof deadletter !== 'number') uncertainUpTo = row.sequence
-      else if (row.kind === 'dropped') settled.set(deadletter, { state: 'dropped' })
-      else settled.set(deadletter, { state: 'retried', sequence: Number(sequence) })
+      else if (row.kind === 'dropped') resolved.set(deadletter, { state: 'dropped' })
+      else resolved.set(deadletter, { state: 'retried', sequence: Number(sequence) })
     }
-    lookedUpTo = upTo
+    resolvedUpTo = upTo
   }
-  const letterOf = (row: NoteRow): StoredDeadLetter => {
+  const decode = (row: NoteRow): StoredDeadLetter => {
     const { sequence: number, at } = row
     const open = { state: number < uncertainUpTo ? 'uncertain' : 'open' } as const
-    const facts = { number, at, ...(settled.get(number) ?? open) }
+    const state = { number, at, ...(resolved.get(number) ?? open) }
     const content = noteContent(row) as Record<string, string | null>
     const { reason, place, topic, payload } = content
-    if (payload === undefined) return { ...facts, damaged: String(reason) }
+    if (payload === undefined) return { ...state, damaged: String(reason) }
     const clock = CLOCK_STATES.find(known => known === content.clock) ?? 'UNSYNCED'
-    const all = { ...facts, reason: reason!, place: place!, topic: topic!, clock }
-    if (payload !== null) return { ...all, payload: Buffer.from(payload, 'base64') }
-    return { ...all, payload, size: Number(content.size), droppedAt: DEAD_LETTER_BYTES_KEY }
+    const facts = { ...state, reason: reason!, place: place!, topic: topic!, clock }
+    if (payload !== null) return { ...facts, payload: Buffer.from(payload, 'base64') }
+    return { ...facts, payload, size: Number(content.size), droppedAt: DEAD_LETTER_BYTES_KEY }
   }
 
   return {
-    /** The letter with this number, or null when no dead letter has it. */
+    /** The dead letter with this number; null when no dead letter has this number. */
     find(number: number): StoredDeadLetter | null {
-      look()
-      const row = one.get(number) as NoteRow | undefined
-      return row ? letterOf(row) : null
+      readResolvingNotes()
+      const row = selectOne.get(number) as NoteRow | undefined
+      return row ? decode(row) : null
     },
-    /** All dead letters, oldest first, read a bounded number at a time. */
+    /** All dead letters, oldest first. Memory holds one page of rows at a time. */
     *all(): Generator<StoredDeadLetter> {
-      look()
+      readResolvingNotes()
       for (let from = 0; ; ) {
-        const rows = page.all(from) as NoteRow[]
-        for (const row of rows) yield letterOf(row)
-        if (rows.length < PAGE) return
+        const rows = selectPage.all(from) as NoteRow[]
+        for (const row of rows) yield decode(row)
+        if (rows.length < PAGE_ROWS) return
         from = rows.at(-1)!.sequence + 1
       }
     },
   }
 }
 
-/** Opens an outbox to look at its dead letters; null while there is none that can be read. */
+/** Opens the dead letters of an outbox for reading; null when there is no readable outbox. */
 export function openDeadLetters(file: string) {
   const db = openReadOnly(file, OUTBOX_APPLICATION_ID)
   const store = db?.prepare('SELECT id FROM store').pluck().get() as Buffer | undefined

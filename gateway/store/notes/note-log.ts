@@ -3,37 +3,41 @@ import type { ClockState } from '../../../config/event/sensor-reading.ts'
 import { checksum } from '../file/checksum.ts'
 import { DamagedFileError } from '../file/damage-mark.ts'
 
-/** A message that could not become an event: why, where in it, and its bytes as they came. */
+/**
+ * A message that could not become an event: the reason, the place of the fault within the message,
+ * and the original bytes.
+ */
 export type DeadLetter = {
   reason: string
   place: string
   topic: string
   payload: Uint8Array
-  /** How far the moment at which it came can be trusted. */
+  /** How far the time of receipt can be trusted. */
   clock?: ClockState
 }
 
-/** A note as it is stored: what is not an event but must arrive. The body is JSON. */
+/** A note as stored. The body is JSON; `at` is ms since 1970. */
 export type NoteRow = { sequence: number; kind: string; at: number; crc: number; body: Buffer }
 
-/** A note as it is forwarded. */
+/** A note as the bridge forwards it. */
 export type OutgoingNote = {
   sequence: number
   kind: string
   at: number
-  /** The gateway that it is of, by its name then. */
-  speaker?: string
+  /** The gateway's configured id when the note was written; JSON field `speaker`. */
+  gateway?: string
   content: Record<string, unknown>
 }
 
-/** The most that one look at the notes gives, in notes and (one note more) in bytes. */
+/** One read returns at most this many notes and this many bytes (and one note more). */
 const READ_MAX_NOTES = 500
 const READ_MAX_BYTES = 512 * 1024
 
 /**
- * Reads the notes of a file from a number on, oldest first, a bounded number at a time. `lastGiven`
- * is the last number that was given out, null when nobody can say. Throws when a note cannot have
- * the number that it says, because with it others would be passed by.
+ * Creates a function that reads notes from a number on, oldest first, in bounded batches.
+ * `lastGiven` returns the last number that was given to a note; null: unknown. Throws a
+ * DamagedFileError when a damaged note has a number that cannot be right: forwarding the note
+ * would skip other notes.
  */
 export function createNoteReader(db: Database, lastGiven: () => number | null) {
   const select = db.prepare('SELECT * FROM notes WHERE sequence >= ? ORDER BY sequence LIMIT ?')
@@ -44,11 +48,11 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
       const { sequence, kind, at } = row
       const isGiven = isNoteIntact(row) || sequence <= (lastGiven() ?? sequence)
       if (!isGiven || sequence < next)
-        throw new DamagedFileError(`note ${sequence} is not in its place`)
+        throw new DamagedFileError(`note ${sequence} has a damaged number`)
       next = sequence + 1
       const { speaker, ...content } = noteContent(row) as Record<string, unknown>
-      const isNamed = typeof speaker === 'string'
-      notes.push({ sequence, kind, at, ...(isNamed && { speaker }), content })
+      const gateway = typeof speaker === 'string' ? { gateway: speaker } : {}
+      notes.push({ sequence, kind, at, ...gateway, content })
       // A damaged row may have no body at all.
       bytes += row.body?.length ?? 0
       if (bytes > READ_MAX_BYTES) break
@@ -57,24 +61,27 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
   }
 }
 
-/** What a note says, or a reason why it cannot be trusted. */
+/** The content of a note; of a damaged note only the `reason` why it cannot be trusted. */
 export function noteContent(row: NoteRow): Record<string, unknown> | { reason: string } {
   if (!isNoteIntact(row)) return { reason: 'note checksum differs' }
   return JSON.parse(row.body.toString())
 }
 
-/** Inserts a row as it is. */
+/** Inserts a row unchanged, checksum included. */
 export function prepareNoteInsert(db: Database) {
   return db.prepare<NoteRow>('INSERT INTO notes VALUES (@sequence, @kind, @at, @crc, @body)')
 }
 
-/** Gives a row that is there another body, inside the transaction that is open. */
+/** Replaces the body of a stored note, inside the open transaction. */
 export function prepareNoteUpdate(db: Database) {
   const update = db.prepare('UPDATE notes SET crc = @crc, body = @body WHERE sequence = @sequence')
   return (row: NoteRow) => update.run({ ...row, crc: noteChecksum(row) })
 }
 
-/** The notes of a writing connection: gapless numbers, going on from the last one in the file. */
+/**
+ * The notes of a writing connection. Numbers have no gaps and continue after the newest note in
+ * the file. Throws a DamagedFileError when the newest note is damaged.
+ */
 export function createNoteLog(db: Database) {
   const insert = prepareNoteInsert(db)
   const transaction = db.transaction((work: () => void) => work())
@@ -82,41 +89,40 @@ export function createNoteLog(db: Database) {
     | NoteRow
     | undefined
   if (newest && !isNoteIntact(newest))
-    throw new DamagedFileError('which note was the last cannot be known')
+    throw new DamagedFileError('the newest note is damaged, so the last note number is unknown')
   let last = newest?.sequence ?? 0
-  let speaker = {}
+  let common = {}
   const add = (kind: string, at: number, content: object) => {
-    const body = Buffer.from(JSON.stringify({ ...speaker, ...content }))
+    const body = Buffer.from(JSON.stringify({ ...common, ...content }))
     const note = { sequence: last + 1, kind, at, body }
     insert.run({ ...note, crc: noteChecksum(note) })
     last = note.sequence
   }
   return {
+    /** The number of the newest note; 0 when there is none. */
     get last() {
       return last
     },
-    /** The gateway that all notes from now on are of, unless they name another. */
+    /** Names this gateway in all later notes that do not name another gateway. */
     setGateway(gateway: string): void {
-      speaker = { speaker: gateway }
+      common = { speaker: gateway }
     },
-    /** Adds a note inside the transaction that is open. */
+    /** Adds a note inside the open transaction; `at` is ms since 1970. */
     add,
     addDeadLetter(at: number, { payload, ...rest }: DeadLetter): void {
       add('deadletter', at, { ...rest, payload: Buffer.from(payload).toString('base64') })
     },
-    /**
-     * Leaves out the numbers up to `sequence`: they were given out once, and what had them is gone.
-     */
+    /** Skips the numbers up to `sequence`: they belonged to notes that are lost. */
     skipNumbersTo(sequence: number): void {
       last = Math.max(last, sequence)
     },
-    /** Does work in a transaction; when it fails, its notes' numbers are given out again. */
+    /** Runs the work in a transaction. A failed transaction gives its note numbers back. */
     transact(work: () => void): void {
-      const mark = last
+      const lastBefore = last
       try {
         transaction.immediate(work)
       } catch (error) {
-        last = mark
+        last = lastBefore
         throw error
       }
     },
@@ -125,6 +131,7 @@ export function createNoteLog(db: Database) {
 
 export type NoteLog = ReturnType<typeof createNoteLog>
 
+/** Whether a note's checksum matches its number, kind, time and body. */
 export function isNoteIntact(row: NoteRow): boolean {
   return noteChecksum(row) === row.crc
 }

@@ -16,86 +16,86 @@ import {
 } from '../file/damaged-files.ts'
 import { ForeignFileError, identifyDatabase, prepareDatabase } from '../file/schema.ts'
 
-/** A file that cannot be trusted any more: where it lies, and where it will be kept. */
+/** A damaged file, and the path under which it will be kept; `atMs` is ms since 1970. */
 export type DamagedFile = { file: string; aside: string; reason: string; atMs: number }
 
-/** Where the damaged file is kept, why it was moved aside, and what could be read in it. */
+/** Where the damaged file is kept, why it was set aside, and what was salvaged, in counts. */
 export type RecoveryReport = { file: string; reason: string; salvaged: Record<string, unknown> }
 
-/** Which of the two files: its configuration key, its mark, its migrations, and how it heals. */
+/** How one of our two files is identified, migrated and recovered; `key`: its configuration key. */
 export type StoreKind = {
   key: string
   applicationId: number
   migrations: string[]
-  /** Whether something beside a file that SQLite cannot read says that it was one of ours. */
+  /** Whether something beside the file proves that it was ours, when SQLite cannot read it. */
   isKnown(file: string): boolean
-  /** Why a file must be made anew although it may open; null when nothing is wrong with it. */
-  faultOf(file: string): string | null
-  /** Fills a new file, inside the open transaction, with what can be read in the damaged one. */
-  refill(db: Database.Database, wreck: DamagedFile): RecoveryReport['salvaged']
+  /** Why a file must be rebuilt although SQLite may open it; null when there is no reason. */
+  findFault(file: string): string | null
+  /** Fills a new file, inside the open transaction, with what can be salvaged. */
+  refill(db: Database.Database, damaged: DamagedFile): RecoveryReport['salvaged']
 }
 
-/** Where an application's mark stands; sqlite.org/fileformat2.html, "The Database Header". */
-const APPLICATION_ID_AT = 68
-/** What says that something is in the way, not that the file is damaged. */
-const IN_THE_WAY = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|PERM|AUTH|NOMEM|NOLFS|INTERRUPT)/
+/** The offset of the application id; sqlite.org/fileformat2.html, "The Database Header". */
+const APPLICATION_ID_OFFSET = 68
+/** Error codes of an obstacle, which say nothing about damage. */
+const OBSTACLES = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|PERM|AUTH|NOMEM|NOLFS|INTERRUPT)/
 
 /**
- * Makes a file anew before it is opened, if its mark or its own state asks for it; finishes first
- * what was cut short. Null when there was no reason. The caller holds the lock.
+ * Rebuilds a file before it is opened, if its damage mark or its own state asks for that. Finishes
+ * an interrupted replacement first. Null when no rebuild was needed. The caller holds the lock.
  */
 export function recoverBeforeOpen(file: string, kind: StoreKind): RecoveryReport | null {
   finishReplacement(file)
-  const reason = readDamageReason(file) ?? kind.faultOf(file)
-  if (reason !== null) return heal(file, kind, reason)
+  const reason = readDamageReason(file) ?? kind.findFault(file)
+  if (reason !== null) return rebuild(file, kind, reason)
   removeDamageMark(file)
   return null
 }
 
 /**
- * Makes a file anew that could not be opened, when that is because it is damaged and it was ours
- * once; throws the error again when it is not so.
+ * Rebuilds a file that could not be opened, if the file is ours and the error means damage;
+ * otherwise throws the error again.
  */
 export function recoverAfterFailedOpen(
   file: string,
   kind: StoreKind,
   error: unknown,
 ): RecoveryReport {
-  if (!isCurable(file, kind, error)) throw error
+  if (!isOurDamage(file, kind, error)) throw error
   const { message, cause } = error as Error
-  return heal(file, kind, cause instanceof Error ? cause.message : message)
+  return rebuild(file, kind, cause instanceof Error ? cause.message : message)
 }
 
 /**
- * Moves a damaged file aside and puts a new one in its place with everything that can still be
- * read. Its order lets power go at any step: the mark first, a new file under another name, on
- * disk, the exchange, the mark taken away.
+ * Sets a damaged file aside and replaces it by a new file with everything that can be salvaged. A
+ * power cut at any step is harmless by their order: write the damage mark, build the new file under
+ * another name, sync, exchange the names, remove the mark.
  */
-function heal(file: string, kind: StoreKind, reason: string): RecoveryReport {
-  refuseOthers(file, kind)
+function rebuild(file: string, kind: StoreKind, reason: string): RecoveryReport {
+  refuseForeignFile(file, kind)
   markDamaged(file, reason)
   removeOldSetAsideFiles(file)
   const atMs = Date.now()
   const aside = nextSetAsideFile(file, atMs)
-  const wreck = { file, aside: aside.file, reason, atMs }
+  const damaged = { file, aside: aside.file, reason, atMs }
   const db = new Database(rebuildFileOf(file))
-  let found: RecoveryReport['salvaged']
+  let salvaged: RecoveryReport['salvaged']
   try {
     prepareDatabase(db, kind.applicationId, kind.migrations)
-    // Unless it is finished it is thrown away, so it needs no journal; it is synced at the end.
+    // An unfinished file is thrown away, so it needs no journal. It is synced at the end.
     db.pragma('journal_mode = OFF')
     db.pragma('synchronous = OFF')
-    found = db.transaction(() => kind.refill(db, wreck)).immediate()
+    salvaged = db.transaction(() => kind.refill(db, damaged)).immediate()
     db.pragma('journal_mode = WAL')
   } finally {
     db.close()
   }
   replaceDamagedFile(file, aside)
-  return { file: aside.file, reason, salvaged: found }
+  return { file: aside.file, reason, salvaged }
 }
 
-/** Throws NotOurs when a file can be read well enough to say that it is none of ours. */
-function refuseOthers(file: string, { applicationId, migrations }: StoreKind): void {
+/** Throws a ForeignFileError when the file can be read well enough to say that it is not ours. */
+function refuseForeignFile(file: string, { applicationId, migrations }: StoreKind): void {
   let db: Database.Database | undefined
   try {
     db = new Database(file, { readonly: true, fileMustExist: true })
@@ -107,14 +107,14 @@ function refuseOthers(file: string, { applicationId, migrations }: StoreKind): v
   }
 }
 
-function isCurable(file: string, kind: StoreKind, error: unknown): boolean {
+function isOurDamage(file: string, kind: StoreKind, error: unknown): boolean {
   if (error instanceof DamagedFileError) return true
-  // Without a cause its tables say that it is somebody else's; with one, nothing could be read.
+  // Without a cause the tables prove a foreign file; with a cause nothing could be read.
   if (error instanceof ForeignFileError) return error.cause !== undefined && wasOurs(file, kind)
   if (!(error instanceof Database.SqliteError) || !wasOurs(file, kind)) return false
   const { code } = error
-  if (code.startsWith('SQLITE_READONLY')) return mayWrite(file)
-  return !IN_THE_WAY.test(code) || isDamage(error)
+  if (code.startsWith('SQLITE_READONLY')) return isWritableFile(file)
+  return !OBSTACLES.test(code) || isDamage(error)
 }
 
 function wasOurs(file: string, kind: StoreKind): boolean {
@@ -125,7 +125,7 @@ function applicationIdIn(file: string): number | null {
   const bytes = Buffer.alloc(4)
   try {
     const descriptor = openSync(file, 'r')
-    const read = readSync(descriptor, bytes, 0, 4, APPLICATION_ID_AT)
+    const read = readSync(descriptor, bytes, 0, 4, APPLICATION_ID_OFFSET)
     closeSync(descriptor)
     return read === 4 ? bytes.readInt32BE() : null
   } catch {
@@ -133,8 +133,8 @@ function applicationIdIn(file: string): number | null {
   }
 }
 
-/** SQLite calls a file read-only as well when its header says so, by a flipped bit. */
-function mayWrite(file: string): boolean {
+/** SQLite also reports a writable file as read-only when a bit in its header is flipped. */
+function isWritableFile(file: string): boolean {
   try {
     accessSync(file, constants.W_OK)
     return statSync(file).isFile()

@@ -5,26 +5,26 @@ import { GROUP_COLUMNS } from '../groups/group-table.ts'
 import { isPayloadDropped } from '../notes/dead-letter-bound.ts'
 import { isNoteIntact, type NoteRow } from '../notes/note-log.ts'
 
-/** A group whose header can be trusted, and whether its body can. */
-export type SalvagedGroup = { row: GroupRow; zones: ZoneRange[]; isWhole: boolean }
+/** A group with an intact header; `isIntact` says whether the body is intact, too. */
+export type SalvagedGroup = { row: GroupRow; zones: ZoneRange[]; isIntact: boolean }
 
-/** The one row that says whose store it is. It has no checksum. */
+/** The row that identifies the store; the row has no checksum. `created` is ms since 1970. */
 export type SalvagedStore = { id: Buffer; created: number; epoch: number }
 
 export type Salvage = ReturnType<typeof openSalvage>
 
-/** The columns of our tables, a letter each: integer, text, blob; 0 for the primary key. */
+/** The column types of our tables: i integer, t text, b blob, 0 primary key. */
 const SHAPES = { groups: '0itiiiibibiib', notes: '0tiib', store: 'btii' }
 
 /**
- * Finds what can still be read in an outbox, whatever of it is damaged: looks at every page by
- * itself, in file and write-ahead log, and believes nothing without its checksum. Rows come in the
- * order of their numbers, each once, and one at a time in memory.
+ * Finds all readable rows of an outbox or inbox, wherever the file is damaged: scans every page of
+ * file and write-ahead log by itself and trusts no row without its checksum. Yields rows in the
+ * order of their numbers, each number once; memory holds one row at a time.
  */
 export function openSalvage(file: string) {
   const pages = openPages(file)
   const cells = { groups: [] as Cell[], notes: [] as Cell[], store: [] as Cell[] }
-  // Page 1 is the list of tables.
+  // Page 1 holds the list of tables.
   for (let number = 2; number <= pages.count; number++) {
     const page = pages.page(number)
     for (const cell of page ? cellsIn(page, number) : []) {
@@ -36,21 +36,21 @@ export function openSalvage(file: string) {
   }
 
   /**
-   * Of all rows with one number one that is whole and not replaced, or else any. Of groups the one
-   * that stands for most numbers, because others may stand there still from before it took the
-   * place of several.
+   * For each number the best row: an intact row that no later row replaced, or else any row. Of
+   * groups the one with the most numbers, because older groups may remain in free pages after one
+   * group replaced several.
    */
-  function* inOrder<T extends Found>(
-    all: Cell[],
+  function* inOrder<T extends Candidate>(
+    cells: Cell[],
     read: (values: SqlValue[]) => T | null,
   ): Iterable<T> {
-    all.sort((a, b) => a.rowid - b.rowid)
-    for (let from = 0, to = 0; from < all.length; from = to) {
+    cells.sort((a, b) => a.rowid - b.rowid)
+    for (let from = 0, to = 0; from < cells.length; from = to) {
       let best: T | null = null
-      for (; to < all.length && all[to]!.rowid === all[from]!.rowid; to++) {
-        const values = valuesOf(pages, all[to]!)
-        const one = values && read(values)
-        if (one && (!best || rankOf(one) > rankOf(best))) best = one
+      for (; to < cells.length && cells[to]!.rowid === cells[from]!.rowid; to++) {
+        const values = valuesOf(pages, cells[to]!)
+        const candidate = values && read(values)
+        if (candidate && (!best || rankOf(candidate) > rankOf(best))) best = candidate
       }
       if (best) yield best
     }
@@ -71,11 +71,11 @@ export function openSalvage(file: string) {
   }
 }
 
-type Found = { isWhole: boolean; mayBeReplaced?: boolean; row: GroupRow | NoteRow }
+type Candidate = { isIntact: boolean; mayBeReplaced?: boolean; row: GroupRow | NoteRow }
 
-/** One that nothing took the place of comes first; pages that are free now may hold others. */
-function rankOf({ isWhole, mayBeReplaced, row }: Found): number {
-  if (!isWhole) return 0
+/** The newest version of a row ranks highest; free pages may still hold replaced versions. */
+function rankOf({ isIntact, mayBeReplaced, row }: Candidate): number {
+  if (!isIntact) return 0
   return mayBeReplaced ? 1 : 2 + ('count' in row ? row.count : 0)
 }
 
@@ -83,16 +83,16 @@ function groupFrom(values: SqlValue[]): SalvagedGroup | null {
   const columns = GROUP_COLUMNS.map((column, index) => [column, values[index]])
   const row: GroupRow = Object.fromEntries(columns)
   const zones = readHeader(row)
-  return Array.isArray(zones) ? { row, zones, isWhole: isBodyIntact(row) } : null
+  return Array.isArray(zones) ? { row, zones, isIntact: isBodyIntact(row) } : null
 }
 
 function noteFrom([sequence, kind, at, crc, body]: SqlValue[]) {
   const row = { sequence, kind, at, crc, body } as NoteRow
   const mayBeReplaced = kind === 'deadletter' && !isPayloadDropped(row)
-  return isNoteIntact(row) ? { row, isWhole: true, mayBeReplaced } : null
+  return isNoteIntact(row) ? { row, isIntact: true, mayBeReplaced } : null
 }
 
-/** What a row's type codes say of its columns, in the letters of `SHAPES`. */
+/** The column types of a row as letters of `SHAPES`, from the type codes of its record. */
 function shapeOf(types: number[]): string {
   return types
     .map(type => (type === 0 ? '0' : type < 12 ? 'i' : type % 2 === 0 ? 'b' : 't'))

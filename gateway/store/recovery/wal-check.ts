@@ -4,46 +4,52 @@ import { readRows } from '../file/readonly-database.ts'
 import { openPages } from '../file/sqlite-pages.ts'
 import { PAGE_BYTES, readWal } from '../file/sqlite-wal.ts'
 
-/** An outbox that SQLite cannot read at all is still known by its bell. */
+/** Whether a bell stands beside the file: proof of our outbox even when SQLite cannot read it. */
 export const hasBell = (file: string) => readBell(bellFile(file)) !== null
 
 /**
- * Why an outbox must be made anew although it opens: intact commits lie in its write-ahead log
- * where SQLite does not read any more, and would overwrite, and the file does not have them yet.
- * One commit may be one that power cut short, unless the bell rang for it.
+ * Why an outbox must be rebuilt although SQLite opens it; null when there is no reason. Intact
+ * commits lie in the write-ahead log after a damaged place, the database file lacks them, and
+ * SQLite would overwrite them. A single such commit may be one that a power cut interrupted, unless
+ * the bell rang for it.
  */
 export function findWalFault(file: string): string | null {
   const { pages, commitsAfterDamage, isHeaderIntact } = readWal(`${file}-wal`)
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
-  if (size < PAGE_BYTES && pages.size > 0) return 'the file is gone from its write-ahead log'
-  if (commitsAfterDamage === 0 || (!isHeaderIntact && areIn(file, pages))) return null
-  return commitsAfterDamage > 1 || isBehindBell(file) ? 'the write-ahead log is damaged' : null
+  if (size < PAGE_BYTES && pages.size > 0)
+    return 'the database file is missing beside its write-ahead log'
+  if (commitsAfterDamage === 0 || (!isHeaderIntact && hasPages(file, pages))) return null
+  return commitsAfterDamage > 1 || isOlderThanBell(file) ? 'the write-ahead log is damaged' : null
 }
 
-/** Power that goes while the log is begun anew damages its header, and the file has everything. */
-function areIn(file: string, logged: Map<number, number>): boolean {
-  const [main, both] = [openPages(file, { withLog: false }), openPages(file)]
+/**
+ * Whether the database file itself has all pages of the log: a power cut while SQLite restarts the
+ * log damages the log's header, and the file has every commit.
+ */
+function hasPages(file: string, logged: Map<number, number>): boolean {
+  const [main, merged] = [openPages(file, { withLog: false }), openPages(file)]
   try {
     const isSame = (number: number) => {
       const page = main.page(number)
-      return page !== null && both.page(number)?.equals(page) === true
+      return page !== null && merged.page(number)?.equals(page) === true
     }
     return [...logged.keys()].every(isSame)
   } finally {
     main.close()
-    both.close()
+    merged.close()
   }
 }
 
-function isBehindBell(file: string): boolean {
+/** Whether the bell rang for an event or a note that the database does not show. */
+function isOlderThanBell(file: string): boolean {
   const mark = readBell(bellFile(file))
-  const [found] = readRows<{ id: Buffer; sequence: number | null; note: number | null }>(
+  const [stored] = readRows<{ id: Buffer; sequence: number | null; note: number | null }>(
     file,
     `SELECT id, (SELECT max(sequence) FROM notes) AS note,
      (SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1) AS sequence
      FROM store`,
   )
-  if (!mark || (found && !mark.store.equals(found.id))) return false
-  if (!found) return true
-  return mark.sequence > (found.sequence ?? 0) || mark.noteSequence > (found.note ?? 0)
+  if (!mark || (stored && !mark.store.equals(stored.id))) return false
+  if (!stored) return true
+  return mark.sequence > (stored.sequence ?? 0) || mark.noteSequence > (stored.note ?? 0)
 }

@@ -11,27 +11,27 @@ import {
   type StoreKind,
 } from './recovery.ts'
 
-/** By what SQLite or the system say; a cure is tried in this order. */
-const cures: [code: RegExp, cure: string][] = [
+/** Cures by the error code of SQLite or the system; the first match counts. */
+const CURES: [codes: RegExp, cure: string][] = [
   [/FULL|ENOSPC|EDQUOT/, 'Free some space on that disk, or name a path on another one'],
   [/CANTOPEN|READONLY|EROFS/, 'Mount its disk so that it can be written, or name another path'],
-  [/IOERR|EIO/, 'The disk may be failing: look at its health, or name a path on another one'],
+  [/IOERR|EIO/, 'The disk may be failing: check its health, or name a path on another one'],
 ]
-/** These may pass by themselves: what starts us tries again. */
+/** Errors that may pass by themselves, so the process manager should start us again. */
 const MAY_PASS = /FULL|ENOSPC|EDQUOT|IOERR|EIO/
 
 /**
- * Opens a file for its one writer, brings it to the newest version and has `begin` read what it
- * needs; creates it, and its directory, when there is none. The directory above must be there,
- * because an outbox must not quietly land beside a volume that is not mounted. A damaged file of
- * ours is moved aside and made anew (`healed`); one that was never ours is left untouched. Throws
- * Locked when another process writes, and CannotStart, which names key, path and cure and, on a
- * full or failing disk, may pass.
+ * Opens a file for its one writer and migrates the file to the newest version; `createParts` then
+ * reads from the file. Creates a missing file and its directory. The parent directory must exist:
+ * an outbox must not silently be created beside a volume that is not mounted. A damaged file of
+ * ours is set aside and rebuilt, and `recovery` reports so; a foreign file is left untouched.
+ * Throws a LockedError when another process writes. Otherwise throws a CannotStart, which names
+ * key, path and cure; on a full or failing disk the error says that it may pass.
  */
 export function openForWriting<T>(
   file: string,
   kind: StoreKind,
-  begin: (db: Database.Database) => T,
+  createParts: (db: Database.Database) => T,
 ) {
   const dir = dirname(file)
   const cannot = (cause: Error, cure: string, mayPass = false) =>
@@ -46,36 +46,40 @@ export function openForWriting<T>(
   let lock: ReturnType<typeof acquireLock> | null = null
   try {
     lock = acquireLock(lockFile)
-    const known = { ...kind, isKnown: (one: string) => wasLocked || kind.isKnown(one) }
-    return { ...openOrRecover(file, known, begin), lock }
+    const knownKind = { ...kind, isKnown: (path: string) => wasLocked || kind.isKnown(path) }
+    return { ...openOrRecover(file, knownKind, createParts), lock }
   } catch (error) {
-    // Beside a file that is not ours no lock may stay: it would say that it was.
+    // A lock file left beside a foreign file would make the file look like ours.
     if (lock && !wasLocked) rmSync(lockFile, { force: true })
     lock?.close()
     if (error instanceof CannotStart) throw error
     const code = String((error as { code?: unknown }).code)
-    const cure = cures.find(([codes]) => codes.test(code))?.[1]
-    const help = `${cure ? `${cure}. ` : ''}Nothing in it was changed`
+    const cure = CURES.find(([codes]) => codes.test(code))?.[1]
+    const help = `${cure ? `${cure}. ` : ''}The file was not changed`
     throw cannot(error as Error, help, MAY_PASS.test(code))
   }
 }
 
-function openOrRecover<T>(file: string, kind: StoreKind, begin: (db: Database.Database) => T) {
-  const recovered = recoverBeforeOpen(file, kind)
+function openOrRecover<T>(
+  file: string,
+  kind: StoreKind,
+  createParts: (db: Database.Database) => T,
+) {
+  const recovery = recoverBeforeOpen(file, kind)
   try {
-    return { ...open(file, kind, begin), healed: recovered }
+    return { ...open(file, kind, createParts), recovery }
   } catch (error) {
-    if (recovered) throw error
-    const healedNow: RecoveryReport = recoverAfterFailedOpen(file, kind, error)
-    return { ...open(file, kind, begin), healed: healedNow }
+    if (recovery) throw error
+    const lateRecovery: RecoveryReport = recoverAfterFailedOpen(file, kind, error)
+    return { ...open(file, kind, createParts), recovery: lateRecovery }
   }
 }
 
-function open<T>(file: string, kind: StoreKind, begin: (db: Database.Database) => T) {
+function open<T>(file: string, kind: StoreKind, createParts: (db: Database.Database) => T) {
   const db = new Database(file)
   try {
     prepareDatabase(db, kind.applicationId, kind.migrations)
-    return { db, parts: begin(db) }
+    return { db, parts: createParts(db) }
   } catch (error) {
     db.close()
     throw error

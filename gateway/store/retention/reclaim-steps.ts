@@ -16,7 +16,7 @@ const NEARLY_FULL = 'a bound of the outbox is nearly reached'
 type Parts = {
   space: ReturnType<typeof createSpaceControl>
   ballast: Ballast
-  letterBytes: Pick<DeadLetterBound, 'bound'>
+  letterBytes: Pick<DeadLetterBound, 'dropPayloads'>
   letGo: Deletion
   thinning: Thinning
 }
@@ -61,7 +61,7 @@ export function createReclaimSteps(
     attempt,
     relieve,
     /** What nobody can read goes before readings do. */
-    boundLetters: () => attempt(() => letterBytes.bound(bounds.deadLetterBytes)),
+    boundLetters: () => attempt(() => letterBytes.dropPayloads(bounds.deadLetterBytes)),
     /**
      * Whether the last step to make room was one of thinning: there will be some, because each step
      * reads more than a commit brings.

@@ -74,7 +74,7 @@ describe('the note forwarder', () => {
     const deadLetter = { reason: 'no JSON', place: '4', topic: 'a', payload: Buffer.alloc(999) }
     outbox.commit({ deadLetters: [{ at: 5, deadLetter }] })
     outbox.deadLetterBytes.advanceTo(1)
-    outbox.deadLetterBytes.bound(0)
+    outbox.deadLetterBytes.dropPayloads(0)
     outbox.close()
     const reader = openOutboxReader(file)!
     await start()({ ...source, notesFrom: reader.notesFrom }, 'gw')

@@ -166,7 +166,7 @@ describe('dead letters whose bytes were let go', () => {
     const deadLetter = { reason: 'r', place: '', topic: 'old/hq/z/d4', payload }
     at.outbox.commit({ deadLetters: [{ at: 1000, deadLetter }] })
     at.outbox.deadLetterBytes.advanceTo(1)
-    at.outbox.deadLetterBytes.bound(0)
+    at.outbox.deadLetterBytes.dropPayloads(0)
     const reason = 'its bytes were let go at outbox.bounds.deadLetterBytes'
     expect(at.settle('retry', 6, 5)).toEqual([
       { number: 5, outcome: 'retried', sequence: 2 },

@@ -50,7 +50,7 @@ describe('a dead letter', () => {
   })
 
   it('whose bytes were let go says so', () => {
-    const bare = { payload: null, size: 3000, letGoAt: 'outbox.bounds.deadLetterBytes' }
+    const bare = { payload: null, size: 3000, droppedAt: 'outbox.bounds.deadLetterBytes' }
     const one = letter(Buffer.alloc(0), bare)
     const size = '3000 bytes, let go at outbox.bounds.deadLetterBytes'
     expect(deadLetterLine(one).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)

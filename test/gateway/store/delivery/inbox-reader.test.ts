@@ -12,7 +12,7 @@ const store = Buffer.alloc(16, 7)
 const range = {
   ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null, reason: 'first contact' },
 }
-const nothing = { spans: null, replayFrom: null, nextNote: 1 }
+const nothing = { pendingRanges: null, replayFrom: null, nextNote: 1 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
 
 describe('the range reader', () => {
@@ -50,7 +50,7 @@ describe('the range reader', () => {
     inbox.close()
     const ranges = openInboxReader(file)
     expect(ranges(store)).toEqual({
-      spans: [{ next: 9, end: null }],
+      pendingRanges: [{ next: 9, end: null }],
       replayFrom: 3,
       nextNote: 6,
     })

@@ -46,7 +46,7 @@ describe('dead letters that wait', () => {
       ...before[0],
       content: { ...before[0]!.content, dropped: KEY, payload: null, size: 3000 },
     })
-    expect(at.outbox.deadLetterBytes.letGo).toBe(9)
+    expect(at.outbox.deadLetterBytes.droppedPayloads).toBe(9)
     // Nothing more is done while nothing more comes, here and after a start.
     at.see(null)
     expect(at.steps()).toBe(0)
@@ -111,7 +111,7 @@ describe('dead letters that wait', () => {
           expect(waiting).toBeLessThanOrEqual(sum())
           if ('bound' in one) {
             isExact = false
-            while (deadLetterBytes.bound(one.bound));
+            while (deadLetterBytes.dropPayloads(one.bound));
             expect(deadLetterBytes.advanceTo(next)).toBeLessThanOrEqual(one.bound)
             const rest = (sizes.all(next) as number[]).filter(size => size > 250)
             expect(rest.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(one.bound)
@@ -173,12 +173,12 @@ describe('dead letters that wait', () => {
     const before = readOutbox(at.file).notes
     overwrite(at.file, isFirst)
     const healed = openOutbox({ file: at.file, gateway: 'gw' })
-    expect(healed.recovery).toMatchObject({ found: { lostEvents: 0, lostNotes: [] } })
+    expect(healed.recovery).toMatchObject({ salvaged: { lostEvents: 0, lostNotes: [] } })
     expect(readOutbox(at.file).notes.slice(0, before.length)).toEqual(before)
     expect(bare()).toHaveLength(9)
     expect(healed.deadLetterBytes.advanceTo(1)).toBe(11 * STORED_BYTES)
     expect(healed.deadLetters.find(first)).toMatchObject({
-      ...{ state: 'open', payload: null, size: 3000, letGoAt: KEY, topic: 'a/b' },
+      ...{ state: 'open', payload: null, size: 3000, droppedAt: KEY, topic: 'a/b' },
     })
     healed.close()
   })

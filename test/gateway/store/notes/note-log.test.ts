@@ -119,7 +119,7 @@ describe('notes', () => {
     db.close()
     openOutbox({ file: place.file('outbox.db'), gateway: 'gw' }).close()
     expect(readOutbox(place.file('outbox.db')).notes).toMatchObject([
-      { sequence: 1, kind: 'epoch', speaker: 'gw', content: { firstSequence: 1, previous: null } },
+      { sequence: 1, kind: 'epoch', gateway: 'gw', content: { firstSequence: 1, previous: null } },
     ])
   })
 })

@@ -41,7 +41,7 @@ it('a salvaged outbox names no hole where all was delivered and let go', () => {
   db.close()
   markDamaged(at.file, 'by a reader')
   const outbox = openOutbox({ file: at.file, gateway: 'gw', inboxFile })
-  expect(outbox.recovery).toMatchObject({ found: { lostEvents: 16 } })
+  expect(outbox.recovery).toMatchObject({ salvaged: { lostEvents: 16 } })
   outbox.close()
   const lost = readOutbox(at.file).notes.filter(({ kind }) => kind === 'quarantine')
   expect(lost.map(({ content }) => [content.from, content.to])).toEqual([[205, 220]])

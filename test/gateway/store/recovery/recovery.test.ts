@@ -49,7 +49,7 @@ describe('an outbox that does not open', () => {
     const damaged = readFileSync(at.file)
     const outbox = open(at.file)
     expect(outbox.recovery).toMatchObject({
-      found: { groups: GROUPS, events: LAST, lostEvents: 0 },
+      salvaged: { groups: GROUPS, events: LAST, lostEvents: 0 },
     })
     expect(outbox.store).toEqual(at.outbox.store)
     expect(outbox.lastSequence).toBe(LAST)
@@ -138,7 +138,7 @@ describe('an outbox that does not open', () => {
   it('is cut short', () => {
     using at = withDamaged(file => writeFileSync(file, readFileSync(file).subarray(0, 20 * 4096)))
     const outbox = open(at.file)
-    expect(outbox.recovery).toMatchObject({ found: { groups: expect.any(Number) } })
+    expect(outbox.recovery).toMatchObject({ salvaged: { groups: expect.any(Number) } })
     outbox.close()
     const kept = readOutbox(at.file).events.map(({ sequence }) => sequence)
     const lost = contentsOf(at.file, 'quarantine') as Span[]
@@ -165,7 +165,7 @@ describe('an outbox that is marked as damaged', () => {
     using at = withDamaged(file => markDamaged(file, 'by a reader'))
     expect(readDamageReason(at.file)).toBe('by a reader')
     const outbox = open(at.file)
-    expect(outbox.recovery).toMatchObject({ reason: 'by a reader', found: { lostEvents: 0 } })
+    expect(outbox.recovery).toMatchObject({ reason: 'by a reader', salvaged: { lostEvents: 0 } })
     outbox.close()
     expect(at.names()).toEqual([
       'outbox.db',
@@ -236,7 +236,7 @@ describe('a write-ahead log', () => {
   it('whose file is gone is read, not thrown away', () => {
     using at = killed(wal => rmSync(wal.replace('-wal', '')))
     const outbox = open(at.file)
-    expect(outbox.recovery).toMatchObject({ found: { events: 200, lostEvents: 0 } })
+    expect(outbox.recovery).toMatchObject({ salvaged: { events: 200, lostEvents: 0 } })
     outbox.close()
     expect(readOutbox(at.file).events).toEqual(at.before.events)
   })
