@@ -77,14 +77,14 @@ async function run(config: Config): Promise<void> {
       hotZones: hotZones.list,
       circuits: () => flows.states.circuits,
     })
-    const decisions = createBatchBoundary(source.wake)
-    const asked = { config, log, source, flows, decisions, partitionsOf }
+    const batchBoundary = createBatchBoundary(source.wake)
+    const asked = { config, log, source, flows, batchBoundary, partitionsOf }
     const parts = () => ({ source, metrics, hotZones, kafka: flows.states })
     stack.use(
       await serveHttp({
         ...bridge.http,
         key: 'bridge.http',
-        reasons: () => notReadyReasons(parts()),
+        notReadyReasons: () => notReadyReasons(parts()),
         alarms: () => [
           ...damageAlarms('inbox', setAsideFilesOf(inboxOptions.file)),
           ...hotZones.alarms(),
@@ -112,11 +112,11 @@ async function run(config: Config): Promise<void> {
     }
     await runBridge({
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
-      frame: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
-      ...{ decisions, onDisagreement: reason => log.warn(reason) },
+      framing: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
+      ...{ batchBoundary, onPartitionMismatch: reason => log.warn(reason) },
       openSink: client.openSink,
       settingsOf,
-      onBlind: topic => log.warn({ topic }, BLIND),
+      onCheckNotAllowed: topic => log.warn({ topic }, BLIND),
     })
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
@@ -132,7 +132,7 @@ function watchHotZones({ ingest }: Config, log: ReturnType<typeof createLog>) {
   })
 }
 
-type Asked = Omit<PartitionsCommandOptions, 'kafka' | 'away'> & {
+type Asked = Omit<PartitionsCommandOptions, 'kafka' | 'waitReason'> & {
   config: Config
   log: ReturnType<typeof createLog>
   source: EventSource
@@ -149,8 +149,8 @@ function commandsOf({
 }: Asked): Record<string, CommandHandler> {
   const { kafka, outbox } = config
   const topic = kafka.topics.backfill
-  const away = () => flows.states.waitReasons.events ?? null
-  const options = { kafka, source, away, ...asked }
+  const waitReason = () => flows.states.waitReasons.events ?? null
+  const options = { kafka, source, waitReason, ...asked }
   const logged =
     (what: string, command: CommandHandler): CommandHandler =>
     async input => {

@@ -89,7 +89,7 @@ async function run({
       await serveHttp({
         ...gateway.http,
         key: 'gateway.http',
-        reasons: () => unreadyReasons(parts),
+        notReadyReasons: () => unreadyReasons(parts),
         alarms: () => [...damageAlarms('outbox', writer.position.asides), ...wearAlarms(writer)],
         metrics: metrics.text,
         state: () => gatewayState(parts),

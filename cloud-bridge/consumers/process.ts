@@ -101,7 +101,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
       serveHttp({
         ...http,
         key,
-        reasons: () => [...away].map(([what, reason]) => `${what}: ${reason}`),
+        notReadyReasons: () => [...away].map(([what, reason]) => `${what}: ${reason}`),
         metrics: metrics.text,
         state: (): ConsumerProcessState => ({
           ...{ part: 'consumer', name, pid: process.pid, partitions: [...works.keys()] },
@@ -112,7 +112,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
           },
           ...metrics.totals,
         }),
-        ...(others && { others }),
+        ...(others && { fallback: others }),
       }),
   }
 }

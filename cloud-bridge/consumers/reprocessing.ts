@@ -31,7 +31,7 @@ export async function reprocess(
     read: (records: readonly ReadRecord[]) => runtime.read(after(records)),
   }
   const after = (records: readonly ReadRecord[]) =>
-    records.filter(({ heardAt }) => heardAt >= fromMs)
+    records.filter(({ appendTimeMs: heardAt }) => heardAt >= fromMs)
   const own = untilReplaced(state, name)
   const open = createStatefulOpener(name, since, own, createHandling(place), {
     hasEffects: false,

@@ -8,7 +8,7 @@ export function retryUntilAnswered<T>(
   { circuit, signal, onUnavailable }: Omit<DeliveryOptions, 'sink'>,
 ): Promise<T | null> {
   return retryOrNull(ask, {
-    ...{ circuit, signal, passes: error => error instanceof Error },
+    ...{ circuit, signal, isRetryable: error => error instanceof Error },
     onFailed: (reason, waitMs) => onUnavailable(`${topic}: ${reason}`, waitMs),
   })
 }

@@ -31,7 +31,12 @@ export async function deliverBackfill(carrying: DeliveryContext, live: LiveStatu
   const forwarder = createForwarder<RangeBatch>({
     source: source.backfill,
     sink: explainUnavailable(sink, name => topicFault(name, needed(), carrying.partitionsOf)),
-    ...{ signal, frame: carrying.frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
+    ...{
+      signal,
+      framing: carrying.framing,
+      circuit: flow.circuit,
+      onUnavailable: flow.unavailable,
+    },
     size: createBatchSize(config.bridge.backfill),
     lingerMs: config.bridge.lingerMs,
     onRejected: (event, reason, taken) => {
@@ -49,7 +54,7 @@ export async function deliverBackfill(carrying: DeliveryContext, live: LiveStatu
   let turnMs = performance.now()
   const step = async () => {
     redirect(topic)
-    const mayGo = !live.isBehind || performance.now() - turnMs > TURN_AT_LEAST_MS
+    const mayGo = !live.isBusy || performance.now() - turnMs > TURN_AT_LEAST_MS
     if (!mayGo) return 'nothing'
     turnMs = performance.now()
     return forwarder.step()

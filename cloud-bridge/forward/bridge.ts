@@ -12,7 +12,7 @@ import { createTopicGuard, type TopicGuardOptions } from './topic-guard.ts'
 const TOLD_WITHIN_MS = 5000
 
 type BridgeOptions = Omit<DeliveryContext, 'flushNotes'> &
-  Pick<TopicGuardOptions, 'settingsOf' | 'onBlind'>
+  Pick<TopicGuardOptions, 'settingsOf' | 'onCheckNotAllowed'>
 
 /**
  * Carries events, what goes behind them and notes from the store to Kafka until asked to end. Kafka
@@ -31,7 +31,7 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
     openSink: () => guard.guarding(openSink()),
     flushNotes: () => nudge.look(TOLD_WITHIN_MS),
   }
-  const live = { isBehind: false }
+  const live = { isBusy: false }
   await Promise.all([
     deliverLive(carrying, live),
     deliverBackfill(carrying, live),

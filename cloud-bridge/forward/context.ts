@@ -18,7 +18,7 @@ export type DeliveryContext = {
   config: Pick<Config, 'bridge' | 'kafka'>
   source: EventSource
   inbox: Inbox
-  frame: Framing
+  framing: Framing
   /** Each carrier has a sink of its own, because it takes one send at a time. */
   openSink(): EventSink & AsyncDisposable
   partitionsOf: PartitionCounter
@@ -28,9 +28,9 @@ export type DeliveryContext = {
   /** Has notes go at once: the ledger must hear what comes later before it sees what is newer. */
   flushNotes(): Promise<void>
   /** What an operator decides of the live events. */
-  decisions: BatchBoundary
+  batchBoundary: BatchBoundary
   /** The configuration names another number of partitions than is in force. */
-  onDisagreement(reason: string): void
+  onPartitionMismatch(reason: string): void
   signal: AbortSignal
 }
 

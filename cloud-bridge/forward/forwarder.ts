@@ -28,14 +28,14 @@ export type PendingBatch = {
  * `readAhead`, if there is one, has what is behind them ready for the next `take`.
  */
 export type BatchSource<T extends PendingBatch = PendingBatch> = {
-  take(limits: { maxEvents: number; maxBytes: number }): T | null
+  readBatch(limits: { maxEvents: number; maxBytes: number }): T | null
   readAhead?(taken: T, limits: { maxEvents: number; maxBytes: number }): void
-  settle(taken: T): void
+  advance(taken: T): void
 }
 
 export type ForwarderOptions<T extends PendingBatch> = DeliveryOptions & {
   source: BatchSource<T>
-  frame: Framing
+  framing: Framing
   size: BatchSize
   /** Two small batches start at least so long apart. */
   lingerMs: number
@@ -72,7 +72,7 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
   const batchOf = async ({ range, events }: T): Promise<Batch> => {
     const place = placers.get(range.partitions) ?? createPartitioner(range.partitions)
     placers.set(range.partitions, place)
-    const framed = await options.frame(range.topic, events)
+    const framed = await options.framing(range.topic, events)
     // Each object of an event costs as much as reading the event.
     const records = events.map(({ zone }, index): OutgoingRecord => {
       const { key, partition } = place(zone)
@@ -96,7 +96,7 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
         for (const [index, reason] of fates.entries()) {
           if (reason !== null) options.onRejected(taken.events[index]!, reason, taken)
         }
-        source.settle(taken)
+        source.advance(taken)
         tell(taken, batch, fates)
         return 'all'
       } catch (error) {
@@ -126,11 +126,11 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
     },
     async step(): Promise<StepResult> {
       const { maxEvents, maxBytes } = size
-      const taken = source.take({ maxEvents, maxBytes })
+      const taken = source.readBatch({ maxEvents, maxBytes })
       if (!taken) return 'nothing'
       lastStart = performance.now()
       if (taken.events.length === 0) {
-        source.settle(taken)
+        source.advance(taken)
         return 'large batch'
       }
       const batch = await tryOn(() => batchOf(taken))
@@ -171,7 +171,7 @@ export function createDelivery(options: DeliveryOptions) {
 
 /** Does it again while the sink is unavailable; null when asked to end before. */
 function startTrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
-  const passes = (error: unknown) => error instanceof SinkUnavailable
-  const options = { circuit, signal, passes, onFailed: onUnavailable }
+  const isRetryable = (error: unknown) => error instanceof SinkUnavailable
+  const options = { circuit, signal, isRetryable, onFailed: onUnavailable }
   return <D>(work: () => Promise<D>): Promise<D | null> => retryOrNull(work, options)
 }

@@ -101,12 +101,12 @@ function carryApart(
   sink: EventSink & AsyncDisposable,
   first: First | null,
 ) {
-  const { config, source, metrics, flows, frame } = carrying
+  const { config, source, metrics, flows, framing: frame } = carrying
   const ending = new AbortController()
   const signal = AbortSignal.any([carrying.signal, ending.signal])
   const flow = flows.begin(partitionsText(includedPartitions(range)))
   const forwarder = createForwarder<RangeBatch>({
-    ...{ sink, signal, frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
+    ...{ sink, signal, framing: frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
     source: source.isolated(range.id),
     size: createBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,

@@ -9,7 +9,7 @@ import { nullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
 import { startIsolatedPartitions } from './isolated-partitions.ts'
 
 /** How live events are doing; what goes behind them asks. */
-export type LiveStatus = { isBehind: boolean }
+export type LiveStatus = { isBusy: boolean }
 
 /**
  * Carries what is live to the readings until asked to end, woken by the bell, with a slow poll
@@ -26,7 +26,7 @@ export async function deliverLive(carrying: DeliveryContext, live: LiveStatus): 
     flow.unavailable(reason)
   }
   const forwarder = createForwarder<RangeBatch>({
-    ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, frame: carrying.frame },
+    ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, framing: carrying.framing },
     size: createBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
     onRejected: createRejectionHandler(carrying),
@@ -55,7 +55,7 @@ export async function deliverLive(carrying: DeliveryContext, live: LiveStatus): 
   let disagrees: string | undefined
   const lookAtSpread = () => {
     const [said] = partitionMismatch(config.kafka.partitions, source.ranges)
-    if (said !== undefined && said !== disagrees) carrying.onDisagreement(said)
+    if (said !== undefined && said !== disagrees) carrying.onPartitionMismatch(said)
     disagrees = said
   }
   let known: Buffer | null = null
@@ -74,7 +74,7 @@ export async function deliverLive(carrying: DeliveryContext, live: LiveStatus): 
     if (!store) return 'nothing'
     await tell(store.id)
     await apart.keep()
-    carrying.decisions.perform()
+    carrying.batchBoundary.perform()
     lookAtSpread()
     await cutting.look()
     return await forwarder.step()
@@ -82,8 +82,8 @@ export async function deliverLive(carrying: DeliveryContext, live: LiveStatus): 
   while (!signal.aborted) {
     hotZones.look()
     const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
-    live.isBehind = did === 'large batch'
-    if (live.isBehind) continue
+    live.isBusy = did === 'large batch'
+    if (live.isBusy) continue
     await source.waitForCommit(config.bridge.pollMs)
     await forwarder.pace(source.waitForCommit)
   }

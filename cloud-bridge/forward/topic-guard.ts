@@ -10,7 +10,7 @@ export type TopicGuardOptions = {
   /** By how much the time of what waits may lie behind Kafka's now. */
   lagMs(): number
   /** Once: nobody lets us look, so it goes on without. */
-  onBlind(topic: string): void
+  onCheckNotAllowed(topic: string): void
   nowMs?: () => number
 }
 
@@ -27,7 +27,7 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
     seen.set(topic, { settings, atMs: nowMs() })
     if (settings.keeping === 'not allowed' && !isBlind) {
       isBlind = true
-      options.onBlind(topic)
+      options.onCheckNotAllowed(topic)
     }
     return settings
   }

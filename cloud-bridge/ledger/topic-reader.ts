@@ -29,12 +29,12 @@ export function createTopicReader({
   const backlogBeginning = new Set<number>()
   let foreign = 0
 
-  const addNote = ({ value, heardAt }: ReadRecord) => {
+  const addNote = ({ value, appendTimeMs: heardAt }: ReadRecord) => {
     const note = decodeNote(value, heardAt)
     if (note) ledger.addNote(note)
     else foreign++
   }
-  const addEvent = ({ value, heardAt }: ReadRecord, partition?: number) => {
+  const addEvent = ({ value, appendTimeMs: heardAt }: ReadRecord, partition?: number) => {
     const event = reader.read(value)
     if (event) ledger.addEvent({ ...event, heardAt, partition })
     else foreign++
@@ -42,12 +42,12 @@ export function createTopicReader({
   // A replay may be of any time: how far back it reaches says nothing of the rest.
   const addReplayed = (record: ReadRecord) => {
     if (backlogBeginning.delete(record.partition)) {
-      ledger.cutBacklog(record.partition, record.heardAt)
+      ledger.cutBacklog(record.partition, record.appendTimeMs)
     }
     return addEvent(record)
   }
   const addReading = (record: ReadRecord, begin: Offsets) => {
-    const { partition, heardAt } = record
+    const { partition, appendTimeMs: heardAt } = record
     if (beginning.delete(partition)) {
       const isCut = (begin.get(partition) ?? 0) > 0
       ledger.cut(partition, isCut ? heardAt : Number.NEGATIVE_INFINITY)
@@ -58,10 +58,15 @@ export function createTopicReader({
   /** That some events come later is told before newer ones are sent, maybe since the notes' end. */
   const hearWhatIsBehind = async (notes: string) => {
     const end = (await stream.topicOffsets([notes])).get(notes)?.end ?? new Map()
-    await stream.readBetween(notes, new Map(positions.get(notes)), end, ({ value, heardAt }) => {
-      const note = decodeNote(value, heardAt)
-      if (note?.kind === 'behind') ledger.addNote(note)
-    })
+    await stream.readBetween(
+      notes,
+      new Map(positions.get(notes)),
+      end,
+      ({ value, appendTimeMs: heardAt }) => {
+        const note = decodeNote(value, heardAt)
+        if (note?.kind === 'behind') ledger.addNote(note)
+      },
+    )
   }
 
   return {

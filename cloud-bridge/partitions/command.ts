@@ -12,10 +12,10 @@ const PARTITIONS_MAX = 100_000
 export type PartitionsCommandOptions = {
   kafka: Pick<Config['kafka'], 'topics' | 'brokers'>
   source: Pick<EventSource, 'ranges' | 'store' | 'plan'>
-  decisions: BatchBoundary
+  batchBoundary: BatchBoundary
   partitionsOf: PartitionCounter
   /** Why live events do not go now; null: they go. */
-  away(): string | null
+  waitReason(): string | null
   decideWithinMs?: number
 }
 
@@ -49,7 +49,7 @@ export function createShowPartitionsCommand({
  * from the next event on that is stored. It is durable when there is an answer, a MoveAnswer.
  */
 export function createMovePartitionsCommand(options: PartitionsCommandOptions): CommandHandler {
-  const { source, decisions, decideWithinMs = DECIDE_WITHIN_MS } = options
+  const { source, batchBoundary: decisions, decideWithinMs = DECIDE_WITHIN_MS } = options
   const look = (to: number) => {
     if (!source.store) throw new CommandRefused(503, 'there is no outbox')
     const obstacle = moveObstacle(to, source.ranges)
@@ -82,7 +82,7 @@ export function createMovePartitionsCommand(options: PartitionsCommandOptions): 
 
 /** Both topics need as many partitions: the backfill takes what waits when Kafka was away. */
 async function demandTopics(options: PartitionsCommandOptions, to: number): Promise<void> {
-  const away = options.away()
+  const away = options.waitReason()
   if (away !== null)
     throw new CommandRefused(503, `events wait, and can be moved when they go: ${away}`)
   const counts = await countsOf(options).catch((error: Error) => {

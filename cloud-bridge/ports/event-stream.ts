@@ -5,7 +5,7 @@ export type ReadRecord = {
   partition: number
   offset: number
   /** Ms since 1970: when Kafka got it, where the topic has LogAppendTime; else when it was sent. */
-  heardAt: number
+  appendTimeMs: number
   key: Buffer | null
   value: Buffer
   /** The last of each name. */

@@ -36,7 +36,7 @@ export async function replayFromArchive(options: ArchiveReplayOptions): Promise<
   }
   const kafka = await createKafkaClient(config.kafka)
   const partitions = await partitionCount(topic, kafka.topics.partitionsOf).catch(error => {
-    throw new CannotStart(describeError(error), { mayPass: true })
+    throw new CannotStart(describeError(error), { isTemporary: true })
   })
   if (partitions === 0) throw new CannotStart(`Kafka has no topic ${topic}`)
   await using sink = kafka.openSink()

@@ -5,11 +5,11 @@ export type RetryOptions = {
   circuit: CircuitBreaker
   signal: AbortSignal
   /** Whether what failed may go later. */
-  passes(error: unknown): error is Error
+  isRetryable(error: unknown): error is Error
   /** It failed, and is tried again after a wait. */
   onFailed(reason: string, waitMs: number): void
   /** It goes again. */
-  onMended?(): void
+  onRecovered?(): void
 }
 
 /**
@@ -17,17 +17,17 @@ export type RetryOptions = {
  * with the reason of `signal` when that aborts before.
  */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
-  const { circuit, signal, passes, onFailed, onMended } = options
+  const { circuit, signal, isRetryable, onFailed, onRecovered } = options
   for (;;) {
     signal.throwIfAborted()
     circuit.probe()
     try {
       const done = await work()
-      if (circuit.state !== 'closed') onMended?.()
+      if (circuit.state !== 'closed') onRecovered?.()
       circuit.succeeded()
       return done
     } catch (error) {
-      if (!passes(error)) throw error
+      if (!isRetryable(error)) throw error
       const waitMs = circuit.failed()
       onFailed(error.message, waitMs)
       await sleep(waitMs, undefined, { signal }).catch(() => {})

@@ -25,7 +25,7 @@ export type HotZonesOptions = {
   onHot(zone: string, alarm: string): void
   onCool(zone: string): void
   /** Monotonic, in ms. */
-  now?: () => number
+  nowMs?: () => number
 }
 
 type Minute = { number: number; partitions: number; events: Tally; bytes: Tally }
@@ -52,7 +52,7 @@ export function shareMax(partitions: number): number {
  * because a backlog that goes out in one minute would look hot in any average for long.
  */
 export function createHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOptions) {
-  const { now = () => performance.now() } = rest
+  const { nowMs: now = () => performance.now() } = rest
   const hot = new Map<string, HotZone>()
   let past: Minute[] = []
   let minute = emptyMinute(minuteAt(now()))

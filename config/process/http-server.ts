@@ -8,7 +8,7 @@ export type HttpOptions = {
   host: string
   port: number
   /** Reasons why the process cannot do its work now; none means ready. */
-  reasons: () => string[]
+  notReadyReasons: () => string[]
   /** What somebody should look at although the process does its work. */
   alarms?: () => string[]
   /** Prometheus text. */
@@ -18,7 +18,7 @@ export type HttpOptions = {
   /** What can be asked of it by POST, by path. */
   commands?: Record<string, CommandHandler>
   /** Answers what is none of these. */
-  others?: RequestListener
+  fallback?: RequestListener
 }
 
 /**
@@ -27,7 +27,16 @@ export type HttpOptions = {
  * rejects with CannotStart.
  */
 export async function serveHttp(options: HttpOptions) {
-  const { key, reasons, alarms, metrics, state, commands = {}, others, ...at } = options
+  const {
+    key,
+    notReadyReasons: reasons,
+    alarms,
+    metrics,
+    state,
+    commands = {},
+    fallback: others,
+    ...at
+  } = options
   const json = (value: object, status = 200) => ({
     status,
     type: 'application/json',

@@ -25,14 +25,14 @@ export function untilSignal(deadlineMs: number): Promise<string> {
  * when it may pass by itself, so that it makes sense to try again.
  */
 export class CannotStart extends Error {
-  readonly mayPass: boolean
-  constructor(message: string, { mayPass = false, ...options }: CannotStartOptions = {}) {
+  readonly isTemporary: boolean
+  constructor(message: string, { isTemporary = false, ...options }: CannotStartOptions = {}) {
     super(message, options)
-    this.mayPass = mayPass
+    this.isTemporary = isTemporary
   }
   get exitCode(): 1 | 2 {
-    return this.mayPass ? 1 : 2
+    return this.isTemporary ? 1 : 2
   }
 }
 
-type CannotStartOptions = ErrorOptions & { mayPass?: boolean }
+type CannotStartOptions = ErrorOptions & { isTemporary?: boolean }

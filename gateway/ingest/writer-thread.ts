@@ -61,7 +61,7 @@ export type WriterResponse =
       healed: RecoveryReport | null
       position: OutboxStatus
     }
-  | { kind: 'cannot start'; reason: string; mayPass: boolean }
+  | { kind: 'cannot start'; reason: string; isTemporary: boolean }
   | { kind: 'committed'; tally: CommitCounts; commitMs: number; position: OutboxStatus }
   | { kind: 'tended'; more: boolean; position: OutboxStatus }
   | { kind: 'settled'; outcomes: DeadLetterOutcome[]; position: OutboxStatus }
@@ -87,8 +87,8 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const fateOf = createFateDecision(ingest)
   const opened = openAll(data)
   if (opened instanceof CannotStart) {
-    const { message: reason, mayPass } = opened
-    return answer({ kind: 'cannot start', reason, mayPass })
+    const { message: reason, isTemporary } = opened
+    return answer({ kind: 'cannot start', reason, isTemporary })
   }
   const { outbox, retention } = opened
   const tending = startTending(opened, settings, inboxFile)

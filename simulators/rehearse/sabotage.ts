@@ -24,7 +24,7 @@ export const sabotages: Record<string, Change[]> = {
     {
       file: FORWARDER,
       from: 'const batch = await tryOn(() => batchOf(taken))',
-      to: 'source.settle(taken); const batch = await tryOn(() => batchOf(taken))',
+      to: 'source.advance(taken); const batch = await tryOn(() => batchOf(taken))',
     },
   ],
 }

@@ -24,7 +24,7 @@ export function describeEventSource<T extends PendingBatch>(
     })
     afterEach(() => rig[Symbol.asyncDispose]())
 
-    const take = (limits = noLimit) => rig.source.take(limits)
+    const take = (limits = noLimit) => rig.source.readBatch(limits)
     const sequences = (taken: T | null) => taken?.events.map(({ sequence }) => sequence) ?? []
     const zones = (taken: T | null) => taken?.events.map(({ zone }) => zone) ?? []
     /** Takes and settles until there is nothing, and gives each take's sequences. */
@@ -32,7 +32,7 @@ export function describeEventSource<T extends PendingBatch>(
       const all: number[][] = []
       for (let taken = take(limits); taken; taken = take(limits)) {
         all.push(sequences(taken))
-        rig.source.settle(taken)
+        rig.source.advance(taken)
       }
       return all
     }
@@ -64,9 +64,9 @@ export function describeEventSource<T extends PendingBatch>(
       rig.store(['a', 'b'])
       const taken = take()
       rig.store(['c'])
-      rig.source.settle(taken!)
+      rig.source.advance(taken!)
       expect(sequences(take())).toEqual([3])
-      rig.source.settle(take()!)
+      rig.source.advance(take()!)
       expect(take()).toBeNull()
       rig.store(['d'])
       expect(sequences(take())).toEqual([4])
@@ -104,7 +104,7 @@ export function describeEventSource<T extends PendingBatch>(
 
     it('remembers what was settled, and nothing else, when it was closed', () => {
       rig.store(['a', 'b'])
-      rig.source.settle(take()!)
+      rig.source.advance(take()!)
       rig.store(['c'])
       take()
       rig.reopen()

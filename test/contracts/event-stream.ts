@@ -50,8 +50,8 @@ export function describeEventStream(
       const [first, second] = await readAll(rig, topic)
       expect(first).toMatchObject({ partition: 1, offset: 0, value: Buffer.from('a') })
       expect(second).toMatchObject({ partition: 1, offset: 1, key: Buffer.from('Süd\0'), value })
-      expect(second!.heardAt).toBeGreaterThanOrEqual(beforeMs - 1000)
-      expect(second!.heardAt).toBeLessThan(Date.now() + 1000)
+      expect(second!.appendTimeMs).toBeGreaterThanOrEqual(beforeMs - 1000)
+      expect(second!.appendTimeMs).toBeLessThan(Date.now() + 1000)
     })
 
     it('gives each partition in its order, over many batches', async () => {

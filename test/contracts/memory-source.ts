@@ -24,7 +24,7 @@ export function createMemorySource(topic = 'readings', partitions = 3): MemorySo
         }),
       )
     },
-    take({ maxEvents, maxBytes }) {
+    readBatch({ maxEvents, maxBytes }) {
       const events: PendingBatch['events'][number][] = []
       let bytes = 0
       for (const group of groups) {
@@ -36,7 +36,7 @@ export function createMemorySource(topic = 'readings', partitions = 3): MemorySo
       if (events.length === 0) return null
       return { range, events, next: events.at(-1)!.sequence + 1 }
     },
-    settle(taken) {
+    advance(taken) {
       settled++
       next = taken.next
     },

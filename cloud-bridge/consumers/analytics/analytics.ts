@@ -99,7 +99,7 @@ class Analytics implements Handling {
     this.#taken = 0
     if (this.#isCommitted) await this.#begin()
     for (const { event, record } of arrived) {
-      const time = this.#held.timeOf(event, record.heardAt)
+      const time = this.#held.timeOf(event, record.appendTimeMs)
       this.#plans.push(this.#plan(event, time) ?? (await this.#readAndPlan(event, time)))
     }
   }
@@ -110,12 +110,12 @@ class Analytics implements Handling {
     if (plan.time instanceof Error) throw plan.time
     this.#admit(plan)
     if (plan.time === null) {
-      this.#held.hold(event, record.heardAt)
+      this.#held.hold(event, record.appendTimeMs)
       return
     }
     this.#put(plan)
-    const received = event.receivedAt + (this.#held.offsetOf(event, record.heardAt) ?? 0)
-    this.#watermark = Math.max(this.#watermark, Math.min(received, record.heardAt))
+    const received = event.receivedAt + (this.#held.offsetOf(event, record.appendTimeMs) ?? 0)
+    this.#watermark = Math.max(this.#watermark, Math.min(received, record.appendTimeMs))
   }
 
   takeChanges(): HandlingChanges {

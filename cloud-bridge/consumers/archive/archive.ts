@@ -92,7 +92,7 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
   }
   const gather = (topic: string, { events, unusable }: DecodedRecords) => {
     for (const { event, record } of events) {
-      const { partition, offset, heardAt, value } = record
+      const { partition, offset, appendTimeMs: heardAt, value } = record
       const row = { event, topic, partition, offset, heardAt }
       const isNew = !archive.committed.came.has(event) && gathered.add(row, value.length)
       counts[isNew ? 'in order' : 'duplicate']++

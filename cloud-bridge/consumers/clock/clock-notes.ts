@@ -28,7 +28,7 @@ export async function startClockNoteReader(
   const offsets = createClockOffsets()
   const position = new Map<number, number>()
 
-  const take = ({ partition, offset, value, heardAt }: ReadRecord) => {
+  const take = ({ partition, offset, value, appendTimeMs: heardAt }: ReadRecord) => {
     position.set(partition, offset + 1)
     const note = decodeNote(value, heardAt)
     if (note?.kind === 'clock') offsets.add(note.gateway, note)

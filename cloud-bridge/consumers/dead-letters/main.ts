@@ -89,7 +89,7 @@ async function run(file: string | undefined, work: (place: Place) => Promise<num
     else if (error instanceof MissingTopic || error instanceof NoSuchTopic) {
       const cure = 'Create it, or set kafka.topics to where the bridge writes'
       end(new CannotStart(`${where} has no topic ${kafka.topics.deadletters}. ${cure}`))
-    } else end(new CannotStart(`${where}: ${message}`, { mayPass: true }))
+    } else end(new CannotStart(`${where}: ${message}`, { isTemporary: true }))
   }
 }
 

@@ -32,9 +32,9 @@ export function createBatchProducer({ sink, partitionsOf, signal, onAway }: Batc
       circuit: createCircuitBreaker(BACKOFF),
       signal,
       onFailed: onAway,
-      onMended: () => onAway(null),
+      onRecovered: () => onAway(null),
     },
-    passes: error => error instanceof SinkUnavailable,
+    isRetryable: error => error instanceof SinkUnavailable,
   }
   const places = new Map<string, ReturnType<typeof createPartitioner>>()
 

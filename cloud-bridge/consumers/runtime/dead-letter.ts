@@ -33,7 +33,7 @@ export function createDeadLetter(
   { record, reason }: UnusableRecord,
   at: { consumer: string; topic: string; deadletters: string },
 ): Effect {
-  const { partition, offset, heardAt, key, value, headers } = record
+  const { partition, offset, appendTimeMs: heardAt, key, value, headers } = record
   const id = keyOf('unusable', at.consumer, at.topic, String(partition), String(offset))
   const before = Number(headers[ATTEMPTS_HEADER]?.toString() ?? 0)
   const letter: ConsumerDeadLetter = {

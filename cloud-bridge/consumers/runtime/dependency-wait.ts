@@ -16,10 +16,10 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 export function createDependencyWait(onAway: (reason: string | null) => void): DependencyWait {
   const options = {
     circuit: createCircuitBreaker(BACKOFF),
-    passes: (error: unknown) =>
+    isRetryable: (error: unknown) =>
       error instanceof StateUnavailable || error instanceof RegistryUnavailable,
     onFailed: onAway,
-    onMended: () => onAway(null),
+    onRecovered: () => onAway(null),
   }
   return (work, signal) => retry(work, { ...options, signal })
 }

@@ -115,8 +115,8 @@ export function toReadRecord(
   { offset, timestamp, key, value, headers }: Message,
   partition: number,
 ) {
-  const heardAt = Number(timestamp)
-  const record = { partition, offset: Number(offset), heardAt, key, value: value! }
+  const appendTimeMs = Number(timestamp)
+  const record = { partition, offset: Number(offset), appendTimeMs, key, value: value! }
   return { ...record, headers: headersOf(headers ?? {}) }
 }
 

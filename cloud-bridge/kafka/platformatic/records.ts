@@ -12,8 +12,10 @@ export function decodeRecords(batch: RecordsBatch, partition: number): ReadRecor
   return batch.records.flatMap(({ offsetDelta, timestampDelta, key, value, headers }) => {
     if (value === null) return []
     const offset = Number(batch.firstOffset) + offsetDelta
-    const heardAt = Number(isByKafka ? batch.maxTimestamp : batch.firstTimestamp + timestampDelta)
-    return [{ partition, offset, heardAt, key, value, headers: headersIn(headers) }]
+    const appendTimeMs = Number(
+      isByKafka ? batch.maxTimestamp : batch.firstTimestamp + timestampDelta,
+    )
+    return [{ partition, offset, appendTimeMs, key, value, headers: headersIn(headers) }]
   })
 }
 

@@ -53,10 +53,10 @@ function openOrSay(file: string): number {
     ftruncateSync(descriptor, BYTES)
     return descriptor
   } catch (cause) {
-    const mayPass = /ENOSPC|EDQUOT|EIO/.test(String((cause as { code?: unknown }).code))
+    const isTemporary = /ENOSPC|EDQUOT|EIO/.test(String((cause as { code?: unknown }).code))
     const cure = 'Let this user write it, or remove it'
     const message = `${file} cannot be written: ${(cause as Error).message}. ${cure}`
-    throw new CannotStart(message, { cause, mayPass })
+    throw new CannotStart(message, { cause, isTemporary })
   }
 }
 

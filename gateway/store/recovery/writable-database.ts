@@ -34,8 +34,8 @@ export function openForWriting<T>(
   createParts: (db: Database.Database) => T,
 ) {
   const dir = dirname(file)
-  const cannot = (cause: Error, cure: string, mayPass = false) =>
-    new CannotStart(`${kind.key} = ${file}: ${cause.message}. ${cure}`, { cause, mayPass })
+  const cannot = (cause: Error, cure: string, isTemporary = false) =>
+    new CannotStart(`${kind.key} = ${file}: ${cause.message}. ${cure}`, { cause, isTemporary })
   try {
     if (!existsSync(dir)) mkdirSync(dir, { mode: 0o700 })
   } catch (error) {

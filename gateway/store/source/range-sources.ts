@@ -30,14 +30,14 @@ export function createRangeSources(
       return null
     })
   /** Moves the range on behind what Kafka has; durable within a second or at close. */
-  const settle = ({ range, next }: RangeBatch) => move(range, next)
+  const advanceRange = ({ range, next }: RangeBatch) => move(range, next)
   const sourceOf = (some: () => Range[], last = () => Number.MAX_SAFE_INTEGER) => {
     const ahead = createReadAhead()
     return {
-      take: (limits: BatchLimits) => takeOf(some(), { ...limits, last: last() }, ahead),
+      readBatch: (limits: BatchLimits) => takeOf(some(), { ...limits, last: last() }, ahead),
       readAhead: ({ next }: RangeBatch, limits: BatchLimits) =>
         outbox.readOrElse(undefined, from => ahead.read(from, next, limits)),
-      settle,
+      advance: advanceRange,
     }
   }
   return {

@@ -63,7 +63,7 @@ export async function deliverStore(dir: string): Promise<DeliveredContent> {
     onRejected() {},
   }
   const forwarder = createForwarder({
-    frame: singleObjectFraming,
+    framing: singleObjectFraming,
     ...common,
     source,
     size: createBatchSize(LIMITS),

@@ -111,9 +111,9 @@ async function latenciesOf(
   const { readings } = config.kafka.topics
   const { begin, end } = (await stream.topicOffsets([readings])).get(readings)!
   const latencies: number[] = []
-  await stream.readBetween(readings, begin, end, ({ value, heardAt }) => {
+  await stream.readBetween(readings, begin, end, ({ value, appendTimeMs }) => {
     const { receivedAt } = decodeEvent(value)
-    if (receivedAt >= fromMs && receivedAt < toMs) latencies.push(heardAt - receivedAt)
+    if (receivedAt >= fromMs && receivedAt < toMs) latencies.push(appendTimeMs - receivedAt)
   })
   return percentilesOf(Float64Array.from(latencies))
 }

@@ -135,7 +135,7 @@ describe('this machine', () => {
     await using _page = await serveHttp({
       ...{ key: 'bridge.http', ...bridge, metrics: async () => '' },
       state: () => ({ part: 'bridge', pid: 7 }),
-      reasons: () => ['events wait: away'],
+      notReadyReasons: () => ['events wait: away'],
     })
     expect(await lines(...checks())).toEqual([
       expect.stringMatching(/^FAULT {2}gateway\.mqtt: 127.*another process listens there\. Stop/),

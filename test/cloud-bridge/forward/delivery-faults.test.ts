@@ -77,7 +77,7 @@ describe('while the disk of the inbox is full', () => {
   it('partitions that cannot be joined are carried on apart, and the others go on', async () => {
     using at = startPlace(10)
     const limits = { maxEvents: 6, maxBytes: 1e6 }
-    at.plan(source => source.plan.isolate(source.take(limits)!, [2]))
+    at.plan(source => source.plan.isolate(source.readBatch(limits)!, [2]))
     const sent = new Set<number>()
     const bridge = startMemoryBridge({
       ...{ dir: at.dir, wrap: full },

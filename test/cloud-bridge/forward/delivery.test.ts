@@ -109,7 +109,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     const newer = (await readTopic(on.direct, at.topics.readings))
       .flat()
       .filter(({ value }) => decodeEvent(value).sequence > 1200)
-    expect(newer.every(({ heardAt }) => heardAt >= told!.heardAt)).toBe(true)
+    expect(newer.every(({ appendTimeMs }) => appendTimeMs >= told!.appendTimeMs)).toBe(true)
     expect(newer.length).toBe(6)
   })
 

@@ -33,13 +33,13 @@ function start(
   onUnavailable: (reason: string) => void = () => {},
   readAhead: NonNullable<MemorySource['readAhead']> = () => {},
 ) {
-  const settle: MemorySource['settle'] = taken => {
+  const settle: MemorySource['advance'] = taken => {
     log.push(`settled ${taken.next}`)
-    source.settle(taken)
+    source.advance(taken)
   }
   return createForwarder({
-    frame: singleObjectFraming,
-    source: { take: source.take, readAhead, settle },
+    framing: singleObjectFraming,
+    source: { readBatch: source.readBatch, readAhead, advance: settle },
     sink: via,
     size: fixedSize(limits),
     lingerMs: limits.lingerMs,
@@ -133,7 +133,7 @@ describe('a step', () => {
   it('settles nothing when what was rejected cannot be noted', async () => {
     source.store(['a zone with a name too long for this sink'])
     const forwarder = createForwarder({
-      frame: singleObjectFraming,
+      framing: singleObjectFraming,
       source,
       sink,
       size: fixedSize(limits),

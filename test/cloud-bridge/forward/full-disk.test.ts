@@ -22,7 +22,7 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     const source = openEventSource({ outboxFile, inbox })
     const sent: number[] = []
     const forwarder = createForwarder({
-      frame: singleObjectFraming,
+      framing: singleObjectFraming,
       source,
       signal: new AbortController().signal,
       sink: {

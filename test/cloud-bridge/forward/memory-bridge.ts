@@ -43,7 +43,7 @@ export function startMemoryBridge(asked: {
     [Symbol.asyncDispose]: async () => {},
   }
   const running = runBridge({
-    ...{ source, inbox, flows, signal: ending.signal, frame: singleObjectFraming },
+    ...{ source, inbox, flows, signal: ending.signal, framing: singleObjectFraming },
     config: {
       bridge: { ...defaults.bridge, pollMs: 100, ...asked.limits },
       kafka: { ...defaults.kafka, topics, partitions: null },
@@ -54,12 +54,12 @@ export function startMemoryBridge(asked: {
       circuits: () => flows.states.circuits,
     }),
     hotZones: createHotZones({ cureOf: () => '', onHot() {}, onCool() {} }),
-    decisions: createBatchBoundary(source.wake),
-    onDisagreement() {},
+    batchBoundary: createBatchBoundary(source.wake),
+    onPartitionMismatch() {},
     partitionsOf: async () => 3,
     openSink: () => sink,
     settingsOf: async () => ({ partitions: 3, replicas: 1, keeping: 'not allowed' }),
-    onBlind() {},
+    onCheckNotAllowed() {},
   })
   return {
     ...{ source, inbox, flows, running },

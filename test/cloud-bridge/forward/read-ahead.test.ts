@@ -11,10 +11,10 @@ it('begins no second send while one is under way, when reading ahead fails', asy
   for (let group = 0; group < 6; group++) source.store(['z'])
   let [underWay, most] = [0, 0]
   const forwarder = createForwarder({
-    frame: singleObjectFraming,
+    framing: singleObjectFraming,
     source: {
-      take: source.take,
-      settle: source.settle,
+      readBatch: source.readBatch,
+      advance: source.advance,
       readAhead() {
         throw new Error('the outbox cannot be read now')
       },

@@ -48,7 +48,7 @@ export async function startBridge({
   const client = await createKafkaClient(kafka)
   const ending = new AbortController()
   const blind: string[] = []
-  const decisions = createBatchBoundary(source.wake)
+  const batchBoundary = createBatchBoundary(source.wake)
   const disagreements: string[] = []
   const bridge = {
     ...defaults.bridge,
@@ -59,12 +59,12 @@ export async function startBridge({
     config: { bridge, kafka: { ...defaults.kafka, ...kafka, topics, partitions } },
     source,
     ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
-    frame: framing?.(inbox, ending.signal) ?? singleObjectFraming,
-    ...{ decisions, onDisagreement: reason => void disagreements.push(reason) },
+    framing: framing?.(inbox, ending.signal) ?? singleObjectFraming,
+    ...{ batchBoundary, onPartitionMismatch: reason => void disagreements.push(reason) },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
     settingsOf: client.topics.settingsOf,
-    onBlind: topic => blind.push(topic),
+    onCheckNotAllowed: topic => blind.push(topic),
   })
   return {
     source,
@@ -78,8 +78,8 @@ export async function startBridge({
     }),
     move: createMovePartitionsCommand({
       kafka: { brokers: kafka.brokers, topics },
-      ...{ source, decisions, partitionsOf: client.topics.partitionsOf },
-      away: () => flows.states.waitReasons.events ?? null,
+      ...{ source, batchBoundary, partitionsOf: client.topics.partitionsOf },
+      waitReason: () => flows.states.waitReasons.events ?? null,
       decideWithinMs: 2000,
     }),
     disagreements,

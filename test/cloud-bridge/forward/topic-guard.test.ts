@@ -77,7 +77,7 @@ describe('the guard', () => {
     const onBlind = vi.fn()
     const clock = { nowMs: 0 }
     const guard = createTopicGuard({
-      ...{ settingsOf, onBlind, lagMs: () => HOUR_MS },
+      ...{ settingsOf, onCheckNotAllowed: onBlind, lagMs: () => HOUR_MS },
       nowMs: () => clock.nowMs,
     })
     return { send, settingsOf, onBlind, clock, sink: guard.guarding({ send, isolate: vi.fn() }) }

@@ -11,7 +11,7 @@ const START_MS = Date.UTC(2026, 0, 1)
 const topics = { ledger: 'l', readings: 'r', backfill: 'b' }
 
 const recordAt = (day: number, value: Buffer): Omit<ReadRecord, 'offset'> => ({
-  ...{ partition: 0, heardAt: START_MS + day * DAY_MS, key: null, value, headers: {} },
+  ...{ partition: 0, appendTimeMs: START_MS + day * DAY_MS, key: null, value, headers: {} },
 })
 const event = (sequence: number, day: number) => {
   const where = { gateway: 'gw', epoch: 1, sequence, zone: 'z', zoneSequence: sequence }

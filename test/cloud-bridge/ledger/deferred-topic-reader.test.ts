@@ -11,7 +11,14 @@ const topics = { ledger: 'ledger', readings: 'readings' }
 it('hears that some come later although that was told after it had asked where notes end', async () => {
   const { gateway, epoch, zone } = goldenEvent
   const record = (offset: number, value: Buffer): ReadRecord => ({
-    ...{ partition: 0, offset, heardAt: Date.now(), key: Buffer.from(zone), value, headers: {} },
+    ...{
+      partition: 0,
+      offset,
+      appendTimeMs: Date.now(),
+      key: Buffer.from(zone),
+      value,
+      headers: {},
+    },
   })
   const note = (kind: string, sequence: number, origin: string, content: object) => {
     const store = origin === 'inbox' ? 'bb' : 'aa'

@@ -18,10 +18,10 @@ function startAsking() {
   const { source } = place
   const counts: Record<string, number | Error> = { readings: 12, backfill: 12 }
   const state = { away: null as string | null }
-  const decisions = createBatchBoundary(() => {})
+  const batchBoundary = createBatchBoundary(() => {})
   const options = {
     kafka: { brokers: ['k:9092'], topics },
-    ...{ source, decisions, away: () => state.away, decideWithinMs: 50 },
+    ...{ source, batchBoundary, waitReason: () => state.away, decideWithinMs: 50 },
     async partitionsOf(topic: string) {
       const count = counts[topic]!
       if (count instanceof Error) throw count
@@ -32,7 +32,7 @@ function startAsking() {
     commit(outbox, 1)
     source.refresh()
     source.ensureLiveRange('readings', 3)
-    source.settle(source.take(limits)!)
+    source.advance(source.readBatch(limits)!)
     commit(outbox, 2, 3)
   }
   const move = createMovePartitionsCommand(options)
@@ -43,11 +43,11 @@ function startAsking() {
       const asked = move({ to })
       asked.catch(() => {})
       await new Promise(resolve => setTimeout(resolve, 1))
-      decisions.perform()
+      batchBoundary.perform()
       return asked
     },
     stuck: (to: number) => move({ to }),
-    perform: decisions.perform,
+    perform: batchBoundary.perform,
     [Symbol.dispose]() {
       outbox.close()
       place[Symbol.dispose]()
@@ -66,7 +66,7 @@ describe('asking for another number of partitions', () => {
       spread: { partitions: 12, before },
       kafka: { readings: counts, backfill: { ...counts, topic: 'backfill' } },
     })
-    at.source.settle(at.source.take(limits)!)
+    at.source.advance(at.source.readBatch(limits)!)
     expect(await at.move(5)).toEqual({ from: 12, to: 5, sequence: 4, before: null })
   })
 
@@ -97,11 +97,11 @@ describe('asking for another number of partitions', () => {
     using at = startAsking()
     at.begin()
     const { plan } = at.source
-    plan.isolate(at.source.take(limits)!, [2])
+    plan.isolate(at.source.readBatch(limits)!, [2])
     await expect(at.move(12)).rejects.toThrow('partition 2 is carried apart')
     plan.deferIsolated(plan.isolated[0]!, 'backfill')
     await expect(at.move(12)).rejects.toThrow(/the backlog #2 to #\d+ still goes to backfill: wait/)
-    at.source.backfill.settle(at.source.backfill.take(limits)!)
+    at.source.backfill.advance(at.source.backfill.readBatch(limits)!)
     await at.move(12)
   })
 

@@ -80,7 +80,11 @@ async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill
 /** What came, in order of coming as far as Kafka tells: by partition, and by its time. */
 const eventsIn = async (topic: string) =>
   (await readTopic(sharedKafka(), topic)).flatMap(records =>
-    records.map(({ value, partition, heardAt }) => ({ ...decodeEvent(value), partition, heardAt })),
+    records.map(({ value, partition, appendTimeMs }) => ({
+      ...decodeEvent(value),
+      partition,
+      appendTimeMs,
+    })),
   )
 
 /** Over how many partitions the events from each number on must be spread. */
@@ -104,7 +108,7 @@ async function check({ topics, lastSequence }: Place, eras: Eras) {
       Array.from(inOrder, (_, index) => index + 1),
     )
   }
-  const times = byEra.map(some => some.map(({ heardAt }) => heardAt))
+  const times = byEra.map(some => some.map(({ appendTimeMs }) => appendTimeMs))
   for (const [era, some] of times.slice(1).entries()) {
     expect(Math.min(...some)).toBeGreaterThanOrEqual(Math.max(...times[era]!))
   }

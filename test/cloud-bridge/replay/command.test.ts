@@ -24,8 +24,8 @@ function startAsking(times: number[], delivered = times.length) {
   const deliver = () => {
     source.refresh()
     source.ensureLiveRange('readings', 3)
-    const taken = source.take(limits)
-    if (taken) source.settle(taken)
+    const taken = source.readBatch(limits)
+    if (taken) source.advance(taken)
   }
   const ask = (input: object, partitionsOf: (topic: string) => Promise<number> = async () => 3) => {
     const { outboxFile } = place

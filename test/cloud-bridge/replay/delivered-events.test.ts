@@ -29,7 +29,7 @@ it('sends all of what was delivered and nothing else, whatever goes apart or beh
   const source = openEventSource({ outboxFile, inbox })
   source.refresh()
   source.ensureLiveRange('r', 3)
-  source.plan.isolate(source.take(limits)!, [2])
+  source.plan.isolate(source.readBatch(limits)!, [2])
   const command = createReplayCommand({
     outboxFile,
     source,
@@ -46,7 +46,7 @@ it('sends all of what was delivered and nothing else, whatever goes apart or beh
   commit(10)
   source.plan.splitBacklog('b')
   commit(1)
-  source.settle(source.take(limits)!)
+  source.advance(source.readBatch(limits)!)
   const behind = [
     { from: 1, to: 28, events: 10 },
     { from: 61, to: 61, events: 1 },

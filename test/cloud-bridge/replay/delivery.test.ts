@@ -209,14 +209,14 @@ async function carryThree(sent: number[], isLiveBehind: () => boolean) {
     async [Symbol.asyncDispose]() {},
   }
   const live = {
-    get isBehind() {
+    get isBusy() {
       return isLiveBehind()
     },
   }
   const carrying: Partial<DeliveryContext> = {
     config: defaults,
-    source: { behind, ranges: [range] } as never,
-    frame: singleObjectFraming,
+    source: { backfill: behind, ranges: [range] } as never,
+    framing: singleObjectFraming,
     openSink: () => sink as never,
     partitionsOf: async () => 3,
     metrics: { replayed() {} } as never,

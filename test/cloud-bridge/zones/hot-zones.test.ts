@@ -12,7 +12,7 @@ function rig(partitions = 12) {
     cureOf: ({ zone }) => `Split ${zone}.`,
     onHot: (zone, alarm) => told.push(`hot ${zone}: ${alarm}`),
     onCool: zone => told.push(`cool ${zone}`),
-    now: () => nowMs,
+    nowMs: () => nowMs,
   })
   const deliver = (zones: Record<string, number>, sizes: Record<string, number> = {}) => {
     const events = Object.entries(zones).flatMap(([zone, count]) =>

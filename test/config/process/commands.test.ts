@@ -20,7 +20,7 @@ async function serve(host = '127.0.0.1') {
     if (input.bug) throw new Error('a bug')
     return { got: input }
   }
-  const pages = { reasons: () => [], metrics: async () => '', state: () => ({}) }
+  const pages = { notReadyReasons: () => [], metrics: async () => '', state: () => ({}) }
   const commands = { '/do': command }
   const http = await serveHttp({ key: 'gateway.http', host, port, ...pages, commands })
   const post = async (

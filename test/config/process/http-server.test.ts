@@ -7,7 +7,7 @@ import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 
 async function serve(reasons: string[]) {
   const port = await findFreePort()
-  const options = { key: 'gateway.http', host: '127.0.0.1', port, reasons: () => reasons }
+  const options = { key: 'gateway.http', host: '127.0.0.1', port, notReadyReasons: () => reasons }
   const http = await serveHttp({
     ...options,
     alarms: () => ['look'],
@@ -44,7 +44,7 @@ describe('the pages of a process', () => {
     const port = await findFreePort()
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')
-    const options = { key: 'bridge.http', host: '127.0.0.1', port, reasons: () => [] }
+    const options = { key: 'bridge.http', host: '127.0.0.1', port, notReadyReasons: () => [] }
     const serving = serveHttp({ ...options, metrics: async () => '', state: () => ({}) })
     await expect(serving).rejects.toThrow(CannotStart)
     await expect(serving).rejects.toThrow(`bridge.http = 127.0.0.1:${port}: another process`)

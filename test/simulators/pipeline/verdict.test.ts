@@ -23,7 +23,7 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
   return {
     partition: 0,
     offset: 0,
-    heardAt: 0,
+    appendTimeMs: 0,
     headers: {},
     key: Buffer.from('z'),
     value: encodeEvent(event),

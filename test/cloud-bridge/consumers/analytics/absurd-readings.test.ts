@@ -32,7 +32,7 @@ async function taken(
     ...{ state, topic: 'readings', corrections, onAbsurd },
   })
   const records = events.map((event, offset) => ({
-    ...{ partition: 0, offset, heardAt: NOW, key: Buffer.from(event.zone), headers: {} },
+    ...{ partition: 0, offset, appendTimeMs: NOW, key: Buffer.from(event.zone), headers: {} },
     value: encodeEvent(event),
   }))
   for (let at = 0; at < records.length; at += 1000) {

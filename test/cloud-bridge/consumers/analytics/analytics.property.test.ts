@@ -75,7 +75,7 @@ async function handled(state: PartitionState, batches: SensorReading[][], isRest
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
         ...{ partition: 0, offset: 0, key: null, value: Buffer.alloc(0), headers: {} },
-        heardAt: event.receivedAt,
+        appendTimeMs: event.receivedAt,
       },
     }))
     // As large batches come, in several rounds.

@@ -25,7 +25,7 @@ const recordsOf = (from: number, to: number) =>
     const number = from + at + 1
     const time = { receivedAt: NOW + number * 1000, observedAt: null, clock: 'SYNCED' as const }
     const event = { ...goldenEvent, ...time, sequence: number, zoneSequence: number, measurements }
-    const place = { partition: 0, offset: from + at, heardAt: NOW + 100_000 }
+    const place = { partition: 0, offset: from + at, appendTimeMs: NOW + 100_000 }
     return { ...place, key: null, headers: {}, value: encodeEvent(event) }
   })
 

@@ -43,7 +43,7 @@ export function recordsOf(events: readonly SensorReading[], first = 0): ReadReco
 }
 
 export const recordOf = (value: Buffer, offset: number): ReadRecord => ({
-  ...{ partition: 0, offset, heardAt: 1_700_000_001_000, key: null, value, headers: {} },
+  ...{ partition: 0, offset, appendTimeMs: 1_700_000_001_000, key: null, value, headers: {} },
 })
 
 export type Opened = {

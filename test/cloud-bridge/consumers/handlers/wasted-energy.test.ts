@@ -19,7 +19,7 @@ function run(...said: [device: string, ...Said][]) {
 }
 
 function arrived(event: ReceivedEvent['event'], arrival: ReceivedEvent['arrival']): ReceivedEvent {
-  const record = { partition: 0, offset: 0, heardAt: 0, key: null, value: Buffer.alloc(0) }
+  const record = { partition: 0, offset: 0, appendTimeMs: 0, key: null, value: Buffer.alloc(0) }
   return { event, arrival, topic: 'readings', record: { ...record, headers: {} } }
 }
 

@@ -42,7 +42,7 @@ export const eventsOf = (numbers: readonly number[], more: Partial<SensorReading
 export const recordsOf = (events: readonly (SensorReading | Buffer)[], from = 0, headers = {}) =>
   events.map((event, at): ReadRecord => {
     const value = Buffer.isBuffer(event) ? event : encodeEvent(event)
-    return { partition: 0, offset: from + at, heardAt: 1000, key: null, value, headers }
+    return { partition: 0, offset: from + at, appendTimeMs: 1000, key: null, value, headers }
   })
 
 export const POISON = 'poison'

@@ -54,10 +54,10 @@ function startPlace() {
   }
 }
 type Source = ReturnType<typeof startPlace>['source']
-type Part = Pick<Source, 'take' | 'settle'>
+type Part = Pick<Source, 'readBatch' | 'advance'>
 
 /** Takes and settles once; gives the numbers. */
-const step = ({ take, settle }: Part, asked = limits) => {
+const step = ({ readBatch: take, advance: settle }: Part, asked = limits) => {
   const taken = take(asked)
   if (taken) settle(taken)
   return taken && numbersOf(taken.events)
@@ -75,11 +75,11 @@ describe('a backlog', () => {
     at.source.ensureLiveRange('readings', PARTITIONS)
     expect(step(at.source, { maxEvents: 6, maxBytes: 1e6 })).toEqual(span(1, 6))
     at.source.plan.splitBacklog('backfill')
-    expect(at.source.take(limits)).toBe(null)
+    expect(at.source.readBatch(limits)).toBe(null)
     at.commit()
-    const live = at.source.take(limits)!
+    const live = at.source.readBatch(limits)!
     expect([live.range.topic, numbersOf(live.events)]).toEqual(['readings', [31, 32, 33]])
-    const old = at.source.backfill.take(limits)!
+    const old = at.source.backfill.readBatch(limits)!
     expect([old.range.topic, numbersOf(old.events)]).toEqual(['backfill', span(7, 30)])
     expect(at.source.backlog()?.events).toBe(27)
   })
@@ -129,7 +129,7 @@ describe('partitions apart', () => {
   const setApart = (at: ReturnType<typeof startPlace>) => {
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)
-    return at.source.plan.isolate(at.source.take(limits)!, [1])
+    return at.source.plan.isolate(at.source.readBatch(limits)!, [1])
   }
 
   it('have a range of their own, and the others go on without them', () => {
@@ -147,7 +147,7 @@ describe('partitions apart', () => {
     const { id } = setApart(at)
     at.commit(2)
     expect(step(at.source.isolated(id))).toEqual([2, 5])
-    expect(at.source.isolated(id).take(limits)).toBe(null)
+    expect(at.source.isolated(id).readBatch(limits)).toBe(null)
   })
 
   it('are one with the others again where both stand', () => {
@@ -167,7 +167,7 @@ describe('partitions apart', () => {
     using at = startPlace()
     setApart(at)
     at.commit()
-    at.source.plan.isolate(at.source.take(limits)!, [2])
+    at.source.plan.isolate(at.source.readBatch(limits)!, [2])
     at.restart()
     at.commit()
     expect(step(at.source)).toEqual([10])
@@ -213,7 +213,7 @@ describe('partitions apart', () => {
     at.commit()
     step(at.source)
     at.source.ensureLiveRange('others', 7)
-    const taken = at.source.take(limits)!
+    const taken = at.source.readBatch(limits)!
     expect([taken.range.topic, taken.range.partitions]).toEqual(['others', 7])
     expect(numbersOf(taken.events)).toEqual(span(1, 9))
     expect(at.source.plan.isolated).toEqual([])
@@ -227,12 +227,12 @@ describe('a spread over more partitions', () => {
     at.source.ensureLiveRange('readings', PARTITIONS)
     expect(at.source.plan.changePartitions(12)).toBe(7)
     at.commit()
-    const old = at.source.take(limits)!
+    const old = at.source.readBatch(limits)!
     expect([old.range.partitions, numbersOf(old.events)]).toEqual([3, span(1, 6)])
-    expect(at.source.take(limits)!.range.partitions).toBe(3)
-    at.source.settle(old)
+    expect(at.source.readBatch(limits)!.range.partitions).toBe(3)
+    at.source.advance(old)
     at.restart()
-    const fresh = at.source.take(limits)!
+    const fresh = at.source.readBatch(limits)!
     expect([fresh.range.partitions, numbersOf(fresh.events)]).toEqual([12, [7, 8, 9]])
     const content = { behind: 6, partitions: { from: 3, to: 12 } }
     expect(at.notes).toMatchObject([{ kind: 'spread', content }])
@@ -245,7 +245,7 @@ describe('a spread over more partitions', () => {
     step(at.source)
     expect(at.source.plan.changePartitions(12)).toBe(4)
     at.commit()
-    expect(at.source.take(limits)!.range.partitions).toBe(12)
+    expect(at.source.readBatch(limits)!.range.partitions).toBe(12)
     expect(at.source.ranges.length).toBe(1)
   })
 
@@ -259,9 +259,9 @@ describe('a spread over more partitions', () => {
     at.source.plan.splitBacklog('backfill')
     at.commit()
     expect(step(at.source)).toEqual([13, 14, 15])
-    const parts = [at.source.backfill.take(limits)!]
-    at.source.backfill.settle(parts[0]!)
-    parts.push(at.source.backfill.take(limits)!)
+    const parts = [at.source.backfill.readBatch(limits)!]
+    at.source.backfill.advance(parts[0]!)
+    parts.push(at.source.backfill.readBatch(limits)!)
     expect(parts.map(({ range, events }) => [range.partitions, numbersOf(events)])).toEqual([
       [3, span(1, 6)],
       [12, span(7, 12)],

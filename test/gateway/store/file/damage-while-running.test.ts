@@ -19,8 +19,8 @@ function withBridge(spoil: (file: string) => void) {
     const sequences: number[] = []
     source.refresh()
     source.ensureLiveRange('readings', 6)
-    for (let taken = source.take(limits); taken; taken = source.take(limits)) {
-      source.settle(taken)
+    for (let taken = source.readBatch(limits); taken; taken = source.readBatch(limits)) {
+      source.advance(taken)
       sequences.push(...taken.events.map(({ sequence }) => sequence))
     }
     return sequences

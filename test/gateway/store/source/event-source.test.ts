@@ -11,7 +11,7 @@ describe('the first contact', () => {
     const outbox = place.openOutbox()
     commit(outbox, 1, 2)
     expect(place.source.refresh()).toEqual({ id: outbox.store, gateway: 'gw' })
-    expect(place.source.take(limits)).toBe(null)
+    expect(place.source.readBatch(limits)).toBe(null)
     place.source.ensureLiveRange('readings', 6)
     place.source.ensureLiveRange('readings', 12)
     const { ranges } = place.source
@@ -34,7 +34,7 @@ describe('the first contact', () => {
     commit(outbox, 1, 2)
     place.source.refresh()
     place.source.ensureLiveRange('readings', 6)
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     commit(outbox, 3)
     expect(place.source.sendsTo('other')).toBe(false)
     place.source.ensureLiveRange('other', 12)
@@ -55,7 +55,7 @@ describe('the first contact', () => {
     commit(outbox, 2, 3)
     place.source.refresh()
     place.source.ensureLiveRange('readings', 6)
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     outbox.close()
     place.stop()
     place.removeOutbox()
@@ -77,9 +77,9 @@ describe('the first contact', () => {
     copyStore(place.outboxFile, `${place.outboxFile}.old`)
     place.source.refresh()
     place.source.ensureLiveRange('readings', 6)
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     commit(outbox, 2, 3, 4)
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     outbox.writeZoneHeads()
     const lastNote = place.source.notesFrom(1).at(-1)!.sequence
     place.inbox.moveNotes(outbox.store, lastNote + 1)
@@ -92,7 +92,7 @@ describe('the first contact', () => {
     commit(restored, 5, 6)
     place.source.refresh()
     expect(numbersOf(place.source)).toEqual([5, 6])
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     commit(restored, 7)
     expect(numbersOf(place.source)).toEqual([7])
     const notes = place.source.notesFrom(place.inbox.nextNote(restored.store)!)
@@ -121,8 +121,8 @@ describe('taking and settling', () => {
     place.source.ensureLiveRange('readings', 6)
     expect(numbersOf(place.source)).toEqual([1, 2])
     expect(numbersOf(place.source)).toEqual([1, 2])
-    place.source.settle(place.source.take(limits)!)
-    expect(place.source.take(limits)).toBe(null)
+    place.source.advance(place.source.readBatch(limits)!)
+    expect(place.source.readBatch(limits)).toBe(null)
     commit(outbox, 3)
     expect(numbersOf(place.source)).toEqual([3])
     place.stop()
@@ -141,15 +141,15 @@ describe('taking and settling', () => {
     const reason = 'backlog since note 1'
     place.inbox.addRange({ ...range, next: 1, end: 2, topic: 'backfill', reason })
     place.source.refresh()
-    const first = place.source.take(limits)!
+    const first = place.source.readBatch(limits)!
     expect([first.range.topic, first.next]).toEqual(['live', 4])
-    place.source.settle(first)
-    expect(place.source.take(limits)).toBe(null)
-    const second = place.source.backfill.take(limits)!
+    place.source.advance(first)
+    expect(place.source.readBatch(limits)).toBe(null)
+    const second = place.source.backfill.readBatch(limits)!
     expect([second.range.topic, second.next]).toEqual(['backfill', 3])
     expect(second.events.map(({ sequence }) => sequence)).toEqual([1, 2])
-    place.source.backfill.settle(second)
-    expect(place.source.backfill.take(limits)).toBe(null)
+    place.source.backfill.advance(second)
+    expect(place.source.backfill.readBatch(limits)).toBe(null)
     outbox.close()
   })
 
@@ -163,7 +163,7 @@ describe('taking and settling', () => {
     expect(place.source.notesFrom(1)).toMatchObject([{ sequence: 1, kind: 'epoch' }])
     expect(place.source.backlog()).toMatchObject({ events: 2 })
     place.source.ensureLiveRange('readings', 6)
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     expect(place.source.backlog()).toMatchObject({ events: 0 })
     outbox.close()
   })
@@ -192,15 +192,15 @@ describe('what is sent once more', () => {
     for (const number of [1, 2, 3, 4, 5, 6]) commit(outbox, number)
     place.source.refresh()
     place.source.ensureLiveRange('readings', 3)
-    place.source.settle(place.source.take(limits)!)
+    place.source.advance(place.source.readBatch(limits)!)
     const again = (next: number, end: number, zones: string | null = null) =>
       place.source.addReplay({
         ...{ next, end, zones, topic: 'backfill', partitions: 3 },
         reason: replayReason(0, 1),
       })
     const sequences = (maxEvents: number) => {
-      const taken = place.source.backfill.take({ ...limits, maxEvents })
-      if (taken) place.source.backfill.settle(taken)
+      const taken = place.source.backfill.readBatch({ ...limits, maxEvents })
+      if (taken) place.source.backfill.advance(taken)
       return taken?.events.map(({ sequence }) => sequence) ?? null
     }
     const use = {
@@ -216,7 +216,7 @@ describe('what is sent once more', () => {
     using at = startReplays()
     at.again(2, 4)
     at.again(6, 6)
-    expect(at.place.source.take(limits)).toBe(null)
+    expect(at.place.source.readBatch(limits)).toBe(null)
     expect(at.place.source.backlog()).toMatchObject({ events: 0, bytes: 0 })
     expect(at.sequences(2)).toEqual([2, 3])
     expect(at.sequences(2)).toEqual([4])
@@ -242,12 +242,12 @@ describe('what is sent once more', () => {
   it('is not sent twice when the outbox is opened anew while it is under way', () => {
     using at = startReplays()
     at.again(1, 3)
-    const taken = at.place.source.backfill.take({ ...limits, maxEvents: 2 })!
+    const taken = at.place.source.backfill.readBatch({ ...limits, maxEvents: 2 })!
     copyStore(at.place.outboxFile, `${at.place.outboxFile}.healed`)
     renameSync(`${at.place.outboxFile}.healed`, at.place.outboxFile)
     renameSync(`${at.place.outboxFile}.healed-wal`, `${at.place.outboxFile}-wal`)
     at.place.source.refresh()
-    at.place.source.backfill.settle(taken)
+    at.place.source.backfill.advance(taken)
     expect(at.sequences(2)).toEqual([3])
     expect(at.place.source.ranges).toHaveLength(1)
   })

@@ -57,7 +57,7 @@ it.each([
   }
   const outbox = { reading: (_: unknown, read: (from: unknown) => unknown) => read(racing) }
   const sources = createRangeSources(ranges, outbox as never, at.inbox)
-  const { take, settle } = kind === 'live' ? sources : sources.backfill
+  const { readBatch: take, advance: settle } = kind === 'live' ? sources : sources.backfill
   const order: number[] = []
   for (let step = 0; step < 10; step++) {
     const taken = take({ maxEvents: 6, maxBytes: 1e6 })
@@ -75,7 +75,7 @@ it('partitions apart count with their share, and the gateway knows where both st
   const source = openEventSource({ outboxFile: at.outboxFile, inbox: at.inbox })
   source.refresh()
   source.ensureLiveRange('r', 3)
-  source.plan.isolate(source.take({ maxEvents: 30, maxBytes: 1e6 })!, [2])
+  source.plan.isolate(source.readBatch({ maxEvents: 30, maxBytes: 1e6 })!, [2])
   expect(source.backlog()!.events).toBe(10)
   const spans = openInboxReader(at.inboxFile)(at.outbox.store).pendingRanges!
   expect(spans.map(({ next }) => next).sort((a, b) => a - b)).toEqual([1, 31])
@@ -87,10 +87,10 @@ it('nothing is set apart while what is before a spread goes', () => {
   const source = openEventSource({ outboxFile: at.outboxFile, inbox: at.inbox })
   source.refresh()
   source.ensureLiveRange('r', 3)
-  const before = source.take({ maxEvents: 6, maxBytes: 1e6 })!
+  const before = source.readBatch({ maxEvents: 6, maxBytes: 1e6 })!
   expect(source.plan.canIsolate(before)).toBe(true)
   source.plan.changePartitions(6)
-  expect(source.plan.canIsolate(source.take({ maxEvents: 6, maxBytes: 1e6 })!)).toBe(false)
+  expect(source.plan.canIsolate(source.readBatch({ maxEvents: 6, maxBytes: 1e6 })!)).toBe(false)
   source.close()
 })
 

@@ -77,11 +77,11 @@ describe('what is taken behind a batch', () => {
     commit(outbox, 4, 5)
     place.source.refresh()
     place.source.ensureLiveRange('readings', 6)
-    const taken = place.source.take({ ...limits, maxEvents: 2 })!
+    const taken = place.source.readBatch({ ...limits, maxEvents: 2 })!
     place.source.readAhead(taken, limits)
     commit(outbox, 6)
     expect(numbersOf(place.source)).toEqual([1, 2, 3, 4, 5, 6])
-    place.source.settle(taken)
+    place.source.advance(taken)
     expect(numbersOf(place.source)).toEqual([3, 4, 5, 6])
     outbox.close()
   })

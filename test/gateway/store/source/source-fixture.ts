@@ -46,4 +46,5 @@ type Outbox = ReturnType<typeof openOutbox>
 export const commit = (outbox: Outbox, ...numbers: number[]) =>
   outbox.commit({ readings: numbers.map(number => reading('z', number)), deadLetters: [] })
 export const numbersOf = (source: EventSource) =>
-  source.take(limits)?.events.map(({ value }) => decodeEvent(value).measurements[0]!.number) ?? []
+  source.readBatch(limits)?.events.map(({ value }) => decodeEvent(value).measurements[0]!.number) ??
+  []

@@ -34,7 +34,7 @@ export async function filledApi(
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
         ...{ partition, offset: 0, key: null, value: Buffer.alloc(0), headers: {} },
-        heardAt: event.receivedAt,
+        appendTimeMs: event.receivedAt,
       },
     }))
     await handling.load(arrived)
@@ -45,8 +45,12 @@ export async function filledApi(
   const port = await findFreePort()
   stack.use(
     await serveHttp({
-      ...{ key: 'consumers.analytics.http', host: '127.0.0.1', port, others: api.handleRequest },
-      ...{ reasons: () => [], metrics: async () => '', state: () => ({ part: 'consumer' }) },
+      ...{ key: 'consumers.analytics.http', host: '127.0.0.1', port, fallback: api.handleRequest },
+      ...{
+        notReadyReasons: () => [],
+        metrics: async () => '',
+        state: () => ({ part: 'consumer' }),
+      },
     }),
   )
   const all = stack.move()
