@@ -194,11 +194,11 @@ async function carryThree(sent: number[], isLiveBehind: () => boolean) {
   const event = (sequence: number) => ({ sequence, zone: 'a', value: Buffer.of(1) })
   let next = 1
   const behind = {
-    take: () => (next > 3 ? null : { range, events: [event(next)], next: next + 1 }),
-    settle: (taken: { next: number }) => {
+    readBatch: () => (next > 3 ? null : { range, events: [event(next)], next: next + 1 }),
+    advance: (taken: { next: number }) => {
       next = taken.next
     },
-    turn: () => {},
+    redirect: () => {},
   }
   const sink = {
     send: async ({ records }: Batch) => {
