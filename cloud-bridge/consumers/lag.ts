@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 
 const LOOK_EVERY_MS = 5000
@@ -40,7 +40,7 @@ export function startLagWatch(
     while (!signal.aborted) {
       // While Kafka is away nobody knows, and the membership says so.
       await look().catch(() => {})
-      await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+      await pause(LOOK_EVERY_MS, signal)
     }
   }
   void watch()

@@ -1,4 +1,5 @@
-import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as rest } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import { isReplay, NOT_REPLAYED } from '../../gateway/store/delivery/range-kind.ts'
 import type { StoredEvent } from '../../gateway/store/groups/group-codec.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
@@ -64,7 +65,7 @@ export async function deliverBackfill(carrying: DeliveryContext, live: LiveStatu
     // Where nothing is of the zone, nothing was waited for.
     if (did !== 'nothing') await rest()
     const restMs = did === 'nothing' ? LOOK_EVERY_MS : pacing.restMs
-    if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
+    if (restMs > 0) await pause(restMs, signal)
     if (did === 'small batch') await forwarder.pace()
   }
 }

@@ -1,5 +1,6 @@
-import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as rest } from 'node:timers/promises'
 import { createPartitioner } from '../../config/event/partitioner.ts'
+import { pause } from '../../config/process/pause.ts'
 import {
   type Batch,
   type Fates,
@@ -121,7 +122,7 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
       const { lingerMs } = options
       const sinceMs = performance.now() - lastStart
       const restMs = Math.max(0, lingerMs - sinceMs)
-      if (restMs > 0) await sleep(restMs, undefined, { signal }).catch(() => {})
+      if (restMs > 0) await pause(restMs, signal)
       if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs - restMs)
     },
     async step(): Promise<StepResult> {

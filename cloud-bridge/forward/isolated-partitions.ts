@@ -1,4 +1,5 @@
 import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
 import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
@@ -125,7 +126,7 @@ function carryApart(
       const did = await unlessDiskIsFull(forwarder.step, 'nothing', flow.unavailable)
       ;[isAtRest, hasStepped] = [true, true]
       if (did !== 'nothing') await rest()
-      else await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => {})
+      else await pause(LOOK_EVERY_MS, signal)
     }
   }
   const running = carry()

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 
 export type Poke = ReturnType<typeof createPoke>
 
@@ -16,7 +17,7 @@ export function createPoke() {
       const isAsked = asked.length > 0
       heard = asked.splice(0)
       if (isAsked) return
-      await sleep(ms, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => {})
+      await pause(ms, AbortSignal.any([signal, wake.signal]))
       heard = asked.splice(0)
       wake = new AbortController()
     },

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import { CannotConsume, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream, ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
 import { partitionCountFault } from './co-partitioning.ts'
@@ -218,7 +218,7 @@ async function begun(
           `ends at ${endOf(stretches, ahead)}: is it the same topic? A new one is read with --from`,
       )
     }
-    await sleep(LOOK_AGAIN_MS, undefined, { signal }).catch(() => {})
+    await pause(LOOK_AGAIN_MS, signal)
   }
 }
 

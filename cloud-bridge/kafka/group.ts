@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import { CannotConsume, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import { type Assignment, requireEqualPartitionCounts, startAssignment } from './assignment.ts'
@@ -67,7 +67,7 @@ export function createConsumerGroup(
               throw new CannotConsume(describeError(error), { cause: error })
             if (!signal.aborted) onUnavailable?.(describeError(error))
             void end()
-            await sleep(AGAIN_MS, undefined, { signal }).catch(() => {})
+            await pause(AGAIN_MS, signal)
           }
         }
       } finally {

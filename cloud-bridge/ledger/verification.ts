@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
+import { pause } from '../../config/process/pause.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
 import { describeError } from '../kafka/error-codes.ts'
 import type { EventStream } from '../ports/event-stream.ts'
@@ -56,7 +56,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<number> {
       said = text
     }
     if (!watch) return code
-    await sleep(WATCH_EVERY_MS, undefined, { signal }).catch(() => {})
+    await pause(WATCH_EVERY_MS, signal)
   }
 }
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 
 export type RetryOptions = {
@@ -30,7 +30,7 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
       if (!isRetryable(error)) throw error
       const waitMs = circuit.failed()
       onFailed(error.message, waitMs)
-      await sleep(waitMs, undefined, { signal }).catch(() => {})
+      await pause(waitMs, signal)
     }
   }
 }

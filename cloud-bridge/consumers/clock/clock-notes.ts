@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../../config/process/pause.ts'
 import { decodeNote } from '../../ledger/notes.ts'
 import type { EventStream, ReadRecord } from '../../ports/event-stream.ts'
 import type { ClockOffsetSource } from '../analytics/time/unsynced-readings.ts'
@@ -59,7 +59,7 @@ export async function startClockNoteReader(
       return false
     }
   }
-  const rest = () => sleep(pollEveryMs, undefined, { signal }).catch(() => {})
+  const rest = () => pause(pollEveryMs, signal)
   const goOn = async () => {
     for (await rest(); !signal.aborted; await rest()) await look()
   }

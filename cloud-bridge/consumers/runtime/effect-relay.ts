@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../../config/process/pause.ts'
 import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
 import { Fenced, type PartitionState, type PendingEffect } from '../state/state.ts'
 import { type BatchProducerOptions, createBatchProducer } from './batch-producer.ts'
@@ -28,7 +28,7 @@ export function createEffectRelay(options: EffectRelayOptions) {
 
   const rest = async (error: Error) => {
     onAway(error.message)
-    await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
+    await pause(circuit.failed(), signal)
     circuit.probe()
   }
   /**

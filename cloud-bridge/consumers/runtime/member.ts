@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../../config/process/pause.ts'
 import type { ConsumerGroup, OffsetGap } from '../../ports/consumer-group.ts'
 import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
 import { Fenced, StateUnavailable } from '../state/state.ts'
@@ -51,7 +51,7 @@ export async function runMember(options: MemberOptions): Promise<void> {
     } catch (error) {
       if (!(error instanceof Fenced || error instanceof StateUnavailable)) throw error
       onFault(error.message)
-      await sleep(circuit.failed(), undefined, { signal }).catch(() => {})
+      await pause(circuit.failed(), signal)
     } finally {
       onPartitions([])
       await works.end()

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, ProtocolError } from '@platformatic/kafka'
+import { pause } from '../../../config/process/pause.ts'
 import type { Assignment, PartitionQueue } from '../assignment.ts'
 import { describeError, isNotAuthorized } from '../error-codes.ts'
 import { FETCH_MAX_WAIT_MS, PARTITION_MAX_BYTES, RESPONSE_MAX_BYTES } from '../group.ts'
@@ -38,7 +38,7 @@ export async function readAssignment(
       if (share.signal.aborted) return
       if (isNotAuthorized(error)) throw error
       if (!isRetriable(error)) onTrouble(describeError(error))
-      await sleep(AGAIN_MS, undefined, { signal: share.signal }).catch(() => {})
+      await pause(AGAIN_MS, share.signal)
     }
   }
 }
@@ -61,7 +61,7 @@ async function readRound(
     try {
       // One without a leader has one soon; the others are read as long.
       if (leader) await readFrom(cluster, leader, leaders, own, share, isOver)
-      else await sleep(AGAIN_MS, undefined, { signal: share.signal }).catch(() => {})
+      else await pause(AGAIN_MS, share.signal)
     } finally {
       round.isOver = true
     }

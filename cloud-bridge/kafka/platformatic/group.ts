@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../../config/process/pause.ts'
 import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
 import type { Assignment } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
@@ -78,7 +78,7 @@ async function stay(
   let committedAtMs = heardAtMs
   let countedAtMs = heardAtMs
   while (!signal.aborted) {
-    await sleep(heartbeatIntervalMs(sessionMs), undefined, { signal }).catch(() => {})
+    await pause(heartbeatIntervalMs(sessionMs), signal)
     if (signal.aborted) return
     const nowMs = performance.now()
     try {
