@@ -11,7 +11,7 @@ export type CommitCounts = { stored: number; buried: number; repeated: number }
  * outbox throws; then no message of them may be acknowledged.
  */
 export function commitHandovers(
-  outbox: Pick<Outbox, 'commit' | 'incoming'>,
+  outbox: Pick<Outbox, 'commit' | 'unreleased'>,
   fateOf: (message: Message) => Fate,
   handovers: Handover[],
   clock: ClockState,
@@ -23,11 +23,11 @@ export function commitHandovers(
   let repeated = 0
   for (const handover of handovers) {
     if (handover.kind === 'release') {
-      outbox.incoming.release(handover.once.client, handover.once.packet)
+      outbox.unreleased.release(handover.once.client, handover.once.packet)
       continue
     }
     if (handover.kind === 'forget') {
-      outbox.incoming.forget(handover.client)
+      outbox.unreleased.forget(handover.client)
       continue
     }
     const { topic, payload, receivedAt } = handover
@@ -35,11 +35,11 @@ export function commitHandovers(
     if (handover.once) {
       const { client, packet } = handover.once
       const hash = messageHash(message)
-      if (outbox.incoming.has(client, packet, hash)) {
+      if (outbox.unreleased.has(client, packet, hash)) {
         repeated++
         continue
       }
-      outbox.incoming.remember(client, packet, hash)
+      outbox.unreleased.remember(client, packet, hash)
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)

@@ -219,12 +219,12 @@ function startTending(
       return retention.step()
     },
     position(): OutboxStatus {
-      const { lastSequence, bytesSoFar, incoming } = outbox
+      const { lastSequence, bytesSoFar, unreleased } = outbox
       const known = { ...space, refuses: retention.refuses }
       const { bytes: writtenBytes } = outbox.wear
       const { droppedPayloads: lettersLetGo } = outbox.deadLetterBytes
       const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo, asides }
-      return { ...amounts, qos2Unreleased: incoming.count, backlog, space: known }
+      return { ...amounts, qos2Unreleased: unreleased.count, backlog, space: known }
     },
     close: delivered.close,
   }

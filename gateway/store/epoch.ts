@@ -10,10 +10,12 @@ import { readZoneHeads } from './groups/zone-heads.ts'
 import type { NoteLog } from './notes/note-log.ts'
 
 /**
- * Begins a new epoch in one transaction: draws its number, notes the epoch before with how far each
- * of its zones had come, and names as a hole what bell or inbox say was once here and is not any
- * more. Numbers go on behind all of them: none is given twice, and none is below what the bridge
- * has delivered and would pass by, whichever file was restored.
+ * Begins a new epoch in one transaction: draws the epoch's number and writes a note about the
+ * epoch before, with that epoch's zone heads. Sequences that the bell or the inbox have seen and
+ * the outbox does not store become a note of kind `hole`. New sequences start after the highest of
+ * all: no sequence is given twice, and none is below the bridge's position, where the bridge would
+ * skip the event. This holds whichever file was restored from a backup. Throws DamagedFileError
+ * when the file does not say which store it is, or which sequence was the last.
  */
 export function beginEpoch(
   db: Database,
@@ -22,33 +24,26 @@ export function beginEpoch(
 ): Epoch {
   const epoch = randomInt(1, 2 ** 48 - 1)
   const begin = db.transaction((): Epoch => {
-    const known = db.prepare('SELECT id, gateway, epoch FROM store').get() as
-      | { id: Buffer; gateway: string; epoch: number }
-      | undefined
-    if (known && (known.id?.length !== 16 || !Number.isSafeInteger(known.epoch)))
-      throw new DamagedFileError('whose store it is cannot be known')
-    // A file that is gone, and not its bell, is the same store with a hole.
-    const store = known?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
-    const stored = lastStored(db)
-    const seen = seenElsewhere(db.name, store, inboxFile)
-    const lastSequence = Math.max(stored, seen.sequence)
-    const zones = known && readZoneHeads(db, known.epoch)
-    const previous = known ? { epoch: known.epoch, lastSequence: stored, zones } : null
-    const isRenamed = known !== undefined && known.gateway !== gateway
-    if (isRenamed) notes.add('heads', Date.now(), { speaker: known.gateway, ...previous })
-    if (known) db.prepare('UPDATE store SET gateway = ?, epoch = ?').run(gateway, epoch)
+    const stored = readStoreRow(db)
+    // When only the outbox is missing, the bell still names the store: the same store with a gap.
+    const store = stored?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
+    const storedSequence = lastStoredSequence(db)
+    const seen = lastSeenElsewhere(db.name, store, inboxFile)
+    const lastSequence = Math.max(storedSequence, seen.sequence)
+    const zones = stored && readZoneHeads(db, stored.epoch)
+    const previous = stored ? { epoch: stored.epoch, lastSequence: storedSequence, zones } : null
+    const isRenamed = stored !== undefined && stored.gateway !== gateway
+    if (isRenamed) notes.add('heads', Date.now(), { speaker: stored.gateway, ...previous })
+    if (stored) db.prepare('UPDATE store SET gateway = ?, epoch = ?').run(gateway, epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
-    const hole = holeBehind(stored, notes.last, seen)
+    const hole = holeAfter(storedSequence, notes.last, seen)
     if (hole) notes.skipNumbersTo(seen.noteSequence)
     notes.setGateway(gateway)
     const before = isRenamed ? null : previous
     notes.add('epoch', Date.now(), { epoch, firstSequence: lastSequence + 1, previous: before })
     if (hole) {
-      notes.add('hole', Date.now(), {
-        epoch: known?.epoch,
-        ...hole,
-        reason: 'seen elsewhere, not stored',
-      })
+      const reason = 'seen elsewhere, not stored'
+      notes.add('hole', Date.now(), { epoch: stored?.epoch, ...hole, reason })
       db.prepare('UPDATE headsUpTo SET sequence = ?').run(lastSequence)
     }
     return { store, gateway, epoch, lastSequence }
@@ -56,33 +51,47 @@ export function beginEpoch(
   return begin.immediate()
 }
 
+type StoreRow = { id: Buffer; gateway: string; epoch: number }
+
+/** The id, gateway and last epoch of the store; undefined for a new file. */
+function readStoreRow(db: Database): StoreRow | undefined {
+  const row = db.prepare('SELECT id, gateway, epoch FROM store').get() as StoreRow | undefined
+  if (row && (row.id?.length !== 16 || !Number.isSafeInteger(row.epoch)))
+    throw new DamagedFileError('the store id or the epoch is damaged')
+  return row
+}
+
 /**
- * The last number given out as far as the file knows: of its last group, or of a hole behind it.
- * Throws when it cannot be known, because numbers would go on anywhere.
+ * The highest sequence that the file knows of: of the last group, or of a gap after that group.
+ * Throws DamagedFileError when the file does not say it, because a guess could give one sequence
+ * to two events.
  */
-function lastStored(db: Database): number {
+function lastStoredSequence(db: Database): number {
   const last = db.prepare('SELECT * FROM groups ORDER BY sequence DESC LIMIT 1').get() as
     | GroupRow
     | undefined
-  const noted = db.prepare('SELECT sequence FROM headsUpTo').pluck().get()
-  if ((last && !isHeaderIntact(last)) || !Number.isSafeInteger(noted))
-    throw new DamagedFileError('which number was the last cannot be known')
-  return Math.max(last ? last.sequence + last.count - 1 : 0, noted as number)
+  const headsUpTo = db.prepare('SELECT sequence FROM headsUpTo').pluck().get()
+  if ((last && !isHeaderIntact(last)) || !Number.isSafeInteger(headsUpTo))
+    throw new DamagedFileError('the last sequence is damaged')
+  return Math.max(last ? last.sequence + last.count - 1 : 0, headsUpTo as number)
 }
 
-/** The furthest that bells and inbox, which outlive a restored outbox, have seen of a store. */
-function seenElsewhere(file: string, store: Buffer, inboxFile: string): ReadMark {
+/**
+ * The highest sequences of a store that the outbox's bell, the inbox and the inbox's bell have
+ * seen. These files remain when only the outbox is restored from a backup.
+ */
+function lastSeenElsewhere(file: string, store: Buffer, inboxFile: string): ReadMark {
   const mark = readBell(bellFile(file))
-  const rung = mark?.store.equals(store) ? mark : null
-  const all = [rung, readInboxProgress(inboxFile, store), loadReadMark(inboxFile, store)]
+  const ownMark = mark?.store.equals(store) ? mark : null
+  const marks = [ownMark, readInboxProgress(inboxFile, store), loadReadMark(inboxFile, store)]
   return {
-    sequence: Math.max(...all.map(seen => seen?.sequence ?? 0)),
-    noteSequence: Math.max(...all.map(seen => seen?.noteSequence ?? 0)),
+    sequence: Math.max(...marks.map(seen => seen?.sequence ?? 0)),
+    noteSequence: Math.max(...marks.map(seen => seen?.noteSequence ?? 0)),
   }
 }
 
-/** What was seen and the file does not have: events, notes or both; null for nothing. */
-function holeBehind(stored: number, storedNotes: number, { sequence, noteSequence }: ReadMark) {
+/** Events and notes that were seen and that the file does not store; null for none. */
+function holeAfter(stored: number, storedNotes: number, { sequence, noteSequence }: ReadMark) {
   const events = sequence > stored && { from: stored + 1, to: sequence }
   const notes = noteSequence > storedNotes && { from: storedNotes + 1, to: noteSequence }
   return events || notes ? { ...(events || {}), ...(notes && { notes }) } : null

@@ -19,11 +19,11 @@ const INBOX: StoreKind = {
   migrations: inboxMigrations,
   isKnown: () => false,
   findFault: () => null,
-  // Its positions cannot be trusted, so none is taken over: what is in the outbox is delivered
-  // again, under the same ids. Notes are, because some tell what was lost, and the numbers of
-  // schemas, because the registry may be away.
+  // Positions of a damaged file cannot be trusted, so none is copied: the bridge delivers all
+  // events of the outbox again, under the same ids. Notes are copied, because some name lost
+  // events, and schema ids, because the registry may be unreachable.
   refill(db, { file, reason, aside, atMs }) {
-    ownId(db)
+    readOrCreateId(db)
     const salvage = openSalvage(file)
     const insert = prepareNoteInsert(db)
     let count = 0
@@ -40,45 +40,46 @@ export type { Range, RangesEdit }
 export type Inbox = ReturnType<typeof openInbox>
 
 /**
- * Opens the inbox for its one writer, the bridge, creating it when there is none. Positions are
- * written at most once every `settleMs`, and when closed, because an fsync a batch wears the card
- * for nothing: what was settled since is sent again after a crash, under the same ids.
- * A damaged file is moved aside and a new one begun; one that shows its damage later is marked, so
- * that this happens at the next start. Throws CannotStart when another process writes, or the file
- * cannot be opened or is not ours.
+ * Opens the inbox for its one writer, the bridge; creates the inbox when there is none. Positions
+ * are written at most once every `settleMs`, and at close: an fsync for each batch would wear the
+ * SD card. After a crash the bridge sends batches since the last write again, under the same ids.
+ * A damaged file is set aside and replaced by a new one. A file that shows damage later is marked,
+ * and the next start replaces it. Throws CannotStart when another process writes the file, when
+ * the file cannot be opened, or when it is not an inbox.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
   const { db, lock, recovery, parts } = openForWriting(file, INBOX, db => ({
     notes: createNoteLog(db),
-    id: ownId(db),
+    id: readOrCreateId(db),
     positions: createPositions(db, settleMs),
     schemaIds: createSchemaIds(db),
   }))
   const { notes, id, positions, schemaIds } = parts
-  const { advance: recordRead, close: closeTaken } = openReadMark(file)
+  const { advance: recordRead, close: closeReadMark } = openReadMark(file)
 
   return withDamageMarking(file, {
     id,
-    /** What had to be done to open it, null for nothing. */
-    recovery: recovery,
+    /** What the recovery of a damaged file found; null when the file was sound. */
+    recovery,
     ...positions,
     ...schemaIds,
-    recordRead: recordRead,
-    /** Writes notes durably, before any position passes what they tell of. */
-    addNotes(all: { kind: string; content: object }[]): void {
+    recordRead,
+    /** Writes notes durably. Call it before a position passes the events that the notes name. */
+    addNotes(added: { kind: string; content: object }[]): void {
       notes.transact(() => {
-        for (const { kind, content } of all) notes.add(kind, Date.now(), content)
+        for (const { kind, content } of added) notes.add(kind, Date.now(), content)
       })
     },
     /**
-     * Changes the ranges and writes what must be known of it, in one transaction; `make` gets what
-     * writes a note and gives its number. Gives the change, what was added with ids.
+     * Changes the ranges and writes notes about the change in one transaction. `makeEdit` gets a
+     * function that writes a note and returns the note's sequence. Returns the change; its added
+     * ranges have their ids.
      */
-    editRanges(make: (note: (kind: string, content: object) => number) => RangesEdit) {
+    editRanges(makeEdit: (addNote: (kind: string, content: object) => number) => RangesEdit) {
       let edit: RangesEdit = {}
       let added: Range[] = []
       notes.transact(() => {
-        edit = make((kind, content) => {
+        edit = makeEdit((kind, content) => {
           notes.add(kind, Date.now(), content)
           return notes.last
         })
@@ -86,26 +87,27 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       })
       return { ...edit, added }
     },
-    /** This inbox's own notes from a number on. */
+    /** The inbox's own notes from a sequence on. */
     notesFrom: createNoteReader(db, () => notes.last),
     close(): void {
       try {
         positions.flush()
       } catch (error) {
-        // What could not be written is sent again, under the same ids.
+        // The bridge sends events after the last written position again, under the same ids.
         if (!isDiskFull(error)) throw error
       } finally {
         db.close()
-        closeTaken()
+        closeReadMark()
         lock.close()
       }
     },
   })
 }
 
-function ownId(db: Database): Buffer {
-  const known = db.prepare('SELECT id FROM store').pluck().get() as Buffer | undefined
-  if (known) return known
+/** The inbox's own id: 16 random bytes, drawn when the file is created. */
+function readOrCreateId(db: Database): Buffer {
+  const storedId = db.prepare('SELECT id FROM store').pluck().get() as Buffer | undefined
+  if (storedId) return storedId
   const id = randomBytes(16)
   db.prepare('INSERT INTO store VALUES (?)').run(id)
   return id

@@ -27,8 +27,8 @@ const OUTBOX = {
 }
 
 /**
- * What one commit makes durable: readings and dead letters in the order of acceptance (readings are
- * numbered lane by lane, as `byLane` parts them), and what else is to be noted with them.
+ * The content of one commit: readings and dead letters in the order of acceptance, and further
+ * notes. Readings get their sequences lane by lane, in the order of `splitByLane`.
  */
 export type Changes = {
   readings?: AcceptedReading[]
@@ -36,24 +36,28 @@ export type Changes = {
   notes?: { kind: string; at: number; content: object }[]
 }
 
-/** `inboxFile` tells how far the bridge has come; without it only the bell does. */
+/**
+ * `inboxFile` is the bridge's inbox. A new epoch starts after the inbox's positions; without an
+ * inbox, only the bell says which sequences were given before.
+ */
 export type OutboxOptions = { file: string; gateway: string; inboxFile?: string }
 
 export type Outbox = ReturnType<typeof openOutbox>
 
 /**
- * Opens the outbox for its one writer, creating it (and its directory) when there is none. A new
- * epoch begins: its first note names the epoch before and how far each of its zones had come.
- * A damaged file is moved aside first, and what can be read in it is taken over (`healed`).
- * Throws CannotStart when another process writes, or the file cannot be opened or is not ours.
+ * Opens the outbox for its one writer; creates the outbox and its directory when there is none.
+ * A new epoch begins: its first note names the epoch before and that epoch's zone heads.
+ * A damaged file is set aside first, and the new file gets all rows that can be salvaged
+ * (`recovery`). Throws CannotStart when another process writes the file, when the file cannot be
+ * opened, or when it is not an outbox.
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const owner = { gateway, inboxFile }
   const kind = { ...OUTBOX, isKnown: hasBell, findFault: findWalFault, refill: refillOutbox(owner) }
   const ballast = createBallast(file)
-  const open = () => openForWriting(file, kind, db => startParts(db, owner))
+  const open = () => openForWriting(file, kind, db => createParts(db, owner))
   const { db, lock, recovery, parts } = withBallast(open, ballast)
-  const { notes, epoch, numbering, groups, heads, incoming, backlog } = parts
+  const { notes, epoch, numbering, groups, heads, unreleased, backlog } = parts
   const bell = openBell(bellFile(file))
   const ring = () => bell.ring({ ...epoch, sequence: numbering.last, noteSequence: notes.last })
   const wear = openWearMeter(db)
@@ -61,61 +65,63 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
 
   return {
     ...epoch,
-    /** What had to be done to open it, null for nothing. */
+    /** What the recovery of a damaged file found; null when the file was sound. */
     recovery,
-    /** The position of the last stored event. */
+    /** The sequence of the last stored event; 0 when none was ever stored. */
     get lastSequence() {
       return numbering.last
     },
+    /** Bytes of headers and bodies of all groups ever stored. */
     get bytesSoFar() {
       return groups.bytesSoFar
     },
-    /** What is known of QoS 2 messages; its changes become durable with the next commit. */
-    incoming,
+    /** Unreleased QoS 2 messages; their changes become durable with the next commit. */
+    unreleased,
 
     /**
      * Makes all changes durable in one transaction and one fsync, then rings the bell. Throws when
-     * it could not; then none of them is stored, or (after an I/O error) it is unknown.
+     * the transaction fails: then no change is stored. After an I/O error it is unknown whether
+     * the changes are stored.
      */
-    commit({ readings = [], deadLetters = [], notes: more = [] }: Changes): void {
-      const count = readings.length + deadLetters.length + more.length
-      if (count === 0 && !incoming.isChanged) return
+    commit({ readings = [], deadLetters = [], notes: furtherNotes = [] }: Changes): void {
+      const count = readings.length + deadLetters.length + furtherNotes.length
+      if (count === 0 && !unreleased.isChanged) return
       const draft = numbering.draft()
       groups.begin()
       try {
         notes.transact(() => {
-          for (const some of splitByLane(readings)) groups.add(some, draft)
+          for (const group of splitByLane(readings)) groups.add(group, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
-          for (const { kind, at, content } of more) notes.add(kind, at, content)
-          incoming.write()
+          for (const { kind, at, content } of furtherNotes) notes.add(kind, at, content)
+          unreleased.write()
         })
       } catch (error) {
-        incoming.reload()
+        unreleased.reload()
         throw error
       }
       groups.committed()
       draft.commit()
       heads.touch(draft.allZones)
-      incoming.committed()
+      unreleased.committed()
       ring()
     },
 
-    /** Deletes what may go; what may go is told by the retention. */
+    /** Deletes groups and notes; the retention decides which. */
     pruning: createPruning({ db, notes, heads, ring }),
-    /** Takes out of groups what is not kept of them. */
+    /** Removes events from groups that are thinned. */
     thinner: createThinner({ db, notes, ring }),
     space: createSpaceControl(db, wear.measure),
-    /** What it makes the disk write. */
+    /** Counts the bytes that the outbox makes its disk write. */
     wear,
     ballast,
-    /** What was buried, and what became of it. */
+    /** The stored dead letters and their state. */
     deadLetters: createDeadLetters(db),
     deadLetterBytes: createDeadLetterBound(db, notes),
 
-    /** What waits, given what the inbox says is still to be delivered. */
+    /** Measures the undelivered events, given the inbox's undelivered ranges. */
     backlog,
 
-    /** Writes how far each zone has come since the last call, if any moved: the heartbeat. */
+    /** Writes the heads of zones that have new events since the last call: the heartbeat. */
     writeZoneHeads(): void {
       if (heads.write()) ring()
     },
@@ -124,16 +130,16 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       try {
         if (heads.write()) ring()
       } catch (error) {
-        // The headers tell the next epoch the same.
+        // The next epoch reads the zone heads from the headers of the groups.
         if (!isDiskFull(error)) throw error
       } finally {
-        for (const one of [wear, db, bell, lock]) one.close()
+        for (const resource of [wear, db, bell, lock]) resource.close()
       }
     },
   }
 }
 
-/** Opens the file; on a full disk in the room that the ballast gives. */
+/** Opens the file; on a full disk, removes the ballast and opens the file in that space. */
 function withBallast<T>(open: () => T, ballast: Ballast): T {
   try {
     return open()
@@ -143,13 +149,13 @@ function withBallast<T>(open: () => T, ballast: Ballast): T {
   }
 }
 
-/** Everything that reads the file when it is opened, so that damage shows before work begins. */
-function startParts(db: Database, owner: { gateway: string; inboxFile: string }) {
+/** Creates all parts that read the file at open, so that damage shows before the first commit. */
+function createParts(db: Database, owner: { gateway: string; inboxFile: string }) {
   const notes = createNoteLog(db)
   const epoch = beginEpoch(db, notes, owner)
   const numbering = createNumbering(epoch.lastSequence)
   const groups = createGroupWriter(db, epoch)
   const heads = createZoneHeads(db, notes, numbering, epoch.epoch)
-  const incoming = createUnreleasedMessages(db)
-  return { notes, epoch, numbering, groups, heads, incoming, backlog: createBacklogMeter(db) }
+  const unreleased = createUnreleasedMessages(db)
+  return { notes, epoch, numbering, groups, heads, unreleased, backlog: createBacklogMeter(db) }
 }

@@ -6,13 +6,13 @@ type Change =
   | { kind: 'forget'; client: string }
 
 /**
- * QoS 2 messages that are stored and not yet released by their PUBREL: on disk, and mirrored in
- * memory for the look-up at every QoS 2 message. Changes count in memory at once and are written
- * with the next commit. An entry is the same message only if its topic and payload hash to the
- * same, because a packet id is used again once its device was told PUBCOMP.
+ * QoS 2 messages that are stored and not yet released by a PUBREL. They are on disk, and mirrored
+ * in memory because every QoS 2 message is looked up. A change is visible in memory at once and is
+ * written with the next commit. A message counts as the stored one only when the hash of its topic
+ * and payload is equal, because a device reuses a packet id after PUBCOMP.
  */
 export function createUnreleasedMessages(db: Database) {
-  const all = db.prepare('SELECT client, packet, hash FROM incoming')
+  const selectAll = db.prepare('SELECT client, packet, hash FROM incoming')
   const insert = db.prepare('INSERT OR REPLACE INTO incoming VALUES (?, ?, ?)')
   const remove = db.prepare('DELETE FROM incoming WHERE client = ? AND packet = ?')
   const removeAll = db.prepare('DELETE FROM incoming WHERE client = ?')
@@ -34,7 +34,7 @@ export function createUnreleasedMessages(db: Database) {
     clients.clear()
     count = 0
     staged = []
-    const rows = all.all() as { client: string; packet: number; hash: Buffer }[]
+    const rows = selectAll.all() as { client: string; packet: number; hash: Buffer }[]
     for (const row of rows) apply({ kind: 'remember', ...row })
   }
   const stage = (change: Change) => {
@@ -44,23 +44,27 @@ export function createUnreleasedMessages(db: Database) {
   reload()
 
   return {
+    /** The number of messages that are not released. */
     get count() {
       return count
     },
+    /** Whether a client's packet id stands for the message with this hash. */
     has(client: string, packet: number, hash: Buffer): boolean {
       return clients.get(client)?.get(packet)?.equals(hash) ?? false
     },
     remember: (client: string, packet: number, hash: Buffer) =>
       stage({ kind: 'remember', client, packet, hash }),
     release: (client: string, packet: number) => stage({ kind: 'release', client, packet }),
+    /** Removes all messages of a client, whose session ended. */
     forget(client: string): void {
       if (clients.has(client)) stage({ kind: 'forget', client })
     },
+    /** Whether a change waits for the next commit. */
     get isChanged() {
       return staged.length > 0
     },
 
-    /** Writes the staged changes inside the open transaction; `committed` or `reload` follows. */
+    /** Writes the staged changes inside the open transaction; call `committed` or `reload` next. */
     write(): void {
       for (const change of staged) {
         if (change.kind === 'remember') insert.run(change.client, change.packet, change.hash)
@@ -68,10 +72,11 @@ export function createUnreleasedMessages(db: Database) {
         else removeAll.run(change.client)
       }
     },
+    /** Drops the staged changes: the transaction made them durable. */
     committed(): void {
       staged = []
     },
-    /** Goes back to what is on disk, after a commit that failed. */
+    /** Restores the state on disk after a failed commit; staged changes are lost. */
     reload,
   }
 }

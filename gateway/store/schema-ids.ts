@@ -3,7 +3,7 @@ import type { Database } from 'better-sqlite3'
 import { checksum } from './file/checksum.ts'
 import { readRows } from './file/readonly-database.ts'
 
-/** Under which name a registry keeps the schema with this fingerprint (CRC-64-AVRO). */
+/** Names a schema in a registry: the registry's address, subject and CRC-64-AVRO fingerprint. */
 export type SchemaKey = { registry: string; subject: string; fingerprint: Buffer }
 
 type Row = SchemaKey & { id: number; crc: number }
@@ -11,48 +11,50 @@ type Row = SchemaKey & { id: number; crc: number }
 const SELECT = 'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND fingerprint = ?'
 
 /**
- * The numbers that registries gave to schemas, so that events can be written while they are away. A
- * wrong one would make events unreadable: a row with another checksum counts for nothing, and the
- * registry is asked again.
+ * Stores the ids that registries gave to schemas, so that events can be framed while a registry is
+ * unreachable. A wrong id would make events unreadable: a row whose checksum differs is ignored,
+ * and the caller asks the registry again.
  */
 export function createSchemaIds(db: Database) {
   const select = db.prepare(SELECT)
-  const insert = insertRow(db)
+  const insert = prepareInsert(db)
   return {
-    /** The number that was kept, or null. */
+    /** The stored id of a schema, or null. */
     schemaId({ registry, subject, fingerprint }: SchemaKey): number | null {
       const row = select.get(registry, subject, fingerprint) as Row | undefined
-      return row && isWhole(row) ? row.id : null
+      return row && isIntact(row) ? row.id : null
     },
-    /** Keeps a number durably, in the place of one that was kept before. */
-    keepSchemaId(name: SchemaKey, id: number): void {
-      insert.run({ ...name, id, crc: crcOf({ ...name, id }) })
+    /** Stores an id durably; replaces the id that was stored before. */
+    keepSchemaId(key: SchemaKey, id: number): void {
+      insert.run({ ...key, id, crc: crcOf({ ...key, id }) })
     },
   }
 }
 
-/** The number that is kept in an inbox that others may write, or null. */
+/**
+ * The stored id of a schema, or null. Reads an inbox read-only: another process may write the file.
+ */
 export function readSchemaId(file: string, { registry, subject, fingerprint }: SchemaKey) {
   if (!existsSync(file)) return null
   const row = readRows<Row>(file, SELECT, registry, subject, fingerprint)[0]
-  return row && isWhole(row) ? row.id : null
+  return row && isIntact(row) ? row.id : null
 }
 
-/** Takes over what is whole of a file that may be damaged; gives how many. */
+/** Copies the intact rows of a file that may be damaged; returns their number. */
 export function copySchemaIds(db: Database, file: string): number {
-  const whole = readRows<Row>(file, 'SELECT * FROM schemaIds').filter(isWhole)
-  const insert = insertRow(db)
-  for (const row of whole) insert.run(row)
-  return whole.length
+  const intact = readRows<Row>(file, 'SELECT * FROM schemaIds').filter(isIntact)
+  const insert = prepareInsert(db)
+  for (const row of intact) insert.run(row)
+  return intact.length
 }
 
-function insertRow(db: Database) {
+function prepareInsert(db: Database) {
   return db.prepare<Row>(
     'INSERT OR REPLACE INTO schemaIds VALUES (@registry, @subject, @fingerprint, @id, @crc)',
   )
 }
 
-const isWhole = (row: Row) => row.crc === crcOf(row)
+const isIntact = (row: Row) => row.crc === crcOf(row)
 
 function crcOf({ registry, subject, fingerprint, id }: Omit<Row, 'crc'>): number {
   return checksum(JSON.stringify([registry, subject, id]), fingerprint)

@@ -89,7 +89,7 @@ it('a bridge says that it waits for a damaged outbox, and starts with a damaged 
   await expect
     .poll(() => place.page('bridge', '/ready'), PATIENCE)
     .toMatch('the outbox is damaged and waits for the gateway to salvage it')
-  expect(await place.page('bridge', '/health')).toMatch('the inbox was damaged and begun anew at')
+  expect(await place.page('bridge', '/health')).toMatch('the inbox was damaged and replaced at')
   await place.start('gateway')
   await expect.poll(() => place.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
   expect(bridge.restarts).toBe(0)

@@ -4,14 +4,14 @@ import { dirname } from 'node:path'
 
 const CHUNK_BYTES = 1024 * 1024
 /**
- * What a full disk needs to get going again: the file grows by what stands in the WAL (4 MB and a
- * commit) before the WAL can be emptied, and before that nothing can be deleted either.
+ * The space that a full disk needs before rows can be deleted. A checkpoint empties the WAL first,
+ * and the database file may grow by the size of the WAL: 4 MB and one commit.
  */
 const CHUNKS = 8
-/** How much more must be free until it is written again: the next commits need some. */
+/** The ballast is written again only when this much stays free for the next commits. */
 const SPARE_BYTES = 4 * CHUNK_BYTES
 
-/** Whether a commit, or opening the file, failed because the disk is full. */
+/** Whether a commit, or the opening of a file, failed because the disk is full. */
 export function isDiskFull(error: unknown): boolean {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } }
   return (code ?? cause?.code) === 'SQLITE_FULL'
@@ -20,8 +20,8 @@ export function isDiskFull(error: unknown): boolean {
 export type Ballast = ReturnType<typeof createBallast>
 
 /**
- * A file beside the outbox that only takes room: freed when the disk is full, so that what is
- * delivered can be deleted then; written again when there is room.
+ * A file of random bytes beside the outbox. The gateway removes the file when the disk is full, so
+ * that delivered events can be deleted, and writes the file again when there is space.
  */
 export function createBallast(outboxFile: string) {
   const file = `${outboxFile}.ballast`
@@ -31,20 +31,20 @@ export function createBallast(outboxFile: string) {
     get isPresent() {
       return isPresent
     },
-    /** Frees its room; false when it was free already. */
+    /** Removes the file; false when there was none. */
     free(): boolean {
-      const was = existsSync(file)
+      const existed = existsSync(file)
       rmSync(file, { force: true })
       isPresent = false
-      return was
+      return existed
     },
-    /** Takes its room if there is some more, and tells whether it stands. */
+    /** Writes the file if the disk has enough free space; returns whether the file is there. */
     write(): boolean {
       if (isPresent) return true
       try {
         const { bavail, bsize } = statfsSync(dirname(file))
         if (bavail * bsize < CHUNKS * CHUNK_BYTES + SPARE_BYTES) return false
-        // Random, because some file systems give no room to what can be compressed.
+        // Random bytes, because a compressing file system reserves no space for zeros.
         const chunk = randomBytes(CHUNK_BYTES)
         rmSync(draft, { force: true })
         for (let count = 1; count <= CHUNKS; count++) {

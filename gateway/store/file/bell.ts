@@ -15,18 +15,18 @@ import { checksum } from './checksum.ts'
 const MAGIC = 'SLB1'
 const BYTES = 48
 
-/** The high-water mark of an outbox, as it stands in the tiny file beside it. */
+/** The high-water mark of an outbox: its last event and note. The bell's file stores the mark. */
 export type BellMark = { store: Buffer; epoch: number; sequence: number; noteSequence: number }
 
-/** The bell's file of an outbox. */
+/** The path of the bell beside an outbox or inbox. */
 export const bellFile = (outboxFile: string) => `${outboxFile}.bell`
 
 /**
- * Opens the bell for ringing: `ring` overwrites the mark in place, is not fsynced, never throws.
- * Throws CannotStart when the file cannot be written.
+ * Opens the bell for its one writer. `ring` overwrites the mark in place, without an fsync, and
+ * never throws. Throws CannotStart when the file cannot be opened for writing.
  */
 export function openBell(file: string) {
-  const descriptor = openOrSay(file)
+  const descriptor = openBellFile(file)
   const bytes = Buffer.alloc(BYTES)
   return {
     ring(mark: BellMark): void {
@@ -39,28 +39,28 @@ export function openBell(file: string) {
       try {
         writeSync(descriptor, bytes, 0, BYTES, 0)
       } catch {
-        // The commit stands without it; the reader's slow poll finds the group.
+        // The commit is durable without the bell; the reader's slow poll finds the group.
       }
     },
     close: () => closeSync(descriptor),
   }
 }
 
-function openOrSay(file: string): number {
+function openBellFile(file: string): number {
   try {
     const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600)
-    // Whatever stands in it besides would keep it from being read for ever.
+    // A reader accepts only a file of this length, so longer content must go.
     ftruncateSync(descriptor, BYTES)
     return descriptor
   } catch (cause) {
     const isTemporary = /ENOSPC|EDQUOT|EIO/.test(String((cause as { code?: unknown }).code))
-    const cure = 'Let this user write it, or remove it'
+    const cure = 'Give this user write permission, or remove the file'
     const message = `${file} cannot be written: ${(cause as Error).message}. ${cure}`
     throw new CannotStart(message, { cause, isTemporary })
   }
 }
 
-/** The mark in the bell's file, or null when there is none that can be trusted. */
+/** The mark in a bell's file; null when the file is missing or its checksum differs. */
 export function readBell(file: string): BellMark | null {
   let bytes: Buffer
   try {
@@ -79,38 +79,39 @@ export function readBell(file: string): BellMark | null {
 }
 
 /**
- * Waits for the bell. `next(timeoutMs)` resolves when it rang since the last call, when the time is
- * up, or when closed; a missing bell is only waited for by time. One waiter at a time.
+ * Watches a bell until closed. `next(timeoutMs)` resolves when the bell rang since the last call,
+ * after the timeout, or at close. While the bell is missing, only the timeout and `wake` resolve.
+ * One waiter at a time.
  */
 export function watchBell(file: string) {
-  let rang = false
+  let hasRung = false
   let wake: (() => void) | null = null
   const ring = () => {
-    rang = true
+    hasRung = true
     wake?.()
   }
   let watcher: FSWatcher | undefined
-  let watched: number | undefined
-  // A watcher follows the file that it was given, not the one that takes its place.
-  const look = () => {
+  let watchedInode: number | undefined
+  // A watcher follows an inode, not a path: a file that replaces the bell needs a new watcher.
+  const watchCurrentFile = () => {
     const inode = statSync(file, { throwIfNoEntry: false })?.ino
-    if (inode === watched) return
+    if (inode === watchedInode) return
     watcher?.close()
-    watched = undefined
+    watchedInode = undefined
     if (inode === undefined) return
     try {
       watcher = watch(file, ring).on('error', () => {
-        watched = undefined
+        watchedInode = undefined
       })
-      watched = inode
+      watchedInode = inode
     } catch {
-      // Gone again, or no watches left: then it is waited for by time.
+      // The file vanished, or the system has no watches left: the timeout wakes the waiter.
     }
   }
   return {
     async next(timeoutMs: number): Promise<void> {
-      look()
-      if (!rang) {
+      watchCurrentFile()
+      if (!hasRung) {
         await new Promise<void>(resolve => {
           const timer = setTimeout(resolve, timeoutMs)
           wake = () => {
@@ -120,9 +121,9 @@ export function watchBell(file: string) {
         })
         wake = null
       }
-      rang = false
+      hasRung = false
     },
-    /** Ends a wait at once. */
+    /** Ends the current wait, or the next one, at once. */
     wake: ring,
     close: () => {
       watcher?.close()

@@ -1,13 +1,13 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import Database from 'better-sqlite3'
 
-/** Pages that are not what they should be, or that the card does not give any more. */
+/** SQLite's codes for malformed pages and for pages that the disk cannot read any more. */
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB|FORMAT|IOERR_READ|IOERR_SHORT_READ|IOERR_CORRUPTFS)/
 
-/** A file of ours that contradicts itself where SQLite does not notice: it must be made anew. */
+/** A file of ours is inconsistent in a way that SQLite does not notice: it must be rebuilt. */
 export class DamagedFileError extends Error {}
 
-/** Whether an error says that the file is damaged, and not that something is in the way. */
+/** Whether an error says that a file is damaged; false for a lock, a full disk and the like. */
 export function isDamage(error: unknown): boolean {
   if (error instanceof DamagedFileError) return true
   return error instanceof Database.SqliteError && DAMAGE.test(error.code)
@@ -18,47 +18,48 @@ type DamageMark = { reason: string; inode: number | null }
 const markFile = (file: string) => `${file}.damaged`
 
 /**
- * Leaves a mark beside a file, so that its writer salvages it at its next start. It names the file
- * by its inode, so that it says nothing of a file that took its place. A reader may set it, too.
- * Never throws: when it cannot be written now, whoever meets the damage again tries again.
+ * Writes a damage mark beside a file, so that the file's writer recovers the file at its next
+ * start. The mark holds the file's inode, so that it does not apply to a file that replaced the
+ * damaged one. A reader may write the mark, too. Never throws: when the mark cannot be written,
+ * the next process that meets the damage writes it.
  */
 export function markDamaged(file: string, reason: string): void {
   const mark: DamageMark = { reason, inode: inodeOf(file) }
   try {
     writeFileSync(markFile(file), JSON.stringify(mark), { flag: 'wx', mode: 0o600, flush: true })
   } catch {
-    // It stands already, or there is no room for it.
+    // The mark exists already, or the disk is full.
   }
 }
 
-/** Why a file is marked as damaged, or null when it is not. */
+/** Why a file is marked as damaged, or null when it is not marked. */
 export function readDamageReason(file: string): string | null {
   const mark = readMark(file)
   return mark && (mark.inode === null || mark.inode === inodeOf(file)) ? mark.reason : null
 }
 
-/** Takes a mark away: when it was obeyed, or speaks of a file that is not there any more. */
+/** Removes the damage mark of a file: the file was recovered or replaced. */
 export function removeDamageMark(file: string): void {
   rmSync(markFile(file), { force: true })
 }
 
-/** A file that was put in another's place, a restored backup for one, is told by its inode. */
+/** The inode of a file, null when there is none. A replaced file has another inode. */
 export function inodeOf(file: string): number | null {
   return statSync(file, { throwIfNoEntry: false })?.ino ?? null
 }
 
-/** A file was found damaged and is marked: who writes it must open it again. */
+/** A file was found damaged and is marked: its writer must close it and open it again. */
 export class MustReopenError extends Error {}
 
 /**
- * The same functions, of which each sets the mark of `file` when it finds that the file is damaged,
- * and then throws MustReopen.
+ * Wraps functions: when a function throws because `file` is damaged, the wrapper marks the file and
+ * throws MustReopenError. Properties that are not functions are copied once.
  */
 export function withDamageMarking<T extends object>(file: string, functions: T): T {
-  const guarded = (work: (...given: unknown[]) => unknown) => {
-    return (...given: unknown[]) => {
+  const guarded = (work: (...args: unknown[]) => unknown) => {
+    return (...args: unknown[]) => {
       try {
-        return work(...given)
+        return work(...args)
       } catch (error) {
         if (!isDamage(error)) throw error
         const { message } = error as Error
@@ -67,11 +68,11 @@ export function withDamageMarking<T extends object>(file: string, functions: T):
       }
     }
   }
-  const all = Object.entries(functions).map(([name, value]) => [
+  const entries = Object.entries(functions).map(([name, value]) => [
     name,
     typeof value === 'function' ? guarded(value as never) : value,
   ])
-  return Object.fromEntries(all)
+  return Object.fromEntries(entries)
 }
 
 function readMark(file: string): DamageMark | null {
@@ -85,6 +86,6 @@ function readMark(file: string): DamageMark | null {
     const { reason, inode } = JSON.parse(text)
     return { reason: String(reason), inode: typeof inode === 'number' ? inode : null }
   } catch {
-    return { reason: 'a mark that cannot be read', inode: null }
+    return { reason: 'the damage mark cannot be read', inode: null }
   }
 }

@@ -2,67 +2,78 @@ import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSy
 import { basename, dirname, join } from 'node:path'
 import { removeDamageMark } from './damage-mark.ts'
 
+/** So many damaged files, each with its write-ahead log, are kept. */
 const SETS_MAX = 2
 
-/** A damaged file that was moved aside, and when (compact ISO 8601 time, UTC, milliseconds). */
+/** A damaged file that was set aside, and when: compact ISO 8601 time, UTC, with milliseconds. */
 export type SetAsideFile = { file: string; time: string }
 
-/** Where the file that shall take the place of `file` is built. */
+/** The path at which a new file in place of the damaged `file` is built. */
 export const rebuildFileOf = (file: string) => `${file}.healing`
-/** Where it lies once it is complete and on disk: from then on it is the truth. */
-const completeFile = (file: string, time: string) => `${file}.healed-${time}`
-const asideFile = (file: string, time: string) => `${file}.damaged-${time}`
+/** The path of the new file once it is complete and durable: from then on, this file is valid. */
+const completeFileOf = (file: string, time: string) => `${file}.healed-${time}`
+const setAsideFileOf = (file: string, time: string) => `${file}.damaged-${time}`
 
-/** The damaged files that were moved aside from `file` and are still kept, the newest first. */
+/** The damaged versions of `file` that were set aside and are still kept, the newest first. */
 export function setAsideFilesOf(file: string): SetAsideFile[] {
-  return timesOf(asideFile(file, '')).map(time => ({ file: asideFile(file, time), time }))
+  return timesAfter(setAsideFileOf(file, '')).map(time => ({
+    file: setAsideFileOf(file, time),
+    time,
+  }))
 }
 
-/** What somebody should know of the damaged files that are still kept, one sentence each. */
-export function damageAlarms(what: 'outbox' | 'inbox', asides: readonly SetAsideFile[]): string[] {
-  const done = what === 'outbox' ? 'salvaged' : 'begun anew'
-  return asides.map(
-    aside =>
-      `the ${what} was damaged and ${done} at ${plain(aside.time)}; ` +
-      `the damaged file is kept until somebody removes it: ${aside.file}`,
+/** An alarm for each damaged file that is still kept, one sentence each. */
+export function damageAlarms(
+  store: 'outbox' | 'inbox',
+  setAsideFiles: readonly SetAsideFile[],
+): string[] {
+  const outcome = store === 'outbox' ? 'salvaged' : 'replaced'
+  return setAsideFiles.map(
+    ({ file, time }) =>
+      `the ${store} was damaged and ${outcome} at ${plainTime(time)}; ` +
+      `the damaged file is kept until somebody removes it: ${file}`,
   )
 }
 
-/** When the newest was moved aside, in ms since 1970; 0 for never. */
+/** When the newest damaged file was set aside, in ms since 1970; 0 for never. */
 export function lastSetAsideMs([newest]: readonly SetAsideFile[]): number {
-  return newest ? Date.parse(plain(newest.time)) : 0
-}
-
-/** A new name to move `file` aside to, newer than those there are, whatever the clock says. */
-export function nextSetAsideFile(file: string, nowMs: number): SetAsideFile {
-  const time = compact(new Date(Math.max(nowMs, lastSetAsideMs(setAsideFilesOf(file)) + 1)))
-  return { file: asideFile(file, time), time }
+  return newest ? Date.parse(plainTime(newest.time)) : 0
 }
 
 /**
- * Puts the complete file in place of the damaged one, which is kept aside. Power may go at any
- * step: `finishExchange` goes on from there.
+ * The name under which the damaged `file` will be set aside: newer than all existing names, even
+ * when the clock went backwards.
+ */
+export function nextSetAsideFile(file: string, nowMs: number): SetAsideFile {
+  const time = compactTime(new Date(Math.max(nowMs, lastSetAsideMs(setAsideFilesOf(file)) + 1)))
+  return { file: setAsideFileOf(file, time), time }
+}
+
+/**
+ * Sets the damaged file aside and moves the rebuilt file into its place. After a power cut at any
+ * step, `finishReplacement` completes the replacement.
  */
 export function replaceDamagedFile(file: string, { time }: SetAsideFile): void {
   syncFile(rebuildFileOf(file))
-  renameSync(rebuildFileOf(file), completeFile(file, time))
+  renameSync(rebuildFileOf(file), completeFileOf(file, time))
   syncDirectory(file)
   finishReplacement(file)
 }
 
-/** Finishes an exchange that was cut short, if there is one, and removes an unfinished building. */
+/** Completes an interrupted replacement, if there is one, and removes an incomplete new file. */
 export function finishReplacement(file: string): void {
-  const [time] = timesOf(completeFile(file, ''))
+  const [time] = timesAfter(completeFileOf(file, ''))
   if (time !== undefined) {
-    // What SQLite only keeps for itself, or has not begun, is worth nothing.
+    // The shared-memory file and an empty WAL hold no data.
     rmSync(`${file}-shm`, { force: true })
     if (sizeOf(`${file}-wal`) === 0) rmSync(`${file}-wal`)
-    for (const end of ['-wal', '']) {
-      if (sizeOf(file + end) !== null) renameSync(file + end, asideFile(file, time) + end)
+    for (const suffix of ['-wal', '']) {
+      if (sizeOf(file + suffix) !== null)
+        renameSync(file + suffix, setAsideFileOf(file, time) + suffix)
     }
-    // The new file must not stand beside the old write-ahead log, in whatever order names are kept.
+    // The new file must never lie beside the old WAL, in whatever order the disk keeps renames.
     syncDirectory(file)
-    renameSync(completeFile(file, time), file)
+    renameSync(completeFileOf(file, time), file)
     syncDirectory(file)
     removeDamageMark(file)
     syncDirectory(file)
@@ -70,17 +81,17 @@ export function finishReplacement(file: string): void {
   removeSet(rebuildFileOf(file))
 }
 
-/** Removes the oldest of the files that were moved aside, so that one more may be kept. */
+/** Removes the oldest set-aside files, so that one more can be kept. */
 export function removeOldSetAsideFiles(file: string): void {
   for (const { file: old } of setAsideFilesOf(file).slice(SETS_MAX - 1)) removeSet(old)
 }
 
 function removeSet(file: string): void {
-  for (const end of ['-journal', '-wal', '-shm', '']) rmSync(file + end, { force: true })
+  for (const suffix of ['-journal', '-wal', '-shm', '']) rmSync(file + suffix, { force: true })
 }
 
-/** What is behind a path's beginning in the names of its directory, where it is a time. */
-function timesOf(start: string): string[] {
+/** The times at the ends of all file names that begin with `start`, the newest first. */
+function timesAfter(start: string): string[] {
   const times = readdirSync(dirname(start))
     .filter(name => name.startsWith(basename(start)))
     .map(name => name.slice(basename(start).length))
@@ -94,10 +105,10 @@ function sizeOf(file: string): number | null {
   return statSync(file, { throwIfNoEntry: false })?.size ?? null
 }
 
-const compact = (date: Date) => date.toISOString().replace(/[-:.]/g, '')
+const compactTime = (date: Date) => date.toISOString().replace(/[-:.]/g, '')
 
-/** The ISO 8601 time that a name stands for. */
-function plain(time: string): string {
+/** A file name's compact time as an ISO 8601 time. */
+function plainTime(time: string): string {
   return time.replace(/^(....)(..)(..T..)(..)(..)(...Z)$/, '$1-$2-$3:$4:$5.$6')
 }
 

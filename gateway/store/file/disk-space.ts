@@ -2,16 +2,16 @@ import { statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Database } from 'better-sqlite3'
 
-/** So many pages are moved in a few milliseconds. */
+/** Pages that one step moves: a few milliseconds. */
 const VACUUM_PAGES = 128
-/** On a full disk the move itself must fit in what little room there is. */
+/** Pages that one step moves on a full disk, where the move itself needs space. */
 const TIGHT_VACUUM_PAGES = 32
-/** Fewer free pages than this are not worth giving back: the next commits take them. */
+/** Fewer free bytes than this stay in the file: the next commits fill them. */
 const FREE_MIN_BYTES = 1024 * 1024
-const FREE_MAX_SHARE = 1 / 5
+const FREE_MAX_FRACTION = 1 / 5
 const WAL_MAX_BYTES = 16 * 1024 * 1024
 
-/** What a file takes and what its disk has, in bytes. `freeBytes` is unused room in the file. */
+/** Sizes of a database file and its disk, in bytes. `freeBytes` are unused pages of the file. */
 export type DiskSpace = {
   fileBytes: number
   freeBytes: number
@@ -21,8 +21,8 @@ export type DiskSpace = {
 }
 
 /**
- * Measures a file's room and gives back what it does not need, in steps between commits.
- * `onTruncate` is called before a WAL goes.
+ * Measures a database file and its disk, and returns unused space to the disk in steps between
+ * commits. `onTruncate` is called before the WAL is truncated.
  */
 export function createSpaceControl(db: Database, onTruncate = () => {}) {
   const pages = db.prepare('PRAGMA page_count').pluck()
@@ -37,23 +37,28 @@ export function createSpaceControl(db: Database, onTruncate = () => {}) {
         fileBytes: (pages.get() as number) * pageBytes,
         freeBytes: (freePages.get() as number) * pageBytes,
         walBytes: walBytes(),
-        // A file system that does not tell is not a full one.
+        // A file system that reports no size does not count as full.
         freeDiskBytes: blocks === 0 ? Number.MAX_SAFE_INTEGER : bavail * bsize,
         diskBytes: blocks * bsize,
       }
     },
-    /** Whether the file has more free room than it should keep. */
+    /** Whether the file has more free pages than it should keep. */
     hasExcessFreePages: ({ fileBytes, freeBytes }: DiskSpace) =>
-      freeBytes >= FREE_MIN_BYTES && freeBytes > fileBytes * FREE_MAX_SHARE,
+      freeBytes >= FREE_MIN_BYTES && freeBytes > fileBytes * FREE_MAX_FRACTION,
+    /** Whether the file has free pages worth a vacuum. */
     hasFreePages: ({ freeBytes }: DiskSpace) => freeBytes >= FREE_MIN_BYTES,
+    /** Whether the WAL should be truncated. */
     hasLongWal: ({ walBytes }: DiskSpace) => walBytes > WAL_MAX_BYTES,
-    /** Takes some free pages out of the file; the next checkpoint shortens it. False: none went. */
+    /**
+     * Moves some free pages out of the file; the next checkpoint shortens the file. Returns false
+     * when no page was moved.
+     */
     vacuum(isTight = false): boolean {
       const before = freePages.get() as number
       db.pragma(`incremental_vacuum(${isTight ? TIGHT_VACUUM_PAGES : VACUUM_PAGES})`)
       return (freePages.get() as number) < before
     },
-    /** Empties the WAL into the file, both as short as can be; whoever reads is not waited for. */
+    /** Moves the WAL into the file and truncates the WAL; does not wait for readers. */
     truncateWal(): void {
       onTruncate()
       const timeoutMs = db.pragma('busy_timeout', { simple: true })

@@ -1,22 +1,22 @@
 import Database from 'better-sqlite3'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 
-/** Another process holds the lock: this one must not start. */
+/** Another process holds the lock: this process must not start. */
 export class LockedError extends CannotStart {
   readonly file: string
   constructor(file: string) {
-    super(`${file} is locked: another process writes here. Stop that one, or name another path`)
+    super(`${file} is locked by another process. Stop that process, or name another path`)
     this.file = file
   }
 }
 
-/** A connection that is collected as garbage frees its lock, though nobody closed it. */
-const held = new Set<Database.Database>()
+/** Open connections: the garbage collector would close one, and release its lock, without this. */
+const openConnections = new Set<Database.Database>()
 
 /**
- * Takes the one writer's lock on `file` and holds it until closed or the process dies, however it
- * dies: an exclusive SQLite transaction, since the kernel frees its lock and Node has no flock.
- * Throws Locked when it is taken.
+ * Acquires the writer's lock on `file` and keeps the lock until `close` or the end of the process,
+ * even after kill -9. The lock is an exclusive SQLite transaction: the kernel releases its file
+ * lock, and Node has no flock. Throws LockedError when another process has the lock.
  */
 export function acquireLock(file: string): { close(): void } {
   const db = new Database(file, { timeout: 0 })
@@ -28,10 +28,10 @@ export function acquireLock(file: string): { close(): void } {
       throw new LockedError(file)
     throw error
   }
-  held.add(db)
+  openConnections.add(db)
   return {
     close(): void {
-      held.delete(db)
+      openConnections.delete(db)
       db.close()
     },
   }

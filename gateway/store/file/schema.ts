@@ -1,11 +1,11 @@
 import BetterSqlite3, { type Database } from 'better-sqlite3'
 import { DamagedFileError } from './damage-mark.ts'
 
-/** Marks our files (`PRAGMA application_id`): "SlOb" and "SlIb". */
+/** The `PRAGMA application_id` of our files: "SlOb" and "SlIb". */
 export const OUTBOX_APPLICATION_ID = 0x536c4f62
 export const INBOX_APPLICATION_ID = 0x536c4962
 
-/** Numbered migrations of the outbox: index 0 brings a new file to version 1. Forward only. */
+/** The outbox's migrations: index 0 brings a new file to version 1. Forward only. */
 export const outboxMigrations = [
   `CREATE TABLE store (
      id      BLOB NOT NULL,
@@ -56,7 +56,7 @@ export const outboxMigrations = [
    ) STRICT;`,
 ]
 
-/** Numbered migrations of the inbox. */
+/** The inbox's migrations, as `outboxMigrations`. */
 export const inboxMigrations = [
   `CREATE TABLE ranges (
      id         INTEGER PRIMARY KEY,
@@ -80,7 +80,7 @@ export const inboxMigrations = [
      crc      INTEGER NOT NULL,
      body     BLOB NOT NULL
    ) STRICT;`,
-  // What there is gets its checksum from whoever writes positions next.
+  // The next write of positions sets the checksum.
   'CREATE TABLE seal (crc INTEGER NOT NULL) STRICT; INSERT INTO seal VALUES (-1);',
   `CREATE TABLE schemaIds (
      registry    TEXT NOT NULL,
@@ -92,11 +92,11 @@ export const inboxMigrations = [
    ) STRICT, WITHOUT ROWID;`,
 ]
 
-/** A file that is somebody else's, or of a newer program: it must be left untouched. */
+/** A file is not a store of ours, or of a newer program: it must stay untouched. */
 export class ForeignFileError extends Error {}
 
 /**
- * Sets what every writing connection must have and reads it back, because SQLite and its binding
+ * Sets the pragmas of a writing connection and reads them back, because SQLite and its binding
  * have other defaults: WAL, `synchronous=FULL`, incremental vacuum. Then brings the file to the
  * newest version, one transaction a migration. Throws NotOurs, which names the file, when it is not
  * ours or is newer than this program, and Unsound when it is ours and damaged.
@@ -107,7 +107,7 @@ export function prepareDatabase(db: Database, applicationId: number, migrations:
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.pragma('busy_timeout = 5000')
-  // Both sides append and read along; the binding's default of 16 MB would only fill.
+  // Both processes mostly append and read the newest rows; the binding's default of 16 MB is waste.
   db.pragma('cache_size = -1000')
   for (let next = version; next < migrations.length; next++) {
     db.transaction(() => {
@@ -116,12 +116,12 @@ export function prepareDatabase(db: Database, applicationId: number, migrations:
       db.pragma(`user_version = ${next + 1}`)
     }).immediate()
   }
-  const held = ['journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
+  const actual = ['journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
     db.pragma(name, { simple: true }),
   )
-  if (held.join() !== 'wal,2,2') {
+  if (actual.join() !== 'wal,2,2') {
     throw new DamagedFileError(
-      `${db.name}: journal_mode, synchronous, auto_vacuum are ${held}, not wal,2,2`,
+      `${db.name}: journal_mode, synchronous, auto_vacuum are ${actual}, not wal,2,2`,
     )
   }
 }
@@ -132,7 +132,7 @@ export function prepareDatabase(db: Database, applicationId: number, migrations:
  * one.
  */
 export function identifyDatabase(db: Database, applicationId: number, migrations: string[]) {
-  const { version, owner, tables } = facts(db)
+  const { version, owner, tables } = readMarks(db)
   if (owner === applicationId && version === migrations.length) return { version, tables }
   if (version === 0 && owner === 0 && tables === 0) return { version, tables }
   const known = versionByTables(db, migrations)
@@ -141,7 +141,7 @@ export function identifyDatabase(db: Database, applicationId: number, migrations
       `${db.name}: application_id ${owner} and user_version ${version} are damaged`,
     )
   }
-  if (owner !== applicationId) throw notOurs(db)
+  if (owner !== applicationId) throw foreignFile(db)
   if (version > migrations.length) {
     throw new ForeignFileError(
       `${db.name} has format ${version}, newer than this program's ${migrations.length}`,
@@ -151,15 +151,16 @@ export function identifyDatabase(db: Database, applicationId: number, migrations
 }
 
 /**
- * Whether a version that no program had for long is another one with a flipped bit; the lower bits
- * may as well be a newer program's.
+ * Whether `version` differs from `known` in one bit, at 16 or above: versions that high will not
+ * exist for long. A difference in a lower bit may be a newer program's version.
  */
 function isFlipped(version: number, known: number): boolean {
   const difference = (version ^ known) >>> 0
   return difference >= 16 && (difference & (difference - 1)) === 0
 }
 
-function facts(db: Database) {
+/** The marks and the number of tables of a file. */
+function readMarks(db: Database) {
   try {
     return {
       version: db.pragma('user_version', { simple: true }) as number,
@@ -167,16 +168,16 @@ function facts(db: Database) {
       tables: db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number,
     }
   } catch (error) {
-    throw (error as { code?: string }).code === 'SQLITE_NOTADB' ? notOurs(db, error) : error
+    throw (error as { code?: string }).code === 'SQLITE_NOTADB' ? foreignFile(db, error) : error
   }
 }
 
-/** The version whose tables a file has, exactly; 0 for none. */
+/** The version that has exactly the file's tables; 0 for none. */
 function versionByTables(db: Database, migrations: string[]): number {
-  const ours = tablesOf(db)
+  const actual = tablesOf(db)
   const model = new BetterSqlite3(':memory:')
   try {
-    return migrations.findIndex(migration => tablesOf(model.exec(migration)) === ours) + 1
+    return migrations.findIndex(migration => tablesOf(model.exec(migration)) === actual) + 1
   } finally {
     model.close()
   }
@@ -186,7 +187,7 @@ function tablesOf(db: Database): string {
   return db.prepare('SELECT sql FROM sqlite_schema ORDER BY name').pluck().all().join(';')
 }
 
-function notOurs({ name }: Database, cause?: unknown): ForeignFileError {
+function foreignFile({ name }: Database, cause?: unknown): ForeignFileError {
   const message = `${name} is not a file of this kind; it is left untouched. Name another path`
   return new ForeignFileError(message, { cause })
 }

@@ -4,31 +4,32 @@ import { PAGE_BYTES, readWal } from './sqlite-wal.ts'
 export type Pages = ReturnType<typeof openPages>
 
 /**
- * The pages of a database file and its write-ahead log as they lie on disk, read without SQLite,
- * which gives up a whole table when one page of its tree is damaged. A page that cannot be read is
- * null. The file may be missing, and then only the log counts, which may be left out.
+ * Opens the pages of a database file and its write-ahead log as they are on disk. SQLite is not
+ * used, because SQLite reads nothing of a table when one inner page of its tree is damaged. A page
+ * that cannot be read is null. When the file is missing, only the log is read. `withWal: false`
+ * ignores the log.
  */
-export function openPages(file: string, { withLog = true } = {}) {
-  const [main, log] = [openIfThere(file), openIfThere(`${file}-wal`)]
-  const wal = withLog ? readWal(`${file}-wal`).pages : new Map<number, number>()
-  const inFile = main === null ? 0 : Math.floor(fstatSync(main).size / PAGE_BYTES)
-  const count = Math.max(inFile, ...wal.keys())
+export function openPages(file: string, { withWal = true } = {}) {
+  const [database, log] = [openIfExists(file), openIfExists(`${file}-wal`)]
+  const wal = withWal ? readWal(`${file}-wal`).pages : new Map<number, number>()
+  const pagesInFile = database === null ? 0 : Math.floor(fstatSync(database).size / PAGE_BYTES)
+  const count = Math.max(pagesInFile, ...wal.keys())
   return {
     /** The number of the last page; the first is 1. */
     count,
-    /** The newest version of a page, in a buffer of its own. */
+    /** The newest version of a page, in a new buffer; null when it cannot be read. */
     page(number: number): Buffer | null {
       if (number < 1 || number > count) return null
       const at = wal.get(number)
-      return at === undefined ? pageAt(main, (number - 1) * PAGE_BYTES) : pageAt(log, at)
+      return at === undefined ? pageAt(database, (number - 1) * PAGE_BYTES) : pageAt(log, at)
     },
     close(): void {
-      for (const descriptor of [main, log]) if (descriptor !== null) closeSync(descriptor)
+      for (const descriptor of [database, log]) if (descriptor !== null) closeSync(descriptor)
     },
   }
 }
 
-function openIfThere(file: string): number | null {
+function openIfExists(file: string): number | null {
   try {
     return openSync(file, 'r')
   } catch (error) {

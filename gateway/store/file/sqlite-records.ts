@@ -1,9 +1,10 @@
 import type { Pages } from './sqlite-pages.ts'
 import { PAGE_BYTES } from './sqlite-wal.ts'
 
+/** A table's leaf page: its type byte and the offset of its cell pointers. */
 const LEAF = 0x0d
 const POINTERS_AT = 8
-/** How much of a row lies in its leaf page; sqlite.org/fileformat2.html, "B-tree Pages". */
+/** The bytes of a row in its leaf page; sqlite.org/fileformat2.html, "B-tree Pages". */
 const LOCAL_MAX = PAGE_BYTES - 35
 const LOCAL_MIN = Math.floor(((PAGE_BYTES - 12) * 32) / 255) - 23
 const OVERFLOW_BYTES = PAGE_BYTES - 4
@@ -11,14 +12,15 @@ const OVERFLOW_BYTES = PAGE_BYTES - 4
 /** A value of a row. */
 export type SqlValue = number | string | Buffer | null
 
-/** Where a row lies: its page and its place in it; its rowid, and the type codes of its columns. */
+/** A row's page and offset in the page, its rowid, and the type codes of its columns. */
 export type Cell = { page: number; at: number; rowid: number; types: number[] }
 
-type Place = { length: number; rowid: number; from: number; local: number }
+/** A row's payload: its length, and the offset and length of the part in the leaf page. */
+type Payload = { length: number; rowid: number; from: number; local: number }
 
 /**
- * The rows whose places a table's leaf page names. Nothing in it is believed beyond that: what is
- * read from a row must be held against its checksums.
+ * The rows at the cell pointers of a table's leaf page; none for another page. The page may be
+ * damaged: verify the checksums of every row that is read.
  */
 export function cellsIn(page: Buffer, number: number): Cell[] {
   if (!looksLikeLeaf(page)) return []
@@ -26,42 +28,44 @@ export function cellsIn(page: Buffer, number: number): Cell[] {
   const cells: Cell[] = []
   for (let index = 0; index < count; index++) {
     const at = page.readUInt16BE(POINTERS_AT + 2 * index)
-    const place = placeOf(page, at)
-    const types = place && typesOf(page.subarray(place.from, place.from + place.local))
-    if (types) cells.push({ page: number, at, rowid: place.rowid, types })
+    const payload = payloadOf(page, at)
+    const local = payload && page.subarray(payload.from, payload.from + payload.local)
+    const types = local && typesOf(local)
+    if (types) cells.push({ page: number, at, rowid: payload.rowid, types })
   }
   return cells
 }
 
 /**
- * The values of a row, its rowid in place of its primary key. Bytes on pages that cannot be read
- * are zeros. Null when the row makes no sense.
+ * The values of a row, with the rowid in place of the primary key. Bytes on pages that cannot be
+ * read are zeros. Null when the row contradicts itself.
  */
 export function valuesOf(pages: Pages, cell: Cell): SqlValue[] | null {
   const page = pages.page(cell.page)
-  const place = page && placeOf(page, cell.at)
-  if (!place || place.length > pages.count * PAGE_BYTES) return null
-  const payload = Buffer.alloc(place.length)
-  page.copy(payload, 0, place.from, place.from + place.local)
-  const isWhole = place.local === place.length
-  let next = isWhole ? 0 : page.readUInt32BE(place.from + place.local)
-  for (let at = place.local; at < place.length && next > 0; at += OVERFLOW_BYTES) {
+  const payload = page && payloadOf(page, cell.at)
+  if (!payload || payload.length > pages.count * PAGE_BYTES) return null
+  const { length, rowid, from, local } = payload
+  const record = Buffer.alloc(length)
+  page.copy(record, 0, from, from + local)
+  let next = local === length ? 0 : page.readUInt32BE(from + local)
+  for (let at = local; at < length && next > 0; at += OVERFLOW_BYTES) {
     const overflow = pages.page(next)
     if (!overflow) break
-    overflow.copy(payload, at, 4)
+    overflow.copy(record, at, 4)
     next = overflow.readUInt32BE(0)
   }
-  const types = typesOf(payload)
-  return types && decode(payload, types, place.rowid)
+  const types = typesOf(record)
+  return types && decode(record, types, rowid)
 }
 
-/** One flipped bit in its mark must not cost a whole page. */
+/** A page is still read as a leaf when one bit of its type byte is flipped. */
 function looksLikeLeaf(page: Buffer): boolean {
   const difference = page[0]! ^ LEAF
   return (difference & (difference - 1)) === 0
 }
 
-function placeOf(page: Buffer, at: number): Place | null {
+/** The payload of the cell at an offset; null when it does not fit in the page. */
+function payloadOf(page: Buffer, at: number): Payload | null {
   if (at < POINTERS_AT || at > PAGE_BYTES - 4) return null
   const [length, afterLength] = varint(page, at)
   const [rowid, from] = varint(page, afterLength)
@@ -71,7 +75,7 @@ function placeOf(page: Buffer, at: number): Place | null {
   return end <= PAGE_BYTES ? { length, rowid, from, local } : null
 }
 
-/** The type codes of a record's columns; null when its header does not fit. */
+/** The type codes of a record's columns; null when the record's header does not fit. */
 function typesOf(record: Buffer): number[] | null {
   const [end, first] = varint(record, 0)
   if (end > record.length) return null
@@ -106,7 +110,7 @@ function bytesOf(type: number): number {
   return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][type]!
 }
 
-/** A number of SQLite's: seven bits a byte, at most nine bytes, and where it ends. */
+/** SQLite's variable-length integer (seven bits a byte, at most nine bytes), and its end. */
 function varint(bytes: Buffer, from: number): [value: number, end: number] {
   let value = 0
   for (let index = 0; index < 8; index++) {

@@ -1,15 +1,18 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
-/** Pages of our files: SQLite's default, never set otherwise. A damaged header cannot say. */
+/**
+ * The page size of our files: SQLite's default, which the product never changes. A damaged header
+ * could not name the size.
+ */
 export const PAGE_BYTES = 4096
 export const WAL_HEADER_BYTES = 32
 const FRAME_HEADER_BYTES = 24
 export const WAL_FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
 
 /**
- * What a write-ahead log holds of committed transactions: where each page's newest intact version
- * lies in the file, and how many intact commits lie behind a frame that is not intact, where SQLite
- * stops reading. `isHeaderWhole` is false where SQLite reads nothing of it.
+ * The committed transactions of a write-ahead log. `pages` has the offset of each page's newest
+ * intact version. `commitsAfterDamage` counts intact commits after the first damaged frame, where
+ * SQLite stops reading. With `isHeaderIntact` false, SQLite ignores the complete log.
  */
 export type Wal = {
   pages: Map<number, number>
@@ -17,14 +20,18 @@ export type Wal = {
   isHeaderIntact: boolean
 }
 
-/** `pagesBehind` is how many pages the file has behind a commit; 0 for a frame that ends none. */
-type Frame = { at: number; page: number; pagesBehind: number; isIntact: boolean }
+/**
+ * `at` is the offset of the frame's page in the log, 0 for the log's header. `pagesAfterCommit` is
+ * the file's size in pages after the commit that this frame ends; 0 for any other frame.
+ */
+type Frame = { at: number; page: number; pagesAfterCommit: number; isIntact: boolean }
 
 /**
- * Reads a write-ahead log further than SQLite does: a frame's checksum goes on from the one written
- * in the frame before it, so each frame can be verified by itself. Only frames of the log's present
- * generation (its salt) and up to its last intact commit count, because what lies behind was rolled
- * back or belongs to an older one. Format: sqlite.org/fileformat2.html, "The Write-Ahead Log".
+ * Reads a write-ahead log further than SQLite does. A frame's checksum continues the checksum that
+ * is written in the frame before, so each frame can be verified alone. Only frames of the log's
+ * current generation (its salt) up to the last intact commit count: later frames were rolled back,
+ * and frames with another salt are from an older generation. A log that cannot be opened is empty.
+ * Format: sqlite.org/fileformat2.html, "The Write-Ahead Log".
  */
 export function readWal(file: string): Wal {
   const wal: Wal = { pages: new Map(), commitsAfterDamage: 0, isHeaderIntact: true }
@@ -44,10 +51,10 @@ export function readWal(file: string): Wal {
         continue
       }
       if (frame.page > 0) pending.push(frame)
-      if (frame.pagesBehind === 0) continue
+      if (frame.pagesAfterCommit === 0) continue
       for (const { page, at } of pending) wal.pages.set(page, at)
       pending = []
-      for (const page of wal.pages.keys()) if (page > frame.pagesBehind) wal.pages.delete(page)
+      for (const page of wal.pages.keys()) if (page > frame.pagesAfterCommit) wal.pages.delete(page)
       if (isDamaged) wal.commitsAfterDamage++
     }
     return wal
@@ -58,34 +65,34 @@ export function readWal(file: string): Wal {
 
 function* framesOf(descriptor: number): Iterable<Frame> {
   const header = Buffer.alloc(WAL_HEADER_BYTES)
-  if (!readWhole(descriptor, header, 0)) return
+  if (!readFully(descriptor, header, 0)) return
   const frame = Buffer.allocUnsafeSlow(WAL_FRAME_BYTES)
   const words = new Uint32Array(frame.buffer, 0, WAL_FRAME_BYTES / 4)
-  const isWhole = isHeaderIntact(header)
-  // Behind a header that was written anew there may be nothing yet but frames that went before.
-  const salt = isWhole ? header.readBigUInt64BE(16) : saltOf(descriptor, header)
+  const isIntactHeader = isHeaderIntact(header)
+  // After a rewritten header there may be no new frame yet, only frames of the old generation.
+  const salt = isIntactHeader ? header.readBigUInt64BE(16) : saltOf(descriptor, header)
   let sums = sumsAt(header, 24)
-  if (!isWhole) yield { at: 0, page: 0, pagesBehind: 0, isIntact: false }
+  if (!isIntactHeader) yield { at: 0, page: 0, pagesAfterCommit: 0, isIntact: false }
   for (
     let start = WAL_HEADER_BYTES;
-    readWhole(descriptor, frame, start);
+    readFully(descriptor, frame, start);
     start += WAL_FRAME_BYTES
   ) {
     const head = checksum(words, 0, 2, sums)
-    const [one, two] = checksum(words, FRAME_HEADER_BYTES / 4, words.length, head)
+    const [first, second] = checksum(words, FRAME_HEADER_BYTES / 4, words.length, head)
     sums = sumsAt(frame, 16)
-    const isIntact = one === sums[0] && two === sums[1] && frame.readBigUInt64BE(8) === salt
-    const [page, pagesBehind] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
-    yield { at: start + FRAME_HEADER_BYTES, page, pagesBehind, isIntact }
+    const isIntact = first === sums[0] && second === sums[1] && frame.readBigUInt64BE(8) === salt
+    const [page, pagesAfterCommit] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
+    yield { at: start + FRAME_HEADER_BYTES, page, pagesAfterCommit, isIntact }
   }
 }
 
-/** The salt that two of a damaged header, first and second frame agree on. */
+/** The salt on which two of these three agree: the damaged header, the first and second frame. */
 function saltOf(descriptor: number, header: Buffer): bigint {
   const head = Buffer.alloc(16)
   const salts = [header.readBigUInt64BE(16)]
   for (const index of [0, 1]) {
-    if (readWhole(descriptor, head, WAL_HEADER_BYTES + index * WAL_FRAME_BYTES))
+    if (readFully(descriptor, head, WAL_HEADER_BYTES + index * WAL_FRAME_BYTES))
       salts.push(head.readBigUInt64BE(8))
   }
   const [ofHeader, first, second] = salts
@@ -94,9 +101,9 @@ function saltOf(descriptor: number, header: Buffer): bigint {
 
 function isHeaderIntact(header: Buffer): boolean {
   const words = new Uint32Array(new Uint8Array(header).buffer)
-  const [one, two] = checksum(words, 0, 6, [0, 0])
-  const [first, second] = sumsAt(header, 24)
-  return one === first && two === second
+  const [first, second] = checksum(words, 0, 6, [0, 0])
+  const written = sumsAt(header, 24)
+  return first === written[0] && second === written[1]
 }
 
 type Sums = [number, number]
@@ -106,21 +113,24 @@ const sumsAt = (bytes: Buffer, at: number): Sums => [
   bytes.readUInt32BE(at + 4),
 ]
 
-/** Goes on with two sums over words in the machine's own order, as SQLite writes them. */
-function checksum(words: Uint32Array, from: number, to: number, [first, second]: Sums): Sums {
-  let [one, two] = [first, second]
+/**
+ * SQLite's checksum: continues two sums over 32-bit words in the machine's byte order. SQLite
+ * creates the log with that order.
+ */
+function checksum(words: Uint32Array, from: number, to: number, before: Sums): Sums {
+  let [first, second] = before
   for (let index = from; index < to; index += 2) {
-    one = (one + words[index]! + two) >>> 0
-    two = (two + words[index + 1]! + one) >>> 0
+    first = (first + words[index]! + second) >>> 0
+    second = (second + words[index + 1]! + first) >>> 0
   }
-  return [one, two]
+  return [first, second]
 }
 
-function readWhole(descriptor: number, into: Buffer, position: number): boolean {
+function readFully(descriptor: number, into: Buffer, position: number): boolean {
   try {
     return readSync(descriptor, into, 0, into.length, position) === into.length
   } catch {
-    // A sector that cannot be read is damage like any other; what follows counts as not there.
+    // An unreadable sector is damage: the log counts as ended here.
     return false
   }
 }

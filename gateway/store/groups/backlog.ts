@@ -5,13 +5,13 @@ import { IS_EMPTIED_SQL } from './group-codec.ts'
 import { createStoredTotals } from './stored-totals.ts'
 
 /**
- * Measures what is still to be delivered: by the inbox's ranges of this store or, while there are
- * none, everything. Costs a few index look-ups, however much waits. The bytes of a group count
- * until its first event is delivered.
+ * Measures the undelivered events: those in the inbox's ranges of this store or, with null, all
+ * stored events. Costs a few index look-ups, whatever the number of events. The bytes of a group
+ * count until its first event is delivered. Ages are in ms, and negative when the clock went back.
  */
 export function createBacklogMeter(outbox: Database) {
   const stored = createStoredTotals(outbox)
-  const received = outbox
+  const selectReceivedFrom = outbox
     .prepare(
       `SELECT receivedFrom FROM groups WHERE sequence >=
        coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @oldest), 0)
@@ -22,24 +22,24 @@ export function createBacklogMeter(outbox: Database) {
   return (ranges: SequenceRange[] | null, nowMs: number): Backlog => {
     const newest = stored.newest()
     const first = stored.first()
-    const none = { events: 0, bytes: 0, oldestAgeMs: 0 }
-    if (!newest || first === null) return none
-    // Partitions that are apart wait for what others have.
-    const spans = mergeRanges(ranges ?? [{ next: first, end: null }])
+    const empty = { events: 0, bytes: 0, oldestAgeMs: 0 }
+    if (!newest || first === null) return empty
+    // Ranges of isolated partitions overlap others; merged, each event counts once.
+    const merged = mergeRanges(ranges ?? [{ next: first, end: null }])
     let [events, bytes, oldest] = [0, 0, Number.POSITIVE_INFINITY]
-    for (const { next: from, end } of spans) {
-      // What was dropped before it was delivered does not wait any more.
-      const next = Math.max(from, first)
-      const until = Math.min(end ?? newest.sequence, newest.sequence)
-      if (next > until) continue
-      const { events: gone } = stored.removed(next, until)
-      if (until - next + 1 <= gone) continue
-      events += until - next + 1 - gone
-      bytes += stored.bytesBefore(until + 1) - stored.bytesBefore(next)
-      oldest = Math.min(oldest, next)
+    for (const range of merged) {
+      // Events before the first stored event were dropped and are not waiting any more.
+      const from = Math.max(range.next, first)
+      const to = Math.min(range.end ?? newest.sequence, newest.sequence)
+      if (from > to) continue
+      const { events: removed } = stored.removed(from, to)
+      if (to - from + 1 <= removed) continue
+      events += to - from + 1 - removed
+      bytes += stored.bytesBefore(to + 1) - stored.bytesBefore(from)
+      oldest = Math.min(oldest, from)
     }
-    if (events === 0) return none
-    const receivedFrom = (received.get({ oldest }) as number | undefined) ?? nowMs
+    if (events === 0) return empty
+    const receivedFrom = (selectReceivedFrom.get({ oldest }) as number | undefined) ?? nowMs
     return { events, bytes, oldestAgeMs: nowMs - receivedFrom }
   }
 }

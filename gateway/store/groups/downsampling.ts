@@ -1,13 +1,16 @@
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
 
-/** What of an event tells whether it is kept. */
+/** The fields of an event that decide whether thinning keeps the event. */
 export type SelectableEvent = Pick<
   SensorReading,
   'sequence' | 'site' | 'zone' | 'device' | 'measurements'
 >
 
-/** Where the values of one metric of a device reach, and in which events; NaN: no number yet. */
-type Reach = {
+/**
+ * The first, last, lowest and highest value of one metric of one device, and the sequences of their
+ * events. NaN: no number was seen yet.
+ */
+type Extremes = {
   first: number
   last: number
   lowest: number
@@ -19,53 +22,60 @@ type Reach = {
 export type Selection = ReturnType<typeof createSelection>
 
 /**
- * Selects from events in the order of their numbers what is kept when they are thinned: of each
- * metric of each device the first, the lowest, the highest and the last, of equal ones the first;
- * of a device's events without measurements the first and the last.
+ * Selects the events that thinning keeps; events are added in the order of their sequences. Kept
+ * are, for each metric of each device, the events with the first, the lowest, the highest and the
+ * last value, and the first event among equal values; of a device's events without measurements,
+ * the first and the last.
  */
 export function createSelection() {
-  const devices = new Map<string, Map<string | null, Reach>>()
+  const devices = new Map<string, Map<string | null, Extremes>>()
   let [events, metrics] = [0, 0]
-  const reachOf = (reaches: Map<string | null, Reach>, metric: string | null, at: number) => {
-    let reach = reaches.get(metric)
-    if (!reach) {
+  const extremesOf = (
+    metricsOf: Map<string | null, Extremes>,
+    metric: string | null,
+    at: number,
+  ) => {
+    let extremes = metricsOf.get(metric)
+    if (!extremes) {
       const none = { lowest: Number.NaN, lowestAt: at, highest: Number.NaN, highestAt: at }
-      reach = { first: at, last: at, ...none }
-      reaches.set(metric, reach)
+      extremes = { first: at, last: at, ...none }
+      metricsOf.set(metric, extremes)
       metrics++
     }
-    return reach
+    return extremes
   }
   return {
-    /** How many events were looked at. */
+    /** The number of added events. */
     get events() {
       return events
     },
-    /** How many metrics of devices they have: what this remembers grows with these. */
+    /** The number of metrics of all devices; the memory of a selection grows with this number. */
     get metrics() {
       return metrics
     },
-    add({ sequence, measurements, ...place }: SelectableEvent): void {
+    add({ sequence, measurements, ...origin }: SelectableEvent): void {
       events++
-      const key = deviceKey(place)
-      const reaches = devices.get(key) ?? new Map<string | null, Reach>()
-      devices.set(key, reaches)
-      if (measurements.length === 0) reachOf(reaches, null, sequence).last = sequence
+      const key = deviceKey(origin)
+      const metricsOf = devices.get(key) ?? new Map<string | null, Extremes>()
+      devices.set(key, metricsOf)
+      if (measurements.length === 0) extremesOf(metricsOf, null, sequence).last = sequence
       for (const { metric, number } of measurements) {
-        const reach = reachOf(reaches, metric, sequence)
-        reach.last = sequence
+        const extremes = extremesOf(metricsOf, metric, sequence)
+        extremes.last = sequence
         if (number === null) continue
-        if (!(reach.lowest <= number)) Object.assign(reach, { lowest: number, lowestAt: sequence })
-        if (!(reach.highest >= number)) {
-          Object.assign(reach, { highest: number, highestAt: sequence })
+        if (!(extremes.lowest <= number)) {
+          Object.assign(extremes, { lowest: number, lowestAt: sequence })
+        }
+        if (!(extremes.highest >= number)) {
+          Object.assign(extremes, { highest: number, highestAt: sequence })
         }
       }
     },
-    /** The numbers of the events that are kept. */
+    /** The sequences of the kept events. */
     kept(): Set<number> {
       const kept = new Set<number>()
-      for (const reaches of devices.values()) {
-        for (const { first, lowestAt, highestAt, last } of reaches.values()) {
+      for (const metricsOf of devices.values()) {
+        for (const { first, lowestAt, highestAt, last } of metricsOf.values()) {
           kept.add(first).add(lowestAt).add(highestAt).add(last)
         }
       }
@@ -74,39 +84,42 @@ export function createSelection() {
   }
 }
 
-/** Site, zone, device, metric, how many of its values went, and the mean of those. */
+/** Site, zone, device, metric, the number of removed values, and the mean of these values. */
 export type Mean = [site: string, zone: string, device: string, metric: string, number, number]
 
-/** Counts the numbers that went of each metric of each device, and takes their mean. */
+/** Counts the removed values of each metric of each device, and computes their mean. */
 export function createMeans() {
-  const all = new Map<string, Mean>()
+  const means = new Map<string, Mean>()
   return {
-    add({ measurements, ...place }: Omit<SelectableEvent, 'sequence'>): void {
-      const { site, zone, device } = place
+    add({ measurements, ...origin }: Omit<SelectableEvent, 'sequence'>): void {
+      const { site, zone, device } = origin
       for (const { metric, number } of measurements) {
         if (number === null) continue
-        const key = `${deviceKey(place)}\u0000${metric}`
-        const mean = all.get(key) ?? [site, zone, device, metric, 0, 0]
-        all.set(key, mean)
+        const key = `${deviceKey(origin)}\u0000${metric}`
+        const mean = means.get(key) ?? [site, zone, device, metric, 0, 0]
+        means.set(key, mean)
         mean[4]++
         mean[5] += (number - mean[5]) / mean[4]
       }
     },
-    /** As many as fit in so many characters of JSON, and of how many metrics nothing is said. */
+    /**
+     * The means for a note: as many as fit in `maxLength` characters of JSON, and the number of
+     * metrics that are left out.
+     */
     toNoteFields(maxLength: number): { means: Mean[]; meansLeftOut?: number } {
-      const means: Mean[] = []
+      const fitting: Mean[] = []
       let length = 0
-      for (const mean of all.values()) {
+      for (const mean of means.values()) {
         length += JSON.stringify(mean).length + 1
         if (length > maxLength) break
-        means.push(mean)
+        fitting.push(mean)
       }
-      const meansLeftOut = all.size - means.length
-      return { means, ...(meansLeftOut > 0 && { meansLeftOut }) }
+      const meansLeftOut = means.size - fitting.length
+      return { means: fitting, ...(meansLeftOut > 0 && { meansLeftOut }) }
     },
   }
 }
 
-/** Places hold no control characters. */
+/** A key of a device: names of sites, zones and devices contain no control characters. */
 const deviceKey = ({ site, zone, device }: Pick<SelectableEvent, 'site' | 'zone' | 'device'>) =>
   `${site}\u0000${zone}\u0000${device}`

@@ -1,18 +1,18 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { checksum } from '../file/checksum.ts'
 
-/** The version of header and body of a whole group, as ARCHITECTURE.md describes it. */
+/** The format version of a complete group; ARCHITECTURE.md describes header and body. */
 export const GROUP_VERSION = 1
-/** What is left of a group or of several neighbours: some of their events, or none. */
+/** The format version of a thinned row: some events of one or several groups, or none. */
 export const THINNED_VERSION = 2
-/** The same as `isEmptied`, of a row of the table. */
+/** `isEmptied` as an SQL condition on a row of the table. */
 export const IS_EMPTIED_SQL = `version = ${THINNED_VERSION} AND length(body) = 0`
 const ENTRY_BYTES = 6
 const THINNED_COUNT_BYTES = 4
 const THINNED_ENTRY_BYTES = 10
 const CHUNK_SPARE_BYTES = 1024
 
-/** The zone sequences that a zone has in a group: `count` of them, from `first` on. */
+/** A zone's zone sequences in a group: `count` numbers from `first` on. */
 export type ZoneRange = { zone: string; first: number; count: number }
 
 /** A row of the table `groups`. */
@@ -32,18 +32,19 @@ export type GroupRow = {
   body: Buffer
 }
 
-/** One stored event: its zone and its single-object encoding, a view of the group's buffer. */
+/** A stored event: its zone and its Avro single-object encoding, a view of the group's buffer. */
 export type StoredEvent = { sequence: number; zone: string; value: Buffer }
 
-/** What a group says of itself, without its events. */
+/** The columns of a group that do not depend on its events' bytes. */
 export type GroupFacts = Omit<
   GroupRow,
   'version' | 'header' | 'headerCrc' | 'body' | 'bodyCrc' | 'bytesSoFar'
 >
 
 /**
- * Packs the events of one commit and lane into a row. `zoneOf[i]` is event i's index in `zones`,
- * `lengths[i]` its length in bytes within `data`. `bytesBefore` is the store's running total.
+ * Packs the events of one commit and lane into a row. `zoneOf[i]` is the index of event i's zone in
+ * `zones`, and `lengths[i]` the event's length in bytes in `data`. `bytesBefore` is the store's
+ * running total before this group.
  */
 export function packGroup(
   facts: GroupFacts,
@@ -59,16 +60,17 @@ export function packGroup(
     plain.writeUInt32LE(lengths[index]!, at + 2)
   }
   plain.set(data, lengths.length * ENTRY_BYTES)
-  // one chunk that holds the result: the default of 64 KiB costs a third more time and much garbage
+  // One chunk holds the result: the default of 64 KiB costs a third more time and much garbage.
   const body = zstdCompressSync(plain, { chunkSize: plain.length + CHUNK_SPARE_BYTES })
   const header = packHeader(zones)
   const bytesSoFar = bytesBefore + body.length + header.length
-  return sealed({ ...facts, version: GROUP_VERSION, header, bytesSoFar, body })
+  return withChecksums({ ...facts, version: GROUP_VERSION, header, bytesSoFar, body })
 }
 
 /**
- * Packs what is left of neighbouring groups of one epoch and lane into one row, which stands for
- * all their numbers: each event keeps its number and its bytes. `zones` are those of all numbers.
+ * Packs the kept events of adjacent groups of one epoch and lane into one row, which covers all
+ * sequences of these groups. Each event keeps its sequence and bytes. `zones` has the zone
+ * sequences of all events, removed ones included.
  */
 export function packThinned(
   facts: GroupFacts & { bytesSoFar: number },
@@ -77,7 +79,7 @@ export function packThinned(
 ): GroupRow {
   const header = packHeader(zones)
   const version = THINNED_VERSION
-  if (kept.length === 0) return sealed({ ...facts, version, header, body: Buffer.alloc(0) })
+  if (kept.length === 0) return withChecksums({ ...facts, version, header, body: Buffer.alloc(0) })
   const indexes = new Map(zones.map(({ zone }, index) => [zone, index]))
   const entries = Buffer.alloc(THINNED_COUNT_BYTES + kept.length * THINNED_ENTRY_BYTES)
   entries.writeUInt32LE(kept.length)
@@ -89,18 +91,18 @@ export function packThinned(
   }
   const plain = Buffer.concat([entries, ...kept.map(({ value }) => value)])
   const body = zstdCompressSync(plain, { chunkSize: plain.length + CHUNK_SPARE_BYTES })
-  return sealed({ ...facts, version, header, body })
+  return withChecksums({ ...facts, version, header, body })
 }
 
 function packHeader(zones: ZoneRange[]): Buffer {
   return Buffer.from(JSON.stringify(zones.map(({ zone, first, count }) => [zone, first, count])))
 }
 
-function sealed(row: Omit<GroupRow, 'headerCrc' | 'bodyCrc'>): GroupRow {
+function withChecksums(row: Omit<GroupRow, 'headerCrc' | 'bodyCrc'>): GroupRow {
   return { ...row, bodyCrc: checksum(row.body), headerCrc: headerChecksum(row) }
 }
 
-/** The zones of a group, or a reason why its header cannot be trusted. */
+/** The zones of a group, or the reason why the group's header cannot be trusted. */
 export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason: string } {
   if (!isHeaderIntact(row)) return { reason: 'header checksum differs' }
   const isKnown = row.version === GROUP_VERSION || row.version === THINNED_VERSION
@@ -109,7 +111,7 @@ export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason:
   return zones.map(([zone, first, count]) => ({ zone, first, count }))
 }
 
-/** All events of a group in order, or a reason why it is unreadable. Never a damaged event. */
+/** All events of a group in order, or the reason why the group is unreadable. */
 export function unpackGroup(row: GroupRow): StoredEvent[] | { reason: string } {
   const zones = readHeader(row)
   if ('reason' in zones) return zones
@@ -141,16 +143,17 @@ function unpackThinned(row: GroupRow, zones: ZoneRange[]): StoredEvent[] {
   })
 }
 
-/** Whether a row stands for numbers of which nothing is left. */
+/** Whether all events of a row were removed. */
 export function isEmptied(row: { version: number; bodyBytes: number }): boolean {
   return row.version === THINNED_VERSION && row.bodyBytes === 0
 }
 
-/** Whether what a row says of its events is what was written. */
+/** Whether all columns of a row but the body are as they were written. */
 export function isHeaderIntact(row: Omit<GroupRow, 'body'>): boolean {
   return headerChecksum(row) === row.headerCrc
 }
 
+/** Whether the body of a row is as it was written. */
 export function isBodyIntact({ body, bodyCrc }: Pick<GroupRow, 'body' | 'bodyCrc'>): boolean {
   return checksum(body) === bodyCrc
 }

@@ -2,19 +2,19 @@ import type { Database } from 'better-sqlite3'
 import { packThinned, readHeader, type StoredEvent, type ZoneRange } from './group-codec.ts'
 import { type GroupHead, prepareGroupReplace } from './group-table.ts'
 
-/** A row that stands for many groups gets no longer than this. */
+/** Limits of a row that covers several groups: bytes of its header, and sequences. */
 const HEADER_MAX_BYTES = 64 * 1024
-const NUMBERS_MAX = 1_000_000
+const SEQUENCES_MAX = 1_000_000
 
-/** Whether what is left of two groups may stand in one row; both headers are whole. */
+/** Whether one row may cover two groups, `b` after `a`. Both headers must be intact. */
 export function canMerge(a: GroupHead, b: GroupHead): boolean {
-  const isNext = a.sequence + a.count === b.sequence && a.lane === b.lane && a.epoch === b.epoch
-  if (!isNext || !a.schema.equals(b.schema)) return false
+  const isAdjacent = a.sequence + a.count === b.sequence && a.lane === b.lane && a.epoch === b.epoch
+  if (!isAdjacent || !a.schema.equals(b.schema)) return false
   const isShort = a.header.length + b.header.length <= HEADER_MAX_BYTES
-  return isShort && a.count + b.count <= NUMBERS_MAX
+  return isShort && a.count + b.count <= SEQUENCES_MAX
 }
 
-/** Parts groups into runs of neighbours that may stand in one row. */
+/** Splits groups into runs of adjacent groups that one row may cover. */
 export function mergeableRuns<T>(groups: readonly T[], headOf: (group: T) => GroupHead): T[][] {
   const runs: T[][] = []
   for (const group of groups) {
@@ -25,16 +25,16 @@ export function mergeableRuns<T>(groups: readonly T[], headOf: (group: T) => Gro
   return runs
 }
 
-/** Puts in the place of groups what is left of them, inside the open transaction. */
+/** Replaces groups by one row with the kept events, inside the open transaction. */
 export function createGroupReplacer(db: Database) {
   const insert = prepareGroupReplace(db)
-  const removeRest = db.prepare('DELETE FROM groups WHERE sequence > ? AND sequence <= ?')
-  const goneBefore = db
+  const deleteRest = db.prepare('DELETE FROM groups WHERE sequence > ? AND sequence <= ?')
+  const selectRemovedBytes = db
     .prepare('SELECT cast(total(bytes) AS INTEGER) FROM thinned WHERE sequence BETWEEN ? AND ?')
     .pluck()
-  const forget = db.prepare('DELETE FROM thinned WHERE sequence BETWEEN ? AND ?')
-  const remember = db.prepare('INSERT INTO thinned VALUES (?, ?, ?)')
-  /** Replaces neighbours, any two of which may join, by one row with these of their events. */
+  const deleteRemoved = db.prepare('DELETE FROM thinned WHERE sequence BETWEEN ? AND ?')
+  const insertRemoved = db.prepare('INSERT INTO thinned VALUES (?, ?, ?)')
+  /** The groups are one run of `mergeableRuns`; `kept` are their remaining events in order. */
   return (groups: GroupHead[], kept: StoredEvent[]): void => {
     const [first, last] = [groups[0]!, groups.at(-1)!]
     const { sequence, lane, epoch, schema } = first
@@ -43,19 +43,20 @@ export function createGroupReplacer(db: Database) {
     const receivedTo = Math.max(...groups.map(group => group.receivedTo))
     const { bytesSoFar } = last
     const facts = { sequence, count, lane, epoch, schema, receivedFrom, receivedTo, bytesSoFar }
-    const row = packThinned(facts, joinZones(groups), kept)
+    const row = packThinned(facts, mergeZones(groups), kept)
     const before = groups.reduce((sum, group) => sum + group.header.length + group.bodyBytes, 0)
     const after = row.header.length + row.body.length
-    const gone = before - after + (goneBefore.get(sequence, last.sequence) as number)
-    removeRest.run(sequence, last.sequence)
-    forget.run(sequence, last.sequence)
+    const removedBytes =
+      before - after + (selectRemovedBytes.get(sequence, last.sequence) as number)
+    deleteRest.run(sequence, last.sequence)
+    deleteRemoved.run(sequence, last.sequence)
     insert.run(row)
-    remember.run(sequence, count - kept.length, gone)
+    insertRemoved.run(sequence, count - kept.length, removedBytes)
   }
 }
 
-/** Numbers of neighbours go on from one to the next, in each zone. */
-function joinZones(groups: GroupHead[]): ZoneRange[] {
+/** The zones of adjacent groups: in each zone, zone sequences continue from group to group. */
+function mergeZones(groups: GroupHead[]): ZoneRange[] {
   const zones = new Map<string, ZoneRange>()
   for (const group of groups) {
     const ranges = readHeader(group)

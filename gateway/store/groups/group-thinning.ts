@@ -8,10 +8,13 @@ import { createGroupReplacer, mergeableRuns } from './group-rewrite.ts'
 import type { GroupHead } from './group-table.ts'
 import type { Tombstone } from './tombstones.ts'
 
-/** The most that means take in a note. */
+/** The characters of JSON that means take in a note, at most. */
 const MEANS_MAX_LENGTH = 64 * 1024
 
-/** What a tombstone says of what went when groups were thinned; numbers in runs (`runs.ts`). */
+/**
+ * A tombstone of events that thinning removed. `numbers` are their sequences, and the numbers of a
+ * zone its zone sequences, both encoded as runs (`encodeRuns`).
+ */
 export type ThinnedTombstone = Omit<Tombstone, 'zones'> & {
   numbers: number[]
   zones: [zone: string, ...numbers: number[]][]
@@ -19,32 +22,32 @@ export type ThinnedTombstone = Omit<Tombstone, 'zones'> & {
 
 type Parts = { db: Database; notes: NoteLog; ring(): void }
 type Means = ReturnType<typeof createMeans>
-type Opened = { head: GroupHead; events: StoredEvent[] }
+type UnpackedGroup = { head: GroupHead; events: StoredEvent[] }
 
-/** Reads groups for thinning, and takes out of them what is not kept. */
+/** Reads groups for thinning, and removes events from groups. */
 export function createThinner({ db, notes, ring }: Parts) {
   const select = db.prepare('SELECT *, length(body) AS bodyBytes FROM groups WHERE sequence = ?')
   const replace = createGroupReplacer(db)
-  const open = (sequence: number): Opened | null => {
+  const unpack = (sequence: number): UnpackedGroup | null => {
     const row = select.get(sequence) as (GroupRow & GroupHead) | undefined
     if (row?.version !== GROUP_VERSION) return null
     const events = unpackGroup(row)
     return Array.isArray(events) ? { head: row, events } : null
   }
   return {
-    /** The events of a whole group; none of one that is thinned, gone or cannot be read. */
+    /** The events of a complete group; none for a thinned, missing or unreadable group. */
     eventsOf(sequence: number): SensorReading[] {
       try {
-        return (open(sequence)?.events ?? []).map(({ value }) => decodeEvent(value))
+        return (unpack(sequence)?.events ?? []).map(({ value }) => decodeEvent(value))
       } catch {
-        // Of another schema: what its values mean is not known here.
+        // The events have another schema, which this program cannot decode.
         return []
       }
     },
     /**
-     * Takes out of groups of one epoch, which begin with these numbers, all events but those that
-     * are kept, in one transaction with their tombstone; neighbours become one row. Adds what went
-     * to the means; they stand in the tombstone when this `isLast` of what they are for.
+     * Removes all events but the kept ones from groups of one epoch, and writes a tombstone, in one
+     * transaction; adjacent groups become one row. `sequences` are the groups' first sequences.
+     * Adds the removed events to `means`; with `isLast`, the tombstone gets the means.
      */
     thin(
       sequences: number[],
@@ -52,38 +55,39 @@ export function createThinner({ db, notes, ring }: Parts) {
       { means, isLast, reason }: { means: Means; isLast: boolean; reason: string },
     ): void {
       notes.transact(() => {
-        const gone: SensorReading[] = []
-        const opened = sequences.map(open).filter(one => one !== null)
-        for (const run of mergeableRuns(opened, ({ head }) => head)) {
-          const events = run.flatMap(one => one.events)
-          const left = events.filter(({ sequence }) => kept.has(sequence))
-          if (left.length === events.length) continue
+        const removed: SensorReading[] = []
+        const groups = sequences.map(unpack).filter(group => group !== null)
+        for (const run of mergeableRuns(groups, ({ head }) => head)) {
+          const events = run.flatMap(group => group.events)
+          const remaining = events.filter(({ sequence }) => kept.has(sequence))
+          if (remaining.length === events.length) continue
           for (const { sequence, value } of events) {
-            if (!kept.has(sequence)) gone.push(decodeEvent(value))
+            if (!kept.has(sequence)) removed.push(decodeEvent(value))
           }
           const heads = run.map(({ head }) => head)
-          replace(heads, left)
+          replace(heads, remaining)
         }
-        for (const event of gone) means.add(event)
-        const told = isLast ? means.toNoteFields(MEANS_MAX_LENGTH) : null
-        if (gone.length === 0 && !told?.means.length) return
-        notes.add('tombstone', Date.now(), { ...tombstoneOf(gone, reason), ...told })
+        for (const event of removed) means.add(event)
+        const fields = isLast ? means.toNoteFields(MEANS_MAX_LENGTH) : null
+        if (removed.length === 0 && !fields?.means.length) return
+        notes.add('tombstone', Date.now(), { ...tombstoneOf(removed, reason), ...fields })
       })
       ring()
     },
   }
 }
 
-function tombstoneOf(gone: SensorReading[], reason: string): ThinnedTombstone | object {
-  const [first, last] = [gone[0], gone.at(-1)]
+/** The tombstone of removed events; without events, only the reason. */
+function tombstoneOf(removed: SensorReading[], reason: string): ThinnedTombstone | object {
+  const [first, last] = [removed[0], removed.at(-1)]
   if (!first || !last) return { count: 0, reason }
-  const zones = Map.groupBy(gone, ({ zone }) => zone)
+  const zones = Map.groupBy(removed, ({ zone }) => zone)
   return {
     epoch: first.epoch,
     from: first.sequence,
     to: last.sequence,
-    count: gone.length,
-    numbers: encodeRuns(gone.map(({ sequence }) => sequence)),
+    count: removed.length,
+    numbers: encodeRuns(removed.map(({ sequence }) => sequence)),
     zones: [...zones].map(([zone, events]) => [
       zone,
       ...encodeRuns(events.map(({ zoneSequence }) => zoneSequence)),

@@ -6,40 +6,40 @@ import { prepareGroupInsert } from './group-table.ts'
 import { type AcceptedReading, laneOf } from './lanes.ts'
 import type { Epoch, NumberingDraft } from './numbering.ts'
 
-/** Turns the readings of one commit and lane into numbered events and inserts them as a group. */
+/** Numbers and encodes the readings of one commit and lane, and inserts them as a group. */
 export function createGroupWriter(db: Database, { gateway, epoch }: Epoch) {
   const insert = prepareGroupInsert(db)
   const newest = db.prepare('SELECT bytesSoFar FROM groups ORDER BY sequence DESC LIMIT 1').pluck()
   const idOf = createEventIds(gateway, epoch)
-  const scratch = startScratch()
+  const eventBuffer = createEventBuffer()
   let bytesSoFar = (newest.get() as number | undefined) ?? 0
   let bytesDrafted = 0
   return {
-    /** Bytes of headers and bodies of all groups ever stored here, the last committed included. */
+    /** Bytes of headers and bodies of all groups ever committed. */
     get bytesSoFar() {
       return bytesSoFar
     },
-    /** What is added from now on is a new commit: one before that was not `committed` is gone. */
+    /** Begins a commit; discards the bytes of a commit that failed. */
     begin(): void {
       bytesDrafted = bytesSoFar
     },
-    /** What was added since `begin` is durable. */
+    /** Counts the groups since `begin`: their transaction is durable. */
     committed(): void {
       bytesSoFar = bytesDrafted
     },
-    /** Inserts readings of one lane as the next group inside the open transaction. */
+    /** Inserts readings of one lane as the next group, inside the open transaction. */
     add(readings: AcceptedReading[], draft: NumberingDraft): void {
       const zones = draft.nextGroup()
       const zoneOf: number[] = []
       const lengths: number[] = []
       let [sequence, receivedFrom, receivedTo] = [0, Number.POSITIVE_INFINITY, 0]
-      scratch.clear()
+      eventBuffer.clear()
       for (const reading of readings) {
         const { zone, receivedAt } = reading
         const numbers = draft.next(zone)
         sequence = numbers.sequence
-        // Written out, because spreading two objects took longer than encoding the result.
-        const length = scratch.write({
+        // Each field is named, because spreading two objects took longer than the encoding.
+        const length = eventBuffer.write({
           id: idOf(sequence),
           gateway,
           epoch,
@@ -70,15 +70,15 @@ export function createGroupWriter(db: Database, { gateway, epoch }: Epoch) {
         receivedTo,
       }
       const group = { ...facts, schema: schemaFingerprint }
-      const row = packGroup(group, zones, zoneOf, lengths, scratch.bytes(), bytesDrafted)
+      const row = packGroup(group, zones, zoneOf, lengths, eventBuffer.bytes(), bytesDrafted)
       insert.run(row)
       bytesDrafted = row.bytesSoFar
     },
   }
 }
 
-/** A buffer that is used again for each group and grows to the largest one. */
-function startScratch() {
+/** A buffer for the encoded events of a group. All groups reuse the buffer; it never shrinks. */
+function createEventBuffer() {
   let buffer = Buffer.allocUnsafeSlow(64 * 1024)
   let end = 0
   return {

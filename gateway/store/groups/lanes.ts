@@ -2,29 +2,31 @@ import type { Config } from '../../../config/config.ts'
 import type { Reading } from '../../../config/event/sensor-reading.ts'
 import { standardLane } from '../../../config/syntax/routes.ts'
 
-/** A reading and the lane it is kept in; the standard one if none is named. */
+/** A reading and its lane; the standard lane when none is named. */
 export type AcceptedReading = Reading & { lane?: string | undefined }
 
-/** Parts what is committed together by lane, lanes in the order in which they first occur. */
-export function splitByLane<T extends { lane?: string | undefined }>(all: T[]): T[][] {
-  const [first] = all
+/** Splits the readings of one commit by lane, in the order in which lanes first occur. */
+export function splitByLane<T extends { lane?: string | undefined }>(readings: T[]): T[][] {
+  const [first] = readings
   if (!first) return []
-  if (all.every(({ lane }) => lane === first.lane)) return [all]
-  return [...Map.groupBy(all, laneOf).values()]
+  if (readings.every(({ lane }) => lane === first.lane)) return [readings]
+  return [...Map.groupBy(readings, laneOf).values()]
 }
 
+/** The lane of a reading. */
 export const laneOf = ({ lane }: { lane?: string | undefined }): string => lane ?? standardLane
 
 type Policies = Pick<Config['outbox'], 'lanes' | 'whenFull'>
+/** What happens to a lane's events when a bound is reached: a value of `outbox.whenFull`. */
 export type LanePolicy = Policies['whenFull']
 
-/** What happens to each lane at a bound; to all that are not named the same. */
+/** The policy of each lane at a bound; lanes without an own policy have `whenFull`. */
 export function createLanePolicies({ lanes, whenFull }: Policies) {
-  const all = [whenFull, ...Object.values(lanes).map(lane => lane.whenFull)]
+  const policies = [whenFull, ...Object.values(lanes).map(lane => lane.whenFull)]
   return {
     of: (lane: string): LanePolicy =>
       Object.hasOwn(lanes, lane) ? lanes[lane]!.whenFull : whenFull,
     /** Whether any lane has this policy. */
-    has: (policy: LanePolicy) => all.includes(policy),
+    has: (policy: LanePolicy) => policies.includes(policy),
   }
 }

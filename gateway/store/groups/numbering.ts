@@ -1,27 +1,29 @@
 import type { ZoneRange } from './group-codec.ts'
 
-/** Numbers given to the events of one commit; they count only once `commit` was called. */
+/** The numbers of one commit's events. Without a call of `commit` they are given again. */
 export type NumberingDraft = {
+  /** Numbers the next event. `zoneIndex` is the zone's index in `zones`. */
   next(zone: string): { sequence: number; zoneSequence: number; zoneIndex: number }
-  /** The zones of the present group. */
+  /** The zones of the current group. */
   readonly zones: ZoneRange[]
-  /** Begins the next group of the commit, and gives the zones that are still to come in it. */
+  /** Begins the next group of the commit; returns the array that `next` fills with its zones. */
   nextGroup(): ZoneRange[]
-  /** The zones of all its groups. */
+  /** The zones of all groups of the commit. */
   readonly allZones: ZoneRange[]
   commit(): void
 }
 
 /**
- * Gives out the numbers of one epoch: a sequence over the whole store and one per zone, both
- * without holes. A draft that is dropped (its commit failed) gives its numbers back.
+ * Numbers the events of one epoch: a sequence over the store and a zone sequence in each zone, both
+ * without gaps. The next draft reuses the numbers of a draft whose commit failed.
  */
 export function createNumbering(lastSequence: number) {
   const heads = new Map<string, number>()
   let last = lastSequence
   return {
-    /** Each zone's last committed zone sequence in this epoch. */
+    /** Each zone's last committed zone sequence in this epoch: the zone heads. */
     heads: heads as ReadonlyMap<string, number>,
+    /** The last committed sequence. */
     get last() {
       return last
     },
@@ -68,5 +70,5 @@ export function createNumbering(lastSequence: number) {
   }
 }
 
-/** Who writes: the store, this run of its writer, and where its numbers go on. */
+/** One run of the writer: its store, gateway and epoch, and the last sequence before the run. */
 export type Epoch = { store: Buffer; gateway: string; epoch: number; lastSequence: number }

@@ -15,12 +15,15 @@ import { createStoredTotals } from './stored-totals.ts'
 import { type DoomedGroup, tombstonesOf } from './tombstones.ts'
 import type { createZoneHeads } from './zone-heads.ts'
 
-/** One step deletes at most so much: a few milliseconds and one fsync between two commits. */
+/** Limits of one step, which takes a few milliseconds and one fsync between two commits. */
 const STEP_MAX_GROUPS = 200
 const STEP_MAX_BYTES = 4 * 1024 * 1024
 const STEP_MAX_NOTES = 500
 
-/** A group as it is judged: `to` is the last number it can have, `bytes` its header and body. */
+/**
+ * A group that pruning may delete. `to` is the last sequence before the next group; `bytes` is the
+ * size of header and body.
+ */
 export type PruningCandidate = {
   sequence: number
   to: number
@@ -28,56 +31,60 @@ export type PruningCandidate = {
   receivedTo: number
   bytes: number
   lane: string
-  /** How many of its numbers have no event any more; all of them when it is emptied. */
-  gone: number
+  /** Sequences of the group whose events were removed; all of them in an emptied group. */
+  removedEvents: number
   isEmptied: 0 | 1
 }
 
 type Parts = {
   db: Database
   notes: NoteLog
-  heads: Pick<ReturnType<typeof createZoneHeads>, 'outlive'>
-  /** Called when notes were added. */
+  heads: Pick<ReturnType<typeof createZoneHeads>, 'saveBeforePruning'>
+  /** Called after a transaction that added notes. */
   ring(): void
 }
 
 export type Pruning = ReturnType<typeof createPruning>
 
 /**
- * Deletes from the front of an outbox, each call in one transaction. The last group and the last
- * note always stay, because numbers go on behind them.
+ * Deletes groups and notes from the front of an outbox, each call in one transaction. The last
+ * group and the last note always stay, because the next numbers are derived from them.
  */
 export function createPruning({ db, notes, heads, ring }: Parts) {
-  const groups = openOldestGroups(db)
-  const removeGroups = db.prepare('DELETE FROM groups WHERE sequence <= ?')
-  const removeThinned = db.prepare('DELETE FROM thinned WHERE sequence <= ?')
+  const groups = createGroupQueries(db)
+  const deleteGroups = db.prepare('DELETE FROM groups WHERE sequence <= ?')
+  const deleteThinned = db.prepare('DELETE FROM thinned WHERE sequence <= ?')
   const replace = createGroupReplacer(db)
   const remove = (upTo: number) => {
-    removeGroups.run(upTo)
-    removeThinned.run(upTo)
+    deleteGroups.run(upTo)
+    deleteThinned.run(upTo)
   }
-  const removeNotes = db.prepare('DELETE FROM notes WHERE sequence < ?')
-  const oldestNotes = db.prepare('SELECT sequence, at FROM notes ORDER BY sequence LIMIT ?')
-  const firstNote = db.prepare('SELECT min(sequence) FROM notes').pluck()
+  const deleteNotes = db.prepare('DELETE FROM notes WHERE sequence < ?')
+  const selectOldestNotes = db.prepare('SELECT sequence, at FROM notes ORDER BY sequence LIMIT ?')
+  const selectFirstNote = db.prepare('SELECT min(sequence) FROM notes').pluck()
   return {
     stored: createStoredTotals(db),
     ...groups,
-    /** Deletes the groups up to this one, which is not the last. */
+    /** Deletes delivered groups up to the given one, which is not the last group. */
     prune(upTo: Pick<PruningCandidate, 'sequence' | 'to'>): void {
       notes.transact(() => {
-        heads.outlive(upTo.to)
+        heads.saveBeforePruning(upTo.to)
         remove(upTo.sequence)
       })
     },
-    /** The same for what may not be delivered: with tombstones of what `spans` still wait for. */
+    /**
+     * Deletes groups up to the given one, delivered or not, and writes tombstones for the events in
+     * `undelivered`; null: all events.
+     */
     drop(
       upTo: Pick<PruningCandidate, 'sequence' | 'to'>,
-      spans: SequenceRange[] | null,
+      undelivered: SequenceRange[] | null,
       reason: string,
     ): void {
       notes.transact(() => {
-        heads.outlive(upTo.to)
-        for (const tombstone of tombstonesOf(groups.groupsUpTo(upTo.sequence), spans, reason)) {
+        heads.saveBeforePruning(upTo.to)
+        const deleted = groups.groupsUpTo(upTo.sequence)
+        for (const tombstone of tombstonesOf(deleted, undelivered, reason)) {
           notes.add('tombstone', Date.now(), tombstone)
         }
         remove(upTo.sequence)
@@ -85,69 +92,76 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       ring()
     },
     /**
-     * Takes what cannot go from the front out of its groups: their numbers stay, without events.
-     * A group whose header cannot be trusted is left as it is.
+     * Removes all events of groups that are not at the front: the groups' rows stay, without
+     * events. A group whose header cannot be trusted is not changed.
      */
-    emptyGroups(doomed: PruningCandidate[], spans: SequenceRange[] | null, reason: string): void {
+    emptyGroups(
+      doomed: PruningCandidate[],
+      undelivered: SequenceRange[] | null,
+      reason: string,
+    ): void {
       notes.transact(() => {
-        const sound = groups.headsOf(doomed).filter(group => isHeaderIntact(group))
-        for (const tombstone of tombstonesOf(sound, spans, reason)) {
+        const intact = groups.headsOf(doomed).filter(group => isHeaderIntact(group))
+        for (const tombstone of tombstonesOf(intact, undelivered, reason)) {
           notes.add('tombstone', Date.now(), tombstone)
         }
-        for (const run of mergeableRuns(sound, group => group)) {
+        for (const run of mergeableRuns(intact, group => group)) {
           const before = groups.headBefore(run[0]!.sequence)
-          const joins = before && isHeaderIntact(before) && isEmptied(before)
-          replace(joins && canMerge(before, run[0]!) ? [before, ...run] : run, [])
+          const isBeforeEmptied = before && isHeaderIntact(before) && isEmptied(before)
+          replace(isBeforeEmptied && canMerge(before, run[0]!) ? [before, ...run] : run, [])
         }
       })
       ring()
     },
-    /** How many notes there are before a number. */
+    /** The number of notes before a note sequence. */
     countNotesBefore(sequence: number): number {
-      const first = firstNote.get() as number | null
+      const first = selectFirstNote.get() as number | null
       return first === null ? 0 : Math.max(0, Math.min(sequence, notes.last) - first)
     },
-    /** The oldest notes that one step may delete; the last one is never among them. */
+    /** The oldest notes that one step may delete, without the last note. */
     oldestNotes(): { sequence: number; at: number }[] {
-      const rows = oldestNotes.all(STEP_MAX_NOTES) as { sequence: number; at: number }[]
+      const rows = selectOldestNotes.all(STEP_MAX_NOTES) as { sequence: number; at: number }[]
       return rows.filter(({ sequence }) => sequence < notes.last)
     },
+    /** Deletes the notes before a note sequence, without the last note. */
     pruneNotes(before: number): void {
-      notes.transact(() => removeNotes.run(Math.min(before, notes.last)))
+      notes.transact(() => deleteNotes.run(Math.min(before, notes.last)))
     },
   }
 }
 
-/** Looks at the groups that would go first. */
-function openOldestGroups(db: Database) {
-  const facts = `sequence, epoch, receivedTo, lane,
+/** Queries for the groups that pruning may delete. */
+function createGroupQueries(db: Database) {
+  const columns = `sequence, epoch, receivedTo, lane,
     coalesce(length(header) + length(body), 0) AS bytes,
-    coalesce((SELECT events FROM thinned WHERE sequence = groups.sequence), 0) AS gone,
+    coalesce((SELECT events FROM thinned WHERE sequence = groups.sequence), 0) AS removedEvents,
     ${IS_EMPTIED_SQL} AS isEmptied`
-  const selectOldest = db.prepare(`SELECT ${facts} FROM groups ORDER BY sequence LIMIT ?`)
+  const selectOldest = db.prepare(`SELECT ${columns} FROM groups ORDER BY sequence LIMIT ?`)
   const selectWithEvents = db.prepare(
-    `SELECT ${facts}, sequence + count - 1 AS "to" FROM groups WHERE sequence >=
+    `SELECT ${columns}, sequence + count - 1 AS "to" FROM groups WHERE sequence >=
      coalesce((SELECT max(sequence) FROM groups WHERE sequence <= @next), 0)
      AND sequence + count > @next AND NOT (${IS_EMPTIED_SQL})
      ORDER BY sequence LIMIT 1`,
   )
-  const behind = db.prepare(
-    `SELECT ${facts} FROM groups WHERE sequence >= ? ORDER BY sequence LIMIT ?`,
+  const selectFrom = db.prepare(
+    `SELECT ${columns} FROM groups WHERE sequence >= ? ORDER BY sequence LIMIT ?`,
   )
-  const headers = db.prepare(`SELECT ${GROUP_HEAD_COLUMNS} FROM groups ORDER BY sequence LIMIT ?`)
-  const header = db.prepare(`SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence = ?`)
-  const before = db.prepare(
+  const selectHeads = db.prepare(
+    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups ORDER BY sequence LIMIT ?`,
+  )
+  const selectHead = db.prepare(`SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence = ?`)
+  const selectHeadBefore = db.prepare(
     `SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT 1`,
   )
-  const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
+  const selectGroup = db.prepare('SELECT * FROM groups WHERE sequence = ?')
   const selectGaps = db.prepare(
-    `SELECT behind AS "from", next - behind AS count FROM (SELECT sequence + count AS behind,
-     lead(sequence) OVER (ORDER BY sequence) AS next FROM groups) WHERE next > behind`,
+    `SELECT after AS "from", next - after AS count FROM (SELECT sequence + count AS after,
+     lead(sequence) OVER (ORDER BY sequence) AS next FROM groups) WHERE next > after`,
   )
   const withEnds = <T extends { sequence: number }>(rows: T[]) =>
     rows.slice(0, -1).map((row, at) => ({ ...row, to: rows[at + 1]!.sequence - 1 }))
   return {
-    /** The oldest groups that one step may delete; the last one is never among them. */
+    /** The oldest groups that one step may delete, without the last group. */
     oldestGroups(maxBytes = Number.POSITIVE_INFINITY): PruningCandidate[] {
       const rows = withEnds(selectOldest.all(STEP_MAX_GROUPS + 1) as Omit<PruningCandidate, 'to'>[])
       const enough = Math.min(maxBytes, STEP_MAX_BYTES)
@@ -155,37 +169,38 @@ function openOldestGroups(db: Database) {
       while (end < rows.length && bytes < enough) bytes += rows[end++]!.bytes
       return rows.slice(0, end)
     },
-    /** Groups from a number on, at most so many; the last of all is never among them. */
-    from: (sequence: number, limit: number): PruningCandidate[] =>
-      withEnds(behind.all(sequence, limit + 1) as Omit<PruningCandidate, 'to'>[]),
-    /** The heads of groups, which are not among the last. */
-    headsOf: (some: PruningCandidate[]): DoomedGroup[] =>
-      some.flatMap(({ sequence, to }) => {
-        const found = header.get(sequence) as GroupHead | undefined
-        return found ? [{ ...found, to }] : []
+    /** At most `limit` groups from a sequence on, without the last group. */
+    groupsFrom: (sequence: number, limit: number): PruningCandidate[] =>
+      withEnds(selectFrom.all(sequence, limit + 1) as Omit<PruningCandidate, 'to'>[]),
+    /** The heads of groups that are still stored. */
+    headsOf: (candidates: PruningCandidate[]): DoomedGroup[] =>
+      candidates.flatMap(({ sequence, to }) => {
+        const head = selectHead.get(sequence) as GroupHead | undefined
+        return head ? [{ ...head, to }] : []
       }),
-    headBefore: (sequence: number) => before.get(sequence) as GroupHead | undefined,
-    /** The group with this number, or the first behind it that is not emptied. */
+    /** The head of the group before a sequence. */
+    headBefore: (sequence: number) => selectHeadBefore.get(sequence) as GroupHead | undefined,
+    /** The group with this sequence, or the first group after it, without emptied groups. */
     firstWithEvents: (next: number) =>
       selectWithEvents.get({ next }) as PruningCandidate | undefined,
-    /** The groups up to this one, which is among the oldest. */
+    /** The heads of the groups up to the given one, which is among `oldestGroups`. */
     groupsUpTo(sequence: number): DoomedGroup[] {
-      const rows = headers.all(STEP_MAX_GROUPS + 1) as GroupHead[]
+      const rows = selectHeads.all(STEP_MAX_GROUPS + 1) as GroupHead[]
       return withEnds(rows).filter(row => row.sequence <= sequence)
     },
-    /** How far the clock was trusted when a group was received; null when it cannot be read. */
+    /** The clock state of a group's first event; null when the group cannot be read. */
     clockOf({ sequence }: Pick<PruningCandidate, 'sequence'>): ClockState | null {
-      const row = whole.get(sequence) as GroupRow | undefined
+      const row = selectGroup.get(sequence) as GroupRow | undefined
       const events = row && unpackGroup(row)
       if (!Array.isArray(events) || !events[0]) return null
       try {
         return decodeEvent(events[0].value).clock
       } catch {
-        // Of a newer program's schema.
+        // The event has the schema of a newer program.
         return null
       }
     },
-    /** Numbers between groups that no event has; looks at every group. */
+    /** The gaps between groups. Reads every group's key. */
     gaps: () => selectGaps.all() as { from: number; count: number }[],
   }
 }

@@ -4,11 +4,12 @@ import { readHeader, type ZoneRange } from './group-codec.ts'
 import { GROUP_HEAD_COLUMNS, type GroupHead } from './group-table.ts'
 import type { createNumbering } from './numbering.ts'
 
+/** Zones and their last zone sequences. */
 type Heads = [zone: string, zoneSequence: number][]
 
 /**
- * Keeps how far each zone of this epoch has come: the table `heads`, written now and then, so that
- * the next start reads only the headers since, and the `heads` notes that tell the cloud.
+ * Stores the zone heads of this epoch in the table `heads` and in `heads` notes for the ledger. The
+ * table is written now and then, so that the next start reads only the headers since that write.
  */
 export function createZoneHeads(
   db: Database,
@@ -17,42 +18,44 @@ export function createZoneHeads(
   epoch: number,
 ) {
   const upsert = db.prepare('INSERT OR REPLACE INTO heads VALUES (?, ?, ?)')
-  const mark = db.prepare('UPDATE headsUpTo SET sequence = ?')
-  const marked = db.prepare('SELECT sequence FROM headsUpTo').pluck()
-  const drop = db.prepare('DELETE FROM heads WHERE epoch <> ?')
-  const moved = new Set<string>()
-  const movedHeads = () => [...moved].map(zone => [zone, numbering.heads.get(zone)!] as const)
-  const writeTable = (zones: ReturnType<typeof movedHeads>) => {
-    drop.run(epoch)
+  const updateHeadsUpTo = db.prepare('UPDATE headsUpTo SET sequence = ?')
+  const selectHeadsUpTo = db.prepare('SELECT sequence FROM headsUpTo').pluck()
+  const deleteOtherEpochs = db.prepare('DELETE FROM heads WHERE epoch <> ?')
+  const changedZones = new Set<string>()
+  const changedHeads = () =>
+    [...changedZones].map(zone => [zone, numbering.heads.get(zone)!] as const)
+  const writeTable = (zones: ReturnType<typeof changedHeads>) => {
+    deleteOtherEpochs.run(epoch)
     for (const [zone, zoneSequence] of zones) upsert.run(epoch, zone, zoneSequence)
-    mark.run(numbering.last)
+    updateHeadsUpTo.run(numbering.last)
   }
   return {
+    /** Records that a commit has events of these zones. */
     touch(zones: ZoneRange[]): void {
-      for (const { zone } of zones) moved.add(zone)
+      for (const { zone } of zones) changedZones.add(zone)
     },
     /**
-     * Writes the table inside the open transaction when headers up to a number are about to go that
-     * tell of heads which it does not have.
+     * Call before groups up to a sequence are deleted, inside the open transaction: writes the
+     * table when the headers of these groups have heads that the table does not have.
      */
-    outlive(sequence: number): void {
-      if ((marked.get() as number) < sequence) writeTable(movedHeads())
+    saveBeforePruning(sequence: number): void {
+      if ((selectHeadsUpTo.get() as number) < sequence) writeTable(changedHeads())
     },
-    /** Writes table and note in one commit; false when no zone moved since the last time. */
+    /** Writes table and note in one commit; false when no zone changed since the last call. */
     write(): boolean {
-      if (moved.size === 0) return false
-      const zones = movedHeads()
+      if (changedZones.size === 0) return false
+      const zones = changedHeads()
       notes.transact(() => {
         writeTable(zones)
         notes.add('heads', Date.now(), { epoch, lastSequence: numbering.last, zones })
       })
-      moved.clear()
+      changedZones.clear()
       return true
     },
   }
 }
 
-/** How far the zones of a past epoch had come: the table, and the headers of the groups since. */
+/** The zone heads of a past epoch: from the table, and from the headers of the groups since. */
 export function readZoneHeads(db: Database, epoch: number): Heads {
   const since = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number
   const zones = new Map(

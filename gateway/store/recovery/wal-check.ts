@@ -27,7 +27,7 @@ export function findWalFault(file: string): string | null {
  * log damages the log's header, and the file has every commit.
  */
 function hasPages(file: string, logged: Map<number, number>): boolean {
-  const [main, merged] = [openPages(file, { withLog: false }), openPages(file)]
+  const [main, merged] = [openPages(file, { withWal: false }), openPages(file)]
   try {
     const isSame = (number: number) => {
       const page = main.page(number)

@@ -2,7 +2,7 @@ import { createMeans, createSelection, type Selection } from '../groups/downsamp
 import type { createThinner } from '../groups/group-thinning.ts'
 import type { LanePolicy } from '../groups/lanes.ts'
 import type { PruningCandidate } from '../groups/pruning.ts'
-import { isAwaited } from '../groups/tombstones.ts'
+import { isUndelivered } from '../groups/tombstones.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 
 /** One step reads or rewrites at most about so much: a few milliseconds between two commits. */
@@ -20,7 +20,7 @@ const GOOD_SHARE = 1 / 4
 const WORTH_SHARE = 3 / 4
 
 type Parts = {
-  pruning: { from(sequence: number, limit: number): PruningCandidate[] }
+  pruning: { groupsFrom(sequence: number, limit: number): PruningCandidate[] }
   thinner: ReturnType<typeof createThinner>
   policyOf(lane: string): LanePolicy
   /** So many events behind what it delivered, the bridge may have read. */
@@ -43,7 +43,7 @@ export function createThinning({ pruning, thinner, policyOf, aheadEvents }: Part
 
   const mayThin = (group: PruningCandidate, spans: SequenceRange[] | null) =>
     policyOf(group.lane) === 'thin' &&
-    isAwaited(spans, group.sequence, group.to) &&
+    isUndelivered(spans, group.sequence, group.to) &&
     !isNearBridge(group, spans, aheadEvents)
 
   /** Ends the present run; what of it is worth it becomes work. */
@@ -77,13 +77,13 @@ export function createThinning({ pruning, thinner, policyOf, aheadEvents }: Part
     if (kept.size <= events * GOOD_SHARE) finish(kept)
   }
   const read = (spans: SequenceRange[] | null): boolean => {
-    const page = pruning.from(next, LOOK_MAX_GROUPS)
+    const page = pruning.groupsFrom(next, LOOK_MAX_GROUPS)
     let [events, bytes] = [0, 0]
     for (const group of page) {
       if (events >= STEP_MAX_EVENTS || bytes >= STEP_MAX_BYTES) break
       if (mayThin(group, spans)) {
         if (!add(group)) break
-        events += group.to - group.sequence + 1 - group.gone
+        events += group.to - group.sequence + 1 - group.removedEvents
         bytes += group.bytes
       }
       next = group.to + 1

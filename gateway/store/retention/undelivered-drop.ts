@@ -60,7 +60,7 @@ export function createUndeliveredDrop({ pruning, countOlder, settings }: Parts) 
 
   /** Empties groups that may go behind such as may not. */
   function behindOthers(spans: SequenceRange[] | null, reached: ReachedBound): boolean {
-    const page = pruning.from(looked, LOOK_MAX_GROUPS)
+    const page = pruning.groupsFrom(looked, LOOK_MAX_GROUPS)
     const free = page.filter(one => !one.isEmptied && mayGo(one))
     const some = free.slice(0, Math.min(EMPTY_MAX_GROUPS, countGroupsForBytes(free, reached.bytes)))
     const chosen = some.slice(0, countEnough(some, reached))
@@ -93,8 +93,8 @@ export function countGroupsForBytes(groups: PruningCandidate[], bytes: number): 
 export function countGroupsForEvents(groups: PruningCandidate[], events: number): number {
   let [count, gone] = [0, 0]
   for (; count < groups.length && gone < events; count++) {
-    const { sequence, to, gone: before } = groups[count]!
-    gone += to - sequence + 1 - before
+    const { sequence, to, removedEvents } = groups[count]!
+    gone += to - sequence + 1 - removedEvents
   }
   return count
 }

@@ -1,4 +1,4 @@
-/** What is still to be delivered: sequences from `next` on, up to `end` (null: open). */
+/** Events still to be delivered to one topic: sequences `next` to `end`; null for an open end. */
 export type Range = {
   id: number
   store: Buffer
@@ -10,22 +10,25 @@ export type Range = {
   reason: string
 }
 
-/** Whether all of a range is delivered. An open one never is. */
+/** Whether all events of a range are delivered. An open range is never done. */
 export const isDone = ({ next, end }: Pick<Range, 'next' | 'end'>) => end !== null && next > end
 
-/** A change of the plan: what is new, what is otherwise, what is no longer. */
+/** A change of the delivery plan: new, changed and removed ranges. */
 export type RangesEdit = { added?: Omit<Range, 'id'>[]; changed?: Range[]; removed?: Range[] }
 
-/** What is still to be delivered: from `next` to `end` (null: open). */
+/** The sequences of a range: `next` to `end`, both included; null for an open end. */
 export type SequenceRange = { next: number; end: number | null }
 
-/** Spans in order of which none overlaps: partitions that are apart wait for what others have. */
-export function mergeRanges(spans: readonly SequenceRange[]): SequenceRange[] {
-  const all: SequenceRange[] = []
-  for (const { next, end } of spans.toSorted((a, b) => a.next - b.next)) {
-    const last = all.at(-1)
-    if (!last || (last.end !== null && last.end + 1 < next)) all.push({ next, end })
+/**
+ * Merges ranges that overlap or touch; the result is in order. Ranges of isolated partitions
+ * overlap the ranges of other partitions.
+ */
+export function mergeRanges(ranges: readonly SequenceRange[]): SequenceRange[] {
+  const merged: SequenceRange[] = []
+  for (const { next, end } of ranges.toSorted((a, b) => a.next - b.next)) {
+    const last = merged.at(-1)
+    if (!last || (last.end !== null && last.end + 1 < next)) merged.push({ next, end })
     else if (last.end !== null) last.end = end === null ? null : Math.max(last.end, end)
   }
-  return all
+  return merged
 }

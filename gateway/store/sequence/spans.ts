@@ -1,37 +1,37 @@
-/** Numbers from `from` to `to`, both included. */
+/** The numbers `from` to `to`, both included. */
 export type Span = { from: number; to: number }
 
-/** What is left of a span without the given ones, in order. */
-export function subtractSpans({ from, to }: Span, those: readonly Span[]): Span[] {
-  const left: Span[] = []
+/** The parts of a span that no subtracted span covers, in order. */
+export function subtractSpans({ from, to }: Span, subtracted: readonly Span[]): Span[] {
+  const rest: Span[] = []
   let next = from
-  for (const one of [...those].sort((a, b) => a.from - b.from)) {
-    if (one.to < next || one.from > to) continue
-    if (one.from > next) left.push({ from: next, to: one.from - 1 })
-    next = Math.max(next, one.to + 1)
+  for (const span of [...subtracted].sort((a, b) => a.from - b.from)) {
+    if (span.to < next || span.from > to) continue
+    if (span.from > next) rest.push({ from: next, to: span.from - 1 })
+    next = Math.max(next, span.to + 1)
   }
-  if (next <= to) left.push({ from: next, to })
-  return left
+  if (next <= to) rest.push({ from: next, to })
+  return rest
 }
 
-/** How many numbers are in some spans. */
+/** The count of numbers in spans; a number in two spans counts twice. */
 export function countInSpans(spans: readonly Span[]): number {
   return spans.reduce((sum, { from, to }) => sum + to - from + 1, 0)
 }
 
-/** Whether something read from a file is a span. */
+/** Whether a value that was read from a file is a span. */
 export function isSpan(value: unknown): value is Span {
   const { from, to } = (value ?? {}) as Partial<Span>
   return Number.isSafeInteger(from) && Number.isSafeInteger(to) && from! <= to!
 }
 
 /**
- * Numbers in a short form: the first, how many of them follow each other, how many are left out,
- * how many follow, and so on.
+ * Rising numbers, run-length encoded: the first number, the length of its run, the length of the
+ * gap after the run, the length of the next run, and so on.
  */
 export type Runs = number[]
 
-/** Gives rising numbers in their short form. */
+/** Encodes rising numbers as runs. */
 export function encodeRuns(numbers: readonly number[]): Runs {
   const runs: Runs = []
   let next = Number.NaN
@@ -44,9 +44,10 @@ export function encodeRuns(numbers: readonly number[]): Runs {
   return runs
 }
 
-/** The spans of numbers in their short form; none of something that is not one. */
+/** The spans that runs encode; none when the value, read from a file, is no encoding of runs. */
 export function decodeRuns(runs: unknown): Span[] {
-  if (!Array.isArray(runs) || !runs.every(one => Number.isSafeInteger(one) && one >= 0)) return []
+  if (!Array.isArray(runs) || !runs.every(length => Number.isSafeInteger(length) && length >= 0))
+    return []
   const spans: Span[] = []
   let next = 0
   for (let at = 0; at + 1 < runs.length; at += 2) {

@@ -99,9 +99,9 @@ describe('a commit of what was handed over', () => {
     using store = startStore()
     store.commit(message(1, 5))
     const failing = {
-      incoming: store.outbox.incoming,
+      unreleased: store.outbox.unreleased,
       commit: () => {
-        store.outbox.incoming.reload()
+        store.outbox.unreleased.reload()
         throw new Error('full')
       },
     }

@@ -28,14 +28,14 @@ class Commit implements fc.Command<Model, Real> {
     const { readings, changes } = this
     const deadLetters = this.deadLetters.map(deadLetter => ({ at: 5, deadLetter }))
     for (const { kind, client, packet, hash } of changes) {
-      if (kind === 'remember') outbox.incoming.remember(client, packet, hash)
-      else if (kind === 'release') outbox.incoming.release(client, packet)
-      else outbox.incoming.forget(client)
+      if (kind === 'remember') outbox.unreleased.remember(client, packet, hash)
+      else if (kind === 'release') outbox.unreleased.release(client, packet)
+      else outbox.unreleased.forget(client)
     }
     if (withRoom(newest(), this.room, () => outbox.commit({ readings, deadLetters }))) {
       model.add(readings, this.deadLetters, changes)
     }
-    expect(outbox.incoming.count).toBe(model.incoming.size)
+    expect(outbox.unreleased.count).toBe(model.unreleased.size)
   }
   toString = () =>
     `commit(${this.readings.map(({ zone }) => zone)}; ${this.deadLetters.length}; ${this.changes.length}; room ${this.room})`

@@ -7,7 +7,7 @@ import type { DeadLetter, OutgoingNote } from '../../../gateway/store/notes/note
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox } from './fixture.ts'
 
-type Incoming = { client: string; packet: number; hash: Buffer }
+type UnreleasedMessage = { client: string; packet: number; hash: Buffer }
 type Expected = Pick<OutgoingNote, 'kind' | 'content'>
 
 /** What an outbox must hold: plain lists, without a file, transactions or failures. */
@@ -16,7 +16,7 @@ export class Model {
   events: SensorReading[] = []
   last = 0
   notes: Expected[] = []
-  incoming = new Map<string, Incoming>()
+  unreleased = new Map<string, UnreleasedMessage>()
   epoch = 0
   heads = new Map<string, number>()
   moved = new Set<string>()
@@ -47,9 +47,9 @@ export class Model {
     }
     for (const { kind, client, packet, hash } of changes) {
       const key = `${client} ${packet}`
-      if (kind === 'remember') this.incoming.set(key, { client, packet, hash })
-      else if (kind === 'release') this.incoming.delete(key)
-      else for (const [k, v] of this.incoming) if (v.client === client) this.incoming.delete(k)
+      if (kind === 'remember') this.unreleased.set(key, { client, packet, hash })
+      else if (kind === 'release') this.unreleased.delete(key)
+      else for (const [k, v] of this.unreleased) if (v.client === client) this.unreleased.delete(k)
     }
   }
 
@@ -101,18 +101,18 @@ export class Real {
     expect(notes.map(({ kind, content }) => ({ kind, content: comparable(content) }))).toEqual(
       model.notes,
     )
-    const { incoming, lastSequence, epoch, store } = this.outbox
+    const { unreleased, lastSequence, epoch, store } = this.outbox
     expect(lastSequence).toBe(model.last)
-    expect(incoming.count).toBe(model.incoming.size)
-    for (const { client, packet, hash } of model.incoming.values()) {
-      expect(incoming.has(client, packet, hash)).toBe(true)
+    expect(unreleased.count).toBe(model.unreleased.size)
+    for (const { client, packet, hash } of model.unreleased.values()) {
+      expect(unreleased.has(client, packet, hash)).toBe(true)
     }
     const mark = { store, epoch, sequence: lastSequence, noteSequence: notes.length }
     expect(readBell(bellFile(this.file))).toEqual(mark)
   }
 }
 
-export type Change = { kind: 'remember' | 'release' | 'forget' } & Incoming
+export type Change = { kind: 'remember' | 'release' | 'forget' } & UnreleasedMessage
 
 function sorted(heads: Map<string, number>) {
   return [...heads].sort(byName)

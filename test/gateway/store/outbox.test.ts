@@ -62,10 +62,10 @@ describe('the outbox', () => {
     const outbox = open(file)
     outbox.commit({ readings: [reading('a')], deadLetters: [] })
     const wrong = reading('a', 1, { observedAt: 'yesterday' as never })
-    outbox.incoming.remember('c', 1, Buffer.alloc(32))
+    outbox.unreleased.remember('c', 1, Buffer.alloc(32))
     const bad = { readings: [reading('b'), wrong], deadLetters: [{ at: 1, deadLetter: letter }] }
     expect(() => outbox.commit(bad)).toThrow()
-    expect(outbox.incoming.count).toBe(0)
+    expect(outbox.unreleased.count).toBe(0)
     outbox.commit({ readings: [reading('b')], deadLetters: [{ at: 1, deadLetter: letter }] })
     const { events, notes } = readOutbox(file)
     expect(

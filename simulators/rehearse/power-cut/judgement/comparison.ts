@@ -150,9 +150,13 @@ function lettersIn(notes: OutgoingNote[], key: number, wrong: (what: string) => 
 }
 
 /** The QoS 2 message of the last commit is known, and no other. */
-function compareIncoming({ incoming }: Outbox, last: number, wrong: (what: string) => void): void {
-  const isKnown = last === 0 || incoming.has('device', packetIdOf(last), qos2HashOf(last))
-  if (!isKnown || incoming.count !== Math.min(last, 1)) wrong('QoS 2 messages differ')
+function compareIncoming(
+  { unreleased }: Outbox,
+  last: number,
+  wrong: (what: string) => void,
+): void {
+  const isKnown = last === 0 || unreleased.has('device', packetIdOf(last), qos2HashOf(last))
+  if (!isKnown || unreleased.count !== Math.min(last, 1)) wrong('QoS 2 messages differ')
 }
 
 /** One more reading gets the next number, in a new epoch. */

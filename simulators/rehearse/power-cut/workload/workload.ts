@@ -131,8 +131,8 @@ function commit(work: Committing, more: CommitAmounts): void {
   mark({ committing: now })
   if (sabotage === 'ack-first') mark({ acknowledged: now })
   if (more.readings > 0) {
-    outbox.incoming.forget('device')
-    outbox.incoming.remember('device', packetIdOf(now.readings), qos2HashOf(now.readings))
+    outbox.unreleased.forget('device')
+    outbox.unreleased.remember('device', packetIdOf(now.readings), qos2HashOf(now.readings))
   }
   const numbers = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, at) => from + at + 1)

@@ -27,7 +27,7 @@ export function withDamaged(spoil: (file: string) => void) {
   const place = temporary()
   const file = place.file('outbox.db')
   const outbox = open(file)
-  outbox.incoming.remember('c', 5, Buffer.alloc(32, 1))
+  outbox.unreleased.remember('c', 5, Buffer.alloc(32, 1))
   fill(outbox)
   outbox.close()
   const before = readOutbox(file)

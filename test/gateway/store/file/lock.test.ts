@@ -9,8 +9,8 @@ const module = new URL('../../../../gateway/store/file/lock.ts', import.meta.url
 
 /** A process that takes the lock, says so, and lives until it is killed. */
 async function holderOf(file: string) {
-  const code = `import { holdLock } from ${JSON.stringify(module)}
-    holdLock(${JSON.stringify(file)})
+  const code = `import { acquireLock } from ${JSON.stringify(module)}
+    acquireLock(${JSON.stringify(file)})
     console.log('held')
     setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
