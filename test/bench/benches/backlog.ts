@@ -2,7 +2,7 @@ import type { FillOptions } from '../load/filled-outbox.ts'
 import type { Measurement } from '../measure/figures.ts'
 import { ratio } from '../measure/meter.ts'
 import { cpuOf, startBridgeInTurns } from '../measure/turns.ts'
-import { askHelper } from '../setup/helper.ts'
+import { runBenchProcess } from '../setup/bench-process.ts'
 import { createSetup } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
 
@@ -40,6 +40,6 @@ async function start(bench: Bench, behind: number) {
   const { warmUpEvents, events } = bench.sizes.backlog
   const setup = await createSetup(`${bench.dir}/${behind}`, (await bench.kafka()).brokers)
   const fill: FillOptions = { file: setup.outboxFile, events: warmUpEvents + events + behind }
-  await askHelper('load/filled-outbox.ts', fill, bench.signal)
+  await runBenchProcess('load/filled-outbox.ts', fill, bench.signal)
   return startBridgeInTurns(bench, setup, warmUpEvents)
 }

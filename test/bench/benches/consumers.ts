@@ -10,7 +10,7 @@ import type { PlainOptions, PlainResult } from '../bare/plain-consumer.ts'
 import type { FillTopic } from '../load/filled-topic.ts'
 import type { Measurement } from '../measure/figures.ts'
 import { perUnit, ratio, readResourceUse } from '../measure/meter.ts'
-import { askHelper } from '../setup/helper.ts'
+import { runBenchProcess } from '../setup/bench-process.ts'
 import { pause } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
 
@@ -47,14 +47,14 @@ async function compare(bench: Bench, client: Client): Promise<Measurement[]> {
   const fill: FillTopic = {
     ...{ brokers, topic: topics.readings!, partitions: PARTITIONS, events, devices },
   }
-  const { sum } = await askHelper<{ sum: number }>('load/filled-topic.ts', fill, bench.signal)
+  const { sum } = await runBenchProcess<{ sum: number }>('load/filled-topic.ts', fill, bench.signal)
   const both = [topics.readings!, topics.backfill!]
   const asked: PlainOptions = { brokers, topics: both, events, client }
   const flags = [`--max-semi-space-size=${YOUNG_MB}`]
   const plains: PlainResult[] = []
   /** Runs before, between and after the consumers, because the machine's speed changes. */
   const runPlain = async () => {
-    plains.push(await askHelper('bare/plain-consumer.ts', asked, bench.signal, flags))
+    plains.push(await runBenchProcess('bare/plain-consumer.ts', asked, bench.signal, flags))
   }
   await runPlain()
   const cost = (cpuSeconds: number | null) => perUnit(cpuSeconds, events, 1e6)

@@ -3,7 +3,7 @@ import type { Judgement } from '../load/judgement.ts'
 import type { LoadResult } from '../load/load.ts'
 import type { Measurement, Target } from '../measure/figures.ts'
 import { createMeter, perUnit, type ResourceUse, sum } from '../measure/meter.ts'
-import { type Helper, startHelper } from '../setup/helper.ts'
+import { type BenchProcess, startBenchProcess } from '../setup/bench-process.ts'
 import { DEVICES, openPipeline, type Pipeline, type PipelineOptions } from '../setup/pipeline.ts'
 import { pause } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
@@ -69,7 +69,7 @@ export async function deliver(
   await using pipeline = await openPipeline(bench, options)
   const { kafka, topic, pids } = pipeline
   const what: ArrivalsOptions = { kafka, topic }
-  await using reader = await startHelper('load/arrivals.ts', what, bench.signal)
+  await using reader = await startBenchProcess('load/arrivals.ts', what, bench.signal)
   await pipeline.openConnections()
   await untilRead(reader, DEVICES)
   await atBothEnds(pipeline)
@@ -92,7 +92,7 @@ export async function deliver(
 }
 
 /** Waits until the reader has `count` records, or until no record arrives for a while. */
-async function untilRead(reader: Helper, count: number): Promise<void> {
+async function untilRead(reader: BenchProcess, count: number): Promise<void> {
   let [last, changedMs] = [-1, performance.now()]
   for (;;) {
     const { records } = await reader.answer<Progress>()

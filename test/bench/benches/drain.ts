@@ -8,7 +8,7 @@ import type { Measurement } from '../measure/figures.ts'
 import { ratio } from '../measure/meter.ts'
 import { openCounter } from '../measure/samples.ts'
 import { cpuOf, rateOf, startBridgeInTurns, type Work } from '../measure/turns.ts'
-import { askHelper, type Helper, startHelper } from '../setup/helper.ts'
+import { type BenchProcess, runBenchProcess, startBenchProcess } from '../setup/bench-process.ts'
 import { createSetup, PARTITIONS } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
 
@@ -30,7 +30,7 @@ export const drain: BenchCase = {
     for (const groupEvents of sizes) {
       const dir = join(bench.dir, String(groupEvents))
       const fill: FillOptions = { file: join(dir, 'outbox.db'), events: all, groupEvents }
-      await askHelper('load/filled-outbox.ts', fill, bench.signal)
+      await runBenchProcess('load/filled-outbox.ts', fill, bench.signal)
       for (const client of bench.clients) {
         const name = `${client}, groups of ${groupEvents}`
         figures.push(...figuresOf(name, await compare({ ...bench, dir }, client, fill.file)))
@@ -54,7 +54,7 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
   const alone = await createSetup(join(bench.dir, `bare-${client}`), brokers, { client })
   const { kafka, topic, limits } = alone
   const options: BareOptions = { file: outboxFile, kafka, topic, partitions: PARTITIONS, limits }
-  await using bare = await startHelper('bare/bare.ts', options, bench.signal)
+  await using bare = await startBenchProcess('bare/bare.ts', options, bench.signal)
   await turnOf(bare, WARM_UP_MS)
   const done: Turn = { events: 0, seconds: 0, cpuSeconds: 0, sentBytes: 0 }
   const bridge = await startBridgeInTurns(bench, setup, warmUpEvents)
@@ -74,7 +74,7 @@ async function compare(bench: Bench, client: Client, outboxFile: string): Promis
   return { bridge: bridge.work, bare: done, sentBytes }
 }
 
-async function turnOf(bare: Helper, ms: number): Promise<Turn> {
+async function turnOf(bare: BenchProcess, ms: number): Promise<Turn> {
   bare.say(ms)
   return await bare.answer<Turn>()
 }

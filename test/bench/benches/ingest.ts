@@ -2,7 +2,7 @@ import { fetchState } from '../../../simulators/processes/sluice-process.ts'
 import type { LoadOptions, LoadResult } from '../load/load.ts'
 import type { Measurement } from '../measure/figures.ts'
 import { createMeter, perUnit, type ResourceUse } from '../measure/meter.ts'
-import { askHelper, startHelper } from '../setup/helper.ts'
+import { runBenchProcess, startBenchProcess } from '../setup/bench-process.ts'
 import { createSetup } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
 
@@ -51,14 +51,14 @@ async function measureGateway(bench: Bench) {
 }
 
 async function measureBareAedes(bench: Bench): Promise<Ingested> {
-  await using aedes = await startHelper('bare/aedes.ts', {}, bench.signal)
+  await using aedes = await startBenchProcess('bare/aedes.ts', {}, bench.signal)
   const { port } = await aedes.answer<{ port: number }>()
   return await measureIngest(bench, port, aedes.pid)
 }
 
 async function measureIngest({ sizes, signal }: Bench, port: number, pid: number) {
   const { warmUpMessages, messages } = sizes.ingest
-  const ask = (options: LoadOptions) => askHelper<LoadResult>('load/load.ts', options, signal)
+  const ask = (options: LoadOptions) => runBenchProcess<LoadResult>('load/load.ts', options, signal)
   await ask({ port, messages: warmUpMessages })
   const meter = createMeter({ broker: pid })
   const load = await ask({ port, messages })

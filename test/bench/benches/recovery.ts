@@ -3,7 +3,7 @@ import type { Client } from '../arguments.ts'
 import type { LoadOptions } from '../load/load.ts'
 import type { Measurement } from '../measure/figures.ts'
 import { openCounter } from '../measure/samples.ts'
-import { startHelper } from '../setup/helper.ts'
+import { startBenchProcess } from '../setup/bench-process.ts'
 import { DEVICES, openPipeline } from '../setup/pipeline.ts'
 import { pause } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
@@ -46,7 +46,7 @@ async function recover(bench: Bench, client: Client, awaySeconds: number): Promi
     messages: ENOUGH_MESSAGES,
     ratePerSecond: bench.sizes.recovery.ratePerSecond,
   }
-  await using _ = await startHelper('load/load.ts', load, signal)
+  await using _ = await startBenchProcess('load/load.ts', load, signal)
   await pause(UNDER_WAY_MS, signal)
   await interruptKafka(kafka, awaySeconds, signal)
   const readyMs = performance.now()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fetchState } from '../../../simulators/processes/sluice-process.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
-import { askHelper } from '../setup/helper.ts'
+import { runBenchProcess } from '../setup/bench-process.ts'
 import { createSetup } from '../setup/setup.ts'
 import type { BenchCase } from './bench-case.ts'
 
@@ -17,7 +17,7 @@ export const ready: BenchCase = {
     const { events, kills } = bench.sizes.ready
     const setup = await createSetup(bench.dir, [])
     const fill: FillOptions = { file: setup.outboxFile, events }
-    await askHelper('load/filled-outbox.ts', fill, bench.signal)
+    await runBenchProcess('load/filled-outbox.ts', fill, bench.signal)
     const worst = { gateway: 0, bridge: 0 }
     await using bridge = await setup.startBridge()
     await using gateway = await setup.startGateway()

@@ -3,7 +3,7 @@ import type { Client } from '../arguments.ts'
 import type { Bench } from '../benches/bench-case.ts'
 import type { FillOptions } from '../load/filled-outbox.ts'
 import type { LoadOptions, LoadResult } from '../load/load.ts'
-import { askHelper } from './helper.ts'
+import { runBenchProcess } from './bench-process.ts'
 import { createSetup, pause, throwIfRestarted } from './setup.ts'
 
 /** The number of the generator's connections; each connection is one device. */
@@ -36,13 +36,13 @@ export async function openPipeline(
     ...(client && { client }),
   })
   const fill: FillOptions = { file: setup.outboxFile, events: oldEvents, ageMs: OLD_MS }
-  if (oldEvents > 0) await askHelper('load/filled-outbox.ts', fill, signal)
+  if (oldEvents > 0) await runBenchProcess('load/filled-outbox.ts', fill, signal)
   await using opening = new AsyncDisposableStack()
   const bridge = opening.use(await setup.startBridge())
   const gateway = opening.use(await setup.startGateway())
   const parts = opening.move()
   const load = (options: Omit<LoadOptions, 'port' | 'connections'>) =>
-    askHelper<LoadResult>(
+    runBenchProcess<LoadResult>(
       'load/load.ts',
       { port: setup.mqttPort, connections: DEVICES, ...options } satisfies LoadOptions,
       signal,

@@ -13,7 +13,7 @@ const END_MS = 2000
  * A file of the bench, named by its path below test/bench, as a process of its own that answers in
  * lines of JSON.
  */
-export type Helper = AsyncDisposable & {
+export type BenchProcess = AsyncDisposable & {
   pid: number
   /**
    * The next answer. Rejects when the process ended without an answer or answers with an `error`.
@@ -24,15 +24,15 @@ export type Helper = AsyncDisposable & {
 }
 
 /**
- * Starts a helper with extra Node flags. `signal` ends the helper, which never outlives this
+ * Starts a bench process with extra Node flags. `signal` ends the process, which never outlives this
  * process.
  */
-export async function startHelper(
+export async function startBenchProcess(
   file: string,
   argument: unknown,
   signal: AbortSignal,
   flags: readonly string[] = [],
-): Promise<Helper> {
+): Promise<BenchProcess> {
   signal.throwIfAborted()
   const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
   const args = [...FLAGS, ...flags, path, JSON.stringify(argument)]
@@ -59,13 +59,13 @@ export async function startHelper(
   }
 }
 
-/** Starts a helper, waits for its answer, and ends the helper. */
-export async function askHelper<T>(
+/** Starts a bench process, waits for its answer, and ends the process. */
+export async function runBenchProcess<T>(
   file: string,
   argument: unknown,
   signal: AbortSignal,
   flags: readonly string[] = [],
 ): Promise<T> {
-  await using helper = await startHelper(file, argument, signal, flags)
+  await using helper = await startBenchProcess(file, argument, signal, flags)
   return await helper.answer<T>()
 }
