@@ -24,7 +24,8 @@ export type BenchProcess = AsyncDisposable & {
 }
 
 /**
- * Starts a bench process with extra Node flags. `signal` ends the process, which never outlives this
+ * Starts a bench process with extra Node flags. `signal` ends the process, which never outlives
+ * this
  * process.
  */
 export async function startBenchProcess(
@@ -66,6 +67,6 @@ export async function runBenchProcess<T>(
   signal: AbortSignal,
   flags: readonly string[] = [],
 ): Promise<T> {
-  await using helper = await startBenchProcess(file, argument, signal, flags)
-  return await helper.answer<T>()
+  await using bench = await startBenchProcess(file, argument, signal, flags)
+  return await bench.answer<T>()
 }
