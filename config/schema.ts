@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isHost, isHostAndPort, isPlainUrl } from './syntax/hosts.ts'
 import { locationFault } from './syntax/routes.ts'
 import { isSchedule } from './syntax/schedules.ts'
+import { windowSizeTable } from './window-size-table.ts'
 
 /** What an operator can do about a wrong value, by the schema of the value. */
 export const cures = z.registry<{ cure: string }>()
@@ -246,7 +247,7 @@ const registry = z.strictObject({
   requestTimeoutMs: ms(100, 600_000).default(10_000),
 })
 
-const windowSize = choice('15m', '1h', '1d')
+const windowSizes = Object.keys(windowSizeTable) as (keyof typeof windowSizeTable)[]
 
 const consumers = z.strictObject({
   dir: file.default('data/consumers'),
@@ -258,8 +259,8 @@ const consumers = z.strictObject({
       http: listener(9466),
       topic: kafkaTopic.default('sluice.aggregates'),
       publish: z
-        .array(windowSize)
-        .register(cures, { cure: 'Write a list of some of 15m, 1h and 1d' })
+        .array(choice(...windowSizes))
+        .register(cures, { cure: `Write a list of some of ${windowSizes.join(', ')}` })
         .default(['15m', '1h', '1d']),
       latenessMs: ms(0, 86_400_000).default(30_000),
       seriesMax: count(1, 1e9).default(100_000),

@@ -84,8 +84,8 @@ function startingAnalytics({ config, runtime, kafka, signal }: ConsumerContext):
   return async state =>
     createAnalytics(state, {
       ...config.consumers.analytics,
-      corrections: await notes,
-      onAbsurd: count => runtime.metrics.fault('absurd', count),
+      clockOffsets: await notes,
+      onImplausibleValues: count => runtime.metrics.fault('absurd', count),
     })
 }
 

@@ -6,155 +6,165 @@ import { type AggregationState, appendPoint } from './in-order-readings.ts'
 import { insertLatePoint, loadForInsert } from './late-readings.ts'
 import { DirtyRows } from './memory/dirty-rows.ts'
 import { isInOrder, StateCache } from './memory/state-cache.ts'
-import type { ActiveSeries } from './model/active-series.ts'
+import { type ActiveSeries, isOpen } from './model/active-series.ts'
 import { createAggregateEffect } from './model/aggregate.ts'
-import type { Quarter } from './model/chunk.ts'
 import { completeLongWindow, completeQuarter } from './model/complete-window.ts'
 import type { Point } from './model/partial-aggregate.ts'
-import {
-  deviceKey,
-  type SeriesAbout,
-  type SeriesName,
-  startOf,
-  type WindowSize,
-} from './model/series.ts'
+import type { Quarter } from './model/quarter.ts'
+import { deviceKey, type SeriesAttributes, type SeriesName } from './model/series.ts'
 import type { Window } from './model/window.ts'
-import { numericValueOf, seriesAboutOf } from './time/event-time.ts'
+import { BASE_SIZE, type WindowSize, windowStartOf } from './model/window-sizes.ts'
+import { numericValueOf, seriesAttributesOf } from './time/event-time.ts'
 import { type ClockOffsetSource, UnsyncedReadings } from './time/unsynced-readings.ts'
 import { type WindowTimer, WindowTimers } from './time/window-timers.ts'
 
 export type AnalyticsOptions = {
-  /** Where windows are told. */
+  /** The topic of the aggregates. */
   topic: string
+  /** The window sizes that are published to the topic. */
   publish: readonly WindowSize[]
+  /** A window is published this long after its end, in event time. */
   latenessMs: number
+  /** How many series a partition may have. */
   seriesMax: number
+  /** How long an unsynced reading stays pending. */
   clockWaitMs: number
+  /** How long a value holds when none follows. */
   holdMaxMs: number
-  corrections: ClockOffsetSource
-  /** Values that no sensor means. */
-  onAbsurd(count: number): void
+  clockOffsets: ClockOffsetSource
+  /** Called with the number of an event's implausible values, which are not aggregated. */
+  onImplausibleValues(count: number): void
 }
 
-/** Windows of so many devices are told at once. */
-const TOLD_AT_ONCE_MAX = 2000
+/** The windows of at most so many devices are published in one commit. */
+const TIMERS_AT_ONCE_MAX = 2000
 
-/** All series of a partition, by device and metric. */
-type Listed = Map<string, Map<string, SeriesAbout>>
+/** All series of a partition, by device key and metric. */
+type SeriesCatalogue = Map<string, Map<string, SeriesAttributes>>
 
-/** What an event comes to: its points, each with its series. */
-type Plan = {
+/** The points of an event, each with its series. */
+type EventPlan = {
   event: SensorReading
-  /** When it was: an Error where that is impossible, null while unknown; then it has no points. */
+  /** Ms since 1970; an Error when impossible, null while unknown: then there are no points. */
   time: number | Error | null
   series: ActiveSeries[]
   points: Point[]
-  /** How many values it has that no sensor means. */
-  absurd: number
+  /** How many values of the event are implausible. */
+  implausible: number
 }
 
-/** Reads what the work on a partition begins with. Rejects while the state is away. */
+/** Creates the handling of a partition from its state. Rejects while the state is unavailable. */
 export async function createAnalytics(
   state: PartitionState,
   options: AnalyticsOptions,
 ): Promise<Handling> {
-  const listed: Listed = new Map()
+  const catalogue: SeriesCatalogue = new Map()
   for (const { key, value } of await state.range(keysWithPrefix('series'))) {
     const [, site, zone, device, metric] = partsOf(key) as [string, ...string[]]
     const name = { site: site!, zone: zone!, device: device!, metric: metric! }
-    list(listed, name, JSON.parse(value.toString()))
+    addToCatalogue(catalogue, name, JSON.parse(value.toString()))
   }
-  return new Analytics(state, options, listed, await WindowTimers.read(state, options.publish))
+  const timers = await WindowTimers.read(state, options.publish)
+  return new Analytics(state, options, catalogue, timers)
 }
 
-/** Readings become points, points windows, windows results; on the state of one partition. */
+/** Aggregates readings into windows and publishes these, on the state of one partition. */
 class Analytics implements Handling {
   readonly #options: AnalyticsOptions
-  readonly #place: AggregationState
-  readonly #listed: Listed
-  #count: number
-  readonly #held: UnsyncedReadings
-  /** What was loaded, and how much of it was handled. */
-  #plans: Plan[] = []
-  #taken = 0
+  readonly #state: AggregationState
+  readonly #catalogue: SeriesCatalogue
+  #seriesCount: number
+  readonly #unsynced: UnsyncedReadings
+  /** The plans of the loaded events, and how many of them were handled. */
+  #plans: EventPlan[] = []
+  #handledCount = 0
   #isCommitted = true
-  #telling: WindowTimer[] = []
-  /** Up to when the gateways' time has come. */
+  /** The windows that the next commit publishes. */
+  #expiredTimers: WindowTimer[] = []
+  /** The highest gateway time of an event, in ms since 1970. */
   #watermark = 0
 
-  constructor(state: PartitionState, options: AnalyticsOptions, listed: Listed, due: WindowTimers) {
-    const { holdMaxMs, corrections, clockWaitMs } = options
+  constructor(
+    state: PartitionState,
+    options: AnalyticsOptions,
+    catalogue: SeriesCatalogue,
+    timers: WindowTimers,
+  ) {
+    const { holdMaxMs, clockOffsets, clockWaitMs } = options
     this.#options = options
     const cache = new StateCache(state, holdMaxMs)
-    this.#place = { cache, changed: new DirtyRows(), due, holdMaxMs }
-    this.#listed = listed
-    this.#count = [...listed.values()].reduce((sum, { size }) => sum + size, 0)
-    this.#held = new UnsyncedReadings(state, corrections, clockWaitMs)
+    this.#state = { cache, dirty: new DirtyRows(), timers, holdMaxMs }
+    this.#catalogue = catalogue
+    this.#seriesCount = [...catalogue.values()].reduce((sum, { size }) => sum + size, 0)
+    this.#unsynced = new UnsyncedReadings(state, clockOffsets, clockWaitMs)
   }
 
-  async load(arrived: readonly ReceivedEvent[]): Promise<void> {
-    // What was planned and not taken is where no series ends.
-    for (const { series } of this.#plans) for (const one of series) one.planned = one.last
+  async load(received: readonly ReceivedEvent[]): Promise<void> {
+    // Plans that were not handled do not move the end of their series.
+    for (const plan of this.#plans) {
+      for (const series of plan.series) series.plannedLast = series.last
+    }
     this.#plans = []
-    this.#taken = 0
-    if (this.#isCommitted) await this.#begin()
-    for (const { event, record } of arrived) {
-      const time = this.#held.timeOf(event, record.appendTimeMs)
+    this.#handledCount = 0
+    if (this.#isCommitted) await this.#beginTransaction()
+    for (const { event, record } of received) {
+      const time = this.#unsynced.timeOf(event, record.appendTimeMs)
       this.#plans.push(this.#plan(event, time) ?? (await this.#readAndPlan(event, time)))
     }
   }
 
   handle({ event, record }: ReceivedEvent): void {
-    let plan = this.#plans[this.#taken++]!
-    while (plan.event !== event) plan = this.#plans[this.#taken++]!
+    let plan = this.#plans[this.#handledCount++]!
+    while (plan.event !== event) plan = this.#plans[this.#handledCount++]!
     if (plan.time instanceof Error) throw plan.time
-    this.#admit(plan)
+    this.#admitNewSeries(plan)
     if (plan.time === null) {
-      this.#held.hold(event, record.appendTimeMs)
+      this.#unsynced.add(event, record.appendTimeMs)
       return
     }
-    this.#put(plan)
-    const received = event.receivedAt + (this.#held.offsetOf(event, record.appendTimeMs) ?? 0)
-    this.#watermark = Math.max(this.#watermark, Math.min(received, record.appendTimeMs))
+    this.#aggregate(plan)
+    const offsetMs = this.#unsynced.offsetOf(event, record.appendTimeMs) ?? 0
+    const gatewayTime = Math.min(event.receivedAt + offsetMs, record.appendTimeMs)
+    this.#watermark = Math.max(this.#watermark, gatewayTime)
   }
 
   takeChanges(): HandlingChanges {
-    const { changed, due } = this.#place
+    const { dirty, timers } = this.#state
     this.#isCommitted = true
-    const effects = this.#tellAll()
-    const rows = new Map([...due.takeChanges(), ...this.#held.takeChanges()])
-    changed.takeRows(rows)
+    const effects = this.#publishAll()
+    const rows = new Map([...timers.drainChanges(), ...this.#unsynced.drainChanges()])
+    dirty.drainInto(rows)
     return { rows, effects }
   }
 
-  /** What is to be done once in a transaction. */
-  async #begin(): Promise<void> {
+  /** Does the work of once per transaction: evictions, unsynced readings, windows to publish. */
+  async #beginTransaction(): Promise<void> {
     this.#isCommitted = false
-    const { cache, due } = this.#place
-    cache.shrink((name, start) => due.has(name, '15m', start))
-    for (const { event, time } of await this.#held.due(Date.now())) {
-      this.#put(await this.#readAndPlan(event, time))
-      this.#held.release(event)
+    const { cache, timers } = this.#state
+    cache.evict((name, start) => timers.has(name, BASE_SIZE, start))
+    for (const { event, time } of await this.#unsynced.poll(Date.now())) {
+      this.#aggregate(await this.#readAndPlan(event, time))
+      this.#unsynced.remove(event)
     }
-    await this.#loadDue()
+    await this.#loadExpired()
   }
 
   /**
-   * What an event comes to; null when not all is in memory that it needs. `isRead` says that what a
-   * late point needs was read.
+   * Plans an event; null when memory does not have all that the event needs. `isRead` says that
+   * `#read` has loaded what late points need.
    */
-  #plan(event: SensorReading, time: Plan['time'], isRead = false): Plan | null {
-    const plan: Plan = { event, time, series: [], points: [], absurd: 0 }
+  #plan(event: SensorReading, time: EventPlan['time'], isRead = false): EventPlan | null {
+    const plan: EventPlan = { event, time, series: [], points: [], implausible: 0 }
     if (time instanceof Error) return plan
-    const device = this.#place.cache.find(event)
-    const start = startOf('15m', time ?? 0)
-    // Another series of the device may have been in that quarter.
+    const device = this.#state.cache.findDevice(event)
+    const start = windowStartOf(BASE_SIZE, time ?? 0)
+    // The block may exist in the state, with points of another series of the device.
     if (!device || (time !== null && !device.blocks.has(start))) return null
     for (const measurement of event.measurements) {
       const value = numericValueOf(measurement)
       if (value === null) continue
       if (Number.isNaN(value)) {
-        plan.absurd++
+        plan.implausible++
         continue
       }
       const series = device.series.get(measurement.metric)
@@ -162,117 +172,125 @@ class Analytics implements Handling {
       plan.series.push(series)
       if (time === null) continue
       const point = { at: time, value }
-      if (isInOrder(series.planned, point)) series.planned = point
-      else if (!isRead && start < startOf('15m', series.planned!.at)) return null
+      if (isInOrder(series.plannedLast, point)) series.plannedLast = point
+      else if (!isRead && start < windowStartOf(BASE_SIZE, series.plannedLast!.at)) return null
       plan.points.push(point)
     }
     return plan
   }
 
-  /** Reads what an event needs, and plans it. */
-  async #readAndPlan(event: SensorReading, time: number | Error | null): Promise<Plan> {
+  async #readAndPlan(event: SensorReading, time: number | Error | null): Promise<EventPlan> {
     if (!(time instanceof Error)) await this.#read(event, time)
     return this.#plan(event, time, true)!
   }
 
+  /** Brings everything into memory that an event needs. */
   async #read(event: SensorReading, time: number | null): Promise<void> {
-    const { cache } = this.#place
-    const listed = this.#listed.get(deviceKey(event))
-    const device = cache.find(event) ?? (await cache.device(event, !listed))
-    if (time !== null) await cache.blocks.get(device, startOf('15m', time))
+    const { cache } = this.#state
+    const listed = this.#catalogue.get(deviceKey(event))
+    const device = cache.findDevice(event) ?? (await cache.loadDevice(event, !listed))
+    if (time !== null) await cache.blocks.get(device, windowStartOf(BASE_SIZE, time))
     for (const measurement of event.measurements) {
       const { metric } = measurement
       const value = numericValueOf(measurement)
       if (value === null || Number.isNaN(value)) continue
-      const about = listed?.get(metric)
+      const attributes = listed?.get(metric)
       const series =
         device.series.get(metric) ??
-        (about
-          ? await cache.series(device, metric, about)
-          : cache.begin(device, metric, seriesAboutOf(measurement)))
-      if (time === null || isInOrder(series.planned, { at: time, value })) continue
+        (attributes
+          ? await cache.loadSeries(device, metric, attributes)
+          : cache.createSeries(device, metric, seriesAttributesOf(measurement)))
+      if (time === null || isInOrder(series.plannedLast, { at: time, value })) continue
       await loadForInsert(cache, series, time)
     }
   }
 
   /**
-   * Lists the series that an event begins, so that what is held has room when it counts. Throws,
-   * listing none, when there would be too many.
+   * Lists the new series of an event, also of a pending one, so that the event has room when its
+   * time is known. Throws, listing none, when the partition would have too many series.
    */
-  #admit({ series }: Plan): void {
-    if (!series.some(({ isNew }) => isNew)) return
-    const fresh = new Set(series.filter(({ isNew }) => isNew))
+  #admitNewSeries({ series: all }: EventPlan): void {
+    if (!all.some(({ isNew }) => isNew)) return
+    const fresh = new Set(all.filter(({ isNew }) => isNew))
     const { seriesMax } = this.#options
-    if (this.#count + fresh.size > seriesMax) {
-      throw new Error(`its partition has ${seriesMax} series (consumers.analytics.seriesMax)`)
+    if (this.#seriesCount + fresh.size > seriesMax) {
+      const limit = `the partition's limit of ${seriesMax} series`
+      throw new Error(`the event's new series exceed ${limit}; raise consumers.analytics.seriesMax`)
     }
-    for (const one of fresh) {
-      one.isNew = false
-      list(this.#listed, one, one.about)
-      this.#count++
-      this.#place.changed.begun(one)
+    for (const series of fresh) {
+      series.isNew = false
+      addToCatalogue(this.#catalogue, series, series.attributes)
+      this.#seriesCount++
+      this.#state.dirty.addNewSeries(series)
     }
   }
 
-  #put({ series, points, absurd }: Plan): void {
-    if (absurd > 0) this.#options.onAbsurd(absurd)
+  #aggregate({ series: all, points, implausible }: EventPlan): void {
+    if (implausible > 0) this.#options.onImplausibleValues(implausible)
     for (let nth = 0; nth < points.length; nth++) {
-      const [one, point] = [series[nth]!, points[nth]!]
-      if (isInOrder(one.last, point)) appendPoint(this.#place, one, point)
-      else insertLatePoint(this.#place, one, point)
+      const [series, point] = [all[nth]!, points[nth]!]
+      if (isInOrder(series.last, point)) appendPoint(this.#state, series, point)
+      else insertLatePoint(this.#state, series, point)
     }
   }
 
-  async #loadDue(): Promise<void> {
-    const { cache, due } = this.#place
-    this.#telling = due.before(this.#watermark - this.#options.latenessMs, TOLD_AT_ONCE_MAX)
-    for (const { name, size, start } of this.#telling) {
-      const device = cache.find(name) ?? (await cache.device(name))
-      if (size === '15m' && !device.blocks.has(start)) await cache.blocks.get(device, start)
-      for (const [metric, about] of this.#listed.get(deviceKey(name))!) {
-        const series = device.series.get(metric) ?? (await cache.series(device, metric, about))
-        if (size !== '15m') await cache.windows.load(series, size, start, start + 1)
+  async #loadExpired(): Promise<void> {
+    const { cache, timers } = this.#state
+    const { latenessMs } = this.#options
+    this.#expiredTimers = timers.expiredAt(this.#watermark - latenessMs, TIMERS_AT_ONCE_MAX)
+    for (const { name, size, start } of this.#expiredTimers) {
+      const device = cache.findDevice(name) ?? (await cache.loadDevice(name))
+      if (size === BASE_SIZE && !device.blocks.has(start)) await cache.blocks.get(device, start)
+      for (const [metric, attributes] of this.#catalogue.get(deviceKey(name))!) {
+        const series =
+          device.series.get(metric) ?? (await cache.loadSeries(device, metric, attributes))
+        if (size !== BASE_SIZE) await cache.windows.load(series, size, start, start + 1)
       }
     }
   }
 
-  /** What is due, and what was told before and has changed since. */
-  #tellAll(): Effect[] {
-    const { cache, changed, due } = this.#place
-    const effects = [...changed.retold].map(([one, series]) => this.#tell(series, one))
-    for (const { name, size, start, ...rest } of this.#telling) {
-      due.done({ name, size, start, ...rest })
-      const device = cache.find(name)!
+  /** Publishes the windows that expired, and published windows that changed since. */
+  #publishAll(): Effect[] {
+    const { cache, dirty, timers } = this.#state
+    const effects = [...dirty.republish].map(([window, series]) => this.#publish(series, window))
+    for (const timer of this.#expiredTimers) {
+      const { name, size, start } = timer
+      timers.remove(timer)
+      const device = cache.findDevice(name)!
       for (const series of device.series.values()) {
-        const one =
-          size === '15m'
+        const window =
+          size === BASE_SIZE
             ? device.blocks.get(start)!.quarters.get(series.metric)
             : cache.windows.find(series, size, start)
-        if (!one || one.told > 0) continue
-        effects.push(this.#tell(series, one))
+        if (!window || window.publishedCount > 0) continue
+        effects.push(this.#publish(series, window))
       }
     }
-    this.#telling = []
+    this.#expiredTimers = []
     return effects
   }
 
-  #tell(series: ActiveSeries, one: Quarter | Window): Effect {
-    const { changed, holdMaxMs } = this.#place
-    one.told++
-    if (one === series.quarter || one === series.hour || one === series.day) series.isTold = true
-    if ('at' in one) changed.block(series.owner, series.owner.blocks.get(one.start)!)
-    else changed.window(one)
-    const whole =
-      'at' in one
-        ? completeQuarter(series, one, holdMaxMs)
-        : completeLongWindow(one, series, holdMaxMs)
-    return createAggregateEffect(whole, series.about, this.#options.topic, holdMaxMs)
+  #publish(series: ActiveSeries, window: Quarter | Window): Effect {
+    const { dirty, holdMaxMs } = this.#state
+    window.publishedCount++
+    if (isOpen(series, window)) series.isPublished = true
+    const isQuarter = 'times' in window
+    if (isQuarter) dirty.addBlock(series.owner, series.owner.blocks.get(window.start)!)
+    else dirty.addWindow(window)
+    const complete = isQuarter
+      ? completeQuarter(series, window, holdMaxMs)
+      : completeLongWindow(window, series, holdMaxMs)
+    return createAggregateEffect(complete, series.attributes, this.#options.topic, holdMaxMs)
   }
 }
 
-function list(listed: Listed, name: SeriesName, about: SeriesAbout): void {
+function addToCatalogue(
+  catalogue: SeriesCatalogue,
+  name: SeriesName,
+  attributes: SeriesAttributes,
+): void {
   const key = deviceKey(name)
-  const own = listed.get(key) ?? new Map<string, SeriesAbout>()
-  listed.set(key, own)
-  own.set(name.metric, about)
+  const metrics = catalogue.get(key) ?? new Map<string, SeriesAttributes>()
+  catalogue.set(key, metrics)
+  metrics.set(name.metric, attributes)
 }

@@ -1,94 +1,112 @@
 import type { DirtyRows } from './memory/dirty-rows.ts'
 import type { StateCache } from './memory/state-cache.ts'
 import type { ActiveSeries } from './model/active-series.ts'
-import { addValuesToSketch, emptyQuarter, partialAggregateOf } from './model/chunk.ts'
-import { mergeAll } from './model/complete-window.ts'
-import type { PartialAggregate, Point } from './model/partial-aggregate.ts'
-import { type LongWindowSize, startOf, windowSizesMs } from './model/series.ts'
+import { mergeAll, type PartialAggregate, type Point } from './model/partial-aggregate.ts'
+import { addValuesToSketch, emptyQuarter, partialAggregateOf } from './model/quarter.ts'
 import { mergeInto } from './model/sketch.ts'
 import { emptyWindow, type Window } from './model/window.ts'
+import {
+  BASE_MS,
+  BASE_SIZE,
+  type LongWindowSize,
+  longWindowSizes,
+  sizesBuiltFrom,
+  windowStartOf,
+} from './model/window-sizes.ts'
 import type { WindowTimers } from './time/window-timers.ts'
 
-/** Where points are put: what is in memory, what changes, and what is to be told. */
+/** The state of a partition in memory: its cache, its changes, its windows to be published. */
 export type AggregationState = {
   cache: StateCache
-  changed: DirtyRows
-  due: WindowTimers
+  dirty: DirtyRows
+  timers: WindowTimers
   holdMaxMs: number
 }
 
-/** Appends a point that is not before the last one of its series. */
-export function appendPoint(place: AggregationState, series: ActiveSeries, point: Point): void {
+/** Appends a point that is not before the last point of its series. */
+export function appendPoint(state: AggregationState, series: ActiveSeries, point: Point): void {
   const { at, value } = point
-  if (!series.block || at >= series.block.start + windowSizesMs['15m']) enter(place, series, point)
-  series.quarter!.at.push(at)
+  if (!series.block || at >= series.block.start + BASE_MS) enterQuarter(state, series, point)
+  series.quarter!.times.push(at)
   series.quarter!.values.push(value)
   series.last = point
-  place.changed.block(series.owner, series.block!)
-  if (series.isTold) amendOpenWindows(place.changed, series)
+  state.dirty.addBlock(series.owner, series.block!)
+  if (series.isPublished) amendOpenWindows(state.dirty, series)
 }
 
-/** A point came into the windows in which a series ends. */
-export function amendOpenWindows(changed: DirtyRows, series: ActiveSeries): void {
-  changed.amend(series, series.quarter!)
-  for (const window of [series.hour!, series.day!]) {
-    changed.amend(series, window)
-    changed.window(window)
+/** Notes a new point in the quarter and the open windows of a series. */
+export function amendOpenWindows(dirty: DirtyRows, series: ActiveSeries): void {
+  dirty.amend(series, series.quarter!)
+  for (const window of series.openWindows.values()) {
+    dirty.amend(series, window)
+    dirty.addWindow(window)
   }
 }
 
-/** Begins the window of a series that holds a moment, of which `before` is the point before it. */
+/** Creates the window of a series that contains a moment; `before` is the last point before it. */
 export function createWindow(
-  { cache, due }: AggregationState,
+  { cache, timers }: AggregationState,
   { owner, metric }: ActiveSeries,
   size: LongWindowSize,
-  at: number,
+  moment: number,
   before: Point | null,
 ): Window {
   const { site, zone, device } = owner.name
-  const window = emptyWindow({ site, zone, device, metric }, size, startOf(size, at), before)
-  cache.windows.keep(window)
-  due.add(owner.name, size, window.start)
+  const start = windowStartOf(size, moment)
+  const window = emptyWindow({ site, zone, device, metric }, size, start, before)
+  cache.windows.add(window)
+  timers.add(owner.name, size, window.start)
   return window
 }
 
-/** Leaves the quarter in which the series ends for that of a point, and hour and day as well. */
-function enter(place: AggregationState, series: ActiveSeries, { at }: Point): void {
-  const { cache, changed, due, holdMaxMs } = place
-  const { owner, metric, last } = series
-  const start = startOf('15m', at)
-  if (series.quarter) {
-    addPiece(series.hour!, partialAggregateOf(series.quarter, holdMaxMs), holdMaxMs)
-    addValuesToSketch(series.hour!.sketch, series.quarter)
-    cache.blocks.leave(owner, series.block!)
+/** Closes the open quarter of a series and opens the one of a point; longer windows as well. */
+function enterQuarter(state: AggregationState, series: ActiveSeries, { at }: Point): void {
+  const { cache, dirty, timers } = state
+  const { owner, metric, last, openWindows } = series
+  const start = windowStartOf(BASE_SIZE, at)
+  if (series.quarter) closeQuarter(state, series)
+  for (const size of longWindowSizes) {
+    const open = openWindows.get(size)
+    if (open?.start === windowStartOf(size, at)) continue
+    if (open) closeWindow(state, series, open)
+    openWindows.set(size, createWindow(state, series, size, at, last))
   }
-  if (series.hour?.start !== startOf('1h', at)) {
-    if (series.hour) {
-      if (series.hour.piece) addPiece(series.day!, series.hour.piece, holdMaxMs)
-      mergeInto(series.day!.sketch, series.hour.sketch)
-      leave(series.hour)
-    }
-    series.hour = createWindow(place, series, '1h', at, last)
-  }
-  if (series.day?.start !== startOf('1d', at)) {
-    if (series.day) leave(series.day)
-    series.day = createWindow(place, series, '1d', at, last)
-  }
-  series.block = cache.blocks.enter(owner, start)
-  series.block.ending++
+  series.block = cache.blocks.forPoints(owner, start)
+  series.block.endingSeries++
   series.quarter = emptyQuarter(start, last)
   series.block.quarters.set(metric, series.quarter)
-  series.isTold = series.hour.told + series.day.told > 0
-  due.add(owner.name, '15m', start)
-  owner.endings.set(metric, start)
-  if (start < owner.latest) changed.endings(owner)
-
-  function leave(window: Window) {
-    cache.windows.leave(window)
-    changed.window(window)
-  }
+  series.isPublished = [...openWindows.values()].some(window => window.publishedCount > 0)
+  timers.add(owner.name, BASE_SIZE, start)
+  owner.endBlockStarts.set(metric, start)
+  if (start < owner.lastBlockStart) dirty.addSeriesEnds(owner)
 }
 
-function addPiece(window: Window, piece: PartialAggregate, holdMaxMs: number): void {
-  window.piece = mergeAll([window.piece, piece], holdMaxMs)
+function closeQuarter({ cache, holdMaxMs }: AggregationState, series: ActiveSeries): void {
+  const quarter = series.quarter!
+  const partial = partialAggregateOf(quarter, holdMaxMs)
+  for (const size of sizesBuiltFrom(BASE_SIZE)) {
+    const window = series.openWindows.get(size)!
+    mergePartialInto(window, partial, holdMaxMs)
+    addValuesToSketch(window.sketch, quarter)
+  }
+  cache.blocks.removeSeriesEnd(series.owner, series.block!)
+}
+
+/** Closes a window, whose shorter windows are closed, and merges it into longer open windows. */
+function closeWindow(
+  { cache, dirty, holdMaxMs }: AggregationState,
+  { openWindows }: ActiveSeries,
+  closing: Window,
+): void {
+  for (const size of sizesBuiltFrom(closing.size)) {
+    const window = openWindows.get(size)!
+    if (closing.partial) mergePartialInto(window, closing.partial, holdMaxMs)
+    mergeInto(window.sketch, closing.sketch)
+  }
+  cache.windows.close(closing)
+  dirty.addWindow(closing)
+}
+
+function mergePartialInto(window: Window, partial: PartialAggregate, holdMaxMs: number): void {
+  window.partial = mergeAll([window.partial, partial], holdMaxMs)
 }

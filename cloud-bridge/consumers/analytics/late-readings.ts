@@ -1,147 +1,148 @@
 import { type AggregationState, amendOpenWindows, createWindow } from './in-order-readings.ts'
 import type { StateCache } from './memory/state-cache.ts'
 import type { ActiveSeries } from './model/active-series.ts'
+import type { Point } from './model/partial-aggregate.ts'
 import {
   emptyQuarter,
   firstPointOf,
   insertPoint,
-  isBefore,
+  isPointBefore,
   lastPointOf,
-  partialAggregateOf,
   type Quarter,
-} from './model/chunk.ts'
-import { mergeAll } from './model/complete-window.ts'
-import type { Point } from './model/partial-aggregate.ts'
-import { type LongWindowSize, startOf, windowSizesMs } from './model/series.ts'
+} from './model/quarter.ts'
 import type { Window } from './model/window.ts'
+import { mergePartials } from './model/window-parts.ts'
+import {
+  BASE_MS,
+  BASE_SIZE,
+  type LongWindowSize,
+  longWindowSizes,
+  sizesBuiltFrom,
+  sourceSizeOf,
+  type WindowSize,
+  windowLengthMs,
+  windowStartOf,
+} from './model/window-sizes.ts'
 
-const QUARTER_MS = windowSizesMs['15m']
-
-/** Reads what is needed to put a point of a series where the series has been before. */
+/** Loads what `insertLatePoint` needs for a point of a series at this moment. */
 export async function loadForInsert(
   cache: StateCache,
   series: ActiveSeries,
   at: number,
 ): Promise<void> {
   const { owner, metric } = series
-  const hour = startOf('1h', at)
-  await cache.blocks.load(owner, hour, hour + windowSizesMs['1h'])
-  const behind = await cache.blocks.next(owner, metric, startOf('15m', at) + QUARTER_MS)
-  for (const moment of behind ? [at, firstPointOf(behind).at] : [at]) {
-    const day = startOf('1d', moment)
-    await cache.windows.load(series, '1h', day, day + windowSizesMs['1d'])
-    await cache.windows.load(series, '1d', day, day + windowSizesMs['1d'])
+  for (const size of sizesBuiltFrom(BASE_SIZE)) {
+    const start = windowStartOf(size, at)
+    await cache.blocks.load(owner, start, start + windowLengthMs(size))
   }
+  const nextQuarterStart = windowStartOf(BASE_SIZE, at) + BASE_MS
+  const following = await cache.blocks.nextQuarter(owner, metric, nextQuarterStart)
+  await cache.loadWindowsAround(series, at)
+  if (following) await cache.loadWindowsAround(series, firstPointOf(following).at)
 }
 
 /**
- * Puts a point that is before the last one of its series where it belongs, and makes the windows
- * anew that it changes.
+ * Inserts a point that is before the last point of its series, and rebuilds the windows that the
+ * point changes. `loadForInsert` has loaded what this needs.
  */
-export function insertLatePoint(place: AggregationState, series: ActiveSeries, point: Point): void {
-  const { cache, changed, due } = place
+export function insertLatePoint(state: AggregationState, series: ActiveSeries, point: Point): void {
+  const { cache, dirty, timers } = state
   const { owner, metric } = series
-  const start = startOf('15m', point.at)
+  const start = windowStartOf(BASE_SIZE, point.at)
   if (start === series.block!.start) {
     insertPoint(series.quarter!, point)
-    changed.block(owner, series.block!)
-    if (series.isTold) amendOpenWindows(changed, series)
+    dirty.addBlock(owner, series.block!)
+    if (series.isPublished) amendOpenWindows(dirty, series)
     return
   }
-  const behind = quarterBehind(series, start)
-  const block = cache.blocks.enter(owner, start)
+  const following = followingQuarter(series, start)
+  const block = cache.blocks.forPoints(owner, start)
   let quarter = block.quarters.get(metric)
   if (!quarter) {
-    // Nothing stands between this quarter and the one behind, so both have the same before.
-    quarter = emptyQuarter(start, behind.before)
+    // No point is between the new quarter and the following one, so both have the same `before`.
+    quarter = emptyQuarter(start, following.before)
     block.quarters.set(metric, quarter)
-    due.add(owner.name, '15m', start)
+    timers.add(owner.name, BASE_SIZE, start)
   }
   insertPoint(quarter, point)
-  changed.amend(series, quarter)
-  changed.block(owner, block)
-  const isLast = quarter.at.at(-1) === point.at && quarter.values.at(-1) === point.value
+  dirty.amend(series, quarter)
+  dirty.addBlock(owner, block)
+  const isLast = quarter.times.at(-1) === point.at && quarter.values.at(-1) === point.value
   if (isLast) {
-    behind.before = lastPointOf(quarter)
-    changed.touch(series, behind)
-    changed.block(owner, owner.blocks.get(behind.start)!)
+    following.before = lastPointOf(quarter)
+    dirty.republishIfPublished(series, following)
+    dirty.addBlock(owner, owner.blocks.get(following.start)!)
   }
-  const hour = windowOf(place, series, '1h', point, quarter)
-  hour.sketch.accept(point.value)
-  hour.piece = pieceOfHour(place, series, hour)
-  const day = windowOf(place, series, '1d', point, quarter)
-  if (hour.isLeft) {
-    day.sketch.accept(point.value)
-    day.piece = pieceOfDay(place, series, day)
-  }
-  for (const window of [hour, day]) {
-    changed.amend(series, window)
-    changed.window(window)
-    if (isLast) beforeBehind(place, series, window, firstPointOf(behind), point)
+  for (const window of rebuildWindows(state, series, point, quarter)) {
+    dirty.amend(series, window)
+    dirty.addWindow(window)
+    if (isLast) updateBeforeOfNext(state, series, window, firstPointOf(following), point)
   }
 }
 
-/** The first quarter of a series behind another, of those in memory: loadAround has seen to it. */
-function quarterBehind({ owner, metric }: ActiveSeries, start: number): Quarter {
-  let behind: Quarter | null = null
+/** The first quarter of a series that starts after `start`; `loadForInsert` has loaded it. */
+function followingQuarter({ owner, metric }: ActiveSeries, start: number): Quarter {
+  let following: Quarter | null = null
   for (const block of owner.blocks.values()) {
-    if (block.start <= start || (behind && block.start > behind.start)) continue
-    behind = block.quarters.get(metric) ?? behind
+    if (block.start <= start || (following && block.start > following.start)) continue
+    following = block.quarters.get(metric) ?? following
   }
-  return behind!
+  return following!
 }
 
-/** The window in which a point is; where there is none, it begins with this point. */
-function windowOf(
-  place: AggregationState,
+/**
+ * Rebuilds the windows of all sizes around a point in a closed quarter. A window merges its closed
+ * parts only, so a window whose part around the point is open stays as it is.
+ */
+function rebuildWindows(
+  state: AggregationState,
+  series: ActiveSeries,
+  point: Point,
+  quarter: Quarter,
+): Window[] {
+  const { cache, holdMaxMs } = state
+  const closedSizes = new Set<WindowSize>([BASE_SIZE])
+  return longWindowSizes.map(size => {
+    const window = findOrCreateWindow(state, series, size, point, quarter)
+    if (closedSizes.has(sourceSizeOf(size))) {
+      window.sketch.accept(point.value)
+      const parts = cache.closedPartsOf(series.owner, window, series.quarter!)
+      window.partial = mergePartials(parts, holdMaxMs)
+    }
+    if (window.isClosed) closedSizes.add(size)
+    return window
+  })
+}
+
+/** The window that contains a point; a window that does not exist yet begins with the point. */
+function findOrCreateWindow(
+  state: AggregationState,
   series: ActiveSeries,
   size: LongWindowSize,
   { at }: Point,
   { before }: Quarter,
 ): Window {
-  const { windows } = place.cache
-  const there = windows.at(series, size, at)
-  if (there) return there
-  const window = createWindow(place, series, size, at, before)
-  windows.leave(window)
+  const { windows } = state.cache
+  const stored = windows.at(series, size, at)
+  if (stored) return stored
+  const window = createWindow(state, series, size, at, before)
+  windows.close(window)
   return window
 }
 
-/** The window behind this one may begin behind the point now. */
-function beforeBehind(
-  { cache, changed }: AggregationState,
+/** Sets `before` of the next window, when the inserted point is now the last one before it. */
+function updateBeforeOfNext(
+  { cache, dirty }: AggregationState,
   series: ActiveSeries,
   { size, start }: Window,
-  behind: Point,
+  following: Point,
   point: Point,
 ): void {
-  if (startOf(size, behind.at) === start) return
-  const next = cache.windows.at(series, size, behind.at)!
-  if (next.before && !isBefore(next.before, point)) return
+  if (windowStartOf(size, following.at) === start) return
+  const next = cache.windows.at(series, size, following.at)
+  // A size that was added later has no windows of the time before.
+  if (!next || (next.before && !isPointBefore(next.before, point))) return
   next.before = point
-  changed.touch(series, next)
-  changed.window(next)
-}
-
-/** Of an hour that is open: of what was left in it. */
-function pieceOfHour(
-  { cache, holdMaxMs }: AggregationState,
-  { owner, metric, quarter }: ActiveSeries,
-  hour: Window,
-) {
-  const parts = [...cache.blocks.of(owner, metric, hour.start, hour.start + windowSizesMs['1h'])]
-  const left = parts.filter(one => one !== quarter)
-  return mergeAll(
-    left.map(one => partialAggregateOf(one, holdMaxMs)),
-    holdMaxMs,
-  )
-}
-
-function pieceOfDay({ cache, holdMaxMs }: AggregationState, series: ActiveSeries, day: Window) {
-  const parts = [...cache.windows.hours(series, day.start, day.start + windowSizesMs['1d'])]
-  const left = parts.filter(({ isLeft }) => isLeft)
-  return mergeAll(
-    left.map(({ piece }) => piece),
-    holdMaxMs,
-  )
+  dirty.republishIfPublished(series, next)
+  dirty.addWindow(next)
 }

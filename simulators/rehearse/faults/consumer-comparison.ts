@@ -1,5 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import {
+  apiWindowLengthMs,
+  apiWindowSizes,
+} from '../../../cloud-bridge/consumers/analytics/api/query.ts'
 import type { Totals } from '../../../cloud-bridge/consumers/analytics/api/totals.ts'
 import type { Aggregate } from '../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
 import { readParquet } from '../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
@@ -9,7 +13,7 @@ import { decodeEvent, type SensorReading } from '../../../config/event/sensor-re
 import { fetchOnNewConnection } from '../../processes/sluice-process.ts'
 import type { Stage } from '../stage/stage.ts'
 
-const sizesMs = { '1m': 60_000, '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 }
+const sizesMs = Object.fromEntries(apiWindowSizes.map(size => [size, apiWindowLengthMs(size)]))
 const NUMBERED = 'simulated_number'
 /** Sums are added up in another order. */
 const CLOSE = 1e-9

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
 import { goldenEvent } from '../../config/event/events-fixture.ts'
-import { filledApi } from './analytics/api/filled.ts'
+import { openFilledApi } from './analytics/api/api-fixture.ts'
 
 const at = (path: string) => new URL(`../../../${path}`, import.meta.url)
 const text = readFileSync(at('docs/consumers.md'), 'utf8')
@@ -22,7 +22,7 @@ it('docs/consumers.md asks what the read API answers, and explains every field o
   const measurements = [{ metric: 'energy_kwh', number: 7, flag: null, text: null, unit: null }]
   const receivedAt = Date.UTC(2026, 4, 1, 8)
   const event = { ...goldenEvent, zone: 'f2-north', observedAt: null, receivedAt, measurements }
-  await using api = await filledApi(
+  await using api = await openFilledApi(
     [event],
     () => 0,
     () => receivedAt + 60_000,

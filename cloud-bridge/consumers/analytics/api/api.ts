@@ -20,23 +20,23 @@ import { readZonePage } from './zones.ts'
 
 export type ApiOptions = {
   state: ConsumerStateAccess
-  /** How long a value holds, as the windows were made. */
+  /** How long a value holds when none follows; the same as for the aggregation. */
   holdMaxMs: number
   now?: () => number
 }
 
-/** A zone's name in an address, its characters written as %2F at worst. */
+/** The longest name of a zone in a URL, with each character escaped. */
 const ZONE_MAX_LENGTH = 2000
 
 /**
- * What answers questions about results, from what is committed: so any process that reaches the
- * state answers for all partitions. /openapi.json describes it.
+ * Opens the read API. The API reads committed state, so any process that reaches the state answers
+ * for all partitions. /openapi.json describes the API.
  */
 export async function openAnalyticsApi(
   options: ApiOptions,
 ): Promise<AsyncDisposable & { handleRequest: RequestListener }> {
   const app = fastify({ routerOptions: { maxParamLength: ZONE_MAX_LENGTH } })
-  // Questions are checked where they are read; what is given is of our own making.
+  // The parsers of query.ts check requests, and responses need no check.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
   await app.register(swagger, {
@@ -55,7 +55,7 @@ export async function openAnalyticsApi(
     return reply.status(status).send({ error: message })
   })
   app.setNotFoundHandler(async ({ url }, reply) =>
-    reply.status(404).send({ error: `there is no ${url}: GET /openapi.json names all there is` }),
+    reply.status(404).send({ error: `there is no ${url}: GET /openapi.json lists all endpoints` }),
   )
   await app.register(async scope => addRoutes(scope, options))
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
@@ -68,49 +68,50 @@ export async function openAnalyticsApi(
 
 function addRoutes(app: FastifyInstance, { state, holdMaxMs, now = Date.now }: ApiOptions): void {
   const isOpen = ({ end }: { end: string }) => Date.parse(end) > now()
-  const ask = (query: unknown, names: string[]): QueryParameters => {
-    const asked = query as QueryParameters
-    refuseUnknownParameters(asked, names)
-    return asked
+  const checkedQuery = (query: unknown, names: string[]): QueryParameters => {
+    refuseUnknownParameters(query as QueryParameters, names)
+    return query as QueryParameters
   }
-  const asking = (asked: QueryParameters) => ({
-    filter: parseFilter(asked),
-    place: parseCursor(asked),
-    limit: parseLimit(asked),
+  const pageRequestIn = (query: QueryParameters) => ({
+    filter: parseFilter(query),
+    cursor: parseCursor(query),
+    limit: parseLimit(query),
   })
 
-  app.get('/api/series', { schema: endpointSchemas.series }, async ({ query }) => {
-    const { filter, place, limit } = asking(ask(query, parameterNamesOf('series')))
+  app.get('/api/series', { schema: endpointSchemas.series }, async request => {
+    const query = checkedQuery(request.query, parameterNamesOf('series'))
+    const { filter, cursor, limit } = pageRequestIn(query)
     const series: object[] = []
-    for await (const { partition, key, name, about } of listSeries(state, filter, place)) {
-      if (series.length === limit)
+    for await (const { partition, key, name, attributes } of listSeries(state, filter, cursor)) {
+      if (series.length === limit) {
         return { series, next: encodeCursor({ partition, key, start: 0 }) }
-      series.push({ ...name, ...about })
+      }
+      series.push({ ...name, ...attributes })
     }
     return { series, next: null }
   })
 
-  app.get('/api/aggregates', { schema: endpointSchemas.aggregates }, async ({ query }) => {
-    const asked = ask(query, parameterNamesOf('aggregates'))
-    const wanted = { ...parseWindowRange(asked, now()), ...asking(asked) }
-    const { windows, next } = await readWindowPage(state, wanted, holdMaxMs)
-    const told = windows.map(({ aggregate }) => ({ ...aggregate, isOpen: isOpen(aggregate) }))
-    return { aggregates: told, next: next && encodeCursor(next) }
+  app.get('/api/aggregates', { schema: endpointSchemas.aggregates }, async request => {
+    const query = checkedQuery(request.query, parameterNamesOf('aggregates'))
+    const page = { ...parseWindowRange(query, now()), ...pageRequestIn(query) }
+    const { windows, next } = await readWindowPage(state, page, holdMaxMs)
+    const aggregates = windows.map(({ aggregate }) => ({ ...aggregate, isOpen: isOpen(aggregate) }))
+    return { aggregates, next: next && encodeCursor(next) }
   })
 
   app.get('/api/zones/:zone/aggregates', { schema: endpointSchemas.zone }, async request => {
     const { zone } = request.params as { zone: string }
-    const asked = ask(request.query, parameterNamesOf('zone'))
-    const wanted = { ...parseWindowRange(asked, now()), ...asking(asked) }
-    const filter = { ...wanted.filter, zone }
-    const { zones, next } = await readZonePage(state, { ...wanted, filter }, holdMaxMs)
-    const told = zones.map(one => ({ ...one, isOpen: isOpen(one) }))
+    const query = checkedQuery(request.query, parameterNamesOf('zone'))
+    const page = { ...parseWindowRange(query, now()), ...pageRequestIn(query) }
+    const filter = { ...page.filter, zone }
+    const { zones, next } = await readZonePage(state, { ...page, filter }, holdMaxMs)
+    const aggregates = zones.map(aggregate => ({ ...aggregate, isOpen: isOpen(aggregate) }))
     const cursor = next === null ? null : encodeCursor({ partition: 0, key: '', start: next })
-    return { aggregates: told, next: cursor }
+    return { aggregates, next: cursor }
   })
 
   app.get('/api/totals', { schema: endpointSchemas.totals }, async ({ query }) => {
-    ask(query, parameterNamesOf('totals'))
+    checkedQuery(query, parameterNamesOf('totals'))
     return readTotals(state, holdMaxMs)
   })
 }

@@ -1,12 +1,13 @@
+import { BASE_SIZE } from '../model/window-sizes.ts'
 import { apiWindowSizes, LIMIT_MAX } from './query.ts'
 
 const text = { type: 'string' } as const
 const number = { type: 'number' } as const
-const whole = { type: 'integer' } as const
+const integer = { type: 'integer' } as const
 const time = { type: 'string', format: 'date-time' } as const
-const orNull = <T extends { type: string }>(one: T, description: string) => ({
-  ...one,
-  type: [one.type, 'null'],
+const nullable = <T extends { type: string }>(schema: T, description: string) => ({
+  ...schema,
+  type: [schema.type, 'null'],
   description,
 })
 const size = { type: 'string', enum: [...apiWindowSizes] } as const
@@ -18,96 +19,108 @@ const object = (properties: Record<string, object>) => ({
 })
 
 const parameters = {
-  site: { ...text, description: 'Only of this site.' },
-  zone: { ...text, description: 'Only of this zone.' },
-  device: { ...text, description: 'Only of this device.' },
-  metric: { ...text, description: 'Only of this metric.' },
+  site: { ...text, description: 'Only series of this site.' },
+  zone: { ...text, description: 'Only series of this zone.' },
+  device: { ...text, description: 'Only series of this device.' },
+  metric: { ...text, description: 'Only series of this metric.' },
   from: {
     ...text,
     description:
       'ISO 8601 with Z or an offset, ms since 1970, or a time before now such as -2h. The window ' +
-      'in which it lies is the first. A day before `to` when not given.',
+      'that contains this time is the first. By default a day before `to`.',
   },
-  to: { ...text, description: 'Windows that begin before then; written as from. Now by default.' },
-  size: { ...size, default: '15m', description: 'How long the windows are.' },
-  limit: { ...whole, minimum: 1, maximum: LIMIT_MAX, default: 1000, description: 'How many.' },
-  cursor: { ...text, description: 'What the answer before gave as next.' },
+  to: { ...text, description: 'Only windows that start before this time. By default now.' },
+  size: { ...size, default: BASE_SIZE, description: 'The length of the windows.' },
+  limit: {
+    ...{ ...integer, minimum: 1, maximum: LIMIT_MAX, default: 1000 },
+    description: 'The largest number of entries in the response.',
+  },
+  cursor: { ...text, description: 'The value of `next` in the previous response.' },
 } as const
 type Parameter = keyof typeof parameters
 
 const name = { site: text, zone: text, device: text, metric: text }
-const unit = orNull(text, 'As the devices say it; UCUM if they do.')
-const next = orNull(text, 'The cursor of what follows; null: this is all.')
+const unit = nullable(text, 'As the devices send it; UCUM if they use UCUM.')
+const next = nullable(text, 'The cursor of the next page; null on the last page.')
 const isOpen = {
   type: 'boolean',
-  description: 'Its time is not over yet: it tells what is in it by now.',
+  description: 'The window has not ended yet: the values are those up to now.',
 }
-const amended = { ...whole, description: 'Values that came after it had been told.' }
-const p50 = orNull(number, 'Within 1 % of the value; exact for one device in 1m.')
-const counts = { count: whole, sum: number, min: number, max: number, mean: number, p50, p95: p50 }
+const amended = {
+  ...integer,
+  description: 'Values that arrived after the window was published first.',
+}
+const p50 = nullable(number, 'Within 1 % of the value; exact for one device in 1m.')
+const counts = {
+  ...{ count: integer, sum: number, min: number, max: number, mean: number },
+  ...{ p50, p95: p50 },
+}
 const window = { size, start: time, end: time }
 
 const aggregate = object({
   ...{ ...name, unit, ...window, ...counts, last: number, lastAt: time },
-  timeWeightedMean: orNull(number, 'Over the time for which a value is known.'),
-  energyKwh: orNull(number, 'What a meter rose by; null where it is none of energy.'),
-  occupiedHours: orNull(number, 'Hours with a value above zero; null where it tells of nobody.'),
+  timeWeightedMean: nullable(number, 'The mean over the time for which a value is known.'),
+  energyKwh: nullable(number, 'The rise of a meter; null when the unit is none of energy.'),
+  occupiedHours: nullable(
+    number,
+    'Hours with a value above zero; null when the series says nothing about presence.',
+  ),
   ...{ amended, isOpen },
 })
 const zoneAggregate = object({
   ...{ site: text, zone: text, metric: text, unit, ...window },
-  devices: { ...whole, description: 'How many have a value in it.' },
+  devices: { ...integer, description: 'How many devices have a value in the window.' },
   ...counts,
-  energyKwh: orNull(number, 'The sum over the devices.'),
-  occupiedHours: orNull(number, 'The sum over the devices.'),
+  energyKwh: nullable(number, 'The sum over the devices.'),
+  occupiedHours: nullable(number, 'The sum over the devices.'),
   ...{ amended, isOpen },
 })
 const series = object({ ...name, unit, kind: { type: 'string', enum: ['number', 'flag'] } })
 const error = object({ error: { ...text, description: 'Value, place and cure in one line.' } })
 
-const asking = (...names: Parameter[]) => ({
+const queryOf = (...names: Parameter[]) => ({
   type: 'object',
-  properties: Object.fromEntries(names.map(one => [one, parameters[one]])),
+  properties: Object.fromEntries(names.map(parameter => [parameter, parameters[parameter]])),
 })
-const answers = (schema: object) => ({
+const responses = (schema: object) => ({
   200: { description: 'What is committed by now.', ...schema },
-  400: { description: 'It cannot be answered.', ...error },
-  503: { description: 'The state cannot be read now: ask again.', ...error },
+  400: { description: 'The request is not valid.', ...error },
+  503: { description: 'The state is unavailable: retry.', ...error },
 })
 
-/** What each address takes and gives, as OpenAPI tells it. */
+/** The parameters and responses of each endpoint, as OpenAPI describes them. */
 export const endpointSchemas = {
   series: {
-    summary: 'What is measured: a metric of a device in a zone is a series.',
-    querystring: asking('site', 'zone', 'device', 'metric', 'limit', 'cursor'),
-    response: answers(object({ series: list(series), next })),
+    summary: 'The series: a metric of a device in a zone is a series.',
+    querystring: queryOf('site', 'zone', 'device', 'metric', 'limit', 'cursor'),
+    response: responses(object({ series: list(series), next })),
   },
   aggregates: {
-    summary: 'The windows of series, one series after the other, each in order of time.',
-    querystring: asking(...(Object.keys(parameters) as Parameter[])),
-    response: answers(object({ aggregates: list(aggregate), next })),
+    summary: 'The windows of series: series after series, each in order of time.',
+    querystring: queryOf(...(Object.keys(parameters) as Parameter[])),
+    response: responses(object({ aggregates: list(aggregate), next })),
   },
   zone: {
-    summary: 'The devices of a zone together, by metric and unit, in order of time.',
+    summary: 'The aggregates over the devices of a zone, by metric and unit, in order of time.',
     params: { type: 'object', properties: { zone: text }, required: ['zone'] },
-    querystring: asking('site', 'device', 'metric', 'from', 'to', 'size', 'limit', 'cursor'),
-    response: answers(object({ aggregates: list(zoneAggregate), next })),
+    querystring: queryOf('site', 'device', 'metric', 'from', 'to', 'size', 'limit', 'cursor'),
+    response: responses(object({ aggregates: list(zoneAggregate), next })),
   },
   totals: {
-    summary: 'All values that count so far, by metric.',
-    querystring: asking(),
-    response: answers(
+    summary: 'All aggregated values so far, by metric.',
+    querystring: queryOf(),
+    response: responses(
       object({
-        metrics: list(object({ metric: text, count: whole, sum: number })),
+        metrics: list(object({ metric: text, count: integer, sum: number })),
         held: {
-          ...whole,
-          description: 'Readings that wait until their gateway says how far its clock was off.',
+          ...integer,
+          description: 'Readings that are pending until their gateway reports its clock offset.',
         },
       }),
     ),
   },
 }
 
-/** Which names a question to an address may have. */
-export const parameterNamesOf = (one: keyof typeof endpointSchemas) =>
-  Object.keys(endpointSchemas[one].querystring.properties)
+/** The names of the query parameters of an endpoint. */
+export const parameterNamesOf = (endpoint: keyof typeof endpointSchemas) =>
+  Object.keys(endpointSchemas[endpoint].querystring.properties)

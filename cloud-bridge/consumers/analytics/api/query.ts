@@ -1,99 +1,101 @@
 import { nearestNames } from '../../../../config/loading/suggestion.ts'
 import { parseMoment } from '../../../../config/process/time-argument.ts'
-import { windowSizesMs } from '../model/series.ts'
+import { MINUTE_MS } from '../model/aggregate.ts'
+import { BASE_SIZE, type WindowSize, windowLengthMs, windowSizes } from '../model/window-sizes.ts'
 import type { PageCursor, SeriesFilter } from './series-list.ts'
 
-/** What was asked cannot be answered: the message names value, place and cure in one line. */
+/** The API cannot answer the request. The message gives value, place and cure in one line. */
 export class BadRequest extends Error {}
 
-/** What stands behind the question mark of an address, by name. */
+/** The query parameters of a request, by name. */
 export type QueryParameters = Readonly<Record<string, string | readonly string[]>>
-export type ApiWindowSize = '1m' | keyof typeof windowSizesMs
-export const apiWindowSizes: readonly ApiWindowSize[] = [
-  '1m',
-  ...(Object.keys(windowSizesMs) as ApiWindowSize[]),
-]
+/** The stored sizes, and the minute, which the API computes from points. */
+export type ApiWindowSize = '1m' | WindowSize
+export const apiWindowSizes: readonly ApiWindowSize[] = ['1m', ...windowSizes]
+export const apiWindowLengthMs = (size: ApiWindowSize): number =>
+  size === '1m' ? MINUTE_MS : windowLengthMs(size)
 
 export const LIMIT_MAX = 10_000
-const LIMIT = 1000
+const DEFAULT_LIMIT = 1000
 const DAY_MS = 86_400_000
-/** The end of what a calendar knows. */
+/** The last time that a Date can represent. */
 const TIME_MAX_MS = 8.64e15
 
-/** Refuses what a question cannot have, each name once. */
-export function refuseUnknownParameters(asked: QueryParameters, known: readonly string[]): void {
-  for (const [name, value] of Object.entries(asked)) {
+/** Throws BadRequest when a parameter is unknown or given more than once. */
+export function refuseUnknownParameters(query: QueryParameters, known: readonly string[]): void {
+  for (const [name, value] of Object.entries(query)) {
     if (!known.includes(name)) {
-      const [meant] = nearestNames(name, known)
-      const hint = meant ? `. Did you mean ${meant}?` : ''
-      throw new BadRequest(`${name} is nothing to ask for here: there are ${known}${hint}`)
+      const [suggestion] = nearestNames(name, known)
+      const hint = suggestion ? `. Did you mean ${suggestion}?` : ''
+      throw new BadRequest(`${name} is no parameter here. Parameters are ${known}${hint}`)
     }
-    if (typeof value !== 'string') throw new BadRequest(`${name} stands there twice. Write it once`)
+    if (typeof value !== 'string') {
+      throw new BadRequest(`${name} is given more than once. Write it once`)
+    }
   }
 }
 
-export function parseFilter(asked: QueryParameters): SeriesFilter {
+export function parseFilter(query: QueryParameters): SeriesFilter {
   const names = ['site', 'zone', 'device', 'metric'] as const
-  const given = names.filter(name => asked[name] !== undefined)
-  return Object.fromEntries(given.map(name => [name, textOf(asked, name)]))
+  const given = names.filter(name => query[name] !== undefined)
+  return Object.fromEntries(given.map(name => [name, textOf(query, name)]))
 }
 
-/** The windows that a question is about: of the last day, and of 15 minutes, unless it says. */
-export function parseWindowRange(asked: QueryParameters, nowMs: number) {
-  const to = asked.to === undefined ? nowMs : momentIn(asked, 'to', nowMs)
-  const from = asked.from === undefined ? to - DAY_MS : momentIn(asked, 'from', nowMs)
+/** The requested windows; by default the windows of 15 minutes of the last day. */
+export function parseWindowRange(query: QueryParameters, nowMs: number) {
+  const to = query.to === undefined ? nowMs : parseTime(query, 'to', nowMs)
+  const from = query.from === undefined ? to - DAY_MS : parseTime(query, 'from', nowMs)
   if (from >= to) {
-    const [since, until] = [from, to].map(ms => new Date(ms).toISOString())
-    throw new BadRequest(`from is ${since}, not before to, ${until}. Write an earlier from`)
+    const [fromText, toText] = [from, to].map(ms => new Date(ms).toISOString())
+    throw new BadRequest(`from is ${fromText}, not before to, ${toText}. Write an earlier from`)
   }
-  return { from: Math.max(0, from), to, size: sizeIn(asked) }
+  return { from: Math.max(0, from), to, size: parseSize(query) }
 }
 
-function momentIn(asked: QueryParameters, name: string, nowMs: number): number {
-  const text = textOf(asked, name)
+function parseTime(query: QueryParameters, name: string, nowMs: number): number {
+  const text = textOf(query, name)
   const moment = /^\d{1,16}$/.test(text) ? Number(text) : parseMoment(text, nowMs)
   if (typeof moment !== 'number') throw new BadRequest(`${name}: ${moment.reason}`)
   if (Math.abs(moment) <= TIME_MAX_MS) return moment
   throw new BadRequest(`${name}: ${text} is beyond any calendar. Write ms since 1970, or ISO 8601`)
 }
 
-function sizeIn(asked: QueryParameters): ApiWindowSize {
-  const text = asked.size === undefined ? '15m' : textOf(asked, 'size')
-  const size = apiWindowSizes.find(one => one === text)
+function parseSize(query: QueryParameters): ApiWindowSize {
+  const text = query.size === undefined ? BASE_SIZE : textOf(query, 'size')
+  const size = apiWindowSizes.find(name => name === text)
   if (size) return size
-  throw new BadRequest(
-    `size: ${quoted(text)} is no window. Write one of ${apiWindowSizes.join(', ')}`,
-  )
+  const sizes = apiWindowSizes.join(', ')
+  throw new BadRequest(`size: ${quoted(text)} is no window size. Write one of ${sizes}`)
 }
 
-export function parseLimit(asked: QueryParameters): number {
-  if (asked.limit === undefined) return LIMIT
-  const text = textOf(asked, 'limit')
+export function parseLimit(query: QueryParameters): number {
+  if (query.limit === undefined) return DEFAULT_LIMIT
+  const text = textOf(query, 'limit')
   const limit = Number(text)
   if (/^\d{1,9}$/.test(text) && limit >= 1 && limit <= LIMIT_MAX) return limit
   const cure = `Write a whole number from 1 to ${LIMIT_MAX}`
-  throw new BadRequest(`limit: ${quoted(text)} is not how many can be given. ${cure}`)
+  throw new BadRequest(`limit: ${quoted(text)} is no page size. ${cure}`)
 }
 
-/** Where the page before ended; null: from the beginning. */
-export function parseCursor(asked: QueryParameters): PageCursor | null {
-  if (asked.cursor === undefined) return null
-  const text = textOf(asked, 'cursor')
+/** The cursor of the previous page; null for the first page. */
+export function parseCursor(query: QueryParameters): PageCursor | null {
+  if (query.cursor === undefined) return null
+  const text = textOf(query, 'cursor')
   try {
     const [partition, key, start] = JSON.parse(Buffer.from(text, 'base64url').toString())
-    if (isWhole(partition) && typeof key === 'string' && isWhole(start)) {
+    if (isCount(partition) && typeof key === 'string' && isCount(start)) {
       return { partition, key, start }
     }
   } catch {}
-  const cure = 'Write what an answer gave as next, or leave it out to begin'
-  throw new BadRequest(`cursor: ${quoted(text)} is none of ours. ${cure}`)
+  const cure = 'Write the value of next in the previous response, or omit it for the first page'
+  throw new BadRequest(`cursor: ${quoted(text)} is not a cursor of this API. ${cure}`)
 }
 
-/** A place as a text for addresses, which `cursorIn` takes back. */
+/** A cursor as the text that `parseCursor` reads. */
 export function encodeCursor({ partition, key, start }: PageCursor): string {
   return Buffer.from(JSON.stringify([partition, key, start])).toString('base64url')
 }
 
-const textOf = (asked: QueryParameters, name: string) => asked[name] as string
+const textOf = (query: QueryParameters, name: string) => query[name] as string
 const quoted = (text: string) => JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text)
-const isWhole = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0

@@ -3,32 +3,33 @@ import type { ConsumerStateAccess } from '../../state/state.ts'
 import { listSeries, readRows } from './series-list.ts'
 import { readWindows } from './windows.ts'
 
-const ALL = Number.MAX_SAFE_INTEGER
+const UNLIMITED = Number.MAX_SAFE_INTEGER
+/** Any size gives the same totals; days need few rows. */
+const allDays = { size: '1d', from: 0, to: Number.MAX_SAFE_INTEGER } as const
 
-/** All that counts so far: of each metric, how many values there are and what they add up to. */
+/** All aggregated values so far: their number and sum for each metric. */
 export type Totals = {
   metrics: { metric: string; count: number; sum: number }[]
-  /** Readings that wait until their gateway says how far its clock was off. */
+  /** Readings that are pending until their gateway reports its clock offset. */
   held: number
 }
 
-/** The totals of all partitions, as they are committed. */
+/** The committed totals of all partitions. */
 export async function readTotals(state: ConsumerStateAccess, holdMaxMs: number): Promise<Totals> {
   const metrics = new Map<string, { metric: string; count: number; sum: number }>()
-  let held = 0
-  const always = { size: '1d', from: 0, to: Number.MAX_SAFE_INTEGER } as const
-  for await (const listed of listSeries(state, {}, null)) {
-    const { metric } = listed.name
+  for await (const series of listSeries(state, {}, null)) {
+    const { metric } = series.name
     const total = metrics.get(metric) ?? { metric, count: 0, sum: 0 }
     metrics.set(metric, total)
-    for (const { aggregate } of await readWindows(listed, always, ALL, holdMaxMs)) {
+    for (const { aggregate } of await readWindows(series, allDays, UNLIMITED, holdMaxMs)) {
       total.count += aggregate.count
       total.sum += aggregate.sum
     }
   }
+  let pending = 0
   for (const partition of await state.partitions()) {
-    for await (const _ of readRows(await state.reader(partition), keysWithPrefix('held'))) held++
+    for await (const _ of readRows(await state.reader(partition), keysWithPrefix('held'))) pending++
   }
-  const byName = [...metrics.values()].sort((one, other) => (one.metric < other.metric ? -1 : 1))
-  return { metrics: byName, held }
+  const byName = [...metrics.values()].sort((a, b) => (a.metric < b.metric ? -1 : 1))
+  return { metrics: byName, held: pending }
 }

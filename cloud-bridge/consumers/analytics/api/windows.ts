@@ -2,24 +2,25 @@ import { lastTimeOfKey } from '../../state/row-keys.ts'
 import type { ConsumerStateAccess } from '../../state/state.ts'
 import { StateCache } from '../memory/state-cache.ts'
 import type { ActiveSeries } from '../model/active-series.ts'
-import { type Aggregate, aggregateOf, aggregateOfMinute, type Minute } from '../model/aggregate.ts'
+import {
+  type Aggregate,
+  aggregateOf,
+  aggregateOfMinute,
+  MINUTE_MS,
+  type Minute,
+} from '../model/aggregate.ts'
 import { unpackBlock } from '../model/block.ts'
-import { partialAggregateOf, type Quarter } from '../model/chunk.ts'
 import {
   type CompleteWindow,
   completeLongWindow,
   completeQuarter,
 } from '../model/complete-window.ts'
-import {
-  type LongWindowSize,
-  pointsBetween,
-  startOf,
-  windowSizesMs,
-  windowsBetween,
-} from '../model/series.ts'
+import { partialAggregateOf, type Quarter } from '../model/quarter.ts'
+import { pointsBetween, windowsBetween } from '../model/series.ts'
 import { mergeInto, type Sketch } from '../model/sketch.ts'
 import { unpackWindow } from '../model/window.ts'
-import type { ApiWindowSize } from './query.ts'
+import { BASE_SIZE, type LongWindowSize, windowStartOf } from '../model/window-sizes.ts'
+import { type ApiWindowSize, apiWindowLengthMs } from './query.ts'
 import {
   isCursorInSeries,
   type ListedSeries,
@@ -28,75 +29,68 @@ import {
   type SeriesFilter,
 } from './series-list.ts'
 
-const MINUTE_MS = 60_000
-/** So many series are looked at for one page, whether they have something for it or not. */
-const LOOKED_AT_MAX = 2000
+/** How many series are searched for one page, whether they have a window for it or not. */
+const SERIES_PER_PAGE_MAX = 2000
 const BLOCKS_AT_ONCE = 32
 const WINDOWS_AT_ONCE = 500
 
-export const windowLengthMs = (size: ApiWindowSize) =>
-  size === '1m' ? MINUTE_MS : windowSizesMs[size]
-
-/** What is asked of windows: those in which some of the time from `from` to before `to` lies. */
+/** The windows of a size that contain some time from `from` to before `to` (ms since 1970). */
 export type WindowRange<S extends ApiWindowSize = ApiWindowSize> = {
   size: S
   from: number
   to: number
 }
 
-/** A window of a series: what is told of it, and how its values join others in percentiles. */
+/** A window of a series; `addTo` adds its values to a sketch over several windows. */
 export type WindowResult = { start: number; aggregate: Aggregate; addTo(sketch: Sketch): void }
 
-/** The windows of one series in order of time, as they are committed, at most so many. */
+/** The committed windows of one series in order of time, at most `limit`. */
 export async function readWindows(
-  listed: ListedSeries,
-  wanted: WindowRange,
+  series: ListedSeries,
+  range: WindowRange,
   limit: number,
   holdMaxMs: number,
 ): Promise<WindowResult[]> {
-  if (wanted.size === '1m') return minutesOf(listed, wanted, limit, holdMaxMs)
-  const told: WindowResult[] = []
-  for await (const whole of readCompleteWindows(
-    listed,
-    { ...wanted, size: wanted.size },
-    holdMaxMs,
-  )) {
-    if (told.length === limit) break
-    const aggregate = aggregateOf(whole, listed.about, holdMaxMs)
-    const addTo = (sketch: Sketch) => mergeInto(sketch, whole.sketch)
-    told.push({ start: whole.start, aggregate, addTo })
+  const { size } = range
+  if (size === '1m') return readMinutes(series, range, limit, holdMaxMs)
+  const results: WindowResult[] = []
+  for await (const window of readCompleteWindows(series, { ...range, size }, holdMaxMs)) {
+    if (results.length === limit) break
+    const aggregate = aggregateOf(window, series.attributes, holdMaxMs)
+    const addTo = (sketch: Sketch) => mergeInto(sketch, window.sketch)
+    results.push({ start: window.start, aggregate, addTo })
   }
-  return told
+  return results
 }
 
-/** All that is in the windows of one series, in order of time. */
+/** The committed windows of one series with all their points, in order of time. */
 export async function* readCompleteWindows(
-  listed: ListedSeries,
+  series: ListedSeries,
   { size, from, to }: WindowRange<CompleteWindow['size']>,
   holdMaxMs: number,
 ): AsyncGenerator<CompleteWindow> {
-  const span = { from: startOf(size, from), to }
-  if (size !== '15m') {
-    yield* longOf(listed, size, span, holdMaxMs)
+  const range = { from: windowStartOf(size, from), to }
+  if (size !== BASE_SIZE) {
+    yield* readLongWindows(series, size, range, holdMaxMs)
     return
   }
-  for await (const quarter of quartersOf(listed, span)) {
-    yield completeQuarter(listed.name, quarter, holdMaxMs)
+  for await (const quarter of readQuarters(series, range)) {
+    yield completeQuarter(series.name, quarter, holdMaxMs)
   }
 }
 
-type Span = { from: number; to: number }
+type TimeRange = { from: number; to: number }
 
-async function* longOf(
+async function* readLongWindows(
   listed: ListedSeries,
   size: LongWindowSize,
-  { from, to }: Span,
+  { from, to }: TimeRange,
   holdMaxMs: number,
 ): AsyncGenerator<CompleteWindow> {
-  // Before the rows: if its series leaves it meanwhile, it is among them.
-  const series = await endOf(listed, holdMaxMs)
+  // Read before the rows: a window that closes meanwhile is among the rows.
+  const series = await readSeriesEnd(listed, holdMaxMs)
   const { reader, name } = listed
-  const last = size === '1h' ? series.hour : series.day
+  const last = series.openWindows.get(size)
   let open = last && last.start >= from && last.start < to ? last : null
   for (let begin = from; ; ) {
     const rows = await reader.range({
@@ -110,7 +104,7 @@ async function* longOf(
         yield completeLongWindow(open, series, holdMaxMs)
         open = null
       }
-      // One that was told before it was left has a row, of the parts of it that were left.
+      // An open window that was published has a row, which lacks its open parts.
       if (start === last?.start) continue
       yield completeLongWindow(unpackWindow(name, size, start, value), null, holdMaxMs)
     }
@@ -119,21 +113,21 @@ async function* longOf(
   if (open) yield completeLongWindow(open, series, holdMaxMs)
 }
 
-/** A series with the windows in which it ends. */
-async function endOf(
-  { reader, name, about }: ListedSeries,
+/** A series with the windows that contain its last point. */
+async function readSeriesEnd(
+  { reader, name, attributes }: ListedSeries,
   holdMaxMs: number,
 ): Promise<ActiveSeries> {
   const cache = new StateCache(reader, holdMaxMs)
-  return cache.series(await cache.device(name), name.metric, about)
+  return cache.loadSeries(await cache.loadDevice(name), name.metric, attributes)
 }
 
-/** The quarters of a series that begin in a span of time; none behind its end is looked for. */
-async function* quartersOf(
+/** The quarters of a series that start in a range of time. */
+async function* readQuarters(
   { reader, name }: ListedSeries,
-  { from, to }: Span,
+  { from, to }: TimeRange,
 ): AsyncGenerator<Quarter> {
-  for (let begin = startOf('15m', from); ; ) {
+  for (let begin = windowStartOf(BASE_SIZE, from); ; ) {
     const rows = await reader.range({ ...pointsBetween(name, begin, to), limit: BLOCKS_AT_ONCE })
     for (const { key, value } of rows) {
       const start = lastTimeOfKey(key)
@@ -145,81 +139,82 @@ async function* quartersOf(
   }
 }
 
-/** When the first window that is wanted of a series begins; null: there is none. */
+/** The start of the first window of a series in a range; null when there is none. */
 export async function readFirstWindowStart(
-  listed: ListedSeries,
-  wanted: WindowRange,
+  series: ListedSeries,
+  { size, from, to }: WindowRange,
 ): Promise<number | null> {
-  const { size, from, to } = wanted
-  const ms = windowLengthMs(size)
-  const begin = Math.floor(from / ms) * ms
-  const end = (Math.floor((to - 1) / ms) + 1) * ms
-  for await (const { at } of quartersOf(listed, { from: begin, to: end })) {
-    const first = at.find(moment => moment >= begin && moment < end)
-    if (first !== undefined) return Math.floor(first / ms) * ms
+  const lengthMs = apiWindowLengthMs(size)
+  const begin = Math.floor(from / lengthMs) * lengthMs
+  const end = (Math.floor((to - 1) / lengthMs) + 1) * lengthMs
+  for await (const { times } of readQuarters(series, { from: begin, to: end })) {
+    const first = times.find(moment => moment >= begin && moment < end)
+    if (first !== undefined) return Math.floor(first / lengthMs) * lengthMs
   }
   return null
 }
 
-async function minutesOf(
-  listed: ListedSeries,
-  { from, to }: Span,
+async function readMinutes(
+  series: ListedSeries,
+  { from, to }: TimeRange,
   limit: number,
   holdMaxMs: number,
 ): Promise<WindowResult[]> {
-  const { name, about } = listed
-  const span = { from: Math.floor(from / MINUTE_MS) * MINUTE_MS, to }
-  const told: WindowResult[] = []
-  for await (const quarter of quartersOf(listed, span)) {
-    for (const minute of minutesIn(quarter, holdMaxMs)) {
-      if (minute.start < span.from || minute.start >= to) continue
-      if (told.length === limit) return told
-      const aggregate = aggregateOfMinute(name, about, minute, holdMaxMs)
+  const { name, attributes } = series
+  const range = { from: Math.floor(from / MINUTE_MS) * MINUTE_MS, to }
+  const results: WindowResult[] = []
+  for await (const quarter of readQuarters(series, range)) {
+    for (const minute of minutesOf(quarter, holdMaxMs)) {
+      if (minute.start < range.from || minute.start >= to) continue
+      if (results.length === limit) return results
+      const aggregate = aggregateOfMinute(name, attributes, minute, holdMaxMs)
       const addTo = (sketch: Sketch) => {
         for (const value of minute.values) sketch.accept(value)
       }
-      told.push({ start: minute.start, aggregate, addTo })
+      results.push({ start: minute.start, aggregate, addTo })
     }
   }
-  return told
+  return results
 }
 
-function* minutesIn(quarter: Quarter, holdMaxMs: number): Generator<Minute> {
-  const { at, values } = quarter
+function* minutesOf(quarter: Quarter, holdMaxMs: number): Generator<Minute> {
+  const { times, values } = quarter
   let { before } = quarter
-  for (let from = 0, to = 0; from < at.length; from = to) {
-    const start = Math.floor(at[from]! / MINUTE_MS) * MINUTE_MS
-    while (to < at.length && at[to]! < start + MINUTE_MS) to++
-    const piece = partialAggregateOf(quarter, holdMaxMs, { from, to })
-    yield { start, piece, values: values.slice(from, to), before }
-    before = { at: piece.lastAt, value: piece.last }
+  for (let from = 0, to = 0; from < times.length; from = to) {
+    const start = Math.floor(times[from]! / MINUTE_MS) * MINUTE_MS
+    while (to < times.length && times[to]! < start + MINUTE_MS) to++
+    const partial = partialAggregateOf(quarter, holdMaxMs, { from, to })
+    yield { start, partial, values: values.slice(from, to), before }
+    before = { at: partial.lastAt, value: partial.last }
   }
 }
 
+/** `next` is the cursor of the next page; null on the last page. */
 export type WindowPage = { windows: WindowResult[]; next: PageCursor | null }
 
-/** The windows that are wanted, series by series, from a place on; `next` is where to go on. */
+/** Which series a page is about, where the page starts, and its largest number of entries. */
+export type PageRequest = { filter: SeriesFilter; cursor: PageCursor | null; limit: number }
+
+/** A page of windows, series by series. */
 export async function readWindowPage(
   state: ConsumerStateAccess,
-  { filter, place, limit, ...wanted }: WindowRange & PageRequest,
+  { filter, cursor, limit, ...range }: WindowRange & PageRequest,
   holdMaxMs: number,
 ): Promise<WindowPage> {
   const windows: WindowResult[] = []
-  let lookedAt = 0
-  for await (const listed of listSeries(state, filter, place)) {
-    const { partition, key } = listed
-    const from = isCursorInSeries(listed, place) ? Math.max(wanted.from, place!.start) : wanted.from
-    if (windows.length === limit || lookedAt++ === LOOKED_AT_MAX) {
+  let seriesCount = 0
+  for await (const series of listSeries(state, filter, cursor)) {
+    const { partition, key } = series
+    const isContinued = isCursorInSeries(series, cursor)
+    const from = isContinued ? Math.max(range.from, cursor!.start) : range.from
+    if (windows.length === limit || seriesCount++ === SERIES_PER_PAGE_MAX) {
       return { windows, next: { partition, key, start: from } }
     }
-    const left = limit - windows.length
-    const found = await readWindows(listed, { ...wanted, from }, left + 1, holdMaxMs)
-    windows.push(...found.slice(0, left))
-    const beyond = found[left]
+    const room = limit - windows.length
+    const results = await readWindows(series, { ...range, from }, room + 1, holdMaxMs)
+    windows.push(...results.slice(0, room))
+    const beyond = results[room]
     if (beyond) return { windows, next: { partition, key, start: beyond.start } }
   }
   return { windows, next: null }
 }
-
-/** Of which series, from where on, and how many at most. */
-export type PageRequest = { filter: SeriesFilter; place: PageCursor | null; limit: number }

@@ -1,6 +1,7 @@
 import type { ConsumerStateAccess } from '../../state/state.ts'
 import type { Aggregate } from '../model/aggregate.ts'
 import { emptySketch, quantile, type Sketch } from '../model/sketch.ts'
+import { apiWindowLengthMs } from './query.ts'
 import { createYielder, type ListedSeries, listSeries } from './series-list.ts'
 import {
   type PageRequest,
@@ -8,10 +9,9 @@ import {
   readWindows,
   type WindowRange,
   type WindowResult,
-  windowLengthMs,
 } from './windows.ts'
 
-/** What the devices of a zone come to together, of one metric in one unit, in one window. */
+/** The aggregate over the devices of a zone, of one metric in one unit, in one window. */
 export type ZoneAggregate = Pick<
   Aggregate,
   'site' | 'zone' | 'metric' | 'unit' | 'size' | 'start' | 'end' | 'count' | 'sum' | 'min' | 'max'
@@ -19,92 +19,95 @@ export type ZoneAggregate = Pick<
   mean: number
   p50: number | null
   p95: number | null
-  /** How many of them have a value in it. */
+  /** How many devices have a value in the window. */
   devices: number
-  /** The sums over the devices, null where none has any. */
+  /** The sums over the devices; null when no device has one. */
   energyKwh: number | null
   occupiedHours: number | null
   amended: number
 }
 
-/** So many windows of devices are put together for one page, or all of one moment. */
-const JOINED_MAX = 20_000
+/** How many windows of devices are merged for one page, unless one moment has more. */
+const MERGED_MAX = 20_000
 
-type Group = { about: Aggregate; parts: Aggregate[]; sketch: Sketch }
+type ZoneGroup = { first: Aggregate; aggregates: Aggregate[]; sketch: Sketch }
 
-/** The windows of a zone in order of time, from a moment on; `next` is where to go on, or null. */
+/** A page of a zone's windows in order of time. `next` is the start of the next page, or null. */
 export async function readZonePage(
   state: ConsumerStateAccess,
-  { filter, place, limit, size, from, to }: WindowRange & PageRequest,
+  { filter, cursor, limit, size, from, to }: WindowRange & PageRequest,
   holdMaxMs: number,
 ): Promise<{ zones: ZoneAggregate[]; next: number | null }> {
-  const listed: ListedSeries[] = []
-  for await (const one of listSeries(state, filter, null)) listed.push(one)
-  const since = Math.max(from, place?.start ?? 0)
-  const begin = await firstOf(listed, { size, from: since, to })
+  const zoneSeries: ListedSeries[] = []
+  for await (const series of listSeries(state, filter, null)) zoneSeries.push(series)
+  const pageStart = Math.max(from, cursor?.start ?? 0)
+  const begin = await readFirstStart(zoneSeries, { size, from: pageStart, to })
   if (begin === null) return { zones: [], next: null }
-  const each = new Set(listed.map(({ name, about }) => groupKey({ ...name, unit: about.unit })))
-  const atOnce = Math.min(limit / each.size, JOINED_MAX / listed.length)
-  const until = Math.min(to, begin + Math.max(1, Math.floor(atOnce)) * windowLengthMs(size))
-  const rest = createYielder()
-  const groups = new Map<string, Group>()
-  for (const series of listed) {
-    const wanted = { size, from: begin, to: until }
-    for (const told of await readWindows(series, wanted, Number.MAX_SAFE_INTEGER, holdMaxMs)) {
-      addTo(groups, told)
+  const groupKeys = new Set(
+    zoneSeries.map(({ name, attributes: { unit } }) => groupKeyOf({ ...name, unit })),
+  )
+  const windowCount = Math.min(limit / groupKeys.size, MERGED_MAX / zoneSeries.length)
+  const lengthMs = Math.max(1, Math.floor(windowCount)) * apiWindowLengthMs(size)
+  const end = Math.min(to, begin + lengthMs)
+  const yieldIfBusy = createYielder()
+  const groups = new Map<string, ZoneGroup>()
+  for (const series of zoneSeries) {
+    const range = { size, from: begin, to: end }
+    for (const window of await readWindows(series, range, Number.MAX_SAFE_INTEGER, holdMaxMs)) {
+      addToGroup(groups, window)
     }
-    await rest()
+    await yieldIfBusy()
   }
-  const zones = [...groups.values()].map(together)
-  zones.sort((one, other) => (sortKey(one) < sortKey(other) ? -1 : 1))
-  const next = until < to ? await firstOf(listed, { size, from: until, to }) : null
+  const zones = [...groups.values()].map(zoneAggregateOf)
+  zones.sort((a, b) => (sortKeyOf(a) < sortKeyOf(b) ? -1 : 1))
+  const next = end < to ? await readFirstStart(zoneSeries, { size, from: end, to }) : null
   return { zones, next }
 }
 
-/** When the earliest window that is wanted of any of these series begins. */
-async function firstOf(listed: readonly ListedSeries[], wanted: WindowRange) {
-  const rest = createYielder()
+/** The start of the earliest window of any of these series in a range; null when none. */
+async function readFirstStart(zoneSeries: readonly ListedSeries[], range: WindowRange) {
+  const yieldIfBusy = createYielder()
   let first: number | null = null
-  for (const series of listed) {
-    const start = await readFirstWindowStart(series, wanted)
+  for (const series of zoneSeries) {
+    const start = await readFirstWindowStart(series, range)
     if (start !== null && (first === null || start < first)) first = start
-    await rest()
+    await yieldIfBusy()
   }
   return first
 }
 
-function addTo(
-  groups: Map<string, Group>,
-  { start, aggregate, addTo: addValues }: WindowResult,
+function addToGroup(
+  groups: Map<string, ZoneGroup>,
+  { start, aggregate, addTo: addValuesTo }: WindowResult,
 ): void {
-  const key = `${start} ${groupKey(aggregate)}`
-  const group = groups.get(key) ?? { about: aggregate, parts: [], sketch: emptySketch() }
+  const key = `${start} ${groupKeyOf(aggregate)}`
+  const group = groups.get(key) ?? { first: aggregate, aggregates: [], sketch: emptySketch() }
   groups.set(key, group)
-  group.parts.push(aggregate)
-  addValues(group.sketch)
+  group.aggregates.push(aggregate)
+  addValuesTo(group.sketch)
 }
 
-function together({ about, parts, sketch }: Group): ZoneAggregate {
-  const { site, zone, metric, unit, size, start, end } = about
-  const count = sumOf(parts.map(part => part.count))
-  const sum = sumOf(parts.map(part => part.sum))
+function zoneAggregateOf({ first, aggregates, sketch }: ZoneGroup): ZoneAggregate {
+  const { site, zone, metric, unit, size, start, end } = first
+  const count = sumOf(aggregates.map(aggregate => aggregate.count))
+  const sum = sumOf(aggregates.map(aggregate => aggregate.sum))
   return {
     ...{ site, zone, metric, unit, size, start, end },
-    devices: new Set(parts.map(({ device }) => device)).size,
+    devices: new Set(aggregates.map(({ device }) => device)).size,
     ...{ count, sum, mean: sum / count },
-    min: parts.reduce((min, part) => Math.min(min, part.min), Number.POSITIVE_INFINITY),
-    max: parts.reduce((max, part) => Math.max(max, part.max), Number.NEGATIVE_INFINITY),
+    min: aggregates.reduce((lowest, { min }) => Math.min(lowest, min), Number.POSITIVE_INFINITY),
+    max: aggregates.reduce((highest, { max }) => Math.max(highest, max), Number.NEGATIVE_INFINITY),
     ...{ p50: quantile(sketch, 0.5), p95: quantile(sketch, 0.95) },
-    energyKwh: sumOfKnown(parts.map(part => part.energyKwh)),
-    occupiedHours: sumOfKnown(parts.map(part => part.occupiedHours)),
-    amended: sumOf(parts.map(part => part.amended)),
+    energyKwh: sumOfKnown(aggregates.map(({ energyKwh }) => energyKwh)),
+    occupiedHours: sumOfKnown(aggregates.map(({ occupiedHours }) => occupiedHours)),
+    amended: sumOf(aggregates.map(({ amended }) => amended)),
   }
 }
 
-// Degrees of one unit and of another have no mean.
-const groupKey = ({ site, metric, unit }: Pick<Aggregate, 'site' | 'metric' | 'unit'>) =>
+// Values of different units have no common mean, so each unit is a group of its own.
+const groupKeyOf = ({ site, metric, unit }: Pick<Aggregate, 'site' | 'metric' | 'unit'>) =>
   JSON.stringify([site, metric, unit])
-const sortKey = (zone: ZoneAggregate) => `${zone.start} ${groupKey(zone)}`
+const sortKeyOf = (zone: ZoneAggregate) => `${zone.start} ${groupKeyOf(zone)}`
 
 const sumOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0)
 

@@ -1,64 +1,65 @@
 import type { ActiveDevice, ActiveSeries } from '../model/active-series.ts'
 import { type Block, packBlock } from '../model/block.ts'
-import type { Quarter } from '../model/chunk.ts'
+import type { Quarter } from '../model/quarter.ts'
 import { pointsKey, seriesKey, windowKey } from '../model/series.ts'
 import { packWindow, type Window } from '../model/window.ts'
 
-/** What changed since the last commit, and the rows that it makes. */
+/** The changes in memory since the last commit, and the rows that they make. */
 export class DirtyRows {
   readonly #blocks = new Map<Block, ActiveDevice>()
   readonly #windows = new Set<Window>()
-  readonly #begun: ActiveSeries[] = []
-  /** What was told before and comes to something else now, and of which series it is. */
-  readonly retold = new Map<Quarter | Window, ActiveSeries>()
+  readonly #newSeries: ActiveSeries[] = []
+  /** Published quarters and windows whose aggregate changed since, each with its series. */
+  readonly republish = new Map<Quarter | Window, ActiveSeries>()
 
-  block(owner: ActiveDevice, block: Block): void {
+  addBlock(owner: ActiveDevice, block: Block): void {
     this.#blocks.set(block, owner)
   }
 
-  /** Where the series of a device end stands in its last block. */
-  endings(owner: ActiveDevice): void {
-    this.#blocks.set(owner.blocks.get(owner.latest)!, owner)
+  /** Notes that a device's last block has to say where the device's series end now. */
+  addSeriesEnds(owner: ActiveDevice): void {
+    this.#blocks.set(owner.blocks.get(owner.lastBlockStart)!, owner)
   }
 
-  /** A window that has or gets a row. One that is not left has none until it is told. */
-  window(window: Window): void {
-    if (window.isLeft || window.told > 0) this.#windows.add(window)
+  /** Adds a window that has a row. An open window has none before it was published. */
+  addWindow(window: Window): void {
+    if (window.isClosed || window.publishedCount > 0) this.#windows.add(window)
   }
 
-  /** A point came into it. */
-  amend(series: ActiveSeries, one: Quarter | Window): void {
-    if (one.told > 0) one.amended++
-    this.touch(series, one)
+  addNewSeries(series: ActiveSeries): void {
+    this.#newSeries.push(series)
   }
 
-  /** What it comes to is something else, because of a point in it or before it. */
-  touch(series: ActiveSeries, one: Quarter | Window): void {
-    if (one.told > 0) this.retold.set(one, series)
+  /** Notes a new point in a quarter or window. */
+  amend(series: ActiveSeries, window: Quarter | Window): void {
+    if (window.publishedCount > 0) window.amended++
+    this.republishIfPublished(series, window)
   }
 
-  /** A series is new. */
-  begun(series: ActiveSeries): void {
-    this.#begun.push(series)
+  /** Notes that an aggregate changed, by a point in the quarter or window or one before it. */
+  republishIfPublished(series: ActiveSeries, window: Quarter | Window): void {
+    if (window.publishedCount > 0) this.republish.set(window, series)
   }
 
-  /** Adds all changes to the rows of a transaction, and forgets them. */
-  takeRows(rows: Map<string, Buffer | null>): void {
+  /** Moves all changes into the rows of a transaction. */
+  drainInto(rows: Map<string, Buffer | null>): void {
     for (const [block, owner] of this.#blocks) {
-      const { name, latest, endings } = owner
-      const isLast = block.start === latest
-      const elsewhere = isLast ? [...endings].filter(([, start]) => start !== latest) : []
-      rows.set(pointsKey(name, block.start), packBlock(block, elsewhere))
+      const { name, lastBlockStart, endBlockStarts } = owner
+      const endsElsewhere =
+        block.start === lastBlockStart
+          ? [...endBlockStarts].filter(([, start]) => start !== lastBlockStart)
+          : []
+      rows.set(pointsKey(name, block.start), packBlock(block, endsElsewhere))
     }
     for (const window of this.#windows) {
       rows.set(windowKey(window.series, window.size, window.start), packWindow(window))
     }
-    for (const series of this.#begun) {
-      rows.set(seriesKey(series), Buffer.from(JSON.stringify(series.about)))
+    for (const series of this.#newSeries) {
+      rows.set(seriesKey(series), Buffer.from(JSON.stringify(series.attributes)))
     }
     this.#blocks.clear()
     this.#windows.clear()
-    this.#begun.length = 0
-    this.retold.clear()
+    this.#newSeries.length = 0
+    this.republish.clear()
   }
 }

@@ -1,26 +1,34 @@
 import type { PartitionState } from '../../state/state.ts'
 import type { ActiveDevice, ActiveSeries } from '../model/active-series.ts'
-import { addValuesToSketch, lastPointOf, partialAggregateOf } from '../model/chunk.ts'
-import { mergeAll } from '../model/complete-window.ts'
 import type { Point } from '../model/partial-aggregate.ts'
-import { type DeviceName, type SeriesAbout, startOf, windowSizesMs } from '../model/series.ts'
-import { emptySketch, mergeInto } from '../model/sketch.ts'
-import { emptyWindow } from '../model/window.ts'
+import { lastPointOf, type Quarter } from '../model/quarter.ts'
+import type { DeviceName, SeriesAttributes, SeriesName } from '../model/series.ts'
+import { emptyWindow, type Window } from '../model/window.ts'
+import { mergeParts, type WindowPart } from '../model/window-parts.ts'
+import {
+  BASE_SIZE,
+  type LongWindowSize,
+  longWindowSizes,
+  sizesBuiltFrom,
+  sourceSizeOf,
+  windowLengthMs,
+  windowStartOf,
+} from '../model/window-sizes.ts'
 import { BlockCache } from './block-cache.ts'
 import { WindowCache } from './window-cache.ts'
 
 const SERIES_KEPT_MAX = 20_000
 
 /**
- * What of the state of a partition is in memory: devices, and the points and windows in which their
- * series end. All that is here is as it will be committed.
+ * The part of a partition's state that is in memory: devices, series, and the points and windows
+ * around each series' last point. Everything in memory is as the next commit will store it.
  */
 export class StateCache {
   readonly blocks: BlockCache
   readonly windows: WindowCache
-  #series = 0
+  #seriesCount = 0
   /** By site, zone and device. */
-  readonly #places = new Map<string, Map<string, Map<string, ActiveDevice>>>()
+  readonly #sites = new Map<string, Map<string, Map<string, ActiveDevice>>>()
   readonly #holdMaxMs: number
 
   constructor(state: Pick<PartitionState, 'range'>, holdMaxMs: number) {
@@ -29,103 +37,128 @@ export class StateCache {
     this.#holdMaxMs = holdMaxMs
   }
 
-  /** A device that is in memory. */
-  find({ site, zone, device }: DeviceName): ActiveDevice | undefined {
-    return this.#places.get(site)?.get(zone)?.get(device)
+  /** The device, if it is in memory. */
+  findDevice({ site, zone, device }: DeviceName): ActiveDevice | undefined {
+    return this.#sites.get(site)?.get(zone)?.get(device)
   }
 
-  /** A device that is in memory from now on; one that is not new is read. */
-  async device(name: DeviceName, isNew = false): Promise<ActiveDevice> {
-    const found = this.find(name)
-    if (found) return found
+  /** Brings a device into memory; the state is read unless the device is new. */
+  async loadDevice(name: DeviceName, isNew = false): Promise<ActiveDevice> {
+    const cached = this.findDevice(name)
+    if (cached) return cached
     const { site, zone, device } = name
-    const own: ActiveDevice = {
+    const loaded: ActiveDevice = {
       ...{ name: { site, zone, device }, series: new Map(), blocks: new Map() },
-      ...{ latest: Number.NEGATIVE_INFINITY, endings: new Map() },
+      ...{ lastBlockStart: Number.NEGATIVE_INFINITY, endBlockStarts: new Map() },
     }
-    if (!isNew) await this.blocks.readLast(own)
-    const zones = this.#places.get(site) ?? new Map<string, Map<string, ActiveDevice>>()
-    this.#places.set(site, zones)
+    if (!isNew) await this.blocks.readLast(loaded)
+    const zones = this.#sites.get(site) ?? new Map<string, Map<string, ActiveDevice>>()
+    this.#sites.set(site, zones)
     const devices = zones.get(zone) ?? new Map<string, ActiveDevice>()
     zones.set(zone, devices)
-    devices.set(device, own)
-    return own
+    devices.set(device, loaded)
+    return loaded
   }
 
-  /** A series that has no points. */
-  begin(owner: ActiveDevice, metric: string, about: SeriesAbout): ActiveSeries {
+  /** Adds a series without points. */
+  createSeries(owner: ActiveDevice, metric: string, attributes: SeriesAttributes): ActiveSeries {
     const series: ActiveSeries = {
-      ...{ ...owner.name, metric, owner, about, last: null, planned: null, isNew: true },
-      ...{ block: null, quarter: null, hour: null, day: null, isTold: false },
+      ...{ ...owner.name, metric, owner, attributes, last: null, plannedLast: null, isNew: true },
+      ...{ block: null, quarter: null, openWindows: new Map(), isPublished: false },
     }
     owner.series.set(metric, series)
-    this.#series++
+    this.#seriesCount++
     return series
   }
 
-  /** A listed series that is in memory from now on, with the windows in which it ends. */
-  async series(owner: ActiveDevice, metric: string, about: SeriesAbout): Promise<ActiveSeries> {
-    const found = owner.series.get(metric)
-    if (found) return found
-    const start = owner.endings.get(metric)
-    const end = start === undefined ? null : await this.#endOf(owner, metric, start)
-    const series = this.begin(owner, metric, about)
+  /** Brings a listed series into memory, with the windows that contain its last point. */
+  async loadSeries(
+    owner: ActiveDevice,
+    metric: string,
+    attributes: SeriesAttributes,
+  ): Promise<ActiveSeries> {
+    const cached = owner.series.get(metric)
+    if (cached) return cached
+    const start = owner.endBlockStarts.get(metric)
+    const end = start === undefined ? null : await this.#readEnd(owner, metric, start)
+    const series = this.createSeries(owner, metric, attributes)
     series.isNew = false
     if (!end) return series
-    end.block.ending++
-    return Object.assign(series, end, { planned: end.last })
+    end.block.endingSeries++
+    return Object.assign(series, end)
   }
 
-  async #endOf(owner: ActiveDevice, metric: string, start: number) {
-    const { blocks, windows } = this
-    const block = await blocks.get(owner, start)
-    const quarter = block.quarters.get(metric)!
-    const last = lastPointOf(quarter)
-    const name = { ...owner.name, metric }
-    const hourStart = startOf('1h', start)
-    const dayStart = startOf('1d', start)
-    await blocks.load(owner, hourStart, start)
-    await windows.load(name, '1h', dayStart, dayStart + windowSizesMs['1d'])
-    await windows.load(name, '1d', dayStart, dayStart + windowSizesMs['1d'])
-    const quarters = [...blocks.of(owner, metric, hourStart, start)]
-    const hours = [...windows.hours(name, dayStart, hourStart)]
-    const hour =
-      windows.at(name, '1h', start) ??
-      emptyWindow(name, '1h', hourStart, (quarters[0] ?? quarter).before)
-    const day =
-      windows.at(name, '1d', start) ?? emptyWindow(name, '1d', dayStart, (hours[0] ?? hour).before)
-    // An open one that has a row was told, and there may be more in it by now.
-    const pieces = quarters.map(one => partialAggregateOf(one, this.#holdMaxMs))
-    Object.assign(hour, { piece: mergeAll(pieces, this.#holdMaxMs), sketch: emptySketch() })
-    for (const one of quarters) addValuesToSketch(hour.sketch, one)
-    const ofHours = hours.map(({ piece }) => piece)
-    Object.assign(day, { piece: mergeAll(ofHours, this.#holdMaxMs), sketch: emptySketch() })
-    for (const { sketch } of hours) mergeInto(day.sketch, sketch)
-    for (const window of [hour, day]) {
-      window.isLeft = false
-      windows.keep(window)
+  /** Loads the windows of all sizes that contain a moment, and those that they are built from. */
+  async loadWindowsAround(name: SeriesName, moment: number): Promise<void> {
+    for (const size of longWindowSizes.toReversed()) {
+      const start = windowStartOf(size, moment)
+      const end = start + windowLengthMs(size)
+      await this.windows.load(name, size, start, end)
+      const source = sourceSizeOf(size)
+      if (source !== BASE_SIZE) await this.windows.load(name, source, start, end)
     }
-    const isTold = quarter.told + hour.told + day.told > 0
-    return { last, block, quarter, hour, day, isTold }
   }
 
   /**
-   * To be called when all is committed: lets go of what is not needed now. `isDue` tells of blocks
-   * that are needed soon.
+   * The closed parts of a window, of the size that the window is built from; all were loaded.
+   * `openQuarter` contains the last point of the series.
    */
-  shrink(isDue: (name: DeviceName, start: number) => boolean): void {
-    this.blocks.shrink(isDue)
-    this.windows.shrink()
-    if (this.#series <= SERIES_KEPT_MAX) return
-    // Together, because an open window must be the same object everywhere.
-    this.#series = 0
-    this.#places.clear()
+  closedPartsOf(owner: ActiveDevice, window: Window, openQuarter: Quarter): WindowPart[] {
+    const { series, size, start } = window
+    const end = start + windowLengthMs(size)
+    const source = sourceSizeOf(size)
+    if (source === BASE_SIZE) {
+      const quarters = [...this.blocks.quartersBetween(owner, series.metric, start, end)]
+      return quarters.filter(quarter => quarter !== openQuarter)
+    }
+    return [...this.windows.between(series, source, start, end)].filter(part => part.isClosed)
+  }
+
+  /**
+   * To be called when everything is committed: evicts what is not needed now. `isNeededSoon` names
+   * blocks whose windows are published soon.
+   */
+  evict(isNeededSoon: (name: DeviceName, start: number) => boolean): void {
+    this.blocks.evict(isNeededSoon)
+    this.windows.evict()
+    if (this.#seriesCount <= SERIES_KEPT_MAX) return
+    // All at once, because an open window must be the same object everywhere.
+    this.#seriesCount = 0
+    this.#sites.clear()
     this.blocks.clear()
     this.windows.clear()
   }
+
+  /** Reads the end of a series, whose last point is in the block with this start. */
+  async #readEnd(owner: ActiveDevice, metric: string, start: number) {
+    const { blocks, windows } = this
+    const name = { ...owner.name, metric }
+    const block = await blocks.get(owner, start)
+    const quarter = block.quarters.get(metric)!
+    for (const size of sizesBuiltFrom(BASE_SIZE)) {
+      await blocks.load(owner, windowStartOf(size, start), start)
+    }
+    await this.loadWindowsAround(name, start)
+    const openWindows = new Map<LongWindowSize, Window>()
+    for (const size of longWindowSizes) {
+      const source = sourceSizeOf(size)
+      const openPart = source === BASE_SIZE ? quarter : openWindows.get(source)!
+      const stored = windows.at(name, size, start)
+      const window = stored ?? emptyWindow(name, size, windowStartOf(size, start), openPart.before)
+      const parts = this.closedPartsOf(owner, window, quarter)
+      if (!stored && parts.length > 0) window.before = parts[0]!.before
+      // The row of an open window dates from its publication: parts may have closed since.
+      Object.assign(window, mergeParts(parts, this.#holdMaxMs), { isClosed: false })
+      windows.add(window)
+      openWindows.set(size, window)
+    }
+    const last = lastPointOf(quarter)
+    const isPublished = [quarter, ...openWindows.values()].some(part => part.publishedCount > 0)
+    return { block, quarter, last, plannedLast: last, openWindows, isPublished }
+  }
 }
 
-/** Whether a point goes behind the last one of its series. */
+/** Whether a point is not before the last point of its series, by time and then by value. */
 export function isInOrder(last: Point | null, { at, value }: Point): boolean {
   return !last || at > last.at || (at === last.at && value >= last.value)
 }

@@ -1,34 +1,28 @@
 import type { PartitionState } from '../../state/state.ts'
-import {
-  type LongWindowSize,
-  type SeriesName,
-  startOf,
-  windowKey,
-  windowSizesMs,
-  windowsBetween,
-} from '../model/series.ts'
+import { type SeriesName, windowKey, windowsBetween } from '../model/series.ts'
 import { unpackWindow, type Window } from '../model/window.ts'
+import { type LongWindowSize, windowLengthMs, windowStartOf } from '../model/window-sizes.ts'
 
-/** So many in which no series ends are kept until they go. */
-const LEFT_KEPT_MAX = 1000
+/** How many closed windows are cached before all of them are evicted. */
+const CLOSED_KEPT_MAX = 1000
 
 /**
- * The hours and days that are in memory: those in which series end, and what was read beside them.
- * None is taken for missing that was not looked for.
+ * The stored windows in memory: open ones, and further ones that were loaded. A window that was
+ * loaded and does not exist is cached as null, so a missing cache entry never means a missing row.
  */
 export class WindowCache {
   readonly #windows = new Map<string, Window | null>()
-  #left = 0
+  #closedCount = 0
   readonly #state: Pick<PartitionState, 'range'>
 
   constructor(state: Pick<PartitionState, 'range'>) {
     this.#state = state
   }
 
-  /** The windows of one size that begin from one moment to before another. */
+  /** Brings all windows of a size that start at `from` or later and before `to` into memory. */
   async load(name: SeriesName, size: LongWindowSize, from: number, to: number): Promise<void> {
     const missing: number[] = []
-    for (let start = from; start < to; start += windowSizesMs[size]) {
+    for (let start = from; start < to; start += windowLengthMs(size)) {
       if (!this.#windows.has(windowKey(name, size, start))) missing.push(start)
     }
     if (missing.length === 0) return
@@ -38,54 +32,54 @@ export class WindowCache {
       const key = windowKey(name, size, start)
       const value = values.get(key)
       this.#windows.set(key, value ? unpackWindow(name, size, start, value) : null)
-      this.#left++
+      this.#closedCount++
     }
   }
 
-  /** The window in which a moment is; null when there is none. It was looked for. */
+  /** The window that contains a moment; null when none exists. Throws when not loaded. */
   at(name: SeriesName, size: LongWindowSize, moment: number): Window | null {
-    const start = startOf(size, moment)
+    const start = windowStartOf(size, moment)
     const window = this.find(name, size, start)
-    if (window === undefined) throw new Error(`the ${size} of ${start} was not looked for`)
+    if (window === undefined) throw new Error(`the ${size} window of ${start} was not loaded`)
     return window
   }
 
-  /** The same by its start; undefined when it was not looked for. */
+  /** The window with this start; null when none exists, undefined when it was not loaded. */
   find(name: SeriesName, size: LongWindowSize, start: number): Window | null | undefined {
     return this.#windows.get(windowKey(name, size, start))
   }
 
-  /** A window that was just made. */
-  keep(window: Window): void {
+  /** Adds a new window, or one that is open. */
+  add(window: Window): void {
     this.#windows.set(windowKey(window.series, window.size, window.start), window)
   }
 
-  /** Its series ends in it no more. */
-  leave(window: Window): void {
-    window.isLeft = true
-    this.#left++
+  /** Closes a window: the last point of its series is after it. */
+  close(window: Window): void {
+    window.isClosed = true
+    this.#closedCount++
   }
 
-  /** The hours of a series from one moment to before another; all were looked for. */
-  *hours(name: SeriesName, from: number, to: number): Generator<Window> {
-    for (let start = from; start < to; start += windowSizesMs['1h']) {
-      const window = this.at(name, '1h', start)
+  /** A series' windows of a size that start at `from` or later and before `to`; all were loaded. */
+  *between(name: SeriesName, size: LongWindowSize, from: number, to: number): Generator<Window> {
+    for (let start = from; start < to; start += windowLengthMs(size)) {
+      const window = this.at(name, size, start)
       if (window) yield window
     }
   }
 
-  /** Lets go of what is not needed. */
-  shrink(): void {
-    if (this.#left <= LEFT_KEPT_MAX) return
-    this.#left = 0
+  /** Evicts the closed windows when there are many. */
+  evict(): void {
+    if (this.#closedCount <= CLOSED_KEPT_MAX) return
+    this.#closedCount = 0
     for (const [key, window] of this.#windows) {
-      if (!window || window.isLeft) this.#windows.delete(key)
+      if (!window || window.isClosed) this.#windows.delete(key)
     }
   }
 
-  /** No series ends in any of them. */
+  /** Forgets all windows, because no series is in memory any more. */
   clear(): void {
     this.#windows.clear()
-    this.#left = 0
+    this.#closedCount = 0
   }
 }

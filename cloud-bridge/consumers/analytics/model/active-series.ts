@@ -1,36 +1,41 @@
 import type { Block } from './block.ts'
-import type { Quarter } from './chunk.ts'
 import type { Point } from './partial-aggregate.ts'
-import type { DeviceName, SeriesAbout, SeriesName } from './series.ts'
+import type { Quarter } from './quarter.ts'
+import type { DeviceName, SeriesAttributes, SeriesName } from './series.ts'
 import type { Window } from './window.ts'
+import type { LongWindowSize } from './window-sizes.ts'
 
-/** A device as it is at work. */
+/** A device in memory. */
 export type ActiveDevice = {
   name: DeviceName
-  /** The series of it that are in memory, by metric. */
+  /** The device's series in memory, by metric. */
   series: Map<string, ActiveSeries>
-  /** The blocks of it that are in memory, by start: also those that were looked for in vain. */
+  /** The device's blocks in memory, by start; empty ones stand for blocks that do not exist. */
   blocks: Map<number, Block>
-  /** The start of its last block, which is always in memory; -Infinity when it has none. */
-  latest: number
-  /** The starts of the blocks in which its series end, whether they are in memory or not. */
-  endings: Map<string, number>
+  /** The start of the device's last block, which is always in memory; -Infinity when none. */
+  lastBlockStart: number
+  /** By metric, the start of the block with the last point, whether in memory or not. */
+  endBlockStarts: Map<string, number>
 }
 
-/** A series as it is at work: its end, and the windows in which that lies. */
+/** A series in memory: its last point, and the windows that contain that point. */
 export type ActiveSeries = SeriesName & {
   owner: ActiveDevice
-  about: SeriesAbout
-  /** All but `planned` and `isNew` are null before its first point. */
+  attributes: SeriesAttributes
+  /** Null before the first point; so are `block` and `quarter`. */
   last: Point | null
   block: Block | null
   quarter: Quarter | null
-  hour: Window | null
-  day: Window | null
-  /** One of those three was told. */
-  isTold: boolean
-  /** Where it will end when what is loaded has been taken, if all of that is. */
-  planned: Point | null
-  /** It is not listed yet. */
+  /** The window of each size that contains the last point; empty before the first point. */
+  openWindows: Map<LongWindowSize, Window>
+  /** Whether the quarter or an open window was published. */
+  isPublished: boolean
+  /** The last point once all loaded events were handled, if all of them are handled. */
+  plannedLast: Point | null
+  /** Whether the series is not listed yet. */
   isNew: boolean
 }
+
+/** Whether a quarter or window contains the last point of its series. */
+export const isOpen = ({ quarter, openWindows }: ActiveSeries, window: Quarter | Window) =>
+  'times' in window ? quarter === window : openWindows.get(window.size) === window

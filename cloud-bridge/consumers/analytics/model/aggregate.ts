@@ -6,13 +6,14 @@ import {
   statisticsOf,
   type WindowStatistics,
 } from './partial-aggregate.ts'
-import { type SeriesAbout, type SeriesName, windowKey, windowSizesMs } from './series.ts'
+import { type SeriesAttributes, type SeriesName, windowKey } from './series.ts'
 import { quantile } from './sketch.ts'
+import { type WindowSize, windowLengthMs } from './window-sizes.ts'
 
-/** What is told of a window of a series: in the topic of aggregates and by the read API. */
+/** The published form of a window of a series: in the topic of aggregates and in the read API. */
 export type Aggregate = SeriesName & {
   unit: string | null
-  size: '1m' | keyof typeof windowSizesMs
+  size: '1m' | WindowSize
   /** ISO 8601, UTC. */
   start: string
   end: string
@@ -25,18 +26,18 @@ export type Aggregate = SeriesName & {
   lastAt: string
   p50: number | null
   p95: number | null
-  /** Over the time for which a value is known. */
+  /** The mean over the time for which a value is known. */
   timeWeightedMean: number | null
-  /** What a meter rose by, where the unit is one of energy. */
+  /** The rise of a meter in kWh; null when the unit is none of energy. */
   energyKwh: number | null
-  /** Hours with a value above zero, where that says that somebody is there. */
+  /** Hours with a value above zero; null when the series says nothing about presence. */
   occupiedHours: number | null
-  /** How many points came after the window had been told. */
+  /** How many points arrived after the window was published first. */
   amended: number
 }
 
 const HOUR_MS = 3_600_000
-const MINUTE_MS = 60_000
+export const MINUTE_MS = 60_000
 /** UCUM units of energy, in kWh. */
 const KWH: Readonly<Record<string, number>> = {
   'W.h': 1e-3,
@@ -47,7 +48,7 @@ const KWH: Readonly<Record<string, number>> = {
   MJ: 1 / 3.6,
   GJ: 1e3 / 3.6,
 }
-/** Where no unit is given, a meter's name may end in it. */
+/** A series without a unit counts as energy when its name ends like this. */
 const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
   [/_kwh$/i, 1],
   [/_mwh$/i, 1e3],
@@ -56,53 +57,54 @@ const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
 const PRESENCE = /occup|presen|people|motion/i
 
 export function aggregateOf(
-  whole: CompleteWindow,
-  about: SeriesAbout,
+  window: CompleteWindow,
+  attributes: SeriesAttributes,
   holdMaxMs: number,
 ): Aggregate {
-  const { series, size, start, piece, before, sketch, amended } = whole
-  const end = start + windowSizesMs[size]
-  const result = statisticsOf(piece, before, { start, end }, holdMaxMs)
+  const { series, size, start, partial, before, sketch, amended } = window
+  const end = start + windowLengthMs(size)
+  const statistics = statisticsOf(partial, before, { start, end }, holdMaxMs)
   const percentiles = { p50: quantile(sketch, 0.5), p95: quantile(sketch, 0.95) }
-  return { ...told(series, about, result, percentiles), size, ...between(start, end), amended }
+  const fields = fieldsOf(series, attributes, statistics, percentiles)
+  return { ...fields, size, ...isoRange(start, end), amended }
 }
 
-/** What is in a minute of a series, its values in order of time, and the point before it. */
+/** A minute of a series: its values in order of time, and the last point before the minute. */
 export type Minute = {
   start: number
-  piece: PartialAggregate
+  partial: PartialAggregate
   values: readonly number[]
   before: Point | null
 }
 
-/** Of a minute, whose percentiles are exact (nearest rank). */
+/** The aggregate of a minute. Its percentiles are exact (nearest rank). */
 export function aggregateOfMinute(
   series: SeriesName,
-  about: SeriesAbout,
-  { start, piece, values, before }: Minute,
+  attributes: SeriesAttributes,
+  { start, partial, values, before }: Minute,
   holdMaxMs: number,
 ): Aggregate {
   const end = start + MINUTE_MS
-  const result = statisticsOf(piece, before, { start, end }, holdMaxMs)
+  const statistics = statisticsOf(partial, before, { start, end }, holdMaxMs)
   const sorted = Float64Array.from(values).sort()
-  const ranked = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!
+  const ranked = (fraction: number) => sorted[Math.max(0, Math.ceil(sorted.length * fraction) - 1)]!
   const percentiles = { p50: ranked(0.5), p95: ranked(0.95) }
-  const size = '1m' as const
-  return { ...told(series, about, result, percentiles), size, ...between(start, end), amended: 0 }
+  const fields = fieldsOf(series, attributes, statistics, percentiles)
+  return { ...fields, size: '1m', ...isoRange(start, end), amended: 0 }
 }
 
-function told(
+function fieldsOf(
   { site, zone, device, metric }: SeriesName,
-  { unit, kind }: SeriesAbout,
-  { heldMs: _, positiveMs, rise, lastAt, ...result }: WindowStatistics,
+  { unit, kind }: SeriesAttributes,
+  { knownMs: _, positiveMs, rise, lastAt, ...statistics }: WindowStatistics,
   percentiles: { p50: number | null; p95: number | null },
 ) {
-  const named = KWH_BY_NAME.find(([ending]) => ending.test(metric))
-  const perUnit = unit === null ? named?.[1] : KWH[unit]
+  const energyName = KWH_BY_NAME.find(([ending]) => ending.test(metric))
+  const perUnit = unit === null ? energyName?.[1] : KWH[unit]
   const isPresence = kind === 'flag' || PRESENCE.test(metric)
   return {
     ...{ site, zone, device, metric, unit },
-    ...result,
+    ...statistics,
     lastAt: new Date(lastAt).toISOString(),
     ...percentiles,
     energyKwh: perUnit === undefined ? null : rise * perUnit,
@@ -110,25 +112,25 @@ function told(
   }
 }
 
-const between = (start: number, end: number) => ({
+const isoRange = (start: number, end: number) => ({
   start: new Date(start).toISOString(),
   end: new Date(end).toISOString(),
 })
 
-/** What is sent of a window: a newer one takes its place. */
+/** The record that publishes a window. A newer record of the same window replaces an older one. */
 export function createAggregateEffect(
-  whole: CompleteWindow,
-  about: SeriesAbout,
+  window: CompleteWindow,
+  attributes: SeriesAttributes,
   topic: string,
   holdMaxMs: number,
 ): Effect {
-  const { series, size, start } = whole
-  const value = aggregateOf(whole, about, holdMaxMs)
-  const name = [series.site, series.zone, series.device, series.metric, size, value.start]
+  const { series, size, start } = window
+  const aggregate = aggregateOf(window, attributes, holdMaxMs)
+  const name = [series.site, series.zone, series.device, series.metric, size, aggregate.start]
   return {
     id: windowKey(series, size, start),
     topic,
     key: name.join('/'),
-    value: Buffer.from(JSON.stringify(value)),
+    value: Buffer.from(JSON.stringify(aggregate)),
   }
 }

@@ -1,103 +1,112 @@
-import { emptyQuarter, type Quarter } from './chunk.ts'
+import { emptyQuarter, type Quarter } from './quarter.ts'
 
 /** The points of a device in one quarter of an hour, by metric: one row of the state. */
 export type Block = {
   start: number
   quarters: Map<string, Quarter>
-  /** How many series of the device end in it. */
-  ending: number
+  /** How many series of the device have their last point in this block. */
+  endingSeries: number
 }
 
-export const emptyBlock = (start: number): Block => ({ start, quarters: new Map(), ending: 0 })
+export const emptyBlock = (start: number): Block => ({
+  ...{ start, quarters: new Map(), endingSeries: 0 },
+})
 
-/** A metric's name, how many points it has, and how often they were told and amended. */
+/** The length of the metric's name, and the counts of points, publications and amendments. */
 const HEAD_BYTES = 2 + 3 * 4
-/** The point before them. */
+/** The last point before the quarter. */
 const BEFORE_BYTES = 16
 const TIME_BYTES = 4
 const VALUE_BYTES = 8
 
 /**
- * 12 bytes a point, its ms within the quarter and its value, and 30 and its name for each metric.
- * `endings` is where other metrics of the device end: 22 bytes and its name each.
+ * Packs a block: 12 bytes a point (ms within the quarter, value), and 30 bytes and the name for
+ * each metric. `endsElsewhere` has the metrics of the device whose last point is in another block,
+ * with the start of that block: 22 bytes and the name each.
  */
 export function packBlock(
   { start, quarters }: Block,
-  endings: Iterable<readonly [metric: string, start: number]>,
+  endsElsewhere: readonly (readonly [metric: string, blockStart: number])[],
 ): Buffer {
-  const elsewhere = [...endings]
   let size = 0
-  for (const [metric, { at }] of quarters) {
+  for (const [metric, { times }] of quarters) {
     size += HEAD_BYTES + Buffer.byteLength(metric) + BEFORE_BYTES
-    size += at.length * (TIME_BYTES + VALUE_BYTES)
+    size += times.length * (TIME_BYTES + VALUE_BYTES)
   }
-  for (const [metric] of elsewhere) size += HEAD_BYTES + Buffer.byteLength(metric) + VALUE_BYTES
+  for (const [metric] of endsElsewhere) {
+    size += HEAD_BYTES + Buffer.byteLength(metric) + VALUE_BYTES
+  }
   const packed = Buffer.allocUnsafe(size)
-  // Several times as fast as the methods of a Buffer.
+  // A DataView writes several times as fast as the methods of a Buffer.
   const view = new DataView(packed.buffer, packed.byteOffset)
-  let place = 0
-  const whole = (number: number) => {
-    view.setUint32(place, number, true)
-    place += 4
+  let position = 0
+  const writeUint32 = (number: number) => {
+    view.setUint32(position, number, true)
+    position += 4
   }
-  const double = (number: number) => {
-    view.setFloat64(place, number, true)
-    place += 8
+  const writeDouble = (number: number) => {
+    view.setFloat64(position, number, true)
+    position += 8
   }
-  const head = (metric: string, count: number, told: number, amended: number) => {
-    const bytes = packed.write(metric, place + 2)
-    view.setUint16(place, bytes, true)
-    place += 2 + bytes
-    whole(count)
-    whole(told)
-    whole(amended)
+  const writeHead = (metric: string, count: number, published: number, amended: number) => {
+    const nameBytes = packed.write(metric, position + 2)
+    view.setUint16(position, nameBytes, true)
+    position += 2 + nameBytes
+    writeUint32(count)
+    writeUint32(published)
+    writeUint32(amended)
   }
-  for (const [metric, { before, at, values, told, amended }] of quarters) {
-    head(metric, at.length, told, amended)
-    double(before ? before.at : Number.NaN)
-    double(before ? before.value : Number.NaN)
-    for (const moment of at) whole(moment - start)
-    for (const value of values) double(value)
+  for (const [metric, { before, times, values, publishedCount, amended }] of quarters) {
+    writeHead(metric, times.length, publishedCount, amended)
+    writeDouble(before ? before.at : Number.NaN)
+    writeDouble(before ? before.value : Number.NaN)
+    for (const time of times) writeUint32(time - start)
+    for (const value of values) writeDouble(value)
   }
-  for (const [metric, ending] of elsewhere) {
-    head(metric, 0, 0, 0)
-    double(ending)
+  for (const [metric, blockStart] of endsElsewhere) {
+    writeHead(metric, 0, 0, 0)
+    writeDouble(blockStart)
   }
   return packed
 }
 
-/** The block, and where all metrics end that the device had when it was packed. */
+/**
+ * Unpacks a block. `endBlockStarts` has the start of the block with the last point of each metric
+ * that the device had when the block was packed.
+ */
 export function unpackBlock(
   start: number,
   packed: Buffer,
-): { block: Block; endings: Map<string, number> } {
+): { block: Block; endBlockStarts: Map<string, number> } {
   const block = emptyBlock(start)
-  const endings = new Map<string, number>()
-  let place = 0
-  const whole = () => {
-    place += 4
-    return packed.readUInt32LE(place - 4)
+  const endBlockStarts = new Map<string, number>()
+  let position = 0
+  const readUint32 = () => {
+    position += 4
+    return packed.readUInt32LE(position - 4)
   }
-  const double = () => {
-    place += 8
-    return packed.readDoubleLE(place - 8)
+  const readDouble = () => {
+    position += 8
+    return packed.readDoubleLE(position - 8)
   }
-  while (place < packed.length) {
-    const from = place + 2
-    place = from + packed.readUInt16LE(place)
-    const metric = packed.toString('utf8', from, place)
-    const [count, told, amended] = [whole(), whole(), whole()]
+  while (position < packed.length) {
+    const nameStart = position + 2
+    position = nameStart + packed.readUInt16LE(position)
+    const metric = packed.toString('utf8', nameStart, position)
+    const [count, publishedCount, amended] = [readUint32(), readUint32(), readUint32()]
     if (count === 0) {
-      endings.set(metric, double())
+      endBlockStarts.set(metric, readDouble())
       continue
     }
-    endings.set(metric, start)
-    const before = { at: double(), value: double() }
-    const quarter = emptyQuarter(start, Number.isNaN(before.at) ? null : before)
-    Object.assign(quarter, { told, amended })
-    for (let nth = 0; nth < count; nth++) quarter.at.push(start + whole())
-    for (let nth = 0; nth < count; nth++) quarter.values.push(double())
+    endBlockStarts.set(metric, start)
+    const before = { at: readDouble(), value: readDouble() }
+    const quarter: Quarter = {
+      ...emptyQuarter(start, Number.isNaN(before.at) ? null : before),
+      ...{ publishedCount, amended },
+    }
+    for (let nth = 0; nth < count; nth++) quarter.times.push(start + readUint32())
+    for (let nth = 0; nth < count; nth++) quarter.values.push(readDouble())
     block.quarters.set(metric, quarter)
   }
-  return { block, endings }
+  return { block, endBlockStarts }
 }

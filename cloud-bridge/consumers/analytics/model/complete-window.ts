@@ -1,16 +1,18 @@
-import type { ActiveSeries } from './active-series.ts'
-import { addValuesToSketch, partialAggregateOf, type Quarter } from './chunk.ts'
-import { mergePartialAggregates, type PartialAggregate, type Point } from './partial-aggregate.ts'
-import type { SeriesName, WindowSize } from './series.ts'
-import { emptySketch, mergeInto, type Sketch } from './sketch.ts'
+import { type ActiveSeries, isOpen } from './active-series.ts'
+import type { PartialAggregate, Point } from './partial-aggregate.ts'
+import type { Quarter } from './quarter.ts'
+import type { SeriesName } from './series.ts'
+import type { Sketch } from './sketch.ts'
 import type { Window } from './window.ts'
+import { mergeParts, type WindowPart } from './window-parts.ts'
+import { BASE_SIZE, sourceSizeOf, type WindowSize } from './window-sizes.ts'
 
-/** All that is in a window of a series, and the point before it. */
+/** The aggregate of all points in a window of a series, and the last point before the window. */
 export type CompleteWindow = {
   series: SeriesName
   size: WindowSize
   start: number
-  piece: PartialAggregate
+  partial: PartialAggregate
   before: Point | null
   sketch: Sketch
   amended: number
@@ -22,46 +24,32 @@ export function completeQuarter(
   holdMaxMs: number,
 ): CompleteWindow {
   const { start, before, amended } = quarter
-  const sketch = emptySketch()
-  addValuesToSketch(sketch, quarter)
-  const piece = partialAggregateOf(quarter, holdMaxMs)
-  return { series, size: '15m', start, piece, before, sketch, amended }
+  const { partial, sketch } = mergeParts([quarter], holdMaxMs)
+  return { series, size: BASE_SIZE, start, partial: partial!, before, sketch, amended }
 }
 
-/** An hour or a day; with the parts in which its series ends, if it does. */
+/**
+ * Completes a window. `series` is the series in memory when the window may be open: the open
+ * shorter windows are merged in. Null for a closed window.
+ */
 export function completeLongWindow(
   window: Window,
   series: ActiveSeries | null,
   holdMaxMs: number,
 ): CompleteWindow {
   const { size, start, before, amended } = window
-  const sketch = emptySketch()
-  const parts = series ? openParts(window, series) : [window]
-  for (const part of parts) {
-    if ('at' in part) addValuesToSketch(sketch, part)
-    else mergeInto(sketch, part.sketch)
-  }
-  const pieces = parts.map(part =>
-    'at' in part ? partialAggregateOf(part, holdMaxMs) : part.piece,
-  )
-  const piece = mergeAll(pieces, holdMaxMs)!
-  return { series: window.series, size, start, piece, before, sketch, amended }
+  const parts = series && isOpen(series, window) ? openParts(window, series) : [window]
+  const { partial, sketch } = mergeParts(parts, holdMaxMs)
+  return { series: window.series, size, start, partial: partial!, before, sketch, amended }
 }
 
-/** An open window holds what was left in it; the rest is in the shorter ones. */
-function openParts(window: Window, { hour, day, quarter }: ActiveSeries): (Window | Quarter)[] {
-  if (window === day) return [day, hour!, quarter!]
-  return window === hour ? [hour, quarter!] : [window]
-}
-
-/** What stretches come to that follow each other; null of none. */
-export function mergeAll(
-  pieces: Iterable<PartialAggregate | null>,
-  holdMaxMs: number,
-): PartialAggregate | null {
-  let all: PartialAggregate | null = null
-  for (const piece of pieces) {
-    if (piece) all = all ? mergePartialAggregates(all, piece, holdMaxMs) : piece
+/** An open window, the open window of each shorter size that it is built from, and the quarter. */
+function openParts(window: Window, { openWindows, quarter }: ActiveSeries): WindowPart[] {
+  const parts = [window]
+  let size = sourceSizeOf(window.size)
+  while (size !== BASE_SIZE) {
+    parts.push(openWindows.get(size)!)
+    size = sourceSizeOf(size)
   }
-  return all
+  return [...parts, quarter!]
 }

@@ -2,8 +2,9 @@
 export type Point = { at: number; value: number }
 
 /**
- * What a stretch of a series comes to. Stretches that follow each other in time join to a longer
- * one, in any grouping (a monoid), so a window is the sum of the smaller ones in it.
+ * The aggregate of consecutive points of a series. Partial aggregates of consecutive stretches of
+ * time merge into one of the longer stretch, in any grouping (a monoid), so a window is the merge
+ * of the shorter windows in it.
  */
 export type PartialAggregate = {
   count: number
@@ -14,51 +15,51 @@ export type PartialAggregate = {
   first: number
   lastAt: number
   last: number
-  /** Ms for which a value is known: each holds until the next one, `holdMaxMs` at most. */
-  heldMs: number
-  /** Value times ms over that time: divided by it, the mean over time. */
+  /** Ms for which a value is known: a value holds until the next one, at most `holdMaxMs`. */
+  knownMs: number
+  /** The integral of the value over `knownMs`; divided by `knownMs`, the time-weighted mean. */
   area: number
-  /** Ms of it with a value above zero: how long somebody was there. */
+  /** Ms of `knownMs` with a value above zero: how long a zone was occupied. */
   positiveMs: number
-  /** What a meter went up by; one that went down began anew at zero. */
+  /** The rise of a meter; a meter whose value fell restarted at zero. */
   rise: number
 }
 
-/** The stretch of one point. */
+/** The partial aggregate of one point. */
 export function partialAggregateOfPoint({ at, value }: Point): PartialAggregate {
   const ends = { firstAt: at, first: value, lastAt: at, last: value, min: value, max: value }
-  return { count: 1, sum: value, ...ends, heldMs: 0, area: 0, positiveMs: 0, rise: 0 }
+  return { count: 1, sum: value, ...ends, knownMs: 0, area: 0, positiveMs: 0, rise: 0 }
 }
 
-/** Appends a point that is not before the last one; changes the piece. */
+/** Appends a point to a partial aggregate in place; `at` is not before the last point. */
 export function appendValue(
-  piece: PartialAggregate,
+  partial: PartialAggregate,
   at: number,
   value: number,
   holdMaxMs: number,
 ): void {
-  const { last } = piece
-  const held = Math.min(at - piece.lastAt, holdMaxMs)
-  piece.heldMs += held
-  piece.area += last * held
-  if (last > 0) piece.positiveMs += held
-  piece.rise += riseTo(last, value)
-  piece.count++
-  piece.sum += value
-  if (value < piece.min) piece.min = value
-  if (value > piece.max) piece.max = value
-  piece.lastAt = at
-  piece.last = value
+  const { last } = partial
+  const holdMs = Math.min(at - partial.lastAt, holdMaxMs)
+  partial.knownMs += holdMs
+  partial.area += last * holdMs
+  if (last > 0) partial.positiveMs += holdMs
+  partial.rise += riseTo(last, value)
+  partial.count++
+  partial.sum += value
+  if (value < partial.min) partial.min = value
+  if (value > partial.max) partial.max = value
+  partial.lastAt = at
+  partial.last = value
 }
 
-/** Two stretches as one; `later` begins where `earlier` ends or behind it. */
+/** Merges two partial aggregates; `later` starts where `earlier` ends, or after that. */
 export function mergePartialAggregates(
   earlier: PartialAggregate,
   later: PartialAggregate,
   holdMaxMs: number,
 ): PartialAggregate {
   const { last } = earlier
-  const held = Math.min(later.firstAt - earlier.lastAt, holdMaxMs)
+  const holdMs = Math.min(later.firstAt - earlier.lastAt, holdMaxMs)
   return {
     count: earlier.count + later.count,
     sum: earlier.sum + later.sum,
@@ -68,14 +69,26 @@ export function mergePartialAggregates(
     first: earlier.first,
     lastAt: later.lastAt,
     last: later.last,
-    heldMs: earlier.heldMs + held + later.heldMs,
-    area: earlier.area + last * held + later.area,
-    positiveMs: earlier.positiveMs + (last > 0 ? held : 0) + later.positiveMs,
+    knownMs: earlier.knownMs + holdMs + later.knownMs,
+    area: earlier.area + last * holdMs + later.area,
+    positiveMs: earlier.positiveMs + (last > 0 ? holdMs : 0) + later.positiveMs,
     rise: earlier.rise + riseTo(last, later.first) + later.rise,
   }
 }
 
-/** What a window comes to by itself, and how it is entered and left. */
+/** Merges consecutive partial aggregates, given in order of time; null when there are none. */
+export function mergeAll(
+  partials: Iterable<PartialAggregate | null>,
+  holdMaxMs: number,
+): PartialAggregate | null {
+  let merged: PartialAggregate | null = null
+  for (const partial of partials) {
+    if (partial) merged = merged ? mergePartialAggregates(merged, partial, holdMaxMs) : partial
+  }
+  return merged
+}
+
+/** The statistics of a window, including the times before its first and after its last point. */
 export type WindowStatistics = {
   count: number
   sum: number
@@ -84,39 +97,40 @@ export type WindowStatistics = {
   mean: number
   last: number
   lastAt: number
-  /** Null where no value was known for any time. */
+  /** Null when no value was known for any time. */
   timeWeightedMean: number | null
-  heldMs: number
+  knownMs: number
   positiveMs: number
   rise: number
 }
 
 /**
- * The results of a window: the value before it holds from its start, its last one until its end,
- * each `holdMaxMs` at most. What a meter rose since the value before counts here.
+ * The statistics of a window. The value of the point before the window holds from the window's
+ * start, the window's last value holds until its end, each at most `holdMaxMs`. The rise from the
+ * point before the window to its first point counts in this window.
  */
 export function statisticsOf(
-  piece: PartialAggregate,
+  partial: PartialAggregate,
   before: Point | null,
   { start, end }: { start: number; end: number },
   holdMaxMs: number,
 ): WindowStatistics {
-  let { heldMs, area, positiveMs, rise } = piece
+  let { knownMs, area, positiveMs, rise } = partial
   const hold = (value: number, ms: number) => {
     if (ms <= 0) return
-    heldMs += ms
+    knownMs += ms
     area += value * ms
     if (value > 0) positiveMs += ms
   }
   if (before) {
-    hold(before.value, Math.min(piece.firstAt, before.at + holdMaxMs) - start)
-    rise += riseTo(before.value, piece.first)
+    hold(before.value, Math.min(partial.firstAt, before.at + holdMaxMs) - start)
+    rise += riseTo(before.value, partial.first)
   }
-  hold(piece.last, Math.min(end, piece.lastAt + holdMaxMs) - piece.lastAt)
-  const { count, sum, min, max, last, lastAt } = piece
+  hold(partial.last, Math.min(end, partial.lastAt + holdMaxMs) - partial.lastAt)
+  const { count, sum, min, max, last, lastAt } = partial
   return {
     ...{ count, sum, min, max, mean: sum / count, last, lastAt },
-    ...{ timeWeightedMean: heldMs > 0 ? area / heldMs : null, heldMs, positiveMs, rise },
+    ...{ timeWeightedMean: knownMs > 0 ? area / knownMs : null, knownMs, positiveMs, rise },
   }
 }
 

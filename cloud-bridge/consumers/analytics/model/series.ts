@@ -1,42 +1,36 @@
 import { keyOf, timeKeyPart } from '../../state/row-keys.ts'
+import { type LongWindowSize, type WindowSize, windowLengthMs } from './window-sizes.ts'
 
-/** A device in one place. */
+/** A device in one zone. */
 export type DeviceName = { site: string; zone: string; device: string }
 
-/** One metric of one device in one place. */
+/** One metric of one device in one zone. */
 export type SeriesName = DeviceName & { metric: string }
 
-/** What stays the same of a series, as it was when it began. */
-export type SeriesAbout = { unit: string | null; kind: 'number' | 'flag' }
+/** Attributes of a series that stay as its first reading set them. */
+export type SeriesAttributes = { unit: string | null; kind: 'number' | 'flag' }
 
-/** The windows that are kept, longest last. Days are those of UTC. */
-export const windowSizesMs = { '15m': 900_000, '1h': 3_600_000, '1d': 86_400_000 } as const
-export type WindowSize = keyof typeof windowSizesMs
-/** Those that are made of shorter windows; quarters of an hour are points. */
-export type LongWindowSize = Exclude<WindowSize, '15m'>
-export const longWindowSizes: readonly LongWindowSize[] = ['1h', '1d']
+const deviceParts = ({ site, zone, device }: DeviceName) => [site, zone, device]
 
-const partsOf = ({ site, zone, device }: DeviceName) => [site, zone, device]
-
-export const deviceKey = (name: DeviceName) => keyOf(...partsOf(name))
-/** Where a series is listed. */
-export const seriesKey = (name: SeriesName) => keyOf('series', ...partsOf(name), name.metric)
-/** Where the points of a device in one quarter of an hour stand. */
+export const deviceKey = (name: DeviceName) => keyOf(...deviceParts(name))
+/** The key of the row that lists a series. */
+export const seriesKey = (name: SeriesName) => keyOf('series', ...deviceParts(name), name.metric)
+/** The key of the row with a device's points in one quarter of an hour. */
 export const pointsKey = (name: DeviceName, start: number) =>
-  keyOf('points', ...partsOf(name), timeKeyPart(start))
-/** Where a window of a series stands. */
+  keyOf('points', ...deviceParts(name), timeKeyPart(start))
+/** The key of the row with a window of a series. */
 export const windowKey = (name: SeriesName, size: WindowSize, start: number) =>
-  keyOf('window', size, ...partsOf(name), name.metric, timeKeyPart(start))
-/** Where it stands that windows of a device are yet to be told. */
+  keyOf('window', size, ...deviceParts(name), name.metric, timeKeyPart(start))
+/** The key of the row that says: windows of this device are not published yet. Sorts by end. */
 export const timerKey = (name: DeviceName, size: WindowSize, start: number) =>
-  keyOf('due', timeKeyPart(start + windowSizesMs[size]), size, ...partsOf(name))
+  keyOf('due', timeKeyPart(start + windowLengthMs(size)), size, ...deviceParts(name))
 
-/** The keys of the points of a device in quarters from one moment to before another. */
+/** The keys of a device's points in quarters that start at `from` or later and before `to`. */
 export const pointsBetween = (name: DeviceName, from: number, to: number) => ({
   from: pointsKey(name, from),
   to: pointsKey(name, to),
 })
-/** The keys of the windows of a series that begin from one moment to before another. */
+/** The keys of a series' windows that start at `from` or later and before `to`. */
 export const windowsBetween = (
   name: SeriesName,
   size: LongWindowSize,
@@ -46,6 +40,3 @@ export const windowsBetween = (
   from: windowKey(name, size, from),
   to: windowKey(name, size, to),
 })
-
-export const startOf = (size: WindowSize, at: number) =>
-  Math.floor(at / windowSizesMs[size]) * windowSizesMs[size]

@@ -1,25 +1,28 @@
 import type { PartialAggregate, Point } from './partial-aggregate.ts'
-import type { LongWindowSize, SeriesName } from './series.ts'
+import type { SeriesName } from './series.ts'
 import { emptySketch, packSketch, type Sketch, unpackSketch } from './sketch.ts'
+import type { LongWindowSize } from './window-sizes.ts'
 
 /**
- * An hour or a day of a series, and the point before it. While its series ends in it, piece and
- * sketch are those of the parts of it that the series has left (`wholeOf` gives all).
+ * A stored window of a series, such as an hour or a day. While the window is open (the last point
+ * of its series is in it), `partial` and `sketch` cover only the closed shorter windows in it;
+ * `completeLongWindow` adds the open ones.
  */
 export type Window = {
   series: SeriesName
   size: LongWindowSize
   start: number
-  /** Null while no part was left. */
-  piece: PartialAggregate | null
+  /** Null while no shorter window in it is closed. */
+  partial: PartialAggregate | null
+  /** The last point before the window. */
   before: Point | null
   sketch: Sketch
-  /** How often it was told. */
-  told: number
-  /** How many points came after it had been told. */
+  /** How often the window was published. */
+  publishedCount: number
+  /** How many points arrived after the window was published first. */
   amended: number
-  /** Its series ends behind it: what comes into it now comes late. */
-  isLeft: boolean
+  /** The last point of the series is after the window: further points in it are late. */
+  isClosed: boolean
 }
 
 const NUMBERS = 16
@@ -31,42 +34,46 @@ export function emptyWindow(
   start: number,
   before: Point | null,
 ): Window {
-  const sketch = emptySketch()
-  return { series, size, start, piece: null, before, sketch, told: 0, amended: 0, isLeft: false }
+  return {
+    ...{ series, size, start, before, partial: null, sketch: emptySketch() },
+    ...{ publishedCount: 0, amended: 0, isClosed: false },
+  }
 }
 
-/** 16 doubles and the sketch. */
-export function packWindow({ piece, before, sketch, told, amended }: Window): Buffer {
-  const { count, sum, min, max, firstAt, first, lastAt, last } = piece ?? NOTHING
-  const { heldMs, area, positiveMs, rise } = piece ?? NOTHING
+/** Packs a window: 16 doubles and the sketch. */
+export function packWindow({ partial, before, sketch, publishedCount, amended }: Window): Buffer {
+  const { count, sum, min, max, firstAt, first, lastAt, last } = partial ?? ZEROS
+  const { knownMs, area, positiveMs, rise } = partial ?? ZEROS
   const { at, value } = before ?? { at: Number.NaN, value: Number.NaN }
   const head = Float64Array.of(
     ...[count, sum, min, max, firstAt, first, lastAt, last],
-    ...[heldMs, area, positiveMs, rise, at, value, told, amended],
+    ...[knownMs, area, positiveMs, rise, at, value, publishedCount, amended],
   )
   return Buffer.concat([Buffer.from(head.buffer), packSketch(sketch)])
 }
 
+/** Unpacks a stored window, as a closed one. */
 export function unpackWindow(
   series: SeriesName,
   size: LongWindowSize,
   start: number,
   packed: Buffer,
 ): Window {
-  const number = (at: number) => packed.readDoubleLE(at * 8)
-  const piece: PartialAggregate = {
+  const number = (index: number) => packed.readDoubleLE(index * 8)
+  const partial: PartialAggregate = {
     ...{ count: number(0), sum: number(1), min: number(2), max: number(3) },
     ...{ firstAt: number(4), first: number(5), lastAt: number(6), last: number(7) },
-    ...{ heldMs: number(8), area: number(9), positiveMs: number(10), rise: number(11) },
+    ...{ knownMs: number(8), area: number(9), positiveMs: number(10), rise: number(11) },
   }
-  const before = Number.isNaN(number(12)) ? null : { at: number(12), value: number(13) }
-  const sketch = unpackSketch(packed.subarray(HEAD_BYTES))
-  const counts = { told: number(14), amended: number(15) }
-  const filled = piece.count > 0 ? piece : null
-  return { series, size, start, piece: filled, before, sketch, ...counts, isLeft: true }
+  return {
+    ...{ series, size, start, partial: partial.count > 0 ? partial : null },
+    before: Number.isNaN(number(12)) ? null : { at: number(12), value: number(13) },
+    sketch: unpackSketch(packed.subarray(HEAD_BYTES)),
+    ...{ publishedCount: number(14), amended: number(15), isClosed: true },
+  }
 }
 
-const NOTHING: PartialAggregate = {
+const ZEROS: PartialAggregate = {
   ...{ count: 0, sum: 0, min: 0, max: 0, firstAt: 0, first: 0, lastAt: 0, last: 0 },
-  ...{ heldMs: 0, area: 0, positiveMs: 0, rise: 0 },
+  ...{ knownMs: 0, area: 0, positiveMs: 0, rise: 0 },
 }

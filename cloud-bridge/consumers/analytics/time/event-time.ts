@@ -1,44 +1,46 @@
 import type { Measurement, SensorReading } from '../../../../config/event/sensor-reading.ts'
-import type { SeriesAbout } from '../model/series.ts'
+import type { SeriesAttributes } from '../model/series.ts'
 
-/** Beyond this a value is taken for a fault: sums of such values mean nothing any more. */
+/** A larger value counts as implausible: sums of such values lose all precision. */
 const VALUE_MAX = 1e15
-/** A device's clock may be ahead of its gateway's so far, and a reading so old. */
+/** How far a device's clock may be ahead of its gateway's, and how old a reading may be. */
 const DEVICE_AHEAD_MAX_MS = 60_000
-const DEVICE_BEHIND_MAX_MS = 86_400_000
-/** The gateway's time may be so far from that at which Kafka got the event, into the future. */
+const READING_AGE_MAX_MS = 86_400_000
+/** How far the gateway's time may be ahead of the time at which Kafka appended the event. */
 const GATEWAY_AHEAD_MAX_MS = 86_400_000
 
 /**
- * When a reading was: the device's own time where it can be believed, else the gateway's, put right
- * by `offsetMs`. Throws where that is impossible: the gateway says it was sure, and it is not.
+ * The event time of a reading, in ms since 1970: the device's own time when it is plausible, else
+ * the gateway's time corrected by `offsetMs`. Throws when the gateway's corrected time is
+ * impossible.
  */
 export function eventTimeOf(
   { observedAt, receivedAt }: SensorReading,
   offsetMs: number,
-  heardAt: number,
+  appendTimeMs: number,
 ): number {
-  const base = receivedAt + offsetMs
-  if (base > heardAt + GATEWAY_AHEAD_MAX_MS || base < 0) {
-    throw new Error(`its time, ${base} ms since 1970, is absurd: Kafka heard it at ${heardAt}`)
+  const gatewayTime = receivedAt + offsetMs
+  if (gatewayTime > appendTimeMs + GATEWAY_AHEAD_MAX_MS || gatewayTime < 0) {
+    const valid = `0 to a day after Kafka's append time ${appendTimeMs}`
+    throw new Error(`event time ${gatewayTime} ms since 1970 is impossible; valid is ${valid}`)
   }
-  const isBelievable =
+  const isPlausible =
     observedAt !== null &&
-    observedAt <= base + DEVICE_AHEAD_MAX_MS &&
-    observedAt >= base - DEVICE_BEHIND_MAX_MS
-  return isBelievable ? observedAt : base
+    observedAt <= gatewayTime + DEVICE_AHEAD_MAX_MS &&
+    observedAt >= gatewayTime - READING_AGE_MAX_MS
+  return isPlausible ? observedAt : gatewayTime
 }
 
 /**
- * The value of a measurement: numbers, and flags as 0 and 1; null of a text or nothing, and NaN of
- * what no sensor means.
+ * The numeric value of a measurement; flags count as 0 and 1. Null for a text or no value, NaN for
+ * an implausible value.
  */
 export function numericValueOf({ number, flag }: Measurement): number | null {
   if (number === null) return flag === null ? null : Number(flag)
   return Math.abs(number) <= VALUE_MAX ? number : Number.NaN
 }
 
-/** What stays the same of the series of a measurement. */
-export function seriesAboutOf({ number, unit }: Measurement): SeriesAbout {
+/** The attributes of the series that begins with this measurement. */
+export function seriesAttributesOf({ number, unit }: Measurement): SeriesAttributes {
   return { unit, kind: number === null ? 'flag' : 'number' }
 }

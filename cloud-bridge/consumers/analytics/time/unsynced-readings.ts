@@ -3,118 +3,130 @@ import { keyAfter, keyOf, keysWithPrefix, timeKeyPart } from '../../state/row-ke
 import type { PartitionState } from '../../state/state.ts'
 import { eventTimeOf } from './event-time.ts'
 
-/** How far clocks were off, as gateways say later, for the events of which they were not sure. */
+/** The clock offsets that gateways reported later, for events without a trusted time. */
 export type ClockOffsetSource = {
-  /** What to add to `receivedAt`; null while the gateway has not said. */
+  /** The ms to add to `receivedAt`; null while the gateway has not reported the offset. */
   offsetOf(event: Pick<SensorReading, 'gateway' | 'epoch' | 'sequence'>): number | null
 }
 
-type Held = { event: SensorReading; heardAt: number }
+type PendingReading = { event: SensorReading; appendTimeMs: number }
+/** A pending reading as its row stores it. */
+type StoredReading = { event: SensorReading; heardAt: number }
 
-/** An event that comes to Kafka so soon after its time has a time that is right. */
-const BORNE_OUT_MS = 5000
-/** So many are looked at for one batch, and after the last one there is a pause. */
-const LOOKED_AT_MAX = 5000
-const LOOK_EVERY_MS = 5000
+/** A gateway's time is right when Kafka appended the event within this time of it. */
+const CONFIRMED_WITHIN_MS = 5000
+/** How many pending readings one poll reads; after the last of them polling pauses. */
+const POLL_MAX_ROWS = 5000
+const POLL_EVERY_MS = 5000
 
 /**
- * Readings whose time nobody knows yet: they wait, durably, until their gateway's clock note tells
- * it or they have waited long enough.
+ * Unsynced readings: they stay pending in the state until their gateway's clock note gives the
+ * clock offset, or until `waitMs` have passed.
  */
 export class UnsyncedReadings {
   readonly #state: Pick<PartitionState, 'range'>
-  readonly #corrections: ClockOffsetSource
+  readonly #clockOffsets: ClockOffsetSource
   readonly #waitMs: number
-  readonly #changed = new Map<string, Buffer | null>()
-  /** From which sequence on the time of a run of a gateway was seen to be right. */
-  readonly #rightFrom = new Map<string, number>()
-  #mayHave = true
-  /** The key where the next look goes on; null: at the first one. */
-  #next: string | null = null
-  #lookedMs = Number.NEGATIVE_INFINITY
+  readonly #changes = new Map<string, Buffer | null>()
+  /** By epoch and gateway, the first sequence whose time was confirmed. */
+  readonly #confirmedFrom = new Map<string, number>()
+  #mayHavePending = true
+  /** The key at which the next poll continues; null for the first key. */
+  #nextKey: string | null = null
+  #polledMs = Number.NEGATIVE_INFINITY
 
   constructor(
     state: Pick<PartitionState, 'range'>,
-    corrections: ClockOffsetSource,
+    clockOffsets: ClockOffsetSource,
     waitMs: number,
   ) {
     this.#state = state
-    this.#corrections = corrections
+    this.#clockOffsets = clockOffsets
     this.#waitMs = waitMs
   }
 
   /**
-   * What to add to an event's time; null when nobody knows yet. A gateway that is not sure, and
-   * whose time Kafka's own bears out, is right, and will be for all that it receives in that run:
-   * not for what it received before, because its clock may have been set right just then.
+   * The ms to add to an event's time; null while unknown. Kafka's append time confirms the time of
+   * an unsynced gateway when the two are close. The confirmation holds for all later events of that
+   * epoch, not for earlier ones: the clock may have been set just before.
    */
-  offsetOf(event: SensorReading, heardAt: number): number | null {
+  offsetOf(event: SensorReading, appendTimeMs: number): number | null {
     if (event.clock !== 'UNSYNCED') return 0
-    const told = this.#corrections.offsetOf(event)
-    if (told !== null) return told
-    const run = `${event.epoch} ${event.gateway}`
-    const rightFrom = this.#rightFrom.get(run) ?? Number.POSITIVE_INFINITY
-    if (event.sequence >= rightFrom) return 0
-    if (Math.abs(heardAt - event.receivedAt) > BORNE_OUT_MS) return null
-    this.#rightFrom.set(run, event.sequence)
+    const reported = this.#clockOffsets.offsetOf(event)
+    if (reported !== null) return reported
+    const epoch = `${event.epoch} ${event.gateway}`
+    const confirmedFrom = this.#confirmedFrom.get(epoch) ?? Number.POSITIVE_INFINITY
+    if (event.sequence >= confirmedFrom) return 0
+    if (Math.abs(appendTimeMs - event.receivedAt) > CONFIRMED_WITHIN_MS) return null
+    this.#confirmedFrom.set(epoch, event.sequence)
     return 0
   }
 
-  /** When an event was; an Error where that is impossible, null while nobody knows. */
-  timeOf(event: SensorReading, heardAt: number): number | Error | null {
-    const offsetMs = this.offsetOf(event, heardAt)
+  /** The event time in ms since 1970; an Error when it is impossible, null while unknown. */
+  timeOf(event: SensorReading, appendTimeMs: number): number | Error | null {
+    const offsetMs = this.offsetOf(event, appendTimeMs)
     if (offsetMs === null) return null
     try {
-      return eventTimeOf(event, offsetMs, heardAt)
+      return eventTimeOf(event, offsetMs, appendTimeMs)
     } catch (error) {
       return error as Error
     }
   }
 
-  hold(event: SensorReading, heardAt: number): void {
-    this.#changed.set(keyFor(event), Buffer.from(JSON.stringify({ event, heardAt } satisfies Held)))
-    this.#mayHave = true
+  add(event: SensorReading, appendTimeMs: number): void {
+    const stored: StoredReading = { event, heardAt: appendTimeMs }
+    this.#changes.set(rowKeyOf(event), Buffer.from(JSON.stringify(stored)))
+    this.#mayHavePending = true
   }
 
-  /** Those whose time is known by now, or that waited long enough: they count from now on. */
-  async due(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
-    if (!this.#mayHave || performance.now() - this.#lookedMs < LOOK_EVERY_MS) return []
-    const all = keysWithPrefix(KIND)
-    const from = this.#next ?? all.from
-    const rows = await this.#state.range({ ...all, from, limit: LOOKED_AT_MAX })
-    if (rows.length < LOOKED_AT_MAX) {
-      this.#mayHave = this.#next !== null || rows.length > 0
-      this.#lookedMs = performance.now()
-      this.#next = null
-    } else this.#next = keyAfter(rows.at(-1)!.key)
-    const held = rows.map(({ value }): Held => JSON.parse(value.toString()))
-    return held.flatMap(({ event, heardAt }) => {
-      const known = this.offsetOf(event, heardAt)
-      const offsetMs = known ?? (nowMs - heardAt >= this.#waitMs ? 0 : null)
-      return offsetMs === null ? [] : [{ event, time: timeOrHeard(event, offsetMs, heardAt) }]
+  /** Polls for pending readings whose time is known by now, or that waited long enough. */
+  async poll(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
+    if (!this.#mayHavePending || performance.now() - this.#polledMs < POLL_EVERY_MS) return []
+    const range = keysWithPrefix(ROW_KIND)
+    const from = this.#nextKey ?? range.from
+    const rows = await this.#state.range({ ...range, from, limit: POLL_MAX_ROWS })
+    if (rows.length < POLL_MAX_ROWS) {
+      this.#mayHavePending = this.#nextKey !== null || rows.length > 0
+      this.#polledMs = performance.now()
+      this.#nextKey = null
+    } else this.#nextKey = keyAfter(rows.at(-1)!.key)
+    return rows.map(pendingReadingIn).flatMap(({ event, appendTimeMs }) => {
+      const known = this.offsetOf(event, appendTimeMs)
+      const offsetMs = known ?? (nowMs - appendTimeMs >= this.#waitMs ? 0 : null)
+      if (offsetMs === null) return []
+      return [{ event, time: eventTimeOrAppendTime(event, offsetMs, appendTimeMs) }]
     })
   }
 
-  release(event: SensorReading): void {
-    this.#changed.set(keyFor(event), null)
+  remove(event: SensorReading): void {
+    this.#changes.set(rowKeyOf(event), null)
   }
 
-  takeChanges(): Map<string, Buffer | null> {
-    const changes = new Map(this.#changed)
-    this.#changed.clear()
+  /** All row changes since the last call. */
+  drainChanges(): Map<string, Buffer | null> {
+    const changes = new Map(this.#changes)
+    this.#changes.clear()
     return changes
   }
 }
 
-/** A time that is impossible even so is Kafka's. */
-function timeOrHeard(event: SensorReading, offsetMs: number, heardAt: number): number {
+function eventTimeOrAppendTime(
+  event: SensorReading,
+  offsetMs: number,
+  appendTimeMs: number,
+): number {
   try {
-    return eventTimeOf(event, offsetMs, heardAt)
+    return eventTimeOf(event, offsetMs, appendTimeMs)
   } catch {
-    return heardAt
+    return appendTimeMs
   }
 }
 
-const KIND = 'held'
-const keyFor = ({ gateway, epoch, sequence }: SensorReading) =>
-  keyOf(KIND, gateway, String(epoch), timeKeyPart(sequence))
+function pendingReadingIn({ value }: { value: Buffer }): PendingReading {
+  const { event, heardAt } = JSON.parse(value.toString()) as StoredReading
+  return { event, appendTimeMs: heardAt }
+}
+
+const ROW_KIND = 'held'
+const rowKeyOf = ({ gateway, epoch, sequence }: SensorReading) =>
+  keyOf(ROW_KIND, gateway, String(epoch), timeKeyPart(sequence))

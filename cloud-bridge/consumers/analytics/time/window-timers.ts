@@ -1,82 +1,88 @@
 import { keysWithPrefix, partsOf, timeOfKeyPart } from '../../state/row-keys.ts'
 import type { PartitionState } from '../../state/state.ts'
-import { type DeviceName, timerKey, type WindowSize, windowSizesMs } from '../model/series.ts'
+import { type DeviceName, timerKey } from '../model/series.ts'
+import { type WindowSize, windowLengthMs } from '../model/window-sizes.ts'
 
-/** The windows of a device that are to be told when their time is over. */
+/** Windows of a device, of one size and start, that are to be published after they end. */
 export type WindowTimer = { key: string; name: DeviceName; size: WindowSize; start: number }
 
-/** Which windows are yet to be told, by when they end; part of the state. */
+const endOf = ({ size, start }: Pick<WindowTimer, 'size' | 'start'>) => start + windowLengthMs(size)
+
+/** The windows that are not published yet, by their end; part of the state. */
 export class WindowTimers {
   readonly #byEnd = new Map<number, Map<string, WindowTimer>>()
-  readonly #changed = new Map<string, Buffer | null>()
-  readonly #sizes: ReadonlySet<WindowSize>
+  readonly #changes = new Map<string, Buffer | null>()
+  readonly #publishedSizes: ReadonlySet<WindowSize>
 
-  private constructor(sizes: ReadonlySet<WindowSize>) {
-    this.#sizes = sizes
+  private constructor(publishedSizes: ReadonlySet<WindowSize>) {
+    this.#publishedSizes = publishedSizes
   }
 
-  /** As a state has them; from now on those of these sizes are added. */
+  /** Reads the timers of a state. Only timers of `publishedSizes` are added later. */
   static async read(
     state: Pick<PartitionState, 'range'>,
-    published: Iterable<WindowSize>,
+    publishedSizes: Iterable<WindowSize>,
   ): Promise<WindowTimers> {
-    const due = new WindowTimers(new Set(published))
+    const timers = new WindowTimers(new Set(publishedSizes))
     for (const { key } of await state.range(keysWithPrefix('due'))) {
-      const [, end, size, site, zone, device] = partsOf(key) as [string, string, WindowSize] &
-        string[]
+      const [, end, size, site, zone, device] = partsOf(key) as [
+        ...[string, string, WindowSize],
+        ...string[],
+      ]
       const name = { site: site!, zone: zone!, device: device! }
-      due.#put({ key, name, size, start: timeOfKeyPart(end) - windowSizesMs[size] })
+      timers.#put({ key, name, size, start: timeOfKeyPart(end) - windowLengthMs(size) })
     }
-    return due
+    return timers
   }
 
-  /** A device has a window that was not told. */
+  /** Adds the timer of a window that is not published yet. */
   add(name: DeviceName, size: WindowSize, start: number): void {
-    if (!this.#sizes.has(size)) return
+    if (!this.#publishedSizes.has(size)) return
     const key = timerKey(name, size, start)
-    if (this.#put({ key, name, size, start })) this.#changed.set(key, NOTHING)
+    if (this.#put({ key, name, size, start })) this.#changes.set(key, EMPTY)
   }
 
   has(name: DeviceName, size: WindowSize, start: number): boolean {
-    return this.#byEnd.get(start + windowSizesMs[size])?.has(timerKey(name, size, start)) ?? false
+    return this.#byEnd.get(endOf({ size, start }))?.has(timerKey(name, size, start)) ?? false
   }
 
-  /** The ones that ended before a moment, at most so many. */
-  before(moment: number, limit: number): WindowTimer[] {
-    const found: WindowTimer[] = []
-    for (const [end, windows] of this.#byEnd) {
+  /** At most `limit` timers of windows that end at `moment` or before. */
+  expiredAt(moment: number, limit: number): WindowTimer[] {
+    const expired: WindowTimer[] = []
+    for (const [end, timers] of this.#byEnd) {
       if (end > moment) continue
-      for (const one of windows.values()) {
-        if (found.length === limit) return found
-        found.push(one)
+      for (const timer of timers.values()) {
+        if (expired.length === limit) return expired
+        expired.push(timer)
       }
     }
-    return found
+    return expired
   }
 
-  done({ key, size, start }: WindowTimer): void {
-    const end = start + windowSizesMs[size]
-    const windows = this.#byEnd.get(end)
-    windows?.delete(key)
-    if (windows?.size === 0) this.#byEnd.delete(end)
-    this.#changed.set(key, null)
+  remove(timer: WindowTimer): void {
+    const end = endOf(timer)
+    const timers = this.#byEnd.get(end)
+    timers?.delete(timer.key)
+    if (timers?.size === 0) this.#byEnd.delete(end)
+    this.#changes.set(timer.key, null)
   }
 
-  takeChanges(): Map<string, Buffer | null> {
-    const changes = new Map(this.#changed)
-    this.#changed.clear()
+  /** All row changes since the last call. */
+  drainChanges(): Map<string, Buffer | null> {
+    const changes = new Map(this.#changes)
+    this.#changes.clear()
     return changes
   }
 
-  /** Whether it was not there. */
-  #put(due: WindowTimer): boolean {
-    const end = due.start + windowSizesMs[due.size]
-    const windows = this.#byEnd.get(end) ?? new Map<string, WindowTimer>()
-    this.#byEnd.set(end, windows)
-    if (windows.has(due.key)) return false
-    windows.set(due.key, due)
+  /** Returns false when the timer exists already. */
+  #put(timer: WindowTimer): boolean {
+    const end = endOf(timer)
+    const timers = this.#byEnd.get(end) ?? new Map<string, WindowTimer>()
+    this.#byEnd.set(end, timers)
+    if (timers.has(timer.key)) return false
+    timers.set(timer.key, timer)
     return true
   }
 }
 
-const NOTHING = Buffer.alloc(0)
+const EMPTY = Buffer.alloc(0)

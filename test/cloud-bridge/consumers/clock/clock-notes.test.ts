@@ -24,7 +24,7 @@ import {
   readTopic,
   sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
-import { HOLD_MAX_MS, openAnalytics } from '../analytics/reader.ts'
+import { HOLD_MAX_MS, openAnalytics } from '../analytics/analytics-fixture.ts'
 
 const MINUTE_MS = 60_000
 const START = Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - 30 * MINUTE_MS
@@ -83,9 +83,9 @@ async function stage() {
       const ending = new AbortController()
       const onAway = () => {}
       const { signal } = ending
-      const corrections = await startClockNoteReader({ stream, topic: ledger, signal, onAway })
+      const clockOffsets = await startClockNoteReader({ stream, topic: ledger, signal, onAway })
       const wait = clockWaitMs === undefined ? {} : { clockWaitMs }
-      const { work } = await openAnalytics({ state, topic: readings, corrections, ...wait })
+      const { work } = await openAnalytics({ state, topic: readings, clockOffsets, ...wait })
       const [records] = await readTopic(sharedKafka(), readings)
       const from = work.nextOffsets.get(readings) ?? 0
       await work.processRecords(
@@ -160,15 +160,15 @@ describeWithKafka('readings of a gateway without a clock', () => {
     await using place = await stage()
     const ending = new AbortController()
     const away: (string | null)[] = []
-    const corrections = await startClockNoteReader({
+    const clockOffsets = await startClockNoteReader({
       ...{ stream: place.stream, topic: place.ledger, signal: ending.signal, pollEveryMs: 20 },
       onAway: reason => away.push(reason),
     })
     const first = { ...goldenEvent, sequence: 1 }
-    expect(corrections.offsetOf(first)).toBeNull()
+    expect(clockOffsets.offsetOf(first)).toBeNull()
     await place.receive('UNSYNCED', START, -YEAR_MS, 'a')
     await (await place.receive('SYNCED', START, 0, 'a'))()
-    await vi.waitFor(() => expect(corrections.offsetOf(first)).toBe(YEAR_MS), 20_000)
+    await vi.waitFor(() => expect(clockOffsets.offsetOf(first)).toBe(YEAR_MS), 20_000)
     ending.abort()
     expect(away).toEqual([])
   })

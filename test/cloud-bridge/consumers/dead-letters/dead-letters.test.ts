@@ -17,7 +17,7 @@ import {
   readTopic,
   sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
-import { HOLD_MAX_MS, openAnalytics } from '../analytics/reader.ts'
+import { HOLD_MAX_MS, openAnalytics } from '../analytics/analytics-fixture.ts'
 
 const NOW = Date.now()
 const foreign = Buffer.from('\u001b[31mnot an event')
@@ -67,7 +67,7 @@ async function stage() {
       await using store = openSqliteStates(dir)
       await using state = await store.open('analytics')
       const { work, counts } = await openAnalytics({
-        ...{ state, topic: topics.readings, corrections: { offsetOf: () => null } },
+        ...{ state, topic: topics.readings, clockOffsets: { offsetOf: () => null } },
         deadletters: topics.deadletters,
         start: handling => ({
           ...{ load: one => handling.load(one), takeChanges: () => handling.takeChanges() },

@@ -1,5 +1,4 @@
 import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
-import type { WindowSize } from '../../../../cloud-bridge/consumers/analytics/model/series.ts'
 import type { ClockOffsetSource } from '../../../../cloud-bridge/consumers/analytics/time/unsynced-readings.ts'
 import type { ArrivalCounts, Handling } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
@@ -12,19 +11,20 @@ export const HOLD_MAX_MS = 3_600_000
 type Options = {
   state: ConsumerState
   topic: string
-  corrections: ClockOffsetSource
+  clockOffsets: ClockOffsetSource
   clockWaitMs?: number
   seriesMax?: number
-  onAbsurd?: (count: number) => void
+  onImplausibleValues?: (count: number) => void
   deadletters?: string
-  /** What stands between the work and the handling. */
+  /** Wraps the handling. */
   start?: (handling: Handling) => Handling
 }
 
-/** Analytics on one partition, as its process runs it; `counts` is what was counted so far. */
+/** Opens analytics on one partition, as its process does; `counts` is updated at each commit. */
 export async function openAnalytics(options: Options) {
-  const { state, topic, clockWaitMs = 1e9, seriesMax = 1000, onAbsurd = () => {} } = options
-  const { deadletters = 'deadletters', start = one => one } = options
+  const { state, topic, clockOffsets, clockWaitMs = 1e9, seriesMax = 1000 } = options
+  const { deadletters = 'deadletters', onImplausibleValues = () => {} } = options
+  const { start = handling => handling } = options
   const counts: ArrivalCounts = {
     'in order': 0,
     late: 0,
@@ -38,19 +38,16 @@ export async function openAnalytics(options: Options) {
     onEnded: () => {},
     createHandling: async claimed => {
       const handling = await createAnalytics(claimed, {
-        ...{
-          topic: 'aggregates',
-          publish: [] as WindowSize[],
-          latenessMs: 0,
-          holdMaxMs: HOLD_MAX_MS,
-        },
-        ...{ seriesMax, clockWaitMs, corrections: options.corrections, onAbsurd },
+        ...{ topic: 'aggregates', publish: [], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },
+        ...{ seriesMax, clockWaitMs, clockOffsets, onImplausibleValues },
       })
       return start(handling)
     },
-    waitForDependencies: async todo => todo(),
-    onCommitted(more) {
-      for (const name of Object.keys(more) as (keyof ArrivalCounts)[]) counts[name] += more[name]
+    waitForDependencies: async work => work(),
+    onCommitted(committed) {
+      for (const arrival of Object.keys(committed) as (keyof ArrivalCounts)[]) {
+        counts[arrival] += committed[arrival]
+      }
     },
   })
   return { work, counts }

@@ -25,31 +25,31 @@ const recordsOf = (from: number, to: number) =>
     const number = from + at + 1
     const time = { receivedAt: NOW + number * 1000, observedAt: null, clock: 'SYNCED' as const }
     const event = { ...goldenEvent, ...time, sequence: number, zoneSequence: number, measurements }
-    const place = { partition: 0, offset: from + at, appendTimeMs: NOW + 100_000 }
-    return { ...place, key: null, headers: {}, value: encodeEvent(event) }
+    const position = { partition: 0, offset: from + at, appendTimeMs: NOW + 100_000 }
+    return { ...position, key: null, headers: {}, value: encodeEvent(event) }
   })
 
-/** Analytics on a state that is away for one look at points or windows. */
-const openWork = (state: ConsumerStateAccess, awayAtLook = 0) =>
+/** Analytics on a state that is unavailable for the nth read of points or windows. */
+const openWork = (state: ConsumerStateAccess, failingRead = 0) =>
   openStatefulWork({
     ...{ name: 'analytics', state, partition: 0, deadletters: 'd' },
     read: createRecordDecoder(createEventReader(null), ['readings']),
     createHandling: async claimed => {
-      let looks = 0
+      let reads = 0
       const flaky: PartitionState = {
         ...claimed,
-        range(span) {
-          const isOfSeries = /^(points|window)/.test(span.from)
-          if (isOfSeries && ++looks === awayAtLook) {
+        range(keys) {
+          const isOfSeries = /^(points|window)/.test(keys.from)
+          if (isOfSeries && ++reads === failingRead) {
             return Promise.reject(new StateUnavailable('PostgreSQL: away'))
           }
-          return claimed.range(span)
+          return claimed.range(keys)
         },
       }
       return createAnalytics(flaky, {
         ...{ topic: 'aggregates', publish: [], latenessMs: 0, holdMaxMs: HOLD_MAX_MS },
-        ...{ seriesMax: 1000, clockWaitMs: 1e9, onAbsurd() {} },
-        corrections: { offsetOf: () => null },
+        ...{ seriesMax: 1000, clockWaitMs: 1e9, onImplausibleValues() {} },
+        clockOffsets: { offsetOf: () => null },
       })
     },
     waitForDependencies: createDependencyWait(() => {}),
@@ -57,14 +57,14 @@ const openWork = (state: ConsumerStateAccess, awayAtLook = 0) =>
   })
 
 it.each([1, 2, 3])(
-  'a state that is away for look %i behind a restart costs no point',
-  async look => {
+  'a state that is unavailable for read %i after a restart costs no point',
+  async failingRead => {
     using place = temporary()
     await using store = openSqliteStates(place.dir)
     await using state = await store.open('analytics')
     const first = await openWork(state)
     await first.processRecords('readings', recordsOf(0, 10), never)
-    const second = await openWork(state, look)
+    const second = await openWork(state, failingRead)
     await expect(second.processRecords('readings', recordsOf(10, 20), never)).rejects.toThrow(
       StateUnavailable,
     )

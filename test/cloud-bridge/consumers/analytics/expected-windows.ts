@@ -1,7 +1,7 @@
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 
-/** What a window has to come to, computed plainly from all readings at once, in order of time. */
-export type ByHand = {
+/** A window computed plainly from all readings at once, in order of time. */
+export type ExpectedWindow = {
   count: number
   sum: number
   min: number
@@ -15,7 +15,7 @@ export type ByHand = {
 export type Point = { at: number; value: number }
 
 /** The values of each series by `site/zone/device/metric`, in order of time. */
-export function seriesByHand(
+export function expectedSeries(
   events: readonly SensorReading[],
   timeOf: (event: SensorReading) => number = ({ observedAt, receivedAt }) =>
     observedAt ?? receivedAt,
@@ -32,12 +32,12 @@ export function seriesByHand(
     }
   }
   for (const points of series.values()) {
-    points.sort((one, other) => one.at - other.at || one.value - other.value)
+    points.sort((a, b) => a.at - b.at || a.value - b.value)
   }
   return series
 }
 
-/** Calls for each window with something in it: its points, and the one before them. */
+/** Calls `visit` for each window with points: its points, and the last point before them. */
 export function eachWindow(
   points: readonly Point[],
   sizeMs: number,
@@ -51,40 +51,41 @@ export function eachWindow(
 }
 
 /**
- * All windows of all series by `site/zone/device/metric start`; `timeOf` says when a reading was.
+ * All windows of all series by `site/zone/device/metric start`; `timeOf` gives the event time of a
+ * reading.
  */
-export function byHand(
+export function expectedWindows(
   events: readonly SensorReading[],
   sizeMs: number,
   holdMaxMs: number,
   timeOf?: (event: SensorReading) => number,
-): Map<string, ByHand> {
-  const found = new Map<string, ByHand>()
-  for (const [name, points] of seriesByHand(events, timeOf)) {
+): Map<string, ExpectedWindow> {
+  const windows = new Map<string, ExpectedWindow>()
+  for (const [name, points] of expectedSeries(events, timeOf)) {
     eachWindow(points, sizeMs, (start, inside, before) => {
-      const window = windowOf(inside, before, start, start + sizeMs, holdMaxMs)
-      found.set(`${name} ${start}`, window)
+      const window = expectedWindow(inside, before, start, start + sizeMs, holdMaxMs)
+      windows.set(`${name} ${start}`, window)
     })
   }
-  return found
+  return windows
 }
 
-function windowOf(
+function expectedWindow(
   inside: readonly Point[],
   before: Point | undefined,
   start: number,
   end: number,
   holdMaxMs: number,
-): ByHand {
+): ExpectedWindow {
   const values = inside.map(({ value }) => value)
-  // A window knows the values in it and the one before it.
+  // A window depends on the points in it and the last one before it.
   const known = before ? [before, ...inside] : inside
-  let [held, area, positiveMs, rise] = [0, 0, 0, 0]
+  let [knownMs, area, positiveMs, rise] = [0, 0, 0, 0]
   for (const [index, { at, value }] of known.entries()) {
     const next = known[index + 1]
     const until = Math.min(next?.at ?? Number.POSITIVE_INFINITY, at + holdMaxMs, end)
     const ms = Math.max(0, until - Math.max(at, start))
-    held += ms
+    knownMs += ms
     area += value * ms
     if (value > 0) positiveMs += ms
     if (next) rise += next.value >= value ? next.value - value : next.value
@@ -95,7 +96,7 @@ function windowOf(
     min: Math.min(...values),
     max: Math.max(...values),
     last: inside.at(-1)!.value,
-    timeWeightedMean: held > 0 ? area / held : null,
+    timeWeightedMean: knownMs > 0 ? area / knownMs : null,
     rise,
     positiveMs,
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAnalytics } from '../../../../../cloud-bridge/consumers/analytics/analytics.ts'
 import { openAnalyticsApi } from '../../../../../cloud-bridge/consumers/analytics/api/api.ts'
+import { windowSizes } from '../../../../../cloud-bridge/consumers/analytics/model/window-sizes.ts'
 import { openSqliteStates } from '../../../../../cloud-bridge/consumers/state/sqlite.ts'
 import type { SensorReading } from '../../../../../config/event/sensor-reading.ts'
 import { serveHttp } from '../../../../../config/process/http-server.ts'
@@ -11,13 +12,13 @@ import { findFreePort } from '../../../../../simulators/kafka/free-port.ts'
 export const HOLD_MAX_MS = 3_600_000
 
 const options = {
-  ...{ topic: 'aggregates', publish: ['15m', '1h', '1d'] as const, latenessMs: 0 },
-  ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onAbsurd: () => {} },
-  corrections: { offsetOf: () => null },
+  ...{ topic: 'aggregates', publish: windowSizes, latenessMs: 0 },
+  ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onImplausibleValues: () => {} },
+  clockOffsets: { offsetOf: () => null },
 }
 
-/** Analytics of some readings, each in the partition that `partitionOf` says, and its pages. */
-export async function filledApi(
+/** Opens the API over readings that were aggregated, each in the partition of `partitionOf`. */
+export async function openFilledApi(
   events: readonly SensorReading[],
   partitionOf: (event: SensorReading) => number,
   now: () => number,
@@ -27,18 +28,18 @@ export async function filledApi(
   stack.defer(() => rmSync(dir, { recursive: true, force: true }))
   const store = stack.use(openSqliteStates(dir))
   const state = stack.use(await store.open('analytics'))
-  for (const [partition, own] of Map.groupBy(events, partitionOf)) {
+  for (const [partition, ofPartition] of Map.groupBy(events, partitionOf)) {
     const claimed = await state.claim(partition)
     const handling = await createAnalytics(claimed, options)
-    const arrived = own.map(event => ({
+    const received = ofPartition.map(event => ({
       ...{ event, arrival: 'in order' as const, topic: 'readings' },
       record: {
         ...{ partition, offset: 0, key: null, value: Buffer.alloc(0), headers: {} },
         appendTimeMs: event.receivedAt,
       },
     }))
-    await handling.load(arrived)
-    for (const one of arrived) handling.handle(one)
+    await handling.load(received)
+    for (const receivedEvent of received) handling.handle(receivedEvent)
     await claimed.commit(handling.takeChanges())
   }
   const api = stack.use(await openAnalyticsApi({ state, holdMaxMs: HOLD_MAX_MS, now }))
@@ -53,13 +54,13 @@ export async function filledApi(
       },
     }),
   )
-  const all = stack.move()
+  const owned = stack.move()
   return {
-    /** The answer to a question: its status, and what it says. */
+    /** The status and the body of the response to a request. */
     async ask(path: string) {
-      const answer = await fetch(`http://127.0.0.1:${port}${path}`)
-      return { status: answer.status, body: JSON.parse(await answer.text()) }
+      const response = await fetch(`http://127.0.0.1:${port}${path}`)
+      return { status: response.status, body: JSON.parse(await response.text()) }
     },
-    [Symbol.asyncDispose]: () => all.disposeAsync(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect } from 'vitest'
+import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
+import { listSeries } from '../../../../cloud-bridge/consumers/analytics/api/series-list.ts'
+import { readCompleteWindows } from '../../../../cloud-bridge/consumers/analytics/api/windows.ts'
+import type { Aggregate } from '../../../../cloud-bridge/consumers/analytics/model/aggregate.ts'
+import {
+  statisticsOf,
+  type WindowStatistics,
+} from '../../../../cloud-bridge/consumers/analytics/model/partial-aggregate.ts'
+import {
+  type WindowSize,
+  windowLengthMs,
+  windowSizes,
+} from '../../../../cloud-bridge/consumers/analytics/model/window-sizes.ts'
+import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
+import type {
+  ConsumerState,
+  PartitionState,
+} from '../../../../cloud-bridge/consumers/state/state.ts'
+import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
+import { goldenEvent } from '../../../config/event/events-fixture.ts'
+import { expectedWindows } from './expected-windows.ts'
+
+const START = Date.UTC(2026, 10, 23)
+const HOLD_MAX_MS = 3_600_000
+const options = {
+  ...{ topic: 'aggregates', publish: windowSizes, latenessMs: 0 },
+  ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onImplausibleValues: () => {} },
+  clockOffsets: { offsetOf: () => null },
+}
+
+/** Which of two metrics a reading has. */
+const metricsOf = { both: ['energy', 'power'], first: ['energy'], second: ['power'] }
+
+type Sample = { device: number; at: number; value: number; metrics: keyof typeof metricsOf }
+
+/** Readings of `spanMs`, more of them close to each other than far apart. */
+const samplesOf = (spanMs: number) =>
+  fc.array(
+    fc.record({
+      device: fc.integer({ min: 0, max: 1 }),
+      at: fc.oneof(
+        fc.integer({ min: 0, max: 100_000 }),
+        fc.integer({ min: 0, max: 5_000_000 }),
+        fc.integer({ min: 0, max: spanMs }),
+      ),
+      value: fc.integer({ min: -3, max: 40 }),
+      metrics: fc.constantFrom(...(['both', 'first', 'second'] as const)),
+    }),
+    { minLength: 1, maxLength: 60 },
+  )
+
+function eventOf({ device, at, value, metrics }: Sample, index: number): SensorReading {
+  const common = { flag: null, text: null, unit: 'kW.h' }
+  const measurements = metricsOf[metrics].map((metric, nth) => ({
+    ...{ metric, number: value + nth, ...common },
+  }))
+  const time = { receivedAt: START + at, observedAt: null, clock: 'SYNCED' as const }
+  const name = { site: 'hq', zone: 'z1', device: `d${device}` }
+  return { ...goldenEvent, ...name, ...time, zoneSequence: index + 1, measurements }
+}
+
+/**
+ * Handles events in batches and commits each, then one empty batch. With `isRestarted`, each batch
+ * has a new handling on the state. Returns the last published aggregate of each window.
+ */
+async function handleBatches(
+  state: PartitionState,
+  batches: SensorReading[][],
+  isRestarted: boolean,
+) {
+  let handling = await createAnalytics(state, options)
+  const published = new Map<string, Aggregate>()
+  for (const events of [...batches, []]) {
+    if (isRestarted) handling = await createAnalytics(state, options)
+    const received = events.map(event => ({
+      ...{ event, arrival: 'in order' as const, topic: 'readings' },
+      record: {
+        ...{ partition: 0, offset: 0, key: null, value: Buffer.alloc(0), headers: {} },
+        appendTimeMs: event.receivedAt,
+      },
+    }))
+    // A large batch is loaded in several rounds.
+    const half = Math.ceil(received.length / 2)
+    for (const round of [received.slice(0, half), received.slice(half)]) {
+      await handling.load(round)
+      for (const receivedEvent of round) handling.handle(receivedEvent)
+    }
+    const { rows, effects } = handling.takeChanges()
+    for (const { id, value } of effects) published.set(id, JSON.parse(value.toString()))
+    await state.commit({ rows })
+  }
+  return [...published.values()]
+}
+
+/** The windows of a size as the read API finds them in the state. */
+async function windowsIn(state: ConsumerState, size: WindowSize) {
+  const found = new Map<string, WindowStatistics>()
+  for await (const series of listSeries(state, {}, null)) {
+    const { site, zone, device, metric } = series.name
+    const range = { size, from: 0, to: Number.MAX_SAFE_INTEGER }
+    for await (const window of readCompleteWindows(series, range, HOLD_MAX_MS)) {
+      const { start, partial, before, sketch } = window
+      expect(sketch.count).toBe(partial.count)
+      const end = start + windowLengthMs(size)
+      const statistics = statisticsOf(partial, before, { start, end }, HOLD_MAX_MS)
+      found.set(`${site}/${zone}/${device}/${metric} ${start}`, statistics)
+    }
+  }
+  return found
+}
+
+const keyOf = ({ site, zone, device, metric, start }: Aggregate) =>
+  `${site}/${zone}/${device}/${metric} ${Date.parse(start)}`
+const endOf = (key: string, size: WindowSize) => Number(key.split(' ')[1]) + windowLengthMs(size)
+
+/** The fields that the last published aggregate of a window has to have. */
+function finalFieldsOf(expected: ReturnType<typeof expectedWindows>, aggregate: Aggregate) {
+  const window = expected.get(keyOf(aggregate))!
+  const { count, min, max, last, rise, timeWeightedMean } = window
+  const near = (value: number) => expect.closeTo(value, 6)
+  const mean = timeWeightedMean === null ? null : near(timeWeightedMean)
+  return { count, min, max, last, energyKwh: near(rise), timeWeightedMean: mean }
+}
+
+function expectEqual(
+  found: Awaited<ReturnType<typeof windowsIn>>,
+  expected: ReturnType<typeof expectedWindows>,
+) {
+  expect([...found.keys()].sort()).toEqual([...expected.keys()].sort())
+  for (const [name, window] of expected) {
+    const statistics = found.get(name)!
+    for (const [field, value] of Object.entries(window)) {
+      const actual = statistics[field as keyof typeof window]
+      if (value === null) expect(actual, `${name} ${field}`).toBeNull()
+      else {
+        const message = `${name} ${field}: ${actual} instead of ${value}`
+        expect(Math.abs((actual as number) - value), message).toBeLessThan(1e-6)
+      }
+    }
+  }
+}
+
+/** A series that leaves a minute, and gets a late point of that minute, in one batch. */
+const lateInOneBatch = [0, 0, 0, 60_000, 0].map(
+  (at): Sample => ({ device: 0, at, value: 0, metrics: 'both' }),
+)
+
+/**
+ * Checks that analytics gives the windows of a plain computation over all readings, in whatever
+ * order the readings arrive and wherever batches end. Checks all sizes of the table of window
+ * sizes, on readings of `spanMs`.
+ */
+export async function checkAggregation({ spanMs, numRuns }: { spanMs: number; numRuns: number }) {
+  const dir = mkdtempSync(join(tmpdir(), 'sluice-analytics-'))
+  let runs = 0
+  const check = async (samples: Sample[], batchSize: number, isRestarted: boolean) => {
+    const events = samples.map(eventOf)
+    const batches: SensorReading[][] = []
+    for (let at = 0; at < events.length; at += batchSize) {
+      batches.push(events.slice(at, at + batchSize))
+    }
+    await using store = openSqliteStates(join(dir, String(runs++)))
+    await using consumer = await store.open('analytics')
+    const state = await consumer.claim(0)
+    const published = await handleBatches(state, batches, isRestarted)
+    const watermark = Math.max(...events.map(({ receivedAt }) => receivedAt))
+    for (const size of windowSizes) {
+      const expected = expectedWindows(events, windowLengthMs(size), HOLD_MAX_MS)
+      expectEqual(await windowsIn(consumer, size), expected)
+      const ofSize = published.filter(aggregate => aggregate.size === size)
+      for (const aggregate of ofSize) {
+        expect(aggregate).toMatchObject(finalFieldsOf(expected, aggregate))
+      }
+      const ended = [...expected.keys()].filter(key => endOf(key, size) <= watermark)
+      // A new handling has no watermark yet.
+      if (!isRestarted) expect(ofSize.map(keyOf)).toEqual(expect.arrayContaining(ended))
+    }
+  }
+  try {
+    const batchSize = fc.integer({ min: 1, max: 20 })
+    await fc.assert(fc.asyncProperty(samplesOf(spanMs), batchSize, fc.boolean(), check), {
+      ...{ numRuns, examples: [[lateInOneBatch, 3, false]] },
+    })
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
