@@ -5,7 +5,7 @@ const LOOK_EVERY_MS = 5000
 
 export type Lag = {
   /** Records yet to be taken of the member's partitions, by topic; empty before the first look. */
-  behind: ReadonlyMap<string, number>
+  records: ReadonlyMap<string, number>
   /** When that was, ms since 1970. */
   atMs: number
 }
@@ -20,7 +20,7 @@ export function startLagWatch(
   nextOf: (topic: string, partition: number) => number | null,
   { signal, onLooked }: { signal: AbortSignal; onLooked(): void },
 ): Lag {
-  const lag: Lag = { behind: new Map(), atMs: 0 }
+  const lag: Lag = { records: new Map(), atMs: 0 }
   const look = async () => {
     const atMs = Date.now()
     const stretches = await stream.topicOffsets(topics)

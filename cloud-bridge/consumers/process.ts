@@ -35,8 +35,8 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
   const { readings, backfill, deadletters } = config.kafka.topics
   const topics = [readings, backfill]
   const works = new Map<number, PartitionWork>()
-  let lag: Lag = { behind: new Map(), atMs: 0 }
-  const metrics = createConsumerMetrics(name, { lag: () => lag.behind })
+  let lag: Lag = { records: new Map(), atMs: 0 }
+  const metrics = createConsumerMetrics(name, { lag: () => lag.records })
   const { url, ...registry } = config.registry
   const reader = createEventReader(
     url === null ? null : createRegistryClient({ ...registry, url, signal }),
@@ -106,7 +106,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
         state: (): ConsumerProcessState => ({
           ...{ part: 'consumer', name, pid: process.pid, partitions: [...works.keys()] },
           ...{
-            lag: Object.fromEntries(lag.behind),
+            lag: Object.fromEntries(lag.records),
             lagAtMs: lag.atMs,
             away: Object.fromEntries(away),
           },

@@ -1,5 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import { pause } from '../../config/process/pause.ts'
 import type { ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
 import { type ConsumerContext, type ConsumerDefinition, openConfiguredStore } from './catalogue.ts'
 import { createStatefulOpener } from './process.ts'
@@ -31,7 +31,7 @@ export async function reprocess(
     read: (records: readonly ReadRecord[]) => runtime.read(after(records)),
   }
   const after = (records: readonly ReadRecord[]) =>
-    records.filter(({ appendTimeMs: heardAt }) => heardAt >= fromMs)
+    records.filter(({ appendTimeMs }) => appendTimeMs >= fromMs)
   const own = untilReplaced(state, name)
   const open = createStatefulOpener(name, since, own, createHandling(place), {
     hasEffects: false,
@@ -45,7 +45,7 @@ export async function reprocess(
   run.catch(() => ending.abort())
   let ends: ReadonlyMap<string, TopicOffsets> | null = null
   for (let look = 1; !until.aborted; look++) {
-    await pause(LOOK_EVERY_MS, until)
+    await sleep(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => {})
     const left = ends && leftOf(ends, runtime)
     if (left === 0) break
     if (look % TELL_EVERY === 0) log.info({ version: number, left }, 'building')

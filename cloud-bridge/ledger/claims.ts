@@ -1,62 +1,63 @@
 /**
- * How far an epoch had come at a moment of the gateway's clock, up to which it is claimed to be
- * whole; `note` is the number of the note that says so, `heardAt` when Kafka got it. Times are ms
- * since 1970.
+ * A note's claim that an epoch reached `lastSequence` at the moment `at` of the gateway's clock.
+ * The claim is proven when every sequence up to `lastSequence` is delivered or explained. `note` is
+ * the number of the note that makes the claim. Times are ms since 1970.
  */
-export type Claim = { lastSequence: number; at: number; note: number; heardAt: number }
+export type Claim = { lastSequence: number; at: number; note: number; appendTimeMs: number }
 
-/** More open claims than this are thinned out: then the moment of completeness is less exact. */
+/** Above this number every second open claim is dropped: the proven moment gets less exact. */
 const OPEN_MAX = 256
 
 /**
- * Which of two claims was heard later; those of one batch by their notes. The gateway's clock has
- * no say in it, because it may be set at any time.
+ * Orders claims by append time, and claims of one batch by note number. The gateway's clock does
+ * not decide, because it can be set at any time.
  */
-export const compareByAppendTime = (a: Claim, b: Claim) => a.heardAt - b.heardAt || a.note - b.note
+export const compareByAppendTime = (a: Claim, b: Claim) =>
+  a.appendTimeMs - b.appendTimeMs || a.note - b.note
 
-/** What notes claim of an epoch, and what of it was found true. */
+/** The claims that notes make about one epoch, and which of them are proven. */
 export function createClaims() {
   let head: Claim | null = null
   let proven: Claim | null = null
   let open: Claim[] = []
   return {
-    /** The claim that reaches furthest. */
+    /** The claim with the highest sequence. */
     get head(): Claim | null {
       return head
     },
-    /** The newest claim that was found true. */
+    /** The newest proven claim. */
     get proven(): Claim | null {
       return proven
     },
-    /** Those that were not yet found true. */
+    /** The claims that are not proven yet. */
     get open(): readonly Claim[] {
       return open
     },
     add(claim: Claim): void {
       for (const known of [head, proven, ...open]) {
         if (!known || !isSame(known, claim)) continue
-        // It came twice: what counts is when it was heard first.
-        if (known.heardAt <= claim.heardAt) return
-        known.heardAt = claim.heardAt
+        // A duplicate of the note: the earliest append time counts.
+        if (known.appendTimeMs <= claim.appendTimeMs) return
+        known.appendTimeMs = claim.appendTimeMs
       }
       if (!head || isFurther(claim, head)) head = claim
       open.push(claim)
-      // Every second one, and the newest.
-      if (open.length > OPEN_MAX) open = open.filter((_, at) => at % 2 === 0)
+      // Keeps every second claim, and the newest one.
+      if (open.length > OPEN_MAX) open = open.filter((_, index) => index % 2 === 0)
     },
-    /** Takes the claims below the first sequence that is not accounted for as true. */
+    /** Marks the claims below `firstOpen`, the first sequence without an account, as proven. */
     prove(firstOpen: number): void {
       for (const claim of open) {
-        const isTrue = claim.lastSequence < firstOpen
-        if (isTrue && (!proven || claim.note >= proven.note)) proven = claim
+        const isProven = claim.lastSequence < firstOpen
+        if (isProven && (!proven || claim.note >= proven.note)) proven = claim
       }
       open = open.filter(({ lastSequence }) => lastSequence >= firstOpen)
     },
   }
 }
 
-const isSame = (one: Claim, other: Claim) =>
-  one.note === other.note && one.lastSequence === other.lastSequence && one.at === other.at
+const isSame = (a: Claim, b: Claim) =>
+  a.note === b.note && a.lastSequence === b.lastSequence && a.at === b.at
 const isFurther = (claim: Claim, than: Claim) =>
   claim.lastSequence === than.lastSequence
     ? claim.note > than.note

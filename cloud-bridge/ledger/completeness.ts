@@ -2,46 +2,48 @@ import { type Claim, compareByAppendTime } from './claims.ts'
 import type { EpochLedger } from './epoch.ts'
 import type { GatewayLedger } from './ledger.ts'
 
-/** `complete` up to the newest proven claim; `unproven` or `silent` since then. */
+/** `complete` up to the newest proven claim; `unproven` or `silent` since that claim. */
 export type CompletenessState = 'complete' | 'unproven' | 'silent'
 
 /**
- * Complete while the newest proven claim was heard a short time ago, ends near the newest one, and
- * does not end in the future; otherwise there is something newer or not. How long ago anything was
- * is told by when Kafka got it: by the gateway's clock, which may be decades off, only its own
- * claims are compared. `limitMs` is the short time.
+ * A gateway is complete while Kafka stored the newest proven claim at most `limitMs` ago, that
+ * claim ends at most `limitMs` before the newest claim, and that claim does not end in the future.
+ * Else the gateway is `unproven` when there is newer data, and `silent` when there is none. Ages
+ * are measured by Kafka's append times. The gateway's clock can be decades off, so its times are
+ * compared only with each other.
  */
 export function completenessOf(
-  { epochs, eventHeardAt, heartbeatHeardAt }: GatewayLedger,
+  { epochs, newestEventAppendTimeMs, newestHeartbeatAppendTimeMs }: GatewayLedger,
   proven: Claim | null,
   nowMs: number,
   limitMs: number,
 ): CompletenessState {
-  const all = [...epochs.values()].map(({ claims }) => claims)
-  // Where Kafka takes the sender's time, that may lie in the future, too.
-  const isRecent = (heardAt: number | null) =>
-    heardAt !== null && Math.abs(nowMs - heardAt) <= limitMs
-  const newest = all.flatMap(({ head }) => head ?? []).reduce(later, proven)
-  if (proven && newest && isRecent(proven.heardAt)) {
+  const allClaims = [...epochs.values()].map(({ claims }) => claims)
+  // A topic with the sender's timestamps can hold times in the future.
+  const isRecent = (appendTimeMs: number | null) =>
+    appendTimeMs !== null && Math.abs(nowMs - appendTimeMs) <= limitMs
+  const newest = allClaims.flatMap(({ head }) => head ?? []).reduce(later, proven)
+  if (proven && newest && isRecent(proven.appendTimeMs)) {
     const isNear = newest.at - proven.at <= limitMs
-    return isNear && proven.at - proven.heardAt <= limitMs ? 'complete' : 'unproven'
+    return isNear && proven.at - proven.appendTimeMs <= limitMs ? 'complete' : 'unproven'
   }
-  const provenAt = proven?.heardAt ?? Number.NEGATIVE_INFINITY
-  const hasMore = (eventHeardAt ?? provenAt) > provenAt + limitMs
-  if (hasMore || all.some(({ open }) => open.length > 0)) return 'unproven'
-  return isRecent(heartbeatHeardAt) ? 'unproven' : 'silent'
+  const provenMs = proven?.appendTimeMs ?? Number.NEGATIVE_INFINITY
+  const hasNewerEvents = (newestEventAppendTimeMs ?? provenMs) > provenMs + limitMs
+  if (hasNewerEvents || allClaims.some(({ open }) => open.length > 0)) return 'unproven'
+  return isRecent(newestHeartbeatAppendTimeMs) ? 'unproven' : 'silent'
 }
 
-/** Whether another run of its outbox has begun since; a restored one may count notes again. */
-export function hasSuccessor({ begun }: EpochLedger, epochs: readonly EpochLedger[]): boolean {
-  if (!begun) return false
-  const { store, heardAt, note } = begun
+/** Whether a newer epoch of the same outbox started. A restored outbox can reuse note numbers. */
+export function hasSuccessor({ start }: EpochLedger, epochs: readonly EpochLedger[]): boolean {
+  if (!start) return false
+  const { store, appendTimeMs, note } = start
   return epochs.some(
-    ({ begun: next }) => next?.store === store && (next.heardAt - heardAt || next.note - note) > 0,
+    ({ start: other }) =>
+      other?.store === store && (other.appendTimeMs - appendTimeMs || other.note - note) > 0,
   )
 }
 
-/** The newest claim before which every other one was found true. */
+/** The newest proven claim that has no open claim before it. */
 export function newestProvenClaim(epochs: readonly EpochLedger[]): Claim | null {
   const open = epochs.flatMap(({ claims }) => claims.open)
   const first =

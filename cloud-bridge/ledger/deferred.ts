@@ -1,68 +1,71 @@
 import { IntervalSet } from '../interval-set.ts'
 import type { DeferredRange, LedgerNote } from './notes.ts'
 
-/** Numbers that came later, or that nobody will bring any more; when Kafka heard of it. */
-type Over = DeferredRange & { heardAt: number }
+/** A range that arrived, or that nothing will deliver any more, and when Kafka stored that note. */
+type FinishedRange = DeferredRange & { appendTimeMs: number }
 
-/** What is to come later of one outbox, as its bridge's inbox tells, and what of it is over. */
+/** The deferred ranges of one outbox, as notes of the bridge's inbox report them. */
 export type DeferralLedger = {
-  open: Map<string, DeferredRange & { teller: string; heardAt: number }>
-  over: Map<string, Over>
+  open: Map<string, DeferredRange & { inbox: string; appendTimeMs: number }>
+  finished: Map<string, FinishedRange>
 }
 
-type BehindNote = Extract<LedgerNote, { kind: 'behind' | 'caught up' | 'contact' }>
+type DeferralNote = Extract<LedgerNote, { kind: 'behind' | 'caught up' | 'contact' }>
 
-/** Notes come twice, and an inbox that was restored gives their numbers out again. */
-const keyOf = (teller: string, { note, from, to }: DeferredRange) =>
-  `${teller} ${note} ${from} ${to}`
+/** The range is part of the key because a restored inbox reuses note numbers. */
+const keyOf = (inbox: string, { note, from, to }: DeferredRange) => `${inbox} ${note} ${from} ${to}`
 
 /**
- * Takes up that numbers will come later, that all of them came, or which of those told before still
- * will: what another inbox told of is gone with it, and so is what this one does not name any more.
+ * Applies a note about deferred ranges: a range is deferred (`behind`), a range arrived
+ * (`caught up`), or the inbox lists all ranges that are still deferred (`contact`). A `contact`
+ * note finishes each older range that the note does not list, and so each range of another inbox:
+ * that inbox is gone. Duplicates of a note change nothing.
  */
 export function addDeferralNote(
-  { behind }: { behind: Map<string, DeferralLedger> },
-  note: BehindNote,
+  { deferrals }: { deferrals: Map<string, DeferralLedger> },
+  note: DeferralNote,
 ) {
-  const { store, inbox: teller, heardAt } = note
-  const known = behind.get(store) ?? { open: new Map(), over: new Map() }
-  behind.set(store, known)
-  const end = (key: string, one: DeferredRange) => {
+  const { store, inbox, appendTimeMs } = note
+  const known: DeferralLedger = deferrals.get(store) ?? { open: new Map(), finished: new Map() }
+  deferrals.set(store, known)
+  const finish = (key: string, range: DeferredRange) => {
     known.open.delete(key)
-    known.over.set(key, { ...one, heardAt })
+    known.finished.set(key, { ...range, appendTimeMs })
   }
   if (note.kind === 'contact') {
-    const named = new Set(note.deferred.map(one => keyOf(teller, one)))
-    for (const [key, one] of known.open) {
-      if (!named.has(key) && one.heardAt <= heardAt) end(key, one)
+    const listed = new Set(note.deferred.map(range => keyOf(inbox, range)))
+    for (const [key, range] of known.open) {
+      if (!listed.has(key) && range.appendTimeMs <= appendTimeMs) finish(key, range)
     }
     return
   }
-  const key = keyOf(teller, note.deferred)
-  if (note.kind === 'caught up') end(key, note.deferred)
-  else if (!known.over.has(key)) known.open.set(key, { ...note.deferred, teller, heardAt })
+  const key = keyOf(inbox, note.deferred)
+  if (note.kind === 'caught up') finish(key, note.deferred)
+  else if (!known.finished.has(key)) {
+    known.open.set(key, { ...note.deferred, inbox, appendTimeMs })
+  }
 }
 
-/** The numbers of an outbox that are still to come later. */
+/** The sequences of an outbox that are still deferred. */
 export function deferredSequences(known: DeferralLedger | undefined): IntervalSet {
-  const numbers = new IntervalSet()
+  const sequences = new IntervalSet()
   for (const { from, to } of known?.open.values() ?? []) {
-    numbers.addRange(from, to ?? Number.MAX_SAFE_INTEGER)
+    sequences.addRange(from, to ?? Number.MAX_SAFE_INTEGER)
   }
-  return numbers
+  return sequences
 }
 
 /**
- * When Kafka had the last of the backlogs that brought numbers between two sequences, both excluded
- * (ms since 1970); null where none did.
+ * The append time (ms since 1970) of the last note that finished a backlog with numbers between two
+ * sequences, both excluded; null when no backlog had such numbers.
  */
 export function backlogAppendTimeMs(
   known: DeferralLedger | undefined,
   above: number,
   below: number,
 ): number | null {
-  const all = [...(known?.over.values() ?? [])].filter(
+  const backlogs = [...(known?.finished.values() ?? [])].filter(
     ({ isBacklog, from, to }) => isBacklog && from < below && (to ?? from) > above,
   )
-  return all.length > 0 ? Math.max(...all.map(({ heardAt }) => heardAt)) : null
+  return backlogs.length > 0 ? Math.max(...backlogs.map(({ appendTimeMs }) => appendTimeMs)) : null
 }

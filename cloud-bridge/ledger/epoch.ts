@@ -2,35 +2,42 @@ import { IntervalSet } from '../interval-set.ts'
 import { type Claim, createClaims } from './claims.ts'
 import type { Heads } from './notes.ts'
 
-/** Where an event stands in its epoch; when it was received and Kafka got it (ms since 1970). */
-export type EventPosition = { sequence: number; at: number; heardAt: number }
+/** An event's sequence, when the gateway received the event and Kafka stored it (ms since 1970). */
+export type EventPosition = { sequence: number; at: number; appendTimeMs: number }
 
 /** A zone within an epoch. */
 export type EpochZone = {
   seen: IntervalSet<EventPosition>
-  /** The last number given out, as far as a note said so. */
+  /** The zone's last number, as far as a note reports it. */
   head: number
-  /** Where proof begins; null: at the lowest number seen, because what was before is forgotten. */
+  /** The first number to prove. Null: the lowest number seen, because the zone was forgotten. */
   first: number | null
 }
 
-/** What the first note of an epoch says: whose it is, that note's number, the first sequence. */
-export type EpochStart = { store: string; note: number; first: number; at: number; heardAt: number }
+/** An epoch's first note: its outbox, the note's number, the first sequence. Ms since 1970. */
+export type EpochStart = {
+  store: string
+  note: number
+  first: number
+  at: number
+  appendTimeMs: number
+}
 
-/** `strange` has a new sequence, but a zone sequence that was seen before. */
+/** `strange`: the sequence is new, but the zone sequence was seen before. */
 export type AddResult = 'new' | 'duplicate' | 'strange'
 
 export type EpochLedger = ReturnType<typeof createEpochLedger>
 
 /**
- * What is known of one run of a gateway's writer. Once the next run has named its heads, zones that
- * are whole are forgotten; the one interval of its sequences stays, to tell late duplicates.
+ * The account of one epoch. Zones that are complete are forgotten as soon as the next epoch's first
+ * note has named the last numbers; the interval of the epoch's sequences stays, to recognise late
+ * duplicates.
  */
 export function createEpochLedger(epoch: number) {
   const seen = new IntervalSet<EventPosition>()
   const zones = new Map<string, EpochZone>()
   const claims = createClaims()
-  const known: { begun?: EpochStart; store?: string } = {}
+  const known: { start?: EpochStart; store?: string } = {}
   let [isClosed, isTrimmed] = [false, false]
 
   const zoneOf = (name: string): EpochZone => {
@@ -41,11 +48,11 @@ export function createEpochLedger(epoch: number) {
     return zone
   }
   const trim = () => {
-    for (const [name, zone] of zones) if (isWhole(zone)) zones.delete(name)
+    for (const [name, zone] of zones) if (isComplete(zone)) zones.delete(name)
     isTrimmed = true
   }
-  const trimIfWhole = () => {
-    const first = known.begun?.first ?? seen.lowest
+  const trimIfComplete = () => {
+    const first = known.start?.first ?? seen.lowest
     const last = claims.head?.lastSequence
     if (!isClosed || first === undefined || last === undefined) return
     if (seen.covers(first, last)) trim()
@@ -56,49 +63,56 @@ export function createEpochLedger(epoch: number) {
     seen,
     claims,
     zones: zones as ReadonlyMap<string, EpochZone>,
-    /** Whether zones that are not here may be forgotten ones. */
+    /** Whether a zone that is not in `zones` can be a forgotten one. */
     get isTrimmed() {
       return isTrimmed
     },
-    get begun(): EpochStart | null {
-      return known.begun ?? null
+    get start(): EpochStart | null {
+      return known.start ?? null
     },
-    /** The outbox it belongs to; null until a note says so. */
+    /** The id of the epoch's outbox; null until a note names the outbox. */
     get store(): string | null {
-      return known.begun?.store ?? known.store ?? null
+      return known.start?.store ?? known.store ?? null
     },
-    begin(begun: EpochStart): void {
-      // A note that comes twice was said when it was heard first.
-      const heardAt = Math.min(begun.heardAt, known.begun?.heardAt ?? begun.heardAt)
-      known.begun = { ...begun, heardAt }
+    setStart(start: EpochStart): void {
+      // A duplicate of the note: the earliest append time counts.
+      const appendTimeMs = Math.min(
+        start.appendTimeMs,
+        known.start?.appendTimeMs ?? start.appendTimeMs,
+      )
+      known.start = { ...start, appendTimeMs }
     },
-    /** How many events were seen that no note claims yet: one lost behind them would not show. */
+    /** How many events arrived above the last claim: a loss after them would not be noticed. */
     get unproven(): number {
       const claimed = claims.head?.lastSequence ?? Number.NEGATIVE_INFINITY
-      const behind = ([from, to]: [number, number]) => to - Math.max(from - 1, claimed)
-      return seen.spans.reduce((sum, span) => sum + Math.max(0, behind(span)), 0)
+      const unclaimedIn = ([from, to]: [number, number]) => to - Math.max(from - 1, claimed)
+      return seen.spans.reduce((sum, span) => sum + Math.max(0, unclaimedIn(span)), 0)
     },
-    add(mark: EventPosition, zone: string, zoneSequence: number): AddResult {
-      if (!seen.add(mark.sequence, mark)) return 'duplicate'
-      const isNew = zoneOf(zone).seen.add(zoneSequence, mark)
-      if (isClosed) trimIfWhole()
+    add(position: EventPosition, zone: string, zoneSequence: number): AddResult {
+      if (!seen.add(position.sequence, position)) return 'duplicate'
+      const isNew = zoneOf(zone).seen.add(zoneSequence, position)
+      if (isClosed) trimIfComplete()
       return isNew ? 'new' : 'strange'
     },
-    /** Takes note of how far it and its zones had come at a moment. */
-    claim({ lastSequence, zones }: Heads, store: string, said: Omit<Claim, 'lastSequence'>): void {
+    /** Adds a note's claim and the last numbers of the zones at that moment. */
+    claim(
+      { lastSequence, zones }: Heads,
+      store: string,
+      origin: Omit<Claim, 'lastSequence'>,
+    ): void {
       known.store = store
-      claims.add({ lastSequence, ...said })
+      claims.add({ lastSequence, ...origin })
       for (const [name, last] of zones) {
         const zone = zoneOf(name)
         zone.head = Math.max(zone.head, last)
       }
     },
-    /** The next epoch has named the heads: no more will come. */
+    /** The next epoch's first note has named the last numbers: this epoch gets no new events. */
     close(): void {
       isClosed = true
-      trimIfWhole()
+      trimIfComplete()
     },
-    /** All sequences below this one were seen or are explained. */
+    /** Every sequence below `firstOpen` is delivered or explained. */
     prove(firstOpen: number): void {
       claims.prove(firstOpen)
       if (isClosed) trim()
@@ -106,10 +120,10 @@ export function createEpochLedger(epoch: number) {
   }
 }
 
-/** Where the numbers of a zone begin that must be there. */
+/** The first number of a zone that must be accounted for. */
 export function firstZoneSequenceOf({ first, seen, head }: EpochZone): number {
   return first ?? seen.lowest ?? head + 1
 }
 
-const isWhole = (zone: EpochZone) =>
+const isComplete = (zone: EpochZone) =>
   zone.seen.covers(firstZoneSequenceOf(zone), zone.head) && (zone.seen.highest ?? 0) <= zone.head

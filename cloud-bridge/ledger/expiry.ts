@@ -4,87 +4,101 @@ import type { EpochStart, EventPosition } from './epoch.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
 import { partitionCountsBetween } from './partition-moves.ts'
 
-/** What stands beside numbers that were not seen, as far as it is known. */
-type Beside = { before?: EventPosition | undefined; after?: EventPosition | undefined }
-/** The epoch in which they were given out: its outbox, its beginning, how far it is claimed. */
-type Run = { begun: EpochStart | null; end: number | null; store: string | null }
-type Moment = { at: number; heardAt: number }
+/** The events that were seen just before and after the missing numbers, as far as known. */
+type Neighbours = { before?: EventPosition | undefined; after?: EventPosition | undefined }
+/** The numbers' epoch: its first note, the moment of its last claim, its outbox. */
+type EpochFacts = { start: EpochStart | null; end: number | null; store: string | null }
+/** A time by the gateway's clock and the append time, both ms since 1970. */
+type Moment = { at: number; appendTimeMs: number }
 
-/** The clocks of Kafka's brokers, and notes and events on their way, may differ by so much. */
-const HEARD_ABOUT_MS = 60_000
+/** Tolerance between the clocks of Kafka's brokers, and for notes and events in flight. */
+const APPEND_TIME_TOLERANCE_MS = 60_000
 
-const NOTHING: Moment = { at: Number.NEGATIVE_INFINITY, heardAt: Number.NEGATIVE_INFINITY }
+const NEVER: Moment = { at: Number.NEGATIVE_INFINITY, appendTimeMs: Number.NEGATIVE_INFINITY }
 const later = (a: Moment, b: Moment): Moment => ({
   at: Math.max(a.at, b.at),
-  heardAt: Math.max(a.heardAt, b.heardAt),
+  appendTimeMs: Math.max(a.appendTimeMs, b.appendTimeMs),
 })
 const earlier = (a: Moment, b: Moment): Moment => ({
   at: Math.min(a.at, b.at),
-  heardAt: Math.min(a.heardAt, b.heardAt),
+  appendTimeMs: Math.min(a.appendTimeMs, b.appendTimeMs),
 })
 
-type Known = Pick<GatewayLedger, 'oldestIn' | 'partitions' | 'spreads' | 'behind'>
+type GatewayFacts = Pick<
+  GatewayLedger,
+  'oldestIn' | 'partitions' | 'partitionCountChanges' | 'deferrals'
+>
 
 export type ExpiryCheck = ReturnType<typeof createExpiryCheck>
 
 /**
- * Judges whether Kafka may have deleted events of a gateway. In each partition it keeps the order
- * in which the gateway accepted them, so only those can be gone that were accepted before the
- * gateway's oldest one there, and before Kafka got the oldest record of all: a gateway's clock that
- * is ahead excuses nothing.
+ * Judges whether Kafka's retention may have deleted events of a gateway. Each partition keeps the
+ * order in which the gateway accepted the events. So only events can be deleted that were accepted
+ * before the gateway's oldest event in the partition, and before Kafka stored the partition's
+ * oldest record: a gateway's clock that is ahead excuses nothing.
  */
 export function createExpiryCheck(
-  { oldestIn, partitions, spreads, behind }: Known,
-  cuts: LogStarts,
-  backlogCuts: LogStarts = new Map(),
+  { oldestIn, partitions, partitionCountChanges, deferrals }: GatewayFacts,
+  logStarts: LogStarts,
+  backfillLogStarts: LogStarts = new Map(),
 ) {
-  const byPartition = new Map(
-    [...cuts].map(([partition, heardAt]) => {
-      const at = Math.min(heardAt, oldestIn.get(partition) ?? Number.POSITIVE_INFINITY)
-      return [partition, { at, heardAt }]
+  const deletedByPartition = new Map(
+    [...logStarts].map(([partition, appendTimeMs]) => {
+      const at = Math.min(appendTimeMs, oldestIn.get(partition) ?? Number.POSITIVE_INFINITY)
+      return [partition, { at, appendTimeMs }]
     }),
   )
-  /** Where the partition is not known, every one of so many must have lost what was so old. */
-  const leastOf = (count: number) =>
-    [...byPartition]
+  /** The partition is unknown: each of the `count` partitions must have deleted that far. */
+  const deletedInEachOf = (count: number) =>
+    [...deletedByPartition]
       .flatMap(([partition, deleted]) => (partition < count ? [deleted] : []))
-      .reduce<Moment | null>((a, b) => (a ? earlier(a, b) : b), null) ?? NOTHING
+      .reduce<Moment | null>((a, b) => (a ? earlier(a, b) : b), null) ?? NEVER
 
-  /** A zone that was moved has lost what one of its partitions may have lost. */
-  const deletedOf = (zone: string | null, counts: number[]): Moment => {
-    const most = counts.length > 0 ? Math.max(...counts) : Number.POSITIVE_INFINITY
-    if (zone === null) return leastOf(most)
+  /** Up to when events of a zone may be deleted; a moved zone counts each of its partitions. */
+  const deletedIn = (zone: string | null, counts: number[]): Moment => {
+    const maxCount = counts.length > 0 ? Math.max(...counts) : Number.POSITIVE_INFINITY
+    if (zone === null) return deletedInEachOf(maxCount)
     if (counts.length > 0) {
       const key = Buffer.from(zone)
-      const of = (count: number) => byPartition.get(partitionOf(key, count)) ?? leastOf(count)
-      return counts.map(of).reduce(later)
+      const deletedAmong = (count: number) =>
+        deletedByPartition.get(partitionOf(key, count)) ?? deletedInEachOf(count)
+      return counts.map(deletedAmong).reduce(later)
     }
     const partition = partitions.get(zone) ?? null
-    return partition === null ? leastOf(most) : (byPartition.get(partition) ?? NOTHING)
+    return partition === null
+      ? deletedInEachOf(maxCount)
+      : (deletedByPartition.get(partition) ?? NEVER)
   }
 
-  /** What a backlog brought is gone when its topic begins with what came after it. */
-  const isBacklogDeleted = (heardAt: number, zone: string | null): boolean => {
+  /** A backlog is deleted when the backfill topic begins after the backlog's end. */
+  const isBacklogDeleted = (backlogEndMs: number, zone: string | null): boolean => {
     const partition = zone === null ? null : (partitions.get(zone) ?? null)
-    const all = [...backlogCuts.values()]
-    const cut = partition === null ? Math.min(...all) : backlogCuts.get(partition)
-    return all.length > 0 && (cut ?? Number.NEGATIVE_INFINITY) > heardAt
+    const all = [...backfillLogStarts.values()]
+    const logStart = partition === null ? Math.min(...all) : backfillLogStarts.get(partition)
+    return all.length > 0 && (logStart ?? Number.NEGATIVE_INFINITY) > backlogEndMs
   }
 
   /**
-   * Whether numbers of an epoch may be deleted. They were accepted between what stands beside them,
-   * so all of that must be old, too; `zone` is null where it is not known.
+   * Whether missing numbers of an epoch may be deleted. The gateway accepted the events between
+   * their neighbours, so the neighbours must be old too. `zone` is null when the zone is unknown.
    */
-  return ({ before, after }: Beside, { begun, end, store }: Run, zone: string | null): boolean => {
-    const above = before?.sequence ?? (begun ? begun.first - 1 : Number.NEGATIVE_INFINITY)
+  return (
+    { before, after }: Neighbours,
+    { start, end, store }: EpochFacts,
+    zone: string | null,
+  ): boolean => {
+    const above = before?.sequence ?? (start ? start.first - 1 : Number.NEGATIVE_INFINITY)
     const below = after?.sequence ?? Number.POSITIVE_INFINITY
-    const backlog = backlogAppendTimeMs(behind.get(store ?? ''), above, below)
-    if (backlog !== null && isBacklogDeleted(backlog, zone)) return true
-    const counts = partitionCountsBetween(spreads.get(store ?? '') ?? [], above, below)
-    const deleted = deletedOf(zone, counts)
-    const start = before ?? begun
+    const backlogEndMs = backlogAppendTimeMs(deferrals.get(store ?? ''), above, below)
+    if (backlogEndMs !== null && isBacklogDeleted(backlogEndMs, zone)) return true
+    const changes = partitionCountChanges.get(store ?? '') ?? []
+    const deleted = deletedIn(zone, partitionCountsBetween(changes, above, below))
+    const earliest = before ?? start
     if ((after?.at ?? end ?? Number.POSITIVE_INFINITY) > deleted.at) return false
-    if (!start) return true
-    return start.at <= deleted.at && start.heardAt <= deleted.heardAt + HEARD_ABOUT_MS
+    if (!earliest) return true
+    return (
+      earliest.at <= deleted.at &&
+      earliest.appendTimeMs <= deleted.appendTimeMs + APPEND_TIME_TOLERANCE_MS
+    )
   }
 }

@@ -13,8 +13,9 @@ import {
 import { matchZones, sequenceBoundsOf, type ZoneGapSegment } from './zone-matching.ts'
 
 /**
- * Numbers that were given out and are not in Kafka: zone sequences, or sequences where `zone` is
- * null. Between `timeFrom` and `timeTo` (ms since 1970; null: unknown) they were accepted.
+ * Numbers that the gateway assigned and that are not in Kafka, as `--json` prints them: zone
+ * sequences, or sequences where `zone` is null. The gateway accepted them between `timeFrom` and
+ * `timeTo` (ms since 1970; null: unknown).
  */
 export type ReportedGap = {
   gateway: string
@@ -28,151 +29,140 @@ export type ReportedGap = {
   fate: GapFate
 }
 
-/** By what unexplained numbers are judged. */
+/** How to judge numbers that no note explains. */
 export type GapCriteria = {
-  /** Sequences above this one may still be on their way. */
+  /** Sequences above this one can still be in flight. */
   awaitedAbove: number
-  /** Sequences that come later than what stands behind them. */
-  behind: IntervalSet
+  /** Sequences that will arrive after newer ones. */
+  deferred: IntervalSet
   isExpired: ExpiryCheck
 }
 
 export type EpochGaps = {
-  holes: Omit<ReportedGap, 'gateway'>[]
+  gaps: Omit<ReportedGap, 'gateway'>[]
   /** The first sequence that is neither seen nor explained; Infinity when there is none. */
   firstOpen: number
 }
 
-const because = (fate: GapFate, reason: string): GapCause => ({ fate, reason, note: null })
-const MISSING = because('missing', 'no note explains it')
-const AWAITED = because('awaited', 'a note names it, and it may be on its way')
-const BEHIND = because('behind', 'it goes to Kafka behind newer events')
-const EXPIRED = because('expired', 'Kafka may have deleted it by now')
-const isBehind = ({ why }: GapSegment) => why?.fate === 'behind'
-const isOpen = ({ why }: GapSegment) => ['missing', 'awaited', 'behind'].includes(why?.fate ?? '')
+const causeOf = (fate: GapFate, reason: string): GapCause => ({ fate, reason, note: null })
+const MISSING = causeOf('missing', 'no note explains it')
+const AWAITED = causeOf('awaited', 'a note names it, and it may still be on its way')
+const DEFERRED = causeOf('behind', 'it goes to Kafka after newer events')
+const EXPIRED = causeOf('expired', 'Kafka may have deleted it by now')
+const isDeferred = ({ cause }: GapSegment) => cause?.fate === 'behind'
+const isOpen = ({ cause }: GapSegment) =>
+  ['missing', 'awaited', 'behind'].includes(cause?.fate ?? '')
 
-/** Names what an epoch lacks: by zone, and by sequence where no zone is known. */
+/** Lists the numbers that an epoch lacks: by zone, and by sequence where the zone is unknown. */
 export function findGaps(
   epoch: EpochLedger,
   explained: readonly ExplainedRange[],
-  judging: GapCriteria,
+  criteria: GapCriteria,
 ): EpochGaps {
-  const { begun, seen } = epoch
+  const { start, seen } = epoch
   const { head } = epoch.claims
-  const first = begun?.first ?? seen.lowest ?? 1
-  const since = begun?.at ?? null
-  const span = { begun, end: head?.at ?? null, store: epoch.store }
-  const isExpired = (piece: GapSegment, zone: string | null) => judging.isExpired(piece, span, zone)
-  const sequences = unseenSegments(
-    seen,
-    first,
-    head?.lastSequence ?? 0,
-    explainedSegments(explained),
-  ).flatMap(piece => judge(piece, isExpired(piece, null), judging))
-  // Which partition a number was in, and so whether it is deleted, is known with its zone.
-  const inZone = (piece: GapSegment, zone: ZoneGapSegment) =>
-    isOpen(piece) && !isBehind(piece) && isExpired(piece, zone.zone)
-      ? { ...piece, why: EXPIRED }
-      : piece
-  const { told, withoutZone } = matchZones(sequences, zonesOf(epoch, explained), inZone)
-  const zones = told
-    .map(piece => settle(piece, isExpired(piece, piece.zone)))
+  const first = start?.first ?? seen.lowest ?? 1
+  const facts = { start, end: head?.at ?? null, store: epoch.store }
+  const isExpired = (segment: GapSegment, zone: string | null) =>
+    criteria.isExpired(segment, facts, zone)
+  const last = head?.lastSequence ?? 0
+  const sequences = unseenSegments(seen, first, last, explainedSegments(explained)).flatMap(
+    segment => judge(segment, isExpired(segment, null), criteria),
+  )
+  // The zone tells the partition, and so whether Kafka has deleted the number.
+  const inZone = (segment: GapSegment, { zone }: ZoneGapSegment) =>
+    isOpen(segment) && !isDeferred(segment) && isExpired(segment, zone)
+      ? { ...segment, cause: EXPIRED }
+      : segment
+  const { matched, withoutZone } = matchZones(sequences, zoneGapsOf(epoch, explained), inZone)
+  const zones = matched
+    .map(segment => judgeZoneGap(segment, isExpired(segment, segment.zone)))
     .sort((a, b) => (a.zone === b.zone ? a.from - b.from : a.zone < b.zone ? -1 : 1))
-  const toHole = ({
-    zone = null,
-    from,
-    to,
-    before,
-    after,
-    why,
-  }: GapSegment & { zone?: string | null }) => ({
-    epoch: epoch.epoch,
-    zone,
-    from,
-    to,
-    timeFrom: before?.at ?? since,
-    timeTo: after?.at ?? head?.at ?? why!.note?.at ?? null,
-    reason: why!.reason,
-    fate: why!.fate,
-  })
-  // A zone may lack a number although no sequence is missing: then where it must be is open.
+  const toReported = (segment: GapSegment & { zone?: string | null }) => {
+    const { zone = null, from, to, before, after } = segment
+    const cause = segment.cause!
+    const timeFrom = before?.at ?? start?.at ?? null
+    const timeTo = after?.at ?? head?.at ?? cause.note?.at ?? null
+    const { reason, fate } = cause
+    return { epoch: epoch.epoch, zone, from, to, timeFrom, timeTo, reason, fate }
+  }
+  // A zone can lack a number although no sequence is missing: then its sequence is uncertain.
   const firstOpenOf = (zone: ZoneGapSegment) => {
     const [above, below] = sequenceBoundsOf(zone)
-    const may = zone.isAlone ? [] : segmentsBetween(sequences, above, below)
-    return may.find(piece => isOpen(inZone(piece, zone)))?.from ?? above + 1
+    const possible = zone.isUnmatched ? [] : segmentsBetween(sequences, above, below)
+    return possible.find(segment => isOpen(inZone(segment, zone)))?.from ?? above + 1
   }
   const open = [
     ...withoutZone.filter(isOpen).map(({ from }) => from),
     ...zones.filter(isOpen).map(firstOpenOf),
   ]
   const firstOpen = open.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
-  return { holes: [...zones, ...withoutZone].map(toHole), firstOpen }
+  return { gaps: [...zones, ...withoutZone].map(toReported), firstOpen }
 }
 
-/**
- * Sequences that no note explains: some come later, old ones may be expired, the newest be on their
- * way.
- */
+/** Splits an unexplained segment into deferred, expired, missing and awaited sequences. */
 function judge(
-  piece: GapSegment,
+  segment: GapSegment,
   isExpired: boolean,
-  { behind, awaitedAbove }: GapCriteria,
+  { deferred, awaitedAbove }: GapCriteria,
 ): GapSegment[] {
-  if (piece.why) return [piece]
-  const others = behind.gaps(piece.from, piece.to)
-  const parts = others.flatMap(({ from, to }) => {
-    if (isExpired) return [{ ...piece, from, to, why: EXPIRED }]
+  if (segment.cause) return [segment]
+  const others = deferred.gaps(segment.from, segment.to)
+  const otherParts = others.flatMap(({ from, to }) => {
+    if (isExpired) return [{ ...segment, from, to, cause: EXPIRED }]
     const last = Math.min(to, awaitedAbove)
     return [
-      { ...piece, from, to: last, why: MISSING },
-      { ...piece, from: Math.max(from, last + 1), to, why: AWAITED },
+      { ...segment, from, to: last, cause: MISSING },
+      { ...segment, from: Math.max(from, last + 1), to, cause: AWAITED },
     ]
   })
-  const behindParts = gapsBetween(piece, others).map(span => ({ ...piece, ...span, why: BEHIND }))
-  return [...parts, ...behindParts]
+  const deferredParts = rangesOutside(segment, others).map(range => ({
+    ...segment,
+    ...range,
+    cause: DEFERRED,
+  }))
+  return [...otherParts, ...deferredParts]
     .filter(part => part.from <= part.to)
     .sort((a, b) => a.from - b.from)
 }
 
-/** What of a piece lies outside of these parts of it. */
-function gapsBetween({ from, to }: GapSegment, parts: readonly { from: number; to: number }[]) {
-  const taken = new IntervalSet()
-  for (const part of parts) taken.addRange(part.from, part.to)
-  return taken.gaps(from, to).map(gap => ({ from: gap.from, to: gap.to }))
+/** The ranges of a segment outside of these parts of it. */
+function rangesOutside({ from, to }: GapSegment, parts: readonly { from: number; to: number }[]) {
+  const covered = new IntervalSet()
+  for (const part of parts) covered.addRange(part.from, part.to)
+  return covered.gaps(from, to).map(gap => ({ from: gap.from, to: gap.to }))
 }
 
-/** What each zone lacks, explained where a note names its numbers. */
-function zonesOf(epoch: EpochLedger, explained: readonly ExplainedRange[]): ZoneGapSegment[] {
+/** The numbers that each zone lacks, with a cause where a note names them. */
+function zoneGapsOf(epoch: EpochLedger, explained: readonly ExplainedRange[]): ZoneGapSegment[] {
   const byZone = new Map<string, ExplainedRange[]>()
   for (const { explanation } of explained) {
     for (const { zone, first, count } of explanation.zones) {
-      const all = byZone.get(zone) ?? []
-      byZone.set(zone, all)
-      all.push({ from: first, to: first + count - 1, explanation })
+      const ranges = byZone.get(zone) ?? []
+      byZone.set(zone, ranges)
+      ranges.push({ from: first, to: first + count - 1, explanation })
     }
   }
-  // A zone of which nothing came at all; or it is forgotten, because all of it came.
+  // Zones without any event. In a trimmed epoch such a zone can be a forgotten, complete one.
   const others = epoch.isTrimmed ? [] : [...byZone.keys()].filter(zone => !epoch.zones.has(zone))
-  const nothing: EpochZone = { seen: new IntervalSet(), head: 0, first: 1 }
-  const all = [...epoch.zones, ...others.map(name => [name, nothing] as const)]
-  return all.flatMap(([zone, { seen, head, ...rest }]) => {
-    const segments = explainedSegments(byZone.get(zone) ?? [])
-    const pieces = unseenSegments(
-      seen,
-      firstZoneSequenceOf({ seen, head, ...rest }),
-      head,
-      segments,
-    )
-    return pieces.map(piece => ({ ...piece, zone }))
+  const empty: EpochZone = { seen: new IntervalSet(), head: 0, first: 1 }
+  const zones = [...epoch.zones, ...others.map(name => [name, empty] as const)]
+  return zones.flatMap(([name, zone]) => {
+    const segments = explainedSegments(byZone.get(name) ?? [])
+    const unseen = unseenSegments(zone.seen, firstZoneSequenceOf(zone), zone.head, segments)
+    return unseen.map(segment => ({ ...segment, zone: name }))
   })
 }
 
-/** The last word on what a zone lacks: nothing it has behind it can be on its way before it. */
-function settle(piece: ZoneGapSegment, isExpired: boolean): ZoneGapSegment {
-  const { why, after } = piece
-  const isMissing = why?.fate === 'missing'
-  const isLate = why?.fate === 'awaited' && after !== undefined
-  if (why && !isMissing && !isLate) return piece
-  if (isExpired) return { ...piece, why: EXPIRED }
-  return isMissing ? piece : { ...piece, why: MISSING }
+/**
+ * The final judgement on a zone's gap. A number with a later one of its zone in Kafka cannot be in
+ * flight, because a zone's events are sent in order.
+ */
+function judgeZoneGap(segment: ZoneGapSegment, isExpired: boolean): ZoneGapSegment {
+  const { cause, after } = segment
+  const isMissing = cause?.fate === 'missing'
+  const isOvertaken = cause?.fate === 'awaited' && after !== undefined
+  if (cause && !isMissing && !isOvertaken) return segment
+  if (isExpired) return { ...segment, cause: EXPIRED }
+  return isMissing ? segment : { ...segment, cause: MISSING }
 }

@@ -5,36 +5,36 @@ import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
 import { verifyLedger } from './verification.ts'
 
 const STOP_MS = 1000
-const CANNOT_SAY = 2
+const CANNOT_VERIFY = 2
 
 const program = new Command('sluice ledger')
-  .description('The proof of completeness, from what stands in Kafka alone.')
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : CANNOT_SAY))
+  .description('Proves from Kafka alone that every event was delivered or is explained.')
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : CANNOT_VERIFY))
 
 program
   .command('verify')
-  .description('Says up to when each gateway is complete, or names each hole.')
+  .description('Reports up to when each gateway is complete, or lists its gaps.')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-  .option('--watch', 'go on every few seconds, until Ctrl-C')
+  .option('--watch', 'report every few seconds, until Ctrl-C')
   .option('--json', 'print one JSON object instead (with --watch one a line); times in ms')
   .option(
     '--silent-after <seconds>',
-    'how long a gateway may be without a heartbeat (default: three times outbox.heartbeatMs)',
+    'a gateway without a heartbeat for longer is silent (default: 3 times outbox.heartbeatMs)',
     positive,
   )
   .addHelpText(
     'after',
     `
-Times are the gateway's own. Where its clock was not trusted, such a time only names the heartbeat
-that was written then; when Kafka got that is told beside it. Silence is judged by Kafka's time, and
-no gateway is complete up to a moment that is yet to come.
+Times are by the gateway's clock. If that clock is wrong, a time only identifies the heartbeat that
+was written then, and the report adds when Kafka stored that heartbeat. Silence is measured by
+Kafka's time. No gateway is complete up to a moment in the future.
 
 Exit codes:
   0  every gateway is complete up to its newest heartbeat
-  1  something is missing, or was dropped for a reason that is named; or notes are lost (a dead
-     letter may be among them, or why something is gone), even where all events are proven
-  2  cannot say: wrong configuration, Kafka away, no such topic
-  3  nothing is missing, but it cannot be proven now: unproven or silent`,
+  1  events are missing or were dropped for a reason that the report names; or notes are lost (a
+     dead letter or the explanation of a gap can be among them), even if all events are proven
+  2  cannot verify: wrong configuration, Kafka unreachable, topic missing
+  3  nothing is missing, but that cannot be proven now: unproven or silent`,
   )
   .action(async ({ config: file, silentAfter, ...options }) => {
     const loaded = loadConfig({ file, env: process.env })
@@ -54,11 +54,11 @@ Exit codes:
 try {
   await program.parseAsync()
 } catch (error) {
-  const said = error instanceof CannotStart ? error.message : (error as Error).stack
-  process.stderr.write(`${said}\n`)
-  process.exitCode = CANNOT_SAY
+  const text = error instanceof CannotStart ? error.message : (error as Error).stack
+  process.stderr.write(`${text}\n`)
+  process.exitCode = CANNOT_VERIFY
 }
-// A reading that was broken off may keep the process.
+// Gives the output time; then exits, because an aborted read can keep the process alive.
 await sleep(50)
 process.exit()
 

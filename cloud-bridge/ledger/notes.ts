@@ -25,10 +25,16 @@ export type Heads = { epoch: number; lastSequence: number; zones: [zone: string,
 
 /**
  * The facts about a note: `store` is the id of the outbox concerned, in hex, and `sequence` the
- * number of the note. `at` is the time by the writer's clock, `heardAt` the append time; both are
- * ms since 1970.
+ * number of the note. `at` is the time by the writer's clock, `appendTimeMs` the append time; both
+ * are ms since 1970.
  */
-type NoteHeader = { gateway: string; store: string; sequence: number; at: number; heardAt: number }
+type NoteHeader = {
+  gateway: string
+  store: string
+  sequence: number
+  at: number
+  appendTimeMs: number
+}
 
 /**
  * Events of an outbox that arrive after newer events, and the number of the note that says so; `to`
@@ -72,7 +78,7 @@ type ExplainingKind = (typeof EXPLAINING_KINDS)[number]
 export const isUnreadableContent = (content: object) => Object.keys(content).join() === 'reason'
 
 /** Decodes a value of the ledger topic; null when the value is not a note of ours. */
-export function decodeNote(value: Buffer, heardAt: number): LedgerNote | null {
+export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | null {
   const note = parse(value)
   if (!isObject(note) || !isObject(note.content)) return null
   const { gateway, store, sequence, at, kind, origin, content } = note
@@ -82,7 +88,7 @@ export function decodeNote(value: Buffer, heardAt: number): LedgerNote | null {
   if (!isInteger(sequence) || typeof at !== 'number' || typeof kind !== 'string') return null
   // A note of the bridge is in the bridge's own store and names the outbox in its content.
   const outbox = typeof content.store === 'string' ? content.store : store
-  const header = { gateway, store: outbox, sequence, at, heardAt }
+  const header = { gateway, store: outbox, sequence, at, appendTimeMs }
   if (isUnreadableContent(content)) {
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...header, kind: 'explanation', explanation: null, lostNotes: [lost] }

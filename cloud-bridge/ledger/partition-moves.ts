@@ -1,21 +1,24 @@
-/** Events behind a sequence are spread over other partitions than those up to it. */
+/**
+ * A topic's partition count changed: events up to `afterSequence` were spread over `from`
+ * partitions, later events over `to` partitions. `note` is the number of the note that says so.
+ */
 export type PartitionCountChange = { afterSequence: number; from: number; to: number; note: number }
 
-/** Takes up that events are spread otherwise from a sequence on; notes come twice. */
+/** Adds a change in the order of sequences. A duplicate of the note changes nothing. */
 export function addPartitionCountChange(
-  spreads: PartitionCountChange[],
-  spread: PartitionCountChange,
+  changes: PartitionCountChange[],
+  change: PartitionCountChange,
 ): void {
-  const isKnown = spreads.some(
-    ({ note, afterSequence }) => note === spread.note && afterSequence === spread.afterSequence,
+  const isKnown = changes.some(
+    ({ note, afterSequence }) => note === change.note && afterSequence === change.afterSequence,
   )
-  if (!isKnown) spreads.push(spread)
-  spreads.sort((a, b) => a.afterSequence - b.afterSequence || a.note - b.note)
+  if (!isKnown) changes.push(change)
+  changes.sort((a, b) => a.afterSequence - b.afterSequence || a.note - b.note)
 }
 
-/** Over how many partitions events were spread between two sequences, both excluded. */
+/** The partition counts that applied between two sequences, both excluded. */
 export function partitionCountsBetween(
-  spreads: readonly PartitionCountChange[],
+  changes: readonly PartitionCountChange[],
   above: number,
   below: number,
 ): number[] {
@@ -23,10 +26,10 @@ export function partitionCountsBetween(
   const add = (count: number, from: number, to: number) => {
     if (Math.max(from, above + 1) <= Math.min(to, below - 1)) counts.add(count)
   }
-  for (const [index, { afterSequence, from }] of spreads.entries()) {
-    add(from, (spreads[index - 1]?.afterSequence ?? Number.NEGATIVE_INFINITY) + 1, afterSequence)
+  for (const [index, { afterSequence, from }] of changes.entries()) {
+    add(from, (changes[index - 1]?.afterSequence ?? Number.NEGATIVE_INFINITY) + 1, afterSequence)
   }
-  const last = spreads.at(-1)
+  const last = changes.at(-1)
   if (last) add(last.to, last.afterSequence + 1, Number.POSITIVE_INFINITY)
   return [...counts]
 }

@@ -1,22 +1,23 @@
+import { timeText } from '../../config/process/text-format.ts'
 import type { GatewayAssessment } from './assessment.ts'
 import { sizeOf } from './gap-segments.ts'
 import type { ReportedGap } from './gaps.ts'
 
-/** What the ledger comes to, as `--json` prints it. Times are ms since 1970. */
+/** The verdict on all gateways, as `--json` prints it. Times are ms since 1970. */
 export type LedgerReport = {
   verdict: 'complete' | 'incomplete' | 'unproven'
   at: number
   gateways: GatewayAssessment[]
-  /** Values in the topics that are neither events nor notes of ours. */
+  /** How many values in the topics are neither events nor notes of Sluice. */
   foreign: number
 }
 
-/** A person reads so many holes of a gateway; a program asks for JSON. */
-const SHOWN_MAX = 20
-/** When Kafka got a heartbeat is told as well, where that is so far from when it was written. */
+/** The text lists this many gaps of a gateway; `--json` lists all. */
+const LISTED_MAX = 20
+/** A heartbeat's append time is printed when it differs from the gateway's time by more. */
 const CLOCK_OFF_MS = 60_000
 
-/** Gives all gateways one verdict; what is only on its way yet does not make it incomplete. */
+/** Combines the gateways into one verdict; awaited events do not make it `incomplete`. */
 export function createReport(
   gateways: GatewayAssessment[],
   foreign: number,
@@ -32,66 +33,65 @@ export function createReport(
 }
 
 /**
- * 0 complete, 1 something is missing or was dropped, or notes are lost, which may have been dead
- * letters or have said so; 3 nothing is, but it cannot be proven.
+ * 0: complete. 1: events are missing or were dropped, or notes are lost (a lost note can have been
+ * a dead letter, or the explanation of a gap). 3: nothing is missing, but that cannot be proven.
  */
 export function exitCodeOf({ verdict }: LedgerReport): number {
   return { complete: 0, incomplete: 1, unproven: 3 }[verdict]
 }
 
-/** The report for a person, in lines. */
+/** The report as lines of text for an operator. */
 export function describeReport({ gateways, foreign }: LedgerReport): string {
   const lines = gateways.flatMap(describeGateway)
   if (gateways.length === 0) lines.push('no gateway has sent anything yet')
-  if (foreign > 0) lines.push(`${count(foreign)} values in the topics are not ours`)
+  if (foreign > 0) {
+    lines.push(`${count(foreign)} values in the topics are neither events nor notes of Sluice`)
+  }
   return lines.join('\n')
 }
 
-function describeGateway(conclusion: GatewayAssessment): string[] {
-  const { gateway, state, time, heardAt, holes, lostNotes, unproven, forgotten } = conclusion
-  const when = time === null ? 'ever' : moment(time)
+function describeGateway(assessment: GatewayAssessment): string[] {
+  const { gateway, state, time, heardAt, holes: gaps, lostNotes, unproven, forgotten } = assessment
+  const moment = time === null ? 'the beginning' : timeText(time)
   const isOff = time !== null && heardAt !== null && Math.abs(heardAt - time) > CLOCK_OFF_MS
-  const heard = isOff ? ` by its clock (Kafka got that at ${moment(heardAt)})` : ''
+  const appended = isOff
+    ? ` by its clock (Kafka stored that heartbeat at ${timeText(heardAt)})`
+    : ''
+  const lostCount = lostNotes.reduce((sum, range) => sum + sizeOf(range), 0)
   const counts = [
-    `${count(conclusion.events)} events`,
-    `${count(conclusion.duplicates)} duplicates removed`,
-    conclusion.missing > 0 && `${count(conclusion.missing)} missing`,
-    conclusion.explained > 0 && `${count(conclusion.explained)} gone for a reason`,
-    conclusion.awaited > 0 && `${count(conclusion.awaited)} on their way`,
-    unproven > forgotten && `${count(unproven - forgotten)} behind the newest heartbeat`,
-    forgotten > 0 && `${count(forgotten)} of a run that a restored outbox forgot`,
-    conclusion.expired > 0 && `${count(conclusion.expired)} older than what Kafka has, not judged`,
-    lostNotes.length > 0 &&
-      `${count(lostNotes.reduce((sum, one) => sum + sizeOf(one), 0))} notes lost`,
-    conclusion.strange > 0 && `${count(conclusion.strange)} with a number that another one has`,
+    `${count(assessment.events)} events`,
+    `${count(assessment.duplicates)} duplicates removed`,
+    assessment.missing > 0 && `${count(assessment.missing)} missing`,
+    assessment.explained > 0 && `${count(assessment.explained)} not delivered, with a reason`,
+    assessment.awaited > 0 && `${count(assessment.awaited)} on their way`,
+    unproven > forgotten && `${count(unproven - forgotten)} after the newest heartbeat`,
+    forgotten > 0 && `${count(forgotten)} of an epoch that a restored outbox forgot`,
+    assessment.expired > 0 && `${count(assessment.expired)} expired in Kafka, not judged`,
+    lostNotes.length > 0 && `${count(lostCount)} notes lost`,
+    assessment.strange > 0 && `${count(assessment.strange)} with the number of another event`,
   ].filter(text => text !== false)
   const upTo = state === 'complete' ? 'complete up to' : `${state} since`
-  const more = holes.length - SHOWN_MAX
+  const unlisted = gaps.length - LISTED_MAX
   return [
-    `${plain(gateway)}: ${upTo} ${when}${heard}; ${counts.join(', ')}`,
-    ...holes.slice(0, SHOWN_MAX).map(hole => `  ${describeHole(hole)}`),
-    ...(more > 0 ? [`  and ${count(more)} holes more; --json lists all`] : []),
+    `${printable(gateway)}: ${upTo} ${moment}${appended}; ${counts.join(', ')}`,
+    ...gaps.slice(0, LISTED_MAX).map(gap => `  ${describeGap(gap)}`),
+    ...(unlisted > 0 ? [`  and ${count(unlisted)} more gaps; --json lists all`] : []),
     ...lostNotes.map(
       ({ origin, from, to, reason }) =>
-        `  notes ${from}..${to} of the ${plain(origin)} are lost (${plain(reason)})`,
+        `  notes ${from}..${to} of the ${printable(origin)} are lost (${printable(reason)})`,
     ),
   ]
 }
 
-function describeHole(hole: ReportedGap): string {
-  const { zone, epoch, from, to, timeFrom, timeTo, fate, reason } = hole
-  const where = zone === null ? 'sequence' : `zone ${plain(zone)}`
-  const numbers = from === to ? `${from}` : `${from}..${to} (${count(sizeOf(hole))})`
-  const run = epoch === null ? '' : ` of run ${epoch}`
-  const times = [timeFrom, timeTo].map(time => (time === null ? '?' : moment(time))).join(' to ')
-  return `${fate}: ${where} ${numbers}${run}, ${times}${reason && `: ${plain(reason)}`}`
+function describeGap(gap: ReportedGap): string {
+  const { zone, epoch, from, to, timeFrom, timeTo, fate, reason } = gap
+  const numbered = zone === null ? 'sequence' : `zone ${printable(zone)}`
+  const numbers = from === to ? `${from}` : `${from}..${to} (${count(sizeOf(gap))})`
+  const inEpoch = epoch === null ? '' : ` of epoch ${epoch}`
+  const times = [timeFrom, timeTo].map(time => (time === null ? '?' : timeText(time))).join(' to ')
+  return `${fate}: ${numbered} ${numbers}${inEpoch}, ${times}${reason && `: ${printable(reason)}`}`
 }
 
 const count = (number: number) => number.toLocaleString('en')
-/** What came over the network must not steer a terminal. */
-const plain = (text: string) => (/\p{C}/u.test(text) ? JSON.stringify(text) : text)
-
-function moment(ms: number): string {
-  const time = new Date(ms)
-  return Number.isNaN(time.getTime()) ? `${ms} ms` : time.toISOString()
-}
+/** Text from the network must not contain control characters that steer a terminal. */
+const printable = (text: string) => (/\p{C}/u.test(text) ? JSON.stringify(text) : text)

@@ -6,16 +6,16 @@ import { decodeNote } from './notes.ts'
 export type TopicReaderOptions = {
   stream: EventStream
   ledger: ReturnType<typeof createLedger>
-  /** A backlog that is drained behind live data may have a topic of its own, or not yet. */
+  /** The backfill topic is optional: backlogs can go to the readings topic, or never have been. */
   topics: { ledger: string; readings: string; backfill?: string }
-  /** How values are read; without a registry when not given. */
+  /** Decodes values; without a schema registry by default. */
   reader?: EventReader
 }
 
-/** Topics that Kafka does not have. */
+/** Kafka does not have these topics. */
 export class MissingTopics extends Error {}
 
-/** Reads the topics into the ledger: from their beginning at first, then on from where it was. */
+/** Reads the topics into the ledger: first from their beginning, then from the last offsets on. */
 export function createTopicReader({
   stream,
   ledger,
@@ -24,89 +24,93 @@ export function createTopicReader({
 }: TopicReaderOptions) {
   const positions = new Map<string, Map<number, number>>()
   /** Partitions of the readings whose next record is the oldest that Kafka still has. */
-  const beginning = new Set<number>()
-  /** The same of the topic of backlogs, as far as Kafka has deleted something there. */
-  const backlogBeginning = new Set<number>()
+  const atReadingsStart = new Set<number>()
+  /** Likewise for the backfill topic, only where retention deleted records. */
+  const atBackfillStart = new Set<number>()
   let foreign = 0
 
-  const addNote = ({ value, appendTimeMs: heardAt }: ReadRecord) => {
-    const note = decodeNote(value, heardAt)
+  const addNote = ({ value, appendTimeMs }: ReadRecord) => {
+    const note = decodeNote(value, appendTimeMs)
     if (note) ledger.addNote(note)
     else foreign++
   }
-  const addEvent = ({ value, appendTimeMs: heardAt }: ReadRecord, partition?: number) => {
+  const addEvent = ({ value, appendTimeMs }: ReadRecord, partition?: number) => {
     const event = reader.read(value)
-    if (event) ledger.addEvent({ ...event, heardAt, partition })
+    if (event) ledger.addEvent({ ...event, appendTimeMs, partition })
     else foreign++
   }
-  // A replay may be of any time: how far back it reaches says nothing of the rest.
-  const addReplayed = (record: ReadRecord) => {
-    if (backlogBeginning.delete(record.partition)) {
-      ledger.cutBacklog(record.partition, record.appendTimeMs)
+  // Without the partition: a replay can be of any time, so its events say nothing about the oldest
+  // event in a partition of the readings.
+  const addBackfill = (record: ReadRecord) => {
+    if (atBackfillStart.delete(record.partition)) {
+      ledger.setBackfillLogStart(record.partition, record.appendTimeMs)
     }
     return addEvent(record)
   }
   const addReading = (record: ReadRecord, begin: Offsets) => {
-    const { partition, appendTimeMs: heardAt } = record
-    if (beginning.delete(partition)) {
-      const isCut = (begin.get(partition) ?? 0) > 0
-      ledger.cut(partition, isCut ? heardAt : Number.NEGATIVE_INFINITY)
+    const { partition, appendTimeMs } = record
+    if (atReadingsStart.delete(partition)) {
+      const isTruncated = (begin.get(partition) ?? 0) > 0
+      ledger.setLogStart(partition, isTruncated ? appendTimeMs : Number.NEGATIVE_INFINITY)
     }
     addEvent(record, partition)
   }
 
-  /** That some events come later is told before newer ones are sent, maybe since the notes' end. */
-  const hearWhatIsBehind = async (notes: string) => {
+  /**
+   * The bridge writes a deferral note before it sends newer events. Such a note can be newer than
+   * the end of the notes that was read above, so this reads the notes once more.
+   */
+  const readNewDeferrals = async (notes: string) => {
     const end = (await stream.topicOffsets([notes])).get(notes)?.end ?? new Map()
     await stream.readBetween(
       notes,
       new Map(positions.get(notes)),
       end,
-      ({ value, appendTimeMs: heardAt }) => {
-        const note = decodeNote(value, heardAt)
+      ({ value, appendTimeMs }) => {
+        const note = decodeNote(value, appendTimeMs)
         if (note?.kind === 'behind') ledger.addNote(note)
       },
     )
   }
 
   return {
-    /** Values that are neither events nor notes of ours. */
+    /** How many values are neither events nor notes of Sluice. */
     get foreign() {
       return foreign
     },
     /**
-     * Reads up to the present ends. Throws MissingTopics, or what the client says while Kafka is
-     * away.
+     * Reads up to the current ends of the topics. Throws MissingTopics, or the client's error while
+     * Kafka cannot be reached.
      */
-    async readOn(): Promise<void> {
-      // The notes' end first: what they name was stored before, and is on its way at least.
+    async readToEnd(): Promise<void> {
+      // The end of the notes first: events that those notes name were stored before.
       const { ledger: notes, readings, backfill = readings } = topics
-      const stretches = await stream.topicOffsets([...new Set([notes, backfill, readings])])
-      const missing = [notes, readings].filter(topic => !stretches.has(topic))
+      const offsets = await stream.topicOffsets([...new Set([notes, backfill, readings])])
+      const missing = [notes, readings].filter(topic => !offsets.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
-      // After the ends, because a schema is registered before anything is written under it.
+      // After the ends: a schema is registered before a record is written with it.
       await reader.loadSchemas([readings, backfill])
-      for (const [topic, { begin, end }] of stretches) {
+      for (const [topic, { begin, end }] of offsets) {
         const position = positions.get(topic) ?? new Map<number, number>()
         positions.set(topic, position)
         for (const [partition, offset] of begin) {
           if ((position.get(partition) ?? -1) >= offset) continue
-          // At first, or because Kafka deleted what was not read yet.
+          // The first read, or retention deleted records before they were read.
           position.set(partition, offset)
-          if (topic === readings) beginning.add(partition)
+          if (topic === readings) atReadingsStart.add(partition)
           else if (topic === backfill && offset > 0) {
-            backlogBeginning.add(partition)
+            atBackfillStart.add(partition)
             if (end.get(partition) === offset)
-              ledger.cutBacklog(partition, Number.POSITIVE_INFINITY)
+              ledger.setBackfillLogStart(partition, Number.POSITIVE_INFINITY)
           }
         }
-        const add = { [notes]: addNote, [readings]: addReading }[topic] ?? addReplayed
+        const add = { [notes]: addNote, [readings]: addReading }[topic] ?? addBackfill
         await stream.readBetween(topic, new Map(position), end, record => {
           add(record, begin)
           position.set(record.partition, record.offset + 1)
         })
       }
-      await hearWhatIsBehind(notes)
+      await readNewDeferrals(notes)
     },
   }
 }

@@ -11,15 +11,15 @@ import { createLedger } from './ledger.ts'
 import { createReport, describeReport, exitCodeOf, type LedgerReport } from './report.ts'
 import { createTopicReader, MissingTopics } from './topic-reader.ts'
 
-/** A gateway that was not heard for so many heartbeats is silent. */
-const HEARTBEATS = 3
+/** A gateway is silent after this many missed heartbeats. */
+const MISSED_HEARTBEATS = 3
 const WATCH_EVERY_MS = 5000
-/** The exit code when asked to end before there was anything to report. */
+/** The exit code when the signal comes before the first report. */
 const INTERRUPTED = 130
 
 export type VerifyOptions = {
   config: Config
-  /** Silent after so long without a heartbeat, in ms; three heartbeats otherwise. */
+  /** A gateway without a heartbeat for longer is silent; by default three heartbeats' time. */
   silentAfterMs?: number | undefined
   watch?: boolean | undefined
   json?: boolean | undefined
@@ -29,9 +29,10 @@ export type VerifyOptions = {
 }
 
 /**
- * Reads the topics from their beginning and says how far each gateway is complete, or names what is
- * not; with `watch` again and again, until the signal. Gives the exit code of the last report.
- * Throws CannotStart when Kafka is not configured, away, or has no such topics at the beginning.
+ * Reads the topics from their beginning and reports up to when each gateway is complete, or lists
+ * its gaps; with `watch` every few seconds until the signal, whenever the report changes. Resolves
+ * with the exit code of the last report. Throws CannotStart when Kafka is not configured, or when
+ * the first read finds Kafka unreachable or a topic missing.
  */
 export async function verifyLedger(options: VerifyOptions): Promise<number> {
   const { config, signal, watch = false, json = false, onReport, onProblem } = options
@@ -39,65 +40,64 @@ export async function verifyLedger(options: VerifyOptions): Promise<number> {
     const cure = 'Set it, or SLUICE_KAFKA_BROKERS, to host:port of a broker'
     throw new CannotStart(`kafka.brokers is not configured. ${cure}`)
   }
-  const look = startLook(options, (await createKafkaClient(config.kafka)).stream)
-  const isEnded = endOf(signal)
-  let [code, said] = [INTERRUPTED, '']
+  const readReport = createReportReader(options, (await createKafkaClient(config.kafka)).stream)
+  const aborted = abortOf(signal)
+  let [exitCode, lastText] = [INTERRUPTED, '']
   for (let round = 0; ; round++) {
-    const found = await Promise.race([look(), isEnded]).catch(error => {
-      const problem = problemOf(error, config)
+    const report = await Promise.race([readReport(), aborted]).catch(error => {
+      const problem = problemText(error, config)
       if (round === 0) throw new CannotStart(problem)
       onProblem(problem)
     })
-    if (found === 'ended') return code
-    if (found) {
-      code = exitCodeOf(found)
-      const text = json ? JSON.stringify(found) : describeReport(found)
-      if (text !== said) onReport(text)
-      said = text
+    if (report === 'aborted') return exitCode
+    if (report) {
+      exitCode = exitCodeOf(report)
+      const text = json ? JSON.stringify(report) : describeReport(report)
+      if (text !== lastText) onReport(text)
+      lastText = text
     }
-    if (!watch) return code
+    if (!watch) return exitCode
     await pause(WATCH_EVERY_MS, signal)
   }
 }
 
-/** Each look reads on from where the last one ended, and gives what it comes to by now. */
-function startLook({ config, silentAfterMs, signal }: VerifyOptions, stream: EventStream) {
+/** Each call reads on to the current ends of the topics and reports on all that was read so far. */
+function createReportReader({ config, silentAfterMs, signal }: VerifyOptions, stream: EventStream) {
   const { kafka, bridge, outbox, registry } = config
   const ledger = createLedger()
   const { url } = registry
-  const reader = createEventReader(
-    url === null ? null : createRegistryClient({ ...registry, url, signal }),
-  )
-  const feed = createTopicReader({ stream, ledger, topics: kafka.topics, reader })
+  const client = url === null ? null : createRegistryClient({ ...registry, url, signal })
+  const reader = createEventReader(client)
+  const topicReader = createTopicReader({ stream, ledger, topics: kafka.topics, reader })
   return async (): Promise<LedgerReport> => {
-    await feed.readOn()
+    await topicReader.readToEnd()
     const nowMs = Date.now()
-    const conclusions = assessGateways(ledger.gateways.values(), {
+    const assessments = assessGateways(ledger.gateways.values(), {
       nowMs,
-      silentAfterMs: silentAfterMs ?? HEARTBEATS * outbox.heartbeatMs,
-      // The bridge takes whole groups, the last of which may go beyond its limit.
+      silentAfterMs: silentAfterMs ?? MISSED_HEARTBEATS * outbox.heartbeatMs,
+      // The bridge reads complete groups, and the last group can exceed the batch's limit.
       inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
-      cuts: ledger.cuts,
-      backlogCuts: ledger.backlogCuts,
+      logStarts: ledger.logStarts,
+      backfillLogStarts: ledger.backfillLogStarts,
     })
-    return createReport(conclusions, feed.foreign, nowMs)
+    return createReport(assessments, topicReader.foreign, nowMs)
   }
 }
 
-function endOf(signal: AbortSignal): Promise<'ended'> {
+function abortOf(signal: AbortSignal): Promise<'aborted'> {
   return new Promise(resolve => {
-    if (signal.aborted) resolve('ended')
-    signal.addEventListener('abort', () => resolve('ended'), { once: true })
+    if (signal.aborted) resolve('aborted')
+    signal.addEventListener('abort', () => resolve('aborted'), { once: true })
   })
 }
 
-/** One line that says what is wrong and what to do. */
-function problemOf(error: unknown, { kafka }: Config): string {
-  const where = `Kafka at ${kafka.brokers.join(', ')}`
+/** One line: the problem and its cure. */
+function problemText(error: unknown, { kafka }: Config): string {
+  const cluster = `Kafka at ${kafka.brokers.join(', ')}`
   if (error instanceof MissingTopics) {
-    const cure = 'Create it, or set kafka.topics to where the bridge writes'
-    return `${where} has no topic ${error.message}. ${cure}`
+    const cure = 'Create it, or set kafka.topics to the topics that the bridge writes'
+    return `${cluster} has no topic ${error.message}. ${cure}`
   }
-  const cure = 'Start it, or set kafka.brokers, kafka.tls and kafka.sasl as it needs them'
-  return `${where} cannot be read: ${describeError(error)}. ${cure}`
+  const cure = 'Start it, or correct kafka.brokers, kafka.tls and kafka.sasl'
+  return `${cluster} cannot be read: ${describeError(error)}. ${cure}`
 }

@@ -1,121 +1,128 @@
 import { IntervalSet } from '../interval-set.ts'
 import { type GapSegment, segmentsBetween, sizeOf } from './gap-segments.ts'
 
-/** What a zone lacks; `isAlone` when no sequence is missing where its numbers must be. */
-export type ZoneGapSegment = GapSegment & { zone: string; isAlone?: boolean }
+/** Numbers that a zone lacks; `isUnmatched` when every sequence was seen where they must lie. */
+export type ZoneGapSegment = GapSegment & { zone: string; isUnmatched?: boolean }
 
-/** How often what is certain is looked for again; what is left then is told with less detail. */
+/** Limit of the search for certain matches; segments that are left then get less detail. */
 const PASSES_MAX = 8
 
 /**
- * Finds which of the sequences that were not seen are the numbers that zones lack. An event has a
- * sequence and a zone sequence, both rising: so what a zone lacks lies, in sequences, between its
- * neighbours that were seen, and why those sequences were not seen is why its numbers were not.
- * `inZone` is what a piece of sequences comes to if its numbers are of that zone. Gives the pieces
- * of zones, with a reason unless no sequence is missing, and the sequences that belong to no zone.
+ * Matches sequences that were not seen with the numbers that zones lack. An event has a sequence
+ * and a zone sequence, and both rise. So the sequences of a zone's gap lie between the sequences of
+ * the neighbours that were seen, and the cause of those sequences is the cause of the zone's gap.
+ * `inZone` gives the segment as it is judged if its numbers belong to the zone. Returns the zones'
+ * segments, with a cause unless no sequence is missing, and the sequences that belong to no zone.
  */
 export function matchZones(
   sequences: readonly GapSegment[],
-  lacking: readonly ZoneGapSegment[],
-  inZone: (piece: GapSegment, zone: ZoneGapSegment) => GapSegment,
+  zoneGaps: readonly ZoneGapSegment[],
+  inZone: (segment: GapSegment, zone: ZoneGapSegment) => GapSegment,
 ) {
-  const taken = new IntervalSet()
-  const freeFor = (piece: ZoneGapSegment) =>
-    segmentsBetween(sequences, ...sequenceBoundsOf(piece)).flatMap(part =>
-      taken.gaps(part.from, part.to).map(({ from, to }) => inZone({ ...part, from, to }, piece)),
+  const assigned = new IntervalSet()
+  const freeFor = (gap: ZoneGapSegment) =>
+    segmentsBetween(sequences, ...sequenceBoundsOf(gap)).flatMap(part =>
+      assigned.gaps(part.from, part.to).map(({ from, to }) => inZone({ ...part, from, to }, gap)),
     )
-  const take = (piece: ZoneGapSegment, parts = freeFor(piece)) => {
-    let left = sizeOf(piece)
-    // What a note says of sequences is of the same events as what it says of zones.
-    const isOwn = ({ why }: GapSegment) => why?.note != null && why.note === piece.why?.note
-    for (const { from, to } of [...parts.filter(isOwn), ...parts.filter(one => !isOwn(one))]) {
-      if (left === 0) return
-      const last = Math.min(to, from + left - 1)
-      taken.addRange(from, last)
-      left -= last - from + 1
+  const assign = (gap: ZoneGapSegment, parts = freeFor(gap)) => {
+    let remaining = sizeOf(gap)
+    // A note names the sequences and the zone sequences of the same events.
+    const isOwn = ({ cause }: GapSegment) => cause?.note != null && cause.note === gap.cause?.note
+    for (const { from, to } of [...parts.filter(isOwn), ...parts.filter(part => !isOwn(part))]) {
+      if (remaining === 0) return
+      const last = Math.min(to, from + remaining - 1)
+      assigned.addRange(from, last)
+      remaining -= last - from + 1
     }
   }
-  const told = lacking.filter(({ why }) => why)
-  // Who must have a low one chooses first.
-  for (const piece of told.toSorted(byBound)) take(piece)
-  let open = lacking.filter(({ why }) => !why)
-  const tellCertain = () => {
+  const matched = zoneGaps.filter(({ cause }) => cause)
+  // The gap with the lowest upper bound chooses first.
+  for (const gap of matched.toSorted(byUpperBound)) assign(gap)
+  let open = zoneGaps.filter(({ cause }) => !cause)
+  const matchCertain = () => {
     for (let pass = 0, found = 1; found > 0 && pass < PASSES_MAX; pass++) {
-      const unclear = open.filter(piece => {
-        const free = freeFor(piece)
-        if (sumOf(free) !== sizeOf(piece)) return true
-        // As many as the zone lacks: they are its own.
-        told.push(...inOrder(piece, free))
-        take(piece)
+      const uncertain = open.filter(gap => {
+        const free = freeFor(gap)
+        if (totalSizeOf(free) !== sizeOf(gap)) return true
+        // Exactly as many sequences as the zone lacks: they belong to the zone.
+        matched.push(...splitByCause(gap, free))
+        assign(gap)
         return false
       })
-      found = open.length - unclear.length
-      open = unclear
+      found = open.length - uncertain.length
+      open = uncertain
     }
   }
-  tellCertain()
-  // Partitions are cut at different times: what zones that were cut later may lack is theirs.
-  const oldOf = (piece: ZoneGapSegment) => freeFor(piece).filter(isOld)
-  const isOfOld = (piece: ZoneGapSegment) => {
-    const old = oldOf(piece)
-    if (sumOf(old) < sizeOf(piece)) return false
-    told.push({ ...piece, why: old[0]!.why })
-    take(piece, old)
+  matchCertain()
+  // Kafka deletes each partition up to a moment of its own. A zone whose partition lost more has
+  // more candidates, and so chooses later.
+  const expiredFor = (gap: ZoneGapSegment) => freeFor(gap).filter(isExpired)
+  const matchExpired = (gap: ZoneGapSegment) => {
+    const expired = expiredFor(gap)
+    if (totalSizeOf(expired) < sizeOf(gap)) return false
+    matched.push({ ...gap, cause: expired[0]!.cause })
+    assign(gap, expired)
     return true
   }
-  const lastOld = new Map(open.map(piece => [piece, oldOf(piece).at(-1)?.to ?? 0]))
-  const byLastOld = open.toSorted((a, b) => lastOld.get(a)! - lastOld.get(b)!)
-  const gone = new Set(byLastOld.filter(isOfOld))
-  open = open.filter(piece => !gone.has(piece))
-  if (gone.size > 0) tellCertain()
-  for (const piece of open) told.push(tell(piece, freeFor(piece)))
-  for (const piece of open.toSorted(byBound)) take(piece)
-  const withoutZone = sequences.flatMap(piece =>
-    taken.gaps(piece.from, piece.to).map(({ from, to }) => ({ ...piece, from, to })),
+  const lastExpired = new Map(open.map(gap => [gap, expiredFor(gap).at(-1)?.to ?? 0]))
+  const byLastExpired = open.toSorted((a, b) => lastExpired.get(a)! - lastExpired.get(b)!)
+  const expiredGaps = new Set(byLastExpired.filter(matchExpired))
+  open = open.filter(gap => !expiredGaps.has(gap))
+  if (expiredGaps.size > 0) matchCertain()
+  for (const gap of open) matched.push(withOneCause(gap, freeFor(gap)))
+  for (const gap of open.toSorted(byUpperBound)) assign(gap)
+  const withoutZone = sequences.flatMap(segment =>
+    assigned.gaps(segment.from, segment.to).map(({ from, to }) => ({ ...segment, from, to })),
   )
-  return { told, withoutZone }
+  return { matched, withoutZone }
 }
 
-/** The sequences between which a zone's piece must be: its neighbours', or what the note says. */
+/** The sequences between which a zone's gap lies: its neighbours', or those that its note names. */
 export function sequenceBoundsOf({
   before,
   after,
-  why,
+  cause,
 }: GapSegment): [above: number, below: number] {
-  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = why?.note ?? {}
+  const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY } = cause?.note ?? {}
   return [
     Math.max(before?.sequence ?? Number.NEGATIVE_INFINITY, from - 1),
     Math.min(after?.sequence ?? Number.POSITIVE_INFINITY, to + 1),
   ]
 }
 
-const isOld = ({ why }: GapSegment) => why?.fate === 'expired'
-const byBound = (a: GapSegment, b: GapSegment) => sequenceBoundsOf(a)[1] - sequenceBoundsOf(b)[1]
-const sumOf = (parts: readonly GapSegment[]) => parts.reduce((sum, part) => sum + sizeOf(part), 0)
+const isExpired = ({ cause }: GapSegment) => cause?.fate === 'expired'
+const byUpperBound = (a: GapSegment, b: GapSegment) =>
+  sequenceBoundsOf(a)[1] - sequenceBoundsOf(b)[1]
+const totalSizeOf = (parts: readonly GapSegment[]) =>
+  parts.reduce((sum, part) => sum + sizeOf(part), 0)
 
-/** Cuts a zone's piece where the reason of its sequences changes. */
-function inOrder(piece: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment[] {
-  const pieces: ZoneGapSegment[] = []
-  let next = piece.from
-  for (const { why, ...part } of parts) {
+/** Splits a zone's gap where the cause of its sequences changes. */
+function splitByCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment[] {
+  const split: ZoneGapSegment[] = []
+  let next = gap.from
+  for (const { cause, ...part } of parts) {
     const to = next + sizeOf(part) - 1
-    const last = pieces.at(-1)
-    if (last?.why?.fate === why?.fate && last?.why?.reason === why?.reason && last) last.to = to
-    else pieces.push({ ...piece, from: next, to, why: why && { ...why, note: null } })
+    const last = split.at(-1)
+    const isSame = last?.cause?.fate === cause?.fate && last?.cause?.reason === cause?.reason
+    if (last && isSame) last.to = to
+    else split.push({ ...gap, from: next, to, cause: cause && { ...cause, note: null } })
     next = to + 1
   }
-  return pieces
+  return split
 }
 
-/** One reason for all of it, when that is certain, or at least when all are explained. */
-function tell(piece: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment {
-  const [one] = parts
-  if (!one?.why) return { ...piece, isAlone: true }
-  const isSame = parts.every(({ why }) => why?.fate === one.why?.fate)
-  const isExplained = parts.every(({ why }) => why?.note || why?.fate === 'expired')
+/** Gives the whole gap one cause: where that is certain, or where all parts are explained. */
+function withOneCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment {
+  const [first] = parts
+  if (!first?.cause) return { ...gap, isUnmatched: true }
+  const isSame = parts.every(({ cause }) => cause?.fate === first.cause?.fate)
+  const isExplained = parts.every(({ cause }) => cause?.note || cause?.fate === 'expired')
   const unclear = { fate: 'missing', reason: 'no note explains all it may be', note: null } as const
-  // What is yet to come may be all of it: that is known when it came.
-  const mayCome = parts.every(({ why }) => why?.note || why?.fate !== 'missing')
-  const later = mayCome && parts.find(({ why }) => why?.fate === 'behind')?.why
-  return { ...piece, why: isSame || isExplained ? { ...one.why, note: null } : later || unclear }
+  // Deferred sequences can be all of the gap; their arrival decides.
+  const canArrive = parts.every(({ cause }) => cause?.note || cause?.fate !== 'missing')
+  const deferred = canArrive && parts.find(({ cause }) => cause?.fate === 'behind')?.cause
+  return {
+    ...gap,
+    cause: isSame || isExplained ? { ...first.cause, note: null } : deferred || unclear,
+  }
 }

@@ -32,10 +32,11 @@ const numbersOf = ({ events }: DeliveredContent) =>
 /** What the ledger says of each gateway. */
 function proven({ events, notes }: DeliveredContent) {
   const ledger = createLedger()
-  const heardAt = Date.now()
-  for (const note of notes) ledger.addNote(decodeNote(Buffer.from(JSON.stringify(note)), heardAt)!)
-  for (const { value } of events) ledger.addEvent({ ...decodeEvent(value), heardAt })
-  const now = { nowMs: heardAt, silentAfterMs: 60_000, inFlightMaxEvents: 0 }
+  const appendTimeMs = Date.now()
+  for (const note of notes)
+    ledger.addNote(decodeNote(Buffer.from(JSON.stringify(note)), appendTimeMs)!)
+  for (const { value } of events) ledger.addEvent({ ...decodeEvent(value), appendTimeMs })
+  const now = { nowMs: appendTimeMs, silentAfterMs: 60_000, inFlightMaxEvents: 0 }
   return assessGateways(ledger.gateways.values(), now).map(
     ({ gateway, state, events, missing, explained }) => [
       gateway,

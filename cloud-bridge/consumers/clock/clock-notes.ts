@@ -1,4 +1,4 @@
-import { pause } from '../../../config/process/pause.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeNote } from '../../ledger/notes.ts'
 import type { EventStream, ReadRecord } from '../../ports/event-stream.ts'
 import type { ClockOffsetSource } from '../analytics/time/unsynced-readings.ts'
@@ -28,9 +28,9 @@ export async function startClockNoteReader(
   const offsets = createClockOffsets()
   const position = new Map<number, number>()
 
-  const take = ({ partition, offset, value, appendTimeMs: heardAt }: ReadRecord) => {
+  const take = ({ partition, offset, value, appendTimeMs }: ReadRecord) => {
     position.set(partition, offset + 1)
-    const note = decodeNote(value, heardAt)
+    const note = decodeNote(value, appendTimeMs)
     if (note?.kind === 'clock') offsets.add(note.gateway, note)
   }
   /** Whether the topic is there: without one, no gateway has said anything. */
@@ -59,7 +59,7 @@ export async function startClockNoteReader(
       return false
     }
   }
-  const rest = () => pause(pollEveryMs, signal)
+  const rest = () => sleep(pollEveryMs, undefined, { signal }).catch(() => {})
   const goOn = async () => {
     for (await rest(); !signal.aborted; await rest()) await look()
   }

@@ -42,12 +42,12 @@ export type ResolveOptions = Options & {
   what: 'retry' | 'drop'
   /** Which ones; null for all that are open. */
   ids: readonly string[] | null
-  settle: Awaited<ReturnType<typeof createResolver>>
+  resolve: Awaited<ReturnType<typeof createResolver>>
 }
 
 /** Retries or drops letters. Gives the exit code: 1 when one of them stays as it was. */
 export async function resolveDeadLetters(options: ResolveOptions): Promise<number> {
-  const { stream, topics, what, ids, settle, json, terminal } = options
+  const { stream, topics, what, ids, resolve: settle, json, terminal } = options
   const missing = new Set(ids)
   const isMeant = ({ id, state, from }: TopicDeadLetter) =>
     ids ? missing.delete(id) : state === 'open' && (what === 'drop' || from === 'consumer')

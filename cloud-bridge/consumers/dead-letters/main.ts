@@ -56,7 +56,7 @@ for (const what of ['retry', 'drop'] as const) {
           topics: kafka.topics,
           what,
           ids,
-          settle,
+          resolve: settle,
           json,
           terminal,
         })

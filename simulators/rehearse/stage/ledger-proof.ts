@@ -23,7 +23,7 @@ export async function addLedgerProof(
   const ledger = createLedger()
   const feed = createTopicReader({ stream, ledger, topics: stage.config.kafka.topics })
   const look = async () => {
-    await feed.readOn()
+    await feed.readToEnd()
     const options = { nowMs: Date.now(), silentAfterMs: HOUR_MS, inFlightMaxEvents: 0 }
     const mayForget = outcome.fault === FORGETTING
     return judgeLedger(assessGateways(ledger.gateways.values(), options), { mayForget })

@@ -8,7 +8,7 @@ import { goldenEvent } from '../../config/event/events-fixture.ts'
 
 const topics = { ledger: 'ledger', readings: 'readings' }
 
-it('hears that some come later although that was told after it had asked where notes end', async () => {
+it('reads a deferral note that was written after the end of the notes was read', async () => {
   const { gateway, epoch, zone } = goldenEvent
   const record = (offset: number, value: Buffer): ReadRecord => ({
     ...{
@@ -30,13 +30,13 @@ it('hears that some come later although that was told after it had asked where n
     note('epoch', 1, 'outbox', { epoch, firstSequence: 1, previous: null }),
     note('heads', 2, 'outbox', heads),
   ].map((value, offset) => record(offset, value))
-  // Numbers 1 to 8 go behind the ninth, as a note says that comes between two looks.
+  // Numbers 1 to 8 are deferred; the note is written between two reads of the end offsets.
   const events = [record(0, encodeEvent({ ...goldenEvent, sequence: 9, zoneSequence: 9 }))]
-  const told = note('behind', 1, 'inbox', { store: 'aa', from: 1, to: 8, topic: 'backfill' })
-  let looks = 0
+  const deferral = note('behind', 1, 'inbox', { store: 'aa', from: 1, to: 8, topic: 'backfill' })
+  let reads = 0
   const stream: EventStream = {
     async topicOffsets(names) {
-      if (looks++ > 0 && notes.length === 2) notes.push(record(2, told))
+      if (reads++ > 0 && notes.length === 2) notes.push(record(2, deferral))
       const all = { ledger: notes, readings: events }
       return new Map(
         names
@@ -49,12 +49,12 @@ it('hears that some come later although that was told after it had asked where n
     },
     async readBetween(topic, from, to, onRecord) {
       const all = topic === 'ledger' ? notes : events
-      for (const one of all.slice(from.get(0) ?? 0, to.get(0))) onRecord(one)
+      for (const next of all.slice(from.get(0) ?? 0, to.get(0))) onRecord(next)
     },
   }
   const ledger = createLedger()
-  const feed = createTopicReader({ stream, ledger, topics })
-  await feed.readOn()
+  const reader = createTopicReader({ stream, ledger, topics })
+  await reader.readToEnd()
   const options = { nowMs: Date.now(), silentAfterMs: 60_000, inFlightMaxEvents: 0 }
   expect(assessGateways(ledger.gateways.values(), options)[0]).toMatchObject({
     missing: 0,

@@ -2,169 +2,188 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
-import { fromInbox, gatewayWith, note, startGateway, told, without } from './gateway-fixture.ts'
+import {
+  assess,
+  createTestGateway,
+  gatewayWith,
+  inboxNote,
+  note,
+  without,
+} from './gateway-fixture.ts'
 
 const YEARS_MS = 50 * 31_557_600_000
 const NEVER = Number.NEGATIVE_INFINITY
 
-/** Zone a in partition 0, b in 1, and so on; `count` of them. */
-const spread = (events: readonly LedgerEvent[], count = 3) =>
+/** Puts zone a into partition 0, b into 1, and so on, of `count` partitions. */
+const withPartitions = (events: readonly LedgerEvent[], count = 3) =>
   events.map(event => ({ ...event, partition: (event.zone.charCodeAt(0) - 97) % count }))
-const cutsAt = (...heardAt: number[]) => ({ cuts: new Map(heardAt.entries()) })
+const logStartsAt = (...appendTimeMs: number[]) => ({ logStarts: new Map(appendTimeMs.entries()) })
 
-describe('what Kafka may have deleted', () => {
-  it('is not judged, and what is behind it is', () => {
+describe('events that Kafka may have deleted', () => {
+  it('are not judged; events after them are', () => {
     const gateway = gatewayWith('abababab')
-    gateway.beat()
+    gateway.heartbeat()
     const rest = without(gateway.events, 1, 2, 3, 4, 7)
-    const conclusion = told([...gateway.notes, ...rest], cutsAt(gateway.events[4]!.heardAt))
-    expect(conclusion).toMatchObject({ expired: 4, missing: 1 })
-    expect(conclusion.holes).toMatchObject([{ zone: 'a', from: 4, fate: 'missing' }])
+    const assessment = assess(
+      [...gateway.notes, ...rest],
+      logStartsAt(gateway.events[4]!.appendTimeMs),
+    )
+    expect(assessment).toMatchObject({ expired: 4, missing: 1 })
+    expect(assessment.holes).toMatchObject([{ zone: 'a', from: 4, fate: 'missing' }])
   })
 
-  it('ends with it: a hole is not old because its neighbour before is', () => {
+  it('end at the oldest record: a gap is not old because the event before is old', () => {
     const gateway = gatewayWith('abab')
-    gateway.beat()
+    gateway.heartbeat()
     const [, second] = gateway.events
     const rest = without(gateway.events, 3)
-    const conclusion = told([...gateway.notes, ...rest], cutsAt(second!.heardAt))
-    expect(conclusion).toMatchObject({ expired: 0, missing: 1 })
+    const assessment = assess([...gateway.notes, ...rest], logStartsAt(second!.appendTimeMs))
+    expect(assessment).toMatchObject({ expired: 0, missing: 1 })
   })
 
-  it('is so by partition: one that has all excuses nothing, whatever another has lost', () => {
+  it('are judged by partition: deletions in one excuse nothing in another that is untouched', () => {
     const gateway = gatewayWith('abababab')
-    gateway.beat()
-    const rest = without(spread(gateway.events), 2, 3, 4)
+    gateway.heartbeat()
+    const rest = without(withPartitions(gateway.events), 2, 3, 4)
     const oldest = rest.find(({ partition }) => partition === 1)!
-    const conclusion = told([...gateway.notes, ...rest], cutsAt(NEVER, oldest.heardAt))
-    expect(conclusion).toMatchObject({ expired: 2, missing: 1, state: 'unproven' })
-    expect(conclusion.holes).toMatchObject([{ zone: 'a', from: 2, fate: 'missing' }])
+    const assessment = assess([...gateway.notes, ...rest], logStartsAt(NEVER, oldest.appendTimeMs))
+    expect(assessment).toMatchObject({ expired: 2, missing: 1, state: 'unproven' })
+    expect(assessment.holes).toMatchObject([{ zone: 'a', from: 2, fate: 'missing' }])
   })
 
-  it('is never newer than when Kafka got the oldest it has, though that be dated 2076', () => {
+  it('are never newer than the append time of the oldest record, even if that is dated 2076', () => {
     const gateway = gatewayWith('abababab')
-    gateway.beat()
+    gateway.heartbeat()
     const [first, ...others] = gateway.events
     const dated = { ...first!, receivedAt: first!.receivedAt + YEARS_MS }
     const rest = [dated, ...without(others, 4)]
-    const conclusion = told([...gateway.notes, ...rest], cutsAt(dated.heardAt))
-    expect(conclusion).toMatchObject({ expired: 0, missing: 1 })
+    const assessment = assess([...gateway.notes, ...rest], logStartsAt(dated.appendTimeMs))
+    expect(assessment).toMatchObject({ expired: 0, missing: 1 })
   })
 
-  it('is not what a clock of 1970 says, when Kafka heard of it later', () => {
+  it('are not those that a clock of 1970 dates so, if Kafka stored them later', () => {
     const gateway = gatewayWith('aaaaaa')
-    gateway.beat()
+    gateway.heartbeat()
     const [first, ...others] = gateway.events
     const dated = others.map(event => {
-      const heardAt = event.heardAt + 3_600_000
-      return { ...event, heardAt, receivedAt: event.sequence }
+      const appendTimeMs = event.appendTimeMs + 3_600_000
+      return { ...event, appendTimeMs, receivedAt: event.sequence }
     })
     const rest = [first!, ...without(dated, 4)]
-    const conclusion = told([...gateway.notes, ...rest], cutsAt(first!.heardAt))
-    expect(conclusion).toMatchObject({ expired: 0, missing: 1 })
+    const assessment = assess([...gateway.notes, ...rest], logStartsAt(first!.appendTimeMs))
+    expect(assessment).toMatchObject({ expired: 0, missing: 1 })
   })
 
-  it('is not what a clock says that was set back meanwhile', () => {
+  it('are not those that a clock dates so that was set back in between', () => {
     const gateway = gatewayWith('aaaa')
-    gateway.beat()
+    gateway.heartbeat()
     const [first, second, , fourth] = gateway.events
     const rest = [first!, second!, { ...fourth!, receivedAt: 4000 }]
-    const conclusion = told([...gateway.notes, ...rest], cutsAt(first!.heardAt))
-    expect(conclusion).toMatchObject({ expired: 0, missing: 1 })
+    const assessment = assess([...gateway.notes, ...rest], logStartsAt(first!.appendTimeMs))
+    expect(assessment).toMatchObject({ expired: 0, missing: 1 })
   })
 
-  it('is, of a zone that was never seen, only where every partition has lost what was so old', () => {
+  it('include those of a zone never seen only if every partition deleted that far', () => {
     const gateway = gatewayWith('cababa')
-    gateway.beat()
-    const rest = without(spread(gateway.events), 1, 2, 3)
-    const [b, a] = rest.map(({ heardAt }) => heardAt)
+    gateway.heartbeat()
+    const rest = without(withPartitions(gateway.events), 1, 2, 3)
+    const [b, a] = rest.map(({ appendTimeMs }) => appendTimeMs)
     const all = [...gateway.notes, ...rest]
-    expect(told(all, cutsAt(a!, b!))).toMatchObject({ expired: 3, missing: 0, state: 'complete' })
-    expect(told(all, cutsAt(NEVER, b!))).toMatchObject({ expired: 1, missing: 2 })
-    expect(told(all)).toMatchObject({ expired: 0, missing: 3 })
+    expect(assess(all, logStartsAt(a!, b!))).toMatchObject({
+      expired: 3,
+      missing: 0,
+      state: 'complete',
+    })
+    expect(assess(all, logStartsAt(NEVER, b!))).toMatchObject({ expired: 1, missing: 2 })
+    expect(assess(all)).toMatchObject({ expired: 0, missing: 3 })
   })
 
-  it('is of each gateway what it accepted before its own oldest one', () => {
+  it('are those that each gateway accepted before its own oldest event', () => {
     const gateway = gatewayWith('aaaa')
-    const late = gateway.events.map(event => ({ ...event, heardAt: event.heardAt + 3_600_000 }))
-    gateway.beat()
-    const heads = gateway.notes.map(one => ({ ...one, heardAt: one.at + 3_600_000 }))
+    const late = gateway.events.map(event => ({
+      ...event,
+      appendTimeMs: event.appendTimeMs + 3_600_000,
+    }))
+    gateway.heartbeat()
+    const heads = gateway.notes.map(one => ({ ...one, appendTimeMs: one.at + 3_600_000 }))
     const rest = without(late, 1, 3)
-    // The oldest of all is another gateway's, which was not behind.
-    const cut = { ...cutsAt(late[1]!.heardAt), nowMs: late[3]!.heardAt }
-    const conclusion = told([...heads, ...rest], cut)
-    expect(conclusion).toMatchObject({ expired: 1, missing: 1 })
-    expect(conclusion.holes).toMatchObject([{ zone: 'a', from: 3 }])
+    // The oldest record of the partition is from another gateway, which was not late.
+    const options = { ...logStartsAt(late[1]!.appendTimeMs), nowMs: late[3]!.appendTimeMs }
+    const assessment = assess([...heads, ...rest], options)
+    expect(assessment).toMatchObject({ expired: 1, missing: 1 })
+    expect(assessment.holes).toMatchObject([{ zone: 'a', from: 3 }])
   })
 
-  it('does not explain sequences that no zone lacks', () => {
+  it('do not explain sequences that no zone lacks', () => {
     const gateway = gatewayWith('ab')
-    gateway.beat()
+    gateway.heartbeat()
     const heads = note('heads', { epoch: 1, lastSequence: 3, zones: [['a', 1]] }, { sequence: 9 })
-    const conclusion = told([...gateway.notes, heads, ...gateway.events], cutsAt(NEVER))
-    expect(conclusion).toMatchObject({ expired: 0, awaited: 1 })
+    const assessment = assess([...gateway.notes, heads, ...gateway.events], logStartsAt(NEVER))
+    expect(assessment).toMatchObject({ expired: 0, awaited: 1 })
   })
 })
 
-describe('what Kafka may have deleted of zones that were moved', () => {
-  /** Two zones of partition 0 of two; of four, the one is in partition 2, the other still in 0. */
+describe('events that Kafka may have deleted of zones that moved to another partition', () => {
+  /** Two zones of partition 0 of two. Of four, one moves to partition 2, the other stays in 0. */
   const names = Array.from({ length: 99 }, (_, number) => `z${number}`)
-  const of = (count: number, zone: string) => partitionOf(Buffer.from(zone), count)
+  const partitionAmong = (count: number, zone: string) => partitionOf(Buffer.from(zone), count)
   const [moved, stays] = [2, 0].map(
-    to => names.find(zone => of(2, zone) === 0 && of(4, zone) === to)!,
+    to => names.find(zone => partitionAmong(2, zone) === 0 && partitionAmong(4, zone) === to)!,
   )
-  const startMoved = () => {
-    const gateway = startGateway()
+  const gatewayThatMoved = () => {
+    const gateway = createTestGateway()
     gateway.start()
-    const era = (count: number) => {
+    const eventsAmong = (count: number) => {
       for (let round = 0; round < 4; round++) {
         for (const zone of [moved!, stays!]) {
-          Object.assign(gateway.event(zone), { partition: of(count, zone) })
+          Object.assign(gateway.event(zone), { partition: partitionAmong(count, zone) })
         }
       }
     }
-    era(2)
+    eventsAmong(2)
     const partitions = { from: 2, to: 4 }
-    gateway.notes.push(fromInbox('spread', { topic: 'readings', behind: 8, partitions }))
-    era(4)
-    gateway.beat()
+    gateway.notes.push(inboxNote('spread', { topic: 'readings', behind: 8, partitions }))
+    eventsAmong(4)
+    gateway.heartbeat()
     return gateway
   }
 
-  it('is what was deleted where they were, though where they are has all', () => {
-    const { events, notes } = startMoved()
+  it('are those deleted in the old partition, even if the new partition is untouched', () => {
+    const { events, notes } = gatewayThatMoved()
     const rest = events.slice(8)
-    const cut = cutsAt(rest[1]!.heardAt, NEVER, NEVER)
-    expect(told([...notes, ...rest], cut)).toMatchObject({ expired: 8, missing: 0 })
+    const options = logStartsAt(rest[1]!.appendTimeMs, NEVER, NEVER)
+    expect(assess([...notes, ...rest], options)).toMatchObject({ expired: 8, missing: 0 })
     const some = events.slice(5)
-    expect(told([...notes, ...some], cutsAt(some[0]!.heardAt, NEVER, NEVER))).toMatchObject({
+    expect(
+      assess([...notes, ...some], logStartsAt(some[0]!.appendTimeMs, NEVER, NEVER)),
+    ).toMatchObject({
       ...{ expired: 5, missing: 0 },
     })
   })
 
-  it('is not what they lack where they are, whatever is deleted where they were', () => {
-    const { events, notes } = startMoved()
+  it('are not those missing in the new partition, whatever the old one deleted', () => {
+    const { events, notes } = gatewayThatMoved()
     const [oldest] = events.slice(15)
     const rest = events.filter(
       ({ zone, sequence }, at) => at === 15 || (at > 7 && zone === moved && sequence !== 11),
     )
-    const conclusion = told([...notes, ...rest], cutsAt(oldest!.heardAt, NEVER, NEVER))
-    expect(conclusion.holes[0]).toMatchObject({ zone: moved, from: 6, to: 6, fate: 'missing' })
+    const assessment = assess([...notes, ...rest], logStartsAt(oldest!.appendTimeMs, NEVER, NEVER))
+    expect(assessment.holes[0]).toMatchObject({ zone: moved, from: 6, to: 6, fate: 'missing' })
   })
 
-  it('is, where they are no longer and nothing is left, what is as old elsewhere', () => {
-    const { events, notes } = startMoved()
+  it('are those as old as the deletions elsewhere, if the old partition is empty', () => {
+    const { events, notes } = gatewayThatMoved()
     const back = { topic: 'readings', behind: 16, partitions: { from: 4, to: 1 } }
     const gateway = { events: [] as LedgerEvent[] }
     const last = { ...events.at(-1)!, zone: stays!, sequence: 17, zoneSequence: 9, partition: 0 }
     gateway.events.push({
       ...last,
       receivedAt: last.receivedAt + 1000,
-      heardAt: last.heardAt + 1000,
+      appendTimeMs: last.appendTimeMs + 1000,
     })
-    const all = [...notes, fromInbox('spread', back), ...gateway.events]
-    const conclusion = told(all, cutsAt(gateway.events[0]!.heardAt))
-    expect(conclusion).toMatchObject({ expired: 16, missing: 0 })
+    const all = [...notes, inboxNote('spread', back), ...gateway.events]
+    const assessment = assess(all, logStartsAt(gateway.events[0]!.appendTimeMs))
+    expect(assessment).toMatchObject({ expired: 16, missing: 0 })
   })
 })
 
@@ -176,42 +195,48 @@ const zones = fc.array(
   { minLength: 8, maxLength: 60 },
 )
 
-describe('partitions that are cut anywhere', () => {
-  it('lack nothing that they were not robbed of, and no robbery is excused', () => {
+describe('partitions that retention truncates anywhere', () => {
+  it('have no missing event, and a removed event is never excused', () => {
     fc.assert(
       fc.property(
         zones,
         fc.array(fc.nat(20), { minLength: 2, maxLength: 2 }),
         fc.nat(99),
-        (all, cut, at) => {
-          const gateway = startGateway()
+        (all, truncation, at) => {
+          const gateway = createTestGateway()
           gateway.start()
-          for (const one of all) one === 'start' ? gateway.start() : gateway.event(one)
-          // Each zone is known of one event at least.
+          for (const step of all) step === 'start' ? gateway.start() : gateway.event(step)
+          // Each zone has one event at least.
           for (const zone of 'abcd') gateway.event(zone)
-          gateway.beat()
+          gateway.heartbeat()
           const kept = [0, 1].map(partition => {
-            const own = spread(gateway.events, 2).filter(event => event.partition === partition)
-            return own.slice(Math.min(cut[partition]!, own.length - 2))
+            const own = withPartitions(gateway.events, 2).filter(
+              event => event.partition === partition,
+            )
+            return own.slice(Math.min(truncation[partition]!, own.length - 2))
           })
-          const cuts = new Map(
+          const logStarts = new Map(
             kept.map(([oldest], partition) => [
               partition,
-              cut[partition] ? oldest!.heardAt : NEVER,
+              truncation[partition] ? oldest!.appendTimeMs : NEVER,
             ]),
           )
-          const there = kept.flat()
-          const options = { cuts, nowMs: gateway.nowMs }
-          const whole = told([...gateway.notes, ...there], options)
-          expect(whole).toMatchObject({ missing: 0, awaited: 0, state: 'complete' })
-          expect(whole.expired).toBe(gateway.events.length - there.length)
-          // Before that, the one may be what the other partition has lost since.
-          const last = Math.max(...cuts.values(), there[0]!.heardAt, kept[1]![0]!.heardAt)
-          const behind = there.filter(({ heardAt }) => heardAt > last)
-          const robbed = behind[at % behind.length]
-          if (!robbed) return
-          const rest = there.filter(event => event !== robbed)
-          const { missing, awaited } = told([...gateway.notes, ...rest], options)
+          const present = kept.flat()
+          const options = { logStarts, nowMs: gateway.nowMs }
+          const complete = assess([...gateway.notes, ...present], options)
+          expect(complete).toMatchObject({ missing: 0, awaited: 0, state: 'complete' })
+          expect(complete.expired).toBe(gateway.events.length - present.length)
+          // Up to this moment a removed event can be one that the other partition deleted.
+          const last = Math.max(
+            ...logStarts.values(),
+            present[0]!.appendTimeMs,
+            kept[1]![0]!.appendTimeMs,
+          )
+          const later = present.filter(({ appendTimeMs }) => appendTimeMs > last)
+          const removed = later[at % later.length]
+          if (!removed) return
+          const rest = present.filter(event => event !== removed)
+          const { missing, awaited } = assess([...gateway.notes, ...rest], options)
           expect(missing + awaited).toBeGreaterThan(0)
         },
       ),

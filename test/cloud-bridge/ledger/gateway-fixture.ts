@@ -2,31 +2,37 @@ import { type AssessmentOptions, assessGateways } from '../../../cloud-bridge/le
 import { createLedger, type LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
 import { decodeNote, type LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
 
-/** When everything begins here; each event comes a second after the one before. */
+/** The start of every test; each event is a second after the one before. */
 export const START_MS = 1_800_000_000_000
 export const STORE = 'aa'
 
-type Facts = { store?: string; origin?: string; sequence?: number; at?: number; heardAt?: number }
+type Facts = {
+  store?: string
+  origin?: string
+  sequence?: number
+  at?: number
+  appendTimeMs?: number
+}
 
-/** A note as the bridge forwards it, read back; Kafka got it at `heardAt`, by default at once. */
+/** A note as the bridge forwards it, decoded; stored at `appendTimeMs`, by default at once. */
 export function note(kind: string, content: object, more: Facts = {}): LedgerNote {
-  const { at = START_MS, heardAt = at, ...rest } = more
+  const { at = START_MS, appendTimeMs = at, ...rest } = more
   const facts = { gateway: 'gw', store: STORE, origin: 'outbox', sequence: 1, at, ...rest }
-  const read = decodeNote(Buffer.from(JSON.stringify({ ...facts, kind, content })), heardAt)
+  const read = decodeNote(Buffer.from(JSON.stringify({ ...facts, kind, content })), appendTimeMs)
   if (!read) throw new Error(`not a note: ${kind} ${JSON.stringify(content)}`)
   return read
 }
 
 /** A gateway that numbers events and writes notes as the real one does. */
-export function startGateway() {
+export function createTestGateway() {
   const events: LedgerEvent[] = []
   const notes: LedgerNote[] = []
   let heads = new Map<string, number>()
   let [epoch, sequence, noteSequence, atMs] = [0, 0, 0, START_MS]
   const add = (kind: string, content: object) => {
-    const made = note(kind, content, { sequence: ++noteSequence, at: atMs })
-    notes.push(made)
-    return made
+    const added = note(kind, content, { sequence: ++noteSequence, at: atMs })
+    notes.push(added)
+    return added
   }
   const zonesOf = () => [...heads]
   return {
@@ -35,7 +41,7 @@ export function startGateway() {
     get nowMs() {
       return atMs
     },
-    /** Starts the gateway, again or for the first time. */
+    /** Starts or restarts the gateway. */
     start(): LedgerNote {
       const previous = epoch === 0 ? null : { epoch, lastSequence: sequence, zones: zonesOf() }
       epoch++
@@ -47,13 +53,12 @@ export function startGateway() {
       sequence++
       heads.set(zone, (heads.get(zone) ?? 0) + 1)
       const zoneSequence = heads.get(zone)!
-      const times = { receivedAt: atMs, heardAt: atMs }
-      const made = { gateway: 'gw', epoch, sequence, zone, zoneSequence, ...times, partition: 0 }
-      events.push(made)
-      return made
+      const times = { receivedAt: atMs, appendTimeMs: atMs }
+      const added = { gateway: 'gw', epoch, sequence, zone, zoneSequence, ...times, partition: 0 }
+      events.push(added)
+      return added
     },
-    /** The heartbeat. */
-    beat: () => add('heads', { epoch, lastSequence: sequence, zones: zonesOf() }),
+    heartbeat: () => add('heads', { epoch, lastSequence: sequence, zones: zonesOf() }),
   }
 }
 
@@ -67,28 +72,30 @@ export function zonesOf(events: LedgerEvent[]): { zone: string; first: number; c
   }))
 }
 
-/** A ledger that was fed with these, in their order. */
+/** A ledger with these events and notes, added in their order. */
 export const ledgerOf = (arrivals: (LedgerEvent | LedgerNote)[]) => {
   const ledger = createLedger()
-  for (const one of arrivals) 'kind' in one ? ledger.addNote(one) : ledger.addEvent(one)
+  for (const arrival of arrivals) {
+    'kind' in arrival ? ledger.addNote(arrival) : ledger.addEvent(arrival)
+  }
   return ledger
 }
-/** What the ledger says right after the last of these, of the one gateway there is. */
-export function told(
+/** The assessment of the only gateway, right after the last of these. */
+export function assess(
   arrivals: (LedgerEvent | LedgerNote)[],
   more: Partial<AssessmentOptions> = {},
 ) {
-  const nowMs = Math.max(...arrivals.map(({ heardAt }) => heardAt))
+  const nowMs = Math.max(...arrivals.map(({ appendTimeMs }) => appendTimeMs))
   const options = { nowMs, silentAfterMs: 30_000, inFlightMaxEvents: 0, ...more }
   return assessGateways(ledgerOf(arrivals).gateways.values(), options)[0]!
 }
-/** A note that the bridge wrote. */
-export const fromInbox = (kind: string, content: object) =>
+/** A note of the bridge. */
+export const inboxNote = (kind: string, content: object) =>
   note(kind, { store: STORE, ...content }, { store: 'bb', origin: 'inbox' })
 
-/** A gateway that was started and had these events, in order of their zones' letters. */
+/** A started gateway with one event for each letter, which is its zone. */
 export function gatewayWith(zones: string) {
-  const gateway = startGateway()
+  const gateway = createTestGateway()
   gateway.start()
   for (const zone of zones) gateway.event(zone)
   return gateway

@@ -1,71 +1,71 @@
 import { describe, expect, it } from 'vitest'
-import { gatewayWith, ledgerOf, note, START_MS, STORE, told, without } from './gateway-fixture.ts'
+import { assess, gatewayWith, ledgerOf, note, START_MS, STORE, without } from './gateway-fixture.ts'
 
 describe('a gateway is', () => {
-  it('complete up to its newest heartbeat, also when more came since', () => {
+  it('complete up to its newest heartbeat, also with newer events', () => {
     const gateway = gatewayWith('aba')
-    const beat = gateway.beat()
+    const heartbeat = gateway.heartbeat()
     gateway.event('a')
     const { notes, events } = gateway
     const counts = { events: 4, duplicates: 0, missing: 0, awaited: 0, explained: 0, expired: 0 }
-    expect(told([...notes, ...events])).toEqual({
-      ...{ gateway: 'gw', state: 'complete', time: beat.at, heardAt: beat.heardAt },
+    expect(assess([...notes, ...events])).toEqual({
+      ...{ gateway: 'gw', state: 'complete', time: heartbeat.at, heardAt: heartbeat.appendTimeMs },
       ...{ strange: 0, holes: [], lostNotes: [], ...counts, unproven: 1, forgotten: 0 },
     })
   })
 
-  it('unproven since the heartbeat before, when its events do not come', () => {
+  it('unproven since the heartbeat before, when its events do not arrive', () => {
     const gateway = gatewayWith('ab')
-    const beat = gateway.beat()
+    const heartbeat = gateway.heartbeat()
     for (const zone of 'a'.repeat(60)) gateway.event(zone)
-    gateway.beat()
+    gateway.heartbeat()
     const { notes, events } = gateway
-    const late = told([...notes, ...events.slice(0, 2)])
-    expect(late).toMatchObject({ state: 'unproven', time: beat.at, awaited: 60, missing: 0 })
+    const late = assess([...notes, ...events.slice(0, 2)])
+    expect(late).toMatchObject({ state: 'unproven', time: heartbeat.at, awaited: 60, missing: 0 })
     const soon = gatewayWith('ab')
-    const proven = soon.beat()
+    const proven = soon.heartbeat()
     for (const zone of 'a'.repeat(9)) soon.event(zone)
-    soon.beat()
-    const found = told([...soon.notes, ...soon.events.slice(0, 2)])
+    soon.heartbeat()
+    const found = assess([...soon.notes, ...soon.events.slice(0, 2)])
     expect(found).toMatchObject({ state: 'complete', time: proven.at, awaited: 9 })
   })
 
-  it('unproven since before the first hole, whatever was whole later', () => {
+  it('unproven since before the first gap, even if later parts are complete', () => {
     const gateway = gatewayWith('ab')
-    const beat = gateway.beat()
+    const heartbeat = gateway.heartbeat()
     gateway.event('a')
     gateway.start()
     gateway.event('a')
-    gateway.beat()
+    gateway.heartbeat()
     const { notes, events } = gateway
-    const conclusion = told([...notes, ...without(events, 3)])
-    expect(conclusion).toMatchObject({ state: 'unproven', time: beat.at, missing: 1 })
+    const assessment = assess([...notes, ...without(events, 3)])
+    expect(assessment).toMatchObject({ state: 'unproven', time: heartbeat.at, missing: 1 })
   })
 
-  it('unproven when events come and heartbeats do not', () => {
+  it('unproven when events arrive without heartbeats', () => {
     const gateway = gatewayWith('ab')
-    const beat = gateway.beat()
+    const heartbeat = gateway.heartbeat()
     for (const zone of 'a'.repeat(60)) gateway.event(zone)
     const { notes, events } = gateway
-    expect(told([...notes, ...events])).toMatchObject({ state: 'unproven', time: beat.at })
-    expect(told(events)).toMatchObject({ state: 'unproven', time: null })
+    expect(assess([...notes, ...events])).toMatchObject({ state: 'unproven', time: heartbeat.at })
+    expect(assess(events)).toMatchObject({ state: 'unproven', time: null })
   })
 
   it('silent since its newest heartbeat, after the limit', () => {
     const gateway = gatewayWith('ab')
-    const { at } = gateway.beat()
+    const { at } = gateway.heartbeat()
     const all = [...gateway.notes, ...gateway.events]
-    expect(told(all, { nowMs: at + 30_000 })).toMatchObject({ state: 'complete', time: at })
-    expect(told(all, { nowMs: at + 30_001 })).toMatchObject({ state: 'silent', time: at })
+    expect(assess(all, { nowMs: at + 30_000 })).toMatchObject({ state: 'complete', time: at })
+    expect(assess(all, { nowMs: at + 30_001 })).toMatchObject({ state: 'silent', time: at })
   })
 })
 
-describe('a hole', () => {
+describe('a gap', () => {
   it('has its zone, its numbers, and the times of its neighbours', () => {
     const gateway = gatewayWith('abaaab')
-    gateway.beat()
+    gateway.heartbeat()
     const [, , , , fifth] = gateway.events
-    const { holes, missing } = told([...gateway.notes, ...without(gateway.events, 3, 4)])
+    const { holes, missing } = assess([...gateway.notes, ...without(gateway.events, 3, 4)])
     expect(missing).toBe(2)
     expect(holes).toEqual([
       {
@@ -75,11 +75,11 @@ describe('a hole', () => {
     ])
   })
 
-  it('is missing when a later one of its zone came, or a whole batch; else it may be on its way', () => {
+  it('is missing when a later number of its zone or a full batch arrived, else awaited', () => {
     const gateway = gatewayWith('abbbba')
-    gateway.beat()
+    gateway.heartbeat()
     const fates = (inFlightMaxEvents: number, ...sequences: number[]) =>
-      told([...gateway.notes, ...without(gateway.events, ...sequences)], { inFlightMaxEvents }) //
+      assess([...gateway.notes, ...without(gateway.events, ...sequences)], { inFlightMaxEvents }) //
         .holes.map(({ fate, zone, from }) => `${fate} ${zone}${from}`)
     expect(fates(3, 4)).toEqual(['missing b3'])
     expect(fates(3, 6)).toEqual(['awaited a2'])
@@ -87,25 +87,25 @@ describe('a hole', () => {
     expect(fates(100, 1, 6)).toEqual(['awaited a1'])
   })
 
-  it('is named by sequence when no zone is known', () => {
+  it('is named by sequence when the zone is unknown', () => {
     const gateway = gatewayWith('ab')
     const heads = note('heads', { epoch: 1, lastSequence: 3, zones: [['a', 1]] })
-    const { holes } = told([...gateway.notes, heads, ...gateway.events])
+    const { holes } = assess([...gateway.notes, heads, ...gateway.events])
     expect(holes).toMatchObject([{ zone: null, from: 3, to: 3, fate: 'awaited' }])
   })
 
-  it('shows in the zone sequence when another event took the sequence', () => {
+  it('shows in the zone sequence when another event has its sequence', () => {
     const gateway = gatewayWith('ab')
-    gateway.beat()
-    const stray = { ...gateway.events[1]!, zoneSequence: 1, zone: 'a' }
-    const { holes, strange, state } = told([...gateway.notes, gateway.events[0]!, stray])
+    gateway.heartbeat()
+    const other = { ...gateway.events[1]!, zoneSequence: 1, zone: 'a' }
+    const { holes, strange, state } = assess([...gateway.notes, gateway.events[0]!, other])
     expect([strange, state]).toEqual([1, 'unproven'])
     expect(holes).toMatchObject([{ zone: 'b', from: 1, to: 1, fate: 'missing' }])
   })
 })
 
-describe('what is kept', () => {
-  it('does not grow with events, and of a closed run that is whole there is little', () => {
+describe('the account', () => {
+  it('does not grow with events, and forgets the zones of a complete closed epoch', () => {
     const gateway = gatewayWith('abc'.repeat(5000))
     gateway.start()
     gateway.event('d')
@@ -115,16 +115,16 @@ describe('what is kept', () => {
     expect([first!.zones.size, second!.zones.size]).toEqual([0, 1])
   })
 
-  it('still tells a late duplicate, and what is new', () => {
+  it('still recognises a late duplicate and a new event', () => {
     const gateway = gatewayWith('ab')
     gateway.start()
     const { notes, events } = gateway
     const more = { ...events[1]!, sequence: 3, zoneSequence: 2 }
     const late = [...notes, ...events, events[0]!, more, more]
-    expect(told(late)).toMatchObject({ events: 3, duplicates: 2, holes: [], strange: 0 })
+    expect(assess(late)).toMatchObject({ events: 3, duplicates: 2, holes: [], strange: 0 })
   })
 
-  it('takes neighbouring tombstones for one', () => {
+  it('merges adjacent tombstones into one', () => {
     const gateway = gatewayWith('ab'.repeat(500))
     const stones = Array.from({ length: 500 }, (_, at) =>
       note('tombstone', {
@@ -137,7 +137,7 @@ describe('what is kept', () => {
     )
     const ledger = ledgerOf([...gateway.notes, ...stones, ...stones])
     expect(ledger.gateways.get('gw')!.explanations.get(STORE)).toHaveLength(1)
-    const { holes } = told([...gateway.notes, ...stones])
+    const { holes } = assess([...gateway.notes, ...stones])
     expect(holes).toMatchObject([
       { zone: 'a', from: 1, to: 500, fate: 'tombstone' },
       { zone: 'b', from: 1, to: 500, fate: 'tombstone' },

@@ -32,7 +32,7 @@ const envOf = (topics: Topics) => ({
 })
 const command = [launcher, 'ledger', 'verify', '--silent-after', '600']
 
-/** What `sluice ledger verify` says of these topics, and its exit code. */
+/** The output and exit code of `sluice ledger verify` for these topics. */
 function verify(topics: Topics, ...args: string[]) {
   const env = envOf(topics)
   return new Promise<{ code: number; stdout: string; stderr: string }>(resolve => {
@@ -43,8 +43,8 @@ function verify(topics: Topics, ...args: string[]) {
 }
 const reportIn = ({ stdout }: { stdout: string }): LedgerReport => JSON.parse(stdout)
 
-/** Copies a topic record by record, but for what is withheld; `twice` is sent once more. */
-async function copy(from: string, to: string, keep: (one: ReadRecord) => boolean, twice = 0) {
+/** Copies the records of a topic that `keep` lets through, and the first `twice` of them again. */
+async function copy(from: string, to: string, keep: (record: ReadRecord) => boolean, twice = 0) {
   const partitions = await readTopic(sharedKafka(), from)
   await createTopics(sharedKafka(), [{ topic: to, partitions: partitions.length }])
   const kept = partitions.flat().filter(keep)
@@ -66,7 +66,7 @@ async function shorten(topic: string): Promise<void> {
 }
 
 describeWithKafka('sluice ledger verify', () => {
-  it('proves a run complete, and names exactly what is withheld', async () => {
+  it('proves a gateway complete, and names exactly the withheld events', async () => {
     const topics = freshTopics()
     await using job = await startTestJob(
       { ratePerSecond: 1000 },
@@ -75,17 +75,17 @@ describeWithKafka('sluice ledger verify', () => {
     await job.devices.run(AbortSignal.timeout(5000))
     expect(await job.drain()).toBe(0)
     const delivered = job.devices.counters().acknowledged
-    // Its last heartbeat is written when it ends, and goes to Kafka within a second.
+    // The gateway writes its last heartbeat when it stops; Kafka has it within a second.
     await job.gateway.stop(10_000)
     await expect
       .poll(async () => reportIn(await verify(topics, '--json')).gateways[0]?.state, {
         timeout: 30_000,
       })
       .toBe('complete')
-    const whole = await verify(topics, '--json')
-    expect(whole.code).toBe(0)
-    expect(reportIn(whole)).toMatchObject({ verdict: 'complete', foreign: 0 })
-    const [gateway] = reportIn(whole).gateways
+    const complete = await verify(topics, '--json')
+    expect(complete.code).toBe(0)
+    expect(reportIn(complete)).toMatchObject({ verdict: 'complete', foreign: 0 })
+    const [gateway] = reportIn(complete).gateways
     expect(gateway).toMatchObject({ events: delivered, holes: [], awaited: 0, missing: 0 })
 
     const withheld = new Map<string, number[]>()
@@ -112,7 +112,7 @@ describeWithKafka('sluice ledger verify', () => {
     }
     expect(named).toEqual(withheld)
     expect(report.gateways[0]).toMatchObject({ duplicates: 5 })
-    expect((await verify(less)).stdout).toMatch(/missing: zone \S+ 11\.\.12 \(2\) of run \d+, /)
+    expect((await verify(less)).stdout).toMatch(/missing: zone \S+ 11\.\.12 \(2\) of epoch \d+, /)
 
     await shorten(topics.readings)
     const shortened = await verify(topics, '--json')
@@ -122,7 +122,7 @@ describeWithKafka('sluice ledger verify', () => {
     expect(expired).toBeGreaterThan(delivered / 3)
   }, 120_000)
 
-  it('goes on with what comes while it watches, until the signal', async () => {
+  it('reports new events while it watches, until the signal', async () => {
     const topics = freshTopics()
     await createTopics(
       sharedKafka(),
@@ -151,23 +151,25 @@ describeWithKafka('sluice ledger verify', () => {
     expect(await ended).toBe(0)
   }, 60_000)
 
-  it('says what is wrong when there is no such topic', async () => {
+  it('names the missing topics', async () => {
     const { code, stdout, stderr } = await verify(freshTopics())
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(/has no topic ledger-.*, readings-.*\. Create it, or set kafka\.topics/)
     expect(stderr.trimEnd().split('\n')).toHaveLength(1)
   })
 
-  it('cannot prove anything where nothing was sent, and leaves out what is not ours', async () => {
+  it('proves nothing without events, and counts foreign values', async () => {
     const topics = freshTopics()
     const all = Object.values(topics).map(topic => ({ topic, partitions: 2 }))
     await createTopics(sharedKafka(), all)
     await using sink = await openKafkaSink(sharedKafka())
-    const record = { key: Buffer.from('k'), partition: 1, value: Buffer.from('not ours') }
+    const record = { key: Buffer.from('k'), partition: 1, value: Buffer.from('foreign') }
     for (const topic of [topics.readings, topics.ledger])
       await sink.send({ topic, records: [record] })
     const { code, stdout } = await verify(topics)
     expect(code).toBe(3)
-    expect(stdout).toBe('no gateway has sent anything yet\n2 values in the topics are not ours\n')
+    expect(stdout).toBe(
+      'no gateway has sent anything yet\n2 values in the topics are neither events nor notes of Sluice\n',
+    )
   })
 })

@@ -48,7 +48,7 @@ async function ledgerOf(topics: Topics, registryUrl: string) {
   const ledger = createLedger()
   const reader = createEventReader(createRegistryClient(registryAt(registryUrl)))
   const feed = createTopicReader({ stream, ledger, topics, reader })
-  await feed.readOn()
+  await feed.readToEnd()
   const events = [...ledger.gateways.values()].reduce((sum, one) => sum + one.events, 0)
   return { events, foreign: feed.foreign }
 }

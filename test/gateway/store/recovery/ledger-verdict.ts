@@ -14,17 +14,17 @@ export function verdictOf(
   arrives: (event: SensorReading) => boolean = () => true,
 ) {
   const ledger = createLedger()
-  const heardAt = Date.now()
+  const appendTimeMs = Date.now()
   const { events, notes } = readOutbox(file)
   for (const { sequence, kind, at, content } of [...notes, ...notes]) {
     const whole = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
-    const note = decodeNote(Buffer.from(JSON.stringify(whole)), heardAt)
+    const note = decodeNote(Buffer.from(JSON.stringify(whole)), appendTimeMs)
     if (!note) throw new Error(`the ledger does not understand a note: ${kind}`)
     ledger.addNote(note)
   }
   for (const event of [...read, ...events.filter(arrives)]) {
-    ledger.addEvent({ ...event, gateway: 'gw', heardAt })
+    ledger.addEvent({ ...event, gateway: 'gw', appendTimeMs })
   }
-  const options = { nowMs: heardAt, silentAfterMs: 1e9, inFlightMaxEvents: 0 }
+  const options = { nowMs: appendTimeMs, silentAfterMs: 1e9, inFlightMaxEvents: 0 }
   return assessGateways(ledger.gateways.values(), options)[0]!
 }

@@ -20,7 +20,7 @@ const proven = (arrivals: Arrivals, nowMs: number, more = {}) =>
 describe('the proof of a rehearsal', () => {
   it('is that the newest heartbeat claims all that came, and that all of it came', () => {
     const gateway = gatewayWith('abab')
-    gateway.beat()
+    gateway.heartbeat()
     const { notes, events, nowMs } = gateway
     expect(proven([...notes, ...events], nowMs)).toEqual({
       ...{ isProven: true, said: 'ledger: complete' },
@@ -29,7 +29,7 @@ describe('the proof of a rehearsal', () => {
 
   it('is not a heartbeat of before the fault, when none comes after it', () => {
     const gateway = gatewayWith('ab')
-    gateway.beat()
+    gateway.heartbeat()
     gateway.event('a')
     const { notes, events, nowMs } = gateway
     expect(proven([...notes, ...events], nowMs)).toEqual({
@@ -53,9 +53,9 @@ describe('the proof of a rehearsal', () => {
 
   it('is not without the tail that the newest heartbeat claims', () => {
     const gateway = gatewayWith('ab')
-    gateway.beat()
+    gateway.heartbeat()
     for (const zone of 'ab') gateway.event(zone)
-    gateway.beat()
+    gateway.heartbeat()
     const { notes, events, nowMs } = gateway
     expect(proven([...notes, ...without(events, 3, 4)], nowMs)).toEqual({
       ...{ isProven: false, said: 'ledger: NOT proven, 2 did not come' },
@@ -64,7 +64,7 @@ describe('the proof of a rehearsal', () => {
 
   it('is not of one whose zone sequences are broken, of one that lacks any, nor of nobody', () => {
     const gateway = gatewayWith('aba')
-    gateway.beat()
+    gateway.heartbeat()
     const { notes, events, nowMs } = gateway
     const stray = { ...events[2]!, zoneSequence: 1 }
     const said = (arrivals: Arrivals) => proven(arrivals, nowMs).said
