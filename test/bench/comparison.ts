@@ -1,4 +1,5 @@
-// npm run bench:compare -- --base DIR [--pairs N] NAME… [options of the bench]: runs benches in this
+// npm run bench:compare -- --base DIR [--pairs N] NAME… [options of the bench]: runs benches in
+// this
 // checkout and in another one by turns, and prints the ratio of each CPU figure with its interval.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -55,7 +56,9 @@ for (const [name, values] of ratios) {
   )
 }
 
-/** Runs the benches once in a checkout. Returns its CPU figures, in seconds per million, by name. */
+/**
+ * Runs the benches once in a checkout. Returns its CPU figures, in seconds per million, by name.
+ */
 async function measure(checkout: string): Promise<Map<string, number>> {
   const child = spawn('./sluice', ['exec', 'test/bench/bench.ts', ...options], {
     cwd: checkout,
