@@ -1,24 +1,25 @@
 import { access } from 'node:fs/promises'
 import type { ClockState } from '../config/event/sensor-reading.ts'
 
-const LOOK_EVERY_MS = 10_000
+const CHECK_EVERY_MS = 10_000
 
 /**
- * How far this machine's clock can be trusted: SYNCED while the time daemon's file exists, HOLDOVER
- * once it existed in this run and is gone, UNSYNCED before. Looks every ten seconds.
+ * Tells how far the clock of this machine can be trusted: SYNCED while the time daemon's file
+ * exists, HOLDOVER once the file has existed in this run and is gone, UNSYNCED before. Checks every
+ * ten seconds until `close`.
  */
 export async function startClock(syncedFile: string) {
-  let clock: ClockState = 'UNSYNCED'
-  const look = async () => {
-    const synced = await access(syncedFile).then(
+  let state: ClockState = 'UNSYNCED'
+  const check = async () => {
+    const isSynced = await access(syncedFile).then(
       () => true,
       () => false,
     )
-    if (synced) clock = 'SYNCED'
-    else if (clock === 'SYNCED') clock = 'HOLDOVER'
+    if (isSynced) state = 'SYNCED'
+    else if (state === 'SYNCED') state = 'HOLDOVER'
   }
-  await look()
-  const timer = setInterval(look, LOOK_EVERY_MS)
+  await check()
+  const timer = setInterval(check, CHECK_EVERY_MS)
   timer.unref()
-  return { now: () => clock, close: () => clearInterval(timer) }
+  return { now: () => state, close: () => clearInterval(timer) }
 }

@@ -1,15 +1,15 @@
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../config/config.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
-import { serveHttp } from '../config/process/http-server.ts'
+import { type HttpOptions, serveHttp } from '../config/process/http-server.ts'
 import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
-import { createLog } from '../config/process/log.ts'
+import { createLog, type Log } from '../config/process/log.ts'
 import { startClock } from './clock.ts'
 import { deadLetterCommands } from './http/dead-letter-commands.ts'
-import { createMetrics } from './http/metrics.ts'
-import { gatewayState, unreadyReasons, wearAlarms } from './http/status.ts'
-import { startWriter } from './ingest/writer.ts'
-import { startBroker } from './mqtt/broker.ts'
+import { createMetrics, type MeasuredValues, type Metrics } from './http/metrics.ts'
+import { type GatewayParts, gatewayState, unreadyReasons, wearAlarms } from './http/status.ts'
+import { startWriter, type Writer, type WriterOptions } from './ingest/writer.ts'
+import { type BrokerOptions, startBroker } from './mqtt/broker.ts'
 import { startSchedule } from './schedule.ts'
 import { damageAlarms, lastSetAsideMs } from './store/file/damaged-files.ts'
 
@@ -29,79 +29,103 @@ process.umask(0o077)
 keepHeapSmall()
 await run(loaded.config)
 
-async function run({
-  gateway,
-  ingest,
-  outbox,
-  inbox,
-  bridge,
-  log: { level },
-}: Config): Promise<void> {
-  const log = createLog('gateway', level)
+async function run(config: Config): Promise<void> {
+  const log = createLog('gateway', config.log.level)
   const stopped = untilSignal(STOP_MS)
-  const end = (message: string, code: number) => {
-    log.fatal(message)
-    process.exit(code)
-  }
   try {
     await using stack = new AsyncDisposableStack()
-    const clock = await startClock(gateway.clock.syncedFile)
-    const metrics = createMetrics(() => ({
-      ...writer.position,
-      wear: writer.wear(),
-      salvagedMs: lastSetAsideMs(writer.position.asides),
-      connections: broker.connections,
-    }))
+    const metrics = createMetrics()
+    const clock = stack.adopt(await startClock(config.gateway.clock.syncedFile), clock =>
+      clock.close(),
+    )
     const writer = stack.use(
-      await startWriter({
-        gateway: gateway.id,
-        ingest,
-        outbox,
-        inboxFile: inbox.file,
-        // The bridge takes whole groups, the last of which may go beyond its limit.
-        readAheadMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
-        clock: clock.now,
-        onCommitted: metrics.committed,
-        onRefused: (count, reason) => log.error({ count, reason }, 'refused'),
-        onSpaceAvailable: () => log.info('there is room again'),
-        onWriteBudgetChange: beyond =>
-          beyond ? log.warn(beyond) : log.info('outbox.writeBudgetBytesPerDay is kept again'),
-        onFailed: reason => end(`the outbox must be opened again: ${reason}`, 1),
-      }),
+      await startWriter({ ...writerOptions(config, log, metrics), clock: clock.now }),
     )
-    stack.use(startSchedule(outbox.pruneSchedule, writer.prune))
-    if (writer.healed) log.error(writer.healed, 'the outbox was damaged and is salvaged')
-    const broker = stack.use(
-      await startBroker({
-        accept: writer.accept,
-        limits: gateway.mqtt,
-        unreleased: () => writer.position.qos2Unreleased,
-        onRefused: () => metrics.refused(1),
-        onAcknowledged: metrics.acknowledged,
-        onBroken: (client, reason) => {
-          metrics.broken()
-          log.debug({ client, reason }, 'connection broken')
-        },
-      }),
-    )
+    if (writer.recovery) log.error(writer.recovery, 'the outbox was damaged and is salvaged')
+    stack.use(startSchedule(config.outbox.pruneSchedule, writer.prune))
+    const broker = stack.use(await startBroker(brokerOptions(config, log, metrics, writer)))
     const parts = { writer, broker, metrics }
-    stack.use(
-      await serveHttp({
-        ...gateway.http,
-        key: 'gateway.http',
-        notReadyReasons: () => unreadyReasons(parts),
-        alarms: () => [...damageAlarms('outbox', writer.position.asides), ...wearAlarms(writer)],
-        metrics: metrics.text,
-        state: () => gatewayState(parts),
-        commands: deadLetterCommands(writer),
-      }),
-    )
-    const { host, port, allowAnonymous } = gateway.mqtt
-    log.info({ host, port, outbox: outbox.file, epoch: writer.epoch }, 'accepting')
-    if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
+    metrics.addMeasured(() => measuredValues(parts))
+    stack.use(await serveHttp(httpOptions(config, parts)))
+    logStarted(config, log, writer)
     log.info({ signal: await stopped }, 'stopping')
   } catch (error) {
-    if (error instanceof CannotStart) end(error.message, error.exitCode)
-    else end((error as Error).stack ?? String(error), 1)
+    if (error instanceof CannotStart) exit(log, error.message, error.exitCode)
+    else exit(log, (error as Error).stack ?? String(error), 1)
   }
+}
+
+function writerOptions(
+  { gateway, ingest, outbox, inbox, bridge }: Config,
+  log: Log,
+  metrics: Metrics,
+): Omit<WriterOptions, 'clock'> {
+  return {
+    gateway: gateway.id,
+    ingest,
+    outbox,
+    inboxFile: inbox.file,
+    // The bridge reads whole groups, and the last group may exceed its limit.
+    readAheadMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
+    onCommitted: metrics.recordCommit,
+    onRefused: (count, reason) => log.error({ count, reason }, 'messages refused'),
+    onSpaceAvailable: () => log.info('the outbox has room: messages are accepted'),
+    onWriteBudgetChange: beyondBudget =>
+      beyondBudget
+        ? log.warn(beyondBudget)
+        : log.info('outbox.writeBudgetBytesPerDay is no longer exceeded'),
+    onFailed: reason => exit(log, `the outbox must be opened again: ${reason}`, 1),
+  }
+}
+
+function brokerOptions(
+  { gateway }: Config,
+  log: Log,
+  metrics: Metrics,
+  writer: Writer,
+): BrokerOptions {
+  return {
+    accept: writer.accept,
+    limits: gateway.mqtt,
+    countUnreleased: () => writer.status.qos2Unreleased,
+    onRefused: metrics.recordRefused,
+    onAcknowledged: metrics.recordAcknowledged,
+    onConnectionBroken: (client, reason) => {
+      metrics.recordBrokenConnection()
+      log.debug({ client, reason }, 'connection broken')
+    },
+  }
+}
+
+function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
+  const { writer, metrics } = parts
+  return {
+    ...gateway.http,
+    key: 'gateway.http',
+    notReadyReasons: () => unreadyReasons(parts),
+    alarms: () => [...damageAlarms('outbox', writer.status.setAsideFiles), ...wearAlarms(writer)],
+    metrics: metrics.text,
+    state: () => gatewayState(parts),
+    commands: deadLetterCommands(writer),
+  }
+}
+
+function measuredValues({ writer, broker }: GatewayParts): MeasuredValues {
+  return {
+    ...writer.status,
+    wear: writer.wear(),
+    setAsideAtMs: lastSetAsideMs(writer.status.setAsideFiles),
+    connections: broker.connections,
+  }
+}
+
+function logStarted({ gateway, outbox }: Config, log: Log, { epoch }: Writer): void {
+  const { host, port, allowAnonymous } = gateway.mqtt
+  log.info({ host, port, outbox: outbox.file, epoch }, 'accepting')
+  if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
+}
+
+function exit(log: Log, message: string, code: number): void {
+  log.fatal(message)
+  process.exit(code)
 }

@@ -24,7 +24,10 @@ export function createChecks(config: Config): Check[] {
   const { gateway, bridge, ingest, outbox, inbox, kafka, registry } = config
   const reach = (brokers: readonly string[]) => ({ ...inTime(kafka), brokers })
   const open = (brokers: readonly string[]) => createKafkaClient(reach(brokers))
-  const { waitingAgeMs, spreadOver } = readRangeStatus(outbox.file, inbox.file)
+  const { oldestWaitingMs: waitingAgeMs, partitions: spreadOver } = readRangeStatus(
+    outbox.file,
+    inbox.file,
+  )
   const expected = {
     ...{ topics: kafka.topics, partitions: kafka.partitions, spreadOver },
     payloadMaxBytes: ingest.payloadMaxBytes,

@@ -9,7 +9,7 @@ import type {
 export type SequenceRun = { from: number; to: number; events: number }
 
 type Group = OutboxScanItem & { kind: 'group' }
-type View = Pick<OutboxView, 'pagesFrom' | 'eventsOf'>
+type View = Pick<OutboxView, 'scanPages' | 'eventsOf'>
 
 /**
  * The numbers within a span of what was received in a window, in as few runs as its groups lie in.
@@ -23,7 +23,7 @@ export async function sequenceRunsIn(
 ): Promise<SequenceRun[]> {
   const runs: { first: Group; final: Group; between: number }[] = []
   let behind: number | null = null
-  for (const page of view.pagesFrom(span.from, time, span.to)) {
+  for (const page of view.scanPages(span.from, time, span.to)) {
     for (const found of page) {
       if (found.kind !== 'group') {
         behind = null

@@ -4,15 +4,14 @@ import { DEAD_LETTERS_MAX, type DeadLetterRequest } from '../ingest/dead-letter-
 import type { Writer } from '../ingest/writer.ts'
 
 /**
- * What an operator may ask of the gateway about its dead letters: `{store, numbers}` to retry or
- * drop; the answer is `{outcomes}`. The store keeps numbers of one outbox from being used on
- * another.
+ * The operator's commands on dead letters, by their path: retry and drop take `{store, numbers}`
+ * and answer `{outcomes}`. The store id keeps numbers of one outbox from being used on another.
  */
 export function deadLetterCommands(
-  writer: Pick<Writer, 'store' | 'settleLetters'>,
+  writer: Pick<Writer, 'store' | 'resolveDeadLetters'>,
 ): Record<string, CommandHandler> {
-  const settle =
-    (what: DeadLetterRequest['what']): CommandHandler =>
+  const commandFor =
+    (action: DeadLetterRequest['action']): CommandHandler =>
     async ({ store, numbers }) => {
       if (store !== writer.store) {
         throw new CommandRefused(409, 'this gateway writes another outbox: give its own --config')
@@ -24,16 +23,16 @@ export function deadLetterCommands(
         )
       }
       try {
-        return { outcomes: await writer.settleLetters({ what, numbers }) }
+        return { outcomes: await writer.resolveDeadLetters({ action, numbers }) }
       } catch (error) {
         if (error instanceof RefusedError) throw new CommandRefused(503, error.message)
         throw error
       }
     }
-  return { '/deadletters/retry': settle('retry'), '/deadletters/drop': settle('drop') }
+  return { '/deadletters/retry': commandFor('retry'), '/deadletters/drop': commandFor('drop') }
 }
 
 function areNumbers(value: unknown): value is number[] {
   if (!Array.isArray(value) || value.length < 1 || value.length > DEAD_LETTERS_MAX) return false
-  return value.every(one => Number.isSafeInteger(one) && one > 0)
+  return value.every(number => Number.isSafeInteger(number) && number > 0)
 }

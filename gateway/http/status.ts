@@ -1,27 +1,30 @@
 import type { GatewayState } from '../../config/process/status.ts'
 import type { Writer } from '../ingest/writer.ts'
 import type { Broker } from '../mqtt/broker.ts'
-import type { createMetrics } from './metrics.ts'
+import type { Metrics } from './metrics.ts'
 
-type Parts = { writer: Writer; broker: Broker; metrics: ReturnType<typeof createMetrics> }
+export type GatewayParts = { writer: Writer; broker: Broker; metrics: Metrics }
 
-/** Why the gateway cannot accept now; empty when it can. */
-export function unreadyReasons({ writer, broker }: Pick<Parts, 'writer' | 'broker'>): string[] {
+/** Why the gateway accepts nothing now; empty when it accepts. */
+export function unreadyReasons({
+  writer,
+  broker,
+}: Pick<GatewayParts, 'writer' | 'broker'>): string[] {
   const reasons: string[] = []
-  if (writer.refusing) reasons.push(`the outbox refuses: ${writer.refusing}`)
-  if (broker.isPaused) reasons.push('the writer is behind: reading from devices is paused')
+  if (writer.refusalReason) reasons.push(`the outbox refuses: ${writer.refusalReason}`)
+  if (broker.isPaused) reasons.push('the writer is too slow: reading from devices is paused')
   return reasons
 }
 
-/** What somebody should look at although everything is accepted. */
+/** An alarm while the write budget is exceeded; messages are still accepted. */
 export function wearAlarms({ wear }: Pick<Writer, 'wear'>): string[] {
   const { beyondBudget } = wear()
   return beyondBudget === null ? [] : [beyondBudget]
 }
 
-/** What `sluice status` and the live screen show of a gateway. */
-export function gatewayState({ writer, broker, metrics }: Parts): GatewayState {
-  const { lastSequence, bytesSoFar, backlog, space } = writer.position
+/** The JSON of the page /state, which `sluice status` and the live screen show. */
+export function gatewayState({ writer, broker, metrics }: GatewayParts): GatewayState {
+  const { lastSequence, bytesSoFar, backlog, space } = writer.status
   return {
     part: 'gateway',
     pid: process.pid,

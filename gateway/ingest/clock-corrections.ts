@@ -3,18 +3,22 @@ import type { ClockState } from '../../config/event/sensor-reading.ts'
 const STEP_MIN_MS = 500
 const SEGMENTS_MAX = 1000
 
-/** Events whose `receivedAt` was off: by `offsetMs`, to be added; 0 where it was right. */
+/**
+ * Events `from` to `to`, whose `receivedAt` is wrong by `offsetMs`: add `offsetMs` to correct it.
+ * 0 where the clock was right.
+ */
 export type ClockCorrection = { from: number; to: number; offsetMs: number }
 
-/** Events that were received by one setting of the clock, before it could be trusted. */
+/** Events received under one setting of the untrusted clock. */
 type Segment = { from: number; to: number; baseMs: number }
 
 /**
- * Remembers, while the clock cannot be trusted, which events were received by which setting of it,
- * and tells how far each was off once it can, also where it was right, because who reads them waits
- * for that. `baseMs` is the clock on the wall less the one that
- * only runs on, so it changes when the clock is set; `from` to `to` are the events of one commit.
- * A thousand settings are remembered, the oldest forgotten first; a restart forgets them all.
+ * Remembers, while the clock is not trusted, which events were received under which setting of the
+ * clock; gives the corrections of all of them once the clock is trusted. Events whose time was
+ * right get a correction of 0, because analytics keeps unsynced readings pending until one arrives.
+ * `baseMs` is the wall clock minus the monotonic clock, so it changes when the clock is set; `from`
+ * to `to` are the events of one commit. At most 1000 settings are remembered, the oldest are
+ * forgotten first; a restart forgets all of them.
  */
 export function createClockCorrections() {
   let segments: Segment[] = []
@@ -24,9 +28,9 @@ export function createClockCorrections() {
     { from, to }: { from: number; to: number },
   ): ClockCorrection[] => {
     if (clock === 'SYNCED') {
-      const known = segments
+      const remembered = segments
       segments = []
-      return known.map(segment => {
+      return remembered.map(segment => {
         const offsetMs = Math.round(baseMs - segment.baseMs)
         const { from, to } = segment
         return { from, to, offsetMs: Math.abs(offsetMs) < STEP_MIN_MS ? 0 : offsetMs }

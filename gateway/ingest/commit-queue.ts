@@ -1,14 +1,14 @@
 import type { Config } from '../../config/config.ts'
 import type { Handover } from '../mqtt/broker.ts'
 
-/** Not stored, so not to be acknowledged; the device sends it again. */
+/** The message is not stored and must not be acknowledged; the device sends it again. */
 export class RefusedError extends Error {}
 
-type Waiting = {
+type QueuedHandover = {
   handover: Handover
-  /** Whoever sent it: after one refusal everything later from the same sender is refused too. */
+  /** The connection. After a refusal all later handovers of the same sender are refused too. */
   sender: object
-  since: number
+  queuedAtMs: number
   resolve(): void
   reject(error: Error): void
 }
@@ -18,27 +18,31 @@ export type CommitQueueLimits = Pick<
   'commitWindowMs' | 'commitAtEvents' | 'groupMaxEvents' | 'groupMaxBytes'
 >
 
-const ERRANDS_MAX = 8
+const TASKS_MAX = 8
+/** What a release or a forget counts in a group, about. */
+const SMALL_HANDOVER_BYTES = 16
 
 /**
- * The one first-in-first-out queue between broker and disk. `commit` is called with one group at a
- * time: when the one before is done and either the oldest waiting message is as old as the window,
- * at first `commitWindowMs`, or `commitAtEvents` or `groupMaxBytes` wait. It resolves with null, or
- * the reason of a refusal; it never rejects. Promises settle in the order of arrival.
+ * The only first-in-first-out queue between the broker and the disk. Calls `commit` with one group
+ * at a time: when the previous commit is done, and either the oldest message has waited for the
+ * commit window (`commitWindowMs` at first) or `commitAtEvents` messages or `groupMaxBytes` wait.
+ * `commit` resolves with null, or with the reason of a refusal; it never rejects. Promises of `add`
+ * are resolved and rejected in the order of the calls.
  */
 export class CommitQueue {
   readonly #limits: CommitQueueLimits
   readonly #commit: (group: Handover[]) => Promise<string | null>
   readonly #refusedSenders = new WeakSet<object>()
   #hasRefused = false
-  #waiting: Waiting[] = []
-  #waitingBytes = 0
-  #interlude: (() => Promise<unknown>) | null = null
-  #isCommitsTurn = false
-  readonly #errands: (() => Promise<unknown>)[] = []
+  #queued: QueuedHandover[] = []
+  #queuedBytes = 0
+  /** Work that a later call replaces, and that runs when no task waits. */
+  #idleTask: (() => Promise<unknown>) | null = null
+  #isCommitNext = false
+  readonly #tasks: (() => Promise<unknown>)[] = []
   #busy: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
-  #closing = false
+  #isClosing = false
   #windowMs: number
 
   constructor(limits: CommitQueueLimits, commit: (group: Handover[]) => Promise<string | null>) {
@@ -47,144 +51,146 @@ export class CommitQueue {
     this.#commit = commit
   }
 
-  /** Queues a handover; resolves when it is durable, rejects with Refused when it is not kept. */
+  /** Queues a handover; resolves when it is durable, rejects with RefusedError when refused. */
   add(handover: Handover, sender: object): Promise<void> {
-    if (this.#closing) return Promise.reject(new RefusedError('the gateway is stopping'))
+    if (this.#isClosing) return Promise.reject(new RefusedError('the gateway is stopping'))
     if (this.#hasRefused && this.#refusedSenders.has(sender)) {
       return Promise.reject(new RefusedError('an earlier message of this connection was refused'))
     }
     return new Promise((resolve, reject) => {
-      const one = { handover, sender, since: performance.now(), resolve, reject }
-      this.#waiting.push(one)
-      this.#waitingBytes += bytesOf(one)
-      this.#consider()
+      const queued = { handover, sender, queuedAtMs: performance.now(), resolve, reject }
+      this.#queued.push(queued)
+      this.#queuedBytes += bytesOf(queued)
+      this.#startNext()
     })
   }
 
   /**
-   * How long messages are gathered from now on, what waits already included. While this is more
-   * than `commitWindowMs`, `commitAtEvents` grows in the same measure, up to `groupMaxEvents`:
-   * else the number of commits would follow the traffic whatever the window says.
+   * Sets the commit window, also for messages that are queued already. While the window is longer
+   * than `commitWindowMs`, `commitAtEvents` grows in proportion, up to `groupMaxEvents`: otherwise
+   * the number of commits would follow the traffic whatever the window is.
    */
   set windowMs(windowMs: number) {
     if (windowMs === this.#windowMs) return
     this.#windowMs = windowMs
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#consider()
+    this.#startNext()
   }
 
   /**
-   * Runs `work` between two commits; a second one before the first has run replaces it. However
-   * much of it there is, every other turn belongs to a commit that is due. None when closing.
+   * Runs `work` between two commits. A second call before the first has run replaces it. A commit
+   * that is due runs after each work, however often this is called. Ignored while closing.
    */
   runBetweenCommits(work: () => Promise<unknown>): void {
-    if (this.#closing) return
-    this.#interlude = work
-    this.#consider()
+    if (this.#isClosing) return
+    this.#idleTask = work
+    this.#startNext()
   }
 
   /**
-   * Runs `work` between two commits, each in its turn, and gives its result. Rejects with Refused
-   * when it is too late, or when too many wait already.
+   * Runs `work` between two commits, in the order of the calls, and gives its result. Rejects with
+   * RefusedError while closing, or when `TASKS_MAX` tasks wait already.
    */
   runTask<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing) return Promise.reject(new RefusedError('the gateway is stopping'))
-    if (this.#errands.length >= ERRANDS_MAX)
-      return Promise.reject(new RefusedError('too much is asked'))
+    if (this.#isClosing) return Promise.reject(new RefusedError('the gateway is stopping'))
+    if (this.#tasks.length >= TASKS_MAX) {
+      return Promise.reject(new RefusedError(`${TASKS_MAX} requests wait already: try again later`))
+    }
     return new Promise((resolve, reject) => {
-      this.#errands.push(() => work().then(resolve, reject))
-      this.#consider()
+      this.#tasks.push(() => work().then(resolve, reject))
+      this.#startNext()
     })
   }
 
-  /** Commits what waits and takes nothing more. */
+  /** Commits all queued messages and accepts no more. */
   async close(): Promise<void> {
-    this.#closing = true
-    this.#consider()
+    this.#isClosing = true
+    this.#startNext()
     while (this.#busy) await this.#busy
   }
 
-  #consider(): void {
+  #startNext(): void {
     if (this.#busy) return
     const restMs = this.#restMs()
-    const work = this.#errands[0] ?? this.#interlude
-    if (work && !(this.#isCommitsTurn && restMs <= 0)) this.#busy = this.#run(work)
+    const work = this.#tasks[0] ?? this.#idleTask
+    if (work && !(this.#isCommitNext && restMs <= 0)) this.#busy = this.#run(work)
     else if (restMs <= 0) this.#busy = this.#commitGroup()
     else if (restMs < Number.POSITIVE_INFINITY) {
-      this.#timer ??= setTimeout(() => this.#windowIsOver(), Math.max(1, restMs))
+      this.#timer ??= setTimeout(() => this.#onWindowEnd(), Math.max(1, restMs))
     }
   }
 
-  /** How long until what waits is to be committed. */
+  /** How long until the next commit is due. */
   #restMs(): number {
-    if (this.#waiting.length === 0) return Number.POSITIVE_INFINITY
-    if (this.#isFull()) return 0
-    return this.#windowMs - (performance.now() - this.#waiting[0]!.since)
+    if (this.#queued.length === 0) return Number.POSITIVE_INFINITY
+    if (this.#isGroupReady()) return 0
+    return this.#windowMs - (performance.now() - this.#queued[0]!.queuedAtMs)
   }
 
-  #isFull(): boolean {
+  #isGroupReady(): boolean {
     const { groupMaxBytes } = this.#limits
-    const full = this.#waiting.length >= this.#enough() || this.#waitingBytes >= groupMaxBytes
-    return full || this.#closing
+    const isFull = this.#queued.length >= this.#readyCount() || this.#queuedBytes >= groupMaxBytes
+    return isFull || this.#isClosing
   }
 
-  /** How many waiting messages do not wait for the window. */
-  #enough(): number {
+  /** How many queued messages are committed without waiting for the window. */
+  #readyCount(): number {
     const { commitWindowMs, commitAtEvents, groupMaxEvents } = this.#limits
-    const widened = this.#windowMs / Math.max(1, commitWindowMs)
-    if (widened <= 1) return commitAtEvents
-    return Math.max(commitAtEvents, Math.min(groupMaxEvents, commitAtEvents * widened))
+    const widening = this.#windowMs / Math.max(1, commitWindowMs)
+    if (widening <= 1) return commitAtEvents
+    return Math.max(commitAtEvents, Math.min(groupMaxEvents, commitAtEvents * widening))
   }
 
-  #windowIsOver(): void {
+  #onWindowEnd(): void {
     this.#timer = undefined
-    this.#consider()
+    this.#startNext()
   }
 
   async #run(work: () => Promise<unknown>): Promise<void> {
-    if (work === this.#errands[0]) this.#errands.shift()
-    else this.#interlude = null
-    this.#isCommitsTurn = true
-    // Only now is it known to be busy: work may ask for more work at once.
+    if (work === this.#tasks[0]) this.#tasks.shift()
+    else this.#idleTask = null
+    this.#isCommitNext = true
+    // #busy is set only after this await, and the work may queue more work at once.
     await null
     await work()
     this.#busy = null
-    this.#consider()
+    this.#startNext()
   }
 
   async #commitGroup(): Promise<void> {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#isCommitsTurn = false
-    const group = this.#take()
+    this.#isCommitNext = false
+    const group = this.#removeGroup()
     const reason = await this.#commit(group.map(({ handover }) => handover))
     if (reason === null) for (const { resolve } of group) resolve()
     else this.#refuse(group, reason)
     this.#busy = null
-    this.#consider()
+    this.#startNext()
   }
 
-  #take(): Waiting[] {
+  #removeGroup(): QueuedHandover[] {
     const { groupMaxEvents, groupMaxBytes } = this.#limits
-    const most = Math.min(this.#waiting.length, groupMaxEvents)
+    const maxCount = Math.min(this.#queued.length, groupMaxEvents)
     let [count, bytes] = [0, 0]
-    while (count < most && bytes < groupMaxBytes) bytes += bytesOf(this.#waiting[count++]!)
-    this.#waitingBytes -= bytes
-    return this.#waiting.splice(0, count)
+    while (count < maxCount && bytes < groupMaxBytes) bytes += bytesOf(this.#queued[count++]!)
+    this.#queuedBytes -= bytes
+    return this.#queued.splice(0, count)
   }
 
-  #refuse(group: Waiting[], reason: string): void {
+  #refuse(group: QueuedHandover[], reason: string): void {
     this.#hasRefused = true
     for (const { sender } of group) this.#refusedSenders.add(sender)
-    const isRefused = ({ sender }: Waiting) => this.#refusedSenders.has(sender)
-    const later = this.#waiting.filter(isRefused)
-    this.#waiting = this.#waiting.filter(one => !isRefused(one))
-    for (const one of later) this.#waitingBytes -= bytesOf(one)
+    const isRefused = ({ sender }: QueuedHandover) => this.#refusedSenders.has(sender)
+    const later = this.#queued.filter(isRefused)
+    this.#queued = this.#queued.filter(queued => !isRefused(queued))
+    for (const queued of later) this.#queuedBytes -= bytesOf(queued)
     for (const { reject } of [...group, ...later]) reject(new RefusedError(reason))
   }
 }
 
-function bytesOf({ handover }: Waiting): number {
-  return handover.kind === 'message' ? handover.payload.length + handover.topic.length : 16
+function bytesOf({ handover }: QueuedHandover): number {
+  if (handover.kind !== 'message') return SMALL_HANDOVER_BYTES
+  return handover.payload.length + handover.topic.length
 }

@@ -5,52 +5,56 @@ export type CommitWindowLimits = Pick<
   'commitWindowMs' | 'commitWindowMaxMs' | 'writeBudgetBytesPerDay'
 >
 
-/** What was written in the last while: bytes and commits, and the mean window of a commit. */
+/** Disk writes of the last minute: bytes, commits, and the mean window of a commit. */
 export type RecentWrites = { elapsedMs: number; bytes: number; commits: number; windowMs: number }
 
 export const DAY_MS = 86_400_000
-/** The aim lies a little below the budget, because a file system writes something of its own. */
-const AIM_SHARE = 0.95
-/** How much of the way to its aim a window goes in one step. */
+/** The target lies a little below the budget, because a file system writes metadata of its own. */
+const TARGET_SHARE = 0.95
+/** How much of the way to its target a window goes in one step. */
 const STEP_SHARE = 0.1
+/** A mean window of this share of `commitWindowMaxMs` counts as the widest. */
+const WIDEST_SHARE = 0.99
 
 /**
- * The window to hold for the next second, in ms: between two commits there should be so much time
- * that what one writes is paid for, and the window is all of it that we can choose. More bytes
- * never make it narrower, a larger budget never wider, and it moves a tenth of its way at a time.
- * Without a budget it is `commitWindowMs`.
+ * The commit window for the next second, in ms. The time between two commits should be long enough
+ * for the budget to cover the bytes of one commit; of that time only the window can be chosen. More
+ * bytes never make the window narrower, a larger budget never makes it wider, and each call moves
+ * the window a tenth of the way. Without a budget the window is `commitWindowMs`.
  */
 export function nextCommitWindowMs(
-  nowMs: number,
-  written: RecentWrites,
+  windowMs: number,
+  recent: RecentWrites,
   limits: CommitWindowLimits,
 ): number {
   const { commitWindowMs, commitWindowMaxMs, writeBudgetBytesPerDay } = limits
   if (writeBudgetBytesPerDay === null) return commitWindowMs
-  const aimMs = clamp(aimOf(written, writeBudgetBytesPerDay), commitWindowMs, commitWindowMaxMs)
-  return clamp(nowMs + (aimMs - nowMs) * STEP_SHARE, commitWindowMs, commitWindowMaxMs)
+  const target = targetMs(recent, writeBudgetBytesPerDay)
+  const clamped = clamp(target, commitWindowMs, commitWindowMaxMs)
+  return clamp(windowMs + (clamped - windowMs) * STEP_SHARE, commitWindowMs, commitWindowMaxMs)
 }
 
-function aimOf({ elapsedMs, bytes, commits, windowMs }: RecentWrites, budget: number): number {
+function targetMs({ elapsedMs, bytes, commits, windowMs }: RecentWrites, budget: number): number {
   if (commits === 0) return 0
-  const paidMs = (bytes * DAY_MS) / (budget * AIM_SHARE)
-  return windowMs + (paidMs - elapsedMs) / commits
+  const coveredMs = (bytes * DAY_MS) / (budget * TARGET_SHARE)
+  return windowMs + (coveredMs - elapsedMs) / commits
 }
 
 /**
- * Whether the budget is not kept although the window was as wide as it may be all the while. Once
- * it `was` so, it stays so until clearly less is written.
+ * Whether the budget is exceeded although the window was the widest during the whole sample. Once
+ * exceeded (`wasExceeded`), the budget stays so until clearly less is written.
  */
 export function isBudgetExceeded(
-  written: RecentWrites,
+  recent: RecentWrites,
   limits: CommitWindowLimits,
-  was: boolean,
+  wasExceeded: boolean,
 ): boolean {
   const { commitWindowMaxMs, writeBudgetBytesPerDay } = limits
-  if (writeBudgetBytesPerDay === null || written.elapsedMs === 0) return false
-  const perDayBytes = (written.bytes / written.elapsedMs) * DAY_MS
-  if (was) return perDayBytes > writeBudgetBytesPerDay * AIM_SHARE
-  return written.windowMs >= commitWindowMaxMs * 0.99 && perDayBytes > writeBudgetBytesPerDay
+  if (writeBudgetBytesPerDay === null || recent.elapsedMs === 0) return false
+  const bytesPerDay = (recent.bytes / recent.elapsedMs) * DAY_MS
+  if (wasExceeded) return bytesPerDay > writeBudgetBytesPerDay * TARGET_SHARE
+  const isWidest = recent.windowMs >= commitWindowMaxMs * WIDEST_SHARE
+  return isWidest && bytesPerDay > writeBudgetBytesPerDay
 }
 
-const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
+const clamp = (value: number, min: number, max: number) => Math.min(max, Math.max(min, value))

@@ -3,12 +3,15 @@ import type { Handover } from '../mqtt/broker.ts'
 import type { Changes, Outbox } from '../store/outbox.ts'
 import { type Fate, type Message, messageHash } from './fate.ts'
 
-/** How the messages of one commit fared; `repeated` were stored before and are not stored again. */
-export type CommitCounts = { stored: number; buried: number; repeated: number }
+/**
+ * The fates of the messages of one commit. `repeated` counts QoS 2 messages that were stored before
+ * and are not stored a second time.
+ */
+export type CommitCounts = { stored: number; deadLettered: number; repeated: number }
 
 /**
- * Gives every handed-over message its fate and commits them all at once, in order. Throws what the
- * outbox throws; then no message of them may be acknowledged.
+ * Decides the fate of every message and commits all of them in one transaction, in order. Throws
+ * the error of the outbox; then none of the messages may be acknowledged.
  */
 export function commitHandovers(
   outbox: Pick<Outbox, 'commit' | 'unreleased'>,
@@ -23,28 +26,28 @@ export function commitHandovers(
   let repeated = 0
   for (const handover of handovers) {
     if (handover.kind === 'release') {
-      outbox.unreleased.release(handover.once.client, handover.once.packet)
+      outbox.unreleased.release(handover.qos2Key.clientId, handover.qos2Key.packetId)
       continue
     }
     if (handover.kind === 'forget') {
-      outbox.unreleased.forget(handover.client)
+      outbox.unreleased.forget(handover.clientId)
       continue
     }
     const { topic, payload, receivedAt } = handover
     const message = { topic, payload, receivedAt, clock }
-    if (handover.once) {
-      const { client, packet } = handover.once
+    if (handover.qos2Key) {
+      const { clientId, packetId } = handover.qos2Key
       const hash = messageHash(message)
-      if (outbox.unreleased.has(client, packet, hash)) {
+      if (outbox.unreleased.has(clientId, packetId, hash)) {
         repeated++
         continue
       }
-      outbox.unreleased.remember(client, packet, hash)
+      outbox.unreleased.remember(clientId, packetId, hash)
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)
     else deadLetters.push({ at: receivedAt, deadLetter: { ...fate.deadLetter, clock } })
   }
   outbox.commit({ readings, deadLetters })
-  return { stored: readings.length, buried: deadLetters.length, repeated }
+  return { stored: readings.length, deadLettered: deadLetters.length, repeated }
 }

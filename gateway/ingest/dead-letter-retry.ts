@@ -2,28 +2,29 @@ import { type AcceptedReading, splitByLane } from '../store/groups/lanes.ts'
 import type { Outbox } from '../store/outbox.ts'
 import type { Fate, Message } from './fate.ts'
 
-/** What an operator asks for dead letters, by their numbers. */
-export type DeadLetterRequest = { what: 'retry' | 'drop'; numbers: number[] }
+/** An operator's request for dead letters, which are named by their numbers. */
+export type DeadLetterRequest = { action: 'retry' | 'drop'; numbers: number[] }
 
-/** What became of one: the event it is now, that it is forgotten, or why nothing happened. */
+/** The result for one dead letter: the event it became, dropped, or why it is unchanged. */
 export type DeadLetterOutcome =
   | { number: number; outcome: 'retried'; sequence: number }
   | { number: number; outcome: 'dropped' }
   | { number: number; outcome: 'unchanged'; reason: string }
 
-/** How many can be asked for at once: they hold up what devices send. */
+/** How many dead letters one request may name: a request delays the commits of devices. */
 export const DEAD_LETTERS_MAX = 100
 
 type Store = Pick<Outbox, 'commit' | 'deadLetters' | 'lastSequence'>
 
 /**
- * Settles dead letters for ever: drops them, or decodes them again and stores each that decodes as
- * an event received when the message was, in one transaction with the note that says so. So none
- * becomes two events. Throws what the outbox throws; then asking again tells what was done.
+ * Drops dead letters, or decodes them again and stores each one that decodes as an event with the
+ * time at which its message was received. Event and `retried` note are stored in one transaction,
+ * so no dead letter becomes two events. At most about `maxBytes` of payload go into one
+ * transaction. Throws the error of the outbox; then the same request reports what was done.
  */
 export function resolveDeadLetters(
   outbox: Store,
-  { what, numbers }: DeadLetterRequest,
+  { action, numbers }: DeadLetterRequest,
   fateOf: (message: Message) => Fate,
   { nowMs, maxBytes }: { nowMs: number; maxBytes: number },
 ): DeadLetterOutcome[] {
@@ -31,20 +32,20 @@ export function resolveDeadLetters(
   let retried: { number: number; reading: AcceptedReading }[] = []
   let bytes = 0
   const note = (kind: string, content: object) => ({ kind, at: nowMs, content })
-  const flush = () => {
+  const storeRetried = () => {
     const first = outbox.lastSequence + 1
-    // As the outbox numbers them.
-    const inOrder = splitByLane(retried.map(one => ({ ...one, lane: one.reading.lane }))).flat()
-    const all = inOrder.map(({ number, reading }, at) => ({
-      number,
-      reading,
-      sequence: first + at,
-    }))
-    const notes = all.map(({ number: deadletter, sequence }) =>
+    // The outbox numbers the readings of a commit lane by lane.
+    const byLane = splitByLane(
+      retried.map(({ number, reading }) => ({ number, reading, lane: reading.lane })),
+    )
+    const numbered = byLane
+      .flat()
+      .map(({ number, reading }, index) => ({ number, reading, sequence: first + index }))
+    const notes = numbered.map(({ number: deadletter, sequence }) =>
       note('retried', { deadletter, sequence }),
     )
-    outbox.commit({ readings: all.map(({ reading }) => reading), notes })
-    for (const { number, sequence } of all) {
+    outbox.commit({ readings: numbered.map(({ reading }) => reading), notes })
+    for (const { number, sequence } of numbered) {
       outcomes.push({ number, outcome: 'retried', sequence })
     }
     retried = []
@@ -52,29 +53,31 @@ export function resolveDeadLetters(
   }
   const dropped: number[] = []
   for (const number of new Set(numbers)) {
-    const found = openLetter(outbox, number)
+    const found = findOpen(outbox, number)
     const isOpen = 'message' in found || found.isOpen
-    if (what === 'drop' && isOpen) dropped.push(number)
+    if (action === 'drop' && isOpen) dropped.push(number)
     else if ('reason' in found)
       outcomes.push({ number, outcome: 'unchanged', reason: found.reason })
     else {
-      const { payload } = found.message
       const fate = fateOf(found.message)
       if ('reading' in fate) retried.push({ number, reading: fate.reading })
-      else outcomes.push({ number, outcome: 'unchanged', reason: reasonOf(fate.deadLetter) })
-      bytes += payload.length
-      if (bytes >= maxBytes) flush()
+      else outcomes.push({ number, outcome: 'unchanged', reason: reasonText(fate.deadLetter) })
+      bytes += found.message.payload.length
+      if (bytes >= maxBytes) storeRetried()
     }
   }
-  flush()
+  storeRetried()
   const notes = dropped.map(deadletter => note('dropped', { deadletter }))
   outbox.commit({ notes })
   for (const number of dropped) outcomes.push({ number, outcome: 'dropped' })
   return outcomes.sort((a, b) => a.number - b.number)
 }
 
-/** The message of a letter that is still open, or why nothing can be done with it. */
-function openLetter(
+/**
+ * The message of an open dead letter, or why it cannot be retried; `isOpen` when it can be dropped
+ * nevertheless.
+ */
+function findOpen(
   { deadLetters }: Store,
   number: number,
 ): { message: Message } | { reason: string; isOpen?: true } {
@@ -87,11 +90,11 @@ function openLetter(
   }
   if ('damaged' in letter) return { reason: `it cannot be read: ${letter.damaged}`, isOpen: true }
   if (letter.payload === null) {
-    return { reason: `its bytes were let go at ${letter.droppedAt}`, isOpen: true }
+    return { reason: `its bytes were deleted at ${letter.droppedAt}`, isOpen: true }
   }
   const { topic, payload, at: receivedAt, clock } = letter
   return { message: { topic, payload, receivedAt, clock } }
 }
 
-const reasonOf = ({ reason, place }: { reason: string; place: string }) =>
+const reasonText = ({ reason, place }: { reason: string; place: string }) =>
   place === '' ? reason : `${reason} (at ${place})`

@@ -8,38 +8,38 @@ import { extractObservedAt } from './observed-at.ts'
 import { compileRoutes } from './routes.ts'
 import { extractTraceparent } from './traceparent.ts'
 
-/** One decoder a format; a new format is one more file and one more line here. */
+/** One decoder for each format. A new format is one more file and one more entry here. */
 const decoders = { json: decodeJson }
 
-/** A message as it came: its topic, its payload and the gateway's clock at that moment. */
+/** A message as received; `clock` is the state of the gateway's clock at `receivedAt`. */
 export type Message = { topic: string; payload: Buffer; receivedAt: number; clock: ClockState }
 
 export type Fate = { reading: AcceptedReading } | { deadLetter: DeadLetter }
 
 /**
- * Decides what becomes of an accepted message: a reading, or a dead letter with its reason and its
- * bytes. There is no third outcome, and it never throws.
+ * Gives the function that decides the fate of an accepted message: a reading, or a dead letter with
+ * its reason and its original bytes. There is no third fate, and the function never throws.
  */
 export function createFateDecision(ingest: Config['ingest']): (message: Message) => Fate {
-  const routeOf = compileRoutes(ingest.routes)
+  const originOf = compileRoutes(ingest.routes)
   const zones = new Set<string>()
   return ({ topic, payload, receivedAt, clock }) => {
-    const bury = (reason: string, place: string): Fate => ({
+    const deadLetter = (reason: string, place: string): Fate => ({
       deadLetter: { reason, place, topic, payload },
     })
     if (payload.length > ingest.payloadMaxBytes) {
-      return bury(`the payload is larger than ${ingest.payloadMaxBytes} bytes`, '')
+      return deadLetter(`the payload is larger than ${ingest.payloadMaxBytes} bytes`, '')
     }
-    const found = routeOf(topic)
-    if ('reason' in found) return bury(found.reason, 'topic')
-    const { route, site, zone, device } = found
+    const origin = originOf(topic)
+    if ('reason' in origin) return deadLetter(origin.reason, 'topic')
+    const { route, site, zone, device } = origin
     if (!zones.has(zone) && zones.size >= ingest.zonesMax) {
-      return bury(`more than ${ingest.zonesMax} zones`, 'topic')
+      return deadLetter(`more than ${ingest.zonesMax} zones`, 'topic')
     }
     const decoded = decoders[route.format](payload, ingest)
-    if ('reason' in decoded) return bury(decoded.reason, decoded.place)
+    if ('reason' in decoded) return deadLetter(decoded.reason, decoded.place)
     const timed = extractObservedAt(decoded, route.time)
-    if ('reason' in timed) return bury(timed.reason, timed.place)
+    if ('reason' in timed) return deadLetter(timed.reason, timed.place)
     zones.add(zone)
     const source = { topic, format: route.format }
     const traced = extractTraceparent(timed.measurements)
@@ -60,7 +60,7 @@ export function createFateDecision(ingest: Config['ingest']): (message: Message)
   }
 }
 
-/** Tells whether two QoS 2 messages with one packet id are the same message. */
+/** SHA-256 of a message; tells whether two QoS 2 messages with one packet id are the same. */
 export function messageHash({ topic, payload }: Pick<Message, 'topic' | 'payload'>): Buffer {
   return createHash('sha256').update(topic).update('\u0000').update(payload).digest()
 }

@@ -1,88 +1,91 @@
 import type { Handover, Qos2Key } from '../mqtt/broker.ts'
 
 const MESSAGE = 0
-const MESSAGE_ONCE = 1
+const QOS2_MESSAGE = 1
 const RELEASE = 2
 const FORGET = 3
 
 /**
- * Packs handovers into one buffer that is given to the writer thread without being copied again.
- * Layout of each: kind (1), then for messages received (8), topic, payload (length 4 and bytes
- * each), for QoS 2 client and packet id (4).
+ * Packs handovers into one buffer, which is transferred to the writer thread without a second copy.
+ * Layout of a handover: kind (1 byte); for a message the time of receipt (8), topic and payload
+ * (each a length of 4 and its bytes); for a QoS 2 message or a release the client id (text) and the
+ * packet id (4); for a forget the client id.
  */
 export function packHandovers(handovers: Handover[]): ArrayBuffer {
   let bytes = 0
   for (const handover of handovers) bytes += sizeBound(handover)
   const buffer = Buffer.from(new ArrayBuffer(bytes))
-  let at = 0
+  let offset = 0
   const putBytes = (value: Buffer) => {
-    at = buffer.writeUInt32LE(value.length, at)
-    buffer.set(value, at)
-    at += value.length
+    offset = buffer.writeUInt32LE(value.length, offset)
+    buffer.set(value, offset)
+    offset += value.length
   }
   const putText = (value: string) => {
-    const length = buffer.write(value, at + 4)
-    buffer.writeUInt32LE(length, at)
-    at += 4 + length
+    const length = buffer.write(value, offset + 4)
+    buffer.writeUInt32LE(length, offset)
+    offset += 4 + length
   }
-  const putOnce = ({ client, packet }: Qos2Key) => {
-    putText(client)
-    at = buffer.writeUInt32LE(packet, at)
+  const putQos2Key = ({ clientId, packetId }: Qos2Key) => {
+    putText(clientId)
+    offset = buffer.writeUInt32LE(packetId, offset)
   }
   for (const handover of handovers) {
     if (handover.kind === 'message') {
-      at = buffer.writeUInt8(handover.once ? MESSAGE_ONCE : MESSAGE, at)
-      at = buffer.writeDoubleLE(handover.receivedAt, at)
+      offset = buffer.writeUInt8(handover.qos2Key ? QOS2_MESSAGE : MESSAGE, offset)
+      offset = buffer.writeDoubleLE(handover.receivedAt, offset)
       putText(handover.topic)
       putBytes(handover.payload)
-      if (handover.once) putOnce(handover.once)
+      if (handover.qos2Key) putQos2Key(handover.qos2Key)
     } else if (handover.kind === 'release') {
-      at = buffer.writeUInt8(RELEASE, at)
-      putOnce(handover.once)
+      offset = buffer.writeUInt8(RELEASE, offset)
+      putQos2Key(handover.qos2Key)
     } else {
-      at = buffer.writeUInt8(FORGET, at)
-      putText(handover.client)
+      offset = buffer.writeUInt8(FORGET, offset)
+      putText(handover.clientId)
     }
   }
   return buffer.buffer
 }
 
-/** Reads the handovers back in order; `count` is how many were packed. Payloads are views. */
+/**
+ * Unpacks `count` handovers in their order. Payloads are views of `packed`, not copies.
+ */
 export function unpackHandovers(packed: ArrayBuffer, count: number): Handover[] {
   const buffer = Buffer.from(packed)
-  let at = 0
-  const takeBytes = () => {
-    const length = buffer.readUInt32LE(at)
-    at += 4 + length
-    return buffer.subarray(at - length, at)
+  let offset = 0
+  const readBytes = () => {
+    const length = buffer.readUInt32LE(offset)
+    offset += 4 + length
+    return buffer.subarray(offset - length, offset)
   }
-  const takeText = () => {
-    const length = buffer.readUInt32LE(at)
-    at += 4 + length
-    return buffer.toString('utf8', at - length, at)
+  const readText = () => {
+    const length = buffer.readUInt32LE(offset)
+    offset += 4 + length
+    return buffer.toString('utf8', offset - length, offset)
   }
-  const takeOnce = (): Qos2Key => {
-    const client = takeText()
-    at += 4
-    return { client, packet: buffer.readUInt32LE(at - 4) }
+  const readQos2Key = (): Qos2Key => {
+    const clientId = readText()
+    offset += 4
+    return { clientId, packetId: buffer.readUInt32LE(offset - 4) }
   }
   return Array.from({ length: count }, () => {
-    const kind = buffer.readUInt8(at++)
-    if (kind === RELEASE) return { kind: 'release', once: takeOnce() }
-    if (kind === FORGET) return { kind: 'forget', client: takeText() }
-    at += 8
-    const receivedAt = buffer.readDoubleLE(at - 8)
-    const topic = takeText()
-    const payload = takeBytes()
-    const once = kind === MESSAGE_ONCE ? takeOnce() : null
-    return { kind: 'message', topic, payload, receivedAt, once }
+    const kind = buffer.readUInt8(offset++)
+    if (kind === RELEASE) return { kind: 'release', qos2Key: readQos2Key() }
+    if (kind === FORGET) return { kind: 'forget', clientId: readText() }
+    offset += 8
+    const receivedAt = buffer.readDoubleLE(offset - 8)
+    const topic = readText()
+    const payload = readBytes()
+    const qos2Key = kind === QOS2_MESSAGE ? readQos2Key() : null
+    return { kind: 'message', topic, payload, receivedAt, qos2Key }
   })
 }
 
-/** An upper bound in bytes: UTF-8 takes at most three bytes for one UTF-16 unit. */
+/** An upper bound in bytes: UTF-8 needs at most three bytes for one UTF-16 unit. */
 function sizeBound(handover: Handover): number {
-  if (handover.kind === 'forget') return 5 + handover.client.length * 3
-  const once = handover.once ? 8 + handover.once.client.length * 3 : 0
-  if (handover.kind === 'release') return 1 + once
-  return 17 + handover.topic.length * 3 + handover.payload.length + once
+  if (handover.kind === 'forget') return 5 + handover.clientId.length * 3
+  const keyBytes = handover.qos2Key ? 8 + handover.qos2Key.clientId.length * 3 : 0
+  if (handover.kind === 'release') return 1 + keyBytes
+  return 17 + handover.topic.length * 3 + handover.payload.length + keyBytes
 }

@@ -9,72 +9,74 @@ import {
 } from '../../config/syntax/routes.ts'
 import { fillTemplate, parseTemplate, type TemplateSegment } from '../../config/syntax/templates.ts'
 
-/** Where a message comes from, or why no place could be found: the reason to bury it with. */
-export type RoutingResult = MessageOrigin | { readonly reason: string }
+/** The route of a message, and the site, zone and device that it comes from. */
 export type MessageOrigin = { readonly route: Route } & {
   readonly [field in LocationField]: string
 }
 
-/** How much is remembered: topics, and characters in them. Beyond, all is forgotten at once. */
-const remembered = { maxTopics: 100_000, maxCharacters: 16_000_000 }
+/** The origin, or the reason for which the message becomes a dead letter. */
+export type RoutingResult = MessageOrigin | { readonly reason: string }
+
+/** Limits of the cache of origins: topics, and characters in them. A full cache is emptied. */
+const cacheLimits = { maxTopics: 100_000, maxCharacters: 16_000_000 }
 
 const noRoute: RoutingResult = Object.freeze({ reason: 'no route matches topic' })
 
-type Compiled = {
+type CompiledRoute = {
   route: Route
   levels: TopicLevel[]
-  /** Where in the topic each of its placeholders stands. */
+  /** The topic level of each placeholder. */
   levelOf: ReadonlyMap<string, number>
-  pieces: Record<LocationField, TemplateSegment[]>
+  segments: Record<LocationField, TemplateSegment[]>
 }
 
 /**
- * Gives the function that finds the place of a topic. The first route that matches wins; a place
- * that it cannot use (placeFault) is a reason, not a try with the next route. Results are shared
- * between equal topics. Throws if a route is malformed: loadConfig lets none through.
+ * Gives the function that finds the origin of a topic. The first route that matches decides: an
+ * invalid site, zone or device (locationFault) is a reason, and the next route is not tried. Equal
+ * topics share one result. Throws if a route is malformed, which loadConfig does not let through.
  */
 export function compileRoutes(
   routes: readonly Route[],
-  { maxTopics, maxCharacters } = remembered,
+  { maxTopics, maxCharacters } = cacheLimits,
 ): (topic: string) => RoutingResult {
   const compiled = routes.map(compile)
   const deepest = Math.max(0, ...compiled.map(({ levels }) => levels.length))
-  const places = new Map<string, MessageOrigin>()
+  const origins = new Map<string, MessageOrigin>()
   let characters = 0
 
   return topic => {
-    const known = places.get(topic)
-    if (known) return known
-    // One more than any route has, so that a topic of slashes costs no more than a long one.
+    const cached = origins.get(topic)
+    if (cached) return cached
+    // One level more than any route has: a topic of many slashes costs no more than a long one.
     const texts = topic.split('/', deepest + 1)
-    const found = compiled.find(({ levels }) => matches(levels, texts))
-    const routing = found ? placeIn(found, texts) : noRoute
-    // Only what leads somewhere is worth remembering: others come in endless variety.
-    if ('reason' in routing) return routing
-    if (places.size >= maxTopics || characters + topic.length > maxCharacters) {
-      places.clear()
+    const route = compiled.find(({ levels }) => matches(levels, texts))
+    const result = route ? originOf(route, texts) : noRoute
+    // Topics without an origin are not cached: their number has no bound.
+    if ('reason' in result) return result
+    if (origins.size >= maxTopics || characters + topic.length > maxCharacters) {
+      origins.clear()
       characters = 0
     }
-    places.set(topic, routing)
+    origins.set(topic, result)
     characters += topic.length
-    return routing
+    return result
   }
 }
 
-function compile(route: Route): Compiled {
+function compile(route: Route): CompiledRoute {
   const [fault] = routeFaults(route)
   if (fault) throw new Error(`${fault.key} of route ${route.topic} ${fault.reason}`)
   const { levels } = parseTopicPattern(route.topic)
   const levelOf = new Map(
-    levels.flatMap((level, at) => ('name' in level ? [[level.name, at]] : [])),
+    levels.flatMap((level, index) => ('name' in level ? [[level.name, index]] : [])),
   )
-  const piecesOf = (field: LocationField) => parseTemplate(route[field] ?? `{${field}}`).pieces
-  const [site, zone, device] = locationFields.map(piecesOf) as [
-    TemplateSegment[],
-    TemplateSegment[],
-    TemplateSegment[],
-  ]
-  return { route, levels, levelOf, pieces: { site, zone, device } }
+  const segmentsOf = (field: LocationField) => parseTemplate(route[field] ?? `{${field}}`).pieces
+  const segments = {
+    site: segmentsOf('site'),
+    zone: segmentsOf('zone'),
+    device: segmentsOf('device'),
+  }
+  return { route, levels, levelOf, segments }
 }
 
 function matches(levels: readonly TopicLevel[], texts: readonly string[]): boolean {
@@ -82,22 +84,25 @@ function matches(levels: readonly TopicLevel[], texts: readonly string[]): boole
   return levels.every((level, i) => 'name' in level || level.text === texts[i])
 }
 
-function placeIn({ route, levelOf, pieces }: Compiled, texts: readonly string[]): RoutingResult {
-  for (const [name, at] of levelOf) {
-    const fault = locationFault(texts[at]!)
+function originOf(
+  { route, levelOf, segments }: CompiledRoute,
+  texts: readonly string[],
+): RoutingResult {
+  for (const [name, index] of levelOf) {
+    const fault = locationFault(texts[index]!)
     if (fault) return { reason: `${name} ${fault}` }
   }
   const textOf = (name: string) => texts[levelOf.get(name)!]!
-  const place = {
+  const origin = {
     route,
-    site: fillTemplate(pieces.site, textOf),
-    zone: fillTemplate(pieces.zone, textOf),
-    device: fillTemplate(pieces.device, textOf),
+    site: fillTemplate(segments.site, textOf),
+    zone: fillTemplate(segments.zone, textOf),
+    device: fillTemplate(segments.device, textOf),
   }
   for (const field of locationFields) {
-    // Texts that are right alone can be too long together.
-    const fault = pieces[field].length > 1 && locationFault(place[field])
+    // Two valid texts can be too long when they are joined.
+    const fault = segments[field].length > 1 && locationFault(origin[field])
     if (fault) return { reason: `${field} ${fault}` }
   }
-  return Object.freeze(place)
+  return Object.freeze(origin)
 }

@@ -8,29 +8,30 @@ import {
   type RecentWrites,
 } from './commit-window.ts'
 
-/** Long enough for a look at what can be let go, and for some heartbeats. */
-const WHILE_MS = 60_000
-/** Less than this tells nothing yet. */
-const KNOWN_MS = 10_000
+/** The time that counts as recent: several pruning steps and heartbeats fall into it. */
+const RECENT_MS = 60_000
+/** Less time than this gives no usable rate. */
+const MIN_ELAPSED_MS = 10_000
 
-/** Amounts since the start, at a moment, and the window that held until then. */
+/** Amounts since the start, and the commit window until then. */
 type Sample = {
   atMs: number
   writtenBytes: number
   commits: number
-  readings: number
+  messages: number
   windowMs: number
 }
 
 /**
- * Keeps the write budget: looks once a second at what was written, and gives the commit window.
- * `onChange` is told when the widest window does not keep it, and with null when it is kept again.
+ * Keeps `outbox.writeBudgetBytesPerDay`: from the bytes written in the last minute follows the
+ * commit window. Calls `onChange` with a sentence when the widest window does not keep the budget,
+ * and with null when the budget is kept again.
  */
 export function createWriteBudget(
   limits: CommitWindowLimits,
   onChange: (beyondBudget: string | null) => void = () => {},
 ) {
-  let [commits, readings] = [0, 0]
+  let [commits, messages] = [0, 0]
   let samples: Sample[] = []
   let wear: DiskWear = {
     writtenBytes: 0,
@@ -43,51 +44,51 @@ export function createWriteBudget(
     get wear() {
       return wear
     },
-    recordCommit({ stored, buried }: Pick<CommitCounts, 'stored' | 'buried'>): void {
+    recordCommit({ stored, deadLettered }: Pick<CommitCounts, 'stored' | 'deadLettered'>): void {
       commits++
-      readings += stored + buried
+      messages += stored + deadLettered
     },
-    /** To be called once a second; gives the window to hold from now on, in ms. */
+    /** To be called once a second; gives the commit window from now on, in ms. */
     recordSample(atMs: number, writtenBytes: number): number {
-      samples = samples.filter(sample => atMs - sample.atMs <= WHILE_MS)
-      samples.push({ atMs, writtenBytes, commits, readings, windowMs: wear.commitWindowMs })
-      const written = writtenIn(samples)
-      if (written.elapsedMs < KNOWN_MS) {
+      samples = samples.filter(sample => atMs - sample.atMs <= RECENT_MS)
+      samples.push({ atMs, writtenBytes, commits, messages, windowMs: wear.commitWindowMs })
+      const recent = recentWrites(samples)
+      if (recent.elapsedMs < MIN_ELAPSED_MS) {
         wear = { ...wear, writtenBytes }
         return wear.commitWindowMs
       }
-      const messages = readings - samples[0]!.readings
-      const was = wear.beyondBudget !== null
-      const is = isBudgetExceeded(written, limits, was)
+      const recentMessages = messages - samples[0]!.messages
+      const wasExceeded = wear.beyondBudget !== null
+      const isExceeded = isBudgetExceeded(recent, limits, wasExceeded)
       wear = {
         writtenBytes,
-        perDayBytes: (written.bytes / written.elapsedMs) * DAY_MS,
-        perReadingBytes: messages === 0 ? null : written.bytes / messages,
-        commitWindowMs: nextCommitWindowMs(wear.commitWindowMs, written, limits),
-        beyondBudget: is ? reasonOf(limits) : null,
+        perDayBytes: (recent.bytes / recent.elapsedMs) * DAY_MS,
+        perReadingBytes: recentMessages === 0 ? null : recent.bytes / recentMessages,
+        commitWindowMs: nextCommitWindowMs(wear.commitWindowMs, recent, limits),
+        beyondBudget: isExceeded ? exceededText(limits) : null,
       }
-      if (is !== was) onChange(wear.beyondBudget)
+      if (isExceeded !== wasExceeded) onChange(wear.beyondBudget)
       return wear.commitWindowMs
     },
   }
 }
 
-/** The mean window is that of a commit, not of a moment, as the time between two of them is. */
-function writtenIn(samples: Sample[]): RecentWrites {
+/** The mean window is weighted by commits, not by time, as the time between two commits is. */
+function recentWrites(samples: Sample[]): RecentWrites {
   const [first, last] = [samples[0]!, samples.at(-1)!]
   const commits = last.commits - first.commits
-  const waitedMs = samples.reduce((sum, { commits, windowMs }, at) => {
-    return at === 0 ? 0 : sum + (commits - samples[at - 1]!.commits) * windowMs
+  const windowsMs = samples.reduce((sum, { commits, windowMs }, index) => {
+    return index === 0 ? 0 : sum + (commits - samples[index - 1]!.commits) * windowMs
   }, 0)
   return {
     elapsedMs: last.atMs - first.atMs,
     bytes: last.writtenBytes - first.writtenBytes,
     commits,
-    windowMs: commits === 0 ? last.windowMs : waitedMs / commits,
+    windowMs: commits === 0 ? last.windowMs : windowsMs / commits,
   }
 }
 
-const reasonOf = ({ writeBudgetBytesPerDay, commitWindowMaxMs }: CommitWindowLimits) =>
+const exceededText = ({ writeBudgetBytesPerDay, commitWindowMaxMs }: CommitWindowLimits) =>
   `more is written to disk than outbox.writeBudgetBytesPerDay = ${writeBudgetBytesPerDay} allows, ` +
   `although commits wait outbox.commitWindowMaxMs = ${commitWindowMaxMs}: ` +
   'raise one of the two, or have devices send less'

@@ -3,20 +3,11 @@ import type { Config } from '../../config/config.ts'
 import type { ClockState } from '../../config/event/sensor-reading.ts'
 import { keepHeapSmall } from '../../config/process/heap.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import type { Backlog, OutboxSpace } from '../../config/process/status.ts'
-import { openInboxReader } from '../store/delivery/inbox-reader.ts'
 import { isDiskFull } from '../store/file/ballast.ts'
-import {
-  DamagedFileError,
-  isDamage,
-  markDamaged,
-  readDamageReason,
-} from '../store/file/damage-mark.ts'
-import { type SetAsideFile, setAsideFilesOf } from '../store/file/damaged-files.ts'
+import { isDamage, markDamaged } from '../store/file/damage-mark.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
 import type { RecoveryReport } from '../store/recovery/recovery.ts'
-import { createRetention, type Retention } from '../store/retention/retention.ts'
-import { type ClockCorrection, createClockCorrections } from './clock-corrections.ts'
+import { createRetention } from '../store/retention/retention.ts'
 import { type CommitCounts, commitHandovers } from './commit.ts'
 import {
   type DeadLetterOutcome,
@@ -25,47 +16,34 @@ import {
 } from './dead-letter-retry.ts'
 import { createFateDecision } from './fate.ts'
 import { unpackHandovers } from './handover-codec.ts'
+import { type MaintenanceTask, type OutboxStatus, openMaintenance } from './maintenance.ts'
 
-/** Far less than what the write-ahead log takes before it begins again and forgets. */
-const WEAR_LOOK_BYTES = 128 * 1024
+type CommitRequest = { packed: ArrayBuffer; count: number; clock: ClockState }
+type MaintenanceRequest = { task: MaintenanceTask; clock: ClockState }
 
-type Commit = { packed: ArrayBuffer; count: number; clock: ClockState }
-/** Work between commits: every second a tick, by schedule a look, and then step after step. */
-type Tend = { isTick: boolean; isLook: boolean; clock: ClockState }
-
-/** What the main thread sends; it waits for the answer before it sends again. */
-export type WriterRequest = Commit | Tend | { letters: DeadLetterRequest } | 'close'
+/** A message to the thread. The main thread waits for the response before it sends another. */
+export type WriterRequest =
+  | CommitRequest
+  | MaintenanceRequest
+  | { deadLetters: DeadLetterRequest }
+  | 'close'
 
 /**
- * Where the outbox stands: its last event, bytes ever stored, QoS 2 unreleased, what waits, and
- * what all of it takes. Since it was opened: bytes written to disk, dead letters that lost theirs.
+ * `isFull`: messages are refused until there is room. `hasMore`: retention may have another step.
  */
-export type OutboxStatus = {
-  lastSequence: number
-  bytesSoFar: number
-  qos2Unreleased: number
-  backlog: Backlog
-  space: OutboxSpace
-  writtenBytes: number
-  lettersLetGo: number
-  /** Damaged files that are kept, as of the last tick. */
-  asides: SetAsideFile[]
-}
-
-/** `full`: refused until there is room. `more`: there may be another step to make. */
 export type WriterResponse =
   | {
       kind: 'opened'
       store: string
       epoch: number
-      healed: RecoveryReport | null
-      position: OutboxStatus
+      recovery: RecoveryReport | null
+      status: OutboxStatus
     }
   | { kind: 'cannot start'; reason: string; isTemporary: boolean }
-  | { kind: 'committed'; tally: CommitCounts; commitMs: number; position: OutboxStatus }
-  | { kind: 'tended'; more: boolean; position: OutboxStatus }
-  | { kind: 'settled'; outcomes: DeadLetterOutcome[]; position: OutboxStatus }
-  | { kind: 'refused'; reason: string; full: boolean }
+  | { kind: 'committed'; counts: CommitCounts; commitMs: number; status: OutboxStatus }
+  | { kind: 'maintained'; hasMore: boolean; status: OutboxStatus }
+  | { kind: 'resolved'; outcomes: DeadLetterOutcome[]; status: OutboxStatus }
+  | { kind: 'refused'; reason: string; isFull: boolean }
   | { kind: 'closed' }
 
 export type WriterData = {
@@ -73,88 +51,77 @@ export type WriterData = {
   ingest: Config['ingest']
   outbox: Config['outbox']
   inboxFile: string
-  /** How many events behind what it delivered the bridge may have read. */
+  /** How many events the bridge may have read ahead of what it delivered. */
   readAheadMaxEvents?: number
 }
 
-// Elsewhere than in a thread it is only loaded, so that it gets compiled (the launcher does that).
+// The launcher loads this module outside a thread, only to compile it.
 if (parentPort) serve(parentPort, workerData as WriterData)
 
 function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const { outbox: settings, inboxFile } = data
   keepHeapSmall()
-  const answer = (message: WriterResponse) => port.postMessage(message)
+  const respond = (response: WriterResponse) => port.postMessage(response)
   const fateOf = createFateDecision(ingest)
-  const opened = openAll(data)
+  const opened = openStores(data)
   if (opened instanceof CannotStart) {
     const { message: reason, isTemporary } = opened
-    return answer({ kind: 'cannot start', reason, isTemporary })
+    return respond({ kind: 'cannot start', reason, isTemporary })
   }
   const { outbox, retention } = opened
-  const tending = startTending(opened, settings, inboxFile)
+  const maintenance = openMaintenance(opened, { outboxFile: settings.file, inboxFile }, settings)
   const { epoch, recovery } = outbox
   const store = outbox.store.toString('hex')
-  answer({ kind: 'opened', store, epoch, healed: recovery, position: tending.position() })
+  respond({ kind: 'opened', store, epoch, recovery, status: maintenance.status() })
 
-  const commit = (request: Commit): WriterResponse => {
-    const handovers = unpackHandovers(request.packed, request.count)
+  const commit = ({ packed, count, clock }: CommitRequest): WriterResponse => {
+    const handovers = unpackHandovers(packed, count)
     const reason = handovers.some(({ kind }) => kind === 'message') ? retention.admit() : null
-    if (reason !== null) return { kind: 'refused', reason, full: true }
+    if (reason !== null) return { kind: 'refused', reason, isFull: true }
     const from = outbox.lastSequence + 1
-    const since = performance.now()
-    const tally = commitHandovers(outbox, fateOf, handovers, request.clock)
-    const commitMs = performance.now() - since
-    // Notes are no part of the bytes by which it is told when to look.
-    tending.lookAtWear(tally.buried > 0 ? 0 : WEAR_LOOK_BYTES)
-    if (tally.stored > 0) tending.received(request.clock, { from, to: outbox.lastSequence })
-    return { kind: 'committed', tally, commitMs, position: tending.position() }
+    const startMs = performance.now()
+    const counts = commitHandovers(outbox, fateOf, handovers, clock)
+    const commitMs = performance.now() - startMs
+    maintenance.measureCommit(counts.deadLettered)
+    if (counts.stored > 0) maintenance.recordReceived(clock, { from, to: outbox.lastSequence })
+    return { kind: 'committed', counts, commitMs, status: maintenance.status() }
   }
 
-  const settle = (letters: DeadLetterRequest): WriterResponse => {
+  const resolve = (request: DeadLetterRequest): WriterResponse => {
     const limits = { nowMs: Date.now(), maxBytes: settings.groupMaxBytes }
-    const outcomes = resolveDeadLetters(outbox, letters, fateOf, limits)
-    return { kind: 'settled', outcomes, position: tending.position() }
+    const outcomes = resolveDeadLetters(outbox, request, fateOf, limits)
+    return { kind: 'resolved', outcomes, status: maintenance.status() }
   }
 
   port.on('message', (request: WriterRequest) => {
     try {
       if (request === 'close') {
         outbox.close()
-        tending.close()
-        answer({ kind: 'closed' })
+        maintenance.close()
+        respond({ kind: 'closed' })
         port.close()
-      } else if ('packed' in request) answer(commit(request))
-      else if ('letters' in request) answer(settle(request.letters))
+      } else if ('packed' in request) respond(commit(request))
+      else if ('deadLetters' in request) respond(resolve(request.deadLetters))
       else {
-        const more = tending.tend(request)
-        answer({ kind: 'tended', more, position: tending.position() })
+        const hasMore = maintenance.run(request.task, request.clock)
+        respond({ kind: 'maintained', hasMore, status: maintenance.status() })
       }
     } catch (error) {
       const { message, code } = error as Error & { code?: string }
       if (isDamage(error)) markDamaged(settings.file, message)
-      const full = isDiskFull(error)
-      if (full) retention.diskIsFull()
-      answer({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, full })
+      const isFull = isDiskFull(error)
+      if (isFull) retention.onDiskFull()
+      respond({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, isFull })
     }
   })
 }
 
-type Opened = { outbox: Outbox; retention: Retention }
-
-/** Opens the outbox within its bounds, or tells why it cannot. */
-function openAll({
-  gateway,
-  outbox: settings,
-  inboxFile,
-  readAheadMaxEvents,
-}: Omit<WriterData, 'ingest'>) {
+/** Opens the outbox within its bounds; gives the CannotStart error when that fails. */
+function openStores({ gateway, outbox: settings, inboxFile, readAheadMaxEvents }: OpenOptions) {
   let outbox: Outbox | null = null
   try {
     outbox = openOutbox({ file: settings.file, gateway, inboxFile })
-    return {
-      outbox,
-      retention: createRetention(outbox, settings, { readAheadMaxEvents }),
-    }
+    return { outbox, retention: createRetention(outbox, settings, { readAheadMaxEvents }) }
   } catch (error) {
     outbox?.close()
     if (!(error instanceof CannotStart)) throw error
@@ -162,70 +129,4 @@ function openAll({
   }
 }
 
-/** What the thread does between commits, and what is known since it last did. */
-function startTending(
-  { outbox, retention }: Opened,
-  { file, heartbeatMs }: Pick<Config['outbox'], 'file' | 'heartbeatMs'>,
-  inboxFile: string,
-) {
-  const delivered = openInboxReader(inboxFile)
-  let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
-  let space = retention.space(backlog)
-  let lastBeat = performance.now()
-  const retime = createClockCorrections()
-  let retimed: ClockCorrection[] = []
-  let wornAtBytes = 0
-  let asides = setAsideFilesOf(file)
-
-  const tick = (clock: ClockState) => {
-    // The bridge, which reads more of it, may have found what a commit does not meet.
-    const damage = readDamageReason(file)
-    if (damage) throw new DamagedFileError(`the outbox is damaged: ${damage}`)
-    asides = setAsideFilesOf(file)
-    const said = delivered(outbox.store)
-    retention.update(said, clock)
-    backlog = outbox.backlog(said.pendingRanges, Date.now())
-    space = retention.space(backlog)
-    if (!outbox.ballast.isPresent) return
-    const { epoch } = outbox
-    const note = (one: ClockCorrection) => ({
-      kind: 'clock',
-      at: Date.now(),
-      content: { epoch, ...one },
-    })
-    outbox.commit({ notes: retimed.map(note) })
-    retimed = []
-    if (performance.now() - lastBeat < heartbeatMs) return
-    lastBeat = performance.now()
-    outbox.writeZoneHeads()
-  }
-  const lookAtWear = (everyBytes: number) => {
-    if (outbox.bytesSoFar - wornAtBytes < everyBytes) return
-    wornAtBytes = outbox.bytesSoFar
-    outbox.wear.measure()
-  }
-  return {
-    /** Looks at what was written when so many bytes of groups were stored since the last look. */
-    lookAtWear,
-    /** Noted at the next tick: a note that cannot be written must not refuse what is stored. */
-    received(clock: ClockState, events: { from: number; to: number }): void {
-      const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
-      retimed.push(...retime(clock, baseMs, events))
-    },
-    tend({ isTick, isLook, clock }: Tend): boolean {
-      if (isTick) tick(clock)
-      lookAtWear(0)
-      if (isLook) retention.requestPruning()
-      return retention.step()
-    },
-    position(): OutboxStatus {
-      const { lastSequence, bytesSoFar, unreleased } = outbox
-      const known = { ...space, refuses: retention.refuses }
-      const { bytes: writtenBytes } = outbox.wear
-      const { droppedPayloads: lettersLetGo } = outbox.deadLetterBytes
-      const amounts = { lastSequence, bytesSoFar, writtenBytes, lettersLetGo, asides }
-      return { ...amounts, qos2Unreleased: unreleased.count, backlog, space: known }
-    },
-    close: delivered.close,
-  }
-}
+type OpenOptions = Omit<WriterData, 'ingest'>

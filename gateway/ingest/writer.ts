@@ -7,113 +7,116 @@ import type { CommitCounts } from './commit.ts'
 import { CommitQueue, RefusedError } from './commit-queue.ts'
 import type { DeadLetterOutcome, DeadLetterRequest } from './dead-letter-retry.ts'
 import { packHandovers } from './handover-codec.ts'
+import type { MaintenanceTask, OutboxStatus } from './maintenance.ts'
 import { createWriteBudget } from './write-budget.ts'
-import type { OutboxStatus, WriterData, WriterRequest, WriterResponse } from './writer-thread.ts'
+import type { WriterData, WriterRequest, WriterResponse } from './writer-thread.ts'
 
-/** How often the thread is asked for what waits, may write a heartbeat and looks at the bounds. */
+/** How often the thread measures the backlog, writes a heartbeat that is due and checks bounds. */
 const TICK_MS = 1000
 
 export type WriterOptions = WriterData & {
   clock: () => ClockState
-  onCommitted(tally: CommitCounts, commitMs: number): void
-  /** While there is no room this is told once, not for each refusal. */
+  onCommitted(counts: CommitCounts, commitMs: number): void
+  /** Called for each refused commit; while the outbox is full only for the first one. */
   onRefused(count: number, reason: string): void
-  /** There is room again. */
+  /** The full outbox has room: messages are accepted. */
   onSpaceAvailable?(): void
-  /** More is written to disk than the budget allows, or (null) that is over. */
+  /** The write budget is exceeded, with a sentence that says so, or (null) kept since now. */
   onWriteBudgetChange?(beyondBudget: string | null): void
-  /** The store must be opened again before it can be trusted: the process must end. */
+  /** The outbox must be opened again before its content can be trusted: the process must end. */
   onFailed(reason: string): void
 }
 
 export type Writer = Awaited<ReturnType<typeof startWriter>>
 
 /**
- * Starts the writer thread, which alone touches the outbox, and queues for it: one commit at a
- * time. Resolves when the outbox is open; rejects with CannotStart.
+ * Starts the writer thread, the only one that opens the outbox for writing, with the queue before
+ * it: one commit at a time. Resolves when the outbox is open; rejects with CannotStart.
  */
 export async function startWriter({ clock, ...options }: WriterOptions) {
   const { onCommitted, onRefused, onSpaceAvailable, onWriteBudgetChange, onFailed, ...workerData } =
     options
   const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
-  const { store, epoch, healed, ...opened } = await firstAnswer(thread).catch(async error => {
+  const opened = await readOpened(thread).catch(async error => {
     await thread.terminate()
     throw error
   })
-  let position: OutboxStatus = opened
-  let refusing: { reason: string; full: boolean } | null = null
+  let status: OutboxStatus = opened.status
+  let refusal: { reason: string; isFull: boolean } | null = null
 
-  const ask = (request: WriterRequest, transfer: ArrayBuffer[] = []) =>
+  const send = (request: WriterRequest, transfer: ArrayBuffer[] = []) =>
     sendRequest(thread, request, transfer)
-  const settle = (count: number, answer: WriterResponse): string | null => {
-    if (answer.kind === 'refused') {
-      if (!answer.full || !refusing?.full) onRefused(count, answer.reason)
-      refusing = answer
-      if (answer.full) tend()
-      else onFailed(answer.reason)
-      return answer.reason
+  /** Records a response to a commit of `count` messages; gives the reason of a refusal, or null. */
+  const record = (count: number, response: WriterResponse): string | null => {
+    if (response.kind === 'refused') {
+      if (!response.isFull || !refusal?.isFull) onRefused(count, response.reason)
+      refusal = response
+      if (response.isFull) maintain()
+      else onFailed(response.reason)
+      return response.reason
     }
-    if (answer.kind !== 'committed' && answer.kind !== 'tended') return null
-    position = answer.position
-    const hasRoom = refusing?.full && position.space.refuses === null
+    if (response.kind !== 'committed' && response.kind !== 'maintained') return null
+    status = response.status
+    const hasRoom = refusal?.isFull && status.space.refuses === null
     if (hasRoom) onSpaceAvailable?.()
-    if (hasRoom || (count > 0 && !refusing?.full)) refusing = null
-    if (answer.kind === 'committed') {
-      budget.recordCommit(answer.tally)
-      onCommitted(answer.tally, answer.commitMs)
-    } else if (answer.more) tend()
+    if (hasRoom || (count > 0 && !refusal?.isFull)) refusal = null
+    if (response.kind === 'committed') {
+      budget.recordCommit(response.counts)
+      onCommitted(response.counts, response.commitMs)
+    } else if (response.hasMore) maintain()
     return null
   }
   const commit = async (handovers: Handover[]): Promise<string | null> => {
     const packed = packHandovers(handovers)
     const request = { packed, count: handovers.length, clock: clock() }
-    return settle(handovers.length, await ask(request, [packed]))
+    return record(handovers.length, await send(request, [packed]))
   }
   const queue = new CommitQueue(options.outbox, commit)
-  const tend = startTending(queue, async due => {
-    settle(0, await ask({ ...due, clock: clock() }))
+  const maintain = createMaintenanceSchedule(queue, async task => {
+    record(0, await send({ task, clock: clock() }))
   })
   const budget = createWriteBudget(options.outbox, onWriteBudgetChange)
   const tick = setInterval(() => {
-    tend({ isTick: true })
-    queue.windowMs = budget.recordSample(performance.now(), position.writtenBytes)
+    maintain({ isTick: true })
+    queue.windowMs = budget.recordSample(performance.now(), status.writtenBytes)
   }, TICK_MS)
   thread.on('error', error => onFailed(error.message))
 
   return {
-    ...{ store, epoch },
-    /** What had to be done to open the outbox, null for nothing. */
-    healed,
-    /** Where the outbox stood after the last commit or tick. */
-    get position() {
-      return position
+    store: opened.store,
+    epoch: opened.epoch,
+    /** What was recovered when the outbox was opened; null when it was sound. */
+    recovery: opened.recovery,
+    /** The outbox after the last commit or tick. */
+    get status() {
+      return status
     },
-    /** What is written to disk, as of the last tick. */
+    /** Disk writes, as of the last tick. */
     wear: () => budget.wear,
-    /** Why the last commit failed, or the next would; null when all is well. */
-    get refusing() {
-      return refusing?.reason ?? position.space.refuses
+    /** Why the last commit was refused, or the next would be; null when messages are accepted. */
+    get refusalReason() {
+      return refusal?.reason ?? status.space.refuses
     },
-    /** Lets go, step by step between commits, what is delivered and beyond what is kept. */
-    prune: () => tend({ isLook: true }),
+    /** Deletes delivered events beyond `outbox.keep`, in steps between commits. */
+    prune: () => maintain({ isPruning: true }),
     accept: ((handover, sender) => queue.add(handover, sender)) as AcceptHandover,
     /**
-     * Retries or drops dead letters, between two commits. Rejects with Refused when the outbox
-     * refuses or is busy with others; then asking again tells what was done.
+     * Retries or drops dead letters between two commits. Rejects with RefusedError when the outbox
+     * refuses or too many requests wait; the same request sent again reports what was done.
      */
-    async settleLetters(letters: DeadLetterRequest): Promise<DeadLetterOutcome[]> {
-      const answer = await queue.runTask(() => ask({ letters }))
-      if (answer.kind === 'settled') {
-        position = answer.position
-        return answer.outcomes
+    async resolveDeadLetters(deadLetters: DeadLetterRequest): Promise<DeadLetterOutcome[]> {
+      const response = await queue.runTask(() => send({ deadLetters }))
+      if (response.kind === 'resolved') {
+        status = response.status
+        return response.outcomes
       }
-      throw new RefusedError(settle(0, answer) ?? `the writer answered ${answer.kind}`)
+      throw new RefusedError(record(0, response) ?? `the writer answered ${response.kind}`)
     },
-    /** Commits what waits, writes the last heartbeat and closes the outbox. */
+    /** Commits all queued messages, writes the last heartbeat and closes the outbox. */
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(tick)
       await queue.close()
-      await ask('close')
+      await send('close')
       await thread.terminate()
     },
   }
@@ -129,26 +132,27 @@ async function sendRequest(
   return (await response)[0]
 }
 
-/** Gathers what is due until its turn comes between two commits. */
-function startTending(queue: CommitQueue, run: (due: Due) => Promise<void>) {
-  const nothing: Due = { isTick: false, isLook: false }
-  let due = nothing
-  return (what: Partial<Due> = {}): void => {
-    due = { ...due, ...what }
+const IDLE: MaintenanceTask = { isTick: false, isPruning: false }
+
+/** Merges maintenance tasks until the queue has time for them between two commits. */
+function createMaintenanceSchedule(
+  queue: CommitQueue,
+  run: (task: MaintenanceTask) => Promise<void>,
+) {
+  let pending = IDLE
+  return (task: Partial<MaintenanceTask> = {}): void => {
+    pending = { ...pending, ...task }
     queue.runBetweenCommits(() => {
-      const now = due
-      due = nothing
-      return run(now)
+      const merged = pending
+      pending = IDLE
+      return run(merged)
     })
   }
 }
 
-type Due = { isTick: boolean; isLook: boolean }
-
-async function firstAnswer(thread: Worker) {
-  const [answer] = (await once(thread, 'message')) as [WriterResponse]
-  if (answer.kind === 'cannot start') throw new CannotStart(answer.reason, answer)
-  if (answer.kind !== 'opened') throw new Error(`the writer answered ${answer.kind}`)
-  const { store, epoch, healed, position } = answer
-  return { store, epoch, healed, ...position }
+async function readOpened(thread: Worker) {
+  const [response] = (await once(thread, 'message')) as [WriterResponse]
+  if (response.kind === 'cannot start') throw new CannotStart(response.reason, response)
+  if (response.kind !== 'opened') throw new Error(`the writer answered ${response.kind}`)
+  return response
 }

@@ -1,16 +1,16 @@
 import { byteLines, countText, printable, timeText } from '../../config/process/text-format.ts'
 import type { StoredDeadLetter } from '../store/notes/dead-letters.ts'
 
-/** A dead letter on one line: number, time, topic, reason, place, size, what became of it. */
+/** A dead letter on one line: number, time, topic, reason, place, size, and its state. */
 export function deadLetterLine(letter: StoredDeadLetter): string {
   const head = `#${letter.number}  ${timeText(letter.at)}`
-  if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${ending(letter)}`
+  if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${stateSuffix(letter)}`
   const { topic } = letter
   const size = sizeText(letter)
-  return `${head}  ${printable(topic)}  ${reasonText(letter)}  ${size}${ending(letter)}`
+  return `${head}  ${printable(topic)}  ${reasonText(letter)}  ${size}${stateSuffix(letter)}`
 }
 
-/** All of a dead letter, its bytes as text and in hex, as lines that are safe on a terminal. */
+/** A dead letter with all fields and its bytes as text and in hex, escaped for a terminal. */
 export function deadLetterPage(letter: StoredDeadLetter): string[] {
   const facts = [
     `number    #${letter.number}`,
@@ -19,7 +19,7 @@ export function deadLetterPage(letter: StoredDeadLetter): string[] {
   ]
   if ('damaged' in letter) return [...facts, `it cannot be read: ${letter.damaged}`]
   const { topic, reason, place, clock, payload } = letter
-  const known = [
+  const fields = [
     ...facts,
     `clock     ${clock}`,
     `topic     ${printable(topic)}`,
@@ -27,20 +27,24 @@ export function deadLetterPage(letter: StoredDeadLetter): string[] {
     `place     ${printable(place)}`,
     `size      ${sizeText(letter)}`,
   ]
-  if (payload === null) return [...known, 'there is nothing left to show or to decode again']
-  return [...known, ...byteLines(payload)]
+  if (payload === null) return [...fields, 'its bytes were deleted: nothing to show or to decode']
+  return [...fields, ...byteLines(payload)]
 }
 
-/** A dead letter as one JSON object; its bytes are in base64. */
+/** A dead letter as one JSON object; its bytes are in base64. Scripts rely on the field names. */
 export function deadLetterJson(letter: StoredDeadLetter): string {
-  if ('damaged' in letter || letter.payload === null) return JSON.stringify(letter)
+  if ('damaged' in letter) return JSON.stringify(letter)
+  if (letter.payload === null) {
+    const { droppedAt: letGoAt, ...rest } = letter
+    return JSON.stringify({ ...rest, letGoAt })
+  }
   const { payload, ...rest } = letter
   return JSON.stringify({ ...rest, size: payload.length, payload: payload.toString('base64') })
 }
 
 function sizeText(letter: Exclude<StoredDeadLetter, { damaged: string }>): string {
   if (letter.payload !== null) return countText(letter.payload.length, 'byte')
-  return `${countText(letter.size, 'byte')}, let go at ${letter.droppedAt}`
+  return `${countText(letter.size, 'byte')}, deleted at ${letter.droppedAt}`
 }
 
 function reasonText({ reason, place }: { reason: string; place: string }): string {
@@ -53,5 +57,5 @@ function stateText(letter: StoredDeadLetter): string {
   return letter.state === 'uncertain' ? uncertain : letter.state
 }
 
-const ending = (letter: StoredDeadLetter) =>
+const stateSuffix = (letter: StoredDeadLetter) =>
   letter.state === 'open' ? '' : `  ${stateText(letter)}`

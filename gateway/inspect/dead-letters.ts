@@ -6,15 +6,15 @@ import { openDeadLetters } from '../store/notes/dead-letters.ts'
 import { deadLetterJson, deadLetterLine, deadLetterPage } from './dead-letter-text.ts'
 import { noOutboxError } from './tail.ts'
 
-/** How many are asked of the gateway at once; it takes no more than 100. */
-const ASKED_AT_ONCE = 100
+/** How many dead letters one request to the gateway names; it accepts at most 100. */
+const NUMBERS_PER_REQUEST = 100
 
 type Options = { file: string; json: boolean; terminal: Terminal }
 
-/** Lists the dead letters that are open, or all of them. Gives the exit code. */
+/** Lists the open dead letters, or all of them. Gives the exit code. */
 export async function listDeadLetters({ all, ...options }: Options & { all: boolean }) {
   const { file, json, terminal } = options
-  using letters = openAt(file)
+  using letters = openDeadLettersOrFail(file)
   let count = 0
   for (const letter of letters.all()) {
     if (!all && (letter.state === 'retried' || letter.state === 'dropped')) continue
@@ -25,16 +25,17 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
   return 0
 }
 
-/** Shows all of some dead letters. Gives the exit code: 1 when one is not there. */
+/** Shows dead letters with all fields. Gives the exit code: 1 when a number does not exist. */
 export async function showDeadLetters({ numbers, ...options }: Options & { numbers: number[] }) {
   const { file, json, terminal } = options
-  using letters = openAt(file)
+  using letters = openDeadLettersOrFail(file)
   let missing = 0
   for (const number of numbers) {
     const letter = letters.find(number)
-    if (letter)
-      await terminal.printLine(json ? deadLetterJson(letter) : deadLetterPage(letter).join('\n'))
-    else {
+    if (letter) {
+      const text = json ? deadLetterJson(letter) : deadLetterPage(letter).join('\n')
+      await terminal.printLine(text)
+    } else {
       missing++
       terminal.warn(`there is no dead letter #${number}`)
     }
@@ -44,28 +45,27 @@ export async function showDeadLetters({ numbers, ...options }: Options & { numbe
 
 export type ResolveOptions = Options & {
   action: 'retry' | 'drop'
-  /** Which ones; null for all that are open. */
+  /** Null for all open dead letters. */
   numbers: number[] | null
   http: { host: string; port: number }
 }
 
 /**
- * Asks the running gateway, which alone writes the outbox, to retry or drop dead letters. Gives the
- * exit code: 1 when one of them stays as it was. Rejects with CannotStart when no gateway runs.
+ * Asks the running gateway, the only writer of the outbox, to retry or drop dead letters. Gives the
+ * exit code: 1 when a dead letter is unchanged. Rejects with CannotStart when no gateway runs.
  */
 export async function resolveDeadLetters(options: ResolveOptions): Promise<number> {
   const { file, action, http, json, terminal } = options
-  using letters = openAt(file)
-  const numbers = options.numbers ?? openOnes(letters, action)
+  using letters = openDeadLettersOrFail(file)
+  const numbers = options.numbers ?? resolvableNumbers(letters, action)
   const counts: Record<string, number> = { retried: 0, dropped: 0, unchanged: 0 }
-  for (let from = 0; from < numbers.length; from += ASKED_AT_ONCE) {
-    const part = numbers.slice(from, from + ASKED_AT_ONCE)
-    const told = await sendCommand(http, `/deadletters/${action}`, {
+  for (let from = 0; from < numbers.length; from += NUMBERS_PER_REQUEST) {
+    const response = await sendCommand(http, `/deadletters/${action}`, {
       store: letters.store,
-      numbers: part,
+      numbers: numbers.slice(from, from + NUMBERS_PER_REQUEST),
     })
-    if (!told) throw notRunning(action, http)
-    for (const outcome of told.outcomes as Outcome[]) {
+    if (!response) throw notRunningError(action, http)
+    for (const outcome of response.outcomes as Outcome[]) {
       counts[outcome.outcome]!++
       await terminal.printLine(json ? JSON.stringify(outcome) : outcomeLine(outcome))
     }
@@ -84,23 +84,31 @@ function outcomeLine({ number, outcome, sequence, reason }: Outcome): string {
   return `#${number}  left as it was: ${printable(reason ?? '')}`
 }
 
-/** All that are open; to retry, those that still have their bytes. */
-function openOnes(letters: ReturnType<typeof openAt>, what: ResolveOptions['action']): number[] {
+/** All open dead letters; for a retry only those that still have their bytes. */
+function resolvableNumbers(
+  letters: ReturnType<typeof openDeadLettersOrFail>,
+  action: ResolveOptions['action'],
+): number[] {
   const numbers: number[] = []
   for (const letter of letters.all()) {
-    const isBare = 'payload' in letter && letter.payload === null
-    if (letter.state === 'open' && !(what === 'retry' && isBare)) numbers.push(letter.number)
+    const hasNoBytes = 'payload' in letter && letter.payload === null
+    const canResolve = letter.state === 'open' && !(action === 'retry' && hasNoBytes)
+    if (canResolve) numbers.push(letter.number)
   }
   return numbers
 }
 
-function notRunning(what: string, { host, port }: { host: string; port: number }): CannotStart {
-  const which = `no gateway answers at gateway.http = ${host}:${port}`
-  const cure = 'start it with ./sluice gateway and the same --config, and ask again'
-  return new CannotStart(`${which}, and only it writes the outbox: to ${what}, ${cure}`)
+function notRunningError(
+  action: string,
+  { host, port }: { host: string; port: number },
+): CannotStart {
+  return new CannotStart(
+    `no gateway answers at gateway.http = ${host}:${port}, and only the gateway writes the ` +
+      `outbox: to ${action}, start it with ./sluice gateway and the same --config, and retry`,
+  )
 }
 
-function openAt(file: string) {
+function openDeadLettersOrFail(file: string) {
   const letters = openDeadLetters(file)
   if (!letters) throw noOutboxError(file)
   return { ...letters, [Symbol.dispose]: letters.close }

@@ -2,14 +2,14 @@ import type { Measurement, SensorReading } from '../../config/event/sensor-readi
 import { printable, timeText } from '../../config/process/text-format.ts'
 import type { ZoneRange } from '../store/groups/group-codec.ts'
 
-/** An event on one line: when it was received, its number, where it is from, what was measured. */
+/** An event on one line: time of receipt, number, site/zone/device, and measurements. */
 export function eventLine(event: SensorReading): string {
   const { receivedAt, sequence, site, zone, device, clock, observedAt, measurements } = event
-  const from = printable([site, zone, device].join('/'))
+  const origin = printable([site, zone, device].join('/'))
   const measured = measurements.map(measurementText).join('  ') || 'nothing measured'
   const trust = clock === 'SYNCED' ? '' : `  (clock ${clock})`
   const observed = observedAt === null ? '' : `  (observed ${timeText(observedAt)})`
-  return `${timeText(receivedAt)}  #${sequence}  ${from}  ${measured}${observed}${trust}`
+  return `${timeText(receivedAt)}  #${sequence}  ${origin}  ${measured}${observed}${trust}`
 }
 
 function measurementText({ metric, number, flag, text, unit }: Measurement): string {
@@ -17,12 +17,12 @@ function measurementText({ metric, number, flag, text, unit }: Measurement): str
   return `${printable(metric)}=${value}${unit === null ? '' : ` ${printable(unit)}`}`
 }
 
-/** How an operator reads that a group cannot be read: which, why, and what was in it. */
+/** The line for a group that cannot be read: its first number, why, and its events if known. */
 export function unreadableLine(sequence: number, reason: string, zones?: ZoneRange[]): string {
-  const which = (zones ?? []).map(
+  const ranges = (zones ?? []).map(
     ({ zone, first, count }) => `${printable(zone)} ${first}-${first + count - 1}`,
   )
-  const lost = which.length > 0 ? ` (zone sequences ${which.join(', ')})` : ''
+  const lost = ranges.length > 0 ? ` (zone sequences ${ranges.join(', ')})` : ''
   return `the group from #${sequence} on cannot be read: ${reason}${lost}`
 }
 

@@ -11,7 +11,7 @@ import { openOutboxOrFail } from './tail.ts'
 export type ExportOptions = EventFilter & {
   file: string
   format: 'jsonl' | 'avro'
-  /** Where it goes; standard output when not given. */
+  /** The file to create; standard output when not given. */
   out?: string | undefined
   stdout: Writable
   warn(line: string): void
@@ -19,9 +19,9 @@ export type ExportOptions = EventFilter & {
 }
 
 /**
- * Writes the events received within the window to a file that is there only when it is whole, or
- * to standard output. Gives the exit code: 1 when a group could not be read or it was interrupted.
- * Rejects with CannotStart when there is no outbox, or the file is there already.
+ * Writes the events that match the filter to a file, which exists only once it is complete, or to
+ * standard output. Gives the exit code: 1 when a group could not be read or the export was
+ * interrupted. Rejects with CannotStart when there is no outbox, or the file exists already.
  */
 export async function runExport(options: ExportOptions): Promise<number> {
   const { format, out, warn, signal } = options
@@ -29,49 +29,52 @@ export async function runExport(options: ExportOptions): Promise<number> {
     throw new CannotStart(`--out ${out} is there already: name another file, or remove it`)
   }
   using stack = new DisposableStack()
-  const view = stack.adopt(openOutboxOrFail(options.file), one => one.close())
+  const view = stack.adopt(openOutboxOrFail(options.file), view => view.close())
   const tally = { events: 0, unreadable: 0 }
-  const events = eventsIn(view, options, tally, warn)
-  const part = out === undefined ? null : `${out}.part`
+  const events = readEvents(view, options, tally, warn)
+  const partialFile = out === undefined ? null : `${out}.part`
   const target =
-    part === null ? options.stdout : createWriteStream(part, { mode: 0o600, flush: true })
-  const source = Readable.from(format === 'avro' ? events : linesOf(events))
+    partialFile === null
+      ? options.stdout
+      : createWriteStream(partialFile, { mode: 0o600, flush: true })
+  const source = Readable.from(format === 'avro' ? events : jsonLines(events))
   const stages = format === 'avro' ? [createEventContainer(), target] : [target]
   try {
-    await pipeline([source, ...stages], { signal, end: part !== null })
-    if (part !== null) renameSync(part, out!)
+    await pipeline([source, ...stages], { signal, end: partialFile !== null })
+    if (partialFile !== null) renameSync(partialFile, out!)
   } catch (error) {
-    if (part !== null) rmSync(part, { force: true })
+    if (partialFile !== null) rmSync(partialFile, { force: true })
     const { code, message } = error as NodeJS.ErrnoException
-    const gone = code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE'
-    warn(signal.aborted ? 'interrupted' : gone ? 'nobody reads any more' : message)
+    const isClosed = code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE'
+    warn(signal.aborted ? 'interrupted' : isClosed ? 'nobody reads any more' : message)
     return 1
   }
-  const lost = tally.unreadable > 0 ? `, ${countText(tally.unreadable, 'group')} unreadable` : ''
-  warn(`${countText(tally.events, 'event')} exported${lost}`)
+  const unreadable =
+    tally.unreadable > 0 ? `, ${countText(tally.unreadable, 'group')} unreadable` : ''
+  warn(`${countText(tally.events, 'event')} exported${unreadable}`)
   return tally.unreadable > 0 ? 1 : 0
 }
 
 type Tally = { events: number; unreadable: number }
 
-/** The events of the window, oldest first; what cannot be read is told and counted. */
-function* eventsIn(
+/** The events that match the filter, oldest first. Warns of and counts unreadable groups. */
+function* readEvents(
   view: OutboxView,
-  window: EventFilter,
+  filter: EventFilter,
   tally: Tally,
   warn: (line: string) => void,
 ): Generator<SensorReading> {
-  const unreadable = (line: string) => {
+  const onUnreadable = (line: string) => {
     tally.unreadable++
     warn(line)
   }
-  for (const found of view.scanGroups(1, window)) {
-    if (found.kind === 'gone') warn(missingEventsLine(found.from, found.to))
-    else if (found.kind === 'unreadable') unreadable(unreadableLine(found.sequence, found.reason))
+  for (const item of view.scanGroups(1, filter)) {
+    if (item.kind === 'gone') warn(missingEventsLine(item.from, item.to))
+    else if (item.kind === 'unreadable') onUnreadable(unreadableLine(item.sequence, item.reason))
     else {
-      const events = view.eventsOf(found.sequence, window)
+      const events = view.eventsOf(item.sequence, filter)
       if ('reason' in events) {
-        unreadable(unreadableLine(found.sequence, events.reason, found.zones))
+        onUnreadable(unreadableLine(item.sequence, events.reason, item.zones))
         continue
       }
       tally.events += events.length
@@ -80,6 +83,6 @@ function* eventsIn(
   }
 }
 
-function* linesOf(events: Iterable<SensorReading>): Generator<string> {
+function* jsonLines(events: Iterable<SensorReading>): Generator<string> {
   for (const event of events) yield `${JSON.stringify(event)}\n`
 }

@@ -9,16 +9,18 @@ import { runExport } from './export.ts'
 import { runTail } from './tail.ts'
 
 const STOP_MS = 5000
-const program = new Command('sluice').description('A look inside the outbox, also while it grows.')
+const program = new Command('sluice').description(
+  'Shows what is stored in the outbox, also while the gateway runs.',
+)
 const withConfig = (command: Command) =>
   command.option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
 const terminal = createTerminal(process.stdout, process.stderr)
 
 withConfig(program.command('tail'))
   .description('Shows the last events as they are stored.')
-  .option('--zone <name>', 'only of this zone')
-  .option('--count <number>', 'how many of the last', whole, 10)
-  .option('--follow', 'go on with each new event, until Ctrl-C')
+  .option('--zone <name>', 'only events of this zone')
+  .option('--count <number>', 'how many of the last events', parseCount, 10)
+  .option('--follow', 'show each new event too, until Ctrl-C')
   .option('--json', 'one JSON object a line, with every field')
   .action(async ({ config, zone, count, follow = false, json = false }) => {
     const { file } = load(config).outbox
@@ -28,79 +30,71 @@ withConfig(program.command('tail'))
 
 withConfig(program.command('export'))
   .description('Writes the events that were received within a time to a file.')
-  .requiredOption('--from <time>', 'received then or later: 2026-05-01T08:00:00Z, -2h, -7d', when)
-  .option('--to <time>', 'received before then', when, Date.now())
-  .option('--zone <name>', 'only of this zone')
+  .requiredOption(
+    '--from <time>',
+    'received then or later: 2026-05-01T08:00:00Z, -2h, -7d',
+    parseTime,
+  )
+  .option('--to <time>', 'received before then', parseTime, Date.now())
+  .option('--zone <name>', 'only events of this zone')
   .addOption(
     new Option('--format <name>', 'JSON lines, or an Avro object container file')
       .choices(['jsonl', 'avro'])
       .default('jsonl'),
   )
-  .option('--out <file>', 'a file that is not there yet; standard output otherwise')
+  .option('--out <file>', 'a file that does not exist yet; standard output otherwise')
   .action(async ({ config, from: fromMs, to: toMs, zone, format, out }) => {
     const { file } = load(config).outbox
     if (fromMs >= toMs) throw new CannotStart('--from must be before --to')
     if (format === 'avro' && out === undefined && process.stdout.isTTY) {
       throw new CannotStart('Avro is no text for a terminal: name a file with --out')
     }
-    const to = { format, out, stdout: process.stdout, warn: terminal.warn, signal: stopSignal() }
-    process.exitCode = await runExport({ file, fromMs, toMs, zone, ...to })
+    const filter = { fromMs, toMs, zone }
+    const output = { format, out, stdout: process.stdout, warn: terminal.warn }
+    process.exitCode = await runExport({ file, ...filter, ...output, signal: stopSignal() })
   })
 
-const letters = program
+const deadLetters = program
   .command('deadletters')
   .description(
-    'What devices sent and nobody could read: look at it, decode it again, forget it. ' +
-      'With --cloud: what stands in the topic of dead letters, that of consumers included.',
+    'Messages that could not be decoded: list, show, retry or drop them. With --cloud: the ' +
+      'records of the dead letter topic, those of consumers included.',
   )
 
-withConfig(letters.command('list'))
-  .description('Lists what is open: number, time, topic, reason, place, size.')
+withConfig(deadLetters.command('list'))
+  .description('Lists open dead letters: number, time, topic, reason, place, size.')
   .option('--settled', 'also those that were retried or dropped')
   .option('--json', 'one JSON object a line, with every field')
   .action(async ({ config, settled: all = false, json = false }) => {
-    process.exitCode = await listDeadLetters({
-      file: load(config).outbox.file,
-      all,
-      json,
-      terminal,
-    })
+    const { file } = load(config).outbox
+    process.exitCode = await listDeadLetters({ file, all, json, terminal })
   })
 
-withConfig(letters.command('show'))
+withConfig(deadLetters.command('show'))
   .description('Shows all of a dead letter, its bytes as text and in hex.')
-  .argument('<numbers...>', 'as the list says', numbered)
+  .argument('<numbers...>', 'numbers as in the list', collectNumbers)
   .option('--json', 'one JSON object a line; bytes in base64')
   .action(async (numbers, { config, json = false }) => {
     const { file } = load(config).outbox
     process.exitCode = await showDeadLetters({ file, numbers, json, terminal })
   })
 
-const settling = {
-  retry:
-    'Decodes dead letters again as the gateway is configured now; those that decode are events.',
-  drop: 'Forgets dead letters: they stay on record, and are never retried.',
+const descriptions = {
+  retry: 'Decodes dead letters with the present configuration; those that decode become events.',
+  drop: 'Drops dead letters: they stay on record and are never retried.',
 }
-for (const what of ['retry', 'drop'] as const) {
-  withConfig(letters.command(what))
-    .description(`${settling[what]} The gateway must run.`)
-    .argument('[numbers...]', 'as the list says', numbered)
-    .option('--all', 'all that are open')
+for (const action of ['retry', 'drop'] as const) {
+  withConfig(deadLetters.command(action))
+    .description(`${descriptions[action]} The gateway must run.`)
+    .argument('[numbers...]', 'numbers as in the list', collectNumbers)
+    .option('--all', 'all open dead letters')
     .option('--json', 'one JSON object a line')
     .action(async (given: number[], { config, all = false, json = false }) => {
       if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
       const { outbox, gateway } = load(config)
       const numbers = all ? null : given
-      const { file } = outbox
-      const { http } = gateway
-      process.exitCode = await resolveDeadLetters({
-        action: what,
-        file,
-        http,
-        numbers,
-        json,
-        terminal,
-      })
+      const target = { file: outbox.file, http: gateway.http }
+      process.exitCode = await resolveDeadLetters({ action, numbers, ...target, json, terminal })
     })
 }
 
@@ -108,12 +102,12 @@ process.umask(0o077)
 try {
   await program.parseAsync()
 } catch (error) {
-  if (!(error instanceof OutputClosed)) end(error as Error & { code?: string })
+  if (!(error instanceof OutputClosed)) reportError(error as Error & { code?: string })
 }
 
-function end(error: Error & { code?: string }): void {
-  const isSaid = error instanceof CannotStart || error instanceof CommandFailed
-  const isKnown = isSaid || error.code?.startsWith('SQLITE_')
+function reportError(error: Error & { code?: string }): void {
+  const isForUsers = error instanceof CannotStart || error instanceof CommandFailed
+  const isKnown = isForUsers || error.code?.startsWith('SQLITE_')
   process.stderr.write(`${isKnown ? error.message : error.stack}\n`)
   process.exitCode = error instanceof CannotStart ? 2 : 1
 }
@@ -131,18 +125,18 @@ function stopSignal(): AbortSignal {
   return stopping.signal
 }
 
-function when(text: string): number {
+function parseTime(text: string): number {
   const moment = parseMoment(text, Date.now())
   if (typeof moment === 'number') return moment
   throw new InvalidArgumentError(moment.reason)
 }
 
-/** Commander gives the value before as well, and collects nothing by itself. */
-function numbered(text: string, before: number[] = []): number[] {
-  return [...before, whole(text.replace(/^#/, ''))]
+/** Commander passes the value so far, and does not collect by itself. */
+function collectNumbers(text: string, previous: number[] = []): number[] {
+  return [...previous, parseCount(text.replace(/^#/, ''))]
 }
 
-function whole(text: string): number {
+function parseCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
   return Number(text)
 }

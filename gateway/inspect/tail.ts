@@ -10,7 +10,7 @@ import {
 } from '../store/read/outbox-view.ts'
 import { eventLine, missingEventsLine, unreadableLine } from './event-text.ts'
 
-const LOOK_EVERY_MS = 1000
+const CHECK_EVERY_MS = 1000
 
 export type TailOptions = {
   file: string
@@ -23,28 +23,31 @@ export type TailOptions = {
 }
 
 /**
- * Shows the last events as they are stored and, when following, each new one as the bell rings,
- * until the signal. Gives the exit code: 1 when something could not be read. Rejects with
- * CannotStart while there is no outbox.
+ * Shows the last events as stored and, with `follow`, each new event when the bell rings, until the
+ * signal aborts. Gives the exit code: 1 when a group could not be read. Rejects with CannotStart
+ * while there is no outbox.
  */
 export async function runTail({ terminal, signal, ...options }: TailOptions): Promise<number> {
   const { file, zone, follow, json } = options
   let view = openOutboxOrFail(file)
-  let at = inodeOf(file)
-  let { sequence: next, more: skip } = view.findLastEvents(options.count, zone)
+  let inode = inodeOf(file)
+  let { sequence: next, skip } = view.findLastEvents(options.count, zone)
   let faults = 0
 
-  const complain = (line: string) => {
+  const warnOfFault = (line: string) => {
     faults++
     terminal.warn(line)
   }
-  const show = async (found: OutboxScanItem) => {
-    if (found.kind === 'gone') return complain(missingEventsLine(found.from, found.to))
-    if (found.kind === 'unreadable') return complain(unreadableLine(found.sequence, found.reason))
-    if (zone !== undefined && !found.zones.some(one => one.zone === zone)) return
-    const events = view.eventsOf(found.sequence, { ...ANY_TIME, zone })
-    if ('reason' in events) complain(unreadableLine(found.sequence, events.reason, found.zones))
-    else {
+  const show = async (item: OutboxScanItem) => {
+    if (item.kind === 'gone') return warnOfFault(missingEventsLine(item.from, item.to))
+    if (item.kind === 'unreadable') {
+      return warnOfFault(unreadableLine(item.sequence, item.reason))
+    }
+    if (zone !== undefined && !item.zones.some(range => range.zone === zone)) return
+    const events = view.eventsOf(item.sequence, { ...ANY_TIME, zone })
+    if ('reason' in events) {
+      warnOfFault(unreadableLine(item.sequence, events.reason, item.zones))
+    } else {
       for (const event of events.slice(skip)) {
         await terminal.printLine(json ? JSON.stringify(event) : eventLine(event))
       }
@@ -52,52 +55,52 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
     skip = 0
   }
   const showNew = async () => {
-    for (const found of view.scanGroups(next, ANY_TIME)) {
-      await show(found)
-      if (found.kind !== 'gone') {
-        next = found.sequence + (found.kind === 'group' ? found.count : 1)
+    for (const item of view.scanGroups(next, ANY_TIME)) {
+      await show(item)
+      if (item.kind !== 'gone') {
+        next = item.sequence + (item.kind === 'group' ? item.count : 1)
       }
       if (signal.aborted && follow) return
     }
   }
-  /** The outbox that stands there now, if it is another file than the one that is open. */
-  const lookAgain = () => {
+  /** Opens the outbox again when another file has taken its place. */
+  const reopenIfReplaced = () => {
     const mark = readBell(bellFile(file))
-    if (inodeOf(file) === at && (!mark || mark.store.equals(view.store))) return
-    const other = openOutboxView(file)
-    if (!other) return
-    terminal.warn('another outbox stands in the place of the one before')
-    if (!other.store.equals(view.store)) next = 1
+    if (inodeOf(file) === inode && (!mark || mark.store.equals(view.store))) return
+    const replacement = openOutboxView(file)
+    if (!replacement) return
+    terminal.warn('the outbox was replaced by another file')
+    if (!replacement.store.equals(view.store)) next = 1
     view.close()
-    view = other
-    at = inodeOf(file)
+    view = replacement
+    inode = inodeOf(file)
   }
 
   using stack = new DisposableStack()
   stack.defer(() => view.close())
   await showNew()
   if (!follow) return faults > 0 ? 1 : 0
-  const bell = stack.adopt(watchBell(bellFile(file)), one => one.close())
+  const bell = stack.adopt(watchBell(bellFile(file)), bell => bell.close())
   signal.addEventListener('abort', bell.wake)
   while (!signal.aborted) {
-    lookAgain()
+    reopenIfReplaced()
     await showNew()
-    await bell.next(LOOK_EVERY_MS)
+    await bell.next(CHECK_EVERY_MS)
   }
   return faults > 0 ? 1 : 0
 }
 
-/** The outbox, or CannotStart with what can be done. */
+/** Opens the outbox; throws CannotStart with a cure when there is none that can be read. */
 export function openOutboxOrFail(file: string): OutboxView {
   const view = openOutboxView(file)
   if (!view) throw noOutboxError(file)
   return view
 }
 
-/** That there is no outbox, and what can be done. */
+/** The error for a missing or unreadable outbox, with its cure. */
 export function noOutboxError(file: string): CannotStart {
-  const isThere = statSync(file, { throwIfNoEntry: false }) !== undefined
-  const cure = isThere
+  const exists = statSync(file, { throwIfNoEntry: false }) !== undefined
+  const cure = exists
     ? 'is no outbox that this user can read. Run as the user of the gateway, or name the right file'
     : 'is not there. Give the --config of the gateway, or start the gateway: it makes the file'
   return new CannotStart(`outbox.file = ${file}: ${cure}`)

@@ -1,57 +1,64 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pauseReads, resumeReads } from './aedes-internals.ts'
 
-/** One connection as the pressure gauge sees it. */
+/** One connection and the bytes that it has in flight: read, and without a fate yet. */
 export type MqttConnection = { socket: Socket; inFlightBytes: number; keepAlive(): void }
 
 export type BackpressureOptions = {
   inFlightMaxBytes: number
   pauseMaxMs: number
-  /** Closes a connection, unacknowledged, because the writer stayed behind. */
-  onClose(sender: MqttConnection): void
+  /** Closes a connection without an acknowledgement, because the writer was too slow. */
+  closeConnection(connection: MqttConnection): void
 }
 
 const REFRESH_MS = 500
-/** What a message takes in memory besides its topic and payload, about. */
+/** Memory of a message besides its topic and payload, about. */
 const MESSAGE_BYTES = 1024
 
 /**
- * Bounds the bytes that were read from devices and are not yet on disk. Above the bound no socket
- * is read, for at most `pauseMaxMs`; if the writer is still behind then, the connections with most
- * in flight are closed. A pause does not count against a keepalive, because the PINGREQ may be
- * waiting in the socket that we do not read.
+ * Bounds the bytes in flight: read from devices and not yet on disk. Above the bound no socket is
+ * read, for at most `pauseMaxMs`; if the bound is still exceeded then, the connections with the
+ * most bytes in flight are closed. A pause does not count against a keepalive, because a PINGREQ
+ * may wait unread in the socket.
  */
-export function createBackpressure({ inFlightMaxBytes, pauseMaxMs, onClose }: BackpressureOptions) {
-  const senders = new Set<MqttConnection>()
-  const held = new Set<MqttConnection>()
+export function createBackpressure({
+  inFlightMaxBytes,
+  pauseMaxMs,
+  closeConnection,
+}: BackpressureOptions) {
+  const connections = new Set<MqttConnection>()
+  /** Connections with data that a pause left unread. */
+  const unread = new Set<MqttConnection>()
   let bytes = 0
-  let pause: { shed?: NodeJS.Timeout; refresh: NodeJS.Timeout } | null = null
-  let ending = false
+  let pause: { closeTimer?: NodeJS.Timeout; refreshTimer: NodeJS.Timeout } | null = null
+  let isDraining = false
 
-  const hold = (shed?: NodeJS.Timeout) => {
-    const refresh = setInterval(() => {
-      for (const sender of held) sender.keepAlive()
+  const startPause = (closeTimer?: NodeJS.Timeout) => {
+    const refreshTimer = setInterval(() => {
+      for (const connection of unread) connection.keepAlive()
     }, REFRESH_MS)
-    pause = shed ? { shed, refresh } : { refresh }
+    pause = closeTimer ? { closeTimer, refreshTimer } : { refreshTimer }
   }
   const resume = () => {
-    if (!pause || ending) return
-    clearTimeout(pause.shed)
-    clearInterval(pause.refresh)
+    if (!pause || isDraining) return
+    clearTimeout(pause.closeTimer)
+    clearInterval(pause.refreshTimer)
     pause = null
-    const waiting = [...held]
-    held.clear()
-    for (const sender of waiting) {
-      sender.keepAlive()
-      sender.socket.emit('readable')
+    const resumed = [...unread]
+    unread.clear()
+    for (const connection of resumed) {
+      connection.keepAlive()
+      resumeReads(connection.socket)
     }
   }
-  const shed = () => {
+  const closeLargest = () => {
     let excess = bytes - inFlightMaxBytes / 2
-    for (const sender of [...senders].sort((a, b) => b.inFlightBytes - a.inFlightBytes)) {
-      if (excess <= 0 || sender.inFlightBytes === 0) break
-      excess -= sender.inFlightBytes
-      onClose(sender)
+    const largestFirst = [...connections].sort((a, b) => b.inFlightBytes - a.inFlightBytes)
+    for (const connection of largestFirst) {
+      if (excess <= 0 || connection.inFlightBytes === 0) break
+      excess -= connection.inFlightBytes
+      closeConnection(connection)
     }
     resume()
   }
@@ -60,41 +67,40 @@ export function createBackpressure({ inFlightMaxBytes, pauseMaxMs, onClose }: Ba
     get isPaused() {
       return pause !== null
     },
-    /** Counts a connection in and makes its reads obey the pause. */
-    add(sender: MqttConnection): void {
-      senders.add(sender)
-      const { socket } = sender
-      const read = socket.read.bind(socket)
-      socket.read = size => {
-        if (!pause) return read(size)
-        held.add(sender)
-        return null
-      }
+    /** Adds a connection and makes its reads obey the pause. */
+    addConnection(connection: MqttConnection): void {
+      connections.add(connection)
+      const { socket } = connection
+      pauseReads(
+        socket,
+        () => pause !== null,
+        () => unread.add(connection),
+      )
       socket.once('close', () => {
-        senders.delete(sender)
-        held.delete(sender)
+        connections.delete(connection)
+        unread.delete(connection)
       })
     },
-    /** Counts bytes in that a connection handed over; call the result when they got their fate. */
-    enter(sender: MqttConnection | null | undefined, payloadBytes: number): () => void {
+    /** Adds a message in flight; call the result when the message has its fate. */
+    addInFlight(connection: MqttConnection | null | undefined, payloadBytes: number): () => void {
       const count = payloadBytes + MESSAGE_BYTES
       bytes += count
-      if (sender) sender.inFlightBytes += count
-      if (bytes > inFlightMaxBytes && !pause) hold(setTimeout(shed, pauseMaxMs))
+      if (connection) connection.inFlightBytes += count
+      if (bytes > inFlightMaxBytes && !pause) startPause(setTimeout(closeLargest, pauseMaxMs))
       return () => {
         bytes -= count
-        if (sender) sender.inFlightBytes -= count
+        if (connection) connection.inFlightBytes -= count
         if (bytes <= inFlightMaxBytes / 2) resume()
       }
     },
-    /** Reads nothing more and waits until what was read has got its fate, at most `deadlineMs`. */
+    /** Stops reading and waits until all messages in flight have a fate, at most `deadlineMs`. */
     async drain(deadlineMs: number): Promise<void> {
       const until = performance.now() + deadlineMs
-      if (!pause) hold()
-      ending = true
+      if (!pause) startPause()
+      isDraining = true
       while (bytes > 0 && performance.now() < until) await sleep(5)
-      clearTimeout(pause?.shed)
-      clearInterval(pause?.refresh)
+      clearTimeout(pause?.closeTimer)
+      clearInterval(pause?.refreshTimer)
     },
   }
 }

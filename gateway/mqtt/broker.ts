@@ -2,22 +2,33 @@ import { createServer, type Socket } from 'node:net'
 import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
+import { filterForwarding, refreshKeepalive } from './aedes-internals.ts'
 import { createBackpressure, type MqttConnection } from './backpressure.ts'
-import { guardParser } from './packet-guard.ts'
+import { guardPackets } from './packet-guard.ts'
 import { createQos2Sessions } from './qos2-sessions.ts'
 
-/** A QoS 2 message is known by its client and packet id until that client releases it. */
-export type Qos2Key = { client: string; packet: number }
-
-/** What the broker hands over, in the order in which it came. */
-export type Handover =
-  | { kind: 'message'; topic: string; payload: Buffer; receivedAt: number; once: Qos2Key | null }
-  | { kind: 'release'; once: Qos2Key }
-  | { kind: 'forget'; client: string }
+/** Identifies a QoS 2 message from its PUBLISH until the client releases it with PUBREL. */
+export type Qos2Key = { clientId: string; packetId: number }
 
 /**
- * Resolves when the message is durable (stored or buried), in the order of the calls; rejects when
- * it could not be kept. After one rejection everything later from the same sender rejects too.
+ * What the broker hands to the writer, in order: a message (`receivedAt` in ms since 1970), a QoS 2
+ * release, or that all QoS 2 messages of a client are to be forgotten.
+ */
+export type Handover =
+  | {
+      kind: 'message'
+      topic: string
+      payload: Buffer
+      receivedAt: number
+      qos2Key: Qos2Key | null
+    }
+  | { kind: 'release'; qos2Key: Qos2Key }
+  | { kind: 'forget'; clientId: string }
+
+/**
+ * Resolves when the message is durable (as an event or a dead letter), in the order of the calls;
+ * rejects when the message could not be stored. After one rejection all later handovers of the
+ * same sender reject too.
  */
 export type AcceptHandover = (handover: Handover, sender: object) => Promise<void>
 
@@ -25,67 +36,70 @@ export type BrokerOptions = {
   accept: AcceptHandover
   limits: Config['gateway']['mqtt']
   /** How many QoS 2 messages are stored and not yet released. */
-  unreleased: () => number
-  onRefused(client: string | null, reason: string): void
+  countUnreleased: () => number
+  onRefused(clientId: string | null, reason: string): void
   onAcknowledged(latencyMs: number): void
-  /** A connection ended by its own fault: malformed, too large, silent, or broken off. */
-  onBroken(client: string | null, reason: string): void
+  /** A connection ended by a fault: malformed or too large packet, timeout, or reset. */
+  onConnectionBroken(clientId: string | null, reason: string): void
 }
 
-type Senders = {
-  of: WeakMap<Client, MqttConnection>
-  pressure: ReturnType<typeof createBackpressure>
+type Connections = {
+  byClient: WeakMap<Client, MqttConnection>
+  backpressure: ReturnType<typeof createBackpressure>
 }
 type Done = (error?: Error | null) => void
 
-/** How long a stop waits for what was read to become durable and be acknowledged. */
+/** How long a stop waits until messages in flight are durable and acknowledged. */
 const DRAIN_MS = 3000
 
 export type Broker = Awaited<ReturnType<typeof startBroker>>
 
 /**
- * Starts the MQTT 3.1.1 broker and listens. A device gets PUBACK or PUBREC only when `accept` has
- * resolved; when it rejects, its connection is closed without one. Rejects with CannotStart
- * when the address cannot be listened on.
+ * Starts the MQTT 3.1.1 broker and listens. A device gets PUBACK or PUBREC only after `accept` has
+ * resolved; when `accept` rejects, the connection is closed without an acknowledgement. Rejects
+ * with CannotStart when the address cannot be listened on.
  */
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
-  const pressure = createBackpressure({
+  const backpressure = createBackpressure({
     ...limits,
-    onClose: ({ socket }) => {
-      options.onRefused(null, 'the writer is behind: closed the connection with most in flight')
+    closeConnection: ({ socket }) => {
+      const reason = 'the writer is too slow: closed the connection with the most bytes in flight'
+      options.onRefused(null, reason)
       socket.destroy()
     },
   })
-  const senders: Senders = { of: new WeakMap(), pressure }
+  const connections: Connections = { byClient: new WeakMap(), backpressure }
   const sockets = new Set<Socket>()
   const aedes = await Aedes.createBroker({
     authorizeSubscribe: (_client, subscription, done) => {
-      passOn.isNeeded = true
+      forwarding.isNeeded = true
       done(null, subscription)
     },
-    authorizePublish: publishHook(options, senders),
+    authorizePublish: createPublishHook(options, connections),
     authorizeForward: forwardHook,
     persistence: createQos2Sessions({
-      release: (client, packet) =>
-        options.accept({ kind: 'release', once: { client: client.id!, packet } }, client),
-      forget: client => options.accept({ kind: 'forget', client: client.id! }, client),
+      release: (client, packetId) => {
+        const qos2Key = { clientId: client.id!, packetId }
+        return options.accept({ kind: 'release', qos2Key }, client)
+      },
+      forget: client => options.accept({ kind: 'forget', clientId: client.id! }, client),
     }),
     connectTimeout: limits.connectTimeoutMs,
     drainTimeout: limits.drainTimeoutMs,
     maxInflightInbound: limits.qos2InFlightMax,
   })
-  const passOn = startPassingOn(aedes)
-  const onBroken = (client: Client | null, error: Error) =>
-    options.onBroken(client?.id ?? null, error.message)
-  aedes.on('clientError', onBroken)
-  aedes.on('connectionError', onBroken)
+  const forwarding = createForwarding(aedes)
+  const onConnectionBroken = (client: Client | null, error: Error) =>
+    options.onConnectionBroken(client?.id ?? null, error.message)
+  aedes.on('clientError', onConnectionBroken)
+  aedes.on('connectionError', onConnectionBroken)
   const server = createServer({ highWaterMark: 16 * 1024, noDelay: true }, socket => {
     const client = aedes.handle(socket)
-    guardParser(client, limits.packetMaxBytes)
-    const sender = { socket, inFlightBytes: 0, keepAlive: () => refreshKeepalive(client) }
-    senders.of.set(client, sender)
-    pressure.add(sender)
+    guardPackets(client, limits.packetMaxBytes)
+    const connection = { socket, inFlightBytes: 0, keepAlive: () => refreshKeepalive(client) }
+    connections.byClient.set(client, connection)
+    backpressure.addConnection(connection)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
@@ -96,24 +110,24 @@ export async function startBroker(options: BrokerOptions) {
       return aedes.connectedClients
     },
     get isPaused() {
-      return pressure.isPaused
+      return backpressure.isPaused
     },
-    /** Reads nothing more, acknowledges what becomes durable, closes every connection. */
+    /** Stops reading, acknowledges messages that become durable, closes every connection. */
     async [Symbol.asyncDispose](): Promise<void> {
       const closed = new Promise(resolve => server.close(resolve))
-      await pressure.drain(DRAIN_MS)
+      await backpressure.drain(DRAIN_MS)
       await new Promise<void>(resolve => aedes.close(() => resolve()))
-      // Those that never sent a CONNECT are unknown to aedes.
+      // aedes does not know connections that never sent a CONNECT.
       for (const socket of sockets) socket.destroy()
       await closed
     },
   }
 }
 
-/** The only hook of aedes that runs before PUBACK and PUBREC. */
-function publishHook(
+/** Gives the only hook of aedes that runs before PUBACK and PUBREC. */
+function createPublishHook(
   { accept, onRefused, onAcknowledged, ...options }: BrokerOptions,
-  senders: Senders,
+  connections: Connections,
 ) {
   return (client: Client | null, packet: PublishPacket, done: Done) => {
     const refuse = (reason: string) => {
@@ -121,25 +135,26 @@ function publishHook(
       done(new Error(reason))
     }
     const { topic, qos, messageId } = packet
-    const once = qos === 2 && client && messageId ? { client: client.id, packet: messageId } : null
-    if (once && options.unreleased() >= options.limits.qos2EntriesMax) {
+    const qos2Key =
+      qos === 2 && client && messageId ? { clientId: client.id, packetId: messageId } : null
+    if (qos2Key && options.countUnreleased() >= options.limits.qos2EntriesMax) {
       return refuse('too many QoS 2 messages wait for their PUBREL')
     }
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
-    const left = senders.pressure.enter(
-      client && senders.of.get(client),
+    const removeInFlight = connections.backpressure.addInFlight(
+      client && connections.byClient.get(client),
       payload.length + topic.length,
     )
-    const since = performance.now()
-    const message = { kind: 'message', topic, payload, receivedAt: Date.now(), once } as const
+    const startMs = performance.now()
+    const message = { kind: 'message', topic, payload, receivedAt: Date.now(), qos2Key } as const
     accept(message, client ?? {}).then(
       () => {
-        left()
-        if (qos > 0) onAcknowledged(performance.now() - since)
+        removeInFlight()
+        if (qos > 0) onAcknowledged(performance.now() - startMs)
         done()
       },
       (error: Error) => {
-        left()
+        removeInFlight()
         refuse(error.message)
       },
     )
@@ -147,30 +162,21 @@ function publishHook(
 }
 
 /**
- * Lets aedes pass messages on only from the first subscription on: at most gateways nobody ever
- * subscribes, and looking for nobody costs a tenth of a message. Retained ones are always kept.
+ * Makes aedes forward messages only once a client has subscribed: most gateways never have a
+ * subscriber, and the search for subscribers costs a tenth of the time of a message. Retained
+ * messages are always passed to aedes, which keeps them.
  */
-function startPassingOn(aedes: Aedes) {
-  const passOn = { isNeeded: false }
-  const publish = aedes.publish.bind(aedes) as (...all: unknown[]) => void
-  aedes.publish = ((packet: PublishPacket, client: unknown, done: unknown) => {
-    // Topics beginning with $ are the broker's own to publish; a device's are only buried.
-    const isOwn = !(client && packet.topic.startsWith('$'))
-    const nobody = !passOn.isNeeded && !packet.retain
-    if (typeof done === 'function' && (nobody || !isOwn)) setImmediate(done as () => void)
-    else publish(packet, client, done)
-  }) as Aedes['publish']
-  return passOn
+function createForwarding(aedes: Aedes) {
+  const forwarding = { isNeeded: false }
+  filterForwarding(aedes, (packet, client) => {
+    // Topics that begin with $ belong to the broker; those of a device only become dead letters.
+    const isReserved = Boolean(client) && packet.topic.startsWith('$')
+    return !isReserved && (forwarding.isNeeded || packet.retain)
+  })
+  return forwarding
 }
 
-/**
- * Drops QoS 0 for a subscriber that does not read, because aedes would make everyone wait for it.
- */
+/** Drops QoS 0 for a subscriber that does not read, because aedes would make all others wait. */
 function forwardHook(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
   return packet.qos === 0 && client.conn.writableNeedDrain ? null : packet
-}
-
-function refreshKeepalive(client: Client): void {
-  const { _keepaliveTimer: timer } = client as unknown as { _keepaliveTimer: NodeJS.Timeout | null }
-  timer?.refresh()
 }

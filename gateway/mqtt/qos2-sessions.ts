@@ -1,47 +1,36 @@
-import { createRequire } from 'node:module'
+import { createMemorySessions, type SessionClient, type SessionPacket } from './aedes-internals.ts'
 
-/** Forgets QoS 2 messages durably: one at its PUBREL, a client's at its clean session. */
+/** Forgets QoS 2 messages durably: one at its PUBREL, all of a client at its clean session. */
 export type UnreleasedMessages = {
-  release(client: ClientOf, packet: number): Promise<void>
-  forget(client: ClientOf): Promise<void>
+  release(client: SessionClient, packetId: number): Promise<void>
+  forget(client: SessionClient): Promise<void>
 }
-
-type ClientOf = { id: string | null; conn: { destroy(): unknown } }
-type PacketOf = { cmd?: string; messageId?: number }
-
-type Sessions = {
-  incomingGetPacket(client: ClientOf, packet: PacketOf): Promise<PacketOf>
-  incomingDelPacket(client: ClientOf, packet: PacketOf): Promise<void>
-  cleanIncoming(client: ClientOf): Promise<void>
-}
-// Its type declarations describe no callable module, which it is.
-const memory: () => Sessions = createRequire(import.meta.url)('aedes-persistence')
 
 /**
- * Where the broker keeps its sessions: in memory, except for what is known of QoS 2 messages
- * between PUBLISH and PUBREL, which is in the store and dies there at PUBREL, known to aedes or
- * not, and at a clean-session CONNECT. PUBCOMP waits for that to be durable, because the device may
- * use the packet id again for the very same reading once it has it.
+ * The broker's sessions: in memory, except the QoS 2 messages between PUBLISH and PUBREL. The
+ * outbox stores those until PUBREL (whether aedes knows the packet or not) or a CONNECT with a
+ * clean session. PUBCOMP waits until the release is durable, because after PUBCOMP the device may use the
+ * packet id for another, identical reading.
  */
 export function createQos2Sessions(unreleased: UnreleasedMessages) {
-  const sessions = memory()
+  const sessions = createMemorySessions()
   const { incomingGetPacket, incomingDelPacket, cleanIncoming } = sessions
-  sessions.incomingGetPacket = async (client: ClientOf, packet: PacketOf) => {
+  sessions.incomingGetPacket = async (client: SessionClient, packet: SessionPacket) => {
     // After a restart aedes knows no packet and would skip incomingDelPacket at PUBREL.
     if (packet.cmd === 'pubrel') return packet
     return incomingGetPacket.call(sessions, client, packet)
   }
-  sessions.incomingDelPacket = async (client: ClientOf, packet: PacketOf) => {
+  sessions.incomingDelPacket = async (client: SessionClient, packet: SessionPacket) => {
     try {
       await unreleased.release(client, packet.messageId!)
     } catch (error) {
-      // aedes sends PUBCOMP whatever happens here: to a connection that is gone it cannot.
+      // aedes sends PUBCOMP after a rejection too; a destroyed connection cannot carry it.
       client.conn.destroy()
       throw error
     }
     await incomingDelPacket.call(sessions, client, packet).catch(() => {})
   }
-  sessions.cleanIncoming = async (client: ClientOf) => {
+  sessions.cleanIncoming = async (client: SessionClient) => {
     // aedes also cleans up after connections that never sent a CONNECT.
     if (!client.id) return
     await unreleased.forget(client)

@@ -17,8 +17,8 @@ export type AcceptRig = AsyncDisposable & {
 export function numbered(number: number, zone = 'z', once: [string, number] | null = null) {
   const topic = `building/hq/zone/${zone}/sensor/d`
   const payload = Buffer.from(JSON.stringify({ n: number }))
-  const known = once && { client: once[0], packet: once[1] }
-  return { kind: 'message', topic, payload, receivedAt: 1000 + number, once: known } as const
+  const known = once && { clientId: once[0], packetId: once[1] }
+  return { kind: 'message', topic, payload, receivedAt: 1000 + number, qos2Key: known } as const
 }
 
 /** Long enough for a slip to show; what is right does not depend on it. */
@@ -58,8 +58,8 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
       const letGo = rig.hold()
       const { fates, done } = startAll([
         ...messages([1, 2], {}),
-        ['release', { kind: 'release', once: { client: 'c', packet: 1 } }, {}],
-        ['forget', { kind: 'forget', client: 'c' }, {}],
+        ['release', { kind: 'release', qos2Key: { clientId: 'c', packetId: 1 } }, {}],
+        ['forget', { kind: 'forget', clientId: 'c' }, {}],
         ...messages([3], {}),
       ])
       await sleep(A_WHILE_MS)
@@ -91,7 +91,7 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
         ...messages([3], other),
         ...messages([4], one),
         ...messages([5], other),
-        ['forget', { kind: 'forget', client: 'c' }, one],
+        ['forget', { kind: 'forget', clientId: 'c' }, one],
       ])
       await done
       mend()
@@ -116,10 +116,10 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
       await rig.accept(numbered(1, 'z', ['c', 5]), sender)
       await rig.accept(numbered(1, 'z', ['c', 5]), again)
       expect(rig.stored()).toEqual([1])
-      await rig.accept({ kind: 'release', once: { client: 'c', packet: 5 } }, again)
+      await rig.accept({ kind: 'release', qos2Key: { clientId: 'c', packetId: 5 } }, again)
       await rig.accept(numbered(1, 'z', ['c', 5]), again)
       expect(rig.stored()).toEqual([1, 1])
-      await rig.accept({ kind: 'forget', client: 'c' }, again)
+      await rig.accept({ kind: 'forget', clientId: 'c' }, again)
       await rig.accept(numbered(1, 'z', ['c', 5]), again)
       expect(rig.stored()).toEqual([1, 1, 1])
     })

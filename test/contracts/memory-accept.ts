@@ -23,9 +23,10 @@ export function createMemoryAccept(): MemoryAccept {
   let [isHeld, isRefusing] = [false, false]
 
   const forget = (handover: Exclude<Handover, { kind: 'message' }>) => {
-    if (handover.kind === 'release') known.delete(`${handover.once.client} ${handover.once.packet}`)
+    if (handover.kind === 'release')
+      known.delete(`${handover.qos2Key.clientId} ${handover.qos2Key.packetId}`)
     else {
-      for (const key of known.keys()) if (key.startsWith(`${handover.client} `)) known.delete(key)
+      for (const key of known.keys()) if (key.startsWith(`${handover.clientId} `)) known.delete(key)
     }
   }
   const keep = (handover: Handover): void => {
@@ -33,9 +34,12 @@ export function createMemoryAccept(): MemoryAccept {
       forget(handover)
       return
     }
-    const { topic, once } = handover
+    const { topic, qos2Key: once } = handover
     if (once) {
-      const [key, hash] = [`${once.client} ${once.packet}`, messageHash(handover).toString('hex')]
+      const [key, hash] = [
+        `${once.clientId} ${once.packetId}`,
+        messageHash(handover).toString('hex'),
+      ]
       if (known.get(key) === hash) return
       known.set(key, hash)
     }

@@ -2,37 +2,37 @@ import { isUtf8 } from 'node:buffer'
 import type { Measurement } from '../../../config/event/sensor-reading.ts'
 
 export type DecodeLimits = { depthMax: number; measurementsMax: number }
-/** Why a payload is not a reading, and where in it the fault lies. */
+/** Why a payload is not a reading, and the place of the fault in the payload. */
 export type DecodeFault = { reason: string; place: string }
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** Names that reach into an object's prototype in careless readers of the event. */
+/** Names with which a careless reader of the event would change an object's prototype. */
 const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
- * The longest name of a metric, in UTF-16 units. Each one repeats the names that it is nested in,
- * so that without a limit a payload of 128 KB makes an event of 120 MB.
+ * The longest name of a metric, in UTF-16 units. Each name repeats the keys around it: without a
+ * limit a payload of 128 KB becomes an event of 120 MB.
  */
 const METRIC_MAX_LENGTH = 512
 
 /**
- * Reads a JSON payload (RFC 8259): an object, whose nested keys are joined with '.' (arrays as
- * `a.0`), or a bare value, whose metric is `value`. Nothing is changed on the way: what JSON allows
- * but a reading cannot carry exactly is unreadable, and an integer that a double cannot hold is
- * kept as text.
+ * Decodes a JSON payload (RFC 8259): an object, whose nested keys are joined with '.' (arrays as
+ * `a.0`), or a bare value, whose metric is `value`. Decoding never changes a value: a value that
+ * JSON allows and a reading cannot carry exactly is a fault, and a number that a double cannot hold
+ * is kept as text.
  */
 export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[] | DecodeFault {
   if (payload.length === 0) return { reason: 'the payload is empty', place: '' }
   if (!isUtf8(payload)) return { reason: 'not valid UTF-8', place: '' }
   const text = payload.toString('utf8')
-  const seen = scan(text)
-  if (seen.depth > limits.depthMax) {
-    return { reason: `nested deeper than ${limits.depthMax}`, place: `depth ${seen.depth}` }
+  const scanned = scan(text)
+  if (scanned.depth > limits.depthMax) {
+    return { reason: `nested deeper than ${limits.depthMax}`, place: `depth ${scanned.depth}` }
   }
   let value: Json
   try {
-    value = seen.longNumber ? JSON.parse(text, keepExact) : JSON.parse(text)
+    value = scanned.longNumber ? JSON.parse(text, exactNumber) : JSON.parse(text)
   } catch (error) {
     return { reason: `not JSON: ${(error as Error).message}`, place: '' }
   }
@@ -40,16 +40,17 @@ export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[]
   const flat: Flat = { measurements: [], keys: 0, nameChars: 0, ...limits }
   const fault = flatten(value, '', flat)
   if (fault) return fault
-  if (flat.keys !== seen.colons) return { reason: 'a key stands twice', place: twice(text) }
-  if (seen.dottedString || text.includes('\\u002')) {
+  if (flat.keys !== scanned.colons)
+    return { reason: 'a key stands twice', place: findDuplicateKey(text) }
+  if (scanned.dottedString || text.includes('\\u002')) {
     const names = new Set<string>()
-    const again = flat.measurements.find(({ metric }) => names.size === names.add(metric).size)
-    if (again) return { reason: 'a key stands twice', place: again.metric }
+    const duplicate = flat.measurements.find(({ metric }) => names.size === names.add(metric).size)
+    if (duplicate) return { reason: 'a key stands twice', place: duplicate.metric }
   }
   return flat.measurements
 }
 
-/** A long key stands before each value inside it: without a bound a small payload grows large. */
+/** Each value repeats the keys around it: without a bound a small payload grows large. */
 const NAMES_MAX_CHARS = 64 * 1024
 
 type Flat = { measurements: Measurement[]; keys: number; nameChars: number } & DecodeLimits
@@ -103,10 +104,10 @@ function flatten(value: Json, metric: string, flat: Flat): DecodeFault | null {
 }
 
 function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, flat: Flat) {
-  const list = Array.isArray(value)
+  const isList = Array.isArray(value)
   const keys = Object.keys(value)
   if (keys.length === 0 && metric !== '') return flatten(null, metric, flat)
-  if (!list) flat.keys += keys.length
+  if (!isList) flat.keys += keys.length
   for (const key of keys) {
     if (key === '') return { reason: 'a key is empty', place: metric }
     if (PROTOTYPE_KEYS.has(key)) return { reason: `the key ${key} is not allowed`, place: metric }
@@ -122,30 +123,30 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
   return null
 }
 
-/** Digits behind the point do not count towards a long number. */
+/** The digit count after a decimal point: digits of a fraction do not make a number long. */
 const FRACTION = Number.NEGATIVE_INFINITY
 
-/** What JSON.parse does not tell: how many keys stand there, how deep, and how long the numbers. */
+/** Finds what JSON.parse does not report: the number of keys, the depth, and long numbers. */
 function scan(text: string) {
   let [colons, depth, deepest, digits] = [0, 0, 0, 0]
   let longNumber = false
   let dottedString = false
   let dot = text.indexOf('.')
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
     if (code === 34) {
-      const end = endOfString(text, at)
-      if (dot >= 0 && dot < at) dot = text.indexOf('.', at)
-      if (dot > at && dot < end) dottedString = true
-      at = end
+      const end = endOfString(text, index)
+      if (dot >= 0 && dot < index) dot = text.indexOf('.', index)
+      if (dot > index && dot < end) dottedString = true
+      index = end
     } else if (code >= 48 && code <= 57) {
-      // 2^53 has 16 digits and begins with 9: what is shorter or smaller is held exactly.
-      if (++digits > 16 || (digits === 16 && text.charCodeAt(at - 15) === 57)) longNumber = true
+      // 2^53 has 16 digits and begins with 9: a double holds shorter or smaller integers exactly.
+      if (++digits > 16 || (digits === 16 && text.charCodeAt(index - 15) === 57)) longNumber = true
       continue
     } else if (code === 46) {
       digits = FRACTION
       continue
-    } else if (code === 101 || code === 69) longNumber ||= isDigit(text.charCodeAt(at - 1))
+    } else if (code === 101 || code === 69) longNumber ||= isDigit(text.charCodeAt(index - 1))
     else if (code === 58) colons++
     else if (code === 123 || code === 91) deepest = Math.max(deepest, ++depth)
     else if (code === 125 || code === 93) depth--
@@ -163,17 +164,17 @@ function endOfString(text: string, quote: number): number {
   return end
 }
 
-function isEscaped(text: string, at: number): boolean {
-  let before = at
+function isEscaped(text: string, quote: number): boolean {
+  let before = quote
   while (text.charCodeAt(before - 1) === 92) before--
-  return (at - before) % 2 === 1
+  return (quote - before) % 2 === 1
 }
 
 /**
- * Keeps the text of a number that a double would change: an integer it cannot hold, one written
- * with point or exponent that does not print back as the same, or one that becomes 0.
+ * Gives the text of a number that a double would change: an integer that it cannot hold, a number
+ * with point or exponent that prints back differently, or a number that becomes 0.
  */
-function keepExact(_key: string, value: unknown, context?: { source?: string }): unknown {
+function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   if (typeof value !== 'number' || source === undefined) return value
   if (/^-?\d+$/.test(source)) {
@@ -182,35 +183,35 @@ function keepExact(_key: string, value: unknown, context?: { source?: string }):
   if (!Number.isFinite(value)) return value
   const written = decimalOf(source)
   if (value === 0) return written.digits === '' ? value : source
-  const held = decimalOf(String(value))
-  const isSame = written.digits === held.digits && written.zeros === held.zeros
+  const parsed = decimalOf(String(value))
+  const isSame = written.digits === parsed.digits && written.zeros === parsed.zeros
   return written.zeros < 0 || isSame ? value : source
 }
 
-/** A decimal number as its significant digits and the zeros behind them (below 0: a fraction). */
+/** A decimal number as its significant digits and the zeros after them (below 0: a fraction). */
 function decimalOf(text: string): { digits: string; zeros: number } {
-  const [, whole = '', fraction = '', exponent = '0'] =
+  const [, integer = '', fraction = '', exponent = '0'] =
     /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
-  const all = `${whole}${fraction}`.replace(/^0+/, '')
+  const all = `${integer}${fraction}`.replace(/^0+/, '')
   const digits = all.replace(/0+$/, '')
   return { digits, zeros: Number(exponent) - fraction.length + all.length - digits.length }
 }
 
 const isDigit = (code: number) => code >= 48 && code <= 57
 
-/** The first key that stands twice in one object, for the place of a dead letter. */
-function twice(text: string): string {
+/** The first key that occurs twice in one object: the place of the fault in a dead letter. */
+function findDuplicateKey(text: string): string {
   const open: Set<string>[] = []
-  for (let at = 0; at < text.length; at++) {
-    if (text[at] === '{') open.push(new Set())
-    else if (text[at] === '}') open.pop()
-    else if (text[at] === '"') {
-      const end = endOfString(text, at)
+  for (let index = 0; index < text.length; index++) {
+    if (text[index] === '{') open.push(new Set())
+    else if (text[index] === '}') open.pop()
+    else if (text[index] === '"') {
+      const end = endOfString(text, index)
       const isKey = /^\s*:/.test(text.slice(end + 1))
-      const key = text.slice(at + 1, end)
+      const key = text.slice(index + 1, end)
       if (isKey && open.at(-1)?.has(key)) return key
       if (isKey) open.at(-1)?.add(key)
-      at = end
+      index = end
     }
   }
   return ''

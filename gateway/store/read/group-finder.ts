@@ -22,7 +22,7 @@ export type ReadGroup = {
  * `marked` is the last event by the bell, null when it cannot say. Throws when the file is damaged
  * in a way that would have events waited for although they are there.
  */
-export function createGroupFinder(db: Database, marked: () => number | null) {
+export function createGroupFinder(db: Database, lastMarked: () => number | null) {
   const upTo = db.prepare(
     'SELECT sequence, count FROM groups WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1',
   )
@@ -51,8 +51,8 @@ export function createGroupFinder(db: Database, marked: () => number | null) {
       return null
     },
     /** Up to where everything from `sequence` on was once stored, by the bell, and is gone. */
-    vanishedUpTo(sequence: number): number | null {
-      const last = marked()
+    missingUpTo(sequence: number): number | null {
+      const last = lastMarked()
       // The bell rings behind the commit: what it knows of is there by now, or is gone.
       const isGone = last !== null && last >= sequence && from.get(sequence) === null
       return isGone ? last : null
@@ -93,7 +93,7 @@ export function createGroupFinder(db: Database, marked: () => number | null) {
    * Where a group ends whose own count cannot be trusted: at the next one, or at the bell's mark.
    */
   function endOf(sequence: number): number | null {
-    const last = marked()
+    const last = lastMarked()
     const next = from.get(sequence + 1) as number | null
     if (next !== null) return next
     if (last === null) return null

@@ -46,17 +46,17 @@ export function openOutboxView(file: string) {
   const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
 
   const leftOf = (head: GroupHead, zones: ZoneRange[]) => leftIn(whole, head, zones)
-  const pagesFrom = createPageScan(db, leftOf)
+  const scanPages = createPageScan(db, leftOf)
 
   /** What stands in the window from a sequence on, oldest first, without reading bodies. */
   function* scanGroups(sequence: number, window: EventFilter): Generator<OutboxScanItem> {
-    for (const found of pagesFrom(sequence, window)) yield* found
+    for (const found of scanPages(sequence, window)) yield* found
   }
 
   return {
     store: store.id,
     gateway: store.gateway,
-    pagesFrom,
+    scanPages: scanPages,
     scanGroups: scanGroups,
     /** The events of a group that are within the window, or why they cannot be read. */
     eventsOf(sequence: number, window: EventFilter): SensorReading[] | { reason: string } {
@@ -76,7 +76,7 @@ export function openOutboxView(file: string) {
      * The group in which the last `count` events begin, and how many more stand before
      * them in it. Damaged groups count for nothing.
      */
-    findLastEvents(count: number, zone: string | undefined): { sequence: number; more: number } {
+    findLastEvents(count: number, zone: string | undefined): { sequence: number; skip: number } {
       let [sequence, events, before] = [1, 0, Number.MAX_SAFE_INTEGER]
       for (;;) {
         const heads = pageBefore.all(before) as GroupHead[]
@@ -87,9 +87,9 @@ export function openOutboxView(file: string) {
           if ('reason' in zones) continue
           for (const one of leftOf(head, zones))
             if (zone === undefined || one.zone === zone) events += one.count
-          if (events >= count) return { sequence, more: events - count }
+          if (events >= count) return { sequence, skip: events - count }
         }
-        if (heads.length < PAGE) return { sequence, more: 0 }
+        if (heads.length < PAGE) return { sequence, skip: 0 }
       }
     },
     close: () => db.close(),

@@ -55,7 +55,7 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
  * when the stores cannot be read).
  */
 export function readRangeStatus(outboxFile: string, inboxFile: string) {
-  const nothing = { waitingAgeMs: 0, spreadOver: null }
+  const nothing = { oldestWaitingMs: 0, partitions: null }
   try {
     using outbox = disposable(openOutboxReader(outboxFile))
     if (!outbox.value) return nothing
@@ -65,8 +65,8 @@ export function readRangeStatus(outboxFile: string, inboxFile: string) {
     const { oldestAgeMs } = outbox.value.backlog(all.length > 0 ? awaited : null, Date.now())
     const spread = awaited.map(({ partitions }) => partitions)
     return {
-      waitingAgeMs: oldestAgeMs,
-      spreadOver: spread.length > 0 ? Math.max(...spread) : null,
+      oldestWaitingMs: oldestAgeMs,
+      partitions: spread.length > 0 ? Math.max(...spread) : null,
     }
   } catch (error) {
     if (error instanceof Database.SqliteError) return nothing

@@ -17,7 +17,7 @@ const NOTES_KEPT = 100_000
 
 type Parts = {
   pruning: Pruning
-  ages: Pick<ReturnType<typeof createGroupAges>, 'isLongAgo' | 'countOlder'>
+  ages: Pick<ReturnType<typeof createGroupAges>, 'isOlderThan' | 'countOlder'>
   settings: Pick<Config['outbox'], 'keep' | 'bounds' | 'lanes' | 'whenFull'>
 }
 
@@ -55,7 +55,7 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
   return {
     keptBytes,
     /** Deletes what is delivered, not to be kept any longer and not to be sent once more. */
-    beyondTail({ pendingRanges, replayFrom, nextNote }: InboxState): boolean {
+    pruneExpired({ pendingRanges, replayFrom, nextNote }: InboxState): boolean {
       const kept = replayFrom ?? Number.POSITIVE_INFINITY
       const groups = deliveredGroups(pruning.oldestGroups(), pendingRanges).filter(
         ({ to }) => to < kept,
@@ -64,12 +64,12 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
       const count = Math.max(countGroupsForBytes(groups, surplus), countOlder(groups, keep.hours))
       if (pruneSome(groups, count)) return true
       const notes = deliveredNotes(nextNote)
-      const young = notes.findIndex(({ at }) => !ages.isLongAgo(at, keep.hours))
+      const young = notes.findIndex(({ at }) => !ages.isOlderThan(at, keep.hours))
       const tooMany = Math.min(notes.length, pruning.countNotesBefore(nextNote) - NOTES_KEPT)
       return pruneNotes(notes, Math.max(young < 0 ? notes.length : young, tooMany))
     },
     /** Deletes what is delivered, to be kept or sent once more or not, until so much is gone. */
-    tail(
+    pruneKept(
       { pendingRanges, nextNote }: InboxState,
       { bytes, events }: Pick<ReachedBound, 'bytes' | 'events'>,
     ) {
@@ -79,7 +79,7 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
       return pruneNotes(notes, notes.length)
     },
     /** Whether there is anything that is delivered and kept. */
-    hasTail: (spans: SequenceRange[] | null) =>
+    hasKeptEvents: (spans: SequenceRange[] | null) =>
       deliveredGroups(pruning.oldestGroups(1), spans).length > 0,
     ...createUndeliveredDrop({ pruning, countOlder, settings }),
   }

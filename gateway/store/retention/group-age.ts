@@ -59,7 +59,7 @@ export function createGroupAges({
       gapMs *= 2
     },
     /** Whether a moment of the clock (ms since 1970) is so long ago. */
-    isLongAgo: (atMs: number, hours: number): boolean =>
+    isOlderThan: (atMs: number, hours: number): boolean =>
       hours === 0 || (trusted && sinceMs(atMs) >= hours * HOUR_MS),
     /**
      * How many of these groups, which stand in order, are at least so old: as many as stand before

@@ -39,16 +39,16 @@ export function createReclaimSteps(
       return ballast.free()
     }
   }
-  const relieve = (reached: ReachedBound, delivered: InboxState) =>
+  const makeRoom = (reached: ReachedBound, delivered: InboxState) =>
     attempt(() => {
       isThinning = false
       // Nothing has waited less long because something delivered is gone, or something is thinned.
       if (reached.key !== 'hours') {
-        if (letGo.tail(delivered, reached)) return true
+        if (letGo.pruneKept(delivered, reached)) return true
         isThinning = mayThin && thinning.step(delivered.pendingRanges, reached.reason)
         if (isThinning) return true
       }
-      return mayDrop && letGo.oldest(delivered, reached)
+      return mayDrop && letGo.dropOldest(delivered, reached)
     })
   const shorten = () => {
     isShorter = false
@@ -59,9 +59,9 @@ export function createReclaimSteps(
   }
   return {
     attempt,
-    relieve,
+    relieve: makeRoom,
     /** What nobody can read goes before readings do. */
-    boundLetters: () => attempt(() => letterBytes.dropPayloads(bounds.deadLetterBytes)),
+    boundDeadLetters: () => attempt(() => letterBytes.dropPayloads(bounds.deadLetterBytes)),
     /**
      * Whether the last step to make room was one of thinning: there will be some, because each step
      * reads more than a commit brings.
@@ -72,11 +72,11 @@ export function createReclaimSteps(
     /** Thins what is not delivered when a bound is near, so that none has to wait for it later. */
     thinAhead: ({ pendingRanges }: InboxState): boolean =>
       mayThin &&
-      !letGo.hasTail(pendingRanges) &&
+      !letGo.hasKeptEvents(pendingRanges) &&
       attempt(() => thinning.step(pendingRanges, NEARLY_FULL)),
     /** Null while there is room, or will be as soon as something newer is there to make it. */
     reasonToRefuse(reached: ReachedBound | null, { pendingRanges }: InboxState): string | null {
-      const isForNewer = reached?.key === 'hours' && letGo.isForNewer(pendingRanges)
+      const isForNewer = reached?.key === 'hours' && letGo.canDropLate(pendingRanges)
       return reached && !isForNewer ? reached.reason : null
     },
     /** Gives free pages and the WAL back to the disk; the file gets shorter by its checkpoint. */
@@ -98,7 +98,7 @@ export function createReclaimSteps(
         return true
       }
       const any = { bytes: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY }
-      return relieve({ key: 'freeDiskBytes', reason: DISK_FULL, ...any }, delivered)
+      return makeRoom({ key: 'freeDiskBytes', reason: DISK_FULL, ...any }, delivered)
     },
   }
 }

@@ -53,10 +53,10 @@ export function createRetention(
   const report = createSpaceReport({ space, letGo, bounds, storedBytes: events.bytes })
   let delivered: InboxState = { pendingRanges: null, replayFrom: null, nextNote: 1 }
   let isLookDue = false
-  let refuses = ballast.write() ? null : DISK_FULL
+  let refusalReason = ballast.write() ? null : DISK_FULL
   const gauge = startGauge(outbox, bounds, letGo, events)
   const judge = (room = space.measure()) =>
-    gauge.judge(room, delivered.pendingRanges, refuses !== null)
+    gauge.judge(room, delivered.pendingRanges, refusalReason !== null)
   const { thinner } = outbox
   const policyOf = createLanePolicies(settings).of
   const thinning = createThinning({ pruning, thinner, policyOf, aheadEvents: readAheadMaxEvents })
@@ -67,8 +67,8 @@ export function createRetention(
 
   return {
     /** Why nothing is accepted now, as of the last look; null when it is. */
-    get refuses() {
-      return refuses
+    get refusalReason() {
+      return refusalReason
     },
     /** To be called every second: what the inbox says, and how far the clock is trusted. */
     update(now: InboxState, clock: ClockState): void {
@@ -81,35 +81,35 @@ export function createRetention(
       isLookDue = true
     },
     /** Frees room for deleting: a commit found the disk full. */
-    diskIsFull(): void {
+    onDiskFull(): void {
       ballast.free()
-      refuses = DISK_FULL
+      refusalReason = DISK_FULL
     },
     /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
     admit(): string | null {
       if (!ballast.isPresent) return DISK_FULL
-      if (refuses === null && gauge.isFarStill()) return null
+      if (refusalReason === null && gauge.isFarStill()) return null
       let reached = judge()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
         if (!steps.relieve(reached, delivered)) break
         reached = judge()
       }
-      refuses = steps.isThinning ? null : steps.reasonToRefuse(reached, delivered)
-      return refuses
+      refusalReason = steps.isThinning ? null : steps.reasonToRefuse(reached, delivered)
+      return refusalReason
     },
     /** Makes one step, if there is something to do; true when there may be more. */
     step(): boolean {
       if (!ballast.isPresent) {
         const didHelp = steps.recover(delivered)
-        refuses = ballast.isPresent ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
+        refusalReason = ballast.isPresent ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
         return didHelp
       }
       const room = space.measure()
       const reached = judge(room)
-      if (steps.boundLetters() || (reached && steps.relieve(reached, delivered))) return true
-      refuses = steps.reasonToRefuse(reached, delivered)
+      if (steps.boundDeadLetters() || (reached && steps.relieve(reached, delivered))) return true
+      refusalReason = steps.reasonToRefuse(reached, delivered)
       if (!reached && gauge.isNearlyFull && steps.thinAhead(delivered)) return true
-      if (isLookDue && steps.attempt(() => letGo.beyondTail(delivered))) return true
+      if (isLookDue && steps.attempt(() => letGo.pruneExpired(delivered))) return true
       if (steps.giveBack(room, isLookDue)) return true
       isLookDue = false
       return false
@@ -117,7 +117,7 @@ export function createRetention(
     /** How much is taken, and when it will be full at this rate. */
     space: (backlog: Backlog): OutboxSpace => ({
       ...report(backlog, delivered.pendingRanges),
-      refuses,
+      refuses: refusalReason,
     }),
   }
 }

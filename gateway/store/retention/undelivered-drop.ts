@@ -29,7 +29,7 @@ export function createUndeliveredDrop({ pruning, countOlder, settings }: Parts) 
 
   return {
     /** Deletes what is not delivered and may go, with tombstones, until so much is gone. */
-    oldest({ pendingRanges }: InboxState, reached: ReachedBound): boolean {
+    dropOldest({ pendingRanges }: InboxState, reached: ReachedBound): boolean {
       const next = firstUndelivered(pendingRanges)
       const groups = pruning.oldestGroups(reached.bytes)
       const first = groups.findIndex(one => !one.isEmptied && one.to >= next && !mayGo(one))
@@ -41,7 +41,7 @@ export function createUndeliveredDrop({ pruning, countOlder, settings }: Parts) 
     /** Whether what waits longest has waited longer than it may. */
     isLate: (spans: SequenceRange[] | null) => late(spans) !== undefined,
     /** Whether what has waited longer than it may is to make way for what is newer. */
-    isForNewer(spans: SequenceRange[] | null): boolean {
+    canDropLate(spans: SequenceRange[] | null): boolean {
       const group = late(spans)
       return group !== undefined && mayGo(group)
     },

@@ -59,7 +59,7 @@ export function createActiveRanges(inbox: Inbox) {
       all = store ? inbox.rangesOf(store) : []
     },
     /** Adds a range durably. */
-    add(range: Omit<Range, 'id'>): void {
+    addRange(range: Omit<Range, 'id'>): void {
       all = [...all, inbox.addRange(range)]
     },
     /** Has what is live go to another topic, durably; false when there is nothing yet. */
@@ -84,7 +84,7 @@ export function createActiveRanges(inbox: Inbox) {
       return open()!.next
     },
     /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
-    move(range: Range, next: number): void {
+    advance(range: Range, next: number): void {
       if (rangeKind(range) === 'backlog' && isDone({ next, end: range.end })) {
         const [kind, content] = caughtUpNote(range)
         inbox.addNotes([{ kind, content }])

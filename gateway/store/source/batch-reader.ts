@@ -18,7 +18,7 @@ const GONE = 'no longer in the outbox'
 /** `last`: no event behind this one. */
 export type BatchLimits = { maxEvents: number; maxBytes: number; last?: number }
 
-type Taking = Pick<ActiveRanges, 'move'> & Pick<Inbox, 'addNotes'> & { chosenBy: ZoneMatcher }
+type Taking = Pick<ActiveRanges, 'advance'> & Pick<Inbox, 'addNotes'> & { chosenBy: ZoneMatcher }
 
 /**
  * Reads whole groups from where a range stands, up to the limits or the first gap; null when there
@@ -26,8 +26,8 @@ type Taking = Pick<ActiveRanges, 'move'> & Pick<Inbox, 'addNotes'> & { chosenBy:
  * range passes it: of a replay another one, because nothing of that waits to be delivered.
  */
 export function readBatch(
-  reader: Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>,
-  { move, addNotes, chosenBy }: Taking,
+  reader: Pick<OutboxReader, 'groupAt' | 'missingUpTo'>,
+  { advance: move, addNotes, chosenBy }: Taking,
   range: Range,
   limits: BatchLimits,
 ): RangeBatch | null {
@@ -59,7 +59,7 @@ export function readBatch(
   while (next <= last && !isEnough() && (!isChosen || groups++ < GROUPS_MAX)) {
     const group = reader.groupAt(next)
     if (!group) {
-      const gone = events.length === 0 ? reader.vanishedUpTo(next) : null
+      const gone = events.length === 0 ? reader.missingUpTo(next) : null
       if (gone === null) break
       pass('jump', gone, { reason: GONE })
       continue

@@ -56,12 +56,12 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       const next = outbox.readOrElse(null, from => from.firstSequence ?? 1)
       if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
-      ranges.add({ store: outbox.store.id, next, topic, partitions, ...rest })
+      ranges.addRange({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
     /** Adds a replay of the store that is open now, durably. */
     addReplay(replay: ReplayRange): void {
       if (!outbox.store) throw new Error('there is no outbox')
-      ranges.add({ store: outbox.store.id, ...replay })
+      ranges.addRange({ store: outbox.store.id, ...replay })
     },
     /** Notes of the outbox from a number on. */
     notesFrom: (sequence: number) =>

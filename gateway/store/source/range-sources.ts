@@ -15,13 +15,18 @@ export function createRangeSources(
   outbox: ReturnType<typeof createReopeningReader>,
   { addNotes, recordRead }: Inbox,
 ) {
-  const { move } = ranges
+  const { advance: move } = ranges
   const chosenBy = createZoneMatcher()
   type Ahead = ReturnType<typeof createReadAhead>
   const takeOf = (some: Range[], limits: BatchLimits, ahead: Ahead): RangeBatch | null =>
     outbox.readOrElse(null, from => {
       for (const range of some) {
-        const taken = readBatch(ahead.wrap(from), { move, addNotes, chosenBy }, range, limits)
+        const taken = readBatch(
+          ahead.wrap(from),
+          { advance: move, addNotes, chosenBy },
+          range,
+          limits,
+        )
         recordRead(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
         if (taken) return taken
         // What is behind another waits for it, though that may not be readable for a moment.

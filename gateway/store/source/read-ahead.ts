@@ -2,7 +2,7 @@ import type { ReadGroup } from '../read/group-finder.ts'
 import type { OutboxReader } from '../read/outbox-reader.ts'
 import type { BatchLimits } from './batch-reader.ts'
 
-type Reader = Pick<OutboxReader, 'groupAt' | 'vanishedUpTo'>
+type Reader = Pick<OutboxReader, 'groupAt' | 'missingUpTo'>
 
 /**
  * Keeps groups that were read before they are taken, at most one batch of them and only for the
@@ -34,7 +34,7 @@ export function createReadAhead() {
         groups.delete(sequence)
         return group ?? from.groupAt(sequence)
       },
-      vanishedUpTo: from.vanishedUpTo,
+      missingUpTo: from.missingUpTo,
     }),
   }
 }

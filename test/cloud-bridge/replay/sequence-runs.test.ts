@@ -118,7 +118,11 @@ describe('the runs of a time', () => {
     }
     const eventsOf = () => []
     await Promise.all([
-      sequenceRunsIn({ pagesFrom, eventsOf }, { fromMs: 0, toMs: 1 }, { from: 1, to: ALL }),
+      sequenceRunsIn(
+        { scanPages: pagesFrom, eventsOf },
+        { fromMs: 0, toMs: 1 },
+        { from: 1, to: ALL },
+      ),
       watch(),
     ])
     expect(turns).toBeGreaterThanOrEqual(20)

@@ -82,7 +82,7 @@ describe('work between commits', () => {
     const { queue, add, commits } = startQueue({ commitAtEvents: 1 })
     add(1)
     const taken = Array.from({ length: 8 }, () => queue.runTask(async () => 'done'))
-    await expect(queue.runTask(async () => 'done')).rejects.toThrow('too much is asked')
+    await expect(queue.runTask(async () => 'done')).rejects.toThrow('8 requests wait already')
     const closed = queue.close()
     await expect(queue.runTask(async () => 'done')).rejects.toThrow('stopping')
     commits[0]!.end(null)

@@ -77,7 +77,7 @@ function run(plant: Plant, budgetPerDay: number, seconds: number) {
     due += 1000 / (commitWindowMs + 1000 / plant.readingsPerS)
     const now = Math.floor(due) - commits
     for (let n = 0; n < now; n++)
-      budget.recordCommit({ stored: plant.readingsPerS / now, buried: 0 })
+      budget.recordCommit({ stored: plant.readingsPerS / now, deadLettered: 0 })
     commits += now
     const { commitBytes, readingBytes, readingsPerS, beatBytes } = plant
     const some = now * commitBytes + readingsPerS * readingBytes + beatBytes

@@ -9,11 +9,20 @@ import { readOutbox, temporary } from '../store/fixture.ts'
 const fateOf = createFateDecision(defaults.ingest)
 
 function message(n: number, packet?: number, topic = 'building/hq/zone/z/sensor/d'): Handover {
-  const once = packet === undefined ? null : { client: 'c', packet }
-  return { kind: 'message', topic, payload: Buffer.from(`{"n":${n}}`), receivedAt: 1000 + n, once }
+  const qos2Key = packet === undefined ? null : { clientId: 'c', packetId: packet }
+  return {
+    kind: 'message',
+    topic,
+    payload: Buffer.from(`{"n":${n}}`),
+    receivedAt: 1000 + n,
+    qos2Key,
+  }
 }
-const release = (packet: number): Handover => ({ kind: 'release', once: { client: 'c', packet } })
-const forget: Handover = { kind: 'forget', client: 'c' }
+const release = (packet: number): Handover => ({
+  kind: 'release',
+  qos2Key: { clientId: 'c', packetId: packet },
+})
+const forget: Handover = { kind: 'forget', clientId: 'c' }
 
 function startStore() {
   const place = temporary()
@@ -41,7 +50,7 @@ describe('a commit of what was handed over', () => {
   it('stores in order, buries what it must, and says how many', () => {
     using store = startStore()
     expect(store.commit(message(1), message(2, undefined, 'elsewhere'), message(3))).toEqual({
-      ...{ stored: 2, buried: 1, repeated: 0 },
+      ...{ stored: 2, deadLettered: 1, repeated: 0 },
     })
     expect(store.stored()).toEqual([1, 3])
     expect(store.letters()).toMatchObject([
@@ -61,9 +70,9 @@ describe('a commit of what was handed over', () => {
   it('buries a QoS 2 message once, too', () => {
     using store = startStore()
     const lost = () => message(1, 5, 'elsewhere')
-    expect(store.commit(lost(), lost())).toMatchObject({ buried: 1, repeated: 1 })
+    expect(store.commit(lost(), lost())).toMatchObject({ deadLettered: 1, repeated: 1 })
     store.restart()
-    expect(store.commit(lost())).toMatchObject({ buried: 0, repeated: 1 })
+    expect(store.commit(lost())).toMatchObject({ deadLettered: 0, repeated: 1 })
     expect(store.letters()).toHaveLength(1)
   })
 

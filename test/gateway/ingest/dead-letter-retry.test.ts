@@ -34,7 +34,7 @@ function startLetters() {
     ],
   })
   const settle = (what: 'retry' | 'drop', ...numbers: number[]) =>
-    resolveDeadLetters(outbox, { what, numbers }, fateNow, limits)
+    resolveDeadLetters(outbox, { action: what, numbers }, fateNow, limits)
   return {
     ...{ file, settle },
     get outbox() {
@@ -86,7 +86,7 @@ describe('retrying dead letters', () => {
       const device = message.topic.split('/').at(-1)!
       return { reading: { ...reading('z', 0, { device }), lane: lanes[device] } }
     }
-    const letters = { what: 'retry' as const, numbers: [2, 3, 5] }
+    const letters = { action: 'retry' as const, numbers: [2, 3, 5] }
     const told = resolveDeadLetters(at.outbox, letters, fateOf, limits)
     expect(told.map(one => [one.number, 'sequence' in one && one.sequence])).toEqual([
       [2, 2],
@@ -134,7 +134,7 @@ describe('retrying dead letters', () => {
   it('cuts what is large into several commits', () => {
     using at = startLetters()
     const numbers = [2, 5]
-    resolveDeadLetters(at.outbox, { what: 'retry', numbers }, fateNow, { ...limits, maxBytes: 1 })
+    resolveDeadLetters(at.outbox, { action: 'retry', numbers }, fateNow, { ...limits, maxBytes: 1 })
     expect(at.notes()).toMatchObject([
       { deadletter: 2, sequence: 2 },
       { deadletter: 5, sequence: 3 },
@@ -167,7 +167,7 @@ describe('dead letters whose bytes were let go', () => {
     at.outbox.commit({ deadLetters: [{ at: 1000, deadLetter }] })
     at.outbox.deadLetterBytes.advanceTo(1)
     at.outbox.deadLetterBytes.dropPayloads(0)
-    const reason = 'its bytes were let go at outbox.bounds.deadLetterBytes'
+    const reason = 'its bytes were deleted at outbox.bounds.deadLetterBytes'
     expect(at.settle('retry', 6, 5)).toEqual([
       { number: 5, outcome: 'retried', sequence: 2 },
       { number: 6, outcome: 'unchanged', reason },
@@ -209,7 +209,7 @@ it('a message is decoded with what it came with', () => {
   const seen: Message[] = []
   resolveDeadLetters(
     at.outbox,
-    { what: 'retry', numbers: [3] },
+    { action: 'retry', numbers: [3] },
     message => {
       seen.push(message)
       return { deadLetter: { reason: 'r', place: '', topic: '', payload: Buffer.alloc(0) } }

@@ -4,17 +4,17 @@ import { packHandovers, unpackHandovers } from '../../../gateway/ingest/handover
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
 const text = fc.string({ unit: 'binary' }).map(value => value.toWellFormed())
-const once = fc.record({ client: text, packet: fc.integer({ min: 1, max: 65_535 }) })
+const qos2Key = fc.record({ clientId: text, packetId: fc.integer({ min: 1, max: 65_535 }) })
 const handover: fc.Arbitrary<Handover> = fc.oneof(
   fc.record({
     kind: fc.constant('message' as const),
     topic: text,
     payload: fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes)),
     receivedAt: fc.integer({ min: 0, max: 8.64e15 }),
-    once: fc.option(once),
+    qos2Key: fc.option(qos2Key),
   }),
-  fc.record({ kind: fc.constant('release' as const), once }),
-  fc.record({ kind: fc.constant('forget' as const), client: text }),
+  fc.record({ kind: fc.constant('release' as const), qos2Key }),
+  fc.record({ kind: fc.constant('forget' as const), clientId: text }),
 )
 
 describe('packing', () => {
@@ -28,12 +28,12 @@ describe('packing', () => {
 
   it('gives them back in a thread that has nothing but the bytes', () => {
     const all: Handover[] = [
-      { kind: 'message', topic: 'ü/€/😀', payload: Buffer.alloc(0), receivedAt: 0, once: null },
-      { kind: 'forget', client: '' },
-      { kind: 'release', once: { client: '', packet: 65_535 } },
+      { kind: 'message', topic: 'ü/€/😀', payload: Buffer.alloc(0), receivedAt: 0, qos2Key: null },
+      { kind: 'forget', clientId: '' },
+      { kind: 'release', qos2Key: { clientId: '', packetId: 65_535 } },
       {
         ...{ kind: 'message', topic: '', payload: Buffer.alloc(70_000, 0xff) },
-        ...{ receivedAt: 1.5e12, once: { client: '__proto__', packet: 1 } },
+        ...{ receivedAt: 1.5e12, qos2Key: { clientId: '__proto__', packetId: 1 } },
       },
     ]
     const packed = packHandovers(all)
@@ -44,8 +44,10 @@ describe('packing', () => {
   })
 
   it('writes what is no Unicode as what it becomes in UTF-8', () => {
-    const all: Handover[] = [{ kind: 'forget', client: 'a\ud800' }]
-    expect(unpackHandovers(packHandovers(all), 1)).toEqual([{ kind: 'forget', client: 'a\ufffd' }])
+    const all: Handover[] = [{ kind: 'forget', clientId: 'a\ud800' }]
+    expect(unpackHandovers(packHandovers(all), 1)).toEqual([
+      { kind: 'forget', clientId: 'a\ufffd' },
+    ])
   })
 
   it('of nothing is nothing', () => {

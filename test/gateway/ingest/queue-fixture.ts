@@ -8,7 +8,7 @@ import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
 /** Messages with these numbers, each of 10 bytes with its topic. */
 export const message = (n: number): Handover => ({
-  ...{ kind: 'message', topic: 't', receivedAt: 0, once: null },
+  ...{ kind: 'message', topic: 't', receivedAt: 0, qos2Key: null },
   payload: Buffer.from(`${n}`.padEnd(9)),
 })
 const numberOf = (handover: Handover) =>

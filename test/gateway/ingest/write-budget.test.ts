@@ -30,7 +30,7 @@ it('makes a real store commit more rarely, and keeps all that is acknowledged', 
       rig.accept(numbered(n), {}).then(() => acknowledged.push(n))
       vi.advanceTimersByTime(1000 / READINGS_PER_S)
       // Runs between commits, so that what is due is done behind it; there is no such letter.
-      await writer.settleLetters({ what: 'retry', numbers: [1_000_000] })
+      await writer.resolveDeadLetters({ action: 'retry', numbers: [1_000_000] })
     }
     commitsPerS.push(commits - before)
   }

@@ -36,10 +36,10 @@ describe('the writer', () => {
       { epoch, gateway: 'gw', sequence: 1, clock: 'HOLDOVER', receivedAt: 1007, zone: 'z' },
     ])
     expect(notes.at(-1)).toMatchObject({ kind: 'deadletter', content: { topic: 'nowhere' } })
-    expect(writer.position).toMatchObject({ lastSequence: 1, unreleased: 1 })
-    expect(writer.position.bytesSoFar).toBeGreaterThan(0)
+    expect(writer.status).toMatchObject({ lastSequence: 1, qos2Unreleased: 1 })
+    expect(writer.status.bytesSoFar).toBeGreaterThan(0)
     expect(writer.store).toMatch(/^[0-9a-f]{32}$/)
-    expect(writer.refusing).toBe(null)
+    expect(writer.refusalReason).toBe(null)
   })
 
   it('tells of each commit how its messages fared', async () => {
@@ -51,7 +51,7 @@ describe('the writer', () => {
     await rig.restart()
     await Promise.all(done)
     const commitMs = expect.any(Number)
-    expect(tallies).toEqual([{ stored: 1, buried: 1, repeated: 1, commitMs }])
+    expect(tallies).toEqual([{ stored: 1, deadLettered: 1, repeated: 1, commitMs }])
   })
 
   it('drains when it is closed: everything that was handed over is kept and acknowledged', async () => {
@@ -91,19 +91,19 @@ describe('the writer', () => {
     const mend = rig.refuse()
     await expect(rig.accept(numbered(1, 'refused'), {})).rejects.toThrow()
     mend()
-    const ticked = () => rig.writer.position.backlog
+    const ticked = () => rig.writer.status.backlog
     const before = ticked()
     await vi.waitFor(() => expect(ticked()).not.toBe(before), PATIENCE)
-    expect(rig.writer.refusing).toMatch('this zone is refused')
+    expect(rig.writer.refusalReason).toMatch('this zone is refused')
     await rig.accept(numbered(2), {})
-    expect(rig.writer.refusing).toBe(null)
+    expect(rig.writer.refusalReason).toBe(null)
   })
 
   it('looks every second at what waits, by what the inbox says', async () => {
     await using rig = await openWriterAccept()
     for (const n of [1, 2, 3]) await rig.accept(numbered(n), someone)
     const waiting = (events: number) =>
-      vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(events), PATIENCE)
+      vi.waitFor(() => expect(rig.writer.status.backlog.events).toBe(events), PATIENCE)
     await waiting(3)
     const inbox = openInbox({ file: rig.inboxFile, settleMs: 1 })
     const store = Buffer.from(rig.writer.store, 'hex')
@@ -118,7 +118,7 @@ describe('the writer', () => {
     await using rig = await openWriterAccept({ onFailed })
     writeFileSync(rig.inboxFile, 'no database, but longer than a header'.repeat(100))
     await rig.accept(numbered(1), someone)
-    await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.status.backlog.events).toBe(1), PATIENCE)
     await rig.accept(numbered(2), someone)
     expect(onFailed).not.toHaveBeenCalled()
   })
@@ -127,12 +127,12 @@ describe('the writer', () => {
     const onFailed = vi.fn()
     await using rig = await openWriterAccept({ onFailed })
     await rig.accept(numbered(1), someone)
-    expect(rig.writer.healed).toBe(null)
+    expect(rig.writer.recovery).toBe(null)
     markDamaged(rig.outboxFile, 'a page is malformed')
     await vi.waitFor(() => expect(onFailed).toHaveBeenCalled(), PATIENCE)
     expect(onFailed.mock.lastCall).toEqual(['ERROR: the outbox is damaged: a page is malformed'])
     await rig.restart()
-    expect(rig.writer.healed).toMatchObject({ reason: 'a page is malformed' })
+    expect(rig.writer.recovery).toMatchObject({ reason: 'a page is malformed' })
     await rig.accept(numbered(2), someone)
     expect(rig.stored()).toEqual([1, 2])
   })
@@ -153,7 +153,7 @@ describe('the writer', () => {
     await expect(rig.accept(numbered(3), {})).rejects.toThrow('malformed')
     expect(readDamageReason(rig.outboxFile)).toContain('malformed')
     await rig.restart()
-    expect(rig.writer.healed).not.toBe(null)
+    expect(rig.writer.recovery).not.toBe(null)
     await rig.accept(numbered(4), someone)
     expect(rig.stored()).toEqual([4])
   })
@@ -181,14 +181,14 @@ describe('the writer within its bounds', () => {
     await using rig = await openWriterAccept({ outbox: { keep } })
     for (let n = 1; n <= 300; n++) await rig.accept(numbered(n), someone)
     deliver(rig, 300)
-    await vi.waitFor(() => expect(rig.writer.position.backlog.events).toBe(1), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.status.backlog.events).toBe(1), PATIENCE)
     expect(rig.stored()).toHaveLength(300)
     rig.writer.prune()
     const more = Array.from({ length: 50 }, (_, n) => rig.accept(numbered(301 + n), someone))
     await vi.waitFor(() => expect(rig.stored()[0]).toBe(300), PATIENCE)
     await Promise.all(more)
     expect(rig.stored()).toEqual(Array.from({ length: 51 }, (_, n) => 300 + n))
-    const space = () => rig.writer.position.space
+    const space = () => rig.writer.status.space
     await vi.waitFor(() => expect(space()).toMatchObject({ keptBytes: 0, refuses: null }), PATIENCE)
     expect(space().usedBytes).toBeGreaterThan(10_000)
   })
@@ -208,17 +208,17 @@ describe('the writer within its bounds', () => {
     for (let n = 21; n < 25; n++) {
       await expect(rig.accept(numbered(n, 'z', ['c', n]), {})).rejects.toThrow(reason)
     }
-    expect(rig.writer.refusing).toBe(reason)
+    expect(rig.writer.refusalReason).toBe(reason)
     expect(onRefused.mock.calls).toEqual([[1, reason]])
     // What needs no room goes on.
-    const once = { client: 'c', packet: 1 }
-    await rig.accept({ kind: 'release', once }, {})
+    const qos2Key = { clientId: 'c', packetId: 1 }
+    await rig.accept({ kind: 'release', qos2Key }, {})
     deliver(rig, 15)
-    await vi.waitFor(() => expect(rig.writer.refusing).toBe(null), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(onRoom).toHaveBeenCalledTimes(1)
     await rig.accept(numbered(99, 'z', ['c', 21]), {})
     expect(rig.stored().at(-1)).toBe(99)
-    expect(rig.writer.position).toMatchObject({ lastSequence: 21, unreleased: 20 })
+    expect(rig.writer.status).toMatchObject({ lastSequence: 21, qos2Unreleased: 20 })
     expect(onFailed).not.toHaveBeenCalled()
   })
 })

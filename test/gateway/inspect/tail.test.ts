@@ -62,7 +62,7 @@ describe('./sluice tail', () => {
     store('a')
     await shown(1, 5, 1)
     child.kill('SIGINT')
-    const stderr = 'another outbox stands in the place of the one before\n'
+    const stderr = 'the outbox was replaced by another file\n'
     expect(await ended).toMatchObject({ code: 0, stderr })
   })
 

@@ -70,7 +70,9 @@ describe('above inFlightMaxBytes', () => {
     await vi.waitFor(() => expect(at.rig.handedOver).toHaveLength(3), PATIENCE)
     large.send(...range(1, 12).map(kilobyte))
     expect(await large.next()).toBe('closed')
-    expect(at.refused).toEqual(['the writer is behind: closed the connection with most in flight'])
+    expect(at.refused).toEqual([
+      'the writer is too slow: closed the connection with the most bytes in flight',
+    ])
     letGo()
     expect(await small.next()).toBe('puback 1')
     small.send(kilobyte(2))

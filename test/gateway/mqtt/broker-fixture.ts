@@ -26,12 +26,12 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   const broker = await startBroker({
     accept: rig.accept,
     limits: { ...defaults.gateway.mqtt, ...limits, port },
-    unreleased,
+    countUnreleased: unreleased,
     onRefused: (_, reason) => refused.push(reason),
     onAcknowledged: () => {
       started.acknowledged++
     },
-    onBroken: (_, reason) => broken.push(reason),
+    onConnectionBroken: (_, reason) => broken.push(reason),
   })
   const started = {
     ...{ broker, port, rig, refused, broken, acknowledged: 0 },

@@ -13,7 +13,7 @@ const publish = (n: number, id: number, dup = false) =>
 /** A gateway that can be ended and started anew on the same store. */
 async function startGateway() {
   const rig = await openWriterAccept()
-  const start = () => startBrokerOn({ rig, unreleased: () => rig.writer.position.qos2Unreleased })
+  const start = () => startBrokerOn({ rig, unreleased: () => rig.writer.status.qos2Unreleased })
   let broker = await start()
   return {
     rig,
@@ -32,7 +32,7 @@ async function startGateway() {
   }
 }
 
-const unreleased = (rig: WriterAccept) => rig.writer.position.qos2Unreleased
+const unreleased = (rig: WriterAccept) => rig.writer.status.qos2Unreleased
 
 describe('a QoS 2 message', () => {
   it('is stored once, however often it comes before its PUBREL, and once more after', async () => {

@@ -38,7 +38,7 @@ describe('a message that a device publishes', () => {
       {
         ...{ kind: 'message', topic: topicOf('z 1'), payload },
         receivedAt: expect.any(Number),
-        once: qos === 2 ? { client: 'c', packet: expect.any(Number) } : null,
+        qos2Key: qos === 2 ? { clientId: 'c', packetId: expect.any(Number) } : null,
       },
     ])
     expect((handed[0] as { receivedAt: number }).receivedAt).toBeGreaterThanOrEqual(before)
@@ -152,7 +152,7 @@ describe('a will', () => {
     broken.socket.resetAndDestroy()
     await vi.waitFor(() => expect(at.rig.stored()).toEqual([9]), PATIENCE)
     expect(at.rig.handedOver.filter(({ kind }) => kind === 'message')).toMatchObject([
-      { topic: will.topic, once: null },
+      { topic: will.topic, qos2Key: null },
     ])
   })
 

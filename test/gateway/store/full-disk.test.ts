@@ -75,7 +75,7 @@ type Rig = Awaited<ReturnType<typeof startOnSmallDisk>>
 function deliverAll({ inboxFile, writer, file }: Rig): void {
   const inbox = openInbox({ file: inboxFile, settleMs: 1 })
   const store = Buffer.from(writer.store, 'hex')
-  const next = writer.position.lastSequence + 1
+  const next = writer.status.lastSequence + 1
   inbox.addRange({ store, next, end: null, topic: 't', partitions: 1, zones: null, reason: 't' })
   inbox.moveNotes(store, readOutbox(file).notes.at(-1)!.sequence + 1)
   inbox.close()
@@ -93,11 +93,11 @@ describe.skipIf(!canMount)('a full disk', () => {
     }
     expect(sent).toBeGreaterThan(100)
     expect(rig.onRefused.mock.lastCall![1]).toMatch(/SQLITE_FULL|the disk is full/)
-    expect(rig.writer.refusing).toBeTruthy()
+    expect(rig.writer.refusalReason).toBeTruthy()
     expect(rig.onFailed).not.toHaveBeenCalled()
     expect(rig.stored()).toEqual(rig.acknowledged)
     deliverAll(rig)
-    await vi.waitFor(() => expect(rig.writer.refusing).toBe(null), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(rig.onRoom).toHaveBeenCalled()
     expect(rig.onRefused.mock.calls.length - rig.onRoom.mock.calls.length).toBe(0)
     expect(existsSync(`${rig.file}.ballast`)).toBe(true)
@@ -112,7 +112,7 @@ describe.skipIf(!canMount)('a full disk', () => {
     while (await rig.send()) {}
     expect(await rig.send()).toBe(false)
     rig.disk.giveBack()
-    await vi.waitFor(() => expect(rig.writer.refusing).toBe(null), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(await rig.send()).toBe(true)
     expect(rig.stored()).toEqual(rig.acknowledged)
   })
@@ -122,10 +122,10 @@ describe.skipIf(!canMount)('a full disk', () => {
     for (let n = 0; n < 10; n++) await rig.send()
     rig.disk.takeAllBut(0)
     await rig.restart()
-    expect(rig.writer.refusing).toBeTruthy()
+    expect(rig.writer.refusalReason).toBeTruthy()
     expect(await rig.send()).toBe(false)
     rig.disk.giveBack()
-    await vi.waitFor(() => expect(rig.writer.refusing).toBe(null), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(await rig.send()).toBe(true)
     expect(rig.stored()).toEqual(rig.acknowledged)
   })
@@ -144,7 +144,7 @@ describe.skipIf(!canMount)('a full disk', () => {
     expect(dropped.at(-1)!.content.to).toBe(events[0]!.sequence - 1)
     expect(rig.stored()).toEqual(rig.acknowledged.slice(-events.length))
     rig.disk.giveBack()
-    await vi.waitFor(() => expect(rig.writer.refusing).toBe(null), PATIENCE)
+    await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(await rig.send()).toBe(true)
   })
 })

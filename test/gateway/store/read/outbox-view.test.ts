@@ -91,18 +91,18 @@ describe('the view of an outbox', () => {
 
   it('tells where the last events begin', () => {
     using at = startView(many)
-    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 448, more: 0 })
-    expect(at.view.findLastEvents(150, 'z0')).toEqual({ sequence: 151, more: 0 })
-    expect(at.view.findLastEvents(10_000, undefined)).toEqual({ sequence: 1, more: 0 })
+    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 448, skip: 0 })
+    expect(at.view.findLastEvents(150, 'z0')).toEqual({ sequence: 151, skip: 0 })
+    expect(at.view.findLastEvents(10_000, undefined)).toEqual({ sequence: 1, skip: 0 })
     at.outbox.commit({ readings: [1, 2, 3].map(n => reading('z9', n)), deadLetters: [] })
-    expect(at.view.findLastEvents(2, undefined)).toEqual({ sequence: 451, more: 1 })
-    expect(at.view.findLastEvents(0, undefined)).toEqual({ sequence: 451, more: 3 })
+    expect(at.view.findLastEvents(2, undefined)).toEqual({ sequence: 451, skip: 1 })
+    expect(at.view.findLastEvents(0, undefined)).toEqual({ sequence: 451, skip: 3 })
   })
 
   it('is none where there is no outbox, and keeps nobody from writing', () => {
     using at = startView([])
     expect(openOutboxView(`${at.file}.other`)).toBe(null)
-    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 1, more: 0 })
+    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 1, skip: 0 })
     const looking = at.view.scanGroups(1, ANY_TIME)
     at.outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
     looking.next()

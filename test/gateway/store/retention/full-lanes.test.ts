@@ -82,7 +82,7 @@ describe('a lane that refuses', { timeout: 120_000 }, () => {
       at.outbox.commit(someReadings(1, at.time.wallMs, 'alarms', BYTES))
     }
     const reason = 'outbox.bounds.bytes = 4194304 is reached'
-    expect(at.retention.refuses).toBe(reason)
+    expect(at.retention.refusalReason).toBe(reason)
     expect(at.sequences().filter(one => one <= 100)).toEqual([1, 51])
     expect(at.retention.admit()).toBe(reason)
     at.see(400)
@@ -149,7 +149,7 @@ describe('an emptied group', () => {
     const found = [...view.scanGroups(1, all)]
     expect(found.every(({ kind }) => kind === 'group')).toBe(true)
     const last = at.sequences().slice(-100)
-    const { sequence, more } = view.findLastEvents(last.length, undefined)
+    const { sequence, skip: more } = view.findLastEvents(last.length, undefined)
     expect([sequence, more]).toEqual([last[0], 0])
     view.close()
   })

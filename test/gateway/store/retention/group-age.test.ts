@@ -45,8 +45,8 @@ describe('the age of a group', () => {
     ages.recordProgress('SYNCED', 100)
     const groups = [earlier(100, 20)]
     expect(ages.countOlder(groups, 25, always('SYNCED'))).toBe(0)
-    expect(ages.isLongAgo(NOW - 20 * HOUR_MS, 25)).toBe(false)
-    expect(ages.isLongAgo(NOW - 20 * HOUR_MS, 15)).toBe(true)
+    expect(ages.isOlderThan(NOW - 20 * HOUR_MS, 25)).toBe(false)
+    expect(ages.isOlderThan(NOW - 20 * HOUR_MS, 15)).toBe(true)
   })
 
   it('grows with this run even if nothing else is known of it', () => {

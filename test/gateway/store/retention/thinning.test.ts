@@ -148,7 +148,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const ranges = createActiveRanges(inbox)
     ranges.load(reader.store)
     const range = { store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
-    ranges.add({ ...range, zones: null, reason: 'first contact' })
+    ranges.addRange({ ...range, zones: null, reason: 'first contact' })
     const numbers: number[] = []
     for (;;) {
       const [own] = ranges.undelivered
@@ -156,7 +156,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
       const taken = readBatch(reader, parts, own!, { maxEvents: 100, maxBytes: 1e6 })
       if (!taken) break
       numbers.push(...taken.events.map(({ sequence }) => sequence))
-      ranges.move(own!, taken.next)
+      ranges.advance(own!, taken.next)
     }
     expect(numbers).toEqual(after.map(({ sequence }) => sequence))
     expect(inbox.notesFrom(1)).toEqual([])
@@ -175,7 +175,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const counts = groups.flatMap(one => (one.kind === 'group' ? one.zones : []))
     expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(after.length)
     const tenth = after.at(-10)!.sequence
-    const { sequence, more } = view.findLastEvents(10, undefined)
+    const { sequence, skip: more } = view.findLastEvents(10, undefined)
     const inIt = view.eventsOf(sequence, ALL) as SensorReading[]
     expect(inIt[more]!.sequence).toBe(tenth)
     view.close()

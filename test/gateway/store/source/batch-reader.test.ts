@@ -24,7 +24,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
   const range = { id: 4, store: Buffer.of(1), ...where, ...given } as Range
   const reader = {
     groupAt: (at: number) => groups.find(({ sequence, count }) => sequence + count > at) ?? null,
-    vanishedUpTo: () => null,
+    missingUpTo: () => null,
   }
   const inbox = {
     chosenBy: createZoneMatcher(),
@@ -34,7 +34,7 @@ function startTaking(groups: ReadGroup[], given: Partial<Range> = {}) {
         passed.push({ kind, ...(content as { from: number; to: number }) })
       }
     },
-    move(moved: Range, next: number) {
+    advance(moved: Range, next: number) {
       moved.next = next
       told.push(`move ${moved.id} to ${next}`)
     },

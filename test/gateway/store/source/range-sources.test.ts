@@ -48,8 +48,8 @@ it.each([
   const reader = openOutboxReader(at.outboxFile)!
   const ranges = createActiveRanges(at.inbox)
   const of = { store: reader.store, topic: 'b', partitions: 3, zones: null }
-  ranges.add({ ...of, next: 1, end: 15, reason: reasons[0] })
-  ranges.add({ ...of, next: 16, end: kind === 'live' ? null : 30, reason: reasons[1] })
+  ranges.addRange({ ...of, next: 1, end: 15, reason: reasons[0] })
+  ranges.addRange({ ...of, next: 16, end: kind === 'live' ? null : 30, reason: reasons[1] })
   let isBusy = true
   const racing = {
     ...reader,

@@ -17,7 +17,7 @@ function startReader(...firsts: number[]) {
     read.push(sequence)
     return groups.find(group => sequence < group.sequence + group.count) ?? null
   }
-  return { reader: { groupAt, vanishedUpTo: () => null }, read, groups }
+  return { reader: { groupAt, missingUpTo: () => null }, read, groups }
 }
 const wide = { maxEvents: 100, maxBytes: 10_000 }
 

@@ -1,0 +1,114 @@
+import type { Config } from '../../config/config.ts'
+import type { ClockState } from '../../config/event/sensor-reading.ts'
+import type { Backlog, OutboxSpace } from '../../config/process/status.ts'
+import { openInboxReader } from '../store/delivery/inbox-reader.ts'
+import { DamagedFileError, readDamageReason } from '../store/file/damage-mark.ts'
+import { type SetAsideFile, setAsideFilesOf } from '../store/file/damaged-files.ts'
+import type { Outbox } from '../store/outbox.ts'
+import type { Retention } from '../store/retention/retention.ts'
+import { type ClockCorrection, createClockCorrections } from './clock-corrections.ts'
+
+/**
+ * Disk writes are measured after at most so many bytes of groups. The write-ahead log takes far
+ * more before SQLite starts it over, which discards what the measurement reads.
+ */
+const MEASURE_WEAR_BYTES = 128 * 1024
+
+/** Work between two commits: the tick of every second, and a scheduled pruning. */
+export type MaintenanceTask = { isTick: boolean; isPruning: boolean }
+
+/** The outbox after the last request. The last three fields count since the outbox was opened. */
+export type OutboxStatus = {
+  lastSequence: number
+  /** Bytes of all groups ever stored. */
+  bytesSoFar: number
+  /** QoS 2 messages that are stored and not yet released by their PUBREL. */
+  qos2Unreleased: number
+  /** Undelivered events, as of the last tick. */
+  backlog: Backlog
+  space: OutboxSpace
+  /** Bytes written to disk. */
+  writtenBytes: number
+  /** Dead letters whose payload was deleted at `outbox.bounds.deadLetterBytes`. */
+  deadLettersWithoutPayload: number
+  /** Damaged files that are kept, as of the last tick. */
+  setAsideFiles: SetAsideFile[]
+}
+
+type Stores = { outbox: Outbox; retention: Retention }
+type Files = { outboxFile: string; inboxFile: string }
+
+/** The writer thread's work between commits, and the status of the outbox. */
+export function openMaintenance(
+  { outbox, retention }: Stores,
+  { outboxFile, inboxFile }: Files,
+  { heartbeatMs }: Pick<Config['outbox'], 'heartbeatMs'>,
+) {
+  const readInbox = openInboxReader(inboxFile)
+  let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
+  let space = retention.space(backlog)
+  let heartbeatAtMs = performance.now()
+  const correctClock = createClockCorrections()
+  let corrections: ClockCorrection[] = []
+  let measuredAtBytes = 0
+  let setAsideFiles = setAsideFilesOf(outboxFile)
+
+  const tick = (clock: ClockState) => {
+    // The bridge reads more of the file than a commit does, and marks damage that it finds.
+    const damage = readDamageReason(outboxFile)
+    if (damage) throw new DamagedFileError(`the outbox is damaged: ${damage}`)
+    setAsideFiles = setAsideFilesOf(outboxFile)
+    const inboxState = readInbox(outbox.store)
+    retention.update(inboxState, clock)
+    backlog = outbox.backlog(inboxState.pendingRanges, Date.now())
+    space = retention.space(backlog)
+    if (!outbox.ballast.isPresent) return
+    const { epoch } = outbox
+    const notes = corrections.map(correction => ({
+      ...{ kind: 'clock', at: Date.now(), content: { epoch, ...correction } },
+    }))
+    outbox.commit({ notes })
+    corrections = []
+    if (performance.now() - heartbeatAtMs < heartbeatMs) return
+    heartbeatAtMs = performance.now()
+    outbox.writeZoneHeads()
+  }
+  const measureWear = (minBytes: number) => {
+    if (outbox.bytesSoFar - measuredAtBytes < minBytes) return
+    measuredAtBytes = outbox.bytesSoFar
+    outbox.wear.measure()
+  }
+  return {
+    /**
+     * To be called after each commit: measures the disk writes, at once when the commit stored
+     * dead letters, because `bytesSoFar` does not count the bytes of notes.
+     */
+    measureCommit: (deadLettered: number) => measureWear(deadLettered > 0 ? 0 : MEASURE_WEAR_BYTES),
+    /**
+     * Relates the events of a commit to the clock. A correction becomes a note at the next tick,
+     * because a note that cannot be written must not refuse messages that are already stored.
+     */
+    recordReceived(clock: ClockState, events: { from: number; to: number }): void {
+      const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
+      corrections.push(...correctClock(clock, baseMs, events))
+    },
+    /** Does the task and one step of retention; true when retention may have another step. */
+    run({ isTick, isPruning }: MaintenanceTask, clock: ClockState): boolean {
+      if (isTick) tick(clock)
+      measureWear(0)
+      if (isPruning) retention.requestPruning()
+      return retention.step()
+    },
+    status(): OutboxStatus {
+      const { lastSequence, bytesSoFar, wear, deadLetterBytes } = outbox
+      return {
+        ...{ lastSequence, bytesSoFar, backlog, setAsideFiles },
+        qos2Unreleased: outbox.unreleased.count,
+        space: { ...space, refuses: retention.refusalReason },
+        writtenBytes: wear.bytes,
+        deadLettersWithoutPayload: deadLetterBytes.droppedPayloads,
+      }
+    },
+    close: readInbox.close,
+  }
+}

@@ -1,0 +1,261 @@
+import { createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Aedes, type AedesOptions, type Client } from 'aedes'
+import { describe, expect, it, vi } from 'vitest'
+import {
+  checkPacketHeaders,
+  createMemorySessions,
+  filterForwarding,
+  type PacketHeader,
+  pauseReads,
+  refreshKeepalive,
+  resumeReads,
+  type Sessions,
+} from '../../../gateway/mqtt/aedes-internals.ts'
+import {
+  connectPacket,
+  header,
+  openDevice,
+  openWire,
+  pingPacket,
+  publishPacket,
+  pubrelPacket,
+  subscribePacket,
+} from './wire.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 5 }
+
+type Given = {
+  options?: AedesOptions
+  onBroker?: (aedes: Aedes) => void
+  onClient?: (client: Client, socket: Socket) => void
+}
+
+/** aedes as it is, on a free port; `onClient` is called before anything of a client is read. */
+async function startAedes({ options, onBroker, onClient }: Given) {
+  const aedes = await Aedes.createBroker(options)
+  onBroker?.(aedes)
+  const errors: string[] = []
+  for (const event of ['clientError', 'connectionError'] as const) {
+    aedes.on(event, (_, error) => errors.push(error.message))
+  }
+  const server = createServer(socket => {
+    const client = aedes.handle(socket)
+    onClient?.(client, socket)
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  return {
+    ...{ aedes, port, errors },
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise(resolve => server.close(resolve))
+      await new Promise<void>(resolve => aedes.close(() => resolve()))
+      await closed
+    },
+  }
+}
+
+describe('_parser._parseLength and _parser._emitError of aedes', () => {
+  it('show each packet by its fixed header, before its body is there', async () => {
+    const headers: PacketHeader[] = []
+    await using at = await startAedes({
+      onClient: client =>
+        checkPacketHeaders(client as object, ({ cmd, length }) => {
+          headers.push({ cmd, length })
+          return null
+        }),
+    })
+    using wire = await openWire(at.port)
+    wire.send(connectPacket('c'))
+    expect(await wire.next()).toBe('connack')
+    wire.send(header('publish', 2, 100_000))
+    await vi.waitFor(() => expect(headers).toHaveLength(2), PATIENCE)
+    expect(headers[0]).toMatchObject({ cmd: 'connect' })
+    expect(headers[1]).toEqual({ cmd: 'publish', length: 100_000 })
+  })
+
+  it('end the connection with the fault as its error', async () => {
+    await using at = await startAedes({
+      onClient: client => checkPacketHeaders(client as object, () => 'too large'),
+    })
+    using wire = await openWire(at.port)
+    wire.send(connectPacket('c'))
+    expect(await wire.next()).toBe('closed')
+    expect(at.errors).toEqual(['too large'])
+  })
+
+  it('that are not there make the first connection fail', () => {
+    for (const client of [{}, { _parser: {} }, { _parser: { _parseLength: () => true } }]) {
+      expect(() => checkPacketHeaders(client, () => null)).toThrow('its parser has changed')
+    }
+  })
+})
+
+describe('_keepaliveTimer of aedes', () => {
+  it('closes a silent connection, and not one whose keepalive is refreshed', async () => {
+    const clients = new Map<string, Client>()
+    await using at = await startAedes({
+      onBroker: aedes => aedes.on('client', client => void clients.set(client.id, client)),
+    })
+    using refreshed = await openDevice(at.port, 'refreshed', { keepaliveS: 1 })
+    using silent = await openDevice(at.port, 'silent', { keepaliveS: 1 })
+    // aedes closes a connection after one and a half keepalives.
+    for (let tick = 0; tick < 20; tick++) {
+      await sleep(100)
+      refreshKeepalive(clients.get('refreshed')!)
+    }
+    expect(await silent.next()).toBe('closed')
+    refreshed.send(pingPacket)
+    expect(await refreshed.next()).toBe('pingresp')
+  })
+
+  it('is null before CONNECT, and without it a refresh fails', async () => {
+    let unconnected: Client | undefined
+    await using at = await startAedes({
+      onClient: client => {
+        unconnected = client
+      },
+    })
+    using _wire = await openWire(at.port)
+    await vi.waitFor(() => expect(unconnected).toBeDefined(), PATIENCE)
+    refreshKeepalive(unconnected!)
+    expect(unconnected).toHaveProperty('_keepaliveTimer', null)
+    expect(() => refreshKeepalive({} as Client)).toThrow('no keepalive timer')
+  })
+})
+
+describe('the reads of aedes', () => {
+  it('stop while reads are paused, and go on when the socket is readable again', async () => {
+    let isPaused = false
+    let skipped = 0
+    let deviceSocket: Socket | undefined
+    await using at = await startAedes({
+      onClient: (_, socket) => {
+        deviceSocket = socket
+        pauseReads(
+          socket,
+          () => isPaused,
+          () => skipped++,
+        )
+      },
+    })
+    using wire = await openDevice(at.port, 'c')
+    isPaused = true
+    wire.send(pingPacket)
+    await vi.waitFor(() => expect(skipped).toBeGreaterThan(0), PATIENCE)
+    await sleep(50)
+    expect(wire.waiting).toBe(0)
+    isPaused = false
+    resumeReads(deviceSocket!)
+    expect(await wire.next()).toBe('pingresp')
+  })
+})
+
+describe('publish of aedes', () => {
+  it('can be kept from forwarding a message, which is acknowledged nevertheless', async () => {
+    const seen: (string | null)[][] = []
+    await using at = await startAedes({
+      onBroker: aedes =>
+        filterForwarding(aedes, ({ topic }, client) => {
+          if (!topic.startsWith('$')) seen.push([topic, client?.id ?? null])
+          return topic !== 'dropped'
+        }),
+    })
+    using subscriber = await openDevice(at.port, 's')
+    subscriber.send(subscribePacket('#'))
+    expect(await subscriber.next()).toBe('suback')
+    using wire = await openDevice(at.port, 'c')
+    wire.send(publishPacket({ topic: 'dropped', payload: '1', id: 1 }))
+    expect(await wire.next()).toBe('puback 1')
+    wire.send(publishPacket({ topic: 'forwarded', payload: '2', id: 2 }))
+    expect(await wire.next()).toBe('puback 2')
+    expect(await subscriber.next()).toBe('publish')
+    expect(subscriber.waiting).toBe(0)
+    expect(seen).toEqual([
+      ['dropped', 'c'],
+      ['forwarded', 'c'],
+    ])
+  })
+
+  it('forwards the messages of public callers, which pass no client', async () => {
+    await using at = await startAedes({
+      onBroker: aedes => filterForwarding(aedes, ({ topic }) => topic.startsWith('$')),
+    })
+    using subscriber = await openDevice(at.port, 's')
+    subscriber.send(subscribePacket('#'))
+    expect(await subscriber.next()).toBe('suback')
+    const packet = { cmd: 'publish', qos: 0, dup: false, retain: false } as const
+    await new Promise(resolve => at.aedes.publish({ ...packet, topic: 't', payload: '' }, resolve))
+    expect(await subscriber.next()).toBe('publish')
+  })
+})
+
+describe('the persistence of aedes', () => {
+  /** Sessions in memory that record which of their members aedes calls. */
+  function recordedSessions(overrides: Partial<Sessions> = {}) {
+    const sessions = createMemorySessions()
+    const calls: string[] = []
+    const { incomingGetPacket, incomingDelPacket, cleanIncoming } = sessions
+    Object.assign(sessions, {
+      incomingGetPacket: (...args: Parameters<Sessions['incomingGetPacket']>) => {
+        calls.push(`incomingGetPacket ${args[0].id} ${args[1].cmd}`)
+        return (overrides.incomingGetPacket ?? incomingGetPacket).apply(sessions, args)
+      },
+      incomingDelPacket: (...args: Parameters<Sessions['incomingDelPacket']>) => {
+        calls.push(`incomingDelPacket ${args[0].id} ${args[1].messageId}`)
+        return (overrides.incomingDelPacket ?? incomingDelPacket).apply(sessions, args)
+      },
+      cleanIncoming: (...args: Parameters<Sessions['cleanIncoming']>) => {
+        calls.push(`cleanIncoming ${args[0].id}`)
+        return (overrides.cleanIncoming ?? cleanIncoming).apply(sessions, args)
+      },
+    })
+    return { sessions, calls }
+  }
+
+  it('is asked for the packet and told to delete it at PUBREL', async () => {
+    const { sessions, calls } = recordedSessions()
+    await using at = await startAedes({ options: { persistence: sessions as object } })
+    using wire = await openDevice(at.port, 'c', { clean: false })
+    wire.send(publishPacket({ topic: 't', payload: '1', qos: 2, id: 7 }))
+    expect(await wire.next()).toBe('pubrec 7')
+    calls.length = 0
+    wire.send(pubrelPacket(7))
+    expect(await wire.next()).toBe('pubcomp 7')
+    expect(calls).toEqual(['incomingGetPacket c pubrel', 'incomingDelPacket c 7'])
+  })
+
+  it('deletes a packet that it does not know only when incomingGetPacket gives one', async () => {
+    for (const isGiven of [false, true]) {
+      const { sessions, calls } = recordedSessions(
+        isGiven ? { incomingGetPacket: async (_, packet) => packet } : {},
+      )
+      await using at = await startAedes({ options: { persistence: sessions as object } })
+      using wire = await openDevice(at.port, 'c', { clean: false })
+      wire.send(pubrelPacket(9))
+      expect(await wire.next()).toBe('pubcomp 9')
+      expect(calls.includes('incomingDelPacket c 9')).toBe(isGiven)
+    }
+  })
+
+  it('that fails to delete does not keep aedes from sending PUBCOMP', async () => {
+    const { sessions } = recordedSessions({
+      incomingGetPacket: async (_, packet) => packet,
+      incomingDelPacket: () => Promise.reject(new Error('not durable')),
+    })
+    await using at = await startAedes({ options: { persistence: sessions as object } })
+    using wire = await openDevice(at.port, 'c', { clean: false })
+    wire.send(pubrelPacket(9))
+    expect(await wire.next()).toBe('pubcomp 9')
+  })
+
+  it('cleans the packets of a client at a clean session, and of connections without CONNECT', async () => {
+    const { sessions, calls } = recordedSessions()
+    await using at = await startAedes({ options: { persistence: sessions as object } })
+    using _device = await openDevice(at.port, 'c')
+    expect(calls).toContain('cleanIncoming c')
+    using unconnected = await openWire(at.port)
+    unconnected.socket.end()
+    await vi.waitFor(() => expect(calls).toContain('cleanIncoming null'), PATIENCE)
+  })
+})
