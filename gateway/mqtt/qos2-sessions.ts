@@ -9,8 +9,8 @@ export type UnreleasedMessages = {
 /**
  * The broker's sessions: in memory, except the QoS 2 messages between PUBLISH and PUBREL. The
  * outbox stores those until PUBREL (whether aedes knows the packet or not) or a CONNECT with a
- * clean session. PUBCOMP waits until the release is durable, because after PUBCOMP the device may use the
- * packet id for another, identical reading.
+ * clean session. PUBCOMP waits until the release is durable, because after PUBCOMP the device may
+ * use the packet id for another, identical reading.
  */
 export function createQos2Sessions(unreleased: UnreleasedMessages) {
   const sessions = createMemorySessions()
