@@ -84,7 +84,7 @@ function withoutBallast({ outbox, sabotage }: Workload): Outbox {
   const { pruning } = outbox
   const silent = { ...pruning, drop: pruning.prune }
   return Object.create(outbox, {
-    ballast: { value: { isThere: true, write: () => true, free: () => false } },
+    ballast: { value: { isPresent: true, write: () => true, free: () => false } },
     pruning: { value: sabotage === 'drop-silently' ? silent : pruning },
   })
 }
