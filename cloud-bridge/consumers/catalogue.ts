@@ -100,7 +100,7 @@ async function openArchive({ config, runtime, log }: ConsumerContext): Promise<O
       ...options,
       disk: durableFilesystem,
       decodeRecords: read,
-      retryWhileAway: patience,
+      retryWhileUnavailable: patience,
       deadLetterTopic: deadletters,
       produceDeadLetters: bury,
     },

@@ -12,127 +12,137 @@ import { type BufferOwner, createMemoryBudget, type MemoryBudget } from './memor
 import { type ClaimOptions, claimPartition } from './partition.ts'
 import { PendingFiles } from './pending-files.ts'
 
-/** What gathers in memory in all, as bytes of Kafka; in columns it takes some two times that. */
-const GATHERED_MAX_BYTES = 24 * 1024 * 1024
-/** Decoded at once: what is alive when garbage is collected is copied. */
-const TAKEN_MAX_EVENTS = 200
+/** The pending events of a process, as bytes in Kafka; in columns they take about twice that. */
+const PENDING_MAX_BYTES = 24 * 1024 * 1024
+/** How many records are decoded at once: garbage collection copies what is alive. */
+const DECODED_MAX_RECORDS = 200
 const DAY_MS = 86_400_000
-const TIDY_EVERY_MS = 3_600_000
+const DELETE_EVERY_MS = 3_600_000
 
 export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   name: string
-  /** So much is gathered of a partition for a commit at most. */
+  /** A partition commits when it has so many pending events. */
   fileMaxEvents: number
+  /** A partition commits when its oldest pending event is so old. */
   fileMaxAgeMs: number
-  /** Files are let go so many days after their commit; null: never. */
+  /** Files are deleted so many days after their commit; null for never. */
   keepDays: number | null
   decodeRecords(records: readonly ReadRecord[]): Promise<DecodedRecords>
   produceDeadLetters: SendDeadLetters
   deadLetterTopic: string
-  /** Tries again what is away for a while. */
-  retryWhileAway: DependencyWait
-  /**
-   * A commit was made, with how many records of each kind; the order of events means nothing here.
-   */
+  /** Retries work while its dependency is unavailable. */
+  retryWhileUnavailable: DependencyWait
+  /** Called after a commit with the number of its records; `in order` counts all new events. */
   onCommitted(counts: ArrivalCounts): void
 }
 
-/** The archive of one process: gives what takes a partition. */
+/** Creates the archive of one process: a function that claims a partition and opens its work. */
 export function createArchive(
   options: ArchiveOptions,
 ): (partition: number) => Promise<PartitionWork> {
-  const room = createMemoryBudget(GATHERED_MAX_BYTES)
-  return partition => openWork({ ...options, partition, room })
+  const budget = createMemoryBudget(PENDING_MAX_BYTES)
+  return partition => openWork({ ...options, partition, budget })
 }
 
-type PartitionOptions = ArchiveOptions & { partition: number; room: MemoryBudget }
+type PartitionOptions = ArchiveOptions & { partition: number; budget: MemoryBudget }
 
 /**
- * The work of the archive on one partition. Events gather in memory until there are enough for
- * files, or the oldest is old enough, and are committed when it ends: what a kill takes before is
- * read again. Where to go on and what is a duplicate follow from the archive alone.
+ * Opens the work of the archive on one partition. Pending events stay in memory until there are
+ * enough, the oldest is old enough, or the work ends; then they are committed. After a crash the
+ * uncommitted ones are read again: the archive itself knows the next offsets and all its events.
  */
 async function openWork(options: PartitionOptions): Promise<PartitionWork> {
-  const { name, deadLetterTopic, retryWhileAway, fileMaxAgeMs, keepDays, room } = options
+  const { retryWhileUnavailable, fileMaxAgeMs, keepDays, budget } = options
   const archive = await claimPartition(options)
-  const next = new Map(Object.entries(archive.committed.next))
+  const nextOffsets = new Map(Object.entries(archive.committed.nextOffsets))
   const ending = new AbortController()
-  let [counts, gathered] = [emptyCounts(), new PendingFiles()]
+  let [counts, pending] = [emptyCounts(), new PendingFiles()]
   let timer: NodeJS.Timeout | null = null
-  const turns = createSerialQueue()
-  // When it fails, all that comes after it does.
-  const inBackground = (work: () => Promise<void>) => void turns.run(work).catch(() => {})
+  const queue = createSerialQueue()
+  // A failure ends the queue, and the work rejects by `failed`.
+  const runInBackground = (work: () => Promise<void>) => void queue.run(work).catch(() => {})
 
   const commit = async (persist: (work: () => Promise<void>) => Promise<void>) => {
     if (timer === null) return
-    const step = { came: gathered.came.intervals, next: Object.fromEntries(next) }
-    const files = await gathered.files()
-    await persist(() => archive.commit({ ...step, files }))
+    const { intervals: events } = pending.events
+    const content = { events, nextOffsets: Object.fromEntries(nextOffsets) }
+    const files = await pending.createFiles()
+    await persist(() => archive.commit({ ...content, files }))
     clearTimeout(timer)
     timer = null
-    gathered = new PendingFiles()
+    pending = new PendingFiles()
     options.onCommitted(counts)
     counts = emptyCounts()
   }
-  const persistently = (signal: AbortSignal) => (work: () => Promise<void>) =>
-    retryWhileAway(work, signal)
-  const commitNow = () => turns.run(() => commit(persistently(ending.signal))).catch(() => {})
-  const holder: BufferOwner = {
+  const withRetries = (signal: AbortSignal) => (work: () => Promise<void>) =>
+    retryWhileUnavailable(work, signal)
+  const commitNow = () => queue.run(() => commit(withRetries(ending.signal))).catch(() => {})
+  const owner: BufferOwner = {
     get bytes() {
-      return gathered.bytes
+      return pending.bytes
     },
-    // Of what failed nothing is kept here: who has the partition next reads it again.
-    empty: () => commitNow().then(() => void (turns.hasFailed && room.leave(holder))),
+    // After a failure the next owner of the partition reads the pending events again.
+    commit: () => commitNow().then(() => void (queue.hasFailed && budget.remove(owner))),
   }
-  room.enter(holder)
-  const tidy = async () => {
+  budget.add(owner)
+  const deleteOld = async () => {
     if (keepDays === null) return
-    const from = utcDateOf(Date.now() - keepDays * DAY_MS)
-    await retryWhileAway(() => archive.deleteBefore(from), ending.signal)
+    const day = utcDateOf(Date.now() - keepDays * DAY_MS)
+    await retryWhileUnavailable(() => archive.deleteBefore(day), ending.signal)
   }
-  const gather = (topic: string, { events, unusable }: DecodedRecords) => {
+  const addAll = (topic: string, { events, unusable }: DecodedRecords) => {
     for (const { event, record } of events) {
-      const { partition, offset, appendTimeMs: heardAt, value } = record
-      const row = { event, topic, partition, offset, heardAt }
-      const isNew = !archive.committed.came.has(event) && gathered.add(row, value.length)
+      const { partition, offset, appendTimeMs, value } = record
+      const row = { event, topic, partition, offset, appendTimeMs }
+      const isNew = !archive.committed.events.has(event) && pending.add(row, value.length)
       counts[isNew ? 'in order' : 'duplicate']++
     }
     counts.unusable += unusable.length
   }
 
-  const takeSome = async (topic: string, records: readonly ReadRecord[], signal: AbortSignal) => {
-    const read = await retryWhileAway(() => options.decodeRecords(records), signal)
-    const from = { consumer: name, topic, deadletters: deadLetterTopic }
-    const letters = read.unusable.map(one => createDeadLetter(one, from))
-    if (letters.length > 0)
-      await retryWhileAway(() => options.produceDeadLetters(letters, signal), signal)
+  const addBatch = async (topic: string, records: readonly ReadRecord[], signal: AbortSignal) => {
+    const decoded = await retryWhileUnavailable(() => options.decodeRecords(records), signal)
+    await produceUnusable(options, topic, decoded, signal)
     signal.throwIfAborted()
-    gather(topic, read)
-    next.set(topic, records.at(-1)!.offset + 1)
+    addAll(topic, decoded)
+    nextOffsets.set(topic, records.at(-1)!.offset + 1)
     timer ??= setTimeout(commitNow, fileMaxAgeMs)
-    if (gathered.count >= options.fileMaxEvents) await commit(persistently(signal))
+    if (pending.count >= options.fileMaxEvents) await commit(withRetries(signal))
   }
 
-  const tidying = setInterval(() => inBackground(tidy), TIDY_EVERY_MS).unref()
-  inBackground(tidy)
+  const deleting = setInterval(() => runInBackground(deleteOld), DELETE_EVERY_MS).unref()
+  runInBackground(deleteOld)
   return {
-    ...{ nextOffsets: next, failed: turns.failed },
+    ...{ nextOffsets, failed: queue.failed },
     async processRecords(topic, records, signal) {
-      // Not within a turn of its own: another's may wait for this one.
-      await rejectOnAbort(room.make(), signal)
-      await turns.run(async () => {
-        for (let at = 0; at < records.length; at += TAKEN_MAX_EVENTS) {
-          await takeSome(topic, records.slice(at, at + TAKEN_MAX_EVENTS), signal)
+      // Outside of the queue: another partition's wait for room may need this queue.
+      await rejectOnAbort(budget.makeRoom(), signal)
+      await queue.run(async () => {
+        for (let at = 0; at < records.length; at += DECODED_MAX_RECORDS) {
+          await addBatch(topic, records.slice(at, at + DECODED_MAX_RECORDS), signal)
         }
       })
     },
     async [Symbol.asyncDispose]() {
       ending.abort()
-      room.leave(holder)
-      clearInterval(tidying)
-      // What cannot be committed now is read again.
-      await turns.runLast(() => commit(work => work())).catch(() => {})
+      budget.remove(owner)
+      clearInterval(deleting)
+      // Events that this commit cannot store are read again.
+      await queue.runLast(() => commit(work => work())).catch(() => {})
       if (timer) clearTimeout(timer)
     },
   }
+}
+
+/** Produces a dead letter for each record that is no event. */
+async function produceUnusable(
+  { name, deadLetterTopic, produceDeadLetters, retryWhileUnavailable }: ArchiveOptions,
+  topic: string,
+  { unusable }: DecodedRecords,
+  signal: AbortSignal,
+): Promise<void> {
+  if (unusable.length === 0) return
+  const origin = { consumer: name, topic, deadletters: deadLetterTopic }
+  const letters = unusable.map(record => createDeadLetter(record, origin))
+  await retryWhileUnavailable(() => produceDeadLetters(letters, signal), signal)
 }

@@ -3,19 +3,19 @@ import { join } from 'node:path'
 import { temporaryPathOf } from './files/atomic-write.ts'
 import type { DurableFilesystem } from './files/durable-filesystem.ts'
 
-/** What is about to be done before the line that says that it was. */
+/** What is about to be done, written before the manifest line that says that it is done. */
 export type Intent = {
-  /** Of that line. */
+  /** The number of that line. */
   number: number
-  /** The files that a commit brings. */
+  /** The files that a commit is about to add. */
   files: string[]
-  /** The files of which days are let go: of those before this one. */
+  /** The files committed before this day are about to be deleted. */
   keptFrom?: string
 }
 
 const FILE = 'intent.json'
 
-/** Says durably what is about to be done. */
+/** Writes an intent durably. */
 export async function writeIntent(
   disk: DurableFilesystem,
   folder: string,
@@ -25,7 +25,7 @@ export async function writeIntent(
   await disk.syncFolder(folder)
 }
 
-/** What was about to be done last; null for nothing, or when that broke off at saying so. */
+/** Reads the last intent; null when there is none, or when its write was interrupted. */
 export async function readIntent(folder: string): Promise<Intent | null> {
   try {
     return JSON.parse(await readFile(join(folder, FILE), 'utf8'))
@@ -34,6 +34,6 @@ export async function readIntent(folder: string): Promise<Intent | null> {
   }
 }
 
-/** The paths of what an intent may have left in an archive. */
+/** The paths of all files that an interrupted commit may have left. */
 export const pathsOfIntent = ({ files }: Intent, dir: string): string[] =>
   files.flatMap(name => [join(dir, name), temporaryPathOf(join(dir, name))])

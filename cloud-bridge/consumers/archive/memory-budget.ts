@@ -1,25 +1,29 @@
-/** What gathers in memory of one partition. */
+/** The pending events of one partition. */
 export type BufferOwner = {
-  /** How much it holds, as bytes of Kafka. */
+  /** The size of the pending events, as bytes in Kafka. */
   readonly bytes: number
-  /** Commits it. Resolves, too, when that fails for good. */
-  empty(): Promise<void>
+  /** Commits the pending events. Resolves as well when the commit fails for good. */
+  commit(): Promise<void>
 }
 
 export type MemoryBudget = ReturnType<typeof createMemoryBudget>
 
-/** Bounds what the partitions of a process gather together, however many they are. */
+/** Bounds the pending events of all partitions of a process together. */
 export function createMemoryBudget(maxBytes: number) {
-  const holders = new Set<BufferOwner>()
-  const held = () => [...holders].reduce((sum, { bytes }) => sum + bytes, 0)
+  const owners = new Set<BufferOwner>()
+  const pendingBytes = () => [...owners].reduce((sum, { bytes }) => sum + bytes, 0)
   return {
-    enter: (holder: BufferOwner) => void holders.add(holder),
-    leave: (holder: BufferOwner) => void holders.delete(holder),
-    /** Resolves when there is room again: who holds most makes it, and so the largest files. */
-    async make(): Promise<void> {
-      while (held() >= maxBytes) {
-        const [first, ...others] = holders
-        await others.reduce((most, one) => (one.bytes > most.bytes ? one : most), first!).empty()
+    add: (owner: BufferOwner) => void owners.add(owner),
+    remove: (owner: BufferOwner) => void owners.delete(owner),
+    /** Resolves when there is room. The largest owner commits, because its files are largest. */
+    async makeRoom(): Promise<void> {
+      while (pendingBytes() >= maxBytes) {
+        const [first, ...others] = owners
+        const largest = others.reduce(
+          (found, owner) => (owner.bytes > found.bytes ? owner : found),
+          first!,
+        )
+        await largest.commit()
       }
     },
   }

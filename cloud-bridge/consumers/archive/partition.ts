@@ -14,22 +14,25 @@ import type { EventInterval, EventSet } from './manifest/event-set.ts'
 import { createManifestWriter } from './manifest/writer.ts'
 import { deleteFilesOfDays } from './retention.ts'
 
-/** A file on its way into the archive. */
+/** A file that a commit adds to the archive. */
 export type NewFile = FileEntry & { contents: Uint8Array }
 
-/** All that one commit brings. */
-export type ArchiveCommit = { files: readonly NewFile[]; came: EventInterval[]; next: NextOffsets }
+/** The content of one commit. */
+export type ArchiveCommit = {
+  files: readonly NewFile[]
+  events: EventInterval[]
+  nextOffsets: NextOffsets
+}
 
 export type ArchivePartition = {
-  /** What is committed: where to go on in each topic, and which events there are. */
-  readonly committed: { readonly next: NextOffsets; readonly came: EventSet }
+  /** The committed state: the next offset of each topic, and all archived events. */
+  readonly committed: { readonly nextOffsets: NextOffsets; readonly events: EventSet }
   /**
-   * Makes a step part of the archive, whole or not at all. Rejects with Fenced when the partition
-   * was claimed by another since, and with StateAway while the disk is full: then the same step may
-   * be committed again.
+   * Commits atomically. Rejects with Fenced when another process has claimed the partition since,
+   * and with StateUnavailable while the disk is full: then the same commit may be retried.
    */
-  commit(step: ArchiveCommit): Promise<void>
-  /** Lets go of the files that were committed on the days before one. */
+  commit(commit: ArchiveCommit): Promise<void>
+  /** Deletes the files that were committed before a day (YYYY-MM-DD). */
   deleteBefore(day: string): Promise<void>
 }
 
@@ -37,73 +40,75 @@ export type ClaimOptions = {
   dir: string
   partition: number
   disk: DurableFilesystem
-  /** A day is over: the hash that a copy of the archive can be held to. */
+  /** A new day was sealed: a copy of the archive can be checked against the hash. */
   onSealed(partition: number, day: string, sha256: string): void
 }
 
 /**
- * Takes a partition of an archive: whoever had it fails from now on, and what a commit that broke
- * off has left is removed. Rejects when the manifest was changed, with the line.
+ * Claims a partition of an archive: the previous owner is fenced, and the files of an interrupted
+ * commit are removed. Rejects when the manifest was changed, and names the line.
  */
 export async function claimPartition(options: ClaimOptions): Promise<ArchivePartition> {
   const { dir, partition, disk } = options
   const onSealed = (day: string, sha256: string) => options.onSealed(partition, day, sha256)
   const folder = manifestFolder(dir, partition)
-  await disk.makeFolder(folder)
+  await disk.createFolder(folder)
   const lockFile = join(folder, 'lock.db')
   const ownerFile = join(folder, 'owner')
   const owner = randomUUID()
-  const tip = await withFileLock(lockFile, async () => {
+  const manifest = await withFileLock(lockFile, async () => {
     await disk.write(ownerFile, Buffer.from(owner))
     return createManifestWriter({ folder, partition, disk, onSealed })
   })
-  /** Whether something that we began may have broken off. The last owner's may have. */
-  let isBroken = true
+  /** Whether a change, also one of the previous owner, may have been interrupted. */
+  let mayHaveLeftovers = true
 
-  const clear = async () => {
+  const removeLeftovers = async () => {
     const intent = await readIntent(folder)
-    const isDone = !intent || intent.number <= tip.number
+    const isDone = !intent || intent.number <= manifest.number
     for (const path of isDone ? [] : pathsOfIntent(intent, dir)) await disk.remove(path)
-    await tip.cut()
+    await manifest.truncate()
   }
   const asOwner = (work: () => Promise<void>) =>
     withFileLock(lockFile, async () => {
       if ((await readFile(ownerFile, 'utf8')) !== owner) {
-        throw new Fenced(`partition ${partition} of the archive was claimed by another`)
+        throw new Fenced(`another process claimed partition ${partition} of the archive`)
       }
-      if (isBroken) await clear()
-      isBroken = true
+      if (mayHaveLeftovers) await removeLeftovers()
+      mayHaveLeftovers = true
       await work()
-      isBroken = false
+      mayHaveLeftovers = false
     })
   await asOwner(async () => {})
   return {
-    committed: tip,
-    commit: ({ files, came, next }) =>
+    committed: manifest,
+    commit: ({ files, events, nextOffsets }) =>
       asOwner(async () => {
         const today = utcDateOf(Date.now())
-        if (today > tip.day) await tip.seal(today)
-        if (files.length > 0) await addFiles({ dir, folder, disk, number: tip.number + 1 }, files)
-        const lines = files.map(({ contents: _, ...line }) => line)
-        await tip.append({ kind: 'commit', files: lines, came, next })
+        if (today > manifest.day) await manifest.seal(today)
+        const number = manifest.number + 1
+        if (files.length > 0) await addFiles({ dir, folder, disk, number }, files)
+        const entries = files.map(({ contents: _, ...entry }) => entry)
+        const line = { files: entries, came: events, next: nextOffsets }
+        await manifest.append({ kind: 'commit', ...line })
       }),
     deleteBefore: day =>
       asOwner(async () => {
-        const days = (await listDays(folder)).filter(
-          one => one >= (tip.keptFrom ?? '') && one < day,
-        )
+        const keptFrom = manifest.keptFrom ?? ''
+        const days = (await listDays(folder)).filter(other => other >= keptFrom && other < day)
         if (days.length === 0) return
-        await writeIntent(disk, folder, { number: tip.number + 1, files: [], keptFrom: day })
-        const removed = await deleteFilesOfDays({ dir, folder, disk }, days)
-        await tip.append({ kind: 'let go', keptFrom: day, ...removed })
+        const intent = { number: manifest.number + 1, files: [], keptFrom: day }
+        await writeIntent(disk, folder, intent)
+        const deleted = await deleteFilesOfDays({ dir, folder, disk }, days)
+        await manifest.append({ kind: 'let go', keptFrom: day, ...deleted })
       }),
   }
 }
 
-const WHY_THERE =
-  'a topic that was made anew has the offsets of the one before. Give the archive another dir'
+const REASON_AND_CURE =
+  'a topic that was deleted and created again reuses offsets. Set another consumers.archive.dir'
 
-/** Writes what a commit brings, durably; before its line it is no part of the archive yet. */
+/** Writes the files of a commit, durably; they are part of the archive once its line is. */
 async function addFiles(
   {
     dir,
@@ -117,11 +122,11 @@ async function addFiles(
   const folders = new Set<string>()
   for (const { name, contents } of files) {
     const path = join(dir, name)
-    // Nothing that is part of the archive is ever written over.
-    if (existsSync(path)) throw new Error(`${path} is there already: ${WHY_THERE}`)
-    await disk.makeFolder(dirname(path))
+    // An archived file is never overwritten.
+    if (existsSync(path)) throw new Error(`${path} exists already: ${REASON_AND_CURE}`)
+    await disk.createFolder(dirname(path))
     await writeAtomically(disk, path, contents)
     folders.add(dirname(path))
   }
-  for (const one of folders) await disk.syncFolder(one)
+  for (const changed of folders) await disk.syncFolder(changed)
 }

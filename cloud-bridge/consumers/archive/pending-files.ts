@@ -7,58 +7,59 @@ import type { NewFile } from './partition.ts'
 
 const DAY_MS = 86_400_000
 
-type Filling = { place: FilePathParts; columns: EventColumns }
-type Zones = Map<string, Filling>
+type PendingFile = { path: FilePathParts; columns: EventColumns }
+type FilesByZone = Map<string, PendingFile>
 
-/** The events that a partition gathers for its next commit, in the files that they will be. */
+/** The pending events of a partition, in the files of its next commit. */
 export class PendingFiles {
-  readonly came = new EventSet()
-  /** By topic, day of receivedAt and zone. */
-  readonly #topics = new Map<string, Map<number, Zones>>()
+  readonly events = new EventSet()
+  /** By topic, day of `receivedAt` and zone. */
+  readonly #topics = new Map<string, Map<number, FilesByZone>>()
   count = 0
   bytes = 0
 
-  /** False when the event is there already. `bytes`: what it has in Kafka. */
+  /** Adds an event with its size in Kafka; returns false for an event that was added before. */
   add(row: ArchivedEvent, bytes: number): boolean {
-    if (!this.came.add(row.event)) return false
+    if (!this.events.add(row.event)) return false
     const file = this.#fileOf(row)
     file.columns.add(row)
-    file.place.last = row.offset
+    file.path.last = row.offset
     this.count++
     this.bytes += bytes
     return true
   }
 
-  /** The files of what was gathered, one for each topic, date and zone. */
-  async files(): Promise<NewFile[]> {
-    const days = [...this.#topics.values()].flatMap(one => [...one.values()])
+  /** The files, one for each topic, date and zone. */
+  async createFiles(): Promise<NewFile[]> {
+    const days = [...this.#topics.values()].flatMap(byDay => [...byDay.values()])
     const files: NewFile[] = []
-    for (const { place, columns } of days.flatMap(zones => [...zones.values()])) {
-      // Each is much work: heartbeats go between them.
+    for (const { path, columns } of days.flatMap(byZone => [...byZone.values()])) {
+      // A file takes long to encode: heartbeats run between files.
       await new Promise(resolve => setImmediate(resolve))
       const contents = columns.toParquet()
-      const { first, last } = place
-      const about = { first, last, bytes: contents.length, sha256: sha256(contents) }
-      files.push({ name: filePathOf(place), rows: columns.rows, ...about, contents })
+      const { first, last } = path
+      const entry = { first, last, bytes: contents.length, sha256: sha256(contents) }
+      files.push({ name: filePathOf(path), rows: columns.rows, ...entry, contents })
     }
     return files
   }
 
-  #fileOf({ event, topic, partition, offset }: ArchivedEvent): Filling {
+  #fileOf({ event, topic, partition, offset }: ArchivedEvent): PendingFile {
     const { receivedAt, zone } = event
-    const days = entryOf(this.#topics, topic, () => new Map<number, Zones>())
-    const zones = entryOf(days, Math.floor(receivedAt / DAY_MS), (): Zones => new Map())
-    return entryOf(zones, zone, () => ({
-      place: { date: utcDateOf(receivedAt), zone, topic, partition, first: offset, last: offset },
+    const days = findOrCreate(this.#topics, topic, () => new Map<number, FilesByZone>())
+    const day = Math.floor(receivedAt / DAY_MS)
+    const zones = findOrCreate(days, day, (): FilesByZone => new Map())
+    return findOrCreate(zones, zone, () => ({
+      path: { date: utcDateOf(receivedAt), zone, topic, partition, first: offset, last: offset },
       columns: new EventColumns(),
     }))
   }
 }
 
-function entryOf<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+function findOrCreate<K, V>(map: Map<K, V>, key: K, create: () => V): V {
   const found = map.get(key)
   if (found !== undefined) return found
-  const made = make()
-  map.set(key, made)
-  return made
+  const created = create()
+  map.set(key, created)
+  return created
 }

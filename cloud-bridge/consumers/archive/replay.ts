@@ -13,36 +13,36 @@ const BATCH_EVENTS = 500
 
 export type ArchiveReplayOptions = {
   dir: string
-  /** Received from then on and before then, in ms since 1970. */
+  /** Events received at `fromMs` or later and before `toMs`, in ms since 1970. */
   fromMs: number
   toMs: number
-  /** Only of this zone. */
+  /** Only events of this zone. */
   zone?: string | undefined
   topic: string
-  /** How many partitions the topic has: each event goes to the one it came from. */
+  /** The topic's number of partitions: each event goes to the partition where it was read. */
   partitions: number
   frame: Framing
-  /** Sends a batch until its fate is known; null when asked to end before. */
+  /** Sends a batch until the fates are known; null when aborted before. */
   deliver(batch: Batch): Promise<KnownFate[] | null>
   onRejected(event: ArchivedEvent, reason: string): void
 }
 
-/** The archive is not as it was committed, or does not fit the topic: nothing more is sent. */
+/** The archive was changed, or does not fit the topic: the replay sends nothing more. */
 export class CannotReplay extends Error {}
 
 /**
- * Sends archived events to a topic once more, under the same ids and with the bytes that the newest
- * schema gives them. Gives how many Kafka has then, null when it was asked to end. Rejects with
- * CannotReplay before it sends anything of a file that was changed.
+ * Sends archived events to a topic again, under the same ids, encoded with the newest schema.
+ * Returns how many events Kafka accepted; null when aborted. Rejects with CannotReplay before it
+ * sends any event of a changed file.
  */
 export async function replayArchive(options: ArchiveReplayOptions): Promise<number | null> {
-  const { dir, partitions } = options
+  const { dir, topic, partitions } = options
   let sent = 0
   for (const partition of await listPartitions(dir)) {
-    const files = await filesOf(options, partition)
+    const files = await findFiles(options, partition)
     if (files.length > 0 && partition >= partitions) {
-      const has = `it has ${partitions} partitions`
-      throw new CannotReplay(`${options.topic}: ${has}, and events came from number ${partition}`)
+      const size = `topic ${topic} has ${partitions} partitions`
+      throw new CannotReplay(`${size}, but archived events belong to partition ${partition}`)
     }
     for (const file of files) {
       const count = await sendFile(options, file)
@@ -53,7 +53,7 @@ export async function replayArchive(options: ArchiveReplayOptions): Promise<numb
   return sent
 }
 
-async function filesOf({ dir, fromMs, toMs }: ArchiveReplayOptions, partition: number) {
+async function findFiles({ dir, fromMs, toMs }: ArchiveReplayOptions, partition: number) {
   const { named, faults } = await readChain(dir, partition)
   if (faults.length > 0) throw new CannotReplay(faults.join('\n'))
   const [from, to] = [utcDateOf(fromMs), utcDateOf(toMs)]
@@ -69,27 +69,30 @@ async function sendFile(options: ArchiveReplayOptions, file: NamedFile): Promise
     throw new CannotReplay(`${file.name} was changed since it was committed (${file.line})`)
   }
   const { fromMs, toMs, zone } = options
-  const isAsked = ({ event }: ArchivedEvent) =>
+  const matches = ({ event }: ArchivedEvent) =>
     event.receivedAt >= fromMs && event.receivedAt < toMs && (zone ?? event.zone) === event.zone
-  const events = (await readParquet(bytes)).filter(isAsked)
+  const rows = (await readParquet(bytes)).filter(matches)
   let sent = 0
-  for (let at = 0; at < events.length; at += BATCH_EVENTS) {
-    const count = await sendSome(options, events.slice(at, at + BATCH_EVENTS))
+  for (let at = 0; at < rows.length; at += BATCH_EVENTS) {
+    const count = await sendBatch(options, rows.slice(at, at + BATCH_EVENTS))
     if (count === null) return null
     sent += count
   }
   return sent
 }
 
-async function sendSome(options: ArchiveReplayOptions, rows: readonly ArchivedEvent[]) {
+async function sendBatch(options: ArchiveReplayOptions, rows: readonly ArchivedEvent[]) {
   const { topic, frame, deliver, onRejected } = options
-  const stored = rows.map(({ event }) => ({ zone: event.zone, value: encodeEvent(event) }))
-  const { values, headers } = await frame(topic, stored)
-  const records = rows.map(({ event, partition }, at) => ({
-    ...{ key: Buffer.from(event.zone), partition, value: values[at]!, headers: headers[at]! },
+  const encoded = rows.map(({ event }) => ({ zone: event.zone, value: encodeEvent(event) }))
+  const { values, headers } = await frame(topic, encoded)
+  const records = rows.map(({ event, partition }, index) => ({
+    ...{ key: Buffer.from(event.zone), partition },
+    ...{ value: values[index]!, headers: headers[index]! },
   }))
   const fates = await deliver({ topic, records })
   if (!fates) return null
-  for (const [at, reason] of fates.entries()) if (reason !== null) onRejected(rows[at]!, reason)
+  for (const [index, reason] of fates.entries()) {
+    if (reason !== null) onRejected(rows[index]!, reason)
+  }
   return fates.filter(reason => reason === null).length
 }

@@ -4,34 +4,34 @@ import type { DurableFilesystem } from './files/durable-filesystem.ts'
 import { readLines } from './manifest/day-files.ts'
 
 /**
- * Removes the files that were committed on some days, and gives how many there were. What one that
- * broke off has removed before counts as well.
+ * Deletes the files that were committed on some days, and returns their number. Files that an
+ * interrupted deletion has removed already count as well.
  */
 export async function deleteFilesOfDays(
   { dir, folder, disk }: { dir: string; folder: string; disk: DurableFilesystem },
   days: readonly string[],
 ): Promise<{ files: number; rows: number }> {
-  const removed = { files: 0, rows: 0 }
+  const deleted = { files: 0, rows: 0 }
   for (const day of days) {
     for (const { line } of await readLines(folder, day)) {
       if (line?.kind !== 'commit') continue
       for (const { name, rows } of line.files) {
         await disk.remove(join(dir, name))
         await removeIfEmpty(dirname(join(dir, name)))
-        removed.files++
-        removed.rows += rows
+        deleted.files++
+        deleted.rows += rows
       }
     }
   }
-  return removed
+  return deleted
 }
 
-/** A folder of a zone, and that of its date. */
+/** Removes the folder of a zone, and the folder of its date. */
 async function removeIfEmpty(folder: string): Promise<void> {
   try {
     await rmdir(folder)
     await rmdir(dirname(folder))
   } catch {
-    // Others are in it.
+    // The folder has other files.
   }
 }

@@ -7,97 +7,100 @@ import { sha256 } from './manifest/entry.ts'
 import { type ManifestChain, type NamedFile, readChain } from './manifest/hash-chain.ts'
 import { rowCountOf } from './parquet/parquet.ts'
 
-/** The last line of a partition's manifest: all before it follows from its hash. */
+/** The last line of a partition's manifest: its hash proves all lines before. */
 export type ManifestHead = { partition: number; number: number; sha256: string }
 
+/** The result of a verification; `./sluice archive verify --json` prints it. */
 export type ArchiveVerification = {
   partitions: (ManifestHead & { files: number; events: number; keptFrom: string | null })[]
-  /** What is not as it was committed: each names the file or the line. */
+  /** Each difference from the committed state, with the file or the line. */
   faults: string[]
-  /** What a kill left and the next claim removes. */
+  /** Leftovers of a crash, which the next claim removes. */
   remarks: string[]
 }
 
-/** What the manifests lie beneath. */
+/** The folder of the manifests. */
 const MANIFESTS = 'manifest'
 
 /**
- * Compares an archive with its manifests, file by file, and these with themselves; nothing is
- * changed, and the archive may be at work meanwhile. `heads` were kept elsewhere: whoever wrote all
- * anew cannot have those hashes. Null when there is no archive.
+ * Verifies an archive: compares all files with the manifests, and the manifests with themselves.
+ * Changes nothing; the archive may be in use. `heads` were stored elsewhere: somebody who rewrites
+ * the whole archive cannot produce their hashes. Returns null when there is no archive.
  */
 export async function verifyArchive(
   dir: string,
   heads: readonly ManifestHead[],
 ): Promise<ArchiveVerification | null> {
-  // Before the manifests: what is committed meanwhile is in them, and no file too many.
-  const found = new Set(await filesIn(dir))
-  const proof: ArchiveVerification = { partitions: [], faults: [], remarks: [] }
+  // Listed before the manifests are read: a file that is committed meanwhile is in a manifest.
+  const unnamed = new Set(await listFiles(dir))
+  const result: ArchiveVerification = { partitions: [], faults: [], remarks: [] }
   const partitions = await listPartitions(dir)
-  if (found.size === 0 && partitions.length === 0) return null
+  if (unnamed.size === 0 && partitions.length === 0) return null
   for (const partition of partitions) {
     const chain = await readChain(dir, partition)
-    await compare({ dir, partition, chain, found, proof })
-    for (const head of heads.filter(one => one.partition === partition)) {
+    await verifyFiles({ dir, partition, chain, unnamed, result })
+    for (const head of heads.filter(known => known.partition === partition)) {
       if (chain.hashes.get(head.number) === head.sha256) continue
-      const which = `line #${head.number} with the hash ${head.sha256}`
-      proof.faults.push(`partition ${partition}: ${which} is not in the manifest any more`)
+      const line = `line #${head.number} with the hash ${head.sha256}`
+      result.faults.push(`partition ${partition}: ${line} is no longer in the manifest`)
     }
     const { last, named, rows: events, keptFrom } = chain
-    proof.partitions.push({ partition, ...last, files: named.size, events, keptFrom })
+    result.partitions.push({ partition, ...last, files: named.size, events, keptFrom })
   }
-  for (const { partition } of heads.filter(one => !partitions.includes(one.partition))) {
-    proof.faults.push(`partition ${partition}: its manifest is missing`)
+  for (const { partition } of heads.filter(head => !partitions.includes(head.partition))) {
+    result.faults.push(`partition ${partition}: the manifest is missing`)
   }
-  for (const name of found) proof.faults.push(`${name}: added, no manifest names it`)
-  return proof
+  for (const name of unnamed) result.faults.push(`${name}: added, no manifest names it`)
+  return result
 }
 
-type Comparison = {
+type PartitionFiles = {
   dir: string
   partition: number
   chain: ManifestChain
-  found: Set<string>
-  proof: ArchiveVerification
+  /** The files that no manifest has named so far. */
+  unnamed: Set<string>
+  result: ArchiveVerification
 }
 
-async function compare({ dir, partition, chain, found, proof }: Comparison): Promise<void> {
-  proof.faults.push(...chain.faults)
-  proof.remarks.push(...chain.remarks)
+async function verifyFiles(files: PartitionFiles): Promise<void> {
+  const { dir, partition, chain, unnamed, result } = files
+  result.faults.push(...chain.faults)
+  result.remarks.push(...chain.remarks)
+  const folder = manifestFolder(dir, partition)
   for (const file of chain.named.values()) {
-    found.delete(file.name)
-    const fault = await faultOf(dir, file)
+    unnamed.delete(file.name)
+    const fault = await findFault(dir, file)
     if (fault === null) continue
-    const intent = await readIntent(manifestFolder(dir, partition))
+    const intent = await readIntent(folder)
     if (fault === MISSING && file.day < (intent?.keptFrom ?? '')) continue
-    proof.faults.push(`${file.name}: ${fault} (${file.line})`)
+    result.faults.push(`${file.name}: ${fault} (${file.line})`)
   }
-  const intent = await readIntent(manifestFolder(dir, partition))
-  for (const path of intent && intent.number > chain.last.number
-    ? pathsOfIntent(intent, '.')
-    : []) {
-    if (!found.delete(path)) continue
-    proof.remarks.push(
-      `${path}: of a commit that broke off or is under way; the next claim removes it`,
+  const intent = await readIntent(folder)
+  const isUnfinished = intent && intent.number > chain.last.number
+  for (const path of isUnfinished ? pathsOfIntent(intent, '.') : []) {
+    if (!unnamed.delete(path)) continue
+    result.remarks.push(
+      `${path}: of a commit that was interrupted or is in progress; the next claim removes it`,
     )
   }
-  // What was let go since the folders were read is gone by now.
-  for (const name of [...found].filter(one => partitionInPath(one) === partition)) {
-    if ((await read(join(dir, name))) === null) found.delete(name)
+  // A file that was deleted since the folders were listed does not exist any more.
+  for (const name of [...unnamed].filter(path => partitionInPath(path) === partition)) {
+    if ((await readIfExists(join(dir, name))) === null) unnamed.delete(name)
   }
 }
 
 const MISSING = 'missing'
 
-async function faultOf(dir: string, { name, ...file }: NamedFile): Promise<string | null> {
-  const bytes = await read(join(dir, name))
+async function findFault(dir: string, { name, ...file }: NamedFile): Promise<string | null> {
+  const bytes = await readIfExists(join(dir, name))
   if (bytes === null) return MISSING
   if (sha256(bytes) !== file.sha256) return 'changed since it was committed'
   const rows = rowCountOf(bytes)
-  return rows === file.rows ? null : `has ${rows} events and not ${file.rows}`
+  return rows === file.rows ? null : `has ${rows} events instead of ${file.rows}`
 }
 
-async function read(path: string): Promise<Buffer | null> {
+async function readIfExists(path: string): Promise<Buffer | null> {
   try {
     return await readFile(path)
   } catch (error) {
@@ -106,8 +109,8 @@ async function read(path: string): Promise<Buffer | null> {
   }
 }
 
-/** Every file besides the manifests. */
-async function filesIn(dir: string): Promise<string[]> {
+/** All files except the manifests. */
+async function listFiles(dir: string): Promise<string[]> {
   try {
     const entries = await readdir(dir, { recursive: true, withFileTypes: true })
     return entries
@@ -122,18 +125,19 @@ async function filesIn(dir: string): Promise<string[]> {
 
 const number = new Intl.NumberFormat('en-US')
 
-/** What a verification came to, for an operator's eyes. */
+/** The result of a verification as lines for an operator. */
 export function verificationText({ partitions, faults, remarks }: ArchiveVerification): string {
   const lines = partitions.map(({ partition, files, events, keptFrom, ...head }) => {
-    const letGo = keptFrom === null ? '' : `; what was committed before ${keptFrom} was let go`
-    const many = `${number.format(files)} files, ${number.format(events)} events`
-    return `partition ${partition}: ${many}${letGo}; line #${head.number} ${head.sha256}`
+    const deleted = keptFrom === null ? '' : `; files committed before ${keptFrom} are deleted`
+    const counts = `${number.format(files)} files, ${number.format(events)} events`
+    return `partition ${partition}: ${counts}${deleted}; line #${head.number} ${head.sha256}`
   })
-  const isWhole = faults.length === 0
   return [
     ...lines,
-    ...remarks.map(one => `left over: ${one}`),
-    ...faults.map(one => `NOT AS COMMITTED: ${one}`),
-    isWhole ? 'everything is as it was committed' : `${faults.length} not as committed`,
+    ...remarks.map(remark => `left over: ${remark}`),
+    ...faults.map(fault => `NOT AS COMMITTED: ${fault}`),
+    faults.length === 0
+      ? 'everything is as it was committed'
+      : `${faults.length} files or lines are not as committed`,
   ].join('\n')
 }

@@ -3,43 +3,43 @@ import { dirname } from 'node:path'
 import { StateUnavailable } from '../../state/state.ts'
 
 /**
- * What an archive changes on its disk, step by step: a kill may come between any two of them, or in
- * the middle of one. Each rejects with StateAway while there is no room.
+ * The changes that an archive makes on its disk. A crash may happen between any two of them, or in
+ * the middle of one. Each rejects with StateUnavailable while the disk is full.
  */
 export type DurableFilesystem = {
-  /** Makes a folder and those above it, durably. */
-  makeFolder(path: string): Promise<void>
-  /** A whole file, its contents durable; its name is when its folder is synced. */
+  /** Creates a folder and its parents, durably. */
+  createFolder(path: string): Promise<void>
+  /** Writes a complete file. The content is durable; the name is once the folder is synced. */
   write(path: string, bytes: Uint8Array): Promise<void>
   rename(from: string, to: string): Promise<void>
   /** Makes the names in a folder durable. */
   syncFolder(path: string): Promise<void>
-  /** Writes behind the first `length` bytes of a file, instead of what stands there, durably. */
+  /** Truncates a file to `length` bytes and appends `bytes`, durably. */
   append(path: string, length: number, bytes: Uint8Array): Promise<void>
-  /** Cuts a file behind its first `length` bytes, durably. */
-  cut(path: string, length: number): Promise<void>
-  /** Removes a file, if it is there. */
+  /** Truncates a file to `length` bytes, durably. */
+  truncate(path: string, length: number): Promise<void>
+  /** Removes a file, if it exists. */
   remove(path: string): Promise<void>
 }
 
 export const durableFilesystem: DurableFilesystem = {
-  makeFolder: path => whenThereIsRoom(() => makeFolder(path)),
+  createFolder: path => whileNotFull(() => createFolder(path)),
   write: (path, bytes) =>
-    whenThereIsRoom(async () => {
+    whileNotFull(async () => {
       await using file = await open(path, 'w')
       await file.writeFile(bytes)
       await file.sync()
     }),
-  rename: (from, to) => whenThereIsRoom(() => rename(from, to)),
+  rename: (from, to) => whileNotFull(() => rename(from, to)),
   syncFolder,
   append: (path, length, bytes) =>
-    whenThereIsRoom(async () => {
+    whileNotFull(async () => {
       await using file = await open(path, 'a')
       await file.truncate(length)
       await file.writeFile(bytes)
       await file.sync()
     }),
-  async cut(path, length) {
+  async truncate(path, length) {
     await using file = await open(path, 'r+')
     await file.truncate(length)
     await file.sync()
@@ -47,11 +47,13 @@ export const durableFilesystem: DurableFilesystem = {
   remove: path => rm(path, { force: true }),
 }
 
-async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true })
-  if (first === undefined) return
-  // The name of each that is new stands in the one above it.
-  for (let at = path; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at))
+async function createFolder(path: string): Promise<void> {
+  const firstCreated = await mkdir(path, { recursive: true })
+  if (firstCreated === undefined) return
+  // The parent of each created folder stores its name.
+  for (let folder = path; folder.length >= firstCreated.length; folder = dirname(folder)) {
+    await syncFolder(dirname(folder))
+  }
 }
 
 async function syncFolder(path: string): Promise<void> {
@@ -59,17 +61,13 @@ async function syncFolder(path: string): Promise<void> {
   await folder.sync()
 }
 
-async function whenThereIsRoom<T>(work: () => Promise<T>): Promise<T> {
+async function whileNotFull<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
-    throw new StateUnavailable(
-      `the disk of consumers.archive.dir is full: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    )
+    const message = `the disk of consumers.archive.dir is full: ${(error as Error).message}`
+    throw new StateUnavailable(message, { cause: error })
   }
 }

@@ -1,16 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../../../config/process/pause.ts'
 import { acquireLock, LockedError } from '../../../../gateway/store/file/lock.ts'
 import { Fenced } from '../../state/state.ts'
 
-const AGAIN_MS = 20
+const RETRY_MS = 20
 const WAIT_MAX_MS = 5000
 
 /**
- * Does work while nobody else has the lock, waiting for it a while. Rejects with Fenced when
- * another has it for longer: what it writes then comes before ours.
+ * Does work under an exclusive lock. Waits up to 5 s for the lock; then rejects with Fenced, since
+ * the other process writes before this one.
  */
 export async function withFileLock<T>(file: string, work: () => Promise<T>): Promise<T> {
-  const lock = await take(file)
+  const lock = await waitForLock(file)
   try {
     return await work()
   } finally {
@@ -18,15 +18,17 @@ export async function withFileLock<T>(file: string, work: () => Promise<T>): Pro
   }
 }
 
-async function take(file: string): Promise<{ close(): void }> {
-  const untilMs = performance.now() + WAIT_MAX_MS
+async function waitForLock(file: string): Promise<{ close(): void }> {
+  const deadlineMs = performance.now() + WAIT_MAX_MS
   for (;;) {
     try {
       return acquireLock(file)
     } catch (error) {
       if (!(error instanceof LockedError)) throw error
-      if (performance.now() > untilMs) throw new Fenced(`${file}: another holds it`)
+      if (performance.now() > deadlineMs) {
+        throw new Fenced(`${file}: another process has held the lock for ${WAIT_MAX_MS} ms`)
+      }
     }
-    await sleep(AGAIN_MS)
+    await pause(RETRY_MS)
   }
 }

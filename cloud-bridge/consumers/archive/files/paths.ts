@@ -1,56 +1,63 @@
 import { createHash } from 'node:crypto'
 
-/** What other programs read lies beneath it, and nothing else does. */
+/** The folder that other programs read; it contains nothing but event files. */
 const EVENTS = 'events'
-/** What Hive, DuckDB and pyarrow take for "no value". */
+/** The name that Hive, DuckDB and pyarrow read as "no value". */
 const NO_DATE = '__HIVE_DEFAULT_PARTITION__'
 const DATE_LENGTH = 10
-/** Of 255 bytes that a file system gives a name, what a part of it may have. */
-const PART_MAX = 150
-const KEPT = 100
+/** The longest part of a file name; a file system allows 255 bytes for the name. */
+const PART_MAX_LENGTH = 150
+/** How much of a longer part stays readable, before its hash. */
+const SHORTENED_LENGTH = 100
 
-/** What a file of the archive holds, and by that its name. */
+/** The content of an archive file, from which its path follows. */
 export type FilePathParts = {
-  /** Of receivedAt, in UTC. */
+  /** The day of `receivedAt`, in UTC. */
   date: string
   zone: string
   topic: string
   partition: number
+  /** The offsets of the first and the last event. */
   first: number
   last: number
 }
 
-/** The day of a time in UTC, YYYY-MM-DD; one word for all times outside of the years 0 to 9999. */
+/** The UTC day of a time, YYYY-MM-DD; one fixed word for all times outside the years 0 to 9999. */
 export function utcDateOf(ms: number): string {
   const isDate = Math.abs(ms) <= 8.64e15
   const text = isDate ? new Date(ms).toISOString() : ''
   return /^\d{4}-/.test(text) ? text.slice(0, DATE_LENGTH) : NO_DATE
 }
 
-/** The path of a file within the archive, as Hive lays them out; `/` between its parts. */
+/** The path of a file within the archive, in Hive's layout; parts are separated by `/`. */
 export function filePathOf({ date, zone, topic, partition, first, last }: FilePathParts): string {
   const folder = `${EVENTS}/date=${date}/zone=${escaped(zone)}`
   return `${folder}/${escaped(topic)}-${partition}-${first}-${last}.parquet`
 }
 
-/** The day of the events in a file; null when they are of no day that has a name. */
-export const dateInPath = (name: string): string | null =>
-  name.match(/\/date=(\d{4}-\d\d-\d\d)\//)?.[1] ?? null
+/** The day of the events in a file; null for events outside the years 0 to 9999. */
+export const dateInPath = (path: string): string | null =>
+  path.match(/\/date=(\d{4}-\d\d-\d\d)\//)?.[1] ?? null
 
-/** Of which partition a file is; null when its name is none of the archive's. */
-export function partitionInPath(name: string): number | null {
-  const found = name.match(/^events\/date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)
-  return found ? Number(found[1]) : null
+/** The partition of a file; null when the path is none of the archive's. */
+export function partitionInPath(path: string): number | null {
+  const match = path.match(/^events\/date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)
+  return match ? Number(match[1]) : null
 }
 
 /**
- * A text as a part of a file's name on any file system: what is special in paths, patterns or URLs
- * stands as %XX, which DuckDB and pyarrow read. A long one is cut, and told by its hash.
+ * A text as a part of a file name for any file system. Characters that are special in paths,
+ * patterns or URLs become %XX, which DuckDB and pyarrow decode. A long text is shortened and gets
+ * its hash.
  */
 function escaped(text: string): string {
-  const name = encodeURIComponent(text).replace(/[!'()*~]/g, one => `%${hexOf(one)}`)
-  if (name.length <= PART_MAX) return name
-  return `${name.slice(0, KEPT)}~${createHash('sha256').update(text).digest('hex').slice(0, 32)}`
+  const name = encodeURIComponent(text).replace(
+    /[!'()*~]/g,
+    character => `%${hexCodeOf(character)}`,
+  )
+  if (name.length <= PART_MAX_LENGTH) return name
+  const hash = createHash('sha256').update(text).digest('hex').slice(0, 32)
+  return `${name.slice(0, SHORTENED_LENGTH)}~${hash}`
 }
 
-const hexOf = (one: string) => one.charCodeAt(0).toString(16).toUpperCase()
+const hexCodeOf = (character: string) => character.charCodeAt(0).toString(16).toUpperCase()

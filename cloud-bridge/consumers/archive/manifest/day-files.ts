@@ -5,19 +5,17 @@ import { type HashedLine, parseLine } from './entry.ts'
 const FOLDER = /^partition=(\d+)$/
 const DAY_FILE = /^(\d{4}-\d\d-\d\d)\.jsonl$/
 
-/**
- * Where an archive keeps the manifest of a partition: a file for each day on which it committed.
- */
+/** The folder of a partition's manifest; it has a file for each day with a commit. */
 export const manifestFolder = (dir: string, partition: number): string =>
   join(dir, 'manifest', `partition=${partition}`)
 
 export const dayFilePath = (folder: string, day: string): string => join(folder, `${day}.jsonl`)
 
-/** The partitions that an archive has a manifest of; none when there is no archive. */
+/** The partitions with a manifest in an archive; none when there is no archive. */
 export async function listPartitions(dir: string): Promise<number[]> {
   const names = await namesIn(join(dir, 'manifest'))
   const numbers = names.flatMap(name => name.match(FOLDER)?.[1] ?? []).map(Number)
-  return numbers.sort((one, other) => one - other)
+  return numbers.sort((a, b) => a - b)
 }
 
 /** The days of a manifest, in order. */
@@ -26,22 +24,22 @@ export async function listDays(folder: string): Promise<string[]> {
   return names.flatMap(name => name.match(DAY_FILE)?.[1] ?? []).sort()
 }
 
-/** A line that was read: the bytes it ends behind, and what it says, null when it was changed. */
+/** A line, null when it was changed since it was written; and the offset of the byte after it. */
 export type ParsedLine = { end: number; line: HashedLine | null }
 
-/** The lines of a day in order; what stands behind the last end of line is no line. */
+/** The lines of a day, in order. Bytes after the last line feed are no line. */
 export async function readLines(folder: string, day: string): Promise<ParsedLine[]> {
   return parseLines(await readFile(dayFilePath(folder, day)))
 }
 
-/** The lines in the bytes of a day's file. */
+/** The lines in the bytes of a day file. */
 export function parseLines(bytes: Buffer): ParsedLine[] {
   const lines: ParsedLine[] = []
-  for (let from = 0; ; ) {
-    const at = bytes.indexOf('\n', from)
-    if (at < 0) return lines
-    lines.push({ end: at + 1, line: parseLine(bytes.toString('utf8', from, at)) })
-    from = at + 1
+  for (let start = 0; ; ) {
+    const lineFeed = bytes.indexOf('\n', start)
+    if (lineFeed < 0) return lines
+    lines.push({ end: lineFeed + 1, line: parseLine(bytes.toString('utf8', start, lineFeed)) })
+    start = lineFeed + 1
   }
 }
 

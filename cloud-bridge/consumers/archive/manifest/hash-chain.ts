@@ -13,44 +13,47 @@ import {
 } from './entry.ts'
 import { countEvents, EventSet } from './event-set.ts'
 
-/** A file that the manifest names, and the line that does. */
+/** A file that the manifest names, with the day of its commit and the place of the line. */
 export type NamedFile = FileEntry & { day: string; line: string }
 
-/** What a manifest says, and where it is not as it was written. */
+/** The content of a manifest, and the places where the manifest was changed. */
 export type ManifestChain = {
+  /** The files that exist, by name. */
   named: Map<string, NamedFile>
   /** The hash of each line, by its number. */
   hashes: Map<number, string>
   last: { number: number; sha256: string }
+  /** Files that were committed before this day are deleted; null when none are. */
   keptFrom: string | null
   rows: number
   faults: string[]
-  /** What the next claim mends. */
+  /** Leftovers of a crash, which the next claim removes. */
   remarks: string[]
 }
 
-/** Reads all of a partition's manifest, and checks that each line follows from those before it. */
+/** Reads a partition's manifest, and checks that each line follows from the lines before it. */
 export async function readChain(dir: string, partition: number): Promise<ManifestChain> {
   const folder = manifestFolder(dir, partition)
-  const check = startCheck()
+  const check = createChainCheck()
   for (const day of await listDays(folder)) {
     const file = dayFilePath(folder, day).slice(join(dir, '/').length)
     const bytes = await readFile(dayFilePath(folder, day))
     const lines = parseLines(bytes)
-    for (const [at, { line }] of lines.entries()) {
-      check.line(line, { day, isFirst: at === 0, place: `${file} line ${at + 1}` })
+    for (const [index, { line }] of lines.entries()) {
+      check.addLine(line, { day, isFirst: index === 0, place: `${file} line ${index + 1}` })
     }
     if (lines.length === 0) check.chain.faults.push(`${file}: has no line`)
     else if (lines.at(-1)!.end < bytes.length) {
-      check.chain.remarks.push(`${file}: its last line is torn; the next claim cuts it off`)
+      check.chain.remarks.push(`${file}: the last line is incomplete; the next claim removes it`)
     }
   }
   return check.chain
 }
 
-type At = { day: string; isFirst: boolean; place: string }
+/** The day, and the place as faults name it. */
+type LinePlace = { day: string; isFirst: boolean; place: string }
 
-function startCheck() {
+function createChainCheck() {
   const chain: ManifestChain = {
     named: new Map(),
     hashes: new Map(),
@@ -61,51 +64,56 @@ function startCheck() {
     remarks: [],
   }
   const total = { files: 0, rows: 0 }
-  const came = new EventSet()
-  let next: NextOffsets = {}
-  /** Behind a line that cannot be read, what came before is not known. */
+  const events = new EventSet()
+  let nextOffsets: NextOffsets = {}
+  /** Whether all lines so far could be read; else a seal or deletion cannot be checked. */
   let isKnown = true
 
-  const commit = (line: Commit, { day, place }: At) => {
+  const addCommit = (line: Commit, { day, place }: LinePlace) => {
     const rows = line.files.reduce((sum, file) => sum + file.rows, 0)
-    if (rows !== countEvents(line.came)) {
-      chain.faults.push(
-        `${place}: its files have ${rows} events, its intervals ${countEvents(line.came)}`,
-      )
+    const eventCount = countEvents(line.came)
+    if (rows !== eventCount) {
+      chain.faults.push(`${place}: the files have ${rows} events, the intervals ${eventCount}`)
     }
-    const isNew = line.came.map(one => came.addAll(one))
-    if (isNew.includes(false)) chain.faults.push(`${place}: brings events that are there already`)
+    const isNew = line.came.map(interval => events.addAll(interval))
+    if (isNew.includes(false)) {
+      chain.faults.push(`${place}: has events that an earlier line has already`)
+    }
     for (const file of line.files) chain.named.set(file.name, { ...file, day, line: place })
-    next = line.next
+    nextOffsets = line.next
     total.files += line.files.length
     total.rows += rows
     chain.rows += rows
   }
-  const seal = (line: Seal, { place }: At) => {
+  const addSeal = (line: Seal, { place }: LinePlace) => {
     const { keptFrom } = chain
-    const said = { files: line.files, rows: line.rows, keptFrom: line.keptFrom, next: line.next }
-    const isSo = isDeepStrictEqual(said, { ...total, keptFrom, next })
-    if (isKnown && !(isSo && isDeepStrictEqual(sorted(line.came), sorted(came.intervals)))) {
-      chain.faults.push(`${place}: the seal says other than the lines before it`)
+    const { files, rows, next } = line
+    const summary = { files, rows, next, keptFrom: line.keptFrom }
+    const expected = { ...total, next: nextOffsets, keptFrom }
+    const isRight =
+      isDeepStrictEqual(summary, expected) &&
+      isDeepStrictEqual(sorted(line.came), sorted(events.intervals))
+    if (isKnown && !isRight) {
+      chain.faults.push(`${place}: the seal differs from the lines before it`)
     }
-    for (const one of line.came) came.addAll(one)
-    next = line.next
-    Object.assign(total, { files: line.files, rows: line.rows })
+    for (const interval of line.came) events.addAll(interval)
+    nextOffsets = next
+    Object.assign(total, { files, rows })
     chain.keptFrom = line.keptFrom
   }
-  const letGo = ({ keptFrom, files, rows }: Deletion, { place }: At) => {
-    const gone = [...chain.named.values()].filter(({ day }) => day < keptFrom)
-    const found = { files: gone.length, rows: gone.reduce((sum, one) => sum + one.rows, 0) }
-    if (isKnown && !isDeepStrictEqual(found, { files, rows })) {
-      chain.faults.push(`${place}: lets go of ${rows} events, where there were ${found.rows}`)
+  const addDeletion = ({ keptFrom, files, rows }: Deletion, { place }: LinePlace) => {
+    const deleted = [...chain.named.values()].filter(({ day }) => day < keptFrom)
+    const deletedRows = deleted.reduce((sum, file) => sum + file.rows, 0)
+    if (isKnown && !(deleted.length === files && deletedRows === rows)) {
+      chain.faults.push(`${place}: deletes ${rows} events, but there were ${deletedRows}`)
     }
-    for (const { name } of gone) chain.named.delete(name)
+    for (const { name } of deleted) chain.named.delete(name)
     chain.keptFrom = keptFrom
-    chain.rows -= found.rows
+    chain.rows -= deletedRows
   }
   return {
     chain,
-    line(line: HashedLine | null, at: At): void {
+    addLine(line: HashedLine | null, at: LinePlace): void {
       const { last, faults, hashes } = chain
       if (!line) {
         faults.push(`${at.place}: changed since it was written`)
@@ -115,19 +123,21 @@ function startCheck() {
       }
       const follows = line.before === last.sha256 && line.number === last.number + 1
       if (last.sha256 !== '' && !follows) {
-        faults.push(`${at.place}: what stood before it was removed or replaced`)
+        faults.push(`${at.place}: the line before it was removed or replaced`)
         isKnown = false
       }
-      if (at.isFirst !== (line.kind === 'seal'))
-        faults.push(`${at.place}: not where it was written`)
+      if (at.isFirst !== (line.kind === 'seal')) {
+        faults.push(`${at.place}: not at the place where it was written`)
+      }
       chain.last = { number: line.number, sha256: line.sha256 }
       hashes.set(line.number, line.sha256)
-      if (line.kind === 'commit') commit(line, at)
-      else if (line.kind === 'seal') seal(line, at)
-      else letGo(line, at)
+      if (line.kind === 'commit') addCommit(line, at)
+      else if (line.kind === 'seal') addSeal(line, at)
+      else addDeletion(line, at)
       if (line.kind === 'seal') isKnown = true
     },
   }
 }
 
-const sorted = (came: readonly unknown[]) => came.map(one => JSON.stringify(one)).sort()
+const sorted = (intervals: readonly unknown[]) =>
+  intervals.map(interval => JSON.stringify(interval)).sort()

@@ -16,22 +16,18 @@ export type ManifestWriterOptions = {
   folder: string
   partition: number
   disk: DurableFilesystem
-  /** A day began: all before it can be checked against the hash. */
+  /** A new day was sealed: the hash proves all lines before it. */
   onSealed(day: string, sha256: string): void
 }
 
 export type ManifestWriter = Awaited<ReturnType<typeof createManifestWriter>>
 
 /**
- * The end of a manifest, where it is written: its newest file, which begins with all that went
- * before. Rejects when a line of it was changed; one that is torn counts for nothing.
+ * Creates the writer of a manifest from its newest day file, which begins with a summary of all
+ * days before. An incomplete last line is ignored. Rejects when a line of that file was changed.
  */
-export async function createManifestWriter({
-  folder,
-  partition,
-  disk,
-  onSealed,
-}: ManifestWriterOptions) {
+export async function createManifestWriter(options: ManifestWriterOptions) {
+  const { folder, partition, disk, onSealed } = options
   const tip = {
     day: '',
     number: 0,
@@ -39,8 +35,8 @@ export async function createManifestWriter({
     files: 0,
     rows: 0,
     keptFrom: null as string | null,
-    next: {} as NextOffsets,
-    came: new EventSet(),
+    nextOffsets: {} as NextOffsets,
+    events: new EventSet(),
   }
   let lengthBytes = 0
   const follow = (line: HashedLine, end: number) => {
@@ -48,15 +44,15 @@ export async function createManifestWriter({
     Object.assign(tip, { number: line.number, sha256: line.sha256 })
     if (line.kind !== 'commit') tip.keptFrom = line.keptFrom
     if (line.kind === 'let go') return
-    tip.next = line.next
-    for (const one of line.came) tip.came.addAll(one)
+    tip.nextOffsets = line.next
+    for (const interval of line.came) tip.events.addAll(interval)
     if (line.kind === 'seal') Object.assign(tip, { files: line.files, rows: line.rows })
     else {
       tip.files += line.files.length
       tip.rows += line.files.reduce((sum, { rows }) => sum + rows, 0)
     }
   }
-  const written = (entry: ManifestEntry): { line: HashedLine; bytes: Buffer } => {
+  const createLine = (entry: ManifestEntry): { line: HashedLine; bytes: Buffer } => {
     const { number, sha256: before } = tip
     const line = {
       number: number + 1,
@@ -67,10 +63,11 @@ export async function createManifestWriter({
     const { text, sha256 } = lineText(line)
     return { line: { ...line, sha256 }, bytes: Buffer.from(`${text}\n`) }
   }
+  /** Begins the file of a day with a seal. */
   const seal = async (day: string) => {
-    const { files, rows, keptFrom, next, came } = tip
-    const all = { files, rows, keptFrom, next, came: came.intervals }
-    const { line, bytes } = written({ kind: 'seal', partition, ...all })
+    const { files, rows, keptFrom, nextOffsets, events } = tip
+    const summary = { files, rows, keptFrom, next: nextOffsets, came: events.intervals }
+    const { line, bytes } = createLine({ kind: 'seal', partition, ...summary })
     await writeAtomically(disk, dayFilePath(folder, day), bytes)
     await disk.syncFolder(folder)
     tip.day = day
@@ -78,33 +75,34 @@ export async function createManifestWriter({
     onSealed(day, line.sha256)
   }
 
-  const day = (await listDays(folder)).at(-1)
-  if (day === undefined) await seal(utcDateOf(Date.now()))
+  const newestDay = (await listDays(folder)).at(-1)
+  if (newestDay === undefined) await seal(utcDateOf(Date.now()))
   else {
-    tip.day = day
-    for (const [at, { line, end }] of (await readLines(folder, day)).entries()) {
-      const isNext = at === 0 ? line?.kind === 'seal' : line?.before === tip.sha256
-      if (!line || !isNext) throw damaged(dayFilePath(folder, day), at + 1)
+    tip.day = newestDay
+    const file = dayFilePath(folder, newestDay)
+    for (const [index, { line, end }] of (await readLines(folder, newestDay)).entries()) {
+      const isNext = index === 0 ? line?.kind === 'seal' : line?.before === tip.sha256
+      if (!line || !isNext) throw createDamageError(file, index + 1)
       follow(line, end)
     }
-    if (lengthBytes === 0) throw damaged(dayFilePath(folder, day), 1)
+    if (lengthBytes === 0) throw createDamageError(file, 1)
   }
   return Object.assign(tip, {
     seal,
-    /** The commit point: once this resolves, the line is part of the archive. */
+    /** The commit point: the line is part of the archive once this resolves. */
     async append(entry: ManifestEntry): Promise<void> {
-      const { line, bytes } = written(entry)
+      const { line, bytes } = createLine(entry)
       await disk.append(dayFilePath(folder, tip.day), lengthBytes, bytes)
       follow(line, lengthBytes + bytes.length)
     },
-    /** Removes what an append that broke off may have left behind the end. */
-    cut: () => disk.cut(dayFilePath(folder, tip.day), lengthBytes),
+    /** Removes what an interrupted append may have written after the last line. */
+    truncate: () => disk.truncate(dayFilePath(folder, tip.day), lengthBytes),
   })
 }
 
-function damaged(file: string, line: number): Error {
+function createDamageError(file: string, line: number): Error {
   return new Error(
-    `${file}: line ${line} was changed since it was written, so nothing can be added behind it. ` +
-      './sluice archive verify names all that was changed. Put the file back as it was',
+    `${file}: line ${line} was changed since it was written, so no line can be appended. ` +
+      './sluice archive verify lists all changes. Restore the file from a backup',
   )
 }

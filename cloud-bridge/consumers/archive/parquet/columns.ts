@@ -10,100 +10,110 @@ import {
   type ValueBuffer,
 } from './values.ts'
 
-/** An event as the archive keeps it: with where it stood in Kafka, and when Kafka got it. */
+/** An event as the archive stores it: with its position and its append time in Kafka. */
 export type ArchivedEvent = {
   event: SensorReading
   topic: string
   partition: number
   offset: number
   /** Ms since 1970. */
-  heardAt: number
+  appendTimeMs: number
 }
 
-type Kind = Partial<SchemaElement>
+type ElementKind = Partial<SchemaElement>
 
-/** A column of a file on its way. */
+/** A column that is being filled. */
 export type Column = {
-  values: Pick<ValueBuffer<unknown>, 'encoded'>
-  /** Where something on the path to a value can be missing. */
+  values: Pick<ValueBuffer<unknown>, 'encode'>
+  /** The definition levels; null when nothing on the path to a value can be missing. */
   definition: Levels | null
-  /** What one event brings. */
+  /** Adds the values of one event. */
   add(row: ArchivedEvent): void
 }
 
-/** A column of every file. */
+/** The definition of a column of every file. */
 export type ColumnDefinition = {
   /** From the root of the schema to the column. */
   path: SchemaElement[]
-  start(): Column
-  /** Whether it has a value for each measurement. */
+  createColumn(): Column
+  /** Whether the column has a value for each measurement. */
   isList?: boolean
 }
 
-const TEXT: Kind = {
+const TEXT: ElementKind = {
   type: 'BYTE_ARRAY',
   converted_type: 'UTF8',
   logical_type: { type: 'STRING' },
 }
-const LONG: Kind = { type: 'INT64' }
-const TIME: Kind = {
+const LONG: ElementKind = { type: 'INT64' }
+const TIME: ElementKind = {
   type: 'INT64',
   converted_type: 'TIMESTAMP_MILLIS',
   logical_type: { type: 'TIMESTAMP', isAdjustedToUTC: true, unit: 'MILLIS' },
 }
 
-const needed = (name: string, kind: Kind): SchemaElement => ({
+const required = (name: string, kind: ElementKind): SchemaElement => ({
   ...{ name, repetition_type: 'REQUIRED' },
   ...kind,
 })
-const optional = (name: string, kind: Kind): SchemaElement => ({
+const optional = (name: string, kind: ElementKind): SchemaElement => ({
   ...{ name, repetition_type: 'OPTIONAL' },
   ...kind,
 })
 
 const root: SchemaElement = { name: 'event', num_children: 18 }
-const source = needed('source', { num_children: 2 })
-const measurements = needed('measurements', {
+const source = required('source', { num_children: 2 })
+const measurements = required('measurements', {
   ...{ converted_type: 'LIST', logical_type: { type: 'LIST' }, num_children: 1 },
 })
 const list: SchemaElement = { name: 'list', repetition_type: 'REPEATED', num_children: 1 }
-const element = needed('element', { num_children: 5 })
+const element = required('element', { num_children: 5 })
 
-type Start<T> = () => ValueBuffer<T>
+type CreateBuffer<T> = () => ValueBuffer<T>
 
-const texts: Start<string> = () => new TextValues()
-const names: Start<string> = () => new DictionaryTextValues(true)
-const unranged: Start<string> = () => new DictionaryTextValues(false)
-const longs: Start<number> = () => new LongValues()
+const uniqueTexts: CreateBuffer<string> = () => new TextValues()
+/** Texts that repeat, with the lowest and highest value in the file's statistics. */
+const rangedTexts: CreateBuffer<string> = () => new DictionaryTextValues(true)
+const repeatedTexts: CreateBuffer<string> = () => new DictionaryTextValues(false)
+const longs: CreateBuffer<number> = () => new LongValues()
+const doubles: CreateBuffer<number> = () => new DoubleValues()
+const flags: CreateBuffer<boolean> = () => new FlagValues()
 
-const always = <T>(start: Start<T>, of: (row: ArchivedEvent) => T) => ({
-  start(): Column {
-    const values = start()
-    return { values, definition: null, add: row => values.add(of(row)) }
+const requiredColumn = <T>(createBuffer: CreateBuffer<T>, valueIn: (row: ArchivedEvent) => T) => ({
+  createColumn(): Column {
+    const values = createBuffer()
+    return { values, definition: null, add: row => values.add(valueIn(row)) }
   },
 })
-const sometimes = <T>(start: Start<T>, of: (row: ArchivedEvent) => T | null) => ({
-  start(): Column {
-    const values = start()
+const optionalColumn = <T>(
+  createBuffer: CreateBuffer<T>,
+  valueIn: (row: ArchivedEvent) => T | null,
+) => ({
+  createColumn(): Column {
+    const values = createBuffer()
     const definition = new Levels()
     const add = (row: ArchivedEvent) => {
-      const value = of(row)
+      const value = valueIn(row)
       definition.add(value === null ? 0 : 1)
       if (value !== null) values.add(value)
     }
     return { values, definition, add }
   },
 })
-/** Of each measurement; the list itself is one step of the path, and a value that may be null. */
-const each = <T>(start: Start<T>, of: (one: Measurement) => T | null, isOptional = true) => ({
+/** A column of the list of measurements. The list is one level, an optional value another. */
+const listColumn = <T>(
+  createBuffer: CreateBuffer<T>,
+  valueIn: (measurement: Measurement) => T | null,
+  isOptional = true,
+) => ({
   isList: true,
-  start(): Column {
-    const values = start()
+  createColumn(): Column {
+    const values = createBuffer()
     const definition = new Levels()
-    const add = ({ event: { measurements } }: ArchivedEvent) => {
-      if (measurements.length === 0) definition.add(0)
-      for (let at = 0; at < measurements.length; at++) {
-        const value = of(measurements[at]!)
+    const add = ({ event }: ArchivedEvent) => {
+      if (event.measurements.length === 0) definition.add(0)
+      for (let index = 0; index < event.measurements.length; index++) {
+        const value = valueIn(event.measurements[index]!)
         definition.add(isOptional && value !== null ? 2 : 1)
         if (value !== null) values.add(value)
       }
@@ -114,24 +124,28 @@ const each = <T>(start: Start<T>, of: (one: Measurement) => T | null, isOptional
 
 const text = (
   name: string,
-  of: (row: ArchivedEvent) => string,
-  start = names,
+  valueIn: (row: ArchivedEvent) => string,
+  createBuffer = rangedTexts,
 ): ColumnDefinition => ({
-  ...{ path: [root, needed(name, TEXT)], ...always(start, of) },
+  ...{ path: [root, required(name, TEXT)], ...requiredColumn(createBuffer, valueIn) },
 })
-const long = (name: string, of: (row: ArchivedEvent) => number, kind = LONG): ColumnDefinition => ({
-  ...{ path: [root, needed(name, kind)], ...always(longs, of) },
-})
-const measured = (
-  of: SchemaElement,
-  column: Pick<ColumnDefinition, 'start' | 'isList'>,
+const long = (
+  name: string,
+  valueIn: (row: ArchivedEvent) => number,
+  kind = LONG,
 ): ColumnDefinition => ({
-  ...{ path: [root, measurements, list, element, of], ...column },
+  ...{ path: [root, required(name, kind)], ...requiredColumn(longs, valueIn) },
+})
+const ofMeasurement = (
+  field: SchemaElement,
+  column: Pick<ColumnDefinition, 'createColumn' | 'isList'>,
+): ColumnDefinition => ({
+  ...{ path: [root, measurements, list, element, field], ...column },
 })
 
-/** The columns of a file: all fields of an event, and what Kafka knows of it. */
+/** The columns of a file: all fields of an event, its position and its append time in Kafka. */
 export const columnDefinitions: readonly ColumnDefinition[] = [
-  text('id', ({ event }) => event.id, texts),
+  text('id', ({ event }) => event.id, uniqueTexts),
   text('gateway', ({ event }) => event.gateway),
   long('epoch', ({ event }) => event.epoch),
   long('sequence', ({ event }) => event.sequence),
@@ -139,51 +153,48 @@ export const columnDefinitions: readonly ColumnDefinition[] = [
   text('site', ({ event }) => event.site),
   text('zone', ({ event }) => event.zone),
   text('device', ({ event }) => event.device),
-  { path: [root, optional('observedAt', TIME)], ...sometimes(longs, row => row.event.observedAt) },
+  {
+    path: [root, optional('observedAt', TIME)],
+    ...optionalColumn(longs, ({ event }) => event.observedAt),
+  },
   long('receivedAt', ({ event }) => event.receivedAt, TIME),
-  text('clock', ({ event }) => event.clock, unranged),
-  measured(
-    needed('metric', TEXT),
-    each(unranged, ({ metric }) => metric, false),
+  text('clock', ({ event }) => event.clock, repeatedTexts),
+  ofMeasurement(
+    required('metric', TEXT),
+    listColumn(repeatedTexts, ({ metric }) => metric, false),
   ),
-  measured(
+  ofMeasurement(
     optional('number', { type: 'DOUBLE' }),
-    each(
-      () => new DoubleValues(),
-      ({ number }) => number,
-    ),
+    listColumn(doubles, ({ number }) => number),
   ),
-  measured(
+  ofMeasurement(
     optional('flag', { type: 'BOOLEAN' }),
-    each(
-      () => new FlagValues(),
-      ({ flag }) => flag,
-    ),
+    listColumn(flags, ({ flag }) => flag),
   ),
-  measured(
+  ofMeasurement(
     optional('text', TEXT),
-    each(texts, ({ text }) => text),
+    listColumn(uniqueTexts, ({ text }) => text),
   ),
-  measured(
+  ofMeasurement(
     optional('unit', TEXT),
-    each(unranged, ({ unit }) => unit),
+    listColumn(repeatedTexts, ({ unit }) => unit),
   ),
   {
-    path: [root, source, needed('topic', TEXT)],
-    ...always(unranged, ({ event }) => event.source.topic),
+    path: [root, source, required('topic', TEXT)],
+    ...requiredColumn(repeatedTexts, ({ event }) => event.source.topic),
   },
   {
-    path: [root, source, needed('format', TEXT)],
-    ...always(unranged, ({ event }) => event.source.format),
+    path: [root, source, required('format', TEXT)],
+    ...requiredColumn(repeatedTexts, ({ event }) => event.source.format),
   },
   {
     path: [root, optional('traceparent', TEXT)],
-    ...sometimes(texts, ({ event }) => event.traceparent),
+    ...optionalColumn(uniqueTexts, ({ event }) => event.traceparent),
   },
   text('kafkaTopic', ({ topic }) => topic),
   long('kafkaPartition', ({ partition }) => partition),
   long('kafkaOffset', ({ offset }) => offset),
-  long('heardAt', ({ heardAt }) => heardAt, TIME),
+  long('heardAt', ({ appendTimeMs }) => appendTimeMs, TIME),
 ]
 
 /** The schema of a file, depth first. */

@@ -2,39 +2,35 @@ import { zstdDecompressSync } from 'node:zlib'
 import { parquetMetadata, parquetReadObjects } from 'hyparquet'
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
-import { writeColumnChunk } from './chunk.ts'
+import { writeColumnChunk } from './column-chunk.ts'
 import { type ArchivedEvent, columnDefinitions, schema } from './columns.ts'
 import { Levels } from './levels.ts'
 
-/** Events on their way into a file, which are taken apart as they come. */
+/** The events of a file to be, stored column by column from the start. */
 export class EventColumns {
-  readonly #columns = columnDefinitions.map(({ start }) => start())
-  /** Where the list of measurements of an event begins: 0; 1 for what else is in it. */
-  readonly #lists = new Levels()
+  readonly #columns = columnDefinitions.map(({ createColumn }) => createColumn())
+  /** The repetition levels of measurements: 0 for the first one of an event, 1 for the others. */
+  readonly #repetition = new Levels()
   rows = 0
 
   add(row: ArchivedEvent): void {
-    for (let at = 0; at < columnDefinitions.length; at++) this.#columns[at]!.add(row)
-    this.#lists.add(0)
-    for (let at = 1; at < row.event.measurements.length; at++) this.#lists.add(1)
+    for (let index = 0; index < columnDefinitions.length; index++) this.#columns[index]!.add(row)
+    this.#repetition.add(0)
+    for (let nth = 1; nth < row.event.measurements.length; nth++) this.#repetition.add(1)
     this.rows++
   }
 
-  /** A Parquet file of them, compressed with zstd. Times are in ms, adjusted to UTC. */
+  /** The events as a Parquet file, compressed with zstd. Times are in ms, adjusted to UTC. */
   toParquet(): Uint8Array {
     const writer = new ByteWriter()
     const file = new ParquetWriter({ ...{ writer, schema, codec: 'ZSTD', createdBy: 'sluice' } })
-    const begin = writer.offset
-    const lists = this.#lists.encoded(1)
-    const columns = this.#columns.map(({ values, definition }, at) => {
-      const { path, isList } = columnDefinitions[at]!
-      const levels = { definition, repetition: isList ? lists : null }
-      return writeColumnChunk(writer, {
-        path,
-        values: values.encoded(),
-        ...levels,
-        rows: this.rows,
-      })
+    const groupStart = writer.offset
+    const repetitionLevels = this.#repetition.encode(1)
+    const columns = this.#columns.map(({ values, definition }, index) => {
+      const { path, isList } = columnDefinitions[index]!
+      const levels = { definition, repetition: isList ? repetitionLevels : null }
+      const column = { path, values: values.encode(), ...levels, rows: this.rows }
+      return writeColumnChunk(writer, column)
     })
     file.num_rows = BigInt(this.rows)
     file.row_groups.push({
@@ -44,14 +40,15 @@ export class EventColumns {
         (sum, { meta_data }) => sum + meta_data!.total_uncompressed_size,
         0n,
       ),
-      total_compressed_size: BigInt(writer.offset - begin),
+      total_compressed_size: BigInt(writer.offset - groupStart),
     })
     file.finish()
     return writer.getBytes()
   }
 }
 
-type Row = Omit<SensorReading, 'epoch' | 'sequence' | 'zoneSequence'> & {
+/** A row as hyparquet reads it. */
+type ParquetRow = Omit<SensorReading, 'epoch' | 'sequence' | 'zoneSequence'> & {
   epoch: bigint
   sequence: bigint
   zoneSequence: bigint
@@ -61,14 +58,14 @@ type Row = Omit<SensorReading, 'epoch' | 'sequence' | 'zoneSequence'> & {
   heardAt: number
 }
 
-/** The events of a file, as they were given to be written. Throws when it is none of ours. */
+/** The events of a file, equal to those that were written. Throws for any other file. */
 export async function readParquet(bytes: Uint8Array): Promise<ArchivedEvent[]> {
   const rows = (await parquetReadObjects({
-    file: bufferOf(bytes),
+    file: toArrayBuffer(bytes),
     compressors: { ZSTD: input => zstdDecompressSync(input) },
-    // A Date has no years beyond 275,760, and a device's clock may say any.
+    // A Date ends with the year 275,760, and a device's clock may show any year.
     parsers: { timestampFromMilliseconds: Number },
-  })) as Row[]
+  })) as ParquetRow[]
   return rows.map(({ kafkaTopic, kafkaPartition, kafkaOffset, heardAt, ...event }) => ({
     event: {
       ...event,
@@ -79,14 +76,14 @@ export async function readParquet(bytes: Uint8Array): Promise<ArchivedEvent[]> {
     topic: kafkaTopic,
     partition: Number(kafkaPartition),
     offset: Number(kafkaOffset),
-    heardAt,
+    appendTimeMs: heardAt,
   }))
 }
 
-/** How many rows a file says that it has. Throws when it is no Parquet file. */
+/** The number of rows according to a file's metadata. Throws when it is no Parquet file. */
 export const rowCountOf = (bytes: Uint8Array): number =>
-  Number(parquetMetadata(bufferOf(bytes)).num_rows)
+  Number(parquetMetadata(toArrayBuffer(bytes)).num_rows)
 
-function bufferOf(bytes: Uint8Array): ArrayBuffer {
+function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer
 }

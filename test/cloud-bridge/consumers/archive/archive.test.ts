@@ -14,32 +14,38 @@ import {
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
 import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
 import { Fenced, StateUnavailable } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { event } from '../../../config/event/events-fixture.ts'
+import { event as anyEvent } from '../../../config/event/events-fixture.ts'
 import {
-  archivedIn,
-  BACKLOG,
-  committedIn,
+  BACKFILL,
+  createDeadLetterSink,
+  createEvents,
+  createTemporaryDir,
   eventOf,
   feed,
-  filesIn,
-  manifestOf,
+  listCommittedFiles,
+  listFiles,
+  newestManifest,
   openWork,
+  readArchived,
   recordOf,
   recordsOf,
-  someEvents,
-  startGraves,
   TOPIC,
-  temporaryDir,
 } from './fixture.ts'
 
 const { signal } = new AbortController()
 
 describe('a file of the archive', () => {
-  it('gives back every event as it was', async () => {
+  it('returns every event unchanged', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 20 }), async events => {
-        const rows = events.map((one, offset) => ({
-          ...{ event: one, topic: TOPIC, partition: 3, offset, heardAt: 1_700_000_000_000 },
+      fc.asyncProperty(fc.array(anyEvent, { minLength: 1, maxLength: 20 }), async events => {
+        const rows = events.map((archived, offset) => ({
+          ...{
+            event: archived,
+            topic: TOPIC,
+            partition: 3,
+            offset,
+            appendTimeMs: 1_700_000_000_000,
+          },
         }))
         const columns = new EventColumns()
         for (const row of rows) columns.add(row)
@@ -51,27 +57,30 @@ describe('a file of the archive', () => {
     )
   })
 
-  it.each([1, 3e9])('gives back many, %d ms apart, with numbers that come again', async stepMs => {
-    const rows = Array.from({ length: 2000 }, (_, offset) => {
-      const number = [0, -0, 21.5][offset % 3]!
-      const measurements = [
-        { metric: 'a', number, flag: null, text: null, unit: null },
-        { metric: 'b', number: null, flag: offset % 5 === 0, text: null, unit: 'K' },
-        { metric: 'c', number: null, flag: null, text: `${offset}`, unit: null },
-      ].slice(0, offset % 4)
-      const one = eventOf('z', offset + 1, {
-        ...{ device: `d${(offset * 7919) % 31}`, epoch: 2 ** 47 + 1, measurements },
-        ...{ receivedAt: 1_700_000_000_000 + offset * stepMs, traceparent: null },
-        observedAt: offset % 2 ? 1_700_000_000_000 - offset : null,
+  it.each([1, 3e9])(
+    'returns many events, %d ms apart, with repeated values, unchanged',
+    async stepMs => {
+      const rows = Array.from({ length: 2000 }, (_, offset) => {
+        const number = [0, -0, 21.5][offset % 3]!
+        const measurements = [
+          { metric: 'a', number, flag: null, text: null, unit: null },
+          { metric: 'b', number: null, flag: offset % 5 === 0, text: null, unit: 'K' },
+          { metric: 'c', number: null, flag: null, text: `${offset}`, unit: null },
+        ].slice(0, offset % 4)
+        const event = eventOf('z', offset + 1, {
+          ...{ device: `d${(offset * 7919) % 31}`, epoch: 2 ** 47 + 1, measurements },
+          ...{ receivedAt: 1_700_000_000_000 + offset * stepMs, traceparent: null },
+          observedAt: offset % 2 ? 1_700_000_000_000 - offset : null,
+        })
+        return { ...{ event, topic: TOPIC, partition: 3, offset }, appendTimeMs: event.receivedAt }
       })
-      return { ...{ event: one, topic: TOPIC, partition: 3, offset }, heardAt: one.receivedAt }
-    })
-    const columns = new EventColumns()
-    for (const row of rows) columns.add(row)
-    expect(await readParquet(columns.toParquet())).toEqual(rows)
-  })
+      const columns = new EventColumns()
+      for (const row of rows) columns.add(row)
+      expect(await readParquet(columns.toParquet())).toEqual(rows)
+    },
+  )
 
-  it('has a name that any file system takes', () => {
+  it('has a name that any file system accepts', () => {
     const zones = ['a/b', '..', 'z*?', 'é'.repeat(500), '\u0000', `${'é'.repeat(499)}e`]
     const names = zones.map(zone =>
       filePathOf({ date: '2026-05-01', zone, topic: TOPIC, partition: 7, first: 1, last: 2 }),
@@ -87,60 +96,60 @@ describe('a file of the archive', () => {
 })
 
 describe('the archive', () => {
-  it('has the events of both topics once, whatever comes twice', async () => {
-    using place = temporaryDir()
-    const events = someEvents(10)
-    const twice = [...events.slice(0, 4), ...events.slice(2)]
+  it('has each event of both topics once, also after duplicates', async () => {
+    using folder = createTemporaryDir()
+    const events = createEvents(10)
+    const withDuplicates = [...events.slice(0, 4), ...events.slice(2)]
     {
-      await using work = await openWork(place)
-      await feed(work, TOPIC, recordsOf(twice))
-      await feed(work, BACKLOG, recordsOf(events))
+      await using work = await openWork(folder)
+      await feed(work, TOPIC, recordsOf(withDuplicates))
+      await feed(work, BACKFILL, recordsOf(events))
     }
-    await using work = await openWork(place)
-    await feed(work, BACKLOG, recordsOf([...events, ...events]))
+    await using work = await openWork(folder)
+    await feed(work, BACKFILL, recordsOf([...events, ...events]))
     await work[Symbol.asyncDispose]()
-    const archived = await archivedIn(place.dir)
-    expect(archived.map(one => one.event)).toEqual(events)
-    expect([...(await openWork(place)).nextOffsets]).toEqual([
+    const archived = await readArchived(folder.dir)
+    expect(archived.map(row => row.event)).toEqual(events)
+    expect([...(await openWork(folder)).nextOffsets]).toEqual([
       [TOPIC, 12],
-      [BACKLOG, 20],
+      [BACKFILL, 20],
     ])
   })
 
-  it('commits what is gathered when the oldest of it is old enough', async () => {
-    using place = temporaryDir()
+  it('commits pending events when the oldest is old enough', async () => {
+    using folder = createTemporaryDir()
     const onCommitted = vi.fn()
-    await using work = await openWork({ ...place, fileMaxAgeMs: 10 }, { onCommitted })
-    await feed(work, TOPIC, recordsOf(someEvents(2)))
+    await using work = await openWork({ ...folder, fileMaxAgeMs: 10 }, { onCommitted })
+    await feed(work, TOPIC, recordsOf(createEvents(2)))
     await vi.waitFor(() => expect(onCommitted).toHaveBeenCalledOnce())
-    expect(await archivedIn(place.dir)).toHaveLength(2)
+    expect(await readArchived(folder.dir)).toHaveLength(2)
   })
 
-  it('goes to who claims it last: the other one changes nothing any more', async () => {
-    using place = temporaryDir()
-    const records = recordsOf(someEvents(8))
-    const stale = await openWork(place)
+  it('belongs to the last member that claimed it: the previous member changes nothing any more', async () => {
+    using folder = createTemporaryDir()
+    const records = recordsOf(createEvents(8))
+    const stale = await openWork(folder)
     await stale.processRecords(TOPIC, records.slice(0, 3), signal)
-    await using work = await openWork(place)
+    await using work = await openWork(folder)
     await expect(stale.processRecords(TOPIC, records.slice(3), signal)).rejects.toThrow(Fenced)
     await stale[Symbol.asyncDispose]()
-    expect(filesIn(place.dir)).toEqual([])
+    expect(listFiles(folder.dir)).toEqual([])
     await feed(work, TOPIC, records, 4)
-    expect(await archivedIn(place.dir)).toHaveLength(8)
+    expect(await readArchived(folder.dir)).toHaveLength(8)
   })
 
-  it('says when what it commits by itself fails, though nothing more comes', async () => {
-    using place = temporaryDir()
-    await using stale = await openWork({ ...place, fileMaxAgeMs: 100 })
-    await feed(stale, TOPIC, recordsOf(someEvents(2)))
-    await using _work = await openWork(place)
+  it('reports a failed timed commit without further records', async () => {
+    using folder = createTemporaryDir()
+    await using stale = await openWork({ ...folder, fileMaxAgeMs: 100 })
+    await feed(stale, TOPIC, recordsOf(createEvents(2)))
+    await using _work = await openWork(folder)
     await expect(stale.failed).rejects.toThrow(Fenced)
   })
 
-  it('waits while the disk is full, says so, and has all of it then', async () => {
-    using place = temporaryDir()
-    const events = someEvents(8)
-    const said: (string | null)[] = []
+  it('waits while the disk is full, reports the reason, and has all events afterwards', async () => {
+    using folder = createTemporaryDir()
+    const events = createEvents(8)
+    const reasons: (string | null)[] = []
     let isFull = true
     let waits = 0
     const disk = {
@@ -153,21 +162,21 @@ describe('the archive', () => {
       },
     }
     await using work = await openWork(
-      { ...place, disk },
-      { retryWhileAway: createDependencyWait(reason => said.push(reason)) },
+      { ...folder, disk },
+      { retryWhileUnavailable: createDependencyWait(reason => reasons.push(reason)) },
     )
     await feed(work, TOPIC, recordsOf(events))
     await work[Symbol.asyncDispose]()
-    expect(said).toEqual(['the disk is full', 'the disk is full', null])
-    expect((await archivedIn(place.dir)).map(one => one.event)).toEqual(events)
-    expect(filesIn(place.dir)).toEqual(committedIn(place.dir))
+    expect(reasons).toEqual(['the disk is full', 'the disk is full', null])
+    expect((await readArchived(folder.dir)).map(row => row.event)).toEqual(events)
+    expect(listFiles(folder.dir)).toEqual(listCommittedFiles(folder.dir))
   })
 
-  it('buries what is no event before it goes on', async () => {
-    using place = temporaryDir()
-    const { letters, bury } = startGraves()
-    const [first, second] = recordsOf(someEvents(2))
-    await using work = await openWork(place, { produceDeadLetters: bury })
+  it('produces a dead letter for a record that is no event before it continues', async () => {
+    using folder = createTemporaryDir()
+    const { letters, produceDeadLetters } = createDeadLetterSink()
+    const [first, second] = recordsOf(createEvents(2))
+    await using work = await openWork(folder, { produceDeadLetters })
     await feed(work, TOPIC, [
       first!,
       { ...recordOf(Buffer.from('?'), 1) },
@@ -177,47 +186,49 @@ describe('the archive', () => {
     expect(letters.map(({ topic, value }) => [topic, JSON.parse(value.toString())])).toMatchObject([
       ['deadletters', { consumer: 'archive', topic: TOPIC, partition: 0, offset: 1, attempts: 1 }],
     ])
-    expect((await archivedIn(place.dir)).map(({ offset }) => offset)).toEqual([0, 2])
-    expect((await openWork(place)).nextOffsets.get(TOPIC)).toBe(3)
+    expect((await readArchived(folder.dir)).map(({ offset }) => offset)).toEqual([0, 2])
+    expect((await openWork(folder)).nextOffsets.get(TOPIC)).toBe(3)
   })
 
-  it('adds nothing behind a line that was changed', async () => {
-    using place = temporaryDir()
+  it('appends nothing after a line that was changed', async () => {
+    using folder = createTemporaryDir()
     {
-      await using work = await openWork(place)
-      await feed(work, TOPIC, recordsOf(someEvents(4)), 4)
+      await using work = await openWork(folder)
+      await feed(work, TOPIC, recordsOf(createEvents(4)), 4)
     }
-    const file = manifestOf(place.dir)
+    const file = newestManifest(folder.dir)
     writeFileSync(file, readFileSync(file, 'utf8').replace('"rows":1', '"rows":9'))
-    await expect(openWork(place)).rejects.toThrow(/line 2 was changed .* archive verify/)
+    await expect(openWork(folder)).rejects.toThrow(/line 2 was changed .* archive verify/)
   })
 
-  it('lets go of files by the day of their commit, and verifies then', async () => {
-    using place = temporaryDir()
-    const records = recordsOf(someEvents(12))
+  it('deletes files by the day of their commit, and verifies afterwards', async () => {
+    using folder = createTemporaryDir()
+    const records = recordsOf(createEvents(12))
     vi.useFakeTimers({ toFake: ['Date'] })
     try {
       vi.setSystemTime(Date.UTC(2026, 4, 1))
       {
-        await using work = await openWork(place)
+        await using work = await openWork(folder)
         await feed(work, TOPIC, records.slice(0, 6))
       }
       vi.setSystemTime(Date.UTC(2026, 4, 3))
       {
-        await using work = await openWork(place, { keepDays: 2 })
+        await using work = await openWork(folder, { keepDays: 2 })
         await feed(work, TOPIC, records)
       }
-      expect(await archivedIn(place.dir)).toHaveLength(12)
+      expect(await readArchived(folder.dir)).toHaveLength(12)
       vi.setSystemTime(Date.UTC(2026, 4, 4))
-      await using work = await openWork(place, { keepDays: 2 })
-      await feed(work, TOPIC, recordsOf(someEvents(12).slice(0, 4), 12))
+      await using work = await openWork(folder, { keepDays: 2 })
+      await feed(work, TOPIC, recordsOf(createEvents(12).slice(0, 4), 12))
     } finally {
       vi.useRealTimers()
     }
-    expect((await archivedIn(place.dir)).map(({ offset }) => offset)).toEqual([6, 7, 8, 9, 10, 11])
+    expect((await readArchived(folder.dir)).map(({ offset }) => offset)).toEqual([
+      6, 7, 8, 9, 10, 11,
+    ])
 
-    const proof = (await verifyArchive(place.dir, []))!
-    expect(proof).toMatchObject({
+    const result = (await verifyArchive(folder.dir, []))!
+    expect(result).toMatchObject({
       faults: [],
       partitions: [{ events: 6, keptFrom: '2026-05-02' }],
     })

@@ -5,38 +5,46 @@ import {
   durableFilesystem,
 } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
 import {
-  archivedIn,
-  committedIn,
+  createEvents,
+  createTemporaryDir,
   feed,
-  filesIn,
+  listCommittedFiles,
+  listFiles,
   openWork,
+  readArchived,
   recordsOf,
-  someEvents,
   TOPIC,
-  temporaryDir,
 } from './fixture.ts'
 
 const DAY_MS = 86_400_000
-const STEPS = ['makeFolder', 'write', 'rename', 'syncFolder', 'append', 'cut', 'remove'] as const
+const STEPS = [
+  'createFolder',
+  'write',
+  'rename',
+  'syncFolder',
+  'append',
+  'truncate',
+  'remove',
+] as const
 
-class Killed extends Error {}
+class Crash extends Error {}
 
-/** A disk on which the process dies before a step, or within one of those that write. */
-function dyingDisk(dieAt: number, when: 'before' | 'within') {
+/** A disk on which the process crashes before a step, or within a step that writes. */
+function createCrashingDisk(crashAt: number, when: 'before' | 'within') {
   let steps = 0
-  let hasDied = false
-  const dying = (name: (typeof STEPS)[number]) => {
+  let hasCrashed = false
+  const crashing = (name: (typeof STEPS)[number]) => {
     const step = durableFilesystem[name] as (...args: unknown[]) => Promise<void>
-    const mayDie = when === 'before' || name === 'write' || name === 'append'
+    const mayCrash = when === 'before' || name === 'write' || name === 'append'
     return async (...args: unknown[]) => {
-      if (!hasDied && !(mayDie && steps++ === dieAt)) return step(...args)
-      if (!hasDied && when === 'within') tear(name, args)
-      hasDied = true
-      throw new Killed()
+      if (!hasCrashed && !(mayCrash && steps++ === crashAt)) return step(...args)
+      if (!hasCrashed && when === 'within') tear(name, args)
+      hasCrashed = true
+      throw new Crash()
     }
   }
-  const disk = Object.fromEntries(STEPS.map(name => [name, dying(name)])) as DurableFilesystem
-  return { disk, hasDied: () => hasDied }
+  const disk = Object.fromEntries(STEPS.map(name => [name, crashing(name)])) as DurableFilesystem
+  return { disk, hasCrashed: () => hasCrashed }
 }
 
 function tear(name: string, args: unknown[]): void {
@@ -45,14 +53,14 @@ function tear(name: string, args: unknown[]): void {
   if (name === 'append') appendFileSync(args[0] as string, half(args[2]))
 }
 
-describe('the archive, killed at any step', () => {
+describe('the archive after a crash at any step', () => {
   afterEach(() => {
     vi.useRealTimers()
   })
 
-  const events = someEvents(8)
+  const events = createEvents(8)
   const records = recordsOf(events)
-  /** Takes all there is, as a member would; a day passes in the middle. Whether it lived. */
+  /** Processes all records, as a member does; a day passes meanwhile. False after a crash. */
   const run = async (dir: string, disk: DurableFilesystem): Promise<boolean> => {
     vi.setSystemTime(Date.UTC(2026, 4, 1, 23, 59))
     try {
@@ -62,29 +70,29 @@ describe('the archive, killed at any step', () => {
       await feed(work, TOPIC, records)
       return true
     } catch (error) {
-      if (error instanceof Killed) return false
+      if (error instanceof Crash) return false
       throw error
     }
   }
 
   it.each(['before', 'within'] as const)(
-    'has each event once and no other file (%s a step)',
+    'has each event once and no other file (crash %s a step)',
     async when => {
       vi.useFakeTimers({ toFake: ['Date'] })
-      let kills = 0
-      for (let dieAt = 0, isOver = false; !isOver; dieAt++) {
-        using place = temporaryDir()
-        const first = dyingDisk(dieAt, when)
-        await run(place.dir, first.disk)
-        isOver = !first.hasDied()
-        if (!isOver) kills++
-        // Who comes next dies early as well, now and then.
-        await run(place.dir, dyingDisk((dieAt * 5) % 17, when).disk)
-        expect(await run(place.dir, durableFilesystem)).toBe(true)
-        expect(filesIn(place.dir)).toEqual(committedIn(place.dir))
-        expect((await archivedIn(place.dir)).map(({ event }) => event)).toEqual(events)
+      let crashes = 0
+      for (let crashAt = 0, isOver = false; !isOver; crashAt++) {
+        using folder = createTemporaryDir()
+        const first = createCrashingDisk(crashAt, when)
+        await run(folder.dir, first.disk)
+        isOver = !first.hasCrashed()
+        if (!isOver) crashes++
+        // The next member crashes early as well, now and then.
+        await run(folder.dir, createCrashingDisk((crashAt * 5) % 17, when).disk)
+        expect(await run(folder.dir, durableFilesystem)).toBe(true)
+        expect(listFiles(folder.dir)).toEqual(listCommittedFiles(folder.dir))
+        expect((await readArchived(folder.dir)).map(({ event }) => event)).toEqual(events)
       }
-      expect(kills).toBeGreaterThan(when === 'before' ? 25 : 8)
+      expect(crashes).toBeGreaterThan(when === 'before' ? 25 : 8)
     },
     60_000,
   )

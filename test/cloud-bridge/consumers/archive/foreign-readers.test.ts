@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { event } from '../../../config/event/events-fixture.ts'
-import { feed, openWork, recordsOf, someEvents, TOPIC, temporaryDir } from './fixture.ts'
+import { createEvents, createTemporaryDir, feed, openWork, recordsOf, TOPIC } from './fixture.ts'
 
 const run = promisify(execFile)
 const scriptAt = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -13,26 +13,26 @@ const scriptAt = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const hasPyarrow = spawnSync(python, ['-c', 'import pyarrow.dataset']).status === 0
 
-/** Events of the building's kind, and some that are as odd as the contract allows. */
-const odd = fc.sample(event, { numRuns: 20, seed: 6 }).map((one, at) => ({
-  ...one,
-  // Of times beyond these both have none that they can show.
+/** Plain events, and some that are as unusual as the contract allows. */
+const unusual = fc.sample(event, { numRuns: 20, seed: 6 }).map((sample, at) => ({
+  ...sample,
+  // Neither program can represent times outside of these.
   ...{ observedAt: null, receivedAt: 1_800_000_000_000 + at, zoneSequence: at + 1 },
 }))
-const events: SensorReading[] = [...someEvents(10), ...odd]
+const events: SensorReading[] = [...createEvents(10), ...unusual]
 
-const expected = events.map((one, offset) => ({
-  ...one,
+const expected = events.map((archived, offset) => ({
+  ...archived,
   ...{ kafkaTopic: TOPIC, kafkaPartition: 0, kafkaOffset: offset, heardAt: 1_700_000_001_000 },
 }))
 
-async function linesFrom(program: string, ...words: string[]) {
-  using place = temporaryDir()
+async function readWith(program: string, ...words: string[]) {
+  using folder = createTemporaryDir()
   {
-    await using work = await openWork(place)
+    await using work = await openWork(folder)
     await feed(work, TOPIC, recordsOf(events))
   }
-  const { stdout } = await run(program, [...words, place.dir], { maxBuffer: 2 ** 26 })
+  const { stdout } = await run(program, [...words, folder.dir], { maxBuffer: 2 ** 26 })
   return stdout
     .trimEnd()
     .split('\n')
@@ -42,7 +42,7 @@ async function linesFrom(program: string, ...words: string[]) {
 const LONGS = ['epoch', 'sequence', 'zoneSequence', 'kafkaPartition', 'kafkaOffset']
 const TIMES = ['observedAt', 'receivedAt', 'heardAt']
 
-/** JSON has no 64-bit numbers: DuckDB writes them as texts. */
+/** JSON has no 64-bit numbers, so DuckDB prints them as texts. */
 function withNumbers(row: Record<string, unknown>) {
   const numbers = [...LONGS, ...TIMES, 'events'].filter(name => typeof row[name] === 'string')
   return { ...row, ...Object.fromEntries(numbers.map(name => [name, Number(row[name])])) }
@@ -58,14 +58,14 @@ function expectAll(rows: Record<string, unknown>[]) {
 }
 
 describe('an archive', () => {
-  it('is read by DuckDB as it was sent', async () => {
-    expectAll(await linesFrom(process.execPath, scriptAt('./read-with-duckdb.ts')))
+  it('is read by DuckDB without a difference', async () => {
+    expectAll(await readWith(process.execPath, scriptAt('./read-with-duckdb.ts')))
   }, 30_000)
 
   it.skipIf(!hasPyarrow)(
-    'is read by pyarrow as it was sent',
+    'is read by pyarrow without a difference',
     async () => {
-      expectAll(await linesFrom(python, scriptAt('./read-with-pyarrow.py')))
+      expectAll(await readWith(python, scriptAt('./read-with-pyarrow.py')))
     },
     30_000,
   )

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
-import { feed, openWork, recordsOf, someEvents, TOPIC } from './fixture.ts'
+import { createEvents, feed, openWork, recordsOf, TOPIC } from './fixture.ts'
 
-// A member of its own process, for who kills it: archives so many events, and says `done`.
+// A member in a process of its own, to be killed: archives `events` events and prints `done`.
 const { dir, events } = parseArgs({
   options: { dir: { type: 'string' }, events: { type: 'string' } },
 }).values
 await using work = await openWork({ dir: dir! })
-await feed(work, TOPIC, recordsOf(someEvents(Number(events))))
+await feed(work, TOPIC, recordsOf(createEvents(Number(events))))
 process.stdout.write('done\n')

@@ -1,28 +1,28 @@
 import { expect, it } from 'vitest'
 import { createMemoryBudget } from '../../../../cloud-bridge/consumers/archive/memory-budget.ts'
 
-function holding(bytes: number, said: number[]) {
-  const holder = {
+function createOwner(bytes: number, commits: number[]) {
+  const owner = {
     bytes,
-    async empty() {
-      said.push(holder.bytes)
-      holder.bytes = 0
+    async commit() {
+      commits.push(owner.bytes)
+      owner.bytes = 0
     },
   }
-  return holder
+  return owner
 }
 
-it('has who holds most commit until there is room for all', async () => {
-  const said: number[] = []
-  const room = createMemoryBudget(10)
-  const holders = [3, 7, 2, 6].map(bytes => holding(bytes, said))
-  for (const holder of holders) room.enter(holder)
-  await room.make()
-  expect(said).toEqual([7, 6])
-  await room.make()
-  expect(said).toHaveLength(2)
-  holders[1]!.bytes = 20
-  room.leave(holders[1]!)
-  await room.make()
-  expect(said).toHaveLength(2)
+it('commits the largest owners until there is room for all', async () => {
+  const commits: number[] = []
+  const budget = createMemoryBudget(10)
+  const owners = [3, 7, 2, 6].map(bytes => createOwner(bytes, commits))
+  for (const owner of owners) budget.add(owner)
+  await budget.makeRoom()
+  expect(commits).toEqual([7, 6])
+  await budget.makeRoom()
+  expect(commits).toHaveLength(2)
+  owners[1]!.bytes = 20
+  budget.remove(owners[1]!)
+  await budget.makeRoom()
+  expect(commits).toHaveLength(2)
 })
