@@ -1,8 +1,9 @@
 import { setImmediate as rest } from 'node:timers/promises'
 import { pause } from '../../config/process/pause.ts'
-import { isReplay, NOT_REPLAYED } from '../../gateway/store/delivery/range-kind.ts'
+import { isReplay } from '../../gateway/store/delivery/range-kind.ts'
 import type { StoredEvent } from '../../gateway/store/groups/group-codec.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
+import type { Note } from '../../gateway/store/notes/note-kinds.ts'
 import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
 import { explainUnavailable, topicFault } from '../partitions/topic-check.ts'
 import type { Batch } from '../ports/event-sink.ts'
@@ -73,11 +74,11 @@ export async function deliverBackfill(carrying: DeliveryContext, live: LiveStatu
 const bytesOf = ({ records }: Batch) => records.reduce((sum, { value }) => sum + value.length, 0)
 
 /** It was delivered, or refused and noted, before: so this is no hole, and no dead letter. */
-function notReplayed(event: StoredEvent, reason: string, range: Range) {
+function notReplayed(event: StoredEvent, reason: string, range: Range): Note {
   const { sequence, zone } = event
   const span = { from: sequence, to: sequence, range: range.id, store: range.store.toString('hex') }
   const which = { ...span, asked: range.reason, zone, ...eventNumbers(event) }
-  return { kind: NOT_REPLAYED, content: { ...which, reason } }
+  return { kind: 'not replayed', content: { ...which, reason } }
 }
 
 /** Keeps to a bandwidth: tells after each batch how long to rest. Null: no limit. */

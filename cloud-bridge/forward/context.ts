@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts'
 import { numbersIn } from '../../config/event/event-fields.ts'
 import type { StoredEvent } from '../../gateway/store/groups/group-codec.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
+import type { Note } from '../../gateway/store/notes/note-kinds.ts'
 import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
 import type { BatchBoundary } from '../partitions/between-batches.ts'
@@ -43,7 +44,7 @@ export function createRejectionHandler({ inbox, metrics }: DeliveryContext) {
 }
 
 /** For the ledger, which event it was; for the dead letters, its bytes. */
-function notesOfRejected(event: StoredEvent, reason: string, id: Buffer) {
+function notesOfRejected(event: StoredEvent, reason: string, id: Buffer): Note[] {
   const { sequence, zone, value } = event
   const which = { store: id.toString('hex'), sequence, zone, ...eventNumbers(event), reason }
   // One that Kafka would refuse as a dead letter too stays in the outbox alone.

@@ -26,9 +26,16 @@ export type NoteForwarderOptions = DeliveryOptions & {
   /** Null when asked to end before it is known. */
   partitionsOf(topic: string): Promise<number | null>
   /** A note that Kafka will never take; it is passed by. */
-  onRejected(note: Note, reason: string, from: { store: string; origin: string }): void
+  onRejected(
+    note: Note,
+    reason: string,
+    from: { store: string; origin: NoteSource['origin'] },
+  ): void
   /** Notes that are gone; it must be durable as a note before this returns. */
-  onMissing(notes: { from: number; to: number }, from: { store: string; origin: string }): void
+  onMissing(
+    notes: { from: number; to: number },
+    from: { store: string; origin: NoteSource['origin'] },
+  ): void
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { NoteKind, UncheckedContent } from '../../gateway/store/notes/note-kinds.ts'
 import { decodeRuns } from '../../gateway/store/sequence/spans.ts'
 import type { PartitionCountChange } from './partition-moves.ts'
 
@@ -43,19 +44,19 @@ type NoteHeader = {
 export type DeferredRange = { note: number; from: number; to: number | null; isBacklog: boolean }
 
 /** A note of the ledger topic as the ledger understands it. */
-export type LedgerNote = NoteHeader &
-  (
-    | { kind: 'epoch'; epoch: number; firstSequence: number; previous: Heads | null }
-    | { kind: 'heads'; heads: Heads }
-    | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
-    /** `inbox` is the id of the inbox that wrote the note, in hex. */
-    | { kind: 'behind'; inbox: string; deferred: DeferredRange }
-    | { kind: 'caught up'; inbox: string; deferred: DeferredRange }
-    | { kind: 'contact'; inbox: string; deferred: DeferredRange[] }
-    | { kind: 'spread'; spread: PartitionCountChange }
-    | ({ kind: 'clock' } & ClockCorrection)
-    | { kind: 'other' }
-  )
+export type LedgerNote = NoteHeader & NoteMeaning
+
+type NoteMeaning =
+  | { kind: 'epoch'; epoch: number; firstSequence: number; previous: Heads | null }
+  | { kind: 'heads'; heads: Heads }
+  | { kind: 'explanation'; explanation: Explanation | null; lostNotes: LostNotes[] }
+  /** `inbox` is the id of the inbox that wrote the note, in hex. */
+  | { kind: 'behind'; inbox: string; deferred: DeferredRange }
+  | { kind: 'caught up'; inbox: string; deferred: DeferredRange }
+  | { kind: 'contact'; inbox: string; deferred: DeferredRange[] }
+  | { kind: 'spread'; spread: PartitionCountChange }
+  | ({ kind: 'clock' } & ClockCorrection)
+  | { kind: 'other' }
 
 /** Sequences of an epoch whose `receivedAt` was wrong; `offsetMs` is to be added. */
 export type ClockCorrection = { epoch: number; from: number; to: number; offsetMs: number }
@@ -93,68 +94,105 @@ export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | nu
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...header, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
-  if (kind === 'epoch') return readEpoch(header, content)
-  if (kind === 'contact') {
-    const entries = Array.isArray(content.behind) ? content.behind : []
+  // A newer program may write kinds that are unknown here.
+  if (!Object.hasOwn(READERS, kind)) return { ...header, kind: 'other' }
+  const meaning = READERS[kind as NoteKind](content, { file: store, origin, sequence, at })
+  return meaning && { ...header, ...meaning }
+}
+
+/** `file` is the id of the file that holds the note, in hex; `origin` names the file. */
+type NoteFacts = { file: string; origin: string; sequence: number; at: number }
+
+/** Returns null when the content is not that of the kind. */
+type Reader<Kind extends NoteKind> = (
+  content: UncheckedContent<Kind>,
+  note: NoteFacts,
+) => NoteMeaning | null
+
+const OTHER: NoteMeaning = { kind: 'other' }
+const ignore = () => OTHER
+
+/** How the ledger understands each kind of note. */
+const READERS: { [Kind in NoteKind]: Reader<Kind> } = {
+  epoch: readEpoch,
+  heads(content) {
+    const heads = readHeads(content)
+    return heads && { kind: 'heads', heads }
+  },
+  hole: (content, note) =>
+    readGap('hole', content, note, lostNotesIn([content.notes], note.origin, content.reason)),
+  tombstone: (content, note) => readGap('tombstone', content, note),
+  clock: readClockCorrection,
+  deadletter: ignore,
+  retried: ignore,
+  dropped: ignore,
+  quarantine: (content, note) => readGap('quarantine', content, note),
+  salvage({ lostNotes, reason }, { origin }) {
+    const lost = lostNotesIn(lostNotes, origin, reason)
+    if (lost.length === 0) return OTHER
+    return { kind: 'explanation', explanation: null, lostNotes: lost }
+  },
+  behind(content, { file: inbox, sequence }) {
+    const deferred = readDeferred(sequence, content)
+    return deferred && { kind: 'behind', inbox, deferred }
+  },
+  'caught up'(content, { file: inbox }) {
+    const deferred = readDeferred(content.behind, content)
+    return deferred && { kind: 'caught up', inbox, deferred }
+  },
+  contact({ behind }, { file: inbox }) {
+    const entries = Array.isArray(behind) ? behind : []
     const deferred = entries.flatMap(
       entry => (isObject(entry) && readDeferred(entry.behind, entry)) || [],
     )
-    return { ...header, kind, inbox: store, deferred }
-  }
-  if (kind === 'clock') return readClockCorrection(header, content)
-  if (kind === 'spread') return readPartitionCountChange(header, content)
-  if (kind === 'behind' || kind === 'caught up') {
-    const deferred = readDeferred(kind === 'behind' ? sequence : content.behind, content)
-    return deferred && { ...header, kind, inbox: store, deferred }
-  }
-  if (kind === 'heads') {
-    const heads = readHeads(content)
-    return heads && { ...header, kind, heads }
-  }
-  const lostNotes = readLostNotes(kind, origin, content)
-  const explanation = readExplanation(kind, at, content)
-  if (lostNotes.length > 0 || explanation) {
-    return { ...header, kind: 'explanation', explanation, lostNotes }
-  }
-  const hasRange = isExplaining(kind) && content.from !== undefined
-  return hasRange ? null : { ...header, kind: 'other' }
+    return { kind: 'contact', inbox, deferred }
+  },
+  spread: readPartitionCountChange,
+  rejected({ sequence, zone, zoneSequence, ...content }, note) {
+    if (!isInteger(sequence)) return OTHER
+    const gap = { from: sequence, to: sequence, zones: [[zone, zoneSequence, 1]] }
+    return readGap('rejected', { ...content, ...gap }, note)
+  },
+  'rejected note'({ origin, sequence, reason }) {
+    if (!isInteger(sequence)) return OTHER
+    const lost = { origin: String(origin), from: sequence, to: sequence, reason: String(reason) }
+    return { kind: 'explanation', explanation: null, lostNotes: [lost] }
+  },
+  jump(content, note) {
+    // The content names the file whose notes are lost; the inbox holds the note in either case.
+    const origin = typeof content.origin === 'string' ? content.origin : note.origin
+    return readGap('jump', content, note, lostNotesIn([content.notes], origin, content.reason))
+  },
+  unreadable: (content, note) => readGap('unreadable', content, note),
+  'not replayed': ignore,
+  rehearsed: ignore,
 }
 
-function readEpoch(header: NoteHeader, content: Record<string, unknown>): LedgerNote | null {
-  const { epoch, firstSequence, previous } = content
+function readEpoch({ epoch, firstSequence, previous }: UncheckedContent<'epoch'>) {
   if (!isInteger(epoch) || !isInteger(firstSequence)) return null
-  return { ...header, kind: 'epoch', epoch, firstSequence, previous: readHeads(previous) }
+  return { kind: 'epoch', epoch, firstSequence, previous: readHeads(previous) } as const
 }
 
 function readDeferred(
   note: unknown,
-  { from, to, why }: Record<string, unknown>,
+  { from, to, why }: UncheckedContent<'caught up'>,
 ): DeferredRange | null {
   if (!isInteger(note) || !isInteger(from) || !(to === null || isInteger(to))) return null
   return { note, from, to, isBacklog: why === 'backlog' }
 }
 
-function readClockCorrection(
-  header: NoteHeader,
-  content: Record<string, unknown>,
-): LedgerNote | null {
-  const { epoch, from, to, offsetMs } = content
+function readClockCorrection({ epoch, from, to, offsetMs }: UncheckedContent<'clock'>) {
   if (!isInteger(epoch) || !isInteger(from) || !isInteger(to) || !isInteger(offsetMs)) return null
-  return { ...header, kind: 'clock', epoch, from, to, offsetMs }
+  return { kind: 'clock', epoch, from, to, offsetMs } as const
 }
 
 function readPartitionCountChange(
-  header: NoteHeader,
-  content: Record<string, unknown>,
-): LedgerNote | null {
-  const { behind, partitions } = content
+  { behind, partitions }: UncheckedContent<'spread'>,
+  { sequence: note }: NoteFacts,
+) {
   const { from, to } = isObject(partitions) ? partitions : {}
   if (!isInteger(behind) || !isInteger(from) || !isInteger(to)) return null
-  return {
-    ...header,
-    kind: 'spread',
-    spread: { afterSequence: behind, from, to, note: header.sequence },
-  }
+  return { kind: 'spread', spread: { afterSequence: behind, from, to, note } } as const
 }
 
 function readHeads(content: unknown): Heads | null {
@@ -168,21 +206,28 @@ function readHeads(content: unknown): Heads | null {
   return { epoch, lastSequence, zones: known }
 }
 
-function readExplanation(
-  kind: string,
-  at: number,
-  content: Record<string, unknown>,
-): Explanation | null {
-  if (!isExplaining(kind)) return null
-  const { sequence, zone, zoneSequence, epoch } = content
-  const isSingle = kind === 'rejected'
-  const [from, to] = isSingle ? [sequence, sequence] : [content.from, content.to]
+/** The fields that explain a gap, of all kinds that do. */
+type GapFields = UncheckedContent<'hole' | 'tombstone' | 'quarantine' | 'unreadable' | 'jump'>
+
+/** Reads a note about missing events, missing notes or both. */
+function readGap(
+  kind: ExplainingKind,
+  content: GapFields,
+  { at }: NoteFacts,
+  lostNotes: LostNotes[] = [],
+): NoteMeaning | null {
+  const explanation = readExplanation(kind, content, at)
+  if (explanation || lostNotes.length > 0) return { kind: 'explanation', explanation, lostNotes }
+  return content.from === undefined ? OTHER : null
+}
+
+function readExplanation(kind: ExplainingKind, content: GapFields, at: number): Explanation | null {
+  const { epoch, from, to, zones, numbers, reason } = content
   if (!isInteger(from) || !isInteger(to) || to < from) return null
-  const zones = isSingle ? [[zone, zoneSequence, 1]] : content.zones
-  const spans = decodeRuns(content.numbers)
+  const spans = decodeRuns(numbers)
   return {
     kind,
-    reason: typeof content.reason === 'string' ? content.reason : '',
+    reason: typeof reason === 'string' ? reason : '',
     from,
     to,
     // A hole may span epochs that only the lost part of the store knew.
@@ -204,23 +249,11 @@ function readZone(range: unknown): ZoneRange[] {
   return decodeRuns(runs).map(({ from, to }) => ({ zone, first: from, count: to - from + 1 }))
 }
 
-/** Notes that Kafka rejected, that the bridge did not find, or that a recovered outbox lacks. */
-function readLostNotes(
-  kind: string,
-  origin: string,
-  content: Record<string, unknown>,
-): LostNotes[] {
-  const { sequence, notes, lostNotes } = content
-  const reason = String(content.reason)
-  if (kind === 'rejected note' && isInteger(sequence)) {
-    return [{ origin: String(content.origin), from: sequence, to: sequence, reason }]
-  }
-  // A `jump` note of the bridge names the file whose notes are lost.
-  const lostOrigin = kind === 'jump' && typeof content.origin === 'string' ? content.origin : origin
-  const ranges = { hole: [notes], jump: [notes], salvage: lostNotes }[kind]
-  return (Array.isArray(ranges) ? ranges : []).flatMap(range => {
-    const { from, to } = isObject(range) ? range : {}
-    return isInteger(from) && isInteger(to) ? [{ origin: lostOrigin, from, to, reason }] : []
+/** Spans of note numbers that are lost for good, in the file that `origin` names. */
+function lostNotesIn(spans: unknown, origin: string, reason: unknown): LostNotes[] {
+  return (Array.isArray(spans) ? spans : []).flatMap(span => {
+    const { from, to } = isObject(span) ? span : {}
+    return isInteger(from) && isInteger(to) ? [{ origin, from, to, reason: String(reason) }] : []
   })
 }
 
@@ -232,8 +265,6 @@ function parse(value: Buffer): unknown {
   }
 }
 
-const isExplaining = (kind: string): kind is ExplainingKind =>
-  (EXPLAINING_KINDS as readonly string[]).includes(kind)
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value)
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -31,7 +31,6 @@ export function resolveDeadLetters(
   const outcomes: DeadLetterOutcome[] = []
   let retried: { number: number; reading: AcceptedReading }[] = []
   let bytes = 0
-  const note = (kind: string, content: object) => ({ kind, at: nowMs, content })
   const storeRetried = () => {
     const first = outbox.lastSequence + 1
     // The outbox numbers the readings of a commit lane by lane.
@@ -41,9 +40,10 @@ export function resolveDeadLetters(
     const numbered = byLane
       .flat()
       .map(({ number, reading }, index) => ({ number, reading, sequence: first + index }))
-    const notes = numbered.map(({ number: deadletter, sequence }) =>
-      note('retried', { deadletter, sequence }),
-    )
+    const notes = numbered.map(({ number: deadletter, sequence }) => ({
+      note: { kind: 'retried', content: { deadletter, sequence } } as const,
+      at: nowMs,
+    }))
     outbox.commit({ readings: numbered.map(({ reading }) => reading), notes })
     for (const { number, sequence } of numbered) {
       outcomes.push({ number, outcome: 'retried', sequence })
@@ -67,7 +67,10 @@ export function resolveDeadLetters(
     }
   }
   storeRetried()
-  const notes = dropped.map(deadletter => note('dropped', { deadletter }))
+  const notes = dropped.map(deadletter => ({
+    note: { kind: 'dropped', content: { deadletter } } as const,
+    at: nowMs,
+  }))
   outbox.commit({ notes })
   for (const number of dropped) outcomes.push({ number, outcome: 'dropped' })
   return outcomes.sort((a, b) => a.number - b.number)

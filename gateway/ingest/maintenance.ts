@@ -65,7 +65,8 @@ export function openMaintenance(
     if (!outbox.ballast.isPresent) return
     const { epoch } = outbox
     const notes = corrections.map(correction => ({
-      ...{ kind: 'clock', at: Date.now(), content: { epoch, ...correction } },
+      note: { kind: 'clock', content: { epoch, ...correction } } as const,
+      at: Date.now(),
     }))
     outbox.commit({ notes })
     corrections = []

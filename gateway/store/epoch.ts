@@ -30,20 +30,28 @@ export function beginEpoch(
     const storedSequence = lastStoredSequence(db)
     const seen = lastSeenElsewhere(db.name, store, inboxFile)
     const lastSequence = Math.max(storedSequence, seen.sequence)
-    const zones = stored && readZoneHeads(db, stored.epoch)
-    const previous = stored ? { epoch: stored.epoch, lastSequence: storedSequence, zones } : null
+    const previous = stored
+      ? {
+          epoch: stored.epoch,
+          lastSequence: storedSequence,
+          zones: readZoneHeads(db, stored.epoch),
+        }
+      : null
     const isRenamed = stored !== undefined && stored.gateway !== gateway
-    if (isRenamed) notes.add('heads', Date.now(), { speaker: stored.gateway, ...previous })
+    if (isRenamed) {
+      notes.add({ kind: 'heads', content: previous!, gateway: stored.gateway }, Date.now())
+    }
     if (stored) db.prepare('UPDATE store SET gateway = ?, epoch = ?').run(gateway, epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
     const hole = holeAfter(storedSequence, notes.last, seen)
     if (hole) notes.skipNumbersTo(seen.noteSequence)
     notes.setGateway(gateway)
     const before = isRenamed ? null : previous
-    notes.add('epoch', Date.now(), { epoch, firstSequence: lastSequence + 1, previous: before })
+    const content = { epoch, firstSequence: lastSequence + 1, previous: before }
+    notes.add({ kind: 'epoch', content }, Date.now())
     if (hole) {
       const reason = 'seen elsewhere, not stored'
-      notes.add('hole', Date.now(), { epoch: stored?.epoch, ...hole, reason })
+      notes.add({ kind: 'hole', content: { epoch: stored?.epoch, ...hole, reason } }, Date.now())
       db.prepare('UPDATE headsUpTo SET sequence = ?').run(lastSequence)
     }
     return { store, gateway, epoch, lastSequence }

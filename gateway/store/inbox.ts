@@ -6,6 +6,7 @@ import { openReadMark } from './delivery/read-mark.ts'
 import { isDiskFull } from './file/ballast.ts'
 import { withDamageMarking } from './file/damage-mark.ts'
 import { INBOX_APPLICATION_ID, inboxMigrations } from './file/schema.ts'
+import type { Note } from './notes/note-kinds.ts'
 import { createNoteLog, createNoteReader, prepareNoteInsert } from './notes/note-log.ts'
 import type { StoreKind } from './recovery/recovery.ts'
 import { openSalvage } from './recovery/salvage.ts'
@@ -30,7 +31,8 @@ const INBOX: StoreKind = {
     for (const { row } of salvage.notes()) count += insert.run(row).changes
     salvage.close()
     copySchemaIds(db, file)
-    createNoteLog(db).add('quarantine', atMs, { what: 'inbox', reason, file: basename(aside) })
+    const content = { what: 'inbox', reason, file: basename(aside) } as const
+    createNoteLog(db).add({ kind: 'quarantine', content }, atMs)
     return { notes: count }
   },
 }
@@ -65,9 +67,9 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     ...schemaIds,
     recordRead,
     /** Writes notes durably. Call it before a position passes the events that the notes name. */
-    addNotes(added: { kind: string; content: object }[]): void {
+    addNotes(added: Note[]): void {
       notes.transact(() => {
-        for (const { kind, content } of added) notes.add(kind, Date.now(), content)
+        for (const note of added) notes.add(note, Date.now())
       })
     },
     /**
@@ -75,14 +77,11 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
      * function that writes a note and returns the note's sequence. Returns the change; its added
      * ranges have their ids.
      */
-    editRanges(makeEdit: (addNote: (kind: string, content: object) => number) => RangesEdit) {
+    editRanges(makeEdit: (addNote: (note: Note) => number) => RangesEdit) {
       let edit: RangesEdit = {}
       let added: Range[] = []
       notes.transact(() => {
-        edit = makeEdit((kind, content) => {
-          notes.add(kind, Date.now(), content)
-          return notes.last
-        })
+        edit = makeEdit(note => notes.add(note, Date.now()))
         added = positions.edit(edit)
       })
       return { ...edit, added }

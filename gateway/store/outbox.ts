@@ -14,6 +14,7 @@ import { createPruning } from './groups/pruning.ts'
 import { createZoneHeads } from './groups/zone-heads.ts'
 import { createDeadLetterBound } from './notes/dead-letter-bound.ts'
 import { createDeadLetters } from './notes/dead-letters.ts'
+import type { Note } from './notes/note-kinds.ts'
 import { createNoteLog, type DeadLetter } from './notes/note-log.ts'
 import { createUnreleasedMessages } from './qos2-unreleased.ts'
 import { refillOutbox } from './recovery/outbox-rebuild.ts'
@@ -33,7 +34,7 @@ const OUTBOX = {
 export type Changes = {
   readings?: AcceptedReading[]
   deadLetters?: { at: number; deadLetter: DeadLetter }[]
-  notes?: { kind: string; at: number; content: object }[]
+  notes?: { note: Note; at: number }[]
 }
 
 /**
@@ -92,7 +93,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
         notes.transact(() => {
           for (const group of splitByLane(readings)) groups.add(group, draft)
           for (const { at, deadLetter } of deadLetters) notes.addDeadLetter(at, deadLetter)
-          for (const { kind, at, content } of furtherNotes) notes.add(kind, at, content)
+          for (const { note, at } of furtherNotes) notes.add(note, at)
           unreleased.write()
         })
       } catch (error) {

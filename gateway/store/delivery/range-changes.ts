@@ -1,9 +1,10 @@
+import type { Note } from '../notes/note-kinds.ts'
 import type { Range, RangesEdit } from '../sequence/delivery-range.ts'
 import { caughtUpNote, deferralNote, deferralReason, rangeKind } from './range-kind.ts'
 import { excludedPartitions, formatZoneFilter, includedPartitions } from './zone-filter.ts'
 
 /** Writes a note in the transaction that changes the ranges; returns the number of the note. */
-export type AddNote = (kind: string, content: object) => number
+export type AddNote = (note: Note) => number
 
 /**
  * Redirects the live range to another topic. Isolated ranges merge into the live range, which goes
@@ -14,7 +15,7 @@ export function redirectLive(ranges: Range[], topic: string, partitions: number)
     const live = ranges.find(range => range.end === null && rangeKind(range) === 'live')!
     const removed = ranges.filter(range => range !== live)
     for (const range of removed) {
-      if (rangeKind(range) === 'apart') addNote(...caughtUpNote(range))
+      if (rangeKind(range) === 'apart') addNote(caughtUpNote(range))
     }
     const next = Math.min(...ranges.map(range => range.next))
     return { removed, changed: [{ ...live, topic, partitions, next, zones: null }] }
@@ -48,7 +49,7 @@ export function isolatePartitions(range: Range, next: number, partitions: number
   return (addNote: AddNote): RangesEdit => {
     const { id: _, ...rest } = range
     const isolated = { ...rest, zones: formatZoneFilter({ only: partitions }) }
-    const note = addNote(...deferralNote(isolated, 'apart'))
+    const note = addNote(deferralNote(isolated, 'apart'))
     const reason = deferralReason('apart', note, isolated)
     const without = [...excludedPartitions(range), ...partitions].sort((a, b) => a - b)
     const changed = [{ ...range, next, zones: formatZoneFilter({ without }) }]
@@ -64,7 +65,7 @@ export function mergeIsolated(isolated: Range, live: Range) {
         `isolated range at ${isolated.next}, live range at ${live.next}: cannot merge`,
       )
     }
-    addNote(...caughtUpNote(isolated))
+    addNote(caughtUpNote(isolated))
     return { removed: [isolated], changed: [withPartitionsOf(live, isolated)] }
   }
 }
@@ -72,7 +73,7 @@ export function mergeIsolated(isolated: Range, live: Range) {
 /** Returns isolated partitions to the live range; the events they lack become a backlog. */
 export function splitIsolated(isolated: Range, live: Range, topic: string) {
   return (addNote: AddNote): RangesEdit => {
-    addNote(...caughtUpNote(isolated))
+    addNote(caughtUpNote(isolated))
     const backlog = toBacklog({ ...isolated, end: live.next - 1, topic }, addNote)
     return { changed: [backlog, withPartitionsOf(live, isolated)] }
   }
@@ -88,7 +89,8 @@ export function repartition(live: Range, last: number, partitions: number) {
     const { topic, store, partitions: from } = live
     const behind = Math.max(last, live.next - 1)
     const counts = { from, to: partitions }
-    addNote('spread', { store: store.toString('hex'), topic, behind, partitions: counts })
+    const content = { store: store.toString('hex'), topic, behind, partitions: counts }
+    addNote({ kind: 'spread', content })
     const { id, ...next } = { ...live, partitions, reason: 'live' }
     if (live.next > last) return { changed: [{ id, ...next }] }
     const ended = { ...live, end: last, reason: 'spread' }
@@ -97,7 +99,7 @@ export function repartition(live: Range, last: number, partitions: number) {
 }
 
 function toBacklog(range: Range, addNote: AddNote): Range {
-  const note = addNote(...deferralNote(range, 'backlog'))
+  const note = addNote(deferralNote(range, 'backlog'))
   return { ...range, reason: deferralReason('backlog', note, range) }
 }
 

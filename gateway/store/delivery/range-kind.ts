@@ -1,3 +1,4 @@
+import type { Note } from '../notes/note-kinds.ts'
 import type { Range } from '../sequence/delivery-range.ts'
 
 /** What a range is for, see docs/glossary.md; `apart`: an isolated partition. */
@@ -22,30 +23,27 @@ export function deferralReason(
 }
 
 /** The note that a range's events arrive after newer ones: the ledger awaits them. */
-export function deferralNote(range: Omit<Range, 'id'>, why: DeferredKind): NoteArgs {
+export function deferralNote(range: Omit<Range, 'id'>, why: DeferredKind): Note {
   const { next: from, end: to, topic, partitions, zones } = range
   const which = { from, to, topic, partitions, zones: zones && JSON.parse(zones) }
-  return ['behind', { store: range.store.toString('hex'), ...which, why }]
+  return { kind: 'behind', content: { store: range.store.toString('hex'), ...which, why } }
 }
 
 /** What the `behind` note of a deferred range says: its number (`behind`), sequences and reason. */
 export function parseDeferral({ reason }: Pick<Range, 'reason'>) {
   const [, why, note, from, to] =
     /^(\w+) since note (\d+) from (\d+) to (\d+|null)$/.exec(reason) ?? []
-  return { behind: Number(note), from: Number(from), to: to === 'null' ? null : Number(to), why }
+  const last = to === 'null' ? null : Number(to)
+  return { behind: Number(note), from: Number(from), to: last, why: why as DeferredKind }
 }
 
 /** The note that all events of a deferred range are delivered. */
-export function caughtUpNote(range: Pick<Range, 'store' | 'reason'>): NoteArgs {
-  return ['caught up', { store: range.store.toString('hex'), ...parseDeferral(range) }]
+export function caughtUpNote(range: Pick<Range, 'store' | 'reason'>): Note {
+  const content = { store: range.store.toString('hex'), ...parseDeferral(range) }
+  return { kind: 'caught up', content }
 }
 
-type NoteArgs = [kind: string, content: object]
-
 const REPLAY = 'replay'
-
-/** The kind of a note that names events of a replay that were not sent, with the reason. */
-export const NOT_REPLAYED = 'not replayed'
 
 /** The `reason` of a replay of the events received in a period; times in ms since 1970. */
 export function replayReason(fromMs: number, toMs: number): string {

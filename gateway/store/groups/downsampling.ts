@@ -1,4 +1,5 @@
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
+import type { Mean } from '../notes/note-kinds.ts'
 
 /** The fields of an event that decide whether thinning keeps the event. */
 export type SelectableEvent = Pick<
@@ -83,9 +84,6 @@ export function createSelection() {
     },
   }
 }
-
-/** Site, zone, device, metric, the number of removed values, and the mean of these values. */
-export type Mean = [site: string, zone: string, device: string, metric: string, number, number]
 
 /** Counts the removed values of each metric of each device, and computes their mean. */
 export function createMeans() {

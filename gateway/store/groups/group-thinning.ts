@@ -1,24 +1,15 @@
 import type { Database } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
+import type { ThinnedTombstone } from '../notes/note-kinds.ts'
 import type { NoteLog } from '../notes/note-log.ts'
 import { encodeRuns } from '../sequence/spans.ts'
 import type { createMeans } from './downsampling.ts'
 import { GROUP_VERSION, type GroupRow, type StoredEvent, unpackGroup } from './group-codec.ts'
 import { createGroupReplacer, mergeableRuns } from './group-rewrite.ts'
 import type { GroupHead } from './group-table.ts'
-import type { Tombstone } from './tombstones.ts'
 
 /** The characters of JSON that means take in a note, at most. */
 const MEANS_MAX_LENGTH = 64 * 1024
-
-/**
- * A tombstone of events that thinning removed. `numbers` are their sequences, and the numbers of a
- * zone its zone sequences, both encoded as runs (`encodeRuns`).
- */
-export type ThinnedTombstone = Omit<Tombstone, 'zones'> & {
-  numbers: number[]
-  zones: [zone: string, ...numbers: number[]][]
-}
 
 type Parts = { db: Database; notes: NoteLog; ring(): void }
 type Means = ReturnType<typeof createMeans>
@@ -70,7 +61,8 @@ export function createThinner({ db, notes, ring }: Parts) {
         for (const event of removed) means.add(event)
         const fields = isLast ? means.toNoteFields(MEANS_MAX_LENGTH) : null
         if (removed.length === 0 && !fields?.means.length) return
-        notes.add('tombstone', Date.now(), { ...tombstoneOf(removed, reason), ...fields })
+        const content = { ...tombstoneOf(removed, reason), ...fields }
+        notes.add({ kind: 'tombstone', content }, Date.now())
       })
       ring()
     },
@@ -78,7 +70,7 @@ export function createThinner({ db, notes, ring }: Parts) {
 }
 
 /** The tombstone of removed events; without events, only the reason. */
-function tombstoneOf(removed: SensorReading[], reason: string): ThinnedTombstone | object {
+function tombstoneOf(removed: SensorReading[], reason: string): ThinnedTombstone {
   const [first, last] = [removed[0], removed.at(-1)]
   if (!first || !last) return { count: 0, reason }
   const zones = Map.groupBy(removed, ({ zone }) => zone)
@@ -88,7 +80,7 @@ function tombstoneOf(removed: SensorReading[], reason: string): ThinnedTombstone
     to: last.sequence,
     count: removed.length,
     numbers: encodeRuns(removed.map(({ sequence }) => sequence)),
-    zones: [...zones].map(([zone, events]) => [
+    zones: [...zones].map(([zone, events]): [string, ...number[]] => [
       zone,
       ...encodeRuns(events.map(({ zoneSequence }) => zoneSequence)),
     ]),

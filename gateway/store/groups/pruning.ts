@@ -85,7 +85,7 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
         heads.saveBeforePruning(upTo.to)
         const deleted = groups.groupsUpTo(upTo.sequence)
         for (const tombstone of tombstonesOf(deleted, undelivered, reason)) {
-          notes.add('tombstone', Date.now(), tombstone)
+          notes.add({ kind: 'tombstone', content: tombstone }, Date.now())
         }
         remove(upTo.sequence)
       })
@@ -103,7 +103,7 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       notes.transact(() => {
         const intact = groups.headsOf(doomed).filter(group => isHeaderIntact(group))
         for (const tombstone of tombstonesOf(intact, undelivered, reason)) {
-          notes.add('tombstone', Date.now(), tombstone)
+          notes.add({ kind: 'tombstone', content: tombstone }, Date.now())
         }
         for (const run of mergeableRuns(intact, group => group)) {
           const before = groups.headBefore(run[0]!.sequence)

@@ -1,16 +1,7 @@
+import type { Tombstone } from '../notes/note-kinds.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { isEmptied, readHeader, type ZoneRange } from './group-codec.ts'
 import type { GroupHead } from './group-table.ts'
-
-/** The content of a `tombstone` note: events that were deleted before delivery, and why. */
-export type Tombstone = {
-  epoch: number
-  from: number
-  to: number
-  count: number
-  zones: [zone: string, first: number, count: number][]
-  reason: string
-}
 
 /**
  * A group that will be deleted. `to` is the last sequence before the next group,

@@ -47,7 +47,8 @@ export function createZoneHeads(
       const zones = changedHeads()
       notes.transact(() => {
         writeTable(zones)
-        notes.add('heads', Date.now(), { epoch, lastSequence: numbering.last, zones })
+        const content = { epoch, lastSequence: numbering.last, zones }
+        notes.add({ kind: 'heads', content }, Date.now())
       })
       changedZones.clear()
       return true

@@ -1,4 +1,5 @@
 import type { Database } from 'better-sqlite3'
+import { encodeNoteBody } from './note-kinds.ts'
 import { type NoteLog, type NoteRow, noteContent, prepareNoteUpdate } from './note-log.ts'
 
 /** One step rewrites at most this many dead letters and this many bytes (and one letter more). */
@@ -52,7 +53,7 @@ export function createDeadLetterBound(db: Database, notes: NoteLog) {
     return counted
   }
   const dropPayload = (row: NoteRow): boolean => {
-    const content: Record<string, unknown> = noteContent(row)
+    const content = noteContent(row)
     // A damaged dead letter stays as it is, because the damage must be reported.
     if (typeof content.payload !== 'string') return false
     const body = bodyWithoutPayload(content)
@@ -115,17 +116,12 @@ export function createDeadLetterBound(db: Database, notes: NoteLog) {
 type PayloadSum = { bytes: number; first: number | null }
 
 /** The body of a dead letter without its base64 payload, but with the payload's `size` in bytes. */
-function bodyWithoutPayload({ payload, ...content }: Record<string, unknown>): Buffer {
+function bodyWithoutPayload({ payload, ...stored }: Record<string, unknown>): Buffer {
   const size = Buffer.byteLength(String(payload), 'base64')
-  const fields = Object.entries(content).map(([name, value]) => [name, truncateText(value)])
-  return Buffer.from(
-    JSON.stringify({
-      dropped: DEAD_LETTER_BYTES_KEY,
-      ...Object.fromEntries(fields),
-      payload: null,
-      size,
-    }),
-  )
+  const fields = Object.entries(stored).map(([name, value]) => [name, truncateText(value)])
+  const facts: Record<string, unknown> = Object.fromEntries(fields)
+  const content = { dropped: DEAD_LETTER_BYTES_KEY, ...facts, payload: null, size }
+  return encodeNoteBody({ kind: 'deadletter', content }, null)
 }
 
 function truncateText(value: unknown): unknown {

@@ -3,6 +3,7 @@ import { CLOCK_STATES, type ClockState } from '../../../config/event/sensor-read
 import { openReadOnly } from '../file/readonly-database.ts'
 import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
 import { DEAD_LETTER_BYTES_KEY } from './dead-letter-bound.ts'
+import type { UncheckedContent } from './note-kinds.ts'
 import { type NoteRow, noteContent } from './note-log.ts'
 
 const PAGE_ROWS = 100
@@ -49,8 +50,7 @@ export function createDeadLetters(db: Database) {
   const readResolvingNotes = () => {
     const upTo = selectLast.get() as number
     for (const row of selectResolving.iterate(resolvedUpTo) as Iterable<NoteRow>) {
-      const content = noteContent(row) as { deadletter?: unknown; sequence?: unknown }
-      const { deadletter, sequence } = content
+      const { deadletter, sequence }: UncheckedContent<'retried'> = noteContent(row)
       if (typeof deadletter !== 'number') uncertainUpTo = row.sequence
       else if (row.kind === 'dropped') resolved.set(deadletter, { state: 'dropped' })
       else resolved.set(deadletter, { state: 'retried', sequence: Number(sequence) })

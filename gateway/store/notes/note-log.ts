@@ -2,6 +2,7 @@ import type { Database } from 'better-sqlite3'
 import type { ClockState } from '../../../config/event/sensor-reading.ts'
 import { checksum } from '../file/checksum.ts'
 import { DamagedFileError } from '../file/damage-mark.ts'
+import { encodeNoteBody, type Note, splitNoteBody } from './note-kinds.ts'
 
 /**
  * A message that could not become an event: the reason, the place of the fault within the message,
@@ -50,9 +51,7 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
       if (!isGiven || sequence < next)
         throw new DamagedFileError(`note ${sequence} has a damaged number`)
       next = sequence + 1
-      const { speaker, ...content } = noteContent(row) as Record<string, unknown>
-      const gateway = typeof speaker === 'string' ? { gateway: speaker } : {}
-      notes.push({ sequence, kind, at, ...gateway, content })
+      notes.push({ sequence, kind, at, ...splitNoteBody(noteContent(row)) })
       // A damaged row may have no body at all.
       bytes += row.body?.length ?? 0
       if (bytes > READ_MAX_BYTES) break
@@ -61,8 +60,8 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
   }
 }
 
-/** The content of a note; of a damaged note only the `reason` why it cannot be trusted. */
-export function noteContent(row: NoteRow): Record<string, unknown> | { reason: string } {
+/** The fields of a note's body; of a damaged note only the `reason` why it cannot be trusted. */
+export function noteContent(row: NoteRow): Record<string, unknown> {
   if (!isNoteIntact(row)) return { reason: 'note checksum differs' }
   return JSON.parse(row.body.toString())
 }
@@ -91,12 +90,17 @@ export function createNoteLog(db: Database) {
   if (newest && !isNoteIntact(newest))
     throw new DamagedFileError('the newest note is damaged, so the last note number is unknown')
   let last = newest?.sequence ?? 0
-  let common = {}
-  const add = (kind: string, at: number, content: object) => {
-    const body = Buffer.from(JSON.stringify({ ...common, ...content }))
-    const note = { sequence: last + 1, kind, at, body }
-    insert.run({ ...note, crc: noteChecksum(note) })
-    last = note.sequence
+  let currentGateway: string | null = null
+  const add = (note: Note, at: number): number => {
+    const row = {
+      sequence: last + 1,
+      kind: note.kind,
+      at,
+      body: encodeNoteBody(note, currentGateway),
+    }
+    insert.run({ ...row, crc: noteChecksum(row) })
+    last = row.sequence
+    return last
   }
   return {
     /** The number of the newest note; 0 when there is none. */
@@ -105,12 +109,13 @@ export function createNoteLog(db: Database) {
     },
     /** Names this gateway in all later notes that do not name another gateway. */
     setGateway(gateway: string): void {
-      common = { speaker: gateway }
+      currentGateway = gateway
     },
-    /** Adds a note inside the open transaction; `at` is ms since 1970. */
+    /** Adds a note inside the open transaction; `at` is ms since 1970. Returns its number. */
     add,
     addDeadLetter(at: number, { payload, ...rest }: DeadLetter): void {
-      add('deadletter', at, { ...rest, payload: Buffer.from(payload).toString('base64') })
+      const content = { ...rest, payload: Buffer.from(payload).toString('base64') }
+      add({ kind: 'deadletter', content }, at)
     },
     /** Skips the numbers up to `sequence`: they belonged to notes that are lost. */
     skipNumbersTo(sequence: number): void {

@@ -10,6 +10,7 @@ import {
   type ZoneRange,
 } from '../groups/group-codec.ts'
 import { prepareGroupInsert } from '../groups/group-table.ts'
+import { decodeNoteBody } from '../notes/note-kinds.ts'
 import { createNoteLog, prepareNoteInsert } from '../notes/note-log.ts'
 import { countInSpans, decodeRuns, isSpan, type Span, subtractSpans } from '../sequence/spans.ts'
 import type { DamagedFile } from './recovery.ts'
@@ -62,12 +63,15 @@ export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFil
     const noteLog = createNoteLog(db)
     noteLog.skipNumbersTo(lastNote)
     const file = basename(damaged.aside)
-    for (const events of lost) noteLog.add('quarantine', damaged.atMs, { ...events, file })
+    for (const events of lost) {
+      noteLog.add({ kind: 'quarantine', content: { ...events, file } }, damaged.atMs)
+    }
     const tally = {
       ...{ groups: groups.count, events: groups.events, notes: notes.count, incoming },
       ...{ lostEvents: countInSpans(lost), lostNotes },
     }
-    noteLog.add('salvage', damaged.atMs, { reason: damaged.reason, file, ...tally })
+    const content = { reason: damaged.reason, file, ...tally }
+    noteLog.add({ kind: 'salvage', content }, damaged.atMs)
     return tally
   } finally {
     salvage.close()
@@ -90,24 +94,24 @@ function copyNotes(db: Database, salvage: Salvage) {
     if (before && before.to + 1 === row.sequence) before.to = row.sequence
     else present.push({ from: row.sequence, to: row.sequence })
     if (row.kind === 'deadletter') continue
-    const content = JSON.parse(row.body.toString())
-    if (row.kind === 'heads') {
+    const { kind, content } = decodeNoteBody(row)
+    if (kind === 'heads') {
       lastSequence = Math.max(lastSequence, content.lastSequence)
       const heads = headsOf.get(content.epoch) ?? new Map()
       raiseHeads(heads, content.zones)
       headsOf.set(content.epoch, heads)
     }
-    if (row.kind === 'epoch') {
-      epoch = content.epoch as number
+    if (kind === 'epoch') {
+      epoch = content.epoch
       lastSequence = Math.max(lastSequence, content.firstSequence - 1)
     }
-    if (/^(hole|quarantine|tombstone)$/.test(row.kind)) {
+    if (kind === 'hole' || kind === 'quarantine' || kind === 'tombstone') {
       // A note about thinning lists the deleted numbers of its span; the others still exist.
-      if (content.numbers) explained.push(...decodeRuns(content.numbers))
+      if ('numbers' in content) explained.push(...decodeRuns(content.numbers))
       else if (isSpan(content)) explained.push(content)
-      if (isSpan(content.notes)) explainedNotes.push(content.notes)
+      if ('notes' in content && isSpan(content.notes)) explainedNotes.push(content.notes)
     }
-    if (row.kind === 'salvage') explainedNotes.push(...content.lostNotes.filter(isSpan))
+    if (kind === 'salvage') explainedNotes.push(...content.lostNotes.filter(isSpan))
   }
   const [first, last] = [present[0]?.from ?? Number.POSITIVE_INFINITY, present.at(-1)?.to ?? 0]
   return { count, first, last, epoch, present, explained, explainedNotes, headsOf, lastSequence }

@@ -86,8 +86,7 @@ export function createActiveRanges(inbox: Inbox) {
     /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
     advance(range: Range, next: number): void {
       if (rangeKind(range) === 'backlog' && isDone({ next, end: range.end })) {
-        const [kind, content] = caughtUpNote(range)
-        inbox.addNotes([{ kind, content }])
+        inbox.addNotes([caughtUpNote(range)])
       }
       inbox.moveRange(Object.assign(range, { next }))
       // It may have been taken up anew, or changed, while its events were under way.

@@ -1,4 +1,4 @@
-import { isReplay, NOT_REPLAYED } from '../delivery/range-kind.ts'
+import { isReplay } from '../delivery/range-kind.ts'
 import { parseZoneFilter, type ZoneMatcher } from '../delivery/zone-filter.ts'
 import type { StoredEvent, ZoneRange } from '../groups/group-codec.ts'
 import type { Inbox, Range } from '../inbox.ts'
@@ -35,15 +35,22 @@ export function readBatch(
   const end = range.end ?? Number.MAX_SAFE_INTEGER
   const last = Math.min(end, limits.last ?? end)
   const isChosen = chosenBy(range)
-  const again = isReplay(range)
   let { next } = range
   let bytes = 0
   let groups = 0
-  const pass = (kind: string, upTo: number, more: object) => {
+  const pass = (
+    kind: 'jump' | 'unreadable',
+    upTo: number,
+    more: { reason: string; zones?: ZoneRange[] },
+  ) => {
     const to = Math.min(upTo, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    const asked = again ? { asked: range.reason, askedZones: parseZoneFilter(range) } : {}
-    addNotes([{ kind: again ? NOT_REPLAYED : kind, content: { ...span, ...asked, ...more } }])
+    const asked = { asked: range.reason, askedZones: parseZoneFilter(range) }
+    addNotes([
+      isReplay(range)
+        ? { kind: 'not replayed', content: { ...span, ...asked, ...more } }
+        : { kind, content: { ...span, ...more } },
+    ])
     next = to + 1
     move(range, next)
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
 import { eventNumbers } from '../../../cloud-bridge/forward/context.ts'
 import { decodeNote } from '../../../cloud-bridge/ledger/notes.ts'
-import { NOT_REPLAYED, replayReason } from '../../../gateway/store/delivery/range-kind.ts'
+import { replayReason } from '../../../gateway/store/delivery/range-kind.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { tracedEvent } from '../../config/event/events-fixture.ts'
 import { newerSchema } from '../../config/event/newer-schema.ts'
@@ -76,7 +76,7 @@ describeWithKafka('an older program on the outbox of a newer one', () => {
       ...{ next: 1, end: EVENTS, zones: null, topic: topics.backfill, partitions: 1 },
       reason: replayReason(0, 1),
     })
-    const { content } = JSON.parse((await noteOf(NOT_REPLAYED)).toString())
+    const { content } = JSON.parse((await noteOf('not replayed')).toString())
     expect(content).toMatchObject({ from: sequence, to: sequence, epoch, zone, zoneSequence })
     await expect.poll(() => bridge.totals.replayed, soon).toBe(EVENTS - 1)
     expect(await valuesIn(topics.deadletters)).toHaveLength(1)

@@ -102,11 +102,16 @@ describe('the inbox', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
-    inbox.addNotes([{ kind: 'jump', content: { from: 1, to: 2 } }])
-    inbox.addNotes([{ kind: 'unreadable', content: { from: 3, to: 4 } }])
+    const rest = { range: 1, store: 'aa', reason: 'a test' }
+    const [jump, unreadable] = [
+      { kind: 'jump', content: { from: 1, to: 2, ...rest } },
+      { kind: 'unreadable', content: { from: 3, to: 4, ...rest } },
+    ] as const
+    inbox.addNotes([jump])
+    inbox.addNotes([unreadable])
     const notes = [
-      expect.objectContaining({ sequence: 1, kind: 'jump', content: { from: 1, to: 2 } }),
-      expect.objectContaining({ sequence: 2, kind: 'unreadable', content: { from: 3, to: 4 } }),
+      expect.objectContaining({ sequence: 1, ...jump }),
+      expect.objectContaining({ sequence: 2, ...unreadable }),
     ]
     expect(inbox.notesFrom(1)).toEqual(notes)
     expect(inbox.notesFrom(2)).toEqual(notes.slice(1))

@@ -1,5 +1,5 @@
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
-import type { Tombstone } from '../../../../gateway/store/groups/tombstones.ts'
+import type { Tombstone } from '../../../../gateway/store/notes/note-kinds.ts'
 import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 import {
   countInSpans,

@@ -15,18 +15,19 @@ function startNotes() {
   db.exec(outboxMigrations[0]!)
   const notes = createNoteLog(db)
   const read = createNoteReader(db, () => notes.last)
-  return { db, notes, read, [Symbol.dispose]: () => db.close() }
+  const add = (content: Record<string, unknown>) => notes.add({ kind: 'rehearsed', content }, 5)
+  return { db, notes, read, add, [Symbol.dispose]: () => db.close() }
 }
 
 describe('notes', () => {
   it('come back with their content, from a number on', () => {
     using at = startNotes()
-    at.notes.add('heads', 5, { zones: [['é "', 3]] })
+    at.notes.add({ kind: 'rehearsed', content: { zones: [['é "', 3]] } }, 5)
     at.notes.addDeadLetter(6, {
       ...{ reason: 'r', place: 'a.0', topic: 'x/\u0000' },
       payload: Buffer.from('00ff80', 'hex'),
     })
-    const heads = { sequence: 1, kind: 'heads', at: 5, content: { zones: [['é "', 3]] } }
+    const heads = { sequence: 1, kind: 'rehearsed', at: 5, content: { zones: [['é "', 3]] } }
     const letter = {
       ...{ sequence: 2, kind: 'deadletter', at: 6 },
       content: { reason: 'r', place: 'a.0', topic: 'x/\u0000', payload: 'AP+A' },
@@ -38,17 +39,17 @@ describe('notes', () => {
 
   it('are read at most 500 at a time, and about half a megabyte', () => {
     using at = startNotes()
-    for (let n = 0; n < 501; n++) at.notes.add('n', 1, {})
+    for (let n = 0; n < 501; n++) at.add({})
     expect(at.read(1)).toHaveLength(500)
     expect(at.read(501)).toHaveLength(1)
-    for (let n = 0; n < 4; n++) at.notes.add('n', 1, { text: 'x'.repeat(300_000) })
+    for (let n = 0; n < 4; n++) at.add({ text: 'x'.repeat(300_000) })
     expect(at.read(502)).toHaveLength(2)
     expect(at.read(504)).toHaveLength(2)
   })
 
   it('with a number that was not given out are damage: others would be passed by with it', () => {
     using at = startNotes()
-    for (let n = 0; n < 3; n++) at.notes.add('n', 1, { n })
+    for (let n = 0; n < 3; n++) at.add({ n })
     at.db.exec('UPDATE notes SET sequence = 3003 WHERE sequence = 3')
     expect(() => at.read(1)).toThrow(DamagedFileError)
     expect(() => createNoteLog(at.db)).toThrow(DamagedFileError)
@@ -56,20 +57,20 @@ describe('notes', () => {
 
   it('of any size are read, one at least', () => {
     using at = startNotes()
-    at.notes.add('n', 1, { text: 'x'.repeat(2_000_000) })
-    at.notes.add('n', 1, {})
+    at.add({ text: 'x'.repeat(2_000_000) })
+    at.add({})
     expect(at.read(1)).toHaveLength(1)
   })
 
   it('give numbers back that a failed commit had', () => {
     using at = startNotes()
-    at.notes.add('n', 1, {})
+    at.add({})
     const fails = () => {
-      at.notes.add('n', 1, { lost: true })
+      at.add({ lost: true })
       throw new Error('no room')
     }
     expect(() => at.notes.transact(fails)).toThrow('no room')
-    at.notes.add('n', 1, { kept: true })
+    at.add({ kept: true })
     expect(at.read(1).map(({ sequence, content }) => [sequence, content])).toEqual([
       [1, {}],
       [2, { kept: true }],
@@ -85,8 +86,8 @@ describe('notes', () => {
     ["body = x''", 'body gone'],
   ])('with a damaged column (%s) say so and hold up no other', damage => {
     using at = startNotes()
-    at.notes.add('heads', 5, { a: 1 })
-    at.notes.add('heads', 5, { b: 1 })
+    at.add({ a: 1 })
+    at.add({ b: 1 })
     at.db.exec(`UPDATE notes SET ${damage} WHERE sequence = 1`)
     expect(at.read(1).map(({ content }) => content)).toEqual([
       { reason: 'note checksum differs' },

@@ -97,15 +97,15 @@ describe('the notes of an inbox', () => {
   it('are kept when it is begun anew, because they tell what was lost', () => {
     using at = withDamaged(file => {
       const inbox = open(file)
-      inbox.addNotes([1, 2].map(from => ({ kind: 'jump', content: { from, to: from } })))
+      inbox.addNotes([1, 2].map(number => ({ kind: 'rehearsed', content: { number } })))
       inbox.close()
       overwrite(file, isFirst)
     })
     const inbox = open(at.file)
     const kinds = inbox.notesFrom(1).map(({ sequence, kind }) => [sequence, kind])
     expect(kinds).toEqual([
-      [1, 'jump'],
-      [2, 'jump'],
+      [1, 'rehearsed'],
+      [2, 'rehearsed'],
       [3, 'quarantine'],
     ])
     inbox.close()

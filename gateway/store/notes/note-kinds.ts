@@ -1,0 +1,179 @@
+import type { ClockState } from '../../../config/event/sensor-reading.ts'
+import type { Runs, Span } from '../sequence/spans.ts'
+
+/**
+ * The content of every kind of note, field by field as in the JSON on disk and in the ledger topic.
+ * Kinds and fields are a contract with stored data: never rename or remove one. `from` and `to` are
+ * sequence numbers, both included. `store` is the id of the outbox concerned, in hex.
+ *
+ * A new kind is one entry here and one line in the readers of cloud-bridge/ledger/notes.ts.
+ */
+export type NoteContents = {
+  /** An epoch begins after `previous`; null: no epoch before, or a `heads` note names its end. */
+  epoch: { epoch: number; firstSequence: number; previous: EpochEnd | null }
+  /** The heartbeat of an epoch; also the end of an epoch under the gateway's former id. */
+  heads: EpochEnd
+  /** Numbers that the bell or the inbox has seen and the outbox does not hold. */
+  hole: Partial<Span> & { epoch: number | undefined; notes?: Span; reason: string }
+  /** Events deleted before their delivery. */
+  tombstone: Tombstone | ThinnedTombstone
+  /** Events whose `receivedAt` was wrong; `offsetMs` is to be added. */
+  clock: Span & { epoch: number; offsetMs: number }
+  /** A message or an event that cannot be processed, with its original bytes. */
+  deadletter: DeadLetterMessage | DeadLetterEvent | DeadLetterWithoutPayload
+  /** The dead letter with the number `deadletter` is stored as the event `sequence`. */
+  retried: { deadletter: number; sequence: number }
+  /** An operator dropped the dead letter with the number `deadletter`. */
+  dropped: { deadletter: number }
+  /** Events lost with a damaged outbox, or an inbox that started over. */
+  quarantine: LostEvents | DamagedInbox
+  /** What was salvaged from a damaged outbox; `lostNotes` are numbers of notes. */
+  salvage: { reason: string; file: string } & SalvageCounts
+  /** The events of a range arrive after newer events. */
+  behind: Deferral & { topic: string; partitions: number; zones: unknown }
+  /** All events of a deferred range are delivered; `behind` is the number of its `behind` note. */
+  'caught up': Deferral & { behind: number }
+  /** The deferred ranges of the inbox. Every deferred range not named here is void. */
+  contact: { store: string; behind: (Omit<Deferral, 'store'> & { behind: number })[] }
+  /** Events after the number `behind` are spread over another number of partitions. */
+  spread: {
+    store: string
+    topic: string
+    behind: number
+    partitions: { from: number; to: number }
+  }
+  /** An event that Kafka rejected for good. */
+  rejected: EventNumbers & { store: string; sequence: number; reason: string }
+  /** A note that Kafka rejected for good; `sequence` and `kind` are those of the note. */
+  'rejected note': NoteFile & { sequence: number; kind: string; reason: string }
+  /** Events of a range, or notes of a file, that the bridge did not find. */
+  jump: PassedSpan | (NoteFile & { notes: Span; reason: string })
+  /** Events of a range that the bridge could not read. */
+  unreadable: PassedSpan
+  /** Events of a replay that were not sent; `asked` is the period of the replay. */
+  'not replayed': PassedSpan & { asked: string } & ({ askedZones: unknown } | EventNumbers)
+  /** Written by rehearsals and tests only. */
+  rehearsed: Record<string, unknown>
+}
+
+export type NoteKind = keyof NoteContents
+
+/**
+ * A note before it has a number. `gateway` names the gateway's id when it is not the current one.
+ */
+export type Note = {
+  [Kind in NoteKind]: { kind: Kind; content: NoteContents[Kind]; gateway?: string }
+}[NoteKind]
+
+/** The last sequence of an epoch and the last zone sequence of each zone. */
+export type EpochEnd = {
+  epoch: number
+  lastSequence: number
+  zones: (readonly [zone: string, zoneSequence: number])[]
+}
+
+/** Events of whole groups that were deleted; `zones` holds zone sequences. */
+export type Tombstone = Span & {
+  epoch: number
+  count: number
+  zones: [zone: string, first: number, count: number][]
+  reason: string
+}
+
+/**
+ * Events that thinning deleted: `numbers` and the zone sequences in `zones` are encoded as runs.
+ * The means of their values follow in the last tombstone of a thinned period, which may delete no
+ * event itself (`count` 0).
+ */
+export type ThinnedTombstone = (
+  | (Omit<Tombstone, 'zones'> & { numbers: Runs; zones: [zone: string, ...runs: Runs][] })
+  | { count: 0; reason: string }
+) & { means?: Mean[]; meansLeftOut?: number }
+
+/** The count and the mean of the deleted values of one metric of a device. */
+export type Mean = [
+  site: string,
+  zone: string,
+  device: string,
+  metric: string,
+  count: number,
+  mean: number,
+]
+
+/** `payload` is base64. */
+type DeadLetterMessage = {
+  reason: string
+  place: string
+  topic: string
+  clock?: ClockState
+  payload: string
+}
+
+/** An event that Kafka rejected; `payload` null: too large for a dead letter. */
+type DeadLetterEvent = NoteContents['rejected'] & { place: 'kafka'; payload: string | null }
+
+/** A dead letter whose payload of `size` bytes was dropped at the bound named by `dropped`. */
+type DeadLetterWithoutPayload = {
+  dropped: string
+  payload: null
+  size: number
+  [field: string]: unknown
+}
+
+/** `file` is the name of the damaged file, which was set aside. */
+type LostEvents = Span & {
+  reason: string
+  zones?: ZoneSpan[]
+  epoch?: number
+  file: string
+}
+type DamagedInbox = { what: 'inbox'; reason: string; file: string }
+type SalvageCounts = {
+  groups: number
+  events: number
+  notes: number
+  incoming: number
+  lostEvents: number
+  lostNotes: Span[]
+}
+
+/** `to` null: the range has no end yet. */
+type Deferral = { store: string; from: number; to: number | null; why: 'backlog' | 'apart' }
+
+/** The zone of an event and its numbers; null where the bytes of the event do not say. */
+type EventNumbers = { zone: string; epoch: number | null; zoneSequence: number | null }
+
+/** The file that holds a note. */
+type NoteFile = { store: string; origin: 'outbox' | 'inbox' }
+
+/** Events of the range with the id `range`; their zones as far as they are known. */
+type PassedSpan = Span & { range: number; store: string; reason: string; zones?: ZoneSpan[] }
+
+/** The zone sequences of one zone. */
+type ZoneSpan = { zone: string; first: number; count: number }
+
+/**
+ * Encodes a note as stored and forwarded: JSON with the fields in the order of `content`, after the
+ * gateway's id in the field `speaker` (null: the note is the bridge's, which stores no gateway).
+ */
+export function encodeNoteBody({ content, gateway }: Note, currentGateway: string | null): Buffer {
+  const speaker = gateway ?? currentGateway
+  return Buffer.from(JSON.stringify({ ...(speaker !== null && { speaker }), ...content }))
+}
+
+/** Decodes the content of a note, and its gateway when the note names one. */
+export function splitNoteBody({ speaker, ...content }: Record<string, unknown>) {
+  return { ...(typeof speaker === 'string' && { gateway: speaker }), content }
+}
+
+/** Decodes a stored note whose checksum is intact, so that its fields are those of its kind. */
+export function decodeNoteBody({ kind, body }: { kind: string; body: Buffer }): Note {
+  return { kind, ...splitNoteBody(JSON.parse(body.toString())) } as Note
+}
+
+type FieldsOf<Content> = Content extends unknown ? keyof Content : never
+
+/** The content of a note whose fields were not checked yet. */
+export type UncheckedContent<Kind extends NoteKind> = {
+  [Field in FieldsOf<NoteContents[Kind]>]?: unknown
+}
