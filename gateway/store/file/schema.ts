@@ -98,8 +98,9 @@ export class ForeignFileError extends Error {}
 /**
  * Sets the pragmas of a writing connection and reads them back, because SQLite and its binding
  * have other defaults: WAL, `synchronous=FULL`, incremental vacuum. Then brings the file to the
- * newest version, one transaction a migration. Throws NotOurs, which names the file, when it is not
- * ours or is newer than this program, and Unsound when it is ours and damaged.
+ * newest version, one transaction for each migration. Throws ForeignFileError, which names the
+ * file, when the file is not ours or is newer than this program, and DamagedFileError when the file
+ * is ours and damaged.
  */
 export function prepareDatabase(db: Database, applicationId: number, migrations: string[]): void {
   const { version, tables } = identifyDatabase(db, applicationId, migrations)
@@ -127,9 +128,9 @@ export function prepareDatabase(db: Database, applicationId: number, migrations:
 }
 
 /**
- * Tells a file's version and how many tables it has, without changing it. Throws NotOurs and
- * Unsound as `prepare` does: the tables themselves tell a damaged mark or version from a foreign
- * one.
+ * Reads a file's version and the number of its tables; does not change the file. Throws
+ * ForeignFileError and DamagedFileError as `prepareDatabase` does: a file of ours with a damaged
+ * application_id or user_version has our tables, a foreign file has others.
  */
 export function identifyDatabase(db: Database, applicationId: number, migrations: string[]) {
   const { version, owner, tables } = readMarks(db)
@@ -188,6 +189,6 @@ function tablesOf(db: Database): string {
 }
 
 function foreignFile({ name }: Database, cause?: unknown): ForeignFileError {
-  const message = `${name} is not a file of this kind; it is left untouched. Name another path`
+  const message = `${name} is not a file of this kind; it stays untouched. Name another path`
   return new ForeignFileError(message, { cause })
 }

@@ -1,7 +1,7 @@
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { checksum } from '../file/checksum.ts'
 
-/** The format version of a complete group; ARCHITECTURE.md describes header and body. */
+/** The format version of a complete group; docs/internals/on-disk.md describes the format. */
 export const GROUP_VERSION = 1
 /** The format version of a thinned row: some events of one or several groups, or none. */
 export const THINNED_VERSION = 2
@@ -15,7 +15,10 @@ const CHUNK_SPARE_BYTES = 1024
 /** A zone's zone sequences in a group: `count` numbers from `first` on. */
 export type ZoneRange = { zone: string; first: number; count: number }
 
-/** A row of the table `groups`. */
+/**
+ * A row of the table `groups`. `sequence` is the first event's; times are in ms since 1970;
+ * `bytesSoFar` is the running total of header and body bytes, this row included.
+ */
 export type GroupRow = {
   sequence: number
   count: number
@@ -111,7 +114,10 @@ export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason:
   return zones.map(([zone, first, count]) => ({ zone, first, count }))
 }
 
-/** All events of a group in order, or the reason why the group is unreadable. */
+/**
+ * All events of a group in order, or the reason why the group is unreadable. Never returns a
+ * damaged event.
+ */
 export function unpackGroup(row: GroupRow): StoredEvent[] | { reason: string } {
   const zones = readHeader(row)
   if ('reason' in zones) return zones

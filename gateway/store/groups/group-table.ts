@@ -21,7 +21,7 @@ export const GROUP_COLUMNS = [
 /** A row of the table `groups` without its body, but with the body's length in bytes. */
 export type GroupHead = Omit<GroupRow, 'body'> & { bodyBytes: number }
 
-/** What a query selects to get a `GroupHead`. SQLite tells a body's length without reading it. */
+/** What a query selects to get a `GroupHead`. SQLite reads no body for its length. */
 export const GROUP_HEAD_COLUMNS = [
   ...GROUP_COLUMNS.filter(column => column !== 'body'),
   'length(body) AS bodyBytes',

@@ -44,7 +44,7 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     for (let n = 0; n < 5; n++) commit()
     source.refresh()
     source.ensureLiveRange('t', 1)
-    disk.takeAllBut(0)
+    disk.fillAllBut(0)
     await step()
     await step()
     expect([sent, told]).toEqual([[1, 1], []])
@@ -54,7 +54,7 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     // The third was read ahead.
     expect(sent).toEqual([1, 1, 1])
     expect(told.join()).toContain('the disk of inbox.file is full')
-    disk.giveBack()
+    disk.free()
     await step()
     expect(sent).toEqual([1, 1, 1, 1])
     expect(inbox.notesFrom(1)).toMatchObject([

@@ -4,11 +4,11 @@ import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { copyStore, reading, readOutbox, temporary } from './fixture.ts'
 
-const letter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
+const deadLetter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
 
 /**
- * An outbox that was put back as it was at event 3 and note 1, with its bell of then, beside an
- * inbox that has seen 8 events and 4 notes of it.
+ * An outbox that was restored as of event 3 and note 1, with the bell of that time, beside an inbox
+ * that has seen 8 events and 4 notes of the store.
  */
 function withRestoredOutbox() {
   const place = temporary()
@@ -20,7 +20,7 @@ function withRestoredOutbox() {
   commit(outbox, 3)
   copyStore(file, `${file}.old`)
   commit(outbox, 5)
-  const deadLetters = new Array(3).fill({ at: 1, deadLetter: letter })
+  const deadLetters = new Array(3).fill({ at: 1, deadLetter })
   outbox.commit({ readings: [], deadLetters })
   outbox.close()
   const inbox = openInbox({ file: inboxFile, settleMs: 1 })
@@ -34,8 +34,8 @@ function withRestoredOutbox() {
   return { ...{ file, open, commit }, [Symbol.dispose]: place[Symbol.dispose] }
 }
 
-describe('an outbox that was restored beside a newer inbox', () => {
-  it('gives no number that the bridge would pass by, and names the hole', () => {
+describe('an outbox restored beside a newer inbox', () => {
+  it('gives no sequence below the inbox positions, and names the hole', () => {
     using at = withRestoredOutbox()
     const outbox = at.open()
     at.commit(outbox, 1)
@@ -55,7 +55,7 @@ describe('an outbox that was restored beside a newer inbox', () => {
     expect(readOutbox(at.file).notes.filter(({ kind }) => kind === 'hole')).toHaveLength(1)
   })
 
-  it('has no hole when the inbox is behind or gone', () => {
+  it('has no further hole when the inbox is older or missing', () => {
     using at = withRestoredOutbox()
     const outbox = at.open()
     at.commit(outbox, 20)

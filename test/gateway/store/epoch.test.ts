@@ -8,7 +8,7 @@ type Outbox = ReturnType<typeof openOutbox>
 const open = (file: string) => openOutbox({ file, gateway: 'gw' })
 const commit = (outbox: Outbox, count: number, zone = 'z') =>
   outbox.commit({ readings: Array.from({ length: count }, () => reading(zone)), deadLetters: [] })
-const bury = (outbox: Outbox) =>
+const storeDeadLetter = (outbox: Outbox) =>
   outbox.commit({
     readings: [],
     deadLetters: [
@@ -18,14 +18,14 @@ const bury = (outbox: Outbox) =>
 const notesOf = (file: string, kind: string) =>
   readOutbox(file).notes.filter(note => note.kind === kind)
 
-/** An outbox whose tail is gone: 3 events are there, the bell tells of 8 events and more notes. */
+/** An outbox whose tail is missing: it stores 3 events, the bell names 8 events and more notes. */
 function withLostTail(file: string) {
   const outbox = open(file)
   commit(outbox, 3)
   copyStore(file, `${file}.old`)
   commit(outbox, 5)
-  bury(outbox)
-  bury(outbox)
+  storeDeadLetter(outbox)
+  storeDeadLetter(outbox)
   outbox.close()
   const { epoch, store } = outbox
   const notes = readOutbox(file).notes.length
@@ -36,21 +36,21 @@ function withLostTail(file: string) {
 }
 
 describe('a new epoch', () => {
-  it('is drawn at every start, and the store keeps its id', () => {
+  it('gets a new number at every start, and the store keeps its id', () => {
     using place = temporary()
     const file = place.file('outbox.db')
-    const seen = Array.from({ length: 5 }, () => {
+    const starts = Array.from({ length: 5 }, () => {
       const outbox = open(file)
       outbox.close()
       return { epoch: outbox.epoch, store: outbox.store.toString('hex') }
     })
-    expect(new Set(seen.map(({ epoch }) => epoch)).size).toBe(5)
-    expect(new Set(seen.map(({ store }) => store)).size).toBe(1)
-    for (const { epoch } of seen) expect(epoch).toBeLessThan(2 ** 48)
-    for (const { epoch } of seen) expect(epoch).toBeGreaterThan(0)
+    expect(new Set(starts.map(({ epoch }) => epoch)).size).toBe(5)
+    expect(new Set(starts.map(({ store }) => store)).size).toBe(1)
+    for (const { epoch } of starts) expect(epoch).toBeLessThan(2 ** 48)
+    for (const { epoch } of starts) expect(epoch).toBeGreaterThan(0)
   })
 
-  it('tells of the one before, from the heads written and the headers since', () => {
+  it('names the zone heads of the epoch before, from the table and the headers since', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
@@ -70,7 +70,7 @@ describe('a new epoch', () => {
     })
   })
 
-  it('goes on in the sequence and begins each zone at 1', () => {
+  it('continues the sequence and begins each zone sequence at 1', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     for (const count of [2, 3]) {
@@ -84,8 +84,8 @@ describe('a new epoch', () => {
   })
 })
 
-describe('a bell that is ahead of the last group', () => {
-  it('is a hole, named, and numbers go on behind it', () => {
+describe('a bell with a later mark than the last group', () => {
+  it('is a named hole, and sequences continue after the hole', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const lost = withLostTail(file)
@@ -104,7 +104,7 @@ describe('a bell that is ahead of the last group', () => {
     ])
   })
 
-  it('is ahead in notes, too: their numbers go on behind it, so that each is forwarded', () => {
+  it('is later in notes, too: note numbers continue after the mark, so every note is forwarded', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const lost = withLostTail(file)
@@ -114,7 +114,7 @@ describe('a bell that is ahead of the last group', () => {
     expect(notesOf(file, 'hole')[0]!.content).toMatchObject({ notes: { from: 2, to: lost.notes } })
   })
 
-  it('is a hole when it is ahead in notes only', () => {
+  it('is a hole when only its note number is later', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const { epoch, store } = open(file)
@@ -125,7 +125,7 @@ describe('a bell that is ahead of the last group', () => {
     expect(notesOf(`${file}k`, 'hole')[0]!.content).not.toHaveProperty('from')
   })
 
-  it('is named once, however often there is a start before the next event', () => {
+  it('is named once, whatever the number of starts before the next event', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const lost = withLostTail(file)
@@ -139,8 +139,8 @@ describe('a bell that is ahead of the last group', () => {
     expect(readOutbox(file).events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 9])
   })
 
-  it('of another store, or a damaged one, means nothing', () => {
-    for (const spoil of [
+  it('is ignored when it is damaged or belongs to another store', () => {
+    for (const damage of [
       (file: string, outbox: Outbox) =>
         ring(file, { ...outbox, store: Buffer.alloc(16, 1), sequence: 99, noteSequence: 99 }),
       (file: string) => writeFileSync(bellFile(file), Buffer.alloc(48, 0xff)),
@@ -151,11 +151,11 @@ describe('a bell that is ahead of the last group', () => {
       const outbox = open(file)
       commit(outbox, 2)
       outbox.close()
-      spoil(file, outbox)
+      damage(file, outbox)
       open(file).close()
-      const again = open(file)
-      expect(again.lastSequence).toBe(2)
-      again.close()
+      const reopened = open(file)
+      expect(reopened.lastSequence).toBe(2)
+      reopened.close()
       expect(notesOf(file, 'hole')).toEqual([])
       expect(readOutbox(file).notes.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4])
     }

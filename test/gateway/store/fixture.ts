@@ -11,7 +11,7 @@ import type { DeadLetter, OutgoingNote } from '../../../gateway/store/notes/note
 import { openOutboxReader } from '../../../gateway/store/read/outbox-reader.ts'
 import { event } from '../../config/event/events-fixture.ts'
 
-/** A directory that is gone at the end of the scope. */
+/** A directory that is removed at the end of the scope. */
 export function temporary() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-test-'))
   return {
@@ -21,7 +21,7 @@ export function temporary() {
   }
 }
 
-/** A reading of a zone that carries a number, which tells it apart. */
+/** A reading of a zone with a number that identifies the reading. */
 export function reading(zone: string, number = 0, more: Partial<Reading> = {}): Reading {
   return {
     ...{ site: 'hq', zone, device: 'd1', observedAt: null, clock: 'SYNCED' },
@@ -33,7 +33,7 @@ export function reading(zone: string, number = 0, more: Partial<Reading> = {}): 
   } as Reading
 }
 
-/** Readings of few zones, so that each gets several. */
+/** Readings of few zones, so that each zone gets several. */
 export const anyReading: fc.Arbitrary<Reading> = fc
   .tuple(event, fc.constantFrom('z1', 'z2', 'é "quoted"', '__proto__', '1'))
   .map(([{ id, gateway, epoch, sequence, zoneSequence, ...rest }, zone]) => ({ ...rest, zone }))
@@ -45,7 +45,7 @@ export const anyDeadLetter: fc.Arbitrary<DeadLetter> = fc.record({
   payload: fc.uint8Array({ maxLength: 64 }).map(bytes => Buffer.from(bytes)),
 })
 
-/** What the bridge finds in an outbox: every event in order, and every note. */
+/** Reads an outbox as the bridge does: every event in order, and every note. */
 export function readOutbox(file: string): { events: SensorReading[]; notes: OutgoingNote[] } {
   const reader = openOutboxReader(file)
   if (!reader) throw new Error(`there is no outbox in ${file}`)
@@ -57,17 +57,17 @@ export function readOutbox(file: string): { events: SensorReading[]; notes: Outg
       if (!group) break
       if (!Array.isArray(group.content)) throw new Error(group.content.reason)
       for (const { sequence, zone, value } of group.content) {
-        const one = decodeEvent(value)
-        if (one.sequence !== sequence || one.zone !== zone)
+        const event = decodeEvent(value)
+        if (event.sequence !== sequence || event.zone !== zone)
           throw new Error('group and event differ')
-        events.push(one)
+        events.push(event)
       }
       next = group.sequence + group.count
     }
     const notes: OutgoingNote[] = []
-    for (let more = reader.notesFrom(1); more.length > 0; ) {
-      notes.push(...more)
-      more = reader.notesFrom(more.at(-1)!.sequence + 1)
+    for (let page = reader.notesFrom(1); page.length > 0; ) {
+      notes.push(...page)
+      page = reader.notesFrom(page.at(-1)!.sequence + 1)
     }
     return { events, notes }
   } finally {
@@ -75,9 +75,9 @@ export function readOutbox(file: string): { events: SensorReading[]; notes: Outg
   }
 }
 
-/** Copies the files as they are now: what a process that is killed at this moment leaves behind. */
+/** Copies the files as they are now: the state that kill -9 would leave at this moment. */
 export function copyStore(from: string, to: string): void {
-  for (const end of ['', '-wal', '.bell']) {
-    if (existsSync(from + end)) copyFileSync(from + end, to + end)
+  for (const suffix of ['', '-wal', '.bell']) {
+    if (existsSync(from + suffix)) copyFileSync(from + suffix, to + suffix)
   }
 }

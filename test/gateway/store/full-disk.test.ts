@@ -14,7 +14,7 @@ const canMount = (() => {
   return disk !== null
 })()
 
-/** A writer whose outbox has a disk of 40 MB to itself; the inbox lies elsewhere. */
+/** A writer whose outbox has its own disk of 40 MB; the inbox is on another disk. */
 async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
   const disk = mountSmallDisk(40 * 1024 * 1024)!
   const place = temporary()
@@ -40,7 +40,7 @@ async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
       await writer[Symbol.asyncDispose]()
       writer = await start()
     },
-    /** Hands one message of 20 KB over; false when it was refused. */
+    /** Hands over a message; every second one has 20 KB. False when the message was refused. */
     async send(): Promise<boolean> {
       const number = next++
       const noise = Array.from({ length: 15 }, () => Math.random().toString(36)).join('')
@@ -51,12 +51,12 @@ async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
         payload: Buffer.alloc(20_000, payload),
       }
       const message = number % 2 ? { ...numbered(number), payload } : large
-      const kept = await writer.accept(message, {}).then(
+      const isAccepted = await writer.accept(message, {}).then(
         () => true,
         () => false,
       )
-      if (kept && number % 2) acknowledged.push(number)
-      return kept
+      if (isAccepted && number % 2) acknowledged.push(number)
+      return isAccepted
     },
     stored: () =>
       readOutbox(file).events.map(
@@ -71,7 +71,7 @@ async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
 }
 type Rig = Awaited<ReturnType<typeof startOnSmallDisk>>
 
-/** Says as the bridge does that everything is delivered: events and notes. */
+/** Writes an inbox in which all events and notes are delivered. */
 function deliverAll({ inboxFile, writer, file }: Rig): void {
   const inbox = openInbox({ file: inboxFile, settleMs: 1 })
   const store = Buffer.from(writer.store, 'hex')
@@ -82,10 +82,10 @@ function deliverAll({ inboxFile, writer, file }: Rig): void {
 }
 
 describe.skipIf(!canMount)('a full disk', () => {
-  it('acknowledges nothing that is not kept, and goes on by itself when the bridge has drained', async () => {
+  it('acknowledges only stored messages, and accepts messages again after the bridge delivered all', async () => {
     await using rig = await startOnSmallDisk()
     expect(existsSync(`${rig.file}.ballast`)).toBe(true)
-    // A first refusal shortens the WAL, which makes room once more.
+    // The first refusal truncates the WAL, which makes space once more.
     let [sent, refused] = [0, 0]
     while (refused < 10) {
       if (await rig.send()) [sent, refused] = [sent + 1, 0]
@@ -105,35 +105,35 @@ describe.skipIf(!canMount)('a full disk', () => {
     expect(rig.acknowledged.slice(-rig.stored().length)).toEqual(rig.stored())
   })
 
-  it('goes on by itself when others free the disk', async () => {
+  it('accepts messages again when others free the disk', async () => {
     await using rig = await startOnSmallDisk()
     for (let n = 0; n < 10; n++) await rig.send()
-    rig.disk.takeAllBut(0)
+    rig.disk.fillAllBut(0)
     while (await rig.send()) {}
     expect(await rig.send()).toBe(false)
-    rig.disk.giveBack()
+    rig.disk.free()
     await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(await rig.send()).toBe(true)
     expect(rig.stored()).toEqual(rig.acknowledged)
   })
 
-  it('lets the gateway start, which then refuses until there is room', async () => {
+  it('does not keep the gateway from starting; the gateway refuses messages until there is space', async () => {
     await using rig = await startOnSmallDisk()
     for (let n = 0; n < 10; n++) await rig.send()
-    rig.disk.takeAllBut(0)
+    rig.disk.fillAllBut(0)
     await rig.restart()
     expect(rig.writer.refusalReason).toBeTruthy()
     expect(await rig.send()).toBe(false)
-    rig.disk.giveBack()
+    rig.disk.free()
     await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(await rig.send()).toBe(true)
     expect(rig.stored()).toEqual(rig.acknowledged)
   })
 
-  it('drops the oldest where that is the policy, and says which', async () => {
+  it('drops the oldest events under that policy, and names them in tombstones', async () => {
     await using rig = await startOnSmallDisk({ whenFull: 'drop-oldest' })
     for (let n = 0; n < 10; n++) expect(await rig.send()).toBe(true)
-    rig.disk.takeAllBut(200_000)
+    rig.disk.fillAllBut(200_000)
     while (await rig.send()) {}
     await vi.waitFor(
       () => expect(readOutbox(rig.file).notes.at(-1)).toMatchObject({ kind: 'tombstone' }),
@@ -143,7 +143,7 @@ describe.skipIf(!canMount)('a full disk', () => {
     const dropped = notes.filter(({ kind }) => kind === 'tombstone')
     expect(dropped.at(-1)!.content.to).toBe(events[0]!.sequence - 1)
     expect(rig.stored()).toEqual(rig.acknowledged.slice(-events.length))
-    rig.disk.giveBack()
+    rig.disk.free()
     await vi.waitFor(() => expect(rig.writer.refusalReason).toBe(null), PATIENCE)
     expect(await rig.send()).toBe(true)
   })

@@ -3,7 +3,7 @@ import { mkdtempSync, rmdirSync, rmSync, statfsSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A disk of its own, a small one in memory, or null where this process may not mount any. */
+/** Mounts a small disk in memory; null when this process may not mount. */
 export function mountSmallDisk(bytes: number) {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-disk-'))
   const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'none', dir])
@@ -11,16 +11,16 @@ export function mountSmallDisk(bytes: number) {
     rmdirSync(dir)
     return null
   }
-  const other = join(dir, 'other')
+  const filler = join(dir, 'other')
   return {
     file: (name: string) => join(dir, name),
-    /** Something else takes all that is free but so many bytes. */
-    takeAllBut(bytes: number): void {
+    /** Fills the free space with a file of somebody else, except `bytes`. */
+    fillAllBut(bytes: number): void {
       const { bavail, bsize } = statfsSync(dir)
-      writeFileSync(other, Buffer.alloc(Math.max(0, bavail * bsize - bytes), 1))
+      writeFileSync(filler, Buffer.alloc(Math.max(0, bavail * bsize - bytes), 1))
     },
-    /** That goes again. */
-    giveBack: () => rmSync(other, { force: true }),
+    /** Removes that file. */
+    free: () => rmSync(filler, { force: true }),
     [Symbol.dispose](): void {
       spawnSync('umount', ['-l', dir])
       rmdirSync(dir)

@@ -5,22 +5,22 @@ import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
 import { copyStore, temporary } from './fixture.ts'
 
 const store = Buffer.alloc(16, 7)
-const other = Buffer.alloc(16, 8)
+const otherStore = Buffer.alloc(16, 8)
 const range = {
   ...{ store, next: 1, end: null, topic: 'sluice.readings', partitions: 6, zones: null },
   reason: 'first contact',
 }
-/** Longer than any test: nothing is saved by time. */
+/** Longer than any test: no timer makes positions durable. */
 const NEVER_MS = 1_000_000
 const PATIENCE = { timeout: 20_000, interval: 5 }
 
-/** The inbox as another process finds it now, were this one killed. */
-function killed<T>(file: string, look: (inbox: Inbox) => T): T {
+/** Reads the inbox as it would be after kill -9 of this process. */
+function afterKill<T>(file: string, read: (inbox: Inbox) => T): T {
   const copy = `${file}k${++copies}`
   copyStore(file, copy)
   const inbox = openInbox({ file: copy, settleMs: NEVER_MS })
   try {
-    return look(inbox)
+    return read(inbox)
   } finally {
     inbox.close()
   }
@@ -28,21 +28,21 @@ function killed<T>(file: string, look: (inbox: Inbox) => T): T {
 let copies = 0
 
 describe('the inbox', () => {
-  it('keeps ranges of each store apart, in the order in which they were added', () => {
+  it('stores the ranges of each store separately, in the order of their addition', () => {
     using place = temporary()
     const file = place.file('deep/inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
     const first = inbox.addRange(range)
-    const foreign = inbox.addRange({ ...range, store: other })
+    const foreign = inbox.addRange({ ...range, store: otherStore })
     const second = inbox.addRange({ ...range, next: 5, end: 9, zones: '["z"]', reason: 'replay' })
     expect(inbox.rangesOf(store)).toEqual([first, second])
     expect(first).toEqual({ ...range, id: first.id })
-    expect(killed(file, again => again.rangesOf(other))).toEqual([foreign])
-    expect(killed(file, again => again.rangesOf(store))).toEqual([first, second])
+    expect(afterKill(file, inbox => inbox.rangesOf(otherStore))).toEqual([foreign])
+    expect(afterKill(file, inbox => inbox.rangesOf(store))).toEqual([first, second])
     inbox.close()
   })
 
-  it('has positions durable after close', () => {
+  it('makes positions durable at close', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
@@ -51,14 +51,14 @@ describe('the inbox', () => {
     inbox.moveRange({ id, next: 20 })
     inbox.moveNotes(store, 5)
     expect(inbox.nextNote(store)).toBe(5)
-    expect(killed(file, again => again.rangesOf(store)[0]!.next)).toBe(1)
+    expect(afterKill(file, inbox => inbox.rangesOf(store)[0]!.next)).toBe(1)
     inbox.close()
-    expect(killed(file, again => again.rangesOf(store)[0]!.next)).toBe(20)
-    expect(killed(file, again => again.nextNote(store))).toBe(5)
-    expect(killed(file, again => again.nextNote(other))).toBe(null)
+    expect(afterKill(file, inbox => inbox.rangesOf(store)[0]!.next)).toBe(20)
+    expect(afterKill(file, inbox => inbox.nextNote(store))).toBe(5)
+    expect(afterKill(file, inbox => inbox.nextNote(otherStore))).toBe(null)
   })
 
-  it('has positions durable within settleMs, again and again', async () => {
+  it('makes positions durable within settleMs, each time', async () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: 1 })
@@ -67,14 +67,14 @@ describe('the inbox', () => {
       inbox.moveRange({ id, next })
       inbox.moveNotes(store, next)
       await vi.waitFor(() => {
-        expect(killed(file, again => again.rangesOf(store)[0]!.next)).toBe(next)
-        expect(killed(file, again => again.nextNote(store))).toBe(next)
+        expect(afterKill(file, inbox => inbox.rangesOf(store)[0]!.next)).toBe(next)
+        expect(afterKill(file, inbox => inbox.nextNote(store))).toBe(next)
       }, PATIENCE)
     }
     inbox.close()
   })
 
-  it('gives ranges with the position they were moved to, saved or not', () => {
+  it('returns ranges with their newest position, durable or not', () => {
     using place = temporary()
     const inbox = openInbox({ file: place.file('inbox.db'), settleMs: NEVER_MS })
     const { id } = inbox.addRange(range)
@@ -83,7 +83,7 @@ describe('the inbox', () => {
     inbox.close()
   })
 
-  it('forgets a closed range when all of it is delivered, as durably as it moves', () => {
+  it('removes a delivered range, with the next durable write of positions', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
@@ -91,14 +91,14 @@ describe('the inbox', () => {
     const { id } = inbox.addRange({ ...range, next: 5, end: 9 })
     inbox.moveRange({ id, next: 10 })
     expect(inbox.rangesOf(store)).toEqual([open])
-    expect(killed(file, again => again.rangesOf(store))).toHaveLength(2)
+    expect(afterKill(file, inbox => inbox.rangesOf(store))).toHaveLength(2)
     inbox.close()
-    expect(killed(file, again => again.rangesOf(store))).toEqual([open])
+    expect(afterKill(file, inbox => inbox.rangesOf(store))).toEqual([open])
     const rows = readRows(file, 'SELECT * FROM ranges')
     expect(rows).toHaveLength(1)
   })
 
-  it('has its own notes and id, durable at once', () => {
+  it('makes its own notes and id durable at once', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })
@@ -115,12 +115,12 @@ describe('the inbox', () => {
     ]
     expect(inbox.notesFrom(1)).toEqual(notes)
     expect(inbox.notesFrom(2)).toEqual(notes.slice(1))
-    expect(killed(file, again => again.notesFrom(1))).toEqual(notes)
-    expect(killed(file, again => again.id)).toEqual(inbox.id)
+    expect(afterKill(file, inbox => inbox.notesFrom(1))).toEqual(notes)
+    expect(afterKill(file, inbox => inbox.id)).toEqual(inbox.id)
     inbox.close()
   })
 
-  it('is written by one', () => {
+  it('has one writer', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = openInbox({ file, settleMs: NEVER_MS })

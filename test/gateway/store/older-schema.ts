@@ -12,8 +12,8 @@ import { prepareGroupReplace } from '../../../gateway/store/groups/group-table.t
 const marker = Buffer.of(0xc3, 0x01)
 
 /**
- * Makes the groups of a closed outbox those of a program to which `schema` was the newest. Gives
- * how many events they have.
+ * Rewrites the groups of a closed outbox as a program would write them whose newest schema is
+ * `schema`. Returns the number of events.
  */
 export function writeUnder(schema: ReleasedSchema, file: string): number {
   const db = new Database(file)
@@ -23,7 +23,7 @@ export function writeUnder(schema: ReleasedSchema, file: string): number {
   for (const row of rows) {
     const zones = readHeader(row)
     const events = unpackGroup(row)
-    if ('reason' in zones || 'reason' in events) throw new Error('a group is not whole')
+    if ('reason' in zones || 'reason' in events) throw new Error('a group is damaged')
     const zoneOf = events.map(event => zones.findIndex(({ zone }) => zone === event.zone))
     const values = events.map(({ value }) =>
       Buffer.concat([marker, schema.fingerprint, schema.type.toBuffer(decodeEvent(value))]),

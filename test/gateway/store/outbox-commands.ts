@@ -10,18 +10,18 @@ class Commit implements fc.Command<Model, Real> {
   readonly readings: Reading[]
   readonly deadLetters: DeadLetter[]
   readonly changes: Change[]
-  /** Pages the file may still grow by; null: as many as it likes. */
-  readonly room: number | null
+  /** Pages by which the file may grow; null: no limit. */
+  readonly growth: number | null
   constructor(
     readings: Reading[],
     deadLetters: DeadLetter[],
     changes: Change[],
-    room: number | null,
+    growth: number | null,
   ) {
     this.readings = readings
     this.deadLetters = deadLetters
     this.changes = changes
-    this.room = room
+    this.growth = growth
   }
   check = () => true
   run(model: Model, { outbox, newest }: Real): void {
@@ -32,22 +32,25 @@ class Commit implements fc.Command<Model, Real> {
       else if (kind === 'release') outbox.unreleased.release(client, packet)
       else outbox.unreleased.forget(client)
     }
-    if (withRoom(newest(), this.room, () => outbox.commit({ readings, deadLetters }))) {
+    if (withGrowth(newest(), this.growth, () => outbox.commit({ readings, deadLetters }))) {
       model.add(readings, this.deadLetters, changes)
     }
     expect(outbox.unreleased.count).toBe(model.unreleased.size)
   }
   toString = () =>
-    `commit(${this.readings.map(({ zone }) => zone)}; ${this.deadLetters.length}; ${this.changes.length}; room ${this.room})`
+    `commit(${this.readings.map(({ zone }) => zone)}; ${this.deadLetters.length}; ${this.changes.length}; growth ${this.growth})`
 }
 
-/** How often a commit failed, so that a test can tell that some did. */
+/** Counts failed commits, so that the test can check that some commits failed. */
 export const failures = { count: 0 }
 
-/** Runs `work` with `room` pages to grow by (null: no limit) and tells whether it succeeded. */
-function withRoom(db: Database, room: number | null, work: () => void): boolean {
+/**
+ * Runs `work` while the file may grow by `growth` pages (null: no limit). Returns whether `work`
+ * succeeded.
+ */
+function withGrowth(db: Database, growth: number | null, work: () => void): boolean {
   const pages = db.pragma('page_count', { simple: true }) as number
-  if (room !== null) db.pragma(`max_page_count = ${pages + room}`)
+  if (growth !== null) db.pragma(`max_page_count = ${pages + growth}`)
   try {
     work()
     return true
@@ -60,23 +63,23 @@ function withRoom(db: Database, room: number | null, work: () => void): boolean 
   }
 }
 
-class Beat implements fc.Command<Model, Real> {
-  readonly room: number | null
-  constructor(room: number | null) {
-    this.room = room
+class WriteZoneHeads implements fc.Command<Model, Real> {
+  readonly growth: number | null
+  constructor(growth: number | null) {
+    this.growth = growth
   }
   check = () => true
   run(model: Model, { outbox, newest }: Real): void {
-    if (withRoom(newest(), this.room, () => outbox.writeZoneHeads())) model.beat()
+    if (withGrowth(newest(), this.growth, () => outbox.writeZoneHeads())) model.writeZoneHeads()
   }
-  toString = () => `beat(room ${this.room})`
+  toString = () => `heads(growth ${this.growth})`
 }
 
 class Reopen implements fc.Command<Model, Real> {
   check = () => true
   run(model: Model, real: Real): void {
     real.outbox.close()
-    model.beat()
+    model.writeZoneHeads()
     real.open()
     model.begin(real.outbox.epoch)
     real.check(model)
@@ -88,11 +91,11 @@ class Reopen implements fc.Command<Model, Real> {
 class Shorten implements fc.Command<Model, Real> {
   readonly how: 'prune' | 'drop'
   readonly groups: number
-  readonly room: number | null
-  constructor(how: 'prune' | 'drop', groups: number, room: number | null) {
+  readonly growth: number | null
+  constructor(how: 'prune' | 'drop', groups: number, growth: number | null) {
     this.how = how
     this.groups = groups
-    this.room = room
+    this.growth = growth
   }
   check = () => true
   run(model: Model, { outbox: { pruning }, newest }: Real): void {
@@ -100,16 +103,16 @@ class Shorten implements fc.Command<Model, Real> {
     if (!group) return
     const shorten = () =>
       this.how === 'drop' ? pruning.drop(group, null, 'test') : pruning.prune(group)
-    if (withRoom(newest(), this.room, shorten)) model[this.how](group.to)
+    if (withGrowth(newest(), this.growth, shorten)) model[this.how](group.to)
     shortened.count++
   }
-  toString = () => `${this.how}(${this.groups}; room ${this.room})`
+  toString = () => `${this.how}(${this.groups}; growth ${this.growth})`
 }
 
-/** How often something was deleted. */
+/** Counts deletions. */
 export const shortened = { count: 0 }
 
-/** Goes on with a copy of the files as they are: as after kill -9. */
+/** Continues with a copy of the current files: the state after kill -9. */
 class Kill implements fc.Command<Model, Real> {
   check = () => true
   run(model: Model, real: Real): void {
@@ -134,38 +137,41 @@ const change: fc.Arbitrary<Change> = fc.record({
 })
 const large = fc
   .tuple(anyReading, fc.integer({ min: 1, max: 30 }))
-  .map(([one, kilobytes]) => ({ ...one, device: noise(kilobytes * 1024) }))
-const largeLetter = fc
+  .map(([reading, kilobytes]) => ({ ...reading, device: noise(kilobytes * 1024) }))
+const largeDeadLetter = fc
   .tuple(anyDeadLetter, fc.integer({ min: 1, max: 30 }))
-  .map(([one, kilobytes]) => ({ ...one, payload: Buffer.from(noise(kilobytes * 1024)) }))
-const letters = fc.oneof(
+  .map(([deadLetter, kilobytes]) => ({
+    ...deadLetter,
+    payload: Buffer.from(noise(kilobytes * 1024)),
+  }))
+const someDeadLetters = fc.oneof(
   fc.array(anyDeadLetter, { maxLength: 3 }),
-  fc.array(largeLetter, { maxLength: 3 }),
+  fc.array(largeDeadLetter, { maxLength: 3 }),
 )
-const commit = (readings: fc.Arbitrary<Reading[]>, room: fc.Arbitrary<number | null>) =>
+const commit = (readings: fc.Arbitrary<Reading[]>, growth: fc.Arbitrary<number | null>) =>
   fc
-    .tuple(readings, letters, fc.array(change, { maxLength: 3 }), room)
-    .map(all => new Commit(...all))
+    .tuple(readings, someDeadLetters, fc.array(change, { maxLength: 3 }), growth)
+    .map(args => new Commit(...args))
 
 export const commands = fc.commands(
   [
     commit(fc.array(anyReading, { maxLength: 8 }), fc.constant(null)),
     commit(fc.array(large, { maxLength: 3 }), fc.nat(6)),
-    fc.constantFrom(null, 0).map(room => new Beat(room)),
+    fc.constantFrom(null, 0).map(growth => new WriteZoneHeads(growth)),
     fc
       .tuple(
         fc.constantFrom('prune', 'drop'),
         fc.integer({ min: 1, max: 4 }),
         fc.constantFrom(null, 0),
       )
-      .map(all => new Shorten(...all)),
+      .map(args => new Shorten(...args)),
     fc.constant(new Reopen()),
     fc.constant(new Kill()),
   ],
   { maxCommands: 25, size: 'max' },
 )
 
-/** Text that does not compress, the same each time. */
+/** Incompressible text, the same at each call. */
 function noise(length: number): string {
   let state = length
   return Array.from({ length }, () => {

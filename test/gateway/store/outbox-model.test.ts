@@ -7,21 +7,21 @@ import { Model, Real } from './outbox-model.ts'
 
 const { opened } = vi.hoisted(() => ({ opened: [] as BetterSqlite3.Database[] }))
 
-// Keeps hold of each connection, because only its own max_page_count makes a commit fail.
+// Records each connection: a commit fails only by the max_page_count of its own connection.
 vi.mock('better-sqlite3', async importOriginal => {
   const { default: Database } = await importOriginal<{ default: typeof BetterSqlite3 }>()
-  class Held extends Database {
-    constructor(...given: ConstructorParameters<typeof Database>) {
-      super(...given)
+  class RecordedDatabase extends Database {
+    constructor(...args: ConstructorParameters<typeof Database>) {
+      super(...args)
       opened.push(this as never)
     }
   }
-  return { default: Held }
+  return { default: RecordedDatabase }
 })
 
-const writing = (real: string) => opened.findLast(db => db.name === real && !db.readonly)!
+const writingConnection = (file: string) => opened.findLast(db => db.name === file && !db.readonly)!
 
-it('an outbox holds what a list would, through failed commits, pruning, new epochs and kills', () => {
+it('an outbox equals a list-based model after failed commits, pruning, new epochs and kills', () => {
   fc.assert(
     fc.property(commands, sequence => {
       using place = temporary()
@@ -29,7 +29,7 @@ it('an outbox holds what a list would, through failed commits, pruning, new epoc
       try {
         fc.modelRun(() => {
           const model = new Model()
-          real = new Real(place.file('outbox.db'), () => writing(real!.file))
+          real = new Real(place.file('outbox.db'), () => writingConnection(real!.file))
           model.begin(real.outbox.epoch)
           return { model, real }
         }, [...sequence, lastCheck])

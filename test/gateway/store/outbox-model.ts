@@ -10,16 +10,16 @@ import { readOutbox } from './fixture.ts'
 type UnreleasedMessage = { client: string; packet: number; hash: Buffer }
 type Expected = Pick<OutgoingNote, 'kind' | 'content'>
 
-/** What an outbox must hold: plain lists, without a file, transactions or failures. */
+/** The expected content of an outbox: plain lists without a file, transactions or failures. */
 export class Model {
-  /** The events that are there, and the number of the last one ever stored. */
+  /** The stored events, and the sequence of the last event ever stored. */
   events: SensorReading[] = []
   last = 0
   notes: Expected[] = []
   unreleased = new Map<string, UnreleasedMessage>()
   epoch = 0
   heads = new Map<string, number>()
-  moved = new Set<string>()
+  changedZones = new Set<string>()
   previous: { epoch: number; heads: Map<string, number> } | null = null
 
   begin(epoch: number): void {
@@ -29,17 +29,17 @@ export class Model {
     this.notes.push({ kind: 'epoch', content: { epoch, firstSequence, previous } })
     this.epoch = epoch
     this.heads = new Map()
-    this.moved = new Set()
+    this.changedZones = new Set()
   }
 
   add(readings: Reading[], deadLetters: DeadLetter[], changes: Change[]): void {
-    for (const one of readings) {
+    for (const reading of readings) {
       const sequence = ++this.last
-      const zoneSequence = (this.heads.get(one.zone) ?? 0) + 1
-      this.heads.set(one.zone, zoneSequence)
-      this.moved.add(one.zone)
+      const zoneSequence = (this.heads.get(reading.zone) ?? 0) + 1
+      this.heads.set(reading.zone, zoneSequence)
+      this.changedZones.add(reading.zone)
       const id = createEventIds('gw', this.epoch)(sequence)
-      this.events.push({ ...one, id, gateway: 'gw', epoch: this.epoch, sequence, zoneSequence })
+      this.events.push({ ...reading, id, gateway: 'gw', epoch: this.epoch, sequence, zoneSequence })
     }
     for (const { payload, ...rest } of deadLetters) {
       const content = { ...rest, payload: Buffer.from(payload).toString('base64') }
@@ -58,30 +58,31 @@ export class Model {
   }
 
   drop(upTo: number): void {
-    const gone = this.events.filter(({ sequence }) => sequence <= upTo)
-    for (const epoch of new Set(gone.map(event => event.epoch))) {
-      const all = gone.filter(event => event.epoch === epoch)
-      const zones = [...new Set(all.map(({ zone }) => zone))].map(zone => {
-        const numbers = all.filter(event => event.zone === zone).map(one => one.zoneSequence)
+    const dropped = this.events.filter(({ sequence }) => sequence <= upTo)
+    for (const epoch of new Set(dropped.map(event => event.epoch))) {
+      const events = dropped.filter(event => event.epoch === epoch)
+      const zones = [...new Set(events.map(({ zone }) => zone))].map(zone => {
+        const inZone = events.filter(event => event.zone === zone)
+        const numbers = inZone.map(event => event.zoneSequence)
         return [zone, Math.min(...numbers), numbers.length]
       })
-      const [from, to] = [all[0]!.sequence, all.at(-1)!.sequence]
-      const content = { epoch, from, to, count: all.length, zones, reason: 'test' }
+      const [from, to] = [events[0]!.sequence, events.at(-1)!.sequence]
+      const content = { epoch, from, to, count: events.length, zones, reason: 'test' }
       this.notes.push({ kind: 'tombstone', content: comparable(content) })
     }
     this.prune(upTo)
   }
 
-  beat(): void {
-    if (this.moved.size === 0) return
-    const zones = sorted(new Map([...this.moved].map(zone => [zone, this.heads.get(zone)!])))
+  writeZoneHeads(): void {
+    if (this.changedZones.size === 0) return
+    const zones = sorted(new Map([...this.changedZones].map(zone => [zone, this.heads.get(zone)!])))
     const content = { epoch: this.epoch, lastSequence: this.last, zones }
     this.notes.push({ kind: 'heads', content })
-    this.moved = new Set()
+    this.changedZones = new Set()
   }
 }
 
-/** An outbox and the connection inside it, which tests use to make commits fail. */
+/** A real outbox, and its database connection, with which commands make commits fail. */
 export class Real {
   file: string
   outbox!: Outbox
@@ -120,7 +121,7 @@ function sorted(heads: Map<string, number>) {
 
 const byName = ([a]: [string, ...number[]], [b]: [string, ...number[]]) => (a < b ? -1 : 1)
 
-/** A note's content with its zones in one order: theirs means nothing. */
+/** A note's content with sorted zones: the order of zones in a note has no meaning. */
 function comparable(content: Record<string, unknown>): Record<string, unknown> {
   const { zones, previous } = content as {
     zones?: [string, ...number[]][]

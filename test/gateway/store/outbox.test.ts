@@ -8,7 +8,7 @@ import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, readOutbox, temporary } from './fixture.ts'
 
 const open = (file: string) => openOutbox({ file, gateway: 'gw' })
-const letter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
+const deadLetter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
 
 function rowsOf(file: string, query: string) {
   const db = new Database(file, { readonly: true })
@@ -18,14 +18,14 @@ function rowsOf(file: string, query: string) {
 }
 
 describe('the outbox', () => {
-  it('makes its directory for its owner alone', () => {
+  it('creates its directory with access for its owner only', () => {
     using place = temporary()
     open(place.file('a/outbox.db')).close()
     expect(statSync(place.file('a')).mode & 0o777).toBe(0o700)
     expect(existsSync(place.file('a/outbox.db'))).toBe(true)
   })
 
-  it('is written by one, and names the lock to the second', () => {
+  it("has one writer, and a second writer's error names the lock", () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
@@ -36,7 +36,7 @@ describe('the outbox', () => {
     open(file).close()
   })
 
-  it('keeps one commit in one row, and says in its columns what is in it', () => {
+  it('stores one commit in one row whose columns describe its events', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
@@ -56,17 +56,17 @@ describe('the outbox', () => {
     outbox.close()
   })
 
-  it('commits readings and dead letters together, or nothing when one is not of the contract', () => {
+  it('commits readings and dead letters together, or nothing when a reading is invalid', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
     outbox.commit({ readings: [reading('a')], deadLetters: [] })
-    const wrong = reading('a', 1, { observedAt: 'yesterday' as never })
+    const invalid = reading('a', 1, { observedAt: 'yesterday' as never })
     outbox.unreleased.remember('c', 1, Buffer.alloc(32))
-    const bad = { readings: [reading('b'), wrong], deadLetters: [{ at: 1, deadLetter: letter }] }
-    expect(() => outbox.commit(bad)).toThrow()
+    const content = { readings: [reading('b'), invalid], deadLetters: [{ at: 1, deadLetter }] }
+    expect(() => outbox.commit(content)).toThrow()
     expect(outbox.unreleased.count).toBe(0)
-    outbox.commit({ readings: [reading('b')], deadLetters: [{ at: 1, deadLetter: letter }] })
+    outbox.commit({ readings: [reading('b')], deadLetters: [{ at: 1, deadLetter }] })
     const { events, notes } = readOutbox(file)
     expect(
       events.map(({ sequence, zone, zoneSequence }) => [sequence, zone, zoneSequence]),
@@ -81,28 +81,28 @@ describe('the outbox', () => {
     outbox.close()
   })
 
-  it('rings after each commit with what is there', () => {
+  it('rings after each commit with the last event and note', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
     const { store, epoch } = outbox
-    const markAt = (sequence: number, noteSequence: number) =>
+    const expectMark = (sequence: number, noteSequence: number) =>
       expect(readBell(bellFile(file))).toEqual({ store, epoch, sequence, noteSequence })
-    markAt(0, 1)
+    expectMark(0, 1)
     outbox.commit({ readings: [reading('a'), reading('a')], deadLetters: [] })
-    markAt(2, 1)
-    outbox.commit({ readings: [], deadLetters: [{ at: 1, deadLetter: letter }] })
-    markAt(2, 2)
+    expectMark(2, 1)
+    outbox.commit({ readings: [], deadLetters: [{ at: 1, deadLetter }] })
+    expectMark(2, 2)
     outbox.writeZoneHeads()
-    markAt(2, 3)
+    expectMark(2, 3)
     outbox.writeZoneHeads()
-    markAt(2, 3)
+    expectMark(2, 3)
     outbox.commit({ readings: [reading('b')], deadLetters: [] })
     outbox.close()
-    markAt(3, 4)
+    expectMark(3, 4)
   })
 
-  it('notes in a heartbeat the zones that moved since the last', () => {
+  it('names in a heartbeat the zones with new events since the last heartbeat', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)
@@ -129,7 +129,7 @@ describe('the outbox', () => {
     outbox.close()
   })
 
-  it('holds events of any size', () => {
+  it('stores events of any size', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = open(file)

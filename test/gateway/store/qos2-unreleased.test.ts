@@ -10,10 +10,10 @@ import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { createUnreleasedMessages } from '../../../gateway/store/qos2-unreleased.ts'
 import { reading, temporary } from './fixture.ts'
 
-const [one, other] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
-const nothing = { readings: [], deadLetters: [] }
+const [hash, otherHash] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+const empty = { readings: [], deadLetters: [] }
 
-/** The table alone, with commits that succeed or fail. */
+/** Only the table of unreleased messages, with commits that succeed or fail. */
 function openTable(file: string) {
   const db = new Database(file)
   prepareDatabase(db, OUTBOX_APPLICATION_ID, outboxMigrations)
@@ -37,58 +37,58 @@ function openTable(file: string) {
 }
 
 describe('QoS 2 messages between PUBLISH and PUBREL', () => {
-  it('are known by client, packet id and what they say', () => {
+  it('are identified by client, packet id and content hash', () => {
     using place = temporary()
     using table = openTable(place.file('outbox.db'))
     const { unreleased } = table
-    unreleased.remember('c', 1, one)
-    expect(unreleased.has('c', 1, one)).toBe(true)
-    expect(unreleased.has('c', 1, other)).toBe(false)
-    expect(unreleased.has('c', 2, one)).toBe(false)
-    expect(unreleased.has('d', 1, one)).toBe(false)
+    unreleased.remember('c', 1, hash)
+    expect(unreleased.has('c', 1, hash)).toBe(true)
+    expect(unreleased.has('c', 1, otherHash)).toBe(false)
+    expect(unreleased.has('c', 2, hash)).toBe(false)
+    expect(unreleased.has('d', 1, hash)).toBe(false)
     expect(unreleased.count).toBe(1)
   })
 
-  it('are new messages when the same packet id says something else', () => {
+  it('are new messages when a packet id has other content', () => {
     using place = temporary()
     using table = openTable(place.file('outbox.db'))
     const { unreleased } = table
-    unreleased.remember('c', 1, one)
-    unreleased.remember('c', 1, other)
-    expect(unreleased.has('c', 1, one)).toBe(false)
-    expect(unreleased.has('c', 1, other)).toBe(true)
+    unreleased.remember('c', 1, hash)
+    unreleased.remember('c', 1, otherHash)
+    expect(unreleased.has('c', 1, hash)).toBe(false)
+    expect(unreleased.has('c', 1, otherHash)).toBe(true)
     expect(unreleased.count).toBe(1)
   })
 
-  it('are forgotten at release, and all of a client at once', () => {
+  it('are removed at release, and all messages of a client at once', () => {
     using place = temporary()
     using table = openTable(place.file('outbox.db'))
     const { unreleased } = table
-    for (const packet of [1, 2, 3]) unreleased.remember('c', packet, one)
-    unreleased.remember('d', 1, one)
+    for (const packet of [1, 2, 3]) unreleased.remember('c', packet, hash)
+    unreleased.remember('d', 1, hash)
     unreleased.release('c', 2)
     unreleased.release('nobody', 2)
-    expect([1, 2, 3].map(packet => unreleased.has('c', packet, one))).toEqual([true, false, true])
+    expect([1, 2, 3].map(packet => unreleased.has('c', packet, hash))).toEqual([true, false, true])
     expect(unreleased.count).toBe(3)
     unreleased.forget('c')
-    expect([unreleased.count, unreleased.has('d', 1, one)]).toEqual([1, true])
+    expect([unreleased.count, unreleased.has('d', 1, hash)]).toEqual([1, true])
   })
 
-  it('that nobody knows cost no commit to forget', () => {
+  it('need no commit when a client without messages is forgotten', () => {
     using place = temporary()
     using table = openTable(place.file('outbox.db'))
     table.unreleased.forget('c')
     expect(table.unreleased.isChanged).toBe(false)
-    table.unreleased.remember('c', 1, one)
+    table.unreleased.remember('c', 1, hash)
     expect(table.unreleased.isChanged).toBe(true)
   })
 
-  it('are what the last good commit left, after a failed one and after opening again', () => {
+  it('are as of the last successful commit, after a failed commit and after a reopen', () => {
     const change = fc.record({
       kind: fc.constantFrom('remember', 'release', 'forget'),
       client: fc.constantFrom('a', 'b', '__proto__', ''),
       packet: fc.integer({ min: 1, max: 3 }),
-      hash: fc.constantFrom(one, other),
+      hash: fc.constantFrom(hash, otherHash),
     })
     const step = fc.record({ changes: fc.array(change), fails: fc.boolean() })
     fc.assert(
@@ -99,9 +99,9 @@ describe('QoS 2 messages between PUBLISH and PUBREL', () => {
         const check = ({ unreleased }: ReturnType<typeof openTable>) => {
           for (const client of ['a', 'b', '__proto__', '']) {
             for (const packet of [1, 2, 3]) {
-              const hash = known.get(`${client} ${packet}`)
-              expect(unreleased.has(client, packet, one)).toBe(hash === one)
-              expect(unreleased.has(client, packet, other)).toBe(hash === other)
+              const stored = known.get(`${client} ${packet}`)
+              expect(unreleased.has(client, packet, hash)).toBe(stored === hash)
+              expect(unreleased.has(client, packet, otherHash)).toBe(stored === otherHash)
             }
           }
           expect(unreleased.count).toBe(known.size)
@@ -126,29 +126,29 @@ describe('QoS 2 messages between PUBLISH and PUBREL', () => {
             expect(table.unreleased.isChanged).toBe(false)
           }
         }
-        using again = openTable(file)
-        check(again)
+        using reopened = openTable(file)
+        check(reopened)
       }),
       { numRuns: 30 },
     )
   })
 
-  it('become durable with the commit of the message, or alone', () => {
+  it("become durable with the message's commit, or in an own commit", () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
-    outbox.unreleased.remember('c', 1, one)
+    outbox.unreleased.remember('c', 1, hash)
     outbox.commit({ readings: [reading('z')], deadLetters: [] })
-    outbox.unreleased.remember('c', 2, one)
-    outbox.commit(nothing)
+    outbox.unreleased.remember('c', 2, hash)
+    outbox.commit(empty)
     outbox.close()
-    const again = openOutbox({ file, gateway: 'gw' })
-    expect([1, 2].map(packet => again.unreleased.has('c', packet, one))).toEqual([true, true])
-    again.unreleased.release('c', 1)
-    again.commit(nothing)
-    again.close()
+    const reopened = openOutbox({ file, gateway: 'gw' })
+    expect([1, 2].map(packet => reopened.unreleased.has('c', packet, hash))).toEqual([true, true])
+    reopened.unreleased.release('c', 1)
+    reopened.commit(empty)
+    reopened.close()
     const last = openOutbox({ file, gateway: 'gw' })
-    expect([1, 2].map(packet => last.unreleased.has('c', packet, one))).toEqual([false, true])
+    expect([1, 2].map(packet => last.unreleased.has('c', packet, hash))).toEqual([false, true])
     last.close()
   })
 })

@@ -4,34 +4,34 @@ import { markDamaged } from '../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { temporary } from './fixture.ts'
 
-const name = {
+const key = {
   registry: 'http://r',
   subject: 'readings-value',
   fingerprint: Buffer.from('2f6f7133d40c82fc', 'hex'),
 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
-const reopened = (file: string, spoil: (db: Database.Database) => void) => {
+const reopen = (file: string, damage: (db: Database.Database) => void) => {
   const db = new Database(file)
-  spoil(db)
+  damage(db)
   db.close()
   return open(file)
 }
 
-it('keeps the number that each registry gave to a schema under each subject', () => {
+it('stores the id that each registry gave to a schema under each subject', () => {
   using place = temporary()
   const file = place.file('inbox.db')
   const inbox = open(file)
-  expect(inbox.schemaId(name)).toBe(null)
-  inbox.keepSchemaId(name, 7)
-  inbox.keepSchemaId({ ...name, registry: 'http://s' }, 1)
-  inbox.keepSchemaId({ ...name, subject: 'backfill-value' }, 2)
-  inbox.keepSchemaId({ ...name, fingerprint: Buffer.alloc(8) }, 3)
-  inbox.keepSchemaId(name, 8)
+  expect(inbox.schemaId(key)).toBe(null)
+  inbox.keepSchemaId(key, 7)
+  inbox.keepSchemaId({ ...key, registry: 'http://s' }, 1)
+  inbox.keepSchemaId({ ...key, subject: 'backfill-value' }, 2)
+  inbox.keepSchemaId({ ...key, fingerprint: Buffer.alloc(8) }, 3)
+  inbox.keepSchemaId(key, 8)
   inbox.close()
-  const again = open(file)
-  expect(again.schemaId(name)).toBe(8)
-  expect(again.schemaId({ ...name, subject: 'backfill-value' })).toBe(2)
-  again.close()
+  const reopened = open(file)
+  expect(reopened.schemaId(key)).toBe(8)
+  expect(reopened.schemaId({ ...key, subject: 'backfill-value' })).toBe(2)
+  reopened.close()
 })
 
 it.each([
@@ -39,37 +39,37 @@ it.each([
   ['subject', "UPDATE schemaIds SET subject = 'readings-valuf'"],
   ['registry', "UPDATE schemaIds SET registry = 'http://s'"],
   ['schema', "UPDATE schemaIds SET fingerprint = x'2f6f7133d40c82fd'"],
-])('forgets one whose %s is damaged', (_, damage) => {
+])('ignores a schema id whose %s is damaged', (_, damage) => {
   using place = temporary()
   const file = place.file('inbox.db')
   const inbox = open(file)
-  inbox.keepSchemaId(name, 7)
+  inbox.keepSchemaId(key, 7)
   inbox.close()
-  const again = reopened(file, db => db.exec(damage))
+  const reopened = reopen(file, db => db.exec(damage))
   const fingerprint = Buffer.from('2f6f7133d40c82fd', 'hex')
   const other = { registry: 'http://s', subject: 'readings-valuf', fingerprint }
-  for (const registry of [name.registry, other.registry])
-    for (const subject of [name.subject, other.subject])
-      for (const one of [name.fingerprint, other.fingerprint])
-        expect(again.schemaId({ registry, subject, fingerprint: one })).toBe(null)
-  again.keepSchemaId(name, 7)
-  expect(again.schemaId(name)).toBe(7)
-  again.close()
+  for (const registry of [key.registry, other.registry])
+    for (const subject of [key.subject, other.subject])
+      for (const fingerprint of [key.fingerprint, other.fingerprint])
+        expect(reopened.schemaId({ registry, subject, fingerprint })).toBe(null)
+  reopened.keepSchemaId(key, 7)
+  expect(reopened.schemaId(key)).toBe(7)
+  reopened.close()
 })
 
-it('takes over what is whole when the inbox is begun anew', () => {
+it('copies intact schema ids when a damaged inbox is replaced', () => {
   using place = temporary()
   const file = place.file('inbox.db')
   const inbox = open(file)
-  inbox.keepSchemaId(name, 7)
-  inbox.keepSchemaId({ ...name, subject: 'backfill-value' }, 2)
+  inbox.keepSchemaId(key, 7)
+  inbox.keepSchemaId({ ...key, subject: 'backfill-value' }, 2)
   inbox.close()
   markDamaged(file, 'for a test')
-  const again = reopened(file, db =>
+  const reopened = reopen(file, db =>
     db.exec("UPDATE schemaIds SET id = 9 WHERE subject LIKE 'back%'"),
   )
-  expect(again.recovery).toMatchObject({ reason: 'for a test' })
-  expect(again.schemaId(name)).toBe(7)
-  expect(again.schemaId({ ...name, subject: 'backfill-value' })).toBe(null)
-  again.close()
+  expect(reopened.recovery).toMatchObject({ reason: 'for a test' })
+  expect(reopened.schemaId(key)).toBe(7)
+  expect(reopened.schemaId({ ...key, subject: 'backfill-value' })).toBe(null)
+  reopened.close()
 })

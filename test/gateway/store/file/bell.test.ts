@@ -23,26 +23,26 @@ const anyMark: fc.Arbitrary<BellMark> = fc.record({
   noteSequence: number,
 })
 
-/** Longer than any test: what waits this long was not woken. */
+/** Longer than any test: a wait that ends sooner was woken. */
 const FOREVER_MS = 1_000_000
 
 describe('the bell', () => {
-  it('tells the last mark, in the same 48 bytes', () => {
+  it('stores the last mark in the same 48 bytes', () => {
     using place = temporary()
     const file = place.file('bell')
     const bell = openBell(file)
     const { ino } = statSync(file)
     fc.assert(
-      fc.property(anyMark, one => {
-        bell.ring(one)
-        expect(readBell(file)).toEqual(one)
+      fc.property(anyMark, someMark => {
+        bell.ring(someMark)
+        expect(readBell(file)).toEqual(someMark)
         expect(statSync(file)).toMatchObject({ ino, size: 48 })
       }),
     )
     bell.close()
   })
 
-  it('is written as the document says', () => {
+  it('has the documented bytes', () => {
     using place = temporary()
     const file = place.file('bell')
     const bell = openBell(file)
@@ -54,35 +54,35 @@ describe('the bell', () => {
     )
   })
 
-  it('is not trusted with any one bit flipped, nor with another length', () => {
+  it('is ignored with any flipped bit or another length', () => {
     using place = temporary()
     const file = place.file('bell')
     const bell = openBell(file)
     bell.ring(mark)
     bell.close()
-    const sound = readFileSync(file)
-    for (let bit = 0; bit < sound.length * 8; bit++) {
-      const damaged = Buffer.from(sound)
+    const intact = readFileSync(file)
+    for (let bit = 0; bit < intact.length * 8; bit++) {
+      const damaged = Buffer.from(intact)
       damaged[bit >> 3]! ^= 1 << (bit & 7)
       writeFileSync(file, damaged)
       expect(readBell(file)).toBe(null)
     }
     for (const length of [0, 1, 47]) {
-      writeFileSync(file, sound.subarray(0, length))
+      writeFileSync(file, intact.subarray(0, length))
       expect(readBell(file)).toBe(null)
     }
-    writeFileSync(file, Buffer.concat([sound, Buffer.alloc(1)]))
+    writeFileSync(file, Buffer.concat([intact, Buffer.alloc(1)]))
     expect(readBell(file)).toBe(null)
   })
 
-  it('is null where there is none', () => {
+  it('is null when the file is missing or a directory', () => {
     using place = temporary()
     expect(readBell(place.file('bell'))).toBe(null)
     mkdirSync(place.file('bell'))
     expect(readBell(place.file('bell'))).toBe(null)
   })
 
-  it('goes on with what is there', () => {
+  it('keeps the stored mark when opened', () => {
     using place = temporary()
     const file = place.file('bell')
     const first = openBell(file)
@@ -94,7 +94,7 @@ describe('the bell', () => {
 })
 
 describe('watching the bell', () => {
-  it('wakes when it rings', async () => {
+  it('wakes the waiter when the bell rings', async () => {
     using place = temporary()
     using watched = watching(place.file('bell'))
     for (let sequence = 1; sequence <= 5; sequence++) {
@@ -105,7 +105,7 @@ describe('watching the bell', () => {
     }
   })
 
-  it('remembers that it rang while nobody waited', async () => {
+  it('remembers a ring between two waits', async () => {
     using place = temporary()
     using watched = watching(place.file('bell'))
     await watched.next(1)
@@ -113,7 +113,7 @@ describe('watching the bell', () => {
     await watched.next(FOREVER_MS)
   })
 
-  it('ends a wait when the time is up, and when closed', async () => {
+  it('ends a wait at the timeout and at close', async () => {
     using place = temporary()
     const watcher = watchBell(place.file('bell'))
     await watcher.next(1)
@@ -122,22 +122,22 @@ describe('watching the bell', () => {
     await waiting
   })
 
-  it('begins with a bell that is made later', async () => {
+  it('finds a bell that is created later', async () => {
     using place = temporary()
     const watcher = watchBell(place.file('bell'))
     await watcher.next(1)
     const bell = openBell(place.file('bell'))
-    await rings(watcher, bell)
+    await expectWakes(watcher, bell)
     watcher.close()
     bell.close()
   })
 
-  it('goes on with a bell that stands in its place', async () => {
+  it('follows a bell that replaces the watched one', async () => {
     using place = temporary()
     mkdirSync(place.file('old'))
     const file = place.file('old/bell')
     using watched = watching(file)
-    await rings(watched, watched.bell)
+    await expectWakes(watched, watched.bell)
     for (const replace of [
       () => rmSync(file),
       () => renameSync(file, `${file}-old`),
@@ -146,13 +146,16 @@ describe('watching the bell', () => {
       replace()
       mkdirSync(place.file('old'), { recursive: true })
       const bell = openBell(file)
-      await rings(watched, bell)
+      await expectWakes(watched, bell)
       bell.close()
     }
   })
 
-  /** Proves that a ring wakes: often, because what went before may have left a few events. */
-  async function rings(
+  /**
+   * Checks ten times that a ring wakes the waiter: file events of earlier steps may still arrive
+   * and wake the waiter, too.
+   */
+  async function expectWakes(
     watcher: Pick<ReturnType<typeof watchBell>, 'next'>,
     bell: ReturnType<typeof openBell>,
   ) {

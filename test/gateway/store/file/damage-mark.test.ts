@@ -16,7 +16,7 @@ const GROUPS = 12
 const PER_GROUP = 10
 const LAST = GROUPS * PER_GROUP
 
-/** An outbox of some groups and notes, closed, so that everything is in the one file. */
+/** Writes an outbox of some groups and notes, and closes it, so that one file has all rows. */
 function writeOutbox(file: string): void {
   const outbox = openOutbox({ file, gateway: 'gw' })
   for (let group = 0; group < GROUPS; group++) {
@@ -26,126 +26,126 @@ function writeOutbox(file: string): void {
   outbox.close()
 }
 
-type Span = { kind: string; from: number; to: number; reason?: string }
+type LostSpan = { kind: string; from: number; to: number; reason?: string }
 
-/** What the bridge gets, and what it notes as lost, until there is nothing more to take. */
-function takeAll(file: string): { events: StoredEvent[]; lost: Span[] } | null {
+/** Reads an outbox as the bridge does: all events, and the spans that the bridge notes as lost. */
+function readAll(file: string): { events: StoredEvent[]; lost: LostSpan[] } | null {
   const reader = openOutboxReader(file)
   if (!reader) return null
   try {
-    const where = { next: 1, end: null, zones: null }
-    const range = { id: 1, store: reader.store, ...where, topic: 't', partitions: 1 }
-    const lost: Span[] = []
+    const rest = { next: 1, end: null, zones: null }
+    const range = { id: 1, store: reader.store, ...rest, topic: 't', partitions: 1 }
+    const lost: LostSpan[] = []
     const inbox = {
       addNotes: (notes: { kind: string; content: object }[]) => {
-        for (const { kind, content } of notes) lost.push({ ...(content as Span), kind })
+        for (const { kind, content } of notes) lost.push({ ...(content as LostSpan), kind })
       },
       move: () => {},
       chosenBy: createZoneMatcher(),
     }
     const events: StoredEvent[] = []
-    for (let taken = 0; taken <= GROUPS; taken++) {
+    for (let batches = 0; batches <= GROUPS; batches++) {
       const limits = { maxEvents: PER_GROUP, maxBytes: 1e6 }
       const batch = readBatch(reader, inbox as never, range as never, limits)
       if (!batch) return { events, lost }
       events.push(...batch.events)
       range.next = batch.next
     }
-    throw new Error('taking comes to no end')
+    throw new Error('reading does not end')
   } finally {
     reader.close()
   }
 }
 
 describe('one flipped bit of the outbox file', () => {
-  it('never changes an event; what is lost is noted or SQLite says that the file is damaged', () => {
+  it('never changes an event; a note names each lost event, or SQLite reports the damage', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     writeOutbox(file)
-    const sound = readFileSync(file)
-    const original = takeAll(file)!
+    const intact = readFileSync(file)
+    const original = readAll(file)!
     expect(original.events.map(({ sequence }) => sequence)).toEqual(
       Array.from({ length: LAST }, (_, at) => at + 1),
     )
-    const seen = { harmless: 0, noted: 0, refused: 0 }
-    for (let at = 0; at < sound.length; at += 71) {
-      const damaged = Buffer.from(sound)
+    const counts = { harmless: 0, noted: 0, refused: 0 }
+    for (let at = 0; at < intact.length; at += 71) {
+      const damaged = Buffer.from(intact)
       damaged[at]! ^= 1 << (at % 8)
       writeFileSync(file, damaged)
       try {
-        const found = takeAll(file)
-        if (!found) seen.refused++
+        const found = readAll(file)
+        if (!found) counts.refused++
         else {
           for (const event of found.events)
             expect(event).toEqual(original.events[event.sequence - 1])
           expect(coverage(found)).toEqual({ at, missing: [], twice: [] })
-          if (found.lost.length > 0) seen.noted++
-          else seen.harmless++
+          if (found.lost.length > 0) counts.noted++
+          else counts.harmless++
         }
       } catch (error) {
         if (!isDamage(error)) throw error
-        seen.refused++
+        counts.refused++
       }
 
-      function coverage({ events, lost }: { events: StoredEvent[]; lost: Span[] }) {
+      function coverage({ events, lost }: { events: StoredEvent[]; lost: LostSpan[] }) {
         const count = new Array<number>(LAST + 1).fill(0)
         for (const { sequence } of events) count[sequence]!++
         for (const { from, to } of lost) for (let s = from; s <= to; s++) count[s]!++
-        const those = (holds: (n: number) => boolean) =>
+        const sequencesWhere = (holds: (n: number) => boolean) =>
           count.flatMap((n, sequence) => (sequence > 0 && holds(n) ? [sequence] : []))
-        return { at, missing: those(n => n === 0), twice: those(n => n > 1) }
+        return { at, missing: sequencesWhere(n => n === 0), twice: sequencesWhere(n => n > 1) }
       }
     }
-    expect(seen.noted).toBeGreaterThan(10)
-    expect(seen.harmless).toBeGreaterThan(10)
+    expect(counts.noted).toBeGreaterThan(10)
+    expect(counts.harmless).toBeGreaterThan(10)
   })
 })
 
 describe('a damaged row number', () => {
-  it('never has events waited for that are there: the file is said to be damaged', () => {
+  it('never hides a stored event: the file is reported as damaged', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     writeOutbox(file)
-    const sound = readFileSync(file)
-    const seen = { noted: 0, refused: 0 }
+    const intact = readFileSync(file)
+    const counts = { noted: 0, refused: 0 }
     for (const at of rowNumbersIn(file)) {
       for (let bit = 0; bit < 8; bit++) {
-        const damaged = Buffer.from(sound)
+        const damaged = Buffer.from(intact)
         damaged[at]! ^= 1 << bit
         writeFileSync(file, damaged)
         try {
-          const { events, lost } = takeAll(file)!
+          const { events, lost } = readAll(file)!
           const named = lost.flatMap(({ from, to }) =>
             Array.from({ length: to - from + 1 }, (_, index) => from + index),
           )
           const all = new Set([...events.map(({ sequence }) => sequence), ...named])
           expect({ at, bit, all: all.size }).toEqual({ at, bit, all: LAST })
-          seen.noted++
+          counts.noted++
         } catch (error) {
           if (!isDamage(error)) throw error
-          seen.refused++
+          counts.refused++
         }
       }
     }
-    expect(Math.min(seen.noted, seen.refused)).toBeGreaterThan(10)
+    expect(Math.min(counts.noted, counts.refused)).toBeGreaterThan(10)
   })
 
-  /** Where in a file the last byte of each group's row number stands. */
+  /** The offsets of the last byte of each group's row number in a file. */
   function rowNumbersIn(file: string): number[] {
     const pages = openPages(file)
-    const places: number[] = []
+    const offsets: number[] = []
     for (let number = 2; number <= pages.count; number++) {
       const page = pages.page(number)!
       for (const { at, rowid, types } of cellsIn(page, number)) {
         if (types.length !== 13) continue
-        // The length of such a row takes two bytes, its number one.
+        // The length of such a row takes two bytes, and its row number one byte.
         expect([page[at]! >> 7, page[at + 1]! >> 7, page[at + 2]]).toEqual([1, 0, rowid])
-        places.push((number - 1) * page.length + at + 2)
+        offsets.push((number - 1) * page.length + at + 2)
       }
     }
     pages.close()
-    expect(places).toHaveLength(GROUPS)
-    return places
+    expect(offsets).toHaveLength(GROUPS)
+    return offsets
   }
 })
 
@@ -162,18 +162,18 @@ describe('a row whose columns are damaged', () => {
     ['body', "x'00'"],
     ['bodyCrc', '0'],
   ]
-  const alsoLast = [41, 111]
+  const groupsToDamage = [41, 111]
 
-  it.each(damages)('costs no other event, and is noted: %s = %s', (column, value) => {
-    for (const sequence of alsoLast) {
+  it.each(damages)('loses no other event, and is noted: %s = %s', (column, value) => {
+    for (const sequence of groupsToDamage) {
       using place = temporary()
       const file = place.file('outbox.db')
       writeOutbox(file)
       using db = disposable(new Database(file))
       db.exec(`UPDATE groups SET ${column} = ${value} WHERE sequence = ${sequence}`)
-      const found = takeAll(file)!
+      const found = readAll(file)!
       const expected = Array.from({ length: LAST }, (_, at) => at + 1).filter(
-        one => one < sequence || one >= sequence + PER_GROUP,
+        event => event < sequence || event >= sequence + PER_GROUP,
       )
       expect(found.events.map(event => event.sequence)).toEqual(expected)
       for (const { from, to } of found.lost) {
@@ -184,7 +184,7 @@ describe('a row whose columns are damaged', () => {
     }
   })
 
-  it('does not hide what is committed behind it', () => {
+  it('does not hide later commits', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
@@ -195,12 +195,12 @@ describe('a row whose columns are damaged', () => {
     commit()
     using db = disposable(new Database(file))
     db.exec('UPDATE groups SET count = 1000000')
-    expect(takeAll(file)?.lost).toMatchObject([{ kind: 'unreadable', from: 1, to: PER_GROUP }])
+    expect(readAll(file)?.lost).toMatchObject([{ kind: 'unreadable', from: 1, to: PER_GROUP }])
     rmSync(bellFile(file))
-    // How many events the last group had is not known until the next one tells.
-    expect(takeAll(file)).toEqual({ events: [], lost: [] })
+    // Without the bell, only the next group tells the number of events in the last group.
+    expect(readAll(file)).toEqual({ events: [], lost: [] })
     commit()
-    const found = takeAll(file)!
+    const found = readAll(file)!
     expect(found.lost).toMatchObject([{ kind: 'unreadable', from: 1, to: PER_GROUP }])
     expect(found.events.map(({ sequence }) => sequence - PER_GROUP)).toEqual(
       Array.from({ length: PER_GROUP }, (_, at) => at + 1),
@@ -209,17 +209,17 @@ describe('a row whose columns are damaged', () => {
   })
 })
 
-describe('groups that vanished', () => {
+describe('groups that are missing', () => {
   it.each([
     ['all', 1],
     ['the last', LAST - PER_GROUP + 1],
-  ])('are noted up to the mark of the bell: %s', (_, from) => {
+  ])("are noted up to the bell's mark: %s", (_, from) => {
     using place = temporary()
     const file = place.file('outbox.db')
     writeOutbox(file)
     using db = disposable(new Database(file))
     db.prepare('DELETE FROM groups WHERE sequence >= ?').run(from)
-    const found = takeAll(file)!
+    const found = readAll(file)!
     expect(found.events).toHaveLength(from - 1)
     const reason = 'no longer in the outbox'
     expect(found.lost).toMatchObject([{ kind: 'jump', from, to: LAST, reason }])

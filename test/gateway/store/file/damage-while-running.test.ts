@@ -9,13 +9,13 @@ import { isFirst, isLeaf, LAST, overwrite, upTo, withDamaged } from './damaged-f
 
 const limits = { maxEvents: 50, maxBytes: 1_000_000 }
 
-/** A bridge's source beside a damaged outbox, and the gateway that opens it again. */
-function withBridge(spoil: (file: string) => void) {
-  const at = withDamaged(spoil)
+/** A bridge's event source beside a damaged outbox, and a gateway that reopens the outbox. */
+function withBridge(damage: (file: string) => void) {
+  const at = withDamaged(damage)
   const inboxFile = at.file.replace('outbox', 'inbox')
   const inbox = openInbox({ file: inboxFile, settleMs: 1_000_000 })
   const source = openEventSource({ outboxFile: at.file, inbox })
-  const take = () => {
+  const readAll = () => {
     const sequences: number[] = []
     source.refresh()
     source.ensureLiveRange('readings', 6)
@@ -26,7 +26,7 @@ function withBridge(spoil: (file: string) => void) {
     return sequences
   }
   return {
-    ...{ ...at, inbox, source, take },
+    ...{ ...at, inbox, source, readAll },
     restart: () => openOutbox({ file: at.file, gateway: 'gw', inboxFile }),
     [Symbol.dispose]() {
       source.close()
@@ -36,17 +36,17 @@ function withBridge(spoil: (file: string) => void) {
   }
 }
 
-describe('a bridge that meets a malformed page', () => {
-  it('marks the outbox, waits, and goes on behind where it was once that is salvaged', () => {
+describe('a bridge that reads a malformed page', () => {
+  it('marks the outbox, waits, and continues after its position once the outbox is recovered', () => {
     let leaves = 0
     using at = withBridge(file => {
       overwrite(file, page => isLeaf(page) && ++leaves === 8)
     })
-    const before = at.take()
+    const before = at.readAll()
     expect(before.length).toBeLessThan(LAST)
     expect(at.source.damaged).toContain('malformed')
     expect(readDamageReason(at.file)).toContain('malformed')
-    expect(at.take()).toEqual([])
+    expect(at.readAll()).toEqual([])
     expect([at.source.refresh(), at.source.backlog(), at.source.notesFrom(1)]).toEqual([
       null,
       null,
@@ -54,7 +54,7 @@ describe('a bridge that meets a malformed page', () => {
     ])
     const outbox = at.restart()
     expect(outbox.recovery).toMatchObject({ reason: expect.stringContaining('malformed') })
-    const rest = at.take()
+    const rest = at.readAll()
     expect(at.source.damaged).toBe(null)
     const { notes } = readOutbox(at.file)
     const lost = notes.flatMap(({ kind, content }) =>
@@ -66,21 +66,21 @@ describe('a bridge that meets a malformed page', () => {
     outbox.close()
   })
 
-  it('marks one that it cannot even open, when the bell says that it is one', () => {
+  it('marks an outbox that it cannot open when the bell names the store', () => {
     using at = withBridge(file => void overwrite(file, isFirst))
-    expect(at.take()).toEqual([])
+    expect(at.readAll()).toEqual([])
     expect(at.source.damaged).toContain('not a database')
     expect(readDamageReason(at.file)).toContain('not a database')
     at.restart().close()
-    expect(at.take()).toEqual(upTo(1, LAST))
+    expect(at.readAll()).toEqual(upTo(1, LAST))
   })
 
-  it('marks nothing of which nobody knows whose it is', () => {
+  it('does not mark an unreadable file without a bell', () => {
     using at = withBridge(file => {
       overwrite(file, isFirst)
       rmSync(`${file}.bell`)
     })
-    expect(at.take()).toEqual([])
+    expect(at.readAll()).toEqual([])
     expect([at.source.damaged, readDamageReason(at.file)]).toEqual([null, null])
   })
 })

@@ -6,24 +6,24 @@ const PAGE = 4096
 export const GROUPS = 30
 export const PER_GROUP = 10
 export const LAST = GROUPS * PER_GROUP
-const letter = { reason: 'r', place: '', topic: 't', payload: Buffer.alloc(3000, 7) }
+const deadLetter = { reason: 'r', place: '', topic: 't', payload: Buffer.alloc(3000, 7) }
 
 export const open = (file: string) => openOutbox({ file, gateway: 'gw' })
 
-/** Groups of some kilobytes each, because noise does not compress; dead letters and heads, too. */
+/** Adds groups of some kilobytes each (noise does not compress), dead letters and zone heads. */
 export function fill(outbox: ReturnType<typeof open>, groups = GROUPS): void {
   for (let group = 0; group < groups; group++) {
     const readings = Array.from({ length: PER_GROUP }, (_, at) =>
       reading(`z${at % 3}`, at, { device: noise(700) }),
     )
-    const deadLetters = group % 5 === 0 ? [{ at: group, deadLetter: letter }] : []
+    const deadLetters = group % 5 === 0 ? [{ at: group, deadLetter }] : []
     outbox.commit({ readings, deadLetters })
     if (group % 7 === 0) outbox.writeZoneHeads()
   }
 }
 
-/** A closed outbox, everything in its one file, damaged as told. */
-export function withDamaged(spoil: (file: string) => void) {
+/** A closed outbox with all rows in one file, which `damage` damages. */
+export function withDamaged(damage: (file: string) => void) {
   const place = temporary()
   const file = place.file('outbox.db')
   const outbox = open(file)
@@ -31,21 +31,21 @@ export function withDamaged(spoil: (file: string) => void) {
   fill(outbox)
   outbox.close()
   const before = readOutbox(file)
-  spoil(file)
+  damage(file)
   const names = () => readdirSync(place.dir).sort()
   return { ...{ file, before, outbox, names }, [Symbol.dispose]: place[Symbol.dispose] }
 }
 
-/** Writes over the pages that are meant, and tells how many that were. */
+/** Overwrites the selected pages; returns their number. */
 export function overwrite(
   file: string,
-  isMeant: (page: Buffer, number: number) => boolean,
+  isSelected: (page: Buffer, number: number) => boolean,
 ): number {
   const bytes = readFileSync(file)
   let count = 0
   for (let at = 0; at < bytes.length; at += PAGE) {
     const page = bytes.subarray(at, at + PAGE)
-    if (!isMeant(page, at / PAGE + 1)) continue
+    if (!isSelected(page, at / PAGE + 1)) continue
     page.fill(0xa5)
     count++
   }
@@ -63,12 +63,14 @@ export function flip(file: string, at: number, bit = 6): void {
   writeFileSync(file, bytes)
 }
 
-export function patch(file: string, at: number, what: Buffer): void {
+/** Overwrites bytes at an offset. */
+export function patch(file: string, at: number, bytesToWrite: Buffer): void {
   const bytes = readFileSync(file)
-  what.copy(bytes, at)
+  bytesToWrite.copy(bytes, at)
   writeFileSync(file, bytes)
 }
 
+/** The numbers from `from` to `to`. */
 export const upTo = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, at) => from + at)
 

@@ -7,11 +7,11 @@ import { temporary } from '../fixture.ts'
 
 const module = new URL('../../../../gateway/store/file/lock.ts', import.meta.url).href
 
-/** A process that takes the lock, says so, and lives until it is killed. */
+/** Starts a process that acquires the lock, prints a line, and lives until it is killed. */
 async function holderOf(file: string) {
   const code = `import { acquireLock } from ${JSON.stringify(module)}
     acquireLock(${JSON.stringify(file)})
-    console.log('held')
+    console.log('locked')
     setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -21,7 +21,7 @@ async function holderOf(file: string) {
 }
 
 describe('the lock', () => {
-  it('is held by one, and names its file to the second', () => {
+  it("has one holder, and a second holder's error names the file", () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
     const lock = acquireLock(file)
@@ -31,7 +31,7 @@ describe('the lock', () => {
     acquireLock(file).close()
   })
 
-  it('is held against other processes, and free after kill -9 of its holder', async () => {
+  it('excludes other processes, and is released by kill -9 of its holder', async () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
     const child = await holderOf(file)
@@ -41,7 +41,7 @@ describe('the lock', () => {
     acquireLock(file).close()
   })
 
-  it('does not take a file for its own that is another', () => {
+  it('refuses a file that is not a lock', () => {
     using place = temporary()
     const file = place.file('outbox.db.lock')
     writeFileSync(file, 'something else, and longer than a header'.repeat(100))

@@ -13,8 +13,8 @@ import { reading, readOutbox, temporary } from '../fixture.ts'
 
 const store = Buffer.alloc(16, 7)
 
-/** Makes a file as the program of a version made it, and has `fill` write what that one wrote. */
-function makeOld(
+/** Creates a file of an older version; `fill` writes its rows. */
+function createOldFile(
   file: string,
   [applicationId, migrations]: [number, string[]],
   fill: (db: Database.Database) => void = () => {},
@@ -25,7 +25,7 @@ function makeOld(
   db.close()
 }
 
-const look = (file: string, query: string) => {
+const rowsOf = (file: string, query: string) => {
   const db = new Database(file, { readonly: true })
   try {
     return db.prepare(query).raw().all()
@@ -33,10 +33,10 @@ const look = (file: string, query: string) => {
     db.close()
   }
 }
-const versionOf = (file: string) => (look(file, 'PRAGMA user_version') as number[][])[0]![0]
+const versionOf = (file: string) => (rowsOf(file, 'PRAGMA user_version') as number[][])[0]![0]
 const versions = (migrations: string[]) => migrations.map((_, at) => at + 1)
 
-/** A group and a note as version 1 wrote them; a later version's files have at least that. */
+/** A group and its notes with the columns of version 1, which all later versions have. */
 function rowsOfOutbox(file: string) {
   const outbox = openOutbox({ file, gateway: 'gw' })
   outbox.commit({ readings: [reading('a', 1), reading('b', 2)], deadLetters: [] })
@@ -58,13 +58,13 @@ function insert(db: Database.Database, table: string, row: Record<string, unknow
 
 describe('a file of an earlier version', () => {
   it.each(versions(outboxMigrations))(
-    'is an outbox of today with all it held: version %i',
+    'becomes an outbox of the newest version with all its rows: version %i',
     version => {
       using place = temporary()
       const model = place.file('model.db')
       const rows = rowsOfOutbox(model)
       const file = place.file('outbox.db')
-      makeOld(file, [OUTBOX_APPLICATION_ID, outboxMigrations.slice(0, version)], db => {
+      createOldFile(file, [OUTBOX_APPLICATION_ID, outboxMigrations.slice(0, version)], db => {
         const created = { id: rows.store, gateway: 'gw', created: 1, epoch: rows.epoch }
         insert(db, 'store', created)
         insert(db, 'groups', rows.group)
@@ -84,11 +84,11 @@ describe('a file of an earlier version', () => {
   )
 
   it.each(versions(inboxMigrations))(
-    'is an inbox of today with its positions: version %i',
+    'becomes an inbox of the newest version with its positions: version %i',
     version => {
       using place = temporary()
       const file = place.file('inbox.db')
-      makeOld(file, [INBOX_APPLICATION_ID, inboxMigrations.slice(0, version)], db => {
+      createOldFile(file, [INBOX_APPLICATION_ID, inboxMigrations.slice(0, version)], db => {
         const range = { id: 3, store, next: 7, topic: 't', partitions: 6, reason: 'r' }
         insert(db, 'ranges', range)
         insert(db, 'notePositions', { store, next: 4 })
@@ -104,45 +104,45 @@ describe('a file of an earlier version', () => {
 })
 
 describe('a list of migrations', () => {
-  const one = 'CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)'
-  const two = 'ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1'
-  const three = 'CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b SELECT y + 1 FROM a'
+  const first = 'CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (1)'
+  const second = 'ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1'
+  const third = 'CREATE TABLE b (z INTEGER) STRICT; INSERT INTO b SELECT y + 1 FROM a'
   const broken = `UPDATE a SET x = 99; CREATE TABLE half (h INTEGER) STRICT; NONSENSE`
   const APPLICATION = 4711
 
-  it('is gone through from wherever a file is', () => {
+  it('runs from the version of a file', () => {
     for (const from of [0, 1, 2, 3]) {
       using place = temporary()
       const file = place.file('x.db')
-      if (from > 0) makeOld(file, [APPLICATION, [one, two, three].slice(0, from)])
-      makeOld(file, [APPLICATION, [one, two, three]])
+      if (from > 0) createOldFile(file, [APPLICATION, [first, second, third].slice(0, from)])
+      createOldFile(file, [APPLICATION, [first, second, third]])
       expect([
         versionOf(file),
-        look(file, 'SELECT * FROM a'),
-        look(file, 'SELECT * FROM b'),
+        rowsOf(file, 'SELECT * FROM a'),
+        rowsOf(file, 'SELECT * FROM b'),
       ]).toEqual([3, [[1, 2]], [[3]]])
     }
   })
 
-  it('leaves a file at the version before the migration that fails, and nothing of that one', () => {
+  it('leaves a file at the version before a failing migration, and nothing of that migration', () => {
     for (const from of [1, 2]) {
       using place = temporary()
       const file = place.file('x.db')
-      makeOld(file, [APPLICATION, [one, two].slice(0, from)])
-      const failing = () => makeOld(file, [APPLICATION, [one, two, broken]])
+      createOldFile(file, [APPLICATION, [first, second].slice(0, from)])
+      const failing = () => createOldFile(file, [APPLICATION, [first, second, broken]])
       expect(failing).toThrow('NONSENSE')
-      expect([versionOf(file), look(file, 'SELECT * FROM a')]).toEqual([2, [[1, 2]]])
-      expect(() => look(file, 'SELECT * FROM half')).toThrow('no such table')
-      makeOld(file, [APPLICATION, [one, two, three]])
-      expect([versionOf(file), look(file, 'SELECT * FROM b')]).toEqual([3, [[3]]])
+      expect([versionOf(file), rowsOf(file, 'SELECT * FROM a')]).toEqual([2, [[1, 2]]])
+      expect(() => rowsOf(file, 'SELECT * FROM half')).toThrow('no such table')
+      createOldFile(file, [APPLICATION, [first, second, third]])
+      expect([versionOf(file), rowsOf(file, 'SELECT * FROM b')]).toEqual([3, [[3]]])
     }
   })
 
-  it('is not gone through backwards: a file of a newer program is refused', () => {
+  it('does not run backwards: a file of a newer program is refused', () => {
     using place = temporary()
     const file = place.file('x.db')
-    makeOld(file, [APPLICATION, [one, two, three]])
-    expect(() => makeOld(file, [APPLICATION, [one, two]])).toThrow(
+    createOldFile(file, [APPLICATION, [first, second, third]])
+    expect(() => createOldFile(file, [APPLICATION, [first, second]])).toThrow(
       "has format 3, newer than this program's 2",
     )
     expect(versionOf(file)).toBe(3)

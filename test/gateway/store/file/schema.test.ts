@@ -10,7 +10,7 @@ import {
 } from '../../../../gateway/store/file/schema.ts'
 import { temporary } from '../fixture.ts'
 
-/** Opens, works and closes, however the work ends. */
+/** Runs work on an open database, and closes the database even after an error. */
 function withDatabase<T>(file: string, work: (db: Database.Database) => T): T {
   const db = new Database(file)
   try {
@@ -22,30 +22,30 @@ function withDatabase<T>(file: string, work: (db: Database.Database) => T): T {
 const VERSION = outboxMigrations.length
 const prepareOutbox = (db: Database.Database) =>
   prepareDatabase(db, OUTBOX_APPLICATION_ID, outboxMigrations)
-const facts = (db: Database.Database) =>
+const marksOf = (db: Database.Database) =>
   ['application_id', 'user_version', 'journal_mode', 'synchronous', 'auto_vacuum'].map(name =>
     db.pragma(name, { simple: true }),
   )
 
 describe('preparing a file', () => {
-  it('makes a new one, with synchronous=FULL as read back, and keeps an old one', () => {
+  it('creates a new file with synchronous=FULL, as read back, and keeps an existing file', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const expected = [0x536c4f62, VERSION, 'wal', 2, 2]
     withDatabase(file, db => {
       prepareOutbox(db)
-      expect(facts(db)).toEqual(expected)
+      expect(marksOf(db)).toEqual(expected)
       db.exec('INSERT INTO headsUpTo VALUES (7)')
     })
     withDatabase(file, db => {
-      expect(facts(db)[3]).toBe(1)
+      expect(marksOf(db)[3]).toBe(1)
       prepareOutbox(db)
-      expect(facts(db)).toEqual(expected)
+      expect(marksOf(db)).toEqual(expected)
       expect(db.prepare('SELECT sequence FROM headsUpTo').pluck().all()).toEqual([0, 7])
     })
   })
 
-  it('finishes one whose making was cut short', () => {
+  it('completes a file whose creation was interrupted', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     withDatabase(file, db => {
@@ -54,11 +54,11 @@ describe('preparing a file', () => {
     })
     withDatabase(file, db => {
       prepareOutbox(db)
-      expect(facts(db)).toEqual([OUTBOX_APPLICATION_ID, VERSION, 'wal', 2, 2])
+      expect(marksOf(db)).toEqual([OUTBOX_APPLICATION_ID, VERSION, 'wal', 2, 2])
     })
   })
 
-  it('leaves nothing of a migration that fails', () => {
+  it('leaves nothing of a failing migration', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const broken = [...outboxMigrations, 'CREATE TABLE more (x INTEGER) STRICT; CREATE NONSENSE;']
@@ -66,28 +66,28 @@ describe('preparing a file', () => {
       expect(() => prepareDatabase(db, OUTBOX_APPLICATION_ID, broken)).toThrow('NONSENSE'),
     )
     withDatabase(file, db => {
-      expect(facts(db).slice(0, 2)).toEqual([OUTBOX_APPLICATION_ID, VERSION])
+      expect(marksOf(db).slice(0, 2)).toEqual([OUTBOX_APPLICATION_ID, VERSION])
       expect(() => db.prepare('SELECT * FROM more')).toThrow('no such table')
     })
   })
 
-  it('brings an older one to the newest version', () => {
+  it('brings an older file to the newest version', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     withDatabase(file, prepareOutbox)
     const newer = [...outboxMigrations, 'CREATE TABLE more (x INTEGER) STRICT']
     withDatabase(file, db => {
       prepareDatabase(db, OUTBOX_APPLICATION_ID, newer)
-      expect(facts(db)).toEqual([OUTBOX_APPLICATION_ID, VERSION + 1, 'wal', 2, 2])
+      expect(marksOf(db)).toEqual([OUTBOX_APPLICATION_ID, VERSION + 1, 'wal', 2, 2])
       expect(db.prepare('SELECT * FROM more').all()).toEqual([])
     })
   })
 
-  it('refuses a connection on which a pragma does not hold', () => {
+  it('refuses a connection that does not accept a pragma', () => {
     withDatabase(':memory:', db => expect(() => prepareOutbox(db)).toThrow('memory,2,2, not wal'))
   })
 
-  it('refuses an outbox that was made without incremental vacuum', () => {
+  it('refuses an outbox that was created without incremental vacuum', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     withDatabase(file, db =>
@@ -123,14 +123,14 @@ describe('a file that is not ours', () => {
     ],
   ]
 
-  it.each(foreign)('%s is refused by name and left as it is', (_, make, reason) => {
+  it.each(foreign)('%s is refused, named in the error, and not changed', (_, make, reason) => {
     using place = temporary()
     const file = place.file('outbox.db')
     make(file)
     const before = readFileSync(file)
     withDatabase(file, db => {
       expect(() => prepareOutbox(db)).toThrow(
-        `${file} ${reason || 'is not a file of this kind; it is left untouched. Name another path'}`,
+        `${file} ${reason || 'is not a file of this kind; it stays untouched. Name another path'}`,
       )
     })
     expect(readFileSync(file).equals(before)).toBe(true)

@@ -8,11 +8,11 @@ import { reading, temporary } from '../fixture.ts'
 
 const PAGE = 4096
 
-/** A plain store whose log is only moved when it is told to. */
+/** A plain database that checkpoints only on command. */
 function openPlain(file: string) {
   const db = new Database(file)
-  for (const one of ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 0']) {
-    db.pragma(one)
+  for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 0']) {
+    db.pragma(pragma)
   }
   db.exec('CREATE TABLE t (a INTEGER PRIMARY KEY, b BLOB)')
   db.exec('INSERT INTO t VALUES (1, zeroblob(100))')
@@ -20,7 +20,7 @@ function openPlain(file: string) {
 }
 
 describe('the wear of a store', () => {
-  it('is the blocks of the log that a commit touches, and each page to be moved once', () => {
+  it('is the blocks of the log that a commit touches, and each page to be moved, once', () => {
     using at = temporary()
     const db = openPlain(at.file('s.db'))
     db.pragma('wal_checkpoint(TRUNCATE)')
@@ -34,12 +34,12 @@ describe('the wear of a store', () => {
     const change = () => db.exec('UPDATE t SET b = randomblob(100)')
     // The header, a frame across two blocks, and the page.
     expect(cost(change)).toBe(1 + 2 + 1)
-    // A frame; the page waits to be moved already.
+    // A frame; the page is already counted for the next checkpoint.
     expect(cost(change)).toBe(2)
     expect(cost(() => {})).toBe(0)
     expect(cost(() => db.pragma('wal_checkpoint(PASSIVE)'))).toBe(0)
     expect(cost(change)).toBe(1 + 2 + 1)
-    // While somebody reads, the log cannot begin again, but its pages are moved.
+    // While a reader is active, the log cannot restart, but a checkpoint moves its pages.
     const reader = new Database(at.file('s.db'))
     reader.exec('BEGIN; SELECT * FROM t')
     expect(cost(() => db.pragma('wal_checkpoint(PASSIVE)'))).toBe(0)
@@ -52,7 +52,7 @@ describe('the wear of a store', () => {
     db.close()
   })
 
-  it('counts on when the log begins again between two looks', () => {
+  it('counts correctly when the log restarts between two measurements', () => {
     using at = temporary()
     const db = openPlain(at.file('s.db'))
     const wear = openWearMeter(db)
@@ -67,27 +67,30 @@ describe('the wear of a store', () => {
     db.close()
   })
 
-  it.skipIf(process.platform !== 'linux')('is what the system says', ({ skip }) => {
-    using at = temporary()
-    const outbox = openOutbox({ file: at.file('outbox.db'), gateway: 'g' })
-    const bySystem = () => Number(/^write_bytes: (\d+)/m.exec(read('/proc/self/io'))?.[1])
-    const [before, beforeBySystem] = [outbox.wear.bytes, bySystem()]
-    let moved = 0
-    for (let commit = 0; commit < 200; commit++) {
-      const deadLetter = { reason: '', place: '', topic: '', payload: randomBytes(20_000) }
-      const readings = Array.from({ length: 40 }, (_, n) => reading(`z${n % 7}`, commit * 40 + n))
-      outbox.commit({ readings, deadLetters: [{ at: 1, deadLetter }] })
-      outbox.wear.measure()
-      moved = Math.max(moved, statSync(at.file('outbox.db')).size)
-    }
-    outbox.close()
-    const system = bySystem() - beforeBySystem
-    // A file system in memory writes nothing.
-    if (!(system > 0)) skip()
-    expect(moved).toBeGreaterThan(1_000_000)
-    expect((outbox.wear.bytes - before) / system).toBeGreaterThan(0.9)
-    expect((outbox.wear.bytes - before) / system).toBeLessThan(1.1)
-  })
+  it.skipIf(process.platform !== 'linux')(
+    "agrees with the operating system's count",
+    ({ skip }) => {
+      using at = temporary()
+      const outbox = openOutbox({ file: at.file('outbox.db'), gateway: 'g' })
+      const bySystem = () => Number(/^write_bytes: (\d+)/m.exec(read('/proc/self/io'))?.[1])
+      const [before, beforeBySystem] = [outbox.wear.bytes, bySystem()]
+      let moved = 0
+      for (let commit = 0; commit < 200; commit++) {
+        const deadLetter = { reason: '', place: '', topic: '', payload: randomBytes(20_000) }
+        const readings = Array.from({ length: 40 }, (_, n) => reading(`z${n % 7}`, commit * 40 + n))
+        outbox.commit({ readings, deadLetters: [{ at: 1, deadLetter }] })
+        outbox.wear.measure()
+        moved = Math.max(moved, statSync(at.file('outbox.db')).size)
+      }
+      outbox.close()
+      const system = bySystem() - beforeBySystem
+      // A file system in memory writes nothing.
+      if (!(system > 0)) skip()
+      expect(moved).toBeGreaterThan(1_000_000)
+      expect((outbox.wear.bytes - before) / system).toBeGreaterThan(0.9)
+      expect((outbox.wear.bytes - before) / system).toBeLessThan(1.1)
+    },
+  )
 })
 
 function read(file: string): string {

@@ -16,8 +16,8 @@ function startOutbox() {
     [2, 60_000],
     [4, 10_000],
   ] as const) {
-    const one = reading('z', 0, { receivedAt: NOW - ageMs })
-    outbox.commit({ readings: new Array(count).fill(one), deadLetters: [] })
+    const event = reading('z', 0, { receivedAt: NOW - ageMs })
+    outbox.commit({ readings: new Array(count).fill(event), deadLetters: [] })
   }
   const db = new Database(file)
   const bytes = db
@@ -32,25 +32,25 @@ function startOutbox() {
   return { outbox, db, bytes, backlog: createBacklogMeter(db), [Symbol.dispose]: close }
 }
 
-const none = { events: 0, bytes: 0, oldestAgeMs: 0 }
+const empty = { events: 0, bytes: 0, oldestAgeMs: 0 }
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)
 
 describe('the backlog', () => {
-  it('is told without sorting or looking at all groups, however many wait', () => {
+  it('is measured without sorting or scanning all groups', () => {
     using at = startOutbox()
-    const asked: string[] = []
+    const queries: string[] = []
     const prepare = (sql: string) => {
-      asked.push(sql)
+      queries.push(sql)
       return at.db.prepare(sql)
     }
     createBacklogMeter({ prepare } as Database.Database)([{ next: 2, end: null }], NOW)
-    expect(asked.length).toBeGreaterThan(3)
-    for (const sql of asked.filter(one => one.includes('FROM groups'))) {
-      const given = sql.replace(/\?|@\w+/g, '1')
-      const plan = at.db.prepare(`EXPLAIN QUERY PLAN ${given}`).all() as { detail: string }[]
+    expect(queries.length).toBeGreaterThan(3)
+    for (const sql of queries.filter(query => query.includes('FROM groups'))) {
+      const filled = sql.replace(/\?|@\w+/g, '1')
+      const plan = at.db.prepare(`EXPLAIN QUERY PLAN ${filled}`).all() as { detail: string }[]
       const details = plan.map(({ detail }) => detail).join('; ')
       expect(details, sql).not.toContain('TEMP B-TREE')
-      // A scan in the order of the key ends at its first row.
+      // A scan in key order with LIMIT 1 or min() reads one row.
       if (details.includes('SCAN')) expect(sql).toMatch(/LIMIT 1|min\(sequence\)/)
     }
   })
@@ -58,13 +58,13 @@ describe('the backlog', () => {
   it('is nothing in an outbox without events', () => {
     using place = temporary()
     const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
-    expect(outbox.backlog(null, NOW)).toEqual(none)
-    expect(outbox.backlog([{ next: 1, end: null }], NOW)).toEqual(none)
+    expect(outbox.backlog(null, NOW)).toEqual(empty)
+    expect(outbox.backlog([{ next: 1, end: null }], NOW)).toEqual(empty)
     expect(outbox.bytesSoFar).toBe(0)
     outbox.close()
   })
 
-  it('is everything while nobody has said what is still to be delivered', () => {
+  it('is everything while the undelivered ranges are unknown', () => {
     using at = startOutbox()
     const all = { events: 9, bytes: sum(at.bytes), oldestAgeMs: 90_000 }
     expect(at.backlog(null, NOW)).toEqual(all)
@@ -86,14 +86,14 @@ describe('the backlog', () => {
     expect(at.backlog([{ next, end: null }], NOW)).toEqual({ events, bytes, oldestAgeMs })
   })
 
-  it('adds up ranges, closed ones up to their end', () => {
+  it('adds up ranges, and closed ranges up to their end', () => {
     using at = startOutbox()
-    const spans = [
+    const ranges = [
       { next: 6, end: null },
       { next: 1, end: 3 },
       { next: 5, end: 4 },
     ]
-    expect(at.backlog(spans, NOW)).toEqual({
+    expect(at.backlog(ranges, NOW)).toEqual({
       events: 7,
       bytes: at.bytes[0]! + at.bytes[2]!,
       oldestAgeMs: 90_000,
@@ -106,7 +106,7 @@ describe('the backlog', () => {
     expect(at.backlog([{ next: 1, end: 4 }], NOW)).toMatchObject({ events: 4, bytes })
   })
 
-  it('is as old as its oldest event, though groups before it are gone or delivered', () => {
+  it('is as old as its oldest event, when groups before that are deleted or delivered', () => {
     using at = startOutbox()
     at.db.exec('DELETE FROM groups WHERE sequence = 4')
     expect(at.backlog([{ next: 4, end: null }], NOW).oldestAgeMs).toBe(10_000)
@@ -114,7 +114,7 @@ describe('the backlog', () => {
     expect(at.backlog(null, NOW)).toMatchObject({ events: 4, oldestAgeMs: 10_000 })
   })
 
-  it('is never of a negative age', () => {
+  it('has a negative age when the clock went back', () => {
     using at = startOutbox()
     expect(at.backlog(null, NOW - 3_600_000).oldestAgeMs).toBeLessThan(0)
   })

@@ -26,15 +26,15 @@ const events: fc.Arbitrary<SelectableEvent[]> = fc
   )
   .map(all => {
     let sequence = 0
-    return all.map(({ skipped, ...one }) => {
+    return all.map(({ skipped, ...event }) => {
       sequence += 1 + skipped
-      return { ...one, sequence }
+      return { ...event, sequence }
     })
   })
 
 const keptOf = (all: SelectableEvent[]) => {
   const selection = createSelection()
-  for (const one of all) selection.add(one)
+  for (const event of all) selection.add(event)
   return selection.kept()
 }
 
@@ -51,27 +51,27 @@ function seriesOf(all: SelectableEvent[]) {
   return series
 }
 
-describe('what is kept of events that are thinned', () => {
-  it('is the first, lowest, highest and last value of each metric of each device', () => {
+describe('the events that thinning keeps', () => {
+  it('have the first, lowest, highest and last value of each metric of each device', () => {
     fc.assert(
       fc.property(events, all => {
         const kept = keptOf(all)
-        const wanted = new Set<number>()
+        const expected = new Set<number>()
         for (const series of seriesOf(all).values()) {
-          wanted.add(series[0]!.sequence).add(series.at(-1)!.sequence)
+          expected.add(series[0]!.sequence).add(series.at(-1)!.sequence)
           const numbers = series.filter(({ number }) => number !== null)
           const sorted = numbers.toSorted((a, b) => a.number! - b.number!)
-          if (sorted[0]) wanted.add(sorted[0].sequence)
+          if (sorted[0]) expected.add(sorted[0].sequence)
           const highest = sorted.at(-1)?.number
           const highestAt = numbers.find(({ number }) => number === highest)
-          if (highestAt) wanted.add(highestAt.sequence)
+          if (highestAt) expected.add(highestAt.sequence)
         }
-        expect([...kept].sort((a, b) => a - b)).toEqual([...wanted].sort((a, b) => a - b))
+        expect([...kept].sort((a, b) => a - b)).toEqual([...expected].sort((a, b) => a - b))
       }),
     )
   })
 
-  it('is kept again when it is thinned once more', () => {
+  it('are kept when they are thinned once more', () => {
     fc.assert(
       fc.property(events, all => {
         const kept = keptOf(all)
@@ -81,15 +81,15 @@ describe('what is kept of events that are thinned', () => {
   })
 })
 
-describe('the mean of what went', () => {
-  it('is that of the numbers of each metric of each device', () => {
+describe('the mean of removed values', () => {
+  it('is computed for each metric of each device', () => {
     fc.assert(
       fc.property(events, all => {
         const means = createMeans()
-        for (const one of all) means.add(one)
-        const told = means.toNoteFields(1e6)
-        expect(told.meansLeftOut).toBe(undefined)
-        for (const [site, zone, device, metric, count, mean] of told.means) {
+        for (const event of all) means.add(event)
+        const fields = means.toNoteFields(1e6)
+        expect(fields.meansLeftOut).toBe(undefined)
+        for (const [site, zone, device, metric, count, mean] of fields.means) {
           expect(site).toBe('hq')
           const numbers = seriesOf(all)
             .get(JSON.stringify([zone, device, metric]))!
@@ -101,7 +101,7 @@ describe('the mean of what went', () => {
     )
   })
 
-  it('is left out where there are too many, and says so', () => {
+  it('is left out when there are too many, and left-out metrics are counted', () => {
     const means = createMeans()
     const [flag, text, unit] = [null, null, null]
     for (const device of ['a', 'b', 'c']) {
@@ -118,8 +118,8 @@ describe('the mean of what went', () => {
   })
 })
 
-describe('numbers in runs', () => {
-  it('are the same numbers when they are read', () => {
+describe('numbers encoded as runs', () => {
+  it('are the same numbers after decoding', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(60)), some => {
         const numbers = some.sort((a, b) => a - b)

@@ -30,19 +30,19 @@ const events = [
 ]
 
 describe('a group', () => {
-  it('gives its events and zones back', () => {
+  it('unpacks to its events and zones', () => {
     expect(unpackGroup(row)).toEqual(events)
     expect(readHeader(row)).toEqual(zones)
   })
 
-  it('counts its bytes into the running total', () => {
+  it('adds its bytes to the running total', () => {
     expect(row.bytesSoFar).toBe(1000 + row.header.length + row.body.length)
   })
 
-  it('gives back any events of any zones', () => {
-    const one = fc.tuple(fc.string({ unit: 'grapheme' }), fc.uint8Array({ maxLength: 300 }))
+  it('unpacks to any events of any zones', () => {
+    const event = fc.tuple(fc.string({ unit: 'grapheme' }), fc.uint8Array({ maxLength: 300 }))
     fc.assert(
-      fc.property(fc.array(one, { minLength: 1, maxLength: 50 }), list => {
+      fc.property(fc.array(event, { minLength: 1, maxLength: 50 }), list => {
         const names = [...new Set(list.map(([zone]) => zone))]
         const ranges = names.map(zone => ({ zone, first: 1, count: 1 }))
         const packed = packGroup(
@@ -82,7 +82,7 @@ describe('a damaged group', () => {
     return { ...row, [column]: typeof value === 'string' ? bytes.toString('latin1') : bytes }
   }
 
-  it.each(columns)('is noticed, whatever bit of %s is flipped', column => {
+  it.each(columns)('is detected, whatever bit of %s is flipped', column => {
     let bit = 0
     for (let damaged = flipped(column, bit); damaged; damaged = flipped(column, ++bit)) {
       expect(isHarmless(damaged)).toBe(false)
@@ -90,13 +90,13 @@ describe('a damaged group', () => {
     expect(bit).toBeGreaterThan(7)
   })
 
-  it.each(columns)('is noticed when %s has another type', column => {
+  it.each(columns)('is detected when %s has another type', column => {
     for (const value of [null, 0, -1, 1.5, 'x', '', Buffer.alloc(0), Buffer.alloc(3)]) {
       expect(isHarmless({ ...row, [column]: value } as GroupRow)).toBe(false)
     }
   })
 
-  it('is noticed when header and body are those of two groups', () => {
+  it('is detected when header and body are of different groups', () => {
     const other = packGroup(facts, zones, [1, 0, 0], [3, 0, 5], Buffer.from('othrevil'), 1000)
     expect(isHarmless({ ...row, body: other.body })).toBe(false)
     expect(isHarmless({ ...row, header: other.header, headerCrc: other.headerCrc })).toBe(false)
@@ -109,7 +109,7 @@ describe('a damaged group', () => {
     expect(readHeader({ ...row, body } as GroupRow)).toEqual(zones)
   })
 
-  it('of a version that this program does not know is a reason', () => {
+  it('of an unknown version is reported with a reason', () => {
     const { sequence, count, lane, epoch, receivedFrom, receivedTo, bytesSoFar } = row
     const sumOf = (version: number) => {
       const fields = [sequence, count, lane, epoch, receivedFrom, receivedTo, version, bytesSoFar]
@@ -120,14 +120,14 @@ describe('a damaged group', () => {
     expect(unpackGroup(newer)).toEqual({ reason: 'group version 3 is not known' })
   })
 
-  it('that was written by hand as the document says is read', () => {
+  it('that was written by hand in the documented format is read', () => {
     const header = Buffer.from(JSON.stringify([['z', 5, 2]]))
     const entries = Buffer.from('000003000000' + '000002000000', 'hex')
     const body = zstdCompressSync(Buffer.concat([entries, Buffer.from('abcde')]))
     const [schema, bytesSoFar] = [Buffer.alloc(8), 77]
     const fields = [9, 2, 'standard', 8, 1, 2, 1, bytesSoFar]
     const headerCrc = crc32(header, crc32(schema, crc32(JSON.stringify(fields))))
-    const own = {
+    const columns = {
       sequence: 9,
       count: 2,
       lane: 'standard',
@@ -136,7 +136,7 @@ describe('a damaged group', () => {
       receivedTo: 2,
     }
     const rest = { version: 1, schema, bytesSoFar, header, headerCrc, bodyCrc: crc32(body), body }
-    expect(unpackGroup({ ...own, ...rest })).toEqual([
+    expect(unpackGroup({ ...columns, ...rest })).toEqual([
       { sequence: 9, zone: 'z', value: Buffer.from('abc') },
       { sequence: 10, zone: 'z', value: Buffer.from('de') },
     ])

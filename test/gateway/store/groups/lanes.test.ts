@@ -20,7 +20,7 @@ describe('a commit of several lanes', () => {
     reading('a', 5),
   ]
 
-  it('is one group a lane, with numbers that go on from one to the next', () => {
+  it('is one group for each lane, with consecutive sequences', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
@@ -44,19 +44,19 @@ describe('a commit of several lanes', () => {
     outbox.close()
   })
 
-  it('keeps the order of acceptance in each zone and lane, and tells how far zones came', () => {
+  it('keeps the order of acceptance in each zone and lane, and notes the zone heads', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
     outbox.commit({ readings: mixed })
     outbox.writeZoneHeads()
     const { events, notes } = readOutbox(file)
-    const told = events.map(({ zone, zoneSequence, receivedAt }) => [
+    const numbers = events.map(({ zone, zoneSequence, receivedAt }) => [
       zone,
       zoneSequence,
       receivedAt - 1_700_000_000_000,
     ])
-    expect(told).toEqual([
+    expect(numbers).toEqual([
       ['a', 1, 1],
       ['b', 1, 3],
       ['a', 2, 5],
@@ -71,12 +71,12 @@ describe('a commit of several lanes', () => {
     outbox.close()
   })
 
-  it('that fails leaves neither rows nor numbers behind', () => {
+  it('leaves neither rows nor used numbers when it fails', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
-    const wrong = reading('b', 1, { lane: 'x', observedAt: 'yesterday' } as object)
-    expect(() => outbox.commit({ readings: [...mixed, wrong] })).toThrow()
+    const invalid = reading('b', 1, { lane: 'x', observedAt: 'yesterday' } as object)
+    expect(() => outbox.commit({ readings: [...mixed, invalid] })).toThrow()
     expect([outbox.bytesSoFar, outbox.lastSequence]).toEqual([0, 0])
     outbox.commit({ readings: mixed })
     const rows = rowsOf(file, 'SELECT sequence, count, lane FROM groups')

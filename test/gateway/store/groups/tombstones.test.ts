@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
 
-/** Groups of two events each, of zones x and y. */
-function startOutbox(groups: number, place = temporary()) {
+/** An outbox of groups with one event each of zones x and y. */
+function createOutbox(groups: number, place = temporary()) {
   const file = place.file('outbox.db')
   const outbox = openOutbox({ file, gateway: 'gw' })
   for (let n = 0; n < groups; n++) {
     outbox.commit({ readings: [reading('x', n), reading('y', n)], deadLetters: [] })
   }
-  const drop = (groups: number, spans: { next: number; end: number | null }[] | null) =>
-    outbox.pruning.drop(outbox.pruning.oldestGroups()[groups - 1]!, spans, 'why')
+  const drop = (groups: number, undelivered: { next: number; end: number | null }[] | null) =>
+    outbox.pruning.drop(outbox.pruning.oldestGroups()[groups - 1]!, undelivered, 'why')
   const tombstones = () =>
     readOutbox(file)
       .notes.filter(({ kind }) => kind === 'tombstone')
@@ -24,8 +24,8 @@ function startOutbox(groups: number, place = temporary()) {
 }
 
 describe('a tombstone', () => {
-  it('names every event that went, zone by zone', () => {
-    using at = startOutbox(5)
+  it('names every deleted event, zone by zone', () => {
+    using at = createOutbox(5)
     at.drop(3, null)
     const { epoch } = at.outbox
     const zones = [
@@ -44,8 +44,8 @@ describe('a tombstone', () => {
     })
   })
 
-  it('names nothing that nobody waits for any more', () => {
-    using at = startOutbox(8)
+  it('names no delivered event', () => {
+    using at = createOutbox(8)
     at.drop(6, [
       { next: 3, end: 4 },
       { next: 9, end: 8 },
@@ -57,11 +57,11 @@ describe('a tombstone', () => {
     ])
   })
 
-  it('keeps epochs apart, in which zone sequences begin anew', () => {
-    const before = startOutbox(2)
+  it('has events of one epoch, because zone sequences restart in each epoch', () => {
+    const before = createOutbox(2)
     const { epoch } = before.outbox
     before.outbox.close()
-    using at = startOutbox(3, before.place)
+    using at = createOutbox(3, before.place)
     at.drop(4, null)
     expect(at.tombstones()).toMatchObject([
       {
@@ -85,8 +85,8 @@ describe('a tombstone', () => {
     ])
   })
 
-  it('of a group whose header is damaged names its numbers all the same', () => {
-    using at = startOutbox(4)
+  it('names the sequences of a group whose header is damaged', () => {
+    using at = createOutbox(4)
     const db = new Database(at.file)
     db.exec("UPDATE groups SET header = x'00', count = 9999 WHERE sequence = 3")
     db.close()

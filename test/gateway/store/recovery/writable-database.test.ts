@@ -44,11 +44,11 @@ describe('an outbox that cannot be where it is to be', () => {
 
   it.skipIf(!probe)('says so on a full disk, which may pass', () => {
     using disk = mountSmallDisk(500_000)!
-    disk.takeAllBut(0)
+    disk.fillAllBut(0)
     const { message, exitCode } = whyNot(disk.file('outbox.db'))
     expect(message).toContain('database or disk is full. Free some space on that disk')
     expect(exitCode).toBe(1)
-    disk.giveBack()
+    disk.free()
     expect(() => whyNot(disk.file('outbox.db'))).toThrow('was opened')
   })
 })
