@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { temporaryPathOf } from './files/atomic-write.ts'
 import type { DurableFilesystem } from './files/durable-filesystem.ts'
 
-/** What is about to be done, written before the manifest line that says that it is done. */
+/**
+ * The next change of the archive, written before the change starts; the manifest line follows the
+ * change. JSON on disk, so the names of the fields stay as they are.
+ */
 export type Intent = {
   /** The number of that line. */
   number: number

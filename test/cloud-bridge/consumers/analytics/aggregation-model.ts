@@ -26,7 +26,7 @@ import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { expectedWindows } from './expected-windows.ts'
 
 const START = Date.UTC(2026, 10, 23)
-const HOLD_MAX_MS = 3_600_000
+export const HOLD_MAX_MS = 3_600_000
 const options = {
   ...{ topic: 'aggregates', publish: windowSizes, latenessMs: 0 },
   ...{ seriesMax: 1000, clockWaitMs: 0, holdMaxMs: HOLD_MAX_MS, onImplausibleValues: () => {} },
@@ -36,7 +36,7 @@ const options = {
 /** Which of two metrics a reading has. */
 const metricsOf = { both: ['energy', 'power'], first: ['energy'], second: ['power'] }
 
-type Sample = { device: number; at: number; value: number; metrics: keyof typeof metricsOf }
+export type Sample = { device: number; at: number; value: number; metrics: keyof typeof metricsOf }
 
 /** Readings of `spanMs`, more of them close to each other than far apart. */
 const samplesOf = (spanMs: number) =>
@@ -54,7 +54,7 @@ const samplesOf = (spanMs: number) =>
     { minLength: 1, maxLength: 60 },
   )
 
-function eventOf({ device, at, value, metrics }: Sample, index: number): SensorReading {
+export function eventOf({ device, at, value, metrics }: Sample, index: number): SensorReading {
   const common = { flag: null, text: null, unit: 'kW.h' }
   const measurements = metricsOf[metrics].map((metric, nth) => ({
     ...{ metric, number: value + nth, ...common },
@@ -68,7 +68,7 @@ function eventOf({ device, at, value, metrics }: Sample, index: number): SensorR
  * Handles events in batches and commits each, then one empty batch. With `isRestarted`, each batch
  * has a new handling on the state. Returns the last published aggregate of each window.
  */
-async function handleBatches(
+export async function handleBatches(
   state: PartitionState,
   batches: SensorReading[][],
   isRestarted: boolean,
@@ -98,7 +98,7 @@ async function handleBatches(
 }
 
 /** The windows of a size as the read API finds them in the state. */
-async function windowsIn(state: ConsumerState, size: WindowSize) {
+export async function windowsIn(state: ConsumerState, size: WindowSize) {
   const found = new Map<string, WindowStatistics>()
   for await (const series of listSeries(state, {}, null)) {
     const { site, zone, device, metric } = series.name
@@ -127,7 +127,7 @@ function finalFieldsOf(expected: ReturnType<typeof expectedWindows>, aggregate: 
   return { count, min, max, last, energyKwh: near(rise), timeWeightedMean: mean }
 }
 
-function expectEqual(
+export function expectEqual(
   found: Awaited<ReturnType<typeof windowsIn>>,
   expected: ReturnType<typeof expectedWindows>,
 ) {

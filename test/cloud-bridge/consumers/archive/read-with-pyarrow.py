@@ -1,5 +1,5 @@
-"""Reads an archive with pyarrow: one JSON line for each event, and one for each date and zone by
-the folders' names. The archive's directory is the argument."""
+"""Reads an archive with pyarrow. Prints one JSON line for each event, and one for each date and
+zone of the folders' names. The argument is the archive's directory."""
 
 import json
 import sys
