@@ -5,32 +5,30 @@ import { createBuilding, type Measurements } from './readings.ts'
 export interface BuildingMessagesOptions {
   readonly devices: readonly Device[]
   readonly seed: number
-  /** The simulated time of message 0, ms since 1970. */
+  /** The simulated time of message 0, in ms since 1970. */
   readonly startMs: number
-  /** Simulated time from one message to the next: 1000 / ratePerSecond runs in real time. */
+  /** Simulated ms from one message to the next; 1000 / ratePerSecond for real time. */
   readonly stepMs: number
 }
 
 /**
- * The building as a numbered sequence of messages: each device reports in turn, in an order
- * shuffled once, so that neighbouring messages come from different zones. Message n is the same
- * in every run with the same arguments; n must not go backwards.
+ * Creates the numbered sequence of a building's messages. The devices report in turn, in an order
+ * shuffled once, so that neighbouring messages are from different zones. Message n is the same in
+ * every run with the same arguments. n must not decrease from call to call.
  */
 export function createBuildingMessages(
-  of: BuildingMessagesOptions,
+  options: BuildingMessagesOptions,
 ): (n: number) => { device: Device; payload: Measurements } {
   const building = createBuilding()
-  const order = [...of.devices]
-  const draw = mulberry32(of.seed)
+  const order = [...options.devices]
+  const draw = mulberry32(options.seed)
   for (let last = order.length - 1; last > 0; last--) {
     const other = Math.floor(draw() * (last + 1))
-    const held = order[last]!
-    order[last] = order[other]!
-    order[other] = held
+    ;[order[last], order[other]] = [order[other]!, order[last]!]
   }
   return n => {
     const device = order[n % order.length]!
-    const timeMs = Math.floor(of.startMs + n * of.stepMs)
+    const timeMs = Math.floor(options.startMs + n * options.stepMs)
     return { device, payload: building.readingAt(device, timeMs) }
   }
 }

@@ -1,6 +1,6 @@
 import { noiseAt } from './random.ts'
 
-/** The weather around every site, the same for all: °C, hPa of water vapour, µg/m³ of PM2.5. */
+/** The weather, the same at every site: °C, hPa of water vapour, µg/m³ of PM2.5. */
 export interface Outdoors {
   readonly temperature: number
   readonly vapour: number
@@ -16,17 +16,18 @@ export function saturationAt(temperature: number): number {
   return 6.112 * Math.exp((17.62 * temperature) / (243.12 + temperature))
 }
 
-/** Passing weather: noise every six hours, joined by straight lines. */
-function passing(timeMs: number, kind: number): number {
-  const place = timeMs / (dayMs / 4)
-  const before = Math.floor(place)
-  const share = place - before
+/** Short-term weather: noise every six hours, interpolated linearly. */
+function shortTermNoise(timeMs: number, kind: number): number {
+  const quarterDays = timeMs / (dayMs / 4)
+  const before = Math.floor(quarterDays)
+  const weight = quarterDays - before
   return (
-    noiseAt(weatherKey, before, kind) * (1 - share) + noiseAt(weatherKey, before + 1, kind) * share
+    noiseAt(weatherKey, before, kind) * (1 - weight) +
+    noiseAt(weatherKey, before + 1, kind) * weight
   )
 }
 
-/** A wave of one day or one year that peaks at the given phase (a share of the period). */
+/** A cosine wave of one period (a day, a year) with its peak at a fraction of the period. */
 function wave(timeMs: number, periodMs: number, peak: number): number {
   return Math.cos(2 * Math.PI * (timeMs / periodMs - peak))
 }
@@ -38,12 +39,12 @@ function wave(timeMs: number, periodMs: number, peak: number): number {
 export function outdoorsAt(timeMs: number): Outdoors {
   const season = wave(timeMs, yearMs, 0.56)
   const day = wave(timeMs, dayMs, 15 / 24)
-  const temperature = 10 + 9 * season + 4.5 * day + 1.5 * passing(timeMs, 1)
-  const humidity = 0.72 - 0.12 * day + 0.04 * passing(timeMs, 2)
+  const temperature = 10 + 9 * season + 4.5 * day + 1.5 * shortTermNoise(timeMs, 1)
+  const humidity = 0.72 - 0.12 * day + 0.04 * shortTermNoise(timeMs, 2)
   const rush = Math.max(0, wave(timeMs, dayMs / 2, 8 / 12))
   return {
     temperature,
     vapour: humidity * saturationAt(temperature),
-    pm25: Math.max(1, 7 + 4 * rush + 1.8 * passing(timeMs, 3)),
+    pm25: Math.max(1, 7 + 4 * rush + 1.8 * shortTermNoise(timeMs, 3)),
   }
 }

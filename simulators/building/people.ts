@@ -2,7 +2,7 @@ import { drawAt } from './random.ts'
 
 export type RoomUsage = 'office' | 'meeting' | 'lab'
 
-/** What a zone is built for. Air changes are per hour, with ventilation on. */
+/** The room that a zone consists of. Air changes are per hour, with ventilation on. */
 export interface Room {
   readonly key: number
   readonly usage: RoomUsage
@@ -15,7 +15,7 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 const usages: readonly RoomUsage[] = ['office', 'office', 'office', 'meeting', 'lab']
 
-/** The room behind a zone's key: two sizes and a use, always the same for the same key. */
+/** The room of a zone, derived from the zone's key: the same key always gives the same room. */
 export function roomOf(key: number): Room {
   const usage = usages[Math.floor(drawAt(key, 1) * usages.length)]!
   const size = drawAt(key, 2)
@@ -32,18 +32,18 @@ export function roomOf(key: number): Room {
   return { key, usage, seats, areaM2: seats * 10, airChanges: 1.5 + air }
 }
 
-/** Monday to Friday (1 January 1970 was a Thursday). */
+/** True from Monday to Friday (1 January 1970 was a Thursday). */
 export function isWorkday(timeMs: number): boolean {
   return (Math.floor(timeMs / dayMs) + 3) % 7 < 5
 }
 
-/** Ventilation, heating and cooling run from 6:00 to 19:00 on workdays. */
+/** Whether ventilation, heating and cooling run: from 6:00 to 19:00 on workdays. */
 export function isClimateOn(timeMs: number): boolean {
   const hour = (timeMs % dayMs) / hourMs
   return isWorkday(timeMs) && hour >= 6 && hour < 19
 }
 
-/** Whether one person is at the desk: own hours each day, a lunch, some days away. */
+/** Whether a person is at the desk: working hours differ each day, with lunch and days off. */
 function isPresent(room: Room, person: number, day: number, hour: number, workday: boolean) {
   const away = drawAt(room.key, day, person, 1)
   if (away < (workday ? 0.2 : 0.96)) return false
@@ -54,14 +54,14 @@ function isPresent(room: Room, person: number, day: number, hour: number, workda
   return hour >= arrives && hour < leaves && !eating
 }
 
-/** Attendance of the half hour's meeting: booked about every second time in working hours. */
+/** Attendance of a half hour's meeting; about every second half hour of a workday is booked. */
 function attendance(room: Room, halfHour: number, hour: number, workday: boolean): number {
   if (!workday || hour < 8.5 || hour >= 17.5) return 0
   if (drawAt(room.key, halfHour, 0, 5) >= (hour >= 12 && hour < 13 ? 0.15 : 0.55)) return 0
   return 2 + Math.floor(drawAt(room.key, halfHour, 0, 6) * (room.seats - 1))
 }
 
-/** How many people are in the room, 0 to its seats. */
+/** How many people are in the room: 0 to its number of seats. */
 export function peopleAt(room: Room, timeMs: number): number {
   const hour = (timeMs % dayMs) / hourMs
   const workday = isWorkday(timeMs)

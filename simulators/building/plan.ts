@@ -2,7 +2,7 @@ import { keyOf, mulberry32 } from './random.ts'
 
 export type DeviceKind = 'climate' | 'co2' | 'occupancy' | 'energy'
 
-/** One simulated device and where it hangs. The keys address its chance (random.ts). */
+/** A simulated device and its location. The keys address its random draws (random.ts). */
 export interface Device {
   readonly site: string
   readonly floor: number
@@ -10,16 +10,16 @@ export interface Device {
   readonly name: string
   readonly kind: DeviceKind
   readonly key: number
-  /** Counts the zones of the plan from 0: two sites may use the same zone name. */
+  /** The number of the zone in the plan, from 0: two sites may use the same zone name. */
   readonly zoneIndex: number
   readonly zoneKey: number
 }
 
 export interface BuildingPlan {
   readonly seed: number
-  /** How many devices in all, at least 1. */
+  /** The number of devices, at least 1. */
   readonly devices: number
-  /** How many sites share them; by default one for every 640 zones. */
+  /** The number of sites; one for every 640 zones by default. */
   readonly sites?: number
 }
 
@@ -28,7 +28,7 @@ const zoneNames = [
   ...['east', 'west', 'north', 'south', 'core', 'northeast', 'northwest', 'southeast'],
   ...['southwest', 'atrium', 'lobby', 'gallery', 'studio', 'kitchen', 'archive', 'terrace'],
 ]
-/** What hangs in a zone, in this order and again from the start. */
+/** The kinds of devices in a zone, in this order and repeated. */
 const kinds: readonly DeviceKind[] = [
   ...(['climate', 'co2', 'occupancy', 'energy'] as const),
   ...(['climate', 'co2', 'occupancy', 'climate'] as const),
@@ -38,53 +38,54 @@ const kinds: readonly DeviceKind[] = [
 function zoneSizes(seed: number, devices: number): number[] {
   const draw = mulberry32(seed)
   const sizes: number[] = []
-  for (let left = devices; left > 0; ) {
-    const size = Math.min(left, 6 + Math.floor(5 * draw()))
+  for (let remaining = devices; remaining > 0; ) {
+    const size = Math.min(remaining, 6 + Math.floor(5 * draw()))
     sizes.push(size)
-    left -= size
+    remaining -= size
   }
   return sizes
 }
 
 function devicesOfZone(
   seed: number,
-  at: { site: string; floor: number; zone: string; zoneIndex: number },
+  zone: { site: string; floor: number; zone: string; zoneIndex: number },
   size: number,
 ): Device[] {
-  const seen = new Map<DeviceKind, number>()
-  const zoneKey = keyOf(seed, `${at.site}/${at.zone}`)
-  return Array.from({ length: size }, (_, place) => {
-    const kind = kinds[place % kinds.length]!
-    const number = (seen.get(kind) ?? 0) + 1
-    seen.set(kind, number)
-    const name = `${at.site}-${at.zone}-${kind}-${number}`
-    return { ...at, name, kind, key: keyOf(seed, name), zoneKey }
+  const countOfKind = new Map<DeviceKind, number>()
+  const zoneKey = keyOf(seed, `${zone.site}/${zone.zone}`)
+  return Array.from({ length: size }, (_, index) => {
+    const kind = kinds[index % kinds.length]!
+    const number = (countOfKind.get(kind) ?? 0) + 1
+    countOfKind.set(kind, number)
+    const name = `${zone.site}-${zone.zone}-${kind}-${number}`
+    return { ...zone, name, kind, key: keyOf(seed, name), zoneKey }
   })
 }
 
 /**
  * Lays out sites, floors, zones and devices: site `hq`, zone `f3-east`, device
  * `hq-f3-east-co2-2`. The same plan gives the same devices; names are unique. A site has floors
- * of 4 zones, and of up to 16 when it would otherwise be taller than 20 floors.
+ * of 4 zones, and of up to 16 when it would otherwise be taller than 20 floors. Throws a
+ * RangeError that names the wrong option.
  */
 export function planBuilding(plan: BuildingPlan): Device[] {
   if (!Number.isInteger(plan.devices) || plan.devices < 1) {
     throw new RangeError(`devices is ${plan.devices}: give a whole number of at least 1`)
   }
   const sizes = zoneSizes(plan.seed, plan.devices)
-  const asked = plan.sites ?? Math.ceil(sizes.length / 640)
-  if (!Number.isInteger(asked) || asked < 1) {
-    throw new RangeError(`sites is ${asked}: give a whole number of at least 1`)
+  const wantedSites = plan.sites ?? Math.ceil(sizes.length / 640)
+  if (!Number.isInteger(wantedSites) || wantedSites < 1) {
+    throw new RangeError(`sites is ${wantedSites}: give a whole number of at least 1`)
   }
-  const sites = Math.min(asked, sizes.length)
+  const sites = Math.min(wantedSites, sizes.length)
   const zonesPerSite = Math.ceil(sizes.length / sites)
   const zonesPerFloor = Math.min(zoneNames.length, Math.max(4, Math.ceil(zonesPerSite / 20)))
   return sizes.flatMap((size, zoneIndex) => {
     const siteIndex = Math.floor(zoneIndex / zonesPerSite)
     const site = siteNames[siteIndex] ?? `site-${siteIndex + 1}`
-    const place = zoneIndex % zonesPerSite
-    const floor = 1 + Math.floor(place / zonesPerFloor)
-    const zone = `f${floor}-${zoneNames[place % zonesPerFloor]}`
+    const indexInSite = zoneIndex % zonesPerSite
+    const floor = 1 + Math.floor(indexInSite / zonesPerFloor)
+    const zone = `f${floor}-${zoneNames[indexInSite % zonesPerFloor]}`
     return devicesOfZone(plan.seed, { site, floor, zone, zoneIndex }, size)
   })
 }

@@ -8,8 +8,9 @@ export type Measurements = Record<string, number | boolean>
 
 export interface Building {
   /**
-   * What a device reports at a moment (ms since 1970). Depends on the device, the moment and the
-   * first moment its zone was asked for; a zone's time does not run backwards.
+   * The reading of a device at a moment (ms since 1970). Depends on the device, the moment, and the
+   * first moment for which a reading of its zone was requested. The air of a zone never goes back
+   * in time.
    */
   readingAt(device: Device, timeMs: number): Measurements
 }
@@ -19,10 +20,8 @@ function rounded(value: number, decimals: number): number {
   return Math.round(value * scale) / scale
 }
 
-/**
- * A sensor's own error: constant for the device, and fresh noise (bounded, 3 sigma) each second.
- */
-function sensed(device: Device, timeMs: number, metric: number, bias: number, sigma: number) {
+/** The error of a sensor: constant for the device, plus new noise within 3 sigma each second. */
+function sensorError(device: Device, timeMs: number, metric: number, bias: number, sigma: number) {
   const constant = bias * (2 * drawAt(device.key, metric) - 1)
   return constant + sigma * noiseAt(device.key, Math.floor(timeMs / 1000), metric)
 }
@@ -31,8 +30,11 @@ function climate(device: Device, air: Air, timeMs: number): Measurements {
   const vapour = air.outdoors.vapour + 0.25 * air.people
   const humidity = (100 * vapour) / saturationAt(air.temperature)
   return {
-    temperature: rounded(air.temperature + sensed(device, timeMs, 1, 0.3, 0.04), 2),
-    humidity: rounded(Math.min(90, Math.max(10, humidity)) + sensed(device, timeMs, 2, 2, 0.3), 1),
+    temperature: rounded(air.temperature + sensorError(device, timeMs, 1, 0.3, 0.04), 2),
+    humidity: rounded(
+      Math.min(90, Math.max(10, humidity)) + sensorError(device, timeMs, 2, 2, 0.3),
+      1,
+    ),
   }
 }
 
@@ -40,15 +42,15 @@ function airQuality(device: Device, air: Air, timeMs: number): Measurements {
   const indoorCo2 = air.co2 - 420
   const pm25 = 0.5 * air.outdoors.pm25 + 0.15 * air.people
   return {
-    co2: rounded(air.co2 + sensed(device, timeMs, 1, 12, 3), 0),
-    voc: rounded(70 + 0.3 * indoorCo2 + sensed(device, timeMs, 2, 10, 4), 0),
-    pm2_5: rounded(Math.max(0, pm25 + sensed(device, timeMs, 3, 0.3, 0.2)), 1),
+    co2: rounded(air.co2 + sensorError(device, timeMs, 1, 12, 3), 0),
+    voc: rounded(70 + 0.3 * indoorCo2 + sensorError(device, timeMs, 2, 10, 4), 0),
+    pm2_5: rounded(Math.max(0, pm25 + sensorError(device, timeMs, 3, 0.3, 0.2)), 1),
   }
 }
 
 function occupancy(device: Device, air: Air, timeMs: number): Measurements {
-  const moved = drawAt(device.key, Math.floor(timeMs / 1000), 1) < 1 - 0.5 ** air.people
-  return { people: air.people, motion: moved }
+  const motion = drawAt(device.key, Math.floor(timeMs / 1000), 1) < 1 - 0.5 ** air.people
+  return { people: air.people, motion }
 }
 
 function energy(device: Device, air: Air, timeMs: number): Measurements {
@@ -63,8 +65,9 @@ function energy(device: Device, air: Air, timeMs: number): Measurements {
 const reports = { climate, co2: airQuality, occupancy, energy }
 
 /**
- * A building that lives only in its zones' air: people come and go by day and week, breathe CO2
- * into it, warm it and use power. No clock of its own, so it can be run at any speed.
+ * Creates a simulated building whose only state is the air of its zones. People arrive and leave by
+ * day and week; they breathe out CO2, warm the air and use power. The building has no clock of its
+ * own, so it runs at any speed.
  */
 export function createBuilding(): Building {
   const zones = new Map<number, Zone>()

@@ -13,19 +13,22 @@ export interface Air {
 }
 
 export interface Zone {
-  /** The air at a moment; never earlier than a moment asked for before. */
+  /**
+   * The air at a moment (ms since 1970). The air never goes back in time: a moment before the
+   * latest step gives the air at the start of that step.
+   */
   airAt(timeMs: number): Air
 }
 
 const hourMs = 3_600_000
-/** People, weather and settings hold still for a step; within it the air follows its equation. */
+/** People, weather and settings are constant within a step; the air follows its equation. */
 const stepMs = 5 * 60_000
-/** A zone is simulated from this long before it is first asked: by then no start value is left. */
+/** A zone is simulated from this long before the first request: start values fade by then. */
 const warmUpMs = 12 * hourMs
-/** A clock that jumps further than this finds a zone that was warmed up anew. */
+/** When the time jumps further than this, the zone is warmed up once more. */
 const jumpMaxMs = 48 * hourMs
 const outdoorCo2 = 420
-/** m³ of CO2 that a person at a desk breathes out in an hour (about 0.0052 l/s). */
+/** The CO2 that a person at a desk breathes out, in m³ an hour (about 0.0052 l/s). */
 const breathM3 = 0.0187
 const ceilingM = 2.8
 const meterStartMs = Date.UTC(2020, 0, 1)
@@ -34,7 +37,7 @@ function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value))
 }
 
-/** What the air tends to during a step, and how fast (per hour). */
+/** The values that the air approaches during a step, and the rates (per hour). */
 interface Step {
   readonly people: number
   readonly outdoors: Outdoors
@@ -46,28 +49,28 @@ interface Step {
 }
 
 function stepAt(room: Room, timeMs: number): Step {
-  const on = isClimateOn(timeMs)
+  const isOn = isClimateOn(timeMs)
   const people = peopleAt(room, timeMs)
   const outdoors = outdoorsAt(timeMs)
-  const co2PerHour = on ? room.airChanges : 0.35
+  const co2PerHour = isOn ? room.airChanges : 0.35
   const breathedPpm = (1e6 * breathM3 * people) / (room.areaM2 * ceilingM)
   const unheated = outdoors.temperature + 6
-  const kept = on ? clamp(unheated, 21, 24.5) : clamp(unheated, 17, 28)
-  const climateW = on ? 0.6 * room.areaM2 * Math.abs(kept - outdoors.temperature) : 0
+  const regulated = isOn ? clamp(unheated, 21, 24.5) : clamp(unheated, 17, 28)
+  const climateW = isOn ? 0.6 * room.areaM2 * Math.abs(regulated - outdoors.temperature) : 0
   const lightW = people > 0 ? 8 * room.areaM2 : 0
   return {
     people,
     outdoors,
     co2: outdoorCo2 + breathedPpm / co2PerHour,
     co2PerHour,
-    temperature: kept + 1.2 * (drawAt(room.key, 4) - 0.5) + (0.8 * people) / room.seats,
-    temperaturePerHour: on ? 0.6 : 0.15,
+    temperature: regulated + 1.2 * (drawAt(room.key, 4) - 0.5) + (0.8 * people) / room.seats,
+    temperaturePerHour: isOn ? 0.6 : 0.15,
     powerW: 20 + 6 * room.seats + lightW + 110 * people + climateW,
   }
 }
 
-/** First-order approach: the air after a share of the step, from the air at its start. */
-function within(step: Step, start: Air, elapsedMs: number): Air {
+/** The air after a part of a step, from the air at its start: first-order approach. */
+function airWithin(step: Step, start: Air, elapsedMs: number): Air {
   const hours = elapsedMs / hourMs
   const approach = (from: number, to: number, perHour: number) =>
     to + (from - to) * Math.exp(-perHour * hours)
@@ -81,31 +84,34 @@ function within(step: Step, start: Air, elapsedMs: number): Air {
   }
 }
 
-/** More than a room draws on average, so that a meter never runs back from one run to the next. */
+/**
+ * The meter reading (kWh) at the start of a run. It grows faster than a room draws on average, so a
+ * meter never runs backwards from one run to the next.
+ */
 function meterAt(room: Room, timeMs: number): number {
   const nominalW = 60 + 100 * room.seats + 10 * room.areaM2
   return (nominalW * Math.max(0, timeMs - meterStartMs)) / hourMs / 1000
 }
 
-/** A zone whose air depends on its room and the time of the first question, on nothing else. */
+/** Creates a zone. Its air depends only on the room and on the moment of the first request. */
 export function createZone(room: Room): Zone {
   let startMs = Number.NEGATIVE_INFINITY
   let step!: Step
   let air!: Air
-  const begin = (atMs: number) => {
+  const warmUp = (atMs: number) => {
     startMs = (Math.floor(atMs / stepMs) - warmUpMs / stepMs) * stepMs
     step = stepAt(room, startMs)
-    air = within(step, { ...step, energyKwh: meterAt(room, startMs) }, 0)
+    air = airWithin(step, { ...step, energyKwh: meterAt(room, startMs) }, 0)
   }
   return {
     airAt(timeMs) {
-      if (timeMs - startMs > jumpMaxMs) begin(timeMs)
+      if (timeMs - startMs > jumpMaxMs) warmUp(timeMs)
       while (timeMs - startMs >= stepMs) {
-        air = within(step, air, stepMs)
+        air = airWithin(step, air, stepMs)
         startMs += stepMs
         step = stepAt(room, startMs)
       }
-      return within(step, air, Math.max(0, timeMs - startMs))
+      return airWithin(step, air, Math.max(0, timeMs - startMs))
     },
   }
 }

@@ -3,7 +3,7 @@ import { MqttClient, type Packet, UniqueMessageIdProvider } from 'mqtt'
 
 export type QualityOfService = 0 | 1 | 2
 
-/** A message ready to be sent. The device is for the record, not for the wire. */
+/** A message ready to be sent. `deviceIndex` is for the publish record and is not sent. */
 export interface Publication {
   readonly number: number
   readonly deviceIndex: number
@@ -16,7 +16,7 @@ export interface ConnectionOptions {
   readonly host: string
   readonly port: number
   readonly clientId: string
-  /** Keep the session through a lost connection: without it a resent QoS 2 message counts twice. */
+  /** Keep the session when the connection is lost: else a resent QoS 2 message counts twice. */
   readonly keepSession: boolean
   readonly inFlightMax: number
   readonly reconnectMinMs: number
@@ -24,24 +24,24 @@ export interface ConnectionOptions {
 }
 
 export interface ConnectionEvents {
-  /** A PUBACK (QoS 1) or the PUBREC (QoS 2) of this message was read from the socket. */
+  /** The PUBACK (QoS 1) or PUBREC (QoS 2) of this message was read from the socket. */
   acknowledged(number: number): void
-  /** The message is being sent again. */
+  /** The message is sent once more after a reconnect. */
   resent(number: number): void
-  /** There may be room that was not there before. */
+  /** `hasRoom` may have changed to true. */
   roomChanged(): void
   failed(error: Error): void
 }
 
-/** One MQTT connection that carries the messages of many devices, in the order it is given them. */
+/** One MQTT connection for the messages of many devices; messages are sent in the order given. */
 export interface Connection extends AsyncDisposable {
-  /** Connected, and everything that was unacknowledged before has been sent again and settled. */
+  /** Connected, and every message that was unacknowledged before has been resent. */
   readonly ready: boolean
   readonly reconnects: number
-  /** QoS 1 and 2: not yet settled by the broker. QoS 0: not yet taken by the socket. */
+  /** Messages that the broker has not completed (QoS 1 and 2) or the socket not written (QoS 0). */
   readonly inFlight: number
   hasRoom(): boolean
-  /** Only when there is room. */
+  /** To be called only while `hasRoom()`. */
   send(publication: Publication): void
 }
 
@@ -72,10 +72,10 @@ function clientFor(options: ConnectionOptions): MqttClient {
 }
 
 /**
- * Opens a connection that comes back by itself, for as long as it takes. mqtt 5.16 sends again
- * what was unacknowledged, one at a time in the order of publication, before it says `connect`;
- * what is published in between would overtake, so nothing is until then. It does not set DUP,
- * and it gives up for good when CONNACK refuses, unless told otherwise.
+ * Opens a connection that reconnects without limit. mqtt 5.16 resends unacknowledged messages, one
+ * at a time in the order of publication, before it emits `connect`; a message published before
+ * that would overtake them, so `hasRoom` stays false until then. mqtt does not set DUP on a resent
+ * message (done here), and gives up when CONNACK refuses unless `reconnectOnConnackError` is set.
  */
 export function openConnection(options: ConnectionOptions, events: ConnectionEvents): Connection {
   const inFlight = new Map<number, InFlight>()
@@ -91,16 +91,16 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
     sending = undefined
   })
   const resend = (packet: Packet & { cmd: 'publish' }) => {
-    const known = inFlight.get(packet.messageId ?? 0)
-    if (!known) throw new Error(`packet ${packet.messageId} was resent but never sent`)
+    const message = inFlight.get(packet.messageId ?? 0)
+    if (!message) throw new Error(`packet ${packet.messageId} was resent but never sent`)
     packet.dup = true
-    events.resent(known.number)
+    events.resent(message.number)
   }
   client.on('packetreceive', packet => {
-    const known = inFlight.get(packet.messageId ?? 0)
-    if (!known) return
-    if (packet.cmd === 'pubrec' || (packet.cmd === 'puback' && known.qos === 1)) {
-      events.acknowledged(known.number)
+    const message = inFlight.get(packet.messageId ?? 0)
+    if (!message) return
+    if (packet.cmd === 'pubrec' || (packet.cmd === 'puback' && message.qos === 1)) {
+      events.acknowledged(message.number)
     }
     if (packet.cmd !== 'puback' && packet.cmd !== 'pubcomp') return
     inFlight.delete(packet.messageId ?? 0)
@@ -147,8 +147,8 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
       ready = false
       const forced = !client.connected || inFlight.size > 0
       const ended = client.endAsync(forced)
-      const late = setTimeout(() => client.stream.destroy(), endMaxMs)
-      await ended.finally(() => clearTimeout(late))
+      const timeout = setTimeout(() => client.stream.destroy(), endMaxMs)
+      await ended.finally(() => clearTimeout(timeout))
     },
   }
 }

@@ -4,7 +4,7 @@ import { createPublishRecord, type PublishRecord } from './record.ts'
 import { createRunner } from './runner.ts'
 import { createWaiter, type Waiter } from './waiter.ts'
 
-/** Where a simulated device hangs: enough for its topic. */
+/** Where a simulated device is installed: the parts of its topic. */
 export interface DeviceAddress {
   readonly site: string
   readonly zone: string
@@ -13,34 +13,34 @@ export interface DeviceAddress {
 
 export type DevicePayload = Readonly<Record<string, string | number | boolean | null>>
 
-/** What a device has to say, before it is numbered. */
+/** A message of a device before it has a number. */
 export interface OutgoingMessage<Device extends DeviceAddress> {
   readonly device: Device
   readonly payload: DevicePayload
-  /** Instead of `topicOf(device)`. */
+  /** Replaces `topicOf(device)`. */
   readonly topic?: string
-  /** Not before this long after the run's start, ms; for a source with a clock of its own. */
-  readonly dueMs?: number
+  /** Earliest time of sending, ms after the start of the run; for a source with its own clock. */
+  readonly notBeforeMs?: number
 }
 
 export interface DevicesOptions<Device extends DeviceAddress> {
   readonly host: string
   readonly port: number
   readonly devices: readonly Device[]
-  /** Message n, or null at the end. Asked for once each, in order, when it is due. */
+  /** Message n, or null at the end. Called once for each n, in order, at the scheduled time. */
   readonly next: (
     n: number,
   ) => OutgoingMessage<Device> | null | PromiseLike<OutgoingMessage<Device> | null>
-  /** Message n of a run is due n / ratePerSecond after its start. Infinity: as fast as it goes. */
+  /** Message n of a run is scheduled n / ratePerSecond s after its start. Infinity: no schedule. */
   readonly ratePerSecond?: number
-  /** At most this many; a connection carries every n-th device. */
+  /** The largest number of connections; a connection serves every n-th device. */
   readonly connections?: number
   readonly qos?: QualityOfService | ((device: Device) => QualityOfService)
-  /** Messages of a connection that may be unacknowledged at a time. */
+  /** Unacknowledged messages of one connection at a time. */
   readonly inFlightMax?: number
-  /** Messages that may wait in front of a connection; the schedule stands still beyond that. */
+  /** Messages that may wait for one connection; when one more is scheduled, the schedule stops. */
   readonly waitingMax?: number
-  /** A short text that tells this run's messages from another's. Random by default. */
+  /** A short text that identifies the messages of this run. Random by default. */
   readonly runId?: string
   readonly topicOf?: (device: Device) => string
   readonly connectTimeoutMs?: number
@@ -48,20 +48,19 @@ export interface DevicesOptions<Device extends DeviceAddress> {
   readonly reconnectMaxMs?: number
 }
 
-/** Counts since the start, or of now where it says so. */
+/** Counts since the start, except for those marked "now". Printed as JSON by `sluice simulate`. */
 export interface DeviceCounters {
-  /** Messages that were due. */
   readonly scheduled: number
   readonly published: number
   readonly acknowledged: number
   /** Messages sent more than once. */
   readonly resent: number
-  /** Messages that found their connection away or full, and waited. */
+  /** Messages that had to wait because their connection was down or full. */
   readonly delayed: number
   readonly reconnects: number
-  /** Now: sent and not settled by the broker. */
+  /** Now: sent and not completed by the broker. */
   readonly inFlight: number
-  /** Now: due, and not yet sent. */
+  /** Now: scheduled and not sent yet. */
   readonly waiting: number
   /** Now: connections that are up. */
   readonly connected: number
@@ -70,16 +69,16 @@ export interface DeviceCounters {
 
 export interface ConnectedDevices extends AsyncDisposable {
   readonly runId: string
-  /** What was published and acknowledged, message by message. */
+  /** Which messages were published and acknowledged. */
   readonly record: PublishRecord
   counters(): DeviceCounters
-  /** Publishes on schedule for this many ms, until the signal, or until the source ends. */
+  /** Publishes on schedule for so many ms, until the signal, or until the source ends. */
   run(until: AbortSignal | number): Promise<void>
-  /** Waits until every message is settled, at most this long (ms). Returns how many are not. */
+  /** Waits up to `deadlineMs` until the broker has completed every message; returns the rest. */
   drain(deadlineMs: number): Promise<number>
 }
 
-/** The topic that the gateway's default route takes apart. */
+/** The topic of a device, in the form that the gateway's default route matches. */
 export function topicOf(device: DeviceAddress): string {
   return `building/${device.site}/zone/${device.zone}/sensor/${device.name}`
 }
@@ -88,7 +87,7 @@ function newRunId(): string {
   return Math.random().toString(36).slice(2, 6).padEnd(4, '0')
 }
 
-/** Refuses what no schedule or pool can be built from, naming the option. */
+/** Fills in the defaults. Throws a RangeError that names the first option with a wrong value. */
 function checkOptions<Device extends DeviceAddress>(options: DevicesOptions<Device>) {
   if (options.devices.length === 0) throw new RangeError('devices is empty: give at least one')
   const { connections = 20, inFlightMax = 20, waitingMax = 1000, ratePerSecond = 500 } = options
@@ -112,7 +111,7 @@ function checkOptions<Device extends DeviceAddress>(options: DevicesOptions<Devi
   }
 }
 
-/** A broker answers a wildcard in a topic by closing the connection, and would do so for ever. */
+/** Throws for a topic with a wildcard: a broker closes the connection at each such message. */
 function checkTopics<Device extends DeviceAddress>(
   devices: readonly Device[],
   topics: (device: Device) => string,
@@ -122,31 +121,32 @@ function checkTopics<Device extends DeviceAddress>(
   throw new Error(`the topic ${topics(refused)} has a + or #: rename the site, zone or device`)
 }
 
-async function untilConnected(
+async function waitUntilConnected(
   pool: ConnectionPool,
-  pause: Waiter,
-  where: string,
-  withinMs: number,
+  waiter: Waiter,
+  address: string,
+  timeoutMs: number,
 ) {
-  const endMs = performance.now() + withinMs
+  const endMs = performance.now() + timeoutMs
   while (pool.connected < pool.connections) {
     const leftMs = endMs - performance.now()
     if (leftMs <= 0) {
-      const why = pool.lastError ? ` (${pool.lastError})` : ''
+      const reason = pool.lastError ? ` (${pool.lastError})` : ''
       throw new Error(
-        `${pool.connected} of ${pool.connections} devices' connections to ${where} are up after ` +
-          `${withinMs} ms${why}: start the gateway, or correct host and port`,
+        `${pool.connected} of ${pool.connections} devices' connections to ${address} are up after ` +
+          `${timeoutMs} ms${reason}: start the gateway, or correct host and port`,
       )
     }
-    await pause.wait(leftMs, 'or change')
+    await waiter.wait(leftMs, 'wake-on-change')
   }
 }
 
 /**
- * Connects simulated devices to an MQTT broker and resolves when all connections are up; rejects
- * after `connectTimeoutMs` (10 s) when they are not. From then on each comes back by itself and
- * sends again what was not acknowledged, in order. Every message carries `simulated_run` and its
- * number, `simulated_number`; the record says acknowledged only after PUBACK or PUBREC was read.
+ * Connects simulated devices to an MQTT broker. Resolves when all connections are up; rejects when
+ * they are not after `connectTimeoutMs` (10 s), and with a RangeError for a wrong option. A lost
+ * connection reconnects and resends the unacknowledged messages in order. Every message carries
+ * `simulated_run` and its number, `simulated_number`. The record counts a message as acknowledged
+ * only after its PUBACK or PUBREC was read.
  */
 export async function connectDevices<Device extends DeviceAddress>(
   options: DevicesOptions<Device>,
@@ -159,23 +159,23 @@ export async function connectDevices<Device extends DeviceAddress>(
   const record = createPublishRecord(devices.length)
   const indexOf = new Map(devices.map((device, index) => [device, index]))
   const qosOf = devices.map(device => (typeof qos === 'function' ? qos(device) : qos))
-  const pause = createWaiter()
-  const drainPause = createWaiter()
+  const runWaiter = createWaiter()
+  const drainWaiter = createWaiter()
   const disposing = new AbortController()
   let delayed = 0
   await using opening = new AsyncDisposableStack()
-  const changed = () => {
-    pause.notifyChange()
-    drainPause.notifyChange()
+  const onChange = () => {
+    runWaiter.notifyChange()
+    drainWaiter.notifyChange()
   }
-  const pool = opening.use(openPool({ ...settings, host, port, qos: qosOf, record, changed }))
+  const pool = opening.use(openPool({ ...settings, host, port, qos: qosOf, record, onChange }))
   const deviceIndexOf = (device: Device) => {
     const index = indexOf.get(device)
-    if (index === undefined) throw new Error(`${device.name} is not one of the devices connected`)
+    if (index === undefined) throw new Error(`${device.name} is not among the connected devices`)
     return index
   }
   const runner = createRunner<OutgoingMessage<Device>>({
-    pause,
+    waiter: runWaiter,
     ratePerSecond: settings.ratePerSecond,
     disposing: disposing.signal,
     next: options.next,
@@ -188,7 +188,7 @@ export async function connectDevices<Device extends DeviceAddress>(
       if (!sent) delayed++
     },
   })
-  await untilConnected(pool, pause, `${host}:${port}`, settings.connectTimeoutMs)
+  await waitUntilConnected(pool, runWaiter, `${host}:${port}`, settings.connectTimeoutMs)
   const owned = opening.move()
   return {
     runId,
@@ -208,14 +208,14 @@ export async function connectDevices<Device extends DeviceAddress>(
       const endMs = performance.now() + deadlineMs
       const outstanding = () => pool.waiting + pool.inFlight
       while (outstanding() > 0 && performance.now() < endMs && !disposing.signal.aborted) {
-        await drainPause.wait(endMs - performance.now(), 'or change')
+        await drainWaiter.wait(endMs - performance.now(), 'wake-on-change')
       }
       return outstanding()
     },
     async [Symbol.asyncDispose]() {
       disposing.abort()
-      pause.wake()
-      drainPause.wake()
+      runWaiter.wake()
+      drainWaiter.wake()
       await owned.disposeAsync()
     },
   }

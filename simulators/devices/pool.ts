@@ -19,11 +19,11 @@ export interface PoolOptions {
   readonly reconnectMinMs: number
   readonly reconnectMaxMs: number
   readonly record: PublishRecord
-  /** Something was acknowledged, sent, connected or lost. */
-  readonly changed: () => void
+  /** Called when a message was acknowledged or sent, or a connection opened or failed. */
+  readonly onChange: () => void
 }
 
-/** A bounded number of connections; all messages of one device go over the same one. */
+/** A bounded number of connections; all messages of one device use the same connection. */
 export interface ConnectionPool extends AsyncDisposable {
   readonly connections: number
   readonly connected: number
@@ -32,67 +32,71 @@ export interface ConnectionPool extends AsyncDisposable {
   readonly waiting: number
   readonly lastError: string | undefined
   isFull(deviceIndex: number): boolean
-  /** Sends at once if it can, else keeps it in its order; true is sent. */
+  /** Sends the message at once and returns true, or queues it in order and returns false. */
   put(publication: Publication): boolean
 }
 
-function openOne(options: PoolOptions, at: number, failed: (error: Error) => void) {
-  const { record, changed } = options
-  const carried = options.qos.filter((_, index) => index % options.connections === at)
+type Member = { connection: Connection; queue: SendQueue }
+
+function openMember(options: PoolOptions, at: number, failed: (error: Error) => void): Member {
+  const { record, onChange } = options
+  const qosOfMember = options.qos.filter((_, index) => index % options.connections === at)
   const connection: Connection = openConnection(
     {
       ...options,
       clientId: `sim-${options.runId}-${at}`,
-      keepSession: carried.includes(2),
+      keepSession: qosOfMember.includes(2),
     },
     {
       acknowledged: number => record.acknowledge(number),
       resent: number => record.resend(number),
       roomChanged() {
-        lane.pump()
-        changed()
+        queue.pump()
+        onChange()
       },
       failed,
     },
   )
-  const lane: SendQueue = createSendQueue(connection, options.waitingMax, publication =>
+  const queue: SendQueue = createSendQueue(connection, options.waitingMax, publication =>
     record.publish(publication.number, publication.deviceIndex),
   )
-  return { connection, lane }
+  return { connection, queue }
 }
 
-/** Opens all connections; they come up, and back, by themselves. */
+/** Opens all connections; each connects, and reconnects, in the background. */
 export function openPool(options: PoolOptions): ConnectionPool {
   let lastError: string | undefined
   const failed = (error: Error) => {
     lastError = error.message || String(error)
-    options.changed()
+    options.onChange()
   }
-  const all = Array.from({ length: options.connections }, (_, at) => openOne(options, at, failed))
-  const sum = (of: (one: (typeof all)[number]) => number) =>
-    all.reduce((total, one) => total + of(one), 0)
-  const laneOf = (deviceIndex: number) => all[deviceIndex % all.length]!.lane
+  const members = Array.from({ length: options.connections }, (_, at) =>
+    openMember(options, at, failed),
+  )
+  const sum = (valueOf: (member: Member) => number) =>
+    members.reduce((total, member) => total + valueOf(member), 0)
+  const queueOf = (deviceIndex: number) => members[deviceIndex % members.length]!.queue
   return {
-    connections: all.length,
+    connections: members.length,
     get connected() {
-      return sum(one => (one.connection.ready ? 1 : 0))
+      return sum(({ connection }) => (connection.ready ? 1 : 0))
     },
     get reconnects() {
-      return sum(one => one.connection.reconnects)
+      return sum(({ connection }) => connection.reconnects)
     },
     get inFlight() {
-      return sum(one => one.connection.inFlight)
+      return sum(({ connection }) => connection.inFlight)
     },
     get waiting() {
-      return sum(one => one.lane.waiting)
+      return sum(({ queue }) => queue.waiting)
     },
     get lastError() {
       return lastError
     },
-    isFull: deviceIndex => laneOf(deviceIndex).isFull(),
-    put: publication => laneOf(publication.deviceIndex).put(publication),
+    isFull: deviceIndex => queueOf(deviceIndex).isFull(),
+    put: publication => queueOf(publication.deviceIndex).put(publication),
     async [Symbol.asyncDispose]() {
-      await Promise.all(all.map(one => one.connection[Symbol.asyncDispose]()))
+      await Promise.all(members.map(({ connection }) => connection[Symbol.asyncDispose]()))
     },
   }
 }

@@ -1,14 +1,14 @@
-/** How many messages, of all devices or of one. */
+/** Counts of messages, of all devices or of one. */
 export interface MessageTally {
   published: number
   acknowledged: number
-  /** Messages that were sent more than once, not how often. */
+  /** Messages sent more than once; each counts once, however often it was resent. */
   resent: number
 }
 
 /**
- * What devices published and saw acknowledged, by message number: the oracle of a verdict. A
- * message takes 4 bytes, so a hundred million fit. Devices are named by their place in a list.
+ * The devices' own record of published and acknowledged messages, by message number: the oracle of
+ * a verdict. A message occupies 4 bytes, so a hundred million fit. A device is known by its index.
  */
 export interface PublishRecord {
   readonly total: Readonly<MessageTally>
@@ -17,7 +17,7 @@ export interface PublishRecord {
   publish(number: number, deviceIndex: number): void
   acknowledge(number: number): void
   resend(number: number): void
-  /** What is known of a message, or undefined if it was never published. */
+  /** The record of one message, or undefined if it was never published. */
   messageAt(number: number): MessageRecord | undefined
   /** The tally of one device. */
   tallyOf(deviceIndex: number): MessageTally
@@ -37,7 +37,10 @@ const resent = 4
 const deviceShift = 3
 const devicesMax = 2 ** (32 - deviceShift)
 
-/** An empty record for a number of devices. It grows in blocks; what is written is never copied. */
+/**
+ * Creates an empty record. The record grows in blocks, which are never copied. Throws a RangeError
+ * for more than 2^29 devices.
+ */
 export function createPublishRecord(devices: number): PublishRecord {
   if (devices > devicesMax) throw new RangeError(`at most ${devicesMax} devices, not ${devices}`)
   const blocks: Uint32Array[] = []
@@ -52,13 +55,13 @@ export function createPublishRecord(devices: number): PublishRecord {
     while (blocks.length <= block) blocks.push(new Uint32Array(blockLength))
     blocks[block]![number % blockLength] = word
   }
-  const mark = (number: number, bit: number, what: 'acknowledged' | 'resent') => {
+  const mark = (number: number, bit: number, state: 'acknowledged' | 'resent') => {
     const word = read(number)
-    if (!(word & published)) throw new Error(`message ${number} was ${what} but never published`)
+    if (!(word & published)) throw new Error(`message ${number} was ${state} but never published`)
     if (word & bit) return
     write(number, word | bit)
-    total[what]++
-    perDevice[what][word >>> deviceShift]!++
+    total[state]++
+    perDevice[state][word >>> deviceShift]!++
   }
   return {
     total,

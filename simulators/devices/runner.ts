@@ -2,97 +2,101 @@ import type { Waiter } from './waiter.ts'
 
 export interface RunnerOptions<Message> {
   readonly ratePerSecond: number
-  readonly pause: Waiter
+  readonly waiter: Waiter
+  /** Ends every run. */
   readonly disposing: AbortSignal
+  /** Message n, or null at the end of the source. */
   next(n: number): Message | null | PromiseLike<Message | null>
+  /** Whether there is no room for the message now. */
   isFull(message: Message): boolean
   put(n: number, message: Message): void
 }
 
 export interface Runner {
-  /** One run at a time; the next one goes on with the next number. */
+  /** Only one run at a time; the next run continues with the next message number. */
   run(until: AbortSignal | number): Promise<void>
-  /** How many messages were due so far, over all runs. */
+  /** The number of messages scheduled so far, over all runs. */
   scheduled(): number
 }
 
 /**
- * Takes messages from a source and puts them on the wire when they are due, in bursts when late.
- * A run of a duration puts exactly what is due within it, as long as there is room; what is due
- * and found no room until its end counts as scheduled, and is not put.
+ * Reads messages from a source and publishes each at its scheduled time, in bursts when late. A run
+ * of a duration publishes exactly the messages scheduled within the duration, as long as there is
+ * room. A message that has no room until the end of the run counts as scheduled and is not sent.
  */
-export function createRunner<Message extends { readonly dueMs?: number }>(
+export function createRunner<Message extends { readonly notBeforeMs?: number }>(
   options: RunnerOptions<Message>,
 ): Runner {
-  const { pause, ratePerSecond, disposing } = options
-  let drawn = 0
-  let held: Message | null | undefined
-  let scheduledBefore = 0
-  let scheduledNow: () => number = () => 0
+  const { waiter, ratePerSecond, disposing } = options
+  let nextNumber = 0
+  /** The message that was read and not sent yet; null at the end of the source. */
+  let pending: Message | null | undefined
+  let scheduledInEarlierRuns = 0
+  let scheduledInThisRun: () => number = () => 0
   let sourceMs = 0
   let running = false
 
-  async function loop(stop: AbortSignal, lastsMs: number) {
-    const first = drawn
+  async function loop(stop: AbortSignal, durationMs: number) {
+    const first = nextNumber
     const sourceStartMs = sourceMs
     const startMs = performance.now()
-    const elapsedMs = () => Math.min(performance.now() - startMs, lastsMs)
-    scheduledNow = () => {
-      const due = held === null ? 0 : countScheduledBefore(elapsedMs(), ratePerSecond)
-      return Number.isFinite(due) ? Math.max(due, drawn - first) : drawn - first
+    const elapsedMs = () => Math.min(performance.now() - startMs, durationMs)
+    scheduledInThisRun = () => {
+      const sent = nextNumber - first
+      const scheduled = pending === null ? 0 : countScheduledBefore(elapsedMs(), ratePerSecond)
+      return Number.isFinite(scheduled) ? Math.max(scheduled, sent) : sent
     }
-    const untilDue = async (dueMs: number) => {
-      const wakeMs = Math.min(dueMs, lastsMs)
+    const waitUntil = async (atMs: number) => {
+      const wakeMs = Math.min(atMs, durationMs)
       while (!stop.aborted && elapsedMs() < wakeMs)
-        await pause.wait(wakeMs - elapsedMs(), 'no change')
-      return !stop.aborted && dueMs < lastsMs
+        await waiter.wait(wakeMs - elapsedMs(), 'ignore-change')
+      return !stop.aborted && atMs < durationMs
     }
-    const untilRoom = async (message: Message) => {
+    const waitForRoom = async (message: Message) => {
       while (options.isFull(message)) {
-        if (stop.aborted || elapsedMs() >= lastsMs) return false
-        await pause.wait(lastsMs - elapsedMs(), 'or change')
+        if (stop.aborted || elapsedMs() >= durationMs) return false
+        await waiter.wait(durationMs - elapsedMs(), 'wake-on-change')
       }
       return true
     }
-    while (await untilDue(scheduledAtMs(drawn - first, ratePerSecond))) {
-      if (held === undefined) held = await options.next(drawn)
-      if (held === null) break
-      if (!(await untilDue((held.dueMs ?? sourceMs) - sourceStartMs))) break
-      if (!(await untilRoom(held))) break
-      sourceMs = held.dueMs ?? sourceMs
-      options.put(drawn, held)
-      held = undefined
-      drawn++
+    while (await waitUntil(scheduledAtMs(nextNumber - first, ratePerSecond))) {
+      if (pending === undefined) pending = await options.next(nextNumber)
+      if (pending === null) break
+      if (!(await waitUntil((pending.notBeforeMs ?? sourceMs) - sourceStartMs))) break
+      if (!(await waitForRoom(pending))) break
+      sourceMs = pending.notBeforeMs ?? sourceMs
+      options.put(nextNumber, pending)
+      pending = undefined
+      nextNumber++
     }
   }
 
   return {
-    scheduled: () => scheduledBefore + scheduledNow(),
+    scheduled: () => scheduledInEarlierRuns + scheduledInThisRun(),
     async run(until) {
       if (running) throw new Error('the devices are already running: wait for that run to end')
       running = true
-      const timed = typeof until === 'number'
-      const stop = timed ? disposing : AbortSignal.any([until, disposing])
-      stop.addEventListener('abort', pause.wake)
+      const isTimed = typeof until === 'number'
+      const stop = isTimed ? disposing : AbortSignal.any([until, disposing])
+      stop.addEventListener('abort', waiter.wake)
       try {
-        await loop(stop, timed ? until : Number.POSITIVE_INFINITY)
+        await loop(stop, isTimed ? until : Number.POSITIVE_INFINITY)
       } finally {
-        stop.removeEventListener('abort', pause.wake)
-        const due = scheduledNow()
-        scheduledBefore += due
-        scheduledNow = () => 0
+        stop.removeEventListener('abort', waiter.wake)
+        scheduledInEarlierRuns += scheduledInThisRun()
+        scheduledInThisRun = () => 0
         running = false
       }
     },
   }
 }
 
-/** When the n-th message of a run is due, ms after its start; everything at once at Infinity. */
+/** When message n of a run is scheduled, in ms after its start; 0 for all at the rate Infinity. */
 export function scheduledAtMs(n: number, ratePerSecond: number): number {
   return ratePerSecond === Number.POSITIVE_INFINITY ? 0 : (n * 1000) / ratePerSecond
 }
 
-/** How many messages are due before a moment of the run; Infinity when there is no rate. */
+/** How many messages are scheduled before a moment of the run; Infinity at the rate Infinity. */
 export function countScheduledBefore(elapsedMs: number, ratePerSecond: number): number {
   if (ratePerSecond === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
   return Math.ceil((Math.max(0, elapsedMs) * ratePerSecond) / 1000)

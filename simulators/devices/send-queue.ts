@@ -1,34 +1,34 @@
 import type { Connection, Publication } from './connection.ts'
 
-/** What of a connection a lane needs. */
+/** The part of a connection that a send queue uses. */
 export type QueueConnection = Pick<Connection, 'hasRoom' | 'send'>
 
-/** Messages that wait in front of one connection, first in, first out. */
+/** Messages that wait for room on one connection, first in, first out. */
 export interface SendQueue {
   readonly waiting: number
   isFull(): boolean
-  /** Sends at once, or keeps the message until there is room; says which: true is sent. */
+  /** Sends the message at once and returns true, or queues it and returns false. */
   put(publication: Publication): boolean
-  /** Sends what waits, as far as there is room. */
+  /** Sends queued messages while the connection has room. */
   pump(): void
 }
 
-/** A lane of at most `waitingMax` messages. `sends` is told of each just before it goes out. */
+/** A queue of at most `waitingMax` messages; calls `onSend` just before a message is sent. */
 export function createSendQueue(
-  carrier: QueueConnection,
+  connection: QueueConnection,
   waitingMax: number,
-  sends: (publication: Publication) => void,
+  onSend: (publication: Publication) => void,
 ): SendQueue {
   const waiting: Publication[] = []
   let pumping = false
   const pump = () => {
-    // a socket that takes a message at once says so from inside send
+    // A socket that accepts a message at once reports room from inside `send`.
     if (pumping) return
     pumping = true
-    while (waiting.length > 0 && carrier.hasRoom()) {
+    while (waiting.length > 0 && connection.hasRoom()) {
       const next = waiting.shift()!
-      sends(next)
-      carrier.send(next)
+      onSend(next)
+      connection.send(next)
     }
     pumping = false
   }

@@ -1,24 +1,27 @@
-/** One loop's way to wait: for a time, or for a change, whichever comes first. */
+/** Lets one loop wait for a time or for a change, whichever is first. */
 export interface Waiter {
-  /** Resolves after the time, at `wake`, or, if asked for, at `changed`. May resolve early. */
-  wait(forMs: number, orChange: 'or change' | 'no change'): Promise<void>
+  /**
+   * Resolves after the time, at `wake`, and, with 'wake-on-change', at `notifyChange`. May resolve
+   * early: the caller checks its condition in a loop.
+   */
+  wait(forMs: number, onChange: 'wake-on-change' | 'ignore-change'): Promise<void>
   notifyChange(): void
   wake(): void
 }
 
-/** setTimeout takes 31 bits of milliseconds and treats more as nothing: wait in parts. */
+/** setTimeout fires at once for more than 31 bits of milliseconds: longer waits take several. */
 const waitMaxMs = 60_000
 
-/** A pause for one waiter at a time. */
+/** A waiter for one loop at a time. */
 export function createWaiter(): Waiter {
   let resume: (() => void) | undefined
   let wakesOnChange = false
   const wake = () => resume?.()
   return {
-    wait: (forMs, orChange) =>
+    wait: (forMs, onChange) =>
       new Promise(resolve => {
         const timer = setTimeout(() => resume?.(), Math.min(Math.max(0, forMs), waitMaxMs))
-        wakesOnChange = orChange === 'or change'
+        wakesOnChange = onChange === 'wake-on-change'
         resume = () => {
           clearTimeout(timer)
           resume = undefined

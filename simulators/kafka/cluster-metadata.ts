@@ -1,10 +1,10 @@
-// One question to a broker, without a client library: a Metadata request, version 2, the oldest
-// that names the cluster (https://kafka.apache.org/protocol#The_Messages_Metadata).
+// A Metadata request to a broker without a client library. Version 2 is the oldest version whose
+// response has the cluster id (https://kafka.apache.org/protocol#The_Messages_Metadata).
 import { connect } from 'node:net'
 
 const metadataApi = 3
 const metadataVersion = 2
-const answerMaxBytes = 1_000_000
+const responseMaxBytes = 1_000_000
 
 export type ClusterMetadata = {
   clusterId: string | null
@@ -13,14 +13,14 @@ export type ClusterMetadata = {
 }
 
 /**
- * Promise: what the broker on this port of 127.0.0.1 says about its cluster. Rejects when nobody
- * listens, the answer is not Kafka's, or it takes longer than timeoutMs.
+ * Fetches the cluster metadata from the broker on this port of 127.0.0.1. Rejects when no process
+ * listens, when the response is not Kafka's, or after timeoutMs without a response.
  */
 export function fetchClusterMetadata(port: number, timeoutMs = 1000): Promise<ClusterMetadata> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let received = Buffer.alloc(0)
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no answer from the broker')))
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no response from the broker')))
     socket.once('error', reject)
     socket.once('close', () => reject(new Error('the connection was closed')))
     socket.once('connect', () => socket.write(metadataRequest()))
@@ -28,7 +28,7 @@ export function fetchClusterMetadata(port: number, timeoutMs = 1000): Promise<Cl
       received = Buffer.concat([received, data])
       if (received.length < 4) return
       const length = received.readInt32BE(0)
-      if (length < 0 || length > answerMaxBytes) return socket.destroy(new Error('not a Kafka'))
+      if (length < 0 || length > responseMaxBytes) return socket.destroy(new Error('not a Kafka'))
       if (received.length < 4 + length) return
       try {
         resolve(parseClusterMetadata(received.subarray(4, 4 + length)))
@@ -40,20 +40,20 @@ export function fetchClusterMetadata(port: number, timeoutMs = 1000): Promise<Cl
   })
 }
 
-/** Reads the answer, without its length field. Throws a RangeError when it ends too early. */
-export function parseClusterMetadata(answer: Buffer): ClusterMetadata {
-  let at = 4 // behind the correlation id
+/** Parses the response without its length field. Throws a RangeError when it is truncated. */
+export function parseClusterMetadata(response: Buffer): ClusterMetadata {
+  let at = 4 // after the correlation id
   const int32 = () => {
     at += 4
-    return answer.readInt32BE(at - 4)
+    return response.readInt32BE(at - 4)
   }
   const text = () => {
-    const length = answer.readInt16BE(at)
+    const length = response.readInt16BE(at)
     at += 2 + Math.max(length, 0)
-    return length < 0 ? null : answer.toString('utf8', at - length, at)
+    return length < 0 ? null : response.toString('utf8', at - length, at)
   }
   const brokerIds: number[] = []
-  for (let left = int32(); left > 0; left--) {
+  for (let remaining = int32(); remaining > 0; remaining--) {
     brokerIds.push(int32())
     text() // host
     int32() // port

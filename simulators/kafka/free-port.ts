@@ -3,10 +3,10 @@ import { createServer } from 'node:net'
 const lowest = 20_000
 const highest = 32_000
 const attempts = 100
-/** Tried before by this process: what is to be listened on may not be listened on yet. */
+/** Ports that this process has tried: the receiver of a port may not listen on it yet. */
 const tried = new Set<number>()
 
-/** Promise: whether this port of 127.0.0.1 can be listened on now. */
+/** Whether a server can listen on this port of 127.0.0.1 now. */
 export function isPortFree(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const server = createServer()
@@ -16,10 +16,10 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * Promise: a free port of 127.0.0.1 below the range from which the kernel takes the ports of
- * outgoing connections. From that range (which is where listening on port 0 leads) a client that
- * reconnects to a broker that is down can be given the broker's own port, and then holds it. A
- * process is given each port once. Rejects when 100 random ports were all taken.
+ * Returns a free port of 127.0.0.1, below the range from which the kernel assigns ports to outgoing
+ * connections. A port of that range (as listening on port 0 gives) may be assigned to a client that
+ * reconnects to a broker that is down; the client then occupies the broker's own port. Returns each
+ * port once per process. Rejects when 100 random ports were all taken.
  */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < attempts; attempt++) {
@@ -28,5 +28,5 @@ export async function findFreePort(): Promise<number> {
     tried.add(port)
     if (await isPortFree(port)) return port
   }
-  throw new Error(`no free port between ${lowest} and ${highest}`)
+  throw new Error(`no free port between ${lowest} and ${highest}: ${attempts} ports were taken`)
 }

@@ -1,5 +1,5 @@
-// Kafka's published jars, fetched once through Maven into a cache of our own. The cache is outside
-// node_modules, because every `npm ci` empties that.
+// Kafka's published jars, fetched once with Maven into a cache. The cache is outside node_modules,
+// which every `npm ci` empties.
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
@@ -17,15 +17,15 @@ import {
 
 const progressStepMegabytes = 10
 
-/** What is fetched once and then kept. */
+/** A set of files that is fetched once and then kept in the cache. */
 export type JavaArtifacts = {
-  /** how people call it */
+  /** The name for people. */
   label: string
   megabytes: number
   pomFile: string
-  /** Maven's goal and what it needs besides the folder to put it into */
+  /** Maven's goal and its options, without the output folder. */
   goal: string[]
-  /** what is left to do in that folder */
+  /** Completes the folder after Maven has filled it. */
   finish?: (dir: string) => Promise<void>
 }
 
@@ -37,35 +37,39 @@ const kafka: JavaArtifacts = {
 }
 
 export type JarsOptions = {
-  /** the folder in which fetched jars are kept between runs */
+  /** The folder in which fetched jars are kept between runs. */
   cacheDir: string
-  /** takes one line of progress, for people */
+  /** Called with one line of progress for people. */
   onProgress?: ((line: string) => void) | undefined
   tools?: JavaTools | undefined
   signal?: AbortSignal | undefined
 }
 
-/** The same as fetchArtifacts, of what a local Kafka is made of (44 MB, some 10 s). */
+/** `fetchArtifacts` for the jars of a local Kafka (44 MB, about 10 s). */
 export const fetchKafkaJars = (options: JarsOptions) => fetchArtifacts(kafka, options)
 
 /**
- * Promise: the folder with what was asked for, fetched if it is not there yet. Two may fetch at
- * once: each fills a folder of its own and the first rename wins. Rejects with a KafkaProblem when
- * Maven is missing or fails, and with the signal's reason when aborted.
+ * Returns the folder of the artifacts, and fetches them first if the cache does not hold them. Two
+ * processes may fetch at once: each fills a folder of its own and the first rename wins. Rejects
+ * with a KafkaProblem when Maven is missing or fails, and with the reason of the signal when
+ * aborted.
  */
-export async function fetchArtifacts(wanted: JavaArtifacts, options: JarsOptions): Promise<string> {
+export async function fetchArtifacts(
+  artifacts: JavaArtifacts,
+  options: JarsOptions,
+): Promise<string> {
   const { cacheDir, tools = toolsInPath, onProgress = () => {}, signal } = options
-  const target = await folderOf(wanted, cacheDir)
+  const target = await folderOf(artifacts, cacheDir)
   if (await exists(target)) return target
   const problem = await findMavenProblem(tools)
   if (problem) throw problem
   await mkdir(cacheDir, { recursive: true })
   const temporary = await mkdtemp(`${target}.`)
   try {
-    const { label, megabytes } = wanted
+    const { label, megabytes } = artifacts
     onProgress(`fetching ${label} from Maven Central, once (${megabytes} MB)`)
-    await fetchInto(temporary, wanted, tools.mvn, onProgress, signal)
-    await wanted.finish?.(temporary)
+    await fetchInto(temporary, artifacts, tools.mvn, onProgress, signal)
+    await artifacts.finish?.(temporary)
     await rename(temporary, target).catch(async error => {
       if (!(await exists(target))) throw error
     })
@@ -76,28 +80,28 @@ export async function fetchArtifacts(wanted: JavaArtifacts, options: JarsOptions
 }
 
 /**
- * Promise: one line saying what is missing for a local Kafka (or what else is to run on Java) and
- * what to do about it, or null. Maven is asked for only while the cache does not hold the jars.
+ * One line that says what is missing for a local Kafka (or other Java artifacts) and its cure; null
+ * when nothing is missing. Maven is needed only while the cache does not hold the jars.
  */
 export async function describeJavaProblem(
   options: Pick<JarsOptions, 'cacheDir' | 'tools'>,
-  wanted: JavaArtifacts = kafka,
+  artifacts: JavaArtifacts = kafka,
 ): Promise<string | null> {
   const { cacheDir, tools = toolsInPath } = options
   const java = await findJavaProblem(tools)
   if (java) return java.message
-  if (await exists(await folderOf(wanted, cacheDir))) return null
+  if (await exists(await folderOf(artifacts, cacheDir))) return null
   return (await findMavenProblem(tools))?.message ?? null
 }
 
-/** Megabytes that one line of Maven's output reports as downloaded: 0 for any other line. */
+/** The megabytes that a line of Maven's output reports as downloaded; 0 for any other line. */
 export function parseDownloadedMegabytes(line: string): number {
   const [, amount, unit] = /Downloaded from .* \(([\d.]+) (B|kB|MB) at /.exec(line) ?? []
   const megabytes: Record<string, number> = { B: 1e-6, kB: 1e-3, MB: 1 }
   return Number(amount ?? 0) * (megabytes[unit ?? ''] ?? 0)
 }
 
-// Named after what is asked for, so that a changed pom.xml never meets yesterday's jars.
+// The folder name contains a digest of pom.xml: a changed pom.xml never finds old jars.
 async function folderOf({ label, pomFile }: JavaArtifacts, cacheDir: string): Promise<string> {
   const digest = createHash('sha256').update(await readFile(pomFile))
   return join(cacheDir, `${label.toLowerCase()}-${digest.digest('hex').slice(0, 12)}`)
@@ -111,14 +115,14 @@ async function fetchInto(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   signal?.throwIfAborted()
-  // strict, because a jar damaged on its way is better refused here than a riddle in the broker
+  // A jar damaged in transfer must fail here: in the broker it would be a riddle.
   const args = ['--batch-mode', '--strict-checksums', '--file', pomFile]
   args.push(...goal, `-DoutputDirectory=${dir}`)
   const maven = await spawnGuarded(mvn, args, { stdio: ['ignore', 'pipe', 'ignore'] })
   const ended = new Promise<number | null>(resolve => maven.once('close', resolve))
   const abort = () => killGroup(maven, 'SIGKILL')
   signal?.addEventListener('abort', abort)
-  const firstError = await follow(maven, label, onProgress)
+  const firstError = await reportProgress(maven, label, onProgress)
   const code = await ended
   signal?.removeEventListener('abort', abort)
   signal?.throwIfAborted()
@@ -128,8 +132,8 @@ async function fetchInto(
   throw new KafkaProblem('FETCH_FAILED', `${label} could not be fetched: ${cure} (${reason})`)
 }
 
-// Reads Maven's output to its end; resolves to its first error line, if there was one.
-async function follow(
+// Reads Maven's output to its end. Resolves to the first error line, or null.
+async function reportProgress(
   maven: ChildProcess,
   what: string,
   onProgress: (line: string) => void,

@@ -1,5 +1,5 @@
-// The programs that a local Kafka needs: a Java that is new enough and, until its jars are cached,
-// Maven. Each way in which a local Kafka can be impossible is one line that ends with its cure.
+// The programs that a local Kafka needs: a Java that is new enough and, until the jars are cached,
+// Maven. Each reason why no local Kafka can run is one line that contains its cure.
 import { execFile } from 'node:child_process'
 
 const oldestJava = 17
@@ -7,7 +7,7 @@ const elsewhere = 'or set kafka.brokers to a Kafka that runs elsewhere'
 const javaCure = `install Java ${oldestJava} or newer (Debian: apt install openjdk-17-jre-headless)`
 const mavenCure = "install it to fetch Kafka's jars once (Debian: apt install maven)"
 
-/** The programs a local Kafka calls, each a name found in the PATH or a path. */
+/** The programs of a local Kafka, each a path or a name in the PATH. */
 export type JavaTools = { java: string; mvn: string }
 export const toolsInPath: JavaTools = { java: 'java', mvn: 'mvn' }
 
@@ -20,7 +20,7 @@ export type KafkaProblemCode =
   | 'FOLDER_TAKEN'
   | 'NOT_READY'
 
-/** Why there is no local Kafka. The message is one line and names the cure. */
+/** The reason why there is no local Kafka. The message is one line and names the cure. */
 export class KafkaProblem extends Error {
   readonly code: KafkaProblemCode
   constructor(code: KafkaProblemCode, message: string, options?: ErrorOptions) {
@@ -30,13 +30,13 @@ export class KafkaProblem extends Error {
   }
 }
 
-/** Promise: null when this Java can run Kafka, else why not. */
+/** Null when the installed Java can run Kafka, otherwise the reason why not. */
 export async function findJavaProblem(tools: JavaTools): Promise<KafkaProblem | null> {
-  const answer = await answerOf(tools.java, ['-version'])
-  if (answer === null) {
+  const output = await outputOf(tools.java, ['-version'])
+  if (output === null) {
     return new KafkaProblem('JAVA_MISSING', `Java is not installed: ${javaCure}, ${elsewhere}`)
   }
-  const major = javaMajorVersion(answer)
+  const major = javaMajorVersion(output)
   if (major !== null && major >= oldestJava) return null
   const found = major === null ? 'a Java of unknown version' : `Java ${major}`
   return new KafkaProblem(
@@ -45,22 +45,20 @@ export async function findJavaProblem(tools: JavaTools): Promise<KafkaProblem | 
   )
 }
 
-/** Promise: null when Maven runs, else why not. */
+/** Null when Maven runs, otherwise the reason why not. */
 export async function findMavenProblem(tools: JavaTools): Promise<KafkaProblem | null> {
-  if ((await answerOf(tools.mvn, ['-v'])) !== null) return null
+  if ((await outputOf(tools.mvn, ['-v'])) !== null) return null
   return new KafkaProblem('MAVEN_MISSING', `Maven is not installed: ${mavenCure}, ${elsewhere}`)
 }
 
-/**
- * The major version in the output of `java -version` (8 for "1.8.0_442"), null when none is there.
- */
+/** The major version in the output of `java -version` (8 for "1.8.0_442"); null without one. */
 export function javaMajorVersion(output: string): number | null {
   const found = /version "(?:1\.)?(\d+)/.exec(output)
   return found?.[1] === undefined ? null : Number(found[1])
 }
 
-// Both streams, because java prints its version on the second one; null when it does not run.
-function answerOf(command: string, args: string[]): Promise<string | null> {
+// Standard output and standard error (java prints its version there); null when the command fails.
+function outputOf(command: string, args: string[]): Promise<string | null> {
   return new Promise(resolve => {
     execFile(command, args, { timeout: 20_000 }, (error, stdout, stderr) => {
       resolve(error ? null : `${stdout}${stderr}`)

@@ -1,5 +1,5 @@
-// A node of a real Kafka on this machine: broker and controller in one process, its data kept.
-// Alone it is a whole Kafka; tests also give it neighbours and further listeners.
+// A node of a real Kafka on this machine: broker and controller in one process, with durable data.
+// One node is a complete Kafka; tests also start clusters and add listeners.
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -22,13 +22,13 @@ const logTailBytes = 2_000
 const addressTaken = 'Address already in use'
 
 export type LocalKafkaOptions = {
-  /** what the broker keeps: data, its settings and kafka.log; a second start goes on with it */
+  /** The folder of the data, the settings and kafka.log; a second start continues with them. */
   dir: string
-  /** of 127.0.0.1; 0 takes a free one, which need not be the one of the last start */
+  /** The port of 127.0.0.1; 0 chooses a free port, not necessarily that of the last start. */
   port: number
-  /** where the jars are kept between runs, outside node_modules */
+  /** The folder in which the jars are kept between runs, outside node_modules. */
   cacheDir: string
-  /** takes one line of progress, for people */
+  /** Called with one line of progress for people. */
   onProgress?: (line: string) => void
   tools?: JavaTools
   signal?: AbortSignal
@@ -37,22 +37,23 @@ export type LocalKafkaOptions = {
 export type LocalKafka = AsyncDisposable & {
   readonly brokers: string[]
   readonly pid: number
-  /** Promise: it has ended and its data is closed (SIGTERM, after deadlineMs SIGKILL). */
+  /** Ends the broker cleanly (SIGTERM; SIGKILL after deadlineMs) and resolves when it has ended. */
   stop(deadlineMs?: number): Promise<void>
-  /** Promise: it has ended as in a crash (SIGKILL). */
+  /** Crashes the broker (SIGKILL) and resolves when it has ended. */
   kill(): Promise<void>
-  /** Promise: ready again at the same address with the same data; stops it first if it runs. */
+  /** Stops the broker if it runs; resolves when it is ready at the same address, same data. */
   restart(): Promise<void>
-  /** It hangs (SIGSTOP): connections stay open, nothing answers. */
+  /** Suspends the broker (SIGSTOP): connections stay open, no request is answered. */
   suspend(): void
-  /** The end of suspend(). */
+  /** Ends `suspend`. */
   resume(): void
 }
 
 /**
- * Promise: a Kafka that answers. Fetches the jars first if they are not cached. Rejects with a
- * KafkaProblem that names the cure, or with the signal's reason when aborted. It is in a process
- * group of its own, so a Ctrl-C in the terminal leaves it to us, and it never outlives us.
+ * Starts a Kafka and resolves when it is ready. Fetches the jars first if they are not cached.
+ * Rejects with a KafkaProblem that names the cure, or with the reason of the signal when aborted.
+ * The broker has a process group of its own, so the Ctrl-C of a terminal does not reach it, and it
+ * never outlives this process.
  */
 export async function startLocalKafka(options: LocalKafkaOptions): Promise<LocalKafka> {
   const { cacheDir, onProgress = () => {}, tools = toolsInPath, signal } = options
@@ -63,12 +64,12 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   const port = options.port === 0 ? await findFreePort() : options.port
   if (!(await isPortFree(port))) throw portTaken(port)
   const clusterId = await prepare(dir, options.clusterNode?.clusterId)
-  const lock = holdFolder(dir)
+  const lock = lockFolder(dir)
   onProgress(`starting Kafka on port ${port}`)
   const { listeners, clusterNode, properties } = options
-  const more = { listeners, clusterNode, properties }
-  const node: Node = { java: tools.java, jars, dir, port, clusterId, more }
-  let broker = await begin(node, signal).catch(error => {
+  const extraSettings = { listeners, clusterNode, properties }
+  const node: Node = { java: tools.java, jars, dir, port, clusterId, extraSettings }
+  let broker = await startFirst(node, signal).catch(error => {
     lock.close()
     throw error
   })
@@ -97,17 +98,18 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   }
 }
 
-/** Two brokers on one folder corrupt it: Kafka's own lock comes too late for its metadata. */
-function holdFolder(dir: string): { close(): void } {
+/** Locks the folder: two brokers would corrupt it, since Kafka locks only after its metadata. */
+function lockFolder(dir: string): { close(): void } {
   try {
     return acquireLock(join(dir, 'kafka.lock'))
   } catch (cause) {
-    const message = `another Kafka works in ${dir}: end it first`
+    const message = `another Kafka uses the folder ${dir}: end it first`
     throw new KafkaProblem('FOLDER_TAKEN', message, { cause })
   }
 }
 
-async function begin(node: Node, signal: AbortSignal | undefined): Promise<ChildProcess> {
+/** Starts the broker, after formatting its data folder if there is none. */
+async function startFirst(node: Node, signal: AbortSignal | undefined): Promise<ChildProcess> {
   if (!existsSync(join(node.dir, 'data'))) await format(node)
   return run(node, signal)
 }
@@ -118,26 +120,26 @@ type Node = {
   dir: string
   port: number
   clusterId: string
-  more: ExtraBrokerSettings
+  extraSettings: ExtraBrokerSettings
 }
 
-// The folder's cluster id: the one its data was formatted with, the one given, or a new one.
+// Returns the cluster id: the one that the data was formatted with, the one given, or a new one.
 async function prepare(dir: string, givenId: string | undefined): Promise<string> {
   await mkdir(dir, { recursive: true })
-  const kept = await readFile(join(dir, 'data', 'meta.properties'), 'utf8').catch(() => '')
-  const [, keptId] = /^cluster\.id=(.*)$/m.exec(kept) ?? []
-  return keptId ?? givenId ?? newClusterId()
+  const metadata = await readFile(join(dir, 'data', 'meta.properties'), 'utf8').catch(() => '')
+  const [, formattedId] = /^cluster\.id=(.*)$/m.exec(metadata) ?? []
+  return formattedId ?? givenId ?? newClusterId()
 }
 
-/** An id that no other Kafka has. */
+/** A new random cluster id: 16 bytes in base64url. */
 export function newClusterId(): string {
   const id = randomBytes(16).toString('base64url')
-  // A leading '-' would be read as an option by the tool that formats.
+  // Kafka's storage tool would parse a leading '-' as an option.
   return id.startsWith('-') ? newClusterId() : id
 }
 
-// Into a folder of another name, renamed when done: a format that was cut off leaves no data that
-// looks whole.
+// Formats a folder of another name and renames it when done: an interrupted format leaves no data
+// that looks complete.
 async function format(node: Node): Promise<void> {
   const unfinished = 'data.unfinished'
   await rm(join(node.dir, unfinished), { recursive: true, force: true })
@@ -163,8 +165,9 @@ async function run(node: Node, signal: AbortSignal | undefined): Promise<ChildPr
 }
 
 /**
- * Whether the answer on our port means ready: it names a controller, our node and our cluster.
- * Another Kafka that got hold of the port passes every check but the last. No answer: not yet.
+ * Whether the metadata response on our port means ready: it names a controller, our node and our
+ * cluster. Another Kafka on that port passes every check except the cluster id. `metadata` is null
+ * when nothing answers, which means not ready yet.
  */
 export function readiness(
   metadata: ClusterMetadata | null,
@@ -188,7 +191,7 @@ async function untilReady(
       throw await notReady(node, 'it ended while starting')
     }
     const metadata = await fetchClusterMetadata(node.port).catch(() => null)
-    const state = readiness(metadata, node.clusterId, node.more.clusterNode?.nodeId)
+    const state = readiness(metadata, node.clusterId, node.extraSettings.clusterNode?.nodeId)
     if (state === 'another-kafka') throw portTaken(node.port)
     if (state === 'ready') return
     await sleep(readyPollMs)
@@ -197,24 +200,24 @@ async function untilReady(
 }
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
-  const { port, more } = node
-  const { clusterNode } = more
+  const { port, extraSettings } = node
+  const { clusterNode } = extraSettings
   const controllerPort =
     clusterNode?.controllerPorts[clusterNode.nodeId - 1] ?? (await findFreePort())
-  const settings = serverProperties({ port, controllerPort, dataDir, ...more })
+  const settings = serverProperties({ port, controllerPort, dataDir, ...extraSettings })
   await writeFile(join(node.dir, 'server.properties'), settings)
   return 'server.properties'
 }
 
 async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
-  // Kafka unpacks native libraries here at each start and removes them only at a clean end.
+  // Kafka unpacks native libraries here at each start, and removes them only when it ends cleanly.
   const temporary = join(node.dir, 'tmp')
   await rm(temporary, { recursive: true, force: true })
   await mkdir(temporary, { recursive: true })
   const flags = [
-    // the smallest collector and only the quick compiler: less memory and an earlier start
+    // The smallest collector and only the quick compiler: less memory and an earlier start.
     ...['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms32m', '-Xmx256m'],
-    // no file of statistics in /tmp that a crash would leave
+    // No statistics file in /tmp, which a crash would leave behind.
     '-XX:-UsePerfData',
     `-Djava.io.tmpdir=${temporary}`,
     '-Dorg.slf4j.simpleLogger.showDateTime=true',
@@ -222,7 +225,7 @@ async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
     ...['-cp', join(node.jars, '*')],
   ]
-  // The log of the run before is kept, because it says how that one ended.
+  // The log of the previous run is kept: it says how that run ended.
   const logFile = join(node.dir, 'kafka.log')
   await rename(logFile, `${logFile}.1`).catch(() => {})
   const log = await open(logFile, 'w')
@@ -232,14 +235,16 @@ async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
 }
 
 function portTaken(port: number): KafkaProblem {
-  const cure = 'end what listens there, or set kafka.brokers to it if it is a Kafka to be used'
+  const cure = 'end the process that listens there, or set kafka.brokers if it is the Kafka to use'
   return new KafkaProblem('PORT_TAKEN', `port ${port} is taken: ${cure}`)
 }
 
-// Its log says why; the two reasons that happen in practice are said in our words.
-async function notReady(node: Node, what: string): Promise<KafkaProblem> {
+// The error of a broker that did not start. The cause is the end of its log; a port that is taken,
+// the one frequent reason, has an error of its own.
+async function notReady(node: Node, reason: string): Promise<KafkaProblem> {
   const file = join(node.dir, 'kafka.log')
   const tail = (await readFile(file, 'utf8').catch(() => '')).slice(-logTailBytes)
   if (tail.includes(addressTaken)) return portTaken(node.port)
-  return new KafkaProblem('NOT_READY', `Kafka did not start: ${what}: see ${file}`, { cause: tail })
+  const message = `Kafka did not start: ${reason}: see ${file}`
+  return new KafkaProblem('NOT_READY', message, { cause: tail })
 }

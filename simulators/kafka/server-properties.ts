@@ -1,41 +1,41 @@
-// The settings of the local broker, each with its reason. Measured on Kafka 4.3.1.
+// The settings of the local broker, each with its reason. Times are measured on Kafka 4.3.1.
 
 export type BrokerSettings = {
   port: number
   controllerPort: number
-  /** relative to the folder the broker runs in: free of escapes, and the folder can be moved */
+  /** Relative to the broker's folder: needs no escaping, and the folder can be moved. */
   dataDir: string
 } & ExtraBrokerSettings
 
-/** What a Kafka may have beyond one plain listener on one node. */
+/** Settings beyond those of a single node with one plain listener. */
 export type ExtraBrokerSettings = {
   listeners?: Listener[] | undefined
   clusterNode?: ClusterNode | undefined
-  /** settings of Kafka, by name; they come before ours of the same name */
+  /** Kafka settings by name; they override the settings of the same name in this file. */
   properties?: Record<string, string | number | boolean> | undefined
 }
 
-/** A further listener, on 127.0.0.1. */
+/** An additional listener on 127.0.0.1. */
 export type Listener = {
-  /** in capitals, such as SASL_SSL */
+  /** In capitals, such as SASL_SSL. */
   name: string
   port: number
   protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
-  /** where clients are told to go on, such as a proxy in front of it; its own port unless given */
+  /** The port that the broker advertises to clients, such as a proxy's; by default its own. */
   advertisedPort?: number
 }
 
-/** A node's place in a cluster, in which each node is broker and controller in one. */
+/** A node of a cluster in which each node is broker and controller in one. */
 export type ClusterNode = {
-  /** 16 random bytes in base64url that name the cluster */
+  /** The id of the cluster: 16 random bytes in base64url. */
   clusterId: string
-  /** 1 for the first of controllerPorts */
+  /** From 1: 1 for the first of controllerPorts. */
   nodeId: number
-  /** where the controllers of all nodes listen */
+  /** The ports on which the controllers of all nodes listen. */
   controllerPorts: number[]
 }
 
-/** The text of server.properties for a node that is broker and controller in one. */
+/** The text of server.properties, for a node that is broker and controller in one. */
 export function serverProperties(address: BrokerSettings): string {
   const { port, controllerPort, dataDir, listeners = [], clusterNode, properties = {} } = address
   const all: Listener[] = [{ name: 'PLAINTEXT', port, protocol: 'PLAINTEXT' }, ...listeners]
@@ -45,19 +45,19 @@ export function serverProperties(address: BrokerSettings): string {
   const controller = `CONTROLLER://127.0.0.1:${controllerPort}`
   const protocols = all.map(({ name, protocol }) => `${name}:${protocol}`)
   const own: Settings = [
-    'one process is both; the quorum is named by port here and nowhere in the data,',
-    'so that the same data can come back on other ports',
+    'one process is both; the ports of the quorum are only in this file, never in the data,',
+    'so that the same data can start on other ports',
     ['process.roles', 'broker,controller'],
     ['node.id', clusterNode?.nodeId ?? 1],
     ['controller.quorum.voters', voters.map((at, index) => `${index + 1}@127.0.0.1:${at}`).join()],
-    ['listeners', [...listed(one => one.port), controller].join()],
-    ['advertised.listeners', listed(one => one.advertisedPort ?? one.port).join()],
+    ['listeners', [...listed(listener => listener.port), controller].join()],
+    ['advertised.listeners', listed(listener => listener.advertisedPort ?? listener.port).join()],
     ['listener.security.protocol.map', [...protocols, 'CONTROLLER:PLAINTEXT'].join()],
     ['controller.listener.names', 'CONTROLLER'],
     ['inter.broker.listener.name', 'PLAINTEXT'],
     ['log.dirs', dataDir],
   ]
-  // Of two lines that name the same, Kafka takes the later one.
+  // Of two lines with the same name, Kafka uses the later one.
   return [...own, ...fixed, ...Object.entries(properties)]
     .map(entry => (typeof entry === 'string' ? `# ${entry}\n` : `${entry[0]}=${entry[1]}\n`))
     .join('')
@@ -66,10 +66,10 @@ export function serverProperties(address: BrokerSettings): string {
 type Settings = (string | [key: string, value: string | number | boolean])[]
 
 const fixed: Settings = [
-  'a topic exists when somebody created it: otherwise a mistyped name makes one',
+  'topics are created explicitly: otherwise a mistyped name creates one',
   ['auto.create.topics.enable', false],
   'all three families of internal topics: otherwise the first group or transaction waits for',
-  'brokers that never come',
+  'more brokers than there are',
   ['default.replication.factor', 1],
   ['min.insync.replicas', 1],
   ['offsets.topic.replication.factor', 1],
@@ -81,15 +81,15 @@ const fixed: Settings = [
   ['offsets.topic.num.partitions', 1],
   ['transaction.state.log.num.partitions', 1],
   ['share.coordinator.state.topic.num.partitions', 1],
-  'the first consumer of a group need not wait for others',
+  'the first consumer of a group does not wait for others',
   ['group.initial.rebalance.delay.ms', 0],
-  'after a crash a broker may register again only when its old session has ended: ready in 4 s',
+  'after a crash a broker may register only when its old session has ended: ready in 4 s',
   'instead of 12; with 1 s some first starts were slow',
   ['broker.session.timeout.ms', 2000],
   ['broker.heartbeat.interval.ms', 400],
-  'a clean end says so to the controller: the next start is ready in 2 s instead of 4',
+  'a clean end is reported to the controller: the next start is ready in 2 s instead of 4',
   ['controlled.shutdown.enable', true],
-  'one small machine',
+  'for one small machine',
   ['num.network.threads', 2],
   ['num.io.threads', 2],
   ['background.threads', 2],

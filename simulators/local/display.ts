@@ -1,19 +1,20 @@
 import { drawScreen, type ScreenState } from './screen.ts'
 
-const EVERY_MS = 1000
-const LINE_EVERY = 10
+const REFRESH_MS = 1000
+/** Without a terminal the screen is written once in so many refreshes. */
+const REFRESHES_PER_BLOCK = 10
 
 export type DisplayOptions = {
   fetchStates(): Promise<Pick<ScreenState, 'gateway' | 'bridge'>>
-  /** A line that stands above all others, or null. */
+  /** A line that is shown above all others, or null for none. */
   notice?: () => Promise<string | null>
-  /** Shows only the notice, and that on standard error. */
+  /** Shows nothing but the notice, once, on standard error. */
   quiet?: boolean
 }
 
 /**
- * Shows the live screen once a second: redrawn in place on a terminal, otherwise a block of lines
- * every ten seconds. What is said stands below it.
+ * Shows the live screen once a second until disposed: redrawn in place on a terminal, otherwise a
+ * block of lines every ten seconds. `say` shows one line below the screen.
  */
 export function startDisplay({
   fetchStates,
@@ -22,38 +23,42 @@ export function startDisplay({
 }: DisplayOptions) {
   const { stdout, stderr } = process
   let before: ScreenState | null = null
-  let drawn = 0
-  let turn = 0
-  let said = ''
-  let noticed = false
+  let drawnLines = 0
+  let refreshes = 0
+  let lastMessage = ''
+  let hasShownNotice = false
 
   const show = (lines: string[]) => {
     if (stdout.isTTY) {
-      stdout.write(`${drawn > 0 ? `\x1b[${drawn}A` : ''}\x1b[0J${lines.join('\n')}\n`)
-      drawn = lines.length
-    } else if (turn++ % LINE_EVERY === 0) stdout.write(`${lines.join('\n')}\n`)
+      stdout.write(`${drawnLines > 0 ? `\x1b[${drawnLines}A` : ''}\x1b[0J${lines.join('\n')}\n`)
+      drawnLines = lines.length
+    } else if (refreshes++ % REFRESHES_PER_BLOCK === 0) stdout.write(`${lines.join('\n')}\n`)
   }
-  const look = async () => {
+  const refresh = async () => {
     const now: ScreenState = { atMs: Date.now(), ...(await fetchStates()) }
-    const above = before ? await notice() : null
+    const noticeLine = before ? await notice() : null
     if (quiet) {
-      if (above && !noticed) stderr.write(`${above}\n`)
-      noticed ||= above !== null
-    } else show([...(above ? [above] : []), ...drawScreen(now, before), ...(said ? [said] : [])])
+      if (noticeLine && !hasShownNotice) stderr.write(`${noticeLine}\n`)
+      hasShownNotice ||= noticeLine !== null
+    } else {
+      const above = noticeLine ? [noticeLine] : []
+      const below = lastMessage ? [lastMessage] : []
+      show([...above, ...drawScreen(now, before), ...below])
+    }
     before = now
   }
-  let looking = Promise.resolve()
+  let refreshing = Promise.resolve()
   const timer = setInterval(() => {
-    looking = look()
-  }, EVERY_MS)
+    refreshing = refresh()
+  }, REFRESH_MS)
   return {
     say(line: string): void {
-      said = line
+      lastMessage = line
       if (quiet || !stdout.isTTY) stderr.write(`${line}\n`)
     },
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(timer)
-      await looking
+      await refreshing
     },
   }
 }

@@ -4,16 +4,16 @@ import { sharesText } from '../../cloud-bridge/zones/hot-zones.ts'
 import type { GatewayState } from '../../config/process/status.ts'
 import { deliveryPlanLines } from './delivery-lines.ts'
 
-/** What the live screen shows at one moment. */
+/** The states that the live screen shows, fetched at one moment; null for no answer. */
 export type ScreenState = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
 
 /**
- * The live screen as lines: how many readings a second are acknowledged, what waits in the outbox,
- * what each partition got, and up to which moment everything is in Kafka. Rates are those between
- * two glances.
+ * The live screen as lines: acknowledged readings a second, undelivered events in the outbox,
+ * events of each partition, and the moment up to which everything is in Kafka. A rate is the
+ * difference between `now` and `before`, and `-` without `before`.
  */
 export function drawScreen(now: ScreenState, before: ScreenState | null): string[] {
-  // The bridge knows what it has just delivered; the gateway, what of it was saved.
+  // The bridge counts what it has just delivered; the gateway only what the inbox has saved of it.
   const backlog = now.bridge?.backlog ?? now.gateway?.backlog
   return [
     ...gatewayLines(now, before),
@@ -26,11 +26,11 @@ export function drawScreen(now: ScreenState, before: ScreenState | null): string
 
 function gatewayLines({ gateway, atMs }: ScreenState, before: ScreenState | null): string[] {
   if (!gateway) return ['gateway         does not answer']
-  const { acknowledged, buried, refused, connections } = gateway
+  const { acknowledged, buried: deadLetters, refused, connections } = gateway
   const rate = perSecond(acknowledged, before?.gateway?.acknowledged, atMs, before?.atMs)
   const more = [
     `${count(acknowledged)} in all`,
-    `${count(buried)} buried`,
+    `${count(deadLetters)} dead letters`,
     `${count(refused)} refused`,
     `${count(connections)} connections`,
   ]
@@ -93,9 +93,9 @@ function bridgeLines({ bridge, atMs }: ScreenState, before: ScreenState | null):
   }
   if (kafka.events) lines.push(`waiting for     ${kafka.events}`)
   lines.push(...deliveryPlanLines(bridge))
-  for (const [flow, away] of Object.entries(kafka)) {
+  for (const [flow, waitReason] of Object.entries(kafka)) {
     const isShown = flow === 'events' || flow.startsWith('partition')
-    if (away && !isShown) lines.push(`${waitingText(flow).padEnd(15)} ${away}`)
+    if (waitReason && !isShown) lines.push(`${waitingText(flow).padEnd(15)} ${waitReason}`)
   }
   return lines
 }
@@ -107,14 +107,14 @@ function perSecond(now: number, before: number | undefined, atMs: number, before
 
 const count = (value: number) => value.toLocaleString('en')
 
-/** Bytes as a person reads them. */
+/** A number of bytes for people, in decimal units: 56789 is `56.8 KB`. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KB', 'MB', 'GB', 'TB']
   const step = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
   return `${(bytes / 1000 ** step).toFixed(step === 0 ? 0 : 1)} ${units[step]}`
 }
 
-/** A time span as a person reads it. */
+/** A time span for people: seconds below a minute, then minutes, hours, and days from 48 h on. */
 export function formatDuration(ms: number): string {
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
   const [minutes, hours] = [Math.floor(ms / 60_000), Math.floor(ms / 3_600_000)]

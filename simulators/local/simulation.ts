@@ -8,9 +8,13 @@ export type SimulateOptions = {
   host: string
   port: number
   simulation: Simulation
+  /** Run this long, in ms. Without it, run until the signal. */
   for?: number
+  /** CSV recordings to replay instead of a building. */
   replay?: string[]
+  /** Recorded seconds a second. */
   speed: number
+  /** The site of the replayed devices. */
   site: string
   signal: AbortSignal
 }
@@ -18,8 +22,9 @@ export type SimulateOptions = {
 const DRAIN_MS = 15_000
 
 /**
- * Publishes a simulated building or replays recordings, and prints what was published and what was
- * acknowledged as one JSON object. Gives the exit code: 0 when everything was acknowledged.
+ * Publishes the readings of a simulated building, or replays recordings. Prints the counts of the
+ * run as one JSON object on standard output, and progress on standard error every 5 s. Returns the
+ * exit code: 0 when every message was acknowledged.
  */
 export async function runSimulation(options: SimulateOptions): Promise<number> {
   const { signal, for: forMs } = options
@@ -33,10 +38,10 @@ export async function runSimulation(options: SimulateOptions): Promise<number> {
   await devices.run(
     forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
   )
-  const open = await devices.drain(DRAIN_MS)
+  const unacknowledged = await devices.drain(DRAIN_MS)
   clearInterval(progress)
   process.stdout.write(`${JSON.stringify({ run: devices.runId, ...devices.counters() })}\n`)
-  return open === 0 ? 0 : 1
+  return unacknowledged === 0 ? 0 : 1
 }
 
 function connect({ host, port, simulation, ...options }: SimulateOptions) {

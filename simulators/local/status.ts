@@ -4,18 +4,21 @@ import { startDisplay } from './display.ts'
 
 export type StatusOptions = { config: Config; json?: boolean; signal: AbortSignal }
 
-/** Shows running processes until the signal, or prints their state once. Exit code 1: none runs. */
+/**
+ * Shows the live screen of gateway and bridge until the signal, and returns exit code 0. With
+ * `json` it prints their states once instead; the exit code is 1 when neither answers.
+ */
 export async function showStatus({ config, json = false, signal }: StatusOptions): Promise<number> {
-  const ask = async () => ({
+  const fetchStates = async () => ({
     gateway: await fetchState<'gateway'>(config.gateway.http),
     bridge: await fetchState<'bridge'>(config.bridge.http),
   })
   if (json) {
-    const state = await ask()
+    const state = await fetchStates()
     process.stdout.write(`${JSON.stringify(state)}\n`)
     return state.gateway || state.bridge ? 0 : 1
   }
-  await using _display = startDisplay({ fetchStates: ask })
+  await using _display = startDisplay({ fetchStates })
   await new Promise(resolve => signal.addEventListener('abort', resolve))
   return 0
 }

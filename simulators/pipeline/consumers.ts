@@ -9,75 +9,74 @@ import {
 } from '../processes/sluice-process.ts'
 import type { Verdict } from './verdict.ts'
 
-const CAUGHT_UP_MS = 30_000
-const LOOK_EVERY_MS = 300
-/** Every simulated reading carries its number, so its total is the devices' own. */
-const NUMBERED = 'simulated_number'
+const CATCH_UP_MAX_MS = 30_000
+const POLL_MS = 300
+/** Every simulated reading carries its number: the devices' record gives the expected sum. */
+const NUMBER_METRIC = 'simulated_number'
 
 type Total = { count: number; sum: number }
 
 /**
- * Starts analytics and archive as processes of their own. `judge` compares what analytics came to
- * since then with the devices' own record, and adds what differs to a verdict.
+ * Starts analytics and archive, each as a process of its own; disposing stops both. `judge`
+ * compares what analytics aggregated since this start with the devices' own record. It adds
+ * `aggregated`, and any difference as a fault, to the verdict.
  */
 export async function startConsumers({ consumers }: Config, options: SluiceProcessOptions) {
   await using opening = new AsyncDisposableStack()
   opening.use(await startSluiceProcess('analytics', consumers.analytics.http, options))
   opening.use(await startSluiceProcess('archive', consumers.archive.http, options))
   const { host, port } = consumers.analytics.http
-  const total = async (): Promise<Total> => {
-    const answer = await fetchOnNewConnection(`http://${host}:${port}/api/totals`)
-    const { metrics } = (await answer.json()) as Totals
-    return metrics.find(({ metric }) => metric === NUMBERED) ?? { count: 0, sum: 0 }
+  const fetchTotal = async (): Promise<Total> => {
+    const response = await fetchOnNewConnection(`http://${host}:${port}/api/totals`)
+    const { metrics } = (await response.json()) as Totals
+    return metrics.find(({ metric }) => metric === NUMBER_METRIC) ?? { count: 0, sum: 0 }
   }
-  await settled(total)
-  const before = await total()
-  const parts = opening.move()
+  await waitUntilSteady(fetchTotal)
+  const before = await fetchTotal()
+  const processes = opening.move()
   return {
     async judge(verdict: Verdict, record: PublishRecord): Promise<Verdict> {
-      const came = async () => {
-        const now = await total()
+      const fetchAdded = async () => {
+        const now = await fetchTotal()
         return { count: now.count - before.count, sum: now.sum - before.sum }
       }
-      const untilMs = performance.now() + CAUGHT_UP_MS
-      let found = await came()
-      while (found.count < verdict.delivered && performance.now() < untilMs) {
-        await sleep(LOOK_EVERY_MS)
-        found = await came()
+      const deadlineMs = performance.now() + CATCH_UP_MAX_MS
+      let added = await fetchAdded()
+      while (added.count < verdict.delivered && performance.now() < deadlineMs) {
+        await sleep(POLL_MS)
+        added = await fetchAdded()
       }
-      const fault = faultOf(found, verdict, record)
-      const aggregated = { ...verdict, aggregated: found.count }
+      const fault = findFault(added, verdict, record)
+      const aggregated = { ...verdict, aggregated: added.count }
       if (!fault) return aggregated
       const others =
         verdict.verdict === 'complete' ? [] : [verdict.verdict.replace('incomplete: ', '')]
       return { ...aggregated, verdict: `incomplete: ${[...others, fault].join('; ')}` }
     },
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => processes.disposeAsync(),
   }
 }
 
-/**
- * What analytics differs in from what was delivered, and from what the devices saw acknowledged.
- */
-function faultOf(found: Total, { delivered, resent }: Verdict, record: PublishRecord) {
-  if (found.count !== delivered) return `analytics counts ${found.count} of ${delivered}`
+/** How the total of analytics differs from the delivered events and the devices' record. */
+function findFault(added: Total, { delivered, resent }: Verdict, record: PublishRecord) {
+  if (added.count !== delivered) return `analytics counts ${added.count} of ${delivered}`
   let sum = 0
   for (let number = 0; number < record.length; number++) {
     if (record.isAcknowledged(number)) sum += number
   }
-  // What a device sends again, or was not told of, is an event as well.
+  // A resent message, and one whose acknowledgement was lost, is an event as well.
   const isComparable = resent === 0 && record.total.acknowledged === delivered
-  if (isComparable && found.sum !== sum) return `analytics adds up to ${found.sum} and not ${sum}`
+  if (isComparable && added.sum !== sum) return `analytics adds up to ${added.sum} and not ${sum}`
   return null
 }
 
-/** Waits until what earlier runs have left is counted. */
-async function settled(total: () => Promise<Total>): Promise<void> {
-  const untilMs = performance.now() + CAUGHT_UP_MS
-  for (let last = -1; performance.now() < untilMs; ) {
-    const { count } = await total()
+/** Waits until analytics has counted the events of earlier runs, at most `CATCH_UP_MAX_MS`. */
+async function waitUntilSteady(fetchTotal: () => Promise<Total>): Promise<void> {
+  const deadlineMs = performance.now() + CATCH_UP_MAX_MS
+  for (let last = -1; performance.now() < deadlineMs; ) {
+    const { count } = await fetchTotal()
     if (count === last) return
     last = count
-    await sleep(LOOK_EVERY_MS * 5)
+    await sleep(POLL_MS * 5)
   }
 }

@@ -1,14 +1,14 @@
 import type { TopicAdmin } from '../../cloud-bridge/kafka/client.ts'
 import type { Config } from '../../config/config.ts'
 
-/** What consumers tell people. */
+/** The topic to which consumers send alerts for people. */
 const ALERTS = 'sluice.alerts'
-/** How many partitions the readings get when nobody says. */
+/** Partitions of the readings topic when `kafka.partitions` is not configured. */
 const PARTITIONS = 6
 
 /**
- * Creates the topics of the main job that are missing. What is sent once more gets as many
- * partitions as readings have, because it goes to the same ones.
+ * Creates the missing topics of the pipeline. The backfill, aggregates and alerts topics get as
+ * many partitions as the readings topic has, so that a zone has the same partition in each.
  */
 export async function createPipelineTopics(
   { create, partitionsOf }: TopicAdmin,
@@ -19,10 +19,10 @@ export async function createPipelineTopics(
     { topic: topics.deadletters, partitions: 1 },
     { topic: topics.ledger, partitions: 1 },
   ])
-  const found = await partitionsOf(topics.readings)
+  const readingsPartitions = await partitionsOf(topics.readings)
   await create([
-    { topic: topics.backfill, partitions: found },
-    { topic: consumers.analytics.topic, partitions: found, isCompacted: true },
-    { topic: ALERTS, partitions: found },
+    { topic: topics.backfill, partitions: readingsPartitions },
+    { topic: consumers.analytics.topic, partitions: readingsPartitions, isCompacted: true },
+    { topic: ALERTS, partitions: readingsPartitions },
   ])
 }

@@ -28,44 +28,45 @@ export type PipelineOptions = {
   config: Config
   configFile?: string | undefined
   env: NodeJS.ProcessEnv
-  /** What only the gateway or the bridge gets besides. */
-  partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
+  /** Environment variables for the gateway or the bridge alone, added to `env`. */
+  extraEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
   cacheDir: string
   kafkaPort: number
   simulation: Simulation
   onProgress(line: string): void
-  /** Gives up starting. */
+  /** Aborts the start of the local Kafka. */
   signal?: AbortSignal
 }
 
 export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
 
 /**
- * Starts the whole main job on this machine: a Kafka if none is configured, its topics, gateway,
- * bridge and a simulated building. Without Java it starts all but Kafka and says so. What is
- * downstream is opened first, so that all ends in order: devices, gateway, bridge, Kafka.
+ * Starts the whole pipeline on this machine: a Kafka if `kafka.brokers` is empty, its topics,
+ * gateway, bridge and a simulated building. When no Kafka can be started (no Java, for example),
+ * the rest starts and `problem` says why. Disposing ends everything against the direction of the
+ * start: devices, gateway, bridge, Kafka. Rejects with CannotStart when a process does not start.
  */
 export async function startPipeline(options: PipelineOptions) {
   const { config, onProgress } = options
   await using opening = new AsyncDisposableStack()
   const dataDir = dirname(config.outbox.file)
-  const { kafka, problem } = await findKafka(options, dataDir)
+  const { kafka, problem } = await startKafkaIfNone(options, dataDir)
   if (kafka) opening.use(kafka)
   const brokers = kafka?.brokers ?? config.kafka.brokers
   const env = { ...options.env, ...(kafka && { SLUICE_KAFKA_BROKERS: brokers.join(',') }) }
   const { stream, topics } = await createKafkaClient({ ...config.kafka, brokers })
   const { readings, backfill } = config.kafka.topics
-  const since = Date.now()
-  let from = new Map<string, TopicOffsets>()
+  const startedAtMs = Date.now()
+  let offsetsBefore = new Map<string, TopicOffsets>()
   if (!problem) {
     onProgress('creating the topics that are missing')
     await createPipelineTopics(topics, config)
-    from = await stream.topicOffsets([readings, backfill])
+    offsetsBefore = await stream.topicOffsets([readings, backfill])
   }
-  const partOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
+  const processOptions = { ...options, logDir: join(dataDir, 'log'), onProblem: onProgress }
   const optionsOf = (name: 'gateway' | 'bridge') => ({
-    ...partOptions,
-    env: { ...env, ...options.partEnv?.[name] },
+    ...processOptions,
+    env: { ...env, ...options.extraEnv?.[name] },
   })
   onProgress('starting bridge and gateway')
   const bridge = opening.use(
@@ -76,7 +77,7 @@ export async function startPipeline(options: PipelineOptions) {
   )
   const first = (await fetchState<'gateway'>(config.gateway.http))!
   const devices = opening.use(await connectBuilding(config, options.simulation))
-  const parts = opening.move()
+  const opened = opening.move()
 
   const states = async () => ({
     gateway: await fetchState<'gateway'>(config.gateway.http),
@@ -85,56 +86,59 @@ export async function startPipeline(options: PipelineOptions) {
   return {
     ...{ kafka, problem, brokers, gateway, bridge, devices, states },
     /**
-     * Waits until every stored event is in Kafka; gives what is left when nothing moves any more.
+     * Waits until every stored event is in Kafka. Returns the number of events that are still
+     * undelivered when that number has not changed for `STALLED_MS`, otherwise 0.
      */
     async drain(): Promise<number> {
       await devices.drain(15_000)
-      let [left, moved] = [Number.POSITIVE_INFINITY, performance.now()]
-      while (left > 0 && performance.now() - moved < STALLED_MS) {
+      let [undelivered, changedAtMs] = [Number.POSITIVE_INFINITY, performance.now()]
+      while (undelivered > 0 && performance.now() - changedAtMs < STALLED_MS) {
         await sleep(200)
-        const waiting = waitingIn(await states())
-        if (waiting !== left) moved = performance.now()
-        left = waiting
+        const now = countUndelivered(await states())
+        if (now !== undelivered) changedAtMs = performance.now()
+        undelivered = now
       }
-      return left
+      return undelivered
     },
-    /** Reads Kafka afresh and compares it with the devices' own record. */
-    async judge(asked: Pick<RunCounts, 'minShare'> = {}): Promise<Verdict> {
+    /** Reads the records of this run from Kafka and compares them with the devices' own record. */
+    async judge(limits: Pick<RunCounts, 'minShare'> = {}): Promise<Verdict> {
       const last = (await states()).gateway?.lastSequence ?? first.lastSequence
       const { scheduled } = devices.counters()
-      const counted = {
-        ...{ ...asked, scheduled, stored: last - first.lastSequence },
-        buried: countDeadLetters(config.outbox.file, since),
+      const counts = {
+        ...{ ...limits, scheduled, stored: last - first.lastSequence },
+        deadLetters: countDeadLetters(config.outbox.file, startedAtMs),
       }
-      const verdict = createJudge(devices.record, devices.runId, options.simulation.qos)
-      if (problem) return { ...verdict.conclude(counted), verdict: `incomplete: ${problem}` }
+      const runJudge = createJudge(devices.record, devices.runId, options.simulation.qos)
+      if (problem) return { ...runJudge.conclude(counts), verdict: `incomplete: ${problem}` }
       for (const [topic, { end }] of await stream.topicOffsets([readings, backfill])) {
-        const begin = from.get(topic)?.end ?? new Map()
-        await stream.readBetween(topic, begin, end, record => verdict.add(record, topic))
+        const begin = offsetsBefore.get(topic)?.end ?? new Map()
+        await stream.readBetween(topic, begin, end, record => runJudge.add(record, topic))
       }
-      return verdict.conclude(counted)
+      return runJudge.conclude(counts)
     },
-    /** How long the disk lasts if events go on coming as fast as in this run, in hours. */
+    /** Hours until the disk is full, at the rate of stored bytes of this run. */
     async diskHours(): Promise<number> {
       const now = (await states()).gateway
-      const bytes = (now?.bytesSoFar ?? 0) - first.bytesSoFar
+      const storedBytes = (now?.bytesSoFar ?? 0) - first.bytesSoFar
       const { bavail, bsize } = statfsSync(dataDir)
-      return (bavail * bsize * (Date.now() - since)) / Math.max(1, bytes) / 3_600_000
+      const elapsedMs = Date.now() - startedAtMs
+      return (bavail * bsize * elapsedMs) / Math.max(1, storedBytes) / 3_600_000
     },
     async [Symbol.asyncDispose](): Promise<void> {
       await devices.drain(1000)
-      await parts.disposeAsync()
+      await opened.disposeAsync()
     },
   }
 }
 
-async function findKafka(options: PipelineOptions, dataDir: string) {
+/** Starts a local Kafka when none is configured. `problem` says why that was not possible. */
+async function startKafkaIfNone(options: PipelineOptions, dataDir: string) {
   const { config, cacheDir, kafkaPort, onProgress, signal } = options
   const none: { kafka: LocalKafka | null; problem: string | null } = { kafka: null, problem: null }
   if (config.kafka.brokers.length > 0) return none
   try {
     const dir = join(dataDir, 'kafka')
-    onProgress('starting a Kafka of our own (kafka.brokers is not configured)')
+    onProgress('starting a local Kafka (kafka.brokers is not configured)')
     const start = { dir, port: kafkaPort, cacheDir, onProgress, ...(signal && { signal }) }
     return { ...none, kafka: await startLocalKafka(start) }
   } catch (error) {
@@ -151,8 +155,11 @@ function connectBuilding({ gateway }: Config, simulation: Simulation) {
   return connectDevices({ ...gateway.mqtt, devices, next, ratePerSecond, ...rest })
 }
 
-/** How many events are not yet in Kafka, as far as both say; Infinity while one does not answer. */
-function waitingIn({ gateway, bridge }: Awaited<ReturnType<Pipeline['states']>>): number {
+/**
+ * The number of stored events that are not in Kafka yet: the larger of what the live range and the
+ * backlog say. Infinity while gateway or bridge do not answer.
+ */
+function countUndelivered({ gateway, bridge }: Awaited<ReturnType<Pipeline['states']>>): number {
   if (!gateway || !bridge?.backlog) return Number.POSITIVE_INFINITY
   const next = bridge.ranges.find(({ end }) => end === null)?.next ?? 0
   return Math.max(gateway.lastSequence + 1 - next, bridge.backlog.events)

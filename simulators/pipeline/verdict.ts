@@ -3,60 +3,70 @@ import type { ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { decodeEvent, type SensorReading } from '../../config/event/sensor-reading.ts'
 import type { PublishRecord } from '../devices/record.ts'
 
-/** What a run came to; `verdict` is `complete`, or says what is not. */
+/**
+ * The result of a run; printed as JSON. `verdict` is `complete`, or `incomplete: ` and the faults.
+ */
 export type Verdict = {
   scheduled: number
   acknowledged: number
   stored: number
+  /** Messages of this run that the gateway stored as dead letters. */
   buried: number
+  /** Messages of this run in Kafka, without duplicates that consumers drop. */
   delivered: number
+  /** Acknowledged messages that are not in Kafka. */
   missing: number
+  /** Messages that a consumer counts twice. */
   duplicates: number
+  /** Records in Kafka that consumers drop as duplicates. */
   rawDuplicates: number
+  /** Messages that a device sent more than once. */
   resent: number
+  /** Events that are out of order within their zone or device. */
   inversions: number
-  /** How many of them analytics counts, where it runs. */
+  /** Delivered events that analytics has counted, where analytics runs. */
   aggregated?: number
   verdict: string
 }
 
-/** What was counted by others than the reader of Kafka. */
+/** The counts of a run that do not come from reading Kafka. */
 export type RunCounts = {
   scheduled: number
   stored: number
-  buried: number
-  /** The least share of what was scheduled that must have been acknowledged. */
+  deadLetters: number
+  /** The least share of the scheduled messages that must be acknowledged; 0.9 by default. */
   minShare?: number
 }
 
-/** Tells of each number whether it is above all before it under its name. */
-function startOrder() {
-  const furthest = new Map<string, number>()
+/** Checks whether each number is higher than every earlier number under the same name. */
+function createOrderCheck() {
+  const highest = new Map<string, number>()
   return (name: string, number: number): boolean => {
-    const before = furthest.get(name) ?? Number.NEGATIVE_INFINITY
-    furthest.set(name, Math.max(number, before))
+    const before = highest.get(name) ?? Number.NEGATIVE_INFINITY
+    highest.set(name, Math.max(number, before))
     return number > before
   }
 }
 
 /**
- * Judges a run by the devices' own record of what they saw acknowledged, against what a fresh
- * reader finds in Kafka: nothing missing, nothing counted twice after the consumers' check, in each
- * topic the order of each zone and of each device kept, each zone in one partition under its key.
+ * Judges a run: compares the devices' own record of acknowledgements with the records in Kafka.
+ * A run is complete when nothing acknowledged is missing, nothing counts twice after the
+ * consumers' check for duplicates, each zone and each device is in order within each topic, and
+ * each zone is in one partition under its key.
  */
 export function createJudge(record: PublishRecord, runId: string, qos: 0 | 1 | 2 = 1) {
   const zones = new Map<string, { seen: IntervalSet; epoch: number }>()
   const partitionOfZone = new Map<string, number>()
-  const [isZoneInOrder, isDeviceInOrder] = [startOrder(), startOrder()]
+  const [isZoneInOrder, isDeviceInOrder] = [createOrderCheck(), createOrderCheck()]
   const timesSeen = new Uint8Array(record.length)
   const found = { delivered: 0, rawDuplicates: 0, inversions: 0, misplaced: 0, strange: 0 }
 
-  const check = (event: SensorReading, { partition, key }: ReadRecord) => {
+  const checkPartition = (event: SensorReading, { partition, key }: ReadRecord) => {
     const known = partitionOfZone.get(event.zone) ?? partition
     partitionOfZone.set(event.zone, known)
     if (known !== partition || key?.toString() !== event.zone) found.misplaced++
   }
-  /** The consumers' check; true when the event is new. */
+  /** The consumers' check for duplicates: true when the event is new. */
   const isNew = ({ gateway, epoch, zone, zoneSequence }: SensorReading, topic: string) => {
     const name = `${gateway} ${epoch} ${zone}`
     let state = zones.get(name)
@@ -84,23 +94,23 @@ export function createJudge(record: PublishRecord, runId: string, qos: 0 | 1 | 2
   }
 
   return {
-    /** A record of the readings, or of what goes behind them. */
-    add(at: ReadRecord, topic: string): void {
-      const event = decodeEvent(at.value)
-      check(event, at)
+    /** Adds a record of the readings topic or of the backfill topic. */
+    add(readRecord: ReadRecord, topic: string): void {
+      const event = decodeEvent(readRecord.value)
+      checkPartition(event, readRecord)
       if (!isNew(event, topic)) return
       const { text } = event.measurements.find(({ metric }) => metric === 'simulated_run') ?? {}
       if (text !== runId) return
       const number = event.measurements.find(({ metric }) => metric === 'simulated_number')?.number
       if (typeof number === 'number') count(number, topic)
     },
-    conclude({ scheduled, stored, buried, minShare = 0.9 }: RunCounts): Verdict {
+    conclude({ scheduled, stored, deadLetters, minShare = 0.9 }: RunCounts): Verdict {
       const { acknowledged, resent } = record.total
       let [missing, duplicates] = [0, 0]
       for (let number = 0; number < record.length; number++) {
         const message = record.messageAt(number)
         if (message?.acknowledged && timesSeen[number] === 0) missing++
-        // What a device sends again is a second event, but not with QoS 2: that is once.
+        // A resent message is a second event with QoS 1; QoS 2 delivers exactly once.
         const mayRepeat = message?.resent && qos < 2
         if (message && !mayRepeat && timesSeen[number]! > 1) duplicates++
       }
@@ -116,9 +126,9 @@ export function createJudge(record: PublishRecord, runId: string, qos: 0 | 1 | 2
         found.strange > 0 && `${found.strange} that no device sent`,
       ].filter(fault => fault !== false)
       const { delivered, rawDuplicates, inversions } = found
-      const counts = { scheduled, acknowledged, stored, buried, delivered, missing, duplicates }
+      const stages = { scheduled, acknowledged, stored, buried: deadLetters, delivered }
       const verdict = faults.length === 0 ? 'complete' : `incomplete: ${faults.join('; ')}`
-      return { ...counts, rawDuplicates, resent, inversions, verdict }
+      return { ...stages, missing, duplicates, rawDuplicates, resent, inversions, verdict }
     },
   }
 }

@@ -16,8 +16,9 @@ const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 export type SluiceProcessOptions = {
   configFile?: string | undefined
   env: NodeJS.ProcessEnv
-  /** Where its log goes. */
+  /** The folder of the log file, `<name>.log`. */
   logDir: string
+  /** Called with one line after each exit that nobody asked for. */
   onProblem(line: string): void
 }
 
@@ -25,9 +26,9 @@ const consumers = ['analytics', 'archive'] as const
 export type SluiceProcessName = 'gateway' | 'bridge' | (typeof consumers)[number]
 
 /**
- * Starts the gateway, the bridge or a consumer as a process of its own and keeps it running.
- * Resolves when it answers on its HTTP port; rejects when it ended by itself or did not answer in
- * time.
+ * Starts the gateway, the bridge or a consumer as a process of its own and restarts the process
+ * when it exits. Resolves when the process answers on its HTTP port. Rejects with CannotStart when
+ * the process gave up or did not answer within `READY_MS`.
  */
 export async function startSluiceProcess(
   name: SluiceProcessName,
@@ -36,37 +37,37 @@ export async function startSluiceProcess(
 ): Promise<SupervisedProcess> {
   mkdirSync(logDir, { recursive: true })
   const logFile = join(logDir, `${name}.log`)
-  const part = await startSupervisedProcess({
+  const child = await startSupervisedProcess({
     name,
     command: process.execPath,
     args: [
       launcher,
-      ...wordsOf(name),
+      ...commandOf(name),
       ...(configFile === undefined ? [] : ['--config', configFile]),
     ],
-    // Outside npm the launcher becomes the part, so that its pid is the part's.
+    // Outside npm the launcher becomes the Sluice process itself: both have the same pid.
     env: { ...env, npm_lifecycle_event: undefined },
     restart: RESTART,
     logFile,
     onExit: ({ code, signal }, next) => {
-      const then = next.action === 'restart' ? 'it is started again' : next.reason
-      onProblem(`${name} ended (${signal ?? `exit code ${code}`}): ${then}; see ${logFile}`)
+      const consequence = next.action === 'restart' ? 'restarting' : next.reason
+      onProblem(`${name} ended (${signal ?? `exit code ${code}`}): ${consequence}; see ${logFile}`)
     },
   })
-  for (const until = performance.now() + READY_MS; ; await sleep(50)) {
-    if (part.state.name === 'failed' || performance.now() > until) {
-      await part.stop(1000)
+  for (const deadlineMs = performance.now() + READY_MS; ; await sleep(50)) {
+    if (child.state.name === 'failed' || performance.now() > deadlineMs) {
+      await child.stop(1000)
       throw new CannotStart(`${name} did not start: ${lastMessage(logFile)} (${logFile})`)
     }
-    // Another one may answer on that port: the pid tells.
-    if (part.pid !== null && (await fetchState(http))?.pid === part.pid) return part
+    // Another process may answer on that port; only the pid identifies ours.
+    if (child.pid !== null && (await fetchState(http))?.pid === child.pid) return child
   }
 }
 
-const wordsOf = (name: SluiceProcessName) =>
-  consumers.some(one => one === name) ? ['consume', name] : [name]
+const commandOf = (name: SluiceProcessName) =>
+  consumers.some(consumer => consumer === name) ? ['consume', name] : [name]
 
-/** What a part said last in its log: why it ended. */
+/** The message of the last line in a log file: why the process ended. */
 function lastMessage(logFile: string): string {
   const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? ''
   try {
@@ -82,22 +83,23 @@ type StateOf = {
   consumer: ConsumerProcessState
 }
 
-/** What a running part says of itself, or null when nobody answers. */
+/** The page /state of a Sluice process, or null when no process answers within 2 s. */
 export async function fetchState<P extends keyof StateOf = 'gateway'>(
   http: Config['gateway']['http'],
 ): Promise<StateOf[P] | null> {
   try {
     const url = `http://${http.host}:${http.port}/state`
-    const answer = await fetchOnNewConnection(url, AbortSignal.timeout(2000))
-    return (await answer.json()) as StateOf[P]
+    const response = await fetchOnNewConnection(url, AbortSignal.timeout(2000))
+    return (await response.json()) as StateOf[P]
   } catch {
     return null
   }
 }
 
 /**
- * Asks a part for a page, over a connection of its own: one that was kept may have been closed
- * meanwhile, and who was busy sees that only when he asks. Rejects when nobody answers.
+ * Fetches a page over a new connection. A kept-alive connection may have been closed by the server
+ * meanwhile, and a busy client notices that only with the next request, which then fails. Rejects
+ * when no process answers.
  */
 export function fetchOnNewConnection(
   url: string,

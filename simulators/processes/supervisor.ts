@@ -1,5 +1,5 @@
-// Child processes: each in a process group of its own, so that the Ctrl-C of a terminal reaches
-// only us and we end the children in order; and none of them outlives us, however we end.
+// Child processes. Each child has a process group of its own: the Ctrl-C of a terminal reaches only
+// this process, which then ends the children in order. No child outlives this process.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
@@ -12,7 +12,7 @@ const wrongConfiguration = 2
 export type RestartLimits = { firstMs: number; maxMs: number }
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null; ranMs: number }
 
-/** What follows an exit nobody asked for. */
+/** The decision after an exit that nobody asked for. */
 export type ExitDecision =
   | { action: 'restart'; delayMs: number; failures: number }
   | { action: 'give-up'; reason: string }
@@ -29,11 +29,11 @@ export type ProcessOptions = {
   args: string[]
   env?: NodeJS.ProcessEnv
   restart: RestartLimits
-  /** told about every exit that nobody asked for */
+  /** Called after every exit that nobody asked for. */
   onExit?: (exit: ProcessExit, next: ExitDecision) => void
 } & Output
 
-/** Where its output goes, stdout and stderr alike: appended to a file, or line by line to us. */
+/** Where stdout and stderr of the child go: appended to a file, or line by line to `onLine`. */
 type Output =
   | { logFile: string; onLine?: never }
   | { onLine: (line: string) => void; logFile?: never }
@@ -43,21 +43,21 @@ export type SupervisedProcess = AsyncDisposable & {
   readonly pid: number | null
   readonly state: ProcessState
   readonly restarts: number
-  /** Sends a signal to the process as it runs now; a process that ends of it is started again. */
+  /** Sends a signal to the running child; a child that ends by it is restarted. */
   kill(signal: NodeJS.Signals): boolean
   /**
-   * Promise: the process has ended and stays so. SIGTERM first; SIGKILL when that did not end it
-   * within deadlineMs. Resolves to whether the SIGKILL was needed. Further calls wait with the
-   * first.
+   * Ends the process for good: SIGTERM, and SIGKILL when the process still runs after deadlineMs.
+   * Resolves when it has ended, to `killed` if the SIGKILL was needed. A second call waits for the
+   * first one; its own deadline is ignored.
    */
   stop(deadlineMs: number): Promise<'ended' | 'killed'>
 }
 
 /**
- * What to do after an exit that nobody asked for: start again, waiting twice as long after each
- * failure in a row, from firstMs up to maxMs. One that ran longer than maxMs was well, so its
- * failures are forgotten. Exit code 2 means wrong configuration or a lock held by another process:
- * the same start would fail again.
+ * Decides what follows an exit that nobody asked for: a restart with exponential back-off, from
+ * firstMs up to maxMs. A run longer than maxMs was healthy and resets the count of failures. Exit
+ * code 2 means a wrong configuration or a lock held by another process: another start would fail
+ * in the same way, so the supervisor gives up.
  */
 export function decideAfterExit(
   exit: ProcessExit,
@@ -67,14 +67,12 @@ export function decideAfterExit(
   if (exit.code === wrongConfiguration) {
     return { action: 'give-up', reason: 'exit code 2: wrong configuration, or already running' }
   }
-  const inARow = exit.ranMs > limits.maxMs ? 1 : failures + 1
-  const delayMs = Math.min(limits.maxMs, limits.firstMs * 2 ** (inARow - 1))
-  return { action: 'restart', delayMs, failures: inARow }
+  const consecutive = exit.ranMs > limits.maxMs ? 1 : failures + 1
+  const delayMs = Math.min(limits.maxMs, limits.firstMs * 2 ** (consecutive - 1))
+  return { action: 'restart', delayMs, failures: consecutive }
 }
 
-/**
- * Promise: a child process that is kept running. Rejects when the command cannot be started at all.
- */
+/** Starts a child process and restarts it when it exits. Rejects when the command cannot start. */
 export async function startSupervisedProcess(options: ProcessOptions): Promise<SupervisedProcess> {
   let child = await launch(options)
   let startedAtMs = performance.now()
@@ -120,9 +118,9 @@ export async function startSupervisedProcess(options: ProcessOptions): Promise<S
   const end = async (deadlineMs: number) => {
     clearTimeout(timer)
     await relaunched
-    const how = await endProcess(child, deadlineMs)
+    const outcome = await endProcess(child, deadlineMs)
     state = { name: 'stopped' }
-    return how
+    return outcome
   }
   const stop = (deadlineMs: number) => {
     stopping ??= end(deadlineMs)
@@ -148,9 +146,9 @@ export async function startSupervisedProcess(options: ProcessOptions): Promise<S
 }
 
 /**
- * Promise: a running child process in a group of its own that is killed when this process ends,
- * even by SIGKILL: a second, tiny process waits for the end of a pipe that only we hold open.
- * Rejects when the command cannot be started.
+ * Starts a child process in a process group of its own that is killed when this process ends, even
+ * by SIGKILL: a tiny guard process waits for the end of a pipe that only this process keeps open.
+ * Rejects when the command cannot start.
  */
 export async function spawnGuarded(
   command: string,
@@ -164,7 +162,7 @@ export async function spawnGuarded(
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })
-  // Without a shell the child still works; it only loses this protection.
+  // Without a shell there is no guard; the child works all the same.
   guard.on('error', () => {})
   guard.unref()
   ;(guard.stdin as Socket).unref()
@@ -172,18 +170,18 @@ export async function spawnGuarded(
   return child
 }
 
-/** Sends a signal to a child of spawnTied and to all that it started itself. */
+/** Sends a signal to a child of `spawnGuarded` and to all processes that the child has started. */
 export function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
     process.kill(-child.pid!, signal)
   } catch {
-    // it has ended already
+    // The group has ended already.
   }
 }
 
 /**
- * Promise: this child of spawnTied has ended: by SIGTERM, or by SIGKILL after deadlineMs. A child
- * that was suspended is woken, because a suspended process does not see the SIGTERM.
+ * Ends a child of `spawnGuarded`: SIGTERM, and SIGKILL after deadlineMs. Resolves when it has
+ * ended. A suspended child gets SIGCONT as well, because it would not see the SIGTERM.
  */
 export async function endProcess(
   child: ChildProcess,
@@ -191,16 +189,16 @@ export async function endProcess(
 ): Promise<'ended' | 'killed'> {
   if (child.exitCode !== null || child.signalCode !== null) return 'ended'
   const exited = once(child, 'exit')
-  let how: 'ended' | 'killed' = 'ended'
+  let outcome: 'ended' | 'killed' = 'ended'
   child.kill('SIGTERM')
   child.kill('SIGCONT')
   const timer = setTimeout(() => {
-    how = 'killed'
+    outcome = 'killed'
     killGroup(child, 'SIGKILL')
   }, deadlineMs)
   await exited
   clearTimeout(timer)
-  return how
+  return outcome
 }
 
 async function launch(options: ProcessOptions): Promise<ChildProcess> {

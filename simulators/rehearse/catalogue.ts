@@ -24,22 +24,22 @@ import { addLedgerProof } from './stage/ledger-proof.ts'
 import type { RehearsalOutcome, SkippedRehearsal } from './stage/outcome.ts'
 import { type Stage, type StageOptions, startStage } from './stage/stage.ts'
 
-/** What a rehearsal has to work with. */
+/** The options and resources of a rehearsal. */
 export type RehearsalContext = {
-  /** How often a fault is injected; each has a small number of its own for want of it. */
+  /** How often the fault is injected; each rehearsal has a small default. */
   times?: number | undefined
   seed: number
   ratePerSecond: number
   cacheDir: string
   env: NodeJS.ProcessEnv
   onProgress(line: string): void
-  /** The Kafka of this rehearsal, started when first asked for. Rejects with KafkaProblem. */
+  /** The Kafka of the rehearsals; the first call starts it. Rejects with a KafkaProblem. */
   kafka(): Promise<LocalKafka>
 }
 
 type Rehearsal = (context: RehearsalContext) => Promise<RehearsalOutcome | SkippedRehearsal>
 
-const timesOf = ({ times }: RehearsalContext, own: number) => times ?? own
+const timesOf = ({ times }: RehearsalContext, byDefault: number) => times ?? byDefault
 
 const faults: Record<string, Rehearsal> = {
   kill: context =>
@@ -51,13 +51,13 @@ const faults: Record<string, Rehearsal> = {
       rehearseOutage(stage, await context.kafka(), { times: timesOf(context, 1), outageMs: 8000 }),
     ),
   restore: context =>
-    // What the bridge has sent is not durable yet when the gateway numbers on.
+    // The bridge's position must not be durable yet when the gateway assigns new numbers.
     onStage(context, { settleMs: 20_000 }, stage =>
       rehearseRestore(stage, { times: timesOf(context, 2) }),
     ),
   ...Object.fromEntries(Object.keys(diskFaults).map(fault => [fault, diskFault(fault)])),
   'slow-disk': context =>
-    withInjection(context, { fault: 'slow-disk', parts: ['gateway'] }, (stage, injection) =>
+    withInjection(context, { fault: 'slow-disk', processes: ['gateway'] }, (stage, injection) =>
       rehearseSlowDisk(stage, injection, { times: timesOf(context, 1) }),
     ),
   consumers: context =>
@@ -65,12 +65,12 @@ const faults: Record<string, Rehearsal> = {
       rehearseConsumers(stage, { ...context, times: timesOf(context, 8) }),
     ),
   clock: context =>
-    withInjection(context, { fault: 'clock', parts: ['gateway'] }, (stage, injection) =>
+    withInjection(context, { fault: 'clock', processes: ['gateway'] }, (stage, injection) =>
       rehearseClock(stage, injection, { times: timesOf(context, 1) }),
     ),
 }
 
-/** Promises broken on purpose. Each is rehearsed as a fault that must notice. */
+/** Self-tests: each breaks a promise on purpose and runs the rehearsal that must detect it. */
 const selfTests: Record<string, Rehearsal> = {
   'ack-before-commit': context =>
     sabotaged(context, 'gateway', 'ack-before-commit', stage =>
@@ -83,18 +83,19 @@ const selfTests: Record<string, Rehearsal> = {
     ),
 }
 
-/** Every fault that can be rehearsed, and the self-test, in the order of the table. */
+/** Every rehearsal and self-test, in the order of the table. */
 export const rehearsals: Record<string, Rehearsal> = {
   ...faults,
   ...Object.fromEntries(
     Object.entries(selfTests).map(([promise, rehearsal]) => [
       `self-test-${promise}`,
-      async (context: RehearsalContext) => caught(`self-test-${promise}`, await rehearsal(context)),
+      async (context: RehearsalContext) =>
+        selfTestOutcome(`self-test-${promise}`, await rehearsal(context)),
     ]),
   ),
 }
 
-/** What takes longer than anybody waits for; `all` leaves it out. */
+/** Rehearsals that take long; `all` does not include them. */
 export const longRehearsals: Record<string, Rehearsal> = {
   week: context =>
     onStage(context, {}, async stage =>
@@ -106,8 +107,8 @@ export const longRehearsals: Record<string, Rehearsal> = {
     ),
 }
 
-/** Whether a rehearsal noticed a broken promise: then it is passed. */
-function caught(
+/** The outcome of a self-test: passed when the rehearsal detected the broken promise. */
+function selfTestOutcome(
   fault: string,
   outcome: RehearsalOutcome | SkippedRehearsal,
 ): RehearsalOutcome | SkippedRehearsal {
@@ -135,21 +136,21 @@ async function powerCuts(
   const remarks = [
     `${corrupt} corrupt, ${cannotOpen} did not open`,
     ...faults.slice(0, 1),
-    ...sharesOf(counts),
+    ...coverageTexts(counts),
   ]
   const passed = lost + corrupt + cannotOpen === 0
   const row = { fault, times: points, acknowledged, lost, countedTwice: 0, outOfOrder: 0 }
   return { ...row, remarks: remarks.join('; '), passed }
 }
 
-/** How the points are spread, and what was recorded under them. */
-function sharesOf({ byPhase, coverage }: PowerCutCounts): string[] {
-  const shares = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
-  const did = Object.entries(coverage ?? {}).map(([what, times]) => `${what} ${times}`)
-  return [shares.sort().join(', '), `recorded: ${did.join(', ')}`]
+/** The number of points in each phase, and what happened in the recordings. */
+function coverageTexts({ byPhase, coverage }: PowerCutCounts): string[] {
+  const phases = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
+  const recorded = Object.entries(coverage ?? {}).map(([kind, times]) => `${kind} ${times}`)
+  return [phases.sort().join(', '), `recorded: ${recorded.join(', ')}`]
 }
 
-/** Lost is what no note names; what is named is told apart. */
+/** `lost` counts losses without a note; losses with a note are counted in the remarks. */
 async function bitRot(
   { seed, onProgress }: RehearsalContext,
   times: number,
@@ -173,33 +174,33 @@ function flipsText({ flips, lossy, ...counts }: FlipCounts): string {
   const { unused, harmless, recovered, lostReadings, lostReadingsMost } = counts
   const perFlip = flips > 0 ? (lostReadings / flips).toFixed(2) : '0'
   return (
-    `${flips} flips, ${unused} in unused bytes, ${harmless} harmless, ${recovered} healed, ` +
+    `${flips} flips, ${unused} in unused bytes, ${harmless} harmless, ${recovered} recovered, ` +
     `${lossy} lost and named (${perFlip} readings a flip, ${lostReadingsMost} at most)`
   )
 }
 
 function diskFault(fault: string): Rehearsal {
   return context =>
-    withInjection(context, { fault, parts: ['gateway', 'bridge'] }, (stage, injection) =>
+    withInjection(context, { fault, processes: ['gateway', 'bridge'] }, (stage, injection) =>
       rehearseDisk(stage, injection, { fault, times: timesOf(context, 2) }),
     )
 }
 
-/** Runs a rehearsal on parts of which one was changed to break a promise. */
+/** Runs a rehearsal on a stage in which one process is changed to break a promise. */
 function sabotaged(
   context: RehearsalContext,
-  part: 'gateway' | 'bridge',
+  name: 'gateway' | 'bridge',
   sabotage: string,
   run: (stage: Stage) => Promise<RehearsalOutcome>,
 ): Promise<RehearsalOutcome> {
   const hooks = new URL(`./sabotage.ts?${sabotage}`, import.meta.url).href
-  return onStage(context, { partEnv: { [part]: { NODE_OPTIONS: `--import=${hooks}` } } }, run)
+  return onStage(context, { extraEnv: { [name]: { NODE_OPTIONS: `--import=${hooks}` } } }, run)
 }
 
-/** Runs one rehearsal on gateway, bridge, devices and topics that no other has. */
+/** Runs one rehearsal with its own gateway, bridge, devices and topics. */
 async function onStage(
   { cacheDir, env, seed, ratePerSecond, kafka }: RehearsalContext,
-  more: Pick<StageOptions, 'partEnv' | 'settleMs'>,
+  more: Pick<StageOptions, 'extraEnv' | 'settleMs'>,
   run: (stage: Stage) => Promise<RehearsalOutcome>,
 ): Promise<RehearsalOutcome> {
   const id = randomUUID()
@@ -214,11 +215,11 @@ async function onStage(
 
 async function withInjection(
   context: RehearsalContext,
-  { fault, parts }: { fault: string; parts: ('gateway' | 'bridge')[] },
+  { fault, processes }: { fault: string; processes: ('gateway' | 'bridge')[] },
   run: (stage: Stage, injection: FaultInjection) => Promise<RehearsalOutcome>,
 ): Promise<RehearsalOutcome | SkippedRehearsal> {
   using injection = openFaultInjection()
   if (!injection) return { fault, skipped: NO_COMPILER }
-  const more = { partEnv: Object.fromEntries(parts.map(part => [part, injection.env])) }
+  const more = { extraEnv: Object.fromEntries(processes.map(name => [name, injection.env])) }
   return await onStage(context, more, stage => run(stage, injection))
 }

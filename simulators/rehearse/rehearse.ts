@@ -9,9 +9,9 @@ import type { RehearsalOutcome, SkippedRehearsal } from './stage/outcome.ts'
 export type RehearseOptions = Omit<RehearsalContext, 'kafka'> & { faults: readonly string[] }
 
 /**
- * Injects faults into gateway and bridge of this machine, with simulated devices and a Kafka of
- * its own in a temporary directory, and gives a row each. What needs Java or a C compiler is
- * skipped without, and says so.
+ * Runs rehearsals, each with its own gateway, bridge and simulated devices, and one local Kafka in
+ * a temporary folder. Returns one row for each fault. A rehearsal that needs Java or a C compiler
+ * is skipped without one; its row says why.
  */
 export async function rehearse(
   options: RehearseOptions,

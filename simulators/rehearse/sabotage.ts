@@ -1,17 +1,17 @@
-// Breaks a promise on purpose: loaded in front of gateway or bridge (`--import sabotage.ts?which`),
-// it changes one line of their code. A rehearsal that still passes would prove nothing.
+// Breaks a promise on purpose: preloaded into gateway or bridge (`--import sabotage.ts?promise`),
+// this module changes one line of their code. A rehearsal that passes all the same proves nothing.
 import { registerHooks } from 'node:module'
 
 const FORWARDER = 'cloud-bridge/forward/forwarder.ts'
 const QUEUE = 'gateway/ingest/commit-queue.ts'
 
-// As brokers do that save now and then: any kill meets what was acknowledged meanwhile.
+// Like a broker that saves only now and then: a kill loses messages acknowledged meanwhile.
 const ACK_FIRST =
   'for (const { resolve } of group) resolve(); await new Promise(r => setTimeout(r, 100));'
 
 type Change = { file: string; from: string; to: string }
 
-/** By the promise that is broken: which line becomes which. */
+/** For each broken promise the lines to replace. */
 export const sabotages: Record<string, Change[]> = {
   'ack-before-commit': [
     {
@@ -34,10 +34,10 @@ if (changes.length > 0) {
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
-      const wanted = changes.filter(({ file }) => url.endsWith(`/${file}`))
-      if (wanted.length === 0) return loaded
+      const ownChanges = changes.filter(({ file }) => url.endsWith(`/${file}`))
+      if (ownChanges.length === 0) return loaded
       let source = Buffer.from(loaded.source as Uint8Array).toString()
-      for (const { file, from, to } of wanted) {
+      for (const { file, from, to } of ownChanges) {
         if (!source.includes(from)) throw new Error(`${file} has no '${from}' to sabotage`)
         source = source.replaceAll(from, to)
       }

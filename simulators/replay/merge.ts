@@ -3,13 +3,13 @@ import type { RecordedReading, Recording } from './recording.ts'
 export interface MergedReading {
   readonly recording: Recording
   readonly reading: RecordedReading
-  /** The row's time, or that of the row before it in its file if it has none. */
+  /** The time of the row, or of the row before it in the same file if it has none. */
   readonly timeMs: number
 }
 
 /**
- * The rows of several recordings by time; at the same time in the order of the recordings. Within
- * a recording the order is the file's own, even where its clock runs back.
+ * Merges the rows of several recordings by time; rows of the same time are in the order of the
+ * recordings. Rows of one recording stay in the order of the file, even where its clock runs back.
  */
 export async function* mergeByTime(
   recordings: readonly Recording[],

@@ -5,7 +5,7 @@ import { CsvError, type InfoRecord, parse } from 'csv-parse'
 import type { DeviceAddress } from '../devices/devices.ts'
 import { type ParsedCell, parseNumber, parseTime, RecordingError } from './cells.ts'
 
-/** One row: its time, and its cells by column, the time as it is written among them. */
+/** One row: its time (ms since 1970), and its cells by column, including the time as written. */
 export interface RecordedReading {
   readonly observedAt?: number
   readonly measurements: Record<string, number | string>
@@ -22,7 +22,7 @@ export interface RecordingOptions {
   readonly textColumns?: readonly string[]
 }
 
-/** An open recording. Its rows can be read once, from the first to the last. */
+/** An open recording. Its rows can be read once, in order. */
 export interface Recording extends AsyncDisposable {
   readonly file: string
   readonly device: DeviceAddress
@@ -35,7 +35,7 @@ const reservedNames = ['simulated_run', 'simulated_number']
 const headerMaxBytes = 65_536
 const rowMaxCharacters = 1_000_000
 
-/** Semicolons if the header has one outside quotes, else commas. */
+/** A semicolon if the header has one outside quotes, otherwise a comma. */
 export function delimiterOf(header: string): ',' | ';' {
   return header.replaceAll(/"[^"]*"/g, '').includes(';') ? ';' : ','
 }
@@ -53,8 +53,8 @@ async function readHeader(file: string): Promise<string> {
 
 type Row = { readonly info: InfoRecord; readonly record: string[] }
 
-/** csv-parse's faults in our words: it knows the line; the cure is ours. */
-function faultOf(file: string, error: unknown): unknown {
+/** Turns an error of csv-parse, which knows the line, into a RecordingError with a cure. */
+function toRecordingError(file: string, error: unknown): unknown {
   if (!(error instanceof CsvError)) return error
   const line = typeof error.lines === 'number' ? error.lines : 1
   const cures: Partial<Record<string, string>> = {
@@ -65,7 +65,7 @@ function faultOf(file: string, error: unknown): unknown {
   return new RecordingError(file, line, undefined, error.message, cure)
 }
 
-async function* parsed(file: string, delimiter: string): AsyncGenerator<Row> {
+async function* parseRows(file: string, delimiter: string): AsyncGenerator<Row> {
   const source = createReadStream(file)
   const parser = source.pipe(
     parse({
@@ -82,7 +82,7 @@ async function* parsed(file: string, delimiter: string): AsyncGenerator<Row> {
   try {
     yield* parser
   } catch (error) {
-    throw faultOf(file, error)
+    throw toRecordingError(file, error)
   } finally {
     source.destroy()
   }
@@ -99,18 +99,18 @@ function checkColumns(file: string, line: number, columns: readonly string[]) {
 }
 
 function timeColumnOf(file: string, line: number, columns: readonly string[], given?: string) {
-  const found =
+  const candidates =
     given === undefined
       ? timeNames.map(name => columns.find(column => column.toLowerCase() === name))
       : [columns.find(column => column === given)]
-  const column = found.find(name => name !== undefined)
-  if (column !== undefined) return column
-  const looked = given === undefined ? `none of ${timeNames.join(', ')}` : `no column "${given}"`
+  const timeColumn = candidates.find(column => column !== undefined)
+  if (timeColumn !== undefined) return timeColumn
+  const missing = given === undefined ? `none of ${timeNames.join(', ')}` : `no column "${given}"`
   throw new RecordingError(
     file,
     line,
     undefined,
-    `the header (${columns.join(', ')}) has ${looked}`,
+    `the header (${columns.join(', ')}) has ${missing}`,
     'rename the column that holds the time, or name it as the time column',
   )
 }
@@ -122,26 +122,26 @@ interface Layout {
   readonly textColumns: readonly string[]
 }
 
-/** One row as a reading; an empty cell is no measurement, an empty time no observation time. */
+/** Parses one row. An empty cell gives no measurement, an empty time no observation time. */
 function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
   const { file, columns } = layout
-  const fail = (column: string | undefined, what: string, cure: string): never => {
-    throw new RecordingError(file, info.lines, column, what, cure)
+  const fail = (column: string | undefined, fault: string, cure: string): never => {
+    throw new RecordingError(file, info.lines, column, fault, cure)
   }
-  const use = <T>(column: string, cell: ParsedCell<T>): T =>
+  const valueOf = <T>(column: string, cell: ParsedCell<T>): T =>
     'fault' in cell ? fail(column, cell.fault, cell.cure) : cell.value
   if (record.length !== columns.length) {
-    const what = `${record.length} cells under ${columns.length} columns`
-    fail(undefined, what, 'give every row as many cells as the header (empty ones may be empty)')
+    const fault = `${record.length} cells under ${columns.length} columns`
+    fail(undefined, fault, 'give every row as many cells as the header has (a cell may be empty)')
   }
   const measurements: Record<string, number | string> = {}
   let observedAt: number | undefined
   for (const [at, column] of columns.entries()) {
     const text = record[at]!
     if (text === '') continue
-    if (column === layout.timeColumn) observedAt = use(column, parseTime(text))
+    if (column === layout.timeColumn) observedAt = valueOf(column, parseTime(text))
     const isText = column === layout.timeColumn || layout.textColumns.includes(column)
-    measurements[column] = isText ? text : use(column, parseNumber(text))
+    measurements[column] = isText ? text : valueOf(column, parseNumber(text))
   }
   return observedAt === undefined ? { measurements } : { observedAt, measurements }
 }
@@ -151,18 +151,18 @@ async function* readings(layout: Layout, rows: AsyncIterable<Row>) {
 }
 
 /**
- * Opens a CSV recording and reads its header: a header line, one column of times, numbers in the
- * others, commas or semicolons between. Rows come as a stream, never the whole file. Throws
- * RecordingError with file, line, column and cure, here for the header and later for a row.
+ * Opens a CSV recording and reads its header. The file has a header line, one column of times,
+ * numbers in the other columns, and commas or semicolons as delimiters. Rows are streamed, never
+ * held in memory together. Throws RecordingError, at once for the header and later for a row.
  */
 export async function openRecording(
   file: string,
   options: RecordingOptions = {},
 ): Promise<Recording> {
-  const rows = parsed(file, delimiterOf(await readHeader(file)))
+  const rows = parseRows(file, delimiterOf(await readHeader(file)))
   const first = await rows.next()
   if (first.done) {
-    const cure = 'give it a header line, such as timestamp,co2,temperature'
+    const cure = 'give it a header line such as timestamp,co2,temperature'
     throw new RecordingError(file, 1, undefined, 'the file is empty', cure)
   }
   const columns = first.value.record

@@ -11,15 +11,13 @@ import { openRecording, type Recording, type RecordingOptions } from './recordin
 export interface ReplayOptions
   extends Omit<DevicesOptions<DeviceAddress>, 'devices' | 'next' | 'ratePerSecond'>,
     Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'> {
-  /** CSV recordings; each becomes a zone and a device with the file's name (recording.ts). */
+  /** CSV recordings (recording.ts); the name of a file is its zone and its device. */
   readonly files: readonly string[]
-  /**
-   * Recorded seconds a second: 1 is as it was, 60 a minute a second, Infinity as fast as it goes.
-   */
+  /** Recorded seconds a second: 1 is real time, 60 a minute a second, Infinity without waiting. */
   readonly speed?: number
 }
 
-/** Numbers the rows as they are asked for, each due by its distance from the first. */
+/** Turns rows into messages, each scheduled by its distance in time from the first row. */
 function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {
   let firstMs: number | undefined
   return async (): Promise<OutgoingMessage<DeviceAddress> | null> => {
@@ -27,12 +25,12 @@ function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {
     if (row.done) return null
     const { recording, reading, timeMs } = row.value
     if (Number.isFinite(timeMs)) firstMs ??= timeMs
-    const dueMs = firstMs === undefined ? 0 : Math.max(0, timeMs - firstMs) / speed
-    return { device: recording.device, payload: reading.measurements, dueMs }
+    const notBeforeMs = firstMs === undefined ? 0 : Math.max(0, timeMs - firstMs) / speed
+    return { device: recording.device, payload: reading.measurements, notBeforeMs }
   }
 }
 
-/** Two files of the same name in different folders would be one device with two clocks. */
+/** Throws for two files of the same name: they would be one device with two clocks. */
 function checkNames(recordings: readonly Recording[]) {
   const seen = new Map<string, Recording>()
   for (const recording of recordings) {
@@ -47,8 +45,9 @@ function checkNames(recordings: readonly Recording[]) {
 
 /**
  * Connects one device for each recording, ready to publish all rows merged by time. A payload is
- * the row: its time as written under its own name, its numbers unchanged, and what every
- * simulated message carries. `run` ends with the last row. Throws RecordingError.
+ * one row: its time as written under its own name, its numbers unchanged, and the two fields of
+ * every simulated message. `run` ends with the last row. Throws RecordingError for a fault in a
+ * file, and RangeError for a wrong option.
  */
 export async function connectReplay(options: ReplayOptions): Promise<ConnectedDevices> {
   const { files, speed = 1, site, timeColumn, textColumns, ...connecting } = options

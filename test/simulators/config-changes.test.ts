@@ -16,7 +16,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true }))
 
-/** A run of the gateway with other settings, which stores events with these numbers. */
+/** Runs the gateway's store once with these settings and stores events with these numbers. */
 function run(numbers: number[], { gateway = 'gw', name = 'outbox.db' } = {}): void {
   const inboxFile = join(dir, 'inbox.db')
   const outbox = openOutbox({ file: join(dir, name), gateway, inboxFile })
@@ -29,7 +29,7 @@ function run(numbers: number[], { gateway = 'gw', name = 'outbox.db' } = {}): vo
 const numbersOf = ({ events }: DeliveredContent) =>
   events.map(({ value }) => decodeEvent(value).measurements[0]!.number)
 
-/** What the ledger says of each gateway. */
+/** The conclusion of the ledger for each gateway. */
 function proven({ events, notes }: DeliveredContent) {
   const ledger = createLedger()
   const appendTimeMs = Date.now()
@@ -48,7 +48,7 @@ function proven({ events, notes }: DeliveredContent) {
   )
 }
 
-it('a gateway with another name: what waits is delivered, and each name is proven', async () => {
+it('a gateway with another name: waiting events are delivered, and each name is proven', async () => {
   run([1, 2, 3], { gateway: 'a' })
   run([4, 5], { gateway: 'b' })
   run([6], { gateway: 'a' })
@@ -60,7 +60,7 @@ it('a gateway with another name: what waits is delivered, and each name is prove
   ])
 })
 
-it('another outbox: what waits in the first is delivered when that is named again', async () => {
+it('another outbox: events of the first are delivered when the first is configured once more', async () => {
   run([1, 2, 3])
   run([4, 5], { name: 'other.db' })
   run([6])

@@ -6,47 +6,47 @@ import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { createKafkaClient } from '../../cloud-bridge/kafka/configured-client.ts'
 import { describeWithKafka } from '../setup/kafka/kafka.ts'
-import { startTestJob } from './pipeline/pipeline-fixture.ts'
+import { startTestStage } from './pipeline/pipeline-fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 const execute = promisify(execFile)
 
 describeWithKafka('Kafka away', () => {
-  it('keeps everything for 30 s without Kafka and delivers it in order behind fresh events', async () => {
+  it('keeps everything for 30 s without Kafka and delivers it in order after newer events', async () => {
     const bridgeEnv = { SLUICE_BRIDGE_BACKFILL_AFTER_MS: '5000' }
-    await using job = await startTestJob({ ratePerSecond: 1000 }, {}, { bridge: bridgeEnv })
+    await using stage = await startTestStage({ ratePerSecond: 1000 }, {}, { bridge: bridgeEnv })
     const running = new AbortController()
-    const run = job.devices.run(running.signal)
+    const run = stage.devices.run(running.signal)
     await expect
-      .poll(async () => (await job.states()).bridge?.delivered ?? 0, { timeout: 20_000 })
+      .poll(async () => (await stage.states()).bridge?.delivered ?? 0, { timeout: 20_000 })
       .toBeGreaterThan(1000)
-    await job.kafka!.kill()
+    await stage.kafka!.kill()
     await sleep(30_000)
-    const { gateway, bridge } = await job.states()
+    const { gateway, bridge } = await stage.states()
     expect(gateway!.backlog.events).toBeGreaterThan(20_000)
     expect(bridge!.kafka.events).not.toBeNull()
-    expect(job.bridge.restarts).toBe(0)
-    await job.kafka!.restart()
-    // Readings go on coming while the backlog drains.
-    const { delivered } = (await job.states()).bridge!
-    const hasMore = async () => ((await job.states()).bridge?.delivered ?? 0) > delivered + 20_000
+    expect(stage.bridge.restarts).toBe(0)
+    await stage.kafka!.restart()
+    // Readings continue while the backlog drains.
+    const { delivered } = (await stage.states()).bridge!
+    const hasMore = async () => ((await stage.states()).bridge?.delivered ?? 0) > delivered + 20_000
     await expect.poll(hasMore, { timeout: 30_000 }).toBe(true)
     running.abort()
     await run
-    expect(await job.drain()).toBe(0)
-    const verdict = await job.judge()
+    expect(await stage.drain()).toBe(0)
+    const verdict = await stage.judge()
     process.stderr.write(`Kafka away for 30 s: ${JSON.stringify(verdict)}\n`)
     expect(verdict).toMatchObject({ missing: 0, duplicates: 0, inversions: 0, verdict: 'complete' })
     expect(verdict.acknowledged).toBeGreaterThan(25_000)
-    const { stream } = await createKafkaClient({ ...job.config.kafka, brokers: job.brokers })
-    const { readings, backfill } = job.config.kafka.topics
+    const { stream } = await createKafkaClient({ ...stage.config.kafka, brokers: stage.brokers })
+    const { readings, backfill } = stage.config.kafka.topics
     const counts = [...(await stream.topicOffsets([readings, backfill])).values()].map(({ end }) =>
       [...end.values()].reduce((sum, count) => sum + count, 0),
     )
     expect(counts[1]).toBeGreaterThan(20_000)
-    // The ledger joins both topics.
-    const file = join(job.dir, 'sluice.yaml')
-    const env = { ...process.env, SLUICE_KAFKA_BROKERS: job.brokers.join(',') }
+    // The ledger merges both topics.
+    const file = join(stage.dir, 'sluice.yaml')
+    const env = { ...process.env, SLUICE_KAFKA_BROKERS: stage.brokers.join(',') }
     const args = [
       launcher,
       'ledger',

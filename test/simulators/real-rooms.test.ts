@@ -7,12 +7,12 @@ import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
 import { decodeEvent } from '../../config/event/sensor-reading.ts'
 import { describeWithKafka, kafkaAt, readTopic } from '../setup/kafka/kafka.ts'
-import { startTestJob } from './pipeline/pipeline-fixture.ts'
+import { startTestStage } from './pipeline/pipeline-fixture.ts'
 
 const run = promisify(execFile)
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 
-/** Real rooms lie beside the project where they may; their licence keeps them out of it. */
+/** Recordings of real rooms, kept beside the project because of their licence; may be missing. */
 const roomsDir = fileURLToPath(
   new URL('../../../shared/data/sdh_smart_building/rooms', import.meta.url),
 )
@@ -20,22 +20,22 @@ const ROOMS = 10
 
 describeWithKafka('a replay of real rooms', () => {
   it.skipIf(!existsSync(roomsDir))(
-    'arrives value for value',
+    'delivers every value unchanged',
     async () => {
       const files = (await readdir(roomsDir)).slice(0, ROOMS).map(name => `${roomsDir}/${name}`)
       const topics = { readings: `rooms-${randomUUID()}` }
-      await using job = await startTestJob(
+      await using stage = await startTestStage(
         { ratePerSecond: 1 },
         { brokers: inject('brokers'), topics },
       )
-      const { host, port } = job.config.gateway.mqtt
+      const { host, port } = stage.config.gateway.mqtt
       const address = ['--host', host, '--port', String(port)]
       const how = ['--replay', ...files, '--speed', 'max', '--site', 'sdh', ...address]
       const env = { ...process.env, npm_lifecycle_event: undefined }
       const { stdout } = await run(process.execPath, [launcher, 'simulate', ...how], { env })
       const { published, acknowledged } = JSON.parse(stdout)
       expect(acknowledged).toBe(published)
-      expect(await job.drain()).toBe(0)
+      expect(await stage.drain()).toBe(0)
       const expected = (await Promise.all(files.map(rowsOf))).flat().sort()
       const found: string[] = []
       const records = (await readTopic(kafkaAt(inject('brokers')), topics.readings)).flat()
@@ -52,7 +52,7 @@ describeWithKafka('a replay of real rooms', () => {
   )
 })
 
-/** Each row of a file as this test writes events down, read with nothing but a split. */
+/** The rows of a file in the form in which this test writes events, parsed with `split` alone. */
 async function rowsOf(file: string): Promise<string[]> {
   const room = file.split('/').at(-1)!.replace('.csv', '')
   const [header = '', ...rows] = (await readFile(file, 'utf8')).trim().split('\n')

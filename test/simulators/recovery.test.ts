@@ -25,8 +25,8 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-/** A filled outbox and an inbox, and what starts gateway and bridge on them. */
-async function makePlace() {
+/** Creates a filled outbox and an inbox, and functions that start gateway and bridge on them. */
+async function createStore() {
   const [file, inboxFile] = [join(dir, 'outbox.db'), join(dir, 'inbox.db')]
   const outbox = open(file)
   fill(outbox)
@@ -52,45 +52,45 @@ async function makePlace() {
   return { ...{ file, inboxFile, outbox, http, start, page, log } }
 }
 
-it('a gateway starts with a damaged outbox, salvages it, and raises the alarm', async () => {
-  const place = await makePlace()
-  overwrite(place.file, isFirst)
-  const gateway = await place.start('gateway')
-  const state = await fetchState<'gateway'>(place.http('gateway'))
-  expect(state).toMatchObject({ store: place.outbox.store.toString('hex'), lastSequence: LAST })
+it('a gateway starts with a damaged outbox, salvages it, and raises an alarm', async () => {
+  const store = await createStore()
+  overwrite(store.file, isFirst)
+  const gateway = await store.start('gateway')
+  const state = await fetchState<'gateway'>(store.http('gateway'))
+  expect(state).toMatchObject({ store: store.outbox.store.toString('hex'), lastSequence: LAST })
   expect(state!.backlog.events).toBeGreaterThanOrEqual(0)
   const alarm = /"alarms":\["the outbox was damaged and salvaged at \d{4}-\d\d-\d\dT[\d:.]+Z; /
-  expect(await place.page('gateway', '/health')).toMatch(alarm)
-  expect(await place.page('gateway', '/ready')).toBe('{"ready":true,"reasons":[]}')
-  expect(await place.page('gateway', '/metrics')).toMatch(/^sluice_salvaged_timestamp_seconds 1/m)
-  expect(place.log('gateway')).toMatch(/"level":50,.*the outbox was damaged and is salvaged/)
+  expect(await store.page('gateway', '/health')).toMatch(alarm)
+  expect(await store.page('gateway', '/ready')).toBe('{"ready":true,"reasons":[]}')
+  expect(await store.page('gateway', '/metrics')).toMatch(/^sluice_salvaged_timestamp_seconds 1/m)
+  expect(store.log('gateway')).toMatch(/"level":50,.*the outbox was damaged and is salvaged/)
   expect(gateway.restarts).toBe(0)
-  expect(readOutbox(place.file).events).toHaveLength(LAST)
+  expect(readOutbox(store.file).events).toHaveLength(LAST)
 })
 
-it('damage that the bridge finds is salvaged by the gateway, and neither goes round in circles', async () => {
-  const place = await makePlace()
-  const gateway = await place.start('gateway')
-  markDamaged(place.file, 'found by the bridge')
-  const bridge = await place.start('bridge')
+it('the gateway salvages damage that the bridge finds, and neither restarts in a loop', async () => {
+  const store = await createStore()
+  const gateway = await store.start('gateway')
+  markDamaged(store.file, 'found by the bridge')
+  const bridge = await store.start('bridge')
   await expect.poll(() => gateway.restarts, PATIENCE).toBe(1)
   await expect
-    .poll(() => place.page('gateway', '/health').catch(String), PATIENCE)
+    .poll(() => store.page('gateway', '/health').catch(String), PATIENCE)
     .toMatch('salvaged at')
-  await expect.poll(() => place.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
+  await expect.poll(() => store.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
   expect([gateway.restarts, bridge.restarts]).toEqual([1, 0])
 })
 
-it('a bridge says that it waits for a damaged outbox, and starts with a damaged inbox', async () => {
-  const place = await makePlace()
-  overwrite(place.file, isFirst)
-  overwrite(place.inboxFile, isFirst)
-  const bridge = await place.start('bridge')
+it('a bridge reports that it waits for a damaged outbox, and starts with a damaged inbox', async () => {
+  const store = await createStore()
+  overwrite(store.file, isFirst)
+  overwrite(store.inboxFile, isFirst)
+  const bridge = await store.start('bridge')
   await expect
-    .poll(() => place.page('bridge', '/ready'), PATIENCE)
+    .poll(() => store.page('bridge', '/ready'), PATIENCE)
     .toMatch('the outbox is damaged and waits for the gateway to salvage it')
-  expect(await place.page('bridge', '/health')).toMatch('the inbox was damaged and replaced at')
-  await place.start('gateway')
-  await expect.poll(() => place.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
+  expect(await store.page('bridge', '/health')).toMatch('the inbox was damaged and replaced at')
+  await store.start('gateway')
+  await expect.poll(() => store.page('bridge', '/state'), PATIENCE).toMatch(`"events":${LAST}`)
   expect(bridge.restarts).toBe(0)
 })

@@ -10,37 +10,37 @@ import { cacheDir } from '../setup/kafka/java.ts'
 import { readTopic, sharedKafka } from '../setup/kafka/kafka.ts'
 import { describeWithRegistry, registryAt, startRegistryGate } from '../setup/registry/registry.ts'
 
-/** The main job whose bridge is told of a registry, and nobody else is. */
-async function startJobWith(registryUrl: string, readings: string) {
+/** Starts a stage in which only the bridge is configured with a registry. */
+async function startStageWith(registryUrl: string, readings: string) {
   return startStage({
     simulation: { ratePerSecond: 500 },
     cacheDir,
     kafka: { brokers: inject('brokers'), topics: { readings } },
     env: process.env,
-    partEnv: {
+    extraEnv: {
       bridge: { SLUICE_REGISTRY_URL: registryUrl, SLUICE_KAFKA_CLOUD_EVENTS: 'true' },
     },
   })
 }
 
-describeWithRegistry('the whole job with a registry', () => {
-  it('is complete to who reads Kafka without it, each value in the wire format', async () => {
+describeWithRegistry('the whole pipeline with a registry', () => {
+  it('is complete to a reader of Kafka without a registry; each value has the wire format', async () => {
     const readings = `registered-${randomUUID()}`
     await using gate = await startRegistryGate()
     gate.mode = 'cut'
-    await using job = await startJobWith(gate.url, readings)
-    const { host, port } = job.config.gateway.mqtt
+    await using stage = await startStageWith(gate.url, readings)
+    const { host, port } = stage.config.gateway.mqtt
     const client = await connectAsync(`mqtt://${host}:${port}`)
     const { traceparent } = tracedEvent
     const topic = 'building/hq/zone/traced/sensor/d'
     await client.publishAsync(topic, JSON.stringify({ co2: 4, traceparent }), { qos: 1 })
     await client.endAsync()
-    await job.devices.run(1000)
-    // Everything is accepted while the registry is away, and goes when it comes back.
-    const waits = async () => (await job.states()).bridge?.kafka.events
+    await stage.devices.run(1000)
+    // Everything is accepted while the registry is down, and delivered when it is back.
+    const waits = async () => (await stage.states()).bridge?.kafka.events
     await vi.waitFor(async () => expect(await waits()).toContain('is away: socket hang up'))
     gate.mode = 'pass'
-    expect(await job.drain()).toBe(0)
+    expect(await stage.drain()).toBe(0)
     const records = (await readTopic(sharedKafka(), readings)).flat()
     const ids = new Set(records.map(({ value }) => value.subarray(0, 5).toString('hex')))
     const known = await createRegistryClient(registryAt(gate.url)).schemasOf(`${readings}-value`)
@@ -54,6 +54,6 @@ describeWithRegistry('the whole job with a registry', () => {
       measurements: [{ metric: 'co2', number: 4 }],
     })
     expect(String(traced[0]!.headers.ce_subject)).toBe('traced')
-    expect(await job.judge()).toMatchObject({ verdict: 'complete', missing: 0, inversions: 0 })
+    expect(await stage.judge()).toMatchObject({ verdict: 'complete', missing: 0, inversions: 0 })
   }, 90_000)
 })

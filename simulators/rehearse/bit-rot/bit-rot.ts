@@ -21,28 +21,28 @@ import { digestStore } from './store-digest.ts'
 export type BitRotOptions = {
   times: number
   seed: number
-  /** A directory of its own; what went wrong stays in it. */
+  /** A folder for this rehearsal alone; the files of each fault stay in it. */
   dir: string
   onFlip?: (done: number, counts: BitRotCounts) => void
 }
 
-/** How many flips ended how, of those in one file. */
+/** The results of the flips in one file. */
 export type FlipCounts = {
   flips: number
-  /** Nobody reads what was flipped. */
+  /** Flips of bits that SQLite never reads. */
   unused: number
-  /** Everything arrived, and nobody had to do anything. */
+  /** Flips after which everything was delivered without a recovery. */
   harmless: number
-  /** Everything arrived once the store was salvaged. */
+  /** Flips after which everything was delivered once the store was recovered. */
   recovered: number
-  /** Something was lost, and named. */
+  /** Flips that lost a reading or note, each named by a note. */
   lossy: number
   lostReadings: number
   lostReadingsMost: number
   lostNotes: number
 }
 
-/** `faults` is what must never be: a start that fails, what is lost without a note or changed. */
+/** `faults` are broken promises: a start that fails, a loss without a note, changed content. */
 export type BitRotCounts = {
   readings: number
   total: FlipCounts
@@ -50,26 +50,26 @@ export type BitRotCounts = {
   faults: string[]
 }
 
-/** A store that is not well after so many starts does not get well. */
+/** A store that is damaged after so many starts counts as a fault. */
 const STARTS_MAX = 4
-/** What readings taken after a flip count from. */
+/** The first number of the readings that are stored after a flip. */
 const NEW_NUMBER = 1_000_000
 
 /**
- * Flips one bit of a store's files, as a kill left them, and runs what the product does then: the
- * gateway opens and heals, takes another reading, the bridge delivers all; as often as `times`,
- * each time from the sound files. The places of the flips repeat with the seed.
+ * Flips one bit in the files of a store as a kill left them, and runs the product on them: the
+ * gateway opens and recovers the store and stores one more reading, and the bridge delivers
+ * everything. Does so `times` times, each time from the sound files. The seed decides the places.
  */
 export async function rehearseBitRot(options: BitRotOptions): Promise<BitRotCounts> {
   const { times, seed, dir, onFlip } = options
   const random = mulberry32(seed)
-  const original = await writeSampleStore(dir, random)
-  const soundDigest = digestStore(original.dir)
+  const sample = await writeSampleStore(dir, random)
+  const soundDigest = digestStore(sample.dir)
   const files = Object.keys(FLIP_WEIGHTS) as StoreFile[]
   const counts: BitRotCounts = {
-    readings: original.delivered.events.length,
-    total: none(),
-    files: Object.fromEntries(files.map(file => [file, none()])) as BitRotCounts['files'],
+    readings: sample.delivered.events.length,
+    total: noFlips(),
+    files: Object.fromEntries(files.map(file => [file, noFlips()])) as BitRotCounts['files'],
     faults: [],
   }
   const lots = files.flatMap(file => new Array<StoreFile>(FLIP_WEIGHTS[file]).fill(file))
@@ -78,11 +78,11 @@ export async function rehearseBitRot(options: BitRotOptions): Promise<BitRotCoun
     const file = lots[Math.floor(random() * lots.length)]!
     rmSync(trial, { recursive: true, force: true })
     mkdirSync(trial)
-    copyStoreFiles(original.dir, trial)
-    const place = flipOne(storeFilePath(trial, file), random)
+    copyStoreFiles(sample.dir, trial)
+    const place = flipBit(storeFilePath(trial, file), random)
     const isUnused = !file.endsWith('bell') && digestStore(trial) === soundDigest
-    const { faults, ...outcome } = await live(original, trial, random)
-    for (const one of [counts.total, counts.files[file]]) count(one, { ...outcome, isUnused })
+    const { faults, ...outcome } = await runUntilSound(sample, trial, random)
+    for (const sum of [counts.total, counts.files[file]]) addFlip(sum, { ...outcome, isUnused })
     done++
     if (faults.length > 0) {
       counts.faults.push(...faults.map(fault => `flip ${done}, ${file} ${place}: ${fault}`))
@@ -94,8 +94,8 @@ export async function rehearseBitRot(options: BitRotOptions): Promise<BitRotCoun
   return counts
 }
 
-/** Flips one bit somewhere in a file and tells where. */
-function flipOne(file: string, random: () => number): string {
+/** Flips one random bit of a file and returns its place as text. */
+function flipBit(file: string, random: () => number): string {
   const bytes = readFileSync(file)
   const [at, bit] = [Math.floor(random() * bytes.length), Math.floor(random() * 8)]
   bytes[at]! ^= 1 << bit
@@ -103,38 +103,42 @@ function flipOne(file: string, random: () => number): string {
   return `byte ${at} bit ${bit}`
 }
 
-/** Starts gateway and bridge on a store until it is well, as those who supervise them do. */
-async function live(original: SampleStore, dir: string, random: () => number): Promise<Life> {
-  const arrived: DeliveredContent = { events: [], notes: [], damaged: null, isInboxNew: false }
-  const later = new Map<number, number>()
-  let isHealed = false
+type FlipOutcome = FlipJudgement & { isRecovered: boolean }
+
+/** Runs gateway and bridge on a store until it is sound, like a supervisor that restarts them. */
+async function runUntilSound(
+  sample: SampleStore,
+  dir: string,
+  random: () => number,
+): Promise<FlipOutcome> {
+  const all: DeliveredContent = { events: [], notes: [], damaged: null, isInboxRebuilt: false }
+  const storedLater = new Map<number, number>()
+  let isRecovered = false
   for (let start = 1; start <= STARTS_MAX; start++) {
     try {
-      const run = await startOnce(dir, createReading(NEW_NUMBER + start, random))
-      isHealed ||= run.isHealed || run.delivered.isInboxNew
-      arrived.events.push(...run.delivered.events)
-      arrived.notes.push(...run.delivered.notes)
-      if (run.taken !== null) later.set(run.taken, NEW_NUMBER + start)
-      if (!run.damaged) return { ...judgeFlip(original, later, arrived), isHealed }
-      arrived.damaged = run.damaged
+      const run = await runOnce(dir, createReading(NEW_NUMBER + start, random))
+      isRecovered ||= run.isRecovered || run.delivered.isInboxRebuilt
+      all.events.push(...run.delivered.events)
+      all.notes.push(...run.delivered.notes)
+      if (run.sequence !== null) storedLater.set(run.sequence, NEW_NUMBER + start)
+      if (!run.damaged) return { ...judgeFlip(sample, storedLater, all), isRecovered }
+      all.damaged = run.damaged
     } catch (error) {
       return failed(`start ${start}: ${(error as Error).stack}`)
     }
   }
-  return failed(`not well after ${STARTS_MAX} starts: ${arrived.damaged}`)
+  return failed(`damaged after ${STARTS_MAX} starts: ${all.damaged}`)
 
-  function failed(fault: string): Life {
-    return { lost: 0, lostNotes: 0, faults: [fault], isHealed }
+  function failed(fault: string): FlipOutcome {
+    return { lost: 0, lostNotes: 0, faults: [fault], isRecovered }
   }
 }
 
-type Life = FlipJudgement & { isHealed: boolean }
-
-/** One run of both: the gateway opens and takes one reading, the bridge delivers what it can. */
-async function startOnce(dir: string, reading: Reading) {
+/** Runs both once: the gateway stores one reading, the bridge delivers everything it can read. */
+async function runOnce(dir: string, reading: Reading) {
   const file = join(dir, 'outbox.db')
   const outbox = openOutbox({ file, gateway: GATEWAY, inboxFile: join(dir, 'inbox.db') })
-  const meeting = (work: () => void) => {
+  const markingDamage = (work: () => void) => {
     try {
       work()
       return true
@@ -144,32 +148,32 @@ async function startOnce(dir: string, reading: Reading) {
       return false
     }
   }
-  const isTaken = meeting(() => outbox.commit({ readings: [reading], deadLetters: [] }))
-  const taken = isTaken ? outbox.lastSequence : null
+  const isStored = markingDamage(() => outbox.commit({ readings: [reading], deadLetters: [] }))
+  const sequence = isStored ? outbox.lastSequence : null
   const delivered = await deliverStore(dir)
-  meeting(() => outbox.close())
+  markingDamage(() => outbox.close())
   return {
-    taken,
+    sequence,
     delivered,
-    isHealed: !!outbox.recovery,
+    isRecovered: !!outbox.recovery,
     damaged: readDamageReason(file) ?? delivered.damaged,
   }
 }
 
-function none(): FlipCounts {
+function noFlips(): FlipCounts {
   const lost = { lostReadings: 0, lostReadingsMost: 0, lostNotes: 0 }
   return { flips: 0, unused: 0, harmless: 0, recovered: 0, lossy: 0, ...lost }
 }
 
-type Flip = Omit<Life, 'faults'> & { isUnused: boolean }
+type Flip = Omit<FlipOutcome, 'faults'> & { isUnused: boolean }
 
-function count(to: FlipCounts, { lost, lostNotes, isHealed, isUnused }: Flip): void {
-  to.flips++
-  if (lost + lostNotes > 0) to.lossy++
-  else if (isHealed) to.recovered++
-  else if (isUnused) to.unused++
-  else to.harmless++
-  to.lostReadings += lost
-  to.lostReadingsMost = Math.max(to.lostReadingsMost, lost)
-  to.lostNotes += lostNotes
+function addFlip(sum: FlipCounts, { lost, lostNotes, isRecovered, isUnused }: Flip): void {
+  sum.flips++
+  if (lost + lostNotes > 0) sum.lossy++
+  else if (isRecovered) sum.recovered++
+  else if (isUnused) sum.unused++
+  else sum.harmless++
+  sum.lostReadings += lost
+  sum.lostReadingsMost = Math.max(sum.lostReadingsMost, lost)
+  sum.lostNotes += lostNotes
 }

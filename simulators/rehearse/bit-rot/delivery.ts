@@ -18,7 +18,7 @@ const TOPICS = {
 const LIMITS = { batchMaxEvents: 200, batchMaxBytes: 100_000, lingerMs: 0 }
 const PARTITIONS = 6
 
-/** A note as the cloud gets it. */
+/** A note as the ledger topic gets it. */
 export type DeliveredNote = {
   origin: 'outbox' | 'inbox'
   sequence: number
@@ -26,32 +26,32 @@ export type DeliveredNote = {
   content: Record<string, unknown>
 }
 
-/** What a bridge delivered: events as they arrived, by sequence, and notes. */
+/** The events and notes that a bridge has delivered, in the order of delivery. */
 export type DeliveredContent = {
   events: { sequence: number; value: Buffer }[]
   notes: DeliveredNote[]
-  /** Why outbox or inbox were left before the end: they must be opened again. */
+  /** Why the delivery ended early: outbox or inbox are damaged and must be reopened. */
   damaged: string | null
-  /** Whether the inbox had to be begun anew. */
-  isInboxNew: boolean
+  /** Whether the inbox was damaged and had to be rebuilt. */
+  isInboxRebuilt: boolean
 }
 
 /**
- * Delivers everything in the store of a directory with the bridge's own parts, into memory in place
- * of Kafka, as one run of the bridge does: until there is nothing more, or the outbox is damaged.
+ * Delivers everything in the store of a folder with the bridge's own code, to memory in place of
+ * Kafka. Ends like a run of the bridge: when nothing is left, or when a file is damaged.
  */
 export async function deliverStore(dir: string): Promise<DeliveredContent> {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 1_000_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const all: DeliveredContent = {
+  const delivered: DeliveredContent = {
     events: [],
     notes: [],
     damaged: null,
-    isInboxNew: !!inbox.recovery,
+    isInboxRebuilt: !!inbox.recovery,
   }
   const accept = async ({ topic, records }: Batch) => {
     if (topic !== TOPICS.readings) {
-      for (const { value } of records) all.notes.push(JSON.parse(value.toString()))
+      for (const { value } of records) delivered.notes.push(JSON.parse(value.toString()))
     }
     return records.map(() => null)
   }
@@ -68,7 +68,7 @@ export async function deliverStore(dir: string): Promise<DeliveredContent> {
     source,
     size: createBatchSize(LIMITS),
     lingerMs: 0,
-    onDelivered: ({ events }) => all.events.push(...events),
+    onDelivered: ({ events }) => delivered.events.push(...events),
   })
   const forward = createNoteForwarder({
     ...common,
@@ -84,10 +84,10 @@ export async function deliverStore(dir: string): Promise<DeliveredContent> {
     for (const origin of store ? noteSources(store.id, source, inbox) : []) {
       while ((await forward(origin, store!.gateway)) > 0);
     }
-    all.damaged = source.damaged
+    delivered.damaged = source.damaged
   } catch (error) {
     if (!(error instanceof MustReopenError)) throw error
-    all.damaged = error.message
+    delivered.damaged = error.message
   } finally {
     source.close()
   }
@@ -95,7 +95,7 @@ export async function deliverStore(dir: string): Promise<DeliveredContent> {
     inbox.close()
   } catch (error) {
     if (!(error instanceof MustReopenError)) throw error
-    all.damaged = error.message
+    delivered.damaged = error.message
   }
-  return all
+  return delivered
 }

@@ -5,7 +5,7 @@ import { openInboxReader } from '../../../gateway/store/delivery/inbox-reader.ts
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { type DeliveredContent, deliverStore } from './delivery.ts'
 
-/** The files of a store, by which a flip is told, and how many of 20 flips each gets. */
+/** The files of a store, and the relative number of flips in each (of 21). */
 export const FLIP_WEIGHTS = {
   ...{ outbox: 9, 'outbox-wal': 7, 'outbox-bell': 1 },
   ...{ inbox: 2, 'inbox-wal': 1, 'inbox-bell': 1 },
@@ -22,7 +22,7 @@ const nameOf: Record<StoreFile, string> = {
 
 export const storeFilePath = (dir: string, file: StoreFile) => join(dir, nameOf[file])
 
-/** A store as a kill leaves it: some of it in the files, the rest in their logs. */
+/** A store as a kill leaves it: partly in the database files, partly in their write-ahead logs. */
 export type SampleStore = {
   dir: string
   delivered: DeliveredContent
@@ -35,19 +35,19 @@ const COMMITS = 60
 const DELIVERED_COMMITS = 15
 
 /**
- * Writes a store into `dir`: commits of many sizes, dead letters, heads; the beginning is
- * delivered. `delivered` is all that a bridge gets from it when nothing is damaged, `before` up to
- * where events had been delivered, `last` the number of the last one.
+ * Writes a store into `dir`: commits of many sizes, dead letters and zone heads; the first events
+ * are delivered. `delivered` is everything that a bridge delivers from the undamaged store,
+ * `deliveredUpTo` the last event that was delivered before, `lastSequence` the last event.
  */
 export async function writeSampleStore(dir: string, random: () => number): Promise<SampleStore> {
-  const [alive, copy, sound] = ['alive', 'original', 'sound'].map(name => join(dir, name))
-  for (const one of [alive, copy, sound]) mkdirSync(one!, { recursive: true })
-  const file = join(alive!, 'outbox.db')
+  const [live, copy, sound] = ['live', 'original', 'sound'].map(name => join(dir, name))
+  for (const folder of [live, copy, sound]) mkdirSync(folder!, { recursive: true })
+  const file = join(live!, 'outbox.db')
   let outbox = openOutbox({ file, gateway: GATEWAY })
-  const inboxFile = join(alive!, 'inbox.db')
-  // Somebody who reads along keeps the inbox's log from being written back when the bridge ends.
-  const along = openInboxReader(inboxFile)
-  let [before, number] = [0, 0]
+  const inboxFile = join(live!, 'inbox.db')
+  // While a reader is open, the end of the bridge does not checkpoint the inbox.
+  const inboxReader = openInboxReader(inboxFile)
+  let [deliveredUpTo, number] = [0, 0]
   for (let commit = 0; commit < COMMITS; commit++) {
     const count = 1 + Math.floor(random() ** 3 * 120)
     const readings = Array.from({ length: count }, () => createReading(number++, random))
@@ -57,30 +57,30 @@ export async function writeSampleStore(dir: string, random: () => number): Promi
     outbox.commit({ readings, deadLetters })
     if (commit % 6 === 0) outbox.writeZoneHeads()
     if (commit === DELIVERED_COMMITS / 3 || commit === DELIVERED_COMMITS) {
-      before = outbox.lastSequence
-      await deliverStore(alive!)
-      along(outbox.store)
+      deliveredUpTo = outbox.lastSequence
+      await deliverStore(live!)
+      inboxReader(outbox.store)
     }
-    // Everything so far goes into the file; what follows stays in the log.
+    // Closing moves everything so far into the database file; later commits stay in the log.
     if (commit === COMMITS / 2) {
       outbox.close()
       outbox = openOutbox({ file, gateway: GATEWAY })
     }
   }
-  copyStoreFiles(alive!, copy!)
+  copyStoreFiles(live!, copy!)
   outbox.close()
-  along.close()
+  inboxReader.close()
   copyStoreFiles(copy!, sound!)
   const delivered = await deliverStore(sound!)
   return {
     dir: copy!,
     delivered,
-    deliveredUpTo: before,
+    deliveredUpTo,
     lastSequence: delivered.events.at(-1)!.sequence,
   }
 }
 
-/** Copies the files of a store as they are. */
+/** Copies the files of a store byte by byte. */
 export function copyStoreFiles(from: string, to: string): void {
   for (const file of Object.keys(nameOf) as StoreFile[]) {
     if (existsSync(storeFilePath(from, file)))
@@ -88,7 +88,7 @@ export function copyStoreFiles(from: string, to: string): void {
   }
 }
 
-/** A reading of one of a few zones, with text that does not compress. */
+/** Creates a reading of one of a few zones, with incompressible text. */
 export function createReading(number: number, random: () => number): Reading {
   const zone = `floor${number % 3}/room${Math.floor(random() * 4)}`
   const text = Array.from({ length: 40 }, () => String.fromCharCode(33 + random() * 90)).join('')

@@ -5,9 +5,9 @@ import Database from 'better-sqlite3'
 import { copyStoreFiles } from './sample-store.ts'
 
 /**
- * A digest of all that SQLite reads in both files of a store and their logs: settings, tables, rows
- * and what its own check says. A flipped bit that does not change it is in unused bytes. Looks into
- * a copy, because opening changes files.
+ * A digest of everything that SQLite reads from both databases of a store and their logs: settings,
+ * tables, rows, and the result of the integrity check. A flipped bit that does not change the
+ * digest is in unused bytes. Reads a copy, because opening a database changes its files.
  */
 export function digestStore(dir: string): string {
   const copy = join(dir, 'copy')

@@ -6,16 +6,17 @@ import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const STEP_MS = 1500
-const RETIMED_MS = 20_000
+const NOTES_MAX_MS = 20_000
 const YEAR_S = 31_557_600
 const TOLERANCE_S = 120
 
-/** To 1970, half a century back and forth, and back to what is right. */
+/** To 1970, 50 years back, 50 years forward, and back to the right time. */
 const shiftsS = (nowMs: number) => [-Math.floor(nowMs / 1000), -50 * YEAR_S, 50 * YEAR_S, 0]
 
 /**
- * Sets the gateway's clock wrong, and right, while devices publish: no order may depend on it, and
- * once the clock is trusted a note must say how far each wrong setting was off.
+ * Sets the gateway's clock to wrong times, and to the right one, while devices publish. No order
+ * may depend on the clock. Once the clock is trusted, a note must give the offset of each wrong
+ * setting.
  */
 export async function rehearseClock(
   stage: Stage,
@@ -34,27 +35,27 @@ export async function rehearseClock(
   }
   writeFileSync(stage.config.gateway.clock.syncedFile, '')
   const wrong = shiftsS(Date.now()).filter(shiftS => shiftS !== 0)
-  const isRetimed = await until(() => wrong.every(shiftS => hasBeenTold(stage, shiftS)))
+  const hasOffsetNotes = await waitUntil(() => wrong.every(shiftS => hasOffsetNote(stage, shiftS)))
   running.abort()
   await run
-  const left = await stage.drain()
+  const undelivered = await stage.drain()
   const remarks = [
     '1970, 50 years back and forth',
-    isRetimed ? 'told how far each was off' : 'NOT told how far each was off',
+    hasOffsetNotes ? 'a note for each clock offset' : 'NO note for some clock offset',
     ...(stage.gateway.restarts > 0 ? [`${stage.gateway.restarts} restarts`] : []),
-    ...(left > 0 ? [`${left} still in the outbox`] : []),
+    ...(undelivered > 0 ? [`${undelivered} still in the outbox`] : []),
   ]
   const outcome = outcomeOf('clock', jumps, await stage.judge(), remarks)
-  return { ...outcome, passed: outcome.passed && isRetimed }
+  return { ...outcome, passed: outcome.passed && hasOffsetNotes }
 }
 
-/** Whether some events are said to be off by as much as the clock was, within some seconds. */
-function hasBeenTold(stage: Stage, shiftS: number): boolean {
+/** Whether a note has the offset of the clock, within `TOLERANCE_S`. */
+function hasOffsetNote(stage: Stage, shiftS: number): boolean {
   const offsets = clockNotes(stage).map(({ content }) => Number(content.offsetMs) / 1000)
   return offsets.some(offsetS => Math.abs(offsetS + shiftS) < TOLERANCE_S)
 }
 
-/** What the outbox says of events that were received by a wrong clock. */
+/** The notes of the outbox about events that were received with a wrong clock. */
 function clockNotes({ config }: Stage) {
   const reader = openOutboxReader(config.outbox.file)
   try {
@@ -64,8 +65,8 @@ function clockNotes({ config }: Stage) {
   }
 }
 
-async function until(holds: () => boolean): Promise<boolean> {
-  for (const end = performance.now() + RETIMED_MS; !holds(); await sleep(100)) {
+async function waitUntil(isTrue: () => boolean): Promise<boolean> {
+  for (const end = performance.now() + NOTES_MAX_MS; !isTrue(); await sleep(100)) {
     if (performance.now() > end) return false
   }
   return true

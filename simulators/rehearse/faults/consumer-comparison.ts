@@ -14,9 +14,9 @@ import { fetchOnNewConnection } from '../../processes/sluice-process.ts'
 import type { Stage } from '../stage/stage.ts'
 
 const sizesMs = Object.fromEntries(apiWindowSizes.map(size => [size, apiWindowLengthMs(size)]))
-const NUMBERED = 'simulated_number'
-/** Sums are added up in another order. */
-const CLOSE = 1e-9
+const NUMBER_METRIC = 'simulated_number'
+/** The largest relative difference of two sums that were added up in different orders. */
+const TOLERANCE = 1e-9
 
 export type ConsumerComparison = {
   windows: number
@@ -26,53 +26,55 @@ export type ConsumerComparison = {
   faults: string[]
 }
 
-/** How many readings analytics counts so far. */
+/** How many readings analytics has counted; 0 while the process does not response. */
 export async function fetchAnalyticsCount(url: string): Promise<number> {
   try {
     const { metrics } = (await (await fetchOnNewConnection(`${url}/api/totals`)).json()) as Totals
-    return metrics.find(({ metric }) => metric === NUMBERED)?.count ?? 0
+    return metrics.find(({ metric }) => metric === NUMBER_METRIC)?.count ?? 0
   } catch {
-    return 0 // it was killed just now
+    return 0 // The process was killed just now.
   }
 }
 
-/** How many events the archive has committed so far. */
+/** How many events the archive has committed. */
 export async function countArchivedEvents({ config }: Stage): Promise<number> {
   const proof = await verifyArchive(config.consumers.archive.dir, [])
   return proof?.partitions.reduce((sum, { events }) => sum + events, 0) ?? 0
 }
 
-/** Compares what analytics and archive have with a plain computation over what Kafka has. */
+/** Compares analytics and archive with a plain computation over all events in Kafka. */
 export async function compareConsumers(stage: Stage, url: string): Promise<ConsumerComparison> {
-  const events = await eventsIn(stage)
-  const expected = windowsBy(events.values())
-  const found = await windowsAt(url)
+  const events = await readEvents(stage)
+  const expectedWindows = computeWindows(events.values())
+  const windows = await fetchWindows(url)
   const faults: string[] = []
   let [lost, twice] = [0, 0]
-  for (const [name, want] of expected) {
-    const got = found.get(name)
-    if (got && isEqual(got, want)) continue
-    faults.push(`analytics: ${name} is ${shown(got)} and not ${shown(want)}`)
-    lost += Math.max(0, want.count - (got?.count ?? 0))
-    twice += Math.max(0, (got?.count ?? 0) - want.count)
+  for (const [name, expected] of expectedWindows) {
+    const actual = windows.get(name)
+    if (actual && isEqual(actual, expected)) continue
+    faults.push(`analytics: ${name} is ${windowText(actual)} and not ${windowText(expected)}`)
+    lost += Math.max(0, expected.count - (actual?.count ?? 0))
+    twice += Math.max(0, (actual?.count ?? 0) - expected.count)
   }
-  for (const name of found.keys()) if (!expected.has(name)) faults.push(`analytics: ${name} is new`)
+  for (const name of windows.keys())
+    if (!expectedWindows.has(name)) faults.push(`analytics: ${name} has no readings in Kafka`)
   const ids = await archivedIds(stage.config.consumers.archive.dir)
   const proof = await verifyArchive(stage.config.consumers.archive.dir, [])
-  faults.push(...(proof?.faults ?? ['there is no archive']).map(one => `archive: ${one}`))
+  faults.push(...(proof?.faults ?? ['there is no archive']).map(fault => `archive: ${fault}`))
   const unique = new Set(ids)
   const missing = [...events.keys()].filter(id => !unique.has(id)).length
   if (missing > 0) faults.push(`archive: ${missing} of ${events.size} are missing`)
-  if (ids.length > unique.size) faults.push(`archive: ${ids.length - unique.size} are there twice`)
+  if (ids.length > unique.size)
+    faults.push(`archive: ${ids.length - unique.size} are archived twice`)
   return {
-    ...{ windows: expected.size, archived: ids.length, faults: faults.slice(0, 5) },
+    ...{ windows: expectedWindows.size, archived: ids.length, faults: faults.slice(0, 5) },
     lost: lost + missing,
     countedTwice: twice + ids.length - unique.size,
   }
 }
 
-/** Every event that stands in Kafka, once, by id. */
-async function eventsIn({ config, brokers }: Stage): Promise<Map<string, SensorReading>> {
+/** Every event in Kafka, without duplicates, by id. */
+async function readEvents({ config, brokers }: Stage): Promise<Map<string, SensorReading>> {
   const { stream } = await createKafkaClient({ ...config.kafka, brokers })
   const { readings, backfill } = config.kafka.topics
   const events = new Map<string, SensorReading>()
@@ -87,7 +89,7 @@ async function eventsIn({ config, brokers }: Stage): Promise<Map<string, SensorR
 
 type Window = Pick<Aggregate, 'count' | 'sum' | 'min' | 'max'>
 
-function windowsBy(events: Iterable<SensorReading>): Map<string, Window> {
+function computeWindows(events: Iterable<SensorReading>): Map<string, Window> {
   const windows = new Map<string, Window>()
   for (const { site, zone, device, receivedAt, observedAt, measurements } of events) {
     const at = observedAt ?? receivedAt
@@ -110,35 +112,36 @@ const EMPTY: Window = {
   ...{ count: 0, sum: 0, min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY },
 }
 
-async function windowsAt(url: string): Promise<Map<string, Window>> {
-  const found = new Map<string, Window>()
+async function fetchWindows(url: string): Promise<Map<string, Window>> {
+  const windows = new Map<string, Window>()
   for (const size of Object.keys(sizesMs)) {
     for (let cursor: string | null = ''; cursor !== null; ) {
       const query = new URLSearchParams({ size, ...(cursor && { cursor }) })
-      const answer = await fetchOnNewConnection(`${url}/api/aggregates?${query}`)
-      if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`)
-      const page = (await answer.json()) as { aggregates: Aggregate[]; next: string | null }
-      for (const one of page.aggregates) {
-        found.set([one.site, one.zone, one.device, one.metric, size, one.start].join('/'), one)
+      const response = await fetchOnNewConnection(`${url}/api/aggregates?${query}`)
+      if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
+      const page = (await response.json()) as { aggregates: Aggregate[]; next: string | null }
+      for (const aggregate of page.aggregates) {
+        const { site, zone, device, metric, start } = aggregate
+        windows.set([site, zone, device, metric, size, start].join('/'), aggregate)
       }
       cursor = page.next
     }
   }
-  return found
+  return windows
 }
 
-function isEqual(one: Window, other: Window): boolean {
-  const isClose = Math.abs(one.sum - other.sum) <= CLOSE * Math.max(1, Math.abs(other.sum))
-  return isClose && one.count === other.count && one.min === other.min && one.max === other.max
+function isEqual(a: Window, b: Window): boolean {
+  const isClose = Math.abs(a.sum - b.sum) <= TOLERANCE * Math.max(1, Math.abs(b.sum))
+  return isClose && a.count === b.count && a.min === b.min && a.max === b.max
 }
 
-const shown = (window: Window | undefined) =>
+const windowText = (window: Window | undefined) =>
   window ? `${window.count} values adding up to ${window.sum}` : 'missing'
 
 async function archivedIds(dir: string): Promise<string[]> {
   const names = await readdir(dir, { recursive: true })
   const ids: string[] = []
-  for (const name of names.filter(one => one.endsWith('.parquet'))) {
+  for (const name of names.filter(file => file.endsWith('.parquet'))) {
     for (const { event } of await readParquet(await readFile(join(dir, name)))) ids.push(event.id)
   }
   return ids

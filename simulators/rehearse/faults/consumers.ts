@@ -11,16 +11,15 @@ import {
   fetchAnalyticsCount,
 } from './consumer-comparison.ts'
 
-const EVERY_MS = 3000
+const KILL_EVERY_MS = 3000
 const MEMBERS = 2
-const CAUGHT_UP_MS = 60_000
-const LOOK_EVERY_MS = 500
+const CATCH_UP_MAX_MS = 60_000
+const POLL_MS = 500
 
 /**
  * Kills members of analytics and archive, two of each, with SIGKILL every three seconds while
- * devices publish, so that their groups are shared out anew all the time. Then a plain computation
- * over what stands in Kafka must come to the same as analytics, and the archive must have each
- * event once.
+ * devices publish, so that their groups rebalance all the time. Then the windows of analytics must
+ * equal a plain computation over all events in Kafka, and the archive must have each event once.
  */
 export async function rehearseConsumers(
   stage: Stage,
@@ -32,34 +31,34 @@ export async function rehearseConsumers(
   const analytics = await startMembers('analytics', stage, options)
   const archive = await startMembers('archive', stage, options)
   const members = [...analytics.members, ...archive.members]
-  for (const one of members) stack.use(one)
+  for (const member of members) stack.use(member)
   const running = new AbortController()
   const run = stage.devices.run(running.signal)
   for (let kill = 1; kill <= times; kill++) {
-    await sleep(EVERY_MS)
+    await sleep(KILL_EVERY_MS)
     members[Math.floor(random() * members.length)]!.kill('SIGKILL')
     if (kill % 10 === 0) onProgress(`consumers: ${kill} of ${times}`)
   }
   running.abort()
   await run
-  const left = await stage.drain()
+  const undelivered = await stage.drain()
   const verdict = await stage.judge()
-  const untilMs = performance.now() + CAUGHT_UP_MS
+  const deadlineMs = performance.now() + CATCH_UP_MAX_MS
   const url = `http://127.0.0.1:${analytics.ports[0]}`
-  const isBehind = async () =>
+  const isLagging = async () =>
     (await fetchAnalyticsCount(url)) < verdict.delivered ||
     (await countArchivedEvents(stage)) < verdict.delivered
-  while ((await isBehind()) && performance.now() < untilMs) await sleep(LOOK_EVERY_MS)
-  const found = await compareConsumers(stage, url)
+  while ((await isLagging()) && performance.now() < deadlineMs) await sleep(POLL_MS)
+  const comparison = await compareConsumers(stage, url)
   const outcome = outcomeOf('consumers', times, verdict, [
-    `${found.windows} windows as computed plainly`,
-    `${found.archived} events archived`,
-    ...found.faults,
-    ...(left > 0 ? [`${left} still in the outbox`] : []),
+    `${comparison.windows} windows equal the plain computation`,
+    `${comparison.archived} events archived`,
+    ...comparison.faults,
+    ...(undelivered > 0 ? [`${undelivered} still in the outbox`] : []),
   ])
-  const passed = outcome.passed && found.faults.length === 0
-  const lost = outcome.lost + found.lost
-  return { ...outcome, lost, countedTwice: outcome.countedTwice + found.countedTwice, passed }
+  const passed = outcome.passed && comparison.faults.length === 0
+  const lost = outcome.lost + comparison.lost
+  return { ...outcome, lost, countedTwice: outcome.countedTwice + comparison.countedTwice, passed }
 }
 
 async function startMembers(
@@ -77,7 +76,7 @@ async function startMembers(
     }
     const options = {
       ...{ configFile, env: { ...env, ...own }, logDir: `${dir}/log-${member}` },
-      // That a member ended is what this is about.
+      // The kills of this rehearsal are not problems.
       onProblem: (line: string) => {
         if (!line.includes('SIGKILL')) onProgress(line)
       },

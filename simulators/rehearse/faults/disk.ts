@@ -6,9 +6,9 @@ import type { Stage } from '../stage/stage.ts'
 
 const BEFORE_MS = 1500
 const FAULT_MS = 2500
-const SETTLE_MS = 300
+const IN_TRANSIT_MS = 300
 
-/** What an operator calls it, and what the system calls answer. */
+/** The disk faults by name, and the errors of the system calls. */
 export const diskFaults: Record<string, InjectedFaults> = {
   'full-disk': { writes: 'ENOSPC' },
   'read-only': { writes: 'EROFS' },
@@ -16,8 +16,9 @@ export const diskFaults: Record<string, InjectedFaults> = {
 }
 
 /**
- * Lets the disk of gateway and bridge fail while devices publish: nothing may be acknowledged
- * meanwhile; when the disk is well again, so must they be, by themselves. A full disk ends neither.
+ * Makes the disk of gateway and bridge fail while devices publish. Nothing may be acknowledged
+ * during the fault. After the fault both must recover without help. A full disk must not end
+ * either process.
  */
 export async function rehearseDisk(
   stage: Stage,
@@ -32,36 +33,36 @@ export async function rehearseDisk(
   for (let time = 0; time < times; time++) {
     await sleep(BEFORE_MS)
     injection.setFaults(diskFaults[fault]!)
-    // What was committed just before may still be on its way to the devices.
-    await sleep(SETTLE_MS)
+    // Acknowledgements of earlier commits may still be on their way to the devices.
+    await sleep(IN_TRANSIT_MS)
     const before = acknowledged()
     await sleep(FAULT_MS)
     falseAcks += acknowledged() - before
     injection.setFaults({})
-    recoveredMaxMs = Math.max(recoveredMaxMs, await untilMore(acknowledged))
+    recoveredMaxMs = Math.max(recoveredMaxMs, await timeUntilMore(acknowledged))
   }
   running.abort()
   await run
-  const left = await stage.drain()
+  const undelivered = await stage.drain()
   const remarks = [
     `${falseAcks} false acknowledgements`,
-    `acknowledging again after at most ${Math.round(recoveredMaxMs)} ms`,
+    `acknowledgements resumed after at most ${Math.round(recoveredMaxMs)} ms`,
     `${stage.gateway.restarts} restarts of the gateway, ${stage.bridge.restarts} of the bridge`,
-    ...(left > 0 ? [`${left} still in the outbox`] : []),
+    ...(undelivered > 0 ? [`${undelivered} still in the outbox`] : []),
   ]
   const restarts = stage.gateway.restarts + stage.bridge.restarts
-  const isUp = diskFaults[fault]!.writes !== 'ENOSPC' || restarts === 0
+  const staysUp = diskFaults[fault]!.writes !== 'ENOSPC' || restarts === 0
   const isReady = (await fetchState(config.gateway.http)) !== null
   const outcome = outcomeOf(String(fault), times, await stage.judge(), remarks)
-  return { ...outcome, passed: outcome.passed && falseAcks === 0 && isReady && isUp }
+  return { ...outcome, passed: outcome.passed && falseAcks === 0 && isReady && staysUp }
 }
 
-/** How long it took until there was more, in ms; Infinity when nothing came for long. */
-async function untilMore(count: () => number): Promise<number> {
-  const [start, since] = [count(), performance.now()]
-  while (count() === start) {
-    if (performance.now() - since > 30_000) return Number.POSITIVE_INFINITY
+/** Waits until the count changes; returns the time in ms, or Infinity after 30 s. */
+async function timeUntilMore(count: () => number): Promise<number> {
+  const [startCount, startMs] = [count(), performance.now()]
+  while (count() === startCount) {
+    if (performance.now() - startMs > 30_000) return Number.POSITIVE_INFINITY
     await sleep(20)
   }
-  return performance.now() - since
+  return performance.now() - startMs
 }

@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** MQTT 3.1.1, section 3.1: clean session, no keep-alive, the server chooses the client's id. */
+/** MQTT 3.1.1, section 3.1: clean session, no keep-alive, client id assigned by the server. */
 const CONNECT = Buffer.from('100c00044d5154540402000000' + '00', 'hex')
 const PINGREQ = Buffer.from('c000', 'hex')
-const EVERY_MS = 50
+const PING_EVERY_MS = 50
 
 /**
- * Connects and pings until it is disposed; `takeTimes` gives how long each answer took since the
- * call before, in ms. One ping is out at a time.
+ * Connects to an MQTT broker and pings it until disposed, one ping at a time. `drainTimesMs`
+ * returns the response times since the call before, in ms.
  */
 export async function startPings(at: { host: string; port: number }) {
   const socket = connect(at)
@@ -17,23 +17,23 @@ export async function startPings(at: { host: string; port: number }) {
   socket.write(CONNECT)
   await once(socket, 'data')
   const ending = new AbortController()
-  let times: number[] = []
+  let timesMs: number[] = []
   const pinging = (async () => {
     while (!ending.signal.aborted) {
-      const since = performance.now()
+      const sentMs = performance.now()
       socket.write(PINGREQ)
       await once(socket, 'data', ending)
-      times.push(performance.now() - since)
-      await sleep(EVERY_MS, undefined, ending)
+      timesMs.push(performance.now() - sentMs)
+      await sleep(PING_EVERY_MS, undefined, ending)
     }
   })().catch((error: Error) => {
     if (!ending.signal.aborted) throw error
   })
   return {
-    takeTimes(): number[] {
-      const taken = times
-      times = []
-      return taken
+    drainTimesMs(): number[] {
+      const drained = timesMs
+      timesMs = []
+      return drained
     },
     async [Symbol.asyncDispose](): Promise<void> {
       ending.abort()

@@ -8,9 +8,9 @@ import type { Stage } from '../stage/stage.ts'
 const RUN_MS = 1500
 
 /**
- * Puts an old copy of the outbox back in place of the present one, as an operator does with a
- * backup, with the bell of then or of now: no number may be used a second time. What had been
- * delivered must count once, so everything is delivered before.
+ * Replaces the outbox by an older copy, like an operator who restores a backup, with the bell of
+ * the backup or the current one. No sequence may be used twice. Everything is delivered before the
+ * restore, so that each event must count once.
  */
 export async function rehearseRestore(
   stage: Stage,
@@ -37,18 +37,18 @@ export async function rehearseRestore(
     })
   }
   await stage.devices.run(RUN_MS)
-  const left = await stage.drain()
+  const undelivered = await stage.drain()
   const remarks = [
-    'the bell of now and of then in turn',
-    ...(left > 0 ? [`${left} still in the outbox`] : []),
+    'with the current bell and that of the backup in turn',
+    ...(undelivered > 0 ? [`${undelivered} still in the outbox`] : []),
   ]
   return outcomeOf('restore', times, await stage.judge(), remarks)
 }
 
 /**
- * Ends the gateway, does something to its files before it is started again, and waits for it. Not
- * by SIGKILL: a copy without the -shm file may bring back a commit that a kill had cut off, which
- * nobody saw acknowledged but the ledger would rightly miss.
+ * Ends the gateway, changes its files before the restart, and waits until it answers. Ends it by
+ * SIGTERM, not SIGKILL: a copy without the -shm file may contain a commit that a kill interrupted.
+ * No device saw that commit acknowledged, but the ledger would rightly report it as missing.
  */
 async function whileDown({ gateway, config }: Stage, work: () => void): Promise<void> {
   gateway.kill('SIGTERM')

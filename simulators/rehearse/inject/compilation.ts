@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url'
 
 const compilers = ['cc', 'gcc', 'clang']
 
-/** Why some rehearsals are skipped. */
+/** Why a rehearsal that needs a preloaded library is skipped. */
 export const NO_COMPILER = 'there is no Linux, or no C compiler (cc, gcc, clang), on this machine'
 
 /**
- * Compiles a C file beside this one into `dir`, as a library to be loaded in front of libc, and
- * gives its path; null where it cannot be: no C compiler, or no Linux. Throws an Error with the
- * compiler's words when it refuses our source.
+ * Compiles a C file of this folder into a library in `dir`, to be preloaded before libc. Returns
+ * the path of the library, or null where there is no C compiler, or no Linux. Throws an Error with
+ * the output of the compiler when the compilation fails.
  */
 export function compileLibrary(source: string, dir: string): string | null {
   if (process.platform !== 'linux') return null

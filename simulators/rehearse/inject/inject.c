@@ -1,4 +1,5 @@
-// Faults for one process, loaded in front of libc: a control file says which, and says so at once.
+// Injects faults into one process; preloaded before libc. The faults are in a control file that is
+// mapped into memory: a change takes effect at once.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <unistd.h>
 
 struct control {
-  volatile int32_t writeErrno; // of pwrite and ftruncate: SQLite writes, logs do not
+  volatile int32_t writeErrno; // of pwrite, which SQLite uses and the log files do not
   volatile int32_t syncErrno;  // of fsync and fdatasync
   volatile int64_t clockShiftSeconds;
   volatile int32_t syncDelayMs; // before each fsync and fdatasync

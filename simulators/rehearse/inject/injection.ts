@@ -5,27 +5,28 @@ import { compileLibrary } from './compilation.ts'
 
 const CONTROL_BYTES = 24
 
-/** What goes wrong from now on in the process that was started with `env`. */
+/** The faults of the process that was started with `env`, from now on. */
 export type InjectedFaults = {
-  /** Of every write to a database file. */
+  /** The error of every write to a database file. */
   writes?: 'ENOSPC' | 'EROFS' | 'EIO'
-  /** Of every fsync. */
+  /** The error of every fsync. */
   syncs?: 'EIO'
-  /** How long each fsync takes besides. */
+  /** The additional time of every fsync. */
   syncDelayMs?: number
-  /** What is added to the clock on the wall. */
+  /** Added to the wall clock. */
   clockShiftS?: number
 }
 
 export type FaultInjection = Disposable & {
+  /** The environment variables with which the process must be started. */
   env: NodeJS.ProcessEnv
-  /** Takes the place of what was set before. */
+  /** Replaces the faults that were set before. */
   setFaults(faults: InjectedFaults): void
 }
 
 /**
- * Prepares a process in which faults can be set at will, without root: a small library in front of
- * libc, compiled on the spot. Null where there is no C compiler, or no Linux.
+ * Prepares fault injection into a process, without root: compiles a small library that is preloaded
+ * before libc. Returns null where there is no C compiler, or no Linux.
  */
 export function openFaultInjection(): FaultInjection | null {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-inject-'))
@@ -36,7 +37,7 @@ export function openFaultInjection(): FaultInjection | null {
   }
   const file = join(dir, 'control')
   const control = openSync(file, 'w+')
-  const set = ({ writes, syncs, syncDelayMs = 0, clockShiftS = 0 }: InjectedFaults) => {
+  const setFaults = ({ writes, syncs, syncDelayMs = 0, clockShiftS = 0 }: InjectedFaults) => {
     const bytes = Buffer.alloc(CONTROL_BYTES)
     bytes.writeInt32LE(writes ? constants.errno[writes] : 0, 0)
     bytes.writeInt32LE(syncs ? constants.errno[syncs] : 0, 4)
@@ -44,10 +45,10 @@ export function openFaultInjection(): FaultInjection | null {
     bytes.writeInt32LE(syncDelayMs, 16)
     writeSync(control, bytes, 0, CONTROL_BYTES, 0)
   }
-  set({})
+  setFaults({})
   return {
     env: { LD_PRELOAD: library, REHEARSAL_CONTROL: file },
-    setFaults: set,
+    setFaults,
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   }
 }

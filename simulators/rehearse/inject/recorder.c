@@ -1,12 +1,12 @@
 /*
- * Records what a process does to the files under one directory, in the order in which it was done:
- * a library for LD_PRELOAD, compiled by recorder.ts and read by power-cut/recording.ts.
+ * Records the calls of a process on the files of one directory, in order. A library for LD_PRELOAD,
+ * compiled by recorder.ts; its log is parsed by power-cut/recording/recorded-calls.ts.
  *
- * SLUICE_RECORD_DIR names the directory (absolute, without links), SLUICE_RECORD_LOG the log, which
- * is only appended to. A call is recorded when it has returned and succeeded, and no other one
- * starts meanwhile. Shared memory (-shm) and lock files are left out: nothing of them must last.
+ * SLUICE_RECORD_DIR is the directory (absolute, without links), SLUICE_RECORD_LOG the log, which is
+ * only appended to. A call is recorded after it has succeeded; a mutex keeps other calls out until
+ * then. Shared memory (-shm) and lock files are not recorded: they need not be durable.
  *
- * A record: kind, handle, offset (64 bits), length, zero; then so many bytes. All little endian.
+ * A record: kind, handle, offset (64 bits), length, zero, then `length` bytes. All little endian.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,13 +33,13 @@ struct record {
   int64_t offset;
   uint32_t length, zero;
 };
-/* Descriptors may be closed past us (a bare system call), so each stands with its file. */
+/* A bare system call may close a descriptor unseen, so each handle is stored with its inode. */
 static struct { uint32_t handle; dev_t device; ino_t file; } known[MAX_DESCRIPTORS];
 static uint32_t lastHandle;
 static char directory[PATH_MAX];
 static size_t directoryLength;
 static int logDescriptor = -1;
-static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void *real(const char *name) {
   void *function = dlsym(RTLD_NEXT, name);
@@ -57,7 +57,7 @@ __attribute__((constructor)) static void start(void) {
   unsetenv("LD_PRELOAD");
 }
 
-/* A record that is missing would make the proof a lie: better no process. */
+/* A missing record would make the proof worthless: abort instead. */
 static void put(uint32_t kind, uint32_t handle, int64_t offset, const void *bytes, size_t length) {
   struct record head = { kind, handle, offset, (uint32_t)length, 0 };
   struct iovec parts[] = { { &head, sizeof head }, { (void *)bytes, length } };
@@ -108,7 +108,7 @@ static void written(int descriptor, off64_t offset, const struct iovec *parts, i
                     ssize_t done) {
   int before = errno;
   uint32_t handle = done > 0 ? handleOf(descriptor) : 0;
-  /* Without an offset, and when appending, the position behind it tells where it went. */
+  /* A write without an offset, or to an append-only file, ended at the current position. */
   if (handle && offset < 0) offset = lseek64(descriptor, 0, SEEK_CUR) - done;
   for (int part = 0; handle && part < count && done > 0; part++) {
     size_t length = (size_t)done < parts[part].iov_len ? (size_t)done : parts[part].iov_len;
@@ -128,9 +128,9 @@ static int done(int descriptor, uint32_t kind, off64_t offset, int result) {
 }
 
 #define ALONE(type, call) \
-  pthread_mutex_lock(&one); \
+  pthread_mutex_lock(&mutex); \
   type result = (call); \
-  pthread_mutex_unlock(&one); \
+  pthread_mutex_unlock(&mutex); \
   return result
 
 #define MODE_AFTER(last) \
@@ -154,10 +154,10 @@ int openat(int at, const char *path, int flags, ...) {
 
 #define WRITE(name, parameters, arguments, ...) \
   ssize_t name parameters { \
-    pthread_mutex_lock(&one); \
+    pthread_mutex_lock(&mutex); \
     ssize_t length = REAL(name) arguments; \
     written(descriptor, __VA_ARGS__, length); \
-    pthread_mutex_unlock(&one); \
+    pthread_mutex_unlock(&mutex); \
     return length; \
   }
 #define ONE_PART &(struct iovec){ (void *)bytes, size }, 1
@@ -206,10 +206,10 @@ static const char *resolved(const char *path, char *into) {
   int name parameters { \
     char full[PATH_MAX]; \
     const char *below = resolved(path, full); \
-    pthread_mutex_lock(&one); \
+    pthread_mutex_lock(&mutex); \
     int result = REAL(name) arguments; \
     if (result == 0 && below) put(UNLINKED, 0, 0, below, strlen(below)); \
-    pthread_mutex_unlock(&one); \
+    pthread_mutex_unlock(&mutex); \
     return result; \
   }
 
@@ -219,12 +219,12 @@ REMOVE(remove, (const char *path), (path))
 int rename(const char *from, const char *to) {
   char fromFull[PATH_MAX], toFull[PATH_MAX], both[2 * PATH_MAX];
   const char *fromName = resolved(from, fromFull), *toName = resolved(to, toFull);
-  pthread_mutex_lock(&one);
+  pthread_mutex_lock(&mutex);
   int result = REAL(rename)(from, to);
   if (result == 0 && fromName && toName) {
     size_t length = (size_t)snprintf(both, sizeof both, "%s%c%s", fromName, 0, toName);
     put(RENAMED, 0, 0, both, length);
   }
-  pthread_mutex_unlock(&one);
+  pthread_mutex_unlock(&mutex);
   return result;
 }

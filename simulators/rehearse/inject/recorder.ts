@@ -1,9 +1,9 @@
 import { compileLibrary } from './compilation.ts'
 
-/** Compiles the recorder into `dir` and gives the library's path; null where it cannot be. */
+/** Compiles the recorder into `dir`. Returns its path; null without a C compiler or Linux. */
 export const compileRecorder = (dir: string) => compileLibrary('recorder.c', dir)
 
-/** What a process must have in its environment to be recorded: which files, and into what log. */
+/** The environment variables of a recorded process: the recorded folder, and the log file. */
 export const recorderEnv = (library: string, recording: { dir: string; log: string }) => ({
   LD_PRELOAD: library,
   SLUICE_RECORD_DIR: recording.dir,

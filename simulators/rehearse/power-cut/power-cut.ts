@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setImmediate as letOthers } from 'node:timers/promises'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { keyOf } from '../../building/random.ts'
 import { compileRecorder } from '../inject/recorder.ts'
 import { addCoverage, coverageOf, type RecordingCoverage } from './judgement/coverage.ts'
@@ -14,62 +14,62 @@ import { recordStores } from './workload/store-recording.ts'
 
 export type { Sabotage }
 
-/** What so many power cuts did. */
+/** The counts of a rehearsal of power cuts. */
 export type PowerCutCounts = {
   points: number
   byPhase: Partial<Record<WorkloadPhase, number>>
-  /** What the recordings show to have happened; null before the first. */
+  /** What really happened in the recordings; null before the first recording. */
   coverage: RecordingCoverage | null
-  /** Recorded calls, from which the points were drawn. */
+  /** Recorded calls, from which the points are drawn. */
   calls: number
   /** Readings, dead letters, notes and positions promised before a cut, over all points. */
   acknowledged: number
-  /** How many of them were not there. */
+  /** How many of them were missing after the cut. */
   lost: number
-  /** Points at which something stood there that was never written, twice, changed or by halves. */
+  /** Points with content that was never written, or is duplicated, changed or partial. */
   corrupt: number
   /** Points at which outbox or inbox did not open. */
   cannotOpen: number
-  /** The first few faults in words. */
+  /** Descriptions of the first `MAX_FAULTS` faults. */
   faults: string[]
 }
 
 export type PowerCutOptions = {
   times: number
   seed: number
-  /** Where everything is done, in a folder that is gone at the end (see powerCutDir). */
+  /** The parent of the temporary folder, which is removed at the end (see powerCutDir). */
   dir: string
   onProgress?: (done: number, times: number) => void
-  /** Breaks a promise of the store on purpose, to see that it is noticed. */
+  /** Breaks a promise of the store on purpose: the rehearsal must detect it. */
   sabotage?: Sabotage
 }
 
 const POINTS_PER_ROUND = 1000
 const STORES_PER_ROUND = 8
 const STEPS = 25
-/** So many commits of few pages make SQLite checkpoint by itself. */
+/** With so many commits of few pages SQLite makes automatic checkpoints. */
 const LONG_STEPS = 600
 const LONG_FROM_TIMES = 100
 const MAX_FAULTS = 10
 const YIELD_EVERY = 20
 
-/** A few cuts are not worth the long store. */
+/** The stores of a round. The long store takes time, so a rehearsal of few cuts has none. */
 const storesFor = (times: number) =>
   Array.from({ length: STORES_PER_ROUND }, (_, at) => {
     const isLong = at === 0 && times >= LONG_FROM_TIMES
     return { name: `store${at}`, steps: isLong ? LONG_STEPS : STEPS, isLong }
   })
 
-/** Where a rehearsal is fast and spares the card: in memory, if there is such a folder. */
+/** A folder in memory where there is one: fast, and without wear of a memory card. */
 export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
 
 /**
- * Cuts the power `times` times under the product's own code and compares what is left with what
- * was promised. Processes that do all that happens to outbox and inbox (see power-cut/steps.ts)
- * are recorded call by call; then, for seeded moments of the recording, the files are made as a
- * cut may leave them (see startDisk) and opened again. The seed gives the work and the draws; ids
- * and times in the files differ from run to run, as they do in the product. Gives null where there
- * is no C compiler, or no Linux.
+ * Cuts the power `times` times under the product's own code and compares the surviving files with
+ * the promises of the store. Processes that run every operation on outbox and inbox (see
+ * workload/steps.ts) are recorded call by call. Then, for seeded points of the recording, the files
+ * are made as a cut may leave them (see createModelDisk) and opened. The seed decides the work and
+ * the draws; ids and times in the files differ from run to run, as they do in the product. Returns
+ * null where there is no C compiler, or no Linux.
  */
 export async function rehearsePowerCuts(options: PowerCutOptions): Promise<PowerCutCounts | null> {
   const { times, seed, sabotage = null, onProgress } = options
@@ -83,15 +83,15 @@ export async function rehearsePowerCuts(options: PowerCutOptions): Promise<Power
   for (let first = 0; first < times; first += POINTS_PER_ROUND) {
     const roundSeed = keyOf(seed, `round ${first}`)
     const recorded = await recordStores(library, dir, { seed: roundSeed, stores, sabotage })
-    const many = Math.min(POINTS_PER_ROUND, times - first)
-    const points = chooseCutPoints(recorded, { times: many, first, seed: roundSeed })
+    const pointsOfRound = Math.min(POINTS_PER_ROUND, times - first)
+    const points = chooseCutPoints(recorded, { times: pointsOfRound, first, seed: roundSeed })
     for (const calls of recorded.values()) counts.calls += calls.length
     counts.coverage = addCoverage(counts.coverage, coverageOf(recorded))
-    for (const compared of cutPower(recorded, points, { seed: roundSeed, dir })) {
-      add(counts, compared)
+    for (const cut of cutPower(recorded, points, { seed: roundSeed, dir })) {
+      add(counts, cut)
       if (counts.points % YIELD_EVERY > 0) continue
       onProgress?.(counts.points, times)
-      await letOthers()
+      await yieldToOthers()
     }
   }
   return counts
@@ -102,22 +102,22 @@ const noCounts = (): PowerCutCounts => ({
   ...{ lost: 0, corrupt: 0, cannotOpen: 0, faults: [] },
 })
 
-function add(counts: PowerCutCounts, { point, promised, finding }: PowerCut): void {
+function add(counts: PowerCutCounts, { point, promises, finding }: PowerCut): void {
   const { lost, corrupt, cannotOpen } = finding
   counts.points++
   counts.byPhase[point.phase] = (counts.byPhase[point.phase] ?? 0) + 1
-  counts.acknowledged += amountOf(promised)
+  counts.acknowledged += countPromises(promises)
   counts.lost += lost
   if (corrupt.length > 0) counts.corrupt++
   if (cannotOpen !== null) counts.cannotOpen++
-  const said = [lost > 0 && `${lost} lost`, cannotOpen, ...corrupt.slice(0, 3)].filter(Boolean)
-  if (said.length > 0 && counts.faults.length < MAX_FAULTS) {
+  const faults = [lost > 0 && `${lost} lost`, cannotOpen, ...corrupt.slice(0, 3)].filter(Boolean)
+  if (faults.length > 0 && counts.faults.length < MAX_FAULTS) {
     const { number, phase, store, at } = point
-    counts.faults.push(`point ${number} (${phase}, ${store}, call ${at}): ${said.join('; ')}`)
+    counts.faults.push(`point ${number} (${phase}, ${store}, call ${at}): ${faults.join('; ')}`)
   }
 }
 
-const amountOf = ({ acknowledged, notes, position }: StorePromises) =>
+const countPromises = ({ acknowledged, notes, position }: StorePromises) =>
   acknowledged.readings +
   acknowledged.deadLetters +
   notes.promised +

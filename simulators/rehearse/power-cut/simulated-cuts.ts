@@ -8,17 +8,17 @@ import { createStorePromises, type StorePromises } from './recording/marks.ts'
 import type { RecordedCall } from './recording/recorded-calls.ts'
 import { storeKeyOf } from './workload/numbered-content.ts'
 
-/** SQLite's own check of its files takes as long as all the others. */
+/** SQLite's integrity check is slow: one in so many points has it. */
 const CHECK_EVERY = 10
 const STALE_SHARED_MEMORY = 0.2
 const MARK = 'outbox.db.damaged'
 
-/** A power cut, what had been promised by then, and what was found when the power was back. */
-export type PowerCut = { point: CutPoint; promised: StorePromises; finding: CutFinding }
+/** A power cut, the promises of the store before it, and the finding after it. */
+export type PowerCut = { point: CutPoint; promises: StorePromises; finding: CutFinding }
 
 /**
- * Goes through the calls once, store by store, and cuts at each point on the way: the same cuts for
- * the same seed. `points` are in the order of the calls; images are made in `dir`.
+ * Replays the calls once, store by store, and cuts the power at each point. The same seed gives the
+ * same cuts. `points` must be in the order of the calls. The files after a cut are in `dir`.
  */
 export function* cutPower(
   recorded: Map<string, RecordedCall[]>,
@@ -28,13 +28,13 @@ export function* cutPower(
   const image = join(dir, 'image')
   for (const [store, calls] of recorded) {
     const disk = createModelDisk()
-    const promised = createStorePromises()
+    const promises = createStorePromises()
     const key = storeKeyOf(seed, store)
     let done = 0
-    for (const point of points.filter(one => one.store === store)) {
+    for (const point of points.filter(candidate => candidate.store === store)) {
       for (; done <= point.at; done++) {
         const call = calls[done]!
-        if (call.kind === 'mark') promised.addLines(call.lines)
+        if (call.kind === 'mark') promises.addLines(call.lines)
         else disk.apply(call)
       }
       const random = mulberry32(keyOf(seed, `point ${point.number}`))
@@ -42,19 +42,19 @@ export function* cutPower(
       const isThorough = point.number % CHECK_EVERY === 0
       yield {
         point,
-        promised,
-        finding: compareStore({ dir: image, key, promised, random, isThorough }),
+        promises,
+        finding: compareStore({ dir: image, key, promises, random, isThorough }),
       }
     }
   }
 }
 
-/** Shared memory lasts as little as anything that was not fsynced: it may be there, as garbage. */
+/** Writes the files after a cut. Shared memory is never fsynced: it may be left as garbage. */
 function writeImage(dir: string, files: Map<string, Buffer>, random: () => number): void {
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir)
   for (const [name, bytes] of files) writeFileSync(join(dir, name), bytes)
-  // It names a file by its inode, which is another one here.
+  // The damage mark contains the inode of the file, which is another one here.
   if (files.has(MARK)) writeFileSync(join(dir, MARK), withoutInode(files.get(MARK)!.toString()))
   for (const name of ['outbox.db-shm', 'inbox.db-shm']) {
     if (random() < STALE_SHARED_MEMORY) writeFileSync(join(dir, name), garbage(32_768, random))

@@ -7,61 +7,66 @@ import type { RehearsalOutcome } from './outcome.ts'
 import type { Stage } from './stage.ts'
 
 const PROVEN_WITHIN_MS = 10_000
-const LOOK_EVERY_MS = 500
+const POLL_MS = 500
 const HOUR_MS = 3_600_000
-/** Here the outbox is made to forget runs, and nobody is left to claim how far they had come. */
-const FORGETTING = 'restore'
+/** In this rehearsal the outbox forgets epochs, so no heartbeat can claim their last events. */
+const FORGETTING_REHEARSAL = 'restore'
 
-type Proof = { isProven: boolean; said: string }
+type Proof = { isProven: boolean; summary: string }
 
-/** Asks the ledger as well, which knows only what stands in Kafka: it must come to the same. */
+/**
+ * Adds the ledger's conclusion to an outcome. The ledger reads nothing but Kafka; the outcome is
+ * passed only if the ledger proves the run complete as well.
+ */
 export async function addLedgerProof(
   stage: Stage,
   outcome: RehearsalOutcome,
 ): Promise<RehearsalOutcome> {
   const { stream } = await createKafkaClient({ ...stage.config.kafka, brokers: stage.brokers })
   const ledger = createLedger()
-  const feed = createTopicReader({ stream, ledger, topics: stage.config.kafka.topics })
-  const look = async () => {
-    await feed.readToEnd()
+  const reader = createTopicReader({ stream, ledger, topics: stage.config.kafka.topics })
+  const assess = async () => {
+    await reader.readToEnd()
     const options = { nowMs: Date.now(), silentAfterMs: HOUR_MS, inFlightMaxEvents: 0 }
-    const mayForget = outcome.fault === FORGETTING
+    const mayForget = outcome.fault === FORGETTING_REHEARSAL
     return judgeLedger(assessGateways(ledger.gateways.values(), options), { mayForget })
   }
-  let found = await look()
-  // Heartbeat and notes come about a second after the last event.
-  for (const end = performance.now() + PROVEN_WITHIN_MS; !found.isProven; found = await look()) {
-    if (performance.now() > end) break
-    await sleep(LOOK_EVERY_MS)
+  let proof = await assess()
+  // Heartbeat and notes arrive about a second after the last event.
+  const deadlineMs = performance.now() + PROVEN_WITHIN_MS
+  while (!proof.isProven && performance.now() <= deadlineMs) {
+    await sleep(POLL_MS)
+    proof = await assess()
   }
-  const passed = outcome.passed && found.isProven
-  return { ...outcome, passed, remarks: [outcome.remarks, found.said].filter(Boolean).join('; ') }
+  const remarks = [outcome.remarks, proof.summary].filter(Boolean).join('; ')
+  return { ...outcome, passed: outcome.passed && proof.isProven, remarks }
 }
 
 /**
- * Whether all that gateways wrote is proven when nothing more comes: of each, everything that the
- * newest heartbeat claims has come, and it claims everything that has come. A heartbeat of before a
- * fault proves nothing of what was behind it. `said` is what the ledger says, for the table.
- * `mayForget` lets pass what came of runs that the outbox has forgotten.
+ * Judges the ledger's conclusions after the end of a run. Complete delivery is proven when every
+ * event that the newest heartbeat of each gateway claims was received, and that heartbeat claims
+ * every received event: a heartbeat from before a fault proves nothing about later events. With
+ * `mayForget`, unclaimed events of epochs that the outbox has forgotten are accepted. `summary` is
+ * for the table.
  */
 export function judgeLedger(
-  found: readonly GatewayAssessment[],
+  assessments: readonly GatewayAssessment[],
   { mayForget = false } = {},
 ): Proof {
-  const sum = (what: 'missing' | 'awaited' | 'unproven' | 'forgotten' | 'strange') =>
-    found.reduce((total, one) => total + one[what], 0)
+  const sum = (field: 'missing' | 'awaited' | 'unproven' | 'forgotten' | 'strange') =>
+    assessments.reduce((total, assessment) => total + assessment[field], 0)
   const forgotten = mayForget ? sum('forgotten') : 0
   const faults = [
     [sum('missing'), 'missing'],
-    [sum('awaited'), 'did not come'],
-    [sum('unproven') - forgotten, 'behind the newest heartbeat'],
-    [sum('strange'), 'with a number that another one has'],
+    [sum('awaited'), 'not received'],
+    [sum('unproven') - forgotten, 'after the newest heartbeat'],
+    [sum('strange'), 'with a sequence of another event'],
   ] as const
-  const named = faults.flatMap(([count, what]) => (count > 0 ? [`${count} ${what}`] : []))
-  const states = [...new Set(found.map(({ state }) => state))]
+  const texts = faults.flatMap(([count, fault]) => (count > 0 ? [`${count} ${fault}`] : []))
+  const states = [...new Set(assessments.map(({ state }) => state))]
   const isComplete = states.join() === 'complete'
-  const isProven = isComplete && named.length === 0
-  const state = isComplete && !isProven ? 'NOT proven' : states.join(', ') || 'knows nobody'
-  const more = forgotten > 0 ? [`${forgotten} of forgotten runs`] : []
-  return { isProven, said: `ledger: ${[state, ...named, ...more].join(', ')}` }
+  const isProven = isComplete && texts.length === 0
+  const state = isComplete && !isProven ? 'NOT proven' : states.join(', ') || 'knows no gateway'
+  const more = forgotten > 0 ? [`${forgotten} of forgotten epochs`] : []
+  return { isProven, summary: `ledger: ${[state, ...texts, ...more].join(', ')}` }
 }

@@ -1,16 +1,16 @@
 import type { Verdict } from '../../pipeline/verdict.ts'
 
-/** What a rehearsal of one fault came to: a row of the table. */
+/** The outcome of a rehearsal of one fault: a row of the table. */
 export type RehearsalOutcome = {
   fault: string
-  /** How often it was injected. */
+  /** How often the fault was injected. */
   times: number
   acknowledged: number
-  /** Acknowledged, and neither in Kafka nor named by the ledger. */
+  /** Acknowledged messages that are neither in Kafka nor named by the ledger. */
   lost: number
   countedTwice: number
   outOfOrder: number
-  /** What else there is to say: how many hits, how fast ready again. */
+  /** Further results, such as the longest time until a restart was ready. */
   remarks: string
   passed: boolean
 }
@@ -19,8 +19,8 @@ export type RehearsalOutcome = {
 export type SkippedRehearsal = { fault: string; skipped: string }
 
 /**
- * The outcome of a run that was judged by the devices' own record, and how much of what was due was
- * acknowledged.
+ * The outcome of a rehearsal from its verdict. The remarks get the acknowledged share of the
+ * scheduled messages if it is below 100 %, and the faults of the verdict.
  */
 export function outcomeOf(
   fault: string,
@@ -30,8 +30,11 @@ export function outcomeOf(
 ): RehearsalOutcome {
   const { scheduled, acknowledged, missing, duplicates, inversions } = verdict
   const passed = verdict.verdict === 'complete'
-  const share = Math.round((acknowledged / Math.max(1, scheduled)) * 100)
-  const told = [share < 100 && `${share} % of what was sent`, !passed && verdict.verdict]
+  const percent = Math.round((acknowledged / Math.max(1, scheduled)) * 100)
+  const details = [
+    percent < 100 && `${percent} % of the scheduled messages acknowledged`,
+    !passed && verdict.verdict,
+  ]
   return {
     fault,
     times,
@@ -39,7 +42,7 @@ export function outcomeOf(
     lost: missing,
     countedTwice: duplicates,
     outOfOrder: inversions,
-    remarks: [...remarks, ...told.filter(one => one !== false)].join('; '),
+    remarks: [...remarks, ...details.filter(detail => detail !== false)].join('; '),
     passed,
   }
 }
@@ -48,7 +51,7 @@ const columns = [
   ['fault', 'times', 'acknowledged', 'lost', 'twice', 'out of order', '', 'remarks'],
 ] as const
 
-/** The table that people read; one row a fault. */
+/** Formats the outcomes as a table for people, one row for each fault. */
 export function formatOutcomeTable(rows: (RehearsalOutcome | SkippedRehearsal)[]): string {
   const cells = [...columns, ...rows.map(cellsOf)]
   const widths = columns[0].map((_, at) => Math.max(...cells.map(row => row[at]!.length)))

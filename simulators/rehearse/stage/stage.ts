@@ -9,30 +9,30 @@ const building: Simulation = { devices: 100, connections: 20, ratePerSecond: 100
 
 export type StageOptions = {
   simulation: Partial<Simulation>
-  /** Where the jars of a local Kafka are kept; one is started unless `kafka.brokers` are given. */
+  /** The folder of the jars of a local Kafka, which is started unless `kafka.brokers` is given. */
   cacheDir: string
   kafka?: { brokers?: string[]; topics?: object }
-  /** How long positions wait to be durable; as configured by default for want of it. */
+  /** The configured `inbox.settleMs`; the default of the configuration unless given. */
   settleMs?: number
   env: NodeJS.ProcessEnv
-  /** What only the gateway or the bridge gets besides. */
-  partEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
+  /** Environment variables for the gateway or the bridge alone, added to `env`. */
+  extraEnv?: { gateway?: NodeJS.ProcessEnv; bridge?: NodeJS.ProcessEnv }
 }
 
 export type Stage = Pipeline & { dir: string; config: Config; configFile: string }
 
 /**
- * The main job in a directory and on ports of its own. Disposing it ends all and removes the
- * directory. Rejects with all progress lines when something did not start.
+ * Starts a pipeline in a temporary folder and on free ports. Disposing ends the pipeline and
+ * removes the folder. Rejects with all progress lines when something does not start.
  */
 export async function startStage(options: StageOptions): Promise<Stage> {
-  const { simulation, cacheDir, env, partEnv } = options
+  const { simulation, cacheDir, env, extraEnv } = options
   const dir = await mkdtemp(join(tmpdir(), 'sluice-stage-'))
   const configFile = join(dir, 'sluice.yaml')
   const config = await writeConfig(dir, configFile, options)
   const progress: string[] = []
   try {
-    const job = await startPipeline({
+    const pipeline = await startPipeline({
       config,
       configFile,
       env,
@@ -40,15 +40,15 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       kafkaPort: 0,
       simulation: { ...building, ...simulation },
       onProgress: line => progress.push(line),
-      ...(partEnv && { partEnv }),
+      ...(extraEnv && { extraEnv }),
     })
-    const { judge } = job
-    const dispose = job[Symbol.asyncDispose].bind(job)
-    return Object.assign(job, {
+    const { judge } = pipeline
+    const dispose = pipeline[Symbol.asyncDispose].bind(pipeline)
+    return Object.assign(pipeline, {
       dir,
       config,
       configFile,
-      // While a gateway is down, or its machine is busy, less is acknowledged than was due.
+      // A gateway that is down, or a busy machine, acknowledges fewer messages than scheduled.
       judge: () => judge({ minShare: 0 }),
       [Symbol.asyncDispose]: async () => {
         await dispose()
@@ -83,7 +83,7 @@ async function writeConfig(
     },
     kafka: { requestTimeoutMs: 3000, ...kafka },
   }
-  await writeFile(file, JSON.stringify(content)) // JSON is YAML, too
+  await writeFile(file, JSON.stringify(content)) // JSON is valid YAML
   const loaded = loadConfig({ file, env: {} })
   if ('config' in loaded) return loaded.config
   throw new Error(describeFaults(loaded.faults))

@@ -45,7 +45,7 @@ async function measureOutage({ sizes, signal }: Bench, client: Client): Promise<
     simulation: { ratePerSecond, devices: 1000, connections: 50 },
     cacheDir: process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice'),
     env: process.env,
-    partEnv: { bridge: env },
+    extraEnv: { bridge: env },
   })
   const running = new AbortController()
   const run = stage.devices.run(AbortSignal.any([running.signal, signal]))

@@ -14,7 +14,7 @@ import {
   readTopic,
   sharedKafka,
 } from '../../setup/kafka/kafka.ts'
-import { startTestJob } from '../../simulators/pipeline/pipeline-fixture.ts'
+import { startTestStage } from '../../simulators/pipeline/pipeline-fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
 
@@ -68,7 +68,7 @@ async function shorten(topic: string): Promise<void> {
 describeWithKafka('sluice ledger verify', () => {
   it('proves a gateway complete, and names exactly the withheld events', async () => {
     const topics = freshTopics()
-    await using job = await startTestJob(
+    await using job = await startTestStage(
       { ratePerSecond: 1000 },
       { brokers: inject('brokers'), topics },
     )

@@ -49,7 +49,7 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
       ...{ simulation: { ratePerSecond: 500 }, cacheDir, env: process.env },
       kafka: { brokers: inject('brokers'), topics },
       // Some 500 events a second, so that there is a middle.
-      partEnv: {
+      extraEnv: {
         bridge: {
           SLUICE_BRIDGE_BACKFILL_BATCH_MAX_EVENTS: '50',
           SLUICE_BRIDGE_BACKFILL_MAX_BYTES_PER_SECOND: '120000',

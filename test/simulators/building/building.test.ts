@@ -61,7 +61,7 @@ function meanOf(devices: Device[], metric: string, fromMs: number, toMs: number)
 }
 
 describe('the plan of a building', () => {
-  it('has exactly as many devices as asked for, with unique names, 1 to 10 a zone', () => {
+  it('has exactly the given number of devices, with unique names, 1 to 10 in each zone', () => {
     fc.assert(
       fc.property(seeds, fc.integer({ min: 1, max: 3000 }), (seed, count) => {
         const devices = planBuilding({ seed, devices: count })
@@ -99,14 +99,14 @@ describe('the plan of a building', () => {
     expect(planBuilding(plan)).not.toEqual(planBuilding({ ...plan, seed: 4 }))
   })
 
-  it('refuses what cannot be built', () => {
+  it('rejects a plan with a wrong number of devices or sites', () => {
     expect(() => planBuilding({ seed: 1, devices: 0 })).toThrow('devices is 0')
     expect(() => planBuilding({ seed: 1, devices: 9, sites: 1.5 })).toThrow('sites is 1.5')
   })
 })
 
 describe('a simulated building', () => {
-  it('says the same for the same seed and times', () => {
+  it('gives the same messages for the same seed and times', () => {
     fc.assert(
       fc.property(seeds, moments, fc.integer({ min: 1, max: 90_000 }), (seed, startMs, stepMs) => {
         const run = () => {
@@ -122,7 +122,7 @@ describe('a simulated building', () => {
     )
   })
 
-  it('does not depend on how often it is asked', () => {
+  it('gives the same readings however often it is read', () => {
     const devices = planBuilding({ seed: 5, devices: 40 })
     const [often, seldom] = [createBuilding(), createBuilding()]
     for (let minute = 0; minute < 600; minute++) {
@@ -135,7 +135,7 @@ describe('a simulated building', () => {
     }
   })
 
-  it('stays within what sensors in a building report, with their resolution', () => {
+  it('stays within the range and resolution of real building sensors', () => {
     const gaps = fc.array(fc.integer({ min: 0, max: 3 * dayMs }), { minLength: 1, maxLength: 12 })
     fc.assert(
       fc.property(seeds, moments, gaps, (seed, startMs, gapsMs) => {
@@ -179,7 +179,7 @@ describe('a simulated building', () => {
     }
   })
 
-  it('follows day and week: people drive CO2, warmth and power', () => {
+  it('follows day and week: people raise CO2, temperature and power', () => {
     const devices = planBuilding({ seed: 11, devices: 320 })
     const during = (metric: string, day: number, from: number, to: number) => {
       const startMs = mondayMs + day * dayMs
@@ -206,14 +206,14 @@ describe('a simulated building', () => {
     const at = (hour: number) =>
       sensors.map(sensor => Number(building.readingAt(sensor, mondayMs + hour * hourMs).co2))
     const [evening, night, morning] = [at(19), at(23), at(29)]
-    for (const [place, ppm] of evening.entries()) {
-      expect(night[place]! - 420).toBeLessThan(Math.max(40, (ppm - 420) / 2))
-      expect(Math.abs(morning[place]! - 420)).toBeLessThan(40)
+    for (const [index, ppm] of evening.entries()) {
+      expect(night[index]! - 420).toBeLessThan(Math.max(40, (ppm - 420) / 2))
+      expect(Math.abs(morning[index]! - 420)).toBeLessThan(40)
     }
   })
 })
 
-describe('chance that repeats', () => {
+describe('reproducible random numbers', () => {
   it('fills [0, 1) evenly, in a stream and by address', () => {
     for (const draw of [
       mulberry32(42),
@@ -229,7 +229,7 @@ describe('chance that repeats', () => {
     }
   })
 
-  it('makes noise of mean 0 and deviation 1, within 3', () => {
+  it('makes noise with mean 0 and standard deviation 1, within 3', () => {
     const noise = Array.from({ length: 20_000 }, (_, n) => noiseAt(9, n))
     const mean = noise.reduce((sum, value) => sum + value) / noise.length
     const variance = noise.reduce((sum, value) => sum + value ** 2, 0) / noise.length

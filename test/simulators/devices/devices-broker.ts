@@ -1,7 +1,7 @@
 import { createServer, type Socket } from 'node:net'
 import { Aedes } from 'aedes'
 
-/** A PUBLISH as the broker met it. `connection` counts TCP connections from 0. */
+/** A PUBLISH as the broker received it. `connection` counts TCP connections from 0. */
 export interface Arrival {
   readonly connection: number
   readonly topic: string
@@ -12,39 +12,39 @@ export interface Arrival {
   readonly body: Record<string, unknown>
 }
 
-/** What becomes of it. `lose` acknowledges into a connection that is cut at the same moment. */
-export type Answer = 'acknowledge' | 'withhold' | 'lose' | 'cut'
+/** The broker's reaction. `lose` acknowledges on a connection that is closed at the same moment. */
+export type Answer = 'acknowledge' | 'withhold' | 'lose' | 'disconnect'
 
 export interface TestBroker extends AsyncDisposable {
   readonly port: number
   readonly arrivals: readonly Arrival[]
-  /** Numbers whose acknowledgement went out on a connection that was up. */
+  /** Numbers whose acknowledgement was sent on an open connection. */
   readonly acknowledged: ReadonlySet<number>
-  /** Numbers that reached subscribers: for QoS 2, after its check for duplicates. */
+  /** Numbers that reached subscribers; for QoS 2, after the check for duplicates. */
   readonly delivered: readonly number[]
-  /** Acknowledges what was withheld, and everything from now on. */
+  /** Acknowledges every withheld message, and every message from now on. */
   release(): void
-  /** Cuts every connection; what is on its way is lost. */
-  cut(): void
+  /** Closes every connection; data in transit is lost. */
+  disconnectAll(): void
 }
 
 export interface BrokerOptions {
   readonly port?: number
   readonly answer?: (arrival: Arrival) => Answer
-  /** Refuse this many CONNECTs with "server unavailable" first. */
+  /** How many CONNECTs are refused with "server unavailable" first. */
   readonly refuse?: number
-  /** Called for each number that reached subscribers, before its PUBREC; `cut` loses that. */
-  readonly onDelivered?: (number: number, cut: () => void) => void
+  /** Called for each number that reached subscribers, before its PUBREC is sent. */
+  readonly onDelivered?: (number: number, disconnectAll: () => void) => void
   /** Never answers PUBREL. */
   readonly withholdPubcomp?: boolean
 }
 
-/** A persistence that does not come to an end with PUBREL. */
-function mute(persistence: object): object {
+/** Makes a persistence never complete a PUBREL. */
+function withoutPubcomp(persistence: object): object {
   return Object.assign(persistence, { incomingDelPacket: () => new Promise(() => {}) })
 }
 
-/** A real broker on loopback that answers each PUBLISH as told. */
+/** Starts a real broker on loopback that reacts to each PUBLISH as `answer` says. */
 export async function startBroker(options: BrokerOptions = {}): Promise<TestBroker> {
   let { answer = () => 'acknowledge' as Answer, refuse = 0 } = options
   const arrivals: Arrival[] = []
@@ -76,22 +76,22 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
         if (!socket.destroyed) acknowledged.add(arrival.number)
         done(null)
       }
-      const verdict = answer(arrival)
-      if (verdict === 'withhold') withheld.push(accept)
-      else if (verdict === 'acknowledge') accept()
+      const reaction = answer(arrival)
+      if (reaction === 'withhold') withheld.push(accept)
+      else if (reaction === 'acknowledge') accept()
       else socket.destroy()
-      if (verdict === 'lose') done(null)
+      if (reaction === 'lose') done(null)
     },
   })
   aedes.on('publish', (packet, client) => {
     if (!client) return
     const { simulated_number: number } = JSON.parse(String(packet.payload))
     delivered.push(number)
-    options.onDelivered?.(number, cut)
+    options.onDelivered?.(number, disconnectAll)
   })
   if (options.withholdPubcomp) {
     Object.assign(aedes, {
-      persistence: mute((aedes as never as { persistence: object }).persistence),
+      persistence: withoutPubcomp((aedes as never as { persistence: object }).persistence),
     })
   }
   for (const event of ['clientError', 'connectionError'] as const) aedes.on(event, () => {})
@@ -102,7 +102,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
     aedes.handle(socket)
   })
   await new Promise<void>(resolve => server.listen(options.port ?? 0, '127.0.0.1', resolve))
-  const cut = () => {
+  const disconnectAll = () => {
     for (const socket of open) socket.destroy()
   }
   const { port } = server.address() as { port: number }
@@ -111,15 +111,15 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
     arrivals,
     acknowledged,
     delivered,
-    cut,
+    disconnectAll,
     release() {
       answer = () => 'acknowledge'
-      const held = withheld
+      const released = withheld
       withheld = []
-      for (const accept of held) accept()
+      for (const accept of released) accept()
     },
     async [Symbol.asyncDispose]() {
-      cut()
+      disconnectAll()
       await new Promise(resolve => server.close(resolve))
       await new Promise<void>(resolve => aedes.close(resolve))
     },

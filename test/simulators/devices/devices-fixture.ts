@@ -13,7 +13,7 @@ export const devices: DeviceAddress[] = Array.from({ length: 7 }, (_, at) => ({
   name: `hq-co2-${at}`,
 }))
 
-/** `count` messages in all, one device after the other, as fast as they are acknowledged. */
+/** Connects devices that send `count` messages, one device after the other, without a schedule. */
 export function connect(
   count: number,
   port: number,
@@ -40,7 +40,7 @@ export function acknowledgedBy(connected: ConnectedDevices): number[] {
   return numbersTo(connected.record.length).filter(connected.record.isAcknowledged)
 }
 
-/** Within a connection a device's numbers rise; over all of them each new number is the next. */
+/** Within a connection the numbers of a device rise; over all connections none is left out. */
 export function expectOrderWithinDevices(arrivals: readonly Arrival[]) {
   const lastOnConnection = new Map<string, number>()
   const highest = new Map<string, number>()

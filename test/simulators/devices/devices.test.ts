@@ -36,7 +36,7 @@ describe('devices on a broker that acknowledges', () => {
     })
   })
 
-  it('put what is due within the time, neither more nor less', async () => {
+  it('publish exactly the messages scheduled within the duration', async () => {
     await using broker = await startBroker()
     await using connected = await connect(1e9, broker.port, { ratePerSecond: 1000 })
     await connected.run(50)
@@ -46,7 +46,7 @@ describe('devices on a broker that acknowledges', () => {
     expect(broker.arrivals).toHaveLength(80)
   })
 
-  it('stop when told to, and go on with the next number', async () => {
+  it('stop at the signal, and continue with the next number', async () => {
     await using broker = await startBroker()
     await using connected = await connect(1000, broker.port, { ratePerSecond: 2000 })
     const stop = new AbortController()
@@ -57,12 +57,12 @@ describe('devices on a broker that acknowledges', () => {
     const { published } = connected.counters()
     await connected.run(5)
     await connected.drain(10_000)
-    // Ten are due in 5 ms, and one may have been drawn already when the first run was stopped.
+    // Ten are scheduled in 5 ms; one more may have been read when the first run was stopped.
     expect([10, 11]).toContain(connected.record.total.published - published)
     expectOrderWithinDevices(broker.arrivals)
   })
 
-  it('are told apart by quality of service: 0 is never acknowledged, 2 is at PUBREC', async () => {
+  it('count by quality of service: 0 is never acknowledged, 2 is acknowledged at PUBREC', async () => {
     await using broker = await startBroker()
     const qos = (device: DeviceAddress) => (Number(device.name.at(-1)) % 3) as 0 | 1 | 2
     await using connected = await connect(70, broker.port, { qos })
@@ -75,7 +75,7 @@ describe('devices on a broker that acknowledges', () => {
     }
   })
 
-  it('have a QoS 2 message acknowledged from PUBREC on, and in flight until PUBCOMP', async () => {
+  it('count a QoS 2 message as acknowledged from PUBREC on, and in flight until PUBCOMP', async () => {
     await using broker = await startBroker({ withholdPubcomp: true })
     await using connected = await connect(50, broker.port, { qos: 2 })
     await connected.run(forever())
@@ -83,7 +83,7 @@ describe('devices on a broker that acknowledges', () => {
     expect(connected.counters()).toMatchObject({ published: 15, inFlight: 15, waiting: 35 })
   })
 
-  it('refuse to start without one, and say where they looked', async () => {
+  it('fail to start without a broker, and name its address', async () => {
     const broker = await startBroker()
     await broker[Symbol.asyncDispose]()
     await expect(connect(1, broker.port, { connectTimeoutMs: 50 })).rejects.toThrow(
@@ -91,7 +91,7 @@ describe('devices on a broker that acknowledges', () => {
     )
   })
 
-  it('refuse options that cannot work, naming them', async () => {
+  it('reject wrong options by name', async () => {
     await expect(connect(1, 1, { devices: [] })).rejects.toThrow('devices is empty')
     await expect(connect(1, 1, { inFlightMax: 0 })).rejects.toThrow('inFlightMax is 0')
     await expect(connect(1, 1, { ratePerSecond: 0 })).rejects.toThrow('ratePerSecond is 0')
@@ -99,7 +99,7 @@ describe('devices on a broker that acknowledges', () => {
     await expect(connect(1, 1, { devices: wildcard })).rejects.toThrow('zone/f1#2/sensor/d has a +')
   })
 
-  it('come back after a CONNACK that refuses', async () => {
+  it('reconnect after a CONNACK that refuses', async () => {
     await using broker = await startBroker({ refuse: 4 })
     await using connected = await connect(20, broker.port)
     await connected.run(forever())
@@ -108,8 +108,8 @@ describe('devices on a broker that acknowledges', () => {
   })
 })
 
-describe('devices on a broker that withholds', () => {
-  it('keep at most inFlightMax unacknowledged, wait with the rest, and count it', async () => {
+describe('devices on a broker that withholds acknowledgements', () => {
+  it('keep at most inFlightMax messages unacknowledged, queue the rest, and count both', async () => {
     await using broker = await startBroker({
       answer: ({ number }) => (number < 30 ? 'acknowledge' : 'withhold'),
     })
@@ -135,7 +135,7 @@ describe('devices on a broker that withholds', () => {
     expect(broker.arrivals).toHaveLength(100)
   })
 
-  it('stop the schedule when too many wait; a run of a duration still ends', async () => {
+  it('stop the schedule when too many messages wait; a run of a duration still ends', async () => {
     await using broker = await startBroker({ answer: () => 'withhold' })
     await using connected = await connect(1e9, broker.port, {
       ...{ connections: 1, waitingMax: 10, ratePerSecond: 1000 },
@@ -144,7 +144,7 @@ describe('devices on a broker that withholds', () => {
     expect(connected.counters()).toMatchObject({ scheduled: 60, inFlight: 5, waiting: 10 })
   })
 
-  it('do not hold back devices of other connections', async () => {
+  it('do not delay devices of other connections', async () => {
     const stuck = 'building/hq/zone/f1-east/sensor/hq-co2-0'
     await using broker = await startBroker({
       answer: ({ topic }) => (topic === stuck ? 'withhold' : 'acknowledge'),

@@ -4,35 +4,35 @@ import { createPublishRecord } from '../../../simulators/devices/record.ts'
 import { countScheduledBefore, scheduledAtMs } from '../../../simulators/devices/runner.ts'
 import { createWaiter } from '../../../simulators/devices/waiter.ts'
 
-describe('the record of what devices published', () => {
+describe('the publish record', () => {
   it('agrees with a map of plain objects', () => {
     const step = fc.record({
       number: fc.oneof(fc.nat(40), fc.integer({ min: 65_500, max: 65_600 })),
       device: fc.nat(4),
-      what: fc.constantFrom('publish', 'acknowledge', 'resend'),
+      action: fc.constantFrom('publish', 'acknowledge', 'resend'),
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), steps => {
         const record = createPublishRecord(5)
         const model = new Map<number, { device: number; acknowledged: boolean; resent: boolean }>()
-        for (const { number, device, what } of steps) {
+        for (const { number, device, action } of steps) {
           const known = model.get(number)
-          if (what === 'publish') {
+          if (action === 'publish') {
             if (known) expect(() => record.publish(number, device)).toThrow('published before')
             else record.publish(number, device)
             if (!known) model.set(number, { device, acknowledged: false, resent: false })
           } else if (!known) {
-            expect(() => record[what as 'resend'](number)).toThrow('never published')
+            expect(() => record[action as 'resend'](number)).toThrow('never published')
           } else {
-            record[what as 'resend'](number)
-            known[what === 'resend' ? 'resent' : 'acknowledged'] = true
+            record[action as 'resend'](number)
+            known[action === 'resend' ? 'resent' : 'acknowledged'] = true
           }
         }
         const known = [...model.values()]
-        const tally = (of: typeof known) => ({
-          published: of.length,
-          acknowledged: of.filter(({ acknowledged }) => acknowledged).length,
-          resent: of.filter(({ resent }) => resent).length,
+        const tally = (messages: typeof known) => ({
+          published: messages.length,
+          acknowledged: messages.filter(({ acknowledged }) => acknowledged).length,
+          resent: messages.filter(({ resent }) => resent).length,
         })
         expect(record.total).toEqual(tally(known))
         expect(record.length).toBe(Math.max(0, ...[...model.keys()].map(number => number + 1)))
@@ -48,7 +48,7 @@ describe('the record of what devices published', () => {
     )
   })
 
-  it('keeps the last device of half a billion', () => {
+  it('holds a device index near the limit of half a billion', () => {
     const record = createPublishRecord(100_000)
     record.publish(3_000_000, 99_999)
     record.acknowledge(3_000_000)
@@ -60,12 +60,12 @@ describe('the record of what devices published', () => {
 })
 
 describe('the schedule', () => {
-  it('counts exactly the messages whose moment has come', () => {
+  it('counts exactly the messages scheduled before a moment', () => {
     const rate = fc.double({ min: 0.1, max: 1e5, noNaN: true })
     fc.assert(
       fc.property(rate, fc.nat(1e6), (ratePerSecond, n) => {
-        const dueMs = scheduledAtMs(n, ratePerSecond)
-        expect(countScheduledBefore(dueMs + 0.001 / ratePerSecond, ratePerSecond)).toBe(n + 1)
+        const scheduledMs = scheduledAtMs(n, ratePerSecond)
+        expect(countScheduledBefore(scheduledMs + 0.001 / ratePerSecond, ratePerSecond)).toBe(n + 1)
       }),
     )
     expect(countScheduledBefore(0, 500)).toBe(0)
@@ -73,19 +73,19 @@ describe('the schedule', () => {
     expect(scheduledAtMs(1e9, Number.POSITIVE_INFINITY)).toBe(0)
   })
 
-  it('waits no longer than a change, if asked to', async () => {
-    const pause = createWaiter()
-    const waiting = pause.wait(1e12, 'or change')
-    pause.notifyChange()
+  it('ends a wait at a change only with wake-on-change', async () => {
+    const waiter = createWaiter()
+    const waiting = waiter.wait(1e12, 'wake-on-change')
+    waiter.notifyChange()
     await waiting
     let resumed = false
-    const deaf = pause.wait(1e12, 'no change').then(() => {
+    const ignoring = waiter.wait(1e12, 'ignore-change').then(() => {
       resumed = true
     })
-    pause.notifyChange()
+    waiter.notifyChange()
     await Promise.resolve()
     expect(resumed).toBe(false)
-    pause.wake()
-    await deaf
+    waiter.wake()
+    await ignoring
   })
 })

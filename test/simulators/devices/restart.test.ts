@@ -9,39 +9,39 @@ import {
   numbersTo,
 } from './devices-fixture.ts'
 
-type BrokerAnswer = (arrival: Arrival, nth: number) => 'acknowledge' | 'lose' | 'cut'
+type BrokerAnswer = (arrival: Arrival, nth: number) => 'acknowledge' | 'lose' | 'disconnect'
 
-/** Runs all messages; the broker is replaced (same port) whenever `kills` says so. */
+/** Sends all messages; replaces the broker (same port) after each number of arrivals in `kills`. */
 async function runThroughKills(count: number, kills: readonly number[], answer: BrokerAnswer) {
   const arrivals: Arrival[] = []
   const brokers: TestBroker[] = []
   let connected: ConnectedDevices | undefined
-  let due: (() => void) | undefined
-  const left = [...kills]
-  const lives = new Set<number>()
+  let killNow: (() => void) | undefined
+  const remainingKills = [...kills]
+  const acknowledgedOnce = new Set<number>()
   const answerAll = (arrival: Arrival) => {
     const broker = brokers.length
-    // one count for the connections of all brokers
+    // Connections of different brokers must have different numbers.
     arrivals.push({ ...arrival, connection: broker * 10_000 + arrival.connection })
-    if (arrival.dup && !lives.has(arrival.number)) {
+    if (arrival.dup && !acknowledgedOnce.has(arrival.number)) {
       expect(connected?.record.isAcknowledged(arrival.number)).toBe(false)
     }
-    if (arrivals.length >= (left[0] ?? Number.POSITIVE_INFINITY)) {
-      left.shift()
-      due?.()
+    if (arrivals.length >= (remainingKills[0] ?? Number.POSITIVE_INFINITY)) {
+      remainingKills.shift()
+      killNow?.()
     }
-    const verdict = answer(arrival, arrivals.length)
-    if (verdict === 'acknowledge') lives.add(arrival.number)
-    return verdict
+    const reaction = answer(arrival, arrivals.length)
+    if (reaction === 'acknowledge') acknowledgedOnce.add(arrival.number)
+    return reaction
   }
   const start = async (port = 0) => brokers.push(await startBroker({ port, answer: answerAll }))
   await start()
   const { port } = brokers[0]!
   const ended = new AbortController()
   const killing = async () => {
-    while (left.length > 0 && !ended.signal.aborted) {
+    while (remainingKills.length > 0 && !ended.signal.aborted) {
       await new Promise<void>(resolve => {
-        due = resolve
+        killNow = resolve
         ended.signal.addEventListener('abort', () => resolve())
       })
       if (ended.signal.aborted) return
@@ -64,7 +64,7 @@ async function runThroughKills(count: number, kills: readonly number[], answer: 
 }
 
 describe('devices on a broker that dies', () => {
-  it('send again in order what was not acknowledged, marked as sent again', async () => {
+  it('resend unacknowledged messages in order, marked with DUP', async () => {
     const count = 1500
     const run = await runThroughKills(count, [200, 500, 900], () => 'acknowledge')
     expect(run.outstanding).toBe(0)
@@ -74,11 +74,11 @@ describe('devices on a broker that dies', () => {
     expectResendsMarked(run)
   })
 
-  it('believe no acknowledgement that was lost on the wire', async () => {
+  it('never count an acknowledgement that was lost on the wire', async () => {
     const count = 1000
     const run = await runThroughKills(count, [], (_, nth) => {
       if (nth % 90 === 0) return 'lose'
-      return nth % 130 === 0 ? 'cut' : 'acknowledge'
+      return nth % 130 === 0 ? 'disconnect' : 'acknowledge'
     })
     expect(run.outstanding).toBe(0)
     expect(run.acknowledged).toEqual(numbersTo(count))
@@ -89,7 +89,7 @@ describe('devices on a broker that dies', () => {
 
   it('deliver QoS 2 once through lost connections', async () => {
     await using broker = await startBroker({
-      onDelivered: (number, cut) => number % 150 === 149 && cut(),
+      onDelivered: (number, disconnectAll) => number % 150 === 149 && disconnectAll(),
     })
     await using connected = await connect(900, broker.port, { qos: 2 })
     await connected.run(forever())
@@ -98,7 +98,7 @@ describe('devices on a broker that dies', () => {
     expect([...broker.delivered].sort((a, b) => a - b)).toEqual(numbersTo(900))
   })
 
-  it('can be disposed of while it is away, and keep what they know', async () => {
+  it('can be disposed while the broker is down, and keep their record', async () => {
     const broker = await startBroker({ answer: () => 'withhold' })
     const connected = await connect(50, broker.port)
     await connected.run(forever())
@@ -109,8 +109,11 @@ describe('devices on a broker that dies', () => {
   })
 })
 
-/** Whatever arrived before carries DUP, and the record knows every one of them. */
-function expectResendsMarked({ arrivals, record }: { arrivals: Arrival[] } & Ran) {
+/** A number that arrives a second time has DUP, and the record counts it as resent. */
+function expectResendsMarked({
+  arrivals,
+  record,
+}: { arrivals: Arrival[] } & Pick<ConnectedDevices, 'record'>) {
   const seen = new Set<number>()
   for (const { number, dup } of arrivals) {
     if (seen.has(number)) expect(dup).toBe(true)
@@ -118,5 +121,3 @@ function expectResendsMarked({ arrivals, record }: { arrivals: Arrival[] } & Ran
     seen.add(number)
   }
 }
-
-type Ran = Pick<ConnectedDevices, 'record'>

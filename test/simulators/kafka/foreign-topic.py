@@ -1,7 +1,7 @@
-"""Reads a topic with other people's client and Avro: python foreign-topic.py BROKERS TOPIC SCHEMA
+"""Reads a topic with confluent-kafka and fastavro: python foreign-topic.py BROKERS TOPIC SCHEMA
 
-Prints one JSON object: how many records, how many under a key that is not their zone, how many
-partitions each zone stands in at most, and the sum of every simulated number.
+Prints one JSON object: the number of records, how many have a key that is not their zone, the
+largest number of partitions of a zone, and the sum of all simulated numbers.
 """
 import io
 import json

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { expect, inject, it } from 'vitest'
 import { newestSchema } from '../../../config/schemas/released.ts'
 import { describeWithKafka } from '../../setup/kafka/kafka.ts'
-import { startTestJob } from '../pipeline/pipeline-fixture.ts'
+import { startTestStage } from '../pipeline/pipeline-fixture.ts'
 
 const run = promisify(execFile)
 const local = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -15,20 +15,20 @@ const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const hasPython = spawnSync(python, ['-c', 'import fastavro, confluent_kafka']).status === 0
 const hasKcat = spawnSync('kcat', ['-V']).status === 0
 
-describeWithKafka('clients that are not ours', () => {
-  const filled = async (topics: { readings: string }) => {
-    const job = await startTestJob({}, { brokers: inject('brokers'), topics })
-    await job.devices.run(4000)
-    expect(await job.drain()).toBe(0)
-    return job
+describeWithKafka('clients of other projects', () => {
+  const startFilled = async (topics: { readings: string }) => {
+    const stage = await startTestStage({}, { brokers: inject('brokers'), topics })
+    await stage.devices.run(4000)
+    expect(await stage.drain()).toBe(0)
+    return stage
   }
 
   it.skipIf(!hasPython)(
-    'confluent-kafka and fastavro read every value',
+    'confluent-kafka and fastavro decode every value',
     async () => {
       const topics = { readings: `foreign-${randomUUID()}` }
-      await using job = await filled(topics)
-      const { total, length } = job.devices.record
+      await using stage = await startFilled(topics)
+      const { total, length } = stage.devices.record
       const script = local('./foreign-topic.py')
       const schema = local(`../../config/schemas/SensorReading.${newestSchema.version}.avsc`)
       const { stdout } = await run(python, [
@@ -48,7 +48,7 @@ describeWithKafka('clients that are not ours', () => {
     'kcat reads the topic: keys are zones, each in one partition',
     async () => {
       const topics = { readings: `kcat-${randomUUID()}` }
-      await using job = await filled(topics)
+      await using stage = await startFilled(topics)
       const format = ['-f', '%p %k %S\n', '-o', 'beginning', '-e', '-q']
       const from = ['-C', '-b', inject('brokers').join(), '-t', topics.readings]
       const { stdout } = await run('kcat', [...from, ...format], { maxBuffer: 2 ** 26 })
@@ -56,7 +56,7 @@ describeWithKafka('clients that are not ours', () => {
         .trim()
         .split('\n')
         .map(line => line.split(' '))
-      expect(lines.length).toBe(job.devices.record.total.published)
+      expect(lines.length).toBe(stage.devices.record.total.published)
       const partitions = Map.groupBy(lines, ([, zone]) => zone)
       expect(partitions.size).toBeGreaterThan(5)
       for (const [zone, found] of partitions) {

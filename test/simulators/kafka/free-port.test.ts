@@ -5,9 +5,9 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-it('gives no port twice, though nobody listens on it yet', async () => {
+it('returns no port twice, even while no process listens on it', async () => {
   let calls = 0
-  // The same number again and again, and then others.
+  // The same random number four times, and then others.
   vi.spyOn(Math, 'random').mockImplementation(() => (calls++ < 4 ? 0.5 : calls / 100))
   const first = await findFreePort()
   expect(await findFreePort()).not.toBe(first)

@@ -73,14 +73,13 @@ describe('javaProblem', () => {
     expect(await describeJavaProblem(options)).toBeNull()
   })
 
-  it('reaches a start as an error with a code', async () => {
+  it('rejects a start with an error code', async () => {
     const options = { dir, port: 0, cacheDir: dir, tools: { java: 'no-such-java', mvn: 'mvn' } }
     await expect(startLocalKafka(options)).rejects.toMatchObject({ code: 'JAVA_MISSING' })
   })
 })
 
-// Does what Maven does for us: puts a jar where -DoutputDirectory says, and notes that it was
-// called.
+// Stands in for Maven: puts a jar into the folder of -DoutputDirectory, and records the call.
 function fakeMaven(more: string): Promise<string> {
   return program(
     'mvn',
@@ -100,7 +99,7 @@ describe('fetchKafkaJars', () => {
   })
   const calls = async () => (await readFile(join(dir, 'calls'), 'utf8')).match(/called/g)?.length
 
-  it('fetches once, with progress, and then never asks Maven again', async () => {
+  it('fetches once, with progress, and never calls Maven a second time', async () => {
     const progress: string[] = []
     const given = { ...(await options('')), onProgress: (line: string) => progress.push(line) }
     const jars = await fetchKafkaJars(given)
@@ -110,15 +109,15 @@ describe('fetchKafkaJars', () => {
     expect(await calls()).toBe(1)
   })
 
-  it('lets two fetch at once', async () => {
+  it('allows two fetches at once', async () => {
     const given = await options('sleep 0.2')
-    const [one, two] = await Promise.all([fetchKafkaJars(given), fetchKafkaJars(given)])
-    expect(one).toBe(two)
+    const [first, second] = await Promise.all([fetchKafkaJars(given), fetchKafkaJars(given)])
+    expect(first).toBe(second)
     expect(await readdir(given.cacheDir)).toHaveLength(1)
-    expect(await readdir(one)).toEqual(['kafka.jar'])
+    expect(await readdir(first)).toEqual(['kafka.jar'])
   })
 
-  it('says why Maven failed, and leaves nothing half done', async () => {
+  it('reports why Maven failed, and leaves no partial folder', async () => {
     const given = await options(`echo '[ERROR] Could not resolve host'; exit 1`)
     await expect(fetchKafkaJars(given)).rejects.toMatchObject({
       code: 'FETCH_FAILED',
@@ -136,7 +135,7 @@ describe('fetchKafkaJars', () => {
     expect(await readdir(given.cacheDir)).toEqual([])
   })
 
-  it('reads sizes from Maven’s lines', () => {
+  it('parses sizes from Maven’s lines', () => {
     const line = (size: string) =>
       `[INFO] Downloaded from central: https://a/b.jar (${size} at 1 MB/s)`
     expect(parseDownloadedMegabytes(line('5.9 MB'))).toBe(5.9)
@@ -147,7 +146,7 @@ describe('fetchKafkaJars', () => {
 })
 
 describe('askClusterMetadata', () => {
-  it('rejects an answer that is cut off, and one that is not Kafka’s', async () => {
+  it('rejects a truncated response, and one that is not Kafka’s', async () => {
     expect(() => parseClusterMetadata(Buffer.from('0000000100000001', 'hex'))).toThrow(RangeError)
     const server = createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     const port = await findFreePort()
@@ -216,7 +215,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     expect(properties).toContain(`cluster.id=${metadata.clusterId}\n`)
   })
 
-  it('is out of reach of the Ctrl-C of our terminal: a process group of its own', () => {
+  it('has a process group of its own, which the Ctrl-C of a terminal does not reach', () => {
     expect(process.kill(-kafka.pid, 0)).toBe(true)
   })
 
@@ -228,7 +227,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     expect(await topicsOf(kafka)).toContain(topic)
   })
 
-  it('keeps them through a crash', async () => {
+  it('keeps topics through a crash', async () => {
     const pid = kafka.pid
     await kafka.kill()
     expect(exists(pid)).toBe(false)
@@ -237,12 +236,12 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     expect(await topicsOf(kafka)).toContain(topic)
   })
 
-  it('hangs while suspended and answers again afterwards', async () => {
+  it('hangs while suspended and answers after it is resumed', async () => {
     kafka.suspend()
     try {
-      // a signal takes its time on a busy machine
+      // On a busy machine a signal takes a while.
       await vi.waitFor(
-        () => expect(fetchClusterMetadata(portOf(kafka), 200)).rejects.toThrow('no answer'),
+        () => expect(fetchClusterMetadata(portOf(kafka), 200)).rejects.toThrow('no response'),
         10_000,
       )
     } finally {
@@ -251,13 +250,13 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     expect((await fetchClusterMetadata(portOf(kafka), 10_000)).brokerIds).toEqual([1])
   })
 
-  it('does not start where another listens, or works', async () => {
+  it('does not start on a port or in a folder that another Kafka uses', async () => {
     await expect(start(portOf(kafka))).rejects.toMatchObject({ code: 'PORT_TAKEN' })
     await expect(start()).rejects.toMatchObject({ code: 'FOLDER_TAKEN' })
     expect(await topicsOf(kafka)).toContain(topic)
   })
 
-  it('stops without leaving java behind, and a second start goes on at another address', async () => {
+  it('stops without leaving java behind, and starts a second time at another address', async () => {
     const [pid, port, cluster] = [kafka.pid, portOf(kafka), await clusterOf(kafka)]
     await kafka.stop()
     expect(exists(pid)).toBe(false)
@@ -268,7 +267,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
     expect(await topicsOf(kafka)).toContain(topic)
   })
 
-  it('gives up a start that is aborted, and leaves nothing behind', async () => {
+  it('aborts a start and leaves no process behind', async () => {
     await kafka.stop()
     const port = await findFreePort()
     const signal = AbortSignal.timeout(500)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { serverProperties } from '../../../simulators/kafka/server-properties.ts'
 
 describe('the broker’s settings', () => {
-  it('carry the address and relative data, every line a comment or a setting', () => {
+  it('have the address and a relative data folder; every line is a comment or a setting', () => {
     const text = serverProperties({ port: 1111, controllerPort: 2222, dataDir: 'data' })
     const lines = text.trimEnd().split('\n')
     expect(lines).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:1111')
@@ -12,7 +12,7 @@ describe('the broker’s settings', () => {
     for (const line of lines) expect(line).toMatch(/^# .+$|^[a-z.]+=[^ ]+$/)
   })
 
-  it('name further listeners, neighbours, and at last what is to differ', () => {
+  it('have additional listeners, the nodes of a cluster, and extra properties last', () => {
     const text = serverProperties({
       port: 1111,
       controllerPort: 2222,

@@ -44,11 +44,11 @@ const bridge = {
 }
 
 describe('the live screen', () => {
-  it('shows rates between two glances, what waits, and what each partition got', () => {
+  it('shows rates between two moments, the undelivered events, and the events of each partition', () => {
     const before = { atMs: 0, gateway, bridge }
     const now = { atMs: 2000, gateway: { ...gateway, acknowledged: 2000 }, bridge }
     expect(drawScreen(now, before)).toEqual([
-      'acknowledged    500/s   2,000 in all, 3 buried, 0 refused, 20 connections',
+      'acknowledged    500/s   2,000 in all, 3 dead letters, 0 refused, 20 connections',
       'in the outbox   1,234 events, 56.8 KB, oldest 2.5 s',
       'on disk         2.0 MB used, 1.5 MB of it delivered and kept, 9.0 GB free',
       'delivered       0/s   900 in all   p0 400  p1 500',
@@ -56,7 +56,7 @@ describe('the live screen', () => {
     ])
   })
 
-  it('says when the disk will be full, and that nothing is accepted', () => {
+  it('shows when the disk will be full, and that nothing is accepted', () => {
     const full = { ...space, fullInMs: 31 * 3_600_000, refuses: 'a bound is reached' }
     const now = { atMs: 0, gateway: { ...gateway, space: full }, bridge }
     expect(drawScreen(now, null)).toEqual(
@@ -67,7 +67,7 @@ describe('the live screen', () => {
     )
   })
 
-  it('says what is being sent once more', () => {
+  it('shows replays', () => {
     const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
     const ranges = ['first contact', 'replay 1', 'replay 2'].map(reason => ({
       ...{ ...range, reason },
@@ -76,7 +76,7 @@ describe('the live screen', () => {
     expect(drawScreen(now, null)).toContain('replaying       #5 to #9, to b, and 1 more')
   })
 
-  it('says what is drained, moved and apart', () => {
+  it('shows backlogs, a changed partition count and isolated partitions', () => {
     const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
     const apart = { ...range, end: null, reason: 'apart since note 4' }
     const ranges = [
@@ -95,14 +95,14 @@ describe('the live screen', () => {
     const lines = drawScreen({ atMs: 0, gateway, bridge: { ...bridge, ranges, kafka } }, null)
     expect(lines.slice(5)).toEqual([
       'moving          #5 to #9 over 3 partitions, then over 12',
-      'draining        #1 to #2 behind live events, to b, and 1 more',
+      'draining        #1 to #2 beside live events, to b, and 1 more',
       'apart           partition 3: #5, LEADER_NOT_AVAILABLE',
       'apart           partitions 1, 2: #7, catching up',
     ])
     expect(drawScreen({ atMs: 0, gateway, bridge }, null).slice(5)).toEqual([])
   })
 
-  it('says what is written to disk once it is known, and that it is too much', () => {
+  it('shows bytes written to disk once they are known, and an exceeded budget', () => {
     const at = (more: object) =>
       drawScreen({ atMs: 0, gateway: { ...gateway, wear: { ...wear, ...more } }, bridge }, null)
     const known = { perDayBytes: 1.2e9, perReadingBytes: 590.4 }
@@ -116,7 +116,7 @@ describe('the live screen', () => {
     expect(at({}).join()).not.toContain('wear')
   })
 
-  it('says which zones are hot', () => {
+  it('shows hot zones', () => {
     const hot = (zone: string, eventsShare: number) => {
       return { zone, eventsShare, bytesShare: 0.071, partitions: 12, eventsPerSecond: 60, cure: '' }
     }
@@ -130,7 +130,7 @@ describe('the live screen', () => {
     expect(at().join()).not.toContain('hot')
   })
 
-  it('says what is away', () => {
+  it('shows what does not answer', () => {
     const away = {
       ...bridge,
       completeUpTo: null,
@@ -144,7 +144,7 @@ describe('the live screen', () => {
     expect(lines).toContain('notes wait      no topic')
   })
 
-  it('writes sizes and spans as people read them', () => {
+  it('formats bytes and durations for people', () => {
     expect([0, 999, 1000, 1_500_000].map(formatBytes)).toEqual(['0 B', '999 B', '1.0 KB', '1.5 MB'])
     const spans = [1500, 120_000, 7_200_000, 300_000_000].map(formatDuration)
     expect(spans).toEqual(['1.5 s', '2 min', '2 h', '3 days'])

@@ -6,11 +6,11 @@ import {
 } from '../../../simulators/rehearse/stage/stage.ts'
 import { cacheDir } from '../../setup/kafka/java.ts'
 
-/** The main job at 500 readings a second, with a Kafka of its own unless brokers are given. */
-export function startTestJob(
+/** Starts a stage with 500 readings a second; a Kafka is started unless brokers are given. */
+export function startTestStage(
   simulation: Partial<Simulation>,
   kafka: StageOptions['kafka'] = {},
-  partEnv: StageOptions['partEnv'] = {},
+  extraEnv: StageOptions['extraEnv'] = {},
 ): Promise<Stage> {
   const env = process.env
   return startStage({
@@ -18,6 +18,6 @@ export function startTestJob(
     cacheDir,
     kafka,
     env,
-    partEnv,
+    extraEnv,
   })
 }

@@ -20,8 +20,8 @@ async function create(topics: Config['kafka']['topics']) {
   await createPipelineTopics((await createKafkaClient(sharedKafka())).topics, { kafka, consumers })
 }
 
-describeWithKafka('the topics of the main job', () => {
-  it('give what is sent once more as many partitions as readings have, whoever made them', async () => {
+describeWithKafka('the topics of the pipeline', () => {
+  it('have as many backfill partitions as readings partitions, whoever created the readings topic', async () => {
     const topics = { ...freshTopics(), readings: randomUUID() }
     await createTopics(sharedKafka(), [{ topic: topics.readings, partitions: 9 }])
     await create(topics)

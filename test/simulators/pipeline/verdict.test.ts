@@ -6,7 +6,7 @@ import { createJudge } from '../../../simulators/pipeline/verdict.ts'
 
 const idOf = createEventIds('gw', 7)
 
-/** The record in Kafka of message `number`, of device 0 in zone z, with `sequence` there. */
+/** The Kafka record of message `number`, of device 0 in zone z, with this sequence. */
 function inKafka(number: number, sequence: number, more: Partial<SensorReading> = {}) {
   const measurement = { flag: null, unit: null }
   const event: SensorReading = {
@@ -30,7 +30,7 @@ function inKafka(number: number, sequence: number, more: Partial<SensorReading> 
   }
 }
 
-/** Judges a run of three acknowledged messages by what stands in Kafka. */
+/** Judges a run of three acknowledged messages by the given records of Kafka. */
 function judge(
   records: (ReturnType<typeof inKafka> & { topic?: string })[],
   resent: number[] = [],
@@ -43,9 +43,9 @@ function judge(
     record.acknowledge(number)
   }
   for (const number of resent) record.resend(number)
-  const verdict = createJudge(record, 'run', qos)
-  for (const one of records) verdict.add(one, one.topic ?? 'readings')
-  return verdict.conclude({ scheduled, stored: 3, buried: 0 })
+  const runJudge = createJudge(record, 'run', qos)
+  for (const kafkaRecord of records) runJudge.add(kafkaRecord, kafkaRecord.topic ?? 'readings')
+  return runJudge.conclude({ scheduled, stored: 3, deadLetters: 0 })
 }
 
 const all = [inKafka(0, 1), inKafka(1, 2), inKafka(2, 3)]
@@ -58,38 +58,34 @@ describe('the verdict', () => {
     })
   })
 
-  it('asks for a share of what was due, and for as much as it is told to', () => {
+  it('requires a share of the scheduled messages, by default or as given', () => {
     const record = createPublishRecord(1)
     record.publish(0, 0)
-    const one = () => createJudge(record, 'run')
-    expect(one().conclude({ scheduled: 3, stored: 0, buried: 0, minShare: 0 }).verdict).toBe(
-      'incomplete: nothing was acknowledged',
-    )
+    const newJudge = () => createJudge(record, 'run')
+    const counts = { scheduled: 3, stored: 0, deadLetters: 0, minShare: 0 }
+    expect(newJudge().conclude(counts).verdict).toBe('incomplete: nothing was acknowledged')
     record.acknowledge(0)
     expect(judge(all, [], 10).verdict).toBe('incomplete: only 3 of 10 acknowledged')
-    const verdict = one()
-    expect(verdict.conclude({ scheduled: 3, stored: 0, buried: 0, minShare: 0 }).verdict).toBe(
-      'incomplete: 1 acknowledged and missing',
-    )
+    expect(newJudge().conclude(counts).verdict).toBe('incomplete: 1 acknowledged and missing')
   })
 
-  it('takes the same event sent twice for one', () => {
+  it('counts the same event sent twice as one', () => {
     expect(judge([...all, all[1]!, all[2]!])).toMatchObject({
       ...{ delivered: 3, rawDuplicates: 2, duplicates: 0, inversions: 0, verdict: 'complete' },
     })
   })
 
-  it('takes what came behind newer events in a topic of its own for in order there', () => {
-    const behind = all.slice(0, 2).map(one => ({ ...one, topic: 'backfill' }))
-    expect(judge([all[2]!, ...behind]).verdict).toBe('complete')
-    expect(judge([all[2]!, ...behind.reverse()]).verdict).toMatch(/out of order/)
+  it('checks the order within each topic: a backfill after newer events is in order', () => {
+    const backfill = all.slice(0, 2).map(record => ({ ...record, topic: 'backfill' }))
+    expect(judge([all[2]!, ...backfill]).verdict).toBe('complete')
+    expect(judge([all[2]!, ...backfill.reverse()]).verdict).toMatch(/out of order/)
   })
 
-  it('takes a message that its device sent again for two events', () => {
-    const again = [...all, inKafka(1, 4)]
-    expect(judge(again, [1])).toMatchObject({ resent: 1, duplicates: 0, verdict: 'complete' })
-    expect(judge(again, [1], 3, 2)).toMatchObject({ resent: 1, duplicates: 1 })
-    expect(judge(again)).toMatchObject({ duplicates: 1, verdict: expect.stringMatching(/twice/) })
+  it('counts a message that its device resent as two events', () => {
+    const resent = [...all, inKafka(1, 4)]
+    expect(judge(resent, [1])).toMatchObject({ resent: 1, duplicates: 0, verdict: 'complete' })
+    expect(judge(resent, [1], 3, 2)).toMatchObject({ resent: 1, duplicates: 1 })
+    expect(judge(resent)).toMatchObject({ duplicates: 1, verdict: expect.stringMatching(/twice/) })
   })
 
   it.each([
@@ -103,17 +99,17 @@ describe('the verdict', () => {
       /partition/,
     ],
     ['a key is not the zone', [...all.slice(0, 2), { ...all[2]!, key: Buffer.from('y') }], /key/],
-    ['nobody sent it', [...all, inKafka(9, 4)], /no device sent/],
+    ['no device sent a message', [...all, inKafka(9, 4)], /no device sent/],
   ])('is incomplete when %s', (_, records, reason) => {
     expect(judge(records).verdict).toMatch(/^incomplete/)
     expect(judge(records).verdict).toMatch(reason)
   })
 
-  it('is incomplete when too little of what was due was acknowledged', () => {
+  it('is incomplete when too few scheduled messages were acknowledged', () => {
     expect(judge(all, [], 4).verdict).toBe('incomplete: only 3 of 4 acknowledged')
   })
 
-  it('leaves the messages of other runs out', () => {
+  it('ignores the messages of other runs', () => {
     const other = { metric: 'simulated_run', text: 'other', number: null, flag: null, unit: null }
     expect(judge([...all, inKafka(5, 4, { measurements: [other] })]).delivered).toBe(3)
   })

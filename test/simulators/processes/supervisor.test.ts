@@ -50,7 +50,7 @@ describe('afterExit', () => {
   const limits = { firstMs: 100, maxMs: 1000 }
   const crash = { code: 1, signal: null, ranMs: 5 }
 
-  it('waits twice as long after each failure in a row, up to the limit', () => {
+  it('doubles the back-off after each failure in a row, up to the limit', () => {
     const delays: number[] = []
     let failures = 0
     for (let i = 0; i < 6; i++) {
@@ -66,16 +66,16 @@ describe('afterExit', () => {
     expect(decideAfterExit(crash, 5000, limits)).toMatchObject({ delayMs: 1000 })
   })
 
-  it('forgets the failures of a process that ran well', () => {
+  it('resets the failures after a healthy run', () => {
     const next = decideAfterExit({ ...crash, ranMs: 1001 }, 5, limits)
     expect(next).toEqual({ action: 'restart', delayMs: 100, failures: 1 })
   })
 
-  it('gives up on exit code 2, whatever it ran', () => {
+  it('gives up on exit code 2, however long the process ran', () => {
     expect(decideAfterExit({ ...crash, code: 2, ranMs: 9999 }, 0, limits).action).toBe('give-up')
   })
 
-  it('starts again after a signal and after an exit without error', () => {
+  it('restarts after a signal and after an exit without error', () => {
     expect(decideAfterExit({ ...crash, code: null, signal: 'SIGKILL' }, 0, limits).action).toBe(
       'restart',
     )
@@ -84,7 +84,7 @@ describe('afterExit', () => {
 })
 
 describe('startProcess', () => {
-  it('starts a killed process again', async () => {
+  it('restarts a killed process', async () => {
     const exits: [string | null, string][] = []
     const child = await startNode(`console.log('pid ' + process.pid); ${forever}`, {
       onExit: (exit, next) => exits.push([exit.signal, next.action]),
@@ -99,7 +99,7 @@ describe('startProcess', () => {
     expect(exits).toEqual([['SIGKILL', 'restart']])
   })
 
-  it('does not start again what ended with exit code 2, and says why', async () => {
+  it('does not restart a process that ended with exit code 2, and reports why', async () => {
     const told: ExitDecision[] = []
     const child = await startNode('process.exit(2)', { onExit: (_, next) => told.push(next) })
     await expect.poll(() => child.state.name, waitMs).toBe('failed')
@@ -109,7 +109,7 @@ describe('startProcess', () => {
     expect(await child.stop(1000)).toBe('ended')
   })
 
-  it('ends a process by SIGTERM and leaves it ended', async () => {
+  it('ends a process by SIGTERM and does not restart it', async () => {
     const told: ExitDecision[] = []
     const script = `process.on('SIGTERM', () => { console.log('drained'); process.exit(0) })
       console.log('ready'); ${forever}`
@@ -122,7 +122,7 @@ describe('startProcess', () => {
     expect([exists(pid), child.pid, child.restarts, told]).toEqual([false, null, 0, []])
   })
 
-  it('kills what does not end within the deadline, and gives all who stop the same answer', async () => {
+  it('kills a process that does not end within the deadline; all calls of stop get the same result', async () => {
     const child = await startNode(
       `process.on('SIGTERM', () => {}); console.log('ready'); ${forever}`,
     )
@@ -132,14 +132,14 @@ describe('startProcess', () => {
     expect(exists(pid)).toBe(false)
   })
 
-  it('ends a process that is suspended', async () => {
+  it('ends a suspended process', async () => {
     const child = await startNode(`console.log('ready'); ${forever}`)
     await said('ready')
     child.kill('SIGSTOP')
     expect(await child.stop(20_000)).toBe('ended')
   })
 
-  it('stops while it waits to start again', async () => {
+  it('stops while it waits for a restart', async () => {
     const child = await startNode('process.exit(1)', {
       restart: { firstMs: 60_000, maxMs: 60_000 },
     })
@@ -150,7 +150,7 @@ describe('startProcess', () => {
     expect(child.state).toEqual({ name: 'stopped' })
   })
 
-  it('starts nothing any more when stopped just before a restart', async () => {
+  it('starts nothing when stopped just before a restart', async () => {
     const child = await startNode('process.exit(1)', { restart: { firstMs: 100, maxMs: 100 } })
     await expect.poll(() => child.state.name, waitMs).toBe('waiting')
     await child.stop(1000)
@@ -159,7 +159,7 @@ describe('startProcess', () => {
     expect([child.restarts, child.state]).toEqual([restarts, { name: 'stopped' }])
   })
 
-  it('ends a process that was just being started again', async () => {
+  it('ends a process that is stopped during a restart', async () => {
     let starts = 0
     let stopped: Promise<string> | undefined
     const child: SupervisedProcess = await startSupervisedProcess({
@@ -182,18 +182,18 @@ describe('startProcess', () => {
     expect(child.state).toEqual({ name: 'stopped' })
   })
 
-  it('is out of reach of the Ctrl-C of our terminal: a process group of its own', async () => {
+  it('has a process group of its own, which the Ctrl-C of a terminal does not reach', async () => {
     const child = await startNode(forever)
     expect(process.kill(-child.pid!, 0)).toBe(true)
   })
 
-  it('hands out the lines of both streams', async () => {
+  it('reports the lines of both streams', async () => {
     await startNode(`console.log('to stdout'); console.error('to stderr'); ${forever}`)
     await said('to stdout')
     await said('to stderr')
   })
 
-  it('appends to a log file across restarts, and passes the environment on', async () => {
+  it('appends to a log file across restarts, and passes the environment', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'sluice-supervisor-'))
     running.defer(() => rm(dir, { recursive: true }))
     const logFile = join(dir, 'child.log')
@@ -210,17 +210,17 @@ describe('startProcess', () => {
     await expect(startNode('', { command: 'no-such-program' })).rejects.toThrow('ENOENT')
   })
 
-  it('does not outlive us, even when we are killed', async () => {
+  it('does not outlive its parent, even one that is killed', async () => {
     const supervisor = new URL('../../../simulators/processes/supervisor.ts', import.meta.url).href
     const parent = spawn(process.execPath, [
       '--input-type=module',
       '-e',
       `
-      import { startProcess } from '${supervisor}'
+      import { startSupervisedProcess } from '${supervisor}'
       const restart = { firstMs: 1, maxMs: 1 }
       const args = ['-e', 'setInterval(() => {}, 1000)']
       const command = process.execPath
-      const child = await startProcess({ name: 'c', command, args, restart, onLine() {} })
+      const child = await startSupervisedProcess({ name: 'c', command, args, restart, onLine() {} })
       console.log(child.pid)`,
     ])
     running.defer(() => void parent.kill('SIGKILL'))

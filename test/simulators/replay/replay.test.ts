@@ -31,7 +31,7 @@ async function readAll(file: string, options: RecordingOptions = {}) {
 }
 
 describe('a recording', () => {
-  it('is read row by row: times, numbers, empty cells, quotes, a byte order mark', async () => {
+  it('is read row by row, with times, numbers, empty cells, quotes and a byte order mark', async () => {
     const file = await written(
       '510.csv',
       '\uFEFFtimestamp,co2,"light, lux",pir\r\n' +
@@ -56,7 +56,7 @@ describe('a recording', () => {
     ])
   })
 
-  it('may use semicolons, another time column, text columns, another place', async () => {
+  it('may use semicolons, another time column, text columns, another zone and device', async () => {
     const file = await written('a.csv', 'state;when;t\nok, so far;1700000000;2\n;1700000000500;3')
     const { recording, rows } = await readAll(file, {
       ...{ site: 'hq', zone: 'f1', device: 'd', timeColumn: 'when', textColumns: ['state'] },
@@ -96,7 +96,7 @@ describe('a recording', () => {
     expect((failure as Error).message.startsWith(`${file}:`)).toBe(true)
   })
 
-  it('that does not exist says so', async () => {
+  it('that does not exist is an ENOENT error', async () => {
     await expect(openRecording(join(folder, 'none.csv'))).rejects.toThrow('ENOENT')
   })
 })
@@ -120,7 +120,7 @@ describe('cells', () => {
     expect(parseNumber('-.5')).toEqual({ value: -0.5 })
   })
 
-  it('hold times with and without a zone', () => {
+  it('may contain times with and without a time zone', () => {
     const noon = Date.UTC(2026, 2, 1, 12)
     for (const text of [
       ...['2026-03-01 12:00', '2026-03-01T12:00:00.000Z', '2026-03-01 13:00:00+01:00'],
@@ -133,15 +133,15 @@ describe('cells', () => {
     }
   })
 
-  it('are divided by semicolons only where the header says so outside quotes', () => {
+  it('are separated by semicolons only if the header has one outside quotes', () => {
     expect(delimiterOf('time,a')).toBe(',')
     expect(delimiterOf('time;a,b')).toBe(';')
     expect(delimiterOf('time,"a;b"')).toBe(',')
   })
 })
 
-describe('recordings together', () => {
-  it('come by time, and each in its own order', async () => {
+describe('merged recordings', () => {
+  it('are sorted by time, and each keeps its own order', async () => {
     const row = fc.tuple(fc.nat(50), fc.nat(1000))
     const files = fc.array(fc.array(row, { maxLength: 20 }), { minLength: 1, maxLength: 5 })
     await fc.assert(
@@ -206,7 +206,7 @@ describe('a replay', () => {
     )
   })
 
-  it('keeps its speed: no row before its time', async () => {
+  it('keeps its speed: no row is sent before its time', async () => {
     const file = await written('s.csv', 'ts,n\n1000,0\n1001,1\n1002,2\n2e9,3\n')
     await using broker = await startBroker()
     await using connected = await connectReplay({
@@ -217,7 +217,7 @@ describe('a replay', () => {
     expect(broker.arrivals.map(({ body }) => body.n)).toEqual([0, 1, 2])
   })
 
-  it('fails with the place of the row that cannot be read, and publishes those before it', async () => {
+  it('fails with the place of the faulty row, and publishes the rows before it', async () => {
     const file = await written('f.csv', 'ts,n\n1,0\n2,1\n3,two\n')
     await using broker = await startBroker()
     await using connected = await connectReplay({
@@ -230,7 +230,7 @@ describe('a replay', () => {
     expect(connected.record.total.acknowledged).toBe(2)
   })
 
-  it('refuses no files, no speed, and two files that would be one device', async () => {
+  it('rejects no files, speed 0, and two files that would be one device', async () => {
     const file = await written('413.csv', 'ts,n\n')
     const to = { host: '127.0.0.1', port: 1 }
     await expect(connectReplay({ ...to, files: [] })).rejects.toThrow('files is empty')

@@ -1,7 +1,7 @@
 import type { RecordedCall } from '../recording/recorded-calls.ts'
 import { createFileContents, type FileContents } from './file-contents.ts'
 
-/** A change of the directory that no fsync has covered yet. */
+/** A change of the directory that no fsync has made durable yet. */
 type NameChange =
   | { kind: 'link'; name: string; file: FileContents }
   | { kind: 'unlink'; name: string }
@@ -10,27 +10,27 @@ type NameChange =
 export type ModelDisk = ReturnType<typeof createModelDisk>
 
 /**
- * A disk that is told each call on the files of one folder, and says what a power cut may leave.
- * What it promises is less than ext4, XFS and btrfs do:
+ * Creates a model of a disk. The model gets each call on the files of one folder and computes the
+ * files that a power cut may leave. Its guarantees are weaker than those of ext4, XFS and btrfs:
  *
- * - What was written to a file lasts once that file was fsynced. Of what was written since, there
- *   is on the medium: nothing, all, the first calls and a part of the next, or any of them in any
- *   order, each whole or torn: some of its 512-byte sectors, now and then cut at any byte. A file
- *   may be as long as it was made while what made it longer is missing: zeros, or garbage.
- * - A name (created, renamed, removed) lasts once its folder was fsynced, or the file it names; of
- *   what happened to names since, there is nothing, all, the first, or any of them.
- * - Bytes beside a write are never touched, and what was fsynced stays: a medium that lies about
- *   that is not modelled.
+ * - Writes to a file are durable once the file was fsynced. Of later writes the medium has none,
+ *   all, the first ones and a part of the next, or any of them in any order. Each write is complete
+ *   or torn: some of its 512-byte sectors, and sometimes a prefix of any length. A file may have
+ *   its new length without the bytes that extended it: zeros or garbage instead.
+ * - A name (created, renamed, removed) is durable once its folder or the named file was fsynced. Of
+ *   later changes to names the medium has none, all, the first ones, or any of them.
+ * - Bytes beside a write never change, and fsynced bytes stay. A medium that breaks this is not
+ *   modelled.
  */
 export function createModelDisk() {
   const handles = new Map<string, FileContents | 'folder'>()
   const names = new Map<string, FileContents>()
-  const lasting = new Map<string, FileContents>()
+  const durableNames = new Map<string, FileContents>()
   let pending: NameChange[] = []
 
   const rename = (change: NameChange) => {
     pending.push(change)
-    makeName(names, change)
+    applyNameChange(names, change)
   }
   const open = ({ handle, name, isEmptied, isDirectory }: RecordedCall & { kind: 'open' }) => {
     if (isDirectory) return void handles.set(handle, 'folder')
@@ -40,18 +40,18 @@ export function createModelDisk() {
     if (isEmptied) file.change({ size: 0 })
     handles.set(handle, file)
   }
-  const syncNames = (isMeant: (change: NameChange) => boolean) => {
-    for (const change of pending.filter(isMeant)) makeName(lasting, change)
-    pending = pending.filter(change => !isMeant(change))
+  const syncNames = (isSelected: (change: NameChange) => boolean) => {
+    for (const change of pending.filter(isSelected)) applyNameChange(durableNames, change)
+    pending = pending.filter(change => !isSelected(change))
   }
   const sync = (file: FileContents | 'folder') => {
     if (file === 'folder') return syncNames(() => true)
     file.sync()
-    // A name that is to last must be free of what was done to it before.
-    const own = new Set(
-      pending.flatMap(change => ('file' in change && change.file === file ? touched(change) : [])),
+    // Earlier changes of the same name become durable as well: a name has one history.
+    const ownNames = new Set(
+      pending.flatMap(change => ('file' in change && change.file === file ? namesOf(change) : [])),
     )
-    syncNames(change => touched(change).some(name => own.has(name)))
+    syncNames(change => namesOf(change).some(name => ownNames.has(name)))
   }
 
   return {
@@ -70,33 +70,33 @@ export function createModelDisk() {
         else file.change(call.kind === 'write' ? { at: call.offset, bytes: call.bytes } : call)
       }
     },
-    /** The files as who reads them now sees them. */
+    /** The files as a reader sees them now. */
     get now(): Map<string, Buffer> {
       return new Map([...names].map(([name, file]) => [name, file.now]))
     },
-    /** The files that a power cut at this moment leaves, by chance. */
+    /** The files that a power cut at this moment leaves; `random` decides. */
     afterCut(random: () => number): Map<string, Buffer> {
-      const left = new Map(lasting)
-      for (const change of survivingNames(pending, random)) makeName(left, change)
-      return new Map([...left].map(([name, file]) => [name, file.afterCut(random)]))
+      const surviving = new Map(durableNames)
+      for (const change of survivingChanges(pending, random)) applyNameChange(surviving, change)
+      return new Map([...surviving].map(([name, file]) => [name, file.afterCut(random)]))
     },
   }
 }
 
-const touched = (change: NameChange) =>
+const namesOf = (change: NameChange) =>
   change.kind === 'rename' ? [change.from, change.to] : [change.name]
 
-function makeName(names: Map<string, FileContents>, change: NameChange): void {
+function applyNameChange(names: Map<string, FileContents>, change: NameChange): void {
   if (change.kind === 'unlink') return void names.delete(change.name)
   if (change.kind === 'link') return void names.set(change.name, change.file)
   names.delete(change.from)
   names.set(change.to, change.file)
 }
 
-function survivingNames(changes: NameChange[], random: () => number): NameChange[] {
-  const how = random()
-  if (how < 0.2) return []
-  if (how < 0.4) return changes
-  if (how < 0.7) return changes.slice(0, Math.floor(random() * (changes.length + 1)))
+function survivingChanges(changes: NameChange[], random: () => number): NameChange[] {
+  const draw = random()
+  if (draw < 0.2) return []
+  if (draw < 0.4) return changes
+  if (draw < 0.7) return changes.slice(0, Math.floor(random() * (changes.length + 1)))
   return changes.filter(() => random() < 0.5)
 }

@@ -1,61 +1,61 @@
-/** A change to a file that no fsync has covered yet. */
+/** A change to a file that no fsync has made durable yet. */
 type Change = { at: number; bytes: Buffer } | { size: number }
 
-/** A file on the model's disk: what is on the medium, and what is on its way there. */
+/** A file on the model disk: its durable bytes, and the changes since the last fsync. */
 export type FileContents = ReturnType<typeof createFileContents>
 
 const SECTOR_BYTES = 512
 const TORN_AT_ANY_BYTE = 0.1
 const GARBAGE = 0.15
 
-/** An empty file. */
+/** Creates an empty file. */
 export function createFileContents() {
-  const lasting = growable(Buffer.alloc(0))
+  const durable = growable(Buffer.alloc(0))
   let pending: Change[] = []
   return {
     change: (change: Change) => void pending.push(change),
     sync(): void {
-      for (const change of pending) lasting.apply(change)
+      for (const change of pending) durable.apply(change)
       pending = []
     },
-    /** All of it, as who reads the file now sees it. */
+    /** The bytes as a reader sees them now. */
     get now(): Buffer {
-      const image = growable(Buffer.from(lasting.bytes))
+      const image = growable(Buffer.from(durable.bytes))
       for (const change of pending) image.apply(change)
       return image.bytes
     },
-    /** What a power cut at this moment leaves of the file, by chance. */
+    /** The bytes that a power cut at this moment leaves; `random` decides. */
     afterCut(random: () => number): Buffer {
-      if (pending.length === 0) return lasting.bytes
-      const image = growable(Buffer.from(lasting.bytes))
-      const sizes = random() < 0.3 ? sizeOf(pending, image.bytes.length) : 0
-      // A journal may have made a file longer whose new blocks hold what was there before.
-      if (sizes > image.bytes.length) image.apply({ size: sizes })
-      if (random() < GARBAGE) fillWithGarbage(image.bytes.subarray(lasting.bytes.length), random)
+      if (pending.length === 0) return durable.bytes
+      const image = growable(Buffer.from(durable.bytes))
+      const newSize = random() < 0.3 ? sizeAfter(pending, image.bytes.length) : 0
+      // A journal may have extended the file while its new blocks have their old content.
+      if (newSize > image.bytes.length) image.apply({ size: newSize })
+      if (random() < GARBAGE) fillWithGarbage(image.bytes.subarray(durable.bytes.length), random)
       for (const change of survivors(pending, random)) image.apply(change)
       return image.bytes
     },
   }
 
   function growable(start: Buffer) {
-    let store = start
+    let capacity = start
     let length = start.length
     return {
       get bytes() {
-        return store.subarray(0, length)
+        return capacity.subarray(0, length)
       },
       apply(change: Change): void {
         const end = 'size' in change ? change.size : change.at + change.bytes.length
-        if (end > store.length) {
-          const larger = Buffer.alloc(Math.max(end, 2 * store.length))
-          store.copy(larger, 0, 0, length)
-          store = larger
+        if (end > capacity.length) {
+          const larger = Buffer.alloc(Math.max(end, 2 * capacity.length))
+          capacity.copy(larger, 0, 0, length)
+          capacity = larger
         }
         if ('size' in change) {
-          if (end < length) store.fill(0, end, length)
+          if (end < length) capacity.fill(0, end, length)
           length = end
         } else {
-          change.bytes.copy(store, change.at)
+          change.bytes.copy(capacity, change.at)
           length = Math.max(length, end)
         }
       },
@@ -63,33 +63,33 @@ export function createFileContents() {
   }
 }
 
-/** The length of the file if all its changes were made. */
-function sizeOf(changes: Change[], start: number): number {
+/** The length of the file after all its changes. */
+function sizeAfter(changes: Change[], start: number): number {
   let size = start
   for (const change of changes)
     size = 'size' in change ? change.size : Math.max(size, change.at + change.bytes.length)
   return size
 }
 
-/** Which of the changes were made, in which order, and how much of each. */
+/** Draws the changes that reached the medium, their order, and how much of each. */
 function survivors(changes: Change[], random: () => number): Change[] {
-  const how = random()
-  if (how < 0.1) return []
-  if (how < 0.2) return changes
-  if (how < 0.5) {
-    const whole = Math.floor(random() * changes.length)
-    return [...changes.slice(0, whole), ...torn(changes[whole]!, random)]
+  const draw = random()
+  if (draw < 0.1) return []
+  if (draw < 0.2) return changes
+  if (draw < 0.5) {
+    const complete = Math.floor(random() * changes.length)
+    return [...changes.slice(0, complete), ...torn(changes[complete]!, random)]
   }
-  const share = random()
-  const some = changes
-    .filter(() => random() < share)
+  const probability = random()
+  const surviving = changes
+    .filter(() => random() < probability)
     .flatMap(change => (random() < 0.3 ? torn(change, random) : [change]))
-  return how < 0.75 ? some : shuffled(some, random)
+  return draw < 0.75 ? surviving : shuffled(surviving, random)
 }
 
 /**
- * What a cut in the middle leaves of a change: some of its sectors, or its first sectors, or (now
- * and then) its first bytes. Bytes beside it are never touched.
+ * The parts of a change that survive a power cut during the write: some of its sectors, its first
+ * sectors, or (sometimes) its first bytes. Bytes beside the write never change.
  */
 function torn(change: Change, random: () => number): Change[] {
   if ('size' in change) return random() < 0.5 ? [change] : []

@@ -17,47 +17,47 @@ import { GATEWAY, inboxPath, openInboxIn, openOutboxIn, outboxPath } from '../wo
 import { areZoneHeadsRight, judgeDeletions } from './deletions.ts'
 import { readingText, readStoreContent } from './stored-content.ts'
 
-/** How much was promised and is not there, and what is wrong with what is. */
+/** Promised content that is missing (`lost`), and faults in the content that is stored. */
 export type CutFinding = { lost: number; corrupt: string[]; cannotOpen: string | null }
 
-type Opened = { outbox: Outbox; inbox: Inbox }
+type OpenStore = { outbox: Outbox; inbox: Inbox }
 
-/** `random` decides who opens first; `isThorough` has SQLite check its own files too. */
+/** `random` decides which file is opened first; `isThorough` adds SQLite's integrity check. */
 export type ComparisonOptions = {
   dir: string
   key: number
-  promised: StorePromises
+  promises: StorePromises
   random: () => number
   isThorough: boolean
 }
 
 /**
- * Opens what a power cut left with the product's own code, as gateway and bridge do when the power
- * is back, compares all of it with what was promised, and goes on writing. Never throws for what
- * the store does: that is a finding.
+ * Opens the files after a power cut with the product's own code, as gateway and bridge do when the
+ * power is back. Compares all content with the promises of the store, and stores one more reading.
+ * Never throws for a fault of the store: a fault is a finding.
  */
-export function compareStore(compared: ComparisonOptions): CutFinding {
+export function compareStore(options: ComparisonOptions): CutFinding {
   const finding: CutFinding = { lost: 0, corrupt: [], cannotOpen: null }
   using stack = new DisposableStack()
-  let opened: Opened
-  const isMarked = readDamageReason(outboxPath(compared.dir)) !== null
+  let opened: OpenStore
+  const hasDamageMark = readDamageReason(outboxPath(options.dir)) !== null
   try {
-    compareVersions(compared, finding)
-    opened = open(compared, stack)
+    compareVersions(options, finding)
+    opened = openStore(options, stack)
   } catch (error) {
     return { ...finding, cannotOpen: (error as Error).message }
   }
   try {
-    // Power that goes damages nothing, so there is nothing to heal but what was marked before.
-    const healed = (isMarked ? null : opened.outbox.recovery) ?? opened.inbox.recovery
-    if (healed) finding.corrupt.push(`taken for damage: ${healed.reason}`)
-    const position = positionIn(opened, finding)
-    compareOutbox(compared, { ...opened, position }, finding)
-    compareInbox(compared, { ...opened, position }, finding)
-    if (compared.isThorough) {
-      for (const file of [outboxPath(compared.dir), inboxPath(compared.dir)]) {
-        const said = integrityOf(file)
-        if (said !== 'ok') finding.corrupt.push(`integrity_check: ${said}`)
+    // A power cut damages nothing: only a file that was marked before may be recovered.
+    const recovery = (hasDamageMark ? null : opened.outbox.recovery) ?? opened.inbox.recovery
+    if (recovery) finding.corrupt.push(`recovered without damage: ${recovery.reason}`)
+    const position = readPosition(opened, finding)
+    compareOutbox(options, { ...opened, position }, finding)
+    compareInbox(options, { ...opened, position }, finding)
+    if (options.isThorough) {
+      for (const file of [outboxPath(options.dir), inboxPath(options.dir)]) {
+        const result = checkIntegrity(file)
+        if (result !== 'ok') finding.corrupt.push(`integrity_check: ${result}`)
       }
     }
   } catch (error) {
@@ -66,20 +66,20 @@ export function compareStore(compared: ComparisonOptions): CutFinding {
   return finding
 }
 
-/** Each file is the old version or the new one, whole, and the new one once that was promised. */
-function compareVersions({ dir, promised }: ComparisonOptions, finding: CutFinding): void {
-  if (promised.phase !== 'creation' && promised.phase !== 'migration') return
+/** Each file must be completely of one version, and not older than the promised version. */
+function compareVersions({ dir, promises }: ComparisonOptions, finding: CutFinding): void {
+  if (promises.phase !== 'creation' && promises.phase !== 'migration') return
   for (const kind of ['outbox', 'inbox'] as const) {
     try {
-      if (readVersion(dir, kind) < promised.versions[kind]) finding.lost++
+      if (readVersion(dir, kind) < promises.versions[kind]) finding.lost++
     } catch (error) {
       finding.corrupt.push((error as Error).message)
     }
   }
 }
 
-/** Bridge or gateway may be first, and the bridge may look into an outbox that nobody repaired. */
-function open({ dir, random }: ComparisonOptions, stack: DisposableStack): Opened {
+/** Opens both files in either order. The bridge may read the outbox before the gateway opens it. */
+function openStore({ dir, random }: ComparisonOptions, stack: DisposableStack): OpenStore {
   const draw = random()
   if (draw < 0.3) {
     const reader = openOutboxReader(outboxPath(dir))
@@ -93,120 +93,133 @@ function open({ dir, random }: ComparisonOptions, stack: DisposableStack): Opene
 }
 
 function compareOutbox(
-  { dir, key, promised }: ComparisonOptions,
+  { dir, key, promises }: ComparisonOptions,
   { outbox, position }: { outbox: Outbox; position: BridgePosition },
   finding: CutFinding,
 ): void {
-  const wrong = (what: string) => void finding.corrupt.push(what)
-  const { acknowledged, taken } = promised
-  const { events, notes: stored, store } = readStoreContent(outboxPath(dir))
+  const addFault = (fault: string) => void finding.corrupt.push(fault)
+  const { acknowledged, readNotes } = promises
+  const { events, notes: storedNotes, store } = readStoreContent(outboxPath(dir))
   for (const event of events) {
-    if (event.gateway !== GATEWAY) wrong(`gateway ${event.gateway}`)
+    if (event.gateway !== GATEWAY) addFault(`gateway ${event.gateway}`)
     if (readingText(event) !== readingText(readingOf(key, event.sequence)))
-      wrong(`event ${event.sequence} is not the reading that was stored`)
+      addFault(`event ${event.sequence} is not the reading that was stored`)
   }
-  const firstStoredNote = stored[0]!.sequence
-  const delivered = [...taken.values()].filter(({ sequence }) => sequence < firstStoredNote)
-  const notes = [...delivered, ...stored]
+  const firstStoredNote = storedNotes[0]!.sequence
+  const deliveredNotes = [...readNotes.values()].filter(
+    ({ sequence }) => sequence < firstStoredNote,
+  )
+  const notes = [...deliveredNotes, ...storedNotes]
   const numbers = events.map(({ sequence }) => sequence)
-  if (new Set(numbers).size !== numbers.length) wrong('an event stands there twice')
+  if (new Set(numbers).size !== numbers.length) addFault('an event is stored twice')
   const readings = numbers.at(-1) ?? 0
-  const letters = countLetters(lettersIn(notes, key, wrong), finding)
-  finding.lost += judgeDeletions({ key, promised, position, events, notes, firstStoredNote }, wrong)
+  const deadLetters = lastDeadLetter(deadLettersIn(notes, key, addFault), finding)
+  const after = { key, promises, position, events, notes, firstStoredNote }
+  finding.lost += judgeDeletions(after, addFault)
   finding.lost += Math.max(0, acknowledged.readings - readings)
-  finding.lost += Math.max(0, acknowledged.deadLetters - letters)
-  if (promised.store && store !== promised.store) finding.lost++
-  const isCommit = (one: CommitAmounts) => one.readings === readings && one.deadLetters === letters
-  if (!promised.commits.some(isCommit)) wrong(`half a commit: ${readings}, ${letters}`)
-  compareIncoming(outbox, readings, wrong)
+  finding.lost += Math.max(0, acknowledged.deadLetters - deadLetters)
+  if (promises.store && store !== promises.store) finding.lost++
+  const isAfterCommit = (amounts: CommitAmounts) =>
+    amounts.readings === readings && amounts.deadLetters === deadLetters
+  if (!promises.commits.some(isAfterCommit))
+    addFault(`half a commit: ${readings} readings, ${deadLetters} dead letters`)
+  compareIncoming(outbox, readings, addFault)
   const epochs = notes.filter(({ kind }) => kind === 'epoch').map(({ content }) => content.epoch)
-  if (new Set(epochs).size !== epochs.length) wrong('an epoch came twice')
-  // A store that finds something missing says so, and leaves out its numbers.
+  if (new Set(epochs).size !== epochs.length) addFault('an epoch is used twice')
+  // A store that misses something reports it and skips the numbers; the checks below would fail.
   if (finding.lost > 0) return
-  if (notes.some(({ sequence }, at) => sequence !== at + 1)) wrong('notes have gaps')
-  if (!areZoneHeadsRight(key, notes)) wrong('an epoch tells other heads of the one before')
-  goOn(outbox, dir, key, readings, wrong)
+  if (notes.some(({ sequence }, at) => sequence !== at + 1)) addFault('notes have gaps')
+  if (!areZoneHeadsRight(key, notes)) addFault('an epoch note has wrong zone heads')
+  storeOneMore(outbox, dir, key, readings, addFault)
 }
 
-/** How far the numbers of dead letters go; each that is missing before is lost. */
-function countLetters(numbers: number[], finding: CutFinding): number {
-  const there = new Set(numbers)
-  if (there.size !== numbers.length) finding.corrupt.push('a dead letter stands there twice')
+/** The highest number of the dead letters; every lower number that is missing is lost. */
+function lastDeadLetter(numbers: number[], finding: CutFinding): number {
+  const unique = new Set(numbers)
+  if (unique.size !== numbers.length) finding.corrupt.push('a dead letter is stored twice')
   const last = numbers.at(-1) ?? 0
-  finding.lost += Math.max(0, last - there.size)
+  finding.lost += Math.max(0, last - unique.size)
   return last
 }
 
-/** The numbers of the dead letters. */
-function lettersIn(notes: OutgoingNote[], key: number, wrong: (what: string) => void): number[] {
-  const letters = notes.filter(({ kind }) => kind === 'deadletter')
-  return letters.map(({ content }) => {
-    const number = Number(content.place)
-    const { payload, ...letter } = deadLetterOf(key, number)
-    const whole = { ...letter, payload: Buffer.from(payload).toString('base64') }
-    if (JSON.stringify(content) !== JSON.stringify(whole)) wrong(`dead letter ${number} differs`)
-    return number
-  })
+/** The numbers of the dead letters among the notes; checks the content of each. */
+function deadLettersIn(
+  notes: OutgoingNote[],
+  key: number,
+  addFault: (fault: string) => void,
+): number[] {
+  return notes
+    .filter(({ kind }) => kind === 'deadletter')
+    .map(({ content }) => {
+      const number = Number(content.place)
+      const { payload, ...fields } = deadLetterOf(key, number)
+      const expected = { ...fields, payload: Buffer.from(payload).toString('base64') }
+      if (JSON.stringify(content) !== JSON.stringify(expected))
+        addFault(`dead letter ${number} differs`)
+      return number
+    })
 }
 
-/** The QoS 2 message of the last commit is known, and no other. */
+/** Exactly the QoS 2 message of the last commit must be known. */
 function compareIncoming(
   { unreleased }: Outbox,
   last: number,
-  wrong: (what: string) => void,
+  addFault: (fault: string) => void,
 ): void {
   const isKnown = last === 0 || unreleased.has('device', packetIdOf(last), qos2HashOf(last))
-  if (!isKnown || unreleased.count !== Math.min(last, 1)) wrong('QoS 2 messages differ')
+  if (!isKnown || unreleased.count !== Math.min(last, 1)) addFault('QoS 2 messages differ')
 }
 
-/** One more reading gets the next number, in a new epoch. */
-function goOn(
+/** One more reading must get the next number, in a new epoch. */
+function storeOneMore(
   outbox: Outbox,
   dir: string,
   key: number,
   last: number,
-  wrong: (what: string) => void,
+  addFault: (fault: string) => void,
 ) {
   outbox.commit({ readings: [readingOf(key, last + 1)], deadLetters: [] })
   const { events } = readStoreContent(outboxPath(dir), last + 1)
   const [event] = events
   const isNext = events.length === 1 && event!.sequence === last + 1 && event!.zoneSequence === 1
-  if (!isNext || event!.epoch !== outbox.epoch) wrong('numbers do not go on')
+  if (!isNext || event!.epoch !== outbox.epoch) addFault('the next reading has a wrong number')
 }
 
-/** Where the bridge goes on, by the inbox that is there. */
-function positionIn({ outbox, inbox }: Opened, finding: CutFinding): BridgePosition {
+/** The position of the bridge, as the inbox has it after the cut. */
+function readPosition({ outbox, inbox }: OpenStore, finding: CutFinding): BridgePosition {
   const ranges = inbox.rangesOf(outbox.store)
-  if (ranges.length > 1) finding.corrupt.push('a range stands there twice')
+  if (ranges.length > 1) finding.corrupt.push('a range is stored twice')
   return { next: ranges[0]?.next ?? 0, nextNote: inbox.nextNote(outbox.store) ?? 1 }
 }
 
 function compareInbox(
-  { key, promised }: ComparisonOptions,
+  { key, promises }: ComparisonOptions,
   { inbox, position }: { inbox: Inbox; position: BridgePosition },
   finding: CutFinding,
 ): void {
-  const { notes } = promised
-  const { asked, promised: saved } = promised.position
-  for (const what of ['next', 'nextNote'] as const) {
-    if (position[what] < saved[what]) finding.lost++
-    else if (position[what] > Math.max(asked[what], saved[what]))
-      finding.corrupt.push(`${what} is ${position[what]}`)
+  const { notes } = promises
+  const { requested, promised } = promises.position
+  for (const field of ['next', 'nextNote'] as const) {
+    if (position[field] < promised[field]) finding.lost++
+    else if (position[field] > Math.max(requested[field], promised[field]))
+      finding.corrupt.push(`${field} is ${position[field]}`)
   }
   let last = 0
-  for (let more = inbox.notesFrom(1); more.length > 0; more = inbox.notesFrom(last + 1)) {
-    for (const { sequence, content } of more) {
+  for (let page = inbox.notesFrom(1); page.length > 0; page = inbox.notesFrom(last + 1)) {
+    for (const { sequence, content } of page) {
       last++
-      const isMeant = JSON.stringify(content) === JSON.stringify(noteContentOf(key, last))
-      if (sequence !== last || !isMeant) finding.corrupt.push(`note ${last} of the inbox differs`)
+      const isExpected = JSON.stringify(content) === JSON.stringify(noteContentOf(key, last))
+      if (sequence !== last || !isExpected)
+        finding.corrupt.push(`note ${last} of the inbox differs`)
       last = sequence
     }
   }
   finding.lost += Math.max(0, notes.promised - last)
-  if (last > Math.max(notes.asked, notes.promised)) finding.corrupt.push('a note nobody wrote')
+  if (last > Math.max(notes.requested, notes.promised))
+    finding.corrupt.push(`note ${last} of the inbox was never written`)
 }
 
-function integrityOf(file: string): string {
+function checkIntegrity(file: string): string {
   const db = new Database(file, { readonly: true, fileMustExist: true })
   try {
     return db.pragma('integrity_check', { simple: true }) as string

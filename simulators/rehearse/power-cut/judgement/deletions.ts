@@ -10,53 +10,56 @@ import {
 import type { BridgePosition, StorePromises } from '../recording/marks.ts'
 import { zoneOf } from '../workload/numbered-content.ts'
 
-/** `position` is where the inbox that is there now has the bridge go on. */
-type Judged = {
+type StoreAfterCut = {
   key: number
-  promised: StorePromises
+  promises: StorePromises
+  /** The position of the bridge in the inbox as it is after the cut. */
   position: BridgePosition
   events: SensorReading[]
-  /** Notes that are stored, and before them those that were delivered. */
+  /** The stored notes, preceded by the notes that were delivered. */
   notes: OutgoingNote[]
   firstStoredNote: number
 }
 
 /**
- * How much is not there any more that neither was delivered, as the inbox knows, nor is named by
- * a tombstone; `wrong` is told of what went without being asked for, or is named falsely.
+ * Counts the losses: events and notes that are neither stored, nor delivered according to the
+ * inbox, nor named by a tombstone. Calls `onFault` for a deletion that nobody requested, and for a
+ * tombstone, hole or quarantine that names the wrong events.
  */
-export function judgeDeletions(judged: Judged, wrong: (what: string) => void): number {
-  const { key, promised, position, events, notes, firstStoredNote } = judged
-  const { letGo } = promised
+export function judgeDeletions(store: StoreAfterCut, onFault: (fault: string) => void): number {
+  const { key, promises, position, events, notes, firstStoredNote } = store
+  const { deletable } = promises
   const stored = spansOf(events)
   const [first, last] = [stored[0]?.from ?? 1, stored.at(-1)?.to ?? 0]
-  // Salvage may find what was deleted, on a page that nobody uses any more: then it arrives.
-  const isHealed = notes.some(({ kind }) => kind === 'salvage')
+  // A salvage may find deleted events in a free page; then they are stored once more.
+  const isSalvaged = notes.some(({ kind }) => kind === 'salvage')
   const tombstones = notes.filter(isTombstone).map(({ content }) => content)
   for (const tombstone of tombstones) {
     const { from, to } = tombstone
-    const isTold = isSpan(tombstone) && (isHealed || to < first) && to <= letGo.readings
-    if (!isTold || tombstone.count !== to - from + 1) wrong(`a tombstone says ${from} to ${to}`)
+    const isPossible = isSpan(tombstone) && (isSalvaged || to < first) && to <= deletable.readings
+    if (!isPossible || tombstone.count !== to - from + 1)
+      onFault(`a tombstone names ${from} to ${to}`)
     else if (zonesText(tombstone.zones) !== zonesText(zonesIn(key, tombstone)))
-      wrong(`a tombstone from ${from} names other zones`)
+      onFault(`a tombstone from ${from} names other zones`)
   }
-  if (first - 1 > letGo.readings) wrong(`events before ${first} went unasked`)
-  if (firstStoredNote > letGo.notesBefore) wrong(`notes before ${firstStoredNote} went unasked`)
+  if (first - 1 > deletable.readings) onFault(`events before ${first} deleted without a request`)
+  if (firstStoredNote > deletable.notesBefore)
+    onFault(`notes before ${firstStoredNote} deleted without a request`)
   for (const { kind, content } of notes.filter(({ kind }) => /^(hole|quarantine)$/.test(kind))) {
     const isDropped = isSpan(content) && subtractSpans(content, tombstones).length === 0
-    if (!isDropped) wrong(`a ${kind} is claimed: ${content.from} to ${content.to}`)
+    if (!isDropped) onFault(`a false ${kind}: ${content.from} to ${content.to}`)
   }
-  if (stored.length > 1 && !isHealed) wrong(`events are gone behind ${stored[0]!.to}`)
-  const awaited = { from: Math.max(1, position.next), to: last }
-  const undelivered = countInSpans(subtractSpans(awaited, [...tombstones, ...stored]))
-  return undelivered + Math.max(0, firstStoredNote - position.nextNote)
+  if (stored.length > 1 && !isSalvaged) onFault(`events missing after ${stored[0]!.to}`)
+  const expected = { from: Math.max(1, position.next), to: last }
+  const lostEvents = countInSpans(subtractSpans(expected, [...tombstones, ...stored]))
+  return lostEvents + Math.max(0, firstStoredNote - position.nextNote)
 }
 
 function spansOf(events: SensorReading[]): Span[] {
   const spans: Span[] = []
   for (const { sequence } of events) {
-    const before = spans.at(-1)
-    if (before?.to === sequence - 1) before.to = sequence
+    const previous = spans.at(-1)
+    if (previous?.to === sequence - 1) previous.to = sequence
     else spans.push({ from: sequence, to: sequence })
   }
   return spans
@@ -66,7 +69,7 @@ type TombstoneNote = OutgoingNote & { content: Tombstone }
 
 const isTombstone = (note: OutgoingNote): note is TombstoneNote => note.kind === 'tombstone'
 
-/** How many events of each zone there are between two numbers. */
+/** The number of events of each zone between two numbers, both included. */
 function zonesIn(key: number, { from, to }: { from: number; to: number }): Tombstone['zones'] {
   const counts = new Map<string, number>()
   for (let number = from; number <= to; number++) {
@@ -79,7 +82,7 @@ function zonesIn(key: number, { from, to }: { from: number; to: number }): Tombs
 const zonesText = (zones: Tombstone['zones']) =>
   JSON.stringify(zones.map(([zone, , count]) => [zone, count]).sort())
 
-/** Whether a note that begins an epoch tells how far each zone of the one before had come. */
+/** Whether the last epoch note has the right zone heads of the epoch before it. */
 export function areZoneHeadsRight(key: number, notes: OutgoingNote[]): boolean {
   const [before, last] = notes.filter(({ kind }) => kind === 'epoch').slice(-2)
   if (!before || !last) return true
@@ -88,13 +91,6 @@ export function areZoneHeadsRight(key: number, notes: OutgoingNote[]): boolean {
     to: Number(last.content.firstSequence) - 1,
   }
   const previous = last.content.previous as { zones: [string, number][] }
-  const told = previous.zones.map(([zone, count]): Tombstone['zones'][0] => [zone, 0, count])
-  if (zonesText(told) !== zonesText(zonesIn(key, span)))
-    console.error(
-      JSON.stringify(span),
-      zonesText(told),
-      zonesText(zonesIn(key, span)),
-      JSON.stringify(notes.slice(-6).map(n => [n.sequence, n.kind, n.content])),
-    )
-  return zonesText(told) === zonesText(zonesIn(key, span))
+  const claimed = previous.zones.map(([zone, count]): Tombstone['zones'][0] => [zone, 0, count])
+  return zonesText(claimed) === zonesText(zonesIn(key, span))
 }

@@ -6,12 +6,12 @@ import {
 import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.ts'
 
-/** Everything in an outbox, as the bridge reads it. */
+/** The store id (hex), events and notes of an outbox, as the bridge reads them. */
 export type StoreContent = { store: string; events: SensorReading[]; notes: OutgoingNote[] }
 
 /**
- * Reads events (from a sequence on) and notes of an outbox. Throws an Error for what cannot be
- * read, for zone sequences with gaps, and for a group whose events say something else than it does.
+ * Reads the events (from a sequence on) and the notes of an outbox. Throws an Error for unreadable
+ * content, for gaps in zone sequences, and for a group that does not match its events.
  */
 export function readStoreContent(file: string, from = 1): StoreContent {
   const reader = openOutboxReader(file)
@@ -44,25 +44,25 @@ export function readStoreContent(file: string, from = 1): StoreContent {
   }
 }
 
-// Only a zone that is seen from its beginning must begin at 1, and behind a gap none is.
+// A zone must begin at 1 only if its first event is included; after a gap that is unknown.
 function checkZones(events: SensorReading[], from: number): void {
   const heads = new Map<string, number>()
-  let isSeenFromBeginning = from === 1 && events[0]?.sequence === 1
+  let hasFirstEvents = from === 1 && events[0]?.sequence === 1
   let last = from - 1
   for (const { sequence, epoch, zone, zoneSequence } of events) {
     if (sequence > last + 1) {
       heads.clear()
-      isSeenFromBeginning = false
+      hasFirstEvents = false
     }
     last = sequence
     const name = `${epoch} ${zone}`
-    const head = heads.get(name) ?? (isSeenFromBeginning ? 0 : zoneSequence - 1)
-    if (zoneSequence !== head + 1) throw new Error(`zone sequence ${zoneSequence} behind ${head}`)
+    const head = heads.get(name) ?? (hasFirstEvents ? 0 : zoneSequence - 1)
+    if (zoneSequence !== head + 1) throw new Error(`zone sequence ${zoneSequence} after ${head}`)
     heads.set(name, zoneSequence)
   }
 }
 
-/** What a reading says, without the numbers that the store gave it. */
+/** A reading as text, without the numbers that the store has assigned. */
 export function readingText(reading: Reading): string {
   const { site, zone, device, observedAt, receivedAt, clock, measurements, source } = reading
   return JSON.stringify([site, zone, device, observedAt, receivedAt, clock, measurements, source])

@@ -1,8 +1,8 @@
 import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 
 /**
- * What the workload is doing. What is written into a main file counts as checkpoint; no power is
- * cut under `older`, where the workload makes a file as an earlier program left it.
+ * What the workload is doing. Writes to a main database file count as `checkpoint`. No power is cut
+ * in the phase `downgrade`, in which the workload makes a file of an earlier version.
  */
 export type WorkloadPhase =
   | 'creation'
@@ -11,26 +11,26 @@ export type WorkloadPhase =
   | 'checkpoint'
   | 'prune'
   | 'drop'
-  | 'older'
+  | 'downgrade'
   | 'migration'
-  | 'heal'
+  | 'recovery'
   | 'inbox'
 
-/** How many of each kind, counted from 1 over the whole life of a store. */
+/** Numbers of readings and dead letters, counted from 1 over the whole life of a store. */
 export type CommitAmounts = { readings: number; deadLetters: number }
 
-/** Where the bridge goes on in a store. */
+/** The position of the bridge in a store: its next event and its next note. */
 export type BridgePosition = { next: number; nextNote: number }
 
-/** What may be gone: events up to a number, and notes before one. */
+/** What may be deleted: events up to a number, and notes before a number. */
 export type Deletable = { readings: number; notesBefore: number }
 
-/** What letting go came to: events that were delivered, events that were not, and notes. */
+/** How much was deleted: delivered events, undelivered events, and notes. */
 export type DeletionCounts = { pruned: number; dropped: number; notes: number }
 
 /**
- * A line of the file `marks`, which stands in the recording between the writes it speaks of: what
- * is about to be asked of the store, and what the store has promised.
+ * A line of the file `marks`. The recording has each mark between the writes to which it refers. A
+ * mark names a request to the store just before it is made, or a promise that the store has given.
  */
 export type Mark =
   | { phase: WorkloadPhase }
@@ -41,57 +41,57 @@ export type Mark =
   | { noted: number }
   | { moving: BridgePosition; notes: OutgoingNote[] }
   | { moved: BridgePosition }
-  | { lettingGo: Deletable }
-  | { gone: DeletionCounts }
+  | { deleting: Deletable }
+  | { deleted: DeletionCounts }
   | { versions: FileVersions }
 
-/** The least version that each file must have. */
+/** The lowest version that each file must have. */
 export type FileVersions = { outbox: number; inbox: number }
 
-/** What a store was asked for, and what it has promised, up to some moment. */
+/** The requests to a store and the promises of the store, up to some moment. */
 export type StorePromises = ReturnType<typeof createStorePromises>
 
-/** Collects marks in their order. */
+/** Creates an empty account of requests and promises. `add` must get the marks in order. */
 export function createStorePromises() {
-  const promised = {
+  const promises = {
     phase: 'creation' as WorkloadPhase,
-    /** The store's id (hex) once an opened outbox gave it. */
+    /** The store's id (hex) once an outbox was opened. */
     store: null as string | null,
-    /** Amounts after each commit that was asked for: between two of them, there must be nothing. */
+    /** The amounts after each requested commit: no state between two of them may be visible. */
     commits: [{ readings: 0, deadLetters: 0 }] as CommitAmounts[],
     acknowledged: { readings: 0, deadLetters: 0 } as CommitAmounts,
-    /** Notes of the inbox. */
-    notes: { asked: 0, promised: 0 },
-    /** Where the range of the inbox goes on, and the notes; 0 while there is none. */
-    position: { asked: { next: 0, nextNote: 1 }, promised: { next: 0, nextNote: 1 } },
-    /** Notes of the outbox that the bridge took before it moved on, by their numbers. */
-    taken: new Map<number, OutgoingNote>(),
-    letGo: { readings: 0, notesBefore: 1 } as Deletable,
-    gone: { pruned: 0, dropped: 0, notes: 0 } as DeletionCounts,
+    /** The number of the last note of the inbox. */
+    notes: { requested: 0, promised: 0 },
+    /** The bridge's position in the inbox; `next` is 0 while there is no range. */
+    position: { requested: { next: 0, nextNote: 1 }, promised: { next: 0, nextNote: 1 } },
+    /** Notes of the outbox that the bridge read before it moved on, by number. */
+    readNotes: new Map<number, OutgoingNote>(),
+    deletable: { readings: 0, notesBefore: 1 } as Deletable,
+    deleted: { pruned: 0, dropped: 0, notes: 0 } as DeletionCounts,
     versions: { outbox: 0, inbox: 0 } as FileVersions,
     add(mark: Mark): void {
-      if ('phase' in mark) promised.phase = mark.phase
-      else if ('store' in mark) promised.store = mark.store
-      else if ('committing' in mark) promised.commits.push(mark.committing)
-      else if ('acknowledged' in mark) promised.acknowledged = mark.acknowledged
-      else if ('noting' in mark) promised.notes.asked = mark.noting
-      else if ('noted' in mark) promised.notes.promised = mark.noted
+      if ('phase' in mark) promises.phase = mark.phase
+      else if ('store' in mark) promises.store = mark.store
+      else if ('committing' in mark) promises.commits.push(mark.committing)
+      else if ('acknowledged' in mark) promises.acknowledged = mark.acknowledged
+      else if ('noting' in mark) promises.notes.requested = mark.noting
+      else if ('noted' in mark) promises.notes.promised = mark.noted
       else if ('moving' in mark) {
-        promised.position.asked = mark.moving
-        for (const note of mark.notes) promised.taken.set(note.sequence, note)
-      } else if ('moved' in mark) promised.position.promised = mark.moved
-      else if ('lettingGo' in mark) {
-        for (const what of ['readings', 'notesBefore'] as const)
-          promised.letGo[what] = Math.max(promised.letGo[what], mark.lettingGo[what])
-      } else if ('versions' in mark) promised.versions = mark.versions
+        promises.position.requested = mark.moving
+        for (const note of mark.notes) promises.readNotes.set(note.sequence, note)
+      } else if ('moved' in mark) promises.position.promised = mark.moved
+      else if ('deleting' in mark) {
+        for (const limit of ['readings', 'notesBefore'] as const)
+          promises.deletable[limit] = Math.max(promises.deletable[limit], mark.deleting[limit])
+      } else if ('versions' in mark) promises.versions = mark.versions
       else {
-        for (const what of ['pruned', 'dropped', 'notes'] as const)
-          promised.gone[what] += mark.gone[what]
+        for (const kind of ['pruned', 'dropped', 'notes'] as const)
+          promises.deleted[kind] += mark.deleted[kind]
       }
     },
     addLines(lines: string): void {
-      for (const line of lines.split('\n')) if (line) promised.add(JSON.parse(line))
+      for (const line of lines.split('\n')) if (line) promises.add(JSON.parse(line))
     },
   }
-  return promised
+  return promises
 }

@@ -1,4 +1,4 @@
-/** One call of the recorded process, on a file of one store. Handles stand for opened files. */
+/** One file system call of a recorded process on a file of one store. A handle is an open file. */
 export type RecordedCall =
   | { kind: 'open'; handle: string; name: string; isEmptied: boolean; isDirectory: boolean }
   | { kind: 'write'; handle: string; offset: number; bytes: Buffer }
@@ -13,13 +13,13 @@ const HEAD_BYTES = 24
 const MARKS = 'marks'
 
 /**
- * Reads the logs that recorder.c wrote for one process after another, and gives each store's calls
- * in their order; a store is a folder of the recorded directory. What the workload writes into
- * a file `marks` becomes marks. Throws an Error when a log is not whole.
+ * Parses the logs that recorder.c wrote for one process after another. Returns the calls of each
+ * store in order; a store is a folder of the recorded directory. Writes to a file `marks` become
+ * marks. Throws an Error when a log is truncated or damaged.
  */
 export function parseRecording(logs: Buffer[]): Map<string, RecordedCall[]> {
   const stores = new Map<string, RecordedCall[]>()
-  const places = new Map<string, { store: string; name: string }>()
+  const openFiles = new Map<string, StorePath>()
   const add = (store: string, call: RecordedCall) => {
     const calls = stores.get(store) ?? []
     calls.push(call)
@@ -34,20 +34,20 @@ export function parseRecording(logs: Buffer[]): Map<string, RecordedCall[]> {
       if (!kind || end > log.length) throw new Error(`log ${process} is damaged at byte ${at}`)
       const bytes = log.subarray(at + HEAD_BYTES, end)
       at = end
-      if (kind === 'open') places.set(handle, placeOf(bytes.toString()))
-      const place = places.get(handle) ?? placeOf(bytes.toString())
-      if (kind === 'open' && place.name === MARKS) continue
-      add(place.store, callOf(kind, { handle, offset, bytes, name: place.name }))
+      if (kind === 'open') openFiles.set(handle, parsePath(bytes.toString()))
+      const { store, name } = openFiles.get(handle) ?? parsePath(bytes.toString())
+      if (kind === 'open' && name === MARKS) continue
+      add(store, toCall(kind, { handle, offset, bytes, name }))
     }
   }
   stores.delete('')
   return stores
 }
 
-type Raw = { handle: string; offset: number; bytes: Buffer; name: string }
+type LogRecord = { handle: string; offset: number; bytes: Buffer; name: string }
 
-function callOf(kind: Exclude<(typeof KINDS)[number], ''>, raw: Raw): RecordedCall {
-  const { handle, offset, bytes, name } = raw
+function toCall(kind: Exclude<(typeof KINDS)[number], ''>, record: LogRecord): RecordedCall {
+  const { handle, offset, bytes, name } = record
   if (kind === 'open')
     return { kind, handle, name, isEmptied: (offset & 1) > 0, isDirectory: (offset & 2) > 0 }
   if (kind === 'write' && name === MARKS) return { kind: 'mark', lines: bytes.toString() }
@@ -56,11 +56,13 @@ function callOf(kind: Exclude<(typeof KINDS)[number], ''>, raw: Raw): RecordedCa
   if (kind === 'sync') return { kind, handle }
   if (kind === 'unlink') return { kind, name }
   const [from, to] = bytes.toString().split('\0') as [string, string]
-  return { kind, from: placeOf(from).name, to: placeOf(to).name }
+  return { kind, from: parsePath(from).name, to: parsePath(to).name }
 }
 
 /** A path in the recorded directory: the store's folder, and the name in it ('' is the folder). */
-function placeOf(path: string): { store: string; name: string } {
+type StorePath = { store: string; name: string }
+
+function parsePath(path: string): StorePath {
   const slash = path.indexOf('/')
   if (slash < 0) return { store: path, name: '' }
   return { store: path.slice(0, slash), name: path.slice(slash + 1) }

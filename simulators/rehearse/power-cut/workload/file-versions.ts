@@ -27,32 +27,32 @@ const kinds = {
 
 export type FileKind = keyof typeof kinds
 
-/** The versions that today's program writes. */
+/** The versions that the current program writes. */
 export const newestVersions: FileVersions = {
   outbox: outboxMigrations.length,
   inbox: inboxMigrations.length,
 }
 
-/** Every file and version that an earlier program may have left. */
+/** Every earlier version of each file. */
 export const olderVersions = (Object.keys(kinds) as FileKind[]).flatMap(kind =>
   kinds[kind].migrations.slice(1).map((_, at) => ({ kind, version: at + 1 })),
 )
 
-/** Makes a file as a program of an earlier version left it, with the rows that it has now. */
+/** Replaces a file by one of an earlier version with the same rows, durable on disk. */
 export function writeOlderVersion(dir: string, kind: FileKind, version: number): void {
   const file = join(dir, `${kind}.db`)
   const draft = join(dir, `${kind}.older`)
   const { id, migrations } = kinds[kind]
-  const [now, then] = [new Database(file), new Database(draft)]
-  prepareDatabase(then, id, migrations.slice(0, version))
-  then.transaction(() => {
-    for (const table of tablesOf(then).map(({ name }) => name)) copyTable(now, then, table)
-    if (tablesOf(then).some(({ name }) => name === 'seal')) createPositionChecksum(then).write()
+  const [current, older] = [new Database(file), new Database(draft)]
+  prepareDatabase(older, id, migrations.slice(0, version))
+  older.transaction(() => {
+    for (const table of tablesOf(older).map(({ name }) => name)) copyTable(current, older, table)
+    if (tablesOf(older).some(({ name }) => name === 'seal')) createPositionChecksum(older).write()
   })()
-  now.close()
-  then.close()
+  current.close()
+  older.close()
   renameSync(draft, file)
-  // All of it was long ago: nothing of how it was made may be left by a cut.
+  // The file must look old: no cut may reveal how it was made.
   for (const path of [file, join(dir, '.')]) {
     const descriptor = openSync(path, 'r')
     fsyncSync(descriptor)
@@ -72,24 +72,26 @@ function copyTable(from: Database.Database, to: Database.Database, table: string
 }
 
 /**
- * What version a file has that a power cut left, looked at in a copy, because opening it changes
- * it; 0 when there is none. Throws an Error when it is not a version whole: exactly its tables, and
- * nothing that SQLite's own check finds.
+ * The version of a file after a power cut; 0 when there is no file. Reads a copy, because opening a
+ * database changes it. Throws an Error when the file does not have exactly the tables of its
+ * version, or fails SQLite's integrity check.
  */
 export function readVersion(dir: string, kind: FileKind): number {
   const copy = join(dir, 'copy')
   mkdirSync(copy)
-  const isOf = (name: string) => name.startsWith(`${kind}.db`) && /\.db(-wal|-journal)?$/.test(name)
-  for (const name of readdirSync(dir).filter(isOf)) copyFileSync(join(dir, name), join(copy, name))
+  const belongsToFile = (name: string) =>
+    name.startsWith(`${kind}.db`) && /\.db(-wal|-journal)?$/.test(name)
+  for (const name of readdirSync(dir).filter(belongsToFile))
+    copyFileSync(join(dir, name), join(copy, name))
   const db = new Database(join(copy, `${kind}.db`))
   const model = new Database(':memory:')
   try {
     const version = db.pragma('user_version', { simple: true }) as number
     for (const migration of kinds[kind].migrations.slice(0, version)) model.exec(migration)
     if (JSON.stringify(tablesOf(db)) !== JSON.stringify(tablesOf(model)))
-      throw new Error(`the ${kind} is half of version ${version}`)
-    const said = db.pragma('integrity_check', { simple: true })
-    if (said !== 'ok') throw new Error(`integrity_check of the ${kind}: ${said}`)
+      throw new Error(`the ${kind} is only a part of version ${version}`)
+    const result = db.pragma('integrity_check', { simple: true })
+    if (result !== 'ok') throw new Error(`integrity_check of the ${kind}: ${result}`)
     return version
   } finally {
     db.close()

@@ -12,7 +12,7 @@ const FIRST_MS = 1_700_000_000_000
 export const zoneOf = (key: number, number: number) =>
   `z${Math.floor(drawAt(key, number, 1) * ZONES)}`
 
-/** What is in a reading is given by its number alone, so that a changed one shows. */
+/** The reading of a number: key and number decide its content, so a changed reading shows. */
 export function readingOf(key: number, number: number): Reading {
   const zone = zoneOf(key, number)
   const isLong = drawAt(key, number, 2) < LONG_SHARE
@@ -35,13 +35,13 @@ export function deadLetterOf(key: number, number: number): DeadLetter {
   return { reason: 'rehearsed', place: String(number), topic: 'rehearsal', payload }
 }
 
-/** What a note of the inbox says. */
+/** The content of a note of the inbox. */
 export const noteContentOf = (key: number, number: number) => ({
   number,
   draw: drawAt(key, number, 4),
 })
 
-/** The hash by which a QoS 2 message is told from another with the same packet id. */
+/** The hash that distinguishes a QoS 2 message from another with the same packet id. */
 export const qos2HashOf = (number: number) => createHash('sha256').update(String(number)).digest()
 
 /** The packet id of the QoS 2 message whose reading has this number. */
@@ -49,7 +49,7 @@ export const packetIdOf = (number: number) => (number % 65_535) + 1
 
 export const storeKeyOf = (seed: number, store: string) => keyOf(seed, store)
 
-// Text that does not compress, so that a group takes several pages.
+// Incompressible text, so that a group occupies several pages.
 function longText(key: number, number: number): string {
   const bytes = Buffer.alloc(Math.floor(drawAt(key, number, 5) * LONG_MAX_BYTES))
   for (let at = 0; at + 4 <= bytes.length; at += 4) {

@@ -5,7 +5,7 @@ import { type Sabotage, sabotages } from './sabotage.ts'
 import { runSteps } from './steps.ts'
 import { openWorkload } from './workload.ts'
 
-/** What a recorded process does: some steps on each store, one store after another. */
+/** The orders of a recorded process: a number of steps on each store, one store after another. */
 export type WorkloadOrders = {
   dir: string
   seed: number
@@ -14,13 +14,13 @@ export type WorkloadOrders = {
   sabotage: Sabotage | null
 }
 
-/** What a process says when it has done all it was told; then it dies. */
+/** The output of a process that has done all its work; then it kills itself. */
 export const DONE = 'done'
 
-if (import.meta.main) obey(JSON.parse(process.argv[2]!))
+if (import.meta.main) execute(JSON.parse(process.argv[2]!))
 
-// Some stores are closed in order; the others are left as kill -9 leaves them.
-function obey({ dir, seed, run, stores, sabotage }: WorkloadOrders): void {
+// Some stores are closed cleanly; the others stay as kill -9 leaves them.
+function execute({ dir, seed, run, stores, sabotage }: WorkloadOrders): void {
   if (sabotage) sabotages[sabotage]()
   for (const { name, steps, isLong } of stores) {
     const work = openWorkload(join(dir, name), name, { seed, sabotage })

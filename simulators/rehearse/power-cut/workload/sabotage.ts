@@ -2,26 +2,26 @@ import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import Database from 'better-sqlite3'
 
-/** Each promise that can be broken on purpose, to see that the rehearsal notices, and how. */
+/** Each promise that can be broken on purpose, and the function that breaks it. */
 export const sabotages = {
   /** Acknowledges before the commit. */
   'ack-first': () => {},
   /** Commits without fsync. */
   'no-fsync': breakFsync,
-  /** Prunes by positions that are not saved yet. */
+  /** Prunes up to a position that is not saved yet. */
   'prune-first': () => {},
   /** Drops without a tombstone. */
   'drop-silently': () => {},
   /** Migrates without a transaction. */
   'half-migration': breakMigration,
-  /** Heals without having the new file on disk before it takes the old one's place. */
-  'heal-unsynced': breakSync,
+  /** Recovers without an fsync of the new file before it replaces the old one. */
+  'recover-unsynced': breakSync,
 }
 
-/** A promise that is broken on purpose, to see that the rehearsal notices. */
+/** A promise that is broken on purpose: a rehearsal must detect it. */
 export type Sabotage = keyof typeof sabotages
 
-/** Makes the product's own connections commit without fsync, and say that they do not. */
+/** Makes the product's own connections commit without fsync while they report FULL. */
 function breakFsync(): void {
   const { pragma } = Database.prototype
   Database.prototype.pragma = function (source, options) {
@@ -31,7 +31,7 @@ function breakFsync(): void {
   }
 }
 
-/** What a migration changes lasts before the version says so. */
+/** Makes the changes of a migration durable before the new version number. */
 function breakMigration(): void {
   const { exec } = Database.prototype
   Database.prototype.exec = function (source) {
@@ -42,7 +42,7 @@ function breakMigration(): void {
   }
 }
 
-/** What Node is asked to put on disk stays where it is; SQLite syncs by itself. */
+/** Makes Node's fsync do nothing; SQLite has its own fsync. */
 function breakSync(): void {
   fs.fsyncSync = () => {}
   syncBuiltinESMExports()

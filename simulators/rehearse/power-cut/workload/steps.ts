@@ -6,15 +6,16 @@ import { noteContentOf } from './numbered-content.ts'
 import { dropOldest, prune } from './retention-steps.ts'
 import { outboxPath, type Workload } from './workload.ts'
 
-/** Something that gateway, bridge or operator do to a store. */
+/** An operation of gateway, bridge or operator on a store. */
 type Step = (work: Workload) => void
 
-/** So often a bridge that moved on has not saved it yet when something else happens. */
+/** How often the bridge has not saved its new position when the next step begins. */
 const UNSAVED_SHARE = 0.3
 
-const upTo = (work: Workload, most: number) => Math.floor(work.random() * (most + 1))
+/** A random whole number from 0 to `max`. */
+const upTo = (work: Workload, max: number) => Math.floor(work.random() * (max + 1))
 
-/** Some notes of the outbox, as the bridge reads them. */
+/** A page of notes of the outbox, as the bridge reads them. */
 function notesFrom({ dir }: Workload, sequence: number): OutgoingNote[] {
   const reader = openOutboxReader(outboxPath(dir))
   const notes = reader?.notesFrom(sequence) ?? []
@@ -22,20 +23,20 @@ function notesFrom({ dir }: Workload, sequence: number): OutgoingNote[] {
   return notes
 }
 
-/** What happens again and again, and how often among the others. */
-const often: { share: number; step: Step }[] = [
-  { share: 50, step: work => work.commit({ readings: 1 + upTo(work, 4), deadLetters: 0 }) },
-  { share: 3, step: work => work.commit({ readings: upTo(work, 60), deadLetters: 2 }) },
-  { share: 6, step: work => work.commit({ readings: 0, deadLetters: 1 + upTo(work, 2) }) },
-  { share: 8, step: work => work.commit({ readings: 2, deadLetters: 1 }) },
-  { share: 4, step: beat },
-  { share: 10, step: settle },
-  { share: 5, step: note },
+/** The frequent steps and their weights. */
+const frequentSteps: { weight: number; step: Step }[] = [
+  { weight: 50, step: work => work.commit({ readings: 1 + upTo(work, 4), deadLetters: 0 }) },
+  { weight: 3, step: work => work.commit({ readings: upTo(work, 60), deadLetters: 2 }) },
+  { weight: 6, step: work => work.commit({ readings: 0, deadLetters: 1 + upTo(work, 2) }) },
+  { weight: 8, step: work => work.commit({ readings: 2, deadLetters: 1 }) },
+  { weight: 4, step: beat },
+  { weight: 10, step: advance },
+  { weight: 5, step: note },
 ]
 
-/** What happens once in the life of each process. A new duty of the store gets a step here. */
-const once: Record<string, Step> = {
-  settle,
+/** The steps that each process makes once. A new operation of the store gets a step here. */
+const singleSteps: Record<string, Step> = {
+  advance,
   checkpoint,
   prune,
   drop: dropOldest,
@@ -43,7 +44,7 @@ const once: Record<string, Step> = {
     const { kind, version } = olderVersions[upTo(work, olderVersions.length - 1)]!
     work.migrate(kind, version)
   },
-  heal: work => work.heal(),
+  recover: work => work.recover(),
   reopen: work => work.reopen(),
 }
 
@@ -52,26 +53,26 @@ function beat(work: Workload): void {
   work.outbox.writeZoneHeads()
 }
 
-/** The bridge delivers some events and notes. */
-function settle(work: Workload): void {
-  const { acknowledged } = work.promised
+/** The bridge delivers some events and notes and advances its position. */
+function advance(work: Workload): void {
+  const { acknowledged } = work.promises
   const { store } = work.outbox
   work.enter('inbox')
   const range = work.save()
   const next = range.next + upTo(work, Math.max(0, acknowledged.readings + 1 - range.next))
   const firstNote = work.inbox.nextNote(store) ?? 1
   const notes = notesFrom(work, firstNote)
-  const taken = notes.slice(0, upTo(work, notes.length))
-  const nextNote = (taken.at(-1)?.sequence ?? firstNote - 1) + 1
-  work.mark({ moving: { next, nextNote }, notes: taken })
+  const readNotes = notes.slice(0, upTo(work, notes.length))
+  const nextNote = (readNotes.at(-1)?.sequence ?? firstNote - 1) + 1
+  work.mark({ moving: { next, nextNote }, notes: readNotes })
   work.inbox.moveRange({ ...range, next })
   work.inbox.moveNotes(store, nextNote)
   if (work.random() >= UNSAVED_SHARE) work.save()
 }
 
-/** The bridge has something to say itself. */
+/** The bridge adds notes of its own to the inbox. */
 function note(work: Workload): void {
-  const { promised } = work.promised.notes
+  const { promised } = work.promises.notes
   const last = promised + 1 + upTo(work, 2)
   work.enter('inbox')
   work.mark({ noting: last })
@@ -82,7 +83,7 @@ function note(work: Workload): void {
   work.mark({ noted: last })
 }
 
-/** As an operator does who looks into the file with SQLite's own tool. */
+/** Checkpoints like an operator who opens the file with the sqlite3 tool. */
 function checkpoint(work: Workload): void {
   const mode = ['PASSIVE', 'RESTART', 'TRUNCATE'][upTo(work, 2)]
   work.enter('checkpoint')
@@ -92,14 +93,14 @@ function checkpoint(work: Workload): void {
 }
 
 /**
- * Works on a store for so many steps, and does all that happens once somewhere between them.
- * `isLong` leaves the checkpoints to SQLite, which makes one when its log has 1,000 pages.
+ * Makes `count` frequent steps on a store, and every single step at a random place between them.
+ * With `isLong` there are only frequent steps: SQLite itself checkpoints at 1,000 pages of its log.
  */
 export function runSteps(work: Workload, count: number, isLong: boolean): void {
-  const lots = often.flatMap(({ share, step }) => new Array<Step>(share).fill(step))
+  const lots = frequentSteps.flatMap(({ weight, step }) => new Array<Step>(weight).fill(step))
   const plan = Array.from({ length: count }, () => lots[upTo(work, lots.length - 1)]!)
   if (!isLong) {
-    for (const step of Object.values(once)) plan.splice(upTo(work, plan.length), 0, step)
+    for (const step of Object.values(singleSteps)) plan.splice(upTo(work, plan.length), 0, step)
   }
   for (const step of plan) step(work)
 }

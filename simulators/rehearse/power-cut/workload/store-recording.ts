@@ -11,9 +11,9 @@ const PROGRAM = fileURLToPath(new URL('./recorded-process.ts', import.meta.url))
 const PROCESSES = 3
 
 /**
- * Has several processes, one after another and each killed in the end, work on some stores, and
- * gives what they did. Throws an Error when one ends before its work is done, and when the
- * recording does not lead to the files that are there: then it is not whole, and proves nothing.
+ * Runs several processes on the stores, one after another, each killed at its end, and returns
+ * their calls by store. Throws an Error when a process ends before its work is done, and when a
+ * replay of the recording does not give the files on disk: an incomplete recording proves nothing.
  */
 export async function recordStores(
   library: string,
@@ -25,10 +25,10 @@ export async function recordStores(
   for (const { name } of orders.stores) await mkdir(join(recorded, name), { recursive: true })
   for (let run = 0; run < PROCESSES; run++) {
     const log = join(dir, 'log')
-    const all: WorkloadOrders = { ...orders, dir: recorded, run }
+    const runOrders: WorkloadOrders = { ...orders, dir: recorded, run }
     const env = recorderEnv(library, { dir: recorded, log })
-    const said = await outputOf([PROGRAM, JSON.stringify(all)], env)
-    if (said !== DONE) throw new Error(`the workload ended too early: ${said}`)
+    const output = await outputOf([PROGRAM, JSON.stringify(runOrders)], env)
+    if (output !== DONE) throw new Error(`the workload ended too early: ${output}`)
     logs.push(await readFile(log))
     await rm(log)
   }
@@ -42,17 +42,17 @@ async function checkStore(dir: string, calls: RecordedCall[]): Promise<void> {
   const disk = createModelDisk()
   for (const call of calls) disk.apply(call)
   const files = disk.now
-  const isMeant = (name: string) => !/^marks$|-shm$|\.lock/.test(name)
-  const there = (await readdir(dir)).filter(isMeant)
-  if (there.sort().join() !== [...files.keys()].sort().join()) throw notWhole(dir)
-  for (const name of there) {
-    if (!files.get(name)!.equals(await readFile(join(dir, name)))) throw notWhole(join(dir, name))
+  const isRecorded = (name: string) => !/^marks$|-shm$|\.lock/.test(name)
+  const names = (await readdir(dir)).filter(isRecorded)
+  if (names.sort().join() !== [...files.keys()].sort().join()) throw incomplete(dir)
+  for (const name of names) {
+    if (!files.get(name)!.equals(await readFile(join(dir, name)))) throw incomplete(join(dir, name))
   }
 }
 
-const notWhole = (path: string) => new Error(`the recording does not lead to what is in ${path}`)
+const incomplete = (path: string) => new Error(`a replay of the recording differs from ${path}`)
 
-/** What a process says before it dies, however it dies. */
+/** The output of a process, however it ends. */
 function outputOf(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
   return new Promise(resolve => {
     execFile(process.execPath, args, { env }, (_, out, error) => resolve(out + error))

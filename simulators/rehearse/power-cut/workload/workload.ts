@@ -14,15 +14,15 @@ import { type FileKind, newestVersions, writeOlderVersion } from './file-version
 import { deadLetterOf, packetIdOf, qos2HashOf, readingOf, storeKeyOf } from './numbered-content.ts'
 import type { Sabotage } from './sabotage.ts'
 
-/** Who writes the rehearsed stores. */
+/** The gateway id in the rehearsed stores. */
 export const GATEWAY = 'rehearsal'
-/** Positions are saved when the workload says so. */
+/** Positions are saved only by `save`. */
 const NEVER_MS = 2_000_000_000
 
 export const outboxPath = (dir: string) => join(dir, 'outbox.db')
 export const inboxPath = (dir: string) => join(dir, 'inbox.db')
 
-/** Opens both files of a folder as gateway and bridge do, one after the other. */
+/** Opens the outbox of a folder as the gateway does. */
 export const openOutboxIn = (dir: string) =>
   openOutbox({ file: outboxPath(dir), gateway: GATEWAY, inboxFile: inboxPath(dir) })
 export const openInboxIn = (dir: string) => openInbox({ file: inboxPath(dir), settleMs: NEVER_MS })
@@ -30,27 +30,27 @@ export const openInboxIn = (dir: string) => openInbox({ file: inboxPath(dir), se
 export type Workload = ReturnType<typeof openWorkload>
 
 /**
- * Opens the store in a folder, a new one or one that an earlier process left, and works on it with
- * the product's own code. Before it asks for something, and when the store has promised it, it says
- * so in the file `marks`. With `ack-first` it says so too early, as no gateway must.
+ * Opens the store in a folder, or creates one, and works on it with the product's own code. It
+ * writes each request (before making it) and each promise of the store into the file `marks`. With
+ * the sabotage `ack-first` it marks the promise before the commit, as no gateway may.
  */
 export function openWorkload(
   dir: string,
   store: string,
   { seed, sabotage }: { seed: number; sabotage: Sabotage | null },
 ) {
-  const promised = createStorePromises()
+  const promises = createStorePromises()
   const marksFile = join(dir, 'marks')
-  if (existsSync(marksFile)) promised.addLines(readFileSync(marksFile, 'utf8'))
+  if (existsSync(marksFile)) promises.addLines(readFileSync(marksFile, 'utf8'))
   const marks = openSync(marksFile, 'a')
   const key = storeKeyOf(seed, store)
-  const random = mulberry32(key + promised.commits.length)
+  const random = mulberry32(key + promises.commits.length)
   const mark = (next: Mark) => {
     writeSync(marks, `${JSON.stringify(next)}\n`)
-    promised.add(next)
+    promises.add(next)
   }
   const enter = (phase: WorkloadPhase) => mark({ phase })
-  const isNew = promised.store === null
+  const isNew = promises.store === null
   enter(isNew ? 'creation' : 'open')
   let outbox: Outbox = openOutboxIn(dir)
   let inbox: Inbox = openInboxIn(dir)
@@ -71,32 +71,32 @@ export function openWorkload(
   }
 
   return {
-    ...{ dir, key, random, promised, sabotage, mark, enter },
+    ...{ dir, key, random, promises, sabotage, mark, enter },
     get outbox() {
       return outbox
     },
     get inbox() {
       return inbox
     },
-    commit: (more: CommitAmounts) => commit({ key, promised, sabotage, mark, enter, outbox }, more),
-    /** Has the inbox write where the bridge goes on; gives the range that says so. */
+    commit: (more: CommitAmounts) => commit({ key, promises, sabotage, mark, enter, outbox }, more),
+    /** Saves the bridge's position in the inbox; returns the range that has it. */
     save() {
       inbox.flush()
       const [range] = inbox.rangesOf(outbox.store)
       mark({ moved: { next: range!.next, nextNote: inbox.nextNote(outbox.store) ?? 1 } })
       return range!
     },
-    /** Closes the outbox, which checkpoints it, and opens it again. */
+    /** Closes the outbox, which checkpoints it, and reopens it. */
     reopen: () => reopenOutbox('open'),
-    /** The same, after somebody has met damage in it. */
-    heal(): void {
+    /** Marks the outbox as damaged and reopens it, which recovers it. */
+    recover(): void {
       markDamaged(outboxPath(dir), 'rehearsed')
-      reopenOutbox('heal')
-      if (!outbox.recovery) throw new Error(`${store}: a mark was not obeyed`)
+      reopenOutbox('recovery')
+      if (!outbox.recovery) throw new Error(`${store}: the damage mark was ignored`)
     },
-    /** Has a file stand there as an earlier program left it, and opens it. */
+    /** Replaces a file by one of an earlier version with the same rows, and opens it. */
     migrate(kind: FileKind, version: number): void {
-      enter('older')
+      enter('downgrade')
       this.save()
       if (kind === 'outbox') outbox.close()
       else inbox.close()
@@ -117,12 +117,12 @@ export function openWorkload(
   }
 }
 
-type Committing = Pick<Workload, 'key' | 'promised' | 'sabotage' | 'mark' | 'enter' | 'outbox'>
+type CommitContext = Pick<Workload, 'key' | 'promises' | 'sabotage' | 'mark' | 'enter' | 'outbox'>
 
-/** Commits so many more readings and dead letters. */
-function commit(work: Committing, more: CommitAmounts): void {
-  const { key, promised, sabotage, mark, outbox } = work
-  const before = promised.commits.at(-1)!
+/** Commits so many readings and dead letters more. */
+function commit(work: CommitContext, more: CommitAmounts): void {
+  const { key, promises, sabotage, mark, outbox } = work
+  const before = promises.commits.at(-1)!
   const now = {
     readings: before.readings + more.readings,
     deadLetters: before.deadLetters + more.deadLetters,
@@ -143,6 +143,7 @@ function commit(work: Committing, more: CommitAmounts): void {
       deadLetter: deadLetterOf(key, number),
     })),
   })
-  if (outbox.lastSequence !== now.readings) throw new Error('numbers are not as told')
+  if (outbox.lastSequence !== now.readings)
+    throw new Error(`the last sequence is ${outbox.lastSequence}, not ${now.readings}`)
   mark({ acknowledged: now })
 }

@@ -15,7 +15,7 @@ import { digestStore } from '../../../../simulators/rehearse/bit-rot/store-diges
 const FLIPS = 60
 const SEED = 20261123
 
-it('a flipped bit in any file of a store loses and changes nothing that no note names', async () => {
+it('a flipped bit in any file of a store loses or changes no event without a note', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-rot-'))
   try {
     const { total, files, faults, readings } = await rehearseBitRot({
@@ -50,7 +50,7 @@ it('a flip counts as unused only where nothing that SQLite reads has changed', (
       writeFileSync(file, bytes.with(at, bytes[at]! ^ 1))
       return digestStore(dir)
     }
-    // Byte 72 is reserved for expansion, byte 63 is of our version.
+    // In SQLite's header byte 72 is reserved for expansion; byte 63 belongs to user_version.
     expect(digestWith(72)).toBe(sound)
     expect(digestWith(63)).not.toBe(sound)
     expect(digestWith(bytes.indexOf('standard'))).not.toBe(sound)
@@ -59,31 +59,31 @@ it('a flip counts as unused only where nothing that SQLite reads has changed', (
   }
 })
 
-it('is judged strictly: what is lost or changed without a note is a fault', () => {
+it('a loss or change without a note is a fault', () => {
   const value = (text: string) => Buffer.from(text)
   const note = (sequence: number, kind: string, content: object) => ({
     ...{ origin: 'outbox' as const, sequence, kind, content: content as Record<string, unknown> },
   })
-  const nothing = { damaged: null, isInboxNew: false }
+  const nothing = { damaged: null, isInboxRebuilt: false }
   const events = [5, 6, 7].map(sequence => ({ sequence, value: value(`event ${sequence}`) }))
   const notes = [note(1, 'epoch', { a: 1 }), note(2, 'heads', { b: 2 })]
   const delivered = { events, notes, ...nothing }
-  const original: SampleStore = { dir: '', delivered, deliveredUpTo: 4, lastSequence: 7 }
-  const judged = (more: object, later = new Map<number, number>()) =>
-    judgeFlip(original, later, { ...delivered, ...more })
+  const sample: SampleStore = { dir: '', delivered, deliveredUpTo: 4, lastSequence: 7 }
+  const judged = (more: object, storedLater = new Map<number, number>()) =>
+    judgeFlip(sample, storedLater, { ...delivered, ...more })
   expect(judged({})).toEqual({ lost: 0, lostNotes: 0, faults: [] })
   const without6 = events.filter(({ sequence }) => sequence !== 6)
   expect(judged({ events: without6 }).faults).toEqual(['events lost and not named: 6'])
   const named = [...notes, note(3, 'quarantine', { from: 6, to: 6 })]
   expect(judged({ events: without6, notes: named })).toMatchObject({ lost: 1, faults: [] })
   const changed = [...without6, { sequence: 6, value: value('event 9') }]
-  expect(judged({ events: changed }).faults).toEqual(['event 6 is another one'])
+  expect(judged({ events: changed }).faults).toEqual(['event 6 was changed'])
   expect(judged({ notes: notes.slice(1) }).faults).toEqual(['note 1 (epoch) lost and not named'])
-  const gone = [notes[1], note(3, 'jump', { notes: { from: 1, to: 1 } })]
-  expect(judged({ notes: gone })).toMatchObject({ lostNotes: 1, faults: [] })
+  const namedNote = [notes[1], note(3, 'jump', { notes: { from: 1, to: 1 } })]
+  expect(judged({ notes: namedNote })).toMatchObject({ lostNotes: 1, faults: [] })
   const unreadable = [note(1, 'epoch', { reason: 'note checksum differs' }), notes[1]]
   expect(judged({ notes: unreadable })).toMatchObject({ lostNotes: 1, faults: [] })
   expect(judged({ events: without6 }, new Map([[6, 1]])).faults).toContain(
-    'number 6 was given out again',
+    'sequence 6 was assigned twice',
   )
 })

@@ -13,7 +13,7 @@ describe.skipIf(probe === null)('faults in front of libc', () => {
      try { db.exec('CREATE TABLE t (a)'); console.log('done') }
      catch (error) { console.log(error.code) }`
 
-  it('change nothing until they are set', () => {
+  it('change nothing before they are set', () => {
     using place = temporary()
     using injection = openFaultInjection()!
     expect(run(commit(place.file('a.db')), injection.env)).toBe('done\n')
@@ -32,7 +32,7 @@ describe.skipIf(probe === null)('faults in front of libc', () => {
     expect(run(commit(file), injection.env)).toBe(`${code}\n`)
   })
 
-  it('set the clock, and only the one on the wall', () => {
+  it('shift the wall clock, not the monotonic one', () => {
     using injection = openFaultInjection()!
     injection.setFaults({ clockShiftS: -Math.floor(Date.now() / 1000) })
     const script = 'console.log(new Date().getFullYear(), performance.now() < 60000)'

@@ -15,7 +15,17 @@ const hasCompiler = (await compileRecorder(dir)) !== null
 
 const SEED = 20261123
 const PHASES = [
-  ...['checkpoint', 'commit', 'creation', 'drop', 'heal', 'inbox', 'migration', 'open', 'prune'],
+  ...[
+    'checkpoint',
+    'commit',
+    'creation',
+    'drop',
+    'inbox',
+    'migration',
+    'open',
+    'prune',
+    'recovery',
+  ],
 ]
 const rehearse = async (more: Partial<PowerCutOptions>) =>
   (await rehearsePowerCuts({ times: 60, seed: SEED, dir: powerCutDir(), ...more }))!
@@ -29,19 +39,19 @@ describe.skipIf(!hasCompiler)('power cuts (they need a C compiler)', () => {
     const shares = Object.values(counts.byPhase)
     expect(Object.keys(counts.byPhase).sort()).toEqual(PHASES)
     expect(Math.min(...shares)).toBeGreaterThanOrEqual(Math.floor(150 / PHASES.length))
-    // Room really came back, and files really took the place of others.
+    // Space was really freed, and recovered files really replaced damaged ones.
     expect(Math.min(...Object.values(counts.coverage!))).toBeGreaterThan(0)
     expect(counts.acknowledged).toBeGreaterThan(10_000)
     expect(seen.length).toBeGreaterThan(1)
   }, 120_000)
 
   it.each([
-    ['an acknowledgement that comes before its commit', 'ack-first'],
+    ['an acknowledgement before its commit', 'ack-first'],
     ['commits that do not wait for their fsync', 'no-fsync'],
     ['events pruned by a position that is not saved yet', 'prune-first'],
     ['events dropped without a tombstone', 'drop-silently'],
     ['a migration that is not one transaction', 'half-migration'],
-    ['a healed file that is not on disk before it takes its place', 'heal-unsynced'],
+    ['a recovered file that is not on disk before it replaces the damaged one', 'recover-unsynced'],
   ] as const)(
     'show %s',
     async (_, sabotage) => {
@@ -52,7 +62,7 @@ describe.skipIf(!hasCompiler)('power cuts (they need a C compiler)', () => {
   )
 })
 
-it('power cuts are left out where nothing can be compiled', async () => {
+it('power cuts are skipped where nothing can be compiled', async () => {
   const path = process.env.PATH
   process.env.PATH = ''
   try {

@@ -14,20 +14,24 @@ describe('the outcome of a rehearsal', () => {
     })
   })
 
-  it('is not passed whatever else the verdict finds, and says what', () => {
+  it('is not passed when the verdict has any fault, and names the fault', () => {
     const incomplete = { ...verdict, verdict: 'incomplete: 4 in a wrong partition' }
     expect(outcomeOf('kill', 3, incomplete, ['2 hit'])).toMatchObject({
       ...{ passed: false, remarks: '2 hit; incomplete: 4 in a wrong partition' },
     })
   })
 
-  it('tells how much was acknowledged of what was sent', () => {
+  it('reports the acknowledged share of the scheduled messages', () => {
     expect(outcomeOf('kill', 3, { ...verdict, acknowledged: 8 }, ['2 hit'])).toMatchObject({
-      ...{ acknowledged: 8, passed: true, remarks: '2 hit; 80 % of what was sent' },
+      ...{
+        acknowledged: 8,
+        passed: true,
+        remarks: '2 hit; 80 % of the scheduled messages acknowledged',
+      },
     })
   })
 
-  it('is a row of a table, numbers to the right', () => {
+  it('is a row of a table with right-aligned numbers', () => {
     const rows = [outcomeOf('kill', 1000, verdict), { fault: 'clock', skipped: 'no compiler' }]
     expect(formatOutcomeTable(rows).split('\n')).toEqual([
       'fault  times  acknowledged  lost  twice  out of order           remarks',

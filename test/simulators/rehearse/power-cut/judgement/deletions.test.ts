@@ -20,43 +20,45 @@ function tombstone(from: number, to: number): OutgoingNote {
   return { sequence: 3, kind: 'tombstone', at: 0, content }
 }
 
-/** Events 11 to 20 are stored of 20, notes from 5 on; by default all others were delivered. */
+/** Judges a store with events 11 to 20 of 20 and notes from 5 on; the others are delivered. */
 function judged(more: Partial<Parameters<typeof judgeDeletions>[0]> = {}) {
-  const promised = createStorePromises()
-  promised.add({ lettingGo: { readings: 10, notesBefore: 5 } })
-  const said: string[] = []
+  const promises = createStorePromises()
+  promises.add({ deleting: { readings: 10, notesBefore: 5 } })
+  const faults: string[] = []
   const lost = judgeDeletions(
     {
-      ...{ key: KEY, promised, position: { next: 11, nextNote: 5 } },
+      ...{ key: KEY, promises, position: { next: 11, nextNote: 5 } },
       ...{ events: eventsFrom(11, 20), notes: [], firstStoredNote: 5 },
       ...more,
     },
-    what => said.push(what),
+    fault => faults.push(fault),
   )
-  return { lost, said }
+  return { lost, faults }
 }
 
-it('what was delivered may be gone, and nothing before a position that is older', () => {
-  expect(judged()).toEqual({ lost: 0, said: [] })
-  expect(judged({ position: { next: 9, nextNote: 5 } })).toEqual({ lost: 2, said: [] })
-  expect(judged({ position: { next: 11, nextNote: 2 } })).toEqual({ lost: 3, said: [] })
+it('delivered events may be deleted; deletions after the saved position are losses', () => {
+  expect(judged()).toEqual({ lost: 0, faults: [] })
+  expect(judged({ position: { next: 9, nextNote: 5 } })).toEqual({ lost: 2, faults: [] })
+  expect(judged({ position: { next: 11, nextNote: 2 } })).toEqual({ lost: 3, faults: [] })
 })
 
-it('what a tombstone names may be gone, and nothing else', () => {
+it('undelivered events may be deleted only if a tombstone names them', () => {
   const position = { next: 4, nextNote: 5 }
-  expect(judged({ position, notes: [tombstone(1, 10)] })).toEqual({ lost: 0, said: [] })
-  expect(judged({ position, notes: [tombstone(6, 10)] })).toEqual({ lost: 2, said: [] })
+  expect(judged({ position, notes: [tombstone(1, 10)] })).toEqual({ lost: 0, faults: [] })
+  expect(judged({ position, notes: [tombstone(6, 10)] })).toEqual({ lost: 2, faults: [] })
 })
 
-it('nothing may be gone that nobody asked for, or from the middle', () => {
-  expect(judged({ events: eventsFrom(12, 20) }).said).toEqual(['events before 12 went unasked'])
+it('deletions that were not requested, or in the middle, are faults', () => {
+  expect(judged({ events: eventsFrom(12, 20) }).faults).toEqual([
+    'events before 12 deleted without a request',
+  ])
   const middle = [...eventsFrom(11, 13), ...eventsFrom(15, 20)]
-  expect(judged({ events: middle })).toEqual({ lost: 1, said: ['events are gone behind 13'] })
+  expect(judged({ events: middle })).toEqual({ lost: 1, faults: ['events missing after 13'] })
 })
 
-it('a tombstone may name only what is gone, and its zones', () => {
-  expect(judged({ notes: [tombstone(1, 11)] }).said).toEqual(['a tombstone says 1 to 11'])
+it('a tombstone must name exactly the deleted events and their zones', () => {
+  expect(judged({ notes: [tombstone(1, 11)] }).faults).toEqual(['a tombstone names 1 to 11'])
   const wrong = tombstone(1, 10)
   wrong.content.zones = [['z0', 1, 10]]
-  expect(judged({ notes: [wrong] }).said).toEqual(['a tombstone from 1 names other zones'])
+  expect(judged({ notes: [wrong] }).faults).toEqual(['a tombstone from 1 names other zones'])
 })
