@@ -73,8 +73,8 @@ export function openPool(options: PoolOptions): ConnectionPool {
   const members = Array.from({ length: options.connections }, (_, at) =>
     openMember(options, at, failed),
   )
-  const sum = (valueOf: (member: Member) => number) =>
-    members.reduce((total, member) => total + valueOf(member), 0)
+  const sum = (count: (member: Member) => number) =>
+    members.reduce((total, member) => total + count(member), 0)
   const queueOf = (deviceIndex: number) => members[deviceIndex % members.length]!.queue
   return {
     connections: members.length,

@@ -128,7 +128,7 @@ function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
   const fail = (column: string | undefined, fault: string, cure: string): never => {
     throw new RecordingError(file, info.lines, column, fault, cure)
   }
-  const valueOf = <T>(column: string, cell: ParsedCell<T>): T =>
+  const unwrap = <T>(column: string, cell: ParsedCell<T>): T =>
     'fault' in cell ? fail(column, cell.fault, cell.cure) : cell.value
   if (record.length !== columns.length) {
     const fault = `${record.length} cells under ${columns.length} columns`
@@ -139,9 +139,9 @@ function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
   for (const [at, column] of columns.entries()) {
     const text = record[at]!
     if (text === '') continue
-    if (column === layout.timeColumn) observedAt = valueOf(column, parseTime(text))
+    if (column === layout.timeColumn) observedAt = unwrap(column, parseTime(text))
     const isText = column === layout.timeColumn || layout.textColumns.includes(column)
-    measurements[column] = isText ? text : valueOf(column, parseNumber(text))
+    measurements[column] = isText ? text : unwrap(column, parseNumber(text))
   }
   return observedAt === undefined ? { measurements } : { observedAt, measurements }
 }
