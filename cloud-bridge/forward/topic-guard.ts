@@ -1,4 +1,4 @@
-import { describeError } from '../kafka/error-codes.ts'
+import { describeError } from '../kafka/errors.ts'
 import { retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
 import { type EventSink, SinkUnavailable } from '../ports/event-sink.ts'

@@ -2,7 +2,7 @@ import { pause } from '../../config/process/pause.ts'
 import { CannotConsume, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import { type Assignment, requireEqualPartitionCounts, startAssignment } from './assignment.ts'
-import { describeError, isNotAuthorized } from './error-codes.ts'
+import { describeError, isNotAuthorized } from './errors.ts'
 
 const AGAIN_MS = 1000
 /** Kafka's clients beat three times a session; more often, and others take over sooner. */

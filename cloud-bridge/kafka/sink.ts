@@ -5,7 +5,7 @@ import {
   type KnownFate,
   SinkUnavailable,
 } from '../ports/event-sink.ts'
-import { describeError, permanentRejection } from './error-codes.ts'
+import { describeError, permanentRejection } from './errors.ts'
 
 /** A part of a batch: the indexes of some of one partition's records, in order. */
 export type BatchPart = readonly number[]

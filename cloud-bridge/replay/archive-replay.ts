@@ -4,7 +4,7 @@ import { replayArchive } from '../consumers/archive/replay.ts'
 import { createDelivery } from '../forward/forwarder.ts'
 import { createConfiguredFraming } from '../framing/configured-framing.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
-import { describeError } from '../kafka/error-codes.ts'
+import { describeError } from '../kafka/errors.ts'
 import { partitionCount } from '../partitions/topic-check.ts'
 import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 

@@ -1,7 +1,7 @@
 import type { Kafka, Producer as KafkajsProducer, Message } from 'kafkajs'
 import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import { isProducerInvalid, permanentRejection } from '../error-codes.ts'
+import { isProducerInvalid, permanentRejection } from '../errors.ts'
 import type { BatchPart, Producer } from '../sink.ts'
 import { compressionTypes, createKafkajs } from './configuration.ts'
 import { createSilentBrokerFilter } from './silent-brokers.ts'

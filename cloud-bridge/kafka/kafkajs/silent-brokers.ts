@@ -1,7 +1,7 @@
 import { connect, isIP, Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
-import { causesOf } from '../error-codes.ts'
+import { causesOf } from '../errors.ts'
 
 const KEEP_ALIVE_MS = 60_000
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
-import { describeError, isNoSuchTopic, isNotAuthorized } from '../error-codes.ts'
+import { describeError, isNoSuchTopic, isNotAuthorized } from '../errors.ts'
 import {
   newTopicConfigEntries,
   parseTopicConfig,

@@ -1,7 +1,7 @@
 import { type Broker, ProtocolError } from '@platformatic/kafka'
 import { pause } from '../../../config/process/pause.ts'
 import type { Assignment, PartitionQueue } from '../assignment.ts'
-import { describeError, isNotAuthorized } from '../error-codes.ts'
+import { describeError, isNotAuthorized } from '../errors.ts'
 import { FETCH_MAX_WAIT_MS, PARTITION_MAX_BYTES, RESPONSE_MAX_BYTES } from '../group.ts'
 import { type Cluster, isRetriable, type PartitionLeaders } from './cluster.ts'
 import {

@@ -11,7 +11,7 @@ import {
 import type { Membership } from '../../ports/consumer-group.ts'
 import type { TopicOffset } from '../assignment.ts'
 import { assignPartitions } from '../co-partitioning.ts'
-import { brokerErrorCodes } from '../error-codes.ts'
+import { brokerErrorCodes } from '../errors.ts'
 import { ASSIGNER_NAME } from '../group.ts'
 import type { Coordinator } from './coordinator.ts'
 import { throwFirstError } from './offsets.ts'

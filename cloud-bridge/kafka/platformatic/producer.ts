@@ -1,7 +1,7 @@
 import type { Broker } from '@platformatic/kafka'
 import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
-import { isProducerInvalid } from '../error-codes.ts'
+import { isProducerInvalid } from '../errors.ts'
 import type { BatchPart, Producer } from '../sink.ts'
 import { openCluster, type PartitionLeaders } from './cluster.ts'
 import { initProducerState, type ProducerState, produce } from './produce-request.ts'

@@ -1,6 +1,6 @@
 import { metadataV9 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
-import { describeError } from '../error-codes.ts'
+import { describeError } from '../errors.ts'
 import { openCluster } from './cluster.ts'
 
 /** Kafka's number for writing among what can be done with a topic: a bit in what is allowed. */

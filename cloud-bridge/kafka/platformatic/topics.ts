@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin, describeConfigsV4, metadataV9, ProtocolError } from '@platformatic/kafka'
 import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
-import { brokerErrorCodes, describeError, isNoSuchTopic } from '../error-codes.ts'
+import { brokerErrorCodes, describeError, isNoSuchTopic } from '../errors.ts'
 import {
   newTopicConfigEntries,
   parseTopicConfig,

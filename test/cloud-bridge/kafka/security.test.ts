@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { createDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { describeError } from '../../../cloud-bridge/kafka/error-codes.ts'
+import { describeError } from '../../../cloud-bridge/kafka/errors.ts'
 import { ERROR_REASONS } from '../../../cloud-bridge/kafka/error-reasons.ts'
 import { SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
 import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'

@@ -11,7 +11,7 @@ import {
   replayed,
   replayUpTo,
   startUpgradedSite,
-} from './upgraded-place.ts'
+} from './upgraded-site.ts'
 
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('./foreign.py', import.meta.url))

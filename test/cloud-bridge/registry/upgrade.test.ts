@@ -22,7 +22,7 @@ import {
   replayUpTo,
   soon,
   startUpgradedSite,
-} from './upgraded-place.ts'
+} from './upgraded-site.ts'
 
 const { traceparent } = tracedEvent
 

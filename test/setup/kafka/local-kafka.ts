@@ -5,7 +5,7 @@ import type { TestProject } from 'vitest/node'
 import { describeJavaProblem } from '../../../simulators/kafka/jars.ts'
 import { KafkaProblem } from '../../../simulators/kafka/java.ts'
 import { startLocalKafka } from '../../../simulators/kafka/local-kafka.ts'
-import { isSetupImported } from '../asked-for.ts'
+import { isSetupImported } from '../setup-imports.ts'
 import { cacheDir } from './java.ts'
 
 declare module 'vitest' {

@@ -1,7 +1,7 @@
 import type { TestProject } from 'vitest/node'
 import { describeJavaProblem } from '../../../simulators/kafka/jars.ts'
 import { KafkaProblem } from '../../../simulators/kafka/java.ts'
-import { isSetupImported } from '../asked-for.ts'
+import { isSetupImported } from '../setup-imports.ts'
 import { cacheDir } from '../kafka/java.ts'
 import { apicurio, startRegistry } from './apicurio.ts'
 

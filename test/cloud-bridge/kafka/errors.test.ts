@@ -5,7 +5,7 @@ import {
   isProducerInvalid,
   permanentRejection,
   describeError as say,
-} from '../../../cloud-bridge/kafka/error-codes.ts'
+} from '../../../cloud-bridge/kafka/errors.ts'
 
 const { KafkaJSConnectionError, KafkaJSNonRetriableError, KafkaJSProtocolError } = kafkajs
 
