@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, inject, it } from 'vitest'
-import { createChecks } from '../../../cloud-bridge/doctor/checks.ts'
 import { runChecks } from '../../../cloud-bridge/doctor/check-runner.ts'
+import { createChecks } from '../../../cloud-bridge/doctor/checks.ts'
 import { findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { createRegistryClient } from '../../../cloud-bridge/registry/registry.ts'
 import { createSchemaIdLookup } from '../../../cloud-bridge/registry/schema-ids.ts'

@@ -5,8 +5,8 @@ import {
   ResourcePatternTypes,
 } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createChecks } from '../../../cloud-bridge/doctor/checks.ts'
 import { runChecks } from '../../../cloud-bridge/doctor/check-runner.ts'
+import { createChecks } from '../../../cloud-bridge/doctor/checks.ts'
 import { findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { createMissingTopics } from '../../../cloud-bridge/doctor/topic-creation.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'

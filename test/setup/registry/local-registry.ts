@@ -1,8 +1,8 @@
 import type { TestProject } from 'vitest/node'
 import { describeJavaProblem } from '../../../simulators/kafka/jars.ts'
 import { KafkaProblem } from '../../../simulators/kafka/java.ts'
-import { isSetupImported } from '../setup-imports.ts'
 import { cacheDir } from '../kafka/java.ts'
+import { isSetupImported } from '../setup-imports.ts'
 import { apicurio, startRegistry } from './apicurio.ts'
 
 declare module 'vitest' {
