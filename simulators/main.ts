@@ -21,9 +21,9 @@ const withConfig = (command: Command) =>
 const withBuilding = (command: Command) =>
   command
     .option('--rate <readings>', 'readings a second of all devices together', positive, 500)
-    .option('--devices <count>', 'simulated devices', whole, 200)
-    .option('--connections <count>', 'MQTT connections of all devices together', whole, 20)
-    .option('--seed <number>', 'the same seed gives the same building and readings', whole, 1)
+    .option('--devices <count>', 'simulated devices', wholeNumber, 200)
+    .option('--connections <count>', 'MQTT connections of all devices together', wholeNumber, 20)
+    .option('--seed <number>', 'the same seed gives the same building and readings', wholeNumber, 1)
     .addOption(new Option('--qos <level>', 'MQTT QoS').choices(['0', '1', '2']).default('1'))
 
 withBuilding(withConfig(program.command('up')))
@@ -33,7 +33,7 @@ withBuilding(withConfig(program.command('up')))
   .option(
     '--kafka-port <port>',
     'port of the Kafka that is started when none is configured',
-    whole,
+    wholeNumber,
     9092,
   )
   .action(async options => {
@@ -54,7 +54,7 @@ withBuilding(withConfig(program.command('simulate')))
   )
   .option('--site <name>', 'site of the replayed devices', 'replay')
   .option('--host <address>', 'MQTT host; from the configuration otherwise')
-  .option('--port <port>', 'MQTT port; from the configuration otherwise', whole)
+  .option('--port <port>', 'MQTT port; from the configuration otherwise', wholeNumber)
   .action(async options => {
     const { config } = load(options.config)
     const at = {
@@ -86,8 +86,8 @@ program
       'all',
     ]),
   )
-  .option('--times <count>', 'how often to inject each fault; a few times by default', whole)
-  .option('--seed <number>', 'the same seed injects faults at the same moments', whole, 1)
+  .option('--times <count>', 'how often to inject each fault; a few times by default', wholeNumber)
+  .option('--seed <number>', 'the same seed injects faults at the same moments', wholeNumber, 1)
   .option('--rate <readings>', 'readings a second of all devices together', positive, 1000)
   .option('--json', 'print one JSON object for each fault instead of the table')
   .action(async (faults: string[], { times, seed, rate, json }) => {
@@ -155,7 +155,7 @@ function timeSpan(text: string): number {
   return Number(number) * UNITS_MS[unit as keyof typeof UNITS_MS]
 }
 
-function whole(text: string): number {
+function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
   return Number(text)
 }

@@ -54,11 +54,11 @@ function occupancy(device: Device, air: Air, timeMs: number): Measurements {
 }
 
 function energy(device: Device, air: Air, timeMs: number): Measurements {
-  const share = 0.4 + 0.6 * drawAt(device.key, 9)
+  const fraction = 0.4 + 0.6 * drawAt(device.key, 9)
   const noise = 1 + 0.01 * noiseAt(device.key, Math.floor(timeMs / 1000), 1)
   return {
-    power_w: rounded(air.powerW * share * noise, 1),
-    energy_kwh: rounded(air.energyKwh * share, 3),
+    power_w: rounded(air.powerW * fraction * noise, 1),
+    energy_kwh: rounded(air.energyKwh * fraction, 3),
   }
 }
 

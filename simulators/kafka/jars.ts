@@ -135,7 +135,7 @@ async function fetchInto(
 // Reads Maven's output to its end. Resolves to the first error line, or null.
 async function reportProgress(
   maven: ChildProcess,
-  what: string,
+  label: string,
   onProgress: (line: string) => void,
 ): Promise<string | null> {
   let firstError: string | null = null
@@ -145,7 +145,7 @@ async function reportProgress(
     if (line.startsWith('[ERROR] ')) firstError ??= line.slice('[ERROR] '.length)
     megabytes += parseDownloadedMegabytes(line)
     if (megabytes < nextReport) continue
-    onProgress(`fetching ${what} from Maven Central: ${Math.round(megabytes)} MB`)
+    onProgress(`fetching ${label} from Maven Central: ${Math.round(megabytes)} MB`)
     nextReport += progressStepMegabytes
   }
   return firstError
