@@ -1,77 +1,87 @@
-/** What is missing between two numbers, and the marks of its neighbours that are there. */
+/** Numbers missing from a set, and the marks of the present numbers on both sides. */
 export type Gap<Mark> = { from: number; to: number; before?: Mark; after?: Mark }
 
-type Span<Mark> = { from: number; to: number; low?: Mark | undefined; high?: Mark | undefined }
-type Place = { block: number; at: number }
+type Interval<Mark> = {
+  from: number
+  to: number
+  fromMark?: Mark | undefined
+  toMark?: Mark | undefined
+}
+type Position = { block: number; index: number }
 
-/** Inserting moves so many spans at most, however many there are. */
-const BLOCK_MAX_SPANS = 256
+/** An insert moves at most so many intervals, however many there are. */
+const BLOCK_MAX_INTERVALS = 256
 
 /**
- * A set of whole numbers, kept as intervals: its size grows with the holes, not with the numbers.
- * What a consumer needs, one a zone and epoch, to drop duplicates and to name what is missing. A
- * number may come with a mark, which is kept while the number is at the edge of a hole.
+ * A set of whole numbers, stored as intervals: its size grows with the gaps, not with the numbers.
+ * A consumer needs one set per zone and epoch, to drop duplicates and to name missing numbers. A
+ * number may carry a mark, which is kept while the number is at the edge of a gap.
  */
 export class IntervalSet<Mark = undefined> {
-  /** Sorted; only the one block of an empty set is empty. */
-  readonly #blocks: Span<Mark>[][] = [[]]
+  /** Sorted; only the first block of an empty set is empty. */
+  readonly #blocks: Interval<Mark>[][] = [[]]
 
-  /** Adds a number; false when it was there already. */
+  /** Adds a number; false when the set contained it already. */
   add(number: number, mark?: Mark): boolean {
-    const newest = this.#newest
-    if (newest && number === newest.to + 1) {
-      newest.to = number
-      newest.high = mark
+    const last = this.#last
+    if (last && number === last.to + 1) {
+      last.to = number
+      last.toMark = mark
       return true
     }
-    const place = this.#upTo(number)
-    const before = this.#at(place)
+    const position = this.#positionUpTo(number)
+    const before = this.#at(position)
     if (before && number <= before.to) return false
-    const next = this.#next(place)
-    const behind = this.#at(next)
-    const joinsBehind = behind?.from === number + 1
+    const next = this.#next(position)
+    const after = this.#at(next)
+    const touchesAfter = after?.from === number + 1
     if (before?.to === number - 1) {
-      before.to = joinsBehind ? behind.to : number
-      before.high = joinsBehind ? behind.high : mark
-      if (joinsBehind) this.#remove(next)
-    } else if (joinsBehind) {
-      behind.from = number
-      behind.low = mark
-    } else this.#insertBehind(place, { from: number, to: number, low: mark, high: mark })
+      before.to = touchesAfter ? after.to : number
+      before.toMark = touchesAfter ? after.toMark : mark
+      if (touchesAfter) this.#remove(next)
+    } else if (touchesAfter) {
+      after.from = number
+      after.fromMark = mark
+    } else {
+      this.#insertAfter(position, { from: number, to: number, fromMark: mark, toMark: mark })
+    }
     return true
   }
 
-  /** Adds all numbers from `from` to `to`, both included; nothing when `to` is the lower one. */
+  /** Adds all numbers from `from` to `to`, both included; none when `to` is less than `from`. */
   addRange(from: number, to: number, mark?: Mark): void {
     if (to < from) return
-    const span: Span<Mark> = { from, to, low: mark, high: mark }
+    const merged: Interval<Mark> = { from, to, fromMark: mark, toMark: mark }
     for (;;) {
-      const place = this.#upTo(to + 1)
-      const last = this.#at(place)
+      const position = this.#positionUpTo(to + 1)
+      const last = this.#at(position)
       if (!last || last.to < from - 1) break
-      if (last.from <= span.from) Object.assign(span, { from: last.from, low: last.low })
-      if (last.to >= span.to) Object.assign(span, { to: last.to, high: last.high })
-      this.#remove(place)
+      if (last.from <= merged.from) {
+        Object.assign(merged, { from: last.from, fromMark: last.fromMark })
+      }
+      if (last.to >= merged.to) Object.assign(merged, { to: last.to, toMark: last.toMark })
+      this.#remove(position)
     }
-    this.#insertBehind(this.#upTo(from), span)
+    this.#insertAfter(this.#positionUpTo(from), merged)
   }
 
-  /** Whether all numbers from `from` to `to` are there; true when there are none between. */
+  /** Whether the set contains all numbers from `from` to `to`; true when there are none between. */
   covers(from: number, to: number): boolean {
-    return to < from || (this.#at(this.#upTo(from))?.to ?? Number.NEGATIVE_INFINITY) >= to
+    const interval = this.#at(this.#positionUpTo(from))
+    return to < from || (interval?.to ?? Number.NEGATIVE_INFINITY) >= to
   }
 
-  /** What is missing from `from` to `to`, both included, in order. */
+  /** The missing numbers from `from` to `to`, both included, in order. */
   gaps(from: number, to: number): Gap<Mark>[] {
     const gaps: Gap<Mark>[] = []
-    let place = this.#upTo(from)
-    let before = this.#at(place)
+    let position = this.#positionUpTo(from)
+    let before = this.#at(position)
     for (let next = Math.max(from, (before?.to ?? from - 1) + 1); next <= to; ) {
-      place = this.#next(place)
-      const after = this.#at(place)
+      position = this.#next(position)
+      const after = this.#at(position)
       const gap: Gap<Mark> = { from: next, to: Math.min(to, (after?.from ?? to + 1) - 1) }
-      if (before?.high !== undefined) gap.before = before.high
-      if (after?.low !== undefined) gap.after = after.low
+      if (before?.toMark !== undefined) gap.before = before.toMark
+      if (after?.fromMark !== undefined) gap.after = after.fromMark
       if (gap.to >= gap.from) gaps.push(gap)
       if (!after) break
       next = after.to + 1
@@ -80,7 +90,7 @@ export class IntervalSet<Mark = undefined> {
     return gaps
   }
 
-  /** What is missing between the lowest and the highest number seen. */
+  /** The gaps between the lowest and the highest number. */
   get innerGaps(): [from: number, to: number][] {
     const { lowest, highest } = this
     if (lowest === undefined || highest === undefined) return []
@@ -92,7 +102,7 @@ export class IntervalSet<Mark = undefined> {
   }
 
   get highest(): number | undefined {
-    return this.#newest?.to
+    return this.#last?.to
   }
 
   /** All intervals in order, both ends included. */
@@ -100,45 +110,45 @@ export class IntervalSet<Mark = undefined> {
     return this.#blocks.flatMap(block => block.map(({ from, to }): [number, number] => [from, to]))
   }
 
-  get #newest(): Span<Mark> | undefined {
+  get #last(): Interval<Mark> | undefined {
     const block = this.#blocks[this.#blocks.length - 1]!
     return block[block.length - 1]
   }
 
-  #at({ block, at }: Place): Span<Mark> | undefined {
-    return this.#blocks[block]?.[at]
+  #at({ block, index }: Position): Interval<Mark> | undefined {
+    return this.#blocks[block]?.[index]
   }
 
-  /** The last interval that begins at the number or before it; index -1 when there is none. */
-  #upTo(number: number): Place {
-    const block = Math.max(0, countUpTo(this.#blocks, number, first) - 1)
-    return { block, at: countUpTo(this.#blocks[block]!, number, from) - 1 }
+  /** The last interval that starts at or before the number; index -1 when there is none. */
+  #positionUpTo(number: number): Position {
+    const block = Math.max(0, countUpTo(this.#blocks, number, blockStart) - 1)
+    return { block, index: countUpTo(this.#blocks[block]!, number, intervalStart) - 1 }
   }
 
-  #next({ block, at }: Place): Place {
-    return at + 1 < this.#blocks[block]!.length
-      ? { block, at: at + 1 }
-      : { block: block + 1, at: 0 }
+  #next({ block, index }: Position): Position {
+    return index + 1 < this.#blocks[block]!.length
+      ? { block, index: index + 1 }
+      : { block: block + 1, index: 0 }
   }
 
-  #insertBehind({ block, at }: Place, span: Span<Mark>): void {
-    const spans = this.#blocks[block]!
-    spans.splice(at + 1, 0, span)
-    if (spans.length <= BLOCK_MAX_SPANS) return
-    this.#blocks.splice(block + 1, 0, spans.splice(BLOCK_MAX_SPANS >> 1))
+  #insertAfter({ block, index }: Position, interval: Interval<Mark>): void {
+    const intervals = this.#blocks[block]!
+    intervals.splice(index + 1, 0, interval)
+    if (intervals.length <= BLOCK_MAX_INTERVALS) return
+    this.#blocks.splice(block + 1, 0, intervals.splice(BLOCK_MAX_INTERVALS >> 1))
   }
 
-  #remove({ block, at }: Place): void {
-    const spans = this.#blocks[block]!
-    spans.splice(at, 1)
-    if (spans.length === 0 && this.#blocks.length > 1) this.#blocks.splice(block, 1)
+  #remove({ block, index }: Position): void {
+    const intervals = this.#blocks[block]!
+    intervals.splice(index, 1)
+    if (intervals.length === 0 && this.#blocks.length > 1) this.#blocks.splice(block, 1)
   }
 }
 
-const from = (span: { from: number }) => span.from
-const first = (block: { from: number }[]) => block[0]?.from ?? Number.POSITIVE_INFINITY
+const intervalStart = (interval: { from: number }) => interval.from
+const blockStart = (block: { from: number }[]) => block[0]?.from ?? Number.POSITIVE_INFINITY
 
-/** How many of the sorted entries have a number up to this one. */
+/** How many of the sorted entries have a number up to this number. */
 function countUpTo<T>(sorted: readonly T[], number: number, numberOf: (entry: T) => number) {
   let [low, high] = [0, sorted.length]
   while (low < high) {

@@ -10,30 +10,36 @@ import { damageAlarms, setAsideFilesOf } from '../gateway/store/file/damaged-fil
 import { openInbox } from '../gateway/store/inbox.ts'
 import { type EventSource, openEventSource } from '../gateway/store/source/event-source.ts'
 import { runBridge, watchOutbox } from './forward/bridge.ts'
+import { bridgeState, notReadyReasons } from './forward/bridge-status.ts'
 import { createBridgeMetrics } from './forward/metrics.ts'
-import { bridgeState, notReadyReasons } from './forward/status.ts'
 import { createConfiguredFraming } from './framing/configured-framing.ts'
 import { createKafkaClient } from './kafka/configured-client.ts'
-import { createBatchBoundary } from './partitions/between-batches.ts'
+import { createBatchBoundary } from './partitions/batch-boundary.ts'
 import {
   createMovePartitionsCommand,
   createShowPartitionsCommand,
   type PartitionsCommandOptions,
-} from './partitions/command.ts'
+} from './partitions/partitions-command.ts'
 import { partitionMismatch } from './partitions/zone-spread.ts'
-import { createReplayCommand } from './replay/command.ts'
-import { createFlows, type Flows, runningText, waitingText } from './retry/flow-status.ts'
+import { createReplayCommand } from './replay/replay-command.ts'
+import {
+  createFlows,
+  type Flows,
+  runningText,
+  waitingText,
+  waitReason,
+} from './retry/flow-status.ts'
 import { finerZonesCure } from './zones/finer-zones.ts'
 import { createHotZones } from './zones/hot-zones.ts'
 
 const STOP_MS = 8000
-const BLIND =
-  'nobody sees whether Kafka would delete a late backlog at once: the right DescribeConfigs on the ' +
-  'topics is missing (docs/security.md)'
-const nothing = { events: 0, bytes: 0, oldestAgeMs: 0 }
+const CHECK_NOT_ALLOWED =
+  'the bridge cannot check whether Kafka would delete a late backlog at once: the right ' +
+  'DescribeConfigs on the topics is missing; grant it (docs/security.md)'
+const NO_BACKLOG = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
 const { config: file } = new Program('sluice bridge')
-  .description('Carries what the gateway stored to Kafka, partitioned by zone, until none waits.')
+  .description('Sends the events of the outbox to Kafka, partitioned by zone.')
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .parse()
   .opts<{ config?: string }>()
@@ -59,27 +65,29 @@ async function run(config: Config): Promise<void> {
   }
   const flows = createFlows(
     { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs, stableMs: bridge.stableMs },
-    (flow, away) =>
-      away ? log.warn({ reason: away }, waitingText(flow)) : log.info(runningText(flow)),
+    (name, flow) =>
+      flow.status === 'waiting'
+        ? log.warn({ reason: flow.reason }, waitingText(name))
+        : log.info(runningText(name)),
   )
   try {
     await using stack = new AsyncDisposableStack()
-    const inbox = stack.adopt(openInbox(inboxOptions), one => one.close())
-    if (inbox.recovery) log.error(inbox.recovery, 'the inbox was damaged and is begun anew')
-    const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), one =>
-      one.close(),
+    const inbox = stack.adopt(openInbox(inboxOptions), opened => opened.close())
+    if (inbox.recovery) log.error(inbox.recovery, 'the inbox was damaged and was rebuilt')
+    const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), opened =>
+      opened.close(),
     )
     const client = await createKafkaClient(kafka)
     const { partitionsOf, settingsOf } = client.topics
-    const hotZones = watchHotZones(config, log)
+    const hotZones = createLoggedHotZones(config, log)
     const metrics = createBridgeMetrics({
-      waiting: () => source.backlog() ?? nothing,
+      backlog: () => source.backlog() ?? NO_BACKLOG,
       hotZones: hotZones.list,
-      circuits: () => flows.states.circuits,
+      flows: () => flows.states,
     })
     const batchBoundary = createBatchBoundary(source.wake)
-    const asked = { config, log, source, flows, batchBoundary, partitionsOf }
-    const parts = () => ({ source, metrics, hotZones, kafka: flows.states })
+    const commandParts = { config, log, source, flows, batchBoundary, partitionsOf }
+    const parts = () => ({ source, metrics, hotZones, flows: flows.states })
     stack.use(
       await serveHttp({
         ...bridge.http,
@@ -92,7 +100,7 @@ async function run(config: Config): Promise<void> {
         ],
         metrics: metrics.text,
         state: () => bridgeState(parts()),
-        commands: commandsOf(asked),
+        commands: createCommands(commandParts),
       }),
     )
     log.info(
@@ -105,8 +113,8 @@ async function run(config: Config): Promise<void> {
       source.wake()
     })
     if (kafka.brokers.length === 0) {
-      const reason = 'kafka.brokers is not configured: everything stays in the outbox'
-      flows.begin('events').unavailable(reason)
+      const reason = 'kafka.brokers is not configured: all events stay in the outbox'
+      flows.add('events').setWaiting(reason)
       await watchOutbox({ config, source, signal: ending.signal })
       return
     }
@@ -116,7 +124,7 @@ async function run(config: Config): Promise<void> {
       ...{ batchBoundary, onPartitionMismatch: reason => log.warn(reason) },
       openSink: client.openSink,
       settingsOf,
-      onCheckNotAllowed: topic => log.warn({ topic }, BLIND),
+      onCheckNotAllowed: topic => log.warn({ topic }, CHECK_NOT_ALLOWED),
     })
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
@@ -124,38 +132,40 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-function watchHotZones({ ingest }: Config, log: ReturnType<typeof createLog>) {
+function createLoggedHotZones({ ingest }: Config, log: ReturnType<typeof createLog>) {
   return createHotZones({
-    cureOf: taking => finerZonesCure(taking, ingest.routes),
+    cureOf: load => finerZonesCure(load, ingest.routes),
     onHot: (zone, alarm) => log.warn({ zone }, alarm),
     onCool: zone => log.info({ zone }, 'the zone is no longer hot'),
   })
 }
 
-type Asked = Omit<PartitionsCommandOptions, 'kafka' | 'waitReason'> & {
+type CommandParts = Omit<PartitionsCommandOptions, 'kafka' | 'waitReason'> & {
   config: Config
   log: ReturnType<typeof createLog>
   source: EventSource
   flows: Flows
 }
 
-/** What an operator may ask for; what was done is logged. */
-function commandsOf({
+/** The commands of an operator; each answer is logged. */
+function createCommands({
   config,
   log,
   source,
   flows,
-  ...asked
-}: Asked): Record<string, CommandHandler> {
+  ...rest
+}: CommandParts): Record<string, CommandHandler> {
   const { kafka, outbox } = config
   const topic = kafka.topics.backfill
-  const waitReason = () => flows.states.waitReasons.events ?? null
-  const options = { kafka, source, waitReason, ...asked }
+  const options = {
+    ...{ kafka, source, ...rest },
+    waitReason: () => waitReason(flows.states.events),
+  }
   const logged =
-    (what: string, command: CommandHandler): CommandHandler =>
+    (name: string, command: CommandHandler): CommandHandler =>
     async input => {
       const answer = await command(input)
-      log.info({ asked: input, ...answer }, what)
+      log.info({ request: input, ...answer }, name)
       return answer
     }
   return {

@@ -1,6 +1,6 @@
 import { type Config, type Fault, loadConfig } from './config.ts'
 import { readDocument } from './loading/document.ts'
-import { isGroup } from './loading/values.ts'
+import { isGroup } from './loading/nested-values.ts'
 
 const allowed = ['brokers', 'sasl', 'tls'] as const
 

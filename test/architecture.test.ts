@@ -36,7 +36,7 @@ const homes: Record<string, RegExp> = {
   pg: /^cloud-bridge\/consumers\/state\/postgres-connection\.ts$/,
   pino: /^config\/process\/log\.ts$/,
   yaml: /^config\/loading\/document\.ts$/,
-  zod: /^config\/(schema|loading\/(keys|shape))\.ts$/,
+  zod: /^config\/(schema|loading\/(keys|schema-check))\.ts$/,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

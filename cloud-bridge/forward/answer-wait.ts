@@ -1,7 +1,7 @@
 import { retryOrNull } from '../retry/retry.ts'
 import type { DeliveryOptions } from './forwarder.ts'
 
-/** Asks again until there is an answer; gives null only when asked to end. */
+/** Retries a question about a topic until Kafka answers; null only when `signal` aborts before. */
 export function retryUntilAnswered<T>(
   ask: () => Promise<T>,
   topic: string,

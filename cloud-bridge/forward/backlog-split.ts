@@ -1,18 +1,18 @@
-import type { Backlog } from '../../config/process/status.ts'
+import type { Backlog } from '../../config/process/gateway-state.ts'
 import { topicFault } from '../partitions/topic-check.ts'
-import type { DeliveryContext } from './context.ts'
+import type { DeliveryContext } from './delivery-context.ts'
 import { nullIfDiskIsFull } from './full-disk.ts'
 
-const LOOK_EVERY_MS = 1000
-/** A topic that cannot take a backlog is looked at again after so long. */
-const ASK_AGAIN_MS = 60_000
+const CHECK_EVERY_MS = 1000
+/** A backfill topic that cannot accept a backlog is checked again after so long. */
+const CHECK_TOPIC_AGAIN_MS = 60_000
 
 export type BacklogSplitter = ReturnType<typeof createBacklogSplitter>
 
 /**
- * Says when so much is so old that fresh readings would wait behind it: it is to be cut off then,
- * and goes to a topic of its own. Where that topic cannot take it, all goes in order, and the flow
- * `backfill` says why.
+ * Splits the backlog off the live events when so many events waited so long that fresh readings
+ * would wait too; the backlog then goes to the backfill topic. While that topic cannot accept the
+ * backlog, all events go in order to the readings topic, and the flow `backfill` reports why.
  */
 export function createBacklogSplitter({
   config,
@@ -23,35 +23,36 @@ export function createBacklogSplitter({
 }: DeliveryContext) {
   const { afterMs, minEvents } = config.bridge.backfill
   const topic = config.kafka.topics.backfill
-  const flow = flows.begin('backfill')
-  let [nextLookMs, nextAskMs] = [0, 0]
+  const flow = flows.add('backfill')
+  let [nextCheckMs, nextTopicCheckMs] = [0, 0]
 
-  const isDue = (backlog: Backlog | null): boolean =>
+  const isTooOld = (backlog: Backlog | null): boolean =>
     backlog !== null && backlog.events > minEvents && backlog.oldestAgeMs > afterMs
-  /** Whether the topic can take it; undefined while nobody can say. */
-  const canGo = async (): Promise<boolean | undefined> => {
-    if (performance.now() < nextAskMs) return false
+  /** Whether the topic can accept a backlog; undefined while Kafka does not answer. */
+  const canTopicAccept = async (): Promise<boolean | undefined> => {
+    if (performance.now() < nextTopicCheckMs) return false
     const needed = Math.max(...source.ranges.map(({ partitions }) => partitions))
     const fault = await topicFault(topic, needed, partitionsOf).catch(() => undefined)
     if (typeof fault !== 'string') return fault === null ? true : undefined
-    flow.unavailable(`live data waits behind the backlog: ${fault}`)
-    nextAskMs = performance.now() + ASK_AGAIN_MS
+    flow.setWaiting(`live events wait for the backlog: ${fault}`)
+    nextTopicCheckMs = performance.now() + CHECK_TOPIC_AGAIN_MS
     return false
   }
   return {
-    /** Whether so much waits so long, and the topic can take it. */
-    mayCut: async (backlog: Backlog | null) => isDue(backlog) && (await canGo()) === true,
-    /** To be called between two batches: cuts off what is live and too old. */
-    async look(): Promise<void> {
-      if (performance.now() < nextLookMs) return
-      nextLookMs = performance.now() + LOOK_EVERY_MS
-      const isTooOld = isDue(source.plan.liveBacklog())
-      const goes = isTooOld && (await canGo())
-      if (!isTooOld || goes) flow.available()
-      if (!goes) return
-      // Where it cannot be written, all goes in order meanwhile.
-      const done = nullIfDiskIsFull(() => source.plan.splitBacklog(topic) ?? true)
-      if (done) await flushNotes()
+    /** Whether a backlog is large and old enough to be split off, and the topic can accept it. */
+    maySplit: async (backlog: Backlog | null) =>
+      isTooOld(backlog) && (await canTopicAccept()) === true,
+    /** Splits off the live events that are too old; must be called between two batches. */
+    async check(): Promise<void> {
+      if (performance.now() < nextCheckMs) return
+      nextCheckMs = performance.now() + CHECK_EVERY_MS
+      const hasOldBacklog = isTooOld(source.plan.liveBacklog())
+      const canSplit = hasOldBacklog && (await canTopicAccept())
+      if (!hasOldBacklog || canSplit) flow.setRunning()
+      if (!canSplit) return
+      // While the inbox's disk is full, all events go in order.
+      const isSplit = nullIfDiskIsFull(() => source.plan.splitBacklog(topic) ?? true)
+      if (isSplit) await flushNotes()
     },
   }
 }

@@ -1,29 +1,29 @@
 /** An acknowledgement that takes longer than this makes the next batch smaller. */
 export const BATCH_GOAL_MS = 1000
-const LEAST_EVENTS = 100
+const MIN_EVENTS = 100
 
 export type BatchLimits = { batchMaxEvents: number; batchMaxBytes: number }
 
 /**
- * How much to take at once: what waits, but no more than is acknowledged in good time. A full batch
- * that is acknowledged within BATCH_GOAL_MS doubles it up to the limits, one that takes longer
- * halves it, so that over a narrow uplink a batch does not outlast the patience of its request.
+ * Adapts the size of a batch to the uplink. A full batch that is acknowledged within BATCH_GOAL_MS
+ * doubles the size up to the limits; a batch that takes longer halves the size, so that over a
+ * narrow uplink no batch outlasts the timeout of its request.
  */
 export function createBatchSize(limits: BatchLimits) {
-  const least = Math.min(LEAST_EVENTS, limits.batchMaxEvents)
-  let share = Math.min(1, (10 * least) / limits.batchMaxEvents)
-  const leastShare = least / limits.batchMaxEvents
+  const minEvents = Math.min(MIN_EVENTS, limits.batchMaxEvents)
+  const minFraction = minEvents / limits.batchMaxEvents
+  let fraction = Math.min(1, 10 * minFraction)
   return {
     get maxEvents(): number {
-      return Math.ceil(limits.batchMaxEvents * share)
+      return Math.ceil(limits.batchMaxEvents * fraction)
     },
     get maxBytes(): number {
-      return Math.ceil(limits.batchMaxBytes * share)
+      return Math.ceil(limits.batchMaxBytes * fraction)
     },
-    /** `isFull`: more was likely there; `tookMs` from sending it to its acknowledgement. */
+    /** `isFull`: more events probably wait; `tookMs`: from the send to its acknowledgement. */
     acknowledged(isFull: boolean, tookMs: number): void {
-      if (tookMs > BATCH_GOAL_MS) share = Math.max(leastShare, share / 2)
-      else if (isFull) share = Math.min(1, share * 2)
+      if (tookMs > BATCH_GOAL_MS) fraction = Math.max(minFraction, fraction / 2)
+      else if (isFull) fraction = Math.min(1, fraction * 2)
     },
   }
 }

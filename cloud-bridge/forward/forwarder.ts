@@ -1,4 +1,4 @@
-import { setImmediate as rest } from 'node:timers/promises'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { createPartitioner } from '../../config/event/partitioner.ts'
 import { pause } from '../../config/process/pause.ts'
 import {
@@ -14,8 +14,8 @@ import { retryOrNull } from '../retry/retry.ts'
 import type { createBatchSize } from './batch-size.ts'
 
 /**
- * Events of one range, oldest first, and where the range goes on behind them; none, when what was
- * looked at has none for its range.
+ * Undelivered events of one range, oldest first, and the position of the range after them. `events`
+ * is empty when the groups that were read hold no event of the range.
  */
 export type PendingBatch = {
   range: { id: number; topic: string; partitions: number }
@@ -24,14 +24,14 @@ export type PendingBatch = {
 }
 
 /**
- * `take` gives the oldest events still to be delivered and does not remove them; `settle` moves
- * their range on, durably within a second or at close, never before the send was acknowledged.
- * `readAhead`, if there is one, has what is behind them ready for the next `take`.
+ * `readBatch` returns the oldest undelivered events and does not remove them. `advance` moves the
+ * position of their range, durably within a second or at close, and only after the send was
+ * acknowledged. The optional `readAhead` prepares the events of the next `readBatch`.
  */
 export type BatchSource<T extends PendingBatch = PendingBatch> = {
   readBatch(limits: { maxEvents: number; maxBytes: number }): T | null
-  readAhead?(taken: T, limits: { maxEvents: number; maxBytes: number }): void
-  advance(taken: T): void
+  readAhead?(pending: T, limits: { maxEvents: number; maxBytes: number }): void
+  advance(pending: T): void
 }
 
 export type ForwarderOptions<T extends PendingBatch> = DeliveryOptions & {
@@ -40,19 +40,19 @@ export type ForwarderOptions<T extends PendingBatch> = DeliveryOptions & {
   size: BatchSize
   /** Two small batches start at least so long apart. */
   lingerMs: number
-  /** An event that Kafka will never take; it must be durable as a note before this returns. */
-  onRejected(event: T['events'][number], reason: string, taken: T): void
-  /** The records of the batch that Kafka has. */
-  onDelivered(taken: T, batch: Batch): void
-  /** What to do about partitions that hold up the others; nothing, when it is left out. */
+  /** Kafka rejects an event for good; the event must be durable as a note before this returns. */
+  onRejected(event: T['events'][number], reason: string, pending: T): void
+  /** Kafka has stored these records of the batch. */
+  onDelivered(pending: T, batch: Batch): void
+  /** How partitions that delay the others are isolated; without this option all events wait. */
   isolation?: {
-    /** How long they may, in ms. */
+    /** How long a partition may delay the others, in ms. */
     afterMs: number
     /**
-     * Gives what has no fate yet a range of its own and notes what is rejected of the rest,
-     * durably; false when that cannot be now, and nothing was changed: all of it waits.
+     * Durably gives the events of unknown fate a range of their own and notes rejected events of
+     * the rest. False when isolating is not possible now; then nothing was changed and all wait.
      */
-    begin(taken: T, batch: Batch, fates: Fates): boolean
+    isolate(pending: T, batch: Batch, fates: Fates): boolean
   }
 }
 
@@ -61,52 +61,56 @@ type BatchSize = Pick<ReturnType<typeof createBatchSize>, 'maxEvents' | 'maxByte
 export type StepResult = 'small batch' | 'large batch' | 'nothing'
 
 /**
- * Makes the one step of the bridge: take a batch, send it until its fate is known, move its range
- * on. `step` says whether more is likely waiting: a large batch came, a small one, or nothing.
+ * The loop body of every delivery: read a batch, send it until its fate is known, advance its
+ * range. `step` returns the size of the delivered batch: after a large batch more events probably
+ * wait.
  */
 export function createForwarder<T extends PendingBatch>(options: ForwarderOptions<T>) {
   const { source, size, sink, isolation, signal } = options
-  const placers = new Map<number, ReturnType<typeof createPartitioner>>()
-  const tryOn = startTrying(options)
-  let lastStart = Number.NEGATIVE_INFINITY
+  const partitioners = new Map<number, ReturnType<typeof createPartitioner>>()
+  const retrying = createRetrying(options)
+  let lastStartMs = Number.NEGATIVE_INFINITY
 
   const batchOf = async ({ range, events }: T): Promise<Batch> => {
-    const place = placers.get(range.partitions) ?? createPartitioner(range.partitions)
-    placers.set(range.partitions, place)
+    const partitioner = partitioners.get(range.partitions) ?? createPartitioner(range.partitions)
+    partitioners.set(range.partitions, partitioner)
     const framed = await options.framing(range.topic, events)
-    // Each object of an event costs as much as reading the event.
+    // Each further object per event costs as much as reading the event.
     const records = events.map(({ zone }, index): OutgoingRecord => {
-      const { key, partition } = place(zone)
+      const { key, partition } = partitioner(zone)
       return { key, partition, value: framed.values[index]!, headers: framed.headers[index]! }
     })
     return { topic: range.topic, records }
   }
-  const tell = (taken: T, batch: Batch, fates: Fates) => {
-    const isThere = (_: unknown, index: number) => fates[index] === null
-    if (batch.records.every(isThere)) options.onDelivered(taken, batch)
-    else if (batch.records.some(isThere)) {
-      options.onDelivered(taken, { topic: batch.topic, records: batch.records.filter(isThere) })
+  const reportDelivered = (pending: T, batch: Batch, fates: Fates) => {
+    const isStored = (_: unknown, index: number) => fates[index] === null
+    if (batch.records.every(isStored)) options.onDelivered(pending, batch)
+    else if (batch.records.some(isStored)) {
+      options.onDelivered(pending, { topic: batch.topic, records: batch.records.filter(isStored) })
     }
   }
-  /** Sends it until all is known, or all but what is set apart; null when asked to end before. */
-  const deliver = (taken: T, batch: Batch) => {
+  /**
+   * Sends a batch until the fates of all its records are known, or of all that were not isolated;
+   * null when `signal` aborts before.
+   */
+  const deliver = (pending: T, batch: Batch) => {
     let stuckSinceMs: number | null = null
-    return tryOn(async (): Promise<'all' | 'the rest'> => {
+    return retrying(async (): Promise<'all' | 'the rest'> => {
       try {
         const fates = await sink.send(batch)
         for (const [index, reason] of fates.entries()) {
-          if (reason !== null) options.onRejected(taken.events[index]!, reason, taken)
+          if (reason !== null) options.onRejected(pending.events[index]!, reason, pending)
         }
-        source.advance(taken)
-        tell(taken, batch, fates)
+        source.advance(pending)
+        reportDelivered(pending, batch, fates)
         return 'all'
       } catch (error) {
         const fates = error instanceof SinkUnavailable ? error.fates : null
         if (!isolation || !fates?.some(fate => fate !== undefined)) throw error
         stuckSinceMs ??= performance.now()
-        const isEnough = performance.now() - stuckSinceMs >= isolation.afterMs
-        if (!isEnough || !isolation.begin(taken, batch, fates)) throw error
-        tell(taken, batch, fates)
+        const isStuck = performance.now() - stuckSinceMs >= isolation.afterMs
+        if (!isStuck || !isolation.isolate(pending, batch, fates)) throw error
+        reportDelivered(pending, batch, fates)
         return 'the rest'
       }
     })
@@ -115,42 +119,44 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
   return {
     deliver,
     /**
-     * Waits until a send may start again, at most `lingerMs`: two small ones start at least so long
-     * apart, and where they come close upon each other, one waits for the next arrival as well.
+     * Waits until the next send may start, at most `lingerMs`: two small batches start at least
+     * `lingerMs` apart. When small batches follow each other closely, `waitForCommit` is awaited
+     * for the rest of that time, so that the next batch holds the next commit too.
      */
-    async pace(arrival?: (withinMs: number) => Promise<void>): Promise<void> {
+    async pace(waitForCommit?: (withinMs: number) => Promise<void>): Promise<void> {
       const { lingerMs } = options
-      const sinceMs = performance.now() - lastStart
-      const restMs = Math.max(0, lingerMs - sinceMs)
-      if (restMs > 0) await pause(restMs, signal)
-      if (sinceMs < 2 * lingerMs) await arrival?.(lingerMs - restMs)
+      const sinceMs = performance.now() - lastStartMs
+      const waitMs = Math.max(0, lingerMs - sinceMs)
+      if (waitMs > 0) await pause(waitMs, signal)
+      if (sinceMs < 2 * lingerMs) await waitForCommit?.(lingerMs - waitMs)
     },
     async step(): Promise<StepResult> {
       const { maxEvents, maxBytes } = size
-      const taken = source.readBatch({ maxEvents, maxBytes })
-      if (!taken) return 'nothing'
-      lastStart = performance.now()
-      if (taken.events.length === 0) {
-        source.advance(taken)
+      const pending = source.readBatch({ maxEvents, maxBytes })
+      if (!pending) return 'nothing'
+      lastStartMs = performance.now()
+      if (pending.events.length === 0) {
+        source.advance(pending)
         return 'large batch'
       }
-      const batch = await tryOn(() => batchOf(taken))
+      const batch = await retrying(() => batchOf(pending))
       if (!batch) return 'nothing'
       const bytes = batch.records.reduce((sum, { value }) => sum + value.length, 0)
-      const isOver = (part: number) =>
-        batch.records.length >= maxEvents * part || bytes >= maxBytes * part
-      /** Once the batch is on its way: that is when there is nothing else to do. */
+      const isOver = (fraction: number) =>
+        batch.records.length >= maxEvents * fraction || bytes >= maxBytes * fraction
+      /** Runs while the batch is in flight, when this thread would be idle. */
       const readAhead = async () => {
-        await rest()
+        await yieldToOthers()
         try {
-          source.readAhead?.(taken, { maxEvents, maxBytes })
+          source.readAhead?.(pending, { maxEvents, maxBytes })
         } catch {
-          // Whatever it is shows again when it is taken; nothing else may begin before this ends.
+          // The same error shows at the next readBatch. A rejection here would let the next step
+          // start before this batch's delivery ends.
         }
       }
-      const [done] = await Promise.all([deliver(taken, batch), isOver(0.5) && readAhead()])
-      if (!done) return 'nothing'
-      if (done === 'all') size.acknowledged(isOver(1), performance.now() - lastStart)
+      const [result] = await Promise.all([deliver(pending, batch), isOver(0.5) && readAhead()])
+      if (!result) return 'nothing'
+      if (result === 'all') size.acknowledged(isOver(1), performance.now() - lastStartMs)
       return isOver(0.5) ? 'large batch' : 'small batch'
     },
   }
@@ -160,18 +166,18 @@ export type DeliveryOptions = {
   sink: Sender
   signal: AbortSignal
   circuit: CircuitBreaker
-  /** It failed, and is tried again after a wait. */
+  /** An attempt failed; the next attempt starts after `waitMs`. */
   onUnavailable(reason: string, waitMs: number): void
 }
 
-/** Sends one batch, unchanged, until its fate is known; null when asked to end before. */
+/** Sends a batch, unchanged, until its fate is known; null when `signal` aborts before. */
 export function createDelivery(options: DeliveryOptions) {
-  const tryOn = startTrying(options)
-  return (batch: Batch) => tryOn(() => options.sink.send(batch))
+  const retrying = createRetrying(options)
+  return (batch: Batch) => retrying(() => options.sink.send(batch))
 }
 
-/** Does it again while the sink is unavailable; null when asked to end before. */
-function startTrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
+/** Retries work while the sink is unavailable; null when `signal` aborts before it succeeds. */
+function createRetrying({ signal, circuit, onUnavailable }: Omit<DeliveryOptions, 'sink'>) {
   const isRetryable = (error: unknown) => error instanceof SinkUnavailable
   const options = { circuit, signal, isRetryable, onFailed: onUnavailable }
   return <D>(work: () => Promise<D>): Promise<D | null> => retryOrNull(work, options)

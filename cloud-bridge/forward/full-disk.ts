@@ -1,9 +1,9 @@
 import { isDiskFull } from '../../gateway/store/file/ballast.ts'
 
 /**
- * Does work that may write to the inbox. Where a note or a position cannot be written because the
- * disk is full, nothing was passed: `onFull` is told, `otherwise` is given, and the work is done
- * again later, as when Kafka is away. The gateway makes room meanwhile.
+ * Runs work that may write to the inbox. When the disk is full, no position advanced: `onFull` gets
+ * the reason, the promise resolves with `otherwise`, and the caller retries later, as when Kafka is
+ * unavailable. Meanwhile the gateway frees space.
  */
 export async function unlessDiskIsFull<T>(
   work: () => Promise<T>,

@@ -1,4 +1,4 @@
-import { setImmediate as rest, setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { pause } from '../../config/process/pause.ts'
 import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
@@ -6,145 +6,148 @@ import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
 import type { Batch, EventSink, Fates } from '../ports/event-sink.ts'
 import type { BacklogSplitter } from './backlog-split.ts'
 import { createBatchSize } from './batch-size.ts'
-import { createRejectionHandler, type DeliveryContext } from './context.ts'
+import { createRejectionHandler, type DeliveryContext } from './delivery-context.ts'
 import { createForwarder } from './forwarder.ts'
 import { nullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
 
-/** More partitions that fail at different times hold up the others: memory has a bound. */
-const APART_MAX = 8
-const LOOK_EVERY_MS = 50
-/** The live events wait so long for partitions that have nearly come as far. */
-const JOIN_WITHIN_MS = 250
+/** A bound for memory: further partitions that fail at other times delay the live events. */
+const DELIVERIES_MAX = 8
+const POLL_EVERY_MS = 50
+/** Live events wait so long for an isolated range that has nearly caught up, so they can merge. */
+const MERGE_WITHIN_MS = 250
 const NEARLY_EVENTS = 5000
 
-/** What was under way when it was set apart: it is sent first, as it is. */
-type First = { taken: RangeBatch; batch: Batch }
+/** The records that were in flight when their partitions were isolated; sent first, unchanged. */
+type FirstBatch = { pending: RangeBatch; batch: Batch }
 
-/** Carries the partitions that are apart, each range with a sink of its own. */
-export function startIsolatedPartitions(carrying: DeliveryContext, cutting: BacklogSplitter) {
-  const { source } = carrying
-  const carriers = new Map<number, ApartCarrier>()
-  const reject = createRejectionHandler(carrying)
-  let isTold = true
-  const rejoin = (range: Range, mayCut: boolean) => {
+/** Delivers the events of isolated partitions; each range has a sink of its own. */
+export function startIsolatedPartitions(context: DeliveryContext, splitter: BacklogSplitter) {
+  const { source } = context
+  const deliveries = new Map<number, IsolatedDelivery>()
+  const onRejected = createRejectionHandler(context)
+  let areNotesFlushed = true
+  const mergeOrDefer = (range: Range, maySplit: boolean) => {
     if (source.plan.lagOf(range) === 0) source.plan.mergeIsolated(range)
-    else if (mayCut) {
-      source.plan.deferIsolated(range, carrying.config.kafka.topics.backfill)
-      isTold = false
+    else if (maySplit) {
+      source.plan.deferIsolated(range, context.config.kafka.topics.backfill)
+      areNotesFlushed = false
     }
   }
 
   return {
     /**
-     * Gives partitions a range of their own whose fate is not known, and has it carried with what
-     * the sink hands over. False when there are too many, or it cannot be written.
+     * Gives the partitions of unknown fate a range of their own, and delivers that range through
+     * the sink that `sink` hands over. False when too many partitions are isolated, or the inbox
+     * cannot be written.
      */
-    begin(taken: RangeBatch, batch: Batch, fates: Fates, sink: EventSink): boolean {
-      if (carriers.size >= APART_MAX || !source.plan.canIsolate(taken)) return false
-      const open = batch.records.filter((_, index) => fates[index] === undefined)
-      const partitions = [...new Set(open.map(({ partition }) => partition))]
+    isolate(pending: RangeBatch, batch: Batch, fates: Fates, sink: EventSink): boolean {
+      if (deliveries.size >= DELIVERIES_MAX || !source.plan.canIsolate(pending)) return false
+      const undecided = batch.records.filter((_, index) => fates[index] === undefined)
+      const partitions = [...new Set(undecided.map(({ partition }) => partition))]
       const range = nullIfDiskIsFull(() => {
         for (const [index, fate] of fates.entries()) {
-          if (typeof fate === 'string') reject(taken.events[index]!, fate, taken)
+          if (typeof fate === 'string') onRejected(pending.events[index]!, fate, pending)
         }
-        return source.plan.isolate(taken, partitions)
+        return source.plan.isolate(pending, partitions)
       })
       if (!range) return false
-      isTold = false
-      const given = sink.isolate(batch)
-      const events = taken.events.filter((_, index) => fates[index] === undefined)
-      const first = { taken: { range, events, next: taken.next }, batch: given.batch }
-      carriers.set(range.id, carryApart(carrying, range, given.sink, first))
+      areNotesFlushed = false
+      const isolated = sink.isolate(batch)
+      const events = pending.events.filter((_, index) => fates[index] === undefined)
+      const first = { pending: { range, events, next: pending.next }, batch: isolated.batch }
+      deliveries.set(range.id, startIsolatedDelivery(context, range, isolated.sink, first))
       return true
     },
     /**
-     * To be called between two batches: takes up ranges that are there, joins those that can be.
+     * Starts the delivery of isolated ranges that have none yet, merges the ranges that have caught
+     * up, and defers those that lag too far; must be called between two batches.
      */
-    async keep(): Promise<void> {
+    async update(): Promise<void> {
       for (const range of source.plan.isolated) {
-        const carrier = carriers.get(range.id)
-        if (!carrier) {
-          carriers.set(range.id, carryApart(carrying, range, carrying.openSink(), null))
+        const delivery = deliveries.get(range.id)
+        if (!delivery) {
+          deliveries.set(range.id, startIsolatedDelivery(context, range, context.openSink(), null))
           continue
         }
-        if (carrier.isWell && source.plan.lagOf(range) < NEARLY_EVENTS) {
-          await carrier.until(() => source.plan.lagOf(range) === 0, JOIN_WITHIN_MS)
+        if (delivery.isHealthy && source.plan.lagOf(range) < NEARLY_EVENTS) {
+          await delivery.waitUntil(() => source.plan.lagOf(range) === 0, MERGE_WITHIN_MS)
         }
-        const mayCut = carrier.isWell && (await cutting.mayCut(source.plan.backlogOf(range)))
-        // Where it cannot be written, the range stays apart meanwhile.
-        if (carrier.isAtRest) nullIfDiskIsFull(() => rejoin(range, mayCut))
+        const maySplit =
+          delivery.isHealthy && (await splitter.maySplit(source.plan.backlogOf(range)))
+        // While the inbox's disk is full, the range stays isolated.
+        if (delivery.isIdle) nullIfDiskIsFull(() => mergeOrDefer(range, maySplit))
       }
-      if (!isTold) await carrying.flushNotes()
-      isTold = true
-      const there = new Set(source.plan.isolated.map(({ id }) => id))
-      for (const [id, carrier] of carriers) {
-        if (there.has(id)) continue
-        carriers.delete(id)
-        await carrier.end()
+      if (!areNotesFlushed) await context.flushNotes()
+      areNotesFlushed = true
+      const isolatedIds = new Set(source.plan.isolated.map(({ id }) => id))
+      for (const [id, delivery] of deliveries) {
+        if (isolatedIds.has(id)) continue
+        deliveries.delete(id)
+        await delivery.stop()
       }
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      await Promise.all([...carriers.values()].map(carrier => carrier.end()))
+      await Promise.all([...deliveries.values()].map(delivery => delivery.stop()))
     },
   }
 }
 
-/** The name of their flow. */
+/** The name of the flow of isolated partitions. */
 export function partitionsText(partitions: readonly number[]): string {
   return `partition${partitions.length === 1 ? '' : 's'} ${partitions.join(', ')}`
 }
 
-type ApartCarrier = ReturnType<typeof carryApart>
+type IsolatedDelivery = ReturnType<typeof startIsolatedDelivery>
 
-function carryApart(
-  carrying: DeliveryContext,
+function startIsolatedDelivery(
+  context: DeliveryContext,
   range: Range,
   sink: EventSink & AsyncDisposable,
-  first: First | null,
+  first: FirstBatch | null,
 ) {
-  const { config, source, metrics, flows, framing: frame } = carrying
+  const { config, source, metrics, flows, framing } = context
   const ending = new AbortController()
-  const signal = AbortSignal.any([carrying.signal, ending.signal])
-  const flow = flows.begin(partitionsText(includedPartitions(range)))
+  const signal = AbortSignal.any([context.signal, ending.signal])
+  const flow = flows.add(partitionsText(includedPartitions(range)))
   const forwarder = createForwarder<RangeBatch>({
-    ...{ sink, signal, framing: frame, circuit: flow.circuit, onUnavailable: flow.unavailable },
+    ...{ sink, signal, framing, circuit: flow.circuit, onUnavailable: flow.setWaiting },
     source: source.isolated(range.id),
     size: createBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
-    onRejected: createRejectionHandler(carrying),
+    onRejected: createRejectionHandler(context),
     onDelivered: (_, batch) => {
       metrics.delivered(batch)
-      flow.available()
+      flow.setRunning()
     },
   })
-  let [isAtRest, hasStepped] = [false, false]
-  const carry = async () => {
-    const sendFirst = async () => first && (await forwarder.deliver(first.taken, first.batch))
-    await unlessDiskIsFull(sendFirst, null, flow.unavailable)
+  let [isIdle, hasStepped] = [false, false]
+  const run = async () => {
+    const sendFirst = async () => first && (await forwarder.deliver(first.pending, first.batch))
+    await unlessDiskIsFull(sendFirst, null, flow.setWaiting)
     while (!signal.aborted) {
-      isAtRest = false
-      const did = await unlessDiskIsFull(forwarder.step, 'nothing', flow.unavailable)
-      ;[isAtRest, hasStepped] = [true, true]
-      if (did !== 'nothing') await rest()
-      else await pause(LOOK_EVERY_MS, signal)
+      isIdle = false
+      const result = await unlessDiskIsFull(forwarder.step, 'nothing', flow.setWaiting)
+      ;[isIdle, hasStepped] = [true, true]
+      if (result !== 'nothing') await yieldToOthers()
+      else await pause(POLL_EVERY_MS, signal)
     }
   }
-  const running = carry()
+  const running = run()
   return {
-    /** Nothing is under way. */
-    get isAtRest() {
-      return isAtRest
+    /** No batch is in flight. */
+    get isIdle() {
+      return isIdle
     },
-    /** It delivers. */
-    get isWell() {
+    /** The last attempt succeeded. */
+    get isHealthy() {
       return hasStepped && flow.circuit.state === 'closed'
     },
-    /** Resolves when it is at rest and `holds`, or after `timeoutMs`. */
-    async until(holds: () => boolean, timeoutMs: number): Promise<void> {
-      const giveUpMs = performance.now() + timeoutMs
-      while (!(isAtRest && holds()) && performance.now() < giveUpMs) await sleep(1)
+    /** Resolves when the delivery is idle and `condition` holds, or after `timeoutMs`. */
+    async waitUntil(condition: () => boolean, timeoutMs: number): Promise<void> {
+      const deadlineMs = performance.now() + timeoutMs
+      while (!(isIdle && condition()) && performance.now() < deadlineMs) await pause(1)
     },
-    async end(): Promise<void> {
+    async stop(): Promise<void> {
       ending.abort()
       await running
       flow.remove()

@@ -3,86 +3,88 @@ import { partitionMismatch } from '../partitions/zone-spread.ts'
 import { retryUntilAnswered } from './answer-wait.ts'
 import { createBacklogSplitter } from './backlog-split.ts'
 import { createBatchSize } from './batch-size.ts'
-import { createRejectionHandler, type DeliveryContext } from './context.ts'
+import { createRejectionHandler, type DeliveryContext } from './delivery-context.ts'
 import { createForwarder } from './forwarder.ts'
 import { nullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
 import { startIsolatedPartitions } from './isolated-partitions.ts'
 
-/** How live events are doing; what goes behind them asks. */
+/** Whether live events need the whole uplink; the backfill then pauses. */
 export type LiveStatus = { isBusy: boolean }
 
 /**
- * Carries what is live to the readings until asked to end, woken by the bell, with a slow poll
- * behind it. Partitions that would hold up the others get a range apart; a backlog is cut off.
+ * Delivers live events to the readings topic until `signal` aborts. The outbox's bell wakes the
+ * loop; a slow poll covers a missed bell. Partitions that delay the others are isolated, and a
+ * backlog is split off.
  */
-export async function deliverLive(carrying: DeliveryContext, live: LiveStatus): Promise<void> {
-  const { config, source, metrics, hotZones, signal, flows } = carrying
-  await using sink = carrying.openSink()
-  const cutting = createBacklogSplitter(carrying)
-  await using apart = startIsolatedPartitions(carrying, cutting)
-  const flow = flows.begin('events')
+export async function deliverLive(context: DeliveryContext, live: LiveStatus): Promise<void> {
+  const { config, source, metrics, hotZones, signal, flows } = context
+  await using sink = context.openSink()
+  const splitter = createBacklogSplitter(context)
+  await using isolated = startIsolatedPartitions(context, splitter)
+  const flow = flows.add('events')
   const onUnavailable = (reason: string) => {
     metrics.retried()
-    flow.unavailable(reason)
+    flow.setWaiting(reason)
   }
   const forwarder = createForwarder<RangeBatch>({
-    ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, framing: carrying.framing },
+    ...{ source, signal, sink, onUnavailable, circuit: flow.circuit, framing: context.framing },
     size: createBatchSize(config.bridge),
     lingerMs: config.bridge.lingerMs,
-    onRejected: createRejectionHandler(carrying),
-    onDelivered: (taken, batch) => {
+    onRejected: createRejectionHandler(context),
+    onDelivered: (pending, batch) => {
       metrics.delivered(batch)
-      hotZones.delivered(taken)
-      flow.available()
+      hotZones.delivered(pending)
+      flow.setRunning()
     },
     isolation: {
       afterMs: config.bridge.apartAfterMs,
-      begin: (taken, batch, fates) => apart.begin(taken, batch, fates, sink),
+      isolate: (pending, batch, fates) => isolated.isolate(pending, batch, fates, sink),
     },
   })
   const topic = config.kafka.topics.readings
-  const ask = { circuit: flow.circuit, signal, onUnavailable }
-  const atLeast = async (name: string) => {
-    const found = await carrying.partitionsOf(name)
-    if (found >= (config.kafka.partitions ?? 0)) return found
-    throw new Error(`kafka.partitions is ${config.kafka.partitions}, but there are only ${found}`)
+  const configured = config.kafka.partitions
+  const enoughPartitions = async () => {
+    const count = await context.partitionsOf(topic)
+    if (count >= (configured ?? 0)) return count
+    throw new Error(`kafka.partitions is ${configured}, but the topic has only ${count}`)
   }
-  /** The first contact fixes how many partitions the zones are spread over. */
-  const begin = async () => {
-    const found = await retryUntilAnswered(() => atLeast(topic), topic, ask)
-    if (found !== null) source.ensureLiveRange(topic, config.kafka.partitions ?? found)
+  /** The first contact with Kafka fixes over how many partitions zones are spread. */
+  const ensureLiveRange = async () => {
+    const options = { circuit: flow.circuit, signal, onUnavailable }
+    const count = await retryUntilAnswered(enoughPartitions, topic, options)
+    if (count !== null) source.ensureLiveRange(topic, configured ?? count)
   }
-  let disagrees: string | undefined
-  const lookAtSpread = () => {
-    const [said] = partitionMismatch(config.kafka.partitions, source.ranges)
-    if (said !== undefined && said !== disagrees) carrying.onPartitionMismatch(said)
-    disagrees = said
+  let reportedMismatch: string | undefined
+  const reportMismatch = () => {
+    const [mismatch] = partitionMismatch(configured, source.ranges)
+    if (mismatch !== undefined && mismatch !== reportedMismatch) {
+      context.onPartitionMismatch(mismatch)
+    }
+    reportedMismatch = mismatch
   }
-  let known: Buffer | null = null
-  /**
-   * At start, and when another outbox stands there: the ledger hears what is still to come later.
-   */
-  const tell = async (store: Buffer) => {
-    if (known?.equals(store) || !nullIfDiskIsFull(() => source.plan.recordContact(store) ?? true))
-      return
-    known = store
-    if (source.ranges.length > 1) await carrying.flushNotes()
+  let recordedStore: Buffer | null = null
+  /** At start, and for each new outbox: reports to the ledger which events are deferred. */
+  const recordContact = async (store: Buffer) => {
+    if (recordedStore?.equals(store)) return
+    if (!nullIfDiskIsFull(() => source.plan.recordContact(store) ?? true)) return
+    recordedStore = store
+    if (source.ranges.length > 1) await context.flushNotes()
   }
   const step = async () => {
     const store = source.refresh()
-    if (store && !source.sendsTo(topic)) await begin()
+    if (store && !source.sendsTo(topic)) await ensureLiveRange()
     if (!store) return 'nothing'
-    await tell(store.id)
-    await apart.keep()
-    carrying.batchBoundary.perform()
-    lookAtSpread()
-    await cutting.look()
+    await recordContact(store.id)
+    await isolated.update()
+    context.batchBoundary.reached()
+    reportMismatch()
+    await splitter.check()
     return await forwarder.step()
   }
   while (!signal.aborted) {
-    hotZones.look()
-    const did = await unlessDiskIsFull(step, 'nothing', onUnavailable)
-    live.isBusy = did === 'large batch'
+    hotZones.tick()
+    const result = await unlessDiskIsFull(step, 'nothing', onUnavailable)
+    live.isBusy = result === 'large batch'
     if (live.isBusy) continue
     await source.waitForCommit(config.bridge.pollMs)
     await forwarder.pace(source.waitForCommit)

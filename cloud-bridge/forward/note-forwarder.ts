@@ -11,43 +11,40 @@ const CONTENT_TYPE: Headers = { 'content-type': 'application/json' }
 
 export type Note = OutgoingNote
 
-/** A file with notes: the outbox, or the inbox with what the bridge found. */
+/** A file with notes: the outbox with the gateway's, or the inbox with the bridge's. */
 export type NoteSource = {
   origin: 'outbox' | 'inbox'
   store: Buffer
+  /** The number of the next undelivered note. */
   next(): number
   notesFrom(sequence: number): Note[]
-  /** Moves on behind what Kafka has. */
+  /** Records that Kafka has stored the notes before `next`. */
   advance(next: number): void
 }
 
+type Origin = { store: string; origin: NoteSource['origin'] }
+
 export type NoteForwarderOptions = DeliveryOptions & {
   topics: Config['kafka']['topics']
-  /** Null when asked to end before it is known. */
+  /** Null when `signal` aborts before Kafka answers. */
   partitionsOf(topic: string): Promise<number | null>
-  /** A note that Kafka will never take; it is passed by. */
-  onRejected(
-    note: Note,
-    reason: string,
-    from: { store: string; origin: NoteSource['origin'] },
-  ): void
-  /** Notes that are gone; it must be durable as a note before this returns. */
-  onMissing(
-    notes: { from: number; to: number },
-    from: { store: string; origin: NoteSource['origin'] },
-  ): void
+  /** Kafka rejects a note for good; delivery continues with the next note. */
+  onRejected(note: Note, reason: string, from: Origin): void
+  /** Numbers without a note; they must be durable as a note before this returns. */
+  onMissing(notes: { from: number; to: number }, from: Origin): void
 }
 
 /**
- * Sends notes as JSON, in their order: dead letters to the one topic, everything else, and what
- * cannot be read, to the ledger. The key is the gateway, so its notes stay in one partition: the
- * gateway that a note names, because it may have been renamed since. At least once; store and
- * sequence tell a note apart. Gives how many were delivered; stops early when asked to end.
+ * Sends notes as JSON, in order: dead letters to their topic; all other notes, and notes whose
+ * content is unreadable, to the ledger. The key is the gateway, so the notes of a gateway stay in
+ * one partition; a note that names a gateway uses that name, because the gateway may have been
+ * renamed since. Delivery is at least once; store and sequence identify a note. Returns how many
+ * notes were delivered; ends early when `signal` aborts.
  */
 export function createNoteForwarder(options: NoteForwarderOptions) {
   const { topics } = options
   const deliver = createDelivery(options)
-  // A letter that cannot be read is a lost note: that is for the ledger to tell.
+  // A dead letter with unreadable content is a lost note, which the ledger must report.
   const topicOf = ({ kind, content }: Note) =>
     kind === 'deadletter' && !isUnreadableContent(content) ? topics.deadletters : topics.ledger
 
@@ -57,16 +54,16 @@ export function createNoteForwarder(options: NoteForwarderOptions) {
     if (partitions === null) return false
     const partition = partitionOf(key, partitions)
     const facts = { gateway, store: from.store.toString('hex'), origin: from.origin }
-    // The content stays apart: it may have a store and a sequence of its own.
+    // The content is nested, because it may have a store and a sequence of its own.
     const records = notes.map(({ content, gateway: _, ...note }) => ({
       key,
       partition,
       value: Buffer.from(JSON.stringify({ ...facts, ...note, content })),
       headers: CONTENT_TYPE,
     }))
-    const rejections = await deliver({ topic, records })
-    if (!rejections) return false
-    for (const [index, reason] of rejections.entries()) {
+    const fates = await deliver({ topic, records })
+    if (!fates) return false
+    for (const [index, reason] of fates.entries()) {
       if (reason !== null) options.onRejected(notes[index]!, reason, facts)
     }
     let next = from.next()
@@ -83,25 +80,25 @@ export function createNoteForwarder(options: NoteForwarderOptions) {
     while (delivered < notes.length) {
       const first = notes[delivered]!
       const topic = topicOf(first)
-      const goesAlong = (note: Note) => topicOf(note) === topic && note.gateway === first.gateway
-      let until = delivered
-      while (until < notes.length && goesAlong(notes[until]!)) until++
-      const run = notes.slice(delivered, until)
-      if (!(await send(from, first.gateway ?? gateway, topic, run))) break
-      from.advance(run.at(-1)!.sequence + 1)
-      delivered = until
+      const isOfBatch = (note: Note) => topicOf(note) === topic && note.gateway === first.gateway
+      let end = delivered
+      while (end < notes.length && isOfBatch(notes[end]!)) end++
+      const batch = notes.slice(delivered, end)
+      if (!(await send(from, first.gateway ?? gateway, topic, batch))) break
+      from.advance(batch.at(-1)!.sequence + 1)
+      delivered = end
     }
     return delivered
   }
 }
 
 /**
- * The notes of an outbox, and those of the inbox. Of an outbox that nothing was told of they begin
- * at 1; where the inbox had to be begun anew, at the first that is there, because what is not was
- * pruned, and only what is delivered is.
+ * The notes of the inbox and of an outbox. Without a recorded position the notes begin at 1. After
+ * the inbox was rebuilt they begin at the first note that is stored: earlier notes were pruned, and
+ * only delivered notes are pruned.
  */
 export function noteSources(outbox: Buffer, source: EventSource, inbox: Inbox): NoteSource[] {
-  const of = (
+  const sourceOf = (
     origin: NoteSource['origin'],
     store: Buffer,
     notesFrom: NoteSource['notesFrom'],
@@ -110,6 +107,9 @@ export function noteSources(outbox: Buffer, source: EventSource, inbox: Inbox): 
     next: () => inbox.nextNote(store) ?? (inbox.recovery && notesFrom(1)[0]?.sequence) ?? 1,
     advance: next => inbox.moveNotes(store, next),
   })
-  // Those of the inbox first: live events may wait for them.
-  return [of('inbox', inbox.id, inbox.notesFrom), of('outbox', outbox, source.notesFrom)]
+  // The inbox is first, because live events may wait for its notes.
+  return [
+    sourceOf('inbox', inbox.id, inbox.notesFrom),
+    sourceOf('outbox', outbox, source.notesFrom),
+  ]
 }

@@ -1,30 +1,33 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pause } from '../../config/process/pause.ts'
 
 export type Poke = ReturnType<typeof createPoke>
 
 /**
- * Has whoever looks now and then look at once. `rest` is between two looks; `look` resolves when
- * one that began after it was asked for is over, or after `timeoutMs`.
+ * Wakes a polling loop. The loop calls `wait` between two polls. `wakeAndWait` resolves when a poll
+ * that began after the call has ended, or after `timeoutMs`.
  */
 export function createPoke() {
   let wake = new AbortController()
-  const asked: (() => void)[] = []
-  let heard: (() => void)[] = []
+  const requested: (() => void)[] = []
+  let running: (() => void)[] = []
   return {
-    async rest(ms: number, signal: AbortSignal): Promise<void> {
-      for (const done of heard.splice(0)) done()
-      const isAsked = asked.length > 0
-      heard = asked.splice(0)
-      if (isAsked) return
+    async wait(ms: number, signal: AbortSignal): Promise<void> {
+      for (const resolve of running.splice(0)) resolve()
+      const hasRequests = requested.length > 0
+      running = requested.splice(0)
+      if (hasRequests) return
       await pause(ms, AbortSignal.any([signal, wake.signal]))
-      heard = asked.splice(0)
+      running = requested.splice(0)
       wake = new AbortController()
     },
-    async look(timeoutMs: number): Promise<void> {
-      const over = new Promise<void>(resolve => asked.push(resolve))
+    async wakeAndWait(timeoutMs: number): Promise<void> {
+      const polled = new Promise<void>(resolve => requested.push(resolve))
       wake.abort()
-      await Promise.race([over, sleep(timeoutMs, undefined, { ref: false })])
+      await Promise.race([polled, unreferencedPause(timeoutMs)])
     },
   }
 }
+
+/** A pause that does not keep the process alive. */
+const unreferencedPause = (ms: number) =>
+  new Promise<void>(resolve => setTimeout(resolve, ms).unref())

@@ -3,30 +3,31 @@ import { retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
 import { type EventSink, SinkUnavailable } from '../ports/event-sink.ts'
 
-const LOOK_EVERY_MS = 5 * 60_000
+const CHECK_EVERY_MS = 5 * 60_000
 
 export type TopicGuardOptions = {
   settingsOf(topic: string): Promise<TopicSettings>
-  /** By how much the time of what waits may lie behind Kafka's now. */
+  /** The age, by Kafka's clock, that undelivered events may have, in ms. */
   lagMs(): number
-  /** Once: nobody lets us look, so it goes on without. */
+  /** Called once: the right to read topic settings is missing, so topics are not checked. */
   onCheckNotAllowed(topic: string): void
   nowMs?: () => number
 }
 
 /**
- * Looks at topics, at first contact and then every few minutes, and holds back what Kafka would
- * delete: a sink under guard is unavailable until that is mended.
+ * Checks the settings of topics, at the first send and then every few minutes, and holds back
+ * events that Kafka's retention would delete at once: a guarded sink is unavailable until the
+ * topic's settings are fixed.
  */
 export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOptions) {
-  const seen = new Map<string, { settings: TopicSettings; atMs: number }>()
-  let isBlind = false
+  const checks = new Map<string, { settings: TopicSettings; atMs: number }>()
+  let isNotAllowed = false
 
-  const look = async (topic: string) => {
+  const check = async (topic: string) => {
     const settings = await options.settingsOf(topic)
-    seen.set(topic, { settings, atMs: nowMs() })
-    if (settings.keeping === 'not allowed' && !isBlind) {
-      isBlind = true
+    checks.set(topic, { settings, atMs: nowMs() })
+    if (settings.keeping === 'not allowed' && !isNotAllowed) {
+      isNotAllowed = true
       options.onCheckNotAllowed(topic)
     }
     return settings
@@ -34,19 +35,21 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   const faultIn = (topic: string, { keeping }: TopicSettings) =>
     keeping === 'not allowed' ? null : retentionFault(topic, keeping, options.lagMs())
   const faultOf = async (topic: string): Promise<string | null> => {
-    const last = seen.get(topic)
-    // What is held is looked at whenever it is tried: the back-off is the pause between.
-    if (!last || faultIn(topic, last.settings)) return faultIn(topic, await look(topic))
-    if (nowMs() - last.atMs >= LOOK_EVERY_MS) {
+    const last = checks.get(topic)
+    // A faulty topic is checked at every attempt: the back-off paces the attempts.
+    if (!last || faultIn(topic, last.settings)) return faultIn(topic, await check(topic))
+    if (nowMs() - last.atMs >= CHECK_EVERY_MS) {
       last.atMs = nowMs()
-      // Nobody waits for this look, and when Kafka is away the send will say so.
-      look(topic).catch(() => {})
+      // The send does not wait for this check, and reports an unavailable Kafka itself.
+      check(topic).catch(() => {})
     }
     return null
   }
 
-  /** The same sink, which takes nothing for a topic that would not keep it. */
-  const guarding = <S extends EventSink>(sink: S): S => ({
+  /**
+   * Wraps a sink: its `send` is unavailable for a topic whose retention would delete the events.
+   */
+  const guard = <S extends EventSink>(sink: S): S => ({
     ...sink,
     async send(batch) {
       const fault = await faultOf(batch.topic).catch((error: Error) => {
@@ -56,9 +59,9 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
       return await sink.send(batch)
     },
     isolate(batch) {
-      const apart = sink.isolate(batch)
-      return { ...apart, sink: guarding(apart.sink) }
+      const isolated = sink.isolate(batch)
+      return { ...isolated, sink: guard(isolated.sink) }
     },
   })
-  return { guarding }
+  return { guard }
 }

@@ -5,8 +5,8 @@ import { createSchemaIdLookup, type SchemaIdLookupOptions } from '../registry/sc
 import { createFraming } from './framing.ts'
 
 /**
- * How events go out: with numbers of a registry where one is configured, which `inbox` keeps.
- * `onChanged` is told what became of the registry.
+ * The framing that is configured: with a registry, events carry schema ids, which the inbox caches.
+ * `onChanged` gets a line for the log when the registry becomes unavailable or available.
  */
 export function createConfiguredFraming(
   { registry: { url, ...options }, kafka: { cloudEvents } }: Config,
@@ -16,8 +16,6 @@ export function createConfiguredFraming(
 ): Framing {
   if (url === null) return createFraming({ schemaIdOf: null, cloudEvents })
   const registry = createRegistryClient({ ...options, url, signal })
-  return createFraming({
-    schemaIdOf: createSchemaIdLookup({ registry, inbox, onChanged }),
-    cloudEvents,
-  })
+  const schemaIdOf = createSchemaIdLookup({ registry, inbox, onChanged })
+  return createFraming({ schemaIdOf, cloudEvents })
 }

@@ -11,8 +11,8 @@ import {
 import type { Framing, Headers } from '../ports/event-sink.ts'
 import type { SchemaIdLookup } from '../registry/schema-ids.ts'
 
-/** An event as it lies in the outbox: in single-object encoding. */
-type Stored = { zone: string; value: Buffer }
+/** An event as the outbox stores it: in single-object encoding. */
+type OutboxEvent = { zone: string; value: Buffer }
 
 const CONTENT_TYPE: Headers = { 'content-type': 'application/vnd.apache.avro' }
 /** CloudEvents 1.0.2, its Kafka protocol binding, "Binary Content Mode". */
@@ -25,9 +25,10 @@ const CLOUD_EVENT: Headers = {
 const NO_FINGERPRINT: Buffer = Buffer.alloc(0)
 
 /**
- * How events go out: as they lie in the outbox, in single-object encoding, or, with a registry,
- * each with the number of the schema under which it was written. Beside it stand the content type,
- * the trace that a message was part of and, if asked for, the headers of CloudEvents.
+ * Frames events: without a registry in single-object encoding, as the outbox stores them; with a
+ * registry in its wire format, with the id of the schema under which the event was written. The
+ * headers are the content type, the traceparent of the MQTT message and, if `cloudEvents` is set,
+ * the headers of CloudEvents.
  */
 export function createFraming({
   schemaIdOf,
@@ -39,57 +40,57 @@ export function createFraming({
   const headersOf = cloudEvents ? cloudEventHeaders : () => CONTENT_TYPE
   return async (topic, events) => {
     const values = schemaIdOf
-      ? await inWireFormat(events, fingerprint => schemaIdOf(topic, fingerprint))
+      ? await toWireFormat(events, fingerprint => schemaIdOf(topic, fingerprint))
       : events.map(({ value }) => value)
     let fingerprint = NO_FINGERPRINT
     let isTraced = false
     const headers = events.map(event => {
-      // Neighbours were written under one schema, but for the moment of an upgrade.
+      // Neighbours share a schema, except at the moment of an upgrade: the check is cached.
       if (!hasFingerprint(event.value, fingerprint)) {
         fingerprint = fingerprintIn(event.value)
         isTraced = endsWithTraceparent(fingerprint)
       }
-      const own = headersOf(event)
+      const ownHeaders = headersOf(event)
       const traceparent = isTraced ? traceparentIn(event.value) : null
-      return traceparent === null ? own : { ...own, traceparent }
+      return traceparent === null ? ownHeaders : { ...ownHeaders, traceparent }
     })
     return { values, headers }
   }
 }
 
-/** Events go out as they lie in the outbox. */
+/** Sends events as the outbox stores them. */
 export const singleObjectFraming: Framing = createFraming({ schemaIdOf: null, cloudEvents: false })
 
 /**
- * 00, the number (big endian), the datum. In one new buffer, because an event that Kafka refuses is
- * buried as it was stored.
+ * The registry's wire format: 00, the schema id (big endian), the datum. The bytes are copied into
+ * one new buffer, because the dead letter of a rejected event holds the stored bytes.
  */
-async function inWireFormat(
-  events: readonly Stored[],
-  idOf: (fingerprint: Buffer) => number | Promise<number>,
+async function toWireFormat(
+  events: readonly OutboxEvent[],
+  schemaIdOf: (fingerprint: Buffer) => number | Promise<number>,
 ): Promise<Buffer[]> {
-  const less = SINGLE_OBJECT_BYTES - WIRE_FORMAT_BYTES
-  const bytes = events.reduce((sum, { value }) => sum + value.length - less, 0)
+  const headerDifference = SINGLE_OBJECT_BYTES - WIRE_FORMAT_BYTES
+  const bytes = events.reduce((sum, { value }) => sum + value.length - headerDifference, 0)
   const out = Buffer.allocUnsafeSlow(bytes)
   const values: Buffer[] = new Array(events.length)
   let fingerprint = NO_FINGERPRINT
-  let [id, at] = [0, 0]
+  let [schemaId, offset] = [0, 0]
   for (const [index, event] of events.entries()) {
     if (!hasFingerprint(event.value, fingerprint)) {
       fingerprint = fingerprintIn(event.value)
-      id = await idOf(fingerprint)
+      schemaId = await schemaIdOf(fingerprint)
     }
-    const from = at
-    out[at] = 0
-    out.writeUInt32BE(id, at + 1)
-    event.value.copy(out, at + WIRE_FORMAT_BYTES, SINGLE_OBJECT_BYTES)
-    at += event.value.length - less
-    values[index] = out.subarray(from, at)
+    const start = offset
+    out[offset] = 0
+    out.writeUInt32BE(schemaId, offset + 1)
+    event.value.copy(out, offset + WIRE_FORMAT_BYTES, SINGLE_OBJECT_BYTES)
+    offset += event.value.length - headerDifference
+    values[index] = out.subarray(start, offset)
   }
   return values
 }
 
-function cloudEventHeaders({ zone, value }: Stored): Headers {
+function cloudEventHeaders({ zone, value }: OutboxEvent): Headers {
   return {
     ...CLOUD_EVENT,
     ce_id: idIn(value),

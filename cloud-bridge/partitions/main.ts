@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 import { CommandFailed, sendCommand } from '../../config/process/command-request.ts'
-import type { MovePartitionsAnswer, ShowPartitionsAnswer } from './command.ts'
-import { describeMove, describeSpread } from './text.ts'
+import type { MovePartitionsAnswer, ShowPartitionsAnswer } from './partitions-command.ts'
+import { describeMove, describeSpread } from './partitions-text.ts'
 
 const program = new Command('sluice partitions')
-  .description('Over how many partitions zones are spread. The bridge must run.')
+  .description('Shows or changes over how many partitions zones are spread. The bridge must run.')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
 const shared = (command: Command) =>
   command
@@ -13,7 +13,9 @@ const shared = (command: Command) =>
     .option('--json', 'print the answer as one JSON object')
 
 shared(program.command('show'))
-  .description('Shows over how many partitions zones are spread, and how many Kafka has.')
+  .description(
+    'Shows over how many partitions zones are spread, and how many each topic has in Kafka.',
+  )
   .action(({ config, json }) =>
     ask(config, '/partitions', {}, answer =>
       json ? JSON.stringify(answer) : describeSpread(answer as ShowPartitionsAnswer),
@@ -22,11 +24,15 @@ shared(program.command('show'))
 
 shared(program.command('move'))
   .description(
-    'Spreads zones over another number of partitions, from the next event on that is stored. No ' +
-      'event of the new number is sent before all of the old one is delivered, so each zone keeps ' +
-      'its order; also when the bridge is started again meanwhile.',
+    'Spreads zones over another number of partitions, from the next stored event on. The bridge ' +
+      'delivers all earlier events first, so each zone keeps its order; a restart of the bridge ' +
+      'does not change this.',
   )
-  .requiredOption('--to <number>', 'how many; both topics must have as many', count)
+  .requiredOption(
+    '--to <number>',
+    'number of partitions; readings and backfill topic must have as many',
+    count,
+  )
   .action(({ config, json, to }) =>
     ask(config, '/partitions/move', { to }, (answer, { kafka }) =>
       json
@@ -41,17 +47,17 @@ async function ask(
   file: string | undefined,
   path: string,
   input: object,
-  tell: (answer: object, config: Config) => string,
+  textOf: (answer: object, config: Config) => string,
 ): Promise<void> {
   const loaded = loadConfig({ file, env: process.env })
   if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
   const { http } = loaded.config.bridge
   try {
     const answer = await sendCommand(http, path, input)
-    if (answer) process.stdout.write(`${tell(answer, loaded.config)}\n`)
+    if (answer) process.stdout.write(`${textOf(answer, loaded.config)}\n`)
     else {
-      const which = `no bridge answers at bridge.http = ${http.host}:${http.port}`
-      end(`${which}: start it with ./sluice bridge and the same --config, and ask again`, 2)
+      const fault = `no bridge answers at bridge.http = ${http.host}:${http.port}`
+      end(`${fault}: start it with ./sluice bridge and the same --config, and try again`, 2)
     }
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error

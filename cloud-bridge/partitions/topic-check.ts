@@ -1,24 +1,27 @@
 import { NoSuchTopic } from '../kafka/client.ts'
 import { type Sender, SinkUnavailable } from '../ports/event-sink.ts'
 
-/** How many partitions a topic has: rejects with NoSuchTopic, or otherwise while nobody knows. */
+/**
+ * Resolves with the number of a topic's partitions. Rejects with NoSuchTopic, or with another error
+ * while Kafka does not answer.
+ */
 export type PartitionCounter = (topic: string) => Promise<number>
 
 /**
- * What keeps a topic from taking replays, with the cure, or null: it needs as many partitions as
- * readings are spread over. Rejects while Kafka cannot say.
+ * Why the backfill topic cannot accept a backlog or replay, with the cure, or null: the topic needs
+ * as many partitions as readings are spread over. Rejects while Kafka does not answer.
  */
 export async function topicFault(
   topic: string,
   needed: number,
   partitionsOf: PartitionCounter,
 ): Promise<string | null> {
-  const found = await partitionCount(topic, partitionsOf)
-  const fault = partitionShortage({ key: 'backfill', topic }, found, needed)
+  const count = await partitionCount(topic, partitionsOf)
+  const fault = partitionShortage({ key: 'backfill', topic }, count, needed)
   return fault && `${fault} as readings are spread over`
 }
 
-/** How many partitions a topic has, 0 when there is none. Rejects while Kafka cannot say. */
+/** The number of a topic's partitions, 0 without a topic. Rejects while Kafka does not answer. */
 export function partitionCount(topic: string, partitionsOf: PartitionCounter): Promise<number> {
   return partitionsOf(topic).catch((error: Error) => {
     if (error instanceof NoSuchTopic) return 0
@@ -26,21 +29,21 @@ export function partitionCount(topic: string, partitionsOf: PartitionCounter): P
   })
 }
 
-/** What is wrong with a topic of `found` partitions, with the cure; null when it has enough. */
+/** Why a topic with `count` partitions is too small, with the cure; null when it has enough. */
 export function partitionShortage(
   { key, topic }: { key: 'readings' | 'backfill'; topic: string },
-  found: number,
+  count: number,
   needed: number,
 ): string | null {
-  if (found >= needed) return null
-  const which = `kafka.topics.${key} = ${topic}`
-  const tool = `kafka-topics.sh --${found === 0 ? 'create' : 'alter'} --topic ${topic}`
+  if (count >= needed) return null
+  const subject = `kafka.topics.${key} = ${topic}`
+  const tool = `kafka-topics.sh --${count === 0 ? 'create' : 'alter'} --topic ${topic}`
   const cure = `${tool} --partitions ${needed} gives it as many`
-  if (found === 0) return `${which}: Kafka has no such topic. ${cure}`
-  return `${which} has too few partitions, ${found} and not ${needed}. ${cure}`
+  if (count === 0) return `${subject}: Kafka has no such topic. ${cure}`
+  return `${subject} has too few partitions, ${count} and not ${needed}. ${cure}`
 }
 
-/** A sink that tells what is wrong with the topic, where that is why it is unavailable. */
+/** A sink whose SinkUnavailable names the topic's fault, where a fault is the reason. */
 export function explainUnavailable(
   sink: Sender,
   faultOf: (topic: string) => Promise<string | null>,

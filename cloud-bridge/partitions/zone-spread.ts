@@ -3,13 +3,13 @@ import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
 
 export type ZoneSpread = {
-  /** Over how many partitions zones are spread that are stored from now on. */
+  /** Over how many partitions the zones of newly stored events are spread. */
   partitions: number
-  /** What is still delivered to another number of them first: sequences, both included. */
+  /** Events that are delivered first, to another number of partitions: sequences, both included. */
   before: { partitions: number; from: number; to: number } | null
 }
 
-/** How zones are spread; null before the first contact. */
+/** How zones are spread over partitions; null before the first contact. */
 export function zoneSpreadOf(ranges: readonly Range[]): ZoneSpread | null {
   const live = ranges.filter(range => rangeKind(range) === 'live')
   const open = live.find(({ end }) => end === null)
@@ -19,16 +19,16 @@ export function zoneSpreadOf(ranges: readonly Range[]): ZoneSpread | null {
   return { partitions: open.partitions, before: before ?? null }
 }
 
-/** Why zones cannot be spread over `to` partitions now, and what to do; null when they can. */
+/** Why zones cannot be spread over `to` partitions now, with the cure; null when they can. */
 export function moveObstacle(to: number, ranges: readonly Range[]): string | null {
   const spread = zoneSpreadOf(ranges)
   if (!spread) {
-    return 'zones are not spread yet: the first contact does it, over kafka.partitions of them'
+    return 'zones are not spread yet: the first contact spreads them over kafka.partitions'
   }
   const { partitions, before } = spread
   if (before) {
-    const still = `#${before.from} to #${before.to} still go to ${before.partitions} partitions`
-    return `${still} since the last move to ${partitions}: ${untilDelivered}`
+    const waiting = `#${before.from} to #${before.to} still go to ${before.partitions} partitions`
+    return `${waiting} since the last move to ${partitions}: ${untilDelivered}`
   }
   if (partitions === to) return `zones are spread over ${to} partitions already`
   const [backlog] = ranges.filter(range => rangeKind(range) === 'backlog')
@@ -36,19 +36,20 @@ export function moveObstacle(to: number, ranges: readonly Range[]): string | nul
     const { next, end, topic } = backlog
     return `the backlog #${next} to #${end} still goes to ${topic}: ${untilDelivered}`
   }
-  const [apart] = ranges.filter(range => rangeKind(range) === 'apart')
-  if (!apart) return null
-  const isolated = includedPartitions(apart).join(', ')
-  return `partition ${isolated} is carried apart: wait until it has come as far`
+  const [isolated] = ranges.filter(range => rangeKind(range) === 'apart')
+  if (!isolated) return null
+  const names = includedPartitions(isolated).join(', ')
+  return `partition ${names} is isolated: wait until it has caught up`
 }
 
-const untilDelivered = 'wait until that is delivered (./sluice status shows it)'
+const untilDelivered = 'wait until these events are delivered (./sluice status shows the progress)'
 
-/** What to say when the configured number is another one than in force; otherwise nothing. */
+/** A warning when the configured number is not the number in force; otherwise empty. */
 export function partitionMismatch(configured: number | null, ranges: readonly Range[]): string[] {
   const partitions = zoneSpreadOf(ranges)?.partitions ?? null
   if (configured === null || partitions === null || configured === partitions) return []
-  const is = `kafka.partitions is ${configured}, and zones are spread over ${partitions} partitions`
-  const cure = `./sluice partitions move --to ${configured}`
-  return [`${is}; it counts at first contact alone: ${cure}, or set it to ${partitions}`]
+  const inForce = `zones are spread over ${partitions} partitions`
+  const rule = 'the key applies at the first contact only'
+  const cure = `run ./sluice partitions move --to ${configured}, or set it to ${partitions}`
+  return [`kafka.partitions is ${configured}, but ${inForce}; ${rule}: ${cure}`]
 }

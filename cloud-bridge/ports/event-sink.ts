@@ -1,33 +1,33 @@
-/** What stands beside a value, one object for many records where it is the same. */
+/** The headers of a record; equal headers may share one object among many records. */
 export type Headers = Readonly<Record<string, string>>
 
 /** One record on its way to Kafka. */
 export type OutgoingRecord = { key: Buffer; partition: number; value: Buffer; headers?: Headers }
 
-/** Events as they go out: of each its value and what stands beside it. */
+/** Framed events: the value and the headers of each record. */
 export type FramedEvents = { values: readonly Buffer[]; headers: readonly Headers[] }
 
 /**
- * How events are written for the cloud, in order. Rejects with SinkUnavailable while what is needed
- * for it is away.
+ * Frames events for Kafka and keeps their order. Rejects with SinkUnavailable while a dependency of
+ * the framing, such as a schema registry, is unavailable.
  */
 export type Framing = (
   topic: string,
   events: readonly { zone: string; value: Buffer }[],
 ) => Promise<FramedEvents>
 
-/** What is sent at once, and unchanged as often as it takes. */
+/** Records that are sent together, and unchanged at every retry. */
 export type Batch = { topic: string; records: readonly OutgoingRecord[] }
 
-/** What became of one record: null when Kafka has it, or why Kafka will never take it. */
+/** The fate of one record: null when Kafka stored the record, or why Kafka rejects it for good. */
 export type KnownFate = string | null
 
-/** The fate of each record of a batch; undefined where nobody knows it. */
+/** The fate of each record of a batch; undefined for a record whose fate is unknown. */
 export type Fates = readonly (KnownFate | undefined)[]
 
-/** Nobody knows what became of the batch: the *identical* one must be sent again. */
+/** The fate of the batch is unknown: the *identical* batch must be sent again. */
 export class SinkUnavailable extends Error {
-  /** What is known nevertheless; null: nothing. */
+  /** The fates that are known nevertheless; null when no fate is known. */
   readonly fates: Fates | null
   constructor(message: string, { fates, ...options }: ErrorOptions & { fates?: Fates } = {}) {
     super(message, options)
@@ -35,19 +35,20 @@ export class SinkUnavailable extends Error {
   }
 }
 
-/** What a sink hands over: the records of which nobody knows, and who is to be sent them first. */
+/** The records of unknown fate, and the sink that must send them before anything else. */
 export type IsolatedBatch = { batch: Batch; sink: EventSink & AsyncDisposable }
 
 /**
- * `send` sends a batch and gives each record's fate, in order. It tries all partitions before it
- * throws SinkUnavailable; then the same Batch object is sent again, later. One send at a time.
- * `setApart` may follow a SinkUnavailable that knows the fate of some: it hands over the others
- * with the producer whose numbers they carry, and this sink goes on with a new one.
+ * `send` sends a batch and returns each record's fate, in order. `send` tries all partitions before
+ * it throws SinkUnavailable; the caller then sends the same Batch object again, later. At most one
+ * send is in flight. `isolate` may be called after a SinkUnavailable that knows the fate of some
+ * records: it hands over the records of unknown fate with the producer that numbered them; this
+ * sink continues with a new producer.
  */
 export type EventSink = {
   send(batch: Batch): Promise<KnownFate[]>
   isolate(batch: Batch): IsolatedBatch
 }
 
-/** For whom a batch that cannot go is only a reason to wait. */
+/** A sink for callers that only wait when a batch cannot be sent. */
 export type Sender = Pick<EventSink, 'send'>

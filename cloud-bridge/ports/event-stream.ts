@@ -1,32 +1,39 @@
-/** A partition's offset each. */
+/** An offset for each partition. */
 export type Offsets = ReadonlyMap<number, number>
 
 export type ReadRecord = {
   partition: number
   offset: number
-  /** Ms since 1970: when Kafka got it, where the topic has LogAppendTime; else when it was sent. */
+  /**
+   * Ms since 1970: when Kafka stored the record if the topic has LogAppendTime, otherwise when the
+   * producer sent the record.
+   */
   appendTimeMs: number
   key: Buffer | null
   value: Buffer
-  /** The last of each name. */
+  /** Where several headers have one name, the last of them. */
   headers: Readonly<Record<string, Buffer>>
 }
 
-/** Where each partition of a topic begins, because Kafka deletes what is old, and ends. */
+/**
+ * First and end offset of each partition of a topic; the first offset rises when Kafka deletes old
+ * records, and the end offset is that of the next record.
+ */
 export type TopicOffsets = { begin: Offsets; end: Offsets }
 
-/** What stands in topics, for who reads it: the ledger, the verdict, and in time each consumer. */
+/** Reads the records of topics; used by the ledger, the rehearsal's verdict and the consumers. */
 export type EventStream = {
   /**
-   * Where topics begin and end, asked one after the other; those that Kafka does not have, or does
-   * not show us, are left out. Rejects while Kafka is away.
+   * Asks for the offsets of one topic after the other. A topic that does not exist, or that this
+   * user may not see, is left out. Rejects while Kafka is unavailable.
    */
   topicOffsets(topics: readonly string[]): Promise<Map<string, TopicOffsets>>
   /**
-   * Reads what stands in a topic between two sets of offsets (0 where `from` has none; `to` is the
-   * first that is not read) and leaves nothing behind. Each partition comes in order, without what
-   * has no value or was deleted. Resolves when every partition was read to its end; rejects while
-   * Kafka is away, when it has no such topic, does not let us read, or gives what cannot be read.
+   * Reads the records of a topic between two sets of offsets (`from` included, 0 where `from` has
+   * no entry; `to` excluded) and leaves no consumer group behind. Each partition is read in order,
+   * without deleted records and records without a value. Resolves when every partition is read to
+   * its end; rejects while Kafka is unavailable, when the topic does not exist or may not be read,
+   * and when a record cannot be decoded.
    */
   readBetween(
     topic: string,

@@ -10,8 +10,8 @@ import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
 
-/** Nothing of this command outlives it: the registry is asked each time. */
-const UNKEPT = { schemaId: () => null, keepSchemaId() {} }
+/** The command is short-lived: schema ids are not cached, the registry answers each lookup. */
+const NO_SCHEMA_ID_CACHE = { schemaId: () => null, keepSchemaId() {} }
 
 export type ArchiveReplayOptions = {
   config: Config
@@ -25,14 +25,14 @@ export type ArchiveReplayOptions = {
 }
 
 /**
- * Sends what an archive has of a time to a topic, itself: no bridge needs to run. Gives how many
- * events Kafka has, or null when it was asked to end; then the same once more sends all of them
- * again, under the same ids. Rejects with CannotStart when there is no such topic.
+ * Sends the archived events of a time interval to a topic, without a running bridge. Returns how
+ * many events Kafka has stored, or null when `signal` aborts; a second run then sends all of them
+ * again, under the same ids. Rejects with CannotStart when the topic does not exist.
  */
 export async function replayFromArchive(options: ArchiveReplayOptions): Promise<number | null> {
   const { config, topic, signal, onProblem } = options
   if (config.kafka.brokers.length === 0) {
-    throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
+    throw new CannotStart('kafka.brokers is not configured: list brokers as host:port')
   }
   const kafka = await createKafkaClient(config.kafka)
   const partitions = await partitionCount(topic, kafka.topics.partitionsOf).catch(error => {
@@ -47,8 +47,12 @@ export async function replayFromArchive(options: ArchiveReplayOptions): Promise<
   })
   return replayArchive({
     ...options,
-    ...{ partitions, deliver, frame: createConfiguredFraming(config, UNKEPT, signal, onProblem) },
+    ...{
+      partitions,
+      deliver,
+      frame: createConfiguredFraming(config, NO_SCHEMA_ID_CACHE, signal, onProblem),
+    },
     onRejected: ({ event }, reason) =>
-      onProblem(`${event.id}: Kafka will never take it: ${reason}`),
+      onProblem(`${event.id}: Kafka rejects the event for good: ${reason}`),
   })
 }

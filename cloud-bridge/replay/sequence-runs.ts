@@ -1,82 +1,82 @@
-import { setImmediate as rest } from 'node:timers/promises'
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import type {
   EventFilter,
   OutboxScanItem,
   OutboxView,
 } from '../../gateway/store/read/outbox-view.ts'
 
-/** Numbers of events one behind the other, ends included, and how many of them are asked for. */
+/** Consecutive sequence numbers, both ends included, and how many of their events match. */
 export type SequenceRun = { from: number; to: number; events: number }
 
 type Group = OutboxScanItem & { kind: 'group' }
 type View = Pick<OutboxView, 'scanPages' | 'eventsOf'>
 
 /**
- * The numbers within a span of what was received in a window, in as few runs as its groups lie in.
- * A run begins and ends with an event of the window; between them may stand others, of other zones
- * or from before the clock was set back. Lets others have their turn after each page.
+ * The runs of sequence numbers within a span that match a filter, one run for each block of
+ * adjacent groups. A run starts and ends with a matching event; between these may be events of
+ * other zones, or events from before the clock was set back. Yields to other work after each page.
  */
 export async function sequenceRunsIn(
   view: View,
   { zone, ...time }: EventFilter,
   span: { from: number; to: number },
 ): Promise<SequenceRun[]> {
-  const runs: { first: Group; final: Group; between: number }[] = []
-  let behind: number | null = null
+  const blocks: { first: Group; last: Group; eventsBetween: number }[] = []
+  let nextSequence: number | null = null
   for (const page of view.scanPages(span.from, time, span.to)) {
-    for (const found of page) {
-      if (found.kind !== 'group') {
-        behind = null
+    for (const item of page) {
+      if (item.kind !== 'group') {
+        nextSequence = null
         continue
       }
-      const run = behind === found.sequence ? runs.at(-1)! : null
-      behind = found.sequence + found.count
-      if (!run) runs.push({ first: found, final: found, between: 0 })
+      const block = nextSequence === item.sequence ? blocks.at(-1)! : null
+      nextSequence = item.sequence + item.count
+      if (!block) blocks.push({ first: item, last: item, eventsBetween: 0 })
       else {
-        if (run.final !== run.first) run.between += countOf(run.final, zone)
-        run.final = found
+        if (block.last !== block.first) block.eventsBetween += matchCount(block.last, zone)
+        block.last = item
       }
     }
-    await rest()
+    await yieldToOthers()
   }
-  const cut: SequenceRun[] = []
-  for (const { first, final, between } of runs) {
-    const head = edgeOf(view, first, { zone, ...time }, span)
-    const tail = first === final ? null : edgeOf(view, final, { zone, ...time }, span)
-    const events = head.events + between + (tail?.events ?? 0)
-    if (events > 0) cut.push({ from: head.from, to: (tail ?? head).to, events })
-    await rest()
+  const runs: SequenceRun[] = []
+  for (const { first, last, eventsBetween } of blocks) {
+    const head = trimGroup(view, first, { zone, ...time }, span)
+    const tail = first === last ? null : trimGroup(view, last, { zone, ...time }, span)
+    const events = head.events + eventsBetween + (tail?.events ?? 0)
+    if (events > 0) runs.push({ from: head.from, to: (tail ?? head).to, events })
+    await yieldToOthers()
   }
-  return cut
+  return runs
 }
 
 /**
- * The part of the first or last group of a run from the first to the last event asked for. When it
- * has none, it is left out on either side: it may have others of that zone, of another time.
+ * The first or last group of a block, trimmed to its first and last matching event. A group without
+ * a matching event is trimmed away, from either side: its zones may have events of another time.
  */
-function edgeOf(
+function trimGroup(
   view: View,
   group: Group,
-  window: EventFilter,
+  filter: EventFilter,
   span: { from: number; to: number },
 ): SequenceRun {
-  const events = view.eventsOf(group.sequence, window)
-  const behind = group.sequence + group.count
-  // One that cannot be read is noted as such when its turn comes.
+  const events = view.eventsOf(group.sequence, filter)
+  const end = group.sequence + group.count
+  // The delivery notes an unreadable group when it reads the group.
   if ('reason' in events) {
-    const count = countOf(group, window.zone)
+    const count = matchCount(group, filter.zone)
     const [from, to] =
       count === 0
-        ? [behind, group.sequence - 1]
-        : [Math.max(group.sequence, span.from), Math.min(behind - 1, span.to)]
+        ? [end, group.sequence - 1]
+        : [Math.max(group.sequence, span.from), Math.min(end - 1, span.to)]
     return { from, to, events: count }
   }
-  const asked = events.filter(({ sequence }) => sequence >= span.from && sequence <= span.to)
-  const [first, final] = [asked[0]?.sequence, asked.at(-1)?.sequence]
-  return { from: first ?? behind, to: final ?? group.sequence - 1, events: asked.length }
+  const matching = events.filter(({ sequence }) => sequence >= span.from && sequence <= span.to)
+  const [first, last] = [matching[0]?.sequence, matching.at(-1)?.sequence]
+  return { from: first ?? end, to: last ?? group.sequence - 1, events: matching.length }
 }
 
-function countOf({ zones }: Group, zone: string | undefined): number {
-  const asked = zones.filter(one => zone === undefined || one.zone === zone)
-  return asked.reduce((sum, { count }) => sum + count, 0)
+function matchCount({ zones }: Group, zoneName: string | undefined): number {
+  const matching = zones.filter(({ zone }) => zoneName === undefined || zone === zoneName)
+  return matching.reduce((sum, { count }) => sum + count, 0)
 }

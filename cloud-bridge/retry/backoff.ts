@@ -1,10 +1,10 @@
-/** From which wait to which, in ms. */
+/** The first and the longest wait of a back-off, in ms. */
 export type Backoff = { firstMs: number; maxMs: number }
 
 /**
- * How long to wait before try `failures` + 1, in ms: doubling from `firstMs` to `maxMs`, of which
- * a random half is taken away, so that many bridges do not come back at the same moment ("equal
- * jitter", Brooker, AWS Architecture Blog 2015). `random` gives numbers from 0 to 1.
+ * Returns the wait before attempt `failures` + 1, in ms: the wait doubles from `firstMs` to `maxMs`
+ * and loses a random half, so that many bridges do not retry at the same moment ("equal jitter",
+ * Brooker, AWS Architecture Blog 2015). `random` returns numbers from 0 to 1.
  */
 export function backoffMs(
   failures: number,

@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs } from './backoff.ts'
 
-/** `closed`: batches go; `open`: none is tried for a while; `half-open`: one is tried. */
+/** `closed`: attempts run; `open`: no attempt runs for a while; `half-open`: one attempt runs. */
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
 export type CircuitBreakerOptions = Backoff & {
@@ -11,9 +11,10 @@ export type CircuitBreakerOptions = Backoff & {
 export type CircuitBreaker = ReturnType<typeof createCircuitBreaker>
 
 /**
- * A circuit breaker (Nygard, Release It!, 2007) in front of what may be unavailable. What fails is
- * itself the probe, because nothing else may be sent before it. The waits go on getting longer
- * until all went well for a while: what takes one batch in three is not well.
+ * A circuit breaker (Nygard, Release It!, 2007) in front of a dependency that may be unavailable.
+ * The failed work is its own probe, because nothing else may be sent before it. The waits grow
+ * until there was no failure for `stableMs`: a dependency that accepts one batch in three is not
+ * stable.
  */
 export function createCircuitBreaker(
   options: CircuitBreakerOptions,
@@ -21,29 +22,29 @@ export function createCircuitBreaker(
 ) {
   let state: CircuitState = 'closed'
   let failures = 0
-  let failedMs = Number.NEGATIVE_INFINITY
+  let failedAtMs = Number.NEGATIVE_INFINITY
   return {
     get state(): CircuitState {
       return state
     },
-    /** How many failures the present back-off is for. */
+    /** The number of failures that determines the present back-off. */
     get failures(): number {
       return failures
     },
-    /** It failed: gives how long to leave it alone, in ms. */
+    /** Records a failure; returns how long to wait before the next attempt, in ms. */
     failed(): number {
-      if (nowMs() - failedMs >= options.stableMs && state === 'closed') failures = 0
-      failedMs = nowMs()
+      if (nowMs() - failedAtMs >= options.stableMs && state === 'closed') failures = 0
+      failedAtMs = nowMs()
       state = 'open'
       return backoffMs(failures++, options)
     },
-    /** It is tried again now. */
+    /** Records that an attempt starts. */
     probe(): void {
       if (state === 'open') state = 'half-open'
     },
     succeeded(): void {
       state = 'closed'
-      if (nowMs() - failedMs >= options.stableMs) failures = 0
+      if (nowMs() - failedAtMs >= options.stableMs) failures = 0
     },
   }
 }

@@ -5,65 +5,88 @@ import {
   createCircuitBreaker,
 } from './circuit-breaker.ts'
 
-/** What goes to Kafka on its own: events, what goes behind them, notes, partitions apart. */
-export type Flow = {
-  circuit: CircuitBreaker
-  /** Why it does not go now. */
-  unavailable(reason: string): void
-  /** It goes. */
-  available(): void
-  /** There is no such flow any more. */
-  remove(): void
+/** Whether a flow runs, or why it waits. */
+export type FlowStatus = { status: 'running' } | { status: 'waiting'; reason: string }
+
+/** The status of one flow and the state of its circuit breaker. */
+export type FlowState = {
+  flow: FlowStatus
+  circuit: { state: CircuitState; failures: number }
 }
 
-/** Why each flow does not go now, null for those that do; and the states of their circuits. */
-export type FlowStates = {
-  waitReasons: Record<string, string | null>
-  circuits: Record<string, { state: CircuitState; failures: number }>
+/** The state of every flow, by name. */
+export type FlowStates = Record<string, FlowState>
+
+/**
+ * Reports the status of one stream of work to Kafka: live events, backfill, notes, or the
+ * events of an isolated partition.
+ */
+export type Flow = {
+  circuit: CircuitBreaker
+  setWaiting(reason: string): void
+  setRunning(): void
+  /** Removes the flow from the reports. */
+  remove(): void
 }
 
 export type Flows = ReturnType<typeof createFlows>
 
-const isSeveral = (flow: string) => flow.split(' ')[0]!.endsWith('s')
+/** Names of flows are a contract of /state and of the metrics; some need a better text. */
+const FLOW_TEXTS: Record<string, string> = {
+  behind: 'backlog and replays',
+  backfill: 'splitting off the backlog',
+}
 
-/** That a flow waits, as a sentence: events wait, partition 3 waits. */
-export const waitingText = (flow: string) => `${flow} ${isSeveral(flow) ? 'wait' : 'waits'}`
+const flowText = (name: string) => FLOW_TEXTS[name] ?? name
+const isPlural = (name: string) => name === 'behind' || name.split(' ')[0]!.endsWith('s')
 
-/** That a flow goes. */
-export const runningText = (flow: string) => `${flow} ${isSeveral(flow) ? 'go' : 'goes'} to Kafka`
+/** A sentence for a flow that waits: "events wait", "partition 3 waits". */
+export const waitingText = (name: string) =>
+  `${flowText(name)} ${isPlural(name) ? 'wait' : 'waits'}`
 
-/** Keeps what others are told of each flow; `onChange` hears when one stops and when it goes on. */
+/** A sentence for a flow that runs: "events go to Kafka", "partition 3 goes to Kafka". */
+export const runningText = (name: string) =>
+  `${flowText(name)} ${isPlural(name) ? 'go' : 'goes'} to Kafka`
+
+/** Why a flow waits; null when it runs or does not exist. */
+export function waitReason(state: FlowState | undefined): string | null {
+  return state?.flow.status === 'waiting' ? state.flow.reason : null
+}
+
+/** Collects the status of all flows; `onChange` is called when a flow starts or stops waiting. */
 export function createFlows(
   options: CircuitBreakerOptions,
-  onChange: (flow: string, away: string | null) => void = () => {},
+  onChange: (name: string, flow: FlowStatus) => void = () => {},
 ) {
-  const all = new Map<string, { circuit: CircuitBreaker; away: string | null }>()
+  const flows = new Map<string, { circuit: CircuitBreaker; flow: FlowStatus }>()
   return {
-    begin(name: string): Flow {
-      const flow = { circuit: createCircuitBreaker(options), away: null as string | null }
-      all.set(name, flow)
-      const set = (away: string | null) => {
-        if ((away === null) !== (flow.away === null)) onChange(name, away)
-        flow.away = away
+    add(name: string): Flow {
+      const circuit = createCircuitBreaker(options)
+      const entry = { circuit, flow: { status: 'running' } as FlowStatus }
+      flows.set(name, entry)
+      const set = (flow: FlowStatus) => {
+        if (flow.status !== entry.flow.status) onChange(name, flow)
+        entry.flow = flow
       }
       return {
-        circuit: flow.circuit,
-        unavailable: set,
-        available: () => set(null),
-        remove: () => void all.delete(name),
+        circuit,
+        setWaiting: reason => set({ status: 'waiting', reason }),
+        setRunning: () => set({ status: 'running' }),
+        remove: () => void flows.delete(name),
       }
     },
     get states(): FlowStates {
-      const each = [...all]
-      return {
-        waitReasons: Object.fromEntries(each.map(([name, { away }]) => [name, away])),
-        circuits: Object.fromEntries(
-          each.map(([name, { circuit }]) => [
+      return Object.fromEntries(
+        [...flows].map(
+          ([
             name,
-            { state: circuit.state, failures: circuit.failures },
-          ]),
+            {
+              flow,
+              circuit: { state, failures },
+            },
+          ]) => [name, { flow, circuit: { state, failures } }],
         ),
-      }
+      )
     },
   }
 }

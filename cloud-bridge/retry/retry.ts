@@ -4,17 +4,17 @@ import type { CircuitBreaker } from './circuit-breaker.ts'
 export type RetryOptions = {
   circuit: CircuitBreaker
   signal: AbortSignal
-  /** Whether what failed may go later. */
+  /** Whether a later attempt may succeed. */
   isRetryable(error: unknown): error is Error
-  /** It failed, and is tried again after a wait. */
+  /** An attempt failed; the next attempt starts after `waitMs`. */
   onFailed(reason: string, waitMs: number): void
-  /** It goes again. */
+  /** An attempt succeeded after failures. */
   onRecovered?(): void
 }
 
 /**
- * Does work again, waiting longer each time, until it goes. Rejects with what does not pass, and
- * with the reason of `signal` when that aborts before.
+ * Retries work with a growing back-off until an attempt succeeds. Rejects with the first error that
+ * is not retryable, and with the reason of `signal` when that aborts before.
  */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { circuit, signal, isRetryable, onFailed, onRecovered } = options
@@ -22,10 +22,10 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
     signal.throwIfAborted()
     circuit.probe()
     try {
-      const done = await work()
+      const result = await work()
       if (circuit.state !== 'closed') onRecovered?.()
       circuit.succeeded()
-      return done
+      return result
     } catch (error) {
       if (!isRetryable(error)) throw error
       const waitMs = circuit.failed()
@@ -35,7 +35,7 @@ export async function retry<T>(work: () => Promise<T>, options: RetryOptions): P
   }
 }
 
-/** The same, and null when asked to end before. */
+/** Like `retry`, but resolves with null when `signal` aborts before an attempt succeeds. */
 export async function retryOrNull<T>(
   work: () => Promise<T>,
   options: RetryOptions,

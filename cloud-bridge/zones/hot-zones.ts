@@ -1,15 +1,15 @@
 import { createTally, type Tally } from './heavy-hitters.ts'
 
 const MINUTE_MS = 60_000
-/** How many minutes are looked back on, and in how many a zone must be over its share. */
-const MINUTES = { seen: 10, hotFrom: 6, coolBelow: 3 }
+/** How many minutes are kept, and in how many of them a zone must be over its share. */
+const MINUTES = { kept: 10, hotFrom: 6, coolBelow: 3 }
 /** A share is too low by at most 1/257 when there are more than 512 zones in a minute. */
 const ZONES_KEPT = 256
 const SHARE_MIN = 0.02
 const EVENTS_PER_SECOND_MIN = 50
 const BYTES_PER_SECOND_MIN = 50 * 1024
 
-/** What a zone takes of all that Kafka got in the last minutes; shares are between 0 and 1. */
+/** A zone's part in all that was delivered in the last minutes; shares are between 0 and 1. */
 export type ZoneLoad = {
   zone: string
   partitions: number
@@ -17,19 +17,19 @@ export type ZoneLoad = {
   bytesShare: number
   eventsPerSecond: number
 }
-/** `cure` says what to do. */
+/** A zone with too much load; `cure` says what the operator can do. */
 export type HotZone = ZoneLoad & { cure: string }
 
 export type HotZonesOptions = {
-  cureOf(taking: ZoneLoad): string
+  cureOf(load: ZoneLoad): string
   onHot(zone: string, alarm: string): void
   onCool(zone: string): void
-  /** Monotonic, in ms. */
+  /** A monotonic clock, in ms. */
   nowMs?: () => number
 }
 
 type Minute = { number: number; partitions: number; events: Tally; bytes: Tally }
-type Delivered = {
+type DeliveredBatch = {
   range: { partitions: number }
   events: readonly { zone: string; value: { length: number } }[]
 }
@@ -37,76 +37,79 @@ type Delivered = {
 export type HotZones = ReturnType<typeof createHotZones>
 
 /**
- * The share of events or bytes beyond which one zone is too much for `partitions`: twice what an
- * even spread gives each, because then finer zones at least halve what the fullest has to take. So
- * with one or two none ever is. At least 2 %, because less of one gateway troubles no partition.
+ * The share of events or bytes beyond which one zone is too much for `partitions`: twice the even
+ * share, because then finer zones at least halve the load of the fullest partition. So with one or
+ * two partitions no zone is hot. At least 2 %, because a smaller share of one gateway overloads no
+ * partition.
  */
 export function shareMax(partitions: number): number {
   return Math.max(2 / partitions, SHARE_MIN)
 }
 
 /**
- * Finds the zones that alone take too much, from what is delivered: hot is one that in 6 of the
- * last 10 minutes had more than `shareMax` of the events and 50 a second, or of the bytes and 50 KB
- * a second; and no longer, when it was so in fewer than 3. Minutes are counted and not an average,
- * because a backlog that goes out in one minute would look hot in any average for long.
+ * Finds hot zones from the delivered events. A zone is hot when in 6 of the last 10 minutes the
+ * zone had more than `shareMax` of the events and 50 a second, or of the bytes and 50 KB a second;
+ * and no longer hot when this held in fewer than 3. Minutes are counted, not averaged, because a
+ * backlog that is delivered in one minute would dominate any average for long.
  */
 export function createHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOptions) {
-  const { nowMs: now = () => performance.now() } = rest
-  const hot = new Map<string, HotZone>()
+  const { nowMs = () => performance.now() } = rest
+  const hotZones = new Map<string, HotZone>()
   let past: Minute[] = []
-  let minute = emptyMinute(minuteAt(now()))
+  let minute = emptyMinute(minuteAt(nowMs()))
 
-  const look = () => {
-    const number = minuteAt(now())
+  const tick = () => {
+    const number = minuteAt(nowMs())
     if (number === minute.number) return
-    past = [...past, minute].filter(one => one.number >= number - MINUTES.seen)
+    past = [...past, minute].filter(old => old.number >= number - MINUTES.kept)
     minute = emptyMinute(number)
-    judge()
+    evaluate()
   }
-  const judge = () => {
-    const votes = new Map<string, number>()
-    for (const zone of past.flatMap(zonesOver)) votes.set(zone, (votes.get(zone) ?? 0) + 1)
-    for (const zone of hot.keys()) {
-      if ((votes.get(zone) ?? 0) >= MINUTES.coolBelow) continue
-      hot.delete(zone)
+  const evaluate = () => {
+    const minutesOver = new Map<string, number>()
+    for (const zone of past.flatMap(zonesOver)) {
+      minutesOver.set(zone, (minutesOver.get(zone) ?? 0) + 1)
+    }
+    for (const zone of hotZones.keys()) {
+      if ((minutesOver.get(zone) ?? 0) >= MINUTES.coolBelow) continue
+      hotZones.delete(zone)
       onCool(zone)
     }
-    for (const [zone, count] of votes) {
-      const isNew = !hot.has(zone)
+    for (const [zone, count] of minutesOver) {
+      const isNew = !hotZones.has(zone)
       if (isNew && count < MINUTES.hotFrom) continue
-      const taking = takingOf(zone, past)
-      const one = { ...taking, cure: cureOf(taking) }
-      hot.set(zone, one)
-      if (isNew) onHot(zone, alarmOf(one))
+      const load = loadOf(zone, past)
+      const hotZone = { ...load, cure: cureOf(load) }
+      hotZones.set(zone, hotZone)
+      if (isNew) onHot(zone, alarmOf(hotZone))
     }
   }
   const list = (): HotZone[] => {
-    look()
-    return [...hot.values()].sort((a, b) => largestShare(b) - largestShare(a))
+    tick()
+    return [...hotZones.values()].sort((a, b) => largestShare(b) - largestShare(a))
   }
   return {
-    /** Counts what Kafka has. */
-    delivered({ range, events }: Delivered): void {
-      look()
+    /** Counts delivered events. */
+    delivered({ range, events }: DeliveredBatch): void {
+      tick()
       minute.partitions = range.partitions
       const zones = new Map<string, { events: number; bytes: number }>()
       for (const { zone, value } of events) {
-        const counted = zones.get(zone) ?? { events: 0, bytes: 0 }
-        if (counted.events === 0) zones.set(zone, counted)
-        counted.events++
-        counted.bytes += value.length
+        const counts = zones.get(zone) ?? { events: 0, bytes: 0 }
+        if (counts.events === 0) zones.set(zone, counts)
+        counts.events++
+        counts.bytes += value.length
       }
-      for (const [zone, counted] of zones) {
-        minute.events.add(zone, counted.events)
-        minute.bytes.add(zone, counted.bytes)
+      for (const [zone, counts] of zones) {
+        minute.events.add(zone, counts.events)
+        minute.bytes.add(zone, counts.bytes)
       }
     },
-    /** Lets time pass while nothing is delivered. */
-    look,
-    /** Those that are hot now, the one that takes most first. */
+    /** Advances the minutes while no events are delivered. */
+    tick,
+    /** The zones that are hot now, the largest share first. */
     list,
-    /** What somebody should know of each, and what to do. */
+    /** One alarm for each hot zone, with the cure. */
     alarms: () => list().map(alarmOf),
   }
 }
@@ -116,15 +119,16 @@ export function largestShare({ eventsShare, bytesShare }: ZoneLoad): number {
   return Math.max(eventsShare, bytesShare)
 }
 
-/** Its shares as a person reads them. */
+/** Both shares as text. */
 export function sharesText({ eventsShare, bytesShare }: ZoneLoad): string {
   return `${percent(eventsShare)} of events and ${percent(bytesShare)} of bytes`
 }
 
 function alarmOf(zone: HotZone): string {
   const rate = `${Math.round(zone.eventsPerSecond)} events a second`
-  const even = `${percent(1 / zone.partitions)} to each of ${zone.partitions} partitions`
-  return `zone ${zone.zone} takes ${sharesText(zone)} (${rate}); even were ${even}. ${zone.cure}`
+  const evenShare = `${percent(1 / zone.partitions)} for each of ${zone.partitions} partitions`
+  const load = `${sharesText(zone)} (${rate}; an even share is ${evenShare})`
+  return `zone ${zone.zone} has ${load}. ${zone.cure}`
 }
 
 const percent = (share: number) =>
@@ -138,23 +142,24 @@ function emptyMinute(number: number): Minute {
 
 function zonesOver({ partitions, events, bytes }: Minute): string[] {
   const over = ({ sums, total }: Tally, perSecondMin: number) => {
-    const least = Math.max(total * shareMax(partitions), (perSecondMin * MINUTE_MS) / 1000)
-    return [...sums].flatMap(([zone, sum]) => (sum > least ? zone : []))
+    const limit = Math.max(total * shareMax(partitions), (perSecondMin * MINUTE_MS) / 1000)
+    return [...sums].flatMap(([zone, sum]) => (sum > limit ? zone : []))
   }
   const zones = [...over(events, EVENTS_PER_SECOND_MIN), ...over(bytes, BYTES_PER_SECOND_MIN)]
   return [...new Set(zones)]
 }
 
-function takingOf(zone: string, minutes: readonly Minute[]): ZoneLoad {
-  const sum = (of: (minute: Minute) => number) => minutes.reduce((all, one) => all + of(one), 0)
-  const events = sum(one => one.events.sums.get(zone) ?? 0)
-  const bytes = sum(one => one.bytes.sums.get(zone) ?? 0)
+function loadOf(zone: string, minutes: readonly Minute[]): ZoneLoad {
+  const sum = (of: (minute: Minute) => number) =>
+    minutes.reduce((total, minute) => total + of(minute), 0)
+  const events = sum(minute => minute.events.sums.get(zone) ?? 0)
+  const bytes = sum(minute => minute.bytes.sums.get(zone) ?? 0)
   const [first, last] = [minutes[0]!, minutes.at(-1)!]
   return {
     zone,
     partitions: last.partitions,
-    eventsShare: events / sum(one => one.events.total),
-    bytesShare: bytes / sum(one => one.bytes.total),
+    eventsShare: events / sum(minute => minute.events.total),
+    bytesShare: bytes / sum(minute => minute.bytes.total),
     eventsPerSecond: (events * 1000) / ((last.number - first.number + 1) * MINUTE_MS),
   }
 }

@@ -1,8 +1,8 @@
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml'
 import type { Fault } from './faults.ts'
-import { readText } from './files.ts'
+import { readText } from './file-text.ts'
 import { type KeyPath, pathText } from './keys.ts'
-import { isGroup } from './values.ts'
+import { isGroup } from './nested-values.ts'
 
 /** A configuration file as it was read: {} where it could not be. Lines count from 1. */
 export type Document = {

@@ -11,7 +11,7 @@ import {
 } from '../syntax/routes.ts'
 import type { Finding } from './faults.ts'
 import type { KeyPath } from './keys.ts'
-import { isGroup, valueAt } from './values.ts'
+import { isGroup, valueAt } from './nested-values.ts'
 
 /** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
 export function checkRelations(settings: Settings): Finding[] {

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 import type { Finding } from './faults.ts'
-import { readText } from './files.ts'
+import { readText } from './file-text.ts'
 import { configKeys } from './keys.ts'
+import { valueAt } from './nested-values.ts'
 import { pemFault } from './pem.ts'
-import { valueAt } from './values.ts'
 
 /** A text that only `reveal` shows: printing, logging and JSON give '[secret]'. */
 export type Secret = {

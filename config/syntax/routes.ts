@@ -107,8 +107,8 @@ export function routeFaults(route: Record<string, unknown>): RouteFault[] {
 /** Which levels of the topic a field is made of, and what is wrong with that. */
 function madeOf(template: unknown, key: LocationField, named: readonly string[]) {
   if (typeof template !== 'string') return { names: [], faults: [] }
-  const { pieces, faults } = parseTemplate(template)
-  const names = pieces.flatMap(piece => ('name' in piece ? piece.name : []))
+  const { segments, faults } = parseTemplate(template)
+  const names = segments.flatMap(segment => ('name' in segment ? segment.name : []))
   const strangers = new Set(names.filter(name => !named.includes(name)))
   const there = named.map(name => `{${name}}`).join(', ') || 'no level'
   const cure = `Use what the topic names (${there}), or name that level of the topic`

@@ -16,7 +16,7 @@ export const partsMax = 1000
 export function parseTemplate(template: string) {
   const faults: { reason: string; cure: string }[] = []
   // With a capture group, split gives texts and what was captured in turns.
-  const pieces = template.split(/\{([^{}]*)\}/).flatMap((part, at): TemplateSegment[] => {
+  const segments = template.split(/\{([^{}]*)\}/).flatMap((part, at): TemplateSegment[] => {
     if (at % 2 === 0) {
       if (/[{}]/.test(part)) {
         faults.push({ reason: 'has a stray brace', cure: 'Write {name} for a level of the topic' })
@@ -32,7 +32,7 @@ export function parseTemplate(template: string) {
     }
     return [{ name: name!, parts }]
   })
-  return { pieces, faults }
+  return { segments, faults }
 }
 
 /** The text that a template stands for, where `textOf` gives what the topic has at a level. */

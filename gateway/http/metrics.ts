@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client'
-import type { Backlog, DiskWear, OutboxSpace } from '../../config/process/status.ts'
+import type { Backlog, DiskWear, OutboxSpace } from '../../config/process/gateway-state.ts'
 import type { CommitCounts } from '../ingest/commit.ts'
 
 const LATENCY_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]

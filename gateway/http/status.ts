@@ -1,4 +1,4 @@
-import type { GatewayState } from '../../config/process/status.ts'
+import type { GatewayState } from '../../config/process/gateway-state.ts'
 import type { Writer } from '../ingest/writer.ts'
 import type { Broker } from '../mqtt/broker.ts'
 import type { Metrics } from './metrics.ts'

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { ClockState } from '../../config/event/sensor-reading.ts'
-import type { Backlog, OutboxSpace } from '../../config/process/status.ts'
+import type { Backlog, OutboxSpace } from '../../config/process/gateway-state.ts'
 import { openInboxReader } from '../store/delivery/inbox-reader.ts'
 import { DamagedFileError, readDamageReason } from '../store/file/damage-mark.ts'
 import { type SetAsideFile, setAsideFilesOf } from '../store/file/damaged-files.ts'

@@ -70,7 +70,7 @@ function compile(route: Route): CompiledRoute {
   const levelOf = new Map(
     levels.flatMap((level, index) => ('name' in level ? [[level.name, index]] : [])),
   )
-  const segmentsOf = (field: LocationField) => parseTemplate(route[field] ?? `{${field}}`).pieces
+  const segmentsOf = (field: LocationField) => parseTemplate(route[field] ?? `{${field}}`).segments
   const segments = {
     site: segmentsOf('site'),
     zone: segmentsOf('zone'),

@@ -1,4 +1,4 @@
-import type { DiskWear } from '../../config/process/status.ts'
+import type { DiskWear } from '../../config/process/gateway-state.ts'
 import type { CommitCounts } from './commit.ts'
 import {
   type CommitWindowLimits,

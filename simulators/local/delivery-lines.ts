@@ -1,5 +1,5 @@
+import type { BridgeState } from '../../cloud-bridge/forward/bridge-status.ts'
 import { partitionsText } from '../../cloud-bridge/forward/isolated-partitions.ts'
-import type { BridgeState } from '../../cloud-bridge/forward/status.ts'
 import { type RangeKind, rangeKind } from '../../gateway/store/delivery/range-kind.ts'
 import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 

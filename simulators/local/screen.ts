@@ -1,7 +1,7 @@
-import type { BridgeState } from '../../cloud-bridge/forward/status.ts'
+import type { BridgeState } from '../../cloud-bridge/forward/bridge-status.ts'
 import { waitingText } from '../../cloud-bridge/retry/flow-status.ts'
 import { sharesText } from '../../cloud-bridge/zones/hot-zones.ts'
-import type { GatewayState } from '../../config/process/status.ts'
+import type { GatewayState } from '../../config/process/gateway-state.ts'
 import { deliveryPlanLines } from './delivery-lines.ts'
 
 /** The states that the live screen shows, fetched at one moment; null for no answer. */

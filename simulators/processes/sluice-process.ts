@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ConsumerProcessState } from '../../cloud-bridge/consumers/process.ts'
-import type { BridgeState } from '../../cloud-bridge/forward/status.ts'
+import type { BridgeState } from '../../cloud-bridge/forward/bridge-status.ts'
 import type { Config } from '../../config/config.ts'
+import type { GatewayState } from '../../config/process/gateway-state.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
-import type { GatewayState } from '../../config/process/status.ts'
 import { type SupervisedProcess, startSupervisedProcess } from './supervisor.ts'
 
 const RESTART = { firstMs: 200, maxMs: 2000 }

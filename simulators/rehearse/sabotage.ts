@@ -23,8 +23,8 @@ export const sabotages: Record<string, Change[]> = {
   'position-before-send': [
     {
       file: FORWARDER,
-      from: 'const batch = await tryOn(() => batchOf(taken))',
-      to: 'source.advance(taken); const batch = await tryOn(() => batchOf(taken))',
+      from: 'const batch = await retrying(() => batchOf(pending))',
+      to: 'source.advance(pending); const batch = await retrying(() => batchOf(pending))',
     },
   ],
 }

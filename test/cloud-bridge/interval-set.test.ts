@@ -9,25 +9,27 @@ const additions = fc.array(fc.oneof(number, range), { minLength: 1, maxLength: 8
 const numbersIn = ([from, to]: readonly number[]) =>
   Array.from({ length: to! - from! + 1 }, (_, at) => from! + at)
 
-/** The same numbers in the intervals and in a plain set; each number is its own mark. */
+/** The same numbers in an interval set and in a plain set; each number is its own mark. */
 function build(all: (number | number[])[]) {
   const intervals = new IntervalSet<number>()
   const model = new Set<number>()
-  for (const one of all) {
-    if (typeof one === 'number') expect(intervals.add(one, one)).toBe(!model.has(one))
-    else intervals.addRange(one[0]!, one[1]!)
-    for (const each of typeof one === 'number' ? [one] : numbersIn(one)) model.add(each)
+  for (const addition of all) {
+    if (typeof addition === 'number') {
+      expect(intervals.add(addition, addition)).toBe(!model.has(addition))
+    } else intervals.addRange(addition[0]!, addition[1]!)
+    const numbers = typeof addition === 'number' ? [addition] : numbersIn(addition)
+    for (const added of numbers) model.add(added)
   }
   return { intervals, model }
 }
 
-describe('Intervals', () => {
-  it('tells new from seen and names every hole, as a plain set does', () => {
+describe('the interval set', () => {
+  it('knows new numbers and names every gap, as a plain set does', () => {
     fc.assert(
       fc.property(additions, all => {
         const { intervals, model } = build(all)
         const [lowest, highest] = [Math.min(...model), Math.max(...model)]
-        const missing = numbersIn([lowest, highest]).filter(each => !model.has(each))
+        const missing = numbersIn([lowest, highest]).filter(candidate => !model.has(candidate))
         expect(intervals.innerGaps.flatMap(numbersIn)).toEqual(missing)
         expect([intervals.lowest, intervals.highest]).toEqual([lowest, highest])
         expect(intervals.spans.flatMap(numbersIn)).toEqual([...model].sort((a, b) => a - b))
@@ -35,11 +37,11 @@ describe('Intervals', () => {
     )
   })
 
-  it('tells what is missing in any range, and whether anything is', () => {
+  it('names the missing numbers of any range', () => {
     fc.assert(
       fc.property(additions, range, (all, [from, to]) => {
         const { intervals, model } = build(all)
-        const missing = numbersIn([from!, to!]).filter(each => !model.has(each))
+        const missing = numbersIn([from!, to!]).filter(candidate => !model.has(candidate))
         const gaps = intervals.gaps(from!, to!)
         expect(gaps.flatMap(gap => numbersIn([gap.from, gap.to]))).toEqual(missing)
         expect(intervals.covers(from!, to!)).toBe(missing.length === 0)
@@ -47,7 +49,7 @@ describe('Intervals', () => {
     )
   })
 
-  it('knows the marks at the edges of a hole', () => {
+  it('knows the marks at the edges of a gap', () => {
     fc.assert(
       fc.property(fc.array(number, { minLength: 1 }), all => {
         const { intervals, model } = build(all)
@@ -59,11 +61,11 @@ describe('Intervals', () => {
     )
   })
 
-  it('stays right with thousands of holes that are filled in any order', () => {
+  it('is right with thousands of gaps that are filled in any order', () => {
     const intervals = new IntervalSet()
-    for (let each = 0; each < 20_000; each += 2) intervals.add((each * 7919) % 20_000)
+    for (let n = 0; n < 20_000; n += 2) intervals.add((n * 7919) % 20_000)
     expect(intervals.innerGaps).toHaveLength(9999)
-    for (let each = 1; each < 20_000; each += 2) intervals.add(20_000 - each)
+    for (let n = 1; n < 20_000; n += 2) intervals.add(20_000 - n)
     expect(intervals.spans).toEqual([[0, 19_999]])
   })
 })

@@ -5,7 +5,7 @@ import { isMap, parse, parseDocument, stringify, type YAMLMap } from 'yaml'
 import { defaults, loadConfig } from '../../config/config.ts'
 import { variableOf } from '../../config/loading/environment.ts'
 import { configKeys } from '../../config/loading/keys.ts'
-import { valueAt, withValue } from '../../config/loading/values.ts'
+import { valueAt, withValue } from '../../config/loading/nested-values.ts'
 import { openConfigDir } from './config-fixture.ts'
 
 const home = openConfigDir()

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Backlog } from '../../../config/process/status.ts'
+import type { Backlog } from '../../../config/process/gateway-state.ts'
 import { mergeRanges, type SequenceRange } from '../sequence/delivery-range.ts'
 import { IS_EMPTIED_SQL } from './group-codec.ts'
 import { createStoredTotals } from './stored-totals.ts'

@@ -1,5 +1,5 @@
 import type { Config } from '../../../config/config.ts'
-import type { Backlog, OutboxSpace } from '../../../config/process/status.ts'
+import type { Backlog, OutboxSpace } from '../../../config/process/gateway-state.ts'
 import type { createSpaceControl, DiskSpace } from '../file/disk-space.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import type { Deletion } from './delivered-pruning.ts'

@@ -14,14 +14,15 @@ import { freshTopics, startBridge } from './running-bridge.ts'
 const soon = { timeout: 30_000, interval: 50 }
 
 describeWithKafka('the bridge without a Kafka', () => {
-  it('waits for one that comes late, and for one that goes and comes back', {
+  it('waits for a Kafka that starts late, and for one that stops and starts again', {
     timeout: 120_000,
   }, async () => {
     await using stack = new AsyncDisposableStack()
     const dir = await mkdtemp(join(tmpdir(), 'sluice-outage-'))
     stack.defer(() => rm(dir, { recursive: true, force: true }))
-    const outbox = stack.adopt(openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' }), one =>
-      one.close(),
+    const outbox = stack.adopt(
+      openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' }),
+      opened => opened.close(),
     )
     let stored = 0
     const store = () => {
@@ -36,7 +37,7 @@ describeWithKafka('the bridge without a Kafka', () => {
     const allDelivered = () => vi.waitFor(() => expect(bridge.totals.delivered).toBe(stored), soon)
 
     store()
-    await vi.waitFor(() => expect(bridge.away.events).toContain(topics.readings), soon)
+    await vi.waitFor(() => expect(bridge.waitReasons.events).toContain(topics.readings), soon)
     store()
     expect(bridge.source.backlog()?.events).toBe(8)
 
@@ -44,15 +45,15 @@ describeWithKafka('the bridge without a Kafka', () => {
     const plans = Object.values(topics).map(topic => ({ topic, partitions: 2 }))
     await createTopics(kafkaOptions, plans)
     await allDelivered()
-    expect(bridge.away.events).toBeNull()
+    expect(bridge.waitReasons.events).toBeNull()
 
     await kafka.kill()
     store()
-    await vi.waitFor(() => expect(bridge.away.events).not.toBeNull(), soon)
+    await vi.waitFor(() => expect(bridge.waitReasons.events).not.toBeNull(), soon)
     store()
     await kafka.restart()
     await allDelivered()
-    expect(bridge.away.events).toBeNull()
+    expect(bridge.waitReasons.events).toBeNull()
 
     const found = (await readTopic(kafkaOptions, topics.readings)).map(records =>
       records.map(({ value }) => decodeEvent(value)),

@@ -24,7 +24,7 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     opened = []
   })
   afterEach(async () => {
-    for (const one of opened.reverse()) await one.close()
+    for (const resource of opened.reverse()) await resource.close()
     await rm(dir, { recursive: true, force: true })
   })
 
@@ -34,18 +34,19 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
       names.map(name => ({ topic: topics[name], partitions })),
     )
   const outbox = () => {
-    const one = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
-    opened.push(one)
-    return one
+    const box = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
+    opened.push(box)
+    return box
   }
-  const bridge = async (heat = {}) => {
-    const one = await startBridge({ dir, kafka: sharedKafka(), topics, heat })
-    const stop = vi.fn(one.stop)
+  const bridge = async (hotZoneOptions: { nowMs?: () => number } = {}) => {
+    const options = { dir, kafka: sharedKafka(), topics, hotZoneOptions }
+    const started = await startBridge(options)
+    const stop = vi.fn(started.stop)
     opened.push({ close: () => (stop.mock.calls.length === 0 ? stop() : undefined) })
-    return { ...one, stop }
+    return { ...started, stop }
   }
-  const delivered = (one: { totals: { delivered: number } }, count: number) =>
-    vi.waitFor(() => expect(one.totals.delivered).toBe(count), soon)
+  const delivered = (running: { totals: { delivered: number } }, count: number) =>
+    vi.waitFor(() => expect(running.totals.delivered).toBe(count), soon)
   const store = (to: ReturnType<typeof outbox>, names: string[], text?: string) =>
     to.commit({ readings: names.map(zone => reading(zone, text)), deadLetters: [] })
   const events = async () =>
@@ -61,17 +62,17 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     (await readTopic(sharedKafka(), topic)).flat().map(({ value }) => JSON.parse(String(value)))
   const numbers = (count: number) => Array.from({ length: count }, (_, index) => index + 1)
 
-  it('carries every event once, under its zone, in its order, to its zone’s partition', async () => {
+  it('delivers every event once, with its zone as key, in order, to the zone’s partition', async () => {
     await create('readings', 'deadletters', 'ledger')
     const box = outbox()
-    const one = await bridge()
+    const running = await bridge()
     for (let group = 0; group < 20; group++) {
       store(box, [...zones, ...zones.slice(group % 7)].sort())
     }
     const count = box.lastSequence
-    await delivered(one, count)
+    await delivered(running, count)
     expect(await sequences()).toEqual(numbers(count))
-    const theirs = kafkajs.Partitioners.DefaultPartitioner()
+    const kafkajsPartitioner = kafkajs.Partitioners.DefaultPartitioner()
     const partitionMetadata = [0, 1, 2].map(partitionId => ({
       partitionErrorCode: 0,
       partitionId,
@@ -87,23 +88,23 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
       expect(new Set(ofZone.map(({ key }) => key))).toEqual(new Set([zone]))
       expect(found[at]!.filter(({ event }) => event.zone === zone)).toEqual(ofZone)
       const message = { key: zone, value: null }
-      expect(at).toBe(theirs({ topic: '', partitionMetadata, message }))
+      expect(at).toBe(kafkajsPartitioner({ topic: '', partitionMetadata, message }))
     }
   })
 
-  it('is woken by the bell, and waits for an outbox that is not there yet', async () => {
+  it('wakes on the bell, and waits for an outbox that does not exist yet', async () => {
     await create('readings')
-    const one = await bridge()
-    await vi.waitFor(() => expect(one.source.backlog()).toBeNull())
+    const running = await bridge()
+    await vi.waitFor(() => expect(running.source.backlog()).toBeNull())
     const box = outbox()
     for (let group = 1; group <= 3; group++) {
       store(box, zones)
-      await delivered(one, group * zones.length)
+      await delivered(running, group * zones.length)
     }
     expect(await sequences()).toEqual(numbers(3 * zones.length))
   })
 
-  it('goes on behind what it delivered when it is started again', async () => {
+  it('continues after the last delivered event when it is started again', async () => {
     await create('readings')
     const box = outbox()
     const first = await bridge()
@@ -116,24 +117,24 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     expect(await sequences()).toEqual(numbers(2 * zones.length))
   })
 
-  it('delivers events while there is no ledger topic, and the notes once there is one', async () => {
+  it('delivers events without a ledger topic, and the notes once the topic exists', async () => {
     await create('readings', 'deadletters')
     const box = outbox()
-    const one = await bridge()
+    const running = await bridge()
     store(box, zones)
     const payload = Buffer.from('not json')
     const deadLetter = { reason: 'no JSON', place: '0', topic: 'building/x', payload }
     box.commit({ readings: [], deadLetters: [{ at: 1, deadLetter }] })
-    await delivered(one, zones.length)
-    await vi.waitFor(() => expect(one.away.notes).toContain(topics.ledger), soon)
+    await delivered(running, zones.length)
+    await vi.waitFor(() => expect(running.waitReasons.notes).toContain(topics.ledger), soon)
     store(box, zones)
-    await delivered(one, 2 * zones.length)
-    expect(one.away.events).toBeNull()
-    expect(one.totals.notes).toBe(0)
+    await delivered(running, 2 * zones.length)
+    expect(running.waitReasons.events).toBeNull()
+    expect(running.totals.notes).toBe(0)
 
     await create('ledger')
-    await vi.waitFor(() => expect(one.totals.notes).toBe(3), soon)
-    expect(one.away.notes).toBeNull()
+    await vi.waitFor(() => expect(running.totals.notes).toBe(3), soon)
+    expect(running.waitReasons.notes).toBeNull()
     expect((await notes(topics.ledger)).map(({ kind }) => kind).sort()).toEqual([
       'contact',
       'epoch',
@@ -150,24 +151,24 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     const deadLetter = { reason: 'no JSON', place: '0', topic: 't', payload: Buffer.from('x') }
     const deadLetters = Array.from({ length: 10_000 }, (_, at) => ({ at, deadLetter }))
     box.commit({ readings: [], deadLetters })
-    const one = await bridge()
-    await vi.waitFor(() => expect(one.totals.notes).toBe(10_002), soon)
+    const running = await bridge()
+    await vi.waitFor(() => expect(running.totals.notes).toBe(10_002), soon)
     const found = (await notes(topics.deadletters)).map(({ sequence }) => sequence)
     expect(found).toEqual(numbers(10_001).slice(1))
   })
 
-  it('notes an event that Kafka refuses for good, and delivers its neighbours', async () => {
+  it('notes an event that Kafka rejects for good, and delivers its neighbours', async () => {
     await create('readings', 'deadletters', 'ledger')
     const box = outbox()
-    const one = await bridge()
+    const running = await bridge()
     store(box, ['b', 'c'])
     store(box, ['b'], randomBytes(1_200_000).toString('base64'))
     store(box, ['b', 'c'])
-    await vi.waitFor(() => expect(one.totals.rejected).toBe(1), soon)
-    await vi.waitFor(() => expect(one.source.backlog()?.events).toBe(0), soon)
+    await vi.waitFor(() => expect(running.totals.rejected).toBe(1), soon)
+    await vi.waitFor(() => expect(running.source.backlog()?.events).toBe(0), soon)
     expect(await sequences()).toEqual([1, 2, 4, 5])
-    expect(one.totals.delivered).toBe(4)
-    await vi.waitFor(() => expect(one.totals.notes).toBe(4), soon)
+    expect(running.totals.delivered).toBe(4)
+    await vi.waitFor(() => expect(running.totals.notes).toBe(4), soon)
     const rejected = (await notes(topics.ledger)).find(({ kind }) => kind === 'rejected')
     expect(rejected).toMatchObject({
       origin: 'inbox',
@@ -183,34 +184,34 @@ describeWithKafka('the bridge, from a real outbox to a real Kafka', () => {
     expect(rejected.store).not.toBe(box.store.toString('hex'))
   })
 
-  it('finds the zone that takes most of what Kafka has got', async () => {
+  it('finds the zone with most of the delivered events', async () => {
     await create('readings')
     const box = outbox()
     let minute = 0
-    const one = await bridge({ now: () => minute * 60_000 })
+    const running = await bridge({ nowMs: () => minute * 60_000 })
     const most = Array.from({ length: 3100 }, () => 'Halle 1/Süd')
     for (; minute < 6; minute++) {
-      expect(one.hotZones.list()).toEqual([])
+      expect(running.hotZones.list()).toEqual([])
       store(box, [...most, ...zones])
-      await delivered(one, box.lastSequence)
+      await delivered(running, box.lastSequence)
     }
-    expect(one.hotZones.list()).toMatchObject([{ zone: 'Halle 1/Süd', partitions }])
-    expect(await one.metricsText()).toContain(
+    expect(running.hotZones.list()).toMatchObject([{ zone: 'Halle 1/Süd', partitions }])
+    expect(await running.metricsText()).toContain(
       'sluice_zone_share{zone="Halle 1/Süd",of="events"} 0.99',
     )
   })
 
-  it('delivers another outbox that stands in the place of the first', async () => {
+  it('delivers another outbox that replaces the first', async () => {
     await create('readings')
     const first = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
-    const one = await bridge()
+    const running = await bridge()
     store(first, zones)
-    await delivered(one, zones.length)
+    await delivered(running, zones.length)
     first.close()
     const names = ['', '-wal', '-shm', '.bell'].map(end => join(dir, `outbox.db${end}`))
     for (const name of names) await rm(name, { force: true })
     store(outbox(), zones)
-    await delivered(one, 2 * zones.length)
+    await delivered(running, 2 * zones.length)
     const ids = (await events()).flat().map(({ event }) => event.id)
     expect(new Set(ids).size).toBe(2 * zones.length)
   })

@@ -2,25 +2,26 @@ import { renameSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
-import { notReadyReasons } from '../../../cloud-bridge/forward/status.ts'
+import { notReadyReasons } from '../../../cloud-bridge/forward/bridge-status.ts'
+import { waitReason } from '../../../cloud-bridge/retry/flow-status.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
-import { away, startMemoryBridge, taking } from './memory-bridge.ts'
+import { accept, failUnavailable, startMemoryBridge } from './memory-bridge.ts'
 
 const soon = { timeout: 10_000, interval: 20 }
-/** A zone of each partition. */
+/** One zone of each partition. */
 const zones = [0, 1, 2].map(
-  place =>
+  partition =>
     Array.from({ length: 60 }, (_, number) => `zone ${number}`).find(
-      name => partitionOf(Buffer.from(name), 3) === place,
+      name => partitionOf(Buffer.from(name), 3) === partition,
     )!,
 )
 
-/** An outbox of groups of three events, and a plan made by a bridge that is gone. */
+/** An outbox of groups of three events, and a delivery plan left by an earlier bridge. */
 function startPlace(groups: number) {
   const place = temporary()
   const outboxFile = place.file('outbox.db')
@@ -49,7 +50,7 @@ function startPlace(groups: number) {
 }
 
 describe('while the disk of the inbox is full', () => {
-  /** What changes its plan fails, as SQLite says it. */
+  /** An inbox whose plan cannot be changed, with SQLite's error. */
   const full = (inbox: Inbox): Inbox => ({
     ...inbox,
     editRanges() {
@@ -57,7 +58,7 @@ describe('while the disk of the inbox is full', () => {
     },
   })
 
-  it('a backlog that cannot be cut off goes in order', async () => {
+  it('sends a backlog that cannot be split off in order', async () => {
     using at = startPlace(20)
     const backfill = { afterMs: 60_000, minEvents: 10, batchMaxEvents: 100, batchMaxBytes: 1e6 }
     const limits = { pollMs: 1000, backfill: { ...backfill, maxBytesPerSecond: null } }
@@ -66,15 +67,15 @@ describe('while the disk of the inbox is full', () => {
       ...{ dir: at.dir, wrap: full, limits },
       async send(batch) {
         if (batch.topic === 'r') sent += batch.records.length
-        return taking(batch)
+        return accept(batch)
       },
     })
     await vi.waitFor(() => expect(sent).toBe(60), soon)
-    expect(bridge.flows.states.waitReasons.events).toBe(null)
+    expect(waitReason(bridge.flows.states.events)).toBe(null)
     await bridge.stop()
   })
 
-  it('partitions that cannot be joined are carried on apart, and the others go on', async () => {
+  it('keeps partitions isolated that cannot be merged, and delivers the others', async () => {
     using at = startPlace(10)
     const limits = { maxEvents: 6, maxBytes: 1e6 }
     at.plan(source => source.plan.isolate(source.readBatch(limits)!, [2]))
@@ -82,36 +83,39 @@ describe('while the disk of the inbox is full', () => {
     const bridge = startMemoryBridge({
       ...{ dir: at.dir, wrap: full },
       async send(batch) {
-        if (batch.topic !== 'r') return taking(batch)
+        if (batch.topic !== 'r') return accept(batch)
         for (const { value } of batch.records) sent.add(decodeEvent(value).sequence)
-        return taking(batch)
+        return accept(batch)
       },
     })
     for (let group = 0; group < 10; group++) {
       at.commit(Date.now())
       await sleep(50)
     }
-    // Of the first two groups the others had theirs before.
+    // The other partitions' events of the first two groups were delivered before.
     await vi.waitFor(() => expect(sent.size).toBe(56), soon)
     await bridge.stop()
   })
 })
 
 describe('a backlog', () => {
-  it('that cannot go is told in health, though live events go', async () => {
+  it('that waits is a not-ready reason, although live events are delivered', async () => {
     using at = startPlace(10)
     at.plan(source => source.plan.splitBacklog('b'))
     const bridge = startMemoryBridge({
       dir: at.dir,
-      send: batch => (batch.topic === 'b' ? away(batch) : taking(batch)),
+      send: batch => (batch.topic === 'b' ? failUnavailable(batch) : accept(batch)),
     })
-    const reasons = () => notReadyReasons({ source: bridge.source, kafka: bridge.flows.states })
-    await vi.waitFor(() => expect(reasons().join()).toContain('behind waits: away'), soon)
-    expect(bridge.flows.states.waitReasons.events).toBe(null)
+    const reasons = () => notReadyReasons({ source: bridge.source, flows: bridge.flows.states })
+    await vi.waitFor(
+      () => expect(reasons().join()).toContain('backlog and replays wait: unavailable'),
+      soon,
+    )
+    expect(waitReason(bridge.flows.states.events)).toBe(null)
     await bridge.stop()
   })
 
-  it('is told to the ledger again at start, before anything newer is sent', async () => {
+  it('is reported to the ledger again at start, before newer events are sent', async () => {
     using at = startPlace(10)
     at.plan(source => source.plan.splitBacklog('b'))
     at.commit(Date.now())
@@ -122,7 +126,7 @@ describe('a backlog', () => {
         // The broker of the ledger takes longer than the others.
         if (batch.topic === 'l') await sleep(200)
         order.push(batch.topic)
-        return taking(batch)
+        return accept(batch)
       },
     })
     await vi.waitFor(() => expect(order).toContain('r'), soon)
@@ -131,23 +135,23 @@ describe('a backlog', () => {
     await bridge.stop()
   })
 
-  it('of which Kafka refuses an event after the outbox went away is noted all the same', async () => {
+  it('gets a note for a rejected event although the outbox was moved away', async () => {
     using at = startPlace(10)
     at.plan(source => source.plan.splitBacklog('b'))
-    let refuse: (() => void) | null = null
+    let reject: (() => void) | null = null
     const bridge = startMemoryBridge({
       dir: at.dir,
       send: batch =>
         batch.topic === 'b'
           ? new Promise(resolve => {
-              refuse = () => resolve(batch.records.map(() => 'MESSAGE_TOO_LARGE'))
+              reject = () => resolve(batch.records.map(() => 'MESSAGE_TOO_LARGE'))
             })
-          : taking(batch),
+          : accept(batch),
     })
-    await vi.waitFor(() => expect(refuse).not.toBe(null), soon)
+    await vi.waitFor(() => expect(reject).not.toBe(null), soon)
     renameSync(at.outboxFile, at.file('moved.db'))
     await vi.waitFor(() => expect(bridge.source.store).toBe(null), soon)
-    refuse!()
+    reject!()
     const kinds = () => bridge.inbox.notesFrom(1).map(({ kind }) => kind)
     await vi.waitFor(() => expect(kinds()).toContain('rejected'), soon)
     await bridge.stop()

@@ -12,36 +12,36 @@ import { freshTopics, startBridge, type Topics } from './running-bridge.ts'
 
 const PARTITIONS = 3
 const soon = { timeout: 30_000, interval: 20 }
-/** Two zones of each partition. */
+/** Two zones for each partition. */
 const zones = [0, 1, 2].flatMap(partition =>
   Array.from({ length: 60 }, (_, number) => `zone ${number}`)
     .filter(name => partitionOf(Buffer.from(name), PARTITIONS) === partition)
     .slice(0, 2),
 )
 
-describeWithKafka('the bridge, when not all can go at once', () => {
-  let on: ProxiedKafka
+describeWithKafka('the bridge, when not all events can be delivered at once', () => {
+  let kafka: ProxiedKafka
   beforeAll(async () => {
-    on = await startProxiedKafka()
+    kafka = await startProxiedKafka()
   })
-  afterAll(() => on?.[Symbol.asyncDispose]())
-  afterEach(() => on.proxy.restore())
+  afterAll(() => kafka?.[Symbol.asyncDispose]())
+  afterEach(() => kafka.proxy.restore())
 
-  /** An outbox, topics, and bridges on them, each given back when the test ends. */
+  /** An outbox, topics, and bridges on them, disposed when the test ends. */
   async function startPlace(
     limits: object,
-    made: (keyof Topics)[] = ['readings', 'backfill', 'ledger'],
+    createdTopics: (keyof Topics)[] = ['readings', 'backfill', 'ledger'],
   ) {
     const place = temporary()
     const topics = freshTopics()
     const create = (...names: (keyof Topics)[]) =>
       createTopics(
-        on.direct,
+        kafka.direct,
         names.map(name => ({ topic: topics[name], partitions: PARTITIONS })),
       )
-    await create(...made)
+    await create(...createdTopics)
     const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
-    const start = () => startBridge({ dir: place.dir, kafka: on.proxied, topics, limits })
+    const start = () => startBridge({ dir: place.dir, kafka: kafka.proxied, topics, limits })
     let bridge: Awaited<ReturnType<typeof startBridge>> | null = null
     return {
       topics,
@@ -58,8 +58,8 @@ describeWithKafka('the bridge, when not all can go at once', () => {
       },
       /** The sequences in each partition of a topic, in order. */
       async sequences(topic: keyof Topics): Promise<number[][]> {
-        const found = await readTopic(on.direct, topics[topic])
-        return found.map(records => records.map(({ value }) => decodeEvent(value).sequence))
+        const partitions = await readTopic(kafka.direct, topics[topic])
+        return partitions.map(records => records.map(({ value }) => decodeEvent(value).sequence))
       },
       async [Symbol.asyncDispose]() {
         await bridge?.stop()
@@ -73,7 +73,8 @@ describeWithKafka('the bridge, when not all can go at once', () => {
   const span = (from: number, to: number) =>
     Array.from({ length: to - from + 1 }, (_, n) => from + n)
   const sorted = (all: number[][]) => all.flat().sort((a, b) => a - b)
-  const isInOrder = (all: number[]) => all.every((one, at) => at === 0 || one >= all[at - 1]!)
+  const isInOrder = (all: number[]) =>
+    all.every((sequence, index) => index === 0 || sequence >= all[index - 1]!)
 
   const backlogs = {
     batchMaxEvents: 60,
@@ -86,7 +87,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     },
   }
 
-  it('sends fresh events at once, and a backlog behind them in order', async () => {
+  it('sends fresh events at once, and a backlog in order on its own topic', async () => {
     await using at = await startPlace(backlogs)
     at.commit(200)
     const bridge = await at.start()
@@ -102,18 +103,18 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     expect([...live, ...old].every(isInOrder)).toBe(true)
     expect(sorted([...live, ...old])).toEqual(span(1, 1206))
     expect(sorted(old).length).toBeGreaterThan(600)
-    // Kafka heard that some come later before it heard of anything newer.
-    const [told] = (await readTopic(on.direct, at.topics.ledger))
+    // The ledger reads which events are deferred before newer events arrive.
+    const [deferral] = (await readTopic(kafka.direct, at.topics.ledger))
       .flat()
       .filter(({ value }) => JSON.parse(value.toString()).kind === 'behind')
-    const newer = (await readTopic(on.direct, at.topics.readings))
+    const newer = (await readTopic(kafka.direct, at.topics.readings))
       .flat()
       .filter(({ value }) => decodeEvent(value).sequence > 1200)
-    expect(newer.every(({ appendTimeMs }) => appendTimeMs >= told!.appendTimeMs)).toBe(true)
+    expect(newer.every(({ appendTimeMs }) => appendTimeMs >= deferral!.appendTimeMs)).toBe(true)
     expect(newer.length).toBe(6)
   })
 
-  it('keeps to the plan when it is started again in the middle', async () => {
+  it('keeps the delivery plan over a restart', async () => {
     await using at = await startPlace(backlogs)
     at.commit(200)
     const first = await at.start()
@@ -122,17 +123,17 @@ describeWithKafka('the bridge, when not all can go at once', () => {
       async () => expect((await at.sequences('backfill')).flat().length).toBeGreaterThan(50),
       soon,
     )
-    const again = await at.start()
-    const [backlog] = again.source.ranges
+    const second = await at.start()
+    const [backlog] = second.source.ranges
     expect(backlog).toMatchObject({ topic: at.topics.backfill, end: 1200 })
     at.commit(1)
-    await delivered(again)
+    await delivered(second)
     const [live, old] = [await at.sequences('readings'), await at.sequences('backfill')]
     expect([...live, ...old].every(isInOrder)).toBe(true)
     expect(sorted([...live, ...old])).toEqual(span(1, 1206))
   })
 
-  it('sends all in order where the topic for a backlog is missing, and says so', async () => {
+  it('sends all events in order when the backfill topic is missing', async () => {
     await using at = await startPlace(backlogs, ['readings', 'ledger'])
     at.commit(100)
     const bridge = await at.start()
@@ -142,23 +143,23 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     expect(sorted(live)).toEqual(span(1, 600))
   })
 
-  /** The broker takes nothing for this partition, and everything else. */
-  const stick = (partition: number) =>
-    on.proxy.judge({
+  /** The broker accepts no records for this partition. */
+  const block = (partition: number) =>
+    kafka.proxy.judge({
       requests: (frame: Frame) =>
         frame.api === apiKeys.produce && producePartitions(frame).includes(partition)
           ? 'cut'
           : 'pass',
     })
 
-  const apartSoon = { apartAfterMs: 0, batchMaxEvents: 30 }
+  const isolateSoon = { apartAfterMs: 0, batchMaxEvents: 30 }
 
-  it('carries a stuck partition apart, and joins it when it goes again', async () => {
-    await using at = await startPlace(apartSoon)
+  it('isolates a stuck partition, and merges it when it accepts events again', async () => {
+    await using at = await startPlace(isolateSoon)
     at.commit(2)
     const bridge = await at.start()
     await delivered(bridge)
-    stick(1)
+    block(1)
     at.commit(10)
     await vi.waitFor(() => expect(bridge.source.plan.isolated.length).toBe(1), soon)
     at.commit(10)
@@ -168,7 +169,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     }
     await vi.waitFor(others, soon)
     expect((await at.sequences('readings'))[1]!.length).toBe(4)
-    on.proxy.restore()
+    kafka.proxy.restore()
     await vi.waitFor(() => expect(bridge.source.ranges.length).toBe(1), soon)
     at.commit(5)
     await delivered(bridge)
@@ -177,16 +178,16 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     expect(sorted(live)).toEqual(span(1, 27 * 6))
   })
 
-  it('writes nothing twice of a partition whose acknowledgements are lost', async () => {
-    await using at = await startPlace(apartSoon)
+  it('writes no event twice to a partition whose acknowledgements are lost', async () => {
+    await using at = await startPlace(isolateSoon)
     at.commit(2)
     const bridge = await at.start()
     await delivered(bridge)
     const lost = new Set<number>()
-    on.proxy.judge({
+    kafka.proxy.judge({
       requests: frame => {
-        const isForIt = frame.api === apiKeys.produce && producePartitions(frame).includes(1)
-        if (isForIt) lost.add(frame.correlationId)
+        const isForPartition = frame.api === apiKeys.produce && producePartitions(frame).includes(1)
+        if (isForPartition) lost.add(frame.correlationId)
         return 'pass'
       },
       responses: frame =>
@@ -195,7 +196,7 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     at.commit(3)
     await vi.waitFor(() => expect(bridge.source.plan.isolated.length).toBe(1), soon)
     at.commit(10)
-    on.proxy.restore()
+    kafka.proxy.restore()
     await vi.waitFor(() => expect(bridge.source.ranges.length).toBe(1), soon)
     await delivered(bridge)
     const live = await at.sequences('readings')
@@ -203,15 +204,15 @@ describeWithKafka('the bridge, when not all can go at once', () => {
     expect(sorted(live)).toEqual(span(1, 15 * 6))
   })
 
-  it('keeps a stuck partition apart over a restart, while events go on', async () => {
-    await using at = await startPlace(apartSoon)
+  it('keeps a stuck partition isolated over a restart, while other events are delivered', async () => {
+    await using at = await startPlace(isolateSoon)
     at.commit(1)
     const first = await at.start()
     await delivered(first)
-    stick(2)
+    block(2)
     at.commit(5)
     await vi.waitFor(() => expect(first.source.plan.isolated.length).toBe(1), soon)
-    const again = await at.start()
+    const second = await at.start()
     const running = new AbortController()
     const committing = (async () => {
       while (!running.signal.aborted) {
@@ -220,18 +221,18 @@ describeWithKafka('the bridge, when not all can go at once', () => {
       }
     })()
     await sleep(500)
-    expect(again.source.plan.isolated.length).toBe(1)
-    on.proxy.restore()
-    // It joins although there is always something new.
-    await vi.waitFor(() => expect(again.source.ranges.length).toBe(1), soon)
+    expect(second.source.plan.isolated.length).toBe(1)
+    kafka.proxy.restore()
+    // The range merges although new events arrive all the time.
+    await vi.waitFor(() => expect(second.source.ranges.length).toBe(1), soon)
     running.abort()
     await committing
-    await delivered(again)
+    await delivered(second)
     const live = await at.sequences('readings')
-    // A new producer may write what was under way once more, under the same numbers.
-    const firsts = live.map(all => [...new Set(all)])
-    expect(firsts.every(isInOrder)).toBe(true)
+    // A new producer may write the batch in flight a second time, under the same ids.
+    const unique = live.map(all => [...new Set(all)])
+    expect(unique.every(isInOrder)).toBe(true)
     const last = Math.max(...live.flat())
-    expect(sorted(firsts)).toEqual(span(1, last))
+    expect(sorted(unique)).toEqual(span(1, last))
   })
 })

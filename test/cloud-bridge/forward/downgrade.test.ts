@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
-import { eventNumbers } from '../../../cloud-bridge/forward/context.ts'
+import { eventNumbers } from '../../../cloud-bridge/forward/delivery-context.ts'
 import { decodeNote } from '../../../cloud-bridge/ledger/notes.ts'
 import { replayReason } from '../../../gateway/store/delivery/range-kind.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -13,23 +13,23 @@ import { freshTopics, startBridge } from './running-bridge.ts'
 
 const soon = { timeout: 20_000, interval: 10 }
 const EVENTS = 5
-/** The one that is larger than Kafka takes. */
+/** The event that is larger than Kafka accepts. */
 const TOO_LARGE = { sequence: 3, zone: 'b', zoneSequence: 2 }
 
-/** An outbox that a newer program wrote: its schema is not known here. */
+/** An outbox written by a newer program, under a schema that this program does not know. */
 function storeOfNewer(file: string): number {
-  const box = openOutbox({ file, gateway: 'gw' })
+  const outbox = openOutbox({ file, gateway: 'gw' })
   const device = randomBytes(1_200_000).toString('base64')
-  box.commit({ readings: [reading('a'), reading('b')] })
-  box.commit({ readings: [reading('b', 0, { device })] })
-  box.commit({ readings: [reading('a'), reading('b')] })
-  const { epoch } = box
-  box.close()
+  outbox.commit({ readings: [reading('a'), reading('b')] })
+  outbox.commit({ readings: [reading('b', 0, { device })] })
+  outbox.commit({ readings: [reading('a'), reading('b')] })
+  const { epoch } = outbox
+  outbox.close()
   expect(writeUnder(newerSchema, file)).toBe(EVENTS)
   return epoch
 }
 
-it('of an event whose bytes say another sequence, no number is believed', () => {
+it('of an event whose bytes hold another sequence, no number is trusted', () => {
   const value = Buffer.concat([Buffer.alloc(10), newerSchema.type.toBuffer(tracedEvent)])
   const { epoch, sequence, zoneSequence } = tracedEvent
   expect(eventNumbers({ sequence, zone: 'z', value })).toEqual({ epoch, zoneSequence })
@@ -39,7 +39,7 @@ it('of an event whose bytes say another sequence, no number is believed', () => 
 })
 
 describeWithKafka('an older program on the outbox of a newer one', () => {
-  it('delivers events of a schema that it does not know, and names what Kafka refuses', async () => {
+  it('delivers events of an unknown schema, and names a rejected event', async () => {
     using place = temporary()
     const topics = freshTopics()
     const names = Object.values(topics)
@@ -54,7 +54,7 @@ describeWithKafka('an older program on the outbox of a newer one', () => {
     const noteOf = (kind: string) =>
       vi.waitFor(async () => {
         const value = (await valuesIn(topics.ledger)).find(
-          one => JSON.parse(one.toString()).kind === kind,
+          note => JSON.parse(note.toString()).kind === kind,
         )
         expect(value).toBeDefined()
         return value!

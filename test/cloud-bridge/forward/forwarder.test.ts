@@ -17,7 +17,7 @@ let limits: { batchMaxEvents: number; batchMaxBytes: number; lingerMs: number }
 let source: MemorySource
 let sink: MemorySink
 let ending: AbortController
-/** What happened, in its order. */
+/** What happened, in order. */
 let log: string[]
 beforeEach(() => {
   limits = { batchMaxEvents: 4, batchMaxBytes: 10_000, lingerMs: 0 }
@@ -29,18 +29,18 @@ beforeEach(() => {
 })
 
 function start(
-  via: Sender = sink,
+  sender: Sender = sink,
   onUnavailable: (reason: string) => void = () => {},
   readAhead: NonNullable<MemorySource['readAhead']> = () => {},
 ) {
-  const settle: MemorySource['advance'] = taken => {
-    log.push(`settled ${taken.next}`)
-    source.advance(taken)
+  const advance: MemorySource['advance'] = pending => {
+    log.push(`advanced to ${pending.next}`)
+    source.advance(pending)
   }
   return createForwarder({
     framing: singleObjectFraming,
-    source: { readBatch: source.readBatch, readAhead, advance: settle },
-    sink: via,
+    source: { readBatch: source.readBatch, readAhead, advance },
+    sink: sender,
     size: fixedSize(limits),
     lingerMs: limits.lingerMs,
     circuit: createCircuitBreaker({ firstMs: 1, maxMs: 2, stableMs: 0 }),
@@ -53,23 +53,23 @@ function start(
     },
   })
 }
-const arrived = () => textsIn(sink.topics.get('readings')!)
+const stored = () => textsIn(sink.topics.get('readings')!)
 
 describe('a step', () => {
-  it('does nothing when there is nothing', async () => {
+  it('sends nothing when no events wait', async () => {
     expect(await start().step()).toBe('nothing')
     expect([sink.sent, log]).toEqual([[], []])
   })
 
-  it('sends the oldest events under their zone, to its partition, and settles them', async () => {
+  it('sends the oldest events with their zone as key, to that zone’s partition, and advances', async () => {
     source.store(['Süd', 'b'])
     source.store(['Süd', 'c', 'd'])
     source.store(['e'])
     const { step } = start()
     await step()
-    expect(log).toEqual(['settled 6', 'delivered 5'])
+    expect(log).toEqual(['advanced to 6', 'delivered 5'])
     await step()
-    expect(log.slice(2)).toEqual(['settled 7', 'delivered 1'])
+    expect(log.slice(2)).toEqual(['advanced to 7', 'delivered 1'])
     expect(await step()).toBe('nothing')
     const headers = { 'content-type': 'application/vnd.apache.avro' }
     const records = ['1 Süd', '2 b', '3 Süd', '4 c', '5 d', '6 e'].map(value => {
@@ -78,10 +78,10 @@ describe('a step', () => {
     })
     expect(sink.sent.flatMap(batch => batch.records)).toEqual(records)
     expect(sink.sent.map(({ topic }) => topic)).toEqual(['readings', 'readings'])
-    expect(arrived()).toEqual(expectedTexts(partitions, records))
+    expect(stored()).toEqual(expectedTexts(partitions, records))
   })
 
-  it('never settles before the acknowledgement', async () => {
+  it('never advances before the acknowledgement', async () => {
     source.store(['a'])
     const { promise: acknowledged, resolve: acknowledge } = Promise.withResolvers<null[]>()
     const { step } = start({ send: () => acknowledged })
@@ -90,14 +90,14 @@ describe('a step', () => {
     expect(log).toEqual([])
     acknowledge([null])
     await stepping
-    expect(log).toEqual(['settled 2', 'delivered 1'])
+    expect(log).toEqual(['advanced to 2', 'delivered 1'])
   })
 
-  it('reads ahead while a large batch is under way, and not behind a small one', async () => {
+  it('reads ahead while a large batch is in flight, and not during a small one', async () => {
     source.store(['a', 'b', 'c', 'd'])
     source.store(['e'])
     const { promise: acknowledged, resolve: acknowledge } = Promise.withResolvers<null[]>()
-    const readAhead = (taken: { next: number }) => log.push(`read ahead from ${taken.next}`)
+    const readAhead = (pending: { next: number }) => log.push(`read ahead from ${pending.next}`)
     const { step } = start({ send: () => acknowledged }, undefined, readAhead)
     const stepping = step()
     await new Promise(resolve => setTimeout(resolve, 10))
@@ -108,29 +108,29 @@ describe('a step', () => {
     expect(log.filter(line => line.startsWith('read'))).toHaveLength(1)
   })
 
-  it('says that there is more to do while much is waiting', async () => {
-    for (let stored = 0; stored < 3; stored++) source.store(['a', 'b', 'c', 'd'])
+  it('returns "large batch" while many events wait', async () => {
+    for (let group = 0; group < 3; group++) source.store(['a', 'b', 'c', 'd'])
     source.store(['e'])
     const { step } = start()
     expect([await step(), await step(), await step()]).toEqual(Array(3).fill('large batch'))
     expect(await step()).toBe('small batch')
   })
 
-  it('says that there is more to do while few but large events are waiting', async () => {
+  it('returns "large batch" while few but large events wait', async () => {
     source.store(['a'])
     source.store(['b'])
     limits.batchMaxBytes = 1
     expect(await start().step()).toBe('large batch')
   })
 
-  it('notes what Kafka rejects before it settles', async () => {
+  it('notes rejected events before it advances', async () => {
     source.store(['a', 'a zone with a name too long for this sink', 'b'])
     await start().step()
-    expect(log).toEqual(['rejected 2: too large', 'settled 4', 'delivered 2'])
-    expect(arrived().flat().sort()).toEqual(['1 a', '3 b'])
+    expect(log).toEqual(['rejected 2: too large', 'advanced to 4', 'delivered 2'])
+    expect(stored().flat().sort()).toEqual(['1 a', '3 b'])
   })
 
-  it('settles nothing when what was rejected cannot be noted', async () => {
+  it('does not advance when a rejected event cannot be noted', async () => {
     source.store(['a zone with a name too long for this sink'])
     const forwarder = createForwarder({
       framing: singleObjectFraming,
@@ -153,7 +153,7 @@ describe('a step', () => {
 
 describe('a sink that is unavailable', () => {
   it.each(['nothing arrives', 'nothing is acknowledged'] as const)(
-    '(%s) gets the identical batch again, until it is delivered once',
+    '(%s) gets the identical batch until it is delivered once',
     async broken => {
       source.store(['a', 'b'])
       sink.broken = broken
@@ -162,21 +162,21 @@ describe('a sink that is unavailable', () => {
       }
       const { step } = start(sink, repairAtThird)
       const stepping = step()
-      // Meanwhile more arrives, which must not change what is being sent.
+      // New events arrive meanwhile; they must not change the batch in flight.
       source.store(['c'])
       await stepping
       expect(log.map(line => line.split(':')[0])).toEqual([
         ...Array(3).fill('unavailable'),
-        'settled 3',
+        'advanced to 3',
         'delivered 2',
       ])
       expect(new Set(sink.sent).size).toBe(1)
       await step()
-      expect(arrived().flat().sort()).toEqual(['1 a', '2 b', '3 c'])
+      expect(stored().flat().sort()).toEqual(['1 a', '2 b', '3 c'])
     },
   )
 
-  it('does not hold up an end: the batch stays unsettled', async () => {
+  it('does not delay an abort: the batch stays undelivered', async () => {
     source.store(['a'])
     sink.broken = 'nothing arrives'
     const { step } = start(sink, () => ending.abort())
@@ -186,31 +186,31 @@ describe('a sink that is unavailable', () => {
     expect(sink.sent).toHaveLength(1)
   })
 
-  it('settles what was acknowledged although the end was asked for meanwhile', async () => {
+  it('advances after an acknowledgement although the signal aborted meanwhile', async () => {
     source.store(['a'])
-    const late: Sender = {
+    const aborting: Sender = {
       async send(batch) {
         ending.abort()
         return sink.send(batch)
       },
     }
-    await start(late).step()
-    expect([source.advances, arrived().flat()]).toEqual([1, ['1 a']])
+    await start(aborting).step()
+    expect([source.advances, stored().flat()]).toEqual([1, ['1 a']])
   })
 
-  it('is told apart from a fault of ours, which ends everything', async () => {
+  it('differs from a bug of ours, which rejects the step', async () => {
     source.store(['a'])
     const broken: Sender = { send: () => Promise.reject(new TypeError('a bug')) }
     await expect(start(broken).step()).rejects.toThrow('a bug')
     expect(source.advances).toBe(0)
   })
 
-  it('never costs order or an event, whatever fails when', async () => {
+  it('never costs order or an event, whatever fails at any time', async () => {
     const fault = fc.constantFrom(null, null, 'nothing arrives', 'nothing is acknowledged')
     const groups = fc.array(fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1 }), {
       maxLength: 12,
     })
-    const property = async (stored: string[][], faults: (MemorySink['broken'] | null)[]) => {
+    const property = async (groupsOfZones: string[][], faults: (MemorySink['broken'] | null)[]) => {
       source = createMemorySource('readings', partitions)
       sink = createMemorySink()
       sink.createTopic('readings', partitions)
@@ -222,46 +222,46 @@ describe('a sink that is unavailable', () => {
         },
       }
       const { step } = start(faulty)
-      for (const zones of stored) {
+      for (const zones of groupsOfZones) {
         source.store(zones)
         await step()
       }
       while ((await step()) !== 'nothing');
-      const all = stored.flat().map((zone, index) => `${index + 1} ${zone}`)
+      const all = groupsOfZones.flat().map((zone, index) => `${index + 1} ${zone}`)
       const headers = { 'content-type': 'application/vnd.apache.avro' }
       const records = all.map(value => {
         const key = Buffer.from(value.split(' ')[1]!)
         return { key, headers, partition: partitionOf(key, partitions), value: Buffer.from(value) }
       })
-      expect(arrived()).toEqual(expectedTexts(partitions, records))
+      expect(stored()).toEqual(expectedTexts(partitions, records))
     }
     await fc.assert(fc.asyncProperty(groups, fc.array(fault, { maxLength: 20 }), property))
   })
 })
 
 describe('the pace', () => {
-  it('waits for one more arrival where sends come close, not after a pause', async () => {
+  it('waits for one more commit when sends follow closely, not after a pause', async () => {
     limits.lingerMs = 100
     const { pace, step } = start()
-    let arrivals = 0
-    const arrival = async (withinMs: number) => {
+    let commits = 0
+    const waitForCommit = async (withinMs: number) => {
       expect(withinMs).toBeLessThanOrEqual(limits.lingerMs)
-      arrivals++
+      commits++
     }
-    await pace(arrival)
-    expect(arrivals).toBe(0)
+    await pace(waitForCommit)
+    expect(commits).toBe(0)
     source.store(['a'])
     await step()
-    await pace(arrival)
-    expect(arrivals).toBe(1)
+    await pace(waitForCommit)
+    expect(commits).toBe(1)
     source.store(['b'])
     await step()
     await sleep(220)
-    await pace(arrival)
-    expect(arrivals).toBe(1)
+    await pace(waitForCommit)
+    expect(commits).toBe(1)
   })
 
-  it('waits after a send, not before the first, and not when asked to end', async () => {
+  it('waits after a send, not before the first one, and not after an abort', async () => {
     source.store(['a'])
     limits.lingerMs = 3_600_000
     const { pace, step } = start()

@@ -13,7 +13,7 @@ import { fixedSize } from '../fixed-size.ts'
 using probe = mountSmallDisk(1_000_000)
 
 describe.skipIf(!probe)('an inbox on a full disk', () => {
-  it('has events go on, and what must be noted first waits until there is room', async () => {
+  it('lets events pass, and a step that must write a note waits for free space', async () => {
     using place = temporary()
     using disk = mountSmallDisk(1_000_000)!
     const outboxFile = place.file('outbox.db')
@@ -38,8 +38,8 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
       onRejected() {},
       onDelivered() {},
     })
-    const told: string[] = []
-    const step = () => unlessDiskIsFull(forwarder.step, 'nothing', reason => told.push(reason))
+    const reasons: string[] = []
+    const step = () => unlessDiskIsFull(forwarder.step, 'nothing', reason => reasons.push(reason))
     const commit = () => outbox.commit({ readings: [reading('z')] })
     for (let n = 0; n < 5; n++) commit()
     source.refresh()
@@ -47,13 +47,13 @@ describe.skipIf(!probe)('an inbox on a full disk', () => {
     disk.fillAllBut(0)
     await step()
     await step()
-    expect([sent, told]).toEqual([[1, 1], []])
+    expect([sent, reasons]).toEqual([[1, 1], []])
     outbox.pruning.prune({ sequence: 4, to: 4 })
     await step()
     await step()
-    // The third was read ahead.
+    // The third event was read ahead.
     expect(sent).toEqual([1, 1, 1])
-    expect(told.join()).toContain('the disk of inbox.file is full')
+    expect(reasons.join()).toContain('the disk of inbox.file is full')
     disk.free()
     await step()
     expect(sent).toEqual([1, 1, 1, 1])

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { runBridge } from '../../../cloud-bridge/forward/bridge.ts'
 import { createBridgeMetrics } from '../../../cloud-bridge/forward/metrics.ts'
 import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
-import { createBatchBoundary } from '../../../cloud-bridge/partitions/between-batches.ts'
+import { createBatchBoundary } from '../../../cloud-bridge/partitions/batch-boundary.ts'
 import {
   type EventSink,
   type Sender,
@@ -17,41 +17,41 @@ import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 /** The topics of a bridge in memory: readings, backfill, dead letters, ledger. */
 export const topics = { readings: 'r', backfill: 'b', deadletters: 'd', ledger: 'l' }
 type Send = Sender['send']
-export const taking: Send = async ({ records }) => records.map(() => null)
-export const away: Send = async () => {
-  throw new SinkUnavailable('away')
+export const accept: Send = async ({ records }) => records.map(() => null)
+export const failUnavailable: Send = async () => {
+  throw new SinkUnavailable('unavailable')
 }
 
-/** The whole bridge on the stores in `dir`, and on what `send` makes of each batch. */
-export function startMemoryBridge(asked: {
+/** A complete bridge on the stores in `dir`; `send` decides the fate of each batch. */
+export function startMemoryBridge(options: {
   dir: string
   send: Send
-  /** The inbox as the bridge gets it. */
+  /** Replaces methods of the inbox. */
   wrap?: (inbox: Inbox) => Inbox
   limits?: Partial<Config['bridge']>
 }) {
-  const real = openInbox({ file: join(asked.dir, 'inbox.db'), settleMs: 60_000 })
-  const inbox = asked.wrap?.(real) ?? real
-  const source = openEventSource({ outboxFile: join(asked.dir, 'outbox.db'), inbox })
+  const opened = openInbox({ file: join(options.dir, 'inbox.db'), settleMs: 60_000 })
+  const inbox = options.wrap?.(opened) ?? opened
+  const source = openEventSource({ outboxFile: join(options.dir, 'outbox.db'), inbox })
   const flows = createFlows({ firstMs: 20, maxMs: 50, stableMs: 30_000 })
   const ending = new AbortController()
   const sink: EventSink & AsyncDisposable = {
-    send: asked.send,
+    send: options.send,
     isolate: () => {
-      throw new Error('nothing is undecided here')
+      throw new Error('every fate is known here')
     },
     [Symbol.asyncDispose]: async () => {},
   }
   const running = runBridge({
     ...{ source, inbox, flows, signal: ending.signal, framing: singleObjectFraming },
     config: {
-      bridge: { ...defaults.bridge, pollMs: 100, ...asked.limits },
+      bridge: { ...defaults.bridge, pollMs: 100, ...options.limits },
       kafka: { ...defaults.kafka, topics, partitions: null },
     },
     metrics: createBridgeMetrics({
-      waiting: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+      backlog: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
       hotZones: () => [],
-      circuits: () => flows.states.circuits,
+      flows: () => flows.states,
     }),
     hotZones: createHotZones({ cureOf: () => '', onHot() {}, onCool() {} }),
     batchBoundary: createBatchBoundary(source.wake),

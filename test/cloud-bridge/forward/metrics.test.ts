@@ -4,21 +4,21 @@ import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
 import type { HotZone } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { record } from '../../contracts/event-sink.ts'
 
-it('counts per partition what Kafka has, and tells what waits at the moment it is asked', async () => {
-  let hot: HotZone[] = []
-  let waiting = { events: 0, bytes: 0, oldestAgeMs: 0 }
+it('counts delivered events by partition, and reads the gauges at each scrape', async () => {
+  let hotZones: HotZone[] = []
+  let backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
   const flows = createFlows({ firstMs: 1, maxMs: 1, stableMs: 1000 })
   const metrics = createBridgeMetrics({
-    waiting: () => waiting,
-    hotZones: () => hot,
-    circuits: () => flows.states.circuits,
+    backlog: () => backlog,
+    hotZones: () => hotZones,
+    flows: () => flows.states,
   })
   metrics.delivered({ topic: 't', records: [record(0, 'a'), record(2, 'b'), record(0, 'c')] })
   metrics.delivered({ topic: 't', records: [record(2, 'd')] })
   metrics.retried()
   metrics.rejected()
   metrics.notesDelivered(3)
-  waiting = { events: 7, bytes: 70, oldestAgeMs: 1500 }
+  backlog = { events: 7, bytes: 70, oldestAgeMs: 1500 }
   expect(metrics.totals).toEqual({ delivered: 4, replayed: 0, retries: 1, rejected: 1, notes: 3 })
   expect(metrics.perPartition).toEqual({ 0: 2, 2: 2 })
   const lines = (await metrics.text()).split('\n')
@@ -37,18 +37,18 @@ it('counts per partition what Kafka has, and tells what waits at the moment it i
   const circuits = async () =>
     (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_circuit'))
   expect(await circuits()).toEqual([])
-  const [events, apart] = [flows.begin('events'), flows.begin('partition 3')]
-  apart.circuit.failed()
-  apart.circuit.failed()
+  const [events, isolated] = [flows.add('events'), flows.add('partition 3')]
+  isolated.circuit.failed()
+  isolated.circuit.failed()
   expect(await circuits()).toEqual([
     'sluice_circuit_state{flow="events"} 0',
     'sluice_circuit_state{flow="partition 3"} 2',
     'sluice_circuit_failures{flow="events"} 0',
     'sluice_circuit_failures{flow="partition 3"} 2',
   ])
-  apart.circuit.probe()
+  isolated.circuit.probe()
   expect(await circuits()).toContain('sluice_circuit_state{flow="partition 3"} 1')
-  apart.remove()
+  isolated.remove()
   events.circuit.succeeded()
   expect(await circuits()).toEqual([
     'sluice_circuit_state{flow="events"} 0',
@@ -58,11 +58,11 @@ it('counts per partition what Kafka has, and tells what waits at the moment it i
     (await metrics.text()).split('\n').filter(line => line.startsWith('sluice_zone_share'))
   expect(await shares()).toEqual([])
   const rest = { partitions: 12, eventsPerSecond: 60, cure: '' }
-  hot = [{ zone: 'z"7', eventsShare: 0.5, bytesShare: 0.25, ...rest }]
+  hotZones = [{ zone: 'z"7', eventsShare: 0.5, bytesShare: 0.25, ...rest }]
   expect(await shares()).toEqual([
     'sluice_zone_share{zone="z\\"7",of="events"} 0.5',
     'sluice_zone_share{zone="z\\"7",of="bytes"} 0.25',
   ])
-  hot = []
+  hotZones = []
   expect(await shares()).toEqual([])
 })

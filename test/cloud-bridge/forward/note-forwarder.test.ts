@@ -19,16 +19,16 @@ const partitions = 4
 let sink: MemorySink
 let ending: AbortController
 let log: string[]
-let kept: Note[]
+let storedNotes: Note[]
 let next: number
-/** A file with notes that knows how far it was forwarded. */
+/** A file with notes and the position up to which they are delivered. */
 const source: NoteSource = {
   origin: 'outbox',
   store,
   next: () => next,
-  notesFrom: sequence => kept.filter(note => note.sequence >= sequence).slice(0, 10),
+  notesFrom: sequence => storedNotes.filter(note => note.sequence >= sequence).slice(0, 10),
   advance(to) {
-    log.push(`settled ${to}`)
+    log.push(`advanced to ${to}`)
     next = to
   },
 }
@@ -38,28 +38,33 @@ beforeEach(() => {
   ending = new AbortController()
   log = []
   next = 1
-  kept = []
+  storedNotes = []
 })
 
 function add(...kinds: string[]): void {
   for (const kind of kinds) {
-    kept.push({ sequence: kept.length + 1, kind, at: 1000 + kept.length, content: { of: kind } })
+    storedNotes.push({
+      sequence: storedNotes.length + 1,
+      kind,
+      at: 1000 + storedNotes.length,
+      content: { of: kind },
+    })
   }
 }
-function start(knownPartitions: (topic: string) => number | null = () => partitions) {
+function start(partitionsOf: (topic: string) => number | null = () => partitions) {
   return createNoteForwarder({
     topics,
     sink,
     signal: ending.signal,
     circuit: createCircuitBreaker({ firstMs: 1, maxMs: 2, stableMs: 0 }),
-    partitionsOf: async topic => knownPartitions(topic),
+    partitionsOf: async topic => partitionsOf(topic),
     onUnavailable: reason => {
       log.push(`unavailable: ${reason}`)
       if (log.length > 2) sink.broken = null
     },
     onRejected: ({ sequence }, reason, { origin }) =>
       log.push(`rejected ${sequence} of the ${origin}: ${reason}`),
-    onMissing: ({ from, to }, { origin }) => log.push(`gone from the ${origin}: ${from} to ${to}`),
+    onMissing: ({ from, to }, { origin }) => log.push(`missing in the ${origin}: ${from} to ${to}`),
   })
 }
 const valuesIn = (topic: string) =>
@@ -67,7 +72,7 @@ const valuesIn = (topic: string) =>
 const sequencesIn = (topic: string) => valuesIn(topic).map(({ sequence }) => sequence)
 
 describe('the note forwarder', () => {
-  it('sends a dead letter whose bytes were let go under its number, and says so', async () => {
+  it('sends a dead letter whose bytes were dropped under its number, and says so', async () => {
     using at = temporary()
     const file = at.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
@@ -89,35 +94,35 @@ describe('the note forwarder', () => {
     ])
   })
 
-  it('sends dead letters to their topic, everything else to the ledger, each in order', async () => {
+  it('sends dead letters to their topic, all other notes to the ledger, each in order', async () => {
     add('epoch', 'deadletter', 'deadletter', 'heads', 'hole', 'deadletter')
     expect(await start()(source, 'gw')).toBe(6)
     expect(sequencesIn(topics.deadletters)).toEqual([2, 3, 6])
     expect(sequencesIn(topics.ledger)).toEqual([1, 4, 5])
     expect(sink.sent.map(({ records }) => records.length)).toEqual([1, 2, 2, 1])
-    expect(log).toEqual(['settled 2', 'settled 4', 'settled 6', 'settled 7'])
+    expect(log).toEqual(['advanced to 2', 'advanced to 4', 'advanced to 6', 'advanced to 7'])
   })
 
-  it('sends a dead letter that cannot be read to the ledger, where lost notes are told', async () => {
+  it('sends a dead letter with unreadable content to the ledger, as a lost note', async () => {
     add('deadletter', 'deadletter')
-    kept[0]!.content = { reason: 'note checksum differs' }
+    storedNotes[0]!.content = { reason: 'note checksum differs' }
     await start()(source, 'gw')
     expect(sequencesIn(topics.ledger)).toEqual([1])
     expect(sequencesIn(topics.deadletters)).toEqual([2])
   })
 
-  it('tells of notes that are gone, before it passes them', async () => {
+  it('reports missing notes before it advances', async () => {
     add('epoch', 'heads', 'heads', 'deadletter', 'hole')
-    kept = kept.filter(({ sequence }) => sequence === 3 || sequence === 5)
+    storedNotes = storedNotes.filter(({ sequence }) => sequence === 3 || sequence === 5)
     expect(await start()(source, 'gw')).toBe(2)
     expect(log).toEqual([
-      'gone from the outbox: 1 to 2',
-      'gone from the outbox: 4 to 4',
-      'settled 6',
+      'missing in the outbox: 1 to 2',
+      'missing in the outbox: 4 to 4',
+      'advanced to 6',
     ])
   })
 
-  it('sends the gateway as the key, and so to one partition', async () => {
+  it('sends the gateway as the key, so all notes go to one partition', async () => {
     add('heads', 'deadletter')
     await start()(source, 'gw')
     const key = Buffer.from('gw')
@@ -127,16 +132,16 @@ describe('the note forwarder', () => {
     }
   })
 
-  it('says of each note whose it is, whatever the note itself tells of', async () => {
+  it('names the gateway and store of each note, whatever the content names', async () => {
     const content = { store: 'another', sequence: 99, kind: 'x', gateway: 'y', reason: 'too large' }
-    kept.push({ sequence: 1, kind: 'rejected', at: 5, content })
+    storedNotes.push({ sequence: 1, kind: 'rejected', at: 5, content })
     await start()(source, 'gw')
     const facts = { gateway: 'gw', store: store.toString('hex'), origin: 'outbox' }
     const note = { sequence: 1, kind: 'rejected', at: 5, content }
     expect(valuesIn(topics.ledger)).toEqual([{ ...facts, ...note }])
   })
 
-  it('goes on behind what was sent', async () => {
+  it('continues after the last delivered note', async () => {
     add('epoch', 'heads')
     const forward = start()
     await forward(source, 'gw')
@@ -146,25 +151,25 @@ describe('the note forwarder', () => {
     expect(sequencesIn(topics.ledger)).toEqual([1, 2, 3])
   })
 
-  it('sends the identical batch again while Kafka is away, and settles only then', async () => {
+  it('sends the identical batch while Kafka is unavailable, and advances only afterwards', async () => {
     add('epoch', 'heads')
     sink.broken = 'nothing is acknowledged'
     await start()(source, 'gw')
-    expect(log.at(-1)).toBe('settled 3')
+    expect(log.at(-1)).toBe('advanced to 3')
     expect(new Set(sink.sent).size).toBe(1)
     expect(sink.sent.length).toBeGreaterThan(1)
     expect(sequencesIn(topics.ledger)).toEqual([1, 2])
   })
 
-  it('says what Kafka will never take, passes it by and goes on', async () => {
+  it('reports a rejected note and continues with the next', async () => {
     add('heads', 'heads', 'heads')
-    kept[1]!.content = { text: 'x'.repeat(500) }
+    storedNotes[1]!.content = { text: 'x'.repeat(500) }
     await start()(source, 'gw')
-    expect(log).toEqual(['rejected 2 of the outbox: too large', 'settled 4'])
+    expect(log).toEqual(['rejected 2 of the outbox: too large', 'advanced to 4'])
     expect(sequencesIn(topics.ledger)).toEqual([1, 3])
   })
 
-  it('keeps what was not sent when it is asked to end', async () => {
+  it('keeps undelivered notes when the signal aborts', async () => {
     add('epoch', 'deadletter')
     const forward = start(topic => {
       if (topic === topics.ledger) return partitions

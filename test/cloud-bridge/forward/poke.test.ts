@@ -4,57 +4,57 @@ import { createPoke } from '../../../cloud-bridge/forward/poke.ts'
 
 const never = new AbortController().signal
 
-/** Somebody who looks once an hour and takes a moment for it. */
-function startLooking() {
-  const nudge = createPoke()
+/** A loop that polls once an hour; a poll takes 10 ms. */
+function startPolling() {
+  const poke = createPoke()
   const log: string[] = []
   const ending = new AbortController()
-  const looking = (async () => {
+  const polling = (async () => {
     while (!ending.signal.aborted) {
       log.push('begins')
       await sleep(10)
       log.push('ends')
-      await nudge.rest(3_600_000, ending.signal)
+      await poke.wait(3_600_000, ending.signal)
     }
   })()
-  const end = async () => {
+  const stop = async () => {
     ending.abort()
-    await looking
+    await polling
   }
-  return { nudge, log, end }
+  return { poke, log, stop }
 }
 
-it('has a look begin at once, and waits until it is over', async () => {
-  const { nudge, log, end } = startLooking()
+it('starts a poll at once, and waits until the poll has ended', async () => {
+  const { poke, log, stop } = startPolling()
   await sleep(50)
   expect(log).toEqual(['begins', 'ends'])
-  await nudge.look(10_000)
+  await poke.wakeAndWait(10_000)
   expect(log).toEqual(['begins', 'ends', 'begins', 'ends'])
-  await end()
+  await stop()
 })
 
-it('does not take a look that had begun before for the one that was asked for', async () => {
-  const { nudge, log, end } = startLooking()
-  await nudge.look(10_000)
+it('does not count a poll that began before the call', async () => {
+  const { poke, log, stop } = startPolling()
+  await poke.wakeAndWait(10_000)
   expect(log).toEqual(['begins', 'ends', 'begins', 'ends'])
-  await end()
+  await stop()
 })
 
-it('tells several, and each only of a look of its own', async () => {
-  const { nudge, log, end } = startLooking()
+it('resolves each of several calls after a poll of its own', async () => {
+  const { poke, log, stop } = startPolling()
   await sleep(50)
-  const first = nudge.look(10_000)
+  const first = poke.wakeAndWait(10_000)
   await sleep(1)
-  const second = nudge.look(10_000)
-  const ends = () => log.filter(one => one === 'ends').length
+  const second = poke.wakeAndWait(10_000)
+  const ends = () => log.filter(entry => entry === 'ends').length
   await first
   expect(ends()).toBe(2)
   await second
   expect(ends()).toBe(3)
-  await end()
+  await stop()
 })
 
-it('does not wait for ever when nobody looks', async () => {
-  await createPoke().look(1)
-  await createPoke().rest(1, never)
+it('does not wait for ever when nobody polls', async () => {
+  await createPoke().wakeAndWait(1)
+  await createPoke().wait(1, never)
 })

@@ -6,10 +6,10 @@ import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breake
 import { createMemorySource } from '../../contracts/memory-source.ts'
 import { fixedSize } from '../fixed-size.ts'
 
-it('begins no second send while one is under way, when reading ahead fails', async () => {
+it('starts no second send while one is in flight, when reading ahead fails', async () => {
   const source = createMemorySource('readings', 1)
   for (let group = 0; group < 6; group++) source.store(['z'])
-  let [underWay, most] = [0, 0]
+  let [inFlight, maxInFlight] = [0, 0]
   const forwarder = createForwarder({
     framing: singleObjectFraming,
     source: {
@@ -22,9 +22,9 @@ it('begins no second send while one is under way, when reading ahead fails', asy
     signal: new AbortController().signal,
     sink: {
       async send({ records }) {
-        most = Math.max(most, ++underWay)
+        maxInFlight = Math.max(maxInFlight, ++inFlight)
         await sleep(20)
-        underWay--
+        inFlight--
         return records.map(() => null)
       },
     },
@@ -36,5 +36,5 @@ it('begins no second send while one is under way, when reading ahead fails', asy
     onDelivered() {},
   })
   for (let step = 0; step < 3; step++) expect(await forwarder.step()).toBe('large batch')
-  expect([most, source.advances]).toEqual([1, 3])
+  expect([maxInFlight, source.advances]).toEqual([1, 3])
 })

@@ -5,11 +5,11 @@ import { createBridgeMetrics } from '../../../cloud-bridge/forward/metrics.ts'
 import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { createBatchBoundary } from '../../../cloud-bridge/partitions/between-batches.ts'
-import { createMovePartitionsCommand } from '../../../cloud-bridge/partitions/command.ts'
+import { createBatchBoundary } from '../../../cloud-bridge/partitions/batch-boundary.ts'
+import { createMovePartitionsCommand } from '../../../cloud-bridge/partitions/partitions-command.ts'
 import type { Framing } from '../../../cloud-bridge/ports/event-sink.ts'
-import { createReplayCommand } from '../../../cloud-bridge/replay/command.ts'
-import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createReplayCommand } from '../../../cloud-bridge/replay/replay-command.ts'
+import { createFlows, waitReason } from '../../../cloud-bridge/retry/flow-status.ts'
 import { createHotZones, type HotZonesOptions } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
@@ -17,7 +17,7 @@ import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 
 export type Topics = Config['kafka']['topics']
 
-/** Names of topics that no other test has. */
+/** Topic names that no other test uses. */
 export function freshTopics(): Topics {
   const id = randomUUID()
   return {
@@ -26,30 +26,30 @@ export function freshTopics(): Topics {
   }
 }
 
-/** The whole bridge in this process, on the outbox and inbox in `dir`; `stop` ends it in order. */
+/** A complete bridge in this process, on the outbox and inbox in `dir`. */
 export async function startBridge({
   dir,
   kafka,
   topics,
   limits,
-  heat,
+  hotZoneOptions,
   framing,
   partitions = null,
-}: BridgeRig) {
+}: BridgeOptions) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
-  const hotZones = createHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...heat })
+  const hotZones = createHotZones({ cureOf: () => '', onHot() {}, onCool() {}, ...hotZoneOptions })
   const flows = createFlows({ firstMs: 50, maxMs: 500, stableMs: 30_000 })
   const metrics = createBridgeMetrics({
-    waiting: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
+    backlog: () => source.backlog() ?? { events: 0, bytes: 0, oldestAgeMs: 0 },
     hotZones: hotZones.list,
-    circuits: () => flows.states.circuits,
+    flows: () => flows.states,
   })
   const client = await createKafkaClient(kafka)
   const ending = new AbortController()
-  const blind: string[] = []
+  const uncheckedTopics: string[] = []
   const batchBoundary = createBatchBoundary(source.wake)
-  const disagreements: string[] = []
+  const mismatches: string[] = []
   const bridge = {
     ...defaults.bridge,
     pollMs: 100,
@@ -60,16 +60,16 @@ export async function startBridge({
     source,
     ...{ inbox, metrics, hotZones, flows, signal: ending.signal },
     framing: framing?.(inbox, ending.signal) ?? singleObjectFraming,
-    ...{ batchBoundary, onPartitionMismatch: reason => void disagreements.push(reason) },
+    ...{ batchBoundary, onPartitionMismatch: reason => void mismatches.push(reason) },
     partitionsOf: client.topics.partitionsOf,
     openSink: client.openSink,
     settingsOf: client.topics.settingsOf,
-    onCheckNotAllowed: topic => blind.push(topic),
+    onCheckNotAllowed: topic => uncheckedTopics.push(topic),
   })
   return {
     source,
     inbox,
-    /** What an operator asks of it. */
+    /** The commands of an operator. */
     replay: createReplayCommand({
       outboxFile: join(dir, 'outbox.db'),
       source,
@@ -79,25 +79,25 @@ export async function startBridge({
     move: createMovePartitionsCommand({
       kafka: { brokers: kafka.brokers, topics },
       ...{ source, batchBoundary, partitionsOf: client.topics.partitionsOf },
-      waitReason: () => flows.states.waitReasons.events ?? null,
-      decideWithinMs: 2000,
+      waitReason: () => waitReason(flows.states.events),
+      changeWithinMs: 2000,
     }),
-    disagreements,
+    mismatches,
     totals: metrics.totals,
-    /** Of which it told that it may not look at them. */
-    blind,
+    /** Topics whose settings the bridge may not read. */
+    uncheckedTopics,
     hotZones,
     metricsText: metrics.text,
-    /** What keeps each flow from going, as it was last told. */
-    away: {
+    /** Why each flow waits; null for a flow that runs. */
+    waitReasons: {
       get events() {
-        return flows.states.waitReasons.events
+        return waitReason(flows.states.events)
       },
-      get behind() {
-        return flows.states.waitReasons.behind
+      get backfill() {
+        return waitReason(flows.states.behind)
       },
       get notes() {
-        return flows.states.waitReasons.notes
+        return waitReason(flows.states.notes)
       },
     },
     async stop(): Promise<void> {
@@ -110,13 +110,13 @@ export async function startBridge({
   }
 }
 
-type BridgeRig = {
+type BridgeOptions = {
   dir: string
   kafka: KafkaOptions
   topics: Topics
   limits?: Partial<Config['bridge']>
   partitions?: number | null
-  heat?: Partial<HotZonesOptions>
-  /** How events go out; in single-object encoding when not given. */
+  hotZoneOptions?: Partial<HotZonesOptions>
+  /** Single-object encoding by default. */
   framing?: (inbox: Inbox, signal: AbortSignal) => Framing
 }

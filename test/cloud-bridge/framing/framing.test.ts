@@ -12,49 +12,49 @@ import { event, goldenEvent, tracedEvent } from '../../config/event/events-fixtu
 
 const type = { 'content-type': 'application/vnd.apache.avro' }
 const { traceparent } = tracedEvent as { traceparent: string }
-const stored = (one: SensorReading, schema = releasedSchemas.at(-1)!) => ({
-  ...{ zone: one.zone, value: encodeEvent(one, schema), event: one },
+const stored = (reading: SensorReading, schema = releasedSchemas.at(-1)!) => ({
+  ...{ zone: reading.zone, value: encodeEvent(reading, schema), event: reading },
 })
-const each = ({ values, headers }: FramedEvents) =>
+const recordsOf = ({ values, headers }: FramedEvents) =>
   values.map((value, index) => ({ value, headers: headers[index]! }))
-/** Numbers beyond a byte, which tell schemas and topics apart. */
+/** Ids larger than a byte, different for each schema and topic. */
 const idOf = (topic: string, fingerprint: Buffer) =>
   topic.length * 0x10101 +
   releasedSchemas.findIndex(schema => schema.fingerprint.equals(fingerprint))
 
-it('leaves events as they lie in the outbox, with a trace beside them when they have one', async () => {
+it('sends events as the outbox stores them, with a traceparent header when they have one', async () => {
   const events = [stored(goldenEvent), stored(tracedEvent), stored(goldenEvent, releasedSchemas[0])]
-  const framed = each(await singleObjectFraming('readings', events))
+  const framed = recordsOf(await singleObjectFraming('readings', events))
   expect(framed.map(({ value }, index) => value === events[index]!.value)).not.toContain(false)
   expect(framed.map(({ headers }) => headers)).toEqual([type, { ...type, traceparent }, type])
 })
 
-it('gives each event the number of the schema under which it was written', async () => {
+it('writes the id of the schema under which each event was written', async () => {
   const anyStored = fc
     .tuple(event, fc.constantFrom(...releasedSchemas))
     .map(args => stored(...args))
   const batches = fc.tuple(fc.array(anyStored), fc.constantFrom('readings', 'backfill'))
   const property = async ([events, topic]: [ReturnType<typeof stored>[], string]) => {
     const before = events.map(({ value }) => Buffer.from(value))
-    // Some are known at once, others must be asked for.
-    const asked = (...at: [string, Buffer]) => {
-      const id = idOf(...at)
+    // Some ids are known at once, the others after a request.
+    const schemaIdOf = (...args: [string, Buffer]) => {
+      const id = idOf(...args)
       return id % 2 === 0 ? id : Promise.resolve(id)
     }
-    const frame = createFraming({ schemaIdOf: asked, cloudEvents: false })
-    const framed = each(await frame(topic, events))
+    const framing = createFraming({ schemaIdOf, cloudEvents: false })
+    const framed = recordsOf(await framing(topic, events))
     expect(framed).toHaveLength(events.length)
     for (const [index, { value, headers }] of framed.entries()) {
-      const { event: one, value: original } = events[index]!
+      const { event: reading, value: original } = events[index]!
       expect(original).toEqual(before[index])
       const id = Buffer.alloc(5)
       id.writeUInt32BE(idOf(topic, original.subarray(2, 10)), 1)
       expect(value).toEqual(Buffer.concat([id, original.subarray(10)]))
-      const kept = original.subarray(2, 10).equals(releasedSchemas[0]!.fingerprint)
+      const traceparent = original.subarray(2, 10).equals(releasedSchemas[0]!.fingerprint)
         ? null
-        : one.traceparent
-      expect(headers).toEqual(kept === null ? type : { ...type, traceparent: kept })
-      expect(decodeEvent(value)).toEqual({ ...one, traceparent: kept })
+        : reading.traceparent
+      expect(headers).toEqual(traceparent === null ? type : { ...type, traceparent })
+      expect(decodeEvent(value)).toEqual({ ...reading, traceparent })
     }
   }
   await fc.assert(fc.asyncProperty(batches, property))
@@ -63,11 +63,13 @@ it('gives each event the number of the schema under which it was written', async
 it.each([
   ['in single-object encoding', null],
   ['in the wire format', idOf],
-])('gives them the headers of CloudEvents, if asked for, %s', async (_, schemaIdOf) => {
+])('adds the headers of CloudEvents, if configured, %s', async (_, schemaIdOf) => {
   const gateways = ['g', 'gw-1', 'x'.repeat(63), 'y'.repeat(64)]
   const all = gateways.flatMap(gateway => releasedSchemas.map(schema => ({ gateway, schema })))
   const events = all.map(({ gateway, schema }) => stored({ ...tracedEvent, gateway }, schema))
-  const framed = each(await createFraming({ schemaIdOf, cloudEvents: true })('readings', events))
+  const framed = recordsOf(
+    await createFraming({ schemaIdOf, cloudEvents: true })('readings', events),
+  )
   expect(framed.map(({ headers }) => headers)).toEqual(
     all.map(({ gateway, schema }) => ({
       ...type,
@@ -81,9 +83,9 @@ it.each([
   )
 })
 
-it('passes on why there is no number', async () => {
-  const schemaIdOf = () => Promise.reject(new Error('away'))
-  const frame = createFraming({ schemaIdOf, cloudEvents: false })
-  await expect(frame('readings', [stored(goldenEvent)])).rejects.toThrow('away')
-  expect(each(await frame('readings', []))).toEqual([])
+it('rejects with the reason why there is no schema id', async () => {
+  const schemaIdOf = () => Promise.reject(new Error('unavailable'))
+  const framing = createFraming({ schemaIdOf, cloudEvents: false })
+  await expect(framing('readings', [stored(goldenEvent)])).rejects.toThrow('unavailable')
+  expect(recordsOf(await framing('readings', []))).toEqual([])
 })

@@ -1,5 +1,5 @@
 import { describe, expect, inject, it } from 'vitest'
-import type { MovePartitionsAnswer } from '../../../cloud-bridge/partitions/command.ts'
+import type { MovePartitionsAnswer } from '../../../cloud-bridge/partitions/partitions-command.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { sendCommand } from '../../../config/process/command-request.ts'
@@ -20,7 +20,7 @@ describe('./sluice partitions', () => {
     [['move', '--to', '12'], /no bridge answers/],
     [['move'], /--to/],
     [['move', '--to', '0'], /Write a number of partitions/],
-  ])('%j ends with 2 and says what to do', async (args, reason) => {
+  ])('%j exits with 2 and names the cure', async (args, reason) => {
     using at = startCommands({ bridge: { http: { port: await findFreePort() } } })
     const { code, stdout, stderr } = await at.run('partitions', ...args)
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
@@ -28,7 +28,7 @@ describe('./sluice partitions', () => {
 })
 
 describeWithKafka('./sluice partitions, on a running bridge', () => {
-  it('shows and moves; a bridge that is killed in the middle keeps the border', {
+  it('shows and moves; a bridge that is killed during a move keeps the first moved sequence', {
     timeout: 90_000,
   }, async () => {
     const topics = freshTopics()
@@ -40,20 +40,20 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
       { topic: topics.backfill, partitions: 8 },
       { topic: topics.ledger, partitions: 1 },
     ])
-    using box = disposable(openOutbox({ file: at.outboxFile, gateway: 'gw' }))
+    using outbox = disposable(openOutbox({ file: at.outboxFile, gateway: 'gw' }))
     const store = (groups: number) => {
       for (let group = 0; group < groups; group++) {
-        box.value.commit({ readings: zones.map(zone => reading(zone)), deadLetters: [] })
+        outbox.value.commit({ readings: zones.map(zone => reading(zone)), deadLetters: [] })
       }
     }
     const sluice = (...args: string[]) => at.run('partitions', ...args)
     const state = () => fetchState<'bridge'>(http)
-    const waiting = async () => (await state())?.backlog?.events
+    const backlogEvents = async () => (await state())?.backlog?.events
     store(1)
-    using first = ending(at.start('bridge'))
-    await expect.poll(waiting, soon).toBe(0)
-    const has = Object.values(topics).slice(0, 2)
-    const shown = has.map(topic => `${topic} has 8 partitions\n`).join('')
+    using first = stopping(at.start('bridge'))
+    await expect.poll(backlogEvents, soon).toBe(0)
+    const checkedTopics = Object.values(topics).slice(0, 2)
+    const shown = checkedTopics.map(topic => `${topic} has 8 partitions\n`).join('')
     expect(await sluice('show')).toMatchObject({
       ...{ code: 0, stdout: `zones are spread over 3 partitions\n${shown}` },
     })
@@ -62,42 +62,42 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
     })
 
     store(200)
-    // Before the command itself has started, all could be delivered.
+    // By HTTP, because the bridge could deliver all events before the command starts.
     const moved = (await sendCommand(http, '/partitions/move', { to: 8 })) as MovePartitionsAnswer
-    // The launcher may stand between, and cannot pass this one on.
+    // Sent to the bridge itself, because the launcher cannot forward SIGKILL.
     process.kill((await state())!.pid, 'SIGKILL')
     await first.ended
     expect(moved.before).toMatchObject({ partitions: 3, to: moved.sequence - 1 })
     store(10)
-    using _second = ending(at.start('bridge'))
-    await expect.poll(waiting, soon).toBe(0)
+    using _second = stopping(at.start('bridge'))
+    await expect.poll(backlogEvents, soon).toBe(0)
     const { stdout } = await sluice('show', '--json')
     expect(JSON.parse(stdout).spread).toEqual({ partitions: 8, before: null })
     const last = await sluice('move', '--to', '5')
-    const next = box.value.lastSequence + 1
+    const next = outbox.value.lastSequence + 1
     expect(last.stdout.split('\n')).toEqual([
       `zones are spread over 5 partitions from #${next} on`,
       expect.stringMatching(/^set kafka.partitions to 5/),
       '',
     ])
     store(1)
-    await expect.poll(waiting, soon).toBe(0)
+    await expect.poll(backlogEvents, soon).toBe(0)
 
     const records = (await readTopic(sharedKafka(), topics.readings)).flat()
     const all = records.map(({ value, partition }) => ({ ...decodeEvent(value), partition }))
-    expect(new Set(all.map(event => event.sequence)).size).toBe(box.value.lastSequence)
-    for (const { zone, sequence: number, partition } of all) {
-      const count = number < moved.sequence ? 3 : number < next ? 8 : 5
+    expect(new Set(all.map(event => event.sequence)).size).toBe(outbox.value.lastSequence)
+    for (const { zone, sequence, partition } of all) {
+      const count = sequence < moved.sequence ? 3 : sequence < next ? 8 : 5
       expect(partition).toBe(partitionOf(Buffer.from(zone), count))
     }
     const verified = await at.run('ledger', 'verify', '--json')
     const [gateway] = JSON.parse(verified.stdout).gateways
-    expect(gateway).toMatchObject({ events: box.value.lastSequence, missing: 0, holes: [] })
+    expect(gateway).toMatchObject({ events: outbox.value.lastSequence, missing: 0, holes: [] })
   })
 })
 
-/** SIGTERM comes through a launcher that stands between. */
-const ending = (started: ReturnType<ReturnType<typeof startCommands>['start']>) =>
+/** Stops the process at the end of the test; the launcher forwards SIGTERM. */
+const stopping = (started: ReturnType<ReturnType<typeof startCommands>['start']>) =>
   Object.assign(started, { [Symbol.dispose]: () => void started.child.kill('SIGTERM') })
 const disposable = <T extends { close(): void }>(value: T) => ({
   value,

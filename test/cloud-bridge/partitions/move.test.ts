@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest'
-import type { MovePartitionsAnswer } from '../../../cloud-bridge/partitions/command.ts'
+import type { MovePartitionsAnswer } from '../../../cloud-bridge/partitions/partitions-command.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -18,7 +18,7 @@ import { reading } from '../readings.ts'
 const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)
 const soon = { timeout: 25_000, interval: 10 }
 
-/** Topics with so many partitions, an outbox, and bridges one after the other. */
+/** Topics with this number of partitions, an outbox, and one bridge after the other. */
 async function startPlace(
   partitions: number,
   { configured = null, client = 'kafkajs' }: PlaceOptions = {},
@@ -39,7 +39,7 @@ async function startPlace(
         topics,
         partitions: configured,
       },
-      // So that there is a middle.
+      // Small batches, so that a restart can happen between two.
       limits: { batchMaxEvents: 25 },
     })
   let bridge = await open()
@@ -72,12 +72,12 @@ async function startPlace(
 
 type PlaceOptions = { configured?: number | null; client?: (typeof clients)[number] }
 
-/** As an administrator does it with kafka-topics.sh --alter. */
+/** What kafka-topics.sh --alter does. */
 async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill'>, count: number) {
   for (const topic of [readings, backfill]) await addPartitions(sharedKafka(), topic, count)
 }
 
-/** What came, in order of coming as far as Kafka tells: by partition, and by its time. */
+/** The events of a topic, by partition and offset, with their append times. */
 const eventsIn = async (topic: string) =>
   (await readTopic(sharedKafka(), topic)).flatMap(records =>
     records.map(({ value, partition, appendTimeMs }) => ({
@@ -87,10 +87,13 @@ const eventsIn = async (topic: string) =>
     })),
   )
 
-/** Over how many partitions the events from each number on must be spread. */
+/** Over how many partitions the events from each sequence on must be spread. */
 type Eras = [from: number, partitions: number][]
 
-/** All came once, in its era's partition, each zone in order, no era before the last one's end. */
+/**
+ * Every event was stored once, in the partition of its era; each zone in order; no event of an era
+ * before the last event of the previous era.
+ */
 async function check({ topics, lastSequence }: Place, eras: Eras) {
   const all = await eventsIn(topics.readings)
   const eraOf = (sequence: number) => eras.findLastIndex(([from]) => sequence >= from)
@@ -103,20 +106,20 @@ async function check({ topics, lastSequence }: Place, eras: Eras) {
   }
   const byEra = eras.map((_, era) => all.filter(({ sequence }) => eraOf(sequence) === era))
   for (const zone of zones) {
-    const inOrder = byEra.flatMap(some => some.filter(event => event.zone === zone))
+    const inOrder = byEra.flatMap(events => events.filter(event => event.zone === zone))
     expect(inOrder.map(({ zoneSequence }) => zoneSequence)).toEqual(
       Array.from(inOrder, (_, index) => index + 1),
     )
   }
-  const times = byEra.map(some => some.map(({ appendTimeMs }) => appendTimeMs))
-  for (const [era, some] of times.slice(1).entries()) {
-    expect(Math.min(...some)).toBeGreaterThanOrEqual(Math.max(...times[era]!))
+  const times = byEra.map(events => events.map(({ appendTimeMs }) => appendTimeMs))
+  for (const [era, later] of times.slice(1).entries()) {
+    expect(Math.min(...later)).toBeGreaterThanOrEqual(Math.max(...times[era]!))
   }
 }
 type Place = Pick<Awaited<ReturnType<typeof startPlace>>, 'topics' | 'lastSequence'>
 
 describeWithKafka('zones that move to other partitions', () => {
-  it('keep their order, over a restart in the middle, and nothing comes twice', async () => {
+  it('keep their order over a restart during the move, and no event is stored twice', async () => {
     await using at = await startPlace(3)
     at.store(10)
     await at.delivered()
@@ -138,41 +141,45 @@ describeWithKafka('zones that move to other partitions', () => {
     ])
   })
 
-  it.each(clients)('go to partitions new in Kafka, and to fewer again: %s', async client => {
-    await using at = await startPlace(2, { client })
-    at.store(2)
-    await at.delivered()
-    await expect(at.move(5)).rejects.toThrow(
-      `kafka.topics.readings = ${at.topics.readings} has too few partitions, 2 and not 5. ` +
-        `kafka-topics.sh --alter --topic ${at.topics.readings} --partitions 5 gives it as many`,
-    )
-    await alter(at.topics, 5)
-    const first = await at.move(5)
-    expect(first).toEqual({ from: 2, to: 5, sequence: at.lastSequence + 1, before: null })
-    at.store(2)
-    await at.delivered()
-    const second = await at.move(1)
-    at.store(2)
-    await at.delivered()
-    await check(at, [
-      [1, 2],
-      [first.sequence, 5],
-      [second.sequence, 1],
-    ])
-  })
+  it.each(clients)(
+    'move to partitions added in Kafka, and to fewer partitions: %s',
+    async client => {
+      await using at = await startPlace(2, { client })
+      at.store(2)
+      await at.delivered()
+      await expect(at.move(5)).rejects.toThrow(
+        `kafka.topics.readings = ${at.topics.readings} has too few partitions, 2 and not 5. ` +
+          `kafka-topics.sh --alter --topic ${at.topics.readings} --partitions 5 gives it as many`,
+      )
+      await alter(at.topics, 5)
+      const first = await at.move(5)
+      expect(first).toEqual({ from: 2, to: 5, sequence: at.lastSequence + 1, before: null })
+      at.store(2)
+      await at.delivered()
+      const second = await at.move(1)
+      at.store(2)
+      await at.delivered()
+      await check(at, [
+        [1, 2],
+        [first.sequence, 5],
+        [second.sequence, 1],
+      ])
+    },
+  )
 
-  it('do so by command alone: what is configured besides is told once, with the cure', async () => {
+  it('move by command only: another configured number is reported once, with the cure', async () => {
     await using at = await startPlace(3, { configured: 2 })
     at.store(1)
     await at.delivered()
-    expect(at.bridge.disagreements).toEqual([])
+    expect(at.bridge.mismatches).toEqual([])
     const { sequence } = await at.move(3)
     at.store(1)
     await at.delivered()
     at.store(1)
     await at.delivered()
-    const told = /kafka.partitions is 2, and zones are spread over 3 .*move --to 2, or set it to 3/
-    expect(at.bridge.disagreements).toEqual([expect.stringMatching(told)])
+    const warning =
+      /kafka.partitions is 2, but zones are spread over 3 .*move --to 2, or set it to 3/
+    expect(at.bridge.mismatches).toEqual([expect.stringMatching(warning)])
     await check(at, [
       [1, 2],
       [sequence, 3],

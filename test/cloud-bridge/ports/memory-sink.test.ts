@@ -14,8 +14,8 @@ describeEventSink('in memory', async () => {
       return topic
     },
     read: async topic => sink.topics.get(topic)!,
-    breakDown: how => {
-      sink.broken = how
+    breakDown: kind => {
+      sink.broken = kind
     },
     stick: partition => {
       sink.stuck.add(partition)

@@ -79,13 +79,19 @@ describeWithRegistry('an upgrade that brings a schema', () => {
     await using place = await startUpgradedSite()
     place.gate.mode = 'cut'
     const bridge = await place.start(true)
-    await vi.waitFor(() => expect(bridge.away.events).toContain('is away: socket hang up'), soon)
+    await vi.waitFor(
+      () => expect(bridge.waitReasons.events).toContain('is away: socket hang up'),
+      soon,
+    )
     place.gate.mode = { status: 409, body: '{"error_code":409,"message":"no"}' }
-    await vi.waitFor(() => expect(bridge.away.events).toContain('(409: no). Remove there'), soon)
+    await vi.waitFor(
+      () => expect(bridge.waitReasons.events).toContain('(409: no). Remove there'),
+      soon,
+    )
     expect(bridge.totals.delivered).toBe(0)
     place.gate.mode = 'pass'
     await delivered(bridge, place.events)
-    expect(bridge.away.events).toBe(null)
+    expect(bridge.waitReasons.events).toBe(null)
     await bridge.stop()
   })
 

@@ -1,5 +1,8 @@
 import { expect, it } from 'vitest'
-import { createReplayCommand, type ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
+import {
+  createReplayCommand,
+  type ReplayAnswer,
+} from '../../../cloud-bridge/replay/replay-command.ts'
 import { partitionOf } from '../../../config/event/partitioner.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -7,15 +10,15 @@ import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
 
 const limits = { maxEvents: 1000, maxBytes: 1e6 }
-/** A zone of each partition. */
+/** One zone of each partition. */
 const zones = [0, 1, 2].map(
-  place =>
+  partition =>
     Array.from({ length: 60 }, (_, number) => `zone ${number}`).find(
-      name => partitionOf(Buffer.from(name), 3) === place,
+      name => partitionOf(Buffer.from(name), 3) === partition,
     )!,
 )
 
-it('sends all of what was delivered and nothing else, whatever goes apart or behind', async () => {
+it('replays all delivered events and no others, despite isolated and backlog ranges', async () => {
   using place = temporary()
   const outboxFile = place.file('outbox.db')
   const outbox = openOutbox({ file: outboxFile, gateway: 'gw' })
@@ -37,8 +40,8 @@ it('sends all of what was delivered and nothing else, whatever goes apart or beh
     partitionsOf: async () => 3,
   })
   const replay = async (zone?: string) => {
-    const asked = { from: 0, to: Date.now() + 1000, ...(zone !== undefined && { zone }) }
-    const { runs } = (await command(asked)) as ReplayAnswer
+    const input = { from: 0, to: Date.now() + 1000, ...(zone !== undefined && { zone }) }
+    const { runs } = (await command(input)) as ReplayAnswer
     return runs
   }
   expect(await replay(zones[2])).toEqual([])
@@ -47,11 +50,11 @@ it('sends all of what was delivered and nothing else, whatever goes apart or beh
   source.plan.splitBacklog('b')
   commit(1)
   source.advance(source.readBatch(limits)!)
-  const behind = [
+  const expected = [
     { from: 1, to: 28, events: 10 },
     { from: 61, to: 61, events: 1 },
   ]
-  expect(await replay(zones[0])).toEqual(behind)
+  expect(await replay(zones[0])).toEqual(expected)
   expect(await replay(zones[2])).toEqual([])
   source.close()
   inbox.close()

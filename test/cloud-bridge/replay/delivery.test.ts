@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
-import { deliverBackfill } from '../../../cloud-bridge/forward/backfill.ts'
-import type { DeliveryContext } from '../../../cloud-bridge/forward/context.ts'
+import { deliverBackfill } from '../../../cloud-bridge/forward/backfill-delivery.ts'
+import type { DeliveryContext } from '../../../cloud-bridge/forward/delivery-context.ts'
 import { singleObjectFraming } from '../../../cloud-bridge/framing/framing.ts'
 import { EXPLAINING_KINDS } from '../../../cloud-bridge/ledger/notes.ts'
 import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
-import type { ReplayAnswer } from '../../../cloud-bridge/replay/command.ts'
+import type { ReplayAnswer } from '../../../cloud-bridge/replay/replay-command.ts'
 import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
 import { defaults } from '../../../config/config.ts'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
@@ -21,7 +21,10 @@ const BASE = 1_700_000_000_000
 const soon = { timeout: 20_000, interval: 5 }
 
 /** A bridge on an outbox of groups a second apart, each with an event of each zone. */
-async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 'backfill']) {
+async function startPlace(
+  groups: number,
+  createdTopics: (keyof Topics)[] = ['readings', 'backfill'],
+) {
   const place = temporary()
   const topics = freshTopics()
   const create = (...names: (keyof Topics)[]) =>
@@ -29,11 +32,11 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
       sharedKafka(),
       names.map(name => ({ topic: topics[name], partitions })),
     )
-  await create(...made)
-  const box = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
+  await create(...createdTopics)
+  const outbox = openOutbox({ file: place.file('outbox.db'), gateway: 'gw' })
   for (let group = 0; group < groups; group++) {
     const readings = zones.map(zone => reading(zone, group * 1000))
-    box.commit({ readings, deadLetters: [] })
+    outbox.commit({ readings, deadLetters: [] })
   }
   const start = () => {
     const limits = { batchMaxEvents: 20, lingerMs: 5 }
@@ -42,11 +45,11 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
   let bridge = await start()
   const delivered = () => vi.waitFor(() => expect(bridge.source.backlog()?.events).toBe(0), soon)
   return {
-    ...{ topics, create, box, delivered },
+    ...{ topics, create, outbox, delivered },
     get bridge() {
       return bridge
     },
-    /** A replay of all zones, whatever its topic is like. */
+    /** Adds a replay of all zones without the checks of the command. */
     add: (next: number, end: number) =>
       bridge.source.addReplay({
         ...{ next, end, zones: null, topic: topics.backfill, partitions },
@@ -57,8 +60,8 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
       bridge = await start()
       await delivered()
     },
-    /** What was received in these seconds, of one zone or of all. */
-    ask: (from: number, to: number, zone?: string) =>
+    /** Replays the events received in these seconds, of one zone or of all. */
+    replay: (from: number, to: number, zone?: string) =>
       bridge.replay({
         ...{ from: BASE + from * 1000, to: BASE + to * 1000 },
         ...(zone !== undefined && { zone }),
@@ -66,7 +69,7 @@ async function startPlace(groups: number, made: (keyof Topics)[] = ['readings', 
     done: () => vi.waitFor(() => expect(bridge.source.ranges).toHaveLength(1), soon),
     async [Symbol.asyncDispose]() {
       await bridge.stop()
-      box.close()
+      outbox.close()
       place[Symbol.dispose]()
     },
   }
@@ -89,13 +92,13 @@ async function notesIn(topic: string) {
 }
 
 describeWithKafka('a replay', () => {
-  it('sends exactly what is asked, same ids and bytes, in order, through a restart', async () => {
+  it('sends exactly the requested events, same ids and bytes, in order, over a restart', async () => {
     await using at = await startPlace(600)
     await at.delivered()
     const [zone] = zones.slice(1)
-    const asked = await at.ask(100, 500, zone)
-    expect(asked.runs).toEqual([{ from: 702, to: 3495, events: 400 }])
-    expect(asked.topic).toBe(at.topics.backfill)
+    const answer = await at.replay(100, 500, zone)
+    expect(answer.runs).toEqual([{ from: 702, to: 3495, events: 400 }])
+    expect(answer.topic).toBe(at.topics.backfill)
     await vi.waitFor(() => expect(at.bridge.totals.replayed).toBeGreaterThan(50), soon)
     await at.restart()
     expect(at.bridge.source.ranges).toHaveLength(2)
@@ -104,79 +107,87 @@ describeWithKafka('a replay', () => {
     expect(at.bridge.totals.delivered).toBe(0)
 
     const live = await valuesIn(at.topics.readings)
-    const again = await valuesIn(at.topics.backfill)
+    const replayed = await valuesIn(at.topics.backfill)
     expect(live).toHaveLength(600 * zones.length)
-    const wanted = live.filter(({ event: { zone: of, receivedAt } }) => {
-      return of === zone && receivedAt >= BASE + 100_000 && receivedAt < BASE + 500_000
+    const expected = live.filter(({ event }) => {
+      const { receivedAt } = event
+      return event.zone === zone && receivedAt >= BASE + 100_000 && receivedAt < BASE + 500_000
     })
-    expect(wanted).toHaveLength(400)
-    expect(again).toEqual(wanted)
+    expect(expected).toHaveLength(400)
+    expect(replayed).toEqual(expected)
   })
 
-  it('of all zones keeps the order of each, and a second one stands behind the first', async () => {
+  it('of all zones keeps the order of each, and a second replay follows the first', async () => {
     await using at = await startPlace(100)
     await at.delivered()
-    expect((await at.ask(10, 50)).runs).toMatchObject([{ events: 280 }])
-    expect((await at.ask(0, 5)).runs).toMatchObject([{ events: 35 }])
+    expect((await at.replay(10, 50)).runs).toMatchObject([{ events: 280 }])
+    expect((await at.replay(0, 5)).runs).toMatchObject([{ events: 35 }])
     await at.done()
     const live = await valuesIn(at.topics.readings)
-    const again = await valuesIn(at.topics.backfill)
+    const replayed = await valuesIn(at.topics.backfill)
     for (const zone of zones) {
-      const numbers = again.filter(({ key }) => key === zone).map(({ event }) => event.zoneSequence)
-      const wanted = Array.from({ length: 45 }, (_, n) => (n < 40 ? n + 11 : n - 39))
-      expect(numbers).toEqual(wanted)
+      const numbers = replayed
+        .filter(({ key }) => key === zone)
+        .map(({ event }) => event.zoneSequence)
+      const expected = Array.from({ length: 45 }, (_, n) => (n < 40 ? n + 11 : n - 39))
+      expect(numbers).toEqual(expected)
     }
-    const sent = live.sort(bySequence).filter(({ event: { sequence: number } }) => {
-      return (number > 70 && number <= 350) || number <= 35
+    const sent = live.sort(bySequence).filter(({ event: { sequence } }) => {
+      return (sequence > 70 && sequence <= 350) || sequence <= 35
     })
-    expect(again.sort(bySequence)).toEqual(sent)
+    expect(replayed.sort(bySequence)).toEqual(sent)
   })
 
-  it('waits for its topic, and says what is missing; live events go on meanwhile', async () => {
+  it('waits for its topic and reports what is missing; live events are delivered meanwhile', async () => {
     await using at = await startPlace(10, ['readings'])
     await at.delivered()
     at.add(1, 7)
     await vi.waitFor(() => {
-      expect(at.bridge.away.behind).toMatch(/kafka.topics.backfill = .*: Kafka has no such topic/)
+      expect(at.bridge.waitReasons.backfill).toMatch(
+        /kafka.topics.backfill = .*: Kafka has no such topic/,
+      )
     }, soon)
-    at.box.commit({ readings: [reading('a')], deadLetters: [] })
+    at.outbox.commit({ readings: [reading('a')], deadLetters: [] })
     await vi.waitFor(() => expect(at.bridge.totals.delivered).toBe(71), soon)
-    expect(at.bridge.away.events).toBeNull()
+    expect(at.bridge.waitReasons.events).toBeNull()
     expect(at.bridge.source.backlog()?.events).toBe(0)
     await at.create('backfill')
     await at.done()
-    expect(at.bridge.away.behind).toBeNull()
+    expect(at.bridge.waitReasons.backfill).toBeNull()
     expect(await valuesIn(at.topics.backfill)).toHaveLength(7)
   })
 
-  it('says that its topic has too few partitions, where nobody could say before', async () => {
+  it('reports that its topic has too few partitions, although Kafka did not answer before', async () => {
     await using at = await startPlace(3, ['readings'])
     await at.delivered()
     await createTopics(sharedKafka(), [{ topic: at.topics.backfill, partitions: 1 }])
     at.add(1, 7)
     await vi.waitFor(() => {
-      expect(at.bridge.away.behind).toMatch(/too few partitions, 1 and not 3.*--partitions 3/)
+      expect(at.bridge.waitReasons.backfill).toMatch(
+        /too few partitions, 1 and not 3.*--partitions 3/,
+      )
     }, soon)
   })
 
-  it('ends although events are gone or refused, with notes that name no hole', async () => {
+  it('ends although events are pruned or rejected, with notes that name no hole', async () => {
     await using at = await startPlace(20, ['readings', 'backfill', 'ledger', 'deadletters'])
     const device = randomBytes(1_200_000).toString('hex')
-    at.box.commit({ readings: [reading('a', 20_000, { device })], deadLetters: [] })
+    at.outbox.commit({ readings: [reading('a', 20_000, { device })], deadLetters: [] })
     await at.delivered()
-    at.box.pruning.prune({ sequence: 64, to: 70 })
+    at.outbox.pruning.prune({ sequence: 64, to: 70 })
     at.add(64, 141)
     at.add(1, 10)
     await at.done()
-    const again = (await valuesIn(at.topics.backfill)).map(({ event }) => event.sequence)
-    expect(again.sort((a, b) => a - b)).toEqual(Array.from({ length: 70 }, (_, n) => 71 + n))
-    const told = await vi.waitFor(async () => {
-      const notes = (await notesIn(at.topics.ledger)).filter(({ kind }) => kind === 'not replayed')
-      expect(notes).toHaveLength(3)
-      return notes.map(({ content: { from, to, reason } }) => [from, to, reason])
+    const replayed = (await valuesIn(at.topics.backfill)).map(({ event }) => event.sequence)
+    expect(replayed.sort((a, b) => a - b)).toEqual(Array.from({ length: 70 }, (_, n) => 71 + n))
+    const notes = await vi.waitFor(async () => {
+      const all = await notesIn(at.topics.ledger)
+      const notReplayed = all.filter(({ kind }) => kind === 'not replayed')
+      expect(notReplayed).toHaveLength(3)
+      return notReplayed.map(({ content: { from, to, reason } }) => [from, to, reason])
     }, soon)
     const gone = 'no longer in the outbox'
-    expect(told).toEqual([
+    expect(notes).toEqual([
       [64, 70, gone],
       [141, 141, expect.stringContaining('TOO_LARGE')],
       [1, 10, gone],
@@ -187,16 +198,16 @@ describeWithKafka('a replay', () => {
   })
 })
 
-/** Sends three events once more, one after the other. */
-async function carryThree(sent: number[], isLiveBehind: () => boolean) {
+/** Replays three events, one after the other. */
+async function replayThree(sent: number[], isLiveBusy: () => boolean) {
   const ending = new AbortController()
   const range = { id: 1, partitions: 3, topic: 'backfill', reason: replayReason(0, 1) }
   const event = (sequence: number) => ({ sequence, zone: 'a', value: Buffer.of(1) })
   let next = 1
-  const behind = {
+  const backfill = {
     readBatch: () => (next > 3 ? null : { range, events: [event(next)], next: next + 1 }),
-    advance: (taken: { next: number }) => {
-      next = taken.next
+    advance: (pending: { next: number }) => {
+      next = pending.next
     },
     redirect: () => {},
   }
@@ -210,12 +221,12 @@ async function carryThree(sent: number[], isLiveBehind: () => boolean) {
   }
   const live = {
     get isBusy() {
-      return isLiveBehind()
+      return isLiveBusy()
     },
   }
-  const carrying: Partial<DeliveryContext> = {
+  const context: Partial<DeliveryContext> = {
     config: defaults,
-    source: { backfill: behind, ranges: [range] } as never,
+    source: { backfill, ranges: [range] } as never,
     framing: singleObjectFraming,
     openSink: () => sink as never,
     partitionsOf: async () => 3,
@@ -223,16 +234,16 @@ async function carryThree(sent: number[], isLiveBehind: () => boolean) {
     flows: createFlows({ firstMs: 1, maxMs: 1, stableMs: 0 }),
     signal: ending.signal,
   }
-  await deliverBackfill(carrying as DeliveryContext, live)
+  await deliverBackfill(context as DeliveryContext, live)
 }
 
-it('lets live events go first, before each batch', async () => {
-  const looks: number[] = []
+it('lets live events pass before each batch', async () => {
+  const checks: number[] = []
   const sent: number[] = []
-  await carryThree(sent, () => {
-    looks.push(sent.length)
-    return looks.length < 3 || (sent.length === 1 && looks.length < 6)
+  await replayThree(sent, () => {
+    checks.push(sent.length)
+    return checks.length < 3 || (sent.length === 1 && checks.length < 6)
   })
   expect(sent).toEqual([1, 2, 3])
-  expect(looks).toEqual([0, 0, 0, 1, 1, 1, 2])
+  expect(checks).toEqual([0, 0, 0, 1, 1, 1, 2])
 })

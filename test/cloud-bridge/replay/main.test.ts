@@ -21,20 +21,20 @@ describe('./sluice replay', () => {
     [['--from', '-1h', '--to', '2026-05-01'], /is no time. Write one such as/],
     [['--from', '-1h', '--to', '-2h'], /--from must be before --to/],
     [['--from', '-1h', '--to', '-1h'], /--from must be before --to/],
-  ])('%j ends with 2 and says what to do', async (args, reason) => {
+  ])('%j exits with 2 and names the cure', async (args, reason) => {
     using at = startCommands({ bridge: { http: { port: await findFreePort() } } })
     const { code, stdout, stderr } = await at.run('replay', ...args)
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
   })
 })
 
-type Ended = { code: number; stdout: string; stderr: string }
+type CommandResult = { code: number; stdout: string; stderr: string }
 
-/** A command with the configuration of a job. */
-function startAsking({ dir }: Stage) {
+/** Runs commands with the configuration of a stage. */
+function createRunner({ dir }: Stage) {
   const env = { ...process.env, SLUICE_KAFKA_BROKERS: inject('brokers').join(',') }
   return (...args: string[]) =>
-    new Promise<Ended>(resolve => {
+    new Promise<CommandResult>(resolve => {
       const all = [launcher, ...args, '--config', `${dir}/sluice.yaml`]
       execFile(process.execPath, all, { env }, (error, stdout, stderr) =>
         resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
@@ -43,12 +43,12 @@ function startAsking({ dir }: Stage) {
 }
 
 describeWithKafka('./sluice replay, on a running bridge', () => {
-  it('goes on when the bridge is killed, and makes no hole', { timeout: 120_000 }, async () => {
+  it('continues after the bridge is killed, and makes no hole', { timeout: 120_000 }, async () => {
     const topics = freshTopics()
-    await using job = await startStage({
+    await using stage = await startStage({
       ...{ simulation: { ratePerSecond: 500 }, cacheDir, env: process.env },
       kafka: { brokers: inject('brokers'), topics },
-      // Some 500 events a second, so that there is a middle.
+      // Some 500 events a second, so that the bridge is killed during the replay.
       extraEnv: {
         bridge: {
           SLUICE_BRIDGE_BACKFILL_BATCH_MAX_EVENTS: '50',
@@ -56,15 +56,15 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
         },
       },
     })
-    const sluice = startAsking(job)
-    const state = async () => (await fetchState<'bridge'>(job.config.bridge.http))!
-    await job.devices.run(AbortSignal.timeout(3000))
-    expect(await job.drain()).toBe(0)
+    const sluice = createRunner(stage)
+    const state = async () => (await fetchState<'bridge'>(stage.config.bridge.http))!
+    await stage.devices.run(AbortSignal.timeout(3000))
+    expect(await stage.drain()).toBe(0)
     const { delivered } = await state()
 
     const nowhere = await sluice('replay', '--from', '-1h', '--zone', 'no such')
     expect([nowhere.code, nowhere.stdout]).toEqual([1, ''])
-    expect(nowhere.stderr).toMatch(/nothing .* is of this time, and of zone "no such"/)
+    expect(nowhere.stderr).toMatch(/no delivered event is of this time and of zone "no such"/)
 
     const { code, stdout } = await sluice('replay', '--from', '-1h', '--json')
     expect(code).toBe(0)
@@ -73,11 +73,11 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
       waits: null,
     })
     await expect.poll(async () => (await state()).replayed, soon).toBeGreaterThan(1000)
-    const pid = job.bridge.pid
-    job.bridge.kill('SIGKILL')
-    await expect.poll(() => [null, pid].includes(job.bridge.pid), soon).toBe(false)
+    const pid = stage.bridge.pid
+    stage.bridge.kill('SIGKILL')
+    await expect.poll(() => [null, pid].includes(stage.bridge.pid), soon).toBe(false)
     await expect
-      .poll(async () => (await fetchState<'bridge'>(job.config.bridge.http))?.ranges.length, soon)
+      .poll(async () => (await fetchState<'bridge'>(stage.config.bridge.http))?.ranges.length, soon)
       .toBe(1)
     expect(await state()).toMatchObject({ delivered: 0, backlog: { events: 0 } })
 
@@ -86,10 +86,10 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
         records.map(({ value }) => decodeEvent(value).id),
       )
     const live = await idsIn(topics.readings)
-    const again = await idsIn(topics.backfill)
-    // What comes a second time keeps its place: each id counts where it came first.
-    expect(again.map(ids => [...new Set(ids)])).toEqual(live.map(ids => [...new Set(ids)]))
-    const sent = again.flat().length
+    const replayed = await idsIn(topics.backfill)
+    // The order of the first copies of each id.
+    expect(replayed.map(ids => [...new Set(ids)])).toEqual(live.map(ids => [...new Set(ids)]))
+    const sent = replayed.flat().length
     expect(sent - delivered).toBeLessThan(1000)
 
     const verified = await sluice('ledger', 'verify', '--json')

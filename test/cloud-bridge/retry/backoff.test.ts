@@ -6,9 +6,9 @@ const failures = fc.nat({ max: 10_000 })
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 const backoff = fc
   .tuple(fc.integer({ min: 1, max: 600_000 }), fc.integer({ min: 0, max: 3_000_000 }))
-  .map(([firstMs, more]) => ({ firstMs, maxMs: firstMs + more }))
+  .map(([firstMs, extra]) => ({ firstMs, maxMs: firstMs + extra }))
 
-describe('the wait before the next try', () => {
+describe('the wait before the next attempt', () => {
   it('is at least half of the first, and at most the longest', () => {
     fc.assert(
       fc.property(failures, backoff, random, (count, limits, chance) => {
@@ -19,21 +19,21 @@ describe('the wait before the next try', () => {
     )
   })
 
-  it('never gets shorter with more failures, by the same chance', () => {
+  it('never gets shorter with more failures, for the same random number', () => {
     fc.assert(
       fc.property(failures, backoff, random, (count, limits, chance) => {
-        const [less, more] = [count, count + 1].map(at => backoffMs(at, limits, () => chance))
-        expect(more).toBeGreaterThanOrEqual(less!)
+        const [shorter, longer] = [count, count + 1].map(n => backoffMs(n, limits, () => chance))
+        expect(longer).toBeGreaterThanOrEqual(shorter!)
       }),
     )
   })
 
-  it('doubles, and a random half of it is taken away', () => {
+  it('doubles, and loses a random half', () => {
     const limits = { firstMs: 100, maxMs: 1000 }
-    const all = (chance: number) =>
-      [0, 1, 2, 3, 4, 99].map(at => backoffMs(at, limits, () => chance))
-    expect(all(0)).toEqual([50, 100, 200, 400, 500, 500])
-    expect(all(1)).toEqual([100, 200, 400, 800, 1000, 1000])
+    const waits = (chance: number) =>
+      [0, 1, 2, 3, 4, 99].map(count => backoffMs(count, limits, () => chance))
+    expect(waits(0)).toEqual([50, 100, 200, 400, 500, 500])
+    expect(waits(1)).toEqual([100, 200, 400, 800, 1000, 1000])
   })
 
   it('differs from one bridge to the next', () => {

@@ -1,26 +1,54 @@
 import { expect, it } from 'vitest'
-import { notReadyReasons } from '../../../cloud-bridge/forward/status.ts'
-import { createFlows, runningText, waitingText } from '../../../cloud-bridge/retry/flow-status.ts'
+import { notReadyReasons } from '../../../cloud-bridge/forward/bridge-status.ts'
+import {
+  createFlows,
+  type FlowStatus,
+  runningText,
+  waitingText,
+  waitReason,
+} from '../../../cloud-bridge/retry/flow-status.ts'
 
-it('tells in sentences what waits and what goes', () => {
-  expect(['events', 'partition 3', 'partitions 3, 4', 'backfill'].map(waitingText)).toEqual([
-    ...['events wait', 'partition 3 waits', 'partitions 3, 4 wait', 'backfill waits'],
+it('describes waiting and running flows in sentences', () => {
+  expect(
+    ['events', 'partition 3', 'partitions 3, 4', 'behind', 'backfill'].map(waitingText),
+  ).toEqual([
+    ...['events wait', 'partition 3 waits', 'partitions 3, 4 wait'],
+    ...['backlog and replays wait', 'splitting off the backlog waits'],
   ])
   expect(runningText('partition 3')).toBe('partition 3 goes to Kafka')
   expect(runningText('notes')).toBe('notes go to Kafka')
 })
 
-it('gives reasons of what is late, and none of what was delivered before', () => {
+it('reports why late events wait, and not why a replay waits', () => {
   const flows = createFlows({ firstMs: 1, maxMs: 1, stableMs: 1 })
-  const apart = flows.begin('partition 3')
-  apart.unavailable('NOT_ENOUGH_REPLICAS')
-  flows.begin('behind').unavailable('no such topic')
+  const isolated = flows.add('partition 3')
+  isolated.setWaiting('NOT_ENOUGH_REPLICAS')
+  flows.add('behind').setWaiting('no such topic')
   const ranges = [{ reason: 'replay of yesterday' }]
   const source = { backlog: () => ({ events: 0 }), damaged: null, ranges }
-  const reasons = () => notReadyReasons({ source: source as never, kafka: flows.states })
+  const reasons = () => notReadyReasons({ source: source as never, flows: flows.states })
   expect(reasons()).toEqual(['partition 3 waits: NOT_ENOUGH_REPLICAS'])
-  apart.remove()
+  isolated.remove()
   expect(reasons()).toEqual([])
   ranges.push({ reason: 'backlog since note 1 from 1 to 9' })
-  expect(reasons()).toEqual(['behind waits: no such topic'])
+  expect(reasons()).toEqual(['backlog and replays wait: no such topic'])
+})
+
+it('reports a change when a flow starts or stops waiting, not when only the reason changes', () => {
+  const changes: [name: string, flow: FlowStatus][] = []
+  const flows = createFlows({ firstMs: 1, maxMs: 1, stableMs: 1 }, (...change) => {
+    changes.push(change)
+  })
+  const events = flows.add('events')
+  events.setRunning()
+  events.setWaiting('no broker')
+  events.setWaiting('no leader')
+  expect(waitReason(flows.states.events)).toBe('no leader')
+  events.setRunning()
+  expect(waitReason(flows.states.events)).toBeNull()
+  expect(waitReason(flows.states.notes)).toBeNull()
+  expect(changes).toEqual([
+    ['events', { status: 'waiting', reason: 'no broker' }],
+    ['events', { status: 'running' }],
+  ])
 })

@@ -6,21 +6,21 @@ import { partitionOf } from '../../../config/event/partitioner.ts'
 import { compileRoutes, type MessageOrigin } from '../../../gateway/ingest/routes.ts'
 
 const building = defaults.ingest.routes[0]!
-const taking = (zone: string, share = 0.6, partitions = 12) => {
+const load = (zone: string, share = 0.6, partitions = 12) => {
   return { zone, partitions, eventsShare: share, bytesShare: 0, eventsPerSecond: 100 }
 }
 
-/** The routes when what is told was done, as an operator would by hand. */
-function cured(routes: Route[], zone: string): Route[] {
-  const told = finerZonesCure(taking(zone), routes)
-  const rules = told.replace(/^Give it finer zones: /, '').replace(/, and start the [^{}]*$/, '')
+/** The routes after an operator applied the cure by hand. */
+function applyCure(routes: Route[], zone: string): Route[] {
+  const cure = finerZonesCure(load(zone), routes)
+  const rules = cure.replace(/^Give it finer zones: /, '').replace(/, and start the [^{}]*$/, '')
   const after: (Route | Route[])[] = [...routes]
   for (const rule of rules.split('; ')) {
-    const [, where, at, text] = /^(before|instead of) ingest\.routes\[(\d+)\] write (- .*)$/.exec(
-      rule,
-    )!
+    const [, where, position, text] =
+      /^(before|instead of) ingest\.routes\[(\d+)\] write (- .*)$/.exec(rule)!
     const [route] = parse(text!) as [Route]
-    after[Number(at)] = where === 'before' ? [route, routes[Number(at)]!] : route
+    const index = Number(position)
+    after[index] = where === 'before' ? [route, routes[index]!] : route
   }
   const env = { SLUICE_INGEST_ROUTES: JSON.stringify(after.flat()) }
   const loaded = loadConfig({ env })
@@ -30,20 +30,20 @@ function cured(routes: Route[], zone: string): Route[] {
 
 const zonesOf = (routes: Route[], topicOf: (device: string) => string) => {
   const routeOf = compileRoutes(routes)
-  const places = Array.from({ length: 200 }, (_, i) => routeOf(topicOf(`s${i}`)) as MessageOrigin)
-  return new Set(places.map(({ zone }) => zone))
+  const origins = Array.from({ length: 200 }, (_, i) => routeOf(topicOf(`s${i}`)) as MessageOrigin)
+  return new Set(origins.map(({ zone }) => zone))
 }
 
-describe('the routes that are told', () => {
-  it('give the hot zone finer ones, and leave the others as they are', () => {
-    const after = cured([building], 'z7')
+describe('the routes of the cure', () => {
+  it('give the hot zone finer zones, and leave the other zones unchanged', () => {
+    const after = applyCure([building], 'z7')
     const parts = zonesOf(after, device => `building/hq/zone/z7/sensor/${device}`)
-    expect(parts.size).toBe(partsNeeded(taking('z7')))
+    expect(parts.size).toBe(partsNeeded(load('z7')))
     for (const part of parts) expect(part).toMatch(/^z7\/\d+$/)
     expect(zonesOf(after, device => `building/hq/zone/z8/sensor/${device}`)).toEqual(
       new Set(['z8']),
     )
-    const text = finerZonesCure(taking('z7', 0.9, 3), [building])
+    const text = finerZonesCure(load('z7', 0.9, 3), [building])
     expect(text).toBe(
       'Give it finer zones: before ingest.routes[0] write - { topic: ' +
         "'building/{site}/zone/z7/sensor/{device}', format: 'json', zone: 'z7/{device%2}' }, " +
@@ -81,19 +81,19 @@ describe('the routes that are told', () => {
     const topicOf = (device: string) => topic + device
     const before = zonesOf([route], topicOf)
     expect(before).toContain(zone)
-    const after = cured([route], zone)
+    const after = applyCure([route], zone)
     expect(zonesOf(after, topicOf).size).toBeGreaterThan(2 * before.size)
     const { topic: _topic, zone: _zone, ...rest } = route
     expect(after[0]).toMatchObject(rest)
   })
 
-  it('are several when several routes yield the zone, and none that would never be reached', () => {
+  it('are several when several routes yield the zone, without unreachable routes', () => {
     const other: Route = { topic: 'x/{site}/{zone}/{device}', format: 'json' }
-    const after = cured([building, other], 'z7')
+    const after = applyCure([building, other], 'z7')
     expect(after.map(({ zone }) => zone !== undefined)).toEqual([true, false, true, false])
-    // What takes the topics of z7 before is no route of this zone.
+    // An earlier route takes the topics of z7 and yields another zone.
     const z7: Route = { ...building, topic: 'building/{site}/zone/z7/sensor/{device}', zone: 'old' }
-    expect(cured([z7, building, other], 'z7')).toHaveLength(4)
+    expect(applyCure([z7, building, other], 'z7')).toHaveLength(4)
   })
 
   it.each<[title: string, route: Route, zone: string]>([
@@ -104,19 +104,19 @@ describe('the routes that are told', () => {
     ['braces', building, '{site}'],
     ['a name that would get too long', building, 'z'.repeat(120)],
   ])('are none for %s', (_, route, zone) => {
-    expect(finerZonesCure(taking(zone), [route])).toMatch(/^No route can split it/)
+    expect(finerZonesCure(load(zone), [route])).toMatch(/^No route can split it/)
   })
 })
 
 describe('the number of parts', () => {
-  it('is such that no partition gets too much of them', () => {
+  it('keeps the load of every partition below its limit', () => {
     for (const [share, partitions] of [
       [0.9, 3],
       [0.5, 6],
       [0.6, 12],
       [0.2, 12],
     ] as const) {
-      const parts = partsNeeded(taking('z7', share, partitions))
+      const parts = partsNeeded(load('z7', share, partitions))
       const counts = new Array<number>(partitions).fill(0)
       for (let i = 0; i < parts; i++) counts[partitionOf(Buffer.from(`z7/${i}`), partitions)]!++
       expect((Math.max(...counts) * share) / parts).toBeLessThanOrEqual(1.5 / partitions)
@@ -124,6 +124,6 @@ describe('the number of parts', () => {
   })
 
   it('is bounded', () => {
-    expect(partsNeeded(taking('z7', 1, 10_000))).toBeLessThanOrEqual(64)
+    expect(partsNeeded(load('z7', 1, 10_000))).toBeLessThanOrEqual(64)
   })
 })

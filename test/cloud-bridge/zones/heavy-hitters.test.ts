@@ -7,29 +7,29 @@ const entry = fc.tuple(
   fc.integer({ min: 1, max: 1000 }),
 )
 
-it('is bounded, never too high, and too low by at most 1/(kept + 1) of all', () => {
+it('is bounded, never too high, and too low by at most 1/(kept + 1) of the total', () => {
   const entries = fc.array(entry, { minLength: 0, maxLength: 500, size: 'max' })
   fc.assert(
-    fc.property(entries, fc.integer({ min: 1, max: 25 }), (many, kept) => {
+    fc.property(entries, fc.integer({ min: 1, max: 25 }), (additions, kept) => {
       const [tally, exact] = [createTally(kept), new Map<string, number>()]
-      for (const [key, weight] of many) {
+      for (const [key, weight] of additions) {
         tally.add(key, weight)
         exact.set(key, (exact.get(key) ?? 0) + weight)
         expect(tally.sums.size).toBeLessThanOrEqual(2 * kept)
       }
-      const total = [...exact.values()].reduce((sum, one) => sum + one, 0)
+      const total = [...exact.values()].reduce((sum, weight) => sum + weight, 0)
       expect(tally.total).toBe(total)
       const isExact = exact.size <= 2 * kept
       for (const [key, sum] of exact) {
-        const found = tally.sums.get(key) ?? 0
-        expect(found).toBeLessThanOrEqual(sum)
-        expect(found).toBeGreaterThanOrEqual(isExact ? sum : sum - total / (kept + 1))
+        const tallied = tally.sums.get(key) ?? 0
+        expect(tallied).toBeLessThanOrEqual(sum)
+        expect(tallied).toBeGreaterThanOrEqual(isExact ? sum : sum - total / (kept + 1))
       }
     }),
   )
 })
 
-it('lets go of what was large once, and keeps what is large now', () => {
+it('evicts keys that were large before, and keeps keys that are large now', () => {
   const [kept, rounds] = [4, 100]
   const tally = createTally(kept)
   for (const key of ['a', 'b', 'c', 'd']) tally.add(key, 100)

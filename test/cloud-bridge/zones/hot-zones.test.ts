@@ -4,32 +4,32 @@ import { createHotZones, type HotZone } from '../../../cloud-bridge/zones/hot-zo
 const MINUTE_MS = 60_000
 const SIZE = 200
 
-/** Minutes of deliveries: for each zone how many events, and of how many bytes. */
+/** Delivers minutes of events: how many events of each zone, and of how many bytes. */
 function rig(partitions = 12) {
   let nowMs = 5000
-  const told: string[] = []
+  const log: string[] = []
   const hotZones = createHotZones({
     cureOf: ({ zone }) => `Split ${zone}.`,
-    onHot: (zone, alarm) => told.push(`hot ${zone}: ${alarm}`),
-    onCool: zone => told.push(`cool ${zone}`),
+    onHot: (zone, alarm) => log.push(`hot ${zone}: ${alarm}`),
+    onCool: zone => log.push(`cool ${zone}`),
     nowMs: () => nowMs,
   })
   const deliver = (zones: Record<string, number>, sizes: Record<string, number> = {}) => {
     const events = Object.entries(zones).flatMap(([zone, count]) =>
       Array.from({ length: count }, () => ({ zone, value: { length: sizes[zone] ?? SIZE } })),
     )
-    // As they come: many batches, and each of several zones.
+    // As the bridge delivers them: many batches, each with several zones.
     for (let at = 0; at < events.length; at += 500) {
       hotZones.delivered({ range: { partitions }, events: events.slice(at, at + 500) })
     }
   }
   return {
-    told,
+    log,
     hotZones,
     deliver,
-    minutes(count: number, ...what: Parameters<typeof deliver>) {
+    minutes(count: number, ...load: Parameters<typeof deliver>) {
       for (let minute = 0; minute < count; minute++) {
-        deliver(...what)
+        deliver(...load)
         nowMs += MINUTE_MS
       }
     },
@@ -43,8 +43,8 @@ function besides(zone: string, share: number, total = 12_000): Record<string, nu
   return Object.fromEntries([[zone, Math.round(total * share)], ...others])
 }
 
-it('finds a zone that takes more than twice an even share in six of ten minutes', () => {
-  const { minutes, names, told, hotZones } = rig()
+it('finds a zone with more than twice an even share in six of ten minutes', () => {
+  const { minutes, names, log, hotZones } = rig()
   minutes(5, besides('z7', 0.5))
   expect(names()).toEqual([])
   minutes(1, besides('z7', 0.5))
@@ -58,13 +58,13 @@ it('finds a zone that takes more than twice an even share in six of ten minutes'
   minutes(3, besides('z7', 0.5))
   expect(names()).toEqual(['z7'])
   const text =
-    'zone z7 takes 50 % of events and 50 % of bytes (100 events a second); ' +
-    'even were 8.3 % to each of 12 partitions. Split z7.'
-  expect(told).toEqual([`hot z7: ${text}`])
+    'zone z7 has 50 % of events and 50 % of bytes (100 events a second; ' +
+    'an even share is 8.3 % for each of 12 partitions). Split z7.'
+  expect(log).toEqual([`hot z7: ${text}`])
   expect(hotZones.alarms()).toEqual([text])
 })
 
-it('knows where too much begins', () => {
+it('uses the documented limit for each number of partitions', () => {
   const hotAt = (partitions: number, share: number, total = 24_000) => {
     const { minutes, names } = rig(partitions)
     minutes(6, besides('z7', share, total))
@@ -73,7 +73,7 @@ it('knows where too much begins', () => {
   expect([hotAt(12, 0.16), hotAt(12, 0.17)]).toEqual([false, true])
   expect([hotAt(3, 0.66), hotAt(3, 0.67)]).toEqual([false, true])
   expect([hotAt(1, 1), hotAt(2, 1)]).toEqual([false, false])
-  // With very many partitions an even share is next to nothing.
+  // With very many partitions an even share is almost zero.
   expect([hotAt(10_000, 0.03, 120_000)]).toEqual([true])
   const { minutes, names } = rig(10_000)
   minutes(6, Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`z${i}`, 4000])))
@@ -90,7 +90,7 @@ it('finds a zone by its bytes alone', () => {
   expect(small.names()).toEqual([])
 })
 
-it('leaves an idle building alone, whatever its shares', () => {
+it('finds no hot zone in an idle building, whatever the shares', () => {
   const { minutes, names } = rig()
   minutes(20, { z7: 49 * 60, z8: 3 })
   expect(names()).toEqual([])
@@ -98,7 +98,7 @@ it('leaves an idle building alone, whatever its shares', () => {
   expect(names()).toEqual(['z7'])
 })
 
-it('is not misled by a backlog that goes out in few minutes', () => {
+it('finds no hot zone in a backlog that is delivered in few minutes', () => {
   const { minutes, names } = rig()
   minutes(10, besides('z7', 0.5, 600))
   minutes(5, besides('z7', 0.5, 300_000))
@@ -106,8 +106,8 @@ it('is not misled by a backlog that goes out in few minutes', () => {
   expect(names()).toEqual([])
 })
 
-it('tells once when it is over, and not while it is not clear', () => {
-  const { minutes, names, told } = rig()
+it('reports the end once, and not while the zone is hot in some minutes', () => {
+  const { minutes, names, log } = rig()
   minutes(10, besides('z7', 0.5))
   for (let turn = 0; turn < 10; turn++) {
     minutes(1, besides('z7', 0.01))
@@ -116,30 +116,30 @@ it('tells once when it is over, and not while it is not clear', () => {
   expect(names()).toEqual(['z7'])
   minutes(9, besides('z7', 0.01))
   expect(names()).toEqual([])
-  expect(told.map(line => line.split(':')[0])).toEqual(['hot z7', 'cool z7'])
+  expect(log.map(line => line.split(':')[0])).toEqual(['hot z7', 'cool z7'])
 })
 
-it('forgets when nothing is delivered any more', () => {
-  const { minutes, hotZones, told } = rig()
+it('ends a hot zone when no events are delivered any more', () => {
+  const { minutes, hotZones, log } = rig()
   minutes(10, besides('z7', 0.5))
-  hotZones.look()
+  hotZones.tick()
   minutes(7, {})
-  hotZones.look()
-  expect(told).toHaveLength(1)
+  hotZones.tick()
+  expect(log).toHaveLength(1)
   minutes(1, {})
-  hotZones.look()
-  expect(told[1]).toBe('cool z7')
+  hotZones.tick()
+  expect(log[1]).toBe('cool z7')
   minutes(1000, {})
   expect(hotZones.list()).toEqual([])
 })
 
-it('names the hottest first', () => {
+it('lists the zone with the largest share first', () => {
   const { minutes, names } = rig()
   minutes(6, { ...besides('z7', 0.3), z8: 8000 })
   expect(names()).toEqual(['z8', 'z7'])
 })
 
-it('finds the one among very many', () => {
+it('finds one hot zone among very many zones', () => {
   const { deliver, minutes, names, hotZones } = rig()
   for (let minute = 0; minute < 6; minute++) {
     for (let part = 0; part < 5; part++) {

@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { createRejectionHandler } from '../../../../cloud-bridge/forward/context.ts'
+import { createRejectionHandler } from '../../../../cloud-bridge/forward/delivery-context.ts'
 import { resolveDeadLetters } from '../../../../gateway/ingest/dead-letter-retry.ts'
 import { replayReason } from '../../../../gateway/store/delivery/range-kind.ts'
 import { markDamaged } from '../../../../gateway/store/file/damage-mark.ts'

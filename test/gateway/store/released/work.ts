@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { createRejectionHandler } from '../../../../cloud-bridge/forward/context.ts'
+import type { createRejectionHandler } from '../../../../cloud-bridge/forward/delivery-context.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import type { resolveDeadLetters } from '../../../../gateway/ingest/dead-letter-retry.ts'
 import type { openInbox } from '../../../../gateway/store/inbox.ts'

@@ -1,12 +1,12 @@
 import type { Config } from '../../config/config.ts'
 import { type CommandHandler, CommandRefused } from '../../config/process/commands.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
-import { type BatchBoundary, BatchBoundaryTimeout } from './between-batches.ts'
+import { type BatchBoundary, BatchBoundaryTimeout } from './batch-boundary.ts'
 import { type PartitionCounter, partitionCount, partitionShortage } from './topic-check.ts'
 import { moveObstacle, type ZoneSpread, zoneSpreadOf } from './zone-spread.ts'
 
-const DECIDE_WITHIN_MS = 10_000
-/** As many as a configuration may name. */
+const CHANGE_WITHIN_MS = 10_000
+/** The largest number that the configuration allows. */
 const PARTITIONS_MAX = 100_000
 
 export type PartitionsCommandOptions = {
@@ -14,18 +14,18 @@ export type PartitionsCommandOptions = {
   source: Pick<EventSource, 'ranges' | 'store' | 'plan'>
   batchBoundary: BatchBoundary
   partitionsOf: PartitionCounter
-  /** Why live events do not go now; null: they go. */
+  /** Why live events wait; null when they are delivered. */
   waitReason(): string | null
-  decideWithinMs?: number
+  changeWithinMs?: number
 }
 
-/** Topics in Kafka and their partitions, 0 where there is no such topic. */
-type Counts = Record<'readings' | 'backfill', { topic: string; partitions: number }>
+/** Partition counts of topics in Kafka; 0 for a topic that does not exist. */
+type TopicCounts = Record<'readings' | 'backfill', { topic: string; partitions: number }>
 
-/** `spread` is null before the first contact; `kafka` says why, where Kafka does not tell. */
-export type ShowPartitionsAnswer = { spread: ZoneSpread | null; kafka: Counts | string }
+/** `spread` is null before the first contact; `kafka` is the reason when Kafka does not answer. */
+export type ShowPartitionsAnswer = { spread: ZoneSpread | null; kafka: TopicCounts | string }
 
-/** Events from number `sequence` on are spread over `to` partitions, once `before` is delivered. */
+/** Events from `sequence` on are spread over `to` partitions, after `before` is delivered. */
 export type MovePartitionsAnswer = {
   from: number
   to: number
@@ -33,63 +33,61 @@ export type MovePartitionsAnswer = {
   before: ZoneSpread['before']
 }
 
-/** What an operator may ask of the bridge, without anything: how zones are spread. */
+/** The command that shows over how many partitions zones are spread; its input is empty. */
 export function createShowPartitionsCommand({
   source,
   ...options
 }: PartitionsCommandOptions): CommandHandler {
   return async (): Promise<ShowPartitionsAnswer> => ({
     spread: zoneSpreadOf(source.ranges),
-    kafka: await countsOf(options).catch((error: Error) => error.message),
+    kafka: await topicCounts(options).catch((error: Error) => error.message),
   })
 }
 
 /**
- * What an operator may ask of the bridge: `{to}` spreads zones over another number of partitions,
- * from the next event on that is stored. It is durable when there is an answer, a MoveAnswer.
+ * The command `{to}`, which spreads zones over another number of partitions, from the next stored
+ * event on. The change is durable when the command answers with a MovePartitionsAnswer.
  */
 export function createMovePartitionsCommand(options: PartitionsCommandOptions): CommandHandler {
-  const { source, batchBoundary: decisions, decideWithinMs = DECIDE_WITHIN_MS } = options
-  const look = (to: number) => {
+  const { source, batchBoundary, changeWithinMs = CHANGE_WITHIN_MS } = options
+  const checkRanges = (to: number) => {
     if (!source.store) throw new CommandRefused(503, 'there is no outbox')
     const obstacle = moveObstacle(to, source.ranges)
     if (obstacle) throw new CommandRefused(409, obstacle)
   }
-  const decide = (to: number) => (): MovePartitionsAnswer => {
-    look(to)
+  const change = (to: number) => (): MovePartitionsAnswer => {
+    checkRanges(to)
     const from = zoneSpreadOf(source.ranges)!.partitions
     const sequence = source.plan.changePartitions(to)
     if (sequence === null) throw new CommandRefused(503, 'the outbox cannot be read now')
     return { from, to, sequence, before: zoneSpreadOf(source.ranges)!.before }
   }
   return async ({ to }): Promise<MovePartitionsAnswer> => {
-    if (!isCount(to)) {
+    if (!isPartitionCount(to)) {
       throw new CommandRefused(400, `to must be a number of partitions, 1 to ${PARTITIONS_MAX}`)
     }
-    look(to)
-    await demandTopics(options, to)
+    checkRanges(to)
+    await checkTopics(options, to)
     try {
-      return await decisions.ask(decide(to), decideWithinMs)
+      return await batchBoundary.run(change(to), changeWithinMs)
     } catch (error) {
       const { code, message } = error as Error & { code?: unknown }
-      const isUnavailable =
+      const isTemporary =
         error instanceof BatchBoundaryTimeout || String(code).startsWith('SQLITE_')
-      if (!isUnavailable) throw error
-      throw new CommandRefused(503, `nothing was changed, because ${message}. Ask again later`)
+      if (!isTemporary) throw error
+      throw new CommandRefused(503, `nothing was changed, because ${message}. Try again later`)
     }
   }
 }
 
-/** Both topics need as many partitions: the backfill takes what waits when Kafka was away. */
-async function demandTopics(options: PartitionsCommandOptions, to: number): Promise<void> {
-  const away = options.waitReason()
-  if (away !== null)
-    throw new CommandRefused(503, `events wait, and can be moved when they go: ${away}`)
-  const counts = await countsOf(options).catch((error: Error) => {
-    throw new CommandRefused(
-      503,
-      `Kafka does not say how many partitions there are: ${error.message}`,
-    )
+/** Both topics need as many partitions: a backlog goes to the backfill topic after an outage. */
+async function checkTopics(options: PartitionsCommandOptions, to: number): Promise<void> {
+  const waitReason = options.waitReason()
+  if (waitReason !== null) {
+    throw new CommandRefused(503, `events wait; move when they are delivered again: ${waitReason}`)
+  }
+  const counts = await topicCounts(options).catch((error: Error) => {
+    throw new CommandRefused(503, `Kafka does not report its partition counts: ${error.message}`)
   })
   for (const key of ['readings', 'backfill'] as const) {
     const { topic, partitions } = counts[key]
@@ -98,15 +96,15 @@ async function demandTopics(options: PartitionsCommandOptions, to: number): Prom
   }
 }
 
-async function countsOf({ kafka, partitionsOf }: Omit<PartitionsCommandOptions, 'source'>) {
+async function topicCounts({ kafka, partitionsOf }: Omit<PartitionsCommandOptions, 'source'>) {
   if (kafka.brokers.length === 0) throw new Error('kafka.brokers is not configured')
   const { readings, backfill } = kafka.topics
-  const found = async (topic: string) => ({
+  const countIn = async (topic: string) => ({
     topic,
     partitions: await partitionCount(topic, partitionsOf),
   })
-  return { readings: await found(readings), backfill: await found(backfill) }
+  return { readings: await countIn(readings), backfill: await countIn(backfill) }
 }
 
-const isCount = (value: unknown): value is number =>
+const isPartitionCount = (value: unknown): value is number =>
   Number.isInteger(value) && Number(value) >= 1 && Number(value) <= PARTITIONS_MAX

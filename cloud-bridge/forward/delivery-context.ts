@@ -5,7 +5,7 @@ import type { Inbox } from '../../gateway/store/inbox.ts'
 import type { Note } from '../../gateway/store/notes/note-kinds.ts'
 import type { RangeBatch } from '../../gateway/store/source/batch-reader.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
-import type { BatchBoundary } from '../partitions/between-batches.ts'
+import type { BatchBoundary } from '../partitions/batch-boundary.ts'
 import type { PartitionCounter } from '../partitions/topic-check.ts'
 import type { EventSink, Framing } from '../ports/event-sink.ts'
 import type { Flows } from '../retry/flow-status.ts'
@@ -14,52 +14,61 @@ import type { createBridgeMetrics } from './metrics.ts'
 
 const DEAD_LETTER_MAX_BYTES = 512 * 1024
 
-/** What all carriers work with. */
+/** What the deliveries of live events, backfill, notes and isolated partitions share. */
 export type DeliveryContext = {
   config: Pick<Config, 'bridge' | 'kafka'>
   source: EventSource
   inbox: Inbox
   framing: Framing
-  /** Each carrier has a sink of its own, because it takes one send at a time. */
+  /** Each delivery opens its own sink, because a sink has at most one send in flight. */
   openSink(): EventSink & AsyncDisposable
   partitionsOf: PartitionCounter
   metrics: ReturnType<typeof createBridgeMetrics>
   hotZones: HotZones
   flows: Flows
-  /** Has notes go at once: the ledger must hear what comes later before it sees what is newer. */
+  /**
+   * Sends waiting notes at once and waits for them: the ledger must read which events are deferred
+   * before newer events arrive.
+   */
   flushNotes(): Promise<void>
-  /** What an operator decides of the live events. */
+  /** Runs an operator's changes to the live range between two batches. */
   batchBoundary: BatchBoundary
-  /** The configuration names another number of partitions than is in force. */
+  /** The configured number of partitions is not the number in force. */
   onPartitionMismatch(reason: string): void
   signal: AbortSignal
 }
 
-/** An event that Kafka refuses for good is named in the ledger before its range passes it. */
+/**
+ * Returns the handler of an event that Kafka rejects for good: the handler writes the event's notes
+ * durably, before the range advances.
+ */
 export function createRejectionHandler({ inbox, metrics }: DeliveryContext) {
   return (event: StoredEvent, reason: string, { range }: Pick<RangeBatch, 'range'>): void => {
     metrics.rejected()
-    inbox.addNotes(notesOfRejected(event, reason, range.store))
+    inbox.addNotes(rejectionNotes(event, reason, range.store))
   }
 }
 
-/** For the ledger, which event it was; for the dead letters, its bytes. */
-function notesOfRejected(event: StoredEvent, reason: string, id: Buffer): Note[] {
+/** One note names the event for the ledger, the other carries its bytes to the dead letters. */
+function rejectionNotes(event: StoredEvent, reason: string, storeId: Buffer): Note[] {
   const { sequence, zone, value } = event
-  const which = { store: id.toString('hex'), sequence, zone, ...eventNumbers(event), reason }
-  // One that Kafka would refuse as a dead letter too stays in the outbox alone.
+  const store = storeId.toString('hex')
+  const content = { store, sequence, zone, ...eventNumbers(event), reason }
+  // Kafka would reject a larger dead letter too: such an event stays in the outbox only.
   const payload = value.length > DEAD_LETTER_MAX_BYTES ? null : value.toString('base64')
   return [
-    { kind: 'rejected', content: which },
-    { kind: 'deadletter', content: { ...which, place: 'kafka', payload } },
+    { kind: 'rejected', content },
+    { kind: 'deadletter', content: { ...content, place: 'kafka', payload } },
   ]
 }
 
 /**
- * Which event of its epoch and zone it is, also when a newer program wrote it, whose schema is not
- * known here. Nulls where its bytes do not say so: the sequence alone tells the ledger, too.
+ * An event's epoch and zone sequence, also when a newer program wrote the event under an unknown
+ * schema. Nulls when the bytes do not contain them: the sequence alone identifies the event, too.
  */
 export function eventNumbers({ sequence, value }: StoredEvent) {
-  const { sequence: found, epoch, zoneSequence } = numbersIn(value)
-  return found === sequence ? { epoch, zoneSequence } : { epoch: null, zoneSequence: null }
+  const { sequence: encodedSequence, epoch, zoneSequence } = numbersIn(value)
+  return encodedSequence === sequence
+    ? { epoch, zoneSequence }
+    : { epoch: null, zoneSequence: null }
 }

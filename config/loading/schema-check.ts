@@ -10,8 +10,8 @@ import {
   namesAt,
   pathText,
 } from './keys.ts'
+import { valueAt, withValue } from './nested-values.ts'
 import { nearestNames } from './suggestion.ts'
-import { valueAt, withValue } from './values.ts'
 
 /**
  * Holds a value against the schema. Gives what is wrong, and settings in which everything wrong has

@@ -1,0 +1,102 @@
+import { type CommandHandler, CommandRefused } from '../../config/process/commands.ts'
+import { rangeKind, replayReason } from '../../gateway/store/delivery/range-kind.ts'
+import { type EventFilter, openOutboxView } from '../../gateway/store/read/outbox-view.ts'
+import type { EventSource } from '../../gateway/store/source/event-source.ts'
+import { type PartitionCounter, topicFault } from '../partitions/topic-check.ts'
+import { type SequenceRun, sequenceRunsIn } from './sequence-runs.ts'
+
+/** How many ranges may wait; a clock that jumped back and forth makes several of one replay. */
+const RANGES_MAX = 100
+
+export type ReplayCommandOptions = {
+  outboxFile: string
+  source: Pick<EventSource, 'ranges' | 'store' | 'addReplay' | 'plan'>
+  topic: string
+  partitionsOf: PartitionCounter
+}
+
+/** Which events are replayed to which topic; `waits` is why they wait, null when Kafka answers. */
+export type ReplayAnswer = { topic: string; runs: SequenceRun[]; waits: string | null }
+
+/**
+ * The command `{from, to, zone}` (ms since 1970, `from` included, `to` excluded; a zone's name or
+ * nothing), which replays the delivered events received in that time. Undelivered events are on
+ * their way already. The answer is a ReplayAnswer.
+ */
+export function createReplayCommand(options: ReplayCommandOptions): CommandHandler {
+  return async (input): Promise<ReplayAnswer> => {
+    const filter = parseFilter(input)
+    const { topic, source } = options
+    const live = source.ranges.find(range => range.end === null && rangeKind(range) === 'live')
+    if (!live) throw new CommandRefused(503, 'no event was delivered yet')
+    const waits = await waitReason(options, live.partitions)
+    try {
+      const runs = await deliveredRuns(options, filter)
+      const waiting = source.ranges.length - 1
+      if (waiting + runs.length > RANGES_MAX) {
+        const reason = `${runs.length} ranges are too many: ${waiting} ranges wait already`
+        throw new CommandRefused(409, `${reason}, of at most ${RANGES_MAX}. Ask for a shorter time`)
+      }
+      const { partitions } = live
+      const zones = filter.zone === undefined ? null : JSON.stringify([filter.zone])
+      const reason = replayReason(filter.fromMs, filter.toMs)
+      for (const { from: next, to: end } of runs) {
+        source.addReplay({ next, end, topic, partitions, zones, reason })
+      }
+      return { topic, runs, waits }
+    } catch (error) {
+      const { code, message } = error as Error & { code?: unknown }
+      if (!String(code).startsWith('SQLITE_')) throw error
+      throw new CommandRefused(
+        503,
+        `outbox or inbox cannot be used now: ${message}. Try again later`,
+      )
+    }
+  }
+}
+
+async function deliveredRuns({ outboxFile, source }: ReplayCommandOptions, filter: EventFilter) {
+  const view = openOutboxView(outboxFile)
+  if (!view) throw new CommandRefused(503, 'there is no outbox')
+  using _closed = { [Symbol.dispose]: view.close }
+  const runs: SequenceRun[] = []
+  for (const span of deliveredSpans(source.plan.undelivered(filter.zone))) {
+    runs.push(...(await sequenceRunsIn(view, filter, span)))
+  }
+  if (source.store?.id.equals(view.store)) return runs
+  throw new CommandRefused(503, 'the outbox is being replaced: try again')
+}
+
+/** The spans between the undelivered ranges, from sequence 1 on. */
+function deliveredSpans(undelivered: { next: number; end: number | null }[]) {
+  const starts = [1, ...undelivered.flatMap(({ end }) => (end === null ? [] : [end + 1]))]
+  return undelivered
+    .map(({ next }, index) => ({ from: starts[index]!, to: next - 1 }))
+    .filter(({ from, to }) => from <= to)
+}
+
+function parseFilter({ from, to, zone }: Record<string, unknown>): EventFilter {
+  const isTime = (value: unknown) => Number.isInteger(value) && Math.abs(Number(value)) <= 8.64e15
+  if (!isTime(from) || !isTime(to) || Number(from) >= Number(to)) {
+    throw new CommandRefused(400, 'from and to must be ms since 1970, and from before to')
+  }
+  if (zone !== undefined && typeof zone !== 'string') {
+    throw new CommandRefused(400, 'zone must be a name')
+  }
+  return { fromMs: Number(from), toMs: Number(to), zone }
+}
+
+/**
+ * Why a replay waits while Kafka does not answer, or null. Refuses a topic that cannot accept the
+ * replay at once, because such a replay would wait unnoticed.
+ */
+async function waitReason({ topic, partitionsOf }: ReplayCommandOptions, needed: number) {
+  let fault: string | null
+  try {
+    fault = await topicFault(topic, needed, partitionsOf)
+  } catch (error) {
+    return (error as Error).message
+  }
+  if (fault !== null) throw new CommandRefused(409, fault)
+  return null
+}
