@@ -31,22 +31,22 @@ export type Flow = {
 
 export type Flows = ReturnType<typeof createFlows>
 
-/** Names of flows are a contract of /state and of the metrics; some need a better text. */
-const FLOW_TEXTS: Record<string, string> = {
-  behind: 'backlog and replays',
-  backfill: 'splitting off the backlog',
-}
+/** Names of flows are a contract of /state and of the metrics; these names need a better text. */
+const FLOW_TEXTS: Record<string, string> = { behind: 'backfill', backfill: 'backlog split' }
 
 const flowText = (name: string) => FLOW_TEXTS[name] ?? name
-const isPlural = (name: string) => name === 'behind' || name.split(' ')[0]!.endsWith('s')
+const isPlural = (name: string) => name.split(' ')[0]!.endsWith('s')
 
 /** A sentence for a flow that waits: "events wait", "partition 3 waits". */
 export const waitingText = (name: string) =>
   `${flowText(name)} ${isPlural(name) ? 'wait' : 'waits'}`
 
 /** A sentence for a flow that runs: "events go to Kafka", "partition 3 goes to Kafka". */
-export const runningText = (name: string) =>
-  `${flowText(name)} ${isPlural(name) ? 'go' : 'goes'} to Kafka`
+export function runningText(name: string): string {
+  // This flow sends nothing itself.
+  if (name === 'backfill') return 'backlog split is possible again'
+  return `${flowText(name)} ${isPlural(name) ? 'go' : 'goes'} to Kafka`
+}
 
 /** Why a flow waits; null when it runs or does not exist. */
 export function waitReason(state: FlowState | undefined): string | null {

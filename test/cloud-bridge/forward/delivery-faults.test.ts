@@ -107,10 +107,7 @@ describe('a backlog', () => {
       send: batch => (batch.topic === 'b' ? failUnavailable(batch) : accept(batch)),
     })
     const reasons = () => notReadyReasons({ source: bridge.source, flows: bridge.flows.states })
-    await vi.waitFor(
-      () => expect(reasons().join()).toContain('backlog and replays wait: unavailable'),
-      soon,
-    )
+    await vi.waitFor(() => expect(reasons().join()).toContain('backfill waits: unavailable'), soon)
     expect(waitReason(bridge.flows.states.events)).toBe(null)
     await bridge.stop()
   })

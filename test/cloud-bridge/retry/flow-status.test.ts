@@ -13,10 +13,11 @@ it('describes waiting and running flows in sentences', () => {
     ['events', 'partition 3', 'partitions 3, 4', 'behind', 'backfill'].map(waitingText),
   ).toEqual([
     ...['events wait', 'partition 3 waits', 'partitions 3, 4 wait'],
-    ...['backlog and replays wait', 'splitting off the backlog waits'],
+    ...['backfill waits', 'backlog split waits'],
   ])
   expect(runningText('partition 3')).toBe('partition 3 goes to Kafka')
   expect(runningText('notes')).toBe('notes go to Kafka')
+  expect(runningText('behind')).toBe('backfill goes to Kafka')
 })
 
 it('reports why late events wait, and not why a replay waits', () => {
@@ -31,7 +32,7 @@ it('reports why late events wait, and not why a replay waits', () => {
   isolated.remove()
   expect(reasons()).toEqual([])
   ranges.push({ reason: 'backlog since note 1 from 1 to 9' })
-  expect(reasons()).toEqual(['backlog and replays wait: no such topic'])
+  expect(reasons()).toEqual(['backfill waits: no such topic'])
 })
 
 it('reports a change when a flow starts or stops waiting, not when only the reason changes', () => {

@@ -140,7 +140,7 @@ describe('the live screen', () => {
     expect(lines[0]).toBe('gateway         does not answer')
     expect(lines).toContain('complete up to  unknown')
     expect(lines).toContain('waiting for     no broker')
-    expect(lines).toContain('behind waits    no backfill')
+    expect(lines).toContain('backfill waits  no backfill')
     expect(lines).toContain('notes wait      no topic')
   })
 
