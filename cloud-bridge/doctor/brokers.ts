@@ -1,23 +1,23 @@
 import type { Config } from '../../config/config.ts'
 import type { KafkaClient, KafkaOptions } from '../kafka/client.ts'
-import { type Check, type Finding, fault, ok, splitCure, warn } from './finding.ts'
+import { type Check, type Finding, fault, ok, splitCure, warning } from './finding.ts'
 
-/** Opens a client of the configured library that goes to these brokers first. */
+/** Creates a client of the configured library that connects to these brokers first. */
 export type ClientFactory = (brokers: readonly string[]) => Promise<KafkaClient>
 
-/** What answered, and what was found at each address. */
-type Cluster = { brokers: string[]; findings: Finding[] }
+/** The brokers that one address named (none when it did not respond), and the findings there. */
+type BrokerAnswer = { brokers: string[]; findings: Finding[] }
 
-/** Asks the cluster at one address who its brokers are: name, TCP, TLS and log-in are in that. */
-async function ask(
-  reach: ClientFactory,
+/** Asks one address for the cluster's brokers, which needs name lookup, TCP, TLS and log-in. */
+async function queryBroker(
+  createClient: ClientFactory,
   address: string,
   unreachable: (reason: string) => Finding,
-): Promise<Cluster> {
+): Promise<BrokerAnswer> {
   try {
-    const brokers = await (await reach([address])).topics.brokers()
+    const brokers = await (await createClient([address])).topics.brokers()
     const count = `${brokers.length} broker${brokers.length === 1 ? '' : 's'}`
-    return { brokers, findings: [ok(`broker ${address}`, `answers; the cluster has ${count}`)] }
+    return { brokers, findings: [ok(`broker ${address}`, `responds; the cluster has ${count}`)] }
   } catch (error) {
     const { message } = error as Error
     const reason = message.replace(`${address}: `, '')
@@ -26,72 +26,79 @@ async function ask(
 }
 
 /**
- * Asks at each configured address, and then at those that the cluster itself names and clients are
- * sent on to. `reachable` tells, as soon as it is known, a first address that answered, or null.
+ * Queries each configured address, and then the addresses that the cluster advertises and clients
+ * connect to next. `reachable` resolves with the first address that responds, as soon as it does,
+ * or with null.
  */
-export function queryBrokers({ brokers }: Pick<KafkaOptions, 'brokers'>, reach: ClientFactory) {
+export function queryBrokers(
+  { brokers }: Pick<KafkaOptions, 'brokers'>,
+  createClient: ClientFactory,
+) {
   const configured = brokers.map(address =>
-    ask(reach, address, reason => {
-      const [value, cure] = parted(reason)
+    queryBroker(createClient, address, reason => {
+      const [value, cure] = splitReason(reason)
       return fault(`broker ${address}`, value, cure)
     }),
   )
   const reachable = Promise.any(
-    configured.map(async (asked, index) => {
-      if ((await asked).brokers.length === 0) throw new Error('no answer')
+    configured.map(async (answer, index) => {
+      if ((await answer).brokers.length === 0) throw new Error('no response')
       return brokers[index]!
     }),
   ).catch(() => null)
-  const named = async (): Promise<Finding[]> => {
-    const found = (await Promise.all(configured)).flatMap(({ brokers: all }) => all)
-    const further = [...new Set(found)].filter(address => !brokers.includes(address))
-    const asked = further.map(address =>
-      ask(reach, address, reason =>
+  const advertised = async (): Promise<Finding[]> => {
+    const named = (await Promise.all(configured)).flatMap(answer => answer.brokers)
+    const further = [...new Set(named)].filter(address => !brokers.includes(address))
+    const answers = further.map(address =>
+      queryBroker(createClient, address, reason =>
         fault(
           `broker ${address}`,
-          `the cluster sends clients there, and ${parted(reason)[0]}`,
+          `the cluster advertises this address, but ${splitReason(reason)[0]}`,
           "Set the broker's advertised.listeners to an address that can be reached from here",
         ),
       ),
     )
-    return (await Promise.all(asked)).flatMap(({ findings }) => findings)
+    return (await Promise.all(answers)).flatMap(({ findings }) => findings)
   }
-  return { configured: configured.map(async asked => (await asked).findings), reachable, named }
+  const findings = configured.map(async answer => (await answer).findings)
+  return { configured: findings, reachable, advertised }
 }
 
-function parted(reason: string): [value: string, cure: string] {
+function splitReason(reason: string): [value: string, cure: string] {
   if (/timed? ?out|not connected/i.test(reason)) {
-    return ['no answer in time', 'Is the address right, the host up, and no firewall in between?']
+    const cure = 'Check the address, that the host is up, and that no firewall is in between'
+    return ['no answer in time', cure]
   }
   return splitCure(reason, 'See kafka.brokers, kafka.tls and kafka.sasl')
 }
 
 /**
- * Whether each broker answers; then `askAt` asks about the rest at the first one that does, so that
- * one that does not holds up nothing.
+ * Checks each broker. `checkTopics` then runs against the first broker that responds, so that a
+ * silent broker does not delay the other checks.
  */
 export function kafkaChecks(
   { brokers }: Pick<Config['kafka'], 'brokers'>,
-  reach: ClientFactory,
-  askAt: (address: string) => Promise<Finding[]>,
+  createClient: ClientFactory,
+  checkTopics: (address: string) => Promise<Finding[]>,
 ): Check[] {
   if (brokers.length === 0) {
-    const value = 'not configured, so everything stays in the outbox'
-    const cure = 'Name host:port of some brokers'
-    return [{ what: 'kafka.brokers', look: async () => [warn('kafka.brokers', value, cure)] }]
+    const subject = 'kafka.brokers'
+    const value = 'not configured, so all events stay in the outbox'
+    const cure = 'Set it to host:port of some brokers'
+    return [{ subject, run: async () => [warning(subject, value, cure)] }]
   }
-  const asked = queryBrokers({ brokers }, reach)
-  const look = async (): Promise<Finding[]> => {
-    const address = await asked.reachable
-    if (address) return askAt(address)
-    return [warn('topics', 'not looked at, because no broker answers', 'Mend that first')]
+  const queries = queryBrokers({ brokers }, createClient)
+  const checkReachable = async (): Promise<Finding[]> => {
+    const address = await queries.reachable
+    if (address) return checkTopics(address)
+    return [warning('topics', 'not checked, because no broker responds', 'Fix the brokers first')]
   }
   return [
-    ...asked.configured.map((found, index) => ({
-      what: `broker ${brokers[index]}`,
-      look: () => found,
+    ...queries.configured.map((findings, index) => ({
+      subject: `broker ${brokers[index]}`,
+      run: () => findings,
     })),
-    { what: 'further brokers', look: asked.named },
-    { what: 'topics', look },
+    { subject: 'further brokers', run: queries.advertised },
+    { subject: 'topics', run: checkReachable },
   ]
 }

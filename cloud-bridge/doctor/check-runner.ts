@@ -2,28 +2,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Check, type Finding, fault } from './finding.ts'
 
 /**
- * Looks at everything side by side, and tells what was found in the order of the checks. A check
- * that has not ended after `deadlineMs` is a fault itself; what takes longer than `slowMs` is told.
- * Gives all findings.
+ * Runs all checks concurrently and reports their findings in the order of the checks. A check that
+ * has not ended after `deadlineMs` is a fault. Every `slowMs`, `on.slow` gets the subjects of the
+ * checks that still run. Resolves with all findings.
  */
 export async function runChecks(
   checks: readonly Check[],
-  on: { findings(found: Finding[]): void; slow(what: string[]): void },
+  on: { findings(found: Finding[]): void; slow(subjects: string[]): void },
   { deadlineMs = 12_000, slowMs = 1500 } = {},
 ): Promise<Finding[]> {
-  const waiting = new Set(checks.map(({ what }) => what))
-  const looks = checks.map(check =>
-    inTime(check, deadlineMs).finally(() => {
-      waiting.delete(check.what)
+  const running = new Set(checks.map(({ subject }) => subject))
+  const results = checks.map(check =>
+    runWithDeadline(check, deadlineMs).finally(() => {
+      running.delete(check.subject)
     }),
   )
-  const timer = setInterval(() => on.slow([...waiting]), slowMs)
+  const timer = setInterval(() => on.slow([...running]), slowMs)
   const all: Finding[] = []
   try {
-    for (const look of looks) {
-      const found = await look
-      all.push(...found)
-      on.findings(found)
+    for (const result of results) {
+      const findings = await result
+      all.push(...findings)
+      on.findings(findings)
     }
     return all
   } finally {
@@ -31,16 +31,18 @@ export async function runChecks(
   }
 }
 
-async function inTime({ what, look }: Check, deadlineMs: number): Promise<Finding[]> {
+async function runWithDeadline(check: Check, deadlineMs: number): Promise<Finding[]> {
+  const { subject } = check
   const done = new AbortController()
-  const late = sleep(deadlineMs, null, { signal: done.signal }).then(() => [
-    fault(what, `no answer within ${deadlineMs / 1000} s`, 'Ask again'),
+  const timeout = sleep(deadlineMs, null, { signal: done.signal }).then(() => [
+    fault(subject, `no answer within ${deadlineMs / 1000} s`, 'Run the doctor again'),
   ])
-  late.catch(() => {})
+  timeout.catch(() => {})
   try {
-    return await Promise.race([look(), late])
+    return await Promise.race([check.run(), timeout])
   } catch (error) {
-    return [fault(what, (error as Error).message, 'See what else is told here, and ask again')]
+    const cure = 'Fix the other findings first, and run the doctor again'
+    return [fault(subject, (error as Error).message, cure)]
   } finally {
     done.abort()
   }

@@ -11,43 +11,41 @@ import { registryChecks } from './registry.ts'
 import { storeChecks } from './stores.ts'
 import { readTopicSettings, topicFindings, writeRightFindings } from './topics.ts'
 
-/** A doctor asks once, and a broker that is well answers in less. */
+/** The doctor asks once, and a healthy broker responds sooner. */
 const REQUEST_TIMEOUT_MS = 3000
 
-const inTime = <T extends { requestTimeoutMs: number }>(options: T): T => ({
+const withShortTimeout = <T extends { requestTimeoutMs: number }>(options: T): T => ({
   ...options,
   requestTimeoutMs: Math.min(options.requestTimeoutMs, REQUEST_TIMEOUT_MS),
 })
 
-/** All that gateway and bridge need with this configuration, from their disk to the registry. */
+/** Checks all that gateway and bridge need with this configuration, from disk to registry. */
 export function createChecks(config: Config): Check[] {
   const { gateway, bridge, ingest, outbox, inbox, kafka, registry } = config
-  const reach = (brokers: readonly string[]) => ({ ...inTime(kafka), brokers })
-  const open = (brokers: readonly string[]) => createKafkaClient(reach(brokers))
-  const { oldestWaitingMs: waitingAgeMs, partitions: spreadOver } = readRangeStatus(
-    outbox.file,
-    inbox.file,
-  )
+  const kafkaAt = (brokers: readonly string[]) => ({ ...withShortTimeout(kafka), brokers })
+  const createClient = (brokers: readonly string[]) => createKafkaClient(kafkaAt(brokers))
+  const ranges = readRangeStatus(outbox.file, inbox.file)
   const expected = {
-    ...{ topics: kafka.topics, partitions: kafka.partitions, spreadOver },
+    ...{ topics: kafka.topics, partitions: kafka.partitions },
+    spreadOver: ranges.partitions,
     payloadMaxBytes: ingest.payloadMaxBytes,
     packetMaxBytes: gateway.mqtt.packetMaxBytes,
-    lagMs: timestampLagMs(waitingAgeMs, Date.now()),
+    lagMs: timestampLagMs(ranges.oldestWaitingMs, Date.now()),
   }
-  const askAt = async (address: string) => {
-    const { topics } = await open([address])
-    const [found, rights] = await Promise.all([
+  const checkTopics = async (address: string) => {
+    const { topics } = await createClient([address])
+    const [answers, rights] = await Promise.all([
       readTopicSettings(kafka.topics, topics),
-      writeRightFindings(reach([address]), Object.values(kafka.topics)),
+      writeRightFindings(kafkaAt([address]), Object.values(kafka.topics)),
     ])
-    return [...mergeFindings(topicFindings(expected, found)), ...rights]
+    return [...mergeFindings(topicFindings(expected, answers)), ...rights]
   }
   return [
     ...storeChecks({ outbox, inbox }),
     clockCheck(gateway.clock.syncedFile),
     ...listenerChecks({ gateway, bridge }),
     ...certificateChecks({ kafka, registry }),
-    ...kafkaChecks(kafka, open, askAt),
-    ...registryChecks(inTime(registry), { inboxFile: inbox.file, topics: kafka.topics }),
+    ...kafkaChecks(kafka, createClient, checkTopics),
+    ...registryChecks(withShortTimeout(registry), { inboxFile: inbox.file, topics: kafka.topics }),
   ]
 }

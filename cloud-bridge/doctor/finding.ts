@@ -1,51 +1,60 @@
-/** What was found: all is well, somebody should know, or it does not work like this. */
-export type Finding = {
-  level: 'ok' | 'warn' | 'FAULT'
-  what: string
-  value: string
-  /** What to do; a sentence or a command. */
-  cure?: string
-}
+/** The result of a check: the subject works, deserves attention, or does not work. */
+export type Finding =
+  | { status: 'ok'; subject: string; value: string }
+  | {
+      status: 'warning' | 'fault'
+      subject: string
+      value: string
+      /** What to do: a sentence or a command. */
+      cure: string
+    }
 
-/** One thing to look at. */
 export type Check = {
-  what: string
-  look(): Promise<Finding[]>
+  subject: string
+  run(): Promise<Finding[]>
 }
 
-export const ok = (what: string, value: string): Finding => ({ level: 'ok', what, value })
-export const warn = (what: string, value: string, cure: string): Finding => ({
-  ...{ level: 'warn', what, value, cure },
+export const ok = (subject: string, value: string): Finding => ({ status: 'ok', subject, value })
+export const warning = (subject: string, value: string, cure: string): Finding => ({
+  ...{ status: 'warning', subject, value, cure },
 })
-export const fault = (what: string, value: string, cure: string): Finding => ({
-  ...{ level: 'FAULT', what, value, cure },
+export const fault = (subject: string, value: string, cure: string): Finding => ({
+  ...{ status: 'fault', subject, value, cure },
 })
 
-/** One line: `FAULT  what: value. Cure`. */
-export function findingLine({ level, what, value, cure }: Finding): string {
-  return `${level.padEnd(5)}  ${what}: ${value}${cure === undefined ? '' : `. ${cure}`}`
+/** The names of the statuses in lines and in JSON. */
+const LEVELS = { ok: 'ok', warning: 'warn', fault: 'FAULT' } as const
+
+/** One line: `FAULT  subject: value. Cure`. */
+export function findingLine(finding: Finding): string {
+  const cure = finding.status === 'ok' ? '' : `. ${finding.cure}`
+  return `${LEVELS[finding.status].padEnd(5)}  ${finding.subject}: ${finding.value}${cure}`
 }
 
-/** What is wrong, and what can be done about it, where one text says both parted by a colon. */
+/** The fields of a finding in `./sluice doctor --json`. */
+export function findingJson({ status, subject, ...rest }: Finding) {
+  return { level: LEVELS[status], what: subject, ...rest }
+}
+
+/** Splits `value: cure` at the first colon; without a colon the cure is `otherwise`. */
 export function splitCure(text: string, otherwise: string): [value: string, cure: string] {
-  const at = text.indexOf(': ')
-  if (at < 0) return [text, otherwise]
-  const cure = text.slice(at + 2)
-  return [text.slice(0, at), cure[0]!.toUpperCase() + cure.slice(1)]
+  const colon = text.indexOf(': ')
+  if (colon < 0) return [text, otherwise]
+  const cure = text.slice(colon + 2)
+  return [text.slice(0, colon), cure[0]!.toUpperCase() + cure.slice(1)]
 }
 
-/** What was found alike at several things, as one finding; the order stays. */
+/** Merges findings that differ only in their subjects; the order stays. */
 export function mergeFindings(findings: readonly Finding[]): Finding[] {
-  const same = Map.groupBy(findings, ({ level, value, cure }) =>
-    JSON.stringify([level, value, cure]),
-  )
-  return [...same.values()].map(all => ({
-    ...all[0]!,
-    what: listed([...new Set(all.map(({ what }) => what))]),
+  const groups = Map.groupBy(findings, ({ subject: _, ...rest }) => JSON.stringify(rest))
+  return [...groups.values()].map(group => ({
+    ...group[0]!,
+    subject: listSubjects([...new Set(group.map(({ subject }) => subject))]),
   }))
 }
 
-function listed([first = '', ...others]: string[]): string {
+/** `topic a, b` for `topic a` and `topic b`. */
+function listSubjects([first = '', ...others]: string[]): string {
   const [kind] = first.split(' ')
-  return [first, ...others.map(one => one.replace(`${kind} `, ''))].join(', ')
+  return [first, ...others.map(subject => subject.replace(`${kind} `, ''))].join(', ')
 }

@@ -1,27 +1,31 @@
 import { createServer } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import { listen } from '../../config/process/listener.ts'
-import { type Check, type Finding, fault, ok, warn } from './finding.ts'
+import { type Check, type Finding, fault, ok, warning } from './finding.ts'
 
-const ANSWER_WITHIN_MS = 2000
+const RESPONSE_WITHIN_MS = 2000
 type Address = { host: string; port: number }
-/** What a part of ours says of itself on /state and /health. */
-type Running = { part: string; pid: number; reasons: string[]; alarms: string[] }
+/** What a running gateway or bridge reports on /state and /health. */
+type ProcessReport = { part: string; pid: number; reasons: string[]; alarms: string[] }
 
-/** Whether gateway and bridge run, and what they complain of; if not, whether they could listen. */
+/**
+ * Whether gateway and bridge run, and their reasons and alarms; if one does not run, whether its
+ * ports are free.
+ */
 export function listenerChecks({ gateway, bridge }: Pick<Config, 'gateway' | 'bridge'>): Check[] {
   const checkOf = (
     part: 'gateway' | 'bridge',
     http: Address,
     others: [string, Address][],
   ): Check => ({
-    what: part,
-    async look() {
-      const running = await ask(http)
-      if (running?.part === part) return complaints(part, running)
-      const all: [string, Address][] = [[`${part}.http`, http], ...others]
-      const found = (await Promise.all(all.map(([key, at]) => blockOf(key, at)))).flat()
-      return found.length > 0 ? found : [ok(part, `does not run; ${portsOf(all)} free`)]
+    subject: part,
+    async run() {
+      const report = await fetchReport(http)
+      if (report?.part === part) return reportFindings(part, report)
+      const listeners: [string, Address][] = [[`${part}.http`, http], ...others]
+      const checked = listeners.map(([key, address]) => listenFindings(key, address))
+      const faults = (await Promise.all(checked)).flat()
+      return faults.length > 0 ? faults : [ok(part, `does not run; ${listPorts(listeners)} free`)]
     },
   })
   return [
@@ -30,16 +34,17 @@ export function listenerChecks({ gateway, bridge }: Pick<Config, 'gateway' | 'br
   ]
 }
 
-function complaints(part: string, { pid, reasons, alarms }: Running): Finding[] {
-  const cure = 'It goes on by itself when that is mended'
+function reportFindings(part: string, { pid, reasons, alarms }: ProcessReport): Finding[] {
+  const cure = `The ${part} continues by itself when this is fixed`
   return [
     ok(part, `runs (process ${pid})`),
-    ...reasons.map(reason => warn(part, reason, cure)),
-    ...alarms.map(alarm => warn(part, alarm, 'Look at it; it does its work')),
+    ...reasons.map(reason => warning(part, reason, cure)),
+    ...alarms.map(alarm => warning(part, alarm, `Look into it; the ${part} goes on meanwhile`)),
   ]
 }
 
-async function blockOf(key: string, { host, port }: Address): Promise<Finding[]> {
+/** Why nothing can listen at the address; nothing when the address is free. */
+async function listenFindings(key: string, { host, port }: Address): Promise<Finding[]> {
   const server = createServer()
   try {
     await listen(server, key, { host, port })
@@ -51,20 +56,21 @@ async function blockOf(key: string, { host, port }: Address): Promise<Finding[]>
   }
 }
 
-const portsOf = (all: [string, Address][]) => {
-  const ports = all.map(([, { port }]) => port)
+const listPorts = (listeners: [string, Address][]) => {
+  const ports = listeners.map(([, { port }]) => port)
   return ports.length > 1 ? `ports ${ports.join(' and ')} are` : `port ${ports[0]} is`
 }
 
-async function ask({ host, port }: Address): Promise<Running | null> {
+async function fetchReport({ host, port }: Address): Promise<ProcessReport | null> {
   const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host
-  const at = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
-  const page = async (path: string) => {
-    const answer = await fetch(at + path, { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) })
-    return (await answer.json()) as Partial<Running>
+  const origin = `http://${name.includes(':') ? `[${name}]` : name}:${port}`
+  const fetchPage = async (path: string) => {
+    const signal = AbortSignal.timeout(RESPONSE_WITHIN_MS)
+    const response = await fetch(origin + path, { signal })
+    return (await response.json()) as Partial<ProcessReport>
   }
   try {
-    const [state, health] = await Promise.all([page('/state'), page('/health')])
+    const [state, health] = await Promise.all([fetchPage('/state'), fetchPage('/health')])
     return { part: '', pid: 0, reasons: [], alarms: [], ...health, ...state }
   } catch {
     return null

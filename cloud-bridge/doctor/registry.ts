@@ -3,74 +3,73 @@ import { newestSchema } from '../../config/schemas/released.ts'
 import { readSchemaId } from '../../gateway/store/schema-ids.ts'
 import { RegistryFault, type RegistryFaultKind } from '../registry/faults.ts'
 import { createRegistryClient, subjectOf } from '../registry/registry.ts'
-import { type Check, type Finding, fault, mergeFindings, ok, warn } from './finding.ts'
+import { type Check, type Finding, fault, mergeFindings, ok, warning } from './finding.ts'
 
-type Parts = {
+type RegistryCheckOptions = {
   topics: Pick<Config['kafka']['topics'], 'readings' | 'backfill'>
   inboxFile: string
 }
 
 const SCHEMA = `SensorReading ${newestSchema.version}`
 const CURES: Partial<Record<RegistryFaultKind, string>> = {
-  away: 'Start it, or check registry.url',
+  unavailable: 'Start it, or check registry.url',
 }
 
 /**
- * Whether the schema registry, if one is configured, has the schema that the gateway writes for
- * each topic of events, or would take it from the bridge. Asks, and never registers anything.
+ * Whether the schema registry, if one is configured, has the gateway's schema for each topic of
+ * events, or would accept the schema from the bridge. Registers nothing.
  */
 export function registryChecks(
   { url, register, ...options }: Config['registry'],
-  { topics, inboxFile }: Parts,
+  { topics, inboxFile }: RegistryCheckOptions,
 ): Check[] {
   if (url === null) return []
   const { signal } = new AbortController()
-  const asked = createRegistryClient({ ...options, url, signal, register: false })
-  const look = async (topic: string): Promise<Finding> => {
+  const registry = createRegistryClient({ ...options, url, signal, register: false })
+  const checkTopic = async (topic: string): Promise<Finding> => {
     const subject = subjectOf(topic)
     try {
-      return (await has(subject)) ?? (await wouldTake(subject))
+      return (await findRegistered(subject)) ?? (await checkCompatible(subject))
     } catch (error) {
       if (!(error instanceof RegistryFault)) throw error
-      const isKept = readSchemaId(inboxFile, { registry: url, subject, ...newestSchema }) !== null
-      return told(error, { register, isKept })
+      const isKnown = readSchemaId(inboxFile, { registry: url, subject, ...newestSchema }) !== null
+      return faultFinding(error, { register, isKnown })
     }
   }
-  /** Null when it has not, and the bridge is to register it. */
-  const has = async (subject: string): Promise<Finding | null> => {
+  /** Null when the schema is not registered and the bridge is to register it. */
+  const findRegistered = async (subject: string): Promise<Finding | null> => {
     try {
-      await asked.idOf(subject, newestSchema)
+      await registry.idOf(subject, newestSchema)
       return ok(`subject ${subject}`, `the registry has ${SCHEMA}`)
     } catch (error) {
-      if (register && error instanceof RegistryFault && error.kind === 'unknown') return null
+      if (register && error instanceof RegistryFault && error.kind === 'not registered') return null
       throw error
     }
   }
-  const wouldTake = async (subject: string): Promise<Finding> => {
-    const fits = await asked.fits(subject, newestSchema)
-    const value = `the registry has no ${SCHEMA} yet, which the bridge registers`
-    if (fits) return ok(`subject ${subject}`, `${value}; it fits what is there`)
-    const cure = 'Whether it fits what is there cannot be asked of this registry'
-    return warn(`subject ${subject}`, value, cure)
+  const checkCompatible = async (subject: string): Promise<Finding> => {
+    const isCompatible = await registry.isCompatible(subject, newestSchema)
+    const value = `the registry does not have ${SCHEMA} yet; the bridge registers it`
+    if (isCompatible) return ok(`subject ${subject}`, `${value}; it is compatible`)
+    const cure = 'This registry cannot say whether the schema is compatible'
+    return warning(`subject ${subject}`, value, cure)
   }
-  const lookAtBoth = () => Promise.all([look(topics.readings), look(topics.backfill)])
-  return [{ what: 'registry', look: async () => mergeFindings(await lookAtBoth()) }]
+  const checkBoth = () => Promise.all([checkTopic(topics.readings), checkTopic(topics.backfill)])
+  return [{ subject: 'registry', run: async () => mergeFindings(await checkBoth()) }]
 }
 
-/** What keeps the registry from giving the number, and whether the bridge can do without. */
-function told(
-  { kind, fault: value, cure }: RegistryFault,
-  { register, isKept }: { register: boolean; isKept: boolean },
+/** Why the registry gives no schema id, and whether the bridge can work without. */
+function faultFinding(
+  { kind, fault: value, cure: givenCure }: RegistryFault,
+  { register, isKnown }: { register: boolean; isKnown: boolean },
 ): Finding {
-  const what = 'registry'
-  const mend = cure ?? CURES[kind] ?? 'Mend that there'
-  // One that does not have it, or not any more, leaves readers without it, too.
-  if (kind === 'unknown' || kind === 'incompatible') return fault(what, value, mend)
-  if (isKept) return warn(what, `${value}; the number that it gave before holds meanwhile`, mend)
-  if (kind !== 'not allowed' || !register) return fault(what, value, mend)
-  return warn(
-    what,
-    value,
-    'The bridge may be let register it all the same; that is seen when it does',
-  )
+  const subject = 'registry'
+  const cure = givenCure ?? CURES[kind] ?? 'Fix this in the registry'
+  // A schema that the registry does not have is missing for readers, too.
+  if (kind === 'not registered' || kind === 'incompatible') return fault(subject, value, cure)
+  if (isKnown) {
+    return warning(subject, `${value}; the bridge uses the schema id that it knows`, cure)
+  }
+  if (kind !== 'not authorized' || !register) return fault(subject, value, cure)
+  const mayRegister = 'The bridge may still have the right to register it: see its log'
+  return warning(subject, value, mayRegister)
 }

@@ -3,23 +3,28 @@ import { dirname } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import { damageAlarms, setAsideFilesOf } from '../../gateway/store/file/damaged-files.ts'
 import { checkStore } from '../../gateway/store/read/store-check.ts'
-import { type Check, type Finding, fault, ok, warn } from './finding.ts'
+import { type Check, type Finding, fault, ok, warning } from './finding.ts'
 
-/** From this share of a bound on, somebody should know. */
+/** The used part of a bound from which on the check warns. */
 const NEARLY_FULL = 0.8
 
-/** Whether outbox and inbox can be written where they are configured, and what stands there. */
+type StoreKind = 'outbox' | 'inbox'
+
+/** Whether outbox and inbox can be written, and the state of the files. */
 export function storeChecks({ outbox, inbox }: Pick<Config, 'outbox' | 'inbox'>): Check[] {
   const { bytes, freeDiskBytes } = outbox.bounds
-  const checkOf = (kind: 'outbox' | 'inbox', file: string, maxBytes: number): Check => {
-    const what = `${kind}.file ${file}`
+  const checkOf = (kind: StoreKind, file: string, maxBytes: number): Check => {
+    const subject = `${kind}.file ${file}`
     return {
-      what,
-      async look() {
-        const place = placeFault(what, file)
-        if (place) return [place]
-        const found = contentOf(what, kind, file, maxBytes)
-        return [found, ...room(what, file, freeDiskBytes), ...alarms(what, kind, file)]
+      subject,
+      async run() {
+        const notWritable = pathFault(subject, file)
+        if (notWritable) return [notWritable]
+        return [
+          contentFinding(subject, kind, file, maxBytes),
+          ...diskFindings(subject, file, freeDiskBytes),
+          ...alarmFindings(subject, kind, file),
+        ]
       },
     }
   }
@@ -29,15 +34,16 @@ export function storeChecks({ outbox, inbox }: Pick<Config, 'outbox' | 'inbox'>)
   ]
 }
 
-/** The folder is made at the first start, but what it lies in must be there. */
-function placeFault(what: string, file: string): Finding | null {
+/** The first start creates the folder, but the folder's parent must exist. */
+function pathFault(subject: string, file: string): Finding | null {
   const folder = dirname(file)
   const base = existsSync(folder) ? folder : dirname(folder)
-  const isBase = statSync(base, { throwIfNoEntry: false })?.isDirectory()
-  if (!isBase) return fault(what, `there is no folder ${base}`, 'Create it, or mount its disk')
-  const cure = `Let this user write there, or mount its disk so that it can be written`
-  const closed = [base, file].find(path => existsSync(path) && !isWritable(path))
-  return closed === undefined ? null : fault(what, `${closed} may not be written`, cure)
+  const isFolder = statSync(base, { throwIfNoEntry: false })?.isDirectory()
+  if (!isFolder) return fault(subject, `there is no folder ${base}`, 'Create it, or mount its disk')
+  const readOnly = [base, file].find(path => existsSync(path) && !isWritable(path))
+  if (readOnly === undefined) return null
+  const cure = 'Allow this user to write there, or mount its disk read-write'
+  return fault(subject, `${readOnly} is not writable`, cure)
 }
 
 function isWritable(path: string): boolean {
@@ -49,47 +55,45 @@ function isWritable(path: string): boolean {
   }
 }
 
-function contentOf(
-  what: string,
-  kind: 'outbox' | 'inbox',
-  file: string,
-  maxBytes: number,
-): Finding {
-  const found = checkStore(kind, file)
-  if (found.state === 'none') return ok(what, 'begun at the first start')
-  if (found.state === 'foreign') return fault(what, found.fault, 'Name another path')
-  if (found.state === 'damaged') {
-    const by = kind === 'outbox' ? 'gateway' : 'bridge'
-    return warn(what, `damaged: ${found.fault}`, `Start the ${by}: it salvages what can be read`)
+function contentFinding(subject: string, kind: StoreKind, file: string, maxBytes: number): Finding {
+  const store = checkStore(kind, file)
+  if (store.state === 'none') return ok(subject, 'does not exist yet; created at the first start')
+  if (store.state === 'foreign') return fault(subject, store.fault, 'Name another path')
+  if (store.state === 'damaged') {
+    const writer = kind === 'outbox' ? 'gateway' : 'bridge'
+    const cure = `Start the ${writer}: it salvages what can be read`
+    return warning(subject, `damaged: ${store.fault}`, cure)
   }
-  if (found.state === 'unreadable') {
-    return fault(what, found.fault, 'Run this as the user that gateway and bridge run as')
+  if (store.state === 'unreadable') {
+    return fault(subject, store.fault, 'Run the doctor as the user that runs gateway and bridge')
   }
-  const { usedBytes } = found
-  if (usedBytes < maxBytes * NEARLY_FULL) return ok(what, `${formatBytes(usedBytes)} in use`)
+  const { usedBytes } = store
+  if (usedBytes < maxBytes * NEARLY_FULL) return ok(subject, `${formatBytes(usedBytes)} in use`)
   const value = `${formatBytes(usedBytes)} of ${formatBytes(maxBytes)} in use (outbox.bounds.bytes)`
-  if (usedBytes < maxBytes) return warn(what, value, 'It empties when Kafka takes what waits')
-  return fault(what, value, 'Raise the bound, or see below why Kafka does not take what waits')
+  if (usedBytes < maxBytes) {
+    return warning(subject, value, 'It empties when Kafka accepts the waiting events')
+  }
+  const cure = 'Raise the bound, or see the findings on Kafka: the events wait for Kafka'
+  return fault(subject, value, cure)
 }
 
-function room(what: string, file: string, minBytes: number): Finding[] {
+function diskFindings(subject: string, file: string, minBytes: number): Finding[] {
   const folder = existsSync(dirname(file)) ? dirname(file) : dirname(dirname(file))
   const { bavail, blocks, bsize } = statfsSync(folder)
   const freeBytes = bavail * bsize
-  // A file system that does not tell is not a full one.
+  // Some file systems report 0 blocks; that does not mean that they are full.
   if (blocks === 0 || freeBytes >= minBytes) return []
-  const value = `${formatBytes(freeBytes)} free on its disk, and not ${formatBytes(minBytes)}`
-  return [fault(what, `${value} (outbox.bounds.freeDiskBytes)`, 'Free some space on that disk')]
+  const free = `${formatBytes(freeBytes)} free on its disk, less than ${formatBytes(minBytes)}`
+  return [fault(subject, `${free} (outbox.bounds.freeDiskBytes)`, 'Free some space on that disk')]
 }
 
-function alarms(what: string, kind: 'outbox' | 'inbox', file: string): Finding[] {
+function alarmFindings(subject: string, kind: StoreKind, file: string): Finding[] {
   if (!existsSync(dirname(file))) return []
-  return damageAlarms(kind, setAsideFilesOf(file)).map(alarm =>
-    warn(what, alarm, 'See what the ledger says is missing, and remove it'),
-  )
+  const cure = 'See in the ledger which events are missing, and remove the file'
+  return damageAlarms(kind, setAsideFilesOf(file)).map(alarm => warning(subject, alarm, cure))
 }
 
-/** A size as a person reads it. */
+/** A size for a person: `1.5 kB`, in decimal units. */
 export function formatBytes(bytes: number): string {
   const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
   let [value, unit] = [bytes, 0]

@@ -2,22 +2,30 @@ import type { Config } from '../../config/config.ts'
 import type { KafkaOptions, NewTopic, TopicAdmin } from '../kafka/client.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
-import { type Check, type Finding, fault, mergeFindings, ok, splitCure, warn } from './finding.ts'
+import {
+  type Check,
+  type Finding,
+  fault,
+  mergeFindings,
+  ok,
+  splitCure,
+  warning,
+} from './finding.ts'
 import { readTopicSettings, topicSummary } from './topics.ts'
 
-type Names = Pick<Config['kafka'], 'topics' | 'partitions'>
+type TopicNames = Pick<Config['kafka'], 'topics' | 'partitions'>
 
-/** How many partitions the readings get when nobody says. */
-const PARTITIONS = 6
+/** The partitions of the readings topic where kafka.partitions is not set. */
+const DEFAULT_PARTITIONS = 6
 
-/** Creates the topics that are missing, as an administrator. */
-export function topicCreationCheck(kafka: Names & KafkaOptions, replicas?: number): Check {
-  const what = '--create-topics'
+/** Creates the missing topics, with an administrator's access. */
+export function topicCreationCheck(kafka: TopicNames & KafkaOptions, replicas?: number): Check {
+  const subject = '--create-topics'
   return {
-    what,
-    async look() {
+    subject,
+    async run() {
       if (kafka.brokers.length === 0) {
-        return [fault(what, 'no brokers are configured', 'Set kafka.brokers, or name --admin')]
+        return [fault(subject, 'no brokers are configured', 'Set kafka.brokers, or add --admin')]
       }
       const { topics } = await createKafkaClient(kafka)
       return mergeFindings(await createMissingTopics(topics, kafka, replicas))
@@ -26,59 +34,68 @@ export function topicCreationCheck(kafka: Names & KafkaOptions, replicas?: numbe
 }
 
 /**
- * Creates the topics that are missing, and says how; those that are there are left as they are, and
- * what differs is told. Again, it changes nothing.
+ * Creates the missing topics and reports their settings. Existing topics are left unchanged; what
+ * differs from the plan is reported. Idempotent.
  */
 export async function createMissingTopics(
   topics: TopicAdmin,
-  { topics: names, partitions }: Names,
+  { topics: names, partitions }: TopicNames,
   replicas?: number,
 ): Promise<Finding[]> {
   const before = await readTopicSettings(names, topics)
   const { readings } = before
-  const spread = partitions ?? (readings instanceof Error ? PARTITIONS : readings.partitions)
-  const plans: Record<keyof typeof names, number> = {
-    ...{ readings: spread, backfill: spread, deadletters: 1, ledger: 1 },
+  const spreadOver =
+    partitions ?? (readings instanceof Error ? DEFAULT_PARTITIONS : readings.partitions)
+  const partitionCounts: Record<keyof typeof names, number> = {
+    ...{ readings: spreadOver, backfill: spreadOver, deadletters: 1, ledger: 1 },
   }
-  const keys = Object.keys(plans) as (keyof typeof plans)[]
-  const planOf = (key: keyof typeof plans): NewTopic => ({
-    ...{ topic: names[key], partitions: plans[key] },
+  const keys = Object.keys(partitionCounts) as (keyof typeof partitionCounts)[]
+  const planOf = (key: keyof typeof partitionCounts): NewTopic => ({
+    ...{ topic: names[key], partitions: partitionCounts[key] },
     ...(replicas !== undefined && { replicas }),
   })
-  // Who may create a topic may not always see whether it is there; creating leaves it then.
+  // A user who may create topics may not always see them; existing topics are left unchanged.
   const missing = keys.filter(key => before[key] instanceof Error)
-  const failure = await tried(topics, missing.map(planOf))
+  const failure = await createTopics(topics, missing.map(planOf))
   const after = await readTopicSettings(names, topics)
   return keys.map(key => {
-    const what = `topic ${names[key]}`
-    const [was, is] = [before[key], after[key]]
-    if (!(was instanceof Error)) return left(what, was, planOf(key))
-    if (!(is instanceof Error)) return ok(what, `created: ${topicSummary(is)}`)
-    const cure = 'See docs/security.md for the rights it needs'
-    return fault(what, ...splitCure(`not created, ${failure ?? is.message}`, cure))
+    const subject = `topic ${names[key]}`
+    const [existing, created] = [before[key], after[key]]
+    if (!(existing instanceof Error)) return existingFinding(subject, existing, planOf(key))
+    if (!(created instanceof Error)) return ok(subject, `created: ${topicSummary(created)}`)
+    const cure = 'See docs/security.md for the necessary rights'
+    return fault(subject, ...splitCure(`not created, ${failure ?? created.message}`, cure))
   })
 }
 
-async function tried({ create }: TopicAdmin, plans: NewTopic[]): Promise<string | null> {
+/** The message of the failure, or null. */
+async function createTopics(admin: TopicAdmin, plans: NewTopic[]): Promise<string | null> {
   if (plans.length === 0) return null
   try {
-    await create(plans)
+    await admin.create(plans)
     return null
   } catch (error) {
     return (error as Error).message
   }
 }
 
-function left(what: string, is: TopicSettings, plan: NewTopic): Finding {
-  const differs = [
-    is.partitions < plan.partitions && `${is.partitions} partitions and not ${plan.partitions}`,
+function existingFinding(
+  subject: string,
+  { partitions, replicas, config }: TopicSettings,
+  plan: NewTopic,
+): Finding {
+  const differences = [
+    partitions < plan.partitions && `${partitions} partitions instead of ${plan.partitions}`,
     plan.replicas !== undefined &&
-      is.replicas !== plan.replicas &&
-      `${is.replicas} replicas and not ${plan.replicas}`,
-    is.keeping !== 'not allowed' &&
-      is.keeping.timestampType !== 'LogAppendTime' &&
-      `${is.keeping.timestampType} and not LogAppendTime`,
-  ].filter(one => one !== false)
-  if (differs.length === 0) return ok(what, `was there: ${topicSummary(is)}`)
-  return warn(what, `was there and is left as it is: ${differs.join(', ')}`, 'Change it by hand')
+      replicas !== plan.replicas &&
+      `${replicas} replicas instead of ${plan.replicas}`,
+    config !== 'not allowed' &&
+      config.timestampType !== 'LogAppendTime' &&
+      `${config.timestampType} instead of LogAppendTime`,
+  ].filter(difference => difference !== false)
+  if (differences.length === 0) {
+    return ok(subject, `exists: ${topicSummary({ partitions, replicas, config })}`)
+  }
+  const value = `exists and is left unchanged: ${differences.join(', ')}`
+  return warning(subject, value, 'Change it by hand')
 }

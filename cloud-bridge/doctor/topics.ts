@@ -2,167 +2,177 @@ import type { Config } from '../../config/config.ts'
 import { type KafkaOptions, NoSuchTopic, type TopicAdmin } from '../kafka/client.ts'
 import { formatDuration, retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicConfig, TopicSettings } from '../kafka/topic-settings.ts'
-import { type Finding, fault, ok, splitCure, warn } from './finding.ts'
+import { type Finding, fault, ok, splitCure, warning } from './finding.ts'
 import { formatBytes } from './stores.ts'
 
-const SHORT_MS = 86_400_000
+const SHORT_RETENTION_MS = 86_400_000
 
-/** What topics are held against. */
+/** What the topics are compared with. */
 export type TopicExpectations = {
   topics: Config['kafka']['topics']
   partitions: number | null
-  /** Over how many zones are spread already; null before the first contact. */
+  /** The number of partitions that zones are spread over; null before the first contact. */
   spreadOver: number | null
   payloadMaxBytes: number
   packetMaxBytes: number
-  /** By how much the time of what waits may lie behind Kafka's now. */
+  /** How far the time of a waiting event may be behind Kafka's clock. */
   lagMs: number
 }
-/** How topics are set up, or why nobody can say: NoSuchTopic, not allowed, Kafka away. */
-export type TopicAnswers = Record<keyof TopicExpectations['topics'], TopicSettings | Error>
+type TopicKey = keyof TopicExpectations['topics']
 
-/** Asks how the topics are set up. */
+/** The settings of each topic, or why they are unknown. */
+export type TopicAnswers = Record<TopicKey, TopicSettings | Error>
+
+/** Never rejects: an answer may be an error. */
 export async function readTopicSettings(
   names: TopicExpectations['topics'],
   topics: TopicAdmin,
 ): Promise<TopicAnswers> {
   const settingsOf = (topic: string) => topics.settingsOf(topic).catch((error: Error) => error)
-  const found = Object.entries(names).map(async ([key, name]) => [key, await settingsOf(name)])
-  return Object.fromEntries(await Promise.all(found))
+  const answers = Object.entries(names).map(async ([key, name]) => [key, await settingsOf(name)])
+  return Object.fromEntries(await Promise.all(answers))
 }
 
-/** What is wrong with the topics and how to mend it; a topic with which nothing is, in one line. */
-export function topicFindings(expected: TopicExpectations, found: TopicAnswers): Finding[] {
-  const keys = Object.keys(expected.topics) as (keyof TopicAnswers)[]
+/** The faults and warnings of each topic; a topic without a fault begins with its summary. */
+export function topicFindings(expected: TopicExpectations, answers: TopicAnswers): Finding[] {
+  const keys = Object.keys(expected.topics) as TopicKey[]
   return keys.flatMap(key => {
-    const name = expected.topics[key]
-    const what = `topic ${name}`
-    const settings = found[key]
+    const subject = `topic ${expected.topics[key]}`
+    const settings = answers[key]
     if (settings instanceof NoSuchTopic) {
-      const cure = './sluice doctor --create-topics creates it, as an administrator'
-      return [fault(what, `Kafka has none of this name (kafka.topics.${key})`, cure)]
+      const cure = 'Create it as an administrator: ./sluice doctor --create-topics'
+      return [fault(subject, `does not exist (kafka.topics.${key})`, cure)]
     }
     if (settings instanceof Error) {
-      return [fault(what, ...splitCure(settings.message, 'See docs/security.md'))]
+      return [fault(subject, ...splitCure(settings.message, 'See docs/security.md'))]
     }
-    const wrong = [
-      ...partitionFaults(what, key, settings.partitions, expected, found),
-      ...keepingFindings(what, key, name, settings, expected),
+    const findings = [
+      ...partitionFaults(subject, key, settings.partitions, expected, answers),
+      ...configFindings(subject, key, settings, expected),
     ]
-    return wrong.some(({ level }) => level === 'FAULT')
-      ? wrong
-      : [ok(what, topicSummary(settings)), ...wrong]
+    const hasFault = findings.some(({ status }) => status === 'fault')
+    return hasFault ? findings : [ok(subject, topicSummary(settings)), ...findings]
   })
 }
 
 function partitionFaults(
-  what: string,
-  key: keyof TopicAnswers,
-  has: number,
+  subject: string,
+  key: TopicKey,
+  count: number,
   { partitions, spreadOver, topics }: TopicExpectations,
   { readings }: TopicAnswers,
 ): Finding[] {
   const cure = (needed: number) =>
     `kafka-topics.sh --alter --topic ${topics[key]} --partitions ${needed}`
-  // What is configured counts at first contact alone.
-  const asked = spreadOver ?? partitions
-  if (key === 'readings' && asked !== null && has < asked) {
-    const why = spreadOver === null ? 'kafka.partitions is' : 'zones are spread over'
-    return [fault(what, `${has} partitions, and ${why} ${asked}`, cure(asked))]
+  // The configured number applies only to the first contact.
+  const required = spreadOver ?? partitions
+  if (key === 'readings' && required !== null && count < required) {
+    const source = spreadOver === null ? 'kafka.partitions is' : 'zones are spread over'
+    return [fault(subject, `${count} partitions, but ${source} ${required}`, cure(required))]
   }
-  const needed = asked ?? (readings instanceof Error ? 0 : readings.partitions)
-  if (key === 'backfill' && has < needed) {
-    const value = `${has} partitions, and readings are spread over ${needed}`
-    return [fault(what, value, cure(needed))]
+  const needed = required ?? (readings instanceof Error ? 0 : readings.partitions)
+  if (key === 'backfill' && count < needed) {
+    const value = `${count} partitions, but readings are spread over ${needed}`
+    return [fault(subject, value, cure(needed))]
   }
   return []
 }
 
-function keepingFindings(
-  what: string,
-  key: keyof TopicAnswers,
-  name: string,
-  { keeping, replicas }: TopicSettings,
+function configFindings(
+  subject: string,
+  key: TopicKey,
+  { config, replicas }: TopicSettings,
   expected: TopicExpectations,
 ): Finding[] {
-  if (keeping === 'not allowed') return [...copies(what, replicas, null), blind(what)]
-  const findings = copies(what, replicas, keeping.minInsyncReplicas)
-  const set = (setting: string) =>
-    `kafka-configs.sh --alter --entity-type topics --entity-name ${name} --add-config ${setting}`
-  const emptied = retentionFault(name, keeping, expected.lagMs)
-  if (emptied) {
-    const [value = '', ...cure] = emptied.slice(name.length + 1).split('. ')
-    findings.push(fault(what, value, cure.join('. ')))
-  } else if (keeping.timestampType === 'CreateTime') {
+  if (config === 'not allowed') {
+    return [...replicaFindings(subject, replicas, null), configUnknown(subject)]
+  }
+  const topic = expected.topics[key]
+  const findings = replicaFindings(subject, replicas, config.minInsyncReplicas)
+  const set = (entry: string) =>
+    `kafka-configs.sh --alter --entity-type topics --entity-name ${topic} --add-config ${entry}`
+  const retention = retentionFault(topic, config, expected.lagMs)
+  if (retention) {
+    const [value = '', ...cure] = retention.slice(topic.length + 1).split('. ')
+    findings.push(fault(subject, value, cure.join('. ')))
+  } else if (config.timestampType === 'CreateTime') {
     const value = "keeps records by the sender's time (CreateTime)"
-    findings.push(warn(what, value, set('message.timestamp.type=LogAppendTime')))
+    findings.push(warning(subject, value, set('message.timestamp.type=LogAppendTime')))
   }
-  if (keeping.retentionMs !== null && keeping.retentionMs < SHORT_MS) {
-    const value = `keeps records for ${formatDuration(keeping.retentionMs)} alone`
-    findings.push(warn(what, value, set('retention.ms=604800000')))
+  if (config.retentionMs !== null && config.retentionMs < SHORT_RETENTION_MS) {
+    const value = `keeps records for only ${formatDuration(config.retentionMs)}`
+    findings.push(warning(subject, value, set('retention.ms=604800000')))
   }
-  const largest = largestOf(key, expected)
-  if (keeping.maxMessageBytes < largest) {
-    const most = `takes at most ${formatBytes(keeping.maxMessageBytes)}`
-    const value = `${most}, and what goes there may have ${formatBytes(largest)}`
-    findings.push(warn(what, value, set(`max.message.bytes=${largest}`)))
+  const largest = largestRecordBytes(key, expected)
+  if (config.maxMessageBytes < largest) {
+    const limit = `accepts at most ${formatBytes(config.maxMessageBytes)}`
+    const value = `${limit}, but its records may have ${formatBytes(largest)}`
+    findings.push(warning(subject, value, set(`max.message.bytes=${largest}`)))
   }
   return findings
 }
 
-/** The largest record that may go there, in bytes, before compression. */
-function largestOf(
-  key: keyof TopicAnswers,
+/** The largest record of a topic, in bytes before compression. */
+function largestRecordBytes(
+  key: TopicKey,
   { payloadMaxBytes, packetMaxBytes }: TopicExpectations,
 ): number {
   if (key === 'ledger') return 0
-  // A dead letter has the bytes of a whole packet, in base64.
+  // A dead letter holds the bytes of a complete packet, in base64.
   return key === 'deadletters' ? Math.ceil((packetMaxBytes * 4) / 3) : payloadMaxBytes
 }
 
-function copies(what: string, replicas: number, minInsync: number | null): Finding[] {
-  if (minInsync !== null && minInsync > replicas) {
-    const value = `takes nothing: min.insync.replicas is ${minInsync}, and there are ${replicas}`
-    return [fault(what, value, 'Lower it, or add replicas')]
+function replicaFindings(
+  subject: string,
+  replicas: number,
+  minInsyncReplicas: number | null,
+): Finding[] {
+  if (minInsyncReplicas !== null && minInsyncReplicas > replicas) {
+    const count = `${replicas} replica${replicas === 1 ? '' : 's'}`
+    const value = `accepts nothing: min.insync.replicas is ${minInsyncReplicas}, with ${count}`
+    return [fault(subject, value, 'Lower min.insync.replicas, or add replicas')]
   }
   if (replicas === 1) {
-    return [warn(what, 'one copy: the disk of one broker is all there is', 'Use three replicas')]
+    const value = 'one replica: records are lost with the disk of one broker'
+    return [warning(subject, value, 'Use three replicas')]
   }
-  if (minInsync !== 1) return []
-  const value = 'acknowledged by one broker alone (min.insync.replicas is 1)'
-  return [warn(what, value, 'Set it to 2')]
+  if (minInsyncReplicas !== 1) return []
+  const value = 'a record counts as stored on one broker (min.insync.replicas is 1)'
+  return [warning(subject, value, 'Set min.insync.replicas to 2')]
 }
 
-function blind(what: string): Finding {
-  const value = 'how long it keeps what it gets cannot be seen'
-  return warn(what, value, 'Grant DescribeConfigs on it: docs/security.md')
+function configUnknown(subject: string): Finding {
+  const value = 'its retention cannot be read'
+  return warning(subject, value, 'Grant DescribeConfigs on it: docs/security.md')
 }
 
 /** The settings of a topic in a few words. */
-export function topicSummary({ partitions, replicas, keeping }: TopicSettings): string {
-  const one = (count: number, name: string) => `${count} ${name}${count === 1 ? '' : 's'}`
-  const shape = `${one(partitions, 'partition')}, ${one(replicas, 'replica')}`
-  return keeping === 'not allowed' ? shape : `${shape}, ${toldKeeping(keeping)}`
+export function topicSummary({ partitions, replicas, config }: TopicSettings): string {
+  const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
+  const shape = `${plural(partitions, 'partition')}, ${plural(replicas, 'replica')}`
+  return config === 'not allowed' ? shape : `${shape}, ${retentionSummary(config)}`
 }
 
-function toldKeeping({ timestampType, retentionMs, retentionBytes }: TopicConfig): string {
-  const kept = retentionMs === null ? 'for ever' : `for ${formatDuration(retentionMs)}`
-  const most = retentionBytes === null ? '' : `, at most ${formatBytes(retentionBytes)} a partition`
-  return `${timestampType}, kept ${kept}${most}`
+function retentionSummary({ timestampType, retentionMs, retentionBytes }: TopicConfig): string {
+  const duration = retentionMs === null ? 'without limit' : `for ${formatDuration(retentionMs)}`
+  const size = retentionBytes === null ? '' : `, at most ${formatBytes(retentionBytes)} a partition`
+  return `${timestampType}, kept ${duration}${size}`
 }
 
-/** Whether the bridge may write to its topics; asked, not tried, so that nothing is written. */
+/** Whether the bridge may write to its topics. Asks Kafka for the rights, and writes nothing. */
 export async function writeRightFindings(
   kafka: KafkaOptions,
   topics: readonly string[],
 ): Promise<Finding[]> {
-  // Loaded here alone: the bridge goes by the library that is configured.
-  const { fetchWriteRights: askRights } = await import('../kafka/platformatic/rights.ts')
-  const rights = await askRights(kafka, topics)
+  // Imported here, because the bridge loads only the configured client library.
+  const { fetchWriteRights } = await import('../kafka/platformatic/rights.ts')
+  const rights = await fetchWriteRights(kafka, topics)
   const denied = topics.filter(topic => rights.get(topic) === false)
-  // Of a topic that is not there, or not to be seen, was told before.
-  if (denied.length === 0)
-    return rights.size === 0 ? [] : [ok('right to write', grantedText(rights))]
+  // The topic findings cover topics that do not exist or are not visible.
+  if (denied.length === 0) {
+    const granted = `granted, to ${[...rights.keys()].join(', ')}`
+    return rights.size === 0 ? [] : [ok('right to write', granted)]
+  }
   return denied.map(topic =>
     fault(
       `right to write to ${topic}`,
@@ -171,6 +181,3 @@ export async function writeRightFindings(
     ),
   )
 }
-
-const grantedText = (rights: ReadonlyMap<string, boolean>) =>
-  `granted, to ${[...rights.keys()].join(', ')}`

@@ -26,14 +26,14 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   const check = async (topic: string) => {
     const settings = await options.settingsOf(topic)
     checks.set(topic, { settings, atMs: nowMs() })
-    if (settings.keeping === 'not allowed' && !isNotAllowed) {
+    if (settings.config === 'not allowed' && !isNotAllowed) {
       isNotAllowed = true
       options.onCheckNotAllowed(topic)
     }
     return settings
   }
-  const faultIn = (topic: string, { keeping }: TopicSettings) =>
-    keeping === 'not allowed' ? null : retentionFault(topic, keeping, options.lagMs())
+  const faultIn = (topic: string, { config }: TopicSettings) =>
+    config === 'not allowed' ? null : retentionFault(topic, config, options.lagMs())
   const faultOf = async (topic: string): Promise<string | null> => {
     const last = checks.get(topic)
     // A faulty topic is checked at every attempt: the back-off paces the attempts.

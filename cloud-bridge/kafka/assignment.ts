@@ -3,69 +3,70 @@ import { CannotConsume, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream, ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
 import { partitionCountFault } from './co-partitioning.ts'
 
-/** What a replaced topic is told by: a new leader may say for a moment that it ends earlier. */
-const LOOKS_AT_ENDS = 5
-const LOOK_AGAIN_MS = 1000
+/** A new leader may report a too low end for a moment, and a replaced topic does so for good. */
+const END_OFFSET_ATTEMPTS = 5
+const END_OFFSET_RETRY_MS = 1000
 
+/** The offset of the next record to process. */
 export type TopicOffset = { topic: string; partition: number; offset: number }
 
-/** One partition of one topic: what was read of it waits here until its work takes it. */
+/** The fetched records of one partition of one topic, until `onRecords` processes them. */
 export type PartitionQueue = {
   readonly topic: string
   readonly partition: number
-  /** What is to be read next. */
-  readonly next: number
-  /** How far its work is. */
+  /** The next offset to fetch. */
+  readonly nextOffset: number
+  /** The offset after the last processed record. */
   readonly processedOffset: number
-  /** Whether something of it is worked on. */
+  /** Whether records are being processed now. */
   readonly isBusy: boolean
-  /** Whether more may be read: one reading waits behind the one that is worked on. */
+  /** Whether another fetch may be enqueued: one waits while one is processed. */
   readonly hasRoom: boolean
   /**
-   * Gives what was read, from `first` up to before `next`; what was given before is left out. What
-   * is between that and `first` was deleted.
+   * Enqueues the records of one fetch, from offset `first` to before `end`; records that were
+   * enqueued before are left out. Kafka deleted the offsets from `nextOffset` to before `first`.
    */
-  enqueue(records: readonly ReadRecord[], first: number, next: number): void
+  enqueue(records: readonly ReadRecord[], first: number, end: number): void
 }
 
-/** What a member has between two sharings out. */
+/** The partitions of a member between two rebalances. */
 export type Assignment = {
   readonly partitions: readonly number[]
-  /** Aborts when it may be another's. */
+  /** Aborts when another member may own the partitions. */
   readonly signal: AbortSignal
-  /** Every partition of every topic, once the work has said where to go on. */
+  /** One queue per topic and partition, as soon as `onAssigned` has given the start offsets. */
   readonly queues: Promise<readonly PartitionQueue[]>
-  /** Resolves when a lane has room that had none, or the share ends. */
+  /** Resolves when a full queue has room again, or when the assignment stops. */
   waitForRoom(): Promise<void>
-  /** Commits what was done since it was last committed, if anything was. */
-  commit(send: (done: readonly TopicOffset[]) => Promise<unknown>): Promise<void>
-  /** Ends it; resolves when nothing of its work runs any more. */
+  /** Passes the offsets that were processed since the last commit to `send`, if there are any. */
+  commit(send: (processed: readonly TopicOffset[]) => Promise<unknown>): Promise<void>
+  /** Aborts the signal. Resolves when no call of `onAssigned` or `onRecords` runs any more. */
   stop(): Promise<void>
 }
 
 type Options = Pick<Membership, 'topics' | 'onAssigned' | 'onRecords' | 'onDeleted'> & {
   stream: EventStream
   partitions: readonly number[]
-  /** When the share before it was over. */
-  before: Promise<void>
-  /** Told when the member's own work rejected. */
+  /** Resolves when the previous assignment has stopped. */
+  previousStopped: Promise<void>
+  /** Called when `onAssigned` or `onRecords` rejects. */
   onFailure(error: unknown): void
 }
 
-/** Begins what was shared out; nothing of it runs beside what runs of the share before. */
+/** Starts an assignment. Processing begins when the previous assignment has stopped. */
 export function startAssignment(options: Options): Assignment {
-  const { stream, topics, partitions, before, onFailure } = options
-  const ending = new AbortController()
-  const { signal } = ending
+  const { stream, topics, partitions, previousStopped, onFailure } = options
+  const stopping = new AbortController()
+  const { signal } = stopping
   const running = new Set<Promise<void>>()
-  const told = new Map<PartitionQueue, number>()
+  const committed = new Map<PartitionQueue, number>()
   let room = Promise.withResolvers<void>()
-  const wake = () => {
+  const onRoom = () => {
     room.resolve()
     room = Promise.withResolvers()
   }
-  /** What the work does; what it rejects with once it is aborted says nothing. */
-  const own = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
+  /** Calls the member's code. A rejection after the abort is ignored. */
+  const call = async <T>(work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work()
     } catch (error) {
@@ -73,40 +74,40 @@ export function startAssignment(options: Options): Assignment {
       return undefined
     }
   }
-  const take = async (topic: string, records: readonly ReadRecord[]): Promise<boolean> => {
-    const taken = own(() => options.onRecords(topic, records, signal).then(() => true))
-    const settled = taken.then(() => {})
-    running.add(settled)
-    const isDone = await taken
-    running.delete(settled)
-    return isDone === true && !signal.aborted
+  const processRecords = async (topic: string, records: readonly ReadRecord[]) => {
+    const processed = call(() => options.onRecords(topic, records, signal).then(() => true))
+    const ended = processed.then(() => {})
+    running.add(ended)
+    const isProcessed = await processed
+    running.delete(ended)
+    return isProcessed === true && !signal.aborted
   }
 
-  const begin = async (): Promise<readonly PartitionQueue[]> => {
-    await before
+  const openQueues = async (): Promise<readonly PartitionQueue[]> => {
+    await previousStopped
     if (signal.aborted) return []
-    const places = await own(() => options.onAssigned(partitions, signal))
-    if (!places) return []
-    const wanted = topics.flatMap(topic =>
-      partitions.map(partition => ({
-        topic,
-        partition,
-        offset: places.get(topic)?.get(partition) ?? 0,
-      })),
+    const startOffsets = await call(() => options.onAssigned(partitions, signal))
+    if (!startOffsets) return []
+    const requested = topics.flatMap(topic =>
+      partitions.map(partition => {
+        const offset = startOffsets.get(topic)?.get(partition) ?? 0
+        return { topic, partition, offset }
+      }),
     )
-    const begins = await begun(stream, topics, wanted, signal)
-    for (const [nth, { topic, partition, offset: to }] of begins.entries()) {
-      const from = wanted[nth]!.offset
-      // Who begins with a topic begins where that does.
+    const starts = await existingOffsets(stream, topics, requested, signal)
+    for (const [index, { topic, partition, offset: to }] of starts.entries()) {
+      const from = requested[index]!.offset
+      // Offset 0 asks for the beginning, wherever the partition begins.
       if (from > 0 && to > from) options.onDeleted?.({ topic, partition, from, to })
     }
-    const lanes = begins.map(place => openLane(place, options, { take, onRoom: wake, signal }))
-    for (const lane of lanes) told.set(lane, 0)
-    return lanes
+    const processing = { processRecords, onRoom, signal }
+    const queues = starts.map(start => createQueue(start, options, processing))
+    for (const queue of queues) committed.set(queue, 0)
+    return queues
   }
-  const lanes = begin()
-  // Who reads it is told; it may have ended before anybody does.
-  const ready = lanes.then(
+  const queues = openQueues()
+  // The library code handles a rejection; this promise only waits, and prevents an unhandled one.
+  const opened = queues.then(
     () => {},
     () => {},
   )
@@ -114,52 +115,56 @@ export function startAssignment(options: Options): Assignment {
   return {
     partitions,
     signal,
-    queues: lanes,
+    queues,
     waitForRoom: () => (signal.aborted ? Promise.resolve() : room.promise),
     async commit(send) {
-      const news = [...told].filter(([lane, offset]) => lane.processedOffset > offset)
-      const places = news.map(([{ topic, partition, processedOffset: offset }]) => ({
+      const advanced = [...committed].filter(([queue, offset]) => queue.processedOffset > offset)
+      const offsets = advanced.map(([{ topic, partition, processedOffset: offset }]) => ({
         topic,
         partition,
         offset,
       }))
-      if (news.length > 0) await send(places)
-      for (const [at, [lane]] of news.entries()) told.set(lane, places[at]!.offset)
+      if (advanced.length > 0) await send(offsets)
+      for (const [index, [queue]] of advanced.entries()) {
+        committed.set(queue, offsets[index]!.offset)
+      }
     },
     async stop() {
-      ending.abort()
-      wake()
-      await ready
+      stopping.abort()
+      onRoom()
+      await opened
       await Promise.all(running)
     },
   }
 }
 
-/** What takes what is read of a lane. */
-type Worker = {
-  take(topic: string, records: readonly ReadRecord[]): Promise<boolean>
+type Processing = {
+  /** Resolves with whether the records count as processed. */
+  processRecords(topic: string, records: readonly ReadRecord[]): Promise<boolean>
   onRoom(): void
   signal: AbortSignal
 }
 
-function openLane(
+type Fetch = { records: readonly ReadRecord[]; end: number }
+
+function createQueue(
   { topic, partition, offset }: TopicOffset,
   { onDeleted }: Pick<Options, 'onDeleted'>,
-  { take, onRoom, signal }: Worker,
+  { processRecords, onRoom, signal }: Processing,
 ): PartitionQueue {
-  let next = offset
-  let done = offset
+  let nextOffset = offset
+  let processedOffset = offset
   let isBusy = false
-  let waiting: { records: readonly ReadRecord[]; next: number } | null = null
+  let waiting: Fetch | null = null
 
-  const work = async () => {
+  const processWaiting = async () => {
     isBusy = true
     while (waiting && !signal.aborted) {
-      const now: { records: readonly ReadRecord[]; next: number } = waiting
+      const { records, end }: Fetch = waiting
       waiting = null
       onRoom()
-      if (now.records.length > 0 && !(await take(topic, now.records))) return
-      done = now.next
+      if (records.length > 0 && !(await processRecords(topic, records))) return
+      processedOffset = end
     }
     isBusy = false
     onRoom()
@@ -168,11 +173,11 @@ function openLane(
   return {
     topic,
     partition,
-    get next() {
-      return next
+    get nextOffset() {
+      return nextOffset
     },
     get processedOffset() {
-      return done
+      return processedOffset
     },
     get isBusy() {
       return isBusy
@@ -180,59 +185,61 @@ function openLane(
     get hasRoom() {
       return waiting === null
     },
-    enqueue(read, first, end) {
+    enqueue(fetched, first, end) {
       if (signal.aborted) return
-      const from = next
+      const from = nextOffset
       if (first > from) onDeleted?.({ topic, partition, from, to: first })
-      const records =
-        (read[0]?.offset ?? from) < from ? read.filter(one => one.offset >= from) : read
-      next = Math.max(from, end)
-      // Only who gives without looking for room comes here while something waits.
-      waiting = waiting ? { records: [...waiting.records, ...records], next } : { records, next }
-      if (!isBusy) void work()
+      const hasDuplicates = (fetched[0]?.offset ?? from) < from
+      const records = hasDuplicates ? fetched.filter(record => record.offset >= from) : fetched
+      nextOffset = Math.max(from, end)
+      // A caller that does not check `hasRoom` may enqueue while another fetch waits.
+      waiting = waiting
+        ? { records: [...waiting.records, ...records], end: nextOffset }
+        : { records, end: nextOffset }
+      if (!isBusy) void processWaiting()
     },
   }
 }
 
-/** Where to begin: where the work says, or where Kafka begins when that is gone. */
-async function begun(
+/** The requested offsets; where Kafka deleted records, the first offset that is left. */
+async function existingOffsets(
   stream: EventStream,
   topics: readonly string[],
-  wanted: readonly TopicOffset[],
+  requested: readonly TopicOffset[],
   signal: AbortSignal,
 ): Promise<TopicOffset[]> {
-  for (let look = 1; ; look++) {
-    const stretches = await stream.topicOffsets(topics)
-    // One may have got more partitions while the group was at work: nobody would read them.
-    requireEqualPartitionCounts(stretches)
-    const ahead = wanted.find(place => place.offset > endOf(stretches, place))
-    if (!ahead || signal.aborted) {
-      return wanted.map(place => {
-        const begin = stretches.get(place.topic)?.begin.get(place.partition) ?? 0
-        return { ...place, offset: Math.max(place.offset, begin) }
+  for (let attempt = 1; ; attempt++) {
+    const offsets = await stream.topicOffsets(topics)
+    // A topic may have got partitions while the group ran; no member would read them.
+    requireEqualPartitionCounts(offsets)
+    const beyond = requested.find(start => start.offset > endOf(offsets, start))
+    if (!beyond || signal.aborted) {
+      return requested.map(start => {
+        const begin = offsets.get(start.topic)?.begin.get(start.partition) ?? 0
+        return { ...start, offset: Math.max(start.offset, begin) }
       })
     }
-    if (look === LOOKS_AT_ENDS) {
+    if (attempt === END_OFFSET_ATTEMPTS) {
       throw new CannotConsume(
-        `${ahead.topic}, partition ${ahead.partition}: what comes next is ${ahead.offset}, but Kafka ` +
-          `ends at ${endOf(stretches, ahead)}: is it the same topic? A new one is read with --from`,
+        `${beyond.topic}, partition ${beyond.partition}: the next offset is ${beyond.offset}, but ` +
+          `the topic ends at ${endOf(offsets, beyond)}; if the topic was replaced, read the new ` +
+          'one with --from',
       )
     }
-    await pause(LOOK_AGAIN_MS, signal)
+    await pause(END_OFFSET_RETRY_MS, signal)
   }
 }
 
-/** Throws CannotJoin when topics have not equally many partitions. */
-export function requireEqualPartitionCounts(stretches: ReadonlyMap<string, TopicOffsets>): void {
-  const fault = partitionCountFault(
-    new Map([...stretches].map(([topic, { end }]) => [topic, end.size])),
-  )
+/** Throws CannotConsume when the topics have different numbers of partitions. */
+export function requireEqualPartitionCounts(topics: ReadonlyMap<string, TopicOffsets>): void {
+  const counts = new Map([...topics].map(([topic, { end }]) => [topic, end.size]))
+  const fault = partitionCountFault(counts)
   if (fault !== null) throw new CannotConsume(fault)
 }
 
 function endOf(
-  stretches: ReadonlyMap<string, TopicOffsets>,
+  offsets: ReadonlyMap<string, TopicOffsets>,
   { topic, partition }: TopicOffset,
 ): number {
-  return stretches.get(topic)?.end.get(partition) ?? Number.POSITIVE_INFINITY
+  return offsets.get(topic)?.end.get(partition) ?? Number.POSITIVE_INFINITY
 }

@@ -4,15 +4,15 @@ import type { EventSink } from '../ports/event-sink.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import type { TopicSettings } from './topic-settings.ts'
 
-/** How to reach Kafka, and through which library. */
+/** How to reach Kafka, and through which client library. */
 export type KafkaOptions = Pick<
   Config['kafka'],
   'client' | 'brokers' | 'clientId' | 'requestTimeoutMs' | 'compression' | 'sasl' | 'tls'
 >
 
 /**
- * A topic to be; Kafka decides how many copies there are unless `replicas` says. Of a compacted one
- * it keeps the newest record of each key.
+ * A topic to create. Without `replicas` Kafka's default replication factor applies. Kafka keeps
+ * only the newest record of each key of a compacted topic.
  */
 export type NewTopic = {
   topic: string
@@ -21,28 +21,28 @@ export type NewTopic = {
   isCompacted?: boolean
 }
 
-/** What an administrator of topics does, and who asks about them. */
+/** Topic administration, and queries about topics and brokers. */
 export type TopicAdmin = {
-  /** How many partitions a topic has. Rejects with NoSuchTopic, or while Kafka is away. */
+  /** The number of partitions. Rejects with NoSuchTopic, or while Kafka is unavailable. */
   partitionsOf(topic: string): Promise<number>
-  /** How a topic is set up. Rejects with NoSuchTopic, or while Kafka is away. */
+  /** Rejects with NoSuchTopic, or while Kafka is unavailable. */
   settingsOf(topic: string): Promise<TopicSettings>
-  /** Where brokers say that they can be reached, host:port each. Rejects while Kafka is away. */
+  /** The brokers' advertised addresses, host:port each. Rejects while Kafka is unavailable. */
   brokers(): Promise<string[]>
   /**
-   * Creates the topics that are missing, with Kafka's own time of appending, because by the event's
-   * own time Kafka deletes a late backlog at once. Existing topics are left as they are. Resolves
-   * when all of them can be written to.
+   * Creates the missing topics with Kafka's append time (LogAppendTime): by the event's own time
+   * Kafka would delete a late backlog at once. Existing topics are left unchanged. Resolves when
+   * every topic accepts writes.
    */
-  create(plans: NewTopic[]): Promise<void>
+  create(topics: NewTopic[]): Promise<void>
 }
 
-/** Kafka is there, and a topic is not. */
+/** Kafka is available, and the topic does not exist. */
 export class NoSuchTopic extends Error {}
 
-/** Kafka through one library. It connects when it is used; what is opened must be disposed of. */
+/** Kafka through one client library. Connects on first use. */
 export type KafkaClient = {
-  /** A producer of its own each time: it takes one send at a time. */
+  /** Opens a sink with its own producer. A sink accepts one send at a time. */
   openSink(): EventSink & AsyncDisposable
   stream: EventStream
   topics: TopicAdmin

@@ -1,11 +1,11 @@
 import type { KafkaClient, KafkaOptions } from './client.ts'
 
-/** Loads the configured library and no other: each takes its memory. */
+/** Creates a client of the configured library. Loads only that library, to save memory. */
 export async function createKafkaClient(options: KafkaOptions): Promise<KafkaClient> {
   if (options.client === 'platformatic') {
-    const { createPlatformaticClient: openPlatformatic } = await import('./platformatic/client.ts')
-    return openPlatformatic(options)
+    const { createPlatformaticClient } = await import('./platformatic/client.ts')
+    return createPlatformaticClient(options)
   }
-  const { createKafkajsClient: openKafkajs } = await import('./kafkajs/client.ts')
-  return openKafkajs(options)
+  const { createKafkajsClient } = await import('./kafkajs/client.ts')
+  return createKafkajsClient(options)
 }

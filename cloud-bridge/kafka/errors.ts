@@ -1,59 +1,64 @@
+import { ErrorCode, errorCodeName } from './error-codes.ts'
 import { errorReason } from './error-reasons.ts'
 
-type Caused = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
+type ErrorWithCauses = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
 
 /**
- * Broker error codes by which one record is refused for good, however often it is sent. Not
- * INVALID_TIMESTAMP (32): a topic that takes the sender's time refuses everything while a clock is
- * wrong, and takes it when topic or clock are mended.
+ * Error codes by which a broker rejects a record permanently, however often the record is sent.
+ * INVALID_TIMESTAMP is not among them: a topic that keeps the sender's time refuses every record
+ * while a clock is wrong, and accepts the same records once the topic or the clock is fixed.
  */
-const REFUSED_FOR_GOOD = new Map([
-  [10, 'MESSAGE_TOO_LARGE'],
-  [87, 'INVALID_RECORD'],
+const PERMANENT_REJECTIONS: ReadonlySet<number> = new Set([
+  ErrorCode.MESSAGE_TOO_LARGE,
+  ErrorCode.INVALID_RECORD,
 ])
-const UNKNOWN_TOPIC = 3
-const TOPIC_NOT_ALLOWED = 29
-const GROUP_NOT_ALLOWED = 30
-/** Codes after which a producer's numbers are of no use: it must be made anew. */
-const PRODUCER_IS_LOST = new Set([45, 47, 59])
+/** Error codes after which the producer id and its sequences are unusable. */
+const INVALID_PRODUCER: ReadonlySet<number> = new Set([
+  ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+  ErrorCode.INVALID_PRODUCER_EPOCH,
+  ErrorCode.UNKNOWN_PRODUCER_ID,
+])
+const NOT_AUTHORIZED: ReadonlySet<number> = new Set([
+  ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+  ErrorCode.GROUP_AUTHORIZATION_FAILED,
+])
 
-/** An error and all its causes, outermost first: a client wraps what the broker said. */
+/** An error and all its causes, outermost first: client libraries wrap the broker's error. */
 export function causesOf(error: unknown): Error[] {
   if (!(error instanceof Error)) return []
-  const { cause, originalError, errors = [] } = error as Caused
-  return [
-    error,
-    ...[cause, originalError, ...errors].filter(one => one !== error).flatMap(causesOf),
-  ]
+  const { cause, originalError, errors = [] } = error as ErrorWithCauses
+  const causes = [cause, originalError, ...errors].filter(inner => inner !== error)
+  return [error, ...causes.flatMap(causesOf)]
 }
 
-/** What the broker said, in numbers: `code` in kafkajs, `apiCode` in @platformatic/kafka. */
+/** The broker's error codes in an error: `code` in kafkajs, `apiCode` in @platformatic/kafka. */
 export const brokerErrorCodes = (error: unknown) =>
   causesOf(error)
-    .flatMap((one: Error & { code?: unknown; apiCode?: unknown }) => [one.code, one.apiCode])
+    .flatMap((cause: Error & { code?: unknown; apiCode?: unknown }) => [cause.code, cause.apiCode])
     .filter(code => typeof code === 'number')
 
-/** Why the broker will never take what was sent, or null when that is not what the error says. */
+/** The name of the error code by which the broker rejected a record permanently, or null. */
 export function permanentRejection(error: unknown): string | null {
-  const code = brokerErrorCodes(error).find(one => REFUSED_FOR_GOOD.has(one))
-  return code === undefined ? null : REFUSED_FOR_GOOD.get(code)!
+  const code = brokerErrorCodes(error).find(candidate => PERMANENT_REJECTIONS.has(candidate))
+  return code === undefined ? null : errorCodeName(code)
 }
 
-/** Whether the broker knows of no such topic. */
-export const isNoSuchTopic = (error: unknown) => brokerErrorCodes(error).includes(UNKNOWN_TOPIC)
+/** Whether the broker has no such topic. */
+export const isNoSuchTopic = (error: unknown) =>
+  brokerErrorCodes(error).includes(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
-/** Whether the broker does not let us do this with the topic or the group. */
+/** Whether the broker denies this user the operation on the topic or the group. */
 export const isNotAuthorized = (error: unknown) =>
-  brokerErrorCodes(error).some(code => code === TOPIC_NOT_ALLOWED || code === GROUP_NOT_ALLOWED)
+  brokerErrorCodes(error).some(code => NOT_AUTHORIZED.has(code))
 
-/** Whether the producer must be made anew before it can send. */
+/** Whether the producer must be created again before it can send. */
 export function isProducerInvalid(error: unknown): boolean {
-  return brokerErrorCodes(error).some(code => PRODUCER_IS_LOST.has(code))
+  return brokerErrorCodes(error).some(code => INVALID_PRODUCER.has(code))
 }
 
 /**
- * One line for a person: what is wrong and where to look, if that is known; else the outermost
- * message and the innermost, if it says more.
+ * One line for a person: the known reason with its cure; otherwise the outermost message, and the
+ * innermost message if that adds something.
  */
 export function describeError(error: unknown): string {
   const causes = causesOf(error)

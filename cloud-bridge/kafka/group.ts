@@ -4,74 +4,81 @@ import type { EventStream } from '../ports/event-stream.ts'
 import { type Assignment, requireEqualPartitionCounts, startAssignment } from './assignment.ts'
 import { describeError, isNotAuthorized } from './errors.ts'
 
-const AGAIN_MS = 1000
-/** Kafka's clients beat three times a session; more often, and others take over sooner. */
-const BEAT_MAX_MS = 1000
-
-/** As they lie in Kafka; in memory they are twenty times as many, and two such readings wait. */
-export const PARTITION_MAX_BYTES = 32 * 1024
-/** Of all partitions of a broker together. */
-export const RESPONSE_MAX_BYTES = 96 * 1024
-/** By what members of one group, through whatever library, know that they share out alike. */
-export const ASSIGNER_NAME = 'sluice-together'
-/** What was done is committed so often. */
-export const COMMIT_INTERVAL_MS = 2000
-/** How long a broker waits for something to give. */
-export const FETCH_MAX_WAIT_MS = 200
-
-/** How often a member says that it is alive, in ms. */
-export const heartbeatIntervalMs = (sessionMs: number) => Math.min(BEAT_MAX_MS, sessionMs / 3)
+const REJOIN_AFTER_MS = 1000
+/** Kafka's clients send three heartbeats a session. More heartbeats make a takeover faster. */
+const HEARTBEAT_MAX_INTERVAL_MS = 1000
 
 /**
- * Is a member, through one library, until the signal aborts; then it leaves. Begins each sharing
- * out. Rejects when it is none any more, or cannot become one.
+ * Per partition and fetch, as stored in Kafka. In memory the records take about twenty times as
+ * much, and two fetches of a partition are in memory.
+ */
+export const PARTITION_MAX_BYTES = 32 * 1024
+/** Per fetch, for all partitions of a broker. */
+export const RESPONSE_MAX_BYTES = 96 * 1024
+/** The name under which the members of a group, of any client library, agree on co-partitioning. */
+export const ASSIGNER_NAME = 'sluice-together'
+/** How often processed offsets are committed to Kafka. */
+export const COMMIT_INTERVAL_MS = 2000
+/** How long a broker may hold a fetch until there are records. */
+export const FETCH_MAX_WAIT_MS = 200
+
+/** The time between two heartbeats of a member, in ms. */
+export const heartbeatIntervalMs = (sessionMs: number) =>
+  Math.min(HEARTBEAT_MAX_INTERVAL_MS, sessionMs / 3)
+
+/**
+ * Runs one group membership through a client library until the signal aborts, and then leaves the
+ * group. Calls `onRebalance` with the member's partitions after each rebalance. Rejects when the
+ * membership is lost or cannot be obtained.
  */
 export type RunMember = (
-  begin: (partitions: readonly number[]) => Assignment,
+  onRebalance: (partitions: readonly number[]) => Assignment,
   signal: AbortSignal,
 ) => Promise<void>
 
-/** Consumer groups, by what is a member through one library; one `Member` for each that joins. */
+/** A ConsumerGroup over a client library; `createMember` is called once per `consume`. */
 export function createConsumerGroup(
   stream: EventStream,
-  openMember: (membership: Membership) => RunMember,
+  createMember: (membership: Membership) => RunMember,
 ): ConsumerGroup {
   return {
-    async consume(membership, asked) {
+    async consume(membership, callerSignal) {
       const { topics, onUnavailable } = membership
       const failing = new AbortController()
-      const signal = AbortSignal.any([asked, failing.signal])
+      const signal = AbortSignal.any([callerSignal, failing.signal])
       const failures: unknown[] = []
       const onFailure = (error: unknown) => {
         failures.push(error)
         failing.abort()
       }
-      let over = Promise.resolve()
-      let share: Assignment | null = null
-      const end = () => share?.stop()
-      signal.addEventListener('abort', end, { once: true })
-      const begin = (partitions: readonly number[]) => {
-        over = end() ?? over
-        share = startAssignment({ ...membership, stream, partitions, before: over, onFailure })
-        return share
+      let previousStopped = Promise.resolve()
+      let assignment: Assignment | null = null
+      const stop = () => assignment?.stop()
+      signal.addEventListener('abort', stop, { once: true })
+      const onRebalance = (partitions: readonly number[]) => {
+        previousStopped = stop() ?? previousStopped
+        const options = { ...membership, stream, partitions, previousStopped, onFailure }
+        assignment = startAssignment(options)
+        return assignment
       }
-      const member = openMember(membership)
+      const runMember = createMember(membership)
       try {
         while (!signal.aborted) {
           try {
             await requireTopics(stream, topics)
-            await member(begin, signal)
+            await runMember(onRebalance, signal)
           } catch (error) {
             if (error instanceof CannotConsume) throw error
-            if (isNotAuthorized(error))
+            if (isNotAuthorized(error)) {
               throw new CannotConsume(describeError(error), { cause: error })
+            }
             if (!signal.aborted) onUnavailable?.(describeError(error))
-            void end()
-            await pause(AGAIN_MS, signal)
+            void stop()
+            await pause(REJOIN_AFTER_MS, signal)
           }
         }
       } finally {
-        await end()
+        await stop()
       }
       if (failures.length > 0) throw failures[0]
     },
@@ -79,13 +86,13 @@ export function createConsumerGroup(
 }
 
 async function requireTopics(stream: EventStream, topics: readonly string[]): Promise<void> {
-  const stretches = await stream.topicOffsets(topics)
-  const missing = topics.filter(topic => !stretches.has(topic))
+  const offsets = await stream.topicOffsets(topics)
+  const missing = topics.filter(topic => !offsets.has(topic))
   if (missing.length > 0) {
     throw new CannotConsume(
-      `Kafka has no topic ${missing.join(', ')}, or does not show it to us: create it ` +
-        '(./sluice doctor --create-topics), or grant READ and DESCRIBE',
+      `topic ${missing.join(', ')} does not exist or is not visible to this user: create the ` +
+        'topic (./sluice doctor --create-topics), or grant READ and DESCRIBE',
     )
   }
-  requireEqualPartitionCounts(stretches)
+  requireEqualPartitionCounts(offsets)
 }

@@ -7,25 +7,25 @@ import {
 } from '../ports/event-sink.ts'
 import { describeError, permanentRejection } from './errors.ts'
 
-/** A part of a batch: the indexes of some of one partition's records, in order. */
+/** Records of one partition in a batch, by their indexes in the batch, in order. */
 export type BatchPart = readonly number[]
 
 /**
- * One producer of a library, by the way that was found safe for it. `send` sends parts of one
- * batch, each of another partition, and says for each what went wrong: null when Kafka has it. A
- * part is given again, unchanged, until Kafka has it; only one that was refused for good may come
- * back in halves.
+ * One producer of a client library. `send` sends parts of one batch, each of another partition, and
+ * returns one failure per part, null where Kafka acknowledged the part. The caller sends a failed
+ * part again, unchanged, until Kafka acknowledges it; only a permanently rejected part may be sent
+ * again in halves.
  */
 export type Producer = AsyncDisposable & {
   send(batch: Batch, parts: readonly BatchPart[]): Promise<unknown[]>
 }
 
-/** What is left to do of the batch whose fate is not yet known: of each partition its parts. */
-type Unfinished = { batch: Batch; rejections: KnownFate[]; parts: Map<number, BatchPart[]> }
+/** A batch with records of unknown fate: the parts still to be sent, by partition. */
+type Unfinished = { batch: Batch; fates: KnownFate[]; parts: Map<number, BatchPart[]> }
 
 /**
- * The sink on any library's producers. The partitions of a batch go out side by side; a part that
- * is refused for good is bisected, down to the records at fault.
+ * An EventSink over a library's producers. The partitions of a batch are sent concurrently. A
+ * permanently rejected part is bisected until the rejected records are found.
  */
 export function openEventSink(
   openProducer: () => Producer,
@@ -34,84 +34,87 @@ export function openEventSink(
 ): EventSink & AsyncDisposable {
   return {
     async send(batch) {
-      if (unfinished?.batch !== batch) {
-        unfinished = begin(batch)
-      }
-      const cause = await finish(producer, unfinished)
-      const { rejections, parts } = unfinished
+      if (unfinished?.batch !== batch) unfinished = splitByPartition(batch)
+      const cause = await sendParts(producer, unfinished)
+      const { fates, parts } = unfinished
       if (parts.size > 0) {
-        throw new SinkUnavailable(describeError(cause), { cause, fates: fatesOf(unfinished) })
+        throw new SinkUnavailable(describeError(cause), { cause, fates: knownFates(unfinished) })
       }
       unfinished = null
-      return rejections
+      return fates
     },
     isolate(batch) {
-      if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
-      const left = leftOf(unfinished)
-      const sink = openEventSink(openProducer, producer, left)
+      if (unfinished?.batch !== batch) {
+        throw new Error('this batch has no records of unknown fate to isolate')
+      }
+      const remaining = remainderOf(unfinished)
+      const sink = openEventSink(openProducer, producer, remaining)
       producer = openProducer()
       unfinished = null
-      return { batch: left.batch, sink }
+      return { batch: remaining.batch, sink }
     },
     [Symbol.asyncDispose]: () => producer[Symbol.asyncDispose](),
   }
 }
 
-function begin(batch: Batch): Unfinished {
+function splitByPartition(batch: Batch): Unfinished {
   const parts = new Map<number, BatchPart[]>()
   const indexes = batch.records.map((_, index) => index)
   for (const [partition, part] of Map.groupBy(indexes, at => batch.records[at]!.partition)) {
     parts.set(partition, [part])
   }
-  return { batch, rejections: indexes.map(() => null), parts }
+  return { batch, fates: indexes.map(() => null), parts }
 }
 
-/** Tries each partition until one try fails; gives why, when parts are left. */
-async function finish(producer: Producer, { batch, rejections, parts }: Unfinished) {
+/**
+ * Sends the parts of each partition in order, until one part of the partition fails. Removes the
+ * acknowledged and rejected parts. Returns the last failure, or null when no part remains.
+ */
+async function sendParts(producer: Producer, { batch, fates, parts }: Unfinished) {
   let cause: unknown = null
-  const stuck = new Set<number>()
+  const failed = new Set<number>()
   for (;;) {
-    // What stands behind an undecided part of its partition must not overtake it.
-    const trying = [...parts].filter(([partition]) => !stuck.has(partition))
-    if (trying.length === 0) return cause
+    // A later part of a partition must not overtake one of unknown fate.
+    const sending = [...parts].filter(([partition]) => !failed.has(partition))
+    if (sending.length === 0) return cause
     const failures = await producer.send(
       batch,
-      trying.map(([, [first]]) => first!),
+      sending.map(([, [first]]) => first!),
     )
-    for (const [index, [partition, queue]] of trying.entries()) {
+    for (const [index, [partition, queue]] of sending.entries()) {
       const failure = failures[index]
-      const refusal = permanentRejection(failure)
-      if (failure !== null && refusal === null) {
-        stuck.add(partition)
+      const rejection = permanentRejection(failure)
+      if (failure !== null && rejection === null) {
+        failed.add(partition)
         cause = failure
         continue
       }
       const part = queue.shift()!
-      if (refusal !== null && part.length > 1) queue.unshift(...halves(part))
-      else rejections[part[0]!] = refusal
+      if (rejection !== null && part.length > 1) queue.unshift(...halves(part))
+      else fates[part[0]!] = rejection
       if (queue.length === 0) parts.delete(partition)
     }
   }
 }
 
-const leftIn = ({ parts }: Unfinished) => [...parts.values()].flat(2)
+const remainingIndexes = ({ parts }: Unfinished) => [...parts.values()].flat(2)
 
-function fatesOf(unfinished: Unfinished): Fates {
-  const left = new Set(leftIn(unfinished))
-  return unfinished.rejections.map((fate, index) => (left.has(index) ? undefined : fate))
+function knownFates(unfinished: Unfinished): Fates {
+  const remaining = new Set(remainingIndexes(unfinished))
+  return unfinished.fates.map((fate, index) => (remaining.has(index) ? undefined : fate))
 }
 
-/** What is left, as a batch of its own. */
-function leftOf(unfinished: Unfinished): Unfinished {
+/** The records of unknown fate as a batch of their own. */
+function remainderOf(unfinished: Unfinished): Unfinished {
   const { batch, parts } = unfinished
-  const indexes = leftIn(unfinished).sort((a, b) => a - b)
-  const places = new Map(indexes.map((index, place) => [index, place]))
+  const indexes = remainingIndexes(unfinished).sort((a, b) => a - b)
+  const newIndexes = new Map(indexes.map((index, newIndex) => [index, newIndex]))
   const records = indexes.map(index => batch.records[index]!)
-  const placed = (part: BatchPart) => part.map(index => places.get(index)!)
+  const renumber = (part: BatchPart) => part.map(index => newIndexes.get(index)!)
   return {
     batch: { topic: batch.topic, records },
-    rejections: records.map(() => null),
-    parts: new Map([...parts].map(([partition, queue]) => [partition, queue.map(placed)])),
+    fates: records.map(() => null),
+    parts: new Map([...parts].map(([partition, queue]) => [partition, queue.map(renumber)])),
   }
 }
 

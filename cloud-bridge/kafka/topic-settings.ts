@@ -1,26 +1,26 @@
-/** How long Kafka keeps what is in a topic, and what it takes; null is without limit. */
+/** The part of a topic's configuration that decides what is accepted and kept; null: no limit. */
 export type TopicConfig = {
-  /** Whose time counts for it: CreateTime is the sender's, LogAppendTime is Kafka's own. */
+  /** The time that retention counts from: CreateTime is the sender's, LogAppendTime is Kafka's. */
   timestampType: string
   retentionMs: number | null
-  /** Of each partition. */
+  /** Per partition. */
   retentionBytes: number | null
-  /** `delete`, `compact` or both, parted by a comma. */
+  /** `delete`, `compact` or both, separated by a comma. */
   cleanupPolicy: string
-  /** Of a batch, compressed. */
+  /** Per batch, after compression. */
   maxMessageBytes: number
   minInsyncReplicas: number
 }
 
 export type TopicSettings = {
   partitions: number
-  /** Copies of the partition that has fewest. */
+  /** The smallest number of replicas of any partition. */
   replicas: number
-  /** Looking at it needs the right DESCRIBE_CONFIGS. */
-  keeping: TopicConfig | 'not allowed'
+  /** Reading the configuration needs the right DESCRIBE_CONFIGS. */
+  config: TopicConfig | 'not allowed'
 }
 
-const names = {
+const configNames = {
   timestampType: 'message.timestamp.type',
   retentionMs: 'retention.ms',
   retentionBytes: 'retention.bytes',
@@ -29,12 +29,12 @@ const names = {
   minInsyncReplicas: 'min.insync.replicas',
 } satisfies Record<keyof TopicConfig, string>
 
-/** What Kafka calls the settings that are looked at. */
-export const topicConfigNames: readonly string[] = Object.values(names)
+/** Kafka's names of the entries in a TopicConfig. */
+export const topicConfigNames: readonly string[] = Object.values(configNames)
 
-/** The settings of a topic by the texts that Kafka gives for them. */
-export function parseTopicConfig(texts: ReadonlyMap<string, string>): TopicConfig {
-  const text = (key: keyof TopicConfig) => texts.get(names[key]) ?? ''
+/** Parses configuration entries, Kafka's names to Kafka's texts. */
+export function parseTopicConfig(entries: ReadonlyMap<string, string>): TopicConfig {
+  const text = (key: keyof TopicConfig) => entries.get(configNames[key]) ?? ''
   const limit = (key: keyof TopicConfig) => (Number(text(key)) < 0 ? null : Number(text(key)))
   return {
     timestampType: text('timestampType'),
@@ -46,11 +46,9 @@ export function parseTopicConfig(texts: ReadonlyMap<string, string>): TopicConfi
   }
 }
 
-/**
- * With which settings our topics are created: by Kafka's own time of appending, because by the
- * event's own time Kafka deletes a late backlog at once.
- */
+/** The configuration of topics that this program creates; see TopicAdmin.create for the reason. */
 export function newTopicConfigEntries({ isCompacted = false }: { isCompacted?: boolean }) {
-  const compacted = [{ name: names.cleanupPolicy, value: 'compact' }]
-  return [{ name: names.timestampType, value: 'LogAppendTime' }, ...(isCompacted ? compacted : [])]
+  const appendTime = { name: configNames.timestampType, value: 'LogAppendTime' }
+  const compaction = { name: configNames.cleanupPolicy, value: 'compact' }
+  return isCompacted ? [appendTime, compaction] : [appendTime]
 }

@@ -1,14 +1,14 @@
 import { zstdCompressSync } from 'node:zlib'
 
-/** What cannot be compressed grows by less. */
-const SPARE_BYTES = 512
+/** Incompressible data grows by less than this. */
+const MAX_GROWTH_BYTES = 512
 
 /**
- * Compresses a partition's part of a batch, most of which are small: in one chunk that holds the
- * result, because the default of 16 KiB is garbage each time, and with its length told beforehand,
- * for which zstd takes less memory. To hand it to another thread and back would take longer.
+ * Compresses the records of one partition in a batch. Most inputs are small, so one chunk holds the
+ * whole result (the default chunk of 16 KiB would be garbage each time), and the pledged size lets
+ * zstd allocate less memory. Handing the work to another thread would take longer than the work.
  */
 export function compressZstd(plain: Buffer): Buffer {
-  const chunkSize = plain.length + SPARE_BYTES
+  const chunkSize = plain.length + MAX_GROWTH_BYTES
   return zstdCompressSync(plain, { chunkSize, pledgedSrcSize: plain.length })
 }

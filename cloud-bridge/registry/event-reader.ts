@@ -10,25 +10,26 @@ import { type RegistryClient, subjectOf } from './registry.ts'
 export type EventReader = ReturnType<typeof createEventReader>
 
 /**
- * Reads events from Kafka, in either framing. Our own schemas need no registry for it. With one, it
- * reads those of newer programs as well, whose schemas it must have learnt before.
+ * Decodes events from Kafka, in either framing. The schemas of this program need no registry. With
+ * a registry, events of newer programs are decoded as well, once `loadSchemas` has loaded their
+ * schemas.
  */
 export function createEventReader(registry: Pick<RegistryClient, 'schemasOf'> | null) {
-  const learnt = new Map<number, (value: Buffer) => SensorReading>()
+  const decoders = new Map<number, (value: Buffer) => SensorReading>()
   return {
     hasRegistry: registry !== null,
-    /** Whether a schema was learnt, by its number. */
-    hasSchema: (id: number) => learnt.has(id),
+    /** Whether the schema with this registry id is loaded. */
+    hasSchema: (id: number) => decoders.has(id),
     /**
-     * Learns every schema that topics have by now. While the registry is away, nothing, and false:
-     * what is of a newer program is then not an event to us.
+     * Loads all schemas that are registered for the topics now. Resolves with false when the
+     * registry is unavailable; events of newer programs then cannot be decoded.
      */
     async loadSchemas(topics: readonly string[]): Promise<boolean> {
       try {
         for (const topic of registry ? topics : []) {
           for (const [id, schema] of await registry!.schemasOf(subjectOf(topic))) {
-            const decode = learnt.has(id) ? null : decoderIn(schema)
-            if (decode) learnt.set(id, decode)
+            const decoder = decoders.has(id) ? null : createEventDecoder(schema)
+            if (decoder) decoders.set(id, decoder)
           }
         }
         return true
@@ -37,12 +38,12 @@ export function createEventReader(registry: Pick<RegistryClient, 'schemasOf'> | 
         return false
       }
     },
-    /** The event in a value, or null when it is none that can be read. */
+    /** The event in a value, or null when the value cannot be decoded as an event. */
     read(value: Buffer): SensorReading | null {
       const isWireFormat = value.length >= WIRE_FORMAT_BYTES && value[0] === 0
-      const decode = isWireFormat ? learnt.get(value.readUInt32BE(1)) : undefined
+      const decoder = isWireFormat ? decoders.get(value.readUInt32BE(1)) : undefined
       try {
-        return (decode ?? decodeEvent)(value)
+        return (decoder ?? decodeEvent)(value)
       } catch {
         return null
       }
@@ -50,8 +51,8 @@ export function createEventReader(registry: Pick<RegistryClient, 'schemasOf'> | 
   }
 }
 
-/** None of a schema from which an event of ours cannot be read. */
-function decoderIn(schema: object) {
+/** Null for a schema that is not compatible with SensorReading. */
+function createEventDecoder(schema: object) {
   try {
     return createDecoder(schema)
   } catch {

@@ -1,19 +1,19 @@
 import { SinkUnavailable } from '../ports/event-sink.ts'
 import type { RegistryOptions, RegistryResponse } from './request.ts'
 
-/** What keeps a registry from giving a schema its number. */
+/** Why a registry gives no id for a schema. */
 export type RegistryFaultKind =
-  | 'away'
-  | 'not let in'
-  | 'not allowed'
+  | 'unavailable'
+  | 'not authenticated'
+  | 'not authorized'
   | 'incompatible'
-  | 'unknown'
+  | 'not registered'
   | 'refused'
 
-/** One line that names the cure. Events wait meanwhile, and it is tried again. */
+/** The message is one line that names the cure. Events wait meanwhile, and the bridge retries. */
 export class RegistryFault extends SinkUnavailable {
   readonly kind: RegistryFaultKind
-  /** What is wrong, without its cure. */
+  /** The message without the cure. */
   readonly fault: string
   readonly cure: string | null
   constructor(
@@ -29,79 +29,98 @@ export class RegistryFault extends SinkUnavailable {
   }
 }
 
-/** Which schema under which subject an answer is about. */
+/** The schema, its file in config/schemas and the subject that a request is about. */
 export type SchemaReference = { schema: string; file: string; subject: string }
 
 const MESSAGE_MAX_LENGTH = 200
-/** Confluent's codes of what is not there: the subject, the version, the schema. */
+/** Confluent's error codes for a missing subject, version and schema. */
 const NOT_FOUND = [40401, 40402, 40403]
-/** What TLS and who checks certificates say, with the cure. */
+/** Cures by the error codes of TLS and certificate verification. */
 const TLS_CURES: [code: RegExp, cure: string][] = [
-  [/EPROTO/, 'Write http:// in registry.url where it has no TLS'],
-  [/ALTNAME/, 'Write the name in registry.url that its certificate has'],
-  [/EXPIRED|NOT_YET/, 'Have its certificate renewed, or set the clock'],
-  [/CERT|SELF_SIGNED|ISSUER|VERIFY|SSL|TLS/, 'Name who signed its certificate in registry.caFile'],
+  [/EPROTO/, 'Write http:// in registry.url if the registry has no TLS'],
+  [/ALTNAME/, 'Write the host name of its certificate in registry.url'],
+  [/EXPIRED|NOT_YET/, 'Renew its certificate, or set the clock'],
+  [
+    /CERT|SELF_SIGNED|ISSUER|VERIFY|SSL|TLS/,
+    'Name the authority of its certificate in registry.caFile',
+  ],
 ]
-/** What comes of asking without TLS, too, where there is TLS. */
+/** Cures for errors that a request without TLS gets from a TLS port. */
 const PLAIN_CURES: typeof TLS_CURES = [
-  [/^(ECONNRESET|HPE_.*)$/, 'Write https:// in registry.url where it has TLS'],
+  [/^(ECONNRESET|HPE_.*)$/, 'Write https:// in registry.url if the registry has TLS'],
 ]
 
-/** There was no answer. */
+/** The fault for a request without a response. */
 export function unreachableFault(url: string, error: unknown): RegistryFault {
   const { code, message, cause } = error as NodeJS.ErrnoException
-  const isLate = (cause as Error | undefined)?.name === 'TimeoutError'
-  // The cure that Node.js appends is none for who cannot change how it is started.
-  const [said = ''] = message.split('; if the root CA')
-  const reason = isLate ? 'no answer in time' : oneLine(said || String(code))
+  const isTimeout = (cause as Error | undefined)?.name === 'TimeoutError'
+  // Node.js appends a cure that needs other start options of Node.js.
+  const [text = ''] = message.split('; if the root CA')
+  const reason = isTimeout ? 'no answer in time' : oneLine(text || String(code))
   const cures = url.startsWith('https:') ? TLS_CURES : PLAIN_CURES
   const cure = cures.find(([codes]) => codes.test(String(code)))?.[1] ?? null
-  const fault = `the schema registry ${url} is away: ${reason}`
-  return new RegistryFault('away', fault, cure, { cause: error })
+  const fault = `the schema registry ${url} is unavailable: ${reason}`
+  return new RegistryFault('unavailable', fault, cure, { cause: error })
 }
 
-/** The answer is none that gives a number. */
+/** The fault for a response that does not hold what was requested. */
 export function responseFault(
   { url, username, register }: RegistryOptions,
-  answer: RegistryResponse,
+  response: RegistryResponse,
   { schema, file, subject }: SchemaReference,
 ): RegistryFault {
-  const { status } = answer
-  const said = messageIn(answer)
-  const which = `the schema registry ${url}`
-  const manual = `register config/schemas/${file} there yourself`
+  const { status } = response
+  const details = messageIn(response)
+  const registry = `the schema registry ${url}`
+  const manually = `config/schemas/${file} there yourself`
   if (status === 401) {
-    const cure = username === null ? 'Set' : 'Check'
-    const login = `${cure} registry.username and registry.passwordFile`
-    return new RegistryFault('not let in', `${which} does not let us in (401)`, login)
+    const [fault, cure] =
+      username === null
+        ? [`${registry} requires a log-in (401)`, 'Set registry.username and registry.passwordFile']
+        : [
+            `${registry} rejects the log-in of ${username} (401)`,
+            'Check registry.username and registry.passwordFile',
+          ]
+    return new RegistryFault('not authenticated', fault, cure)
   }
   if (status === 403) {
-    const right = register ? 'register' : 'look up'
-    const other = register ? `, or ${manual} and set registry.register: false` : ''
-    const cure = `Allow ${username ?? 'it'} to do so${other}`
-    const fault = `${which} does not let us ${right} ${schema} under ${subject} (403)`
-    return new RegistryFault('not allowed', fault, cure)
+    const operation = register ? 'register' : 'look up'
+    const user = username ?? 'this client'
+    const alternative = register ? `, or register ${manually} and set registry.register: false` : ''
+    const request = `${operation} ${schema} under ${subject}`
+    const fault = `${registry} does not allow ${user} to ${request} (403)`
+    return new RegistryFault('not authorized', fault, `Grant that right${alternative}`)
   }
   if (status === 409) {
-    const fault = `${which} takes ${schema} for incompatible with what ${subject} has (409${said})`
-    const cure = `Remove there what is none of our schemas, or give the topic another name`
+    const fault = `${registry} rejects ${schema} as incompatible with ${subject} (409${details})`
+    const cure = "Remove other programs' schemas from the subject, or give the topic another name"
     return new RegistryFault('incompatible', fault, cure)
   }
-  if (isNotFound(answer)) {
-    const cure = `${manual[0]!.toUpperCase()}${manual.slice(1)}, or set registry.register: true`
-    return new RegistryFault('unknown', `${which} has no ${schema} under ${subject}`, cure)
+  if (isNotFound(response)) {
+    const cure = `Register ${manually}, or set registry.register: true`
+    return new RegistryFault(
+      'not registered',
+      `${registry} has no ${schema} under ${subject}`,
+      cure,
+    )
   }
   if (status === 408 || status === 429 || status >= 500) {
-    return new RegistryFault('away', `${which} is away: it answers ${status}${said}`)
+    return new RegistryFault(
+      'unavailable',
+      `${registry} is unavailable: it answers ${status}${details}`,
+    )
   }
   if (status === 422) {
-    return new RegistryFault('refused', `${which} refuses ${schema} for ${subject} (422${said})`)
+    return new RegistryFault(
+      'refused',
+      `${registry} refuses ${schema} for ${subject} (422${details})`,
+    )
   }
-  const fault = `what answers at ${url} is no schema registry (${status}${said})`
+  const fault = `the server at ${url} is not a schema registry (${status}${details})`
   return new RegistryFault('refused', fault, 'Check registry.url, with its path')
 }
 
-/** Whether a registry says that it does not have what was asked for. */
+/** Whether a registry says that it does not have the requested subject, version or schema. */
 export function isNotFound({ status, body }: RegistryResponse): boolean {
   return status === 404 && NOT_FOUND.includes((body as { error_code: number })?.error_code)
 }

@@ -5,61 +5,64 @@ import { type RegistryOptions, type RegistryResponse, sendRequest } from './requ
 
 export type RegistryClient = ReturnType<typeof createRegistryClient>
 
-/** Under which name a topic's values have their schemas (TopicNameStrategy). */
+/** The subject of a topic's values (TopicNameStrategy). */
 export const subjectOf = (topic: string) => `${topic}-value`
 
 /**
- * A schema registry with Confluent's REST interface. Connects when it is asked; each rejection is a
+ * A client of a schema registry with Confluent's REST interface. Every method rejects with a
  * RegistryFault, whose message names the cure.
  */
 export function createRegistryClient(options: RegistryOptions) {
   const { url, register } = options
-  const under = (subject: string) => `/subjects/${encodeURIComponent(subject)}`
-  const answerTo = (path: string, body?: object) =>
+  const pathOf = (subject: string) => `/subjects/${encodeURIComponent(subject)}`
+  const send = (path: string, body?: object) =>
     sendRequest(options, path, body).catch(error => {
       throw unreachableFault(url, error)
     })
-  const wanted = <T>(
-    answer: RegistryResponse,
-    about: SchemaReference,
-    read: (body: unknown) => T | null,
+  /** Parses a successful response. Throws a RegistryFault when `parse` returns null. */
+  const parsed = <T>(
+    response: RegistryResponse,
+    reference: SchemaReference,
+    parse: (body: unknown) => T | null,
   ): T => {
-    const found = answer.status === 200 ? read(answer.body) : null
-    if (found === null) throw responseFault(options, answer, about)
-    return found
+    const value = response.status === 200 ? parse(response.body) : null
+    if (value === null) throw responseFault(options, response, reference)
+    return value
   }
 
-  /** Every schema under a subject, by its number; none of a subject that is not there. */
+  /** The Avro schemas of a subject by their ids; none for a subject that does not exist. */
   const schemasOf = async (subject: string): Promise<Map<number, object>> => {
-    const about = { schema: 'schemas', file: '', subject }
-    const listed = await answerTo(`${under(subject)}/versions`)
+    const reference = { schema: 'schemas', file: '', subject }
+    const listed = await send(`${pathOf(subject)}/versions`)
     if (isNotFound(listed)) return new Map()
-    const found = new Map<number, object>()
-    for (const version of wanted(listed, about, versionsIn)) {
-      const answer = await answerTo(`${under(subject)}/versions/${version}`)
-      const { id, schema } = wanted(answer, about, body => ({ ...schemaIn(body), id: idIn(body) }))
-      // What is no Avro is none of ours.
-      if (id !== null && schema) found.set(id, schema)
+    const schemas = new Map<number, object>()
+    for (const version of parsed(listed, reference, parseVersions)) {
+      const response = await send(`${pathOf(subject)}/versions/${version}`)
+      const { id, schema } = parsed(response, reference, body => ({
+        ...parseAvroSchema(body),
+        id: parseId(body),
+      }))
+      if (id !== null && schema) schemas.set(id, schema)
     }
-    return found
+    return schemas
   }
 
   const lookUp = async (
     subject: string,
     schema: ReleasedSchema,
-    about: SchemaReference,
+    reference: SchemaReference,
   ): Promise<number> => {
-    const answer = await answerTo(under(subject), { schema: schema.text })
-    if (!isNotFound(answer)) return wanted(answer, about, idIn)
-    // Somebody may have registered it with other white space, which is another text to some.
-    const text = JSON.parse(schema.text)
-    for (const [id, other] of await schemasOf(subject)) {
-      if (isDeepStrictEqual(other, text)) return id
+    const response = await send(pathOf(subject), { schema: schema.text })
+    if (!isNotFound(response)) return parsed(response, reference, parseId)
+    // Some registries compare texts: the schema may be registered with other white space.
+    const json = JSON.parse(schema.text)
+    for (const [id, registered] of await schemasOf(subject)) {
+      if (isDeepStrictEqual(registered, json)) return id
     }
-    throw responseFault(options, answer, about)
+    throw responseFault(options, response, reference)
   }
 
-  const aboutOf = (subject: string, { version }: ReleasedSchema): SchemaReference => ({
+  const referenceTo = (subject: string, { version }: ReleasedSchema): SchemaReference => ({
     ...{ schema: `SensorReading ${version}`, file: `SensorReading.${version}.avsc`, subject },
   })
 
@@ -67,49 +70,51 @@ export function createRegistryClient(options: RegistryOptions) {
     url,
     schemasOf,
     /**
-     * Asks whether a schema fits what is under a subject already, by the registry's own test, which
-     * registers nothing: whether we have the right to do that stays open. False where it has no
-     * such test.
+     * Whether a schema is compatible with the subject by the registry's own check, which registers
+     * nothing and does not check the right to register. False where the registry has no such check.
      */
-    async fits(subject: string, schema: ReleasedSchema): Promise<boolean> {
-      const about = aboutOf(subject, schema)
-      const path = `/compatibility${under(subject)}/versions?verbose=true`
-      const answer = await answerTo(path, { schema: schema.text })
-      if (isNotFound(answer)) return true
-      if (answer.status === 404) return false
-      const { isCompatible, message } = wanted(answer, about, verdictIn)
-      if (!isCompatible) throw responseFault(options, { status: 409, body: { message } }, about)
+    async isCompatible(subject: string, schema: ReleasedSchema): Promise<boolean> {
+      const reference = referenceTo(subject, schema)
+      const path = `/compatibility${pathOf(subject)}/versions?verbose=true`
+      const response = await send(path, { schema: schema.text })
+      if (isNotFound(response)) return true
+      if (response.status === 404) return false
+      const { isCompatible, message } = parsed(response, reference, parseCompatibility)
+      if (!isCompatible) {
+        throw responseFault(options, { status: 409, body: { message } }, reference)
+      }
       return true
     },
     /**
-     * The number of a schema of ours under a subject: registers it, which changes nothing where it
-     * is registered, or only looks it up, as configured.
+     * The id of a schema under a subject. Registers the schema (idempotent), or only looks the id
+     * up, as configured.
      */
     async idOf(subject: string, schema: ReleasedSchema): Promise<number> {
-      const about = aboutOf(subject, schema)
-      if (!register) return lookUp(subject, schema, about)
-      const answer = await answerTo(`${under(subject)}/versions`, { schema: schema.text })
-      return wanted(answer, about, idIn)
+      const reference = referenceTo(subject, schema)
+      if (!register) return lookUp(subject, schema, reference)
+      const response = await send(`${pathOf(subject)}/versions`, { schema: schema.text })
+      return parsed(response, reference, parseId)
     },
   }
 }
 
-function idIn(body: unknown): number | null {
+function parseId(body: unknown): number | null {
   const { id } = (body ?? {}) as { id?: unknown }
   return Number.isInteger(id) && Number(id) >= 0 && Number(id) < 2 ** 31 ? Number(id) : null
 }
 
-function verdictIn(body: unknown): { isCompatible: boolean; message?: string } | null {
+function parseCompatibility(body: unknown): { isCompatible: boolean; message?: string } | null {
   const { is_compatible: isCompatible, messages } = (body ?? {}) as Record<string, unknown>
   if (typeof isCompatible !== 'boolean') return null
   return { isCompatible, ...(Array.isArray(messages) && { message: messages.join('; ') }) }
 }
 
-function versionsIn(body: unknown): number[] | null {
+function parseVersions(body: unknown): number[] | null {
   return Array.isArray(body) && body.every(Number.isInteger) ? body : null
 }
 
-function schemaIn(body: unknown): { schema: object | null } {
+/** The schema is null where it is not Avro. */
+function parseAvroSchema(body: unknown): { schema: object | null } {
   const { schema, schemaType = 'AVRO' } = (body ?? {}) as Record<string, unknown>
   if (schemaType !== 'AVRO' || typeof schema !== 'string') return { schema: null }
   try {

@@ -1,49 +1,49 @@
-import { type IncomingMessage, request as overHttp } from 'node:http'
-import { request as overHttps } from 'node:https'
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
 import type { Config } from '../../config/config.ts'
 
-/** How to reach the schema registry. */
+/** How to reach the schema registry. `signal` aborts all requests. */
 export type RegistryOptions = Config['registry'] & { url: string; signal: AbortSignal }
 
-/** What a registry answered; `body` is undefined where that is no JSON. */
+/** A registry's response; `body` is undefined where the body is not JSON. */
 export type RegistryResponse = { status: number; body: unknown }
 
-/** The media type of Confluent's REST interface; others speak it, too. */
+/** The media type of Confluent's REST interface; other registries accept it, too. */
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
 
 /**
- * Asks a registry once: GET, or POST with a body. Rejects when there is no answer within
- * `requestTimeoutMs`, when it cannot be trusted (TLS), and when asked to end.
+ * Sends one request to a registry: GET, or POST with a body. Rejects without a response within
+ * `requestTimeoutMs`, when the TLS certificate is not trusted, and when `signal` aborts.
  */
 export async function sendRequest(
   { url, username, password, ca, requestTimeoutMs, signal }: RegistryOptions,
   path: string,
   body?: object,
 ): Promise<RegistryResponse> {
-  const sent = body && JSON.stringify(body)
+  const json = body && JSON.stringify(body)
   const options = {
-    method: sent === undefined ? 'GET' : 'POST',
+    method: json === undefined ? 'GET' : 'POST',
     headers: {
       accept: `${MEDIA_TYPE}, application/json`,
-      ...(sent !== undefined && { 'content-type': MEDIA_TYPE }),
+      ...(json !== undefined && { 'content-type': MEDIA_TYPE }),
     },
     ...(username !== null && { auth: `${username}:${password?.reveal()}` }),
     ...(ca && { ca: ca.reveal() }),
     signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
-    // It is asked a few times in months: no connection is kept for it.
+    // Requests are months apart: no connection is kept alive.
     agent: false,
   }
-  const send = url.startsWith('https:') ? overHttps : overHttp
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    send(`${url.replace(/\/+$/, '')}${path}`, options, resolve)
+  const request = url.startsWith('https:') ? requestHttps : requestHttp
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(`${url.replace(/\/+$/, '')}${path}`, options, resolve)
       .on('error', reject)
-      .end(sent)
+      .end(json)
   })
-  return { status: answer.statusCode ?? 0, body: jsonIn(await text(answer)) }
+  return { status: response.statusCode ?? 0, body: parseJson(await text(response)) }
 }
 
-function jsonIn(body: string): unknown {
+function parseJson(body: string): unknown {
   try {
     return JSON.parse(body)
   } catch {

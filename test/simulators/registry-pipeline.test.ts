@@ -38,7 +38,7 @@ describeWithRegistry('the whole pipeline with a registry', () => {
     await stage.devices.run(1000)
     // Everything is accepted while the registry is down, and delivered when it is back.
     const waits = async () => (await stage.states()).bridge?.kafka.events
-    await vi.waitFor(async () => expect(await waits()).toContain('is away: socket hang up'))
+    await vi.waitFor(async () => expect(await waits()).toContain('is unavailable: socket hang up'))
     gate.mode = 'pass'
     expect(await stage.drain()).toBe(0)
     const records = (await readTopic(sharedKafka(), readings)).flat()

@@ -10,7 +10,7 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => ({
   decompress: async (buffer: Buffer) => zstdDecompressSync(buffer),
 })
 
-/** The client library's number for a configured compression. */
+/** The library's numbers for the configurable compressions. */
 export const compressionTypes = {
   none: CompressionTypes.None,
   gzip: CompressionTypes.GZIP,
@@ -18,22 +18,23 @@ export const compressionTypes = {
 }
 
 /**
- * A kafkajs client as configured; it connects to nothing yet. It is silent: its user tells. It
- * tries each thing, connecting included, again `retries` times (0 is refused by some).
+ * A kafkajs client as configured. It does not connect yet, and it logs nothing: callers report
+ * errors. It retries each operation, connecting included, `retries` times; some operations of
+ * kafkajs reject a value of 0.
  */
 export function createKafkajs(options: KafkaOptions, retries = 5, socketFactory?: ISocketFactory) {
   const { brokers, clientId, requestTimeoutMs, sasl, tls } = options
-  const more: Partial<KafkaConfig> = {}
-  if (socketFactory) more.socketFactory = socketFactory
+  const optional: Partial<KafkaConfig> = {}
+  if (socketFactory) optional.socketFactory = socketFactory
   if (tls) {
     const { ca, cert, key } = tls
-    more.ssl = { ca: ca.reveal() }
-    if (cert) more.ssl.cert = cert.reveal()
-    if (key) more.ssl.key = key.reveal()
+    optional.ssl = { ca: ca.reveal() }
+    if (cert) optional.ssl.cert = cert.reveal()
+    if (key) optional.ssl.key = key.reveal()
   }
   if (sasl) {
     const { mechanism, username, password } = sasl
-    more.sasl = { mechanism, username, password: password.reveal() } as KafkaConfig['sasl'] & {}
+    optional.sasl = { mechanism, username, password: password.reveal() } as KafkaConfig['sasl'] & {}
   }
   return new Kafka({
     brokers: [...brokers],
@@ -42,6 +43,6 @@ export function createKafkajs(options: KafkaOptions, retries = 5, socketFactory?
     connectionTimeout: Math.min(requestTimeoutMs, 3000),
     retry: { retries, initialRetryTime: 100, maxRetryTime: 1000 },
     logLevel: logLevel.NOTHING,
-    ...more,
+    ...optional,
   })
 }

@@ -19,26 +19,26 @@ import { createEventStream, toReadRecord } from './stream.ts'
 
 const { AssignerProtocol } = kafkajs
 
-/** No limit: each partition that was read is worked on. */
-const AT_ONCE_MAX = 1000
-/** A partition whose work takes longer is paused, so that the others go on. */
-const PATIENCE_MS = 200
+/** Practically no limit: all fetched partitions are processed concurrently. */
+const MAX_CONCURRENT_PARTITIONS = 1000
+/** A partition whose queue is full for longer is paused, so that the other partitions go on. */
+const PAUSE_AFTER_MS = 200
 const LEAVE_MAX_MS = 5000
-/** A join may take one: until who does not answer is taken for dead. */
-const SILENT_SESSIONS = 2
+/** A join may take one session, until an unresponsive member has expired. */
+const MAX_SILENT_SESSIONS = 2
 
-/** Consumer groups through kafkajs: its membership and its reading. */
+/** Consumer groups over the consumer of kafkajs. */
 export function createGroup(options: KafkaOptions): ConsumerGroup {
   return createConsumerGroup(
     createEventStream(options),
-    membership => (begin, signal) => beMember(options, membership, begin, signal),
+    membership => (onRebalance, signal) => runMember(options, membership, onRebalance, signal),
   )
 }
 
-async function beMember(
+async function runMember(
   options: KafkaOptions,
   { groupId, topics, sessionMs }: Membership,
-  begin: Parameters<RunMember>[0],
+  onRebalance: Parameters<RunMember>[0],
   signal: AbortSignal,
 ): Promise<void> {
   const ended = Promise.withResolvers<void>()
@@ -46,7 +46,7 @@ async function beMember(
   signal.addEventListener('abort', onAbort, { once: true })
   const consumer = createKafkajs(options).consumer({
     groupId,
-    partitionAssigners: [together],
+    partitionAssigners: [coPartitioningAssigner],
     sessionTimeout: sessionMs,
     rebalanceTimeout: sessionMs,
     heartbeatInterval: heartbeatIntervalMs(sessionMs),
@@ -54,112 +54,116 @@ async function beMember(
     maxBytesPerPartition: PARTITION_MAX_BYTES,
     maxBytes: RESPONSE_MAX_BYTES,
     allowAutoTopicCreation: false,
-    // A new consumer is begun when this one has ended, and why is told.
+    // The caller reports why this consumer ended, and creates a new one.
     retry: { restartOnFailure: async () => false },
   })
-  const silentMs = SILENT_SESSIONS * sessionMs
+  const maxSilenceMs = MAX_SILENT_SESSIONS * sessionMs
   const silence = setTimeout(
-    () => ended.reject(new Error(`no heartbeat for ${silentMs} ms`)),
-    silentMs,
+    () => ended.reject(new Error(`no heartbeat for ${maxSilenceMs} ms`)),
+    maxSilenceMs,
   )
   consumer.on('consumer.crash', ({ payload }) => ended.reject(payload.error))
   consumer.on('consumer.heartbeat', () => silence.refresh())
-  let reading: Reading | null = null
+  let reader: AssignmentReader | null = null
   consumer.on('consumer.group_join', ({ payload }) => {
     silence.refresh()
-    const share = begin(payload.memberAssignment[topics[0]!] ?? [])
-    reading = startReading(consumer, topics, share)
-    reading.begun.catch(error => share.signal.aborted || ended.reject(error))
+    const assignment = onRebalance(payload.memberAssignment[topics[0]!] ?? [])
+    reader = readAssignment(consumer, topics, assignment)
+    reader.started.catch(error => assignment.signal.aborted || ended.reject(error))
   })
   const commit = () =>
-    reading?.share
-      .commit(done =>
-        consumer.commitOffsets(done.map(one => ({ ...one, offset: String(one.offset) }))),
+    reader?.assignment
+      .commit(processed =>
+        consumer.commitOffsets(
+          processed.map(({ offset, ...position }) => ({ ...position, offset: String(offset) })),
+        ),
       )
       .catch(() => {})
-  const committing = setInterval(commit, COMMIT_INTERVAL_MS)
-  const start = async () => {
+  const commitTimer = setInterval(commit, COMMIT_INTERVAL_MS)
+  const run = async () => {
     await consumer.connect()
     await consumer.subscribe({ topics: [...topics], fromBeginning: true })
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: AT_ONCE_MAX,
+      partitionsConsumedConcurrently: MAX_CONCURRENT_PARTITIONS,
       eachBatch: async ({ batch, resolveOffset, pause }) =>
-        reading?.take(batch, resolveOffset, pause),
+        reader?.enqueue(batch, resolveOffset, pause),
     })
   }
   try {
-    start().catch(ended.reject)
+    run().catch(ended.reject)
     await ended.promise
-    await within(LEAVE_MAX_MS, commit())
+    await waitAtMost(LEAVE_MAX_MS, commit())
   } finally {
     signal.removeEventListener('abort', onAbort)
     clearTimeout(silence)
-    clearInterval(committing)
-    await within(LEAVE_MAX_MS, consumer.disconnect())
+    clearInterval(commitTimer)
+    await waitAtMost(LEAVE_MAX_MS, consumer.disconnect())
   }
 }
 
-type Reading = ReturnType<typeof startReading>
+type AssignmentReader = ReturnType<typeof readAssignment>
 
-/** Reads a share: nothing until the work has said where to go on. */
-function startReading(consumer: Consumer, topics: readonly string[], share: Assignment) {
-  const { partitions, signal } = share
-  let lanes: readonly PartitionQueue[] = []
+/** Reads an assignment. All partitions are paused until their start offsets are known. */
+function readAssignment(consumer: Consumer, topics: readonly string[], assignment: Assignment) {
+  const { partitions, signal } = assignment
+  let queues: readonly PartitionQueue[] = []
   consumer.pause(topics.map(topic => ({ topic, partitions: [...partitions] })))
-  const begin = async () => {
-    const all = await share.queues
+  const start = async () => {
+    const all = await assignment.queues
     if (signal.aborted) return
-    for (const { topic, partition, next } of all) {
-      consumer.seek({ topic, partition, offset: String(next) })
+    for (const { topic, partition, nextOffset } of all) {
+      consumer.seek({ topic, partition, offset: String(nextOffset) })
       consumer.resume([{ topic, partitions: [partition] }])
     }
-    // What was read from elsewhere, and is on its way to `take`, is not taken.
+    // `enqueue` ignores batches from other offsets that kafkajs fetched before the seek.
     await new Promise(resolve => setImmediate(resolve))
-    lanes = all
+    queues = all
   }
   return {
-    share,
-    begun: begin(),
-    async take(batch: Batch, resolveOffset: (last: string) => void, pause: () => () => void) {
-      const lane = lanes.find(one => one.topic === batch.topic && one.partition === batch.partition)
-      if (!lane || signal.aborted) return
+    assignment,
+    started: start(),
+    async enqueue(batch: Batch, resolveOffset: (last: string) => void, pause: () => () => void) {
+      const queue = queues.find(
+        ({ topic, partition }) => topic === batch.topic && partition === batch.partition,
+      )
+      if (!queue || signal.aborted) return
       const messages = batch.messages.filter(({ value }) => value)
       const records = messages.map(message => toReadRecord(message, batch.partition))
-      const first = Number(batch.messages[0]?.offset ?? lane.next)
-      lane.enqueue(records, first, Number(batch.lastOffset()) + 1)
-      resolveOffset(String(lane.next - 1))
-      const patientUntilMs = performance.now() + PATIENCE_MS
-      while (!lane.hasRoom && !signal.aborted) {
-        const leftMs = patientUntilMs - performance.now()
+      const first = Number(batch.messages[0]?.offset ?? queue.nextOffset)
+      queue.enqueue(records, first, Number(batch.lastOffset()) + 1)
+      resolveOffset(String(queue.nextOffset - 1))
+      const pauseAtMs = performance.now() + PAUSE_AFTER_MS
+      while (!queue.hasRoom && !signal.aborted) {
+        const leftMs = pauseAtMs - performance.now()
         if (leftMs <= 0) break
-        await within(leftMs, share.waitForRoom())
+        await waitAtMost(leftMs, assignment.waitForRoom())
       }
-      if (!lane.hasRoom && !signal.aborted) void resumeLater(lane, share, pause())
+      if (!queue.hasRoom && !signal.aborted) void resumeWithRoom(queue, assignment, pause())
     },
   }
 }
 
-async function resumeLater(
-  lane: PartitionQueue,
-  share: Assignment,
+async function resumeWithRoom(
+  queue: PartitionQueue,
+  assignment: Assignment,
   resume: () => void,
 ): Promise<void> {
-  while (!lane.hasRoom && !share.signal.aborted) await share.waitForRoom()
-  if (!share.signal.aborted) resume()
+  while (!queue.hasRoom && !assignment.signal.aborted) await assignment.waitForRoom()
+  if (!assignment.signal.aborted) resume()
 }
 
-/** Until it is over, well or not, or so long. */
-async function within(ms: number, work: Promise<unknown> | undefined): Promise<void> {
-  const ending = new AbortController()
-  const late = sleep(ms, undefined, { signal: ending.signal })
-  await Promise.race([work, late]).catch(() => {})
-  ending.abort()
-  await late.catch(() => {})
+/** Waits until the work ends, whether it succeeds or fails, but at most `ms`. */
+async function waitAtMost(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const ended = new AbortController()
+  const timeout = sleep(ms, undefined, { signal: ended.signal })
+  await Promise.race([work, timeout]).catch(() => {})
+  ended.abort()
+  await timeout.catch(() => {})
 }
 
-const together: PartitionAssigner = ({ cluster }) => ({
+const coPartitioningAssigner: PartitionAssigner = ({ cluster }) => ({
   name: ASSIGNER_NAME,
   version: 0,
   async assign({ members, topics }) {

@@ -1,103 +1,104 @@
-import type { Kafka, Producer as KafkajsProducer, Message } from 'kafkajs'
+import type { Kafka, Producer as KafkajsProducer } from 'kafkajs'
 import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
 import { isProducerInvalid, permanentRejection } from '../errors.ts'
 import type { BatchPart, Producer } from '../sink.ts'
 import { compressionTypes, createKafkajs } from './configuration.ts'
+import { groupedMessages } from './internals.ts'
 import { createSilentBrokerFilter } from './silent-brokers.ts'
 
-/** kafkajs tries a request twice (retries: 1); then it is past its own deadline. */
-const ABANDON_AFTER_TIMEOUTS = 4
-/** A broker that did not answer is asked again after this long. */
-const AVOIDED_FOR_TIMEOUTS = 2
+/** A send is given up after this many request timeouts: kafkajs itself tries a request twice. */
+const GIVE_UP_AFTER_TIMEOUTS = 4
+/** A broker that did not respond is avoided for this many request timeouts. */
+const AVOID_FOR_TIMEOUTS = 2
 
 /**
- * A producer on kafkajs, by the way that was found safe for it: idempotent, one send at a time, one
- * request in flight. After a rejected send the *same* object is disconnected and connected, because
- * it keeps the numbers by which the broker tells a part that comes again; whatever was in a
- * rejected send comes again partition by partition, because kafkajs takes back the numbers of parts
- * that were appended. The object is thrown away when it could not connect at first, when its
- * numbers are lost, or when a send does not settle.
+ * A producer on kafkajs: idempotent, one send at a time, one request in flight.
+ *
+ * After a rejected send the *same* kafkajs producer is disconnected and connected again, because it
+ * keeps the producer id and the sequences by which the broker recognises a retried part. The parts
+ * of a rejected send are then sent one partition at a time, because kafkajs resets the sequences of
+ * parts that were appended. The kafkajs producer is replaced when its first connect failed, when
+ * its producer id is invalid, or when a send does not end.
  */
 export function openProducer(options: KafkaOptions): Producer {
-  // One retry of anything within a send, or it would still be at it when we give it up.
-  const avoiding = createSilentBrokerFilter(AVOIDED_FOR_TIMEOUTS * options.requestTimeoutMs)
-  const kafka = createKafkajs(options, 1, avoiding.socketFactory)
+  // One retry within a send; with more, kafkajs would still retry after the send is given up.
+  const silentBrokers = createSilentBrokerFilter(AVOID_FOR_TIMEOUTS * options.requestTimeoutMs)
+  const kafka = createKafkajs(options, 1, silentBrokers.socketFactory)
   const compression = compressionTypes[options.compression]
-  const abandonMs = ABANDON_AFTER_TIMEOUTS * options.requestTimeoutMs
+  const giveUpMs = GIVE_UP_AFTER_TIMEOUTS * options.requestTimeoutMs
   let producer: KafkajsProducer | null = null
-  let connected = false
-  /** Partitions whose part was in a rejected send of several, and not yet sent alone. */
-  const inDoubt = new Set<number>()
+  let isConnected = false
+  /** Partitions of a rejected send of several parts, until they are sent alone. */
+  const suspects = new Set<number>()
 
-  /** Connects; a producer whose first connect failed would go on without idempotence. */
+  /** Connects. A producer whose first connect failed would not be idempotent: it is discarded. */
   const connect = async (): Promise<KafkajsProducer> => {
-    if (producer && connected) return producer
-    const made = producer ?? createIdempotentProducer(kafka)
+    if (producer && isConnected) return producer
+    const connecting = producer ?? createIdempotentProducer(kafka)
     try {
-      await made.connect()
+      await connecting.connect()
     } catch (error) {
-      avoiding.note(error)
-      if (!producer) made.disconnect().catch(() => {})
+      silentBrokers.recordError(error)
+      if (!producer) connecting.disconnect().catch(() => {})
       throw error
     }
-    producer = made
-    connected = true
-    return made
+    producer = connecting
+    isConnected = true
+    return connecting
   }
 
-  const recover = async (via: KafkajsProducer, error: unknown, sending: Promise<unknown>) => {
-    const disconnect = () => via.disconnect().catch(() => {})
-    connected = false
-    avoiding.note(error)
-    if (error instanceof Unsettled || isProducerInvalid(error)) producer = null
-    if (error instanceof Unsettled) sending.then(disconnect, disconnect)
+  const closeAfter = async (failed: KafkajsProducer, error: unknown, sending: Promise<unknown>) => {
+    const disconnect = () => failed.disconnect().catch(() => {})
+    isConnected = false
+    silentBrokers.recordError(error)
+    if (error instanceof SendTimeout || isProducerInvalid(error)) producer = null
+    if (error instanceof SendTimeout) sending.then(disconnect, disconnect)
     else await disconnect()
   }
 
-  /** What went wrong with each of these parts, sent together. Throws when it cannot connect. */
+  /** The failure of each part after one send of all parts. Throws when it cannot connect. */
   const attempt = async (batch: Batch, parts: readonly BatchPart[]) => {
-    const fates = (failureOf: (part: BatchPart) => unknown) =>
+    const results = (failureOf: (part: BatchPart) => unknown) =>
       parts.map(part => [part, failureOf(part)] as const)
-    const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
     const topicMessages = [{ topic: batch.topic, messages: messagesOf(batch, parts) }]
-    const via = await connect()
-    const sending = via.sendBatch({ topicMessages, acks: -1, compression })
+    const connected = await connect()
+    const sending = connected.sendBatch({ topicMessages, acks: -1, compression })
     try {
-      const answer = await withDeadline(sending, abandonMs)
-      const answered = new Set(answer.map(({ partition }) => partition))
-      // What was answered for is done: its numbers are used up, so it would be written again.
-      const isDone = (part: BatchPart) => answered.has(partitionOf(part))
-      const failure = new Error(`Kafka gave no answer for a partition of ${batch.topic}`)
-      if (!parts.every(isDone)) await recover(via, failure, sending)
-      return fates(part => (isDone(part) ? null : failure))
+      const response = await withDeadline(sending, giveUpMs)
+      const acknowledged = new Set(response.map(({ partition }) => partition))
+      // kafkajs has used up the sequences of acknowledged parts: a retry would store them twice.
+      const isDone = (part: BatchPart) => acknowledged.has(partitionOf(batch, part))
+      const failure = new Error(`the response has no result for a partition of ${batch.topic}`)
+      if (!parts.every(isDone)) await closeAfter(connected, failure, sending)
+      return results(part => (isDone(part) ? null : failure))
     } catch (failure) {
-      await recover(via, failure, sending)
-      return fates(() => failure)
+      await closeAfter(connected, failure, sending)
+      return results(() => failure)
     }
   }
 
   return {
     async send(batch, parts) {
       const failures = new Map<BatchPart, unknown>()
-      const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
       try {
-        const together = parts.filter(part => !inDoubt.has(partitionOf(part)))
-        if (together.length > 1) {
-          for (const [part, failure] of await attempt(batch, together)) {
-            if (failure !== null) inDoubt.add(partitionOf(part))
-            // What failed for all may do so for each: that is tried after the back-off. But of
-            // several that are refused nobody knows which is to blame.
+        const combined = parts.filter(part => !suspects.has(partitionOf(batch, part)))
+        if (combined.length > 1) {
+          for (const [part, failure] of await attempt(batch, combined)) {
+            if (failure !== null) suspects.add(partitionOf(batch, part))
+            // A temporary failure probably repeats at once: the caller retries after its back-off.
+            // A rejection does not say which part it is about: each part is sent alone, now.
             if (permanentRejection(failure) === null) failures.set(part, failure)
           }
         }
-        for (const part of parts.filter(one => !failures.has(one))) {
+        for (const part of parts.filter(candidate => !failures.has(candidate))) {
           const [, failure] = (await attempt(batch, [part]))[0]!
-          if (failure === null || permanentRejection(failure)) inDoubt.delete(partitionOf(part))
+          const isDecided = failure === null || permanentRejection(failure) !== null
+          if (isDecided) suspects.delete(partitionOf(batch, part))
           failures.set(part, failure)
         }
-      } catch (noConnection) {
-        return parts.map(part => (failures.has(part) ? failures.get(part) : noConnection))
+      } catch (connectFailure) {
+        return parts.map(part => (failures.has(part) ? failures.get(part) : connectFailure))
       }
       return parts.map(part => failures.get(part))
     },
@@ -107,41 +108,37 @@ export function openProducer(options: KafkaOptions): Producer {
   }
 }
 
-/** A producer whose numbers outlive a rejected send, as `openProducer` says. */
+const partitionOf = ({ records }: Batch, part: BatchPart) => records[part[0]!]!.partition
+
+const messagesOf = ({ records }: Batch, parts: readonly BatchPart[]) =>
+  groupedMessages(parts.map(part => part.map(index => records[index]!)))
+
+/** A producer whose producer id and sequences survive a rejected send; see `openProducer`. */
 export function createIdempotentProducer(kafka: Kafka): KafkajsProducer {
   return kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    // The partition is decided before; the client's own partitioner would hash every key again.
+    // The partition is known; the library's own partitioner would hash every key.
     createPartitioner:
       () =>
       ({ message }) =>
         message.partition!,
-    // One retry, because none is refused; the forwarder repeats the batch itself.
+    // kafkajs rejects 0 retries here; the forwarder retries the batch itself.
     retry: { retries: 1, initialRetryTime: 100, maxRetryTime: 1000 },
   })
 }
 
-/**
- * The records of some parts as kafkajs takes them. It would part them by a `reduce` that copies all
- * it has of a partition for each further message; this one gives what is parted already.
- */
-function messagesOf({ records }: Batch, parts: readonly BatchPart[]): Message[] {
-  const some = parts.map(part => part.map(index => records[index]!))
-  const byPartition = Object.fromEntries(some.map(one => [one[0]!.partition, one]))
-  return Object.assign(some.flat(), { reduce: () => byPartition })
-}
-
-class Unsettled extends Error {}
+class SendTimeout extends Error {}
 
 async function withDeadline<T>(work: Promise<T>, deadlineMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Unsettled(`no answer for ${deadlineMs} ms`)), deadlineMs)
+  const timeout = new Promise<never>((_, reject) => {
+    const error = new SendTimeout(`no response from Kafka within ${deadlineMs} ms`)
+    timer = setTimeout(() => reject(error), deadlineMs)
   })
   try {
-    return await Promise.race([work, late])
+    return await Promise.race([work, timeout])
   } finally {
     clearTimeout(timer)
   }

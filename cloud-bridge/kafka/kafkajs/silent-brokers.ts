@@ -2,44 +2,46 @@ import { connect, isIP, Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ISocketFactory } from 'kafkajs'
 import { causesOf } from '../errors.ts'
+import { timedOutBroker } from './internals.ts'
 
 const KEEP_ALIVE_MS = 60_000
 
 /**
- * Keeps kafkajs away from brokers that accept connections and do not answer. By itself it goes to
- * one again and again, with each connection and each look at who leads what, and waits for every
- * partition until its timeout: one broker of three that hangs would hold up all. `note` reads from
- * an error who did not answer; for `forMs` its sockets then fail at once, if others are known.
+ * A socket factory that keeps kafkajs away from brokers that accept connections and do not respond.
+ * kafkajs itself returns to such a broker with every connect and every metadata request, and waits
+ * for every partition until the timeout: one hanging broker of three would block all partitions.
+ * After `recordError` has seen a timeout, connections to that broker fail at once for `avoidForMs`,
+ * as long as other brokers are known.
  */
-export function createSilentBrokerFilter(forMs: number) {
+export function createSilentBrokerFilter(avoidForMs: number) {
   const known = new Set<string>()
-  const silentUntil = new Map<string, number>()
+  const avoidUntilMs = new Map<string, number>()
   const isAvoided = (broker: string) =>
-    (silentUntil.get(broker) ?? 0) > performance.now() && known.size > silentUntil.size
+    (avoidUntilMs.get(broker) ?? 0) > performance.now() && known.size > avoidUntilMs.size
 
   const socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
     const broker = `${host}:${port}`
     known.add(broker)
     if (isAvoided(broker)) {
-      const none = new Socket()
-      none.destroy(new Error(`${broker} did not answer lately`))
-      return none
+      const destroyed = new Socket()
+      destroyed.destroy(new Error(`${broker} did not respond to an earlier request`))
+      return destroyed
     }
-    silentUntil.delete(broker)
-    const name = isIP(host) ? {} : { servername: host }
+    avoidUntilMs.delete(broker)
+    const serverName = isIP(host) ? {} : { servername: host }
     const socket = ssl
-      ? connectTls({ host, port, ...name, ...ssl }, onConnect)
+      ? connectTls({ host, port, ...serverName, ...ssl }, onConnect)
       : connect({ host, port }, onConnect)
     return socket.setKeepAlive(true, KEEP_ALIVE_MS)
   }
 
   return {
     socketFactory,
-    note(error: unknown): void {
+    /** Reads from an error and its causes which broker did not respond. */
+    recordError(error: unknown): void {
       for (const cause of causesOf(error)) {
-        const { name, broker } = cause as Error & { broker?: string }
-        const isSilent = name === 'KafkaJSRequestTimeoutError' && broker !== undefined
-        if (isSilent) silentUntil.set(broker, performance.now() + forMs)
+        const broker = timedOutBroker(cause)
+        if (broker !== null) avoidUntilMs.set(broker, performance.now() + avoidForMs)
       }
     },
   }

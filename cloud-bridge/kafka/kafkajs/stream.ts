@@ -4,20 +4,21 @@ import type { IHeaders } from 'kafkajs'
 import type { EventStream, Offsets, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
 import { createKafkajs } from './configuration.ts'
+import { isRetriable } from './internals.ts'
 
-const ATTEMPTS = 10
+const MAX_ATTEMPTS = 10
 const RETRY_MS = 300
-/** So many in a row, and it is not passing. */
-const CRASHES = 3
+/** So many consumer crashes without a batch between them end the reading. */
+const MAX_CRASHES = 3
 
 export function createEventStream(options: KafkaOptions): EventStream {
   return {
-    topicOffsets: topics => stretchesOf(options, topics),
+    topicOffsets: topics => topicOffsets(options, topics),
     readBetween: (topic, from, to, onRecord) => readBetween(options, topic, from, to, onRecord),
   }
 }
 
-async function stretchesOf(
+async function topicOffsets(
   options: KafkaOptions,
   topics: readonly string[],
 ): Promise<Map<string, TopicOffsets>> {
@@ -25,20 +26,20 @@ async function stretchesOf(
   try {
     await admin.connect()
     const existing = new Set(await admin.listTopics())
-    const found = new Map<string, TopicOffsets>()
+    const offsetsByTopic = new Map<string, TopicOffsets>()
     for (const topic of topics.filter(name => existing.has(name))) {
-      const offsets = await retried(() => admin.fetchTopicOffsets(topic))
+      const offsets = await retry(() => admin.fetchTopicOffsets(topic))
       const begin = new Map(offsets.map(({ partition, low }) => [partition, Number(low)]))
       const end = new Map(offsets.map(({ partition, high }) => [partition, Number(high)]))
-      found.set(topic, { begin, end })
+      offsetsByTopic.set(topic, { begin, end })
     }
-    return found
+    return offsetsByTopic
   } finally {
     await admin.disconnect().catch(() => {})
   }
 }
 
-/** With a group of its own, of which nothing stays. */
+/** Reads in a consumer group of its own that commits no offsets. */
 async function readBetween(
   options: KafkaOptions,
   topic: string,
@@ -46,9 +47,9 @@ async function readBetween(
   to: Offsets,
   onRecord: (record: ReadRecord) => void,
 ): Promise<void> {
-  const next = await nextOf(options, topic, from, to)
-  const left = new Map([...to].filter(([partition, end]) => end > next.get(partition)!))
-  if (left.size === 0) return
+  const next = await firstOffsets(options, topic, from, to)
+  const unfinished = new Map([...to].filter(([partition, end]) => end > next.get(partition)!))
+  if (unfinished.size === 0) return
   const consumer = createKafkajs(options).consumer({
     groupId: `sluice-reader-${randomUUID()}`,
     maxWaitTimeInMs: 200,
@@ -60,13 +61,13 @@ async function readBetween(
     await new Promise<void>((resolve, reject) => {
       let crashes = 0
       consumer.on('consumer.crash', ({ payload }) => {
-        if (!payload.restart || ++crashes === CRASHES) reject(payload.error)
+        if (!payload.restart || ++crashes === MAX_CRASHES) reject(payload.error)
       })
       const eachBatch = async ({ batch }: { batch: Batch }) => {
         crashes = 0
         const { partition, messages } = batch
-        // A consumer that starts again reads again what it had, and a batch may go beyond the end.
-        const [begin, end] = [next.get(partition) ?? 0, left.get(partition) ?? 0]
+        // A restarted consumer reads records again, and a batch may go beyond the end.
+        const [begin, end] = [next.get(partition) ?? 0, unfinished.get(partition) ?? 0]
         for (const message of messages) {
           const offset = Number(message.offset)
           if (offset >= begin && offset < end && message.value) {
@@ -75,11 +76,11 @@ async function readBetween(
         }
         const last = messages.at(-1)
         if (last) next.set(partition, Math.max(begin, Number(last.offset) + 1))
-        if ((next.get(partition) ?? 0) >= end) left.delete(partition)
-        if (left.size === 0) resolve()
+        if ((next.get(partition) ?? 0) >= end) unfinished.delete(partition)
+        if (unfinished.size === 0) resolve()
       }
       consumer.run({ autoCommit: false, eachBatch }).catch(reject)
-      for (const [partition] of left) {
+      for (const [partition] of unfinished) {
         consumer.seek({ topic, partition, offset: String(next.get(partition)) })
       }
     })
@@ -88,20 +89,20 @@ async function readBetween(
   }
 }
 
-/** Where to begin in each partition: before there is nothing any more, or it was not asked for. */
-async function nextOf(
+/** The offset to begin at in each partition: `from`, or the first offset that Kafka still has. */
+async function firstOffsets(
   options: KafkaOptions,
   topic: string,
   from: Offsets,
   to: Offsets,
 ): Promise<Map<number, number>> {
-  const wanted = [...to].filter(([partition, end]) => end > (from.get(partition) ?? 0))
+  const isEmpty = [...to].every(([partition, end]) => end <= (from.get(partition) ?? 0))
   const next = new Map([...to.keys()].map(partition => [partition, from.get(partition) ?? 0]))
-  if (wanted.length === 0) return next
+  if (isEmpty) return next
   const admin = createKafkajs(options).admin()
   try {
     await admin.connect()
-    for (const { partition, low } of await retried(() => admin.fetchTopicOffsets(topic))) {
+    for (const { partition, low } of await retry(() => admin.fetchTopicOffsets(topic))) {
       next.set(partition, Math.max(next.get(partition) ?? 0, Number(low)))
     }
     return next
@@ -110,29 +111,26 @@ async function nextOf(
   }
 }
 
-/** A message as consumers get it; it has a value. */
-export function toReadRecord(
-  { offset, timestamp, key, value, headers }: Message,
-  partition: number,
-) {
+/** Converts a message of a kafkajs consumer. The message must have a value. */
+export function toReadRecord(message: Message, partition: number): ReadRecord {
+  const { offset, timestamp, key, value, headers } = message
   const appendTimeMs = Number(timestamp)
   const record = { partition, offset: Number(offset), appendTimeMs, key, value: value! }
-  return { ...record, headers: headersOf(headers ?? {}) }
+  return { ...record, headers: lastHeaders(headers ?? {}) }
 }
 
-function headersOf(headers: IHeaders): ReadRecord['headers'] {
+function lastHeaders(headers: IHeaders): ReadRecord['headers'] {
   const last = Object.entries(headers).map(([name, value]) => [name, [value].flat().at(-1)])
   return Object.fromEntries(last.filter(([, value]) => Buffer.isBuffer(value)))
 }
 
-/** Right after a topic was created, its leaders may not know of it yet. */
-async function retried<T>(ask: () => Promise<T>): Promise<T> {
+/** Retries while the leaders of a new topic may not know of the topic yet. */
+async function retry<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ask()
+      return await work()
     } catch (error) {
-      const isPassing = (error as { retriable?: boolean }).retriable === true
-      if (!isPassing || attempt === ATTEMPTS) throw error
+      if (!isRetriable(error) || attempt === MAX_ATTEMPTS) throw error
       await sleep(RETRY_MS)
     }
   }

@@ -10,58 +10,58 @@ import {
 } from '../topic-settings.ts'
 import { createKafkajs } from './configuration.ts'
 
-const KNOWN_WITHIN_MS = 10_000
-const LOOK_AGAIN_MS = 50
-/** Kafka's number for a topic among what has settings. */
+const WRITABLE_WITHIN_MS = 10_000
+const RETRY_MS = 50
+/** Kafka's number for topics among the resources that have a configuration. */
 const TOPIC = 2
 
 export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
-  const asking = <T>(ask: (admin: Admin) => Promise<T>) => withAdmin(options, ask)
   return {
-    partitionsOf: topic => asking(async admin => (await partitionsIn(admin, topic)).length),
+    partitionsOf: topic =>
+      withAdmin(options, async admin => (await readPartitions(admin, topic)).length),
     settingsOf: topic =>
-      asking(async admin => {
-        const partitions = await partitionsIn(admin, topic)
+      withAdmin(options, async admin => {
+        const partitions = await readPartitions(admin, topic)
         return {
           partitions: partitions.length,
           replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
-          keeping: await keepingOf(admin, topic),
+          config: await readConfig(admin, topic),
         }
       }),
     brokers: () =>
-      asking(async admin => {
+      withAdmin(options, async admin => {
         const { brokers } = await admin.describeCluster()
         return brokers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
       }),
-    create: plans => asking(admin => create(admin, plans)),
+    create: topics => withAdmin(options, admin => createTopics(admin, topics)),
   }
 }
 
-async function withAdmin<T>(options: KafkaOptions, ask: (admin: Admin) => Promise<T>): Promise<T> {
+async function withAdmin<T>(options: KafkaOptions, work: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = createKafkajs(options).admin()
   try {
     await admin.connect()
-    return await ask(admin)
+    return await work(admin)
   } catch (error) {
-    if (isNoSuchTopic(error)) throw new NoSuchTopic('Kafka has no such topic', { cause: error })
+    if (isNoSuchTopic(error)) throw new NoSuchTopic('the topic does not exist', { cause: error })
     throw new Error(describeError(error), { cause: error })
   } finally {
     await admin.disconnect().catch(() => {})
   }
 }
 
-async function partitionsIn(admin: Admin, topic: string) {
+async function readPartitions(admin: Admin, topic: string) {
   const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
   return topics[0]!.partitions
 }
 
-async function keepingOf(admin: Admin, topic: string): Promise<TopicConfig | 'not allowed'> {
-  const asked = { type: TOPIC, name: topic, configNames: [...topicConfigNames] }
+async function readConfig(admin: Admin, topic: string): Promise<TopicConfig | 'not allowed'> {
+  const resource = { type: TOPIC, name: topic, configNames: [...topicConfigNames] }
   try {
-    const found = await admin.describeConfigs({ includeSynonyms: false, resources: [asked] })
-    const entries = found.resources.flatMap(({ configEntries }) => configEntries)
+    const response = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
+    const entries = response.resources.flatMap(({ configEntries }) => configEntries)
     return parseTopicConfig(
-      new Map(entries.map(({ configName: name, configValue }) => [name, configValue])),
+      new Map(entries.map(({ configName, configValue }) => [configName, configValue])),
     )
   } catch (error) {
     if (isNotAuthorized(error)) return 'not allowed'
@@ -69,26 +69,26 @@ async function keepingOf(admin: Admin, topic: string): Promise<TopicConfig | 'no
   }
 }
 
-async function create(admin: Admin, plans: NewTopic[]): Promise<void> {
+async function createTopics(admin: Admin, newTopics: NewTopic[]): Promise<void> {
   await admin.createTopics({
-    // The client's own wait ends with an error when the broker has not yet heard of the topic.
+    // The library's own wait fails when the asked broker does not know the new topic yet.
     waitForLeaders: false,
-    topics: plans.map(({ topic, partitions, replicas, ...plan }) => ({
+    topics: newTopics.map(({ topic, partitions, replicas, ...kind }) => ({
       topic,
       numPartitions: partitions,
       ...(replicas !== undefined && { replicationFactor: replicas }),
-      configEntries: newTopicConfigEntries(plan),
+      configEntries: newTopicConfigEntries(kind),
     })),
   })
-  const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
-  for (const topics = plans.map(({ topic }) => topic); ; await sleep(LOOK_AGAIN_MS)) {
+  const deadlineMs = performance.now() + WRITABLE_WITHIN_MS
+  for (const topics = newTopics.map(({ topic }) => topic); ; await sleep(RETRY_MS)) {
     try {
       await admin.fetchTopicMetadata({ topics })
-      // A broker that is named as the leader may not know it yet; then it refuses what is sent.
+      // Asks the leaders themselves: a leader that does not know its new topic refuses records.
       for (const topic of topics) await admin.fetchTopicOffsets(topic)
       return
     } catch (error) {
-      if (performance.now() > giveUpAtMs) throw error
+      if (performance.now() > deadlineMs) throw error
     }
   }
 }

@@ -1,22 +1,14 @@
 import { isIP } from 'node:net'
-import {
-  type BaseOptions,
-  type Broker,
-  type ConnectionOptions,
-  compressionsAlgorithms,
-} from '@platformatic/kafka'
+import type { BaseOptions, ConnectionOptions } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
 import { compressZstd } from '../zstd.ts'
+import { type Broker, useZstd } from './internals.ts'
 
 const CONNECT_MAX_MS = 3000
 
-// The library has no setting for it.
-Object.assign(compressionsAlgorithms.zstd, {
-  compressSync: (data: Buffer | { buffer: Buffer }) =>
-    compressZstd(Buffer.isBuffer(data) ? data : data.buffer),
-})
+useZstd(compressZstd)
 
-/** How this library connects, as configured. */
+/** The configured connection options in this library's terms. */
 export function connectionOptions(options: KafkaOptions): ConnectionOptions {
   const { requestTimeoutMs, sasl, tls } = options
   const configured: ConnectionOptions = {
@@ -28,7 +20,7 @@ export function connectionOptions(options: KafkaOptions): ConnectionOptions {
     configured.tls = { ca: ca.reveal() }
     if (cert) configured.tls.cert = cert.reveal()
     if (key) configured.tls.key = key.reveal()
-    // A name is asked for, because many brokers may stand behind one address; an IP must not be.
+    // SNI: several brokers may share one address; RFC 6066 forbids an IP address as the name.
     configured.tlsServerName = configuredBrokers(options).every(({ host }) => isIP(host) === 0)
   }
   if (sasl) {
@@ -38,7 +30,7 @@ export function connectionOptions(options: KafkaOptions): ConnectionOptions {
   return configured
 }
 
-/** What a client object of this library takes; it tries each thing again a few times. */
+/** The options of the library's client classes, which retry each operation a few times. */
 export function clientOptions(options: KafkaOptions): BaseOptions {
   return {
     ...connectionOptions(options),
@@ -50,11 +42,11 @@ export function clientOptions(options: KafkaOptions): BaseOptions {
   }
 }
 
-/** The configured brokers (an IPv6 address in brackets). */
+/** The configured brokers; an IPv6 address is written in brackets. */
 export function configuredBrokers({ brokers }: KafkaOptions): Broker[] {
-  return brokers.map(broker => {
-    const at = broker.lastIndexOf(':')
-    const host = broker.slice(0, at).replace(/^\[(.*)\]$/, '$1')
-    return { host, port: Number(broker.slice(at + 1)) }
+  return brokers.map(address => {
+    const colon = address.lastIndexOf(':')
+    const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1')
+    return { host, port: Number(address.slice(colon + 1)) }
   })
 }

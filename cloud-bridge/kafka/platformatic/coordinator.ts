@@ -1,22 +1,30 @@
-import { type Broker, type Connection, findCoordinatorV3 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
+import { ErrorCode } from '../error-codes.ts'
 import { openCluster } from './cluster.ts'
+import { type Broker, type Connection, protocol } from './internals.ts'
 import { throwFirstError } from './offsets.ts'
 
-/** Kafka's number for a group among what has a coordinator. */
+/** Kafka's number for groups among the kinds of things that have a coordinator. */
 const GROUP = 0
-/** A request to a broker that hangs is given up so often within a session. */
-const TRIES_A_SESSION = 3
-/** It is elsewhere, or not ready (org.apache.kafka Errors). */
-const LOOK_AGAIN = new Set([14, 15, 16])
+/** So many requests time out within one session when the coordinator hangs. */
+const TIMEOUTS_PER_SESSION = 3
+/** The coordinator moved to another broker, or is not ready. */
+const COORDINATOR_ERRORS: ReadonlySet<number> = new Set([
+  ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
+  ErrorCode.COORDINATOR_NOT_AVAILABLE,
+  ErrorCode.NOT_COORDINATOR,
+])
 
-type Question<T> = (via: Connection) => Promise<T>
+type Request<T> = (connection: Connection) => Promise<T>
 
-/** The broker that keeps a group. Both reject when there is no answer; then it is looked for. */
+/**
+ * The broker that coordinates a group. Both requests reject without a response; the next request
+ * then looks the coordinator up again.
+ */
 export type Coordinator = AsyncDisposable & {
-  ask<T extends { errorCode: number }>(question: Question<T>): Promise<T>
-  /** Asks what is answered only when every member has asked: within a session. */
-  askAndWait<T extends { errorCode: number }>(question: Question<T>): Promise<T>
+  ask<T extends { errorCode: number }>(request: Request<T>): Promise<T>
+  /** For requests that are answered when every member has sent one: waits one session more. */
+  askAndWait<T extends { errorCode: number }>(request: Request<T>): Promise<T>
 }
 
 export function openCoordinator(
@@ -24,41 +32,46 @@ export function openCoordinator(
   groupId: string,
   sessionMs: number,
 ): Coordinator {
-  const requestTimeoutMs = Math.min(options.requestTimeoutMs, sessionMs / TRIES_A_SESSION)
-  const asking = openCluster({ ...options, requestTimeoutMs })
-  // On connections of its own, because a broker answers one request of a connection at a time.
-  const waiting = openCluster({
+  const requestTimeoutMs = Math.min(options.requestTimeoutMs, sessionMs / TIMEOUTS_PER_SESSION)
+  const promptCluster = openCluster({ ...options, requestTimeoutMs })
+  // Separate connections, because a broker processes one request of a connection at a time.
+  const waitingCluster = openCluster({
     ...options,
     requestTimeoutMs: sessionMs + options.requestTimeoutMs,
   })
-  let known: Broker | null = null
+  let coordinator: Broker | null = null
 
-  const find = async (): Promise<Broker> => {
-    const found = await asking.askAny(via => findCoordinatorV3.api.async(via, GROUP, [groupId]))
-    throwFirstError(found.coordinators)
-    const { host, port } = found.coordinators[0]!
+  const findCoordinator = async (): Promise<Broker> => {
+    const { coordinators } = await promptCluster.askAny(connection =>
+      protocol.findCoordinator.async(connection, GROUP, [groupId]),
+    )
+    throwFirstError(coordinators)
+    const { host, port } = coordinators[0]!
     return { host, port }
   }
   const askOn = async <T extends { errorCode: number }>(
-    cluster: typeof asking,
-    question: Question<T>,
+    cluster: typeof promptCluster,
+    request: Request<T>,
   ): Promise<T> => {
     try {
-      known ??= await find()
-      const answer = await cluster.ask(known, question)
-      if (LOOK_AGAIN.has(answer.errorCode)) known = null
-      return answer
+      coordinator ??= await findCoordinator()
+      const response = await cluster.ask(coordinator, request)
+      if (COORDINATOR_ERRORS.has(response.errorCode)) coordinator = null
+      return response
     } catch (error) {
-      known = null
+      coordinator = null
       throw error
     }
   }
 
   return {
-    ask: question => askOn(asking, question),
-    askAndWait: question => askOn(waiting, question),
+    ask: request => askOn(promptCluster, request),
+    askAndWait: request => askOn(waitingCluster, request),
     async [Symbol.asyncDispose]() {
-      await Promise.all([asking[Symbol.asyncDispose](), waiting[Symbol.asyncDispose]()])
+      await Promise.all([
+        promptCluster[Symbol.asyncDispose](),
+        waitingCluster[Symbol.asyncDispose](),
+      ])
     },
   }
 }

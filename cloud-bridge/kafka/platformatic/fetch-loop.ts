@@ -1,133 +1,133 @@
-import { type Broker, ProtocolError } from '@platformatic/kafka'
 import { pause } from '../../../config/process/pause.ts'
 import type { Assignment, PartitionQueue } from '../assignment.ts'
+import { ErrorCode } from '../error-codes.ts'
 import { describeError, isNotAuthorized } from '../errors.ts'
 import { FETCH_MAX_WAIT_MS, PARTITION_MAX_BYTES, RESPONSE_MAX_BYTES } from '../group.ts'
-import { type Cluster, isRetriable, type PartitionLeaders } from './cluster.ts'
-import {
-  type FetchedPartition,
-  fetchBatches,
-  firstOffsetAfterDeletion,
-  OFFSET_OUT_OF_RANGE,
-} from './fetch-request.ts'
+import type { Cluster, PartitionLeaders } from './cluster.ts'
+import { type FetchedPartition, fetchBatches, firstOffsetAfterDeletion } from './fetch-request.ts'
+import { type Broker, isRetriable, ProtocolError } from './internals.ts'
 import { decodeRecords, endOffsetOf } from './records.ts'
 
-/** While something is worked on, a broker must not keep us from reading behind it. */
+/** A waiting fetch blocks the connection: while records are processed, the next fetch is near. */
 const WAIT_WHILE_BUSY_MS = 10
-/** Who leads what is asked anew so often, if nothing went wrong. */
 const LEADERS_MAX_AGE_MS = 60_000
-const AGAIN_MS = 300
+const RETRY_MS = 300
 
 /**
- * Reads a share until it ends: from each broker all that it leads and that has room, in one request
- * at a time. What goes wrong is told and tried again; rejects when we may not read.
+ * Fetches the records of an assignment until the assignment stops: one request at a time to each
+ * broker, for all partitions that the broker leads and whose queues have room. Reports an error to
+ * `onUnavailable` and retries. Rejects when this user may not read.
  */
 export async function readAssignment(
   cluster: Cluster,
   topics: readonly string[],
-  share: Assignment,
-  onTrouble: (reason: string) => void,
+  assignment: Assignment,
+  onUnavailable: (reason: string) => void,
 ): Promise<void> {
-  const lanes = await share.queues
-  while (!share.signal.aborted) {
+  const { signal } = assignment
+  const queues = await assignment.queues
+  while (!signal.aborted) {
     try {
       const leaders = new Map<string, PartitionLeaders>()
       for (const topic of topics) leaders.set(topic, await cluster.leadersOf(topic))
-      await readRound(cluster, leaders, lanes, share)
+      await readFromLeaders(cluster, leaders, queues, assignment)
     } catch (error) {
-      if (share.signal.aborted) return
+      if (signal.aborted) return
       if (isNotAuthorized(error)) throw error
-      if (!isRetriable(error)) onTrouble(describeError(error))
-      await pause(AGAIN_MS, share.signal)
+      if (!isRetriable(error)) onUnavailable(describeError(error))
+      await pause(RETRY_MS, signal)
     }
   }
 }
 
-/** Until what is known of leaders is old or wrong: with one of them all begin anew. */
-async function readRound(
+/** Fetches from all leaders until the metadata is old, or until fetching from one leader ends. */
+async function readFromLeaders(
   cluster: Cluster,
   leaders: ReadonlyMap<string, PartitionLeaders>,
-  lanes: readonly PartitionQueue[],
-  share: Assignment,
+  queues: readonly PartitionQueue[],
+  assignment: Assignment,
 ): Promise<void> {
-  const untilMs = performance.now() + LEADERS_MAX_AGE_MS
-  const round = { isOver: false }
-  const isOver = () => round.isOver || share.signal.aborted || performance.now() > untilMs
-  const leaderOf = (lane: PartitionQueue) => leaders.get(lane.topic)!.of(lane.partition)
-  // By its address: one broker is another object in each topic.
-  const led = Map.groupBy(lanes, lane => addressOf(leaderOf(lane)))
-  const readings = [...led.values()].map(async own => {
-    const leader = leaderOf(own[0]!)
+  const { signal } = assignment
+  const expireAtMs = performance.now() + LEADERS_MAX_AGE_MS
+  let hasEnded = false
+  const isOver = () => hasEnded || signal.aborted || performance.now() > expireAtMs
+  const leaderOf = (queue: PartitionQueue) => leaders.get(queue.topic)!.of(queue.partition)
+  // Grouped by address, because each topic has its own object for the same broker.
+  const byLeader = Map.groupBy(queues, queue => addressOf(leaderOf(queue)))
+  const fetching = [...byLeader.values()].map(async ownQueues => {
+    const leader = leaderOf(ownQueues[0]!)
     try {
-      // One without a leader has one soon; the others are read as long.
-      if (leader) await readFrom(cluster, leader, leaders, own, share, isOver)
-      else await pause(AGAIN_MS, share.signal)
+      // A leader is elected soon; until then the other partitions are fetched.
+      if (leader) await readFromLeader(cluster, leader, leaders, ownQueues, assignment, isOver)
+      else await pause(RETRY_MS, signal)
     } finally {
-      round.isOver = true
+      hasEnded = true
     }
   })
-  const failed = (await Promise.allSettled(readings)).find(one => one.status === 'rejected')
-  if (failed) throw failed.reason
+  const results = await Promise.allSettled(fetching)
+  const failure = results.find(result => result.status === 'rejected')
+  if (failure) throw failure.reason
 }
 
 const addressOf = (broker: Broker | null) => (broker ? `${broker.host}:${broker.port}` : null)
 
-/** What this broker leads, in turn. */
-async function readFrom(
+/** Fetches the partitions of one leader; those that got records go to the end of the order. */
+async function readFromLeader(
   cluster: Cluster,
   leader: Broker,
   leaders: ReadonlyMap<string, PartitionLeaders>,
-  own: readonly PartitionQueue[],
-  share: Assignment,
+  ownQueues: readonly PartitionQueue[],
+  assignment: Assignment,
   isOver: () => boolean,
 ): Promise<void> {
-  let turns = [...own]
+  let inOrder = [...ownQueues]
   while (!isOver()) {
-    const open = turns.filter(lane => lane.hasRoom)
-    if (open.length === 0) {
-      await share.waitForRoom()
+    const withRoom = inOrder.filter(queue => queue.hasRoom)
+    if (withRoom.length === 0) {
+      await assignment.waitForRoom()
       continue
     }
-    const waitMs = own.some(lane => lane.isBusy) ? WAIT_WHILE_BUSY_MS : FETCH_MAX_WAIT_MS
+    const isBusy = ownQueues.some(queue => queue.isBusy)
     const limits = {
-      waitMs,
-      answerMaxBytes: RESPONSE_MAX_BYTES,
+      waitMs: isBusy ? WAIT_WHILE_BUSY_MS : FETCH_MAX_WAIT_MS,
+      responseMaxBytes: RESPONSE_MAX_BYTES,
       partitionMaxBytes: PARTITION_MAX_BYTES,
     }
     const served = new Set<PartitionQueue>()
     let failure: unknown = null
-    for (const fetched of await fetchBatches(cluster, leader, open, limits)) {
-      const lane = open.find(
-        one => one.topic === fetched.topic && one.partition === fetched.partition,
+    for (const fetched of await fetchBatches(cluster, leader, withRoom, limits)) {
+      const { topic, partition, errorCode, batches } = fetched
+      const queue = withRoom.find(
+        candidate => candidate.topic === topic && candidate.partition === partition,
       )!
-      if (fetched.errorCode !== 0) {
-        failure ??= await failureOf(cluster, leaders.get(lane.topic)!, lane, fetched)
-      } else if (fetched.batches.length > 0) {
-        served.add(lane)
-        const records = fetched.batches.flatMap(batch => decodeRecords(batch, lane.partition))
-        const first = Number(fetched.batches[0]!.firstOffset)
-        lane.enqueue(records, first, endOffsetOf(fetched.batches.at(-1)!))
+      if (errorCode !== ErrorCode.NONE) {
+        failure ??= await handleError(cluster, leaders.get(topic)!, queue, fetched)
+      } else if (batches.length > 0) {
+        served.add(queue)
+        const records = batches.flatMap(batch => decodeRecords(batch, partition))
+        queue.enqueue(records, Number(batches[0]!.firstOffset), endOffsetOf(batches.at(-1)!))
       }
     }
-    // The first have the bytes: who had some goes to the end.
-    turns = [...turns.filter(lane => !served.has(lane)), ...served]
+    // The first positions of a request are served first.
+    inOrder = [...inOrder.filter(queue => !served.has(queue)), ...served]
     if (failure) throw failure
   }
 }
 
 /**
- * What an answer's error means; nothing when what was to come was deleted: then it goes on behind.
+ * The error of a fetched partition, or null where Kafka deleted the next records: the queue then
+ * continues at the first offset that Kafka still has.
  */
-async function failureOf(
+async function handleError(
   cluster: Cluster,
   leaders: PartitionLeaders,
-  lane: PartitionQueue,
+  queue: PartitionQueue,
   { errorCode }: FetchedPartition,
 ): Promise<unknown> {
-  if (errorCode === OFFSET_OUT_OF_RANGE) {
-    const begin = await firstOffsetAfterDeletion(cluster, leaders, lane)
+  if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
+    const begin = await firstOffsetAfterDeletion(cluster, leaders, queue)
     if (begin !== null) {
-      lane.enqueue([], begin, begin)
+      queue.enqueue([], begin, begin)
       return null
     }
   }

@@ -1,15 +1,15 @@
-import { type Broker, fetchV11, type RecordsBatch } from '@platformatic/kafka'
 import type { Cluster, PartitionLeaders } from './cluster.ts'
+import { type Broker, protocol, type RecordsBatch } from './internals.ts'
 import { listOffsets, throwFirstError } from './offsets.ts'
 
-export const OFFSET_OUT_OF_RANGE = 1
-/** Kafka's "never mind" where it asks for an epoch. */
-const ANY = -1
+/** Kafka's "none" for epochs: skips the check, or asks for no fetch session. */
+const NO_EPOCH = -1
 const READ_UNCOMMITTED = 0
 const NO_SESSION = 0
+const MIN_BYTES = 1
 
-/** What is to be read next. */
-export type FetchPosition = { topic: string; partition: number; next: number }
+/** The next offset to fetch of a partition. */
+export type FetchPosition = { topic: string; partition: number; nextOffset: number }
 export type FetchedPartition = {
   topic: string
   partition: number
@@ -18,46 +18,46 @@ export type FetchedPartition = {
 }
 
 /**
- * What their leader gives from these places on: whole batches, so the first may begin earlier. It
- * waits for something to give; where bytes are short, the first places have it. Rejects when there
- * is no answer.
+ * Fetches from partitions of one leader. Brokers return whole batches, so the first batch may begin
+ * before the position. The leader waits up to `waitMs` for records. Where `responseMaxBytes` is not
+ * enough, the first positions are served first. Rejects without a response.
  */
 export async function fetchBatches(
   cluster: Cluster,
   leader: Broker,
-  places: readonly FetchPosition[],
-  limits: { waitMs: number; answerMaxBytes: number; partitionMaxBytes: number },
+  positions: readonly FetchPosition[],
+  limits: { waitMs: number; responseMaxBytes: number; partitionMaxBytes: number },
 ): Promise<FetchedPartition[]> {
-  const { waitMs, answerMaxBytes, partitionMaxBytes } = limits
-  // One entry each, so that they stay in this order. In this version a topic goes by its name.
-  const wanted = places.map(({ topic, partition, next }) => ({
+  const { waitMs, responseMaxBytes, partitionMaxBytes } = limits
+  // One entry per partition keeps the order. In this protocol version topicId holds the name.
+  const requested = positions.map(({ topic, partition, nextOffset }) => ({
     topicId: topic,
     partitions: [
       {
         partition,
-        fetchOffset: BigInt(next),
+        fetchOffset: BigInt(nextOffset),
         partitionMaxBytes,
-        currentLeaderEpoch: ANY,
-        lastFetchedEpoch: ANY,
+        currentLeaderEpoch: NO_EPOCH,
+        lastFetchedEpoch: NO_EPOCH,
       },
     ],
   }))
-  const session = [NO_SESSION, ANY] as const
-  const answer = await cluster.ask(leader, via =>
-    fetchV11.api.async(
-      via,
+  const session = [NO_SESSION, NO_EPOCH] as const
+  const response = await cluster.ask(leader, connection =>
+    protocol.fetch.async(
+      connection,
       waitMs,
-      1,
-      answerMaxBytes,
+      MIN_BYTES,
+      responseMaxBytes,
       READ_UNCOMMITTED,
       ...session,
-      wanted,
+      requested,
       [],
       '',
     ),
   )
-  throwFirstError([answer])
-  return answer.responses.flatMap(({ topicId: topic, partitions }) =>
+  throwFirstError([response])
+  return response.responses.flatMap(({ topicId: topic, partitions }) =>
     partitions.map(({ partitionIndex: partition, errorCode, records }) => ({
       topic,
       partition,
@@ -67,13 +67,13 @@ export async function fetchBatches(
   )
 }
 
-/** Where what Kafka still has of a partition begins, if that is behind what was to be read next. */
+/** The first offset that Kafka still has, if that is after the position; otherwise null. */
 export async function firstOffsetAfterDeletion(
   cluster: Cluster,
   leaders: PartitionLeaders,
-  { topic, partition, next }: FetchPosition,
+  { topic, partition, nextOffset }: FetchPosition,
 ): Promise<number | null> {
-  const begins = await listOffsets(cluster, leaders, topic, 'earliest', [partition])
-  const begin = begins.get(partition)!
-  return begin > next ? begin : null
+  const earliest = await listOffsets(cluster, leaders, topic, 'earliest', [partition])
+  const begin = earliest.get(partition)!
+  return begin > nextOffset ? begin : null
 }

@@ -15,89 +15,93 @@ import { readAssignment } from './fetch-loop.ts'
 import { createGroupMember, type GroupMember, type JoinResult } from './membership.ts'
 import { createEventStream } from './stream.ts'
 
-/** Who shares out looks so often whether topics have got more partitions. */
-const COUNT_EVERY_MS = 60_000
+/** How often the group leader checks whether the topics have got more partitions. */
+const PARTITION_CHECK_INTERVAL_MS = 60_000
 
-/** Consumer groups on @platformatic/kafka's protocol. */
+/** Consumer groups over the protocol of @platformatic/kafka. */
 export function createGroup(options: KafkaOptions): ConsumerGroup {
   return createConsumerGroup(createEventStream(options), membership => {
-    // Known by its id, a member that comes back need not wait until it is taken for dead.
-    const known = { id: '' }
-    return (begin, signal) => beMember(options, membership, known, begin, signal)
+    // A member that rejoins under its id need not wait until its old session expires.
+    const identity = { memberId: '' }
+    return (onRebalance, signal) => runMember(options, membership, identity, onRebalance, signal)
   })
 }
 
-async function beMember(
+async function runMember(
   options: KafkaOptions,
   membership: Membership,
-  known: { id: string },
-  begin: Parameters<RunMember>[0],
+  identity: { memberId: string },
+  onRebalance: Parameters<RunMember>[0],
   signal: AbortSignal,
 ): Promise<void> {
-  const { topics, onUnavailable = () => {} } = membership
+  const { topics, groupId, sessionMs, onUnavailable = () => {} } = membership
   await using cluster = openCluster(options)
-  await using coordinator = openCoordinator(options, membership.groupId, membership.sessionMs)
-  const member = createGroupMember(coordinator, membership, known)
+  await using coordinator = openCoordinator(options, groupId, sessionMs)
+  const member = createGroupMember(coordinator, membership, identity)
   const countPartitions = async () => {
     const counts: number[] = []
     for (const topic of topics) counts.push((await cluster.leadersOf(topic)).count)
     return Math.min(...counts)
   }
-  const over = new AbortController()
-  const aborted = once(signal, 'abort', { signal: over.signal }).then(NOTHING, NOTHING)
+  const ended = new AbortController()
+  const aborted = once(signal, 'abort', { signal: ended.signal }).then(toNull, toNull)
   try {
     while (!signal.aborted) {
-      const sharing = await Promise.race([member.join(countPartitions), aborted])
-      if (!sharing) break
-      const share = begin(sharing.partitions)
+      const joined = await Promise.race([member.join(countPartitions), aborted])
+      if (!joined) break
+      const assignment = onRebalance(joined.partitions)
+      const isOutdated = () => hasNewPartitions(joined, countPartitions)
       await Promise.race([
-        readAssignment(cluster, topics, share, onUnavailable),
-        stay(member, membership, share, () => isCountedAnew(sharing, countPartitions)),
+        readAssignment(cluster, topics, assignment, onUnavailable),
+        keepMembership(member, membership, assignment, isOutdated),
         aborted,
       ])
-      await share.commit(member.commit).catch(NOTHING)
-      void share.stop()
+      await assignment.commit(member.commit).catch(toNull)
+      void assignment.stop()
     }
-    await member.leave().catch(NOTHING)
+    await member.leave().catch(toNull)
   } finally {
-    over.abort()
+    ended.abort()
   }
 }
 
-const NOTHING = () => null
+const toNull = () => null
 
-/** Is a member until it has to join again. Rejects when nobody has heard of it for a session. */
-async function stay(
+/**
+ * Sends heartbeats and commits until the member has to join again. Rejects when the coordinator has
+ * not responded for one session.
+ */
+async function keepMembership(
   member: GroupMember,
   { sessionMs }: Membership,
-  share: Assignment,
+  assignment: Assignment,
   isOutdated: () => Promise<boolean>,
 ): Promise<void> {
-  const { signal } = share
-  let heardAtMs = performance.now()
-  let committedAtMs = heardAtMs
-  let countedAtMs = heardAtMs
+  const { signal } = assignment
+  let respondedAtMs = performance.now()
+  let committedAtMs = respondedAtMs
+  let checkedAtMs = respondedAtMs
   while (!signal.aborted) {
     await pause(heartbeatIntervalMs(sessionMs), signal)
     if (signal.aborted) return
     const nowMs = performance.now()
     try {
       if (!(await member.heartbeat())) return
-      heardAtMs = nowMs
+      respondedAtMs = nowMs
       if (nowMs - committedAtMs > COMMIT_INTERVAL_MS) {
         committedAtMs = nowMs
-        await share.commit(member.commit)
+        await assignment.commit(member.commit)
       }
-      if (nowMs - countedAtMs > COUNT_EVERY_MS) {
-        countedAtMs = nowMs
+      if (nowMs - checkedAtMs > PARTITION_CHECK_INTERVAL_MS) {
+        checkedAtMs = nowMs
         if (await isOutdated()) return
       }
     } catch (error) {
-      if (performance.now() - heardAtMs > sessionMs) throw error
+      if (performance.now() - respondedAtMs > sessionMs) throw error
     }
   }
 }
 
-async function isCountedAnew({ partitionCount }: JoinResult, count: () => Promise<number>) {
+async function hasNewPartitions({ partitionCount }: JoinResult, count: () => Promise<number>) {
   return partitionCount !== null && partitionCount !== (await count())
 }

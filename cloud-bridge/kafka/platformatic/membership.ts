@@ -1,83 +1,89 @@
+import type { Membership } from '../../ports/consumer-group.ts'
+import type { TopicOffset } from '../assignment.ts'
+import { assignPartitions } from '../co-partitioning.ts'
+import { ErrorCode } from '../error-codes.ts'
+import { brokerErrorCodes } from '../errors.ts'
+import { ASSIGNER_NAME } from '../group.ts'
+import type { Coordinator } from './coordinator.ts'
 import {
   decodeConsumerProtocolAssignment,
   encodeConsumerProtocolAssignment,
   encodeConsumerProtocolSubscription,
-  heartbeatV4,
-  joinGroupV7,
-  leaveGroupV4,
-  offsetCommitV8,
-  syncGroupV5,
-} from '@platformatic/kafka'
-import type { Membership } from '../../ports/consumer-group.ts'
-import type { TopicOffset } from '../assignment.ts'
-import { assignPartitions } from '../co-partitioning.ts'
-import { brokerErrorCodes } from '../errors.ts'
-import { ASSIGNER_NAME } from '../group.ts'
-import type { Coordinator } from './coordinator.ts'
+  protocol,
+} from './internals.ts'
 import { throwFirstError } from './offsets.ts'
 
+/** The protocol type of consumer groups. */
 const CONSUMER = 'consumer'
+/** The group instance id of a member that is not static. */
 const NOT_STATIC = null
 const ANY_EPOCH = -1
 const NO_USER_DATA = Buffer.alloc(0)
 
-/** Broker error codes about a group (org.apache.kafka Errors). */
-const UNKNOWN_MEMBER_ID = 25
-const MEMBER_ID_REQUIRED = 79
-/** The generation is over, the member is not known, the group shares out anew. */
-const ASKS_TO_JOIN = new Set([22, UNKNOWN_MEMBER_ID, 27])
+/** Error codes after which the member has to join the group again. */
+const REJOIN_ERRORS: ReadonlySet<number> = new Set([
+  ErrorCode.ILLEGAL_GENERATION,
+  ErrorCode.UNKNOWN_MEMBER_ID,
+  ErrorCode.REBALANCE_IN_PROGRESS,
+])
 
-/** What the group has given to this member; and of how many, if it was the one that shared out. */
+/**
+ * The member's partitions. `partitionCount` is the number of partitions that this member, as the
+ * group leader, distributed over the members; null when another member is the leader.
+ */
 export type JoinResult = { partitions: number[]; partitionCount: number | null }
 
-/** A member of a group. All reject while its coordinator is away. */
+/** A member of a group. All methods reject while the coordinator is unavailable. */
 export type GroupMember = {
-  /** Waits for all members, a session at most; then what is this one's. */
+  /** Waits for all members, at most one session. */
   join(countPartitions: () => Promise<number>): Promise<JoinResult>
-  /** Says that it is alive; gives whether it still is what it was, or has to join again. */
+  /** Resolves with false when the member has to join again. */
   heartbeat(): Promise<boolean>
-  commit(places: readonly TopicOffset[]): Promise<void>
+  commit(offsets: readonly TopicOffset[]): Promise<void>
   leave(): Promise<void>
 }
 
 /**
- * A member by the classic protocol. Not on the library's Consumer, because that waits for a join no
- * longer than for any answer, and tells what goes wrong only to who listens. `known.id` is its name
- * in the group, which outlives connections.
+ * A member by the classic group protocol. Not on the library's Consumer, which gives up a join as
+ * early as any other request, and reports errors only to event listeners. `identity` holds the
+ * member id, which survives connections.
  */
 export function createGroupMember(
   coordinator: Coordinator,
   { groupId, topics, sessionMs }: Membership,
-  known: { id: string },
+  identity: { memberId: string },
 ): GroupMember {
   let generation = -1
-  const checked = <T extends { errorCode: number }>(answer: T): T => {
-    if (answer.errorCode === UNKNOWN_MEMBER_ID) known.id = ''
-    throwFirstError([answer])
-    return answer
+  const checked = <T extends { errorCode: number }>(response: T): T => {
+    if (response.errorCode === ErrorCode.UNKNOWN_MEMBER_ID) identity.memberId = ''
+    throwFirstError([response])
+    return response
   }
-  const askToJoin = async () => {
-    const protocols = [{ name: ASSIGNER_NAME, metadata: subscriptionTo(topics) }]
-    const ask = () => {
-      const about = [groupId, sessionMs, sessionMs, known.id, NOT_STATIC, CONSUMER] as const
-      return coordinator.askAndWait(via => joinGroupV7.api.async(via, ...about, protocols))
+  const sendJoin = async () => {
+    const protocols = [{ name: ASSIGNER_NAME, metadata: encodeSubscription(topics) }]
+    const request = () => {
+      const id = identity.memberId
+      const fields = [groupId, sessionMs, sessionMs, id, NOT_STATIC, CONSUMER] as const
+      return coordinator.askAndWait(connection =>
+        protocol.joinGroup.async(connection, ...fields, protocols),
+      )
     }
-    const first = await ask()
-    if (first.errorCode !== MEMBER_ID_REQUIRED) return checked(first)
-    known.id = first.memberId
-    return checked(await ask())
+    const first = await request()
+    if (first.errorCode !== ErrorCode.MEMBER_ID_REQUIRED) return checked(first)
+    identity.memberId = first.memberId
+    return checked(await request())
   }
   const joinOnce = async (countPartitions: () => Promise<number>): Promise<JoinResult> => {
-    const { memberId, generationId, leader, members, protocolName } = await askToJoin()
-    known.id = memberId
+    const { memberId, generationId, leader, members, protocolName } = await sendJoin()
+    identity.memberId = memberId
     generation = generationId
-    const counted = leader === memberId ? await countPartitions() : null
+    const partitionCount = leader === memberId ? await countPartitions() : null
     const ids = members.map(member => member.memberId)
-    const assignments = [...assignPartitions(ids, counted ?? 0)].map(([id, partitions]) => ({
+    const assignments = [...assignPartitions(ids, partitionCount ?? 0)].map(([id, partitions]) => ({
       memberId: id,
-      assignment: assignmentOf(topics, partitions),
+      assignment: encodeAssignment(topics, partitions),
     }))
-    const about = [
+    const fields = [
       groupId,
       generation,
       memberId,
@@ -85,12 +91,12 @@ export function createGroupMember(
       CONSUMER,
       protocolName ?? null,
     ] as const
-    const synced = await coordinator.askAndWait(via =>
-      syncGroupV5.api.async(via, ...about, assignments),
+    const response = await coordinator.askAndWait(connection =>
+      protocol.syncGroup.async(connection, ...fields, assignments),
     )
-    const { assignedPartitions } = decodeConsumerProtocolAssignment(checked(synced).assignment)
+    const { assignedPartitions } = decodeConsumerProtocolAssignment(checked(response).assignment)
     const own = assignedPartitions.find(({ topic }) => topic === topics[0])
-    return { partitions: own?.partitions ?? [], partitionCount: counted }
+    return { partitions: own?.partitions ?? [], partitionCount }
   }
 
   return {
@@ -99,42 +105,46 @@ export function createGroupMember(
         try {
           return await joinOnce(countPartitions)
         } catch (error) {
-          if (!brokerErrorCodes(error).some(code => ASKS_TO_JOIN.has(code))) throw error
+          if (!brokerErrorCodes(error).some(code => REJOIN_ERRORS.has(code))) throw error
         }
       }
     },
     async heartbeat() {
-      const answer = await coordinator.ask(via =>
-        heartbeatV4.api.async(via, groupId, generation, known.id, NOT_STATIC),
+      const response = await coordinator.ask(connection =>
+        protocol.heartbeat.async(connection, groupId, generation, identity.memberId, NOT_STATIC),
       )
-      if (ASKS_TO_JOIN.has(answer.errorCode)) return false
-      checked(answer)
+      if (REJOIN_ERRORS.has(response.errorCode)) return false
+      checked(response)
       return true
     },
-    async commit(places) {
-      const about = [groupId, generation, known.id, NOT_STATIC] as const
-      const answer = await coordinator.ask(async via => {
-        const said = await offsetCommitV8.api.async(via, ...about, committed(places))
-        const { errorCode = 0 } = said.topics.flatMap(one => one.partitions)[0] ?? {}
-        return { ...said, errorCode }
+    async commit(offsets) {
+      const fields = [groupId, generation, identity.memberId, NOT_STATIC] as const
+      const response = await coordinator.ask(async connection => {
+        const committed = await protocol.offsetCommit.async(
+          connection,
+          ...fields,
+          encodeOffsets(offsets),
+        )
+        const [first] = committed.topics.flatMap(({ partitions }) => partitions)
+        return { ...committed, errorCode: first?.errorCode ?? ErrorCode.NONE }
       })
-      throwFirstError(answer.topics.flatMap(({ partitions }) => partitions))
+      throwFirstError(response.topics.flatMap(({ partitions }) => partitions))
     },
     async leave() {
-      if (known.id === '') return
-      const members = [{ memberId: known.id, groupInstanceId: NOT_STATIC }]
-      await coordinator.ask(via => leaveGroupV4.api.async(via, groupId, members))
-      known.id = ''
+      if (identity.memberId === '') return
+      const members = [{ memberId: identity.memberId, groupInstanceId: NOT_STATIC }]
+      await coordinator.ask(connection => protocol.leaveGroup.async(connection, groupId, members))
+      identity.memberId = ''
     },
   }
 }
 
-function subscriptionTo(topics: readonly string[]): Buffer {
-  const named = { topics: [...topics], userData: NO_USER_DATA }
-  return encodeConsumerProtocolSubscription({ version: 0, ...named })
+function encodeSubscription(topics: readonly string[]): Buffer {
+  const subscription = { topics: [...topics], userData: NO_USER_DATA }
+  return encodeConsumerProtocolSubscription({ version: 0, ...subscription })
 }
 
-function assignmentOf(topics: readonly string[], partitions: number[]): Buffer {
+function encodeAssignment(topics: readonly string[], partitions: number[]): Buffer {
   const assignedPartitions = topics.map(topic => ({ topic, partitions }))
   return encodeConsumerProtocolAssignment({
     version: 0,
@@ -143,10 +153,10 @@ function assignmentOf(topics: readonly string[], partitions: number[]): Buffer {
   })
 }
 
-function committed(places: readonly TopicOffset[]) {
-  return [...Map.groupBy(places, ({ topic }) => topic)].map(([name, own]) => ({
+function encodeOffsets(offsets: readonly TopicOffset[]) {
+  return [...Map.groupBy(offsets, ({ topic }) => topic)].map(([name, ownOffsets]) => ({
     name,
-    partitions: own.map(({ partition: partitionIndex, offset }) => ({
+    partitions: ownOffsets.map(({ partition: partitionIndex, offset }) => ({
       partitionIndex,
       committedOffset: BigInt(offset),
       committedLeaderEpoch: ANY_EPOCH,

@@ -1,56 +1,58 @@
-import { type Broker, listOffsetsV5, ProtocolError } from '@platformatic/kafka'
+import { ErrorCode } from '../error-codes.ts'
 import type { Cluster, PartitionLeaders } from './cluster.ts'
+import { type Broker, ProtocolError, protocol } from './internals.ts'
 
-const LEADER_NOT_AVAILABLE = 5
-/** Kafka's "never mind" where it asks for an epoch, and for a replica's id of who is none. */
+/** Tells the broker to skip the check of the leader epoch. */
 const ANY_EPOCH = -1
+/** The replica id of a client that is no broker. */
 const NO_REPLICA = -1
 const READ_UNCOMMITTED = 0
-/** What Kafka calls a partition's ends, where it asks for a time. */
-const TIMES = { earliest: -2n, latest: -1n }
+/** Kafka's special timestamps for the first offset, and for the offset after the last record. */
+const TIMESTAMPS = { earliest: -2n, latest: -1n }
 
 /**
- * Where partitions (all, unless given) begin or end, in their order. Rejects with a ProtocolError
- * when one has no leader, or its leader does not know yet that it is.
+ * The earliest or latest offset of partitions (default: all), in ascending order of the partitions.
+ * Rejects with a ProtocolError when a partition has no leader, or when a broker does not know yet
+ * that it leads a partition.
  */
 export async function listOffsets(
   cluster: Cluster,
   leaders: PartitionLeaders,
   topic: string,
-  which: keyof typeof TIMES,
+  position: keyof typeof TIMESTAMPS,
   partitions = Array.from({ length: leaders.count }, (_, partition) => partition),
 ): Promise<Map<number, number>> {
-  const asking = [...groupByLeader(leaders, partitions)].map(async ([leader, led]) => {
-    const timestamp = TIMES[which]
-    const wanted = led.map(partitionIndex => ({
+  const requests = [...groupByLeader(leaders, partitions)].map(async ([leader, ownPartitions]) => {
+    const timestamp = TIMESTAMPS[position]
+    const requested = ownPartitions.map(partitionIndex => ({
       partitionIndex,
       currentLeaderEpoch: ANY_EPOCH,
       timestamp,
     }))
-    const topics = [{ name: topic, partitions: wanted }]
-    const answer = await cluster.ask(leader, via =>
-      listOffsetsV5.api.async(via, NO_REPLICA, READ_UNCOMMITTED, topics),
+    const topics = [{ name: topic, partitions: requested }]
+    const response = await cluster.ask(leader, connection =>
+      protocol.listOffsets.async(connection, NO_REPLICA, READ_UNCOMMITTED, topics),
     )
-    const offsets = answer.topics.flatMap(one => one.partitions)
+    const offsets = response.topics.flatMap(topicResponse => topicResponse.partitions)
     throwFirstError(offsets)
     return offsets.map(({ partitionIndex, offset }) => [partitionIndex, Number(offset)] as const)
   })
-  const found = (await Promise.all(asking)).flat()
-  return new Map(found.sort(([a], [b]) => a - b))
+  const offsets = (await Promise.all(requests)).flat()
+  return new Map(offsets.sort(([a], [b]) => a - b))
 }
 
-/** Which broker is to be asked about which partitions. Throws when one has no leader. */
+/** Groups partitions by their leaders. Throws LEADER_NOT_AVAILABLE when a partition has none. */
 export function groupByLeader(
   leaders: PartitionLeaders,
   partitions: number[],
 ): Map<Broker, number[]> {
   const groups = Map.groupBy(partitions, leaders.of)
-  if (groups.has(null)) throw new ProtocolError(LEADER_NOT_AVAILABLE)
+  if (groups.has(null)) throw new ProtocolError(ErrorCode.LEADER_NOT_AVAILABLE)
   return groups as Map<Broker, number[]>
 }
 
-/** Throws what the first of these answers that is none says. */
-export function throwFirstError(answers: { errorCode: number }[]): void {
-  const failed = answers.find(({ errorCode }) => errorCode !== 0)
+/** Throws the first error code among these responses as a ProtocolError. */
+export function throwFirstError(responses: { errorCode: number }[]): void {
+  const failed = responses.find(({ errorCode }) => errorCode !== ErrorCode.NONE)
   if (failed) throw new ProtocolError(failed.errorCode)
 }

@@ -1,89 +1,108 @@
-import {
-  type Broker,
-  initProducerIdV4,
-  type MessageRecord,
-  NumericMap,
-  ProtocolError,
-  produceV8,
-} from '@platformatic/kafka'
 import type { Batch, Headers, OutgoingRecord } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
+import { ErrorCode } from '../error-codes.ts'
 import type { BatchPart } from '../sink.ts'
 import type { Cluster } from './cluster.ts'
+import {
+  type Broker,
+  type MessageRecord,
+  NumericMap,
+  type ProduceResponse,
+  ProtocolError,
+  protocol,
+} from './internals.ts'
 
-const ALL_IN_SYNC = -1
-/** Kafka's code for: the broker has it, from an earlier try. */
-const DUPLICATE_SEQUENCE_NUMBER = 46
+const ACKS_ALL = -1
+/** The broker's timeout is shorter than the client's: one slow replica fails one partition only. */
+const BROKER_TIMEOUT_SHARE = 0.75
 
-/** By what a broker knows a part that comes again: whose it is, and in each partition which. */
+/**
+ * Producer id, epoch and per-partition sequence: how the broker recognises a retried batch. The key
+ * of a sequence is `topic:partition`.
+ */
 export type ProducerState = { producerId: bigint; producerEpoch: number; sequences: NumericMap }
 
-/** Takes new numbers. Rejects while no broker answers, or none gives any. */
+/** Gets a new producer id from Kafka. Rejects while no broker assigns one. */
 export async function initProducerState(cluster: Cluster): Promise<ProducerState> {
-  const answer = await cluster.askAny(via => initProducerIdV4.api.async(via, null, 0))
-  const { errorCode, producerId, producerEpoch } = answer
-  if (errorCode !== 0) throw new ProtocolError(errorCode)
+  const response = await cluster.askAny(connection =>
+    protocol.initProducerId.async(connection, null, 0),
+  )
+  const { errorCode, producerId, producerEpoch } = response
+  if (errorCode !== ErrorCode.NONE) throw new ProtocolError(errorCode)
   return { producerId, producerEpoch, sequences: new NumericMap() }
 }
 
 /**
- * Sends parts to the broker that leads them, and tells of each what went wrong: null when it is
- * there. Only then its numbers are used up. Rejects when there is no answer.
+ * Sends parts of a batch to the broker that leads their partitions. Resolves with one failure per
+ * part, null where the broker has the part; only then the sequence of the partition advances.
+ * Rejects without a response.
  */
 export async function produce(
   cluster: Cluster,
   leader: Broker,
   options: KafkaOptions,
-  numbers: ProducerState,
+  state: ProducerState,
   { topic, records }: Batch,
   parts: readonly BatchPart[],
 ): Promise<(Error | null)[]> {
   const now = BigInt(Date.now())
-  const messages = parts.flat().map(index => messageOf(topic, records[index]!, now))
-  const details = { compression: options.compression, ...numbers }
-  // Before we give up, so that a partition that lags behind does not cost the others' answers.
-  const withinMs = Math.ceil(options.requestTimeoutMs * 0.75)
-  const answer = await cluster.ask(leader, async via => {
-    const answered = await produceV8.api.async(via, ALL_IN_SYNC, withinMs, messages, details)
-    return answered as produceV8.ProduceResponse
+  const messages = parts.flat().map(index => createMessage(topic, records[index]!, now))
+  const batchOptions = { compression: options.compression, ...state }
+  const brokerTimeoutMs = Math.ceil(options.requestTimeoutMs * BROKER_TIMEOUT_SHARE)
+  const response = await cluster.ask(leader, async connection => {
+    const acknowledged = await protocol.produce.async(
+      connection,
+      ACKS_ALL,
+      brokerTimeoutMs,
+      messages,
+      batchOptions,
+    )
+    return acknowledged as ProduceResponse
   })
-  const answers = new Map(
-    answer.responses.flatMap(one => one.partitionResponses).map(one => [one.index, one]),
+  const results = new Map(
+    response.responses
+      .flatMap(({ partitionResponses }) => partitionResponses)
+      .map(result => [result.index, result]),
   )
   return parts.map(part => {
     const { partition } = records[part[0]!]!
-    const { errorCode, errorMessage } = answers.get(partition) ?? NO_ANSWER
-    const isThere = errorCode === 0 || errorCode === DUPLICATE_SEQUENCE_NUMBER
-    if (!isThere) return new ProtocolError(errorCode, errorMessage)
-    advance(numbers.sequences, `${topic}:${partition}`, part.length)
+    const { errorCode, errorMessage } = results.get(partition) ?? NO_RESULT
+    // A duplicate was stored by an earlier attempt whose response was lost.
+    const isStored =
+      errorCode === ErrorCode.NONE || errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER
+    if (!isStored) return new ProtocolError(errorCode, errorMessage)
+    advance(state.sequences, `${topic}:${partition}`, part.length)
     return null
   })
 }
 
-/** UNKNOWN_SERVER_ERROR, Kafka's own word for it. */
-const NO_ANSWER = { errorCode: -1, errorMessage: 'no answer for a partition' }
+const NO_RESULT = {
+  errorCode: ErrorCode.UNKNOWN_SERVER_ERROR,
+  errorMessage: 'the response has no result for a partition',
+}
 
-/** Sequences start again at 0 behind 2^31 - 1 (org.apache.kafka DefaultRecordBatch). */
+/** Sequences wrap to 0 after 2^31 - 1 (org.apache.kafka DefaultRecordBatch). */
 function advance(sequences: NumericMap, key: string, count: number): void {
   sequences.set(key, (sequences.getWithDefault(key, 0) + count) % 2 ** 31)
 }
 
-/** With all that the library sets, because it makes an object larger at a price. */
-function messageOf(topic: string, one: OutgoingRecord, timestamp: bigint): MessageRecord {
-  const { key, partition, value, headers } = one
-  return { topic, partition, key, value, headers: headers ? bytesOf(headers) : NONE, timestamp }
+/** Sets every property that the library would add: an added property costs a new object shape. */
+function createMessage(topic: string, record: OutgoingRecord, timestamp: bigint): MessageRecord {
+  const { key, partition, value, headers } = record
+  const encoded = headers ? encodeHeaders(headers) : NO_HEADERS
+  return { topic, partition, key, value, headers: encoded, timestamp }
 }
 
-const NONE = new Map<Buffer, Buffer>()
-const encoded = new WeakMap<Headers, Map<Buffer, Buffer>>()
+const NO_HEADERS = new Map<Buffer, Buffer>()
+const encodedHeaders = new WeakMap<Headers, Map<Buffer, Buffer>>()
 
-/** Headers are one object for many records: they are encoded once. */
-function bytesOf(headers: Headers): Map<Buffer, Buffer> {
-  let bytes = encoded.get(headers)
-  if (!bytes) {
+/** Encodes headers once per object: many records share one headers object. */
+function encodeHeaders(headers: Headers): Map<Buffer, Buffer> {
+  let encoded = encodedHeaders.get(headers)
+  if (!encoded) {
     const pairs = Object.entries(headers)
-    bytes = new Map(pairs.map(([name, value]) => [Buffer.from(name), Buffer.from(value)]))
-    encoded.set(headers, bytes)
+    encoded = new Map(pairs.map(([name, value]) => [Buffer.from(name), Buffer.from(value)]))
+    encodedHeaders.set(headers, encoded)
   }
-  return bytes
+  return encoded
 }

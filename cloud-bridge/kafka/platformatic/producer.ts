@@ -1,57 +1,58 @@
-import type { Broker } from '@platformatic/kafka'
 import type { Batch } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
 import { isProducerInvalid } from '../errors.ts'
 import type { BatchPart, Producer } from '../sink.ts'
 import { openCluster, type PartitionLeaders } from './cluster.ts'
+import type { Broker } from './internals.ts'
 import { initProducerState, type ProducerState, produce } from './produce-request.ts'
 
-type Fate = readonly [part: BatchPart, failure: unknown]
+type PartResult = readonly [part: BatchPart, failure: unknown]
 
 /**
- * An idempotent producer on the library's protocol: one request to each leader, and the answer for
- * each partition decides about that partition alone. What was not answered for goes out again under
- * the same numbers, whatever connection or broker it then takes, so Kafka writes it once.
+ * An idempotent producer on the library's protocol. Sends one request to each leader; the result of
+ * each partition decides about that partition alone. A part without a result is sent again under
+ * the same producer id and sequence, over any connection and to any broker: Kafka stores it once.
  *
- * Not on the library's own Producer, because that drops its numbers with every send it rejects;
- * goes on sending to one broker what one led when the send began, though a leader change gave it to
- * several (measured: for ever); and keeps every error of an outage in memory until it ends.
+ * Not on the library's own Producer, which discards its producer id with every rejected send; which
+ * keeps sending to the leader known at the start of a send after the partitions moved to several
+ * leaders (measured: endlessly); and which keeps every error of an outage in memory until the
+ * outage ends.
  */
 export function openProducer(options: KafkaOptions): Producer {
   const cluster = openCluster(options)
-  const known = new Map<string, PartitionLeaders>()
-  /** Partitions that a request of several was not answered for: one of them may be to blame. */
-  const inDoubt = new Set<number>()
-  let numbers: ProducerState | null = null
+  const leadersByTopic = new Map<string, PartitionLeaders>()
+  /** Partitions of a failed request for several partitions: any of them may be the cause. */
+  const suspects = new Set<number>()
+  let state: ProducerState | null = null
 
   const leadersOf = async (topic: string): Promise<PartitionLeaders> => {
-    const leaders = known.get(topic) ?? (await cluster.leadersOf(topic))
-    known.set(topic, leaders)
+    const leaders = leadersByTopic.get(topic) ?? (await cluster.leadersOf(topic))
+    leadersByTopic.set(topic, leaders)
     return leaders
   }
 
-  const sendTo = async (
+  const sendToLeader = async (
     leader: Broker,
-    own: ProducerState,
+    sendState: ProducerState,
     batch: Batch,
-    led: readonly BatchPart[],
+    parts: readonly BatchPart[],
   ) => {
     const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
-    const request = async (parts: readonly BatchPart[]): Promise<Fate[]> => {
+    const request = async (requested: readonly BatchPart[]): Promise<PartResult[]> => {
       try {
-        const failures = await produce(cluster, leader, options, own, batch, parts)
-        for (const part of parts) inDoubt.delete(partitionOf(part))
-        return parts.map((part, index) => [part, failures[index]])
+        const failures = await produce(cluster, leader, options, sendState, batch, requested)
+        for (const part of requested) suspects.delete(partitionOf(part))
+        return requested.map((part, index) => [part, failures[index]])
       } catch (error) {
-        if (parts.length > 1) for (const part of parts) inDoubt.add(partitionOf(part))
-        return parts.map(part => [part, error])
+        if (requested.length > 1) for (const part of requested) suspects.add(partitionOf(part))
+        return requested.map(part => [part, error])
       }
     }
-    const alone = led.filter(part => inDoubt.has(partitionOf(part)))
-    const together = led.filter(part => !alone.includes(part))
-    const fates = together.length > 0 ? await request(together) : []
-    for (const part of alone) fates.push(...(await request([part])))
-    return fates
+    const separate = parts.filter(part => suspects.has(partitionOf(part)))
+    const combined = parts.filter(part => !separate.includes(part))
+    const results = combined.length > 0 ? await request(combined) : []
+    for (const part of separate) results.push(...(await request([part])))
+    return results
   }
 
   return {
@@ -59,18 +60,18 @@ export function openProducer(options: KafkaOptions): Producer {
       const { topic, records } = batch
       try {
         const leaders = await leadersOf(topic)
-        numbers ??= await initProducerState(cluster)
-        const own = numbers
+        state ??= await initProducerState(cluster)
+        const sendState = state
         const byLeader = Map.groupBy(parts, part => leaders.of(records[part[0]!]!.partition))
-        const sending = [...byLeader].map(async ([leader, led]): Promise<Fate[]> => {
-          if (leader) return sendTo(leader, own, batch, led)
-          return led.map(part => [part, new Error(`no broker leads a partition of ${topic}`)])
+        const sending = [...byLeader].map(async ([leader, ownParts]): Promise<PartResult[]> => {
+          if (leader) return sendToLeader(leader, sendState, batch, ownParts)
+          return ownParts.map(part => [part, new Error(`a partition of ${topic} has no leader`)])
         })
-        const fates = new Map((await Promise.all(sending)).flat())
-        const failures = [...fates.values()].filter(failure => failure !== null)
-        if (failures.length > 0) known.delete(topic)
-        if (failures.some(isProducerInvalid)) numbers = null
-        return parts.map(part => fates.get(part))
+        const results = new Map((await Promise.all(sending)).flat())
+        const failures = [...results.values()].filter(failure => failure !== null)
+        if (failures.length > 0) leadersByTopic.delete(topic)
+        if (failures.some(isProducerInvalid)) state = null
+        return parts.map(part => results.get(part))
       } catch (error) {
         return parts.map(() => error)
       }

@@ -1,14 +1,15 @@
-import { metadataV9 } from '@platformatic/kafka'
 import type { KafkaOptions } from '../client.ts'
 import { describeError } from '../errors.ts'
 import { openCluster } from './cluster.ts'
+import { protocol } from './internals.ts'
 
-/** Kafka's number for writing among what can be done with a topic: a bit in what is allowed. */
-const WRITE = 4
+/** The bit of the operation WRITE (org.apache.kafka AclOperation) among the allowed operations. */
+const WRITE = 1 << 4
 
 /**
- * Which of these topics we may write to, without writing; those that are not there, or that we may
- * not even see, are left out. Rejects while Kafka is away. Only this library can ask.
+ * Whether this user may write to each of these topics, without writing. Topics that do not exist or
+ * are not visible to this user are left out. Rejects while Kafka is unavailable. kafkajs cannot ask
+ * for rights.
  */
 export async function fetchWriteRights(
   options: KafkaOptions,
@@ -16,12 +17,14 @@ export async function fetchWriteRights(
 ): Promise<Map<string, boolean>> {
   await using cluster = openCluster(options)
   try {
-    const answer = await cluster.askAny(via => metadataV9.api.async(via, [...topics], false, true))
-    const seen = answer.topics.filter(({ errorCode }) => errorCode === 0)
+    const response = await cluster.askAny(connection =>
+      protocol.metadata.async(connection, [...topics], false, true),
+    )
+    const visible = response.topics.filter(({ errorCode }) => errorCode === 0)
     return new Map(
-      seen.map(({ name, topicAuthorizedOperations: allowed }) => [
+      visible.map(({ name, topicAuthorizedOperations: allowed }) => [
         name ?? '',
-        (allowed & (1 << WRITE)) !== 0,
+        (allowed & WRITE) !== 0,
       ]),
     )
   } catch (error) {

@@ -1,74 +1,69 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Broker } from '@platformatic/kafka'
 import type { EventStream, Offsets, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
+import { ErrorCode } from '../error-codes.ts'
 import { brokerErrorCodes, isNoSuchTopic } from '../errors.ts'
-import { type Cluster, isRetriable, openCluster } from './cluster.ts'
-import { fetchBatches, firstOffsetAfterDeletion, OFFSET_OUT_OF_RANGE } from './fetch-request.ts'
+import { type Cluster, openCluster } from './cluster.ts'
+import { fetchBatches, firstOffsetAfterDeletion } from './fetch-request.ts'
+import { type Broker, isRetriable } from './internals.ts'
 import { groupByLeader, listOffsets, throwFirstError } from './offsets.ts'
 import { decodeRecords, endOffsetOf } from './records.ts'
 
-const ATTEMPTS = 10
+const MAX_ATTEMPTS = 10
 const RETRY_MS = 300
-const LIMITS = { waitMs: 200, answerMaxBytes: 10_000_000, partitionMaxBytes: 1_048_576 }
-const TOPIC_AUTHORIZATION_FAILED = 29
+const LIMITS = { waitMs: 200, responseMaxBytes: 10_000_000, partitionMaxBytes: 1_048_576 }
 
 export function createEventStream(options: KafkaOptions): EventStream {
   return {
     async topicOffsets(topics) {
       await using cluster = openCluster(options)
-      const found = new Map<string, TopicOffsets>()
+      const offsetsByTopic = new Map<string, TopicOffsets>()
       for (const topic of topics) {
-        const stretch = await retried(() => stretchOf(cluster, topic))
-        if (stretch) found.set(topic, stretch)
+        const offsets = await retry(() => offsetsOf(cluster, topic))
+        if (offsets) offsetsByTopic.set(topic, offsets)
       }
-      return found
+      return offsetsByTopic
     },
     async readBetween(topic, from, to, onRecord) {
       await using cluster = openCluster(options)
-      const reading: Reading = {
+      const progress: ReadProgress = {
         next: new Map([...to.keys()].map(partition => [partition, from.get(partition) ?? 0])),
         to,
         onRecord,
       }
-      while (partitionsLeft(reading).length > 0) {
-        await retried(() => readOn(cluster, topic, reading))
+      while (unfinishedPartitions(progress).length > 0) {
+        await retry(() => readOnce(cluster, topic, progress))
       }
     },
   }
 }
 
-/** How far a topic was read, and how far it is to be. */
-type Reading = {
+/** The next offset to read of each partition, and the offset at which reading ends. */
+type ReadProgress = {
   next: Map<number, number>
   to: Offsets
   onRecord: (record: ReadRecord) => void
 }
 
-function partitionsLeft({ next, to }: Reading): number[] {
+function unfinishedPartitions({ next, to }: ReadProgress): number[] {
   return [...to].flatMap(([partition, end]) => (next.get(partition)! < end ? [partition] : []))
 }
 
-/** Reads what each leader gives at once. */
-async function readOn(cluster: Cluster, topic: string, reading: Reading): Promise<void> {
+/** Sends one fetch to each leader of an unfinished partition, and reports the records. */
+async function readOnce(cluster: Cluster, topic: string, progress: ReadProgress): Promise<void> {
   const leaders = await cluster.leadersOf(topic)
-  const { next, to, onRecord } = reading
+  const { next, to, onRecord } = progress
   const readFrom = async (leader: Broker, partitions: number[]) => {
-    const places = partitions.map(partition => ({ topic, partition, next: next.get(partition)! }))
-    for (const { partition, errorCode, batches } of await fetchBatches(
-      cluster,
-      leader,
-      places,
-      LIMITS,
-    )) {
+    const positions = partitions.map(partition => {
+      return { topic, partition, nextOffset: next.get(partition)! }
+    })
+    const fetched = await fetchBatches(cluster, leader, positions, LIMITS)
+    for (const { partition, errorCode, batches } of fetched) {
       const from = next.get(partition)!
-      if (errorCode === OFFSET_OUT_OF_RANGE) {
-        // What was to be read first was deleted meanwhile: goes on with what is there.
-        const begin = await firstOffsetAfterDeletion(cluster, leaders, {
-          topic,
-          partition,
-          next: from,
-        })
+      if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
+        // Kafka deleted the next records meanwhile: continue at the first that is left.
+        const position = { topic, partition, nextOffset: from }
+        const begin = await firstOffsetAfterDeletion(cluster, leaders, position)
         if (begin !== null) next.set(partition, begin)
       }
       if (next.get(partition) === from) throwFirstError([{ errorCode }])
@@ -81,31 +76,32 @@ async function readOn(cluster: Cluster, topic: string, reading: Reading): Promis
     }
   }
   await Promise.all(
-    [...groupByLeader(leaders, partitionsLeft(reading))].map(([leader, partitions]) =>
+    [...groupByLeader(leaders, unfinishedPartitions(progress))].map(([leader, partitions]) =>
       readFrom(leader, partitions),
     ),
   )
 }
 
-async function stretchOf(cluster: Cluster, topic: string): Promise<TopicOffsets | null> {
+/** Null for a topic that does not exist or is not visible to this user. */
+async function offsetsOf(cluster: Cluster, topic: string): Promise<TopicOffsets | null> {
   try {
     const leaders = await cluster.leadersOf(topic)
     const begin = await listOffsets(cluster, leaders, topic, 'earliest')
     return { begin, end: await listOffsets(cluster, leaders, topic, 'latest') }
   } catch (error) {
-    if (isNoSuchTopic(error) || brokerErrorCodes(error).includes(TOPIC_AUTHORIZATION_FAILED))
-      return null
+    const isNotVisible = brokerErrorCodes(error).includes(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    if (isNoSuchTopic(error) || isNotVisible) return null
     throw error
   }
 }
 
-/** Leaders change, and right after a topic was created they may not know of it yet. */
-async function retried<T>(ask: () => Promise<T>): Promise<T> {
+/** Retries while leaders change; the leaders of a new topic may not know of the topic yet. */
+async function retry<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await ask()
+      return await work()
     } catch (error) {
-      if (!isRetriable(error) || attempt === ATTEMPTS) throw error
+      if (!isRetriable(error) || attempt === MAX_ATTEMPTS) throw error
       await sleep(RETRY_MS)
     }
   }

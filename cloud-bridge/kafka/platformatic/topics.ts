@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Admin, describeConfigsV4, metadataV9, ProtocolError } from '@platformatic/kafka'
+import { Admin } from '@platformatic/kafka'
 import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
+import { ErrorCode } from '../error-codes.ts'
 import { brokerErrorCodes, describeError, isNoSuchTopic } from '../errors.ts'
 import {
   newTopicConfigEntries,
@@ -8,100 +9,105 @@ import {
   type TopicConfig,
   topicConfigNames,
 } from '../topic-settings.ts'
-import { type Cluster, isRetriable, openCluster } from './cluster.ts'
+import { type Cluster, openCluster } from './cluster.ts'
 import { clientOptions } from './configuration.ts'
+import { isRetriable, ProtocolError, protocol } from './internals.ts'
 import { listOffsets } from './offsets.ts'
 
-const KNOWN_WITHIN_MS = 10_000
-const LOOK_AGAIN_MS = 50
-const TOPIC_ALREADY_EXISTS = 36
-const TOPIC_NOT_ALLOWED = 29
+const WRITABLE_WITHIN_MS = 10_000
+const RETRY_MS = 50
 
-/** Kafka's number for a topic among what has settings. */
+/** Kafka's number for topics among the resources that have a configuration. */
 const TOPIC = 2 as const
 
 export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
-  const asking = <T>(ask: (cluster: Cluster) => Promise<T>) => withCluster(options, ask)
   return {
-    partitionsOf: topic => asking(async cluster => (await cluster.leadersOf(topic)).count),
+    partitionsOf: topic =>
+      withCluster(options, async cluster => (await cluster.leadersOf(topic)).count),
     settingsOf: topic =>
-      asking(async cluster => {
-        const partitions = await partitionsIn(cluster, topic)
+      withCluster(options, async cluster => {
+        const partitions = await readPartitions(cluster, topic)
         return {
           partitions: partitions.length,
           replicas: Math.min(...partitions.map(({ replicaNodes }) => replicaNodes.length)),
-          keeping: await keepingOf(cluster, topic),
+          config: await readConfig(cluster, topic),
         }
       }),
     brokers: () =>
-      asking(async cluster => {
-        const { brokers } = await cluster.askAny(via => metadataV9.api.async(via, [], false))
+      withCluster(options, async cluster => {
+        const { brokers } = await cluster.askAny(connection =>
+          protocol.metadata.async(connection, [], false),
+        )
         return brokers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
       }),
-    create: plans => create(options, plans),
+    create: topics => createTopics(options, topics),
   }
 }
 
-async function withCluster<T>(options: KafkaOptions, ask: (cluster: Cluster) => Promise<T>) {
+async function withCluster<T>(options: KafkaOptions, work: (cluster: Cluster) => Promise<T>) {
   await using cluster = openCluster(options)
   try {
-    return await ask(cluster)
+    return await work(cluster)
   } catch (error) {
-    if (isNoSuchTopic(error)) throw new NoSuchTopic('Kafka has no such topic', { cause: error })
+    if (isNoSuchTopic(error)) throw new NoSuchTopic('the topic does not exist', { cause: error })
     throw new Error(describeError(error), { cause: error })
   }
 }
 
-async function partitionsIn(cluster: Cluster, topic: string) {
-  const answer = await cluster.askAny(via => metadataV9.api.async(via, [topic], false))
-  const { errorCode, partitions } = answer.topics[0]!
-  if (errorCode !== 0) throw new ProtocolError(errorCode)
+async function readPartitions(cluster: Cluster, topic: string) {
+  const response = await cluster.askAny(connection =>
+    protocol.metadata.async(connection, [topic], false),
+  )
+  const { errorCode, partitions } = response.topics[0]!
+  if (errorCode !== ErrorCode.NONE) throw new ProtocolError(errorCode)
   return partitions
 }
 
-async function keepingOf(cluster: Cluster, topic: string): Promise<TopicConfig | 'not allowed'> {
-  const asked = {
+async function readConfig(cluster: Cluster, topic: string): Promise<TopicConfig | 'not allowed'> {
+  const resource = {
     resourceType: TOPIC,
     resourceName: topic,
     configurationKeys: [...topicConfigNames],
   }
-  const { results } = await cluster.askAny(via =>
-    describeConfigsV4.api.async(via, [asked], false, false),
+  const { results } = await cluster.askAny(connection =>
+    protocol.describeConfigs.async(connection, [resource], false, false),
   )
   const { errorCode, configs } = results[0]!
-  if (errorCode === TOPIC_NOT_ALLOWED) return 'not allowed'
-  if (errorCode !== 0) throw new ProtocolError(errorCode)
+  if (errorCode === ErrorCode.TOPIC_AUTHORIZATION_FAILED) return 'not allowed'
+  if (errorCode !== ErrorCode.NONE) throw new ProtocolError(errorCode)
   return parseTopicConfig(new Map(configs.map(({ name, value }) => [name, value ?? ''])))
 }
 
-async function create(options: KafkaOptions, plans: NewTopic[]): Promise<void> {
+async function createTopics(options: KafkaOptions, topics: NewTopic[]): Promise<void> {
   const admin = new Admin(clientOptions(options))
   try {
-    // One after the other, because an error does not say which of several topics it is about.
-    for (const { topic, partitions, replicas, ...plan } of plans) {
-      const configs = newTopicConfigEntries(plan)
-      const copies = replicas === undefined ? {} : { replicas }
-      const creating = admin.createTopics({ topics: [topic], partitions, configs, ...copies })
+    // One request per topic, because an error does not name the topic it is about.
+    for (const { topic, partitions, replicas, ...kind } of topics) {
+      const configs = newTopicConfigEntries(kind)
+      const replication = replicas === undefined ? {} : { replicas }
+      const creating = admin.createTopics({ topics: [topic], partitions, configs, ...replication })
       await creating.catch(error => {
-        if (!brokerErrorCodes(error).includes(TOPIC_ALREADY_EXISTS)) throw error
+        if (!brokerErrorCodes(error).includes(ErrorCode.TOPIC_ALREADY_EXISTS)) throw error
       })
     }
   } finally {
     await admin.close().catch(() => {})
   }
   await using cluster = openCluster(options)
-  const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
-  for (const { topic } of plans) {
-    while (!(await canBeWritten(cluster, topic))) {
-      if (performance.now() > giveUpAtMs)
-        throw new Error(`${topic} was created, and has no leaders`)
-      await sleep(LOOK_AGAIN_MS)
+  const deadlineMs = performance.now() + WRITABLE_WITHIN_MS
+  for (const { topic } of topics) {
+    while (!(await isWritable(cluster, topic))) {
+      if (performance.now() > deadlineMs) {
+        const seconds = WRITABLE_WITHIN_MS / 1000
+        throw new Error(`topic ${topic} was created, but has no leaders after ${seconds} s`)
+      }
+      await sleep(RETRY_MS)
     }
   }
 }
 
-/** A leader may not know of its topic yet when others say that it leads. */
-async function canBeWritten(cluster: Cluster, topic: string): Promise<boolean> {
+/** Asks the leaders themselves: a leader may not know its new topic yet when other brokers do. */
+async function isWritable(cluster: Cluster, topic: string): Promise<boolean> {
   try {
     await listOffsets(cluster, await cluster.leadersOf(topic), topic, 'latest')
     return true

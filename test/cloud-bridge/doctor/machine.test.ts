@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { certificateChecks } from '../../../cloud-bridge/doctor/certificates.ts'
 import { runChecks } from '../../../cloud-bridge/doctor/check-runner.ts'
 import { clockCheck } from '../../../cloud-bridge/doctor/clock.ts'
-import { type Check, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
+import { type Check, type Finding, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { listenerChecks } from '../../../cloud-bridge/doctor/listeners.ts'
 import { formatBytes, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
 import { type Config, defaults } from '../../../config/config.ts'
@@ -26,21 +26,22 @@ const lines = async (...checks: Check[]) => (await runChecks(checks, silent)).ma
 describe('what is looked at side by side', () => {
   it('is told in order, names what fails or hangs, and says meanwhile what it waits for', async () => {
     const slow: string[][] = []
-    const told: string[] = []
+    const reported: string[] = []
     const checks: Check[] = [
-      { what: 'hangs', look: () => new Promise(() => {}) },
-      { what: 'fails', look: () => Promise.reject(new Error('broken')) },
+      { subject: 'hangs', run: () => new Promise(() => {}) },
+      { subject: 'fails', run: () => Promise.reject(new Error('broken')) },
     ]
     const on = {
-      findings: (found: { what: string }[]) => void told.push(...found.map(({ what }) => what)),
-      slow: (what: string[]) => void slow.push(what),
+      findings: (findings: Finding[]) =>
+        void reported.push(...findings.map(({ subject }) => subject)),
+      slow: (subjects: string[]) => void slow.push(subjects),
     }
-    const found = await runChecks(checks, on, { deadlineMs: 200, slowMs: 50 })
-    expect(found.map(({ level, value }) => `${level} ${value}`)).toEqual([
-      'FAULT no answer within 0.2 s',
-      'FAULT broken',
+    const findings = await runChecks(checks, on, { deadlineMs: 200, slowMs: 50 })
+    expect(findings.map(({ status, value }) => `${status}: ${value}`)).toEqual([
+      'fault: no answer within 0.2 s',
+      'fault: broken',
     ])
-    expect(told).toEqual(['hangs', 'fails'])
+    expect(reported).toEqual(['hangs', 'fails'])
     expect(slow[0]).toEqual(['hangs'])
   })
 })
@@ -80,7 +81,7 @@ describe('this machine', () => {
     const file = join(dir, 'outbox.db')
     openOutbox({ file, gateway: 'gw' }).close()
     expect(await lines(stores(file, { freeDiskBytes: 1e15 }))).toContainEqual(
-      expect.stringMatching(/^FAULT .*free on its disk, and not 1000\.0 TB/),
+      expect.stringMatching(/^FAULT .*free on its disk, less than 1000\.0 TB/),
     )
     markDamaged(file, 'page 7')
     writeFileSync(`${file}.damaged-20260101T000000000Z`, '')
@@ -107,7 +108,7 @@ describe('this machine', () => {
 
   it('has a clock that is right, may be, or cannot be', async () => {
     const synced = join(dir, 'synchronized')
-    expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^warn .*nobody says/)])
+    expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^warn .*nothing says/)])
     await writeFile(synced, '')
     expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^ok .*synchronised$/)])
     expect(await lines(clockCheck(synced, 1000))).toEqual([

@@ -59,14 +59,14 @@ describeWithRegistry('the doctor and a schema registry', () => {
   })
 
   it('finds a schema registered or registrable, and registers nothing', async () => {
-    const both = 'subject readings-value, backfill-value: the registry has'
-    const yet = `${both} no ${SCHEMA} yet, which the bridge registers; it fits what is there`
+    const both = 'subject readings-value, backfill-value: the registry'
+    const yet = `${both} does not have ${SCHEMA} yet; the bridge registers it; it is compatible`
     expect(await found()).toEqual([`ok     ${yet}`])
     expect(await found()).toEqual([`ok     ${yet}`])
     expect(gate.asked.filter(one => /^POST \/subjects\/.*versions/.test(one))).toEqual([])
     await registerAll()
-    expect(await found()).toEqual([`ok     ${both} ${SCHEMA}`])
-    expect(await found({ register: false })).toEqual([`ok     ${both} ${SCHEMA}`])
+    expect(await found()).toEqual([`ok     ${both} has ${SCHEMA}`])
+    expect(await found({ register: false })).toEqual([`ok     ${both} has ${SCHEMA}`])
   })
 
   it('names each subject that lacks a schema which may only be looked up', async () => {
@@ -89,15 +89,15 @@ describeWithRegistry('the doctor and a schema registry', () => {
     expect(answer.status).toBe(200)
     expect(await found()).toEqual([
       expect.stringMatching(/^ok {5}subject readings-value: /),
-      `FAULT  registry: the schema registry URL takes ${SCHEMA} for incompatible with what ` +
-        'backfill-value has (409). Remove there what is none of our schemas, or give the topic ' +
-        'another name',
+      `FAULT  registry: the schema registry URL rejects ${SCHEMA} as incompatible with ` +
+        "backfill-value (409). Remove other programs' schemas from the subject, or give the " +
+        'topic another name',
     ])
   })
 
   it('says once what keeps anybody from asking, with the cure', async () => {
     const away = (reason: string) =>
-      expect.stringMatching(`^FAULT {2}registry: the schema registry .* is away: ${reason}`)
+      expect.stringMatching(`^FAULT {2}registry: the schema registry .* is unavailable: ${reason}`)
     gate.mode = 'silent'
     expect(await found({ requestTimeoutMs: 100 })).toEqual([
       away('no answer in time\\. Start it, or check registry\\.url$'),
@@ -108,7 +108,7 @@ describeWithRegistry('the doctor and a schema registry', () => {
     expect(await found({ url: 'http://absent.invalid' })).toEqual([away('getaddrinfo')])
     gate.mode = { status: 404, body: '<html>' }
     expect(await found()).toEqual([
-      'FAULT  registry: what answers at URL is no schema registry (404). Check registry.url, ' +
+      'FAULT  registry: the server at URL is not a schema registry (404). Check registry.url, ' +
         'with its path',
     ])
   })
@@ -118,7 +118,7 @@ describeWithRegistry('the doctor and a schema registry', () => {
     const login = (password: string) =>
       found({ url: guarded.url, username: 'gw', password: createSecret(password) })
     expect(await login('wrong')).toEqual([
-      `FAULT  registry: the schema registry ${guarded.url} does not let us in (401). ` +
+      `FAULT  registry: the schema registry ${guarded.url} rejects the log-in of gw (401). ` +
         'Check registry.username and registry.passwordFile',
     ])
     expect(await found({ url: guarded.url })).toEqual([
@@ -129,9 +129,12 @@ describeWithRegistry('the doctor and a schema registry', () => {
 
   it('warns where it may not look, though the bridge may register', async () => {
     gate.mode = { status: 403, body: '{"error_code":403}' }
-    const mayNot = /registry: the schema registry URL does not let us look up Sensor.* \(403\)\. /
+    const mayNot =
+      /registry: the schema registry URL does not allow this client to look up .* \(403\)\. /
     expect(await found({ register: false })).toEqual([
-      ...Array.from(subjects(), () => expect.stringMatching(`^FAULT {2}${mayNot.source}Allow it`)),
+      ...Array.from(subjects(), () =>
+        expect.stringMatching(`^FAULT {2}${mayNot.source}Grant that`),
+      ),
     ])
     expect(await found()).toEqual([
       ...Array.from(subjects(), () => expect.stringMatching(`^warn {3}${mayNot.source}The bridge`)),
@@ -145,10 +148,10 @@ describeWithRegistry('the doctor and a schema registry', () => {
     await idOf(topics.readings, newestSchema.fingerprint)
     gate.mode = 'cut'
     const [readings, backfill] = await found()
-    expect(readings).toContain('hang up; the number that it gave before holds meanwhile. Write')
+    expect(readings).toContain('hang up; the bridge uses the schema id that it knows. Write')
     expect([readings, backfill]).toEqual([
       expect.stringMatching(/^warn {3}registry: /),
-      expect.stringMatching(/^FAULT {2}registry: .* is away: socket hang up\. Write https/),
+      expect.stringMatching(/^FAULT {2}registry: .* is unavailable: socket hang up\. Write https/),
     ])
     gate.mode = { status: 404, body: '{"error_code":40401}' }
     expect((await found({ register: false })).map(line => line.slice(0, 5))).toEqual([
@@ -167,7 +170,7 @@ describeWithRegistry('the doctor and a schema registry', () => {
     expect(valid).toMatch(/^ok {5}registry\.caFile: valid until/)
     expect(subject).toMatch(/^ok {5}subject readings-value, backfill-value: /)
     expect((await trusting(createAuthority('Other').cert))[1]).toMatch(
-      /^FAULT {2}registry: .*\. Name who signed its certificate in registry\.caFile$/,
+      /^FAULT {2}registry: .*\. Name the authority of its certificate in registry\.caFile$/,
     )
   })
 })

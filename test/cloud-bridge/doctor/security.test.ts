@@ -52,7 +52,7 @@ describeWithKafka('the doctor and a secured Kafka', () => {
           ...as('gateway'),
           tls: { ca: createSecret(createAuthority('Foreign').cert) } as KafkaOptions['tls'],
         }),
-        /^FAULT .*: the broker's certificate is signed by nobody in kafka\.tls\.caFile\./,
+        /^FAULT .*: the broker's certificate is not signed by an authority in kafka\.tls\.caFile\./,
       ],
       [
         'a wrong password',
@@ -64,14 +64,18 @@ describeWithKafka('the doctor and a secured Kafka', () => {
       const lines = await found({ ...options(), client })
       expect(aboutBroker(lines)).toEqual([
         expect.stringMatching(line),
-        expect.stringMatching(/^warn {3}topics: not looked at/),
+        expect.stringMatching(/^warn {3}topics: not checked/),
       ])
     })
   })
 
   it.each<[string, { hosts: string[]; expired?: boolean }, RegExp]>([
     ['has expired', { hosts: brokerHosts, expired: true }, /has expired\. Renew it there/],
-    ['is for another host', { hosts: ['elsewhere'] }, /is for another host\. Name it in/],
+    [
+      'is for another host',
+      { hosts: ['elsewhere'] },
+      /is for another host\. In kafka\.brokers and/,
+    ],
   ])('names a certificate of the broker that %s, until it is another', async (_, how, line) => {
     // Each thread of the broker shows it in its own time.
     const untilFound = (expected: RegExp) =>
@@ -101,11 +105,11 @@ describeWithKafka('the doctor and a secured Kafka', () => {
     const written = await about()
     expect(written.at(-1)).toMatch(/^ok {5}right to write: granted/)
     expect(
-      written.filter(line => line.includes('cannot be seen. Grant DescribeConfigs')),
+      written.filter(line => line.includes('cannot be read. Grant DescribeConfigs')),
     ).toHaveLength(1)
     expect(written.filter(line => line.startsWith('FAULT'))).toEqual([])
     await allow(on.admin, 'DESCRIBE_CONFIGS', topics)
-    expect((await about()).join()).not.toContain('cannot be seen')
+    expect((await about()).join()).not.toContain('cannot be read')
   })
 
   it('says that a user who may not create topics may not', async () => {

@@ -3,20 +3,20 @@ import { topicFindings } from '../../../cloud-bridge/doctor/topics.ts'
 
 const topics = { readings: 'r', backfill: 'b', deadletters: 'd', ledger: 'l' }
 const limits = { payloadMaxBytes: 1, packetMaxBytes: 1, lagMs: 0 }
-const of = (partitions: number) => ({ partitions, replicas: 3, keeping: 'not allowed' }) as const
+const of = (partitions: number) => ({ partitions, replicas: 3, config: 'not allowed' }) as const
 
 /** What is at fault with so many partitions of readings and backfill. */
 function faults(spreadOver: number | null, readings: number, backfill: number): string[] {
   const expected = { topics, ...limits, partitions: null, spreadOver }
   const others = { deadletters: of(1), ledger: of(1) }
   return topicFindings(expected, { readings: of(readings), backfill: of(backfill), ...others })
-    .filter(({ level }) => level === 'FAULT')
-    .map(({ what, value }) => `${what}: ${value}`)
+    .filter(({ status }) => status === 'fault')
+    .map(({ subject, value }) => `${subject}: ${value}`)
 }
 
 it('topics are held against how zones are spread, not against what Kafka has by now', () => {
   // Somebody gave the readings 12, which changes nothing until zones are moved.
   expect(faults(6, 12, 6)).toEqual([])
-  expect(faults(null, 12, 6)).toEqual(['topic b: 6 partitions, and readings are spread over 12'])
-  expect(faults(6, 4, 6)).toEqual(['topic r: 4 partitions, and zones are spread over 6'])
+  expect(faults(null, 12, 6)).toEqual(['topic b: 6 partitions, but readings are spread over 12'])
+  expect(faults(6, 4, 6)).toEqual(['topic r: 4 partitions, but zones are spread over 6'])
 })

@@ -58,7 +58,7 @@ export function startMemoryBridge(options: {
     onPartitionMismatch() {},
     partitionsOf: async () => 3,
     openSink: () => sink,
-    settingsOf: async () => ({ partitions: 3, replicas: 1, keeping: 'not allowed' }),
+    settingsOf: async () => ({ partitions: 3, replicas: 1, config: 'not allowed' }),
     onCheckNotAllowed() {},
   })
   return {

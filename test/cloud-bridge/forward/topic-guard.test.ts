@@ -45,10 +45,10 @@ describe('a topic', () => {
       'that is compacted as well',
       { ...safe, cleanupPolicy: 'compact,delete' },
       0,
-      /^t keeps the last record of each key alone .*\. kafka-configs\.sh .*cleanup\.policy=delete$/,
+      /^t keeps only the last record of each key .*\. kafka-configs\.sh .*cleanup\.policy=delete$/,
     ],
-  ])('%s', (_, keeping, lag, expected) => {
-    const fault = retentionFault('t', keeping, lag)
+  ])('%s', (_, config, lag, expected) => {
+    const fault = retentionFault('t', config, lag)
     if (expected) expect(fault).toMatch(expected)
     else expect(fault).toBeNull()
   })
@@ -71,9 +71,9 @@ describe('a topic', () => {
 })
 
 describe('the guard', () => {
-  const rig = (keeping: TopicSettings['keeping']) => {
+  const rig = (config: TopicSettings['config']) => {
     const send = vi.fn(async (_: Batch): Promise<null[]> => [])
-    const settingsOf = vi.fn(async () => ({ partitions: 1, replicas: 1, keeping }))
+    const settingsOf = vi.fn(async () => ({ partitions: 1, replicas: 1, config }))
     const onCheckNotAllowed = vi.fn()
     const clock = { nowMs: 0 }
     const guard = createTopicGuard({
@@ -102,7 +102,7 @@ describe('the guard', () => {
 
   it('holds events when the settings change, and sends them when the settings are fixed', async () => {
     const { send, settingsOf, clock, sink } = rig(safe)
-    const settings = (keeping: TopicConfig) => ({ partitions: 1, replicas: 1, keeping })
+    const settings = (config: TopicConfig) => ({ partitions: 1, replicas: 1, config })
     await sink.send(batch)
     settingsOf
       .mockResolvedValueOnce(settings(createTime))

@@ -127,7 +127,7 @@ describeWithKafka('on a real Kafka', () => {
       signal: new AbortController().signal,
       circuit: createCircuitBreaker({ firstMs: 50, maxMs: 50, stableMs: 0 }),
       onUnavailable: reason => {
-        isAbandoned ||= reason.startsWith('no answer for')
+        isAbandoned ||= reason.startsWith('no response from Kafka within')
         on.proxy.restore()
       },
     })

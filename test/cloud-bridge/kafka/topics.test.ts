@@ -41,11 +41,11 @@ describeWithKafka('topics', () => {
       await createForeignTopic(sharedKafka(), settings, { topic: given })
       expect(await topics.settingsOf(ours)).toMatchObject({
         ...{ partitions: 3, replicas: 1 },
-        keeping: { timestampType: 'LogAppendTime', retentionBytes: null, cleanupPolicy: 'delete' },
+        config: { timestampType: 'LogAppendTime', retentionBytes: null, cleanupPolicy: 'delete' },
       })
       expect(await topics.settingsOf(given)).toEqual({
         ...{ partitions: 1, replicas: 1 },
-        keeping: {
+        config: {
           ...{ timestampType: 'CreateTime', retentionMs: 60_000, retentionBytes: 5000 },
           ...{ cleanupPolicy: 'compact,delete', maxMessageBytes: 10_000, minInsyncReplicas: 1 },
         },
@@ -60,7 +60,7 @@ describeWithKafka('topics', () => {
 
     it('are out of reach while there is no Kafka', async () => {
       const away = { ...kafkaAt([`127.0.0.1:${await findFreePort()}`]), client }
-      await expect(partitionsOf(away, 'any')).rejects.toThrow('nobody listens there')
+      await expect(partitionsOf(away, 'any')).rejects.toThrow('connection refused')
       await expect(createTopics(away, [{ topic: 'any', partitions: 1 }])).rejects.toThrow()
     })
   })

@@ -54,7 +54,7 @@ describeWithRegistry('a schema registry', () => {
 
     const id = await register(subject, JSON.stringify(JSON.parse(newestSchema.text), null, 2))
     expect(await lookUp.idOf(subject, newestSchema)).toBe(id)
-    expect(await faultOf(lookUp.idOf(subject, first))).toContain('unknown: ')
+    expect(await faultOf(lookUp.idOf(subject, first))).toContain('not registered: ')
     expect([...(await lookUp.schemasOf(subject)).keys()]).toEqual([id])
   })
 
@@ -66,9 +66,11 @@ describeWithRegistry('a schema registry', () => {
     const registry = createRegistryClient(registryAt(inject('registryUrl')!))
     const fault = await faultOf(registry.idOf(subject, newestSchema))
     expect(fault).toContain(
-      `takes SensorReading ${newestSchema.version} for incompatible with what ${subject} has (409`,
+      `rejects SensorReading ${newestSchema.version} as incompatible with ${subject} (409`,
     )
-    expect(fault).toContain('. Remove there what is none of our schemas, or give the topic another')
+    expect(fault).toContain(
+      ". Remove other programs' schemas from the subject, or give the topic another",
+    )
     expect(fault).not.toContain('\n')
   })
 
@@ -77,14 +79,14 @@ describeWithRegistry('a schema registry', () => {
     const [fresh, older, theirs] = [freshSubject(), freshSubject(), freshSubject()]
     await registry.idOf(older, first)
     expect([
-      await registry.fits(fresh, newestSchema),
-      await registry.fits(older, newestSchema),
+      await registry.isCompatible(fresh, newestSchema),
+      await registry.isCompatible(older, newestSchema),
     ]).toEqual([...[true, true]])
     await register(theirs, '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}')
-    expect(await faultOf(registry.fits(theirs, newestSchema))).toBe(
-      `incompatible: the schema registry ${inject('registryUrl')} takes SensorReading ` +
-        `${newestSchema.version} for incompatible with what ${theirs} has (409). Remove there what is ` +
-        'none of our schemas, or give the topic another name',
+    expect(await faultOf(registry.isCompatible(theirs, newestSchema))).toBe(
+      `incompatible: the schema registry ${inject('registryUrl')} rejects SensorReading ` +
+        `${newestSchema.version} as incompatible with ${theirs} (409). Remove other programs' ` +
+        'schemas from the subject, or give the topic another name',
     )
     expect(await registry.schemasOf(fresh)).toEqual(new Map())
     expect((await registry.schemasOf(older)).size).toBe(1)
@@ -109,32 +111,36 @@ describeWithRegistry('a registry that gives no number', () => {
     [
       'cut' as const,
       {},
-      'away: the schema registry URL is away: socket hang up. ' +
-        'Write https:// in registry.url where it has TLS',
+      'unavailable: the schema registry URL is unavailable: socket hang up. ' +
+        'Write https:// in registry.url if the registry has TLS',
     ],
-    ['silent' as const, {}, 'away: the schema registry URL is away: no answer in time'],
+    [
+      'silent' as const,
+      {},
+      'unavailable: the schema registry URL is unavailable: no answer in time',
+    ],
     [
       json(503, 50301, 'later,\n please'),
       {},
-      'away: the schema registry URL is away: it answers 503: later, please',
+      'unavailable: the schema registry URL is unavailable: it answers 503: later, please',
     ],
     [
       json(401, 401, 'Unauthorized'),
       {},
-      'not let in: the schema registry URL does not let us in (401). ' +
+      'not authenticated: the schema registry URL requires a log-in (401). ' +
         'Set registry.username and registry.passwordFile',
     ],
     [
       json(401, 401, 'Unauthorized'),
       login,
-      'not let in: the schema registry URL does not let us in (401). ' +
+      'not authenticated: the schema registry URL rejects the log-in of gw (401). ' +
         'Check registry.username and registry.passwordFile',
     ],
     [
       json(403, 403, 'Forbidden'),
       login,
-      'not allowed: the schema registry URL does not let us register SensorReading 1 under ' +
-        'r-value (403). Allow gw to do so, or register config/schemas/SensorReading.1.avsc ' +
+      'not authorized: the schema registry URL does not allow gw to register SensorReading 1 ' +
+        'under r-value (403). Grant that right, or register config/schemas/SensorReading.1.avsc ' +
         'there yourself and set registry.register: false',
     ],
     [
@@ -146,18 +152,18 @@ describeWithRegistry('a registry that gives no number', () => {
     [
       json(404, 404, 'HTTP 404 Not Found'),
       {},
-      'refused: what answers at URL is no schema registry (404: HTTP 404 Not Found). ' +
+      'refused: the server at URL is not a schema registry (404: HTTP 404 Not Found). ' +
         'Check registry.url, with its path',
     ],
     [
       { status: 200, body: '<html>Welcome</html>' },
       {},
-      'refused: what answers at URL is no schema registry (200). Check registry.url, with its path',
+      'refused: the server at URL is not a schema registry (200). Check registry.url, with its path',
     ],
     [
       { status: 200, body: '{"id":-1}' },
       {},
-      'refused: what answers at URL is no schema registry (200). Check registry.url, with its path',
+      'refused: the server at URL is not a schema registry (200). Check registry.url, with its path',
     ],
   ])('is told in one line that names the cure: %o', async (mode, more, line) => {
     await using gate = await startRegistryGate()
@@ -170,10 +176,12 @@ describeWithRegistry('a registry that gives no number', () => {
 
   it('is told where nothing listens, and where no such host is', async () => {
     const faultAt = (url: string) => faultOf(createRegistryClient(registryAt(url)).idOf('r', first))
-    expect(await faultAt('http://127.0.0.1:1')).toContain('is away: connect ECONNREFUSED')
-    expect(await faultAt('http://absent.invalid')).toContain('is away: getaddrinfo')
+    expect(await faultAt('http://127.0.0.1:1')).toContain('is unavailable: connect ECONNREFUSED')
+    expect(await faultAt('http://absent.invalid')).toContain('is unavailable: getaddrinfo')
     const overTls = await faultAt(`https${inject('registryUrl')!.slice(4)}`)
-    expect(overTls).toMatch(/^away: .+ Write http:.. in registry.url where it has no TLS$/)
+    expect(overTls).toMatch(
+      /^unavailable: .+ Write http:.. in registry.url if the registry has no TLS$/,
+    )
   })
 
   it('is told who asks, if so configured', async () => {
@@ -190,6 +198,6 @@ describeWithRegistry('a registry that gives no number', () => {
     const options = { signal: ending.signal, requestTimeoutMs: 60_000 }
     const asked = faultOf(createRegistryClient(registryAt(gate.url, options)).idOf('r', first))
     ending.abort()
-    expect(await asked).toContain('away: ')
+    expect(await asked).toContain('unavailable: ')
   })
 })

@@ -66,7 +66,9 @@ describeWithRegistry('the numbers of schemas', () => {
     expect(idOf(topic, newestSchema.fingerprint)).toBe(id)
     expect(idOf(topic, first.fingerprint)).toEqual(expect.any(Number))
     const other = freshTopic()
-    await expect(idOf(other, newestSchema.fingerprint)).rejects.toThrow('is away: socket hang up')
+    await expect(idOf(other, newestSchema.fingerprint)).rejects.toThrow(
+      'is unavailable: socket hang up',
+    )
     place.gate.mode = 'pass'
     expect(await idOf(other, newestSchema.fingerprint)).toBe(id)
   })
@@ -81,7 +83,7 @@ describeWithRegistry('the numbers of schemas', () => {
     await vi.waitFor(() => expect(idOf(topic, newestSchema.fingerprint)).toBe(4711))
     expect(place.changed).toHaveLength(releasedSchemas.length)
     expect(place.changed.at(-1)).toBe(
-      `SensorReading ${newestSchema.version} of ${topic}-value is 4711 there now, not ${id}`,
+      `SensorReading ${newestSchema.version} of ${topic}-value has id 4711 now, was ${id}`,
     )
     place.gate.mode = 'cut'
     expect(place.restart()(topic, newestSchema.fingerprint)).toBe(4711)
@@ -106,7 +108,7 @@ describeWithRegistry('the numbers of schemas', () => {
   it('are none for the schema of a newer program', async () => {
     await using place = await startPlace()
     const idOf = place.start()
-    await expect(idOf(freshTopic(), Buffer.alloc(8, 1))).rejects.toThrow('start the newer one')
+    await expect(idOf(freshTopic(), Buffer.alloc(8, 1))).rejects.toThrow('start that version')
     expect(place.gate.asked).toEqual([])
   })
 })

@@ -19,7 +19,9 @@ const foreign = createAuthority('Foreign')
 const ask = (url: string, ca?: string) =>
   createRegistryClient(registryAt(url, ca === undefined ? {} : { ca: createSecret(ca) }))
     .idOf(`readings-${randomUUID()}-value`, newestSchema)
-    .catch((error: Error) => error.message.replace(`the schema registry ${url} is away: `, ''))
+    .catch((error: Error) =>
+      error.message.replace(`the schema registry ${url} is unavailable: `, ''),
+    )
 
 describeWithRegistry('a schema registry behind TLS', () => {
   it('gives numbers to who trusts the one that signed its certificate', async () => {
@@ -28,7 +30,7 @@ describeWithRegistry('a schema registry behind TLS', () => {
     // Of several in the file, any may have signed.
     expect(await ask(gate.url, foreign.cert + authority.cert)).toEqual(expect.any(Number))
     const unknown =
-      'unable to verify the first certificate. Name who signed its certificate in registry.caFile'
+      'unable to verify the first certificate. Name the authority of its certificate in registry.caFile'
     expect(await ask(gate.url, foreign.cert)).toBe(unknown)
     expect(await ask(gate.url)).toBe(unknown)
     expect(gate.asked).toHaveLength(2)
@@ -38,14 +40,16 @@ describeWithRegistry('a schema registry behind TLS', () => {
     const expired = authority.certify('registry', { hosts, expired: true })
     await using gate = await startRegistryGate({ certified: expired })
     expect(await ask(gate.url, authority.cert)).toBe(
-      'certificate has expired. Have its certificate renewed, or set the clock',
+      'certificate has expired. Renew its certificate, or set the clock',
     )
     gate.certified = authority.certify('registry', { hosts: ['elsewhere'] })
     expect(await ask(gate.url, authority.cert)).toMatch(
-      /altnames.*\. Write the name in registry\.url that its certificate has$/,
+      /altnames.*\. Write the host name of its certificate in registry\.url$/,
     )
     gate.certified = foreign.certify('registry', { hosts })
-    expect(await ask(gate.url, authority.cert)).toMatch(/\. Name who signed its certificate in/)
+    expect(await ask(gate.url, authority.cert)).toMatch(
+      /\. Name the authority of its certificate in/,
+    )
     expect(gate.asked).toEqual([])
     gate.certified = good
     expect(await ask(gate.url, authority.cert)).toEqual(expect.any(Number))
@@ -54,11 +58,11 @@ describeWithRegistry('a schema registry behind TLS', () => {
   it('is told where one side speaks TLS and the other does not', async () => {
     await using plain = await startRegistryGate()
     expect(await ask(plain.url.replace('http:', 'https:'), authority.cert)).toMatch(
-      /\. Write http:\/\/ in registry\.url where it has no TLS$/,
+      /\. Write http:\/\/ in registry\.url if the registry has no TLS$/,
     )
     await using gate = await startRegistryGate({ certified: good })
     expect(await ask(gate.url.replace('https:', 'http:'))).toMatch(
-      /\. Write https:\/\/ in registry\.url where it has TLS$/,
+      /\. Write https:\/\/ in registry\.url if the registry has TLS$/,
     )
   })
 })

@@ -80,12 +80,12 @@ describeWithRegistry('an upgrade that brings a schema', () => {
     place.gate.mode = 'cut'
     const bridge = await place.start(true)
     await vi.waitFor(
-      () => expect(bridge.waitReasons.events).toContain('is away: socket hang up'),
+      () => expect(bridge.waitReasons.events).toContain('is unavailable: socket hang up'),
       soon,
     )
     place.gate.mode = { status: 409, body: '{"error_code":409,"message":"no"}' }
     await vi.waitFor(
-      () => expect(bridge.waitReasons.events).toContain('(409: no). Remove there'),
+      () => expect(bridge.waitReasons.events).toContain('(409: no). Remove other'),
       soon,
     )
     expect(bridge.totals.delivered).toBe(0)

@@ -5,18 +5,20 @@ import {
   ConfigResourceTypes,
   IncrementalAlterConfigOperationTypes,
 } from '@platformatic/kafka'
+import { Kafka, logLevel } from 'kafkajs'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
 import { clientOptions } from '../../../cloud-bridge/kafka/platformatic/configuration.ts'
+import { createSecret } from '../../../config/loading/secrets.ts'
 import { partitionsOf } from './kafka.ts'
 
-const LOOK_AGAIN_MS = 50
+const POLL_MS = 50
 
 type Settings = Record<string, string>
 
 type Plan = { topic?: string; partitions: number; replicas?: number; settings?: Settings }
 
-/** Creates a topic with settings of its own (LogAppendTime unless they say otherwise). */
+/** Creates a topic with these settings; the default timestamp type is LogAppendTime. */
 export async function createTopicWith(kafka: KafkaOptions, plan: Plan): Promise<string> {
   const { topic = `test-${randomUUID()}`, partitions, replicas = -1, settings = {} } = plan
   const all = { 'message.timestamp.type': 'LogAppendTime', ...settings }
@@ -37,9 +39,9 @@ export async function alterTopic(kafka: KafkaOptions, topic: string, settings: S
   await administer(kafka, admin => admin.incrementalAlterConfigs({ resources }))
 }
 
-/** Gives a topic more partitions; resolves when it has them. */
+/** Adds partitions to a topic. Resolves when Kafka reports them. */
 export async function addPartitions(kafka: KafkaOptions, topic: string, count: number) {
-  // The other library insists on saying where each new partition is to be.
+  // @platformatic/kafka requires the replica assignment of each new partition.
   const admin = createKafkajs(kafka).admin()
   try {
     await admin.connect()
@@ -47,7 +49,24 @@ export async function addPartitions(kafka: KafkaOptions, topic: string, count: n
   } finally {
     await admin.disconnect()
   }
-  while ((await partitionsOf(kafka, topic)) < count) await sleep(LOOK_AGAIN_MS)
+  while ((await partitionsOf(kafka, topic)) < count) await sleep(POLL_MS)
+}
+
+/** Reads message.timestamp.type of a topic as the given user. */
+export async function timestampTypeOf({ brokers, sasl, tls }: KafkaOptions, topic: string) {
+  const { password, ...rest } = sasl ?? { password: createSecret('') }
+  const admin = new Kafka({
+    ...{ brokers: [...brokers], logLevel: logLevel.NOTHING },
+    ...(tls && { ssl: { ca: tls.ca.reveal() } }),
+    ...(sasl && { sasl: { ...rest, password: password.reveal() } as never }),
+  }).admin()
+  await admin.connect()
+  // 2 is Kafka's number for topics among the resources that have a configuration.
+  const resource = { type: 2, name: topic, configNames: ['message.timestamp.type'] }
+  const { resources } = await admin
+    .describeConfigs({ includeSynonyms: false, resources: [resource] })
+    .finally(() => admin.disconnect())
+  return resources[0]!.configEntries[0]!.configValue
 }
 
 async function administer(kafka: KafkaOptions, work: (admin: Admin) => Promise<unknown>) {

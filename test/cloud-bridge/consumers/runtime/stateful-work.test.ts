@@ -168,7 +168,7 @@ describe('the work of one partition', () => {
     let asked = 0
     const registry = {
       async schemasOf() {
-        if (++asked < 3) throw new RegistryFault('away', 'the registry is gone')
+        if (++asked < 3) throw new RegistryFault('unavailable', 'the registry is gone')
         return new Map()
       },
     }
