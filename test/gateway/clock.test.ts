@@ -15,7 +15,7 @@ describe('the clock', () => {
     rmSync(dir, { recursive: true })
   })
 
-  it('is unsynced until the file is there, then synced, then holds over', async () => {
+  it('is UNSYNCED until the file exists, then SYNCED, and HOLDOVER when the file is gone', async () => {
     const file = join(dir, 'synchronized')
     const clock = await startClock(file)
     expect(clock.now()).toBe('UNSYNCED')

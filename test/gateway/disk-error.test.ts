@@ -15,10 +15,10 @@ import { readOutbox } from './store/fixture.ts'
 const main = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url))
 const HOST = '127.0.0.1'
 const MESSAGES_MAX = 300
-/** Which fsync of the writer fails: opening a new outbox takes about 15, each commit one. */
+/** The number of the failing fsync: opening a new outbox takes about 15, each commit one. */
 const FAILING = [25, 50, 100]
 
-/** Without strace, or where it may not trace, these tests are skipped and counted. */
+/** Without strace, or without the right to trace, these tests are skipped. */
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 
 let dir: string
@@ -29,14 +29,14 @@ beforeEach(async () => {
 afterEach(async () => {
   if (child?.exitCode === null && child.signalCode === null) {
     const ended = once(child, 'exit')
-    // The group, because the gateway outlives the strace that it was started by.
+    // Kills the process group, because the gateway outlives the strace that started it.
     process.kill(-child.pid!, 'SIGKILL')
     await ended
   }
   await rm(dir, { recursive: true, force: true })
 })
 
-/** The real gateway, of whose fsyncs one fails with EIO; resolves when it listens. */
+/** Starts the real gateway, one fsync of which fails with EIO; resolves when it is ready. */
 async function startFailing(failing: number) {
   const [mqtt, http] = [await findFreePort(), await findFreePort()]
   const configFile = join(dir, 'sluice.yaml')
@@ -66,7 +66,7 @@ async function startFailing(failing: number) {
   return { mqtt, outboxFile, exited }
 }
 
-/** Publishes one after the other until the connection breaks; gives what was acknowledged. */
+/** Publishes messages one by one until the connection breaks; gives the acknowledged ones. */
 async function publishAll(port: number, qos: 1 | 2): Promise<number[]> {
   const client = await connectAsync(`mqtt://${HOST}:${port}`, { reconnectPeriod: 0 })
   client.on('error', () => {})
@@ -86,7 +86,7 @@ async function publishAll(port: number, qos: 1 | 2): Promise<number[]> {
 
 describe.skipIf(!canTrace)('an fsync that fails', () => {
   it.each(FAILING.flatMap(failing => [1, 2].map(qos => [failing, qos as 1 | 2] as const)))(
-    'has nothing acknowledged that is not stored, and the gateway end: fsync %i, QoS %i',
+    'ends the gateway, and no message is acknowledged that is not stored: fsync %i, QoS %i',
     async (...given) => {
       const [failing, qos] = given
       const gateway = await startFailing(failing)
@@ -101,7 +101,7 @@ describe.skipIf(!canTrace)('an fsync that fails', () => {
         ({ measurements }) => measurements.find(({ metric }) => metric === 'number')!.number!,
       )
       expect(acknowledged.filter(number => !stored.includes(number))).toEqual([])
-      // The one whose fsync failed may be there: unknown is not acknowledged.
+      // The message whose fsync failed may be stored: its fate is unknown, so it is unacknowledged.
       expect(stored.length - acknowledged.length).toBeLessThanOrEqual(1)
     },
     60_000,

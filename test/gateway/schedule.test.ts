@@ -6,7 +6,7 @@ import { startSchedule } from '../../gateway/schedule.ts'
 
 const MINUTE_MS = 60_000
 const YEARS_MS = 50 * 365 * 24 * 60 * MINUTE_MS
-/** Half past ten in the morning, everywhere. */
+/** Half past ten in the morning in any time zone. */
 const START_MS = new Date(2026, 5, 1, 10, 30, 10).getTime()
 
 beforeEach(() => {
@@ -17,7 +17,7 @@ afterEach(() => {
 })
 
 describe('a schedule', () => {
-  it('calls at each of its moments, and not when it has ended', () => {
+  it('calls the work at each of its times, and not after it was disposed', () => {
     const work = vi.fn()
     const schedule = startSchedule('*/5 * * * *', work)
     vi.advanceTimersByTime(4 * MINUTE_MS)
@@ -29,7 +29,7 @@ describe('a schedule', () => {
     expect(work).toHaveBeenCalledTimes(3)
   })
 
-  it('waits for a moment that is far away', () => {
+  it('waits for a time that is hours away', () => {
     const work = vi.fn()
     using _schedule = startSchedule('0 3 * * *', work)
     vi.advanceTimersByTime(16 * 60 * MINUTE_MS)
@@ -41,7 +41,7 @@ describe('a schedule', () => {
   it.each([
     ['ahead', YEARS_MS],
     ['back', -YEARS_MS],
-  ])('calls once and goes on when the clock jumps %s by 50 years', (_, jumpMs) => {
+  ])('calls the work once and continues when the clock jumps %s by 50 years', (_, jumpMs) => {
     const work = vi.fn()
     using _schedule = startSchedule('* * * * *', work)
     vi.advanceTimersByTime(5 * MINUTE_MS)
@@ -53,7 +53,7 @@ describe('a schedule', () => {
   })
 })
 
-describe('what the configuration takes for a schedule', () => {
+describe('a schedule that the configuration accepts', () => {
   const number = fc.integer({ min: 0, max: 13 }).map(String)
   const part = fc.oneof(
     fc.constantFrom('*', '*/5', '*/0', '', 'x', '5/', '1-'),
@@ -66,7 +66,7 @@ describe('what the configuration takes for a schedule', () => {
     .map(parts => parts.join(','))
   const five = fc.array(field, { minLength: 5, maxLength: 5 }).map(fields => fields.join(' '))
 
-  it('is one to node-cron, too', () => {
+  it('is valid for node-cron too', () => {
     let taken = 0
     fc.assert(
       fc.property(five, text => {

@@ -7,20 +7,20 @@ import { createBacklogMeter } from '../groups/backlog.ts'
 import { createNoteReader } from '../notes/note-log.ts'
 import { createGroupFinder } from './group-finder.ts'
 
-type Store = { id: Buffer; gateway: string }
+type StoreRow = { id: Buffer; gateway: string }
 
 export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 
 /**
- * Opens the outbox for reading, or gives null while there is none; tells `onDamage` why, when it is
- * because of that. Each call reads one group and leaves no transaction open, because an open one
- * would stop the writer's checkpoints.
+ * Opens the outbox for reading; null while there is none. When the reason is damage, calls
+ * `onDamage` with it. Each call reads one group and leaves no transaction open, because an open
+ * transaction would stop the writer's checkpoints.
  */
 export function openOutboxReader(file: string, onDamage: (reason: string) => void = () => {}) {
   const db = openReadOnly(file, OUTBOX_APPLICATION_ID, onDamage)
   if (!db) return null
   try {
-    return readerOf(db, file)
+    return createReader(db, file)
   } catch (error) {
     db.close()
     if (!isDamage(error)) throw error
@@ -29,17 +29,17 @@ export function openOutboxReader(file: string, onDamage: (reason: string) => voi
   }
 }
 
-function readerOf(db: Database, file: string) {
-  const store = db.prepare('SELECT id, gateway FROM store').get() as Store | undefined
+function createReader(db: Database, file: string) {
+  const store = db.prepare('SELECT id, gateway FROM store').get() as StoreRow | undefined
   if (!store) {
     db.close()
     return null
   }
-  const first = db.prepare('SELECT min(sequence) FROM groups').pluck()
-  const last = db
+  const selectFirst = db.prepare('SELECT min(sequence) FROM groups').pluck()
+  const selectLast = db
     .prepare('SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1')
     .pluck()
-  const marked = () => {
+  const readMark = () => {
     const mark = readBell(bellFile(file))
     return mark?.store.equals(store.id) ? mark : null
   }
@@ -48,18 +48,18 @@ function readerOf(db: Database, file: string) {
     gateway: store.gateway,
     backlog: createBacklogMeter(db),
     get firstSequence() {
-      return first.get() as number | null
+      return selectFirst.get() as number | null
     },
     get lastSequence() {
-      return (last.get() as number | undefined) ?? null
+      return (selectLast.get() as number | undefined) ?? null
     },
-    ...createGroupFinder(db, () => marked()?.sequence ?? null),
-    notesFrom: createNoteReader(db, () => marked()?.noteSequence ?? null),
+    ...createGroupFinder(db, () => readMark()?.sequence ?? null),
+    notesFrom: createNoteReader(db, () => readMark()?.noteSequence ?? null),
     close: () => db.close(),
   }
 }
 
-/** How many messages were buried in an outbox since a moment (ms since 1970). */
+/** How many dead letters an outbox has stored since a time (ms since 1970). */
 export function countDeadLetters(file: string, sinceMs: number): number {
   const db = openReadOnly(file, OUTBOX_APPLICATION_ID)
   const count = db

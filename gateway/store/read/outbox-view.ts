@@ -1,4 +1,4 @@
-import type { Database, Statement } from 'better-sqlite3'
+import type { Database } from 'better-sqlite3'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 import { openReadOnly } from '../file/readonly-database.ts'
 import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
@@ -11,19 +11,19 @@ import {
 } from '../groups/group-codec.ts'
 import { GROUP_HEAD_COLUMNS, type GroupHead } from '../groups/group-table.ts'
 
-/** How many groups are looked at in one read; between two, the writer may checkpoint. */
-const PAGE = 200
+/** How many groups one query reads; between two queries the writer may checkpoint. */
+const PAGE_GROUPS = 200
 const NEWEST = Number.MAX_SAFE_INTEGER
 
-/** What is looked for: received from a moment on and before another, in ms since 1970. */
+/** Events received at `fromMs` or later and before `toMs` (ms since 1970), of one zone or all. */
 export type EventFilter = { fromMs: number; toMs: number; zone?: string | undefined }
 
 export const ANY_TIME = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }
 
 /**
- * What stands in a window: a group with its numbers, as its header tells, and of each zone how many
- * are there (some may be gone: it is thinned); one whose header cannot be trusted, so
- * that it may be within; numbers between two groups that are not there any more.
+ * A result of a scan: a group that may have matching events, with the number of stored events by
+ * zone (fewer than `count` when the group is thinned); a group whose header is damaged, so that it
+ * may match; or sequence numbers between two groups that are no longer stored.
  */
 export type OutboxScanItem =
   | { kind: 'group'; sequence: number; count: number; zones: ZoneRange[] }
@@ -32,123 +32,128 @@ export type OutboxScanItem =
 
 export type OutboxView = NonNullable<ReturnType<typeof openOutboxView>>
 
+type StoredZones = (head: GroupHead, zones: ZoneRange[]) => ZoneRange[]
+
 /**
- * Opens the outbox for somebody who looks at it while the gateway may write, or gives null while
- * there is none that can be read. Leaves no transaction open between two steps.
+ * Opens the outbox for inspection while the gateway may write; null while there is none that can be
+ * read. Leaves no transaction open between two calls.
  */
 export function openOutboxView(file: string) {
   const opened = openStore(file)
   if (!opened) return null
   const { db, store } = opened
-  const pageBefore = db.prepare(
-    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT ${PAGE}`,
+  const selectBefore = db.prepare(
+    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups
+     WHERE sequence < ? ORDER BY sequence DESC LIMIT ${PAGE_GROUPS}`,
   )
-  const whole = db.prepare('SELECT * FROM groups WHERE sequence = ?')
-
-  const leftOf = (head: GroupHead, zones: ZoneRange[]) => leftIn(whole, head, zones)
-  const scanPages = createPageScan(db, leftOf)
-
-  /** What stands in the window from a sequence on, oldest first, without reading bodies. */
-  function* scanGroups(sequence: number, window: EventFilter): Generator<OutboxScanItem> {
-    for (const found of scanPages(sequence, window)) yield* found
-  }
+  const selectGroup = db.prepare('SELECT * FROM groups WHERE sequence = ?')
+  const findGroup = (sequence: number) => selectGroup.get(sequence) as GroupRow | undefined
+  const storedZones: StoredZones = (head, zones) => countStored(findGroup, head, zones)
+  const scanPages = createPageScan(db, storedZones)
 
   return {
     store: store.id,
     gateway: store.gateway,
-    scanPages: scanPages,
-    scanGroups: scanGroups,
-    /** The events of a group that are within the window, or why they cannot be read. */
-    eventsOf(sequence: number, window: EventFilter): SensorReading[] | { reason: string } {
-      const row = whole.get(sequence) as GroupRow | undefined
+    scanPages,
+    /** Scans groups from a sequence on, oldest first, without reading bodies. */
+    *scanGroups(sequence: number, filter: EventFilter): Generator<OutboxScanItem> {
+      for (const page of scanPages(sequence, filter)) yield* page
+    },
+    /** The events of a group that match the filter, or why they cannot be read. */
+    eventsOf(sequence: number, filter: EventFilter): SensorReading[] | { reason: string } {
+      const row = findGroup(sequence)
       if (!row) return { reason: 'no longer in the outbox' }
       const stored = unpackGroup(row)
       if ('reason' in stored) return stored
       try {
         return stored
           .map(({ value }) => decodeEvent(value))
-          .filter(event => isWithin(event, window))
+          .filter(event => matchesFilter(event, filter))
       } catch (error) {
         return { reason: (error as Error).message }
       }
     },
     /**
-     * The group in which the last `count` events begin, and how many more stand before
-     * them in it. Damaged groups count for nothing.
+     * The group in which the last `count` events start, and how many events of that group to skip
+     * before them. Events of damaged groups are not counted.
      */
     findLastEvents(count: number, zone: string | undefined): { sequence: number; skip: number } {
-      let [sequence, events, before] = [1, 0, Number.MAX_SAFE_INTEGER]
+      let [sequence, events, before] = [1, 0, NEWEST]
       for (;;) {
-        const heads = pageBefore.all(before) as GroupHead[]
+        const heads = selectBefore.all(before) as GroupHead[]
         for (const head of heads) {
           sequence = head.sequence
           before = sequence
           const zones = readHeader(head)
           if ('reason' in zones) continue
-          for (const one of leftOf(head, zones))
-            if (zone === undefined || one.zone === zone) events += one.count
+          for (const range of storedZones(head, zones)) {
+            if (zone === undefined || range.zone === zone) events += range.count
+          }
           if (events >= count) return { sequence, skip: events - count }
         }
-        if (heads.length < PAGE) return { sequence, skip: 0 }
+        if (heads.length < PAGE_GROUPS) return { sequence, skip: 0 }
       }
     },
     close: () => db.close(),
   }
 }
 
-/** Reads the heads of groups, a page at a time; `leftOf` tells what is there of their zones. */
-function createPageScan(
-  db: Database,
-  leftOf: (head: GroupHead, zones: ZoneRange[]) => ZoneRange[],
-) {
-  const page = db.prepare(
-    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE}`,
+/** Creates the scan of the heads of groups, a page at a time. */
+function createPageScan(db: Database, storedZones: StoredZones) {
+  const selectPage = db.prepare(
+    `SELECT ${GROUP_HEAD_COLUMNS} FROM groups
+     WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ${PAGE_GROUPS}`,
   )
 
   /**
-   * What stands in the window among the groups from a sequence on, up to another, oldest first,
-   * without reading bodies: what was found in each page of the outbox, which may be nothing.
+   * Scans the groups from `sequence` to `last`, oldest first, without reading bodies. Gives the
+   * items of each page; a page without matches gives an empty array.
    */
-  return function* pagesFrom(
+  return function* scanPages(
     sequence: number,
-    window: EventFilter,
+    filter: EventFilter,
     last = NEWEST,
   ): Generator<OutboxScanItem[]> {
     let next: number | null = sequence
     let from = sequence
-    let before = Number.NEGATIVE_INFINITY
+    let previousTo = Number.NEGATIVE_INFINITY
     for (;;) {
-      const heads = page.all(from, last) as GroupHead[]
-      const found: OutboxScanItem[] = []
+      const heads = selectPage.all(from, last) as GroupHead[]
+      const items: OutboxScanItem[] = []
       for (const head of heads) {
         const zones = readHeader(head)
         if ('reason' in zones) {
-          // Neither its times nor its length can be trusted: it may be within.
-          found.push({ kind: 'unreadable', sequence: head.sequence, reason: zones.reason })
+          // Neither the times nor the count of the group can be trusted: it may match.
+          items.push({ kind: 'unreadable', sequence: head.sequence, reason: zones.reason })
           next = null
           continue
         }
         const { count, receivedFrom, receivedTo } = head
-        const isAsked = receivedFrom > window.fromMs && before < window.toMs
-        if (next !== null && head.sequence > next && isAsked) {
-          found.push({ kind: 'gone', from: next, to: head.sequence - 1 })
+        const isInTime = receivedFrom > filter.fromMs && previousTo < filter.toMs
+        if (next !== null && head.sequence > next && isInTime) {
+          items.push({ kind: 'gone', from: next, to: head.sequence - 1 })
         }
         next = head.sequence + count
-        before = receivedTo
-        if (receivedTo < window.fromMs || receivedFrom >= window.toMs) continue
-        if (window.zone !== undefined && !zones.some(({ zone }) => zone === window.zone)) continue
-        found.push({ kind: 'group', sequence: head.sequence, count, zones: leftOf(head, zones) })
+        previousTo = receivedTo
+        if (receivedTo < filter.fromMs || receivedFrom >= filter.toMs) continue
+        if (filter.zone !== undefined && !zones.some(({ zone }) => zone === filter.zone)) continue
+        items.push({
+          kind: 'group',
+          sequence: head.sequence,
+          count,
+          zones: storedZones(head, zones),
+        })
       }
-      yield found
-      if (heads.length < PAGE) return
+      yield items
+      if (heads.length < PAGE_GROUPS) return
       from = heads.at(-1)!.sequence + 1
     }
   }
 }
 
-function isWithin({ receivedAt, zone }: SensorReading, window: EventFilter): boolean {
-  const isThen = receivedAt >= window.fromMs && receivedAt < window.toMs
-  return isThen && (window.zone === undefined || window.zone === zone)
+function matchesFilter({ receivedAt, zone }: SensorReading, filter: EventFilter): boolean {
+  const isInTime = receivedAt >= filter.fromMs && receivedAt < filter.toMs
+  return isInTime && (filter.zone === undefined || filter.zone === zone)
 }
 
 function openStore(file: string) {
@@ -161,17 +166,17 @@ function openStore(file: string) {
   return null
 }
 
-/** How many events of each zone are there; a group that is thinned does not tell by its header. */
-function leftIn(
-  whole: Statement,
+/** Counts the stored events by zone; the header of a thinned group still counts removed events. */
+function countStored(
+  findGroup: (sequence: number) => GroupRow | undefined,
   { sequence, version }: GroupHead,
   zones: ZoneRange[],
 ): ZoneRange[] {
   if (version !== THINNED_VERSION) return zones
-  const row = whole.get(sequence) as GroupRow | undefined
+  const row = findGroup(sequence)
   const stored = row ? unpackGroup(row) : []
-  // What cannot be read is told as such by who reads it.
+  // The caller learns that the group is unreadable when it reads the events.
   if ('reason' in stored) return zones
-  const counts = Map.groupBy(stored, ({ zone }) => zone)
-  return zones.map(one => ({ ...one, count: counts.get(one.zone)?.length ?? 0 }))
+  const byZone = Map.groupBy(stored, ({ zone }) => zone)
+  return zones.map(range => ({ ...range, count: byZone.get(range.zone)?.length ?? 0 }))
 }

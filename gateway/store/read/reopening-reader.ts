@@ -3,9 +3,11 @@ import { inodeOf, isDamage, markDamaged, readDamageReason } from '../file/damage
 import { hasBell } from '../recovery/wal-check.ts'
 import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
 
+export type ReopeningReader = ReturnType<typeof createReopeningReader>
+
 /**
- * The outbox as a reader holds it over days in which it comes, goes, is replaced or restored. What
- * is damaged gets marked for the gateway, which salvages it, and is not read meanwhile.
+ * Reads an outbox that may be created, removed, replaced or restored while the bridge runs. Marks a
+ * damaged outbox for the gateway, which salvages it, and does not read it until then.
  */
 export function createReopeningReader(file: string) {
   let reader: OutboxReader | null = null
@@ -13,7 +15,7 @@ export function createReopeningReader(file: string) {
   let store: { id: Buffer; gateway: string } | null = null
   let damaged: string | null = null
 
-  const leave = () => {
+  const close = () => {
     reader?.close()
     reader = null
   }
@@ -27,39 +29,39 @@ export function createReopeningReader(file: string) {
   }
 
   return {
-    /** Opens what is there now, if it is not open already; tells whether it was opened anew. */
+    /** Opens the outbox unless the present file is open already; true when it was opened. */
     refresh(): boolean {
       damaged = readDamageReason(file)
-      if (damaged || isReplaced()) leave()
-      const isNew = !reader && !damaged
-      if (isNew) {
+      if (damaged || isReplaced()) close()
+      const canOpen = !reader && !damaged
+      if (canOpen) {
         inode = inodeOf(file)
-        // What was never read may be anything; the bell says that it was an outbox.
+        // A file that was never read may be anything; its bell says that it was an outbox.
         reader = openOutboxReader(file, reason => hasBell(file) && onDamage(reason))
       }
       store = reader && { id: reader.store, gateway: reader.gateway }
-      return isNew
+      return canOpen
     },
-    /** Whose outbox it is, as of the last look. */
+    /** The store and its gateway, as of the last refresh. */
     get store() {
       return store
     },
-    /** Why it is not read until the gateway has salvaged it; null when it is sound. */
+    /** Why the outbox is not read until the gateway has salvaged it; null when it is sound. */
     get damaged() {
       return damaged
     },
-    /** What `read` gives, or `otherwise` while there is nothing sound to read from. */
-    readOrElse<T>(otherwise: T, read: (from: OutboxReader) => T): T {
+    /** The result of `read`, or `otherwise` while there is no sound outbox to read. */
+    readOrElse<T>(otherwise: T, read: (reader: OutboxReader) => T): T {
       if (!reader) return otherwise
       try {
         return read(reader)
       } catch (error) {
         if (!isDamage(error)) throw error
         onDamage((error as Error).message)
-        leave()
+        close()
         return otherwise
       }
     },
-    close: leave,
+    close,
   }
 }

@@ -14,7 +14,7 @@ import {
 import type { Range } from '../sequence/delivery-range.ts'
 import { openOutboxReader } from './outbox-reader.ts'
 
-/** What stands at the path of a store. `fault` says why it cannot be used as it is. */
+/** The file at the path of a store. `fault` says why the file cannot be used as it is. */
 export type StoreCheck =
   | { state: 'none' }
   | { state: 'sound'; usedBytes: number }
@@ -27,11 +27,11 @@ const kinds = {
   inbox: [INBOX_APPLICATION_ID, inboxMigrations],
 } as const
 
-/** Looks at the file of a store and changes nothing, whether somebody writes it or not. */
+/** Checks the file of a store and changes nothing, also while its writer runs. */
 export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
   if (!existsSync(file)) return { state: 'none' }
-  const mark = readDamageReason(file)
-  if (mark !== null) return { state: 'damaged', fault: mark }
+  const damage = readDamageReason(file)
+  if (damage !== null) return { state: 'damaged', fault: damage }
   const [applicationId, migrations] = kinds[kind]
   let db: Database.Database | undefined
   try {
@@ -50,26 +50,29 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
 }
 
 /**
- * By what is saved of the ranges: how old the oldest event is that waits for Kafka, in ms (0 when
- * none waits), and over how many partitions zones are spread (null before the first contact, or
- * when the stores cannot be read).
+ * From the ranges in the inbox: the age of the oldest undelivered event in ms (0 when there is
+ * none), and the partition count of the ranges (null before the first contact, or when the stores
+ * cannot be read).
  */
 export function readRangeStatus(outboxFile: string, inboxFile: string) {
-  const nothing = { oldestWaitingMs: 0, partitions: null }
+  const unknown = { oldestWaitingMs: 0, partitions: null }
   try {
     using outbox = disposable(openOutboxReader(outboxFile))
-    if (!outbox.value) return nothing
+    if (!outbox.value) return unknown
     const query = 'SELECT * FROM ranges WHERE store = ?'
-    const all = existsSync(inboxFile) ? readRows<Range>(inboxFile, query, outbox.value.store) : []
-    const awaited = all.filter(range => !isReplay(range))
-    const { oldestAgeMs } = outbox.value.backlog(all.length > 0 ? awaited : null, Date.now())
-    const spread = awaited.map(({ partitions }) => partitions)
+    const ranges = existsSync(inboxFile)
+      ? readRows<Range>(inboxFile, query, outbox.value.store)
+      : []
+    const undelivered = ranges.filter(range => !isReplay(range))
+    const backlogRanges = ranges.length > 0 ? undelivered : null
+    const { oldestAgeMs } = outbox.value.backlog(backlogRanges, Date.now())
+    const counts = undelivered.map(({ partitions }) => partitions)
     return {
       oldestWaitingMs: oldestAgeMs,
-      partitions: spread.length > 0 ? Math.max(...spread) : null,
+      partitions: counts.length > 0 ? Math.max(...counts) : null,
     }
   } catch (error) {
-    if (error instanceof Database.SqliteError) return nothing
+    if (error instanceof Database.SqliteError) return unknown
     throw error
   }
 }

@@ -2,44 +2,49 @@ import type { Config } from '../../../config/config.ts'
 
 type Bounds = Config['outbox']['bounds']
 
-/** What is held against the bounds. `freeBytes` is what commits can still take of the disk. */
+/** The use of the outbox that is compared with the bounds. */
 export type OutboxUsage = {
   usedBytes: number
   events: number
+  /** Disk space that commits can still use. */
   freeBytes: number
-  /** Whether what waits longest has waited longer than it may. */
+  /** Whether the oldest undelivered event is older than `bounds.hours`. */
   isLate: boolean
 }
 
-/** A bound that is reached, and how much must go until it is not. */
+/** A bound that is reached, and how much to delete until it is no longer reached. */
 export type ReachedBound = { key: keyof Bounds; reason: string; bytes: number; events: number }
 
-/** A bound that is reached holds until this share of it is undercut: no flapping at the edge. */
-const COME_BACK_SHARE = 0.95
-/** What goes, goes a little below the bound, so that not each commit makes another step. */
+/** A reached bound counts as reached until usage falls to this share, so that it does not flap. */
+const RELEASE_SHARE = 0.95
+/** Deletion goes this far below the bound, so that not every commit needs another step. */
 const SPARE_SHARE = 0.01
 
 /**
- * The first bound that is reached, or null. When one `was` reached at the last look, it must be
- * undercut clearly.
+ * The first bound that is reached, or null. If a bound was reached at the last check
+ * (`wasReached`), usage must fall clearly below the bound.
  */
 export function findReachedBound(
   usage: OutboxUsage,
   bounds: Bounds,
-  was: boolean,
+  wasReached: boolean,
 ): ReachedBound | null {
-  const share = was ? COME_BACK_SHARE : 1
-  const reached = (key: keyof Bounds, go: { bytes?: number; events?: number }): ReachedBound => {
+  const share = wasReached ? RELEASE_SHARE : 1
+  const reached = (
+    key: keyof Bounds,
+    excess: { bytes?: number; events?: number },
+  ): ReachedBound => {
     const reason = `outbox.bounds.${key} = ${bounds[key]} is reached`
-    return { key, reason, bytes: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY, ...go }
+    const all = { bytes: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY }
+    return { key, reason, ...all, ...excess }
   }
   const { usedBytes, events, freeBytes, isLate } = usage
-  const aim = (bound: number) => bound * (share - SPARE_SHARE)
+  const target = (bound: number) => bound * (share - SPARE_SHARE)
   if (usedBytes >= bounds.bytes * share) {
-    return reached('bytes', { bytes: usedBytes - aim(bounds.bytes) })
+    return reached('bytes', { bytes: usedBytes - target(bounds.bytes) })
   }
   if (bounds.events !== null && events >= bounds.events * share) {
-    return reached('events', { events: events - aim(bounds.events) })
+    return reached('events', { events: events - target(bounds.events) })
   }
   if (freeBytes < bounds.freeDiskBytes / share) {
     return reached('freeDiskBytes', { bytes: bounds.freeDiskBytes / share - freeBytes })

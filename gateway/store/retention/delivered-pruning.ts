@@ -4,7 +4,7 @@ import type { InboxState } from '../delivery/inbox-reader.ts'
 import type { Pruning, PruningCandidate } from '../groups/pruning.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import type { ReachedBound } from './bounds.ts'
-import type { createGroupAges } from './group-age.ts'
+import type { GroupAges } from './group-age.ts'
 import {
   countGroupsForBytes,
   countGroupsForEvents,
@@ -12,36 +12,35 @@ import {
   firstUndelivered,
 } from './undelivered-drop.ts'
 
-/** Delivered notes that are kept at most: enough to look back on, few enough to forget about. */
+/** How many delivered notes are kept at most: notes are small, but each has a row of its own. */
 const NOTES_KEPT = 100_000
 
 type Parts = {
   pruning: Pruning
-  ages: Pick<ReturnType<typeof createGroupAges>, 'isOlderThan' | 'countOlder'>
+  ages: Pick<GroupAges, 'isOlderThan' | 'countOlder'>
   settings: Pick<Config['outbox'], 'keep' | 'bounds' | 'lanes' | 'whenFull'>
 }
 
 export type Deletion = ReturnType<typeof createDeletion>
 
 /**
- * What of an outbox may go: from its front, or out of groups behind such as may not. Each call lets
- * go at most what one step may, and tells whether it found anything.
+ * Deletes events and notes from the front of an outbox; with the policy of their lane also
+ * undelivered events. Each call deletes at most what one step may, and returns whether it deleted
+ * anything.
  */
 export function createDeletion({ pruning, ages, settings }: Parts) {
   const { keep } = settings
   const { stored } = pruning
   const countOlder = (groups: PruningCandidate[], hours: number) =>
-    ages.countOlder(groups, hours, (one: PruningCandidate): ClockState | null =>
-      pruning.clockOf(one),
+    ages.countOlder(groups, hours, (group: PruningCandidate): ClockState | null =>
+      pruning.clockOf(group),
     )
   const deliveredNotes = (nextNote: number) =>
     pruning.oldestNotes().filter(({ sequence }) => sequence < nextNote)
 
-  /** Bytes of what is delivered and kept. */
-  const keptBytes = (spans: SequenceRange[] | null) =>
-    stored.bytesBefore(firstUndelivered(spans)) - base()
-  const base = () => stored.bytesBefore(0)
-  const pruneSome = (groups: PruningCandidate[], count: number) => {
+  const keptBytes = (pendingRanges: SequenceRange[] | null) =>
+    stored.bytesBefore(firstUndelivered(pendingRanges)) - stored.bytesBefore(0)
+  const pruneGroups = (groups: PruningCandidate[], count: number) => {
     const last = groups[count - 1]
     if (last) pruning.prune(last)
     return last !== undefined
@@ -53,42 +52,47 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
   }
 
   return {
+    /** Bytes of the groups that are delivered and kept. */
     keptBytes,
-    /** Deletes what is delivered, not to be kept any longer and not to be sent once more. */
+    /** Prunes delivered events and notes beyond `outbox.keep`, except events of a replay. */
     pruneExpired({ pendingRanges, replayFrom, nextNote }: InboxState): boolean {
-      const kept = replayFrom ?? Number.POSITIVE_INFINITY
+      const replayNext = replayFrom ?? Number.POSITIVE_INFINITY
       const groups = deliveredGroups(pruning.oldestGroups(), pendingRanges).filter(
-        ({ to }) => to < kept,
+        ({ to }) => to < replayNext,
       )
-      const surplus = keptBytes(pendingRanges) - keep.bytes
-      const count = Math.max(countGroupsForBytes(groups, surplus), countOlder(groups, keep.hours))
-      if (pruneSome(groups, count)) return true
+      const excessBytes = keptBytes(pendingRanges) - keep.bytes
+      const tooLarge = countGroupsForBytes(groups, excessBytes)
+      if (pruneGroups(groups, Math.max(tooLarge, countOlder(groups, keep.hours)))) return true
       const notes = deliveredNotes(nextNote)
-      const young = notes.findIndex(({ at }) => !ages.isOlderThan(at, keep.hours))
+      const firstYoung = notes.findIndex(({ at }) => !ages.isOlderThan(at, keep.hours))
+      const tooOld = firstYoung < 0 ? notes.length : firstYoung
       const tooMany = Math.min(notes.length, pruning.countNotesBefore(nextNote) - NOTES_KEPT)
-      return pruneNotes(notes, Math.max(young < 0 ? notes.length : young, tooMany))
+      return pruneNotes(notes, Math.max(tooOld, tooMany))
     },
-    /** Deletes what is delivered, to be kept or sent once more or not, until so much is gone. */
+    /**
+     * Prunes delivered events although `outbox.keep` or a replay would keep them, until so many
+     * bytes and events are deleted; then delivered notes.
+     */
     pruneKept(
       { pendingRanges, nextNote }: InboxState,
       { bytes, events }: Pick<ReachedBound, 'bytes' | 'events'>,
     ) {
       const groups = deliveredGroups(pruning.oldestGroups(bytes), pendingRanges)
-      if (pruneSome(groups, countGroupsForEvents(groups, events))) return true
+      if (pruneGroups(groups, countGroupsForEvents(groups, events))) return true
       const notes = deliveredNotes(nextNote)
       return pruneNotes(notes, notes.length)
     },
-    /** Whether there is anything that is delivered and kept. */
-    hasKeptEvents: (spans: SequenceRange[] | null) =>
-      deliveredGroups(pruning.oldestGroups(1), spans).length > 0,
+    /** Whether a group is delivered and kept. */
+    hasKeptEvents: (pendingRanges: SequenceRange[] | null) =>
+      deliveredGroups(pruning.oldestGroups(1), pendingRanges).length > 0,
     ...createUndeliveredDrop({ pruning, countOlder, settings }),
   }
 }
 
 function deliveredGroups(
   groups: PruningCandidate[],
-  spans: SequenceRange[] | null,
+  pendingRanges: SequenceRange[] | null,
 ): PruningCandidate[] {
-  const next = firstUndelivered(spans)
+  const next = firstUndelivered(pendingRanges)
   return groups.filter(({ to }) => to < next)
 }

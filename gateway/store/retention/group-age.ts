@@ -1,14 +1,16 @@
 import type { ClockState } from '../../../config/event/sensor-reading.ts'
 
 const HOUR_MS = 3_600_000
-/** So many marks tell a run of any length; every other one goes when there are more. */
+/** Enough marks for a run of any length: when there are more, every second mark is removed. */
 const MARKS_MAX = 2000
 
-/** What tells how old a group is; `to` is its last number. */
+/** The fields of a group from which its age follows; `to` is its last sequence. */
 export type DatedGroup = { to: number; epoch: number; receivedTo: number }
 
+export type GroupAges = ReturnType<typeof createGroupAges>
+
 export type GroupAgesOptions = {
-  /** This run of the writer and the last number before it. */
+  /** The epoch of this run, and the last sequence before this run. */
   epoch: number
   lastSequence: number
   monotonicMs?: () => number
@@ -16,10 +18,10 @@ export type GroupAgesOptions = {
 }
 
 /**
- * Tells how old groups are without believing a clock that jumps. In this run age is the time that
- * passed, by marks of how far the numbers had come when. What an earlier run received is judged by
- * the clock only if that was trusted then and has been since. While the clock is not trusted
- * nothing is old.
+ * Determines the age of groups although the clock may jump. For groups of this run the age is
+ * monotonic time, by marks of the last sequence at known times. A group of an earlier run is judged
+ * by the wall clock, and only if the clock was trusted when the group was received and has been
+ * trusted in this run. While the clock is not trusted, no group is old.
  */
 export function createGroupAges({
   epoch,
@@ -28,11 +30,11 @@ export function createGroupAges({
   wallMs = Date.now,
 }: GroupAgesOptions) {
   let marks = [{ sequence: lastSequence, atMs: monotonicMs() }]
-  let gapMs = 10_000
-  let trusted = false
+  let markEveryMs = 10_000
+  let isTrusted = false
   let wallAheadMs: number | null = null
 
-  const passedMs = (sequence: number) => {
+  const monotonicAgeMs = (sequence: number) => {
     let [low, high] = [0, marks.length]
     while (low < high) {
       const middle = (low + high) >> 1
@@ -42,28 +44,30 @@ export function createGroupAges({
     const mark = marks[low]
     return mark ? monotonicMs() - mark.atMs : 0
   }
-  const sinceMs = (atMs: number) => (wallAheadMs === null ? 0 : monotonicMs() + wallAheadMs - atMs)
+  const wallAgeMs = (atMs: number) =>
+    wallAheadMs === null ? 0 : monotonicMs() + wallAheadMs - atMs
 
   return {
-    /** To be called every few seconds: how far the clock is trusted and the numbers have come. */
+    /** To be called every few seconds with the state of the clock and the last sequence. */
     recordProgress(clock: ClockState, sequence: number): void {
-      trusted = clock === 'SYNCED'
-      // Once, so that what the clock does later in this run makes nothing older.
-      if (trusted) wallAheadMs ??= wallMs() - monotonicMs()
+      isTrusted = clock === 'SYNCED'
+      // Set once: a later jump of the clock makes no group of an earlier run older.
+      if (isTrusted) wallAheadMs ??= wallMs() - monotonicMs()
       const last = marks.at(-1)!
-      if (sequence === last.sequence || monotonicMs() - last.atMs < gapMs) return
+      if (sequence === last.sequence || monotonicMs() - last.atMs < markEveryMs) return
       marks.push({ sequence, atMs: monotonicMs() })
       if (marks.length <= MARKS_MAX) return
-      // The last one stays, because it is what covers the newest groups.
-      marks = marks.filter((_, at) => (marks.length - 1 - at) % 2 === 0)
-      gapMs *= 2
+      // The last mark stays, because it covers the newest groups.
+      marks = marks.filter((_, index) => (marks.length - 1 - index) % 2 === 0)
+      markEveryMs *= 2
     },
-    /** Whether a moment of the clock (ms since 1970) is so long ago. */
+    /** Whether a wall clock time (ms since 1970) is at least so many hours ago. */
     isOlderThan: (atMs: number, hours: number): boolean =>
-      hours === 0 || (trusted && sinceMs(atMs) >= hours * HOUR_MS),
+      hours === 0 || (isTrusted && wallAgeMs(atMs) >= hours * HOUR_MS),
     /**
-     * How many of these groups, which stand in order, are at least so old: as many as stand before
-     * one that provably is. `clockOf` tells how far the clock was trusted when one was received.
+     * Counts the groups that are at least so many hours old. The groups are in order: all groups
+     * before one that is provably old count as old. `clockOf` gives the state of the clock when a
+     * group was received.
      */
     countOlder<T extends DatedGroup>(
       groups: T[],
@@ -71,11 +75,11 @@ export function createGroupAges({
       clockOf: (group: T) => ClockState | null,
     ) {
       if (hours === 0) return groups.length
-      if (!trusted) return 0
+      if (!isTrusted) return 0
       const isOlder = (group: T) => {
-        if (passedMs(group.to) >= hours * HOUR_MS) return true
+        if (monotonicAgeMs(group.to) >= hours * HOUR_MS) return true
         const isOfThisRun = group.epoch === epoch
-        const seemsOlder = !isOfThisRun && sinceMs(group.receivedTo) >= hours * HOUR_MS
+        const seemsOlder = !isOfThisRun && wallAgeMs(group.receivedTo) >= hours * HOUR_MS
         return seemsOlder && clockOf(group) === 'SYNCED'
       }
       let [known, possible] = [0, groups.length]

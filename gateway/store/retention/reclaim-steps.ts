@@ -10,27 +10,31 @@ import type { Thinning } from './thinning.ts'
 
 export const DISK_FULL = 'the disk is full'
 
-/** Why something is thinned before a bound is reached. */
+/** The reason in a tombstone of events that were thinned before a bound is reached. */
 const NEARLY_FULL = 'a bound of the outbox is nearly reached'
 
 type Parts = {
   space: ReturnType<typeof createSpaceControl>
   ballast: Ballast
-  letterBytes: Pick<DeadLetterBound, 'dropPayloads'>
-  letGo: Deletion
+  deadLetterBytes: Pick<DeadLetterBound, 'dropPayloads'>
+  deletion: Deletion
   thinning: Thinning
 }
 
-/** The steps that make room, none of which fails because the disk is full. */
+/**
+ * The steps that make room. Each returns whether it did anything; a full disk does not make a step
+ * fail, because the ballast gives it room.
+ */
 export function createReclaimSteps(
-  { space, ballast, letterBytes, letGo, thinning }: Parts,
+  { space, ballast, deadLetterBytes, deletion, thinning }: Parts,
   settings: Pick<Config['outbox'], 'bounds' | 'lanes' | 'whenFull'>,
 ) {
   const { bounds } = settings
   const policies = createLanePolicies(settings)
   const mayDrop = policies.has('drop-oldest') || policies.has('thin')
   const mayThin = policies.has('thin')
-  let [isShorter, isThinning] = [false, false]
+  let needsTruncate = false
+  let isThinning = false
   const attempt = (work: () => boolean): boolean => {
     try {
       return work()
@@ -39,19 +43,19 @@ export function createReclaimSteps(
       return ballast.free()
     }
   }
-  const makeRoom = (reached: ReachedBound, delivered: InboxState) =>
+  const makeRoom = (reached: ReachedBound, inbox: InboxState) =>
     attempt(() => {
       isThinning = false
-      // Nothing has waited less long because something delivered is gone, or something is thinned.
+      // Neither pruning delivered events nor thinning makes the oldest undelivered event younger.
       if (reached.key !== 'hours') {
-        if (letGo.pruneKept(delivered, reached)) return true
-        isThinning = mayThin && thinning.step(delivered.pendingRanges, reached.reason)
+        if (deletion.pruneKept(inbox, reached)) return true
+        isThinning = mayThin && thinning.step(inbox.pendingRanges, reached.reason)
         if (isThinning) return true
       }
-      return mayDrop && letGo.dropOldest(delivered, reached)
+      return mayDrop && deletion.dropOldest(inbox, reached)
     })
-  const shorten = () => {
-    isShorter = false
+  const truncateWal = () => {
+    needsTruncate = false
     return attempt(() => {
       space.truncateWal()
       return false
@@ -59,46 +63,52 @@ export function createReclaimSteps(
   }
   return {
     attempt,
-    relieve: makeRoom,
-    /** What nobody can read goes before readings do. */
-    boundDeadLetters: () => attempt(() => letterBytes.dropPayloads(bounds.deadLetterBytes)),
+    makeRoom,
+    /** Deletes payloads of dead letters above their bound; this comes before events are deleted. */
+    boundDeadLetters: () => attempt(() => deadLetterBytes.dropPayloads(bounds.deadLetterBytes)),
     /**
-     * Whether the last step to make room was one of thinning: there will be some, because each step
-     * reads more than a commit brings.
+     * Whether the last step of makeRoom was thinning. Then there will be room without a refusal,
+     * because each step of thinning reads more events than a commit adds.
      */
     get isThinning() {
       return isThinning
     },
-    /** Thins what is not delivered when a bound is near, so that none has to wait for it later. */
+    /** Thins undelivered events when a bound is near, so that no commit has to wait for it. */
     thinAhead: ({ pendingRanges }: InboxState): boolean =>
       mayThin &&
-      !letGo.hasKeptEvents(pendingRanges) &&
+      !deletion.hasKeptEvents(pendingRanges) &&
       attempt(() => thinning.step(pendingRanges, NEARLY_FULL)),
-    /** Null while there is room, or will be as soon as something newer is there to make it. */
+    /**
+     * Why messages are refused at this bound. Null while there is room, and while the oldest events
+     * are too old and may be dropped: newer events may be stored in their place.
+     */
     reasonToRefuse(reached: ReachedBound | null, { pendingRanges }: InboxState): string | null {
-      const isForNewer = reached?.key === 'hours' && letGo.canDropLate(pendingRanges)
-      return reached && !isForNewer ? reached.reason : null
+      const canReplace = reached?.key === 'hours' && deletion.canDropLate(pendingRanges)
+      return reached && !canReplace ? reached.reason : null
     },
-    /** Gives free pages and the WAL back to the disk; the file gets shorter by its checkpoint. */
-    giveBack(room: DiskSpace, isLookDue: boolean): boolean {
-      const isPressed = room.freeDiskBytes < bounds.freeDiskBytes && space.hasFreePages(room)
-      if (isPressed || (isLookDue && space.hasExcessFreePages(room))) {
-        isShorter = true
+    /**
+     * Returns free pages and the WAL to the disk. A vacuum shortens the file only at the checkpoint
+     * that truncates the WAL.
+     */
+    returnSpace(disk: DiskSpace, isPruning: boolean): boolean {
+      const isDiskShort = disk.freeDiskBytes < bounds.freeDiskBytes && space.hasFreePages(disk)
+      if (isDiskShort || (isPruning && space.hasExcessFreePages(disk))) {
+        needsTruncate = true
         return attempt(() => space.vacuum())
       }
-      if (isShorter || space.hasLongWal(room)) shorten()
+      if (needsTruncate || space.hasLongWal(disk)) truncateWal()
       return false
     },
-    /** On a full disk: makes room until the ballast fits again. */
-    recover(delivered: InboxState): boolean {
+    /** On a full disk: makes room until the ballast can be written again. */
+    restoreBallast(inbox: InboxState): boolean {
       if (ballast.write()) return true
-      shorten()
+      truncateWal()
       if (space.measure().freeBytes > 0 && attempt(() => space.vacuum(true))) {
-        shorten()
+        truncateWal()
         return true
       }
-      const any = { bytes: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY }
-      return makeRoom({ key: 'freeDiskBytes', reason: DISK_FULL, ...any }, delivered)
+      const all = { bytes: Number.POSITIVE_INFINITY, events: Number.POSITIVE_INFINITY }
+      return makeRoom({ key: 'freeDiskBytes', reason: DISK_FULL, ...all }, inbox)
     },
   }
 }

@@ -11,76 +11,79 @@ import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { findReachedBound, type ReachedBound } from './bounds.ts'
 import { createDeletion, type Deletion } from './delivered-pruning.ts'
 import { createSpaceReport } from './forecast.ts'
-import { createGroupAges } from './group-age.ts'
+import { createGroupAges, type GroupAges } from './group-age.ts'
 import { createReclaimSteps, DISK_FULL } from './reclaim-steps.ts'
 import { createThinning } from './thinning.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
-/** Far from all bounds, between two looks at most so much time passes, or so much is stored. */
+/** Far from all bounds, usage is measured after this time, or after this many stored bytes. */
 const MEASURE_EVERY_MS = 50
-const MEASURE_EVERY_BYTES = { least: 64 * 1024, most: 1024 * 1024 }
-/** Of any bound, far less than what is called near. */
+const MEASURE_EVERY_BYTES = { min: 64 * 1024, max: 1024 * 1024 }
+/** A share of any bound that is far smaller than the distance that counts as near. */
 const MEASURE_EVERY_SHARE = 0.01
-/** Before a commit at most so many steps make room; then it is refused, unless some is coming. */
+/** How many steps make room before a commit; then the commit is refused unless thinning runs. */
 const STEPS_BEFORE_COMMIT = 8
 
-const AHEAD_EVENTS = 2000
+const READ_AHEAD_MAX_EVENTS = 2000
 
 export type RetentionOptions = {
-  ages?: ReturnType<typeof createGroupAges>
-  /** How many events behind what it delivered the bridge may have read. */
+  ages?: GroupAges
+  /** How many events the bridge may have read ahead of what it delivered. */
   readAheadMaxEvents?: number | undefined
 }
 
 export type Retention = ReturnType<typeof createRetention>
 
 /**
- * Keeps an outbox within its bounds and gives its room back, in steps of a few milliseconds between
- * commits. Delivered goes before undelivered, and that only by policy. Throws CannotStart when a
- * bound cannot be kept on this disk.
+ * Keeps an outbox within its bounds and returns space to the disk, in steps of a few milliseconds
+ * between commits. Deletes delivered events first, and undelivered events only by policy. Throws
+ * CannotStart when a bound cannot be kept on this disk.
  */
 export function createRetention(
   outbox: Outbox,
   settings: Settings,
-  { ages = createGroupAges(outbox), readAheadMaxEvents = AHEAD_EVENTS }: RetentionOptions = {},
+  { ages = createGroupAges(outbox), readAheadMaxEvents }: RetentionOptions = {},
 ) {
-  const { pruning, space, ballast, deadLetterBytes } = outbox
+  const { pruning, space, ballast, deadLetterBytes, thinner } = outbox
   const { bounds } = settings
-  refuseImpossible(settings, space.measure())
-  const letGo = createDeletion({ pruning, ages, settings })
-  const events = startEventCount(outbox)
-  const report = createSpaceReport({ space, letGo, bounds, storedBytes: events.bytes })
-  let delivered: InboxState = { pendingRanges: null, replayFrom: null, nextNote: 1 }
-  let isLookDue = false
+  refuseImpossibleBound(settings, space.measure())
+  const deletion = createDeletion({ pruning, ages, settings })
+  const counts = createStoredCounts(outbox)
+  const report = createSpaceReport({ space, deletion, bounds, storedBytes: counts.bytes })
+  let inbox: InboxState = { pendingRanges: null, replayFrom: null, nextNote: 1 }
+  let isPruning = false
   let refusalReason = ballast.write() ? null : DISK_FULL
-  const gauge = startGauge(outbox, bounds, letGo, events)
-  const judge = (room = space.measure()) =>
-    gauge.judge(room, delivered.pendingRanges, refusalReason !== null)
-  const { thinner } = outbox
-  const policyOf = createLanePolicies(settings).of
-  const thinning = createThinning({ pruning, thinner, policyOf, aheadEvents: readAheadMaxEvents })
+  const gauge = createUsageGauge(outbox, bounds, deletion, counts.events)
+  const checkBounds = (disk = space.measure()) =>
+    gauge.check(disk, inbox.pendingRanges, refusalReason !== null)
+  const thinning = createThinning({
+    pruning,
+    thinner,
+    policyOf: createLanePolicies(settings).of,
+    readAheadMaxEvents: readAheadMaxEvents ?? READ_AHEAD_MAX_EVENTS,
+  })
   const steps = createReclaimSteps(
-    { space, ballast, letterBytes: deadLetterBytes, letGo, thinning },
+    { space, ballast, deadLetterBytes, deletion, thinning },
     settings,
   )
 
   return {
-    /** Why nothing is accepted now, as of the last look; null when it is. */
+    /** Why messages are refused, as of the last check; null while they are accepted. */
     get refusalReason() {
       return refusalReason
     },
-    /** To be called every second: what the inbox says, and how far the clock is trusted. */
-    update(now: InboxState, clock: ClockState): void {
-      delivered = now
-      deadLetterBytes.advanceTo(isUnknown(now) ? null : now.nextNote)
+    /** To be called every second with the state of the inbox and of the clock. */
+    update(state: InboxState, clock: ClockState): void {
+      inbox = state
+      deadLetterBytes.advanceTo(isUnknown(inbox) ? null : inbox.nextNote)
       ages.recordProgress(clock, outbox.lastSequence)
     },
-    /** The next steps also let go what is beyond the tail. */
+    /** Makes the next steps also prune events beyond `outbox.keep`. */
     requestPruning(): void {
-      isLookDue = true
+      isPruning = true
     },
-    /** Frees room for deleting: a commit found the disk full. */
+    /** To be called when a commit found the disk full: gives up the ballast for deletions. */
     onDiskFull(): void {
       ballast.free()
       refusalReason = DISK_FULL
@@ -88,101 +91,107 @@ export function createRetention(
     /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
     admit(): string | null {
       if (!ballast.isPresent) return DISK_FULL
-      if (refusalReason === null && gauge.isFarStill()) return null
-      let reached = judge()
+      if (refusalReason === null && gauge.isStillFar()) return null
+      let reached = checkBounds()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
-        if (!steps.relieve(reached, delivered)) break
-        reached = judge()
+        if (!steps.makeRoom(reached, inbox)) break
+        reached = checkBounds()
       }
-      refusalReason = steps.isThinning ? null : steps.reasonToRefuse(reached, delivered)
+      refusalReason = steps.isThinning ? null : steps.reasonToRefuse(reached, inbox)
       return refusalReason
     },
-    /** Makes one step, if there is something to do; true when there may be more. */
+    /** Does one step, if there is something to do; true when there may be another step. */
     step(): boolean {
       if (!ballast.isPresent) {
-        const didHelp = steps.recover(delivered)
-        refusalReason = ballast.isPresent ? steps.reasonToRefuse(judge(), delivered) : DISK_FULL
-        return didHelp
+        const hasProgress = steps.restoreBallast(inbox)
+        refusalReason = ballast.isPresent ? steps.reasonToRefuse(checkBounds(), inbox) : DISK_FULL
+        return hasProgress
       }
-      const room = space.measure()
-      const reached = judge(room)
-      if (steps.boundDeadLetters() || (reached && steps.relieve(reached, delivered))) return true
-      refusalReason = steps.reasonToRefuse(reached, delivered)
-      if (!reached && gauge.isNearlyFull && steps.thinAhead(delivered)) return true
-      if (isLookDue && steps.attempt(() => letGo.pruneExpired(delivered))) return true
-      if (steps.giveBack(room, isLookDue)) return true
-      isLookDue = false
+      const disk = space.measure()
+      const reached = checkBounds(disk)
+      if (steps.boundDeadLetters() || (reached && steps.makeRoom(reached, inbox))) return true
+      refusalReason = steps.reasonToRefuse(reached, inbox)
+      if (!reached && gauge.isNearlyFull && steps.thinAhead(inbox)) return true
+      if (isPruning && steps.attempt(() => deletion.pruneExpired(inbox))) return true
+      if (steps.returnSpace(disk, isPruning)) return true
+      isPruning = false
       return false
     },
-    /** How much is taken, and when it will be full at this rate. */
+    /** The space in use, and when the outbox will be full at this rate. */
     space: (backlog: Backlog): OutboxSpace => ({
-      ...report(backlog, delivered.pendingRanges),
+      ...report(backlog, inbox.pendingRanges),
       refuses: refusalReason,
     }),
   }
 }
 
-/** Holds what is stored against the bounds; seldom while all of them are far. */
-function startGauge(
+/** Compares usage with the bounds; rarely while all bounds are far. */
+function createUsageGauge(
   outbox: Pick<Outbox, 'bytesSoFar' | 'lastSequence'>,
   bounds: Settings['bounds'],
-  letGo: Pick<Deletion, 'isLate'>,
-  events: (bound: number) => number,
+  deletion: Pick<Deletion, 'isLate'>,
+  countEvents: (bound: number) => number,
 ) {
-  const mostEvents = bounds.events ?? Number.POSITIVE_INFINITY
+  const maxEvents = bounds.events ?? Number.POSITIVE_INFINITY
   let measured = { atMs: Number.NEGATIVE_INFINITY, bytesSoFar: 0, lastSequence: 0 }
-  const { least, most } = MEASURE_EVERY_BYTES
-  const share = Math.min(bounds.bytes, bounds.freeDiskBytes) * MEASURE_EVERY_SHARE
-  const everyBytes = Math.max(least, Math.min(most, share))
+  const { min, max } = MEASURE_EVERY_BYTES
+  const shareBytes = Math.min(bounds.bytes, bounds.freeDiskBytes) * MEASURE_EVERY_SHARE
+  const everyBytes = Math.max(min, Math.min(max, shareBytes))
   let near: ReachedBound | null = null
   return {
-    /** Which bound is reached; when one `was` reached, it must be undercut clearly. */
-    judge(room: DiskSpace, spans: SequenceRange[] | null, was: boolean): ReachedBound | null {
+    /** The reached bound or null; `wasReached` as in findReachedBound. */
+    check(
+      disk: DiskSpace,
+      pendingRanges: SequenceRange[] | null,
+      wasReached: boolean,
+    ): ReachedBound | null {
       const usage = {
-        usedBytes: room.fileBytes - room.freeBytes,
-        events: bounds.events === null ? 0 : events(mostEvents),
-        freeBytes: room.freeDiskBytes + room.freeBytes,
-        isLate: letGo.isLate(spans),
+        usedBytes: disk.fileBytes - disk.freeBytes,
+        events: bounds.events === null ? 0 : countEvents(maxEvents),
+        freeBytes: disk.freeDiskBytes + disk.freeBytes,
+        isLate: deletion.isLate(pendingRanges),
       }
       near = findReachedBound(usage, bounds, true)
       const { bytesSoFar, lastSequence } = outbox
       measured = { atMs: performance.now(), bytesSoFar, lastSequence }
-      return near ? findReachedBound(usage, bounds, was) : null
+      return near ? findReachedBound(usage, bounds, wasReached) : null
     },
-    /** Whether all bounds were far when it was judged, and cannot have been reached since. */
-    isFarStill: () =>
+    /** Whether all bounds were far at the last check, and cannot have been reached since. */
+    isStillFar: () =>
       near === null &&
       performance.now() - measured.atMs < MEASURE_EVERY_MS &&
       outbox.bytesSoFar - measured.bytesSoFar < everyBytes &&
-      outbox.lastSequence - measured.lastSequence < mostEvents * MEASURE_EVERY_SHARE,
-    /** Whether a bound is reached, or nearly, that is one of room and not of time. */
+      outbox.lastSequence - measured.lastSequence < maxEvents * MEASURE_EVERY_SHARE,
+    /** Whether a bound of space or events (not of time) is reached or nearly reached. */
     get isNearlyFull() {
       return near !== null && near.key !== 'hours'
     },
   }
 }
 
-/** How many events are stored: by the first and last number, less the holes between them. */
-function startEventCount({ pruning }: Pick<Outbox, 'pruning'>) {
+/** Counts the stored events and bytes. */
+function createStoredCounts({ pruning }: Pick<Outbox, 'pruning'>) {
   const { stored } = pruning
-  let holes: { from: number; count: number }[] | null = null
-  const count = (bound: number): number => {
-    const newest = stored.newest()
-    const first = stored.first()
-    if (!newest || first === null) return 0
-    const span = newest.sequence - first + 1
-    // Finding holes is not for free, and none is made while this runs: once, if it matters.
-    if (span < bound * 0.9) return span
-    holes ??= pruning.gaps()
-    const left = span - stored.removed(first, newest.sequence).events
-    return holes.reduce((events, { from, count }) => events - (from > first ? count : 0), left)
+  let gaps: { from: number; count: number }[] | null = null
+  return {
+    /** From the first to the last number, minus gaps; near `bound` exact, below an upper bound. */
+    events(bound: number): number {
+      const newest = stored.newest()
+      const first = stored.first()
+      if (!newest || first === null) return 0
+      const numbers = newest.sequence - first + 1
+      // A search for gaps reads every group. None appears while this runs, so it is done once.
+      if (numbers < bound * 0.9) return numbers
+      gaps ??= pruning.gaps()
+      const remaining = numbers - stored.removed(first, newest.sequence).events
+      return gaps.reduce((sum, { from, count }) => sum - (from > first ? count : 0), remaining)
+    },
+    /** Bytes of all stored groups. */
+    bytes: () => stored.bytesBefore((stored.newest()?.sequence ?? 0) + 1) - stored.bytesBefore(0),
   }
-  const bytes = () =>
-    stored.bytesBefore((stored.newest()?.sequence ?? 0) + 1) - stored.bytesBefore(0)
-  return Object.assign(count, { bytes })
 }
 
-function refuseImpossible({ file, bounds }: Settings, { diskBytes }: DiskSpace): void {
+function refuseImpossibleBound({ file, bounds }: Settings, { diskBytes }: DiskSpace): void {
   if (bounds.freeDiskBytes < diskBytes || diskBytes === 0) return
   throw new CannotStart(
     `outbox.bounds.freeDiskBytes = ${bounds.freeDiskBytes}: the disk of ${file} has only ` +

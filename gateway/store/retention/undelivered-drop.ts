@@ -5,45 +5,47 @@ import type { Pruning, PruningCandidate } from '../groups/pruning.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import type { ReachedBound } from './bounds.ts'
 
-/** How many groups behind such as may not go are looked at, and emptied, in one step. */
-const LOOK_MAX_GROUPS = 1000
+/** How many groups one step reads, and empties, after groups that may not be dropped. */
+const SCAN_MAX_GROUPS = 1000
 const EMPTY_MAX_GROUPS = 200
 
 type Parts = {
   pruning: Pruning
-  /** How many groups in order are so many hours old. */
+  /** Counts the groups (in order) that are at least so many hours old. */
   countOlder(groups: PruningCandidate[], hours: number): number
   settings: Pick<Config['outbox'], 'bounds' | 'lanes' | 'whenFull'>
 }
 
 /**
- * Lets go what is not delivered, where the policy of its lane allows it: from the front of the
- * outbox, or out of groups behind such as may not go.
+ * Drops undelivered events where the policy of their lane allows it: whole groups from the front of
+ * the outbox, and the content of groups after a group that may not be dropped.
  */
 export function createUndeliveredDrop({ pruning, countOlder, settings }: Parts) {
   const { bounds } = settings
   const policies = createLanePolicies(settings)
-  const mayGo = (group: PruningCandidate) => policies.of(group.lane) !== 'refuse'
-  // All before this number is emptied, or may not go.
-  let looked = 0
+  const mayDrop = (group: PruningCandidate) => policies.of(group.lane) !== 'refuse'
+  // Every group before this sequence is emptied already, or may not be dropped.
+  let scannedTo = 0
 
   return {
-    /** Deletes what is not delivered and may go, with tombstones, until so much is gone. */
+    /** Drops the oldest groups that may be dropped, with tombstones, until enough is deleted. */
     dropOldest({ pendingRanges }: InboxState, reached: ReachedBound): boolean {
       const next = firstUndelivered(pendingRanges)
       const groups = pruning.oldestGroups(reached.bytes)
-      const first = groups.findIndex(one => !one.isEmptied && one.to >= next && !mayGo(one))
-      const free = first < 0 ? groups : groups.slice(0, first)
-      const last = free[countEnough(free, reached) - 1]
+      const firstRefused = groups.findIndex(
+        group => !group.isEmptied && group.to >= next && !mayDrop(group),
+      )
+      const droppable = firstRefused < 0 ? groups : groups.slice(0, firstRefused)
+      const last = droppable[countEnough(droppable, reached) - 1]
       if (last) pruning.drop(last, pendingRanges, reached.reason)
-      return last !== undefined || (first >= 0 && behindOthers(pendingRanges, reached))
+      return last !== undefined || (firstRefused >= 0 && emptyLater(pendingRanges, reached))
     },
-    /** Whether what waits longest has waited longer than it may. */
-    isLate: (spans: SequenceRange[] | null) => late(spans) !== undefined,
-    /** Whether what has waited longer than it may is to make way for what is newer. */
-    canDropLate(spans: SequenceRange[] | null): boolean {
-      const group = late(spans)
-      return group !== undefined && mayGo(group)
+    /** Whether the oldest undelivered event is older than `bounds.hours`. */
+    isLate: (pendingRanges: SequenceRange[] | null) => findLate(pendingRanges) !== undefined,
+    /** Whether the oldest undelivered event is too old and may be dropped. */
+    canDropLate(pendingRanges: SequenceRange[] | null): boolean {
+      const group = findLate(pendingRanges)
+      return group !== undefined && mayDrop(group)
     },
   }
 
@@ -52,49 +54,50 @@ export function createUndeliveredDrop({ pruning, countOlder, settings }: Parts) 
     return isLate ? countOlder(groups, bounds.hours!) : countGroupsForEvents(groups, events)
   }
 
-  function late(spans: SequenceRange[] | null): PruningCandidate | undefined {
+  function findLate(pendingRanges: SequenceRange[] | null): PruningCandidate | undefined {
     if (bounds.hours === null) return undefined
-    const group = pruning.firstWithEvents(firstUndelivered(spans))
+    const group = pruning.firstWithEvents(firstUndelivered(pendingRanges))
     return group && countOlder([group], bounds.hours) > 0 ? group : undefined
   }
 
-  /** Empties groups that may go behind such as may not. */
-  function behindOthers(spans: SequenceRange[] | null, reached: ReachedBound): boolean {
-    const page = pruning.groupsFrom(looked, LOOK_MAX_GROUPS)
-    const free = page.filter(one => !one.isEmptied && mayGo(one))
-    const some = free.slice(0, Math.min(EMPTY_MAX_GROUPS, countGroupsForBytes(free, reached.bytes)))
-    const chosen = some.slice(0, countEnough(some, reached))
-    if (chosen.length > 0) {
-      pruning.emptyGroups(chosen, spans, reached.reason)
-      looked = chosen.at(-1)!.to + 1
+  /** Empties droppable groups that come after groups that may not be dropped. */
+  function emptyLater(pendingRanges: SequenceRange[] | null, reached: ReachedBound): boolean {
+    const page = pruning.groupsFrom(scannedTo, SCAN_MAX_GROUPS)
+    const droppable = page.filter(group => !group.isEmptied && mayDrop(group))
+    const maxCount = Math.min(EMPTY_MAX_GROUPS, countGroupsForBytes(droppable, reached.bytes))
+    const candidates = droppable.slice(0, maxCount)
+    const doomed = candidates.slice(0, countEnough(candidates, reached))
+    if (doomed.length > 0) {
+      pruning.emptyGroups(doomed, pendingRanges, reached.reason)
+      scannedTo = doomed.at(-1)!.to + 1
       return true
     }
-    // What is not yet too old will be.
-    if (free.length > 0 || page.length === 0) return false
-    looked = page.at(-1)!.to + 1
-    return page.length === LOOK_MAX_GROUPS
+    // A droppable group that is not too old yet must be found again later.
+    if (droppable.length > 0 || page.length === 0) return false
+    scannedTo = page.at(-1)!.to + 1
+    return page.length === SCAN_MAX_GROUPS
   }
 }
 
-/** The first number that is still to be delivered; 0 while nobody has said. */
-export function firstUndelivered(spans: SequenceRange[] | null): number {
-  const open = (spans ?? []).filter(({ next, end }) => end === null || next <= end)
-  return open.length > 0 ? Math.min(...open.map(({ next }) => next)) : 0
+/** The first undelivered sequence; 0 while the inbox has told nothing. */
+export function firstUndelivered(pendingRanges: SequenceRange[] | null): number {
+  const pending = (pendingRanges ?? []).filter(({ next, end }) => end === null || next <= end)
+  return pending.length > 0 ? Math.min(...pending.map(({ next }) => next)) : 0
 }
 
-/** How many groups it takes until so many bytes are gone. */
+/** How many groups to delete until so many bytes are deleted. */
 export function countGroupsForBytes(groups: PruningCandidate[], bytes: number): number {
-  let [count, gone] = [0, 0]
-  while (count < groups.length && gone < bytes) gone += groups[count++]!.bytes
+  let [count, deleted] = [0, 0]
+  while (count < groups.length && deleted < bytes) deleted += groups[count++]!.bytes
   return count
 }
 
-/** How many groups it takes until so many events are gone. */
+/** How many groups to delete until so many events are deleted. */
 export function countGroupsForEvents(groups: PruningCandidate[], events: number): number {
-  let [count, gone] = [0, 0]
-  for (; count < groups.length && gone < events; count++) {
+  let [count, deleted] = [0, 0]
+  for (; count < groups.length && deleted < events; count++) {
     const { sequence, to, removedEvents } = groups[count]!
-    gone += to - sequence + 1 - removedEvents
+    deleted += to - sequence + 1 - removedEvents
   }
   return count
 }

@@ -14,18 +14,20 @@ import { isDone } from '../sequence/delivery-range.ts'
 export type ActiveRanges = ReturnType<typeof createActiveRanges>
 
 /**
- * The ranges of the store that is read now, as ARCHITECTURE.md describes them: each change of the
- * plan is one transaction of the inbox, with the note that tells of it.
+ * The ranges of the open store (docs/internals/delivery.md). Each change is one transaction of the
+ * inbox, together with the note that reports the change.
  */
 export function createActiveRanges(inbox: Inbox) {
   let all: Range[] = []
-  const of = (...kinds: RangeKind[]) => all.filter(range => kinds.includes(rangeKind(range)))
-  const open = () => of('live').find(({ end }) => end === null)
-  const edit = (make: (note: AddNote) => RangesEdit): Range[] => {
-    const { changed = [], removed = [], added } = inbox.editRanges(make)
-    const gone = new Set(removed.map(({ id }) => id))
-    const now = new Map(changed.map(range => [range.id, range]))
-    const kept = all.filter(({ id }) => !gone.has(id)).map(range => now.get(range.id) ?? range)
+  const rangesOf = (...kinds: RangeKind[]) => all.filter(range => kinds.includes(rangeKind(range)))
+  const openRange = () => rangesOf('live').find(({ end }) => end === null)
+  const edit = (makeEdit: (note: AddNote) => RangesEdit): Range[] => {
+    const { changed = [], removed = [], added } = inbox.editRanges(makeEdit)
+    const removedIds = new Set(removed.map(({ id }) => id))
+    const changedById = new Map(changed.map(range => [range.id, range]))
+    const kept = all
+      .filter(({ id }) => !removedIds.has(id))
+      .map(range => changedById.get(range.id) ?? range)
     all = [...kept, ...added]
     return added
   }
@@ -34,27 +36,28 @@ export function createActiveRanges(inbox: Inbox) {
     get all(): readonly Range[] {
       return all
     },
-    /** What goes to the readings in order: what is left from before a spread, then the open one. */
+    /** Ranges of the readings topic: the rest from before a change of partitions, then the open. */
     get live(): Range[] {
-      return of('live')
+      return rangesOf('live')
     },
+    /** The live range without an end; undefined before the first contact. */
     get open(): Range | undefined {
-      return open()
+      return openRange()
     },
-    /** What goes behind live data: backlogs, the oldest events first, then replays. */
+    /** Ranges of the backfill topic: backlogs, the oldest events first, then replays. */
     get backfill(): Range[] {
-      return [...of('backlog').sort((a, b) => a.next - b.next), ...of('replay')]
+      return [...rangesOf('backlog').sort((a, b) => a.next - b.next), ...rangesOf('replay')]
     },
     get isolated(): Range[] {
-      return of('apart')
+      return rangesOf('apart')
     },
-    /** What is still to be delivered; a replay was. */
+    /** All ranges except replays, whose events are delivered. */
     get undelivered(): Range[] {
-      return of('live', 'backlog', 'apart')
+      return rangesOf('live', 'backlog', 'apart')
     },
-    /** Whether what is stored from now on goes to this topic. */
-    sendsTo: (topic: string) => open()?.topic === topic,
-    /** Takes up what the inbox has of a store. */
+    /** Whether events stored from now on go to this topic. */
+    sendsTo: (topic: string) => openRange()?.topic === topic,
+    /** Loads the ranges of a store from the inbox. */
     load(store: Buffer | null): void {
       all = store ? inbox.rangesOf(store) : []
     },
@@ -62,36 +65,43 @@ export function createActiveRanges(inbox: Inbox) {
     addRange(range: Omit<Range, 'id'>): void {
       all = [...all, inbox.addRange(range)]
     },
-    /** Has what is live go to another topic, durably; false when there is nothing yet. */
+    /** Redirects live events to another topic, durably; false when there is no live range yet. */
     redirectLive(topic: string, partitions: number): boolean {
-      const live = open()
-      if (live && live.topic !== topic) edit(redirectLive(of('live', 'apart'), topic, partitions))
-      return live !== undefined
+      const open = openRange()
+      if (open && open.topic !== topic) {
+        edit(redirectLive(rangesOf('live', 'apart'), topic, partitions))
+      }
+      return open !== undefined
     },
-    /** Has what goes behind live data go to another topic, durably. */
+    /** Redirects backlogs and replays to another topic, durably. */
     redirectBackfill(topic: string): void {
-      const changed = of('backlog', 'replay').filter(one => one.topic !== topic)
-      if (changed.length > 0) edit(() => ({ changed: changed.map(one => ({ ...one, topic })) }))
+      const changed = rangesOf('backlog', 'replay').filter(range => range.topic !== topic)
+      if (changed.length > 0) edit(() => ({ changed: changed.map(range => ({ ...range, topic })) }))
     },
-    /** See plan.ts, as the next four. To be called while nothing of the live range is sent. */
-    splitBacklog: (last: number, topic: string) => void edit(splitBacklog(of('live'), last, topic)),
+    /**
+     * The changes of delivery/range-changes.ts. To be called while no batch of the live range is
+     * being sent.
+     */
+    splitBacklog: (last: number, topic: string) =>
+      void edit(splitBacklog(rangesOf('live'), last, topic)),
     isolate: (range: Range, next: number, partitions: number[]): Range =>
       edit(isolatePartitions(range, next, partitions))[0]!,
-    mergeIsolated: (apart: Range) => void edit(mergeIsolated(apart, open()!)),
-    deferIsolated: (apart: Range, topic: string) => void edit(splitIsolated(apart, open()!, topic)),
+    mergeIsolated: (isolated: Range) => void edit(mergeIsolated(isolated, openRange()!)),
+    deferIsolated: (isolated: Range, topic: string) =>
+      void edit(splitIsolated(isolated, openRange()!, topic)),
     changePartitions(last: number, partitions: number): number {
-      edit(repartition(open()!, last, partitions))
-      return open()!.next
+      edit(repartition(openRange()!, last, partitions))
+      return openRange()!.next
     },
-    /** Moves a range on; durable within a second or at close. A closed one that is done is gone. */
+    /** Moves a range to `next`, durably within a second or at close. Removes it when it is done. */
     advance(range: Range, next: number): void {
       if (rangeKind(range) === 'backlog' && isDone({ next, end: range.end })) {
         inbox.addNotes([caughtUpNote(range)])
       }
       inbox.moveRange(Object.assign(range, { next }))
-      // It may have been taken up anew, or changed, while its events were under way.
-      for (const one of all) if (one.id === range.id) one.next = next
-      all = all.filter(one => !isDone(one))
+      // `range` may be an older copy: a reload or an edit replaces ranges while a batch is sent.
+      for (const current of all) if (current.id === range.id) current.next = next
+      all = all.filter(current => !isDone(current))
     },
   }
 }

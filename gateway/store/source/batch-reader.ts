@@ -6,85 +6,88 @@ import type { OutboxReader } from '../read/outbox-reader.ts'
 import type { ActiveRanges } from './active-ranges.ts'
 
 /**
- * What `take` gives: the oldest events of one range, and where the range goes on behind them. A
- * range of some zones may have none in what was looked at so far.
+ * The oldest events of a range, and the position after them. `events` may be empty for a range of
+ * some zones, when the groups read have no event of those zones.
  */
 export type RangeBatch = { range: Range; events: StoredEvent[]; next: number }
 
-/** How many groups are read at once for a range whose zones may be in none of them. */
+/** How many groups are read at once for a range of some zones, which may be in none of them. */
 const GROUPS_MAX = 50
 const GONE = 'no longer in the outbox'
 
-/** `last`: no event behind this one. */
+/** `last`: the last sequence that the batch may contain. */
 export type BatchLimits = { maxEvents: number; maxBytes: number; last?: number }
 
-type Taking = Pick<ActiveRanges, 'advance'> & Pick<Inbox, 'addNotes'> & { chosenBy: ZoneMatcher }
+type Parts = Pick<ActiveRanges, 'advance'> & Pick<Inbox, 'addNotes'> & { matcherOf: ZoneMatcher }
 
 /**
- * Reads whole groups from where a range stands, up to the limits or the first gap; null when there
- * is nothing. What is not there any more, or cannot be read, becomes a note of the inbox before the
- * range passes it: of a replay another one, because nothing of that waits to be delivered.
+ * Reads whole groups from the position of a range on, up to the limits or the first gap; null when
+ * there is nothing to read. Events that are missing or unreadable become a note of the inbox before
+ * the range passes them. For a replay the note is `not replayed`, because its events are delivered.
  */
 export function readBatch(
   reader: Pick<OutboxReader, 'groupAt' | 'missingUpTo'>,
-  { advance: move, addNotes, chosenBy }: Taking,
+  { advance, addNotes, matcherOf }: Parts,
   range: Range,
   limits: BatchLimits,
 ): RangeBatch | null {
   const events: StoredEvent[] = []
   const end = range.end ?? Number.MAX_SAFE_INTEGER
   const last = Math.min(end, limits.last ?? end)
-  const isChosen = chosenBy(range)
+  const isOfRange = matcherOf(range)
   let { next } = range
   let bytes = 0
   let groups = 0
-  const pass = (
+  const skipTo = (
     kind: 'jump' | 'unreadable',
-    upTo: number,
-    more: { reason: string; zones?: ZoneRange[] },
+    sequence: number,
+    details: { reason: string; zones?: ZoneRange[] },
   ) => {
-    const to = Math.min(upTo, last)
+    const to = Math.min(sequence, last)
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
-    const asked = { asked: range.reason, askedZones: parseZoneFilter(range) }
+    const replay = { asked: range.reason, askedZones: parseZoneFilter(range) }
     addNotes([
       isReplay(range)
-        ? { kind: 'not replayed', content: { ...span, ...asked, ...more } }
-        : { kind, content: { ...span, ...more } },
+        ? { kind: 'not replayed', content: { ...span, ...replay, ...details } }
+        : { kind, content: { ...span, ...details } },
     ])
     next = to + 1
-    move(range, next)
+    advance(range, next)
   }
   const add = (content: StoredEvent[]) => {
     for (const event of content) {
       if (event.sequence < next || event.sequence > last) continue
-      if (isChosen && !isChosen(event.zone)) continue
+      if (isOfRange && !isOfRange(event.zone)) continue
       events.push(event)
       bytes += event.value.length
     }
   }
-  const isEnough = () => events.length >= limits.maxEvents || bytes >= limits.maxBytes
-  while (next <= last && !isEnough() && (!isChosen || groups++ < GROUPS_MAX)) {
+  const isFull = () => events.length >= limits.maxEvents || bytes >= limits.maxBytes
+  while (next <= last && !isFull() && (!isOfRange || groups++ < GROUPS_MAX)) {
     const group = reader.groupAt(next)
     if (!group) {
-      const gone = events.length === 0 ? reader.missingUpTo(next) : null
-      if (gone === null) break
-      pass('jump', gone, { reason: GONE })
+      const missingTo = events.length === 0 ? reader.missingUpTo(next) : null
+      if (missingTo === null) break
+      skipTo('jump', missingTo, { reason: GONE })
       continue
     }
     const { content } = group
-    const behind = group.sequence + group.count
-    const whole = Array.isArray(content) && group.sequence <= next
-    if (!whole && events.length > 0) break
-    if (group.sequence > next) pass('jump', group.sequence - 1, { reason: GONE })
+    const groupEnd = group.sequence + group.count
+    const isNextAndIntact = Array.isArray(content) && group.sequence <= next
+    if (!isNextAndIntact && events.length > 0) break
+    if (group.sequence > next) skipTo('jump', group.sequence - 1, { reason: GONE })
     if (next > last) break
     if (Array.isArray(content)) add(content)
-    else if (mayHave(content.zones, isChosen)) pass('unreadable', behind - 1, content)
-    next = Math.min(behind, last + 1)
+    else if (mayContain(content.zones, isOfRange)) skipTo('unreadable', groupEnd - 1, content)
+    next = Math.min(groupEnd, last + 1)
   }
   return events.length > 0 || next > range.next ? { range, events, next } : null
 }
 
-/** Whether a group whose header names these zones (or none, when it is damaged) may have others. */
-function mayHave(named: ZoneRange[] | undefined, isChosen: ReturnType<ZoneMatcher>): boolean {
-  return !named || !isChosen || named.some(({ zone }) => isChosen(zone))
+/**
+ * Whether an unreadable group may contain events of the range. `zones` are the zones in its header;
+ * undefined when the header is damaged too.
+ */
+function mayContain(zones: ZoneRange[] | undefined, isOfRange: ReturnType<ZoneMatcher>): boolean {
+  return !zones || !isOfRange || zones.some(({ zone }) => isOfRange(zone))
 }

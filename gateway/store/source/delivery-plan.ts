@@ -1,70 +1,71 @@
 import { parseDeferral } from '../delivery/range-kind.ts'
 import { createZoneMatcher } from '../delivery/zone-filter.ts'
 import type { Inbox, Range } from '../inbox.ts'
-import type { createReopeningReader } from '../read/reopening-reader.ts'
+import type { ReopeningReader } from '../read/reopening-reader.ts'
 import { mergeRanges, type SequenceRange } from '../sequence/delivery-range.ts'
 import type { ActiveRanges } from './active-ranges.ts'
 import type { RangeBatch } from './batch-reader.ts'
 
 /**
- * What the bridge decides of its ranges, between two batches of the live one; each decision is
- * durable when it returns. ARCHITECTURE.md, The road to Kafka.
+ * The bridge's decisions about its ranges, between two batches of the live range. Each decision is
+ * durable when the call returns (docs/internals/delivery.md).
  */
 export function createDeliveryPlan(
   ranges: ActiveRanges,
-  outbox: ReturnType<typeof createReopeningReader>,
+  outbox: ReopeningReader,
   { addNotes }: Inbox,
 ) {
-  const chosenBy = createZoneMatcher()
-  const stored = () => outbox.readOrElse(null, from => from.lastSequence ?? 0)
-  const nextLive = () => ranges.open?.next
+  const matcherOf = createZoneMatcher()
+  const lastStored = () => outbox.readOrElse(null, reader => reader.lastSequence ?? 0)
+  const liveNext = () => ranges.open?.next
   return {
-    /** Notes which of the numbers that come later still will: none that another inbox told of. */
+    /** Writes the note `contact`: which deferred ranges of this inbox are still undelivered. */
     recordContact(store: Buffer): void {
-      const behind = ranges.undelivered.map(parseDeferral).filter(({ why }) => why !== undefined)
+      const deferrals = ranges.undelivered.map(parseDeferral)
+      const behind = deferrals.filter(({ why }) => why !== undefined)
       addNotes([{ kind: 'contact', content: { store: store.toString('hex'), behind } }])
     },
-    /** What of a zone, or of all, is not yet delivered, in order. */
+    /** The undelivered sequences of a zone, or of all zones, in order. */
     undelivered: (zone?: string): SequenceRange[] => {
-      const isOfZone = (range: Range) => zone === undefined || (chosenBy(range)?.(zone) ?? true)
+      const isOfZone = (range: Range) => zone === undefined || (matcherOf(range)?.(zone) ?? true)
       return mergeRanges(ranges.undelivered.filter(isOfZone))
     },
-    /** How much waits of what is live, and how old the oldest of it is. */
-    liveBacklog: () => outbox.readOrElse(null, from => from.backlog(ranges.live, Date.now())),
-    /** Makes what is stored now and not delivered a backlog, which goes to `topic`. */
+    /** The undelivered live events: how many, their bytes, and the age of the oldest. */
+    liveBacklog: () => outbox.readOrElse(null, reader => reader.backlog(ranges.live, Date.now())),
+    /** Makes all stored and undelivered events a backlog, which goes to `topic`. */
     splitBacklog(topic: string): void {
-      const [last, next] = [stored(), ranges.live[0]?.next]
+      const [last, next] = [lastStored(), ranges.live[0]?.next]
       if (last !== null && next !== undefined && last >= next) ranges.splitBacklog(last, topic)
     },
-    /** What is carried on its own, because the others would wait for it. */
+    /** The ranges of isolated partitions. */
     get isolated(): readonly Range[] {
       return ranges.isolated
     },
-    /** Whether partitions of what was taken may get a range of their own. */
+    /** Whether partitions of this batch can be isolated. */
     canIsolate: ({ range }: RangeBatch) => range.end === null && ranges.live.length === 1,
     /**
-     * Gives partitions of what was taken a range of their own, because nobody knows what became of
-     * their part of it; the rest of it is settled.
+     * Isolates partitions of a batch whose records have no known fate. The fates of the other
+     * records are known, so the live range continues after the batch.
      */
     isolate: ({ range, next }: RangeBatch, partitions: number[]): Range =>
       ranges.isolate(range, next, partitions),
-    /** How many numbers a range apart is behind the live one. */
-    lagOf: ({ next }: Range): number => (nextLive() ?? next) - next,
-    /** What waits in a range apart, at most: others may have had some of it. */
+    /** How many sequence numbers an isolated range is behind the live range. */
+    lagOf: ({ next }: Range): number => (liveNext() ?? next) - next,
+    /** An upper bound of an isolated range's backlog: other partitions' events count too. */
     backlogOf: ({ next }: Range) => {
-      const end = (nextLive() ?? next) - 1
-      return outbox.readOrElse(null, from => from.backlog([{ next, end }], Date.now()))
+      const end = (liveNext() ?? next) - 1
+      return outbox.readOrElse(null, reader => reader.backlog([{ next, end }], Date.now()))
     },
-    /** Makes a range apart a part of the live one again; it must have come as far. */
+    /** Merges an isolated range into the live range. Both must be at the same position. */
     mergeIsolated: ranges.mergeIsolated,
-    /** Joins it where the live one stands, and makes what it lacks a backlog. */
+    /** Returns isolated partitions to the live range; the events they lack become a backlog. */
     deferIsolated: ranges.deferIsolated,
     /**
-     * Spreads what is stored from now on over another number of partitions, durably; gives the
-     * first number that it is of, or null while the outbox cannot be read.
+     * Changes the partition count for events stored from now on, durably. Gives the first sequence
+     * with the new count, or null while the outbox cannot be read.
      */
     changePartitions(partitions: number): number | null {
-      const last = stored()
+      const last = lastStored()
       return last === null ? null : ranges.changePartitions(last, partitions)
     },
   }

@@ -2,20 +2,21 @@ import { rangeKind } from '../delivery/range-kind.ts'
 import { includedPartitions } from '../delivery/zone-filter.ts'
 import { bellFile, watchBell } from '../file/bell.ts'
 import type { Inbox, Range } from '../inbox.ts'
-import { createReopeningReader } from '../read/reopening-reader.ts'
-import { createActiveRanges } from './active-ranges.ts'
+import { createReopeningReader, type ReopeningReader } from '../read/reopening-reader.ts'
+import { type ActiveRanges, createActiveRanges } from './active-ranges.ts'
 import { createDeliveryPlan } from './delivery-plan.ts'
 import { createRangeSources } from './range-sources.ts'
 
-/** What is sent once more, and where: `reason` is a replayReason. */
+/** A replay to be added to the delivery plan; `reason` comes from replayReason. */
 export type ReplayRange = Omit<Range, 'id' | 'store'>
 
 export type EventSource = ReturnType<typeof openEventSource>
 
 /**
- * The bridge's view of the outbox: which events are still to be delivered, by the ranges in the
- * inbox. A missing, busy or replaced outbox is a state: nothing to take, look again. So is a
- * damaged one: it is marked for the gateway, which salvages it, and not read meanwhile.
+ * The bridge's view of the outbox: the undelivered events, by the ranges in the inbox. A missing,
+ * busy or replaced outbox is a state and not an error: there is nothing to read, refresh later. A
+ * damaged outbox is also a state: it is marked for the gateway, which salvages it, and not read
+ * until then.
  */
 export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
   const bell = watchBell(bellFile(outboxFile))
@@ -23,18 +24,17 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
   const ranges = createActiveRanges(inbox)
 
   return {
-    /** Which range goes where, and its changes. */
     plan: createDeliveryPlan(ranges, outbox, inbox),
     ...createRangeSources(ranges, outbox, inbox),
     /**
-     * Opens the outbox when it is there, and again when another store stands in its place. Gives
-     * the store that is open now and its gateway's name, or null while there is none.
+     * Opens the outbox when it exists, and opens it again when another store has replaced it.
+     * Gives the open store and the name of its gateway, or null while there is none.
      */
     refresh() {
       if (outbox.refresh()) ranges.load(outbox.store?.id ?? null)
       return outbox.store
     },
-    /** The store as of the last look. */
+    /** The store as of the last refresh. */
     get store() {
       return outbox.store
     },
@@ -42,62 +42,67 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     get damaged() {
       return outbox.damaged
     },
-    /** The ranges of the store that is open now. */
+    /** The ranges of the open store. */
     get ranges(): readonly Range[] {
       return ranges.all
     },
     sendsTo: ranges.sendsTo,
     /**
-     * Records the first contact, or that another topic is configured now: what is stored, and what
-     * of it still waits, goes to this topic.
+     * Adds the live range at the first contact with a store; redirects it when another topic is
+     * configured. All undelivered live events go to this topic.
      */
     ensureLiveRange(topic: string, partitions: number): void {
       if (!outbox.store || ranges.redirectLive(topic, partitions)) return
-      const next = outbox.readOrElse(null, from => from.firstSequence ?? 1)
+      const next = outbox.readOrElse(null, reader => reader.firstSequence ?? 1)
       if (next === null) return
       const rest = { end: null, zones: null, reason: 'first contact' }
       ranges.addRange({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
-    /** Adds a replay of the store that is open now, durably. */
+    /** Adds a replay of the open store, durably. */
     addReplay(replay: ReplayRange): void {
       if (!outbox.store) throw new Error('there is no outbox')
       ranges.addRange({ store: outbox.store.id, ...replay })
     },
-    /** Notes of the outbox from a number on. */
+    /** The notes of the outbox from a number on. */
     notesFrom: (sequence: number) =>
-      outbox.readOrElse([], from => {
-        const notes = from.notesFrom(sequence)
+      outbox.readOrElse([], reader => {
+        const notes = reader.notesFrom(sequence)
         const last = notes.at(-1)
-        if (last) inbox.recordRead(from.store, { noteSequence: last.sequence })
+        if (last) inbox.recordRead(reader.store, { noteSequence: last.sequence })
         return notes
       }),
-    /** What waits; of partitions that are apart their share of what lies between is taken. */
-    backlog: () =>
-      outbox.readOrElse(null, from => {
-        const whole = ranges.undelivered.filter(range => rangeKind(range) !== 'apart')
-        const known = from.backlog(ranges.all.length > 0 ? whole : null, Date.now())
-        const shares = ranges.isolated.map(({ next, ...range }) => {
-          const end = (ranges.open?.next ?? next) - 1
-          const { oldestAgeMs, ...all } = from.backlog([{ next, end }], Date.now())
-          const share = includedPartitions(range).length / range.partitions
-          return { ...all, oldestAgeMs, share }
-        })
-        return shares.reduce(
-          (sum, { events, bytes, oldestAgeMs, share }) => ({
-            events: sum.events + Math.ceil(events * share),
-            bytes: sum.bytes + Math.ceil(bytes * share),
-            oldestAgeMs: Math.max(sum.oldestAgeMs, oldestAgeMs),
-          }),
-          known,
-        )
-      }),
-    /** Resolves when the bell rang since the last call, or after `timeoutMs`. */
+    backlog: () => measureBacklog(ranges, outbox),
+    /** Resolves when the bell has rung since the last call, or after `timeoutMs`. */
     waitForCommit: bell.next,
-    /** Ends a wait for an arrival at once. */
+    /** Makes waitForCommit resolve at once. */
     wake: bell.wake,
     close(): void {
       bell.close()
       outbox.close()
     },
   }
+}
+
+/**
+ * The undelivered events; null while the outbox cannot be read. Isolated partitions count with
+ * their proportion of the events between their position and the live range.
+ */
+function measureBacklog(ranges: ActiveRanges, outbox: ReopeningReader) {
+  return outbox.readOrElse(null, reader => {
+    const ordinary = ranges.undelivered.filter(range => rangeKind(range) !== 'apart')
+    const backlog = reader.backlog(ranges.all.length > 0 ? ordinary : null, Date.now())
+    const isolated = ranges.isolated.map(({ next, ...range }) => {
+      const end = (ranges.open?.next ?? next) - 1
+      const ofAll = reader.backlog([{ next, end }], Date.now())
+      return { ...ofAll, proportion: includedPartitions(range).length / range.partitions }
+    })
+    return isolated.reduce(
+      (sum, { events, bytes, oldestAgeMs, proportion }) => ({
+        events: sum.events + Math.ceil(events * proportion),
+        bytes: sum.bytes + Math.ceil(bytes * proportion),
+        oldestAgeMs: Math.max(sum.oldestAgeMs, oldestAgeMs),
+      }),
+      backlog,
+    )
+  })
 }

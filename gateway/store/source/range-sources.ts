@@ -1,63 +1,61 @@
 import { rangeKind } from '../delivery/range-kind.ts'
 import { createZoneMatcher } from '../delivery/zone-filter.ts'
 import type { Inbox, Range } from '../inbox.ts'
-import type { createReopeningReader } from '../read/reopening-reader.ts'
+import type { ReopeningReader } from '../read/reopening-reader.ts'
 import type { ActiveRanges } from './active-ranges.ts'
 import { type BatchLimits, type RangeBatch, readBatch } from './batch-reader.ts'
-import { createReadAhead } from './read-ahead.ts'
+import { createReadAhead, type ReadAhead } from './read-ahead.ts'
 
 /**
- * Where each carrier takes from: whole groups, oldest first; taking does not remove them. To read
- * ahead, while what was taken is under way, makes taking what is behind it quick.
+ * The sources of batches, one for each forwarder: whole groups, oldest first. Reading a batch does
+ * not remove it. `readAhead` reads the next batch while the present one is sent.
  */
 export function createRangeSources(
   ranges: ActiveRanges,
-  outbox: ReturnType<typeof createReopeningReader>,
+  outbox: ReopeningReader,
   { addNotes, recordRead }: Inbox,
 ) {
-  const { advance: move } = ranges
-  const chosenBy = createZoneMatcher()
-  type Ahead = ReturnType<typeof createReadAhead>
-  const takeOf = (some: Range[], limits: BatchLimits, ahead: Ahead): RangeBatch | null =>
-    outbox.readOrElse(null, from => {
-      for (const range of some) {
-        const taken = readBatch(
-          ahead.wrap(from),
-          { advance: move, addNotes, chosenBy },
-          range,
-          limits,
-        )
-        recordRead(range.store, { sequence: Math.max(range.next, taken?.next ?? 0) - 1 })
-        if (taken) return taken
-        // What is behind another waits for it, though that may not be readable for a moment.
+  const matcherOf = createZoneMatcher()
+  const parts = { advance: ranges.advance, addNotes, matcherOf }
+  const readFirst = (
+    candidates: Range[],
+    limits: BatchLimits,
+    readAhead: ReadAhead,
+  ): RangeBatch | null =>
+    outbox.readOrElse(null, reader => {
+      for (const range of candidates) {
+        const batch = readBatch(readAhead.wrap(reader), parts, range, limits)
+        recordRead(range.store, { sequence: Math.max(range.next, batch?.next ?? 0) - 1 })
+        if (batch) return batch
+        // Ranges are delivered in order, even when the first one gives nothing for a moment.
         if (rangeKind(range) !== 'replay') break
       }
       return null
     })
-  /** Moves the range on behind what Kafka has; durable within a second or at close. */
-  const advanceRange = ({ range, next }: RangeBatch) => move(range, next)
-  const sourceOf = (some: () => Range[], last = () => Number.MAX_SAFE_INTEGER) => {
-    const ahead = createReadAhead()
+  const sourceOf = (candidates: () => Range[], last = () => Number.MAX_SAFE_INTEGER) => {
+    const readAhead = createReadAhead()
     return {
-      readBatch: (limits: BatchLimits) => takeOf(some(), { ...limits, last: last() }, ahead),
+      readBatch: (limits: BatchLimits) =>
+        readFirst(candidates(), { ...limits, last: last() }, readAhead),
       readAhead: ({ next }: RangeBatch, limits: BatchLimits) =>
-        outbox.readOrElse(undefined, from => ahead.read(from, next, limits)),
-      advance: advanceRange,
+        outbox.readOrElse(undefined, reader => readAhead.read(reader, next, limits)),
+      /** Moves the range past an acknowledged batch; durable within a second or at close. */
+      advance: ({ range, next }: RangeBatch) => ranges.advance(range, next),
     }
   }
   return {
-    /** What goes to the readings. */
+    /** The live events, for the readings topic. */
     ...sourceOf(() => ranges.live),
-    /** What goes behind live data. */
+    /** Backlogs and replays, for the backfill topic. */
     backfill: {
       ...sourceOf(() => ranges.backfill),
-      /** Another topic is configured now: what was meant for one before goes there, too. */
+      /** Redirects all backlogs and replays to another topic. */
       redirect: ranges.redirectBackfill,
     },
-    /** A range apart, which never goes further than the live one. */
+    /** An isolated range, which never overtakes the live range. */
     isolated: (id: number) =>
       sourceOf(
-        () => ranges.isolated.filter(one => one.id === id),
+        () => ranges.isolated.filter(range => range.id === id),
         () => (ranges.open?.next ?? 1) - 1,
       ),
   }

@@ -6,7 +6,7 @@ import { sendCommand } from '../../../config/process/command-request.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { fetchState } from '../../../simulators/processes/sluice-process.ts'
-import { startCommands } from '../../gateway/inspect/command.ts'
+import { openWorkspace } from '../../gateway/inspect/command.ts'
 import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
 import { reading } from '../readings.ts'
@@ -21,7 +21,7 @@ describe('./sluice partitions', () => {
     [['move'], /--to/],
     [['move', '--to', '0'], /Write a number of partitions/],
   ])('%j exits with 2 and names the cure', async (args, reason) => {
-    using at = startCommands({ bridge: { http: { port: await findFreePort() } } })
+    using at = openWorkspace({ bridge: { http: { port: await findFreePort() } } })
     const { code, stdout, stderr } = await at.run('partitions', ...args)
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
   })
@@ -34,7 +34,7 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
     const topics = freshTopics()
     const http = { host: '127.0.0.1', port: await findFreePort() }
     const kafka = { brokers: [...inject('brokers')], topics, partitions: 3 }
-    using at = startCommands({ bridge: { http, batchMaxEvents: 25 }, kafka })
+    using at = openWorkspace({ bridge: { http, batchMaxEvents: 25 }, kafka })
     await createTopics(sharedKafka(), [
       { topic: topics.readings, partitions: 8 },
       { topic: topics.backfill, partitions: 8 },
@@ -97,7 +97,7 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
 })
 
 /** Stops the process at the end of the test; the launcher forwards SIGTERM. */
-const stopping = (started: ReturnType<ReturnType<typeof startCommands>['start']>) =>
+const stopping = (started: ReturnType<ReturnType<typeof openWorkspace>['start']>) =>
   Object.assign(started, { [Symbol.dispose]: () => void started.child.kill('SIGTERM') })
 const disposable = <T extends { close(): void }>(value: T) => ({
   value,

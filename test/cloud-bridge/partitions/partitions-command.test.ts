@@ -7,13 +7,13 @@ import {
 } from '../../../cloud-bridge/partitions/partitions-command.ts'
 import { partitionMismatch } from '../../../cloud-bridge/partitions/zone-spread.ts'
 import { defaults } from '../../../config/config.ts'
-import { commit, limits, startPlace } from '../../gateway/store/source/source-fixture.ts'
+import { commit, limits, openStores } from '../../gateway/store/source/source-fixture.ts'
 
 const topics = { ...defaults.kafka.topics, readings: 'readings', backfill: 'backfill' }
 
 /** The commands of a bridge with three partitions: one event is delivered, two wait. */
-function startCommands() {
-  const place = startPlace()
+function openWorkspace() {
+  const place = openStores()
   const outbox = place.openOutbox()
   const { source } = place
   const counts: Record<string, number | Error> = { readings: 12, backfill: 12 }
@@ -57,7 +57,7 @@ function startCommands() {
 
 describe('the command that changes the number of partitions', () => {
   it('spreads later events, durably, and answers from which sequence on', async () => {
-    using at = startCommands()
+    using at = openWorkspace()
     at.deliverFirst()
     const before = { partitions: 3, from: 2, to: 3 }
     expect(await at.move(12)).toEqual({ from: 3, to: 12, sequence: 4, before })
@@ -71,7 +71,7 @@ describe('the command that changes the number of partitions', () => {
   })
 
   it('is refused with a cure, and changes nothing', async () => {
-    using at = startCommands()
+    using at = openWorkspace()
     await expect(at.move(12)).rejects.toThrow('there is no outbox')
     at.source.refresh()
     await expect(at.move(12)).rejects.toThrow('not spread yet')
@@ -96,7 +96,7 @@ describe('the command that changes the number of partitions', () => {
   })
 
   it('is refused while older events are on their way, and does not wait for them', async () => {
-    using at = startCommands()
+    using at = openWorkspace()
     at.deliverFirst()
     const { plan } = at.source
     plan.isolate(at.source.readBatch(limits)!, [2])
@@ -108,7 +108,7 @@ describe('the command that changes the number of partitions', () => {
   })
 
   it('is withdrawn when no batch boundary is reached in time', async () => {
-    using at = startCommands()
+    using at = openWorkspace()
     at.deliverFirst()
     await expect(at.moveWithoutBoundary(12)).rejects.toThrow(
       /nothing was changed, because no batch/,
@@ -118,7 +118,7 @@ describe('the command that changes the number of partitions', () => {
   })
 
   it('may run twice at once: the second is refused because of the first', async () => {
-    using at = startCommands()
+    using at = openWorkspace()
     at.deliverFirst()
     const both = [at.moveWithoutBoundary(12), at.moveWithoutBoundary(7)]
     for (const answer of both) answer.catch(() => {})
@@ -130,7 +130,7 @@ describe('the command that changes the number of partitions', () => {
 })
 
 it('warns when the configured number is not the number in force', async () => {
-  using at = startCommands()
+  using at = openWorkspace()
   expect(partitionMismatch(3, at.source.ranges)).toEqual([])
   at.deliverFirst()
   expect(partitionMismatch(null, at.source.ranges)).toEqual([])

@@ -5,7 +5,7 @@ import { decodeEvent } from '../../../config/event/sensor-reading.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { fetchState } from '../../../simulators/processes/sluice-process.ts'
 import { type Stage, startStage } from '../../../simulators/rehearse/stage/stage.ts'
-import { startCommands } from '../../gateway/inspect/command.ts'
+import { openWorkspace } from '../../gateway/inspect/command.ts'
 import { cacheDir, describeWithKafka } from '../../setup/kafka/java.ts'
 import { readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
 import { freshTopics } from '../forward/running-bridge.ts'
@@ -22,7 +22,7 @@ describe('./sluice replay', () => {
     [['--from', '-1h', '--to', '-2h'], /--from must be before --to/],
     [['--from', '-1h', '--to', '-1h'], /--from must be before --to/],
   ])('%j exits with 2 and names the cure', async (args, reason) => {
-    using at = startCommands({ bridge: { http: { port: await findFreePort() } } })
+    using at = openWorkspace({ bridge: { http: { port: await findFreePort() } } })
     const { code, stdout, stderr } = await at.run('replay', ...args)
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
   })

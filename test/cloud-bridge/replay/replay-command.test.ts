@@ -5,14 +5,14 @@ import {
   type ReplayAnswer,
 } from '../../../cloud-bridge/replay/replay-command.ts'
 import { reading } from '../../gateway/store/fixture.ts'
-import { limits, startPlace } from '../../gateway/store/source/source-fixture.ts'
+import { limits, openStores } from '../../gateway/store/source/source-fixture.ts'
 
 const BASE = 1_700_000_000_000
 const all = { from: BASE, to: BASE + 1_000_000 }
 
 /** An outbox with a group for each time (ms after BASE); `delivered` of them are delivered. */
 function startCommand(times: number[], delivered = times.length) {
-  const place = startPlace()
+  const place = openStores()
   const outbox = place.openOutbox()
   const store = (timesMs: number[]) => {
     for (const ms of timesMs) outbox.commit({ readings: [reading('a', ms)], deadLetters: [] })

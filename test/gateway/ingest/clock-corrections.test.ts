@@ -3,37 +3,37 @@ import { createClockCorrections } from '../../../gateway/ingest/clock-correction
 
 const YEAR_MS = 31_557_600_000
 
-describe('retiming', () => {
-  it('tells, once the clock is trusted, how far events before it were off', () => {
-    const observe = createClockCorrections()
-    expect(observe('UNSYNCED', 0, { from: 1, to: 10 })).toEqual([])
-    expect(observe('UNSYNCED', 3, { from: 11, to: 20 })).toEqual([])
-    expect(observe('UNSYNCED', -YEAR_MS, { from: 21, to: 30 })).toEqual([])
-    // set right, but not known to be right yet
-    expect(observe('UNSYNCED', 50 * YEAR_MS, { from: 31, to: 40 })).toEqual([])
-    expect(observe('SYNCED', 50 * YEAR_MS + 7, { from: 41, to: 41 })).toEqual([
+describe('clock corrections', () => {
+  it('are given for all earlier events once the clock is trusted', () => {
+    const correct = createClockCorrections()
+    expect(correct('UNSYNCED', 0, { from: 1, to: 10 })).toEqual([])
+    expect(correct('UNSYNCED', 3, { from: 11, to: 20 })).toEqual([])
+    expect(correct('UNSYNCED', -YEAR_MS, { from: 21, to: 30 })).toEqual([])
+    // The clock is right, but not trusted yet.
+    expect(correct('UNSYNCED', 50 * YEAR_MS, { from: 31, to: 40 })).toEqual([])
+    expect(correct('SYNCED', 50 * YEAR_MS + 7, { from: 41, to: 41 })).toEqual([
       { from: 1, to: 20, offsetMs: 50 * YEAR_MS + 7 },
       { from: 21, to: 30, offsetMs: 51 * YEAR_MS + 7 },
       { from: 31, to: 40, offsetMs: 0 },
     ])
-    expect(observe('SYNCED', 0, { from: 42, to: 50 })).toEqual([])
+    expect(correct('SYNCED', 0, { from: 42, to: 50 })).toEqual([])
   })
 
-  it('begins anew when the clock is no longer trusted', () => {
-    const observe = createClockCorrections()
-    observe('UNSYNCED', 0, { from: 1, to: 1 })
-    observe('SYNCED', 0, { from: 2, to: 2 })
-    observe('HOLDOVER', 0, { from: 3, to: 4 })
-    expect(observe('SYNCED', 1000, { from: 5, to: 5 })).toEqual([
+  it('start over when the clock is no longer trusted', () => {
+    const correct = createClockCorrections()
+    correct('UNSYNCED', 0, { from: 1, to: 1 })
+    correct('SYNCED', 0, { from: 2, to: 2 })
+    correct('HOLDOVER', 0, { from: 3, to: 4 })
+    expect(correct('SYNCED', 1000, { from: 5, to: 5 })).toEqual([
       { from: 3, to: 4, offsetMs: 1000 },
     ])
   })
 
-  it('remembers a thousand settings at most', () => {
-    const observe = createClockCorrections()
-    for (let n = 1; n <= 1500; n++) observe('UNSYNCED', n * 1000, { from: n, to: n })
-    const retimed = observe('SYNCED', 0, { from: 1501, to: 1501 })
-    expect(retimed).toHaveLength(1000)
-    expect(retimed[0]).toEqual({ from: 501, to: 501, offsetMs: -501_000 })
+  it('remember at most a thousand settings of the clock', () => {
+    const correct = createClockCorrections()
+    for (let n = 1; n <= 1500; n++) correct('UNSYNCED', n * 1000, { from: n, to: n })
+    const corrections = correct('SYNCED', 0, { from: 1501, to: 1501 })
+    expect(corrections).toHaveLength(1000)
+    expect(corrections[0]).toEqual({ from: 501, to: 501, offsetMs: -501_000 })
   })
 })

@@ -11,7 +11,7 @@ const DAY_S = 86_400
 const limits = { commitWindowMs: 20, commitWindowMaxMs: 1000 }
 const budgeted = (writeBudgetBytesPerDay: number) => ({ ...limits, writeBudgetBytesPerDay })
 
-const written: fc.Arbitrary<RecentWrites> = fc.record({
+const recentWrites: fc.Arbitrary<RecentWrites> = fc.record({
   elapsedMs: fc.integer({ min: 1, max: 60_000 }),
   bytes: fc.integer({ min: 0, max: 1e9 }),
   commits: fc.integer({ min: 0, max: 100_000 }),
@@ -23,11 +23,11 @@ const budget = fc.integer({ min: 1_048_576, max: 1e12 })
 describe('the commit window', () => {
   it('stays within its limits', () => {
     fc.assert(
-      fc.property(window, written, budget, (nowMs, was, bytes) => {
-        const next = nextCommitWindowMs(nowMs, was, budgeted(bytes))
+      fc.property(window, recentWrites, budget, (nowMs, recent, bytes) => {
+        const next = nextCommitWindowMs(nowMs, recent, budgeted(bytes))
         expect(next).toBeGreaterThanOrEqual(20)
         expect(next).toBeLessThanOrEqual(1000)
-        // Smooth: never more than a tenth of what there is.
+        // Smooth: at most a tenth of the range in one step.
         expect(Math.abs(next - nowMs)).toBeLessThanOrEqual(98.0001)
       }),
     )
@@ -37,14 +37,14 @@ describe('the commit window', () => {
     fc.assert(
       fc.property(
         window,
-        written,
+        recentWrites,
         budget,
         fc.integer({ min: 1, max: 1e9 }),
-        (now, was, bytes, more) => {
-          const next = nextCommitWindowMs(now, was, budgeted(bytes))
-          const wetter = { ...was, bytes: was.bytes + more }
-          expect(nextCommitWindowMs(now, wetter, budgeted(bytes))).toBeGreaterThanOrEqual(next)
-          expect(nextCommitWindowMs(now, was, budgeted(bytes + more))).toBeLessThanOrEqual(next)
+        (now, recent, bytes, more) => {
+          const next = nextCommitWindowMs(now, recent, budgeted(bytes))
+          const larger = { ...recent, bytes: recent.bytes + more }
+          expect(nextCommitWindowMs(now, larger, budgeted(bytes))).toBeGreaterThanOrEqual(next)
+          expect(nextCommitWindowMs(now, recent, budgeted(bytes + more))).toBeLessThanOrEqual(next)
         },
       ),
     )
@@ -56,45 +56,46 @@ describe('the commit window', () => {
   })
 })
 
-/** A gateway: each commit costs so many bytes and each reading so many; `beatBytes` a second. */
-type Plant = {
+/** The load of a gateway: bytes for each commit and reading, and `beatBytes` a second. */
+type Load = {
   commitBytes: number
   readingBytes: number
   readingsPerS: number
   beatBytes: number
 }
 
-/** Runs it for some seconds; gives the window and the bytes of each. */
-function run(plant: Plant, budgetPerDay: number, seconds: number) {
-  const told: (string | null)[] = []
-  const budget = createWriteBudget(budgeted(budgetPerDay), beyond => told.push(beyond))
+/** Simulates a load for some seconds; gives the window and the bytes of each second. */
+function run(load: Load, budgetPerDay: number, seconds: number) {
+  const changes: (string | null)[] = []
+  const budget = createWriteBudget(budgeted(budgetPerDay), beyond => changes.push(beyond))
   const windows: number[] = []
   const bytes: number[] = []
-  let [total, commits, due] = [0, 0, 0]
+  let [total, commits, dueCommits] = [0, 0, 0]
   for (let second = 0; second < seconds; second++) {
     const { commitWindowMs } = budget.wear
-    // A window begins with a reading, and one that waits for none in between.
-    due += 1000 / (commitWindowMs + 1000 / plant.readingsPerS)
-    const now = Math.floor(due) - commits
+    // A commit window starts with a reading, after the wait for that reading.
+    dueCommits += 1000 / (commitWindowMs + 1000 / load.readingsPerS)
+    const now = Math.floor(dueCommits) - commits
     for (let n = 0; n < now; n++)
-      budget.recordCommit({ stored: plant.readingsPerS / now, deadLettered: 0 })
+      budget.recordCommit({ stored: load.readingsPerS / now, deadLettered: 0 })
     commits += now
-    const { commitBytes, readingBytes, readingsPerS, beatBytes } = plant
-    const some = now * commitBytes + readingsPerS * readingBytes + beatBytes
-    total += some
-    bytes.push(some)
+    const { commitBytes, readingBytes, readingsPerS, beatBytes } = load
+    const written = now * commitBytes + readingsPerS * readingBytes + beatBytes
+    total += written
+    bytes.push(written)
     windows.push(budget.recordSample(second * 1000, total))
   }
-  return { windows, bytes, told, wear: budget.wear }
+  return { windows, bytes, changes, wear: budget.wear }
 }
 
 const perDay = (bytes: number[]) => (bytes.reduce((a, b) => a + b) / bytes.length) * DAY_S
-const steps = (windows: number[]) => windows.slice(1).map((one, at) => one - windows[at]!)
+const steps = (windows: number[]) =>
+  windows.slice(1).map((windowMs, index) => windowMs - windows[index]!)
 const usual = { commitBytes: 24_000, readingBytes: 60, readingsPerS: 2000, beatBytes: 2000 }
 
 describe('a write budget', () => {
-  it('is come to without going back and forth, whatever the traffic', () => {
-    const plant = fc.record({
+  it('is reached without oscillation, whatever the traffic', () => {
+    const loads = fc.record({
       commitBytes: fc.integer({ min: 8000, max: 40_000 }),
       readingBytes: fc.integer({ min: 10, max: 100 }),
       readingsPerS: fc.integer({ min: 100, max: 5000 }),
@@ -102,51 +103,51 @@ describe('a write budget', () => {
     })
     const widest = fc.integer({ min: 30, max: 900 })
     fc.assert(
-      fc.property(plant, widest, (one, windowMs) => {
-        // The budget that just this window would keep.
-        const { commitBytes, readingBytes, readingsPerS, beatBytes } = one
+      fc.property(loads, widest, (load, windowMs) => {
+        // The budget that exactly this window keeps.
+        const { commitBytes, readingBytes, readingsPerS, beatBytes } = load
         const perS = readingsPerS * readingBytes + beatBytes
         const commitsPerS = 1000 / (windowMs + 1000 / readingsPerS)
         const budgetPerDay = ((perS + commitsPerS * commitBytes) * DAY_S) / 0.95
-        const { windows, bytes, told } = run(one, budgetPerDay, 3 * 3600)
+        const { windows, bytes, changes } = run(load, budgetPerDay, 3 * 3600)
         expect(perDay(bytes.slice(-600))).toBeLessThan(budgetPerDay)
         expect(windows.at(-1)).toBeGreaterThan(windowMs * 0.8)
         expect(windows.at(-1)).toBeLessThan(windowMs * 1.1)
-        // Up, with nothing to speak of back: a commit more or less in a minute.
+        // The window only grows, except for the jitter of one commit in a minute.
         const back = steps(windows).filter(step => step < -1 - windowMs * 0.01)
         expect(back).toEqual([])
-        expect(told).toEqual([])
+        expect(changes).toEqual([])
       }),
       { numRuns: 20 },
     )
   })
 
-  it('leaves the window alone while less is written', () => {
+  it('does not change the window while less is written', () => {
     const { windows } = run(usual, 1e12, 300)
     expect(new Set(windows)).toEqual(new Set([20]))
-    // A reading now and then costs many bytes each and few a day: nobody has to wait.
-    const trickle = { ...usual, readingsPerS: 1, beatBytes: 0 }
-    expect(new Set(run(trickle, 5e9, 300).windows)).toEqual(new Set([20]))
+    // Rare readings cost many bytes each and few a day: the window stays narrow.
+    const slow = { ...usual, readingsPerS: 1, beatBytes: 0 }
+    expect(new Set(run(slow, 5e9, 300).windows)).toEqual(new Set([20]))
   })
 
-  it('says once that the widest window does not keep it, and when it is kept again', () => {
-    const { windows, told, wear } = run(usual, 1e9, 900)
+  it('is reported once when the widest window does not keep it, and when it is kept again', () => {
+    const { windows, changes, wear } = run(usual, 1e9, 900)
     expect(windows.at(-1)).toBeCloseTo(1000)
-    expect(told).toEqual([
+    expect(changes).toEqual([
       expect.stringMatching(
         /outbox\.writeBudgetBytesPerDay = 1000000000 .*commitWindowMaxMs = 1000/,
       ),
     ])
-    expect(wear.beyondBudget).toBe(told[0])
-    const at = { elapsedMs: 60_000, commits: 60, windowMs: 1000 }
+    expect(wear.beyondBudget).toBe(changes[0])
+    const minute = { elapsedMs: 60_000, commits: 60, windowMs: 1000 }
     const perMinute = 1e9 / 1440
-    const beyond = (share: number, was: boolean) =>
-      isBudgetExceeded({ ...at, bytes: perMinute * share }, budgeted(1e9), was)
+    const beyond = (share: number, wasExceeded: boolean) =>
+      isBudgetExceeded({ ...minute, bytes: perMinute * share }, budgeted(1e9), wasExceeded)
     expect([0.99, 1.01].map(share => beyond(share, false))).toEqual([false, true])
     expect([0.94, 0.96].map(share => beyond(share, true))).toEqual([false, true])
   })
 
-  it('tells bytes a day and a reading, of the last minute, once they are known', () => {
+  it('reports bytes a day and a reading over the last minute, once they are known', () => {
     expect(run(usual, 1e12, 9).wear).toMatchObject({ perDayBytes: null, perReadingBytes: null })
     const { wear, bytes } = run(usual, 1e12, 200)
     expect(wear.perDayBytes).toBeCloseTo(perDay(bytes.slice(-60)), -7)

@@ -24,7 +24,7 @@ const release = (packet: number): Handover => ({
 })
 const forget: Handover = { kind: 'forget', clientId: 'c' }
 
-function startStore() {
+function openStore() {
   const place = temporary()
   const file = place.file('outbox.db')
   let outbox: Outbox = openOutbox({ file, gateway: 'gw' })
@@ -46,9 +46,9 @@ function startStore() {
   }
 }
 
-describe('a commit of what was handed over', () => {
-  it('stores in order, buries what it must, and says how many', () => {
-    using store = startStore()
+describe('a commit of handovers', () => {
+  it('stores events in order, stores dead letters, and counts both', () => {
+    using store = openStore()
     expect(store.commit(message(1), message(2, undefined, 'elsewhere'), message(3))).toEqual({
       ...{ stored: 2, deadLettered: 1, repeated: 0 },
     })
@@ -59,7 +59,7 @@ describe('a commit of what was handed over', () => {
   })
 
   it('stores a QoS 2 message once: in one commit, in a later one, after a restart', () => {
-    using store = startStore()
+    using store = openStore()
     expect(store.commit(message(1, 5), message(1, 5))).toMatchObject({ stored: 1, repeated: 1 })
     expect(store.commit(message(1, 5))).toMatchObject({ stored: 0, repeated: 1 })
     store.restart()
@@ -67,8 +67,8 @@ describe('a commit of what was handed over', () => {
     expect(store.stored()).toEqual([1])
   })
 
-  it('buries a QoS 2 message once, too', () => {
-    using store = startStore()
+  it('stores a QoS 2 dead letter once', () => {
+    using store = openStore()
     const lost = () => message(1, 5, 'elsewhere')
     expect(store.commit(lost(), lost())).toMatchObject({ deadLettered: 1, repeated: 1 })
     store.restart()
@@ -76,36 +76,36 @@ describe('a commit of what was handed over', () => {
     expect(store.letters()).toHaveLength(1)
   })
 
-  it('stores the same again after its release, in one commit or after a restart', () => {
-    using store = startStore()
-    const tally = store.commit(message(1, 5), release(5), message(1, 5))
-    expect(tally).toMatchObject({ stored: 2, repeated: 0 })
+  it('stores the same message again after its release, in one commit or after a restart', () => {
+    using store = openStore()
+    const counts = store.commit(message(1, 5), release(5), message(1, 5))
+    expect(counts).toMatchObject({ stored: 2, repeated: 0 })
     store.commit(release(5))
     store.restart()
     expect(store.commit(message(1, 5))).toMatchObject({ stored: 1 })
     expect(store.stored()).toEqual([1, 1, 1])
   })
 
-  it('stores the same again when its session was forgotten', () => {
-    using store = startStore()
+  it('stores the same message again after its session was forgotten', () => {
+    using store = openStore()
     store.commit(message(1, 5), message(2, 6), forget)
     store.restart()
     expect(store.commit(message(1, 5), message(2, 6))).toMatchObject({ stored: 2 })
   })
 
-  it('takes another message under the same packet id for new', () => {
-    using store = startStore()
-    const again = store.commit(message(1, 5), message(2, 5), message(2, 5))
-    expect(again).toMatchObject({ stored: 2, repeated: 1 })
+  it('stores another message under the same packet id', () => {
+    using store = openStore()
+    const counts = store.commit(message(1, 5), message(2, 5), message(2, 5))
+    expect(counts).toMatchObject({ stored: 2, repeated: 1 })
   })
 
-  it('stores QoS 1 as often as it comes', () => {
-    using store = startStore()
+  it('stores a QoS 1 message each time it is sent', () => {
+    using store = openStore()
     expect(store.commit(message(1), message(1))).toMatchObject({ stored: 2, repeated: 0 })
   })
 
-  it('that fails stores nothing, and the same messages go in with the next', () => {
-    using store = startStore()
+  it('that fails stores nothing, and the next commit stores the same messages', () => {
+    using store = openStore()
     store.commit(message(1, 5))
     const failing = {
       unreleased: store.outbox.unreleased,

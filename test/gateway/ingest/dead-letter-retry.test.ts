@@ -12,12 +12,12 @@ const fateNow = createFateDecision({
 })
 const limits = { nowMs: 5000, maxBytes: 1_000_000 }
 
-/** An outbox with letters #2 to #5: two decode now, two never will. */
-function startLetters() {
+/** An outbox with dead letters #2 to #5: two can be decoded now, two never. */
+function openDeadLetters() {
   const place = temporary()
   const file = place.file('outbox.db')
   let outbox = openOutbox({ file, gateway: 'gw' })
-  const bury = (topic: string, payload: string, clock?: 'SYNCED') => ({
+  const deadLetter = (topic: string, payload: string, clock?: 'SYNCED') => ({
     at: 1000,
     deadLetter: {
       ...{ reason: 'no route', place: 'topic', topic, payload: Buffer.from(payload) },
@@ -27,16 +27,16 @@ function startLetters() {
   outbox.commit({
     readings: [reading('z')],
     deadLetters: [
-      bury('old/hq/z/d1', '{"n":7}', 'SYNCED'),
-      bury('old/hq/z/d2', 'no JSON'),
-      bury('other', '{"n":8}'),
-      bury('old/hq/z/d3', '{"n":9}'),
+      deadLetter('old/hq/z/d1', '{"n":7}', 'SYNCED'),
+      deadLetter('old/hq/z/d2', 'no JSON'),
+      deadLetter('other', '{"n":8}'),
+      deadLetter('old/hq/z/d3', '{"n":9}'),
     ],
   })
-  const settle = (what: 'retry' | 'drop', ...numbers: number[]) =>
+  const resolve = (what: 'retry' | 'drop', ...numbers: number[]) =>
     resolveDeadLetters(outbox, { action: what, numbers }, fateNow, limits)
   return {
-    ...{ file, settle },
+    ...{ file, resolve },
     get outbox() {
       return outbox
     },
@@ -61,154 +61,157 @@ function startLetters() {
 }
 
 describe('retrying dead letters', () => {
-  it('stores what decodes now as received then, with a note of the same number', () => {
-    using at = startLetters()
-    expect(at.settle('retry', 2, 5)).toEqual([
+  it('stores dead letters that decode now with their time of receipt, and notes their numbers', () => {
+    using setup = openDeadLetters()
+    expect(setup.resolve('retry', 2, 5)).toEqual([
       { number: 2, outcome: 'retried', sequence: 2 },
       { number: 5, outcome: 'retried', sequence: 3 },
     ])
-    const { events } = readOutbox(at.file)
+    const { events } = readOutbox(setup.file)
     expect(events.slice(1)).toMatchObject([
       { sequence: 2, zoneSequence: 2, device: 'd1', receivedAt: 1000, clock: 'SYNCED' },
       { sequence: 3, zoneSequence: 3, device: 'd3', receivedAt: 1000, clock: 'UNSYNCED' },
     ])
     expect(events[1]!.measurements[0]).toMatchObject({ metric: 'n', number: 7 })
-    expect(at.notes()).toEqual([
+    expect(setup.notes()).toEqual([
       { kind: 'retried', at: 5000, deadletter: 2, sequence: 2 },
       { kind: 'retried', at: 5000, deadletter: 5, sequence: 3 },
     ])
   })
 
-  it('names the number of each, also when a commit has several lanes', () => {
-    using at = startLetters()
+  it('gives the sequence of each event, also when a commit has several lanes', () => {
+    using setup = openDeadLetters()
     const lanes: Record<string, string | undefined> = { d2: 'alarms' }
     const fateOf = (message: Message) => {
       const device = message.topic.split('/').at(-1)!
       return { reading: { ...reading('z', 0, { device }), lane: lanes[device] } }
     }
     const letters = { action: 'retry' as const, numbers: [2, 3, 5] }
-    const told = resolveDeadLetters(at.outbox, letters, fateOf, limits)
-    expect(told.map(one => [one.number, 'sequence' in one && one.sequence])).toEqual([
+    const outcomes = resolveDeadLetters(setup.outbox, letters, fateOf, limits)
+    expect(outcomes.map(one => [one.number, 'sequence' in one && one.sequence])).toEqual([
       [2, 2],
       [3, 4],
       [5, 3],
     ])
-    const devices = readOutbox(at.file).events.slice(1)
+    const devices = readOutbox(setup.file).events.slice(1)
     expect(devices.map(({ device }) => device)).toEqual(['d1', 'd3', 'd2'])
   })
 
-  it('leaves what still fails as it was, with the reason of now', () => {
-    using at = startLetters()
-    expect(at.settle('retry', 3, 4)).toMatchObject([
+  it('leaves dead letters that still fail unchanged, with the present reason', () => {
+    using setup = openDeadLetters()
+    expect(setup.resolve('retry', 3, 4)).toMatchObject([
       { number: 3, outcome: 'unchanged', reason: expect.stringContaining('JSON') },
       { number: 4, outcome: 'unchanged', reason: 'no route matches topic (at topic)' },
     ])
-    expect(readOutbox(at.file).events).toHaveLength(1)
-    expect(at.notes()).toEqual([])
-    expect(at.outbox.deadLetters.find(3)).toMatchObject({ state: 'open' })
+    expect(readOutbox(setup.file).events).toHaveLength(1)
+    expect(setup.notes()).toEqual([])
+    expect(setup.outbox.deadLetters.find(3)).toMatchObject({ state: 'open' })
   })
 
-  it('never makes two events of one, however often and after whatever start', () => {
-    using at = startLetters()
-    at.settle('retry', 2, 2)
-    const again = { number: 2, outcome: 'unchanged', reason: 'it is event #2 already' }
-    expect(at.settle('retry', 2)).toEqual([again])
-    expect(at.settle('drop', 2)).toEqual([again])
-    at.reopen()
-    expect(at.settle('retry', 2)).toEqual([again])
-    expect(readOutbox(at.file).events).toHaveLength(2)
-    expect(at.notes()).toHaveLength(1)
+  it('never makes two events of one dead letter, however often it is retried and after a restart', () => {
+    using setup = openDeadLetters()
+    setup.resolve('retry', 2, 2)
+    const unchanged = { number: 2, outcome: 'unchanged', reason: 'it is event #2 already' }
+    expect(setup.resolve('retry', 2)).toEqual([unchanged])
+    expect(setup.resolve('drop', 2)).toEqual([unchanged])
+    setup.reopen()
+    expect(setup.resolve('retry', 2)).toEqual([unchanged])
+    expect(readOutbox(setup.file).events).toHaveLength(2)
+    expect(setup.notes()).toHaveLength(1)
   })
 
-  it('makes event and note durable together or not at all', () => {
-    using at = startLetters()
-    at.change(`CREATE TRIGGER t BEFORE INSERT ON notes WHEN NEW.kind = 'retried'
+  it('makes event and note durable in one transaction', () => {
+    using setup = openDeadLetters()
+    setup.change(`CREATE TRIGGER t BEFORE INSERT ON notes WHEN NEW.kind = 'retried'
       BEGIN SELECT RAISE(ABORT, 'no'); END`)
-    expect(() => at.settle('retry', 2)).toThrow('no')
-    at.change('DROP TRIGGER t')
-    expect(readOutbox(at.file).events).toHaveLength(1)
-    expect(at.settle('retry', 2)).toMatchObject([{ outcome: 'retried', sequence: 2 }])
-    expect(readOutbox(at.file).events).toHaveLength(2)
+    expect(() => setup.resolve('retry', 2)).toThrow('no')
+    setup.change('DROP TRIGGER t')
+    expect(readOutbox(setup.file).events).toHaveLength(1)
+    expect(setup.resolve('retry', 2)).toMatchObject([{ outcome: 'retried', sequence: 2 }])
+    expect(readOutbox(setup.file).events).toHaveLength(2)
   })
 
-  it('cuts what is large into several commits', () => {
-    using at = startLetters()
+  it('splits a large request into several commits', () => {
+    using setup = openDeadLetters()
     const numbers = [2, 5]
-    resolveDeadLetters(at.outbox, { action: 'retry', numbers }, fateNow, { ...limits, maxBytes: 1 })
-    expect(at.notes()).toMatchObject([
+    resolveDeadLetters(setup.outbox, { action: 'retry', numbers }, fateNow, {
+      ...limits,
+      maxBytes: 1,
+    })
+    expect(setup.notes()).toMatchObject([
       { deadletter: 2, sequence: 2 },
       { deadletter: 5, sequence: 3 },
     ])
   })
 
-  it('asks of nothing that is no dead letter', () => {
-    using at = startLetters()
+  it('leaves numbers unchanged that are no dead letters', () => {
+    using setup = openDeadLetters()
     const reason = 'there is no dead letter with this number'
-    expect(at.settle('retry', 1, 99)).toMatchObject([{ reason }, { reason }])
-    expect(at.settle('drop', 1)).toMatchObject([{ reason }])
+    expect(setup.resolve('retry', 1, 99)).toMatchObject([{ reason }, { reason }])
+    expect(setup.resolve('drop', 1)).toMatchObject([{ reason }])
   })
 
-  it('leaves alone what may have been retried, when the note that says so is damaged', () => {
-    using at = startLetters()
-    at.settle('retry', 2)
-    at.change(`UPDATE notes SET body = x'7b7d' WHERE kind = 'retried'`)
-    at.reopen()
+  it('leaves dead letters unchanged that may have been retried by a damaged note', () => {
+    using setup = openDeadLetters()
+    setup.resolve('retry', 2)
+    setup.change(`UPDATE notes SET body = x'7b7d' WHERE kind = 'retried'`)
+    setup.reopen()
     const reason = 'a damaged note may say that it was retried or dropped already'
-    expect(at.settle('retry', 2, 5)).toMatchObject([{ reason }, { reason }])
-    expect(readOutbox(at.file).events).toHaveLength(2)
+    expect(setup.resolve('retry', 2, 5)).toMatchObject([{ reason }, { reason }])
+    expect(readOutbox(setup.file).events).toHaveLength(2)
   })
 })
 
-describe('dead letters whose bytes were let go', () => {
-  it('can only be dropped, and say so', () => {
-    using at = startLetters()
+describe('dead letters whose bytes were deleted', () => {
+  it('can only be dropped, and the outcome gives the reason', () => {
+    using setup = openDeadLetters()
     const payload = Buffer.alloc(1000, 1)
     const deadLetter = { reason: 'r', place: '', topic: 'old/hq/z/d4', payload }
-    at.outbox.commit({ deadLetters: [{ at: 1000, deadLetter }] })
-    at.outbox.deadLetterBytes.advanceTo(1)
-    at.outbox.deadLetterBytes.dropPayloads(0)
+    setup.outbox.commit({ deadLetters: [{ at: 1000, deadLetter }] })
+    setup.outbox.deadLetterBytes.advanceTo(1)
+    setup.outbox.deadLetterBytes.dropPayloads(0)
     const reason = 'its bytes were deleted at outbox.bounds.deadLetterBytes'
-    expect(at.settle('retry', 6, 5)).toEqual([
+    expect(setup.resolve('retry', 6, 5)).toEqual([
       { number: 5, outcome: 'retried', sequence: 2 },
       { number: 6, outcome: 'unchanged', reason },
     ])
-    expect(at.settle('drop', 6)).toEqual([{ number: 6, outcome: 'dropped' }])
-    expect(at.settle('retry', 6)).toMatchObject([{ reason: 'it was dropped' }])
+    expect(setup.resolve('drop', 6)).toEqual([{ number: 6, outcome: 'dropped' }])
+    expect(setup.resolve('retry', 6)).toMatchObject([{ reason: 'it was dropped' }])
   })
 })
 
 describe('dropping dead letters', () => {
-  it('is for ever', () => {
-    using at = startLetters()
-    expect(at.settle('drop', 3, 2)).toEqual([
+  it('is final', () => {
+    using setup = openDeadLetters()
+    expect(setup.resolve('drop', 3, 2)).toEqual([
       { number: 2, outcome: 'dropped' },
       { number: 3, outcome: 'dropped' },
     ])
-    expect(at.notes()).toEqual([
+    expect(setup.notes()).toEqual([
       { kind: 'dropped', at: 5000, deadletter: 3 },
       { kind: 'dropped', at: 5000, deadletter: 2 },
     ])
-    at.reopen()
-    expect(at.settle('retry', 2)).toMatchObject([{ reason: 'it was dropped' }])
-    expect([...at.outbox.deadLetters.all()].map(({ state }) => state)).toEqual([
+    setup.reopen()
+    expect(setup.resolve('retry', 2)).toMatchObject([{ reason: 'it was dropped' }])
+    expect([...setup.outbox.deadLetters.all()].map(({ state }) => state)).toEqual([
       ...['dropped', 'dropped', 'open', 'open'],
     ])
   })
 
-  it('takes a letter whose own bytes are damaged, which can only be dropped', () => {
-    using at = startLetters()
-    at.change(`UPDATE notes SET body = x'7b7d' WHERE sequence = 2`)
+  it('accepts a damaged dead letter, which can only be dropped', () => {
+    using setup = openDeadLetters()
+    setup.change(`UPDATE notes SET body = x'7b7d' WHERE sequence = 2`)
     const reason = 'it cannot be read: note checksum differs'
-    expect(at.settle('retry', 2)).toMatchObject([{ reason }])
-    expect(at.settle('drop', 2)).toMatchObject([{ outcome: 'dropped' }])
+    expect(setup.resolve('retry', 2)).toMatchObject([{ reason }])
+    expect(setup.resolve('drop', 2)).toMatchObject([{ outcome: 'dropped' }])
   })
 })
 
-it('a message is decoded with what it came with', () => {
-  using at = startLetters()
+it('a dead letter is decoded with its topic, payload, time of receipt and clock state', () => {
+  using setup = openDeadLetters()
   const seen: Message[] = []
   resolveDeadLetters(
-    at.outbox,
+    setup.outbox,
     { action: 'retry', numbers: [3] },
     message => {
       seen.push(message)

@@ -42,7 +42,7 @@ describe('the fate of a message', () => {
     expect('reading' in other && other.reading.lane).toBe(undefined)
   })
 
-  it('is a reading with its own time when the route says where it stands', () => {
+  it("is a reading with the device's time when the route names its field", () => {
     const fate = fateOf(message({ topic: 'timed/z/d', payload: '{"ts":5,"a":true}' }))
     expect(fate).toMatchObject({
       reading: { site: 'hq', zone: 'z', device: 'd', observedAt: 5000 },
@@ -62,17 +62,17 @@ describe('the fate of a message', () => {
     [{ payload: `"${'x'.repeat(99)}"` }, 'the payload is larger than 100 bytes', ''],
     [{ topic: 'timed/z/d', payload: '{"ts":"now"}' }, 'no time in unit s', 'ts'],
   ])('is a dead letter for %j: %s', (given, reason, place) => {
-    const one = message(given)
-    const deadLetter = { reason, place, topic: one.topic, payload: one.payload }
-    expect(fateOf(one)).toEqual({ deadLetter })
+    const received = message(given)
+    const deadLetter = { reason, place, topic: received.topic, payload: received.payload }
+    expect(fateOf(received)).toEqual({ deadLetter })
   })
 
-  it('counts bytes, not characters, and takes as many as allowed', () => {
+  it('is decided by bytes, not characters, up to payloadMaxBytes', () => {
     expect(fateOf(message({ payload: `"${'é'.repeat(49)}"` }))).toHaveProperty('reading')
     expect(fateOf(message({ payload: `"${'é'.repeat(50)}"` }))).toHaveProperty('deadLetter')
   })
 
-  it('is one of the two whatever comes, and what is a reading can be encoded', () => {
+  it('is a reading or a dead letter for any message, and every reading can be encoded', () => {
     const numbers = { id: 'i', gateway: 'g', epoch: 1, sequence: 1, zoneSequence: 1 }
     const topics = fc.oneof(
       fc.constantFrom(topic, 'timed/z/d'),
@@ -96,7 +96,7 @@ describe('the fate of a message', () => {
 })
 
 describe('the hash of a message', () => {
-  it('differs with topic and payload, and with where one ends', () => {
+  it('differs with the topic, the payload, and the border between them', () => {
     const hash = (where: string, what: string) =>
       messageHash({ topic: where, payload: Buffer.from(what) }).toString('hex')
     const all = [hash('a', 'b'), hash('ab', ''), hash('', 'ab'), hash('a', 'c'), hash('b', 'b')]

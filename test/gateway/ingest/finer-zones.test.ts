@@ -15,7 +15,7 @@ const message = (zone: string, device: string) => ({
   ...{ receivedAt: 1, clock: 'SYNCED' as const },
 })
 
-it('begin at 1 with the next event, and leave what the old zone has as it is', () => {
+it('start at zone sequence 1 with the next event, and leave events of the old zone unchanged', () => {
   using home = temporary()
   const file = home.file('outbox.db')
   const run = (routes: Route[], ...places: [zone: string, device: string][]) => {
@@ -29,7 +29,9 @@ it('begin at 1 with the next event, and leave what the old zone has as it is', (
   run([building!], ['z7', 'a'], ['z7', 'b'], ['z8', 'c'], ['z7', 'a'])
   run([finer, building!], ['z7', 'a'], ['z7', 'b'], ['z8', 'c'], ['z7', 'a'])
   const events = readOutbox(file).events
-  expect(events.map(one => [one.sequence, one.zone, one.zoneSequence, one.device])).toEqual([
+  expect(
+    events.map(event => [event.sequence, event.zone, event.zoneSequence, event.device]),
+  ).toEqual([
     ...[[1, 'z7', 1, 'a'] as const, [2, 'z7', 2, 'b'], [3, 'z8', 1, 'c'], [4, 'z7', 3, 'a']],
     ...[[5, 'z7/a', 1, 'a'] as const, [6, 'z7/b', 1, 'b'], [7, 'z8', 1, 'c']],
     [8, 'z7/a', 2, 'a'],

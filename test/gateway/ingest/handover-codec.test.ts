@@ -18,7 +18,7 @@ const handover: fc.Arbitrary<Handover> = fc.oneof(
 )
 
 describe('packing', () => {
-  it('gives every handover back', () => {
+  it('is reversible for every handover', () => {
     fc.assert(
       fc.property(fc.array(handover, { maxLength: 30 }), all => {
         expect(unpackHandovers(packHandovers(all), all.length)).toEqual(all)
@@ -26,7 +26,7 @@ describe('packing', () => {
     )
   })
 
-  it('gives them back in a thread that has nothing but the bytes', () => {
+  it('is reversible in a thread that has only the bytes', () => {
     const all: Handover[] = [
       { kind: 'message', topic: 'ü/€/😀', payload: Buffer.alloc(0), receivedAt: 0, qos2Key: null },
       { kind: 'forget', clientId: '' },
@@ -43,14 +43,14 @@ describe('packing', () => {
     expect(packed.byteLength).toBe(0)
   })
 
-  it('writes what is no Unicode as what it becomes in UTF-8', () => {
+  it('writes invalid Unicode as UTF-8 encodes it', () => {
     const all: Handover[] = [{ kind: 'forget', clientId: 'a\ud800' }]
     expect(unpackHandovers(packHandovers(all), 1)).toEqual([
       { kind: 'forget', clientId: 'a\ufffd' },
     ])
   })
 
-  it('of nothing is nothing', () => {
+  it('of no handovers gives none back', () => {
     expect(unpackHandovers(packHandovers([]), 0)).toEqual([])
   })
 })

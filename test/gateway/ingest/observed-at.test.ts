@@ -6,7 +6,7 @@ import { extractObservedAt, type TimeField } from '../../../gateway/ingest/obser
 const nothing = { number: null, flag: null, text: null, unit: null }
 const co2: Measurement = { ...nothing, metric: 'co2', number: 400 }
 
-/** The time that a field `ts` with this value gives, or the reason why it gives none. */
+/** The time in a field `ts` with this value; null when it is no time. */
 function timeOf(value: number | string | boolean | null, unit: TimeField['unit']) {
   const ts: Measurement = {
     ...{ ...nothing, metric: 'ts' },
@@ -83,11 +83,11 @@ describe("the device's own time", () => {
     expect(timeOf(text, 'iso')).toBe(ms)
   })
 
-  it('reads back what toISOString writes', () => {
+  it('is read exactly as toISOString writes it', () => {
     const date = fc.date({ noInvalidDate: true, min: new Date(-(2 ** 52)), max: new Date(2 ** 52) })
     fc.assert(
-      fc.property(date, one => {
-        expect(timeOf(one.toISOString(), 'iso')).toBe(one.getTime())
+      fc.property(date, value => {
+        expect(timeOf(value.toISOString(), 'iso')).toBe(value.getTime())
       }),
     )
   })

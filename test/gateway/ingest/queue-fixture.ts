@@ -6,7 +6,7 @@ import {
 } from '../../../gateway/ingest/commit-queue.ts'
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
-/** Messages with these numbers, each of 10 bytes with its topic. */
+/** A message with this number; 10 bytes with its topic. */
 export const message = (n: number): Handover => ({
   ...{ kind: 'message', topic: 't', receivedAt: 0, qos2Key: null },
   payload: Buffer.from(`${n}`.padEnd(9)),
@@ -17,22 +17,21 @@ const numberOf = (handover: Handover) =>
 const never = { commitWindowMs: 1_000_000, commitAtEvents: 1_000_000 }
 const limits = { ...never, groupMaxEvents: 1000, groupMaxBytes: 1_000_000 }
 
-/** A queue whose commits wait for a word: null for done, or the reason of a refusal. */
-export function startQueue(more: Partial<CommitQueueLimits> = {}) {
+/** A queue whose commits the test ends: with null, or with the reason of a refusal. */
+export function createQueue(more: Partial<CommitQueueLimits> = {}) {
   const commits: { group: (number | string)[]; end(reason: string | null): void }[] = []
-  const settled: string[] = []
+  const fates: string[] = []
   const queue = new CommitQueue({ ...limits, ...more }, group => {
     return new Promise(end => commits.push({ group: group.map(numberOf), end }))
   })
   const add = (n: number, sender: object = {}) => {
     queue.add(message(n), sender).then(
-      () => settled.push(`${n} kept`),
-      (error: Error) => settled.push(`${n} ${error instanceof RefusedError ? 'refused' : error}`),
+      () => fates.push(`${n} kept`),
+      (error: Error) => fates.push(`${n} ${error instanceof RefusedError ? 'refused' : error}`),
     )
   }
-  return { queue, add, commits, settled, groups: () => commits.map(({ group }) => group) }
+  return { queue, add, commits, fates, groups: () => commits.map(({ group }) => group) }
 }
 
-/** Lets everything happen that does not wait for time. */
-
-export const settle = () => vi.advanceTimersByTimeAsync(0)
+/** Runs all pending promise callbacks and due timers, without advancing time. */
+export const runPending = () => vi.advanceTimersByTimeAsync(0)

@@ -7,13 +7,13 @@ const wide: Route = { topic: '{site}/{zone}/{device}', format: 'json' }
 const narrow: Route = { topic: 'hq/{zone}/door', format: 'json', site: 'main', device: 'd/1' }
 
 describe('routes', () => {
-  it('take the place from placeholders', () => {
+  it('take site, zone and device from placeholders', () => {
     const [route] = defaults.ingest.routes
     const place = { route, site: 'hq', zone: 'z 1', device: 'é' }
     expect(compileRoutes(defaults.ingest.routes)('building/hq/zone/z 1/sensor/é')).toEqual(place)
   })
 
-  it('take the place from constants', () => {
+  it('take site, zone and device from constants', () => {
     const routed = compileRoutes([narrow])('hq/z/door')
     expect(routed).toEqual({ route: narrow, site: 'main', zone: 'z', device: 'd/1' })
     expect(routed).toHaveProperty('route', narrow)
@@ -51,7 +51,7 @@ describe('routes', () => {
     expect(compileRoutes([wide])(topic)).toEqual({ reason })
   })
 
-  it('do not try the next route when a place cannot be used', () => {
+  it('do not try the next route when site, zone or device is invalid', () => {
     const next: Route = { topic: '{site}//{device}', format: 'json', zone: 'none' }
     expect(compileRoutes([wide, next])('a//c')).toEqual({ reason: 'zone is empty' })
   })
@@ -65,7 +65,7 @@ describe('routes', () => {
     expect(() => compileRoutes([{ topic: 'a/+', format: 'json' }])).toThrow('holds the wildcard +')
   })
 
-  it('give back what a topic was made of, or a reason', () => {
+  it('give back the parts of a topic, or a reason', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 140 })
     fc.assert(
       fc.property(fc.tuple(text, text, text), texts => {
@@ -82,7 +82,7 @@ describe('finer zones', () => {
   const routed = (topic: string, ...finer: Partial<Route>[]) =>
     compileRoutes([...finer.map(one => ({ ...general, ...one })), general])(topic)
 
-  it('are made of what the topic names, for one zone and no other', () => {
+  it('are made of topic levels, for one zone and no other', () => {
     const z7 = { topic: 'b/{site}/z7/{device}', zone: 'z7/{device}' }
     expect(routed('b/hq/z7/s1', z7)).toMatchObject({ site: 'hq', zone: 'z7/s1', device: 's1' })
     expect(routed('b/hq/z8/s1', z7)).toMatchObject({ site: 'hq', zone: 'z8', device: 's1' })
@@ -97,7 +97,7 @@ describe('finer zones', () => {
   it('are a fixed number of parts, each device always in the same one', () => {
     const all = { topic: 'b/{site}/{zone}/{device}', zone: '{zone}/{device%4}' }
     const zoneOf = (device: string) => (routed(`b/hq/z7/${device}`, all) as MessageOrigin).zone
-    // The CRC-32 of "123456789" is 0xcbf43926: its check value wherever it is described.
+    // The CRC-32 of "123456789" is 0xcbf43926, the check value of its specification.
     expect(zoneOf('123456789')).toBe(`z7/${0xcbf43926 % 4}`)
     const devices = Array.from({ length: 40 }, (_, i) => zoneOf(`s${i}`)).sort()
     const counts = Object.values(Object.groupBy(devices, zone => zone)).map(of => of!.length)
@@ -105,7 +105,7 @@ describe('finer zones', () => {
     expect(Math.max(...counts)).toBeLessThan(15)
   })
 
-  it('are made of text and several levels, and site and device may be, too', () => {
+  it('are made of text and several levels, as site and device may be too', () => {
     const rack = {
       topic: 'r/{row}/{slot}',
       site: 'dc {row}',
@@ -122,17 +122,17 @@ describe('finer zones', () => {
     expect(routed(`b/hq/z7/${'d'.repeat(125)}`, z7)).toHaveProperty('device')
   })
 
-  it('throw when they are made of what is not there', () => {
+  it('throw when they are made of a placeholder that the topic does not have', () => {
     expect(() => routed('x', { topic: 'b/{site}/z7/{device}', zone: '{rom}' })).toThrow(
       'holds {rom}',
     )
   })
 })
 
-describe('the memory of routes', () => {
+describe('the cache of routes', () => {
   const topic = (i: number) => `a/b/${i}`
 
-  it('holds topics that lead somewhere, up to a number', () => {
+  it('contains topics with a route, up to a number of topics', () => {
     const route = compileRoutes([wide], { maxTopics: 3, maxCharacters: 1000 })
     const first = route(topic(0))
     route(topic(1))
@@ -144,7 +144,7 @@ describe('the memory of routes', () => {
     expect(route(topic(0))).toEqual(first)
   })
 
-  it('holds characters up to a number', () => {
+  it('contains topics up to a number of characters', () => {
     const route = compileRoutes([wide], { maxTopics: 1000, maxCharacters: 14 })
     const first = route(topic(0))
     route(topic(1))
@@ -153,7 +153,7 @@ describe('the memory of routes', () => {
     expect(route(topic(0))).not.toBe(first)
   })
 
-  it('never changes the answer', () => {
+  it('never changes a result', () => {
     const small = compileRoutes([narrow, wide], { maxTopics: 2, maxCharacters: 20 })
     const level = fc.constantFrom('hq', 'z', 'door', '', 'x')
     const topics = fc.array(fc.array(level, { maxLength: 4 }).map(levels => levels.join('/')))

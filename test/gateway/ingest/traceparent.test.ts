@@ -8,7 +8,7 @@ const valid = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 const co2: Measurement = { metric: 'co2', number: 400, flag: null, text: null, unit: null }
 const text = (metric: string, value: string) => ({ ...co2, metric, number: null, text: value })
 
-it('takes a trace out of the measurements', () => {
+it('moves a traceparent out of the measurements', () => {
   const measurements = [co2, text('traceparent', valid), co2]
   expect(extractTraceparent(measurements)).toEqual({ traceparent: valid, measurements: [co2, co2] })
   expect(extractTraceparent([co2])).toEqual({ traceparent: null, measurements: [co2] })
@@ -26,12 +26,12 @@ it.each([
     'without a parent',
     text('traceparent', `00-0af7651916cd43dd8448eb211c80319c-${'0'.repeat(16)}-01`),
   ],
-])('leaves what is %s a measurement', (_, measurement) => {
+])('leaves a traceparent that is %s among the measurements', (_, measurement) => {
   const measurements = [co2, measurement]
   expect(extractTraceparent(measurements)).toEqual({ traceparent: null, measurements })
 })
 
-it('is what a message of MQTT 3.1.1 has at the top of its payload', () => {
+it('is read at the top of the payload of an MQTT 3.1.1 message', () => {
   const fateOf = createFateDecision(defaults.ingest)
   const payload = Buffer.from(JSON.stringify({ co2: 400, traceparent: valid }))
   const topic = 'building/hq/zone/z/sensor/d'

@@ -13,7 +13,7 @@ afterEach(() => {
 const READINGS_PER_S = 10
 const SECONDS = 40
 
-it('makes a real store commit more rarely, and keeps all that is acknowledged', async () => {
+it('makes a real outbox commit less often, and keeps all acknowledged messages', async () => {
   let commits = 0
   await using rig = await openWriterAccept({
     outbox: { commitWindowMs: 20, commitAtEvents: 2, writeBudgetBytesPerDay: 1_048_576 },
@@ -29,12 +29,12 @@ it('makes a real store commit more rarely, and keeps all that is acknowledged', 
       const n = ++last
       rig.accept(numbered(n), {}).then(() => acknowledged.push(n))
       vi.advanceTimersByTime(1000 / READINGS_PER_S)
-      // Runs between commits, so that what is due is done behind it; there is no such letter.
+      // A task runs between commits: a commit that is due is done after it. No such letter exists.
       await writer.resolveDeadLetters({ action: 'retry', numbers: [1_000_000] })
     }
     commitsPerS.push(commits - before)
   }
-  // Every reading its own commit until the wear is known, and then about one a second.
+  // One commit for each reading until the wear is known, and then about one a second.
   expect(commitsPerS.slice(0, 5)).toEqual([10, 10, 10, 10, 10])
   expect(Math.max(...commitsPerS.slice(-5))).toBeLessThanOrEqual(2)
   const { commitWindowMs, writtenBytes, perReadingBytes } = writer.wear()

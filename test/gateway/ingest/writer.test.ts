@@ -14,7 +14,7 @@ import { readOutbox, temporary } from '../store/fixture.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 20 }
 const neverByTime = { commitWindowMs: 10_000, commitAtEvents: 1000 }
-const someone = {}
+const sender = {}
 
 function optionsAt(file: string, more = {}) {
   return {
@@ -25,11 +25,11 @@ function optionsAt(file: string, more = {}) {
 }
 
 describe('the writer', () => {
-  it('makes what it says of itself true', async () => {
+  it('stores accepted messages and reports its status', async () => {
     await using rig = await openWriterAccept({ clock: () => 'HOLDOVER' })
     const { writer } = rig
-    await rig.accept(numbered(7, 'z', ['c', 1]), someone)
-    await rig.accept({ ...numbered(8), topic: 'nowhere' }, someone)
+    await rig.accept(numbered(7, 'z', ['c', 1]), sender)
+    await rig.accept({ ...numbered(8), topic: 'nowhere' }, sender)
     const { events, notes } = readOutbox(rig.outboxFile)
     const { epoch } = writer
     expect(events).toMatchObject([
@@ -42,23 +42,23 @@ describe('the writer', () => {
     expect(writer.refusalReason).toBe(null)
   })
 
-  it('tells of each commit how its messages fared', async () => {
-    const tallies: object[] = []
-    const onCommitted = (tally: object, commitMs: number) => tallies.push({ ...tally, commitMs })
+  it('reports the fates of the messages of each commit', async () => {
+    const commits: object[] = []
+    const onCommitted = (counts: object, commitMs: number) => commits.push({ ...counts, commitMs })
     await using rig = await openWriterAccept({ onCommitted, outbox: neverByTime })
     const all = [numbered(1, 'z', ['c', 1]), { ...numbered(2), topic: 'x' }]
-    const done = [...all, all[0]!].map(one => rig.accept(one, someone))
+    const done = [...all, all[0]!].map(handover => rig.accept(handover, sender))
     await rig.restart()
     await Promise.all(done)
     const commitMs = expect.any(Number)
-    expect(tallies).toEqual([{ stored: 1, deadLettered: 1, repeated: 1, commitMs }])
+    expect(commits).toEqual([{ stored: 1, deadLettered: 1, repeated: 1, commitMs }])
   })
 
-  it('drains when it is closed: everything that was handed over is kept and acknowledged', async () => {
+  it('drains when it is closed: all messages handed over are stored and acknowledged', async () => {
     await using rig = await openWriterAccept({ outbox: { ...neverByTime, groupMaxEvents: 10 } })
     const numbers = Array.from({ length: 100 }, (_, n) => n)
     const kept: number[] = []
-    for (const n of numbers) rig.accept(numbered(n), someone).then(() => kept.push(n))
+    for (const n of numbers) rig.accept(numbered(n), sender).then(() => kept.push(n))
     const { accept } = rig.writer
     await rig.restart()
     expect(kept).toEqual(numbers)
@@ -66,31 +66,31 @@ describe('the writer', () => {
     expect(readOutbox(rig.outboxFile).notes.map(({ kind }) => kind)).toEqual([
       ...['epoch', 'heads', 'epoch'],
     ])
-    await expect(accept(numbered(1), someone)).rejects.toThrow('stopping')
+    await expect(accept(numbered(1), sender)).rejects.toThrow('stopping')
   })
 
-  it('tells who refuses and why, and that the store must be opened again', async () => {
+  it('reports the reason of a refusal, and that the outbox must be opened again', async () => {
     const [onRefused, onFailed] = [vi.fn(), vi.fn()]
     await using rig = await openWriterAccept({ onRefused, onFailed, outbox: neverByTime })
-    const mend = rig.refuse()
+    const acceptAll = rig.refuse()
     const refused = [1, 2].map(n =>
       expect(rig.accept(numbered(n, 'refused'), {})).rejects.toThrow(),
     )
     const restarted = rig.restart()
     await Promise.all(refused)
     await restarted
-    mend()
+    acceptAll()
     const reason = 'SQLITE_CONSTRAINT_TRIGGER: this zone is refused'
     expect(onRefused.mock.calls).toEqual([[2, reason]])
     expect(onFailed.mock.calls).toEqual([[reason]])
     expect(rig.stored()).toEqual([])
   })
 
-  it('refuses until a commit succeeds, whatever else it does meanwhile', async () => {
+  it('refuses until a commit succeeds, whatever maintenance does meanwhile', async () => {
     await using rig = await openWriterAccept()
-    const mend = rig.refuse()
+    const acceptAll = rig.refuse()
     await expect(rig.accept(numbered(1, 'refused'), {})).rejects.toThrow()
-    mend()
+    acceptAll()
     const ticked = () => rig.writer.status.backlog
     const before = ticked()
     await vi.waitFor(() => expect(ticked()).not.toBe(before), PATIENCE)
@@ -99,9 +99,9 @@ describe('the writer', () => {
     expect(rig.writer.refusalReason).toBe(null)
   })
 
-  it('looks every second at what waits, by what the inbox says', async () => {
+  it('measures the backlog every second, by the ranges of the inbox', async () => {
     await using rig = await openWriterAccept()
-    for (const n of [1, 2, 3]) await rig.accept(numbered(n), someone)
+    for (const n of [1, 2, 3]) await rig.accept(numbered(n), sender)
     const waiting = (events: number) =>
       vi.waitFor(() => expect(rig.writer.status.backlog.events).toBe(events), PATIENCE)
     await waiting(3)
@@ -113,37 +113,37 @@ describe('the writer', () => {
     inbox.close()
   })
 
-  it('lives on when the inbox is no inbox', async () => {
+  it('continues when the inbox file is no inbox', async () => {
     const onFailed = vi.fn()
     await using rig = await openWriterAccept({ onFailed })
     writeFileSync(rig.inboxFile, 'no database, but longer than a header'.repeat(100))
-    await rig.accept(numbered(1), someone)
+    await rig.accept(numbered(1), sender)
     await vi.waitFor(() => expect(rig.writer.status.backlog.events).toBe(1), PATIENCE)
-    await rig.accept(numbered(2), someone)
+    await rig.accept(numbered(2), sender)
     expect(onFailed).not.toHaveBeenCalled()
   })
 
-  it('must be opened again when the bridge has marked the outbox, and salvages it then', async () => {
+  it('must be opened again after the bridge has marked the outbox, and is salvaged then', async () => {
     const onFailed = vi.fn()
     await using rig = await openWriterAccept({ onFailed })
-    await rig.accept(numbered(1), someone)
+    await rig.accept(numbered(1), sender)
     expect(rig.writer.recovery).toBe(null)
     markDamaged(rig.outboxFile, 'a page is malformed')
     await vi.waitFor(() => expect(onFailed).toHaveBeenCalled(), PATIENCE)
     expect(onFailed.mock.lastCall).toEqual(['ERROR: the outbox is damaged: a page is malformed'])
     await rig.restart()
     expect(rig.writer.recovery).toMatchObject({ reason: 'a page is malformed' })
-    await rig.accept(numbered(2), someone)
+    await rig.accept(numbered(2), sender)
     expect(rig.stored()).toEqual([1, 2])
   })
 
   it('marks the outbox itself when a commit meets a malformed page', async () => {
     const onFailed = vi.fn()
     await using rig = await openWriterAccept({ onFailed })
-    await rig.accept(numbered(1), someone)
-    const mend = rig.refuse()
+    await rig.accept(numbered(1), sender)
+    const acceptAll = rig.refuse()
     await expect(rig.accept(numbered(2, 'refused'), {})).rejects.toThrow()
-    mend()
+    acceptAll()
     expect(readDamageReason(rig.outboxFile)).toBe(null)
     await rig.restart()
     const spoiled = new Database(rig.outboxFile)
@@ -154,13 +154,13 @@ describe('the writer', () => {
     expect(readDamageReason(rig.outboxFile)).toContain('malformed')
     await rig.restart()
     expect(rig.writer.recovery).not.toBe(null)
-    await rig.accept(numbered(4), someone)
+    await rig.accept(numbered(4), sender)
     expect(rig.stored()).toEqual([4])
   })
 
-  it('writes how far its zones have come, every heartbeatMs with traffic', async () => {
+  it('writes the zone heads every heartbeatMs while events are stored', async () => {
     await using rig = await openWriterAccept({ outbox: { heartbeatMs: 100 } })
-    await rig.accept(numbered(1), someone)
+    await rig.accept(numbered(1), sender)
     const heads = () => readOutbox(rig.outboxFile).notes.filter(({ kind }) => kind === 'heads')
     await vi.waitFor(() => expect(heads()).toHaveLength(1), PATIENCE)
     expect(heads()[0]!.content).toMatchObject({ lastSequence: 1, zones: [['z', 1]] })
@@ -176,15 +176,15 @@ describe('the writer within its bounds', () => {
     inbox.close()
   }
 
-  it('deletes what is delivered when asked to, while it goes on acknowledging', async () => {
+  it('prunes delivered events on request, while it acknowledges messages', async () => {
     const keep = { hours: 0, bytes: 0 }
     await using rig = await openWriterAccept({ outbox: { keep } })
-    for (let n = 1; n <= 300; n++) await rig.accept(numbered(n), someone)
+    for (let n = 1; n <= 300; n++) await rig.accept(numbered(n), sender)
     deliver(rig, 300)
     await vi.waitFor(() => expect(rig.writer.status.backlog.events).toBe(1), PATIENCE)
     expect(rig.stored()).toHaveLength(300)
     rig.writer.prune()
-    const more = Array.from({ length: 50 }, (_, n) => rig.accept(numbered(301 + n), someone))
+    const more = Array.from({ length: 50 }, (_, n) => rig.accept(numbered(301 + n), sender))
     await vi.waitFor(() => expect(rig.stored()[0]).toBe(300), PATIENCE)
     await Promise.all(more)
     expect(rig.stored()).toEqual(Array.from({ length: 51 }, (_, n) => 300 + n))
@@ -193,7 +193,7 @@ describe('the writer within its bounds', () => {
     expect(space().usedBytes).toBeGreaterThan(10_000)
   })
 
-  it('refuses at a bound, says so once, and goes on when the bridge has made room', async () => {
+  it('refuses at a bound, reports that once, and accepts when the bridge has made room', async () => {
     const [onRefused, onRoom, onFailed] = [vi.fn(), vi.fn(), vi.fn()]
     const bounds = { ...defaults.outbox.bounds, events: 20 }
     const outbox = { bounds, commitAtEvents: 1, groupMaxEvents: 1 }
@@ -210,7 +210,7 @@ describe('the writer within its bounds', () => {
     }
     expect(rig.writer.refusalReason).toBe(reason)
     expect(onRefused.mock.calls).toEqual([[1, reason]])
-    // What needs no room goes on.
+    // A release needs no room and is accepted.
     const qos2Key = { clientId: 'c', packetId: 1 }
     await rig.accept({ kind: 'release', qos2Key }, {})
     deliver(rig, 15)
@@ -224,7 +224,7 @@ describe('the writer within its bounds', () => {
 })
 
 describe('a writer that cannot start', () => {
-  it('says that another one holds the lock', async () => {
+  it('reports that another process holds the lock', async () => {
     using place = temporary()
     const file = place.file('outbox.db')
     const outbox = openOutbox({ file, gateway: 'gw' })
@@ -236,7 +236,7 @@ describe('a writer that cannot start', () => {
     expect(writer.store).toBe(outbox.store.toString('hex'))
   })
 
-  it('says that the file is not an outbox', async () => {
+  it('reports that the file is not an outbox', async () => {
     using place = temporary()
     const file = place.file('outbox.db')
     writeFileSync(file, 'no database, but longer than a header'.repeat(100))

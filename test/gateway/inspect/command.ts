@@ -7,15 +7,15 @@ import { temporary } from '../store/fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
 
-/** A directory with a configuration whose files are in it, and ./sluice started on it. */
-export function startCommands(more: { [part: string]: object } = {}) {
-  const place = temporary()
-  const outboxFile = place.file('outbox.db')
-  const inboxFile = place.file('inbox.db')
-  const config = { outbox: { file: outboxFile }, inbox: { file: inboxFile }, ...more }
-  writeFileSync(place.file('sluice.yaml'), stringify(config))
-  const startWith = (more: NodeJS.ProcessEnv, ...args: string[]) => {
-    const env = { ...process.env, SLUICE_CONFIG: place.file('sluice.yaml'), ...more }
+/** A directory with a configuration for files in it, in which a test runs ./sluice. */
+export function openWorkspace(parts: { [part: string]: object } = {}) {
+  const directory = temporary()
+  const outboxFile = directory.file('outbox.db')
+  const inboxFile = directory.file('inbox.db')
+  const config = { outbox: { file: outboxFile }, inbox: { file: inboxFile }, ...parts }
+  writeFileSync(directory.file('sluice.yaml'), stringify(config))
+  const startWith = (parts: NodeJS.ProcessEnv, ...args: string[]) => {
+    const env = { ...process.env, SLUICE_CONFIG: directory.file('sluice.yaml'), ...parts }
     const child = spawn(process.execPath, [launcher, ...args], { env })
     const output = { stdout: '', stderr: '' }
     child.stdout.on('data', data => {
@@ -29,9 +29,9 @@ export function startCommands(more: { [part: string]: object } = {}) {
   }
   const start = (...args: string[]) => startWith({}, ...args)
   return {
-    ...{ ...place, outboxFile, inboxFile, start, startWith },
-    remove: (name: string) => rmSync(place.file(name), { force: true }),
+    ...{ ...directory, outboxFile, inboxFile, start, startWith },
+    remove: (name: string) => rmSync(directory.file(name), { force: true }),
     run: (...args: string[]) => start(...args).ended,
-    [Symbol.dispose]: () => place[Symbol.dispose](),
+    [Symbol.dispose]: () => directory[Symbol.dispose](),
   }
 }

@@ -25,7 +25,7 @@ describe('a dead letter', () => {
     )
   })
 
-  it('is shown with its bytes as they came, safe for a terminal', () => {
+  it('is shown with its original bytes, escaped for a terminal', () => {
     const payload = Buffer.from('7b0a1b5b41c3a9ff00112233445566778899', 'hex')
     expect(deadLetterPage(letter(payload)).slice(3)).toEqual([
       'clock     SYNCED',
@@ -49,17 +49,17 @@ describe('a dead letter', () => {
     })
   })
 
-  it('whose bytes were let go says so', () => {
+  it('whose bytes were deleted says so', () => {
     const bare = { payload: null, size: 3000, droppedAt: 'outbox.bounds.deadLetterBytes' }
-    const one = letter(Buffer.alloc(0), bare)
+    const withoutBytes = letter(Buffer.alloc(0), bare)
     const size = '3000 bytes, deleted at outbox.bounds.deadLetterBytes'
-    expect(deadLetterLine(one).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)
-    expect(deadLetterPage(one).slice(-2)).toEqual([
+    expect(deadLetterLine(withoutBytes).endsWith(`no JSON (at 4)  ${size}`)).toBe(true)
+    expect(deadLetterPage(withoutBytes).slice(-2)).toEqual([
       `size      ${size}`,
       'its bytes were deleted: nothing to show or to decode',
     ])
-    const { droppedAt: letGoAt, ...rest } = { ...one, ...bare }
-    expect(JSON.parse(deadLetterJson(one))).toEqual({ ...rest, letGoAt })
+    const { droppedAt: letGoAt, ...rest } = { ...withoutBytes, ...bare }
+    expect(JSON.parse(deadLetterJson(withoutBytes))).toEqual({ ...rest, letGoAt })
   })
 
   it('that is damaged says so', () => {

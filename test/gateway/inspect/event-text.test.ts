@@ -4,7 +4,7 @@ import { eventLine, unreadableLine } from '../../../gateway/inspect/event-text.t
 import { goldenEvent } from '../../config/event/events-fixture.ts'
 
 describe('an event on one line', () => {
-  it('says when, which, where and what', () => {
+  it('has time, sequence, site, zone, device and measurements', () => {
     const value = { number: null, flag: null, text: null, unit: null }
     const measurements = [
       { ...value, metric: 'temperature', number: 21.5, unit: 'Cel' },
@@ -26,19 +26,19 @@ describe('an event on one line', () => {
     )
   })
 
-  it('shows what a terminal would obey', () => {
+  it('has control characters escaped', () => {
     expect(printable('a\u001b[2Jb\nc\u009bd\u202ee\u2028f')).toBe(
       'a\\u{1b}[2Jb\\u{a}c\\u{9b}d\\u{202e}e\\u{2028}f',
     )
     expect(printable('Halle 1/Süd °C 🌡')).toBe('Halle 1/Süd °C 🌡')
   })
 
-  it('takes times that no calendar has', () => {
+  it('accepts times beyond the range of Date', () => {
     expect(timeText(8.64e15)).toBe('+275760-09-13T00:00:00.000Z')
     expect(timeText(2 ** 53)).toBe('9007199254740992 ms')
   })
 
-  it('names what an unreadable group held, as far as it is known', () => {
+  it('names the events of an unreadable group, as far as they are known', () => {
     expect(unreadableLine(5, 'why')).toBe('the group from #5 on cannot be read: why')
     expect(unreadableLine(5, 'why', [{ zone: 'z', first: 3, count: 2 }])).toBe(
       'the group from #5 on cannot be read: why (zone sequences z 3-4)',

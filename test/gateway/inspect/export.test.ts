@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SensorReading } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, readOutbox } from '../store/fixture.ts'
-import { startCommands } from './command.ts'
+import { openWorkspace } from './command.ts'
 
 // A Python with fastavro.
 const python = process.env.FOREIGN_PYTHON ?? 'python3'
@@ -18,68 +18,68 @@ const BASE = 1_700_000_000_000
 const iso = (ms: number) => new Date(BASE + ms).toISOString()
 
 describe('./sluice export', () => {
-  let at: ReturnType<typeof startCommands>
+  let workspace: ReturnType<typeof openWorkspace>
   let outbox: ReturnType<typeof openOutbox>
   let all: SensorReading[]
   beforeEach(() => {
-    at = startCommands()
-    outbox = openOutbox({ file: at.outboxFile, gateway: 'gw' })
-    // 300 groups of 3, a second apart each, so that more than one page is read.
+    workspace = openWorkspace()
+    outbox = openOutbox({ file: workspace.outboxFile, gateway: 'gw' })
+    // 300 groups of 3, one second apart, so that more than one page is read.
     for (let group = 0; group < 300; group++) {
       const more = group % 2 === 0 ? { observedAt: BASE } : {}
       const readings = ['a', 'b', 'é "x"'].map(zone => reading(zone, group * 1000, more))
       outbox.commit({ readings, deadLetters: [] })
     }
-    all = readOutbox(at.outboxFile).events
+    all = readOutbox(workspace.outboxFile).events
   })
   afterEach(() => {
     outbox.close()
-    at[Symbol.dispose]()
+    workspace[Symbol.dispose]()
   })
 
-  const exported = (...more: string[]) => at.run('export', '--from', iso(0), ...more)
+  const exported = (...more: string[]) => workspace.run('export', '--from', iso(0), ...more)
   const eventsIn = (text: string): SensorReading[] =>
     text
       .split('\n')
       .filter(Boolean)
       .map(line => JSON.parse(line))
 
-  it('writes what was received within the time as JSON lines', async () => {
+  it('writes the events received within the time as JSON lines', async () => {
     const { code, stdout, stderr } = await exported('--to', iso(100_000))
     expect([code, stderr]).toEqual([0, '300 events exported\n'])
     expect(eventsIn(stdout)).toEqual(all.slice(0, 300))
-    const later = await at.run('export', '--from', iso(299_000), '--zone', 'b')
+    const later = await workspace.run('export', '--from', iso(299_000), '--zone', 'b')
     expect(eventsIn(later.stdout)).toEqual([all[898]])
   })
 
   it('writes an Avro object container file with the whole schema', async () => {
-    const out = at.file('all.avro')
+    const out = workspace.file('all.avro')
     const { code, stderr } = await exported('--format', 'avro', '--out', out)
     expect([code, stderr]).toEqual([0, '900 events exported\n'])
-    const found: SensorReading[] = []
+    const decoded: SensorReading[] = []
     const decoder = avro.createFileDecoder(out)
-    decoder.on('data', event => found.push(event))
+    decoder.on('data', event => decoded.push(event))
     await new Promise(resolve => decoder.on('end', resolve))
-    expect(found).toEqual(all)
+    expect(decoded).toEqual(all)
     expect(readFileSync(out).includes('timestamp-millis')).toBe(true)
     expect(statSync(out).mode & 0o777).toBe(0o600)
   })
 
   it.skipIf(!hasPython)('writes an Avro file that fastavro reads', async () => {
-    const out = at.file('b.avro')
+    const out = workspace.file('b.avro')
     await exported('--format', 'avro', '--zone', 'b', '--out', out)
     const read = spawnSync(python, [script, out], { encoding: 'utf8', maxBuffer: 2 ** 26 })
     expect(read.stderr).toBe('')
     const events = all.filter(({ zone }) => zone === 'b')
     expect(JSON.parse(read.stdout)).toEqual({ codec: 'deflate', events })
-    const none = at.file('none.avro')
+    const none = workspace.file('none.avro')
     await exported('--format', 'avro', '--zone', 'none', '--out', none)
     const empty = spawnSync(python, [script, none], { encoding: 'utf8' })
     expect(JSON.parse(empty.stdout)).toEqual({ codec: 'deflate', events: [] })
   })
 
-  it('names what cannot be read or is gone, writes the rest, and exits with 1', async () => {
-    const db = new Database(at.outboxFile)
+  it('names unreadable groups and missing events, writes the rest, and exits with 1', async () => {
+    const db = new Database(workspace.outboxFile)
     db.exec(`UPDATE groups SET body = x'00' WHERE sequence = 4`)
     db.exec(`UPDATE groups SET headerCrc = 1 WHERE sequence = 10`)
     db.exec('DELETE FROM groups WHERE sequence IN (16, 19)')
@@ -89,8 +89,8 @@ describe('./sluice export', () => {
     expect(eventsIn(stdout).map(({ sequence }) => sequence)).toEqual([
       ...[1, 2, 3, 7, 8, 9, 13, 14, 15, 22, 23, 24],
     ])
-    const told = stderr.trim().split('\n')
-    expect(told).toEqual([
+    const warnings = stderr.trim().split('\n')
+    expect(warnings).toEqual([
       'the group from #4 on cannot be read: body checksum differs (zone sequences a 2-2, b 2-2, é "x" 2-2)',
       'the group from #10 on cannot be read: header checksum differs',
       '6 events are not in the outbox any more: #16 to #21',
@@ -108,13 +108,13 @@ describe('./sluice export', () => {
     expect([stdout, stderr]).toEqual(['', expect.stringMatching(reason)])
   })
 
-  it('overwrites nothing, and leaves no half of a file', async () => {
-    const out = at.file('kept')
+  it('overwrites no file, and leaves no partial file', async () => {
+    const out = workspace.file('kept')
     writeFileSync(out, 'kept')
     const refused = await exported('--out', out)
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('there already') })
     expect(readFileSync(out, 'utf8')).toBe('kept')
-    const missing = at.file('no/such/folder')
+    const missing = workspace.file('no/such/folder')
     const failed = await exported('--out', missing)
     expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining('no such file') })
     expect(existsSync(`${missing}.part`)).toBe(false)

@@ -2,20 +2,20 @@ import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading } from '../store/fixture.ts'
-import { startCommands } from './command.ts'
+import { openWorkspace } from './command.ts'
 
 const soon = { timeout: 15_000, interval: 20 }
 
 describe('./sluice tail', () => {
-  let at: ReturnType<typeof startCommands>
+  let workspace: ReturnType<typeof openWorkspace>
   let outbox: ReturnType<typeof openOutbox>
   beforeEach(() => {
-    at = startCommands()
-    outbox = openOutbox({ file: at.outboxFile, gateway: 'gw' })
+    workspace = openWorkspace()
+    outbox = openOutbox({ file: workspace.outboxFile, gateway: 'gw' })
   })
   afterEach(() => {
     outbox.close()
-    at[Symbol.dispose]()
+    workspace[Symbol.dispose]()
   })
 
   const store = (...zones: string[]) =>
@@ -27,16 +27,16 @@ describe('./sluice tail', () => {
 
   it('shows the last events while the gateway writes, one a line', async () => {
     for (let group = 0; group < 6; group++) store('a', 'b', 'c')
-    const { code, stdout, stderr } = await at.run('tail', '--count', '4')
+    const { code, stdout, stderr } = await workspace.run('tail', '--count', '4')
     expect([code, stderr]).toEqual([0, ''])
     expect(numbers(stdout)).toEqual([15, 16, 17, 18])
     expect(stdout.split('\n')[3]).toBe('2023-11-14T22:13:20.002Z  #18  hq/c/d1  n=2')
-    expect(numbers((await at.run('tail')).stdout)).toHaveLength(10)
+    expect(numbers((await workspace.run('tail')).stdout)).toHaveLength(10)
   })
 
   it('shows one zone, and every field as JSON', async () => {
     for (let group = 0; group < 3; group++) store('a', 'b')
-    const { stdout } = await at.run('tail', '--zone', 'b', '--count', '2', '--json')
+    const { stdout } = await workspace.run('tail', '--zone', 'b', '--count', '2', '--json')
     const events = stdout
       .trim()
       .split('\n')
@@ -47,9 +47,9 @@ describe('./sluice tail', () => {
     ])
   })
 
-  it('goes on with each new event, also of an outbox in the place of the first', async () => {
+  it('shows each new event, also of an outbox that replaces the first', async () => {
     store('a', 'b')
-    const { child, output, ended } = at.start('tail', '--follow', '--zone', 'a')
+    const { child, output, ended } = workspace.start('tail', '--follow', '--zone', 'a')
     const shown = (...expected: number[]) =>
       expect.poll(() => numbers(output.stdout), soon).toEqual(expected)
     await shown(1)
@@ -57,8 +57,8 @@ describe('./sluice tail', () => {
     store('b', 'a')
     await shown(1, 5)
     outbox.close()
-    for (const end of ['', '-wal', '-shm', '.bell']) at.remove(`outbox.db${end}`)
-    outbox = openOutbox({ file: at.outboxFile, gateway: 'gw' })
+    for (const end of ['', '-wal', '-shm', '.bell']) workspace.remove(`outbox.db${end}`)
+    outbox = openOutbox({ file: workspace.outboxFile, gateway: 'gw' })
     store('a')
     await shown(1, 5, 1)
     child.kill('SIGINT')
@@ -68,27 +68,27 @@ describe('./sluice tail', () => {
 
   it('names a group that cannot be read, and exits with 1', async () => {
     for (const zone of ['a', 'b', 'c']) store(zone)
-    const db = new Database(at.outboxFile)
+    const db = new Database(workspace.outboxFile)
     db.exec(`UPDATE groups SET body = x'00' WHERE sequence = 2`)
     db.close()
-    const { code, stdout, stderr } = await at.run('tail')
+    const { code, stdout, stderr } = await workspace.run('tail')
     expect([code, numbers(stdout)]).toEqual([1, [1, 3]])
     expect(stderr).toMatch(/from #2 on cannot be read: body checksum differs.*b 1-1/)
   })
 
   it('ends when nobody reads any more', async () => {
     for (let group = 0; group < 20; group++) store(...Array.from({ length: 1000 }, () => 'a'))
-    const { child, ended } = at.start('tail', '--count', '20000', '--json')
+    const { child, ended } = workspace.start('tail', '--count', '20000', '--json')
     child.stdout.once('data', () => child.stdout.destroy())
     expect(await ended).toMatchObject({ stderr: '' })
   })
 })
 
-it('./sluice tail says what to do where there is no outbox', async () => {
-  using at = startCommands()
-  const { code, stderr } = await at.run('tail')
+it('./sluice tail gives a cure where there is no outbox', async () => {
+  using workspace = openWorkspace()
+  const { code, stderr } = await workspace.run('tail')
   expect([code, stderr]).toEqual([
     2,
-    expect.stringContaining(`outbox.file = ${at.outboxFile}: is not`),
+    expect.stringContaining(`outbox.file = ${workspace.outboxFile}: is not`),
   ])
 })

@@ -58,14 +58,14 @@ async function startAedes({ options, onBroker, onClient }: Given) {
 describe('_parser._parseLength and _parser._emitError of aedes', () => {
   it('show each packet by its fixed header, before its body is there', async () => {
     const headers: PacketHeader[] = []
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onClient: client =>
         checkPacketHeaders(client as object, ({ cmd, length }) => {
           headers.push({ cmd, length })
           return null
         }),
     })
-    using wire = await openWire(at.port)
+    using wire = await openWire(setup.port)
     wire.send(connectPacket('c'))
     expect(await wire.next()).toBe('connack')
     wire.send(header('publish', 2, 100_000))
@@ -75,13 +75,13 @@ describe('_parser._parseLength and _parser._emitError of aedes', () => {
   })
 
   it('end the connection with the fault as its error', async () => {
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onClient: client => checkPacketHeaders(client as object, () => 'too large'),
     })
-    using wire = await openWire(at.port)
+    using wire = await openWire(setup.port)
     wire.send(connectPacket('c'))
     expect(await wire.next()).toBe('closed')
-    expect(at.errors).toEqual(['too large'])
+    expect(setup.errors).toEqual(['too large'])
   })
 
   it('that are not there make the first connection fail', () => {
@@ -94,11 +94,11 @@ describe('_parser._parseLength and _parser._emitError of aedes', () => {
 describe('_keepaliveTimer of aedes', () => {
   it('closes a silent connection, and not one whose keepalive is refreshed', async () => {
     const clients = new Map<string, Client>()
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onBroker: aedes => aedes.on('client', client => void clients.set(client.id, client)),
     })
-    using refreshed = await openDevice(at.port, 'refreshed', { keepaliveS: 1 })
-    using silent = await openDevice(at.port, 'silent', { keepaliveS: 1 })
+    using refreshed = await openDevice(setup.port, 'refreshed', { keepaliveS: 1 })
+    using silent = await openDevice(setup.port, 'silent', { keepaliveS: 1 })
     // aedes closes a connection after one and a half keepalives.
     for (let tick = 0; tick < 20; tick++) {
       await sleep(100)
@@ -111,12 +111,12 @@ describe('_keepaliveTimer of aedes', () => {
 
   it('is null before CONNECT, and without it a refresh fails', async () => {
     let unconnected: Client | undefined
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onClient: client => {
         unconnected = client
       },
     })
-    using _wire = await openWire(at.port)
+    using _wire = await openWire(setup.port)
     await vi.waitFor(() => expect(unconnected).toBeDefined(), PATIENCE)
     refreshKeepalive(unconnected!)
     expect(unconnected).toHaveProperty('_keepaliveTimer', null)
@@ -129,7 +129,7 @@ describe('the reads of aedes', () => {
     let isPaused = false
     let skipped = 0
     let deviceSocket: Socket | undefined
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onClient: (_, socket) => {
         deviceSocket = socket
         pauseReads(
@@ -139,7 +139,7 @@ describe('the reads of aedes', () => {
         )
       },
     })
-    using wire = await openDevice(at.port, 'c')
+    using wire = await openDevice(setup.port, 'c')
     isPaused = true
     wire.send(pingPacket)
     await vi.waitFor(() => expect(skipped).toBeGreaterThan(0), PATIENCE)
@@ -154,17 +154,17 @@ describe('the reads of aedes', () => {
 describe('publish of aedes', () => {
   it('can be kept from forwarding a message, which is acknowledged nevertheless', async () => {
     const seen: (string | null)[][] = []
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onBroker: aedes =>
         filterForwarding(aedes, ({ topic }, client) => {
           if (!topic.startsWith('$')) seen.push([topic, client?.id ?? null])
           return topic !== 'dropped'
         }),
     })
-    using subscriber = await openDevice(at.port, 's')
+    using subscriber = await openDevice(setup.port, 's')
     subscriber.send(subscribePacket('#'))
     expect(await subscriber.next()).toBe('suback')
-    using wire = await openDevice(at.port, 'c')
+    using wire = await openDevice(setup.port, 'c')
     wire.send(publishPacket({ topic: 'dropped', payload: '1', id: 1 }))
     expect(await wire.next()).toBe('puback 1')
     wire.send(publishPacket({ topic: 'forwarded', payload: '2', id: 2 }))
@@ -178,14 +178,16 @@ describe('publish of aedes', () => {
   })
 
   it('forwards the messages of public callers, which pass no client', async () => {
-    await using at = await startAedes({
+    await using setup = await startAedes({
       onBroker: aedes => filterForwarding(aedes, ({ topic }) => topic.startsWith('$')),
     })
-    using subscriber = await openDevice(at.port, 's')
+    using subscriber = await openDevice(setup.port, 's')
     subscriber.send(subscribePacket('#'))
     expect(await subscriber.next()).toBe('suback')
     const packet = { cmd: 'publish', qos: 0, dup: false, retain: false } as const
-    await new Promise(resolve => at.aedes.publish({ ...packet, topic: 't', payload: '' }, resolve))
+    await new Promise(resolve =>
+      setup.aedes.publish({ ...packet, topic: 't', payload: '' }, resolve),
+    )
     expect(await subscriber.next()).toBe('publish')
   })
 })
@@ -215,8 +217,8 @@ describe('the persistence of aedes', () => {
 
   it('is asked for the packet and told to delete it at PUBREL', async () => {
     const { sessions, calls } = recordedSessions()
-    await using at = await startAedes({ options: { persistence: sessions as object } })
-    using wire = await openDevice(at.port, 'c', { clean: false })
+    await using setup = await startAedes({ options: { persistence: sessions as object } })
+    using wire = await openDevice(setup.port, 'c', { clean: false })
     wire.send(publishPacket({ topic: 't', payload: '1', qos: 2, id: 7 }))
     expect(await wire.next()).toBe('pubrec 7')
     calls.length = 0
@@ -230,8 +232,8 @@ describe('the persistence of aedes', () => {
       const { sessions, calls } = recordedSessions(
         isGiven ? { incomingGetPacket: async (_, packet) => packet } : {},
       )
-      await using at = await startAedes({ options: { persistence: sessions as object } })
-      using wire = await openDevice(at.port, 'c', { clean: false })
+      await using setup = await startAedes({ options: { persistence: sessions as object } })
+      using wire = await openDevice(setup.port, 'c', { clean: false })
       wire.send(pubrelPacket(9))
       expect(await wire.next()).toBe('pubcomp 9')
       expect(calls.includes('incomingDelPacket c 9')).toBe(isGiven)
@@ -243,18 +245,18 @@ describe('the persistence of aedes', () => {
       incomingGetPacket: async (_, packet) => packet,
       incomingDelPacket: () => Promise.reject(new Error('not durable')),
     })
-    await using at = await startAedes({ options: { persistence: sessions as object } })
-    using wire = await openDevice(at.port, 'c', { clean: false })
+    await using setup = await startAedes({ options: { persistence: sessions as object } })
+    using wire = await openDevice(setup.port, 'c', { clean: false })
     wire.send(pubrelPacket(9))
     expect(await wire.next()).toBe('pubcomp 9')
   })
 
   it('cleans the packets of a client at a clean session, and of connections without CONNECT', async () => {
     const { sessions, calls } = recordedSessions()
-    await using at = await startAedes({ options: { persistence: sessions as object } })
-    using _device = await openDevice(at.port, 'c')
+    await using setup = await startAedes({ options: { persistence: sessions as object } })
+    using _device = await openDevice(setup.port, 'c')
     expect(calls).toContain('cleanIncoming c')
-    using unconnected = await openWire(at.port)
+    using unconnected = await openWire(setup.port)
     unconnected.socket.end()
     await vi.waitFor(() => expect(calls).toContain('cleanIncoming null'), PATIENCE)
   })

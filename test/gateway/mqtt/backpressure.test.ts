@@ -5,7 +5,7 @@ import { openDevice, pingPacket, publishPacket, type Wire } from './wire.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 5 }
 const A_WHILE_MS = 50
-/** Longer than any test: no pause ends by time. */
+/** Longer than any test, so that no pause ends by time. */
 const FOREVER_MS = 60_000
 
 /** A message of about a kilobyte. */
@@ -14,7 +14,7 @@ const kilobyte = (n: number) => {
   return publishPacket({ topic: topicOf(), payload, id: n })
 }
 const range = (from: number, to: number) =>
-  Array.from({ length: to - from + 1 }, (_, at) => from + at)
+  Array.from({ length: to - from + 1 }, (_, index) => from + index)
 const replies = async (wire: Wire, count: number) => {
   const all: string[] = []
   while (all.length < count) all.push(await wire.next())
@@ -22,66 +22,66 @@ const replies = async (wire: Wire, count: number) => {
 }
 
 describe('above inFlightMaxBytes', () => {
-  it('nothing is read, nothing is lost, and everything goes on when the writer is back', async () => {
-    await using at = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
-    using one = await openDevice(at.port, 'a')
-    using two = await openDevice(at.port, 'b')
-    const letGo = at.rig.hold()
+  it('reading stops, no message is lost, and reading continues when the writer has caught up', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
+    using first = await openDevice(setup.port, 'a')
+    using second = await openDevice(setup.port, 'b')
+    const resume = setup.rig.hold()
     const count = 200
-    one.send(...range(1, count).map(kilobyte))
-    await vi.waitFor(() => expect(at.broker.isPaused).toBe(true), PATIENCE)
-    two.send(...range(1, count).map(kilobyte))
+    first.send(...range(1, count).map(kilobyte))
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
+    second.send(...range(1, count).map(kilobyte))
     await sleep(A_WHILE_MS)
-    const handedOver = at.rig.handedOver.length
-    // One read of a socket is 64 KiB at most, and what it holds is handed over.
+    const handedOver = setup.rig.handedOver.length
+    // One read of a socket gives at most 64 KiB, whose messages are all handed over.
     expect(handedOver).toBeLessThan(70)
     await sleep(A_WHILE_MS)
-    expect(at.rig.handedOver).toHaveLength(handedOver)
-    letGo()
-    for (const wire of [one, two]) {
+    expect(setup.rig.handedOver).toHaveLength(handedOver)
+    resume()
+    for (const wire of [first, second]) {
       expect(await replies(wire, count)).toEqual(range(1, count).map(n => `puback ${n}`))
     }
-    expect(at.broker.isPaused).toBe(false)
+    expect(setup.broker.isPaused).toBe(false)
   })
 
-  it('a connection lives on though its PINGREQ cannot be read for longer than its keepalive', async () => {
-    await using at = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
-    using busy = await openDevice(at.port, 'a')
-    using quiet = await openDevice(at.port, 'b', { keepaliveS: 1 })
-    const letGo = at.rig.hold()
+  it('a connection stays open although its PINGREQ is unread for longer than its keepalive', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
+    using busy = await openDevice(setup.port, 'a')
+    using quiet = await openDevice(setup.port, 'b', { keepaliveS: 1 })
+    const resume = setup.rig.hold()
     busy.send(...range(1, 50).map(kilobyte))
-    await vi.waitFor(() => expect(at.broker.isPaused).toBe(true), PATIENCE)
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
     quiet.send(pingPacket)
     // aedes gives a connection one and a half keepalives.
     await sleep(2500)
     expect(quiet.waiting).toBe(0)
-    letGo()
+    resume()
     expect(await quiet.next()).toBe('pingresp')
     quiet.send(publishPacket({ topic: topicOf(), payload: payloadOf(1), id: 7 }))
     expect(await quiet.next()).toBe('puback 7')
   })
 
-  it('connections with most in flight are closed, unacknowledged, after pauseMaxMs', async () => {
-    await using at = await startTestBroker({ inFlightMaxBytes: 8192, pauseMaxMs: 300 })
-    using small = await openDevice(at.port, 'small')
-    using large = await openDevice(at.port, 'large')
-    const letGo = at.rig.hold()
+  it('the connections with the most bytes in flight are closed after pauseMaxMs, unacknowledged', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 8192, pauseMaxMs: 300 })
+    using small = await openDevice(setup.port, 'small')
+    using large = await openDevice(setup.port, 'large')
+    const resume = setup.rig.hold()
     small.send(kilobyte(1))
-    await vi.waitFor(() => expect(at.rig.handedOver).toHaveLength(3), PATIENCE)
+    await vi.waitFor(() => expect(setup.rig.handedOver).toHaveLength(3), PATIENCE)
     large.send(...range(1, 12).map(kilobyte))
     expect(await large.next()).toBe('closed')
-    expect(at.refused).toEqual([
+    expect(setup.refused).toEqual([
       'the writer is too slow: closed the connection with the most bytes in flight',
     ])
-    letGo()
+    resume()
     expect(await small.next()).toBe('puback 1')
     small.send(kilobyte(2))
     expect(await small.next()).toBe('puback 2')
   })
 
-  it('one message that is larger than the bound is taken, too', async () => {
-    await using at = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
-    using wire = await openDevice(at.port, 'a')
+  it('a single message larger than the bound is accepted', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
+    using wire = await openDevice(setup.port, 'a')
     const payload = `"${'x'.repeat(100_000)}"`
     for (const id of [1, 2]) {
       wire.send(publishPacket({ topic: topicOf(), payload, id }))
@@ -89,18 +89,18 @@ describe('above inFlightMaxBytes', () => {
     }
   })
 
-  it('a connection that is closed in a pause leaves no trace', async () => {
-    await using at = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
-    using one = await openDevice(at.port, 'a')
-    using two = await openDevice(at.port, 'b')
-    const letGo = at.rig.hold()
-    one.send(...range(1, 50).map(kilobyte))
-    await vi.waitFor(() => expect(at.broker.isPaused).toBe(true), PATIENCE)
-    one.socket.resetAndDestroy()
-    await vi.waitFor(() => expect(at.broker.connections).toBe(1), PATIENCE)
-    letGo()
-    two.send(kilobyte(1))
-    expect(await two.next()).toBe('puback 1')
-    expect(at.broker.isPaused).toBe(false)
+  it('a connection that is closed during a pause does not prolong the pause', async () => {
+    await using setup = await startTestBroker({ inFlightMaxBytes: 4096, pauseMaxMs: FOREVER_MS })
+    using first = await openDevice(setup.port, 'a')
+    using second = await openDevice(setup.port, 'b')
+    const resume = setup.rig.hold()
+    first.send(...range(1, 50).map(kilobyte))
+    await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
+    first.socket.resetAndDestroy()
+    await vi.waitFor(() => expect(setup.broker.connections).toBe(1), PATIENCE)
+    resume()
+    second.send(kilobyte(1))
+    expect(await second.next()).toBe('puback 1')
+    expect(setup.broker.isPaused).toBe(false)
   })
 })

@@ -4,7 +4,7 @@ import { startBroker } from '../../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from '../../contracts/accept.ts'
 import { createMemoryAccept, type MemoryAccept } from '../../contracts/memory-accept.ts'
 
-/** A broker on a free port of loopback, and what it told of. */
+/** A broker on a free loopback port, with its refusals and acknowledgements. */
 export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & {
   readonly broker: Awaited<ReturnType<typeof startBroker>>
   readonly port: number
@@ -14,19 +14,19 @@ export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & 
   acknowledged: number
 }
 
-type Given<T> = { rig: T; unreleased?: () => number } & Partial<Config['gateway']['mqtt']>
+type Given<T> = { rig: T; countUnreleased?: () => number } & Partial<Config['gateway']['mqtt']>
 
-/** Starts a broker in front of any accept; the test ends that one. */
+/** Starts a broker in front of any accept, which the test disposes. */
 export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   given: Given<T>,
 ): Promise<TestBroker<T>> {
-  const { rig, unreleased = () => 0, port = await freePort(), ...limits } = given
+  const { rig, countUnreleased = () => 0, port = await freePort(), ...limits } = given
   const refused: string[] = []
   const broken: string[] = []
   const broker = await startBroker({
     accept: rig.accept,
     limits: { ...defaults.gateway.mqtt, ...limits, port },
-    countUnreleased: unreleased,
+    countUnreleased,
     onRefused: (_, reason) => refused.push(reason),
     onAcknowledged: () => {
       started.acknowledged++
@@ -40,9 +40,9 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   return started
 }
 
-/** Starts a broker whose accept is a list in memory. */
+/** Starts a broker with an accept that stores messages in memory. */
 export function startTestBroker(
-  limits: Partial<Config['gateway']['mqtt']> & { unreleased?: () => number } = {},
+  limits: Partial<Config['gateway']['mqtt']> & { countUnreleased?: () => number } = {},
 ): Promise<TestBroker<MemoryAccept>> {
   return startBrokerOn({ ...limits, rig: createMemoryAccept() })
 }
@@ -55,6 +55,6 @@ async function freePort(): Promise<number> {
   return port
 }
 
-/** The topic of a zone's only device, and a payload that carries a number. */
+/** The topic of a zone's only device, and a payload with a number. */
 export const topicOf = (zone = 'z') => `building/hq/zone/${zone}/sensor/d`
 export const payloadOf = (n: number) => JSON.stringify({ n })

@@ -17,14 +17,14 @@ import {
 const MEBIBYTE = 1024 * 1024
 const FULL = 268_435_455
 
-/** Whether the broker still serves: a good device publishes and is acknowledged. */
+/** Checks that the broker still serves: a correct device publishes and is acknowledged. */
 async function serves(port: number): Promise<void> {
   using wire = await openDevice(port, 'good')
   wire.send(publishPacket({ topic: topicOf(), payload: payloadOf(1), id: 9 }))
   expect(await wire.next()).toBe('puback 9')
 }
 
-/** Sends as long as the connection is open, at most so many bytes; false if it was never closed. */
+/** Sends up to so many bytes while the connection is open; true when it was closed. */
 async function pour(wire: Wire, bytes: number): Promise<boolean> {
   const chunk = Buffer.alloc(64 * 1024, 0x41)
   for (let sent = 0; sent < bytes && !wire.socket.destroyed; sent += chunk.length) {
@@ -34,15 +34,15 @@ async function pour(wire: Wire, bytes: number): Promise<boolean> {
 }
 const drained = (wire: Wire) => new Promise(resolve => wire.socket.once('drain', resolve))
 
-describe('a packet that declares too much', () => {
-  it('is refused from its header', async () => {
-    await using at = await startTestBroker({ packetMaxBytes: 1000 })
+describe('a packet that declares too many bytes', () => {
+  it('is refused by its fixed header', async () => {
+    await using setup = await startTestBroker({ packetMaxBytes: 1000 })
     for (const length of [1001, 16_384, 2_097_152, FULL]) {
-      using wire = await openDevice(at.port, 'c')
+      using wire = await openDevice(setup.port, 'c')
       wire.send(header('publish', 2, length))
       expect(await wire.next()).toBe('closed')
     }
-    using wire = await openDevice(at.port, 'c')
+    using wire = await openDevice(setup.port, 'c')
     const topic = topicOf()
     const rest = 1000 - topic.length - 4
     const payload = `"${'x'.repeat(rest - 2)}"`
@@ -50,34 +50,34 @@ describe('a packet that declares too much', () => {
     expect(await wire.next()).toBe('puback 3')
     wire.send(publishPacket({ topic, payload: `${payload} `, id: 4 }))
     expect(await wire.next()).toBe('closed')
-    expect(at.rig.handedOver.filter(({ kind }) => kind === 'message')).toHaveLength(1)
+    expect(setup.rig.handedOver.filter(({ kind }) => kind === 'message')).toHaveLength(1)
   })
 
-  it('is refused when it is CONNECT, above 16 KiB', async () => {
-    await using at = await startTestBroker()
-    using wire = await openWire(at.port)
+  it('is refused above 16 KiB when it is CONNECT', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openWire(setup.port)
     wire.send(header('connect', 0, 16 * 1024 + 1))
     expect(await wire.next()).toBe('closed')
-    using device = await openDevice(at.port, 'x'.repeat(16 * 1024 - 12))
+    using device = await openDevice(setup.port, 'x'.repeat(16 * 1024 - 12))
     device.send(pingPacket)
     expect(await device.next()).toBe('pingresp')
   })
 
   it('costs no memory, on 50 connections at once', async () => {
-    await using at = await startTestBroker()
-    await serves(at.port)
+    await using setup = await startTestBroker()
+    await serves(setup.port)
     const before = process.memoryUsage.rss()
     const all = await Promise.all(
       Array.from({ length: 50 }, async (_, n) => {
-        const wire = n % 2 ? await openWire(at.port) : await openDevice(at.port, `c${n}`)
+        const wire = n % 2 ? await openWire(setup.port) : await openDevice(setup.port, `c${n}`)
         wire.send(header(n % 2 ? 'connect' : 'publish', n % 2 ? 0 : 2, FULL))
         return (await pour(wire, 8 * MEBIBYTE)) ? 'closed' : 'open'
       }),
     )
     expect(new Set(all)).toEqual(new Set(['closed']))
-    // Without the guard these are 400 MiB.
+    // Without the guard the broker stores 400 MiB.
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * MEBIBYTE)
-    await serves(at.port)
+    await serves(setup.port)
   })
 })
 
@@ -85,32 +85,32 @@ describe('the first packet', () => {
   const others = { publish: 2, subscribe: 2, pingreq: 0, pubrel: 2, disconnect: 0, puback: 0 }
 
   it.each(Object.entries(others))('that is %s closes the connection', async (type, flags) => {
-    await using at = await startTestBroker()
-    using wire = await openWire(at.port)
+    await using setup = await startTestBroker()
+    using wire = await openWire(setup.port)
     wire.send(packet(type, flags, Buffer.alloc(4)))
     expect(await wire.next()).toBe('closed')
-    expect(at.rig.handedOver).toEqual([])
+    expect(setup.rig.handedOver).toEqual([])
   })
 
-  it('is judged by its header, before its body is there', async () => {
-    await using at = await startTestBroker({ connectTimeoutMs: 600_000 })
-    using wire = await openWire(at.port)
+  it('is checked by its fixed header, before its body has arrived', async () => {
+    await using setup = await startTestBroker({ connectTimeoutMs: 600_000 })
+    using wire = await openWire(setup.port)
     wire.send(header('publish', 2, 100_000))
     expect(await wire.next()).toBe('closed')
   })
 
-  it('has to come within connectTimeoutMs, whole', async () => {
-    await using at = await startTestBroker({ connectTimeoutMs: 100 })
-    using silent = await openWire(at.port)
-    using slow = await openWire(at.port)
+  it('must arrive completely within connectTimeoutMs', async () => {
+    await using setup = await startTestBroker({ connectTimeoutMs: 100 })
+    using silent = await openWire(setup.port)
+    using slow = await openWire(setup.port)
     slow.send(connectPacket('c').subarray(0, 10))
     expect(await silent.next()).toBe('closed')
     expect(await slow.next()).toBe('closed')
   })
 
-  it('may be followed at once by others, which wait for it', async () => {
-    await using at = await startTestBroker()
-    using wire = await openWire(at.port)
+  it('may be followed at once by other packets, which wait for it', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openWire(setup.port)
     const messages = [1, 2, 3].map(id =>
       publishPacket({ topic: topicOf(), payload: payloadOf(id), id }),
     )
@@ -118,22 +118,22 @@ describe('the first packet', () => {
     const replies = []
     for (let count = 0; count < 5; count++) replies.push(await wire.next())
     expect(replies[0]).toBe('connack')
-    expect(replies.filter(one => one.startsWith('puback'))).toEqual(
+    expect(replies.filter(reply => reply.startsWith('puback'))).toEqual(
       [1, 2, 3].map(id => `puback ${id}`),
     )
-    expect(at.rig.stored()).toEqual([1, 2, 3])
+    expect(setup.rig.stored()).toEqual([1, 2, 3])
   })
 
-  it('may not come twice', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
+  it('may not be sent twice', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
     wire.send(connectPacket('c'))
     expect(await wire.next()).toBe('closed')
   })
 
-  it('may come byte by byte', async () => {
-    await using at = await startTestBroker()
-    using wire = await openWire(at.port)
+  it('may arrive byte by byte', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openWire(setup.port)
     for (const byte of connectPacket('c')) {
       wire.send(Buffer.of(byte))
       await sleep(1)
@@ -153,18 +153,18 @@ describe('malformed packets', () => {
     ['packet type 15', Buffer.from('f000', 'hex')],
     ['a reserved flag', packet('pingreq', 3)],
     ['SUBSCRIBE without topics', packet('subscribe', 2, Buffer.from('0001', 'hex'))],
-  ])('with %s close the connection, and hand nothing over', async (_, bytes) => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
+  ])('with %s close the connection, and no message is handed over', async (_, bytes) => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
     wire.send(bytes)
     expect(await wire.next()).toBe('closed')
-    expect(at.rig.handedOver.filter(({ kind }) => kind === 'message')).toEqual([])
-    await serves(at.port)
+    expect(setup.rig.handedOver.filter(({ kind }) => kind === 'message')).toEqual([])
+    await serves(setup.port)
   })
 
-  it('with a topic that is no UTF-8 are buried, never changed into an event', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
+  it('with a topic that is not UTF-8 become dead letters and never events', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
     const topic = Buffer.concat([
       Buffer.from('building/hq/zone/'),
       Buffer.of(0xff),
@@ -173,11 +173,11 @@ describe('malformed packets', () => {
     wire.send(publishPacket({ topic, payload: '{"n":1}' }))
     const answer = await wire.next()
     expect(['puback 1', 'closed']).toContain(answer)
-    expect(at.rig.stored()).toEqual([])
+    expect(setup.rig.stored()).toEqual([])
   })
 
-  it('do not end the broker, whatever they are', async () => {
-    await using at = await startTestBroker({ connectTimeoutMs: 100 })
+  it('never end the broker', async () => {
+    await using setup = await startTestBroker({ connectTimeoutMs: 100 })
     const good = [
       connectPacket('c', { clean: false }),
       publishPacket({ topic: topicOf(), payload: payloadOf(1), qos: 2 }),
@@ -196,17 +196,17 @@ describe('malformed packets', () => {
       })
     const anything = fc.oneof(
       damaged,
-      fc.uint8Array({ maxLength: 60 }).map(one => Buffer.from(one)),
+      fc.uint8Array({ maxLength: 60 }).map(reply => Buffer.from(reply)),
     )
     await fc.assert(
       fc.asyncProperty(anything, fc.boolean(), async (bytes, isConnected) => {
-        using wire = isConnected ? await openDevice(at.port, 'v') : await openWire(at.port)
+        using wire = isConnected ? await openDevice(setup.port, 'v') : await openWire(setup.port)
         wire.send(bytes)
         wire.socket.end()
         await wire.closed
       }),
       { numRuns: 300 },
     )
-    await serves(at.port)
+    await serves(setup.port)
   })
 })

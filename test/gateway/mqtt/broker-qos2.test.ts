@@ -10,10 +10,11 @@ const session = { clean: false }
 const publish = (n: number, id: number, dup = false) =>
   publishPacket({ topic: topicOf(), payload: payloadOf(n), qos: 2, id, dup })
 
-/** A gateway that can be ended and started anew on the same store. */
+/** A gateway that can be restarted on the same store. */
 async function startGateway() {
   const rig = await openWriterAccept()
-  const start = () => startBrokerOn({ rig, unreleased: () => rig.writer.status.qos2Unreleased })
+  const start = () =>
+    startBrokerOn({ rig, countUnreleased: () => rig.writer.status.qos2Unreleased })
   let broker = await start()
   return {
     rig,
@@ -35,7 +36,7 @@ async function startGateway() {
 const unreleased = (rig: WriterAccept) => rig.writer.status.qos2Unreleased
 
 describe('a QoS 2 message', () => {
-  it('is stored once, however often it comes before its PUBREL, and once more after', async () => {
+  it('is stored once however often it is sent before its PUBREL, and a second time after', async () => {
     await using gateway = await startGateway()
     using wire = await openDevice(gateway.port, 'c', session)
     for (const dup of [false, true, true]) {
@@ -50,7 +51,7 @@ describe('a QoS 2 message', () => {
     expect(gateway.rig.stored()).toEqual([1, 1])
   })
 
-  it('is stored once though the gateway was restarted before it came again', async () => {
+  it('is stored once although the gateway restarts before it is sent again', async () => {
     await using gateway = await startGateway()
     {
       using wire = await openDevice(gateway.port, 'c', session)
@@ -69,7 +70,7 @@ describe('a QoS 2 message', () => {
     expect(gateway.rig.stored()).toEqual([1, 1])
   })
 
-  it('is released by a PUBREL that comes after a restart', async () => {
+  it('is released by a PUBREL that arrives after a restart', async () => {
     await using gateway = await startGateway()
     {
       using wire = await openDevice(gateway.port, 'c', session)
@@ -89,7 +90,7 @@ describe('a QoS 2 message', () => {
     expect(gateway.rig.stored()).toEqual([1, 1])
   })
 
-  it('is stored again when its session was given up', async () => {
+  it('is stored again after its session was cleaned', async () => {
     await using gateway = await startGateway()
     {
       using wire = await openDevice(gateway.port, 'c', session)
@@ -113,13 +114,13 @@ describe('a QoS 2 message', () => {
     await vi.waitFor(() => expect(unreleased(gateway.rig)).toBe(0), PATIENCE)
   })
 
-  it('gets no PUBCOMP, but the end of its connection, when its release cannot be kept', async () => {
-    await using at = await startTestBroker()
-    const { accept } = at.rig
-    using wire = await openDevice(at.port, 'c', session)
+  it('gets no PUBCOMP when its release cannot be stored: the connection is closed', async () => {
+    await using setup = await startTestBroker()
+    const { accept } = setup.rig
+    using wire = await openDevice(setup.port, 'c', session)
     wire.send(publish(1, 5))
     expect(await wire.next()).toBe('pubrec 5')
-    await at[Symbol.asyncDispose]()
+    await setup[Symbol.asyncDispose]()
     await using failing = await startBrokerOn({
       rig: {
         accept: (handover, sender) =>
@@ -128,14 +129,14 @@ describe('a QoS 2 message', () => {
             : accept(handover, sender),
       },
     })
-    using again = await openDevice(failing.port, 'c', session)
-    again.send(pubrelPacket(5))
-    expect(await again.next()).toBe('closed')
+    using reconnected = await openDevice(failing.port, 'c', session)
+    reconnected.send(pubrelPacket(5))
+    expect(await reconnected.next()).toBe('closed')
   })
 
-  it('has room for qos2InFlightMax others of its connection before their PUBREL', async () => {
-    await using at = await startTestBroker({ qos2InFlightMax: 3 })
-    using wire = await openDevice(at.port, 'c', session)
+  it('may have up to qos2InFlightMax unreleased messages on its connection', async () => {
+    await using setup = await startTestBroker({ qos2InFlightMax: 3 })
+    using wire = await openDevice(setup.port, 'c', session)
     for (const id of [1, 2, 3]) {
       wire.send(publish(id, id))
       expect(await wire.next()).toBe(`pubrec ${id}`)
@@ -148,7 +149,7 @@ describe('a QoS 2 message', () => {
     expect(await wire.next()).toBe('closed')
   })
 
-  it('arrives once from a client library that is cut again and again', async () => {
+  it('is stored once when a client library is disconnected again and again', async () => {
     await using gateway = await startGateway()
     const client = await connectAsync({
       ...{ port: gateway.port, clientId: 'c', clean: false, reconnectPeriod: 5 },

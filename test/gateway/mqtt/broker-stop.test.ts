@@ -9,51 +9,51 @@ const A_WHILE_MS = 50
 const publish = (n: number) => publishPacket({ topic: topicOf(), payload: payloadOf(n), id: n })
 
 describe('a broker that is stopped', () => {
-  it('acknowledges what was read, reads nothing more and closes every connection', async () => {
-    const at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
-    using idle = await openDevice(at.port, 'd')
-    const letGo = at.rig.hold()
+  it('acknowledges messages that were read, stops reading and closes every connection', async () => {
+    const setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
+    using idle = await openDevice(setup.port, 'd')
+    const resume = setup.rig.hold()
     wire.send(publish(1), publish(2))
-    await vi.waitFor(() => expect(at.rig.handedOver).toHaveLength(4), PATIENCE)
+    await vi.waitFor(() => expect(setup.rig.handedOver).toHaveLength(4), PATIENCE)
     let isStopped = false
-    const stopped = at[Symbol.asyncDispose]().then(() => {
+    const stopped = setup[Symbol.asyncDispose]().then(() => {
       isStopped = true
     })
     wire.send(publish(3))
     await sleep(A_WHILE_MS)
     expect(isStopped).toBe(false)
-    letGo()
+    resume()
     expect([await wire.next(), await wire.next()]).toEqual(['puback 1', 'puback 2'])
     expect([await wire.next(), await idle.next()]).toEqual(['closed', 'closed'])
     await stopped
-    expect(at.rig.stored()).toEqual([1, 2])
-    await expect(openWire(at.port)).rejects.toThrow()
+    expect(setup.rig.stored()).toEqual([1, 2])
+    await expect(openWire(setup.port)).rejects.toThrow()
   })
 
-  it('does not wait for connections that never said who they are', async () => {
-    const at = await startTestBroker({ connectTimeoutMs: 600_000 })
-    using silent = await openWire(at.port)
-    using half = await openWire(at.port)
+  it('does not wait for connections without a CONNECT', async () => {
+    const setup = await startTestBroker({ connectTimeoutMs: 600_000 })
+    using silent = await openWire(setup.port)
+    using half = await openWire(setup.port)
     half.send(connectPacket('c').subarray(0, 5))
     await sleep(A_WHILE_MS)
-    await at[Symbol.asyncDispose]()
+    await setup[Symbol.asyncDispose]()
     expect([await silent.next(), await half.next()]).toEqual(['closed', 'closed'])
   })
 
-  it('ends though the writer does not come back', async () => {
-    const at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
-    at.rig.hold()
+  it('ends although the writer never answers', async () => {
+    const setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
+    setup.rig.hold()
     wire.send(publish(1))
-    await vi.waitFor(() => expect(at.rig.handedOver).toHaveLength(2), PATIENCE)
-    await at[Symbol.asyncDispose]()
+    await vi.waitFor(() => expect(setup.rig.handedOver).toHaveLength(2), PATIENCE)
+    await setup[Symbol.asyncDispose]()
     expect(await wire.next()).toBe('closed')
   })
 
   it('is stopped at once when nobody is connected', async () => {
-    const at = await startTestBroker()
-    await at[Symbol.asyncDispose]()
-    await expect(openWire(at.port)).rejects.toThrow()
+    const setup = await startTestBroker()
+    await setup[Symbol.asyncDispose]()
+    await expect(openWire(setup.port)).rejects.toThrow()
   })
 })

@@ -6,58 +6,58 @@ import { readOutbox } from '../store/fixture.ts'
 import { payloadOf, startBrokerOn, topicOf } from './broker-fixture.ts'
 import { openDevice, publishPacket } from './wire.ts'
 
-/** Long enough for a slip to show; what is right does not depend on it. */
+/** Long enough for an early acknowledgement to show; no correct result depends on it. */
 const A_WHILE_MS = 100
 
 const publish = (n: number, zone = 'z') =>
   publishPacket({ topic: topicOf(zone), payload: payloadOf(n), id: n })
 
 describe('broker and writer together', () => {
-  it('acknowledge a message when it is on disk, and not before', async () => {
+  it('acknowledge a message only when it is on disk', async () => {
     await using rig = await openWriterAccept()
-    await using at = await startBrokerOn({ rig })
-    using wire = await openDevice(at.port, 'c')
+    await using setup = await startBrokerOn({ rig })
+    using wire = await openDevice(setup.port, 'c')
     for (const n of [1, 2, 3]) {
       wire.send(publish(n))
       expect(await wire.next()).toBe(`puback ${n}`)
       expect(rig.stored()).toHaveLength(n)
     }
-    const letGo = rig.hold()
+    const resume = rig.hold()
     wire.send(publish(4))
     await sleep(A_WHILE_MS)
     expect(wire.waiting).toBe(0)
-    letGo()
+    resume()
     expect(await wire.next()).toBe('puback 4')
     expect(rig.stored()).toEqual([1, 2, 3, 4])
   })
 
-  it('close the connection of a message that cannot be kept, and keep nothing later of it', async () => {
+  it('close the connection of a message that cannot be stored, and store no later message of it', async () => {
     await using rig = await openWriterAccept({ outbox: { commitAtEvents: 1, groupMaxEvents: 1 } })
-    await using at = await startBrokerOn({ rig })
-    using wire = await openDevice(at.port, 'c')
-    using other = await openDevice(at.port, 'd')
-    const mend = rig.refuse()
+    await using setup = await startBrokerOn({ rig })
+    using wire = await openDevice(setup.port, 'c')
+    using other = await openDevice(setup.port, 'd')
+    const accept = rig.refuse()
     wire.send(...[1, 2, 3, 4, 5].map(n => publish(n, n === 3 ? 'refused' : 'z')))
-    const seen: string[] = []
-    while (seen.at(-1) !== 'closed') seen.push(await wire.next())
-    expect(['puback 1', 'puback 2', 'closed']).toEqual(expect.arrayContaining(seen))
+    const received: string[] = []
+    while (received.at(-1) !== 'closed') received.push(await wire.next())
+    expect(['puback 1', 'puback 2', 'closed']).toEqual(expect.arrayContaining(received))
     other.send(publish(6))
     expect(await other.next()).toBe('puback 6')
-    mend()
-    using again = await openDevice(at.port, 'c')
+    accept()
+    using reconnected = await openDevice(setup.port, 'c')
     for (const n of [3, 4, 5]) {
-      again.send(publish(n, n === 3 ? 'refused' : 'z'))
-      expect(await again.next()).toBe(`puback ${n}`)
+      reconnected.send(publish(n, n === 3 ? 'refused' : 'z'))
+      expect(await reconnected.next()).toBe(`puback ${n}`)
     }
     expect(rig.stored()).toEqual([1, 2, 6, 3, 4, 5])
   })
 
-  it('keep what 20 clients publish at once, each in its order, and end with everything kept', async () => {
+  it('store all messages of 20 concurrent clients, each in order, and stop with all of them stored', async () => {
     const rig = await openWriterAccept()
-    const at = await startBrokerOn({ rig })
+    const setup = await startBrokerOn({ rig })
     const numbers = Array.from({ length: 50 }, (_, n) => n)
     const publishAll = async (client: number) => {
-      const mqtt = await connectAsync({ port: at.port, clientId: `c${client}` })
+      const mqtt = await connectAsync({ port: setup.port, clientId: `c${client}` })
       const zone = `z${client % 3}`
       const payload = (n: number) => JSON.stringify({ n: client * 1000 + n })
       const qos = client % 2 ? 1 : 2
@@ -65,19 +65,21 @@ describe('broker and writer together', () => {
       await mqtt.endAsync()
     }
     await Promise.all(Array.from({ length: 20 }, (_, client) => publishAll(client)))
-    expect(at.acknowledged).toBe(1000)
-    await at[Symbol.asyncDispose]()
+    expect(setup.acknowledged).toBe(1000)
+    await setup[Symbol.asyncDispose]()
     const { events } = readOutbox(rig.outboxFile)
     await rig[Symbol.asyncDispose]()
     const stored = events.map(event => event.measurements[0]!.number!)
     expect(new Set(stored).size).toBe(1000)
     for (let client = 0; client < 20; client++) {
-      const mine = stored.filter(number => Math.floor(number / 1000) === client)
-      expect(mine).toEqual(numbers.map(n => client * 1000 + n))
+      const ofClient = stored.filter(number => Math.floor(number / 1000) === client)
+      expect(ofClient).toEqual(numbers.map(n => client * 1000 + n))
     }
     for (const zone of ['z0', 'z1', 'z2']) {
-      const mine = events.filter(event => event.zone === zone)
-      expect(mine.map(({ zoneSequence }) => zoneSequence)).toEqual(mine.map((_, n) => n + 1))
+      const ofClient = events.filter(event => event.zone === zone)
+      expect(ofClient.map(({ zoneSequence }) => zoneSequence)).toEqual(
+        ofClient.map((_, n) => n + 1),
+      )
     }
   })
 })

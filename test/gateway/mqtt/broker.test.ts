@@ -13,7 +13,7 @@ import {
   type Wire,
 } from './wire.ts'
 
-/** Long enough for a slip to show; what is right does not depend on it. */
+/** Long enough for an early acknowledgement to show; no correct result depends on it. */
 const A_WHILE_MS = 50
 const PATIENCE = { timeout: 20_000, interval: 5 }
 
@@ -26,14 +26,14 @@ const replies = async (wire: Wire, count: number) => {
 }
 
 describe('a message that a device publishes', () => {
-  it.each([0, 1, 2] as const)('with QoS %i is handed over as it came', async qos => {
-    await using at = await startTestBroker()
-    const client = await connectAsync(`mqtt://127.0.0.1:${at.port}`, { clientId: 'c' })
+  it.each([0, 1, 2] as const)('with QoS %i is handed over unchanged', async qos => {
+    await using setup = await startTestBroker()
+    const client = await connectAsync(`mqtt://127.0.0.1:${setup.port}`, { clientId: 'c' })
     const payload = Buffer.from('{"n":7,"é":"x"}')
     const before = Date.now()
     await client.publishAsync(topicOf('z 1'), payload, { qos })
-    await vi.waitFor(() => expect(at.rig.stored()).toEqual([7]), PATIENCE)
-    const handed = at.rig.handedOver.filter(({ kind }) => kind === 'message')
+    await vi.waitFor(() => expect(setup.rig.stored()).toEqual([7]), PATIENCE)
+    const handed = setup.rig.handedOver.filter(({ kind }) => kind === 'message')
     expect(handed).toEqual([
       {
         ...{ kind: 'message', topic: topicOf('z 1'), payload },
@@ -42,92 +42,95 @@ describe('a message that a device publishes', () => {
       },
     ])
     expect((handed[0] as { receivedAt: number }).receivedAt).toBeGreaterThanOrEqual(before)
-    expect(at.acknowledged).toBe(qos === 0 ? 0 : 1)
+    expect(setup.acknowledged).toBe(qos === 0 ? 0 : 1)
     await client.endAsync()
   })
 
-  it('is acknowledged only when it was accepted', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
-    const letGo = at.rig.hold()
+  it('is acknowledged only after it was accepted', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
+    const resume = setup.rig.hold()
     wire.send(publish(1), publish(2, { qos: 2 }), publish(3))
-    await vi.waitFor(() => expect(at.rig.handedOver).toHaveLength(4), PATIENCE)
+    await vi.waitFor(() => expect(setup.rig.handedOver).toHaveLength(4), PATIENCE)
     await sleep(A_WHILE_MS)
     expect(wire.waiting).toBe(0)
-    letGo()
+    resume()
     expect((await replies(wire, 3)).sort()).toEqual(['puback 1', 'puback 3', 'pubrec 2'])
   })
 
-  it('is handed over and acknowledged in the order in which it came', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
+  it('is handed over and acknowledged in the order of receipt', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
     const numbers = Array.from({ length: 500 }, (_, n) => n + 1)
-    const letGo = at.rig.hold()
+    const resume = setup.rig.hold()
     wire.send(...numbers.map(n => publish(n)))
     await sleep(A_WHILE_MS)
-    letGo()
+    resume()
     expect(await replies(wire, 500)).toEqual(numbers.map(n => `puback ${n}`))
-    expect(at.rig.stored()).toEqual(numbers)
+    expect(setup.rig.stored()).toEqual(numbers)
   })
 
-  it('goes on to subscribers once it was accepted, and not when it was refused', async () => {
-    await using at = await startTestBroker()
-    using subscriber = await openDevice(at.port, 's')
+  it('is forwarded to subscribers after it was accepted, and not when it was refused', async () => {
+    await using setup = await startTestBroker()
+    using subscriber = await openDevice(setup.port, 's')
     subscriber.send(subscribePacket('building/#'))
     expect(await subscriber.next()).toBe('suback')
-    using wire = await openDevice(at.port, 'c')
-    using other = await openDevice(at.port, 'd')
-    at.rig.refuse()
+    using wire = await openDevice(setup.port, 'c')
+    using other = await openDevice(setup.port, 'd')
+    setup.rig.refuse()
     wire.send(publish(1, { zone: 'refused' }))
     expect(await wire.next()).toBe('closed')
-    const letGo = at.rig.hold()
+    const resume = setup.rig.hold()
     other.send(publish(2))
     await sleep(A_WHILE_MS)
     expect(subscriber.waiting).toBe(0)
-    letGo()
+    resume()
     expect(await subscriber.next()).toBe('publish')
     expect(await other.next()).toBe('puback 2')
     expect(subscriber.waiting).toBe(0)
   })
 
-  it('with empty levels or no route is buried and acknowledged', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
+  it('with empty levels or no route becomes a dead letter and is acknowledged', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
     const topics = ['building//zone/z/sensor/d', '/', 'a', 'building/hq/zone/z/sensor/d/']
-    for (const [at2, topic] of topics.entries()) {
-      wire.send(publishPacket({ topic, payload: '{}', id: at2 + 1 }))
-      expect(await wire.next()).toBe(`puback ${at2 + 1}`)
+    for (const [index, topic] of topics.entries()) {
+      wire.send(publishPacket({ topic, payload: '{}', id: index + 1 }))
+      expect(await wire.next()).toBe(`puback ${index + 1}`)
     }
-    expect(at.rig.deadLettered).toEqual(topics)
+    expect(setup.rig.deadLettered).toEqual(topics)
   })
 })
 
 describe('a refused message', () => {
-  it('closes its connection without a PUBACK, and nothing later of it is kept', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'c')
-    using other = await openDevice(at.port, 'd')
-    at.rig.refuse()
+  it('closes its connection without a PUBACK, and no later message of the connection is stored', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'c')
+    using other = await openDevice(setup.port, 'd')
+    setup.rig.refuse()
     const numbers = [1, 2, 3, 4, 5]
     wire.send(...numbers.map(n => publish(n, { zone: n === 2 ? 'refused' : 'z' })))
-    const seen: string[] = []
-    while (seen.at(-1) !== 'closed') seen.push(await wire.next())
-    expect(['closed', 'puback 1']).toContain(seen[0])
-    expect(seen.filter(one => /[2-5]/.test(one))).toEqual([])
-    expect(at.rig.stored()).toEqual([1])
-    expect(at.refused).toContain('refused')
+    const replies: string[] = []
+    while (replies.at(-1) !== 'closed') replies.push(await wire.next())
+    expect(['closed', 'puback 1']).toContain(replies[0])
+    expect(replies.filter(reply => /[2-5]/.test(reply))).toEqual([])
+    expect(setup.rig.stored()).toEqual([1])
+    expect(setup.refused).toContain('refused')
     other.send(publish(6))
     expect(await other.next()).toBe('puback 6')
-    using again = await openDevice(at.port, 'c')
-    again.send(publish(7))
-    expect(await again.next()).toBe('puback 7')
-    expect(at.rig.stored()).toEqual([1, 6, 7])
+    using reconnected = await openDevice(setup.port, 'c')
+    reconnected.send(publish(7))
+    expect(await reconnected.next()).toBe('puback 7')
+    expect(setup.rig.stored()).toEqual([1, 6, 7])
   })
 
-  it('is a QoS 2 one when too many wait for their PUBREL', async () => {
+  it('is any further QoS 2 message while too many wait for their PUBREL', async () => {
     let unreleased = 4
-    await using at = await startTestBroker({ qos2EntriesMax: 5, unreleased: () => unreleased })
-    using wire = await openDevice(at.port, 'c')
+    await using setup = await startTestBroker({
+      qos2EntriesMax: 5,
+      countUnreleased: () => unreleased,
+    })
+    using wire = await openDevice(setup.port, 'c')
     wire.send(publish(1, { qos: 2 }))
     expect(await wire.next()).toBe('pubrec 1')
     unreleased = 5
@@ -135,87 +138,89 @@ describe('a refused message', () => {
     expect(await wire.next()).toBe('puback 2')
     wire.send(publish(3, { qos: 2 }))
     expect(await wire.next()).toBe('closed')
-    expect(at.refused).toEqual(['too many QoS 2 messages wait for their PUBREL'])
+    expect(setup.refused).toEqual(['too many QoS 2 messages wait for their PUBREL'])
   })
 })
 
 describe('a will', () => {
   const will = { topic: topicOf(), payload: payloadOf(9), qos: 1 }
 
-  it('is handed over when the connection breaks, and not when it is ended', async () => {
-    await using at = await startTestBroker()
-    using ended = await openDevice(at.port, 'a', { will })
+  it('is handed over when the connection breaks, and not after a DISCONNECT', async () => {
+    await using setup = await startTestBroker()
+    using ended = await openDevice(setup.port, 'a', { will })
     ended.send(disconnectPacket)
     await ended.closed
-    expect(at.rig.stored()).toEqual([])
-    using broken = await openDevice(at.port, 'b', { will: { ...will, qos: 2 } })
+    expect(setup.rig.stored()).toEqual([])
+    using broken = await openDevice(setup.port, 'b', { will: { ...will, qos: 2 } })
     broken.socket.resetAndDestroy()
-    await vi.waitFor(() => expect(at.rig.stored()).toEqual([9]), PATIENCE)
-    expect(at.rig.handedOver.filter(({ kind }) => kind === 'message')).toMatchObject([
+    await vi.waitFor(() => expect(setup.rig.stored()).toEqual([9]), PATIENCE)
+    expect(setup.rig.handedOver.filter(({ kind }) => kind === 'message')).toMatchObject([
       { topic: will.topic, qos2Key: null },
     ])
   })
 
-  it('of a connection whose message was refused is refused, too', async () => {
-    await using at = await startTestBroker()
-    using wire = await openDevice(at.port, 'b', { will })
-    at.rig.refuse()
+  it('is refused too after a message of its connection was refused', async () => {
+    await using setup = await startTestBroker()
+    using wire = await openDevice(setup.port, 'b', { will })
+    setup.rig.refuse()
     wire.send(publish(1, { zone: 'refused' }))
     expect(await wire.next()).toBe('closed')
-    await vi.waitFor(() => expect(at.refused).toHaveLength(2), PATIENCE)
-    expect(at.rig.stored()).toEqual([])
+    await vi.waitFor(() => expect(setup.refused).toHaveLength(2), PATIENCE)
+    expect(setup.rig.stored()).toEqual([])
   })
 })
 
 describe('the broker', () => {
-  it('takes connectionsMax connections and closes what is more', async () => {
-    await using at = await startTestBroker({ connectionsMax: 2, connectTimeoutMs: 600_000 })
-    using one = await openDevice(at.port, 'a')
-    using two = await openDevice(at.port, 'b')
-    using more = await openWire(at.port)
+  it('accepts connectionsMax connections and closes any further one', async () => {
+    await using setup = await startTestBroker({ connectionsMax: 2, connectTimeoutMs: 600_000 })
+    using reply = await openDevice(setup.port, 'a')
+    using two = await openDevice(setup.port, 'b')
+    using more = await openWire(setup.port)
     expect(await more.next()).toBe('closed')
-    expect(at.broker.connections).toBe(2)
+    expect(setup.broker.connections).toBe(2)
     two.socket.destroy()
-    await vi.waitFor(() => expect(at.broker.connections).toBe(1), PATIENCE)
-    using late = await openDevice(at.port, 'c')
-    for (const wire of [one, late]) {
+    await vi.waitFor(() => expect(setup.broker.connections).toBe(1), PATIENCE)
+    using late = await openDevice(setup.port, 'c')
+    for (const wire of [reply, late]) {
       wire.send(publish(1))
       expect(await wire.next()).toBe('puback 1')
     }
   })
 
-  it('gives a client id to the newest connection that has it', async () => {
-    await using at = await startTestBroker()
-    using old = await openDevice(at.port, 'same')
-    using young = await openDevice(at.port, 'same')
+  it('closes the older of two connections with the same client id', async () => {
+    await using setup = await startTestBroker()
+    using old = await openDevice(setup.port, 'same')
+    using young = await openDevice(setup.port, 'same')
     expect(await old.next()).toBe('closed')
     young.send(publish(1))
     expect(await young.next()).toBe('puback 1')
   })
 
-  it('says when it cannot listen', async () => {
-    await using at = await startTestBroker()
-    const second = startTestBroker({ port: at.port })
+  it('rejects with CannotStart when it cannot listen', async () => {
+    await using setup = await startTestBroker()
+    const second = startTestBroker({ port: setup.port })
     await expect(second).rejects.toThrow(CannotStart)
-    await expect(second).rejects.toThrow(`gateway.mqtt = 127.0.0.1:${at.port}`)
+    await expect(second).rejects.toThrow(`gateway.mqtt = 127.0.0.1:${setup.port}`)
   })
 })
 
 it.each(['$SYS/x', '$share/g/t', '$'])(
-  'a message on the topic %s is kept and passed to nobody',
+  'a message on the topic %s is stored and not forwarded',
   async topic => {
-    await using at = await startTestBroker()
-    using subscriber = await openDevice(at.port, 's')
+    await using setup = await startTestBroker()
+    using subscriber = await openDevice(setup.port, 's')
     subscriber.send(subscribePacket('#'), subscribePacket(topic))
     await subscriber.next()
     await subscriber.next()
-    using wire = await openDevice(at.port, 'c')
+    using wire = await openDevice(setup.port, 'c')
     wire.send(publishPacket({ topic, payload: '{}' }), publish(2))
     expect(await wire.next()).toMatch(/^puback/)
     expect(await wire.next()).toBe('puback 2')
-    const topics = at.rig.handedOver.flatMap(one => (one.kind === 'message' ? [one.topic] : []))
+    const topics = setup.rig.handedOver.flatMap(reply =>
+      reply.kind === 'message' ? [reply.topic] : [],
+    )
     expect(topics[0]).toBe(topic)
-    // Only the second, for which it also subscribed, comes through.
+    // Only the second message is forwarded, on the other subscribed topic.
     expect(await subscriber.next()).toMatch(/^publish/)
     subscriber.send(pingPacket)
     expect(await subscriber.next()).toBe('pingresp')

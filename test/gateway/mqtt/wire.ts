@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 /**
- * One packet that a broker sent: its type (MQTT 3.1.1, table 2.1) and, where it has one, its id.
+ * A packet from the broker: its type (MQTT 3.1.1, table 2.1) and its packet id, if it has one.
  */
 export type Reply = { type: string; id: number | null; body: Buffer }
 
@@ -110,7 +110,7 @@ export async function openWire(port: number) {
     socket,
     closed,
     send: (...packets: Buffer[]) => void socket.write(Buffer.concat(packets)),
-    /** The next packet as text, such as `puback 7`; `closed` when there will be none. */
+    /** The next packet as text, such as `puback 7`; `closed` when the connection is closed. */
     async next(): Promise<string> {
       while (replies.length === 0 && !isClosed) {
         await new Promise<void>(resolve => {
@@ -121,7 +121,7 @@ export async function openWire(port: number) {
       if (!reply) return 'closed'
       return reply.id === null ? reply.type : `${reply.type} ${reply.id}`
     },
-    /** What came and was not yet asked for. */
+    /** How many packets have arrived and were not read yet. */
     get waiting() {
       return replies.length
     },
@@ -129,7 +129,7 @@ export async function openWire(port: number) {
   }
 }
 
-/** A wire on which the broker has said that the client is connected. */
+/** Opens a wire and connects a client; resolves after the CONNACK. */
 export async function openDevice(port: number, client: string, options: ConnectOptions = {}) {
   const wire = await openWire(port)
   wire.send(connectPacket(client, options))

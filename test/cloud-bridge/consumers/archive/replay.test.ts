@@ -6,7 +6,7 @@ import { singleObjectFraming } from '../../../../cloud-bridge/framing/framing.ts
 import type { OutgoingRecord } from '../../../../cloud-bridge/ports/event-sink.ts'
 import { decodeEvent, encodeEvent } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
-import { startCommands } from '../../../gateway/inspect/command.ts'
+import { openWorkspace } from '../../../gateway/inspect/command.ts'
 import {
   createTopics,
   describeWithKafka,
@@ -81,7 +81,7 @@ describe('a replay of an archive', () => {
 describe('./sluice archive', () => {
   it('verify exits with 0, 1 or 2, and names each change', async () => {
     using folder = await createArchiveOfEvents()
-    using at = startCommands({ consumers: { archive: { dir: folder.dir } } })
+    using at = openWorkspace({ consumers: { archive: { dir: folder.dir } } })
     const unchanged = await at.run('archive', 'verify')
     expect(unchanged).toMatchObject({ code: 0, stderr: '' })
     expect(unchanged.stdout).toMatch(
@@ -102,7 +102,7 @@ describeWithKafka('./sluice replay --archive', () => {
     using folder = await createArchiveOfEvents()
     const { backfill } = freshTopics()
     await createTopics(sharedKafka(), [{ topic: backfill, partitions: 2 }])
-    using at = startCommands({ kafka: { brokers: inject('brokers') } })
+    using at = openWorkspace({ kafka: { brokers: inject('brokers') } })
     const from = ['--archive', folder.dir, '--from', '2023-01-01T00:00:00Z']
     const done = await at.run('replay', ...from, '--topic', backfill)
     expect(done).toEqual({

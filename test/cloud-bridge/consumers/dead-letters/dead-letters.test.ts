@@ -8,7 +8,7 @@ import { createEffectRelay } from '../../../../cloud-bridge/consumers/runtime/ef
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
-import { startCommands } from '../../../gateway/inspect/command.ts'
+import { openWorkspace } from '../../../gateway/inspect/command.ts'
 import {
   describeWithKafka,
   freshTopic,
@@ -54,7 +54,7 @@ async function stage() {
   const sink = await openKafkaSink(sharedKafka())
   const file = join(dir, 'sluice.yaml')
   writeFileSync(file, stringify({ kafka: { brokers: inject('brokers'), topics } }))
-  const at = startCommands()
+  const at = openWorkspace()
   return {
     topics,
     send: (topic: string, values: Buffer[], partition = 0) =>
@@ -116,7 +116,7 @@ describe('./sluice deadletters --cloud', () => {
     [['drop', 'a', '--all'], /give ids, or --all/],
     [['show'], /missing required argument 'ids'/],
   ])('%j ends with 2 and says what to do', async (args, reason) => {
-    using at = startCommands()
+    using at = openWorkspace()
     const { code, stdout, stderr } = await at.run('deadletters', ...args, '--cloud')
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
   })

@@ -16,7 +16,7 @@ describe('a payload that cannot be a reading', () => {
     ['"\\ud800"', 'a text is not valid Unicode', ''],
     ['{"a":["x\\udc00"]}', 'a text is not valid Unicode', 'a.0'],
     ['{"a":{"\\ud83d":1}}', 'a key is not valid Unicode', 'a'],
-  ])('%j is buried: %s', (payload, reason, place) => {
+  ])('%j becomes a dead letter: %s', (payload, reason, place) => {
     expect(decode(payload)).toEqual({ reason, place })
   })
 
@@ -64,16 +64,19 @@ describe('a payload that cannot be a reading', () => {
     expect(decode('{"l":[{"x":1},{"x":2}],"a.b":1,"a":{"c":1}}')).toHaveLength(4)
   })
 
-  it.each(['__proto__', 'constructor', 'prototype'])('the key %s is buried at any depth', key => {
-    const reason = `the key ${key} is not allowed`
-    expect(decode(`{"${key}":1}`)).toEqual({ reason, place: '' })
-    expect(decode(`{"${key}":{"polluted":true}}`)).toEqual({ reason, place: '' })
-    expect(decode(`{"a":[0,{"${key}":null}]}`)).toEqual({ reason, place: 'a.1' })
-    expect(decode(`{"n":9007199254740993,"a":{"${key}":5}}`)).toEqual({ reason, place: 'a' })
-    const escaped = `\\u00${key.charCodeAt(0).toString(16)}${key.slice(1)}`
-    expect(decode(`{"a":{"${escaped}":{"x":1}}}`)).toEqual({ reason, place: 'a' })
-    expect({}).not.toHaveProperty('polluted')
-  })
+  it.each(['__proto__', 'constructor', 'prototype'])(
+    'the key %s makes a dead letter at any depth',
+    key => {
+      const reason = `the key ${key} is not allowed`
+      expect(decode(`{"${key}":1}`)).toEqual({ reason, place: '' })
+      expect(decode(`{"${key}":{"polluted":true}}`)).toEqual({ reason, place: '' })
+      expect(decode(`{"a":[0,{"${key}":null}]}`)).toEqual({ reason, place: 'a.1' })
+      expect(decode(`{"n":9007199254740993,"a":{"${key}":5}}`)).toEqual({ reason, place: 'a' })
+      const escaped = `\\u00${key.charCodeAt(0).toString(16)}${key.slice(1)}`
+      expect(decode(`{"a":{"${escaped}":{"x":1}}}`)).toEqual({ reason, place: 'a' })
+      expect({}).not.toHaveProperty('polluted')
+    },
+  )
 
   it('may be nested as deep as allowed and no deeper', () => {
     expect(decode('{"a":{"b":{"c":{"d":1}}}}')).toHaveLength(1)
@@ -86,7 +89,7 @@ describe('a payload that cannot be a reading', () => {
     expect(decode('[[[[[1]]]]]')).toMatchObject({ reason: 'nested deeper than 4' })
   })
 
-  it('may be as deep as its bytes allow, without harm', () => {
+  it('may be as deep as its bytes allow, and is refused without a stack overflow', () => {
     for (const [open, close] of ['[]', '{}', [`{"a":`, '}']] as const) {
       const payload = open!.repeat(100_000) + close!.repeat(100_000)
       expect(decode(payload)).toMatchObject({ reason: 'nested deeper than 4' })

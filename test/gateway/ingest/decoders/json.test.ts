@@ -9,7 +9,7 @@ const decode = (text: string | Buffer, more = {}) =>
 
 type Value = number | boolean | string | null
 
-/** Each metric with its one value, in order; throws with the reason when it is not a reading. */
+/** The metrics and their values, in order; throws the reason when decoding fails. */
 function valuesOf(text: string | Buffer): [string, Value][] {
   const decoded = decode(text)
   if ('reason' in decoded) throw new Error(`${decoded.reason} at ${decoded.place}`)
@@ -26,7 +26,7 @@ const measurement = (metric: string, value: Partial<Measurement>): Measurement =
   ...value,
 })
 
-/** JSON.stringify writes -0 as 0, and large integers with digits that no double has. */
+/** JSON.stringify writes -0 as 0, and large integers with more digits than a double holds. */
 const isWrittenExactly = (value: number) =>
   !Object.is(value, -0) && (!Number.isInteger(value) || Number.isSafeInteger(value))
 
@@ -64,7 +64,7 @@ describe('a JSON payload', () => {
     expect(valuesOf(text)).toEqual([['value', value]])
   })
 
-  it('keeps empty groups and lists as nulls, and an empty object as a reading of nothing', () => {
+  it('keeps empty objects and lists as nulls, and an empty payload object as no measurements', () => {
     expect(valuesOf('{"a":{},"b":[],"c":[[],{}]}')).toEqual(
       ['a', 'b', 'c.0', 'c.1'].map(metric => [metric, null]),
     )
@@ -85,7 +85,7 @@ describe('a JSON payload', () => {
     )
   })
 
-  it('takes keys that only an object has by inheritance', () => {
+  it('accepts keys that every object inherits', () => {
     expect(valuesOf('{"toString":1,"hasOwnProperty":2,"valueOf":3}')).toHaveLength(3)
   })
 
@@ -95,19 +95,25 @@ describe('a JSON payload', () => {
     ['{"s":"\\\\\\""}', '\\"'],
     ['{"s":"\\\\\\\\"}', '\\\\'],
     ['{"s":"123456789012345678901234567890"}', '123456789012345678901234567890'],
-  ])('is not misled by what stands in the text of %s', (text, value) => {
+  ])('is not misled by the text in %s', (text, value) => {
     expect(valuesOf(text)).toEqual([['s', value]])
   })
 
-  it.each(['\\\\', '\\"', 'x\\\\\\"', '\\\\\\\\'])('sees all behind the text %j', escaped => {
-    const behind = (rest: string) => decode(`{"s":"${escaped}",${rest}}`)
-    expect(behind('"a":12345678901234567890')).toMatchObject([{}, { text: '12345678901234567890' }])
-    expect(behind('"a":1,"a":2')).toEqual({ reason: 'a key stands twice', place: 'a' })
-    expect(behind(`"a":${'['.repeat(17)}${']'.repeat(17)}`)).toMatchObject({ place: 'depth 18' })
-    expect(behind('"a.b":1,"a":{"b":2}')).toMatchObject({ place: 'a.b' })
-  })
+  it.each(['\\\\', '\\"', 'x\\\\\\"', '\\\\\\\\'])(
+    'decodes all keys after the text %j',
+    escaped => {
+      const behind = (rest: string) => decode(`{"s":"${escaped}",${rest}}`)
+      expect(behind('"a":12345678901234567890')).toMatchObject([
+        {},
+        { text: '12345678901234567890' },
+      ])
+      expect(behind('"a":1,"a":2')).toEqual({ reason: 'a key stands twice', place: 'a' })
+      expect(behind(`"a":${'['.repeat(17)}${']'.repeat(17)}`)).toMatchObject({ place: 'depth 18' })
+      expect(behind('"a.b":1,"a":{"b":2}')).toMatchObject({ place: 'a.b' })
+    },
+  )
 
-  it('takes huge texts full of quotes, backslashes, colons and braces', () => {
+  it('accepts huge texts full of quotes, backslashes, colons and braces', () => {
     const huge = '"\\:{}[],.'.repeat(10_000)
     expect(valuesOf(JSON.stringify({ a: huge, b: { c: huge } }))).toEqual([
       ['a', huge],
@@ -136,7 +142,7 @@ describe('a JSON payload', () => {
     )
   })
 
-  it('is judged like JSON.parse judges, whatever the bytes', () => {
+  it('is accepted exactly when JSON.parse accepts it, whatever the bytes', () => {
     const bytes = fc.oneof(
       fc.string({ unit: fc.constantFrom(...'{}[]":,.\\u019-eE+ntfa \n') }),
       fc.json().map(text => text.slice(0, -1)),

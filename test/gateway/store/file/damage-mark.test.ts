@@ -40,8 +40,8 @@ function readAll(file: string): { events: StoredEvent[]; lost: LostSpan[] } | nu
       addNotes: (notes: { kind: string; content: object }[]) => {
         for (const { kind, content } of notes) lost.push({ ...(content as LostSpan), kind })
       },
-      move: () => {},
-      chosenBy: createZoneMatcher(),
+      advance: () => {},
+      matcherOf: createZoneMatcher(),
     }
     const events: StoredEvent[] = []
     for (let batches = 0; batches <= GROUPS; batches++) {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { isFirst, overwrite } from '../file/damaged-file.ts'
 import { readOutbox, temporary } from '../fixture.ts'
-import { startKeeping } from '../retention/retention-fixture.ts'
+import { openRetention } from '../retention/retention-fixture.ts'
 
 /** What a letter of 3,000 bytes takes as a note. */
 const STORED_BYTES = 4091
@@ -22,7 +22,7 @@ const letters = (count: number, bytes: number) => Array.from({ length: count }, 
 
 /** An outbox that keeps so many bytes of dead letters, with some of 3,000 bytes each. */
 function startBound(deadLetterBytes: number, count: number) {
-  const at = startKeeping({ bounds: { deadLetterBytes } })
+  const at = openRetention({ bounds: { deadLetterBytes } })
   const first = readOutbox(at.file).notes.length + 1
   for (let n = 0; n < count; n++) at.outbox.commit({ deadLetters: [letter(3000)] })
   const notes = () => readOutbox(at.file).notes.filter(({ kind }) => kind === 'deadletter')
@@ -36,7 +36,7 @@ describe('dead letters that wait', () => {
     const { at, first, notes, bare } = startBound(50_000, 20)
     using _at = at
     const before = notes()
-    at.see(null)
+    at.update(null)
     expect(at.steps()).toBe(1)
     expect(bare()).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
     const after = notes()
@@ -48,11 +48,11 @@ describe('dead letters that wait', () => {
     })
     expect(at.outbox.deadLetterBytes.droppedPayloads).toBe(9)
     // Nothing more is done while nothing more comes, here and after a start.
-    at.see(null)
+    at.update(null)
     expect(at.steps()).toBe(0)
     at.close()
-    using again = startKeeping({ bounds: { deadLetterBytes: 50_000 } }, at.place)
-    again.see(null)
+    using again = openRetention({ bounds: { deadLetterBytes: 50_000 } }, at.directory)
+    again.update(null)
     expect(again.steps()).toBe(0)
     expect(again.outbox.deadLetterBytes.advanceTo(first)).toBe(11 * STORED_BYTES)
     expect(notes().slice(0, 20)).toEqual(after)
@@ -61,18 +61,18 @@ describe('dead letters that wait', () => {
   it('keep theirs when they are delivered, however many they are', () => {
     const { at, first, bare } = startBound(50_000, 20)
     using _at = at
-    at.see(null, { nextNote: first + 12 })
+    at.update(null, { nextNote: first + 12 })
     expect(at.steps()).toBe(0)
     expect(bare()).toEqual([])
     at.outbox.commit({ deadLetters: letters(7, 3000) })
-    at.see(null, { nextNote: first + 13 })
+    at.update(null, { nextNote: first + 13 })
     at.steps()
     expect(bare()).toEqual([13, 14, 15])
     // An inbox that cannot be read for a moment.
-    at.see(null)
+    at.update(null)
     expect(at.steps()).toBe(0)
     // A new inbox, which knows nothing of what was delivered.
-    at.see(1, { nextNote: 1 })
+    at.update(1, { nextNote: 1 })
     at.steps()
     expect(bare()).toEqual(Array.from({ length: 16 }, (_, n) => n))
   })
@@ -125,7 +125,7 @@ describe('dead letters that wait', () => {
   })
 
   it('are left as they are when they are small, or damaged; long texts are cut', () => {
-    using at = startKeeping({ bounds: { deadLetterBytes: 0 } })
+    using at = openRetention({ bounds: { deadLetterBytes: 0 } })
     const long = { topic: 'é'.repeat(30_000), place: 'p'.repeat(40_000) }
     at.outbox.commit({ deadLetters: [letter(10), letter(3000), letter(3000), letter(9, long)] })
     const { notes } = readOutbox(at.file)
@@ -134,7 +134,7 @@ describe('dead letters that wait', () => {
     const spoil = db.prepare('UPDATE notes SET at = at + 1 WHERE sequence = ?')
     spoil.run(damaged!.sequence)
     db.close()
-    at.see(null)
+    at.update(null)
     at.steps()
     const after = readOutbox(at.file).notes.filter(({ kind }) => kind === 'deadletter')
     expect(after[0]).toEqual(small)
@@ -147,14 +147,14 @@ describe('dead letters that wait', () => {
 
   it('do not keep readings out, however much garbage comes', () => {
     const flood = (deadLetterBytes: number) => {
-      using at = startKeeping({ bounds: { deadLetterBytes, bytes: 4_194_304 } })
+      using at = openRetention({ bounds: { deadLetterBytes, bytes: 4_194_304 } })
       let refused = 0
       for (let second = 0; second < 30; second++) {
         for (let n = 0; n < 5; n++) {
           if (at.retention.admit() === null) at.outbox.commit({ deadLetters: letters(10, 3000) })
           else refused++
         }
-        at.see(null)
+        at.update(null)
         at.steps()
       }
       return refused
@@ -167,7 +167,7 @@ describe('dead letters that wait', () => {
   it.each([1, 2, 3, 4, 5])('are told from others after salvage, too (%i)', () => {
     const { at, first, bare } = startBound(50_000, 20)
     using _at = at
-    at.see(null)
+    at.update(null)
     at.steps()
     at.close()
     const before = readOutbox(at.file).notes

@@ -39,22 +39,24 @@ function startView(groups: [zone: string, ms: number][][]) {
   }
 }
 
-const many = Array.from({ length: 450 }, (_, at): [string, number][] => [[`z${at % 2}`, at]])
+const many = Array.from({ length: 450 }, (_, index): [string, number][] => [
+  [`z${index % 2}`, index],
+])
 
 describe('the view of an outbox', () => {
-  it('finds every event of a window, its end not included, over many pages', () => {
-    using at = startView(many)
+  it('finds every event of a time range, its end excluded, over many pages', () => {
+    using setup = startView(many)
     const span = (from: number, to: number) =>
       Array.from({ length: to - from }, (_, i) => [from + i])
-    expect(at.found(0, 450)).toEqual(span(1, 451))
-    expect(at.found(100, 400)).toEqual(span(101, 401))
-    expect(at.found(100, 101)).toEqual([[101]])
-    expect(at.found(450, 900)).toEqual([])
-    expect(at.found(0, 450, undefined, 449)).toEqual([[449], [450]])
+    expect(setup.found(0, 450)).toEqual(span(1, 451))
+    expect(setup.found(100, 400)).toEqual(span(101, 401))
+    expect(setup.found(100, 101)).toEqual([[101]])
+    expect(setup.found(450, 900)).toEqual([])
+    expect(setup.found(0, 450, undefined, 449)).toEqual([[449], [450]])
   })
 
-  it('cuts a group where the window does, and finds only what is asked of a zone', () => {
-    using at = startView([
+  it('splits a group at the time range, and finds only events of the zone', () => {
+    using setup = startView([
       [
         ['a', 0],
         ['b', 5],
@@ -62,51 +64,51 @@ describe('the view of an outbox', () => {
       ],
       [['b', 20]],
     ])
-    expect(at.found(5, 10)).toEqual([[2]])
-    expect(at.found(0, 100, 'a')).toEqual([[1, 3]])
-    expect(at.found(0, 100, 'b')).toEqual([[2], [4]])
-    expect(at.found(0, 100, 'c')).toEqual([])
+    expect(setup.found(5, 10)).toEqual([[2]])
+    expect(setup.found(0, 100, 'a')).toEqual([[1, 3]])
+    expect(setup.found(0, 100, 'b')).toEqual([[2], [4]])
+    expect(setup.found(0, 100, 'c')).toEqual([])
   })
 
-  it('reads no body that is not asked for', () => {
-    using at = startView([[['a', 0]], [['b', 10]], [['a', 20]]])
-    at.change(`UPDATE groups SET body = x'00' WHERE sequence < 3`)
-    expect(at.found(0, 100, 'a')).toEqual(['lost 1', [3]])
-    expect(at.found(15, 100)).toEqual([[3]])
+  it('reads no body that is not requested', () => {
+    using setup = startView([[['a', 0]], [['b', 10]], [['a', 20]]])
+    setup.change(`UPDATE groups SET body = x'00' WHERE sequence < 3`)
+    expect(setup.found(0, 100, 'a')).toEqual(['lost 1', [3]])
+    expect(setup.found(15, 100)).toEqual([[3]])
   })
 
-  it('names a group whose header is damaged, whatever window it says it is of', () => {
-    using at = startView([[['a', 0]], [['b', 10]], [['a', 20]]])
-    at.change('UPDATE groups SET receivedFrom = 1, receivedTo = 1 WHERE sequence = 2')
-    expect(at.found(15, 100, 'a')).toEqual(['unreadable 2', [3]])
+  it('names a group whose header is damaged, whatever the time range', () => {
+    using setup = startView([[['a', 0]], [['b', 10]], [['a', 20]]])
+    setup.change('UPDATE groups SET receivedFrom = 1, receivedTo = 1 WHERE sequence = 2')
+    expect(setup.found(15, 100, 'a')).toEqual(['unreadable 2', [3]])
   })
 
-  it('names numbers that are gone, where the window may have had them', () => {
-    using at = startView([[['a', 0]], [['a', 10]], [['a', 20]], [['a', 30]], [['a', 40]]])
-    at.change('DELETE FROM groups WHERE sequence IN (1, 3)')
-    expect(at.found(0, 100)).toEqual(['gone 1-1', [2], 'gone 3-3', [4], [5]])
-    expect(at.found(15, 100)).toEqual(['gone 3-3', [4], [5]])
-    expect(at.found(30, 100)).toEqual([[4], [5]])
+  it('names missing numbers that may have been in the time range', () => {
+    using setup = startView([[['a', 0]], [['a', 10]], [['a', 20]], [['a', 30]], [['a', 40]]])
+    setup.change('DELETE FROM groups WHERE sequence IN (1, 3)')
+    expect(setup.found(0, 100)).toEqual(['gone 1-1', [2], 'gone 3-3', [4], [5]])
+    expect(setup.found(15, 100)).toEqual(['gone 3-3', [4], [5]])
+    expect(setup.found(30, 100)).toEqual([[4], [5]])
   })
 
-  it('tells where the last events begin', () => {
-    using at = startView(many)
-    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 448, skip: 0 })
-    expect(at.view.findLastEvents(150, 'z0')).toEqual({ sequence: 151, skip: 0 })
-    expect(at.view.findLastEvents(10_000, undefined)).toEqual({ sequence: 1, skip: 0 })
-    at.outbox.commit({ readings: [1, 2, 3].map(n => reading('z9', n)), deadLetters: [] })
-    expect(at.view.findLastEvents(2, undefined)).toEqual({ sequence: 451, skip: 1 })
-    expect(at.view.findLastEvents(0, undefined)).toEqual({ sequence: 451, skip: 3 })
+  it('finds where the last events start', () => {
+    using setup = startView(many)
+    expect(setup.view.findLastEvents(3, undefined)).toEqual({ sequence: 448, skip: 0 })
+    expect(setup.view.findLastEvents(150, 'z0')).toEqual({ sequence: 151, skip: 0 })
+    expect(setup.view.findLastEvents(10_000, undefined)).toEqual({ sequence: 1, skip: 0 })
+    setup.outbox.commit({ readings: [1, 2, 3].map(n => reading('z9', n)), deadLetters: [] })
+    expect(setup.view.findLastEvents(2, undefined)).toEqual({ sequence: 451, skip: 1 })
+    expect(setup.view.findLastEvents(0, undefined)).toEqual({ sequence: 451, skip: 3 })
   })
 
-  it('is none where there is no outbox, and keeps nobody from writing', () => {
-    using at = startView([])
-    expect(openOutboxView(`${at.file}.other`)).toBe(null)
-    expect(at.view.findLastEvents(3, undefined)).toEqual({ sequence: 1, skip: 0 })
-    const looking = at.view.scanGroups(1, ANY_TIME)
-    at.outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
+  it('is null where there is no outbox, and does not block the writer', () => {
+    using setup = startView([])
+    expect(openOutboxView(`${setup.file}.other`)).toBe(null)
+    expect(setup.view.findLastEvents(3, undefined)).toEqual({ sequence: 1, skip: 0 })
+    const looking = setup.view.scanGroups(1, ANY_TIME)
+    setup.outbox.commit({ readings: [reading('a'), reading('b')], deadLetters: [] })
     looking.next()
-    at.change('PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM groups')
-    expect(at.view.eventsOf(1, ANY_TIME)).toEqual({ reason: 'no longer in the outbox' })
+    setup.change('PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM groups')
+    expect(setup.view.eventsOf(1, ANY_TIME)).toEqual({ reason: 'no longer in the outbox' })
   })
 })

@@ -9,12 +9,12 @@ import {
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { openEventSource } from '../../../../gateway/store/source/event-source.ts'
 import { copyStore } from '../fixture.ts'
-import { commit, limits, numbersOf, startPlace } from '../source/source-fixture.ts'
+import { commit, limits, numbersOf, openStores } from '../source/source-fixture.ts'
 
 describe('an outbox that cannot be read', () => {
-  it('is a state while it is missing, empty, foreign or half made', () => {
-    using place = startPlace()
-    const { outboxFile, source } = place
+  it('is a state and no error while it is missing, empty, foreign or half created', () => {
+    using directory = openStores()
+    const { outboxFile, source } = directory
     const isNothing = () => {
       expect(source.refresh()).toBe(null)
       expect(source.store).toBe(null)
@@ -27,22 +27,22 @@ describe('an outbox that cannot be read', () => {
     writeFileSync(outboxFile, 'some text that is no database '.repeat(500))
     isNothing()
     rmSync(outboxFile)
-    copyFileSync(place.inboxFile, outboxFile)
+    copyFileSync(directory.inboxFile, outboxFile)
     isNothing()
     rmSync(outboxFile)
     const half = new Database(outboxFile)
     prepareDatabase(half, OUTBOX_APPLICATION_ID, outboxMigrations)
     isNothing()
     half.close()
-    const outbox = place.openOutbox()
+    const outbox = directory.openOutbox()
     expect(source.refresh()).toEqual({ id: outbox.store, gateway: 'gw' })
     outbox.close()
   })
 
-  it('is a state while somebody holds it for himself', () => {
-    using place = startPlace()
-    const { source, outboxFile } = place
-    const outbox = place.openOutbox()
+  it('is a state and no error while another process has locked it', () => {
+    using directory = openStores()
+    const { source, outboxFile } = directory
+    const outbox = directory.openOutbox()
     commit(outbox, 1)
     source.refresh()
     source.ensureLiveRange('readings', 6)
@@ -50,7 +50,7 @@ describe('an outbox that cannot be read', () => {
     source.close()
     const holder = new Database(outboxFile)
     holder.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM heads')
-    const late = openEventSource({ outboxFile, inbox: place.inbox })
+    const late = openEventSource({ outboxFile, inbox: directory.inbox })
     expect(late.refresh()).toBe(null)
     holder.close()
     late.refresh()
@@ -58,18 +58,18 @@ describe('an outbox that cannot be read', () => {
     late.close()
   })
 
-  it('that was replaced is another store, and the old one is not read on', () => {
-    using place = startPlace()
-    const { source } = place
-    const old = place.openOutbox()
+  it('that was replaced is another store, and the old one is no longer read', () => {
+    using directory = openStores()
+    const { source } = directory
+    const old = directory.openOutbox()
     commit(old, 1, 2)
     source.refresh()
     source.ensureLiveRange('readings', 6)
     source.advance(source.readBatch(limits)!)
     commit(old, 3)
     old.close()
-    place.removeOutbox()
-    const replaced = place.openOutbox()
+    directory.removeOutbox()
+    const replaced = directory.openOutbox()
     commit(replaced, 7)
     expect(source.refresh()).toEqual({ id: replaced.store, gateway: 'gw' })
     expect(source.ranges).toEqual([])
@@ -78,16 +78,16 @@ describe('an outbox that cannot be read', () => {
     replaced.close()
   })
 
-  it('that was restored in its place is read instead of the file still open', () => {
-    using place = startPlace()
-    const { source, outboxFile, inboxFile } = place
-    const old = place.openOutbox()
+  it('that was restored is read instead of the file that is still open', () => {
+    using directory = openStores()
+    const { source, outboxFile, inboxFile } = directory
+    const old = directory.openOutbox()
     commit(old, 1)
     old.close()
     copyStore(outboxFile, `${outboxFile}.old`)
     source.refresh()
     source.ensureLiveRange('readings', 6)
-    place.removeOutbox()
+    directory.removeOutbox()
     copyStore(`${outboxFile}.old`, outboxFile)
     const restored = openOutbox({ file: outboxFile, gateway: 'gw', inboxFile })
     commit(restored, 2)
@@ -96,13 +96,13 @@ describe('an outbox that cannot be read', () => {
     restored.close()
   })
 
-  it('that is written while it is read is never jumped over', () => {
-    using place = startPlace()
-    const { source } = place
-    const outbox = place.openOutbox()
+  it('that is written while it is read has no event skipped', () => {
+    using directory = openStores()
+    const { source } = directory
+    const outbox = directory.openOutbox()
     const prepare = Database.prototype.prepare
     let between: (() => void) | undefined
-    // The gateway commits twice just when the reader has seen that nothing covers its position.
+    // The gateway commits twice after the reader found no group at its position.
     Database.prototype.prepare = function (this: Database.Database, sql: string) {
       const statement = prepare.call(this, sql)
       const get = statement.get.bind(statement) as (...parameters: unknown[]) => unknown
@@ -125,14 +125,14 @@ describe('an outbox that cannot be read', () => {
       commit(outbox, 3)
     }
     expect(numbersOf(source)).toEqual([1, 2, 3])
-    expect(place.inbox.notesFrom(1)).toEqual([])
+    expect(directory.inbox.notesFrom(1)).toEqual([])
     outbox.close()
   })
 
-  it('goes on where it stood when an outbox comes back', () => {
-    using place = startPlace()
-    const { source, outboxFile } = place
-    const first = place.openOutbox()
+  it('is read on from the old position when it is there again', () => {
+    using directory = openStores()
+    const { source, outboxFile } = directory
+    const first = directory.openOutbox()
     commit(first, 1)
     source.refresh()
     source.ensureLiveRange('readings', 6)
@@ -140,11 +140,11 @@ describe('an outbox that cannot be read', () => {
     commit(first, 2)
     first.close()
     copyStore(outboxFile, `${outboxFile}-away`)
-    place.removeOutbox()
-    place.openOutbox().close()
+    directory.removeOutbox()
+    directory.openOutbox().close()
     source.refresh()
     expect(source.readBatch(limits)).toBe(null)
-    place.removeOutbox()
+    directory.removeOutbox()
     copyStore(`${outboxFile}-away`, outboxFile)
     expect(source.refresh()!.id).toEqual(first.store)
     expect(numbersOf(source)).toEqual([2])

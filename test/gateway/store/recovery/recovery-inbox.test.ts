@@ -16,7 +16,7 @@ import {
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { flip, isFirst, overwrite } from '../file/damaged-file.ts'
 import { temporary } from '../fixture.ts'
-import { commit, numbersOf, startPlace } from '../source/source-fixture.ts'
+import { commit, numbersOf, openStores } from '../source/source-fixture.ts'
 
 const store = Buffer.alloc(16, 7)
 const range = {
@@ -66,7 +66,7 @@ describe('an inbox that does not open', () => {
   })
 
   it('has everything in the outbox delivered again, under the same numbers', () => {
-    using place = startPlace()
+    using place = openStores()
     const outbox = place.openOutbox()
     commit(outbox, 1, 2, 3)
     place.source.refresh()

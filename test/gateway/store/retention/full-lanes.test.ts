@@ -5,10 +5,10 @@ import { openOutboxReader } from '../../../../gateway/store/read/outbox-reader.t
 import { openOutboxView } from '../../../../gateway/store/read/outbox-view.ts'
 import { temporary } from '../fixture.ts'
 import { verdictOf } from '../recovery/ledger-verdict.ts'
-import { someReadings, startKeeping } from './retention-fixture.ts'
+import { openRetention, randomReadings } from './retention-fixture.ts'
 
 const alarms = { alarms: { whenFull: 'refuse' as const } }
-/** So large that few hundred fill the smallest outbox. */
+/** Bytes of a reading: a few hundred readings fill the smallest outbox. */
 const BYTES = 8000
 const HOUR_MS = 3_600_000
 const rowsOf = (file: string, query: string) => {
@@ -18,53 +18,56 @@ const rowsOf = (file: string, query: string) => {
   return rows
 }
 
-/** One alarm first, then others, one alarm among fifty. */
-function startMixed(more: Parameters<typeof startKeeping>[0] = {}) {
-  const at = startKeeping({
+/** Writes an alarm first, and then one alarm in fifty readings. */
+function openMixed(settings: Parameters<typeof openRetention>[0] = {}) {
+  const setup = openRetention({
     ...{ bounds: { bytes: 4_194_304 }, whenFull: 'drop-oldest', lanes: alarms },
-    ...more,
+    ...settings,
   })
-  const fillUp = (most: number) => {
-    for (let n = 0; n < most; n++) {
-      const reason = at.retention.admit()
+  const fillUp = (maxGroups: number) => {
+    for (let n = 0; n < maxGroups; n++) {
+      const reason = setup.retention.admit()
       if (reason !== null) return { accepted: n, reason }
       const lane = n % 50 === 0 ? 'alarms' : undefined
-      at.outbox.commit(someReadings(1, at.time.wallMs, lane, BYTES))
+      setup.outbox.commit(randomReadings(1, setup.time.wallMs, lane, BYTES))
     }
-    return { accepted: most, reason: null }
+    return { accepted: maxGroups, reason: null }
   }
-  return Object.assign(at, { fillUp })
+  return Object.assign(setup, { fillUp })
 }
 
 describe('a lane that refuses', { timeout: 120_000 }, () => {
-  it('keeps everything while another makes room, and the ledger misses nothing', () => {
-    using at = startMixed()
-    expect(at.fillUp(1000)).toEqual({ accepted: 1000, reason: null })
-    const sequences = at.sequences()
-    const kept = sequences.filter(one => one % 50 === 1)
+  it('keeps all events while another lane makes room, and the ledger misses none', () => {
+    using setup = openMixed()
+    expect(setup.fillUp(1000)).toEqual({ accepted: 1000, reason: null })
+    const sequences = setup.sequences()
+    const kept = sequences.filter(sequence => sequence % 50 === 1)
     expect(kept).toEqual(Array.from({ length: 20 }, (_, n) => 1 + 50 * n))
-    const others = sequences.filter(one => one % 50 !== 1)
+    const others = sequences.filter(sequence => sequence % 50 !== 1)
     expect(others.length).toBeGreaterThan(300)
     expect(others).toEqual(
       Array.from({ length: 1000 }, (_, n) => n + 1)
-        .filter(one => one % 50 !== 1)
+        .filter(sequence => sequence % 50 !== 1)
         .slice(-others.length),
     )
-    at.outbox.writeZoneHeads()
-    expect(verdictOf(at.file)).toMatchObject({
+    setup.outbox.writeZoneHeads()
+    expect(verdictOf(setup.file)).toMatchObject({
       ...{ missing: 0, awaited: 0, strange: 0 },
       ...{ events: sequences.length, explained: 1000 - sequences.length },
     })
-    const stored = rowsOf(at.file, 'SELECT sum(length(header) + length(body)) FROM groups')[0]![0]
-    const { events, bytes } = at.outbox.backlog(null, 0)
+    const stored = rowsOf(
+      setup.file,
+      'SELECT sum(length(header) + length(body)) FROM groups',
+    )[0]![0]
+    const { events, bytes } = setup.outbox.backlog(null, 0)
     expect([events, bytes]).toEqual([sequences.length, stored])
   })
 
-  it('leaves one row where many groups were emptied beside each other', () => {
-    using at = startMixed()
-    at.fillUp(1000)
+  it('leaves one row where adjacent groups were emptied', () => {
+    using setup = openMixed()
+    setup.fillUp(1000)
     const emptied = rowsOf(
-      at.file,
+      setup.file,
       'SELECT sequence, count FROM groups WHERE length(body) = 0 ORDER BY sequence',
     )
     expect(emptied.length).toBeGreaterThan(5)
@@ -75,66 +78,66 @@ describe('a lane that refuses', { timeout: 120_000 }, () => {
     ])
   })
 
-  it('makes the others wait when it alone fills the outbox', () => {
-    using at = startMixed()
-    at.fillUp(100)
-    for (let n = 0; n < 1000 && at.retention.admit() === null; n++) {
-      at.outbox.commit(someReadings(1, at.time.wallMs, 'alarms', BYTES))
+  it('makes other lanes wait when it alone fills the outbox', () => {
+    using setup = openMixed()
+    setup.fillUp(100)
+    for (let n = 0; n < 1000 && setup.retention.admit() === null; n++) {
+      setup.outbox.commit(randomReadings(1, setup.time.wallMs, 'alarms', BYTES))
     }
     const reason = 'outbox.bounds.bytes = 4194304 is reached'
-    expect(at.retention.refusalReason).toBe(reason)
-    expect(at.sequences().filter(one => one <= 100)).toEqual([1, 51])
-    expect(at.retention.admit()).toBe(reason)
-    at.see(400)
-    at.steps()
-    expect(at.retention.admit()).toBe(null)
+    expect(setup.retention.refusalReason).toBe(reason)
+    expect(setup.sequences().filter(sequence => sequence <= 100)).toEqual([1, 51])
+    expect(setup.retention.admit()).toBe(reason)
+    setup.update(400)
+    setup.steps()
+    expect(setup.retention.admit()).toBe(null)
   })
 
-  it('counts no event that is gone', () => {
-    using at = startMixed({ bounds: { events: 300 } })
-    expect(at.fillUp(900).reason).toBe(null)
-    const left = at.sequences()
-    expect(left.length).toBeGreaterThan(250)
-    expect(left.length).toBeLessThanOrEqual(300)
-    expect(left.filter(one => one % 50 === 1).length).toBe(18)
+  it('is not counted with events that were dropped', () => {
+    using setup = openMixed({ bounds: { events: 300 } })
+    expect(setup.fillUp(900).reason).toBe(null)
+    const remaining = setup.sequences()
+    expect(remaining.length).toBeGreaterThan(250)
+    expect(remaining.length).toBeLessThanOrEqual(300)
+    expect(remaining.filter(sequence => sequence % 50 === 1).length).toBe(18)
   })
 
-  it('lets others that are too old go, and refuses while it waits too long itself', () => {
-    using at = startMixed({ bounds: { hours: 5 } })
-    at.fillUp(3)
-    at.see(null)
-    at.time.passedMs = 6 * HOUR_MS
-    at.see(null)
-    at.steps()
-    expect(at.sequences()).toEqual([1, 3])
-    expect(at.retention.admit()).toBe('outbox.bounds.hours = 5 is reached')
-    at.see(2)
-    at.steps()
-    expect(at.retention.admit()).toBe(null)
+  it('has too old events of other lanes dropped, and refuses while its own are too old', () => {
+    using setup = openMixed({ bounds: { hours: 5 } })
+    setup.fillUp(3)
+    setup.update(null)
+    setup.time.passedMs = 6 * HOUR_MS
+    setup.update(null)
+    setup.steps()
+    expect(setup.sequences()).toEqual([1, 3])
+    expect(setup.retention.admit()).toBe('outbox.bounds.hours = 5 is reached')
+    setup.update(2)
+    setup.steps()
+    expect(setup.retention.admit()).toBe(null)
   })
 
-  it('is what a lane does that has no policy of its own, where that is the policy', () => {
-    using at = startMixed({
+  it('is any lane without a policy of its own when whenFull is refuse', () => {
+    using setup = openMixed({
       ...{ whenFull: 'refuse', lanes: { standard: { whenFull: 'drop-oldest' } } },
       bounds: { events: 300 },
     })
-    at.fillUp(900)
-    expect(at.sequences().filter(one => one % 50 === 1).length).toBe(18)
+    setup.fillUp(900)
+    expect(setup.sequences().filter(sequence => sequence % 50 === 1).length).toBe(18)
   })
 })
 
 describe('an emptied group', () => {
-  const startEmptied = () => {
-    const at = startMixed({ bounds: { events: 300 } })
-    at.fillUp(900)
-    return at
+  const openEmptied = () => {
+    const setup = openMixed({ bounds: { events: 300 } })
+    setup.fillUp(900)
+    return setup
   }
 
-  it('is passed by the bridge without a word', () => {
-    using at = startEmptied()
-    using place = temporary()
-    const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
-    const reader = openOutboxReader(at.file)!
+  it('is skipped by the bridge without a note', () => {
+    using setup = openEmptied()
+    using directory = temporary()
+    const inbox = openInbox({ file: directory.file('inbox.db'), settleMs: 1 })
+    const reader = openOutboxReader(setup.file)!
     expect(reader.groupAt(2)).toMatchObject({ sequence: 2, count: 49, content: [] })
     expect(reader.groupAt(30)).toMatchObject({ sequence: 2, count: 49, content: [] })
     expect(inbox.notesFrom(1)).toEqual([])
@@ -142,24 +145,24 @@ describe('an emptied group', () => {
     inbox.close()
   })
 
-  it('is nothing to those who look at the outbox', () => {
-    using at = startEmptied()
-    const view = openOutboxView(at.file)!
+  it('is not shown by the outbox view', () => {
+    using setup = openEmptied()
+    const view = openOutboxView(setup.file)!
     const all = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
-    const found = [...view.scanGroups(1, all)]
-    expect(found.every(({ kind }) => kind === 'group')).toBe(true)
-    const last = at.sequences().slice(-100)
-    const { sequence, skip: more } = view.findLastEvents(last.length, undefined)
-    expect([sequence, more]).toEqual([last[0], 0])
+    const items = [...view.scanGroups(1, all)]
+    expect(items.every(({ kind }) => kind === 'group')).toBe(true)
+    const last = setup.sequences().slice(-100)
+    const { sequence, skip } = view.findLastEvents(last.length, undefined)
+    expect([sequence, skip]).toEqual([last[0], 0])
     view.close()
   })
 
-  it('stays what it is over a restart', () => {
-    const at = startEmptied()
-    const before = at.outbox.backlog([{ next: 1, end: null }], 0)
-    at.close()
-    using again = startKeeping({ bounds: { events: 300 }, lanes: alarms }, at.place)
-    expect(again.outbox.backlog([{ next: 1, end: null }], 0)).toEqual(before)
-    expect(again.outbox.recovery).toBe(null)
+  it('is unchanged by a restart', () => {
+    const setup = openEmptied()
+    const before = setup.outbox.backlog([{ next: 1, end: null }], 0)
+    setup.close()
+    using reopened = openRetention({ bounds: { events: 300 }, lanes: alarms }, setup.directory)
+    expect(reopened.outbox.backlog([{ next: 1, end: null }], 0)).toEqual(before)
+    expect(reopened.outbox.recovery).toBe(null)
   })
 })

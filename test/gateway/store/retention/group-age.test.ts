@@ -5,8 +5,8 @@ import { createGroupAges } from '../../../../gateway/store/retention/group-age.t
 const HOUR_MS = 3_600_000
 const NOW = 1_700_000_000_000
 
-/** In a run of epoch 2 that began behind number 100; `clocks` are those of earlier groups. */
-function startRun() {
+/** Ages in a run with epoch 2 that started after sequence 100. */
+function createRun() {
   const time = { monotonicMs: 5_000_000, wallMs: NOW }
   const ages = createGroupAges({
     ...{ epoch: 2, lastSequence: 100 },
@@ -25,8 +25,8 @@ const earlier = (to: number, ageHours: number) => ({
 const always = (clock: ClockState | null) => () => clock
 
 describe('the age of a group', () => {
-  it('of an earlier run goes by the clock only if it was and is trusted', () => {
-    const { ages } = startRun()
+  it('of an earlier run follows the clock only if the clock was and is trusted', () => {
+    const { ages } = createRun()
     const groups = [earlier(90, 30), earlier(100, 20)]
     const older = (hours: number, clock: ClockState | null) =>
       ages.countOlder(groups, hours, always(clock))
@@ -38,8 +38,8 @@ describe('the age of a group', () => {
     expect(older(15, 'SYNCED')).toBe(0)
   })
 
-  it('stays what it is when the clock jumps in this run', () => {
-    const { ages, time } = startRun()
+  it('does not change when the clock jumps in this run', () => {
+    const { ages, time } = createRun()
     ages.recordProgress('SYNCED', 100)
     time.wallMs += 500_000 * HOUR_MS
     ages.recordProgress('SYNCED', 100)
@@ -49,8 +49,8 @@ describe('the age of a group', () => {
     expect(ages.isOlderThan(NOW - 20 * HOUR_MS, 15)).toBe(true)
   })
 
-  it('grows with this run even if nothing else is known of it', () => {
-    const { ages, pass } = startRun()
+  it('grows with this run although nothing else is known of the group', () => {
+    const { ages, pass } = createRun()
     pass(12)
     ages.recordProgress('SYNCED', 100)
     expect(ages.countOlder([earlier(100, -1_000_000)], 11, always(null))).toBe(1)
@@ -58,12 +58,12 @@ describe('the age of a group', () => {
   })
 
   it('is never overstated, however long the run', () => {
-    const { ages, pass } = startRun()
+    const { ages, pass } = createRun()
     const stored: { to: number; epoch: number; receivedTo: number; atHours: number }[] = []
     for (let hours = 0; hours < 10_000; hours++) {
       pass(1)
       ages.recordProgress('SYNCED', 101 + hours)
-      // A clock far ahead, so that only the time that passed may count.
+      // By the wall clock the group is very old; only monotonic time may count.
       stored.push({ to: 101 + hours, epoch: 2, receivedTo: 0, atHours: hours })
     }
     for (const hours of [10, 100, 5000]) {

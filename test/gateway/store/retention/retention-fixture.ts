@@ -7,7 +7,7 @@ import { createRetention } from '../../../../gateway/store/retention/retention.t
 import { reading, readOutbox, temporary } from '../fixture.ts'
 
 type Settings = typeof defaults.outbox
-export type More = {
+export type RetentionSettings = {
   keep?: Partial<Settings['keep']>
   bounds?: Partial<Settings['bounds']>
   whenFull?: Settings['whenFull']
@@ -15,15 +15,15 @@ export type More = {
   aheadEvents?: number
 }
 
-/** An outbox with its retention, in a place of its own; time passes only when told. */
-export function startKeeping(more: More = {}, at = temporary()) {
-  const file = at.file('outbox.db')
+/** An outbox with its retention in a directory of its own; time passes only by `time`. */
+export function openRetention(given: RetentionSettings = {}, directory = temporary()) {
+  const file = directory.file('outbox.db')
   const settings = {
     ...{ ...defaults.outbox, file },
-    keep: { ...defaults.outbox.keep, ...more.keep },
-    bounds: { ...defaults.outbox.bounds, freeDiskBytes: 0, ...more.bounds },
-    whenFull: more.whenFull ?? 'refuse',
-    lanes: more.lanes ?? {},
+    keep: { ...defaults.outbox.keep, ...given.keep },
+    bounds: { ...defaults.outbox.bounds, freeDiskBytes: 0, ...given.bounds },
+    whenFull: given.whenFull ?? 'refuse',
+    lanes: given.lanes ?? {},
   }
   const outbox = openOutbox({ file, gateway: 'gw' })
   const time = { passedMs: 0, wallMs: Date.now() }
@@ -39,34 +39,34 @@ export function startKeeping(more: More = {}, at = temporary()) {
   }
   const open = () => {
     try {
-      return createRetention(outbox, settings, { ages, readAheadMaxEvents: more.aheadEvents })
+      return createRetention(outbox, settings, { ages, readAheadMaxEvents: given.aheadEvents })
     } catch (error) {
       close()
       throw error
     }
   }
   const retention = open()
-  const see = (next: number | null, { nextNote = 1, clock = 'SYNCED' as ClockState } = {}) => {
+  const update = (next: number | null, { nextNote = 1, clock = 'SYNCED' as ClockState } = {}) => {
     time.passedMs += 20_000
-    const spans = next === null ? null : [{ next, end: null }]
-    retention.update({ pendingRanges: spans, replayFrom: null, nextNote }, clock)
+    const pendingRanges = next === null ? null : [{ next, end: null }]
+    retention.update({ pendingRanges, replayFrom: null, nextNote }, clock)
   }
   return {
-    ...{ place: at, file, outbox, retention, see, time },
-    /** Commits groups of so many events each, which do not compress, about a kilobyte an event. */
+    ...{ directory, file, outbox, retention, update, time },
+    /** Commits groups of so many events, each of about a kilobyte that does not compress. */
     fill(groups: number, events = 1, receivedAt = time.wallMs): void {
-      for (let group = 0; group < groups; group++) outbox.commit(someReadings(events, receivedAt))
+      for (let group = 0; group < groups; group++) outbox.commit(randomReadings(events, receivedAt))
     },
-    /** Commits until one is refused, at most so many; gives how many were accepted, and why not. */
-    fillUp(mostGroups: number): { accepted: number; reason: string | null } {
-      for (let accepted = 0; accepted < mostGroups; accepted++) {
+    /** Commits until a refusal, at most so many groups; gives the accepted count and the reason. */
+    fillUp(maxGroups: number): { accepted: number; reason: string | null } {
+      for (let accepted = 0; accepted < maxGroups; accepted++) {
         const reason = retention.admit()
         if (reason !== null) return { accepted, reason }
-        outbox.commit(someReadings(1, time.wallMs))
+        outbox.commit(randomReadings(1, time.wallMs))
       }
-      return { accepted: mostGroups, reason: null }
+      return { accepted: maxGroups, reason: null }
     },
-    /** Makes steps until there is none left; gives how many. */
+    /** Does steps until none is left; gives their count. */
     steps(): number {
       let steps = 0
       while (retention.step()) steps++
@@ -80,13 +80,13 @@ export function startKeeping(more: More = {}, at = temporary()) {
     close,
     [Symbol.dispose](): void {
       close()
-      at[Symbol.dispose]()
+      directory[Symbol.dispose]()
     },
   }
 }
 
-/** Readings that do not compress, each of about so many bytes. */
-export function someReadings(events: number, receivedAt: number, lane?: string, bytes = 768) {
+/** Readings of about so many bytes that do not compress. */
+export function randomReadings(events: number, receivedAt: number, lane?: string, bytes = 768) {
   const device = () => randomBytes(bytes).toString('base64')
   const readings = Array.from({ length: events }, (_, n) => ({
     ...reading(n % 2 ? 'a' : 'b', n, { receivedAt, device: device() }),

@@ -3,143 +3,143 @@ import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { createBacklogMeter } from '../../../../gateway/store/groups/backlog.ts'
 import { readOutbox } from '../fixture.ts'
-import { startKeeping } from './retention-fixture.ts'
+import { openRetention } from './retention-fixture.ts'
 
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, n) => from + n)
 const HOUR_MS = 3_600_000
 const nothing = { hours: 0, bytes: 0 }
 
-describe('what is delivered', () => {
-  it('goes at a look, but never the last group', () => {
-    using at = startKeeping({ keep: nothing })
-    at.fill(5, 2)
-    at.see(7)
-    at.steps()
-    expect(at.sequences()).toEqual(numbers(1, 10))
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.sequences()).toEqual(numbers(7, 10))
-    at.see(11)
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.sequences()).toEqual([9, 10])
-    expect(at.tombstones()).toEqual([])
+describe('a delivered event', () => {
+  it('is pruned on request, except in the last group', () => {
+    using setup = openRetention({ keep: nothing })
+    setup.fill(5, 2)
+    setup.update(7)
+    setup.steps()
+    expect(setup.sequences()).toEqual(numbers(1, 10))
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.sequences()).toEqual(numbers(7, 10))
+    setup.update(11)
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.sequences()).toEqual([9, 10])
+    expect(setup.tombstones()).toEqual([])
   })
 
-  it('is nothing while no inbox says so, or where a range still wants it', () => {
-    using at = startKeeping({ keep: nothing })
-    at.fill(5, 2)
-    at.see(null)
-    at.retention.requestPruning()
-    at.steps()
+  it('is none while no inbox says so, or while a range still needs it', () => {
+    using setup = openRetention({ keep: nothing })
+    setup.fill(5, 2)
+    setup.update(null)
+    setup.retention.requestPruning()
+    setup.steps()
     const spans = [
       { next: 4, end: 5 },
       { next: 9, end: 6 },
       { next: 11, end: null },
     ]
-    at.retention.update({ pendingRanges: spans, replayFrom: null, nextNote: 1 }, 'SYNCED')
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.sequences()).toEqual(numbers(3, 10))
+    setup.retention.update({ pendingRanges: spans, replayFrom: null, nextNote: 1 }, 'SYNCED')
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.sequences()).toEqual(numbers(3, 10))
   })
 
-  it('is kept while it is to be sent once more, but not when there is no room', () => {
-    using at = startKeeping({ keep: nothing, bounds: { events: 10 } })
-    at.fill(5, 2)
+  it('is kept for a replay, but not when a bound is reached', () => {
+    using setup = openRetention({ keep: nothing, bounds: { events: 10 } })
+    setup.fill(5, 2)
     const spans = [{ next: 11, end: null }]
-    at.retention.update({ pendingRanges: spans, replayFrom: 4, nextNote: 1 }, 'SYNCED')
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.sequences()).toEqual(numbers(3, 10))
-    expect(at.fillUp(10)).toEqual({ accepted: 10, reason: null })
-    expect(at.sequences()[0]).toBeGreaterThan(10)
-    expect(at.tombstones()).toEqual([])
+    setup.retention.update({ pendingRanges: spans, replayFrom: 4, nextNote: 1 }, 'SYNCED')
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.sequences()).toEqual(numbers(3, 10))
+    expect(setup.fillUp(10)).toEqual({ accepted: 10, reason: null })
+    expect(setup.sequences()[0]).toBeGreaterThan(10)
+    expect(setup.tombstones()).toEqual([])
   })
 
   it('is kept up to a number of bytes', () => {
-    using at = startKeeping({ keep: { hours: 1000, bytes: 10_500 } })
-    at.fill(50)
-    at.see(41)
-    at.retention.requestPruning()
-    at.steps()
-    const first = at.sequences()[0]!
+    using setup = openRetention({ keep: { hours: 1000, bytes: 10_500 } })
+    setup.fill(50)
+    setup.update(41)
+    setup.retention.requestPruning()
+    setup.steps()
+    const first = setup.sequences()[0]!
     expect(41 - first).toBeGreaterThanOrEqual(8)
     expect(41 - first).toBeLessThanOrEqual(10)
-    const { keptBytes } = at.retention.space({ events: 10, bytes: 1, oldestAgeMs: 0 })
+    const { keptBytes } = setup.retention.space({ events: 10, bytes: 1, oldestAgeMs: 0 })
     expect(keptBytes).toBeLessThanOrEqual(10_500)
     expect(keptBytes).toBeGreaterThan(8000)
   })
 
-  it('is kept for some hours of this run, whatever the clock does', () => {
-    using at = startKeeping({ keep: { hours: 10 } })
-    at.fill(2, 1, 0)
-    at.see(3)
-    at.time.passedMs = 5 * HOUR_MS
-    at.time.wallMs += 500_000 * HOUR_MS
-    at.see(3)
-    at.fill(2)
-    at.see(5)
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.sequences()).toEqual(numbers(1, 4))
-    at.time.passedMs = 15 * HOUR_MS + 1000
-    at.see(5, { clock: 'HOLDOVER' })
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.sequences()).toEqual(numbers(1, 4))
-    at.see(5)
-    at.retention.requestPruning()
-    at.steps()
-    // Numbers 3 and 4 were seen after five hours; the last group stays.
-    expect(at.sequences()).toEqual([4])
+  it('is kept for some hours of this run, whatever the clock shows', () => {
+    using setup = openRetention({ keep: { hours: 10 } })
+    setup.fill(2, 1, 0)
+    setup.update(3)
+    setup.time.passedMs = 5 * HOUR_MS
+    setup.time.wallMs += 500_000 * HOUR_MS
+    setup.update(3)
+    setup.fill(2)
+    setup.update(5)
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.sequences()).toEqual(numbers(1, 4))
+    setup.time.passedMs = 15 * HOUR_MS + 1000
+    setup.update(5, { clock: 'HOLDOVER' })
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.sequences()).toEqual(numbers(1, 4))
+    setup.update(5)
+    setup.retention.requestPruning()
+    setup.steps()
+    // Sequences 3 and 4 were stored after five hours; the last group stays.
+    expect(setup.sequences()).toEqual([4])
   })
 
-  it('goes in steps that are small, between which everything is as it should be', () => {
-    using at = startKeeping({ keep: nothing })
-    at.fill(450)
-    at.see(451)
-    at.retention.requestPruning()
+  it('is pruned in small steps, after each of which the outbox is consistent', () => {
+    using setup = openRetention({ keep: nothing })
+    setup.fill(450)
+    setup.update(451)
+    setup.retention.requestPruning()
     const left = []
-    while (at.retention.step()) left.push(at.sequences().length)
+    while (setup.retention.step()) left.push(setup.sequences().length)
     expect(left.slice(0, 3)).toEqual([250, 50, 1])
   })
 
-  it('includes notes, of which the last one stays', () => {
-    using at = startKeeping({ keep: nothing })
+  it('is pruned with delivered notes, of which the last one stays', () => {
+    using setup = openRetention({ keep: nothing })
     for (const zone of ['a', 'b', 'c']) {
-      at.fill(1)
-      at.outbox.writeZoneHeads()
+      setup.fill(1)
+      setup.outbox.writeZoneHeads()
       expect(zone).toBeTruthy()
     }
-    const notes = () => readOutbox(at.file).notes.map(({ sequence }) => sequence)
+    const notes = () => readOutbox(setup.file).notes.map(({ sequence }) => sequence)
     expect(notes()).toEqual([1, 2, 3, 4])
-    at.see(null, { nextNote: 3 })
-    at.retention.requestPruning()
-    at.steps()
+    setup.update(null, { nextNote: 3 })
+    setup.retention.requestPruning()
+    setup.steps()
     expect(notes()).toEqual([3, 4])
-    at.see(null, { nextNote: 5 })
-    at.retention.requestPruning()
-    at.steps()
+    setup.update(null, { nextNote: 5 })
+    setup.retention.requestPruning()
+    setup.steps()
     expect(notes()).toEqual([4])
   })
 
-  it('leaves the totals right, and what the next epoch says of this one', () => {
-    using at = startKeeping({ keep: nothing })
-    at.fill(6, 3)
-    const { bytesSoFar, epoch } = at.outbox
-    at.see(13)
+  it('is pruned without changing the totals or the zone heads of the next epoch', () => {
+    using setup = openRetention({ keep: nothing })
+    setup.fill(6, 3)
+    const { bytesSoFar, epoch } = setup.outbox
+    setup.update(13)
     const spans = [{ next: 13, end: null }]
-    const before = at.outbox.backlog(spans, 0)
-    at.retention.requestPruning()
-    at.steps()
-    expect(at.outbox.backlog(spans, 0)).toEqual(before)
-    expect(at.outbox.backlog(null, 0)).toEqual(before)
-    expect(at.outbox.backlog([{ next: 2, end: null }], 0)).toEqual(before)
-    at.close()
-    using again = startKeeping({}, at.place)
-    expect(again.outbox.bytesSoFar).toBe(bytesSoFar)
-    expect(readOutbox(again.file).notes.at(-1)!.content).toMatchObject({
+    const before = setup.outbox.backlog(spans, 0)
+    setup.retention.requestPruning()
+    setup.steps()
+    expect(setup.outbox.backlog(spans, 0)).toEqual(before)
+    expect(setup.outbox.backlog(null, 0)).toEqual(before)
+    expect(setup.outbox.backlog([{ next: 2, end: null }], 0)).toEqual(before)
+    setup.close()
+    using reopened = openRetention({}, setup.directory)
+    expect(reopened.outbox.bytesSoFar).toBe(bytesSoFar)
+    expect(readOutbox(reopened.file).notes.at(-1)!.content).toMatchObject({
       firstSequence: 19,
       previous: {
         epoch,
@@ -150,45 +150,45 @@ describe('what is delivered', () => {
         ]),
       },
     })
-    const db = new Database(again.file, { readonly: true })
+    const db = new Database(reopened.file, { readonly: true })
     expect(createBacklogMeter(db)(null, 0).bytes).toBe(before.bytes)
     db.close()
   })
 })
 
-describe('room', () => {
-  it('comes back: a file that is a fifth empty gets shorter', () => {
-    using at = startKeeping({ keep: nothing })
-    at.fill(400, 20)
-    at.retention.step()
-    const { fileBytes } = at.retention.space({ events: 0, bytes: 0, oldestAgeMs: 0 })
-    at.see(7001)
-    at.retention.requestPruning()
-    at.steps()
-    const db = new Database(at.file)
+describe('free space', () => {
+  it('is returned to the disk: a file that is a fifth empty gets shorter', () => {
+    using setup = openRetention({ keep: nothing })
+    setup.fill(400, 20)
+    setup.retention.step()
+    const { fileBytes } = setup.retention.space({ events: 0, bytes: 0, oldestAgeMs: 0 })
+    setup.update(7001)
+    setup.retention.requestPruning()
+    setup.steps()
+    const db = new Database(setup.file)
     const [pages, free] = ['page_count', 'freelist_count'].map(
       name => db.pragma(name, { simple: true }) as number,
     )
     db.close()
-    expect(statSync(at.file).size).toBeLessThan(fileBytes / 3)
+    expect(statSync(setup.file).size).toBeLessThan(fileBytes / 3)
     expect(free!).toBeLessThanOrEqual(Math.max(256, pages! / 5))
-    expect(at.sequences()).toEqual(numbers(7001, 8000))
+    expect(setup.sequences()).toEqual(numbers(7001, 8000))
   })
 
-  it('comes back from a long WAL as soon as nobody reads', () => {
-    using at = startKeeping()
-    const reader = new Database(at.file, { readonly: true })
+  it('is returned from a long WAL as soon as no reader holds it', () => {
+    using setup = openRetention()
+    const reader = new Database(setup.file, { readonly: true })
     reader.exec('BEGIN')
     reader.prepare('SELECT count(*) FROM groups').get()
-    at.fill(60, 500)
-    const walBytes = () => statSync(`${at.file}-wal`).size
+    setup.fill(60, 500)
+    const walBytes = () => statSync(`${setup.file}-wal`).size
     expect(walBytes()).toBeGreaterThan(17_000_000)
-    at.steps()
+    setup.steps()
     expect(walBytes()).toBeGreaterThan(17_000_000)
     reader.exec('COMMIT')
     reader.close()
-    at.steps()
+    setup.steps()
     expect(walBytes()).toBe(0)
-    expect(at.outbox.lastSequence).toBe(30_000)
+    expect(setup.outbox.lastSequence).toBe(30_000)
   })
 })

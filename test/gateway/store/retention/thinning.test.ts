@@ -12,16 +12,21 @@ import { createActiveRanges } from '../../../../gateway/store/source/active-rang
 import { readBatch } from '../../../../gateway/store/source/batch-reader.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
 import { verdictOf } from '../recovery/ledger-verdict.ts'
-import { startKeeping } from './retention-fixture.ts'
+import { openRetention } from './retention-fixture.ts'
 
 const lanes = { alarms: { whenFull: 'refuse' as const } }
 const ALL = { fromMs: 0, toMs: Number.MAX_SAFE_INTEGER }
 
 /** Ten devices in two zones whose values do not compress; every tenth commit has an alarm. */
-function startThinning(more: Parameters<typeof startKeeping>[0] = {}) {
-  const at = startKeeping({ bounds: { bytes: 4_194_304 }, whenFull: 'thin', lanes, ...more })
+function openThinning(settings: Parameters<typeof openRetention>[0] = {}) {
+  const setup = openRetention({
+    bounds: { bytes: 4_194_304 },
+    whenFull: 'thin',
+    lanes,
+    ...settings,
+  })
   let number = 0
-  const one = () => {
+  const nextReading = () => {
     const [device, zone] = [`d${number % 10}`, number % 2 ? 'a' : 'b']
     const none = { flag: null, text: null, unit: null }
     const text = randomBytes(1000).toString('base64')
@@ -33,16 +38,16 @@ function startThinning(more: Parameters<typeof startKeeping>[0] = {}) {
   }
   const write = (commits: number, events = 40) => {
     for (let n = 0; n < commits; n++) {
-      const reason = at.retention.admit()
+      const reason = setup.retention.admit()
       if (reason !== null) return reason
-      const readings = Array.from({ length: events }, one)
-      const alarm = n % 10 === 5 ? [{ ...one(), lane: 'alarms' }] : []
-      at.outbox.commit({ readings: [...readings, ...alarm] })
+      const readings = Array.from({ length: events }, nextReading)
+      const alarm = n % 10 === 5 ? [{ ...nextReading(), lane: 'alarms' }] : []
+      setup.outbox.commit({ readings: [...readings, ...alarm] })
     }
     return null
   }
-  const thinned = () => at.tombstones().filter(({ numbers }) => numbers !== undefined)
-  return Object.assign(at, { write, thinned })
+  const thinned = () => setup.tombstones().filter(({ numbers }) => numbers !== undefined)
+  return Object.assign(setup, { write, thinned })
 }
 
 const rowsOf = (file: string, query: string) => {
@@ -52,51 +57,51 @@ const rowsOf = (file: string, query: string) => {
   return rows
 }
 
-/** Writes so much that one run is thinned; gives what was there before and what is now. */
-function thinSome(at: ReturnType<typeof startThinning>) {
-  at.write(70)
-  const before = readOutbox(at.file).events
-  expect(at.thinned()).toEqual([])
-  const isDone = () => at.thinned().some(({ means }) => means)
-  for (let n = 0; n < 60 && !isDone(); n++) at.write(1)
-  return { before, after: readOutbox(at.file).events }
+/** Writes until one run is thinned; gives the events before and after. */
+function thinSome(setup: ReturnType<typeof openThinning>) {
+  setup.write(70)
+  const before = readOutbox(setup.file).events
+  expect(setup.thinned()).toEqual([])
+  const isDone = () => setup.thinned().some(({ means }) => means)
+  for (let n = 0; n < 60 && !isDone(); n++) setup.write(1)
+  return { before, after: readOutbox(setup.file).events }
 }
 
 describe('a lane that is thinned', { timeout: 120_000 }, () => {
-  it('goes on accepting, and every number is there or told', () => {
-    using at = startThinning()
-    expect(at.write(400)).toBe(null)
-    expect(at.thinned().length).toBeGreaterThan(5)
-    at.outbox.writeZoneHeads()
-    const left = at.sequences()
-    expect(verdictOf(at.file)).toMatchObject({
+  it('accepts messages, and every number is stored or in a note', () => {
+    using setup = openThinning()
+    expect(setup.write(400)).toBe(null)
+    expect(setup.thinned().length).toBeGreaterThan(5)
+    setup.outbox.writeZoneHeads()
+    const remaining = setup.sequences()
+    expect(verdictOf(setup.file)).toMatchObject({
       ...{ missing: 0, awaited: 0, strange: 0 },
-      ...{ events: left.length, explained: at.outbox.lastSequence - left.length },
+      ...{ events: remaining.length, explained: setup.outbox.lastSequence - remaining.length },
     })
-    expect(rowsOf(at.file, "SELECT count(*) FROM groups WHERE lane = 'alarms'")).toEqual([[40]])
+    expect(rowsOf(setup.file, "SELECT count(*) FROM groups WHERE lane = 'alarms'")).toEqual([[40]])
   })
 
-  it('reaches further back than one whose oldest is dropped', () => {
-    using thin = startThinning()
-    using drop = startThinning({ whenFull: 'drop-oldest' })
+  it('reaches further back than a lane whose oldest events are dropped', () => {
+    using thin = openThinning()
+    using drop = openThinning({ whenFull: 'drop-oldest' })
     thin.write(250)
     drop.write(250)
-    const firstOf = (at: ReturnType<typeof startThinning>) =>
-      readOutbox(at.file).events.find(({ device }) => device === 'd3')!.sequence
+    const firstOf = (setup: ReturnType<typeof openThinning>) =>
+      readOutbox(setup.file).events.find(({ device }) => device === 'd3')!.sequence
     expect(firstOf(thin)).toBeLessThan(20)
     expect(firstOf(drop)).toBeGreaterThan(1000)
   })
 
   it('keeps the first, lowest, highest and last of each metric, unchanged', () => {
-    using at = startThinning()
-    const { before, after } = thinSome(at)
+    using setup = openThinning()
+    const { before, after } = thinSome(setup)
     const byNumber = new Map(before.map(event => [event.sequence, event]))
     for (const event of after) {
-      const was = byNumber.get(event.sequence)
-      if (was) expect(event).toEqual(was)
+      const original = byNumber.get(event.sequence)
+      if (original) expect(event).toEqual(original)
     }
-    const gone = new Set(
-      at
+    const removed = new Set(
+      setup
         .thinned()
         .flatMap(({ numbers }) =>
           decodeRuns(numbers).flatMap(({ from, to }) =>
@@ -104,13 +109,16 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
           ),
         ),
     )
-    const last = Math.max(...gone)
+    const last = Math.max(...removed)
     const kept = new Set(after.map(({ sequence }) => sequence))
-    expect(before.filter(({ sequence }) => !kept.has(sequence)).length).toBe(gone.size)
-    // The run begins with the store; where it ended is where what is kept ends.
-    const [end] = rowsOf(at.file, `SELECT max(sequence + count) FROM groups WHERE version = 2`)[0]!
+    expect(before.filter(({ sequence }) => !kept.has(sequence)).length).toBe(removed.size)
+    // The run starts with the store and ends with the last thinned group.
+    const [end] = rowsOf(
+      setup.file,
+      `SELECT max(sequence + count) FROM groups WHERE version = 2`,
+    )[0]!
     const selection = createSelection()
-    const lanesOf = new Map(rowsOf(at.file, 'SELECT sequence, lane FROM groups') as never)
+    const lanesOf = new Map(rowsOf(setup.file, 'SELECT sequence, lane FROM groups') as never)
     const run = before.filter(({ sequence }) => sequence < end!)
     for (const event of run) if (lanesOf.get(event.sequence) !== 'alarms') selection.add(event)
     const isKept = selection.kept()
@@ -121,17 +129,19 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     expect(last).toBeLessThan(end!)
   })
 
-  it('tells how many values of each metric went, and their mean', () => {
-    using at = startThinning()
-    const { before, after } = thinSome(at)
+  it('notes the count and mean of the removed values of each metric', () => {
+    using setup = openThinning()
+    const { before, after } = thinSome(setup)
     const kept = new Set(after.map(({ sequence }) => sequence))
-    const told = at.thinned().filter(({ means }) => means)
-    expect(told.length).toBe(1)
-    const gone = before.filter(({ sequence }) => !kept.has(sequence))
-    const means = told[0]!.means as [string, string, string, string, number, number][]
+    const noted = setup.thinned().filter(({ means }) => means)
+    expect(noted.length).toBe(1)
+    const removed = before.filter(({ sequence }) => !kept.has(sequence))
+    const means = noted[0]!.means as [string, string, string, string, number, number][]
     expect(means.length).toBe(10)
     for (const [site, zone, device, metric, count, mean] of means) {
-      const numbers = gone.filter(one => one.device === device).map(one => one.measurements[0]!)
+      const numbers = removed
+        .filter(event => event.device === device)
+        .map(event => event.measurements[0]!)
       expect([site, zone, metric]).toEqual(['hq', zone, 'n'])
       expect(count).toBe(numbers.length)
       const sum = numbers.reduce((total, { number }) => total + number!, 0)
@@ -139,24 +149,24 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     }
   })
 
-  it('gives the bridge exactly what is left', () => {
-    using at = startThinning()
-    const { after } = thinSome(at)
-    using place = temporary()
-    const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
-    const reader = openOutboxReader(at.file)!
+  it('gives the bridge exactly the remaining events', () => {
+    using setup = openThinning()
+    const { after } = thinSome(setup)
+    using directory = temporary()
+    const inbox = openInbox({ file: directory.file('inbox.db'), settleMs: 1 })
+    const reader = openOutboxReader(setup.file)!
     const ranges = createActiveRanges(inbox)
     ranges.load(reader.store)
-    const range = { store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
-    ranges.addRange({ ...range, zones: null, reason: 'first contact' })
+    const liveRange = { store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
+    ranges.addRange({ ...liveRange, zones: null, reason: 'first contact' })
     const numbers: number[] = []
     for (;;) {
-      const [own] = ranges.undelivered
-      const parts = { ...ranges, addNotes: inbox.addNotes, chosenBy: createZoneMatcher() }
-      const taken = readBatch(reader, parts, own!, { maxEvents: 100, maxBytes: 1e6 })
-      if (!taken) break
-      numbers.push(...taken.events.map(({ sequence }) => sequence))
-      ranges.advance(own!, taken.next)
+      const [range] = ranges.undelivered
+      const parts = { ...ranges, addNotes: inbox.addNotes, matcherOf: createZoneMatcher() }
+      const batch = readBatch(reader, parts, range!, { maxEvents: 100, maxBytes: 1e6 })
+      if (!batch) break
+      numbers.push(...batch.events.map(({ sequence }) => sequence))
+      ranges.advance(range!, batch.next)
     }
     expect(numbers).toEqual(after.map(({ sequence }) => sequence))
     expect(inbox.notesFrom(1)).toEqual([])
@@ -164,67 +174,70 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     reader.close()
   })
 
-  it('counts what is left, in events and bytes, also after a restart', () => {
-    using at = startThinning()
-    const { after } = thinSome(at)
-    const stored = rowsOf(at.file, 'SELECT sum(length(header) + length(body)) FROM groups')[0]![0]
-    const backlog = at.outbox.backlog(null, 0)
+  it('counts the remaining events and bytes, also after a restart', () => {
+    using setup = openThinning()
+    const { after } = thinSome(setup)
+    const stored = rowsOf(
+      setup.file,
+      'SELECT sum(length(header) + length(body)) FROM groups',
+    )[0]![0]
+    const backlog = setup.outbox.backlog(null, 0)
     expect([backlog.events, backlog.bytes]).toEqual([after.length, stored])
-    const view = openOutboxView(at.file)!
+    const view = openOutboxView(setup.file)!
     const groups = [...view.scanGroups(1, ALL)]
-    const counts = groups.flatMap(one => (one.kind === 'group' ? one.zones : []))
+    const counts = groups.flatMap(item => (item.kind === 'group' ? item.zones : []))
     expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(after.length)
     const tenth = after.at(-10)!.sequence
-    const { sequence, skip: more } = view.findLastEvents(10, undefined)
-    const inIt = view.eventsOf(sequence, ALL) as SensorReading[]
-    expect(inIt[more]!.sequence).toBe(tenth)
+    const { sequence, skip } = view.findLastEvents(10, undefined)
+    const events = view.eventsOf(sequence, ALL) as SensorReading[]
+    expect(events[skip]!.sequence).toBe(tenth)
     view.close()
-    at.close()
-    using again = startKeeping({ lanes }, at.place)
-    expect(again.outbox.backlog(null, 0)).toEqual(backlog)
+    setup.close()
+    using reopened = openRetention({ lanes }, setup.directory)
+    expect(reopened.outbox.backlog(null, 0)).toEqual(backlog)
   })
 
-  it('leaves alone what the bridge may have read, and what it has', () => {
-    using at = startThinning({ aheadEvents: 200, keep: { hours: 0, bytes: 0 } })
-    at.write(10)
-    at.see(301)
-    at.write(70)
-    for (let n = 0; n < 60 && at.thinned().length === 0; n++) at.write(1)
-    const first = Math.min(...at.thinned().map(({ from }) => from as number))
+  it('does not change groups that the bridge may have read or delivered', () => {
+    using setup = openThinning({ aheadEvents: 200, keep: { hours: 0, bytes: 0 } })
+    setup.write(10)
+    setup.update(301)
+    setup.write(70)
+    for (let n = 0; n < 60 && setup.thinned().length === 0; n++) setup.write(1)
+    const first = Math.min(...setup.thinned().map(({ from }) => from as number))
     expect(first).toBeGreaterThan(501)
     expect(first).toBeLessThan(600)
   })
 
-  it('is dropped, the oldest first, where thinning does not help', () => {
-    using at = startThinning({ bounds: { events: 1000 } })
-    expect(at.write(50)).toBe(null)
-    const dropped = at.tombstones().filter(({ numbers }) => numbers === undefined)
+  it('is dropped, the oldest events first, where thinning does not help', () => {
+    using setup = openThinning({ bounds: { events: 1000 } })
+    expect(setup.write(50)).toBe(null)
+    const dropped = setup.tombstones().filter(({ numbers }) => numbers === undefined)
     expect(dropped.length).toBeGreaterThan(0)
-    expect(at.sequences().length).toBeLessThanOrEqual(1041)
-    at.outbox.writeZoneHeads()
-    expect(verdictOf(at.file)).toMatchObject({ missing: 0, awaited: 0 })
+    expect(setup.sequences().length).toBeLessThanOrEqual(1041)
+    setup.outbox.writeZoneHeads()
+    expect(verdictOf(setup.file)).toMatchObject({ missing: 0, awaited: 0 })
   })
 })
 
-describe('what arrived although it was thinned', () => {
-  it('counts as arrived', () => {
-    using at = startThinning()
-    const { before, after } = thinSome(at)
-    at.outbox.writeZoneHeads()
+describe('an event that was delivered although it was thinned', () => {
+  it('counts as delivered', () => {
+    using setup = openThinning()
+    const { before, after } = thinSome(setup)
+    setup.outbox.writeZoneHeads()
     const read = before.slice(0, 500)
     const kept = new Set([...read, ...after].map(({ sequence }) => sequence))
-    const { events, explained, missing, duplicates } = verdictOf(at.file, read)
+    const { events, explained, missing, duplicates } = verdictOf(setup.file, read)
     expect([events, missing]).toEqual([kept.size, 0])
-    expect(explained).toBe(at.outbox.lastSequence - kept.size)
+    expect(explained).toBe(setup.outbox.lastSequence - kept.size)
     expect(duplicates).toBeGreaterThan(0)
   })
 
-  it('and what is left and did not arrive is missing, not explained', () => {
-    using at = startThinning()
-    const { after } = thinSome(at)
-    at.outbox.writeZoneHeads()
+  it('does not explain a remaining event that was not delivered: that is missing', () => {
+    using setup = openThinning()
+    const { after } = thinSome(setup)
+    setup.outbox.writeZoneHeads()
     const lost = after[20]!
-    const verdict = verdictOf(at.file, [], one => one.sequence !== lost.sequence)
+    const verdict = verdictOf(setup.file, [], event => event.sequence !== lost.sequence)
     expect(verdict).toMatchObject({ missing: 1 })
     expect(verdict.holes.filter(({ fate }) => fate === 'missing')).toMatchObject([
       { zone: lost.zone, from: lost.zoneSequence, to: lost.zoneSequence },

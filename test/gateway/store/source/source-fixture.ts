@@ -7,11 +7,11 @@ import { reading, temporary } from '../fixture.ts'
 
 export const limits = { maxEvents: 1000, maxBytes: 1_000_000 }
 
-/** A place with an inbox and a source on an outbox that may come and go. */
-export function startPlace() {
-  const place = temporary()
-  const outboxFile = place.file('outbox.db')
-  const inboxFile = place.file('inbox.db')
+/** An inbox and an event source on an outbox that may be created and removed. */
+export function openStores() {
+  const directory = temporary()
+  const outboxFile = directory.file('outbox.db')
+  const inboxFile = directory.file('inbox.db')
   let inbox: Inbox
   let source: EventSource
   const start = () => {
@@ -37,7 +37,7 @@ export function startPlace() {
     },
     [Symbol.dispose]() {
       stop()
-      place[Symbol.dispose]()
+      directory[Symbol.dispose]()
     },
   }
 }
