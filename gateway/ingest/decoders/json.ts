@@ -41,11 +41,11 @@ export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[]
   const fault = flatten(value, '', flat)
   if (fault) return fault
   if (flat.keys !== scanned.colons)
-    return { reason: 'a key stands twice', place: findDuplicateKey(text) }
+    return { reason: 'a key occurs twice', place: findDuplicateKey(text) }
   if (scanned.dottedString || text.includes('\\u002')) {
     const names = new Set<string>()
     const duplicate = flat.measurements.find(({ metric }) => names.size === names.add(metric).size)
-    if (duplicate) return { reason: 'a key stands twice', place: duplicate.metric }
+    if (duplicate) return { reason: 'a key occurs twice', place: duplicate.metric }
   }
   return flat.measurements
 }

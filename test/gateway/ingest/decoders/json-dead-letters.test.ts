@@ -56,7 +56,7 @@ describe('a payload that cannot be a reading', () => {
     ['{"a.b":{},"a":{"b":[]}}', 'a.b'],
     ['{"x":1.5,"a.b":1,"y":2.5,"a":{"b":2}}', 'a.b'],
   ])('%s has a key twice', (payload, place) => {
-    expect(decode(payload)).toEqual({ reason: 'a key stands twice', place })
+    expect(decode(payload)).toEqual({ reason: 'a key occurs twice', place })
   })
 
   it('may have one key in several objects', () => {

@@ -102,14 +102,16 @@ describe('a JSON payload', () => {
   it.each(['\\\\', '\\"', 'x\\\\\\"', '\\\\\\\\'])(
     'decodes all keys after the text %j',
     escaped => {
-      const behind = (rest: string) => decode(`{"s":"${escaped}",${rest}}`)
-      expect(behind('"a":12345678901234567890')).toMatchObject([
+      const decodeAfter = (rest: string) => decode(`{"s":"${escaped}",${rest}}`)
+      expect(decodeAfter('"a":12345678901234567890')).toMatchObject([
         {},
         { text: '12345678901234567890' },
       ])
-      expect(behind('"a":1,"a":2')).toEqual({ reason: 'a key stands twice', place: 'a' })
-      expect(behind(`"a":${'['.repeat(17)}${']'.repeat(17)}`)).toMatchObject({ place: 'depth 18' })
-      expect(behind('"a.b":1,"a":{"b":2}')).toMatchObject({ place: 'a.b' })
+      expect(decodeAfter('"a":1,"a":2')).toEqual({ reason: 'a key occurs twice', place: 'a' })
+      expect(decodeAfter(`"a":${'['.repeat(17)}${']'.repeat(17)}`)).toMatchObject({
+        place: 'depth 18',
+      })
+      expect(decodeAfter('"a.b":1,"a":{"b":2}')).toMatchObject({ place: 'a.b' })
     },
   )
 

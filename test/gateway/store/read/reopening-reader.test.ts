@@ -13,8 +13,8 @@ import { commit, limits, numbersOf, openStores } from '../source/source-fixture.
 
 describe('an outbox that cannot be read', () => {
   it('is a state and no error while it is missing, empty, foreign or half created', () => {
-    using directory = openStores()
-    const { outboxFile, source } = directory
+    using stores = openStores()
+    const { outboxFile, source } = stores
     const isNothing = () => {
       expect(source.refresh()).toBe(null)
       expect(source.store).toBe(null)
@@ -27,22 +27,22 @@ describe('an outbox that cannot be read', () => {
     writeFileSync(outboxFile, 'some text that is no database '.repeat(500))
     isNothing()
     rmSync(outboxFile)
-    copyFileSync(directory.inboxFile, outboxFile)
+    copyFileSync(stores.inboxFile, outboxFile)
     isNothing()
     rmSync(outboxFile)
     const half = new Database(outboxFile)
     prepareDatabase(half, OUTBOX_APPLICATION_ID, outboxMigrations)
     isNothing()
     half.close()
-    const outbox = directory.openOutbox()
+    const outbox = stores.openOutbox()
     expect(source.refresh()).toEqual({ id: outbox.store, gateway: 'gw' })
     outbox.close()
   })
 
   it('is a state and no error while another process has locked it', () => {
-    using directory = openStores()
-    const { source, outboxFile } = directory
-    const outbox = directory.openOutbox()
+    using stores = openStores()
+    const { source, outboxFile } = stores
+    const outbox = stores.openOutbox()
     commit(outbox, 1)
     source.refresh()
     source.ensureLiveRange('readings', 6)
@@ -50,7 +50,7 @@ describe('an outbox that cannot be read', () => {
     source.close()
     const holder = new Database(outboxFile)
     holder.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM heads')
-    const late = openEventSource({ outboxFile, inbox: directory.inbox })
+    const late = openEventSource({ outboxFile, inbox: stores.inbox })
     expect(late.refresh()).toBe(null)
     holder.close()
     late.refresh()
@@ -59,17 +59,17 @@ describe('an outbox that cannot be read', () => {
   })
 
   it('that was replaced is another store, and the old one is no longer read', () => {
-    using directory = openStores()
-    const { source } = directory
-    const old = directory.openOutbox()
+    using stores = openStores()
+    const { source } = stores
+    const old = stores.openOutbox()
     commit(old, 1, 2)
     source.refresh()
     source.ensureLiveRange('readings', 6)
     source.advance(source.readBatch(limits)!)
     commit(old, 3)
     old.close()
-    directory.removeOutbox()
-    const replaced = directory.openOutbox()
+    stores.removeOutbox()
+    const replaced = stores.openOutbox()
     commit(replaced, 7)
     expect(source.refresh()).toEqual({ id: replaced.store, gateway: 'gw' })
     expect(source.ranges).toEqual([])
@@ -79,15 +79,15 @@ describe('an outbox that cannot be read', () => {
   })
 
   it('that was restored is read instead of the file that is still open', () => {
-    using directory = openStores()
-    const { source, outboxFile, inboxFile } = directory
-    const old = directory.openOutbox()
+    using stores = openStores()
+    const { source, outboxFile, inboxFile } = stores
+    const old = stores.openOutbox()
     commit(old, 1)
     old.close()
     copyStore(outboxFile, `${outboxFile}.old`)
     source.refresh()
     source.ensureLiveRange('readings', 6)
-    directory.removeOutbox()
+    stores.removeOutbox()
     copyStore(`${outboxFile}.old`, outboxFile)
     const restored = openOutbox({ file: outboxFile, gateway: 'gw', inboxFile })
     commit(restored, 2)
@@ -97,9 +97,9 @@ describe('an outbox that cannot be read', () => {
   })
 
   it('that is written while it is read has no event skipped', () => {
-    using directory = openStores()
-    const { source } = directory
-    const outbox = directory.openOutbox()
+    using stores = openStores()
+    const { source } = stores
+    const outbox = stores.openOutbox()
     const prepare = Database.prototype.prepare
     let between: (() => void) | undefined
     // The gateway commits twice after the reader found no group at its position.
@@ -125,14 +125,14 @@ describe('an outbox that cannot be read', () => {
       commit(outbox, 3)
     }
     expect(numbersOf(source)).toEqual([1, 2, 3])
-    expect(directory.inbox.notesFrom(1)).toEqual([])
+    expect(stores.inbox.notesFrom(1)).toEqual([])
     outbox.close()
   })
 
   it('is read on from the old position when it is there again', () => {
-    using directory = openStores()
-    const { source, outboxFile } = directory
-    const first = directory.openOutbox()
+    using stores = openStores()
+    const { source, outboxFile } = stores
+    const first = stores.openOutbox()
     commit(first, 1)
     source.refresh()
     source.ensureLiveRange('readings', 6)
@@ -140,11 +140,11 @@ describe('an outbox that cannot be read', () => {
     commit(first, 2)
     first.close()
     copyStore(outboxFile, `${outboxFile}-away`)
-    directory.removeOutbox()
-    directory.openOutbox().close()
+    stores.removeOutbox()
+    stores.openOutbox().close()
     source.refresh()
     expect(source.readBatch(limits)).toBe(null)
-    directory.removeOutbox()
+    stores.removeOutbox()
     copyStore(`${outboxFile}-away`, outboxFile)
     expect(source.refresh()!.id).toEqual(first.store)
     expect(numbersOf(source)).toEqual([2])
