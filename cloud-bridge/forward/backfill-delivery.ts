@@ -1,6 +1,5 @@
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { pause } from '../../config/process/pause.ts'
-import { isReplay } from '../../gateway/store/delivery/range-kind.ts'
 import type { StoredEvent } from '../../gateway/store/groups/group-codec.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
 import type { Note } from '../../gateway/store/notes/note-kinds.ts'
@@ -39,11 +38,11 @@ export async function deliverBackfill(context: DeliveryContext, live: LiveStatus
     lingerMs: config.bridge.lingerMs,
     onRejected: (event, reason, pending) => {
       const { range } = pending
-      if (isReplay(range)) inbox.addNotes([notReplayedNote(event, reason, range)])
+      if (range.kind === 'replay') inbox.addNotes([notReplayedNote(event, reason, range)])
       else onRejected(event, reason, pending)
     },
     onDelivered: ({ range }, batch) => {
-      if (isReplay(range)) metrics.replayed(batch)
+      if (range.kind === 'replay') metrics.replayed(batch)
       else metrics.delivered(batch)
       rateLimit.sent(byteCount(batch))
       flow.setRunning()

@@ -1,4 +1,3 @@
-import { rangeKind } from '../../gateway/store/delivery/range-kind.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
 import { type FlowStates, waitingText, waitReason } from '../retry/flow-status.ts'
 import type { HotZones } from '../zones/hot-zones.ts'
@@ -17,7 +16,7 @@ export function notReadyReasons({ source, flows }: Pick<BridgeParts, 'source' | 
   for (const [name, state] of Object.entries(flows)) {
     const reason = waitReason(state)
     // A replay sends delivered events again: a replay that waits makes no event late.
-    const isLate = name !== 'behind' || source.ranges.some(range => rangeKind(range) === 'backlog')
+    const isLate = name !== 'behind' || source.ranges.some(range => range.kind === 'backlog')
     if (reason && isLate) reasons.push(`${waitingText(name)}: ${reason}`)
   }
   const isReadable = source.backlog() !== null

@@ -1,4 +1,3 @@
-import { rangeKind } from '../../gateway/store/delivery/range-kind.ts'
 import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
 import type { Range } from '../../gateway/store/inbox.ts'
 
@@ -11,7 +10,7 @@ export type ZoneSpread = {
 
 /** How zones are spread over partitions; null before the first contact. */
 export function zoneSpreadOf(ranges: readonly Range[]): ZoneSpread | null {
-  const live = ranges.filter(range => rangeKind(range) === 'live')
+  const live = ranges.filter(range => range.kind === 'live')
   const open = live.find(({ end }) => end === null)
   if (!open) return null
   const old = live.find(({ end }) => end !== null)
@@ -31,12 +30,12 @@ export function moveObstacle(to: number, ranges: readonly Range[]): string | nul
     return `${waiting} since the last move to ${partitions}: ${untilDelivered}`
   }
   if (partitions === to) return `zones are spread over ${to} partitions already`
-  const [backlog] = ranges.filter(range => rangeKind(range) === 'backlog')
+  const [backlog] = ranges.filter(range => range.kind === 'backlog')
   if (backlog) {
     const { next, end, topic } = backlog
     return `the backlog #${next} to #${end} still goes to ${topic}: ${untilDelivered}`
   }
-  const [isolated] = ranges.filter(range => rangeKind(range) === 'apart')
+  const [isolated] = ranges.filter(range => range.kind === 'apart')
   if (!isolated) return null
   const names = includedPartitions(isolated).join(', ')
   return `partition ${names} is isolated: wait until it has caught up`

@@ -1,5 +1,5 @@
 import { type CommandHandler, CommandRefused } from '../../config/process/commands.ts'
-import { rangeKind, replayReason } from '../../gateway/store/delivery/range-kind.ts'
+import { replayReason } from '../../gateway/store/delivery/replay-period.ts'
 import { type EventFilter, openOutboxView } from '../../gateway/store/read/outbox-view.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
 import { type PartitionCounter, topicFault } from '../partitions/topic-check.ts'
@@ -27,7 +27,7 @@ export function createReplayCommand(options: ReplayCommandOptions): CommandHandl
   return async (input): Promise<ReplayAnswer> => {
     const filter = parseFilter(input)
     const { topic, source } = options
-    const live = source.ranges.find(range => range.end === null && rangeKind(range) === 'live')
+    const live = source.ranges.find(range => range.end === null && range.kind === 'live')
     if (!live) throw new CommandRefused(503, 'no event was delivered yet')
     const waits = await waitReason(options, live.partitions)
     try {

@@ -1,7 +1,7 @@
 import type { BridgeState } from '../../cloud-bridge/forward/bridge-status.ts'
 import { partitionsText } from '../../cloud-bridge/forward/isolated-partitions.ts'
-import { type RangeKind, rangeKind } from '../../gateway/store/delivery/range-kind.ts'
 import { includedPartitions } from '../../gateway/store/delivery/zone-filter.ts'
+import type { RangeKind } from '../../gateway/store/sequence/delivery-range.ts'
 
 type ReportedRange = BridgeState['ranges'][number]
 
@@ -13,7 +13,7 @@ export function deliveryPlanLines({
   ranges,
   kafka,
 }: Pick<BridgeState, 'ranges' | 'kafka'>): string[] {
-  const rangesOf = (kind: RangeKind) => ranges.filter(range => rangeKind(range) === kind)
+  const rangesOf = (kind: RangeKind) => ranges.filter(range => range.kind === kind)
   const live = rangesOf('live')
   const partitions = live.find(({ end }) => end === null)?.partitions
   const backlogs = rangesOf('backlog').sort((a, b) => a.next - b.next)

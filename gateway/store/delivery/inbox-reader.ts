@@ -4,7 +4,7 @@ import { openReadOnly } from '../file/readonly-database.ts'
 import { INBOX_APPLICATION_ID } from '../file/schema.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { createPositionChecksum } from './position-checksum.ts'
-import { isReplay } from './range-kind.ts'
+import { readRanges } from './range-table.ts'
 
 /** The inbox version that introduced the position checksum. */
 const CHECKSUM_SINCE_VERSION = 2
@@ -56,11 +56,10 @@ export function openInboxReader(file: string) {
 }
 
 function readState(db: Database.Database, store: Buffer): InboxState {
-  const select = db.prepare('SELECT next, "end", reason FROM ranges WHERE store = ?')
-  const ranges = select.all(store) as (SequenceRange & { reason: string })[]
-  const replays = ranges.filter(isReplay).map(({ next }) => next)
+  const ranges = readRanges(db, store)
+  const replays = ranges.filter(({ isReplay }) => isReplay).map(({ next }) => next)
   const nextNote = db.prepare('SELECT next FROM notePositions WHERE store = ?').pluck().get(store)
-  const pending = ranges.filter(range => !isReplay(range)).map(({ next, end }) => ({ next, end }))
+  const pending = ranges.filter(({ isReplay }) => !isReplay).map(({ next, end }) => ({ next, end }))
   return {
     pendingRanges: ranges.length > 0 ? pending : null,
     replayFrom: replays.length > 0 ? Math.min(...replays) : null,

@@ -1,6 +1,6 @@
 import type { Note } from '../notes/note-kinds.ts'
 import type { Range, RangesEdit } from '../sequence/delivery-range.ts'
-import { caughtUpNote, deferralNote, deferralReason, rangeKind } from './range-kind.ts'
+import { asDeferred, caughtUpNote, deferralNote } from './deferral.ts'
 import { excludedPartitions, formatZoneFilter, includedPartitions } from './zone-filter.ts'
 
 /** Writes a note in the transaction that changes the ranges; returns the number of the note. */
@@ -12,10 +12,10 @@ export type AddNote = (note: Note) => number
  */
 export function redirectLive(ranges: Range[], topic: string, partitions: number) {
   return (addNote: AddNote): RangesEdit => {
-    const live = ranges.find(range => range.end === null && rangeKind(range) === 'live')!
+    const live = ranges.find(range => range.end === null && range.kind === 'live')!
     const removed = ranges.filter(range => range !== live)
     for (const range of removed) {
-      if (rangeKind(range) === 'apart') addNote(caughtUpNote(range))
+      if (range.kind === 'apart') addNote(caughtUpNote(range))
     }
     const next = Math.min(...ranges.map(range => range.next))
     return { removed, changed: [{ ...live, topic, partitions, next, zones: null }] }
@@ -50,10 +50,9 @@ export function isolatePartitions(range: Range, next: number, partitions: number
     const { id: _, ...rest } = range
     const isolated = { ...rest, zones: formatZoneFilter({ only: partitions }) }
     const note = addNote(deferralNote(isolated, 'apart'))
-    const reason = deferralReason('apart', note, isolated)
     const without = [...excludedPartitions(range), ...partitions].sort((a, b) => a - b)
     const changed = [{ ...range, next, zones: formatZoneFilter({ without }) }]
-    return { changed, added: [{ ...isolated, reason }] }
+    return { changed, added: [asDeferred(isolated, 'apart', note)] }
   }
 }
 
@@ -100,7 +99,7 @@ export function repartition(live: Range, last: number, partitions: number) {
 
 function toBacklog(range: Range, addNote: AddNote): Range {
   const note = addNote(deferralNote(range, 'backlog'))
-  return { ...range, reason: deferralReason('backlog', note, range) }
+  return asDeferred(range, 'backlog', note)
 }
 
 function withPartitionsOf(live: Range, isolated: Range): Range {

@@ -1,5 +1,6 @@
 import BetterSqlite3, { type Database } from 'better-sqlite3'
 import { DamagedFileError } from './damage-mark.ts'
+import { addRangeKindColumns } from './range-kind-migration.ts'
 
 /** The `PRAGMA application_id` of our files: "SlOb" and "SlIb". */
 export const OUTBOX_APPLICATION_ID = 0x536c4f62
@@ -56,8 +57,17 @@ export const outboxMigrations = [
    ) STRICT;`,
 ]
 
+/** SQL, or a function for what SQL cannot do; runs in one transaction. */
+export type Migration = string | ((db: Database) => void)
+
+/** Runs a migration inside the open transaction. */
+export function runMigration(db: Database, migration: Migration): void {
+  if (typeof migration === 'string') db.exec(migration)
+  else migration(db)
+}
+
 /** The inbox's migrations, as `outboxMigrations`. */
-export const inboxMigrations = [
+export const inboxMigrations: Migration[] = [
   `CREATE TABLE ranges (
      id         INTEGER PRIMARY KEY,
      store      BLOB NOT NULL,
@@ -90,6 +100,7 @@ export const inboxMigrations = [
      crc         INTEGER NOT NULL,
      PRIMARY KEY (registry, subject, fingerprint)
    ) STRICT, WITHOUT ROWID;`,
+  addRangeKindColumns,
 ]
 
 /** A file is not a store of ours, or of a newer program: it must stay untouched. */
@@ -102,7 +113,11 @@ export class ForeignFileError extends Error {}
  * file, when the file is not ours or is newer than this program, and DamagedFileError when the file
  * is ours and damaged.
  */
-export function prepareDatabase(db: Database, applicationId: number, migrations: string[]): void {
+export function prepareDatabase(
+  db: Database,
+  applicationId: number,
+  migrations: Migration[],
+): void {
   const { version, tables } = identifyDatabase(db, applicationId, migrations)
   if (version === 0 && tables === 0) db.pragma('auto_vacuum = INCREMENTAL')
   db.pragma('journal_mode = WAL')
@@ -112,7 +127,7 @@ export function prepareDatabase(db: Database, applicationId: number, migrations:
   db.pragma('cache_size = -1000')
   for (let next = version; next < migrations.length; next++) {
     db.transaction(() => {
-      db.exec(migrations[next]!)
+      runMigration(db, migrations[next]!)
       db.pragma(`application_id = ${applicationId}`)
       db.pragma(`user_version = ${next + 1}`)
     }).immediate()
@@ -132,7 +147,7 @@ export function prepareDatabase(db: Database, applicationId: number, migrations:
  * ForeignFileError and DamagedFileError as `prepareDatabase` does: a file of ours with a damaged
  * application_id or user_version has our tables, a foreign file has others.
  */
-export function identifyDatabase(db: Database, applicationId: number, migrations: string[]) {
+export function identifyDatabase(db: Database, applicationId: number, migrations: Migration[]) {
   const { version, owner, tables } = readMarks(db)
   if (owner === applicationId && version === migrations.length) return { version, tables }
   if (version === 0 && owner === 0 && tables === 0) return { version, tables }
@@ -174,11 +189,15 @@ function readMarks(db: Database) {
 }
 
 /** The version that has exactly the file's tables; 0 for none. */
-function versionByTables(db: Database, migrations: string[]): number {
+function versionByTables(db: Database, migrations: Migration[]): number {
   const actual = tablesOf(db)
   const model = new BetterSqlite3(':memory:')
   try {
-    return migrations.findIndex(migration => tablesOf(model.exec(migration)) === actual) + 1
+    const isVersion = (migration: Migration) => {
+      runMigration(model, migration)
+      return tablesOf(model) === actual
+    }
+    return migrations.findIndex(isVersion) + 1
   } finally {
     model.close()
   }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { isReplay } from '../delivery/range-kind.ts'
+import { type ReadRange, readRanges } from '../delivery/range-table.ts'
 import { isDamage, readDamageReason } from '../file/damage-mark.ts'
-import { readRows } from '../file/readonly-database.ts'
+import { openReadOnly } from '../file/readonly-database.ts'
 import {
   ForeignFileError,
   INBOX_APPLICATION_ID,
@@ -11,7 +11,6 @@ import {
   OUTBOX_APPLICATION_ID,
   outboxMigrations,
 } from '../file/schema.ts'
-import type { Range } from '../sequence/delivery-range.ts'
 import { openOutboxReader } from './outbox-reader.ts'
 
 /** The file at the path of a store. `fault` says why the file cannot be used as it is. */
@@ -59,11 +58,8 @@ export function readRangeStatus(outboxFile: string, inboxFile: string) {
   try {
     using outbox = disposable(openOutboxReader(outboxFile))
     if (!outbox.value) return unknown
-    const query = 'SELECT * FROM ranges WHERE store = ?'
-    const ranges = existsSync(inboxFile)
-      ? readRows<Range>(inboxFile, query, outbox.value.store)
-      : []
-    const undelivered = ranges.filter(range => !isReplay(range))
+    const ranges = readSavedRanges(inboxFile, outbox.value.store)
+    const undelivered = ranges.filter(({ isReplay }) => !isReplay)
     const backlogRanges = ranges.length > 0 ? undelivered : null
     const { oldestAgeMs } = outbox.value.backlog(backlogRanges, Date.now())
     const counts = undelivered.map(({ partitions }) => partitions)
@@ -73,6 +69,17 @@ export function readRangeStatus(outboxFile: string, inboxFile: string) {
     }
   } catch (error) {
     if (error instanceof Database.SqliteError) return unknown
+    throw error
+  }
+}
+
+/** The saved ranges of a store; none when the inbox is missing or cannot be read. */
+function readSavedRanges(inboxFile: string, store: Buffer): ReadRange[] {
+  using inbox = disposable(openReadOnly(inboxFile, INBOX_APPLICATION_ID))
+  try {
+    return inbox.value ? readRanges(inbox.value, store) : []
+  } catch (error) {
+    if (error instanceof Database.SqliteError) return []
     throw error
   }
 }

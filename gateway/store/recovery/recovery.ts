@@ -14,7 +14,12 @@ import {
   removeOldSetAsideFiles,
   replaceDamagedFile,
 } from '../file/damaged-files.ts'
-import { ForeignFileError, identifyDatabase, prepareDatabase } from '../file/schema.ts'
+import {
+  ForeignFileError,
+  identifyDatabase,
+  type Migration,
+  prepareDatabase,
+} from '../file/schema.ts'
 
 /** A damaged file, and the path under which it will be kept; `atMs` is ms since 1970. */
 export type DamagedFile = { file: string; aside: string; reason: string; atMs: number }
@@ -26,7 +31,7 @@ export type RecoveryReport = { file: string; reason: string; salvaged: Record<st
 export type StoreKind = {
   key: string
   applicationId: number
-  migrations: string[]
+  migrations: Migration[]
   /** Whether something beside the file proves that it was ours, when SQLite cannot read it. */
   isKnown(file: string): boolean
   /** Why a file must be rebuilt although SQLite may open it; null when there is no reason. */

@@ -1,3 +1,6 @@
+/** What a range is for, see docs/glossary.md; `apart`: an isolated partition. */
+export type RangeKind = 'live' | 'backlog' | 'apart' | 'replay'
+
 /** Events still to be delivered to one topic: sequences `next` to `end`; null for an open end. */
 export type Range = {
   id: number
@@ -7,7 +10,11 @@ export type Range = {
   topic: string
   partitions: number
   zones: string | null
+  /** Why the range exists, for people. */
   reason: string
+  kind: RangeKind
+  /** The note that deferred a backlog or an isolated partition: its number and its sequences. */
+  deferral?: { note: number; from: number; to: number | null }
 }
 
 /** Whether all events of a range are delivered. An open range is never done. */

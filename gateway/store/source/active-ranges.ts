@@ -1,3 +1,4 @@
+import { caughtUpNote } from '../delivery/deferral.ts'
 import {
   type AddNote,
   isolatePartitions,
@@ -7,9 +8,8 @@ import {
   splitBacklog,
   splitIsolated,
 } from '../delivery/range-changes.ts'
-import { caughtUpNote, type RangeKind, rangeKind } from '../delivery/range-kind.ts'
 import type { Inbox, Range, RangesEdit } from '../inbox.ts'
-import { isDone } from '../sequence/delivery-range.ts'
+import { isDone, type RangeKind } from '../sequence/delivery-range.ts'
 
 export type ActiveRanges = ReturnType<typeof createActiveRanges>
 
@@ -19,7 +19,7 @@ export type ActiveRanges = ReturnType<typeof createActiveRanges>
  */
 export function createActiveRanges(inbox: Inbox) {
   let all: Range[] = []
-  const rangesOf = (...kinds: RangeKind[]) => all.filter(range => kinds.includes(rangeKind(range)))
+  const rangesOf = (...kinds: RangeKind[]) => all.filter(range => kinds.includes(range.kind))
   const openRange = () => rangesOf('live').find(({ end }) => end === null)
   const edit = (makeEdit: (note: AddNote) => RangesEdit): Range[] => {
     const { changed = [], removed = [], added } = inbox.editRanges(makeEdit)
@@ -95,7 +95,7 @@ export function createActiveRanges(inbox: Inbox) {
     },
     /** Moves a range to `next`, durably within a second or at close. Removes it when it is done. */
     advance(range: Range, next: number): void {
-      if (rangeKind(range) === 'backlog' && isDone({ next, end: range.end })) {
+      if (range.kind === 'backlog' && isDone({ next, end: range.end })) {
         inbox.addNotes([caughtUpNote(range)])
       }
       inbox.moveRange(Object.assign(range, { next }))

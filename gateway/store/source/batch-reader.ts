@@ -1,4 +1,3 @@
-import { isReplay } from '../delivery/range-kind.ts'
 import { parseZoneFilter, type ZoneMatcher } from '../delivery/zone-filter.ts'
 import type { StoredEvent, ZoneRange } from '../groups/group-codec.ts'
 import type { Inbox, Range } from '../inbox.ts'
@@ -47,7 +46,7 @@ export function readBatch(
     const span = { from: next, to, range: range.id, store: range.store.toString('hex') }
     const replay = { asked: range.reason, askedZones: parseZoneFilter(range) }
     addNotes([
-      isReplay(range)
+      range.kind === 'replay'
         ? { kind: 'not replayed', content: { ...span, ...replay, ...details } }
         : { kind, content: { ...span, ...details } },
     ])

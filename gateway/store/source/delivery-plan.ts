@@ -1,4 +1,4 @@
-import { parseDeferral } from '../delivery/range-kind.ts'
+import { deferralContent } from '../delivery/deferral.ts'
 import { createZoneMatcher } from '../delivery/zone-filter.ts'
 import type { Inbox, Range } from '../inbox.ts'
 import type { ReopeningReader } from '../read/reopening-reader.ts'
@@ -21,8 +21,7 @@ export function createDeliveryPlan(
   return {
     /** Writes the note `contact`: which deferred ranges of this inbox are still undelivered. */
     recordContact(store: Buffer): void {
-      const deferrals = ranges.undelivered.map(parseDeferral)
-      const behind = deferrals.filter(({ why }) => why !== undefined)
+      const behind = ranges.undelivered.map(deferralContent).filter(content => content !== null)
       addNotes([{ kind: 'contact', content: { store: store.toString('hex'), behind } }])
     },
     /** The undelivered sequences of a zone, or of all zones, in order. */

@@ -1,4 +1,3 @@
-import { rangeKind } from '../delivery/range-kind.ts'
 import { includedPartitions } from '../delivery/zone-filter.ts'
 import { bellFile, watchBell } from '../file/bell.ts'
 import type { Inbox, Range } from '../inbox.ts'
@@ -8,7 +7,7 @@ import { createDeliveryPlan } from './delivery-plan.ts'
 import { createRangeSources } from './range-sources.ts'
 
 /** A replay to be added to the delivery plan; `reason` comes from replayReason. */
-export type ReplayRange = Omit<Range, 'id' | 'store'>
+export type ReplayRange = Omit<Range, 'id' | 'store' | 'kind' | 'deferral'>
 
 export type EventSource = ReturnType<typeof openEventSource>
 
@@ -55,13 +54,13 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       if (!outbox.store || ranges.redirectLive(topic, partitions)) return
       const next = outbox.readOrElse(null, reader => reader.firstSequence ?? 1)
       if (next === null) return
-      const rest = { end: null, zones: null, reason: 'first contact' }
+      const rest = { end: null, zones: null, kind: 'live', reason: 'first contact' } as const
       ranges.addRange({ store: outbox.store.id, next, topic, partitions, ...rest })
     },
     /** Adds a replay of the open store, durably. */
     addReplay(replay: ReplayRange): void {
       if (!outbox.store) throw new Error('there is no outbox')
-      ranges.addRange({ store: outbox.store.id, ...replay })
+      ranges.addRange({ store: outbox.store.id, kind: 'replay', ...replay })
     },
     /** The notes of the outbox from a number on. */
     notesFrom: (sequence: number) =>
@@ -89,7 +88,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
  */
 function measureBacklog(ranges: ActiveRanges, outbox: ReopeningReader) {
   return outbox.readOrElse(null, reader => {
-    const ordinary = ranges.undelivered.filter(range => rangeKind(range) !== 'apart')
+    const ordinary = ranges.undelivered.filter(range => range.kind !== 'apart')
     const backlog = reader.backlog(ranges.all.length > 0 ? ordinary : null, Date.now())
     const isolated = ranges.isolated.map(({ next, ...range }) => {
       const end = (ranges.open?.next ?? next) - 1

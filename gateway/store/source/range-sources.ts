@@ -1,4 +1,3 @@
-import { rangeKind } from '../delivery/range-kind.ts'
 import { createZoneMatcher } from '../delivery/zone-filter.ts'
 import type { Inbox, Range } from '../inbox.ts'
 import type { ReopeningReader } from '../read/reopening-reader.ts'
@@ -28,7 +27,7 @@ export function createRangeSources(
         recordRead(range.store, { sequence: Math.max(range.next, batch?.next ?? 0) - 1 })
         if (batch) return batch
         // Ranges are delivered in order, even when the first one gives nothing for a moment.
-        if (rangeKind(range) !== 'replay') break
+        if (range.kind !== 'replay') break
       }
       return null
     })

@@ -9,7 +9,7 @@ import type { ReplayAnswer } from '../../../cloud-bridge/replay/replay-command.t
 import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
 import { defaults } from '../../../config/config.ts'
 import { decodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
-import { replayReason } from '../../../gateway/store/delivery/range-kind.ts'
+import { replayReason } from '../../../gateway/store/delivery/replay-period.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
 import { createTopics, describeWithKafka, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts'
@@ -201,7 +201,7 @@ describeWithKafka('a replay', () => {
 /** Replays three events, one after the other. */
 async function replayThree(sent: number[], isLiveBusy: () => boolean) {
   const ending = new AbortController()
-  const range = { id: 1, partitions: 3, topic: 'backfill', reason: replayReason(0, 1) }
+  const range = { id: 1, partitions: 3, topic: 'backfill', kind: 'replay' }
   const event = (sequence: number) => ({ sequence, zone: 'a', value: Buffer.of(1) })
   let next = 1
   const backfill = {

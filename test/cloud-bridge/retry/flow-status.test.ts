@@ -25,13 +25,13 @@ it('reports why late events wait, and not why a replay waits', () => {
   const isolated = flows.add('partition 3')
   isolated.setWaiting('NOT_ENOUGH_REPLICAS')
   flows.add('behind').setWaiting('no such topic')
-  const ranges = [{ reason: 'replay of yesterday' }]
+  const ranges = [{ kind: 'replay' }]
   const source = { backlog: () => ({ events: 0 }), damaged: null, ranges }
   const reasons = () => notReadyReasons({ source: source as never, flows: flows.states })
   expect(reasons()).toEqual(['partition 3 waits: NOT_ENOUGH_REPLICAS'])
   isolated.remove()
   expect(reasons()).toEqual([])
-  ranges.push({ reason: 'backlog since note 1 from 1 to 9' })
+  ranges.push({ kind: 'backlog' })
   expect(reasons()).toEqual(['backfill waits: no such topic'])
 })
 

@@ -107,8 +107,9 @@ describe('the writer', () => {
     await waiting(3)
     const inbox = openInbox({ file: rig.inboxFile, settleMs: 1 })
     const store = Buffer.from(rig.writer.store, 'hex')
-    const rest = { end: null, topic: 't', partitions: 1, zones: null, reason: 'test' }
-    inbox.addRange({ store, next: 3, ...rest })
+    const rest = { end: null, topic: 't', partitions: 1, zones: null } as const
+    const live = { kind: 'live', reason: 'test' } as const
+    inbox.addRange({ store, next: 3, ...rest, ...live })
     await waiting(1)
     inbox.close()
   })
@@ -171,8 +172,9 @@ describe('the writer within its bounds', () => {
   const deliver = (rig: Awaited<ReturnType<typeof openWriterAccept>>, next: number) => {
     const inbox = openInbox({ file: rig.inboxFile, settleMs: 1 })
     const store = Buffer.from(rig.writer.store, 'hex')
-    const rest = { end: null, topic: 't', partitions: 1, zones: null, reason: 'test' }
-    inbox.addRange({ store, next, ...rest })
+    const rest = { end: null, topic: 't', partitions: 1, zones: null } as const
+    const live = { kind: 'live', reason: 'test' } as const
+    inbox.addRange({ store, next, ...rest, ...live })
     inbox.close()
   }
 

@@ -24,7 +24,14 @@ function withRestoredOutbox() {
   outbox.commit({ readings: [], deadLetters })
   outbox.close()
   const inbox = openInbox({ file: inboxFile, settleMs: 1 })
-  const rest = { end: null, topic: 't', partitions: 6, zones: null, reason: 'test' }
+  const rest = {
+    end: null,
+    topic: 't',
+    partitions: 6,
+    zones: null,
+    kind: 'live',
+    reason: '',
+  } as const
   inbox.addRange({ store: outbox.store, next: 9, ...rest })
   inbox.addRange({ store: Buffer.alloc(16, 1), next: 999, ...rest })
   inbox.moveNotes(outbox.store, 5)

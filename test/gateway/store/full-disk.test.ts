@@ -76,7 +76,8 @@ function deliverAll({ inboxFile, writer, file }: Rig): void {
   const inbox = openInbox({ file: inboxFile, settleMs: 1 })
   const store = Buffer.from(writer.store, 'hex')
   const next = writer.status.lastSequence + 1
-  inbox.addRange({ store, next, end: null, topic: 't', partitions: 1, zones: null, reason: 't' })
+  const range = { store, next, end: null, topic: 't', partitions: 1, zones: null } as const
+  inbox.addRange({ ...range, kind: 'live', reason: 't' })
   inbox.moveNotes(store, readOutbox(file).notes.at(-1)!.sequence + 1)
   inbox.close()
 }

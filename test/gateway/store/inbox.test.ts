@@ -8,6 +8,7 @@ const store = Buffer.alloc(16, 7)
 const otherStore = Buffer.alloc(16, 8)
 const range = {
   ...{ store, next: 1, end: null, topic: 'sluice.readings', partitions: 6, zones: null },
+  kind: 'live' as const,
   reason: 'first contact',
 }
 /** Longer than any test: no timer makes positions durable. */
@@ -34,7 +35,7 @@ describe('the inbox', () => {
     const inbox = openInbox({ file, settleMs: NEVER_MS })
     const first = inbox.addRange(range)
     const foreign = inbox.addRange({ ...range, store: otherStore })
-    const second = inbox.addRange({ ...range, next: 5, end: 9, zones: '["z"]', reason: 'replay' })
+    const second = inbox.addRange({ ...range, next: 5, end: 9, zones: '["z"]', kind: 'replay' })
     expect(inbox.rangesOf(store)).toEqual([first, second])
     expect(first).toEqual({ ...range, id: first.id })
     expect(afterKill(file, inbox => inbox.rangesOf(otherStore))).toEqual([foreign])

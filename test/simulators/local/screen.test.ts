@@ -69,21 +69,22 @@ describe('the live screen', () => {
 
   it('shows replays', () => {
     const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
-    const ranges = ['first contact', 'replay 1', 'replay 2'].map(reason => ({
-      ...{ ...range, reason },
-    }))
+    const kinds = ['live', 'replay', 'replay'] as const
+    const ranges = kinds.map(kind => ({ ...range, kind, reason: '' }))
     const now = { atMs: 0, gateway, bridge: { ...bridge, ranges } }
     expect(drawScreen(now, null)).toContain('replaying       #5 to #9, to b, and 1 more')
   })
 
   it('shows backlogs, a changed partition count and isolated partitions', () => {
     const range = { id: 1, store: '', next: 5, end: 9, topic: 'b', partitions: 3, zones: null }
-    const apart = { ...range, end: null, reason: 'apart since note 4' }
+    const apart = { ...range, end: null, kind: 'apart', reason: '' } as const
+    const live = { ...range, kind: 'live', reason: '' } as const
+    const backlog = { ...range, kind: 'backlog', reason: '' } as const
     const ranges = [
-      { ...range, reason: 'spread' },
-      { ...range, next: 10, end: null, partitions: 12, reason: 'live' },
-      { ...range, next: 3, end: 4, reason: 'backlog since note 2' },
-      { ...range, next: 1, end: 2, reason: 'backlog since note 1' },
+      live,
+      { ...live, next: 10, end: null, partitions: 12 },
+      { ...backlog, next: 3, end: 4 },
+      { ...backlog, next: 1, end: 2 },
       { ...apart, zones: '{"only":[3]}' },
       { ...apart, zones: '{"only":[1,2]}', next: 7 },
     ]

@@ -17,6 +17,7 @@ import {
   OUTBOX_APPLICATION_ID,
   outboxMigrations,
   prepareDatabase,
+  runMigration,
 } from '../../../../gateway/store/file/schema.ts'
 import type { FileVersions } from '../recording/marks.ts'
 
@@ -87,7 +88,7 @@ export function readVersion(dir: string, kind: FileKind): number {
   const model = new Database(':memory:')
   try {
     const version = db.pragma('user_version', { simple: true }) as number
-    for (const migration of kinds[kind].migrations.slice(0, version)) model.exec(migration)
+    for (const migration of kinds[kind].migrations.slice(0, version)) runMigration(model, migration)
     if (JSON.stringify(tablesOf(db)) !== JSON.stringify(tablesOf(model)))
       throw new Error(`the ${kind} is only a part of version ${version}`)
     const result = db.pragma('integrity_check', { simple: true })

@@ -29,6 +29,11 @@ export const openInboxIn = (dir: string) => openInbox({ file: inboxPath(dir), se
 
 export type Workload = ReturnType<typeof openWorkload>
 
+const LIVE_RANGE = {
+  ...{ end: null, topic: 'rehearsal', partitions: 6, zones: null, reason: 'rehearsal' },
+  kind: 'live' as const,
+}
+
 /**
  * Opens the store in a folder, or creates one, and works on it with the product's own code. It
  * writes each request (before making it) and each promise of the store into the file `marks`. With
@@ -57,10 +62,9 @@ export function openWorkload(
   if (isNew) {
     mark({ versions: newestVersions })
     mark({ store: outbox.store.toString('hex') })
-    const rest = { end: null, topic: 'rehearsal', partitions: 6, zones: null, reason: 'rehearsal' }
     const position = { next: 1, nextNote: 1 }
     mark({ moving: position, notes: [] })
-    inbox.addRange({ store: outbox.store, next: 1, ...rest })
+    inbox.addRange({ store: outbox.store, next: 1, ...LIVE_RANGE })
     mark({ moved: position })
   }
   const reopenOutbox = (phase: WorkloadPhase) => {

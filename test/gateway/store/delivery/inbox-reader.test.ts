@@ -4,13 +4,14 @@ import {
   openInboxReader,
   readInboxProgress,
 } from '../../../../gateway/store/delivery/inbox-reader.ts'
-import { replayReason } from '../../../../gateway/store/delivery/range-kind.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { temporary } from '../fixture.ts'
 
 const store = Buffer.alloc(16, 7)
 const range = {
-  ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null, reason: 'first contact' },
+  ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null },
+  kind: 'live' as const,
+  reason: 'first contact',
 }
 const nothing = { pendingRanges: null, replayFrom: null, nextNote: 1 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
@@ -44,8 +45,7 @@ describe('the range reader', () => {
     const file = place.file('inbox.db')
     const inbox = open(file)
     inbox.addRange({ ...range, next: 9 })
-    for (const next of [5, 3])
-      inbox.addRange({ ...range, next, end: 8, reason: replayReason(0, 1) })
+    for (const next of [5, 3]) inbox.addRange({ ...range, next, end: 8, kind: 'replay' })
     inbox.moveNotes(store, 6)
     inbox.close()
     const ranges = openInboxReader(file)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   INBOX_APPLICATION_ID,
   inboxMigrations,
+  type Migration,
   OUTBOX_APPLICATION_ID,
   outboxMigrations,
   prepareDatabase,
@@ -16,7 +17,7 @@ const store = Buffer.alloc(16, 7)
 /** Creates a file of an older version; `fill` writes its rows. */
 function createOldFile(
   file: string,
-  [applicationId, migrations]: [number, string[]],
+  [applicationId, migrations]: [number, Migration[]],
   fill: (db: Database.Database) => void = () => {},
 ): void {
   const db = new Database(file)
@@ -34,7 +35,7 @@ const rowsOf = (file: string, query: string) => {
   }
 }
 const versionOf = (file: string) => (rowsOf(file, 'PRAGMA user_version') as number[][])[0]![0]
-const versions = (migrations: string[]) => migrations.map((_, at) => at + 1)
+const versions = (migrations: Migration[]) => migrations.map((_, at) => at + 1)
 
 /** A group and its notes with the columns of version 1, which all later versions have. */
 function rowsOfOutbox(file: string) {

@@ -20,7 +20,9 @@ import { commit, numbersOf, openStores } from '../source/source-fixture.ts'
 
 const store = Buffer.alloc(16, 7)
 const range = {
-  ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null, reason: 'first contact' },
+  ...{ store, next: 1, end: null, topic: 't', partitions: 6, zones: null },
+  kind: 'live' as const,
+  reason: 'first contact',
 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
 

@@ -8,7 +8,14 @@ import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { fill, isFirst, LAST, open, overwrite, withDamaged } from '../file/damaged-file.ts'
 import { copyStore, reading, readOutbox, temporary } from '../fixture.ts'
 
-const REST = { end: null, topic: 't', partitions: 6, zones: null, reason: 'first' }
+const REST = {
+  end: null,
+  topic: 't',
+  partitions: 6,
+  zones: null,
+  kind: 'live',
+  reason: '',
+} as const
 
 it('a salvaged outbox tells the epoch before, although a power cut left an old bell', () => {
   using at = withDamaged(() => {})

@@ -1,7 +1,7 @@
 import Database from 'better-sqlite3'
 import { createRejectionHandler } from '../../../../cloud-bridge/forward/delivery-context.ts'
 import { resolveDeadLetters } from '../../../../gateway/ingest/dead-letter-retry.ts'
-import { replayReason } from '../../../../gateway/store/delivery/range-kind.ts'
+import { replayReason } from '../../../../gateway/store/delivery/replay-period.ts'
 import { markDamaged } from '../../../../gateway/store/file/damage-mark.ts'
 import { createMeans } from '../../../../gateway/store/groups/downsampling.ts'
 import { openInbox } from '../../../../gateway/store/inbox.ts'

@@ -158,7 +158,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const ranges = createActiveRanges(inbox)
     ranges.load(reader.store)
     const liveRange = { store: reader.store, next: 1, end: null, topic: 't', partitions: 1 }
-    ranges.addRange({ ...liveRange, zones: null, reason: 'first contact' })
+    ranges.addRange({ ...liveRange, zones: null, kind: 'live', reason: '' })
     const numbers: number[] = []
     for (;;) {
       const [range] = ranges.undelivered

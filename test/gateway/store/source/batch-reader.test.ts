@@ -118,7 +118,7 @@ describe('reading a batch', () => {
     expect(unreadable.range.next).toBe(8)
   })
 
-  const replay = { end: 8, reason: 'replay x', epoch: 1 }
+  const replay = { end: 8, kind: 'replay', reason: 'replay x', epoch: 1 } as const
 
   it('of a replay notes missing and unreadable events as not replayed, and never goes back', () => {
     const groups = [group(3, 2, false), group(5, 4)]

@@ -1,6 +1,6 @@
 import { renameSync, rmSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { replayReason } from '../../../../gateway/store/delivery/range-kind.ts'
+import { replayReason } from '../../../../gateway/store/delivery/replay-period.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { copyStore } from '../fixture.ts'
 import { commit, limits, numbersOf, openStores } from './source-fixture.ts'
@@ -18,7 +18,7 @@ describe('the first contact', () => {
     expect(ranges).toEqual([
       {
         ...{ id: expect.any(Number), store: outbox.store, next: 1, end: null, topic: 'readings' },
-        ...{ partitions: 6, zones: null, reason: 'first contact' },
+        ...{ partitions: 6, zones: null, kind: 'live', reason: 'first contact' },
       },
     ])
     stores.stop()
@@ -137,9 +137,10 @@ describe('reading batches and advancing', () => {
     const outbox = stores.openOutbox()
     commit(outbox, 1, 2, 3)
     const range = { store: outbox.store, partitions: 6, zones: null, reason: 'test' }
-    stores.inbox.addRange({ ...range, next: 3, end: null, topic: 'live' })
-    const reason = 'backlog since note 1'
-    stores.inbox.addRange({ ...range, next: 1, end: 2, topic: 'backfill', reason })
+    stores.inbox.addRange({ ...range, next: 3, end: null, topic: 'live', kind: 'live' })
+    const deferral = { note: 1, from: 1, to: 2 }
+    const backlog = { ...range, topic: 'backfill', kind: 'backlog', deferral } as const
+    stores.inbox.addRange({ ...backlog, next: 1, end: 2 })
     stores.source.refresh()
     const first = stores.source.readBatch(limits)!
     expect([first.range.topic, first.next]).toEqual(['live', 4])

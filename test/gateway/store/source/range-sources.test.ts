@@ -37,19 +37,18 @@ function openStores() {
 }
 
 it.each([
-  [
-    'a backlog',
-    'backfill',
-    ['backlog since note 1 from 1 to 15', 'backlog since note 2 from 16 to 30'],
-  ],
-  ['the rest from before a change of partitions', 'live', ['spread', 'live']],
-] as const)('%s that cannot be read for a moment is not overtaken', (_, kind, reasons) => {
+  ['a backlog', 'backlog'],
+  ['the rest from before a change of partitions', 'live'],
+] as const)('%s that cannot be read for a moment is not overtaken', (_, kind) => {
   using stores = openStores()
   const reader = openOutboxReader(stores.outboxFile)!
   const ranges = createActiveRanges(stores.inbox)
-  const common = { store: reader.store, topic: 'b', partitions: 3, zones: null }
-  ranges.addRange({ ...common, next: 1, end: 15, reason: reasons[0] })
-  ranges.addRange({ ...common, next: 16, end: kind === 'live' ? null : 30, reason: reasons[1] })
+  const common = { store: reader.store, topic: 'b', partitions: 3, zones: null, kind, reason: '' }
+  const deferred = (note: number, from: number, to: number) =>
+    kind === 'backlog' ? { deferral: { note, from, to } } : {}
+  ranges.addRange({ ...common, next: 1, end: 15, ...deferred(1, 1, 15) })
+  const end = kind === 'live' ? null : 30
+  ranges.addRange({ ...common, next: 16, end, ...deferred(2, 16, 30) })
   let isBusy = true
   const racing = {
     ...reader,
@@ -98,12 +97,12 @@ it('no partition is isolated while events from before a change of partitions are
 it('a range id that is used again does not get the position of the earlier range', () => {
   using stores = openStores()
   const range = { store: stores.outbox.store, end: null, topic: 't', partitions: 3, zones: null }
-  const { id } = stores.inbox.addRange({ ...range, next: 1, reason: 'live' })
+  const { id } = stores.inbox.addRange({ ...range, next: 1, kind: 'live', reason: 'live' })
   stores.inbox.moveRange({ id, next: 9 })
   const old = stores.inbox.rangesOf(stores.outbox.store)[0]!
   const { added } = stores.inbox.editRanges(() => ({
     removed: [old],
-    added: [{ ...range, next: 2, reason: 'live' }],
+    added: [{ ...range, next: 2, kind: 'live', reason: 'live' }],
   }))
   expect(added[0]!.id).toBe(id)
   stores.inbox.flush()
