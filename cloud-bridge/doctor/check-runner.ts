@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../config/process/pause.ts'
 import { type Check, type Finding, fault } from './finding.ts'
 
 /**
@@ -34,10 +34,9 @@ export async function runChecks(
 async function runWithDeadline(check: Check, deadlineMs: number): Promise<Finding[]> {
   const { subject } = check
   const done = new AbortController()
-  const timeout = sleep(deadlineMs, null, { signal: done.signal }).then(() => [
+  const timeout = pause(deadlineMs, done.signal).then(() => [
     fault(subject, `no answer within ${deadlineMs / 1000} s`, 'Run the doctor again'),
   ])
-  timeout.catch(() => {})
   try {
     return await Promise.race([check.run(), timeout])
   } catch (error) {

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs, { type Batch, type Consumer, type PartitionAssigner } from 'kafkajs'
+import { pause } from '../../../config/process/pause.ts'
 import type { ConsumerGroup, Membership } from '../../ports/consumer-group.ts'
 import type { Assignment, PartitionQueue } from '../assignment.ts'
 import type { KafkaOptions } from '../client.ts'
@@ -87,8 +87,8 @@ async function runMember(
       autoCommit: false,
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: MAX_CONCURRENT_PARTITIONS,
-      eachBatch: async ({ batch, resolveOffset, pause }) =>
-        reader?.enqueue(batch, resolveOffset, pause),
+      eachBatch: async ({ batch, resolveOffset, pause: pausePartition }) =>
+        reader?.enqueue(batch, resolveOffset, pausePartition),
     })
   }
   try {
@@ -124,7 +124,11 @@ function readAssignment(consumer: Consumer, topics: readonly string[], assignmen
   return {
     assignment,
     started: start(),
-    async enqueue(batch: Batch, resolveOffset: (last: string) => void, pause: () => () => void) {
+    async enqueue(
+      batch: Batch,
+      resolveOffset: (last: string) => void,
+      pausePartition: () => () => void,
+    ) {
       const queue = queues.find(
         ({ topic, partition }) => topic === batch.topic && partition === batch.partition,
       )
@@ -140,7 +144,8 @@ function readAssignment(consumer: Consumer, topics: readonly string[], assignmen
         if (leftMs <= 0) break
         await waitAtMost(leftMs, assignment.waitForRoom())
       }
-      if (!queue.hasRoom && !signal.aborted) void resumeWithRoom(queue, assignment, pause())
+      if (!queue.hasRoom && !signal.aborted)
+        void resumeWithRoom(queue, assignment, pausePartition())
     },
   }
 }
@@ -157,10 +162,8 @@ async function resumeWithRoom(
 /** Waits until the work ends, whether it succeeds or fails, but at most `ms`. */
 async function waitAtMost(ms: number, work: Promise<unknown> | undefined): Promise<void> {
   const ended = new AbortController()
-  const timeout = sleep(ms, undefined, { signal: ended.signal })
-  await Promise.race([work, timeout]).catch(() => {})
+  await Promise.race([work, pause(ms, ended.signal)]).catch(() => {})
   ended.abort()
-  await timeout.catch(() => {})
 }
 
 const coPartitioningAssigner: PartitionAssigner = ({ cluster }) => ({

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { IHeaders } from 'kafkajs'
+import { pause } from '../../../config/process/pause.ts'
 import type { EventStream, Offsets, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
 import { createKafkajs } from './configuration.ts'
@@ -131,7 +131,7 @@ async function retry<T>(work: () => Promise<T>): Promise<T> {
       return await work()
     } catch (error) {
       if (!isRetriable(error) || attempt === MAX_ATTEMPTS) throw error
-      await sleep(RETRY_MS)
+      await pause(RETRY_MS)
     }
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
+import { pause } from '../../../config/process/pause.ts'
 import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
 import { describeError, isNoSuchTopic, isNotAuthorized } from '../errors.ts'
 import {
@@ -81,7 +81,7 @@ async function createTopics(admin: Admin, newTopics: NewTopic[]): Promise<void> 
     })),
   })
   const deadlineMs = performance.now() + WRITABLE_WITHIN_MS
-  for (const topics = newTopics.map(({ topic }) => topic); ; await sleep(RETRY_MS)) {
+  for (const topics = newTopics.map(({ topic }) => topic); ; await pause(RETRY_MS)) {
     try {
       await admin.fetchTopicMetadata({ topics })
       // Asks the leaders themselves: a leader that does not know its new topic refuses records.

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../../config/process/pause.ts'
 import type { EventStream, Offsets, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { KafkaOptions } from '../client.ts'
 import { ErrorCode } from '../error-codes.ts'
@@ -102,7 +102,7 @@ async function retry<T>(work: () => Promise<T>): Promise<T> {
       return await work()
     } catch (error) {
       if (!isRetriable(error) || attempt === MAX_ATTEMPTS) throw error
-      await sleep(RETRY_MS)
+      await pause(RETRY_MS)
     }
   }
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
+import { pause } from '../../../config/process/pause.ts'
 import { type KafkaOptions, type NewTopic, NoSuchTopic, type TopicAdmin } from '../client.ts'
 import { ErrorCode } from '../error-codes.ts'
 import { brokerErrorCodes, describeError, isNoSuchTopic } from '../errors.ts'
@@ -101,7 +101,7 @@ async function createTopics(options: KafkaOptions, topics: NewTopic[]): Promise<
         const seconds = WRITABLE_WITHIN_MS / 1000
         throw new Error(`topic ${topic} was created, but has no leaders after ${seconds} s`)
       }
-      await sleep(RETRY_MS)
+      await pause(RETRY_MS)
     }
   }
 }
