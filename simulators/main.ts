@@ -36,10 +36,13 @@ withBuilding(withConfig(program.command('up')))
     wholeNumber,
     9092,
   )
-  .action(async options => {
-    const loaded = load(options.config)
-    const run = { ...loaded, env: process.env, cacheDir: cacheDir(), signal: stopSignal() }
-    process.exitCode = await runUp({ ...options, ...run, simulation: simulationOf(options) })
+  .action(async ({ for: durationMs, ...options }) => {
+    const run = { ...load(options.config), env: process.env, cacheDir: cacheDir() }
+    const simulation = simulationOf(options)
+    process.exitCode = await runUp({
+      ...{ ...options, ...run, durationMs, simulation },
+      signal: stopSignal(),
+    })
   })
 
 withBuilding(withConfig(program.command('simulate')))
@@ -55,15 +58,18 @@ withBuilding(withConfig(program.command('simulate')))
   .option('--site <name>', 'site of the replayed devices', 'replay')
   .option('--host <address>', 'MQTT host; from the configuration otherwise')
   .option('--port <port>', 'MQTT port; from the configuration otherwise', wholeNumber)
-  .action(async options => {
+  .action(async ({ for: durationMs, ...options }) => {
     const { config } = load(options.config)
-    const at = {
+    const address = {
       host: options.host ?? config.gateway.mqtt.host,
       port: options.port ?? config.gateway.mqtt.port,
     }
     const signal = stopSignal()
     const simulation = simulationOf(options)
-    process.exitCode = await runSimulation({ ...options, ...at, signal, simulation })
+    process.exitCode = await runSimulation({
+      ...{ ...options, ...address, durationMs, simulation },
+      signal,
+    })
   })
 
 withConfig(program.command('status'))

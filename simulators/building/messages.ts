@@ -2,13 +2,13 @@ import type { Device } from './plan.ts'
 import { mulberry32 } from './random.ts'
 import { createBuilding, type Measurements } from './readings.ts'
 
-export interface BuildingMessagesOptions {
-  readonly devices: readonly Device[]
-  readonly seed: number
+export type BuildingMessagesOptions = {
+  devices: readonly Device[]
+  seed: number
   /** The simulated time of message 0, in ms since 1970. */
-  readonly startMs: number
+  startMs: number
   /** Simulated ms from one message to the next; 1000 / ratePerSecond for real time. */
-  readonly stepMs: number
+  stepMs: number
 }
 
 /**

@@ -1,15 +1,15 @@
 import { noiseAt } from './random.ts'
 
 /** The weather, the same at every site: °C, hPa of water vapour, µg/m³ of PM2.5. */
-export interface Outdoors {
-  readonly temperature: number
-  readonly vapour: number
-  readonly pm25: number
+export type Outdoors = {
+  temperature: number
+  vapour: number
+  pm25: number
 }
 
-const dayMs = 86_400_000
-const yearMs = 365.25 * dayMs
-const weatherKey = 0x57ea
+const DAY_MS = 86_400_000
+const YEAR_MS = 365.25 * DAY_MS
+const WEATHER_KEY = 0x57ea
 
 /** Pressure of saturated water vapour over water, hPa: the Magnus formula (WMO, 2008). */
 export function saturationAt(temperature: number): number {
@@ -18,12 +18,12 @@ export function saturationAt(temperature: number): number {
 
 /** Short-term weather: noise every six hours, interpolated linearly. */
 function shortTermNoise(timeMs: number, kind: number): number {
-  const quarterDays = timeMs / (dayMs / 4)
+  const quarterDays = timeMs / (DAY_MS / 4)
   const before = Math.floor(quarterDays)
   const weight = quarterDays - before
   return (
-    noiseAt(weatherKey, before, kind) * (1 - weight) +
-    noiseAt(weatherKey, before + 1, kind) * weight
+    noiseAt(WEATHER_KEY, before, kind) * (1 - weight) +
+    noiseAt(WEATHER_KEY, before + 1, kind) * weight
   )
 }
 
@@ -37,11 +37,11 @@ function wave(timeMs: number, periodMs: number, peak: number): number {
  * All clocks of the simulated building are UTC.
  */
 export function outdoorsAt(timeMs: number): Outdoors {
-  const season = wave(timeMs, yearMs, 0.56)
-  const day = wave(timeMs, dayMs, 15 / 24)
+  const season = wave(timeMs, YEAR_MS, 0.56)
+  const day = wave(timeMs, DAY_MS, 15 / 24)
   const temperature = 10 + 9 * season + 4.5 * day + 1.5 * shortTermNoise(timeMs, 1)
   const humidity = 0.72 - 0.12 * day + 0.04 * shortTermNoise(timeMs, 2)
-  const rush = Math.max(0, wave(timeMs, dayMs / 2, 8 / 12))
+  const rush = Math.max(0, wave(timeMs, DAY_MS / 2, 8 / 12))
   return {
     temperature,
     vapour: humidity * saturationAt(temperature),

@@ -3,16 +3,16 @@ import { drawAt } from './random.ts'
 export type RoomUsage = 'office' | 'meeting' | 'lab'
 
 /** The room that a zone consists of. Air changes are per hour, with ventilation on. */
-export interface Room {
-  readonly key: number
-  readonly usage: RoomUsage
-  readonly seats: number
-  readonly areaM2: number
-  readonly airChanges: number
+export type Room = {
+  key: number
+  usage: RoomUsage
+  seats: number
+  areaM2: number
+  airChanges: number
 }
 
-const hourMs = 3_600_000
-const dayMs = 24 * hourMs
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 const usages: readonly RoomUsage[] = ['office', 'office', 'office', 'meeting', 'lab']
 
 /** The room of a zone, derived from the zone's key: the same key always gives the same room. */
@@ -34,12 +34,12 @@ export function roomOf(key: number): Room {
 
 /** True from Monday to Friday (1 January 1970 was a Thursday). */
 export function isWorkday(timeMs: number): boolean {
-  return (Math.floor(timeMs / dayMs) + 3) % 7 < 5
+  return (Math.floor(timeMs / DAY_MS) + 3) % 7 < 5
 }
 
 /** Whether ventilation, heating and cooling run: from 6:00 to 19:00 on workdays. */
 export function isClimateOn(timeMs: number): boolean {
-  const hour = (timeMs % dayMs) / hourMs
+  const hour = (timeMs % DAY_MS) / HOUR_MS
   return isWorkday(timeMs) && hour >= 6 && hour < 19
 }
 
@@ -63,12 +63,12 @@ function attendance(room: Room, halfHour: number, hour: number, workday: boolean
 
 /** How many people are in the room: 0 to its number of seats. */
 export function peopleAt(room: Room, timeMs: number): number {
-  const hour = (timeMs % dayMs) / hourMs
+  const hour = (timeMs % DAY_MS) / HOUR_MS
   const workday = isWorkday(timeMs)
   if (room.usage === 'meeting') {
-    return attendance(room, Math.floor(timeMs / (hourMs / 2)), hour, workday)
+    return attendance(room, Math.floor(timeMs / (HOUR_MS / 2)), hour, workday)
   }
-  const day = Math.floor(timeMs / dayMs)
+  const day = Math.floor(timeMs / DAY_MS)
   let people = 0
   for (let person = 0; person < room.seats; person++) {
     if (isPresent(room, person, day, hour, workday)) people++

@@ -3,24 +3,24 @@ import { keyOf, mulberry32 } from './random.ts'
 export type DeviceKind = 'climate' | 'co2' | 'occupancy' | 'energy'
 
 /** A simulated device and its location. The keys address its random draws (random.ts). */
-export interface Device {
-  readonly site: string
-  readonly floor: number
-  readonly zone: string
-  readonly name: string
-  readonly kind: DeviceKind
-  readonly key: number
+export type Device = {
+  site: string
+  floor: number
+  zone: string
+  name: string
+  kind: DeviceKind
+  key: number
   /** The number of the zone in the plan, from 0: two sites may use the same zone name. */
-  readonly zoneIndex: number
-  readonly zoneKey: number
+  zoneIndex: number
+  zoneKey: number
 }
 
-export interface BuildingPlan {
-  readonly seed: number
+export type BuildingPlan = {
+  seed: number
   /** The number of devices, at least 1. */
-  readonly devices: number
+  devices: number
   /** The number of sites; one for every 640 zones by default. */
-  readonly sites?: number
+  sites?: number
 }
 
 const siteNames = ['hq', 'annex', 'campus', 'tower', 'works', 'depot', 'clinic', 'school']

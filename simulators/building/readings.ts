@@ -6,7 +6,7 @@ import { type Air, createZone, type Zone } from './zone.ts'
 
 export type Measurements = Record<string, number | boolean>
 
-export interface Building {
+export type Building = {
   /**
    * The reading of a device at a moment (ms since 1970). Depends on the device, the moment, and the
    * first moment for which a reading of its zone was requested. The air of a zone never goes back

@@ -3,16 +3,16 @@ import { isClimateOn, peopleAt, type Room } from './people.ts'
 import { drawAt } from './random.ts'
 
 /** The air of a zone at one moment. Units: ppm, °C, kWh, W. */
-export interface Air {
-  readonly people: number
-  readonly co2: number
-  readonly temperature: number
-  readonly powerW: number
-  readonly energyKwh: number
-  readonly outdoors: Outdoors
+export type Air = {
+  people: number
+  co2: number
+  temperature: number
+  powerW: number
+  energyKwh: number
+  outdoors: Outdoors
 }
 
-export interface Zone {
+export type Zone = {
   /**
    * The air at a moment (ms since 1970). The air never goes back in time: a moment before the
    * latest step gives the air at the start of that step.
@@ -20,32 +20,32 @@ export interface Zone {
   airAt(timeMs: number): Air
 }
 
-const hourMs = 3_600_000
+const HOUR_MS = 3_600_000
 /** People, weather and settings are constant within a step; the air follows its equation. */
-const stepMs = 5 * 60_000
+const STEP_MS = 5 * 60_000
 /** A zone is simulated from this long before the first request: start values fade by then. */
-const warmUpMs = 12 * hourMs
+const WARM_UP_MS = 12 * HOUR_MS
 /** When the time jumps further than this, the zone is warmed up once more. */
-const jumpMaxMs = 48 * hourMs
-const outdoorCo2 = 420
+const JUMP_MAX_MS = 48 * HOUR_MS
+const OUTDOOR_CO2 = 420
 /** The CO2 that a person at a desk breathes out, in m³ an hour (about 0.0052 l/s). */
-const breathM3 = 0.0187
-const ceilingM = 2.8
-const meterStartMs = Date.UTC(2020, 0, 1)
+const BREATH_M3 = 0.0187
+const CEILING_M = 2.8
+const METER_START_MS = Date.UTC(2020, 0, 1)
 
 function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value))
 }
 
 /** The values that the air approaches during a step, and the rates (per hour). */
-interface Step {
-  readonly people: number
-  readonly outdoors: Outdoors
-  readonly co2: number
-  readonly co2PerHour: number
-  readonly temperature: number
-  readonly temperaturePerHour: number
-  readonly powerW: number
+type Step = {
+  people: number
+  outdoors: Outdoors
+  co2: number
+  co2PerHour: number
+  temperature: number
+  temperaturePerHour: number
+  powerW: number
 }
 
 function stepAt(room: Room, timeMs: number): Step {
@@ -53,7 +53,7 @@ function stepAt(room: Room, timeMs: number): Step {
   const people = peopleAt(room, timeMs)
   const outdoors = outdoorsAt(timeMs)
   const co2PerHour = isOn ? room.airChanges : 0.35
-  const breathedPpm = (1e6 * breathM3 * people) / (room.areaM2 * ceilingM)
+  const breathedPpm = (1e6 * BREATH_M3 * people) / (room.areaM2 * CEILING_M)
   const unheated = outdoors.temperature + 6
   const regulated = isOn ? clamp(unheated, 21, 24.5) : clamp(unheated, 17, 28)
   const climateW = isOn ? 0.6 * room.areaM2 * Math.abs(regulated - outdoors.temperature) : 0
@@ -61,7 +61,7 @@ function stepAt(room: Room, timeMs: number): Step {
   return {
     people,
     outdoors,
-    co2: outdoorCo2 + breathedPpm / co2PerHour,
+    co2: OUTDOOR_CO2 + breathedPpm / co2PerHour,
     co2PerHour,
     temperature: regulated + 1.2 * (drawAt(room.key, 4) - 0.5) + (0.8 * people) / room.seats,
     temperaturePerHour: isOn ? 0.6 : 0.15,
@@ -71,7 +71,7 @@ function stepAt(room: Room, timeMs: number): Step {
 
 /** The air after a part of a step, from the air at its start: first-order approach. */
 function airWithin(step: Step, start: Air, elapsedMs: number): Air {
-  const hours = elapsedMs / hourMs
+  const hours = elapsedMs / HOUR_MS
   const approach = (from: number, to: number, perHour: number) =>
     to + (from - to) * Math.exp(-perHour * hours)
   return {
@@ -90,7 +90,7 @@ function airWithin(step: Step, start: Air, elapsedMs: number): Air {
  */
 function meterAt(room: Room, timeMs: number): number {
   const nominalW = 60 + 100 * room.seats + 10 * room.areaM2
-  return (nominalW * Math.max(0, timeMs - meterStartMs)) / hourMs / 1000
+  return (nominalW * Math.max(0, timeMs - METER_START_MS)) / HOUR_MS / 1000
 }
 
 /** Creates a zone. Its air depends only on the room and on the moment of the first request. */
@@ -99,16 +99,16 @@ export function createZone(room: Room): Zone {
   let step!: Step
   let air!: Air
   const warmUp = (atMs: number) => {
-    startMs = (Math.floor(atMs / stepMs) - warmUpMs / stepMs) * stepMs
+    startMs = (Math.floor(atMs / STEP_MS) - WARM_UP_MS / STEP_MS) * STEP_MS
     step = stepAt(room, startMs)
     air = airWithin(step, { ...step, energyKwh: meterAt(room, startMs) }, 0)
   }
   return {
     airAt(timeMs) {
-      if (timeMs - startMs > jumpMaxMs) warmUp(timeMs)
-      while (timeMs - startMs >= stepMs) {
-        air = airWithin(step, air, stepMs)
-        startMs += stepMs
+      if (timeMs - startMs > JUMP_MAX_MS) warmUp(timeMs)
+      while (timeMs - startMs >= STEP_MS) {
+        air = airWithin(step, air, STEP_MS)
+        startMs += STEP_MS
         step = stepAt(room, startMs)
       }
       return airWithin(step, air, Math.max(0, timeMs - startMs))

@@ -4,26 +4,26 @@ import { MqttClient, type Packet, UniqueMessageIdProvider } from 'mqtt'
 export type QualityOfService = 0 | 1 | 2
 
 /** A message ready to be sent. `deviceIndex` is for the publish record and is not sent. */
-export interface Publication {
-  readonly number: number
-  readonly deviceIndex: number
-  readonly topic: string
-  readonly payload: string
-  readonly qos: QualityOfService
+export type Publication = {
+  number: number
+  deviceIndex: number
+  topic: string
+  payload: string
+  qos: QualityOfService
 }
 
-export interface ConnectionOptions {
-  readonly host: string
-  readonly port: number
-  readonly clientId: string
+export type ConnectionOptions = {
+  host: string
+  port: number
+  clientId: string
   /** Keep the session when the connection is lost: else a resent QoS 2 message counts twice. */
-  readonly keepSession: boolean
-  readonly inFlightMax: number
-  readonly reconnectMinMs: number
-  readonly reconnectMaxMs: number
+  keepSession: boolean
+  inFlightMax: number
+  reconnectMinMs: number
+  reconnectMaxMs: number
 }
 
-export interface ConnectionEvents {
+export type ConnectionEvents = {
   /** The PUBACK (QoS 1) or PUBREC (QoS 2) of this message was read from the socket. */
   acknowledged(number: number): void
   /** The message is sent once more after a reconnect. */
@@ -34,7 +34,7 @@ export interface ConnectionEvents {
 }
 
 /** One MQTT connection for the messages of many devices; messages are sent in the order given. */
-export interface Connection extends AsyncDisposable {
+export type Connection = AsyncDisposable & {
   /** Connected, and every message that was unacknowledged before has been resent. */
   readonly ready: boolean
   readonly reconnects: number
@@ -45,11 +45,11 @@ export interface Connection extends AsyncDisposable {
   send(publication: Publication): void
 }
 
-const endMaxMs = 1_000
+const END_MAX_MS = 1_000
 
-interface InFlight {
-  readonly number: number
-  readonly qos: QualityOfService
+type InFlight = {
+  number: number
+  qos: QualityOfService
 }
 
 function jitteredMs({ reconnectMinMs, reconnectMaxMs }: ConnectionOptions): number {
@@ -147,7 +147,7 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
       ready = false
       const forced = !client.connected || inFlight.size > 0
       const ended = client.endAsync(forced)
-      const timeout = setTimeout(() => client.stream.destroy(), endMaxMs)
+      const timeout = setTimeout(() => client.stream.destroy(), END_MAX_MS)
       await ended.finally(() => clearTimeout(timeout))
     },
   }

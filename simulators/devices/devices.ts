@@ -5,69 +5,67 @@ import { createRunner } from './runner.ts'
 import { createWaiter, type Waiter } from './waiter.ts'
 
 /** Where a simulated device is installed: the parts of its topic. */
-export interface DeviceAddress {
-  readonly site: string
-  readonly zone: string
-  readonly name: string
+export type DeviceAddress = {
+  site: string
+  zone: string
+  name: string
 }
 
 export type DevicePayload = Readonly<Record<string, string | number | boolean | null>>
 
 /** A message of a device before it has a number. */
-export interface OutgoingMessage<Device extends DeviceAddress> {
-  readonly device: Device
-  readonly payload: DevicePayload
+export type OutgoingMessage<Device extends DeviceAddress> = {
+  device: Device
+  payload: DevicePayload
   /** Replaces `topicOf(device)`. */
-  readonly topic?: string
+  topic?: string
   /** Earliest time of sending, ms after the start of the run; for a source with its own clock. */
-  readonly notBeforeMs?: number
+  notBeforeMs?: number
 }
 
-export interface DevicesOptions<Device extends DeviceAddress> {
-  readonly host: string
-  readonly port: number
-  readonly devices: readonly Device[]
+export type DevicesOptions<Device extends DeviceAddress> = {
+  host: string
+  port: number
+  devices: readonly Device[]
   /** Message n, or null at the end. Called once for each n, in order, at the scheduled time. */
-  readonly next: (
-    n: number,
-  ) => OutgoingMessage<Device> | null | PromiseLike<OutgoingMessage<Device> | null>
+  next: (n: number) => OutgoingMessage<Device> | null | PromiseLike<OutgoingMessage<Device> | null>
   /** Message n of a run is scheduled n / ratePerSecond s after its start. Infinity: no schedule. */
-  readonly ratePerSecond?: number
+  ratePerSecond?: number
   /** The largest number of connections; a connection serves every n-th device. */
-  readonly connections?: number
-  readonly qos?: QualityOfService | ((device: Device) => QualityOfService)
+  connections?: number
+  qos?: QualityOfService | ((device: Device) => QualityOfService)
   /** Unacknowledged messages of one connection at a time. */
-  readonly inFlightMax?: number
+  inFlightMax?: number
   /** Messages that may wait for one connection; when one more is scheduled, the schedule stops. */
-  readonly waitingMax?: number
+  waitingMax?: number
   /** A short text that identifies the messages of this run. Random by default. */
-  readonly runId?: string
-  readonly topicOf?: (device: Device) => string
-  readonly connectTimeoutMs?: number
-  readonly reconnectMinMs?: number
-  readonly reconnectMaxMs?: number
+  runId?: string
+  topicOf?: (device: Device) => string
+  connectTimeoutMs?: number
+  reconnectMinMs?: number
+  reconnectMaxMs?: number
 }
 
 /** Counts since the start, except for those marked "now". Printed as JSON by `sluice simulate`. */
-export interface DeviceCounters {
-  readonly scheduled: number
-  readonly published: number
-  readonly acknowledged: number
+export type DeviceCounters = {
+  scheduled: number
+  published: number
+  acknowledged: number
   /** Messages sent more than once. */
-  readonly resent: number
+  resent: number
   /** Messages that had to wait because their connection was down or full. */
-  readonly delayed: number
-  readonly reconnects: number
+  delayed: number
+  reconnects: number
   /** Now: sent and not completed by the broker. */
-  readonly inFlight: number
+  inFlight: number
   /** Now: scheduled and not sent yet. */
-  readonly waiting: number
+  waiting: number
   /** Now: connections that are up. */
-  readonly connected: number
-  readonly lastError: string | undefined
+  connected: number
+  lastError: string | undefined
 }
 
-export interface ConnectedDevices extends AsyncDisposable {
+export type ConnectedDevices = AsyncDisposable & {
   readonly runId: string
   /** Which messages were published and acknowledged. */
   readonly record: PublishRecord

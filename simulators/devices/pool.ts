@@ -7,24 +7,24 @@ import {
 import type { PublishRecord } from './record.ts'
 import { createSendQueue, type SendQueue } from './send-queue.ts'
 
-export interface PoolOptions {
-  readonly host: string
-  readonly port: number
-  readonly runId: string
+export type PoolOptions = {
+  host: string
+  port: number
+  runId: string
   /** The QoS of each device, by its index. */
-  readonly qos: readonly QualityOfService[]
-  readonly connections: number
-  readonly inFlightMax: number
-  readonly waitingMax: number
-  readonly reconnectMinMs: number
-  readonly reconnectMaxMs: number
-  readonly record: PublishRecord
+  qos: readonly QualityOfService[]
+  connections: number
+  inFlightMax: number
+  waitingMax: number
+  reconnectMinMs: number
+  reconnectMaxMs: number
+  record: PublishRecord
   /** Called when a message was acknowledged or sent, or a connection opened or failed. */
-  readonly onChange: () => void
+  onChange: () => void
 }
 
 /** A bounded number of connections; all messages of one device use the same connection. */
-export interface ConnectionPool extends AsyncDisposable {
+export type ConnectionPool = AsyncDisposable & {
   readonly connections: number
   readonly connected: number
   readonly reconnects: number

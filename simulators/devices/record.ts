@@ -1,5 +1,5 @@
 /** Counts of messages, of all devices or of one. */
-export interface MessageTally {
+export type MessageTally = {
   published: number
   acknowledged: number
   /** Messages sent more than once; each counts once, however often it was resent. */
@@ -10,7 +10,7 @@ export interface MessageTally {
  * The devices' own record of published and acknowledged messages, by message number: the oracle of
  * a verdict. A message occupies 4 bytes, so a hundred million fit. A device is known by its index.
  */
-export interface PublishRecord {
+export type PublishRecord = {
   readonly total: Readonly<MessageTally>
   /** One more than the highest message number published; numbers from 0 up. */
   readonly length: number
@@ -24,36 +24,36 @@ export interface PublishRecord {
   isAcknowledged(number: number): boolean
 }
 
-export interface MessageRecord {
-  readonly deviceIndex: number
-  readonly acknowledged: boolean
-  readonly resent: boolean
+export type MessageRecord = {
+  deviceIndex: number
+  acknowledged: boolean
+  resent: boolean
 }
 
-const blockLength = 65_536
+const BLOCK_LENGTH = 65_536
 const published = 1
 const acknowledged = 2
 const resent = 4
-const deviceShift = 3
-const devicesMax = 2 ** (32 - deviceShift)
+const DEVICE_SHIFT = 3
+const DEVICES_MAX = 2 ** (32 - DEVICE_SHIFT)
 
 /**
  * Creates an empty record. The record grows in blocks, which are never copied. Throws a RangeError
  * for more than 2^29 devices.
  */
 export function createPublishRecord(devices: number): PublishRecord {
-  if (devices > devicesMax) throw new RangeError(`at most ${devicesMax} devices, not ${devices}`)
+  if (devices > DEVICES_MAX) throw new RangeError(`at most ${DEVICES_MAX} devices, not ${devices}`)
   const blocks: Uint32Array[] = []
   const perDevice = { acknowledged: new Uint32Array(devices), resent: new Uint32Array(devices) }
   const publishedOf = new Uint32Array(devices)
   const total: MessageTally = { published: 0, acknowledged: 0, resent: 0 }
   let length = 0
   const read = (number: number) =>
-    blocks[Math.floor(number / blockLength)]?.[number % blockLength] ?? 0
+    blocks[Math.floor(number / BLOCK_LENGTH)]?.[number % BLOCK_LENGTH] ?? 0
   const write = (number: number, word: number) => {
-    const block = Math.floor(number / blockLength)
-    while (blocks.length <= block) blocks.push(new Uint32Array(blockLength))
-    blocks[block]![number % blockLength] = word
+    const block = Math.floor(number / BLOCK_LENGTH)
+    while (blocks.length <= block) blocks.push(new Uint32Array(BLOCK_LENGTH))
+    blocks[block]![number % BLOCK_LENGTH] = word
   }
   const mark = (number: number, bit: number, state: 'acknowledged' | 'resent') => {
     const word = read(number)
@@ -61,7 +61,7 @@ export function createPublishRecord(devices: number): PublishRecord {
     if (word & bit) return
     write(number, word | bit)
     total[state]++
-    perDevice[state][word >>> deviceShift]!++
+    perDevice[state][word >>> DEVICE_SHIFT]!++
   }
   return {
     total,
@@ -70,7 +70,7 @@ export function createPublishRecord(devices: number): PublishRecord {
     },
     publish(number, deviceIndex) {
       if (read(number) & published) throw new Error(`message ${number} was published before`)
-      write(number, ((deviceIndex << deviceShift) | published) >>> 0)
+      write(number, ((deviceIndex << DEVICE_SHIFT) | published) >>> 0)
       length = Math.max(length, number + 1)
       total.published++
       publishedOf[deviceIndex]!++
@@ -81,7 +81,7 @@ export function createPublishRecord(devices: number): PublishRecord {
       const word = read(number)
       if (!(word & published)) return undefined
       return {
-        deviceIndex: word >>> deviceShift,
+        deviceIndex: word >>> DEVICE_SHIFT,
         acknowledged: (word & acknowledged) !== 0,
         resent: (word & resent) !== 0,
       }

@@ -1,10 +1,10 @@
 import type { Waiter } from './waiter.ts'
 
-export interface RunnerOptions<Message> {
-  readonly ratePerSecond: number
-  readonly waiter: Waiter
+export type RunnerOptions<Message> = {
+  ratePerSecond: number
+  waiter: Waiter
   /** Ends every run. */
-  readonly disposing: AbortSignal
+  disposing: AbortSignal
   /** Message n, or null at the end of the source. */
   next(n: number): Message | null | PromiseLike<Message | null>
   /** Whether there is no room for the message now. */
@@ -12,7 +12,7 @@ export interface RunnerOptions<Message> {
   put(n: number, message: Message): void
 }
 
-export interface Runner {
+export type Runner = {
   /** Only one run at a time; the next run continues with the next message number. */
   run(until: AbortSignal | number): Promise<void>
   /** The number of messages scheduled so far, over all runs. */

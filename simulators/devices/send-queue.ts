@@ -4,7 +4,7 @@ import type { Connection, Publication } from './connection.ts'
 export type QueueConnection = Pick<Connection, 'hasRoom' | 'send'>
 
 /** Messages that wait for room on one connection, first in, first out. */
-export interface SendQueue {
+export type SendQueue = {
   readonly waiting: number
   isFull(): boolean
   /** Sends the message at once and returns true, or queues it and returns false. */

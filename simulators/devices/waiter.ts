@@ -1,5 +1,5 @@
 /** Lets one loop wait for a time or for a change, whichever is first. */
-export interface Waiter {
+export type Waiter = {
   /**
    * Resolves after the time, at `wake`, and, with 'wake-on-change', at `notifyChange`. May resolve
    * early: the caller checks its condition in a loop.
@@ -10,7 +10,7 @@ export interface Waiter {
 }
 
 /** setTimeout fires at once for more than 31 bits of milliseconds: longer waits take several. */
-const waitMaxMs = 60_000
+const WAIT_MAX_MS = 60_000
 
 /** A waiter for one loop at a time. */
 export function createWaiter(): Waiter {
@@ -20,7 +20,7 @@ export function createWaiter(): Waiter {
   return {
     wait: (forMs, onChange) =>
       new Promise(resolve => {
-        const timer = setTimeout(() => resume?.(), Math.min(Math.max(0, forMs), waitMaxMs))
+        const timer = setTimeout(() => resume?.(), Math.min(Math.max(0, forMs), WAIT_MAX_MS))
         wakesOnChange = onChange === 'wake-on-change'
         resume = () => {
           clearTimeout(timer)

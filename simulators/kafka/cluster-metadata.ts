@@ -2,9 +2,9 @@
 // response has the cluster id (https://kafka.apache.org/protocol#The_Messages_Metadata).
 import { connect } from 'node:net'
 
-const metadataApi = 3
-const metadataVersion = 2
-const responseMaxBytes = 1_000_000
+const METADATA_API = 3
+const METADATA_VERSION = 2
+const RESPONSE_MAX_BYTES = 1_000_000
 
 export type ClusterMetadata = {
   clusterId: string | null
@@ -28,7 +28,7 @@ export function fetchClusterMetadata(port: number, timeoutMs = 1000): Promise<Cl
       received = Buffer.concat([received, data])
       if (received.length < 4) return
       const length = received.readInt32BE(0)
-      if (length < 0 || length > responseMaxBytes) return socket.destroy(new Error('not a Kafka'))
+      if (length < 0 || length > RESPONSE_MAX_BYTES) return socket.destroy(new Error('not a Kafka'))
       if (received.length < 4 + length) return
       try {
         resolve(parseClusterMetadata(received.subarray(4, 4 + length)))
@@ -66,8 +66,8 @@ export function parseClusterMetadata(response: Buffer): ClusterMetadata {
 function metadataRequest(): Buffer {
   const request = Buffer.alloc(18)
   request.writeInt32BE(14, 0) // bytes that follow
-  request.writeInt16BE(metadataApi, 4)
-  request.writeInt16BE(metadataVersion, 6)
+  request.writeInt16BE(METADATA_API, 4)
+  request.writeInt16BE(METADATA_VERSION, 6)
   request.writeInt32BE(1, 8) // correlation id
   request.writeInt16BE(-1, 12) // no client id
   request.writeInt32BE(0, 14) // no topics

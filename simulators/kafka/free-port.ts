@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 
-const lowest = 20_000
-const highest = 32_000
-const attempts = 100
+const LOWEST = 20_000
+const HIGHEST = 32_000
+const ATTEMPTS = 100
 /** Ports that this process has tried: the receiver of a port may not listen on it yet. */
 const tried = new Set<number>()
 
@@ -22,11 +22,11 @@ export function isPortFree(port: number): Promise<boolean> {
  * port once per process. Rejects when 100 random ports were all taken.
  */
 export async function findFreePort(): Promise<number> {
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    const port = lowest + Math.floor(Math.random() * (highest - lowest))
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
     if (tried.has(port)) continue
     tried.add(port)
     if (await isPortFree(port)) return port
   }
-  throw new Error(`no free port between ${lowest} and ${highest}: ${attempts} ports were taken`)
+  throw new Error(`no free port between ${LOWEST} and ${HIGHEST}: ${ATTEMPTS} ports were taken`)
 }

@@ -15,7 +15,7 @@ import {
   toolsInPath,
 } from './java.ts'
 
-const progressStepMegabytes = 10
+const PROGRESS_STEP_MEGABYTES = 10
 
 /** A set of files that is fetched once and then kept in the cache. */
 export type JavaArtifacts = {
@@ -140,13 +140,13 @@ async function reportProgress(
 ): Promise<string | null> {
   let firstError: string | null = null
   let megabytes = 0
-  let nextReport = progressStepMegabytes
+  let nextReport = PROGRESS_STEP_MEGABYTES
   for await (const line of createInterface({ input: maven.stdout! })) {
     if (line.startsWith('[ERROR] ')) firstError ??= line.slice('[ERROR] '.length)
     megabytes += parseDownloadedMegabytes(line)
     if (megabytes < nextReport) continue
     onProgress(`fetching ${label} from Maven Central: ${Math.round(megabytes)} MB`)
-    nextReport += progressStepMegabytes
+    nextReport += PROGRESS_STEP_MEGABYTES
   }
   return firstError
 }

@@ -2,10 +2,11 @@
 // Maven. Each reason why no local Kafka can run is one line that contains its cure.
 import { execFile } from 'node:child_process'
 
-const oldestJava = 17
-const elsewhere = 'or set kafka.brokers to a Kafka that runs elsewhere'
-const javaCure = `install Java ${oldestJava} or newer (Debian: apt install openjdk-17-jre-headless)`
-const mavenCure = "install it to fetch Kafka's jars once (Debian: apt install maven)"
+const OLDEST_JAVA = 17
+const OR_REMOTE_KAFKA = 'or set kafka.brokers to a Kafka that runs elsewhere'
+const JAVA_PACKAGE = 'openjdk-17-jre-headless'
+const JAVA_CURE = `install Java ${OLDEST_JAVA} or newer (Debian: apt install ${JAVA_PACKAGE})`
+const MAVEN_CURE = "install it to fetch Kafka's jars once (Debian: apt install maven)"
 
 /** The programs of a local Kafka, each a path or a name in the PATH. */
 export type JavaTools = { java: string; mvn: string }
@@ -34,21 +35,27 @@ export class KafkaProblem extends Error {
 export async function findJavaProblem(tools: JavaTools): Promise<KafkaProblem | null> {
   const output = await outputOf(tools.java, ['-version'])
   if (output === null) {
-    return new KafkaProblem('JAVA_MISSING', `Java is not installed: ${javaCure}, ${elsewhere}`)
+    return new KafkaProblem(
+      'JAVA_MISSING',
+      `Java is not installed: ${JAVA_CURE}, ${OR_REMOTE_KAFKA}`,
+    )
   }
   const major = javaMajorVersion(output)
-  if (major !== null && major >= oldestJava) return null
+  if (major !== null && major >= OLDEST_JAVA) return null
   const found = major === null ? 'a Java of unknown version' : `Java ${major}`
   return new KafkaProblem(
     'JAVA_TOO_OLD',
-    `${found} is too old for Kafka: ${javaCure}, ${elsewhere}`,
+    `${found} is too old for Kafka: ${JAVA_CURE}, ${OR_REMOTE_KAFKA}`,
   )
 }
 
 /** Null when Maven runs, otherwise the reason why not. */
 export async function findMavenProblem(tools: JavaTools): Promise<KafkaProblem | null> {
   if ((await outputOf(tools.mvn, ['-v'])) !== null) return null
-  return new KafkaProblem('MAVEN_MISSING', `Maven is not installed: ${mavenCure}, ${elsewhere}`)
+  return new KafkaProblem(
+    'MAVEN_MISSING',
+    `Maven is not installed: ${MAVEN_CURE}, ${OR_REMOTE_KAFKA}`,
+  )
 }
 
 /** The major version in the output of `java -version` (8 for "1.8.0_442"); null without one. */

@@ -15,11 +15,11 @@ import { fetchKafkaJars } from './jars.ts'
 import { findJavaProblem, type JavaTools, KafkaProblem, toolsInPath } from './java.ts'
 import { type ExtraBrokerSettings, serverProperties } from './server-properties.ts'
 
-const readyMaxMs = 60_000
-const readyPollMs = 50
-const disposeDeadlineMs = 5_000
-const logTailBytes = 2_000
-const addressTaken = 'Address already in use'
+const READY_MAX_MS = 60_000
+const READY_POLL_MS = 50
+const DISPOSE_DEADLINE_MS = 5_000
+const LOG_TAIL_BYTES = 2_000
+const ADDRESS_TAKEN = 'Address already in use'
 
 export type LocalKafkaOptions = {
   /** The folder of the data, the settings and kafka.log; a second start continues with them. */
@@ -74,7 +74,7 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
     throw error
   })
 
-  const stop = async (deadlineMs = disposeDeadlineMs) => {
+  const stop = async (deadlineMs = DISPOSE_DEADLINE_MS) => {
     await endProcess(broker, deadlineMs)
     lock.close()
   }
@@ -89,7 +89,7 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
       await endProcess(broker, 0)
     },
     async restart() {
-      await endProcess(broker, disposeDeadlineMs)
+      await endProcess(broker, DISPOSE_DEADLINE_MS)
       broker = await run(node, undefined)
     },
     suspend: () => void broker.kill('SIGSTOP'),
@@ -185,7 +185,7 @@ async function untilReady(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const startedAtMs = performance.now()
-  while (performance.now() - startedAtMs < readyMaxMs) {
+  while (performance.now() - startedAtMs < READY_MAX_MS) {
     signal?.throwIfAborted()
     if (broker.exitCode !== null || broker.signalCode !== null) {
       throw await notReady(node, 'it ended while starting')
@@ -194,9 +194,9 @@ async function untilReady(
     const state = readiness(metadata, node.clusterId, node.extraSettings.clusterNode?.nodeId)
     if (state === 'another-kafka') throw portTaken(node.port)
     if (state === 'ready') return
-    await sleep(readyPollMs)
+    await sleep(READY_POLL_MS)
   }
-  throw await notReady(node, `no answer within ${readyMaxMs / 1000} s`)
+  throw await notReady(node, `no answer within ${READY_MAX_MS / 1000} s`)
 }
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
@@ -243,8 +243,8 @@ function portTaken(port: number): KafkaProblem {
 // the one frequent reason, has an error of its own.
 async function notReady(node: Node, reason: string): Promise<KafkaProblem> {
   const file = join(node.dir, 'kafka.log')
-  const tail = (await readFile(file, 'utf8').catch(() => '')).slice(-logTailBytes)
-  if (tail.includes(addressTaken)) return portTaken(node.port)
+  const tail = (await readFile(file, 'utf8').catch(() => '')).slice(-LOG_TAIL_BYTES)
+  if (tail.includes(ADDRESS_TAKEN)) return portTaken(node.port)
   const message = `Kafka did not start: ${reason}: see ${file}`
   return new KafkaProblem('NOT_READY', message, { cause: tail })
 }

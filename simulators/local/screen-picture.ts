@@ -37,30 +37,30 @@ const sampleBefore: ScreenState = {
   bridge: { ...sample.bridge, delivered: sample.bridge.delivered - 498 },
 }
 
-const labelCharacters = 16
-const characterPx = 8.43
-const linePx = 22
-const paddingPx = 20
-const titleBarPx = 34
+const LABEL_CHARACTERS = 16
+const CHARACTER_PX = 8.43
+const LINE_PX = 22
+const PADDING_PX = 20
+const TITLE_BAR_PX = 34
 
 /** The live screen of a fixed sample as an SVG document, drawn as a terminal window. */
 export function screenPicture(): string {
   const lines = drawScreen(sample, sampleBefore)
   const longest = Math.max(...lines.map(line => line.length))
-  const width = Math.ceil(2 * paddingPx + longest * characterPx)
-  const height = titleBarPx + 2 * paddingPx + lines.length * linePx
-  const valueX = paddingPx + labelCharacters * characterPx
+  const width = Math.ceil(2 * PADDING_PX + longest * CHARACTER_PX)
+  const height = TITLE_BAR_PX + 2 * PADDING_PX + lines.length * LINE_PX
+  const valueX = PADDING_PX + LABEL_CHARACTERS * CHARACTER_PX
   const texts = lines.map((line, index) => {
-    const y = titleBarPx + paddingPx + (index + 0.7) * linePx
-    const label = line.slice(0, labelCharacters).trimEnd()
-    const value = line.slice(labelCharacters)
+    const y = TITLE_BAR_PX + PADDING_PX + (index + 0.7) * LINE_PX
+    const label = line.slice(0, LABEL_CHARACTERS).trimEnd()
+    const value = line.slice(LABEL_CHARACTERS)
     return [
-      `  <text x="${paddingPx}" y="${y.toFixed(1)}" fill="#8b949e">${escapeXml(label)}</text>`,
+      `  <text x="${PADDING_PX}" y="${y.toFixed(1)}" fill="#8b949e">${escapeXml(label)}</text>`,
       `  <text x="${valueX.toFixed(1)}" y="${y.toFixed(1)}">${escapeXml(value)}</text>`,
     ].join('\n')
   })
   const dots = ['#ff5f57', '#febc2e', '#28c840'].map(
-    (color, index) => `  <circle cx="${paddingPx + index * 20}" cy="17" r="6" fill="${color}"/>`,
+    (color, index) => `  <circle cx="${PADDING_PX + index * 20}" cy="17" r="6" fill="${color}"/>`,
   )
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}"`,

@@ -8,8 +8,8 @@ export type SimulateOptions = {
   host: string
   port: number
   simulation: Simulation
-  /** Run this long, in ms. Without it, run until the signal. */
-  for?: number
+  /** Run this long. Without it, run until the signal. */
+  durationMs?: number
   /** CSV recordings to replay instead of a building. */
   replay?: string[]
   /** Recorded seconds a second. */
@@ -27,7 +27,7 @@ const DRAIN_MS = 15_000
  * exit code: 0 when every message was acknowledged.
  */
 export async function runSimulation(options: SimulateOptions): Promise<number> {
-  const { signal, for: forMs } = options
+  const { signal, durationMs } = options
   await using devices = await connect(options)
   const { host, port } = options
   process.stderr.write(`publishing to ${host}:${port} as run ${devices.runId}\n`)
@@ -36,7 +36,7 @@ export async function runSimulation(options: SimulateOptions): Promise<number> {
     process.stderr.write(`${published} published, ${acknowledged} acknowledged, ${connected} up\n`)
   }, 5000)
   await devices.run(
-    forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
+    durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]),
   )
   const unacknowledged = await devices.drain(DRAIN_MS)
   clearInterval(progress)

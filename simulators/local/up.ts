@@ -4,8 +4,8 @@ import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline/
 import { startDisplay } from './display.ts'
 
 export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {
-  /** Run this long (ms), deliver everything, judge and end. Without it, run until the signal. */
-  for?: number
+  /** Run this long, deliver everything, judge and end. Without it, run until the signal. */
+  durationMs?: number
   json?: boolean
   signal: AbortSignal
 }
@@ -15,7 +15,7 @@ export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {
  * Returns the exit code: 0 when the signal ended the run, or when the verdict is `complete`.
  */
 export async function runUp(options: UpOptions): Promise<number> {
-  const { signal, for: forMs, json = false } = options
+  const { signal, durationMs, json = false } = options
   const say = (line: string) => process.stderr.write(`${line}\n`)
   await using pipeline = await startPipeline({ ...options, onProgress: say })
   await using consumers = pipeline.problem
@@ -27,9 +27,9 @@ export async function runUp(options: UpOptions): Promise<number> {
     quiet: json,
   })
   await pipeline.devices.run(
-    forMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(forMs)]),
+    durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]),
   )
-  if (forMs === undefined || signal.aborted) {
+  if (durationMs === undefined || signal.aborted) {
     display.say('stopping')
     return 0
   }

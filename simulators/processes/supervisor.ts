@@ -6,8 +6,8 @@ import { closeSync, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 
-const disposeDeadlineMs = 5_000
-const wrongConfiguration = 2
+const DISPOSE_DEADLINE_MS = 5_000
+const CANNOT_START_EXIT_CODE = 2
 
 export type RestartLimits = { firstMs: number; maxMs: number }
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null; ranMs: number }
@@ -64,7 +64,7 @@ export function decideAfterExit(
   failures: number,
   limits: RestartLimits,
 ): ExitDecision {
-  if (exit.code === wrongConfiguration) {
+  if (exit.code === CANNOT_START_EXIT_CODE) {
     return { action: 'give-up', reason: 'exit code 2: wrong configuration, or already running' }
   }
   const consecutive = exit.ranMs > limits.maxMs ? 1 : failures + 1
@@ -140,7 +140,7 @@ export async function startSupervisedProcess(options: ProcessOptions): Promise<S
     kill: signal => child.kill(signal),
     stop,
     async [Symbol.asyncDispose]() {
-      await stop(disposeDeadlineMs)
+      await stop(DISPOSE_DEADLINE_MS)
     },
   }
 }

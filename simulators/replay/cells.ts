@@ -21,16 +21,16 @@ export type ParsedCell<T> =
 
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 const integer = /^[+-]?\d+$/
-const numberCure = 'write it like 21.5, leave the cell empty, or name the column as text'
+const NUMBER_CURE = 'write it like 21.5, leave the cell empty, or name the column as text'
 
 /**
  * Parses a number without changing its value. An integer that no double represents stays text, as
  * in the gateway; a number too large for a double is a fault.
  */
 export function parseNumber(text: string): ParsedCell<number | string> {
-  if (!decimal.test(text)) return { fault: `"${text}" is not a number`, cure: numberCure }
+  if (!decimal.test(text)) return { fault: `"${text}" is not a number`, cure: NUMBER_CURE }
   const value = Number(text)
-  if (!Number.isFinite(value)) return { fault: `${text} is too large`, cure: numberCure }
+  if (!Number.isFinite(value)) return { fault: `${text} is too large`, cure: NUMBER_CURE }
   const isExact = !integer.test(text) || BigInt(text) === BigInt(value)
   return { value: isExact ? value : text }
 }
@@ -40,7 +40,7 @@ const calendar = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(:\d\d([.,]\d+)?)?) ?(Z|[+-]\d
  * Distinguishes the two units: seconds since 1970 are below this until the year 5138, milliseconds
  * are above it since 1973.
  */
-const secondsMax = 1e11
+const SECONDS_MAX = 1e11
 const timeCure =
   'write it like 2026-03-01 08:30:00 (UTC unless it says +01:00), or as seconds or ms since 1970'
 
@@ -48,7 +48,7 @@ const timeCure =
 export function parseTime(text: string): ParsedCell<number> {
   if (decimal.test(text)) {
     const sinceEpoch = Number(text)
-    return { value: Math.abs(sinceEpoch) < secondsMax ? sinceEpoch * 1000 : sinceEpoch }
+    return { value: Math.abs(sinceEpoch) < SECONDS_MAX ? sinceEpoch * 1000 : sinceEpoch }
   }
   const [, date, time, , , zone = 'Z'] = calendar.exec(text) ?? []
   const zoned = zone.length === 3 ? `${zone}:00` : zone.replace(/^(...)(\d\d)$/, '$1:$2')

@@ -1,10 +1,10 @@
 import type { RecordedReading, Recording } from './recording.ts'
 
-export interface MergedReading {
-  readonly recording: Recording
-  readonly reading: RecordedReading
+export type MergedReading = {
+  recording: Recording
+  reading: RecordedReading
   /** The time of the row, or of the row before it in the same file if it has none. */
-  readonly timeMs: number
+  timeMs: number
 }
 
 /**

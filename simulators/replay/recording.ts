@@ -6,24 +6,24 @@ import type { DeviceAddress } from '../devices/devices.ts'
 import { type ParsedCell, parseNumber, parseTime, RecordingError } from './cells.ts'
 
 /** One row: its time (ms since 1970), and its cells by column, including the time as written. */
-export interface RecordedReading {
-  readonly observedAt?: number
-  readonly measurements: Record<string, number | string>
+export type RecordedReading = {
+  observedAt?: number
+  measurements: Record<string, number | string>
 }
 
-export interface RecordingOptions {
-  readonly site?: string
+export type RecordingOptions = {
+  site?: string
   /** By default the file's name without its extension. */
-  readonly zone?: string
-  readonly device?: string
+  zone?: string
+  device?: string
   /** By default `timestamp`, `time`, `datetime`, `date` or `ts`, in any case. */
-  readonly timeColumn?: string
+  timeColumn?: string
   /** Columns that hold text; all others hold numbers. */
-  readonly textColumns?: readonly string[]
+  textColumns?: readonly string[]
 }
 
 /** An open recording. Its rows can be read once, in order. */
-export interface Recording extends AsyncDisposable {
+export type Recording = AsyncDisposable & {
   readonly file: string
   readonly device: DeviceAddress
   readonly columns: readonly string[]
@@ -32,8 +32,8 @@ export interface Recording extends AsyncDisposable {
 
 const timeNames = ['timestamp', 'time', 'datetime', 'date', 'ts']
 const reservedNames = ['simulated_run', 'simulated_number']
-const headerMaxBytes = 65_536
-const rowMaxCharacters = 1_000_000
+const HEADER_MAX_BYTES = 65_536
+const ROW_MAX_CHARACTERS = 1_000_000
 
 /** A semicolon if the header has one outside quotes, otherwise a comma. */
 export function delimiterOf(header: string): ',' | ';' {
@@ -43,9 +43,9 @@ export function delimiterOf(header: string): ',' | ';' {
 async function readHeader(file: string): Promise<string> {
   await using handle = await open(file)
   const { buffer, bytesRead } = await handle.read(
-    Buffer.alloc(headerMaxBytes),
+    Buffer.alloc(HEADER_MAX_BYTES),
     0,
-    headerMaxBytes,
+    HEADER_MAX_BYTES,
     0,
   )
   return buffer.toString('utf8', 0, bytesRead).split(/\r?\n|\r/, 1)[0]!
@@ -75,7 +75,7 @@ async function* parseRows(file: string, delimiter: string): AsyncGenerator<Row> 
       trim: true,
       skip_empty_lines: true,
       relax_column_count: true,
-      max_record_size: rowMaxCharacters,
+      max_record_size: ROW_MAX_CHARACTERS,
     }),
   )
   source.on('error', error => parser.destroy(error))
@@ -115,11 +115,11 @@ function timeColumnOf(file: string, line: number, columns: readonly string[], gi
   )
 }
 
-interface Layout {
-  readonly file: string
-  readonly columns: readonly string[]
-  readonly timeColumn: string
-  readonly textColumns: readonly string[]
+type Layout = {
+  file: string
+  columns: readonly string[]
+  timeColumn: string
+  textColumns: readonly string[]
 }
 
 /** Parses one row. An empty cell gives no measurement, an empty time no observation time. */

@@ -8,14 +8,14 @@ import {
 import { type MergedReading, mergeByTime } from './merge.ts'
 import { openRecording, type Recording, type RecordingOptions } from './recording.ts'
 
-export interface ReplayOptions
-  extends Omit<DevicesOptions<DeviceAddress>, 'devices' | 'next' | 'ratePerSecond'>,
-    Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'> {
+type ConnectionSettings = Omit<DevicesOptions<DeviceAddress>, 'devices' | 'next' | 'ratePerSecond'>
+
+export type ReplayOptions = ConnectionSettings & {
   /** CSV recordings (recording.ts); the name of a file is its zone and its device. */
-  readonly files: readonly string[]
+  files: readonly string[]
   /** Recorded seconds a second: 1 is real time, 60 a minute a second, Infinity without waiting. */
-  readonly speed?: number
-}
+  speed?: number
+} & Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'>
 
 /** Turns rows into messages, each scheduled by its distance in time from the first row. */
 function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {

@@ -17,7 +17,7 @@ const HOST = '127.0.0.1'
 let dir: string
 let running: AsyncDisposableStack
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'sluice-heal-'))
+  dir = await mkdtemp(join(tmpdir(), 'sluice-recovery-'))
   running = new AsyncDisposableStack()
 })
 afterEach(async () => {

@@ -2,20 +2,20 @@ import { createServer, type Socket } from 'node:net'
 import { Aedes } from 'aedes'
 
 /** A PUBLISH as the broker received it. `connection` counts TCP connections from 0. */
-export interface Arrival {
-  readonly connection: number
-  readonly topic: string
-  readonly number: number
-  readonly run: string
-  readonly dup: boolean
-  readonly qos: number
-  readonly body: Record<string, unknown>
+export type Arrival = {
+  connection: number
+  topic: string
+  number: number
+  run: string
+  dup: boolean
+  qos: number
+  body: Record<string, unknown>
 }
 
 /** The broker's reaction. `lose` acknowledges on a connection that is closed at the same moment. */
 export type Answer = 'acknowledge' | 'withhold' | 'lose' | 'disconnect'
 
-export interface TestBroker extends AsyncDisposable {
+export type TestBroker = AsyncDisposable & {
   readonly port: number
   readonly arrivals: readonly Arrival[]
   /** Numbers whose acknowledgement was sent on an open connection. */
@@ -28,15 +28,15 @@ export interface TestBroker extends AsyncDisposable {
   disconnectAll(): void
 }
 
-export interface BrokerOptions {
-  readonly port?: number
-  readonly answer?: (arrival: Arrival) => Answer
+export type BrokerOptions = {
+  port?: number
+  answer?: (arrival: Arrival) => Answer
   /** How many CONNECTs are refused with "server unavailable" first. */
-  readonly refuse?: number
+  refuse?: number
   /** Called for each number that reached subscribers, before its PUBREC is sent. */
-  readonly onDelivered?: (number: number, disconnectAll: () => void) => void
+  onDelivered?: (number: number, disconnectAll: () => void) => void
   /** Never answers PUBREL. */
-  readonly withholdPubcomp?: boolean
+  withholdPubcomp?: boolean
 }
 
 /** Makes a persistence never complete a PUBREL. */

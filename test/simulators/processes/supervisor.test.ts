@@ -37,7 +37,7 @@ async function startNode(script: string, more: Partial<ProcessOptions> = {}) {
   return running.use(process_)
 }
 
-const said = (line: string) => expect.poll(() => lines, waitMs).toContain(line)
+const waitForLine = (line: string) => expect.poll(() => lines, waitMs).toContain(line)
 const exists = (pid: number) => {
   try {
     return process.kill(pid, 0)
@@ -90,43 +90,45 @@ describe('startProcess', () => {
       onExit: (exit, next) => exits.push([exit.signal, next.action]),
     })
     const first = child.pid!
-    await said(`pid ${first}`)
+    await waitForLine(`pid ${first}`)
     child.kill('SIGKILL')
     await expect.poll(() => child.restarts, waitMs).toBe(1)
     await expect.poll(() => child.pid, waitMs).not.toBeNull()
     expect(child.pid).not.toBe(first)
-    await said(`pid ${child.pid}`)
+    await waitForLine(`pid ${child.pid}`)
     expect(exits).toEqual([['SIGKILL', 'restart']])
   })
 
   it('does not restart a process that ended with exit code 2, and reports why', async () => {
-    const told: ExitDecision[] = []
-    const child = await startNode('process.exit(2)', { onExit: (_, next) => told.push(next) })
+    const decisions: ExitDecision[] = []
+    const child = await startNode('process.exit(2)', { onExit: (_, next) => decisions.push(next) })
     await expect.poll(() => child.state.name, waitMs).toBe('failed')
     expect(child.pid).toBeNull()
     expect(child.restarts).toBe(0)
-    expect(told).toEqual([{ action: 'give-up', reason: expect.stringContaining('configuration') }])
+    expect(decisions).toEqual([
+      { action: 'give-up', reason: expect.stringContaining('configuration') },
+    ])
     expect(await child.stop(1000)).toBe('ended')
   })
 
   it('ends a process by SIGTERM and does not restart it', async () => {
-    const told: ExitDecision[] = []
+    const decisions: ExitDecision[] = []
     const script = `process.on('SIGTERM', () => { console.log('drained'); process.exit(0) })
       console.log('ready'); ${forever}`
-    const child = await startNode(script, { onExit: (_, next) => told.push(next) })
-    await said('ready')
+    const child = await startNode(script, { onExit: (_, next) => decisions.push(next) })
+    await waitForLine('ready')
     const pid = child.pid!
     expect(await child.stop(20_000)).toBe('ended')
-    await said('drained')
+    await waitForLine('drained')
     expect(child.state).toEqual({ name: 'stopped' })
-    expect([exists(pid), child.pid, child.restarts, told]).toEqual([false, null, 0, []])
+    expect([exists(pid), child.pid, child.restarts, decisions]).toEqual([false, null, 0, []])
   })
 
   it('kills a process that does not end within the deadline; all calls of stop get the same result', async () => {
     const child = await startNode(
       `process.on('SIGTERM', () => {}); console.log('ready'); ${forever}`,
     )
-    await said('ready')
+    await waitForLine('ready')
     const pid = child.pid!
     expect(await Promise.all([child.stop(50), child.stop(60_000)])).toEqual(['killed', 'killed'])
     expect(exists(pid)).toBe(false)
@@ -134,7 +136,7 @@ describe('startProcess', () => {
 
   it('ends a suspended process', async () => {
     const child = await startNode(`console.log('ready'); ${forever}`)
-    await said('ready')
+    await waitForLine('ready')
     child.kill('SIGSTOP')
     expect(await child.stop(20_000)).toBe('ended')
   })
@@ -189,8 +191,8 @@ describe('startProcess', () => {
 
   it('reports the lines of both streams', async () => {
     await startNode(`console.log('to stdout'); console.error('to stderr'); ${forever}`)
-    await said('to stdout')
-    await said('to stderr')
+    await waitForLine('to stdout')
+    await waitForLine('to stderr')
   })
 
   it('appends to a log file across restarts, and passes the environment', async () => {

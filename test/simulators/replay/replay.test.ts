@@ -155,7 +155,7 @@ describe('merged recordings', () => {
         const merged = await Array.fromAsync(mergeByTime(opened))
         expect(merged).toHaveLength(rowsOfFiles.flat().length)
         for (const [at, recording] of opened.entries()) {
-          const own = merged.filter(one => one.recording === recording)
+          const own = merged.filter(row => row.recording === recording)
           expect(own.map(({ reading }) => reading.measurements.n)).toEqual(
             rowsOfFiles[at]!.map((_, n) => n),
           )
