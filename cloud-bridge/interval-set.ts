@@ -1,3 +1,5 @@
+import { lowerBound } from '../config/collections/lower-bound.ts'
+
 /** Numbers missing from a set, and the marks of the present numbers on both sides. */
 export type Gap<Mark> = { from: number; to: number; before?: Mark; after?: Mark }
 
@@ -121,8 +123,8 @@ export class IntervalSet<Mark = undefined> {
 
   /** The last interval that starts at or before the number; index -1 when there is none. */
   #positionUpTo(number: number): Position {
-    const block = Math.max(0, countUpTo(this.#blocks, number, blockStart) - 1)
-    return { block, index: countUpTo(this.#blocks[block]!, number, intervalStart) - 1 }
+    const block = Math.max(0, lowerBound(this.#blocks, entry => startOf(entry) <= number) - 1)
+    return { block, index: lowerBound(this.#blocks[block]!, ({ from }) => from <= number) - 1 }
   }
 
   #next({ block, index }: Position): Position {
@@ -145,16 +147,4 @@ export class IntervalSet<Mark = undefined> {
   }
 }
 
-const intervalStart = (interval: { from: number }) => interval.from
-const blockStart = (block: { from: number }[]) => block[0]?.from ?? Number.POSITIVE_INFINITY
-
-/** How many of the sorted entries have a number up to this number. */
-function countUpTo<T>(sorted: readonly T[], number: number, numberOf: (entry: T) => number) {
-  let [low, high] = [0, sorted.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (numberOf(sorted[middle]!) <= number) low = middle + 1
-    else high = middle
-  }
-  return low
-}
+const startOf = (block: readonly { from: number }[]) => block[0]?.from ?? Number.POSITIVE_INFINITY

@@ -1,3 +1,4 @@
+import { lowerBound } from '../../config/collections/lower-bound.ts'
 import { type Gap, IntervalSet } from '../interval-set.ts'
 import type { EventPosition } from './epoch.ts'
 import { EXPLAINING_KINDS, type Explanation } from './notes.ts'
@@ -73,14 +74,9 @@ export function segmentsBetween(
   above: number,
   below: number,
 ): GapSegment[] {
-  let [low, high] = [0, segments.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (segments[middle]!.to <= above) low = middle + 1
-    else high = middle
-  }
+  const first = lowerBound(segments, ({ to }) => to <= above)
   const found: GapSegment[] = []
-  for (let at = low; at < segments.length && segments[at]!.from < below; at++) {
+  for (let at = first; at < segments.length && segments[at]!.from < below; at++) {
     const { from, to, ...rest } = segments[at]!
     found.push({ ...rest, from: Math.max(from, above + 1), to: Math.min(to, below - 1) })
   }

@@ -1,51 +1,45 @@
+import { lowerBound } from '../../../config/collections/lower-bound.ts'
 import type { ClockCorrection } from '../../ledger/notes.ts'
 
-/** So many notes are remembered; those of the runs that were told of first are forgotten first. */
+/** Above this number the notes of the epoch that was reported first are forgotten. */
 const NOTES_MAX = 200_000
 
-/** How far clocks were off, by gateway, epoch and sequence. */
+/** The clock offsets of gateways, by epoch and sequence. */
 export function createClockOffsets(notesMax = NOTES_MAX) {
-  /** Of each run, by its first sequence and in that order; those that were told of first, first. */
-  const runs = new Map<string, ClockCorrection[]>()
+  /** By gateway and epoch, in the order of the first report; corrections by their first sequence. */
+  const byEpoch = new Map<string, ClockCorrection[]>()
   let count = 0
 
   return {
-    /** Remembers a note; the same one again changes nothing. */
+    /** Adds a note's correction; a duplicate changes nothing. */
     add(gateway: string, { epoch, from, to, offsetMs }: ClockCorrection): void {
-      const run = runs.get(keyOf(gateway, epoch)) ?? []
-      runs.set(keyOf(gateway, epoch), run)
-      const at = lastFrom(run, from)
-      const known = run[at]
-      if (known?.from === from) {
-        run[at] = { epoch, from, to, offsetMs }
+      const corrections = byEpoch.get(keyOf(gateway, epoch)) ?? []
+      byEpoch.set(keyOf(gateway, epoch), corrections)
+      const index = lastIndexFrom(corrections, from)
+      if (corrections[index]?.from === from) {
+        corrections[index] = { epoch, from, to, offsetMs }
         return
       }
-      run.splice(at + 1, 0, { epoch, from, to, offsetMs })
+      corrections.splice(index + 1, 0, { epoch, from, to, offsetMs })
       count++
-      for (const [key, { length }] of runs) {
-        if (count <= notesMax || runs.size === 1) break
-        runs.delete(key)
+      for (const [key, { length }] of byEpoch) {
+        if (count <= notesMax || byEpoch.size === 1) break
+        byEpoch.delete(key)
         count -= length
       }
     },
-    /** What to add to the time of an event, in ms; null when nothing was said of it. */
+    /** The ms to add to an event's time; null when no note covers the event. */
     find(gateway: string, epoch: number, sequence: number): number | null {
-      const run = runs.get(keyOf(gateway, epoch))
-      const note = run?.[lastFrom(run, sequence)]
-      return note && sequence <= note.to ? note.offsetMs : null
+      const corrections = byEpoch.get(keyOf(gateway, epoch)) ?? []
+      const correction = corrections[lastIndexFrom(corrections, sequence)]
+      return correction && sequence <= correction.to ? correction.offsetMs : null
     },
   }
 }
 
-/** Which note is the last that begins at a sequence or before it; -1: none. */
-function lastFrom(run: readonly ClockCorrection[], sequence: number): number {
-  let [low, high] = [0, run.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (run[middle]!.from <= sequence) low = middle + 1
-    else high = middle
-  }
-  return low - 1
+/** The index of the last correction that begins at a sequence or before it; -1: none. */
+function lastIndexFrom(corrections: readonly ClockCorrection[], sequence: number): number {
+  return lowerBound(corrections, ({ from }) => from <= sequence) - 1
 }
 
 const keyOf = (gateway: string, epoch: number) => `${epoch} ${gateway}`

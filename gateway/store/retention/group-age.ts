@@ -1,3 +1,4 @@
+import { lowerBound } from '../../../config/collections/lower-bound.ts'
 import type { ClockState } from '../../../config/event/sensor-reading.ts'
 
 const HOUR_MS = 3_600_000
@@ -35,13 +36,7 @@ export function createGroupAges({
   let wallAheadMs: number | null = null
 
   const monotonicAgeMs = (sequence: number) => {
-    let [low, high] = [0, marks.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (marks[middle]!.sequence >= sequence) high = middle
-      else low = middle + 1
-    }
-    const mark = marks[low]
+    const mark = marks[lowerBound(marks, known => known.sequence < sequence)]
     return mark ? monotonicMs() - mark.atMs : 0
   }
   const wallAgeMs = (atMs: number) =>
@@ -82,13 +77,7 @@ export function createGroupAges({
         const seemsOlder = !isOfThisRun && wallAgeMs(group.receivedTo) >= hours * HOUR_MS
         return seemsOlder && clockOf(group) === 'SYNCED'
       }
-      let [known, possible] = [0, groups.length]
-      while (known < possible) {
-        const middle = (known + possible + 1) >> 1
-        if (isOlder(groups[middle - 1]!)) known = middle
-        else possible = middle - 1
-      }
-      return known
+      return lowerBound(groups, isOlder)
     },
   }
 }
