@@ -15,7 +15,7 @@ import { openStateStore } from './state/configured-store.ts'
 import { openCurrentVersion } from './state/current-version.ts'
 import type { ConsumerStateAccess, PartitionState, StateStore } from './state/state.ts'
 
-/** What a consumer is opened with; what it opens it puts on the stack. */
+/** What a consumer needs to open; a consumer adds the resources that it opens to `stack`. */
 export type ConsumerContext = {
   config: Config
   runtime: ConsumerProcess
@@ -26,108 +26,103 @@ export type ConsumerContext = {
 }
 
 export type OpenedConsumer = {
-  /** Its pages, and the key that they are configured by. */
+  /** The address of the HTTP pages, and the configuration key of that address. */
   http: { host: string; port: number }
   key: string
-  /** Answers what is none of its pages. */
-  answer?: RequestListener
-  work: Consumer['open']
+  /** Answers requests for other than the standard pages. */
+  handleRequest?: RequestListener
+  openWork: Consumer['open']
 }
 
-/** How a consumer handles the events of a partition on its state. */
+/** Creates the handling of a partition's events on its state. */
 export type HandlingFactory = (state: PartitionState) => Promise<Handling>
 
 export type ConsumerDefinition = {
   name: string
-  open(place: ConsumerContext): Promise<OpenedConsumer>
-  /** Of a consumer that has a state, which can be built anew. */
-  createHandling?(place: ConsumerContext): HandlingFactory
-  /** What comes so soon behind a commit waits for the next one, in ms; 0 when it is left out. */
+  open(context: ConsumerContext): Promise<OpenedConsumer>
+  /** Only for a consumer with a state that can be rebuilt. */
+  createHandling?(context: ConsumerContext): HandlingFactory
+  /** The shortest time between two commits; 0 by default. */
   commitEveryMs?: number
 }
 
-/** Nobody waits for a window as for an alert, and a block is written once for many points. */
-const COMMIT_EVERY_MS = 1000
+/** Unlike alerts, windows need no immediate commit, and one commit writes many points at once. */
+const ANALYTICS_COMMIT_EVERY_MS = 1000
 
 export const analytics: ConsumerDefinition = {
   name: 'analytics',
   open: openAnalytics,
-  createHandling: startingAnalytics,
-  commitEveryMs: COMMIT_EVERY_MS,
+  createHandling: analyticsFactory,
+  commitEveryMs: ANALYTICS_COMMIT_EVERY_MS,
 }
 
 export const archive: ConsumerDefinition = { name: 'archive', open: openArchive }
 
-/** A consumer that is a pure function. */
+/** The definition of a consumer that is a pure function. */
 export const handlerDefinition = (handler: Handler<unknown>): ConsumerDefinition => ({
   name: handler.name,
-  open: place => openHandler(handler, place),
+  open: context => openHandler(handler, context),
   createHandling: () => async state => createKeyedHandling(handler, state),
 })
 
-/** Counts, means, percentiles, energy and occupancy in windows of time, and their read API. */
-async function openAnalytics(place: ConsumerContext): Promise<OpenedConsumer> {
-  const { config, runtime, stack } = place
+/** Opens analytics: aggregates in windows of time, and their read API. */
+async function openAnalytics(context: ConsumerContext): Promise<OpenedConsumer> {
+  const { config, runtime, stack } = context
   const { http, holdMaxMs } = config.consumers.analytics
-  const state = openState('analytics', place)
-  const api = stack.use(await openAnalyticsApi({ state, holdMaxMs }))
-  const options = { commitEveryMs: COMMIT_EVERY_MS }
-  const work = createStatefulOpener('analytics', runtime, state, startingAnalytics(place), options)
-  return { http, key: 'consumers.analytics.http', answer: api.handleRequest, work }
+  const state = openState('analytics', context)
+  const { handleRequest } = stack.use(await openAnalyticsApi({ state, holdMaxMs }))
+  const options = { commitEveryMs: ANALYTICS_COMMIT_EVERY_MS }
+  const factory = analyticsFactory(context)
+  const openWork = createStatefulOpener('analytics', runtime, state, factory, options)
+  return { http, key: 'consumers.analytics.http', handleRequest, openWork }
 }
 
-function startingAnalytics({ config, runtime, kafka, signal }: ConsumerContext): HandlingFactory {
-  const notes = startClockNoteReader({
+function analyticsFactory({ config, runtime, kafka, signal }: ConsumerContext): HandlingFactory {
+  const clockOffsets = startClockNoteReader({
     ...{ stream: kafka.stream, topic: config.kafka.topics.ledger, signal },
-    onAway: runtime.onAway('what gateways say of their clocks'),
+    onUnavailable: runtime.dependencyReporter('clock notes'),
   })
   return async state =>
     createAnalytics(state, {
       ...config.consumers.analytics,
-      clockOffsets: await notes,
-      onImplausibleValues: count => runtime.metrics.fault('absurd', count),
+      clockOffsets: await clockOffsets,
+      onImplausibleValues: count => runtime.metrics.countFault('absurd', count),
     })
 }
 
-/** Every event in Parquet files. */
+/** Opens the archive: every event in Parquet files. */
 async function openArchive({ config, runtime, log }: ConsumerContext): Promise<OpenedConsumer> {
   const { http, ...options } = config.consumers.archive
-  const { read, patience, deadletters, metrics } = runtime
-  const bury = runtime.createDeadLetterProducer()
-  const open = createArchive({
-    ...{
-      name: 'archive',
-      ...options,
-      disk: durableFilesystem,
-      decodeRecords: read,
-      retryWhileUnavailable: patience,
-      deadLetterTopic: deadletters,
-      produceDeadLetters: bury,
-    },
-    onSealed: (partition, day, sha256) => log.info({ partition, day, sha256 }, 'sealed'),
-    onCommitted: metrics.taken,
+  const { decodeRecords, retryWhileUnavailable, deadLetterTopic, metrics } = runtime
+  const openPartition = createArchive({
+    ...{ name: 'archive', ...options, disk: durableFilesystem },
+    ...{ decodeRecords, retryWhileUnavailable, deadLetterTopic },
+    produceDeadLetters: runtime.createDeadLetterProducer(),
+    onSealed: (partition, day, sha256) => log.info({ partition, day, sha256 }, 'day sealed'),
+    onCommitted: metrics.countRecords,
   })
-  const work: Consumer['open'] = (partition, signal) => patience(() => open(partition), signal)
-  return { http, key: 'consumers.archive.http', work }
+  const openWork: Consumer['open'] = (partition, signal) =>
+    retryWhileUnavailable(() => openPartition(partition), signal)
+  return { http, key: 'consumers.archive.http', openWork }
 }
 
 async function openHandler(
   handler: Handler<unknown>,
-  place: ConsumerContext,
+  context: ConsumerContext,
 ): Promise<OpenedConsumer> {
-  const { config, runtime } = place
-  const state = openState(handler.name, place)
-  const work = createStatefulOpener(handler.name, runtime, state, async one =>
-    createKeyedHandling(handler, one),
+  const { config, runtime } = context
+  const access = openState(handler.name, context)
+  const openWork = createStatefulOpener(handler.name, runtime, access, async state =>
+    createKeyedHandling(handler, state),
   )
-  return { http: config.consumers.http, key: 'consumers.http', work }
+  return { http: config.consumers.http, key: 'consumers.http', openWork }
 }
 
 function openState(name: string, { config, stack }: ConsumerContext): ConsumerStateAccess {
   return stack.use(openCurrentVersion(stack.use(openConfiguredStore(config)), name))
 }
 
-/** Where the states of consumers are kept, as configured. */
+/** Opens the store of the consumers' states, as configured. */
 export function openConfiguredStore({ consumers: { dir, postgresUrl } }: Config): StateStore {
   return openStateStore({ dir, postgresUrl: postgresUrl?.reveal() ?? null })
 }

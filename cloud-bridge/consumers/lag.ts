@@ -1,46 +1,47 @@
 import { pause } from '../../config/process/pause.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 
-const LOOK_EVERY_MS = 5000
+const POLL_EVERY_MS = 5000
 
 export type Lag = {
-  /** Records yet to be taken of the member's partitions, by topic; empty before the first look. */
-  records: ReadonlyMap<string, number>
-  /** When that was, ms since 1970. */
+  /** Unprocessed records of the member's partitions, by topic; empty before the first poll. */
+  recordsByTopic: ReadonlyMap<string, number>
+  /** The time of the poll, ms since 1970. */
   atMs: number
 }
 
 /**
- * Looks every few seconds how far the topics go beyond what was taken, until `signal` aborts.
- * `nextOf` gives where a partition goes on, or null when it is another member's.
+ * Polls the ends of the topics every few seconds until `signal` aborts, and keeps the returned lag
+ * up to date. `nextOffset` gives the next offset of a partition; null for a partition of another
+ * member.
  */
 export function startLagWatch(
   stream: EventStream,
   topics: readonly string[],
-  nextOf: (topic: string, partition: number) => number | null,
-  { signal, onLooked }: { signal: AbortSignal; onLooked(): void },
+  nextOffset: (topic: string, partition: number) => number | null,
+  { signal, onPolled }: { signal: AbortSignal; onPolled(): void },
 ): Lag {
-  const lag: Lag = { records: new Map(), atMs: 0 }
-  const look = async () => {
+  const lag: Lag = { recordsByTopic: new Map(), atMs: 0 }
+  const poll = async () => {
     const atMs = Date.now()
-    const stretches = await stream.topicOffsets(topics)
-    const behind = new Map<string, number>()
-    for (const [topic, { begin, end }] of stretches) {
+    const recordsByTopic = new Map<string, number>()
+    for (const [topic, { begin, end }] of await stream.topicOffsets(topics)) {
       let records = 0
       for (const [partition, last] of end) {
-        const next = nextOf(topic, partition)
+        const next = nextOffset(topic, partition)
         if (next !== null) records += Math.max(0, last - Math.max(next, begin.get(partition) ?? 0))
       }
-      behind.set(topic, records)
+      recordsByTopic.set(topic, records)
     }
-    Object.assign(lag, { behind, atMs })
-    onLooked()
+    const polled: Lag = { recordsByTopic, atMs }
+    Object.assign(lag, polled)
+    onPolled()
   }
   const watch = async () => {
     while (!signal.aborted) {
-      // While Kafka is away nobody knows, and the membership says so.
-      await look().catch(() => {})
-      await pause(LOOK_EVERY_MS, signal)
+      // While Kafka is unavailable the lag is unknown; the group membership reports the cause.
+      await poll().catch(() => {})
+      await pause(POLL_EVERY_MS, signal)
     }
   }
   void watch()

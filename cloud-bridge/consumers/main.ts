@@ -17,13 +17,20 @@ const STOP_MS = 8000
 const handlers = new URL('./handlers/', import.meta.url)
 
 const program = new Command('sluice consume')
-  .description('Reads the events in the cloud as a member of its consumer group, until a signal.')
-  .argument('<name>', 'analytics, archive, a file of cloud-bridge/consumers/handlers, or any other')
+  .description('Runs a consumer as a member of its consumer group, until a signal.')
+  .argument(
+    '<name>',
+    'analytics, archive, a file of cloud-bridge/consumers/handlers, or another file',
+  )
   .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-  .option('--port <number>', 'port of its pages, instead of the configured one; 0 for any', port)
+  .option(
+    '--port <number>',
+    'port of the HTTP pages, instead of the configured one; 0 for any',
+    port,
+  )
   .option(
     '--from <time>',
-    'build the state anew from that time on (ISO 8601) or "beginning", then go over to it, and end',
+    'rebuild the state from that time (ISO 8601) or "beginning" on, make it current, and end',
     moment,
   )
   .parse()
@@ -36,7 +43,7 @@ if ('faults' in loaded) {
 }
 process.umask(0o077)
 await run(loaded.config)
-// What only looks now and then may keep the process.
+// A timer of a poll can keep the process alive.
 process.exit()
 
 async function run(config: Config): Promise<void> {
@@ -54,21 +61,21 @@ async function run(config: Config): Promise<void> {
     if (config.kafka.brokers.length === 0) {
       throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
     }
-    const definition = await find(name)
+    const definition = await definitionOf(name)
     const clientId = `sluice-${definition.name}`
     const { signal } = ending
     await using stack = new AsyncDisposableStack()
     const kafka = await createKafkaClient({ ...config.kafka, clientId })
     const runtime = createConsumerProcess({ name: definition.name, config, kafka, log, signal })
-    const place = { config, runtime, kafka, stack, log, signal }
+    const context = { config, runtime, kafka, stack, log, signal }
     if (options.from !== undefined) {
-      await reprocess(definition, place, options.from)
+      await reprocess(definition, context, options.from)
       return
     }
-    const opened = await definition.open(place)
+    const opened = await definition.open(context)
     const http = { ...opened.http, ...(options.port !== undefined && { port: options.port }) }
-    stack.use(await runtime.serve(http, opened.key, opened.answer))
-    await runtime.run(opened.work)
+    stack.use(await runtime.serve(http, opened.key, opened.handleRequest))
+    await runtime.run(opened.openWork)
   } catch (error) {
     if (error instanceof CannotStart) end(error.message, error.exitCode)
     else if (error instanceof CannotConsume) end(error.message, 2)
@@ -76,20 +83,21 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-/** The consumer of a name. Rejects with CannotStart when there is none. */
-async function find(asked: string): Promise<ConsumerDefinition> {
-  if (asked === 'analytics') return analytics
-  if (asked === 'archive') return archive
-  return handlerDefinition(await handlerIn(asked))
+/** The consumer of that name. Rejects with CannotStart when there is none. */
+async function definitionOf(consumer: string): Promise<ConsumerDefinition> {
+  if (consumer === 'analytics') return analytics
+  if (consumer === 'archive') return archive
+  return handlerDefinition(await loadHandler(consumer))
 }
 
-async function handlerIn(asked: string): Promise<Handler<unknown>> {
-  const file = [new URL(`${asked}.ts`, handlers), pathToFileURL(resolve(asked))].find(existsSync)
+async function loadHandler(nameOrFile: string): Promise<Handler<unknown>> {
+  const candidates = [new URL(`${nameOrFile}.ts`, handlers), pathToFileURL(resolve(nameOrFile))]
+  const file = candidates.find(existsSync)
   const module = file && (await import(file.href))
   if (module?.handler) return module.handler
-  const reason = file ? `${asked} exports no handler` : `there is no consumer ${asked}`
+  const reason = file ? `${nameOrFile} exports no handler` : `there is no consumer ${nameOrFile}`
   throw new CannotStart(
-    `${reason}: name analytics, archive, or a file with one (docs/consumers.md says how to write it)`,
+    `${reason}: name analytics, archive, or a file with a handler (see docs/consumers.md)`,
   )
 }
 

@@ -1,47 +1,53 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import type { ArrivalCounts } from './runtime/handler.ts'
 
-/** What a consumer did since it was started, and how far behind it is. */
+/** Fault kinds as the metric's label has them. */
+export type FaultKind = 'refused' | 'away' | 'joined anew' | 'absurd' | 'deleted'
+
+/** The counts of a consumer since its start, and its lag. */
 export function createConsumerMetrics(
   consumer: string,
-  now: { lag(): ReadonlyMap<string, number> },
+  source: { lag(): ReadonlyMap<string, number> },
 ) {
   const registry = new Registry()
   const registers = [registry]
-  const taken = new Counter({
+  const records = new Counter({
     name: 'sluice_consumer_taken_total',
-    help: 'Records by how they came: in order, late, out of order, duplicate, unusable',
+    help: 'Records by arrival: in order, late, out of order, duplicate, unusable',
     labelNames: ['consumer', 'arrival'],
     registers,
   })
-  const sent = new Counter({
+  const effects = new Counter({
     name: 'sluice_consumer_effects_total',
-    help: 'Effects that Kafka has, by topic',
+    help: 'Effects that Kafka acknowledged, by topic',
     labelNames: ['consumer', 'topic'],
     registers,
   })
   const faults = new Counter({
     name: 'sluice_consumer_faults_total',
-    help: 'What went wrong, by kind: refused, away, joined anew, absurd',
+    help:
+      'Faults by kind: refused (effect rejected), away (dependency unavailable), joined anew ' +
+      '(membership ended and joined again), absurd (implausible value), deleted (by retention)',
     labelNames: ['consumer', 'kind'],
     registers,
   })
   const missing = new Gauge({
     name: 'sluice_consumer_missing',
-    help: 'Events whose number is between others that came, and that did not come',
+    help: 'Events whose number is below a received number, and that did not arrive',
     labelNames: ['consumer', 'partition'],
     registers,
   })
   new Gauge({
     name: 'sluice_consumer_lag',
-    help: 'Records that are yet to be taken, by topic',
+    help: 'Records not processed yet, by topic',
     labelNames: ['consumer', 'topic'],
     registers,
     collect() {
       this.reset()
-      for (const [topic, records] of now.lag()) this.set({ consumer, topic }, records)
+      for (const [topic, count] of source.lag()) this.set({ consumer, topic }, count)
     },
   })
+  /** Field names as the page /state has them. */
   const totals = {
     taken: {} as Partial<ArrivalCounts>,
     effects: 0,
@@ -50,21 +56,21 @@ export function createConsumerMetrics(
   return {
     totals,
     text: () => registry.metrics(),
-    taken(counts: ArrivalCounts): void {
+    countRecords(counts: ArrivalCounts): void {
       for (const [arrival, count] of Object.entries(counts) as [keyof ArrivalCounts, number][]) {
         if (count === 0) continue
         totals.taken[arrival] = (totals.taken[arrival] ?? 0) + count
-        taken.inc({ consumer, arrival }, count)
+        records.inc({ consumer, arrival }, count)
       }
     },
-    missing(partition: number, events: number): void {
+    setMissing(partition: number, events: number): void {
       missing.set({ consumer, partition }, events)
     },
-    sent(topic: string, count: number): void {
+    countEffects(topic: string, count: number): void {
       totals.effects += count
-      sent.inc({ consumer, topic }, count)
+      effects.inc({ consumer, topic }, count)
     },
-    fault(kind: 'refused' | 'away' | 'joined anew' | 'absurd' | 'deleted', count = 1): void {
+    countFault(kind: FaultKind, count = 1): void {
       totals.faults[kind] = (totals.faults[kind] ?? 0) + count
       faults.inc({ consumer, kind }, count)
     },

@@ -1,90 +1,90 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CannotStart } from '../../config/process/lifetime.ts'
+import { pause } from '../../config/process/pause.ts'
 import type { ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
 import { type ConsumerContext, type ConsumerDefinition, openConfiguredStore } from './catalogue.ts'
-import { createStatefulOpener } from './process.ts'
+import { type ConsumerProcess, createStatefulOpener } from './process.ts'
 import { type ConsumerState, Fenced } from './state/state.ts'
 
-const LOOK_EVERY_MS = 1000
-const TELL_EVERY = 10
+const POLL_EVERY_MS = 1000
+const POLLS_PER_LOG_LINE = 10
 
 /**
- * Builds the state of a consumer anew from what Kafka got since a moment (ms since 1970; 0: from
- * all that it has), in a group of its own and beside the one that runs, whose effects alone are
- * sent. When it has come as far as the topics it becomes current, and who runs goes on in it.
- * Rejects with CannotStart for a consumer that has no such state, and when it is begun once more.
+ * Rebuilds the state of a consumer from the records that Kafka stored since a moment (ms since
+ * 1970; 0: all records). The rebuild has a consumer group of its own and runs beside the current
+ * version; only the current version's effects are sent. When the rebuild has caught up with the
+ * topics, its version becomes current, and the running processes continue with it. Rejects with
+ * CannotStart for a consumer without such a state, and when a later rebuild replaces this one.
  */
 export async function reprocess(
   { name, createHandling, commitEveryMs = 0 }: ConsumerDefinition,
-  place: ConsumerContext,
+  context: ConsumerContext,
   fromMs: number,
 ): Promise<void> {
-  const { config, runtime, kafka, stack, log, signal } = place
+  const { config, runtime, kafka, stack, log, signal } = context
   if (!createHandling) {
-    throw new CannotStart(`${name} has no state to build anew: give it another place instead`)
+    throw new CannotStart(`${name} has no state to rebuild: give it an empty directory instead`)
   }
   const store = stack.use(openConfiguredStore(config))
   const state = stack.use(await store.build(name))
-  const { number } = state.version
-  const since = {
+  const { number: version } = state.version
+  const isSince = ({ appendTimeMs }: ReadRecord) => appendTimeMs >= fromMs
+  const filtered: ConsumerProcess = {
     ...runtime,
-    read: (records: readonly ReadRecord[]) => runtime.read(after(records)),
+    decodeRecords: records => runtime.decodeRecords(records.filter(isSince)),
   }
-  const after = (records: readonly ReadRecord[]) =>
-    records.filter(({ appendTimeMs }) => appendTimeMs >= fromMs)
-  const own = untilReplaced(state, name)
-  const open = createStatefulOpener(name, since, own, createHandling(place), {
+  const access = endWhenReplaced(state, name)
+  const open = createStatefulOpener(name, filtered, access, createHandling(context), {
     hasEffects: false,
     commitEveryMs,
   })
   const ending = new AbortController()
   const until = AbortSignal.any([signal, ending.signal])
-  log.info({ version: number, from: new Date(fromMs).toISOString() }, 'building the state anew')
-  const run = runtime.run(open, { groupId: `sluice-${name}-v${number}`, until })
-  // It rejects where the loop would wait for ever.
-  run.catch(() => ending.abort())
+  log.info({ version, from: new Date(fromMs).toISOString() }, 'rebuilding the state')
+  const running = runtime.run(open, { groupId: `sluice-${name}-v${version}`, until })
+  // After a rejection the loop below would wait for ever.
+  running.catch(() => ending.abort())
   let ends: ReadonlyMap<string, TopicOffsets> | null = null
-  for (let look = 1; !until.aborted; look++) {
-    await sleep(LOOK_EVERY_MS, undefined, { signal: until }).catch(() => {})
-    const left = ends && leftOf(ends, runtime)
+  for (let polls = 1; !until.aborted; polls++) {
+    await pause(POLL_EVERY_MS, until)
+    const left = ends && unprocessedCount(ends, runtime)
     if (left === 0) break
-    if (look % TELL_EVERY === 0) log.info({ version: number, left }, 'building')
-    // What is there at one look must be taken by the next.
+    if (polls % POLLS_PER_LOG_LINE === 0) log.info({ version, left }, 'rebuilding the state')
+    // Caught up: the records below the ends of one poll are processed by the next poll.
     ends = await kafka.stream.topicOffsets(runtime.topics).catch(() => ends)
   }
   ending.abort()
-  await run
+  await running
   if (signal.aborted) return
-  await store.makeCurrent(name, number)
-  log.info({ version: number }, 'the new state is current')
+  await store.makeCurrent(name, version)
+  log.info({ version }, 'the rebuilt state is current')
 }
 
-/** How many records are yet to be taken; null while partitions are not ours or not seen yet. */
-function leftOf(
+/** Records below the ends; null while a topic is unknown or a partition is not assigned to us. */
+function unprocessedCount(
   ends: ReadonlyMap<string, TopicOffsets>,
-  { topics, nextOf }: Pick<ConsumerContext['runtime'], 'topics' | 'nextOf'>,
+  { topics, nextOffset }: Pick<ConsumerProcess, 'topics' | 'nextOffset'>,
 ): number | null {
-  let left = 0
+  let count = 0
   for (const topic of topics) {
-    const stretch = ends.get(topic)
-    if (!stretch) return null
-    for (const [partition, end] of stretch.end) {
-      const next = nextOf(topic, partition)
+    const offsets = ends.get(topic)
+    if (!offsets) return null
+    for (const [partition, end] of offsets.end) {
+      const next = nextOffset(topic, partition)
       if (next === null) return null
-      // Of what Kafka deleted nothing comes.
-      left += Math.max(0, end - Math.max(next, stretch.begin.get(partition) ?? 0))
+      // Kafka's retention deleted the records below `begin`.
+      count += Math.max(0, end - Math.max(next, offsets.begin.get(partition) ?? 0))
     }
   }
-  return left
+  return count
 }
 
-/** Nobody else claims of a state that is being built: what fails so was replaced, and stays so. */
-function untilReplaced({ claim }: ConsumerState, name: string): Pick<ConsumerState, 'claim'> {
+/** A fenced claim of a version that is being built means that a later rebuild replaced it. */
+function endWhenReplaced({ claim }: ConsumerState, name: string): Pick<ConsumerState, 'claim'> {
   return {
     claim: partition =>
       claim(partition).catch(error => {
         if (!(error instanceof Fenced)) throw error
-        throw new CannotStart(`another ${name} --from was begun since: this one ends`)
+        throw new CannotStart(`a later ${name} --from replaced this rebuild`)
       }),
   }
 }

@@ -150,25 +150,28 @@ function describeEffects(given: StateSuite): void {
     const state = await claimNew(given)
     const names = ['b', 'a', 'c']
     await state.commit({ effects: names.map(id => effect(id, id)) })
-    const waiting = await state.waiting(10)
+    const waiting = await state.pendingEffects(10)
     expect(waiting.map(({ number, ...rest }) => rest)).toEqual(names.map(id => effect(id, id)))
-    expect((await state.waiting(2)).map(({ id }) => id)).toEqual(['b', 'a'])
+    expect((await state.pendingEffects(2)).map(({ id }) => id)).toEqual(['b', 'a'])
     await state.commit({ sent: waiting.slice(0, 2) })
-    expect((await state.waiting(10)).map(({ id }) => id)).toEqual(['c'])
+    expect((await state.pendingEffects(10)).map(({ id }) => id)).toEqual(['c'])
   })
 
   it('lets a newer effect replace one with its id, which is then not sent yet', async () => {
     const state = await claimNew(given)
     await state.commit({ effects: [effect('a', 'old'), effect('b', 'b')] })
-    const before = await state.waiting(10)
+    const before = await state.pendingEffects(10)
     await state.commit({ effects: [effect('a', 'new')] })
     await state.commit({ sent: before })
-    const [left, ...others] = await state.waiting(10)
+    const [left, ...others] = await state.pendingEffects(10)
     expect([left!.value.toString(), others]).toEqual(['new', []])
     expect(left!.number).toBeGreaterThan(before[1]!.number)
     const twice = [effect('c', '1'), effect('c', '2')]
     await state.commit({ sent: [left!], effects: [...twice, effect('a', 'newest')] })
-    expect((await state.waiting(10)).map(({ value }) => value.toString())).toEqual(['2', 'newest'])
+    expect((await state.pendingEffects(10)).map(({ value }) => value.toString())).toEqual([
+      '2',
+      'newest',
+    ])
   })
 }
 
@@ -250,7 +253,7 @@ function describeFence(given: StateSuite): void {
     await state.commit(changes)
     await state.commit(changes)
     expect(await readAll(state)).toEqual(['1'])
-    expect((await state.waiting(10)).map(({ id }) => id)).toEqual(['e'])
+    expect((await state.pendingEffects(10)).map(({ id }) => id)).toEqual(['e'])
     expect((await (await given.store().open(name)).claim(0)).offsets).toEqual(new Map([['t', 1]]))
   })
 }

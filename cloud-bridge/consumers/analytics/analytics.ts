@@ -128,7 +128,7 @@ class Analytics implements Handling {
     this.#watermark = Math.max(this.#watermark, gatewayTime)
   }
 
-  takeChanges(): HandlingChanges {
+  drainChanges(): HandlingChanges {
     const { dirty, timers } = this.#state
     this.#isCommitted = true
     const effects = this.#publishAll()

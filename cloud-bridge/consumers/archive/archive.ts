@@ -2,11 +2,11 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
 import { rejectOnAbort } from '../runtime/abortable.ts'
 import { createDeadLetter } from '../runtime/dead-letter.ts'
 import type { SendDeadLetters } from '../runtime/dead-letter-producer.ts'
-import type { DependencyWait } from '../runtime/dependency-wait.ts'
+import type { DependencyRetry } from '../runtime/dependency-retry.ts'
 import { type ArrivalCounts, emptyCounts } from '../runtime/handler.ts'
 import type { PartitionWork } from '../runtime/partition-work.ts'
 import type { DecodedRecords } from '../runtime/record-decoder.ts'
-import { createSerialQueue } from '../runtime/serial-queue.ts'
+import { createFailFastQueue } from '../runtime/serial-queue.ts'
 import { utcDateOf } from './files/paths.ts'
 import { type BufferOwner, createMemoryBudget, type MemoryBudget } from './memory-budget.ts'
 import { type ClaimOptions, claimPartition } from './partition.ts'
@@ -31,7 +31,7 @@ export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   produceDeadLetters: SendDeadLetters
   deadLetterTopic: string
   /** Retries work while its dependency is unavailable. */
-  retryWhileUnavailable: DependencyWait
+  retryWhileUnavailable: DependencyRetry
   /** Called after a commit with the number of its records; `in order` counts all new events. */
   onCommitted(counts: ArrivalCounts): void
 }
@@ -58,7 +58,7 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
   const ending = new AbortController()
   let [counts, pending] = [emptyCounts(), new PendingFiles()]
   let timer: NodeJS.Timeout | null = null
-  const queue = createSerialQueue()
+  const queue = createFailFastQueue()
   // A failure ends the queue, and the work rejects by `failed`.
   const runInBackground = (work: () => Promise<void>) => void queue.run(work).catch(() => {})
 
@@ -142,7 +142,7 @@ async function produceUnusable(
   signal: AbortSignal,
 ): Promise<void> {
   if (unusable.length === 0) return
-  const origin = { consumer: name, topic, deadletters: deadLetterTopic }
+  const origin = { consumer: name, topic, deadLetterTopic }
   const letters = unusable.map(record => createDeadLetter(record, origin))
   await retryWhileUnavailable(() => produceDeadLetters(letters, signal), signal)
 }

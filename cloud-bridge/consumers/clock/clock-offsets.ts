@@ -6,7 +6,7 @@ const NOTES_MAX = 200_000
 
 /** The clock offsets of gateways, by epoch and sequence. */
 export function createClockOffsets(notesMax = NOTES_MAX) {
-  /** By gateway and epoch, in the order of the first report; corrections by their first sequence. */
+  /** By gateway and epoch, in the order of the first report; corrections ordered by `from`. */
   const byEpoch = new Map<string, ClockCorrection[]>()
   let count = 0
 

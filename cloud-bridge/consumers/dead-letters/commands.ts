@@ -2,10 +2,10 @@ import type { Terminal } from '../../../config/process/terminal.ts'
 import { countText, printable } from '../../../config/process/text-format.ts'
 import type { EventStream } from '../../ports/event-stream.ts'
 import { readDeadLetters, type TopicDeadLetter } from './dead-letter-topic.ts'
-import type { createResolver } from './resolution.ts'
+import type { createResolver, ResolutionAction } from './resolution.ts'
 import { deadLetterJson, deadLetterLine, deadLetterPage } from './text.ts'
 
-const SETTLED_AT_ONCE = 500
+const BATCH_MAX_LETTERS = 500
 
 type Options = {
   stream: EventStream
@@ -14,7 +14,7 @@ type Options = {
   terminal: Terminal
 }
 
-/** Lists the letters that are open, or all of them. Gives the exit code. */
+/** Lists the open dead letters, or all of them. Resolves with the exit code. */
 export async function listDeadLetters({ all, ...options }: Options & { all: boolean }) {
   const { stream, topics, json, terminal } = options
   let count = 0
@@ -27,7 +27,7 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
   return 0
 }
 
-/** Shows all of some letters. Gives the exit code: 1 when one is not there. */
+/** Shows dead letters in full. Resolves with the exit code: 1 when one does not exist. */
 export async function showDeadLetters({ ids, ...options }: Options & { ids: readonly string[] }) {
   const { stream, topics, json, terminal } = options
   const missing = new Set(ids)
@@ -35,50 +35,49 @@ export async function showDeadLetters({ ids, ...options }: Options & { ids: read
     if (!missing.delete(letter.id)) continue
     await terminal.printLine(json ? deadLetterJson(letter) : deadLetterPage(letter).join('\n'))
   }
-  return sayMissing(missing, terminal)
+  return reportMissing(missing, terminal)
 }
 
 export type ResolveOptions = Options & {
-  what: 'retry' | 'drop'
-  /** Which ones; null for all that are open. */
+  action: ResolutionAction
+  /** Null: all open dead letters that the action applies to. */
   ids: readonly string[] | null
   resolve: Awaited<ReturnType<typeof createResolver>>
 }
 
-/** Retries or drops letters. Gives the exit code: 1 when one of them stays as it was. */
+/** Retries or drops dead letters. Resolves with the exit code: 1 when one stays unchanged. */
 export async function resolveDeadLetters(options: ResolveOptions): Promise<number> {
-  const { stream, topics, what, ids, resolve: settle, json, terminal } = options
+  const { stream, topics, action, ids, resolve, json, terminal } = options
   const missing = new Set(ids)
-  const isMeant = ({ id, state, from }: TopicDeadLetter) =>
-    ids ? missing.delete(id) : state === 'open' && (what === 'drop' || from === 'consumer')
-  const counts = { done: 0, unchanged: 0 }
-  const outcome = what === 'retry' ? 'retried' : 'dropped'
+  const isSelected = ({ id, state, from }: TopicDeadLetter) =>
+    ids ? missing.delete(id) : state === 'open' && (action === 'drop' || from === 'consumer')
+  const counts = { resolved: 0, unchanged: 0 }
+  const outcome = action === 'retry' ? 'retried' : 'dropped'
 
-  const settleSome = async (letters: readonly TopicDeadLetter[]) => {
-    const reasons = await settle(what, letters)
-    for (const [at, { id }] of letters.entries()) {
-      const reason = reasons[at] ?? null
-      counts[reason === null ? 'done' : 'unchanged']++
-      const told = reason === null ? { id, outcome } : { id, outcome: 'unchanged', reason }
-      const left = `left as it was: ${printable(reason ?? '')}`
-      const line = `${printable(id)}  ${reason === null ? outcome : left}`
-      await terminal.printLine(json ? JSON.stringify(told) : line)
+  const resolveBatch = async (letters: readonly TopicDeadLetter[]) => {
+    const reasons = await resolve(action, letters)
+    for (const [index, { id }] of letters.entries()) {
+      const reason = reasons[index] ?? null
+      counts[reason === null ? 'resolved' : 'unchanged']++
+      const result = reason === null ? { id, outcome } : { id, outcome: 'unchanged', reason }
+      const text = reason === null ? outcome : `left as it was: ${printable(reason)}`
+      await terminal.printLine(json ? JSON.stringify(result) : `${printable(id)}  ${text}`)
     }
   }
-  let some: TopicDeadLetter[] = []
+  let batch: TopicDeadLetter[] = []
   for await (const letter of readDeadLetters(stream, topics)) {
-    if (isMeant(letter)) some.push(letter)
-    if (some.length < SETTLED_AT_ONCE) continue
-    await settleSome(some)
-    some = []
+    if (isSelected(letter)) batch.push(letter)
+    if (batch.length < BATCH_MAX_LETTERS) continue
+    await resolveBatch(batch)
+    batch = []
   }
-  await settleSome(some)
-  const isAllThere = sayMissing(missing, terminal) === 0
-  if (!json) terminal.warn(`${counts.done} ${outcome}, ${counts.unchanged} left as they were`)
-  return isAllThere && counts.unchanged === 0 ? 0 : 1
+  await resolveBatch(batch)
+  const missingCode = reportMissing(missing, terminal)
+  if (!json) terminal.warn(`${counts.resolved} ${outcome}, ${counts.unchanged} left as they were`)
+  return missingCode === 0 && counts.unchanged === 0 ? 0 : 1
 }
 
-function sayMissing(missing: ReadonlySet<string>, terminal: Terminal): 0 | 1 {
+function reportMissing(missing: ReadonlySet<string>, terminal: Terminal): 0 | 1 {
   for (const id of missing) terminal.warn(`there is no dead letter ${printable(id)}`)
   return missing.size > 0 ? 1 : 0
 }

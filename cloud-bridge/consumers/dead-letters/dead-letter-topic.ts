@@ -1,19 +1,19 @@
-import type { EventStream, ReadRecord } from '../../ports/event-stream.ts'
+import type { EventStream, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { ConsumerDeadLetter } from '../runtime/dead-letter.ts'
 
-/** What became of a letter, as it is noted behind it in its topic. */
+/** The outcome for a dead letter, stored after it in its topic: JSON of our own. */
 export type Resolution = { kind: 'retried' | 'dropped'; id: string; at: number }
 
-/** A dead letter as it stands in Kafka, and what became of it. */
+/** A dead letter in Kafka, and whether it is open or was resolved. `at` is ms since 1970. */
 export type TopicDeadLetter = { id: string; at: number; state: 'open' | Resolution['kind'] } & (
   | { from: 'consumer'; detail: ConsumerDeadLetter; bytes: Buffer }
   | { from: 'gateway'; detail: GatewayDeadLetter; bytes: Buffer | null }
 )
 
-/** A message that a gateway could not read, as the bridge sent it. */
+/** A message that a gateway dead-lettered, as the bridge sent it. */
 export type GatewayDeadLetter = {
   gateway: string
-  /** The outbox, as hex, and its number among the notes there. */
+  /** The id of the outbox, in hex, and the dead letter's number among its notes. */
   store: string
   sequence: number
   reason: string
@@ -21,86 +21,86 @@ export type GatewayDeadLetter = {
   topic: string
 }
 
-/** There is no topic of that name that we may read. */
+/** Kafka has no topic of that name, or this user is not allowed to read it. */
 export class MissingTopic extends Error {}
 
-const READ_AT_ONCE = 5000
+const BATCH_MAX_OFFSETS = 5000
 
 /**
- * The dead letters of a topic, oldest first in each partition, with what became of each: of those
- * that gateways wrote, also what the ledger says. Rejects with NoTopic, or while Kafka is away.
+ * Reads the dead letters of a topic, oldest first in each partition, with the outcome of each. For
+ * dead letters of gateways, the ledger topic can have the outcome too. Rejects with MissingTopic,
+ * or while Kafka is unavailable.
  */
 export async function* readDeadLetters(
   stream: EventStream,
   topics: { deadletters: string; ledger: string },
 ): AsyncGenerator<TopicDeadLetter> {
-  const settled = new Map<string, Resolution['kind']>()
-  const note = ({ value }: ReadRecord) => {
-    const settlement = settlementIn(value)
-    if (settlement) settled.set(settlement.id, settlement.kind)
-  }
+  const resolved = new Map<string, Resolution['kind']>()
   for (const topic of [topics.ledger, topics.deadletters]) {
     try {
-      for await (const records of recordsIn(stream, topic)) records.forEach(note)
+      for await (const records of readBatches(stream, topic)) {
+        for (const { value } of records) {
+          const resolution = decodeResolution(value)
+          if (resolution) resolved.set(resolution.id, resolution.kind)
+        }
+      }
     } catch (error) {
-      // Without a ledger no gateway has told what became of its letters.
+      // Without a ledger topic no gateway has reported an outcome.
       if (!(error instanceof MissingTopic) || topic === topics.deadletters) throw error
     }
   }
-  for await (const records of recordsIn(stream, topics.deadletters)) {
+  for await (const records of readBatches(stream, topics.deadletters)) {
     for (const { value } of records) {
-      const letter = letterIn(value)
-      if (letter) yield { ...letter, state: settled.get(letter.id) ?? 'open' }
+      const letter = decodeDeadLetter(value)
+      if (letter) yield { ...letter, state: resolved.get(letter.id) ?? 'open' }
     }
   }
 }
 
-/** All records of a topic by now, some at a time. */
-async function* recordsIn(stream: EventStream, topic: string): AsyncGenerator<ReadRecord[]> {
-  const stretch = (await stream.topicOffsets([topic])).get(topic)
-  if (!stretch) throw new MissingTopic(topic)
-  const next = new Map(stretch.begin)
+/** Reads the records of a topic up to its current end, in batches. */
+async function* readBatches(stream: EventStream, topic: string): AsyncGenerator<ReadRecord[]> {
+  const offsets = (await stream.topicOffsets([topic])).get(topic)
+  if (!offsets) throw new MissingTopic(topic)
+  const next = new Map(offsets.begin)
   for (;;) {
-    const to = new Map<number, number>()
-    for (const [partition, end] of stretch.end) {
-      const from = next.get(partition) ?? 0
-      if (from < end) to.set(partition, Math.min(end, from + READ_AT_ONCE))
-    }
-    if (to.size === 0) return
+    const batchEnd = batchEndOf(offsets, next)
+    if (batchEnd.size === 0) return
     const records: ReadRecord[] = []
-    await stream.readBetween(topic, next, to, record => records.push(record))
+    await stream.readBetween(topic, next, batchEnd, record => records.push(record))
     yield records
-    for (const [partition, end] of to) next.set(partition, end)
+    for (const [partition, end] of batchEnd) next.set(partition, end)
   }
 }
 
-function settlementIn(value: Buffer): Resolution | null {
-  const note = parse(value)
-  const { kind, id, at, store, content } = note
+function batchEndOf({ end }: TopicOffsets, next: ReadonlyMap<number, number>) {
+  const batchEnd = new Map<number, number>()
+  for (const [partition, last] of end) {
+    const from = next.get(partition) ?? 0
+    if (from < last) batchEnd.set(partition, Math.min(last, from + BATCH_MAX_OFFSETS))
+  }
+  return batchEnd
+}
+
+function decodeResolution(value: Buffer): Resolution | null {
+  const { kind, id, at, store, content } = parse(value)
   if (kind !== 'retried' && kind !== 'dropped') return null
   if (typeof id === 'string') return { kind, id, at: Number(at) }
-  // A gateway's own note of what became of a letter of its outbox.
+  // A gateway's note about the outcome for a dead letter of its outbox.
   const { deadletter } = (content ?? {}) as { deadletter?: unknown }
   return deadletter === undefined
     ? null
-    : { kind, id: gatewayId(store, deadletter), at: Number(at) }
+    : { kind, id: gatewayDeadLetterId(store, deadletter), at: Number(at) }
 }
 
-type Bare<Kind> = Kind extends unknown ? Omit<Kind, 'state'> : never
+type WithoutState<Letter> = Letter extends unknown ? Omit<Letter, 'state'> : never
 
-/** Anything else in the topic is not ours. */
-function letterIn(value: Buffer): Bare<TopicDeadLetter> | null {
+/** Null for a foreign value. */
+function decodeDeadLetter(value: Buffer): WithoutState<TopicDeadLetter> | null {
   const note = parse(value)
   if (note.kind === 'unusable') {
-    const letter = note as ConsumerDeadLetter
-    const bytes = Buffer.from(String(letter.value), 'base64')
-    return {
-      id: String(letter.id),
-      at: Number(letter.buriedAt),
-      from: 'consumer',
-      detail: letter,
-      bytes,
-    }
+    const detail = note as ConsumerDeadLetter
+    const bytes = Buffer.from(String(detail.value), 'base64')
+    return { id: String(detail.id), at: Number(detail.buriedAt), from: 'consumer', detail, bytes }
   }
   if (note.kind !== 'deadletter') return null
   const { gateway, store, sequence, at, content } = note as GatewayDeadLetter & {
@@ -109,19 +109,15 @@ function letterIn(value: Buffer): Bare<TopicDeadLetter> | null {
   }
   const { reason, place, topic, payload } = content ?? {}
   const texts = { reason: String(reason), place: String(place ?? ''), topic: String(topic) }
+  const source = { gateway: String(gateway), store: String(store), sequence: Number(sequence) }
   return {
-    ...{ id: gatewayId(store, sequence), at: Number(at), from: 'gateway' },
-    detail: {
-      gateway: String(gateway),
-      store: String(store),
-      sequence: Number(sequence),
-      ...texts,
-    },
+    ...{ id: gatewayDeadLetterId(store, sequence), at: Number(at), from: 'gateway' },
+    detail: { ...source, ...texts },
     bytes: typeof payload === 'string' ? Buffer.from(payload, 'base64') : null,
   }
 }
 
-const gatewayId = (store: unknown, sequence: unknown) => `gateway/${store}/${sequence}`
+const gatewayDeadLetterId = (store: unknown, sequence: unknown) => `gateway/${store}/${sequence}`
 
 function parse(value: Buffer): Record<string, unknown> {
   try {

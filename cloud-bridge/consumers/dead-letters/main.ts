@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { type Config, describeFaults, loadConfig } from '../../../config/config.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
+import { pause } from '../../../config/process/pause.ts'
 import { createTerminal, OutputClosed } from '../../../config/process/terminal.ts'
 import { NoSuchTopic } from '../../kafka/client.ts'
 import { createKafkaClient } from '../../kafka/configured-client.ts'
@@ -10,7 +10,7 @@ import { MissingTopic } from './dead-letter-topic.ts'
 import { createResolver } from './resolution.ts'
 
 const program = new Command('sluice deadletters')
-  .description('What stands in the topic of dead letters: look at it, send it again, forget it.')
+  .description('Lists, shows, retries and drops the dead letters in Kafka.')
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
 const terminal = createTerminal(process.stdout, process.stderr)
 
@@ -22,7 +22,7 @@ const command = (words: string, description: string) =>
     .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
     .option('--json', 'one JSON object a line; bytes in base64')
 
-command('list', 'Lists what is open: id, time, where it is from, reason, size.')
+command('list', 'Lists open dead letters: id, time, source, reason, size.')
   .option('--settled', 'also those that were retried or dropped')
   .action(({ config, settled: all = false, json = false }) =>
     run(config, async ({ kafka, stream }) =>
@@ -37,46 +37,39 @@ command('show <ids...>', 'Shows all of a dead letter, its bytes as text and in h
     ),
 )
 
-const settling = {
-  retry: 'Sends records that a consumer buried again, as they were, for all consumers.',
-  drop: 'Forgets dead letters: they stay on record, and are listed no more.',
+const descriptions = {
+  retry: 'Sends the unchanged records of dead letters to all consumers again.',
+  drop: 'Drops dead letters: they stay on record and are never retried.',
 }
-for (const what of ['retry', 'drop'] as const) {
-  command(`${what} [ids...]`, settling[what])
-    .option('--all', 'all that are open')
+for (const action of ['retry', 'drop'] as const) {
+  command(`${action} [ids...]`, descriptions[action])
+    .option('--all', 'all open dead letters')
     .action(async (given: string[], { config, all = false, json = false }) => {
       if (all === given.length > 0) return end(new CannotStart('give ids, or --all'))
       const ids = all ? null : given
       await run(config, async ({ kafka, stream, topics: admin, openSink }) => {
         await using sink = openSink()
+        const { topics } = kafka
         const { partitionsOf } = admin
-        const settle = await createResolver({ sink, topics: kafka.topics, partitionsOf })
-        return resolveDeadLetters({
-          stream,
-          topics: kafka.topics,
-          what,
-          ids,
-          resolve: settle,
-          json,
-          terminal,
-        })
+        const resolve = await createResolver({ sink, topics, partitionsOf })
+        return resolveDeadLetters({ stream, topics, action, ids, resolve, json, terminal })
       })
     })
 }
 
 await program.parseAsync()
-// A reading that was broken off may keep the process.
-await sleep(50)
+// Gives the output time; then exits, because an aborted read can keep the process alive.
+await pause(50)
 process.exit()
 
-type Place = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['kafka'] }
+type Context = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['kafka'] }
 
-/** Does what is asked on the configured Kafka; whatever goes wrong is one line and an exit code. */
-async function run(file: string | undefined, work: (place: Place) => Promise<number>) {
+/** Runs a command on the configured Kafka; a failure becomes one line and an exit code. */
+async function run(file: string | undefined, work: (context: Context) => Promise<number>) {
   const loaded = loadConfig({ file, env: process.env })
   if ('faults' in loaded) return end(new CannotStart(describeFaults(loaded.faults)))
   const { kafka } = loaded.config
-  const where = `Kafka at ${kafka.brokers.join(', ')}`
+  const cluster = `Kafka at ${kafka.brokers.join(', ')}`
   try {
     if (kafka.brokers.length === 0) {
       throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
@@ -87,9 +80,9 @@ async function run(file: string | undefined, work: (place: Place) => Promise<num
     const { message } = error as Error
     if (error instanceof CannotStart) end(error)
     else if (error instanceof MissingTopic || error instanceof NoSuchTopic) {
-      const cure = 'Create it, or set kafka.topics to where the bridge writes'
-      end(new CannotStart(`${where} has no topic ${kafka.topics.deadletters}. ${cure}`))
-    } else end(new CannotStart(`${where}: ${message}`, { isTemporary: true }))
+      const cure = 'Create it, or set kafka.topics to the topics that the bridge writes'
+      end(new CannotStart(`${cluster} has no topic ${kafka.topics.deadletters}. ${cure}`))
+    } else end(new CannotStart(`${cluster}: ${message}`, { isTemporary: true }))
   }
 }
 

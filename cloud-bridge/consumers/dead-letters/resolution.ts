@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createPartitioner } from '../../../config/event/partitioner.ts'
+import { pause } from '../../../config/process/pause.ts'
 import {
   type KnownFate,
   type OutgoingRecord,
@@ -9,7 +9,7 @@ import {
 import { ATTEMPTS_HEADER } from '../runtime/dead-letter.ts'
 import type { Resolution, TopicDeadLetter } from './dead-letter-topic.ts'
 
-const ATTEMPTS = 20
+const ATTEMPTS_MAX = 20
 const RETRY_MS = 500
 
 export type ResolverOptions = {
@@ -18,19 +18,22 @@ export type ResolverOptions = {
   partitionsOf(topic: string): Promise<number>
 }
 
+export type ResolutionAction = 'retry' | 'drop'
+
 /**
- * Gives what retries or drops letters that are open, and says of each why it stays as it was, or
- * null. A retry sends the record again as it was, to the topic of backlogs: who had it drops it as
- * a duplicate, who buried it takes it, because a buried one did not count. What became of a letter
- * is noted when that is done, so what breaks off in between is done again, which changes nothing.
- * Rejects with SinkUnavailable when Kafka stays away.
+ * Returns a function that retries or drops open dead letters and resolves, for each, with the
+ * reason why it stays unchanged, or null. A retry sends the unchanged record to the backfill topic:
+ * consumers that processed the event drop the retry as a duplicate; the one that dead-lettered it
+ * processes it, since a dead letter is not recorded as seen. The outcome is stored after the send,
+ * so an interrupted retry is repeated, which is idempotent. Rejects with SinkUnavailable when Kafka
+ * stays unavailable.
  */
 export async function createResolver({ sink, topics, partitionsOf }: ResolverOptions) {
-  const place = createPartitioner(await partitionsOf(topics.deadletters))
+  const partition = createPartitioner(await partitionsOf(topics.deadletters))
 
-  const note = (kind: Resolution['kind'], { id }: TopicDeadLetter): OutgoingRecord => {
+  const resolutionRecord = (kind: Resolution['kind'], { id }: TopicDeadLetter): OutgoingRecord => {
     const value = Buffer.from(JSON.stringify({ kind, id, at: Date.now() } satisfies Resolution))
-    return { ...place(id), value }
+    return { ...partition(id), value }
   }
   const send = async (topic: string, records: readonly OutgoingRecord[]): Promise<KnownFate[]> => {
     if (records.length === 0) return []
@@ -39,43 +42,43 @@ export async function createResolver({ sink, topics, partitionsOf }: ResolverOpt
       try {
         return await sink.send(batch)
       } catch (error) {
-        if (!(error instanceof SinkUnavailable) || attempt === ATTEMPTS) throw error
-        await sleep(RETRY_MS)
+        if (!(error instanceof SinkUnavailable) || attempt === ATTEMPTS_MAX) throw error
+        await pause(RETRY_MS)
       }
     }
   }
   return async (
-    what: 'retry' | 'drop',
+    action: ResolutionAction,
     letters: readonly TopicDeadLetter[],
   ): Promise<KnownFate[]> => {
-    const reasons = letters.map(letter => reasonAgainst(what, letter))
-    const open = letters.filter((_, at) => reasons[at] === null)
-    const records = what === 'retry' ? open.flatMap(recordOf) : []
-    const sent = await send(topics.backfill, records)
-    const done = open.filter((_, at) => (sent[at] ?? null) === null)
-    const kind = what === 'retry' ? 'retried' : 'dropped'
-    const noted = await send(
+    const obstacles = letters.map(letter => obstacleTo(action, letter))
+    const open = letters.filter((_, index) => obstacles[index] === null)
+    const retried = action === 'retry' ? open.flatMap(retryRecord) : []
+    const fates = await send(topics.backfill, retried)
+    const sent = open.filter((_, index) => (fates[index] ?? null) === null)
+    const kind = action === 'retry' ? 'retried' : 'dropped'
+    const outcomeFates = await send(
       topics.deadletters,
-      done.map(letter => note(kind, letter)),
+      sent.map(letter => resolutionRecord(kind, letter)),
     )
-    const fates = new Map<TopicDeadLetter, KnownFate>()
-    for (const [at, letter] of open.entries()) fates.set(letter, sent[at] ?? null)
-    for (const [at, letter] of done.entries()) fates.set(letter, noted[at] ?? null)
-    return letters.map((letter, at) => reasons[at] ?? fates.get(letter) ?? null)
+    const reasons = new Map<TopicDeadLetter, KnownFate>()
+    for (const [index, letter] of open.entries()) reasons.set(letter, fates[index] ?? null)
+    for (const [index, letter] of sent.entries()) reasons.set(letter, outcomeFates[index] ?? null)
+    return letters.map((letter, index) => obstacles[index] ?? reasons.get(letter) ?? null)
   }
 }
 
-function reasonAgainst(what: 'retry' | 'drop', letter: TopicDeadLetter): KnownFate {
+function obstacleTo(action: ResolutionAction, letter: TopicDeadLetter): string | null {
   if (letter.state !== 'open') return `it was ${letter.state} before`
-  if (what === 'drop' || letter.from === 'consumer') return null
+  if (action === 'drop' || letter.from === 'consumer') return null
   const { gateway, sequence } = letter.detail
   return `only its gateway can decode it: ./sluice deadletters retry ${sequence} on ${gateway}`
 }
 
-/** As it was, to the same partition, with how often it was buried. */
-function recordOf(one: TopicDeadLetter): OutgoingRecord[] {
-  if (one.from !== 'consumer') return []
-  const { key, partition, attempts } = one.detail
+/** The unchanged record, for the same partition, with the number of attempts. */
+function retryRecord(letter: TopicDeadLetter): OutgoingRecord[] {
+  if (letter.from !== 'consumer') return []
+  const { key, partition, attempts } = letter.detail
   const headers = { [ATTEMPTS_HEADER]: String(attempts) }
-  return [{ key: Buffer.from(key ?? ''), partition, value: one.bytes, headers }]
+  return [{ key: Buffer.from(key ?? ''), partition, value: letter.bytes, headers }]
 }

@@ -1,31 +1,31 @@
 import { byteLines, countText, printable, timeText } from '../../../config/process/text-format.ts'
 import type { TopicDeadLetter } from './dead-letter-topic.ts'
 
-/** A dead letter on one line: id, time, where it is from, reason, size, what became of it. */
+/** A dead letter on one line: id, time, source, reason, size, and its state unless open. */
 export function deadLetterLine(letter: TopicDeadLetter): string {
   const { id, at, bytes, state } = letter
-  const size = bytes === null ? 'no bytes left' : countText(bytes.length, 'byte')
-  const parts = [printable(id), timeText(at), whereFrom(letter), printable(letter.detail.reason)]
+  const size = bytes === null ? 'bytes deleted' : countText(bytes.length, 'byte')
+  const parts = [printable(id), timeText(at), sourceText(letter), printable(letter.detail.reason)]
   return [...parts, size, ...(state === 'open' ? [] : [state])].join('  ')
 }
 
-/** All of a dead letter, its bytes as text and in hex. */
+/** A dead letter with all fields and its bytes as text and in hex, escaped for a terminal. */
 export function deadLetterPage(letter: TopicDeadLetter): string[] {
   const { id, at, state, bytes } = letter
-  const facts = [`id         ${printable(id)}`, `buried     ${timeText(at)}`, `state      ${state}`]
-  const lines = [...facts, ...ownLines(letter), `reason     ${printable(letter.detail.reason)}`]
-  if (bytes === null) return [...lines, 'there is nothing left to show or to send again']
+  const facts = [`id         ${printable(id)}`, `created    ${timeText(at)}`, `state      ${state}`]
+  const lines = [...facts, ...sourceLines(letter), `reason     ${printable(letter.detail.reason)}`]
+  if (bytes === null) return [...lines, 'its bytes were deleted: nothing to show or to send']
   return [...lines, `size       ${countText(bytes.length, 'byte')}`, ...byteLines(bytes)]
 }
 
-/** A dead letter as one JSON object; its bytes are in base64. */
+/** A dead letter as one JSON object; its bytes are in base64. Scripts rely on the field names. */
 export function deadLetterJson({ bytes, detail, ...rest }: TopicDeadLetter): string {
   const size = bytes?.length ?? null
   const value = bytes?.toString('base64') ?? null
   return JSON.stringify({ ...detail, ...rest, size, value })
 }
 
-function whereFrom(letter: TopicDeadLetter): string {
+function sourceText(letter: TopicDeadLetter): string {
   if (letter.from === 'gateway') {
     return `${printable(letter.detail.gateway)} ${printable(letter.detail.topic)}`
   }
@@ -33,11 +33,11 @@ function whereFrom(letter: TopicDeadLetter): string {
   return `${printable(letter.detail.consumer)}, ${countText(attempts, 'attempt')}`
 }
 
-function ownLines(letter: TopicDeadLetter): string[] {
+function sourceLines(letter: TopicDeadLetter): string[] {
   if (letter.from === 'gateway') {
     const { gateway, store, sequence, topic, place } = letter.detail
     return [
-      `gateway    ${printable(gateway)}, letter #${sequence} of outbox ${printable(store)}`,
+      `gateway    ${printable(gateway)}, dead letter #${sequence} of outbox ${printable(store)}`,
       `topic      ${printable(topic)}`,
       `place      ${printable(place)}`,
     ]
@@ -46,7 +46,7 @@ function ownLines(letter: TopicDeadLetter): string[] {
   return [
     `consumer   ${printable(consumer)}`,
     `record     ${printable(topic)}, partition ${partition}, offset ${offset}`,
-    `heard      ${timeText(heardAt)}`,
+    `appended   ${timeText(heardAt)}`,
     `attempts   ${attempts}`,
     `key        ${key === null ? 'none' : printable(key)}`,
   ]

@@ -1,4 +1,4 @@
-/** Resolves or rejects as the work does, unless `signal` aborts before: then it rejects at once. */
+/** Settles as `work` does, or rejects with the signal's reason as soon as `signal` aborts. */
 export async function rejectOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()
   const { promise: aborted, reject } = Promise.withResolvers<never>()

@@ -9,7 +9,7 @@ import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
 import { type RetryOptions, retryOrNull } from '../../retry/retry.ts'
 import type { Effect } from '../state/state.ts'
 
-/** Tells on a record what it is about, so that a second one can be told. */
+/** A header with the effect's id, by which a reader recognises a repetition. */
 const ID_HEADER = 'sluice-effect'
 const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
@@ -17,32 +17,30 @@ export type BatchProducerOptions = {
   sink: EventSink
   partitionsOf(topic: string): Promise<number>
   signal: AbortSignal
-  /** It cannot be sent now, or null: it can again. */
-  onAway(reason: string | null): void
+  /** Gets the reason of each failed attempt, and null when sending works again. */
+  onUnavailable(reason: string | null): void
 }
 
 /**
- * Gives what sends effects of one topic, the identical batch again until the fate of each is known;
- * null when `signal` aborted before, or `isOver`, which must not reject, says that they are
- * another's now. One call at a time.
+ * Returns a function that sends effects of one topic and repeats the identical batch until the fate
+ * of each record is known. It resolves with null when `signal` aborts before, or when `isLost` says
+ * that another member owns the effects now; `isLost` must not reject. One call at a time.
  */
-export function createBatchProducer({ sink, partitionsOf, signal, onAway }: BatchProducerOptions) {
-  const options: RetryOptions = {
-    ...{
-      circuit: createCircuitBreaker(BACKOFF),
-      signal,
-      onFailed: onAway,
-      onRecovered: () => onAway(null),
-    },
+export function createBatchProducer(options: BatchProducerOptions) {
+  const { sink, partitionsOf, signal, onUnavailable } = options
+  const retryOptions: RetryOptions = {
+    ...{ circuit: createCircuitBreaker(BACKOFF), signal },
+    onFailed: onUnavailable,
+    onRecovered: () => onUnavailable(null),
     isRetryable: error => error instanceof SinkUnavailable,
   }
-  const places = new Map<string, ReturnType<typeof createPartitioner>>()
+  const partitioners = new Map<string, ReturnType<typeof createPartitioner>>()
 
-  const batchOf = async (topic: string, effects: readonly Effect[]): Promise<Batch> => {
-    const place = places.get(topic) ?? createPartitioner(await partitionsOf(topic))
-    places.set(topic, place)
+  const createBatch = async (topic: string, effects: readonly Effect[]): Promise<Batch> => {
+    const partition = partitioners.get(topic) ?? createPartitioner(await partitionsOf(topic))
+    partitioners.set(topic, partition)
     const records = effects.map(({ id, key, value }) => ({
-      ...place(key),
+      ...partition(key),
       value,
       headers: { [ID_HEADER]: id },
     }))
@@ -51,26 +49,26 @@ export function createBatchProducer({ sink, partitionsOf, signal, onAway }: Batc
   return async (
     topic: string,
     effects: readonly Effect[],
-    isOver: () => Promise<boolean> = async () => false,
+    isLost: () => Promise<boolean> = async () => false,
   ): Promise<KnownFate[] | null> => {
-    const batch = await batchOf(topic, effects)
+    const batch = await createBatch(topic, effects)
     let isTried = false
     const send = async () => {
-      if (await isOver()) {
-        // Another batch must not go through the producer that has tried this one.
+      if (await isLost()) {
+        // The next batch needs a new producer: this one carries the sequence numbers of the batch.
         if (isTried) await sink.isolate(batch).sink[Symbol.asyncDispose]()
-        throw new Over()
+        throw new OwnershipLost()
       }
       isTried = true
       return sink.send(batch)
     }
     try {
-      return await retryOrNull(send, options)
+      return await retryOrNull(send, retryOptions)
     } catch (error) {
-      if (error instanceof Over) return null
+      if (error instanceof OwnershipLost) return null
       throw error
     }
   }
 }
 
-class Over extends Error {}
+class OwnershipLost extends Error {}

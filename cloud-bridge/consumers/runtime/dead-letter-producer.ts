@@ -1,41 +1,42 @@
 import { type Effect, StateUnavailable } from '../state/state.ts'
 import { rejectOnAbort } from './abortable.ts'
 import { type BatchProducerOptions, createBatchProducer } from './batch-producer.ts'
+import { createSerialQueue } from './serial-queue.ts'
 
 export type DeadLetterProducerOptions = BatchProducerOptions & {
-  /** Kafka will never take it. */
-  onRefused(letter: Effect, reason: string): void
+  /** Kafka rejects the dead letter for good. */
+  onRejected(letter: Effect, reason: string): void
 }
 
 /**
- * Resolves when Kafka has the letters. Rejects when `signal` aborted, and with StateAway when
- * nobody can say now where their topic's partitions are.
+ * Resolves when Kafka has the dead letters. Rejects when `signal` aborts, and with StateUnavailable
+ * while the partitions of their topic are unknown.
  */
 export type SendDeadLetters = (letters: readonly Effect[], signal: AbortSignal) => Promise<void>
 
 /**
- * Sends dead letters for works that have no state to keep them in until then. Each works on as soon
- * as Kafka has its own; they go one after the other.
+ * Sends dead letters for work without a state that could store them until then. Calls are served
+ * one after the other; each caller continues as soon as Kafka has its own dead letters.
  */
 export function createDeadLetterProducer(options: DeadLetterProducerOptions): SendDeadLetters {
-  const { signal, onRefused } = options
-  const sendWhole = createBatchProducer(options)
-  let last: Promise<unknown> = Promise.resolve()
+  const { signal, onRejected } = options
+  const produceBatch = createBatchProducer(options)
+  const queue = createSerialQueue()
 
   const send = async (letters: readonly Effect[]) => {
-    for (const [topic, some] of Map.groupBy(letters, ({ topic }) => topic)) {
-      const fates = await sendWhole(topic, some).catch((error: Error) => {
+    for (const [topic, batch] of Map.groupBy(letters, ({ topic }) => topic)) {
+      const fates = await produceBatch(topic, batch).catch((error: Error) => {
         throw new StateUnavailable(error.message, { cause: error })
       })
       signal.throwIfAborted()
-      for (const [at, reason] of (fates ?? []).entries()) {
-        if (reason !== null) onRefused(some[at]!, reason)
+      for (const [index, reason] of (fates ?? []).entries()) {
+        if (reason !== null) onRejected(batch[index]!, reason)
       }
     }
   }
-  return async (letters, aborted) => {
-    const sent = last.then(() => send(letters))
-    last = sent.catch(() => {})
-    await rejectOnAbort(sent, aborted)
-  }
+  return (letters, aborted) =>
+    rejectOnAbort(
+      queue.run(() => send(letters)),
+      aborted,
+    )
 }

@@ -2,15 +2,15 @@ import { keyOf } from '../state/row-keys.ts'
 import type { Effect } from '../state/state.ts'
 import type { UnusableRecord } from './record-decoder.ts'
 
-/** Tells, on a record that is sent again, how often it was buried. */
+/** A header of a retried record: how often the record was dead-lettered. */
 export const ATTEMPTS_HEADER = 'sluice-attempts'
 
-/** In base64 a third more, which is still below the 1 MiB that Kafka takes. */
-/** A zone's name is shorter; a longer one is none of ours. */
+/** A zone's name is shorter; a longer key is not ours and is left out. */
 const KEY_MAX_BYTES = 4096
+/** Base64 adds a third, and the record stays below the 1 MiB that Kafka accepts. */
 const VALUE_MAX_BYTES = 700_000
 
-/** A record that a consumer buried, as it stands in the topic of dead letters. */
+/** A record that a consumer dead-lettered, as its JSON in the topic of dead letters. */
 export type ConsumerDeadLetter = {
   kind: 'unusable'
   id: string
@@ -19,31 +19,39 @@ export type ConsumerDeadLetter = {
   partition: number
   offset: number
   reason: string
-  /** How often it was tried, this time included. */
+  /** How often the consumer tried to process the record, this time included. */
   attempts: number
+  /** The record's append time, ms since 1970. */
   heardAt: number
+  /** When the consumer dead-lettered the record, ms since 1970. */
   buriedAt: number
   key: string | null
-  /** Its bytes in base64; null: too many for a record, so they stand at its offset alone. */
+  /** The record's bytes in base64; null when they are too many: then only the offset has them. */
   value: string | null
 }
 
-/** A record that was put aside, on its way to the topic of dead letters. */
+/** The effect that sends an unusable record to the topic of dead letters. */
 export function createDeadLetter(
   { record, reason }: UnusableRecord,
-  at: { consumer: string; topic: string; deadletters: string },
+  source: { consumer: string; topic: string; deadLetterTopic: string },
 ): Effect {
-  const { partition, offset, appendTimeMs: heardAt, key, value, headers } = record
-  const id = keyOf('unusable', at.consumer, at.topic, String(partition), String(offset))
-  const before = Number(headers[ATTEMPTS_HEADER]?.toString() ?? 0)
+  const { partition, offset, appendTimeMs, key, value, headers } = record
+  const { consumer, topic } = source
+  const id = keyOf('unusable', consumer, topic, String(partition), String(offset))
+  const attempts = Number(headers[ATTEMPTS_HEADER]?.toString() ?? 0)
   const letter: ConsumerDeadLetter = {
     kind: 'unusable',
-    id: `${at.consumer}/${at.topic}/${partition}/${offset}`,
-    ...{ consumer: at.consumer, topic: at.topic, partition, offset, reason, heardAt },
-    attempts: (Number.isSafeInteger(before) ? before : 0) + 1,
+    id: `${consumer}/${topic}/${partition}/${offset}`,
+    ...{ consumer, topic, partition, offset, reason, heardAt: appendTimeMs },
+    attempts: (Number.isSafeInteger(attempts) ? attempts : 0) + 1,
     buriedAt: Date.now(),
     key: key && key.length <= KEY_MAX_BYTES ? key.toString() : null,
     value: value.length > VALUE_MAX_BYTES ? null : value.toString('base64'),
   }
-  return { id, topic: at.deadletters, key: at.consumer, value: Buffer.from(JSON.stringify(letter)) }
+  return {
+    id,
+    topic: source.deadLetterTopic,
+    key: consumer,
+    value: Buffer.from(JSON.stringify(letter)),
+  }
 }

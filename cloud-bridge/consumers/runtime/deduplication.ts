@@ -4,35 +4,37 @@ import { keyOf } from '../state/row-keys.ts'
 import type { PartitionState } from '../state/state.ts'
 
 /**
- * How an event comes, by its zone sequence: above all before it; below them, by a topic that has
- * not passed it, as a backlog does; below what the same topic brought; or once more.
+ * How an event arrives, by its zone sequence. `in order`: above every number before. `late`: below,
+ * through a topic that has not passed the number, as with a backlog. `out of order`: below a number
+ * of the same topic. `duplicate`: the number was seen.
  */
 export type Arrival = 'in order' | 'late' | 'out of order' | 'duplicate'
 
-/** What has come of one zone in one epoch of a gateway. */
-type Came = {
+/** The numbers that arrived of one zone in one epoch of a gateway. */
+type ZoneArrivals = {
   key: string
   numbers: IntervalSet
-  /** The highest number that each topic brought. */
-  furthest: Map<string, number>
+  /** The highest number of each topic. */
+  highestByTopic: Map<string, number>
 }
 type Stored = { spans: [number, number][]; furthest: [string, number][] }
 
-/** So many zones and epochs are kept in memory; the others are read again when they come. */
-const KEPT_MAX = 20_000
+/** Above this number of zones and epochs the cache is emptied, when no change is uncommitted. */
+const CACHED_MAX = 20_000
 
+/** The first part of the keys in the state. */
 const KIND = 'came'
 const MISSING_KEY = keyOf('missing')
 
 /**
- * The consumers' check (the contract's promise 4): which events are new, and what is missing, by
- * one small set of intervals for each zone and epoch, which is part of the state.
+ * Deduplication (promise 4 of the contract): tells which events are new and counts missing numbers,
+ * by one small set of intervals for each zone and epoch. The sets are rows of the state.
  */
 export class Deduplication {
   readonly #state: Pick<PartitionState, 'get'>
-  readonly #zones = new Map<string, Map<number, Map<string, Came>>>()
-  readonly #changed = new Set<Came>()
-  #kept = 0
+  readonly #zones = new Map<string, Map<number, Map<string, ZoneArrivals>>>()
+  readonly #changed = new Set<ZoneArrivals>()
+  #cached = 0
   #missing: number
   #storedMissing: number
 
@@ -42,15 +44,15 @@ export class Deduplication {
     this.#storedMissing = missing
   }
 
-  /** As a state has them. */
+  /** Reads the count of missing numbers from a state. */
   static async read(state: Pick<PartitionState, 'get'>): Promise<Deduplication> {
     const [missing] = await state.get([MISSING_KEY])
     return new Deduplication(state, missing ? JSON.parse(missing.toString()) : 0)
   }
 
-  /** Reads what is needed to tell how these events come. Rejects while the state is away. */
+  /** Reads the rows that these events need. Rejects while the state is unavailable. */
   async load(events: readonly SensorReading[]): Promise<void> {
-    if (this.#kept > KEPT_MAX && this.#changed.size === 0) this.#forget()
+    if (this.#cached > CACHED_MAX && this.#changed.size === 0) this.#clearCache()
     const missing = new Map<string, SensorReading>()
     for (const event of events) {
       if (!this.#find(event)) missing.set(keyFor(event), event)
@@ -58,33 +60,35 @@ export class Deduplication {
     if (missing.size === 0) return
     const keys = [...missing.keys()]
     const values = await this.#state.get(keys)
-    for (const [at, key] of keys.entries()) this.#keep(missing.get(key)!, key, values[at]!)
+    for (const [index, key] of keys.entries()) this.#cache(missing.get(key)!, key, values[index]!)
   }
 
-  /** How an event comes by a topic; nothing is changed. It must have been loaded. */
+  /** How a loaded event arrives through a topic; changes nothing. */
   arrivalOf(event: SensorReading, topic: string): Arrival {
-    const { numbers, furthest } = this.#find(event)!
+    const { numbers, highestByTopic } = this.#find(event)!
     const number = event.zoneSequence
     if (number > (numbers.highest ?? 0)) return 'in order'
     if (numbers.covers(number, number)) return 'duplicate'
-    return number < (furthest.get(topic) ?? 0) ? 'out of order' : 'late'
+    return number < (highestByTopic.get(topic) ?? 0) ? 'out of order' : 'late'
   }
 
-  /** Counts an event as come. */
+  /** Records a loaded event as seen. */
   add(event: SensorReading, topic: string): void {
-    const came = this.#find(event)!
+    const arrivals = this.#find(event)!
     const number = event.zoneSequence
-    this.#missing += missingBy(number, came.numbers.highest ?? 0)
-    came.numbers.add(number)
-    if (number > (came.furthest.get(topic) ?? 0)) came.furthest.set(topic, number)
-    this.#changed.add(came)
+    this.#missing += missingBy(number, arrivals.numbers.highest ?? 0)
+    arrivals.numbers.add(number)
+    if (number > (arrivals.highestByTopic.get(topic) ?? 0)) {
+      arrivals.highestByTopic.set(topic, number)
+    }
+    this.#changed.add(arrivals)
   }
 
-  /** What changed since the last call, as rows of the state. */
-  takeChanges(): Map<string, Buffer> {
+  /** Returns the changes since the last call as rows of the state. */
+  drainChanges(): Map<string, Buffer> {
     const rows = new Map<string, Buffer>()
-    for (const { key, numbers, furthest } of this.#changed) {
-      const stored: Stored = { spans: numbers.spans, furthest: [...furthest] }
+    for (const { key, numbers, highestByTopic } of this.#changed) {
+      const stored: Stored = { spans: numbers.spans, furthest: [...highestByTopic] }
       rows.set(key, Buffer.from(JSON.stringify(stored)))
     }
     this.#changed.clear()
@@ -95,32 +99,32 @@ export class Deduplication {
     return rows
   }
 
-  /** How many numbers below the last of each zone and epoch have not come. */
+  /** How many numbers below the highest of each zone and epoch have not arrived. */
   get missing(): number {
     return this.#missing
   }
 
-  #find({ gateway, epoch, zone }: SensorReading): Came | undefined {
+  #find({ gateway, epoch, zone }: SensorReading): ZoneArrivals | undefined {
     return this.#zones.get(gateway)?.get(epoch)?.get(zone)
   }
 
-  #keep({ gateway, epoch, zone }: SensorReading, key: string, value: Buffer | null): void {
+  #cache({ gateway, epoch, zone }: SensorReading, key: string, value: Buffer | null): void {
     const { spans, furthest }: Stored = value
       ? JSON.parse(value.toString())
       : { spans: [], furthest: [] }
     const numbers = new IntervalSet()
     for (const [from, to] of spans) numbers.addRange(from, to)
-    const epochs = this.#zones.get(gateway) ?? new Map<number, Map<string, Came>>()
+    const epochs = this.#zones.get(gateway) ?? new Map<number, Map<string, ZoneArrivals>>()
     this.#zones.set(gateway, epochs)
-    const zones = epochs.get(epoch) ?? new Map<string, Came>()
+    const zones = epochs.get(epoch) ?? new Map<string, ZoneArrivals>()
     epochs.set(epoch, zones)
-    zones.set(zone, { key, numbers, furthest: new Map(furthest) })
-    this.#kept++
+    zones.set(zone, { key, numbers, highestByTopic: new Map(furthest) })
+    this.#cached++
   }
 
-  #forget(): void {
+  #clearCache(): void {
     this.#zones.clear()
-    this.#kept = 0
+    this.#cached = 0
   }
 }
 
@@ -128,7 +132,7 @@ function keyFor({ gateway, epoch, zone }: SensorReading): string {
   return keyOf(KIND, gateway, String(epoch), zone)
 }
 
-/** How many more are missing when a new number comes. Each epoch begins at 1. */
+/** The change of the missing count when a new number arrives. Each epoch begins at 1. */
 function missingBy(number: number, highest: number): number {
   if (number > highest) return number - highest - 1
   return number >= 1 ? -1 : 0

@@ -3,37 +3,39 @@ import { createCircuitBreaker } from '../../retry/circuit-breaker.ts'
 import { Fenced, type PartitionState, type PendingEffect } from '../state/state.ts'
 import { type BatchProducerOptions, createBatchProducer } from './batch-producer.ts'
 
-const BATCH_MAX = 1000
+const BATCH_MAX_EFFECTS = 1000
 const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
 export type EffectRelayOptions = BatchProducerOptions & {
   onSent(topic: string, count: number): void
-  /** Kafka will never take it. */
-  onRefused(effect: PendingEffect, reason: string): void
+  /** Kafka rejects the effect for good. */
+  onRejected(effect: PendingEffect, reason: string): void
 }
 
 export type EffectRelay = ReturnType<typeof createEffectRelay>
 
 /**
- * Sends what waits in the states of partitions, in its order, and takes it out when Kafka has it:
- * at least once. `wake` says that something waits; `idle` resolves when nothing does any more.
+ * Sends the pending effects of partition states in their order, and removes each from its state
+ * after Kafka's acknowledgement: at-least-once delivery. `wake` says that a state has pending
+ * effects; `idle` resolves when no state has any more.
  */
 export function createEffectRelay(options: EffectRelayOptions) {
-  const { signal, onSent, onRefused, onAway } = options
+  const { signal, onSent, onRejected, onUnavailable } = options
   const circuit = createCircuitBreaker(BACKOFF)
-  const sendWhole = createBatchProducer(options)
+  const produceBatch = createBatchProducer(options)
   const woken = new Set<PartitionState>()
   const forgotten = new WeakSet<PartitionState>()
   let running: Promise<void> | null = null
 
-  const rest = async (error: Error) => {
-    onAway(error.message)
+  const backOff = async (error: Error) => {
+    onUnavailable(error.message)
     await pause(circuit.failed(), signal)
     circuit.probe()
   }
   /**
-   * Whether another has the partition, which then sends what waits: ours must not follow it. While
-   * nobody can tell, no: a batch that may have arrived must go again unchanged, or it is lost.
+   * Whether another member owns the partition. That member sends the pending effects, and ours must
+   * not arrive after them. False while the state cannot tell: a batch that may have arrived must be
+   * sent again unchanged, or it can be lost.
    */
   const isLost = (state: PartitionState): Promise<boolean> =>
     forgotten.has(state)
@@ -42,31 +44,31 @@ export function createEffectRelay(options: EffectRelayOptions) {
           () => false,
           error => error instanceof Fenced,
         )
-  /** Sends the oldest that wait; whether there were any. */
-  const step = async (state: PartitionState): Promise<boolean> => {
-    const waiting = await state.waiting(BATCH_MAX)
-    for (const [topic, effects] of Map.groupBy(waiting, one => one.topic)) {
-      const fates = await sendWhole(topic, effects, () => isLost(state))
+  /** Sends the oldest pending effects; false when there are none or another member owns them. */
+  const sendOldest = async (state: PartitionState): Promise<boolean> => {
+    const pending = await state.pendingEffects(BATCH_MAX_EFFECTS)
+    for (const [topic, effects] of Map.groupBy(pending, effect => effect.topic)) {
+      const fates = await produceBatch(topic, effects, () => isLost(state))
       if (!fates) return false
-      for (const [at, reason] of fates.entries()) {
-        if (reason !== null) onRefused(effects[at]!, reason)
+      for (const [index, reason] of fates.entries()) {
+        if (reason !== null) onRejected(effects[index]!, reason)
       }
       await state.commit({ sent: effects })
       onSent(topic, effects.length)
     }
-    return waiting.length > 0
+    return pending.length > 0
   }
   const run = async () => {
-    // What is woken meanwhile, or has more, comes at the end.
+    // A state that is added during the loop comes at the end of the set.
     for (const state of woken) {
       if (signal.aborted) break
       woken.delete(state)
       try {
-        if ((await step(state)) && !forgotten.has(state)) woken.add(state)
+        if ((await sendOldest(state)) && !forgotten.has(state)) woken.add(state)
       } catch (error) {
-        // Whose the partition is now sends it. The rest may pass: no such topic, state away.
+        // The new owner sends the effects. Other errors can pass: topic missing, state unavailable.
         if (error instanceof Fenced) continue
-        await rest(error as Error)
+        await backOff(error as Error)
         if (!forgotten.has(state)) woken.add(state)
       }
     }
@@ -78,7 +80,7 @@ export function createEffectRelay(options: EffectRelayOptions) {
       woken.add(state)
       running ??= run()
     },
-    /** The partition may be another's now, which sends what waits: an older one must not follow. */
+    /** Stops sending for a state: another member can own the partition and send its effects. */
     forget(state: PartitionState): void {
       woken.delete(state)
       forgotten.add(state)

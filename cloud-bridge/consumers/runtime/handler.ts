@@ -3,7 +3,7 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
 import type { Effect } from '../state/state.ts'
 import type { Arrival } from './deduplication.ts'
 
-/** An event that counts, as it came. */
+/** An event that is no duplicate, with its record and how it arrived. */
 export type ReceivedEvent = {
   event: SensorReading
   arrival: Exclude<Arrival, 'duplicate'>
@@ -11,31 +11,32 @@ export type ReceivedEvent = {
   record: ReadRecord
 }
 
-/** What a handling came to since it was last asked. */
+/** The uncommitted changes of a handling: rows of the state (null deletes) and effects. */
 export type HandlingChanges = {
   rows: ReadonlyMap<string, Buffer | null>
   effects: readonly Effect[]
 }
 
 /**
- * What a consumer does with the events of one partition, in memory, on a state that is committed
- * behind it.
+ * How a consumer processes the events of one partition: in memory, on a state that is committed
+ * afterwards.
  */
 export type Handling = {
   /**
-   * Reads what is needed of the state for these events; others that were handled may not be
-   * committed yet. Rejects while it is away.
+   * Reads the rows that these events need; earlier events may be uncommitted. Rejects while the
+   * state is unavailable.
    */
   load(events: readonly ReceivedEvent[]): Promise<void>
   /**
-   * Takes one event that was loaded, in that order. Throws, changing nothing, when it can never be
-   * taken.
+   * Processes one loaded event; calls come in the order of `load`. Throws, without a change, when
+   * the event can never be processed.
    */
-  handle(arrived: ReceivedEvent): void
-  /** All changes since the last call. */
-  takeChanges(): HandlingChanges
+  handle(received: ReceivedEvent): void
+  /** Returns all changes since the last call. */
+  drainChanges(): HandlingChanges
 }
 
+/** How many records arrived in each way; `unusable` ones became dead letters. */
 export type ArrivalCounts = Record<Arrival | 'unusable', number>
 
 export const emptyCounts = (): ArrivalCounts => ({

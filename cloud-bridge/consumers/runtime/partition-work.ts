@@ -1,25 +1,25 @@
 import type { ReadRecord } from '../../ports/event-stream.ts'
 
 /**
- * What one consumer does with one partition, from the moment that it takes it until it gives it up.
- * What it keeps of it, and how far it has read, are of one piece: a kill leaves both or neither.
+ * What one consumer does with one partition, from the assignment of the partition until its end.
+ * State and offsets commit atomically: a crash keeps both or neither.
  */
 export type PartitionWork = AsyncDisposable & {
-  /** Where to go on in each topic, as it is committed; 0 where it has none. */
+  /** By topic: the committed offset at which reading continues; 0 where a topic has none. */
   readonly nextOffsets: ReadonlyMap<string, number>
-  /** Rejects when it fails, in a take or by itself: then it is over. */
+  /** Rejects when the work fails, in a call or in the background: then the work is over. */
   readonly failed?: Promise<never>
   /**
-   * Takes records of one topic in order; one call at a time. They are committed soon. Rejects when
-   * it was aborted or the partition is another's: then this work is over, and what was not
-   * committed is read again.
+   * Processes records of one topic in order; one call at a time. Their commit follows soon. Rejects
+   * when `signal` aborts or another member owns the partition: then this work is over, and
+   * uncommitted records are read again.
    */
   processRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
 }
 
 /**
- * A consumer: its name, which is that of its group and its state, and how it takes a partition;
- * `signal` aborts when the partition may be another's. It waits itself for what is away.
+ * A consumer. Its name is the name of its group and its state. `open` claims a partition, and waits
+ * while a dependency is unavailable; `signal` aborts when another member can own the partition.
  */
 export type Consumer = {
   name: string

@@ -3,7 +3,7 @@ import { decodeEvent, type SensorReading } from '../../../config/event/sensor-re
 import type { ReadRecord } from '../../ports/event-stream.ts'
 import type { EventReader } from '../../registry/event-reader.ts'
 
-/** A record that a consumer cannot use, and why. */
+/** A record that a consumer cannot process, and why. */
 export type UnusableRecord = { record: ReadRecord; reason: string }
 
 export type DecodedRecords = {
@@ -11,50 +11,53 @@ export type DecodedRecords = {
   unusable: UnusableRecord[]
 }
 
-/** The registry is away, and a record may be of a schema that only it knows. */
+/** The schema registry is unavailable, and a record can have a schema that only it knows. */
 export class RegistryUnavailable extends Error {}
 
-/** A schema that was not there is not asked for again so soon. */
-const ASK_AGAIN_MS = 30_000
+/** The registry is asked again for an unknown schema after this time. */
+const UNKNOWN_SCHEMA_RETRY_MS = 30_000
 
 /**
- * Gives what reads the events in records. A schema that is new to us is fetched; one that nobody
- * has is a reason to put the record aside. Rejects with RegistryAway while that cannot be told.
+ * Returns a function that decodes the events in records. It loads new schemas from the registry; a
+ * record whose schema the registry does not have is unusable. Rejects with RegistryUnavailable
+ * while that cannot be decided.
  */
 export function createRecordDecoder(reader: EventReader, topics: readonly string[]) {
   const unknownSinceMs = new Map<number, number>()
-  const isWorthAsking = (id: number) =>
-    performance.now() - (unknownSinceMs.get(id) ?? Number.NEGATIVE_INFINITY) > ASK_AGAIN_MS
+  const isWorthAsking = (schemaId: number) =>
+    performance.now() - (unknownSinceMs.get(schemaId) ?? Number.NEGATIVE_INFINITY) >
+    UNKNOWN_SCHEMA_RETRY_MS
 
-  const learn = async (records: readonly ReadRecord[]) => {
+  const loadSchemasOf = async (records: readonly ReadRecord[]) => {
     const ids = new Set(
       records
         .flatMap(({ value }) => schemaIdIn(value) ?? [])
         .filter(id => !reader.hasSchema(id) && isWorthAsking(id)),
     )
     if (ids.size === 0 || !reader.hasRegistry) return
-    if (!(await reader.loadSchemas(topics)))
-      throw new RegistryUnavailable('the schema registry is away')
+    if (!(await reader.loadSchemas(topics))) {
+      throw new RegistryUnavailable('the schema registry is unavailable')
+    }
     for (const id of ids) if (!reader.hasSchema(id)) unknownSinceMs.set(id, performance.now())
   }
 
   return async (records: readonly ReadRecord[]): Promise<DecodedRecords> => {
     const events: DecodedRecords['events'] = []
-    const left: ReadRecord[] = []
-    const read = (record: ReadRecord, to: ReadRecord[]) => {
-      const event = reader.read(record.value)
-      if (event) events.push({ event, record })
-      else to.push(record)
+    const decode = (candidates: readonly ReadRecord[]): ReadRecord[] =>
+      candidates.filter(record => {
+        const event = reader.read(record.value)
+        if (event) events.push({ event, record })
+        return event === null
+      })
+    const undecoded = decode(records)
+    if (undecoded.length === 0) return { events, unusable: [] }
+    await loadSchemasOf(undecoded)
+    const unusable = decode(undecoded)
+    // Restores the order of offsets after the second attempt.
+    if (unusable.length < undecoded.length) {
+      events.sort((a, b) => a.record.offset - b.record.offset)
     }
-    for (const record of records) read(record, left)
-    if (left.length === 0) return { events, unusable: [] }
-    await learn(left)
-    const still: ReadRecord[] = []
-    for (const record of left) read(record, still)
-    // What was read in the second go has its place among the others.
-    if (still.length < left.length)
-      events.sort((one, other) => one.record.offset - other.record.offset)
-    return { events, unusable: still.map(record => ({ record, reason: reasonOf(record) })) }
+    return { events, unusable: unusable.map(record => ({ record, reason: reasonOf(record) })) }
   }
 }
 

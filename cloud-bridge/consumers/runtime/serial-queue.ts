@@ -1,36 +1,46 @@
 export type SerialQueue = ReturnType<typeof createSerialQueue>
 
-/** Does pieces of work one at a time, in the order in which they came. */
+/** Runs tasks one at a time, in the order of the calls. A failed task does not stop the next. */
 export function createSerialQueue() {
-  let fault: { error: unknown } | null = null
-  const { promise: failed, reject: fail } = Promise.withResolvers<never>()
-  // Who does not look at it is told by the next piece of work.
-  failed.catch(() => {})
   let last: Promise<unknown> = Promise.resolve()
-  const queue = (work: () => Promise<void>): Promise<void> => {
-    const done = last.then(work)
-    last = done.catch(() => {})
-    return done
+  return {
+    /** Settles as the task does. */
+    run<T>(task: () => Promise<T>): Promise<T> {
+      const done = last.then(task)
+      last = done.catch(() => {})
+      return done
+    },
   }
+}
+
+export type FailFastQueue = ReturnType<typeof createFailFastQueue>
+
+/** Runs tasks one at a time, in the order of the calls, until the first task fails. */
+export function createFailFastQueue() {
+  const queue = createSerialQueue()
+  let failure: { error: unknown } | null = null
+  const { promise: failed, reject } = Promise.withResolvers<never>()
+  // Without a listener, the next task reports the failure.
+  failed.catch(() => {})
   return {
     get hasFailed() {
-      return fault !== null
+      return failure !== null
     },
-    /** Rejects as the first did that failed. */
+    /** Rejects with the first failure. */
     failed,
-    /** Rejects as the work does, and from then on as the first did that failed. */
-    run: (work: () => Promise<void>): Promise<void> =>
-      queue(async () => {
-        if (fault) throw fault.error
+    /** Settles as the task does; after a failure rejects with that failure and runs nothing. */
+    run: (task: () => Promise<void>): Promise<void> =>
+      queue.run(async () => {
+        if (failure) throw failure.error
         try {
-          await work()
+          await task()
         } catch (error) {
-          fault = { error }
-          fail(error)
+          failure = { error }
+          reject(error)
           throw error
         }
       }),
-    /** The last piece of work, whether one before it failed or not. */
-    runLast: queue,
+    /** Runs a last task, even after a failure, when all tasks before have settled. */
+    runLast: (task: () => Promise<void>): Promise<void> => queue.run(task),
   }
 }

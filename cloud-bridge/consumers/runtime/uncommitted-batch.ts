@@ -3,120 +3,118 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
 import type { Effect, StateChanges } from '../state/state.ts'
 import { createDeadLetter } from './dead-letter.ts'
 import type { Deduplication } from './deduplication.ts'
-import type { DependencyWait } from './dependency-wait.ts'
+import type { DependencyRetry } from './dependency-retry.ts'
 import { type ArrivalCounts, emptyCounts, type Handling, type ReceivedEvent } from './handler.ts'
 import type { DecodedRecords, UnusableRecord } from './record-decoder.ts'
 
 export type UncommittedBatchOptions = {
   name: string
-  deadletters: string
-  read(records: readonly ReadRecord[]): Promise<DecodedRecords>
-  waitForDependencies: DependencyWait
+  deadLetterTopic: string
+  decodeRecords(records: readonly ReadRecord[]): Promise<DecodedRecords>
+  retryWhileUnavailable: DependencyRetry
 }
 
-/** What was taken and not committed. */
-type Taken = {
+type Uncommitted = {
   offsets: Map<string, number>
   counts: ArrivalCounts
-  letters: Effect[]
+  deadLetters: Effect[]
   records: number
 }
 
-/** So many records are events at a time: what goes soon costs the garbage collector little. */
-const AT_ONCE = 200
+/** Records are decoded in slices: short-lived objects cost the garbage collector little. */
+const SLICE_MAX_RECORDS = 200
 
-/** Gives what takes records in memory, one call at a time, and what a commit of them changes. */
+/** Processes records in memory, one call at a time, and collects the changes for a commit. */
 export function createUncommittedBatch(
-  arrivals: Deduplication,
+  deduplication: Deduplication,
   handling: Handling,
   options: UncommittedBatchOptions,
 ) {
-  const { name, deadletters, waitForDependencies } = options
-  let taken = nothingTaken()
+  const { name, deadLetterTopic, retryWhileUnavailable } = options
+  let uncommitted = nothingUncommitted()
 
-  /** Takes what is new, in order; what a handling throws at is put aside and does not count. */
-  const handle = (arrived: readonly ReceivedEvent[]): UnusableRecord[] => {
+  /** Handles new events in order; an event for which the handling throws becomes unusable. */
+  const handleAll = (received: readonly ReceivedEvent[]): UnusableRecord[] => {
     const unusable: UnusableRecord[] = []
-    for (const one of arrived) {
-      // A second copy in the same batch shows only now.
-      const arrival = arrivals.arrivalOf(one.event, one.topic)
+    for (const candidate of received) {
+      const { event, topic, record } = candidate
+      // A second copy in the same batch shows only after the first was added.
+      const arrival = deduplication.arrivalOf(event, topic)
       if (arrival === 'duplicate') {
-        taken.counts.duplicate++
+        uncommitted.counts.duplicate++
         continue
       }
       try {
-        handling.handle(arrival === one.arrival ? one : { ...one, arrival })
+        handling.handle(arrival === candidate.arrival ? candidate : { ...candidate, arrival })
       } catch (error) {
-        unusable.push({ record: one.record, reason: (error as Error).message })
+        unusable.push({ record, reason: (error as Error).message })
         continue
       }
-      taken.counts[arrival]++
-      arrivals.add(one.event, one.topic)
+      uncommitted.counts[arrival]++
+      deduplication.add(event, topic)
     }
     return unusable
   }
-  const takeSome = async (topic: string, records: readonly ReadRecord[], signal: AbortSignal) => {
-    const { events, unusable } = await waitForDependencies(() => options.read(records), signal)
-    const found = events.map(({ event }) => event)
-    await waitForDependencies(() => arrivals.load(found), signal)
-    const fresh: ReceivedEvent[] = []
+  const addSlice = async (topic: string, records: readonly ReadRecord[], signal: AbortSignal) => {
+    const { events, unusable } = await retryWhileUnavailable(
+      () => options.decodeRecords(records),
+      signal,
+    )
+    const decoded = events.map(({ event }) => event)
+    await retryWhileUnavailable(() => deduplication.load(decoded), signal)
+    const received: ReceivedEvent[] = []
     for (const { event, record } of events) {
-      const arrival = arrivals.arrivalOf(event, topic)
+      const arrival = deduplication.arrivalOf(event, topic)
       const reason = nameLengthFault(event)
-      if (arrival === 'duplicate') taken.counts.duplicate++
+      if (arrival === 'duplicate') uncommitted.counts.duplicate++
       else if (reason !== null) unusable.push({ record, reason })
-      else fresh.push({ event, arrival, topic, record })
+      else received.push({ event, arrival, topic, record })
     }
-    // What was read in part is no base to go on from: when this fails, the work begins anew.
-    await handling.load(fresh)
+    // No retry: after a partial read the rows in memory are inconsistent, so the work restarts.
+    await handling.load(received)
     signal.throwIfAborted()
-    for (const one of [...unusable, ...handle(fresh)]) {
-      taken.counts.unusable++
-      taken.letters.push(createDeadLetter(one, { consumer: name, topic, deadletters }))
+    for (const rejected of [...unusable, ...handleAll(received)]) {
+      uncommitted.counts.unusable++
+      const source = { consumer: name, topic, deadLetterTopic }
+      uncommitted.deadLetters.push(createDeadLetter(rejected, source))
     }
-    taken.offsets.set(topic, records.at(-1)!.offset + 1)
-    taken.records += records.length
+    uncommitted.offsets.set(topic, records.at(-1)!.offset + 1)
+    uncommitted.records += records.length
   }
 
   return {
     /** How many records wait for a commit. */
     get count(): number {
-      return taken.records
+      return uncommitted.records
     },
-    /** When it rejects, what is in memory is no base to go on from. */
-    async take(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void> {
-      for (let from = 0; from < records.length; from += AT_ONCE) {
-        await takeSome(topic, records.slice(from, from + AT_ONCE), signal)
+    /** Processes records. After a rejection the memory is inconsistent and must be discarded. */
+    async add(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void> {
+      for (let from = 0; from < records.length; from += SLICE_MAX_RECORDS) {
+        await addSlice(topic, records.slice(from, from + SLICE_MAX_RECORDS), signal)
       }
     },
-    /** All that was taken since the last call, and how it came. */
-    takeChanges() {
-      const { offsets, counts, letters } = taken
-      taken = nothingTaken()
-      const { rows, effects } = handling.takeChanges()
+    /** Returns all changes since the last call, and how the records arrived. */
+    drainChanges() {
+      const { offsets, counts, deadLetters } = uncommitted
+      uncommitted = nothingUncommitted()
+      const { rows, effects } = handling.drainChanges()
       const changes: Required<Omit<StateChanges, 'sent'>> = {
         offsets,
-        rows: joined(arrivals.takeChanges(), rows),
-        effects: [...effects, ...letters],
+        rows: new Map<string, Buffer | null>([...deduplication.drainChanges(), ...rows]),
+        effects: [...effects, ...deadLetters],
       }
       return { changes, counts }
     },
   }
 }
 
-const nothingTaken = (): Taken => ({
-  ...{ offsets: new Map(), counts: emptyCounts(), letters: [], records: 0 },
+const nothingUncommitted = (): Uncommitted => ({
+  ...{ offsets: new Map(), counts: emptyCounts(), deadLetters: [], records: 0 },
 })
 
-function joined<V>(one: Map<string, V>, other: ReadonlyMap<string, V | null>) {
-  const all = new Map<string, V | null>(one)
-  for (const [key, value] of other) all.set(key, value)
-  return all
-}
-
 /**
- * So many characters of names a key of a state has room for: at most 2400 bytes, where PostgreSQL
- * takes 2700 in an index. One that is longer would be refused for ever and hold up its partition.
+ * A state's keys have room for this many characters of names: at most 2400 bytes, where PostgreSQL
+ * allows 2700 in an index. A longer key would be refused for ever and block its partition.
  */
 const NAMES_MAX_LENGTH = 800
 
@@ -125,5 +123,5 @@ export function nameLengthFault({ gateway, site, zone, device, measurements }: S
   const own = gateway.length + site.length + zone.length + device.length
   const length = measurements.reduce((most, { metric }) => Math.max(most, own + metric.length), own)
   if (length <= NAMES_MAX_LENGTH) return null
-  return `its names have ${length} characters, and a state has room for ${NAMES_MAX_LENGTH}`
+  return `its names have ${length} characters; the state's keys have room for ${NAMES_MAX_LENGTH}`
 }

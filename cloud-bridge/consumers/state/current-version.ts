@@ -1,13 +1,13 @@
 import { type ConsumerState, type ConsumerStateAccess, Fenced, type StateStore } from './state.ts'
 
 /**
- * The state of a consumer that goes on in the next version when that is made current: what was
- * claimed of the one before fails, and what is claimed or read from then on is of the new one.
- * Nothing is opened before it is needed.
+ * Opens a consumer's state so that it follows the current version: after a version switch, claims
+ * of the version before are fenced, and new claims and reads use the new version. The store is
+ * opened at the first use.
  */
 export function openCurrentVersion(store: StateStore, consumer: string): ConsumerStateAccess {
   let opened: Promise<ConsumerState> | null = null
-  /** Works may still hold on to it, until they fail. */
+  /** Partition works can still use these versions until they are fenced. */
   const replaced: Promise<ConsumerState>[] = []
   const current = () => {
     opened ??= store.open(consumer)
@@ -16,8 +16,8 @@ export function openCurrentVersion(store: StateStore, consumer: string): Consume
     })
     return opened
   }
-  /** Once more, on what is current now, when what was has been replaced. */
-  const following = async <T>(work: (state: ConsumerState) => Promise<T>): Promise<T> => {
+  /** Repeats the work once on the current version when the version before was replaced. */
+  const onCurrent = async <T>(work: (state: ConsumerState) => Promise<T>): Promise<T> => {
     try {
       return await work(await current())
     } catch (error) {
@@ -28,12 +28,12 @@ export function openCurrentVersion(store: StateStore, consumer: string): Consume
     }
   }
   return {
-    claim: partition => following(state => state.claim(partition)),
-    reader: partition => following(state => state.reader(partition)),
-    partitions: () => following(state => state.partitions()),
+    claim: partition => onCurrent(state => state.claim(partition)),
+    reader: partition => onCurrent(state => state.reader(partition)),
+    partitions: () => onCurrent(state => state.partitions()),
     async [Symbol.asyncDispose]() {
-      for (const one of [...replaced, ...(opened ? [opened] : [])]) {
-        await (await one.catch(() => null))?.[Symbol.asyncDispose]()
+      for (const version of [...replaced, ...(opened ? [opened] : [])]) {
+        await (await version.catch(() => null))?.[Symbol.asyncDispose]()
       }
     },
   }

@@ -4,13 +4,13 @@ import { Fenced, StateUnavailable } from './state.ts'
 const CONNECTIONS_MAX = 8
 const CONNECT_MS = 5000
 const TIMEOUT_MS = 20_000
-/** The server gives up first, so that it says why. */
+/** The server's timeout is shorter, so that the server's error arrives and names the reason. */
 const SERVER_SHARE = 0.75
 const END_MS = 2000
 /**
- * SQLSTATEs that pass by themselves: no connection, no room, shutting down, broken disk; a timeout
- * of ours; a server that only reads, as after a failover; a deadlock. And those that an operator
- * mends there: a password, a database or a right that is missing.
+ * SQLSTATEs that pass by themselves: no connection, out of resources, shutdown, disk fault; our own
+ * timeout; a read-only server after a failover; a deadlock. And those that an operator fixes on the
+ * server: a wrong password, a missing database or a missing right.
  */
 const PASSING = /^(08|53|57|58|55P03|25P0[34]|25006|40|28|3D|42501)/
 
@@ -19,8 +19,8 @@ export type Query = <R extends QueryRow>(text: string, values?: readonly unknown
 export type Postgres = ReturnType<typeof openPostgres>
 
 /**
- * Connections to a PostgreSQL, made when they are needed. All reject with StateAway while it cannot
- * be reached or does not answer for `timeoutMs`.
+ * A pool of PostgreSQL connections, opened on demand. All calls reject with StateUnavailable while
+ * the server cannot be reached or does not answer within `timeoutMs`.
  */
 export function openPostgres(url: string, timeoutMs = TIMEOUT_MS) {
   const serverMs = Math.floor(timeoutMs * SERVER_SHARE)
@@ -32,12 +32,12 @@ export function openPostgres(url: string, timeoutMs = TIMEOUT_MS) {
     query_timeout: timeoutMs,
     statement_timeout: serverMs,
     lock_timeout: serverMs,
-    // Who vanished in the middle of a commit must not keep its partition from others.
+    // A client that vanished in the middle of a commit must not block its partition.
     idle_in_transaction_session_timeout: serverMs,
     keepAlive: true,
   })
   const clients = new Set<pg.PoolClient>()
-  // What breaks while nobody waits for it shows when it is used next.
+  // An error of an idle connection shows at its next use.
   pool.on('error', () => {})
   pool.on('connect', client => {
     client.on('error', () => {})
@@ -45,46 +45,46 @@ export function openPostgres(url: string, timeoutMs = TIMEOUT_MS) {
   })
   pool.on('remove', client => clients.delete(client))
 
-  const connected = async <T>(work: (query: Query) => Promise<T>): Promise<T> => {
+  const withConnection = async <T>(work: (query: Query) => Promise<T>): Promise<T> => {
     try {
       const client = await pool.connect()
       try {
-        const done = await work(async (text, values) => {
+        const result = await work(async (text, values) => {
           const { rows } = await client.query(text, values as unknown[])
           return rows
         })
         client.release()
-        return done
+        return result
       } catch (error) {
-        // Closing it rolls back, also where nobody answers any more.
+        // Closing the connection rolls back, even if the server does not answer.
         client.release(true)
         throw error
       }
     } catch (error) {
-      throw passes(error)
-        ? new StateUnavailable(`PostgreSQL: ${wordsOf(error)}`, { cause: error })
+      throw isPassing(error)
+        ? new StateUnavailable(`PostgreSQL: ${messageOf(error)}`, { cause: error })
         : error
     }
   }
 
   return {
     query: <R extends QueryRow>(text: string, values?: readonly unknown[]) =>
-      connected(query => query<R>(text, values)),
-    /** Whole or not at all; after a StateAway nobody knows which. */
+      withConnection(query => query<R>(text, values)),
+    /** Atomic; after StateUnavailable the outcome is unknown. */
     transaction: <T>(work: (query: Query) => Promise<T>) =>
-      connected(async query => {
+      withConnection(async query => {
         await query('BEGIN')
-        const done = await work(query)
+        const result = await work(query)
         await query('COMMIT')
-        return done
+        return result
       }),
     async [Symbol.asyncDispose]() {
-      // One that hangs does not say goodbye.
-      const late = setTimeout(() => {
+      // A hanging connection does not close by itself.
+      const timer = setTimeout(() => {
         for (const client of clients) streamOf(client)?.destroy()
       }, END_MS)
       await pool.end()
-      clearTimeout(late)
+      clearTimeout(timer)
     },
   }
 }
@@ -92,14 +92,14 @@ export function openPostgres(url: string, timeoutMs = TIMEOUT_MS) {
 type Connected = { connection?: { stream?: { destroy(): void } } }
 const streamOf = (client: pg.PoolClient) => (client as Connected).connection?.stream
 
-function passes(error: unknown): boolean {
+function isPassing(error: unknown): boolean {
   if (error instanceof pg.DatabaseError) return PASSING.test(error.code ?? '')
   const isBug = error instanceof TypeError || error instanceof RangeError
   return !isBug && !(error instanceof Fenced) && !(error instanceof StateUnavailable)
 }
 
-/** Several addresses that all refuse have a code and no message. */
-function wordsOf(error: unknown): string {
+/** The error of several addresses that all refuse has a code and no message. */
+function messageOf(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string }
   return message || code || String(error)
 }
@@ -108,11 +108,11 @@ const BYTEA_OID = 17
 const HEADER_BYTES = 20
 const LENGTH_BYTES = 4
 
-/** An array of bytea in PostgreSQL's binary form; as text each byte would be two and be parsed. */
+/** A bytea array in PostgreSQL's binary format; the text format doubles the size and is parsed. */
 export function byteaArray(values: readonly Buffer[]): Buffer {
   const bytes = values.reduce((sum, { length }) => sum + LENGTH_BYTES + length, HEADER_BYTES)
   const array = Buffer.allocUnsafe(bytes)
-  // Dimensions, whether there are nulls, what of, how many, and where counting begins.
+  // Dimensions, has-nulls flag, element type, length, lower bound.
   const header = [1, 0, BYTEA_OID, values.length, 1]
   let at = 0
   for (const number of header) at = array.writeInt32BE(number, at)

@@ -1,16 +1,16 @@
 import { byteaArray, type Postgres, type Query } from './postgres-connection.ts'
 import { Fenced, type PartitionState, type Row, type StateChanges } from './state.ts'
 
-/** A part of a commit that goes at once. */
+/** Limits of one statement in a commit. */
 const CHUNK_MAX_ROWS = 10_000
 const CHUNK_MAX_BYTES = 4_194_304
 
-/** Which partition of which version of a consumer's state, by its number in the table of them. */
+/** A partition of a version of a consumer's state: its id in the table sluice.place. */
 export type PartitionRef = { id: number; version: number }
 
 type Reader = Omit<PartitionState, 'commit'>
 
-/** Reads what is committed. */
+/** Reads committed rows. */
 export async function createPartitionReader(
   { query }: Pick<Postgres, 'query'>,
   id: number,
@@ -43,7 +43,7 @@ export async function createPartitionReader(
       )
       return rows.map(({ key, value }): Row => ({ key: key.toString(), value }))
     },
-    async waiting(limit) {
+    async pendingEffects(limit) {
       type Waiting = { number: string; id: Buffer; topic: string; key: Buffer; value: Buffer }
       const rows = await query<Waiting>(
         `SELECT number, id, topic, key, value FROM sluice.effect WHERE place = $1
@@ -58,7 +58,7 @@ export async function createPartitionReader(
   }
 }
 
-/** What claimed a partition and may commit until it is claimed again. */
+/** The state of a claimed partition; its commits succeed until the next claim. */
 export async function createPartitionOwner(
   postgres: Postgres,
   place: PartitionRef,
@@ -75,9 +75,9 @@ export async function createPartitionOwner(
 }
 
 /**
- * Holds the partition and the consumer's versions as they are until the transaction ends. It comes
- * before all else, and each statement waits for the one before: so whatever a connection that was
- * given up may still do comes before what is tried again.
+ * Locks the partition and the consumer's versions until the transaction ends. This is the first
+ * statement, and each statement waits for the one before: so a retry runs after everything that an
+ * abandoned connection can still do.
  */
 async function requireOwner(query: Query, place: PartitionRef, generation: string): Promise<void> {
   const [now] = await query<{ generation: string; isLive: boolean }>(
@@ -87,13 +87,13 @@ async function requireOwner(query: Query, place: PartitionRef, generation: strin
     [place.id],
   )
   if (!now?.isLive) throw new Fenced(`version ${place.version} of the state was replaced`)
-  if (now.generation !== generation) throw new Fenced('another member has the partition now')
+  if (now.generation !== generation) throw new Fenced('another member owns the partition now')
 }
 
 async function write(query: Query, place: number, changes: StateChanges): Promise<void> {
   const { rows = new Map(), offsets = new Map(), effects = [], sent = [] } = changes
   const put = [...rows].flatMap(([key, value]) => (value ? [[Buffer.from(key), value]] : []))
-  const gone = [...rows].flatMap(([key, value]) => (value ? [] : [[Buffer.from(key)]]))
+  const deleted = [...rows].flatMap(([key, value]) => (value ? [] : [[Buffer.from(key)]]))
   for (const chunk of chunksOf(put)) {
     await query(
       `INSERT INTO sluice.state SELECT $1, key, value FROM unnest($2::bytea[], $3::bytea[])
@@ -101,7 +101,7 @@ async function write(query: Query, place: number, changes: StateChanges): Promis
       [place, column(chunk, 0), column(chunk, 1)],
     )
   }
-  for (const chunk of chunksOf(gone)) {
+  for (const chunk of chunksOf(deleted)) {
     await query('DELETE FROM sluice.state WHERE place = $1 AND key = ANY ($2::bytea[])', [
       ...[place, column(chunk, 0)],
     ])
@@ -141,7 +141,7 @@ async function write(query: Query, place: number, changes: StateChanges): Promis
 
 const column = (chunk: readonly Buffer[][], at: number) => byteaArray(chunk.map(row => row[at]!))
 
-/** Rows in parts of a bounded size. */
+/** Splits rows into chunks of bounded size. */
 function* chunksOf(rows: readonly Buffer[][]): Generator<Buffer[][]> {
   let chunk: Buffer[][] = []
   let bytes = 0

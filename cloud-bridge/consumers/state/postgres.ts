@@ -7,13 +7,13 @@ import {
 import { type ConsumerState, Fenced, type StateStore, type Version } from './state.ts'
 
 const FORMAT = 1
-/** "SlCs": who makes the tables holds this lock. */
+/** "SlCs": the advisory lock of the process that creates the tables. */
 const TABLES_LOCK = 0x536c4373
 const REMOVED_AT_ONCE = 10_000
 
 /**
- * Keys and ids are bytes, because those sort by code point and take any character whatever the
- * database's encoding and collation are.
+ * Keys and ids are bytes: bytes sort by code point and hold every character, whatever encoding and
+ * collation the database has.
  */
 const TABLES = `
   CREATE SCHEMA IF NOT EXISTS sluice;
@@ -34,8 +34,8 @@ const TABLES = `
     PRIMARY KEY (place, number), UNIQUE (place, id));`
 
 /**
- * States in a PostgreSQL, in the schema `sluice`, which members on several machines share. The
- * tables are made when they are not there. What does not answer for `timeoutMs` is away.
+ * States in the schema `sluice` of a PostgreSQL that members on several machines share. Creates the
+ * tables if they do not exist. A server without an answer for `timeoutMs` is unavailable.
  */
 export function openPostgresStates(url: string, timeoutMs?: number): StateStore {
   const postgres = openPostgres(url, timeoutMs)
@@ -43,11 +43,11 @@ export function openPostgresStates(url: string, timeoutMs?: number): StateStore 
   let removing = Promise.resolve()
   let hasTables = false
   const requireTables = async () => {
-    if (!hasTables) await postgres.transaction(makeTables)
+    if (!hasTables) await postgres.transaction(createTables)
     hasTables = true
   }
   const stateOf = (consumer: string, version: Version) => {
-    // It goes on at the next opening where it did not come to its end.
+    // An interrupted removal continues when the state is opened next.
     const remove = () => removeReplaced(postgres, consumer, closing.signal).catch(() => {})
     removing = removing.then(remove)
     return openState(postgres, consumer, version)
@@ -73,12 +73,12 @@ export function openPostgresStates(url: string, timeoutMs?: number): StateStore 
     },
     async makeCurrent(consumer, version) {
       await requireTables()
-      const made = await postgres.query(
+      const updated = await postgres.query(
         `UPDATE sluice.consumer SET current = $2 WHERE name = $1 AND $2 IN (current, newest)
          RETURNING 1`,
         [consumer, version],
       )
-      if (made.length === 0) throw new Fenced(`version ${version} of the state was replaced`)
+      if (updated.length === 0) throw new Fenced(`version ${version} of the state was replaced`)
     },
     async [Symbol.asyncDispose]() {
       closing.abort()
@@ -88,7 +88,7 @@ export function openPostgresStates(url: string, timeoutMs?: number): StateStore 
   }
 }
 
-async function makeTables(query: Query): Promise<void> {
+async function createTables(query: Query): Promise<void> {
   await query('SELECT pg_advisory_xact_lock($1)', [TABLES_LOCK])
   const [found] = await query<{ format: string | null }>(
     "SELECT to_regclass('sluice.format') AS format",
@@ -97,18 +97,18 @@ async function makeTables(query: Query): Promise<void> {
   const [format] = await query<{ number: number }>('SELECT number FROM sluice.format')
   if (format?.number === FORMAT) return
   throw new Error(
-    `the schema sluice in PostgreSQL is not of this program (format ${format?.number}): name ` +
-      'another database in consumers.postgresUrlFile, and the state is built anew from Kafka',
+    `the schema sluice in PostgreSQL has an unknown format (${format?.number}): configure another ` +
+      'database in consumers.postgresUrlFile, and the state is rebuilt from Kafka',
   )
 }
 
 function openState(postgres: Postgres, consumer: string, version: Version): ConsumerState {
-  const own = [consumer, version.number] as const
-  /** Holds the versions as they are until the transaction ends. */
+  const ids = [consumer, version.number] as const
+  /** Locks the versions until the transaction ends. */
   const requireLive = async (query: Query) => {
     const [row] = await query<{ isLive: boolean }>(
       `SELECT $2 IN (current, newest) AS "isLive" FROM sluice.consumer WHERE name = $1 FOR SHARE`,
-      own,
+      ids,
     )
     if (!row?.isLive) throw new Fenced(`version ${version.number} of the state was replaced`)
   }
@@ -119,7 +119,7 @@ function openState(postgres: Postgres, consumer: string, version: Version): Cons
         `INSERT INTO sluice.place (consumer, version, partition, generation) VALUES ($1, $2, $3, $4)
          ON CONFLICT (consumer, version, partition)
          DO UPDATE SET generation = place.generation + $4 RETURNING id, generation`,
-        [...own, partition, claims],
+        [...ids, partition, claims],
       )
       const place: PartitionRef = { id: row!.id, version: version.number }
       return { place, generation: row!.generation }
@@ -134,7 +134,7 @@ function openState(postgres: Postgres, consumer: string, version: Version): Cons
       const [found] = await postgres.query<{ id: number }>(
         `SELECT id FROM sluice.place JOIN sluice.consumer ON name = consumer
          WHERE name = $1 AND version = $2 AND partition = $3 AND version IN (current, newest)`,
-        [...own, partition],
+        [...ids, partition],
       )
       return createPartitionReader(postgres, found?.id ?? (await placeOf(partition, 0)).place.id)
     },
@@ -142,7 +142,7 @@ function openState(postgres: Postgres, consumer: string, version: Version): Cons
       const rows = await postgres.query<{ partition: number }>(
         `SELECT partition FROM sluice.place
          WHERE consumer = $1 AND version = $2 AND generation > 0 ORDER BY partition`,
-        own,
+        ids,
       )
       return rows.map(({ partition }) => partition)
     },
@@ -150,7 +150,7 @@ function openState(postgres: Postgres, consumer: string, version: Version): Cons
   }
 }
 
-/** Removes what versions had that were replaced, in steps that hold nobody up. */
+/** Deletes the rows of replaced versions in small steps that block nobody. */
 async function removeReplaced(
   postgres: Postgres,
   consumer: string,
@@ -165,13 +165,13 @@ async function removeReplaced(
     for (const table of ['state', 'effect']) {
       let isLeft = true
       while (isLeft && !signal.aborted) {
-        const gone = await postgres.query(
+        const deleted = await postgres.query(
           `DELETE FROM sluice.${table} WHERE ctid = ANY (ARRAY(
              SELECT ctid FROM sluice.${table} WHERE place = $1 LIMIT ${REMOVED_AT_ONCE}))
            RETURNING 1`,
           [id],
         )
-        isLeft = gone.length > 0
+        isLeft = deleted.length > 0
       }
     }
     if (signal.aborted) return

@@ -1,14 +1,13 @@
-/** Below every character that stands for itself: a part's end sorts before whatever goes on. */
+/** Lower than every unescaped character, so that a shorter part sorts before its extensions. */
 const SEPARATOR = '\u0001'
-/** Before a character that would mean something else: itself, the separator and NUL. */
+/** Precedes an escaped character: the escape itself, the separator and NUL. */
 const ESCAPE = '\u0002'
 const SHIFT = 48
 const TIME_DIGITS = 9
 const DIGITS = 36
 
 /**
- * A key of parts that sorts part by part, whatever stands in them: a part's end is lower than any
- * of its characters.
+ * Joins parts into a key. Keys sort part by part, whatever characters the parts contain.
  */
 export function keyOf(...parts: readonly string[]): string {
   return parts.map(part => (isPlain(part) ? part : escaped(part))).join(SEPARATOR)
@@ -18,27 +17,27 @@ export function keyOf(...parts: readonly string[]): string {
 export function partsOf(key: string): string[] {
   return key.split(SEPARATOR).map(part => {
     const [first, ...escaped] = part.split(ESCAPE)
-    return [first, ...escaped.map(one => moved(one[0]!, -SHIFT) + one.slice(1))].join('')
+    return [first, ...escaped.map(text => shifted(text[0]!, -SHIFT) + text.slice(1))].join('')
   })
 }
 
-/** The keys that begin with these parts: from the first, included, to the last, not included. */
+/** The range of keys that begin with these parts: `from` included, `to` excluded. */
 export function keysWithPrefix(...parts: readonly string[]): { from: string; to: string } {
   const start = keyOf(...parts)
   return { from: `${start}${SEPARATOR}`, to: `${start}${ESCAPE}` }
 }
 
-/** The lowest key that can stand behind this one. */
+/** The lowest key that sorts after this one. */
 export const keyAfter = (key: string) => `${key}${SEPARATOR}`
 
-/** A time in ms since 1970 as a part that sorts by time; up to the year 5188, none before 1970. */
+/** Ms since 1970 as a part that sorts by time; up to the year 5188. Earlier than 1970 becomes 0. */
 export function timeKeyPart(ms: number): string {
   return Math.max(0, ms).toString(DIGITS).padStart(TIME_DIGITS, '0')
 }
 
 export const timeOfKeyPart = (part: string): number => Number.parseInt(part, DIGITS)
 
-/** The time that is the last part of a key. */
+/** The time in the last part of a key. */
 export const lastTimeOfKey = (key: string): number => timeOfKeyPart(partsOf(key).at(-1)!)
 
 function isPlain(part: string): boolean {
@@ -47,9 +46,9 @@ function isPlain(part: string): boolean {
 }
 
 function escaped(part: string): string {
-  const one = (character: string) =>
-    character <= ESCAPE ? ESCAPE + moved(character, SHIFT) : character
-  return [...part].map(one).join('')
+  const encode = (character: string) =>
+    character <= ESCAPE ? ESCAPE + shifted(character, SHIFT) : character
+  return [...part].map(encode).join('')
 }
 
-const moved = (character: string, by: number) => String.fromCharCode(character.charCodeAt(0) + by)
+const shifted = (character: string, by: number) => String.fromCharCode(character.charCodeAt(0) + by)

@@ -22,33 +22,35 @@ export function openPartition(file: string): Database.Database {
   )
 }
 
-/** Reads what is committed. */
+/** Reads committed rows. */
 export function createPartitionReader(database: Database.Database): Omit<PartitionState, 'commit'> {
   const offsets = database
     .prepare<[], { topic: string; next: number }>('SELECT topic, next FROM offsets')
     .all()
-  const one = database.prepare<[string], Buffer>('SELECT value FROM rows WHERE key = ?').pluck()
-  const between = 'SELECT key, value FROM rows WHERE key >= ? AND key < ? ORDER BY key'
-  const forwards = database.prepare<[string, string, number], Row>(`${between} LIMIT ?`)
-  const backwards = database.prepare<[string, string, number], Row>(`${between} DESC LIMIT ?`)
+  const selectValue = database
+    .prepare<[string], Buffer>('SELECT value FROM rows WHERE key = ?')
+    .pluck()
+  const selectRange = 'SELECT key, value FROM rows WHERE key >= ? AND key < ? ORDER BY key'
+  const forwards = database.prepare<[string, string, number], Row>(`${selectRange} LIMIT ?`)
+  const backwards = database.prepare<[string, string, number], Row>(`${selectRange} DESC LIMIT ?`)
   const oldest = database.prepare<[number], PendingEffect>(
     'SELECT number, id, topic, key, value FROM effects ORDER BY number LIMIT ?',
   )
   return {
     offsets: new Map(offsets.map(({ topic, next }) => [topic, next])),
-    get: keys => withStateErrors(() => keys.map(key => one.get(key) ?? null)),
+    get: keys => withStateErrors(() => keys.map(key => selectValue.get(key) ?? null)),
     range: ({ from, to, limit = -1, backwards: isBackwards }: KeyRange) =>
       withStateErrors(() => (isBackwards ? backwards : forwards).all(from, to, limit)),
-    waiting: limit => withStateErrors(() => oldest.all(limit)),
+    pendingEffects: limit => withStateErrors(() => oldest.all(limit)),
   }
 }
 
-/** Takes the partition. `requireLive` throws when the version of the state was replaced. */
+/** Claims the partition. `requireLive` throws when a newer version replaced the state. */
 export function claimPartition(
   database: Database.Database,
   requireLive: () => void,
 ): PartitionState {
-  const claimed = database
+  const generation = database
     .prepare<[], number>('UPDATE owner SET generation = generation + 1 RETURNING generation')
     .pluck()
     .get()!
@@ -64,8 +66,8 @@ export function claimPartition(
   )
   const done = database.prepare<[number, string]>('DELETE FROM effects WHERE number = ? AND id = ?')
   const commit = database.transaction(({ rows, offsets, effects, sent }: StateChanges) => {
-    if (generationOf(database) !== claimed) {
-      throw new Fenced('another member has the partition now')
+    if (generationOf(database) !== generation) {
+      throw new Fenced('another member owns the partition now')
     }
     requireLive()
     for (const [key, value] of rows ?? []) value === null ? remove.run(key) : put.run(key, value)

@@ -6,9 +6,9 @@ import { claimPartition, createPartitionReader, openPartition } from './sqlite-p
 import { type ConsumerState, Fenced, type StateStore } from './state.ts'
 
 /**
- * States in a directory, one SQLite file a partition, so that members of one machine write side by
- * side. A commit is whole, and lost with the power at most together with the offset that it moved:
- * then it is read from Kafka again.
+ * States in a directory, one SQLite file for each partition, so that members on one machine write
+ * in parallel. A commit is atomic. A power cut can lose a commit only together with its offsets:
+ * then the records are read from Kafka again.
  */
 export function openSqliteStates(dir: string): StateStore {
   const opened = new Map<string, Versions>()
@@ -43,7 +43,7 @@ const folderOf = (dir: string, version: number) => join(dir, `v${version}`)
 
 type Versions = ReturnType<typeof openVersions>
 
-/** Which version of a state is current, and which is the newest, that may be building. */
+/** The current version of a state, and the newest version, which may still be in the making. */
 function openVersions(dir: string) {
   mkdirSync(dir, { recursive: true })
   const database = openDatabase(
@@ -103,7 +103,7 @@ function stateOf(
           .flatMap(name => name.match(/^(\d+)\.db$/)?.[1] ?? [])
           .map(Number)
           .filter(partition => generationOf(databaseOf(partition)) > 0)
-          .sort((one, other) => one - other),
+          .sort((a, b) => a - b),
       ),
     async [Symbol.asyncDispose]() {
       for (const database of opened.values()) database.close()
@@ -112,7 +112,7 @@ function stateOf(
   }
 }
 
-/** What was replaced never comes back; who still has it is fenced, and keeps its open files. */
+/** Deletes replaced versions. A process that still uses one is fenced and keeps its open files. */
 function removeReplaced(dir: string, versions: Versions): void {
   const { current, newest } = versions.numbers()
   for (const name of readdirSync(dir)) {

@@ -1,24 +1,24 @@
-/** What is to be sent, once the transaction that it came from has been committed. */
+/** A record to send after the commit of the transaction that produced it. */
 export type Effect = {
-  /** Follows from what it is about, so that a second sending can be told. A newer replaces it. */
+  /** Derived from the cause, so that a repetition is recognised. A newer effect replaces it. */
   id: string
   topic: string
   key: string
   value: Buffer
 }
 
-/** All that one transaction changes in the state of a partition. */
+/** The changes that one transaction makes in the state of a partition. */
 export type StateChanges = {
-  /** The next offset of each topic that was read. */
+  /** By topic: the next offset to read. */
   offsets?: ReadonlyMap<string, number>
-  /** By key, of at most 2600 bytes; null deletes. */
+  /** By key of at most 2600 bytes; null deletes the row. */
   rows?: ReadonlyMap<string, Buffer | null>
   effects?: readonly Effect[]
-  /** Effects that Kafka has; one that was replaced meanwhile stays. */
+  /** Effects that Kafka acknowledged; an effect that was replaced in the meantime stays. */
   sent?: readonly SentEffect[]
 }
 
-/** An effect that waits, and the number of its waiting: a newer one of that id has another. */
+/** An effect's id, and its number in the state: a newer effect with that id has another number. */
 export type SentEffect = { id: string; number: number }
 export type PendingEffect = Effect & SentEffect
 
@@ -27,67 +27,69 @@ export type Row = { key: string; value: Buffer }
 export type KeyRange = {
   /** The first key, included. */
   from: string
-  /** The first key beyond, not included. */
+  /** The key after the last one, excluded. */
   to: string
   limit?: number
-  /** The last ones first. */
+  /** From the last key to the first. */
   backwards?: boolean
 }
 
-/** Another member claimed the partition, or this state was replaced: nothing was changed. */
+/** Another member claimed the partition, or a newer version replaced the state; nothing changed. */
 export class Fenced extends Error {}
 
-/** The state cannot be reached now; whether a commit was made is unknown until it can. */
+/** The state cannot be reached; whether a commit succeeded is unknown until it can. */
 export class StateUnavailable extends Error {}
 
 /**
- * The state of one partition, claimed by one member. Rows stand in the order of their keys by code
- * point. All reject with StateAway while it cannot be reached.
+ * The state of one partition, claimed by one member. Rows are ordered by the code points of their
+ * keys. All calls reject with StateUnavailable while the state cannot be reached.
  */
 export type PartitionState = {
-  /** The next offset of each topic, as they were at the claim. */
+  /** By topic: the next offset at the moment of the claim. */
   readonly offsets: ReadonlyMap<string, number>
-  /** The values of keys, in that order. */
+  /** The values in the order of the keys; null where there is no row. */
   get(keys: readonly string[]): Promise<(Buffer | null)[]>
   range(span: KeyRange): Promise<Row[]>
   /**
-   * One transaction, durable and whole. Rejects with Fenced when the partition was claimed since by
-   * anybody. The same changes may be committed again after a StateAway.
+   * One atomic, durable transaction. Rejects with Fenced when anybody claimed the partition since.
+   * The same changes can be committed again after StateUnavailable.
    */
   commit(changes: StateChanges): Promise<void>
-  /** The oldest effects that wait. */
-  waiting(limit: number): Promise<PendingEffect[]>
+  /** The oldest pending effects. */
+  pendingEffects(limit: number): Promise<PendingEffect[]>
 }
 
-/** Which state of a consumer: one is current, one more may be built beside it. */
+/** A version of a consumer's state: one is current, and a newer one can be built beside it. */
 export type Version = { number: number; isCurrent: boolean }
 
-/** The state of one consumer over all partitions. Rejects with Fenced when it was replaced. */
+/** One consumer's state over all partitions. Calls reject with Fenced after its replacement. */
 export type ConsumerState = AsyncDisposable & {
   readonly version: Version
-  /** Takes a partition; whoever had it fails from now on. */
+  /** Claims a partition; the commits of its previous owner are fenced from now on. */
   claim(partition: number): Promise<PartitionState>
-  /** Reads a partition without claiming it. Only committed rows are seen. */
-  reader(partition: number): Promise<Pick<PartitionState, 'offsets' | 'get' | 'range' | 'waiting'>>
-  /** Which partitions were ever claimed, in order. */
+  /** Reads the committed rows of a partition without a claim. */
+  reader(
+    partition: number,
+  ): Promise<Pick<PartitionState, 'offsets' | 'get' | 'range' | 'pendingEffects'>>
+  /** All partitions that were ever claimed, in order. */
   partitions(): Promise<number[]>
 }
 
-/** The state of a consumer, whichever version that is. */
+/** A consumer's state regardless of its version. */
 export type ConsumerStateAccess = Omit<ConsumerState, 'version'>
 
-/** What states are kept in. All reject with StateAway while it cannot be reached. */
+/** The storage of states. All calls reject with StateUnavailable while it cannot be reached. */
 export type StateStore = AsyncDisposable & {
-  /** Opens the current version of a consumer's state; the first one is made when there is none. */
+  /** Opens the current version of a consumer's state; creates the first version if needed. */
   open(consumer: string): Promise<ConsumerState>
   /**
-   * Begins a new version beside the current one, in place of one that was begun and not made
-   * current: claims of that one and commits to it reject with Fenced.
+   * Begins a new version beside the current one. It replaces a version that was begun before and
+   * did not become current: claims of that version and commits to it reject with Fenced.
    */
   build(consumer: string): Promise<ConsumerState>
   /**
-   * Makes a version current: from then on every commit to the one before rejects with Fenced. So
-   * does this when the version was replaced itself.
+   * Makes a version current: every later commit to the version before rejects with Fenced. Rejects
+   * with Fenced itself when the version was replaced.
    */
   makeCurrent(consumer: string, version: number): Promise<void>
 }

@@ -45,7 +45,7 @@ const take = async (topic: string, records: readonly ReadRecord[]) => {
       }
     }
   }
-  arrivals.takeChanges()
+  arrivals.drainChanges()
   if (found.events + found.duplicates >= events) ending.abort()
 }
 const { user, system } = process.cpuUsage()

@@ -13,10 +13,9 @@ import { encodeEvent, type SensorReading } from '../../../config/event/sensor-re
 import { createLog } from '../../../config/process/log.ts'
 import { sharedKafka } from '../../setup/kafka/kafka.ts'
 
-/** What a test does about effects goes to a topic of its own. */
 export type RealPlace = Awaited<ReturnType<typeof openRealPlace>>
 
-/** Topics on the shared Kafka and a folder for states that no other test has. */
+/** Topics on the shared Kafka and a state folder for one test alone. */
 export async function openRealPlace(partitions: number) {
   await using stack = new AsyncDisposableStack()
   const run = randomUUID()
@@ -44,7 +43,7 @@ export async function openRealPlace(partitions: number) {
     config,
     run,
     topics: all,
-    /** Sends events, each to the partition that is said, in order. */
+    /** Sends events in order, each to the partition that `partitionOf` gives. */
     async send(
       topic: string,
       events: readonly SensorReading[],
@@ -58,7 +57,7 @@ export async function openRealPlace(partitions: number) {
         await sink.send({ topic, records: records.slice(at, at + 5000) })
       }
     },
-    /** What a process of its own has, silent. */
+    /** The context of a consumer process, without logs. */
     async openProcess(name: string) {
       const stack = new AsyncDisposableStack()
       const ending = new AbortController()
@@ -66,19 +65,19 @@ export async function openRealPlace(partitions: number) {
       const log = createLog(name, 'silent')
       const own = await createKafkaClient(config.kafka)
       const runtime = createConsumerProcess({ name, config, kafka: own, log, signal })
-      const place: ConsumerContext = { config, runtime, kafka: own, stack, log, signal }
-      return { place, ending }
+      const context: ConsumerContext = { config, runtime, kafka: own, stack, log, signal }
+      return { context, ending }
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }
 
-/** A consumer at work on a place as its process runs it, in a group that only this place has. */
+/** Runs a consumer as its process does, in a group of its own. */
 export async function startConsumer(on: RealPlace, definition: ConsumerDefinition) {
-  const { place, ending } = await on.openProcess(definition.name)
-  const { runtime, stack } = place
-  const opened = await definition.open(place)
-  const running = runtime.run(opened.work, { groupId: `${definition.name}-${on.run}` })
+  const { context, ending } = await on.openProcess(definition.name)
+  const { runtime, stack } = context
+  const opened = await definition.open(context)
+  const running = runtime.run(opened.openWork, { groupId: `${definition.name}-${on.run}` })
   const stop = async () => {
     ending.abort()
     await running

@@ -90,7 +90,7 @@ export async function handleBatches(
       await handling.load(round)
       for (const receivedEvent of round) handling.handle(receivedEvent)
     }
-    const { rows, effects } = handling.takeChanges()
+    const { rows, effects } = handling.drainChanges()
     for (const { id, value } of effects) published.set(id, JSON.parse(value.toString()))
     await state.commit({ rows })
   }

@@ -33,8 +33,8 @@ export async function openAnalytics(options: Options) {
     unusable: 0,
   }
   const work = await openStatefulWork({
-    ...{ name: 'analytics', state, partition: 0, deadletters },
-    read: createRecordDecoder(createEventReader(null), [topic]),
+    ...{ name: 'analytics', state, partition: 0, deadLetterTopic: deadletters },
+    decodeRecords: createRecordDecoder(createEventReader(null), [topic]),
     onEnded: () => {},
     createHandling: async claimed => {
       const handling = await createAnalytics(claimed, {
@@ -43,7 +43,7 @@ export async function openAnalytics(options: Options) {
       })
       return start(handling)
     },
-    waitForDependencies: async work => work(),
+    retryWhileUnavailable: async work => work(),
     onCommitted(committed) {
       for (const arrival of Object.keys(committed) as (keyof ArrivalCounts)[]) {
         counts[arrival] += committed[arrival]

@@ -42,7 +42,7 @@ async function process(
       new AbortController().signal,
     )
   }
-  const effects = await (await state.reader(0)).waiting(1e6)
+  const effects = await (await state.reader(0)).pendingEffects(1e6)
   const deadLetters = effects.map(({ value }): ConsumerDeadLetter => JSON.parse(value.toString()))
   const totals = await readTotals(state, HOLD_MAX_MS)
   return { counts, deadLetters, totals, implausible }

@@ -54,9 +54,9 @@ describeWithKafka('analytics of real rooms', () => {
     holdMaxMs = place.config.consumers.analytics.holdMaxMs
     const sent = await sendAll(place, events)
     await using consumer = await startConsumer(place, analytics)
-    const { runtime, key, answer } = consumer
+    const { runtime, key, handleRequest } = consumer
     const http = { host: '127.0.0.1', port: await findFreePort() }
-    await using _ = await runtime.serve(http, key, answer)
+    await using _ = await runtime.serve(http, key, handleRequest)
     const takenCount = () => Object.values(runtime.metrics.totals.taken).reduce((a, b) => a + b, 0)
     while (takenCount() < sent) await sleep(100)
     const { duplicate, unusable = 0, late } = runtime.metrics.totals.taken

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { createAnalytics } from '../../../../cloud-bridge/consumers/analytics/analytics.ts'
 import { readTotals } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
-import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { createDependencyRetry } from '../../../../cloud-bridge/consumers/runtime/dependency-retry.ts'
 import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
 import { openStatefulWork } from '../../../../cloud-bridge/consumers/runtime/stateful-work.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
@@ -32,8 +32,8 @@ const recordsOf = (from: number, to: number) =>
 /** Analytics on a state that is unavailable for the nth read of points or windows. */
 const openWork = (state: ConsumerStateAccess, failingRead = 0) =>
   openStatefulWork({
-    ...{ name: 'analytics', state, partition: 0, deadletters: 'd' },
-    read: createRecordDecoder(createEventReader(null), ['readings']),
+    ...{ name: 'analytics', state, partition: 0, deadLetterTopic: 'd' },
+    decodeRecords: createRecordDecoder(createEventReader(null), ['readings']),
     createHandling: async claimed => {
       let reads = 0
       const flaky: PartitionState = {
@@ -52,7 +52,7 @@ const openWork = (state: ConsumerStateAccess, failingRead = 0) =>
         clockOffsets: { offsetOf: () => null },
       })
     },
-    waitForDependencies: createDependencyWait(() => {}),
+    retryWhileUnavailable: createDependencyRetry(() => {}),
     ...{ onCommitted() {}, onEnded() {} },
   })
 

@@ -12,7 +12,7 @@ import {
   rowCountOf,
 } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
-import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { createDependencyRetry } from '../../../../cloud-bridge/consumers/runtime/dependency-retry.ts'
 import { Fenced, StateUnavailable } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { event as anyEvent } from '../../../config/event/events-fixture.ts'
 import {
@@ -163,7 +163,7 @@ describe('the archive', () => {
     }
     await using work = await openWork(
       { ...folder, disk },
-      { retryWhileUnavailable: createDependencyWait(reason => reasons.push(reason)) },
+      { retryWhileUnavailable: createDependencyRetry(reason => reasons.push(reason)) },
     )
     await feed(work, TOPIC, recordsOf(events))
     await work[Symbol.asyncDispose]()

@@ -9,7 +9,7 @@ import type { DurableFilesystem } from '../../../../cloud-bridge/consumers/archi
 import { durableFilesystem } from '../../../../cloud-bridge/consumers/archive/files/durable-filesystem.ts'
 import type { ArchivedEvent } from '../../../../cloud-bridge/consumers/archive/parquet/columns.ts'
 import { readParquet } from '../../../../cloud-bridge/consumers/archive/parquet/parquet.ts'
-import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { createDependencyRetry } from '../../../../cloud-bridge/consumers/runtime/dependency-retry.ts'
 import type { PartitionWork } from '../../../../cloud-bridge/consumers/runtime/partition-work.ts'
 import { createRecordDecoder } from '../../../../cloud-bridge/consumers/runtime/record-decoder.ts'
 import type { Effect } from '../../../../cloud-bridge/consumers/state/state.ts'
@@ -66,7 +66,7 @@ export async function openWork(
     decodeRecords: createRecordDecoder(createEventReader(null), [TOPIC, BACKFILL]),
     deadLetterTopic: 'deadletters',
     produceDeadLetters: async () => {},
-    retryWhileUnavailable: createDependencyWait(() => {}),
+    retryWhileUnavailable: createDependencyRetry(() => {}),
     onCommitted() {},
     onSealed() {},
     ...archiveOptions,

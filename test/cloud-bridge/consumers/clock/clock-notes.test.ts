@@ -83,7 +83,12 @@ async function stage() {
       const ending = new AbortController()
       const onAway = () => {}
       const { signal } = ending
-      const clockOffsets = await startClockNoteReader({ stream, topic: ledger, signal, onAway })
+      const clockOffsets = await startClockNoteReader({
+        stream,
+        topic: ledger,
+        signal,
+        onUnavailable: onAway,
+      })
       const wait = clockWaitMs === undefined ? {} : { clockWaitMs }
       const { work } = await openAnalytics({ state, topic: readings, clockOffsets, ...wait })
       const [records] = await readTopic(sharedKafka(), readings)
@@ -162,7 +167,7 @@ describeWithKafka('readings of a gateway without a clock', () => {
     const away: (string | null)[] = []
     const clockOffsets = await startClockNoteReader({
       ...{ stream: place.stream, topic: place.ledger, signal: ending.signal, pollEveryMs: 20 },
-      onAway: reason => away.push(reason),
+      onUnavailable: reason => away.push(reason),
     })
     const first = { ...goldenEvent, sequence: 1 }
     expect(clockOffsets.offsetOf(first)).toBeNull()

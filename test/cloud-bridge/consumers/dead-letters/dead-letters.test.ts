@@ -70,7 +70,7 @@ async function stage() {
         ...{ state, topic: topics.readings, clockOffsets: { offsetOf: () => null } },
         deadletters: topics.deadletters,
         start: handling => ({
-          ...{ load: one => handling.load(one), takeChanges: () => handling.takeChanges() },
+          ...{ load: one => handling.load(one), drainChanges: () => handling.drainChanges() },
           handle(arrived) {
             if (!allowed(arrived.event.receivedAt)) throw new Error('it is not liked today')
             handling.handle(arrived)
@@ -93,7 +93,7 @@ async function stage() {
           signal: ending.signal,
           partitionsOf: topic => partitionsOf(sharedKafka(), topic),
         },
-        ...{ onSent: () => {}, onRefused: () => {}, onAway: () => {} },
+        ...{ onSent: () => {}, onRejected: () => {}, onUnavailable: () => {} },
       })
       effects.wake(await state.claim(0))
       await effects.idle()

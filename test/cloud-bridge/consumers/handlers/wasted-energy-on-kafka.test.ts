@@ -81,9 +81,9 @@ describeWithKafka('wasted energy on Kafka', () => {
 
     const gated = startGated(wastedEnergy)
     const builder = await place.openProcess(wastedEnergy.name)
-    await using _ = builder.place.stack
-    const built = reprocess(gated.definition, builder.place, 0)
-    const { taken } = builder.place.runtime.metrics.totals
+    await using _ = builder.context.stack
+    const built = reprocess(gated.definition, builder.context, 0)
+    const { taken } = builder.context.runtime.metrics.totals
     await until(() => sumOf(taken) === 4)
     await send(topics.readings, absence(place, 5, 13))
     await until(() => totals.effects === 2)
@@ -109,9 +109,9 @@ describeWithKafka('wasted energy on Kafka', () => {
     const gate = readingOf({ site: place.run, zone: 'gate' }, 1, 'people', 1)
     await place.send(place.topics.readings, [gate])
     const builder = await place.openProcess(wastedEnergy.name)
-    await using stack = builder.place.stack
-    const built = reprocess(gated.definition, builder.place, 0)
-    const refused = expect(built).rejects.toThrow('was begun since')
+    await using stack = builder.context.stack
+    const built = reprocess(gated.definition, builder.context, 0)
+    const refused = expect(built).rejects.toThrow('replaced this rebuild')
     await gated.reached
     const store = stack.use(openConfiguredStore(place.config))
     stack.use(await store.build(wastedEnergy.name))

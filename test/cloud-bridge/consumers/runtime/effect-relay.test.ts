@@ -27,8 +27,8 @@ function startSending(more: Partial<EffectRelayOptions> = {}) {
   const effects = createEffectRelay({
     ...{ sink, signal: never, partitionsOf: async () => 1 },
     onSent: (topic, count) => told.push(`${count} to ${topic}`),
-    onRefused: ({ id }, reason) => told.push(`${id} refused: ${reason}`),
-    onAway: reason => reason !== null && away.resolve(reason),
+    onRejected: ({ id }, reason) => told.push(`${id} refused: ${reason}`),
+    onUnavailable: reason => reason !== null && away.resolve(reason),
     ...more,
   })
   const arrived = () => sink.topics.get('out')![0]!.map(({ headers }) => headers!['sluice-effect'])
@@ -52,7 +52,7 @@ describe('effects', () => {
     expect(committed).toEqual([[1, 2, 3]])
     expect(arrived()).toEqual([1, 2, 3].map(number => `listing/e-${number}/0`))
     expect(told).toEqual(['3 to out'])
-    expect(await (await state.reader(0)).waiting(10)).toEqual([])
+    expect(await (await state.reader(0)).pendingEffects(10)).toEqual([])
   })
 
   it('wait while Kafka is away, through a restart, and go at least once under their ids', async () => {
@@ -67,7 +67,7 @@ describe('effects', () => {
     expect(await first.isAway).toBeTruthy()
     stopping.abort()
     await first.effects.idle()
-    expect((await before.waiting(10)).map(({ id }) => id)).toEqual(['a', 'b'])
+    expect((await before.pendingEffects(10)).map(({ id }) => id)).toEqual(['a', 'b'])
     const after = await state.claim(0)
     const second = startSending()
     second.sink.broken = 'nothing arrives'
@@ -80,7 +80,7 @@ describe('effects', () => {
       ['a', 'b'],
       ['a', 'b', 'c'],
     ])
-    expect(await after.waiting(10)).toEqual([])
+    expect(await after.pendingEffects(10)).toEqual([])
   })
 
   it('that Kafka will never take are told and hold nothing up', async () => {
@@ -94,7 +94,7 @@ describe('effects', () => {
     await effects.idle()
     expect(told[0]).toContain('large refused: ')
     expect(arrived()).toEqual(['good'])
-    expect(await claimed.waiting(10)).toEqual([])
+    expect(await claimed.pendingEffects(10)).toEqual([])
   })
 
   it('wait for a topic that is not there, and stay with who has the partition now', async () => {
@@ -117,7 +117,7 @@ describe('effects', () => {
     effects.wake(claimed)
     await effects.idle()
     expect([asked, arrived()]).toEqual([2, ['a']])
-    expect((await (await state.reader(0)).waiting(10)).length).toBe(1)
+    expect((await (await state.reader(0)).pendingEffects(10)).length).toBe(1)
   })
 
   it('are not forgotten when they come while the last ones are taken out', async () => {
@@ -130,8 +130,8 @@ describe('effects', () => {
     // Something new comes at the very moment when nothing was found to wait.
     const watched: PartitionState = {
       ...claimed,
-      async waiting(limit) {
-        const waiting = await claimed.waiting(limit)
+      async pendingEffects(limit) {
+        const waiting = await claimed.pendingEffects(limit)
         const [next, ...others] = left
         if (waiting.length === 0 && next !== undefined) {
           left = others

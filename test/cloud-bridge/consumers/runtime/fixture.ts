@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createDependencyWait } from '../../../../cloud-bridge/consumers/runtime/dependency-wait.ts'
+import { createDependencyRetry } from '../../../../cloud-bridge/consumers/runtime/dependency-retry.ts'
 import type { ArrivalCounts } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import {
   createKeyedHandling,
@@ -75,11 +75,11 @@ export async function openListing(state: ConsumerState, more: Partial<StatefulWo
   const missing: number[] = []
   const away: (string | null)[] = []
   const work = await openStatefulWork({
-    ...{ name: 'listing', state, partition: 0, deadletters },
-    read: createRecordDecoder(createEventReader(null), [live, backfill]),
+    ...{ name: 'listing', state, partition: 0, deadLetterTopic: deadletters },
+    decodeRecords: createRecordDecoder(createEventReader(null), [live, backfill]),
     onEnded: () => {},
     createHandling: async one => createKeyedHandling(listing, one),
-    waitForDependencies: createDependencyWait(reason => away.push(reason)),
+    retryWhileUnavailable: createDependencyRetry(reason => away.push(reason)),
     onCommitted(counts, _, now) {
       told.push(counts)
       missing.push(now)

@@ -55,7 +55,7 @@ async function proveKills(place: StateLocation, kills: number, sentFile: string)
   }
   const sent = readFileSync(sentFile, 'utf8').trim().split('\n')
   expect(new Set(sent.map(line => JSON.parse(line).id))).toEqual(ids)
-  expect(await reader.waiting(1)).toEqual([])
+  expect(await reader.pendingEffects(1)).toEqual([])
 }
 
 describe('kill -9', { timeout: 120_000 }, () => {

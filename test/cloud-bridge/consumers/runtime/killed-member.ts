@@ -36,7 +36,7 @@ if (import.meta.main) {
       },
     },
     ...{ partitionsOf: async () => 1, signal: never },
-    ...{ onSent() {}, onRefused() {}, onAway() {} },
+    ...{ onSent() {}, onRejected() {}, onUnavailable() {} },
   })
   const { work } = await openListing(state, { onCommitted: (_, one) => effects.wake(one) })
   const topics = [live, backfill].map(topic => ({ topic, records: recordsIn(topic) }))

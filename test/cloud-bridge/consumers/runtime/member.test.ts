@@ -23,12 +23,12 @@ function startMember(consumer: Consumer) {
   const faults: string[] = []
   const partitions: (readonly number[])[] = []
   const running = runMember({
-    onAway: () => {},
+    onUnavailable: () => {},
     onDeleted: () => {},
     ...{ consumer, group, groupId: 'g', topics: [live, backfill], sessionMs: 1000 },
     signal: stopping.signal,
     onPartitions: now => partitions.push(now),
-    onFault: reason => faults.push(reason),
+    onRejoin: reason => faults.push(reason),
   })
   const stop = async () => {
     stopping.abort()
@@ -100,7 +100,7 @@ describe('a member', () => {
     expect(next.get(live)!.get(0)).toBe(2)
     await second.give(live, recordsOf(eventsOf([2, 3]), 2))
     await stop()
-    expect(faults).toEqual(['another member has the partition now'])
+    expect(faults).toEqual(['another member owns the partition now'])
     expect(await listed(await state.reader(0))).toEqual([1, 2, 3])
   })
 
@@ -115,7 +115,7 @@ describe('a member', () => {
     await first.give(live, recordsOf(eventsOf([2]), 1))
     const other = await openListing(state)
     const second = await member()
-    expect(faults).toEqual(['another member has the partition now'])
+    expect(faults).toEqual(['another member owns the partition now'])
     expect((await second.assign([0])).get(live)!.get(0)).toBe(1)
     expect(other.work.nextOffsets.get(live)).toBe(1)
     await second.give(live, recordsOf(eventsOf([2]), 1))

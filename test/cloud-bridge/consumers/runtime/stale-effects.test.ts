@@ -36,7 +36,7 @@ function startSink({ isAway = false } = {}) {
 const effectsOn = ({ sink }: { sink: EventSink }) =>
   createEffectRelay({
     ...{ sink, partitionsOf: async () => 1, signal: never },
-    ...{ onSent() {}, onRefused() {}, onAway() {} },
+    ...{ onSent() {}, onRejected() {}, onUnavailable() {} },
   })
 
 it('a member that lost its partition while Kafka was away does not overwrite the newer aggregate', async () => {
@@ -90,5 +90,5 @@ it('what may have arrived goes again unchanged, though nobody can tell whose the
   await effects.idle()
   // Another batch through that producer might be acknowledged and never written.
   expect(new Set(kafka.tried).size).toBe(1)
-  expect(await claimed.waiting(10)).toEqual([])
+  expect(await claimed.pendingEffects(10)).toEqual([])
 })

@@ -19,7 +19,7 @@ import {
 } from './fixture.ts'
 
 const lettersIn = async (state: ConsumerState) =>
-  (await (await state.reader(0)).waiting(1000))
+  (await (await state.reader(0)).pendingEffects(1000))
     .filter(({ topic }) => topic === 'deadletters')
     .map(({ value }) => JSON.parse(value.toString()))
 
@@ -173,7 +173,7 @@ describe('the work of one partition', () => {
       },
     }
     const read = createRecordDecoder(createEventReader(registry as never), [live])
-    const { take, told, away } = await openListing(state, { read })
+    const { take, told, away } = await openListing(state, { decodeRecords: read })
     const unknown = Buffer.concat([Buffer.from([0, 0, 0, 0, 77]), Buffer.alloc(20, 0xff)])
     await take(live, recordsOf([...eventsOf([1]), unknown, ...eventsOf([2])]))
     expect(away).toEqual([expect.stringContaining('registry'), expect.anything(), null])
@@ -207,7 +207,7 @@ describe('the work of one partition', () => {
     await take(live, recordsOf(eventsOf([2, 3]), 2))
     expect(await listed(await real.reader(0))).toEqual([1, 2, 3])
     expect(told.slice(1).map(counts => counts['in order'])).toEqual([2, 1])
-    expect((await (await real.reader(0)).waiting(10)).length).toBe(3)
+    expect((await (await real.reader(0)).pendingEffects(10)).length).toBe(3)
   })
 
   it('leaves nothing behind when it is aborted in the middle', async () => {
@@ -229,7 +229,7 @@ describe('the work of one partition', () => {
       }
       const read = createRecordDecoder(createEventReader(null), [live])
       const { take } = await openListing({ ...state, claim } as ConsumerState, {
-        async read(records) {
+        async decodeRecords(records) {
           if (stage === 'read') ending.abort()
           return read(records)
         },

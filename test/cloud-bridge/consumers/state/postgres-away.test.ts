@@ -48,7 +48,7 @@ describeWithPostgres('a PostgreSQL that goes', () => {
       const reader = await state.reader(PARTITIONS[at]!)
       expect(await listed(reader)).toEqual(Array.from({ length: last }, (_, one) => one + 1))
       expect(reader.offsets.get(live)).toBe(last)
-      expect((await reader.waiting(100_000)).length).toBe(last)
+      expect((await reader.pendingEffects(100_000)).length).toBe(last)
     }
     expect(works.flatMap(({ away }) => away).filter(Boolean).length).toBeGreaterThan(0)
   })

@@ -40,7 +40,7 @@ export async function openFilledApi(
     }))
     await handling.load(received)
     for (const receivedEvent of received) handling.handle(receivedEvent)
-    await claimed.commit(handling.takeChanges())
+    await claimed.commit(handling.drainChanges())
   }
   const api = stack.use(await openAnalyticsApi({ state, holdMaxMs: HOLD_MAX_MS, now }))
   const port = await findFreePort()
