@@ -1,8 +1,8 @@
-// Energy that rooms take while nobody is in them: an example of a consumer in one file.
+// Energy that empty rooms consume: an example of a consumer in one file.
 //   ./sluice consume wasted-energy
 import type { Handler } from '../runtime/keyed-handler.ts'
 
-/** What is known of a zone: who is there, where its meters stand, and what this absence cost. */
+/** A zone's state: people by device, meter readings, and energy wasted since the zone is empty. */
 export type Room = {
   people: Readonly<Record<string, number>>
   metersKwh: Readonly<Record<string, number>>
@@ -11,14 +11,14 @@ export type Room = {
 }
 
 const TOPIC = 'sluice.alerts'
-const WORTH_TELLING_KWH = 0.05
+const ALERT_MIN_KWH = 0.05
 
 export const handler: Handler<Room> = {
   name: 'wasted-energy',
   initial: { people: {}, metersKwh: {}, emptySince: null, wastedKwh: 0 },
   key: ({ site, zone }) => `${site}/${zone}`,
   handle(room, { event, arrival }) {
-    // Who was in a room last week says nothing of who is there now.
+    // Late readings do not tell who is in the room now.
     if (arrival !== 'in order') return { state: room }
     const { site, zone, device, receivedAt, measurements } = event
     let next = room
@@ -32,13 +32,13 @@ export const handler: Handler<Room> = {
         next = { ...next, wastedKwh, metersKwh: { ...next.metersKwh, [device]: number } }
       }
     }
-    const known = Object.values(next.people)
-    const isEmpty = known.length > 0 && known.every(count => count === 0)
+    const counts = Object.values(next.people)
+    const isEmpty = counts.length > 0 && counts.every(count => count === 0)
     if (isEmpty) return { state: { ...next, emptySince: next.emptySince ?? receivedAt } }
     const { emptySince, wastedKwh } = next
     if (emptySince === null) return { state: next }
     const state = { ...next, emptySince: null, wastedKwh: 0 }
-    if (wastedKwh < WORTH_TELLING_KWH) return { state }
+    if (wastedKwh < ALERT_MIN_KWH) return { state }
     const value = { kind: 'wasted energy', site, zone, from: emptySince, to: receivedAt, wastedKwh }
     return { state, effects: [{ topic: TOPIC, key: zone, value }] }
   },
