@@ -3,7 +3,7 @@ import { partitionOf } from '../../config/event/partitioner.ts'
 import type { Inbox } from '../../gateway/store/inbox.ts'
 import type { OutgoingNote } from '../../gateway/store/notes/note-log.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
-import { isUnreadableContent } from '../ledger/notes.ts'
+import { isUnreadableContent } from '../ledger/notes/notes.ts'
 import type { Headers } from '../ports/event-sink.ts'
 import { createDelivery, type DeliveryOptions } from './forwarder.ts'
 

@@ -5,13 +5,13 @@ import {
   hasSuccessor,
   newestProvenClaim,
 } from './completeness.ts'
-import { deferredSequences } from './deferred.ts'
 import type { EpochLedger } from './epoch.ts'
 import { createExpiryCheck } from './expiry.ts'
 import { type ExplainedRange, type GapFate, sizeOf } from './gap-segments.ts'
 import { findGaps, type ReportedGap } from './gaps.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
-import { EXPLAINING_KINDS, type Explanation } from './notes.ts'
+import { deferredSequences } from './notes/deferred.ts'
+import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
 
 /** The ledger's judgement on one gateway, as `--json` prints it. Times are ms since 1970. */
 export type GatewayAssessment = {

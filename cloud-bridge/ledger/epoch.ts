@@ -1,6 +1,6 @@
 import { IntervalSet } from '../interval-set.ts'
 import { type Claim, createClaims } from './claims.ts'
-import type { Heads } from './notes.ts'
+import type { Heads } from './notes/notes.ts'
 
 /** An event's sequence, when the gateway received the event and Kafka stored it (ms since 1970). */
 export type EventPosition = { sequence: number; at: number; appendTimeMs: number }

@@ -1,8 +1,8 @@
 import { partitionOf } from '../../config/event/partitioner.ts'
-import { backlogAppendTimeMs } from './deferred.ts'
 import type { EpochStart, EventPosition } from './epoch.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
-import { partitionCountsBetween } from './partition-moves.ts'
+import { backlogAppendTimeMs } from './notes/deferred.ts'
+import { partitionCountsBetween } from './notes/partition-moves.ts'
 
 /** The events that were seen just before and after the missing numbers, as far as known. */
 type Neighbours = { before?: EventPosition | undefined; after?: EventPosition | undefined }

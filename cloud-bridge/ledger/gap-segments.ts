@@ -1,7 +1,7 @@
 import { lowerBound } from '../../config/collections/lower-bound.ts'
 import { type Gap, IntervalSet } from '../interval-set.ts'
 import type { EventPosition } from './epoch.ts'
-import { EXPLAINING_KINDS, type Explanation } from './notes.ts'
+import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
 
 /**
  * The fate of numbers that were not seen: the kind of the note that explains the numbers, or the

@@ -1,9 +1,9 @@
 import type { SensorReading } from '../../config/event/sensor-reading.ts'
-import { addDeferralNote, type DeferralLedger } from './deferred.ts'
 import { createEpochLedger, type EpochLedger } from './epoch.ts'
-import { addExplanation } from './explanations.ts'
-import type { Explanation, LedgerNote, LostNotes } from './notes.ts'
-import { addPartitionCountChange, type PartitionCountChange } from './partition-moves.ts'
+import { addDeferralNote, type DeferralLedger } from './notes/deferred.ts'
+import { addExplanation } from './notes/explanations.ts'
+import type { Explanation, LedgerNote, LostNotes } from './notes/notes.ts'
+import { addPartitionCountChange, type PartitionCountChange } from './notes/partition-moves.ts'
 
 /** The fields of an event that the ledger needs. */
 export type LedgerEvent = Pick<

@@ -1,7 +1,7 @@
 import type { EventStream, Offsets, ReadRecord } from '../ports/event-stream.ts'
 import { createEventReader, type EventReader } from '../registry/event-reader.ts'
 import type { createLedger } from './ledger.ts'
-import { decodeNote } from './notes.ts'
+import { decodeNote } from './notes/notes.ts'
 
 export type TopicReaderOptions = {
   stream: EventStream

@@ -1,5 +1,5 @@
 import { pause } from '../../../config/process/pause.ts'
-import { decodeNote } from '../../ledger/notes.ts'
+import { decodeNote } from '../../ledger/notes/notes.ts'
 import type { EventStream, ReadRecord } from '../../ports/event-stream.ts'
 import type { ClockOffsetSource } from '../analytics/time/unsynced-readings.ts'
 import { createClockOffsets } from './clock-offsets.ts'

@@ -1,5 +1,5 @@
 import { lowerBound } from '../../../config/collections/lower-bound.ts'
-import type { ClockCorrection } from '../../ledger/notes.ts'
+import type { ClockCorrection } from '../../ledger/notes/notes.ts'
 
 /** Above this number the notes of the epoch that was reported first are forgotten. */
 const NOTES_MAX = 200_000

@@ -6,7 +6,7 @@ import type { Runs, Span } from '../sequence/spans.ts'
  * Kinds and fields are a contract with stored data: never rename or remove one. `from` and `to` are
  * sequence numbers, both included. `store` is the id of the outbox concerned, in hex.
  *
- * A new kind is one entry here and one line in the readers of cloud-bridge/ledger/notes.ts.
+ * A new kind is one entry here and one line in the readers of cloud-bridge/ledger/notes/notes.ts.
  */
 export type NoteContents = {
   /** An epoch begins after `previous`; null: no epoch before, or a `heads` note names its end. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, it, vi } from 'vitest'
 import { eventNumbers } from '../../../cloud-bridge/forward/delivery-context.ts'
-import { decodeNote } from '../../../cloud-bridge/ledger/notes.ts'
+import { decodeNote } from '../../../cloud-bridge/ledger/notes/notes.ts'
 import { replayReason } from '../../../gateway/store/delivery/replay-period.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { tracedEvent } from '../../config/event/events-fixture.ts'

@@ -1,6 +1,6 @@
 import { type AssessmentOptions, assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
 import { createLedger, type LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
-import { decodeNote, type LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
+import { decodeNote, type LedgerNote } from '../../../cloud-bridge/ledger/notes/notes.ts'
 
 /** The start of every test; each event is a second after the one before. */
 export const START_MS = 1_800_000_000_000

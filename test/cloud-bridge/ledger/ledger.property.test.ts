@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { assessGateways } from '../../../cloud-bridge/ledger/assessment.ts'
 import { createLedger, type LedgerEvent } from '../../../cloud-bridge/ledger/ledger.ts'
-import type { LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
+import type { LedgerNote } from '../../../cloud-bridge/ledger/notes/notes.ts'
 import { createTestGateway, note, STORE, zonesOf } from './gateway-fixture.ts'
 
 /** A step of a gateway: an event of a zone, a heartbeat, or a restart. */

@@ -1,6 +1,6 @@
 import { assessGateways } from '../../../../cloud-bridge/ledger/assessment.ts'
 import { createLedger } from '../../../../cloud-bridge/ledger/ledger.ts'
-import { decodeNote } from '../../../../cloud-bridge/ledger/notes.ts'
+import { decodeNote } from '../../../../cloud-bridge/ledger/notes/notes.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { readOutbox } from '../fixture.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { LedgerNote } from '../../../cloud-bridge/ledger/notes.ts'
-import { assess, gatewayWith, note, STORE, without } from './gateway-fixture.ts'
+import type { LedgerNote } from '../../../../cloud-bridge/ledger/notes/notes.ts'
+import { assess, gatewayWith, note, STORE, without } from '../gateway-fixture.ts'
 
 /** A note of an inbox, by its number. */
 const fromInbox = (

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decodeNote } from '../../../cloud-bridge/ledger/notes.ts'
+import { decodeNote } from '../../../../cloud-bridge/ledger/notes/notes.ts'
 
 const facts = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence: 1, at: 5 }
 const read = (note: object) => decodeNote(Buffer.from(JSON.stringify(note)), 9)

@@ -1,4 +1,4 @@
-import { IntervalSet } from '../interval-set.ts'
+import { IntervalSet } from '../../interval-set.ts'
 import type { DeferredRange, LedgerNote } from './notes.ts'
 
 /** A range that arrived, or that nothing will deliver any more, and when Kafka stored that note. */

@@ -1,5 +1,5 @@
-import type { NoteKind, UncheckedContent } from '../../gateway/store/notes/note-kinds.ts'
-import { decodeRuns } from '../../gateway/store/sequence/spans.ts'
+import type { NoteKind, UncheckedContent } from '../../../gateway/store/notes/note-kinds.ts'
+import { decodeRuns } from '../../../gateway/store/sequence/spans.ts'
 import type { PartitionCountChange } from './partition-moves.ts'
 
 /** Why events are gone: the decision or finding of a note, and the zone sequences concerned. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { assess, gatewayWith, inboxNote, note, STORE, without } from './gateway-fixture.ts'
+import { assess, gatewayWith, inboxNote, note, STORE, without } from '../gateway-fixture.ts'
 
 describe('a note explains', () => {
   const gateway = gatewayWith('abab')
