@@ -17,7 +17,7 @@ const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: tru
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
 const subfolders = [
   ...['cloud-bridge/ledger', 'cloud-bridge/partitions', 'cloud-bridge/replay'],
-  ...['cloud-bridge/consumers', 'cloud-bridge/consumers/letters'],
+  ...['cloud-bridge/consumers', 'cloud-bridge/consumers/dead-letters'],
   'gateway/inspect',
 ]
 const folders = ['gateway', 'cloud-bridge', 'simulators', ...subfolders]
@@ -134,7 +134,7 @@ describe('./sluice', () => {
     [['bridge', '--config', 'a b'], 'cloud-bridge --config a b'],
     [['tail', '--follow'], 'inspect tail --follow'],
     [['deadletters', 'show', '7'], 'inspect deadletters show 7'],
-    [['deadletters', 'show', 'a/b', '--cloud'], 'letters show a/b --cloud'],
+    [['deadletters', 'show', 'a/b', '--cloud'], 'dead-letters show a/b --cloud'],
     [['ledger', 'verify', '--json'], 'ledger verify --json'],
     [['exec', 'gateway/main.ts', 'up'], 'gateway up'],
   ])('hands %j to its part', async (args, said) => {
