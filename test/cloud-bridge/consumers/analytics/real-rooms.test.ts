@@ -12,7 +12,7 @@ import { analytics } from '../../../../cloud-bridge/consumers/catalogue.ts'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { findFreePort } from '../../../../simulators/kafka/free-port.ts'
 import { describeWithKafka } from '../../../setup/kafka/kafka.ts'
-import { openRealPlace, startConsumer } from '../real-place.ts'
+import { openConsumerStage, startConsumer } from '../consumer-stage.ts'
 import { eachWindow, expectedSeries, expectedWindows } from './expected-windows.ts'
 import { hasRooms, listRecordings, type Recording, readEvents } from './real-rooms.ts'
 
@@ -50,7 +50,7 @@ describeWithKafka('analytics of real rooms', () => {
     if (!hasRooms) return
     recordings = await listRecordings()
     events = (await Promise.all(recordings.map(readEvents))).flat()
-    await using place = await openRealPlace(PARTITIONS)
+    await using place = await openConsumerStage(PARTITIONS)
     holdMaxMs = place.config.consumers.analytics.holdMaxMs
     const sent = await sendAll(place, events)
     await using consumer = await startConsumer(place, analytics)
@@ -125,7 +125,7 @@ function isNear(
 
 /** Sends live events and a backlog to two topics, some events twice; returns the record count. */
 async function sendAll(
-  { send, topics }: Awaited<ReturnType<typeof openRealPlace>>,
+  { send, topics }: Awaited<ReturnType<typeof openConsumerStage>>,
   events: readonly SensorReading[],
 ): Promise<number> {
   const partitionOf = ({ zone }: SensorReading) => Number(zone) % PARTITIONS

@@ -33,8 +33,8 @@ afterAll(() => {
   for (const dir of dirs) rmSync(dir, { recursive: true, force: true })
 })
 
-/** Topics of their own, with a gateway whose clock on the wall is `aheadMs` ahead of the truth. */
-async function stage() {
+/** Topics of one test, and a gateway whose wall clock is ahead of the true time. */
+async function openStage() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-clock-'))
   dirs.push(dir)
   const [readings, ledger] = [
@@ -43,7 +43,7 @@ async function stage() {
   ]
   const sink = await openKafkaSink(sharedKafka())
   const { stream } = await createKafkaClient(sharedKafka())
-  const retime = createClockCorrections()
+  const correctClock = createClockCorrections()
   let sequence = 0
   const send = (topic: string, values: Buffer[]) => {
     const record = (value: Buffer): OutgoingRecord => ({
@@ -55,7 +55,7 @@ async function stage() {
   }
   return {
     ...{ dir, readings, ledger, stream },
-    /** Receives a reading at a true moment; gives what sends the gateway's word on its clock. */
+    /** Receives a reading at a true time; returns a function that sends the clock notes. */
     async receive(clock: ClockState, trueMs: number, aheadMs: number, device: string) {
       sequence++
       const number = { flag: null, text: null, unit: null, number: 1 }
@@ -66,28 +66,30 @@ async function stage() {
         measurements: [{ metric: 'm', ...number }],
       }
       await send(readings, [encodeEvent(event)])
-      // As the gateway's writer has it: the clock on the wall less the one that only runs on.
-      const told = retime(clock, aheadMs + START, { from: sequence, to: sequence })
+      // As in the gateway's writer: the wall clock minus the monotonic clock.
+      const corrections = correctClock(clock, aheadMs + START, { from: sequence, to: sequence })
       const { gateway, epoch } = event
       const facts = { gateway, store: 'aa', origin: 'outbox', sequence: 1, at: 1, kind: 'clock' }
       return () =>
         send(
           ledger,
-          told.map(one => Buffer.from(JSON.stringify({ ...facts, content: { epoch, ...one } }))),
+          corrections.map(correction =>
+            Buffer.from(JSON.stringify({ ...facts, content: { epoch, ...correction } })),
+          ),
         )
     },
-    /** Begins on the state as it is, reads all there is, and ends; clocks are read at its start. */
+    /** Opens the state, processes all records and ends; clock notes are read at the start. */
     async consume(clockWaitMs?: number) {
       await using store = openSqliteStates(dir)
       await using state = await store.open('analytics')
       const ending = new AbortController()
-      const onAway = () => {}
+      const onUnavailable = () => {}
       const { signal } = ending
       const clockOffsets = await startClockNoteReader({
         stream,
         topic: ledger,
         signal,
-        onUnavailable: onAway,
+        onUnavailable,
       })
       const wait = clockWaitMs === undefined ? {} : { clockWaitMs }
       const { work } = await openAnalytics({ state, topic: readings, clockOffsets, ...wait })
@@ -105,7 +107,7 @@ async function stage() {
   }
 }
 
-/** The minutes in which devices have values, from START on, with how many. */
+/** The devices' windows of a minute, counted from START, with the count of values. */
 async function minutesIn(state: ConsumerState): Promise<string[]> {
   const found: string[] = []
   for await (const listed of listSeries(state, {}, null)) {
@@ -119,62 +121,62 @@ async function minutesIn(state: ConsumerState): Promise<string[]> {
 
 const YEAR_MS = 365 * 86_400_000
 
-describeWithKafka('readings of a gateway without a clock', () => {
-  it('wait through a restart for its clock note, and land in the right windows and nowhere else', async () => {
-    await using place = await stage()
-    await place.receive('UNSYNCED', START, -50 * YEAR_MS, 'a')
-    await place.receive('UNSYNCED', START + MINUTE_MS, -50 * YEAR_MS, 'a')
-    // It was set a little wrong before it was set right.
-    await place.receive('UNSYNCED', START + 2 * MINUTE_MS, 10 * MINUTE_MS, 'b')
-    // And right, which nobody knew.
-    await place.receive('UNSYNCED', START + 3 * MINUTE_MS, 0, 'b')
-    expect(await place.consume()).toEqual({ minutes: [], held: 4 })
-    // Kafka's own time bears this one out, but says nothing of those before it.
+describeWithKafka('readings of a gateway without a trusted clock', () => {
+  it('wait for its clock note through a restart, and count in the right windows only', async () => {
+    await using stage = await openStage()
+    await stage.receive('UNSYNCED', START, -50 * YEAR_MS, 'a')
+    await stage.receive('UNSYNCED', START + MINUTE_MS, -50 * YEAR_MS, 'a')
+    // The clock was set slightly wrong before it was set right.
+    await stage.receive('UNSYNCED', START + 2 * MINUTE_MS, 10 * MINUTE_MS, 'b')
+    // And set right without synchronisation.
+    await stage.receive('UNSYNCED', START + 3 * MINUTE_MS, 0, 'b')
+    expect(await stage.consume()).toEqual({ minutes: [], held: 4 })
+    // Kafka's append time confirms this reading, but not the earlier ones.
     const nowMs = Date.now()
-    await place.receive('UNSYNCED', nowMs, 0, 'a')
+    await stage.receive('UNSYNCED', nowMs, 0, 'a')
     const now = `a ${Math.floor((nowMs - START) / MINUTE_MS)}: 1`
-    expect(await place.consume()).toEqual({ minutes: [now], held: 4 })
-    const tell = await place.receive('SYNCED', START + 4 * MINUTE_MS, 0, 'c')
-    expect(await place.consume()).toEqual({ minutes: [now, 'c 4: 1'], held: 4 })
-    await tell()
-    await place.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
+    expect(await stage.consume()).toEqual({ minutes: [now], held: 4 })
+    const sendNote = await stage.receive('SYNCED', START + 4 * MINUTE_MS, 0, 'c')
+    expect(await stage.consume()).toEqual({ minutes: [now, 'c 4: 1'], held: 4 })
+    await sendNote()
+    await stage.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
     const minutes = ['a 0: 1', 'a 1: 1', now, 'b 2: 1', 'b 3: 1', 'c 4: 1', 'c 5: 1']
-    expect(await place.consume()).toEqual({ minutes, held: 0 })
-    // Told again, they count no more than once.
-    await tell()
-    await place.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
-    expect(await place.consume()).toEqual({ minutes: [...minutes.slice(0, 6), 'c 5: 2'], held: 0 })
+    expect(await stage.consume()).toEqual({ minutes, held: 0 })
+    // After a duplicate of the note they count only once.
+    await sendNote()
+    await stage.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
+    expect(await stage.consume()).toEqual({ minutes: [...minutes.slice(0, 6), 'c 5: 2'], held: 0 })
   })
 
-  it('whose note is there before them count at once', async () => {
-    await using place = await stage()
-    await place.receive('UNSYNCED', START, -50 * YEAR_MS, 'a')
-    await (await place.receive('SYNCED', START + MINUTE_MS, 0, 'a'))()
-    expect(await place.consume()).toEqual({ minutes: ['a 0: 1', 'a 1: 1'], held: 0 })
+  it('count at once if their clock note exists before', async () => {
+    await using stage = await openStage()
+    await stage.receive('UNSYNCED', START, -50 * YEAR_MS, 'a')
+    await (await stage.receive('SYNCED', START + MINUTE_MS, 0, 'a'))()
+    expect(await stage.consume()).toEqual({ minutes: ['a 0: 1', 'a 1: 1'], held: 0 })
   })
 
-  it('count at the time that they have when nothing was said for long enough', async () => {
-    await using place = await stage()
-    await place.receive('UNSYNCED', START, 5 * MINUTE_MS, 'a')
-    expect(await place.consume(1)).toEqual({ minutes: [], held: 1 })
-    await place.receive('SYNCED', START + MINUTE_MS, 0, 'a')
-    expect(await place.consume(1)).toEqual({ minutes: ['a 1: 1', 'a 5: 1'], held: 0 })
+  it('count at their own time after the longest wait for a note', async () => {
+    await using stage = await openStage()
+    await stage.receive('UNSYNCED', START, 5 * MINUTE_MS, 'a')
+    expect(await stage.consume(1)).toEqual({ minutes: [], held: 1 })
+    await stage.receive('SYNCED', START + MINUTE_MS, 0, 'a')
+    expect(await stage.consume(1)).toEqual({ minutes: ['a 1: 1', 'a 5: 1'], held: 0 })
   })
 
-  it('are corrected by what is said later, while the ledger is read on', async () => {
-    await using place = await stage()
+  it('are corrected by a later note, while the reader follows the ledger', async () => {
+    await using stage = await openStage()
     const ending = new AbortController()
-    const away: (string | null)[] = []
+    const reasons: (string | null)[] = []
     const clockOffsets = await startClockNoteReader({
-      ...{ stream: place.stream, topic: place.ledger, signal: ending.signal, pollEveryMs: 20 },
-      onUnavailable: reason => away.push(reason),
+      ...{ stream: stage.stream, topic: stage.ledger, signal: ending.signal, pollEveryMs: 20 },
+      onUnavailable: reason => reasons.push(reason),
     })
     const first = { ...goldenEvent, sequence: 1 }
     expect(clockOffsets.offsetOf(first)).toBeNull()
-    await place.receive('UNSYNCED', START, -YEAR_MS, 'a')
-    await (await place.receive('SYNCED', START, 0, 'a'))()
+    await stage.receive('UNSYNCED', START, -YEAR_MS, 'a')
+    await (await stage.receive('SYNCED', START, 0, 'a'))()
     await vi.waitFor(() => expect(clockOffsets.offsetOf(first)).toBe(YEAR_MS), 20_000)
     ending.abort()
-    expect(away).toEqual([])
+    expect(reasons).toEqual([])
   })
 })

@@ -21,7 +21,7 @@ import { HOLD_MAX_MS, openAnalytics } from '../analytics/analytics-fixture.ts'
 
 const NOW = Date.now()
 const foreign = Buffer.from('\u001b[31mnot an event')
-const bell = { gateway: 'gw-1', store: 'aabb', origin: 'outbox', at: NOW }
+const facts = { gateway: 'gw-1', store: 'aabb', origin: 'outbox', at: NOW }
 const content = {
   reason: 'no JSON',
   place: 'line 1',
@@ -43,14 +43,14 @@ const eventOf = (zoneSequence: number, receivedAt: number) =>
     measurements: [{ metric: 'm', number: 1, flag: null, text: null, unit: null }],
   })
 
-/** Topics of their own, what runs analytics on them, and ./sluice configured for them. */
-async function stage() {
+/** Topics of one test, analytics on them, and ./sluice configured for them. */
+async function openStage() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-letters-'))
   const names = ['readings', 'backfill', 'deadletters', 'ledger'] as const
-  const made = await Promise.all(
+  const entries = await Promise.all(
     names.map(async name => [name, await freshTopic(sharedKafka(), 2)] as const),
   )
-  const topics = Object.fromEntries(made) as Record<(typeof names)[number], string>
+  const topics = Object.fromEntries(entries) as Record<(typeof names)[number], string>
   const sink = await openKafkaSink(sharedKafka())
   const file = join(dir, 'sluice.yaml')
   writeFileSync(file, stringify({ kafka: { brokers: inject('brokers'), topics } }))
@@ -62,18 +62,18 @@ async function stage() {
         topic,
         records: values.map(value => ({ key: Buffer.from('z'), partition, value })),
       }),
-    /** Takes what came since, and sends its dead letters; gives how many values count. */
-    async consume(allowed: (receivedAt: number) => boolean = () => true) {
+    /** Processes new records and sends their dead letters; returns the count of values. */
+    async consume(isAllowed: (receivedAt: number) => boolean = () => true) {
       await using store = openSqliteStates(dir)
       await using state = await store.open('analytics')
       const { work, counts } = await openAnalytics({
         ...{ state, topic: topics.readings, clockOffsets: { offsetOf: () => null } },
         deadletters: topics.deadletters,
         start: handling => ({
-          ...{ load: one => handling.load(one), drainChanges: () => handling.drainChanges() },
-          handle(arrived) {
-            if (!allowed(arrived.event.receivedAt)) throw new Error('it is not liked today')
-            handling.handle(arrived)
+          ...{ load: events => handling.load(events), drainChanges: () => handling.drainChanges() },
+          handle(received) {
+            if (!isAllowed(received.event.receivedAt)) throw new Error('not allowed today')
+            handling.handle(received)
           },
         }),
       })
@@ -115,7 +115,7 @@ describe('./sluice deadletters --cloud', () => {
     [['retry'], /give ids, or --all/],
     [['drop', 'a', '--all'], /give ids, or --all/],
     [['show'], /missing required argument 'ids'/],
-  ])('%j ends with 2 and says what to do', async (args, reason) => {
+  ])('%j exits with 2 and names the cure', async (args, reason) => {
     using at = openWorkspace()
     const { code, stdout, stderr } = await at.run('deadletters', ...args, '--cloud')
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(reason)])
@@ -123,14 +123,14 @@ describe('./sluice deadletters --cloud', () => {
 })
 
 describeWithKafka('dead letters in Kafka', () => {
-  let place: Awaited<ReturnType<typeof stage>>
+  let stage: Awaited<ReturnType<typeof openStage>>
   beforeAll(async () => {
-    place = await stage()
+    stage = await openStage()
   })
-  afterAll(() => place?.[Symbol.asyncDispose]())
-  const idOf = (offset: number, topic = place.topics.readings) => `analytics/${topic}/0/${offset}`
+  afterAll(() => stage?.[Symbol.asyncDispose]())
+  const idOf = (offset: number, topic = stage.topics.readings) => `analytics/${topic}/0/${offset}`
   const list = async (...args: string[]) => {
-    const { code, stdout } = await place.sluice('list', '--json', ...args)
+    const { code, stdout } = await stage.sluice('list', '--json', ...args)
     expect(code).toBe(0)
     return stdout
       .split('\n')
@@ -138,59 +138,59 @@ describeWithKafka('dead letters in Kafka', () => {
       .map(line => JSON.parse(line))
   }
 
-  it('are listed and shown: those of consumers, and those of gateways', {
+  it('are listed and shown: those of consumers and of gateways', {
     timeout: 60_000,
   }, async () => {
-    await place.send(place.topics.readings, [
+    await stage.send(stage.topics.readings, [
       eventOf(1, NOW),
       eventOf(2, NOW + 1),
       foreign,
       eventOf(3, NOW + 2),
     ])
-    const { counts, values } = await place.consume(receivedAt => receivedAt !== NOW + 1)
+    const { counts, values } = await stage.consume(receivedAt => receivedAt !== NOW + 1)
     expect(counts).toMatchObject({ 'in order': 2, unusable: 2 })
     expect(values).toBe(2)
     const note = (sequence: number) =>
-      Buffer.from(JSON.stringify({ ...bell, sequence, kind: 'deadletter', content }))
-    await place.send(place.topics.deadletters, [note(5), note(6), Buffer.from('foreign')], 1)
-    // The gateway decoded one of them again.
+      Buffer.from(JSON.stringify({ ...facts, sequence, kind: 'deadletter', content }))
+    await stage.send(stage.topics.deadletters, [note(5), note(6), Buffer.from('foreign')], 1)
+    // The gateway retried one of them.
     const retried = {
-      ...bell,
+      ...facts,
       sequence: 9,
       kind: 'retried',
       content: { deadletter: 5, sequence: 70 },
     }
-    await place.send(place.topics.ledger, [Buffer.from(JSON.stringify(retried))])
+    await stage.send(stage.topics.ledger, [Buffer.from(JSON.stringify(retried))])
     const letters = await list()
     expect(letters.map(({ id }) => id).sort()).toEqual([idOf(1), idOf(2), 'gateway/aabb/6'].sort())
     expect(letters.find(({ id }) => id === idOf(1))).toMatchObject({
-      ...{ reason: 'it is not liked today', attempts: 1, consumer: 'analytics', state: 'open' },
+      ...{ reason: 'not allowed today', attempts: 1, consumer: 'analytics', state: 'open' },
       value: eventOf(2, NOW + 1).toString('base64'),
     })
     expect((await list('--settled')).find(({ id }) => id === 'gateway/aabb/5').state).toBe(
       'retried',
     )
-    const { stdout } = await place.sluice('show', idOf(2), 'gateway/aabb/6')
+    const { stdout } = await stage.sluice('show', idOf(2), 'gateway/aabb/6')
     expect(stdout).toContain('\\u{1b}[31mnot an event')
     expect(stdout).toContain('letter #6 of outbox aabb')
     expect(stdout).not.toContain('\u001b')
-    const gone = await place.sluice('show', 'analytics/x/0/1')
-    expect(gone).toMatchObject({ code: 1, stderr: 'there is no dead letter analytics/x/0/1\n' })
+    const unknown = await stage.sluice('show', 'analytics/x/0/1')
+    expect(unknown).toMatchObject({ code: 1, stderr: 'there is no dead letter analytics/x/0/1\n' })
   })
 
-  it('are retried as they were: who buried one counts it once, however often it is retried', {
+  it('are retried unchanged: the consumer that dead-lettered a record counts it once', {
     timeout: 90_000,
   }, async () => {
-    const one = await place.sluice('retry', idOf(1), 'gateway/aabb/6')
-    expect(one.code).toBe(1)
-    expect(one.stdout).toContain(`${idOf(1)}  retried\n`)
-    expect(one.stdout).toContain(
+    const result = await stage.sluice('retry', idOf(1), 'gateway/aabb/6')
+    expect(result.code).toBe(1)
+    expect(result.stdout).toContain(`${idOf(1)}  retried\n`)
+    expect(result.stdout).toContain(
       'gateway/aabb/6  left as it was: only its gateway can decode it: ./sluice deadletters retry 6 on gw-1',
     )
-    expect((await place.sluice('retry', idOf(1))).stdout).toContain(
+    expect((await stage.sluice('retry', idOf(1))).stdout).toContain(
       'left as it was: it was retried before',
     )
-    const [sent] = await readTopic(sharedKafka(), place.topics.backfill)
+    const [sent] = await readTopic(sharedKafka(), stage.topics.backfill)
     expect(sent).toMatchObject([
       {
         value: eventOf(2, NOW + 1),
@@ -198,20 +198,20 @@ describeWithKafka('dead letters in Kafka', () => {
         headers: { 'sluice-attempts': Buffer.from('1') },
       },
     ])
-    // A second copy, as of a retry that broke off before it was noted.
-    await place.send(place.topics.backfill, [eventOf(2, NOW + 1), eventOf(1, NOW)])
-    const { counts, values } = await place.consume()
+    // A second copy, as after a retry that was interrupted before its outcome was stored.
+    await stage.send(stage.topics.backfill, [eventOf(2, NOW + 1), eventOf(1, NOW)])
+    const { counts, values } = await stage.consume()
     expect(counts).toMatchObject({ late: 1, duplicate: 2 })
     expect(values).toBe(3)
-    const all = await place.sluice('retry', '--all')
+    const all = await stage.sluice('retry', '--all')
     expect(all).toMatchObject({ code: 0, stdout: `${idOf(2)}  retried\n` })
-    await place.consume()
-    const again = (await list()).filter(({ from }) => from === 'consumer')
-    expect(again).toMatchObject([{ id: idOf(3, place.topics.backfill), attempts: 2 }])
+    await stage.consume()
+    const retried = (await list()).filter(({ from }) => from === 'consumer')
+    expect(retried).toMatchObject([{ id: idOf(3, stage.topics.backfill), attempts: 2 }])
   })
 
   it('are dropped, and stay on record', { timeout: 60_000 }, async () => {
-    expect((await place.sluice('drop', '--all')).stderr).toContain('2 dropped, 0 left as they were')
+    expect((await stage.sluice('drop', '--all')).stderr).toContain('2 dropped, 0 left as they were')
     expect(await list()).toEqual([])
     const states = (await list('--settled')).map(({ state }) => state)
     expect(states.sort()).toEqual(['dropped', 'dropped', 'retried', 'retried', 'retried'])

@@ -3,7 +3,7 @@ import { goldenEvent } from '../../../config/event/events-fixture.ts'
 const START = Date.UTC(2026, 10, 23, 20)
 const MINUTE_MS = 60_000
 
-/** What a device of a zone says, one reading a minute: the nth of them, and one metric. */
+/** A device's reading of one metric; one reading for each minute, which is its number. */
 export function readingOf(
   { site = 'hq', zone = 'z1', device = 'd1' },
   minute: number,

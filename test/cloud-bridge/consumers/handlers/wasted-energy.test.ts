@@ -3,28 +3,28 @@ import { handler, type Room } from '../../../../cloud-bridge/consumers/handlers/
 import type { ReceivedEvent } from '../../../../cloud-bridge/consumers/runtime/handler.ts'
 import { minuteAt, readingOf } from './readings.ts'
 
-type Said = Parameters<typeof readingOf> extends [unknown, number, ...infer Rest] ? Rest : never
+type Reading = Parameters<typeof readingOf> extends [unknown, number, ...infer Rest] ? Rest : never
 
-/** What the handler keeps and sends of readings of one zone, a minute apart. */
-function run(...said: [device: string, ...Said][]) {
+/** The handler's state and effects after readings of one zone, a minute apart. */
+function run(...readings: [device: string, ...Reading][]) {
   let state: Room = handler.initial
   const sent: object[] = []
-  for (const [at, [device, ...reading]] of said.entries()) {
-    const event = readingOf({ device }, at + 1, ...reading)
-    const done = handler.handle(state, arrived(event, 'in order'))
-    state = done.state
-    sent.push(...(done.effects ?? []).map(({ value }) => value))
+  for (const [index, [device, ...reading]] of readings.entries()) {
+    const event = readingOf({ device }, index + 1, ...reading)
+    const result = handler.handle(state, received(event, 'in order'))
+    state = result.state
+    sent.push(...(result.effects ?? []).map(({ value }) => value))
   }
   return { state, sent }
 }
 
-function arrived(event: ReceivedEvent['event'], arrival: ReceivedEvent['arrival']): ReceivedEvent {
+function received(event: ReceivedEvent['event'], arrival: ReceivedEvent['arrival']): ReceivedEvent {
   const record = { partition: 0, offset: 0, appendTimeMs: 0, key: null, value: Buffer.alloc(0) }
   return { event, arrival, topic: 'readings', record: { ...record, headers: {} } }
 }
 
 describe('wasted energy', () => {
-  it('is what meters rose by while nobody was there, told when somebody comes', () => {
+  it('is the rise of the meters while the zone is empty, sent when somebody comes', () => {
     const { state, sent } = run(
       ['m1', 'energy_kwh', 10],
       ['p1', 'people', 2],
@@ -41,7 +41,7 @@ describe('wasted energy', () => {
     expect(state).toMatchObject({ emptySince: null, wastedKwh: 0 })
   })
 
-  it('is none while one of several says that somebody is there, or nobody knows', () => {
+  it('is none while one of several sensors reports people, or no sensor reports', () => {
     const unknown = run(['m', 'energy_kwh', 1], ['m', 'energy_kwh', 9], ['p', 'people', 1])
     const shared = run(
       ['p1', 'people', 0],
@@ -54,7 +54,7 @@ describe('wasted energy', () => {
     expect([...unknown.sent, ...shared.sent]).toEqual([])
   })
 
-  it('begins at what a meter that was exchanged shows, and is not told when it is little', () => {
+  it('starts at the value of an exchanged meter, and is not sent below the minimum', () => {
     const { sent } = run(
       ['p', 'people', 0],
       ['m', 'energy_kwh', 90],
@@ -65,9 +65,9 @@ describe('wasted energy', () => {
     expect(sent).toEqual([])
   })
 
-  it('takes nothing from what comes late', () => {
+  it('ignores late readings', () => {
     const { state } = run(['p', 'people', 0])
-    const late = arrived(readingOf({ device: 'p' }, 9, 'people', 5), 'late')
+    const late = received(readingOf({ device: 'p' }, 9, 'people', 5), 'late')
     expect(handler.handle(state, late)).toEqual({ state })
   })
 })

@@ -7,7 +7,7 @@ import type { PartitionState } from '../../../../cloud-bridge/consumers/state/st
 import { createMemorySink } from '../../../contracts/memory-sink.ts'
 import {
   eventsOf,
-  listed,
+  listedNumbers,
   live,
   never,
   openListing,
@@ -19,60 +19,61 @@ const bytes = (text: string) => Buffer.from(text)
 const effectsOf = (...names: string[]) =>
   names.map(id => ({ id, topic: 'out', key: 'k', value: bytes(id) }))
 
-function startSending(more: Partial<EffectRelayOptions> = {}) {
+function createTestRelay(more: Partial<EffectRelayOptions> = {}) {
   const sink = createMemorySink(100)
   sink.createTopic('out', 1)
-  const told: string[] = []
-  const away = Promise.withResolvers<string>()
+  const reports: string[] = []
+  const outage = Promise.withResolvers<string>()
   const effects = createEffectRelay({
     ...{ sink, signal: never, partitionsOf: async () => 1 },
-    onSent: (topic, count) => told.push(`${count} to ${topic}`),
-    onRejected: ({ id }, reason) => told.push(`${id} refused: ${reason}`),
-    onUnavailable: reason => reason !== null && away.resolve(reason),
+    onSent: (topic, count) => reports.push(`${count} to ${topic}`),
+    onRejected: ({ id }, reason) => reports.push(`${id} rejected: ${reason}`),
+    onUnavailable: reason => reason !== null && outage.resolve(reason),
     ...more,
   })
   const arrived = () => sink.topics.get('out')![0]!.map(({ headers }) => headers!['sluice-effect'])
-  return { sink, effects, told, arrived, isAway: away.promise }
+  return { sink, effects, reports, arrived, outage: outage.promise }
 }
 
 describe('effects', () => {
-  it('are sent after what they came from is committed, in order, and are gone then', async () => {
+  it('are sent in order after the commit of their transaction, and then removed', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { effects, sink, told, arrived } = startSending()
+    const { effects, sink, reports, arrived } = createTestRelay()
     const committed: number[][] = []
     const send = sink.send
     sink.send = async batch => {
-      committed.push(await listed(await state.reader(0)))
+      committed.push(await listedNumbers(await state.reader(0)))
       return send(batch)
     }
-    const { take } = await openListing(state, { onCommitted: (_, one) => effects.wake(one) })
-    await take(live, recordsOf(eventsOf([1, 2, 3])))
+    const onCommitted = (_: unknown, committed: PartitionState) => effects.wake(committed)
+    const { add } = await openListing(state, { onCommitted })
+    await add(live, recordsOf(eventsOf([1, 2, 3])))
     await effects.idle()
     expect(committed).toEqual([[1, 2, 3]])
     expect(arrived()).toEqual([1, 2, 3].map(number => `listing/e-${number}/0`))
-    expect(told).toEqual(['3 to out'])
+    expect(reports).toEqual(['3 to out'])
     expect(await (await state.reader(0)).pendingEffects(10)).toEqual([])
   })
 
-  it('wait while Kafka is away, through a restart, and go at least once under their ids', async () => {
+  it('wait during an outage of Kafka and a restart, and are sent at least once under their ids', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('c')
     const before = await state.claim(0)
     await before.commit({ effects: effectsOf('a', 'b') })
     const stopping = new AbortController()
-    const first = startSending({ signal: stopping.signal })
+    const first = createTestRelay({ signal: stopping.signal })
     first.sink.broken = 'nothing is acknowledged'
     first.effects.wake(before)
-    expect(await first.isAway).toBeTruthy()
+    expect(await first.outage).toBeTruthy()
     stopping.abort()
     await first.effects.idle()
     expect((await before.pendingEffects(10)).map(({ id }) => id)).toEqual(['a', 'b'])
     const after = await state.claim(0)
-    const second = startSending()
+    const second = createTestRelay()
     second.sink.broken = 'nothing arrives'
     second.effects.wake(after)
-    await second.isAway
+    await second.outage
     await after.commit({ effects: effectsOf('c') })
     second.sink.broken = null
     await second.effects.idle()
@@ -83,29 +84,29 @@ describe('effects', () => {
     expect(await after.pendingEffects(10)).toEqual([])
   })
 
-  it('that Kafka will never take are told and hold nothing up', async () => {
+  it('that Kafka rejects are reported and block nothing', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('c')
     const claimed = await state.claim(0)
     const [good, large] = effectsOf('good', 'large')
     await claimed.commit({ effects: [{ ...large!, value: Buffer.alloc(200) }, good!] })
-    const { effects, told, arrived } = startSending()
+    const { effects, reports, arrived } = createTestRelay()
     effects.wake(claimed)
     await effects.idle()
-    expect(told[0]).toContain('large refused: ')
+    expect(reports[0]).toContain('large rejected: ')
     expect(arrived()).toEqual(['good'])
     expect(await claimed.pendingEffects(10)).toEqual([])
   })
 
-  it('wait for a topic that is not there, and stay with who has the partition now', async () => {
+  it('wait for a missing topic, and stay with the current owner of the partition', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('c')
     const claimed = await state.claim(0)
     await claimed.commit({ effects: effectsOf('a') })
-    let asked = 0
-    const { effects, arrived, sink } = startSending({
+    let calls = 0
+    const { effects, arrived, sink } = createTestRelay({
       async partitionsOf() {
-        if (++asked === 1) throw new Error('no such topic')
+        if (++calls === 1) throw new Error('no such topic')
         return 1
       },
     })
@@ -116,29 +117,29 @@ describe('effects', () => {
     }
     effects.wake(claimed)
     await effects.idle()
-    expect([asked, arrived()]).toEqual([2, ['a']])
+    expect([calls, arrived()]).toEqual([2, ['a']])
     expect((await (await state.reader(0)).pendingEffects(10)).length).toBe(1)
   })
 
-  it('are not forgotten when they come while the last ones are taken out', async () => {
+  it('are not forgotten when they arrive while the last ones are removed', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('c')
     const claimed = await state.claim(0)
-    const { effects, arrived } = startSending()
+    const { effects, arrived } = createTestRelay()
     const names = Array.from({ length: 30 }, (_, at) => `${at}`)
-    let left = [...names]
-    // Something new comes at the very moment when nothing was found to wait.
+    let remaining = [...names]
+    // A new effect is committed at the very moment when no pending effect was found.
     const watched: PartitionState = {
       ...claimed,
       async pendingEffects(limit) {
-        const waiting = await claimed.pendingEffects(limit)
-        const [next, ...others] = left
-        if (waiting.length === 0 && next !== undefined) {
-          left = others
+        const pending = await claimed.pendingEffects(limit)
+        const [next, ...others] = remaining
+        if (pending.length === 0 && next !== undefined) {
+          remaining = others
           await claimed.commit({ effects: effectsOf(next) })
           effects.wake(watched)
         }
-        return waiting
+        return pending
       },
     }
     effects.wake(watched)

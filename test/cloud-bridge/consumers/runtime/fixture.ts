@@ -38,7 +38,7 @@ export const eventsOf = (numbers: readonly number[], more: Partial<SensorReading
     return { ...event, id: `e-${zoneSequence}`, zoneSequence, ...more }
   })
 
-/** Records as Kafka would have them, from an offset on. */
+/** Records of Kafka with these events, from an offset on. */
 export const recordsOf = (events: readonly (SensorReading | Buffer)[], from = 0, headers = {}) =>
   events.map((event, at): ReadRecord => {
     const value = Buffer.isBuffer(event) ? event : encodeEvent(event)
@@ -47,51 +47,54 @@ export const recordsOf = (events: readonly (SensorReading | Buffer)[], from = 0,
 
 export const POISON = 'poison'
 
-/** Lists the numbers of each zone in the order in which they counted, and sends each. */
+/** Lists the numbers of each zone in the order of processing, and sends each as an effect. */
 export const listing: Handler<readonly number[]> = {
   name: 'listing',
   key({ zone, device }) {
     if (device === `${POISON} key`) throw new Error('no key')
-    return device === 'nobody' ? null : zone
+    return device === 'ignored' ? null : zone
   },
   initial: [],
   handle(numbers, { event }) {
     const { zoneSequence: number, zone, device } = event
-    if (device === POISON) throw new Error('cannot be taken')
+    if (device === POISON) throw new Error('cannot be processed')
     const value = device === `${POISON} value` ? { number: 1n } : { number }
     return { state: [...numbers, number], effects: [{ topic: 'out', key: zone, value }] }
   },
 }
 
-/** What a zone's state lists. */
-export async function listed(state: Pick<PartitionState, 'get'>, zone = 'z'): Promise<number[]> {
+/** The numbers in a zone's state. */
+export async function listedNumbers(
+  state: Pick<PartitionState, 'get'>,
+  zone = 'z',
+): Promise<number[]> {
   const [value] = await state.get([keyOf('state', zone)])
   return value ? JSON.parse(value.toString()) : []
 }
 
-/** The listing consumer on partition 0 of a state. */
+/** The listing consumer on partition 0 of a state; `add` processes records. */
 export async function openListing(state: ConsumerState, more: Partial<StatefulWorkOptions> = {}) {
-  const told: ArrivalCounts[] = []
+  const committed: ArrivalCounts[] = []
   const missing: number[] = []
-  const away: (string | null)[] = []
+  const reasons: (string | null)[] = []
   const work = await openStatefulWork({
     ...{ name: 'listing', state, partition: 0, deadLetterTopic: deadletters },
     decodeRecords: createRecordDecoder(createEventReader(null), [live, backfill]),
     onEnded: () => {},
-    createHandling: async one => createKeyedHandling(listing, one),
-    retryWhileUnavailable: createDependencyRetry(reason => away.push(reason)),
-    onCommitted(counts, _, now) {
-      told.push(counts)
-      missing.push(now)
+    createHandling: async claimed => createKeyedHandling(listing, claimed),
+    retryWhileUnavailable: createDependencyRetry(reason => reasons.push(reason)),
+    onCommitted(counts, _, missingNow) {
+      committed.push(counts)
+      missing.push(missingNow)
     },
     ...more,
   })
-  const take = (topic: string, records: readonly ReadRecord[], signal = never) =>
+  const add = (topic: string, records: readonly ReadRecord[], signal = never) =>
     work.processRecords(topic, records, signal)
-  return { work, take, told, missing, away }
+  return { work, add, committed, missing, reasons }
 }
 
-/** States in a folder that goes afterwards. */
+/** States in a folder that is deleted afterwards. */
 export function temporaryStates() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-runtime-'))
   const store = openSqliteStates(dir)

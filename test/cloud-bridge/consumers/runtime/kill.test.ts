@@ -9,23 +9,23 @@ import {
   type StateLocation,
 } from '../../../../cloud-bridge/consumers/state/configured-store.ts'
 import { describeWithPostgres, startLocalPostgres } from '../../../setup/local-postgres.ts'
-import { listed, temporaryStates } from './fixture.ts'
+import { listedNumbers, temporaryStates } from './fixture.ts'
 import { NUMBERS, ZONES } from './killed-member.ts'
 
 const BEFORE_KILL_MAX_COMMITS = 20
 const BEFORE_KILL_MAX_MS = 3
 const program = new URL('killed-member.ts', import.meta.url).pathname
 
-/** Runs a member until it has made some commits, and a moment, and kills it; 0 lets it end. */
+/** Runs a member and kills it shortly after some commits; 0 lets it end. */
 async function runUntil(args: string[], commits: number): Promise<number | null> {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')
-  let made = 0
+  let commitCount = 0
   child.stdout.on('data', async (dots: Buffer) => {
-    const isEnough = made < commits && made + dots.length >= commits
-    made += dots.length
+    const isEnough = commitCount < commits && commitCount + dots.length >= commits
+    commitCount += dots.length
     if (!isEnough) return
     await sleep(Math.random() * BEFORE_KILL_MAX_MS)
     child.kill('SIGKILL')
@@ -33,9 +33,9 @@ async function runUntil(args: string[], commits: number): Promise<number | null>
   return (await exited)[0]
 }
 
-/** Runs members on the states of a place, kills so many of them, and looks at what came of it. */
-async function proveKills(place: StateLocation, kills: number, sentFile: string): Promise<void> {
-  const args = [JSON.stringify(place), sentFile]
+/** Runs members on the states of a location, kills `kills` of them, and checks the result. */
+async function proveKills(location: StateLocation, kills: number, sentFile: string): Promise<void> {
+  const args = [JSON.stringify(location), sentFile]
   let killed = 0
   for (let at = 0; at < kills; at++) {
     const commits = 1 + Math.floor(Math.random() * BEFORE_KILL_MAX_COMMITS)
@@ -43,14 +43,14 @@ async function proveKills(place: StateLocation, kills: number, sentFile: string)
   }
   expect(killed).toBeGreaterThan(kills / 2)
   expect(await runUntil(args, 0)).toBe(0)
-  await using store = openStateStore(place)
+  await using store = openStateStore(location)
   await using state = await store.open('listing')
   const reader = await state.reader(0)
   const all = Array.from({ length: NUMBERS }, (_, number) => number + 1)
   const ids = new Set<string>()
   for (let zone = 0; zone < ZONES; zone++) {
-    const numbers = await listed(reader, `z${zone}`)
-    expect(numbers.toSorted((one, other) => one - other)).toEqual(all)
+    const numbers = await listedNumbers(reader, `z${zone}`)
+    expect(numbers.toSorted((a, b) => a - b)).toEqual(all)
     for (const number of all) ids.add(`listing/${zone}-${number}/0`)
   }
   const sent = readFileSync(sentFile, 'utf8').trim().split('\n')
@@ -59,18 +59,18 @@ async function proveKills(place: StateLocation, kills: number, sentFile: string)
 }
 
 describe('kill -9', { timeout: 120_000 }, () => {
-  it('twelve times on SQLite counts each event exactly once', async () => {
+  it('of twelve members on SQLite: each event counts exactly once', async () => {
     await using states = temporaryStates()
-    const place = { dir: states.dir, postgresUrl: null }
-    await proveKills(place, 12, join(states.dir, 'sent'))
+    const location = { dir: states.dir, postgresUrl: null }
+    await proveKills(location, 12, join(states.dir, 'sent'))
   })
 
   describeWithPostgres('with PostgreSQL', () => {
-    it('four times on PostgreSQL counts each event exactly once', async () => {
+    it('of four members on PostgreSQL: each event counts exactly once', async () => {
       await using states = temporaryStates()
       await using server = await startLocalPostgres()
-      const place = { dir: '', postgresUrl: server.url }
-      await proveKills(place, 4, join(states.dir, 'sent'))
+      const location = { dir: '', postgresUrl: server.url }
+      await proveKills(location, 4, join(states.dir, 'sent'))
     })
   })
 })

@@ -3,14 +3,14 @@ import { createEffectRelay } from '../../../../cloud-bridge/consumers/runtime/ef
 import { openStateStore } from '../../../../cloud-bridge/consumers/state/configured-store.ts'
 import { backfill, eventsOf, live, never, openListing, recordsOf } from './fixture.ts'
 
-/** What lies in Kafka: of each zone, live with duplicates, and what was drained behind it. */
+/** The records in Kafka: each zone's live events with duplicates, and its backlog. */
 export const [ZONES, NUMBERS, BATCH_MAX] = [10, 500, 30]
 export function recordsIn(topic: string) {
   const events = Array.from({ length: NUMBERS }, (_, at) => at + 1).flatMap(number =>
     Array.from({ length: ZONES }, (_, zone) => {
-      const isDrained = number % 7 === 3
-      const isTwice = number % 5 === 0
-      if (topic === backfill ? !isDrained && !isTwice : isDrained) return []
+      const isBacklog = number % 7 === 3
+      const isDuplicate = number % 5 === 0
+      if (topic === backfill ? !isBacklog && !isDuplicate : isBacklog) return []
       return eventsOf([number], { zone: `z${zone}`, id: `${zone}-${number}` })
     }).flat(),
   )
@@ -18,12 +18,12 @@ export function recordsIn(topic: string) {
 }
 
 /**
- * A process that takes all there is on the states of a place, says so for each commit, and sends
- * effects into a file. It ends when all is done.
+ * A process that processes all records on the states of a location, prints a dot for each commit,
+ * and sends effects into a file. It ends when everything is processed.
  */
 if (import.meta.main) {
-  const [place, sentFile] = process.argv.slice(2) as [string, string]
-  const store = openStateStore(JSON.parse(place))
+  const [location, sentFile] = process.argv.slice(2) as [string, string]
+  const store = openStateStore(JSON.parse(location))
   const state = await store.open('listing')
   const effects = createEffectRelay({
     sink: {
@@ -38,7 +38,9 @@ if (import.meta.main) {
     ...{ partitionsOf: async () => 1, signal: never },
     ...{ onSent() {}, onRejected() {}, onUnavailable() {} },
   })
-  const { work } = await openListing(state, { onCommitted: (_, one) => effects.wake(one) })
+  const { work } = await openListing(state, {
+    onCommitted: (_, committed) => effects.wake(committed),
+  })
   const topics = [live, backfill].map(topic => ({ topic, records: recordsIn(topic) }))
   for (let isLeft = true; isLeft; ) {
     isLeft = false

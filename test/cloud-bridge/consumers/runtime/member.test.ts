@@ -8,33 +8,34 @@ import { type ConsumerState, Fenced } from '../../../../cloud-bridge/consumers/s
 import {
   backfill,
   eventsOf,
-  listed,
+  listedNumbers,
   live,
   openListing,
   recordsOf,
   temporaryStates,
 } from './fixture.ts'
-import { openMemoryGroup } from './memory-group.ts'
+import { createMemoryGroup } from './memory-group.ts'
 
-/** A member of a group in memory, with what it told. */
+/** A member of a group in memory, and its reports. */
 function startMember(consumer: Consumer) {
   const stopping = new AbortController()
-  const { group, member } = openMemoryGroup()
-  const faults: string[] = []
+  const { group, member } = createMemoryGroup()
+  const rejoinReasons: string[] = []
+  const outages: string[] = []
   const partitions: (readonly number[])[] = []
   const running = runMember({
-    onUnavailable: () => {},
+    onUnavailable: reason => outages.push(reason),
     onDeleted: () => {},
     ...{ consumer, group, groupId: 'g', topics: [live, backfill], sessionMs: 1000 },
     signal: stopping.signal,
-    onPartitions: now => partitions.push(now),
-    onRejoin: reason => faults.push(reason),
+    onPartitions: assigned => partitions.push(assigned),
+    onRejoin: reason => rejoinReasons.push(reason),
   })
   const stop = async () => {
     stopping.abort()
     await running
   }
-  return { member, faults, partitions, running, stop }
+  return { member, rejoinReasons, outages, partitions, running, stop }
 }
 
 const listingOn = (state: ConsumerState): Consumer => ({
@@ -42,116 +43,126 @@ const listingOn = (state: ConsumerState): Consumer => ({
   open: async () => (await openListing(state)).work,
 })
 
-/** Work that waits in each take until it is let go, and says what it does. */
-function slowConsumer(said: string[]) {
-  const letGo: (() => void)[] = []
+/** Work that waits in each call until it is released, and records its steps. */
+function createSlowConsumer(steps: string[]) {
+  const releases: (() => void)[] = []
   const consumer: Consumer = {
     name: 'slow',
     async open(partition) {
-      said.push(`open ${partition}`)
+      steps.push(`open ${partition}`)
       return {
         nextOffsets: new Map([[live, 5]]),
         async processRecords(topic, _, signal) {
-          said.push(`take ${topic}`)
+          steps.push(`start ${topic}`)
           const { promise, resolve } = Promise.withResolvers<void>()
-          letGo.push(resolve)
+          releases.push(resolve)
           await promise
-          said.push(`done ${topic}`)
+          steps.push(`done ${topic}`)
           signal.throwIfAborted()
         },
         async [Symbol.asyncDispose]() {
-          said.push(`close ${partition}`)
+          steps.push(`close ${partition}`)
         },
       } satisfies PartitionWork
     },
   }
-  return { consumer, letGo }
+  return { consumer, releases }
 }
-const turn = () => new Promise(resolve => setImmediate(resolve))
+const nextTurn = () => new Promise(resolve => setImmediate(resolve))
 
 describe('a member', () => {
-  it('goes on where its state is, whatever Kafka says', async () => {
+  it('continues at the offsets of its state, whatever Kafka has committed', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
     const { member, stop, partitions } = startMember(listingOn(state))
     const joined = await member()
     const first = await joined.assign([0])
     expect(first.get(live)).toEqual(new Map([[0, 0]]))
-    await joined.give(live, recordsOf(eventsOf([1, 2])))
-    const again = await joined.assign([0])
-    expect([again.get(live)!.get(0), again.get(backfill)!.get(0)]).toEqual([2, 0])
-    await joined.give(live, recordsOf(eventsOf([2, 3]), 2))
+    await joined.deliver(live, recordsOf(eventsOf([1, 2])))
+    const second = await joined.assign([0])
+    expect([second.get(live)!.get(0), second.get(backfill)!.get(0)]).toEqual([2, 0])
+    await joined.deliver(live, recordsOf(eventsOf([2, 3]), 2))
     await stop()
-    expect(await listed(await state.reader(0))).toEqual([1, 2, 3])
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 2, 3])
     expect(partitions).toEqual([[0], [0], []])
   })
 
-  it('begins anew when another has the partition, and counts nothing twice', async () => {
+  it('joins again when another member owns the partition, and counts nothing twice', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { member, stop, faults } = startMember(listingOn(state))
+    const { member, stop, rejoinReasons } = startMember(listingOn(state))
     const first = await member()
     await first.assign([0])
     const other = await openListing(state)
-    await other.take(live, recordsOf(eventsOf([1, 2])))
-    await expect(first.give(live, recordsOf(eventsOf([1])))).rejects.toThrow(Fenced)
+    await other.add(live, recordsOf(eventsOf([1, 2])))
+    await expect(first.deliver(live, recordsOf(eventsOf([1])))).rejects.toThrow(Fenced)
     const second = await member()
     const next = await second.assign([0])
     expect(next.get(live)!.get(0)).toBe(2)
-    await second.give(live, recordsOf(eventsOf([2, 3]), 2))
+    await second.deliver(live, recordsOf(eventsOf([2, 3]), 2))
     await stop()
-    expect(faults).toEqual(['another member owns the partition now'])
-    expect(await listed(await state.reader(0))).toEqual([1, 2, 3])
+    expect(rejoinReasons).toEqual(['another member owns the partition now'])
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 2, 3])
   })
 
-  it('begins anew when a commit that was put off fails, though nothing more comes', async () => {
+  it('joins again when a delayed commit fails, even without new records', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
     const open = async () => (await openListing(state, { commitEveryMs: 50 })).work
-    const { member, stop, faults } = startMember({ name: 'listing', open })
+    const { member, stop, rejoinReasons } = startMember({ name: 'listing', open })
     const first = await member()
     await first.assign([0])
-    await first.give(live, recordsOf(eventsOf([1])))
-    await first.give(live, recordsOf(eventsOf([2]), 1))
+    await first.deliver(live, recordsOf(eventsOf([1])))
+    await first.deliver(live, recordsOf(eventsOf([2]), 1))
     const other = await openListing(state)
     const second = await member()
-    expect(faults).toEqual(['another member owns the partition now'])
+    expect(rejoinReasons).toEqual(['another member owns the partition now'])
     expect((await second.assign([0])).get(live)!.get(0)).toBe(1)
     expect(other.work.nextOffsets.get(live)).toBe(1)
-    await second.give(live, recordsOf(eventsOf([2]), 1))
+    await second.deliver(live, recordsOf(eventsOf([2]), 1))
     await stop()
-    expect(await listed(await state.reader(0))).toEqual([1, 2])
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 2])
   })
 
-  it('takes the topics of a partition in turn, and closes what it had before it opens again', async () => {
-    const said: string[] = []
-    const { consumer, letGo } = slowConsumer(said)
+  it('processes the topics of a partition one call at a time, and closes a work before it opens the next', async () => {
+    const steps: string[] = []
+    const { consumer, releases } = createSlowConsumer(steps)
     const { member, stop } = startMember(consumer)
     const joined = await member()
     await joined.assign([0])
-    const given = [joined.give(live, recordsOf(eventsOf([1])))]
-    given.push(joined.give(backfill, recordsOf(eventsOf([2]))))
-    await turn()
-    const steps = ['open 0', `take ${live}`]
-    expect(said).toEqual(steps)
-    letGo[0]!()
-    await given[0]
-    await turn()
-    steps.push(`done ${live}`, `take ${backfill}`)
-    expect(said).toEqual(steps)
-    const assigned = [joined.assign([1]), joined.assign([2])]
-    await turn()
-    expect(said).toEqual(steps)
-    letGo[1]!()
-    await expect(given[1]).rejects.toThrow('aborted')
-    await expect(assigned[0]).rejects.toThrow('aborted')
-    expect((await assigned[1])!.get(live)).toEqual(new Map([[2, 5]]))
-    expect(said).toEqual([...steps, `done ${backfill}`, 'close 0', 'open 2'])
+    const deliveries = [joined.deliver(live, recordsOf(eventsOf([1])))]
+    deliveries.push(joined.deliver(backfill, recordsOf(eventsOf([2]))))
+    await nextTurn()
+    const expected = ['open 0', `start ${live}`]
+    expect(steps).toEqual(expected)
+    releases[0]!()
+    await deliveries[0]
+    await nextTurn()
+    expected.push(`done ${live}`, `start ${backfill}`)
+    expect(steps).toEqual(expected)
+    const assignments = [joined.assign([1]), joined.assign([2])]
+    await nextTurn()
+    expect(steps).toEqual(expected)
+    releases[1]!()
+    await expect(deliveries[1]).rejects.toThrow('aborted')
+    await expect(assignments[0]).rejects.toThrow('aborted')
+    expect((await assignments[1])!.get(live)).toEqual(new Map([[2, 5]]))
+    expect(steps).toEqual([...expected, `done ${backfill}`, 'close 0', 'open 2'])
     await stop()
-    expect(said.at(-1)).toBe('close 2')
+    expect(steps.at(-1)).toBe('close 2')
   })
 
-  it('takes nothing more after what failed, or it would count on what was not committed', async () => {
+  it('reports why Kafka is unavailable', async () => {
+    await using states = temporaryStates()
+    await using state = await states.store.open('listing')
+    const { member, outages, stop } = startMember(listingOn(state))
+    const joined = await member()
+    joined.reportUnavailable('no broker answers')
+    expect(outages).toEqual(['no broker answers'])
+    await stop()
+  })
+
+  it('processes nothing after a failure, because uncommitted changes are lost', async () => {
     await using states = temporaryStates()
     await using real = await states.store.open('listing')
     let isBroken = true
@@ -170,15 +181,15 @@ describe('a member', () => {
     const { member, running } = startMember(listingOn(state))
     const joined = await member()
     await joined.assign([0])
-    const given = [
-      joined.give(live, recordsOf(eventsOf([1]))),
-      joined.give(backfill, recordsOf(eventsOf([2]))),
+    const deliveries = [
+      joined.deliver(live, recordsOf(eventsOf([1]))),
+      joined.deliver(backfill, recordsOf(eventsOf([2]))),
     ]
-    const fates = await Promise.allSettled(given)
+    const fates = await Promise.allSettled(deliveries)
     expect(fates.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
     await expect(running).rejects.toThrow('a bug')
-    const { take } = await openListing(real)
-    await take(live, recordsOf(eventsOf([1, 2])))
-    expect(await listed(await real.reader(0))).toEqual([1, 2])
+    const { add } = await openListing(real)
+    await add(live, recordsOf(eventsOf([1, 2])))
+    expect(await listedNumbers(await real.reader(0))).toEqual([1, 2])
   })
 })

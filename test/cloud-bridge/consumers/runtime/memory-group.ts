@@ -1,40 +1,41 @@
 import type { ConsumerGroup, Membership } from '../../../../cloud-bridge/ports/consumer-group.ts'
 
-/** A group whose one member a test deals with: what it gets, and what it says. */
-export function openMemoryGroup() {
+/** A group in memory with one member, which a test controls. */
+export function createMemoryGroup() {
   let joined = Promise.withResolvers<Member>()
   type Member = ReturnType<typeof memberOf>
   const memberOf = (membership: Membership) => {
-    const over = Promise.withResolvers<void>()
+    const ended = Promise.withResolvers<void>()
     let assigned = new AbortController()
     const failing = <T>(work: Promise<T>, { signal }: AbortController) => {
       work.catch(error => {
-        if (!signal.aborted) over.reject(error)
+        if (!signal.aborted) ended.reject(error)
       })
       return work
     }
     return {
-      over,
-      /** What it has from now on; gives where it wants to go on. */
+      ended,
+      /** Assigns partitions; resolves with the member's next offsets. */
       assign(partitions: readonly number[]) {
         assigned.abort()
         assigned = new AbortController()
         return failing(membership.onAssigned(partitions, assigned.signal), assigned)
       },
-      give: (...[topic, records]: [string, Parameters<Membership['onRecords']>[1]]) =>
+      deliver: (...[topic, records]: [string, Parameters<Membership['onRecords']>[1]]) =>
         failing(membership.onRecords(topic, records, assigned.signal), assigned),
       revoke: () => assigned.abort(),
+      reportUnavailable: (reason: string) => membership.onUnavailable?.(reason),
     }
   }
   const group: ConsumerGroup = {
     async consume(membership, signal) {
       const member = memberOf(membership)
-      signal.addEventListener('abort', () => member.over.resolve())
+      signal.addEventListener('abort', () => member.ended.resolve())
       joined.resolve(member)
       try {
-        await member.over.promise
+        await member.ended.promise
       } finally {
-        // A group notices late.
+        // A real group notices the end late.
         await new Promise(resolve => setImmediate(resolve))
         member.revoke()
       }
@@ -42,7 +43,7 @@ export function openMemoryGroup() {
   }
   return {
     group,
-    /** The member, when it has joined since it was last asked for. */
+    /** The member that joined since the last call. */
     async member(): Promise<Member> {
       const member = await joined.promise
       joined = Promise.withResolvers()

@@ -10,7 +10,7 @@ import { RegistryFault } from '../../../../cloud-bridge/registry/faults.ts'
 import {
   backfill,
   eventsOf,
-  listed,
+  listedNumbers,
   live,
   openListing,
   POISON,
@@ -18,7 +18,7 @@ import {
   temporaryStates,
 } from './fixture.ts'
 
-const lettersIn = async (state: ConsumerState) =>
+const deadLettersIn = async (state: ConsumerState) =>
   (await (await state.reader(0)).pendingEffects(1000))
     .filter(({ topic }) => topic === 'deadletters')
     .map(({ value }) => JSON.parse(value.toString()))
@@ -28,133 +28,139 @@ describe('the work of one partition', () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
     const first = await openListing(state)
-    await first.take(live, recordsOf(eventsOf([1, 2, 2, 1])))
-    await first.take(live, recordsOf(eventsOf([2, 3]), 4))
-    await first.take(backfill, recordsOf(eventsOf([1, 3])))
+    await first.add(live, recordsOf(eventsOf([1, 2, 2, 1])))
+    await first.add(live, recordsOf(eventsOf([2, 3]), 4))
+    await first.add(backfill, recordsOf(eventsOf([1, 3])))
     expect([...first.work.nextOffsets]).toEqual([
       [live, 6],
       [backfill, 2],
     ])
     const second = await openListing(state)
     expect([...second.work.nextOffsets].toSorted()).toEqual([...first.work.nextOffsets].toSorted())
-    await second.take(live, recordsOf(eventsOf([3, 4, 1]), 6))
-    expect(await listed(await state.reader(0))).toEqual([1, 2, 3, 4])
-    const duplicates = [...first.told, ...second.told].map(({ duplicate }) => duplicate)
+    await second.add(live, recordsOf(eventsOf([3, 4, 1]), 6))
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 2, 3, 4])
+    const duplicates = [...first.committed, ...second.committed].map(({ duplicate }) => duplicate)
     expect(duplicates).toEqual([0, 2, 1, 2, 0, 2])
   })
 
-  it('commits what comes soon behind a commit with the next one, and when it ends', async () => {
+  it('delays the commit after a recent one, and commits at its end', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { work, take, told } = await openListing(state, { commitEveryMs: 200 })
-    await take(live, recordsOf(eventsOf([1])))
-    await take(live, recordsOf(eventsOf([2]), 1))
-    await take(backfill, recordsOf(eventsOf([2, 3])))
-    expect(await listed(await state.reader(0))).toEqual([1])
+    const { work, add, committed } = await openListing(state, { commitEveryMs: 200 })
+    await add(live, recordsOf(eventsOf([1])))
+    await add(live, recordsOf(eventsOf([2]), 1))
+    await add(backfill, recordsOf(eventsOf([2, 3])))
+    expect(await listedNumbers(await state.reader(0))).toEqual([1])
     expect([...work.nextOffsets]).toEqual([[live, 1]])
-    await expect.poll(async () => listed(await state.reader(0))).toEqual([1, 2, 3])
+    await expect.poll(async () => listedNumbers(await state.reader(0))).toEqual([1, 2, 3])
     expect([...(await state.reader(0)).offsets].toSorted()).toEqual(
       [...work.nextOffsets].toSorted(),
     )
-    expect(told.slice(1)).toEqual([
+    expect(committed.slice(1)).toEqual([
       { ...emptyCounts(), 'in order': 1 },
       { ...emptyCounts(), 'in order': 2, duplicate: 1 },
     ])
-    await take(live, recordsOf(eventsOf([4]), 2))
+    await add(live, recordsOf(eventsOf([4]), 2))
     await work[Symbol.asyncDispose]()
-    expect(await listed(await state.reader(0))).toEqual([1, 2, 3, 4])
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 2, 3, 4])
     expect((await openListing(state)).work.nextOffsets.get(live)).toBe(3)
   })
 
-  it('commits nothing of what was taken in part', async () => {
+  it('commits nothing of a partly processed batch', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { work, take } = await openListing(state, { commitEveryMs: 60_000 })
-    await take(live, recordsOf(eventsOf([1])))
-    await take(live, recordsOf(eventsOf([2]), 1))
-    const aborted = AbortSignal.abort(new Error('another has it'))
-    await expect(take(live, recordsOf(eventsOf([3]), 2), aborted)).rejects.toThrow('another has it')
-    await expect(take(live, recordsOf(eventsOf([3]), 2))).rejects.toThrow('another has it')
+    const { work, add } = await openListing(state, { commitEveryMs: 60_000 })
+    await add(live, recordsOf(eventsOf([1])))
+    await add(live, recordsOf(eventsOf([2]), 1))
+    const aborted = AbortSignal.abort(new Error('rebalance'))
+    await expect(add(live, recordsOf(eventsOf([3]), 2), aborted)).rejects.toThrow('rebalance')
+    await expect(add(live, recordsOf(eventsOf([3]), 2))).rejects.toThrow('rebalance')
     await work[Symbol.asyncDispose]()
-    expect(await listed(await state.reader(0))).toEqual([1])
+    expect(await listedNumbers(await state.reader(0))).toEqual([1])
     expect((await openListing(state)).work.nextOffsets.get(live)).toBe(1)
   })
 
-  it('takes the same number of another epoch, zone or gateway for another event', async () => {
+  it('treats the same number of another epoch, zone or gateway as another event', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { take, told } = await openListing(state)
+    const { add, committed } = await openListing(state)
     const events = [{}, { epoch: 2 }, { zone: 'y' }, { gateway: 'g' }]
-    await take(live, recordsOf(events.flatMap(more => eventsOf([1], more))))
-    expect(told.at(-1)).toMatchObject({ 'in order': 4, duplicate: 0 })
+    await add(live, recordsOf(events.flatMap(more => eventsOf([1], more))))
+    expect(committed.at(-1)).toMatchObject({ 'in order': 4, duplicate: 0 })
   })
 
-  it('tells what is late from what is out of order, also after a restart', async () => {
+  it('distinguishes late from out of order, also after a restart', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
     const first = await openListing(state)
-    await first.take(live, recordsOf(eventsOf([1, 2, 9])))
-    await first.take(backfill, recordsOf(eventsOf([3, 5])))
-    expect(first.told.slice(1)).toEqual([
+    await first.add(live, recordsOf(eventsOf([1, 2, 9])))
+    await first.add(backfill, recordsOf(eventsOf([3, 5])))
+    expect(first.committed.slice(1)).toEqual([
       { ...emptyCounts(), 'in order': 3 },
       { ...emptyCounts(), late: 2 },
     ])
     const second = await openListing(state)
-    await second.take(backfill, recordsOf(eventsOf([4, 6]), 2))
-    await second.take(live, recordsOf(eventsOf([7, 10]), 3))
-    expect(second.told.slice(1)).toEqual([
+    await second.add(backfill, recordsOf(eventsOf([4, 6]), 2))
+    await second.add(live, recordsOf(eventsOf([7, 10]), 3))
+    expect(second.committed.slice(1)).toEqual([
       { ...emptyCounts(), 'out of order': 1, late: 1 },
       { ...emptyCounts(), 'out of order': 1, 'in order': 1 },
     ])
   })
 
-  it('knows how many are missing, also right after a restart', async () => {
+  it('knows the number of missing events, also right after a restart', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
     const first = await openListing(state)
-    await first.take(live, recordsOf(eventsOf([3, 9])))
-    await first.take(live, recordsOf(eventsOf([2], { zone: 'y' }), 2))
+    await first.add(live, recordsOf(eventsOf([3, 9])))
+    await first.add(live, recordsOf(eventsOf([2], { zone: 'y' }), 2))
     const second = await openListing(state)
-    await second.take(backfill, recordsOf(eventsOf([1, 5, 5, 9])))
+    await second.add(backfill, recordsOf(eventsOf([1, 5, 5, 9])))
     expect([...first.missing, ...second.missing]).toEqual([0, 7, 8, 8, 6])
     expect((await openListing(state)).missing).toEqual([6])
   })
 
-  it('buries what it cannot take and goes on; sent again, it counts', async () => {
+  it('dead-letters an unusable record and continues; a retry counts', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { take, told } = await openListing(state)
+    const { add, committed } = await openListing(state)
     const bad = [POISON, `${POISON} key`, `${POISON} value`]
     const poisoned = bad.map((device, at) => eventsOf([2 + at], { device })[0]!)
     const records = [eventsOf([1])[0]!, ...poisoned, Buffer.from('?'), ...eventsOf([5])]
-    await take(live, recordsOf(records))
-    expect(told.at(-1)).toEqual({ ...emptyCounts(), 'in order': 2, unusable: 4 })
-    expect(await listed(await state.reader(0))).toEqual([1, 5])
-    const letters = await lettersIn(state)
+    await add(live, recordsOf(records))
+    expect(committed.at(-1)).toEqual({ ...emptyCounts(), 'in order': 2, unusable: 4 })
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 5])
+    const letters = await deadLettersIn(state)
     expect(letters.map(({ offset }) => offset).toSorted()).toEqual([1, 2, 3, 4])
     expect(letters.find(({ offset }) => offset === 1)).toMatchObject({
-      ...{ consumer: 'listing', topic: live, partition: 0, attempts: 1, reason: 'cannot be taken' },
+      ...{
+        consumer: 'listing',
+        topic: live,
+        partition: 0,
+        attempts: 1,
+        reason: 'cannot be processed',
+      },
       value: recordsOf([poisoned[0]!])[0]!.value.toString('base64'),
     })
-    const again = { 'sluice-attempts': Buffer.from('1') }
-    await take(live, recordsOf([poisoned[0]!], 6, again))
-    expect((await lettersIn(state)).find(({ offset }) => offset === 6).attempts).toBe(2)
-    await take(live, recordsOf(eventsOf([2, 3]), 7, again))
-    expect(await listed(await state.reader(0))).toEqual([1, 5, 2, 3])
+    const headers = { 'sluice-attempts': Buffer.from('1') }
+    await add(live, recordsOf([poisoned[0]!], 6, headers))
+    expect((await deadLettersIn(state)).find(({ offset }) => offset === 6).attempts).toBe(2)
+    await add(live, recordsOf(eventsOf([2, 3]), 7, headers))
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 5, 2, 3])
   })
 
-  it('buries names that are too long for a key, and leaves out bytes that are too many', async () => {
+  it('dead-letters names too long for a key, and leaves out too many bytes', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    const { take } = await openListing(state)
+    const { add } = await openListing(state)
     const events = [
       ...eventsOf([1], { zone: 'z'.repeat(900) }),
       ...eventsOf([1], { device: 'd'.repeat(2_000_000) }),
       ...eventsOf([1]),
     ]
-    await take(live, recordsOf(events))
-    expect(await listed(await state.reader(0))).toEqual([1])
-    const letters = await lettersIn(state)
+    await add(live, recordsOf(events))
+    expect(await listedNumbers(await state.reader(0))).toEqual([1])
+    const letters = await deadLettersIn(state)
     expect(letters.map(({ reason }) => /names have \d+ characters/.test(reason))).toEqual([
       true,
       true,
@@ -162,58 +168,58 @@ describe('the work of one partition', () => {
     expect(letters.map(({ value }) => value === null)).toEqual([false, true])
   })
 
-  it('waits while the registry is away, and buries a schema that nobody has', async () => {
+  it('waits while the registry is unavailable, and dead-letters an unknown schema', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    let asked = 0
+    let requests = 0
     const registry = {
       async schemasOf() {
-        if (++asked < 3) throw new RegistryFault('unavailable', 'the registry is gone')
+        if (++requests < 3) throw new RegistryFault('unavailable', 'the registry does not answer')
         return new Map()
       },
     }
-    const read = createRecordDecoder(createEventReader(registry as never), [live])
-    const { take, told, away } = await openListing(state, { decodeRecords: read })
+    const decodeRecords = createRecordDecoder(createEventReader(registry as never), [live])
+    const { add, committed, reasons } = await openListing(state, { decodeRecords })
     const unknown = Buffer.concat([Buffer.from([0, 0, 0, 0, 77]), Buffer.alloc(20, 0xff)])
-    await take(live, recordsOf([...eventsOf([1]), unknown, ...eventsOf([2])]))
-    expect(away).toEqual([expect.stringContaining('registry'), expect.anything(), null])
-    expect(told.at(-1)).toEqual({ ...emptyCounts(), 'in order': 2, unusable: 1 })
-    expect(await listed(await state.reader(0))).toEqual([1, 2])
-    const before = asked
-    await take(live, recordsOf([unknown], 3))
-    expect(asked).toBe(before)
+    await add(live, recordsOf([...eventsOf([1]), unknown, ...eventsOf([2])]))
+    expect(reasons).toEqual([expect.stringContaining('registry'), expect.anything(), null])
+    expect(committed.at(-1)).toEqual({ ...emptyCounts(), 'in order': 2, unusable: 1 })
+    expect(await listedNumbers(await state.reader(0))).toEqual([1, 2])
+    const requestsBefore = requests
+    await add(live, recordsOf([unknown], 3))
+    expect(requests).toBe(requestsBefore)
   })
 
-  it('waits while the state is away, and what it took counts once then', async () => {
+  it('waits while the state is unavailable, and counts the records once then', async () => {
     await using states = temporaryStates()
     await using real = await states.store.open('listing')
-    // The last commit was made although nobody was told, as when the connection breaks.
-    const fates = ['away', 'made', null]
+    // The second commit succeeds without an answer, as when the connection breaks.
+    const fates = ['failed', 'unanswered', null]
     const state: ConsumerState = {
       ...real,
       async claim(partition) {
         const claimed = await real.claim(partition)
         const commit: typeof claimed.commit = async changes => {
           const fate = fates.shift()
-          if (fate !== 'away') await claimed.commit(changes)
-          if (fate) throw new StateUnavailable('gone')
+          if (fate !== 'failed') await claimed.commit(changes)
+          if (fate) throw new StateUnavailable('no answer')
         }
         return { ...claimed, commit }
       },
     }
-    const { take, told, away } = await openListing(state)
-    await take(live, recordsOf(eventsOf([1, 2])))
-    expect(away).toEqual(['gone', 'gone', null])
-    await take(live, recordsOf(eventsOf([2, 3]), 2))
-    expect(await listed(await real.reader(0))).toEqual([1, 2, 3])
-    expect(told.slice(1).map(counts => counts['in order'])).toEqual([2, 1])
+    const { add, committed, reasons } = await openListing(state)
+    await add(live, recordsOf(eventsOf([1, 2])))
+    expect(reasons).toEqual(['no answer', 'no answer', null])
+    await add(live, recordsOf(eventsOf([2, 3]), 2))
+    expect(await listedNumbers(await real.reader(0))).toEqual([1, 2, 3])
+    expect(committed.slice(1).map(counts => counts['in order'])).toEqual([2, 1])
     expect((await (await real.reader(0)).pendingEffects(10)).length).toBe(3)
   })
 
-  it('leaves nothing behind when it is aborted in the middle', async () => {
+  it('leaves no change when it is aborted in the middle', async () => {
     await using states = temporaryStates()
     await using state = await states.store.open('listing')
-    for (const stage of ['read', 'load', 'commit']) {
+    for (const stage of ['decode', 'load', 'commit']) {
       const ending = new AbortController()
       const claim = async (partition: number) => {
         const claimed = await state.claim(partition)
@@ -223,23 +229,23 @@ describe('the work of one partition', () => {
         }
         const commit = async () => {
           ending.abort()
-          throw new StateUnavailable('gone')
+          throw new StateUnavailable('no answer')
         }
         return { ...claimed, get, ...(stage === 'commit' && { commit }) }
       }
-      const read = createRecordDecoder(createEventReader(null), [live])
-      const { take } = await openListing({ ...state, claim } as ConsumerState, {
+      const decodeRecords = createRecordDecoder(createEventReader(null), [live])
+      const { add } = await openListing({ ...state, claim } as ConsumerState, {
         async decodeRecords(records) {
-          if (stage === 'read') ending.abort()
-          return read(records)
+          if (stage === 'decode') ending.abort()
+          return decodeRecords(records)
         },
       })
-      const taken = take(live, recordsOf(eventsOf([1])), ending.signal)
-      await expect(taken).rejects.toThrow('aborted')
+      const added = add(live, recordsOf(eventsOf([1])), ending.signal)
+      await expect(added).rejects.toThrow('aborted')
     }
-    const { take, work } = await openListing(state)
+    const { add, work } = await openListing(state)
     expect([...work.nextOffsets]).toEqual([])
-    await take(live, recordsOf(eventsOf([1])))
-    expect(await listed(await state.reader(0))).toEqual([1])
+    await add(live, recordsOf(eventsOf([1])))
+    expect(await listedNumbers(await state.reader(0))).toEqual([1])
   })
 })

@@ -5,12 +5,12 @@ import { openPostgresStates } from '../../../../cloud-bridge/consumers/state/pos
 import { StateUnavailable } from '../../../../cloud-bridge/consumers/state/state.ts'
 import { rowsOf } from '../../../contracts/state-rig.ts'
 import { describeWithPostgres, startLocalPostgres } from '../../../setup/local-postgres.ts'
-import { eventsOf, listed, live, openListing, recordsOf } from '../runtime/fixture.ts'
+import { eventsOf, listedNumbers, live, openListing, recordsOf } from '../runtime/fixture.ts'
 
 const TIMEOUT_MS = 1000
 const PARTITIONS = [0, 1, 2, 3]
 
-describeWithPostgres('a PostgreSQL that goes', () => {
+describeWithPostgres('an unavailable PostgreSQL', () => {
   let server: Awaited<ReturnType<typeof startLocalPostgres>>
   beforeAll(async () => {
     server = await startLocalPostgres()
@@ -18,42 +18,44 @@ describeWithPostgres('a PostgreSQL that goes', () => {
   afterAll(() => server?.[Symbol.asyncDispose]())
   const open = () => openPostgresStates(server.url, TIMEOUT_MS)
 
-  it('is restarted, killed and frozen in the middle of commits: all counts once', async () => {
+  it('is killed, frozen and restarted in the middle of commits: every event counts once', async () => {
     await using store = open()
     const state = await store.open('listing')
     const works = await Promise.all(PARTITIONS.map(partition => openListing(state, { partition })))
-    let isOver = false
-    const wanted: number[] = []
-    const running = works.map(async ({ take }, at) => {
+    let isDone = false
+    const lastNumbers: number[] = []
+    const running = works.map(async ({ add }, index) => {
       let next = 0
-      for (; !isOver; next += 5) {
+      for (; !isDone; next += 5) {
         const numbers = Array.from({ length: 5 }, (_, more) => next + more + 1)
-        await take(live, recordsOf(eventsOf(numbers), next))
+        await add(live, recordsOf(eventsOf(numbers), next))
       }
-      wanted[at] = next
+      lastNumbers[index] = next
     })
-    const awhile = () => sleep(100 + Math.random() * 100)
+    const pauseShortly = () => sleep(100 + Math.random() * 100)
     for (const fault of ['SIGKILL', 'freeze', 'SIGINT'] as const) {
-      await awhile()
+      await pauseShortly()
       const thaw = fault === 'freeze' ? await server.freeze() : null
       if (fault === 'freeze') await sleep(TIMEOUT_MS * 1.5)
       else await server.stop(fault)
-      await awhile()
+      await pauseShortly()
       await (thaw ? thaw() : server.start())
     }
-    await awhile()
-    isOver = true
+    await pauseShortly()
+    isDone = true
     await Promise.all(running)
-    for (const [at, last] of wanted.entries()) {
-      const reader = await state.reader(PARTITIONS[at]!)
-      expect(await listed(reader)).toEqual(Array.from({ length: last }, (_, one) => one + 1))
+    for (const [index, last] of lastNumbers.entries()) {
+      const reader = await state.reader(PARTITIONS[index]!)
+      expect(await listedNumbers(reader)).toEqual(
+        Array.from({ length: last }, (_, number) => number + 1),
+      )
       expect(reader.offsets.get(live)).toBe(last)
       expect((await reader.pendingEffects(100_000)).length).toBe(last)
     }
-    expect(works.flatMap(({ away }) => away).filter(Boolean).length).toBeGreaterThan(0)
+    expect(works.flatMap(({ reasons }) => reasons).filter(Boolean).length).toBeGreaterThan(0)
   })
 
-  it('is away when it does not answer, and holds up neither a claim nor the end', async () => {
+  it('is reported when it does not answer, and blocks neither a claim nor the end', async () => {
     const store = open()
     const state = await store.open('frozen')
     const claimed = await state.claim(0)
@@ -64,11 +66,11 @@ describeWithPostgres('a PostgreSQL that goes', () => {
     await rejected(claimed.get(['a']))
     await store[Symbol.asyncDispose]()
     thaw()
-    await using again = open()
-    await (await (await again.open('frozen')).claim(0)).commit({})
+    await using reopened = open()
+    await (await (await reopened.open('frozen')).claim(0)).commit({})
   })
 
-  it('lets go of what a member held that vanished in the middle of a commit', async () => {
+  it('releases the locks of a member that vanished in the middle of a commit', async () => {
     await using store = open()
     const state = await store.open('vanished')
     await state.claim(0)
@@ -85,7 +87,7 @@ describeWithPostgres('a PostgreSQL that goes', () => {
     await (await state.claim(0)).commit({})
   })
 
-  it('is told by what the server says when it does not let us in, until that is mended', async () => {
+  it('is reported with the reason of the server that refuses the login, until that is fixed', async () => {
     await using store = openPostgresStates(server.url.replace(/postgres$/, 'later'))
     const opened = store.open('c')
     await expect(opened).rejects.toThrow(StateUnavailable)

@@ -24,7 +24,7 @@ describeWithPostgres('PostgreSQL', () => {
   describe('the tables of states', () => {
     const ask = async (text: string) => {
       await using stack = new AsyncDisposableStack()
-      const client = stack.adopt(new pg.Client(server.url), one => one.end())
+      const client = stack.adopt(new pg.Client(server.url), connection => connection.end())
       await client.connect()
       return (await client.query(text)).rows
     }
@@ -33,7 +33,7 @@ describeWithPostgres('PostgreSQL', () => {
       return server.url.replace(/postgres$/, name)
     }
 
-    it('are made once by members that come at the same time', async () => {
+    it('are created once by members that start at the same time', async () => {
       const url = await emptyDatabase('new')
       const stores = [1, 2, 3, 4].map(() => openPostgresStates(url))
       const states = await Promise.all(stores.map(store => store.open('c')))
@@ -50,7 +50,7 @@ describeWithPostgres('PostgreSQL', () => {
       expect(all.map(({ value }) => value.toString())).toEqual(['é', 'a', 'b'])
     })
 
-    it('lose what versions had that were replaced, and nothing else', async () => {
+    it('lose the rows of replaced versions, and nothing else', async () => {
       await using store = openPostgresStates(server.url)
       const fill = async (state: Awaited<ReturnType<typeof store.open>>) => {
         const effects = [{ id: 'e', topic: 't', key: 'k', value: Buffer.from('v') }]
@@ -77,7 +77,7 @@ describeWithPostgres('PostgreSQL', () => {
       ).toEqual([])
     })
 
-    it('are told from those of another program', async () => {
+    it('are distinguished from those of another program', async () => {
       const url = await emptyDatabase('newer')
       {
         await using store = openPostgresStates(url)

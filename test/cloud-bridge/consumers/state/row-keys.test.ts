@@ -15,20 +15,19 @@ const character = fc.oneof(
 const part = fc.string({ unit: character, maxLength: 4 }).map(text => text.toWellFormed())
 const parts = fc.array(part, { minLength: 1, maxLength: 4 })
 
-const compare = (one: string, other: string) =>
-  Math.sign(Buffer.compare(Buffer.from(one), Buffer.from(other)))
-/** Part by part, by code point; what ends first comes first. */
-function compareParts(one: readonly string[], other: readonly string[]): number {
-  for (const [at, own] of one.entries()) {
-    if (other[at] === undefined) return 1
-    const order = compare(own, other[at])
+const compare = (a: string, b: string) => Math.sign(Buffer.compare(Buffer.from(a), Buffer.from(b)))
+/** Part by part, by code point; the shorter list first. */
+function compareParts(a: readonly string[], b: readonly string[]): number {
+  for (const [index, part] of a.entries()) {
+    if (b[index] === undefined) return 1
+    const order = compare(part, b[index])
     if (order !== 0) return order
   }
-  return one.length < other.length ? -1 : 0
+  return a.length < b.length ? -1 : 0
 }
 
 describe('a key', () => {
-  it('gives its parts back, and holds no NUL', () => {
+  it('gives its parts back, and contains no NUL', () => {
     fc.assert(
       fc.property(parts, all => {
         const key = keyOf(...all)
@@ -40,20 +39,21 @@ describe('a key', () => {
 
   it('sorts part by part', () => {
     fc.assert(
-      fc.property(parts, parts, (one, other) => {
-        expect(compare(keyOf(...one), keyOf(...other))).toBe(compareParts(one, other))
+      fc.property(parts, parts, (a, b) => {
+        expect(compare(keyOf(...a), keyOf(...b))).toBe(compareParts(a, b))
       }),
     )
   })
 
-  it('is within what it begins with, and nothing else is', () => {
+  it('is in the range of its prefix, and no other key is', () => {
     fc.assert(
       fc.property(parts, parts, fc.integer({ min: 1, max: 3 }), (all, others, length) => {
         for (const prefix of [all.slice(0, length), others.slice(0, length)]) {
           const { from, to } = keysWithPrefix(...prefix)
           const key = keyOf(...all)
           const isWithin = compare(key, from) >= 0 && compare(key, to) < 0
-          const begins = prefix.every((one, at) => one === all[at]) && all.length > prefix.length
+          const begins =
+            prefix.every((part, index) => part === all[index]) && all.length > prefix.length
           expect(isWithin).toBe(begins)
         }
       }),
@@ -63,9 +63,9 @@ describe('a key', () => {
   it('sorts times as parts', () => {
     const time = fc.integer({ min: 0, max: 36 ** 9 - 1 })
     fc.assert(
-      fc.property(time, time, (one, other) => {
-        expect(timeOfKeyPart(timeKeyPart(one))).toBe(one)
-        expect(compare(timeKeyPart(one), timeKeyPart(other))).toBe(Math.sign(one - other))
+      fc.property(time, time, (a, b) => {
+        expect(timeOfKeyPart(timeKeyPart(a))).toBe(a)
+        expect(compare(timeKeyPart(a), timeKeyPart(b))).toBe(Math.sign(a - b))
       }),
     )
   })

@@ -27,24 +27,24 @@ describeStateStore('SQLite', async () => {
 })
 
 describe('the files of a state', () => {
-  it('go when their version was replaced', async () => {
-    using place = temporary()
-    await using store = openSqliteStates(place.dir)
-    const versions = () => readdirSync(join(place.dir, 'c')).filter(name => /^v\d/.test(name))
+  it('are deleted when their version was replaced', async () => {
+    using folder = temporary()
+    await using store = openSqliteStates(folder.dir)
+    const versions = () => readdirSync(join(folder.dir, 'c')).filter(name => /^v\d/.test(name))
     await (await store.open('c')).claim(0)
     await (await store.build('c')).claim(0)
     const { version } = await store.build('c')
     expect(versions()).toEqual(['v1', 'v3'])
     await store.makeCurrent('c', version.number)
     await store.open('c')
-    expect(existsSync(join(place.dir, 'c', 'v1'))).toBe(false)
+    expect(existsSync(join(folder.dir, 'c', 'v1'))).toBe(false)
   })
 
-  it('are told from others, which stay as they are', async () => {
-    using place = temporary()
-    await using store = openSqliteStates(place.dir)
+  it('are distinguished from foreign files, which stay unchanged', async () => {
+    using folder = temporary()
+    await using store = openSqliteStates(folder.dir)
     const state = await store.open('c')
-    const file = (partition: number) => join(place.dir, 'c', 'v1', `${partition}.db`)
+    const file = (partition: number) => join(folder.dir, 'c', 'v1', `${partition}.db`)
     writeFileSync(file(0), 'not a database, and longer than a header'.repeat(100))
     const foreign = new Database(file(1))
     foreign.exec('CREATE TABLE theirs (x)')

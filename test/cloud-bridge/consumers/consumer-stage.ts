@@ -13,10 +13,10 @@ import { encodeEvent, type SensorReading } from '../../../config/event/sensor-re
 import { createLog } from '../../../config/process/log.ts'
 import { sharedKafka } from '../../setup/kafka/kafka.ts'
 
-export type RealPlace = Awaited<ReturnType<typeof openRealPlace>>
+export type ConsumerStage = Awaited<ReturnType<typeof openConsumerStage>>
 
 /** Topics on the shared Kafka and a state folder for one test alone. */
-export async function openRealPlace(partitions: number) {
+export async function openConsumerStage(partitions: number) {
   await using stack = new AsyncDisposableStack()
   const run = randomUUID()
   const kafka = await createKafkaClient(sharedKafka())
@@ -73,7 +73,7 @@ export async function openRealPlace(partitions: number) {
 }
 
 /** Runs a consumer as its process does, in a group of its own. */
-export async function startConsumer(on: RealPlace, definition: ConsumerDefinition) {
+export async function startConsumer(on: ConsumerStage, definition: ConsumerDefinition) {
   const { context, ending } = await on.openProcess(definition.name)
   const { runtime, stack } = context
   const opened = await definition.open(context)
