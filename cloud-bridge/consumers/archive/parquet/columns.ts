@@ -61,13 +61,13 @@ const optional = (name: string, kind: ElementKind): SchemaElement => ({
   ...kind,
 })
 
-const root: SchemaElement = { name: 'event', num_children: 18 }
-const source = required('source', { num_children: 2 })
+const root: SchemaElement = { name: 'event' }
+const source = required('source', {})
 const measurements = required('measurements', {
-  ...{ converted_type: 'LIST', logical_type: { type: 'LIST' }, num_children: 1 },
+  ...{ converted_type: 'LIST', logical_type: { type: 'LIST' } },
 })
-const list: SchemaElement = { name: 'list', repetition_type: 'REPEATED', num_children: 1 }
-const element = required('element', { num_children: 5 })
+const list: SchemaElement = { name: 'list', repetition_type: 'REPEATED' }
+const element = required('element', {})
 
 type CreateBuffer<T> = () => ValueBuffer<T>
 
@@ -197,5 +197,13 @@ export const columnDefinitions: readonly ColumnDefinition[] = [
   long('heardAt', ({ appendTimeMs }) => appendTimeMs, TIME),
 ]
 
-/** The schema of a file, depth first. */
-export const schema: SchemaElement[] = [...new Set(columnDefinitions.flatMap(({ path }) => path))]
+const paths = columnDefinitions.map(({ path }) => path)
+const childCount = (parent: SchemaElement) =>
+  new Set(paths.filter(path => path.includes(parent)).map(path => path[path.indexOf(parent) + 1]))
+    .size
+
+/** The schema of a file, depth first. A group says how many children it has. */
+export const schema: SchemaElement[] = [...new Set(paths.flat())].map(element => {
+  const isColumn = paths.some(path => path.at(-1) === element)
+  return isColumn ? element : { ...element, num_children: childCount(element) }
+})

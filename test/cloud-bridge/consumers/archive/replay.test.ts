@@ -107,7 +107,7 @@ describeWithKafka('./sluice replay --archive', () => {
     const done = await at.run('replay', ...from, '--topic', backfill)
     expect(done).toEqual({
       ...{ code: 0, stderr: '' },
-      stdout: `12 events went to ${backfill} once more\n`,
+      stdout: `12 events were sent to ${backfill} again\n`,
     })
     const [first] = await readTopic(sharedKafka(), backfill)
     const received = first!.map(({ value }) => decodeEvent(value))
