@@ -121,6 +121,9 @@ describeWithKafka('./sluice replay --archive', () => {
       '--topic',
       backfill,
     )
-    expect(none).toMatchObject({ code: 1, stderr: expect.stringMatching('nothing of this time') })
+    expect(none).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching('there is nothing to replay'),
+    })
   }, 60_000)
 })
