@@ -2,14 +2,14 @@ import { type Config, type Fault, loadConfig } from './config.ts'
 import { readDocument } from './loading/document.ts'
 import { isGroup } from './loading/nested-values.ts'
 
-const allowed = ['brokers', 'sasl', 'tls'] as const
+const ALLOWED_KEYS = ['brokers', 'sasl', 'tls'] as const
 
-/** How an administrator reaches Kafka, where that differs from how the bridge does. */
-export type AdminAccess = Partial<Pick<Config['kafka'], (typeof allowed)[number]>>
+/** How an administrator connects to Kafka, where that differs from the bridge. */
+export type AdminAccess = Partial<Pick<Config['kafka'], (typeof ALLOWED_KEYS)[number]>>
 
 /**
- * Reads a file (YAML) that holds kafka.brokers, kafka.sasl or kafka.tls of an administrator, and
- * nothing else. The environment is the bridge's, so it is not asked. Does not throw.
+ * Reads a YAML file with an administrator's kafka.brokers, kafka.sasl or kafka.tls, and no other
+ * keys. The environment belongs to the bridge and is ignored. Never throws.
  */
 export function loadAdminAccess(file: string): { access: AdminAccess } | { faults: Fault[] } {
   const loaded = loadConfig({ file, env: {} })
@@ -20,14 +20,14 @@ export function loadAdminAccess(file: string): { access: AdminAccess } | { fault
   const others = [
     ...Object.keys(given).filter(key => key !== 'kafka'),
     ...Object.keys(kafka)
-      .filter(key => !allowed.some(one => one === key))
+      .filter(key => !ALLOWED_KEYS.some(allowed => allowed === key))
       .map(key => `kafka.${key}`),
   ]
   if (others.length > 0) {
-    const cure = `Leave ${allowed.map(key => `kafka.${key}`).join(', ')} in it alone`
-    const reason = 'is not for an administrator'
+    const cure = `Keep only ${ALLOWED_KEYS.map(key => `kafka.${key}`).join(', ')} in it`
+    const reason = 'is not a key for an administrator'
     return { faults: others.map(key => ({ key, reason, cure, where: file })) }
   }
-  const set = allowed.filter(key => Object.hasOwn(kafka, key))
-  return { access: Object.fromEntries(set.map(key => [key, loaded.config.kafka[key]])) }
+  const givenKeys = ALLOWED_KEYS.filter(key => Object.hasOwn(kafka, key))
+  return { access: Object.fromEntries(givenKeys.map(key => [key, loaded.config.kafka[key]])) }
 }

@@ -17,7 +17,7 @@ type Kafka = Omit<Settings['kafka'], 'sasl' | 'tls'> & { sasl: Sasl | null; tls:
 type Registry = Settings['registry'] & { password?: Secret; ca?: Secret }
 type Consumers = Settings['consumers'] & { postgresUrl?: Secret }
 
-/** Everything that can be set, with its secrets read. Times and sizes end in their unit. */
+/** The configuration with its secrets. Names of times and sizes end in their unit. */
 export type Config = Frozen<
   Omit<Settings, 'kafka' | 'registry' | 'consumers'> & {
     kafka: Kafka
@@ -26,23 +26,23 @@ export type Config = Frozen<
   }
 >
 
-/** From which topics readings come, and what stands where in them. */
+/** A pattern for MQTT topics, and how site, zone and device are found in them. */
 export type Route = Config['ingest']['routes'][number]
 
-/** What holds where nothing is set: no Kafka, everything on loopback. Frozen. */
+/** The configuration without any setting: no Kafka, all listeners on loopback. Frozen. */
 export const defaults: Config = freeze(withSecrets(configSchema.parse({}), []))
 
 /**
- * Loads the configuration: the defaults, over them the file (YAML), over it the environment
- * (SLUICE_GATEWAY_MQTT_PORT for gateway.mqtt.port). Reads the files that hold secrets, too.
- * Gives the frozen configuration or *all* that is wrong with it, and does not throw.
+ * Loads the configuration: the environment (SLUICE_GATEWAY_MQTT_PORT for gateway.mqtt.port)
+ * overrides the file (YAML), and the file overrides the defaults. Reads the files of secrets too.
+ * Returns the frozen configuration or *all* its faults, and never throws.
  */
-export function loadConfig(from: {
+export function loadConfig(sources: {
   file?: string | undefined
   env: Record<string, string | undefined>
 }): { config: Config } | { faults: Fault[] } {
-  const document = from.file === undefined ? noDocument : readDocument(from.file)
-  const environment = readOverrides(from.env)
+  const document = sources.file === undefined ? noDocument : readDocument(sources.file)
+  const environment = readOverrides(sources.env)
   const input = environment.overrides.reduce(
     (value, override) => withValue(value, override.path, override.value),
     document.value,
@@ -50,29 +50,32 @@ export function loadConfig(from: {
 
   const shape = checkShape(input)
   const secrets = readSecrets(input)
-  const wrong = new Set(shape.findings.map(({ path }) => pathText(path)))
-  // A relation between keys says nothing when one of them is wrong by itself.
-  const related = checkRelations(shape.settings).filter(({ path, others = [] }) =>
-    [path, ...others].every(key => !wrong.has(pathText(key))),
+  const faultyKeys = new Set(shape.findings.map(({ path }) => pathText(path)))
+  // A relation between keys is meaningless when one of the keys is faulty itself.
+  const relations = checkRelations(shape.settings).filter(({ path, others = [] }) =>
+    [path, ...others].every(key => !faultyKeys.has(pathText(key))),
   )
-  const findings = [...shape.findings, ...checkRoutes(input), ...related, ...secrets.findings]
+  const findings = [...shape.findings, ...checkRoutes(input), ...relations, ...secrets.findings]
 
-  const placeOf = (path: KeyPath) => {
-    const { name } = environment.overrides.findLast(at => isWithin(path, at.path)) ?? {}
+  const locationOf = (path: KeyPath) => {
+    const { name } = environment.overrides.findLast(override => isWithin(path, override.path)) ?? {}
     if (name !== undefined) return `environment variable ${name}`
     const line = document.lineOf(path)
-    return line === undefined ? undefined : `line ${line} of ${from.file}`
+    return line === undefined ? undefined : `line ${line} of ${sources.file}`
   }
-  const faults = findings.map(finding => faultOf(finding, input, placeOf))
-  const all = [...document.faults, ...environment.faults, ...faults]
-  if (all.length > 0) return { faults: all }
+  const faults = findings.map(finding => faultOf(finding, input, locationOf))
+  const allFaults = [...document.faults, ...environment.faults, ...faults]
+  if (allFaults.length > 0) return { faults: allFaults }
   return { config: freeze(withSecrets(shape.settings, secrets.secrets)) }
 }
 
-/** Only `checkShape` makes settings, and `readSecrets` finds a secret for each file they name. */
+/** The cast is safe: `readSecrets` returns a secret for each file that the settings name. */
 function withSecrets(settings: Settings, secrets: { path: string[]; value: Secret }[]): Config {
-  const whole = secrets.reduce<unknown>((to, at) => withValue(to, at.path, at.value), settings)
-  return whole as Config
+  const config = secrets.reduce<unknown>(
+    (target, { path, value }) => withValue(target, path, value),
+    settings,
+  )
+  return config as Config
 }
 
 const isWithin = (path: KeyPath, outer: KeyPath) => outer.every((step, i) => path[i] === step)
@@ -80,16 +83,18 @@ const isWithin = (path: KeyPath, outer: KeyPath) => outer.every((step, i) => pat
 function faultOf(
   finding: Finding,
   input: unknown,
-  placeOf: (path: KeyPath) => string | undefined,
+  locationOf: (path: KeyPath) => string | undefined,
 ): Fault {
   const { path, others = [], reason, cure } = finding
   const value = finding.value ?? valueAt(input, path)
   const shown = mayBeSecret(path) ? '[secret]' : shownValue(value)
-  const exact = [path, ...others].map(placeOf).filter(place => place !== undefined)
-  // A key that is missing has no line: its nearest group has.
-  const around = path.map((_, i) => placeOf(path.slice(0, path.length - i)))
-  const places = exact.length > 0 ? exact : around.filter(place => place !== undefined).slice(0, 1)
-  const where = [...new Set(places)].join(', ')
+  const exact = [path, ...others].map(locationOf).filter(location => location !== undefined)
+  // A missing key has no line; its nearest group has one.
+  const enclosing = path
+    .map((_, i) => locationOf(path.slice(0, path.length - i)))
+    .filter(location => location !== undefined)
+  const locations = exact.length > 0 ? exact : enclosing.slice(0, 1)
+  const where = [...new Set(locations)].join(', ')
   return {
     key: pathText(path),
     ...(value !== undefined && { value: shown }),

@@ -4,10 +4,10 @@ import { locationFault } from './syntax/routes.ts'
 import { isSchedule } from './syntax/schedules.ts'
 import { windowSizeTable } from './window-size-table.ts'
 
-/** What an operator can do about a wrong value, by the schema of the value. */
+/** What an operator can do about a wrong value, for each schema of a value. */
 export const cures = z.registry<{ cure: string }>()
 
-const whole = (min: number, max: number, unit: string) =>
+const integer = (min: number, max: number, unit: string) =>
   z
     .int()
     .min(min)
@@ -15,9 +15,9 @@ const whole = (min: number, max: number, unit: string) =>
     .register(cures, {
       cure: `Choose a whole number${unit} between ${min} and ${max}`,
     })
-const count = (min: number, max: number) => whole(min, max, '')
-const ms = (min: number, max: number) => whole(min, max, ' of milliseconds')
-const bytes = (min: number, max: number) => whole(min, max, ' of bytes')
+const count = (min: number, max: number) => integer(min, max, '')
+const ms = (min: number, max: number) => integer(min, max, ' of milliseconds')
+const bytes = (min: number, max: number) => integer(min, max, ' of bytes')
 
 const text = (holds: (value: string) => boolean, reason: string, cure: string) =>
   z.string().refine(holds, reason).register(cures, { cure })
@@ -43,16 +43,16 @@ const name = text(
 )
 const kafkaTopic = text(
   value => /^[\w.-]{1,249}$/.test(value) && value !== '.' && value !== '..',
-  'is not a name that Kafka takes for a topic',
+  'is not a topic name that Kafka accepts',
   'Use 1 to 249 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
 )
-// SQLite takes '' and ':memory:' for stores that are gone at exit, and trims names.
+// SQLite treats '' and ':memory:' as stores that vanish at exit, and trims names.
 const file = text(
   value => /^(?! |:memory:|file:)[^\p{Cc}]+(?<![ /])$/u.test(value),
   'is not the path of a file',
   'Name a file, absolute or relative to the current directory',
 )
-const place = z
+const location = z
   .string()
   .refine(value => !locationFault(value), { error: ({ input }) => locationFault(`${input}`) ?? '' })
   .register(cures, { cure: 'Write 1 to 128 printable characters' })
@@ -83,9 +83,9 @@ const route = z
       cure: 'Write a topic such as building/{site}/zone/{zone}/sensor/{device}',
     }),
     format: choice('json').default('json'),
-    site: place.exactOptional(),
-    zone: place.exactOptional(),
-    device: place.exactOptional(),
+    site: location.exactOptional(),
+    zone: location.exactOptional(),
+    device: location.exactOptional(),
     lane: lane.exactOptional(),
     time: z
       .strictObject({ field: plain, unit: choice('ms', 's', 'us', 'ns', 'iso') })
@@ -133,7 +133,7 @@ const ingest = z.strictObject({
 const whenFull = choice('refuse', 'drop-oldest', 'thin')
 const lanes = z
   .record(lane, z.strictObject({ whenFull }))
-  .register(cures, { cure: 'Write lanes beneath it, each as name: { whenFull: refuse }' })
+  .register(cures, { cure: 'Write lanes below it, each as name: { whenFull: refuse }' })
 
 const outbox = z.strictObject({
   file: file.default('data/outbox.db'),
@@ -283,7 +283,7 @@ const log = z.strictObject({
   level: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
 })
 
-/** Every key with its limits and its default; the meaning of each stands in sluice.yaml. */
+/** Every key with its limits and its default; sluice.yaml explains each key. */
 export const configSchema = z.strictObject({
   gateway: gateway.prefault({}),
   ingest: ingest.prefault({}),
@@ -296,5 +296,5 @@ export const configSchema = z.strictObject({
   log: log.prefault({}),
 })
 
-/** What the schema yields: the configuration before its secrets were read. */
+/** The configuration before its secrets are read. */
 export type Settings = z.infer<typeof configSchema>

@@ -1,9 +1,9 @@
 const SEED = 0x9747b28c
-const M = 0x5bd1e995
+const MULTIPLIER = 0x5bd1e995
 
 /**
  * The partition of a zone among `count`, as Kafka's Java producer computes it for the same key:
- * murmur2, made positive, modulo count. It never changes while count does not.
+ * murmur2, made positive, modulo count. The partition changes only when `count` changes.
  */
 export function partitionOf(key: Uint8Array, count: number): number {
   return (murmur2(key) & 0x7fffffff) % count
@@ -16,29 +16,29 @@ export function murmur2(bytes: Uint8Array): number {
   let at = 0
   for (; at + 4 <= length; at += 4) {
     let k = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
-    k = Math.imul(k, M)
-    k = Math.imul(k ^ (k >>> 24), M)
-    hash = Math.imul(hash, M) ^ k
+    k = Math.imul(k, MULTIPLIER)
+    k = Math.imul(k ^ (k >>> 24), MULTIPLIER)
+    hash = Math.imul(hash, MULTIPLIER) ^ k
   }
   const rest = length - at
   if (rest >= 3) hash ^= bytes[at + 2]! << 16
   if (rest >= 2) hash ^= bytes[at + 1]! << 8
-  if (rest >= 1) hash = Math.imul(hash ^ bytes[at]!, M)
-  hash = Math.imul(hash ^ (hash >>> 13), M)
+  if (rest >= 1) hash = Math.imul(hash ^ bytes[at]!, MULTIPLIER)
+  hash = Math.imul(hash ^ (hash >>> 13), MULTIPLIER)
   return hash ^ (hash >>> 15)
 }
 
-/** Remembers each zone's key bytes and partition, because hashing one per event would be waste. */
+/** Caches the key bytes and the partition of each zone, to avoid one hash per event. */
 export function createPartitioner(count: number) {
-  const known = new Map<string, { key: Buffer; partition: number }>()
+  const cache = new Map<string, { key: Buffer; partition: number }>()
   return (zone: string): { key: Buffer; partition: number } => {
-    let place = known.get(zone)
-    if (!place) {
+    let target = cache.get(zone)
+    if (!target) {
       const key = Buffer.from(zone)
-      place = { key, partition: partitionOf(key, count) }
-      if (known.size >= 100_000) known.clear()
-      known.set(zone, place)
+      target = { key, partition: partitionOf(key, count) }
+      if (cache.size >= 100_000) cache.clear()
+      cache.set(zone, target)
     }
-    return place
+    return target
   }
 }

@@ -9,11 +9,11 @@ import {
 } from '../schemas/released.ts'
 import { fingerprintIn, SINGLE_OBJECT_BYTES, WIRE_FORMAT_BYTES } from './event-fields.ts'
 
-/** How far a gateway's clock can be trusted at the moment of acceptance. */
+/** How far the gateway's clock could be trusted when the message was accepted. */
 export type ClockState = 'SYNCED' | 'HOLDOVER' | 'UNSYNCED'
 export const CLOCK_STATES: readonly ClockState[] = ['SYNCED', 'HOLDOVER', 'UNSYNCED']
 
-/** One value of a reading: exactly one of number, flag and text is set; none for a null reading. */
+/** One value of a reading: exactly one of number, flag and text is set; none for a null value. */
 export type Measurement = {
   metric: string
   number: number | null
@@ -23,7 +23,7 @@ export type Measurement = {
 }
 
 /**
- * The event contract with the cloud: the newest of config/schemas says what each field means.
+ * The event contract with the cloud: the newest file of config/schemas explains each field.
  */
 export type SensorReading = {
   id: string
@@ -42,10 +42,10 @@ export type SensorReading = {
   traceparent: string | null
 }
 
-/** What a device reported at one moment: an event before it is accepted and numbered. */
+/** What a device reported at one time: an event before it is accepted and numbered. */
 export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence' | 'zoneSequence'>
 
-/** CRC-64-AVRO of the schema that events are written under. */
+/** CRC-64-AVRO of the schema under which events are written. */
 export const schemaFingerprint = newestSchema.fingerprint
 
 const headers = new Map(releasedSchemas.map(schema => [schema, singleObjectHeader(schema)]))
@@ -59,8 +59,9 @@ const resolvers = new Map(
 const newestFirst = releasedSchemas.toReversed()
 
 /**
- * Writes an event in single-object encoding into `target` at `offset`. Returns the offset behind
- * it, or a negative number when bytes are missing. Throws on an event that is not of the contract.
+ * Writes an event in single-object encoding into `target` at `offset`. Returns the offset after the
+ * event, or a negative number when `target` is too short. Throws when the event violates the
+ * contract.
  */
 export function encodeInto(event: SensorReading, target: Buffer, offset: number): number {
   newestHeader.copy(target, offset)
@@ -68,19 +69,19 @@ export function encodeInto(event: SensorReading, target: Buffer, offset: number)
 }
 
 /**
- * The event in single-object encoding: what stands in Kafka when no registry is configured. Under
- * an older schema, as a program wrote it to which that was the newest.
+ * The event in single-object encoding, as Kafka stores it without a registry. With an older schema:
+ * the bytes that an older program wrote.
  */
 export function encodeEvent(event: SensorReading, schema: ReleasedSchema = newestSchema): Buffer {
   return Buffer.concat([headers.get(schema)!, schema.type.toBuffer(event)])
 }
 
 /**
- * Reads an event that was written under any released schema, in single-object encoding or in the
- * wire format of registries; what its schema did not have is null. The wire format only carries a
- * registry's number: the schema is the one that the datum fits to its last byte, which is one only,
- * so no registry is asked. Throws an Error that says what is wrong: another framing, another
- * schema, bytes missing or left over, or a clock outside the contract.
+ * Decodes an event that was written under any released schema, in single-object encoding or in the
+ * wire format of registries; fields that its schema lacks are null. The wire format contains only a
+ * registry's schema id: the datum fits exactly one released schema to its last byte, so no registry
+ * is needed. Throws an Error with the reason: another framing, another schema, bytes missing or
+ * left over, or a clock state outside the contract.
  */
 export function decodeEvent(value: Buffer): SensorReading {
   if (value.length >= SINGLE_OBJECT_BYTES && value.readUInt16BE() === 0xc301) {
@@ -106,18 +107,19 @@ export function decodeEvent(value: Buffer): SensorReading {
 }
 
 /**
- * Gives what reads a datum, in the wire format of registries, of a schema that is not ours: one of
- * a newer program, as its registry knows it. Throws when an event of ours cannot be read from it.
+ * Returns the decoder for events in the wire format of registries under a schema that this program
+ * does not have: that of a newer program, from the registry. Throws when the schema is
+ * incompatible.
  */
 export function createDecoder(schema: object): (value: Buffer) => SensorReading {
   const resolver = resolverOf(avro.Type.forSchema(schema as avro.Schema))
   return value => decodeDatum(value, WIRE_FORMAT_BYTES, resolver)
 }
 
-function decodeDatum(value: Buffer, at: number, resolver: unknown): SensorReading {
-  const { value: event, offset } = newestSchema.type.decode(value, at, resolver as never)
+function decodeDatum(value: Buffer, start: number, resolver: unknown): SensorReading {
+  const { value: event, offset } = newestSchema.type.decode(value, start, resolver as never)
   if (offset !== value.length) {
-    throw new Error(offset < 0 ? 'the datum is cut short' : 'bytes are left over behind the datum')
+    throw new Error(offset < 0 ? 'the datum is truncated' : 'bytes are left over after the datum')
   }
   if (!CLOCK_STATES.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
   return event
@@ -132,8 +134,9 @@ function singleObjectHeader({ fingerprint }: ReleasedSchema): Buffer {
 }
 
 /**
- * A stream that takes events and gives an Avro object container file, its blocks deflated (Avro
- * 1.12, "Object Container Files"). The whole schema stands in it, with the meaning of times.
+ * A stream that turns events into an Avro object container file with deflated blocks (Avro 1.12,
+ * "Object Container Files"). The file contains the complete schema, with the logical types of
+ * times.
  */
 export function createEventContainer(): Duplex {
   const options = { codec: 'deflate', writeHeader: 'always', syncMarker: randomBytes(16) } as const

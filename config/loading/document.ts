@@ -4,23 +4,23 @@ import { readText } from './file-text.ts'
 import { type KeyPath, pathText } from './keys.ts'
 import { isGroup } from './nested-values.ts'
 
-/** A configuration file as it was read: {} where it could not be. Lines count from 1. */
+/** The content of a configuration file; {} for an unreadable file. Lines count from 1. */
 export type Document = {
   value: unknown
   faults: Fault[]
   lineOf(path: KeyPath): number | undefined
 }
 
-/** What takes the place of a file when none is named. */
+/** Stands for the file when none is named. */
 export const noDocument: Document = { value: {}, faults: [], lineOf: () => undefined }
 
-const documentMaxBytes = 1_048_576
-const syntaxCure =
-  'Mend the line: indent with spaces, put a space after a colon, quote text that holds ": " or "#"'
+const DOCUMENT_MAX_BYTES = 1_048_576
+const SYNTAX_CURE =
+  'Fix the line: indent with spaces, put a space after a colon, quote text that holds ": " or "#"'
 
-/** Reads a YAML file. Every fault of file and syntax is in `faults`; nothing is thrown. */
+/** Reads a YAML file. All faults of file and syntax are in `faults`; never throws. */
 export function readDocument(file: string): Document {
-  const read = readText(file, documentMaxBytes)
+  const read = readText(file, DOCUMENT_MAX_BYTES)
   if ('text' in read) return parseText(read.text, file)
   const cure =
     'Name a readable file with --config or SLUICE_CONFIG, or none to run with the defaults'
@@ -31,12 +31,12 @@ export function readDocument(file: string): Document {
 function parseText(text: string, file: string): Document {
   const lines = new LineCounter()
   const faults: Fault[] = []
-  const blame = (key: string, message: string, at?: number) => {
-    // What follows a colon quotes the source, which may hold a secret.
+  const addFault = (key: string, message: string, offset?: number) => {
+    // The text after a colon quotes the source, which may contain a secret.
     const reason = /call stack/.test(message) ? 'is nested too deeply' : message.split(/[:;]/)[0]!
-    const where = at === undefined ? undefined : `line ${lines.linePos(at).line} of ${file}`
+    const where = offset === undefined ? undefined : `line ${lines.linePos(offset).line} of ${file}`
     if (where === undefined || !faults.some(fault => fault.where === where)) {
-      faults.push({ key, reason, cure: syntaxCure, ...(where && { where }) })
+      faults.push({ key, reason, cure: SYNTAX_CURE, ...(where && { where }) })
     }
   }
   try {
@@ -46,18 +46,19 @@ function parseText(text: string, file: string): Document {
       uniqueKeys: false,
       logLevel: 'error',
     })
-    for (const { message, pos } of [...yaml.errors, ...yaml.warnings]) blame(file, message, pos[0])
+    for (const { message, pos } of [...yaml.errors, ...yaml.warnings])
+      addFault(file, message, pos[0])
     const root = yaml.contents
     if (faults.length > 0) return { ...noDocument, faults }
     const value = yaml.toJS() ?? {}
     if (!isGroup(value)) {
-      const cure = 'Write keys and values, such as gateway: and beneath it id: gateway'
-      return { ...noDocument, faults: [{ key: file, reason: 'is no mapping of keys', cure }] }
+      const cure = 'Write keys and values, such as gateway: and below it id: gateway'
+      return { ...noDocument, faults: [{ key: file, reason: 'is not a mapping of keys', cure }] }
     }
-    const line = (path: KeyPath) => lineIn(root, path, lines)
-    return { value, faults: repeated(root, [], lines, file), lineOf: line }
+    const lineOf = (path: KeyPath) => lineIn(root, path, lines)
+    return { value, faults: repeatedKeyFaults(root, [], lines, file), lineOf }
   } catch (error) {
-    blame(file, (error as Error).message)
+    addFault(file, (error as Error).message)
     return { ...noDocument, faults }
   }
 }
@@ -71,7 +72,7 @@ function lineIn(root: unknown, path: KeyPath, lines: LineCounter): number | unde
   let start: number | undefined
   for (const step of path) {
     if (isMap(node)) {
-      // The last of two equal keys is the one whose value counts.
+      // Of two equal keys the last one is in force.
       const pair = node.items.findLast(item => keyOf(item) === step)
       if (!pair) return undefined
       start = startOf(pair.key)
@@ -84,9 +85,14 @@ function lineIn(root: unknown, path: KeyPath, lines: LineCounter): number | unde
   return start === undefined ? undefined : lines.linePos(start).line
 }
 
-function repeated(node: unknown, path: KeyPath, lines: LineCounter, file: string): Fault[] {
+function repeatedKeyFaults(
+  node: unknown,
+  path: KeyPath,
+  lines: LineCounter,
+  file: string,
+): Fault[] {
   if (isSeq(node)) {
-    return node.items.flatMap((item, i) => repeated(item, [...path, i], lines, file))
+    return node.items.flatMap((item, i) => repeatedKeyFaults(item, [...path, i], lines, file))
   }
   if (!isMap(node)) return []
   const firstLines = new Map<string, number>()
@@ -95,9 +101,9 @@ function repeated(node: unknown, path: KeyPath, lines: LineCounter, file: string
     const { line } = lines.linePos(startOf(pair.key) ?? 0)
     const first = firstLines.get(key)
     firstLines.set(key, first ?? line)
-    const inner = repeated(pair.value, [...path, key], lines, file)
+    const inner = repeatedKeyFaults(pair.value, [...path, key], lines, file)
     if (first === undefined) return inner
-    const reason = `was already given in line ${first}`
+    const reason = `is given in line ${first} already`
     const where = `line ${line} of ${file}`
     return [{ key: pathText([...path, key]), reason, cure: 'Keep one of the two', where }, ...inner]
   })

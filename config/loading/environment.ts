@@ -2,12 +2,12 @@ import { type Fault, mayBeSecret, shownValue } from './faults.ts'
 import { type ConfigKey, configKeys } from './keys.ts'
 import { nearestNames } from './suggestion.ts'
 
-/** A value that the environment puts in place of what the file says. */
+/** A value from the environment that replaces the value of the file. */
 export type Override = { name: string; path: string[]; value: unknown }
 
 const prefix = 'SLUICE_'
 
-/** Names that say where to find things, and are no keys. */
+/** Variables of the launcher and of main.ts files that are not configuration keys. */
 const reserved = new Set(['SLUICE_CONFIG', 'SLUICE_CACHE'])
 
 /** The variable that overrides a key: outbox.commitWindowMs is SLUICE_OUTBOX_COMMIT_WINDOW_MS. */
@@ -21,9 +21,9 @@ const settable = new Map(
 )
 
 /**
- * All overrides in the environment, whole structures before what is in them. Lists are parted by
- * commas, structures are JSON, null stands for itself. What does not look like its type stays a
- * text, for the schema to refuse.
+ * All overrides in the environment, a structure before the keys within it. Lists are separated by
+ * commas, structures are JSON, `null` is null. A value that does not look like its type stays a
+ * text, so that the schema refuses it.
  */
 export function readOverrides(env: Record<string, string | undefined>) {
   const overrides: Override[] = []
@@ -32,7 +32,7 @@ export function readOverrides(env: Record<string, string | undefined>) {
     if (text === undefined || !name.startsWith(prefix) || reserved.has(name)) continue
     const key = settable.get(name)
     if (!key) {
-      faults.push(unknown(name, text))
+      faults.push(unknownVariable(name, text))
       continue
     }
     try {
@@ -45,7 +45,7 @@ export function readOverrides(env: Record<string, string | undefined>) {
       faults.push({ key: key.path.join('.'), value, reason: 'is not valid JSON', cure, where })
     }
   }
-  overrides.sort((one, other) => one.path.length - other.path.length)
+  overrides.sort((a, b) => a.path.length - b.path.length)
   return { overrides, faults }
 }
 
@@ -58,7 +58,7 @@ function parse(text: string, { kind, nullable }: ConfigKey): unknown {
   return text
 }
 
-function unknown(name: string, text: string): Fault {
+function unknownVariable(name: string, text: string): Fault {
   const [close] = nearestNames(name, [...settable.keys()])
   const cure = /^SLUICE_(\w+_)?(SERVICE|PORT)(_|$)/.test(name)
     ? 'Unset it (Kubernetes sets such names for a service: use enableServiceLinks: false)'

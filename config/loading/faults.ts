@@ -1,11 +1,11 @@
 import { isKnown, type KeyPath, pathText } from './keys.ts'
 
-/** One thing wrong with the configuration. `value` is ready to print: short, and never a secret. */
+/** A fault of the configuration. `value` is ready to print: short, and never a secret. */
 export type Fault = { key: string; value?: string; reason: string; cure: string; where?: string }
 
 /**
- * A fault that was found at a path, before its value and its place were looked up. `others` are the
- * keys that it lies between; `value` is for what nobody gave, a default.
+ * A fault at a path, before its value and location are added. `others` are further keys that the
+ * fault concerns; `value` is set for a default, which no file contains.
  */
 export type Finding = {
   path: KeyPath
@@ -25,24 +25,24 @@ export function describeFaults(faults: readonly Fault[]): string {
     .join('\n')
 }
 
-const shownMaxLength = 80
+const SHOWN_MAX_LENGTH = 80
 
-/** A value as a fault shows it: on one line, cut to 80 characters, lists and groups in short. */
+/** A value as a fault shows it: on one line, at most 80 characters, lists and groups elided. */
 export function shownValue(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : '[…]'
   if (typeof value === 'object' && value !== null) {
     return Object.keys(value).length === 0 ? '{}' : '{…}'
   }
   if (typeof value !== 'string') return String(value)
-  // A name and a password may stand before the host of a URL.
+  // A URL may contain a user name and a password before its host.
   const safe = value.replace(/\/\/[^/]*@/, '//[secret]@')
-  const cut = safe.length > shownMaxLength ? `${safe.slice(0, shownMaxLength)}…` : safe
-  return JSON.stringify(cut)
+  const isLong = safe.length > SHOWN_MAX_LENGTH
+  return JSON.stringify(isLong ? `${safe.slice(0, SHOWN_MAX_LENGTH)}…` : safe)
 }
 
 /**
- * Whether a value here may be a secret that somebody wrote where it does not belong
- * (kafka.sasl.password, KAFKA_TOKEN), so that no fault may show it.
+ * Whether the value at a path may be a misplaced secret (kafka.sasl.password, KAFKA_TOKEN), which
+ * no fault may show.
  */
 export function mayBeSecret(path: KeyPath): boolean {
   if (path.at(-1) === 'sasl') return true

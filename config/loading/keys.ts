@@ -1,14 +1,16 @@
 import { z } from 'zod'
 import { configSchema, cures } from '../schema.ts'
 
-/** Where a value stands: keys, and places in lists. */
+/** The path of a value: key names, and indexes in lists. */
 export type KeyPath = readonly (string | number)[]
 
-/** `group`: keys with own defaults; `structure`: a list or group that is set as a whole. */
+/**
+ * `group`: keys with defaults of their own; `structure`: a list or group that is set as a whole.
+ */
 export type KeyKind = 'group' | 'structure' | 'texts' | 'text' | 'number' | 'flag'
 export type ConfigKey = { path: string[]; kind: KeyKind; nullable: boolean }
 
-function bare(wrapped: unknown): { inner: z.ZodType; nullable: boolean } {
+function unwrap(wrapped: unknown): { inner: z.ZodType; nullable: boolean } {
   let inner = wrapped as z.ZodType
   let nullable = false
   while (
@@ -33,53 +35,53 @@ function kindOf(inner: z.ZodType, nullable: boolean): KeyKind {
 }
 
 function* walk(wrapped: unknown, path: string[]): Generator<ConfigKey> {
-  const { inner, nullable } = bare(wrapped)
+  const { inner, nullable } = unwrap(wrapped)
   if (path.length > 0) yield { path, kind: kindOf(inner, nullable), nullable }
   if (!(inner instanceof z.ZodObject)) return
   for (const [name, child] of Object.entries(inner.shape)) yield* walk(child, [...path, name])
 }
 
-/** Every key outside of lists, groups before what is in them. */
+/** All keys outside of lists, each group before its keys. */
 export const configKeys: readonly ConfigKey[] = [...walk(configSchema, [])]
 
 function schemaAt(path: KeyPath): z.ZodType | undefined {
-  let at: z.ZodType = configSchema
+  let node: z.ZodType = configSchema
   for (const step of path) {
-    if (at instanceof z.ZodArray && typeof step === 'number') at = bare(at.element).inner
-    else if (at instanceof z.ZodRecord) at = bare(at.valueType).inner
-    else if (at instanceof z.ZodObject && Object.hasOwn(at.shape, step)) {
-      at = bare(at.shape[step]).inner
+    if (node instanceof z.ZodArray && typeof step === 'number') node = unwrap(node.element).inner
+    else if (node instanceof z.ZodRecord) node = unwrap(node.valueType).inner
+    else if (node instanceof z.ZodObject && Object.hasOwn(node.shape, step)) {
+      node = unwrap(node.shape[step]).inner
     } else return undefined
   }
-  return at
+  return node
 }
 
 /** Whether the schema has this key. */
 export const isKnown = (path: KeyPath): boolean => schemaAt(path) !== undefined
 
-/** The names of the keys directly beneath this one; none if it is not a group. */
+/** The names of the keys directly below a path; none if the path is not a group. */
 export function namesAt(path: KeyPath): string[] {
-  const at = schemaAt(path)
-  return at instanceof z.ZodObject ? Object.keys(at.shape) : []
+  const node = schemaAt(path)
+  return node instanceof z.ZodObject ? Object.keys(node.shape) : []
 }
 
-/** What an operator can do about a wrong value here. */
+/** What an operator can do about a wrong value at a path. */
 export function cureAt(path: KeyPath): string {
-  const at = schemaAt(path)
-  return (at && cures.get(at)?.cure) ?? 'Write a group of keys beneath it, or leave it out'
+  const node = schemaAt(path)
+  return (node && cures.get(node)?.cure) ?? 'Write a group of keys below it, or leave it out'
 }
 
-/** What an operator can do about a wrong name in a group whose names are free. */
+/** What an operator can do about a wrong name in a group with free names. */
 export function keyCureAt(path: KeyPath): string {
-  const at = schemaAt(path)
-  return (at instanceof z.ZodRecord && cures.get(at.keyType)?.cure) || cureAt(path)
+  const node = schemaAt(path)
+  return (node instanceof z.ZodRecord && cures.get(node.keyType)?.cure) || cureAt(path)
 }
 
-/** The part of a path that can be left out and then has its default. */
+/** The part of a path that has a default when it is left out. */
 export function defaultedPart(path: KeyPath): KeyPath {
   let length = 1
-  const isGroup = (at: KeyPath) =>
-    configKeys.some(k => k.kind === 'group' && pathText(k.path) === pathText(at))
+  const isGroup = (prefix: KeyPath) =>
+    configKeys.some(key => key.kind === 'group' && pathText(key.path) === pathText(prefix))
   while (length < path.length && isGroup(path.slice(0, length))) length += 1
   return path.slice(0, length)
 }

@@ -3,11 +3,11 @@ import type { KeyPath } from './keys.ts'
 const isIndexable = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null
 
-/** Whether this is a mapping of keys. */
+/** Whether a value is a mapping of keys. */
 export const isGroup = (value: unknown): value is Record<string, unknown> =>
   isIndexable(value) && !Array.isArray(value)
 
-/** The value at a path; undefined if there is none. */
+/** The value at a path; undefined when the path does not exist. */
 export function valueAt(root: unknown, path: KeyPath): unknown {
   let value = root
   for (const step of path) {
@@ -17,11 +17,14 @@ export function valueAt(root: unknown, path: KeyPath): unknown {
   return value
 }
 
-/** A copy with the value at a path replaced, or removed if undefined; what is in the way stays. */
+/**
+ * A copy with the value at a path replaced, or removed when `value` is undefined. A value on the
+ * path that is not a group stays as it is.
+ */
 export function withValue(root: unknown, path: readonly string[], value: unknown): unknown {
   const [step, ...rest] = path
   if (step === undefined) return value
-  // What an alias names twice in a YAML file is one object here: hence copies, no assignments.
+  // A YAML alias makes two paths share one object: hence copies, no assignments.
   const group = root ?? {}
   if (!isGroup(group)) return root
   const own = Object.hasOwn(group, step) ? group[step] : undefined
@@ -30,7 +33,7 @@ export function withValue(root: unknown, path: readonly string[], value: unknown
   return Object.fromEntries(next === undefined ? others : [...others, [step, next]])
 }
 
-/** Freezes a value and all that is in it. */
+/** Freezes a value deeply. */
 export function freeze<T>(value: T): T {
   if (isIndexable(value) && !Object.isFrozen(value)) {
     Object.freeze(value)

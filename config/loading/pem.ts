@@ -1,23 +1,27 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 
 /**
- * Why the text of a file of kafka.tls cannot be used, as the end of a sentence; null when it can,
- * or when the key has none. Without this look a wrong file would be found out at the first
- * connection, or a caFile without certificates would trust nobody in silence.
+ * Why the text of a kafka.tls file cannot be used, as the end of a sentence; null when it can, or
+ * when the key names no PEM file. Without this check a wrong file would fail at the first
+ * connection only, and a caFile without certificates would silently trust no broker.
  */
 export function pemFault(key: string, text: string): string | null {
   if (key === 'keyFile') {
-    return reads(() => createPrivateKey(text)) ? null : 'holds no private key without passphrase'
+    return succeeds(() => createPrivateKey(text))
+      ? null
+      : 'contains no private key without passphrase'
   }
   if (key !== 'caFile' && key !== 'certFile') return null
-  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
-  const isWhole = found.length > 0 && found.every(one => reads(() => new X509Certificate(one)))
-  return isWhole ? null : 'holds no certificate in PEM that can be read'
+  const certificates =
+    text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
+  const isReadable = (certificate: string) => succeeds(() => new X509Certificate(certificate))
+  const isUsable = certificates.length > 0 && certificates.every(isReadable)
+  return isUsable ? null : 'contains no readable certificate in PEM format'
 }
 
-function reads(read: () => unknown): boolean {
+function succeeds(attempt: () => unknown): boolean {
   try {
-    read()
+    attempt()
     return true
   } catch {
     return false

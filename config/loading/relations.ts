@@ -13,11 +13,11 @@ import type { Finding } from './faults.ts'
 import type { KeyPath } from './keys.ts'
 import { isGroup, valueAt } from './nested-values.ts'
 
-/** What is wrong between keys that are each right alone. `path` and `others` are those keys. */
+/** Faults between keys that are each valid alone. `path` and `others` name these keys. */
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
-    ...[reachableListener, meetingListeners, sizes, backoff, bounds, windows],
-    ...[lanes, sameFile, sameTopics, tlsPair, registryLogin],
+    ...[reachableListener, overlappingListeners, sizes, backoff, bounds, windows],
+    ...[laneCount, sameFile, sameTopics, tlsPair, registryLogin],
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -30,15 +30,15 @@ function reachableListener({ gateway: { mqtt } }: Settings): Finding[] {
     {
       path: ['gateway', 'mqtt', 'host'],
       others: [['gateway', 'mqtt', 'allowAnonymous']],
-      reason: 'lets the network in, and no device is asked who it is',
+      reason: 'accepts connections from the network without authentication',
       cure:
         'Listen on 127.0.0.1, or set gateway.mqtt.allowAnonymous: true to let everybody publish ' +
-        '(identities of devices come with a later version)',
+        '(authentication of devices comes with a later version)',
     },
   ]
 }
 
-function meetingListeners({ gateway: { mqtt, http } }: Settings): Finding[] {
+function overlappingListeners({ gateway: { mqtt, http } }: Settings): Finding[] {
   if (mqtt.port !== http.port || !hostsOverlap(mqtt.host, http.host)) return []
   return [
     {
@@ -48,7 +48,7 @@ function meetingListeners({ gateway: { mqtt, http } }: Settings): Finding[] {
         ['gateway', 'http', 'host'],
         ['gateway', 'mqtt', 'host'],
       ],
-      reason: 'is the port of gateway.mqtt too',
+      reason: 'is also the port of gateway.mqtt',
       cure: 'Choose two different ports',
     },
   ]
@@ -59,11 +59,11 @@ const atLeast = (
   value: number,
   other: KeyPath,
   floor: number,
-  why: string,
+  consequence: string,
 ): Finding[] => {
   if (value >= floor) return []
   const name = other.join('.')
-  const reason = `is below ${name} = ${floor}, so that ${why}`
+  const reason = `is below ${name} = ${floor}, so that ${consequence}`
   return [{ path, others: [other], reason, cure: `Choose at least ${floor}, or lower ${name}` }]
 }
 
@@ -78,22 +78,22 @@ function sizes({ gateway: { mqtt }, ingest }: Settings): Finding[] {
       packetMaxBytes,
       payload,
       ingest.payloadMaxBytes,
-      'a payload that is allowed could never arrive',
+      'no packet could carry the largest allowed payload',
     ),
     ...atLeast(
       inFlight,
       inFlightMaxBytes,
       packet,
       packetMaxBytes,
-      'a packet that is allowed could never be taken',
+      'the largest allowed packet could never be accepted',
     ),
   ]
 }
 
 function backoff({ bridge: { backoffFirstMs, backoffMaxMs } }: Settings): Finding[] {
   const first = ['bridge', 'backoffFirstMs']
-  const why = 'the first wait would be the longest'
-  return atLeast(['bridge', 'backoffMaxMs'], backoffMaxMs, first, backoffFirstMs, why)
+  const consequence = 'the first wait would be the longest'
+  return atLeast(['bridge', 'backoffMaxMs'], backoffMaxMs, first, backoffFirstMs, consequence)
 }
 
 function bounds({ outbox }: Settings): Finding[] {
@@ -101,16 +101,16 @@ function bounds({ outbox }: Settings): Finding[] {
   const path = (...keys: string[]) => ['outbox', ...keys]
   const bytes = path('bounds', 'bytes')
   const events = bounds.events ?? Number.POSITIVE_INFINITY
-  const group = 'a group that is allowed could never be stored'
-  const tail: Finding = {
+  const consequence = 'the largest allowed group could never be stored'
+  const keepTooLarge: Finding = {
     path: bytes,
     others: [path('keep', 'bytes')],
     reason:
       `is not above outbox.keep.bytes = ${keep.bytes}, ` +
-      'so that what is kept would leave no room for what waits',
+      'so that kept events would leave no room for undelivered events',
     cure: 'Choose more, or lower outbox.keep.bytes',
   }
-  const letters: Finding = {
+  const deadLettersTooLarge: Finding = {
     path: path('bounds', 'deadLetterBytes'),
     others: [bytes],
     reason:
@@ -119,49 +119,56 @@ function bounds({ outbox }: Settings): Finding[] {
     cure: 'Choose less, or raise outbox.bounds.bytes',
   }
   return [
-    ...(bounds.deadLetterBytes < bounds.bytes ? [] : [letters]),
-    ...atLeast(bytes, bounds.bytes, path('groupMaxBytes'), groupMaxBytes, group),
-    ...(bounds.bytes > keep.bytes ? [] : [tail]),
-    ...atLeast(path('bounds', 'events'), events, path('groupMaxEvents'), groupMaxEvents, group),
+    ...(bounds.deadLetterBytes < bounds.bytes ? [] : [deadLettersTooLarge]),
+    ...atLeast(bytes, bounds.bytes, path('groupMaxBytes'), groupMaxBytes, consequence),
+    ...(bounds.bytes > keep.bytes ? [] : [keepTooLarge]),
+    ...atLeast(
+      path('bounds', 'events'),
+      events,
+      path('groupMaxEvents'),
+      groupMaxEvents,
+      consequence,
+    ),
   ]
 }
 
 function windows({ outbox, gateway: { mqtt } }: Settings): Finding[] {
   const { commitWindowMs, commitWindowMaxMs, writeBudgetBytesPerDay } = outbox
-  const [least, most] = [
+  const [minPath, maxPath] = [
     ['outbox', 'commitWindowMs'],
     ['outbox', 'commitWindowMaxMs'],
   ] as const
-  const pause = ['gateway', 'mqtt', 'pauseMaxMs']
-  const why = 'a window could only get narrower'
+  const pausePath = ['gateway', 'mqtt', 'pauseMaxMs']
+  const consequence = 'the commit window could only get narrower'
   const isBelowPause = writeBudgetBytesPerDay === null || commitWindowMaxMs < mqtt.pauseMaxMs
-  const paused: Finding = {
-    path: [...most],
-    others: [pause, ['outbox', 'writeBudgetBytesPerDay']],
+  const notBelowPause: Finding = {
+    path: [...maxPath],
+    others: [pausePath, ['outbox', 'writeBudgetBytesPerDay']],
     reason:
       `is not below gateway.mqtt.pauseMaxMs = ${mqtt.pauseMaxMs}, ` +
-      'so that devices could be cut off while they wait for a commit',
+      'so that devices could be disconnected while they wait for a commit',
     cure: 'Choose less, or raise gateway.mqtt.pauseMaxMs',
   }
   return [
-    ...atLeast([...most], commitWindowMaxMs, [...least], commitWindowMs, why),
-    ...(isBelowPause ? [] : [paused]),
+    ...atLeast([...maxPath], commitWindowMaxMs, [...minPath], commitWindowMs, consequence),
+    ...(isBelowPause ? [] : [notBelowPause]),
   ]
 }
 
-function lanes({ ingest, outbox }: Settings): Finding[] {
+function laneCount({ ingest, outbox }: Settings): Finding[] {
   const named = ingest.routes.flatMap(({ lane }) => lane ?? [])
   const all = new Set([standardLane, ...named, ...Object.keys(outbox.lanes)])
   if (all.size <= lanesMax) return []
   const path = ['outbox', 'lanes']
-  const reason = `with ${standardLane} and those of ingest.routes are ${all.size} lanes`
+  const others = `${standardLane} and the lanes of ingest.routes`
+  const reason = `together with ${others} are ${all.size} lanes`
   const cure = `Name at most ${lanesMax} in all`
   return [{ path, others: [['ingest', 'routes']], reason, cure }]
 }
 
 function sameFile({ outbox, inbox }: Settings): Finding[] {
   if (resolve(outbox.file) !== resolve(inbox.file)) return []
-  const reason = 'is the file of the outbox too'
+  const reason = 'is also the file of the outbox'
   const cure = 'Name two different files: each has one writer, the gateway and the bridge'
   return [{ path: ['inbox', 'file'], others: [['outbox', 'file']], reason, cure }]
 }
@@ -184,7 +191,7 @@ function sameTopics({ kafka: { topics } }: Settings): Finding[] {
 function tlsPair({ kafka: { tls } }: Settings): Finding[] {
   if (!tls || (tls.certFile === undefined) === (tls.keyFile === undefined)) return []
   const [given, missing] = tls.certFile ? ['certFile', 'keyFile'] : ['keyFile', 'certFile']
-  const reason = `stands without kafka.tls.${missing}`
+  const reason = `is set without kafka.tls.${missing}`
   const cure = 'Give both for a client certificate, or neither'
   return [{ path: ['kafka', 'tls', given], others: [['kafka', 'tls', missing]], reason, cure }]
 }
@@ -192,27 +199,27 @@ function tlsPair({ kafka: { tls } }: Settings): Finding[] {
 function registryLogin({ registry: { username, passwordFile } }: Settings): Finding[] {
   if ((username === null) === (passwordFile === null)) return []
   const [given, missing] = username ? ['username', 'passwordFile'] : ['passwordFile', 'username']
-  const reason = `stands without registry.${missing}`
+  const reason = `is set without registry.${missing}`
   const cure = 'Give both to log in at the registry, or neither'
   return [{ path: ['registry', given], others: [['registry', missing]], reason, cure }]
 }
 
-/** What is wrong with the routes of a value that the schema may have refused elsewhere. */
+/** Faults of the routes in a value that the schema may have refused elsewhere. */
 export function checkRoutes(input: unknown): Finding[] {
   const routes = valueAt(input, ['ingest', 'routes'])
   if (!Array.isArray(routes)) return []
-  const earlier: { levels: TopicLevel[]; at: number }[] = []
-  return routes.flatMap((route, at): Finding[] => {
+  const earlier: { levels: TopicLevel[]; index: number }[] = []
+  return routes.flatMap((route, index): Finding[] => {
     if (!isGroup(route) || typeof route.topic !== 'string') return []
-    const path = ['ingest', 'routes', at]
+    const path = ['ingest', 'routes', index]
     const faults = routeFaults(route)
     if (faults.length > 0)
       return faults.map(({ key, ...rest }) => ({ path: [...path, key], ...rest }))
     const { levels } = parseTopicPattern(route.topic)
-    const before = earlier.find(one => shadows(one.levels, levels))
-    earlier.push({ levels, at })
-    if (!before) return []
-    const reason = `is never reached: ingest.routes[${before.at}] takes all its topics`
+    const shadowing = earlier.find(other => shadows(other.levels, levels))
+    earlier.push({ levels, index })
+    if (!shadowing) return []
+    const reason = `is never reached: ingest.routes[${shadowing.index}] matches all its topics`
     return [{ path: [...path, 'topic'], reason, cure: 'Put it before that route, or remove it' }]
   })
 }

@@ -14,22 +14,23 @@ import { valueAt, withValue } from './nested-values.ts'
 import { nearestNames } from './suggestion.ts'
 
 /**
- * Holds a value against the schema. Gives what is wrong, and settings in which everything wrong has
- * its default, so that what is right can be checked further.
+ * Checks a value against the schema. Returns the faults, and settings in which every faulty part
+ * has its default, so that the valid parts can be checked further.
  */
 export function checkShape(input: unknown): { findings: Finding[]; settings: Settings } {
   const checked = configSchema.safeParse(input, { error: reasonOf })
   if (checked.success) return { findings: [], settings: checked.data }
   const findings = checked.error.issues.flatMap(issue => findingsOf(issue, input))
-  const mended = findings.reduce((value, { path }) => {
+  const corrected = findings.reduce((value, { path }) => {
     return withValue(value, defaultedPart(path).map(String), undefined)
   }, input)
-  // Of several faults of one value the last is the narrowest: 1e30 is no safe integer, and no port.
+  // Of several faults of a value the last is the most precise: 1e30 is neither an integer nor a
+  // port.
   const byPath = new Map(findings.map(finding => [pathText(finding.path), finding]))
-  return { findings: [...byPath.values()], settings: configSchema.parse(mended) }
+  return { findings: [...byPath.values()], settings: configSchema.parse(corrected) }
 }
 
-const words: Record<string, string> = {
+const TYPE_NAMES: Record<string, string> = {
   int: 'a whole number',
   number: 'a whole number',
   string: 'text',
@@ -46,7 +47,7 @@ function kindOf(value: unknown): string {
   return typeof value === 'string' ? 'text' : String(value)
 }
 
-/** Why a value is refused, as the end of a sentence; undefined leaves it to the schema's text. */
+/** Why a value is invalid, as the end of a sentence; undefined selects the schema's own text. */
 function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.input === undefined) return 'is missing'
   const unit = issue.origin === 'array' ? ' entries' : ''
@@ -55,11 +56,11 @@ function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'too_small') return `must ${verb} at least ${issue.minimum}${unit}`
   if (issue.code === 'invalid_value') return 'is not one of the choices'
   if (issue.code !== 'invalid_type') return undefined
-  const expected = words[issue.expected] ?? issue.expected
-  const got = kindOf(issue.input)
-  return Number.isFinite(issue.input) && expected === words.int
+  const expected = TYPE_NAMES[issue.expected] ?? issue.expected
+  const actual = kindOf(issue.input)
+  return Number.isFinite(issue.input) && expected === TYPE_NAMES.int
     ? `must be ${expected}`
-    : `must be ${expected}, not ${got}`
+    : `must be ${expected}, not ${actual}`
 }
 
 function findingsOf(issue: z.core.$ZodIssue, input: unknown): Finding[] {
@@ -74,8 +75,9 @@ function findingsOf(issue: z.core.$ZodIssue, input: unknown): Finding[] {
     return [{ path, reason: issue.issues[0]!.message, cure: keyCureAt(path.slice(0, -1)) }]
   }
   const isText = issue.code === 'invalid_type' && issue.expected === 'string'
-  const quote = isText && /number|boolean/.test(typeof valueAt(input, path)) ? ', in quotes' : ''
-  return [{ path, reason: issue.message, cure: cureAt(path) + quote }]
+  const quoteHint =
+    isText && /number|boolean/.test(typeof valueAt(input, path)) ? ', in quotes' : ''
+  return [{ path, reason: issue.message, cure: cureAt(path) + quoteHint }]
 }
 
 function unknownCure(path: KeyPath, name: string): string {
@@ -86,7 +88,7 @@ function unknownCure(path: KeyPath, name: string): string {
     .map(key => key.path.join('.'))
   if (elsewhere.length > 0) return `Did you mean ${orList(elsewhere.slice(0, 3))}?`
   const flat = configKeys.find(key => key.path.join('.') === name)
-  if (flat) return `Nest it: ${flat.path.join(': and beneath it ')}:`
+  if (flat) return `Nest it: ${flat.path.join(': and below it ')}:`
   return `Remove it; the keys here are ${namesAt(path).join(', ')}`
 }
 

@@ -5,7 +5,7 @@ import { configKeys } from './keys.ts'
 import { valueAt } from './nested-values.ts'
 import { pemFault } from './pem.ts'
 
-/** A text that only `reveal` shows: printing, logging and JSON give '[secret]'. */
+/** A text that only `reveal` returns: printing, logging and JSON show '[secret]'. */
 export type Secret = {
   reveal(): string
   toString(): string
@@ -13,7 +13,7 @@ export type Secret = {
   [inspect.custom](): string
 }
 
-/** Wraps a text so that it cannot be shown by accident. */
+/** Wraps a text so that it is not shown by accident. */
 export function createSecret(text: string): Secret {
   const hidden = () => '[secret]'
   return Object.freeze({
@@ -24,17 +24,17 @@ export function createSecret(text: string): Secret {
   })
 }
 
-const secretMaxBytes = 65_536
+const SECRET_MAX_BYTES = 65_536
 
-/** The keys that name a file which is read when the configuration is loaded. */
+/** The keys whose files are read when the configuration is loaded. */
 const fileKeys = configKeys
   .filter(({ kind, path }) => kind === 'text' && path.at(-1)!.endsWith('File'))
   .filter(({ path }) => /^(kafka\.(sasl|tls)|registry|consumers)\./.test(path.join('.')))
 
 /**
- * Reads every file that a key of kafka.sasl, kafka.tls, registry or consumers names. The secrets
- * stand at the path of their key without its `File`; one line break at the end of a file is no part
- * of it.
+ * Reads every file that a key of kafka.sasl, kafka.tls, registry or consumers names. The path of a
+ * secret is the path of its key without the suffix `File`; one line break at the end of a file does
+ * not belong to the secret.
  */
 export function readSecrets(input: unknown) {
   const findings: Finding[] = []
@@ -42,13 +42,13 @@ export function readSecrets(input: unknown) {
   for (const { path } of fileKeys) {
     const file = valueAt(input, path)
     if (typeof file !== 'string' || file === '') continue
-    const read = readText(file, secretMaxBytes)
+    const read = readText(file, SECRET_MAX_BYTES)
     const text = 'text' in read ? read.text.replace(/\r?\n$/, '') : ''
     const name = path.at(-1)!.slice(0, -'File'.length)
     const unusable = text === '' ? 'is empty' : pemFault(path.at(-1)!, text)
     if (unusable !== null) {
       const reason = 'reason' in read ? read.reason : unusable
-      const cure = `Name a file that holds the ${name} and that this user can read`
+      const cure = `Name a file that contains the ${name} and that this user can read`
       findings.push({ path, reason, cure })
     }
     secrets.push({ path: [...path.slice(0, -1), name], value: createSecret(text) })

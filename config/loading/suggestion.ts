@@ -1,39 +1,37 @@
-/** How many letters must be put in, left out, changed or swapped to make one text of the other. */
-function distance(one: string, other: string): number {
-  let before: number[] = []
-  let row = Array.from({ length: other.length + 1 }, (_, i) => i)
-  for (let i = 0; i < one.length; i += 1) {
-    const next = [i + 1]
-    for (let j = 0; j < other.length; j += 1) {
-      const changed = row[j]! + (one[i] === other[j] ? 0 : 1)
-      const swapped = i > 0 && j > 0 && one[i] === other[j - 1] && one[i - 1] === other[j]
-      const swap = swapped ? before[j - 1]! + 1 : changed
-      next.push(Math.min(changed, swap, row[j + 1]! + 1, next[j]! + 1))
+/** The edit distance: letters inserted, deleted, changed or swapped between two texts. */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = []
+  let last = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 0; i < a.length; i += 1) {
+    const row = [i + 1]
+    for (let j = 0; j < b.length; j += 1) {
+      const changed = last[j]! + (a[i] === b[j] ? 0 : 1)
+      const isSwapped = i > 0 && j > 0 && a[i] === b[j - 1] && a[i - 1] === b[j]
+      const swapped = isSwapped ? beforeLast[j - 1]! + 1 : changed
+      row.push(Math.min(changed, swapped, last[j + 1]! + 1, row[j]! + 1))
     }
-    before = row
-    row = next
+    beforeLast = last
+    last = row
   }
-  return row[other.length]!
+  return last[b.length]!
 }
 
-const nameMaxLength = 100
-const plain = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
+const NAME_MAX_LENGTH = 100
+const normalize = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
-/** The names that somebody who wrote `name` may have meant, nearest first; none if all are far. */
+/** The known names that `name` may stand for, nearest first; none when all are too different. */
 export function nearestNames(name: string, known: readonly string[]): string[] {
-  if (name.length > nameMaxLength) return []
-  const wanted = plain(name)
-  const farthest = Math.max(1, Math.floor(wanted.length / 4))
+  if (name.length > NAME_MAX_LENGTH) return []
+  const written = normalize(name)
+  const distanceMax = Math.max(1, Math.floor(written.length / 4))
   return known
     .map(candidate => {
-      const other = plain(candidate)
-      const begins = wanted.length >= 3 && other.startsWith(wanted)
-      return {
-        candidate,
-        far: begins ? Math.min(1, distance(wanted, other)) : distance(wanted, other),
-      }
+      const other = normalize(candidate)
+      const isPrefix = written.length >= 3 && other.startsWith(written)
+      const distance = editDistance(written, other)
+      return { candidate, distance: isPrefix ? Math.min(1, distance) : distance }
     })
-    .filter(({ far }) => far <= farthest)
-    .sort((one, other) => one.far - other.far)
+    .filter(({ distance }) => distance <= distanceMax)
+    .sort((a, b) => a.distance - b.distance)
     .map(({ candidate }) => candidate)
 }

@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http'
 const BODY_MAX_BYTES = 64 * 1024
 const LOOPBACK = /^(::ffff:)?127\.|^::1$/
 
-/** What an operator asks of a running process: gives the answer, or throws CannotDo. */
+/** Runs a command of an operator: returns the answer, or throws CommandRefused. */
 export type CommandHandler = (input: Record<string, unknown>) => Promise<object>
 
-/** What was asked is wrong (400), or cannot be done now (409, 503): the message says why. */
+/** The input is wrong (400), or the command cannot run now (409, 503); the message says why. */
 export class CommandRefused extends Error {
   readonly status: number
   constructor(status: 400 | 409 | 503, reason: string) {
@@ -16,15 +16,15 @@ export class CommandRefused extends Error {
 }
 
 /**
- * Answers a POST with a JSON object of at most 64 KiB, from this machine only. A web page that an
- * operator has open here is kept out too: a browser names an origin, or may not send JSON.
+ * Handles a POST with a JSON object of at most 64 KiB, from this machine only. Requests of a web
+ * page in an operator's browser are refused too: a browser sends an origin, or must not send JSON.
  */
 export async function handleCommand(
   request: IncomingMessage,
   command: CommandHandler,
 ): Promise<{ status: number; body: object }> {
   const refuse = (status: number, error: string) => ({ status, body: { error } })
-  if (!isFromHere(request)) return refuse(403, 'only from this machine')
+  if (!isLocal(request)) return refuse(403, 'only from this machine')
   if (request.method !== 'POST') return refuse(405, 'only POST')
   const { origin, 'content-type': type = '' } = request.headers
   if (origin !== undefined) return refuse(403, 'not from a web page')
@@ -39,8 +39,8 @@ export async function handleCommand(
   }
 }
 
-/** From loopback, or from the very address that this machine was reached at. */
-function isFromHere({ socket: { remoteAddress = '', localAddress } }: IncomingMessage): boolean {
+/** Whether a request is from loopback, or from the same address that it was sent to. */
+function isLocal({ socket: { remoteAddress = '', localAddress } }: IncomingMessage): boolean {
   return LOOPBACK.test(remoteAddress) || remoteAddress === localAddress
 }
 
@@ -65,5 +65,5 @@ function objectIn(text: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>
   }
-  throw new CommandRefused(400, 'the body is no JSON object')
+  throw new CommandRefused(400, 'the body is not a JSON object')
 }

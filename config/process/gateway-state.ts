@@ -1,13 +1,14 @@
 /**
- * What waits in the outbox: events, bytes of their groups, age of the oldest in ms, 0 for none. The
- * age is negative when the clock was set back since.
+ * The undelivered events in the outbox: their number, the bytes of their groups, the age of the
+ * oldest event in ms (0 without events, negative when the clock was set back since).
  */
 export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
 
 /**
- * What the outbox takes, in bytes: its file, what of it is in use, what of that is delivered and
- * kept; what is free on its disk. `fullInMs` is when a bound is reached if what waits goes on
- * growing like this, null while it does not. `refuses` is why nothing is accepted now, or null.
+ * The space of the outbox, in bytes: the size of its file, the used part of the file, the part used
+ * by kept (delivered) events, and the free space of its disk. `fullInMs` is the time until a bound
+ * is reached at the present growth of the backlog, null without growth. `refuses` is why messages
+ * are refused now, or null.
  */
 export type OutboxSpace = {
   fileBytes: number
@@ -19,9 +20,9 @@ export type OutboxSpace = {
 }
 
 /**
- * What the outbox makes its disk write: bytes since start; of the last minute, bytes a day and
- * bytes a reading, null while they are not known; the commit window in force; and why the budget is
- * not kept, or null.
+ * The writes of the outbox to its disk: bytes since the start; extrapolated from the last minute,
+ * bytes a day and bytes a reading, null while unknown; the commit window in force; and why the
+ * write budget is exceeded, or null.
  */
 export type DiskWear = {
   writtenBytes: number
@@ -31,7 +32,7 @@ export type DiskWear = {
   beyondBudget: string | null
 }
 
-/** What a gateway tells of itself on its page /state. */
+/** The state of a gateway, as its page /state reports it. */
 export type GatewayState = {
   part: 'gateway'
   pid: number

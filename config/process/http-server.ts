@@ -3,33 +3,33 @@ import { type CommandHandler, handleCommand } from './commands.ts'
 import { listen } from './listener.ts'
 
 export type HttpOptions = {
-  /** The configuration key of host and port. */
+  /** The configuration key of host and port, for error messages. */
   key: string
   host: string
   port: number
-  /** Reasons why the process cannot do its work now; none means ready. */
+  /** Why the process cannot do its work now; empty when it is ready. */
   notReadyReasons: () => string[]
-  /** What somebody should look at although the process does its work. */
+  /** Problems that somebody should fix although the process does its work. */
   alarms?: () => string[]
   /** Prometheus text. */
   metrics: () => Promise<string>
-  /** The part's state as one JSON object, for `sluice status`. */
+  /** The process's state as one JSON object, for `sluice status`. */
   state: () => object
-  /** What can be asked of it by POST, by path. */
+  /** The commands that the process accepts by POST, by path. */
   commands?: Record<string, CommandHandler>
-  /** Answers what is none of these. */
+  /** Answers requests to all other paths. */
   fallback?: RequestListener
 }
 
 /**
  * Serves /health (the process runs), /ready (200, or 503 with the reasons), /metrics (Prometheus
- * text exposition 0.0.4) and /state (JSON), and takes the commands. Resolves when it listens;
- * rejects with CannotStart.
+ * text exposition 0.0.4), /state (JSON) and the commands. Resolves when the server listens; rejects
+ * with CannotStart.
  */
 export async function serveHttp(options: HttpOptions) {
   const {
     key,
-    notReadyReasons: reasons,
+    notReadyReasons,
     alarms,
     metrics,
     state,
@@ -46,13 +46,11 @@ export async function serveHttp(options: HttpOptions) {
     string,
     () => { status: number; type: string; body: string | Promise<string> }
   > = {
-    '/health': () => json({ status: 'running', reasons: reasons(), alarms: alarms?.() ?? [] }),
+    '/health': () =>
+      json({ status: 'running', reasons: notReadyReasons(), alarms: alarms?.() ?? [] }),
     '/ready': () => {
-      const against = reasons()
-      return json(
-        { ready: against.length === 0, reasons: against },
-        against.length === 0 ? 200 : 503,
-      )
+      const reasons = notReadyReasons()
+      return json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503)
     },
     '/metrics': () => ({ status: 200, type: 'text/plain; version=0.0.4', body: metrics() }),
     '/state': () => json(state()),
@@ -64,15 +62,15 @@ export async function serveHttp(options: HttpOptions) {
     try {
       if (command) {
         const { status, body } = await handleCommand(request, command)
-        // What was not read of a body that is too long must not be taken for a next request.
+        // The unread rest of a body that is too long must not be parsed as the next request.
         const headers = { 'content-type': 'application/json', connection: 'close' }
         response.writeHead(status, headers).end(JSON.stringify(body))
         return
       }
       if (!page && others) return others(request, response)
       if (!page || request.method !== 'GET') {
-        const all = [...Object.keys(pages), ...Object.keys(commands)]
-        response.writeHead(404).end(`There are ${all.join(', ')}\n`)
+        const paths = [...Object.keys(pages), ...Object.keys(commands)]
+        response.writeHead(404).end(`There are ${paths.join(', ')}\n`)
         return
       }
       const { status, type, body } = page()

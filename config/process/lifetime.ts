@@ -1,20 +1,20 @@
-/** A terminal and a launcher may both pass on one Ctrl-C: what comes so soon is the same signal. */
+/** Terminal and launcher may both deliver one Ctrl-C: a repeat so soon is the same signal. */
 const ECHO_MS = 500
 
 /**
- * Resolves with the name of the first signal that asks this process to end (SIGINT, SIGTERM or
- * SIGHUP). From then on it has `deadlineMs` to end in order; a second signal ends it at once with
- * exit code 130.
+ * Resolves with the name of the first stop signal (SIGINT, SIGTERM or SIGHUP). From then on the
+ * process has `deadlineMs` to stop in order; after that it exits with 1. A second signal ends the
+ * process at once with exit code 130.
  */
 export function untilSignal(deadlineMs: number): Promise<string> {
   return new Promise(resolve => {
-    let askedAt: number | null = null
+    let firstSignalMs: number | null = null
     const onSignal = (signal: string) => {
-      if (askedAt === null) {
-        askedAt = performance.now()
+      if (firstSignalMs === null) {
+        firstSignalMs = performance.now()
         setTimeout(() => process.exit(1), deadlineMs).unref()
         resolve(signal)
-      } else if (performance.now() - askedAt > ECHO_MS) process.exit(130)
+      } else if (performance.now() - firstSignalMs > ECHO_MS) process.exit(130)
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal)
   })

@@ -2,14 +2,14 @@ import type { Server } from 'node:net'
 import { CannotStart } from './lifetime.ts'
 
 const CURES: Record<string, string> = {
-  EADDRINUSE: 'another process listens there. Stop that one, or choose another port',
-  EADDRNOTAVAIL: 'this machine does not have that address. Choose one of its own',
+  EADDRINUSE: 'another process listens there. Stop that process, or choose another port',
+  EADDRNOTAVAIL: 'this machine does not have that address. Choose an address of this machine',
   EACCES: 'this user may not listen there. Choose a port above 1023',
 }
 
 /**
  * Listens on the address that `key` configures. Rejects with CannotStart, which names key, address
- * and cure, when it cannot.
+ * and cure, when that fails.
  */
 export function listen(
   server: Server,

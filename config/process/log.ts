@@ -2,7 +2,7 @@ import pino from 'pino'
 
 export type Log = pino.Logger
 
-/** Structured lines on standard output, one JSON object each, with the part's name in them. */
-export function createLog(part: string, level: string): Log {
-  return pino({ name: part, level, base: { name: part, pid: process.pid } })
+/** A logger that writes one JSON object a line to standard output, with the process's name. */
+export function createLog(name: string, level: string): Log {
+  return pino({ name, level, base: { name, pid: process.pid } })
 }

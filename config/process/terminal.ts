@@ -1,33 +1,33 @@
 import type { Writable } from 'node:stream'
 
-/** Who reads our output has gone, as in `sluice tail | head`: a reason to end, not a fault. */
+/** The reader of our output is gone, as in `sluice tail | head`: a reason to end, not a fault. */
 export class OutputClosed extends Error {}
 
 export type Terminal = {
-  /** Writes a line to standard output; waits while it is full. Rejects with ReaderGone. */
+  /** Writes a line to standard output; waits while it is full. Rejects with OutputClosed. */
   printLine(line: string): Promise<void>
   /** Writes a line to standard error. */
   warn(line: string): void
 }
 
-/** Lines to these two streams, of which the first is what was asked for. */
+/** A terminal of two streams: results go to `out`, warnings to `errors`. */
 export function createTerminal(out: Writable, errors: Writable): Terminal {
-  let gone: Error | null = null
-  let goOn = () => {}
-  out.on('drain', () => goOn())
+  let writeError: Error | null = null
+  let resume = () => {}
+  out.on('drain', () => resume())
   out.on('error', (error: NodeJS.ErrnoException) => {
-    gone = error.code === 'EPIPE' ? new OutputClosed('nobody reads any more') : error
-    goOn()
+    writeError = error.code === 'EPIPE' ? new OutputClosed('the output was closed') : error
+    resume()
   })
   return {
     async printLine(line) {
-      if (gone) throw gone
+      if (writeError) throw writeError
       const isFull = !out.write(`${line}\n`)
       if (!isFull) return
       await new Promise<void>(resolve => {
-        goOn = resolve
+        resume = resolve
       })
-      if (gone) throw gone
+      if (writeError) throw writeError
     },
     warn: line => void errors.write(`${line}\n`),
   }

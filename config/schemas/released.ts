@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import avro from 'avsc'
 
-/** One released schema of an event. What was written under it stays readable, for ever. */
+/** One released schema of an event. Events written under it stay readable for ever. */
 export type ReleasedSchema = {
   version: number
-  /** The file as it was released, logical types included, without white space: for registries. */
+  /** The released file, logical types included, without white space: for registries. */
   text: string
   /** The Parsing Canonical Form, on which the fingerprint is computed (Avro 1.12). */
   canonical: string
@@ -16,13 +16,13 @@ export type ReleasedSchema = {
 const folder = new URL('./', import.meta.url)
 const FILE = /^SensorReading\.(\d+)\.avsc$/
 
-/** Every schema of an event that was ever released, the oldest first. */
+/** All released schemas of an event, the oldest first. */
 export const releasedSchemas: readonly ReleasedSchema[] = readdirSync(folder)
   .flatMap(name => FILE.exec(name)?.[1] ?? [])
   .map(version => load(Number(version)))
   .sort((a, b) => a.version - b.version)
 
-/** The one that events are written under. */
+/** The schema under which events are written. */
 export const newestSchema = releasedSchemas.at(-1)!
 
 /** The released schema with this fingerprint, or null. */
@@ -41,13 +41,13 @@ function load(version: number): ReleasedSchema {
 
 /** CRC-64-AVRO (Avro 1.12, "Schema Fingerprints"), eight bytes, little endian. */
 function rabin(bytes: Buffer): Buffer {
-  const empty = 0xc15d213aa4d7a795n
+  const polynomial = 0xc15d213aa4d7a795n
   const table = Array.from({ length: 256 }, (_, index) => {
     let value = BigInt(index)
-    for (let bit = 0; bit < 8; bit++) value = (value >> 1n) ^ (empty & -(value & 1n))
+    for (let bit = 0; bit < 8; bit++) value = (value >> 1n) ^ (polynomial & -(value & 1n))
     return value
   })
-  let hash = empty
+  let hash = polynomial
   for (const byte of bytes) hash = (hash >> 8n) ^ table[Number((hash ^ BigInt(byte)) & 0xffn)]!
   const fingerprint = Buffer.alloc(8)
   fingerprint.writeBigUInt64LE(BigInt.asUintN(64, hash))

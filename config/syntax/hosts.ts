@@ -1,31 +1,31 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** Whether this is an IPv4 or IPv6 address (without brackets) or a host name. */
+/** Whether a text is an IPv4 or IPv6 address (without brackets) or a host name. */
 export function isHost(text: string): boolean {
   if (isIPv4(text) || isIPv6(text)) return true
   // A name whose last label is a number is a mistyped address.
   return text.length <= 253 && /^([\w-]+\.)*[\w-]+\.?$/.test(text) && !/(^|\.)\d+\.?$/.test(text)
 }
 
-/** Whether this is `host:port`, an IPv6 host in brackets, the port between 1 and 65535. */
+/** Whether a text is `host:port`, an IPv6 host in brackets, the port between 1 and 65535. */
 export function isHostAndPort(text: string): boolean {
-  const [, six, other, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
+  const [, ipv6, other, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
   const port = Number(digits)
-  return (six ? isIPv6(six) : isHost(other ?? '')) && port >= 1 && port <= 65535
+  return (ipv6 ? isIPv6(ipv6) : isHost(other ?? '')) && port >= 1 && port <= 65535
 }
 
-/** Whether only this machine can reach a listener on this host; of other names nobody knows. */
+/** Whether only this machine can reach a listener on this host; false for an unknown name. */
 export function isLoopback(host: string): boolean {
   if (isIPv4(host)) return host.startsWith('127.')
   return host === '::1' || host.toLowerCase() === 'localhost'
 }
 
-/** Whether two listeners on these hosts meet when their ports are equal. */
-export function hostsOverlap(one: string, other: string): boolean {
-  return one === other || [one, other].some(host => host === '0.0.0.0' || host === '::')
+/** Whether two listeners on these hosts conflict when their ports are equal. */
+export function hostsOverlap(a: string, b: string): boolean {
+  return a === b || [a, b].some(host => host === '0.0.0.0' || host === '::')
 }
 
-/** Whether this is an http(s) URL of host, port and path, with no name or password in it. */
+/** Whether a text is an http(s) URL of host, port and path, without user name or password. */
 export function isPlainUrl(text: string): boolean {
   return /^https?:$/.test(URL.parse(text)?.protocol ?? '') && !/[?#@\s]/.test(text)
 }

@@ -1,4 +1,4 @@
-/** Least and greatest value of minute, hour, day of the month, month and day of the week. */
+/** The range of minute, hour, day of the month, month and day of the week. */
 const FIELDS = [
   [0, 59],
   [0, 23],
@@ -8,19 +8,21 @@ const FIELDS = [
 ] as const
 
 /**
- * Whether a text is a schedule as cron writes it: five fields parted by blanks, each `*`, a number,
- * a range `a-b`, either with a step `/n`, or several of these parted by commas.
+ * Whether a text is a schedule in cron's syntax: five fields separated by blanks, each `*`, a
+ * number or a range `a-b`, any of these with a step `/n`, or several of these separated by commas.
  */
 export function isSchedule(text: string): boolean {
   const fields = text.split(' ')
   return (
     fields.length === FIELDS.length &&
-    FIELDS.every(([min, max], at) => fields[at]!.split(',').every(one => isWithin(one, min, max)))
+    FIELDS.every(([min, max], index) =>
+      fields[index]!.split(',').every(entry => isWithin(entry, min, max)),
+    )
   )
 }
 
-function isWithin(one: string, min: number, max: number): boolean {
-  const parts = /^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:\/(\d{1,2}))?$/.exec(one)
+function isWithin(entry: string, min: number, max: number): boolean {
+  const parts = /^(?:\*|(\d{1,2})(?:-(\d{1,2}))?)(?:\/(\d{1,2}))?$/.exec(entry)
   if (!parts) return false
   const [from = min, to = from, step = 1] = parts
     .slice(1)

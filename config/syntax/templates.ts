@@ -1,23 +1,24 @@
 import { crc32 } from 'node:zlib'
 
 /**
- * A piece of what a route says of its site, zone or device: a text, a level of the topic by its
- * name, or (with `parts`) which of so many parts that level falls into.
+ * A segment of the template for a route's site, zone or device: a text, a level of the topic by its
+ * name, or (with `parts`) the number of the part that the level's text falls into.
  */
 export type TemplateSegment = { text: string } | { name: string; parts: number | null }
 
-/** Into how many parts a level can be split. */
+/** The largest number of parts. */
 export const partsMax = 1000
 
 /**
- * Reads a site, zone or device of a route: text in which {name} and {name%4} may stand. Gives its
- * pieces, and every fault of the syntax; with faults the pieces are useless.
+ * Parses the template of a route's site, zone or device: text with placeholders {name} and
+ * {name%4}. Returns its segments and all faults of the syntax; with faults the segments are
+ * useless.
  */
 export function parseTemplate(template: string) {
   const faults: { reason: string; cure: string }[] = []
-  // With a capture group, split gives texts and what was captured in turns.
-  const segments = template.split(/\{([^{}]*)\}/).flatMap((part, at): TemplateSegment[] => {
-    if (at % 2 === 0) {
+  // With a capture group, split returns texts and captures alternately.
+  const segments = template.split(/\{([^{}]*)\}/).flatMap((part, index): TemplateSegment[] => {
+    if (index % 2 === 0) {
       if (/[{}]/.test(part)) {
         faults.push({ reason: 'has a stray brace', cure: 'Write {name} for a level of the topic' })
       }
@@ -35,25 +36,25 @@ export function parseTemplate(template: string) {
   return { segments, faults }
 }
 
-/** The text that a template stands for, where `textOf` gives what the topic has at a level. */
+/** The text of a template; `textOf` returns the topic's text at a level. */
 export function fillTemplate(
-  pieces: readonly TemplateSegment[],
+  segments: readonly TemplateSegment[],
   textOf: (name: string) => string,
 ): string {
   let filled = ''
-  for (const piece of pieces) {
-    if ('text' in piece) filled += piece.text
-    else if (piece.parts === null) filled += textOf(piece.name)
-    else filled += partOfText(textOf(piece.name), piece.parts)
+  for (const segment of segments) {
+    if ('text' in segment) filled += segment.text
+    else if (segment.parts === null) filled += textOf(segment.name)
+    else filled += partOfText(textOf(segment.name), segment.parts)
   }
   return filled
 }
 
 /**
- * Which of `parts` a text falls into, from 0 on: the CRC-32 of its UTF-8 modulo `parts`. It must
- * never change, or devices would change their zone. CRC-32, because anybody can compute it, and
- * because it spreads names that are numbered more evenly than SHA-256 does: of s0 to s39 each
- * quarter gets 10, not 8 to 13.
+ * The number of the part that a text falls into, from 0 on: the CRC-32 of its UTF-8 bytes modulo
+ * `parts`. The rule must never change, or devices would change their zone. CRC-32, because it is
+ * easy to compute elsewhere, and because it spreads numbered names more evenly than SHA-256: of s0
+ * to s39 each quarter gets 10, not 8 to 13.
  */
 export function partOfText(text: string, parts: number): number {
   return crc32(text) % parts

@@ -17,8 +17,8 @@ describe('./sluice replay', () => {
   it.each([
     [['--from', '-1h'], /no bridge answers at bridge.http = .*: start it with .*--config/],
     [[], /--from/],
-    [['--from', '2026-05-01T08:00'], /says no time zone. Write 2026-05-01T08:00Z/],
-    [['--from', '-1h', '--to', '2026-05-01'], /is no time. Write one such as/],
+    [['--from', '2026-05-01T08:00'], /has no time zone. Write 2026-05-01T08:00Z/],
+    [['--from', '-1h', '--to', '2026-05-01'], /is not a time. Write a time such as/],
     [['--from', '-1h', '--to', '-2h'], /--from must be before --to/],
     [['--from', '-1h', '--to', '-1h'], /--from must be before --to/],
   ])('%j exits with 2 and names the cure', async (args, reason) => {

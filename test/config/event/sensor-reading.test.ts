@@ -125,7 +125,7 @@ describe('decoding', () => {
   it('notices a cut at every place', () => {
     for (let length = 0; length < goldenBytes.length; length++) {
       expect(() => decodeEvent(goldenBytes.subarray(0, length))).toThrow(
-        length < 10 ? 'neither in' : 'cut short',
+        length < 10 ? 'neither in' : 'truncated',
       )
       const framed = wire(goldenBytes).subarray(0, Math.max(0, length - 5))
       expect(() => decodeEvent(framed)).toThrow()

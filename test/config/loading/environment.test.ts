@@ -35,7 +35,7 @@ describe('overrides', () => {
     expect(brokers('')).toEqual([])
   })
 
-  it('set what may be null', () => {
+  it('set nullable keys', () => {
     expect(config({ SLUICE_KAFKA_PARTITIONS: '12' }).kafka.partitions).toBe(12)
     const yaml = 'kafka: { partitions: 5, tls: { caFile: absent } }'
     const { kafka } = home.configOf(yaml, {
@@ -45,7 +45,7 @@ describe('overrides', () => {
     expect([kafka.partitions, kafka.tls]).toEqual([null, null])
   })
 
-  it('set structures by JSON, and keys within them over it', () => {
+  it('set structures by JSON, and override keys within them', () => {
     const routes = [{ topic: 'a/{zone}/{device}', format: 'json', site: 'hq' }]
     expect(config({ SLUICE_INGEST_ROUTES: JSON.stringify(routes) }).ingest.routes).toEqual(routes)
     const passwordFile = home.write('password', 'pw')
@@ -56,7 +56,7 @@ describe('overrides', () => {
     expect(sasl).toMatchObject({ mechanism: 'plain', username: 'b', passwordFile })
   })
 
-  it('leave other names, and those that main.ts reads, alone', () => {
+  it('ignore other names, and those that main.ts reads', () => {
     expect(config({ SLUICE_CONFIG: 'x', SLUICE_CACHE: 'y', PATH: 'z', SLUICES: '1' })).toEqual(
       defaults,
     )

@@ -2,7 +2,7 @@ export const routes = (...lines: string[]) =>
   `ingest:\n  routes:\n${lines.map(line => `    - { ${line} }`).join('\n')}\n`
 
 /** What is in the file, and how its only fault begins. */
-export const wrong: [title: string, yaml: string, fault: string][] = [
+export const generalFaultCases: [title: string, yaml: string, fault: string][] = [
   [
     'a port beyond 65535',
     'gateway:\n  mqtt:\n    port: 99999',
@@ -18,14 +18,14 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'a window that could not be widened',
     'outbox: { commitWindowMs: 50, commitWindowMaxMs: 40 }',
-    'outbox.commitWindowMaxMs = 40: is below outbox.commitWindowMs = 50, so that a window ' +
-      'could only get narrower. Choose at least 50, or lower outbox.commitWindowMs',
+    'outbox.commitWindowMaxMs = 40: is below outbox.commitWindowMs = 50, so that the ' +
+      'commit window could only get narrower. Choose at least 50, or lower outbox.commitWindowMs',
   ],
   [
     'a window longer than a pause',
     'outbox: { commitWindowMaxMs: 2000, writeBudgetBytesPerDay: 1000000000 }',
     'outbox.commitWindowMaxMs = 2000: is not below gateway.mqtt.pauseMaxMs = 2000, so that ' +
-      'devices could be cut off while they wait for a commit. Choose less, or raise gateway.mqtt.',
+      'devices could be disconnected while they wait for a commit. Choose less, or raise',
   ],
   [
     'a budget for nothing',
@@ -66,7 +66,7 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
     'kafka.compression = "lz4": is not one of the choices',
   ],
   ['partitions 0', 'kafka: { partitions: 0 }', 'kafka.partitions = 0: must be at least 1'],
-  ['a topic', 'kafka: { topics: { ledger: a b } }', 'kafka.topics.ledger = "a b": is not a name'],
+  ['a topic', 'kafka: { topics: { ledger: a b } }', 'kafka.topics.ledger = "a b": is not a topic'],
   ['a dot as topic', 'kafka: { topics: { ledger: "." } }', 'kafka.topics.ledger = ".": is not a'],
   ['a broker without port', 'kafka: { brokers: [a] }', 'kafka.brokers[0] = "a": is not host:port.'],
   ['a broker port', 'kafka: { brokers: ["a:1", "a:0"] }', 'kafka.brokers[1] = "a:0": is not host'],
@@ -112,7 +112,7 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'a key with dots',
     'kafka.brokers: x',
-    '"kafka.brokers" = "x": is not a known key. Nest it: kafka: and beneath it brokers:',
+    '"kafka.brokers" = "x": is not a known key. Nest it: kafka: and below it brokers:',
   ],
   [
     'a key that is like no other',
@@ -124,25 +124,25 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'an address that the network reaches',
     'gateway:\n  mqtt:\n    host: 0.0.0.0',
-    'gateway.mqtt.host = "0.0.0.0": lets the network in, and no device is asked who it is. ' +
+    'gateway.mqtt.host = "0.0.0.0": accepts connections from the network without authentication. ' +
       'Listen on 127.0.0.1, or set gateway.mqtt.allowAnonymous: true to let everybody publish ' +
-      '(identities of devices come with a later version) (line 3 of sluice.yaml)',
+      '(authentication of devices comes with a later version) (line 3 of sluice.yaml)',
   ],
   [
     'a name that only begins like loopback',
     'gateway: { mqtt: { host: 127.0.0.1.example.org } }',
-    'gateway.mqtt.host = "127.0.0.1.example.org": lets the network in',
+    'gateway.mqtt.host = "127.0.0.1.example.org": accepts connections from the network',
   ],
   [
     'one port for two listeners',
     'gateway:\n  mqtt: { port: 9464 }',
-    'gateway.http.port = 9464: is the port of gateway.mqtt too. Choose two different ports ' +
+    'gateway.http.port = 9464: is also the port of gateway.mqtt. Choose two different ports ' +
       '(line 2 of sluice.yaml)',
   ],
   [
     'payloads larger than packets',
     'ingest: { payloadMaxBytes: 300000 }',
-    'gateway.mqtt.packetMaxBytes = 262144: is below ingest.payloadMaxBytes = 300000, so that a',
+    'gateway.mqtt.packetMaxBytes = 262144: is below ingest.payloadMaxBytes = 300000, so that no',
   ],
   [
     'packets larger than all that may wait',
@@ -158,19 +158,19 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
     'bounds below one group',
     'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304, deadLetterBytes: 0 }, ' +
       'keep: { bytes: 0 } }',
-    'outbox.bounds.bytes = 4194304: is below outbox.groupMaxBytes = 8388608, so that a group',
+    'outbox.bounds.bytes = 4194304: is below outbox.groupMaxBytes = 8388608, so that the',
   ],
   [
     'fewer events than one group may have',
     'outbox: { bounds: { events: 10 } }',
-    'outbox.bounds.events = 10: is below outbox.groupMaxEvents = 1000, so that a group that is ' +
-      'allowed could never be stored. Choose at least 1000, or lower outbox.groupMaxEvents',
+    'outbox.bounds.events = 10: is below outbox.groupMaxEvents = 1000, so that the largest ' +
+      'allowed group could never be stored. Choose at least 1000, or lower outbox.groupMaxEvents',
   ],
   [
     'bounds that what is kept would fill',
     'outbox: { bounds: { bytes: 10000000, deadLetterBytes: 0 }, keep: { bytes: 10000000 } }',
-    'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that what is ' +
-      'kept would leave no room for what waits. Choose more, or lower outbox.keep.bytes',
+    'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that kept ' +
+      'events would leave no room for undelivered events. Choose more, or lower outbox.keep.bytes',
   ],
   [
     'bounds that dead letters would fill',
@@ -193,7 +193,7 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'one file for two stores',
     'outbox: { file: data/../data/inbox.db }',
-    'inbox.file = "data/inbox.db": is the file of the outbox too. Name two different files',
+    'inbox.file = "data/inbox.db": is also the file of the outbox. Name two different files',
   ],
   [
     'one topic for two uses',
@@ -226,17 +226,17 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'a zone given twice',
     routes('topic: "{site}/{zone}/{device}", zone: z'),
-    'ingest.routes[0].zone = "z": is given by {zone} in the topic as well. Keep one',
+    'ingest.routes[0].zone = "z": is also given by {zone} in the topic. Keep one',
   ],
   [
     'a placeholder twice',
     routes('topic: "{site}/{zone}/{device}/{zone}"'),
-    'ingest.routes[0].topic = "{site}/{zone}/{device}/{zone}": holds {zone} twice. The',
+    'ingest.routes[0].topic = "{site}/{zone}/{device}/{zone}": contains {zone} twice. The',
   ],
   [
     'an unknown placeholder',
     routes('topic: "{site}/{zoen}/{device}"'),
-    'ingest.routes[0].topic = "{site}/{zoen}/{device}": holds the unknown placeholder {zoen}. ' +
+    'ingest.routes[0].topic = "{site}/{zoen}/{device}": contains the unknown placeholder {zoen}. ' +
       'The placeholders are {site}, {zone} and {device}, each at most once',
   ],
   [
@@ -247,12 +247,12 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'the wildcard +',
     routes('topic: "{site}/+/{zone}/{device}"'),
-    'ingest.routes[0].topic = "{site}/+/{zone}/{device}": holds the wildcard +. Name what',
+    'ingest.routes[0].topic = "{site}/+/{zone}/{device}": contains the wildcard +. Name the',
   ],
   [
     'the wildcard #',
     routes('topic: "{site}/{zone}/{device}/#"'),
-    'ingest.routes[0].topic = "{site}/{zone}/{device}/#": holds the wildcard #.',
+    'ingest.routes[0].topic = "{site}/{zone}/{device}/#": contains the wildcard #.',
   ],
   ['an empty topic', routes('topic: ""'), 'ingest.routes[0].topic = "": is empty. Write a topic'],
   [
@@ -273,26 +273,22 @@ export const wrong: [title: string, yaml: string, fault: string][] = [
   [
     'a route that is never reached',
     routes('topic: "{site}/{zone}/{device}"', 'topic: "hq/{zone}/{device}", site: hq'),
-    'ingest.routes[1].topic = "hq/{zone}/{device}": is never reached: ingest.routes[0] takes all',
+    'ingest.routes[1].topic = "hq/{zone}/{device}": is never reached: ingest.routes[0] matches all',
   ],
-  [
-    'a key given twice',
-    'log: {}\nlog: {}',
-    'log: was already given in line 1. Keep one of the two',
-  ],
+  ['a key given twice', 'log: {}\nlog: {}', 'log: is given in line 1 already. Keep one of the two'],
   [
     'a tab',
     'log:\n\tlevel: info',
-    'sluice.yaml: Tabs are not allowed as indentation. Mend the line',
+    'sluice.yaml: Tabs are not allowed as indentation. Fix the line',
   ],
-  ['an open quote', 'log: "', 'sluice.yaml: Missing closing "quote. Mend the line'],
+  ['an open quote', 'log: "', 'sluice.yaml: Missing closing "quote. Fix the line'],
   ['an unknown alias', 'log: *l', 'sluice.yaml: Unresolved alias (the anchor must be set before'],
-  ['an unknown tag', 'log: { level: !x info }', 'sluice.yaml: Unresolved tag. Mend'],
+  ['an unknown tag', 'log: { level: !x info }', 'sluice.yaml: Unresolved tag. Fix'],
   [
     'two documents',
     'log: {}\n---\nlog: {}',
-    'sluice.yaml: Source contains multiple documents. Mend',
+    'sluice.yaml: Source contains multiple documents. Fix',
   ],
-  ['a list as document', '- log', 'sluice.yaml: is no mapping of keys. Write keys and values'],
+  ['a list as document', '- log', 'sluice.yaml: is not a mapping of keys. Write keys and values'],
   ['nesting without end', '['.repeat(100_000), 'sluice.yaml: is nested too deeply'],
 ]

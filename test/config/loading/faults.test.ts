@@ -2,30 +2,35 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { describeFaults, loadConfig } from '../../../config/config.ts'
 import { createAuthority } from '../../setup/certificates.ts'
 import { openConfigDir } from '../config-fixture.ts'
-import { wrong as others, routes } from './fault-cases.ts'
-import { wrongLanes } from './lane-fault-cases.ts'
-import { wrongRegistry } from './registry-fault-cases.ts'
-import { wrongZones } from './zone-fault-cases.ts'
+import { generalFaultCases, routes } from './fault-cases.ts'
+import { laneFaultCases } from './lane-fault-cases.ts'
+import { registryFaultCases } from './registry-fault-cases.ts'
+import { zoneFaultCases } from './zone-fault-cases.ts'
 
-const wrong = [...others, ...wrongLanes, ...wrongRegistry, ...wrongZones]
+const faultCases = [
+  ...generalFaultCases,
+  ...laneFaultCases,
+  ...registryFaultCases,
+  ...zoneFaultCases,
+]
 const home = openConfigDir()
 afterAll(() => home[Symbol.dispose]())
 
-describe('each fault alone', () => {
-  it.each(wrong)('%s', (_, yaml, fault) => {
-    const found = home.faultsOf(yaml)
-    expect(found).toHaveLength(1)
-    expect(found[0]!.slice(0, fault.length)).toBe(fault)
+describe('a single fault', () => {
+  it.each(faultCases)('%s', (_, yaml, fault) => {
+    const faults = home.faultsOf(yaml)
+    expect(faults).toHaveLength(1)
+    expect(faults[0]!.slice(0, fault.length)).toBe(fault)
   })
 
-  it('is told by every line: reason, cure and place', () => {
-    for (const [, yaml] of wrong) {
+  it('has a reason and a cure in every line', () => {
+    for (const [, yaml] of faultCases) {
       for (const line of home.faultsOf(yaml)) expect(line).toMatch(/: .+\. .+/)
     }
   })
 })
 
-describe('what is right', () => {
+describe('a valid configuration', () => {
   it.each([
     ['loopback by name', 'gateway: { mqtt: { host: localhost } }'],
     ['loopback by another address', 'gateway: { mqtt: { host: 127.8.9.1 } }'],
@@ -57,13 +62,13 @@ describe('a client certificate', () => {
     const authority = createAuthority('Authority of tests')
     const { cert, key } = authority.certify('gateway')
     const caFile = home.write('ca.pem', authority.cert)
-    for (const [one, other, text] of [
+    for (const [given, missing, text] of [
       ['certFile', 'keyFile', cert],
       ['keyFile', 'certFile', key],
     ] as const) {
-      const yaml = `kafka:\n  tls: { caFile: ${caFile}, ${one}: ${home.write('own.pem', text)} }`
+      const yaml = `kafka:\n  tls: { caFile: ${caFile}, ${given}: ${home.write('own.pem', text)} }`
       expect(home.faultsOf(yaml)).toEqual([
-        `kafka.tls.${one} = "own.pem": stands without kafka.tls.${other}. ` +
+        `kafka.tls.${given} = "own.pem": is set without kafka.tls.${missing}. ` +
           'Give both for a client certificate, or neither (line 2 of sluice.yaml)',
       ])
     }
@@ -79,8 +84,8 @@ describe('all faults', () => {
       'wxyz: 2',
       routes('topic: "{site}/+", formt: json', 'topic: "{site}"'),
     ].join('\n')
-    const found = home.faultsOf(yaml, { SLUICE_X: '1', SLUICE_LOG_LEVEL: 'loud' })
-    expect(found.map(line => line.split(/[ :]/)[0]).sort()).toEqual([
+    const faults = home.faultsOf(yaml, { SLUICE_X: '1', SLUICE_LOG_LEVEL: 'loud' })
+    expect(faults.map(line => line.split(/[ :]/)[0]).sort()).toEqual([
       'SLUICE_X',
       'gateway.mqtt.host',
       'gateway.mqtt.port',
@@ -97,19 +102,19 @@ describe('all faults', () => {
     ])
   })
 
-  it('of syntax come with those of the environment', () => {
-    const found = home.faultsOf('log: "', { SLUICE_LOG_LEVEL: 'loud' })
-    expect(found.map(line => line.split(/[ :]/)[0])).toEqual(['sluice.yaml', 'log.level'])
+  it('of syntax are reported with those of the environment', () => {
+    const faults = home.faultsOf('log: "', { SLUICE_LOG_LEVEL: 'loud' })
+    expect(faults.map(line => line.split(/[ :]/)[0])).toEqual(['sluice.yaml', 'log.level'])
   })
 
-  it('leave out relations of a key that is wrong by itself', () => {
+  it('leave out relations of a key that has a fault itself', () => {
     const yaml = 'gateway: { mqtt: { host: 0.0.0.0, allowAnonymous: 1 } }'
     expect(home.faultsOf(yaml)).toHaveLength(1)
   })
 
   it('never show more than a line of a value', () => {
-    const [found] = home.faultsOf(`gateway: { id: "${'é\\n'.repeat(5000)}" }`)
-    expect(found!.length).toBeLessThan(400)
+    const [fault] = home.faultsOf(`gateway: { id: "${'é\\n'.repeat(5000)}" }`)
+    expect(fault!.length).toBeLessThan(400)
   })
 })
 
@@ -122,12 +127,12 @@ describe('a file that cannot be read', () => {
     ['absent', () => `${home.dir}/absent.yaml`, 'does not exist'],
     ['a directory', () => home.dir, 'is a directory'],
     ['a device', () => '/dev/null', 'is not a regular file'],
-    ['beneath a file', () => `${home.write('f', '')}/x`, 'lies beneath something that is not a'],
+    ['beneath a file', () => `${home.write('f', '')}/x`, 'is below a file that is not a'],
     ['too large', () => home.write('l', '#'.repeat(2_000_000)), 'is larger than 1048576 bytes'],
     ['not UTF-8', () => home.write('b', Uint8Array.of(0xff, 0xfe)), 'is not valid UTF-8'],
   ])('%s', (_, file, reason) => {
-    const named = file()
-    expect(faultOf(named)).toContain(`configuration file = "${named}": ${reason}`)
-    expect(faultOf(named)).toContain('--config or SLUICE_CONFIG')
+    const path = file()
+    expect(faultOf(path)).toContain(`configuration file = "${path}": ${reason}`)
+    expect(faultOf(path)).toContain('--config or SLUICE_CONFIG')
   })
 })

@@ -1,7 +1,7 @@
 import { routes } from './fault-cases.ts'
 
-/** Files whose only fault is one of lanes, and how that begins. */
-export const wrongLanes: [title: string, yaml: string, fault: string][] = [
+/** Files whose only fault concerns lanes, and the start of its text. */
+export const laneFaultCases: [title: string, yaml: string, fault: string][] = [
   [
     'an unknown policy of a lane',
     'outbox: { lanes: { alarms: { whenFull: keep } } }',
@@ -20,12 +20,12 @@ export const wrongLanes: [title: string, yaml: string, fault: string][] = [
   [
     'a lane that is no group',
     'outbox: { lanes: { a: thin } }',
-    'outbox.lanes.a = "thin": must be a group of keys, not text. Write a group of keys beneath it',
+    'outbox.lanes.a = "thin": must be a group of keys, not text. Write a group of keys below it',
   ],
   [
     'lanes as a list',
     'outbox: { lanes: [alarms] }',
-    'outbox.lanes = […]: must be a group of keys, not a list. Write lanes beneath it, each as',
+    'outbox.lanes = […]: must be a group of keys, not a list. Write lanes below it, each as',
   ],
   [
     'a lane of a wrong name',
@@ -40,6 +40,6 @@ export const wrongLanes: [title: string, yaml: string, fault: string][] = [
   [
     'too many lanes',
     `outbox: { lanes: { ${[...'abcdefgh'].map(name => `${name}: { whenFull: thin }`)} } }`,
-    'outbox.lanes = {…}: with standard and those of ingest.routes are 9 lanes. Name at most 8 in',
+    'outbox.lanes = {…}: together with standard and the lanes of ingest.routes are 9 lanes. Name at most 8 in',
   ],
 ]

@@ -1,5 +1,5 @@
-/** The same as in config-faults-cases.ts, of the registry. */
-export const wrongRegistry: [title: string, yaml: string, fault: string][] = [
+/** Files whose only fault concerns the registry, and the start of its text. */
+export const registryFaultCases: [title: string, yaml: string, fault: string][] = [
   [
     'a registry without http',
     'registry:\n  url: registry:8081',
@@ -18,11 +18,11 @@ export const wrongRegistry: [title: string, yaml: string, fault: string][] = [
   [
     'a name without password',
     'registry: { username: gw }',
-    'registry.username = "gw": stands without registry.passwordFile. Give both to log in at the',
+    'registry.username = "gw": is set without registry.passwordFile. Give both to log in at the',
   ],
   [
     'a file of certificates that is not there',
     'registry: { caFile: absent.pem }',
-    'registry.caFile = "absent.pem": does not exist. Name a file that holds the ca and that this',
+    'registry.caFile = "absent.pem": does not exist. Name a file that contains the ca and that this',
   ],
 ]

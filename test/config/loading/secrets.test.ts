@@ -11,22 +11,22 @@ const authority = createAuthority('Authority of tests')
 const [trusted, signed] = [authority.cert, authority.certify('gateway')]
 const damaged = trusted.replace(/\n(.)/, '\n!')
 const hidden = 'hunter2'
-const sasl = (more: object) =>
-  stringify({ kafka: { sasl: { mechanism: 'scram-sha-256', username: 'gw', ...more } } })
+const sasl = (keys: object) =>
+  stringify({ kafka: { sasl: { mechanism: 'scram-sha-256', username: 'gw', ...keys } } })
 
 describe('a secret', () => {
-  it('shows itself only when asked to', () => {
-    const it = { password: createSecret(hidden) }
+  it('is shown by `reveal` only', () => {
+    const settings = { password: createSecret(hidden) }
     const shown = [
-      JSON.stringify(it),
-      inspect(it, { depth: 9, showHidden: true }),
-      format('%s %o %j', it.password, it, it),
-      `${it.password}`,
-      String(Object.entries(it.password)),
+      JSON.stringify(settings),
+      inspect(settings, { depth: 9, showHidden: true }),
+      format('%s %o %j', settings.password, settings, settings),
+      `${settings.password}`,
+      String(Object.entries(settings.password)),
     ]
     expect(shown.join()).not.toContain(hidden)
-    expect(JSON.stringify(it)).toBe('{"password":"[secret]"}')
-    expect(it.password.reveal()).toBe(hidden)
+    expect(JSON.stringify(settings)).toBe('{"password":"[secret]"}')
+    expect(settings.password.reveal()).toBe(hidden)
   })
 })
 
@@ -65,33 +65,37 @@ describe('secrets by file', () => {
   })
 
   it.each([
-    ['absent', () => `${home.dir}/absent`, 'does not exist. Name a file that holds the password'],
-    ['empty', () => home.write('empty', '\n'), 'is empty. Name a file that holds the password'],
-    ['a directory', () => home.dir, 'is a directory. Name a file that holds the password'],
+    [
+      'absent',
+      () => `${home.dir}/absent`,
+      'does not exist. Name a file that contains the password',
+    ],
+    ['empty', () => home.write('empty', '\n'), 'is empty. Name a file that contains the password'],
+    ['a directory', () => home.dir, 'is a directory. Name a file that contains the password'],
     ['too large', () => home.write('large', 'x'.repeat(70_000)), 'is larger than 65536 bytes'],
   ])('are refused when the file is %s', (_, file, reason) => {
-    const found = home.faultsOf(sasl({ passwordFile: file() }))
-    expect(found).toHaveLength(1)
-    expect(found[0]).toContain(`: ${reason}`)
-    expect(found[0]).toMatch(/^kafka\.sasl\.passwordFile = ".+line 5 of sluice\.yaml/)
+    const faults = home.faultsOf(sasl({ passwordFile: file() }))
+    expect(faults).toHaveLength(1)
+    expect(faults[0]).toContain(`: ${reason}`)
+    expect(faults[0]).toMatch(/^kafka\.sasl\.passwordFile = ".+line 5 of sluice\.yaml/)
   })
 
   it.each([
-    ['caFile', 'no PEM', 'holds no certificate in PEM that can be read. Name a file that'],
-    ['caFile', damaged, 'holds no certificate in PEM that can be read'],
-    ['certFile', signed.key, 'holds no certificate in PEM that can be read'],
-    ['keyFile', signed.cert, 'holds no private key without passphrase. Name a file that'],
-  ])('are refused when %s holds something else', (key, content, reason) => {
+    ['caFile', 'no PEM', 'contains no readable certificate in PEM format. Name a file that'],
+    ['caFile', damaged, 'contains no readable certificate in PEM format'],
+    ['certFile', signed.key, 'contains no readable certificate in PEM format'],
+    ['keyFile', signed.cert, 'contains no private key without passphrase. Name a file that'],
+  ])('are refused when %s has other content', (key, content, reason) => {
     const files = { caFile: trusted, certFile: signed.cert, keyFile: signed.key, [key]: content }
     const written = Object.entries(files).map(([name, text]) => [name, home.write(name, text)])
-    const found = home.faultsOf(stringify({ kafka: { tls: Object.fromEntries(written) } }))
-    expect(found).toEqual([expect.stringContaining(`kafka.tls.${key} = "${key}": ${reason}`)])
+    const faults = home.faultsOf(stringify({ kafka: { tls: Object.fromEntries(written) } }))
+    expect(faults).toEqual([expect.stringContaining(`kafka.tls.${key} = "${key}": ${reason}`)])
   })
 
-  it('are in no fault, wherever somebody wrote them', () => {
+  it('are in no fault, at any misplaced key', () => {
     const passwordFile = home.write('p', hidden)
     const kafka = { mechanism: 'x', passwordFile, password: hidden, [hidden.slice(0, 3)]: hidden }
-    const found = [
+    const faults = [
       ...home.faultsOf(sasl(kafka)),
       ...home.faultsOf(stringify({ kafka: { sasl: hidden, password: hidden } })),
       ...home.faultsOf(stringify({ kafak: { sasl: { password: hidden } } })),
@@ -99,9 +103,9 @@ describe('secrets by file', () => {
       ...home.faultsOf('', { SLUICE_KAFKA_SASL_PASSWORD: hidden, SLUICE_TOKEN: hidden }),
       ...home.faultsOf('', { SLUICE_KAFKA_SASL: `{"password":"${hidden}"` }),
     ]
-    expect(found.length).toBeGreaterThan(8)
-    expect(found.join('\n')).not.toContain(hidden)
-    expect(found.join('\n')).toContain('kafka.sasl.password = [secret]')
-    expect(found.join('\n')).toContain('Did you mean SLUICE_KAFKA_SASL_PASSWORD_FILE?')
+    expect(faults.length).toBeGreaterThan(8)
+    expect(faults.join('\n')).not.toContain(hidden)
+    expect(faults.join('\n')).toContain('kafka.sasl.password = [secret]')
+    expect(faults.join('\n')).toContain('Did you mean SLUICE_KAFKA_SASL_PASSWORD_FILE?')
   })
 })

@@ -1,30 +1,30 @@
 import { routes } from './fault-cases.ts'
 
-/** What is wrong with zones that are made of levels, as in `wrong`. */
-export const wrongZones: [title: string, yaml: string, fault: string][] = [
+/** Files whose only fault concerns a zone template, and the start of its text. */
+export const zoneFaultCases: [title: string, yaml: string, fault: string][] = [
   [
     'a placeholder that nothing is made of',
     routes('topic: "{site}/{area}/{room}/{device}", zone: "{area}"'),
-    'ingest.routes[0].topic = "{site}/{area}/{room}/{device}": holds the unknown placeholder ' +
+    'ingest.routes[0].topic = "{site}/{area}/{room}/{device}": contains the unknown placeholder ' +
       '{room}. The placeholders are {site}, {zone} and {device}, each at most once, and others ' +
-      'that site, zone or device of the route are made of (line 3 of sluice.yaml)',
+      'that site, zone or device of the route use (line 3 of sluice.yaml)',
   ],
   [
     'a zone made of what is not in the topic',
     routes('topic: "{site}/z7/{room}/{device}", zone: "z7/{rom}"'),
-    'ingest.routes[0].zone = "z7/{rom}": holds {rom}, which the topic does not name. Use what ' +
-      'the topic names ({site}, {room}, {device}), or name that level of the topic (line 3 of',
+    'ingest.routes[0].zone = "z7/{rom}": contains {rom}, which is not in the topic. Use a ' +
+      'placeholder of the topic ({site}, {room}, {device}), or name that level of the topic (line 3 of',
   ],
   [
     'a zone made of nothing',
     routes('topic: "a/b", site: a, zone: "{device}", device: d'),
-    'ingest.routes[0].zone = "{device}": holds {device}, which the topic does not name. Use what ' +
-      'the topic names (no level), or name',
+    'ingest.routes[0].zone = "{device}": contains {device}, which is not in the topic. Use a ' +
+      'placeholder of the topic (no level), or name',
   ],
   [
     'a prototype for a placeholder',
     routes('topic: "{site}/{device}", zone: "{__proto__}"'),
-    'ingest.routes[0].zone = "{__proto__}": holds {__proto__}, which the topic does not name.',
+    'ingest.routes[0].zone = "{__proto__}": contains {__proto__}, which is not in the topic.',
   ],
   ...['1', '0', '', '-4', '4.5', '1001', 'x', '4%2'].map((parts): [string, string, string] => [
     `a zone in ${JSON.stringify(parts)} parts`,
@@ -40,7 +40,7 @@ export const wrongZones: [title: string, yaml: string, fault: string][] = [
   [
     'a finer route that is never reached',
     routes('topic: "{site}/{zone}/{device}"', 'topic: "{site}/z7/{device}", zone: "z7/{device%4}"'),
-    'ingest.routes[1].topic = "{site}/z7/{device}": is never reached: ingest.routes[0] takes all',
+    'ingest.routes[1].topic = "{site}/z7/{device}": is never reached: ingest.routes[0] matches all',
   ],
   [
     'a finer route under other names that is never reached',
@@ -48,6 +48,6 @@ export const wrongZones: [title: string, yaml: string, fault: string][] = [
       'topic: "{site}/{area}/{device}", zone: "{area}"',
       'topic: "{site}/z7/{device}", zone: "z7/{device%4}"',
     ),
-    'ingest.routes[1].topic = "{site}/z7/{device}": is never reached: ingest.routes[0] takes all',
+    'ingest.routes[1].topic = "{site}/z7/{device}": is never reached: ingest.routes[0] matches all',
   ],
 ]

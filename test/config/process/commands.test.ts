@@ -7,9 +7,9 @@ import { type CommandHandler, CommandRefused } from '../../../config/process/com
 import { serveHttp } from '../../../config/process/http-server.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 
-const elsewhere = Object.values(networkInterfaces())
+const otherAddress = Object.values(networkInterfaces())
   .flat()
-  .find(one => one?.family === 'IPv4' && !one.internal)?.address
+  .find(entry => entry?.family === 'IPv4' && !entry.internal)?.address
 
 async function serve(host = '127.0.0.1') {
   const port = await findFreePort()
@@ -29,13 +29,13 @@ async function serve(host = '127.0.0.1') {
     { path = '/do', ...from }: { path?: string; localAddress?: string } = {},
   ) => {
     const type = { 'content-type': 'application/json' }
-    const asking = request(
+    const sent = request(
       { host: '127.0.0.1', port, path, method: 'POST', headers: { ...type, ...headers }, ...from },
       () => {},
     )
-    asking.on('error', () => {})
-    asking.end(body)
-    const [answer] = await once(asking, 'response')
+    sent.on('error', () => {})
+    sent.end(body)
+    const [answer] = await once(sent, 'response')
     let text = ''
     for await (const chunk of answer) text += chunk
     return { status: answer.statusCode, text }
@@ -44,7 +44,7 @@ async function serve(host = '127.0.0.1') {
 }
 
 describe('a command of a process', () => {
-  it('gets an object and gives one', async () => {
+  it('gets an object and answers with an object', async () => {
     const { http, post, inputs } = await serve()
     await using _closed = http
     expect(await post('{"a":1}')).toEqual({ status: 200, text: '{"got":{"a":1}}' })
@@ -67,7 +67,7 @@ describe('a command of a process', () => {
     expect(inputs).toEqual([])
   })
 
-  it('is no page, and pages are no commands', async () => {
+  it('is not a page, and pages are not commands', async () => {
     const { http, port, post } = await serve()
     await using _closed = http
     expect((await fetch(`http://127.0.0.1:${port}/do`)).status).toBe(405)
@@ -75,33 +75,33 @@ describe('a command of a process', () => {
     expect((await post('{}', {}, { path: '/toString' })).status).toBe(404)
   })
 
-  it.skipIf(!elsewhere)('is taken from this machine at each of its addresses', async () => {
+  it.skipIf(!otherAddress)('is accepted from this machine at each of its addresses', async () => {
     const { http, port } = await serve('0.0.0.0')
     await using _closed = http
-    expect(await sendCommand({ host: elsewhere!, port }, '/do', { a: 1 })).toEqual({
+    expect(await sendCommand({ host: otherAddress!, port }, '/do', { a: 1 })).toEqual({
       got: { a: 1 },
     })
     expect(await sendCommand({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
   })
 })
 
-// An address of this machine that is not the one asked stands for another machine.
-it.skipIf(!elsewhere)('a command is refused to another address', async () => {
+// Another address of this machine stands for another machine.
+it.skipIf(!otherAddress)('a command is refused to another address', async () => {
   const { http, post, inputs } = await serve()
   await using _closed = http
   const refused = { status: 403, text: '{"error":"only from this machine"}' }
-  expect(await post('{}', {}, { localAddress: elsewhere! })).toEqual(refused)
+  expect(await post('{}', {}, { localAddress: otherAddress! })).toEqual(refused)
   expect(inputs).toEqual([])
 })
 
-describe('asking a process', () => {
-  it('tells that none runs', async () => {
+describe('sending a command', () => {
+  it('returns null when no process runs', async () => {
     expect(await sendCommand({ host: '127.0.0.1', port: await findFreePort() }, '/do', {})).toBe(
       null,
     )
   })
 
-  it('tells why it refuses, and that something else answers', async () => {
+  it('rejects with the reason of a refusal, and when another program answers', async () => {
     const { http, port } = await serve()
     await using _closed = http
     const refused = sendCommand({ host: '127.0.0.1', port }, '/do', { wrong: true })
@@ -111,9 +111,9 @@ describe('asking a process', () => {
     await expect(failed).rejects.toThrow(/\/do failed: a bug$/)
     const other = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1')
     await once(other, 'listening')
-    const { port: taken } = other.address() as { port: number }
-    const odd = sendCommand({ host: '127.0.0.1', port: taken }, '/do', {})
-    await expect(odd).rejects.toThrow('no part of this version')
+    const { port: otherPort } = other.address() as { port: number }
+    const answered = sendCommand({ host: '127.0.0.1', port: otherPort }, '/do', {})
+    await expect(answered).rejects.toThrow('is not this version')
     other.close()
   })
 })

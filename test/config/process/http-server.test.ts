@@ -10,7 +10,7 @@ async function serve(reasons: string[]) {
   const options = { key: 'gateway.http', host: '127.0.0.1', port, notReadyReasons: () => reasons }
   const http = await serveHttp({
     ...options,
-    alarms: () => ['look'],
+    alarms: () => ['alarm'],
     metrics: async () => 'a 1\n',
     state: () => ({ b: 2 }),
   })
@@ -25,7 +25,7 @@ describe('the pages of a process', () => {
   it('answer health, readiness, metrics and state', async () => {
     const { http, get } = await serve([])
     await using _closed = http
-    const health = '{"status":"running","reasons":[],"alarms":["look"]}'
+    const health = '{"status":"running","reasons":[],"alarms":["alarm"]}'
     expect(await get('/health')).toEqual({ status: 200, text: health })
     expect(await get('/ready')).toEqual({ status: 200, text: '{"ready":true,"reasons":[]}' })
     expect(await get('/metrics')).toEqual({ status: 200, text: 'a 1\n' })
@@ -33,14 +33,14 @@ describe('the pages of a process', () => {
     expect((await get('/other')).status).toBe(404)
   })
 
-  it('say why a process is not ready, and that it runs all the same', async () => {
-    const { http, get } = await serve(['Kafka is away'])
+  it('report why a process is not ready, and that it runs', async () => {
+    const { http, get } = await serve(['Kafka is unavailable'])
     await using _closed = http
-    expect(await get('/ready')).toMatchObject({ status: 503, text: /Kafka is away/ })
+    expect(await get('/ready')).toMatchObject({ status: 503, text: /Kafka is unavailable/ })
     expect((await get('/health')).status).toBe(200)
   })
 
-  it('name the key when the port is taken', async () => {
+  it('name the key when the port is in use', async () => {
     const port = await findFreePort()
     const other = createServer().listen(port, '127.0.0.1')
     await once(other, 'listening')

@@ -62,7 +62,9 @@ describe('routes', () => {
   })
 
   it('throw for a pattern that the configuration would refuse', () => {
-    expect(() => compileRoutes([{ topic: 'a/+', format: 'json' }])).toThrow('holds the wildcard +')
+    expect(() => compileRoutes([{ topic: 'a/+', format: 'json' }])).toThrow(
+      'contains the wildcard +',
+    )
   })
 
   it('give back the parts of a topic, or a reason', () => {
@@ -124,7 +126,7 @@ describe('finer zones', () => {
 
   it('throw when they are made of a placeholder that the topic does not have', () => {
     expect(() => routed('x', { topic: 'b/{site}/z7/{device}', zone: '{rom}' })).toThrow(
-      'holds {rom}',
+      'contains {rom}',
     )
   })
 })

@@ -99,7 +99,7 @@ describe('./sluice export', () => {
   })
 
   it.each([
-    [['--to', '2023-11-14T22:14'], /says no time zone\. Write 2023-11-14T22:14Z/],
+    [['--to', '2023-11-14T22:14'], /has no time zone\. Write 2023-11-14T22:14Z/],
     [['--to', iso(0)], /--from must be before --to/],
     [['--format', 'csv'], /csv/],
   ])('refuses %j', async (args, reason) => {

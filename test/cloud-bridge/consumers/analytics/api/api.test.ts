@@ -181,7 +181,7 @@ describe('the read API of analytics', () => {
   it('refuses a wrong request with value, place and cure in one line', async () => {
     const wrong: Record<string, RegExp> = {
       'aggregates?size=2h': /^size: "2h" is no window size\. Write one of 1m, 15m, 1h, 1d$/,
-      'aggregates?from=yesterday': /^from: "yesterday" is no time\. Write one such as/,
+      'aggregates?from=yesterday': /^from: "yesterday" is not a time\. Write a time such as/,
       'aggregates?to=9999999999999999': /^to: 9999999999999999 is beyond any calendar\. Write/,
       'aggregates?from=2026-11-23T08:00:00Z&to=2026-11-23T08:00:00Z':
         /^from is .*, not before to, .*\. Write/,
