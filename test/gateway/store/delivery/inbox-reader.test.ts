@@ -16,8 +16,8 @@ const range = {
 const nothing = { pendingRanges: null, replayFrom: null, nextNote: 1 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
 
-describe('the range reader', () => {
-  it('tells what is still to be delivered of a store, or null while nobody has said', () => {
+describe('the inbox reader', () => {
+  it('reads the pending ranges of a store, null while they are unknown', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const ranges = openInboxReader(file)
@@ -40,7 +40,7 @@ describe('the range reader', () => {
     ranges.close()
   })
 
-  it('tells apart what is to be sent once more, and which note is the next', () => {
+  it('reads replays separately, and the next note', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = open(file)
@@ -58,7 +58,7 @@ describe('the range reader', () => {
     ranges.close()
   })
 
-  it('follows an inbox that takes the place of another', () => {
+  it('follows an inbox that replaces another', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const first = open(file)
@@ -74,7 +74,7 @@ describe('the range reader', () => {
     ranges.close()
   })
 
-  it('tells nothing, and keeps nobody from working, when the inbox cannot be read', () => {
+  it('reports an unknown state and does not throw when the inbox cannot be read', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const ranges = openInboxReader(file)
@@ -91,7 +91,7 @@ describe('the range reader', () => {
     ranges.close()
   })
 
-  it('tells nothing of an inbox with damaged pages, and goes on with the next one', () => {
+  it('reports an unknown state for damaged pages, and reads the next inbox', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     const inbox = open(file)
@@ -109,13 +109,16 @@ describe('the range reader', () => {
     ranges.close()
   })
 
-  it.skipIf(process.getuid?.() === 0)('tells nothing of an inbox that it may not read', () => {
-    using place = temporary()
-    const file = place.file('inbox.db')
-    open(file).close()
-    chmodSync(file, 0)
-    const ranges = openInboxReader(file)
-    expect(ranges(store)).toEqual(nothing)
-    ranges.close()
-  })
+  it.skipIf(process.getuid?.() === 0)(
+    'reports an unknown state for an inbox without read permission',
+    () => {
+      using place = temporary()
+      const file = place.file('inbox.db')
+      open(file).close()
+      chmodSync(file, 0)
+      const ranges = openInboxReader(file)
+      expect(ranges(store)).toEqual(nothing)
+      ranges.close()
+    },
+  )
 })

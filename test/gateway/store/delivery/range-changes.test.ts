@@ -54,22 +54,22 @@ function startPlace() {
   }
 }
 type Source = ReturnType<typeof startPlace>['source']
-type Part = Pick<Source, 'readBatch' | 'advance'>
+type BatchReader = Pick<Source, 'readBatch' | 'advance'>
 
-/** Takes and settles once; gives the numbers. */
-const step = ({ readBatch: take, advance: settle }: Part, asked = limits) => {
-  const taken = take(asked)
-  if (taken) settle(taken)
-  return taken && numbersOf(taken.events)
+/** Reads one batch and advances; returns the sequences of its events. */
+const step = ({ readBatch, advance }: BatchReader, maxBatch = limits) => {
+  const batch = readBatch(maxBatch)
+  if (batch) advance(batch)
+  return batch && numbersOf(batch.events)
 }
 const numbersOf = (events: StoredEvent[]) => events.map(({ sequence }) => sequence)
 const span = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
-/** Of groups of three, those of some partitions. */
+/** The sequences of some partitions, in groups of three events. */
 const ofPartitions = (from: number, to: number, ...some: number[]) =>
   span(from, to).filter(number => some.includes((number - 1) % 3))
 
 describe('a backlog', () => {
-  it('goes to its own topic, in order, while what is stored after the cut is live', () => {
+  it('goes to the backfill topic in order, while events after the split are live', () => {
     using at = startPlace()
     at.commit(10)
     at.source.ensureLiveRange('readings', PARTITIONS)
@@ -84,13 +84,20 @@ describe('a backlog', () => {
     expect(at.source.backlog()?.events).toBe(27)
   })
 
-  it('is told before, and when all of it came', () => {
+  it('is announced by a note, and its end by another', () => {
     using at = startPlace()
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)
     at.source.plan.splitBacklog('backfill')
-    const told = { from: 1, to: 6, topic: 'backfill', partitions: 3, zones: null, why: 'backlog' }
-    expect(at.notes).toMatchObject([{ sequence: 1, kind: 'behind', content: told }])
+    const content = {
+      from: 1,
+      to: 6,
+      topic: 'backfill',
+      partitions: 3,
+      zones: null,
+      why: 'backlog',
+    }
+    expect(at.notes).toMatchObject([{ sequence: 1, kind: 'behind', content }])
     expect(step(at.source.backfill, { maxEvents: 1, maxBytes: 1 })).toEqual([1, 2, 3])
     expect(at.notes.length).toBe(1)
     expect(step(at.source.backfill)).toEqual([4, 5, 6])
@@ -98,7 +105,7 @@ describe('a backlog', () => {
     expect(at.source.ranges.length).toBe(1)
   })
 
-  it('keeps the plan over a restart, and a second one goes after the first', () => {
+  it('survives a restart, and a second backlog follows the first', () => {
     using at = startPlace()
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)
@@ -114,7 +121,7 @@ describe('a backlog', () => {
     expect(step(at.source.backfill)).toBe(null)
   })
 
-  it('is none when nothing waits', () => {
+  it('is not created when nothing waits', () => {
     using at = startPlace()
     at.commit()
     at.source.ensureLiveRange('readings', PARTITIONS)
@@ -124,35 +131,35 @@ describe('a backlog', () => {
   })
 })
 
-describe('partitions apart', () => {
-  /** Partition 1 did not take its part of groups 1 and 2. */
-  const setApart = (at: ReturnType<typeof startPlace>) => {
+describe('isolated partitions', () => {
+  /** Partition 1 did not accept its events of groups 1 and 2. */
+  const isolateOne = (at: ReturnType<typeof startPlace>) => {
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)
     return at.source.plan.isolate(at.source.readBatch(limits)!, [1])
   }
 
-  it('have a range of their own, and the others go on without them', () => {
+  it('get a range of their own, and the others continue without them', () => {
     using at = startPlace()
-    const range = setApart(at)
+    const range = isolateOne(at)
     at.commit(2)
     expect(step(at.source)).toEqual(ofPartitions(7, 12, 0, 2))
     expect(step(at.source.isolated(range.id))).toEqual(ofPartitions(1, 12, 1))
-    const told = { from: 1, to: null, zones: { only: [1] }, why: 'apart' }
-    expect(at.notes).toMatchObject([{ kind: 'behind', content: told }])
+    const content = { from: 1, to: null, zones: { only: [1] }, why: 'apart' }
+    expect(at.notes).toMatchObject([{ kind: 'behind', content }])
   })
 
-  it('never go further than the others', () => {
+  it('never pass the live position', () => {
     using at = startPlace()
-    const { id } = setApart(at)
+    const { id } = isolateOne(at)
     at.commit(2)
     expect(step(at.source.isolated(id))).toEqual([2, 5])
     expect(at.source.isolated(id).readBatch(limits)).toBe(null)
   })
 
-  it('are one with the others again where both stand', () => {
+  it('merge with the live range when both are at the same position', () => {
     using at = startPlace()
-    const { id } = setApart(at)
+    const { id } = isolateOne(at)
     at.commit()
     expect(() => at.source.plan.mergeIsolated(at.source.plan.isolated[0]!)).toThrow('cannot merge')
     while (step(at.source.isolated(id)));
@@ -163,29 +170,29 @@ describe('partitions apart', () => {
     expect(at.source.ranges).toMatchObject([{ zones: null, end: null }])
   })
 
-  it('may be several, at different places, and join one by one; over restarts', () => {
+  it('may be several at different positions, and merge one by one, over restarts', () => {
     using at = startPlace()
-    setApart(at)
+    isolateOne(at)
     at.commit()
     at.source.plan.isolate(at.source.readBatch(limits)!, [2])
     at.restart()
     at.commit()
     expect(step(at.source)).toEqual([10])
-    const [one, two] = at.source.plan.isolated
-    while (step(at.source.isolated(two!.id)));
-    at.source.plan.mergeIsolated(two!)
+    const [first, second] = at.source.plan.isolated
+    while (step(at.source.isolated(second!.id)));
+    at.source.plan.mergeIsolated(second!)
     at.commit()
     expect(step(at.source)).toEqual([13, 15])
     at.restart()
-    expect(step(at.source.isolated(one!.id))).toEqual([2, 5, 8, 11, 14])
+    expect(step(at.source.isolated(first!.id))).toEqual([2, 5, 8, 11, 14])
     at.source.plan.mergeIsolated(at.source.plan.isolated[0]!)
     at.commit()
     expect(step(at.source)).toEqual([16, 17, 18])
   })
 
-  it('that are far behind become a backlog, and are live at once', () => {
+  it('that lag far become a backlog, and are live at once', () => {
     using at = startPlace()
-    setApart(at)
+    isolateOne(at)
     at.commit(2)
     step(at.source)
     at.source.plan.deferIsolated(at.source.plan.isolated[0]!, 'backfill')
@@ -195,33 +202,33 @@ describe('partitions apart', () => {
     expect(at.notes.map(({ kind }) => kind)).toEqual(['behind', 'caught up', 'behind', 'caught up'])
   })
 
-  it('go before a backlog that was cut off earlier and begins later', () => {
+  it('are delivered before a backlog that was split earlier and begins later', () => {
     using at = startPlace()
-    setApart(at)
+    isolateOne(at)
     at.commit(2)
     at.source.plan.splitBacklog('backfill')
     at.source.plan.deferIsolated(at.source.plan.isolated[0]!, 'backfill')
     const all: number[] = []
-    for (let more = step(at.source.backfill); more; more = step(at.source.backfill))
-      all.push(...more)
+    for (let batch = step(at.source.backfill); batch; batch = step(at.source.backfill))
+      all.push(...batch)
     expect(all).toEqual([...ofPartitions(1, 12, 1), ...ofPartitions(7, 12, 0, 2)])
   })
 
-  it('go to another topic with the others, none passed by', () => {
+  it('are redirected to another topic with the others, and no event is skipped', () => {
     using at = startPlace()
-    setApart(at)
+    isolateOne(at)
     at.commit()
     step(at.source)
     at.source.ensureLiveRange('others', 7)
-    const taken = at.source.readBatch(limits)!
-    expect([taken.range.topic, taken.range.partitions]).toEqual(['others', 7])
-    expect(numbersOf(taken.events)).toEqual(span(1, 9))
+    const batch = at.source.readBatch(limits)!
+    expect([batch.range.topic, batch.range.partitions]).toEqual(['others', 7])
+    expect(numbersOf(batch.events)).toEqual(span(1, 9))
     expect(at.source.plan.isolated).toEqual([])
   })
 })
 
-describe('a spread over more partitions', () => {
-  it('begins behind what is stored, when all before it is delivered', () => {
+describe('a change of the partition count', () => {
+  it('applies to events after the last stored one, once all earlier events are delivered', () => {
     using at = startPlace()
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)
@@ -249,7 +256,7 @@ describe('a spread over more partitions', () => {
     expect(at.source.ranges.length).toBe(1)
   })
 
-  it('that is far behind becomes a backlog, each part of it over its own partitions', () => {
+  it('becomes backlogs when it lags, each with its own partition count', () => {
     using at = startPlace()
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)
@@ -268,7 +275,7 @@ describe('a spread over more partitions', () => {
     ])
   })
 
-  it('of which both parts wait goes behind at once, and nothing is cut again', () => {
+  it('becomes backlogs at once when both parts wait, and is not split again', () => {
     using at = startPlace()
     at.commit(2)
     at.source.ensureLiveRange('readings', PARTITIONS)

@@ -19,25 +19,25 @@ function startNotes() {
   return { db, notes, read, add, [Symbol.dispose]: () => db.close() }
 }
 
-describe('notes', () => {
-  it('come back with their content, from a number on', () => {
+describe('the note log', () => {
+  it('reads notes with their content, from a number on', () => {
     using at = startNotes()
     at.notes.add({ kind: 'rehearsed', content: { zones: [['é "', 3]] } }, 5)
     at.notes.addDeadLetter(6, {
       ...{ reason: 'r', place: 'a.0', topic: 'x/\u0000' },
       payload: Buffer.from('00ff80', 'hex'),
     })
-    const heads = { sequence: 1, kind: 'rehearsed', at: 5, content: { zones: [['é "', 3]] } }
-    const letter = {
+    const note = { sequence: 1, kind: 'rehearsed', at: 5, content: { zones: [['é "', 3]] } }
+    const deadLetter = {
       ...{ sequence: 2, kind: 'deadletter', at: 6 },
       content: { reason: 'r', place: 'a.0', topic: 'x/\u0000', payload: 'AP+A' },
     }
-    expect(at.read(1)).toEqual([heads, letter])
-    expect(at.read(2)).toEqual([letter])
+    expect(at.read(1)).toEqual([note, deadLetter])
+    expect(at.read(2)).toEqual([deadLetter])
     expect(at.read(3)).toEqual([])
   })
 
-  it('are read at most 500 at a time, and about half a megabyte', () => {
+  it('reads at most 500 notes and about half a megabyte at a time', () => {
     using at = startNotes()
     for (let n = 0; n < 501; n++) at.add({})
     expect(at.read(1)).toHaveLength(500)
@@ -47,7 +47,7 @@ describe('notes', () => {
     expect(at.read(504)).toHaveLength(2)
   })
 
-  it('with a number that was not given out are damage: others would be passed by with it', () => {
+  it('throws on a note with a number that was never given: other notes would be skipped', () => {
     using at = startNotes()
     for (let n = 0; n < 3; n++) at.add({ n })
     at.db.exec('UPDATE notes SET sequence = 3003 WHERE sequence = 3')
@@ -55,14 +55,14 @@ describe('notes', () => {
     expect(() => createNoteLog(at.db)).toThrow(DamagedFileError)
   })
 
-  it('of any size are read, one at least', () => {
+  it('reads at least one note, whatever its size', () => {
     using at = startNotes()
     at.add({ text: 'x'.repeat(2_000_000) })
     at.add({})
     expect(at.read(1)).toHaveLength(1)
   })
 
-  it('give numbers back that a failed commit had', () => {
+  it('gives the numbers of a failed commit to the next notes', () => {
     using at = startNotes()
     at.add({})
     const fails = () => {
@@ -81,10 +81,10 @@ describe('notes', () => {
   it.each([
     ["body = x'7b7d'", 'body'],
     ["kind = 'epoch'", 'kind'],
-    ['at = 6', 'moment'],
+    ['at = 6', 'time'],
     ['crc = 0', 'checksum'],
-    ["body = x''", 'body gone'],
-  ])('with a damaged column (%s) say so and hold up no other', damage => {
+    ["body = x''", 'empty body'],
+  ])('reads a note with a damaged column (%s) as damaged, and the next note as usual', damage => {
     using at = startNotes()
     at.add({ a: 1 })
     at.add({ b: 1 })
@@ -95,24 +95,24 @@ describe('notes', () => {
     ])
   })
 
-  it('with a body of another type are damaged, too', () => {
+  it('reads a note whose body has another type as damaged', () => {
     using place = temporary()
     const file = place.file('outbox.db')
     openOutbox({ file, gateway: 'gw' }).close()
     const db = new Database(file)
-    // What a flipped bit in the record's header does, and STRICT would not let through.
+    // A flipped bit in a record's header does this; STRICT would refuse it.
     db.unsafeMode()
     db.exec(`PRAGMA writable_schema = ON;
       UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'notes';
       UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'notes'`)
     db.close()
-    const again = new Database(file)
-    again.exec('UPDATE notes SET body = NULL')
-    again.close()
+    const reopened = new Database(file)
+    reopened.exec('UPDATE notes SET body = NULL')
+    reopened.close()
     expect(readOutbox(file).notes[0]!.content).toEqual({ reason: 'note checksum differs' })
   })
 
-  it('are those of an outbox that was opened once', () => {
+  it('is empty in a new file; the first open of an outbox adds an epoch note', () => {
     using place = temporary()
     const db = new Database(place.file('outbox.db'))
     prepareDatabase(db, OUTBOX_APPLICATION_ID, outboxMigrations)

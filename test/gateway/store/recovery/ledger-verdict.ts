@@ -5,8 +5,8 @@ import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { readOutbox } from '../fixture.ts'
 
 /**
- * What the cloud says when it got every note of an outbox twice and all of its events that arrive,
- * and before that some that were read when they were still there.
+ * The ledger's verdict after every note of an outbox twice, those of its events that arrive, and
+ * before them the events of `read`, which were read when they still existed.
  */
 export function verdictOf(
   file: string,
@@ -17,8 +17,8 @@ export function verdictOf(
   const appendTimeMs = Date.now()
   const { events, notes } = readOutbox(file)
   for (const { sequence, kind, at, content } of [...notes, ...notes]) {
-    const whole = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
-    const note = decodeNote(Buffer.from(JSON.stringify(whole)), appendTimeMs)
+    const value = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
+    const note = decodeNote(Buffer.from(JSON.stringify(value)), appendTimeMs)
     if (!note) throw new Error(`the ledger does not understand a note: ${kind}`)
     ledger.addNote(note)
   }

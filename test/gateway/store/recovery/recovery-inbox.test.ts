@@ -26,8 +26,8 @@ const range = {
 }
 const open = (file: string) => openInbox({ file, settleMs: 1_000_000 })
 
-/** An inbox with a range at 20 and a note position at 5, closed and damaged as told. */
-function withDamaged(spoil: (file: string) => void) {
+/** An inbox with a range at 20 and a note position at 5, closed and then damaged. */
+function withDamaged(damage: (file: string) => void) {
   const place = temporary()
   const file = place.file('inbox.db')
   const inbox = open(file)
@@ -35,7 +35,7 @@ function withDamaged(spoil: (file: string) => void) {
   inbox.moveRange({ id, next: 20 })
   inbox.moveNotes(store, 5)
   inbox.close()
-  spoil(file)
+  damage(file)
   return { file, dir: place.dir, [Symbol.dispose]: place[Symbol.dispose] }
 }
 
@@ -43,14 +43,17 @@ describe('an inbox that does not open', () => {
   it.each([
     ['its first page is gone', (file: string) => void overwrite(file, isFirst)],
     ['its magic is damaged', (file: string) => flip(file, 5)],
-    ['all of it is gone', (file: string) => void overwrite(file, () => true)],
-    ['it is a text', (file: string) => writeFileSync(file, 'no database any more '.repeat(500))],
+    ['all pages are gone', (file: string) => void overwrite(file, () => true)],
     [
-      'it is cut short',
+      'the file is a text',
+      (file: string) => writeFileSync(file, 'no database any more '.repeat(500)),
+    ],
+    [
+      'the file is truncated',
       (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 5000)),
     ],
-  ])('is moved aside, and a new one says so: %s', (_, spoil) => {
-    using at = withDamaged(spoil)
+  ])('is set aside, and the new inbox notes so: %s', (_, damage) => {
+    using at = withDamaged(damage)
     const inbox = open(at.file)
     const [aside] = setAsideFilesOf(at.file)
     expect(inbox.recovery).toMatchObject({ file: aside!.file })
@@ -60,14 +63,14 @@ describe('an inbox that does not open', () => {
       { kind: 'quarantine', content: { what: 'inbox', file: basename(aside!.file) } },
     ])
     inbox.close()
-    const again = open(at.file)
-    expect(again.recovery).toBe(null)
-    expect(again.id).toEqual(inbox.id)
-    again.close()
+    const reopened = open(at.file)
+    expect(reopened.recovery).toBe(null)
+    expect(reopened.id).toEqual(inbox.id)
+    reopened.close()
     expect(readdirSync(at.dir).filter(name => /heal|damaged$/.test(name))).toEqual([])
   })
 
-  it('has everything in the outbox delivered again, under the same numbers', () => {
+  it('leads to a second delivery of the whole outbox, under the same numbers', () => {
     using place = openStores()
     const outbox = place.openOutbox()
     commit(outbox, 1, 2, 3)
@@ -83,7 +86,7 @@ describe('an inbox that does not open', () => {
     outbox.close()
   })
 
-  it('was never ours', () => {
+  it('is left untouched when the file is foreign', () => {
     using place = temporary()
     const file = place.file('inbox.db')
     writeFileSync(file, 'somebody else wrote this, and it is long enough '.repeat(100))
@@ -96,7 +99,7 @@ describe('an inbox that does not open', () => {
 })
 
 describe('the notes of an inbox', () => {
-  it('are kept when it is begun anew, because they tell what was lost', () => {
+  it('survive a rebuild, because they name what was lost', () => {
     using at = withDamaged(file => {
       const inbox = open(file)
       inbox.addNotes([1, 2].map(number => ({ kind: 'rehearsed', content: { number } })))
@@ -114,8 +117,8 @@ describe('the notes of an inbox', () => {
   })
 })
 
-describe('an inbox that shows its damage later', () => {
-  it('is marked, must be opened again, and is made anew then', () => {
+describe('an inbox whose damage shows while it is open', () => {
+  it('is marked, must be reopened, and is then rebuilt', () => {
     using at = withDamaged(file => {
       const inbox = open(file)
       inbox.addNotes(new Array(100).fill({ kind: 'jump', content: { text: 'x'.repeat(3000) } }))
@@ -128,15 +131,15 @@ describe('an inbox that shows its damage later', () => {
     expect(() => inbox.notesFrom(1)).toThrow(MustReopenError)
     expect(readDamageReason(at.file)).not.toBe(null)
     inbox.close()
-    const again = open(at.file)
-    expect(again.recovery).not.toBe(null)
-    again.close()
+    const reopened = open(at.file)
+    expect(reopened.recovery).not.toBe(null)
+    reopened.close()
     expect(readDamageReason(at.file)).toBe(null)
   })
 })
 
-describe('a position that is not the one that was written', () => {
-  const spoil = (sql: string) => (file: string) => {
+describe('the positions of an inbox', () => {
+  const damage = (sql: string) => (file: string) => {
     const db = new Database(file)
     db.exec(sql)
     db.close()
@@ -147,8 +150,8 @@ describe('a position that is not the one that was written', () => {
     'UPDATE notePositions SET next = 6',
     'DELETE FROM ranges',
     'DELETE FROM seal',
-  ])('is not believed by bridge or gateway: %s', sql => {
-    using at = withDamaged(spoil(sql))
+  ])('are trusted neither by the bridge nor by the gateway after damage: %s', sql => {
+    using at = withDamaged(damage(sql))
     expect(readInboxProgress(at.file, store)).toBe(null)
     const ranges = openInboxReader(at.file)
     expect(ranges(store).pendingRanges).toBe(null)
@@ -159,7 +162,7 @@ describe('a position that is not the one that was written', () => {
     inbox.close()
   })
 
-  it('is believed as it was written, and in an inbox from before there were seals', () => {
+  it('are trusted when intact, and in an inbox from before there were checksums', () => {
     using at = withDamaged(() => {})
     expect(readInboxProgress(at.file, store)).toMatchObject({ sequence: 19, noteSequence: 4 })
     rmSync(at.file)

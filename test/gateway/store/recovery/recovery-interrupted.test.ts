@@ -4,8 +4,8 @@ import { setAsideFilesOf } from '../../../../gateway/store/file/damaged-files.ts
 import { isFirst, open, overwrite, withDamaged } from '../file/damaged-file.ts'
 import { readOutbox } from '../fixture.ts'
 
-/** The step, counted from 1, before or behind which power goes; 0: never. */
-const { power } = vi.hoisted(() => ({ power: { cutAt: 0, isBehind: false, steps: 0 } }))
+/** The step, counted from 1, before or after which power fails; 0: never. */
+const { power } = vi.hoisted(() => ({ power: { failAt: 0, isAfter: false, steps: 0 } }))
 
 vi.mock('node:fs', async importOriginal => {
   const fs = await importOriginal<typeof Fs>()
@@ -13,9 +13,9 @@ vi.mock('node:fs', async importOriginal => {
   const mayFail =
     (step: (...given: unknown[]) => unknown) =>
     (...given: unknown[]) => {
-      const isNow = ++power.steps === power.cutAt
-      if (isNow && power.isBehind) step(...given)
-      if (power.cutAt > 0 && power.steps >= power.cutAt) throw new Error('power')
+      const isNow = ++power.steps === power.failAt
+      if (isNow && power.isAfter) step(...given)
+      if (power.failAt > 0 && power.steps >= power.failAt) throw new Error('power')
       return step(...given)
     }
   const failing = steps.map(name => [name, mayFail(fs[name] as never)])
@@ -23,10 +23,10 @@ vi.mock('node:fs', async importOriginal => {
   return { ...all, default: all }
 })
 
-it('an outbox heals wherever power goes while it is healed, and goes again', () => {
-  let cuts = 0
-  const openCut = (file: string, cutAt: number, isBehind: boolean) => {
-    Object.assign(power, { cutAt, isBehind, steps: 0 })
+it('an outbox is recovered wherever power fails during the recovery, and fails again', () => {
+  let failures = 0
+  const openWithFailure = (file: string, failAt: number, isAfter: boolean) => {
+    Object.assign(power, { failAt, isAfter, steps: 0 })
     try {
       open(file).close()
       return false
@@ -34,20 +34,20 @@ it('an outbox heals wherever power goes while it is healed, and goes again', () 
       expect(String(error)).toContain('power')
       return true
     } finally {
-      power.cutAt = 0
+      power.failAt = 0
     }
   }
-  for (let isCut = true, cutAt = 1; isCut; cutAt++) {
-    for (const isBehind of [false, true]) {
+  for (let hasFailed = true, failAt = 1; hasFailed; failAt++) {
+    for (const isAfter of [false, true]) {
       using at = withDamaged(file => void overwrite(file, isFirst))
-      isCut = openCut(at.file, cutAt, isBehind)
-      if (isCut) cuts++
-      openCut(at.file, Math.ceil(cutAt / 2), isBehind)
+      hasFailed = openWithFailure(at.file, failAt, isAfter)
+      if (hasFailed) failures++
+      openWithFailure(at.file, Math.ceil(failAt / 2), isAfter)
       open(at.file).close()
       expect(readOutbox(at.file).events).toEqual(at.before.events)
       expect(setAsideFilesOf(at.file).length).toBeGreaterThan(0)
       expect(at.names().filter(name => /heal|damaged$/.test(name))).toEqual([])
     }
   }
-  expect(cuts).toBeGreaterThan(20)
+  expect(failures).toBeGreaterThan(20)
 })

@@ -17,7 +17,7 @@ const REST = {
   reason: '',
 } as const
 
-it('a salvaged outbox tells the epoch before, although a power cut left an old bell', () => {
+it('a salvaged outbox names the previous epoch, although a power cut left an old bell', () => {
   using at = withDamaged(() => {})
   const bell = readFileSync(bellFile(at.file))
   const before = open(at.file)
@@ -35,13 +35,13 @@ it('a salvaged outbox tells the epoch before, although a power cut left an old b
   expect(epochs.at(-1)!.content.previous).toEqual(previous)
 })
 
-it('a salvaged outbox names no hole where all was delivered and let go', () => {
+it('a salvaged outbox does not name delivered and deleted events as lost', () => {
   using at = withDamaged(() => {})
   const inboxFile = at.file.replace('outbox', 'inbox')
   const inbox = openInbox({ file: inboxFile, settleMs: 1000 })
   inbox.addRange({ store: at.outbox.store, next: 205, ...REST })
   inbox.close()
-  // Before what is missing, an older group was found again on a page that nobody uses.
+  // Before the missing groups, salvage finds an older group on an unused page.
   const db = new Database(at.file)
   db.pragma('secure_delete = ON')
   db.exec('DELETE FROM groups WHERE sequence BETWEEN 11 AND 220')
@@ -54,9 +54,9 @@ it('a salvaged outbox names no hole where all was delivered and let go', () => {
   expect(lost.map(({ content }) => [content.from, content.to])).toEqual([[205, 220]])
 })
 
-describe('a write-ahead log that is begun anew', () => {
-  /** All of the log is in the file, and no more than so many bytes of a new header before it. */
-  function begunAnew(bytes: number) {
+describe('a write-ahead log that SQLite restarts', () => {
+  /** The database file has the whole log; the log begins with `bytes` bytes of a new header. */
+  function restartedLog(bytes: number) {
     const place = temporary()
     const [alive, file] = [place.file('alive.db'), place.file('outbox.db')]
     const outbox = open(alive)
@@ -64,7 +64,7 @@ describe('a write-ahead log that is begun anew', () => {
     outbox.space.truncateWal()
     fill(outbox, 5)
     const log = readFileSync(`${alive}-wal`)
-    // By hand, because it leaves the log as it is.
+    // A checkpoint by hand leaves the log unchanged.
     const db = new Database(alive)
     db.pragma('wal_checkpoint(FULL)')
     db.close()
@@ -77,8 +77,8 @@ describe('a write-ahead log that is begun anew', () => {
     return { file, before, [Symbol.dispose]: place[Symbol.dispose] }
   }
 
-  it.each([32, 20])('when power goes is no damage: %i bytes of its header', bytes => {
-    using at = begunAnew(bytes)
+  it.each([32, 20])('is not damaged by a power cut after %i bytes of its header', bytes => {
+    using at = restartedLog(bytes)
     const outbox = open(at.file)
     expect(outbox.recovery).toBe(null)
     outbox.close()

@@ -31,7 +31,7 @@ const contentsOf = (file: string, kind: string) =>
     .map(({ content }) => content)
 
 describe('an outbox that does not open', () => {
-  const spoils: [string, (file: string) => void][] = [
+  const damages: [string, (file: string) => void][] = [
     ['its first page is gone', file => void overwrite(file, isFirst)],
     ['its magic is damaged', file => flip(file, 3)],
     ['its mark is damaged', file => flip(file, 70)],
@@ -44,8 +44,8 @@ describe('an outbox that does not open', () => {
     ['all inner pages of its trees are gone', file => void overwrite(file, isInner)],
   ]
 
-  it.each(spoils)('is made anew with everything in it: %s', (_, spoil) => {
-    using at = withDamaged(spoil)
+  it.each(damages)('is rebuilt with everything in it: %s', (_, damage) => {
+    using at = withDamaged(damage)
     const damaged = readFileSync(at.file)
     const outbox = open(at.file)
     expect(outbox.recovery).toMatchObject({
@@ -70,12 +70,12 @@ describe('an outbox that does not open', () => {
     expect(outbox.recovery!.file).toBe(aside!.file)
     expect(readFileSync(aside!.file).equals(damaged)).toBe(true)
     expect(readDamageReason(at.file)).toBe(null)
-    const again = open(at.file)
-    expect(again.recovery).toBe(null)
-    again.close()
+    const reopened = open(at.file)
+    expect(reopened.recovery).toBe(null)
+    reopened.close()
   })
 
-  it('is named where it cannot be read: each range of events, and which notes', () => {
+  it('names each range of events and each note that cannot be read', () => {
     let leaves = 0
     using at = withDamaged(file => {
       overwrite(file, isFirst)
@@ -89,7 +89,7 @@ describe('an outbox that does not open', () => {
     expect(sorted([...kept, ...numbersIn(lost)])).toEqual(upTo(1, LAST))
     for (const event of events) expect(event).toEqual(at.before.events[event.sequence - 1])
     const file = expect.stringMatching(/^outbox.db.damaged-\d{8}T\d{9}Z$/)
-    for (const one of lost) expect(one).toMatchObject({ reason: expect.any(String), file })
+    for (const events of lost) expect(events).toMatchObject({ reason: expect.any(String), file })
     const [salvage] = contentsOf(at.file, 'salvage') as { lostEvents: number; lostNotes: Span[] }[]
     expect(salvage!.lostEvents).toBe(numbersIn(lost).length)
     const count = at.before.notes.length
@@ -97,17 +97,17 @@ describe('an outbox that does not open', () => {
     expect(sorted([...still, ...numbersIn(salvage!.lostNotes)])).toEqual(upTo(1, count))
   })
 
-  it('is named with its zones where only the events of a group are gone', () => {
+  it('names the zones of a group whose body is damaged', () => {
     using at = withDamaged(file => {
       const bytes = readFileSync(file)
       using db = disposable(new Database(file))
       const select = db.prepare('SELECT body FROM groups WHERE sequence = ?').pluck()
       const body = select.get(1 + 12 * PER_GROUP) as Buffer
-      // Bytes that one page holds together.
-      const found = upTo(1, 9).map(tenth =>
+      // Search for bytes that lie together on one page.
+      const offsets = upTo(1, 9).map(tenth =>
         bytes.indexOf(body.subarray(tenth * 600).subarray(0, 32)),
       )
-      flip(file, Math.max(...found))
+      flip(file, Math.max(...offsets))
       overwrite(file, isFirst)
     })
     open(at.file).close()
@@ -123,7 +123,7 @@ describe('an outbox that does not open', () => {
     ])
   })
 
-  it('goes on behind what the bell knows when nothing at all can be read', () => {
+  it('continues after the numbers in the bell when nothing can be read', () => {
     using at = withDamaged(file => void overwrite(file, () => true))
     const outbox = open(at.file)
     expect([outbox.store, outbox.lastSequence]).toEqual([at.outbox.store, LAST])
@@ -135,7 +135,7 @@ describe('an outbox that does not open', () => {
     expect(contentsOf(at.file, 'hole')).toEqual([])
   })
 
-  it('is cut short', () => {
+  it('is salvaged when the file is truncated', () => {
     using at = withDamaged(file => writeFileSync(file, readFileSync(file).subarray(0, 20 * 4096)))
     const outbox = open(at.file)
     expect(outbox.recovery).toMatchObject({ salvaged: { groups: expect.any(Number) } })
@@ -146,7 +146,7 @@ describe('an outbox that does not open', () => {
     expect(sorted([...kept, ...numbersIn(lost)])).toEqual(upTo(1, LAST))
   })
 
-  it('is kept aside in at most two sets, and the newest is never removed', () => {
+  it('is kept in at most two sets of files, and the newest set is never removed', () => {
     using at = withDamaged(() => {})
     const seen: string[] = []
     for (let time = 0; time < 4; time++) {
@@ -161,7 +161,7 @@ describe('an outbox that does not open', () => {
 })
 
 describe('an outbox that is marked as damaged', () => {
-  it('is made anew at the next start, for that file and once', () => {
+  it('is rebuilt at the next start, once', () => {
     using at = withDamaged(file => markDamaged(file, 'by a reader'))
     expect(readDamageReason(at.file)).toBe('by a reader')
     const outbox = open(at.file)
@@ -176,7 +176,7 @@ describe('an outbox that is marked as damaged', () => {
     expect(readOutbox(at.file).events).toEqual(at.before.events)
   })
 
-  it('is left alone when the mark speaks of another file that was here', () => {
+  it('is left alone when the mark names another file', () => {
     using at = withDamaged(file => {
       markDamaged(file, 'by a reader')
       renameSync(file, `${file}.old`)
@@ -191,8 +191,8 @@ describe('an outbox that is marked as damaged', () => {
 })
 
 describe('a write-ahead log', () => {
-  /** An outbox as a kill leaves it, most of it in the log. */
-  function killed(spoil: (wal: string) => void) {
+  /** An outbox as a kill leaves it, most of it in the write-ahead log. */
+  function killed(damage: (wal: string) => void) {
     const place = temporary()
     const outbox = open(place.file('alive.db'))
     fill(outbox, 20)
@@ -200,7 +200,7 @@ describe('a write-ahead log', () => {
     copyStore(place.file('alive.db'), file)
     const before = readOutbox(place.file('alive.db'))
     outbox.close()
-    spoil(`${file}-wal`)
+    damage(`${file}-wal`)
     return { file, before, [Symbol.dispose]: place[Symbol.dispose] }
   }
   const middle = (wal: string) => 4120 * Math.floor(readFileSync(wal).length / 4120 / 2)
@@ -210,8 +210,8 @@ describe('a write-ahead log', () => {
     ['the header of a frame', (wal: string) => flip(wal, 32 + middle(wal) + 17)],
     ['its own header', (wal: string) => flip(wal, 17)],
     ['the salt of its first frame', (wal: string) => flip(wal, 32 + 9)],
-  ])('loses at most what one page held when one bit flips in %s', (_, spoil) => {
-    using at = killed(spoil)
+  ])('loses at most one page when one bit flips in %s', (_, damage) => {
+    using at = killed(damage)
     const outbox = open(at.file)
     expect(outbox.recovery).toMatchObject({ reason: 'the write-ahead log is damaged' })
     outbox.close()
@@ -222,7 +222,7 @@ describe('a write-ahead log', () => {
     expect(lost.length).toBeLessThanOrEqual(PER_GROUP)
   })
 
-  it('that was written to the end and not synced is no damage', () => {
+  it('is not damaged when its last commits were written and not synced', () => {
     using at = killed(wal => {
       const frames = (readFileSync(wal).length - 32) / 4120
       flip(wal, 32 + 4120 * (frames - 2) + 100)
@@ -233,7 +233,7 @@ describe('a write-ahead log', () => {
     outbox.close()
   })
 
-  it('whose file is gone is read, not thrown away', () => {
+  it('is salvaged, not thrown away, when its database file is missing', () => {
     using at = killed(wal => rmSync(wal.replace('-wal', '')))
     const outbox = open(at.file)
     expect(outbox.recovery).toMatchObject({ salvaged: { events: 200, lostEvents: 0 } })
@@ -242,7 +242,7 @@ describe('a write-ahead log', () => {
   })
 })
 
-describe('a file that was never ours', () => {
+describe('a foreign file', () => {
   const foreign: [string, (file: string) => void][] = [
     ['a text', file => writeFileSync(file, 'not a database, and long enough '.repeat(300))],
     ['a database', file => disposable(new Database(file)).exec('CREATE TABLE x (y)').close()],
@@ -255,7 +255,7 @@ describe('a file that was never ours', () => {
       },
     ],
   ]
-  it.each(foreign)('is refused at every start and left as it is: %s', (_, make) => {
+  it.each(foreign)('is refused at every start and left untouched: %s', (_, make) => {
     using place = temporary()
     const file = place.file('outbox.db')
     make(file)
@@ -267,7 +267,7 @@ describe('a file that was never ours', () => {
     expect(setAsideFilesOf(file)).toEqual([])
   })
 
-  it('is refused in the place of one of ours as well, when it can be read', () => {
+  it('is refused also at the path of one of our files, when it can be read', () => {
     using at = withDamaged(file => {
       rmSync(file)
       disposable(new Database(file)).exec('CREATE TABLE x (y)').close()

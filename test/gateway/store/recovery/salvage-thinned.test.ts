@@ -31,28 +31,28 @@ const quarantined = (file: string) =>
     .notes.filter(({ kind }) => kind === 'quarantine')
     .map(({ content }) => [content.from, content.to])
 
-describe('what is left of thinned groups', () => {
-  it('survives that the file is made anew, and so does what is counted of it', () => {
+describe('a thinned group', () => {
+  it('survives a rebuild with its counts', () => {
     using at = startThinned()
     const before = at.numbers()
     expect(before).toEqual([...KEPT, 16, 17, 18, 19, 20, 21])
     const backlog = at.outbox.backlog(null, 0)
     at.outbox.close()
     markDamaged(at.file, 'a test')
-    const again = at.open()
-    expect(again.recovery?.salvaged).toMatchObject({ groups: 3, events: 9, lostEvents: 0 })
+    const reopened = at.open()
+    expect(reopened.recovery?.salvaged).toMatchObject({ groups: 3, events: 9, lostEvents: 0 })
     expect(at.numbers()).toEqual(before)
-    expect(again.backlog(null, 0).events).toBe(backlog.events)
-    again.close()
+    expect(reopened.backlog(null, 0).events).toBe(backlog.events)
+    reopened.close()
     expect(quarantined(at.file)).toEqual([])
   })
 
-  it('is named when it is lost, and what was thinned is not named again', () => {
+  it('is named when it is lost; events that thinning deleted are not named again', () => {
     using at = startThinned()
     at.outbox.close()
     change(at.file, "UPDATE groups SET body = x'00' WHERE sequence = 1")
     markDamaged(at.file, 'a test')
     at.open().close()
-    expect(quarantined(at.file)).toEqual([...KEPT].map(one => [one, one]))
+    expect(quarantined(at.file)).toEqual([...KEPT].map(sequence => [sequence, sequence]))
   })
 })

@@ -6,8 +6,8 @@ import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { temporary } from '../fixture.ts'
 import { mountSmallDisk } from '../full-disk.ts'
 
-/** Why an outbox cannot be opened. */
-function whyNot(file: string): CannotStart {
+/** The error with which an outbox cannot be opened. */
+function openError(file: string): CannotStart {
   try {
     openOutbox({ file, gateway: 'gw' }).close()
   } catch (error) {
@@ -19,11 +19,11 @@ function whyNot(file: string): CannotStart {
 
 using probe = mountSmallDisk(500_000)
 
-describe('an outbox that cannot be where it is to be', () => {
-  it('is not begun beside a volume that is missing', () => {
+describe('an outbox that cannot be opened', () => {
+  it('is not created beside a missing volume', () => {
     using place = temporary()
     const file = place.file('volume/sluice/outbox.db')
-    const { message, exitCode } = whyNot(file)
+    const { message, exitCode } = openError(file)
     expect(message).toContain(`outbox.file = ${file}: ENOENT`)
     expect(message).toContain(`Create the directory above ${dirname(file)}, or name another path`)
     expect(exitCode).toBe(2)
@@ -33,22 +33,26 @@ describe('an outbox that cannot be where it is to be', () => {
   it('names key, path and cure when the path is a directory', () => {
     using place = temporary()
     const file = place.file('')
-    expect(whyNot(file).message).toMatch(/^outbox\.file = .*: unable to open .*name another path/)
+    expect(openError(file).message).toMatch(
+      /^outbox\.file = .*: unable to open .*name another path/,
+    )
   })
 
-  it('names key, path and cure when a file stands where its directory is to be', () => {
+  it('names key, path and cure when a file is in the place of its directory', () => {
     using place = temporary()
     writeFileSync(place.file('data'), '')
-    expect(whyNot(place.file('data/outbox.db')).message).toMatch(/^outbox\.file = .*another path/)
+    expect(openError(place.file('data/outbox.db')).message).toMatch(
+      /^outbox\.file = .*another path/,
+    )
   })
 
-  it.skipIf(!probe)('says so on a full disk, which may pass', () => {
+  it.skipIf(!probe)('reports a full disk as an error that may pass', () => {
     using disk = mountSmallDisk(500_000)!
     disk.fillAllBut(0)
-    const { message, exitCode } = whyNot(disk.file('outbox.db'))
+    const { message, exitCode } = openError(disk.file('outbox.db'))
     expect(message).toContain('database or disk is full. Free some space on that disk')
     expect(exitCode).toBe(1)
     disk.free()
-    expect(() => whyNot(disk.file('outbox.db'))).toThrow('was opened')
+    expect(() => openError(disk.file('outbox.db'))).toThrow('was opened')
   })
 })
