@@ -6,7 +6,8 @@ import type { Runs, Span } from '../sequence/spans.ts'
  * Kinds and fields are a contract with stored data: never rename or remove one. `from` and `to` are
  * sequence numbers, both included. `store` is the id of the outbox concerned, in hex.
  *
- * A new kind is one entry here and one line in the readers of cloud-bridge/ledger/notes/notes.ts.
+ * A new kind is one entry here, one line in the readers of cloud-bridge/ledger/notes/notes.ts and
+ * one row in docs/internals/on-disk.md.
  */
 export type NoteContents = {
   /** An epoch begins after `previous`; null: no epoch before, or a `heads` note names its end. */
@@ -137,7 +138,7 @@ type SalvageCounts = {
   lostNotes: Span[]
 }
 
-/** `to` null: the range has no end yet. */
+/** A deferred range; `to` null: no end yet; `apart`: an isolated partition. */
 type Deferral = { store: string; from: number; to: number | null; why: 'backlog' | 'apart' }
 
 /** The zone of an event and its numbers; null where the bytes of the event do not say. */
