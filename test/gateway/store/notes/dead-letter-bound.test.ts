@@ -109,7 +109,7 @@ describe('the bound of undelivered dead letters', () => {
             next = Math.min(next + action.deliver, (newest.get() as number) + 1)
           if ('restart' in action) next = 1
           const waiting = deadLetterBytes.advanceTo(next)
-          // What would not get smaller stays as it is, and is not looked at reopened.
+          // A dead letter that would not get smaller stays as it is, and is not counted any more.
           if (isExact) expect(waiting).toBe(sum())
           expect(waiting).toBeLessThanOrEqual(sum())
           if ('bound' in action) {
