@@ -209,7 +209,7 @@ const tls = z
   .register(cures, { cure: 'Write caFile: and, if asked for, certFile: and keyFile:, or null' })
 
 const kafka = z.strictObject({
-  client: choice('kafkajs', 'platformatic').default('kafkajs'),
+  client: choice('kafkajs', 'platformatic').default('platformatic'),
   brokers: z
     .array(broker)
     .max(100)

@@ -13,6 +13,8 @@ export type Arguments = {
 }
 
 const CLIENTS: Client[] = ['kafkajs', 'platformatic']
+/** The client of benches that do not compare clients, whatever the default of the product is. */
+export const BASELINE_CLIENT: Client = 'kafkajs'
 
 /**
  * Parses the command line, given the names of all benches. Returns the usage text for `--help`.

@@ -7,6 +7,7 @@ import { createEventIds } from '../../../config/event/event-id.ts'
 import { createPartitioner } from '../../../config/event/partitioner.ts'
 import { encodeEvent, type SensorReading } from '../../../config/event/sensor-reading.ts'
 import { freshTopic, openKafkaSink } from '../../setup/kafka/kafka.ts'
+import { BASELINE_CLIENT } from '../arguments.ts'
 import { createValues, locationOf } from '../load/readings.ts'
 import type { Measurement } from '../measure/figures.ts'
 import type { BenchCase } from './bench-case.ts'
@@ -40,7 +41,7 @@ export const framing: BenchCase = {
   size: () => ({ events: BATCHES * BATCH_EVENTS }),
   async run(bench) {
     const { brokers } = await bench.kafka()
-    const kafka = { ...defaults.kafka, brokers }
+    const kafka = { ...defaults.kafka, client: BASELINE_CLIENT, brokers }
     const figures: Measurement[] = []
     for (const { name: of, frame, traced } of ways) {
       const topic = await freshTopic(kafka, PARTITIONS)

@@ -9,7 +9,7 @@ import {
 } from '../../../simulators/processes/sluice-process.ts'
 import type { SupervisedProcess } from '../../../simulators/processes/supervisor.ts'
 import { createTopics } from '../../setup/kafka/kafka.ts'
-import type { Client } from '../arguments.ts'
+import { BASELINE_CLIENT, type Client } from '../arguments.ts'
 
 const HOST = '127.0.0.1'
 export const PARTITIONS = 6
@@ -19,7 +19,7 @@ export type Setup = Awaited<ReturnType<typeof createSetup>>
 export type SetupOptions = {
   /** An outbox that several setups of one run share; by default a new file in `dir`. */
   outboxFile?: string
-  /** The Kafka client library; by default the configured library. */
+  /** The Kafka client library; by default BASELINE_CLIENT. */
   client?: Client
   /** Whether old events go to a backfill topic; otherwise all events go in order. */
   hasBackfill?: boolean
@@ -62,7 +62,7 @@ export async function createSetup(
     SLUICE_KAFKA_TOPICS_BACKFILL: topics.backfill,
     SLUICE_KAFKA_TOPICS_DEADLETTERS: topics.deadletters,
     SLUICE_KAFKA_TOPICS_LEDGER: topics.ledger,
-    ...(client && { SLUICE_KAFKA_CLIENT: client }),
+    SLUICE_KAFKA_CLIENT: client ?? process.env.SLUICE_KAFKA_CLIENT ?? BASELINE_CLIENT,
     ...more,
   }
   const loaded = loadConfig({ env })
