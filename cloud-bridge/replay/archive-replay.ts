@@ -45,7 +45,7 @@ export async function replayFromArchive(options: ArchiveReplayOptions): Promise<
     circuit: createCircuitBreaker(BACKOFF),
     onUnavailable: reason => onProblem(reason),
   })
-  return replayArchive({
+  return await replayArchive({
     ...options,
     ...{
       partitions,

@@ -52,7 +52,7 @@ for (const action of ['retry', 'drop'] as const) {
         const { topics } = kafka
         const { partitionsOf } = admin
         const resolve = await createResolver({ sink, topics, partitionsOf })
-        return resolveDeadLetters({ stream, topics, action, ids, resolve, json, terminal })
+        return await resolveDeadLetters({ stream, topics, action, ids, resolve, json, terminal })
       })
     })
 }

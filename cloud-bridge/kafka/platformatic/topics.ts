@@ -40,14 +40,21 @@ export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
         )
         return brokers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
       }),
-    create: topics => createTopics(options, topics),
+    create: topics => withReason(() => createTopics(options, topics)),
   }
 }
 
-async function withCluster<T>(options: KafkaOptions, work: (cluster: Cluster) => Promise<T>) {
-  await using cluster = openCluster(options)
-  try {
+function withCluster<T>(options: KafkaOptions, work: (cluster: Cluster) => Promise<T>): Promise<T> {
+  return withReason(async () => {
+    await using cluster = openCluster(options)
     return await work(cluster)
+  })
+}
+
+/** Rejects with the reason and the cure of an error, or with NoSuchTopic. */
+async function withReason<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
   } catch (error) {
     if (isNoSuchTopic(error)) throw new NoSuchTopic('the topic does not exist', { cause: error })
     throw new Error(describeError(error), { cause: error })

@@ -11,12 +11,13 @@ import {
   startLocalKafka,
 } from '../../../simulators/kafka/local-kafka.ts'
 import { cacheDir } from './java.ts'
+import { waitForProducerIds } from './producer-ids.ts'
 
 const NODES = 3
-const LOOK_AGAIN_MS = 50
-const KNOWN_WITHIN_MS = 30_000
+const POLL_MS = 50
+const COMPLETE_WITHIN_MS = 30_000
 
-/** A node of a cluster; `id` is the number by which topics name their leaders. */
+/** A node of a cluster; `id` is its broker id. */
 export type ClusterNode = Pick<LocalKafka, 'kill' | 'restart' | 'suspend' | 'resume'> & {
   readonly id: number
   readonly port: number
@@ -25,11 +26,11 @@ export type ClusterNode = Pick<LocalKafka, 'kill' | 'restart' | 'suspend' | 'res
 export type Cluster = AsyncDisposable & {
   readonly brokers: string[]
   readonly nodes: ClusterNode[]
-  /** Promise: each node that runs lists all three. Rejects after 30 s. */
+  /** Resolves when every node lists all three nodes. Rejects after 30 s. */
   waitUntilComplete(): Promise<void>
 }
 
-/** Unless a topic says otherwise it is on every node, and two of them must have what is written. */
+/** By default a topic has a replica on every node, and two in-sync replicas acknowledge. */
 const properties = {
   'default.replication.factor': NODES,
   'min.insync.replicas': 2,
@@ -39,15 +40,15 @@ const properties = {
 }
 
 /**
- * Promise: a Kafka of three nodes, each of which lists three. One may be missing, for topics and
- * for the cluster itself. `restart()` of a node resolves when that one is back; wait for `whole()`
- * if the others have to know of it too. Its data is gone afterwards.
+ * Starts a Kafka of three nodes and waits until every node lists all three. Topics and the cluster
+ * itself tolerate one missing node. `restart()` of a node resolves when the node is back; the other
+ * nodes may see it later: wait for `waitUntilComplete()`. Its data is deleted when it is disposed.
  */
 export async function startCluster(): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-cluster-'))
   stack.defer(() => rm(dir, { recursive: true, force: true }))
-  // once, or all three would
+  // Fetched once here; otherwise each node would fetch them.
   await fetchKafkaJars({ cacheDir })
   const clusterId = newClusterId()
   const [ports, controllerPorts] = [await freePorts(), await freePorts()]
@@ -60,16 +61,18 @@ export async function startCluster(): Promise<Cluster> {
   })
   await Promise.allSettled(starting)
   const started = await Promise.all(starting)
-  // At once, because nodes that end in order wait for each other, and nobody wants their data.
+  // Killed, because nodes that shut down in order wait for each other.
   stack.defer(async () => void (await Promise.all(started.map(node => node.kill()))))
-  const whole = () => untilWhole(ports)
-  await whole()
-  const all = stack.move()
+  const waitUntilComplete = () => untilComplete(ports)
+  const brokers = ports.map(port => `127.0.0.1:${port}`)
+  await waitUntilComplete()
+  await waitForProducerIds(brokers)
+  const resources = stack.move()
   return {
-    brokers: ports.map(port => `127.0.0.1:${port}`),
+    brokers,
     nodes: started.map((node, index) => ({ ...nodeOf(node), id: index + 1, port: ports[index]! })),
-    waitUntilComplete: whole,
-    [Symbol.asyncDispose]: () => all.disposeAsync(),
+    waitUntilComplete,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
 
@@ -80,18 +83,18 @@ const nodeOf = ({ kill, restart, suspend, resume }: LocalKafka) => ({
   resume,
 })
 
-/** A node that does not answer is asked again: it may be about to. */
-async function untilWhole(ports: number[]): Promise<void> {
-  const giveUpAtMs = performance.now() + KNOWN_WITHIN_MS
+/** Retries nodes that do not respond yet. */
+async function untilComplete(ports: number[]): Promise<void> {
+  const deadlineMs = performance.now() + COMPLETE_WITHIN_MS
   for (const port of ports) {
-    while ((await knownTo(port)) < NODES) {
-      if (performance.now() > giveUpAtMs) throw new Error(`port ${port} does not list all nodes`)
-      await sleep(LOOK_AGAIN_MS)
+    while ((await brokerCountAt(port)) < NODES) {
+      if (performance.now() > deadlineMs) throw new Error(`port ${port} does not list all nodes`)
+      await sleep(POLL_MS)
     }
   }
 }
 
-const knownTo = (port: number) =>
+const brokerCountAt = (port: number) =>
   fetchClusterMetadata(port).then(
     ({ brokerIds }) => brokerIds.length,
     () => 0,

@@ -7,19 +7,20 @@ import { KafkaProblem } from '../../../simulators/kafka/java.ts'
 import { startLocalKafka } from '../../../simulators/kafka/local-kafka.ts'
 import { isSetupImported } from '../setup-imports.ts'
 import { cacheDir } from './java.ts'
+import { waitForProducerIds } from './producer-ids.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the shared Kafka is; empty when no file of this run asks for it. */
+    /** The brokers of the shared Kafka; empty when no test file of this run needs it. */
     brokers: string[]
-    /** Why there can be no Kafka here, or null. */
+    /** Why Kafka cannot run here, or null. */
     missing: string | null
   }
 }
 
 /**
- * Starts the one Kafka that all files share, if any file of this run asks for it, and gives what
- * ends it. Its data is gone afterwards.
+ * Starts the one Kafka that all test files share, if a file of this run needs it. Returns the
+ * teardown, which deletes its data.
  */
 export default async function startSharedKafka(project: TestProject) {
   await using stack = new AsyncDisposableStack()
@@ -32,6 +33,7 @@ export default async function startSharedKafka(project: TestProject) {
   const onProgress = (line: string) => process.stderr.write(`${line}\n`)
   try {
     const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, onProgress }))
+    await waitForProducerIds(kafka.brokers)
     project.provide('brokers', kafka.brokers)
   } catch (error) {
     if (!(error instanceof KafkaProblem)) throw error

@@ -7,21 +7,22 @@ import { type LocalKafka, startLocalKafka } from '../../../simulators/kafka/loca
 import { type FaultProxy, startFaultProxy } from '../../faults/proxy.ts'
 import { cacheDir } from './java.ts'
 import { kafkaAt } from './kafka.ts'
+import { waitForProducerIds } from './producer-ids.ts'
 
-/** A Kafka of one's own, to be killed and suspended, and reachable through a proxy as well. */
+/** A Kafka that a test may kill and suspend, reachable directly and through a proxy. */
 export type ProxiedKafka = AsyncDisposable & {
   kafka: LocalKafka
   proxy: FaultProxy
-  /** The way around the proxy, for who checks what happened. */
+  /** Without the proxy, for checks. */
   direct: KafkaOptions
-  /** The way through the proxy; its requests are given up soon. */
+  /** Through the proxy, with a short request timeout. */
   proxied: KafkaOptions
 }
 
-/** Clients through the proxy wait this long for an answer, so that a lost one costs little. */
+/** Short, so that a lost response costs little time. */
 const REQUEST_TIMEOUT_MS = 1000
 
-/** Promise: both ready. */
+/** Resolves when Kafka and proxy are ready. */
 export async function startProxiedKafka(): Promise<ProxiedKafka> {
   await using stack = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-kafka-'))
@@ -35,6 +36,7 @@ export async function startProxiedKafka(): Promise<ProxiedKafka> {
     advertisedPort: proxy.port,
   } as const
   const kafka = stack.use(await startLocalKafka({ dir, port: 0, cacheDir, listeners: [listener] }))
+  await waitForProducerIds(kafka.brokers)
   const parts = stack.move()
   return {
     kafka,
