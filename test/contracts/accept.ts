@@ -2,29 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { AcceptHandover, Handover } from '../../gateway/mqtt/broker.ts'
 
-/** An accept to be tested, and what a test must be able to do to the disk behind it. */
+/** An accept under test, and what a test needs to do to the disk behind it. */
 export type AcceptRig = AsyncDisposable & {
   accept: AcceptHandover
-  /** The numbers of what is durable now, in order, as another process finds them. */
+  /** The numbers of the durable messages, in order, as another process finds them. */
   stored(): number[]
-  /** Nothing becomes durable from now on until the result is called. */
+  /** Nothing becomes durable until the result is called. */
   hold(): () => void
-  /** Messages of the zone `refused` cannot be kept, until the result is called. */
+  /** Messages of the zone `refused` cannot be stored until the result is called. */
   refuse(): () => void
 }
 
 /** A message that carries a number, in a zone of its own. */
-export function numbered(number: number, zone = 'z', once: [string, number] | null = null) {
+export function numbered(number: number, zone = 'z', packet: [string, number] | null = null) {
   const topic = `building/hq/zone/${zone}/sensor/d`
   const payload = Buffer.from(JSON.stringify({ n: number }))
-  const known = once && { clientId: once[0], packetId: once[1] }
-  return { kind: 'message', topic, payload, receivedAt: 1000 + number, qos2Key: known } as const
+  const qos2Key = packet && { clientId: packet[0], packetId: packet[1] }
+  return { kind: 'message', topic, payload, receivedAt: 1000 + number, qos2Key } as const
 }
 
-/** Long enough for a slip to show; what is right does not depend on it. */
+/** Long enough for a wrong early result to show; a right result does not depend on it. */
 const A_WHILE_MS = 50
 
-/** The promise of the port Accept, for every implementation. */
+/** The contract of the port Accept, for every implementation. */
 export function describeAccept(name: string, openRig: () => Promise<AcceptRig>): void {
   describe(`accept, ${name}`, () => {
     let rig: AcceptRig
@@ -33,16 +33,16 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
     })
     afterEach(() => rig[Symbol.asyncDispose]())
 
-    /** Hands all over at once and gives the fates in the order in which they became known. */
+    /** Hands all messages over at once; `fates` are in the order in which they become known. */
     const startAll = (handovers: [string, Handover, object][]) => {
       const fates: string[] = []
-      const all = handovers.map(([label, handover, sender]) =>
+      const results = handovers.map(([label, handover, sender]) =>
         rig.accept(handover, sender).then(
-          () => fates.push(`${label} kept`),
+          () => fates.push(`${label} stored`),
           () => fates.push(`${label} refused`),
         ),
       )
-      return { fates, done: Promise.all(all) }
+      return { fates, done: Promise.all(results) }
     }
     const messages = (numbers: number[], sender: object, zone = 'z') =>
       numbers.map((n): [string, Handover, object] => [`${n}`, numbered(n, zone), sender])
@@ -54,8 +54,8 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
       }
     })
 
-    it('does not resolve before', async () => {
-      const letGo = rig.hold()
+    it('does not resolve before the message is durable', async () => {
+      const release = rig.hold()
       const { fates, done } = startAll([
         ...messages([1, 2], {}),
         ['release', { kind: 'release', qos2Key: { clientId: 'c', packetId: 1 } }, {}],
@@ -65,9 +65,9 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
       await sleep(A_WHILE_MS)
       expect(fates).toEqual([])
       expect(rig.stored()).toEqual([])
-      letGo()
+      release()
       await done
-      expect(fates).toEqual(['1 kept', '2 kept', 'release kept', 'forget kept', '3 kept'])
+      expect(fates).toEqual(['1 stored', '2 stored', 'release stored', 'forget stored', '3 stored'])
       expect(rig.stored()).toEqual([1, 2, 3])
     })
 
@@ -78,14 +78,14 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
         numbers.flatMap(n => messages([n], senders[n % 3]!, `z${n % 2}`)),
       )
       await done
-      expect(fates).toEqual(numbers.map(n => `${n} kept`))
+      expect(fates).toEqual(numbers.map(n => `${n} stored`))
       expect(rig.stored()).toEqual(numbers)
     })
 
-    it('rejects what could not be kept and everything later from that sender, and only that', async () => {
+    it('rejects a message that cannot be stored and all later ones of its sender, and no others', async () => {
       const [one, other] = [{}, {}]
       await rig.accept(numbered(1), one)
-      const mend = rig.refuse()
+      const repair = rig.refuse()
       const { fates, done } = startAll([
         ...messages([2], one, 'refused'),
         ...messages([3], other),
@@ -94,17 +94,17 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
         ['forget', { kind: 'forget', clientId: 'c' }, one],
       ])
       await done
-      mend()
-      const by = (label: string) => fates.filter(fate => fate.includes(label)).sort()
-      expect(by('refused')).toEqual(['2 refused', '4 refused', 'forget refused'])
-      expect(by('kept')).toEqual(['3 kept', '5 kept'])
+      repair()
+      const withWord = (label: string) => fates.filter(fate => fate.includes(label)).sort()
+      expect(withWord('refused')).toEqual(['2 refused', '4 refused', 'forget refused'])
+      expect(withWord('stored')).toEqual(['3 stored', '5 stored'])
       await expect(rig.accept(numbered(6), one)).rejects.toThrow()
       await rig.accept(numbered(7), other)
       await rig.accept(numbered(8), {})
       expect(rig.stored()).toEqual([1, 3, 5, 7, 8])
     })
 
-    it('buries what it cannot read, and resolves', async () => {
+    it('dead-letters a message that cannot be decoded, and resolves', async () => {
       await rig.accept({ ...numbered(1), payload: Buffer.from('no JSON') }, {})
       await rig.accept({ ...numbered(2), topic: 'no/route' }, {})
       await rig.accept(numbered(3), {})
@@ -112,19 +112,19 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
     })
 
     it('stores a QoS 2 message once until it is released or forgotten', async () => {
-      const [sender, again] = [{}, {}]
+      const [sender, laterSender] = [{}, {}]
       await rig.accept(numbered(1, 'z', ['c', 5]), sender)
-      await rig.accept(numbered(1, 'z', ['c', 5]), again)
+      await rig.accept(numbered(1, 'z', ['c', 5]), laterSender)
       expect(rig.stored()).toEqual([1])
-      await rig.accept({ kind: 'release', qos2Key: { clientId: 'c', packetId: 5 } }, again)
-      await rig.accept(numbered(1, 'z', ['c', 5]), again)
+      await rig.accept({ kind: 'release', qos2Key: { clientId: 'c', packetId: 5 } }, laterSender)
+      await rig.accept(numbered(1, 'z', ['c', 5]), laterSender)
       expect(rig.stored()).toEqual([1, 1])
-      await rig.accept({ kind: 'forget', clientId: 'c' }, again)
-      await rig.accept(numbered(1, 'z', ['c', 5]), again)
+      await rig.accept({ kind: 'forget', clientId: 'c' }, laterSender)
+      await rig.accept(numbered(1, 'z', ['c', 5]), laterSender)
       expect(rig.stored()).toEqual([1, 1, 1])
     })
 
-    it('takes the same packet id of another client, or with another content, for new', async () => {
+    it('accepts the same packet id of another client, or with other content, as a new message', async () => {
       await rig.accept(numbered(1, 'z', ['c', 5]), {})
       await rig.accept(numbered(1, 'z', ['d', 5]), {})
       await rig.accept(numbered(2, 'z', ['c', 5]), {})
@@ -132,10 +132,10 @@ export function describeAccept(name: string, openRig: () => Promise<AcceptRig>):
       expect(rig.stored()).toEqual([1, 1, 2, 2])
     })
 
-    it('does not know a QoS 2 message that it could not keep', async () => {
-      const mend = rig.refuse()
+    it('does not remember a QoS 2 message that could not be stored', async () => {
+      const repair = rig.refuse()
       await expect(rig.accept(numbered(1, 'refused', ['c', 5]), {})).rejects.toThrow()
-      mend()
+      repair()
       await rig.accept(numbered(1, 'refused', ['c', 5]), {})
       expect(rig.stored()).toEqual([1])
     })

@@ -11,21 +11,19 @@ import {
 } from '../../cloud-bridge/ports/event-sink.ts'
 import { createCircuitBreaker } from '../../cloud-bridge/retry/circuit-breaker.ts'
 
-/** A sink to be tested, and what a test must be able to do to what stands behind it. */
+/** A sink under test, and what a test needs to do to the topics behind the sink. */
 export type SinkRig = AsyncDisposable & {
   sink: EventSink
   /** Creates an empty topic. */
   topic(partitions: number): Promise<string>
-  /**
-   * What stands in a topic, per partition in its order, as whoever reads it first would find it.
-   */
+  /** The records of a topic, per partition in order, as a new reader finds them. */
   read(topic: string): Promise<{ key: Buffer | null; value: Buffer }[][]>
-  /** From now on nothing arrives, or everything arrives and nothing is acknowledged. */
+  /** From now on nothing arrives, or everything arrives but nothing is acknowledged. */
   breakDown(how: 'nothing arrives' | 'nothing is acknowledged'): void
   repair(): void | Promise<void>
-  /** From now on this partition takes nothing while the others do, until `repair`. */
+  /** From now on this partition accepts nothing while the others do, until `repair`. */
   stick(partition: number): void | Promise<void>
-  /** A record with this many random bytes is refused for good; one with a tenth is not. */
+  /** A record with so many random bytes is rejected permanently; a tenth is accepted. */
   tooLargeBytes: number
 }
 
@@ -39,13 +37,13 @@ export function textsIn(partitions: { value: Buffer }[][]): string[][] {
   return partitions.map(records => records.map(({ value }) => value.toString()))
 }
 
-/** What a topic must hold once all of it was delivered: `textsIn` of each partition. */
+/** The `textsIn` of a topic in which all these records are delivered. */
 export function expectedTexts(partitions: number, records: readonly OutgoingRecord[]): string[][] {
-  const of = (partition: number) => records.filter(one => one.partition === partition)
+  const of = (partition: number) => records.filter(candidate => candidate.partition === partition)
   return textsIn(Array.from({ length: partitions }, (_, partition) => of(partition)))
 }
 
-/** The promise of the port EventSink, for every adapter. */
+/** The contract of the port EventSink, for every adapter. */
 export function describeEventSink(name: string, openRig: () => Promise<SinkRig>): void {
   describe(`the event sink ${name}`, { timeout: 60_000 }, () => {
     let rig: SinkRig
@@ -57,7 +55,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
     const texts = async (topic: string) => textsIn(await rig.read(topic))
     const delivered = ({ records }: Batch) => records.map(() => null)
 
-    it('delivers keys, values and partitions as they are', async () => {
+    it('delivers keys, values and partitions unchanged', async () => {
       const topic = await rig.topic(3)
       const values = [randomBytes(500), Buffer.alloc(0), Buffer.from([0, 255, 13, 10])]
       const keys = ['Halle 1/Süd', 'a', 'zone with\0 and \n']
@@ -70,7 +68,9 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       expect(await rig.sink.send(batch)).toEqual(delivered(batch))
       const expected = records.map(({ key, value }) => [{ key, value }]).reverse()
       const found = await rig.read(topic)
-      expect(found.map(all => all.map(({ key, value }) => ({ key, value })))).toEqual(expected)
+      expect(found.map(partition => partition.map(({ key, value }) => ({ key, value })))).toEqual(
+        expected,
+      )
     })
 
     it('delivers each record once and in order, over many sends to several partitions', async () => {
@@ -88,7 +88,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       expect(await texts(topic)).toEqual(expectedTexts(3, all))
     })
 
-    it('takes an empty batch', async () => {
+    it('accepts an empty batch', async () => {
       const topic = await rig.topic(1)
       expect(await rig.sink.send({ topic, records: [] })).toEqual([])
       expect(await rig.sink.send({ topic, records: [record(0, 'a')] })).toEqual([null])
@@ -96,7 +96,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
     })
 
     for (const how of ['nothing arrives', 'nothing is acknowledged'] as const) {
-      it(`while ${how}: says that it is unavailable, then takes the identical batch once`, async () => {
+      it(`while ${how}: is unavailable, and then delivers the identical batch once`, async () => {
         const topic = await rig.topic(2)
         const before = { topic, records: [record(0, 'a'), record(1, 'b')] }
         const during = { topic, records: [record(0, 'c'), record(1, 'd'), record(0, 'e')] }
@@ -125,7 +125,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       expect(await texts(topic)).toEqual([['a', 'b']])
     })
 
-    it('rejects a record too large alone, with a reason; its neighbours arrive in order', async () => {
+    it('rejects only a too large record, with a reason; the others are delivered in order', async () => {
       const topic = await rig.topic(2)
       const huge = { ...record(0, ''), value: randomBytes(rig.tooLargeBytes) }
       const records = [
@@ -135,7 +135,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
         ...['f', 'g'].map(text => record(1, text)),
       ]
       const fates = await rig.sink.send({ topic, records })
-      expect(fates.map(fate => fate !== null)).toEqual(records.map(one => one === huge))
+      expect(fates.map(fate => fate !== null)).toEqual(records.map(candidate => candidate === huge))
       expect(fates[3]).toMatch(/\w/)
       const next = { topic, records: [record(0, 'h'), record(0, 'i'), record(1, 'j')] }
       expect(await rig.sink.send(next)).toEqual(delivered(next))
@@ -145,12 +145,12 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       ])
     })
 
-    it('rejects nothing but records too large, however many there are', async () => {
+    it('rejects only too large records, also many of them', async () => {
       const topic = await rig.topic(2)
       const isHuge = (index: number) => index % 3 === 0
       const records = Array.from({ length: 9 }, (_, index) => {
-        const one = record(index % 2, String(index))
-        return isHuge(index) ? { ...one, value: randomBytes(rig.tooLargeBytes) } : one
+        const small = record(index % 2, String(index))
+        return isHuge(index) ? { ...small, value: randomBytes(rig.tooLargeBytes) } : small
       })
       const fates = await rig.sink.send({ topic, records })
       expect(fates.map(fate => fate !== null)).toEqual(records.map((_, index) => isHuge(index)))
@@ -160,12 +160,12 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       ])
     })
 
-    it('takes a batch larger than one record may be', async () => {
+    it('accepts a batch larger than the record limit', async () => {
       const topic = await rig.topic(1)
-      const part = Math.floor(rig.tooLargeBytes / 10)
+      const valueBytes = Math.floor(rig.tooLargeBytes / 10)
       const records = Array.from({ length: 15 }, () => ({
         ...record(0, ''),
-        value: randomBytes(part),
+        value: randomBytes(valueBytes),
       }))
       const batch = { topic, records }
       expect(await rig.sink.send(batch)).toEqual(delivered(batch))
@@ -173,7 +173,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       expect(found!.map(({ value }) => value)).toEqual(records.map(({ value }) => value))
     })
 
-    it('is unavailable for a partition that does not exist; the others get theirs once', async () => {
+    it('is unavailable for a missing partition; the other partitions get their records once', async () => {
       const topic = await rig.topic(2)
       const batch = { topic, records: [record(0, 'a'), record(5, 'b'), record(1, 'c')] }
       for (let attempt = 0; attempt < 3; attempt++) {
@@ -184,36 +184,42 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
       expect(found.flat()).not.toContain('b')
     })
 
-    it('says which fates it knows when only some partitions take theirs', async () => {
+    it('reports the known fates when only some partitions accept', async () => {
       const topic = await rig.topic(3)
-      await rig.sink.send({ topic, records: [0, 1, 2].map(place => record(place, 'before')) })
+      await rig.sink.send({
+        topic,
+        records: [0, 1, 2].map(partition => record(partition, 'before')),
+      })
       await rig.stick(1)
       const batch = { topic, records: [record(0, 'a'), record(1, 'b'), record(2, 'c')] }
       expect(await untilOnly([1], rig.sink, batch)).toEqual([null, undefined, null])
       await rig.repair()
-      expect(await taken(rig.sink, batch)).toEqual(delivered(batch))
+      expect(await deliver(rig.sink, batch)).toEqual(delivered(batch))
       expect(await texts(topic)).toEqual(['a', 'b', 'c'].map(text => ['before', text]))
     })
 
-    it('sets a stuck partition apart: both go on, each once and in order', async () => {
+    it('isolates a stuck partition: both sinks continue, each record once and in order', async () => {
       const topic = await rig.topic(3)
-      await rig.sink.send({ topic, records: [0, 1, 2].map(place => record(place, 'before')) })
+      await rig.sink.send({
+        topic,
+        records: [0, 1, 2].map(partition => record(partition, 'before')),
+      })
       await rig.stick(1)
       const huge = { ...record(2, ''), value: randomBytes(rig.tooLargeBytes) }
       const records = ['a', 'b', 'c'].map((text, index) => record(index, text))
       const batch = { topic, records: [...records, huge, record(1, 'd')] }
       const fates = [null, undefined, null, expect.any(String), undefined]
       expect(await untilOnly([1], rig.sink, batch)).toEqual(fates)
-      const { batch: left, sink } = rig.sink.isolate(batch)
-      await using apart = sink
-      expect(left.records).toEqual([records[1], batch.records[4]])
+      const { batch: remaining, sink } = rig.sink.isolate(batch)
+      await using isolated = sink
+      expect(remaining.records).toEqual([records[1], batch.records[4]])
       const next = { topic, records: [record(0, 'e'), record(2, 'f')] }
-      expect(await taken(rig.sink, next)).toEqual(delivered(next))
-      await expect(apart.send(left)).rejects.toThrow(SinkUnavailable)
+      expect(await deliver(rig.sink, next)).toEqual(delivered(next))
+      await expect(isolated.send(remaining)).rejects.toThrow(SinkUnavailable)
       await rig.repair()
-      expect(await taken(apart, left)).toEqual([null, null])
+      expect(await deliver(isolated, remaining)).toEqual([null, null])
       const more = { topic, records: [record(1, 'g')] }
-      expect(await apart.send(more)).toEqual([null])
+      expect(await isolated.send(more)).toEqual([null])
       expect(await texts(topic)).toEqual([
         ['before', 'a', 'e'],
         ['before', 'b', 'd', 'g'],
@@ -228,7 +234,7 @@ export function describeEventSink(name: string, openRig: () => Promise<SinkRig>)
   })
 }
 
-/** Sends a batch until only these partitions have no fate; gives what is known. */
+/** Sends a batch until exactly these partitions have unknown fates; returns the fates. */
 async function untilOnly(partitions: number[], sink: EventSink, batch: Batch): Promise<Fates> {
   for (;;) {
     const failure = await sink.send(batch).then(
@@ -237,14 +243,14 @@ async function untilOnly(partitions: number[], sink: EventSink, batch: Batch): P
     )
     expect(failure).toBeInstanceOf(SinkUnavailable)
     const { fates } = failure as SinkUnavailable
-    const open = batch.records.filter((_, index) => fates?.[index] === undefined)
-    const of = new Set(open.map(({ partition }) => partition))
-    if (fates && String([...of]) === String(partitions)) return fates
+    const unknown = batch.records.filter((_, index) => fates?.[index] === undefined)
+    const undecided = new Set(unknown.map(({ partition }) => partition))
+    if (fates && String([...undecided]) === String(partitions)) return fates
   }
 }
 
-/** What becomes of a batch that may have to wait a little, though nothing is broken any more. */
-function taken(sink: EventSink, batch: Batch): Promise<KnownFate[] | null> {
+/** Delivers a batch with retries; after a repair the first sends may still fail. */
+function deliver(sink: EventSink, batch: Batch): Promise<KnownFate[] | null> {
   const { signal } = new AbortController()
   const circuit = createCircuitBreaker({ firstMs: 20, maxMs: 100, stableMs: 0 })
   return createDelivery({ sink, signal, circuit, onUnavailable: () => {} })(batch)

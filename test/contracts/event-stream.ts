@@ -4,23 +4,23 @@ import type { OutgoingRecord } from '../../cloud-bridge/ports/event-sink.ts'
 import type { EventStream, Offsets, ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { record } from './event-sink.ts'
 
-/** A stream to be tested, and what a test must be able to do to the topics behind it. */
+/** A stream under test, and what a test needs to do to the topics behind the stream. */
 export type StreamRig = {
   stream: EventStream
-  /** A stream to where nobody listens. */
-  away: EventStream
+  /** A stream to an address without a broker. */
+  unavailable: EventStream
   /** Creates an empty topic. */
   topic(partitions: number): Promise<string>
-  /** Writes records in one batch, which nobody compresses unless told how. */
+  /** Writes records in one batch; uncompressed by default. */
   write(topic: string, records: OutgoingRecord[], compression?: Compression): Promise<void>
-  /** Deletes all records of a partition that are before an offset. */
+  /** Deletes all records of a partition before an offset. */
   deleteBefore(topic: string, partition: number, offset: number): Promise<void>
 }
 
 export const compressions = ['none', 'gzip', 'zstd', 'snappy', 'lz4'] as const
 export type Compression = (typeof compressions)[number]
 
-/** The promise of the port EventStream, for every adapter; `readable` is what it can decompress. */
+/** The contract of the port EventStream. `readable` are the compressions the adapter can read. */
 export function describeEventStream(
   name: string,
   readable: readonly Compression[],
@@ -29,7 +29,7 @@ export function describeEventStream(
   describe(`the event stream ${name}`, () => {
     const read = async ({ stream }: StreamRig, topic: string, from: Offsets, to: Offsets) => {
       const found: ReadRecord[] = []
-      await stream.readBetween(topic, from, to, one => found.push(one))
+      await stream.readBetween(topic, from, to, read => found.push(read))
       return found
     }
     const readAll = async (rig: StreamRig, topic: string) => {
@@ -41,7 +41,7 @@ export function describeEventStream(
     const texts = (found: ReadRecord[]) => found.map(({ value }) => value.toString())
     const nothing: Offsets = new Map()
 
-    it('gives what was written, with its place and the time at which Kafka got it', async () => {
+    it('reads what was written, with partition, offset and append time', async () => {
       const rig = await openRig()
       const topic = await rig.topic(2)
       const beforeMs = Date.now()
@@ -54,19 +54,19 @@ export function describeEventStream(
       expect(second!.appendTimeMs).toBeLessThan(Date.now() + 1000)
     })
 
-    it('gives each partition in its order, over many batches', async () => {
+    it('reads each partition in order, over many batches', async () => {
       const rig = await openRig()
       const topic = await rig.topic(3)
       for (let batch = 0; batch < 20; batch++) {
         await rig.write(
           topic,
-          [0, 1, 2].flatMap(place => numbered(place, batch * 30, 30)),
+          [0, 1, 2].flatMap(partition => numbered(partition, batch * 30, 30)),
         )
       }
       const found = await readAll(rig, topic)
       const expected = Array.from({ length: 600 }, (_, index) => `${index}`)
-      for (const place of [0, 1, 2]) {
-        const own = found.filter(({ partition }) => partition === place)
+      for (const partition of [0, 1, 2]) {
+        const own = found.filter(read => read.partition === partition)
         expect(texts(own)).toEqual(expected)
         expect(own.map(({ offset }) => String(offset))).toEqual(expected)
       }
@@ -83,7 +83,7 @@ export function describeEventStream(
       expect(texts(fromNone)).toEqual(['0', '1'])
     })
 
-    it('has nothing to read where nothing is asked for', async () => {
+    it('reads nothing from empty ranges', async () => {
       const rig = await openRig()
       const topic = await rig.topic(2)
       expect(await readAll(rig, topic)).toEqual([])
@@ -92,25 +92,25 @@ export function describeEventStream(
       expect(await read(rig, topic, nothing, nothing)).toEqual([])
     })
 
-    it('goes on behind what was deleted, and ends where all was', async () => {
+    it('continues after deleted records, and ends where all are deleted', async () => {
       const rig = await openRig()
       const topic = await rig.topic(3)
-      for (const place of [0, 1, 2]) await rig.write(topic, numbered(place, 0, 5))
+      for (const partition of [0, 1, 2]) await rig.write(topic, numbered(partition, 0, 5))
       await rig.deleteBefore(topic, 0, 3)
       await rig.deleteBefore(topic, 1, 5)
-      const stretch = (await rig.stream.topicOffsets([topic])).get(topic)!
-      expect([...stretch.begin.entries()].sort()).toEqual([
+      const offsets = (await rig.stream.topicOffsets([topic])).get(topic)!
+      expect([...offsets.begin.entries()].sort()).toEqual([
         [0, 3],
         [1, 5],
         [2, 0],
       ])
-      expect([...stretch.end.values()]).toEqual([5, 5, 5])
-      const found = await read(rig, topic, nothing, stretch.end)
-      const of = (place: number) => texts(found.filter(({ partition }) => partition === place))
-      expect([0, 1, 2].map(of)).toEqual([['3', '4'], [], ['0', '1', '2', '3', '4']])
+      expect([...offsets.end.values()]).toEqual([5, 5, 5])
+      const found = await read(rig, topic, nothing, offsets.end)
+      const textsOf = (own: number) => texts(found.filter(({ partition }) => partition === own))
+      expect([0, 1, 2].map(textsOf)).toEqual([['3', '4'], [], ['0', '1', '2', '3', '4']])
     })
 
-    it('gives headers as bytes, and none as none', async () => {
+    it('reads headers as bytes, and no headers as an empty object', async () => {
       const rig = await openRig()
       const topic = await rig.topic(1)
       const headers = { 'content-type': 'application/avro', empty: '', Größe: 'ä\0' }
@@ -124,12 +124,12 @@ export function describeEventStream(
       expect(b!.headers).toEqual({})
     })
 
-    it('leaves out topics that Kafka does not have', async () => {
+    it('leaves out missing topics', async () => {
       const rig = await openRig()
       const topic = await rig.topic(2)
       const missing = randomUUID()
-      const stretches = await rig.stream.topicOffsets([missing, topic])
-      expect([...stretches]).toEqual([
+      const found = await rig.stream.topicOffsets([missing, topic])
+      expect([...found]).toEqual([
         [
           topic,
           { begin: new Map([0, 1].map(at => [at, 0])), end: new Map([0, 1].map(at => [at, 0])) },
@@ -138,22 +138,22 @@ export function describeEventStream(
       await expect(read(rig, missing, nothing, new Map([[0, 1]]))).rejects.toThrow()
     })
 
-    it('rejects while Kafka is away', async () => {
-      const { away } = await openRig()
-      await expect(away.topicOffsets(['any'])).rejects.toThrow()
-      const reading = away.readBetween('any', nothing, new Map([[0, 1]]), () => {})
+    it('rejects while Kafka is unavailable', async () => {
+      const { unavailable } = await openRig()
+      await expect(unavailable.topicOffsets(['any'])).rejects.toThrow()
+      const reading = unavailable.readBetween('any', nothing, new Map([[0, 1]]), () => {})
       await expect(reading).rejects.toThrow()
     })
 
-    it.each(readable)('reads what was compressed by %s', async compression => {
+    it.each(readable)('reads records compressed with %s', async compression => {
       const rig = await openRig()
       const topic = await rig.topic(1)
       await rig.write(topic, numbered(0, 0, 100), compression)
       expect(texts(await readAll(rig, topic))).toEqual(texts100)
     })
 
-    it.each(compressions.filter(one => !readable.includes(one)))(
-      'says that it cannot read what was compressed by %s',
+    it.each(compressions.filter(compression => !readable.includes(compression)))(
+      'names the compression when it cannot read %s',
       async compression => {
         const rig = await openRig()
         const topic = await rig.topic(1)

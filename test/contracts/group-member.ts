@@ -7,36 +7,34 @@ import type {
 import type { Offsets, ReadRecord } from '../../cloud-bridge/ports/event-stream.ts'
 import { SESSION_MS } from './session.ts'
 
-type Asked = Partial<Omit<Membership, 'onRecords'>> & {
+type TestMembership = Partial<Omit<Membership, 'onRecords'>> & {
   topics: readonly string[]
   groupId: string
   onRecords?: Membership['onRecords']
 }
 
-/**
- * A member that keeps what it was given and goes on behind what it had; it leaves when disposed.
- */
+/** A member that records what it processed and continues after it; it leaves when disposed. */
 export type TestMember = AsyncDisposable & {
-  /** What it took: `topic partition: value`, in the order in which it took it. */
+  /** The processed records as `topic partition: value`, in order. */
   processed: string[]
   /** The partitions of each assignment. */
   assigned: number[][]
   unavailable: string[]
   deleted: OffsetGap[]
-  /** Settles when the membership does. */
+  /** Settles when the membership ends. */
   ended: Promise<void>
   leave(): Promise<void>
 }
 
-/** A member from the beginning of each partition, unless `onAssigned` says otherwise. */
-export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
+/** Starts a member at the beginning of each partition, unless `onAssigned` gives offsets. */
+export function startMember(group: ConsumerGroup, membership: TestMembership): TestMember {
   const leaving = new AbortController()
   const taken: string[] = []
   const assigned: number[][] = []
   const away: string[] = []
   const deleted: OffsetGap[] = []
-  const next = new Map(asked.topics.map(topic => [topic, new Map<number, number>()]))
-  const { onAssigned, onRecords, ...rest } = asked
+  const next = new Map(membership.topics.map(topic => [topic, new Map<number, number>()]))
+  const { onAssigned, onRecords, ...rest } = membership
   const over = group.consume(
     {
       sessionMs: SESSION_MS,
@@ -44,12 +42,12 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
       onDeleted: gap => deleted.push(gap),
       async onAssigned(partitions, signal) {
         assigned.push([...partitions])
-        return onAssigned ? onAssigned(partitions, signal) : copied(next)
+        return onAssigned ? onAssigned(partitions, signal) : copyOf(next)
       },
       async onRecords(topic, records, signal) {
         await onRecords?.(topic, records, signal)
         signal.throwIfAborted()
-        taken.push(...records.map(one => textOf(topic, one)))
+        taken.push(...records.map(record => textOf(topic, record)))
         const last = records.at(-1)!
         next.get(topic)!.set(last.partition, last.offset + 1)
       },
@@ -57,7 +55,7 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
     },
     leaving.signal,
   )
-  // Who does not look at it is not told.
+  // A test that does not await it must not fail with an unhandled rejection.
   over.catch(() => {})
   const leave = () => {
     leaving.abort()
@@ -71,12 +69,12 @@ export function startMember(group: ConsumerGroup, asked: Asked): TestMember {
   }
 }
 
-const copied = (next: Map<string, Map<number, number>>): Map<string, Offsets> =>
+const copyOf = (next: Map<string, Map<number, number>>): Map<string, Offsets> =>
   new Map([...next].map(([topic, offsets]) => [topic, new Map(offsets)]))
 
 export const textOf = (topic: string, { partition, value }: ReadRecord) =>
   `${topic} ${partition}: ${value}`
 
-/** Until it is so; what is so soon is seen soon. */
+/** Retries the expectation every 20 ms until it holds, at most `timeout` ms. */
 export const until = <T>(expected: () => T, timeout = 25_000): Promise<Awaited<T>> =>
   vi.waitFor(expected, { timeout, interval: 20 }) as Promise<Awaited<T>>

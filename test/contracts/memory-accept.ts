@@ -6,21 +6,21 @@ import type { AcceptRig } from './accept.ts'
 type Waiting = { handover: Handover; sender: object; resolve(): void; reject(error: Error): void }
 
 export type MemoryAccept = AcceptRig & {
-  /** Everything that was handed over, in the order in which it came. */
+  /** All handovers, in order. */
   readonly handedOver: readonly Handover[]
   readonly deadLettered: readonly string[]
 }
 
-/** The smallest accept: a list in memory, which a test can hold or make refuse. */
+/** A minimal accept: a list in memory that a test can hold back or make refuse. */
 export function createMemoryAccept(): MemoryAccept {
   const fateOf = createFateDecision(defaults.ingest)
   const handedOver: Handover[] = []
   const stored: number[] = []
-  const buried: string[] = []
+  const deadLettered: string[] = []
   const known = new Map<string, string>()
   const refusedSenders = new WeakSet<object>()
   let waiting: Waiting[] = []
-  let [isHeld, isRefusing] = [false, false]
+  let [isHolding, isRefusing] = [false, false]
 
   const forget = (handover: Exclude<Handover, { kind: 'message' }>) => {
     if (handover.kind === 'release')
@@ -29,33 +29,33 @@ export function createMemoryAccept(): MemoryAccept {
       for (const key of known.keys()) if (key.startsWith(`${handover.clientId} `)) known.delete(key)
     }
   }
-  const keep = (handover: Handover): void => {
+  const store = (handover: Handover): void => {
     if (handover.kind !== 'message') {
       forget(handover)
       return
     }
-    const { topic, qos2Key: once } = handover
-    if (once) {
+    const { topic, qos2Key } = handover
+    if (qos2Key) {
       const [key, hash] = [
-        `${once.clientId} ${once.packetId}`,
+        `${qos2Key.clientId} ${qos2Key.packetId}`,
         messageHash(handover).toString('hex'),
       ]
       if (known.get(key) === hash) return
       known.set(key, hash)
     }
     const fate = fateOf({ ...handover, clock: 'UNSYNCED' })
-    if ('deadLetter' in fate) buried.push(topic)
+    if ('deadLetter' in fate) deadLettered.push(topic)
     else stored.push(fate.reading.measurements[0]?.number ?? Number.NaN)
   }
-  const settle = () => {
-    const all = waiting
+  const processWaiting = () => {
+    const handovers = waiting
     waiting = []
-    for (const { handover, sender, resolve, reject } of all) {
-      const isHit = isRefusing && 'topic' in handover && handover.topic.includes('/refused/')
-      if (isHit) refusedSenders.add(sender)
+    for (const { handover, sender, resolve, reject } of handovers) {
+      const isRefused = isRefusing && 'topic' in handover && handover.topic.includes('/refused/')
+      if (isRefused) refusedSenders.add(sender)
       if (refusedSenders.has(sender)) reject(new Error('refused'))
       else {
-        keep(handover)
+        store(handover)
         resolve()
       }
     }
@@ -64,16 +64,16 @@ export function createMemoryAccept(): MemoryAccept {
     handedOver.push(handover)
     return new Promise((resolve, reject) => {
       waiting.push({ handover, sender, resolve, reject })
-      if (!isHeld) queueMicrotask(settle)
+      if (!isHolding) queueMicrotask(processWaiting)
     })
   }
   return {
-    ...{ accept, handedOver, deadLettered: buried, stored: () => [...stored] },
+    ...{ accept, handedOver, deadLettered, stored: () => [...stored] },
     hold() {
-      isHeld = true
+      isHolding = true
       return () => {
-        isHeld = false
-        settle()
+        isHolding = false
+        processWaiting()
       }
     },
     refuse() {

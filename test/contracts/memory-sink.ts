@@ -6,16 +6,16 @@ import {
   SinkUnavailable,
 } from '../../cloud-bridge/ports/event-sink.ts'
 
-/** The smallest EventSink: topics in memory, and the breakdowns that a real one has. */
+/** A minimal EventSink: topics in memory, and the failures of a real sink. */
 export type MemorySink = EventSink &
   AsyncDisposable & {
     readonly topics: Map<string, OutgoingRecord[][]>
     createTopic(topic: string, partitions: number): void
-    /** What happens to sends from now on; null: they are delivered. */
+    /** How sends fail from now on; null: they are delivered. */
     broken: 'nothing arrives' | 'nothing is acknowledged' | null
-    /** Partitions that take nothing while the others do. */
+    /** Partitions that accept nothing while the others do. */
     readonly stuck: Set<number>
-    /** Every batch that was sent, each time it was. */
+    /** Every sent batch, once per send. */
     readonly sent: Batch[]
   }
 
@@ -23,18 +23,18 @@ type Unfinished = { batch: Batch; fates: (KnownFate | undefined)[] }
 
 /** Values longer than `valueMaxBytes` are rejected. */
 export function createMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): MemorySink {
-  const behind = {
+  const state = {
     topics: new Map<string, OutgoingRecord[][]>(),
     sent: [] as Batch[],
     stuck: new Set<number>(),
     broken: null as MemorySink['broken'],
   }
   const append = ({ batch: { topic, records }, fates }: Unfinished) => {
-    const partitions = behind.topics.get(topic)
+    const partitions = state.topics.get(topic)
     const stray = records.find(({ partition }) => !partitions?.[partition])
     if (!partitions || stray) throw new SinkUnavailable(`${topic} has no such partition`)
     for (const [index, record] of records.entries()) {
-      if (fates[index] !== undefined || behind.stuck.has(record.partition)) continue
+      if (fates[index] !== undefined || state.stuck.has(record.partition)) continue
       fates[index] = record.value.length > valueMaxBytes ? 'too large' : null
       if (fates[index] === null) partitions[record.partition]!.push(record)
     }
@@ -47,14 +47,14 @@ export function createMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): Memo
         if (isSending) throw new Error('a second send while one is pending')
         if (unfinished && unfinished.batch !== batch) throw new Error('another batch was sent')
         isSending = true
-        behind.sent.push(batch)
+        state.sent.push(batch)
         unfinished ??= { batch, fates: batch.records.map(() => undefined) }
-        // Not at once, as over a network: whoever does not wait is found out.
+        // Asynchronous like a network, so that a caller that does not wait is detected.
         await new Promise(resolve => setImmediate(resolve))
         isSending = false
-        if (behind.broken === 'nothing arrives') throw new SinkUnavailable('out of reach')
+        if (state.broken === 'nothing arrives') throw new SinkUnavailable('out of reach')
         append(unfinished)
-        if (behind.broken !== null) throw new SinkUnavailable('no acknowledgement')
+        if (state.broken !== null) throw new SinkUnavailable('no acknowledgement')
         const { fates } = unfinished
         if (fates.includes(undefined)) {
           throw new SinkUnavailable('a partition is stuck', { fates: [...fates] })
@@ -63,23 +63,25 @@ export function createMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): Memo
         return fates as KnownFate[]
       },
       isolate(batch) {
-        if (unfinished?.batch !== batch) throw new Error('nothing of this batch is undecided')
+        if (unfinished?.batch !== batch) {
+          throw new Error('this batch has no records of unknown fate to isolate')
+        }
         const { fates } = unfinished
         const records = batch.records.filter((_, index) => fates[index] === undefined)
-        const left = { topic: batch.topic, records }
+        const remaining = { topic: batch.topic, records }
         unfinished = null
         return {
-          batch: left,
-          sink: open({ batch: left, fates: records.map(() => undefined) }),
+          batch: remaining,
+          sink: open({ batch: remaining, fates: records.map(() => undefined) }),
         }
       },
       async [Symbol.asyncDispose]() {},
     }
   }
-  return Object.assign(behind, open(null), {
+  return Object.assign(state, open(null), {
     createTopic(topic: string, partitions: number) {
       const empty = Array.from({ length: partitions }, () => [])
-      behind.topics.set(topic, empty)
+      state.topics.set(topic, empty)
     },
   })
 }

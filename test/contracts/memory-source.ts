@@ -3,18 +3,18 @@ import type { BatchSource, PendingBatch } from '../../cloud-bridge/forward/forwa
 export type MemorySource = BatchSource & {
   /** Stores events of these zones as one group. */
   store(zones: string[]): void
-  /** How many settles there were. */
+  /** The number of calls of `advance`. */
   readonly advances: number
 }
 
-/** The smallest EventSource: groups in memory, one open range. A value says its number and zone. */
+/** A minimal BatchSource: groups in memory, one open range. A value is `sequence zone`. */
 export function createMemorySource(topic = 'readings', partitions = 3): MemorySource {
   const groups: PendingBatch['events'][] = []
   const range = { id: 1, topic, partitions }
-  let [last, next, settled] = [0, 1, 0]
+  let [last, next, advances] = [0, 1, 0]
   return {
     get advances() {
-      return settled
+      return advances
     },
     store(zones) {
       groups.push(
@@ -29,16 +29,16 @@ export function createMemorySource(topic = 'readings', partitions = 3): MemorySo
       let bytes = 0
       for (const group of groups) {
         if (events.length >= maxEvents || bytes >= maxBytes) break
-        const left = group.filter(({ sequence }) => sequence >= next)
-        events.push(...left)
-        bytes += left.reduce((sum, { value }) => sum + value.length, 0)
+        const pending = group.filter(({ sequence }) => sequence >= next)
+        events.push(...pending)
+        bytes += pending.reduce((sum, { value }) => sum + value.length, 0)
       }
       if (events.length === 0) return null
       return { range, events, next: events.at(-1)!.sequence + 1 }
     },
-    advance(taken) {
-      settled++
-      next = taken.next
+    advance(batch) {
+      advances++
+      next = batch.next
     },
   }
 }

@@ -1,2 +1,2 @@
-/** The shortest session that Kafka takes. */
+/** The shortest session timeout that Kafka accepts. */
 export const SESSION_MS = 6000

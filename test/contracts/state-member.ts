@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline'
 import { openStateStore } from '../../cloud-bridge/consumers/state/configured-store.ts'
 
-/** A process that claims a partition, says so, and commits once for each line that it gets. */
+/** A process that claims a partition, prints `claimed`, and commits one row per input line. */
 const [place, consumer] = process.argv.slice(2) as [string, string]
 const store = openStateStore(JSON.parse(place))
 const state = await (await store.open(consumer)).claim(0)

@@ -22,12 +22,12 @@ const effect = (id: string, value: string): Effect => {
   return { id, topic: 't', key: 'to', value: bytes(value) }
 }
 
-/** The promise of StateStore, ConsumerState and PartitionState, for every implementation. */
+/** The contract of StateStore, ConsumerState and PartitionState, for every implementation. */
 export function describeStateStore(name: string, openRig: () => Promise<StateRig>): void {
   describe(`states, ${name}`, () => {
     let rig: StateRig
     let store: StateStore
-    let drawn = 0
+    let names = 0
     beforeAll(async () => {
       rig = await openRig()
       store = openStateStore(rig.place)
@@ -36,23 +36,23 @@ export function describeStateStore(name: string, openRig: () => Promise<StateRig
       await store?.[Symbol.asyncDispose]()
       await rig?.[Symbol.asyncDispose]()
     })
-    const drawName = () => `consumer-${++drawn}`
-    const given = { rig: () => rig, store: () => store, drawName }
-    describeRows(given)
-    describeEffects(given)
-    describeFence(given)
-    describeVersions(given)
+    const drawName = () => `consumer-${++names}`
+    const suite = { rig: () => rig, store: () => store, drawName }
+    describeRows(suite)
+    describeEffects(suite)
+    describeFence(suite)
+    describeVersions(suite)
   })
 }
 
-/** A partition of a consumer that nobody else has. */
+/** Claims partition 0 of a new consumer. */
 async function claimNew({ store, drawName }: StateSuite): Promise<PartitionState> {
   return (await store().open(drawName())).claim(0)
 }
 
-function describeRows(given: StateSuite): void {
-  it('keeps rows in the order of code points, whatever stands in them', async () => {
-    const state = await claimNew(given)
+function describeRows(suite: StateSuite): void {
+  it('orders rows by code points, with any characters in their keys', async () => {
+    const state = await claimNew(suite)
     const parts = ['b', 'a', '', 'a\u0000', 'a\u0001b', 'é', '\uffff', '😀', 'a\u0003', 'A', '\\x']
     await state.commit({ rows: new Map(parts.map(part => [keyOf('k', part), bytes(part)])) })
     const inOrder = parts.toSorted((one, other) => Buffer.compare(bytes(one), bytes(other)))
@@ -62,12 +62,12 @@ function describeRows(given: StateSuite): void {
     expect(values.map(value => value?.toString() ?? null)).toEqual([...parts, null, 'b'])
   })
 
-  it('gives a span from its first key to before its last, from either end, up to a limit', async () => {
-    const state = await claimNew(given)
+  it('reads a range from its first key to before its last, in both directions, up to a limit', async () => {
+    const state = await claimNew(suite)
     await state.commit({ rows: rowsOf({ a: 'a', b: 'b', c: 'c', d: 'd' }) })
-    const span = { from: keyOf('k', 'b'), to: keyOf('k', 'd') }
+    const range = { from: keyOf('k', 'b'), to: keyOf('k', 'd') }
     const read = async (more: object) =>
-      (await state.range({ ...span, ...more })).map(({ value }) => value.toString()).join('')
+      (await state.range({ ...range, ...more })).map(({ value }) => value.toString()).join('')
     expect(await read({})).toBe('bc')
     expect(await read({ backwards: true })).toBe('cb')
     expect(await read({ limit: 1 })).toBe('b')
@@ -76,15 +76,15 @@ function describeRows(given: StateSuite): void {
     expect(await state.range(keysWithPrefix('other'))).toEqual([])
   })
 
-  it('replaces and deletes', async () => {
-    const state = await claimNew(given)
+  it('replaces and deletes rows', async () => {
+    const state = await claimNew(suite)
     await state.commit({ rows: rowsOf({ a: '1', b: '2', c: '' }) })
     await state.commit({ rows: rowsOf({ a: '3', b: null, none: null }) })
     expect(await readAll(state)).toEqual(['3', ''])
   })
 
-  it('commits whole or not at all', async () => {
-    const state = await claimNew(given)
+  it('commits atomically', async () => {
+    const state = await claimNew(suite)
     await state.commit({ rows: rowsOf({ a: '1' }), offsets: new Map([['t', 1]]) })
     const broken = { ...effect('e', ''), value: null as never }
     const rows = rowsOf({ a: '2', b: '2' })
@@ -94,8 +94,8 @@ function describeRows(given: StateSuite): void {
     await state.commit({ offsets: new Map([['u', 7]]) })
   })
 
-  it('shows only what is committed, also to those who claimed nothing', async () => {
-    const consumer = await given.store().open(given.drawName())
+  it('shows only committed rows and offsets, also to readers without a claim', async () => {
+    const consumer = await suite.store().open(suite.drawName())
     const reader = await consumer.reader(0)
     const state = await consumer.claim(0)
     const broken = { ...effect('e', ''), value: null as never }
@@ -106,8 +106,8 @@ function describeRows(given: StateSuite): void {
     expect((await consumer.reader(0)).offsets).toEqual(new Map([['t', 3]]))
   })
 
-  it('takes a row of 5 MB, and a key of 2600 bytes', async () => {
-    const state = await claimNew(given)
+  it('accepts a row of 5 MB, and a key of 2600 bytes', async () => {
+    const state = await claimNew(suite)
     const long = randomBytes(1300).toString('hex')
     await state.commit({ rows: new Map([[long, bytes('long')]]) })
     expect(String((await state.get([long]))[0])).toBe('long')
@@ -116,8 +116,8 @@ function describeRows(given: StateSuite): void {
     expect((await state.get(['large']))[0]!.equals(large)).toBe(true)
   })
 
-  it('takes 100,000 rows in one commit', async () => {
-    const state = await claimNew(given)
+  it('accepts 100,000 rows in one commit', async () => {
+    const state = await claimNew(suite)
     const rows = new Map<string, Buffer | null>()
     for (let at = 0; at < 100_000; at++) rows.set(keyOf('k', String(at)), bytes(`${at}`))
     await state.commit({ rows })
@@ -129,25 +129,25 @@ function describeRows(given: StateSuite): void {
   })
 }
 
-function describeEffects(given: StateSuite): void {
-  it('knows at a claim the offsets that were committed', async () => {
-    const consumer = await given.store().open(given.drawName())
+function describeEffects(suite: StateSuite): void {
+  it('gives the committed offsets at a claim', async () => {
+    const consumer = await suite.store().open(suite.drawName())
     const state = await consumer.claim(3)
     expect(state.offsets).toEqual(new Map())
     await state.commit({ offsets: new Map([['t', 5]]) })
     const large = Number.MAX_SAFE_INTEGER - 1
     await state.commit({ offsets: new Map([['u', large]]) })
     await state.commit({ offsets: new Map([['t', 6]]) })
-    const again = await consumer.claim(3)
-    const entries = [...again.offsets].toSorted()
+    const reclaimed = await consumer.claim(3)
+    const entries = [...reclaimed.offsets].toSorted()
     expect(entries).toEqual([
       ['t', 6],
       ['u', large],
     ])
   })
 
-  it('has effects wait in order until they are sent', async () => {
-    const state = await claimNew(given)
+  it('keeps effects in order until they are sent', async () => {
+    const state = await claimNew(suite)
     const names = ['b', 'a', 'c']
     await state.commit({ effects: names.map(id => effect(id, id)) })
     const waiting = await state.pendingEffects(10)
@@ -157,8 +157,8 @@ function describeEffects(given: StateSuite): void {
     expect((await state.pendingEffects(10)).map(({ id }) => id)).toEqual(['c'])
   })
 
-  it('lets a newer effect replace one with its id, which is then not sent yet', async () => {
-    const state = await claimNew(given)
+  it('replaces an effect by a newer effect with the same id, which is then unsent', async () => {
+    const state = await claimNew(suite)
     await state.commit({ effects: [effect('a', 'old'), effect('b', 'b')] })
     const before = await state.pendingEffects(10)
     await state.commit({ effects: [effect('a', 'new')] })
@@ -175,12 +175,12 @@ function describeEffects(given: StateSuite): void {
   })
 }
 
-function describeFence(given: StateSuite): void {
-  it('lets a claim fence every older one, of another store as well', async () => {
-    const name = given.drawName()
-    await using other = openStateStore(given.rig().place)
-    const first = await (await given.store().open(name)).claim(0)
-    const beside = await (await given.store().open(name)).claim(1)
+function describeFence(suite: StateSuite): void {
+  it('fences every older claim, also of another store', async () => {
+    const name = suite.drawName()
+    await using other = openStateStore(suite.rig().place)
+    const first = await (await suite.store().open(name)).claim(0)
+    const beside = await (await suite.store().open(name)).claim(1)
     await first.commit({ rows: rowsOf({ a: '1' }) })
     const second = await (await other.open(name)).claim(0)
     const changes = { rows: rowsOf({ a: '2' }), offsets: new Map([['t', 9]]) }
@@ -188,16 +188,16 @@ function describeFence(given: StateSuite): void {
     expect(await readAll(second)).toEqual(['1'])
     await second.commit({ rows: rowsOf({ a: '3' }) })
     await expect(first.commit({})).rejects.toThrow(Fenced)
-    const third = await (await given.store().open(name)).claim(0)
+    const third = await (await suite.store().open(name)).claim(0)
     await expect(second.commit(changes)).rejects.toThrow(Fenced)
     expect([await readAll(third), [...third.offsets]]).toEqual([['3'], []])
     await beside.commit({ rows: rowsOf({ a: 'beside' }) })
   })
 
-  it('lets a claim see a commit that is under way whole, or fence it', async () => {
-    const name = given.drawName()
-    await using other = openStateStore(given.rig().place)
-    const stores = [given.store(), other]
+  it('fences a concurrent commit, or shows all of it, at a claim', async () => {
+    const name = suite.drawName()
+    await using other = openStateStore(suite.rig().place)
+    const stores = [suite.store(), other]
     let expected = 0
     let owner = await (await other.open(name)).claim(0)
     for (let round = 1; round <= 20; round++) {
@@ -216,24 +216,24 @@ function describeFence(given: StateSuite): void {
   })
 
   it('fences between processes', async () => {
-    const name = given.drawName()
-    const member = await startMember(given.rig().place, name)
+    const name = suite.drawName()
+    const member = await startMember(suite.rig().place, name)
     await using _ = member
     expect(await member.commit('one')).toBe('committed')
-    const other = await startMember(given.rig().place, name)
+    const other = await startMember(suite.rig().place, name)
     await using __ = other
     expect(await member.commit('two')).toBe('Fenced')
     expect(await other.commit('three')).toBe('committed')
-    const state = await (await given.store().open(name)).claim(0)
+    const state = await (await suite.store().open(name)).claim(0)
     expect(await other.commit('four')).toBe('Fenced')
     expect((await state.get(['one', 'two', 'three', 'four'])).map(String)).toEqual([
       ...['one', 'null', 'three', 'null'],
     ])
   })
 
-  it('is made once when processes come at the same time', async () => {
-    const name = given.drawName()
-    const start = () => startMember(given.rig().place, name)
+  it('is created once when processes open it at the same time', async () => {
+    const name = suite.drawName()
+    const start = () => startMember(suite.rig().place, name)
     const members = await Promise.all([start(), start()])
     await using stack = new AsyncDisposableStack()
     for (const member of members) stack.use(member)
@@ -241,20 +241,20 @@ function describeFence(given: StateSuite): void {
     expect(fates.toSorted()).toEqual(['Fenced', 'committed'])
   })
 
-  it('rejects with StateAway while it cannot be reached; the same changes count once then', async () => {
-    const name = given.drawName()
-    const state = await (await given.store().open(name)).claim(0)
-    const letCome = await given.rig().makeUnreachable(name)
+  it('rejects with StateUnavailable while unavailable; the same changes are then applied once', async () => {
+    const name = suite.drawName()
+    const state = await (await suite.store().open(name)).claim(0)
+    const restore = await suite.rig().makeUnreachable(name)
     const changes = {
       ...{ rows: rowsOf({ a: '1' }), offsets: new Map([['t', 1]]), effects: [effect('e', 'e')] },
     }
     await expect(state.commit(changes)).rejects.toThrow(StateUnavailable)
-    await letCome()
+    await restore()
     await state.commit(changes)
     await state.commit(changes)
     expect(await readAll(state)).toEqual(['1'])
     expect((await state.pendingEffects(10)).map(({ id }) => id)).toEqual(['e'])
-    expect((await (await given.store().open(name)).claim(0)).offsets).toEqual(new Map([['t', 1]]))
+    expect((await (await suite.store().open(name)).claim(0)).offsets).toEqual(new Map([['t', 1]]))
   })
 }
 

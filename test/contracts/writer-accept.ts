@@ -8,11 +8,11 @@ export type WriterAccept = AcceptRig & {
   readonly writer: Awaited<ReturnType<typeof startWriter>>
   readonly outboxFile: string
   readonly inboxFile: string
-  /** Ends the writer in order and starts another one on the same store. */
+  /** Stops the writer and starts another writer on the same store. */
   restart(): Promise<void>
 }
 
-/** The real writer thread, on a store of its own. Commits group by group, as fast as it can. */
+/** The real writer thread on a new store. Commits without a commit window. */
 export async function openWriterAccept(
   more: Partial<Omit<WriterOptions, 'outbox'>> & { outbox?: Partial<WriterOptions['outbox']> } = {},
 ): Promise<WriterAccept> {

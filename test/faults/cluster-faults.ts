@@ -3,33 +3,33 @@ import type { KafkaOptions } from '../../cloud-bridge/kafka/client.ts'
 import { openCluster } from '../../cloud-bridge/kafka/platformatic/cluster.ts'
 import { SinkUnavailable } from '../../cloud-bridge/ports/event-sink.ts'
 import type { Cluster, ClusterNode } from '../setup/kafka/cluster.ts'
-import { deliverAll, over } from './broker-faults.ts'
+import { deliverAll, recordFaults } from './broker-faults.ts'
 import type { Stage } from './stage.ts'
 
-/** A cluster, and how the one who sends reaches it. */
+/** A cluster, and how a sink reaches the cluster. */
 export type ClusterAccess = { cluster: Cluster; kafka: KafkaOptions }
 
-/** How the fault of one broker of three is played on all who send to them. */
+/** Plays a fault of one broker of three on all sinks to the cluster. */
 export type ClusterScript = (stages: Stage[], on: ClusterAccess) => Promise<void>
 
 type Plan = { replicas?: number; settings?: Record<string, string> }
 
 export type ClusterFault = {
-  /** What the topic is like; three copies unless it says otherwise. */
+  /** The topic; by default with three replicas. */
   plan: Plan
   script: ClusterScript
-  /** Only these libraries can do it. */
+  /** The client libraries that handle the fault; default: all. */
   only?: readonly KafkaOptions['client'][]
 }
 
-/** What one of three brokers does to producers of a topic. */
+/** Faults of one broker of three. */
 export const clusterFaults: Record<string, ClusterFault> = {
   'the leader of a partition is killed (kill -9)': {
     plan: {},
     async script(stages, on) {
       await deliverAll(stages, 1)
       const leader = await leaderOf(on, stages[0]!.topic, 0)
-      const killed = leader.kill().then(over(stages))
+      const killed = leader.kill().then(recordFaults(stages))
       await deliverAll(stages, 5)
       await killed
       await deliverAll(stages, 1)
@@ -38,30 +38,32 @@ export const clusterFaults: Record<string, ClusterFault> = {
       await deliverAll(stages, 2)
     },
   },
-  'one of three hangs (SIGSTOP), until Kafka does without it': {
+  'one broker of three hangs (SIGSTOP) until Kafka elects other leaders': {
     plan: {},
     async script(stages, on) {
       await deliverAll(stages, 1)
       await hanging(on, stages, async () => {
-        over(stages)()
+        recordFaults(stages)()
         await deliverAll(stages, 3)
       })
       await deliverAll(stages, 2)
     },
   },
-  'one of three hangs, whose partitions are nowhere else: the others go on': {
+  'one broker of three hangs with the only replica of its partitions: the others continue': {
     plan: { replicas: 1, settings: { 'min.insync.replicas': '1' } },
-    // kafkajs connects anew after a failure, and not to a topic with a partition without leader.
+    // kafkajs reconnects after a failure, which fails for a topic with a leaderless partition.
     only: ['platformatic'],
     async script(stages, on) {
       await deliverAll(stages, 1)
-      const apart = await hanging(on, stages, async () => {
-        const set = await Promise.all(stages.map(untilApart))
-        await Promise.all(stages.map((stage, at) => goOnWithout(stage, set[at]!.partitions)))
-        return set
+      const isolated = await hanging(on, stages, async () => {
+        const stuck = await Promise.all(stages.map(isolateStuck))
+        await Promise.all(
+          stages.map((stage, index) => deliverWithout(stage, stuck[index]!.partitions)),
+        )
+        return stuck
       })
-      over(stages)()
-      await Promise.all(apart.map(({ rest }) => rest()))
+      recordFaults(stages)()
+      await Promise.all(isolated.map(({ deliverRest }) => deliverRest()))
       await deliverAll(stages, 2)
     },
   },
@@ -71,59 +73,59 @@ export const clusterFaults: Record<string, ClusterFault> = {
       await deliverAll(stages, 1)
       const killed = on.cluster.nodes[2]!
       await killed.kill()
-      const mended = sleep(3000)
+      const repaired = sleep(3000)
         .then(killed.restart)
         .then(on.cluster.waitUntilComplete)
-        .then(over(stages))
+        .then(recordFaults(stages))
       await deliverAll(stages, 3)
-      await mended
+      await repaired
       await deliverAll(stages, 1)
     },
   },
 }
 
-/** Does it while the broker of the first partition hangs. */
+/** Does the work while the leader of the first partition hangs. */
 async function hanging<T>(on: ClusterAccess, stages: Stage[], work: () => Promise<T>): Promise<T> {
-  const stuck = await leaderOf(on, stages[0]!.topic, 0)
-  stuck.suspend()
+  const hung = await leaderOf(on, stages[0]!.topic, 0)
+  hung.suspend()
   try {
     return await work()
   } finally {
-    stuck.resume()
+    hung.resume()
     await on.cluster.waitUntilComplete()
   }
 }
 
-async function goOnWithout(stage: Stage, partitions: ReadonlySet<number>): Promise<void> {
+async function deliverWithout(stage: Stage, partitions: ReadonlySet<number>): Promise<void> {
   for (let count = 0; count < 5; count++) {
     const { topic, records } = stage.nextBatch()
-    const free = records.filter(({ partition }) => !partitions.has(partition))
-    await stage.deliver({ topic, records: free })
+    const others = records.filter(({ partition }) => !partitions.has(partition))
+    await stage.deliver({ topic, records: others })
   }
 }
 
-/** Sends one batch until only some partitions are undecided, and sets these apart. */
-async function untilApart({ sink, nextBatch, deliver: deliverThrough, ...stage }: Stage) {
+/** Sends one batch until only some partitions are undecided, and isolates these. */
+async function isolateStuck({ sink, nextBatch, deliver: deliverThrough, ...stage }: Stage) {
   const batch = nextBatch()
-  const all = new Set(batch.records.map(({ partition }) => partition)).size
+  const partitionCount = new Set(batch.records.map(({ partition }) => partition)).size
   for (;;) {
     const failure = await sink.send(batch).then(
       () => null,
       error => error,
     )
-    if (failure === null) throw new Error('the broker that hangs took its part')
+    if (failure === null) throw new Error('the broker that hangs acknowledged its part')
     if (!(failure instanceof SinkUnavailable)) throw failure
     const { fates } = failure
-    const open = batch.records.filter((_, index) => fates?.[index] === undefined)
-    const partitions = new Set(open.map(({ partition }) => partition))
-    if (partitions.size === 0 || partitions.size === all) continue
-    const apart = sink.isolate(batch)
+    const unknown = batch.records.filter((_, index) => fates?.[index] === undefined)
+    const partitions = new Set(unknown.map(({ partition }) => partition))
+    if (partitions.size === 0 || partitions.size === partitionCount) continue
+    const isolated = sink.isolate(batch)
     stage.acknowledged(batch.records.filter((_, index) => fates![index] === null))
-    const rest = async () => {
-      await using own = apart.sink
-      await deliverThrough(apart.batch, own)
+    const deliverRest = async () => {
+      await using own = isolated.sink
+      await deliverThrough(isolated.batch, own)
     }
-    return { partitions, rest }
+    return { partitions, deliverRest }
   }
 }
 
@@ -132,7 +134,7 @@ async function leaderOf(
   topic: string,
   partition: number,
 ): Promise<ClusterNode> {
-  await using asking = openCluster(kafka)
-  const { port } = (await asking.leadersOf(topic)).of(partition)!
+  await using connected = openCluster(kafka)
+  const { port } = (await connected.leadersOf(topic)).of(partition)!
   return cluster.nodes.find(node => node.port === port)!
 }

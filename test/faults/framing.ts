@@ -1,18 +1,16 @@
-/** A request or response on its way, as Kafka frames it: four bytes of size, then that many. */
+/** A request or response as Kafka frames it: four bytes of size, and so many bytes. */
 export type Frame = {
-  /**
-   * Which request it is, or is the answer to (https://kafka.apache.org/protocol#protocol_api_keys).
-   */
+  /** The api key of the request (https://kafka.apache.org/protocol#protocol_api_keys). */
   api: number
   version: number
   correlationId: number
   bytes: Buffer
 }
 
-/** The api keys that tests ask for by name. */
+/** The api keys that tests use. */
 export const apiKeys = { produce: 0, fetch: 1, metadata: 3, initProducerId: 22 }
 
-/** Cuts a stream of bytes into frames, whatever pieces it comes in; gives those now complete. */
+/** Splits a byte stream, in chunks of any size, into frames; returns the complete frames. */
 export function createFrameSplitter() {
   let rest: Buffer = Buffer.alloc(0)
   return (chunk: Buffer): Buffer[] => {
@@ -27,21 +25,21 @@ export function createFrameSplitter() {
   }
 }
 
-/** Reads the heads of one connection: an answer says of its request only the correlation id. */
+/** Reads the headers of one connection; matches responses to requests by correlation id. */
 export function createFrameReader() {
-  const asked = new Map<number, Omit<Frame, 'bytes'>>()
+  const requests = new Map<number, Omit<Frame, 'bytes'>>()
   return {
     request(bytes: Buffer): Frame {
       const [api, version] = [bytes.readInt16BE(4), bytes.readInt16BE(6)]
       const correlationId = bytes.readInt32BE(8)
-      asked.set(correlationId, { api, version, correlationId })
+      requests.set(correlationId, { api, version, correlationId })
       return { api, version, correlationId, bytes }
     },
     response(bytes: Buffer): Frame {
       const correlationId = bytes.readInt32BE(4)
-      const question = asked.get(correlationId)
-      asked.delete(correlationId)
-      return { api: -1, version: -1, correlationId, ...question, bytes }
+      const request = requests.get(correlationId)
+      requests.delete(correlationId)
+      return { api: -1, version: -1, correlationId, ...request, bytes }
     },
   }
 }

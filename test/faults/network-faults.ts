@@ -4,10 +4,10 @@ import { apiKeys, type Frame } from './framing.ts'
 import type { Judge, Verdict } from './proxy.ts'
 import type { Stage } from './stage.ts'
 
-/** How a fault is played on one broker behind a proxy. */
+/** Plays a fault of one broker behind a proxy. */
 export type Script = (stage: Stage, on: ProxiedKafka) => Promise<void>
 
-/** What a network does to a producer. */
+/** Faults of the network between a producer and its broker. */
 export const networkFaults: Record<string, Script> = {
   'an acknowledgement is lost': async (stage, on) => {
     await stage.deliver()
@@ -24,7 +24,7 @@ export const networkFaults: Record<string, Script> = {
     on.proxy.judge({ responses: acks(stage, number => (number < 5 ? 'drop' : 'pass')) })
     await deliver(stage, 3)
   },
-  'five in a row are cut': async (stage, on) => {
+  'five connections in a row are cut': async (stage, on) => {
     await stage.deliver()
     on.proxy.judge({ responses: acks(stage, number => (number < 5 ? 'cut' : 'pass')) })
     await deliver(stage, 3)
@@ -41,16 +41,16 @@ export const networkFaults: Record<string, Script> = {
     on.proxy.judge({ requests: acks(stage, number => (number < 2 ? 'drop' : 'pass')) })
     await deliver(stage, 3)
   },
-  'every answer is swallowed for a while': async (stage, on) => {
+  'every response is lost for a while': async (stage, on) => {
     await stage.deliver()
-    let swallowed = 0
-    on.proxy.judge({ responses: () => hindering(stage, swallowed++ < 4 ? 'drop' : 'pass') })
+    let lost = 0
+    on.proxy.judge({ responses: () => recorded(stage, lost++ < 4 ? 'drop' : 'pass') })
     await deliver(stage, 3)
   },
   'connections are half-open': async (stage, on) => {
     await stage.deliver()
     on.proxy.freezeOld()
-    stage.hurt()
+    stage.recordFault()
     await deliver(stage, 3)
   },
   'connections are half-open after an append': async (stage, on) => {
@@ -62,23 +62,23 @@ export const networkFaults: Record<string, Script> = {
     on.proxy.judge({ responses: acks(stage, freeze) })
     await deliver(stage, 3)
   },
-  'a connection that takes nothing more': async (stage, on) => {
+  'a connection that accepts no more bytes': async (stage, on) => {
     await stage.deliver()
     on.proxy.stallOld()
-    stage.hurt()
-    // More than the buffers of both ends hold, so that the connection itself does not drain.
+    stage.recordFault()
+    // More bytes than the socket buffers of both ends hold.
     const { topic, records } = stage.nextBatch()
     const value = () => randomBytes(600_000)
-    await stage.deliver({ topic, records: records.map(one => ({ ...one, value: value() })) })
+    await stage.deliver({ topic, records: records.map(record => ({ ...record, value: value() })) })
     await deliver(stage, 2)
   },
 }
 
-/** So many sends, of whose acknowledgements a share is cut, at random. */
-export function playRandom(share: number, sends: number, seed = 1): Script {
+/** Sends batches; a random fraction of the acknowledgements is cut off. */
+export function playRandom(fraction: number, sends: number, seed = 1): Script {
   return async (stage, on) => {
     const random = seeded(seed)
-    const verdict = () => (random() < share ? 'cut' : 'pass')
+    const verdict = () => (random() < fraction ? 'cut' : 'pass')
     on.proxy.judge({ responses: acks(stage, verdict) })
     await deliver(stage, sends)
   }
@@ -88,19 +88,19 @@ export async function deliver(stage: Stage, batches: number): Promise<void> {
   for (let count = 0; count < batches; count++) await stage.deliver()
 }
 
-/** Judges produce requests, or the answers to them, by their number from 0 on. */
+/** Judges produce requests, or their responses, by their number from 0 on. */
 export function acks(stage: Stage, verdictOn: (number: number) => Verdict): Judge {
   let number = 0
   return (frame: Frame) =>
-    frame.api === apiKeys.produce ? hindering(stage, verdictOn(number++)) : 'pass'
+    frame.api === apiKeys.produce ? recorded(stage, verdictOn(number++)) : 'pass'
 }
 
-function hindering(stage: Stage, verdict: Verdict): Verdict {
-  if (verdict !== 'pass') stage.hurt()
+function recorded(stage: Stage, verdict: Verdict): Verdict {
+  if (verdict !== 'pass') stage.recordFault()
   return verdict
 }
 
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
+/** Random numbers from 0 to 1, reproducible by seed (mulberry32). */
 function seeded(seed: number): () => number {
   let state = seed
   return () => {

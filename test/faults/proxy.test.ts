@@ -18,8 +18,8 @@ const request = (api: number, correlationId: number) => {
   return sized(head)
 }
 
-describe('the splitter', () => {
-  it('gives the same frames, whatever pieces the stream comes in', () => {
+describe('the frame splitter', () => {
+  it('finds the same frames in chunks of any size', () => {
     const bodies = fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 10 })
     const cuts = fc.array(fc.nat({ max: 600 }), { maxLength: 20 })
     fc.assert(
@@ -40,8 +40,8 @@ describe('the splitter', () => {
   })
 })
 
-describe('reading', () => {
-  it('tells of an answer what was asked', () => {
+describe('the frame reader', () => {
+  it('matches a response to its request', () => {
     const read = createFrameReader()
     expect(read.request(request(22, 5))).toMatchObject({ api: 22, version: 7, correlationId: 5 })
     const id = Buffer.alloc(4)
@@ -51,7 +51,7 @@ describe('reading', () => {
   })
 })
 
-// A "broker" that answers every request with its correlation id.
+// The broker is a server that answers every request with its correlation id.
 describe('the proxy', () => {
   let broker: Server
   let proxy: FaultProxy
@@ -83,34 +83,34 @@ describe('the proxy', () => {
   async function client() {
     const socket = connect(proxy.port, '127.0.0.1')
     clients.push(socket)
-    const answers: number[] = []
+    const responses: number[] = []
     const split = createFrameSplitter()
     const waiting: (() => void)[] = []
     socket.on('error', () => {})
     socket.on('data', chunk => {
-      for (const frame of split(chunk)) answers.push(frame.readInt32BE(4))
+      for (const frame of split(chunk)) responses.push(frame.readInt32BE(4))
       for (const wake of waiting.splice(0)) wake()
     })
     await once(socket, 'connect')
     const until = async (count: number) => {
-      while (answers.length < count) await new Promise<void>(resolve => waiting.push(resolve))
-      return answers
+      while (responses.length < count) await new Promise<void>(resolve => waiting.push(resolve))
+      return responses
     }
     return {
       socket,
-      answers,
+      responses,
       until,
-      ask: (api: number, id: number) => socket.write(request(api, id)),
+      send: (api: number, id: number) => socket.write(request(api, id)),
     }
   }
 
-  it('lets pass what is not judged', async () => {
-    const { ask, until } = await client()
-    for (const id of [1, 2, 3]) ask(0, id)
+  it('passes frames without a judge', async () => {
+    const { send, until } = await client()
+    for (const id of [1, 2, 3]) send(0, id)
     expect(await until(3)).toEqual([1, 2, 3])
   })
 
-  it('drops one answer: the broker has acted, the connection stays, the next one arrives', async () => {
+  it('drops one response: the broker has processed the request, and the connection stays open', async () => {
     const seen: Frame[] = []
     proxy.judge({
       responses: frame => {
@@ -118,59 +118,59 @@ describe('the proxy', () => {
         return frame.correlationId === 2 ? 'drop' : 'pass'
       },
     })
-    const { ask, until } = await client()
-    for (const id of [1, 2, 3]) ask(0, id)
+    const { send, until } = await client()
+    for (const id of [1, 2, 3]) send(0, id)
     expect(await until(2)).toEqual([1, 3])
     expect(received).toEqual([1, 2, 3])
     expect(seen.map(({ api }) => api)).toEqual([0, 0, 0])
   })
 
-  it('drops one request: the broker never sees it', async () => {
+  it('drops one request: the broker never receives it', async () => {
     proxy.judge({ requests: ({ api }) => (api === 3 ? 'drop' : 'pass') })
-    const { ask, until } = await client()
-    ask(3, 1)
-    ask(0, 2)
+    const { send, until } = await client()
+    send(3, 1)
+    send(0, 2)
     expect(await until(1)).toEqual([2])
     expect(received).toEqual([2])
   })
 
-  it('cuts: the answer is lost and the connection closed', async () => {
+  it('cuts: the response is lost and the connection is closed', async () => {
     proxy.judge({ responses: () => 'cut' })
-    const { ask, socket, answers } = await client()
+    const { send, socket, responses } = await client()
     const closed = once(socket, 'close')
-    ask(0, 1)
+    send(0, 1)
     await closed
-    expect([received, answers]).toEqual([[1], []])
+    expect([received, responses]).toEqual([[1], []])
   })
 
-  it('delays an answer, and what follows it comes after it', async () => {
+  it('delays a response and all following responses', async () => {
     proxy.judge({
       responses: ({ correlationId }) => (correlationId === 1 ? { delayMs: 50 } : 'pass'),
     })
-    const { ask, until } = await client()
-    ask(0, 1)
-    ask(0, 2)
+    const { send, until } = await client()
+    send(0, 1)
+    send(0, 2)
     expect(await until(2)).toEqual([1, 2])
   })
 
-  it('freezes old connections and leaves them open; new ones work', async () => {
+  it('freezes existing connections and leaves them open; new connections work', async () => {
     const old = await client()
-    old.ask(0, 1)
+    old.send(0, 1)
     await old.until(1)
     proxy.freezeOld()
-    old.ask(0, 2)
+    old.send(0, 2)
     const fresh = await client()
-    fresh.ask(0, 3)
+    fresh.send(0, 3)
     expect(await fresh.until(1)).toEqual([3])
-    expect([received, old.answers, old.socket.closed]).toEqual([[1, 3], [1], false])
+    expect([received, old.responses, old.socket.closed]).toEqual([[1, 3], [1], false])
     const closed = once(old.socket, 'close')
     proxy.restore()
     await closed
   })
 
-  it('refuses: closes what is there and what comes, until healed', async () => {
+  it('refuses: closes existing and new connections until restored', async () => {
     const old = await client()
-    old.ask(0, 1)
+    old.send(0, 1)
     await old.until(1)
     const closed = once(old.socket, 'close')
     proxy.refuse()
@@ -180,7 +180,7 @@ describe('the proxy', () => {
     expect(proxy.accepted).toBe(1)
     proxy.restore()
     const fresh = await client()
-    fresh.ask(0, 2)
+    fresh.send(0, 2)
     expect(await fresh.until(1)).toEqual([2])
   })
 })

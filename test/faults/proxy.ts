@@ -1,59 +1,59 @@
-// A TCP proxy in front of a Kafka broker that loses, cuts and delays single requests and answers.
+// A TCP proxy before a Kafka broker that drops, delays and cuts off single requests and responses.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createFrameReader, createFrameSplitter, type Frame } from './framing.ts'
 
 /**
- * What becomes of a frame: it goes on, at once or later (and what follows it, after it); it is lost
- * while the connection stays; it is lost and the connection closed.
+ * What happens to a frame. `pass`: the frame is forwarded. `delayMs`: the frame and the following
+ * frames are forwarded later. `drop`: the frame is lost. `cut`: the connection is closed, too.
  */
 export type Verdict = 'pass' | { delayMs: number } | 'drop' | 'cut'
 export type Judge = (frame: Frame) => Verdict
 
 export type FaultProxy = AsyncDisposable & {
   readonly port: number
-  /** How many connections were accepted so far. */
+  /** The number of connections accepted so far. */
   readonly accepted: number
-  /** How many connections are open now. */
+  /** The number of open connections. */
   readonly open: number
-  /** Both judge every frame from now on. */
+  /** Sets the judges of all frames from now on; a missing judge passes every frame. */
   judge(judges: { requests?: Judge; responses?: Judge }): void
-  /** Half-open: nothing passes on the present connections any more, and they stay open. */
+  /** Half-open: nothing passes on the existing connections any more, and they stay open. */
   freezeOld(): void
-  /** Takes nothing more from the present connections, which stay open: what is sent piles up. */
+  /** Reads nothing more from the existing connections, which stay open: sent bytes pile up. */
   stallOld(): void
-  /** Closes the present connections, and every new one at once. */
+  /** Closes the existing connections, and every new connection at once. */
   refuse(): void
-  /** New connections work, every frame passes; those that were frozen or stalled are closed. */
+  /** New connections work and every frame passes; isFrozen and stalled connections are closed. */
   restore(): void
 }
 
-type Connection = { client: Socket; broker: Socket; frozen: boolean }
+type Connection = { client: Socket; broker: Socket; isFrozen: boolean }
 type Judges = { requests: Judge; responses: Judge }
 
 const pass: Judge = () => 'pass'
 
-/** Promise: a proxy on a port of 127.0.0.1 in front of the broker that listens on another. */
+/** Starts a proxy on a port of 127.0.0.1 before the broker on another port. */
 export async function startFaultProxy(ports: {
   port: number
   broker: number
 }): Promise<FaultProxy> {
   const connections = new Set<Connection>()
   let judges: Judges = { requests: pass, responses: pass }
-  let [refusing, accepted] = [false, 0]
+  let [isRefusing, accepted] = [false, 0]
 
   const server = createServer(client => {
-    if (refusing) {
+    if (isRefusing) {
       client.resetAndDestroy()
       return
     }
     accepted++
     const broker = connect(ports.broker, '127.0.0.1')
-    const connection = { client, broker, frozen: false }
+    const connection = { client, broker, isFrozen: false }
     connections.add(connection)
-    client.on('close', () => connection.frozen || connections.delete(connection))
-    carry(connection, () => judges)
+    client.on('close', () => connection.isFrozen || connections.delete(connection))
+    forward(connection, () => judges)
   })
   server.listen(ports.port, '127.0.0.1')
   await once(server, 'listening')
@@ -70,23 +70,23 @@ export async function startFaultProxy(ports: {
       judges = { requests, responses }
     },
     freezeOld() {
-      for (const connection of connections) connection.frozen = true
+      for (const connection of connections) connection.isFrozen = true
     },
     stallOld() {
       for (const connection of connections) {
-        connection.frozen = true
+        connection.isFrozen = true
         connection.client.pause()
       }
     },
     refuse() {
-      refusing = true
+      isRefusing = true
       for (const connection of connections) close(connection)
     },
     restore() {
-      refusing = false
+      isRefusing = false
       judges = { requests: pass, responses: pass }
       for (const connection of connections) {
-        if (!connection.frozen) continue
+        if (!connection.isFrozen) continue
         close(connection)
         connections.delete(connection)
       }
@@ -105,8 +105,8 @@ function close({ client, broker }: Connection): void {
   broker.destroy()
 }
 
-// The judges are looked up for each frame, because they change while connections live.
-function carry(connection: Connection, judges: () => Judges): void {
+// Gets the judges for each frame, because they change during a connection.
+function forward(connection: Connection, judges: () => Judges): void {
   const { client, broker } = connection
   const read = createFrameReader()
   pump(client, broker, connection, bytes => judges().requests(read.request(bytes)))
@@ -122,19 +122,19 @@ function pump(
   const split = createFrameSplitter()
   let passed: Promise<unknown> = Promise.resolve()
   const handle = (bytes: Buffer) => {
-    if (connection.frozen) return
+    if (connection.isFrozen) return
     const verdict = verdictOn(bytes)
     if (verdict === 'cut') close(connection)
-    if (verdict === 'cut' || verdict === 'drop' || connection.frozen) return
+    if (verdict === 'cut' || verdict === 'drop' || connection.isFrozen) return
     const delayMs = verdict === 'pass' ? 0 : verdict.delayMs
     passed = passed
       .then(() => (delayMs > 0 ? sleep(delayMs) : undefined))
-      .then(() => to.writable && !connection.frozen && to.write(bytes))
+      .then(() => to.writable && !connection.isFrozen && to.write(bytes))
   }
   from.setNoDelay(true)
   from.on('data', chunk => split(chunk).forEach(handle))
   from.on('error', () => {})
   from.on('close', () => {
-    if (!connection.frozen) passed.then(() => to.destroy())
+    if (!connection.isFrozen) passed.then(() => to.destroy())
   })
 }

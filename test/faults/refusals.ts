@@ -5,23 +5,23 @@ import { addPartitions, alterTopic, createTopicWith } from '../setup/kafka/topic
 import { deliver, type Script } from './network-faults.ts'
 import type { Stage } from './stage.ts'
 
-/** How long Kafka stays as it is wrong. */
-const WRONG_MS = 1000
+/** How long the topic stays faulty. */
+const FAULTY_MS = 1000
 
-/** A topic's settings, a topic that is not there yet, or one that has too few partitions. */
+/** Settings of a topic, a missing topic, or a topic with too few partitions. */
 export type TopicSetup = { settings?: Record<string, string>; partitions?: number; missing?: true }
 
-/** What Kafka says no to: for good, then the record is rejected; or for now, then it waits. */
+/** Refusals of Kafka: permanent ones reject the record, temporary ones let the batch wait. */
 export const refusals: Record<string, { ground: TopicSetup; script: Script }> = {
   'a message is too large': {
     ground: {},
-    script: stage => rejectOne(stage, one => ({ ...one, value: randomBytes(1_100_000) })),
+    script: stage => rejectOne(stage, record => ({ ...record, value: randomBytes(1_100_000) })),
   },
   'a record is invalid (no key, compacted)': {
     ground: { settings: { 'cleanup.policy': 'compact' } },
-    script: stage => rejectOne(stage, one => ({ ...one, key: null as unknown as Buffer })),
+    script: stage => rejectOne(stage, record => ({ ...record, key: null as unknown as Buffer })),
   },
-  'a time is invalid (INVALID_TIMESTAMP)': {
+  'a timestamp is invalid (INVALID_TIMESTAMP)': {
     ground: {
       settings: {
         'message.timestamp.type': 'CreateTime',
@@ -30,53 +30,54 @@ export const refusals: Record<string, { ground: TopicSetup; script: Script }> = 
       },
     },
     script: async (stage, on) => {
-      const mended = mend(stage, () =>
+      const repaired = repairLater(stage, () =>
         alterTopic(on.direct, stage.topic, { 'message.timestamp.type': 'LogAppendTime' }),
       )
       await deliver(stage, 3)
-      await mended
+      await repaired
     },
   },
   'an unknown topic, created later': {
     ground: { missing: true },
     script: async (stage, on) => {
-      const mended = mend(stage, () =>
+      const repaired = repairLater(stage, () =>
         createTopicWith(on.direct, { topic: stage.topic, partitions: 6 }),
       )
       await deliver(stage, 3)
-      await mended
+      await repaired
     },
   },
-  'a partition that is not there, added later': {
+  'a missing partition, added later': {
     ground: { partitions: 2 },
     script: async (stage, on) => {
-      const mended = mend(stage, () => addPartitions(on.direct, stage.topic, 6))
+      const repaired = repairLater(stage, () => addPartitions(on.direct, stage.topic, 6))
       await deliver(stage, 3)
-      await mended
+      await repaired
     },
   },
 }
 
-async function mend(stage: Stage, work: () => Promise<unknown>): Promise<void> {
-  await sleep(WRONG_MS)
+async function repairLater(stage: Stage, work: () => Promise<unknown>): Promise<void> {
+  await sleep(FAULTY_MS)
   await work()
-  stage.hurt()
+  stage.recordFault()
 }
 
-/** One record of a batch is made bad: it is rejected, and its neighbours are not. */
+/** Spoils one record of a batch: only that record is rejected. */
 async function rejectOne(
   stage: Stage,
-  spoil: (one: OutgoingRecord) => OutgoingRecord,
+  spoil: (record: OutgoingRecord) => OutgoingRecord,
 ): Promise<void> {
   await stage.deliver()
   const { topic, records } = stage.nextBatch()
   const bad = 4
   const fates = await stage.deliver({
     topic,
-    records: records.map((one, index) => (index === bad ? spoil(one) : one)),
+    records: records.map((record, index) => (index === bad ? spoil(record) : record)),
   })
   const rejected = fates.flatMap((fate, index) => (fate === null ? [] : [index]))
-  if (String(rejected) !== String(bad)) throw new Error(`rejected ${rejected}, bad was ${bad}`)
-  stage.hurt()
+  if (String(rejected) !== String(bad))
+    throw new Error(`rejected records ${rejected} instead of ${bad}`)
+  stage.recordFault()
   await deliver(stage, 3)
 }

@@ -9,30 +9,30 @@ import type {
 import { createCircuitBreaker } from '../../cloud-bridge/retry/circuit-breaker.ts'
 import { openKafkaSink, readTopic } from '../setup/kafka/kafka.ts'
 
-/** What a fault came to, by what a fresh reader finds in the topic. */
+/** The outcome of a fault, from what a new reader finds in the topic. */
 export type Outcome = {
   lost: number
   inversions: number
-  /** Written more than once; the events' ids are there for that. */
+  /** Records that were written more than once; consumers recognise them by the events' ids. */
   duplicates: number
-  /** How often the sink said that it is unavailable. */
+  /** How often the sink was unavailable. */
   failures: number
   /** From the end of the fault to the next acknowledgement. */
   recoveryMs: number
 }
 
-/** Where a fault is played. */
+/** A topic on which a fault is played, and the sink to the topic. */
 export type Stage = {
   topic: string
   sink: EventSink
-  /** A batch of 17 records over all partitions, in numbers that differ, no record like another. */
+  /** A batch of 16 or 17 records over all partitions, in different numbers, all distinct. */
   nextBatch(): Batch
-  /** Delivers a batch as the bridge does, through this sink unless told otherwise. */
+  /** Delivers a batch as the bridge does; by default the next batch through this sink. */
   deliver(batch?: Batch, sink?: EventSink): Promise<KnownFate[]>
-  /** Notes what Kafka has by another way than `deliver`. */
+  /** Records that Kafka has these records without `deliver`. */
   acknowledged(records: readonly OutgoingRecord[]): void
-  /** Something stands in the way until now. */
-  hurt(): void
+  /** The fault lasts at least until now. */
+  recordFault(): void
 }
 
 /** A topic, and how it is written and read. */
@@ -43,23 +43,23 @@ export type SinkRoute = {
   reading: KafkaOptions
 }
 
-/** Plays one fault on several topics at once, each through a sink of its own, and judges it. */
+/** Plays one fault on several topics at once, each with its own sink; returns the outcomes. */
 export async function playFault(
-  ways: readonly SinkRoute[],
+  routes: readonly SinkRoute[],
   script: (stages: Stage[]) => Promise<void>,
 ): Promise<Outcome[]> {
   await using sinks = new AsyncDisposableStack()
-  const performances = await Promise.all(
-    ways.map(async way => stageOn(way, sinks.use(await openKafkaSink(way.sending)))),
+  const playing = await Promise.all(
+    routes.map(async route => stageOn(route, sinks.use(await openKafkaSink(route.sending)))),
   )
-  await script(performances.map(({ stage }) => stage))
-  return Promise.all(performances.map(({ outcome }) => outcome()))
+  await script(playing.map(({ stage }) => stage))
+  return Promise.all(playing.map(({ outcome }) => outcome()))
 }
 
-function stageOn({ topic, partitions, reading }: SinkRoute, own: EventSink) {
+function stageOn({ topic, partitions, reading }: SinkRoute, ownSink: EventSink) {
   const sent: OutgoingRecord[] = []
   const acknowledgedAt: number[] = []
-  let [batches, failures, hurtAt] = [0, 0, performance.now()]
+  let [batches, failures, faultAt] = [0, 0, performance.now()]
   const nextBatch = (): Batch => {
     const index = batches++
     const records = Array.from({ length: 17 - (index % 2) }, (_, at) => {
@@ -75,9 +75,9 @@ function stageOn({ topic, partitions, reading }: SinkRoute, own: EventSink) {
   }
   const stage: Stage = {
     topic,
-    sink: own,
+    sink: ownSink,
     nextBatch,
-    async deliver(batch = nextBatch(), sink = own) {
+    async deliver(batch = nextBatch(), sink = ownSink) {
       const fates = (await createDelivery({
         sink,
         signal: new AbortController().signal,
@@ -88,19 +88,19 @@ function stageOn({ topic, partitions, reading }: SinkRoute, own: EventSink) {
       return fates
     },
     acknowledged,
-    hurt() {
-      hurtAt = performance.now()
+    recordFault() {
+      faultAt = performance.now()
     },
   }
   const outcome = async (): Promise<Outcome> => {
     const found = await readTopic(reading, topic)
-    const recoveredAt = acknowledgedAt.find(at => at >= hurtAt) ?? Number.POSITIVE_INFINITY
-    return { ...assessOutcome(sent, found), failures, recoveryMs: recoveredAt - hurtAt }
+    const recoveredAt = acknowledgedAt.find(at => at >= faultAt) ?? Number.POSITIVE_INFINITY
+    return { ...assessOutcome(sent, found), failures, recoveryMs: recoveredAt - faultAt }
   }
   return { stage, outcome }
 }
 
-/** Compares what was acknowledged, in order, with what stands in each partition. */
+/** Compares the acknowledged records, in order, with the records in each partition. */
 export function assessOutcome(
   sent: readonly OutgoingRecord[],
   found: { value: Buffer }[][],
@@ -109,10 +109,10 @@ export function assessOutcome(
   for (const [partition, records] of found.entries()) {
     const texts = records.map(({ value }) => value.toString('latin1'))
     const firsts = [...new Set(texts)]
-    const own = sent.filter(one => one.partition === partition)
-    const places = new Map(own.map(({ value }, at) => [value.toString('latin1'), at]))
-    const order = firsts.flatMap(text => places.get(text) ?? [])
-    totals.lost += places.size - order.length
+    const own = sent.filter(record => record.partition === partition)
+    const positions = new Map(own.map(({ value }, at) => [value.toString('latin1'), at]))
+    const order = firsts.flatMap(text => positions.get(text) ?? [])
+    totals.lost += positions.size - order.length
     totals.duplicates += texts.length - firsts.length
     totals.inversions += order.filter((at, index) => index > 0 && at < order[index - 1]!).length
   }

@@ -1,5 +1,5 @@
-// Certificates (RFC 5280) for tests, made here because a clone has no openssl, keytool gives no
-// private key away, and a library for it would be larger than these lines.
+// Certificates (RFC 5280) for tests. Created here, because a clone has no openssl, keytool does not
+// export private keys, and a library would be larger than this file.
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { isIP } from 'node:net'
 import * as der from './der.ts'
@@ -10,17 +10,17 @@ const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
 const BASIC_CONSTRAINTS = '2.5.29.19'
 const SUBJECT_ALT_NAME = '2.5.29.17'
 
-/** A certificate and the private key to it, both PEM. */
+/** A certificate and its private key, both PEM. */
 export type Certified = { cert: string; key: string }
 
-/** Who signs certificates; its own is signed by itself. */
+/** A certificate authority with a self-signed certificate. */
 export type Authority = {
   cert: string
-  /** Makes a certificate for `name` that is valid for `hosts` (names and addresses). */
+  /** Issues a certificate for `name` that is valid for `hosts` (names and addresses). */
   certify(name: string, options?: { hosts?: string[]; expired?: boolean }): Certified
 }
 
-/** Makes an authority that nobody trusts yet. */
+/** Creates an authority. */
 export function createAuthority(name: string): Authority {
   const { publicKey, privateKey } = newKeys()
   const issue = (subject: string, key: KeyObject, extensions: Buffer[], expired = false) =>
@@ -29,7 +29,7 @@ export function createAuthority(name: string): Authority {
       subject,
       publicKey: key,
       extensions,
-      // a day back, because clocks differ
+      // One day back, because clocks differ.
       from: new Date(Date.now() - (expired ? 3 : 1) * DAY_MS),
       to: new Date(Date.now() + (expired ? -1 : 365) * DAY_MS),
     })
@@ -37,17 +37,17 @@ export function createAuthority(name: string): Authority {
   return {
     cert: issue(name, publicKey, [mayCertify]),
     certify(subject, { hosts = [], expired = false } = {}) {
-      const own = newKeys()
+      const subjectKeys = newKeys()
       const extensions = hosts.length > 0 ? [extension(SUBJECT_ALT_NAME, hostNames(hosts))] : []
-      const key = own.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-      return { cert: issue(subject, own.publicKey, extensions, expired), key }
+      const key = subjectKeys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+      return { cert: issue(subject, subjectKeys.publicKey, extensions, expired), key }
     },
   }
 }
 
 const newKeys = () => generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
-type Claim = {
+type CertificateFields = {
   issuer: string
   subject: string
   publicKey: KeyObject
@@ -56,21 +56,21 @@ type Claim = {
   extensions: Buffer[]
 }
 
-/** A certificate as PEM. */
-function signed(privateKey: KeyObject, claim: Claim): string {
+/** A signed certificate as PEM. */
+function signed(privateKey: KeyObject, fields: CertificateFields): string {
   const algorithm = der.sequence(der.identifier(ECDSA_WITH_SHA256))
-  const claimed = der.sequence(
+  const toBeSigned = der.sequence(
     der.der(0xa0, der.integer(Buffer.of(2))), // version 3
-    der.integer(Buffer.of(1, ...randomBytes(8))), // the number of the certificate
+    der.integer(Buffer.of(1, ...randomBytes(8))), // serial number
     algorithm,
-    nameOf(claim.issuer),
-    der.sequence(der.moment(claim.from), der.moment(claim.to)),
-    nameOf(claim.subject),
-    claim.publicKey.export({ type: 'spki', format: 'der' }),
-    ...(claim.extensions.length > 0 ? [der.der(0xa3, der.sequence(...claim.extensions))] : []),
+    nameOf(fields.issuer),
+    der.sequence(der.moment(fields.from), der.moment(fields.to)),
+    nameOf(fields.subject),
+    fields.publicKey.export({ type: 'spki', format: 'der' }),
+    ...(fields.extensions.length > 0 ? [der.der(0xa3, der.sequence(...fields.extensions))] : []),
   )
-  const signature = sign('sha256', claimed, privateKey)
-  return pem(der.sequence(claimed, algorithm, der.bits(signature)))
+  const signature = sign('sha256', toBeSigned, privateKey)
+  return pem(der.sequence(toBeSigned, algorithm, der.bits(signature)))
 }
 
 function nameOf(commonName: string): Buffer {

@@ -3,7 +3,7 @@ import { countTests, sumCounts } from './counts.ts'
 
 const report = (files: { status: string; tests: string[] }[]) => {
   const all = files.flatMap(({ tests }) => tests)
-  const count = (...of: string[]) => all.filter(status => of.includes(status)).length
+  const count = (result: string) => all.filter(status => status === result).length
   return JSON.stringify({
     numPassedTests: count('passed'),
     numFailedTests: count('failed'),
@@ -11,13 +11,13 @@ const report = (files: { status: string; tests: string[] }[]) => {
     numTodoTests: count('todo'),
     testResults: files.map(({ status, tests }) => ({
       status,
-      assertionResults: tests.map(of => ({ status: of })),
+      assertionResults: tests.map(result => ({ status: result })),
     })),
   })
 }
 
-describe('the closing line counts', () => {
-  it('tests by how they ended', () => {
+describe('the counts of the closing line', () => {
+  it('are by result', () => {
     const files = [
       { status: 'passed', tests: ['passed', 'passed', 'skipped'] },
       { status: 'failed', tests: ['failed', 'passed', 'todo'] },
@@ -25,7 +25,7 @@ describe('the closing line counts', () => {
     expect(countTests(report(files), 1)).toEqual({ passed: 3, failed: 1, skipped: 2 })
   })
 
-  it('a file that failed outside of its tests as one failure', () => {
+  it('have one failure for a file that failed outside of its tests', () => {
     const files = [
       { status: 'failed', tests: [] },
       { status: 'failed', tests: ['passed'] },
@@ -33,15 +33,15 @@ describe('the closing line counts', () => {
     expect(countTests(report(files), 1)).toEqual({ passed: 1, failed: 2, skipped: 0 })
   })
 
-  it('a run that failed for another reason, or left no report, as one failure', () => {
+  it('have one failure for a run that failed for another reason or without a report', () => {
     const files = [{ status: 'passed', tests: ['passed'] }]
     expect(countTests(report(files), 1)).toEqual({ passed: 1, failed: 1, skipped: 0 })
     expect(countTests(null, 1)).toEqual({ passed: 0, failed: 1, skipped: 0 })
     expect(countTests(null, 0)).toEqual({ passed: 0, failed: 1, skipped: 0 })
   })
 
-  it('all together', () => {
-    const one = { passed: 1, failed: 2, skipped: 3 }
-    expect(sumCounts([one, one])).toEqual({ passed: 2, failed: 4, skipped: 6 })
+  it('can be added up', () => {
+    const counts = { passed: 1, failed: 2, skipped: 3 }
+    expect(sumCounts([counts, counts])).toEqual({ passed: 2, failed: 4, skipped: 6 })
   })
 })

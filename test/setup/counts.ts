@@ -1,7 +1,7 @@
-/** How many tests ended how. */
+/** The numbers of tests by their result. */
 export type TestCounts = { passed: number; failed: number; skipped: number }
 
-/** What is used of vitest's JSON report. */
+/** The used part of vitest's JSON report. */
 type Report = {
   numPassedTests: number
   numFailedTests: number
@@ -11,8 +11,8 @@ type Report = {
 }
 
 /**
- * Counts the tests of a report (null: there is none). A file that failed outside of its tests
- * counts as one failure, and so does a run that failed for a reason the report does not show.
+ * Counts the tests in a JSON report (null: the report is missing). A file that failed outside of
+ * its tests counts as one failure, as does a run that failed for a reason outside of the report.
  */
 export function countTests(text: string | null, exitCode: number): TestCounts {
   if (text === null) return { passed: 0, failed: 1, skipped: 0 }

@@ -13,7 +13,7 @@ const NOBODY = 65_534
 const isRoot = process.getuid?.() === 0
 const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {}
 
-/** Where the binaries are, or null where there are none for this machine. */
+/** The directory of the binaries, or null where this machine has none. */
 function binariesDir(): string | null {
   try {
     return join(dirname(fileURLToPath(import.meta.resolve(BINARIES))), '..', 'native')
@@ -23,8 +23,8 @@ function binariesDir(): string | null {
 }
 
 /**
- * A suite that needs a PostgreSQL. Where there can be none it is skipped, and counted as skipped;
- * only in CI that is a failure.
+ * A suite that needs PostgreSQL. Skipped, and counted as skipped, where PostgreSQL is missing; an
+ * error in CI.
  */
 export function describeWithPostgres(name: string, suite: () => void): void {
   const isMissing = binariesDir() === null
@@ -32,7 +32,7 @@ export function describeWithPostgres(name: string, suite: () => void): void {
   describe.skipIf(isMissing)(name, suite)
 }
 
-/** A PostgreSQL of its own, empty, on loopback; its data is gone afterwards. */
+/** Starts an empty PostgreSQL on loopback; its data is deleted when it is disposed. */
 export async function startLocalPostgres() {
   await using stack = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-postgres-'))
@@ -51,12 +51,12 @@ export async function startLocalPostgres() {
   ]
   await run(join(native, 'bin', 'initdb'), [`--pgdata=${data}`, ...options])
   const port = await freePort()
-  // What kill -9 leaves is in the system's memory, so nothing needs to reach the disk.
+  // kill -9 leaves the operating system's cache intact, so fsync is not needed.
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off']
   const args = ['-D', data, '-p', `${port}`, ...settings.flatMap(setting => ['-c', setting])]
   const startServer = () => startProcess(join(native, 'bin', 'postgres'), args)
   let server = await startServer()
-  /** SIGINT: it ends its connections and closes in order; SIGKILL: it is gone. */
+  /** SIGINT: closes connections and files in order. SIGKILL: crashes. */
   const stop = async (signal: 'SIGINT' | 'SIGKILL' = 'SIGINT') => {
     if (server.exitCode !== null || server.signalCode !== null) return
     const children = await childrenOf(server)
@@ -72,7 +72,7 @@ export async function startLocalPostgres() {
     async start() {
       server = await startServer()
     },
-    /** Nobody gets an answer until the result is called; then it goes on. Linux only. */
+    /** Suspends all processes until the result is called. Linux only. */
     async freeze() {
       const processes = [server.pid!, ...(await childrenOf(server))]
       for (const pid of processes) process.kill(pid, 'SIGSTOP')
@@ -84,7 +84,7 @@ export async function startLocalPostgres() {
   }
 }
 
-/** Install scripts do not run here, so the links between the libraries are made in a copy. */
+/** Install scripts do not run here, so a copy gets the links between the libraries. */
 async function copyBinaries(target: string): Promise<void> {
   await cp(binariesDir()!, target, { recursive: true })
   const listed = await readFile(join(target, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
@@ -95,13 +95,13 @@ async function copyBinaries(target: string): Promise<void> {
 
 async function startProcess(file: string, args: string[]): Promise<ChildProcess> {
   const child = spawn(file, args, { ...user, stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
+  let output = ''
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
-    child.once('exit', code => reject(new Error(`PostgreSQL ended with ${code}: ${said}`)))
+    child.once('exit', code => reject(new Error(`PostgreSQL ended with ${code}: ${output}`)))
     child.stderr!.on('data', chunk => {
-      said = (said + chunk).slice(-10_000)
-      if (said.includes('ready to accept connections')) resolve()
+      output = (output + chunk).slice(-10_000)
+      if (output.includes('ready to accept connections')) resolve()
     })
   })
   return child
@@ -109,9 +109,9 @@ async function startProcess(file: string, args: string[]): Promise<ChildProcess>
 
 async function run(file: string, args: string[]): Promise<void> {
   const child = spawn(file, args, { ...user, stdio: ['ignore', 'ignore', 'pipe'] })
-  const said = child.stderr!.toArray()
+  const output = child.stderr!.toArray()
   const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`${basename(file)} ended with ${code}: ${await said}`)
+  if (code !== 0) throw new Error(`${basename(file)} ended with ${code}: ${await output}`)
 }
 
 async function childrenOf({ pid }: ChildProcess): Promise<number[]> {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { TestProject } from 'vitest/node'
 
-/** Whether any file of this run imports a setup: one that takes seconds to start is for those. */
+/** Whether a test file of this run imports a setup: a slow setup starts only when needed. */
 export async function isSetupImported(project: TestProject, setup: string): Promise<boolean> {
   const { filenamePattern } = project.vitest as { filenamePattern?: string[] }
   const { testFiles } = await project.globTestFiles(filenamePattern)

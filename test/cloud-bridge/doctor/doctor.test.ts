@@ -30,7 +30,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(dir, { recursive: true, force: true }))
 
-/** A configuration in a file; JSON is YAML. */
+/** Writes a configuration file; JSON is YAML. */
 async function configured(kafka: object): Promise<string> {
   const free = async () => ({ port: await findFreePort() })
   const config = {
@@ -45,27 +45,27 @@ async function configured(kafka: object): Promise<string> {
   return file
 }
 
-/** What it finds with this configuration. */
+/** The doctor's findings with this configuration. */
 async function found(kafka: object = {}): Promise<Finding[]> {
   const loaded = loadConfig({ file: await configured(kafka), env: {} })
   if ('faults' in loaded) throw new Error(describeFaults(loaded.faults))
   return runChecks(createChecks(loaded.config), { findings: () => {}, slow: () => {} })
 }
 
-/** What the command prints, and how it ends. */
+/** The command's output and exit code. */
 async function run(kafka: object, ...args: string[]) {
-  const all = [main, '--config', await configured(kafka), ...args]
+  const argv = [main, '--config', await configured(kafka), ...args]
   return await new Promise<{ code: number; lines: string[] }>(resolve => {
-    execFile(process.execPath, all, (error, stdout) => {
+    execFile(process.execPath, argv, (error, stdout) => {
       resolve({ code: Number(error?.code ?? 0), lines: stdout.trimEnd().split('\n') })
     })
   })
 }
-const about = (findings: Finding[], what: string) =>
-  findings.map(findingLine).filter(line => line.includes(what))
+const about = (findings: Finding[], text: string) =>
+  findings.map(findingLine).filter(line => line.includes(text))
 
 describe('./sluice doctor', () => {
-  it('tells all that is wrong with the configuration, and exits with 2', async () => {
+  it('reports all faults of the configuration, and exits with 2', async () => {
     const { code, lines } = await run({ client: 'carrier pigeon', partitions: -1 })
     expect(code).toBe(2)
     expect(lines).toEqual([
@@ -74,7 +74,7 @@ describe('./sluice doctor', () => {
     ])
   })
 
-  it('refuses a file of an administrator that sets other things', async () => {
+  it('refuses an administrator file with other keys', async () => {
     const admin = join(dir, 'admin.yaml')
     await writeFile(admin, 'kafka: { brokers: [a:1], topics: { ledger: mine } }\ngateway: {}\n')
     const { code, lines } = await run({}, '--create-topics', '--admin', admin)
@@ -82,18 +82,18 @@ describe('./sluice doctor', () => {
     expect(lines.map(line => line.split(':')[0])).toEqual(['FAULT  gateway', 'FAULT  kafka.topics'])
   })
 
-  it('only warns where no Kafka is configured', async () => {
+  it('only warns when no Kafka is configured', async () => {
     const findings = await found()
     expect(about(findings, 'FAULT')).toEqual([])
     expect(about(findings, 'kafka')).toEqual([expect.stringMatching(/^warn .*brokers: .*outbox/)])
   })
 
-  it('ends although brokers are away, unknown or silent, each in one line with its cure', async () => {
+  it('reports unavailable, unknown and silent brokers, one line each with its cure', async () => {
     const silent = createServer(socket => socket.on('error', () => {}))
     await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve))
     const { port } = silent.address() as AddressInfo
-    const nobody = `127.0.0.1:${await findFreePort()}`
-    brokers = [nobody, 'no-such-host.invalid:9092', `127.0.0.1:${port}`]
+    const refusing = `127.0.0.1:${await findFreePort()}`
+    brokers = [refusing, 'no-such-host.invalid:9092', `127.0.0.1:${port}`]
     const findings = await found()
     silent.close()
     expect(about(findings, ' broker ')).toEqual([
@@ -112,7 +112,7 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     brokers = [...sharedKafka().brokers]
   })
 
-  it('names each topic that is missing, creates it once as an administrator, finds all well', async () => {
+  it('names each missing topic, creates it once as an administrator, and then finds no fault', async () => {
     const before = await found({ partitions: 4 })
     for (const topic of Object.values(topics)) {
       expect(about(before, topic)).toEqual([
@@ -127,7 +127,7 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
       expect.stringMatching(/readings.*, backfill.*: 4 partitions, 1 replica, LogAppendTime, kept/),
       expect.stringMatching(/dead.*, ledger.*: 1 partition,/),
     ])
-    // The bridge itself cannot get there.
+    // The bridge itself cannot reach its configured broker.
     expect(created.code).toBe(1)
     brokers = [...sharedKafka().brokers]
     const again = await run({ partitions: 4 }, '--create-topics', '--json')
@@ -151,7 +151,7 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     })
   })
 
-  it('leaves a topic as it is that was there, and says what differs', async () => {
+  it('leaves an existing topic unchanged, and reports the differences', async () => {
     const { topics: admin } = await createKafkaClient(sharedKafka())
     await createForeignTopic(sharedKafka(), {}, { topic: topics.readings })
     const findings = await createMissingTopics(admin, { topics, partitions: 2 }, 1)
@@ -168,8 +168,8 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     ])
   })
 
-  it('says what given topics would do to a backlog', async () => {
-    const place = { partitions: 2 }
+  it('reports what existing topics would do to a backlog', async () => {
+    const twoPartitions = { partitions: 2 }
     await createForeignTopic(
       sharedKafka(),
       { 'cleanup.policy': 'compact' },
@@ -182,7 +182,7 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     )
     await createForeignTopic(sharedKafka(), {}, { topic: topics.backfill })
     const short = { 'message.timestamp.type': 'CreateTime', 'retention.ms': '60000' }
-    await createForeignTopic(sharedKafka(), short, { ...place, topic: topics.readings })
+    await createForeignTopic(sharedKafka(), short, { ...twoPartitions, topic: topics.readings })
     const outbox = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
     const old = { ...reading('lobby'), receivedAt: Date.now() - 3_600_000 }
     outbox.commit({ readings: [old], deadLetters: [] })

@@ -23,8 +23,8 @@ import { reading } from '../readings.ts'
 const silent = { findings: () => {}, slow: () => {} }
 const lines = async (...checks: Check[]) => (await runChecks(checks, silent)).map(findingLine)
 
-describe('what is looked at side by side', () => {
-  it('is told in order, names what fails or hangs, and says meanwhile what it waits for', async () => {
+describe('concurrent checks', () => {
+  it('are reported in order, with failures and timeouts; running checks are named meanwhile', async () => {
     const slow: string[][] = []
     const reported: string[] = []
     const checks: Check[] = [
@@ -59,7 +59,7 @@ describe('this machine', () => {
       inbox: { ...defaults.inbox, file: join(dir, 'inbox.db') },
     })[0]!
 
-  it('has an outbox that can be written, or a place for one', async () => {
+  it('has a writable outbox, or a place for one', async () => {
     const file = join(dir, 'new', 'outbox.db')
     expect(await lines(stores(file))).toEqual([expect.stringMatching(/^ok .*at the first start$/)])
     await mkdir(join(dir, 'new'))
@@ -67,7 +67,7 @@ describe('this machine', () => {
     expect(await lines(stores(file))).toEqual([expect.stringMatching(/^ok .* kB in use$/)])
   })
 
-  it('has no such folder, somebody else’s file, a damaged one, or no room', async () => {
+  it('has a missing folder, a foreign file, a damaged file, or too little disk space', async () => {
     expect(await lines(stores(join(dir, 'a', 'b', 'c.db')))).toEqual([
       expect.stringMatching(/^FAULT .*there is no folder .*a\. Create it/),
     ])
@@ -106,7 +106,7 @@ describe('this machine', () => {
     ])
   })
 
-  it('has a clock that is right, may be, or cannot be', async () => {
+  it('has a clock that is synchronised, unconfirmed, or wrong', async () => {
     const synced = join(dir, 'synchronized')
     expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^warn .*nothing says/)])
     await writeFile(synced, '')
@@ -116,7 +116,7 @@ describe('this machine', () => {
     ])
   })
 
-  it('has free ports, taken ones, or a part that runs and says what ails it', async () => {
+  it('has free ports, occupied ports, or a running process that reports its reasons', async () => {
     const at = async () => ({ host: '127.0.0.1', port: await findFreePort() })
     const [mqtt, gateway, bridge] = [await at(), await at(), await at()]
     const checks = () =>
@@ -168,7 +168,7 @@ describe('this machine', () => {
     ])
   })
 
-  it('tells sizes as a person reads them', () => {
+  it('formats sizes for a person', () => {
     expect([999, 1500, 8_589_934_592].map(formatBytes)).toEqual(['999 bytes', '1.5 kB', '8.6 GB'])
   })
 })

@@ -30,7 +30,7 @@ describeWithRegistry('the doctor and a schema registry', () => {
     place[Symbol.dispose]()
   })
 
-  /** What the doctor says of the registry, without the names of this test. */
+  /** The doctor's lines about the registry, without the names of this test. */
   async function found(more: Partial<Config['registry']> = {}): Promise<string[]> {
     const config: Config = {
       ...defaults,
@@ -39,9 +39,9 @@ describeWithRegistry('the doctor and a schema registry', () => {
       kafka: { ...defaults.kafka, topics },
       registry: { ...defaults.registry, url: gate.url, ...more },
     }
-    const all = await runChecks(createChecks(config), { findings: () => {}, slow: () => {} })
-    const about = all.map(findingLine).filter(line => /registry|subject/.test(line))
-    return about.map(line =>
+    const findings = await runChecks(createChecks(config), { findings: () => {}, slow: () => {} })
+    const lines = findings.map(findingLine).filter(line => /registry|subject/.test(line))
+    return lines.map(line =>
       line
         .replaceAll(gate.url, 'URL')
         .replaceAll(topics.readings, 'readings')
@@ -54,22 +54,24 @@ describeWithRegistry('the doctor and a schema registry', () => {
     for (const subject of subjects()) await registry.idOf(subject, newestSchema)
   }
 
-  it('says nothing of one where none is configured', async () => {
+  it('reports nothing without a registry', async () => {
     expect(await found({ url: null })).toEqual([])
   })
 
-  it('finds a schema registered or registrable, and registers nothing', async () => {
+  it('finds whether a schema is registered or compatible, and registers nothing', async () => {
     const both = 'subject readings-value, backfill-value: the registry'
     const yet = `${both} does not have ${SCHEMA} yet; the bridge registers it; it is compatible`
     expect(await found()).toEqual([`ok     ${yet}`])
     expect(await found()).toEqual([`ok     ${yet}`])
-    expect(gate.asked.filter(one => /^POST \/subjects\/.*versions/.test(one))).toEqual([])
+    expect(gate.requests.filter(request => /^POST \/subjects\/.*versions/.test(request))).toEqual(
+      [],
+    )
     await registerAll()
     expect(await found()).toEqual([`ok     ${both} has ${SCHEMA}`])
     expect(await found({ register: false })).toEqual([`ok     ${both} has ${SCHEMA}`])
   })
 
-  it('names each subject that lacks a schema which may only be looked up', async () => {
+  it('names each subject without a schema that may only be looked up', async () => {
     const lines = await found({ register: false })
     const file = `config/schemas/SensorReading.${newestSchema.version}.avsc`
     const cure = `Register ${file} there yourself, or`
@@ -81,12 +83,12 @@ describeWithRegistry('the doctor and a schema registry', () => {
     expect(lines.every(line => line.startsWith('FAULT  registry: '))).toBe(true)
   })
 
-  it('names the subject under which somebody else’s schema is', async () => {
-    const answer = await fetch(`${inject('registryUrl')}/subjects/${subjects()[1]}/versions`, {
+  it('names the subject with an incompatible schema of another program', async () => {
+    const response = await fetch(`${inject('registryUrl')}/subjects/${subjects()[1]}/versions`, {
       ...{ method: 'POST', headers: { 'content-type': 'application/json' } },
       body: JSON.stringify({ schema: foreign }),
     })
-    expect(answer.status).toBe(200)
+    expect(response.status).toBe(200)
     expect(await found()).toEqual([
       expect.stringMatching(/^ok {5}subject readings-value: /),
       `FAULT  registry: the schema registry URL rejects ${SCHEMA} as incompatible with ` +
@@ -95,17 +97,17 @@ describeWithRegistry('the doctor and a schema registry', () => {
     ])
   })
 
-  it('says once what keeps anybody from asking, with the cure', async () => {
-    const away = (reason: string) =>
+  it('reports an unavailable registry once, with the cure', async () => {
+    const unavailable = (reason: string) =>
       expect.stringMatching(`^FAULT {2}registry: the schema registry .* is unavailable: ${reason}`)
     gate.mode = 'silent'
     expect(await found({ requestTimeoutMs: 100 })).toEqual([
-      away('no answer in time\\. Start it, or check registry\\.url$'),
+      unavailable('no answer in time\\. Start it, or check registry\\.url$'),
     ])
     expect(await found({ url: 'http://127.0.0.1:1' })).toEqual([
-      away('connect ECONNREFUSED 127.0.0.1:1\\. Start it, or check registry\\.url$'),
+      unavailable('connect ECONNREFUSED 127.0.0.1:1\\. Start it, or check registry\\.url$'),
     ])
-    expect(await found({ url: 'http://absent.invalid' })).toEqual([away('getaddrinfo')])
+    expect(await found({ url: 'http://absent.invalid' })).toEqual([unavailable('getaddrinfo')])
     gate.mode = { status: 404, body: '<html>' }
     expect(await found()).toEqual([
       'FAULT  registry: the server at URL is not a schema registry (404). Check registry.url, ' +
@@ -113,7 +115,7 @@ describeWithRegistry('the doctor and a schema registry', () => {
     ])
   })
 
-  it('names a wrong password, until it is the right one', async () => {
+  it('reports a wrong password until it is right', async () => {
     await using guarded = await startRegistryGate({ login: 'gw:right' })
     const login = (password: string) =>
       found({ url: guarded.url, username: 'gw', password: createSecret(password) })
@@ -127,21 +129,21 @@ describeWithRegistry('the doctor and a schema registry', () => {
     expect(await login('right')).toEqual([expect.stringMatching(/^ok /)])
   })
 
-  it('warns where it may not look, though the bridge may register', async () => {
+  it('warns when it may not look up schemas that the bridge may register', async () => {
     gate.mode = { status: 403, body: '{"error_code":403}' }
-    const mayNot =
+    const denied =
       /registry: the schema registry URL does not allow this client to look up .* \(403\)\. /
     expect(await found({ register: false })).toEqual([
       ...Array.from(subjects(), () =>
-        expect.stringMatching(`^FAULT {2}${mayNot.source}Grant that`),
+        expect.stringMatching(`^FAULT {2}${denied.source}Grant that`),
       ),
     ])
     expect(await found()).toEqual([
-      ...Array.from(subjects(), () => expect.stringMatching(`^warn {3}${mayNot.source}The bridge`)),
+      ...Array.from(subjects(), () => expect.stringMatching(`^warn {3}${denied.source}The bridge`)),
     ])
   })
 
-  it('only warns while the numbers that it gave before hold', async () => {
+  it('only warns while the bridge knows the schema ids', async () => {
     const inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
     const registry = createRegistryClient(registryAt(gate.url))
     const idOf = createSchemaIdLookup({ registry, inbox, onChanged: () => {} })
@@ -160,7 +162,7 @@ describeWithRegistry('the doctor and a schema registry', () => {
     inbox.close()
   })
 
-  it('asks over TLS, and names who signed in vain', async () => {
+  it('uses TLS, and reports an untrusted certificate', async () => {
     const authority = createAuthority('Authority of tests')
     await using guarded = await startRegistryGate({
       certified: authority.certify('registry', { hosts: ['127.0.0.1'] }),

@@ -35,12 +35,12 @@ describeWithKafka('the doctor and a secured Kafka', () => {
   const as = (user: string, password = plainPasswords[user]!) =>
     on.at('SASL_SSL', login('plain', user, password))
   const found = async (kafka: KafkaOptions, topics = freshTopics()) => {
-    // The stores of whoever runs this are none of ours.
+    // Not the stores of the user who runs this test.
     const outbox = { ...defaults.outbox, file: 'nowhere/outbox.db' }
     const inbox = { ...defaults.inbox, file: 'nowhere/inbox.db' }
     const config = { ...defaults, outbox, inbox, kafka: { ...defaults.kafka, ...kafka, topics } }
-    const all = await runChecks(createChecks(config), { findings: () => {}, slow: () => {} })
-    return all.map(findingLine)
+    const findings = await runChecks(createChecks(config), { findings: () => {}, slow: () => {} })
+    return findings.map(findingLine)
   }
   const aboutBroker = (lines: string[]) => lines.filter(line => line.includes(' broker '))
 
@@ -59,8 +59,8 @@ describeWithKafka('the doctor and a secured Kafka', () => {
         () => as('gateway', 'wrong'),
         /^FAULT {2}broker .*: wrong user name or password\. See kafka\.sasl\.username and pass/,
       ],
-      ['no encryption', () => ({ ...as('gateway'), tls: null }), /^FAULT {2}broker .*kafka\.tls/],
-    ])('names %s in one line', async (_, options, line) => {
+      ['no TLS', () => ({ ...as('gateway'), tls: null }), /^FAULT {2}broker .*kafka\.tls/],
+    ])('reports %s in one line', async (_, options, line) => {
       const lines = await found({ ...options(), client })
       expect(aboutBroker(lines)).toEqual([
         expect.stringMatching(line),
@@ -76,19 +76,19 @@ describeWithKafka('the doctor and a secured Kafka', () => {
       { hosts: ['elsewhere'] },
       /is for another host\. In kafka\.brokers and/,
     ],
-  ])('names a certificate of the broker that %s, until it is another', async (_, how, line) => {
-    // Each thread of the broker shows it in its own time.
+  ])('reports a broker certificate that %s, until it is replaced', async (_, how, line) => {
+    // The broker's threads replace the certificate one after the other.
     const untilFound = (expected: RegExp) =>
       vi.waitFor(async () => expect(aboutBroker(await found(as('gateway')))[0]).toMatch(expected), {
         ...{ timeout: 15_000, interval: 100 },
       })
-    await on.show(on.authority.certify('broker', how))
+    await on.replaceCertificate(on.authority.certify('broker', how))
     await untilFound(line)
-    await on.show(on.authority.certify('broker', { hosts: brokerHosts }))
+    await on.replaceCertificate(on.authority.certify('broker', { hosts: brokerHosts }))
     await untilFound(/^ok /)
   })
 
-  it('tells which rights are missing, without writing', async () => {
+  it('reports missing rights, without writing', async () => {
     const topics = freshTopics()
     const { topics: admin } = await createKafkaClient(on.admin)
     await createMissingTopics(admin, { topics, partitions: 1 })
@@ -112,10 +112,10 @@ describeWithKafka('the doctor and a secured Kafka', () => {
     expect((await about()).join()).not.toContain('cannot be read')
   })
 
-  it('says that a user who may not create topics may not', async () => {
-    const { topics: mine } = await createKafkaClient(as('ledger'))
+  it('reports that a user may not create topics', async () => {
+    const { topics: admin } = await createKafkaClient(as('ledger'))
     const topics = freshTopics()
-    const lines = (await createMissingTopics(mine, { topics, partitions: 1 })).map(findingLine)
+    const lines = (await createMissingTopics(admin, { topics, partitions: 1 })).map(findingLine)
     expect(lines).toHaveLength(4)
     for (const line of lines)
       expect(line).toMatch(/^FAULT {2}topic .*: not created, this user may not/)

@@ -3,19 +3,24 @@ import { topicFindings } from '../../../cloud-bridge/doctor/topics.ts'
 
 const topics = { readings: 'r', backfill: 'b', deadletters: 'd', ledger: 'l' }
 const limits = { payloadMaxBytes: 1, packetMaxBytes: 1, lagMs: 0 }
-const of = (partitions: number) => ({ partitions, replicas: 3, config: 'not allowed' }) as const
+const settings = (partitions: number) =>
+  ({ partitions, replicas: 3, config: 'not allowed' }) as const
 
-/** What is at fault with so many partitions of readings and backfill. */
+/** The faults with these partition counts of readings and backfill. */
 function faults(spreadOver: number | null, readings: number, backfill: number): string[] {
   const expected = { topics, ...limits, partitions: null, spreadOver }
-  const others = { deadletters: of(1), ledger: of(1) }
-  return topicFindings(expected, { readings: of(readings), backfill: of(backfill), ...others })
+  const others = { deadletters: settings(1), ledger: settings(1) }
+  return topicFindings(expected, {
+    readings: settings(readings),
+    backfill: settings(backfill),
+    ...others,
+  })
     .filter(({ status }) => status === 'fault')
     .map(({ subject, value }) => `${subject}: ${value}`)
 }
 
-it('topics are held against how zones are spread, not against what Kafka has by now', () => {
-  // Somebody gave the readings 12, which changes nothing until zones are moved.
+it('the doctor compares topics with how zones are spread, not with the current partitions', () => {
+  // More partitions of the readings topic change nothing until zones are moved.
   expect(faults(6, 12, 6)).toEqual([])
   expect(faults(null, 12, 6)).toEqual(['topic b: 6 partitions, but readings are spread over 12'])
   expect(faults(6, 4, 6)).toEqual(['topic r: 4 partitions, but zones are spread over 6'])

@@ -9,7 +9,7 @@ import { SESSION_MS } from '../../contracts/session.ts'
 import { clients, describeWithKafka, freshTopic, openKafkaSink } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
 
-describeWithKafka('a member of a group, while Kafka has troubles', () => {
+describeWithKafka('a group member during faults of Kafka', () => {
   let rig: ProxiedKafka
   beforeAll(async () => {
     rig = await startProxiedKafka()
@@ -19,12 +19,12 @@ describeWithKafka('a member of a group, while Kafka has troubles', () => {
   const write = async (options: KafkaOptions, topics: readonly string[], text: string) => {
     await using sink = await openKafkaSink(options)
     for (const topic of topics) {
-      await sink.send({ topic, records: [0, 1].map(place => record(place, text)) })
+      await sink.send({ topic, records: [0, 1].map(partition => record(partition, text)) })
     }
   }
 
-  // One Kafka and one member each, because a start of Kafka costs more than all the rest.
-  it('goes on after a crash of Kafka, a hang and lost connections, and takes nothing twice', async () => {
+  // One Kafka for both clients, because a start of Kafka takes longer than the rest of the test.
+  it('continues after a crash, a hang and lost connections, and processes each record once', async () => {
     const topics = [await freshTopic(rig.direct, 2), await freshTopic(rig.direct, 2)] as const
     const groupIds = clients.map(client => `${client}-${randomUUID()}`)
     const join = async (client: (typeof clients)[number], index: number) => {
@@ -33,34 +33,36 @@ describeWithKafka('a member of a group, while Kafka has troubles', () => {
     }
     const members = await Promise.all(clients.map(join))
     const expected: string[] = []
-    const arrives = async (text: string) => {
+    const expectProcessed = async (text: string) => {
       await write(rig.direct, topics, text)
-      expected.push(...topics.flatMap(topic => [0, 1].map(place => `${topic} ${place}: ${text}`)))
+      expected.push(
+        ...topics.flatMap(topic => [0, 1].map(partition => `${topic} ${partition}: ${text}`)),
+      )
       for (const { processed } of members) {
         await until(() => expect([...processed].sort()).toEqual([...expected].sort()), 40_000)
       }
     }
     try {
-      await arrives('before')
+      await expectProcessed('before')
       await rig.kafka.kill()
       await sleep(SESSION_MS / 2)
       await rig.kafka.restart()
-      await arrives('after a crash')
+      await expectProcessed('after a crash')
       rig.kafka.suspend()
       await sleep(SESSION_MS + 2000)
       rig.kafka.resume()
-      await arrives('after a hang')
+      await expectProcessed('after a hang')
       rig.proxy.freezeOld()
-      await arrives('after connections were lost')
+      await expectProcessed('after connections were lost')
       for (const { unavailable } of members) expect(unavailable).not.toEqual([])
-      // They still are members: who comes now gets its share.
+      // They are still members: each new member gets one partition.
       const others = await Promise.all(clients.map(join))
       for (const { assigned } of [...members, ...others]) {
         await until(() => expect(assigned.at(-1)).toHaveLength(1))
       }
-      await Promise.all(others.map(one => one.leave()))
+      await Promise.all(others.map(member => member.leave()))
     } finally {
-      await Promise.all(members.map(one => one.leave()))
+      await Promise.all(members.map(member => member.leave()))
     }
   }, 150_000)
 })

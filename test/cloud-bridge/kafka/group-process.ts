@@ -1,4 +1,4 @@
-// A member in a process of its own, to be killed: says which partitions it was given, a line each.
+// A member in a process that a test kills. Prints its partitions, one line per assignment.
 
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'

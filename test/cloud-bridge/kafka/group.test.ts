@@ -52,10 +52,15 @@ describeWithKafka('on a real Kafka', () => {
           })
         },
         async committed(groupId, topic) {
-          const [found] = await admin.listConsumerGroupOffsets({ groups: [groupId] })
-          const of = found!.topics.find(({ name }) => name === topic)?.partitions ?? []
-          const told = of.filter(({ committedOffset }) => committedOffset >= 0n)
-          return new Map(told.map(one => [one.partitionIndex, Number(one.committedOffset)]))
+          const [listed] = await admin.listConsumerGroupOffsets({ groups: [groupId] })
+          const partitions = listed!.topics.find(({ name }) => name === topic)?.partitions ?? []
+          const committed = partitions.filter(({ committedOffset }) => committedOffset >= 0n)
+          return new Map(
+            committed.map(({ partitionIndex, committedOffset }) => [
+              partitionIndex,
+              Number(committedOffset),
+            ]),
+          )
         },
         async startProcess(groupId, topics) {
           const file = join(import.meta.dirname, 'group-process.ts')
@@ -69,7 +74,7 @@ describeWithKafka('on a real Kafka', () => {
     })
   }
 
-  it('is shared by members through different libraries', async () => {
+  it('has members through different client libraries', async () => {
     const topics = [await freshTopic(sharedKafka(), 4)]
     const groupId = `group-${randomUUID()}`
     const groups = clients.map(
@@ -80,7 +85,7 @@ describeWithKafka('on a real Kafka', () => {
       [first!, second!],
       [second!, first!],
     ]) {
-      // Who is first shares out for both.
+      // The first member is the group leader, and assigns for both.
       await using leader = startMember(pair[0]!, { groupId, topics })
       await until(() => expect(leader.assigned.at(-1)).toEqual([0, 1, 2, 3]))
       await using other = startMember(pair[1]!, { groupId, topics })

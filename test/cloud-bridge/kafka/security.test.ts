@@ -144,7 +144,7 @@ describeWithKafka('a secured Kafka', () => {
       timeout: 60_000,
     }, async () => {
       const show = (options: Parameters<typeof on.authority.certify>[1]) =>
-        on.show(on.authority.certify('broker', options))
+        on.replaceCertificate(on.authority.certify('broker', options))
       onTestFinished(() => show({ hosts: brokerHosts }))
       await show({ hosts: brokerHosts, expired: true })
       const options = on.byCertificate('gateway')

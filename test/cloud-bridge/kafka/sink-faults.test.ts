@@ -12,10 +12,10 @@ import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
 type Client = KafkaOptions['client']
 
 const PARTITIONS = 6
-/** What a fresh reader must find. How long each took is shown by `npm run bench -- faults`. */
+/** What a new reader must find. `npm run bench -- faults` measures the recovery times. */
 const sound = { lost: 0, inversions: 0, duplicates: 0 }
 
-describeWithKafka('the sink through faults of one broker', () => {
+describeWithKafka('the sink during faults of one broker', () => {
   let on: ProxiedKafka
   beforeAll(async () => {
     on = await startProxiedKafka()
@@ -23,7 +23,7 @@ describeWithKafka('the sink through faults of one broker', () => {
   afterAll(() => on?.[Symbol.asyncDispose]())
   afterEach(() => on.proxy.restore())
 
-  const wayOf = (client: Client, topic: string, partitions = PARTITIONS) => ({
+  const routeOf = (client: Client, topic: string, partitions = PARTITIONS) => ({
     ...{ topic, partitions },
     sending: { ...on.proxied, client },
     reading: { ...on.direct, client },
@@ -31,8 +31,8 @@ describeWithKafka('the sink through faults of one broker', () => {
 
   describe.each(clients)('on %s', client => {
     it.each(Object.entries(networkFaults))('%s', async (_, script) => {
-      const way = wayOf(client, await freshTopic(on.direct, PARTITIONS))
-      const [outcome] = await playFault([way], ([stage]) => script(stage!, on))
+      const route = routeOf(client, await freshTopic(on.direct, PARTITIONS))
+      const [outcome] = await playFault([route], ([stage]) => script(stage!, on))
       expect(outcome).toMatchObject(sound)
     })
 
@@ -41,25 +41,25 @@ describeWithKafka('the sink through faults of one broker', () => {
       const topic = missing
         ? randomUUID()
         : await createTopicWith(on.direct, { partitions, settings })
-      const [outcome] = await playFault([wayOf(client, topic)], ([stage]) => script(stage!, on))
+      const [outcome] = await playFault([routeOf(client, topic)], ([stage]) => script(stage!, on))
       expect(outcome).toMatchObject(sound)
     })
 
-    it.each(['five in a row are cut', 'connections are half-open after an append'])(
+    it.each(['five connections in a row are cut', 'connections are half-open after an append'])(
       'with one partition: %s',
       async name => {
-        const way = wayOf(client, await freshTopic(on.direct, 1), 1)
-        const [outcome] = await playFault([way], ([stage]) => networkFaults[name]!(stage!, on))
+        const route = routeOf(client, await freshTopic(on.direct, 1), 1)
+        const [outcome] = await playFault([route], ([stage]) => networkFaults[name]!(stage!, on))
         expect(outcome).toMatchObject(sound)
         expect(outcome!.failures).toBeGreaterThan(0)
       },
     )
   })
 
-  describe('on all libraries at once', { timeout: 90_000 }, () => {
+  describe('through all client libraries at once', { timeout: 90_000 }, () => {
     it.each(Object.entries(brokerFaults))('%s', async (_, script) => {
       const topics = clients.map(async client =>
-        wayOf(client, await freshTopic(on.direct, PARTITIONS)),
+        routeOf(client, await freshTopic(on.direct, PARTITIONS)),
       )
       const outcomes = await playFault(await Promise.all(topics), stages => script(stages, on))
       expect(outcomes).toMatchObject(clients.map(() => sound))

@@ -50,10 +50,10 @@ describeWithKafka('on a real Kafka', () => {
     })
   }
 
-  describe.each(clients)('a send on %s', client => {
+  describe.each(clients)('a send through %s', client => {
     afterEach(() => on.proxy.restore())
 
-    it('stays idempotent when its first connects failed half-way', async () => {
+    it('is idempotent after its first connects failed half-way', async () => {
       const topic = await freshTopic(on.direct, 1)
       await using sink = await openKafkaSink({ ...on.proxied, client })
       const batch = batchOf(topic, 0)
@@ -73,27 +73,27 @@ describeWithKafka('on a real Kafka', () => {
       expect(textsIn(await readTopic(on.direct, topic))).toEqual(expectedTexts(1, batch.records))
     })
 
-    describe('a send of which Kafka refuses a part', () => {
+    describe('a send of which Kafka rejects one partition', () => {
       const huge = (partition: number) => ({
         ...record(partition, ''),
         value: randomBytes(1_100_000),
       })
 
       it.each([
-        ['and then the same partition gets as many', ['c', 'd']],
-        ['and then the same partition gets fewer', ['c']],
-        ['and then the same partition gets more', ['c', 'd', 'e']],
+        ['and then a partition gets the same number of records', ['c', 'd']],
+        ['and then a partition gets fewer records', ['c']],
+        ['and then a partition gets more records', ['c', 'd', 'e']],
       ])('%s', async (_, next) => {
         const topic = await freshTopic(on.direct, 2)
         await using sink = await openKafkaSink({ ...on.proxied, client })
-        const parted = { topic, records: [record(0, 'a'), record(0, 'b'), huge(1)] }
-        expect(await sink.send(parted)).toEqual([null, null, expect.any(String)])
+        const batch = { topic, records: [record(0, 'a'), record(0, 'b'), huge(1)] }
+        expect(await sink.send(batch)).toEqual([null, null, expect.any(String)])
         const records = next.map(text => record(0, text))
         expect(await sink.send({ topic, records })).toEqual(records.map(() => null))
         expect(textsIn(await readTopic(on.direct, topic))).toEqual([['a', 'b', ...next], []])
       })
 
-      it('and an acknowledgement is lost while the rest is sent', async () => {
+      it('and an acknowledgement is lost while the other records are sent', async () => {
         const topic = await freshTopic(on.direct, 2)
         await using sink = await openKafkaSink({ ...on.proxied, client })
         await sink.send({ topic, records: [record(0, 'x'), record(1, 'y')] })
@@ -116,28 +116,28 @@ describeWithKafka('on a real Kafka', () => {
     })
   })
 
-  // The other library's requests end by a deadline of their own.
-  it('leaves a send that does not settle to itself, and loses nothing', async () => {
+  // The requests of @platformatic/kafka have a deadline of their own.
+  it('gives up a kafkajs send that does not end, and loses nothing', async () => {
     const topic = await freshTopic(on.direct, 1)
     const sent: string[] = []
-    let isAbandoned = false
+    let isGivenUp = false
     const sink = await openKafkaSink({ ...on.proxied, client: 'kafkajs', requestTimeoutMs: 200 })
     const deliver = createDelivery({
       sink,
       signal: new AbortController().signal,
       circuit: createCircuitBreaker({ firstMs: 50, maxMs: 50, stableMs: 0 }),
       onUnavailable: reason => {
-        isAbandoned ||= reason.startsWith('no response from Kafka within')
+        isGivenUp ||= reason.startsWith('no response from Kafka within')
         on.proxy.restore()
       },
     })
-    for (let index = 0; index < 30 && !isAbandoned; index++) {
-      // The first try ends by its timeout; the second is cut, and then the client asks anew for
-      // versions and metadata, which makes it longer than we wait for it.
+    for (let index = 0; index < 30 && !isGivenUp; index++) {
+      // The first attempt times out. The second is cut, and kafkajs then requests versions and
+      // metadata again, which takes longer than the sink waits.
       let produced = 0
-      const verdictOn = ({ api: of }: Frame): Verdict => {
-        if (of === apiKeys.produce) return produced++ % 2 === 0 ? 'drop' : 'cut'
-        return of === apiKeys.metadata ? 'drop' : { delayMs: 180 }
+      const verdictOn = ({ api }: Frame): Verdict => {
+        if (api === apiKeys.produce) return produced++ % 2 === 0 ? 'drop' : 'cut'
+        return api === apiKeys.metadata ? 'drop' : { delayMs: 180 }
       }
       if (index > 0) on.proxy.judge({ responses: verdictOn })
       const batch = batchOf(topic, index)
@@ -147,15 +147,15 @@ describeWithKafka('on a real Kafka', () => {
     const last = batchOf(topic, 99)
     await deliver(last)
     sent.push(...textsIn([[...last.records]]).flat())
-    expect(isAbandoned).toBe(true)
-    // What was abandoned may be written again, at any time later: the event ids are there for that.
+    expect(isGivenUp).toBe(true)
+    // The given-up send may still be written later: consumers drop duplicates by the event ids.
     const [found] = textsIn(await readTopic(on.direct, topic))
     expect([...new Set(found)]).toEqual(sent)
     await sink[Symbol.asyncDispose]()
     await vi.waitFor(() => expect(on.proxy.open).toBe(0), { timeout: 10_000 })
   })
 
-  /** Judges the answers to produce requests by their number, from 0 on. */
+  /** Judges the responses to produce requests by their number, from 0 on. */
   function judgeAcks(judge: (number: number) => Verdict) {
     let number = 0
     const verdictOn = (frame: Frame) => (frame.api === apiKeys.produce ? judge(number++) : 'pass')
@@ -163,7 +163,7 @@ describeWithKafka('on a real Kafka', () => {
   }
 })
 
-/** A batch of three or two records for one partition, none like another. */
+/** A batch of two or three distinct records for one partition. */
 function batchOf(topic: string, index: number): Batch {
   const records = Array.from({ length: 3 - (index % 2) }, (_, at) => record(0, `${index}.${at}`))
   return { topic, records }

@@ -19,7 +19,7 @@ import {
   sharedKafka,
 } from '../../setup/kafka/kafka.ts'
 
-// Written by the library that knows every compression, and read by each.
+// @platformatic/kafka writes every compression.
 const readable: Record<(typeof clients)[number], readonly Compression[]> = {
   kafkajs: ['none', 'gzip', 'zstd'],
   platformatic: compressions,
@@ -40,18 +40,18 @@ describeWithKafka('on a real Kafka', () => {
   for (const client of clients) {
     describeEventStream(`on ${client}`, readable[client], async () => {
       const { stream } = await createKafkaClient({ ...sharedKafka(), client })
-      const away = kafkaAt([`127.0.0.1:${await findFreePort()}`])
+      const unavailable = kafkaAt([`127.0.0.1:${await findFreePort()}`])
       return {
         stream,
-        away: (await createKafkaClient({ ...away, client })).stream,
+        unavailable: (await createKafkaClient({ ...unavailable, client })).stream,
         topic: partitions => freshTopic(sharedKafka(), partitions),
         async write(topic, records, compression = 'none') {
           const messages = records.map(({ headers = {}, ...rest }) => {
             const pairs = Object.entries(headers)
-            const bytes = pairs.map(
+            const encoded = pairs.map(
               ([name, text]) => [Buffer.from(name), Buffer.from(text)] as const,
             )
-            return { topic, ...rest, headers: new Map(bytes) }
+            return { topic, ...rest, headers: new Map(encoded) }
           })
           await writer.send({ messages, compression, acks: -1 })
         },
@@ -63,20 +63,26 @@ describeWithKafka('on a real Kafka', () => {
     })
   }
 
-  describe.each(clients)('what is sent through %s', sender => {
-    it.each(['none', 'gzip', 'zstd'] as const)('by %s is read by each', async compression => {
-      const topic = await freshTopic(sharedKafka(), 2)
-      await using sink = await openKafkaSink({ ...sharedKafka(), client: sender, compression })
-      const headers = { 'content-type': 'application/avro' }
-      const records = [0, 1, 0, 1].map((place, at) => ({ ...record(place, `${at}`), headers }))
-      await sink.send({ topic, records })
-      for (const reader of clients) {
-        const found = await readTopic({ ...sharedKafka(), client: reader }, topic)
-        expect(textsIn(found)).toEqual(expectedTexts(2, records))
-        const [first] = found[1]!
-        expect(first).toMatchObject({ key: records[1]!.key, offset: 0 })
-        expect(first!.headers).toEqual({ 'content-type': Buffer.from('application/avro') })
-      }
-    })
+  describe.each(clients)('records sent through %s', sender => {
+    it.each(['none', 'gzip', 'zstd'] as const)(
+      'with compression %s can be read through each client',
+      async compression => {
+        const topic = await freshTopic(sharedKafka(), 2)
+        await using sink = await openKafkaSink({ ...sharedKafka(), client: sender, compression })
+        const headers = { 'content-type': 'application/avro' }
+        const records = [0, 1, 0, 1].map((partition, index) => ({
+          ...record(partition, `${index}`),
+          headers,
+        }))
+        await sink.send({ topic, records })
+        for (const reader of clients) {
+          const found = await readTopic({ ...sharedKafka(), client: reader }, topic)
+          expect(textsIn(found)).toEqual(expectedTexts(2, records))
+          const [first] = found[1]!
+          expect(first).toMatchObject({ key: records[1]!.key, offset: 0 })
+          expect(first!.headers).toEqual({ 'content-type': Buffer.from('application/avro') })
+        }
+      },
+    )
   })
 })

@@ -15,21 +15,21 @@ import {
 
 describeWithKafka('topics', () => {
   describe.each(clients)('through %s', client => {
-    const here = () => ({ ...sharedKafka(), client })
+    const kafka = () => ({ ...sharedKafka(), client })
 
-    it('are created where they are missing, and left as they are where they exist', async () => {
-      const [old, fresh] = [randomUUID(), randomUUID()]
-      await createTopics(here(), [{ topic: old, partitions: 2 }])
-      const plans = [old, fresh].map(topic => ({ topic, partitions: 5 }))
-      await createTopics(here(), plans)
-      await createTopics(here(), plans)
-      expect(await partitionsOf(here(), old)).toBe(2)
-      expect(await partitionsOf(here(), fresh)).toBe(5)
+    it('are created if missing, and left unchanged if they exist', async () => {
+      const [existing, missing] = [randomUUID(), randomUUID()]
+      await createTopics(kafka(), [{ topic: existing, partitions: 2 }])
+      const plans = [existing, missing].map(topic => ({ topic, partitions: 5 }))
+      await createTopics(kafka(), plans)
+      await createTopics(kafka(), plans)
+      expect(await partitionsOf(kafka(), existing)).toBe(2)
+      expect(await partitionsOf(kafka(), missing)).toBe(5)
     })
 
-    it('tell how they are set up: by Kafka’s time, so that a late backlog is not deleted', async () => {
-      const { topics } = await createKafkaClient(here())
-      const [ours, given] = [randomUUID(), randomUUID()]
+    it('report their settings; new topics have LogAppendTime, so a late backlog is not deleted', async () => {
+      const { topics } = await createKafkaClient(kafka())
+      const [ours, foreign] = [randomUUID(), randomUUID()]
       await topics.create([{ topic: ours, partitions: 3, replicas: 1 }])
       const settings = {
         'message.timestamp.type': 'CreateTime',
@@ -38,12 +38,12 @@ describeWithKafka('topics', () => {
         'cleanup.policy': 'compact,delete',
         'max.message.bytes': '10000',
       }
-      await createForeignTopic(sharedKafka(), settings, { topic: given })
+      await createForeignTopic(sharedKafka(), settings, { topic: foreign })
       expect(await topics.settingsOf(ours)).toMatchObject({
         ...{ partitions: 3, replicas: 1 },
         config: { timestampType: 'LogAppendTime', retentionBytes: null, cleanupPolicy: 'delete' },
       })
-      expect(await topics.settingsOf(given)).toEqual({
+      expect(await topics.settingsOf(foreign)).toEqual({
         ...{ partitions: 1, replicas: 1 },
         config: {
           ...{ timestampType: 'CreateTime', retentionMs: 60_000, retentionBytes: 5000 },
@@ -54,14 +54,14 @@ describeWithKafka('topics', () => {
       expect(await topics.brokers()).toEqual(sharedKafka().brokers)
     })
 
-    it('that do not exist have no partitions, and that is an error', async () => {
-      await expect(partitionsOf(here(), 'no-such-topic')).rejects.toThrow()
+    it('that do not exist reject', async () => {
+      await expect(partitionsOf(kafka(), 'no-such-topic')).rejects.toThrow()
     })
 
-    it('are out of reach while there is no Kafka', async () => {
-      const away = { ...kafkaAt([`127.0.0.1:${await findFreePort()}`]), client }
-      await expect(partitionsOf(away, 'any')).rejects.toThrow('connection refused')
-      await expect(createTopics(away, [{ topic: 'any', partitions: 1 }])).rejects.toThrow()
+    it('reject while Kafka is unavailable', async () => {
+      const unavailable = { ...kafkaAt([`127.0.0.1:${await findFreePort()}`]), client }
+      await expect(partitionsOf(unavailable, 'any')).rejects.toThrow('connection refused')
+      await expect(createTopics(unavailable, [{ topic: 'any', partitions: 1 }])).rejects.toThrow()
     })
   })
 })

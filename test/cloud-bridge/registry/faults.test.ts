@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { unreachableFault } from '../../../cloud-bridge/registry/faults.ts'
 
-/** What Node.js says, with the code that it gives to it. */
+/** Error codes and messages of Node.js. */
 it.each([
   [
     'ERR_TLS_CERT_ALTNAME_INVALID',
@@ -31,7 +31,7 @@ it.each([
     'a\nb',
     'is unavailable: a b. Write http:// in registry.url if the registry has no TLS',
   ],
-])('%s is told with its cure', (code, message, line) => {
+])('%s is reported with its cure', (code, message, line) => {
   const fault = unreachableFault('https://r', Object.assign(new Error(message), { code }))
   expect([fault.kind, fault.message]).toEqual([
     'unavailable',

@@ -17,28 +17,32 @@ const run = promisify(execFile)
 const script = fileURLToPath(new URL('./foreign.py', import.meta.url))
 // A Python with confluent-kafka[avro,schemaregistry].
 const python = process.env.FOREIGN_PYTHON ?? 'python3'
-const needed = 'import confluent_kafka.schema_registry.avro'
-const isThere = spawnSync(python, ['-c', needed]).status === 0
+const requirement = 'import confluent_kafka.schema_registry.avro'
+const isInstalled = spawnSync(python, ['-c', requirement]).status === 0
 
-type Found = { version: number; headers: Record<string, string>; event: Partial<SensorReading> }
+type ForeignEvent = {
+  version: number
+  headers: Record<string, string>
+  event: Partial<SensorReading>
+}
 
 describeWithRegistry('confluent-kafka with the registry', () => {
-  it.skipIf(!isThere)(
-    'reads every event of both topics, under both schemas',
+  it.skipIf(!isInstalled)(
+    'reads every event of both topics, in both schemas',
     async () => {
-      await using place = await startUpgradedSite()
-      const { topics, events } = place
-      const bridge = await place.start(true)
+      await using site = await startUpgradedSite()
+      const { topics, events } = site
+      const bridge = await site.start(true)
       await delivered(bridge, events)
       replayUpTo(bridge, topics.backfill, events)
       await replayed(bridge, events)
       await bridge.stop()
-      const asked = [topics.readings, topics.backfill]
-      const places = [inject('brokers').join(), inject('registryUrl')!]
-      const { stdout } = await run(python, [script, ...places, ...asked], { maxBuffer: 2 ** 26 })
-      const found = JSON.parse(stdout) as Record<string, Found[]>
-      for (const topic of asked) {
-        const ours = (await place.read(topic))
+      const both = [topics.readings, topics.backfill]
+      const servers = [inject('brokers').join(), inject('registryUrl')!]
+      const { stdout } = await run(python, [script, ...servers, ...both], { maxBuffer: 2 ** 26 })
+      const found = JSON.parse(stdout) as Record<string, ForeignEvent[]>
+      for (const topic of both) {
+        const ours = (await site.read(topic))
           .map(({ value }) => decodeEvent(value))
           .sort((a, b) => a.sequence - b.sequence)
         expect(found[topic]).toEqual(

@@ -12,15 +12,15 @@ import {
 const freshSubject = () => `readings-${randomUUID()}-value`
 const first = releasedSchemas[0]!
 
-/** Registers a text under a subject, as somebody else does. */
+/** Registers a text under a subject, as another program would. */
 async function register(subject: string, schema: string, schemaType = 'AVRO') {
-  const answer = await fetch(`${inject('registryUrl')}/subjects/${subject}/versions`, {
+  const response = await fetch(`${inject('registryUrl')}/subjects/${subject}/versions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ schema, schemaType }),
   })
-  expect(answer.status).toBe(200)
-  return ((await answer.json()) as { id: number }).id
+  expect(response.status).toBe(200)
+  return ((await response.json()) as { id: number }).id
 }
 
 const faultOf = (work: Promise<unknown>) =>
@@ -30,19 +30,19 @@ const faultOf = (work: Promise<unknown>) =>
   )
 
 describeWithRegistry('a schema registry', () => {
-  it('gives a schema of ours one number, however often it is asked', async () => {
+  it('gives each of our schemas one id, however often the schema is registered', async () => {
     const registry = createRegistryClient(registryAt(`${inject('registryUrl')}/`))
     const subject = freshSubject()
     const ids = []
     for (const schema of [...releasedSchemas, ...releasedSchemas])
       ids.push(await registry.idOf(subject, schema))
     expect(new Set(ids).size).toBe(releasedSchemas.length)
-    const known = await registry.schemasOf(subject)
-    expect([...known.keys()]).toEqual(ids.slice(0, releasedSchemas.length))
-    expect([...known.values()]).toEqual(releasedSchemas.map(({ text }) => JSON.parse(text)))
+    const schemas = await registry.schemasOf(subject)
+    expect([...schemas.keys()]).toEqual(ids.slice(0, releasedSchemas.length))
+    expect([...schemas.values()]).toEqual(releasedSchemas.map(({ text }) => JSON.parse(text)))
   })
 
-  it('only looks them up, if so configured, also those with other white space', async () => {
+  it('only looks schemas up, if so configured, also with other white space', async () => {
     const lookUp = createRegistryClient(registryAt(inject('registryUrl')!, { register: false }))
     const subject = freshSubject()
     expect(await lookUp.schemasOf(subject)).toEqual(new Map())
@@ -58,11 +58,11 @@ describeWithRegistry('a schema registry', () => {
     expect([...(await lookUp.schemasOf(subject)).keys()]).toEqual([id])
   })
 
-  it('refuses a schema that is not compatible with what somebody else registered', async () => {
+  it('refuses a schema that is incompatible with a schema of another program', async () => {
     const subject = freshSubject()
     const fields = [{ name: 'other', type: 'int' }]
-    const theirs = JSON.stringify({ type: 'record', name: 'Theirs', fields })
-    await register(subject, theirs)
+    const foreign = JSON.stringify({ type: 'record', name: 'Theirs', fields })
+    await register(subject, foreign)
     const registry = createRegistryClient(registryAt(inject('registryUrl')!))
     const fault = await faultOf(registry.idOf(subject, newestSchema))
     expect(fault).toContain(
@@ -74,25 +74,25 @@ describeWithRegistry('a schema registry', () => {
     expect(fault).not.toContain('\n')
   })
 
-  it('says whether it would take a schema, and has not got it then', async () => {
+  it('checks the compatibility of a schema without registering the schema', async () => {
     const registry = createRegistryClient(registryAt(inject('registryUrl')!))
-    const [fresh, older, theirs] = [freshSubject(), freshSubject(), freshSubject()]
+    const [fresh, older, foreign] = [freshSubject(), freshSubject(), freshSubject()]
     await registry.idOf(older, first)
     expect([
       await registry.isCompatible(fresh, newestSchema),
       await registry.isCompatible(older, newestSchema),
     ]).toEqual([...[true, true]])
-    await register(theirs, '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}')
-    expect(await faultOf(registry.isCompatible(theirs, newestSchema))).toBe(
+    await register(foreign, '{"type":"record","name":"T","fields":[{"name":"a","type":"int"}]}')
+    expect(await faultOf(registry.isCompatible(foreign, newestSchema))).toBe(
       `incompatible: the schema registry ${inject('registryUrl')} rejects SensorReading ` +
-        `${newestSchema.version} as incompatible with ${theirs} (409). Remove other programs' ` +
+        `${newestSchema.version} as incompatible with ${foreign} (409). Remove other programs' ` +
         'schemas from the subject, or give the topic another name',
     )
     expect(await registry.schemasOf(fresh)).toEqual(new Map())
     expect((await registry.schemasOf(older)).size).toBe(1)
   })
 
-  it('leaves out what is no Avro', async () => {
+  it('ignores schemas that are not Avro', async () => {
     const subject = freshSubject()
     await register(subject, '{"$schema":"http://json-schema.org/draft-07/schema#"}', 'JSON')
     const registry = createRegistryClient(registryAt(inject('registryUrl')!))
@@ -100,7 +100,7 @@ describeWithRegistry('a schema registry', () => {
   })
 })
 
-describeWithRegistry('a registry that gives no number', () => {
+describeWithRegistry('a registry that gives no id', () => {
   const json = (status: number, code: number, message: string) => ({
     status,
     body: JSON.stringify({ error_code: code, message }),
@@ -165,7 +165,7 @@ describeWithRegistry('a registry that gives no number', () => {
       {},
       'refused: the server at URL is not a schema registry (200). Check registry.url, with its path',
     ],
-  ])('is told in one line that names the cure: %o', async (mode, more, line) => {
+  ])('is reported in one line with the cure: %o', async (mode, more, line) => {
     await using gate = await startRegistryGate()
     gate.mode = mode
     const options = registryAt(gate.url, { requestTimeoutMs: 300, ...more })
@@ -174,30 +174,30 @@ describeWithRegistry('a registry that gives no number', () => {
     expect(fault).not.toContain('hunter2')
   })
 
-  it('is told where nothing listens, and where no such host is', async () => {
+  it('is reported when nothing listens, and when the host is unknown', async () => {
     const faultAt = (url: string) => faultOf(createRegistryClient(registryAt(url)).idOf('r', first))
     expect(await faultAt('http://127.0.0.1:1')).toContain('is unavailable: connect ECONNREFUSED')
     expect(await faultAt('http://absent.invalid')).toContain('is unavailable: getaddrinfo')
-    const overTls = await faultAt(`https${inject('registryUrl')!.slice(4)}`)
-    expect(overTls).toMatch(
+    const plainPort = await faultAt(`https${inject('registryUrl')!.slice(4)}`)
+    expect(plainPort).toMatch(
       /^unavailable: .+ Write http:.. in registry.url if the registry has no TLS$/,
     )
   })
 
-  it('is told who asks, if so configured', async () => {
+  it('gets the configured credentials', async () => {
     await using gate = await startRegistryGate()
     const login = { username: 'gw', password: createSecret('p:ä') }
     await createRegistryClient(registryAt(gate.url, login)).idOf(freshSubject(), first)
     expect([...gate.logins]).toEqual([`Basic ${Buffer.from('gw:p:ä').toString('base64')}`])
   })
 
-  it('is not waited for when asked to end', async () => {
+  it('is not waited for after an abort', async () => {
     await using gate = await startRegistryGate()
     gate.mode = 'silent'
-    const ending = new AbortController()
-    const options = { signal: ending.signal, requestTimeoutMs: 60_000 }
-    const asked = faultOf(createRegistryClient(registryAt(gate.url, options)).idOf('r', first))
-    ending.abort()
-    expect(await asked).toContain('unavailable: ')
+    const aborting = new AbortController()
+    const options = { signal: aborting.signal, requestTimeoutMs: 60_000 }
+    const fault = faultOf(createRegistryClient(registryAt(gate.url, options)).idOf('r', first))
+    aborting.abort()
+    expect(await fault).toContain('unavailable: ')
   })
 })

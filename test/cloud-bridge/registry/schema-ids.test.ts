@@ -15,8 +15,8 @@ import {
 const freshTopic = () => `readings-${randomUUID()}`
 const first = releasedSchemas[0]!
 
-/** A bridge's way to numbers, on a real inbox, through a gate to a real registry. */
-async function startPlace() {
+/** A schema id lookup on a real inbox, through a gate to a real registry. */
+async function startLookup() {
   const place = temporary()
   const gate = await startRegistryGate()
   const changed: string[] = []
@@ -29,7 +29,7 @@ async function startPlace() {
     gate,
     changed,
     start,
-    /** The same in the next run of the bridge. */
+    /** Starts again on the same inbox, like the next run of the bridge. */
     restart() {
       inbox.close()
       inbox = openInbox({ file: place.file('inbox.db'), settleMs: 1 })
@@ -43,72 +43,72 @@ async function startPlace() {
   }
 }
 
-describeWithRegistry('the numbers of schemas', () => {
-  it('are asked for once a topic, the older ones first', async () => {
-    await using place = await startPlace()
-    const [idOf, topic] = [place.start(), freshTopic()]
+describeWithRegistry('the ids of schemas', () => {
+  it('are requested once per topic, older schemas first', async () => {
+    await using lookup = await startLookup()
+    const [idOf, topic] = [lookup.start(), freshTopic()]
     const id = await idOf(topic, newestSchema.fingerprint)
-    expect(place.gate.asked).toEqual(
+    expect(lookup.gate.requests).toEqual(
       releasedSchemas.map(() => `POST /subjects/${topic}-value/versions`),
     )
     expect(idOf(topic, newestSchema.fingerprint)).toBe(id)
     expect(idOf(topic, first.fingerprint)).not.toBe(id)
     await idOf(`${topic}.backfill`, newestSchema.fingerprint)
-    expect(place.gate.asked).toHaveLength(2 * releasedSchemas.length)
+    expect(lookup.gate.requests).toHaveLength(2 * releasedSchemas.length)
   })
 
-  it('are known for weeks without a registry, and what is new waits for it', async () => {
-    await using place = await startPlace()
+  it('are known without a registry after a restart; unknown ids wait for the registry', async () => {
+    await using lookup = await startLookup()
     const topic = freshTopic()
-    const id = await place.start()(topic, newestSchema.fingerprint)
-    place.gate.mode = 'cut'
-    const idOf = place.restart()
+    const id = await lookup.start()(topic, newestSchema.fingerprint)
+    lookup.gate.mode = 'cut'
+    const idOf = lookup.restart()
     expect(idOf(topic, newestSchema.fingerprint)).toBe(id)
     expect(idOf(topic, first.fingerprint)).toEqual(expect.any(Number))
     const other = freshTopic()
     await expect(idOf(other, newestSchema.fingerprint)).rejects.toThrow(
       'is unavailable: socket hang up',
     )
-    place.gate.mode = 'pass'
+    lookup.gate.mode = 'pass'
     expect(await idOf(other, newestSchema.fingerprint)).toBe(id)
   })
 
-  it('are those of a registry that was begun anew, once it says so', async () => {
-    await using place = await startPlace()
+  it('change when a rebuilt registry gives other ids', async () => {
+    await using lookup = await startLookup()
     const topic = freshTopic()
-    const id = await place.start()(topic, newestSchema.fingerprint)
-    const idOf = place.restart()
-    place.gate.mode = { status: 200, body: '{"id":4711}' }
+    const id = await lookup.start()(topic, newestSchema.fingerprint)
+    const idOf = lookup.restart()
+    lookup.gate.mode = { status: 200, body: '{"id":4711}' }
     expect(idOf(topic, newestSchema.fingerprint)).toBe(id)
     await vi.waitFor(() => expect(idOf(topic, newestSchema.fingerprint)).toBe(4711))
-    expect(place.changed).toHaveLength(releasedSchemas.length)
-    expect(place.changed.at(-1)).toBe(
+    expect(lookup.changed).toHaveLength(releasedSchemas.length)
+    expect(lookup.changed.at(-1)).toBe(
       `SensorReading ${newestSchema.version} of ${topic}-value has id 4711 now, was ${id}`,
     )
-    place.gate.mode = 'cut'
-    expect(place.restart()(topic, newestSchema.fingerprint)).toBe(4711)
+    lookup.gate.mode = 'cut'
+    expect(lookup.restart()(topic, newestSchema.fingerprint)).toBe(4711)
   })
 
-  it('wait where a schema may only be looked up and is not there', async () => {
-    await using place = await startPlace()
+  it('wait for a schema that may only be looked up and is not registered', async () => {
+    await using lookup = await startLookup()
     const topic = freshTopic()
-    const idOf = place.start({ register: false })
+    const idOf = lookup.start({ register: false })
     await expect(idOf(topic, newestSchema.fingerprint)).rejects.toThrow(
       'or set registry.register: true',
     )
-    const registered = await createRegistryClient(registryAt(place.gate.url)).idOf(
+    const registered = await createRegistryClient(registryAt(lookup.gate.url)).idOf(
       `${topic}-value`,
       newestSchema,
     )
-    // The older one is not there, and nobody needs it.
+    // The older schema is not registered, and no event needs it.
     expect(await idOf(topic, newestSchema.fingerprint)).toBe(registered)
     await expect(idOf(topic, first.fingerprint)).rejects.toThrow('has no SensorReading 1 under')
   })
 
-  it('are none for the schema of a newer program', async () => {
-    await using place = await startPlace()
-    const idOf = place.start()
+  it('are missing for the schema of a newer program', async () => {
+    await using lookup = await startLookup()
+    const idOf = lookup.start()
     await expect(idOf(freshTopic(), Buffer.alloc(8, 1))).rejects.toThrow('start that version')
-    expect(place.gate.asked).toEqual([])
+    expect(lookup.gate.requests).toEqual([])
   })
 })

@@ -15,8 +15,8 @@ const authority = createAuthority('Authority of tests')
 const good = authority.certify('registry', { hosts })
 const foreign = createAuthority('Foreign')
 
-/** The number of a schema under a new subject, or what keeps us from it. */
-const ask = (url: string, ca?: string) =>
+/** The id of a schema under a new subject, or why there is none. */
+const fetchId = (url: string, ca?: string) =>
   createRegistryClient(registryAt(url, ca === undefined ? {} : { ca: createSecret(ca) }))
     .idOf(`readings-${randomUUID()}-value`, newestSchema)
     .catch((error: Error) =>
@@ -24,44 +24,44 @@ const ask = (url: string, ca?: string) =>
     )
 
 describeWithRegistry('a schema registry behind TLS', () => {
-  it('gives numbers to who trusts the one that signed its certificate', async () => {
+  it('gives ids to clients that trust its authority', async () => {
     await using gate = await startRegistryGate({ certified: good })
-    expect(await ask(gate.url, authority.cert)).toEqual(expect.any(Number))
-    // Of several in the file, any may have signed.
-    expect(await ask(gate.url, foreign.cert + authority.cert)).toEqual(expect.any(Number))
+    expect(await fetchId(gate.url, authority.cert)).toEqual(expect.any(Number))
+    // Any certificate in the file may be the authority's.
+    expect(await fetchId(gate.url, foreign.cert + authority.cert)).toEqual(expect.any(Number))
     const unknown =
       'unable to verify the first certificate. Name the authority of its certificate in registry.caFile'
-    expect(await ask(gate.url, foreign.cert)).toBe(unknown)
-    expect(await ask(gate.url)).toBe(unknown)
-    expect(gate.asked).toHaveLength(2)
+    expect(await fetchId(gate.url, foreign.cert)).toBe(unknown)
+    expect(await fetchId(gate.url)).toBe(unknown)
+    expect(gate.requests).toHaveLength(2)
   })
 
-  it('is told by a certificate that is not good, and goes on when it is', async () => {
+  it('is refused while its certificate is invalid', async () => {
     const expired = authority.certify('registry', { hosts, expired: true })
     await using gate = await startRegistryGate({ certified: expired })
-    expect(await ask(gate.url, authority.cert)).toBe(
+    expect(await fetchId(gate.url, authority.cert)).toBe(
       'certificate has expired. Renew its certificate, or set the clock',
     )
     gate.certified = authority.certify('registry', { hosts: ['elsewhere'] })
-    expect(await ask(gate.url, authority.cert)).toMatch(
+    expect(await fetchId(gate.url, authority.cert)).toMatch(
       /altnames.*\. Write the host name of its certificate in registry\.url$/,
     )
     gate.certified = foreign.certify('registry', { hosts })
-    expect(await ask(gate.url, authority.cert)).toMatch(
+    expect(await fetchId(gate.url, authority.cert)).toMatch(
       /\. Name the authority of its certificate in/,
     )
-    expect(gate.asked).toEqual([])
+    expect(gate.requests).toEqual([])
     gate.certified = good
-    expect(await ask(gate.url, authority.cert)).toEqual(expect.any(Number))
+    expect(await fetchId(gate.url, authority.cert)).toEqual(expect.any(Number))
   })
 
-  it('is told where one side speaks TLS and the other does not', async () => {
+  it('is reported where only one side uses TLS', async () => {
     await using plain = await startRegistryGate()
-    expect(await ask(plain.url.replace('http:', 'https:'), authority.cert)).toMatch(
+    expect(await fetchId(plain.url.replace('http:', 'https:'), authority.cert)).toMatch(
       /\. Write http:\/\/ in registry\.url if the registry has no TLS$/,
     )
     await using gate = await startRegistryGate({ certified: good })
-    expect(await ask(gate.url.replace('https:', 'http:'))).toMatch(
+    expect(await fetchId(gate.url.replace('https:', 'http:'))).toMatch(
       /\. Write https:\/\/ in registry\.url if the registry has TLS$/,
     )
   })

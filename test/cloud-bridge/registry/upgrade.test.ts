@@ -20,18 +20,18 @@ import {
   OLDER_EVENTS,
   replayed,
   replayUpTo,
-  soon,
+  retrying,
   startUpgradedSite,
 } from './upgraded-site.ts'
 
 const { traceparent } = tracedEvent
 
-/** Which schema each value names, by its registry, and that all can be read. */
+/** Decodes every value; returns the schema versions that the values name by registry id. */
 async function versionsIn(records: { value: Buffer }[], topic: string) {
   const registry = createRegistryClient(registryAt(inject('registryUrl')!))
-  const known = await registry.schemasOf(`${topic}-value`)
+  const schemas = await registry.schemasOf(`${topic}-value`)
   const versionOf = new Map(
-    [...known].map(([id, schema]) => [
+    [...schemas].map(([id, schema]) => [
       id,
       releasedSchemas.find(({ text }) => text === JSON.stringify(schema))?.version,
     ]),
@@ -42,7 +42,7 @@ async function versionsIn(records: { value: Buffer }[], topic: string) {
     .map(({ version }) => version)
 }
 
-/** How many events the ledger finds in these topics, and how many values that are none. */
+/** The numbers of events and of other values that the ledger finds in these topics. */
 async function ledgerOf(topics: Topics, registryUrl: string) {
   const { stream } = await createKafkaClient(sharedKafka())
   const ledger = createLedger()
@@ -57,70 +57,70 @@ describeWithRegistry('an upgrade that brings a schema', () => {
   const half = Array.from({ length: OLDER_EVENTS }, () => 1)
   const versions = [...half, ...half.map(() => newestSchema.version)]
 
-  it('sends what waits under the number of the schema that it was written under', async () => {
-    await using place = await startUpgradedSite()
-    const { topics, events } = place
-    const bridge = await place.start(true)
+  it('sends waiting events under the id of the schema that encoded them', async () => {
+    await using site = await startUpgradedSite()
+    const { topics, events } = site
+    const bridge = await site.start(true)
     await delivered(bridge, events)
     replayUpTo(bridge, topics.backfill, events)
     await replayed(bridge, events)
     await bridge.stop()
     for (const topic of [topics.readings, topics.backfill]) {
-      const records = await place.read(topic)
+      const records = await site.read(topic)
       expect(await versionsIn(records, topic)).toEqual(versions)
       const traces = records.map(({ headers }) => headers.traceparent?.toString() ?? null)
       const stored = records.map(({ value }) => decodeEvent(value).traceparent)
       expect(traces).toEqual(stored)
-      expect(traces.filter(one => one === traceparent)).toHaveLength(OLDER_EVENTS)
+      expect(traces.filter(trace => trace === traceparent)).toHaveLength(OLDER_EVENTS)
     }
   })
 
-  it('holds events while a registry is away that never gave a number, and says so', async () => {
-    await using place = await startUpgradedSite()
-    place.gate.mode = 'cut'
-    const bridge = await place.start(true)
+  it('holds events while the registry is unavailable and the id unknown, and reports it', async () => {
+    await using site = await startUpgradedSite()
+    site.gate.mode = 'cut'
+    const bridge = await site.start(true)
     await vi.waitFor(
       () => expect(bridge.waitReasons.events).toContain('is unavailable: socket hang up'),
-      soon,
+      retrying,
     )
-    place.gate.mode = { status: 409, body: '{"error_code":409,"message":"no"}' }
+    site.gate.mode = { status: 409, body: '{"error_code":409,"message":"no"}' }
     await vi.waitFor(
       () => expect(bridge.waitReasons.events).toContain('(409: no). Remove other'),
-      soon,
+      retrying,
     )
     expect(bridge.totals.delivered).toBe(0)
-    place.gate.mode = 'pass'
-    await delivered(bridge, place.events)
+    site.gate.mode = 'pass'
+    await delivered(bridge, site.events)
     expect(bridge.waitReasons.events).toBe(null)
     await bridge.stop()
   })
 
-  it('is read by the ledger in both framings on one topic', async () => {
-    await using place = await startUpgradedSite()
-    const { topics, events } = place
-    const before = await place.start(false)
+  it('can be read by the ledger in both framings on one topic', async () => {
+    await using site = await startUpgradedSite()
+    const { topics, events } = site
+    const before = await site.start(false)
     await delivered(before, events)
     replayUpTo(before, topics.backfill, 20)
     await replayed(before, 20)
     await before.stop()
-    const after = await place.start(true)
+    const after = await site.start(true)
     replayUpTo(after, topics.backfill, events)
     await replayed(after, events)
     await after.stop()
-    const live = (await place.read(topics.readings)).map(({ value }) => value.subarray(2, 10))
+    const live = (await site.read(topics.readings)).map(({ value }) => value.subarray(2, 10))
     expect(live.filter(one => one.equals(releasedSchemas[0]!.fingerprint))).toHaveLength(
       OLDER_EVENTS,
     )
     expect(live.filter(one => one.equals(newestSchema.fingerprint))).toHaveLength(
       events - OLDER_EVENTS,
     )
-    const framings = (await place.read(topics.backfill)).map(({ value }) => value[0])
+    const framings = (await site.read(topics.backfill)).map(({ value }) => value[0])
     expect(framings.filter(one => one === 0xc3)).toHaveLength(20)
     expect(framings.filter(one => one === 0)).toHaveLength(events)
-    expect(await ledgerOf(topics, place.gate.url)).toEqual({ events, foreign: 0 })
+    expect(await ledgerOf(topics, site.gate.url)).toEqual({ events, foreign: 0 })
   })
 
-  it('of a newer program’s is read by the ledger when the registry is there', async () => {
+  it('to a newer program can be read by the ledger while the registry is available', async () => {
     const topics = freshTopics()
     const names = [topics.readings, topics.backfill, topics.ledger]
     await createTopics(

@@ -14,30 +14,30 @@ import { createTopics, readTopic, sharedKafka } from '../../setup/kafka/kafka.ts
 import { registryAt, startRegistryGate } from '../../setup/registry/registry.ts'
 import { freshTopics, startBridge } from '../forward/running-bridge.ts'
 
-export const soon = { timeout: 20_000, interval: 10 }
+export const retrying = { timeout: 20_000, interval: 10 }
 const zones = ['a', 'b', 'Halle 1/Süd']
-/** How many events of the outbox were written under the first schema, by the program before. */
+/** The number of events that an older program encoded with the first schema. */
 export const OLDER_EVENTS = 15
 
-/** An outbox in which the older half of the events was written by the program before. */
+/** Writes an outbox whose older half of events was written by an older program. */
 function storeAcrossUpgrade(file: string): number {
-  const box = () => openOutbox({ file, gateway: 'gw' })
-  const commit = (to: ReturnType<typeof box>, traceparent: string | null) => {
+  const open = () => openOutbox({ file, gateway: 'gw' })
+  const commit = (outbox: ReturnType<typeof open>, traceparent: string | null) => {
     const readings = zones.map((zone, number) => reading(zone, number, { traceparent }))
-    to.commit({ readings, deadLetters: [] })
+    outbox.commit({ readings, deadLetters: [] })
   }
-  const before = box()
+  const before = open()
   for (let group = 0; group < 5; group++) commit(before, null)
   before.close()
   expect(writeUnder(releasedSchemas[0]!, file)).toBe(OLDER_EVENTS)
-  const after = box()
+  const after = open()
   for (let group = 0; group < 5; group++) commit(after, tracedEvent.traceparent)
   const { lastSequence } = after
   after.close()
   return lastSequence
 }
 
-/** A bridge on that outbox, its numbers from the shared registry through a gate. */
+/** A site with that outbox; its bridge gets schema ids from the shared registry through a gate. */
 export async function startUpgradedSite() {
   const place = temporary()
   const gate = await startRegistryGate()
@@ -71,9 +71,9 @@ export async function startUpgradedSite() {
 }
 type Bridge = Awaited<ReturnType<typeof startBridge>>
 export const delivered = (bridge: Bridge, count: number) =>
-  vi.waitFor(() => expect(bridge.totals.delivered).toBe(count), soon)
+  vi.waitFor(() => expect(bridge.totals.delivered).toBe(count), retrying)
 export const replayed = (bridge: Bridge, count: number) =>
-  vi.waitFor(() => expect(bridge.totals.replayed).toBe(count), soon)
+  vi.waitFor(() => expect(bridge.totals.replayed).toBe(count), retrying)
 export const replayUpTo = (bridge: Bridge, topic: string, end: number) =>
   bridge.source.addReplay({
     ...{ next: 1, end, zones: null, topic, partitions: 2, reason: replayReason(0, 1) },

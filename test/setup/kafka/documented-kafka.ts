@@ -13,55 +13,58 @@ import {
 
 type Mechanism = 'scram-sha-256' | 'scram-sha-512'
 
-/** A secured Kafka whose administrator did what docs/security.md says. */
+/** A secured Kafka, set up by the commands in docs/security.md. */
 export type DocumentedKafka = SecuredKafka & {
-  /** The password of `gateway` and `ledger`, the users who have one. */
+  /** The SCRAM password of the users `gateway` and `ledger`. */
   password: string
-  /** Promise: the user logs in with it from now on. About 2 s. */
+  /** Sets the user's SCRAM password. About 2 s. */
   setPassword(user: string, mechanism: Mechanism, password?: string): Promise<void>
-  /** Promise: the user may write, by the command of the document. About 2 s. */
+  /** Grants the user the right to write, by the command in docs/security.md. About 2 s. */
   letWrite(user: string): Promise<void>
   byCertificate(user: string): KafkaOptions
   byPlain(user: string, password?: string): KafkaOptions
   byScram(mechanism: Mechanism, user: string, password?: string): KafkaOptions
-  /** Creates a topic of two partitions that no other test has. */
+  /** Creates a topic of two partitions with a new name. */
   freshTopic(prefix?: string): Promise<string>
 }
 
-/** Promise: it is ready, and all commands of the document have been run. */
+/** Starts a secured Kafka and runs all commands in docs/security.md. */
 export async function startDocumentedKafka(): Promise<DocumentedKafka> {
   await using stack = new AsyncDisposableStack()
-  const on = stack.use(await startSecuredKafka())
-  const tools = stack.use(await openKafkaTools([...on.admin.brokers]))
+  const kafka = stack.use(await startSecuredKafka())
+  const tools = stack.use(await openKafkaTools([...kafka.admin.brokers]))
   const { commands } = await readSecurityDocument()
-  const [where, ...followed] = commands
-  if (!where?.startsWith('kafka=')) throw new Error('the first command must say where Kafka is')
+  const [kafkaVariable, ...otherCommands] = commands
+  if (!kafkaVariable?.startsWith('kafka=')) throw new Error('the first command must set $kafka')
   const password = 'scram-secret'
-  const setPassword = (user: string, mechanism: Mechanism, given = password) =>
-    runPasswordCommand(tools, user, mechanism, given)
+  const setPassword = (user: string, mechanism: Mechanism, secret = password) =>
+    runPasswordCommand(tools, user, mechanism, secret)
   await Promise.all([
-    tools.run(followed.join(''), { 'password.properties': `SCRAM-SHA-512=password=${password}` }),
+    tools.run(otherCommands.join(''), {
+      'password.properties': `SCRAM-SHA-512=password=${password}`,
+    }),
     setPassword('ledger', 'scram-sha-512'),
     setPassword('gateway', 'scram-sha-256').then(() => setPassword('ledger', 'scram-sha-256')),
   ])
-  const write = followed.find(command => command.includes('--operation Write'))!
-  const parts = stack.move()
+  const write = otherCommands.find(command => command.includes('--operation Write'))!
+  const resources = stack.move()
   return {
-    ...on,
+    ...kafka,
     password,
     setPassword,
     letWrite: async user => void (await tools.run(write.replace('User:gateway', `User:${user}`))),
-    byCertificate: user => on.at('SSL', { tls: clientCertificate(on.authority.certify(user)) }),
-    byPlain: (user, given = plainPasswords[user]!) =>
-      on.at('SASL_SSL', login('plain', user, given)),
-    byScram: (mechanism, user, given = password) =>
-      on.at('SASL_SSL', login(mechanism, user, given)),
+    byCertificate: user =>
+      kafka.at('SSL', { tls: clientCertificate(kafka.authority.certify(user)) }),
+    byPlain: (user, secret = plainPasswords[user]!) =>
+      kafka.at('SASL_SSL', login('plain', user, secret)),
+    byScram: (mechanism, user, secret = password) =>
+      kafka.at('SASL_SSL', login(mechanism, user, secret)),
     async freshTopic(prefix = 'sluice.') {
       const topic = `${prefix}${randomUUID()}`
-      await createTopics(on.admin, [{ topic, partitions: 2 }])
+      await createTopics(kafka.admin, [{ topic, partitions: 2 }])
       return topic
     },
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
 

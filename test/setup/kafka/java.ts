@@ -2,12 +2,12 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { describe, inject } from 'vitest'
 
-/** Where Kafka's jars are kept between runs; the same place that `npm start` uses. */
+/** The cache of Kafka's jars between runs; `npm start` uses the same directory. */
 export const cacheDir = process.env.SLUICE_CACHE ?? join(homedir(), '.cache', 'sluice')
 
 /**
- * A suite that needs a Kafka. Where there can be none it is skipped, and counted as skipped; only
- * in CI that is a failure, because there nobody reads what was skipped.
+ * A suite that needs Kafka. Skipped, and counted as skipped, where Kafka cannot run; an error in
+ * CI, where nobody reads what was skipped.
  */
 export function describeWithKafka(name: string, suite: () => void): void {
   const missing = inject('missing')

@@ -8,7 +8,7 @@ import { cacheDir } from './java.ts'
 
 const run = promisify(execFile)
 
-/** Kafka's own tools, by the names that they have in a download of Kafka. */
+/** Kafka's command-line tools by their names in a download of Kafka. */
 const classOf = {
   'kafka-acls.sh': 'org.apache.kafka.tools.AclCommand',
   'kafka-configs.sh': 'kafka.admin.ConfigCommand',
@@ -17,14 +17,14 @@ const classOf = {
 
 export type KafkaTools = AsyncDisposable & {
   /**
-   * Promise: what a shell that finds Kafka's tools prints for a script, which ends at its first
-   * command that fails; then it rejects with what that said. It stands in a folder with these
-   * files, and knows `$kafka`, as the commands of docs/security.md do. About 2 s a command.
+   * Runs a shell script with Kafka's tools in its PATH, in a directory with these files and with
+   * `$kafka` set, as the commands of docs/security.md expect. Resolves with the output. Stops at
+   * the first command that fails, and rejects with its output. About 2 s per command.
    */
   run(script: string, files?: Record<string, string>): Promise<string>
 }
 
-/** Promise: Kafka's tools, made of the jars of the local Kafka, for a Kafka that lets them in. */
+/** Kafka's tools, from the jars of the local Kafka, for brokers without authentication. */
 export async function openKafkaTools(brokers: string[]): Promise<KafkaTools> {
   const jars = await fetchKafkaJars({ cacheDir })
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-tools-'))

@@ -7,13 +7,13 @@ import { defaults } from '../../../config/config.ts'
 
 export { describeWithKafka } from './java.ts'
 
-/** Every library there is an adapter for; each has to pass the same suites. */
+/** The client libraries; each passes the same suites. */
 export const clients = ['kafkajs', 'platformatic'] as const
 
-/** How to reach the Kafka that all files of a run share. */
+/** How to reach the Kafka that all test files of a run share. */
 export const sharedKafka = (): KafkaOptions => kafkaAt(inject('brokers'))
 
-/** How to reach a Kafka; requests are given up after `requestTimeoutMs`. */
+/** How to reach a Kafka at these brokers. */
 export function kafkaAt(brokers: string[], requestTimeoutMs = 10_000): KafkaOptions {
   return { ...defaults.kafka, brokers, requestTimeoutMs }
 }

@@ -19,53 +19,53 @@ import { type Authority, type Certified, createAuthority } from '../certificates
 import { cacheDir } from './java.ts'
 import { kafkaAt } from './kafka.ts'
 
-/** The listeners that ask who is there: by a client's certificate, or by name and password. */
+/** The listeners with authentication: by client certificate, or by user name and password. */
 export type SecuredListener = 'SSL' | 'SASL_SSL'
 type Tls = NonNullable<KafkaOptions['tls']>
 type Sasl = NonNullable<KafkaOptions['sasl']>
 
 export type SecuredKafka = AsyncDisposable & {
   kafka: LocalKafka
-  /** The way of the administrator, who may do everything: the plain listener. */
+  /** The plain listener, whose clients may do everything. */
   admin: KafkaOptions
-  /** Who signed the brokers' certificates, and whose clients are let in. */
+  /** Signs the broker's certificates and the certificates of accepted clients. */
   authority: Authority
-  /** How to reach a listener with this security; it trusts `authority` unless told otherwise. */
+  /** How to reach a listener with these credentials; trusts `authority` by default. */
   at(listener: SecuredListener, security: { tls?: Partial<Tls>; sasl?: Sasl }): KafkaOptions
-  /** Promise: new connections to both listeners are shown this certificate. */
-  show(certified: Certified): Promise<void>
+  /** Replaces the broker's certificate; resolves when both listeners use it. */
+  replaceCertificate(certified: Certified): Promise<void>
 }
 
-const SHOWN_WITHIN_MS = 10_000
-const LOOK_AGAIN_MS = 50
+const REPLACED_WITHIN_MS = 10_000
+const POLL_MS = 50
 
-/** Where a certificate of the broker is valid. */
+/** The hosts of the broker's certificate. */
 export const brokerHosts = ['localhost', '127.0.0.1']
-/** Who may log in with PLAIN: Kafka knows them from its start, and no others. */
+/** The users of SASL PLAIN and their passwords, fixed at the start of Kafka. */
 export const plainPasswords: Record<string, string> = {
   gateway: 'plain-secret',
   ledger: 'plain-secret-too',
 }
 
-/** What a client with this certificate presents. */
+/** The tls options of a client with this certificate. */
 export const clientCertificate = ({ cert, key }: Certified) => ({
   cert: createSecret(cert),
   key: createSecret(key),
 })
 
-/** What a client that knows this password presents. */
+/** The sasl options of a client with this password. */
 export function login(
   mechanism: Sasl['mechanism'],
   username: string,
   password: string,
 ): { sasl: Sasl } {
-  const shown: { password: Secret } = { password: createSecret(password) }
-  return { sasl: { mechanism, username, ...shown } as Sasl }
+  const secret: Secret = createSecret(password)
+  return { sasl: { mechanism, username, password: secret } as Sasl }
 }
 
 /**
- * Promise: a Kafka that asks who is there and allows nothing that no ACL allows. A client whose
- * certificate is for `gateway` is `User:gateway`. Users of SCRAM are created with Kafka's own tool.
+ * Starts a Kafka with authentication and authorization by ACLs alone. A client with a certificate
+ * for `gateway` is `User:gateway`. SCRAM users are created with Kafka's own tool.
  */
 export async function startSecuredKafka(): Promise<SecuredKafka> {
   await using stack = new AsyncDisposableStack()
@@ -73,7 +73,7 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
   stack.defer(() => rm(dir, { recursive: true, force: true }))
   const authority = createAuthority('Authority of tests')
   const files = { own: join(dir, 'broker.pem'), trusted: join(dir, 'trusted.pem') }
-  await keep(files.own, authority.certify('broker', { hosts: brokerHosts }))
+  await writePem(files.own, authority.certify('broker', { hosts: brokerHosts }))
   await writeFile(files.trusted, authority.cert)
   const ports = { SSL: await findFreePort(), SASL_SSL: await findFreePort() }
   const options: LocalKafkaOptions = {
@@ -84,7 +84,7 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
     properties: settings(files),
   }
   const kafka = stack.use(await startLocalKafka(options))
-  const parts = stack.move()
+  const resources = stack.move()
   return {
     kafka,
     admin: kafkaAt(kafka.brokers),
@@ -94,19 +94,19 @@ export async function startSecuredKafka(): Promise<SecuredKafka> {
       tls: { ca: createSecret(authority.cert), ...tls } as Tls,
       sasl: sasl ?? null,
     }),
-    async show(certified) {
-      // A file that only has other contents is not read again.
+    async replaceCertificate(certified) {
+      // Kafka reads a file again only under another name.
       const file = join(dir, `${randomUUID()}.pem`)
-      await keep(file, certified)
+      await writePem(file, certified)
       await readKeysFrom(file, kafka.brokers)
-      // Kafka says yes before it does so.
-      for (const port of Object.values(ports)) await untilShown(certified, port)
+      // Kafka confirms the change before it uses the certificate.
+      for (const port of Object.values(ports)) await untilUsed(certified, port)
     },
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
 
-const keep = (file: string, { cert, key }: Certified) =>
+const writePem = (file: string, { cert, key }: Certified) =>
   writeFile(file, key + cert, { mode: 0o600 })
 
 async function readKeysFrom(file: string, brokers: string[]): Promise<void> {
@@ -121,46 +121,46 @@ async function readKeysFrom(file: string, brokers: string[]): Promise<void> {
   await admin.alterConfigs({ validateOnly: false, resources }).finally(() => admin.disconnect())
 }
 
-async function untilShown({ cert }: Certified, port: number): Promise<void> {
+async function untilUsed({ cert }: Certified, port: number): Promise<void> {
   const expected = new X509Certificate(cert).fingerprint256
-  const giveUpAtMs = performance.now() + SHOWN_WITHIN_MS
+  const deadlineMs = performance.now() + REPLACED_WITHIN_MS
   while ((await fingerprintAt(port)) !== expected) {
-    if (performance.now() > giveUpAtMs) throw new Error('the old certificate is still shown')
-    await sleep(LOOK_AGAIN_MS)
+    if (performance.now() > deadlineMs) throw new Error('the broker still uses the old certificate')
+    await sleep(POLL_MS)
   }
 }
 
-/** Whoever signed it, and whoever it is for: we only look. */
+/** Reads the certificate without verifying it. */
 async function fingerprintAt(port: number): Promise<string | undefined> {
   const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
-  // The broker closes a connection that shows it no certificate.
+  // The broker closes connections of clients without a certificate.
   socket.on('error', () => {})
   await once(socket, 'secureConnect')
-  const shown = socket.getPeerX509Certificate()?.fingerprint256
+  const fingerprint = socket.getPeerX509Certificate()?.fingerprint256
   socket.destroy()
-  return shown
+  return fingerprint
 }
 
 function settings(files: { own: string; trusted: string }): Record<string, string> {
   const login = 'org.apache.kafka.common.security'
   const users = Object.entries(plainPasswords).map(([name, word]) => ` user_${name}="${word}"`)
   const scram = `${login}.scram.ScramLoginModule required;`
-  const ofSasl = (mechanism: string) => `listener.name.sasl_ssl.${mechanism}.sasl.jaas.config`
+  const jaasKey = (mechanism: string) => `listener.name.sasl_ssl.${mechanism}.sasl.jaas.config`
   return {
     'ssl.keystore.type': 'PEM',
     'ssl.keystore.location': files.own,
     'ssl.truststore.type': 'PEM',
     'ssl.truststore.location': files.trusted,
     'ssl.client.auth': 'required',
-    // so that another certificate can be shown without a restart
+    // Allows another certificate without a restart.
     'ssl.allow.san.changes': 'true',
     'ssl.principal.mapping.rules': 'RULE:^CN=([^,]+).*$/$1/,DEFAULT',
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-    [ofSasl('plain')]: `${login}.plain.PlainLoginModule required${users.join('')};`,
-    [ofSasl('scram-sha-256')]: scram,
-    [ofSasl('scram-sha-512')]: scram,
+    [jaasKey('plain')]: `${login}.plain.PlainLoginModule required${users.join('')};`,
+    [jaasKey('scram-sha-256')]: scram,
+    [jaasKey('scram-sha-512')]: scram,
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-    // who comes by the plain listener, brokers and controllers included
+    // Clients of the plain listener, brokers and controllers included.
     'super.users': 'User:ANONYMOUS',
   }
 }

@@ -16,13 +16,13 @@ import { endProcess, spawnGuarded } from '../../../simulators/processes/supervis
 const READY_MS = 60_000
 const run = promisify(execFile)
 
-/** Apicurio Registry, which has Confluent's REST interface as well. */
+/** Apicurio Registry, which also has Confluent's REST interface. */
 export const apicurio: JavaArtifacts = {
   label: 'Registry',
   megabytes: 109,
   pomFile: fileURLToPath(new URL('./pom.xml', import.meta.url)),
   goal: ['dependency:copy'],
-  // Maven would unpack it as well, and cut a name that is longer than old archives allow.
+  // Maven's own unpacking truncates names that are too long for old archives.
   async finish(dir) {
     const [archive = ''] = await readdir(dir)
     await run('tar', ['-xzf', join(dir, archive), '-C', dir])
@@ -30,7 +30,7 @@ export const apicurio: JavaArtifacts = {
   },
 }
 
-/** Promise: a registry that answers, in memory, which refuses what is not BACKWARD compatible. */
+/** Starts a registry in memory that refuses schemas that are not BACKWARD compatible. */
 export async function startRegistry(options: Pick<JarsOptions, 'cacheDir' | 'onProgress'>) {
   const home = await fetchArtifacts(apicurio, options)
   const jar = (await readdir(home)).find(name => name.endsWith('-runner.jar'))!
@@ -48,28 +48,28 @@ export async function startRegistry(options: Pick<JarsOptions, 'cacheDir' | 'onP
   })
   await log.close()
   const url = `http://127.0.0.1:${port}/apis/ccompat/v7`
-  const end = async () => {
+  const stop = async () => {
     await endProcess(java, 3000)
     await rm(dir, { recursive: true, force: true })
   }
-  for (const until = performance.now() + READY_MS; !(await isReady(url)); await sleep(100)) {
-    if (java.exitCode === null && performance.now() < until) continue
-    const said = await readFile(join(dir, 'log'), 'utf8')
-    await end()
-    throw new Error(`the registry did not start: ${said.slice(-1000)}`)
+  for (const deadlineMs = performance.now() + READY_MS; !(await isReady(url)); await sleep(100)) {
+    if (java.exitCode === null && performance.now() < deadlineMs) continue
+    const output = await readFile(join(dir, 'log'), 'utf8')
+    await stop()
+    throw new Error(`the registry did not start: ${output.slice(-1000)}`)
   }
   await setCompatibility(url, 'BACKWARD')
-  return { url, [Symbol.asyncDispose]: end }
+  return { url, [Symbol.asyncDispose]: stop }
 }
 
 async function isReady(url: string): Promise<boolean> {
   return fetch(`${url}/subjects`).then(
-    answer => answer.ok,
+    response => response.ok,
     () => false,
   )
 }
 
-/** Confluent's default, which Apicurio does not have. */
+/** BACKWARD is Confluent's default, but not Apicurio's. */
 async function setCompatibility(url: string, compatibility: string): Promise<void> {
   await fetch(`${url}/config`, {
     method: 'PUT',

@@ -7,14 +7,14 @@ import { apicurio, startRegistry } from './apicurio.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Where the shared schema registry is; null when no file of this run asks for it. */
+    /** The URL of the shared schema registry; null when no test file of this run needs it. */
     registryUrl: string | null
-    /** Why there can be no registry here, or null. */
+    /** Why a registry cannot run here, or null. */
     registryMissing: string | null
   }
 }
 
-/** Starts the one schema registry that all files share, if any file of this run asks for it. */
+/** Starts the one schema registry that all test files share, if a file of this run needs it. */
 export default async function startSharedRegistry(project: TestProject) {
   const missing = await describeJavaProblem({ cacheDir }, apicurio)
   project.provide('registryUrl', null)
