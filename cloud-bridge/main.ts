@@ -1,10 +1,16 @@
 import { setPriority } from 'node:os'
-import { Command as Program } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import {
+  createProgram,
+  exitOnError,
+  requireConfig,
+  runCommand,
+  withConfig,
+} from '../config/process/command-line.ts'
 import type { CommandHandler } from '../config/process/commands.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { serveHttp } from '../config/process/http-server.ts'
-import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
+import { untilSignal } from '../config/process/lifetime.ts'
 import { createLog } from '../config/process/log.ts'
 import { damageAlarms, setAsideFilesOf } from '../gateway/store/file/damaged-files.ts'
 import { openInbox } from '../gateway/store/inbox.ts'
@@ -38,31 +44,25 @@ const CHECK_NOT_ALLOWED =
   'DescribeConfigs on the topics is missing; grant it (docs/security.md)'
 const NO_BACKLOG = { events: 0, bytes: 0, oldestAgeMs: 0 }
 
-const { config: file } = new Program('sluice bridge')
-  .description('Sends the events of the outbox to Kafka, partitioned by zone.')
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-  .parse()
-  .opts<{ config?: string }>()
-const loaded = loadConfig({ file, env: process.env })
-if ('faults' in loaded) {
-  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
-  process.exit(2)
-}
-process.umask(0o077)
-keepHeapSmall()
-// Devices wait for the gateway; nobody waits for the bridge.
-setPriority(6)
-await run(loaded.config)
+const program = createProgram(
+  'sluice bridge',
+  'Sends the events of the outbox to Kafka, partitioned by zone.',
+)
+withConfig(program, process.env).action(async ({ config: file }) => {
+  const config = requireConfig(file, process.env)
+  process.umask(0o077)
+  keepHeapSmall()
+  // Devices wait for the gateway; nobody waits for the bridge.
+  setPriority(6)
+  await run(config)
+})
+await runCommand(program)
 
 async function run(config: Config): Promise<void> {
   const { bridge, kafka, inbox: inboxOptions, outbox } = config
   const log = createLog('bridge', config.log.level)
   const ending = new AbortController()
   const stopped = untilSignal(STOP_MS)
-  const end = (message: string, code: number) => {
-    log.fatal(message)
-    process.exit(code)
-  }
   const flows = createFlows(
     { firstMs: bridge.backoffFirstMs, maxMs: bridge.backoffMaxMs, stableMs: bridge.stableMs },
     (name, flow) =>
@@ -127,8 +127,7 @@ async function run(config: Config): Promise<void> {
       onCheckNotAllowed: topic => log.warn({ topic }, CHECK_NOT_ALLOWED),
     })
   } catch (error) {
-    if (error instanceof CannotStart) end(error.message, error.exitCode)
-    else end((error as Error).stack ?? String(error), 1)
+    exitOnError(log, error)
   }
 }
 

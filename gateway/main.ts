@@ -1,5 +1,11 @@
-import { Command } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import {
+  createProgram,
+  exitOnError,
+  requireConfig,
+  runCommand,
+  withConfig,
+} from '../config/process/command-line.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { type HttpOptions, serveHttp } from '../config/process/http-server.ts'
 import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
@@ -15,19 +21,17 @@ import { damageAlarms, lastSetAsideMs } from './store/file/damaged-files.ts'
 
 const STOP_MS = 8000
 
-const { config: file } = new Command('sluice gateway')
-  .description('Accepts readings over MQTT and keeps every one it acknowledges on disk.')
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-  .parse()
-  .opts<{ config?: string }>()
-const loaded = loadConfig({ file, env: process.env })
-if ('faults' in loaded) {
-  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
-  process.exit(2)
-}
-process.umask(0o077)
-keepHeapSmall()
-await run(loaded.config)
+const program = createProgram(
+  'sluice gateway',
+  'Accepts readings over MQTT and keeps every one it acknowledges on disk.',
+)
+withConfig(program, process.env).action(async ({ config: file }) => {
+  const config = requireConfig(file, process.env)
+  process.umask(0o077)
+  keepHeapSmall()
+  await run(config)
+})
+await runCommand(program)
 
 async function run(config: Config): Promise<void> {
   const log = createLog('gateway', config.log.level)
@@ -50,8 +54,7 @@ async function run(config: Config): Promise<void> {
     logStarted(config, log, writer)
     log.info({ signal: await stopped }, 'stopping')
   } catch (error) {
-    if (error instanceof CannotStart) exit(log, error.message, error.exitCode)
-    else exit(log, (error as Error).stack ?? String(error), 1)
+    exitOnError(log, error)
   }
 }
 
@@ -74,7 +77,11 @@ function writerOptions(
       beyondBudget
         ? log.warn(beyondBudget)
         : log.info('outbox.writeBudgetBytesPerDay is no longer exceeded'),
-    onFailed: reason => exit(log, `the outbox must be opened again: ${reason}`, 1),
+    onFailed: reason =>
+      exitOnError(
+        log,
+        new CannotStart(`the outbox must be opened again: ${reason}`, { isTemporary: true }),
+      ),
   }
 }
 
@@ -123,9 +130,4 @@ function logStarted({ gateway, outbox }: Config, log: Log, { epoch }: Writer): v
   const { host, port, allowAnonymous } = gateway.mqtt
   log.info({ host, port, outbox: outbox.file, epoch }, 'accepting')
   if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
-}
-
-function exit(log: Log, message: string, code: number): void {
-  log.fatal(message)
-  process.exit(code)
 }

@@ -25,7 +25,7 @@ const homes: Record<string, RegExp> = {
   'aedes-persistence': /^gateway\/mqtt\/aedes-internals\.ts$/,
   avsc: /^config\/(event\/sensor-reading|schemas\/released)\.ts$/,
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse|cloud-bridge\/consumers\/state)\//,
-  commander: /\/main\.ts$/,
+  commander: /(\/main|^config\/process\/command-line)\.ts$/,
   'csv-parse': /^simulators\/replay\//,
   fastify: /^cloud-bridge\/consumers\/analytics\/api\/api\.ts$/,
   hyparquet: /^cloud-bridge\/consumers\/archive\/parquet\//,

@@ -1,13 +1,19 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { Command, InvalidArgumentError } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
+import { InvalidArgumentError } from 'commander'
+import type { Config } from '../../config/config.ts'
+import {
+  createProgram,
+  exitOnError,
+  requireConfig,
+  runCommand,
+  timeArgument,
+  withConfig,
+} from '../../config/process/command-line.ts'
 import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
 import { createLog } from '../../config/process/log.ts'
-import { parseMoment } from '../../config/process/time-argument.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
-import { CannotConsume } from '../ports/consumer-group.ts'
 import { analytics, archive, type ConsumerDefinition, handlerDefinition } from './catalogue.ts'
 import { createConsumerProcess } from './process.ts'
 import { reprocess } from './reprocessing.ts'
@@ -16,13 +22,17 @@ import type { Handler } from './runtime/keyed-handler.ts'
 const STOP_MS = 8000
 const handlers = new URL('./handlers/', import.meta.url)
 
-const program = new Command('sluice consume')
-  .description('Runs a consumer as a member of its consumer group, until a signal.')
+type Options = { config?: string; port?: number; from?: number }
+
+const program = createProgram(
+  'sluice consume',
+  'Runs a consumer as a member of its consumer group, until a signal.',
+)
+withConfig(program, process.env)
   .argument(
     '<name>',
     'analytics, archive, a file of cloud-bridge/consumers/handlers, or another file',
   )
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .option(
     '--port <number>',
     'port of the HTTP pages, instead of the configured one; 0 for any',
@@ -31,28 +41,19 @@ const program = new Command('sluice consume')
   .option(
     '--from <time>',
     'rebuild the state from that time (ISO 8601) or "beginning" on, make it current, and end',
-    moment,
+    timeArgument(Date.now(), { word: 'beginning', ms: 0 }),
   )
-  .parse()
-const [name] = program.args as [string]
-const options = program.opts<{ config?: string; port?: number; from?: number }>()
-const loaded = loadConfig({ file: options.config, env: process.env })
-if ('faults' in loaded) {
-  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
-  process.exit(2)
-}
-process.umask(0o077)
-await run(loaded.config)
-// A timer of a poll can keep the process alive.
-process.exit()
+  .action(async (name: string, options: Options) => {
+    const config = requireConfig(options.config, process.env)
+    process.umask(0o077)
+    await run(name, config, options)
+  })
+// The timer of a poll can keep the process alive, so the process exits after its work.
+await runCommand(program, { exits: true })
 
-async function run(config: Config): Promise<void> {
+async function run(name: string, config: Config, options: Options): Promise<void> {
   const log = createLog(name, config.log.level)
   const ending = new AbortController()
-  const end = (message: string, code: number) => {
-    log.fatal(message)
-    process.exit(code)
-  }
   untilSignal(STOP_MS).then(signal => {
     log.info({ signal }, 'stopping')
     ending.abort()
@@ -77,9 +78,7 @@ async function run(config: Config): Promise<void> {
     stack.use(await runtime.serve(http, opened.key, opened.handleRequest))
     await runtime.run(opened.openWork)
   } catch (error) {
-    if (error instanceof CannotStart) end(error.message, error.exitCode)
-    else if (error instanceof CannotConsume) end(error.message, 2)
-    else end((error as Error).stack ?? String(error), 1)
+    exitOnError(log, error)
   }
 }
 
@@ -99,13 +98,6 @@ async function loadHandler(nameOrFile: string): Promise<Handler<unknown>> {
   throw new CannotStart(
     `${reason}: name analytics, archive, or a file with a handler (see docs/consumers.md)`,
   )
-}
-
-function moment(text: string): number {
-  if (text === 'beginning') return 0
-  const parsed = parseMoment(text, Date.now())
-  if (typeof parsed === 'number') return parsed
-  throw new InvalidArgumentError(`${parsed.reason}; or beginning.`)
 }
 
 function port(text: string): number {

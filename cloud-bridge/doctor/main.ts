@@ -1,18 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, InvalidArgumentError } from 'commander'
+import { InvalidArgumentError } from 'commander'
 import { type AdminAccess, loadAdminAccess } from '../../config/admin.ts'
 import { type Config, type Fault, loadConfig } from '../../config/config.ts'
+import { createProgram, withConfig } from '../../config/process/command-line.ts'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { runChecks } from './check-runner.ts'
 import { createChecks } from './checks.ts'
 import { type Finding, fault, findingJson, findingLine, ok } from './finding.ts'
 import { topicCreationCheck } from './topic-creation.ts'
 
-const HAS_FAULTS = 1
-const WRONG_CONFIGURATION = 2
-
-const program = new Command('sluice doctor')
-  .description('Checks all that gateway and bridge need, and names the cure of each fault.')
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+const program = withConfig(
+  createProgram(
+    'sluice doctor',
+    'Checks all that gateway and bridge need, and names the cure of each fault.',
+  ),
+  process.env,
+)
   .option('--json', 'print one JSON object instead of lines')
   .option('--create-topics', 'first create the missing topics')
   .option('--admin <file>', 'access of an administrator: YAML with kafka.brokers, .sasl, .tls')
@@ -26,7 +29,6 @@ const program = new Command('sluice doctor')
     `
 Exit codes: 0 no faults (there may be warnings); 1 at least one fault; 2 wrong configuration.`,
   )
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : WRONG_CONFIGURATION))
   .parse()
 const { config: file, json, createTopics, admin, replication } = program.opts<Options>()
 
@@ -39,7 +41,7 @@ if ('config' in loaded && 'access' in adminAccess) {
   const findings = await run(loaded.config, adminAccess.access)
   const hasFaults = findings.some(({ status }) => status === 'fault')
   if (json) printJson(!hasFaults, findings)
-  process.exitCode = hasFaults ? HAS_FAULTS : 0
+  process.exitCode = exitStatusOf(hasFaults ? 'ERR_NEGATIVE' : 'DONE')
 } else {
   refuse([loaded, adminAccess].flatMap(result => ('faults' in result ? result.faults : [])))
 }
@@ -74,7 +76,7 @@ function refuse(faults: readonly Fault[]): never {
   )
   if (json) printJson(false, findings)
   else printLines(findings)
-  process.exit(WRONG_CONFIGURATION)
+  process.exit(exitStatusOf('ERR_MISCONFIGURED'))
 }
 
 function printJson(isOk: boolean, findings: readonly Finding[]): void {

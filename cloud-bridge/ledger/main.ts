@@ -1,20 +1,23 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, InvalidArgumentError } from 'commander'
-import { describeFaults, loadConfig } from '../../config/config.ts'
-import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
+import { InvalidArgumentError } from 'commander'
+import {
+  createProgram,
+  requireConfig,
+  runCommand,
+  withConfig,
+} from '../../config/process/command-line.ts'
+import { stopSignal } from '../../config/process/lifetime.ts'
 import { verifyLedger } from './verification.ts'
 
 const STOP_MS = 1000
-const CANNOT_VERIFY = 2
+const { env } = process
 
-const program = new Command('sluice ledger')
-  .description('Proves from Kafka alone that every event was delivered or is explained.')
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : CANNOT_VERIFY))
+const program = createProgram(
+  'sluice ledger',
+  'Proves from Kafka alone that every event was delivered or is explained.',
+)
 
-program
-  .command('verify')
+withConfig(program.command('verify'), env)
   .description('Reports up to when each gateway is complete, or lists its gaps.')
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .option('--watch', 'report every few seconds, until Ctrl-C')
   .option('--json', 'print one JSON object instead (with --watch one a line); times in ms')
   .option(
@@ -37,30 +40,17 @@ Exit codes:
   3  nothing is missing, but that cannot be proven now: unproven or silent`,
   )
   .action(async ({ config: file, silentAfter, ...options }) => {
-    const loaded = loadConfig({ file, env: process.env })
-    if ('faults' in loaded) throw new CannotStart(describeFaults(loaded.faults))
-    const ending = new AbortController()
-    untilSignal(STOP_MS).then(() => ending.abort())
     process.exitCode = await verifyLedger({
       ...options,
-      config: loaded.config,
+      config: requireConfig(file, env),
       silentAfterMs: silentAfter && silentAfter * 1000,
-      signal: ending.signal,
+      signal: stopSignal(STOP_MS),
       onReport: text => process.stdout.write(`${text}\n`),
       onProblem: line => process.stderr.write(`${line}\n`),
     })
   })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  const text = error instanceof CannotStart ? error.message : (error as Error).stack
-  process.stderr.write(`${text}\n`)
-  process.exitCode = CANNOT_VERIFY
-}
-// Gives the output time; then exits, because an aborted read can keep the process alive.
-await sleep(50)
-process.exit()
+await runCommand(program, { unknownErrors: 'ERR_MISCONFIGURED', exits: true })
 
 function positive(text: string): number {
   if (!(Number(text) > 0)) throw new InvalidArgumentError('Write a number of seconds above 0.')

@@ -1,3 +1,4 @@
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { timeText } from '../../config/process/text-format.ts'
 import type { GatewayAssessment } from './assessment.ts'
 import { sizeOf } from './gap-segments.ts'
@@ -37,7 +38,8 @@ export function createReport(
  * a dead letter, or the explanation of a gap). 3: nothing is missing, but that cannot be proven.
  */
 export function exitCodeOf({ verdict }: LedgerReport): number {
-  return { complete: 0, incomplete: 1, unproven: 3 }[verdict]
+  const codes = { complete: 'DONE', incomplete: 'ERR_NEGATIVE', unproven: 'ERR_UNPROVEN' } as const
+  return exitStatusOf(codes[verdict])
 }
 
 /** The report as lines of text for an operator. */

@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import { pause } from '../../config/process/pause.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
@@ -15,7 +16,6 @@ import { createTopicReader, MissingTopics } from './topic-reader.ts'
 const MISSED_HEARTBEATS = 3
 const WATCH_EVERY_MS = 5000
 /** The exit code when the signal comes before the first report. */
-const INTERRUPTED = 130
 
 export type VerifyOptions = {
   config: Config
@@ -42,7 +42,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<number> {
   }
   const readReport = createReportReader(options, (await createKafkaClient(config.kafka)).stream)
   const aborted = abortOf(signal)
-  let [exitCode, lastText] = [INTERRUPTED, '']
+  let [exitCode, lastText] = [exitStatusOf('ERR_INTERRUPTED'), '']
   for (let round = 0; ; round++) {
     const report = await Promise.race([readReport(), aborted]).catch(error => {
       const problem = problemText(error, config)

@@ -1,16 +1,23 @@
-import { Command, InvalidArgumentError } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { CommandFailed, sendCommand } from '../../config/process/command-request.ts'
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Config } from '../../config/config.ts'
+import {
+  createProgram,
+  requireConfig,
+  runCommand,
+  withConfig,
+} from '../../config/process/command-line.ts'
+import { sendCommand } from '../../config/process/command-request.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
 import type { MovePartitionsAnswer, ShowPartitionsAnswer } from './partitions-command.ts'
 import { describeMove, describeSpread } from './partitions-text.ts'
 
-const program = new Command('sluice partitions')
-  .description('Shows or changes over how many partitions zones are spread. The bridge must run.')
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+const { env } = process
+const program = createProgram(
+  'sluice partitions',
+  'Shows or changes over how many partitions zones are spread. The bridge must run.',
+)
 const shared = (command: Command) =>
-  command
-    .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-    .option('--json', 'print the answer as one JSON object')
+  withConfig(command, env).option('--json', 'print the answer as one JSON object')
 
 shared(program.command('show'))
   .description(
@@ -41,7 +48,7 @@ shared(program.command('move'))
     ),
   )
 
-await program.parseAsync()
+await runCommand(program)
 
 async function ask(
   file: string | undefined,
@@ -49,28 +56,18 @@ async function ask(
   input: object,
   textOf: (answer: object, config: Config) => string,
 ): Promise<void> {
-  const loaded = loadConfig({ file, env: process.env })
-  if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
-  const { http } = loaded.config.bridge
-  try {
-    const answer = await sendCommand(http, path, input)
-    if (answer) process.stdout.write(`${textOf(answer, loaded.config)}\n`)
-    else {
-      const fault = `no bridge answers at bridge.http = ${http.host}:${http.port}`
-      end(`${fault}: start it with ./sluice bridge and the same --config, and try again`, 2)
-    }
-  } catch (error) {
-    if (!(error instanceof CommandFailed)) throw error
-    end(error.message, 1)
+  const config = requireConfig(file, env)
+  const { http } = config.bridge
+  const answer = await sendCommand(http, path, input)
+  if (!answer) {
+    const fault = `no bridge answers at bridge.http = ${http.host}:${http.port}`
+    const cure = 'start it with ./sluice bridge and the same --config, and try again'
+    throw new CannotStart(`${fault}: ${cure}`)
   }
+  process.stdout.write(`${textOf(answer, config)}\n`)
 }
 
 function count(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('Write a number of partitions.')
   return Number(text)
-}
-
-function end(message: string, code: number): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(code)
 }

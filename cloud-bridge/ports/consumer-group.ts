@@ -1,3 +1,4 @@
+import type { ExitCode } from '../../config/process/exit-codes.ts'
 import type { Offsets, ReadRecord } from './event-stream.ts'
 
 /** What one member of a consumer group reads, and the callbacks that process the records. */
@@ -47,4 +48,6 @@ export type ConsumerGroup = { consume(membership: Membership, signal: AbortSigna
  * or a topic ends before the next offset. Through kafkajs, a missing right to the group looks like
  * an unavailable Kafka.
  */
-export class CannotConsume extends Error {}
+export class CannotConsume extends Error {
+  readonly code: ExitCode = 'ERR_MISCONFIGURED'
+}

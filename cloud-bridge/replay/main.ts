@@ -1,63 +1,23 @@
-import { Command, InvalidArgumentError } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { CommandFailed, sendCommand } from '../../config/process/command-request.ts'
-import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
-import { parseMoment } from '../../config/process/time-argument.ts'
+import type { Config } from '../../config/config.ts'
+import {
+  createProgram,
+  exitWith,
+  requireConfig,
+  runCommand,
+  timeArgument,
+  withConfig,
+} from '../../config/process/command-line.ts'
+import { sendCommand } from '../../config/process/command-request.ts'
+import { CannotStart, stopSignal } from '../../config/process/lifetime.ts'
 import { replayFromArchive } from './archive-replay.ts'
 import type { ReplayAnswer } from './replay-command.ts'
 
 const STOP_MS = 8000
-const INTERRUPTED = 130
 
+const { env } = process
 /** Relative times of --from and --to refer to the same moment. */
 const nowMs = Date.now()
-
-const {
-  config: file,
-  archive,
-  topic,
-  ...request
-} = new Command('sluice replay')
-  .description(
-    'Sends delivered events a second time, under the same ids, to the topic ' +
-      'kafka.topics.backfill. The bridge must run; it continues after a restart until all are ' +
-      'sent. With --archive the command sends archived events itself, without a bridge.',
-  )
-  .requiredOption(
-    '--from <time>',
-    'received at this time or later: 2026-05-01T08:00:00Z, -2h, -7d',
-    parseTime,
-  )
-  .option('--to <time>', 'received before this time', parseTime, nowMs)
-  .option('--zone <name>', 'only events of this zone')
-  .option('--archive <dir>', 'send the events that the consumer `archive` stored there')
-  .option('--topic <name>', 'with --archive: send to this topic')
-  .option('--json', 'print the answer as one JSON object')
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .parse()
-  .opts<Options>()
-const loaded = loadConfig({ file, env: process.env })
-if ('faults' in loaded) end(describeFaults(loaded.faults), 2)
-if (request.from >= request.to) end('--from must be before --to', 2)
-if (archive !== undefined) await replayArchived(loaded.config, archive)
-if (topic !== undefined)
-  end('--topic needs --archive: the bridge replays to kafka.topics.backfill', 2)
-
-const { http } = loaded.config.bridge
-const { json, ...input } = request
-try {
-  const answer = await sendCommand(http, '/replay', input)
-  if (answer) printAnswer(answer as ReplayAnswer)
-  else {
-    const fault = `no bridge answers at bridge.http = ${http.host}:${http.port}`
-    const cure = 'start it with ./sluice bridge and the same --config, and try again'
-    end(`${fault}, and the bridge sends the events: ${cure}`, 2)
-  }
-} catch (error) {
-  if (!(error instanceof CommandFailed)) throw error
-  end(error.message, 1)
-}
+const parseTime = timeArgument(nowMs)
 
 type Options = {
   config?: string
@@ -69,52 +29,81 @@ type Options = {
   topic?: string
 }
 
-async function replayArchived(config: Config, dir: string): Promise<never> {
-  const { from: fromMs, to: toMs, zone } = request
-  const target = topic ?? config.kafka.topics.backfill
-  const ending = new AbortController()
-  untilSignal(STOP_MS).then(() => ending.abort())
-  const { signal } = ending
-  try {
-    const sent = await replayFromArchive({
-      ...{ config, dir, fromMs, toMs, zone, topic: target, signal },
-      onProblem: line => process.stderr.write(`${line}\n`),
-    })
-    if (sent === null)
-      end('interrupted: run the command again; it sends all events again', INTERRUPTED)
-    if (sent === 0) end(`${dir} has no events of this time: there is nothing to replay`, 1)
-    const text = request.json
-      ? JSON.stringify({ topic: target, events: sent })
-      : `${sent} events were sent to ${target} again`
-    process.stdout.write(`${text}\n`)
-    process.exit(0)
-  } catch (error) {
-    if (error instanceof CannotStart) end(error.message, error.exitCode)
-    end((error as Error).message, 1)
+const program = createProgram(
+  'sluice replay',
+  'Sends delivered events a second time, under the same ids, to the topic ' +
+    'kafka.topics.backfill. The bridge must run; it continues after a restart until all are ' +
+    'sent. With --archive the command sends archived events itself, without a bridge.',
+)
+withConfig(program, env)
+  .requiredOption(
+    '--from <time>',
+    'received at this time or later: 2026-05-01T08:00:00Z, -2h, -7d',
+    parseTime,
+  )
+  .option('--to <time>', 'received before this time', parseTime, nowMs)
+  .option('--zone <name>', 'only events of this zone')
+  .option('--archive <dir>', 'send the events that the consumer `archive` stored there')
+  .option('--topic <name>', 'with --archive: send to this topic')
+  .option('--json', 'print the answer as one JSON object')
+  .action(async (options: Options) => {
+    const config = requireConfig(options.config, env)
+    if (options.from >= options.to) throw new CannotStart('--from must be before --to')
+    if (options.archive !== undefined) await replayArchived(config, options.archive, options)
+    else if (options.topic === undefined) await replayThroughBridge(config, options)
+    else {
+      const cure = 'the bridge replays to kafka.topics.backfill'
+      throw new CannotStart(`--topic needs --archive: ${cure}`)
+    }
+  })
+await runCommand(program, { exits: true })
+
+async function replayThroughBridge({ bridge }: Config, options: Options): Promise<void> {
+  const { config: _, archive: _archive, topic: _topic, json, ...input } = options
+  const { host, port } = bridge.http
+  const answer = await sendCommand(bridge.http, '/replay', input)
+  if (!answer) {
+    const fault = `no bridge answers at bridge.http = ${host}:${port}`
+    const cure = 'start it with ./sluice bridge and the same --config, and try again'
+    throw new CannotStart(`${fault}, and the bridge sends the events: ${cure}`)
   }
+  printAnswer(answer as ReplayAnswer, options)
 }
 
-function printAnswer(answer: ReplayAnswer): void {
+async function replayArchived(config: Config, dir: string, options: Options): Promise<void> {
+  const { from: fromMs, to: toMs, zone } = options
+  const topic = options.topic ?? config.kafka.topics.backfill
+  const sent = await replayFromArchive({
+    ...{ config, dir, fromMs, toMs, zone, topic, signal: stopSignal(STOP_MS) },
+    onProblem: line => process.stderr.write(`${line}\n`),
+  }).catch(error => {
+    throw error instanceof CannotStart ? error : Object.assign(error, { code: 'ERR_TEMPORARY' })
+  })
+  if (sent === null) {
+    exitWith('interrupted: run the command again; it sends all events again', 'ERR_INTERRUPTED')
+  }
+  if (sent === 0) {
+    exitWith(`${dir} has no events of this time: there is nothing to replay`, 'ERR_NEGATIVE')
+  }
+  const text = options.json
+    ? JSON.stringify({ topic, events: sent })
+    : `${sent} events were sent to ${topic} again`
+  process.stdout.write(`${text}\n`)
+}
+
+function printAnswer(answer: ReplayAnswer, { json, zone }: Options): void {
   const { topic, runs, waits } = answer
   if (json) process.stdout.write(`${JSON.stringify(answer)}\n`)
   const events = runs.reduce((sum, run) => sum + run.events, 0)
   if (events === 0) {
-    const zone = input.zone === undefined ? '' : ` and of zone ${JSON.stringify(input.zone)}`
-    end(`no delivered event is of this time${zone}: there is nothing to replay`, 1)
+    const ofZone = zone === undefined ? '' : ` and of zone ${JSON.stringify(zone)}`
+    exitWith(
+      `no delivered event is of this time${ofZone}: there is nothing to replay`,
+      'ERR_NEGATIVE',
+    )
   }
   if (json) return
   const spans = runs.map(({ from, to }) => `#${from} to #${to}`).join(', ')
   const wait = waits === null ? '' : `\nthe events wait until Kafka answers: ${waits}`
   process.stdout.write(`${events} events are sent to ${topic} again: ${spans}${wait}\n`)
-}
-
-function parseTime(text: string): number {
-  const moment = parseMoment(text, nowMs)
-  if (typeof moment === 'number') return moment
-  throw new InvalidArgumentError(moment.reason)
-}
-
-function end(message: string, code: number): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(code)
 }

@@ -1,9 +1,13 @@
+import type { ExitCode } from './exit-codes.ts'
+
 const TIMEOUT_MS = 60_000
 /** The address under which a process is reached that listens on all addresses. */
 const LOOPBACK_OF: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
 /** The process refused the command, or its result is unknown; the message is for a person. */
-export class CommandFailed extends Error {}
+export class CommandFailed extends Error {
+  readonly code: ExitCode = 'ERR_REFUSED'
+}
 
 /**
  * Sends a command to a running process and returns its answer; null when no process listens at the

@@ -1,10 +1,12 @@
+import { type ExitCode, exitStatusOf } from './exit-codes.ts'
+
 /** Terminal and launcher may both deliver one Ctrl-C: a repeat so soon is the same signal. */
 const ECHO_MS = 500
 
 /**
  * Resolves with the name of the first stop signal (SIGINT, SIGTERM or SIGHUP). From then on the
- * process has `deadlineMs` to stop in order; after that it exits with 1. A second signal ends the
- * process at once with exit code 130.
+ * process has `deadlineMs` to stop in order; after that it exits with ERR_FAILED. A second signal
+ * ends the process at once with ERR_INTERRUPTED.
  */
 export function untilSignal(deadlineMs: number): Promise<string> {
   return new Promise(resolve => {
@@ -12,26 +14,38 @@ export function untilSignal(deadlineMs: number): Promise<string> {
     const onSignal = (signal: string) => {
       if (firstSignalMs === null) {
         firstSignalMs = performance.now()
-        setTimeout(() => process.exit(1), deadlineMs).unref()
+        setTimeout(() => process.exit(exitStatusOf('ERR_FAILED')), deadlineMs).unref()
         resolve(signal)
-      } else if (performance.now() - firstSignalMs > ECHO_MS) process.exit(130)
+      } else if (performance.now() - firstSignalMs > ECHO_MS) {
+        process.exit(exitStatusOf('ERR_INTERRUPTED'))
+      }
     }
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, onSignal)
   })
 }
 
+/** A signal that aborts at the first stop signal; see untilSignal. */
+export function stopSignal(deadlineMs: number): AbortSignal {
+  const stopping = new AbortController()
+  untilSignal(deadlineMs).then(() => stopping.abort())
+  return stopping.signal
+}
+
 /**
- * What keeps a process from starting until somebody mends it: it says how, and exits with 2; with 1
- * when it may pass by itself, so that it makes sense to try again.
+ * An obstacle that keeps a process from starting, with its cure in the message. The code is
+ * ERR_MISCONFIGURED, or ERR_TEMPORARY when the obstacle may pass by itself.
  */
 export class CannotStart extends Error {
-  readonly isTemporary: boolean
+  readonly code: ExitCode
   constructor(message: string, { isTemporary = false, ...options }: CannotStartOptions = {}) {
     super(message, options)
-    this.isTemporary = isTemporary
+    this.code = isTemporary ? 'ERR_TEMPORARY' : 'ERR_MISCONFIGURED'
   }
-  get exitCode(): 1 | 2 {
-    return this.isTemporary ? 1 : 2
+  get exitCode(): number {
+    return exitStatusOf(this.code)
+  }
+  get isTemporary(): boolean {
+    return this.code === 'ERR_TEMPORARY'
   }
 }
 

@@ -1,4 +1,5 @@
 import { sendCommand } from '../../config/process/command-request.ts'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import type { Terminal } from '../../config/process/terminal.ts'
 import { countText, printable } from '../../config/process/text-format.ts'
@@ -22,7 +23,7 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
     await terminal.printLine(json ? deadLetterJson(letter) : deadLetterLine(letter))
   }
   if (!json) terminal.warn(countText(count, 'dead letter'))
-  return 0
+  return exitStatusOf('DONE')
 }
 
 /** Shows dead letters with all fields. Gives the exit code: 1 when a number does not exist. */
@@ -40,7 +41,7 @@ export async function showDeadLetters({ numbers, ...options }: Options & { numbe
       terminal.warn(`there is no dead letter #${number}`)
     }
   }
-  return missing > 0 ? 1 : 0
+  return exitStatusOf(missing > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }
 
 export type ResolveOptions = Options & {
@@ -73,7 +74,7 @@ export async function resolveDeadLetters(options: ResolveOptions): Promise<numbe
   const { retried, dropped, unchanged } = counts
   const done = action === 'retry' ? `${retried} retried` : `${dropped} dropped`
   if (!json) terminal.warn(`${done}, ${unchanged} left as they were`)
-  return unchanged! > 0 ? 1 : 0
+  return exitStatusOf(unchanged! > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }
 
 type Outcome = { number: number; outcome: string; sequence?: number; reason?: string }

@@ -2,6 +2,7 @@ import { createWriteStream, existsSync, renameSync, rmSync } from 'node:fs'
 import { Readable, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createEventContainer, type SensorReading } from '../../config/event/sensor-reading.ts'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import { countText } from '../../config/process/text-format.ts'
 import type { EventFilter, OutboxView } from '../store/read/outbox-view.ts'
@@ -47,12 +48,12 @@ export async function runExport(options: ExportOptions): Promise<number> {
     const { code, message } = error as NodeJS.ErrnoException
     const isClosed = code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE'
     warn(signal.aborted ? 'interrupted' : isClosed ? 'nobody reads any more' : message)
-    return 1
+    return exitStatusOf('ERR_NEGATIVE')
   }
   const unreadable =
     tally.unreadable > 0 ? `, ${countText(tally.unreadable, 'group')} unreadable` : ''
   warn(`${countText(tally.events, 'event')} exported${unreadable}`)
-  return tally.unreadable > 0 ? 1 : 0
+  return exitStatusOf(tally.unreadable > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }
 
 type Tally = { events: number; unreadable: number }

@@ -1,34 +1,40 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
-import { CommandFailed } from '../../config/process/command-request.ts'
-import { CannotStart, untilSignal } from '../../config/process/lifetime.ts'
-import { createTerminal, OutputClosed } from '../../config/process/terminal.ts'
-import { parseMoment } from '../../config/process/time-argument.ts'
+import { Option } from 'commander'
+import {
+  countArgument,
+  createProgram,
+  requireConfig,
+  runCommand,
+  timeArgument,
+  withConfig,
+} from '../../config/process/command-line.ts'
+import { CannotStart, stopSignal } from '../../config/process/lifetime.ts'
+import { createTerminal } from '../../config/process/terminal.ts'
 import { listDeadLetters, resolveDeadLetters, showDeadLetters } from './dead-letters.ts'
 import { runExport } from './export.ts'
 import { runTail } from './tail.ts'
 
 const STOP_MS = 5000
-const program = new Command('sluice').description(
+const { env } = process
+const program = createProgram(
+  'sluice',
   'Shows what is stored in the outbox, also while the gateway runs.',
 )
-const withConfig = (command: Command) =>
-  command.option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
+const parseTime = timeArgument(Date.now())
 const terminal = createTerminal(process.stdout, process.stderr)
 
-withConfig(program.command('tail'))
+withConfig(program.command('tail'), env)
   .description('Shows the last events as they are stored.')
   .option('--zone <name>', 'only events of this zone')
-  .option('--count <number>', 'how many of the last events', parseCount, 10)
+  .option('--count <number>', 'how many of the last events', countArgument, 10)
   .option('--follow', 'show each new event too, until Ctrl-C')
   .option('--json', 'one JSON object a line, with every field')
   .action(async ({ config, zone, count, follow = false, json = false }) => {
-    const { file } = load(config).outbox
-    const signal = stopSignal()
+    const { file } = requireConfig(config, env).outbox
+    const signal = stopSignal(STOP_MS)
     process.exitCode = await runTail({ file, zone, count, follow, json, signal, terminal })
   })
 
-withConfig(program.command('export'))
+withConfig(program.command('export'), env)
   .description('Writes the events that were received within a time to a file.')
   .requiredOption(
     '--from <time>',
@@ -44,14 +50,14 @@ withConfig(program.command('export'))
   )
   .option('--out <file>', 'a file that does not exist yet; standard output otherwise')
   .action(async ({ config, from: fromMs, to: toMs, zone, format, out }) => {
-    const { file } = load(config).outbox
+    const { file } = requireConfig(config, env).outbox
     if (fromMs >= toMs) throw new CannotStart('--from must be before --to')
     if (format === 'avro' && out === undefined && process.stdout.isTTY) {
       throw new CannotStart('Avro is no text for a terminal: name a file with --out')
     }
     const filter = { fromMs, toMs, zone }
     const output = { format, out, stdout: process.stdout, warn: terminal.warn }
-    process.exitCode = await runExport({ file, ...filter, ...output, signal: stopSignal() })
+    process.exitCode = await runExport({ file, ...filter, ...output, signal: stopSignal(STOP_MS) })
   })
 
 const deadLetters = program
@@ -61,21 +67,21 @@ const deadLetters = program
       'records of the dead letter topic, those of consumers included.',
   )
 
-withConfig(deadLetters.command('list'))
+withConfig(deadLetters.command('list'), env)
   .description('Lists open dead letters: number, time, topic, reason, place, size.')
   .option('--settled', 'also those that were retried or dropped')
   .option('--json', 'one JSON object a line, with every field')
   .action(async ({ config, settled: all = false, json = false }) => {
-    const { file } = load(config).outbox
+    const { file } = requireConfig(config, env).outbox
     process.exitCode = await listDeadLetters({ file, all, json, terminal })
   })
 
-withConfig(deadLetters.command('show'))
+withConfig(deadLetters.command('show'), env)
   .description('Shows all of a dead letter, its bytes as text and in hex.')
   .argument('<numbers...>', 'numbers as in the list', collectNumbers)
   .option('--json', 'one JSON object a line; bytes in base64')
   .action(async (numbers, { config, json = false }) => {
-    const { file } = load(config).outbox
+    const { file } = requireConfig(config, env).outbox
     process.exitCode = await showDeadLetters({ file, numbers, json, terminal })
   })
 
@@ -84,14 +90,14 @@ const descriptions = {
   drop: 'Drops dead letters: they stay on record and are never retried.',
 }
 for (const action of ['retry', 'drop'] as const) {
-  withConfig(deadLetters.command(action))
+  withConfig(deadLetters.command(action), env)
     .description(`${descriptions[action]} The gateway must run.`)
     .argument('[numbers...]', 'numbers as in the list', collectNumbers)
     .option('--all', 'all open dead letters')
     .option('--json', 'one JSON object a line')
     .action(async (given: number[], { config, all = false, json = false }) => {
       if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
-      const { outbox, gateway } = load(config)
+      const { outbox, gateway } = requireConfig(config, env)
       const numbers = all ? null : given
       const target = { file: outbox.file, http: gateway.http }
       process.exitCode = await resolveDeadLetters({ action, numbers, ...target, json, terminal })
@@ -99,44 +105,9 @@ for (const action of ['retry', 'drop'] as const) {
 }
 
 process.umask(0o077)
-try {
-  await program.parseAsync()
-} catch (error) {
-  if (!(error instanceof OutputClosed)) reportError(error as Error & { code?: string })
-}
-
-function reportError(error: Error & { code?: string }): void {
-  const isForUsers = error instanceof CannotStart || error instanceof CommandFailed
-  const isKnown = isForUsers || error.code?.startsWith('SQLITE_')
-  process.stderr.write(`${isKnown ? error.message : error.stack}\n`)
-  process.exitCode = error instanceof CannotStart ? 2 : 1
-}
-
-function load(file: string | undefined): Config {
-  const loaded = loadConfig({ file, env: process.env })
-  if ('config' in loaded) return loaded.config
-  process.stderr.write(`${describeFaults(loaded.faults)}\n`)
-  process.exit(2)
-}
-
-function stopSignal(): AbortSignal {
-  const stopping = new AbortController()
-  untilSignal(STOP_MS).then(() => stopping.abort())
-  return stopping.signal
-}
-
-function parseTime(text: string): number {
-  const moment = parseMoment(text, Date.now())
-  if (typeof moment === 'number') return moment
-  throw new InvalidArgumentError(moment.reason)
-}
+await runCommand(program)
 
 /** Commander passes the value so far, and does not collect by itself. */
 function collectNumbers(text: string, previous: number[] = []): number[] {
-  return [...previous, parseCount(text.replace(/^#/, ''))]
-}
-
-function parseCount(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
-  return Number(text)
+  return [...previous, countArgument(text.replace(/^#/, ''))]
 }

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import type { Terminal } from '../../config/process/terminal.ts'
 import { bellFile, readBell, watchBell } from '../store/file/bell.ts'
@@ -79,7 +80,7 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
   using stack = new DisposableStack()
   stack.defer(() => view.close())
   await showNew()
-  if (!follow) return faults > 0 ? 1 : 0
+  if (!follow) return exitStatusOf(faults > 0 ? 'ERR_NEGATIVE' : 'DONE')
   const bell = stack.adopt(watchBell(bellFile(file)), bell => bell.close())
   signal.addEventListener('abort', bell.wake)
   while (!signal.aborted) {
@@ -87,7 +88,7 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
     await showNew()
     await bell.next(CHECK_EVERY_MS)
   }
-  return faults > 0 ? 1 : 0
+  return exitStatusOf(faults > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }
 
 /** Opens the outbox; throws CannotStart with a cure when there is none that can be read. */

@@ -1,3 +1,4 @@
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { createBuildingMessages } from '../building/messages.ts'
 import { planBuilding } from '../building/plan.ts'
 import { connectDevices } from '../devices/devices.ts'
@@ -41,7 +42,7 @@ export async function runSimulation(options: SimulateOptions): Promise<number> {
   const unacknowledged = await devices.drain(DRAIN_MS)
   clearInterval(progress)
   process.stdout.write(`${JSON.stringify({ run: devices.runId, ...devices.counters() })}\n`)
-  return unacknowledged === 0 ? 0 : 1
+  return exitStatusOf(unacknowledged === 0 ? 'DONE' : 'ERR_NEGATIVE')
 }
 
 function connect({ host, port, simulation, ...options }: SimulateOptions) {

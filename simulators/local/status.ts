@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { fetchState } from '../processes/sluice-process.ts'
 import { startDisplay } from './display.ts'
 
@@ -20,5 +21,5 @@ export async function showStatus({ config, json = false, signal }: StatusOptions
   }
   await using _display = startDisplay({ fetchStates })
   await new Promise(resolve => signal.addEventListener('abort', resolve))
-  return 0
+  return exitStatusOf('DONE')
 }

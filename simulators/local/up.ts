@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { startConsumers } from '../pipeline/consumers.ts'
 import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline/pipeline.ts'
 import { startDisplay } from './display.ts'
@@ -31,7 +32,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   )
   if (durationMs === undefined || signal.aborted) {
     display.say('stopping')
-    return 0
+    return exitStatusOf('DONE')
   }
   display.say('delivering the events that are still in the outbox')
   const undelivered = pipeline.problem ? 0 : await pipeline.drain()
@@ -41,7 +42,7 @@ export async function runUp(options: UpOptions): Promise<number> {
   const verdict = consumers ? await consumers.judge(judged, pipeline.devices.record) : judged
   await display[Symbol.asyncDispose]()
   process.stdout.write(`${JSON.stringify(verdict)}\n`)
-  return verdict.verdict === 'complete' ? 0 : 1
+  return exitStatusOf(verdict.verdict === 'complete' ? 'DONE' : 'ERR_NEGATIVE')
 }
 
 function startConsumersFor(

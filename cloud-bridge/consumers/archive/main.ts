@@ -1,22 +1,25 @@
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
-import { describeFaults, loadConfig } from '../../../config/config.ts'
+import {
+  createProgram,
+  requireConfig,
+  runCommand,
+  withConfig,
+} from '../../../config/process/command-line.ts'
+import { exitStatusOf } from '../../../config/process/exit-codes.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { type ManifestHead, verificationText, verifyArchive } from './verification.ts'
 
-const CANNOT_VERIFY = 2
+const { env } = process
+const program = createProgram(
+  'sluice archive',
+  'Commands for the archive, the Parquet files of the consumer `archive`.',
+)
 
-const program = new Command('sluice archive')
-  .description('Commands for the archive, the Parquet files of the consumer `archive`.')
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : CANNOT_VERIFY))
-
-program
-  .command('verify')
+withConfig(program.command('verify'), env)
   .description(
     'Verifies that the archive is as it was committed; names each file or line that is not.',
   )
   .option('--dir <dir>', 'the archive (default: consumers.archive.dir)')
-  .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
   .option('--json', 'print one JSON object instead')
   .option('--heads <file>', 'an earlier output of --json that was stored elsewhere')
   .addHelpText(
@@ -32,29 +35,17 @@ Exit codes:
   2  cannot verify: wrong configuration, or no archive there`,
   )
   .action(async ({ dir, config, json, heads: headsFile }: VerifyOptions) => {
-    const archiveDir = dir ?? readConfiguredDir(config)
+    const archiveDir = dir ?? requireConfig(config, env).consumers.archive.dir
     const heads = headsFile === undefined ? [] : readHeads(headsFile)
     const result = await verifyArchive(archiveDir, heads)
     if (!result) throw new CannotStart(`there is no archive at ${archiveDir}`)
     process.stdout.write(`${json ? JSON.stringify(result) : verificationText(result)}\n`)
-    process.exitCode = result.faults.length === 0 ? 0 : 1
+    process.exitCode = exitStatusOf(result.faults.length === 0 ? 'DONE' : 'ERR_NEGATIVE')
   })
 
 type VerifyOptions = { dir?: string; config?: string; json?: boolean; heads?: string }
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  const message = error instanceof CannotStart ? error.message : (error as Error).stack
-  process.stderr.write(`${message}\n`)
-  process.exitCode = CANNOT_VERIFY
-}
-
-function readConfiguredDir(file: string | undefined): string {
-  const loaded = loadConfig({ file, env: process.env })
-  if ('faults' in loaded) throw new CannotStart(describeFaults(loaded.faults))
-  return loaded.config.consumers.archive.dir
-}
+await runCommand(program, { unknownErrors: 'ERR_MISCONFIGURED' })
 
 function readHeads(file: string): ManifestHead[] {
   try {

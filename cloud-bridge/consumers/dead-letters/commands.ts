@@ -1,3 +1,4 @@
+import { exitStatusOf } from '../../../config/process/exit-codes.ts'
 import type { Terminal } from '../../../config/process/terminal.ts'
 import { countText, printable } from '../../../config/process/text-format.ts'
 import type { EventStream } from '../../ports/event-stream.ts'
@@ -24,7 +25,7 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
     await terminal.printLine(json ? deadLetterJson(letter) : deadLetterLine(letter))
   }
   if (!json) terminal.warn(countText(count, 'dead letter'))
-  return 0
+  return exitStatusOf('DONE')
 }
 
 /** Shows dead letters in full. Resolves with the exit code: 1 when one does not exist. */
@@ -74,10 +75,10 @@ export async function resolveDeadLetters(options: ResolveOptions): Promise<numbe
   await resolveBatch(batch)
   const missingCode = reportMissing(missing, terminal)
   if (!json) terminal.warn(`${counts.resolved} ${outcome}, ${counts.unchanged} left as they were`)
-  return missingCode === 0 && counts.unchanged === 0 ? 0 : 1
+  return exitStatusOf(missingCode === 0 && counts.unchanged === 0 ? 'DONE' : 'ERR_NEGATIVE')
 }
 
-function reportMissing(missing: ReadonlySet<string>, terminal: Terminal): 0 | 1 {
+function reportMissing(missing: ReadonlySet<string>, terminal: Terminal): number {
   for (const id of missing) terminal.warn(`there is no dead letter ${printable(id)}`)
-  return missing.size > 0 ? 1 : 0
+  return exitStatusOf(missing.size > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }

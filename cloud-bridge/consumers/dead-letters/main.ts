@@ -1,7 +1,11 @@
-import { Command } from 'commander'
-import { type Config, describeFaults, loadConfig } from '../../../config/config.ts'
+import type { Config } from '../../../config/config.ts'
+import {
+  createProgram,
+  requireConfig,
+  runCommand,
+  withConfig,
+} from '../../../config/process/command-line.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
-import { pause } from '../../../config/process/pause.ts'
 import { createTerminal, OutputClosed } from '../../../config/process/terminal.ts'
 import { NoSuchTopic } from '../../kafka/client.ts'
 import { createKafkaClient } from '../../kafka/configured-client.ts'
@@ -9,17 +13,17 @@ import { listDeadLetters, resolveDeadLetters, showDeadLetters } from './commands
 import { MissingTopic } from './dead-letter-topic.ts'
 import { createResolver } from './resolution.ts'
 
-const program = new Command('sluice deadletters')
-  .description('Lists, shows, retries and drops the dead letters in Kafka.')
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+const { env } = process
+const program = createProgram(
+  'sluice deadletters',
+  'Lists, shows, retries and drops the dead letters in Kafka.',
+)
 const terminal = createTerminal(process.stdout, process.stderr)
 
 const command = (words: string, description: string) =>
-  program
-    .command(words)
+  withConfig(program.command(words), env)
     .description(description)
     .option('--cloud', 'in Kafka; without it: in the outbox of the gateway')
-    .option('--config <file>', 'configuration file (YAML)', process.env.SLUICE_CONFIG)
     .option('--json', 'one JSON object a line; bytes in base64')
 
 command('list', 'Lists open dead letters: id, time, source, reason, size.')
@@ -45,7 +49,7 @@ for (const action of ['retry', 'drop'] as const) {
   command(`${action} [ids...]`, descriptions[action])
     .option('--all', 'all open dead letters')
     .action(async (given: string[], { config, all = false, json = false }) => {
-      if (all === given.length > 0) return end(new CannotStart('give ids, or --all'))
+      if (all === given.length > 0) throw new CannotStart('give ids, or --all')
       const ids = all ? null : given
       await run(config, async ({ kafka, stream, topics: admin, openSink }) => {
         await using sink = openSink()
@@ -57,36 +61,25 @@ for (const action of ['retry', 'drop'] as const) {
     })
 }
 
-await program.parseAsync()
-// Gives the output time; then exits, because an aborted read can keep the process alive.
-await pause(50)
-process.exit()
+await runCommand(program, { exits: true })
 
 type Context = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['kafka'] }
 
-/** Runs a command on the configured Kafka; a failure becomes one line and an exit code. */
+/** Runs a command on the configured Kafka. An error of Kafka counts as temporary. */
 async function run(file: string | undefined, work: (context: Context) => Promise<number>) {
-  const loaded = loadConfig({ file, env: process.env })
-  if ('faults' in loaded) return end(new CannotStart(describeFaults(loaded.faults)))
-  const { kafka } = loaded.config
+  const { kafka } = requireConfig(file, env)
   const cluster = `Kafka at ${kafka.brokers.join(', ')}`
+  if (kafka.brokers.length === 0) {
+    throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
+  }
   try {
-    if (kafka.brokers.length === 0) {
-      throw new CannotStart('kafka.brokers is not configured: name some brokers, host:port each')
-    }
     process.exitCode = await work({ ...(await createKafkaClient(kafka)), kafka })
   } catch (error) {
-    if (error instanceof OutputClosed) return
-    const { message } = error as Error
-    if (error instanceof CannotStart) end(error)
-    else if (error instanceof MissingTopic || error instanceof NoSuchTopic) {
+    if (error instanceof OutputClosed || error instanceof CannotStart) throw error
+    if (error instanceof MissingTopic || error instanceof NoSuchTopic) {
       const cure = 'Create it, or set kafka.topics to the topics that the bridge writes'
-      end(new CannotStart(`${cluster} has no topic ${kafka.topics.deadletters}. ${cure}`))
-    } else end(new CannotStart(`${cluster}: ${message}`, { isTemporary: true }))
+      throw new CannotStart(`${cluster} has no topic ${kafka.topics.deadletters}. ${cure}`)
+    }
+    throw new CannotStart(`${cluster}: ${(error as Error).message}`, { isTemporary: true })
   }
-}
-
-function end({ message, exitCode }: CannotStart): void {
-  process.stderr.write(`${message}\n`)
-  process.exitCode = exitCode
 }

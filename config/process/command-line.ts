@@ -1,0 +1,100 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { type Config, describeFaults, loadConfig } from '../config.ts'
+import { type ExitCode, exitCodes, exitStatusOf } from './exit-codes.ts'
+import { CannotStart } from './lifetime.ts'
+import type { Log } from './log.ts'
+import { pause } from './pause.ts'
+import { OutputClosed } from './terminal.ts'
+import { parseMoment } from './time-argument.ts'
+
+const FLUSH_MS = 50
+
+/** A program whose usage errors end the process with ERR_MISCONFIGURED. */
+export function createProgram(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .exitOverride(({ exitCode }) =>
+      process.exit(exitStatusOf(exitCode === 0 ? 'DONE' : 'ERR_MISCONFIGURED')),
+    )
+}
+
+/** Adds the option --config, with SLUICE_CONFIG as its default. */
+export const withConfig = (command: Command, env: NodeJS.ProcessEnv) =>
+  command.option('--config <file>', 'configuration file (YAML)', env.SLUICE_CONFIG)
+
+/** Loads the configuration. Throws CannotStart with all faults when there are any. */
+export function requireConfig(file: string | undefined, env: NodeJS.ProcessEnv): Config {
+  const loaded = loadConfig({ file, env })
+  if ('config' in loaded) return loaded.config
+  throw new CannotStart(describeFaults(loaded.faults))
+}
+
+export type RunOptions = {
+  /** The code for errors without a code of their own; ERR_FAILED by default. */
+  unknownErrors?: ExitCode
+  /** Ends the process after the work, because an open socket or an aborted read may stay. */
+  exits?: boolean
+}
+
+/**
+ * Runs a command line: parses the arguments and waits for the action, which sets process.exitCode.
+ * An error goes to standard error: as its message when the error has one of our codes or comes from
+ * SQLite, else with its stack. The exit status follows from the code. A closed output is no error.
+ */
+export async function runCommand(
+  program: Command,
+  { unknownErrors = 'ERR_FAILED', exits = false }: RunOptions = {},
+): Promise<void> {
+  try {
+    await program.parseAsync()
+  } catch (error) {
+    if (!(error instanceof OutputClosed)) {
+      process.stderr.write(`${textOf(error)}\n`)
+      process.exitCode = exitStatusOf(codeOf(error) ?? unknownErrors)
+    }
+  }
+  if (!exits) return
+  await pause(FLUSH_MS)
+  process.exit()
+}
+
+/** Logs an error that a service cannot survive, and ends the process by its code. */
+export function exitOnError(log: Log, error: unknown): never {
+  log.fatal(textOf(error))
+  process.exit(exitStatusOf(codeOf(error) ?? 'ERR_FAILED'))
+}
+
+/** Prints a message to standard error, and ends the process. */
+export function exitWith(message: string, code: ExitCode): never {
+  process.stderr.write(`${message}\n`)
+  process.exit(exitStatusOf(code))
+}
+
+/** Parses a time for an option; relative times count from `nowMs`. */
+export const timeArgument =
+  (nowMs: number, alternative?: { word: string; ms: number }) =>
+  (text: string): number => {
+    if (text === alternative?.word) return alternative.ms
+    const parsed = parseMoment(text, nowMs)
+    if (typeof parsed === 'number') return parsed
+    throw new InvalidArgumentError(
+      alternative ? `${parsed.reason}; or ${alternative.word}.` : parsed.reason,
+    )
+  }
+
+/** Parses a whole number for an option. */
+export function countArgument(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
+  return Number(text)
+}
+
+function codeOf(error: unknown): ExitCode | undefined {
+  const { code } = error as { code?: string }
+  return code !== undefined && Object.hasOwn(exitCodes, code) ? (code as ExitCode) : undefined
+}
+
+function textOf(error: unknown): string {
+  const { message, stack, code } = error as Error & { code?: string }
+  const isForUsers = codeOf(error) !== undefined || code?.startsWith('SQLITE_')
+  return isForUsers ? message : (stack ?? String(error))
+}
