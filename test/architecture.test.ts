@@ -118,6 +118,12 @@ describe('the architecture', () => {
     expect(wrong).toEqual([])
   })
 
+  it('takes exit statuses from one table', () => {
+    const literal = /process\.exit\(\d|process\.exitCode = \d|[?:] 1 : 0\n.*exit/
+    const wrong = ours.filter(([, text]) => literal.test(text)).map(([file]) => file)
+    expect(wrong).toEqual([])
+  })
+
   it('is written in small files of short lines', () => {
     const long = [...source].filter(([, text]) => text.trimEnd().split('\n').length > 300)
     expect(long.map(([file]) => file)).toEqual([])
