@@ -1,101 +1,46 @@
 import { z } from 'zod'
-import { isHost, isHostAndPort, isPlainUrl } from './syntax/hosts.ts'
-import { locationFault } from './syntax/routes.ts'
-import { isSchedule } from './syntax/schedules.ts'
+import {
+  brokerAddress,
+  bytes,
+  choice,
+  count,
+  cures,
+  filePath,
+  flag,
+  host,
+  kafkaTopic,
+  laneName,
+  location,
+  ms,
+  port,
+  printableText,
+  registryUrl,
+  safeName,
+  schedule,
+  topicPattern,
+} from './value-kinds.ts'
 import { windowSizeTable } from './window-size-table.ts'
-
-/** What an operator can do about a wrong value, for each schema of a value. */
-export const cures = z.registry<{ cure: string }>()
-
-const integer = (min: number, max: number, unit: string) =>
-  z
-    .int()
-    .min(min)
-    .max(max)
-    .register(cures, {
-      cure: `Choose a whole number${unit} between ${min} and ${max}`,
-    })
-const count = (min: number, max: number) => integer(min, max, '')
-const ms = (min: number, max: number) => integer(min, max, ' of milliseconds')
-const bytes = (min: number, max: number) => integer(min, max, ' of bytes')
-
-const text = (holds: (value: string) => boolean, reason: string, cure: string) =>
-  z.string().refine(holds, reason).register(cures, { cure })
-
-const choice = <const T extends readonly string[]>(...values: T) =>
-  z.enum(values).register(cures, {
-    cure: values.length > 1 ? `Choose one of ${values.join(', ')}` : `Write ${values[0]}`,
-  })
-
-const port = z.int().min(1).max(65535).register(cures, {
-  cure: 'Choose a port between 1 and 65535',
-})
-const host = text(
-  isHost,
-  'is neither an address nor a host name',
-  'Write an address to listen on, such as 127.0.0.1 or 0.0.0.0, without port or brackets',
-)
-const flag = z.boolean().register(cures, { cure: 'Write true or false' })
-const name = text(
-  value => /^[\w.-]{1,64}$/.test(value),
-  'is not a name of 1 to 64 safe characters',
-  'Use 1 to 64 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
-)
-const kafkaTopic = text(
-  value => /^[\w.-]{1,249}$/.test(value) && value !== '.' && value !== '..',
-  'is not a topic name that Kafka accepts',
-  'Use 1 to 249 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
-)
-// SQLite treats '' and ':memory:' as stores that vanish at exit, and trims names.
-const file = text(
-  value => /^(?! |:memory:|file:)[^\p{Cc}]+(?<![ /])$/u.test(value),
-  'is not the path of a file',
-  'Name a file, absolute or relative to the current directory',
-)
-const location = z
-  .string()
-  .refine(value => !locationFault(value), { error: ({ input }) => locationFault(`${input}`) ?? '' })
-  .register(cures, { cure: 'Write 1 to 128 printable characters' })
-const plain = text(
-  value => /^[^\p{Cc}]{1,256}$/u.test(value),
-  'is not a text of 1 to 256 printable characters',
-  'Write 1 to 256 printable characters',
-)
-
-const lane = text(
-  value => /^[A-Za-z0-9-]{1,32}$/.test(value),
-  'is not a name of 1 to 32 letters, digits and dashes',
-  'Use 1 to 32 of the characters A-Z, a-z, 0-9 and "-"',
-)
-
-const schedule = text(
-  isSchedule,
-  'is not a schedule of five fields',
-  'Write minute, hour, day, month and weekday as cron does, such as "* * * * *" or "*/5 1-4 * * *"',
-)
 
 const listener = (defaultPort: number) =>
   z.strictObject({ host: host.default('127.0.0.1'), port: port.default(defaultPort) }).prefault({})
 
 const route = z
   .strictObject({
-    topic: z.string().register(cures, {
-      cure: 'Write a topic such as building/{site}/zone/{zone}/sensor/{device}',
-    }),
+    topic: topicPattern,
     format: choice('json').default('json'),
     site: location.exactOptional(),
     zone: location.exactOptional(),
     device: location.exactOptional(),
-    lane: lane.exactOptional(),
+    lane: laneName.exactOptional(),
     time: z
-      .strictObject({ field: plain, unit: choice('ms', 's', 'us', 'ns', 'iso') })
+      .strictObject({ field: printableText, unit: choice('ms', 's', 'us', 'ns', 'iso') })
       .register(cures, { cure: 'Write both field: and unit:, or leave time out' })
       .exactOptional(),
   })
   .register(cures, { cure: 'Write a route as topic: …, format: json' })
 
 const gateway = z.strictObject({
-  id: name.default('gateway'),
+  id: safeName.default('gateway'),
   mqtt: z
     .strictObject({
       host: host.default('127.0.0.1'),
@@ -113,7 +58,7 @@ const gateway = z.strictObject({
     .prefault({}),
   http: listener(9464),
   clock: z
-    .strictObject({ syncedFile: file.default('/run/systemd/timesync/synchronized') })
+    .strictObject({ syncedFile: filePath.default('/run/systemd/timesync/synchronized') })
     .prefault({}),
 })
 
@@ -132,11 +77,11 @@ const ingest = z.strictObject({
 
 const whenFull = choice('refuse', 'drop-oldest', 'thin')
 const lanes = z
-  .record(lane, z.strictObject({ whenFull }))
+  .record(laneName, z.strictObject({ whenFull }))
   .register(cures, { cure: 'Write lanes below it, each as name: { whenFull: refuse }' })
 
 const outbox = z.strictObject({
-  file: file.default('data/outbox.db'),
+  file: filePath.default('data/outbox.db'),
   commitWindowMs: ms(0, 10_000).default(20),
   commitWindowMaxMs: ms(0, 60_000).default(1000),
   writeBudgetBytesPerDay: bytes(1_048_576, 1e15).nullable().default(null),
@@ -165,7 +110,7 @@ const outbox = z.strictObject({
 })
 
 const inbox = z.strictObject({
-  file: file.default('data/inbox.db'),
+  file: filePath.default('data/inbox.db'),
   settleMs: ms(1, 60_000).default(1000),
 })
 
@@ -190,32 +135,30 @@ const bridge = z.strictObject({
     .prefault({}),
 })
 
-const broker = text(
-  isHostAndPort,
-  'is not host:port',
-  'Write host:port, such as kafka-1:9092 or [::1]:9092, with a port between 1 and 65535',
-)
-
 const sasl = z
   .strictObject({
     mechanism: choice('plain', 'scram-sha-256', 'scram-sha-512'),
-    username: plain,
-    passwordFile: file,
+    username: printableText,
+    passwordFile: filePath,
   })
   .register(cures, { cure: 'Write mechanism:, username: and passwordFile:, or null for none' })
 
 const tls = z
-  .strictObject({ caFile: file, certFile: file.exactOptional(), keyFile: file.exactOptional() })
+  .strictObject({
+    caFile: filePath,
+    certFile: filePath.exactOptional(),
+    keyFile: filePath.exactOptional(),
+  })
   .register(cures, { cure: 'Write caFile: and, if asked for, certFile: and keyFile:, or null' })
 
 const kafka = z.strictObject({
   client: choice('kafkajs', 'platformatic').default('platformatic'),
   brokers: z
-    .array(broker)
+    .array(brokerAddress)
     .max(100)
     .register(cures, { cure: 'Write a list of at most 100 host:port' })
     .default([]),
-  clientId: name.default('sluice-bridge'),
+  clientId: safeName.default('sluice-bridge'),
   requestTimeoutMs: ms(100, 600_000).default(10_000),
   compression: choice('zstd', 'gzip', 'none').default('zstd'),
   partitions: count(1, 100_000).nullable().default(null),
@@ -233,25 +176,19 @@ const kafka = z.strictObject({
 })
 
 const registry = z.strictObject({
-  url: text(
-    isPlainUrl,
-    'is not the http(s) URL of a registry without a name or password in it',
-    'Write http:// or https://, host and path, such as https://registry.example:8081',
-  )
-    .nullable()
-    .default(null),
+  url: registryUrl.nullable().default(null),
   register: flag.default(true),
-  username: plain.nullable().default(null),
-  passwordFile: file.nullable().default(null),
-  caFile: file.nullable().default(null),
+  username: printableText.nullable().default(null),
+  passwordFile: filePath.nullable().default(null),
+  caFile: filePath.nullable().default(null),
   requestTimeoutMs: ms(100, 600_000).default(10_000),
 })
 
 const windowSizes = Object.keys(windowSizeTable) as (keyof typeof windowSizeTable)[]
 
 const consumers = z.strictObject({
-  dir: file.default('data/consumers'),
-  postgresUrlFile: file.nullable().default(null),
+  dir: filePath.default('data/consumers'),
+  postgresUrlFile: filePath.nullable().default(null),
   sessionTimeoutMs: ms(1000, 600_000).default(10_000),
   http: listener(9468),
   analytics: z
@@ -271,7 +208,7 @@ const consumers = z.strictObject({
   archive: z
     .strictObject({
       http: listener(9467),
-      dir: file.default('data/archive'),
+      dir: filePath.default('data/archive'),
       fileMaxEvents: count(1, 10_000_000).default(100_000),
       fileMaxAgeMs: ms(100, 86_400_000).default(300_000),
       keepDays: count(1, 36_500).nullable().default(null),

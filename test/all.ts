@@ -1,4 +1,4 @@
-// What `npm test` runs: types, lint and every test, with one line at the end that says how it went.
+// `npm test` runs this file: it checks types and lint, runs every test, and prints the counts.
 import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -17,8 +17,8 @@ process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
 process.exitCode = failed > 0 ? 1 : 0
 
 async function check(program: string, args: string[]): Promise<TestCounts> {
-  const isRight = (await run(program, args)) === 0
-  return { passed: isRight ? 1 : 0, failed: isRight ? 0 : 1, skipped: 0 }
+  const hasPassed = (await run(program, args)) === 0
+  return { passed: hasPassed ? 1 : 0, failed: hasPassed ? 0 : 1, skipped: 0 }
 }
 
 async function runTests(): Promise<TestCounts> {

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
-/** Each layer, the innermost folder first, and what it may import besides itself. */
+/** Each layer, inner layers first, and the other layers that the layer may import. */
 const layers = {
   'gateway/store': ['config'],
   config: [],
@@ -14,7 +14,7 @@ const layers = {
 } as const
 
 /**
- * Where each outside library may be imported: one file, one folder, or the same file of each part.
+ * Which files may import each library: one file, one folder, or the same file of several folders.
  */
 const homes: Record<string, RegExp> = {
   '@datadog/sketches-js': /^cloud-bridge\/consumers\/analytics\/model\/sketch\.ts$/,
@@ -36,7 +36,7 @@ const homes: Record<string, RegExp> = {
   pg: /^cloud-bridge\/consumers\/state\/postgres-connection\.ts$/,
   pino: /^config\/process\/log\.ts$/,
   yaml: /^config\/loading\/document\.ts$/,
-  zod: /^config\/(schema|loading\/(keys|schema-check))\.ts$/,
+  zod: /^config\/(schema|value-kinds|loading\/(keys|schema-check))\.ts$/,
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -50,9 +50,9 @@ const textOf = (file: string) => readFileSync(join(root, file), 'utf8')
 const source = new Map(
   files.filter(file => file.endsWith('.ts')).map(file => [file, textOf(file)] as const),
 )
-const ours = [...source].filter(([file]) => !file.startsWith('test/'))
+const productFiles = [...source].filter(([file]) => !file.startsWith('test/'))
 
-/** Everything that a file names as a module: imports of values and types, workers, require. */
+/** All modules that a file names: imports of values and types, workers, require. */
 const modulesIn = (text: string) =>
   [...text.matchAll(/(?:\bfrom |\bimport |\bimport\(|new URL\(|\)\()'([^'\n]+)'/g)].map(
     ([, name]) => name!,
@@ -65,14 +65,14 @@ const layerOf = (file: string) =>
   Object.keys(layers).find(layer => file.startsWith(`${layer}/`)) as keyof typeof layers
 
 describe('the architecture', () => {
-  it('is looked at in full', () => {
+  it('is tested on all files and imports', () => {
     expect(source.size).toBeGreaterThan(80)
     expect(importsOf('gateway/ingest/writer.ts')).toContain('gateway/ingest/writer-thread.ts')
     expect(importsOf('gateway/mqtt/broker.ts')).toContain('gateway/mqtt/qos2-sessions.ts')
     expect(modulesIn(source.get('gateway/mqtt/aedes-internals.ts')!)).toContain('aedes-persistence')
   })
 
-  it('has imports that point one way', () => {
+  it('has imports only from a layer to the layers that it may import', () => {
     const wrong = [...source.keys()].flatMap(file => {
       const own = layerOf(file)
       const allowed: readonly string[] = [own, ...layers[own]]
@@ -83,21 +83,21 @@ describe('the architecture', () => {
     expect(wrong).toEqual([])
   })
 
-  it('has no cycles, types included', () => {
-    const done = new Set<string>()
+  it('has no cycles of imports, types included', () => {
+    const visited = new Set<string>()
     const cycles: string[] = []
     const visit = (file: string, path: string[]) => {
       if (path.includes(file)) cycles.push([...path.slice(path.indexOf(file)), file].join(' → '))
-      if (done.has(file) || path.includes(file)) return
+      if (visited.has(file) || path.includes(file)) return
       for (const imported of importsOf(file)) visit(imported, [...path, file])
-      done.add(file)
+      visited.add(file)
     }
     for (const file of source.keys()) visit(file, [])
     expect(cycles).toEqual([])
   })
 
-  it('has one place for each outside library', () => {
-    const wrong = ours.flatMap(([file, text]) =>
+  it('imports each library only where its entry allows', () => {
+    const wrong = productFiles.flatMap(([file, text]) =>
       modulesIn(text)
         .filter(name => !/^[./]|^node:/.test(name))
         .map(name => name.match(/^(?:@[^/]+\/)?[^/]+/)![0])
@@ -108,7 +108,7 @@ describe('the architecture', () => {
   })
 
   it('reads environment and signals in main.ts files only', () => {
-    const wrong = ours.flatMap(([file, text]) => {
+    const wrong = productFiles.flatMap(([file, text]) => {
       const isMain = basename(file) === 'main.ts'
       const reads = /\bprocess\.env\b/.test(text) && !isMain
       const listens =
@@ -120,31 +120,31 @@ describe('the architecture', () => {
 
   it('takes exit statuses from one table', () => {
     const literal = /process\.exit\(\d|process\.exitCode = \d|[?:] 1 : 0\n.*exit/
-    const wrong = ours.filter(([, text]) => literal.test(text)).map(([file]) => file)
+    const wrong = productFiles.filter(([, text]) => literal.test(text)).map(([file]) => file)
     expect(wrong).toEqual([])
   })
 
-  it('is written in small files of short lines', () => {
+  it('has files of at most 300 lines and lines of at most 100 characters', () => {
     const long = [...source].filter(([, text]) => text.trimEnd().split('\n').length > 300)
     expect(long.map(([file]) => file)).toEqual([])
-    // The formatter keeps the lines short, except a text or an import of one name.
+    // The formatter keeps all lines short except texts and imports of one name.
     const isText = /^\s*(it\(|['"`]|import )/
     const wide = [...source].flatMap(([file, text]) =>
-      text.split('\n').flatMap((line, at) => {
+      text.split('\n').flatMap((line, index) => {
         const isWide = [...line].length > 100 && !isText.test(line)
-        return isWide ? [`${file}:${at + 1}`] : []
+        return isWide ? [`${file}:${index + 1}`] : []
       }),
     )
     expect(wide).toEqual([])
   })
 
-  it('has names that say what is in a file', () => {
+  it('has no vague file names', () => {
     const vague = /(^|\/)(utils?|common|types?|index)(\.[^/]*|\/.*)?$/
     expect(files.filter(file => vague.test(file))).toEqual([])
   })
 
-  it('names no path of a machine', () => {
-    const machine = /(?<![\w.}\])*~])\/(work|opt|root|home|Users|tmp|mnt)\/\w/
-    expect(files.filter(file => machine.test(textOf(file)))).toEqual([])
+  it('contains no path of a particular machine', () => {
+    const machinePath = /(?<![\w.}\])*~])\/(work|opt|root|home|Users|tmp|mnt)\/\w/
+    expect(files.filter(file => machinePath.test(textOf(file)))).toEqual([])
   })
 })

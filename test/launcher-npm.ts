@@ -1,4 +1,8 @@
-/** An npm that installs nothing, and fails or hangs when a file says so. */
+/**
+ * A false npm for the launcher's tests. It logs its arguments to npm.calls and copies
+ * installed.json as the list of installed packages. It fails if npm.fails exists, and hangs if
+ * npm.hangs exists.
+ */
 export const npm = `#!/bin/sh
 echo "$@" >> npm.calls
 echo 'noise of npm'

@@ -9,18 +9,19 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { npm } from './launcher-npm.ts'
 
-// A clone in which npm installs two names and a part says what it was given and which signals came.
+// Each test has a copy of the launcher and a false npm that installs two packages. Each part of the
+// copy prints its arguments and the signals that it receives.
 const launcher = fileURLToPath(new URL('../sluice', import.meta.url))
 const needed = { 'node_modules/needed': { version: '1.0.0' } }
 const tool = { 'node_modules/tool': { version: '2.0.0', dev: true } }
 const forOthers = { 'node_modules/for-others': { version: '3.0.0', optional: true } }
 const lockFile = { packages: { '': { name: 'sluice' }, ...needed, ...tool, ...forOthers } }
-const subfolders = [
+const nestedFolders = [
   ...['cloud-bridge/ledger', 'cloud-bridge/partitions', 'cloud-bridge/replay'],
   ...['cloud-bridge/consumers', 'cloud-bridge/consumers/dead-letters'],
   'gateway/inspect',
 ]
-const folders = ['gateway', 'cloud-bridge', 'simulators', ...subfolders]
+const folders = ['gateway', 'cloud-bridge', 'simulators', ...nestedFolders]
 
 const part = `
 import { appendFileSync } from 'node:fs'
@@ -70,10 +71,10 @@ async function install(packages: object): Promise<void> {
   await writeFile(join(root, 'node_modules', '.package-lock.json'), installation(packages))
 }
 
-type Given = { node?: string; underNpm?: boolean }
+type StartOptions = { node?: string; underNpm?: boolean }
 
-// In a group of its own, as a shell starts it in a terminal.
-function start(args: string[], { node = process.execPath, underNpm = false }: Given = {}) {
+// Starts the launcher in a process group of its own, as a shell in a terminal does.
+function start(args: string[], { node = process.execPath, underNpm = false }: StartOptions = {}) {
   const env: NodeJS.ProcessEnv = {
     PATH: join(root, 'bin') + delimiter + process.env.PATH,
     TMPDIR: join(root, 'tmp'),
@@ -91,13 +92,13 @@ function start(args: string[], { node = process.execPath, underNpm = false }: Gi
   const ended = once(child, 'close').then(([code, signal]) => ({ code, signal, ...output }))
   return { child, output, ended }
 }
-const run = (args: string[], given?: Given) => start(args, given).ended
+const run = (args: string[], options?: StartOptions) => start(args, options).ended
 
 function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid!, 'SIGKILL')
   } catch {
-    // ended already
+    // The group has ended already.
   }
 }
 
@@ -111,7 +112,7 @@ function findOldNode(): string | undefined {
 }
 
 describe('./sluice', () => {
-  it('says what it can do, without any package', async () => {
+  it('prints its commands without installed packages', async () => {
     const { code, stdout } = await run(['--help'])
     expect(code).toBe(0)
     expect(stdout.match(/^ {2}\w+/gm)?.join('')).toBe(commands)
@@ -122,7 +123,7 @@ describe('./sluice', () => {
     [['nonsense'], /unknown command 'nonsense'[\s\S]*gateway/],
     [['toString'], /unknown command 'toString'/],
     [[], /no command[\s\S]*gateway/],
-  ])('refuses %j with exit code 2 and the list', async (args, reason) => {
+  ])('refuses %j with exit code 2 and the list of commands', async (args, reason) => {
     const { code, stdout, stderr } = await run(args)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toMatch(reason)
@@ -137,14 +138,14 @@ describe('./sluice', () => {
     [['deadletters', 'show', 'a/b', '--cloud'], 'dead-letters show a/b --cloud'],
     [['ledger', 'verify', '--json'], 'ledger verify --json'],
     [['exec', 'gateway/main.ts', 'up'], 'gateway up'],
-  ])('hands %j to its part', async (args, said) => {
+  ])('runs the part of %j with the other arguments', async (args, printed) => {
     await install({ ...needed, ...tool })
-    expect(await run(args)).toMatchObject({ code: 0, stdout: `${said}\n` })
+    expect(await run(args)).toMatchObject({ code: 0, stdout: `${printed}\n` })
   })
 })
 
-describe('installing what is missing', () => {
-  it('installs once, says so, and keeps stdout for the part', async () => {
+describe('installing missing packages', () => {
+  it('installs once, reports that on stderr, and leaves stdout to the part', async () => {
     const first = await run(['gateway'])
     expect(first).toMatchObject({ code: 0, stdout: 'gateway\n' })
     expect(first.stderr).toMatch(/installing the locked packages[\s\S]*noise of npm/)
@@ -152,7 +153,7 @@ describe('installing what is missing', () => {
     expect(await npmCalls()).toEqual(['ci --loglevel=error --include=optional'])
   })
 
-  it('installs again when another version is locked, or a package came', async () => {
+  it('installs again when another version or a further package is locked', async () => {
     await install({ 'node_modules/needed': { version: '0.9.0' }, ...tool })
     await run(['gateway'])
     expect(await npmCalls()).toHaveLength(1)
@@ -161,7 +162,7 @@ describe('installing what is missing', () => {
     expect(await npmCalls()).toHaveLength(2)
   })
 
-  it('asks for development packages only where they are needed', async () => {
+  it('installs development packages only for exec', async () => {
     await install(needed)
     await run(['gateway'])
     expect(await npmCalls()).toEqual([])
@@ -175,7 +176,7 @@ describe('installing what is missing', () => {
     expect(await npmCalls()).toEqual([])
   })
 
-  it('runs nothing when the installation failed, and tries again next time', async () => {
+  it('starts no part when the installation fails, and installs again at the next start', async () => {
     await writeFile(join(root, 'npm.fails'), '')
     const failed = await run(['gateway'])
     expect(failed).toMatchObject({ code: 1, stdout: '' })
@@ -184,13 +185,13 @@ describe('installing what is missing', () => {
     expect(await run(['gateway'])).toMatchObject({ code: 0, stdout: 'gateway\n' })
   })
 
-  it('lets one of two install and the other wait for it', async () => {
+  it('installs in one of two processes while the other waits', async () => {
     const both = await Promise.all([run(['gateway']), run(['bridge'])])
     expect(both.map(({ stdout }) => stdout)).toEqual(['gateway\n', 'cloud-bridge\n'])
     expect(await npmCalls()).toHaveLength(1)
   })
 
-  it('is not held up by the lock of an installation that was killed', async () => {
+  it('ignores the lock of a killed installation', async () => {
     await writeFile(join(root, 'npm.hangs'), '')
     const { child, ended } = start(['gateway'])
     const hanging = () => readFile(join(root, 'npm.hangs'), 'utf8').then(Number)
@@ -202,7 +203,7 @@ describe('installing what is missing', () => {
     expect(await run(['gateway'])).toMatchObject({ code: 0, stdout: 'gateway\n' })
   })
 
-  it('ends the installation when it is interrupted', async () => {
+  it('ends the installation on SIGINT', async () => {
     await writeFile(join(root, 'npm.hangs'), '')
     const { child, ended } = start(['gateway'])
     await expect.poll(npmCalls, waitMs).toHaveLength(1)
@@ -211,30 +212,30 @@ describe('installing what is missing', () => {
   })
 })
 
-// Where Node is new enough the part takes the launcher's place; otherwise, and under npm, not.
+// The part replaces the launcher when Node is new enough and npm did not start the launcher.
 describe.each([
-  ['in its own place', {}],
+  ['that replaces the launcher', {}],
   ['as a child under npm', { underNpm: true }],
-])('a part %s', (_, given: Given) => {
+])('a part %s', (_, options: StartOptions) => {
   beforeEach(() => install(needed))
 
   it('ends with its own exit code', async () => {
-    expect(await run(['gateway', 'fail'], given)).toMatchObject({ code: 5 })
+    expect(await run(['gateway', 'fail'], options)).toMatchObject({ code: 5 })
   })
 
-  it('gets a signal, and its end is ours', async () => {
-    const { child, output, ended } = start(['gateway', 'wait'], given)
+  it('receives a signal, and the launcher ends with its exit code', async () => {
+    const { child, output, ended } = start(['gateway', 'wait'], options)
     await expect.poll(() => output.stdout, waitMs).toBe('gateway wait\n')
     child.kill('SIGTERM')
     expect(await ended).toMatchObject({ code: 7, signal: null })
   })
 
-  it('gets the Ctrl-C of a terminal, and a later one as a second', async () => {
-    const { child, output, ended } = start(['gateway', 'wait'], given)
+  it('receives Ctrl-C from a terminal once, and a later Ctrl-C as a second signal', async () => {
+    const { child, output, ended } = start(['gateway', 'wait'], options)
     await expect.poll(() => output.stdout, waitMs).toBe('gateway wait\n')
     process.kill(-child.pid!, 'SIGINT')
     await expect.poll(() => output.stdout, waitMs).toContain('SIGINT 1')
-    await sleep(600) // longer than what counts as an echo
+    await sleep(600) // longer than signalEchoMs
     process.kill(-child.pid!, 'SIGINT')
     await expect.poll(() => output.stdout, waitMs).toContain('SIGINT 2')
     child.kill('SIGTERM')
@@ -242,13 +243,13 @@ describe.each([
   })
 })
 
-it('costs no second process where Node is new enough', async () => {
+it('runs the part without a second process when Node is new enough', async () => {
   await install(needed)
   const { child, ended } = start(['gateway', 'pid'])
   expect((await ended).stdout).toBe(`gateway pid\n${child.pid}\n`)
 })
 
-it('compiles all parts once, and again when a file has changed', async () => {
+it('compiles all parts once, and again after a change of a file', async () => {
   const compiled = async () => (await readFile(join(root, 'helps'), 'utf8')).length
   await install({ ...needed, ...tool })
   for (const part of ['gateway', 'bridge', 'gateway']) await run([part])
@@ -261,7 +262,7 @@ it('compiles all parts once, and again when a file has changed', async () => {
 describe('a part as a child', () => {
   beforeEach(() => install(needed))
 
-  it('gets one signal where terminal and npm both send it', async () => {
+  it('receives a signal once when terminal and npm both send it', async () => {
     const { child, output, ended } = start(['gateway', 'wait'], { underNpm: true })
     await expect.poll(() => output.stdout, waitMs).toBe('gateway wait\n')
     process.kill(-child.pid!, 'SIGINT')
@@ -271,7 +272,7 @@ describe('a part as a child', () => {
     expect((await ended).stdout).toBe('gateway wait\nSIGINT 1\n')
   })
 
-  it('killed by a signal gives 128 and the signal', async () => {
+  it('exits with 128 plus the signal number when a signal kills the part', async () => {
     const script = join(root, 'dies.ts')
     await writeFile(script, `process.kill(process.pid, 'SIGKILL')`)
     await install({ ...needed, ...tool })
@@ -279,10 +280,10 @@ describe('a part as a child', () => {
   })
 })
 
-describe.skipIf(oldNode === undefined)('under a Node that is too old', () => {
+describe.skipIf(oldNode === undefined)('under an old Node', () => {
   beforeEach(() => install(needed))
 
-  it('finds the one that was installed', async () => {
+  it('runs the part under the installed Node', async () => {
     const folder = join(root, 'node_modules', `node-${process.platform}-${process.arch}`)
     await mkdir(folder)
     await symlink(dirname(process.execPath), join(folder, 'bin'))
@@ -291,7 +292,7 @@ describe.skipIf(oldNode === undefined)('under a Node that is too old', () => {
     expect(stdout).toContain(`${process.version} --disable-warning=TimeoutNegativeWarning`)
   })
 
-  it('says what to do when there is none', async () => {
+  it('names the cure when no newer Node is installed', async () => {
     const { code, stdout, stderr } = await run(['gateway'], { node: oldNode! })
     expect([code, stdout]).toEqual([1, ''])
     expect(stderr).toMatch(/Node 24 is needed, this is v2.*install Node 24/)

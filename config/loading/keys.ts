@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { configSchema, cures } from '../schema.ts'
+import { configSchema } from '../schema.ts'
+import { cures } from '../value-kinds.ts'
 
 /** The path of a value: key names, and indexes in lists. */
 export type KeyPath = readonly (string | number)[]

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 
-/** A directory for one test file, and what it takes to load a configuration from it. */
+/** Opens a temporary directory for one test file; its functions load configurations from there. */
 export function openConfigDir() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-config-'))
   const write = (name: string, text: string | Uint8Array) => {
@@ -16,7 +16,7 @@ export function openConfigDir() {
   return {
     dir,
     write,
-    /** The faults as an operator reads them, one an entry, the directory left out; [] if none. */
+    /** The faults as an operator reads them, one per entry, without the directory; [] if none. */
     faultsOf(yaml: string | Uint8Array, env: Record<string, string> = {}): string[] {
       const loaded = load(yaml, env)
       if (!('faults' in loaded)) return []

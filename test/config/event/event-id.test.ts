@@ -7,7 +7,7 @@ const epoch = fc.integer({ min: 1, max: 2 ** 48 - 1 })
 const sequence = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
 
 describe('event ids', () => {
-  it('are these, for ever', () => {
+  it('never change for a gateway, epoch and sequence', () => {
     const id = createEventIds('gw-1', 123_456_789_012_345)
     expect(id(1)).toBe('ecb6c34a-1b87-89e0-8000-000000000001')
     expect(id(2 ** 48 - 1)).toBe('ecb6c34a-1b87-89e0-8000-ffffffffffff')
@@ -15,7 +15,7 @@ describe('event ids', () => {
     expect(id(Number.MAX_SAFE_INTEGER)).toBe('ecb6c34a-1b87-89e0-801f-ffffffffffff')
   })
 
-  it('are UUIDs of version 8 that carry the sequence', () => {
+  it('are UUIDs of version 8 that contain the sequence', () => {
     fc.assert(
       fc.property(gateway, epoch, sequence, (name, run, number) => {
         const id = createEventIds(name, run)(number)
@@ -26,7 +26,7 @@ describe('event ids', () => {
     )
   })
 
-  it('are the same whenever they are made', () => {
+  it('are the same each time', () => {
     fc.assert(
       fc.property(gateway, epoch, sequence, (name, run, number) => {
         expect(createEventIds(name, run)(number)).toBe(createEventIds(name, run)(number))
@@ -36,10 +36,10 @@ describe('event ids', () => {
 
   it('rise with the sequence and share their first half', () => {
     fc.assert(
-      fc.property(gateway, epoch, sequence, sequence, (name, run, one, other) => {
+      fc.property(gateway, epoch, sequence, sequence, (name, run, a, b) => {
         const id = createEventIds(name, run)
-        expect(id(one).slice(0, 19)).toBe(id(other).slice(0, 19))
-        expect(Math.sign(id(one).localeCompare(id(other)))).toBe(Math.sign(one - other))
+        expect(id(a).slice(0, 19)).toBe(id(b).slice(0, 19))
+        expect(Math.sign(id(a).localeCompare(id(b)))).toBe(Math.sign(a - b))
       }),
     )
   })
@@ -47,14 +47,14 @@ describe('event ids', () => {
   it('differ between gateways and between epochs', () => {
     const run = fc.tuple(gateway, epoch)
     fc.assert(
-      fc.property(run, run, sequence, sequence, (one, other, first, second) => {
-        fc.pre(one[0] !== other[0] || one[1] !== other[1])
-        expect(createEventIds(...one)(first)).not.toBe(createEventIds(...other)(second))
+      fc.property(run, run, sequence, sequence, (runA, runB, a, b) => {
+        fc.pre(runA[0] !== runB[0] || runA[1] !== runB[1])
+        expect(createEventIds(...runA)(a)).not.toBe(createEventIds(...runB)(b))
       }),
     )
   })
 
-  it('keep gateway and epoch apart', () => {
+  it('differ when gateway and epoch have the same concatenation', () => {
     expect(createEventIds('gw1', 23)(1)).not.toBe(createEventIds('gw', 123)(1))
     expect(createEventIds('gw', 1)(23)).not.toBe(createEventIds('gw', 12)(3))
   })

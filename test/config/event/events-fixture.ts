@@ -5,7 +5,7 @@ import {
   type SensorReading,
 } from '../../../config/event/sensor-reading.ts'
 
-/** The event behind the golden bytes. It stays as it is: what was written must stay readable. */
+/** The event of the golden bytes. Never change it: stored events must stay readable. */
 export const goldenEvent: SensorReading = {
   id: '11223344-5566-8777-8000-000000000007',
   gateway: 'gw-1',
@@ -28,26 +28,26 @@ export const goldenEvent: SensorReading = {
   traceparent: null,
 }
 
-/** The same, with what schema 2 brought. */
+/** The golden event with the field that schema 2 added. */
 export const tracedEvent: SensorReading = {
   ...goldenEvent,
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 }
 
-/** avsc takes longs up to one less than JavaScript does. */
-const whole = (max = Number.MAX_SAFE_INTEGER - 1) => fc.integer({ min: 0, max })
+/** avsc accepts integers up to one less than JavaScript's largest safe integer. */
+const wholeNumber = (max = Number.MAX_SAFE_INTEGER - 1) => fc.integer({ min: 0, max })
 const text = fc.string({ unit: 'binary' }).map(value => value.toWellFormed())
-// avsc writes times before the year -140,742 wrongly; none of ours comes near.
+// avsc writes times before the year -140,742 wrongly; no reading has such a time.
 const time = fc.integer({ min: -(2 ** 52), max: 8.64e15 })
-const nothing = { number: null, flag: null, text: null }
+const noValue = { number: null, flag: null, text: null }
 
 export const measurement: fc.Arbitrary<Measurement> = fc
   .tuple(
     fc.oneof(
-      fc.double({ noNaN: true, noDefaultInfinity: true }).map(number => ({ ...nothing, number })),
-      fc.boolean().map(flag => ({ ...nothing, flag })),
-      text.map(value => ({ ...nothing, text: value })),
-      fc.constant(nothing),
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map(number => ({ ...noValue, number })),
+      fc.boolean().map(flag => ({ ...noValue, flag })),
+      text.map(value => ({ ...noValue, text: value })),
+      fc.constant(noValue),
     ),
     text,
     fc.option(text),
@@ -63,9 +63,9 @@ const traceparent = fc
 export const event: fc.Arbitrary<SensorReading> = fc.record({
   id: fc.uuid({ version: 8 }),
   gateway: text,
-  epoch: whole(2 ** 48 - 1),
-  sequence: whole(),
-  zoneSequence: whole(),
+  epoch: wholeNumber(2 ** 48 - 1),
+  sequence: wholeNumber(),
+  zoneSequence: wholeNumber(),
   site: text,
   zone: text,
   device: text,

@@ -1,7 +1,8 @@
-"""Reads our events with other people's Avro: python foreign-reader.py SCHEMA SINGLE CONTAINER
+"""Reads Sluice's events with other Avro implementations.
 
-SINGLE holds one event in single-object encoding, CONTAINER is an Avro object container file.
-Prints one JSON object; what is not installed is null in it.
+Usage: python foreign-reader.py SCHEMA SINGLE CONTAINER
+SINGLE contains one event in single-object encoding, CONTAINER is an Avro object container file.
+Prints one JSON object; "duckdb" is null when DuckDB or its Avro extension is not installed.
 """
 import io
 import json
@@ -16,7 +17,7 @@ schema = json.loads(schema_file.read_text())
 
 
 def with_duckdb():
-    """The same container through a query engine; its Avro extension comes from duckdb-ext-avro."""
+    """Reads the container with DuckDB; the package duckdb-ext-avro contains its Avro extension."""
     try:
         import duckdb
         import duckdb_ext
@@ -33,8 +34,8 @@ def with_duckdb():
     return [list(row) for row in connection.execute(query).fetchall()]
 
 
-def plain(event):
-    """Times as milliseconds, ids as text: fastavro gives datetimes and UUIDs."""
+def json_event(event):
+    """Converts times to milliseconds and the id to text: fastavro has datetimes and UUIDs."""
     def value_of(value):
         return round(value.timestamp() * 1000) if hasattr(value, "timestamp") else value
 
@@ -47,8 +48,8 @@ print(json.dumps({
     "header": single[:2].hex(),
     "fingerprint": fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"),
     "canonical": to_parsing_canonical_form(schema),
-    "event": plain(fastavro.schemaless_reader(datum, schema)),
+    "event": json_event(fastavro.schemaless_reader(datum, schema)),
     "left": len(datum.read()),
-    "container": [plain(event) for event in fastavro.reader(container_file.open("rb"))],
+    "container": [json_event(event) for event in fastavro.reader(container_file.open("rb"))],
     "duckdb": with_duckdb(),
 }))

@@ -8,21 +8,21 @@ import { encodeEvent } from '../../../config/event/sensor-reading.ts'
 import { newestSchema } from '../../../config/schemas/released.ts'
 import { goldenEvent } from './events-fixture.ts'
 
-// A Python with fastavro and, for the query engine, duckdb==1.4.4 and duckdb-ext-avro.
+// A Python with fastavro; the query engine needs duckdb==1.4.4 and duckdb-ext-avro.
 const python = process.env.FOREIGN_PYTHON ?? 'python3'
-const isThere = spawnSync(python, ['-c', 'import fastavro']).status === 0
+const hasFastavro = spawnSync(python, ['-c', 'import fastavro']).status === 0
 
 const schemaFile = fileURLToPath(
   new URL(`../../config/schemas/SensorReading.${newestSchema.version}.avsc`, import.meta.url),
 )
 const readerFile = fileURLToPath(new URL('./foreign-reader.py', import.meta.url))
 const { measurements, ...rest } = goldenEvent
-const later = { ...rest, sequence: 8, zoneSequence: 4, observedAt: null, measurements: [] }
-const events = [goldenEvent, later]
+const secondEvent = { ...rest, sequence: 8, zoneSequence: 4, observedAt: null, measurements: [] }
+const events = [goldenEvent, secondEvent]
 
-describe.skipIf(!isThere)('another implementation of Avro', () => {
+describe.skipIf(!hasFastavro)('another implementation of Avro', () => {
   let dir: string
-  let told: {
+  let output: {
     header: string
     fingerprint: string
     canonical: string
@@ -38,32 +38,34 @@ describe.skipIf(!isThere)('another implementation of Avro', () => {
     const container = join(dir, 'events.avro')
     writeFileSync(single, encodeEvent(goldenEvent))
     writeFileSync(container, containerOf(events.map(event => encodeEvent(event).subarray(10))))
-    const ran = spawnSync(python, [readerFile, schemaFile, single, container], { encoding: 'utf8' })
-    expect(ran.stderr).toBe('')
-    told = JSON.parse(ran.stdout)
+    const result = spawnSync(python, [readerFile, schemaFile, single, container], {
+      encoding: 'utf8',
+    })
+    expect(result.stderr).toBe('')
+    output = JSON.parse(result.stdout)
   })
   afterAll(() => rmSync(dir, { recursive: true }))
 
   it('computes the same canonical schema and fingerprint', () => {
-    expect(told.canonical).toBe(newestSchema.canonical)
-    expect(told.fingerprint).toBe(newestSchema.fingerprint.toString('hex'))
+    expect(output.canonical).toBe(newestSchema.canonical)
+    expect(output.fingerprint).toBe(newestSchema.fingerprint.toString('hex'))
   })
 
-  it('reads single-object encoding behind its header', () => {
-    expect(told.header).toBe('c301')
-    expect(told.event).toEqual(goldenEvent)
-    expect(told.left).toBe(0)
+  it('reads single-object encoding after its header', () => {
+    expect(output.header).toBe('c301')
+    expect(output.event).toEqual(goldenEvent)
+    expect(output.left).toBe(0)
   })
 
-  it('reads our bytes in a container file', () => {
-    expect(told.container).toEqual(events)
+  it('reads the events of a container file', () => {
+    expect(output.container).toEqual(events)
   })
 
-  it('reads our bytes as a query engine', ({ skip }) => {
-    if (told.duckdb === null) skip('DuckDB and its Avro extension are not there')
+  it('queries the events of a container file', ({ skip }) => {
+    if (output.duckdb === null) skip('DuckDB and its Avro extension are not installed')
     const { epoch, zone, clock, source } = goldenEvent
     const metrics = measurements.map(({ metric }) => metric)
-    expect(told.duckdb).toEqual([
+    expect(output.duckdb).toEqual([
       [zone, 7, 3, epoch, 1_700_000_000_123, clock, source.topic, metrics, 400.5],
       [zone, 8, 4, epoch, null, clock, source.topic, [], null],
     ])
@@ -81,7 +83,7 @@ function containerOf(datums: Buffer[]): Buffer {
   return Buffer.concat([Buffer.from('Obj\u0001'), long(2), ...header, long(0), sync, ...block])
 }
 
-/** A long that is not negative, in zigzag and variable length. */
+/** A non-negative long in Avro's variable-length zigzag encoding. */
 function long(value: number): Buffer {
   const bytes: number[] = []
   let rest = value * 2

@@ -5,14 +5,14 @@ import { createPartitioner, murmur2, partitionOf } from '../../../config/event/p
 
 const { Partitioners } = kafkajs
 const counts = fc.integer({ min: 1, max: 1000 })
-// Any text, and names so short that many begin alike.
+// Any text, and short names of which many have the same beginning.
 const zones = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 3 }),
 )
 
 describe('murmur2', () => {
-  // From Kafka's own test of the Java function, org.apache.kafka.common.utils.UtilsTest.
+  // Values of Kafka's own test of the Java function: org.apache.kafka.common.utils.UtilsTest.
   it.each([
     ['21', -973932308],
     ['foobar', -790332482],
@@ -20,13 +20,13 @@ describe('murmur2', () => {
     ['a-little-bit-longer-string', -1486304829],
     ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58897971],
     ['abc', 479470107],
-  ])('of %s is what Java computes', (text, hash) => {
+  ])('of %s equals the hash of the Java client', (text, hash) => {
     expect(murmur2(Buffer.from(text))).toBe(hash)
   })
 })
 
 describe('the partition of a zone', () => {
-  it('is one of those there are', () => {
+  it('is an existing partition', () => {
     fc.assert(
       fc.property(fc.uint8Array(), counts, (key, count) => {
         const partition = partitionOf(key, count)
@@ -37,8 +37,8 @@ describe('the partition of a zone', () => {
     )
   })
 
-  it('is where the client library, and so Java, puts the same key', () => {
-    const theirs = Partitioners.DefaultPartitioner()
+  it('equals the partition of kafkajs, and so of the Java client, for the same key', () => {
+    const kafkajsPartitioner = Partitioners.DefaultPartitioner()
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1 }), counts, (bytes, count) => {
         const key = Buffer.from(bytes)
@@ -50,17 +50,19 @@ describe('the partition of a zone', () => {
           isr: [1],
         }))
         const message = { key, value: null }
-        expect(partitionOf(key, count)).toBe(theirs({ topic: 't', partitionMetadata, message }))
+        expect(partitionOf(key, count)).toBe(
+          kafkajsPartitioner({ topic: 't', partitionMetadata, message }),
+        )
       }),
     )
   })
 
-  it('stays the same, asked again or anew, and its key is the name of the zone', () => {
+  it('is the same at each call, and the key is the name of the zone', () => {
     fc.assert(
       fc.property(fc.array(zones, { maxLength: 50 }), counts, (names, count) => {
-        const place = createPartitioner(count)
+        const partitioner = createPartitioner(count)
         for (const zone of [...names, ...names]) {
-          const { key, partition } = place(zone)
+          const { key, partition } = partitioner(zone)
           expect(key.toString()).toBe(zone.toWellFormed())
           expect(partition).toBe(partitionOf(Buffer.from(zone), count))
         }
@@ -68,16 +70,18 @@ describe('the partition of a zone', () => {
     )
   })
 
-  it('stays the same behind as many zones as are remembered', () => {
-    const place = createPartitioner(7)
-    const first = place('zone 0')
-    for (let zone = 1; zone <= 100_001; zone++) place(`zone ${zone}`)
-    expect(place('zone 0')).toEqual(first)
+  it('is the same after more zones than the partitioner caches', () => {
+    const partitioner = createPartitioner(7)
+    const first = partitioner('zone 0')
+    for (let zone = 1; zone <= 100_001; zone++) partitioner(`zone ${zone}`)
+    expect(partitioner('zone 0')).toEqual(first)
   })
 
   it('spreads zones over all partitions', () => {
-    const place = createPartitioner(12)
-    const used = new Set(Array.from({ length: 500 }, (_, zone) => place(`z${zone}`).partition))
+    const partitioner = createPartitioner(12)
+    const used = new Set(
+      Array.from({ length: 500 }, (_, zone) => partitioner(`z${zone}`).partition),
+    )
     expect(used.size).toBe(12)
   })
 })

@@ -9,7 +9,7 @@ import {
 import { releasedSchemas } from '../../../config/schemas/released.ts'
 import { event, goldenEvent, tracedEvent } from './events-fixture.ts'
 
-/** What a program wrote to which schema 1 was the newest. */
+/** The bytes of a version whose newest schema was schema 1. */
 const goldenBytes = Buffer.from(
   `c3012f6f7133d40c82fc4831313232333334342d353536362d383737372d383030302d303030303030303030
    3030370867772d31f2fdeee09092380e06046871067a203104c3a902f6a1abfef96290a7abfef9620c53594e
@@ -18,54 +18,54 @@ const goldenBytes = Buffer.from(
    7a6f6e652f7a20312f73656e736f722fc3a9086a736f6e`.replace(/\s/g, ''),
   'hex',
 )
-const first = releasedSchemas[0]!
+const schema1 = releasedSchemas[0]!
 const tracedBytes = Buffer.concat([
   Buffer.from('c301b3d137d716f830ba', 'hex'),
   goldenBytes.subarray(10),
   Buffer.from('\u0002\u006e00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
 ])
 
-/** The wire format of registries: 00, a number of four bytes, the datum. */
-const wire = (singleObject: Buffer, id = 7) =>
+/** The wire format of registries: 00, a schema id of four bytes, the datum. */
+const inWireFormat = (singleObject: Buffer, id = 7) =>
   Buffer.concat([Buffer.from([0, 0, 0, 0, id]), singleObject.subarray(10)])
 
 describe('encoding', () => {
-  it('writes these bytes, for ever', () => {
-    expect(encodeEvent(goldenEvent, first).toString('hex')).toBe(goldenBytes.toString('hex'))
+  it('writes exactly the golden bytes', () => {
+    expect(encodeEvent(goldenEvent, schema1).toString('hex')).toBe(goldenBytes.toString('hex'))
     expect(encodeEvent(tracedEvent).toString('hex')).toBe(tracedBytes.toString('hex'))
   })
 
-  it('reads these bytes, for ever', () => {
-    for (const framed of [(bytes: Buffer) => bytes, wire]) {
-      expect(decodeEvent(framed(goldenBytes))).toEqual(goldenEvent)
-      expect(decodeEvent(framed(tracedBytes))).toEqual(tracedEvent)
+  it('reads the golden bytes', () => {
+    for (const frame of [(bytes: Buffer) => bytes, inWireFormat]) {
+      expect(decodeEvent(frame(goldenBytes))).toEqual(goldenEvent)
+      expect(decodeEvent(frame(tracedBytes))).toEqual(tracedEvent)
     }
   })
 
-  it('gives every event back as it was', () => {
+  it('decodes every event to the original', () => {
     fc.assert(
-      fc.property(event, one => {
-        expect(decodeEvent(encodeEvent(one))).toEqual(one)
-        expect(decodeEvent(wire(encodeEvent(one)))).toEqual(one)
+      fc.property(event, reading => {
+        expect(decodeEvent(encodeEvent(reading))).toEqual(reading)
+        expect(decodeEvent(inWireFormat(encodeEvent(reading)))).toEqual(reading)
       }),
     )
   })
 
-  it('gives what was written under any schema back, without what that did not have', () => {
+  it('decodes events of any released schema; fields that the schema lacks are null', () => {
     fc.assert(
-      fc.property(event, fc.constantFrom(...releasedSchemas), (one, schema) => {
-        const bytes = encodeEvent(one, schema)
-        const traceparent = schema === first ? null : one.traceparent
-        expect(decodeEvent(bytes)).toEqual({ ...one, traceparent })
-        expect(decodeEvent(wire(bytes))).toEqual({ ...one, traceparent })
+      fc.property(event, fc.constantFrom(...releasedSchemas), (reading, schema) => {
+        const bytes = encodeEvent(reading, schema)
+        const traceparent = schema === schema1 ? null : reading.traceparent
+        expect(decodeEvent(bytes)).toEqual({ ...reading, traceparent })
+        expect(decodeEvent(inWireFormat(bytes))).toEqual({ ...reading, traceparent })
       }),
     )
   })
 
-  it('writes data that no other schema fits, because the wire format names none of ours', () => {
+  it('writes bytes that no other released schema decodes, because the wire format has no fingerprint', () => {
     fc.assert(
-      fc.property(event, fc.constantFrom(...releasedSchemas), (one, schema) => {
-        const value = wire(encodeEvent(one, schema))
+      fc.property(event, fc.constantFrom(...releasedSchemas), (reading, schema) => {
+        const value = inWireFormat(encodeEvent(reading, schema))
         const fits = releasedSchemas.filter(({ text }) => {
           try {
             return createDecoder(JSON.parse(text))(value) !== null
@@ -78,26 +78,30 @@ describe('encoding', () => {
     )
   })
 
-  it('reads what a newer program wrote, as its registry knows it', () => {
+  it('reads an event of a newer version by the schema of the registry', () => {
     const newer = JSON.parse(releasedSchemas.at(-1)!.text)
     newer.fields.splice(-1, 0, { name: 'floor', type: ['null', 'string'], default: null })
-    const at = goldenBytes.length
+    const floorOffset = goldenBytes.length
     const floor = Buffer.from('\u0002\u0004up')
-    const value = wire(
-      Buffer.concat([tracedBytes.subarray(0, at), floor, tracedBytes.subarray(at)]),
+    const value = inWireFormat(
+      Buffer.concat([
+        tracedBytes.subarray(0, floorOffset),
+        floor,
+        tracedBytes.subarray(floorOffset),
+      ]),
     )
     expect(() => decodeEvent(value)).toThrow()
     expect(createDecoder(newer)(value)).toEqual(tracedEvent)
     expect(() => createDecoder({ type: 'record', name: 'Other', fields: [] })).toThrow()
   })
 
-  it('writes the same bytes into the middle of a buffer, or says that they do not fit', () => {
+  it('writes the same bytes into the middle of a buffer, or returns a negative number when they do not fit', () => {
     fc.assert(
-      fc.property(event, fc.nat(40), fc.nat(60), (one, offset, short) => {
-        const bytes = encodeEvent(one)
-        const target = Buffer.alloc(offset + bytes.length + 20 - short, 0xee)
-        const end = encodeInto(one, target, offset)
-        if (short > 20) {
+      fc.property(event, fc.nat(40), fc.nat(60), (reading, offset, missing) => {
+        const bytes = encodeEvent(reading)
+        const target = Buffer.alloc(offset + bytes.length + 20 - missing, 0xee)
+        const end = encodeInto(reading, target, offset)
+        if (missing > 20) {
           expect(end).toBeLessThan(0)
           return
         }
@@ -122,40 +126,40 @@ describe('encoding', () => {
 })
 
 describe('decoding', () => {
-  it('notices a cut at every place', () => {
+  it('rejects an event that is truncated at any place', () => {
     for (let length = 0; length < goldenBytes.length; length++) {
       expect(() => decodeEvent(goldenBytes.subarray(0, length))).toThrow(
         length < 10 ? 'neither in' : 'truncated',
       )
-      const framed = wire(goldenBytes).subarray(0, Math.max(0, length - 5))
+      const framed = inWireFormat(goldenBytes).subarray(0, Math.max(0, length - 5))
       expect(() => decodeEvent(framed)).toThrow()
     }
   })
 
-  it('notices bytes that are left over', () => {
+  it('rejects bytes after the event', () => {
     expect(() => decodeEvent(Buffer.concat([goldenBytes, Buffer.alloc(1)]))).toThrow('left over')
   })
 
-  it('notices another framing and another schema', () => {
-    for (let at = 0; at < 10; at++) {
-      const other = Buffer.from(goldenBytes)
-      other[at]! ^= 1
-      const reason = at < 2 ? 'neither in' : `not a SensorReading of a released schema: `
-      expect(() => decodeEvent(other)).toThrow(reason)
+  it('rejects another framing and another schema', () => {
+    for (let index = 0; index < 10; index++) {
+      const changed = Buffer.from(goldenBytes)
+      changed[index]! ^= 1
+      const reason = index < 2 ? 'neither in' : `not a SensorReading of a released schema: `
+      expect(() => decodeEvent(changed)).toThrow(reason)
     }
   })
 
-  it('notices a clock outside the contract', () => {
+  it('rejects an unknown clock state', () => {
     const wrong = { ...goldenEvent, clock: 'RIGHT' as 'SYNCED' }
     expect(() => decodeEvent(encodeEvent(wrong))).toThrow('clock is RIGHT')
   })
 
-  it('throws an Error, whatever is flipped, or gives an event', () => {
+  it('throws an Error or returns another event when any bit is flipped', () => {
     for (let bit = 80; bit < goldenBytes.length * 8; bit++) {
-      const other = Buffer.from(goldenBytes)
-      other[bit >> 3]! ^= 1 << (bit & 7)
+      const changed = Buffer.from(goldenBytes)
+      changed[bit >> 3]! ^= 1 << (bit & 7)
       try {
-        expect(decodeEvent(other)).not.toEqual(goldenEvent)
+        expect(decodeEvent(changed)).not.toEqual(goldenEvent)
       } catch (error) {
         expect(error).toBeInstanceOf(Error)
       }

@@ -4,13 +4,13 @@ import { variableOf } from '../../../config/loading/environment.ts'
 import { configKeys } from '../../../config/loading/keys.ts'
 import { openConfigDir } from '../config-fixture.ts'
 
-const home = openConfigDir()
-afterAll(() => home[Symbol.dispose]())
-const config = (env: Record<string, string>) => home.configOf('', env)
-const faults = (env: Record<string, string>) => home.faultsOf('', env)
+const configDir = openConfigDir()
+afterAll(() => configDir[Symbol.dispose]())
+const config = (env: Record<string, string>) => configDir.configOf('', env)
+const faults = (env: Record<string, string>) => configDir.faultsOf('', env)
 
 describe('overrides', () => {
-  it('are named after the path', () => {
+  it('have the name of the path in capitals', () => {
     expect(variableOf(['outbox', 'commitWindowMs'])).toBe('SLUICE_OUTBOX_COMMIT_WINDOW_MS')
     const qos2 = ['gateway', 'mqtt', 'qos2InFlightMax']
     expect(variableOf(qos2)).toBe('SLUICE_GATEWAY_MQTT_QOS2_IN_FLIGHT_MAX')
@@ -29,7 +29,7 @@ describe('overrides', () => {
     expect([gateway.id, kafka.compression, kafka.topics.readings]).toEqual(['007', 'none', 'r'])
   })
 
-  it('set lists by commas', () => {
+  it('set lists, separated by commas', () => {
     const brokers = (text: string) => config({ SLUICE_KAFKA_BROKERS: text }).kafka.brokers
     expect(brokers('a:9092, b:9092')).toEqual(['a:9092', 'b:9092'])
     expect(brokers('')).toEqual([])
@@ -38,17 +38,17 @@ describe('overrides', () => {
   it('set nullable keys', () => {
     expect(config({ SLUICE_KAFKA_PARTITIONS: '12' }).kafka.partitions).toBe(12)
     const yaml = 'kafka: { partitions: 5, tls: { caFile: absent } }'
-    const { kafka } = home.configOf(yaml, {
+    const { kafka } = configDir.configOf(yaml, {
       SLUICE_KAFKA_PARTITIONS: 'null',
       SLUICE_KAFKA_TLS: 'null',
     })
     expect([kafka.partitions, kafka.tls]).toEqual([null, null])
   })
 
-  it('set structures by JSON, and override keys within them', () => {
+  it('set structures as JSON, and override keys within structures', () => {
     const routes = [{ topic: 'a/{zone}/{device}', format: 'json', site: 'hq' }]
     expect(config({ SLUICE_INGEST_ROUTES: JSON.stringify(routes) }).ingest.routes).toEqual(routes)
-    const passwordFile = home.write('password', 'pw')
+    const passwordFile = configDir.write('password', 'pw')
     const { sasl } = config({
       SLUICE_KAFKA_SASL_USERNAME: 'b',
       SLUICE_KAFKA_SASL: JSON.stringify({ mechanism: 'plain', username: 'a', passwordFile }),
@@ -56,7 +56,7 @@ describe('overrides', () => {
     expect(sasl).toMatchObject({ mechanism: 'plain', username: 'b', passwordFile })
   })
 
-  it('ignore other names, and those that main.ts reads', () => {
+  it('ignore the names that main.ts reads, and names without the prefix', () => {
     expect(config({ SLUICE_CONFIG: 'x', SLUICE_CACHE: 'y', PATH: 'z', SLUICES: '1' })).toEqual(
       defaults,
     )
@@ -87,14 +87,14 @@ describe('faults of overrides', () => {
     ['SLUICE_WXYZ', '1', 'SLUICE_WXYZ = "1": overrides no known key. Unset it (environment)'],
     ['SLUICE_PORT', 'tcp://10.0.0.1:1', 'SLUICE_PORT = "tcp://10.0.0.1:1": overrides no known'],
   ])('%s=%s', (name, text, fault) => {
-    const found = faults({ [name]: text })
-    expect(found).toHaveLength(1)
-    expect(found[0]!.slice(0, fault.length)).toBe(fault)
+    const reported = faults({ [name]: text })
+    expect(reported).toHaveLength(1)
+    expect(reported[0]!.slice(0, fault.length)).toBe(fault)
   })
 
-  it('name both places when file and environment disagree', () => {
+  it('name both places when the two values are in the file and in the environment', () => {
     const env = { SLUICE_OUTBOX_FILE: 'x.db' }
-    expect(home.faultsOf('inbox:\n  file: x.db', env)[0]).toContain(
+    expect(configDir.faultsOf('inbox:\n  file: x.db', env)[0]).toContain(
       '(line 2 of sluice.yaml, environment variable SLUICE_OUTBOX_FILE)',
     )
   })

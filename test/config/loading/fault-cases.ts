@@ -1,7 +1,8 @@
+/** YAML of routes, each given as the inside of a flow mapping. */
 export const routes = (...lines: string[]) =>
   `ingest:\n  routes:\n${lines.map(line => `    - { ${line} }`).join('\n')}\n`
 
-/** What is in the file, and how its only fault begins. */
+/** Files with a single fault, and the start of its text. */
 export const generalFaultCases: [title: string, yaml: string, fault: string][] = [
   [
     'a port beyond 65535',
@@ -16,7 +17,7 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'outbox.commitWindowMs = 1.5: must be a whole number. Choose a whole number of milliseconds',
   ],
   [
-    'a window that could not be widened',
+    'a longest commit window below the commit window',
     'outbox: { commitWindowMs: 50, commitWindowMaxMs: 40 }',
     'outbox.commitWindowMaxMs = 40: is below outbox.commitWindowMs = 50, so that the ' +
       'commit window could only get narrower. Choose at least 50, or lower outbox.commitWindowMs',
@@ -28,7 +29,7 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
       'devices could be disconnected while they wait for a commit. Choose less, or raise',
   ],
   [
-    'a budget for nothing',
+    'a budget of 0 bytes',
     'outbox: { writeBudgetBytesPerDay: 0 }',
     'outbox.writeBudgetBytesPerDay = 0: must be at least 1048576. Choose a whole number of bytes',
   ],
@@ -92,7 +93,11 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'outbox: { file: ":memory:" }',
     'outbox.file = ":memory:": is not the path',
   ],
-  ['no store', 'inbox: { file: "" }', 'inbox.file = "": is not the path of a file. Name a file'],
+  [
+    'an empty file name',
+    'inbox: { file: "" }',
+    'inbox.file = "": is not the path of a file. Name a file',
+  ],
   [
     'an unknown key',
     'gateway:\n  mqtt:\n    prot: 1',
@@ -115,14 +120,14 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     '"kafka.brokers" = "x": is not a known key. Nest it: kafka: and below it brokers:',
   ],
   [
-    'a key that is like no other',
+    'a key that resembles no other',
     'log: { wxyz: 1 }',
     'log.wxyz = 1: is not a known key. Remove it; the keys here are level (',
   ],
   ['a prototype', '__proto__: { level: info }', '__proto__ = {…}: is not a known key.'],
   ['control characters', '"a\\e\\n": 1', '"a\\u001b\\n" = 1: is not a known key.'],
   [
-    'an address that the network reaches',
+    'an address that is reachable from the network',
     'gateway:\n  mqtt:\n    host: 0.0.0.0',
     'gateway.mqtt.host = "0.0.0.0": accepts connections from the network without authentication. ' +
       'Listen on 127.0.0.1, or set gateway.mqtt.allowAnonymous: true to let everybody publish ' +
@@ -145,7 +150,7 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'gateway.mqtt.packetMaxBytes = 262144: is below ingest.payloadMaxBytes = 300000, so that no',
   ],
   [
-    'packets larger than all that may wait',
+    'packets larger than the bytes that may wait',
     'gateway: { mqtt: { inFlightMaxBytes: 4096 } }',
     'gateway.mqtt.inFlightMaxBytes = 4096: is below gateway.mqtt.packetMaxBytes = 262144, so',
   ],
@@ -155,32 +160,32 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'bridge.backoffMaxMs = 100: is below bridge.backoffFirstMs = 200, so that',
   ],
   [
-    'bounds below one group',
+    'bounds below the largest group',
     'outbox: { groupMaxBytes: 8388608, bounds: { bytes: 4194304, deadLetterBytes: 0 }, ' +
       'keep: { bytes: 0 } }',
     'outbox.bounds.bytes = 4194304: is below outbox.groupMaxBytes = 8388608, so that the',
   ],
   [
-    'fewer events than one group may have',
+    'a bound of events below the largest group',
     'outbox: { bounds: { events: 10 } }',
     'outbox.bounds.events = 10: is below outbox.groupMaxEvents = 1000, so that the largest ' +
       'allowed group could never be stored. Choose at least 1000, or lower outbox.groupMaxEvents',
   ],
   [
-    'bounds that what is kept would fill',
+    'bounds not above the kept events',
     'outbox: { bounds: { bytes: 10000000, deadLetterBytes: 0 }, keep: { bytes: 10000000 } }',
     'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that kept ' +
       'events would leave no room for undelivered events. Choose more, or lower outbox.keep.bytes',
   ],
   [
-    'bounds that dead letters would fill',
+    'dead letters that may fill the bounds',
     'outbox: { bounds: { bytes: 5000000, deadLetterBytes: 5000000 }, keep: { bytes: 0 } }',
     'outbox.bounds.deadLetterBytes = 5000000: is not below outbox.bounds.bytes = 5000000, so that ' +
       'dead letters could leave no room for readings. Choose less, or raise outbox.bounds.bytes',
   ],
-  ['bounds of nothing', 'outbox: { bounds: { bytes: 0 } }', 'outbox.bounds.bytes = 0: must be at'],
+  ['a bound of 0 bytes', 'outbox: { bounds: { bytes: 0 } }', 'outbox.bounds.bytes = 0: must be at'],
   [
-    'no free disk',
+    'a negative free disk',
     'outbox: { bounds: { freeDiskBytes: -1 } }',
     'outbox.bounds.freeDiskBytes = -1:',
   ],
@@ -201,7 +206,7 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'kafka.topics.ledger = "a": is the topic of kafka.topics.readings. Give each',
   ],
   [
-    'two topics that Kafka takes for one',
+    'two topics that Kafka treats as one',
     'kafka: { topics: { ledger: sluice_readings } }',
     "kafka.topics.ledger = \"sluice_readings\": differs in '.' and '_' only from the topic of",
   ],
@@ -290,5 +295,5 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'sluice.yaml: Source contains multiple documents. Fix',
   ],
   ['a list as document', '- log', 'sluice.yaml: is not a mapping of keys. Write keys and values'],
-  ['nesting without end', '['.repeat(100_000), 'sluice.yaml: is nested too deeply'],
+  ['excessive nesting', '['.repeat(100_000), 'sluice.yaml: is nested too deeply'],
 ]

@@ -18,7 +18,7 @@ export const laneFaultCases: [title: string, yaml: string, fault: string][] = [
     'outbox.lanes.a.whenful = "thin": is not a known key. Did you mean outbox.lanes.a.whenFull?',
   ],
   [
-    'a lane that is no group',
+    'a lane that is not a group',
     'outbox: { lanes: { a: thin } }',
     'outbox.lanes.a = "thin": must be a group of keys, not text. Write a group of keys below it',
   ],
@@ -28,12 +28,12 @@ export const laneFaultCases: [title: string, yaml: string, fault: string][] = [
     'outbox.lanes = […]: must be a group of keys, not a list. Write lanes below it, each as',
   ],
   [
-    'a lane of a wrong name',
+    'a lane with an invalid name',
     'outbox: { lanes: { a_b: { whenFull: thin } } }',
     'outbox.lanes.a_b = {…}: is not a name of 1 to 32 letters, digits and dashes. Use 1 to 32 of',
   ],
   [
-    'a route of a lane of a wrong name',
+    'a route whose lane has an invalid name',
     routes('topic: "{site}/{zone}/{device}", lane: "a b"'),
     'ingest.routes[0].lane = "a b": is not a name of 1 to 32 letters, digits and dashes. Use 1 to',
   ],

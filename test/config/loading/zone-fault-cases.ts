@@ -3,26 +3,26 @@ import { routes } from './fault-cases.ts'
 /** Files whose only fault concerns a zone template, and the start of its text. */
 export const zoneFaultCases: [title: string, yaml: string, fault: string][] = [
   [
-    'a placeholder that nothing is made of',
+    'a placeholder that no template uses',
     routes('topic: "{site}/{area}/{room}/{device}", zone: "{area}"'),
     'ingest.routes[0].topic = "{site}/{area}/{room}/{device}": contains the unknown placeholder ' +
       '{room}. The placeholders are {site}, {zone} and {device}, each at most once, and others ' +
       'that site, zone or device of the route use (line 3 of sluice.yaml)',
   ],
   [
-    'a zone made of what is not in the topic',
+    'a zone of a level that the topic does not name',
     routes('topic: "{site}/z7/{room}/{device}", zone: "z7/{rom}"'),
     'ingest.routes[0].zone = "z7/{rom}": contains {rom}, which is not in the topic. Use a ' +
       'placeholder of the topic ({site}, {room}, {device}), or name that level of the topic (line 3 of',
   ],
   [
-    'a zone made of nothing',
+    'a zone of a level of a topic without named levels',
     routes('topic: "a/b", site: a, zone: "{device}", device: d'),
     'ingest.routes[0].zone = "{device}": contains {device}, which is not in the topic. Use a ' +
       'placeholder of the topic (no level), or name',
   ],
   [
-    'a prototype for a placeholder',
+    '__proto__ as placeholder',
     routes('topic: "{site}/{device}", zone: "{__proto__}"'),
     'ingest.routes[0].zone = "{__proto__}": contains {__proto__}, which is not in the topic.',
   ],

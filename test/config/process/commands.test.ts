@@ -29,22 +29,22 @@ async function serve(host = '127.0.0.1') {
     { path = '/do', ...from }: { path?: string; localAddress?: string } = {},
   ) => {
     const type = { 'content-type': 'application/json' }
-    const sent = request(
+    const outgoing = request(
       { host: '127.0.0.1', port, path, method: 'POST', headers: { ...type, ...headers }, ...from },
       () => {},
     )
-    sent.on('error', () => {})
-    sent.end(body)
-    const [answer] = await once(sent, 'response')
+    outgoing.on('error', () => {})
+    outgoing.end(body)
+    const [response] = await once(outgoing, 'response')
     let text = ''
-    for await (const chunk of answer) text += chunk
-    return { status: answer.statusCode, text }
+    for await (const chunk of response) text += chunk
+    return { status: response.statusCode, text }
   }
   return { http, port, inputs, post }
 }
 
 describe('a command of a process', () => {
-  it('gets an object and answers with an object', async () => {
+  it('receives an object and answers with an object', async () => {
     const { http, post, inputs } = await serve()
     await using _closed = http
     expect(await post('{"a":1}')).toEqual({ status: 200, text: '{"got":{"a":1}}' })
@@ -67,7 +67,7 @@ describe('a command of a process', () => {
     expect(inputs).toEqual([])
   })
 
-  it('is not a page, and pages are not commands', async () => {
+  it('is not readable as a page, and pages accept no commands', async () => {
     const { http, port, post } = await serve()
     await using _closed = http
     expect((await fetch(`http://127.0.0.1:${port}/do`)).status).toBe(405)
@@ -75,18 +75,23 @@ describe('a command of a process', () => {
     expect((await post('{}', {}, { path: '/toString' })).status).toBe(404)
   })
 
-  it.skipIf(!otherAddress)('is accepted from this machine at each of its addresses', async () => {
-    const { http, port } = await serve('0.0.0.0')
-    await using _closed = http
-    expect(await sendCommand({ host: otherAddress!, port }, '/do', { a: 1 })).toEqual({
-      got: { a: 1 },
-    })
-    expect(await sendCommand({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({ got: { a: 1 } })
-  })
+  it.skipIf(!otherAddress)(
+    'is accepted from this machine at every address of the machine',
+    async () => {
+      const { http, port } = await serve('0.0.0.0')
+      await using _closed = http
+      expect(await sendCommand({ host: otherAddress!, port }, '/do', { a: 1 })).toEqual({
+        got: { a: 1 },
+      })
+      expect(await sendCommand({ host: '0.0.0.0', port }, '/do', { a: 1 })).toEqual({
+        got: { a: 1 },
+      })
+    },
+  )
 })
 
 // Another address of this machine stands for another machine.
-it.skipIf(!otherAddress)('a command is refused to another address', async () => {
+it.skipIf(!otherAddress)('a command from another address is refused', async () => {
   const { http, post, inputs } = await serve()
   await using _closed = http
   const refused = { status: 403, text: '{"error":"only from this machine"}' }

@@ -8,41 +8,41 @@ import {
   schemaByFingerprint,
 } from '../../../config/schemas/released.ts'
 
-/** What was released, for ever: its fingerprint, and SHA-256 of its file. */
+/** The fingerprint of each released schema and the SHA-256 of its file. Never change an entry. */
 const RELEASED = [
   ['2f6f7133d40c82fc', '2cb188c5845d4cad6c2e02c40f8913f74a9330189fe069091bff9e1ef533ca8e'],
   ['b3d137d716f830ba', '9433c28dcbc700d7c53959841512930731b62841d4f32e40bd7e9fd8dc0b4a25'],
 ]
 
 const folder = new URL('../../../config/schemas/', import.meta.url)
-const pairs = releasedSchemas.flatMap((older, at) =>
-  releasedSchemas.slice(at + 1).map(newer => ({ older, newer })),
+const pairs = releasedSchemas.flatMap((older, index) =>
+  releasedSchemas.slice(index + 1).map(newer => ({ older, newer })),
 )
 
 type Field = { name: string; type: unknown; default?: unknown }
 const fieldsOf = ({ text }: { text: string }): Field[] => JSON.parse(text).fields
 
-/** Every place of a schema with a logical type, by the names that lead there. */
+/** Every logical type of a schema with its path of names. */
 function logicalTypes(node: unknown, path = ''): [path: string, logicalType: string][] {
   if (typeof node !== 'object' || node === null) return []
   const { name, logicalType } = node as { name?: string; logicalType?: string }
-  const here = name === undefined ? path : `${path}/${name}`
-  const own: [string, string][] = logicalType === undefined ? [] : [[here, logicalType]]
-  return [...own, ...Object.values(node).flatMap(inner => logicalTypes(inner, here))]
+  const namePath = name === undefined ? path : `${path}/${name}`
+  const own: [string, string][] = logicalType === undefined ? [] : [[namePath, logicalType]]
+  return [...own, ...Object.values(node).flatMap(child => logicalTypes(child, namePath))]
 }
 
 describe('released schemas', () => {
-  it('are numbered from 1 on, and never change', () => {
+  it('are numbered from 1 and never change', () => {
     const files = readdirSync(folder).filter(name => name.endsWith('.avsc'))
     expect(files).toHaveLength(releasedSchemas.length)
     expect(releasedSchemas.map(({ version }) => version)).toEqual(
       releasedSchemas.map((_, index) => index + 1),
     )
-    const found = releasedSchemas.map(({ version, fingerprint }) => {
+    const digests = releasedSchemas.map(({ version, fingerprint }) => {
       const text = readFileSync(new URL(`SensorReading.${version}.avsc`, folder))
       return [fingerprint.toString('hex'), createHash('sha256').update(text).digest('hex')]
     })
-    expect(found).toEqual(RELEASED)
+    expect(digests).toEqual(RELEASED)
     expect(releasedSchemas.map(({ fingerprint }) => schemaByFingerprint(fingerprint))).toEqual(
       releasedSchemas,
     )
@@ -58,31 +58,33 @@ describe('released schemas', () => {
   )
 
   it.each(pairs)(
-    '$older.version and $newer.version mean the same by what both have',
+    '$older.version and $newer.version have the same logical types in common fields',
     ({ older, newer }) => {
-      // Resolution takes milliseconds for microseconds without a word.
-      const meant = new Map(logicalTypes(JSON.parse(newer.text)))
+      // Schema resolution reads milliseconds as microseconds without an error.
+      const newerTypes = new Map(logicalTypes(JSON.parse(newer.text)))
       for (const [path, logicalType] of logicalTypes(JSON.parse(older.text))) {
-        expect([path, meant.get(path)]).toEqual([path, logicalType])
+        expect([path, newerTypes.get(path)]).toEqual([path, logicalType])
       }
-      const before = new Map(logicalTypes(JSON.parse(older.text)))
-      const known = new Set(fieldsOf(older).map(({ name }) => `/SensorReading/${name}`))
-      for (const [path] of meant) if (known.has(path)) expect(before.has(path), path).toBe(true)
+      const olderTypes = new Map(logicalTypes(JSON.parse(older.text)))
+      const olderPaths = new Set(fieldsOf(older).map(({ name }) => `/SensorReading/${name}`))
+      for (const [path] of newerTypes) {
+        if (olderPaths.has(path)) expect(olderTypes.has(path), path).toBe(true)
+      }
     },
   )
 
   it.each(pairs)(
-    '$older.version lost nothing to $newer.version, whose additions have defaults',
+    '$newer.version keeps all fields of $older.version, and its further fields have defaults',
     ({ older, newer }) => {
       const names = (schema: typeof older) => fieldsOf(schema).map(({ name }) => name)
       const added = fieldsOf(newer).filter(({ name }) => !names(older).includes(name))
       expect(names(newer).filter(name => names(older).includes(name))).toEqual(names(older))
-      for (const one of added) expect(one).toHaveProperty('default')
+      for (const field of added) expect(field).toHaveProperty('default')
     },
   )
 
   it.each(releasedSchemas)(
-    '$version: an optional field is null or one type, and null by default; no enums',
+    '$version: an optional field has one type besides null, and null as default; no enums',
     ({ text }) => {
       const visit = (node: unknown): void => {
         if (typeof node !== 'object' || node === null) return
@@ -100,21 +102,24 @@ describe('released schemas', () => {
   )
 
   it.each(releasedSchemas)(
-    '$version begins with what tells an event apart, where the bridge looks for it',
-    one => {
-      const found = fieldsOf(one).map(({ name }) => name)
-      expect(found.slice(0, 5)).toEqual(['id', 'gateway', 'epoch', 'sequence', 'zoneSequence'])
+    '$version begins with the identifying fields, where the bridge reads them',
+    schema => {
+      const names = fieldsOf(schema).map(({ name }) => name)
+      expect(names.slice(0, 5)).toEqual(['id', 'gateway', 'epoch', 'sequence', 'zoneSequence'])
     },
   )
 
   it.each(releasedSchemas.slice(1))(
-    '$version ends with traceparent, where the bridge looks for it',
-    one => {
-      expect(fieldsOf(one).at(-1)).toMatchObject({ name: 'traceparent', type: ['null', 'string'] })
+    '$version ends with traceparent, where the bridge reads it',
+    schema => {
+      expect(fieldsOf(schema).at(-1)).toMatchObject({
+        name: 'traceparent',
+        type: ['null', 'string'],
+      })
     },
   )
 
-  it('a change of a logical type, and one without a default, would be noticed', () => {
+  it('the checks detect a changed logical type and a new field without a default', () => {
     const changed = (change: (fields: Field[]) => void) => {
       const schema = JSON.parse(newestSchema.text)
       change(schema.fields)
@@ -126,7 +131,7 @@ describe('released schemas', () => {
     })
     expect(() => newestSchema.type.createResolver(avro.Type.forSchema(micros))).not.toThrow()
     expect(logicalTypes(micros)).not.toEqual(logicalTypes(JSON.parse(newestSchema.text)))
-    const demanding = changed(fields => void fields.push({ name: 'floor', type: 'string' }))
-    expect(() => avro.Type.forSchema(demanding).createResolver(newestSchema.type)).toThrow()
+    const withoutDefault = changed(fields => void fields.push({ name: 'floor', type: 'string' }))
+    expect(() => avro.Type.forSchema(withoutDefault).createResolver(newestSchema.type)).toThrow()
   })
 })
