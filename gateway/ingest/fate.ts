@@ -8,7 +8,10 @@ import { extractObservedAt } from './observed-at.ts'
 import { compileRoutes } from './routes.ts'
 import { extractTraceparent } from './traceparent.ts'
 
-/** One decoder for each format. A new format is one more file and one more entry here. */
+/**
+ * One decoder for each format. A new format is a file in decoders/, an entry here, a choice of
+ * `format` in config/schema.ts, and a line in config/sluice.yaml.
+ */
 const decoders = { json: decodeJson }
 
 /** A message as received; `clock` is the state of the gateway's clock at `receivedAt`. */

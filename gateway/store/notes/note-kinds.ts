@@ -7,7 +7,8 @@ import type { Runs, Span } from '../sequence/spans.ts'
  * sequence numbers, both included. `store` is the id of the outbox concerned, in hex.
  *
  * A new kind is one entry here, one line in the readers of cloud-bridge/ledger/notes/notes.ts and
- * one row in docs/internals/on-disk.md.
+ * one row in docs/internals/on-disk.md. Its content must not have `reason` as its only field,
+ * because such a content marks a damaged note. `outbox.commit({ notes })` stores the note.
  */
 export type NoteContents = {
   /** An epoch begins after `previous`; null: no epoch before, or a `heads` note names its end. */
