@@ -124,13 +124,13 @@ program
     })
     const lines = json ? rows.map(row => JSON.stringify(row)).join('\n') : formatOutcomeTable(rows)
     process.stdout.write(`${lines}\n`)
-    // In CI a skipped rehearsal is a failure: nobody reads there what was skipped.
+    // In CI a skipped rehearsal is a failure, because in CI nobody reads the reason for the skip.
     const isAccepted = (row: (typeof rows)[number]) =>
       'skipped' in row ? env.CI !== 'true' : row.passed
     process.exitCode = exitStatusOf(rows.every(isAccepted) ? 'DONE' : 'ERR_NEGATIVE')
   })
 
-// Everything opened is closed now; a socket that lingers must not keep the process alive.
+// The command has closed everything that it opened; a lingering socket must not delay the end.
 await runCommand(program, { exits: true })
 
 function load(file: string | undefined): { config: Config; configFile: string | undefined } {

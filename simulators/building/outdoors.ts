@@ -27,7 +27,7 @@ function shortTermNoise(timeMs: number, kind: number): number {
   )
 }
 
-/** A cosine wave of one period (a day, a year) with its peak at a fraction of the period. */
+/** A cosine wave of one period (a day, a year), highest at the fraction `peak` of the period. */
 function wave(timeMs: number, periodMs: number, peak: number): number {
   return Math.cos(2 * Math.PI * (timeMs / periodMs - peak))
 }

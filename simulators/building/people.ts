@@ -54,7 +54,10 @@ function isPresent(room: Room, person: number, day: number, hour: number, workda
   return hour >= arrives && hour < leaves && !eating
 }
 
-/** Attendance of a half hour's meeting; about every second half hour of a workday is booked. */
+/**
+ * The number of people in the meeting of a half hour, 0 when the room is not booked. About every
+ * second half hour of a workday is booked.
+ */
 function attendance(room: Room, halfHour: number, hour: number, workday: boolean): number {
   if (!workday || hour < 8.5 || hour >= 17.5) return 0
   if (drawAt(room.key, halfHour, 0, 5) >= (hour >= 12 && hour < 13 ? 0.15 : 0.55)) return 0

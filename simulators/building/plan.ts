@@ -19,7 +19,7 @@ export type BuildingPlan = {
   seed: number
   /** The number of devices, at least 1. */
   devices: number
-  /** The number of sites; one for every 640 zones by default. */
+  /** The number of sites; by default one site for every 640 zones. */
   sites?: number
 }
 
@@ -63,9 +63,9 @@ function devicesOfZone(
 }
 
 /**
- * Lays out sites, floors, zones and devices: site `hq`, zone `f3-east`, device
- * `hq-f3-east-co2-2`. The same plan gives the same devices; names are unique. A site has floors
- * of 4 zones, and of up to 16 when it would otherwise be taller than 20 floors. Throws a
+ * Lays out sites, floors, zones and devices: site `hq`, zone `f3-east`, device `hq-f3-east-co2-2`.
+ * The same plan gives the same devices, and no two devices have the same name. A site has floors of
+ * 4 zones, or of up to 16 zones when it would otherwise be taller than 20 floors. Throws a
  * RangeError that names the wrong option.
  */
 export function planBuilding(plan: BuildingPlan): Device[] {

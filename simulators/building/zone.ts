@@ -21,11 +21,17 @@ export type Zone = {
 }
 
 const HOUR_MS = 3_600_000
-/** People, weather and settings are constant within a step; the air follows its equation. */
+/**
+ * Within a step, people, weather and settings are constant, and the air approaches their
+ * equilibrium.
+ */
 const STEP_MS = 5 * 60_000
-/** A zone is simulated from this long before the first request: start values fade by then. */
+/**
+ * The simulation of a zone starts this long before the first request, so that the influence of the
+ * start values fades.
+ */
 const WARM_UP_MS = 12 * HOUR_MS
-/** When the time jumps further than this, the zone is warmed up once more. */
+/** When a request is later than the last step by more than this, the zone starts once more. */
 const JUMP_MAX_MS = 48 * HOUR_MS
 const OUTDOOR_CO2 = 420
 /** The CO2 that a person at a desk breathes out, in m³ an hour (about 0.0052 l/s). */
@@ -69,7 +75,9 @@ function stepAt(room: Room, timeMs: number): Step {
   }
 }
 
-/** The air after a part of a step, from the air at its start: first-order approach. */
+/**
+ * The air at `elapsedMs` after the start of a step: each value approaches its target exponentially.
+ */
 function airWithin(step: Step, start: Air, elapsedMs: number): Air {
   const hours = elapsedMs / HOUR_MS
   const approach = (from: number, to: number, perHour: number) =>
@@ -85,8 +93,9 @@ function airWithin(step: Step, start: Air, elapsedMs: number): Air {
 }
 
 /**
- * The meter reading (kWh) at the start of a run. It grows faster than a room draws on average, so a
- * meter never runs backwards from one run to the next.
+ * The meter reading (kWh) at which a simulation of the room starts. It rises with the start time
+ * faster than the room's average consumption, so that a later run starts above the end of an
+ * earlier run.
  */
 function meterAt(room: Room, timeMs: number): number {
   const nominalW = 60 + 100 * room.seats + 10 * room.areaM2

@@ -16,7 +16,10 @@ export type ConnectionOptions = {
   host: string
   port: number
   clientId: string
-  /** Keep the session when the connection is lost: else a resent QoS 2 message counts twice. */
+  /**
+   * Keep the MQTT session when the connection is lost: without the session, the broker delivers a
+   * resent QoS 2 message twice.
+   */
   keepSession: boolean
   inFlightMax: number
   reconnectMinMs: number
@@ -35,13 +38,16 @@ export type ConnectionEvents = {
 
 /** One MQTT connection for the messages of many devices; messages are sent in the order given. */
 export type Connection = AsyncDisposable & {
-  /** Connected, and every message that was unacknowledged before has been resent. */
+  /** Whether the connection is up and every earlier unacknowledged message has been resent. */
   readonly ready: boolean
   readonly reconnects: number
-  /** Messages that the broker has not completed (QoS 1 and 2) or the socket not written (QoS 0). */
+  /**
+   * The number of messages that the broker has not completed (QoS 1 and 2) or that the socket has
+   * not written (QoS 0).
+   */
   readonly inFlight: number
   hasRoom(): boolean
-  /** To be called only while `hasRoom()`. */
+  /** Sends a message. To be called only while `hasRoom()` returns true. */
   send(publication: Publication): void
 }
 
@@ -92,7 +98,7 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
   })
   const resend = (packet: Packet & { cmd: 'publish' }) => {
     const message = inFlight.get(packet.messageId ?? 0)
-    if (!message) throw new Error(`packet ${packet.messageId} was resent but never sent`)
+    if (!message) throw new Error(`mqtt resends packet ${packet.messageId}, which was never sent`)
     packet.dup = true
     events.resent(message.number)
   }
@@ -141,7 +147,8 @@ export function openConnection(options: ConnectionOptions, events: ConnectionEve
       }
       sending = { number, qos }
       client.publish(topic, payload, { qos })
-      if (sending) throw new Error(`message ${number} was published but not sent`)
+      if (sending)
+        throw new Error(`mqtt did not send message ${number} at once: it must be connected`)
     },
     async [Symbol.asyncDispose]() {
       ready = false

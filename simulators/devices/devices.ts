@@ -17,7 +17,7 @@ export type DevicePayload = Readonly<Record<string, string | number | boolean | 
 export type OutgoingMessage<Device extends DeviceAddress> = {
   device: Device
   payload: DevicePayload
-  /** Replaces `topicOf(device)`. */
+  /** The topic of this message; by default `topicOf(device)`. */
   topic?: string
   /** Earliest time of sending, ms after the start of the run; for a source with its own clock. */
   notBeforeMs?: number
@@ -36,7 +36,10 @@ export type DevicesOptions<Device extends DeviceAddress> = {
   qos?: QualityOfService | ((device: Device) => QualityOfService)
   /** Unacknowledged messages of one connection at a time. */
   inFlightMax?: number
-  /** Messages that may wait for one connection; when one more is scheduled, the schedule stops. */
+  /**
+   * The number of messages that may wait for one connection. When a further message is scheduled,
+   * the schedule stops until there is room.
+   */
   waitingMax?: number
   /** A short text that identifies the messages of this run. Random by default. */
   runId?: string
@@ -67,12 +70,18 @@ export type DeviceCounters = {
 
 export type ConnectedDevices = AsyncDisposable & {
   readonly runId: string
-  /** Which messages were published and acknowledged. */
+  /** Records which messages were published and which were acknowledged. */
   readonly record: PublishRecord
   counters(): DeviceCounters
-  /** Publishes on schedule for so many ms, until the signal, or until the source ends. */
+  /**
+   * Publishes on schedule for a number of ms or until a signal, but not beyond the end of the
+   * source.
+   */
   run(until: AbortSignal | number): Promise<void>
-  /** Waits up to `deadlineMs` until the broker has completed every message; returns the rest. */
+  /**
+   * Waits up to `deadlineMs` until the broker has completed every message. Returns the number of
+   * messages that are not completed or not sent.
+   */
   drain(deadlineMs: number): Promise<number>
 }
 
@@ -87,7 +96,8 @@ function newRunId(): string {
 
 /** Fills in the defaults. Throws a RangeError that names the first option with a wrong value. */
 function checkOptions<Device extends DeviceAddress>(options: DevicesOptions<Device>) {
-  if (options.devices.length === 0) throw new RangeError('devices is empty: give at least one')
+  if (options.devices.length === 0)
+    throw new RangeError('devices is empty: give at least one device')
   const { connections = 20, inFlightMax = 20, waitingMax = 1000, ratePerSecond = 500 } = options
   for (const [name, value] of Object.entries({ connections, inFlightMax, waitingMax })) {
     if (!Number.isInteger(value) || value < 1) {
@@ -109,7 +119,9 @@ function checkOptions<Device extends DeviceAddress>(options: DevicesOptions<Devi
   }
 }
 
-/** Throws for a topic with a wildcard: a broker closes the connection at each such message. */
+/**
+ * Throws for a topic with a wildcard: a broker closes the connection when it receives such a topic.
+ */
 function checkTopics<Device extends DeviceAddress>(
   devices: readonly Device[],
   topics: (device: Device) => string,

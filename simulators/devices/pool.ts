@@ -32,7 +32,9 @@ export type ConnectionPool = AsyncDisposable & {
   readonly waiting: number
   readonly lastError: string | undefined
   isFull(deviceIndex: number): boolean
-  /** Sends the message at once and returns true, or queues it in order and returns false. */
+  /**
+   * Sends the message at once and returns true, or queues the message in order and returns false.
+   */
   put(publication: Publication): boolean
 }
 
@@ -63,7 +65,7 @@ function openMember(options: PoolOptions, at: number, failed: (error: Error) => 
   return { connection, queue }
 }
 
-/** Opens all connections; each connects, and reconnects, in the background. */
+/** Opens all connections. Each connection connects and reconnects in the background. */
 export function openPool(options: PoolOptions): ConnectionPool {
   let lastError: string | undefined
   const failed = (error: Error) => {

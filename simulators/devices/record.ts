@@ -2,17 +2,18 @@
 export type MessageTally = {
   published: number
   acknowledged: number
-  /** Messages sent more than once; each counts once, however often it was resent. */
+  /** Messages that were sent more than once, however often each message was resent. */
   resent: number
 }
 
 /**
- * The devices' own record of published and acknowledged messages, by message number: the oracle of
- * a verdict. A message occupies 4 bytes, so a hundred million fit. A device is known by its index.
+ * The devices' own record of published and acknowledged messages, by message number. A verdict
+ * trusts this record and compares Kafka with it. A message occupies 4 bytes, so that the record of
+ * a hundred million messages fits into memory. The record names a device by its index.
  */
 export type PublishRecord = {
   readonly total: Readonly<MessageTally>
-  /** One more than the highest message number published; numbers from 0 up. */
+  /** One more than the highest published message number; 0 before the first message. */
   readonly length: number
   publish(number: number, deviceIndex: number): void
   acknowledge(number: number): void
@@ -38,11 +39,12 @@ const DEVICE_SHIFT = 3
 const DEVICES_MAX = 2 ** (32 - DEVICE_SHIFT)
 
 /**
- * Creates an empty record. The record grows in blocks, which are never copied. Throws a RangeError
- * for more than 2^29 devices.
+ * Creates an empty record. The record grows by blocks, so that growth copies nothing. Throws a
+ * RangeError for more than 2^29 devices.
  */
 export function createPublishRecord(devices: number): PublishRecord {
-  if (devices > DEVICES_MAX) throw new RangeError(`at most ${DEVICES_MAX} devices, not ${devices}`)
+  if (devices > DEVICES_MAX)
+    throw new RangeError(`devices is ${devices}: give at most ${DEVICES_MAX}`)
   const blocks: Uint32Array[] = []
   const perDevice = { acknowledged: new Uint32Array(devices), resent: new Uint32Array(devices) }
   const publishedOf = new Uint32Array(devices)

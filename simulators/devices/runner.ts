@@ -7,29 +7,36 @@ export type RunnerOptions<Message> = {
   disposing: AbortSignal
   /** Message n, or null at the end of the source. */
   next(n: number): Message | null | PromiseLike<Message | null>
-  /** Whether there is no room for the message now. */
+  /** Whether the message must wait, because its connection has no room. */
   isFull(message: Message): boolean
   put(n: number, message: Message): void
 }
 
 export type Runner = {
-  /** Only one run at a time; the next run continues with the next message number. */
+  /**
+   * Publishes for a number of ms or until a signal. Only one run at a time: the next run continues
+   * with the next message number.
+   */
   run(until: AbortSignal | number): Promise<void>
   /** The number of messages scheduled so far, over all runs. */
   scheduled(): number
 }
 
 /**
- * Reads messages from a source and publishes each at its scheduled time, in bursts when late. A run
- * of a duration publishes exactly the messages scheduled within the duration, as long as there is
- * room. A message that has no room until the end of the run counts as scheduled and is not sent.
+ * Reads messages from a source and publishes each message at its scheduled time; late messages are
+ * published at once, in a burst. A run with a duration publishes exactly the messages that are
+ * scheduled within the duration, if there is room for them. A message that has no room until the
+ * end of the run counts as scheduled and is not sent.
  */
 export function createRunner<Message extends { readonly notBeforeMs?: number }>(
   options: RunnerOptions<Message>,
 ): Runner {
   const { waiter, ratePerSecond, disposing } = options
   let nextNumber = 0
-  /** The message that was read and not sent yet; null at the end of the source. */
+  /**
+   * The message that was read and is not sent yet: undefined for none, null at the end of the
+   * source.
+   */
   let pending: Message | null | undefined
   let scheduledInEarlierRuns = 0
   let scheduledInThisRun: () => number = () => 0
@@ -91,7 +98,10 @@ export function createRunner<Message extends { readonly notBeforeMs?: number }>(
   }
 }
 
-/** When message n of a run is scheduled, in ms after its start; 0 for all at the rate Infinity. */
+/**
+ * When message n of a run is scheduled, in ms after the start of the run; always 0 at the rate
+ * Infinity.
+ */
 export function scheduledAtMs(n: number, ratePerSecond: number): number {
   return ratePerSecond === Number.POSITIVE_INFINITY ? 0 : (n * 1000) / ratePerSecond
 }

@@ -7,13 +7,16 @@ export type QueueConnection = Pick<Connection, 'hasRoom' | 'send'>
 export type SendQueue = {
   readonly waiting: number
   isFull(): boolean
-  /** Sends the message at once and returns true, or queues it and returns false. */
+  /** Sends the message at once and returns true, or queues the message and returns false. */
   put(publication: Publication): boolean
   /** Sends queued messages while the connection has room. */
   pump(): void
 }
 
-/** A queue of at most `waitingMax` messages; calls `onSend` just before a message is sent. */
+/**
+ * Creates a queue of at most `waitingMax` messages. `onSend` is called just before a message is
+ * sent.
+ */
 export function createSendQueue(
   connection: QueueConnection,
   waitingMax: number,
@@ -22,7 +25,7 @@ export function createSendQueue(
   const waiting: Publication[] = []
   let pumping = false
   const pump = () => {
-    // A socket that accepts a message at once reports room from inside `send`.
+    // A socket that accepts a message at once calls `pump` from inside `send`.
     if (pumping) return
     pumping = true
     while (waiting.length > 0 && connection.hasRoom()) {

@@ -1,15 +1,18 @@
-/** Lets one loop wait for a time or for a change, whichever is first. */
+/** Lets one loop wait for a time or for a change, whichever happens first. */
 export type Waiter = {
   /**
-   * Resolves after the time, at `wake`, and, with 'wake-on-change', at `notifyChange`. May resolve
-   * early: the caller checks its condition in a loop.
+   * Resolves after `forMs`, at a call of `wake`, and with 'wake-on-change' also at a call of
+   * `notifyChange`. May resolve early, so the caller checks its condition in a loop.
    */
   wait(forMs: number, onChange: 'wake-on-change' | 'ignore-change'): Promise<void>
   notifyChange(): void
   wake(): void
 }
 
-/** setTimeout fires at once for more than 31 bits of milliseconds: longer waits take several. */
+/**
+ * setTimeout fires at once when its delay exceeds 31 bits of milliseconds. A longer wait resolves
+ * early and is repeated by its loop.
+ */
 const WAIT_MAX_MS = 60_000
 
 /** A waiter for one loop at a time. */

@@ -20,27 +20,32 @@ export function fetchClusterMetadata(port: number, timeoutMs = 1000): Promise<Cl
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let received = Buffer.alloc(0)
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error('no response from the broker')))
+    const silent = `no response on port ${port} within ${timeoutMs} ms`
+    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(silent)))
     socket.once('error', reject)
-    socket.once('close', () => reject(new Error('the connection was closed')))
+    socket.once('close', () => reject(new Error(`port ${port} closed the connection early`)))
+    const foreign = `the response on port ${port} is not a Kafka broker's`
     socket.once('connect', () => socket.write(metadataRequest()))
     socket.on('data', data => {
       received = Buffer.concat([received, data])
       if (received.length < 4) return
       const length = received.readInt32BE(0)
-      if (length < 0 || length > RESPONSE_MAX_BYTES) return socket.destroy(new Error('not a Kafka'))
+      if (length < 0 || length > RESPONSE_MAX_BYTES) return socket.destroy(new Error(foreign))
       if (received.length < 4 + length) return
       try {
         resolve(parseClusterMetadata(received.subarray(4, 4 + length)))
       } catch (cause) {
-        reject(new Error('not a Kafka', { cause }))
+        reject(new Error(foreign, { cause }))
       }
       socket.destroy()
     })
   })
 }
 
-/** Parses the response without its length field. Throws a RangeError when it is truncated. */
+/**
+ * Parses a Metadata response without its length field. Throws a RangeError when the response is
+ * truncated.
+ */
 export function parseClusterMetadata(response: Buffer): ClusterMetadata {
   let at = 4 // after the correlation id
   const int32 = () => {

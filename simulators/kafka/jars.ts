@@ -1,5 +1,5 @@
-// Kafka's published jars, fetched once with Maven into a cache. The cache is outside node_modules,
-// which every `npm ci` empties.
+// Kafka's published jars, which Maven fetches once into a cache. The cache is outside node_modules,
+// because every `npm ci` empties that folder.
 import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
@@ -17,9 +17,9 @@ import {
 
 const PROGRESS_STEP_MEGABYTES = 10
 
-/** A set of files that is fetched once and then kept in the cache. */
+/** A set of files that is fetched once and then stays in the cache. */
 export type JavaArtifacts = {
-  /** The name for people. */
+  /** The name of the files in progress lines and errors. */
   label: string
   megabytes: number
   pomFile: string
@@ -37,7 +37,7 @@ const kafka: JavaArtifacts = {
 }
 
 export type JarsOptions = {
-  /** The folder in which fetched jars are kept between runs. */
+  /** The folder in which fetched jars stay between runs. */
   cacheDir: string
   /** Called with one line of progress for people. */
   onProgress?: ((line: string) => void) | undefined
@@ -49,10 +49,10 @@ export type JarsOptions = {
 export const fetchKafkaJars = (options: JarsOptions) => fetchArtifacts(kafka, options)
 
 /**
- * Returns the folder of the artifacts, and fetches them first if the cache does not hold them. Two
- * processes may fetch at once: each fills a folder of its own and the first rename wins. Rejects
- * with a KafkaProblem when Maven is missing or fails, and with the reason of the signal when
- * aborted.
+ * Returns the folder of the artifacts, and fetches the artifacts first if the cache does not
+ * contain them. Two processes may fetch at once: each process fills a folder of its own, and the
+ * first rename wins. Rejects with a KafkaProblem when Maven is missing or fails, and with the
+ * reason of the signal when the signal aborts.
  */
 export async function fetchArtifacts(
   artifacts: JavaArtifacts,
@@ -80,8 +80,9 @@ export async function fetchArtifacts(
 }
 
 /**
- * One line that says what is missing for a local Kafka (or other Java artifacts) and its cure; null
- * when nothing is missing. Maven is needed only while the cache does not hold the jars.
+ * Returns one line that says what is missing for a local Kafka (or other Java artifacts) and how to
+ * install it; null when nothing is missing. Maven is needed only while the jars are not in the
+ * cache.
  */
 export async function describeJavaProblem(
   options: Pick<JarsOptions, 'cacheDir' | 'tools'>,
@@ -101,7 +102,8 @@ export function parseDownloadedMegabytes(line: string): number {
   return Number(amount ?? 0) * (megabytes[unit ?? ''] ?? 0)
 }
 
-// The folder name contains a digest of pom.xml: a changed pom.xml never finds old jars.
+// The folder name contains a digest of pom.xml, so that a changed pom.xml does not use the jars of
+// an earlier one.
 async function folderOf({ label, pomFile }: JavaArtifacts, cacheDir: string): Promise<string> {
   const digest = createHash('sha256').update(await readFile(pomFile))
   return join(cacheDir, `${label.toLowerCase()}-${digest.digest('hex').slice(0, 12)}`)
@@ -115,7 +117,8 @@ async function fetchInto(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   signal?.throwIfAborted()
-  // A jar damaged in transfer must fail here: in the broker it would be a riddle.
+  // With strict checksums a jar that was damaged in transfer fails here. In the broker it would
+  // cause an error that nobody understands.
   const args = ['--batch-mode', '--strict-checksums', '--file', pomFile]
   args.push(...goal, `-DoutputDirectory=${dir}`)
   const maven = await spawnGuarded(mvn, args, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -128,7 +131,7 @@ async function fetchInto(
   signal?.throwIfAborted()
   if (code === 0) return
   const cure = 'check the connection and the proxy in ~/.m2/settings.xml, then start again'
-  const reason = firstError ?? `mvn ended with ${code}`
+  const reason = firstError ?? `mvn ended with exit code ${code}`
   throw new KafkaProblem('FETCH_FAILED', `${label} could not be fetched: ${cure} (${reason})`)
 }
 

@@ -1,4 +1,4 @@
-// The programs that a local Kafka needs: a Java that is new enough and, until the jars are cached,
+// The programs that a local Kafka needs: a new enough Java and, until the jars are in the cache,
 // Maven. Each reason why no local Kafka can run is one line that contains its cure.
 import { execFile } from 'node:child_process'
 
@@ -8,7 +8,7 @@ const JAVA_PACKAGE = 'openjdk-17-jre-headless'
 const JAVA_CURE = `install Java ${OLDEST_JAVA} or newer (Debian: apt install ${JAVA_PACKAGE})`
 const MAVEN_CURE = "install it to fetch Kafka's jars once (Debian: apt install maven)"
 
-/** The programs of a local Kafka, each a path or a name in the PATH. */
+/** The programs of a local Kafka. Each is a path, or a name that is searched in the PATH. */
 export type JavaTools = { java: string; mvn: string }
 export const toolsInPath: JavaTools = { java: 'java', mvn: 'mvn' }
 
@@ -31,7 +31,7 @@ export class KafkaProblem extends Error {
   }
 }
 
-/** Null when the installed Java can run Kafka, otherwise the reason why not. */
+/** Returns null when the installed Java can run Kafka, otherwise the problem. */
 export async function findJavaProblem(tools: JavaTools): Promise<KafkaProblem | null> {
   const output = await outputOf(tools.java, ['-version'])
   if (output === null) {
@@ -49,7 +49,7 @@ export async function findJavaProblem(tools: JavaTools): Promise<KafkaProblem | 
   )
 }
 
-/** Null when Maven runs, otherwise the reason why not. */
+/** Returns null when Maven runs, otherwise the problem. */
 export async function findMavenProblem(tools: JavaTools): Promise<KafkaProblem | null> {
   if ((await outputOf(tools.mvn, ['-v'])) !== null) return null
   return new KafkaProblem(
@@ -58,13 +58,17 @@ export async function findMavenProblem(tools: JavaTools): Promise<KafkaProblem |
   )
 }
 
-/** The major version in the output of `java -version` (8 for "1.8.0_442"); null without one. */
+/**
+ * The major version in the output of `java -version` (8 for "1.8.0_442"); null when the output
+ * contains no version.
+ */
 export function javaMajorVersion(output: string): number | null {
   const found = /version "(?:1\.)?(\d+)/.exec(output)
   return found?.[1] === undefined ? null : Number(found[1])
 }
 
-// Standard output and standard error (java prints its version there); null when the command fails.
+// Returns what the command prints to standard output and standard error (java prints its version
+// there); null when the command fails.
 function outputOf(command: string, args: string[]): Promise<string | null> {
   return new Promise(resolve => {
     execFile(command, args, { timeout: 20_000 }, (error, stdout, stderr) => {

@@ -1,5 +1,5 @@
-// A node of a real Kafka on this machine: broker and controller in one process, with durable data.
-// One node is a complete Kafka; tests also start clusters and add listeners.
+// A Kafka node on this machine: broker and controller in one process, with durable data. One node
+// is a complete Kafka; tests also start clusters and add listeners.
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -22,11 +22,14 @@ const LOG_TAIL_BYTES = 2_000
 const ADDRESS_TAKEN = 'Address already in use'
 
 export type LocalKafkaOptions = {
-  /** The folder of the data, the settings and kafka.log; a second start continues with them. */
+  /**
+   * The folder of the data, the settings and kafka.log. A second start in the folder continues with
+   * its data.
+   */
   dir: string
-  /** The port of 127.0.0.1; 0 chooses a free port, not necessarily that of the last start. */
+  /** The port of 127.0.0.1; 0 chooses a free port, which may differ from start to start. */
   port: number
-  /** The folder in which the jars are kept between runs, outside node_modules. */
+  /** The folder in which the jars stay between runs, outside node_modules. */
   cacheDir: string
   /** Called with one line of progress for people. */
   onProgress?: (line: string) => void
@@ -37,15 +40,21 @@ export type LocalKafkaOptions = {
 export type LocalKafka = AsyncDisposable & {
   readonly brokers: string[]
   readonly pid: number
-  /** Ends the broker cleanly (SIGTERM; SIGKILL after deadlineMs) and resolves when it has ended. */
+  /**
+   * Ends the broker cleanly (SIGTERM; SIGKILL after deadlineMs). Resolves when the process has
+   * ended.
+   */
   stop(deadlineMs?: number): Promise<void>
-  /** Crashes the broker (SIGKILL) and resolves when it has ended. */
+  /** Crashes the broker (SIGKILL). Resolves when the process has ended. */
   kill(): Promise<void>
-  /** Stops the broker if it runs; resolves when it is ready at the same address, same data. */
+  /**
+   * Stops the broker if it runs, and starts it with the same address and data. Resolves when the
+   * broker is ready.
+   */
   restart(): Promise<void>
-  /** Suspends the broker (SIGSTOP): connections stay open, no request is answered. */
+  /** Suspends the broker (SIGSTOP): connections stay open, and no request gets a response. */
   suspend(): void
-  /** Ends `suspend`. */
+  /** Lets a suspended broker continue (SIGCONT). */
   resume(): void
 }
 
@@ -98,7 +107,10 @@ export async function startLocalKafka(options: LocalKafkaOptions): Promise<Local
   }
 }
 
-/** Locks the folder: two brokers would corrupt it, since Kafka locks only after its metadata. */
+/**
+ * Locks the folder. Two brokers would corrupt the folder, because Kafka writes its metadata before
+ * it takes its own lock.
+ */
 function lockFolder(dir: string): { close(): void } {
   try {
     return acquireLock(join(dir, 'kafka.lock'))
@@ -108,7 +120,7 @@ function lockFolder(dir: string): { close(): void } {
   }
 }
 
-/** Starts the broker, after formatting its data folder if there is none. */
+/** Starts the broker, and formats the data folder first if there is none. */
 async function startFirst(node: Node, signal: AbortSignal | undefined): Promise<ChildProcess> {
   if (!existsSync(join(node.dir, 'data'))) await format(node)
   return run(node, signal)
@@ -123,7 +135,7 @@ type Node = {
   extraSettings: ExtraBrokerSettings
 }
 
-// Returns the cluster id: the one that the data was formatted with, the one given, or a new one.
+// Returns the cluster id: that of the formatted data, else the given id, else a new id.
 async function prepare(dir: string, givenId: string | undefined): Promise<string> {
   await mkdir(dir, { recursive: true })
   const metadata = await readFile(join(dir, 'data', 'meta.properties'), 'utf8').catch(() => '')
@@ -138,8 +150,8 @@ export function newClusterId(): string {
   return id.startsWith('-') ? newClusterId() : id
 }
 
-// Formats a folder of another name and renames it when done: an interrupted format leaves no data
-// that looks complete.
+// Formats a folder under another name and renames it afterwards, so that an interrupted format
+// leaves no data folder that looks complete.
 async function format(node: Node): Promise<void> {
   const unfinished = 'data.unfinished'
   await rm(join(node.dir, unfinished), { recursive: true, force: true })
@@ -147,7 +159,7 @@ async function format(node: Node): Promise<void> {
   const tool = ['kafka.tools.StorageTool', 'format', '-t', node.clusterId, '-c', settings]
   const formatter = await spawnJava(node, tool)
   await once(formatter, 'exit')
-  if (formatter.exitCode !== 0) throw await notReady(node, 'its folder could not be formatted')
+  if (formatter.exitCode !== 0) throw await notReady(node, 'its data folder could not be formatted')
   await rename(join(node.dir, unfinished), join(node.dir, 'data'))
 }
 
@@ -165,9 +177,9 @@ async function run(node: Node, signal: AbortSignal | undefined): Promise<ChildPr
 }
 
 /**
- * Whether the metadata response on our port means ready: it names a controller, our node and our
- * cluster. Another Kafka on that port passes every check except the cluster id. `metadata` is null
- * when nothing answers, which means not ready yet.
+ * Whether the metadata response on our port means that our node is ready: the response names a
+ * controller, our node and our cluster. Another Kafka on the port passes every check except the
+ * cluster id. `metadata` is null when nothing responds on the port; the node is not ready then.
  */
 export function readiness(
   metadata: ClusterMetadata | null,
@@ -188,7 +200,7 @@ async function untilReady(
   while (performance.now() - startedAtMs < READY_MAX_MS) {
     signal?.throwIfAborted()
     if (broker.exitCode !== null || broker.signalCode !== null) {
-      throw await notReady(node, 'it ended while starting')
+      throw await notReady(node, 'its process ended before it was ready')
     }
     const metadata = await fetchClusterMetadata(node.port).catch(() => null)
     const state = readiness(metadata, node.clusterId, node.extraSettings.clusterNode?.nodeId)
@@ -196,7 +208,7 @@ async function untilReady(
     if (state === 'ready') return
     await sleep(READY_POLL_MS)
   }
-  throw await notReady(node, `no answer within ${READY_MAX_MS / 1000} s`)
+  throw await notReady(node, `not ready on port ${node.port} within ${READY_MAX_MS / 1000} s`)
 }
 
 async function writeSettings(node: Node, dataDir: string): Promise<string> {
@@ -217,7 +229,7 @@ async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
   const flags = [
     // The smallest collector and only the quick compiler: less memory and an earlier start.
     ...['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xms32m', '-Xmx256m'],
-    // No statistics file in /tmp, which a crash would leave behind.
+    // Without a statistics file in /tmp, which would stay there after a crash.
     '-XX:-UsePerfData',
     `-Djava.io.tmpdir=${temporary}`,
     '-Dorg.slf4j.simpleLogger.showDateTime=true',
@@ -225,7 +237,7 @@ async function spawnJava(node: Node, command: string[]): Promise<ChildProcess> {
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
     ...['-cp', join(node.jars, '*')],
   ]
-  // The log of the previous run is kept: it says how that run ended.
+  // The log of the previous run stays as kafka.log.1, because it says how that run ended.
   const logFile = join(node.dir, 'kafka.log')
   await rename(logFile, `${logFile}.1`).catch(() => {})
   const log = await open(logFile, 'w')
@@ -239,8 +251,8 @@ function portTaken(port: number): KafkaProblem {
   return new KafkaProblem('PORT_TAKEN', `port ${port} is taken: ${cure}`)
 }
 
-// The error of a broker that did not start. The cause is the end of its log; a port that is taken,
-// the one frequent reason, has an error of its own.
+// Creates the error for a broker that did not start; its cause is the end of the broker's log. The
+// one frequent reason, a port in use, has an error of its own.
 async function notReady(node: Node, reason: string): Promise<KafkaProblem> {
   const file = join(node.dir, 'kafka.log')
   const tail = (await readFile(file, 'utf8').catch(() => '')).slice(-LOG_TAIL_BYTES)

@@ -3,7 +3,9 @@
 export type BrokerSettings = {
   port: number
   controllerPort: number
-  /** Relative to the broker's folder: needs no escaping, and the folder can be moved. */
+  /**
+   * Relative to the broker's folder: such a path needs no escaping, and the folder can be moved.
+   */
   dataDir: string
 } & ExtraBrokerSettings
 
@@ -21,7 +23,10 @@ export type Listener = {
   name: string
   port: number
   protocol: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
-  /** The port that the broker advertises to clients, such as a proxy's; by default its own. */
+  /**
+   * The port that the broker advertises to clients, such as the port of a proxy; by default the
+   * listener's own port.
+   */
   advertisedPort?: number
 }
 
@@ -29,7 +34,7 @@ export type Listener = {
 export type ClusterNode = {
   /** The id of the cluster: 16 random bytes in base64url. */
   clusterId: string
-  /** From 1: 1 for the first of controllerPorts. */
+  /** The number of the node, from 1. The first of controllerPorts belongs to node 1. */
   nodeId: number
   /** The ports on which the controllers of all nodes listen. */
   controllerPorts: number[]

@@ -40,7 +40,10 @@ export function deliveryPlanLines({
   ]
 }
 
-/** One line for the first range, and how many more there are; no line without a range. */
+/**
+ * One line that shows the first range and the number of further ranges; no line when there is no
+ * range.
+ */
 function firstRangeLine(
   label: string,
   [first, ...others]: ReportedRange[],

@@ -1,20 +1,20 @@
 import { drawScreen, type ScreenState } from './screen.ts'
 
 const REFRESH_MS = 1000
-/** Without a terminal the screen is written once in so many refreshes. */
+/** Without a terminal the screen is written once in this many refreshes. */
 const REFRESHES_PER_BLOCK = 10
 
 export type DisplayOptions = {
   fetchStates(): Promise<Pick<ScreenState, 'gateway' | 'bridge'>>
-  /** A line that is shown above all others, or null for none. */
+  /** Returns a line to show above all other lines, or null for none. */
   notice?: () => Promise<string | null>
-  /** Shows nothing but the notice, once, on standard error. */
+  /** Shows only the notice, once, on standard error. */
   quiet?: boolean
 }
 
 /**
  * Shows the live screen once a second until disposed: redrawn in place on a terminal, otherwise a
- * block of lines every ten seconds. `say` shows one line below the screen.
+ * block of lines every ten seconds. `say` shows one line of text below the screen.
  */
 export function startDisplay({
   fetchStates,

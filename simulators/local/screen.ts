@@ -4,16 +4,19 @@ import { sharesText } from '../../cloud-bridge/zones/hot-zones.ts'
 import type { GatewayState } from '../../config/process/gateway-state.ts'
 import { deliveryPlanLines } from './delivery-lines.ts'
 
-/** The states that the live screen shows, fetched at one moment; null for no answer. */
+/**
+ * The states that the live screen shows, fetched at one moment; null for a process that does not
+ * answer.
+ */
 export type ScreenState = { atMs: number; gateway: GatewayState | null; bridge: BridgeState | null }
 
 /**
  * The live screen as lines: acknowledged readings a second, undelivered events in the outbox,
  * events of each partition, and the moment up to which everything is in Kafka. A rate is the
- * difference between `now` and `before`, and `-` without `before`.
+ * difference between `now` and `before`; without `before` the screen shows `-` in its place.
  */
 export function drawScreen(now: ScreenState, before: ScreenState | null): string[] {
-  // The bridge counts what it has just delivered; the gateway only what the inbox has saved of it.
+  // The bridge counts its last deliveries too; the gateway counts only what the inbox has saved.
   const backlog = now.bridge?.backlog ?? now.gateway?.backlog
   return [
     ...gatewayLines(now, before),

@@ -9,11 +9,11 @@ export type SimulateOptions = {
   host: string
   port: number
   simulation: Simulation
-  /** Run this long. Without it, run until the signal. */
+  /** How long to publish. Without a duration the run ends with the signal. */
   durationMs?: number
   /** CSV recordings to replay instead of a building. */
   replay?: string[]
-  /** Recorded seconds a second. */
+  /** How many recorded seconds are published in one second. */
   speed: number
   /** The site of the replayed devices. */
   site: string
@@ -34,7 +34,8 @@ export async function runSimulation(options: SimulateOptions): Promise<number> {
   process.stderr.write(`publishing to ${host}:${port} as run ${devices.runId}\n`)
   const progress = setInterval(() => {
     const { published, acknowledged, connected } = devices.counters()
-    process.stderr.write(`${published} published, ${acknowledged} acknowledged, ${connected} up\n`)
+    const messages = `${published} messages published, ${acknowledged} acknowledged`
+    process.stderr.write(`${messages}, ${connected} connections up\n`)
   }, 5000)
   await devices.run(
     durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]),

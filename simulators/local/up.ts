@@ -5,7 +5,10 @@ import { type Pipeline, type PipelineOptions, startPipeline } from '../pipeline/
 import { startDisplay } from './display.ts'
 
 export type UpOptions = Omit<PipelineOptions, 'onProgress' | 'signal'> & {
-  /** Run this long, deliver everything, judge and end. Without it, run until the signal. */
+  /**
+   * How long to publish; then `up` delivers everything, judges and ends. Without a duration the run
+   * ends with the signal.
+   */
   durationMs?: number
   json?: boolean
   signal: AbortSignal
@@ -31,13 +34,17 @@ export async function runUp(options: UpOptions): Promise<number> {
     durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]),
   )
   if (durationMs === undefined || signal.aborted) {
-    display.say('stopping')
+    display.say('stopping devices, gateway, bridge and Kafka')
     return exitStatusOf('DONE')
   }
   display.say('delivering the events that are still in the outbox')
   const undelivered = pipeline.problem ? 0 : await pipeline.drain()
-  if (undelivered > 0) say(`${undelivered} events are still in the outbox; the bridge is stuck`)
-  display.say('reading Kafka from the start of the run and comparing it with the acknowledgements')
+  if (undelivered > 0) {
+    say(`${undelivered} events are still in the outbox: the bridge delivers none; see its log`)
+  }
+  display.say(
+    'reading the records of this run from Kafka and comparing them with the acknowledgements',
+  )
   const judged = await pipeline.judge()
   const verdict = consumers ? await consumers.judge(judged, pipeline.devices.record) : judged
   await display[Symbol.asyncDispose]()
@@ -59,11 +66,11 @@ function startConsumersFor(
   })
 }
 
-/** The one line that a person must read when there is no Kafka; null while there is one. */
+/** The line that a person must read when no Kafka can be started; null when there is a Kafka. */
 async function noKafkaNotice(pipeline: Pipeline): Promise<string | null> {
   if (!pipeline.problem) return null
   const hours = await pipeline.diskHours()
   const lasts = hours > 48 ? `${Math.floor(hours / 24)} days` : `${Math.floor(hours)} h`
   const keeps = `the gateway keeps everything, and at this rate the disk lasts ${lasts}`
-  return `no Kafka: ${pipeline.problem}. Until then ${keeps}.`
+  return `no Kafka: ${pipeline.problem}. Until Kafka is available, ${keeps}.`
 }

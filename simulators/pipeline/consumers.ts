@@ -11,15 +11,18 @@ import type { Verdict } from './verdict.ts'
 
 const CATCH_UP_MAX_MS = 30_000
 const POLL_MS = 300
-/** Every simulated reading carries its number: the devices' record gives the expected sum. */
+/**
+ * The metric that contains the number of a simulated message, so that the devices' record gives the
+ * expected sum of the metric.
+ */
 const NUMBER_METRIC = 'simulated_number'
 
 type Total = { count: number; sum: number }
 
 /**
- * Starts analytics and archive, each as a process of its own; disposing stops both. `judge`
- * compares what analytics aggregated since this start with the devices' own record. It adds
- * `aggregated`, and any difference as a fault, to the verdict.
+ * Starts analytics and archive, each as a process of its own; disposing stops both processes.
+ * `judge` compares what analytics has aggregated since this start with the devices' own record. It
+ * returns the verdict with `aggregated` and, if they differ, with a further fault.
  */
 export async function startConsumers({ consumers }: Config, options: SluiceProcessOptions) {
   await using opening = new AsyncDisposableStack()
@@ -57,20 +60,23 @@ export async function startConsumers({ consumers }: Config, options: SluiceProce
   }
 }
 
-/** How the total of analytics differs from the delivered events and the devices' record. */
+/**
+ * How the total of analytics differs from the delivered events and the devices' record; null when
+ * it does not differ.
+ */
 function findFault(added: Total, { delivered, resent }: Verdict, record: PublishRecord) {
   if (added.count !== delivered) return `analytics counts ${added.count} of ${delivered}`
   let sum = 0
   for (let number = 0; number < record.length; number++) {
     if (record.isAcknowledged(number)) sum += number
   }
-  // A resent message, and one whose acknowledgement was lost, is an event as well.
+  // Resent messages, and messages whose acknowledgement was lost, become events that the sum lacks.
   const isComparable = resent === 0 && record.total.acknowledged === delivered
   if (isComparable && added.sum !== sum) return `analytics adds up to ${added.sum} and not ${sum}`
   return null
 }
 
-/** Waits until analytics has counted the events of earlier runs, at most `CATCH_UP_MAX_MS`. */
+/** Waits until analytics has counted the events of earlier runs, for `CATCH_UP_MAX_MS` at most. */
 async function waitUntilSteady(fetchTotal: () => Promise<Total>): Promise<void> {
   const deadlineMs = performance.now() + CATCH_UP_MAX_MS
   for (let last = -1; performance.now() < deadlineMs; ) {

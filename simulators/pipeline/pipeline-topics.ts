@@ -8,7 +8,8 @@ const PARTITIONS = 6
 
 /**
  * Creates the missing topics of the pipeline. The backfill, aggregates and alerts topics get as
- * many partitions as the readings topic has, so that a zone has the same partition in each.
+ * many partitions as the readings topic has, so that a zone has the same partition number in each
+ * topic.
  */
 export async function createPipelineTopics(
   { create, partitionsOf }: TopicAdmin,

@@ -41,10 +41,10 @@ export type PipelineOptions = {
 export type Pipeline = Awaited<ReturnType<typeof startPipeline>>
 
 /**
- * Starts the whole pipeline on this machine: a Kafka if `kafka.brokers` is empty, its topics,
+ * Starts the complete pipeline on this machine: a Kafka if `kafka.brokers` is empty, its topics,
  * gateway, bridge and a simulated building. When no Kafka can be started (no Java, for example),
- * the rest starts and `problem` says why. Disposing ends everything against the direction of the
- * start: devices, gateway, bridge, Kafka. Rejects with CannotStart when a process does not start.
+ * everything else starts, and `problem` says why. Disposing ends the parts in the reverse order:
+ * devices, gateway, bridge, Kafka. Rejects with CannotStart when a process does not start.
  */
 export async function startPipeline(options: PipelineOptions) {
   const { config, onProgress } = options
@@ -116,7 +116,7 @@ export async function startPipeline(options: PipelineOptions) {
       }
       return runJudge.conclude(counts)
     },
-    /** Hours until the disk is full, at the rate of stored bytes of this run. */
+    /** Hours until the disk is full, at the rate at which this run has stored bytes. */
     async diskHours(): Promise<number> {
       const now = (await states()).gateway
       const storedBytes = (now?.bytesSoFar ?? 0) - first.bytesSoFar
@@ -131,7 +131,9 @@ export async function startPipeline(options: PipelineOptions) {
   }
 }
 
-/** Starts a local Kafka when none is configured. `problem` says why that was not possible. */
+/**
+ * Starts a local Kafka when no broker is configured. `problem` says why the start was not possible.
+ */
 async function startKafkaIfNone(options: PipelineOptions, dataDir: string) {
   const { config, cacheDir, kafkaPort, onProgress, signal } = options
   const none: { kafka: LocalKafka | null; problem: string | null } = { kafka: null, problem: null }
@@ -156,8 +158,9 @@ function connectBuilding({ gateway }: Config, simulation: Simulation) {
 }
 
 /**
- * The number of stored events that are not in Kafka yet: the larger of what the live range and the
- * backlog say. Infinity while gateway or bridge do not answer.
+ * The number of stored events that are not in Kafka yet: the number after the position of the live
+ * range or the number in the backlog, whichever is larger. Infinity while gateway or bridge do not
+ * answer.
  */
 function countUndelivered({ gateway, bridge }: Awaited<ReturnType<Pipeline['states']>>): number {
   if (!gateway || !bridge?.backlog) return Number.POSITIVE_INFINITY

@@ -4,7 +4,8 @@ import { decodeEvent, type SensorReading } from '../../config/event/sensor-readi
 import type { PublishRecord } from '../devices/record.ts'
 
 /**
- * The result of a run; printed as JSON. `verdict` is `complete`, or `incomplete: ` and the faults.
+ * The result of a run, which is printed as JSON. `verdict` is `complete`, or `incomplete: ` and a
+ * list of faults.
  */
 export type Verdict = {
   scheduled: number
@@ -12,7 +13,7 @@ export type Verdict = {
   stored: number
   /** Messages of this run that the gateway stored as dead letters. */
   buried: number
-  /** Messages of this run in Kafka, without duplicates that consumers drop. */
+  /** Messages of this run in Kafka, without the duplicates that consumers drop. */
   delivered: number
   /** Acknowledged messages that are not in Kafka. */
   missing: number
@@ -24,12 +25,12 @@ export type Verdict = {
   resent: number
   /** Events that are out of order within their zone or device. */
   inversions: number
-  /** Delivered events that analytics has counted, where analytics runs. */
+  /** Delivered events that analytics has counted; absent when analytics does not run. */
   aggregated?: number
   verdict: string
 }
 
-/** The counts of a run that do not come from reading Kafka. */
+/** The counts of a run that are not computed from the records in Kafka. */
 export type RunCounts = {
   scheduled: number
   stored: number
@@ -66,7 +67,7 @@ export function createJudge(record: PublishRecord, runId: string, qos: 0 | 1 | 2
     partitionOfZone.set(event.zone, known)
     if (known !== partition || key?.toString() !== event.zone) found.misplaced++
   }
-  /** The consumers' check for duplicates: true when the event is new. */
+  /** The consumers' check for duplicates: returns true when the event is not a duplicate. */
   const isNew = ({ gateway, epoch, zone, zoneSequence }: SensorReading, topic: string) => {
     const name = `${gateway} ${epoch} ${zone}`
     let state = zones.get(name)
@@ -110,7 +111,8 @@ export function createJudge(record: PublishRecord, runId: string, qos: 0 | 1 | 2
       for (let number = 0; number < record.length; number++) {
         const message = record.messageAt(number)
         if (message?.acknowledged && timesSeen[number] === 0) missing++
-        // A resent message is a second event with QoS 1; QoS 2 delivers exactly once.
+        // With QoS 1 a resent message may become a second event; QoS 2 delivers each message
+        // exactly once.
         const mayRepeat = message?.resent && qos < 2
         if (message && !mayRepeat && timesSeen[number]! > 1) duplicates++
       }

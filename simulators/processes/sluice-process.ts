@@ -18,7 +18,7 @@ export type SluiceProcessOptions = {
   env: NodeJS.ProcessEnv
   /** The folder of the log file, `<name>.log`. */
   logDir: string
-  /** Called with one line after each exit that nobody asked for. */
+  /** Called with one line after each exit that was not requested. */
   onProblem(line: string): void
 }
 
@@ -26,9 +26,9 @@ const consumers = ['analytics', 'archive'] as const
 export type SluiceProcessName = 'gateway' | 'bridge' | (typeof consumers)[number]
 
 /**
- * Starts the gateway, the bridge or a consumer as a process of its own and restarts the process
+ * Starts the gateway, the bridge or a consumer as a process of its own, and restarts the process
  * when it exits. Resolves when the process answers on its HTTP port. Rejects with CannotStart when
- * the process gave up or did not answer within `READY_MS`.
+ * the supervisor gave up, or when the process did not answer within `READY_MS`.
  */
 export async function startSluiceProcess(
   name: SluiceProcessName,
@@ -45,7 +45,8 @@ export async function startSluiceProcess(
       ...commandOf(name),
       ...(configFile === undefined ? [] : ['--config', configFile]),
     ],
-    // Outside npm the launcher becomes the Sluice process itself: both have the same pid.
+    // Outside npm the launcher replaces itself by the Sluice process, so that the child's pid is
+    // the pid of the Sluice process.
     env: { ...env, npm_lifecycle_event: undefined },
     restart: RESTART,
     logFile,
@@ -59,7 +60,7 @@ export async function startSluiceProcess(
       await child.stop(1000)
       throw new CannotStart(`${name} did not start: ${lastMessage(logFile)} (${logFile})`)
     }
-    // Another process may answer on that port; only the pid identifies ours.
+    // Another process may answer on that port; only the pid identifies our child.
     if (child.pid !== null && (await fetchState(http))?.pid === child.pid) return child
   }
 }
@@ -67,7 +68,7 @@ export async function startSluiceProcess(
 const commandOf = (name: SluiceProcessName) =>
   consumers.some(consumer => consumer === name) ? ['consume', name] : [name]
 
-/** The message of the last line in a log file: why the process ended. */
+/** The message of the last line in a log file, which says why the process ended. */
 function lastMessage(logFile: string): string {
   const line = readFileSync(logFile, 'utf8').trimEnd().split('\n').at(-1) ?? ''
   try {
@@ -83,7 +84,7 @@ type StateOf = {
   consumer: ConsumerProcessState
 }
 
-/** The page /state of a Sluice process, or null when no process answers within 2 s. */
+/** Fetches the page /state of a Sluice process; null when no process answers within 2 s. */
 export async function fetchState<P extends keyof StateOf = 'gateway'>(
   http: Config['gateway']['http'],
 ): Promise<StateOf[P] | null> {
@@ -97,9 +98,9 @@ export async function fetchState<P extends keyof StateOf = 'gateway'>(
 }
 
 /**
- * Fetches a page over a new connection. A kept-alive connection may have been closed by the server
- * meanwhile, and a busy client notices that only with the next request, which then fails. Rejects
- * when no process answers.
+ * Fetches a page over a new connection. The server may have closed a kept-alive connection
+ * meanwhile. A busy client notices that only with its next request, which then fails. Rejects when
+ * no process answers.
  */
 export function fetchOnNewConnection(
   url: string,

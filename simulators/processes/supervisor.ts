@@ -1,5 +1,5 @@
-// Child processes. Each child has a process group of its own: the Ctrl-C of a terminal reaches only
-// this process, which then ends the children in order. No child outlives this process.
+// Child processes. Each child has a process group of its own, so that the Ctrl-C of a terminal
+// reaches only this process, which then ends the children in order. No child outlives this process.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
@@ -12,7 +12,7 @@ const CANNOT_START_EXIT_CODE = 2
 export type RestartLimits = { firstMs: number; maxMs: number }
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null; ranMs: number }
 
-/** The decision after an exit that nobody asked for. */
+/** The decision after an exit that was not requested. */
 export type ExitDecision =
   | { action: 'restart'; delayMs: number; failures: number }
   | { action: 'give-up'; reason: string }
@@ -29,11 +29,14 @@ export type ProcessOptions = {
   args: string[]
   env?: NodeJS.ProcessEnv
   restart: RestartLimits
-  /** Called after every exit that nobody asked for. */
+  /** Called after every exit that was not requested. */
   onExit?: (exit: ProcessExit, next: ExitDecision) => void
 } & Output
 
-/** Where stdout and stderr of the child go: appended to a file, or line by line to `onLine`. */
+/**
+ * The destination of the child's stdout and stderr: appended to a file, or passed line by line to
+ * `onLine`.
+ */
 type Output =
   | { logFile: string; onLine?: never }
   | { onLine: (line: string) => void; logFile?: never }
@@ -43,20 +46,20 @@ export type SupervisedProcess = AsyncDisposable & {
   readonly pid: number | null
   readonly state: ProcessState
   readonly restarts: number
-  /** Sends a signal to the running child; a child that ends by it is restarted. */
+  /** Sends a signal to the running child. A child that the signal ends is restarted. */
   kill(signal: NodeJS.Signals): boolean
   /**
    * Ends the process for good: SIGTERM, and SIGKILL when the process still runs after deadlineMs.
-   * Resolves when it has ended, to `killed` if the SIGKILL was needed. A second call waits for the
-   * first one; its own deadline is ignored.
+   * Resolves when the process has ended, to `killed` if the SIGKILL was needed. A second call waits
+   * for the first call, and its own deadline is ignored.
    */
   stop(deadlineMs: number): Promise<'ended' | 'killed'>
 }
 
 /**
- * Decides what follows an exit that nobody asked for: a restart with exponential back-off, from
+ * Decides what follows an exit that was not requested: a restart with exponential back-off, from
  * firstMs up to maxMs. A run longer than maxMs was healthy and resets the count of failures. Exit
- * code 2 means a wrong configuration or a lock held by another process: another start would fail
+ * code 2 means a wrong configuration or a lock that another process has: another start would fail
  * in the same way, so the supervisor gives up.
  */
 export function decideAfterExit(
@@ -146,9 +149,9 @@ export async function startSupervisedProcess(options: ProcessOptions): Promise<S
 }
 
 /**
- * Starts a child process in a process group of its own that is killed when this process ends, even
- * by SIGKILL: a tiny guard process waits for the end of a pipe that only this process keeps open.
- * Rejects when the command cannot start.
+ * Starts a child process in a process group of its own. The group is killed when this process ends,
+ * even by SIGKILL: a small guard process waits for the end of a pipe that only this process keeps
+ * open. Rejects when the command cannot start.
  */
 export async function spawnGuarded(
   command: string,
@@ -162,7 +165,7 @@ export async function spawnGuarded(
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })
-  // Without a shell there is no guard; the child works all the same.
+  // Without a shell there is no guard, and the child works without a guard.
   guard.on('error', () => {})
   guard.unref()
   ;(guard.stdin as Socket).unref()
@@ -180,8 +183,8 @@ export function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
 }
 
 /**
- * Ends a child of `spawnGuarded`: SIGTERM, and SIGKILL after deadlineMs. Resolves when it has
- * ended. A suspended child gets SIGCONT as well, because it would not see the SIGTERM.
+ * Ends a child of `spawnGuarded`: SIGTERM, and SIGKILL after deadlineMs. Resolves when the child
+ * has ended. Sends SIGCONT as well, because a suspended child would not receive the SIGTERM.
  */
 export async function endProcess(
   child: ChildProcess,

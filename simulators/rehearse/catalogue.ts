@@ -26,7 +26,7 @@ import { type Stage, type StageOptions, startStage } from './stage/stage.ts'
 
 /** The options and resources of a rehearsal. */
 export type RehearsalContext = {
-  /** How often the fault is injected; each rehearsal has a small default. */
+  /** How often the fault is injected; by default a small number that each rehearsal chooses. */
   times?: number | undefined
   seed: number
   ratePerSecond: number
@@ -51,7 +51,8 @@ const faults: Record<string, Rehearsal> = {
       rehearseOutage(stage, await context.kafka(), { times: timesOf(context, 1), outageMs: 8000 }),
     ),
   restore: context =>
-    // The bridge's position must not be durable yet when the gateway assigns new numbers.
+    // With a long settleMs, the bridge's position is not durable yet when the gateway assigns new
+    // numbers.
     onStage(context, { settleMs: 20_000 }, stage =>
       rehearseRestore(stage, { times: timesOf(context, 2) }),
     ),
@@ -70,7 +71,10 @@ const faults: Record<string, Rehearsal> = {
     ),
 }
 
-/** Self-tests: each breaks a promise on purpose and runs the rehearsal that must detect it. */
+/**
+ * Self-tests: each self-test breaks a promise on purpose and runs the rehearsal that must detect
+ * the broken promise.
+ */
 const selfTests: Record<string, Rehearsal> = {
   'ack-before-commit': context =>
     sabotaged(context, 'gateway', 'ack-before-commit', stage =>
@@ -107,7 +111,7 @@ export const longRehearsals: Record<string, Rehearsal> = {
     ),
 }
 
-/** The outcome of a self-test: passed when the rehearsal detected the broken promise. */
+/** The outcome of a self-test: passed when its rehearsal detected the broken promise. */
 function selfTestOutcome(
   fault: string,
   outcome: RehearsalOutcome | SkippedRehearsal,
@@ -143,14 +147,16 @@ async function powerCuts(
   return { ...row, remarks: remarks.join('; '), passed }
 }
 
-/** The number of points in each phase, and what happened in the recordings. */
+/** Texts with the number of cut points in each phase, and with what happened in the recordings. */
 function coverageTexts({ byPhase, coverage }: PowerCutCounts): string[] {
   const phases = Object.entries(byPhase).map(([phase, points]) => `${phase} ${points}`)
   const recorded = Object.entries(coverage ?? {}).map(([kind, times]) => `${kind} ${times}`)
   return [phases.sort().join(', '), `recorded: ${recorded.join(', ')}`]
 }
 
-/** `lost` counts losses without a note; losses with a note are counted in the remarks. */
+/**
+ * In the outcome, `lost` counts losses without a note; the remarks count losses that a note names.
+ */
 async function bitRot(
   { seed, onProgress }: RehearsalContext,
   times: number,

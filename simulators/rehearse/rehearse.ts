@@ -9,9 +9,9 @@ import type { RehearsalOutcome, SkippedRehearsal } from './stage/outcome.ts'
 export type RehearseOptions = Omit<RehearsalContext, 'kafka'> & { faults: readonly string[] }
 
 /**
- * Runs rehearsals, each with its own gateway, bridge and simulated devices, and one local Kafka in
- * a temporary folder. Returns one row for each fault. A rehearsal that needs Java or a C compiler
- * is skipped without one; its row says why.
+ * Runs rehearsals, each with its own gateway, bridge and simulated devices; all share one local
+ * Kafka in a temporary folder. Returns one row for each fault. A rehearsal that needs Java or a C
+ * compiler is skipped on a machine without it, and its row says why.
  */
 export async function rehearse(
   options: RehearseOptions,

@@ -1,17 +1,19 @@
-// Breaks a promise on purpose: preloaded into gateway or bridge (`--import sabotage.ts?promise`),
-// this module changes one line of their code. A rehearsal that passes all the same proves nothing.
+// Breaks a promise on purpose. When gateway or bridge preload this module (`--import
+// sabotage.ts?promise`), the module changes one line of their code. A rehearsal that passes despite
+// the broken promise proves nothing.
 import { registerHooks } from 'node:module'
 
 const FORWARDER = 'cloud-bridge/forward/forwarder.ts'
 const QUEUE = 'gateway/ingest/commit-queue.ts'
 
-// Like a broker that saves only now and then: a kill loses messages acknowledged meanwhile.
+// Like a broker that saves only now and then: a kill loses the messages that were acknowledged
+// since the last save.
 const ACK_FIRST =
   'for (const { resolve } of group) resolve(); await new Promise(r => setTimeout(r, 100));'
 
 type Change = { file: string; from: string; to: string }
 
-/** For each broken promise the lines to replace. */
+/** The lines to replace, for each promise that can be broken. */
 export const sabotages: Record<string, Change[]> = {
   'ack-before-commit': [
     {
@@ -38,7 +40,8 @@ if (changes.length > 0) {
       if (ownChanges.length === 0) return loaded
       let source = Buffer.from(loaded.source as Uint8Array).toString()
       for (const { file, from, to } of ownChanges) {
-        if (!source.includes(from)) throw new Error(`${file} has no '${from}' to sabotage`)
+        if (!source.includes(from))
+          throw new Error(`${file} lacks the code that this sabotage replaces: ${from}`)
         source = source.replaceAll(from, to)
       }
       return { ...loaded, source }

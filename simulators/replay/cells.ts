@@ -24,8 +24,8 @@ const integer = /^[+-]?\d+$/
 const NUMBER_CURE = 'write it like 21.5, leave the cell empty, or name the column as text'
 
 /**
- * Parses a number without changing its value. An integer that no double represents stays text, as
- * in the gateway; a number too large for a double is a fault.
+ * Parses a number without changing its value. An integer that a double cannot represent stays text,
+ * as in the gateway; a number that is too large for a double is a fault.
  */
 export function parseNumber(text: string): ParsedCell<number | string> {
   if (!decimal.test(text)) return { fault: `"${text}" is not a number`, cure: NUMBER_CURE }
@@ -37,8 +37,8 @@ export function parseNumber(text: string): ParsedCell<number | string> {
 
 const calendar = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(:\d\d([.,]\d+)?)?) ?(Z|[+-]\d\d(:?\d\d)?)?$/
 /**
- * Distinguishes the two units: seconds since 1970 are below this until the year 5138, milliseconds
- * are above it since 1973.
+ * The largest number that is read as seconds since 1970; a larger number is milliseconds. Seconds
+ * stay below this limit until the year 5138, and milliseconds have been above it since 1973.
  */
 const SECONDS_MAX = 1e11
 const timeCure =

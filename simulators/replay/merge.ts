@@ -3,13 +3,14 @@ import type { RecordedReading, Recording } from './recording.ts'
 export type MergedReading = {
   recording: Recording
   reading: RecordedReading
-  /** The time of the row, or of the row before it in the same file if it has none. */
+  /** The time of the row, or, if the row has no time, of the row before it in the same file. */
   timeMs: number
 }
 
 /**
- * Merges the rows of several recordings by time; rows of the same time are in the order of the
- * recordings. Rows of one recording stay in the order of the file, even where its clock runs back.
+ * Merges the rows of several recordings by time. Rows of the same time are in the order of the
+ * recordings. Rows of one recording stay in the order of the file, even where the file's times run
+ * backwards.
  */
 export async function* mergeByTime(
   recordings: readonly Recording[],

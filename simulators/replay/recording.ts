@@ -5,7 +5,10 @@ import { CsvError, type InfoRecord, parse } from 'csv-parse'
 import type { DeviceAddress } from '../devices/devices.ts'
 import { type ParsedCell, parseNumber, parseTime, RecordingError } from './cells.ts'
 
-/** One row: its time (ms since 1970), and its cells by column, including the time as written. */
+/**
+ * One row: its time (ms since 1970), and its cells by column. The column of times is there as the
+ * file wrote it.
+ */
 export type RecordedReading = {
   observedAt?: number
   measurements: Record<string, number | string>
@@ -13,12 +16,15 @@ export type RecordedReading = {
 
 export type RecordingOptions = {
   site?: string
-  /** By default the file's name without its extension. */
+  /** The zone of the recording; by default the file's name without its extension. */
   zone?: string
   device?: string
-  /** By default `timestamp`, `time`, `datetime`, `date` or `ts`, in any case. */
+  /**
+   * The name of the column of times; by default `timestamp`, `time`, `datetime`, `date` or `ts`, in
+   * upper or lower case.
+   */
   timeColumn?: string
-  /** Columns that hold text; all others hold numbers. */
+  /** Names of columns that contain text; all other columns contain numbers. */
   textColumns?: readonly string[]
 }
 
@@ -35,7 +41,10 @@ const reservedNames = ['simulated_run', 'simulated_number']
 const HEADER_MAX_BYTES = 65_536
 const ROW_MAX_CHARACTERS = 1_000_000
 
-/** A semicolon if the header has one outside quotes, otherwise a comma. */
+/**
+ * The delimiter of a CSV file: a semicolon if the header contains one outside quotes, otherwise a
+ * comma.
+ */
 export function delimiterOf(header: string): ',' | ';' {
   return header.replaceAll(/"[^"]*"/g, '').includes(';') ? ';' : ','
 }
@@ -122,7 +131,7 @@ type Layout = {
   textColumns: readonly string[]
 }
 
-/** Parses one row. An empty cell gives no measurement, an empty time no observation time. */
+/** Parses one row. An empty cell gives no measurement; an empty time gives no observation time. */
 function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
   const { file, columns } = layout
   const fail = (column: string | undefined, fault: string, cure: string): never => {
@@ -152,8 +161,9 @@ async function* readings(layout: Layout, rows: AsyncIterable<Row>) {
 
 /**
  * Opens a CSV recording and reads its header. The file has a header line, one column of times,
- * numbers in the other columns, and commas or semicolons as delimiters. Rows are streamed, never
- * held in memory together. Throws RecordingError, at once for the header and later for a row.
+ * numbers in the other columns, and commas or semicolons as delimiters. Rows are streamed; the
+ * complete file is never in memory. Throws a RecordingError, at once for a fault in the header and
+ * later for a fault in a row.
  */
 export async function openRecording(
   file: string,

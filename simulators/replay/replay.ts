@@ -11,13 +11,19 @@ import { openRecording, type Recording, type RecordingOptions } from './recordin
 type ConnectionSettings = Omit<DevicesOptions<DeviceAddress>, 'devices' | 'next' | 'ratePerSecond'>
 
 export type ReplayOptions = ConnectionSettings & {
-  /** CSV recordings (recording.ts); the name of a file is its zone and its device. */
+  /** The paths of CSV recordings (recording.ts). The name of a file is its zone and its device. */
   files: readonly string[]
-  /** Recorded seconds a second: 1 is real time, 60 a minute a second, Infinity without waiting. */
+  /**
+   * Recorded seconds a second: 1 is real time, 60 is a recorded minute a second, Infinity is no
+   * waiting.
+   */
   speed?: number
 } & Pick<RecordingOptions, 'site' | 'timeColumn' | 'textColumns'>
 
-/** Turns rows into messages, each scheduled by its distance in time from the first row. */
+/**
+ * Turns rows into messages. Each message is scheduled by the time between the first row and its own
+ * row.
+ */
 function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {
   let firstMs: number | undefined
   return async (): Promise<OutgoingMessage<DeviceAddress> | null> => {
@@ -30,7 +36,7 @@ function rowsAsMessages(rows: AsyncIterator<MergedReading>, speed: number) {
   }
 }
 
-/** Throws for two files of the same name: they would be one device with two clocks. */
+/** Throws when two recordings have the same device: that device would have two clocks. */
 function checkNames(recordings: readonly Recording[]) {
   const seen = new Map<string, Recording>()
   for (const recording of recordings) {
@@ -44,10 +50,10 @@ function checkNames(recordings: readonly Recording[]) {
 }
 
 /**
- * Connects one device for each recording, ready to publish all rows merged by time. A payload is
- * one row: its time as written under its own name, its numbers unchanged, and the two fields of
- * every simulated message. `run` ends with the last row. Throws RecordingError for a fault in a
- * file, and RangeError for a wrong option.
+ * Connects one device for each recording, ready to publish all rows, merged by time. A payload is
+ * one row: its time as written, under the name of its column, its numbers unchanged, and the two
+ * fields that every simulated message has. `run` ends with the last row. Throws a RecordingError
+ * for a fault in a file, and a RangeError for a wrong option.
  */
 export async function connectReplay(options: ReplayOptions): Promise<ConnectedDevices> {
   const { files, speed = 1, site, timeColumn, textColumns, ...connecting } = options

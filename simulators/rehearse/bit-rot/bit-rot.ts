@@ -21,7 +21,7 @@ import { digestStore } from './store-digest.ts'
 export type BitRotOptions = {
   times: number
   seed: number
-  /** A folder for this rehearsal alone; the files of each fault stay in it. */
+  /** A folder that only this rehearsal uses. The files of each fault stay in the folder. */
   dir: string
   onFlip?: (done: number, counts: BitRotCounts) => void
 }
@@ -42,7 +42,10 @@ export type FlipCounts = {
   lostNotes: number
 }
 
-/** `faults` are broken promises: a start that fails, a loss without a note, changed content. */
+/**
+ * The counts of a rehearsal. `faults` describe broken promises: a start that fails, a loss without
+ * a note, changed content.
+ */
 export type BitRotCounts = {
   readings: number
   total: FlipCounts
@@ -50,15 +53,16 @@ export type BitRotCounts = {
   faults: string[]
 }
 
-/** A store that is damaged after so many starts counts as a fault. */
+/** The number of starts within which gateway and bridge must recover the store; more is a fault. */
 const STARTS_MAX = 4
 /** The first number of the readings that are stored after a flip. */
 const NEW_NUMBER = 1_000_000
 
 /**
- * Flips one bit in the files of a store as a kill left them, and runs the product on them: the
- * gateway opens and recovers the store and stores one more reading, and the bridge delivers
- * everything. Does so `times` times, each time from the sound files. The seed decides the places.
+ * Flips one bit in the files of a store as a kill left the files, and runs the product on the
+ * store: the gateway opens and recovers the store and stores one more reading, and the bridge
+ * delivers everything. Repeats this `times` times, each time from the undamaged files. The seed
+ * decides which bits flip.
  */
 export async function rehearseBitRot(options: BitRotOptions): Promise<BitRotCounts> {
   const { times, seed, dir, onFlip } = options
@@ -94,7 +98,7 @@ export async function rehearseBitRot(options: BitRotOptions): Promise<BitRotCoun
   return counts
 }
 
-/** Flips one random bit of a file and returns its place as text. */
+/** Flips one random bit of a file and returns the position of the bit as text. */
 function flipBit(file: string, random: () => number): string {
   const bytes = readFileSync(file)
   const [at, bit] = [Math.floor(random() * bytes.length), Math.floor(random() * 8)]
@@ -105,7 +109,10 @@ function flipBit(file: string, random: () => number): string {
 
 type FlipOutcome = FlipJudgement & { isRecovered: boolean }
 
-/** Runs gateway and bridge on a store until it is sound, like a supervisor that restarts them. */
+/**
+ * Runs gateway and bridge on a store until neither finds damage, like a supervisor that restarts
+ * both processes.
+ */
 async function runUntilSound(
   sample: SampleStore,
   dir: string,
@@ -124,17 +131,20 @@ async function runUntilSound(
       if (!run.damaged) return { ...judgeFlip(sample, storedLater, all), isRecovered }
       all.damaged = run.damaged
     } catch (error) {
-      return failed(`start ${start}: ${(error as Error).stack}`)
+      return failed(`start ${start} of gateway and bridge failed: ${(error as Error).stack}`)
     }
   }
-  return failed(`damaged after ${STARTS_MAX} starts: ${all.damaged}`)
+  return failed(`the store is still damaged after ${STARTS_MAX} starts: ${all.damaged}`)
 
   function failed(fault: string): FlipOutcome {
     return { lost: 0, lostNotes: 0, faults: [fault], isRecovered }
   }
 }
 
-/** Runs both once: the gateway stores one reading, the bridge delivers everything it can read. */
+/**
+ * Runs gateway and bridge once: the gateway stores one reading, and the bridge delivers everything
+ * that it can read.
+ */
 async function runOnce(dir: string, reading: Reading) {
   const file = join(dir, 'outbox.db')
   const outbox = openOutbox({ file, gateway: GATEWAY, inboxFile: join(dir, 'inbox.db') })

@@ -18,7 +18,7 @@ const TOPICS = {
 const LIMITS = { batchMaxEvents: 200, batchMaxBytes: 100_000, lingerMs: 0 }
 const PARTITIONS = 6
 
-/** A note as the ledger topic gets it. */
+/** A note as the bridge sends it to the ledger topic. */
 export type DeliveredNote = {
   origin: 'outbox' | 'inbox'
   sequence: number
@@ -30,14 +30,17 @@ export type DeliveredNote = {
 export type DeliveredContent = {
   events: { sequence: number; value: Buffer }[]
   notes: DeliveredNote[]
-  /** Why the delivery ended early: outbox or inbox are damaged and must be reopened. */
+  /**
+   * Why the delivery ended early: the outbox or the inbox is damaged and must be reopened. Null
+   * when the delivery ended normally.
+   */
   damaged: string | null
   /** Whether the inbox was damaged and had to be rebuilt. */
   isInboxRebuilt: boolean
 }
 
 /**
- * Delivers everything in the store of a folder with the bridge's own code, to memory in place of
+ * Delivers everything in the store of a folder with the bridge's own code, to memory instead of
  * Kafka. Ends like a run of the bridge: when nothing is left, or when a file is damaged.
  */
 export async function deliverStore(dir: string): Promise<DeliveredContent> {

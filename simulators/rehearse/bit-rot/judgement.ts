@@ -16,9 +16,9 @@ type Span = { from: number; to: number }
 
 /**
  * Compares the delivered content with the stored content, before and after the flip. `storedLater`
- * has the number in each reading that was stored after the flip, by sequence. Each event must be
- * delivered unchanged or be named by a note; each note must be delivered unchanged or be named by
- * another note; and no sequence may be used twice.
+ * maps the sequence of each reading that was stored after the flip to the number in the reading.
+ * Each event must be delivered unchanged or be named by a note; each note must be delivered
+ * unchanged or be named by another note; and no sequence may be used twice.
  */
 export function judgeFlip(
   sample: SampleStore,
@@ -28,7 +28,8 @@ export function judgeFlip(
   const faults: string[] = []
   const expected = new Map(sample.delivered.events.map(event => [event.sequence, event.value]))
   const isUnchanged = (sequence: number, value: Buffer) => {
-    // Events delivered before the flip may be delivered a second time; their content is not known.
+    // The bridge may repeat events that it delivered before the flip; their content is unknown
+    // here.
     if (sequence <= sample.deliveredUpTo) return true
     const number = storedLater.get(sequence)
     if (number === undefined) return expected.get(sequence)?.equals(value)
@@ -63,7 +64,7 @@ function judgeNotes(sample: SampleStore, delivered: DeliveredContent, faults: st
   for (const note of sample.delivered.notes.filter(isFromOutbox)) {
     const sameNumber = deliveredNotes.filter(({ sequence }) => sequence === note.sequence)
     if (sameNumber.some(candidate => textOf(candidate) === textOf(note))) continue
-    // A note with a wrong checksum is delivered with that reason instead of its content.
+    // The bridge delivers a note with a wrong checksum with that reason in place of its content.
     const isUnreadable = sameNumber.some(
       ({ content }) => content.reason === 'note checksum differs',
     )

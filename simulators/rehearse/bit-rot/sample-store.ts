@@ -5,7 +5,7 @@ import { openInboxReader } from '../../../gateway/store/delivery/inbox-reader.ts
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { type DeliveredContent, deliverStore } from './delivery.ts'
 
-/** The files of a store, and the relative number of flips in each (of 21). */
+/** The files of a store. The numbers are weights: how many of 21 flips are in each file. */
 export const FLIP_WEIGHTS = {
   ...{ outbox: 9, 'outbox-wal': 7, 'outbox-bell': 1 },
   ...{ inbox: 2, 'inbox-wal': 1, 'inbox-bell': 1 },
@@ -36,8 +36,9 @@ const DELIVERED_COMMITS = 15
 
 /**
  * Writes a store into `dir`: commits of many sizes, dead letters and zone heads; the first events
- * are delivered. `delivered` is everything that a bridge delivers from the undamaged store,
- * `deliveredUpTo` the last event that was delivered before, `lastSequence` the last event.
+ * are already delivered. `delivered` is everything that a bridge delivers from the undamaged store,
+ * `deliveredUpTo` is the sequence of the last event that is already delivered, and `lastSequence`
+ * is the sequence of the last event.
  */
 export async function writeSampleStore(dir: string, random: () => number): Promise<SampleStore> {
   const [live, copy, sound] = ['live', 'original', 'sound'].map(name => join(dir, name))
@@ -45,7 +46,7 @@ export async function writeSampleStore(dir: string, random: () => number): Promi
   const file = join(live!, 'outbox.db')
   let outbox = openOutbox({ file, gateway: GATEWAY })
   const inboxFile = join(live!, 'inbox.db')
-  // While a reader is open, the end of the bridge does not checkpoint the inbox.
+  // An open reader keeps the inbox from checkpointing its write-ahead log when the bridge ends.
   const inboxReader = openInboxReader(inboxFile)
   let [deliveredUpTo, number] = [0, 0]
   for (let commit = 0; commit < COMMITS; commit++) {
@@ -61,7 +62,7 @@ export async function writeSampleStore(dir: string, random: () => number): Promi
       await deliverStore(live!)
       inboxReader(outbox.store)
     }
-    // Closing moves everything so far into the database file; later commits stay in the log.
+    // Closing moves all earlier commits into the database file; later commits stay in the log.
     if (commit === COMMITS / 2) {
       outbox.close()
       outbox = openOutbox({ file, gateway: GATEWAY })
@@ -88,7 +89,7 @@ export function copyStoreFiles(from: string, to: string): void {
   }
 }
 
-/** Creates a reading of one of a few zones, with incompressible text. */
+/** Creates a reading of a random zone, with incompressible text. */
 export function createReading(number: number, random: () => number): Reading {
   const zone = `floor${number % 3}/room${Math.floor(random() * 4)}`
   const text = Array.from({ length: 40 }, () => String.fromCharCode(33 + random() * 90)).join('')

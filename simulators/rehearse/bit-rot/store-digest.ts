@@ -5,9 +5,10 @@ import Database from 'better-sqlite3'
 import { copyStoreFiles } from './sample-store.ts'
 
 /**
- * A digest of everything that SQLite reads from both databases of a store and their logs: settings,
- * tables, rows, and the result of the integrity check. A flipped bit that does not change the
- * digest is in unused bytes. Reads a copy, because opening a database changes its files.
+ * A digest of everything that SQLite reads from both databases of a store and from their
+ * write-ahead logs: settings, tables, rows, and the result of the integrity check. When a flipped
+ * bit does not change the digest, SQLite does not use that bit. Reads a copy, because opening a
+ * database changes its files.
  */
 export function digestStore(dir: string): string {
   const copy = join(dir, 'copy')

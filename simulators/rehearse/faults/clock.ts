@@ -10,13 +10,13 @@ const NOTES_MAX_MS = 20_000
 const YEAR_S = 31_557_600
 const TOLERANCE_S = 120
 
-/** To 1970, 50 years back, 50 years forward, and back to the right time. */
+/** How far the clock is set: to 1970, 50 years back, 50 years forward, and to the right time. */
 const shiftsS = (nowMs: number) => [-Math.floor(nowMs / 1000), -50 * YEAR_S, 50 * YEAR_S, 0]
 
 /**
- * Sets the gateway's clock to wrong times, and to the right one, while devices publish. No order
- * may depend on the clock. Once the clock is trusted, a note must give the offset of each wrong
- * setting.
+ * Sets the gateway's clock to wrong times, and to the right time, while devices publish. The clock
+ * must not influence any order of events. Once the clock is trusted, a note must give the offset of
+ * each wrong setting.
  */
 export async function rehearseClock(
   stage: Stage,
@@ -49,7 +49,7 @@ export async function rehearseClock(
   return { ...outcome, passed: outcome.passed && hasOffsetNotes }
 }
 
-/** Whether a note has the offset of the clock, within `TOLERANCE_S`. */
+/** Whether a note gives this clock offset, within `TOLERANCE_S`. */
 function hasOffsetNote(stage: Stage, shiftS: number): boolean {
   const offsets = clockNotes(stage).map(({ content }) => Number(content.offsetMs) / 1000)
   return offsets.some(offsetS => Math.abs(offsetS + shiftS) < TOLERANCE_S)

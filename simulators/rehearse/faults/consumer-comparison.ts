@@ -26,13 +26,13 @@ export type ConsumerComparison = {
   faults: string[]
 }
 
-/** How many readings analytics has counted; 0 while the process does not response. */
+/** How many readings analytics has counted; 0 while the process does not respond. */
 export async function fetchAnalyticsCount(url: string): Promise<number> {
   try {
     const { metrics } = (await (await fetchOnNewConnection(`${url}/api/totals`)).json()) as Totals
     return metrics.find(({ metric }) => metric === NUMBER_METRIC)?.count ?? 0
   } catch {
-    return 0 // The process was killed just now.
+    return 0 // The process was killed and is not ready again.
   }
 }
 
@@ -73,7 +73,7 @@ export async function compareConsumers(stage: Stage, url: string): Promise<Consu
   }
 }
 
-/** Every event in Kafka, without duplicates, by id. */
+/** All events in Kafka by their id, without duplicates. */
 async function readEvents({ config, brokers }: Stage): Promise<Map<string, SensorReading>> {
   const { stream } = await createKafkaClient({ ...config.kafka, brokers })
   const { readings, backfill } = config.kafka.topics
@@ -118,7 +118,10 @@ async function fetchWindows(url: string): Promise<Map<string, Window>> {
     for (let cursor: string | null = ''; cursor !== null; ) {
       const query = new URLSearchParams({ size, ...(cursor && { cursor }) })
       const response = await fetchOnNewConnection(`${url}/api/aggregates?${query}`)
-      if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`)
+      if (!response.ok) {
+        const reason = `${response.status}: ${await response.text()}`
+        throw new Error(`analytics refused to list its windows of ${size}: ${reason}`)
+      }
       const page = (await response.json()) as { aggregates: Aggregate[]; next: string | null }
       for (const aggregate of page.aggregates) {
         const { site, zone, device, metric, start } = aggregate

@@ -17,9 +17,10 @@ const CATCH_UP_MAX_MS = 60_000
 const POLL_MS = 500
 
 /**
- * Kills members of analytics and archive, two of each, with SIGKILL every three seconds while
- * devices publish, so that their groups rebalance all the time. Then the windows of analytics must
- * equal a plain computation over all events in Kafka, and the archive must have each event once.
+ * Runs two members of analytics and two of archive, and kills one of them with SIGKILL every three
+ * seconds while devices publish, so that their groups rebalance all the time. Afterwards the
+ * windows of analytics must equal a plain computation over all events in Kafka, and the archive
+ * must have each event once.
  */
 export async function rehearseConsumers(
   stage: Stage,
@@ -76,7 +77,7 @@ async function startMembers(
     }
     const options = {
       ...{ configFile, env: { ...env, ...own }, logDir: `${dir}/log-${member}` },
-      // The kills of this rehearsal are not problems.
+      // The kills are part of this rehearsal, so their lines are not shown.
       onProblem: (line: string) => {
         if (!line.includes('SIGKILL')) onProgress(line)
       },

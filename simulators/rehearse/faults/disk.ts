@@ -8,7 +8,7 @@ const BEFORE_MS = 1500
 const FAULT_MS = 2500
 const IN_TRANSIT_MS = 300
 
-/** The disk faults by name, and the errors of the system calls. */
+/** The disk faults by name, and the errors that the system calls return. */
 export const diskFaults: Record<string, InjectedFaults> = {
   'full-disk': { writes: 'ENOSPC' },
   'read-only': { writes: 'EROFS' },
@@ -33,7 +33,7 @@ export async function rehearseDisk(
   for (let time = 0; time < times; time++) {
     await sleep(BEFORE_MS)
     injection.setFaults(diskFaults[fault]!)
-    // Acknowledgements of earlier commits may still be on their way to the devices.
+    // Acknowledgements of commits before the fault may still be on their way to the devices.
     await sleep(IN_TRANSIT_MS)
     const before = acknowledged()
     await sleep(FAULT_MS)
@@ -57,7 +57,7 @@ export async function rehearseDisk(
   return { ...outcome, passed: outcome.passed && falseAcks === 0 && isReady && staysUp }
 }
 
-/** Waits until the count changes; returns the time in ms, or Infinity after 30 s. */
+/** Waits until the count changes. Returns how long that took in ms, or Infinity after 30 s. */
 async function timeUntilMore(count: () => number): Promise<number> {
   const [startCount, startMs] = [count(), performance.now()]
   while (count() === startCount) {

@@ -7,7 +7,10 @@ import type { Stage } from '../stage/stage.ts'
 const TIMEOUT_MS = 20_000
 const PAUSE_MAX_MS = 800
 
-/** The targets to draw from: the gateway most often, because it acknowledges. */
+/**
+ * The targets from which each kill is drawn. The gateway is most frequent, because the gateway
+ * acknowledges.
+ */
 const defaultTargets: KillTarget[] = ['gateway', 'gateway', 'gateway', 'bridge', 'bridge', 'both']
 
 export type KillTarget = 'gateway' | 'bridge' | 'both'
@@ -15,15 +18,15 @@ export type KillTarget = 'gateway' | 'bridge' | 'both'
 export type KillOptions = {
   times: number
   seed: number
-  /** The targets to draw from; by default all, with the weights of `defaultTargets`. */
+  /** The targets from which each kill is drawn; `defaultTargets` by default. */
   targets?: KillTarget[]
   onProgress(line: string): void
 }
 
 /**
  * Kills gateway, bridge or both with SIGKILL at seeded random moments while devices publish. Then
- * waits for the delivery of everything and judges by the devices' own record. `hits` counts the
- * kills of a gateway with unacknowledged messages.
+ * waits until everything is delivered, and judges by the devices' own record. `hits` counts the
+ * kills of a gateway that had not acknowledged every message.
  */
 export async function rehearseKill(
   stage: Stage,
@@ -59,7 +62,7 @@ export async function rehearseKill(
   return { ...outcome, hits: count.unacknowledged }
 }
 
-/** Waits for a new acknowledgement: the effects of the kill before are over. */
+/** Waits for a new acknowledgement, which shows that the effects of the previous kill are over. */
 async function waitForAcknowledgement({ devices }: Stage): Promise<void> {
   const { acknowledged } = devices.counters()
   await waitUntil(() => devices.counters().acknowledged > acknowledged, 'acknowledgements')
@@ -74,7 +77,7 @@ async function killAndWait(stage: Stage, name: 'gateway' | 'bridge'): Promise<nu
   const startMs = performance.now()
   const { http } = stage.config[name]
   const answers = async () => child.pid !== null && (await fetchState(http))?.pid === child.pid
-  await waitUntil(answers, `the ${name}`)
+  await waitUntil(answers, `an answer of the restarted ${name}`)
   return performance.now() - startMs
 }
 
@@ -85,7 +88,7 @@ async function waitUntil(
   const deadlineMs = performance.now() + TIMEOUT_MS
   while (!(await isTrue())) {
     if (performance.now() > deadlineMs)
-      throw new Error(`waited ${TIMEOUT_MS} ms for ${condition} in vain`)
+      throw new Error(`gave up after ${TIMEOUT_MS} ms of waiting for ${condition}`)
     await sleep(10)
   }
 }

@@ -8,7 +8,7 @@ const AFTER_MS = 3000
 
 /**
  * Kills Kafka while devices publish, kills the bridge during the outage, restarts Kafka, and judges
- * after the delivery of everything. The bridge must not end by itself.
+ * when everything is delivered. The bridge must not end by itself.
  */
 export async function rehearseOutage(
   stage: Stage,

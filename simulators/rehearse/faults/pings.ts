@@ -2,14 +2,17 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** MQTT 3.1.1, section 3.1: clean session, no keep-alive, client id assigned by the server. */
+/**
+ * A CONNECT packet of MQTT 3.1.1 (section 3.1): clean session, no keep-alive, and an empty client
+ * id, so that the server assigns one.
+ */
 const CONNECT = Buffer.from('100c00044d5154540402000000' + '00', 'hex')
 const PINGREQ = Buffer.from('c000', 'hex')
 const PING_EVERY_MS = 50
 
 /**
- * Connects to an MQTT broker and pings it until disposed, one ping at a time. `drainTimesMs`
- * returns the response times since the call before, in ms.
+ * Connects to an MQTT broker and pings the broker until disposed, one ping at a time.
+ * `drainTimesMs` returns the response times since its previous call, in ms.
  */
 export async function startPings(at: { host: string; port: number }) {
   const socket = connect(at)

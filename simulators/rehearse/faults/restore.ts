@@ -8,9 +8,9 @@ import type { Stage } from '../stage/stage.ts'
 const RUN_MS = 1500
 
 /**
- * Replaces the outbox by an older copy, like an operator who restores a backup, with the bell of
- * the backup or the current one. No sequence may be used twice. Everything is delivered before the
- * restore, so that each event must count once.
+ * Replaces the outbox by an older copy, like an operator who restores a backup, alternately with
+ * the bell of the backup and with the current bell. No sequence may be used twice. Everything is
+ * delivered before the restore, so each event must still count once.
  */
 export async function rehearseRestore(
   stage: Stage,
@@ -46,9 +46,10 @@ export async function rehearseRestore(
 }
 
 /**
- * Ends the gateway, changes its files before the restart, and waits until it answers. Ends it by
- * SIGTERM, not SIGKILL: a copy without the -shm file may contain a commit that a kill interrupted.
- * No device saw that commit acknowledged, but the ledger would rightly report it as missing.
+ * Ends the gateway, changes its files before the restart, and waits until the gateway answers. Ends
+ * the gateway by SIGTERM and not by SIGKILL, because a copy without the -shm file may contain a
+ * commit that a kill interrupted. No device received an acknowledgement of that commit, but the
+ * ledger would rightly report its events as missing.
  */
 async function whileDown({ gateway, config }: Stage, work: () => void): Promise<void> {
   gateway.kill('SIGTERM')

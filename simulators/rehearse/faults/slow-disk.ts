@@ -4,16 +4,19 @@ import { outcomeOf, type RehearsalOutcome } from '../stage/outcome.ts'
 import type { Stage } from '../stage/stage.ts'
 import { startPings } from './pings.ts'
 
-/** The fsync times of a good memory card, a worn one, and one that is about to fail. */
+/**
+ * The duration of an fsync on a good memory card, on a worn card, and on a card that is about to
+ * fail.
+ */
 const DELAYS_MS = [10, 100, 500]
 const PHASE_MS = 4000
-/** The least number of messages in a group commit when an fsync is slow. */
+/** The smallest average number of messages in a group commit that passes while fsync is slow. */
 const GROUP_MIN = 20
 const PING_MAX_MS = 1000
 
 /**
  * Delays each fsync of the gateway while devices publish. The group commits must grow, so that the
- * rate of acknowledgements stays, and the ping times of an idle device must stay short.
+ * rate of acknowledgements does not fall, and the ping times of an idle device must stay short.
  */
 export async function rehearseSlowDisk(
   stage: Stage,

@@ -10,16 +10,16 @@ const WARM_UP_MS = 20_000
 const names = ['gateway', 'bridge'] as const
 
 export type WeekOptions = {
-  /** How many readings are acknowledged while there is no Kafka. */
+  /** The number of readings to acknowledge while there is no Kafka. */
   events: number
-  /** How often gateway and bridge are killed during the outage. */
+  /** The number of kills of gateway and bridge during the outage. */
   restarts: number
   onProgress(line: string): void
 }
 
 /**
- * A week without Kafka in less time: as many readings as a gateway gets in a week, with restarts,
- * and then Kafka again. Memory must not grow with the backlog.
+ * Simulates a week without Kafka in less than a week: as many readings as a gateway receives in a
+ * week, with restarts, and then Kafka again. Memory must not grow with the backlog.
  */
 export async function rehearseWeek(
   stage: Stage,
@@ -61,7 +61,10 @@ export async function rehearseWeek(
   return { ...outcome, passed: outcome.passed && memory.growthMb < GROWTH_MAX_MB }
 }
 
-/** Measures how far the resident memory of a process rises above its value after the warm-up. */
+/**
+ * Measures how far the resident memory of gateway and bridge rises above its value after the
+ * warm-up.
+ */
 function createMemoryWatch(stage: Stage) {
   const baselines = new Map<string, { sinceMs: number; megabytes: number | null }>()
   let growth = 0
@@ -76,7 +79,9 @@ function createMemoryWatch(stage: Stage) {
   }
   return {
     sample: () => names.forEach(sampleProcess),
-    /** To be called when a process was restarted, or its work changed. */
+    /**
+     * Measures a new baseline. To be called when a process was restarted, or when its work changed.
+     */
     reset: () => baselines.clear(),
     get growthMb() {
       return Math.round(growth)
@@ -84,7 +89,7 @@ function createMemoryWatch(stage: Stage) {
   }
 }
 
-/** Null where there is no /proc, or when the process has ended. */
+/** The resident memory of a process in MB; null without /proc, or when the process has ended. */
 function residentMb(pid: number): number | null {
   try {
     const [, kibibytes] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []

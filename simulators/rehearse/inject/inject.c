@@ -1,5 +1,5 @@
-// Injects faults into one process; preloaded before libc. The faults are in a control file that is
-// mapped into memory: a change takes effect at once.
+// Injects faults into the process that preloads this library before libc. The faults are in a
+// control file that is mapped into memory, so that a change of the file takes effect at once.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 struct control {
-  volatile int32_t writeErrno; // of pwrite, which SQLite uses and the log files do not
-  volatile int32_t syncErrno;  // of fsync and fdatasync
+  volatile int32_t writeErrno; // error of pwrite, with which SQLite writes, unlike the log
+  volatile int32_t syncErrno;  // error of fsync and fdatasync
   volatile int64_t clockShiftSeconds;
-  volatile int32_t syncDelayMs; // before each fsync and fdatasync
+  volatile int32_t syncDelayMs; // wait before each fsync and fdatasync
 };
 
 static struct control none;

@@ -5,28 +5,28 @@ import { compileLibrary } from './compilation.ts'
 
 const CONTROL_BYTES = 24
 
-/** The faults of the process that was started with `env`, from now on. */
+/** The faults to inject from now on into the process that was started with `env`. */
 export type InjectedFaults = {
   /** The error of every write to a database file. */
   writes?: 'ENOSPC' | 'EROFS' | 'EIO'
   /** The error of every fsync. */
   syncs?: 'EIO'
-  /** The additional time of every fsync. */
+  /** The additional duration of every fsync, in ms. */
   syncDelayMs?: number
-  /** Added to the wall clock. */
+  /** The seconds that are added to the wall clock. */
   clockShiftS?: number
 }
 
 export type FaultInjection = Disposable & {
   /** The environment variables with which the process must be started. */
   env: NodeJS.ProcessEnv
-  /** Replaces the faults that were set before. */
+  /** Replaces all faults that were set before; {} ends every fault. */
   setFaults(faults: InjectedFaults): void
 }
 
 /**
- * Prepares fault injection into a process, without root: compiles a small library that is preloaded
- * before libc. Returns null where there is no C compiler, or no Linux.
+ * Prepares fault injection into a process, without root rights: compiles a small library that the
+ * process preloads before libc. Returns null on a system other than Linux or without a C compiler.
  */
 export function openFaultInjection(): FaultInjection | null {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-inject-'))

@@ -2,11 +2,13 @@
  * Records the calls of a process on the files of one directory, in order. A library for LD_PRELOAD,
  * compiled by recorder.ts; its log is parsed by power-cut/recording/recorded-calls.ts.
  *
- * SLUICE_RECORD_DIR is the directory (absolute, without links), SLUICE_RECORD_LOG the log, which is
- * only appended to. A call is recorded after it has succeeded; a mutex keeps other calls out until
- * then. Shared memory (-shm) and lock files are not recorded: they need not be durable.
+ * SLUICE_RECORD_DIR is the directory (an absolute path without links). SLUICE_RECORD_LOG is the log
+ * file, to which records are appended. A call is recorded after the call has succeeded; a mutex
+ * blocks other calls until then. Shared memory (-shm) and lock files are not recorded, because
+ * they need not be durable.
  *
- * A record: kind, handle, offset (64 bits), length, zero, then `length` bytes. All little endian.
+ * A record is kind, handle, offset (64 bits; the other numbers have 32), length and zero, then
+ * `length` bytes. All numbers are little endian.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -33,7 +35,8 @@ struct record {
   int64_t offset;
   uint32_t length, zero;
 };
-/* A bare system call may close a descriptor unseen, so each handle is stored with its inode. */
+/* The recorder does not see a close by a bare system call. The inode stored with each handle shows
+   whether the descriptor is still the same file. */
 static struct { uint32_t handle; dev_t device; ino_t file; } known[MAX_DESCRIPTORS];
 static uint32_t lastHandle;
 static char directory[PATH_MAX];
@@ -57,14 +60,15 @@ __attribute__((constructor)) static void start(void) {
   unsetenv("LD_PRELOAD");
 }
 
-/* A missing record would make the proof worthless: abort instead. */
+/* Appends a record. Aborts when that fails, because a missing record would make the proof worthless. */
 static void put(uint32_t kind, uint32_t handle, int64_t offset, const void *bytes, size_t length) {
   struct record head = { kind, handle, offset, (uint32_t)length, 0 };
   struct iovec parts[] = { { &head, sizeof head }, { (void *)bytes, length } };
   if (REAL(writev)(logDescriptor, parts, 2) != (ssize_t)(sizeof head + length)) abort();
 }
 
-/* A path below the directory, relative to it ("" is the directory itself); NULL for any other. */
+/* A path below the recorded directory, relative to that directory ("" for the directory itself);
+   NULL for any other path. */
 static const char *below(const char *path) {
   if (logDescriptor < 0 || strncmp(path, directory, directoryLength) != 0) return NULL;
   size_t length = strlen(path);
@@ -108,7 +112,8 @@ static void written(int descriptor, off64_t offset, const struct iovec *parts, i
                     ssize_t done) {
   int before = errno;
   uint32_t handle = done > 0 ? handleOf(descriptor) : 0;
-  /* A write without an offset, or to an append-only file, ended at the current position. */
+  /* A write without an offset, or to an append-only file, began `done` bytes before the current
+     position. */
   if (handle && offset < 0) offset = lseek64(descriptor, 0, SEEK_CUR) - done;
   for (int part = 0; handle && part < count && done > 0; part++) {
     size_t length = (size_t)done < parts[part].iov_len ? (size_t)done : parts[part].iov_len;

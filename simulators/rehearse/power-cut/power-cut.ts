@@ -18,13 +18,13 @@ export type { Sabotage }
 export type PowerCutCounts = {
   points: number
   byPhase: Partial<Record<WorkloadPhase, number>>
-  /** What really happened in the recordings; null before the first recording. */
+  /** What happened in the recordings; null before the first recording. */
   coverage: RecordingCoverage | null
-  /** Recorded calls, from which the points are drawn. */
+  /** The number of recorded calls. Each cut point is drawn from the calls. */
   calls: number
   /** Readings, dead letters, notes and positions promised before a cut, over all points. */
   acknowledged: number
-  /** How many of them were missing after the cut. */
+  /** How many of the promised items were missing after the cut. */
   lost: number
   /** Points with content that was never written, or is duplicated, changed or partial. */
   corrupt: number
@@ -37,39 +37,50 @@ export type PowerCutCounts = {
 export type PowerCutOptions = {
   times: number
   seed: number
-  /** The parent of the temporary folder, which is removed at the end (see powerCutDir). */
+  /**
+   * The folder in which a temporary folder is created (see powerCutDir). The temporary folder is
+   * removed at the end.
+   */
   dir: string
   onProgress?: (done: number, times: number) => void
-  /** Breaks a promise of the store on purpose: the rehearsal must detect it. */
+  /** Breaks a promise of the store on purpose; the rehearsal must detect the broken promise. */
   sabotage?: Sabotage
 }
 
 const POINTS_PER_ROUND = 1000
 const STORES_PER_ROUND = 8
 const STEPS = 25
-/** With so many commits of few pages SQLite makes automatic checkpoints. */
+/**
+ * The steps of a long store: enough commits of few pages that SQLite makes automatic checkpoints.
+ */
 const LONG_STEPS = 600
 const LONG_FROM_TIMES = 100
 const MAX_FAULTS = 10
 const YIELD_EVERY = 20
 
-/** The stores of a round. The long store takes time, so a rehearsal of few cuts has none. */
+/**
+ * The stores of a round. A long store takes much time, so a rehearsal of few cuts has no long
+ * store.
+ */
 const storesFor = (times: number) =>
   Array.from({ length: STORES_PER_ROUND }, (_, at) => {
     const isLong = at === 0 && times >= LONG_FROM_TIMES
     return { name: `store${at}`, steps: isLong ? LONG_STEPS : STEPS, isLong }
   })
 
-/** A folder in memory where there is one: fast, and without wear of a memory card. */
+/**
+ * The folder for temporary files: in memory where the system has such a folder, which is fast and
+ * does not wear a memory card.
+ */
 export const powerCutDir = () => (existsSync('/dev/shm') ? '/dev/shm' : tmpdir())
 
 /**
  * Cuts the power `times` times under the product's own code and compares the surviving files with
- * the promises of the store. Processes that run every operation on outbox and inbox (see
- * workload/steps.ts) are recorded call by call. Then, for seeded points of the recording, the files
- * are made as a cut may leave them (see createModelDisk) and opened. The seed decides the work and
- * the draws; ids and times in the files differ from run to run, as they do in the product. Returns
- * null where there is no C compiler, or no Linux.
+ * the promises of the store. First the rehearsal records, call by call, processes that run every
+ * operation on outbox and inbox (see workload/steps.ts). Then, for seeded points of the recording,
+ * it writes the files as a power cut may leave them (see createModelDisk) and opens them. The seed
+ * decides the operations and the draws; ids and times in the files differ from run to run, as they
+ * do in the product. Returns null on a system other than Linux or without a C compiler.
  */
 export async function rehearsePowerCuts(options: PowerCutOptions): Promise<PowerCutCounts | null> {
   const { times, seed, sabotage = null, onProgress } = options

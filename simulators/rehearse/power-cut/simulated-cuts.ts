@@ -8,7 +8,7 @@ import { createStorePromises, type StorePromises } from './recording/marks.ts'
 import type { RecordedCall } from './recording/recorded-calls.ts'
 import { storeKeyOf } from './workload/numbered-content.ts'
 
-/** SQLite's integrity check is slow: one in so many points has it. */
+/** SQLite's integrity check is slow, so only one in this many points has it. */
 const CHECK_EVERY = 10
 const STALE_SHARED_MEMORY = 0.2
 const MARK = 'outbox.db.damaged'
@@ -17,8 +17,9 @@ const MARK = 'outbox.db.damaged'
 export type PowerCut = { point: CutPoint; promises: StorePromises; finding: CutFinding }
 
 /**
- * Replays the calls once, store by store, and cuts the power at each point. The same seed gives the
- * same cuts. `points` must be in the order of the calls. The files after a cut are in `dir`.
+ * Replays the recorded calls once, store by store, and cuts the power at each point. The same seed
+ * gives the same cuts. `points` must be in the order of the calls. After each cut its files are in
+ * `dir`.
  */
 export function* cutPower(
   recorded: Map<string, RecordedCall[]>,
@@ -49,12 +50,15 @@ export function* cutPower(
   }
 }
 
-/** Writes the files after a cut. Shared memory is never fsynced: it may be left as garbage. */
+/**
+ * Writes the files that a cut leaves. Shared memory is never fsynced, so a cut may leave garbage in
+ * it.
+ */
 function writeImage(dir: string, files: Map<string, Buffer>, random: () => number): void {
   rmSync(dir, { recursive: true, force: true })
   mkdirSync(dir)
   for (const [name, bytes] of files) writeFileSync(join(dir, name), bytes)
-  // The damage mark contains the inode of the file, which is another one here.
+  // The damage mark contains the inode of the marked file, and the written file has another inode.
   if (files.has(MARK)) writeFileSync(join(dir, MARK), withoutInode(files.get(MARK)!.toString()))
   for (const name of ['outbox.db-shm', 'inbox.db-shm']) {
     if (random() < STALE_SHARED_MEMORY) writeFileSync(join(dir, name), garbage(32_768, random))

@@ -9,14 +9,17 @@ import type { Stage } from './stage.ts'
 const PROVEN_WITHIN_MS = 10_000
 const POLL_MS = 500
 const HOUR_MS = 3_600_000
-/** In this rehearsal the outbox forgets epochs, so no heartbeat can claim their last events. */
+/**
+ * In this rehearsal the outbox forgets epochs, so that no heartbeat can confirm the last events of
+ * those epochs.
+ */
 const FORGETTING_REHEARSAL = 'restore'
 
 type Proof = { isProven: boolean; summary: string }
 
 /**
- * Adds the ledger's conclusion to an outcome. The ledger reads nothing but Kafka; the outcome is
- * passed only if the ledger proves the run complete as well.
+ * Adds the ledger's conclusion to an outcome. The ledger reads nothing but Kafka. The outcome is
+ * passed only if it was passed before and the ledger proves the run complete.
  */
 export async function addLedgerProof(
   stage: Stage,
@@ -32,7 +35,7 @@ export async function addLedgerProof(
     return judgeLedger(assessGateways(ledger.gateways.values(), options), { mayForget })
   }
   let proof = await assess()
-  // Heartbeat and notes arrive about a second after the last event.
+  // The heartbeat and the notes arrive about a second after the last event.
   const deadlineMs = performance.now() + PROVEN_WITHIN_MS
   while (!proof.isProven && performance.now() <= deadlineMs) {
     await sleep(POLL_MS)
@@ -43,11 +46,11 @@ export async function addLedgerProof(
 }
 
 /**
- * Judges the ledger's conclusions after the end of a run. Complete delivery is proven when every
- * event that the newest heartbeat of each gateway claims was received, and that heartbeat claims
- * every received event: a heartbeat from before a fault proves nothing about later events. With
- * `mayForget`, unclaimed events of epochs that the outbox has forgotten are accepted. `summary` is
- * for the table.
+ * Judges the ledger's conclusions after the end of a run. Complete delivery is proven when, for
+ * each gateway, the received events are exactly the events up to the sequence in the gateway's
+ * newest heartbeat: a heartbeat from before a fault proves nothing about later events. With
+ * `mayForget`, received events without such a heartbeat are accepted in epochs that the outbox has
+ * forgotten. `summary` is a text for the table.
  */
 export function judgeLedger(
   assessments: readonly GatewayAssessment[],

@@ -10,7 +10,7 @@ export type RehearsalOutcome = {
   lost: number
   countedTwice: number
   outOfOrder: number
-  /** Further results, such as the longest time until a restart was ready. */
+  /** Further results as text, such as the longest time until a restarted process was ready. */
   remarks: string
   passed: boolean
 }
@@ -19,8 +19,8 @@ export type RehearsalOutcome = {
 export type SkippedRehearsal = { fault: string; skipped: string }
 
 /**
- * The outcome of a rehearsal from its verdict. The remarks get the acknowledged share of the
- * scheduled messages if it is below 100 %, and the faults of the verdict.
+ * The outcome of a rehearsal, from its verdict. To the remarks are added the acknowledged
+ * percentage of the scheduled messages, if it is below 100 %, and the faults of the verdict.
  */
 export function outcomeOf(
   fault: string,

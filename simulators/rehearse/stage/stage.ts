@@ -12,7 +12,7 @@ export type StageOptions = {
   /** The folder of the jars of a local Kafka, which is started unless `kafka.brokers` is given. */
   cacheDir: string
   kafka?: { brokers?: string[]; topics?: object }
-  /** The configured `inbox.settleMs`; the default of the configuration unless given. */
+  /** The configured `inbox.settleMs`; by default the default of the configuration. */
   settleMs?: number
   env: NodeJS.ProcessEnv
   /** Environment variables for the gateway or the bridge alone, added to `env`. */
@@ -23,7 +23,8 @@ export type Stage = Pipeline & { dir: string; config: Config; configFile: string
 
 /**
  * Starts a pipeline in a temporary folder and on free ports. Disposing ends the pipeline and
- * removes the folder. Rejects with all progress lines when something does not start.
+ * removes the folder. When a part does not start, rejects with an Error that contains all progress
+ * lines.
  */
 export async function startStage(options: StageOptions): Promise<Stage> {
   const { simulation, cacheDir, env, extraEnv } = options
@@ -48,7 +49,8 @@ export async function startStage(options: StageOptions): Promise<Stage> {
       dir,
       config,
       configFile,
-      // A gateway that is down, or a busy machine, acknowledges fewer messages than scheduled.
+      // While a gateway is down or the machine is busy, fewer messages are acknowledged than
+      // scheduled.
       judge: () => judge({ minShare: 0 }),
       [Symbol.asyncDispose]: async () => {
         await dispose()

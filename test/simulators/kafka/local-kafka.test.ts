@@ -151,7 +151,7 @@ describe('askClusterMetadata', () => {
     const server = createServer(socket => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
     const port = await findFreePort()
     await new Promise<void>(resolve => server.listen(port, '127.0.0.1', resolve))
-    await expect(fetchClusterMetadata(port)).rejects.toThrow('not a Kafka')
+    await expect(fetchClusterMetadata(port)).rejects.toThrow("is not a Kafka broker's")
     server.close()
   })
 })

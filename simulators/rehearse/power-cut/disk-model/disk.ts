@@ -13,14 +13,15 @@ export type ModelDisk = ReturnType<typeof createModelDisk>
  * Creates a model of a disk. The model gets each call on the files of one folder and computes the
  * files that a power cut may leave. Its guarantees are weaker than those of ext4, XFS and btrfs:
  *
- * - Writes to a file are durable once the file was fsynced. Of later writes the medium has none,
- *   all, the first ones and a part of the next, or any of them in any order. Each write is complete
- *   or torn: some of its 512-byte sectors, and sometimes a prefix of any length. A file may have
- *   its new length without the bytes that extended it: zeros or garbage instead.
+ * - Writes to a file are durable once the file was fsynced. Of the writes after the fsync, the
+ *   medium has none, all, the first writes and a part of the next write, or any writes in any
+ *   order. Each write is complete or torn. Of a torn write the medium has some 512-byte sectors,
+ *   sometimes a prefix of any length. A file may have its new length without the bytes that
+ *   extended the file, with zeros or garbage in their place.
  * - A name (created, renamed, removed) is durable once its folder or the named file was fsynced. Of
- *   later changes to names the medium has none, all, the first ones, or any of them.
- * - Bytes beside a write never change, and fsynced bytes stay. A medium that breaks this is not
- *   modelled.
+ *   the changes to names after the fsync, the medium has none, all, the first changes, or any.
+ * - Bytes beside a write never change, and fsynced bytes stay. The model has no medium that breaks
+ *   this rule.
  */
 export function createModelDisk() {
   const handles = new Map<string, FileContents | 'folder'>()
@@ -47,7 +48,8 @@ export function createModelDisk() {
   const sync = (file: FileContents | 'folder') => {
     if (file === 'folder') return syncNames(() => true)
     file.sync()
-    // Earlier changes of the same name become durable as well: a name has one history.
+    // All earlier changes of a name become durable with its file, because the changes of one name
+    // stay in order.
     const ownNames = new Set(
       pending.flatMap(change => ('file' in change && change.file === file ? namesOf(change) : [])),
     )
@@ -64,9 +66,10 @@ export function createModelDisk() {
         if (file) rename({ ...call, file })
       } else if (call.kind !== 'mark') {
         const file = handles.get(call.handle)
-        if (!file) throw new Error(`the recording does not say what ${call.handle} is`)
+        if (!file) throw new Error(`${call.kind} on handle ${call.handle}, which was not opened`)
         if (call.kind === 'sync') sync(file)
-        else if (file === 'folder') throw new Error('a folder cannot be written')
+        else if (file === 'folder')
+          throw new Error(`${call.kind} on a folder, handle ${call.handle}`)
         else file.change(call.kind === 'write' ? { at: call.offset, bytes: call.bytes } : call)
       }
     },
@@ -74,7 +77,7 @@ export function createModelDisk() {
     get now(): Map<string, Buffer> {
       return new Map([...names].map(([name, file]) => [name, file.now]))
     },
-    /** The files that a power cut at this moment leaves; `random` decides. */
+    /** The files that a power cut at this moment leaves. `random` decides which changes survive. */
     afterCut(random: () => number): Map<string, Buffer> {
       const surviving = new Map(durableNames)
       for (const change of survivingChanges(pending, random)) applyNameChange(surviving, change)

@@ -24,12 +24,13 @@ export function createFileContents() {
       for (const change of pending) image.apply(change)
       return image.bytes
     },
-    /** The bytes that a power cut at this moment leaves; `random` decides. */
+    /** The bytes that a power cut at this moment leaves. `random` decides which changes survive. */
     afterCut(random: () => number): Buffer {
       if (pending.length === 0) return durable.bytes
       const image = growable(Buffer.from(durable.bytes))
       const newSize = random() < 0.3 ? sizeAfter(pending, image.bytes.length) : 0
-      // A journal may have extended the file while its new blocks have their old content.
+      // A file system's journal may have made the new length durable before the content of the new
+      // blocks.
       if (newSize > image.bytes.length) image.apply({ size: newSize })
       if (random() < GARBAGE) fillWithGarbage(image.bytes.subarray(durable.bytes.length), random)
       for (const change of survivors(pending, random)) image.apply(change)
@@ -71,7 +72,7 @@ function sizeAfter(changes: Change[], start: number): number {
   return size
 }
 
-/** Draws the changes that reached the medium, their order, and how much of each. */
+/** Draws the changes that reach the medium, their order, and how much of each change. */
 function survivors(changes: Change[], random: () => number): Change[] {
   const draw = random()
   if (draw < 0.1) return []

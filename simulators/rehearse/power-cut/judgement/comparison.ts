@@ -17,12 +17,15 @@ import { GATEWAY, inboxPath, openInboxIn, openOutboxIn, outboxPath } from '../wo
 import { areZoneHeadsRight, judgeDeletions } from './deletions.ts'
 import { readingText, readStoreContent } from './stored-content.ts'
 
-/** Promised content that is missing (`lost`), and faults in the content that is stored. */
+/**
+ * The result of one cut: `lost` counts promised content that is missing, `corrupt` lists faults in
+ * the stored content, and `cannotOpen` is why the store did not open.
+ */
 export type CutFinding = { lost: number; corrupt: string[]; cannotOpen: string | null }
 
 type OpenStore = { outbox: Outbox; inbox: Inbox }
 
-/** `random` decides which file is opened first; `isThorough` adds SQLite's integrity check. */
+/** `random` decides which file is opened first. `isThorough` adds SQLite's integrity check. */
 export type ComparisonOptions = {
   dir: string
   key: number
@@ -48,7 +51,8 @@ export function compareStore(options: ComparisonOptions): CutFinding {
     return { ...finding, cannotOpen: (error as Error).message }
   }
   try {
-    // A power cut damages nothing: only a file that was marked before may be recovered.
+    // A power cut damages no file, so only a file that was marked as damaged before may be
+    // recovered.
     const recovery = (hasDamageMark ? null : opened.outbox.recovery) ?? opened.inbox.recovery
     if (recovery) finding.corrupt.push(`recovered without damage: ${recovery.reason}`)
     const position = readPosition(opened, finding)
@@ -57,7 +61,7 @@ export function compareStore(options: ComparisonOptions): CutFinding {
     if (options.isThorough) {
       for (const file of [outboxPath(options.dir), inboxPath(options.dir)]) {
         const result = checkIntegrity(file)
-        if (result !== 'ok') finding.corrupt.push(`integrity_check: ${result}`)
+        if (result !== 'ok') finding.corrupt.push(`integrity_check of ${file}: ${result}`)
       }
     }
   } catch (error) {
@@ -66,7 +70,7 @@ export function compareStore(options: ComparisonOptions): CutFinding {
   return finding
 }
 
-/** Each file must be completely of one version, and not older than the promised version. */
+/** Each file must have one version completely, and that version must not be older than promised. */
 function compareVersions({ dir, promises }: ComparisonOptions, finding: CutFinding): void {
   if (promises.phase !== 'creation' && promises.phase !== 'migration') return
   for (const kind of ['outbox', 'inbox'] as const) {
@@ -101,7 +105,8 @@ function compareOutbox(
   const { acknowledged, readNotes } = promises
   const { events, notes: storedNotes, store } = readStoreContent(outboxPath(dir))
   for (const event of events) {
-    if (event.gateway !== GATEWAY) addFault(`gateway ${event.gateway}`)
+    if (event.gateway !== GATEWAY)
+      addFault(`event ${event.sequence} has gateway ${event.gateway}, not ${GATEWAY}`)
     if (readingText(event) !== readingText(readingOf(key, event.sequence)))
       addFault(`event ${event.sequence} is not the reading that was stored`)
   }
@@ -122,11 +127,11 @@ function compareOutbox(
   const isAfterCommit = (amounts: CommitAmounts) =>
     amounts.readings === readings && amounts.deadLetters === deadLetters
   if (!promises.commits.some(isAfterCommit))
-    addFault(`half a commit: ${readings} readings, ${deadLetters} dead letters`)
+    addFault(`a part of a commit: ${readings} readings, ${deadLetters} dead letters in all`)
   compareIncoming(outbox, readings, addFault)
   const epochs = notes.filter(({ kind }) => kind === 'epoch').map(({ content }) => content.epoch)
   if (new Set(epochs).size !== epochs.length) addFault('an epoch is used twice')
-  // A store that misses something reports it and skips the numbers; the checks below would fail.
+  // A store that lacks content writes a note and skips numbers, so the checks below would fail.
   if (finding.lost > 0) return
   if (notes.some(({ sequence }, at) => sequence !== at + 1)) addFault('notes have gaps')
   if (!areZoneHeadsRight(key, notes)) addFault('an epoch note has wrong zone heads')
@@ -142,7 +147,7 @@ function lastDeadLetter(numbers: number[], finding: CutFinding): number {
   return last
 }
 
-/** The numbers of the dead letters among the notes; checks the content of each. */
+/** The numbers of the dead letters among the notes. Reports each dead letter with wrong content. */
 function deadLettersIn(
   notes: OutgoingNote[],
   key: number,
@@ -155,22 +160,23 @@ function deadLettersIn(
       const { payload, ...fields } = deadLetterOf(key, number)
       const expected = { ...fields, payload: Buffer.from(payload).toString('base64') }
       if (JSON.stringify(content) !== JSON.stringify(expected))
-        addFault(`dead letter ${number} differs`)
+        addFault(`dead letter ${number} has other content than was stored`)
       return number
     })
 }
 
-/** Exactly the QoS 2 message of the last commit must be known. */
+/** The outbox must know exactly one QoS 2 message: that of the last commit. */
 function compareIncoming(
   { unreleased }: Outbox,
   last: number,
   addFault: (fault: string) => void,
 ): void {
   const isKnown = last === 0 || unreleased.has('device', packetIdOf(last), qos2HashOf(last))
-  if (!isKnown || unreleased.count !== Math.min(last, 1)) addFault('QoS 2 messages differ')
+  if (!isKnown || unreleased.count !== Math.min(last, 1))
+    addFault(`QoS 2: the message of reading ${last} must be unreleased, and no other`)
 }
 
-/** One more reading must get the next number, in a new epoch. */
+/** Stores one more reading. The reading must get the next sequence, in a new epoch. */
 function storeOneMore(
   outbox: Outbox,
   dir: string,
@@ -182,10 +188,11 @@ function storeOneMore(
   const { events } = readStoreContent(outboxPath(dir), last + 1)
   const [event] = events
   const isNext = events.length === 1 && event!.sequence === last + 1 && event!.zoneSequence === 1
-  if (!isNext || event!.epoch !== outbox.epoch) addFault('the next reading has a wrong number')
+  if (!isNext || event!.epoch !== outbox.epoch)
+    addFault(`the next reading did not get sequence ${last + 1} in a new epoch`)
 }
 
-/** The position of the bridge, as the inbox has it after the cut. */
+/** The bridge's position, as the inbox has it after the cut. */
 function readPosition({ outbox, inbox }: OpenStore, finding: CutFinding): BridgePosition {
   const ranges = inbox.rangesOf(outbox.store)
   if (ranges.length > 1) finding.corrupt.push('a range is stored twice')
@@ -202,7 +209,7 @@ function compareInbox(
   for (const field of ['next', 'nextNote'] as const) {
     if (position[field] < promised[field]) finding.lost++
     else if (position[field] > Math.max(requested[field], promised[field]))
-      finding.corrupt.push(`${field} is ${position[field]}`)
+      finding.corrupt.push(`the position's ${field} is ${position[field]}: never requested`)
   }
   let last = 0
   for (let page = inbox.notesFrom(1); page.length > 0; page = inbox.notesFrom(last + 1)) {
@@ -210,7 +217,7 @@ function compareInbox(
       last++
       const isExpected = JSON.stringify(content) === JSON.stringify(noteContentOf(key, last))
       if (sequence !== last || !isExpected)
-        finding.corrupt.push(`note ${last} of the inbox differs`)
+        finding.corrupt.push(`note ${last} of the inbox has other content than was stored`)
       last = sequence
     }
   }

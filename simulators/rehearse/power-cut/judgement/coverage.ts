@@ -2,13 +2,19 @@ import { phasesOf } from '../recording/cut-points.ts'
 import { createStorePromises } from '../recording/marks.ts'
 import type { RecordedCall } from '../recording/recorded-calls.ts'
 
-/** What really happened in a recording. A cut proves nothing about work that never happened. */
+/**
+ * What happened in a recording, by count. A cut proves nothing about operations that the recording
+ * lacks.
+ */
 export type RecordingCoverage = ReturnType<typeof noCoverage>
 
 const noCoverage = () => ({
-  /** Pruned events, undelivered events that were dropped, and pruned notes. */
+  /** The numbers of pruned events, of dropped undelivered events, and of pruned notes. */
   ...{ pruned: 0, dropped: 0, notes: 0 },
-  /** How often a prune made the outbox file shorter, and emptied its write-ahead log. */
+  /**
+   * How often a prune made the outbox file shorter, and how often a prune emptied its write-ahead
+   * log.
+   */
   ...{ vacuumed: 0, truncated: 0 },
   /** How often a salvaged file replaced a damaged one. */
   recovered: 0,
@@ -35,14 +41,15 @@ export function coverageOf(stores: Map<string, RecordedCall[]>): RecordingCovera
   return sum
 }
 
-/** Adds to a sum. Throws an Error when something did not happen at all in `more`. */
+/** Adds the counts of `more` to `sum`. Throws an Error when a count of `more` is 0. */
 export function addCoverage(
   sum: RecordingCoverage | null,
   more: RecordingCoverage,
 ): RecordingCoverage {
   const total = { ...(sum ?? noCoverage()) }
   for (const kind of Object.keys(more) as (keyof RecordingCoverage)[]) {
-    if (more[kind] === 0) throw new Error(`the recording shows nothing ${kind}`)
+    if (more[kind] === 0)
+      throw new Error(`the recording proves too little: its count '${kind}' is 0`)
     total[kind] += more[kind]
   }
   return total

@@ -13,7 +13,7 @@ import { zoneOf } from '../workload/numbered-content.ts'
 type StoreAfterCut = {
   key: number
   promises: StorePromises
-  /** The position of the bridge in the inbox as it is after the cut. */
+  /** The bridge's position, as the inbox has it after the cut. */
   position: BridgePosition
   events: SensorReading[]
   /** The stored notes, preceded by the notes that were delivered. */
@@ -23,7 +23,7 @@ type StoreAfterCut = {
 
 /**
  * Counts the losses: events and notes that are neither stored, nor delivered according to the
- * inbox, nor named by a tombstone. Calls `onFault` for a deletion that nobody requested, and for a
+ * inbox, nor named by a tombstone. Calls `onFault` for a deletion without a request, and for a
  * tombstone, hole or quarantine that names the wrong events.
  */
 export function judgeDeletions(store: StoreAfterCut, onFault: (fault: string) => void): number {
@@ -31,7 +31,7 @@ export function judgeDeletions(store: StoreAfterCut, onFault: (fault: string) =>
   const { deletable } = promises
   const stored = spansOf(events)
   const [first, last] = [stored[0]?.from ?? 1, stored.at(-1)?.to ?? 0]
-  // A salvage may find deleted events in a free page; then they are stored once more.
+  // A salvage may find deleted events in a free page of the file and store the events once more.
   const isSalvaged = notes.some(({ kind }) => kind === 'salvage')
   const tombstones = notes.filter(isTombstone).map(({ content }) => content)
   for (const tombstone of tombstones) {
@@ -69,7 +69,7 @@ type TombstoneNote = OutgoingNote & { content: Tombstone }
 
 const isTombstone = (note: OutgoingNote): note is TombstoneNote => note.kind === 'tombstone'
 
-/** The number of events of each zone between two numbers, both included. */
+/** The number of events of each zone between two sequences, both included. */
 function zonesIn(key: number, { from, to }: { from: number; to: number }): Tombstone['zones'] {
   const counts = new Map<string, number>()
   for (let number = from; number <= to; number++) {
@@ -82,7 +82,7 @@ function zonesIn(key: number, { from, to }: { from: number; to: number }): Tombs
 const zonesText = (zones: Tombstone['zones']) =>
   JSON.stringify(zones.map(([zone, , count]) => [zone, count]).sort())
 
-/** Whether the last epoch note has the right zone heads of the epoch before it. */
+/** Whether the last epoch note has the right zone heads of the previous epoch. */
 export function areZoneHeadsRight(key: number, notes: OutgoingNote[]): boolean {
   const [before, last] = notes.filter(({ kind }) => kind === 'epoch').slice(-2)
   if (!before || !last) return true

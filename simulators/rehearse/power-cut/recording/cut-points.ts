@@ -19,9 +19,10 @@ const PHASES: readonly WorkloadPhase[] = [
 ]
 
 /**
- * Draws points at which to cut the power, numbered from `first` on: equally many in each phase (a
- * checkpoint is as likely as a commit, though it is rarer), in any store, after any call. The
- * points are in the order of the calls. Throws an Error when a phase is not in the recording.
+ * Draws `times` points at which to cut the power, numbered from `first` on. Each phase gets equally
+ * many points (a checkpoint is as likely as a commit, though checkpoints are rarer), in any store
+ * and after any call. The points are in the order of the calls. Throws an Error when the recording
+ * lacks a phase.
  */
 export function chooseCutPoints(
   stores: Map<string, RecordedCall[]>,
@@ -41,14 +42,18 @@ export function chooseCutPoints(
   const points = Array.from({ length: times }, (_, index) => {
     const phase = PHASES[(first + index) % PHASES.length]!
     const callsByStore = [...callsByPhase.get(phase)!]
-    if (callsByStore.length === 0) throw new Error(`the recording has no phase ${phase}`)
+    if (callsByStore.length === 0)
+      throw new Error(`the recording has no call of the phase '${phase}'`)
     const [store, callsOfStore] = pick(callsByStore)
     return { store, at: pick(callsOfStore), phase, number: first + index }
   })
   return points.sort((a, b) => (a.store < b.store ? -1 : a.store > b.store ? 1 : a.at - b.at))
 }
 
-/** The phase of each call, as the workload's marks say; writes to a main file are checkpoints. */
+/**
+ * The phase of each call, as the workload's marks say; a write to a main database file is a
+ * checkpoint.
+ */
 export function phasesOf(calls: RecordedCall[]): WorkloadPhase[] {
   const promises = createStorePromises()
   const names = new Map<string, string>()

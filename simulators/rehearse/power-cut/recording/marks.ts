@@ -1,8 +1,8 @@
 import type { OutgoingNote } from '../../../../gateway/store/notes/note-log.ts'
 
 /**
- * What the workload is doing. Writes to a main database file count as `checkpoint`. No power is cut
- * in the phase `downgrade`, in which the workload makes a file of an earlier version.
+ * What the workload is doing. A write to a main database file counts as `checkpoint`. Power is
+ * never cut in the phase `downgrade`, in which the workload writes a file of an earlier version.
  */
 export type WorkloadPhase =
   | 'creation'
@@ -16,21 +16,25 @@ export type WorkloadPhase =
   | 'recovery'
   | 'inbox'
 
-/** Numbers of readings and dead letters, counted from 1 over the whole life of a store. */
+/** How many readings and dead letters a store has committed since its creation. */
 export type CommitAmounts = { readings: number; deadLetters: number }
 
 /** The position of the bridge in a store: its next event and its next note. */
 export type BridgePosition = { next: number; nextNote: number }
 
-/** What may be deleted: events up to a number, and notes before a number. */
+/**
+ * What may be deleted: events up to the sequence `readings`, and notes before the number
+ * `notesBefore`.
+ */
 export type Deletable = { readings: number; notesBefore: number }
 
 /** How much was deleted: delivered events, undelivered events, and notes. */
 export type DeletionCounts = { pruned: number; dropped: number; notes: number }
 
 /**
- * A line of the file `marks`. The recording has each mark between the writes to which it refers. A
- * mark names a request to the store just before it is made, or a promise that the store has given.
+ * A line of the file `marks`. In the recording, each mark is between the writes to which it refers.
+ * A mark names a request to the store just before the request is made, or a promise that the store
+ * has given.
  */
 export type Mark =
   | { phase: WorkloadPhase }
@@ -48,23 +52,27 @@ export type Mark =
 /** The lowest version that each file must have. */
 export type FileVersions = { outbox: number; inbox: number }
 
-/** The requests to a store and the promises of the store, up to some moment. */
+/** The requests to a store and the promises of the store up to one moment. */
 export type StorePromises = ReturnType<typeof createStorePromises>
 
-/** Creates an empty account of requests and promises. `add` must get the marks in order. */
+/**
+ * Creates an empty account of requests and promises. `add` must be called with the marks in order.
+ */
 export function createStorePromises() {
   const promises = {
     phase: 'creation' as WorkloadPhase,
     /** The store's id (hex) once an outbox was opened. */
     store: null as string | null,
-    /** The amounts after each requested commit: no state between two of them may be visible. */
+    /**
+     * The amounts after each requested commit. A reader must never see amounts between two entries.
+     */
     commits: [{ readings: 0, deadLetters: 0 }] as CommitAmounts[],
     acknowledged: { readings: 0, deadLetters: 0 } as CommitAmounts,
     /** The number of the last note of the inbox. */
     notes: { requested: 0, promised: 0 },
     /** The bridge's position in the inbox; `next` is 0 while there is no range. */
     position: { requested: { next: 0, nextNote: 1 }, promised: { next: 0, nextNote: 1 } },
-    /** Notes of the outbox that the bridge read before it moved on, by number. */
+    /** Notes of the outbox, by number, that the bridge read before its position moved past them. */
     readNotes: new Map<number, OutgoingNote>(),
     deletable: { readings: 0, notesBefore: 1 } as Deletable,
     deleted: { pruned: 0, dropped: 0, notes: 0 } as DeletionCounts,

@@ -1,4 +1,7 @@
-/** One file system call of a recorded process on a file of one store. A handle is an open file. */
+/**
+ * One file system call of a recorded process on a file of one store. A handle identifies an open
+ * file.
+ */
 export type RecordedCall =
   | { kind: 'open'; handle: string; name: string; isEmptied: boolean; isDirectory: boolean }
   | { kind: 'write'; handle: string; offset: number; bytes: Buffer }
@@ -13,9 +16,9 @@ const HEAD_BYTES = 24
 const MARKS = 'marks'
 
 /**
- * Parses the logs that recorder.c wrote for one process after another. Returns the calls of each
- * store in order; a store is a folder of the recorded directory. Writes to a file `marks` become
- * marks. Throws an Error when a log is truncated or damaged.
+ * Parses the logs that recorder.c wrote for several processes, which ran one after another. Returns
+ * the calls of each store in order; a store is a folder of the recorded directory. Writes to a file
+ * `marks` become marks. Throws an Error when a log is truncated or damaged.
  */
 export function parseRecording(logs: Buffer[]): Map<string, RecordedCall[]> {
   const stores = new Map<string, RecordedCall[]>()
@@ -31,7 +34,8 @@ export function parseRecording(logs: Buffer[]): Map<string, RecordedCall[]> {
       const handle = `${process}.${log.readUInt32LE(at + 4)}`
       const offset = Number(log.readBigInt64LE(at + 8))
       const end = at + HEAD_BYTES + log.readUInt32LE(at + 16)
-      if (!kind || end > log.length) throw new Error(`log ${process} is damaged at byte ${at}`)
+      if (!kind || end > log.length)
+        throw new Error(`recorder log ${process} is damaged at byte ${at}`)
       const bytes = log.subarray(at + HEAD_BYTES, end)
       at = end
       if (kind === 'open') openFiles.set(handle, parsePath(bytes.toString()))
@@ -59,7 +63,10 @@ function toCall(kind: Exclude<(typeof KINDS)[number], ''>, record: LogRecord): R
   return { kind, from: parsePath(from).name, to: parsePath(to).name }
 }
 
-/** A path in the recorded directory: the store's folder, and the name in it ('' is the folder). */
+/**
+ * A path in the recorded directory: the store's folder, and the file name in it ('' for the folder
+ * itself).
+ */
 type StorePath = { store: string; name: string }
 
 function parsePath(path: string): StorePath {

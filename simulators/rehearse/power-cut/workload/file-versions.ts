@@ -39,7 +39,10 @@ export const olderVersions = (Object.keys(kinds) as FileKind[]).flatMap(kind =>
   kinds[kind].migrations.slice(1).map((_, at) => ({ kind, version: at + 1 })),
 )
 
-/** Replaces a file by one of an earlier version with the same rows, durable on disk. */
+/**
+ * Replaces a file by a file of an earlier version with the same rows, and makes the replacement
+ * durable.
+ */
 export function writeOlderVersion(dir: string, kind: FileKind, version: number): void {
   const file = join(dir, `${kind}.db`)
   const draft = join(dir, `${kind}.older`)
@@ -53,7 +56,7 @@ export function writeOlderVersion(dir: string, kind: FileKind, version: number):
   current.close()
   older.close()
   renameSync(draft, file)
-  // The file must look old: no cut may reveal how it was made.
+  // Fsyncs file and folder, so that no later cut loses the replacement.
   for (const path of [file, join(dir, '.')]) {
     const descriptor = openSync(path, 'r')
     fsyncSync(descriptor)
@@ -74,7 +77,7 @@ function copyTable(from: Database.Database, to: Database.Database, table: string
 
 /**
  * The version of a file after a power cut; 0 when there is no file. Reads a copy, because opening a
- * database changes it. Throws an Error when the file does not have exactly the tables of its
+ * database changes its file. Throws an Error when the file does not have exactly the tables of its
  * version, or fails SQLite's integrity check.
  */
 export function readVersion(dir: string, kind: FileKind): number {
@@ -90,7 +93,7 @@ export function readVersion(dir: string, kind: FileKind): number {
     const version = db.pragma('user_version', { simple: true }) as number
     for (const migration of kinds[kind].migrations.slice(0, version)) runMigration(model, migration)
     if (JSON.stringify(tablesOf(db)) !== JSON.stringify(tablesOf(model)))
-      throw new Error(`the ${kind} is only a part of version ${version}`)
+      throw new Error(`the tables of the ${kind} are not those of its version ${version}`)
     const result = db.pragma('integrity_check', { simple: true })
     if (result !== 'ok') throw new Error(`integrity_check of the ${kind}: ${result}`)
     return version

@@ -8,11 +8,14 @@ const LONG_SHARE = 0.04
 const LONG_MAX_BYTES = 6000
 const FIRST_MS = 1_700_000_000_000
 
-/** The zone of a reading, by its number. */
+/** The zone of a reading, computed from its number. */
 export const zoneOf = (key: number, number: number) =>
   `z${Math.floor(drawAt(key, number, 1) * ZONES)}`
 
-/** The reading of a number: key and number decide its content, so a changed reading shows. */
+/**
+ * The reading with a number. Key and number decide its content, so that a changed reading is
+ * detected.
+ */
 export function readingOf(key: number, number: number): Reading {
   const zone = zoneOf(key, number)
   const isLong = drawAt(key, number, 2) < LONG_SHARE
@@ -41,7 +44,7 @@ export const noteContentOf = (key: number, number: number) => ({
   draw: drawAt(key, number, 4),
 })
 
-/** The hash that distinguishes a QoS 2 message from another with the same packet id. */
+/** The hash that distinguishes a QoS 2 message from another message with the same packet id. */
 export const qos2HashOf = (number: number) => createHash('sha256').update(String(number)).digest()
 
 /** The packet id of the QoS 2 message whose reading has this number. */

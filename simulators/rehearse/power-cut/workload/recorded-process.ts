@@ -14,12 +14,12 @@ export type WorkloadOrders = {
   sabotage: Sabotage | null
 }
 
-/** The output of a process that has done all its work; then it kills itself. */
+/** What a process prints when it has done all its work. Then the process kills itself. */
 export const DONE = 'done'
 
 if (import.meta.main) execute(JSON.parse(process.argv[2]!))
 
-// Some stores are closed cleanly; the others stay as kill -9 leaves them.
+// Closes some stores cleanly; the other stores stay as kill -9 leaves them.
 function execute({ dir, seed, run, stores, sabotage }: WorkloadOrders): void {
   if (sabotage) sabotages[sabotage]()
   for (const { name, steps, isLong } of stores) {

@@ -14,7 +14,7 @@ const unbounded = {
   ...{ bytes: UNLIMITED, events: null, hours: null },
   ...{ deadLetterBytes: UNLIMITED, freeDiskBytes: 0 },
 }
-/** The share of the stored events that stays when the oldest are dropped. */
+/** The part of the stored events that stays when the oldest events are dropped. */
 const KEPT_SHARE = 0.6
 
 /** The retention prunes every delivered event and shortens the file. */
@@ -24,7 +24,8 @@ export function prune(work: Workload): void {
   const { next } = delivered.pendingRanges![0]!
   work.mark({ deleting: { readings: next - 1, notesBefore: delivered.nextNote } })
   runRetention(work, delivered, { keep: { hours: 0, bytes: 0 } })
-  // The retention vacuums only when a megabyte is free; these stores are smaller.
+  // The retention vacuums only when a megabyte is free. These stores are smaller, so the step
+  // vacuums by itself.
   while (work.outbox.space.vacuum());
   if (work.random() < 0.7) work.outbox.space.truncateWal()
   if (work.sabotage === 'prune-first') work.save()
@@ -42,7 +43,10 @@ export function dropOldest(work: Workload): void {
   runRetention(work, delivered, { bounds: { events }, whenFull: 'drop-oldest' })
 }
 
-/** The saved positions of the inbox, or (sabotaged) positions that the bridge has not saved yet. */
+/**
+ * The positions that the inbox has saved, or (with the sabotage) positions that the bridge has not
+ * saved yet.
+ */
 function readDelivered({ dir, outbox, promises, sabotage }: Workload): InboxState {
   if (sabotage === 'prune-first') {
     const { next, nextNote } = promises.position.requested
@@ -56,7 +60,9 @@ function readDelivered({ dir, outbox, promises, sabotage }: Workload): InboxStat
 
 type Policy = Partial<Pick<Settings, 'keep' | 'whenFull'>> & { bounds?: { events: number } }
 
-/** Runs the gateway's retention until nothing more may be deleted, and marks the counts. */
+/**
+ * Runs the gateway's retention until nothing more may be deleted, and marks how much was deleted.
+ */
 function runRetention(work: Workload, delivered: InboxState, { bounds, ...policy }: Policy): void {
   const { outbox, dir, mark } = work
   const { stored } = outbox.pruning
@@ -82,8 +88,8 @@ function runRetention(work: Workload, delivered: InboxState, { bounds, ...policy
 }
 
 /**
- * The outbox without its ballast, which would only make the recording long. With `drop-silently`,
- * events are dropped without a tombstone.
+ * The outbox without its ballast, because writes of the ballast would only make the recording long.
+ * With the sabotage `drop-silently`, events are dropped without a tombstone.
  */
 function withoutBallast({ outbox, sabotage }: Workload): Outbox {
   const { pruning } = outbox

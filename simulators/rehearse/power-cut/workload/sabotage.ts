@@ -21,7 +21,10 @@ export const sabotages = {
 /** A promise that is broken on purpose: a rehearsal must detect it. */
 export type Sabotage = keyof typeof sabotages
 
-/** Makes the product's own connections commit without fsync while they report FULL. */
+/**
+ * Makes the product's own connections commit without fsync, although they report synchronous =
+ * FULL.
+ */
 function breakFsync(): void {
   const { pragma } = Database.prototype
   Database.prototype.pragma = function (source, options) {
@@ -31,7 +34,7 @@ function breakFsync(): void {
   }
 }
 
-/** Makes the changes of a migration durable before the new version number. */
+/** Commits the changes of a migration before the new version number, not together with it. */
 function breakMigration(): void {
   const { exec } = Database.prototype
   Database.prototype.exec = function (source) {
@@ -42,7 +45,7 @@ function breakMigration(): void {
   }
 }
 
-/** Makes Node's fsync do nothing; SQLite has its own fsync. */
+/** Makes Node's fsync do nothing. SQLite's own fsync still works. */
 function breakSync(): void {
   fs.fsyncSync = () => {}
   syncBuiltinESMExports()

@@ -9,7 +9,7 @@ import { outboxPath, type Workload } from './workload.ts'
 /** An operation of gateway, bridge or operator on a store. */
 type Step = (work: Workload) => void
 
-/** How often the bridge has not saved its new position when the next step begins. */
+/** The probability that the bridge has not saved its new position when the next step begins. */
 const UNSAVED_SHARE = 0.3
 
 /** A random whole number from 0 to `max`. */
@@ -83,7 +83,7 @@ function note(work: Workload): void {
   work.mark({ noted: last })
 }
 
-/** Checkpoints like an operator who opens the file with the sqlite3 tool. */
+/** Checkpoints the outbox like an operator who opens its file with the sqlite3 tool. */
 function checkpoint(work: Workload): void {
   const mode = ['PASSIVE', 'RESTART', 'TRUNCATE'][upTo(work, 2)]
   work.enter('checkpoint')
@@ -93,8 +93,9 @@ function checkpoint(work: Workload): void {
 }
 
 /**
- * Makes `count` frequent steps on a store, and every single step at a random place between them.
- * With `isLong` there are only frequent steps: SQLite itself checkpoints at 1,000 pages of its log.
+ * Runs `count` frequent steps on a store, and every single step at a random place between them.
+ * With `isLong` there are only frequent steps, so that the write-ahead log reaches 1,000 pages and
+ * SQLite itself checkpoints.
  */
 export function runSteps(work: Workload, count: number, isLong: boolean): void {
   const lots = frequentSteps.flatMap(({ weight, step }) => new Array<Step>(weight).fill(step))

@@ -11,9 +11,10 @@ const PROGRAM = fileURLToPath(new URL('./recorded-process.ts', import.meta.url))
 const PROCESSES = 3
 
 /**
- * Runs several processes on the stores, one after another, each killed at its end, and returns
- * their calls by store. Throws an Error when a process ends before its work is done, and when a
- * replay of the recording does not give the files on disk: an incomplete recording proves nothing.
+ * Runs several processes on the stores, one after another. Each process is killed at its end.
+ * Returns the recorded calls by store. Throws an Error when a process ends before its work is done,
+ * and when a replay of the calls does not give the files on disk, because an incomplete recording
+ * proves nothing.
  */
 export async function recordStores(
   library: string,
@@ -28,7 +29,7 @@ export async function recordStores(
     const runOrders: WorkloadOrders = { ...orders, dir: recorded, run }
     const env = recorderEnv(library, { dir: recorded, log })
     const output = await outputOf([PROGRAM, JSON.stringify(runOrders)], env)
-    if (output !== DONE) throw new Error(`the workload ended too early: ${output}`)
+    if (output !== DONE) throw new Error(`process ${run} ended before its work was done: ${output}`)
     logs.push(await readFile(log))
     await rm(log)
   }
@@ -50,9 +51,10 @@ async function checkStore(dir: string, calls: RecordedCall[]): Promise<void> {
   }
 }
 
-const incomplete = (path: string) => new Error(`a replay of the recording differs from ${path}`)
+const incomplete = (path: string) =>
+  new Error(`the recording is incomplete: a replay differs from ${path}`)
 
-/** The output of a process, however it ends. */
+/** The standard output and standard error of a process, whatever its exit code. */
 function outputOf(args: string[], env: NodeJS.ProcessEnv): Promise<string> {
   return new Promise(resolve => {
     execFile(process.execPath, args, { env }, (_, out, error) => resolve(out + error))

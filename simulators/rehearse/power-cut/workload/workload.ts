@@ -16,7 +16,7 @@ import type { Sabotage } from './sabotage.ts'
 
 /** The gateway id in the rehearsed stores. */
 export const GATEWAY = 'rehearsal'
-/** Positions are saved only by `save`. */
+/** So long that the inbox saves no position by itself: only `save` saves positions. */
 const NEVER_MS = 2_000_000_000
 
 export const outboxPath = (dir: string) => join(dir, 'outbox.db')
@@ -35,9 +35,10 @@ const LIVE_RANGE = {
 }
 
 /**
- * Opens the store in a folder, or creates one, and works on it with the product's own code. It
- * writes each request (before making it) and each promise of the store into the file `marks`. With
- * the sabotage `ack-first` it marks the promise before the commit, as no gateway may.
+ * Opens the store in a folder, or creates a store, and works on it with the product's own code.
+ * Writes each request (before the request is made) and each promise of the store into the file
+ * `marks`. With the sabotage `ack-first` it marks the acknowledgement before the commit, as no
+ * gateway may do.
  */
 export function openWorkload(
   dir: string,
@@ -83,22 +84,26 @@ export function openWorkload(
       return inbox
     },
     commit: (more: CommitAmounts) => commit({ key, promises, sabotage, mark, enter, outbox }, more),
-    /** Saves the bridge's position in the inbox; returns the range that has it. */
+    /** Saves the bridge's position in the inbox; returns the range with the saved position. */
     save() {
       inbox.flush()
       const [range] = inbox.rangesOf(outbox.store)
       mark({ moved: { next: range!.next, nextNote: inbox.nextNote(outbox.store) ?? 1 } })
       return range!
     },
-    /** Closes the outbox, which checkpoints it, and reopens it. */
+    /** Closes the outbox, which checkpoints its write-ahead log, and reopens the outbox. */
     reopen: () => reopenOutbox('open'),
-    /** Marks the outbox as damaged and reopens it, which recovers it. */
+    /** Marks the outbox as damaged and reopens the outbox, which recovers its file. */
     recover(): void {
       markDamaged(outboxPath(dir), 'rehearsed')
       reopenOutbox('recovery')
-      if (!outbox.recovery) throw new Error(`${store}: the damage mark was ignored`)
+      if (!outbox.recovery)
+        throw new Error(`${store}: the reopened outbox was not recovered despite its mark`)
     },
-    /** Replaces a file by one of an earlier version with the same rows, and opens it. */
+    /**
+     * Replaces a file by a file of an earlier version with the same rows, and opens it, which
+     * migrates it.
+     */
     migrate(kind: FileKind, version: number): void {
       enter('downgrade')
       this.save()
@@ -123,7 +128,7 @@ export function openWorkload(
 
 type CommitContext = Pick<Workload, 'key' | 'promises' | 'sabotage' | 'mark' | 'enter' | 'outbox'>
 
-/** Commits so many readings and dead letters more. */
+/** Commits further readings and dead letters: as many as `more` says. */
 function commit(work: CommitContext, more: CommitAmounts): void {
   const { key, promises, sabotage, mark, outbox } = work
   const before = promises.commits.at(-1)!
@@ -148,6 +153,6 @@ function commit(work: CommitContext, more: CommitAmounts): void {
     })),
   })
   if (outbox.lastSequence !== now.readings)
-    throw new Error(`the last sequence is ${outbox.lastSequence}, not ${now.readings}`)
+    throw new Error(`the commit ended at sequence ${outbox.lastSequence}, not ${now.readings}`)
   mark({ acknowledged: now })
 }
