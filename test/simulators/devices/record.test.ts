@@ -55,7 +55,9 @@ describe('the publish record', () => {
     expect(record.messageAt(3_000_000)).toEqual({
       ...{ deviceIndex: 99_999, acknowledged: true, resent: false },
     })
-    expect(() => createPublishRecord(2 ** 29 + 1)).toThrow('devices is 536870913: give at most 536870912')
+    expect(() => createPublishRecord(2 ** 29 + 1)).toThrow(
+      'devices is 536870913: give at most 536870912',
+    )
   })
 })
 
