@@ -4,12 +4,12 @@ import { isGroup } from './loading/nested-values.ts'
 
 const ALLOWED_KEYS = ['brokers', 'sasl', 'tls'] as const
 
-/** How an administrator connects to Kafka, where that differs from the bridge. */
+/** How an administrator connects to Kafka: the settings that differ from the bridge's settings. */
 export type AdminAccess = Partial<Pick<Config['kafka'], (typeof ALLOWED_KEYS)[number]>>
 
 /**
- * Reads a YAML file with an administrator's kafka.brokers, kafka.sasl or kafka.tls, and no other
- * keys. The environment belongs to the bridge and is ignored. Never throws.
+ * Reads a YAML file with an administrator's kafka.brokers, kafka.sasl or kafka.tls; any other key
+ * is a fault. Ignores the environment, because its variables configure the bridge. Never throws.
  */
 export function loadAdminAccess(file: string): { access: AdminAccess } | { faults: Fault[] } {
   const loaded = loadConfig({ file, env: {} })

@@ -17,7 +17,7 @@ type Kafka = Omit<Settings['kafka'], 'sasl' | 'tls'> & { sasl: Sasl | null; tls:
 type Registry = Settings['registry'] & { password?: Secret; ca?: Secret }
 type Consumers = Settings['consumers'] & { postgresUrl?: Secret }
 
-/** The configuration with its secrets. Names of times and sizes end in their unit. */
+/** The configuration with its secrets. The names of durations and sizes end in their unit. */
 export type Config = Frozen<
   Omit<Settings, 'kafka' | 'registry' | 'consumers'> & {
     kafka: Kafka
@@ -26,16 +26,16 @@ export type Config = Frozen<
   }
 >
 
-/** A pattern for MQTT topics, and how site, zone and device are found in them. */
+/** A pattern for MQTT topics, and how to find site, zone and device in a topic that matches. */
 export type Route = Config['ingest']['routes'][number]
 
-/** The configuration without any setting: no Kafka, all listeners on loopback. Frozen. */
+/** The configuration when no key is set: no Kafka, all listeners on loopback. Frozen. */
 export const defaults: Config = freeze(withSecrets(configSchema.parse({}), []))
 
 /**
  * Loads the configuration: the environment (SLUICE_GATEWAY_MQTT_PORT for gateway.mqtt.port)
- * overrides the file (YAML), and the file overrides the defaults. Reads the files of secrets too.
- * Returns the frozen configuration or *all* its faults, and never throws.
+ * overrides the file (YAML), and the file overrides the defaults. Also reads the files that contain
+ * secrets. Returns the frozen configuration or *all* its faults, and never throws.
  */
 export function loadConfig(sources: {
   file?: string | undefined
@@ -51,7 +51,7 @@ export function loadConfig(sources: {
   const shape = checkShape(input)
   const secrets = readSecrets(input)
   const faultyKeys = new Set(shape.findings.map(({ path }) => pathText(path)))
-  // A relation between keys is meaningless when one of the keys is faulty itself.
+  // A relation between keys means nothing when one of the keys is faulty itself.
   const relations = checkRelations(shape.settings).filter(({ path, others = [] }) =>
     [path, ...others].every(key => !faultyKeys.has(pathText(key))),
   )
@@ -89,7 +89,7 @@ function faultOf(
   const value = finding.value ?? valueAt(input, path)
   const shown = mayBeSecret(path) ? '[secret]' : shownValue(value)
   const exact = [path, ...others].map(locationOf).filter(location => location !== undefined)
-  // A missing key has no line; its nearest group has one.
+  // A missing key has no line in the file; the nearest group around the key has a line.
   const enclosing = path
     .map((_, i) => locationOf(path.slice(0, path.length - i)))
     .filter(location => location !== undefined)

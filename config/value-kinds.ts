@@ -17,17 +17,17 @@ const integer = (min: number, max: number, unit: string) =>
     .register(cures, {
       cure: `Choose a whole number${unit} between ${min} and ${max}`,
     })
-/** A number of things, both limits included. */
+/** A number of things, between two limits that are both allowed. */
 export const count = (min: number, max: number) => integer(min, max, '')
-/** A number of milliseconds, both limits included. */
+/** A number of milliseconds, between two limits that are both allowed. */
 export const ms = (min: number, max: number) => integer(min, max, ' of milliseconds')
-/** A number of bytes, both limits included. */
+/** A number of bytes, between two limits that are both allowed. */
 export const bytes = (min: number, max: number) => integer(min, max, ' of bytes')
 
 const text = (isValid: (value: string) => boolean, reason: string, cure: string) =>
   z.string().refine(isValid, reason).register(cures, { cure })
 
-/** One of some words. */
+/** One of several words. */
 export const choice = <const T extends readonly string[]>(...values: T) =>
   z.enum(values).register(cures, {
     cure: values.length > 1 ? `Choose one of ${values.join(', ')}` : `Write ${values[0]}`,
@@ -59,7 +59,10 @@ export const kafkaTopic = text(
   'Use 1 to 249 of the characters A-Z, a-z, 0-9, ".", "_" and "-"',
 )
 
-/** A path. SQLite trims names, and treats '' and ':memory:' as databases that vanish at exit. */
+/**
+ * The path of a file. SQLite trims names, and treats '' and ':memory:' as databases that vanish at
+ * exit.
+ */
 export const filePath = text(
   value => /^(?! |:memory:|file:)[^\p{Cc}]+(?<![ /])$/u.test(value),
   'is not the path of a file',
@@ -84,7 +87,7 @@ export const laneName = text(
   'Use 1 to 32 of the characters A-Z, a-z, 0-9 and "-"',
 )
 
-/** Five fields of cron. */
+/** A schedule: five fields in the syntax of cron. */
 export const schedule = text(
   isSchedule,
   'is not a schedule of five fields',

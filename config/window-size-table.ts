@@ -7,9 +7,9 @@
  * `ms` since 1970 in UTC.
  *
  * Never change `builtFrom` of an existing size, because stored states have no windows of a size
- * added between two others. Rebuild the state after adding a size
+ * added between two others. Rebuild the state of analytics after adding a size
  * (`./sluice consume analytics --from beginning`): otherwise a late reading for a time before the
- * addition makes a window of the new size that holds only late readings.
+ * addition makes a window of the new size that contains only late readings.
  */
 export const windowSizeTable = {
   '15m': { ms: 900_000, builtFrom: 'readings' },

@@ -1,6 +1,7 @@
 /**
- * Binary search: the index of the first entry for which `isBefore` is false, or the length when
- * there is none. `isBefore` must be true for a head of the list and false for its tail.
+ * Binary search: returns the index of the first entry for which `isBefore` is false, or the length
+ * of the list when `isBefore` is true for every entry. `isBefore` must not be true for an entry
+ * after an entry for which it is false.
  */
 export function lowerBound<T>(sorted: readonly T[], isBefore: (entry: T) => boolean): number {
   let [low, high] = [0, sorted.length]

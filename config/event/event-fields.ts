@@ -1,18 +1,21 @@
 import { releasedSchemas } from '../schemas/released.ts'
 
-/** Bytes before a datum: C3 01 and a schema's fingerprint, or 00 and a registry's schema id. */
+/**
+ * Bytes before a datum in single-object encoding (C3 01 and the schema's fingerprint) and in the
+ * wire format (00 and the registry's schema id).
+ */
 export const SINGLE_OBJECT_BYTES = 10
 export const WIRE_FORMAT_BYTES = 5
 
-// Fields of an event in single-object encoding at known offsets, so that reading them needs no
-// decoding.
+// These fields of an event in single-object encoding are at known offsets, so that they can be read
+// without decoding the event.
 const FINGERPRINT_AT = 2
 const FINGERPRINT_BYTES = 8
 const ID_AT = SINGLE_OBJECT_BYTES + 1
 const ID_BYTES = 36
 const GATEWAY_AT = ID_AT + ID_BYTES
 const TRACEPARENT_BYTES = 55
-/** The second branch of a union, then the length: how Avro encodes a traceparent that is set. */
+/** How Avro encodes a traceparent that is set: the second branch of a union, then the length. */
 const TRACEPARENT_PREFIX = [2, 2 * TRACEPARENT_BYTES]
 const firstSchema = releasedSchemas[0]!
 
@@ -27,11 +30,17 @@ export function hasFingerprint(event: Buffer, fingerprint: Buffer): boolean {
   return true
 }
 
-/** Whether events of this schema end with the field traceparent, which is 0 when not set. */
+/**
+ * Whether events of the schema with this fingerprint end with the field traceparent, which is the
+ * byte 0 when not set.
+ */
 export const endsWithTraceparent = (fingerprint: Buffer) =>
   !fingerprint.equals(firstSchema.fingerprint)
 
-/** The traceparent at the end of an event, or null; only for schemas that end with this field. */
+/**
+ * The traceparent at the end of an event, or null when it is not set. Only for schemas whose events
+ * end with this field.
+ */
 export function traceparentIn(event: Buffer): string | null {
   const { length } = event
   if (event[length - 1] === 0) return null
@@ -43,15 +52,15 @@ export function traceparentIn(event: Buffer): string | null {
 /** The id of an event, its first field. */
 export const idIn = (event: Buffer) => event.toString('latin1', ID_AT, GATEWAY_AT)
 
-/** The name of the gateway, the field after the id. */
+/** The id of the gateway, the field after the event's id. */
 export function gatewayIn(event: Buffer): string {
   const [length, at] = longAt(event, GATEWAY_AT)
   return event.toString('utf8', at, at + length)
 }
 
 /**
- * The numbers that identify an event, the fields after the gateway. For bytes that are not an event
- * the numbers are arbitrary, NaN included.
+ * The epoch, sequence and zone sequence of an event. For bytes that are not an event the numbers
+ * are arbitrary and may be NaN.
  */
 export function numbersIn(event: Buffer) {
   const [length, epochAt] = longAt(event, GATEWAY_AT)
@@ -65,7 +74,7 @@ export function numbersIn(event: Buffer) {
 function longAt(event: Buffer, at: number): [value: number, next: number] {
   let [value, factor, next] = [0, 0.5, at]
   for (;;) {
-    // Beyond the end the byte is NaN, which ends the loop.
+    // After the end of the event the byte is NaN, which ends the loop.
     const byte = event[next++] ?? Number.NaN
     value += (byte % 128) * factor
     if (!(byte >= 128)) return [value, next]

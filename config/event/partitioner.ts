@@ -28,7 +28,10 @@ export function murmur2(bytes: Uint8Array): number {
   return hash ^ (hash >>> 15)
 }
 
-/** Caches the key bytes and the partition of each zone, to avoid one hash per event. */
+/**
+ * Creates a function that caches the key bytes and the partition of each zone, to avoid one hash
+ * for each event.
+ */
 export function createPartitioner(count: number) {
   const cache = new Map<string, { key: Buffer; partition: number }>()
   return (zone: string): { key: Buffer; partition: number } => {

@@ -9,7 +9,7 @@ import {
 } from '../schemas/released.ts'
 import { fingerprintIn, SINGLE_OBJECT_BYTES, WIRE_FORMAT_BYTES } from './event-fields.ts'
 
-/** How far the gateway's clock could be trusted when the message was accepted. */
+/** Whether the gateway's clock could be trusted when the gateway accepted the message. */
 export type ClockState = 'SYNCED' | 'HOLDOVER' | 'UNSYNCED'
 export const CLOCK_STATES: readonly ClockState[] = ['SYNCED', 'HOLDOVER', 'UNSYNCED']
 
@@ -23,7 +23,8 @@ export type Measurement = {
 }
 
 /**
- * The event contract with the cloud: the newest file of config/schemas explains each field.
+ * The contract for events between gateway and cloud. The newest file of config/schemas explains
+ * each field.
  */
 export type SensorReading = {
   id: string
@@ -45,7 +46,7 @@ export type SensorReading = {
 /** What a device reported at one time: an event before it is accepted and numbered. */
 export type Reading = Omit<SensorReading, 'id' | 'gateway' | 'epoch' | 'sequence' | 'zoneSequence'>
 
-/** CRC-64-AVRO of the schema under which events are written. */
+/** CRC-64-AVRO of the schema under which new events are written. */
 export const schemaFingerprint = newestSchema.fingerprint
 
 const headers = new Map(releasedSchemas.map(schema => [schema, singleObjectHeader(schema)]))
@@ -69,8 +70,8 @@ export function encodeInto(event: SensorReading, target: Buffer, offset: number)
 }
 
 /**
- * The event in single-object encoding, as Kafka stores it without a registry. With an older schema:
- * the bytes that an older program wrote.
+ * Returns the event in single-object encoding, as Kafka stores the event without a registry. With
+ * an older schema, returns the bytes that an older program wrote.
  */
 export function encodeEvent(event: SensorReading, schema: ReleasedSchema = newestSchema): Buffer {
   return Buffer.concat([headers.get(schema)!, schema.type.toBuffer(event)])
@@ -78,10 +79,10 @@ export function encodeEvent(event: SensorReading, schema: ReleasedSchema = newes
 
 /**
  * Decodes an event that was written under any released schema, in single-object encoding or in the
- * wire format of registries; fields that its schema lacks are null. The wire format contains only a
- * registry's schema id: the datum fits exactly one released schema to its last byte, so no registry
- * is needed. Throws an Error with the reason: another framing, another schema, bytes missing or
- * left over, or a clock state outside the contract.
+ * wire format of registries. Fields that the event's schema lacks are null. The wire format
+ * contains only a registry's schema id, but no registry is needed: a datum fits exactly one
+ * released schema to its last byte. Throws an Error with the reason: another framing, another
+ * schema, missing or surplus bytes, or a clock state outside the contract.
  */
 export function decodeEvent(value: Buffer): SensorReading {
   if (value.length >= SINGLE_OBJECT_BYTES && value.readUInt16BE() === 0xc301) {
@@ -108,8 +109,8 @@ export function decodeEvent(value: Buffer): SensorReading {
 
 /**
  * Returns the decoder for events in the wire format of registries under a schema that this program
- * does not have: that of a newer program, from the registry. Throws when the schema is
- * incompatible.
+ * does not have: the schema of a newer program, which the registry has. Throws when the schema is
+ * incompatible with the newest released schema.
  */
 export function createDecoder(schema: object): (value: Buffer) => SensorReading {
   const resolver = resolverOf(avro.Type.forSchema(schema as avro.Schema))
@@ -134,9 +135,9 @@ function singleObjectHeader({ fingerprint }: ReleasedSchema): Buffer {
 }
 
 /**
- * A stream that turns events into an Avro object container file with deflated blocks (Avro 1.12,
- * "Object Container Files"). The file contains the complete schema, with the logical types of
- * times.
+ * Creates a stream that turns events into an Avro object container file with deflated blocks (Avro
+ * 1.12, "Object Container Files"). The file contains the complete schema, with the logical types of
+ * its times.
  */
 export function createEventContainer(): Duplex {
   const options = { codec: 'deflate', writeHeader: 'always', syncMarker: randomBytes(16) } as const

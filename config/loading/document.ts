@@ -4,21 +4,24 @@ import { readText } from './file-text.ts'
 import { type KeyPath, pathText } from './keys.ts'
 import { isGroup } from './nested-values.ts'
 
-/** The content of a configuration file; {} for an unreadable file. Lines count from 1. */
+/**
+ * The content of a configuration file; `value` is {} when the file cannot be read. Line numbers
+ * count from 1.
+ */
 export type Document = {
   value: unknown
   faults: Fault[]
   lineOf(path: KeyPath): number | undefined
 }
 
-/** Stands for the file when none is named. */
+/** The content in place of a file when no file is named. */
 export const noDocument: Document = { value: {}, faults: [], lineOf: () => undefined }
 
 const DOCUMENT_MAX_BYTES = 1_048_576
 const SYNTAX_CURE =
   'Fix the line: indent with spaces, put a space after a colon, quote text that holds ": " or "#"'
 
-/** Reads a YAML file. All faults of file and syntax are in `faults`; never throws. */
+/** Reads a YAML file. `faults` has all faults of the file and of its syntax. Never throws. */
 export function readDocument(file: string): Document {
   const read = readText(file, DOCUMENT_MAX_BYTES)
   if ('text' in read) return parseText(read.text, file)
@@ -32,7 +35,7 @@ function parseText(text: string, file: string): Document {
   const lines = new LineCounter()
   const faults: Fault[] = []
   const addFault = (key: string, message: string, offset?: number) => {
-    // The text after a colon quotes the source, which may contain a secret.
+    // The parser's message quotes the source after a colon, and the source may contain a secret.
     const reason = /call stack/.test(message) ? 'is nested too deeply' : message.split(/[:;]/)[0]!
     const where = offset === undefined ? undefined : `line ${lines.linePos(offset).line} of ${file}`
     if (where === undefined || !faults.some(fault => fault.where === where)) {
@@ -72,7 +75,7 @@ function lineIn(root: unknown, path: KeyPath, lines: LineCounter): number | unde
   let start: number | undefined
   for (const step of path) {
     if (isMap(node)) {
-      // Of two equal keys the last one is in force.
+      // Of two equal keys YAML uses the last one.
       const pair = node.items.findLast(item => keyOf(item) === step)
       if (!pair) return undefined
       start = startOf(pair.key)

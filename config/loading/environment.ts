@@ -2,7 +2,7 @@ import { type Fault, mayBeSecret, shownValue } from './faults.ts'
 import { type ConfigKey, configKeys } from './keys.ts'
 import { nearestNames } from './suggestion.ts'
 
-/** A value from the environment that replaces the value of the file. */
+/** A value from an environment variable that replaces the value from the file. */
 export type Override = { name: string; path: string[]; value: unknown }
 
 const prefix = 'SLUICE_'
@@ -21,9 +21,10 @@ const settable = new Map(
 )
 
 /**
- * All overrides in the environment, a structure before the keys within it. Lists are separated by
- * commas, structures are JSON, `null` is null. A value that does not look like its type stays a
- * text, so that the schema refuses it.
+ * Returns all overrides in the environment, the override of a structure before the overrides of
+ * keys within the structure. The entries of a list are separated by commas, structures are JSON,
+ * and `null` is null. A value that does not look like the type of its key stays text, so that the
+ * schema refuses the value.
  */
 export function readOverrides(env: Record<string, string | undefined>) {
   const overrides: Override[] = []

@@ -1,11 +1,12 @@
 import { isKnown, type KeyPath, pathText } from './keys.ts'
 
-/** A fault of the configuration. `value` is ready to print: short, and never a secret. */
+/** A fault of the configuration. `value` is ready to print: short, and without any secret. */
 export type Fault = { key: string; value?: string; reason: string; cure: string; where?: string }
 
 /**
- * A fault at a path, before its value and location are added. `others` are further keys that the
- * fault concerns; `value` is set for a default, which no file contains.
+ * A fault at a path, before the fault has its value and location. `others` are further keys that
+ * the fault concerns. `value` is set only when the faulty value is a default, because no file
+ * contains a default.
  */
 export type Finding = {
   path: KeyPath
@@ -15,7 +16,7 @@ export type Finding = {
   value?: unknown
 }
 
-/** One line for each fault: `key = value: reason. Cure (line 7 of sluice.yaml)`. */
+/** Returns one line for each fault: `key = value: reason. Cure (line 7 of sluice.yaml)`. */
 export function describeFaults(faults: readonly Fault[]): string {
   return faults
     .map(({ key, value, reason, cure, where }) => {
@@ -27,7 +28,10 @@ export function describeFaults(faults: readonly Fault[]): string {
 
 const SHOWN_MAX_LENGTH = 80
 
-/** A value as a fault shows it: on one line, at most 80 characters, lists and groups elided. */
+/**
+ * A value as a fault shows the value: on one line, at most 80 characters, without the content of
+ * lists and groups.
+ */
 export function shownValue(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : '[…]'
   if (typeof value === 'object' && value !== null) {
@@ -41,8 +45,8 @@ export function shownValue(value: unknown): string {
 }
 
 /**
- * Whether the value at a path may be a misplaced secret (kafka.sasl.password, KAFKA_TOKEN), which
- * no fault may show.
+ * Whether the value at a path may be a secret under a wrong key (kafka.sasl.password, KAFKA_TOKEN).
+ * No fault may show such a value.
  */
 export function mayBeSecret(path: KeyPath): boolean {
   if (path.at(-1) === 'sasl') return true

@@ -6,12 +6,15 @@ const REASONS: Record<string, string> = {
   ENOTDIR: 'is below a file that is not a directory',
 }
 
-/** The text of a small file, or why the file cannot be read, as the end of a sentence. */
+/**
+ * Returns the text of a small file, or the reason why the file cannot be read, as the end of a
+ * sentence.
+ */
 export function readText(path: string, maxBytes: number): { text: string } | { reason: string } {
   try {
     const stats = statSync(path)
     if (stats.isDirectory()) return { reason: 'is a directory' }
-    // Reading a pipe or a device may never end.
+    // A read of a pipe or a device may never end.
     if (!stats.isFile()) return { reason: 'is not a regular file' }
     if (stats.size > maxBytes) return { reason: `is larger than ${maxBytes} bytes` }
     return { text: new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)) }

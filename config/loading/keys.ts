@@ -2,11 +2,12 @@ import { z } from 'zod'
 import { configSchema } from '../schema.ts'
 import { cures } from '../value-kinds.ts'
 
-/** The path of a value: key names, and indexes in lists. */
+/** The path of a value in the configuration: names of keys, and indexes in lists. */
 export type KeyPath = readonly (string | number)[]
 
 /**
- * `group`: keys with defaults of their own; `structure`: a list or group that is set as a whole.
+ * `group`: a key whose inner keys have defaults of their own. `structure`: a list or group that is
+ * set as a whole.
  */
 export type KeyKind = 'group' | 'structure' | 'texts' | 'text' | 'number' | 'flag'
 export type ConfigKey = { path: string[]; kind: KeyKind; nullable: boolean }
@@ -42,7 +43,7 @@ function* walk(wrapped: unknown, path: string[]): Generator<ConfigKey> {
   for (const [name, child] of Object.entries(inner.shape)) yield* walk(child, [...path, name])
 }
 
-/** All keys outside of lists, each group before its keys. */
+/** All keys outside of lists, each group before the keys in the group. */
 export const configKeys: readonly ConfigKey[] = [...walk(configSchema, [])]
 
 function schemaAt(path: KeyPath): z.ZodType | undefined {
@@ -60,25 +61,25 @@ function schemaAt(path: KeyPath): z.ZodType | undefined {
 /** Whether the schema has this key. */
 export const isKnown = (path: KeyPath): boolean => schemaAt(path) !== undefined
 
-/** The names of the keys directly below a path; none if the path is not a group. */
+/** The names of the keys directly below a path; empty when the path is not a group. */
 export function namesAt(path: KeyPath): string[] {
   const node = schemaAt(path)
   return node instanceof z.ZodObject ? Object.keys(node.shape) : []
 }
 
-/** What an operator can do about a wrong value at a path. */
+/** What an operator can do about a wrong value at a path, as a sentence without its full stop. */
 export function cureAt(path: KeyPath): string {
   const node = schemaAt(path)
   return (node && cures.get(node)?.cure) ?? 'Write a group of keys below it, or leave it out'
 }
 
-/** What an operator can do about a wrong name in a group with free names. */
+/** What an operator can do about a wrong name in a group whose names the operator chooses. */
 export function keyCureAt(path: KeyPath): string {
   const node = schemaAt(path)
   return (node instanceof z.ZodRecord && cures.get(node.keyType)?.cure) || cureAt(path)
 }
 
-/** The part of a path that has a default when it is left out. */
+/** The part of a path whose value has a default when the value is left out. */
 export function defaultedPart(path: KeyPath): KeyPath {
   let length = 1
   const isGroup = (prefix: KeyPath) =>

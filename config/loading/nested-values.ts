@@ -18,13 +18,14 @@ export function valueAt(root: unknown, path: KeyPath): unknown {
 }
 
 /**
- * A copy with the value at a path replaced, or removed when `value` is undefined. A value on the
- * path that is not a group stays as it is.
+ * Returns a copy of `root` in which the value at a path is replaced, or removed when `value` is
+ * undefined. When a value on the way to the path is not a group, nothing is changed.
  */
 export function withValue(root: unknown, path: readonly string[], value: unknown): unknown {
   const [step, ...rest] = path
   if (step === undefined) return value
-  // A YAML alias makes two paths share one object: hence copies, no assignments.
+  // A YAML alias makes two paths share one object, so the function copies groups and assigns
+  // nothing.
   const group = root ?? {}
   if (!isGroup(group)) return root
   const own = Object.hasOwn(group, step) ? group[step] : undefined
@@ -33,7 +34,7 @@ export function withValue(root: unknown, path: readonly string[], value: unknown
   return Object.fromEntries(next === undefined ? others : [...others, [step, next]])
 }
 
-/** Freezes a value deeply. */
+/** Freezes a value with everything in it, and returns the value. */
 export function freeze<T>(value: T): T {
   if (isIndexable(value) && !Object.isFrozen(value)) {
     Object.freeze(value)

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 
 /**
- * Why the text of a kafka.tls file cannot be used, as the end of a sentence; null when it can, or
- * when the key names no PEM file. Without this check a wrong file would fail at the first
- * connection only, and a caFile without certificates would silently trust no broker.
+ * Returns why the text of a kafka.tls file cannot be used, as the end of a sentence; null when the
+ * text can be used, or when the key names no PEM file. Without this check a wrong file would fail
+ * only at the first connection, and a caFile without certificates would silently trust no broker.
  */
 export function pemFault(key: string, text: string): string | null {
   if (key === 'keyFile') {

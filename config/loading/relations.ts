@@ -13,7 +13,10 @@ import type { Finding } from './faults.ts'
 import type { KeyPath } from './keys.ts'
 import { isGroup, valueAt } from './nested-values.ts'
 
-/** Faults between keys that are each valid alone. `path` and `others` name these keys. */
+/**
+ * Returns faults in relations between keys that are each valid alone. `path` and `others` name the
+ * keys of a relation.
+ */
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, overlappingListeners, sizes, backoff, bounds, windows],
@@ -175,7 +178,7 @@ function sameFile({ outbox, inbox }: Settings): Finding[] {
 
 function sameTopics({ kafka: { topics } }: Settings): Finding[] {
   const names = Object.entries(topics)
-  // Kafka refuses a topic that differs from another in '.' and '_' only.
+  // Kafka refuses a topic whose name differs from another topic's name only in '.' and '_'.
   const plain = (topic: string) => topic.replaceAll('_', '.')
   return names.flatMap(([key, topic], i): Finding[] => {
     const first = names.slice(0, i).find(([, other]) => plain(other) === plain(topic))
@@ -204,7 +207,7 @@ function registryLogin({ registry: { username, passwordFile } }: Settings): Find
   return [{ path: ['registry', given], others: [['registry', missing]], reason, cure }]
 }
 
-/** Faults of the routes in a value that the schema may have refused elsewhere. */
+/** Returns the faults of the routes. `input` may have other faults, which the schema reports. */
 export function checkRoutes(input: unknown): Finding[] {
   const routes = valueAt(input, ['ingest', 'routes'])
   if (!Array.isArray(routes)) return []

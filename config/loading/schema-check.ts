@@ -14,8 +14,8 @@ import { valueAt, withValue } from './nested-values.ts'
 import { nearestNames } from './suggestion.ts'
 
 /**
- * Checks a value against the schema. Returns the faults, and settings in which every faulty part
- * has its default, so that the valid parts can be checked further.
+ * Checks a value against the schema. Returns the faults, and settings in which every faulty part is
+ * replaced by its default, so that further checks can check the valid parts.
  */
 export function checkShape(input: unknown): { findings: Finding[]; settings: Settings } {
   const checked = configSchema.safeParse(input, { error: reasonOf })
@@ -24,8 +24,8 @@ export function checkShape(input: unknown): { findings: Finding[]; settings: Set
   const corrected = findings.reduce((value, { path }) => {
     return withValue(value, defaultedPart(path).map(String), undefined)
   }, input)
-  // Of several faults of a value the last is the most precise: 1e30 is neither an integer nor a
-  // port.
+  // When a value has several faults, the last fault is the most precise: 1e30 is neither an integer
+  // nor a port.
   const byPath = new Map(findings.map(finding => [pathText(finding.path), finding]))
   return { findings: [...byPath.values()], settings: configSchema.parse(corrected) }
 }
@@ -47,7 +47,10 @@ function kindOf(value: unknown): string {
   return typeof value === 'string' ? 'text' : String(value)
 }
 
-/** Why a value is invalid, as the end of a sentence; undefined selects the schema's own text. */
+/**
+ * Returns why a value is invalid, as the end of a sentence; undefined selects the schema's own
+ * text.
+ */
 function reasonOf(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.input === undefined) return 'is missing'
   const unit = issue.origin === 'array' ? ' entries' : ''

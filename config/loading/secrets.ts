@@ -13,7 +13,7 @@ export type Secret = {
   [inspect.custom](): string
 }
 
-/** Wraps a text so that it is not shown by accident. */
+/** Wraps a text so that no print, log line or JSON shows the text by accident. */
 export function createSecret(text: string): Secret {
   const hidden = () => '[secret]'
   return Object.freeze({
@@ -26,14 +26,14 @@ export function createSecret(text: string): Secret {
 
 const SECRET_MAX_BYTES = 65_536
 
-/** The keys whose files are read when the configuration is loaded. */
+/** The keys whose values name files that are read when the configuration is loaded. */
 const fileKeys = configKeys
   .filter(({ kind, path }) => kind === 'text' && path.at(-1)!.endsWith('File'))
   .filter(({ path }) => /^(kafka\.(sasl|tls)|registry|consumers)\./.test(path.join('.')))
 
 /**
  * Reads every file that a key of kafka.sasl, kafka.tls, registry or consumers names. The path of a
- * secret is the path of its key without the suffix `File`; one line break at the end of a file does
+ * secret is the path of its key without the suffix `File`. One line break at the end of a file does
  * not belong to the secret.
  */
 export function readSecrets(input: unknown) {

@@ -1,4 +1,7 @@
-/** The edit distance: letters inserted, deleted, changed or swapped between two texts. */
+/**
+ * The edit distance of two texts: how many letters must be inserted, deleted, changed or swapped
+ * with their neighbour.
+ */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, i) => i)
@@ -19,7 +22,10 @@ function editDistance(a: string, b: string): number {
 const NAME_MAX_LENGTH = 100
 const normalize = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, '')
 
-/** The known names that `name` may stand for, nearest first; none when all are too different. */
+/**
+ * The known names for which `name` may be a misspelling, nearest first; empty when all names differ
+ * too much.
+ */
 export function nearestNames(name: string, known: readonly string[]): string[] {
   if (name.length > NAME_MAX_LENGTH) return []
   const written = normalize(name)

@@ -9,7 +9,7 @@ import { parseMoment } from './time-argument.ts'
 
 const FLUSH_MS = 50
 
-/** A program whose usage errors end the process with ERR_MISCONFIGURED. */
+/** Creates a program whose usage errors end the process with ERR_MISCONFIGURED. */
 export function createProgram(name: string, description: string): Command {
   return new Command(name)
     .description(description)
@@ -22,7 +22,10 @@ export function createProgram(name: string, description: string): Command {
 export const withConfig = (command: Command, env: NodeJS.ProcessEnv) =>
   command.option('--config <file>', 'configuration file (YAML)', env.SLUICE_CONFIG)
 
-/** Loads the configuration. Throws CannotStart with all faults when there are any. */
+/**
+ * Loads the configuration. Throws CannotStart with all faults of the configuration when there are
+ * any.
+ */
 export function requireConfig(file: string | undefined, env: NodeJS.ProcessEnv): Config {
   const loaded = loadConfig({ file, env })
   if ('config' in loaded) return loaded.config
@@ -30,16 +33,17 @@ export function requireConfig(file: string | undefined, env: NodeJS.ProcessEnv):
 }
 
 export type RunOptions = {
-  /** The code for errors without a code of their own; ERR_FAILED by default. */
+  /** The error code for errors that have no code of their own; ERR_FAILED by default. */
   unknownErrors?: ExitCode
-  /** Ends the process after the work, because an open socket or an aborted read may stay. */
+  /** Ends the process after the action, although a socket or an aborted read may still be open. */
   exits?: boolean
 }
 
 /**
  * Runs a command line: parses the arguments and waits for the action, which sets process.exitCode.
- * An error goes to standard error: as its message when the error has one of our codes or comes from
- * SQLite, else with its stack. The exit status follows from the code. A closed output is no error.
+ * Writes an error to standard error: only its message when the error has one of our error codes or
+ * is an error of SQLite, otherwise with its stack. The exit status follows from the error code. A
+ * closed standard output is no error.
  */
 export async function runCommand(
   program: Command,
@@ -58,19 +62,22 @@ export async function runCommand(
   process.exit()
 }
 
-/** Logs an error that a service cannot survive, and ends the process by its code. */
+/**
+ * Logs an error that a service cannot survive, and ends the process with the exit status of the
+ * error.
+ */
 export function exitOnError(log: Log, error: unknown): never {
   log.fatal(textOf(error))
   process.exit(exitStatusOf(codeOf(error) ?? 'ERR_FAILED'))
 }
 
-/** Prints a message to standard error, and ends the process. */
+/** Writes a message to standard error, and ends the process with the exit status of the code. */
 export function exitWith(message: string, code: ExitCode): never {
   process.stderr.write(`${message}\n`)
   process.exit(exitStatusOf(code))
 }
 
-/** Parses a time for an option; relative times count from `nowMs`. */
+/** Returns a parser for an option whose value is a time. Relative times count back from `nowMs`. */
 export const timeArgument =
   (nowMs: number, alternative?: { word: string; ms: number }) =>
   (text: string): number => {
@@ -82,7 +89,7 @@ export const timeArgument =
     )
   }
 
-/** Parses a whole number for an option. */
+/** Parses the value of an option as a whole number of at most 9 digits. */
 export function countArgument(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Write a whole number.')
   return Number(text)

@@ -1,10 +1,13 @@
 import type { ExitCode } from './exit-codes.ts'
 
 const TIMEOUT_MS = 60_000
-/** The address under which a process is reached that listens on all addresses. */
+/** The address at which this machine reaches a process that listens on all addresses. */
 const LOOPBACK_OF: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
 
-/** The process refused the command, or its result is unknown; the message is for a person. */
+/**
+ * The running process refused the command, or the result of the command is unknown. The message is
+ * for a person.
+ */
 export class CommandFailed extends Error {
   readonly code: ExitCode = 'ERR_REFUSED'
 }
@@ -43,7 +46,7 @@ export async function sendCommand(
         ? `no answer within ${TIMEOUT_MS / 1000} s; run the command again to see what was done`
         : name === 'SyntaxError'
           ? 'the program that answers there is not this version of Sluice'
-          : (cause?.code ?? message)
+          : `the request failed: ${cause?.code ?? message}`
     throw new CommandFailed(`${url}: ${reason}`, { cause: error })
   }
 }

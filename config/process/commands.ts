@@ -3,10 +3,13 @@ import type { IncomingMessage } from 'node:http'
 const BODY_MAX_BYTES = 64 * 1024
 const LOOPBACK = /^(::ffff:)?127\.|^::1$/
 
-/** Runs a command of an operator: returns the answer, or throws CommandRefused. */
+/** Runs an operator's command: resolves to the answer, or rejects with CommandRefused. */
 export type CommandHandler = (input: Record<string, unknown>) => Promise<object>
 
-/** The input is wrong (400), or the command cannot run now (409, 503); the message says why. */
+/**
+ * The input is wrong (HTTP status 400), or the command cannot run now (409, 503). The message says
+ * why.
+ */
 export class CommandRefused extends Error {
   readonly status: number
   constructor(status: 400 | 409 | 503, reason: string) {
@@ -16,8 +19,9 @@ export class CommandRefused extends Error {
 }
 
 /**
- * Handles a POST with a JSON object of at most 64 KiB, from this machine only. Requests of a web
- * page in an operator's browser are refused too: a browser sends an origin, or must not send JSON.
+ * Handles a POST with a JSON object of at most 64 KiB. Refuses requests from other machines.
+ * Refuses requests of a web page in an operator's browser as well: a browser sends an origin, or
+ * may not send JSON.
  */
 export async function handleCommand(
   request: IncomingMessage,
@@ -39,7 +43,7 @@ export async function handleCommand(
   }
 }
 
-/** Whether a request is from loopback, or from the same address that it was sent to. */
+/** Whether a request is from loopback, or from the address to which the request was sent. */
 function isLocal({ socket: { remoteAddress = '', localAddress } }: IncomingMessage): boolean {
   return LOOPBACK.test(remoteAddress) || remoteAddress === localAddress
 }

@@ -1,7 +1,7 @@
 /**
- * Every way in which a process of Sluice ends: error code, exit status and meaning. Errors carry
- * the code; docs/exit-codes.md shows the table. A supervisor starts a process with status 1 again,
- * and leaves a process with status 2 to a person.
+ * Every way in which a process of Sluice ends: error code, exit status and meaning. Errors have a
+ * field with their error code; docs/exit-codes.md shows this table. A supervisor restarts a process
+ * that ended with status 1, and leaves a process that ended with status 2 to a person.
  */
 export const exitCodes = {
   DONE: { status: 0, meaning: 'the command did its work, or the service stopped after a signal' },

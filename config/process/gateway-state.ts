@@ -7,8 +7,8 @@ export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
 /**
  * The space of the outbox, in bytes: the size of its file, the used part of the file, the part used
  * by kept (delivered) events, and the free space of its disk. `fullInMs` is the time until a bound
- * is reached at the present growth of the backlog, null without growth. `refuses` is why messages
- * are refused now, or null.
+ * is reached if the backlog grows as it does now; null when the backlog does not grow. `refuses` is
+ * why the gateway refuses messages now, or null.
  */
 export type OutboxSpace = {
   fileBytes: number
@@ -20,9 +20,9 @@ export type OutboxSpace = {
 }
 
 /**
- * The writes of the outbox to its disk: bytes since the start; extrapolated from the last minute,
- * bytes a day and bytes a reading, null while unknown; the commit window in force; and why the
- * write budget is exceeded, or null.
+ * The writes of the outbox to its disk: bytes since the start; bytes a day and bytes a reading,
+ * both extrapolated from the last minute and null while unknown; the present commit window; and why
+ * the write budget is exceeded, or null.
  */
 export type DiskWear = {
   writtenBytes: number

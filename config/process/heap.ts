@@ -1,13 +1,17 @@
 const CHECK_EVERY_MS = 2000
 const GARBAGE_MAX_BYTES = 3_000_000
-/** The largest fraction of time for collections: on a slow machine they run less often. */
+/**
+ * The largest fraction of time for garbage collections. A slow machine reaches it sooner, so
+ * collections are rarer there.
+ */
 const COLLECTING_FRACTION_MAX = 0.01
 
 /**
  * Keeps this thread's heap close to the size of its live objects. V8 collects its old space only
- * after it has grown several times, which suits a machine with much memory; an edge device has
- * 512 MB for everything. A collection takes about 10 ms, so it runs only after enough garbage has
- * accumulated. Needs the launcher's --expose-gc; without that flag this function does nothing.
+ * after that space has grown several times, which suits a machine with much memory; an edge device
+ * may have 512 MB for all processes. A collection takes about 10 ms, so a collection runs only
+ * after enough garbage has accumulated. Needs the launcher's flag --expose-gc; without the flag
+ * this function does nothing.
  */
 export function keepHeapSmall(): void {
   const collect = globalThis.gc
@@ -20,7 +24,7 @@ export function keepHeapSmall(): void {
   let liveBytes = usedBytes()
   const check = () => {
     const startedMs = performance.now()
-    // Array buffers still count for a while after a collection: they are freed later.
+    // For a while after a collection, `usedBytes` still counts array buffers that are freed later.
     liveBytes = Math.min(liveBytes, usedBytes())
     if (usedBytes() >= liveBytes + GARBAGE_MAX_BYTES) {
       collect()

@@ -3,17 +3,17 @@ import { type CommandHandler, handleCommand } from './commands.ts'
 import { listen } from './listener.ts'
 
 export type HttpOptions = {
-  /** The configuration key of host and port, for error messages. */
+  /** The configuration key of host and port, which error messages name. */
   key: string
   host: string
   port: number
-  /** Why the process cannot do its work now; empty when it is ready. */
+  /** Returns why the process cannot do its work now; empty when the process is ready. */
   notReadyReasons: () => string[]
-  /** Problems that somebody should fix although the process does its work. */
+  /** Returns problems that a person should fix although the process does its work. */
   alarms?: () => string[]
-  /** Prometheus text. */
+  /** Returns the metrics as Prometheus text. */
   metrics: () => Promise<string>
-  /** The process's state as one JSON object, for `sluice status`. */
+  /** Returns the state of the process for /state and `sluice status`. */
   state: () => object
   /** The commands that the process accepts by POST, by path. */
   commands?: Record<string, CommandHandler>
@@ -62,7 +62,7 @@ export async function serveHttp(options: HttpOptions) {
     try {
       if (command) {
         const { status, body } = await handleCommand(request, command)
-        // The unread rest of a body that is too long must not be parsed as the next request.
+        // When a body is too long, its unread rest must not be parsed as the next request.
         const headers = { 'content-type': 'application/json', connection: 'close' }
         response.writeHead(status, headers).end(JSON.stringify(body))
         return

@@ -1,6 +1,9 @@
 import { type ExitCode, exitStatusOf } from './exit-codes.ts'
 
-/** Terminal and launcher may both deliver one Ctrl-C: a repeat so soon is the same signal. */
+/**
+ * Terminal and launcher may both deliver one Ctrl-C. A second signal within this time is the same
+ * Ctrl-C.
+ */
 const ECHO_MS = 500
 
 /**

@@ -8,8 +8,8 @@ const CURES: Record<string, string> = {
 }
 
 /**
- * Listens on the address that `key` configures. Rejects with CannotStart, which names key, address
- * and cure, when that fails.
+ * Listens on host and port. `key` is the configuration key of the address. Rejects with
+ * CannotStart, which names key, address and cure, when listening fails.
  */
 export function listen(
   server: Server,

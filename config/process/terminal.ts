@@ -1,16 +1,22 @@
 import type { Writable } from 'node:stream'
 
-/** The reader of our output is gone, as in `sluice tail | head`: a reason to end, not a fault. */
+/**
+ * The process that reads our output has ended, as in `sluice tail | head`. That is a reason to end,
+ * and no fault.
+ */
 export class OutputClosed extends Error {}
 
 export type Terminal = {
-  /** Writes a line to standard output; waits while it is full. Rejects with OutputClosed. */
+  /**
+   * Writes a line to standard output. While its buffer is full, waits until there is room. Rejects
+   * with OutputClosed.
+   */
   printLine(line: string): Promise<void>
   /** Writes a line to standard error. */
   warn(line: string): void
 }
 
-/** A terminal of two streams: results go to `out`, warnings to `errors`. */
+/** Creates a terminal of two streams: `out` gets results, `errors` gets warnings. */
 export function createTerminal(out: Writable, errors: Writable): Terminal {
   let writeError: Error | null = null
   let resume = () => {}

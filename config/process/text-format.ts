@@ -2,12 +2,14 @@
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 const HEX_PER_LINE = 16
 
-/** A text of a device as one line that is safe on a terminal: `\u{1b}` for an escape. */
+/**
+ * A device's text as one line that is safe on a terminal: `\u{1b}` in place of an escape character.
+ */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, character => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }
 
-/** A time in ms since 1970 as ISO 8601 in UTC, or the number beyond the range of a Date. */
+/** A time in ms since 1970 as ISO 8601 in UTC; beyond the range of a Date, as a number of ms. */
 export function timeText(ms: number): string {
   return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`
 }
@@ -16,7 +18,7 @@ export function timeText(ms: number): string {
 export const countText = (count: number, singular: string, plural = `${singular}s`) =>
   `${count} ${count === 1 ? singular : plural}`
 
-/** Bytes as lines that are safe on a terminal: as text, and as a hex dump. */
+/** Bytes as lines that are safe on a terminal: first as text, then as a hex dump. */
 export function byteLines(bytes: Buffer): string[] {
   const text = bytes.length === 0 ? [] : bytes.toString().split('\n').map(printable)
   return ['as text', ...text.map(line => `  ${line}`), 'in hex', ...hexLines(bytes)]

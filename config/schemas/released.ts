@@ -4,11 +4,16 @@ import avro from 'avsc'
 /** One released schema of an event. Events written under it stay readable for ever. */
 export type ReleasedSchema = {
   version: number
-  /** The released file, logical types included, without white space: for registries. */
+  /**
+   * The released file without white space, logical types included: the text that registries get.
+   */
   text: string
-  /** The Parsing Canonical Form, on which the fingerprint is computed (Avro 1.12). */
+  /** The Parsing Canonical Form, from which the fingerprint is computed (Avro 1.12). */
   canonical: string
-  /** CRC-64-AVRO of the canonical form, little endian, as single-object encoding carries it. */
+  /**
+   * CRC-64-AVRO of the canonical form, little endian, as single-object encoding contains the
+   * fingerprint.
+   */
   fingerprint: Buffer
   type: avro.Type
 }
@@ -22,7 +27,7 @@ export const releasedSchemas: readonly ReleasedSchema[] = readdirSync(folder)
   .map(version => load(Number(version)))
   .sort((a, b) => a.version - b.version)
 
-/** The schema under which events are written. */
+/** The schema under which new events are written. */
 export const newestSchema = releasedSchemas.at(-1)!
 
 /** The released schema with this fingerprint, or null. */

@@ -3,11 +3,11 @@ import { isIPv4, isIPv6 } from 'node:net'
 /** Whether a text is an IPv4 or IPv6 address (without brackets) or a host name. */
 export function isHost(text: string): boolean {
   if (isIPv4(text) || isIPv6(text)) return true
-  // A name whose last label is a number is a mistyped address.
+  // A name whose last label is a number is a mistyped IPv4 address.
   return text.length <= 253 && /^([\w-]+\.)*[\w-]+\.?$/.test(text) && !/(^|\.)\d+\.?$/.test(text)
 }
 
-/** Whether a text is `host:port`, an IPv6 host in brackets, the port between 1 and 65535. */
+/** Whether a text is `host:port`: an IPv6 host in brackets, and a port between 1 and 65535. */
 export function isHostAndPort(text: string): boolean {
   const [, ipv6, other, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? []
   const port = Number(digits)
@@ -20,7 +20,7 @@ export function isLoopback(host: string): boolean {
   return host === '::1' || host.toLowerCase() === 'localhost'
 }
 
-/** Whether two listeners on these hosts conflict when their ports are equal. */
+/** Whether listeners on these two hosts conflict when both have the same port. */
 export function hostsOverlap(a: string, b: string): boolean {
   return a === b || [a, b].some(host => host === '0.0.0.0' || host === '::')
 }

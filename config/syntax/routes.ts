@@ -1,18 +1,24 @@
 import { parseTemplate } from './templates.ts'
 
-/** What a route must find for a message before the message can become an event. */
+/** What a route must find for a message, so that the message can become an event. */
 export const locationFields = ['site', 'zone', 'device'] as const
 export type LocationField = (typeof locationFields)[number]
 
-/** Longest site, zone or device, in UTF-16 units: they are in every event and every header. */
+/**
+ * The largest length of a site, zone or device, in UTF-16 units. The length is limited because
+ * every event and every header contains all three.
+ */
 export const locationMaxLength = 128
 
-/** The lane of routes that name no lane. */
+/** The lane of routes that do not name a lane. */
 export const standardLane = 'standard'
 /** The largest number of lanes, the standard lane included. */
 export const lanesMax = 8
 
-/** One level of a route's topic: it matches exactly this text, or any text, under a name. */
+/**
+ * One level of a route's topic. The level matches exactly this text, or it matches any text, which
+ * then has this name.
+ */
 export type TopicLevel = { text: string } | { name: string }
 
 /** A fault of a route: the key, the reason, and the cure. */
@@ -23,8 +29,8 @@ const PLACEHOLDER_CURE =
   'and others that site, zone or device of the route use'
 
 /**
- * Why a site, zone or device is invalid, as the end of a sentence ("is empty"); undefined if it is
- * valid. U+FFFD is invalid: it replaces bytes that are not UTF-8.
+ * Returns why a site, zone or device is invalid, as the end of a sentence ("is empty"); undefined
+ * if the text is valid. U+FFFD is invalid, because it replaces bytes that are not UTF-8.
  */
 export function locationFault(text: string): string | undefined {
   if (text === '') return 'is empty'
@@ -36,7 +42,8 @@ export function locationFault(text: string): string | undefined {
 
 /**
  * Parses a route's topic: levels separated by '/', each a text or one placeholder such as {zone}.
- * Returns the levels and all faults of the syntax; with faults the levels are useless.
+ * Returns the levels and all faults of the syntax; the levels are usable only when there is no
+ * fault.
  */
 export function parseTopicPattern(topic: string): { levels: TopicLevel[]; faults: RouteFault[] } {
   const faults: RouteFault[] = []
@@ -74,8 +81,9 @@ function textFault(level: string): [reason: string, cure: string] | undefined {
 }
 
 /**
- * All faults of one route: faults of its topic and of its templates, and every field that has no
- * source or two sources. Wrong types are not reported here: the schema reports them.
+ * Returns all faults of one route: faults of its topic and of its templates, and every field (site,
+ * zone or device) that has no source or two sources. Does not report wrong types, because the
+ * schema reports them.
  */
 export function routeFaults(route: Record<string, unknown>): RouteFault[] {
   if (typeof route.topic !== 'string') return []
@@ -84,7 +92,7 @@ export function routeFaults(route: Record<string, unknown>): RouteFault[] {
   const levelNames = levels.flatMap(level => ('name' in level ? level.name : []))
   const templates = locationFields.map(field => checkTemplate(route[field], field, levelNames))
   const templateFaults = templates.flatMap(template => template.faults)
-  // A misspelt placeholder is reported once, not also as a missing field.
+  // A misspelt placeholder is reported once, and its field is not also reported as missing.
   if (templateFaults.length > 0) return templateFaults
   const used = new Set<string>([...locationFields, ...templates.flatMap(({ names }) => names)])
   const unknown = levelNames.filter(name => !used.has(name))
@@ -110,7 +118,10 @@ export function routeFaults(route: Record<string, unknown>): RouteFault[] {
   })
 }
 
-/** The levels of the topic that a field's template uses, and the template's faults. */
+/**
+ * Returns the names of the topic's levels that a field's template uses, and the faults of the
+ * template.
+ */
 function checkTemplate(template: unknown, key: LocationField, levelNames: readonly string[]) {
   if (typeof template !== 'string') return { names: [], faults: [] }
   const { segments, faults } = parseTemplate(template)
@@ -124,7 +135,7 @@ function checkTemplate(template: unknown, key: LocationField, levelNames: readon
   return { names, faults: [...faults, ...missing].map(fault => ({ key, ...fault })) }
 }
 
-/** Whether `earlier` matches every topic that `later` matches. */
+/** Whether the route `earlier` matches every topic that the route `later` matches. */
 export function shadows(earlier: readonly TopicLevel[], later: readonly TopicLevel[]): boolean {
   if (earlier.length !== later.length) return false
   return earlier.every((level, index) => {

@@ -1,18 +1,19 @@
 import { crc32 } from 'node:zlib'
 
 /**
- * A segment of the template for a route's site, zone or device: a text, a level of the topic by its
- * name, or (with `parts`) the number of the part that the level's text falls into.
+ * A segment of the template for a route's site, zone or device: a text, or a level of the topic by
+ * its name. With `parts`, the segment is not the level's text, but the number of the part to which
+ * that text belongs.
  */
 export type TemplateSegment = { text: string } | { name: string; parts: number | null }
 
-/** The largest number of parts. */
+/** The largest number of parts into which a level can be split. */
 export const partsMax = 1000
 
 /**
  * Parses the template of a route's site, zone or device: text with placeholders {name} and
- * {name%4}. Returns its segments and all faults of the syntax; with faults the segments are
- * useless.
+ * {name%4}. Returns the segments and all faults of the syntax; the segments are usable only when
+ * there is no fault.
  */
 export function parseTemplate(template: string) {
   const faults: { reason: string; cure: string }[] = []
@@ -36,7 +37,7 @@ export function parseTemplate(template: string) {
   return { segments, faults }
 }
 
-/** The text of a template; `textOf` returns the topic's text at a level. */
+/** Returns the text of a template. `textOf` returns the text that a topic has at a named level. */
 export function fillTemplate(
   segments: readonly TemplateSegment[],
   textOf: (name: string) => string,
@@ -51,10 +52,10 @@ export function fillTemplate(
 }
 
 /**
- * The number of the part that a text falls into, from 0 on: the CRC-32 of its UTF-8 bytes modulo
- * `parts`. The rule must never change, or devices would change their zone. CRC-32, because it is
- * easy to compute elsewhere, and because it spreads numbered names more evenly than SHA-256: of s0
- * to s39 each quarter gets 10, not 8 to 13.
+ * Returns the number of the part to which a text belongs, from 0 on: the CRC-32 of its UTF-8 bytes
+ * modulo `parts`. The rule must never change, because a change would move devices to other zones.
+ * CRC-32 is easy to compute elsewhere, and it spreads numbered names more evenly than SHA-256: of
+ * s0 to s39 each of 4 parts gets 10 names, and not 8 to 13.
  */
 export function partOfText(text: string, parts: number): number {
   return crc32(text) % parts

@@ -17,10 +17,10 @@ const CATCH_UP_MAX_MS = 60_000
 const POLL_MS = 500
 
 /**
- * Runs two members of analytics and two of archive, and kills one of them with SIGKILL every three
- * seconds while devices publish, so that their groups rebalance all the time. Afterwards the
- * windows of analytics must equal a plain computation over all events in Kafka, and the archive
- * must have each event once.
+ * Runs two members of analytics and two of archive. Every three seconds, while devices publish,
+ * kills a random member with SIGKILL, so that the consumer groups rebalance all the time.
+ * Afterwards the windows of analytics must equal a plain computation over all events in Kafka, and
+ * the archive must have each event once.
  */
 export async function rehearseConsumers(
   stage: Stage,

@@ -10,7 +10,7 @@ import { startPings } from './pings.ts'
  */
 const DELAYS_MS = [10, 100, 500]
 const PHASE_MS = 4000
-/** The smallest average number of messages in a group commit that passes while fsync is slow. */
+/** The least number of acknowledgements for each fsync when an fsync takes 100 ms or longer. */
 const GROUP_MIN = 20
 const PING_MAX_MS = 1000
 

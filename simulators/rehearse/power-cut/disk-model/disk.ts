@@ -48,8 +48,8 @@ export function createModelDisk() {
   const sync = (file: FileContents | 'folder') => {
     if (file === 'folder') return syncNames(() => true)
     file.sync()
-    // All earlier changes of a name become durable with its file, because the changes of one name
-    // stay in order.
+    // All pending changes of the file's names become durable, also changes by which another file
+    // had the name, because the changes of one name stay in order.
     const ownNames = new Set(
       pending.flatMap(change => ('file' in change && change.file === file ? namesOf(change) : [])),
     )
