@@ -11,16 +11,20 @@ type Interval<Mark> = {
 }
 type Position = { block: number; index: number }
 
-/** An insert moves at most so many intervals, however many there are. */
+/** A longer block is split, so that an insert moves at most this many intervals of a large set. */
 const BLOCK_MAX_INTERVALS = 256
 
 /**
- * A set of whole numbers, stored as intervals: its size grows with the gaps, not with the numbers.
- * A consumer needs one set per zone and epoch, to drop duplicates and to name missing numbers. A
- * number may carry a mark, which is kept while the number is at the edge of a gap.
+ * A set of whole numbers, stored as intervals: its memory grows with the number of gaps, not with
+ * the number of numbers. A consumer needs one set per zone and epoch, to drop duplicates and to
+ * name missing numbers. A number may have a mark. The set keeps the mark only while the number is
+ * at the edge of a gap.
  */
 export class IntervalSet<Mark = undefined> {
-  /** Sorted; only the first block of an empty set is empty. */
+  /**
+   * Blocks of intervals in ascending order. No block is empty, except the only block of an empty
+   * set.
+   */
   readonly #blocks: Interval<Mark>[][] = [[]]
 
   /** Adds a number; false when the set contained it already. */
@@ -67,7 +71,9 @@ export class IntervalSet<Mark = undefined> {
     this.#insertAfter(this.#positionUpTo(from), merged)
   }
 
-  /** Whether the set contains all numbers from `from` to `to`; true when there are none between. */
+  /**
+   * Whether the set contains all numbers from `from` to `to`; true when `to` is less than `from`.
+   */
   covers(from: number, to: number): boolean {
     const interval = this.#at(this.#positionUpTo(from))
     return to < from || (interval?.to ?? Number.NEGATIVE_INFINITY) >= to
@@ -92,7 +98,7 @@ export class IntervalSet<Mark = undefined> {
     return gaps
   }
 
-  /** The gaps between the lowest and the highest number. */
+  /** The gaps between the lowest and the highest number of the set, both ends of a gap included. */
   get innerGaps(): [from: number, to: number][] {
     const { lowest, highest } = this
     if (lowest === undefined || highest === undefined) return []
@@ -121,7 +127,9 @@ export class IntervalSet<Mark = undefined> {
     return this.#blocks[block]?.[index]
   }
 
-  /** The last interval that starts at or before the number; index -1 when there is none. */
+  /**
+   * The position of the last interval that starts at or before the number; index -1 without one.
+   */
   #positionUpTo(number: number): Position {
     const block = Math.max(0, lowerBound(this.#blocks, entry => startOf(entry) <= number) - 1)
     return { block, index: lowerBound(this.#blocks[block]!, ({ from }) => from <= number) - 1 }

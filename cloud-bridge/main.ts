@@ -52,7 +52,8 @@ withConfig(program, process.env).action(async ({ config: file }) => {
   const config = requireConfig(file, process.env)
   process.umask(0o077)
   keepHeapSmall()
-  // Devices wait for the gateway; nobody waits for the bridge.
+  // The gateway goes first on the CPU: devices wait for the gateway, and nobody waits for the
+  // bridge.
   setPriority(6)
   await run(config)
 })
@@ -105,7 +106,7 @@ async function run(config: Config): Promise<void> {
     )
     log.info(
       { outbox: outbox.file, inbox: inboxOptions.file, brokers: kafka.brokers },
-      'forwarding',
+      'forwarding events from the outbox to Kafka',
     )
     stopped.then(signal => {
       log.info({ signal }, 'stopping')
@@ -113,7 +114,8 @@ async function run(config: Config): Promise<void> {
       source.wake()
     })
     if (kafka.brokers.length === 0) {
-      const reason = 'kafka.brokers is not configured: all events stay in the outbox'
+      const reason =
+        'kafka.brokers is not configured: all events stay in the outbox until it is set'
       flows.add('events').setWaiting(reason)
       await watchOutbox({ config, source, signal: ending.signal })
       return
@@ -146,7 +148,9 @@ type CommandParts = Omit<PartitionsCommandOptions, 'kafka' | 'waitReason'> & {
   flows: Flows
 }
 
-/** The commands of an operator; each answer is logged. */
+/**
+ * The operator's HTTP commands, by path. The answers of commands that change something are logged.
+ */
 function createCommands({
   config,
   log,

@@ -5,7 +5,10 @@ import { type Check, type Finding, fault, ok, splitCure, warning } from './findi
 /** Creates a client of the configured library that connects to these brokers first. */
 export type ClientFactory = (brokers: readonly string[]) => Promise<KafkaClient>
 
-/** The brokers that one address named (none when it did not respond), and the findings there. */
+/**
+ * The cluster's brokers as one address listed them (none when the address did not respond), and the
+ * findings about the address.
+ */
 type BrokerAnswer = { brokers: string[]; findings: Finding[] }
 
 /** Asks one address for the cluster's brokers, which needs name lookup, TCP, TLS and log-in. */
@@ -27,8 +30,8 @@ async function queryBroker(
 
 /**
  * Queries each configured address, and then the addresses that the cluster advertises and clients
- * connect to next. `reachable` resolves with the first address that responds, as soon as it does,
- * or with null.
+ * connect to next. `reachable` resolves with the first address that responds, as soon as it
+ * responds, or with null when none responds.
  */
 export function queryBrokers(
   { brokers }: Pick<KafkaOptions, 'brokers'>,

@@ -19,7 +19,7 @@ export function certificateChecks({ kafka: { tls }, registry: { ca } }: TlsConfi
   )
 }
 
-/** About the certificate of a file that expires first. */
+/** The finding about the certificate of a file that expires first. */
 function validityFinding(subject: string, pem: string, nowMs = Date.now()): Finding {
   const texts = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? []
   const certificates = texts.map(text => new X509Certificate(text))

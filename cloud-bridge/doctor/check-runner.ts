@@ -3,8 +3,8 @@ import { type Check, type Finding, fault } from './finding.ts'
 
 /**
  * Runs all checks concurrently and reports their findings in the order of the checks. A check that
- * has not ended after `deadlineMs` is a fault. Every `slowMs`, `on.slow` gets the subjects of the
- * checks that still run. Resolves with all findings.
+ * has not ended after `deadlineMs` is a fault. Every `slowMs`, `on.slow` is called with the
+ * subjects of the checks that still run. Resolves with all findings.
  */
 export async function runChecks(
   checks: readonly Check[],

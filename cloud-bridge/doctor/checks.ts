@@ -11,7 +11,7 @@ import { registryChecks } from './registry.ts'
 import { storeChecks } from './stores.ts'
 import { readTopicSettings, topicFindings, writeRightFindings } from './topics.ts'
 
-/** The doctor asks once, and a healthy broker responds sooner. */
+/** The doctor does not retry, and a healthy broker or registry responds sooner. */
 const REQUEST_TIMEOUT_MS = 3000
 
 const withShortTimeout = <T extends { requestTimeoutMs: number }>(options: T): T => ({

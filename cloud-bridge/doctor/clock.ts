@@ -10,7 +10,8 @@ export function clockCheck(syncedFile: string, nowMs = Date.now()): Check {
     subject,
     async run() {
       const now = new Date(nowMs).toISOString()
-      if (nowMs < EARLIEST_VALID_TIME_MS) return [fault(subject, `${now} is in the past`, cure)]
+      if (nowMs < EARLIEST_VALID_TIME_MS)
+        return [fault(subject, `${now} is before this program was written`, cure)]
       if (existsSync(syncedFile)) return [ok(subject, `${now}, synchronised`)]
       const unconfirmed = `nothing says that it is synchronised (${syncedFile} does not exist)`
       const value = `${now}, but ${unconfirmed}`

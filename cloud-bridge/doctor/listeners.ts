@@ -39,11 +39,13 @@ function reportFindings(part: string, { pid, reasons, alarms }: ProcessReport): 
   return [
     ok(part, `runs (process ${pid})`),
     ...reasons.map(reason => warning(part, reason, cure)),
-    ...alarms.map(alarm => warning(part, alarm, `Look into it; the ${part} goes on meanwhile`)),
+    ...alarms.map(alarm =>
+      warning(part, alarm, `Remove the cause of this alarm; the ${part} continues meanwhile`),
+    ),
   ]
 }
 
-/** Why nothing can listen at the address; nothing when the address is free. */
+/** Why the process could not listen at the address; empty when the address is free. */
 async function listenFindings(key: string, { host, port }: Address): Promise<Finding[]> {
   const server = createServer()
   try {

@@ -57,7 +57,7 @@ export function registryChecks(
   return [{ subject: 'registry', run: async () => mergeFindings(await checkBoth()) }]
 }
 
-/** Why the registry gives no schema id, and whether the bridge can work without. */
+/** Why the registry gives no schema id, and whether the bridge can work without the registry. */
 function faultFinding(
   { kind, fault: value, cure: givenCure }: RegistryFault,
   { register, isKnown }: { register: boolean; isKnown: boolean },

@@ -5,7 +5,7 @@ import { damageAlarms, setAsideFilesOf } from '../../gateway/store/file/damaged-
 import { checkStore } from '../../gateway/store/read/store-check.ts'
 import { type Check, type Finding, fault, ok, warning } from './finding.ts'
 
-/** The used part of a bound from which on the check warns. */
+/** The check warns when more than this part of `outbox.bounds.bytes` is used. */
 const NEARLY_FULL = 0.8
 
 type StoreKind = 'outbox' | 'inbox'

@@ -15,7 +15,7 @@ import { readTopicSettings, topicSummary } from './topics.ts'
 
 type TopicNames = Pick<Config['kafka'], 'topics' | 'partitions'>
 
-/** The partitions of the readings topic where kafka.partitions is not set. */
+/** How many partitions the readings topic gets when kafka.partitions is not set. */
 const DEFAULT_PARTITIONS = 6
 
 /** Creates the missing topics, with an administrator's access. */
@@ -34,8 +34,8 @@ export function topicCreationCheck(kafka: TopicNames & KafkaOptions, replicas?: 
 }
 
 /**
- * Creates the missing topics and reports their settings. Existing topics are left unchanged; what
- * differs from the plan is reported. Idempotent.
+ * Creates the missing topics and reports their settings. Existing topics are left unchanged; their
+ * differences from the plan are reported. Idempotent.
  */
 export async function createMissingTopics(
   topics: TopicAdmin,
@@ -68,7 +68,7 @@ export async function createMissingTopics(
   })
 }
 
-/** The message of the failure, or null. */
+/** Creates the topics. Returns the message of a failure, or null. */
 async function createTopics(admin: TopicAdmin, plans: NewTopic[]): Promise<string | null> {
   if (plans.length === 0) return null
   try {
@@ -97,5 +97,5 @@ function existingFinding(
     return ok(subject, `exists: ${topicSummary({ partitions, replicas, config })}`)
   }
   const value = `exists and is left unchanged: ${differences.join(', ')}`
-  return warning(subject, value, 'Change it by hand')
+  return warning(subject, value, 'Change the topic with kafka-topics.sh or kafka-configs.sh')
 }

@@ -7,7 +7,7 @@ import { formatBytes } from './stores.ts'
 
 const SHORT_RETENTION_MS = 86_400_000
 
-/** What the topics are compared with. */
+/** The settings that the topics must satisfy. */
 export type TopicExpectations = {
   topics: Config['kafka']['topics']
   partitions: number | null
@@ -15,7 +15,7 @@ export type TopicExpectations = {
   spreadOver: number | null
   payloadMaxBytes: number
   packetMaxBytes: number
-  /** How far the time of a waiting event may be behind Kafka's clock. */
+  /** How far the time of a waiting event may be behind Kafka's clock, in ms. */
   lagMs: number
 }
 type TopicKey = keyof TopicExpectations['topics']
@@ -64,7 +64,7 @@ function partitionFaults(
 ): Finding[] {
   const cure = (needed: number) =>
     `kafka-topics.sh --alter --topic ${topics[key]} --partitions ${needed}`
-  // The configured number applies only to the first contact.
+  // kafka.partitions applies only at the first contact with Kafka.
   const required = spreadOver ?? partitions
   if (key === 'readings' && required !== null && count < required) {
     const source = spreadOver === null ? 'kafka.partitions is' : 'zones are spread over'

@@ -1,7 +1,10 @@
 import { retryOrNull } from '../retry/retry.ts'
 import type { DeliveryOptions } from './forwarder.ts'
 
-/** Retries a question about a topic until Kafka answers; null only when `signal` aborts before. */
+/**
+ * Asks Kafka about a topic and retries until Kafka answers. Resolves with null only when `signal`
+ * aborts before the answer. Reports to `onUnavailable` why Kafka does not answer.
+ */
 export function retryUntilAnswered<T>(
   ask: () => Promise<T>,
   topic: string,

@@ -13,12 +13,12 @@ import { unlessDiskIsFull } from './full-disk.ts'
 import type { LiveStatus } from './live-delivery.ts'
 
 const POLL_EVERY_MS = 200
-/** Live events that never pause still allow one backfill batch in so long. */
+/** While live events use the whole uplink, one backfill batch is still sent this often. */
 const BATCH_AT_LEAST_EVERY_MS = 5000
 
 /**
- * Delivers the backfill until `signal` aborts: each backlog in order, then each replay, in the time
- * that live events leave and within `bridge.backfill.maxBytesPerSecond`.
+ * Delivers the backfill until `signal` aborts: each backlog in order, then each replay. Pauses
+ * while live events need the whole uplink, and sends at most `bridge.backfill.maxBytesPerSecond`.
  */
 export async function deliverBackfill(context: DeliveryContext, live: LiveStatus): Promise<void> {
   const { config, source, inbox, metrics, flows, signal } = context
@@ -58,7 +58,8 @@ export async function deliverBackfill(context: DeliveryContext, live: LiveStatus
   }
   while (!signal.aborted) {
     const result = await unlessDiskIsFull(step, 'nothing', flow.setWaiting)
-    // A step that finds only events of other zones awaits no I/O.
+    // A step that finds only events of other zones awaits no I/O: without this yield, a long run of
+    // these steps would block the process.
     if (result !== 'nothing') await yieldToOthers()
     const waitMs = result === 'nothing' ? POLL_EVERY_MS : rateLimit.waitMs
     if (waitMs > 0) await pause(waitMs, signal)
@@ -69,8 +70,8 @@ export async function deliverBackfill(context: DeliveryContext, live: LiveStatus
 const byteCount = ({ records }: Batch) => records.reduce((sum, { value }) => sum + value.length, 0)
 
 /**
- * The note for a replayed event that Kafka rejects. The event was delivered, or rejected and noted,
- * before: the event is neither a hole nor a dead letter.
+ * The note for a replayed event that Kafka rejects. The first delivery already stored the event in
+ * Kafka or wrote its rejection notes, so the event is neither a gap nor a new dead letter.
  */
 function notReplayedNote(event: StoredEvent, reason: string, range: Range): Note {
   const { sequence, zone } = event
@@ -79,7 +80,10 @@ function notReplayedNote(event: StoredEvent, reason: string, range: Range): Note
   return { kind: 'not replayed', content: { ...subject, reason } }
 }
 
-/** Limits the rate of sent bytes: `waitMs` is how long to wait after a batch. Null: no limit. */
+/**
+ * Limits the rate of sent bytes. `waitMs` is how long to wait before the next batch; always 0 when
+ * `maxBytesPerSecond` is null.
+ */
 export function createRateLimit(maxBytesPerSecond: number | null, nowMs = () => performance.now()) {
   let freeAtMs = Number.NEGATIVE_INFINITY
   return {

@@ -4,15 +4,16 @@ import type { DeliveryContext } from './delivery-context.ts'
 import { nullIfDiskIsFull } from './full-disk.ts'
 
 const CHECK_EVERY_MS = 1000
-/** A backfill topic that cannot accept a backlog is checked again after so long. */
+/** A backfill topic that cannot accept a backlog is checked again after this time. */
 const CHECK_TOPIC_AGAIN_MS = 60_000
 
 export type BacklogSplitter = ReturnType<typeof createBacklogSplitter>
 
 /**
- * Splits the backlog off the live events when so many events waited so long that fresh readings
- * would wait too; the backlog then goes to the backfill topic. While that topic cannot accept the
- * backlog, all events go in order to the readings topic, and the flow `backfill` reports why.
+ * Splits the backlog off the live events when more than `minEvents` events wait and the oldest has
+ * waited longer than `afterMs`, so that fresh readings do not wait for them. The backlog then goes
+ * to the backfill topic. While that topic cannot accept the backlog, all events go in order to the
+ * readings topic, and the flow `backfill` reports why.
  */
 export function createBacklogSplitter({
   config,
@@ -28,7 +29,7 @@ export function createBacklogSplitter({
 
   const isTooOld = (backlog: Backlog | null): boolean =>
     backlog !== null && backlog.events > minEvents && backlog.oldestAgeMs > afterMs
-  /** Whether the topic can accept a backlog; undefined while Kafka does not answer. */
+  /** Whether the backfill topic can accept a backlog; undefined while Kafka does not answer. */
   const canTopicAccept = async (): Promise<boolean | undefined> => {
     if (performance.now() < nextTopicCheckMs) return false
     const needed = Math.max(...source.ranges.map(({ partitions }) => partitions))
@@ -42,7 +43,7 @@ export function createBacklogSplitter({
     /** Whether a backlog is large and old enough to be split off, and the topic can accept it. */
     maySplit: async (backlog: Backlog | null) =>
       isTooOld(backlog) && (await canTopicAccept()) === true,
-    /** Splits off the live events that are too old; must be called between two batches. */
+    /** Splits off the live events that waited too long; must be called between two batches. */
     async check(): Promise<void> {
       if (performance.now() < nextCheckMs) return
       nextCheckMs = performance.now() + CHECK_EVERY_MS
@@ -50,7 +51,8 @@ export function createBacklogSplitter({
       const canSplit = hasOldBacklog && (await canTopicAccept())
       if (!hasOldBacklog || canSplit) flow.setRunning()
       if (!canSplit) return
-      // While the inbox's disk is full, all events go in order.
+      // While the inbox's disk is full, nothing is split off: all events go in order to the
+      // readings topic.
       const isSplit = nullIfDiskIsFull(() => source.plan.splitBacklog(topic) ?? true)
       if (isSplit) await flushNotes()
     },

@@ -20,7 +20,10 @@ export function createBatchSize(limits: BatchLimits) {
     get maxBytes(): number {
       return Math.ceil(limits.batchMaxBytes * fraction)
     },
-    /** `isFull`: more events probably wait; `tookMs`: from the send to its acknowledgement. */
+    /**
+     * `isFull`: the batch reached a limit, so more events probably wait. `tookMs`: the time from
+     * the send to its acknowledgement.
+     */
     acknowledged(isFull: boolean, tookMs: number): void {
       if (tookMs > BATCH_GOAL_MS) fraction = Math.max(minFraction, fraction / 2)
       else if (isFull) fraction = Math.min(1, fraction * 2)

@@ -22,7 +22,8 @@ export function notReadyReasons({ source, flows }: Pick<BridgeParts, 'source' | 
   const isReadable = source.backlog() !== null
   if (source.damaged) {
     reasons.push(`the outbox is damaged and waits for the gateway to salvage it: ${source.damaged}`)
-  } else if (!isReadable) reasons.push('there is no outbox yet')
+  } else if (!isReadable)
+    reasons.push('there is no outbox yet: the gateway creates it at its first start')
   return reasons
 }
 
@@ -37,7 +38,10 @@ export function bridgeState({ source, metrics, hotZones, flows }: BridgeParts) {
     kafka: Object.fromEntries(states.map(([name, state]) => [name, waitReason(state)])),
     circuits: Object.fromEntries(states.map(([name, { circuit }]) => [name, circuit])),
     backlog,
-    /** Kafka has all events received before this moment; ms since 1970, null when unknown. */
+    /**
+     * Kafka has every event that the gateway received before this moment; ms since 1970, null when
+     * unknown.
+     */
     completeUpTo: backlog && Date.now() - backlog.oldestAgeMs,
     perPartition: metrics.perPartition,
     hotZones: hotZones.list(),

@@ -8,7 +8,10 @@ import { deliverNotes } from './note-delivery.ts'
 import { createPoke } from './poke.ts'
 import { createTopicGuard, type TopicGuardOptions } from './topic-guard.ts'
 
-/** Live events wait at most so long for the note that defers other events. */
+/**
+ * Live events wait at most this long until Kafka has stored the note that says which older events
+ * are deferred.
+ */
 const NOTES_WITHIN_MS = 5000
 
 type BridgeOptions = Omit<DeliveryContext, 'flushNotes'> &
@@ -38,7 +41,7 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
   ])
 }
 
-/** Polls the outbox without a Kafka to send to, so that the backlog can be reported. */
+/** Polls the outbox while no Kafka is configured, so that the bridge can report the backlog. */
 export async function watchOutbox({ config, source, signal }: WatchOptions): Promise<void> {
   while (!signal.aborted) {
     source.refresh()

@@ -33,7 +33,7 @@ export type DeliveryContext = {
   flushNotes(): Promise<void>
   /** Runs an operator's changes to the live range between two batches. */
   batchBoundary: BatchBoundary
-  /** The configured number of partitions is not the number in force. */
+  /** Called when `kafka.partitions` is not the number of partitions over which zones are spread. */
   onPartitionMismatch(reason: string): void
   signal: AbortSignal
 }
@@ -49,12 +49,16 @@ export function createRejectionHandler({ inbox, metrics }: DeliveryContext) {
   }
 }
 
-/** One note names the event for the ledger, the other carries its bytes to the dead letters. */
+/**
+ * The first note names the event for the ledger; the second contains its bytes for the dead-letter
+ * topic.
+ */
 function rejectionNotes(event: StoredEvent, reason: string, storeId: Buffer): Note[] {
   const { sequence, zone, value } = event
   const store = storeId.toString('hex')
   const content = { store, sequence, zone, ...eventNumbers(event), reason }
-  // Kafka would reject a larger dead letter too: such an event stays in the outbox only.
+  // Kafka would reject a larger dead letter too, so the bytes of such an event stay only in the
+  // outbox.
   const payload = value.length > DEAD_LETTER_MAX_BYTES ? null : value.toString('base64')
   return [
     { kind: 'rejected', content },
@@ -64,7 +68,8 @@ function rejectionNotes(event: StoredEvent, reason: string, storeId: Buffer): No
 
 /**
  * An event's epoch and zone sequence, also when a newer program wrote the event under an unknown
- * schema. Nulls when the bytes do not contain them: the sequence alone identifies the event, too.
+ * schema. Both are null when the bytes do not contain them; the sequence alone identifies the event
+ * as well.
  */
 export function eventNumbers({ sequence, value }: StoredEvent) {
   const { sequence: encodedSequence, epoch, zoneSequence } = numbersIn(value)

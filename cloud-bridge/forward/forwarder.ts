@@ -15,7 +15,7 @@ import type { createBatchSize } from './batch-size.ts'
 
 /**
  * Undelivered events of one range, oldest first, and the position of the range after them. `events`
- * is empty when the groups that were read hold no event of the range.
+ * is empty when the groups that were read contain no event of the range.
  */
 export type PendingBatch = {
   range: { id: number; topic: string; partitions: number }
@@ -25,8 +25,9 @@ export type PendingBatch = {
 
 /**
  * `readBatch` returns the oldest undelivered events and does not remove them. `advance` moves the
- * position of their range, durably within a second or at close, and only after the send was
- * acknowledged. The optional `readAhead` prepares the events of the next `readBatch`.
+ * position of the range past the batch, only after Kafka acknowledged the batch's events; the new
+ * position is durable within a second, or at close. The optional `readAhead` prepares the events of
+ * the next `readBatch`.
  */
 export type BatchSource<T extends PendingBatch = PendingBatch> = {
   readBatch(limits: { maxEvents: number; maxBytes: number }): T | null
@@ -38,19 +39,23 @@ export type ForwarderOptions<T extends PendingBatch> = DeliveryOptions & {
   source: BatchSource<T>
   framing: Framing
   size: BatchSize
-  /** Two small batches start at least so long apart. */
+  /** The shortest time between the starts of two small batches. */
   lingerMs: number
-  /** Kafka rejects an event for good; the event must be durable as a note before this returns. */
+  /**
+   * Called when Kafka rejects an event for good; must write the event's notes durably before it
+   * returns.
+   */
   onRejected(event: T['events'][number], reason: string, pending: T): void
-  /** Kafka has stored these records of the batch. */
+  /** Called with those records of the batch that Kafka has stored. */
   onDelivered(pending: T, batch: Batch): void
   /** How partitions that delay the others are isolated; without this option all events wait. */
   isolation?: {
     /** How long a partition may delay the others, in ms. */
     afterMs: number
     /**
-     * Durably gives the events of unknown fate a range of their own and notes rejected events of
-     * the rest. False when isolating is not possible now; then nothing was changed and all wait.
+     * Durably gives the events of unknown fate a range of their own, and writes notes for the
+     * rejected events. Returns false when isolating is not possible now; then nothing is changed
+     * and all events wait.
      */
     isolate(pending: T, batch: Batch, fates: Fates): boolean
   }
@@ -75,7 +80,7 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
     const partitioner = partitioners.get(range.partitions) ?? createPartitioner(range.partitions)
     partitioners.set(range.partitions, partitioner)
     const framed = await options.framing(range.topic, events)
-    // Each further object per event costs as much as reading the event.
+    // Creates one object per event: a second object would cost as much as reading the event.
     const records = events.map(({ zone }, index): OutgoingRecord => {
       const { key, partition } = partitioner(zone)
       return { key, partition, value: framed.values[index]!, headers: framed.headers[index]! }
@@ -90,8 +95,8 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
     }
   }
   /**
-   * Sends a batch until the fates of all its records are known, or of all that were not isolated;
-   * null when `signal` aborts before.
+   * Sends a batch until the fate of each record is known, or the records of unknown fate are
+   * isolated. Resolves with null when `signal` aborts before.
    */
   const deliver = (pending: T, batch: Batch) => {
     let stuckSinceMs: number | null = null
@@ -120,8 +125,9 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
     deliver,
     /**
      * Waits until the next send may start, at most `lingerMs`: two small batches start at least
-     * `lingerMs` apart. When small batches follow each other closely, `waitForCommit` is awaited
-     * for the rest of that time, so that the next batch holds the next commit too.
+     * `lingerMs` apart. When the last send started less than 2 × `lingerMs` ago, also awaits
+     * `waitForCommit` for the rest of `lingerMs`, so that the next batch contains the next commit
+     * too.
      */
     async pace(waitForCommit?: (withinMs: number) => Promise<void>): Promise<void> {
       const { lingerMs } = options
@@ -150,7 +156,7 @@ export function createForwarder<T extends PendingBatch>(options: ForwarderOption
         try {
           source.readAhead?.(pending, { maxEvents, maxBytes })
         } catch {
-          // The same error shows at the next readBatch. A rejection here would let the next step
+          // The next readBatch throws the same error. A rejection here would let the next step
           // start before this batch's delivery ends.
         }
       }

@@ -1,9 +1,9 @@
 import { isDiskFull } from '../../gateway/store/file/ballast.ts'
 
 /**
- * Runs work that may write to the inbox. When the disk is full, no position advanced: `onFull` gets
- * the reason, the promise resolves with `otherwise`, and the caller retries later, as when Kafka is
- * unavailable. Meanwhile the gateway frees space.
+ * Runs work that may write to the inbox. When the inbox's disk is full, no position has advanced:
+ * `onFull` is called with the reason, and the promise resolves with `otherwise`. The caller retries
+ * later, as it does while Kafka is unavailable. Meanwhile the gateway frees disk space.
  */
 export async function unlessDiskIsFull<T>(
   work: () => Promise<T>,
@@ -14,12 +14,12 @@ export async function unlessDiskIsFull<T>(
     return await work()
   } catch (error) {
     if (!isDiskFull(error)) throw error
-    onFull(`the disk of inbox.file is full: ${(error as Error).message}`)
+    onFull(`the disk of inbox.file is full, free some space on it: ${(error as Error).message}`)
     return otherwise
   }
 }
 
-/** Writes to the inbox; null when the disk is full, and then nothing is written. */
+/** Writes to the inbox. Returns null when the inbox's disk is full; then nothing is written. */
 export function nullIfDiskIsFull<T>(write: () => T): T | null {
   try {
     return write()

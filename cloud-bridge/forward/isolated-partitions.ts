@@ -10,14 +10,23 @@ import { createRejectionHandler, type DeliveryContext } from './delivery-context
 import { createForwarder } from './forwarder.ts'
 import { nullIfDiskIsFull, unlessDiskIsFull } from './full-disk.ts'
 
-/** A bound for memory: further partitions that fail at other times delay the live events. */
+/**
+ * Limits the memory: while this many isolated ranges are delivered, a partition that fails next is
+ * not isolated and delays the live events.
+ */
 const DELIVERIES_MAX = 8
 const POLL_EVERY_MS = 50
-/** Live events wait so long for an isolated range that has nearly caught up, so they can merge. */
+/**
+ * Live events wait at most this long for an isolated range that has nearly caught up, so that the
+ * range can merge with the live range.
+ */
 const MERGE_WITHIN_MS = 250
 const NEARLY_EVENTS = 5000
 
-/** The records that were in flight when their partitions were isolated; sent first, unchanged. */
+/**
+ * The records that were in flight when their partitions were isolated; these records are sent
+ * first, unchanged.
+ */
 type FirstBatch = { pending: RangeBatch; batch: Batch }
 
 /** Delivers the events of isolated partitions; each range has a sink of its own. */
@@ -37,8 +46,8 @@ export function startIsolatedPartitions(context: DeliveryContext, splitter: Back
   return {
     /**
      * Gives the partitions of unknown fate a range of their own, and delivers that range through
-     * the sink that `sink` hands over. False when too many partitions are isolated, or the inbox
-     * cannot be written.
+     * the sink that `sink` hands over. Returns false when too many ranges are isolated already,
+     * when the batch's range cannot be split now, or when the inbox's disk is full.
      */
     isolate(pending: RangeBatch, batch: Batch, fates: Fates, sink: EventSink): boolean {
       if (deliveries.size >= DELIVERIES_MAX || !source.plan.canIsolate(pending)) return false

@@ -46,9 +46,13 @@ export async function deliverLive(context: DeliveryContext, live: LiveStatus): P
   const enoughPartitions = async () => {
     const count = await context.partitionsOf(topic)
     if (count >= (configured ?? 0)) return count
-    throw new Error(`kafka.partitions is ${configured}, but the topic has only ${count}`)
+    const cure = 'add partitions to the topic, or lower kafka.partitions'
+    throw new Error(`kafka.partitions is ${configured}, but the topic has only ${count}: ${cure}`)
   }
-  /** The first contact with Kafka fixes over how many partitions zones are spread. */
+  /**
+   * Creates the live range at the first contact with Kafka. The range fixes over how many
+   * partitions zones are spread.
+   */
   const ensureLiveRange = async () => {
     const options = { circuit: flow.circuit, signal, onUnavailable }
     const count = await retryUntilAnswered(enoughPartitions, topic, options)
@@ -63,7 +67,9 @@ export async function deliverLive(context: DeliveryContext, live: LiveStatus): P
     reportedMismatch = mismatch
   }
   let recordedStore: Buffer | null = null
-  /** At start, and for each new outbox: reports to the ledger which events are deferred. */
+  /**
+   * Reports to the ledger which events are deferred, once at start and once for each new outbox.
+   */
   const recordContact = async (store: Buffer) => {
     if (recordedStore?.equals(store)) return
     if (!nullIfDiskIsFull(() => source.plan.recordContact(store) ?? true)) return

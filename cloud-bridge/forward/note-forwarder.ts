@@ -11,7 +11,10 @@ const CONTENT_TYPE: Headers = { 'content-type': 'application/json' }
 
 export type Note = OutgoingNote
 
-/** A file with notes: the outbox with the gateway's, or the inbox with the bridge's. */
+/**
+ * A file that contains notes: the outbox contains the gateway's notes, the inbox the bridge's
+ * notes.
+ */
 export type NoteSource = {
   origin: 'outbox' | 'inbox'
   store: Buffer
@@ -28,9 +31,12 @@ export type NoteForwarderOptions = DeliveryOptions & {
   topics: Config['kafka']['topics']
   /** Null when `signal` aborts before Kafka answers. */
   partitionsOf(topic: string): Promise<number | null>
-  /** Kafka rejects a note for good; delivery continues with the next note. */
+  /** Called when Kafka rejects a note for good; delivery continues with the next note. */
   onRejected(note: Note, reason: string, from: Origin): void
-  /** Numbers without a note; they must be durable as a note before this returns. */
+  /**
+   * Called for numbers that have no note; must write a note about these numbers durably before it
+   * returns.
+   */
   onMissing(notes: { from: number; to: number }, from: Origin): void
 }
 
@@ -94,7 +100,7 @@ export function createNoteForwarder(options: NoteForwarderOptions) {
 
 /**
  * The notes of the inbox and of an outbox. Without a recorded position the notes begin at 1. After
- * the inbox was rebuilt they begin at the first note that is stored: earlier notes were pruned, and
+ * the inbox was rebuilt, the notes begin at the first stored note: earlier notes were pruned, and
  * only delivered notes are pruned.
  */
 export function noteSources(outbox: Buffer, source: EventSource, inbox: Inbox): NoteSource[] {

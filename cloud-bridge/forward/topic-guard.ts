@@ -7,17 +7,19 @@ const CHECK_EVERY_MS = 5 * 60_000
 
 export type TopicGuardOptions = {
   settingsOf(topic: string): Promise<TopicSettings>
-  /** The age, by Kafka's clock, that undelivered events may have, in ms. */
+  /** The greatest age that an undelivered event may have by Kafka's clock, in ms. */
   lagMs(): number
-  /** Called once: the right to read topic settings is missing, so topics are not checked. */
+  /**
+   * Called once when the right to read topic settings is missing; the topics are then not checked.
+   */
   onCheckNotAllowed(topic: string): void
   nowMs?: () => number
 }
 
 /**
- * Checks the settings of topics, at the first send and then every few minutes, and holds back
- * events that Kafka's retention would delete at once: a guarded sink is unavailable until the
- * topic's settings are fixed.
+ * Checks the settings of each topic at the first send to the topic and then every five minutes.
+ * Prevents the sending of events that Kafka's retention would delete at once: a guarded sink throws
+ * SinkUnavailable until the topic's settings are fixed.
  */
 export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOptions) {
   const checks = new Map<string, { settings: TopicSettings; atMs: number }>()
@@ -47,13 +49,14 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   }
 
   /**
-   * Wraps a sink: its `send` is unavailable for a topic whose retention would delete the events.
+   * Wraps a sink. `send` throws SinkUnavailable for a topic whose retention would delete the
+   * events, and for a topic whose settings cannot be read before its first send.
    */
   const guard = <S extends EventSink>(sink: S): S => ({
     ...sink,
     async send(batch) {
       const fault = await faultOf(batch.topic).catch((error: Error) => {
-        throw new SinkUnavailable(`${batch.topic}: ${describeError(error)}`, { cause: error })
+        throw new SinkUnavailable(settingsUnknown(batch.topic, error), { cause: error })
       })
       if (fault !== null) throw new SinkUnavailable(fault)
       return await sink.send(batch)
@@ -65,3 +68,6 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   })
   return { guard }
 }
+
+const settingsUnknown = (topic: string, error: Error) =>
+  `the settings of topic ${topic} cannot be read: ${describeError(error)}`

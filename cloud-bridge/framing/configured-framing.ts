@@ -5,8 +5,9 @@ import { createSchemaIdLookup, type SchemaIdLookupOptions } from '../registry/sc
 import { createFraming } from './framing.ts'
 
 /**
- * The framing that is configured: with a registry, events carry schema ids, which the inbox caches.
- * `onChanged` gets a line for the log when the registry becomes unavailable or available.
+ * The framing that is configured: with a registry, records contain the registry's schema ids, which
+ * the inbox caches. `onChanged` is called with a line for the log when the registry gives another
+ * id for a schema than before.
  */
 export function createConfiguredFraming(
   { registry: { url, ...options }, kafka: { cloudEvents } }: Config,

@@ -45,7 +45,8 @@ export function createFraming({
     let fingerprint = NO_FINGERPRINT
     let isTraced = false
     const headers = events.map(event => {
-      // Neighbours share a schema, except at the moment of an upgrade: the check is cached.
+      // Consecutive events have the same schema, except at an upgrade: what the last fingerprint
+      // says is reused.
       if (!hasFingerprint(event.value, fingerprint)) {
         fingerprint = fingerprintIn(event.value)
         isTraced = endsWithTraceparent(fingerprint)
@@ -63,7 +64,8 @@ export const singleObjectFraming: Framing = createFraming({ schemaIdOf: null, cl
 
 /**
  * The registry's wire format: 00, the schema id (big endian), the datum. The bytes are copied into
- * one new buffer, because the dead letter of a rejected event holds the stored bytes.
+ * one new buffer, because the dead letter of a rejected event needs the bytes as the outbox stores
+ * them.
  */
 async function toWireFormat(
   events: readonly OutboxEvent[],

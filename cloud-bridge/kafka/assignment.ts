@@ -3,7 +3,10 @@ import { CannotConsume, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream, ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
 import { partitionCountFault } from './co-partitioning.ts'
 
-/** A new leader may report a too low end for a moment, and a replaced topic does so for good. */
+/**
+ * How often the end offsets are requested: a new leader may report too low an end offset for a
+ * moment, and a replaced topic has a lower one for good.
+ */
 const END_OFFSET_ATTEMPTS = 5
 const END_OFFSET_RETRY_MS = 1000
 
@@ -20,7 +23,7 @@ export type PartitionQueue = {
   readonly processedOffset: number
   /** Whether records are being processed now. */
   readonly isBusy: boolean
-  /** Whether another fetch may be enqueued: one waits while one is processed. */
+  /** Whether another fetch may be enqueued: one fetch may wait while another is processed. */
   readonly hasRoom: boolean
   /**
    * Enqueues the records of one fetch, from offset `first` to before `end`; records that were
@@ -97,7 +100,7 @@ export function startAssignment(options: Options): Assignment {
     const starts = await existingOffsets(stream, topics, requested, signal)
     for (const [index, { topic, partition, offset: to }] of starts.entries()) {
       const from = requested[index]!.offset
-      // Offset 0 asks for the beginning, wherever the partition begins.
+      // Offset 0 means the beginning, wherever the partition begins: no record was skipped.
       if (from > 0 && to > from) options.onDeleted?.({ topic, partition, from, to })
     }
     const processing = { processRecords, onRoom, signal }
@@ -106,7 +109,8 @@ export function startAssignment(options: Options): Assignment {
     return queues
   }
   const queues = openQueues()
-  // The library code handles a rejection; this promise only waits, and prevents an unhandled one.
+  // The callers that await `queues` handle a rejection. This promise only waits for the end and
+  // never rejects, so that no rejection is unhandled.
   const opened = queues.then(
     () => {},
     () => {},
@@ -139,7 +143,7 @@ export function startAssignment(options: Options): Assignment {
 }
 
 type Processing = {
-  /** Resolves with whether the records count as processed. */
+  /** Resolves with true when the records were processed, false after a failure or an abort. */
   processRecords(topic: string, records: readonly ReadRecord[]): Promise<boolean>
   onRoom(): void
   signal: AbortSignal
@@ -210,7 +214,8 @@ async function existingOffsets(
 ): Promise<TopicOffset[]> {
   for (let attempt = 1; ; attempt++) {
     const offsets = await stream.topicOffsets(topics)
-    // A topic may have got partitions while the group ran; no member would read them.
+    // A topic may have got more partitions while the group ran; no member would read the new
+    // partitions.
     requireEqualPartitionCounts(offsets)
     const beyond = requested.find(start => start.offset > endOf(offsets, start))
     if (!beyond || signal.aborted) {

@@ -23,16 +23,18 @@ export type NewTopic = {
 
 /** Topic administration, and queries about topics and brokers. */
 export type TopicAdmin = {
-  /** The number of partitions. Rejects with NoSuchTopic, or while Kafka is unavailable. */
+  /**
+   * The number of partitions of a topic. Rejects with NoSuchTopic, or while Kafka is unavailable.
+   */
   partitionsOf(topic: string): Promise<number>
-  /** Rejects with NoSuchTopic, or while Kafka is unavailable. */
+  /** The settings of a topic. Rejects with NoSuchTopic, or while Kafka is unavailable. */
   settingsOf(topic: string): Promise<TopicSettings>
   /** The brokers' advertised addresses, host:port each. Rejects while Kafka is unavailable. */
   brokers(): Promise<string[]>
   /**
-   * Creates the missing topics with Kafka's append time (LogAppendTime): by the event's own time
-   * Kafka would delete a late backlog at once. Existing topics are left unchanged. Resolves when
-   * every topic accepts writes.
+   * Creates the missing topics with Kafka's append time (LogAppendTime): if retention counted from
+   * the events' own times, Kafka would delete a late backlog at once. Existing topics are left
+   * unchanged. Resolves when every topic accepts writes.
    */
   create(topics: NewTopic[]): Promise<void>
 }

@@ -5,21 +5,24 @@ import { type Assignment, requireEqualPartitionCounts, startAssignment } from '.
 import { describeError, isNotAuthorized } from './errors.ts'
 
 const REJOIN_AFTER_MS = 1000
-/** Kafka's clients send three heartbeats a session. More heartbeats make a takeover faster. */
+/**
+ * Kafka's clients usually send three heartbeats a session. A member learns of a rebalance from the
+ * response to a heartbeat, so more frequent heartbeats make a takeover faster.
+ */
 const HEARTBEAT_MAX_INTERVAL_MS = 1000
 
 /**
- * Per partition and fetch, as stored in Kafka. In memory the records take about twenty times as
- * much, and two fetches of a partition are in memory.
+ * The limit of one fetch for one partition, in bytes as stored in Kafka. In memory the records take
+ * about twenty times as much, and up to two fetches of a partition are in memory.
  */
 export const PARTITION_MAX_BYTES = 32 * 1024
-/** Per fetch, for all partitions of a broker. */
+/** The limit of one fetch for all partitions of a broker, in bytes as stored in Kafka. */
 export const RESPONSE_MAX_BYTES = 96 * 1024
 /** The name under which the members of a group, of any client library, agree on co-partitioning. */
 export const ASSIGNER_NAME = 'sluice-together'
 /** How often processed offsets are committed to Kafka. */
 export const COMMIT_INTERVAL_MS = 2000
-/** How long a broker may hold a fetch until there are records. */
+/** How long a broker may delay the response to a fetch until there are records. */
 export const FETCH_MAX_WAIT_MS = 200
 
 /** The time between two heartbeats of a member, in ms. */

@@ -74,7 +74,7 @@ async function sendParts(producer: Producer, { batch, fates, parts }: Unfinished
   let cause: unknown = null
   const failed = new Set<number>()
   for (;;) {
-    // A later part of a partition must not overtake one of unknown fate.
+    // A later part of a partition must not overtake a part of unknown fate.
     const sending = [...parts].filter(([partition]) => !failed.has(partition))
     if (sending.length === 0) return cause
     const failures = await producer.send(

@@ -7,7 +7,7 @@ export const EARLIEST_VALID_TIME_MS = Date.UTC(2025, 0, 1)
  * Why records must not be written to a topic, with the cure; or null. Kafka would delete records
  * that it just acknowledged: a compacted topic keeps only the last record of each key, and a topic
  * with the sender's time (CreateTime) deletes records whose time is older than its retention.
- * `lagMs` is how far that time may be behind Kafka's clock.
+ * `lagMs` is how far the sender's time of a record may be behind Kafka's clock.
  */
 export function retentionFault(topic: string, config: TopicConfig, lagMs: number): string | null {
   const { cleanupPolicy, timestampType, retentionMs } = config
@@ -39,7 +39,7 @@ const UNITS = [
   ['s', 1000],
 ] as const
 
-/** A duration for a person, in the largest unit of which it has at least two: `36 h`. */
+/** A duration for a person, in the largest unit of which the duration has at least two: `36 h`. */
 export function formatDuration(ms: number): string {
   const [name, unitMs] = UNITS.find(([, unit]) => ms >= 2 * unit) ?? ['ms', 1]
   return `${Math.floor(ms / unitMs)} ${name}`

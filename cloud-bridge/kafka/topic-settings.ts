@@ -3,11 +3,11 @@ export type TopicConfig = {
   /** The time that retention counts from: CreateTime is the sender's, LogAppendTime is Kafka's. */
   timestampType: string
   retentionMs: number | null
-  /** Per partition. */
+  /** Bytes per partition. */
   retentionBytes: number | null
   /** `delete`, `compact` or both, separated by a comma. */
   cleanupPolicy: string
-  /** Per batch, after compression. */
+  /** Bytes per batch, after compression. */
   maxMessageBytes: number
   minInsyncReplicas: number
 }

@@ -17,7 +17,10 @@ import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
 export type GatewayAssessment = {
   gateway: string
   state: CompletenessState
-  /** The moment of the newest proven claim, by the gateway's clock; null: nothing is proven. */
+  /**
+   * The moment of the newest proven claim (see claims.ts), by the gateway's clock; null: nothing is
+   * proven.
+   */
   time: number | null
   /** The append time of the heartbeat that was written at `time`. */
   heardAt: number | null
@@ -28,9 +31,15 @@ export type GatewayAssessment = {
   strange: number
   missing: number
   awaited: number
-  /** Events above the last claim: an event lost after them would not be noticed. */
+  /**
+   * Events with sequences above the highest claim: the loss of an event after them would not be
+   * noticed.
+   */
   unproven: number
-  /** Those of `unproven` that no claim will cover: a restored outbox forgot their epoch. */
+  /**
+   * The part of `unproven` that no claim will ever cover, because a restored outbox does not know
+   * the epoch.
+   */
   forgotten: number
   explained: number
   expired: number
@@ -44,17 +53,18 @@ export type AssessmentOptions = {
   nowMs: number
   /** A gateway without a proven heartbeat for longer than this is not complete. */
   silentAfterMs: number
-  /** This many of the newest sequences can be in flight; see `bridge.batchMaxEvents`. */
+  /** This many of an outbox's newest sequences can be in flight; see `bridge.batchMaxEvents`. */
   inFlightMaxEvents: number
-  /** Of the readings topic; by default nothing was deleted. */
+  /** The log starts of the readings topic; by default Kafka has deleted nothing. */
   logStarts?: LogStarts
-  /** Of the backfill topic. */
+  /** The log starts of the backfill topic; by default Kafka has deleted nothing. */
   backfillLogStarts?: LogStarts
 }
 
 /**
- * Says up to when each gateway is complete and lists its gaps. Proves the claims below the first
- * open sequence, so that complete zones of closed epochs are forgotten.
+ * Determines up to when each gateway is complete, and lists its gaps. Marks the claims below the
+ * first open sequence as proven; zones of closed epochs that are complete are then removed from
+ * memory.
  */
 export function assessGateways(
   gateways: Iterable<GatewayLedger>,
@@ -100,12 +110,15 @@ function assessGateway(known: GatewayLedger, options: AssessmentOptions): Gatewa
   }
 }
 
-/** For each epoch: the highest sequence seen in that epoch and the later ones of its outbox. */
+/**
+ * For each epoch: the highest sequence seen in that epoch and in the later epochs of the same
+ * outbox.
+ */
 function reachesOf({ epochs }: GatewayLedger): Map<EpochLedger, number> {
   const reaches = new Map<EpochLedger, number>()
   const highestByOutbox = new Map<string | EpochLedger, number>()
   for (const epoch of [...epochs.values()].sort(byStart).reverse()) {
-    // The epochs that follow an epoch are known only with its outbox.
+    // While an epoch's outbox is unknown, its later epochs are unknown as well.
     const outbox = epoch.store ?? epoch
     const own = epoch.seen.highest ?? Number.NEGATIVE_INFINITY
     const reach = Math.max(highestByOutbox.get(outbox) ?? Number.NEGATIVE_INFINITY, own)
@@ -123,7 +136,10 @@ function byStart({ start: a }: EpochLedger, { start: b }: EpochLedger): number {
 
 type EpochRange = { epoch: EpochLedger; from: number; to: number }
 
-/** Finds the epochs of the numbers that each note explains; numbers of no epoch become gaps. */
+/**
+ * Assigns the numbers that each note explains to their epochs; numbers of no known epoch are
+ * returned as `unplaced` gaps.
+ */
 function explanationsByEpoch(known: GatewayLedger) {
   const byEpoch = new Map<EpochLedger, ExplainedRange[]>()
   const unplaced: Omit<ReportedGap, 'gateway'>[] = []
@@ -141,7 +157,8 @@ function explanationsByEpoch(known: GatewayLedger) {
       const parts = (own ? [{ epoch: own, from, to }] : epochRanges)
         .map(at => ({ epoch: at.epoch, from: Math.max(from, at.from), to: Math.min(to, at.to) }))
         .filter(part => part.from <= part.to)
-      // Zone sequences restart with each epoch. A note over two epochs does not say whose they are.
+      // Zone sequences restart with each epoch. A note over two epochs does not say to which epoch
+      // they belong.
       const applied = parts.length > 1 ? { ...explanation, zones: [] } : explanation
       const spans = explanation.spans ?? [{ from, to }]
       for (const { epoch, ...part } of parts) {
@@ -164,7 +181,10 @@ function unplacedGap(explanation: Explanation, { from, to }: { from: number; to:
   return { epoch, zone: null, from, to, timeFrom: null, timeTo, reason, fate }
 }
 
-/** The sequences of each epoch of an outbox: from its first one to where the next epoch begins. */
+/**
+ * The sequences of each epoch of an outbox: from the epoch's first sequence to the sequence before
+ * the next epoch.
+ */
 function epochRangesOf({ epochs }: GatewayLedger, store: string): EpochRange[] {
   const all = [...epochs.values()]
   const started = all
@@ -175,7 +195,7 @@ function epochRangesOf({ epochs }: GatewayLedger, store: string): EpochRange[] {
     const next = started[index + 1]?.first ?? Number.POSITIVE_INFINITY
     return { epoch, from: first, to: Math.max(next - 1, reachOf(epoch)) }
   })
-  // Without its first note, an epoch has the sequences that were seen of it.
+  // For an epoch whose first note is lost, only the sequences from the lowest one seen are certain.
   const others = all
     .filter(epoch => !epoch.start && (epoch.store ?? store) === store)
     .map(epoch => ({ epoch, from: epoch.seen.lowest ?? 0, to: reachOf(epoch) }))

@@ -5,7 +5,9 @@
  */
 export type Claim = { lastSequence: number; at: number; note: number; appendTimeMs: number }
 
-/** Above this number every second open claim is dropped: the proven moment gets less exact. */
+/**
+ * With more open claims than this, every second one is removed: the proven moment gets less exact.
+ */
 const OPEN_MAX = 256
 
 /**

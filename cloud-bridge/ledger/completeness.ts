@@ -6,11 +6,12 @@ import type { GatewayLedger } from './ledger.ts'
 export type CompletenessState = 'complete' | 'unproven' | 'silent'
 
 /**
- * A gateway is complete while Kafka stored the newest proven claim at most `limitMs` ago, that
- * claim ends at most `limitMs` before the newest claim, and that claim does not end in the future.
- * Else the gateway is `unproven` when there is newer data, and `silent` when there is none. Ages
- * are measured by Kafka's append times. The gateway's clock can be decades off, so its times are
- * compared only with each other.
+ * A gateway is complete while Kafka stored the newest proven claim at most `limitMs` ago, the
+ * moment of this claim is at most `limitMs` before the moment of the newest claim, and at most
+ * `limitMs` after the append time of the claim, so not in the future. Otherwise the gateway is
+ * `unproven` when Kafka has newer events, claims or heartbeats of the gateway, and `silent` when
+ * Kafka has none. Ages are measured by Kafka's append times, because the gateway's clock can be
+ * decades off.
  */
 export function completenessOf(
   { epochs, newestEventAppendTimeMs, newestHeartbeatAppendTimeMs }: GatewayLedger,
@@ -19,7 +20,7 @@ export function completenessOf(
   limitMs: number,
 ): CompletenessState {
   const allClaims = [...epochs.values()].map(({ claims }) => claims)
-  // A topic with the sender's timestamps can hold times in the future.
+  // A topic with the sender's timestamps can contain times in the future.
   const isRecent = (appendTimeMs: number | null) =>
     appendTimeMs !== null && Math.abs(nowMs - appendTimeMs) <= limitMs
   const newest = allClaims.flatMap(({ head }) => head ?? []).reduce(later, proven)
@@ -33,7 +34,10 @@ export function completenessOf(
   return isRecent(newestHeartbeatAppendTimeMs) ? 'unproven' : 'silent'
 }
 
-/** Whether a newer epoch of the same outbox started. A restored outbox can reuse note numbers. */
+/**
+ * Whether a newer epoch of the same outbox started. The append time decides before the note number,
+ * because a restored outbox can reuse note numbers.
+ */
 export function hasSuccessor({ start }: EpochLedger, epochs: readonly EpochLedger[]): boolean {
   if (!start) return false
   const { store, appendTimeMs, note } = start

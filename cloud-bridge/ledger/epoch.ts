@@ -2,19 +2,28 @@ import { IntervalSet } from '../interval-set.ts'
 import { type Claim, createClaims } from './claims.ts'
 import type { Heads } from './notes/notes.ts'
 
-/** An event's sequence, when the gateway received the event and Kafka stored it (ms since 1970). */
+/**
+ * An event's sequence; `at` is when the gateway received the event, `appendTimeMs` is when Kafka
+ * stored it, both in ms since 1970.
+ */
 export type EventPosition = { sequence: number; at: number; appendTimeMs: number }
 
 /** A zone within an epoch. */
 export type EpochZone = {
   seen: IntervalSet<EventPosition>
-  /** The zone's last number, as far as a note reports it. */
+  /** The highest zone sequence that a note reports; 0 before such a note. */
   head: number
-  /** The first number to prove. Null: the lowest number seen, because the zone was forgotten. */
+  /**
+   * The first zone sequence that must be accounted for. Null: the lowest one seen, because earlier
+   * ones were complete and are forgotten.
+   */
   first: number | null
 }
 
-/** An epoch's first note: its outbox, the note's number, the first sequence. Ms since 1970. */
+/**
+ * The first note of an epoch: `store` is the outbox's id, `note` the note's number, `first` the
+ * epoch's first sequence; `at` and `appendTimeMs` are ms since 1970.
+ */
 export type EpochStart = {
   store: string
   note: number
@@ -30,8 +39,8 @@ export type EpochLedger = ReturnType<typeof createEpochLedger>
 
 /**
  * The account of one epoch. Zones that are complete are forgotten as soon as the next epoch's first
- * note has named the last numbers; the interval of the epoch's sequences stays, to recognise late
- * duplicates.
+ * note has named the last number of each zone; the set of the epoch's sequences stays, to recognise
+ * late duplicates.
  */
 export function createEpochLedger(epoch: number) {
   const seen = new IntervalSet<EventPosition>()
@@ -63,7 +72,7 @@ export function createEpochLedger(epoch: number) {
     seen,
     claims,
     zones: zones as ReadonlyMap<string, EpochZone>,
-    /** Whether a zone that is not in `zones` can be a forgotten one. */
+    /** Whether a zone that is not in `zones` can be one that was complete and is forgotten. */
     get isTrimmed() {
       return isTrimmed
     },
@@ -82,7 +91,10 @@ export function createEpochLedger(epoch: number) {
       )
       known.start = { ...start, appendTimeMs }
     },
-    /** How many events arrived above the last claim: a loss after them would not be noticed. */
+    /**
+     * How many events arrived with sequences above the highest claim: a loss after them would not
+     * be noticed.
+     */
     get unproven(): number {
       const claimed = claims.head?.lastSequence ?? Number.NEGATIVE_INFINITY
       const unclaimedIn = ([from, to]: [number, number]) => to - Math.max(from - 1, claimed)
@@ -107,12 +119,15 @@ export function createEpochLedger(epoch: number) {
         zone.head = Math.max(zone.head, last)
       }
     },
-    /** The next epoch's first note has named the last numbers: this epoch gets no new events. */
+    /**
+     * To be called when the next epoch's first note has named the last numbers: the gateway assigns
+     * no further numbers in this epoch.
+     */
     close(): void {
       isClosed = true
       trimIfComplete()
     },
-    /** Every sequence below `firstOpen` is delivered or explained. */
+    /** Records that every sequence below `firstOpen` is delivered or explained. */
     prove(firstOpen: number): void {
       claims.prove(firstOpen)
       if (isClosed) trim()
@@ -120,7 +135,7 @@ export function createEpochLedger(epoch: number) {
   }
 }
 
-/** The first number of a zone that must be accounted for. */
+/** The first zone sequence of a zone that must be accounted for. */
 export function firstZoneSequenceOf({ first, seen, head }: EpochZone): number {
   return first ?? seen.lowest ?? head + 1
 }

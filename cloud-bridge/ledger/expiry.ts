@@ -6,7 +6,10 @@ import { partitionCountsBetween } from './notes/partition-moves.ts'
 
 /** The events that were seen just before and after the missing numbers, as far as known. */
 type Neighbours = { before?: EventPosition | undefined; after?: EventPosition | undefined }
-/** The numbers' epoch: its first note, the moment of its last claim, its outbox. */
+/**
+ * The epoch of the missing numbers: its first note, the moment of its highest claim (ms since
+ * 1970), the id of its outbox.
+ */
 type EpochFacts = { start: EpochStart | null; end: number | null; store: string | null }
 /** A time by the gateway's clock and the append time, both ms since 1970. */
 type Moment = { at: number; appendTimeMs: number }
@@ -48,13 +51,16 @@ export function createExpiryCheck(
       return [partition, { at, appendTimeMs }]
     }),
   )
-  /** The partition is unknown: each of the `count` partitions must have deleted that far. */
+  /** For an unknown partition: up to when each of the first `count` partitions has deleted. */
   const deletedInEachOf = (count: number) =>
     [...deletedByPartition]
       .flatMap(([partition, deleted]) => (partition < count ? [deleted] : []))
       .reduce<Moment | null>((a, b) => (a ? earlier(a, b) : b), null) ?? NEVER
 
-  /** Up to when events of a zone may be deleted; a moved zone counts each of its partitions. */
+  /**
+   * Up to when Kafka may have deleted events of a zone; for a zone that moved between partitions,
+   * the latest moment of these partitions.
+   */
   const deletedIn = (zone: string | null, counts: number[]): Moment => {
     const maxCount = counts.length > 0 ? Math.max(...counts) : Number.POSITIVE_INFINITY
     if (zone === null) return deletedInEachOf(maxCount)
@@ -70,7 +76,10 @@ export function createExpiryCheck(
       : (deletedByPartition.get(partition) ?? NEVER)
   }
 
-  /** A backlog is deleted when the backfill topic begins after the backlog's end. */
+  /**
+   * Whether Kafka may have deleted a backlog: the oldest record of the backfill topic is newer than
+   * the backlog's end.
+   */
   const isBacklogDeleted = (backlogEndMs: number, zone: string | null): boolean => {
     const partition = zone === null ? null : (partitions.get(zone) ?? null)
     const all = [...backfillLogStarts.values()]
@@ -79,8 +88,9 @@ export function createExpiryCheck(
   }
 
   /**
-   * Whether missing numbers of an epoch may be deleted. The gateway accepted the events between
-   * their neighbours, so the neighbours must be old too. `zone` is null when the zone is unknown.
+   * Whether Kafka may have deleted the events of missing numbers. The gateway accepted these events
+   * between their neighbours, so the neighbours must be old too. `zone` is null when the zone is
+   * unknown.
    */
   return (
     { before, after }: Neighbours,

@@ -9,10 +9,13 @@ import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
  */
 export type GapFate = Explanation['kind'] | 'missing' | 'awaited' | 'behind' | 'expired'
 
-/** Why numbers were not seen, and the note that explains them; null: no note does. */
+/**
+ * Why numbers were not seen, and the note that explains them; `note` is null when no single note
+ * does.
+ */
 export type GapCause = { fate: GapFate; reason: string; note: Explanation | null }
 
-/** Numbers that were not seen, all for the same cause; null while the cause is unknown. */
+/** Numbers that were not seen, all for the same cause; `cause` is null while it is unknown. */
 export type GapSegment = Gap<EventPosition> & { cause: GapCause | null }
 
 /** A range of numbers that a note explains. */
@@ -37,8 +40,8 @@ export function explainedSegments(ranges: readonly ExplainedRange[]): ExplainedS
 }
 
 /**
- * The numbers that were not seen between `from` and `to`, or in an explained segment anywhere, in
- * order, split where the cause changes.
+ * The numbers that were not seen, in order and split where the cause changes: those between `from`
+ * and `to`, and those in an explained segment outside of that span.
  */
 export function unseenSegments(
   seen: IntervalSet<EventPosition>,

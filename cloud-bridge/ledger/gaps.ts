@@ -33,7 +33,7 @@ export type ReportedGap = {
 export type GapCriteria = {
   /** Sequences above this one can still be in flight. */
   awaitedAbove: number
-  /** Sequences that will arrive after newer ones. */
+  /** Sequences whose events go to Kafka after newer events. */
   deferred: IntervalSet
   isExpired: ExpiryCheck
 }
@@ -69,7 +69,7 @@ export function findGaps(
   const sequences = unseenSegments(seen, first, last, explainedSegments(explained)).flatMap(
     segment => judge(segment, isExpired(segment, null), criteria),
   )
-  // The zone tells the partition, and so whether Kafka has deleted the number.
+  // The zone determines the partition, and so whether Kafka may have deleted the event.
   const inZone = (segment: GapSegment, { zone }: ZoneGapSegment) =>
     isOpen(segment) && !isDeferred(segment) && isExpired(segment, zone)
       ? { ...segment, cause: EXPIRED }
@@ -86,7 +86,8 @@ export function findGaps(
     const { reason, fate } = cause
     return { epoch: epoch.epoch, zone, from, to, timeFrom, timeTo, reason, fate }
   }
-  // A zone can lack a number although no sequence is missing: then its sequence is uncertain.
+  // A zone can lack a number although no sequence is missing: then the sequence of the lacking
+  // event is uncertain.
   const firstOpenOf = (zone: ZoneGapSegment) => {
     const [above, below] = sequenceBoundsOf(zone)
     const possible = zone.isUnmatched ? [] : segmentsBetween(sequences, above, below)
@@ -100,7 +101,10 @@ export function findGaps(
   return { gaps: [...zones, ...withoutZone].map(toReported), firstOpen }
 }
 
-/** Splits an unexplained segment into deferred, expired, missing and awaited sequences. */
+/**
+ * Splits an unexplained segment into deferred, expired, missing and awaited sequences. Returns an
+ * explained segment unchanged.
+ */
 function judge(
   segment: GapSegment,
   isExpired: boolean,
@@ -126,7 +130,7 @@ function judge(
     .sort((a, b) => a.from - b.from)
 }
 
-/** The ranges of a segment outside of these parts of it. */
+/** The ranges of a segment that are in none of `parts`. */
 function rangesOutside({ from, to }: GapSegment, parts: readonly { from: number; to: number }[]) {
   const covered = new IntervalSet()
   for (const part of parts) covered.addRange(part.from, part.to)
@@ -143,7 +147,8 @@ function zoneGapsOf(epoch: EpochLedger, explained: readonly ExplainedRange[]): Z
       ranges.push({ from: first, to: first + count - 1, explanation })
     }
   }
-  // Zones without any event. In a trimmed epoch such a zone can be a forgotten, complete one.
+  // Zones that only notes name. In a trimmed epoch such a zone can have been complete and be
+  // forgotten.
   const others = epoch.isTrimmed ? [] : [...byZone.keys()].filter(zone => !epoch.zones.has(zone))
   const empty: EpochZone = { seen: new IntervalSet(), head: 0, first: 1 }
   const zones = [...epoch.zones, ...others.map(name => [name, empty] as const)]
@@ -155,8 +160,8 @@ function zoneGapsOf(epoch: EpochLedger, explained: readonly ExplainedRange[]): Z
 }
 
 /**
- * The final judgement on a zone's gap. A number with a later one of its zone in Kafka cannot be in
- * flight, because a zone's events are sent in order.
+ * The final judgement on a zone's gap. A number cannot be in flight when a later number of its zone
+ * is in Kafka, because a zone's events are sent in order.
  */
 function judgeZoneGap(segment: ZoneGapSegment, isExpired: boolean): ZoneGapSegment {
   const { cause, after } = segment

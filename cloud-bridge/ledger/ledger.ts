@@ -27,7 +27,7 @@ export type LogStarts = ReadonlyMap<number, number>
 export type GatewayLedger = {
   gateway: string
   epochs: Map<number, EpochLedger>
-  /** By outbox, because a note names numbers of its outbox and seldom the epoch. */
+  /** By the id of the outbox, because a note names numbers of its outbox and seldom the epoch. */
   explanations: Map<string, Explanation[]>
   lostNotes: (LostNotes & { store: string })[]
   /** By outbox. */
@@ -51,7 +51,7 @@ export type GatewayLedger = {
 }
 
 /**
- * The proof of completeness. Takes events and notes in any order, duplicates included;
+ * The proof of completeness. Accepts events and notes in any order, duplicates included;
  * `assessGateways` judges the account at any moment.
  */
 export function createLedger() {
@@ -67,11 +67,14 @@ export function createLedger() {
 
   return {
     gateways: gateways as ReadonlyMap<string, GatewayLedger>,
-    /** Of the readings topic. */
+    /** The log starts of the readings topic. */
     logStarts: logStarts as LogStarts,
-    /** Of the backfill topic; Infinity where retention deleted every record. */
+    /** The log starts of the backfill topic; Infinity where retention deleted every record. */
     backfillLogStarts: backfillLogStarts as LogStarts,
-    /** Sets where a partition of the readings begins; to be called before its events are added. */
+    /**
+     * Sets the append time of a readings partition's oldest record; to be called before the
+     * partition's events are added.
+     */
     setLogStart(partition: number, appendTimeMs: number): void {
       logStarts.set(partition, appendTimeMs)
       for (const { oldestIn } of gateways.values()) oldestIn.delete(partition)

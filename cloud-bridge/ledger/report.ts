@@ -15,7 +15,9 @@ export type LedgerReport = {
 
 /** The text lists this many gaps of a gateway; `--json` lists all. */
 const LISTED_MAX = 20
-/** A heartbeat's append time is printed when it differs from the gateway's time by more. */
+/**
+ * A heartbeat's append time is printed when it differs from the gateway's time by more than this.
+ */
 const CLOCK_OFF_MS = 60_000
 
 /** Combines the gateways into one verdict; awaited events do not make it `incomplete`. */

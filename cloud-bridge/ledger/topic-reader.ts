@@ -6,13 +6,16 @@ import { decodeNote } from './notes/notes.ts'
 export type TopicReaderOptions = {
   stream: EventStream
   ledger: ReturnType<typeof createLedger>
-  /** The backfill topic is optional: backlogs can go to the readings topic, or never have been. */
+  /**
+   * The backfill topic is optional: backlogs can go to the readings topic, and often there was
+   * none.
+   */
   topics: { ledger: string; readings: string; backfill?: string }
   /** Decodes values; without a schema registry by default. */
   reader?: EventReader
 }
 
-/** Kafka does not have these topics. */
+/** Kafka does not have these topics; the message lists their names. */
 export class MissingTopics extends Error {}
 
 /** Reads the topics into the ledger: first from their beginning, then from the last offsets on. */
@@ -25,7 +28,7 @@ export function createTopicReader({
   const positions = new Map<string, Map<number, number>>()
   /** Partitions of the readings whose next record is the oldest that Kafka still has. */
   const atReadingsStart = new Set<number>()
-  /** Likewise for the backfill topic, only where retention deleted records. */
+  /** Partitions of the backfill topic whose next record is the oldest that retention left. */
   const atBackfillStart = new Set<number>()
   let foreign = 0
 
@@ -39,8 +42,8 @@ export function createTopicReader({
     if (event) ledger.addEvent({ ...event, appendTimeMs, partition })
     else foreign++
   }
-  // Without the partition: a replay can be of any time, so its events say nothing about the oldest
-  // event in a partition of the readings.
+  // The event is added without its partition: a replay can be of any time, so its events say
+  // nothing about the oldest event in a partition of the readings.
   const addBackfill = (record: ReadRecord) => {
     if (atBackfillStart.delete(record.partition)) {
       ledger.setBackfillLogStart(record.partition, record.appendTimeMs)
@@ -58,7 +61,7 @@ export function createTopicReader({
 
   /**
    * The bridge writes a deferral note before it sends newer events. Such a note can be newer than
-   * the end of the notes that was read above, so this reads the notes once more.
+   * the end of the notes at the start of `readToEnd`, so this function reads the notes once more.
    */
   const readNewDeferrals = async (notes: string) => {
     const end = (await stream.topicOffsets([notes])).get(notes)?.end ?? new Map()
@@ -83,12 +86,12 @@ export function createTopicReader({
      * Kafka cannot be reached.
      */
     async readToEnd(): Promise<void> {
-      // The end of the notes first: events that those notes name were stored before.
+      // The notes' end is read first: Kafka stored the events that these notes name earlier.
       const { ledger: notes, readings, backfill = readings } = topics
       const offsets = await stream.topicOffsets([...new Set([notes, backfill, readings])])
       const missing = [notes, readings].filter(topic => !offsets.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
-      // After the ends: a schema is registered before a record is written with it.
+      // After the ends, because a schema is registered before the first record uses the schema.
       await reader.loadSchemas([readings, backfill])
       for (const [topic, { begin, end }] of offsets) {
         const position = positions.get(topic) ?? new Map<number, number>()

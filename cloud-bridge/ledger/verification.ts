@@ -15,7 +15,6 @@ import { createTopicReader, MissingTopics } from './topic-reader.ts'
 /** A gateway is silent after this many missed heartbeats. */
 const MISSED_HEARTBEATS = 3
 const WATCH_EVERY_MS = 5000
-/** The exit code when the signal comes before the first report. */
 
 export type VerifyOptions = {
   config: Config
@@ -42,6 +41,7 @@ export async function verifyLedger(options: VerifyOptions): Promise<number> {
   }
   const readReport = createReportReader(options, (await createKafkaClient(config.kafka)).stream)
   const aborted = abortOf(signal)
+  // The first exit code is for a signal that aborts before the first report.
   let [exitCode, lastText] = [exitStatusOf('ERR_INTERRUPTED'), '']
   for (let round = 0; ; round++) {
     const report = await Promise.race([readReport(), aborted]).catch(error => {

@@ -1,18 +1,24 @@
 import { IntervalSet } from '../interval-set.ts'
 import { type GapSegment, segmentsBetween, sizeOf } from './gap-segments.ts'
 
-/** Numbers that a zone lacks; `isUnmatched` when every sequence was seen where they must lie. */
+/**
+ * Numbers that a zone lacks; `isUnmatched` when no unseen sequence is left that could belong to
+ * them.
+ */
 export type ZoneGapSegment = GapSegment & { zone: string; isUnmatched?: boolean }
 
-/** Limit of the search for certain matches; segments that are left then get less detail. */
+/**
+ * Limits the passes that search for certain matches; gaps that are left after them get one cause.
+ */
 const PASSES_MAX = 8
 
 /**
  * Matches sequences that were not seen with the numbers that zones lack. An event has a sequence
  * and a zone sequence, and both rise. So the sequences of a zone's gap lie between the sequences of
  * the neighbours that were seen, and the cause of those sequences is the cause of the zone's gap.
- * `inZone` gives the segment as it is judged if its numbers belong to the zone. Returns the zones'
- * segments, with a cause unless no sequence is missing, and the sequences that belong to no zone.
+ * `inZone` returns a segment with the cause that it has if its numbers belong to the zone. Returns
+ * the zones' segments, with a cause unless no sequence is missing, and the sequences that belong to
+ * no zone.
  */
 export function matchZones(
   sequences: readonly GapSegment[],
@@ -36,7 +42,7 @@ export function matchZones(
     }
   }
   const matched = zoneGaps.filter(({ cause }) => cause)
-  // The gap with the lowest upper bound chooses first.
+  // Gaps are matched in ascending order of the highest sequence that they can have.
   for (const gap of matched.toSorted(byUpperBound)) assign(gap)
   let open = zoneGaps.filter(({ cause }) => !cause)
   const matchCertain = () => {
@@ -44,7 +50,7 @@ export function matchZones(
       const uncertain = open.filter(gap => {
         const free = freeFor(gap)
         if (totalSizeOf(free) !== sizeOf(gap)) return true
-        // Exactly as many sequences as the zone lacks: they belong to the zone.
+        // Exactly as many sequences are free as the zone lacks, so they belong to the zone.
         matched.push(...splitByCause(gap, free))
         assign(gap)
         return false
@@ -55,7 +61,7 @@ export function matchZones(
   }
   matchCertain()
   // Kafka deletes each partition up to a moment of its own. A zone whose partition lost more has
-  // more candidates, and so chooses later.
+  // more candidates, and so is matched later.
   const expiredFor = (gap: ZoneGapSegment) => freeFor(gap).filter(isExpired)
   const matchExpired = (gap: ZoneGapSegment) => {
     const expired = expiredFor(gap)
@@ -111,14 +117,17 @@ function splitByCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGa
   return split
 }
 
-/** Gives the whole gap one cause: where that is certain, or where all parts are explained. */
+/**
+ * Gives the whole gap one cause: where all parts have the same fate, or where all parts are
+ * explained.
+ */
 function withOneCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGapSegment {
   const [first] = parts
   if (!first?.cause) return { ...gap, isUnmatched: true }
   const isSame = parts.every(({ cause }) => cause?.fate === first.cause?.fate)
   const isExplained = parts.every(({ cause }) => cause?.note || cause?.fate === 'expired')
   const unclear = { fate: 'missing', reason: 'no note explains all it may be', note: null } as const
-  // Deferred sequences can be all of the gap; their arrival decides.
+  // The whole gap can be deferred: the arrival of the deferred sequences decides.
   const canArrive = parts.every(({ cause }) => cause?.note || cause?.fate !== 'missing')
   const deferred = canArrive && parts.find(({ cause }) => cause?.fate === 'behind')?.cause
   return {

@@ -15,8 +15,8 @@ export function createBatchBoundary(wake: () => void) {
       for (const runChange of [...waiting]) runChange()
     },
     /**
-     * Runs `change` between two batches, with its result or its error. Rejects with
-     * BatchBoundaryTimeout after `withinMs`; then `change` never runs.
+     * Runs `change` between two batches. Resolves with its result, or rejects with its error.
+     * Rejects with BatchBoundaryTimeout after `withinMs`; then `change` never runs.
      */
     run: <T>(change: () => T, withinMs: number): Promise<T> =>
       new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import { type PartitionCounter, partitionCount, partitionShortage } from './topi
 import { moveObstacle, type ZoneSpread, zoneSpreadOf } from './zone-spread.ts'
 
 const CHANGE_WITHIN_MS = 10_000
-/** The largest number that the configuration allows. */
+/** The largest value that the configuration allows for kafka.partitions. */
 const PARTITIONS_MAX = 100_000
 
 export type PartitionsCommandOptions = {
@@ -22,10 +22,16 @@ export type PartitionsCommandOptions = {
 /** Partition counts of topics in Kafka; 0 for a topic that does not exist. */
 type TopicCounts = Record<'readings' | 'backfill', { topic: string; partitions: number }>
 
-/** `spread` is null before the first contact; `kafka` is the reason when Kafka does not answer. */
+/**
+ * `spread` is null before the first contact with Kafka; `kafka` is the reason when Kafka does not
+ * answer.
+ */
 export type ShowPartitionsAnswer = { spread: ZoneSpread | null; kafka: TopicCounts | string }
 
-/** Events from `sequence` on are spread over `to` partitions, after `before` is delivered. */
+/**
+ * Events from `sequence` on are spread over `to` partitions, after the events of `before` are
+ * delivered.
+ */
 export type MovePartitionsAnswer = {
   from: number
   to: number
@@ -51,7 +57,7 @@ export function createShowPartitionsCommand({
 export function createMovePartitionsCommand(options: PartitionsCommandOptions): CommandHandler {
   const { source, batchBoundary, changeWithinMs = CHANGE_WITHIN_MS } = options
   const checkRanges = (to: number) => {
-    if (!source.store) throw new CommandRefused(503, 'there is no outbox')
+    if (!source.store) throw new CommandRefused(503, 'there is no outbox: start the gateway')
     const obstacle = moveObstacle(to, source.ranges)
     if (obstacle) throw new CommandRefused(409, obstacle)
   }
@@ -59,7 +65,8 @@ export function createMovePartitionsCommand(options: PartitionsCommandOptions): 
     checkRanges(to)
     const from = zoneSpreadOf(source.ranges)!.partitions
     const sequence = source.plan.changePartitions(to)
-    if (sequence === null) throw new CommandRefused(503, 'the outbox cannot be read now')
+    if (sequence === null)
+      throw new CommandRefused(503, 'the outbox cannot be read now: try again later')
     return { from, to, sequence, before: zoneSpreadOf(source.ranges)!.before }
   }
   return async ({ to }): Promise<MovePartitionsAnswer> => {
@@ -80,7 +87,10 @@ export function createMovePartitionsCommand(options: PartitionsCommandOptions): 
   }
 }
 
-/** Both topics need as many partitions: a backlog goes to the backfill topic after an outage. */
+/**
+ * Refuses the move while events wait, and when the readings or the backfill topic has fewer than
+ * `to` partitions: after an outage, a backlog goes to the backfill topic.
+ */
 async function checkTopics(options: PartitionsCommandOptions, to: number): Promise<void> {
   const waitReason = options.waitReason()
   if (waitReason !== null) {

@@ -43,7 +43,10 @@ export function partitionShortage(
   return `${subject} has too few partitions, ${count} and not ${needed}. ${cure}`
 }
 
-/** A sink whose SinkUnavailable names the topic's fault, where a fault is the reason. */
+/**
+ * A sink that throws SinkUnavailable with the topic's fault, where the topic has a fault; otherwise
+ * with the sink's own reason.
+ */
 export function explainUnavailable(
   sink: Sender,
   faultOf: (topic: string) => Promise<string | null>,

@@ -4,11 +4,14 @@ import type { Range } from '../../gateway/store/inbox.ts'
 export type ZoneSpread = {
   /** Over how many partitions the zones of newly stored events are spread. */
   partitions: number
-  /** Events that are delivered first, to another number of partitions: sequences, both included. */
+  /**
+   * Events that are still to be delivered before, over another number of partitions: first and last
+   * sequence, both included.
+   */
   before: { partitions: number; from: number; to: number } | null
 }
 
-/** How zones are spread over partitions; null before the first contact. */
+/** How zones are spread over partitions; null before the first contact with Kafka. */
 export function zoneSpreadOf(ranges: readonly Range[]): ZoneSpread | null {
   const live = ranges.filter(range => range.kind === 'live')
   const open = live.find(({ end }) => end === null)
@@ -22,7 +25,8 @@ export function zoneSpreadOf(ranges: readonly Range[]): ZoneSpread | null {
 export function moveObstacle(to: number, ranges: readonly Range[]): string | null {
   const spread = zoneSpreadOf(ranges)
   if (!spread) {
-    return 'zones are not spread yet: the first contact spreads them over kafka.partitions'
+    const cure = 'the first contact with Kafka spreads them over kafka.partitions'
+    return `zones are not spread yet: ${cure}`
   }
   const { partitions, before } = spread
   if (before) {
@@ -43,12 +47,15 @@ export function moveObstacle(to: number, ranges: readonly Range[]): string | nul
 
 const untilDelivered = 'wait until these events are delivered (./sluice status shows the progress)'
 
-/** A warning when the configured number is not the number in force; otherwise empty. */
+/**
+ * One warning when `kafka.partitions` is not the number of partitions over which zones are spread;
+ * otherwise none.
+ */
 export function partitionMismatch(configured: number | null, ranges: readonly Range[]): string[] {
   const partitions = zoneSpreadOf(ranges)?.partitions ?? null
   if (configured === null || partitions === null || configured === partitions) return []
   const inForce = `zones are spread over ${partitions} partitions`
-  const rule = 'the key applies at the first contact only'
-  const cure = `run ./sluice partitions move --to ${configured}, or set it to ${partitions}`
+  const rule = 'the setting applies only at the first contact with Kafka'
+  const cure = `run ./sluice partitions move --to ${configured}, or set the key to ${partitions}`
   return [`kafka.partitions is ${configured}, but ${inForce}; ${rule}: ${cure}`]
 }

@@ -41,14 +41,14 @@ export type IsolatedBatch = { batch: Batch; sink: EventSink & AsyncDisposable }
 /**
  * `send` sends a batch and returns each record's fate, in order. `send` tries all partitions before
  * it throws SinkUnavailable; the caller then sends the same Batch object again, later. At most one
- * send is in flight. `isolate` may be called after a SinkUnavailable that knows the fate of some
- * records: it hands over the records of unknown fate with the producer that numbered them; this
- * sink continues with a new producer.
+ * send is in flight. `isolate` may be called after a SinkUnavailable whose `fates` say the fate of
+ * some records: it returns the records of unknown fate and a sink with the producer that numbered
+ * them; this sink continues with a new producer.
  */
 export type EventSink = {
   send(batch: Batch): Promise<KnownFate[]>
   isolate(batch: Batch): IsolatedBatch
 }
 
-/** A sink for callers that only wait when a batch cannot be sent. */
+/** A sink without `isolate`, for callers that only wait when a batch cannot be sent. */
 export type Sender = Pick<EventSink, 'send'>

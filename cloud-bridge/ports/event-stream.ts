@@ -11,7 +11,7 @@ export type ReadRecord = {
   appendTimeMs: number
   key: Buffer | null
   value: Buffer
-  /** Where several headers have one name, the last of them. */
+  /** The headers by name. Of several headers with the same name, the last one. */
   headers: Readonly<Record<string, Buffer>>
 }
 

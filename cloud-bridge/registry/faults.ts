@@ -54,7 +54,8 @@ const PLAIN_CURES: typeof TLS_CURES = [
 export function unreachableFault(url: string, error: unknown): RegistryFault {
   const { code, message, cause } = error as NodeJS.ErrnoException
   const isTimeout = (cause as Error | undefined)?.name === 'TimeoutError'
-  // Node.js appends a cure that needs other start options of Node.js.
+  // Cuts off the cure that Node.js appends, because that cure needs start options of Node.js that
+  // the operator cannot set here.
   const [text = ''] = message.split('; if the root CA')
   const reason = isTimeout ? 'no answer in time' : oneLine(text || String(code))
   const cures = url.startsWith('https:') ? TLS_CURES : PLAIN_CURES
@@ -63,7 +64,7 @@ export function unreachableFault(url: string, error: unknown): RegistryFault {
   return new RegistryFault('unavailable', fault, cure, { cause: error })
 }
 
-/** The fault for a response that does not hold what was requested. */
+/** The fault for a response that does not contain the requested schema id or schemas. */
 export function responseFault(
   { url, username, register }: RegistryOptions,
   response: RegistryResponse,

@@ -13,8 +13,8 @@ export type RegistryResponse = { status: number; body: unknown }
 const MEDIA_TYPE = 'application/vnd.schemaregistry.v1+json'
 
 /**
- * Sends one request to a registry: GET, or POST with a body. Rejects without a response within
- * `requestTimeoutMs`, when the TLS certificate is not trusted, and when `signal` aborts.
+ * Sends one request to a registry: GET, or POST with a body. Rejects when no response arrives
+ * within `requestTimeoutMs`, when the TLS certificate is not trusted, and when `signal` aborts.
  */
 export async function sendRequest(
   { url, username, password, ca, requestTimeoutMs, signal }: RegistryOptions,

@@ -18,15 +18,17 @@ export type SchemaIdLookup = (topic: string, fingerprint: Buffer) => number | Pr
 export type SchemaIdLookupOptions = {
   registry: Pick<RegistryClient, 'url' | 'idOf'>
   inbox: Pick<Inbox, 'schemaId' | 'keepSchemaId'>
-  /** The registry gives another id than before: it was rebuilt, or is another registry. */
+  /**
+   * Called when the registry gives another id than before: it was rebuilt, or is another registry.
+   */
   onChanged(message: string): void
 }
 
 /**
- * Looks up the schema ids that events carry. An id from the registry is stored in the inbox and
- * used at once after a restart, also while the registry is unavailable; once a run the registry is
- * asked whether the id still holds. Rejects with RegistryFault when an id is neither stored nor
- * available.
+ * Looks up the schema ids for the registry's wire format. An id from the registry is stored in the
+ * inbox and used at once after a restart, also while the registry is unavailable; once per subject
+ * and run, the registry is asked whether the id is still the same. Rejects with RegistryFault when
+ * an id is neither stored nor available.
  */
 export function createSchemaIdLookup({
   registry,
@@ -47,7 +49,8 @@ export function createSchemaIdLookup({
     ids.set(memoryKey(subject, schema.fingerprint), id)
     if (previous === id) return
     if (previous !== null) {
-      onChanged(`SensorReading ${schema.version} of ${subject} has id ${id} now, was ${previous}`)
+      const named = `SensorReading ${schema.version} of ${subject}`
+      onChanged(`the schema registry gives id ${id} for ${named} now, before ${previous}`)
     }
     try {
       inbox.keepSchemaId(key, id)
@@ -57,14 +60,17 @@ export function createSchemaIdLookup({
     }
   }
 
-  /** Gets the ids of all schemas up to one, so that the registry's versions are in our order. */
+  /**
+   * Gets the ids of all released schemas up to `last`, the oldest first, so that a registry that
+   * registers them numbers its versions in the same order.
+   */
   const fetchUpTo = async (subject: string, last: ReleasedSchema): Promise<void> => {
     for (const schema of releasedSchemas.filter(({ version }) => version <= last.version)) {
       try {
         keep(subject, schema, await registry.idOf(subject, schema))
       } catch (error) {
         if (!(error instanceof RegistryFault)) throw error
-        // An older schema that no event carries may be missing in the registry.
+        // An older schema that no event uses may be missing in the registry.
         if (schema === last || error.kind === 'unavailable') throw error
       }
     }

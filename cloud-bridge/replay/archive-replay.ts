@@ -10,7 +10,10 @@ import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
 
-/** The command is short-lived: schema ids are not cached, the registry answers each lookup. */
+/**
+ * The command is short-lived: schema ids are not stored between runs, so each run asks the
+ * registry.
+ */
 const NO_SCHEMA_ID_CACHE = { schemaId: () => null, keepSchemaId() {} }
 
 export type ArchiveReplayOptions = {
@@ -36,14 +39,17 @@ export async function replayFromArchive(options: ArchiveReplayOptions): Promise<
   }
   const kafka = await createKafkaClient(config.kafka)
   const partitions = await partitionCount(topic, kafka.topics.partitionsOf).catch(error => {
-    throw new CannotStart(describeError(error), { isTemporary: true })
+    throw new CannotStart(`topic ${topic} cannot be checked: ${describeError(error)}`, {
+      isTemporary: true,
+    })
   })
-  if (partitions === 0) throw new CannotStart(`Kafka has no topic ${topic}`)
+  if (partitions === 0)
+    throw new CannotStart(`Kafka has no topic ${topic}: create it, or name another with --topic`)
   await using sink = kafka.openSink()
   const deliver = createDelivery({
     ...{ sink, signal },
     circuit: createCircuitBreaker(BACKOFF),
-    onUnavailable: reason => onProblem(reason),
+    onUnavailable: reason => onProblem(`events wait, the send is retried: ${reason}`),
   })
   return await replayArchive({
     ...options,

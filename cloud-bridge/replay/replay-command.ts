@@ -5,7 +5,10 @@ import type { EventSource } from '../../gateway/store/source/event-source.ts'
 import { type PartitionCounter, topicFault } from '../partitions/topic-check.ts'
 import { type SequenceRun, sequenceRunsIn } from './sequence-runs.ts'
 
-/** How many ranges may wait; a clock that jumped back and forth makes several of one replay. */
+/**
+ * At most this many ranges may wait. A clock that jumped back and forth splits one replay into
+ * several ranges.
+ */
 const RANGES_MAX = 100
 
 export type ReplayCommandOptions = {
@@ -20,15 +23,16 @@ export type ReplayAnswer = { topic: string; runs: SequenceRun[]; waits: string |
 
 /**
  * The command `{from, to, zone}` (ms since 1970, `from` included, `to` excluded; a zone's name or
- * nothing), which replays the delivered events received in that time. Undelivered events are on
- * their way already. The answer is a ReplayAnswer.
+ * nothing), which replays the delivered events that the gateway received in that time. Undelivered
+ * events are on their way already. The answer is a ReplayAnswer.
  */
 export function createReplayCommand(options: ReplayCommandOptions): CommandHandler {
   return async (input): Promise<ReplayAnswer> => {
     const filter = parseFilter(input)
     const { topic, source } = options
     const live = source.ranges.find(range => range.end === null && range.kind === 'live')
-    if (!live) throw new CommandRefused(503, 'no event was delivered yet')
+    if (!live)
+      throw new CommandRefused(503, 'no event was delivered yet: there is nothing to replay')
     const waits = await waitReason(options, live.partitions)
     try {
       const runs = await deliveredRuns(options, filter)
@@ -57,7 +61,7 @@ export function createReplayCommand(options: ReplayCommandOptions): CommandHandl
 
 async function deliveredRuns({ outboxFile, source }: ReplayCommandOptions, filter: EventFilter) {
   const view = openOutboxView(outboxFile)
-  if (!view) throw new CommandRefused(503, 'there is no outbox')
+  if (!view) throw new CommandRefused(503, 'there is no outbox: start the gateway')
   using _closed = { [Symbol.dispose]: view.close }
   const runs: SequenceRun[] = []
   for (const span of deliveredSpans(source.plan.undelivered(filter.zone))) {
@@ -81,7 +85,7 @@ function parseFilter({ from, to, zone }: Record<string, unknown>): EventFilter {
     throw new CommandRefused(400, 'from and to must be ms since 1970, and from before to')
   }
   if (zone !== undefined && typeof zone !== 'string') {
-    throw new CommandRefused(400, 'zone must be a name')
+    throw new CommandRefused(400, 'zone must be text: the name of a zone')
   }
   return { fromMs: Number(from), toMs: Number(to), zone }
 }

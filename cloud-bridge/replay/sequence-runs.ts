@@ -52,7 +52,8 @@ export async function sequenceRunsIn(
 
 /**
  * The first or last group of a block, trimmed to its first and last matching event. A group without
- * a matching event is trimmed away, from either side: its zones may have events of another time.
+ * a matching event is trimmed away completely: the returned run begins after the group and ends
+ * before it. Such a group has events of the zone and events of the time, but no event of both.
  */
 function trimGroup(
   view: View,
@@ -62,7 +63,8 @@ function trimGroup(
 ): SequenceRun {
   const events = view.eventsOf(group.sequence, filter)
   const end = group.sequence + group.count
-  // The delivery notes an unreadable group when it reads the group.
+  // An unreadable group stays in the run: the delivery writes a note about the group when it reads
+  // the group.
   if ('reason' in events) {
     const count = matchCount(group, filter.zone)
     const [from, to] =

@@ -4,7 +4,7 @@ import { type Backoff, backoffMs } from './backoff.ts'
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
 export type CircuitBreakerOptions = Backoff & {
-  /** The back-off starts over after so long without a failure, in ms. */
+  /** The back-off starts over after this time without a failure, in ms. */
   stableMs: number
 }
 

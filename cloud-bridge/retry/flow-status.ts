@@ -31,7 +31,10 @@ export type Flow = {
 
 export type Flows = ReturnType<typeof createFlows>
 
-/** Names of flows are a contract of /state and of the metrics; these names need a better text. */
+/**
+ * Names of flows are a contract of /state and of the metrics. Log lines and reasons use a clearer
+ * text for these names.
+ */
 const FLOW_TEXTS: Record<string, string> = { behind: 'backfill', backfill: 'backlog split' }
 
 const flowText = (name: string) => FLOW_TEXTS[name] ?? name
@@ -48,7 +51,7 @@ export function runningText(name: string): string {
   return `${flowText(name)} ${isPlural(name) ? 'go' : 'goes'} to Kafka`
 }
 
-/** Why a flow waits; null when it runs or does not exist. */
+/** Why a flow waits; null when the flow runs or does not exist. */
 export function waitReason(state: FlowState | undefined): string | null {
   return state?.flow.status === 'waiting' ? state.flow.reason : null
 }

@@ -14,7 +14,7 @@ export type RetryOptions = {
 
 /**
  * Retries work with a growing back-off until an attempt succeeds. Rejects with the first error that
- * is not retryable, and with the reason of `signal` when that aborts before.
+ * is not retryable, and with the reason of `signal` when `signal` aborts before.
  */
 export async function retry<T>(work: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { circuit, signal, isRetryable, onFailed, onRecovered } = options

@@ -28,13 +28,13 @@ export function finerZonesCure(load: ZoneLoad, routes: readonly Route[]): string
   if (rules.length > 0) {
     return `Give it finer zones: ${rules.join('; ')}, and start the gateway again`
   }
-  return 'No route can split it by its devices: find the device that sends so much'
+  return 'No route can split the zone by its devices: find the device that sends so much'
 }
 
 /**
- * Into how many parts (`z7/0`, `z7/1`, …) a zone must be split so that the parts that share a
- * partition have at most three quarters of `shareMax`; at most 64, and then the best number of
- * these.
+ * Into how many parts (`z7/0`, `z7/1`, …) a zone must be split so that the parts in the fullest
+ * partition together have at most three quarters of `shareMax`. When no number up to 64 achieves
+ * this, the number up to 64 with the smallest share.
  */
 export function partsNeeded(load: ZoneLoad): number {
   const { zone, partitions } = load
@@ -54,7 +54,10 @@ export function partsNeeded(load: ZoneLoad): number {
 
 type FinerRoute = { where: 'before' | 'instead of'; route: Route }
 
-/** The route that splits a zone which `route` yields; null if it does not, or cannot be split. */
+/**
+ * The route that splits a zone which `route` yields; null if `route` does not yield the zone, or if
+ * the zone cannot be split by device.
+ */
 function finerRoute(route: Route, zone: string, parts: number): FinerRoute | null {
   const { segments } = parseTemplate(route.zone ?? '{zone}')
   const names = segments.flatMap(segment =>
@@ -70,13 +73,13 @@ function finerRoute(route: Route, zone: string, parts: number): FinerRoute | nul
   return isValid ? finer : null
 }
 
-/** A route for only those topics in which the level of this name is the zone. */
+/** A route for only those topics in which the level with this name contains the zone. */
 function routeOfZone(route: Route, name: string, zone: string, parts: number): Route {
   const topic = route.topic.replace(`{${name}}`, () => zone)
   return { ...route, topic, zone: `${zone}/{device%${parts}}` }
 }
 
-/** Multiplies the parts of a template that has parts; otherwise splits by device. */
+/** Multiplies the number of parts where the template splits already; otherwise splits by device. */
 function finerTemplate(segments: readonly TemplateSegment[], parts: number): string {
   const isSplit = segments.some(segment => 'name' in segment && segment.parts !== null)
   const texts = segments.map(segment => {

@@ -1,15 +1,24 @@
 import { createTally, type Tally } from './heavy-hitters.ts'
 
 const MINUTE_MS = 60_000
-/** How many minutes are kept, and in how many of them a zone must be over its share. */
+/**
+ * How many past minutes count; in how many of them a zone must exceed its share to become hot; in
+ * fewer than how many it stops being hot.
+ */
 const MINUTES = { kept: 10, hotFrom: 6, coolBelow: 3 }
-/** A share is too low by at most 1/257 when there are more than 512 zones in a minute. */
+/**
+ * How many zones are counted in a minute. With more than 512 zones in a minute, a share is too low
+ * by at most 1/257.
+ */
 const ZONES_KEPT = 256
 const SHARE_MIN = 0.02
 const EVENTS_PER_SECOND_MIN = 50
 const BYTES_PER_SECOND_MIN = 50 * 1024
 
-/** A zone's part in all that was delivered in the last minutes; shares are between 0 and 1. */
+/**
+ * A zone's share of the events and bytes that were delivered in the last ten minutes; between 0 and
+ * 1.
+ */
 export type ZoneLoad = {
   zone: string
   partitions: number
@@ -49,8 +58,9 @@ export function shareMax(partitions: number): number {
 /**
  * Finds hot zones from the delivered events. A zone is hot when in 6 of the last 10 minutes the
  * zone had more than `shareMax` of the events and 50 a second, or of the bytes and 50 KB a second;
- * and no longer hot when this held in fewer than 3. Minutes are counted, not averaged, because a
- * backlog that is delivered in one minute would dominate any average for long.
+ * and stops being hot when this was true in fewer than 3 of the last 10 minutes. Minutes are
+ * counted, not averaged, because a backlog that is delivered in one minute would dominate any
+ * average for long.
  */
 export function createHotZones({ cureOf, onHot, onCool, ...rest }: HotZonesOptions) {
   const { nowMs = () => performance.now() } = rest

@@ -21,10 +21,16 @@ const { AssignerProtocol } = kafkajs
 
 /** Practically no limit: all fetched partitions are processed concurrently. */
 const MAX_CONCURRENT_PARTITIONS = 1000
-/** A partition whose queue is full for longer is paused, so that the other partitions go on. */
+/**
+ * A partition whose queue is full for longer is paused, so that kafkajs continues to fetch the
+ * other partitions.
+ */
 const PAUSE_AFTER_MS = 200
 const LEAVE_MAX_MS = 5000
-/** A join may take one session, until an unresponsive member has expired. */
+/**
+ * After this many sessions without a heartbeat the membership ends. One session alone may pass
+ * while a join waits until an unresponsive member has expired.
+ */
 const MAX_SILENT_SESSIONS = 2
 
 /** Consumer groups over the consumer of kafkajs. */
@@ -54,12 +60,12 @@ async function runMember(
     maxBytesPerPartition: PARTITION_MAX_BYTES,
     maxBytes: RESPONSE_MAX_BYTES,
     allowAutoTopicCreation: false,
-    // The caller reports why this consumer ended, and creates a new one.
+    // The caller reports why this consumer ended, and creates a new consumer.
     retry: { restartOnFailure: async () => false },
   })
   const maxSilenceMs = MAX_SILENT_SESSIONS * sessionMs
   const silence = setTimeout(
-    () => ended.reject(new Error(`no heartbeat for ${maxSilenceMs} ms`)),
+    () => ended.reject(new Error(`group ${groupId}: no heartbeat for ${maxSilenceMs} ms`)),
     maxSilenceMs,
   )
   consumer.on('consumer.crash', ({ payload }) => ended.reject(payload.error))

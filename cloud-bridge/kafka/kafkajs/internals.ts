@@ -20,7 +20,7 @@ export function groupedMessages(groups: readonly PartitionedMessage[][]): Messag
 /** Whether kafkajs says that the same request may succeed a moment later. */
 export const isRetriable = (error: unknown) => (error as { retriable?: unknown }).retriable === true
 
-/** The host:port of the broker whose response did not come in time, or null for another error. */
+/** The host:port of the broker that did not respond in time, or null for another error. */
 export function timedOutBroker(error: Error): string | null {
   const { name, broker } = error as Error & { broker?: string }
   return name === 'KafkaJSRequestTimeoutError' ? (broker ?? null) : null

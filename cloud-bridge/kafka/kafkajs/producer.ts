@@ -15,14 +15,14 @@ const AVOID_FOR_TIMEOUTS = 2
 /**
  * A producer on kafkajs: idempotent, one send at a time, one request in flight.
  *
- * After a rejected send the *same* kafkajs producer is disconnected and connected again, because it
- * keeps the producer id and the sequences by which the broker recognises a retried part. The parts
- * of a rejected send are then sent one partition at a time, because kafkajs resets the sequences of
- * parts that were appended. The kafkajs producer is replaced when its first connect failed, when
- * its producer id is invalid, or when a send does not end.
+ * After a rejected send the *same* kafkajs producer is disconnected and connected again, because
+ * only the same producer keeps the producer id and the sequences by which the broker recognises a
+ * retried part. The parts of a rejected send are then sent one partition at a time, because kafkajs
+ * resets the sequences of parts that were appended. The kafkajs producer is replaced when its first
+ * connect failed, when its producer id is invalid, or when a send does not end.
  */
 export function openProducer(options: KafkaOptions): Producer {
-  // One retry within a send; with more, kafkajs would still retry after the send is given up.
+  // With more than one retry, kafkajs would still send after the send is given up.
   const silentBrokers = createSilentBrokerFilter(AVOID_FOR_TIMEOUTS * options.requestTimeoutMs)
   const kafka = createKafkajs(options, 1, silentBrokers.socketFactory)
   const compression = compressionTypes[options.compression]
@@ -57,7 +57,10 @@ export function openProducer(options: KafkaOptions): Producer {
     else await disconnect()
   }
 
-  /** The failure of each part after one send of all parts. Throws when it cannot connect. */
+  /**
+   * Sends all parts at once. Returns each part with its failure, or with null. Throws when the
+   * producer cannot connect.
+   */
   const attempt = async (batch: Batch, parts: readonly BatchPart[]) => {
     const results = (failureOf: (part: BatchPart) => unknown) =>
       parts.map(part => [part, failureOf(part)] as const)
@@ -69,7 +72,10 @@ export function openProducer(options: KafkaOptions): Producer {
       const acknowledged = new Set(response.map(({ partition }) => partition))
       // kafkajs has used up the sequences of acknowledged parts: a retry would store them twice.
       const isDone = (part: BatchPart) => acknowledged.has(partitionOf(batch, part))
-      const failure = new Error(`the response has no result for a partition of ${batch.topic}`)
+      const failure = withoutResult(
+        batch,
+        parts.filter(part => !isDone(part)),
+      )
       if (!parts.every(isDone)) await closeAfter(connected, failure, sending)
       return results(part => (isDone(part) ? null : failure))
     } catch (failure) {
@@ -87,7 +93,7 @@ export function openProducer(options: KafkaOptions): Producer {
           for (const [part, failure] of await attempt(batch, combined)) {
             if (failure !== null) suspects.add(partitionOf(batch, part))
             // A temporary failure probably repeats at once: the caller retries after its back-off.
-            // A rejection does not say which part it is about: each part is sent alone, now.
+            // A rejection does not say which part is rejected: each part is sent alone, now.
             if (permanentRejection(failure) === null) failures.set(part, failure)
           }
         }
@@ -106,6 +112,11 @@ export function openProducer(options: KafkaOptions): Producer {
       await producer?.disconnect().catch(() => {})
     },
   }
+}
+
+function withoutResult(batch: Batch, parts: readonly BatchPart[]): Error {
+  const partitions = parts.map(part => partitionOf(batch, part)).join(', ')
+  return new Error(`the response has no result for ${batch.topic}, partition ${partitions}`)
 }
 
 const partitionOf = ({ records }: Batch, part: BatchPart) => records[part[0]!]!.partition

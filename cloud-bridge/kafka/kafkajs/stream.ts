@@ -8,7 +8,7 @@ import { isRetriable } from './internals.ts'
 
 const MAX_ATTEMPTS = 10
 const RETRY_MS = 300
-/** So many consumer crashes without a batch between them end the reading. */
+/** This many consumer crashes without a batch in between end the reading. */
 const MAX_CRASHES = 3
 
 export function createEventStream(options: KafkaOptions): EventStream {
@@ -66,7 +66,8 @@ async function readBetween(
       const eachBatch = async ({ batch }: { batch: Batch }) => {
         crashes = 0
         const { partition, messages } = batch
-        // A restarted consumer reads records again, and a batch may go beyond the end.
+        // A restarted consumer reads records a second time, and a batch may contain records after
+        // the end.
         const [begin, end] = [next.get(partition) ?? 0, unfinished.get(partition) ?? 0]
         for (const message of messages) {
           const offset = Number(message.offset)

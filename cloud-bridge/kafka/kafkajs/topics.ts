@@ -12,7 +12,7 @@ import { createKafkajs } from './configuration.ts'
 
 const WRITABLE_WITHIN_MS = 10_000
 const RETRY_MS = 50
-/** Kafka's number for topics among the resources that have a configuration. */
+/** Kafka's resource type for topics in a DescribeConfigs request. */
 const TOPIC = 2
 
 export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
@@ -71,7 +71,7 @@ async function readConfig(admin: Admin, topic: string): Promise<TopicConfig | 'n
 
 async function createTopics(admin: Admin, newTopics: NewTopic[]): Promise<void> {
   await admin.createTopics({
-    // The library's own wait fails when the asked broker does not know the new topic yet.
+    // The library's own wait fails when the broker that it asks does not know the new topic yet.
     waitForLeaders: false,
     topics: newTopics.map(({ topic, partitions, replicas, ...kind }) => ({
       topic,

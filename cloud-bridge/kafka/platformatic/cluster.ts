@@ -12,13 +12,19 @@ import {
   responseIn,
 } from './internals.ts'
 
-/** A topic's partition count and the leader of each partition; null for none. */
+/**
+ * A topic's partition count and the leader of each partition; null for a partition without a
+ * leader.
+ */
 export type PartitionLeaders = { count: number; of(partition: number): Broker | null }
 
 type Request<T> = (connection: Connection) => Promise<T>
 
 export type Cluster = AsyncDisposable & {
-  /** Sends a request to a broker. The response may hold error codes. Rejects without a response. */
+  /**
+   * Sends a request to a broker. The response may contain error codes. Rejects when no response
+   * arrives.
+   */
   ask<T>(broker: Broker, request: Request<T>): Promise<T>
   /** Sends a request to one broker after the other, until one responds. */
   askAny<T>(request: Request<T>): Promise<T>
@@ -39,7 +45,7 @@ export function openCluster(options: KafkaOptions): Cluster {
 
   const ask: Cluster['ask'] = async <T>(broker: Broker, request: Request<T>) => {
     const connection = await pool.get(broker)
-    // The connection emits why it broke, and rejects its requests without that cause.
+    // A broken connection emits the cause as an event, and rejects its requests without the cause.
     let cause: Error | undefined
     const onError = (error: Error) => {
       cause = error
@@ -64,7 +70,8 @@ export function openCluster(options: KafkaOptions): Cluster {
         return await ask(broker, request)
       } catch (error) {
         failure = error
-        // A broker that accepts connections but does not respond costs a timeout: it goes last.
+        // A broker that accepts connections but does not respond costs a timeout, so it is tried
+        // last from now on.
         brokers = [...brokers.filter(other => other !== broker), broker]
       }
     }

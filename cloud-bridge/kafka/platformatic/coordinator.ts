@@ -4,11 +4,14 @@ import { openCluster } from './cluster.ts'
 import { type Broker, type Connection, protocol } from './internals.ts'
 import { throwFirstError } from './offsets.ts'
 
-/** Kafka's number for groups among the kinds of things that have a coordinator. */
+/** Kafka's key type for groups in a FindCoordinator request. */
 const GROUP = 0
-/** So many requests time out within one session when the coordinator hangs. */
+/**
+ * The request timeout is at most a session divided by this number, so that a member notices within
+ * one session that the coordinator hangs.
+ */
 const TIMEOUTS_PER_SESSION = 3
-/** The coordinator moved to another broker, or is not ready. */
+/** Error codes which say that the coordinator moved to another broker, or is not ready. */
 const COORDINATOR_ERRORS: ReadonlySet<number> = new Set([
   ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
   ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -18,12 +21,15 @@ const COORDINATOR_ERRORS: ReadonlySet<number> = new Set([
 type Request<T> = (connection: Connection) => Promise<T>
 
 /**
- * The broker that coordinates a group. Both requests reject without a response; the next request
- * then looks the coordinator up again.
+ * The broker that coordinates a group. `ask` and `askAndWait` reject when no response arrives; the
+ * next request then looks up the coordinator again.
  */
 export type Coordinator = AsyncDisposable & {
   ask<T extends { errorCode: number }>(request: Request<T>): Promise<T>
-  /** For requests that are answered when every member has sent one: waits one session more. */
+  /**
+   * For requests that the coordinator answers only after every member has sent one: the timeout is
+   * longer by one session.
+   */
   askAndWait<T extends { errorCode: number }>(request: Request<T>): Promise<T>
 }
 

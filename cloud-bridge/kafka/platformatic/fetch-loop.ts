@@ -8,15 +8,19 @@ import { type FetchedPartition, fetchBatches, firstOffsetAfterDeletion } from '.
 import { type Broker, isRetriable, ProtocolError } from './internals.ts'
 import { decodeRecords, endOffsetOf } from './records.ts'
 
-/** A waiting fetch blocks the connection: while records are processed, the next fetch is near. */
+/**
+ * The longest wait of a fetch while records are processed: a waiting fetch blocks the connection,
+ * and a queue that gets room soon needs the connection.
+ */
 const WAIT_WHILE_BUSY_MS = 10
 const LEADERS_MAX_AGE_MS = 60_000
 const RETRY_MS = 300
 
 /**
  * Fetches the records of an assignment until the assignment stops: one request at a time to each
- * broker, for all partitions that the broker leads and whose queues have room. Reports an error to
- * `onUnavailable` and retries. Rejects when this user may not read.
+ * broker, for all partitions that the broker leads and whose queues have room. Retries after an
+ * error; reports the error to `onUnavailable`, except an error that an immediate retry usually
+ * repairs, such as a change of leaders. Rejects when this user may not read.
  */
 export async function readAssignment(
   cluster: Cluster,
@@ -71,7 +75,9 @@ async function readFromLeaders(
 
 const addressOf = (broker: Broker | null) => (broker ? `${broker.host}:${broker.port}` : null)
 
-/** Fetches the partitions of one leader; those that got records go to the end of the order. */
+/**
+ * Fetches the partitions of one leader; the partitions that got records go to the end of the order.
+ */
 async function readFromLeader(
   cluster: Cluster,
   leader: Broker,

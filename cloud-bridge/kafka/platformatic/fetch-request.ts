@@ -20,7 +20,8 @@ export type FetchedPartition = {
 /**
  * Fetches from partitions of one leader. Brokers return whole batches, so the first batch may begin
  * before the position. The leader waits up to `waitMs` for records. Where `responseMaxBytes` is not
- * enough, the first positions are served first. Rejects without a response.
+ * enough for all partitions, the first positions are served first. Rejects when no response
+ * arrives, and with a ProtocolError when the response as a whole has an error code.
  */
 export async function fetchBatches(
   cluster: Cluster,
@@ -29,7 +30,8 @@ export async function fetchBatches(
   limits: { waitMs: number; responseMaxBytes: number; partitionMaxBytes: number },
 ): Promise<FetchedPartition[]> {
   const { waitMs, responseMaxBytes, partitionMaxBytes } = limits
-  // One entry per partition keeps the order. In this protocol version topicId holds the name.
+  // One entry per partition keeps the order. In this protocol version topicId contains the topic's
+  // name.
   const requested = positions.map(({ topic, partition, nextOffset }) => ({
     topicId: topic,
     partitions: [

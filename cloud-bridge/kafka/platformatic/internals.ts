@@ -58,12 +58,15 @@ export const protocol = {
   syncGroup: syncGroupV5.api,
 }
 
-/** Of a request that asks for acknowledgements; without them the library resolves to a boolean. */
+/**
+ * The response to a produce request with acknowledgements; without acknowledgements the library
+ * resolves with a boolean.
+ */
 export type ProduceResponse = produceV8.ProduceResponse
 
 /**
- * Replaces the library's zstd compression, for which there is no setting, in the table that every
- * batch is compressed by.
+ * Replaces the library's zstd compression, for which there is no setting, in the library's table of
+ * compression functions.
  */
 export function useZstd(compress: (plain: Buffer) => Buffer): void {
   Object.assign(compressionsAlgorithms.zstd, {
@@ -73,14 +76,16 @@ export function useZstd(compress: (plain: Buffer) => Buffer): void {
 }
 
 /**
- * The response in an error, or null: the library throws a response that holds any error code, also
- * where the code is about one of several partitions.
+ * The response in an error, or null: the library throws a response that contains any error code,
+ * even when the code is about only one of several partitions.
  */
 export function responseIn(error: unknown): unknown {
   return error instanceof ResponseError ? error.response : null
 }
 
-/** The library's error for a broken connection, as it is thrown for a failed connect. */
+/**
+ * An error for a broken connection, of the same form as the library's error for a failed connect.
+ */
 export function connectionError({ host, port }: Broker, cause: Error): NetworkError {
   return new NetworkError(`Connection to ${host}:${port} failed.`, { cause })
 }

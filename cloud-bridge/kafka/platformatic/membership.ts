@@ -35,7 +35,10 @@ export type JoinResult = { partitions: number[]; partitionCount: number | null }
 
 /** A member of a group. All methods reject while the coordinator is unavailable. */
 export type GroupMember = {
-  /** Waits for all members, at most one session. */
+  /**
+   * Joins the group and waits until all members have joined, at most one session. As the group
+   * leader, distributes `countPartitions` partitions over the members.
+   */
   join(countPartitions: () => Promise<number>): Promise<JoinResult>
   /** Resolves with false when the member has to join again. */
   heartbeat(): Promise<boolean>
@@ -44,9 +47,9 @@ export type GroupMember = {
 }
 
 /**
- * A member by the classic group protocol. Not on the library's Consumer, which gives up a join as
- * early as any other request, and reports errors only to event listeners. `identity` holds the
- * member id, which survives connections.
+ * A member by the classic group protocol. Does not use the library's Consumer, which gives up a
+ * join after the same timeout as any other request, and reports errors only to event listeners.
+ * `identity` holds the member id, which survives connections.
  */
 export function createGroupMember(
   coordinator: Coordinator,

@@ -2,7 +2,7 @@ import { ErrorCode } from '../error-codes.ts'
 import type { Cluster, PartitionLeaders } from './cluster.ts'
 import { type Broker, ProtocolError, protocol } from './internals.ts'
 
-/** Tells the broker to skip the check of the leader epoch. */
+/** The broker then skips the check of the leader epoch. */
 const ANY_EPOCH = -1
 /** The replica id of a client that is no broker. */
 const NO_REPLICA = -1
@@ -41,7 +41,9 @@ export async function listOffsets(
   return new Map(offsets.sort(([a], [b]) => a - b))
 }
 
-/** Groups partitions by their leaders. Throws LEADER_NOT_AVAILABLE when a partition has none. */
+/**
+ * Groups partitions by their leaders. Throws LEADER_NOT_AVAILABLE when a partition has no leader.
+ */
 export function groupByLeader(
   leaders: PartitionLeaders,
   partitions: number[],

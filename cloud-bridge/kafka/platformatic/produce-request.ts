@@ -13,7 +13,10 @@ import {
 } from './internals.ts'
 
 const ACKS_ALL = -1
-/** The broker's timeout is shorter than the client's: one slow replica fails one partition only. */
+/**
+ * The broker's timeout is shorter than the client's, so that one slow replica fails only its
+ * partition and not the whole request.
+ */
 const BROKER_TIMEOUT_SHARE = 0.75
 
 /**
@@ -34,8 +37,8 @@ export async function initProducerState(cluster: Cluster): Promise<ProducerState
 
 /**
  * Sends parts of a batch to the broker that leads their partitions. Resolves with one failure per
- * part, null where the broker has the part; only then the sequence of the partition advances.
- * Rejects without a response.
+ * part, null where the broker has stored the part; only then the sequence of the partition
+ * advances. Rejects when no response arrives.
  */
 export async function produce(
   cluster: Cluster,
@@ -66,7 +69,7 @@ export async function produce(
   )
   return parts.map(part => {
     const { partition } = records[part[0]!]!
-    const { errorCode, errorMessage } = results.get(partition) ?? NO_RESULT
+    const { errorCode, errorMessage } = results.get(partition) ?? noResult(topic, partition)
     // A duplicate was stored by an earlier attempt whose response was lost.
     const isStored =
       errorCode === ErrorCode.NONE || errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER
@@ -76,17 +79,20 @@ export async function produce(
   })
 }
 
-const NO_RESULT = {
+const noResult = (topic: string, partition: number) => ({
   errorCode: ErrorCode.UNKNOWN_SERVER_ERROR,
-  errorMessage: 'the response has no result for a partition',
-}
+  errorMessage: `the response has no result for ${topic}, partition ${partition}`,
+})
 
 /** Sequences wrap to 0 after 2^31 - 1 (org.apache.kafka DefaultRecordBatch). */
 function advance(sequences: NumericMap, key: string, count: number): void {
   sequences.set(key, (sequences.getWithDefault(key, 0) + count) % 2 ** 31)
 }
 
-/** Sets every property that the library would add: an added property costs a new object shape. */
+/**
+ * Sets every property that the library would add later: each added property would give the object a
+ * new hidden class, which is slow.
+ */
 function createMessage(topic: string, record: OutgoingRecord, timestamp: bigint): MessageRecord {
   const { key, partition, value, headers } = record
   const encoded = headers ? encodeHeaders(headers) : NO_HEADERS

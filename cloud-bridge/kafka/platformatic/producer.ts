@@ -13,15 +13,18 @@ type PartResult = readonly [part: BatchPart, failure: unknown]
  * each partition decides about that partition alone. A part without a result is sent again under
  * the same producer id and sequence, over any connection and to any broker: Kafka stores it once.
  *
- * Not on the library's own Producer, which discards its producer id with every rejected send; which
- * keeps sending to the leader known at the start of a send after the partitions moved to several
- * leaders (measured: endlessly); and which keeps every error of an outage in memory until the
- * outage ends.
+ * Does not use the library's own Producer, which discards its producer id with every rejected send;
+ * which keeps sending to the leader known at the start of a send after the partitions moved to
+ * several leaders (measured: endlessly); and which keeps every error of an outage in memory until
+ * the outage ends.
  */
 export function openProducer(options: KafkaOptions): Producer {
   const cluster = openCluster(options)
   const leadersByTopic = new Map<string, PartitionLeaders>()
-  /** Partitions of a failed request for several partitions: any of them may be the cause. */
+  /**
+   * Partitions of a failed request for several partitions: any of them may be the cause, so each is
+   * sent alone until the broker responds for it.
+   */
   const suspects = new Set<number>()
   let state: ProducerState | null = null
 
@@ -65,7 +68,7 @@ export function openProducer(options: KafkaOptions): Producer {
         const byLeader = Map.groupBy(parts, part => leaders.of(records[part[0]!]!.partition))
         const sending = [...byLeader].map(async ([leader, ownParts]): Promise<PartResult[]> => {
           if (leader) return sendToLeader(leader, sendState, batch, ownParts)
-          return ownParts.map(part => [part, new Error(`a partition of ${topic} has no leader`)])
+          return ownParts.map(part => [part, withoutLeader(batch, part)])
         })
         const results = new Map((await Promise.all(sending)).flat())
         const failures = [...results.values()].filter(failure => failure !== null)
@@ -78,4 +81,8 @@ export function openProducer(options: KafkaOptions): Producer {
     },
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   }
+}
+
+function withoutLeader({ topic, records }: Batch, part: BatchPart): Error {
+  return new Error(`${topic}, partition ${records[part[0]!]!.partition}, has no leader now`)
 }

@@ -8,8 +8,8 @@ const WRITE = 1 << 4
 
 /**
  * Whether this user may write to each of these topics, without writing. Topics that do not exist or
- * are not visible to this user are left out. Rejects while Kafka is unavailable. kafkajs cannot ask
- * for rights.
+ * are not visible to this user are left out. Rejects while Kafka is unavailable. Always uses
+ * @platformatic/kafka, because kafkajs cannot ask for rights.
  */
 export async function fetchWriteRights(
   options: KafkaOptions,

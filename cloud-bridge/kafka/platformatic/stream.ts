@@ -61,7 +61,7 @@ async function readOnce(cluster: Cluster, topic: string, progress: ReadProgress)
     for (const { partition, errorCode, batches } of fetched) {
       const from = next.get(partition)!
       if (errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) {
-        // Kafka deleted the next records meanwhile: continue at the first that is left.
+        // Kafka deleted the next records meanwhile: continue at the first offset that is left.
         const position = { topic, partition, nextOffset: from }
         const begin = await firstOffsetAfterDeletion(cluster, leaders, position)
         if (begin !== null) next.set(partition, begin)

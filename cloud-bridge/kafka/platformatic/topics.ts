@@ -17,7 +17,7 @@ import { listOffsets } from './offsets.ts'
 const WRITABLE_WITHIN_MS = 10_000
 const RETRY_MS = 50
 
-/** Kafka's number for topics among the resources that have a configuration. */
+/** Kafka's resource type for topics in a DescribeConfigs request. */
 const TOPIC = 2 as const
 
 export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
@@ -106,7 +106,9 @@ async function createTopics(options: KafkaOptions, topics: NewTopic[]): Promise<
     while (!(await isWritable(cluster, topic))) {
       if (performance.now() > deadlineMs) {
         const seconds = WRITABLE_WITHIN_MS / 1000
-        throw new Error(`topic ${topic} was created, but has no leaders after ${seconds} s`)
+        throw new Error(
+          `topic ${topic} was created, but not all its partitions have a leader after ${seconds} s`,
+        )
       }
       await pause(RETRY_MS)
     }

@@ -1,7 +1,10 @@
 import { IntervalSet } from '../../interval-set.ts'
 import type { DeferredRange, LedgerNote } from './notes.ts'
 
-/** A range that arrived, or that nothing will deliver any more, and when Kafka stored that note. */
+/**
+ * A range that arrived, or that nothing will deliver any more, and when Kafka stored the note that
+ * says so.
+ */
 type FinishedRange = DeferredRange & { appendTimeMs: number }
 
 /** The deferred ranges of one outbox, as notes of the bridge's inbox report them. */
@@ -16,10 +19,10 @@ type DeferralNote = Extract<LedgerNote, { kind: 'behind' | 'caught up' | 'contac
 const keyOf = (inbox: string, { note, from, to }: DeferredRange) => `${inbox} ${note} ${from} ${to}`
 
 /**
- * Applies a note about deferred ranges: a range is deferred (`behind`), a range arrived
- * (`caught up`), or the inbox lists all ranges that are still deferred (`contact`). A `contact`
- * note finishes each older range that the note does not list, and so each range of another inbox:
- * that inbox is gone. Duplicates of a note change nothing.
+ * Applies a note about deferred ranges: a range is deferred (`behind`), a range arrived (`caught
+ * up`), or the inbox lists all ranges that are still deferred (`contact`). A `contact` note
+ * finishes each older range that the note does not list, and so each range of another inbox: the
+ * other inbox no longer exists. Duplicates of a note change nothing.
  */
 export function addDeferralNote(
   { deferrals }: { deferrals: Map<string, DeferralLedger> },

@@ -10,7 +10,8 @@ type Account = {
 
 /**
  * Adds a note that explains numbers, or that reports lost notes. Duplicates change nothing. A note
- * that continues a like one extends it, so the list grows with gaps and not with notes.
+ * that continues an explanation of the same kind, reason and epoch extends that explanation, so the
+ * list grows with gaps and not with notes.
  */
 export function addExplanation(known: Account, note: ExplanationNote): void {
   const { store, lostNotes, explanation } = note
@@ -43,13 +44,13 @@ export function addExplanation(known: Account, note: ExplanationNote): void {
 const isLike = (a: Explanation, b: Explanation) =>
   a.kind === b.kind && a.reason === b.reason && a.epoch === b.epoch
 
-/** Whether a like note begins where `before` ends, in each zone too: both can become one. */
+/** Whether `next` begins where `before` ends, also in each zone, so that both can become one. */
 function continues(before: Explanation, next: Explanation): boolean {
   if (before.to + 1 !== next.from) return false
   if ((before.zones.length === 0) !== (next.zones.length === 0)) return false
   return next.zones.every(({ zone, first }) => {
     const known = before.zones.findLast(range => range.zone === zone)
-    // A zone that is new here can belong to the next epoch.
+    // The numbers of a zone that `before` does not name can belong to the next epoch.
     return known ? known.first + known.count === first : next.epoch !== null
   })
 }

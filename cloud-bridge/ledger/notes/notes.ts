@@ -12,7 +12,7 @@ export type Explanation = {
   /** Null when the note does not say; the sequences then identify the epoch. */
   epoch: number | null
   zones: ZoneRange[]
-  /** The sequences concerned, when they are only a part of `from` to `to`. */
+  /** The sequences that the note explains, when they are only a part of `from` to `to`. */
   spans?: Span[]
   at: number
 }
@@ -64,7 +64,9 @@ export type ClockCorrection = { epoch: number; from: number; to: number; offsetM
 /** Numbers of notes that never arrive; their content is unknown. */
 export type LostNotes = { origin: string; from: number; to: number; reason: string }
 
-/** The kinds that explain gaps. Of several that explain a number, the report names the first. */
+/**
+ * The kinds that explain gaps. Of several kinds that explain a number, the report names the first.
+ */
 export const EXPLAINING_KINDS = [
   'rejected',
   'tombstone',
@@ -78,7 +80,7 @@ type ExplainingKind = (typeof EXPLAINING_KINDS)[number]
 /** Whether a note was damaged: its content is then only the reason. */
 export const isUnreadableContent = (content: object) => Object.keys(content).join() === 'reason'
 
-/** Decodes a value of the ledger topic; null when the value is not a note of ours. */
+/** Decodes a value of the ledger topic; null when the value is not a note of this program. */
 export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | null {
   const note = parse(value)
   if (!isObject(note) || !isObject(note.content)) return null
@@ -87,7 +89,7 @@ export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | nu
     return null
   }
   if (!isInteger(sequence) || typeof at !== 'number' || typeof kind !== 'string') return null
-  // A note of the bridge is in the bridge's own store and names the outbox in its content.
+  // The `store` of a bridge's note is the id of the inbox; the note's content names the outbox.
   const outbox = typeof content.store === 'string' ? content.store : store
   const header = { gateway, store: outbox, sequence, at, appendTimeMs }
   if (isUnreadableContent(content)) {
@@ -100,10 +102,13 @@ export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | nu
   return meaning && { ...header, ...meaning }
 }
 
-/** `file` is the id of the file that holds the note, in hex; `origin` names the file. */
+/**
+ * `file` is the id of the file that contains the note, in hex; `origin` says which kind of file
+ * that is: outbox or inbox.
+ */
 type NoteFacts = { file: string; origin: string; sequence: number; at: number }
 
-/** Returns null when the content is not that of the kind. */
+/** Returns null when the content does not have the form of its kind. */
 type Reader<Kind extends NoteKind> = (
   content: UncheckedContent<Kind>,
   note: NoteFacts,
@@ -159,7 +164,8 @@ const READERS: { [Kind in NoteKind]: Reader<Kind> } = {
     return { kind: 'explanation', explanation: null, lostNotes: [lost] }
   },
   jump(content, note) {
-    // The content names the file whose notes are lost; the inbox holds the note in either case.
+    // The content names the file whose notes are lost; the jump note itself is in the inbox in
+    // either case.
     const origin = typeof content.origin === 'string' ? content.origin : note.origin
     return readGap('jump', content, note, lostNotesIn([content.notes], origin, content.reason))
   },
@@ -230,7 +236,7 @@ function readExplanation(kind: ExplainingKind, content: GapFields, at: number): 
     reason: typeof reason === 'string' ? reason : '',
     from,
     to,
-    // A hole may span epochs that only the lost part of the store knew.
+    // A hole may span epochs that only the lost part of the outbox knew.
     epoch: isInteger(epoch) && kind !== 'hole' ? epoch : null,
     zones: (Array.isArray(zones) ? zones : []).flatMap(readZone),
     ...(spans.length > 0 && { spans }),

@@ -127,7 +127,9 @@ describe('the guard', () => {
   it('sends nothing before the first check, and continues when a later check fails', async () => {
     const { send, settingsOf, clock, sink } = rig(safe)
     settingsOf.mockRejectedValueOnce(new Error('unavailable'))
-    await expect(sink.send(batch)).rejects.toThrow(new SinkUnavailable('t: unavailable'))
+    await expect(sink.send(batch)).rejects.toThrow(
+      new SinkUnavailable('the settings of topic t cannot be read: unavailable'),
+    )
     expect(send).not.toHaveBeenCalled()
     await sink.send(batch)
     settingsOf.mockRejectedValueOnce(new Error('unavailable'))

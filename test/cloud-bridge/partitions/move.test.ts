@@ -178,7 +178,7 @@ describeWithKafka('zones that move to other partitions', () => {
     at.store(1)
     await at.delivered()
     const warning =
-      /kafka.partitions is 2, but zones are spread over 3 .*move --to 2, or set it to 3/
+      /kafka.partitions is 2, but zones are spread over 3 .*move --to 2, or set the key to 3/
     expect(at.bridge.mismatches).toEqual([expect.stringMatching(warning)])
     await check(at, [
       [1, 2],

@@ -82,8 +82,9 @@ describeWithRegistry('the ids of schemas', () => {
     expect(idOf(topic, newestSchema.fingerprint)).toBe(id)
     await vi.waitFor(() => expect(idOf(topic, newestSchema.fingerprint)).toBe(4711))
     expect(lookup.changed).toHaveLength(releasedSchemas.length)
+    const schema = `SensorReading ${newestSchema.version} of ${topic}-value`
     expect(lookup.changed.at(-1)).toBe(
-      `SensorReading ${newestSchema.version} of ${topic}-value has id 4711 now, was ${id}`,
+      `the schema registry gives id 4711 for ${schema} now, before ${id}`,
     )
     lookup.gate.mode = 'cut'
     expect(lookup.restart()(topic, newestSchema.fingerprint)).toBe(4711)

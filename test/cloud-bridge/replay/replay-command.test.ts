@@ -80,7 +80,7 @@ describe('the replay command', () => {
     [{ from: 3, to: 2 }, /from before to/],
     [{ from: 1.5, to: 2 }, /ms since 1970/],
     [{ from: -1e300, to: 2 }, /ms since 1970/],
-    [{ ...all, zone: 7 }, /zone must be a name/],
+    [{ ...all, zone: 7 }, /zone must be text/],
   ])('refuses %j', async (input, reason) => {
     using at = startCommand([0])
     at.deliver()
@@ -148,7 +148,7 @@ describe('the replay command', () => {
     at.place.removeOutbox()
     await expect(at.replay(all)).rejects.toMatchObject({
       status: 503,
-      message: 'there is no outbox',
+      message: 'there is no outbox: start the gateway',
     })
     const other = at.place.openOutbox()
     expect(other.store).not.toEqual(at.source.store!.id)

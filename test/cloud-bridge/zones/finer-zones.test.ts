@@ -104,7 +104,7 @@ describe('the routes of the cure', () => {
     ['braces', building, '{site}'],
     ['a name that would get too long', building, 'z'.repeat(120)],
   ])('are none for %s', (_, route, zone) => {
-    expect(finerZonesCure(load(zone), [route])).toMatch(/^No route can split it/)
+    expect(finerZonesCure(load(zone), [route])).toMatch(/^No route can split the zone/)
   })
 })
 
