@@ -57,10 +57,7 @@ export function openProducer(options: KafkaOptions): Producer {
     else await disconnect()
   }
 
-  /**
-   * Sends all parts at once. Returns each part with its failure, or with null. Throws when the
-   * producer cannot connect.
-   */
+  /** Sends all parts at once; returns each part's failure or null. Throws when connecting fails. */
   const attempt = async (batch: Batch, parts: readonly BatchPart[]) => {
     const results = (failureOf: (part: BatchPart) => unknown) =>
       parts.map(part => [part, failureOf(part)] as const)
@@ -72,11 +69,9 @@ export function openProducer(options: KafkaOptions): Producer {
       const acknowledged = new Set(response.map(({ partition }) => partition))
       // kafkajs has used up the sequences of acknowledged parts: a retry would store them twice.
       const isDone = (part: BatchPart) => acknowledged.has(partitionOf(batch, part))
-      const failure = withoutResult(
-        batch,
-        parts.filter(part => !isDone(part)),
-      )
-      if (!parts.every(isDone)) await closeAfter(connected, failure, sending)
+      const failed = parts.filter(part => !isDone(part))
+      const failure = withoutResult(batch, failed)
+      if (failed.length > 0) await closeAfter(connected, failure, sending)
       return results(part => (isDone(part) ? null : failure))
     } catch (failure) {
       await closeAfter(connected, failure, sending)
