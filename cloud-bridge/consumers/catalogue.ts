@@ -15,7 +15,9 @@ import { openStateStore } from './state/configured-store.ts'
 import { openCurrentVersion } from './state/current-version.ts'
 import type { ConsumerStateAccess, PartitionState, StateStore } from './state/state.ts'
 
-/** What a consumer needs to open; a consumer adds the resources that it opens to `stack`. */
+/**
+ * The parts with which a consumer opens. The consumer adds every resource that it opens to `stack`.
+ */
 export type ConsumerContext = {
   config: Config
   runtime: ConsumerProcess
@@ -29,7 +31,7 @@ export type OpenedConsumer = {
   /** The address of the HTTP pages, and the configuration key of that address. */
   http: { host: string; port: number }
   key: string
-  /** Answers requests for other than the standard pages. */
+  /** Answers HTTP requests for all pages except the standard pages. */
   handleRequest?: RequestListener
   openWork: Consumer['open']
 }
@@ -42,7 +44,7 @@ export type ConsumerDefinition = {
   open(context: ConsumerContext): Promise<OpenedConsumer>
   /** Only for a consumer with a state that can be rebuilt. */
   createHandling?(context: ConsumerContext): HandlingFactory
-  /** The shortest time between two commits; 0 by default. */
+  /** The shortest time between two commits, in ms; 0 by default. */
   commitEveryMs?: number
 }
 
@@ -98,7 +100,11 @@ async function openArchive({ config, runtime, log }: ConsumerContext): Promise<O
     ...{ name: 'archive', ...options, disk: durableFilesystem },
     ...{ decodeRecords, retryWhileUnavailable, deadLetterTopic },
     produceDeadLetters: runtime.createDeadLetterProducer(),
-    onSealed: (partition, day, sha256) => log.info({ partition, day, sha256 }, 'day sealed'),
+    onSealed: (partition, day, sha256) =>
+      log.info(
+        { partition, day, sha256 },
+        'first manifest line (seal) of the day written; store its hash where nobody can change it',
+      ),
     onCommitted: metrics.countRecords,
   })
   const openWork: Consumer['open'] = (partition, signal) =>
@@ -122,7 +128,7 @@ function openState(name: string, { config, stack }: ConsumerContext): ConsumerSt
   return stack.use(openCurrentVersion(stack.use(openConfiguredStore(config)), name))
 }
 
-/** Opens the store of the consumers' states, as configured. */
+/** Opens the configured storage of the consumers' states. */
 export function openConfiguredStore({ consumers: { dir, postgresUrl } }: Config): StateStore {
   return openStateStore({ dir, postgresUrl: postgresUrl?.reveal() ?? null })
 }

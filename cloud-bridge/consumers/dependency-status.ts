@@ -1,13 +1,16 @@
 import type { createLog } from '../../config/process/log.ts'
 
 /**
- * Which dependencies of a process are unavailable, and why. Logs the beginning and the end of each
- * outage; `onFault` counts each report of a reason.
+ * Records which dependencies of a process are unavailable, and why. Logs the beginning and the end
+ * of each outage. Calls `onFault` at each report that a dependency is unavailable.
  */
 export function createDependencyStatus(log: ReturnType<typeof createLog>, onFault: () => void) {
   const outages = new Map<string, { reason: string; sinceMs: number }>()
   return {
-    /** Returns a function that reports why a dependency is unavailable, or null: available. */
+    /**
+     * Returns the function that reports the state of a dependency: the reason why it is
+     * unavailable, or null when it is available.
+     */
     reporterOf: (dependency: string) => (reason: string | null) => {
       const outage = outages.get(dependency)
       if (reason === null) {
@@ -21,10 +24,10 @@ export function createDependencyStatus(log: ReturnType<typeof createLog>, onFaul
       if (!outage) log.warn({ reason }, `${dependency} unavailable; retrying`)
       outages.set(dependency, { reason, sinceMs: outage?.sinceMs ?? performance.now() })
     },
-    /** The reason by dependency. */
+    /** By unavailable dependency, the reason. */
     unavailable: (): Record<string, string> =>
       Object.fromEntries([...outages].map(([dependency, { reason }]) => [dependency, reason])),
-    /** One text for each unavailable dependency. */
+    /** One text for each unavailable dependency, with the reason. */
     unavailableReasons: () =>
       [...outages].map(([dependency, { reason }]) => `${dependency}: ${reason}`),
   }

@@ -6,14 +6,14 @@ const POLL_EVERY_MS = 5000
 export type Lag = {
   /** Unprocessed records of the member's partitions, by topic; empty before the first poll. */
   recordsByTopic: ReadonlyMap<string, number>
-  /** The time of the poll, ms since 1970. */
+  /** The time of the last poll, ms since 1970; 0 before the first poll. */
   atMs: number
 }
 
 /**
- * Polls the ends of the topics every few seconds until `signal` aborts, and keeps the returned lag
- * up to date. `nextOffset` gives the next offset of a partition; null for a partition of another
- * member.
+ * Polls the end offsets of the topics every 5 s until `signal` aborts, and updates the returned
+ * lag. `nextOffset` gives the next offset to process in a partition; null for a partition of
+ * another member. Calls `onPolled` after each successful poll.
  */
 export function startLagWatch(
   stream: EventStream,

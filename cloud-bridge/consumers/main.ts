@@ -82,7 +82,7 @@ async function run(name: string, config: Config, options: Options): Promise<void
   }
 }
 
-/** The consumer of that name. Rejects with CannotStart when there is none. */
+/** The consumer with that name or file. Rejects with CannotStart when there is no such consumer. */
 async function definitionOf(consumer: string): Promise<ConsumerDefinition> {
   if (consumer === 'analytics') return analytics
   if (consumer === 'archive') return archive

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import type { ArrivalCounts } from './runtime/handler.ts'
 
-/** Fault kinds as the metric's label has them. */
+/** The kinds of faults, as the values of the metric's label `kind`. */
 export type FaultKind = 'refused' | 'away' | 'joined anew' | 'absurd' | 'deleted'
 
 /** The counts of a consumer since its start, and its lag. */
@@ -47,7 +47,7 @@ export function createConsumerMetrics(
       for (const [topic, count] of source.lag()) this.set({ consumer, topic }, count)
     },
   })
-  /** Field names as the page /state has them. */
+  /** The totals since the start, with the field names of the page /state. */
   const totals = {
     taken: {} as Partial<ArrivalCounts>,
     effects: 0,

@@ -28,7 +28,9 @@ export type ConsumerProcessOptions = {
 
 export type ConsumerProcess = ReturnType<typeof createConsumerProcess>
 
-/** The parts of every consumer process: reading, sending, retries, metrics and HTTP pages. */
+/**
+ * Creates the parts of every consumer process: reading, sending, retries, metrics and HTTP pages.
+ */
 export function createConsumerProcess(options: ConsumerProcessOptions) {
   const { name, config, kafka, log, signal } = options
   const { readings, backfill, deadletters: deadLetterTopic } = config.kafka.topics
@@ -44,7 +46,10 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
     onUnavailable: dependencies.reporterOf('Kafka producer'),
     onRejected({ id, topic }: { id: string; topic: string }, reason: string) {
       metrics.countFault('refused')
-      log.error({ id, topic, reason }, 'Kafka rejected this record for good')
+      log.error(
+        { id, topic, reason },
+        'Kafka rejected this record for good; the record is not sent again',
+      )
     },
   })
 
@@ -53,17 +58,23 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
 
   return {
     ...{ metrics, deadLetterTopic, topics },
-    /** Reports the reason why a dependency is unavailable, and null when it is available again. */
+    /**
+     * Returns the function that reports why a dependency is unavailable; null: it is available
+     * again.
+     */
     dependencyReporter: dependencies.reporterOf,
     retryWhileUnavailable: createDependencyRetry(dependencies.reporterOf('state and registry')),
     decodeRecords: createRecordDecoder(createEventReader(client), topics),
-    /** Creates the relay that sends the effects of the process's works. */
+    /** Creates the relay that sends the effects of all partitions of the process. */
     createEffectRelay: () =>
       createEffectRelay({ ...producerOptions(), onSent: metrics.countEffects }),
     createDeadLetterProducer: () => createDeadLetterProducer(producerOptions()),
     /** The next offset of a partition, or null when another member owns the partition. */
     nextOffset,
-    /** Reads as a member of the group until the signal. Rejects with errors that cannot pass. */
+    /**
+     * Runs the consumer as a member of its group until `until` aborts. Rejects with an error that a
+     * retry cannot fix.
+     */
     async run(
       open: Consumer['open'],
       { groupId = `sluice-${name}`, until = signal } = {},
@@ -88,7 +99,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
         },
       })
     },
-    /** Serves the pages of the process; `fallback` answers every other request. */
+    /** Serves the HTTP pages of the process. `fallback` answers every other request. */
     serve: (http: { host: string; port: number }, key: string, fallback?: RequestListener) =>
       serveHttp({
         ...http,
@@ -115,7 +126,10 @@ function createMemberReports(
   return {
     onDeleted(gap) {
       metrics.countFault('deleted', gap.to - gap.from)
-      log.error(gap, 'Kafka deleted these records before they were read (retention)')
+      log.error(
+        gap,
+        'Kafka deleted these records before they were read; raise the retention of the topic',
+      )
     },
     onRejoin(reason) {
       metrics.countFault('joined anew')
@@ -133,14 +147,14 @@ export type ConsumerProcessState = {
   /** Unprocessed records of those partitions, by topic, at `lagAtMs` (ms since 1970). */
   lag: Record<string, number>
   lagAtMs: number
-  /** By unavailable dependency: the reason. */
+  /** By unavailable dependency, the reason. */
   away: Record<string, string>
   taken: Partial<ArrivalCounts>
   effects: number
   faults: Record<string, number>
 }
 
-/** Creates the `open` of a consumer whose state and offsets commit together. */
+/** Creates the function `open` of a consumer whose state and offsets commit together. */
 export function createStatefulOpener(
   name: string,
   runtime: ConsumerProcess,

@@ -13,7 +13,8 @@ const POLLS_PER_LOG_LINE = 10
  * 1970; 0: all records). The rebuild has a consumer group of its own and runs beside the current
  * version; only the current version's effects are sent. When the rebuild has caught up with the
  * topics, its version becomes current, and the running processes continue with it. Rejects with
- * CannotStart for a consumer without such a state, and when a later rebuild replaces this one.
+ * CannotStart for a consumer whose state cannot be rebuilt, and when a later rebuild replaces this
+ * rebuild.
  */
 export async function reprocess(
   { name, createHandling, commitEveryMs = 0 }: ConsumerDefinition,
@@ -41,7 +42,7 @@ export async function reprocess(
   const until = AbortSignal.any([signal, ending.signal])
   log.info({ version, from: new Date(fromMs).toISOString() }, 'rebuilding the state')
   const running = runtime.run(open, { groupId: `sluice-${name}-v${version}`, until })
-  // After a rejection the loop below would wait for ever.
+  // Without this, the loop below would never end after a rejection.
   running.catch(() => ending.abort())
   let ends: ReadonlyMap<string, TopicOffsets> | null = null
   for (let polls = 1; !until.aborted; polls++) {
@@ -49,7 +50,8 @@ export async function reprocess(
     const left = ends && unprocessedCount(ends, runtime)
     if (left === 0) break
     if (polls % POLLS_PER_LOG_LINE === 0) log.info({ version, left }, 'rebuilding the state')
-    // Caught up: the records below the ends of one poll are processed by the next poll.
+    // The rebuild has caught up when all records below the ends of one poll are processed at the
+    // next poll.
     ends = await kafka.stream.topicOffsets(runtime.topics).catch(() => ends)
   }
   ending.abort()
@@ -59,7 +61,10 @@ export async function reprocess(
   log.info({ version }, 'the rebuilt state is current')
 }
 
-/** Records below the ends; null while a topic is unknown or a partition is not assigned to us. */
+/**
+ * The number of unprocessed records below the given ends. Null while a topic is unknown, or a
+ * partition is not assigned to this process.
+ */
 function unprocessedCount(
   ends: ReadonlyMap<string, TopicOffsets>,
   { topics, nextOffset }: Pick<ConsumerProcess, 'topics' | 'nextOffset'>,
@@ -78,13 +83,16 @@ function unprocessedCount(
   return count
 }
 
-/** A fenced claim of a version that is being built means that a later rebuild replaced it. */
+/**
+ * Returns `claim` of a version that is being built. When this `claim` is fenced, a later rebuild
+ * has replaced the version, so it rejects with CannotStart.
+ */
 function endWhenReplaced({ claim }: ConsumerState, name: string): Pick<ConsumerState, 'claim'> {
   return {
     claim: partition =>
       claim(partition).catch(error => {
         if (!(error instanceof Fenced)) throw error
-        throw new CannotStart(`a later ${name} --from replaced this rebuild`)
+        throw new CannotStart(`a later ./sluice consume ${name} --from replaced this rebuild`)
       }),
   }
 }

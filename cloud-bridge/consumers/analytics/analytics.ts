@@ -19,33 +19,35 @@ import { type ClockOffsetSource, UnsyncedReadings } from './time/unsynced-readin
 import { type WindowTimer, WindowTimers } from './time/window-timers.ts'
 
 export type AnalyticsOptions = {
-  /** The topic of the aggregates. */
+  /** The Kafka topic to which the aggregates are sent. */
   topic: string
   /** The window sizes that are published to the topic. */
   publish: readonly WindowSize[]
-  /** A window is published this long after its end, in event time. */
+  /** How long after its end a window is published, in ms of event time. */
   latenessMs: number
-  /** How many series a partition may have. */
+  /** The largest number of series in a partition. */
   seriesMax: number
-  /** How long an unsynced reading stays pending. */
+  /** The longest time for which an unsynced reading stays pending, in ms. */
   clockWaitMs: number
-  /** How long a value holds when none follows. */
+  /** The longest time for which a value counts when no further value follows, in ms. */
   holdMaxMs: number
   clockOffsets: ClockOffsetSource
   /** Called with the number of an event's implausible values, which are not aggregated. */
   onImplausibleValues(count: number): void
 }
 
-/** The windows of at most so many devices are published in one commit. */
+/**
+ * How many timers one commit handles; a timer has the windows of a device of one size and start.
+ */
 const TIMERS_AT_ONCE_MAX = 2000
 
-/** All series of a partition, by device key and metric. */
+/** The attributes of all series of a partition, by device key and metric. */
 type SeriesCatalogue = Map<string, Map<string, SeriesAttributes>>
 
-/** The points of an event, each with its series. */
+/** The points that an event adds to its series: `series[i]` is the series of `points[i]`. */
 type EventPlan = {
   event: SensorReading
-  /** Ms since 1970; an Error when impossible, null while unknown: then there are no points. */
+  /** Ms since 1970; an Error when impossible, null while unknown. Then `points` is empty. */
   time: number | Error | null
   series: ActiveSeries[]
   points: Point[]
@@ -53,7 +55,7 @@ type EventPlan = {
   implausible: number
 }
 
-/** Creates the handling of a partition from its state. Rejects while the state is unavailable. */
+/** Creates the handling of a partition's events. Rejects while the state is unavailable. */
 export async function createAnalytics(
   state: PartitionState,
   options: AnalyticsOptions,
@@ -68,20 +70,20 @@ export async function createAnalytics(
   return new Analytics(state, options, catalogue, timers)
 }
 
-/** Aggregates readings into windows and publishes these, on the state of one partition. */
+/** Aggregates the readings of one partition into windows, and publishes the windows. */
 class Analytics implements Handling {
   readonly #options: AnalyticsOptions
   readonly #state: AggregationState
   readonly #catalogue: SeriesCatalogue
   #seriesCount: number
   readonly #unsynced: UnsyncedReadings
-  /** The plans of the loaded events, and how many of them were handled. */
+  /** The plans of the loaded events, and how many of the plans were handled or skipped. */
   #plans: EventPlan[] = []
   #handledCount = 0
   #isCommitted = true
-  /** The windows that the next commit publishes. */
+  /** The timers of the windows that the next commit publishes. */
   #expiredTimers: WindowTimer[] = []
-  /** The highest gateway time of an event, in ms since 1970. */
+  /** The highest corrected gateway time of all handled events, in ms since 1970. */
   #watermark = 0
 
   constructor(
@@ -100,7 +102,7 @@ class Analytics implements Handling {
   }
 
   async load(received: readonly ReceivedEvent[]): Promise<void> {
-    // Plans that were not handled do not move the end of their series.
+    // The points of a plan that was not handled do not become the last points of their series.
     for (const plan of this.#plans) {
       for (const series of plan.series) series.plannedLast = series.last
     }
@@ -137,7 +139,7 @@ class Analytics implements Handling {
     return { rows, effects }
   }
 
-  /** Does the work of once per transaction: evictions, unsynced readings, windows to publish. */
+  /** Starts a transaction: evicts, aggregates unsynced readings, loads the windows to publish. */
   async #beginTransaction(): Promise<void> {
     this.#isCommitted = false
     const { cache, timers } = this.#state
@@ -150,15 +152,15 @@ class Analytics implements Handling {
   }
 
   /**
-   * Plans an event; null when memory does not have all that the event needs. `isRead` says that
-   * `#read` has loaded what late points need.
+   * Plans an event. Returns null when the cache lacks a row that the event needs. `isRead`: `#read`
+   * has loaded the rows that late points need.
    */
   #plan(event: SensorReading, time: EventPlan['time'], isRead = false): EventPlan | null {
     const plan: EventPlan = { event, time, series: [], points: [], implausible: 0 }
     if (time instanceof Error) return plan
     const device = this.#state.cache.findDevice(event)
     const start = windowStartOf(BASE_SIZE, time ?? 0)
-    // The block may exist in the state, with points of another series of the device.
+    // An uncached block may exist in the state, with points of the device's other series.
     if (!device || (time !== null && !device.blocks.has(start))) return null
     for (const measurement of event.measurements) {
       const value = numericValueOf(measurement)
@@ -184,7 +186,7 @@ class Analytics implements Handling {
     return this.#plan(event, time, true)!
   }
 
-  /** Brings everything into memory that an event needs. */
+  /** Loads every row that an event needs into the cache. */
   async #read(event: SensorReading, time: number | null): Promise<void> {
     const { cache } = this.#state
     const listed = this.#catalogue.get(deviceKey(event))
@@ -206,8 +208,8 @@ class Analytics implements Handling {
   }
 
   /**
-   * Lists the new series of an event, also of a pending one, so that the event has room when its
-   * time is known. Throws, listing none, when the partition would have too many series.
+   * Adds the new series of an event to the catalogue. A pending event adds its series too, so that
+   * they count before its time is known. Throws, and adds none, when the series would be too many.
    */
   #admitNewSeries({ series: all }: EventPlan): void {
     if (!all.some(({ isNew }) => isNew)) return
@@ -249,7 +251,7 @@ class Analytics implements Handling {
     }
   }
 
-  /** Publishes the windows that expired, and published windows that changed since. */
+  /** Publishes expired windows, and once more each published window that changed since. */
   #publishAll(): Effect[] {
     const { cache, dirty, timers } = this.#state
     const effects = [...dirty.republish].map(([window, series]) => this.#publish(series, window))

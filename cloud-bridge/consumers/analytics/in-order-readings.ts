@@ -15,7 +15,10 @@ import {
 } from './model/window-sizes.ts'
 import type { WindowTimers } from './time/window-timers.ts'
 
-/** The state of a partition in memory: its cache, its changes, its windows to be published. */
+/**
+ * The state of a partition in memory: cached rows, uncommitted changes, and the timers of windows
+ * that are not published yet.
+ */
 export type AggregationState = {
   cache: StateCache
   dirty: DirtyRows
@@ -34,7 +37,7 @@ export function appendPoint(state: AggregationState, series: ActiveSeries, point
   if (series.isPublished) amendOpenWindows(state.dirty, series)
 }
 
-/** Notes a new point in the quarter and the open windows of a series. */
+/** Marks the quarter and the open windows of a series as changed by a new point. */
 export function amendOpenWindows(dirty: DirtyRows, series: ActiveSeries): void {
   dirty.amend(series, series.quarter!)
   for (const window of series.openWindows.values()) {
@@ -43,7 +46,10 @@ export function amendOpenWindows(dirty: DirtyRows, series: ActiveSeries): void {
   }
 }
 
-/** Creates the window of a series that contains a moment; `before` is the last point before it. */
+/**
+ * Creates the window of a series that contains `moment` (ms since 1970). `before` is the last point
+ * before the window.
+ */
 export function createWindow(
   { cache, timers }: AggregationState,
   { owner, metric }: ActiveSeries,
@@ -59,7 +65,10 @@ export function createWindow(
   return window
 }
 
-/** Closes the open quarter of a series and opens the one of a point; longer windows as well. */
+/**
+ * Closes the open quarter of a series and opens the quarter that contains a point. Does the same
+ * for each longer window that does not contain the point.
+ */
 function enterQuarter(state: AggregationState, series: ActiveSeries, { at }: Point): void {
   const { cache, dirty, timers } = state
   const { owner, metric, last, openWindows } = series
@@ -92,7 +101,10 @@ function closeQuarter({ cache, holdMaxMs }: AggregationState, series: ActiveSeri
   cache.blocks.removeSeriesEnd(series.owner, series.block!)
 }
 
-/** Closes a window, whose shorter windows are closed, and merges it into longer open windows. */
+/**
+ * Closes a window and merges it into the longer open windows that are built from it. The caller has
+ * closed all shorter windows in the window.
+ */
 function closeWindow(
   { cache, dirty, holdMaxMs }: AggregationState,
   { openWindows }: ActiveSeries,

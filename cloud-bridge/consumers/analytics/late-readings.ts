@@ -24,7 +24,7 @@ import {
   windowStartOf,
 } from './model/window-sizes.ts'
 
-/** Loads what `insertLatePoint` needs for a point of a series at this moment. */
+/** Loads every row that `insertLatePoint` needs to insert a point at `at` (ms since 1970). */
 export async function loadForInsert(
   cache: StateCache,
   series: ActiveSeries,
@@ -43,7 +43,7 @@ export async function loadForInsert(
 
 /**
  * Inserts a point that is before the last point of its series, and rebuilds the windows that the
- * point changes. `loadForInsert` has loaded what this needs.
+ * point changes. The caller must have called `loadForInsert` for the point.
  */
 export function insertLatePoint(state: AggregationState, series: ActiveSeries, point: Point): void {
   const { cache, dirty, timers } = state
@@ -91,8 +91,9 @@ function followingQuarter({ owner, metric }: ActiveSeries, start: number): Quart
 }
 
 /**
- * Rebuilds the windows of all sizes around a point in a closed quarter. A window merges its closed
- * parts only, so a window whose part around the point is open stays as it is.
+ * Rebuilds the windows of all sizes that contain a point of a closed quarter, and returns the
+ * windows. A window merges its closed parts only, so a window whose part around the point is open
+ * stays unchanged.
  */
 function rebuildWindows(
   state: AggregationState,
@@ -114,7 +115,9 @@ function rebuildWindows(
   })
 }
 
-/** The window that contains a point; a window that does not exist yet begins with the point. */
+/**
+ * The window that contains a point. A window that does not exist yet is created as a closed window.
+ */
 function findOrCreateWindow(
   state: AggregationState,
   series: ActiveSeries,
@@ -130,7 +133,10 @@ function findOrCreateWindow(
   return window
 }
 
-/** Sets `before` of the next window, when the inserted point is now the last one before it. */
+/**
+ * Sets `before` of the next window with points to the inserted point, if that point is now the last
+ * one before the window.
+ */
 function updateBeforeOfNext(
   { cache, dirty }: AggregationState,
   series: ActiveSeries,
@@ -140,7 +146,7 @@ function updateBeforeOfNext(
 ): void {
   if (windowStartOf(size, following.at) === start) return
   const next = cache.windows.at(series, size, following.at)
-  // A size that was added later has no windows of the time before.
+  // A window size that was added to the table later has no windows for the readings before.
   if (!next || (next.before && !isPointBefore(next.before, point))) return
   next.before = point
   dirty.republishIfPublished(series, next)

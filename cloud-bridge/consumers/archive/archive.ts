@@ -12,31 +12,39 @@ import { type BufferOwner, createMemoryBudget, type MemoryBudget } from './memor
 import { type ClaimOptions, claimPartition } from './partition.ts'
 import { PendingFiles } from './pending-files.ts'
 
-/** The pending events of a process, as bytes in Kafka; in columns they take about twice that. */
+/**
+ * The limit of all pending events of a process, as bytes in Kafka. In columns they take twice that.
+ */
 const PENDING_MAX_BYTES = 24 * 1024 * 1024
-/** How many records are decoded at once: garbage collection copies what is alive. */
+/** How many records are decoded at once: garbage collection copies all live objects. */
 const DECODED_MAX_RECORDS = 200
 const DAY_MS = 86_400_000
 const DELETE_EVERY_MS = 3_600_000
 
 export type ArchiveOptions = Omit<ClaimOptions, 'partition'> & {
   name: string
-  /** A partition commits when it has so many pending events. */
+  /** A partition commits when it has this number of pending events. */
   fileMaxEvents: number
-  /** A partition commits when its oldest pending event is so old. */
+  /** A partition commits when its oldest pending event has been pending for this number of ms. */
   fileMaxAgeMs: number
-  /** Files are deleted so many days after their commit; null for never. */
+  /** Files are deleted this number of days after their commit; null: never. */
   keepDays: number | null
   decodeRecords(records: readonly ReadRecord[]): Promise<DecodedRecords>
   produceDeadLetters: SendDeadLetters
   deadLetterTopic: string
   /** Retries work while its dependency is unavailable. */
   retryWhileUnavailable: DependencyRetry
-  /** Called after a commit with the number of its records; `in order` counts all new events. */
+  /**
+   * Called after a commit with the number of its records by arrival. `in order` counts all new
+   * events, late events too.
+   */
   onCommitted(counts: ArrivalCounts): void
 }
 
-/** Creates the archive of one process: a function that claims a partition and opens its work. */
+/**
+ * Creates the archive of one process. The returned function takes ownership of a partition and
+ * opens the work on it.
+ */
 export function createArchive(
   options: ArchiveOptions,
 ): (partition: number) => Promise<PartitionWork> {
@@ -47,9 +55,11 @@ export function createArchive(
 type PartitionOptions = ArchiveOptions & { partition: number; budget: MemoryBudget }
 
 /**
- * Opens the work of the archive on one partition. Pending events stay in memory until there are
- * enough, the oldest is old enough, or the work ends; then they are committed. After a crash the
- * uncommitted ones are read again: the archive itself knows the next offsets and all its events.
+ * Opens the work of the archive on one partition. Pending events stay in memory. They are committed
+ * when they are `fileMaxEvents`, when the oldest has been pending for `fileMaxAgeMs`, when the
+ * process needs memory, or when the work ends. After a crash the uncommitted events are read again,
+ * because the archive itself stores the next offsets. It also stores which events it has, so a
+ * duplicate is ignored.
  */
 async function openWork(options: PartitionOptions): Promise<PartitionWork> {
   const { retryWhileUnavailable, fileMaxAgeMs, keepDays, budget } = options
@@ -59,7 +69,7 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
   let [counts, pending] = [emptyCounts(), new PendingFiles()]
   let timer: NodeJS.Timeout | null = null
   const queue = createFailFastQueue()
-  // A failure ends the queue, and the work rejects by `failed`.
+  // After a failure the queue runs no further task, and `failed` of the work rejects.
   const runInBackground = (work: () => Promise<void>) => void queue.run(work).catch(() => {})
 
   const commit = async (persist: (work: () => Promise<void>) => Promise<void>) => {
@@ -115,7 +125,8 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
   return {
     ...{ nextOffsets, failed: queue.failed },
     async processRecords(topic, records, signal) {
-      // Outside of the queue: another partition's wait for room may need this queue.
+      // The wait is outside of the queue: another partition that waits for room may need this
+      // partition's commit, which runs in the queue.
       await rejectOnAbort(budget.makeRoom(), signal)
       await queue.run(async () => {
         for (let at = 0; at < records.length; at += DECODED_MAX_RECORDS) {
@@ -127,7 +138,7 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
       ending.abort()
       budget.remove(owner)
       clearInterval(deleting)
-      // Events that this commit cannot store are read again.
+      // Events that this commit cannot store are read from Kafka again.
       await queue.runLast(() => commit(work => work())).catch(() => {})
       if (timer) clearTimeout(timer)
     },

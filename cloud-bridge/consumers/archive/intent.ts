@@ -5,10 +5,10 @@ import type { DurableFilesystem } from './files/durable-filesystem.ts'
 
 /**
  * The next change of the archive, written before the change starts; the manifest line follows the
- * change. JSON on disk, so the names of the fields stay as they are.
+ * change. An intent is JSON on disk, so the names of the fields must not change.
  */
 export type Intent = {
-  /** The number of that line. */
+  /** The number of the manifest line that follows the change. */
   number: number
   /** The files that a commit is about to add. */
   files: string[]
@@ -37,6 +37,6 @@ export async function readIntent(folder: string): Promise<Intent | null> {
   }
 }
 
-/** The paths of all files that an interrupted commit may have left. */
+/** The paths of all files that an interrupted commit may have left, temporary files included. */
 export const pathsOfIntent = ({ files }: Intent, dir: string): string[] =>
   files.flatMap(name => [join(dir, name), temporaryPathOf(join(dir, name))])

@@ -38,7 +38,10 @@ Exit codes:
     const archiveDir = dir ?? requireConfig(config, env).consumers.archive.dir
     const heads = headsFile === undefined ? [] : readHeads(headsFile)
     const result = await verifyArchive(archiveDir, heads)
-    if (!result) throw new CannotStart(`there is no archive at ${archiveDir}`)
+    if (!result) {
+      const cure = 'name its directory in --dir or consumers.archive.dir'
+      throw new CannotStart(`there is no archive at ${archiveDir}: ${cure}`)
+    }
     process.stdout.write(`${json ? JSON.stringify(result) : verificationText(result)}\n`)
     process.exitCode = exitStatusOf(result.faults.length === 0 ? 'DONE' : 'ERR_NEGATIVE')
   })
@@ -52,7 +55,7 @@ function readHeads(file: string): ManifestHead[] {
     const { partitions } = JSON.parse(readFileSync(file, 'utf8'))
     if (Array.isArray(partitions)) return partitions
   } catch (error) {
-    throw new CannotStart(`${file}: ${(error as Error).message}`)
+    throw new CannotStart(`cannot read the file of --heads, ${file}: ${(error as Error).message}`)
   }
   throw new CannotStart(`${file} is no output of ./sluice archive verify --json`)
 }

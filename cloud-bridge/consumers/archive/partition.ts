@@ -28,8 +28,9 @@ export type ArchivePartition = {
   /** The committed state: the next offset of each topic, and all archived events. */
   readonly committed: { readonly nextOffsets: NextOffsets; readonly events: EventSet }
   /**
-   * Commits atomically. Rejects with Fenced when another process has claimed the partition since,
-   * and with StateUnavailable while the disk is full: then the same commit may be retried.
+   * Commits atomically. Rejects with Fenced when another process has taken ownership of the
+   * partition since. Rejects with StateUnavailable while the disk is full; then the same commit may
+   * be retried.
    */
   commit(commit: ArchiveCommit): Promise<void>
   /** Deletes the files that were committed before a day (YYYY-MM-DD). */
@@ -40,13 +41,17 @@ export type ClaimOptions = {
   dir: string
   partition: number
   disk: DurableFilesystem
-  /** A new day was sealed: a copy of the archive can be checked against the hash. */
+  /**
+   * Called when the first line of a day, the seal, is written. A copy of the archive can be checked
+   * against the hash of that line.
+   */
   onSealed(partition: number, day: string, sha256: string): void
 }
 
 /**
- * Claims a partition of an archive: the previous owner is fenced, and the files of an interrupted
- * commit are removed. Rejects when the manifest was changed, and names the line.
+ * Takes ownership of a partition of an archive: fences the previous owner, and removes the files of
+ * an interrupted commit. Rejects when the newest manifest file was changed; the error names the
+ * line.
  */
 export async function claimPartition(options: ClaimOptions): Promise<ArchivePartition> {
   const { dir, partition, disk } = options
@@ -60,7 +65,7 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
     await disk.write(ownerFile, Buffer.from(owner))
     return createManifestWriter({ folder, partition, disk, onSealed })
   })
-  /** Whether a change, also one of the previous owner, may have been interrupted. */
+  /** Whether a change may have been interrupted, by this owner or by the previous one. */
   let mayHaveLeftovers = true
 
   const removeLeftovers = async () => {
@@ -72,7 +77,7 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
   const asOwner = (work: () => Promise<void>) =>
     withFileLock(lockFile, async () => {
       if ((await readFile(ownerFile, 'utf8')) !== owner) {
-        throw new Fenced(`another process claimed partition ${partition} of the archive`)
+        throw new Fenced(`another process owns partition ${partition} of the archive now`)
       }
       if (mayHaveLeftovers) await removeLeftovers()
       mayHaveLeftovers = true
@@ -108,7 +113,10 @@ export async function claimPartition(options: ClaimOptions): Promise<ArchivePart
 const REASON_AND_CURE =
   'a topic that was deleted and created again reuses offsets. Set another consumers.archive.dir'
 
-/** Writes the files of a commit, durably; they are part of the archive once its line is. */
+/**
+ * Writes the files of a commit durably. The files become part of the archive when the line of the
+ * commit is appended to the manifest.
+ */
 async function addFiles(
   {
     dir,

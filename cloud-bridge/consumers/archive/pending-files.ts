@@ -13,7 +13,7 @@ type FilesByZone = Map<string, PendingFile>
 /** The pending events of a partition, in the files of its next commit. */
 export class PendingFiles {
   readonly events = new EventSet()
-  /** By topic, day of `receivedAt` and zone. */
+  /** The files by topic, day of `receivedAt` and zone. */
   readonly #topics = new Map<string, Map<number, FilesByZone>>()
   count = 0
   bytes = 0
@@ -29,12 +29,12 @@ export class PendingFiles {
     return true
   }
 
-  /** The files, one for each topic, date and zone. */
+  /** Encodes the pending events as files, one for each topic, date and zone. */
   async createFiles(): Promise<NewFile[]> {
     const days = [...this.#topics.values()].flatMap(byDay => [...byDay.values()])
     const files: NewFile[] = []
     for (const { path, columns } of days.flatMap(byZone => [...byZone.values()])) {
-      // A file takes long to encode: heartbeats run between files.
+      // A file takes long to encode, so heartbeats must be able to run between two files.
       await new Promise(resolve => setImmediate(resolve))
       const contents = columns.toParquet()
       const { first, last } = path

@@ -13,16 +13,23 @@ const BATCH_EVENTS = 500
 
 export type ArchiveReplayOptions = {
   dir: string
-  /** Events received at `fromMs` or later and before `toMs`, in ms since 1970. */
+  /**
+   * Only events that a gateway received at `fromMs` or later and before `toMs`, in ms since 1970.
+   */
   fromMs: number
   toMs: number
   /** Only events of this zone. */
   zone?: string | undefined
   topic: string
-  /** The topic's number of partitions: each event goes to the partition where it was read. */
+  /**
+   * The topic's number of partitions: each event is sent to the partition from which it was
+   * archived.
+   */
   partitions: number
   frame: Framing
-  /** Sends a batch until the fates are known; null when aborted before. */
+  /**
+   * Sends a batch until the fate of each record is known. Resolves with null when aborted before.
+   */
   deliver(batch: Batch): Promise<KnownFate[] | null>
   onRejected(event: ArchivedEvent, reason: string): void
 }
@@ -32,8 +39,8 @@ export class CannotReplay extends Error {}
 
 /**
  * Sends archived events to a topic again, under the same ids, encoded with the newest schema.
- * Returns how many events Kafka accepted; null when aborted. Rejects with CannotReplay before it
- * sends any event of a changed file.
+ * Resolves with the number of events that Kafka accepted; with null when aborted. Rejects with
+ * CannotReplay before it sends any event of a changed file.
  */
 export async function replayArchive(options: ArchiveReplayOptions): Promise<number | null> {
   const { dir, topic, partitions } = options
@@ -42,7 +49,10 @@ export async function replayArchive(options: ArchiveReplayOptions): Promise<numb
     const files = await findFiles(options, partition)
     if (files.length > 0 && partition >= partitions) {
       const size = `topic ${topic} has ${partitions} partitions`
-      throw new CannotReplay(`${size}, but archived events belong to partition ${partition}`)
+      const cure = `Add partitions, or name a topic with ${partition + 1} partitions or more`
+      throw new CannotReplay(
+        `${size}, but archived events belong to partition ${partition}. ${cure}`,
+      )
     }
     for (const file of files) {
       const count = await sendFile(options, file)

@@ -4,8 +4,8 @@ import type { DurableFilesystem } from './files/durable-filesystem.ts'
 import { readLines } from './manifest/day-files.ts'
 
 /**
- * Deletes the files that were committed on some days, and returns their number. Files that an
- * interrupted deletion has removed already count as well.
+ * Deletes the files that were committed on the given days. Resolves with the number of these files
+ * and of their events (`rows`). Files that an interrupted deletion has removed before count too.
  */
 export async function deleteFilesOfDays(
   { dir, folder, disk }: { dir: string; folder: string; disk: DurableFilesystem },
@@ -26,7 +26,7 @@ export async function deleteFilesOfDays(
   return deleted
 }
 
-/** Removes the folder of a zone, and the folder of its date. */
+/** Removes the folder of a zone and the folder of its date, if they are empty. */
 async function removeIfEmpty(folder: string): Promise<void> {
   try {
     await rmdir(folder)

@@ -4,7 +4,12 @@ import { partitionInPath } from './files/paths.ts'
 import { pathsOfIntent, readIntent } from './intent.ts'
 import { listPartitions, manifestFolder } from './manifest/day-files.ts'
 import { sha256 } from './manifest/entry.ts'
-import { type ManifestChain, type NamedFile, readChain } from './manifest/hash-chain.ts'
+import {
+  LEFTOVER_CURE,
+  type ManifestChain,
+  type NamedFile,
+  readChain,
+} from './manifest/hash-chain.ts'
 import { rowCountOf } from './parquet/parquet.ts'
 
 /** The last line of a partition's manifest: its hash proves all lines before. */
@@ -15,7 +20,7 @@ export type ArchiveVerification = {
   partitions: (ManifestHead & { files: number; events: number; keptFrom: string | null })[]
   /** Each difference from the committed state, with the file or the line. */
   faults: string[]
-  /** Leftovers of a crash, which the next claim removes. */
+  /** Leftovers of a crash. The next member that takes ownership of the partition removes them. */
   remarks: string[]
 }
 
@@ -24,14 +29,16 @@ const MANIFESTS = 'manifest'
 
 /**
  * Verifies an archive: compares all files with the manifests, and the manifests with themselves.
- * Changes nothing; the archive may be in use. `heads` were stored elsewhere: somebody who rewrites
- * the whole archive cannot produce their hashes. Returns null when there is no archive.
+ * Changes nothing; the archive may be in use. `heads` are the last lines of an earlier
+ * verification, stored elsewhere: somebody who rewrites the complete archive cannot produce their
+ * hashes. Returns null when there is no archive.
  */
 export async function verifyArchive(
   dir: string,
   heads: readonly ManifestHead[],
 ): Promise<ArchiveVerification | null> {
-  // Listed before the manifests are read: a file that is committed meanwhile is in a manifest.
+  // The files are listed before the manifests are read, so a manifest names every listed file that
+  // is committed in between.
   const unnamed = new Set(await listFiles(dir))
   const result: ArchiveVerification = { partitions: [], faults: [], remarks: [] }
   const partitions = await listPartitions(dir)
@@ -81,10 +88,10 @@ async function verifyFiles(files: PartitionFiles): Promise<void> {
   for (const path of isUnfinished ? pathsOfIntent(intent, '.') : []) {
     if (!unnamed.delete(path)) continue
     result.remarks.push(
-      `${path}: of a commit that was interrupted or is in progress; the next claim removes it`,
+      `${path}: from a commit that is in progress or was interrupted; ${LEFTOVER_CURE}`,
     )
   }
-  // A file that was deleted since the folders were listed does not exist any more.
+  // A file that was deleted after the folders were listed is no addition.
   for (const name of [...unnamed].filter(path => partitionInPath(path) === partition)) {
     if ((await readIfExists(join(dir, name))) === null) unnamed.delete(name)
   }

@@ -11,7 +11,9 @@ export type ClockNoteReaderOptions = {
   /** The ledger topic, in which gateways report their clock offsets. */
   topic: string
   signal: AbortSignal
-  /** Gets the reason why the topic cannot be read, and null when it can be read again. */
+  /**
+   * Called with the reason why the topic cannot be read, and with null when it can be read again.
+   */
   onUnavailable(reason: string | null): void
   pollEveryMs?: number
 }
@@ -48,7 +50,9 @@ export async function startClockNoteReader(
     if (reason !== reported) options.onUnavailable(reason)
     reported = reason
   }
-  /** Whether the topic was read to its end. */
+  /**
+   * Returns true when the topic was read to its end, or does not exist; false when Kafka failed.
+   */
   const poll = async (): Promise<boolean> => {
     try {
       const exists = await readToEnd()
@@ -57,7 +61,7 @@ export async function startClockNoteReader(
       )
       return true
     } catch (error) {
-      report((error as Error).message)
+      report(`the clock notes in topic ${topic} cannot be read: ${(error as Error).message}`)
       return false
     }
   }

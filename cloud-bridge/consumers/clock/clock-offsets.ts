@@ -1,7 +1,7 @@
 import { lowerBound } from '../../../config/collections/lower-bound.ts'
 import type { ClockCorrection } from '../../ledger/notes/notes.ts'
 
-/** Above this number the notes of the epoch that was reported first are forgotten. */
+/** Above this number of notes, the notes of the epoch that was reported first are forgotten. */
 const NOTES_MAX = 200_000
 
 /** The clock offsets of gateways, by epoch and sequence. */
@@ -37,7 +37,9 @@ export function createClockOffsets(notesMax = NOTES_MAX) {
   }
 }
 
-/** The index of the last correction that begins at a sequence or before it; -1: none. */
+/**
+ * The index of the last correction that begins at a sequence or before it; -1 when there is none.
+ */
 function lastIndexFrom(corrections: readonly ClockCorrection[], sequence: number): number {
   return lowerBound(corrections, ({ from }) => from <= sequence) - 1
 }

@@ -28,7 +28,7 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
   return exitStatusOf('DONE')
 }
 
-/** Shows dead letters in full. Resolves with the exit code: 1 when one does not exist. */
+/** Shows dead letters in full. Resolves with the exit code: 1 when one of `ids` does not exist. */
 export async function showDeadLetters({ ids, ...options }: Options & { ids: readonly string[] }) {
   const { stream, topics, json, terminal } = options
   const missing = new Set(ids)
@@ -46,7 +46,10 @@ export type ResolveOptions = Options & {
   resolve: Awaited<ReturnType<typeof createResolver>>
 }
 
-/** Retries or drops dead letters. Resolves with the exit code: 1 when one stays unchanged. */
+/**
+ * Retries or drops dead letters. Resolves with the exit code: 1 when a dead letter stays unchanged
+ * or one of `ids` does not exist.
+ */
 export async function resolveDeadLetters(options: ResolveOptions): Promise<number> {
   const { stream, topics, action, ids, resolve, json, terminal } = options
   const missing = new Set(ids)

@@ -1,7 +1,10 @@
 import type { EventStream, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { ConsumerDeadLetter } from '../runtime/dead-letter.ts'
 
-/** The outcome for a dead letter, stored after it in its topic: JSON of our own. */
+/**
+ * The outcome of a retry or drop, stored as JSON after the dead letter in the same topic. `at` is
+ * ms since 1970.
+ */
 export type Resolution = { kind: 'retried' | 'dropped'; id: string; at: number }
 
 /** A dead letter in Kafka, and whether it is open or was resolved. `at` is ms since 1970. */
@@ -27,9 +30,9 @@ export class MissingTopic extends Error {}
 const BATCH_MAX_OFFSETS = 5000
 
 /**
- * Reads the dead letters of a topic, oldest first in each partition, with the outcome of each. For
- * dead letters of gateways, the ledger topic can have the outcome too. Rejects with MissingTopic,
- * or while Kafka is unavailable.
+ * Reads the dead letters of a topic, oldest first in each partition, with the state of each. The
+ * outcome for a gateway's dead letter can also be in the ledger topic. Rejects with MissingTopic
+ * when the topic of dead letters does not exist, and rejects while Kafka is unavailable.
  */
 export async function* readDeadLetters(
   stream: EventStream,
@@ -94,7 +97,7 @@ function decodeResolution(value: Buffer): Resolution | null {
 
 type WithoutState<Letter> = Letter extends unknown ? Omit<Letter, 'state'> : never
 
-/** Null for a foreign value. */
+/** Returns null for a value that is not a dead letter. */
 function decodeDeadLetter(value: Buffer): WithoutState<TopicDeadLetter> | null {
   const note = parse(value)
   if (note.kind === 'unusable') {

@@ -65,7 +65,7 @@ await runCommand(program, { exits: true })
 
 type Context = Awaited<ReturnType<typeof createKafkaClient>> & { kafka: Config['kafka'] }
 
-/** Runs a command on the configured Kafka. An error of Kafka counts as temporary. */
+/** Runs a command against the configured Kafka cluster. An error of Kafka counts as temporary. */
 async function run(file: string | undefined, work: (context: Context) => Promise<number>) {
   const { kafka } = requireConfig(file, env)
   const cluster = `Kafka at ${kafka.brokers.join(', ')}`

@@ -21,12 +21,13 @@ export type ResolverOptions = {
 export type ResolutionAction = 'retry' | 'drop'
 
 /**
- * Returns a function that retries or drops open dead letters and resolves, for each, with the
- * reason why it stays unchanged, or null. A retry sends the unchanged record to the backfill topic:
- * consumers that processed the event drop the retry as a duplicate; the one that dead-lettered it
- * processes it, since a dead letter is not recorded as seen. The outcome is stored after the send,
- * so an interrupted retry is repeated, which is idempotent. Rejects with SinkUnavailable when Kafka
- * stays unavailable.
+ * Creates a function that retries or drops dead letters. The function resolves with one entry for
+ * each dead letter: null after success, or the reason why the dead letter stays unchanged. A retry
+ * sends the unchanged record to the backfill topic. Consumers that processed the event drop the
+ * record as a duplicate. The consumer that dead-lettered the event processes the record, because
+ * that consumer has not recorded the event as seen. The outcome is stored after the send. So an
+ * interrupted retry is repeated, which is idempotent. Rejects with SinkUnavailable when Kafka stays
+ * unavailable.
  */
 export async function createResolver({ sink, topics, partitionsOf }: ResolverOptions) {
   const partition = createPartitioner(await partitionsOf(topics.deadletters))
@@ -75,7 +76,10 @@ function obstacleTo(action: ResolutionAction, letter: TopicDeadLetter): string |
   return `only its gateway can decode it: ./sluice deadletters retry ${sequence} on ${gateway}`
 }
 
-/** The unchanged record, for the same partition, with the number of attempts. */
+/**
+ * The dead-lettered record, unchanged, for the same partition, with the number of attempts so far.
+ * Empty for a gateway's dead letter.
+ */
 function retryRecord(letter: TopicDeadLetter): OutgoingRecord[] {
   if (letter.from !== 'consumer') return []
   const { key, partition, attempts } = letter.detail

@@ -2,7 +2,9 @@
 //   ./sluice consume wasted-energy
 import type { Handler } from '../runtime/keyed-handler.ts'
 
-/** A zone's state: people by device, meter readings, and energy wasted since the zone is empty. */
+/**
+ * A zone's state: people and meter readings by device, and energy used since the zone became empty.
+ */
 export type Room = {
   people: Readonly<Record<string, number>>
   metersKwh: Readonly<Record<string, number>>
@@ -18,7 +20,7 @@ export const handler: Handler<Room> = {
   initial: { people: {}, metersKwh: {}, emptySince: null, wastedKwh: 0 },
   key: ({ site, zone }) => `${site}/${zone}`,
   handle(room, { event, arrival }) {
-    // Late readings do not tell who is in the room now.
+    // Late readings do not show who is in the room now.
     if (arrival !== 'in order') return { state: room }
     const { site, zone, device, receivedAt, measurements } = event
     let next = room

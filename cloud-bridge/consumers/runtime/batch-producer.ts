@@ -17,14 +17,15 @@ export type BatchProducerOptions = {
   sink: EventSink
   partitionsOf(topic: string): Promise<number>
   signal: AbortSignal
-  /** Gets the reason of each failed attempt, and null when sending works again. */
+  /** Called with the reason of each failed attempt, and with null when sending works again. */
   onUnavailable(reason: string | null): void
 }
 
 /**
- * Returns a function that sends effects of one topic and repeats the identical batch until the fate
- * of each record is known. It resolves with null when `signal` aborts before, or when `isLost` says
- * that another member owns the effects now; `isLost` must not reject. One call at a time.
+ * Creates a function that sends effects of one topic as a batch. The function repeats the identical
+ * batch until the fate of each record is known. It resolves with null when `signal` aborts before
+ * that, or when `isLost` says that another member owns the effects now. `isLost` must not reject. A
+ * caller must wait for a call before the next call.
  */
 export function createBatchProducer(options: BatchProducerOptions) {
   const { sink, partitionsOf, signal, onUnavailable } = options
@@ -55,7 +56,8 @@ export function createBatchProducer(options: BatchProducerOptions) {
     let isTried = false
     const send = async () => {
       if (await isLost()) {
-        // The next batch needs a new producer: this one carries the sequence numbers of the batch.
+        // The next batch needs a new producer: this producer has given its sequence numbers to this
+        // batch.
         if (isTried) await sink.isolate(batch).sink[Symbol.asyncDispose]()
         throw new OwnershipLost()
       }

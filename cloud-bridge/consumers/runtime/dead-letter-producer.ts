@@ -4,19 +4,20 @@ import { type BatchProducerOptions, createBatchProducer } from './batch-producer
 import { createSerialQueue } from './serial-queue.ts'
 
 export type DeadLetterProducerOptions = BatchProducerOptions & {
-  /** Kafka rejects the dead letter for good. */
+  /** Called when Kafka rejects a dead letter for good. */
   onRejected(letter: Effect, reason: string): void
 }
 
 /**
- * Resolves when Kafka has the dead letters. Rejects when `signal` aborts, and with StateUnavailable
- * while the partitions of their topic are unknown.
+ * Resolves when Kafka has accepted or rejected each dead letter. Rejects when `signal` aborts.
+ * Rejects with StateUnavailable when the partitions of the topic of dead letters cannot be read.
  */
 export type SendDeadLetters = (letters: readonly Effect[], signal: AbortSignal) => Promise<void>
 
 /**
- * Sends dead letters for work without a state that could store them until then. Calls are served
- * one after the other; each caller continues as soon as Kafka has its own dead letters.
+ * Sends dead letters for a consumer that has no state in which to store them until they are sent.
+ * Calls are served one after the other; each caller continues as soon as Kafka has its own dead
+ * letters.
  */
 export function createDeadLetterProducer(options: DeadLetterProducerOptions): SendDeadLetters {
   const { signal, onRejected } = options
@@ -26,7 +27,8 @@ export function createDeadLetterProducer(options: DeadLetterProducerOptions): Se
   const send = async (letters: readonly Effect[]) => {
     for (const [topic, batch] of Map.groupBy(letters, ({ topic }) => topic)) {
       const fates = await produceBatch(topic, batch).catch((error: Error) => {
-        throw new StateUnavailable(error.message, { cause: error })
+        const message = `cannot send dead letters to topic ${topic}: ${error.message}`
+        throw new StateUnavailable(message, { cause: error })
       })
       signal.throwIfAborted()
       for (const [index, reason] of (fates ?? []).entries()) {

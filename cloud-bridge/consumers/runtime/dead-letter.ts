@@ -5,9 +5,11 @@ import type { UnusableRecord } from './record-decoder.ts'
 /** A header of a retried record: how often the record was dead-lettered. */
 export const ATTEMPTS_HEADER = 'sluice-attempts'
 
-/** A zone's name is shorter; a longer key is not ours and is left out. */
+/**
+ * The key of an event is its zone, which is shorter. A longer key is left out of the dead letter.
+ */
 const KEY_MAX_BYTES = 4096
-/** Base64 adds a third, and the record stays below the 1 MiB that Kafka accepts. */
+/** Base64 adds a third, and the dead letter stays below the 1 MiB that Kafka accepts. */
 const VALUE_MAX_BYTES = 700_000
 
 /** A record that a consumer dead-lettered, as its JSON in the topic of dead letters. */
@@ -26,7 +28,10 @@ export type ConsumerDeadLetter = {
   /** When the consumer dead-lettered the record, ms since 1970. */
   buriedAt: number
   key: string | null
-  /** The record's bytes in base64; null when they are too many: then only the offset has them. */
+  /**
+   * The record's bytes in base64; null when they are more than `VALUE_MAX_BYTES`. Then only the
+   * record at `offset` has the bytes.
+   */
   value: string | null
 }
 

@@ -4,17 +4,18 @@ import { keyOf } from '../state/row-keys.ts'
 import type { PartitionState } from '../state/state.ts'
 
 /**
- * How an event arrives, by its zone sequence. `in order`: above every number before. `late`: below,
- * through a topic that has not passed the number, as with a backlog. `out of order`: below a number
- * of the same topic. `duplicate`: the number was seen.
+ * How an event arrives, by its zone sequence. `in order`: the number is above every number that
+ * arrived before. `late`: the number is below the highest, but above every number that arrived
+ * through the same topic, as in a backlog. `out of order`: the number is below a number that
+ * arrived through the same topic. `duplicate`: the number arrived before.
  */
 export type Arrival = 'in order' | 'late' | 'out of order' | 'duplicate'
 
-/** The numbers that arrived of one zone in one epoch of a gateway. */
+/** The zone sequences that arrived, of one zone in one epoch of a gateway. */
 type ZoneArrivals = {
   key: string
   numbers: IntervalSet
-  /** The highest number of each topic. */
+  /** By topic, the highest number that arrived through the topic. */
   highestByTopic: Map<string, number>
 }
 type Stored = { spans: [number, number][]; furthest: [string, number][] }
@@ -22,13 +23,14 @@ type Stored = { spans: [number, number][]; furthest: [string, number][] }
 /** Above this number of zones and epochs the cache is emptied, when no change is uncommitted. */
 const CACHED_MAX = 20_000
 
-/** The first part of the keys in the state. */
+/** The first part of the keys under which the state stores the arrived numbers. */
 const KIND = 'came'
 const MISSING_KEY = keyOf('missing')
 
 /**
- * Deduplication (promise 4 of the contract): tells which events are new and counts missing numbers,
- * by one small set of intervals for each zone and epoch. The sets are rows of the state.
+ * Deduplication (promise 4 of the contract): decides which events are new, and counts missing zone
+ * sequences. One small set of intervals for each zone and epoch suffices. Each set is a row of the
+ * state.
  */
 export class Deduplication {
   readonly #state: Pick<PartitionState, 'get'>
@@ -50,7 +52,7 @@ export class Deduplication {
     return new Deduplication(state, missing ? JSON.parse(missing.toString()) : 0)
   }
 
-  /** Reads the rows that these events need. Rejects while the state is unavailable. */
+  /** Loads the rows that the events need. Rejects while the state is unavailable. */
   async load(events: readonly SensorReading[]): Promise<void> {
     if (this.#cached > CACHED_MAX && this.#changed.size === 0) this.#clearCache()
     const missing = new Map<string, SensorReading>()
@@ -132,7 +134,10 @@ function keyFor({ gateway, epoch, zone }: SensorReading): string {
   return keyOf(KIND, gateway, String(epoch), zone)
 }
 
-/** The change of the missing count when a new number arrives. Each epoch begins at 1. */
+/**
+ * The change of the missing count when a new number arrives. In each epoch a zone's numbers begin
+ * at 1.
+ */
 function missingBy(number: number, highest: number): number {
   if (number > highest) return number - highest - 1
   return number >= 1 ? -1 : 0

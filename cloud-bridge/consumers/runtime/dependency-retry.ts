@@ -10,8 +10,8 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
 /**
  * The circuit breaker in front of a consumer's dependencies other than Kafka: its state and the
- * schema registry. The group membership continues while one of them is unavailable; every other
- * error passes through. Only for work that can be repeated: work that can fail half-way restarts
+ * schema registry. The group membership continues while such a dependency is unavailable. Every
+ * other error rejects. Only for work that can be repeated: work that can fail half-way restarts
  * with its partition instead (stateful-work.ts). `onUnavailable` gets the reason of each failed
  * attempt, and null when an attempt succeeds again.
  */

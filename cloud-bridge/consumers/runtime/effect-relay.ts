@@ -8,7 +8,7 @@ const BACKOFF = { firstMs: 100, maxMs: 10_000, stableMs: 30_000 }
 
 export type EffectRelayOptions = BatchProducerOptions & {
   onSent(topic: string, count: number): void
-  /** Kafka rejects the effect for good. */
+  /** Called when Kafka rejects an effect for good. */
   onRejected(effect: PendingEffect, reason: string): void
 }
 
@@ -17,7 +17,7 @@ export type EffectRelay = ReturnType<typeof createEffectRelay>
 /**
  * Sends the pending effects of partition states in their order, and removes each from its state
  * after Kafka's acknowledgement: at-least-once delivery. `wake` says that a state has pending
- * effects; `idle` resolves when no state has any more.
+ * effects; `idle` resolves when no such state has pending effects.
  */
 export function createEffectRelay(options: EffectRelayOptions) {
   const { signal, onSent, onRejected, onUnavailable } = options
@@ -33,9 +33,10 @@ export function createEffectRelay(options: EffectRelayOptions) {
     circuit.probe()
   }
   /**
-   * Whether another member owns the partition. That member sends the pending effects, and ours must
-   * not arrive after them. False while the state cannot tell: a batch that may have arrived must be
-   * sent again unchanged, or it can be lost.
+   * Whether another member owns the partition. That member sends the pending effects, and the
+   * effects of this member must not arrive after those. Returns false while the state is
+   * unavailable: a batch that may have arrived must be sent again unchanged, or the batch can be
+   * lost.
    */
   const isLost = (state: PartitionState): Promise<boolean> =>
     forgotten.has(state)
@@ -59,14 +60,15 @@ export function createEffectRelay(options: EffectRelayOptions) {
     return pending.length > 0
   }
   const run = async () => {
-    // A state that is added during the loop comes at the end of the set.
+    // The loop also visits states that are added while it runs: they are at the end of the set.
     for (const state of woken) {
       if (signal.aborted) break
       woken.delete(state)
       try {
         if ((await sendOldest(state)) && !forgotten.has(state)) woken.add(state)
       } catch (error) {
-        // The new owner sends the effects. Other errors can pass: topic missing, state unavailable.
+        // The new owner sends the effects. Other errors can pass: a missing topic, an unavailable
+        // state.
         if (error instanceof Fenced) continue
         await backOff(error as Error)
         if (!forgotten.has(state)) woken.add(state)

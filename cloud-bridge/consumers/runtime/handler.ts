@@ -23,8 +23,8 @@ export type HandlingChanges = {
  */
 export type Handling = {
   /**
-   * Reads the rows that these events need; earlier events may be uncommitted. Rejects while the
-   * state is unavailable.
+   * Loads the rows that the events need. Earlier events may be uncommitted. Rejects while the state
+   * is unavailable.
    */
   load(events: readonly ReceivedEvent[]): Promise<void>
   /**
@@ -36,7 +36,7 @@ export type Handling = {
   drainChanges(): HandlingChanges
 }
 
-/** How many records arrived in each way; `unusable` ones became dead letters. */
+/** How many records arrived in each way; `unusable` records became dead letters. */
 export type ArrivalCounts = Record<Arrival | 'unusable', number>
 
 export const emptyCounts = (): ArrivalCounts => ({

@@ -2,7 +2,10 @@ import { keyOf } from '../state/row-keys.ts'
 import type { Effect, PartitionState } from '../state/state.ts'
 import type { Handling, ReceivedEvent } from './handler.ts'
 
-/** A record that a handler wants sent. Its `id` is added; a repetition has the same id. */
+/**
+ * A record that a handler sends. An `id` is added to `value`. When the handler processes the event
+ * a second time, the record has the same id.
+ */
 export type HandlerEffect = { topic: string; key: string; value: object }
 
 /**
@@ -10,7 +13,10 @@ export type HandlerEffect = { topic: string; key: string; value: object }
  * but replaces. An event for which the handler throws becomes a dead letter.
  */
 export type Handler<State> = {
-  /** The name of the group, the state and the command: small letters and dashes. */
+  /**
+   * The name of the consumer, from which the names of its group and its state follow. Small letters
+   * and dashes.
+   */
   name: string
   /** The key whose state the event changes; null ignores the event. */
   key(event: ReceivedEvent['event']): string | null

@@ -14,20 +14,20 @@ export type MemberOptions = {
   topics: readonly string[]
   sessionMs: number
   signal: AbortSignal
-  /** Gets the partitions that this member owns now. */
+  /** Called with the partitions that this member owns now. */
   onPartitions(partitions: readonly number[]): void
-  /** Kafka deleted records before this member read them. */
+  /** Called when Kafka deleted records before this member read them. */
   onDeleted(gap: OffsetGap): void
-  /** Kafka cannot be reached, or the group cannot be joined; the member keeps trying. */
+  /** Called when Kafka cannot be reached or the group cannot be joined. The member keeps trying. */
   onUnavailable(reason: string): void
-  /** The membership ended for a reason that can pass; the member joins again. */
+  /** Called when the membership ended for a reason that can pass. The member joins again. */
   onRejoin(reason: string): void
 }
 
 /**
- * Runs a consumer as one member of its group until `signal` aborts. Each assignment opens the work
- * of its partitions again, which continues at the committed offsets. Rejects with errors that
- * cannot pass.
+ * Runs a consumer as one member of its group until `signal` aborts. Each assignment ends the
+ * previous work and opens the work of the assigned partitions, which continues at the committed
+ * offsets. Rejects with an error that a retry cannot fix.
  */
 export async function runMember(options: MemberOptions): Promise<void> {
   const { consumer, group, groupId, topics, sessionMs, signal, onPartitions } = options
@@ -66,7 +66,10 @@ export async function runMember(options: MemberOptions): Promise<void> {
 
 type QueuedWork = { work: PartitionWork; queue: FailFastQueue }
 
-/** The work of each assigned partition. A new assignment first ends the works before. */
+/**
+ * The work of each assigned partition. A new assignment first ends the work of the previous
+ * assignment.
+ */
 function createPartitionWorks(consumer: Consumer, onFailed: (error: unknown) => void) {
   const works = new Map<number, QueuedWork>()
   const assignments = createSerialQueue()
@@ -91,7 +94,10 @@ function createPartitionWorks(consumer: Consumer, onFailed: (error: unknown) => 
     /** Replaces the partitions; resolves with the next offsets of each. */
     assign: (partitions: readonly number[], signal: AbortSignal) =>
       assignments.run(() => openAll(partitions, signal)),
-    /** Processes records of one partition: one call at a time, and none after a failed one. */
+    /**
+     * Processes records of one partition. Calls run one at a time; after a failed call all further
+     * calls reject.
+     */
     async processRecords(
       ...[topic, records, signal]: Parameters<PartitionWork['processRecords']>
     ): Promise<void> {

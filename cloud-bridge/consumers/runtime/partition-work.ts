@@ -1,7 +1,7 @@
 import type { ReadRecord } from '../../ports/event-stream.ts'
 
 /**
- * What one consumer does with one partition, from the assignment of the partition until its end.
+ * The work of one consumer on one partition, from the assignment of the partition until its end.
  * State and offsets commit atomically: a crash keeps both or neither.
  */
 export type PartitionWork = AsyncDisposable & {
@@ -10,16 +10,17 @@ export type PartitionWork = AsyncDisposable & {
   /** Rejects when the work fails, in a call or in the background: then the work is over. */
   readonly failed?: Promise<never>
   /**
-   * Processes records of one topic in order; one call at a time. Their commit follows soon. Rejects
-   * when `signal` aborts or another member owns the partition: then this work is over, and
-   * uncommitted records are read again.
+   * Processes records of one topic in order; one call at a time. The records are committed soon
+   * afterwards. Rejects when `signal` aborts or another member owns the partition: then this work
+   * is over, and uncommitted records are read again.
    */
   processRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
 }
 
 /**
- * A consumer. Its name is the name of its group and its state. `open` claims a partition, and waits
- * while a dependency is unavailable; `signal` aborts when another member can own the partition.
+ * A consumer. Its name is the name of its group and its state. `open` takes ownership of a
+ * partition, and waits while a dependency is unavailable; `signal` aborts when another member can
+ * own the partition.
  */
 export type Consumer = {
   name: string

@@ -11,16 +11,18 @@ export type DecodedRecords = {
   unusable: UnusableRecord[]
 }
 
-/** The schema registry is unavailable, and a record can have a schema that only it knows. */
+/**
+ * The schema registry is unavailable, and a record can have a schema that only the registry has.
+ */
 export class RegistryUnavailable extends Error {}
 
-/** The registry is asked again for an unknown schema after this time. */
+/** The registry is asked again for an unknown schema after this number of ms. */
 const UNKNOWN_SCHEMA_RETRY_MS = 30_000
 
 /**
  * Returns a function that decodes the events in records. It loads new schemas from the registry; a
  * record whose schema the registry does not have is unusable. Rejects with RegistryUnavailable
- * while that cannot be decided.
+ * while the registry cannot say whether it has the schema.
  */
 export function createRecordDecoder(reader: EventReader, topics: readonly string[]) {
   const unknownSinceMs = new Map<number, number>()
@@ -36,7 +38,8 @@ export function createRecordDecoder(reader: EventReader, topics: readonly string
     )
     if (ids.size === 0 || !reader.hasRegistry) return
     if (!(await reader.loadSchemas(topics))) {
-      throw new RegistryUnavailable('the schema registry is unavailable')
+      const fault = `schema ${[...ids].join(', ')} of a record is unknown`
+      throw new RegistryUnavailable(`${fault}, and the schema registry is unavailable`)
     }
     for (const id of ids) if (!reader.hasSchema(id)) unknownSinceMs.set(id, performance.now())
   }

@@ -20,7 +20,7 @@ export function createFailFastQueue() {
   const queue = createSerialQueue()
   let failure: { error: unknown } | null = null
   const { promise: failed, reject } = Promise.withResolvers<never>()
-  // Without a listener, the next task reports the failure.
+  // Nobody has to listen to `failed`: the next call rejects with the failure too.
   failed.catch(() => {})
   return {
     get hasFailed() {

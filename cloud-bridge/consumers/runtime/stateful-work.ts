@@ -9,14 +9,17 @@ export type StatefulWorkOptions = UncommittedBatchOptions & {
   state: Pick<ConsumerStateAccess, 'claim'>
   partition: number
   createHandling(state: PartitionState): Promise<Handling>
-  /** The shortest time between two commits; 0: a commit after each call of `processRecords`. */
+  /**
+   * The shortest time between two commits, in ms; 0: a commit after each call of `processRecords`.
+   */
   commitEveryMs?: number
   /**
-   * Called once at the start with zero counts, and after each commit: how the committed records
-   * arrived, and how many numbers are missing now. The state can have pending effects.
+   * Called once at the start with zero counts, and after each commit. `counts` says how the
+   * committed records arrived; `missing` is the number of zone sequences that have not arrived so
+   * far. `state` can have pending effects.
    */
   onCommitted(counts: ArrivalCounts, state: PartitionState, missing: number): void
-  /** Called when another member can own the partition. */
+  /** Called at the end of the work: from then on another member can own the partition. */
   onEnded(state: PartitionState): void
 }
 

@@ -38,7 +38,7 @@ export function createUncommittedBatch(
     const unusable: UnusableRecord[] = []
     for (const candidate of received) {
       const { event, topic, record } = candidate
-      // A second copy in the same batch shows only after the first was added.
+      // A duplicate in the same slice is found only after the first copy was added.
       const arrival = deduplication.arrivalOf(event, topic)
       if (arrival === 'duplicate') {
         uncommitted.counts.duplicate++
@@ -83,11 +83,14 @@ export function createUncommittedBatch(
   }
 
   return {
-    /** How many records wait for a commit. */
+    /** The number of records that wait for a commit. */
     get count(): number {
       return uncommitted.records
     },
-    /** Processes records. After a rejection the memory is inconsistent and must be discarded. */
+    /**
+     * Processes records. After a rejection the changes in memory are inconsistent and must be
+     * discarded.
+     */
     async add(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void> {
       for (let from = 0; from < records.length; from += SLICE_MAX_RECORDS) {
         await addSlice(topic, records.slice(from, from + SLICE_MAX_RECORDS), signal)
@@ -113,8 +116,9 @@ const nothingUncommitted = (): Uncommitted => ({
 })
 
 /**
- * A state's keys have room for this many characters of names: at most 2400 bytes, where PostgreSQL
- * allows 2700 in an index. A longer key would be refused for ever and block its partition.
+ * The largest number of characters of all names in a key of a state: at most 2400 bytes, while
+ * PostgreSQL allows 2700 bytes in an index. PostgreSQL would refuse a longer key at each attempt,
+ * and the partition would not continue.
  */
 const NAMES_MAX_LENGTH = 800
 

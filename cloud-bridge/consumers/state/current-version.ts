@@ -1,9 +1,9 @@
 import { type ConsumerState, type ConsumerStateAccess, Fenced, type StateStore } from './state.ts'
 
 /**
- * Opens a consumer's state so that it follows the current version: after a version switch, claims
- * of the version before are fenced, and new claims and reads use the new version. The store is
- * opened at the first use.
+ * Opens a consumer's state, always in its current version. When another version becomes current,
+ * the owners of partitions of the previous version are fenced, and new owners and readers use the
+ * new version. The state is opened at the first use.
  */
 export function openCurrentVersion(store: StateStore, consumer: string): ConsumerStateAccess {
   let opened: Promise<ConsumerState> | null = null
@@ -16,7 +16,10 @@ export function openCurrentVersion(store: StateStore, consumer: string): Consume
     })
     return opened
   }
-  /** Repeats the work once on the current version when the version before was replaced. */
+  /**
+   * Runs the work, and repeats it once on the current version when the previous version was
+   * replaced.
+   */
   const onCurrent = async <T>(work: (state: ConsumerState) => Promise<T>): Promise<T> => {
     try {
       return await work(await current())

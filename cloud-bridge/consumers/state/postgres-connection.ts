@@ -4,13 +4,16 @@ import { Fenced, StateUnavailable } from './state.ts'
 const CONNECTIONS_MAX = 8
 const CONNECT_MS = 5000
 const TIMEOUT_MS = 20_000
-/** The server's timeout is shorter, so that the server's error arrives and names the reason. */
+/**
+ * The server's timeout, as a part of the client's timeout. It is shorter, so that the server's
+ * error arrives and names the reason.
+ */
 const SERVER_SHARE = 0.75
 const END_MS = 2000
 /**
- * SQLSTATEs that pass by themselves: no connection, out of resources, shutdown, disk fault; our own
- * timeout; a read-only server after a failover; a deadlock. And those that an operator fixes on the
- * server: a wrong password, a missing database or a missing right.
+ * SQLSTATEs of errors that can pass by themselves: no connection, out of resources, shutdown, disk
+ * fault; our own timeout; a read-only server after a failover; a deadlock. Also SQLSTATEs of errors
+ * that an operator can fix on the server: a wrong password, a missing database or a missing right.
  */
 const PASSING = /^(08|53|57|58|55P03|25P0[34]|25006|40|28|3D|42501)/
 
@@ -70,7 +73,10 @@ export function openPostgres(url: string, timeoutMs = TIMEOUT_MS) {
   return {
     query: <R extends QueryRow>(text: string, values?: readonly unknown[]) =>
       withConnection(query => query<R>(text, values)),
-    /** Atomic; after StateUnavailable the outcome is unknown. */
+    /**
+     * Runs `work` in one transaction. After StateUnavailable it is unknown whether it was
+     * committed.
+     */
     transaction: <T>(work: (query: Query) => Promise<T>) =>
       withConnection(async query => {
         await query('BEGIN')
@@ -98,7 +104,7 @@ function isPassing(error: unknown): boolean {
   return !isBug && !(error instanceof Fenced) && !(error instanceof StateUnavailable)
 }
 
-/** The error of several addresses that all refuse has a code and no message. */
+/** An error about several addresses that all refused the connection has a code but no message. */
 function messageOf(error: unknown): string {
   const { message, code } = error as { message?: string; code?: string }
   return message || code || String(error)
@@ -108,7 +114,10 @@ const BYTEA_OID = 17
 const HEADER_BYTES = 20
 const LENGTH_BYTES = 4
 
-/** A bytea array in PostgreSQL's binary format; the text format doubles the size and is parsed. */
+/**
+ * A bytea array in PostgreSQL's binary format; the text format would double the size and would have
+ * to be parsed.
+ */
 export function byteaArray(values: readonly Buffer[]): Buffer {
   const bytes = values.reduce((sum, { length }) => sum + LENGTH_BYTES + length, HEADER_BYTES)
   const array = Buffer.allocUnsafe(bytes)

@@ -1,7 +1,7 @@
 import { byteaArray, type Postgres, type Query } from './postgres-connection.ts'
 import { Fenced, type PartitionState, type Row, type StateChanges } from './state.ts'
 
-/** Limits of one statement in a commit. */
+/** Limits of one statement. */
 const CHUNK_MAX_ROWS = 10_000
 const CHUNK_MAX_BYTES = 4_194_304
 
@@ -10,7 +10,7 @@ export type PartitionRef = { id: number; version: number }
 
 type Reader = Omit<PartitionState, 'commit'>
 
-/** Reads committed rows. */
+/** Creates the reader of the committed rows of a partition. */
 export async function createPartitionReader(
   { query }: Pick<Postgres, 'query'>,
   id: number,
@@ -58,7 +58,7 @@ export async function createPartitionReader(
   }
 }
 
-/** The state of a claimed partition; its commits succeed until the next claim. */
+/** The state of an owned partition. Commits succeed until another member takes ownership. */
 export async function createPartitionOwner(
   postgres: Postgres,
   place: PartitionRef,
@@ -75,9 +75,10 @@ export async function createPartitionOwner(
 }
 
 /**
- * Locks the partition and the consumer's versions until the transaction ends. This is the first
- * statement, and each statement waits for the one before: so a retry runs after everything that an
- * abandoned connection can still do.
+ * Locks the partition and the consumer's versions until the transaction ends. Rejects with Fenced
+ * when another member owns the partition, or the version was replaced. The lock is the first
+ * statement of a transaction. So a retry waits until an earlier attempt on an abandoned connection
+ * has ended.
  */
 async function requireOwner(query: Query, place: PartitionRef, generation: string): Promise<void> {
   const [now] = await query<{ generation: string; isLive: boolean }>(

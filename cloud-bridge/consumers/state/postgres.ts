@@ -12,8 +12,8 @@ const TABLES_LOCK = 0x536c4373
 const REMOVED_AT_ONCE = 10_000
 
 /**
- * Keys and ids are bytes: bytes sort by code point and hold every character, whatever encoding and
- * collation the database has.
+ * Keys and ids are bytes: bytes sort by code point and can contain every character, whatever
+ * encoding and collation the database has.
  */
 const TABLES = `
   CREATE SCHEMA IF NOT EXISTS sluice;
@@ -35,7 +35,8 @@ const TABLES = `
 
 /**
  * States in the schema `sluice` of a PostgreSQL that members on several machines share. Creates the
- * tables if they do not exist. A server without an answer for `timeoutMs` is unavailable.
+ * tables if they do not exist. A server that does not answer within `timeoutMs` counts as
+ * unavailable.
  */
 export function openPostgresStates(url: string, timeoutMs?: number): StateStore {
   const postgres = openPostgres(url, timeoutMs)
@@ -104,7 +105,10 @@ async function createTables(query: Query): Promise<void> {
 
 function openState(postgres: Postgres, consumer: string, version: Version): ConsumerState {
   const ids = [consumer, version.number] as const
-  /** Locks the versions until the transaction ends. */
+  /**
+   * Locks the versions until the transaction ends. Rejects with Fenced when this version was
+   * replaced.
+   */
   const requireLive = async (query: Query) => {
     const [row] = await query<{ isLive: boolean }>(
       `SELECT $2 IN (current, newest) AS "isLive" FROM sluice.consumer WHERE name = $1 FOR SHARE`,

@@ -27,10 +27,13 @@ export function keysWithPrefix(...parts: readonly string[]): { from: string; to:
   return { from: `${start}${SEPARATOR}`, to: `${start}${ESCAPE}` }
 }
 
-/** The lowest key that sorts after this one. */
+/** The lowest key that sorts after `key`. */
 export const keyAfter = (key: string) => `${key}${SEPARATOR}`
 
-/** Ms since 1970 as a part that sorts by time; up to the year 5188. Earlier than 1970 becomes 0. */
+/**
+ * A time (ms since 1970) as a part that sorts by time, up to the year 5188. A time before 1970
+ * becomes 0.
+ */
 export function timeKeyPart(ms: number): string {
   return Math.max(0, ms).toString(DIGITS).padStart(TIME_DIGITS, '0')
 }

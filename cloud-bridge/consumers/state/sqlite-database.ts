@@ -4,13 +4,16 @@ import { StateUnavailable } from './state.ts'
 /** "SlCs": identifies a state file of Sluice. */
 const APPLICATION_ID = 0x536c4373
 const FORMAT = 1
-/** A lock wait blocks the whole member, so it is short; the member's back-off does the rest. */
+/**
+ * Waiting for a lock blocks all work of the member, so the wait is short. Then the member retries
+ * with back-off.
+ */
 const BUSY_MS = 1000
 const PAGE_CACHE_KIB = 8192
-/** The write-ahead log is checkpointed at this size. */
+/** The write-ahead log is checkpointed at this number of pages. */
 const CHECKPOINT_PAGES = 4000
 
-/** Opens a state file; a new one gets these tables. Throws for a file that is not a state. */
+/** Opens a state file. A new file gets the given tables. Throws for a file that is not a state. */
 export function openDatabase(file: string, tables: string): Database.Database {
   const database = new Database(file, { timeout: BUSY_MS })
   try {
@@ -39,25 +42,30 @@ function initialize(database: Database.Database, tables: string): void {
   if (id === APPLICATION_ID && format === FORMAT) return
   const count = database.prepare<[], number>('SELECT count(*) FROM sqlite_schema').pluck()
   if (id !== 0 || format !== 0 || count.get() !== 0)
-    throw new ForeignFile(`id ${id}, format ${format}`)
+    throw new ForeignFile(`application_id ${id}, user_version ${format}`)
   database.pragma(`application_id = ${APPLICATION_ID}`)
   database.pragma(`user_version = ${FORMAT}`)
   database.exec(tables)
 }
 
-/** How often a partition was claimed. */
+/** How often members took ownership of a partition. */
 export function generationOf(database: Database.Database): number {
   return database.prepare<[], number>('SELECT generation FROM owner').pluck().get()!
 }
 
-/** Rejects with StateUnavailable for faults that pass, as a full disk or a locked file. */
+/**
+ * Runs `work`. Rejects with StateUnavailable for a fault that can pass, such as a full disk or a
+ * locked file.
+ */
 export async function withStateErrors<T>(work: () => T): Promise<T> {
   try {
     return work()
   } catch (error) {
     const code = codeOf(error)
     if (!/^(SQLITE_(FULL|BUSY|IOERR|CANTOPEN|LOCKED)|ENOSPC|EIO|EMFILE)/.test(code)) throw error
-    throw new StateUnavailable(`the state cannot be reached: ${code}`, { cause: error })
+    const reason = `${(error as Error).message} (${code})`
+    const message = `the state in consumers.dir cannot be used: ${reason}`
+    throw new StateUnavailable(message, { cause: error })
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type StateChanges,
 } from './state.ts'
 
-/** Opens the file of one partition. */
+/** Opens the SQLite file of one partition. */
 export function openPartition(file: string): Database.Database {
   return openDatabase(
     file,
@@ -22,7 +22,7 @@ export function openPartition(file: string): Database.Database {
   )
 }
 
-/** Reads committed rows. */
+/** Creates the reader of the committed rows of a partition. */
 export function createPartitionReader(database: Database.Database): Omit<PartitionState, 'commit'> {
   const offsets = database
     .prepare<[], { topic: string; next: number }>('SELECT topic, next FROM offsets')
@@ -45,7 +45,9 @@ export function createPartitionReader(database: Database.Database): Omit<Partiti
   }
 }
 
-/** Claims the partition. `requireLive` throws when a newer version replaced the state. */
+/**
+ * Takes ownership of the partition. `requireLive` throws when a newer version replaced the state.
+ */
 export function claimPartition(
   database: Database.Database,
   requireLive: () => void,

@@ -43,7 +43,7 @@ const folderOf = (dir: string, version: number) => join(dir, `v${version}`)
 
 type Versions = ReturnType<typeof openVersions>
 
-/** The current version of a state, and the newest version, which may still be in the making. */
+/** The current version of a state, and the newest version, which may still be being built. */
 function openVersions(dir: string) {
   mkdirSync(dir, { recursive: true })
   const database = openDatabase(
@@ -112,7 +112,10 @@ function stateOf(
   }
 }
 
-/** Deletes replaced versions. A process that still uses one is fenced and keeps its open files. */
+/**
+ * Deletes replaced versions. A process that still uses a replaced version is fenced and keeps its
+ * open files.
+ */
 function removeReplaced(dir: string, versions: Versions): void {
   const { current, newest } = versions.numbers()
   for (const name of readdirSync(dir)) {

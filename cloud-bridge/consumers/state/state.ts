@@ -1,6 +1,9 @@
 /** A record to send after the commit of the transaction that produced it. */
 export type Effect = {
-  /** Derived from the cause, so that a repetition is recognised. A newer effect replaces it. */
+  /**
+   * The same cause gives the same id, so a reader recognises a repetition. In the state, a newer
+   * effect replaces a pending effect with the same id.
+   */
   id: string
   topic: string
   key: string
@@ -11,7 +14,7 @@ export type Effect = {
 export type StateChanges = {
   /** By topic: the next offset to read. */
   offsets?: ReadonlyMap<string, number>
-  /** By key of at most 2600 bytes; null deletes the row. */
+  /** By key of at most 2600 bytes, the new value; null deletes the row. */
   rows?: ReadonlyMap<string, Buffer | null>
   effects?: readonly Effect[]
   /** Effects that Kafka acknowledged; an effect that was replaced in the meantime stays. */
@@ -34,25 +37,32 @@ export type KeyRange = {
   backwards?: boolean
 }
 
-/** Another member claimed the partition, or a newer version replaced the state; nothing changed. */
+/**
+ * Another member took ownership of the partition, or a newer version replaced the state. The call
+ * that rejects with this error changed nothing.
+ */
 export class Fenced extends Error {}
 
-/** The state cannot be reached; whether a commit succeeded is unknown until it can. */
+/**
+ * The state cannot be reached now. It is unknown whether a commit that rejects with this error
+ * succeeded.
+ */
 export class StateUnavailable extends Error {}
 
 /**
- * The state of one partition, claimed by one member. Rows are ordered by the code points of their
+ * The state of one partition, owned by one member. Rows are ordered by the code points of their
  * keys. All calls reject with StateUnavailable while the state cannot be reached.
  */
 export type PartitionState = {
-  /** By topic: the next offset at the moment of the claim. */
+  /** By topic, the next offset to read; as of the moment when this object was created. */
   readonly offsets: ReadonlyMap<string, number>
   /** The values in the order of the keys; null where there is no row. */
   get(keys: readonly string[]): Promise<(Buffer | null)[]>
   range(span: KeyRange): Promise<Row[]>
   /**
-   * One atomic, durable transaction. Rejects with Fenced when anybody claimed the partition since.
-   * The same changes can be committed again after StateUnavailable.
+   * One atomic, durable transaction. Rejects with Fenced when another member took ownership of the
+   * partition since, or a newer version replaced the state. The same changes can be committed again
+   * after StateUnavailable.
    */
   commit(changes: StateChanges): Promise<void>
   /** The oldest pending effects. */
@@ -62,16 +72,21 @@ export type PartitionState = {
 /** A version of a consumer's state: one is current, and a newer one can be built beside it. */
 export type Version = { number: number; isCurrent: boolean }
 
-/** One consumer's state over all partitions. Calls reject with Fenced after its replacement. */
+/**
+ * One version of a consumer's state, over all partitions. Calls reject with Fenced after a newer
+ * version replaced this version.
+ */
 export type ConsumerState = AsyncDisposable & {
   readonly version: Version
-  /** Claims a partition; the commits of its previous owner are fenced from now on. */
+  /**
+   * Takes ownership of a partition. Commits of the previous owner reject with Fenced from now on.
+   */
   claim(partition: number): Promise<PartitionState>
-  /** Reads the committed rows of a partition without a claim. */
+  /** Reads the committed rows of a partition without ownership. */
   reader(
     partition: number,
   ): Promise<Pick<PartitionState, 'offsets' | 'get' | 'range' | 'pendingEffects'>>
-  /** All partitions that were ever claimed, in order. */
+  /** All partitions that ever had an owner, in order. */
   partitions(): Promise<number[]>
 }
 
@@ -84,12 +99,12 @@ export type StateStore = AsyncDisposable & {
   open(consumer: string): Promise<ConsumerState>
   /**
    * Begins a new version beside the current one. It replaces a version that was begun before and
-   * did not become current: claims of that version and commits to it reject with Fenced.
+   * did not become current: `claim` and commits of that version reject with Fenced.
    */
   build(consumer: string): Promise<ConsumerState>
   /**
-   * Makes a version current: every later commit to the version before rejects with Fenced. Rejects
-   * with Fenced itself when the version was replaced.
+   * Makes a version current: every later commit to the previous version rejects with Fenced. This
+   * call itself rejects with Fenced when the version was replaced before.
    */
   makeCurrent(consumer: string, version: number): Promise<void>
 }

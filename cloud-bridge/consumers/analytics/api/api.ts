@@ -20,23 +20,26 @@ import { readZonePage } from './zones.ts'
 
 export type ApiOptions = {
   state: ConsumerStateAccess
-  /** How long a value holds when none follows; the same as for the aggregation. */
+  /**
+   * The longest time for which a value counts when no further value follows, in ms. Must be the
+   * same as for the aggregation.
+   */
   holdMaxMs: number
   now?: () => number
 }
 
-/** The longest name of a zone in a URL, with each character escaped. */
+/** The longest name of a zone in a URL, in characters. Percent-encoding lengthens the name. */
 const ZONE_MAX_LENGTH = 2000
 
 /**
- * Opens the read API. The API reads committed state, so any process that reaches the state answers
+ * Opens the read API. The API reads committed state, so any process that can read the state answers
  * for all partitions. /openapi.json describes the API.
  */
 export async function openAnalyticsApi(
   options: ApiOptions,
 ): Promise<AsyncDisposable & { handleRequest: RequestListener }> {
   const app = fastify({ routerOptions: { maxParamLength: ZONE_MAX_LENGTH } })
-  // The parsers of query.ts check requests, and responses need no check.
+  // Fastify validates nothing: query.ts checks the requests, and the responses need no check.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => JSON.stringify)
   await app.register(swagger, {

@@ -4,12 +4,17 @@ import { MINUTE_MS } from '../model/aggregate.ts'
 import { BASE_SIZE, type WindowSize, windowLengthMs, windowSizes } from '../model/window-sizes.ts'
 import type { PageCursor, SeriesFilter } from './series-list.ts'
 
-/** The API cannot answer the request. The message gives value, place and cure in one line. */
+/**
+ * The request is not valid. The message names the parameter, its value and the cure in one line.
+ */
 export class BadRequest extends Error {}
 
 /** The query parameters of a request, by name. */
 export type QueryParameters = Readonly<Record<string, string | readonly string[]>>
-/** The stored sizes, and the minute, which the API computes from points. */
+/**
+ * The sizes of the windows that the API returns: all stored sizes, and the minute, which the API
+ * computes from points.
+ */
 export type ApiWindowSize = '1m' | WindowSize
 export const apiWindowSizes: readonly ApiWindowSize[] = ['1m', ...windowSizes]
 export const apiWindowLengthMs = (size: ApiWindowSize): number =>
@@ -18,7 +23,7 @@ export const apiWindowLengthMs = (size: ApiWindowSize): number =>
 export const LIMIT_MAX = 10_000
 const DEFAULT_LIMIT = 1000
 const DAY_MS = 86_400_000
-/** The last time that a Date can represent. */
+/** The last time that a Date can represent, in ms since 1970. */
 const TIME_MAX_MS = 8.64e15
 
 /** Throws BadRequest when a parameter is unknown or given more than once. */
@@ -41,7 +46,10 @@ export function parseFilter(query: QueryParameters): SeriesFilter {
   return Object.fromEntries(given.map(name => [name, textOf(query, name)]))
 }
 
-/** The requested windows; by default the windows of 15 minutes of the last day. */
+/**
+ * The requested window size, and the times (ms since 1970) between which windows are requested. By
+ * default windows of 15 minutes over the last day. Throws BadRequest when a parameter is not valid.
+ */
 export function parseWindowRange(query: QueryParameters, nowMs: number) {
   const to = query.to === undefined ? nowMs : parseTime(query, 'to', nowMs)
   const from = query.from === undefined ? to - DAY_MS : parseTime(query, 'from', nowMs)
@@ -77,7 +85,10 @@ export function parseLimit(query: QueryParameters): number {
   throw new BadRequest(`limit: ${quoted(text)} is no page size. ${cure}`)
 }
 
-/** The cursor of the previous page; null for the first page. */
+/**
+ * The place where the page starts, as `next` of the previous page gave it; null for the first page.
+ * Throws BadRequest for any other text.
+ */
 export function parseCursor(query: QueryParameters): PageCursor | null {
   if (query.cursor === undefined) return null
   const text = textOf(query, 'cursor')
@@ -91,7 +102,7 @@ export function parseCursor(query: QueryParameters): PageCursor | null {
   throw new BadRequest(`cursor: ${quoted(text)} is not a cursor of this API. ${cure}`)
 }
 
-/** A cursor as the text that `parseCursor` reads. */
+/** Encodes a cursor as a text that `parseCursor` reads. */
 export function encodeCursor({ partition, key, start }: PageCursor): string {
   return Buffer.from(JSON.stringify([partition, key, start])).toString('base64url')
 }

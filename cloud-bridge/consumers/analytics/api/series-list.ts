@@ -5,13 +5,16 @@ import type { SeriesAttributes, SeriesName } from '../model/series.ts'
 
 export type StateReader = Awaited<ReturnType<ConsumerStateAccess['reader']>>
 
-/** The parts of a series' name that a request asks for. */
+/** The parts that the name of a series must have. A part that is absent matches every value. */
 export type SeriesFilter = Readonly<Partial<SeriesName>>
 
-/** Where a page starts: a series, by partition and row key, and a time in it. */
+/**
+ * Where a page starts: the partition and row key of a series, and a time in that series (ms since
+ * 1970). The pages of a zone use only the time.
+ */
 export type PageCursor = { partition: number; key: string; start: number }
 
-/** A series as the state of a partition lists it. */
+/** A series that has a row in the state of a partition, with the reader of that state. */
 export type ListedSeries = {
   partition: number
   reader: StateReader
@@ -23,8 +26,8 @@ export type ListedSeries = {
 const ROWS_AT_ONCE = 500
 
 /**
- * The series of all partitions that match a filter, by partition and name, from a cursor on. Reads
- * what is committed, whichever member owns a partition.
+ * All series that match a filter, ordered by partition and name, from a cursor on. Reads the
+ * committed state of every partition, whichever member owns the partition.
  */
 export async function* listSeries(
   state: ConsumerStateAccess,
@@ -45,7 +48,10 @@ export async function* listSeries(
   }
 }
 
-/** Rows in order of keys, read in batches; a long read yields to the process' own work. */
+/**
+ * Rows in the order of their keys, read in batches. A long read yields to the other work of the
+ * process.
+ */
 export async function* readRows(reader: StateReader, range: KeyRange): AsyncGenerator<Row> {
   const yieldIfBusy = createYielder()
   let { from } = range
@@ -60,7 +66,10 @@ export async function* readRows(reader: StateReader, range: KeyRange): AsyncGene
   }
 }
 
-/** The smallest key range for a filter: its parts narrow the range until the first missing one. */
+/**
+ * The smallest key range for a filter. Keys sort by site, zone and device, so a part narrows the
+ * range only when the filter has all parts before it.
+ */
 function keyRangeOf({ site, zone, device }: SeriesFilter): { from: string; to: string } {
   const parts: string[] = []
   for (const part of [site, zone, device]) {

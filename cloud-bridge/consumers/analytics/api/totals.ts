@@ -4,13 +4,13 @@ import { listSeries, readRows } from './series-list.ts'
 import { readWindows } from './windows.ts'
 
 const UNLIMITED = Number.MAX_SAFE_INTEGER
-/** Any size gives the same totals; days need few rows. */
+/** Windows of any size give the same totals. Windows of a day need few rows. */
 const allDays = { size: '1d', from: 0, to: Number.MAX_SAFE_INTEGER } as const
 
-/** All aggregated values so far: their number and sum for each metric. */
+/** The number and the sum of all values aggregated so far, for each metric. */
 export type Totals = {
   metrics: { metric: string; count: number; sum: number }[]
-  /** Readings that are pending until their gateway reports its clock offset. */
+  /** The number of readings that are pending until their gateway reports its clock offset. */
   held: number
 }
 

@@ -29,19 +29,22 @@ import {
   type SeriesFilter,
 } from './series-list.ts'
 
-/** How many series are searched for one page, whether they have a window for it or not. */
+/** The largest number of series that are read for one page, including series without a window. */
 const SERIES_PER_PAGE_MAX = 2000
 const BLOCKS_AT_ONCE = 32
 const WINDOWS_AT_ONCE = 500
 
-/** The windows of a size that contain some time from `from` to before `to` (ms since 1970). */
+/**
+ * Selects the windows of a size that overlap the time from `from` (included) to `to` (excluded),
+ * both in ms since 1970.
+ */
 export type WindowRange<S extends ApiWindowSize = ApiWindowSize> = {
   size: S
   from: number
   to: number
 }
 
-/** A window of a series; `addTo` adds its values to a sketch over several windows. */
+/** A window of a series. `addTo` adds the window's values to a sketch over several windows. */
 export type WindowResult = { start: number; aggregate: Aggregate; addTo(sketch: Sketch): void }
 
 /** The committed windows of one series in order of time, at most `limit`. */
@@ -87,7 +90,8 @@ async function* readLongWindows(
   { from, to }: TimeRange,
   holdMaxMs: number,
 ): AsyncGenerator<CompleteWindow> {
-  // Read before the rows: a window that closes meanwhile is among the rows.
+  // The open windows are read before the rows, so a window that closes in between is among the
+  // rows.
   const series = await readSeriesEnd(listed, holdMaxMs)
   const { reader, name } = listed
   const last = series.openWindows.get(size)
@@ -104,7 +108,8 @@ async function* readLongWindows(
         yield completeLongWindow(open, series, holdMaxMs)
         open = null
       }
-      // An open window that was published has a row, which lacks its open parts.
+      // A published open window has a row too. That row lacks the window's open parts, so it is not
+      // used.
       if (start === last?.start) continue
       yield completeLongWindow(unpackWindow(name, size, start, value), null, holdMaxMs)
     }
@@ -122,7 +127,9 @@ async function readSeriesEnd(
   return cache.loadSeries(await cache.loadDevice(name), name.metric, attributes)
 }
 
-/** The quarters of a series that start in a range of time. */
+/**
+ * The quarters of a series from the one that contains `from` to the last that starts before `to`.
+ */
 async function* readQuarters(
   { reader, name }: ListedSeries,
   { from, to }: TimeRange,
@@ -139,7 +146,10 @@ async function* readQuarters(
   }
 }
 
-/** The start of the first window of a series in a range; null when there is none. */
+/**
+ * The start (ms since 1970) of the first window in a range in which a series has a point; null when
+ * the range has no such window.
+ */
 export async function readFirstWindowStart(
   series: ListedSeries,
   { size, from, to }: WindowRange,
@@ -192,7 +202,7 @@ function* minutesOf(quarter: Quarter, holdMaxMs: number): Generator<Minute> {
 /** `next` is the cursor of the next page; null on the last page. */
 export type WindowPage = { windows: WindowResult[]; next: PageCursor | null }
 
-/** Which series a page is about, where the page starts, and its largest number of entries. */
+/** Which series a page covers, where the page starts, and the largest number of its entries. */
 export type PageRequest = { filter: SeriesFilter; cursor: PageCursor | null; limit: number }
 
 /** A page of windows, series by series. */

@@ -21,18 +21,24 @@ export type ZoneAggregate = Pick<
   p95: number | null
   /** How many devices have a value in the window. */
   devices: number
-  /** The sums over the devices; null when no device has one. */
+  /** The sums over the devices; null when the value of every device is null. */
   energyKwh: number | null
   occupiedHours: number | null
   amended: number
 }
 
-/** How many windows of devices are merged for one page, unless one moment has more. */
+/**
+ * The largest number of device windows that are merged for one page. A page covers at least one
+ * window of each series, even when there are more series.
+ */
 const MERGED_MAX = 20_000
 
 type ZoneGroup = { first: Aggregate; aggregates: Aggregate[]; sketch: Sketch }
 
-/** A page of a zone's windows in order of time. `next` is the start of the next page, or null. */
+/**
+ * A page of a zone's windows in order of time. `next` is the start of the first window of the next
+ * page, in ms since 1970; null on the last page.
+ */
 export async function readZonePage(
   state: ConsumerStateAccess,
   { filter, cursor, limit, size, from, to }: WindowRange & PageRequest,
@@ -64,7 +70,10 @@ export async function readZonePage(
   return { zones, next }
 }
 
-/** The start of the earliest window of any of these series in a range; null when none. */
+/**
+ * The start of the earliest window of all given series in a range; null when no series has a
+ * window.
+ */
 async function readFirstStart(zoneSeries: readonly ListedSeries[], range: WindowRange) {
   const yieldIfBusy = createYielder()
   let first: number | null = null
@@ -104,7 +113,7 @@ function zoneAggregateOf({ first, aggregates, sketch }: ZoneGroup): ZoneAggregat
   }
 }
 
-// Values of different units have no common mean, so each unit is a group of its own.
+// Values of different units have no common mean, so each unit has an aggregate of its own.
 const groupKeyOf = ({ site, metric, unit }: Pick<Aggregate, 'site' | 'metric' | 'unit'>) =>
   JSON.stringify([site, metric, unit])
 const sortKeyOf = (zone: ZoneAggregate) => `${zone.start} ${groupKeyOf(zone)}`

@@ -6,18 +6,18 @@ import type { Quarter } from '../model/quarter.ts'
 import { type DeviceName, pointsBetween } from '../model/series.ts'
 import { BASE_MS } from '../model/window-sizes.ts'
 
-/** How many evictable blocks stay in memory when their windows are to be published soon. */
+/** Fewer evictable blocks than this stay in memory when their windows are to be published soon. */
 const EVICTABLE_KEPT_MAX = 5000
 const READ_AT_ONCE = 8
 const FOREVER = Number.MAX_SAFE_INTEGER
 
 /**
  * The blocks of devices in memory: each device's last block, the blocks with the last point of a
- * series, and further ones that were loaded. A block that was loaded and does not exist is cached
- * as an empty one, so a missing cache entry never means a missing row.
+ * series, and further blocks that were loaded. When a loaded block has no row, an empty block is
+ * cached. So a block without a cache entry was not loaded, and may have a row.
  */
 export class BlockCache {
-  /** Blocks that may contain no series' last point. */
+  /** Blocks that may contain the last point of no series, each with its device. */
   readonly #evictable = new Map<Block, ActiveDevice>()
   readonly #state: Pick<PartitionState, 'range'>
 
@@ -25,7 +25,10 @@ export class BlockCache {
     this.#state = state
   }
 
-  /** Reads a device's last block, and from it where the device's series end. */
+  /**
+   * Loads a device's last block. That block also stores which block contains the last point of each
+   * series of the device.
+   */
   async readLast(owner: ActiveDevice): Promise<void> {
     const range = { ...pointsBetween(owner.name, 0, FOREVER), limit: 1, backwards: true }
     const [row] = await this.#state.range(range)
@@ -36,13 +39,13 @@ export class BlockCache {
     this.#add(owner, block)
   }
 
-  /** Brings all blocks that start at `from` or later and before `to` into memory. */
+  /** Loads all blocks that start at `from` or later and before `to`. */
   async load(owner: ActiveDevice, from: number, to: number): Promise<void> {
     const missing: number[] = []
     for (let start = from; start < to; start += BASE_MS) {
       if (!owner.blocks.has(start)) missing.push(start)
     }
-    // The last block is in memory.
+    // The device's last block is in memory, and no block is after the last one.
     const readBefore = Math.min(to, owner.lastBlockStart)
     if (missing.length > 0 && missing[0]! < readBefore) {
       const rows = await this.#state.range(pointsBetween(owner.name, missing[0]!, readBefore))
@@ -53,13 +56,15 @@ export class BlockCache {
     }
   }
 
-  /** Brings a block into memory; an empty one when none exists. */
+  /** Loads a block. Returns an empty block when the block has no row. */
   async get(owner: ActiveDevice, start: number): Promise<Block> {
     await this.load(owner, start, start + BASE_MS)
     return owner.blocks.get(start)!
   }
 
-  /** Reads the first quarter of a series that starts at `from` or later. */
+  /**
+   * Loads the first quarter of a series that starts at `from` or later; null when there is none.
+   */
   async nextQuarter(owner: ActiveDevice, metric: string, from: number): Promise<Quarter | null> {
     for (let begin = from; begin <= owner.lastBlockStart; ) {
       const range = pointsBetween(owner.name, begin, owner.lastBlockStart + 1)
@@ -74,10 +79,14 @@ export class BlockCache {
     return null
   }
 
-  /** A block that is about to get points. Throws when the block was not loaded. */
+  /** Returns the block to which the caller adds a point. Throws when the block was not loaded. */
   forPoints(owner: ActiveDevice, start: number): Block {
     const block = owner.blocks.get(start)
-    if (!block) throw new Error(`the block of ${start} was not loaded`)
+    if (!block) {
+      const { site, zone, device } = owner.name
+      const place = `${site}/${zone}/${device} from ${start} ms since 1970`
+      throw new Error(`cannot add a point: the block of ${place} was not loaded`)
+    }
     this.#evictable.set(block, owner)
     if (start > owner.lastBlockStart) {
       const previous = owner.blocks.get(owner.lastBlockStart)
@@ -87,13 +96,16 @@ export class BlockCache {
     return block
   }
 
-  /** Notes that one series fewer has its last point in this block. */
+  /** Records that one series fewer has its last point in this block. */
   removeSeriesEnd(owner: ActiveDevice, block: Block): void {
     block.endingSeries--
     this.#evictable.set(block, owner)
   }
 
-  /** The quarters with points of a series, from `from` to before `to`; all were loaded. */
+  /**
+   * The quarters of a series with points that start at `from` or later and before `to`. The caller
+   * must have loaded all blocks between `from` and `to`.
+   */
   *quartersBetween(
     owner: ActiveDevice,
     metric: string,
@@ -106,7 +118,10 @@ export class BlockCache {
     }
   }
 
-  /** Evicts unneeded blocks. `isNeededSoon` names blocks whose windows are published soon. */
+  /**
+   * Evicts blocks that are not needed. `isNeededSoon` says whether a block has windows that are to
+   * be published soon.
+   */
   evict(isNeededSoon: (name: DeviceName, start: number) => boolean): void {
     for (const [block, owner] of this.#evictable) {
       const { start, endingSeries } = block
@@ -118,7 +133,7 @@ export class BlockCache {
     }
   }
 
-  /** Forgets all blocks, because no device is in memory any more. */
+  /** Forgets all blocks. The caller removes all devices from memory as well. */
   clear(): void {
     this.#evictable.clear()
   }

@@ -4,7 +4,7 @@ import type { Quarter } from '../model/quarter.ts'
 import { pointsKey, seriesKey, windowKey } from '../model/series.ts'
 import { packWindow, type Window } from '../model/window.ts'
 
-/** The changes in memory since the last commit, and the rows that they make. */
+/** The blocks, windows and series that changed since the last commit, to be written as rows. */
 export class DirtyRows {
   readonly #blocks = new Map<Block, ActiveDevice>()
   readonly #windows = new Set<Window>()
@@ -16,12 +16,18 @@ export class DirtyRows {
     this.#blocks.set(block, owner)
   }
 
-  /** Notes that a device's last block has to say where the device's series end now. */
+  /**
+   * Marks a device's last block as changed, because that block stores which block contains the last
+   * point of each series.
+   */
   addSeriesEnds(owner: ActiveDevice): void {
     this.#blocks.set(owner.blocks.get(owner.lastBlockStart)!, owner)
   }
 
-  /** Adds a window that has a row. An open window has none before it was published. */
+  /**
+   * Marks a window as changed if the window has a row. An open window has no row before its first
+   * publication.
+   */
   addWindow(window: Window): void {
     if (window.isClosed || window.publishedCount > 0) this.#windows.add(window)
   }
@@ -30,18 +36,24 @@ export class DirtyRows {
     this.#newSeries.push(series)
   }
 
-  /** Notes a new point in a quarter or window. */
+  /**
+   * Records a new point in a quarter or window. A published window counts the point as an amendment
+   * and is published once more.
+   */
   amend(series: ActiveSeries, window: Quarter | Window): void {
     if (window.publishedCount > 0) window.amended++
     this.republishIfPublished(series, window)
   }
 
-  /** Notes that an aggregate changed, by a point in the quarter or window or one before it. */
+  /**
+   * Has a published quarter or window published once more, because its aggregate changed: by a
+   * point in it, or by a new last point before it.
+   */
   republishIfPublished(series: ActiveSeries, window: Quarter | Window): void {
     if (window.publishedCount > 0) this.republish.set(window, series)
   }
 
-  /** Moves all changes into the rows of a transaction. */
+  /** Adds all changes to the rows of a transaction, and forgets the changes. */
   drainInto(rows: Map<string, Buffer | null>): void {
     for (const [block, owner] of this.#blocks) {
       const { name, lastBlockStart, endBlockStarts } = owner

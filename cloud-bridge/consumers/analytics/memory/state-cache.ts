@@ -21,13 +21,13 @@ const SERIES_KEPT_MAX = 20_000
 
 /**
  * The part of a partition's state that is in memory: devices, series, and the points and windows
- * around each series' last point. Everything in memory is as the next commit will store it.
+ * around each series' last point. The cache has the content that the next commit stores.
  */
 export class StateCache {
   readonly blocks: BlockCache
   readonly windows: WindowCache
   #seriesCount = 0
-  /** By site, zone and device. */
+  /** The devices in memory, by site, zone and device. */
   readonly #sites = new Map<string, Map<string, Map<string, ActiveDevice>>>()
   readonly #holdMaxMs: number
 
@@ -42,7 +42,7 @@ export class StateCache {
     return this.#sites.get(site)?.get(zone)?.get(device)
   }
 
-  /** Brings a device into memory; the state is read unless the device is new. */
+  /** Loads a device. A new device has no rows, so the state is read only for other devices. */
   async loadDevice(name: DeviceName, isNew = false): Promise<ActiveDevice> {
     const cached = this.findDevice(name)
     if (cached) return cached
@@ -71,7 +71,7 @@ export class StateCache {
     return series
   }
 
-  /** Brings a listed series into memory, with the windows that contain its last point. */
+  /** Loads a series of the catalogue, with the windows that contain its last point. */
   async loadSeries(
     owner: ActiveDevice,
     metric: string,
@@ -88,7 +88,10 @@ export class StateCache {
     return Object.assign(series, end)
   }
 
-  /** Loads the windows of all sizes that contain a moment, and those that they are built from. */
+  /**
+   * Loads the windows of all sizes that contain a moment, and the shorter windows from which those
+   * windows are built.
+   */
   async loadWindowsAround(name: SeriesName, moment: number): Promise<void> {
     for (const size of longWindowSizes.toReversed()) {
       const start = windowStartOf(size, moment)
@@ -100,8 +103,8 @@ export class StateCache {
   }
 
   /**
-   * The closed parts of a window, of the size that the window is built from; all were loaded.
-   * `openQuarter` contains the last point of the series.
+   * The closed quarters or shorter windows from which a window is built. The caller must have
+   * loaded all of them. `openQuarter` contains the last point of the series.
    */
   closedPartsOf(owner: ActiveDevice, window: Window, openQuarter: Quarter): WindowPart[] {
     const { series, size, start } = window
@@ -115,21 +118,26 @@ export class StateCache {
   }
 
   /**
-   * To be called when everything is committed: evicts what is not needed now. `isNeededSoon` names
-   * blocks whose windows are published soon.
+   * Evicts entries that are not needed now. Call only when every change is committed: an
+   * uncommitted change would be lost. `isNeededSoon` says whether a block has windows that are to
+   * be published soon.
    */
   evict(isNeededSoon: (name: DeviceName, start: number) => boolean): void {
     this.blocks.evict(isNeededSoon)
     this.windows.evict()
     if (this.#seriesCount <= SERIES_KEPT_MAX) return
-    // All at once, because an open window must be the same object everywhere.
+    // Devices and windows are evicted together: an open window must be the same object in its
+    // series and in the window cache.
     this.#seriesCount = 0
     this.#sites.clear()
     this.blocks.clear()
     this.windows.clear()
   }
 
-  /** Reads the end of a series, whose last point is in the block with this start. */
+  /**
+   * Loads the last point of a series, and the quarter and windows that contain it. The last point
+   * is in the block that starts at `start`.
+   */
   async #readEnd(owner: ActiveDevice, metric: string, start: number) {
     const { blocks, windows } = this
     const name = { ...owner.name, metric }
@@ -147,7 +155,8 @@ export class StateCache {
       const window = stored ?? emptyWindow(name, size, windowStartOf(size, start), openPart.before)
       const parts = this.closedPartsOf(owner, window, quarter)
       if (!stored && parts.length > 0) window.before = parts[0]!.before
-      // The row of an open window dates from its publication: parts may have closed since.
+      // The row of an open window was written when the window was published. Shorter windows may
+      // have closed since.
       Object.assign(window, mergeParts(parts, this.#holdMaxMs), { isClosed: false })
       windows.add(window)
       openWindows.set(size, window)

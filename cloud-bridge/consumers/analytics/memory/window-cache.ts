@@ -3,12 +3,12 @@ import { type SeriesName, windowKey, windowsBetween } from '../model/series.ts'
 import { unpackWindow, type Window } from '../model/window.ts'
 import { type LongWindowSize, windowLengthMs, windowStartOf } from '../model/window-sizes.ts'
 
-/** How many closed windows are cached before all of them are evicted. */
+/** With more closed windows than this in the cache, all closed windows are evicted. */
 const CLOSED_KEPT_MAX = 1000
 
 /**
- * The stored windows in memory: open ones, and further ones that were loaded. A window that was
- * loaded and does not exist is cached as null, so a missing cache entry never means a missing row.
+ * The windows in memory: open windows, and further windows that were loaded. When a loaded window
+ * has no row, null is cached. So a window without a cache entry was not loaded, and may have a row.
  */
 export class WindowCache {
   readonly #windows = new Map<string, Window | null>()
@@ -19,7 +19,7 @@ export class WindowCache {
     this.#state = state
   }
 
-  /** Brings all windows of a size that start at `from` or later and before `to` into memory. */
+  /** Loads all windows of a size that start at `from` or later and before `to`. */
   async load(name: SeriesName, size: LongWindowSize, from: number, to: number): Promise<void> {
     const missing: number[] = []
     for (let start = from; start < to; start += windowLengthMs(size)) {
@@ -36,31 +36,37 @@ export class WindowCache {
     }
   }
 
-  /** The window that contains a moment; null when none exists. Throws when not loaded. */
+  /** The window that contains a moment; null when there is none. Throws when it was not loaded. */
   at(name: SeriesName, size: LongWindowSize, moment: number): Window | null {
     const start = windowStartOf(size, moment)
     const window = this.find(name, size, start)
-    if (window === undefined) throw new Error(`the ${size} window of ${start} was not loaded`)
+    if (window === undefined) {
+      const series = `${name.site}/${name.zone}/${name.device}/${name.metric}`
+      throw new Error(`the ${size} window of ${series} from ${start} ms since 1970 was not loaded`)
+    }
     return window
   }
 
-  /** The window with this start; null when none exists, undefined when it was not loaded. */
+  /** The window with this start; null when there is none, undefined when it was not loaded. */
   find(name: SeriesName, size: LongWindowSize, start: number): Window | null | undefined {
     return this.#windows.get(windowKey(name, size, start))
   }
 
-  /** Adds a new window, or one that is open. */
+  /** Adds a window that is new or open. */
   add(window: Window): void {
     this.#windows.set(windowKey(window.series, window.size, window.start), window)
   }
 
-  /** Closes a window: the last point of its series is after it. */
+  /** Marks a window as closed, because the last point of its series is after the window. */
   close(window: Window): void {
     window.isClosed = true
     this.#closedCount++
   }
 
-  /** A series' windows of a size that start at `from` or later and before `to`; all were loaded. */
+  /**
+   * A series' windows of a size that start at `from` or later and before `to`. The caller must have
+   * loaded all of them.
+   */
   *between(name: SeriesName, size: LongWindowSize, from: number, to: number): Generator<Window> {
     for (let start = from; start < to; start += windowLengthMs(size)) {
       const window = this.at(name, size, start)
@@ -68,7 +74,7 @@ export class WindowCache {
     }
   }
 
-  /** Evicts the closed windows when there are many. */
+  /** Evicts all closed windows when the cache has more than `CLOSED_KEPT_MAX` of them. */
   evict(): void {
     if (this.#closedCount <= CLOSED_KEPT_MAX) return
     this.#closedCount = 0
@@ -77,7 +83,7 @@ export class WindowCache {
     }
   }
 
-  /** Forgets all windows, because no series is in memory any more. */
+  /** Forgets all windows. The caller removes all series from memory as well. */
   clear(): void {
     this.#windows.clear()
     this.#closedCount = 0

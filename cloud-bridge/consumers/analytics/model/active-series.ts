@@ -10,11 +10,16 @@ export type ActiveDevice = {
   name: DeviceName
   /** The device's series in memory, by metric. */
   series: Map<string, ActiveSeries>
-  /** The device's blocks in memory, by start; empty ones stand for blocks that do not exist. */
+  /** The device's blocks in memory, by start. An empty block stands for a block without a row. */
   blocks: Map<number, Block>
-  /** The start of the device's last block, which is always in memory; -Infinity when none. */
+  /**
+   * The start of the device's last block, which is always in memory; -Infinity before the first
+   * block.
+   */
   lastBlockStart: number
-  /** By metric, the start of the block with the last point, whether in memory or not. */
+  /**
+   * By metric, the start of the block with the last point. Has also series that are not in memory.
+   */
   endBlockStarts: Map<string, number>
 }
 
@@ -22,7 +27,10 @@ export type ActiveDevice = {
 export type ActiveSeries = SeriesName & {
   owner: ActiveDevice
   attributes: SeriesAttributes
-  /** Null before the first point; so are `block` and `quarter`. */
+  /**
+   * The last point, with the block and the quarter that contain it. All null before the first
+   * point.
+   */
   last: Point | null
   block: Block | null
   quarter: Quarter | null
@@ -30,9 +38,9 @@ export type ActiveSeries = SeriesName & {
   openWindows: Map<LongWindowSize, Window>
   /** Whether the quarter or an open window was published. */
   isPublished: boolean
-  /** The last point once all loaded events were handled, if all of them are handled. */
+  /** The last point that the series has when all loaded events are handled. */
   plannedLast: Point | null
-  /** Whether the series is not listed yet. */
+  /** Whether the series is not in the catalogue yet. */
   isNew: boolean
 }
 

@@ -28,7 +28,7 @@ export type Aggregate = SeriesName & {
   p95: number | null
   /** The mean over the time for which a value is known. */
   timeWeightedMean: number | null
-  /** The rise of a meter in kWh; null when the unit is none of energy. */
+  /** The rise of a meter in kWh; null when the unit is not a unit of energy. */
   energyKwh: number | null
   /** Hours with a value above zero; null when the series says nothing about presence. */
   occupiedHours: number | null
@@ -48,7 +48,7 @@ const KWH: Readonly<Record<string, number>> = {
   MJ: 1 / 3.6,
   GJ: 1e3 / 3.6,
 }
-/** A series without a unit counts as energy when its name ends like this. */
+/** A series without a unit counts as energy when its metric ends like this. `perUnit` is in kWh. */
 const KWH_BY_NAME: [ending: RegExp, perUnit: number][] = [
   [/_kwh$/i, 1],
   [/_mwh$/i, 1e3],

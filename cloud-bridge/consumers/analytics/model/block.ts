@@ -12,17 +12,20 @@ export const emptyBlock = (start: number): Block => ({
   ...{ start, quarters: new Map(), endingSeries: 0 },
 })
 
-/** The length of the metric's name, and the counts of points, publications and amendments. */
+/**
+ * Before and after a metric's name: the name's length; the counts of points, publications,
+ * amendments.
+ */
 const HEAD_BYTES = 2 + 3 * 4
-/** The last point before the quarter. */
+/** The time and the value of the last point before the quarter. */
 const BEFORE_BYTES = 16
 const TIME_BYTES = 4
 const VALUE_BYTES = 8
 
 /**
- * Packs a block: 12 bytes a point (ms within the quarter, value), and 30 bytes and the name for
- * each metric. `endsElsewhere` has the metrics of the device whose last point is in another block,
- * with the start of that block: 22 bytes and the name each.
+ * Packs a block. A point takes 12 bytes (ms within the quarter, value); a metric takes 30 bytes and
+ * its name. `endsElsewhere` names the metrics of the device whose last point is in another block,
+ * with the start of that block; each of these takes 22 bytes and its name.
  */
 export function packBlock(
   { start, quarters }: Block,
@@ -71,8 +74,8 @@ export function packBlock(
 }
 
 /**
- * Unpacks a block. `endBlockStarts` has the start of the block with the last point of each metric
- * that the device had when the block was packed.
+ * Unpacks a block. `endBlockStarts` gives, for each metric that the device had when the block was
+ * packed, the start of the block with the metric's last point.
  */
 export function unpackBlock(
   start: number,

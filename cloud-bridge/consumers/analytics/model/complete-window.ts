@@ -29,8 +29,8 @@ export function completeQuarter(
 }
 
 /**
- * Completes a window. `series` is the series in memory when the window may be open: the open
- * shorter windows are merged in. Null for a closed window.
+ * Completes a window. When the window may be open, `series` is its series in memory, whose open
+ * shorter windows are merged in. For a closed window `series` is null.
  */
 export function completeLongWindow(
   window: Window,
@@ -43,7 +43,10 @@ export function completeLongWindow(
   return { series: window.series, size, start, partial: partial!, before, sketch, amended }
 }
 
-/** An open window, the open window of each shorter size that it is built from, and the quarter. */
+/**
+ * The parts of an open window: the window, the open window of each shorter size from which it is
+ * built, and the open quarter.
+ */
 function openParts(window: Window, { openWindows, quarter }: ActiveSeries): WindowPart[] {
   const parts = [window]
   let size = sourceSizeOf(window.size)

@@ -1,10 +1,10 @@
-/** A value of a series at a moment, in ms since 1970. */
+/** A value of a series, and its time in ms since 1970. */
 export type Point = { at: number; value: number }
 
 /**
- * The aggregate of consecutive points of a series. Partial aggregates of consecutive stretches of
- * time merge into one of the longer stretch, in any grouping (a monoid), so a window is the merge
- * of the shorter windows in it.
+ * The aggregate of consecutive points of a series. Consecutive partial aggregates merge into the
+ * partial aggregate of all their points. Merging is associative (a monoid), so a window is the
+ * merge of the shorter windows in it.
  */
 export type PartialAggregate = {
   count: number
@@ -15,13 +15,15 @@ export type PartialAggregate = {
   first: number
   lastAt: number
   last: number
-  /** Ms for which a value is known: a value holds until the next one, at most `holdMaxMs`. */
+  /**
+   * Ms for which a value is known: a value counts until the next value, for `holdMaxMs` at most.
+   */
   knownMs: number
   /** The integral of the value over `knownMs`; divided by `knownMs`, the time-weighted mean. */
   area: number
   /** Ms of `knownMs` with a value above zero: how long a zone was occupied. */
   positiveMs: number
-  /** The rise of a meter; a meter whose value fell restarted at zero. */
+  /** The rise of a meter. A value that is lower than the one before means a restart at zero. */
   rise: number
 }
 
@@ -97,7 +99,7 @@ export type WindowStatistics = {
   mean: number
   last: number
   lastAt: number
-  /** Null when no value was known for any time. */
+  /** Null when `knownMs` is 0. */
   timeWeightedMean: number | null
   knownMs: number
   positiveMs: number
@@ -105,9 +107,10 @@ export type WindowStatistics = {
 }
 
 /**
- * The statistics of a window. The value of the point before the window holds from the window's
- * start, the window's last value holds until its end, each at most `holdMaxMs`. The rise from the
- * point before the window to its first point counts in this window.
+ * The statistics of a window. The value of the point before the window counts from the window's
+ * start to the window's first point. The window's last value counts until the window's end. Each
+ * counts for `holdMaxMs` at most after its own point. The rise from the point before the window to
+ * its first point counts in this window.
  */
 export function statisticsOf(
   partial: PartialAggregate,

@@ -11,7 +11,10 @@ export type Quarter = {
   start: number
   /** The last point before the quarter. */
   before: Point | null
-  /** The times of the points, in ms since 1970, ascending; points of one time ascend by value. */
+  /**
+   * The times of the points, in ms since 1970, ascending. Points with the same time ascend by
+   * value.
+   */
   times: number[]
   values: number[]
   /** How often the quarter was published. */
@@ -24,7 +27,7 @@ export function emptyQuarter(start: number, before: Point | null): Quarter {
   return { start, before, times: [], values: [], publishedCount: 0, amended: 0 }
 }
 
-/** Inserts a point in order. The same points give the same quarter, in whatever order inserted. */
+/** Inserts a point by its time and value. The order of the inserts does not change the quarter. */
 export function insertPoint({ times, values }: Quarter, point: Point): void {
   let index = times.length
   while (index > 0 && isPointBefore(point, { at: times[index - 1]!, value: values[index - 1]! })) {

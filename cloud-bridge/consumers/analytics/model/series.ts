@@ -7,13 +7,15 @@ export type DeviceName = { site: string; zone: string; device: string }
 /** One metric of one device in one zone. */
 export type SeriesName = DeviceName & { metric: string }
 
-/** Attributes of a series that stay as its first reading set them. */
+/**
+ * Attributes of a series. The first reading of the series sets them; later readings change nothing.
+ */
 export type SeriesAttributes = { unit: string | null; kind: 'number' | 'flag' }
 
 const deviceParts = ({ site, zone, device }: DeviceName) => [site, zone, device]
 
 export const deviceKey = (name: DeviceName) => keyOf(...deviceParts(name))
-/** The key of the row that lists a series. */
+/** The key of the row that stores the attributes of a series. */
 export const seriesKey = (name: SeriesName) => keyOf('series', ...deviceParts(name), name.metric)
 /** The key of the row with a device's points in one quarter of an hour. */
 export const pointsKey = (name: DeviceName, start: number) =>
@@ -21,16 +23,19 @@ export const pointsKey = (name: DeviceName, start: number) =>
 /** The key of the row with a window of a series. */
 export const windowKey = (name: SeriesName, size: WindowSize, start: number) =>
   keyOf('window', size, ...deviceParts(name), name.metric, timeKeyPart(start))
-/** The key of the row that says: windows of this device are not published yet. Sorts by end. */
+/**
+ * The key of a timer. The row exists while the windows of a device with this size and start are not
+ * published. Keys sort by the end of the windows.
+ */
 export const timerKey = (name: DeviceName, size: WindowSize, start: number) =>
   keyOf('due', timeKeyPart(start + windowLengthMs(size)), size, ...deviceParts(name))
 
-/** The keys of a device's points in quarters that start at `from` or later and before `to`. */
+/** The key range of a device's points in quarters that start at `from` or later and before `to`. */
 export const pointsBetween = (name: DeviceName, from: number, to: number) => ({
   from: pointsKey(name, from),
   to: pointsKey(name, to),
 })
-/** The keys of a series' windows that start at `from` or later and before `to`. */
+/** The key range of a series' windows that start at `from` or later and before `to`. */
 export const windowsBetween = (
   name: SeriesName,
   size: LongWindowSize,

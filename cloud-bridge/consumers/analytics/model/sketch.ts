@@ -2,10 +2,10 @@ import { DDSketch } from '@datadog/sketches-js'
 
 /**
  * Percentiles of a series within 1 % of the value (Masson, Rim, Lee: DDSketch, VLDB 2019). A sketch
- * accepts values in any order, and sketches merge. A bin holds values within 2 % of each other; a
- * value nearer to zero than `ZERO_BELOW` counts as zero. Between that and the largest value
- * (event-time.ts) there are at most 3,200 bins of either sign. The library's sketch with a limit of
- * bins is not used: it counts some values twice.
+ * accepts values in any order, and sketches merge. A bin counts values within 2 % of each other; a
+ * value nearer to zero than `ZERO_BELOW` counts as zero. Between `ZERO_BELOW` and the largest
+ * plausible value (event-time.ts) there are at most 3,200 bins for each sign. The library's sketch
+ * with a limit of bins is not used: it counts some values twice.
  */
 export type Sketch = DDSketch
 

@@ -19,7 +19,10 @@ export function mergeParts(
   return { partial: mergePartials(parts, holdMaxMs), sketch }
 }
 
-/** The same without the sketch. */
+/**
+ * Merges the partial aggregates of consecutive parts, given in order of time. Null when there are
+ * no parts, or when no part has a partial aggregate.
+ */
 export function mergePartials(
   parts: readonly WindowPart[],
   holdMaxMs: number,

@@ -6,13 +6,13 @@ import type { LongWindowSize } from './window-sizes.ts'
 /**
  * A stored window of a series, such as an hour or a day. While the window is open (the last point
  * of its series is in it), `partial` and `sketch` cover only the closed shorter windows in it;
- * `completeLongWindow` adds the open ones.
+ * `completeLongWindow` adds the open shorter windows.
  */
 export type Window = {
   series: SeriesName
   size: LongWindowSize
   start: number
-  /** Null while no shorter window in it is closed. */
+  /** Null while no shorter window in this window is closed. */
   partial: PartialAggregate | null
   /** The last point before the window. */
   before: Point | null
@@ -21,7 +21,10 @@ export type Window = {
   publishedCount: number
   /** How many points arrived after the window was published first. */
   amended: number
-  /** The last point of the series is after the window: further points in it are late. */
+  /**
+   * Whether the last point of the series is after the window. Further points in the window are
+   * late.
+   */
   isClosed: boolean
 }
 
@@ -52,7 +55,7 @@ export function packWindow({ partial, before, sketch, publishedCount, amended }:
   return Buffer.concat([Buffer.from(head.buffer), packSketch(sketch)])
 }
 
-/** Unpacks a stored window, as a closed one. */
+/** Unpacks a stored window. Always marks the window as closed. */
 export function unpackWindow(
   series: SeriesName,
   size: LongWindowSize,

@@ -1,9 +1,9 @@
 import type { Measurement, SensorReading } from '../../../../config/event/sensor-reading.ts'
 import type { SeriesAttributes } from '../model/series.ts'
 
-/** A larger value counts as implausible: sums of such values lose all precision. */
+/** A value of larger magnitude counts as implausible: sums of such values lose all precision. */
 const VALUE_MAX = 1e15
-/** How far a device's clock may be ahead of its gateway's, and how old a reading may be. */
+/** How far a device's clock may be ahead of the gateway's clock, and how old a reading may be. */
 const DEVICE_AHEAD_MAX_MS = 60_000
 const READING_AGE_MAX_MS = 86_400_000
 /** How far the gateway's time may be ahead of the time at which Kafka appended the event. */

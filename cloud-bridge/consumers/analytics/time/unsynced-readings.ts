@@ -13,9 +13,11 @@ type PendingReading = { event: SensorReading; appendTimeMs: number }
 /** A pending reading as its row stores it. */
 type StoredReading = { event: SensorReading; heardAt: number }
 
-/** A gateway's time is right when Kafka appended the event within this time of it. */
+/**
+ * Kafka's append time confirms a gateway's time when the two differ by at most this number of ms.
+ */
 const CONFIRMED_WITHIN_MS = 5000
-/** How many pending readings one poll reads; after the last of them polling pauses. */
+/** The largest number of pending readings that one poll reads. */
 const POLL_MAX_ROWS = 5000
 const POLL_EVERY_MS = 5000
 
@@ -31,7 +33,7 @@ export class UnsyncedReadings {
   /** By epoch and gateway, the first sequence whose time was confirmed. */
   readonly #confirmedFrom = new Map<string, number>()
   #mayHavePending = true
-  /** The key at which the next poll continues; null for the first key. */
+  /** The key at which the next poll continues; null: the next poll starts at the first key. */
   #nextKey: string | null = null
   #polledMs = Number.NEGATIVE_INFINITY
 
@@ -47,8 +49,9 @@ export class UnsyncedReadings {
 
   /**
    * The ms to add to an event's time; null while unknown. Kafka's append time confirms the time of
-   * an unsynced gateway when the two are close. The confirmation holds for all later events of that
-   * epoch, not for earlier ones: the clock may have been set just before.
+   * an unsynced gateway when the two times differ by at most `CONFIRMED_WITHIN_MS`. The
+   * confirmation is valid for all later events of the epoch. It is not valid for earlier events,
+   * because the clock may have been set just before the confirmed event.
    */
   offsetOf(event: SensorReading, appendTimeMs: number): number | null {
     if (event.clock !== 'UNSYNCED') return 0
@@ -79,7 +82,11 @@ export class UnsyncedReadings {
     this.#mayHavePending = true
   }
 
-  /** Polls for pending readings whose time is known by now, or that waited long enough. */
+  /**
+   * Reads a part of the pending readings, and returns those whose time is known now or that waited
+   * for `waitMs`. Removes none of them. After a poll that read the last pending reading, polls
+   * return nothing for `POLL_EVERY_MS`.
+   */
   async poll(nowMs: number): Promise<{ event: SensorReading; time: number }[]> {
     if (!this.#mayHavePending || performance.now() - this.#polledMs < POLL_EVERY_MS) return []
     const range = keysWithPrefix(ROW_KIND)
@@ -102,7 +109,7 @@ export class UnsyncedReadings {
     this.#changes.set(rowKeyOf(event), null)
   }
 
-  /** All row changes since the last call. */
+  /** Returns all row changes since the last call, and forgets the changes. */
   drainChanges(): Map<string, Buffer | null> {
     const changes = new Map(this.#changes)
     this.#changes.clear()

@@ -3,12 +3,12 @@ import type { PartitionState } from '../../state/state.ts'
 import { type DeviceName, timerKey } from '../model/series.ts'
 import { type WindowSize, windowLengthMs } from '../model/window-sizes.ts'
 
-/** Windows of a device, of one size and start, that are to be published after they end. */
+/** A timer for the windows of a device with one size and start, to be published after their end. */
 export type WindowTimer = { key: string; name: DeviceName; size: WindowSize; start: number }
 
 const endOf = ({ size, start }: Pick<WindowTimer, 'size' | 'start'>) => start + windowLengthMs(size)
 
-/** The windows that are not published yet, by their end; part of the state. */
+/** The timers of all windows that are not published yet. Each timer has a row in the state. */
 export class WindowTimers {
   readonly #byEnd = new Map<number, Map<string, WindowTimer>>()
   readonly #changes = new Map<string, Buffer | null>()
@@ -18,7 +18,7 @@ export class WindowTimers {
     this.#publishedSizes = publishedSizes
   }
 
-  /** Reads the timers of a state. Only timers of `publishedSizes` are added later. */
+  /** Reads the timers of a state. `add` ignores windows of other sizes than `publishedSizes`. */
   static async read(
     state: Pick<PartitionState, 'range'>,
     publishedSizes: Iterable<WindowSize>,
@@ -46,7 +46,9 @@ export class WindowTimers {
     return this.#byEnd.get(endOf({ size, start }))?.has(timerKey(name, size, start)) ?? false
   }
 
-  /** At most `limit` timers of windows that end at `moment` or before. */
+  /**
+   * Returns at most `limit` timers of windows that end at `moment` or before. Removes none of them.
+   */
   expiredAt(moment: number, limit: number): WindowTimer[] {
     const expired: WindowTimer[] = []
     for (const [end, timers] of this.#byEnd) {
@@ -67,14 +69,14 @@ export class WindowTimers {
     this.#changes.set(timer.key, null)
   }
 
-  /** All row changes since the last call. */
+  /** Returns all row changes since the last call, and forgets the changes. */
   drainChanges(): Map<string, Buffer | null> {
     const changes = new Map(this.#changes)
     this.#changes.clear()
     return changes
   }
 
-  /** Returns false when the timer exists already. */
+  /** Adds a timer. Returns false when the timer exists already. */
   #put(timer: WindowTimer): boolean {
     const end = endOf(timer)
     const timers = this.#byEnd.get(end) ?? new Map<string, WindowTimer>()

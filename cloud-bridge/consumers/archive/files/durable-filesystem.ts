@@ -3,13 +3,16 @@ import { dirname } from 'node:path'
 import { StateUnavailable } from '../../state/state.ts'
 
 /**
- * The changes that an archive makes on its disk. A crash may happen between any two of them, or in
- * the middle of one. Each rejects with StateUnavailable while the disk is full.
+ * The changes that an archive makes on its disk. A crash may happen between any two changes, or in
+ * the middle of a change. Changes that need space (`createFolder`, `write`, `rename`, `append`)
+ * reject with StateUnavailable while the disk is full.
  */
 export type DurableFilesystem = {
   /** Creates a folder and its parents, durably. */
   createFolder(path: string): Promise<void>
-  /** Writes a complete file. The content is durable; the name is once the folder is synced. */
+  /**
+   * Writes a complete file. The content is durable; the name is durable once the folder is synced.
+   */
   write(path: string, bytes: Uint8Array): Promise<void>
   rename(from: string, to: string): Promise<void>
   /** Makes the names in a folder durable. */
@@ -50,7 +53,7 @@ export const durableFilesystem: DurableFilesystem = {
 async function createFolder(path: string): Promise<void> {
   const firstCreated = await mkdir(path, { recursive: true })
   if (firstCreated === undefined) return
-  // The parent of each created folder stores its name.
+  // The name of a created folder is stored in its parent folder, so the parent is synced.
   for (let folder = path; folder.length >= firstCreated.length; folder = dirname(folder)) {
     await syncFolder(dirname(folder))
   }
@@ -67,7 +70,8 @@ async function whileNotFull<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error
-    const message = `the disk of consumers.archive.dir is full: ${(error as Error).message}`
+    const fault = 'the disk of consumers.archive.dir is full; free some space'
+    const message = `${fault}: ${(error as Error).message}`
     throw new StateUnavailable(message, { cause: error })
   }
 }

@@ -6,8 +6,9 @@ const RETRY_MS = 20
 const WAIT_MAX_MS = 5000
 
 /**
- * Does work under an exclusive lock. Waits up to 5 s for the lock; then rejects with Fenced, since
- * the other process writes before this one.
+ * Runs `work` under an exclusive lock. Waits up to 5 s for the lock. Then rejects with Fenced,
+ * because the process that has the lock is writing, and this process may no longer own the
+ * partition.
  */
 export async function withFileLock<T>(file: string, work: () => Promise<T>): Promise<T> {
   const lock = await waitForLock(file)
@@ -26,7 +27,8 @@ async function waitForLock(file: string): Promise<{ close(): void }> {
     } catch (error) {
       if (!(error instanceof LockedError)) throw error
       if (performance.now() > deadlineMs) {
-        throw new Fenced(`${file}: another process has held the lock for ${WAIT_MAX_MS} ms`)
+        const fault = `another process kept the lock ${file} for ${WAIT_MAX_MS} ms`
+        throw new Fenced(`${fault}, and may own the partition now`)
       }
     }
     await pause(RETRY_MS)

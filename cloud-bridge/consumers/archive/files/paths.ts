@@ -2,15 +2,19 @@ import { createHash } from 'node:crypto'
 
 /** The folder that other programs read; it contains nothing but event files. */
 const EVENTS = 'events'
-/** The name that Hive, DuckDB and pyarrow read as "no value". */
+/** The name that stands for a missing date; Hive, DuckDB and pyarrow read it as "no value". */
 const NO_DATE = '__HIVE_DEFAULT_PARTITION__'
 const DATE_LENGTH = 10
-/** The longest part of a file name; a file system allows 255 bytes for the name. */
+/**
+ * The longest part of a file name, in characters. A file system allows 255 bytes for the file name.
+ */
 const PART_MAX_LENGTH = 150
-/** How much of a longer part stays readable, before its hash. */
+/**
+ * How many characters of a longer part stay readable. A hash of the part follows these characters.
+ */
 const SHORTENED_LENGTH = 100
 
-/** The content of an archive file, from which its path follows. */
+/** The properties of an archive file that determine its path. */
 export type FilePathParts = {
   /** The day of `receivedAt`, in UTC. */
   date: string
@@ -22,7 +26,7 @@ export type FilePathParts = {
   last: number
 }
 
-/** The UTC day of a time, YYYY-MM-DD; one fixed word for all times outside the years 0 to 9999. */
+/** The UTC day of a time, YYYY-MM-DD; `NO_DATE` for all times outside the years 0 to 9999. */
 export function utcDateOf(ms: number): string {
   const isDate = Math.abs(ms) <= 8.64e15
   const text = isDate ? new Date(ms).toISOString() : ''
@@ -35,11 +39,13 @@ export function filePathOf({ date, zone, topic, partition, first, last }: FilePa
   return `${folder}/${escaped(topic)}-${partition}-${first}-${last}.parquet`
 }
 
-/** The day of the events in a file; null for events outside the years 0 to 9999. */
+/**
+ * The day of the events in a file, as its path says; null for events outside the years 0 to 9999.
+ */
 export const dateInPath = (path: string): string | null =>
   path.match(/\/date=(\d{4}-\d\d-\d\d)\//)?.[1] ?? null
 
-/** The partition of a file; null when the path is none of the archive's. */
+/** The partition of a file, as its path says; null when the path is not that of an archive file. */
 export function partitionInPath(path: string): number | null {
   const match = path.match(/^events\/date=[^/]+\/zone=[^/]*\/[^/]+-(\d+)-\d+-\d+\.parquet$/)
   return match ? Number(match[1]) : null

@@ -11,23 +11,29 @@ export const manifestFolder = (dir: string, partition: number): string =>
 
 export const dayFilePath = (folder: string, day: string): string => join(folder, `${day}.jsonl`)
 
-/** The partitions with a manifest in an archive; none when there is no archive. */
+/** The partitions with a manifest in an archive, in order; empty when there is no archive. */
 export async function listPartitions(dir: string): Promise<number[]> {
   const names = await namesIn(join(dir, 'manifest'))
   const numbers = names.flatMap(name => name.match(FOLDER)?.[1] ?? []).map(Number)
   return numbers.sort((a, b) => a - b)
 }
 
-/** The days of a manifest, in order. */
+/** The days of a manifest as YYYY-MM-DD, in order. */
 export async function listDays(folder: string): Promise<string[]> {
   const names = await namesIn(folder)
   return names.flatMap(name => name.match(DAY_FILE)?.[1] ?? []).sort()
 }
 
-/** A line, null when it was changed since it was written; and the offset of the byte after it. */
+/**
+ * A line of a day file. `line` is null when the line was changed since it was written. `end` is the
+ * offset of the byte after the line and its line feed.
+ */
 export type ParsedLine = { end: number; line: HashedLine | null }
 
-/** The lines of a day, in order. Bytes after the last line feed are no line. */
+/**
+ * The lines of a day, in order. Bytes after the last line feed are an incomplete line, which is
+ * left out.
+ */
 export async function readLines(folder: string, day: string): Promise<ParsedLine[]> {
   return parseLines(await readFile(dayFilePath(folder, day)))
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { EventInterval } from './event-set.ts'
 
-// The lines of a manifest are JSON on disk, so the names of their fields stay as they are.
+// The lines of a manifest are JSON on disk, so the names of their fields must not change.
 
 /** A committed file of the archive. */
 export type FileEntry = {
@@ -30,7 +30,7 @@ type ChainFields = {
 export type Commit = ChainFields & {
   kind: 'commit'
   files: FileEntry[]
-  /** The events of the files. */
+  /** The events in the files. */
   came: EventInterval[]
   next: NextOffsets
 }
@@ -41,7 +41,7 @@ export type Seal = ChainFields & {
   /** The number of all files and events that were ever committed. */
   files: number
   rows: number
-  /** Files that were committed before this day are deleted; null when none are. */
+  /** Files that were committed before this day are deleted; null when no file is deleted. */
   keptFrom: string | null
   /** All events that were ever committed. */
   came: EventInterval[]
@@ -72,7 +72,9 @@ const END_LENGTH = ',"sha256":"'.length + HASH_LENGTH + '"}'.length
 export const sha256 = (bytes: Uint8Array | string): string =>
   createHash('sha256').update(bytes).digest('hex')
 
-/** A line as a manifest stores it: its own hash last, without the line feed. */
+/**
+ * The text of a line in a manifest, without the line feed. The hash of the line is its last field.
+ */
 export function lineText(line: ManifestLine): { text: string; sha256: string } {
   const body = JSON.stringify(line).slice(0, -1)
   const hash = sha256(body)

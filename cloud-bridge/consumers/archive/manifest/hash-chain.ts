@@ -11,23 +11,29 @@ import {
   NO_PREVIOUS_HASH,
   type Seal,
 } from './entry.ts'
-import { countEvents, EventSet } from './event-set.ts'
+import { countEvents, type EventInterval, EventSet } from './event-set.ts'
 
-/** A file that the manifest names, with the day of its commit and the place of the line. */
+/**
+ * A file that the manifest names, with the day of its commit and the place of the line that names
+ * it.
+ */
 export type NamedFile = FileEntry & { day: string; line: string }
 
-/** The content of a manifest, and the places where the manifest was changed. */
+/** Who removes a leftover of a crash. */
+export const LEFTOVER_CURE = 'the next member that owns the partition removes it'
+
+/** The content of a manifest, and the places (`faults`) where the manifest was changed. */
 export type ManifestChain = {
-  /** The files that exist, by name. */
+  /** The files that were committed and not deleted, by name. */
   named: Map<string, NamedFile>
   /** The hash of each line, by its number. */
   hashes: Map<number, string>
   last: { number: number; sha256: string }
-  /** Files that were committed before this day are deleted; null when none are. */
+  /** Files that were committed before this day are deleted; null when no file is deleted. */
   keptFrom: string | null
   rows: number
   faults: string[]
-  /** Leftovers of a crash, which the next claim removes. */
+  /** Leftovers of a crash. The next member that takes ownership of the partition removes them. */
   remarks: string[]
 }
 
@@ -42,15 +48,15 @@ export async function readChain(dir: string, partition: number): Promise<Manifes
     for (const [index, { line }] of lines.entries()) {
       check.addLine(line, { day, isFirst: index === 0, place: `${file} line ${index + 1}` })
     }
-    if (lines.length === 0) check.chain.faults.push(`${file}: has no line`)
+    if (lines.length === 0) check.chain.faults.push(`${file}: has no line, not even the first one`)
     else if (lines.at(-1)!.end < bytes.length) {
-      check.chain.remarks.push(`${file}: the last line is incomplete; the next claim removes it`)
+      check.chain.remarks.push(`${file}: the last line is incomplete; ${LEFTOVER_CURE}`)
     }
   }
   return check.chain
 }
 
-/** The day, and the place as faults name it. */
+/** The day of a line, whether the line is the first of its day, and the place for messages. */
 type LinePlace = { day: string; isFirst: boolean; place: string }
 
 function createChainCheck() {
@@ -66,7 +72,7 @@ function createChainCheck() {
   const total = { files: 0, rows: 0 }
   const events = new EventSet()
   let nextOffsets: NextOffsets = {}
-  /** Whether all lines so far could be read; else a seal or deletion cannot be checked. */
+  /** Whether the next seal or deletion can be checked: all lines since the last seal were read. */
   let isKnown = true
 
   const addCommit = (line: Commit, { day, place }: LinePlace) => {
@@ -75,10 +81,8 @@ function createChainCheck() {
     if (rows !== eventCount) {
       chain.faults.push(`${place}: the files have ${rows} events, the intervals ${eventCount}`)
     }
-    const isNew = line.came.map(interval => events.addAll(interval))
-    if (isNew.includes(false)) {
-      chain.faults.push(`${place}: has events that an earlier line has already`)
-    }
+    const [repeated] = line.came.filter(interval => !events.addAll(interval))
+    if (repeated) chain.faults.push(`${place}: an earlier line already has ${textOf(repeated)}`)
     for (const file of line.files) chain.named.set(file.name, { ...file, day, line: place })
     nextOffsets = line.next
     total.files += line.files.length
@@ -94,7 +98,7 @@ function createChainCheck() {
       isDeepStrictEqual(summary, expected) &&
       isDeepStrictEqual(sorted(line.came), sorted(events.intervals))
     if (isKnown && !isRight) {
-      chain.faults.push(`${place}: the seal differs from the lines before it`)
+      chain.faults.push(`${place}: the seal ${differenceText(line, total)}`)
     }
     for (const interval of line.came) events.addAll(interval)
     nextOffsets = next
@@ -105,7 +109,8 @@ function createChainCheck() {
     const deleted = [...chain.named.values()].filter(({ day }) => day < keptFrom)
     const deletedRows = deleted.reduce((sum, file) => sum + file.rows, 0)
     if (isKnown && !(deleted.length === files && deletedRows === rows)) {
-      chain.faults.push(`${place}: deletes ${rows} events, but there were ${deletedRows}`)
+      const expected = { files: deleted.length, rows: deletedRows }
+      chain.faults.push(`${place}: the deletion ${differenceText({ files, rows }, expected)}`)
     }
     for (const { name } of deleted) chain.named.delete(name)
     chain.keptFrom = keptFrom
@@ -137,6 +142,16 @@ function createChainCheck() {
       if (line.kind === 'seal') isKnown = true
     },
   }
+}
+
+const textOf = ([gateway, epoch, zone, from, to]: EventInterval) =>
+  `events of gateway ${gateway}, epoch ${epoch}, zone ${zone}, zone sequences ${from} to ${to}`
+
+type Counts = { files: number; rows: number }
+
+const differenceText = (own: Counts, expected: Counts) => {
+  const counts = [own, expected].map(({ files, rows }) => `${files} files and ${rows} events`)
+  return `differs from the lines before it: it has ${counts[0]}, expected ${counts[1]}`
 }
 
 const sorted = (intervals: readonly unknown[]) =>

@@ -16,7 +16,9 @@ export type ManifestWriterOptions = {
   folder: string
   partition: number
   disk: DurableFilesystem
-  /** A new day was sealed: the hash proves all lines before it. */
+  /**
+   * Called when the first line of a day, the seal, is written. Its hash proves all lines before it.
+   */
   onSealed(day: string, sha256: string): void
 }
 
@@ -63,7 +65,7 @@ export async function createManifestWriter(options: ManifestWriterOptions) {
     const { text, sha256 } = lineText(line)
     return { line: { ...line, sha256 }, bytes: Buffer.from(`${text}\n`) }
   }
-  /** Begins the file of a day with a seal. */
+  /** Begins the file of a day with a seal: a summary of all lines before. */
   const seal = async (day: string) => {
     const { files, rows, keptFrom, nextOffsets, events } = tip
     const summary = { files, rows, keptFrom, next: nextOffsets, came: events.intervals }
@@ -89,13 +91,13 @@ export async function createManifestWriter(options: ManifestWriterOptions) {
   }
   return Object.assign(tip, {
     seal,
-    /** The commit point: the line is part of the archive once this resolves. */
+    /** Appends a line. The line is part of the archive once the returned promise resolves. */
     async append(entry: ManifestEntry): Promise<void> {
       const { line, bytes } = createLine(entry)
       await disk.append(dayFilePath(folder, tip.day), lengthBytes, bytes)
       follow(line, lengthBytes + bytes.length)
     },
-    /** Removes what an interrupted append may have written after the last line. */
+    /** Removes the bytes that an interrupted append may have written after the last line. */
     truncate: () => disk.truncate(dayFilePath(folder, tip.day), lengthBytes),
   })
 }

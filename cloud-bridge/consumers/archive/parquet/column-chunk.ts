@@ -5,12 +5,12 @@ import type { Levels } from './levels.ts'
 import { bitWidthOf, writePageHeader } from './parquet-encodings.ts'
 import type { EncodedValues } from './values.ts'
 
-/** Compressing less than this takes longer than it is worth. */
+/** Smaller columns are not compressed: the saving would not be worth the time. */
 const COMPRESSED_MIN_BYTES = 512
 /** The fastest level; files are 3 % larger than at the default level. */
 const FASTEST = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 
-/** A complete column of a file. */
+/** A column of a file, with all its values. */
 export type FilledColumn = {
   /** From the root of the schema to the column. */
   path: readonly SchemaElement[]
@@ -27,8 +27,8 @@ export const maxLevelOf = (path: readonly SchemaElement[]): number =>
   path.slice(1).filter(({ repetition_type }) => repetition_type !== 'REQUIRED').length
 
 /**
- * Writes a column as one page, because the size of a file is bounded already. Pages are compressed
- * with zstd when that is worth the time.
+ * Writes a column as one page, because `fileMaxEvents` limits the size of a file already. Pages are
+ * compressed with zstd when that is worth the time.
  */
 export function writeColumnChunk(writer: ByteWriter, column: FilledColumn): ColumnChunk {
   const { path, values, definition, repetition, rows } = column

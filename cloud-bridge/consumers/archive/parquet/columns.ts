@@ -100,7 +100,10 @@ const optionalColumn = <T>(
     return { values, definition, add }
   },
 })
-/** A column of the list of measurements. The list is one level, an optional value another. */
+/**
+ * A column of the list of measurements. Its definition levels are 0 for an empty list and 1 for a
+ * measurement. In an optional column a measurement with a value has the level 2.
+ */
 const listColumn = <T>(
   createBuffer: CreateBuffer<T>,
   valueIn: (measurement: Measurement) => T | null,
@@ -202,7 +205,9 @@ const childCount = (parent: SchemaElement) =>
   new Set(paths.filter(path => path.includes(parent)).map(path => path[path.indexOf(parent) + 1]))
     .size
 
-/** The schema of a file, depth first. A group says how many children it has. */
+/**
+ * The schema of a file, depth first. An element that is not a column says how many children it has.
+ */
 export const schema: SchemaElement[] = [...new Set(paths.flat())].map(element => {
   const isColumn = paths.some(path => path.at(-1) === element)
   return isColumn ? element : { ...element, num_children: childCount(element) }

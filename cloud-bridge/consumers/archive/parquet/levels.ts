@@ -2,7 +2,8 @@ import { encodeRle } from './parquet-encodings.ts'
 
 /**
  * Definition or repetition levels of a column (Dremel, VLDB 2010): how much of the path to each
- * value exists, or where lists begin. Levels repeat often, so runs are stored with their length.
+ * value exists, or where lists begin. Levels repeat often, so equal levels in a row are stored
+ * once, with their number.
  */
 export class Levels {
   readonly #levels: number[] = []

@@ -61,7 +61,7 @@ const HEADER_NUMBERS = 3
 /**
  * DELTA_BINARY_PACKED of INT64: the first value, then the deltas. Values within 32 bits of the
  * first are packed as distances from the first value: a BigInt for each value takes ten times as
- * long. The first value in the header, 0 for distances, is replaced then.
+ * long. The first distance in the header is always 0; the first value replaces it.
  */
 export function encodeDeltas(values: number[]): Uint8Array {
   const first = values[0]!
@@ -77,7 +77,8 @@ export function encodeDeltas(values: number[]): Uint8Array {
   const packed = new ByteWriter()
   deltaBinaryPack(packed, distances, 'INT64')
   const bytes = packed.getBytes()
-  // The last byte of each varint is below 128. The first value follows three varints in one byte.
+  // The last byte of each varint is below 128. After three varints the header has the first
+  // distance, 0, in one byte.
   let headerBytes = 0
   for (let numbers = 0; numbers < HEADER_NUMBERS; headerBytes++) {
     if (bytes[headerBytes]! < 128) numbers++

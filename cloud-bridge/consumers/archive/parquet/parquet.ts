@@ -6,7 +6,7 @@ import { writeColumnChunk } from './column-chunk.ts'
 import { type ArchivedEvent, columnDefinitions, schema } from './columns.ts'
 import { Levels } from './levels.ts'
 
-/** The events of a file to be, stored column by column from the start. */
+/** The events of a file that is not written yet, stored column by column. */
 export class EventColumns {
   readonly #columns = columnDefinitions.map(({ createColumn }) => createColumn())
   /** The repetition levels of measurements: 0 for the first one of an event, 1 for the others. */
@@ -58,12 +58,16 @@ type ParquetRow = Omit<SensorReading, 'epoch' | 'sequence' | 'zoneSequence'> & {
   heardAt: number
 }
 
-/** The events of a file, equal to those that were written. Throws for any other file. */
+/**
+ * Reads the events of a file of the archive, equal to the written events. Rejects when the bytes
+ * are not a Parquet file.
+ */
 export async function readParquet(bytes: Uint8Array): Promise<ArchivedEvent[]> {
   const rows = (await parquetReadObjects({
     file: toArrayBuffer(bytes),
     compressors: { ZSTD: input => zstdDecompressSync(input) },
-    // A Date ends with the year 275,760, and a device's clock may show any year.
+    // Times stay numbers: a Date ends with the year 275,760, and a device's clock may show any
+    // year.
     parsers: { timestampFromMilliseconds: Number },
   })) as ParquetRow[]
   return rows.map(({ kafkaTopic, kafkaPartition, kafkaOffset, heardAt, ...event }) => ({
@@ -80,7 +84,9 @@ export async function readParquet(bytes: Uint8Array): Promise<ArchivedEvent[]> {
   }))
 }
 
-/** The number of rows according to a file's metadata. Throws when it is no Parquet file. */
+/**
+ * The number of rows according to a file's metadata. Throws when the bytes are not a Parquet file.
+ */
 export const rowCountOf = (bytes: Uint8Array): number =>
   Number(parquetMetadata(toArrayBuffer(bytes)).num_rows)
 

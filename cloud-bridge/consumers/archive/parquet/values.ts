@@ -17,8 +17,8 @@ export type EncodedValues = {
 }
 
 /**
- * Buffers the values of a column. A buffer keeps no objects of its own for each value: the garbage
- * collector would collect them late.
+ * Buffers the values of a column. A buffer creates no object for each value, because the garbage
+ * collector would collect such objects late.
  */
 export type ValueBuffer<T> = { add(value: T): void; encode(): EncodedValues }
 
@@ -56,7 +56,10 @@ export class DictionaryTextValues implements ValueBuffer<string> {
   readonly #hasRange: boolean
   readonly #indexes = new Map<string, number>()
   readonly #texts: string[] = []
-  /** By index, the index that followed last time: devices and metrics often repeat in order. */
+  /**
+   * By the index of a text, the index of the text that followed it last time: devices and metrics
+   * often repeat in the same order.
+   */
   readonly #followers: number[] = []
   readonly #values: number[] = []
   #last = 0
@@ -111,7 +114,7 @@ export class LongValues implements ValueBuffer<number> {
   }
 }
 
-/** Any numbers; a sensor's values are often a few that repeat. */
+/** Any numbers. A sensor often repeats a few values, so a dictionary is tried first. */
 export class DoubleValues implements ValueBuffer<number> {
   readonly #values: number[] = []
   /** A dictionary does not distinguish minus zero from zero. */
