@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
-/** Each layer, inner layers first, and the other layers that the layer may import. */
+/** Each layer, inner layers first, with the other layers from which the layer may import. */
 const layers = {
   'gateway/store': ['config'],
   config: [],
@@ -127,7 +127,7 @@ describe('the architecture', () => {
   it('has files of at most 300 lines and lines of at most 100 characters', () => {
     const long = [...source].filter(([, text]) => text.trimEnd().split('\n').length > 300)
     expect(long.map(([file]) => file)).toEqual([])
-    // The formatter keeps all lines short except texts and imports of one name.
+    // The formatter keeps lines short, except for long texts and imports of one name.
     const isText = /^\s*(it\(|['"`]|import )/
     const wide = [...source].flatMap(([file, text]) =>
       text.split('\n').flatMap((line, index) => {

@@ -3,7 +3,10 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
-/** Words of the private language that docs/glossary.md replaces; by word, in any position. */
+/**
+ * Words of the former private language that docs/glossary.md replaces. A name may contain none of
+ * them.
+ */
 const BANNED = [
   ...['told', 'bury', 'buried', 'burial', 'settle', 'settled', 'came', 'heard', 'gone', 'wreck'],
   ...['apart', 'cutting', 'turned', 'piece', 'pieces', 'taking', 'taken', 'nudge', 'whole'],
@@ -92,7 +95,8 @@ describe('the style', () => {
   })
 
   it('creates values, and starts only what must be stopped', () => {
-    // A function that starts or opens something gives back a promise, a disposable or a stop.
+    // A function that starts or opens something returns a promise, a disposable or a function that
+    // stops it.
     const wrong = files
       .filter(file => !file.startsWith('test/'))
       .flatMap(file =>

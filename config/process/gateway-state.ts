@@ -1,6 +1,6 @@
 /**
- * The undelivered events in the outbox: their number, the bytes of their groups, the age of the
- * oldest event in ms (0 without events, negative when the clock was set back since).
+ * The undelivered events in the outbox: their number, the bytes of their groups, and the age of the
+ * oldest event in ms (0 without events, negative when the clock was set back after that event).
  */
 export type Backlog = { events: number; bytes: number; oldestAgeMs: number }
 

@@ -13,12 +13,15 @@ export type Arguments = {
 }
 
 const CLIENTS: Client[] = ['kafkajs', 'platformatic']
-/** The client of benches that do not compare clients, whatever the default of the product is. */
+/**
+ * The client of benches that do not compare clients, so that a changed default of the product does
+ * not change their figures.
+ */
 export const BASELINE_CLIENT: Client = 'kafkajs'
 
 /**
- * Parses the command line, given the names of all benches. Returns the usage text for `--help`.
- * Throws an Error that names the wrong argument.
+ * Parses the command line; `parts` are the names of all benches. Returns the usage text for
+ * `--help`. Throws an Error that names the wrong argument.
  */
 export function readArguments(args: string[], parts: string[]): Arguments | string {
   const { values, positionals } = parseArgs({
@@ -35,7 +38,8 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
   })
   if (values.help) return usageOf(parts)
   const strange = positionals.find(name => !parts.includes(name))
-  if (strange !== undefined) throw new Error(`no bench is called ${strange}`)
+  if (strange !== undefined)
+    throw new Error(`no bench is called ${strange}: the benches are ${parts.join(', ')}`)
   const sizes = structuredClone(values.quick ? quickSizes : fullSizes)
   if (values.minutes !== undefined) sizes.memory.minutes = positive('minutes', values.minutes)
   if (values.events !== undefined) {
@@ -44,7 +48,8 @@ export function readArguments(args: string[], parts: string[]): Arguments | stri
   }
   const runs = Math.ceil(positive('runs', values.runs))
   const clients = CLIENTS.filter(one => values.client === 'both' || values.client === one)
-  if (clients.length === 0) throw new Error(`--client is ${CLIENTS.join(', ')} or both`)
+  if (clients.length === 0)
+    throw new Error(`--client is ${values.client}: give ${CLIENTS.join(', ')} or both`)
   const names = parts.filter(name => positionals.length === 0 || positionals.includes(name))
   return { names, runs, sizes, clients, isQuick: values.quick }
 }
@@ -66,6 +71,7 @@ a table follows. Targets are reported, not enforced.
 
 function positive(name: string, text: string): number {
   const value = Number(text)
-  if (!(value > 0 && Number.isFinite(value))) throw new Error(`--${name} is a number above 0`)
+  if (!(value > 0 && Number.isFinite(value)))
+    throw new Error(`--${name} is ${text}: give a number above 0`)
   return value
 }

@@ -1,6 +1,6 @@
-// npm run bench:compare -- --base DIR [--pairs N] NAME… [options of the bench]: runs benches in
-// this
-// checkout and in another one by turns, and prints the ratio of each CPU figure with its interval.
+// npm run bench:compare -- --base DIR [--pairs N] NAME… [options of the bench]: runs benches
+// alternately in this checkout and in another one, and prints the ratio of each CPU figure with its
+// interval.
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -57,7 +57,7 @@ for (const [name, values] of ratios) {
 }
 
 /**
- * Runs the benches once in a checkout. Returns its CPU figures, in seconds per million, by name.
+ * Runs the benches once in a checkout. Returns their CPU figures, in seconds per million, by name.
  */
 async function measure(checkout: string): Promise<Map<string, number>> {
   const child = spawn('./sluice', ['exec', 'test/bench/bench.ts', ...options], {

@@ -4,9 +4,9 @@ export type Sizes = {
   throughput: { messages: number }
   paced: { ratePerSecond: number; seconds: number }
   /**
-   * `spareEvents` wait in addition to the measured events, so that the bridge never runs out.
-   * Events
-   * are stored in groups of `groupEvents`: a commit holds 40 at 2,000 a second, 250 at 12,500.
+   * `spareEvents` events wait in addition to the measured events, so that the bridge always has
+   * events to send. Events are stored in groups of `groupEvents`: a commit has 40 events at 2,000
+   * events a second, and 250 at 12,500.
    */
   drain: { warmUpEvents: number; events: number; spareEvents: number; groupEvents: number[] }
   /** Backlog sizes, in addition to the measured events, smallest first. */
@@ -40,7 +40,7 @@ export const fullSizes: Sizes = {
   consumers: { events: 2_000_000, devices: 1000 },
 }
 
-/** Small sizes, to see whether the benches work; their figures mean little. */
+/** Small sizes, which show whether the benches work; the figures of such a run mean little. */
 export const quickSizes: Sizes = {
   ingest: { warmUpMessages: 5000, messages: 50_000 },
   throughput: { messages: 20_000 },

@@ -3,7 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Config, describeFaults, loadConfig } from '../../config/config.ts'
 
-/** Opens a temporary directory for one test file; its functions load configurations from there. */
+/**
+ * Creates a temporary directory for one test file, and functions that load configurations from the
+ * directory.
+ */
 export function openConfigDir() {
   const dir = mkdtempSync(join(tmpdir(), 'sluice-config-'))
   const write = (name: string, text: string | Uint8Array) => {
@@ -16,13 +19,16 @@ export function openConfigDir() {
   return {
     dir,
     write,
-    /** The faults as an operator reads them, one per entry, without the directory; [] if none. */
+    /**
+     * The faults as an operator reads them, one entry for each fault, without the directory's name;
+     * [] without faults.
+     */
     faultsOf(yaml: string | Uint8Array, env: Record<string, string> = {}): string[] {
       const loaded = load(yaml, env)
       if (!('faults' in loaded)) return []
       return describeFaults(loaded.faults).replaceAll(`${dir}/`, '').split('\n')
     },
-    /** The configuration; throws if there are faults. */
+    /** The configuration. Throws an Error with the faults when there are faults. */
     configOf(yaml: string | Uint8Array, env: Record<string, string> = {}): Config {
       const loaded = load(yaml, env)
       if ('faults' in loaded) throw new Error(describeFaults(loaded.faults))

@@ -16,7 +16,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dir, { recursive: true }))
 
-/** Runs the gateway's store once with these settings and stores events with these numbers. */
+/** Runs the gateway's store once with these settings and stores an event for each number. */
 function run(numbers: number[], { gateway = 'gw', name = 'outbox.db' } = {}): void {
   const inboxFile = join(dir, 'inbox.db')
   const outbox = openOutbox({ file: join(dir, name), gateway, inboxFile })

@@ -12,7 +12,10 @@ import { startTestStage } from './pipeline/pipeline-fixture.ts'
 const run = promisify(execFile)
 const launcher = fileURLToPath(new URL('../../sluice', import.meta.url))
 
-/** Recordings of real rooms, kept beside the project because of their licence; may be missing. */
+/**
+ * The folder of recordings of real rooms. They are outside the repository because of their licence,
+ * so the folder may be missing.
+ */
 const roomsDir = fileURLToPath(
   new URL('../../../shared/data/sdh_smart_building/rooms', import.meta.url),
 )

@@ -36,7 +36,8 @@ describeWithRegistry('the whole pipeline with a registry', () => {
     await client.publishAsync(topic, JSON.stringify({ co2: 4, traceparent }), { qos: 1 })
     await client.endAsync()
     await stage.devices.run(1000)
-    // Everything is accepted while the registry is down, and delivered when it is back.
+    // While the registry is down the gateway accepts everything; the bridge delivers when the
+    // registry is back.
     const waits = async () => (await stage.states()).bridge?.kafka.events
     await vi.waitFor(async () => expect(await waits()).toContain('is unavailable: socket hang up'))
     gate.mode = 'pass'

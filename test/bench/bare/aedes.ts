@@ -1,4 +1,4 @@
-// aedes with its defaults, the baseline of the ingest bench. Answers with its address.
+// aedes with its default settings, the baseline of the ingest bench. Prints its address as JSON.
 import { createServer } from 'node:net'
 import { Aedes } from 'aedes'
 

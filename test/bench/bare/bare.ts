@@ -1,7 +1,6 @@
 // A process with a client library alone: produces the batches that the bridge would read from an
-// outbox, one send at a time. Batches are read and framed in advance, while the clock is stopped,
-// so
-// that only the library is measured. Each line on stdin has the length of a turn in milliseconds;
+// outbox, one send at a time. Reads and frames batches in advance, while the clock is stopped, so
+// that only the library is measured. Each line on stdin is the length of a turn in milliseconds;
 // the answer is the work of that turn.
 import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
@@ -31,7 +30,7 @@ export type Turn = Work & { sentBytes: number }
 
 const READ_AHEAD_BATCHES = 20
 
-// The priority of the bridge, so that other load disturbs both alike.
+// The bridge's scheduling priority, so that other load disturbs the bridge and this process alike.
 setPriority(6)
 const options: BareOptions = JSON.parse(process.argv[2]!)
 const open = { kafkajs: openBareKafkajs, platformatic: openBarePlatformatic }

@@ -6,7 +6,10 @@ import {
 import { createIdempotentProducer } from '../../../cloud-bridge/kafka/kafkajs/producer.ts'
 import type { BareLibrary } from './library.ts'
 
-/** Opens a kafkajs producer with the bridge's settings and nothing around the producer. */
+/**
+ * Opens a kafkajs producer with the bridge's settings and no code of the bridge around the
+ * producer.
+ */
 export async function openBareKafkajs(options: KafkaOptions) {
   const producer = createIdempotentProducer(createKafkajs(options, 1))
   const compression = compressionTypes[options.compression]

@@ -14,7 +14,7 @@ export type PlainOptions = {
   events: number
   client: Client
 }
-/** The runtime's number of records per decoding step. */
+/** The number of records that the consumers' runtime decodes in one step. */
 const AT_ONCE = 200
 
 export type PlainResult = { events: number; duplicates: number; cpuSeconds: number }

@@ -4,7 +4,10 @@ import type { BareLibrary } from './library.ts'
 
 type Bytes = SendOptions<Buffer, Buffer, Buffer, Buffer>
 
-/** Opens a @platformatic/kafka producer with the bridge's settings and nothing around it. */
+/**
+ * Opens a @platformatic/kafka producer with the bridge's settings and no code of the bridge around
+ * it.
+ */
 export async function openBarePlatformatic(options: KafkaOptions) {
   const { brokers, clientId, requestTimeoutMs, compression } = options
   const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({

@@ -12,6 +12,7 @@ export function sentBytes(): number {
 subscribe('net.client.socket', message => {
   sockets.push((message as { socket: Socket }).socket)
 })
-// A process that loads this file (node --import) writes its count to BENCH_SENT_FILE at exit.
+// A process that loads this file (node --import) writes its number of sent bytes to BENCH_SENT_FILE
+// at exit.
 const file = process.env.BENCH_SENT_FILE
 if (file) process.on('exit', () => writeFileSync(file, String(sentBytes())))

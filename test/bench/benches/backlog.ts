@@ -8,7 +8,9 @@ import type { Bench, BenchCase } from './bench-case.ts'
 
 const TURN_MS = 500
 
-/** CPU per forwarded event with a large backlog, compared with a small backlog. */
+/**
+ * CPU for each forwarded event with a large backlog, compared with the CPU with a small backlog.
+ */
 export const backlog: BenchCase = {
   needsKafka: true,
   size: ({ backlog }) => backlog,

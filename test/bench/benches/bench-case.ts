@@ -3,13 +3,13 @@ import type { Client } from '../arguments.ts'
 import type { Measurement } from '../measure/figures.ts'
 import type { Sizes } from '../sizes.ts'
 
-/** The means of a bench in one run. */
+/** The resources of a bench in one run. */
 export type Bench = {
   /** An empty directory on a real disk. */
   dir: string
   sizes: Sizes
   clients: readonly Client[]
-  /** The shared local Kafka; starts at the first call. */
+  /** Returns the Kafka that all benches share; the first call starts that Kafka. */
   kafka(): Promise<LocalKafka>
   signal: AbortSignal
 }

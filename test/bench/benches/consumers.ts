@@ -19,12 +19,12 @@ const HOST = '127.0.0.1'
 const LOOK_EVERY_MS = 200
 const STALLED_MS = 60_000
 const FILE_MAX_AGE_MS = 5000
-/** The launcher's value for consumers. */
+/** The size of the young generation that the launcher gives to consumers. */
 const YOUNG_MB = 64
 
 /**
- * CPU of consumers that read a topic from the beginning: decoding and deduplication alone, then the
- * complete analytics and archive consumers. Also checks that their results are right.
+ * CPU of consumers that read a topic from the beginning: first decoding and deduplication alone,
+ * then the complete analytics and archive consumers. Also checks the results of both consumers.
  */
 export const consumers: BenchCase = {
   needsKafka: true,
@@ -52,7 +52,10 @@ async function compare(bench: Bench, client: Client): Promise<Measurement[]> {
   const asked: PlainOptions = { brokers, topics: both, events, client }
   const flags = [`--max-semi-space-size=${YOUNG_MB}`]
   const plains: PlainResult[] = []
-  /** Runs before, between and after the consumers, because the machine's speed changes. */
+  /**
+   * Runs the plain consumer. Called before, between and after the consumers, because the machine's
+   * speed changes.
+   */
   const runPlain = async () => {
     plains.push(await runBenchProcess('bare/plain-consumer.ts', asked, bench.signal, flags))
   }
@@ -148,7 +151,7 @@ async function runConsumer(
   }
   await using part = await startSluiceProcess(name, http, options)
   while (!(await fetchState(http))) await pause(LOOK_EVERY_MS / 10, signal)
-  // The cost of starting the process does not count, as with the plain consumer.
+  // As with the plain consumer, the CPU for the start of the process does not count.
   const began = readResourceUse(part.pid!)
   const sinceMs = performance.now()
   let [last, movedMs] = [0, performance.now()]

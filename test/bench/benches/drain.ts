@@ -13,12 +13,12 @@ import { createSetup, PARTITIONS } from '../setup/setup.ts'
 import type { Bench, BenchCase } from './bench-case.ts'
 
 const WARM_UP_MS = 2000
-/** Long, because a process that was stopped collects garbage when it continues. */
+/** Turns are long, because a process that was stopped first collects garbage when it continues. */
 const TURN_MS = 3000
 
 /**
- * The rate at which the bridge drains an outbox, compared with its client library when the library
- * only produces the same batches. The two take turns.
+ * The rate at which the bridge drains an outbox, compared with the rate of its client library when
+ * the library only produces the same batches. Bridge and library work in turns.
  */
 export const drain: BenchCase = {
   needsKafka: true,

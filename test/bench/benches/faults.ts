@@ -14,13 +14,16 @@ import type { Bench, BenchCase } from './bench-case.ts'
 
 const PARTITIONS = 6
 const REQUEST_TIMEOUT_MS = 2000
-/** The longest recovery after a broker's restart. */
+/** The longest allowed recovery after a restart of the broker. */
 const RECOVERY_MAX_S = 10
 
 type Client = (typeof clients)[number]
 type Row = { fault: string; client: Client; outcome: Outcome }
 
-/** Plays each fault of the sink's test suites, and longer random faults, on each library. */
+/**
+ * Plays each fault of the sink's test suites, and longer series of random faults, against each
+ * library.
+ */
 export const faults: BenchCase = {
   needsKafka: true,
   size: ({ faults: { randomSends, seeds } }: Sizes) => ({ randomSends, seeds }),
@@ -125,7 +128,9 @@ function figuresOf({ fault, client, outcome }: Row): Measurement[] {
   ]
 }
 
-/** Formats one line per fault with four columns per library, as Markdown. */
+/**
+ * Formats the results as a Markdown table: one line for each fault, four columns for each library.
+ */
 export function tableOf(rows: Row[]): string {
   const titles = ['lost', 'out of order', 'twice', 'recovery s']
   const head = ['fault', ...clients.flatMap(client => titles.map(title => `${client}: ${title}`))]

@@ -33,8 +33,8 @@ const ways: Way[] = [
 ]
 
 /**
- * The cost of each framing: CPU to frame, CPU to frame and send, and bytes in Kafka (zstd). Batches
- * have the size that the bridge uses for a backlog.
+ * The cost of each framing: CPU to frame, CPU to frame and send, and bytes in Kafka (zstd). The
+ * batches have the size of the batches in which the bridge sends a backlog.
  */
 export const framing: BenchCase = {
   needsKafka: true,
@@ -102,7 +102,10 @@ async function bytesOf(name: string, bootstrapBrokers: string[]): Promise<number
   }
 }
 
-/** Creates batches of stored events of a building; each event has its own trace, or none. */
+/**
+ * Creates batches of stored events of a building. With `traced`, each event has its own
+ * traceparent.
+ */
 function startBatches(traced: boolean): () => Stored[] {
   const gateway = 'gateway'
   const epoch = 123_456_789_012

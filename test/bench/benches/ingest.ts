@@ -10,8 +10,8 @@ type Ingested = { load: LoadResult; use: ResourceUse; othersShare: number | null
 
 /**
  * Acknowledged ingest: the gateway, which stores each message before its PUBACK, compared with
- * aedes
- * alone, which stores nothing. Both are warmed up and receive the same load from one generator.
+ * aedes alone, which stores nothing. Both are warmed up and receive the same load from one
+ * generator.
  */
 export const ingest: BenchCase = {
   needsKafka: false,

@@ -7,7 +7,8 @@ import { type Delivery, deliver } from './delivery.ts'
 
 /**
  * Latency of live readings while a backlog drains to the backfill topic, compared with the latency
- * without a backlog, measured before and after, because the machine's speed changes.
+ * without a backlog. The latter is measured before and after the drain, because the machine's speed
+ * changes.
  */
 export const live: BenchCase = {
   needsKafka: true,

@@ -12,7 +12,9 @@ const LIMITS_MB = { gateway: 150, bridge: 130 }
 type Name = (typeof NAMES)[number]
 type MemorySample = { atMs: number; rssMb: number | null }
 
-/** RSS of both processes every few seconds at a constant load, to show whether memory grows. */
+/**
+ * RSS of gateway and bridge every few seconds at a constant load, which shows whether memory grows.
+ */
 export const memory: BenchCase = {
   needsKafka: true,
   size: ({ memory }) => memory,

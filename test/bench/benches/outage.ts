@@ -14,16 +14,19 @@ import type { Bench, BenchCase } from './bench-case.ts'
 
 const BEFORE_MS = 15_000
 const LOOK_EVERY_MS = 200
-/** After Kafka's return, clients first find the new leaders. */
+/**
+ * How long after Kafka's return the latency is not measured, because clients first find the new
+ * leaders.
+ */
 const RETURN_MS = 5000
 const BACKFILL_AFTER_MS = 5000
 const GIVE_UP_MS = 600_000
 
 /**
  * A long outage: Kafka is killed and later restarted while devices publish without a pause.
- * Measures
- * the latency of live events (append time minus receivedAt) before the outage and while the backlog
- * drains. The devices' own record and the ledger judge the result. The bench has its own Kafka.
+ * Measures the latency of live events (append time minus receivedAt) before the outage and while
+ * the backlog drains. The devices' own record and the ledger judge the result. The bench has a
+ * Kafka of its own.
  */
 export const outage: BenchCase = {
   needsKafka: true,
@@ -65,7 +68,7 @@ async function measureOutage({ sizes, signal }: Bench, client: Client): Promise<
   await stage.drain()
   const outcome = await addLedgerProof(stage, outcomeOf('outage', 1, await stage.judge(), []))
   process.stderr.write(`bench: outage, ${client}: ${outcome.remarks}\n`)
-  // The first seconds warm up. Events right after the return waited in the same queue as old
+  // The first seconds are a warm-up. Events right after the return waited in the same queue as old
   // events.
   const before = await latenciesOf(stage, begunMs + 5000, awayMs - 1000)
   const during = await latenciesOf(stage, backMs + RETURN_MS, drainedMs)
@@ -97,7 +100,9 @@ async function untilDrained(stage: Stage, signal: AbortSignal): Promise<void> {
     const isBehind = (await stage.states()).bridge?.ranges.some(({ end }) => end !== null)
     wasBehind ||= isBehind === true
     if (wasBehind && isBehind === false) return
-    if (performance.now() - sinceMs > GIVE_UP_MS) throw new Error('the backlog does not drain')
+    if (performance.now() - sinceMs > GIVE_UP_MS) {
+      throw new Error(`the backlog was not delivered within ${GIVE_UP_MS} ms`)
+    }
   }
 }
 

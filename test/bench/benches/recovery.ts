@@ -15,8 +15,8 @@ const UNDER_WAY_MS = 3000
 const ENOUGH_MESSAGES = 1_000_000
 
 /**
- * The time from the broker's readiness to its first event, after a kill and an outage of some
- * seconds (0: an orderly restart without an outage).
+ * The time from the readiness of a restarted broker to the broker's first event, after a kill and
+ * an outage of some seconds (0: an orderly restart without an outage).
  */
 export const recovery: BenchCase = {
   needsKafka: true,
@@ -54,7 +54,7 @@ async function recover(bench: Bench, client: Client, awaySeconds: number): Promi
   const first = await counter.count(pipeline.topic)
   while ((await counter.count(pipeline.topic)) === first) {
     if (performance.now() - readyMs > GIVE_UP_MS)
-      throw new Error('no event was delivered after the restart')
+      throw new Error(`no event was delivered within ${GIVE_UP_MS} ms after the restart`)
     await pause(LOOK_EVERY_MS, signal)
   }
   pipeline.throwIfRestarted()

@@ -8,7 +8,8 @@ import type { BenchCase } from './bench-case.ts'
 const LOOK_EVERY_MS = 2
 
 /**
- * The time from the restart of gateway or bridge after kill -9 until ready, with a large outbox.
+ * The time after kill -9 from the restart of gateway or bridge until the process is ready, with a
+ * large outbox.
  */
 export const ready: BenchCase = {
   needsKafka: false,

@@ -1,9 +1,7 @@
-// A process that reads Kafka, and records the bytes and the arrival time of each record. The
-// process
-// decodes and judges after the run, so that decoding takes no CPU from the run. Several times a
-// second
-// the process reports its number of records. "begin" clears the records;
-// {"acknowledgedByDevice":[…]} is answered with the judgement.
+// A process that reads Kafka, and records the bytes and the arrival time of each record. It decodes
+// and judges after the run, so that decoding takes no CPU from the run. Several times a second it
+// reports its number of records. "begin" clears the records; {"acknowledgedByDevice":[…]} is
+// answered with the judgement.
 import { createInterface } from 'node:readline'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkajs } from '../../../cloud-bridge/kafka/kafkajs/configuration.ts'
@@ -14,7 +12,10 @@ export type ArrivalsOptions = { kafka: KafkaOptions; topic: string }
 export type Progress = { records: number }
 
 const REPORT_EVERY_MS = 200
-/** The broker answers at once when a record arrives, and after this time without a record. */
+/**
+ * How long the broker waits for a record before it answers a fetch; with a record it answers at
+ * once.
+ */
 const FETCH_WAIT_MS = 100
 
 const { kafka, topic }: ArrivalsOptions = JSON.parse(process.argv[2]!)

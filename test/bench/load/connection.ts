@@ -17,7 +17,7 @@ export type ConnectionOptions = {
   device: number
   /** The largest number of messages without PUBACK. */
   inFlight: number
-  /** The number of the device's n-th message. */
+  /** Returns the message number of the device's n-th message. */
   numberOf(n: number): number
   publishTimeUs(n: number, nowUs: number): number
   onAcknowledged(latencyUs: number): void
@@ -26,7 +26,8 @@ export type ConnectionOptions = {
 
 export type Connection = Awaited<ReturnType<typeof openConnection>>
 
-// All sockets read into this buffer, one after the other.
+// The buffer into which all sockets read. Each socket's bytes are used up before another socket
+// reads.
 const inbox = Buffer.alloc(64 * 1024)
 
 /** Connects one device. Resolves at the broker's CONNACK. */
@@ -60,7 +61,7 @@ export async function openConnection(options: ConnectionOptions) {
     if (left <= 0) return
     const nowUs = sharedClockUs()
     while (left > 0) {
-      // An acknowledged message has left the socket, so its slot can be reused.
+      // The broker has received an acknowledged message, so the slot of the message can be reused.
       const slot = sent % inFlight
       const count = Math.min(left, inFlight - slot)
       for (let index = slot; index < slot + count; index++, sent++) {
@@ -79,7 +80,7 @@ export async function openConnection(options: ConnectionOptions) {
     } else if (answer[0] === PUBACK && answer.readUInt16BE(2) === packetIdOf(acknowledged)) {
       onAcknowledged(nowUs - momentsUs[acknowledged % inFlight]!)
       acknowledged++
-    } else fail(`unexpected answer ${answer.toString('hex')}`)
+    } else fail(`received ${answer.toString('hex')} in place of a PUBACK`)
   }
   const onBytes = (count: number) => {
     const nowUs = sharedClockUs()

@@ -1,5 +1,5 @@
-// Fills an outbox with readings, as a gateway without a bridge would. Answers after closing the
-// outbox. Bypasses MQTT, because a million messages would only take longer.
+// Fills an outbox with readings, as a gateway without a bridge would do, and answers after it has
+// closed the outbox. Bypasses MQTT, because a million MQTT messages would only take longer.
 import type { Measurement, Reading } from '../../../config/event/sensor-reading.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { FIRST_NUMBER } from './packets.ts'
@@ -15,7 +15,7 @@ export type FillOptions = {
 }
 
 const DEVICES = 50
-/** The distance of two events at 2,000 events a second. */
+/** The time between two events at 2,000 events a second. */
 const APART_US = 500
 
 const { file, events, ageMs = 0, groupEvents = 40 }: FillOptions = JSON.parse(process.argv[2]!)

@@ -20,7 +20,7 @@ const RETRY_AFTER_MS = 200
 const BATCH = 5000
 const ZONES = 48
 const EPOCH = 123_456_789
-/** Each device reports every five seconds. */
+/** The time between two readings of a device. */
 const EVERY_MS = 5000
 const START = Date.UTC(2026, 10, 20)
 
@@ -41,13 +41,15 @@ process.stdout.write(`${JSON.stringify({ sum })}\n`)
 process.exit()
 
 /**
- * Sends the identical batch until Kafka stores the batch, because a new Kafka is not ready at once.
+ * Sends the same batch until Kafka stores it, because a Kafka that has just started is not ready at
+ * once.
  */
 async function deliver(batch: Batch): Promise<void> {
   for (;;) {
     try {
       const fates = await sink.send(batch)
-      if (fates.some(fate => fate !== null)) throw new Error('Kafka refused some records')
+      const refused = fates.filter(fate => fate !== null).length
+      if (refused > 0) throw new Error(`Kafka refused ${refused} of ${fates.length} records`)
       return
     } catch (error) {
       if (!(error instanceof SinkUnavailable)) throw error

@@ -12,18 +12,21 @@ export type Judgement = {
   lost: number
   /** Records beyond the first of a message. */
   rawDuplicates: number
-  /** Messages whose first record follows that of a later message of the same device or zone. */
+  /**
+   * Messages whose first record comes after the first record of a later message of the same device
+   * or zone.
+   */
   inversions: number
-  /** From the message's publish time to its first record. */
+  /** The latency from the publish time of a message to the arrival of its first record. */
   latencyMs: Percentiles | null
-  /** The arrival time of the last message's first record. */
+  /** The latest arrival time of a message's first record. */
   lastAtUs: number
 }
 
 /**
- * Compares the arrivals with the generator's acknowledgements: the number of acknowledged messages
- * of each device, which are the first messages of that device. Message n is of device n modulo the
- * number of devices.
+ * Compares the arrivals with the generator's acknowledgements. `acknowledgedByDevice` is the number
+ * of acknowledged messages of each device; they are the first messages of the device. Message n is
+ * from device n modulo the number of devices.
  */
 export function judgeArrivals(arrivals: Arrival[], acknowledgedByDevice: number[]): Judgement {
   const devices = acknowledgedByDevice.length

@@ -1,5 +1,5 @@
 // The load generator, a process of its own: node load.ts '{"port":1883,"messages":1000}' publishes
-// QoS 1 messages and answers with one JSON object when all are acknowledged.
+// QoS 1 messages and answers with one JSON object when all messages are acknowledged.
 
 import { type Percentiles, percentilesOf } from '../measure/percentiles.ts'
 import { sharedClockUs } from './clock.ts'
@@ -8,7 +8,7 @@ import { PAYLOAD_BYTES } from './packets.ts'
 
 export type LoadOptions = {
   port: number
-  /** The number of messages; message n is of device n modulo connections. */
+  /** The number of messages. Message n is from device n modulo the number of connections. */
   messages: number
   host?: string
   connections?: number
@@ -24,7 +24,10 @@ export type LoadOptions = {
 export type LoadResult = {
   messages: number
   acknowledged: number
-  /** Acknowledged messages per device; PUBACKs arrive in order, so these are its first messages. */
+  /**
+   * The number of acknowledged messages of each device. PUBACKs arrive in order, so these are the
+   * device's first messages.
+   */
   acknowledgedByDevice: number[]
   /** From the first message to the last PUBACK. */
   seconds: number
@@ -93,7 +96,7 @@ async function load({ host = '127.0.0.1', port, messages, ...more }: LoadOptions
   } satisfies LoadResult
 }
 
-/** Raises each connection's number of messages to publish, by the clock if there is an interval. */
+/** Raises how many messages each connection shall publish, by the clock if there is an interval. */
 function startSchedule(
   connections: Connection[],
   messages: number,
@@ -106,7 +109,7 @@ function startSchedule(
   const publish = (until: number) => {
     const from = due
     due = until
-    // At most one call per connection, however many messages are ready.
+    // At most one call for each connection, however many messages are ready.
     for (let step = 0; step < Math.min(until - from, count); step++) {
       const device = (from + step) % count
       connections[device]!.publish(sharesOf(until, device))

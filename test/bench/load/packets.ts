@@ -1,7 +1,8 @@
-// MQTT 3.1.1 packets without a client library, because a library would cost more than the broker.
+// MQTT 3.1.1 packets without a client library, because a library would use more CPU than the
+// broker.
 import { createValues, locationOf } from './readings.ts'
 
-/** Message numbers start here, so that all have ten digits. */
+/** The first message number: all message numbers have ten digits. */
 export const FIRST_NUMBER = 1_000_000_000
 export const CONNACK = [0x20, 2, 0, 0]
 export const DISCONNECT = Buffer.from([0xe0, 0])
@@ -25,9 +26,8 @@ export const PAYLOAD_BYTES = payload.length
 const offsetOf = (name: string) => payload.indexOf(`"${name}":`) + name.length + 3
 
 /**
- * A ring of encoded QoS 1 PUBLISH packets of one device: `write` only replaces digits of a slot.
- * All
- * packets have the same length, so one write sends neighbouring packets.
+ * A ring of encoded QoS 1 PUBLISH packets of one device. `write` only replaces digits of a packet.
+ * All packets have the same length, so that one socket write sends neighbouring packets.
  */
 export function createPacketRing(device: number, slots: number) {
   const next = createValues(device)
@@ -61,7 +61,7 @@ export function createPacketRing(device: number, slots: number) {
       const values = next()
       ring.writeUInt16BE(packetIdOf(n), from + idAt)
       put(from + number, 10, FIRST_NUMBER + messageNumber)
-      // Two halves, because 32-bit integers divide ten times faster.
+      // Writes the time in two halves, because divisions of 32-bit integers are ten times faster.
       put(from + time, 8, atUs / 1e8)
       put(from + time + 8, 8, atUs % 1e8)
       putHundredths(from + temperature, values.temperature)

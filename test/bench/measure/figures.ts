@@ -14,7 +14,10 @@ export type Measurement = {
 /** A figure over all runs: median, minimum and maximum. */
 export type Figure = Measurement & { min: number | null; max: number | null; runs: number }
 
-/** Summarizes each figure over several runs. A figure without a value in one run has none. */
+/**
+ * Summarizes each figure over several runs. A figure that has no value in one of the runs has no
+ * value.
+ */
 export function summarizeRuns(runs: Measurement[][]): Figure[] {
   return (runs[0] ?? []).map((first, index) => {
     const values = runs.map(run => run[index]!.value)

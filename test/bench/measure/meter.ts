@@ -16,7 +16,7 @@ const TICKS_PER_SECOND = 100
 /** Reads the resource use of a process from /proc; all null on systems other than Linux. */
 export function readResourceUse(pid: number): ResourceUse {
   const stat = read(`/proc/${pid}/stat`)
-  // The name of the command stands in parentheses and may hold anything.
+  // The name of the command is in parentheses and may contain any character.
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')
   const ticks = fields && Number(fields[11]) + Number(fields[12])
   const status = read(`/proc/${pid}/status`)
@@ -29,8 +29,8 @@ export function readResourceUse(pid: number): ResourceUse {
 }
 
 /**
- * Measures the resource use of processes from now on. `read` returns the difference since then, and
- * RSS and its peak as absolute values.
+ * Measures the resource use of processes from now on. `read` returns the resource use since then;
+ * RSS and its peak are absolute values.
  */
 export function createMeter<Name extends string>(pids: Record<Name, number>) {
   const names = Object.keys(pids) as Name[]
@@ -50,7 +50,7 @@ export function createMeter<Name extends string>(pids: Record<Name, number>) {
       })
       return Object.fromEntries(entries)
     },
-    /** The share of all processors that neither the given CPU seconds nor this process used. */
+    /** The fraction of all processor time that neither `cpuSeconds` nor this process used. */
     othersShare(cpuSeconds: number): number | null {
       const { user, system } = process.cpuUsage(ownBefore)
       const busy = less(busySeconds(), busyBefore)
@@ -70,7 +70,7 @@ export function ratio(one: number | null, other: number | null): number | null {
   return one === null || other === null ? null : one / other
 }
 
-/** The sum; null when a value is null. */
+/** The sum of the values; null when a value is null. */
 export function sum(...values: (number | null)[]): number | null {
   return values.reduce(
     (total, value) => (total === null || value === null ? null : total + value),

@@ -1,7 +1,8 @@
 export type Percentiles = { p50: number; p99: number; max: number }
 
 /**
- * Nearest-rank percentiles, to three decimals. Sorts the values in place. Null without values.
+ * Nearest-rank percentiles, rounded to three decimals. Sorts `values` in place. Null when there are
+ * no values.
  */
 export function percentilesOf(values: Float64Array): Percentiles | null {
   if (values.length === 0) return null

@@ -9,7 +9,7 @@ const STALLED_MS = 60_000
 const ATTEMPTS = 100
 const RETRY_MS = 50
 
-/** The CPU seconds of a process when Kafka had `delivered` events. */
+/** The CPU seconds of a process at the moment at which Kafka had `delivered` events. */
 export type ProgressSample = { delivered: number; cpuSeconds: number; atMs: number }
 
 /** CPU seconds per million events between two event counts; null when not measured. */
@@ -29,8 +29,9 @@ function valueAt(samples: ProgressSample[], delivered: number): number {
 }
 
 /**
- * Samples every 100 ms until the topic has `events` events. Asks Kafka instead of the process,
- * because answering would cost the process CPU. Rejects when no event arrives for a minute.
+ * Samples every 100 ms until the topic has `events` events. Asks Kafka for the number of events,
+ * because an answer would cost the measured process CPU. Rejects when no event arrives for a
+ * minute.
  */
 export async function sampleUntil(
   events: number,
@@ -45,7 +46,9 @@ export async function sampleUntil(
     const delivered = await counter.count(topic)
     const atMs = performance.now()
     if (delivered !== samples.at(-1)?.delivered) changedMs = atMs
-    else if (atMs - changedMs > STALLED_MS) throw new Error(`stalled at ${delivered} events`)
+    else if (atMs - changedMs > STALLED_MS) {
+      throw new Error(`${topic} has stalled at ${delivered} of ${events} events`)
+    }
     samples.push({ delivered, cpuSeconds: readResourceUse(pid).cpuSeconds ?? Number.NaN, atMs })
     await pause(SAMPLE_EVERY_MS, signal)
   }

@@ -7,9 +7,10 @@ import { openCounter, sampleUntil } from './samples.ts'
 export type Work = { events: number; seconds: number; cpuSeconds: number }
 
 /**
- * Starts a bridge that works in turns and is stopped (SIGSTOP) between them. Compared processes
- * take turns, because the load of a shared machine changes from one second to the next. The bridge
- * has delivered `warmUpEvents` events before its first turn, because a cold process compiles code.
+ * Starts a bridge that works in turns and is stopped (SIGSTOP) between its turns. Processes that
+ * are compared take turns, because the load of a shared machine changes from one second to the
+ * next. Before its first turn the bridge has delivered `warmUpEvents` events, because a process
+ * that has just started compiles code.
  */
 export async function startBridgeInTurns(bench: Bench, setup: Setup, warmUpEvents: number) {
   const { signal } = bench
@@ -33,7 +34,8 @@ export async function startBridgeInTurns(bench: Bench, setup: Setup, warmUpEvent
       work.cpuSeconds = cpuNow() - cpuBefore
       const events = (await counter.count(setup.topic)) - first
       throwIfRestarted(bridge)
-      if (events === work.events) throw new Error(`the bridge stalled at ${first + events}`)
+      if (events === work.events)
+        throw new Error(`the bridge has stalled at ${first + events} delivered events`)
       work.events = events
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),

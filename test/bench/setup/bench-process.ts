@@ -24,9 +24,8 @@ export type BenchProcess = AsyncDisposable & {
 }
 
 /**
- * Starts a bench process with extra Node flags. `signal` ends the process, which never outlives
- * this
- * process.
+ * Starts a bench process with additional flags for Node. `signal` ends the process. The process
+ * never outlives this process.
  */
 export async function startBenchProcess(
   file: string,
@@ -47,7 +46,7 @@ export async function startBenchProcess(
     pid: child.pid!,
     async answer() {
       const line = await lines.next()
-      if (line.done) throw new Error(`${file} ended without an answer`)
+      if (line.done) throw new Error(`${file} ended without an answer; its standard error is above`)
       const answer = JSON.parse(line.value)
       if (answer.error) throw new Error(answer.error)
       return answer
@@ -60,7 +59,7 @@ export async function startBenchProcess(
   }
 }
 
-/** Starts a bench process, waits for its answer, and ends the process. */
+/** Starts a bench process, waits for its answer, ends the process, and returns the answer. */
 export async function runBenchProcess<T>(
   file: string,
   argument: unknown,

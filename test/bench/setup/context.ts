@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 
-/** The context of every line: date, commit and machine of the measurement. */
+/** The context of each printed line: date, commit and machine of the measurement. */
 export function contextOf({ isQuick }: { isQuick: boolean }) {
   const isSetting = (name: string) => name.startsWith('SLUICE_') && name !== 'SLUICE_CACHE'
   const settings = Object.entries(process.env).filter(([name]) => isSetting(name))
@@ -12,7 +12,7 @@ export function contextOf({ isQuick }: { isQuick: boolean }) {
     cpus: cpus().length,
     node: process.version,
     ...(isQuick && { quick: true }),
-    // A setting from the environment is not the default, so every figure shows the setting.
+    // A setting from the environment changes the default, so every figure shows the setting.
     ...(settings.length > 0 && { settings: Object.fromEntries(settings) }),
   }
 }

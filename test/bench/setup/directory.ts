@@ -3,7 +3,7 @@ import { mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
-/** tmpfs and ramfs (linux/magic.h). */
+/** The file system types of tmpfs and ramfs (linux/magic.h). */
 const IN_MEMORY = [0x01021994, 0x858458f6]
 
 /**

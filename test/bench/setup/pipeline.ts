@@ -11,7 +11,7 @@ export const DEVICES = 50
 
 const SETTLE_MS = 1000
 
-/** The age of the old events of a pipeline. */
+/** How old the old events of a pipeline are. */
 const OLD_MS = 600_000
 
 export type Pipeline = Awaited<ReturnType<typeof openPipeline>>
@@ -20,11 +20,14 @@ export type PipelineOptions = {
   /** A subdirectory of the bench's directory. */
   name?: string
   client?: Client
-  /** Events that wait from an outage; these events go to the backfill topic. */
+  /**
+   * The number of events that are stored as if they waited since an outage; they go to the backfill
+   * topic.
+   */
   oldEvents?: number
 }
 
-/** Starts a gateway and a bridge with topics of their own. The bridge ends last. */
+/** Starts a gateway and a bridge with topics of their own. At the end the bridge ends last. */
 export async function openPipeline(
   { dir: parent, kafka, signal }: Bench,
   { name = '', client, oldEvents = 0 }: PipelineOptions = {},

@@ -17,20 +17,20 @@ export const PARTITIONS = 6
 export type Setup = Awaited<ReturnType<typeof createSetup>>
 
 export type SetupOptions = {
-  /** An outbox that several setups of one run share; by default a new file in `dir`. */
+  /** The file of an outbox that several setups of one run share; by default a new file in `dir`. */
   outboxFile?: string
   /** The Kafka client library; by default BASELINE_CLIENT. */
   client?: Client
-  /** Whether old events go to a backfill topic; otherwise all events go in order. */
+  /** Whether old events go to a backfill topic. Otherwise all events go to one topic in order. */
   hasBackfill?: boolean
-  /** More environment variables for gateway and bridge. */
+  /** Additional environment variables for gateway and bridge. */
   env?: NodeJS.ProcessEnv
 }
 
 /**
  * Prepares files in `dir`, ports and new topics for a gateway and a bridge with the default
- * configuration. Settings in the environment hold, so that a setting can be tried. The topics are
- * created when brokers are given.
+ * configuration. Settings in the environment override the defaults, so that a setting can be tried.
+ * The topics are created when brokers are given.
  */
 export async function createSetup(
   dir: string,
@@ -96,7 +96,8 @@ export async function createSetup(
 
 /** Throws when a process ended by itself and was restarted; its log has the reason. */
 export function throwIfRestarted({ name, restarts, state }: SupervisedProcess): void {
-  if (restarts > 0 || state.name !== 'running') throw new Error(`${name} ended during the run`)
+  if (restarts > 0 || state.name !== 'running')
+    throw new Error(`${name} ended by itself during the run; ${restarts} restarts`)
 }
 
 /** Waits for a time; rejects when aborted. */

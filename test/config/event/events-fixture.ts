@@ -5,7 +5,9 @@ import {
   type SensorReading,
 } from '../../../config/event/sensor-reading.ts'
 
-/** The event of the golden bytes. Never change it: stored events must stay readable. */
+/**
+ * The event of the golden bytes. Never change this event, because stored events must stay readable.
+ */
 export const goldenEvent: SensorReading = {
   id: '11223344-5566-8777-8000-000000000007',
   gateway: 'gw-1',

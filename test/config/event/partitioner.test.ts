@@ -5,7 +5,7 @@ import { createPartitioner, murmur2, partitionOf } from '../../../config/event/p
 
 const { Partitioners } = kafkajs
 const counts = fc.integer({ min: 1, max: 1000 })
-// Any text, and short names of which many have the same beginning.
+// Any text, and short names many of which begin alike.
 const zones = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 3 }),

@@ -9,7 +9,7 @@ import {
 import { releasedSchemas } from '../../../config/schemas/released.ts'
 import { event, goldenEvent, tracedEvent } from './events-fixture.ts'
 
-/** The bytes of a version whose newest schema was schema 1. */
+/** The bytes that a version wrote whose newest schema was schema 1. */
 const goldenBytes = Buffer.from(
   `c3012f6f7133d40c82fc4831313232333334342d353536362d383737372d383030302d303030303030303030
    3030370867772d31f2fdeee09092380e06046871067a203104c3a902f6a1abfef96290a7abfef9620c53594e

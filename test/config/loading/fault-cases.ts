@@ -2,7 +2,7 @@
 export const routes = (...lines: string[]) =>
   `ingest:\n  routes:\n${lines.map(line => `    - { ${line} }`).join('\n')}\n`
 
-/** Files with a single fault, and the start of its text. */
+/** Configuration files with a single fault, and the start of the fault's text. */
 export const generalFaultCases: [title: string, yaml: string, fault: string][] = [
   [
     'a port beyond 65535',

@@ -22,7 +22,7 @@ const pairs = releasedSchemas.flatMap((older, index) =>
 type Field = { name: string; type: unknown; default?: unknown }
 const fieldsOf = ({ text }: { text: string }): Field[] => JSON.parse(text).fields
 
-/** Every logical type of a schema with its path of names. */
+/** Every logical type in a schema, with the path of names to the type. */
 function logicalTypes(node: unknown, path = ''): [path: string, logicalType: string][] {
   if (typeof node !== 'object' || node === null) return []
   const { name, logicalType } = node as { name?: string; logicalType?: string }

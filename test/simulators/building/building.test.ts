@@ -10,7 +10,7 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 /** Monday, 2 March 2026, 0:00. */
 const mondayMs = Date.UTC(2026, 2, 2)
-/** From 2020 to 2050. */
+/** Moments from 2020 to 2050. */
 const moments = fc.integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2050, 0, 1) })
 
 const bounds: Record<string, { low: number; high: number; decimals: number }> = {
@@ -44,7 +44,9 @@ function expectRealistic(device: Device, measurements: Measurements) {
   }
 }
 
-/** Mean of a metric over all devices of a kind, every 10 minutes from one hour to another. */
+/**
+ * The mean of a metric over all devices of a kind, sampled every 10 minutes between two moments.
+ */
 function meanOf(devices: Device[], metric: string, fromMs: number, toMs: number): number {
   const building = createBuilding()
   let sum = 0

@@ -12,15 +12,18 @@ export type Arrival = {
   body: Record<string, unknown>
 }
 
-/** The broker's reaction. `lose` acknowledges on a connection that is closed at the same moment. */
+/**
+ * How the broker reacts to a PUBLISH. `lose` sends the acknowledgement on a connection that closes
+ * at the same moment.
+ */
 export type Answer = 'acknowledge' | 'withhold' | 'lose' | 'disconnect'
 
 export type TestBroker = AsyncDisposable & {
   readonly port: number
   readonly arrivals: readonly Arrival[]
-  /** Numbers whose acknowledgement was sent on an open connection. */
+  /** Message numbers whose acknowledgement was sent on an open connection. */
   readonly acknowledged: ReadonlySet<number>
-  /** Numbers that reached subscribers; for QoS 2, after the check for duplicates. */
+  /** Message numbers that reached subscribers; for QoS 2, after the check for duplicates. */
   readonly delivered: readonly number[]
   /** Acknowledges every withheld message, and every message from now on. */
   release(): void
@@ -31,15 +34,15 @@ export type TestBroker = AsyncDisposable & {
 export type BrokerOptions = {
   port?: number
   answer?: (arrival: Arrival) => Answer
-  /** How many CONNECTs are refused with "server unavailable" first. */
+  /** How many CONNECTs the broker refuses with "server unavailable" before it accepts one. */
   refuse?: number
-  /** Called for each number that reached subscribers, before its PUBREC is sent. */
+  /** Called for each message number that reached subscribers, before its PUBREC is sent. */
   onDelivered?: (number: number, disconnectAll: () => void) => void
   /** Never answers PUBREL. */
   withholdPubcomp?: boolean
 }
 
-/** Makes a persistence never complete a PUBREL. */
+/** Makes a persistence never complete a PUBREL, so that the broker sends no PUBCOMP. */
 function withoutPubcomp(persistence: object): object {
   return Object.assign(persistence, { incomingDelPacket: () => new Promise(() => {}) })
 }

@@ -40,7 +40,10 @@ export function acknowledgedBy(connected: ConnectedDevices): number[] {
   return numbersTo(connected.record.length).filter(connected.record.isAcknowledged)
 }
 
-/** Within a connection the numbers of a device rise; over all connections none is left out. */
+/**
+ * Within a connection, the message numbers of a device rise. Over all connections together, no
+ * number is left out.
+ */
 export function expectOrderWithinDevices(arrivals: readonly Arrival[]) {
   const lastOnConnection = new Map<string, number>()
   const highest = new Map<string, number>()

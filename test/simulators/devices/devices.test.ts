@@ -57,7 +57,8 @@ describe('devices on a broker that acknowledges', () => {
     const { published } = connected.counters()
     await connected.run(5)
     await connected.drain(10_000)
-    // Ten are scheduled in 5 ms; one more may have been read when the first run was stopped.
+    // Ten messages are scheduled in 5 ms. The first run may have read one more before it was
+    // stopped.
     expect([10, 11]).toContain(connected.record.total.published - published)
     expectOrderWithinDevices(broker.arrivals)
   })

@@ -11,7 +11,10 @@ import {
 
 type BrokerAnswer = (arrival: Arrival, nth: number) => 'acknowledge' | 'lose' | 'disconnect'
 
-/** Sends all messages; replaces the broker (same port) after each number of arrivals in `kills`. */
+/**
+ * Sends all messages. After each number of arrivals in `kills`, a new broker on the same port
+ * replaces the broker.
+ */
 async function runThroughKills(count: number, kills: readonly number[], answer: BrokerAnswer) {
   const arrivals: Arrival[] = []
   const brokers: TestBroker[] = []
@@ -109,7 +112,10 @@ describe('devices on a broker that dies', () => {
   })
 })
 
-/** A number that arrives a second time has DUP, and the record counts it as resent. */
+/**
+ * Expects that each number that arrives a second time has DUP, and that the record counts it as
+ * resent.
+ */
 function expectResendsMarked({
   arrivals,
   record,

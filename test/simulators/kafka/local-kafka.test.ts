@@ -79,7 +79,8 @@ describe('javaProblem', () => {
   })
 })
 
-// Stands in for Maven: puts a jar into the folder of -DoutputDirectory, and records the call.
+// A script in place of Maven: writes a jar into the folder of -DoutputDirectory, and records the
+// call.
 function fakeMaven(more: string): Promise<string> {
   return program(
     'mvn',
@@ -239,7 +240,7 @@ describe.skipIf(missing !== null)('a real local Kafka', { timeout: 120_000 }, ()
   it('hangs while suspended and answers after it is resumed', async () => {
     kafka.suspend()
     try {
-      // On a busy machine a signal takes a while.
+      // On a busy machine a signal takes effect late.
       await vi.waitFor(
         () => expect(fetchClusterMetadata(portOf(kafka), 200)).rejects.toThrow('no response'),
         10_000,

@@ -39,7 +39,8 @@ describe.skipIf(!hasCompiler)('power cuts (they need a C compiler)', () => {
     const shares = Object.values(counts.byPhase)
     expect(Object.keys(counts.byPhase).sort()).toEqual(PHASES)
     expect(Math.min(...shares)).toBeGreaterThanOrEqual(Math.floor(150 / PHASES.length))
-    // Space was really freed, and recovered files really replaced damaged ones.
+    // Each operation of the coverage really happened: space was freed, and recovered files replaced
+    // damaged files.
     expect(Math.min(...Object.values(counts.coverage!))).toBeGreaterThan(0)
     expect(counts.acknowledged).toBeGreaterThan(10_000)
     expect(seen.length).toBeGreaterThan(1)
