@@ -4,7 +4,7 @@ import { IntervalSet } from '../../cloud-bridge/interval-set.ts'
 
 const number = fc.integer({ min: 1, max: 60 })
 const range = fc.tuple(number, number).map(pair => pair.sort((a, b) => a - b))
-/** A number, or a range of them. */
+/** Additions to the set: single numbers and ranges of numbers. */
 const additions = fc.array(fc.oneof(number, range), { minLength: 1, maxLength: 80 })
 const numbersIn = ([from, to]: readonly number[]) =>
   Array.from({ length: to! - from! + 1 }, (_, at) => from! + at)

@@ -7,9 +7,9 @@ export type AcceptRig = AsyncDisposable & {
   accept: AcceptHandover
   /** The numbers of the durable messages, in order, as another process finds them. */
   stored(): number[]
-  /** Nothing becomes durable until the result is called. */
+  /** Delays all commits until the returned function is called: nothing becomes durable before. */
   hold(): () => void
-  /** Messages of the zone `refused` cannot be stored until the result is called. */
+  /** Messages of the zone `refused` cannot be stored until the returned function is called. */
   refuse(): () => void
 }
 
@@ -21,7 +21,10 @@ export function numbered(number: number, zone = 'z', packet: [string, number] | 
   return { kind: 'message', topic, payload, receivedAt: 1000 + number, qos2Key } as const
 }
 
-/** Long enough for a wrong early result to show; a right result does not depend on it. */
+/**
+ * How long a test waits for a result that must not arrive yet. A wrong early result arrives within
+ * this time; a correct implementation passes whatever the time.
+ */
 const A_WHILE_MS = 50
 
 /** The contract of the port Accept, for every implementation. */

@@ -19,7 +19,10 @@ export type GroupRig = {
   commit(groupId: string, topic: string, offset: number): Promise<void>
   /** The committed offsets by partition; partitions without a commit are left out. */
   committed(groupId: string, topic: string): Promise<Map<number, number>>
-  /** Starts a member in a process of its own and waits for its assignment. The result kills it. */
+  /**
+   * Starts a member in a process of its own and waits for its assignment. The returned function
+   * kills the process.
+   */
   startProcess(groupId: string, topics: readonly string[]): Promise<() => void>
 }
 
@@ -36,7 +39,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
     const texts = (topic: string, partition: number, from: number, count: number) =>
       Array.from({ length: count }, (_, index) => `${topic} ${partition}: ${from + index}`)
 
-    /** Opens a rig with two topics of so many partitions, and a new group id. */
+    /** Opens a rig with two topics of `partitions` partitions each, and a new group id. */
     const open = async (partitions: number) => {
       const rig = await openRig()
       const topics = [await rig.topic(partitions), await rig.topic(partitions)] as const
@@ -105,7 +108,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
 
     it('reassigns the partitions of a leaving member at once', async () => {
       const { group, topics, groupId, ...rig } = await open(2)
-      // Longer than the test: the takeover does not wait for a session timeout.
+      // Longer than the test, so that the takeover cannot be the result of a session timeout.
       const sessionMs = 60_000
       await using member = startMember(group, { groupId, topics, sessionMs })
       await using other = startMember(group, { groupId, topics, sessionMs })
@@ -238,7 +241,7 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       await rig.write(topic, numbered(0, 0, 1))
       await until(() => expect(isProcessing).toBe(true))
       await rig.write(topic, numbered(0, 1, 1))
-      // Until the second record is fetched; the records after it are not written yet.
+      // Waits until the second record is fetched; the records after it are not written yet.
       await new Promise(resolve => setTimeout(resolve, 1000))
       await rig.write(topic, numbered(0, 2, 8))
       await rig.deleteBefore(topic, 0, 7)

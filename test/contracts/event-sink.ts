@@ -18,12 +18,15 @@ export type SinkRig = AsyncDisposable & {
   topic(partitions: number): Promise<string>
   /** The records of a topic, per partition in order, as a new reader finds them. */
   read(topic: string): Promise<{ key: Buffer | null; value: Buffer }[][]>
-  /** From now on nothing arrives, or everything arrives but nothing is acknowledged. */
+  /** From now on no batch arrives at Kafka, or every batch arrives but none is acknowledged. */
   breakDown(how: 'nothing arrives' | 'nothing is acknowledged'): void
   repair(): void | Promise<void>
   /** From now on this partition accepts nothing while the others do, until `repair`. */
   stick(partition: number): void | Promise<void>
-  /** A record with so many random bytes is rejected permanently; a tenth is accepted. */
+  /**
+   * A record with this many random bytes is rejected permanently; a record with a tenth of them is
+   * accepted.
+   */
   tooLargeBytes: number
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { BatchSource, PendingBatch } from '../../cloud-bridge/forward/forwarder.ts'
 
-/** A source under test, and the store that it reads. */
+/** A source under test, and a way to store the events that the source reads. */
 export type SourceRig<T extends PendingBatch = PendingBatch> = AsyncDisposable & {
   source: BatchSource<T>
   /** Stores events of these zones as one group, in this order; the first sequence is 1. */

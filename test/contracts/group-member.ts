@@ -13,7 +13,10 @@ type TestMembership = Partial<Omit<Membership, 'onRecords'>> & {
   onRecords?: Membership['onRecords']
 }
 
-/** A member that records what it processed and continues after it; it leaves when disposed. */
+/**
+ * A member that remembers the records it processed and continues after them in its next assignment.
+ * The member leaves the group when disposed.
+ */
 export type TestMember = AsyncDisposable & {
   /** The processed records as `topic partition: value`, in order. */
   processed: string[]
@@ -55,7 +58,7 @@ export function startMember(group: ConsumerGroup, membership: TestMembership): T
     },
     leaving.signal,
   )
-  // A test that does not await it must not fail with an unhandled rejection.
+  // A test that does not await the end of the membership must not fail with an unhandled rejection.
   over.catch(() => {})
   const leave = () => {
     leaving.abort()
@@ -75,6 +78,6 @@ const copyOf = (next: Map<string, Map<number, number>>): Map<string, Offsets> =>
 export const textOf = (topic: string, { partition, value }: ReadRecord) =>
   `${topic} ${partition}: ${value}`
 
-/** Retries the expectation every 20 ms until it holds, at most `timeout` ms. */
+/** Retries the expectation every 20 ms until it is met, at most `timeout` ms. */
 export const until = <T>(expected: () => T, timeout = 25_000): Promise<Awaited<T>> =>
   vi.waitFor(expected, { timeout, interval: 20 }) as Promise<Awaited<T>>

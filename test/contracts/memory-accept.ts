@@ -11,7 +11,10 @@ export type MemoryAccept = AcceptRig & {
   readonly deadLettered: readonly string[]
 }
 
-/** A minimal accept: a list in memory that a test can hold back or make refuse. */
+/**
+ * A minimal implementation of Accept: a list in memory. A test can delay its results or make it
+ * refuse messages.
+ */
 export function createMemoryAccept(): MemoryAccept {
   const fateOf = createFateDecision(defaults.ingest)
   const handedOver: Handover[] = []

@@ -13,7 +13,7 @@ export type MemorySink = EventSink &
     createTopic(topic: string, partitions: number): void
     /** How sends fail from now on; null: they are delivered. */
     broken: 'nothing arrives' | 'nothing is acknowledged' | null
-    /** Partitions that accept nothing while the others do. */
+    /** Partitions that accept no record while the other partitions do. */
     readonly stuck: Set<number>
     /** Every sent batch, once per send. */
     readonly sent: Batch[]
@@ -45,7 +45,10 @@ export function createMemorySink(valueMaxBytes = Number.POSITIVE_INFINITY): Memo
     return {
       async send(batch) {
         if (isSending) throw new Error('a second send while one is pending')
-        if (unfinished && unfinished.batch !== batch) throw new Error('another batch was sent')
+        if (unfinished && unfinished.batch !== batch)
+          throw new Error(
+            'another batch was sent before the fate of the unfinished batch was known',
+          )
         isSending = true
         state.sent.push(batch)
         unfinished ??= { batch, fates: batch.records.map(() => undefined) }

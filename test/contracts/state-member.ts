@@ -1,7 +1,10 @@
 import { createInterface } from 'node:readline'
 import { openStateStore } from '../../cloud-bridge/consumers/state/configured-store.ts'
 
-/** A process that claims a partition, prints `claimed`, and commits one row per input line. */
+/**
+ * A process that takes ownership of partition 0, prints `claimed`, and commits one row per input
+ * line.
+ */
 const [place, consumer] = process.argv.slice(2) as [string, string]
 const store = openStateStore(JSON.parse(place))
 const state = await (await store.open(consumer)).claim(0)

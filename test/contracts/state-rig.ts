@@ -5,12 +5,12 @@ import type { PartitionState, StateStore } from '../../cloud-bridge/consumers/st
 /** A place for states, and what a test needs to do to the place. */
 export type StateRig = AsyncDisposable & {
   place: StateLocation
-  /** Makes a consumer's state unavailable until the result is called. */
+  /** Makes a consumer's state unavailable until the returned function is called. */
   makeUnreachable(consumer: string): Promise<() => Promise<void>>
 }
 
 export const bytes = (text: string) => Buffer.from(text)
-/** Rows with the keys `k`, part. */
+/** Rows with the keys [`k`, part], one for each entry of part and value. */
 export const rowsOf = (entries: Record<string, string | null>) =>
   new Map(
     Object.entries(entries).map(([part, value]) => [
@@ -21,5 +21,5 @@ export const rowsOf = (entries: Record<string, string | null>) =>
 /** The values of all rows with the prefix `k`, in the order of their keys. */
 export const readAll = async (state: Pick<PartitionState, 'range'>) =>
   (await state.range(keysWithPrefix('k'))).map(({ value }) => value.toString())
-/** What the parts of the suite share. */
+/** What all parts of the contract suite for state stores use. */
 export type StateSuite = { rig(): StateRig; store(): StateStore; drawName(): string }

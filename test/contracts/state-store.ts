@@ -45,7 +45,7 @@ export function describeStateStore(name: string, openRig: () => Promise<StateRig
   })
 }
 
-/** Claims partition 0 of a new consumer. */
+/** Takes ownership of partition 0 of a new consumer. */
 async function claimNew({ store, drawName }: StateSuite): Promise<PartitionState> {
   return (await store().open(drawName())).claim(0)
 }

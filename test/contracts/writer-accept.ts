@@ -12,7 +12,10 @@ export type WriterAccept = AcceptRig & {
   restart(): Promise<void>
 }
 
-/** The real writer thread on a new store. Commits without a commit window. */
+/**
+ * The real writer thread on a new store. The writer commits at once, without waiting for further
+ * messages.
+ */
 export async function openWriterAccept(
   more: Partial<Omit<WriterOptions, 'outbox'>> & { outbox?: Partial<WriterOptions['outbox']> } = {},
 ): Promise<WriterAccept> {

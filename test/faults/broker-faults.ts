@@ -47,7 +47,7 @@ export const brokerFaults: Record<string, BrokerScript> = {
   },
 }
 
-/** Every stage delivers so many batches, concurrently. */
+/** Delivers `batches` batches on every stage, all stages concurrently. */
 export async function deliverAll(stages: Stage[], batches: number): Promise<void> {
   await Promise.all(stages.map(stage => deliver(stage, batches)))
 }

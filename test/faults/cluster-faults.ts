@@ -84,7 +84,7 @@ export const clusterFaults: Record<string, ClusterFault> = {
   },
 }
 
-/** Does the work while the leader of the first partition hangs. */
+/** Runs `work` while the leader of the first partition hangs. */
 async function hanging<T>(on: ClusterAccess, stages: Stage[], work: () => Promise<T>): Promise<T> {
   const hung = await leaderOf(on, stages[0]!.topic, 0)
   hung.suspend()
@@ -113,7 +113,8 @@ async function isolateStuck({ sink, nextBatch, deliver: deliverThrough, ...stage
       () => null,
       error => error,
     )
-    if (failure === null) throw new Error('the broker that hangs acknowledged its part')
+    if (failure === null)
+      throw new Error('no fate is unknown: the broker that should hang acknowledged its records')
     if (!(failure instanceof SinkUnavailable)) throw failure
     const { fates } = failure
     const unknown = batch.records.filter((_, index) => fates?.[index] === undefined)

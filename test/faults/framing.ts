@@ -1,4 +1,6 @@
-/** A request or response as Kafka frames it: four bytes of size, and so many bytes. */
+/**
+ * A request or response as Kafka frames it: the size in four bytes, followed by that many bytes.
+ */
 export type Frame = {
   /** The api key of the request (https://kafka.apache.org/protocol#protocol_api_keys). */
   api: number

@@ -66,7 +66,7 @@ export const networkFaults: Record<string, Script> = {
     await stage.deliver()
     on.proxy.stallOld()
     stage.recordFault()
-    // More bytes than the socket buffers of both ends hold.
+    // More bytes than fit into the socket buffers of both ends.
     const { topic, records } = stage.nextBatch()
     const value = () => randomBytes(600_000)
     await stage.deliver({ topic, records: records.map(record => ({ ...record, value: value() })) })

@@ -19,13 +19,13 @@ export type FaultProxy = AsyncDisposable & {
   readonly open: number
   /** Sets the judges of all frames from now on; a missing judge passes every frame. */
   judge(judges: { requests?: Judge; responses?: Judge }): void
-  /** Half-open: nothing passes on the existing connections any more, and they stay open. */
+  /** Makes the existing connections half-open: they stay open, but no bytes pass any more. */
   freezeOld(): void
   /** Reads nothing more from the existing connections, which stay open: sent bytes pile up. */
   stallOld(): void
   /** Closes the existing connections, and every new connection at once. */
   refuse(): void
-  /** New connections work and every frame passes; isFrozen and stalled connections are closed. */
+  /** New connections work and every frame passes; frozen and stalled connections are closed. */
   restore(): void
 }
 

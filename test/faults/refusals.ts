@@ -63,7 +63,9 @@ async function repairLater(stage: Stage, work: () => Promise<unknown>): Promise<
   stage.recordFault()
 }
 
-/** Spoils one record of a batch: only that record is rejected. */
+/**
+ * Makes one record of a batch invalid with `spoil`, and checks that Kafka rejects only that record.
+ */
 async function rejectOne(
   stage: Stage,
   spoil: (record: OutgoingRecord) => OutgoingRecord,
@@ -77,7 +79,7 @@ async function rejectOne(
   })
   const rejected = fates.flatMap((fate, index) => (fate === null ? [] : [index]))
   if (String(rejected) !== String(bad))
-    throw new Error(`rejected records ${rejected} instead of ${bad}`)
+    throw new Error(`Kafka rejected the records ${rejected} instead of record ${bad}`)
   stage.recordFault()
   await deliver(stage, 3)
 }

@@ -29,9 +29,9 @@ export type Stage = {
   nextBatch(): Batch
   /** Delivers a batch as the bridge does; by default the next batch through this sink. */
   deliver(batch?: Batch, sink?: EventSink): Promise<KnownFate[]>
-  /** Records that Kafka has these records without `deliver`. */
+  /** Records that Kafka acknowledged these records, for a test that sends without `deliver`. */
   acknowledged(records: readonly OutgoingRecord[]): void
-  /** The fault lasts at least until now. */
+  /** Records that the fault still lasts now; the recovery time counts from the last call. */
   recordFault(): void
 }
 

@@ -29,7 +29,7 @@ export function createAuthority(name: string): Authority {
       subject,
       publicKey: key,
       extensions,
-      // One day back, because clocks differ.
+      // Valid from one day ago, because clocks differ.
       from: new Date(Date.now() - (expired ? 3 : 1) * DAY_MS),
       to: new Date(Date.now() + (expired ? -1 : 365) * DAY_MS),
     })

@@ -1,7 +1,7 @@
 /** The numbers of tests by their result. */
 export type TestCounts = { passed: number; failed: number; skipped: number }
 
-/** The used part of vitest's JSON report. */
+/** The fields of vitest's JSON report that countTests reads. */
 type Report = {
   numPassedTests: number
   numFailedTests: number

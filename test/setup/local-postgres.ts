@@ -32,7 +32,7 @@ export function describeWithPostgres(name: string, suite: () => void): void {
   describe.skipIf(isMissing)(name, suite)
 }
 
-/** Starts an empty PostgreSQL on loopback; its data is deleted when it is disposed. */
+/** Starts an empty PostgreSQL on loopback; disposing it deletes its data. */
 export async function startLocalPostgres() {
   await using stack = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'sluice-test-postgres-'))
@@ -72,7 +72,7 @@ export async function startLocalPostgres() {
     async start() {
       server = await startServer()
     },
-    /** Suspends all processes until the result is called. Linux only. */
+    /** Suspends all processes of PostgreSQL until the returned function is called. Linux only. */
     async freeze() {
       const processes = [server.pid!, ...(await childrenOf(server))]
       for (const pid of processes) process.kill(pid, 'SIGSTOP')
@@ -84,7 +84,10 @@ export async function startLocalPostgres() {
   }
 }
 
-/** Install scripts do not run here, so a copy gets the links between the libraries. */
+/**
+ * Copies the binaries and creates the links between the libraries, because the package's install
+ * script, which would create them, does not run here.
+ */
 async function copyBinaries(target: string): Promise<void> {
   await cp(binariesDir()!, target, { recursive: true })
   const listed = await readFile(join(target, 'pg-symlinks.json'), 'utf8').catch(() => '[]')

@@ -30,7 +30,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(dir, { recursive: true, force: true }))
 
-/** Writes a configuration file; JSON is YAML. */
+/** Writes a configuration file with these kafka settings. The text is JSON, which is valid YAML. */
 async function configured(kafka: object): Promise<string> {
   const free = async () => ({ port: await findFreePort() })
   const config = {

@@ -6,7 +6,7 @@ const limits = { payloadMaxBytes: 1, packetMaxBytes: 1, lagMs: 0 }
 const settings = (partitions: number) =>
   ({ partitions, replicas: 3, config: 'not allowed' }) as const
 
-/** The faults with these partition counts of readings and backfill. */
+/** The doctor's faults when the readings and the backfill topic have these partition counts. */
 function faults(spreadOver: number | null, readings: number, backfill: number): string[] {
   const expected = { topics, ...limits, partitions: null, spreadOver }
   const others = { deadletters: settings(1), ledger: settings(1) }

@@ -13,7 +13,7 @@ import { reading, temporary } from '../../gateway/store/fixture.ts'
 import { accept, failUnavailable, startMemoryBridge } from './memory-bridge.ts'
 
 const soon = { timeout: 10_000, interval: 20 }
-/** One zone of each partition. */
+/** One zone name for each of the three partitions. */
 const zones = [0, 1, 2].map(
   partition =>
     Array.from({ length: 60 }, (_, number) => `zone ${number}`).find(
@@ -50,7 +50,7 @@ function startPlace(groups: number) {
 }
 
 describe('while the disk of the inbox is full', () => {
-  /** An inbox whose plan cannot be changed, with SQLite's error. */
+  /** An inbox whose disk is full: a change of its delivery plan throws SQLite's error. */
   const full = (inbox: Inbox): Inbox => ({
     ...inbox,
     editRanges() {

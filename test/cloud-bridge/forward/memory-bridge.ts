@@ -26,7 +26,7 @@ export const failUnavailable: Send = async () => {
 export function startMemoryBridge(options: {
   dir: string
   send: Send
-  /** Replaces methods of the inbox. */
+  /** Wraps the inbox, so that a test can replace its methods. */
   wrap?: (inbox: Inbox) => Inbox
   limits?: Partial<Config['bridge']>
 }) {
@@ -38,7 +38,7 @@ export function startMemoryBridge(options: {
   const sink: EventSink & AsyncDisposable = {
     send: options.send,
     isolate: () => {
-      throw new Error('every fate is known here')
+      throw new Error('the memory sink knows every fate, so there is nothing to isolate')
     },
     [Symbol.asyncDispose]: async () => {},
   }

@@ -117,6 +117,6 @@ type BridgeOptions = {
   limits?: Partial<Config['bridge']>
   partitions?: number | null
   hotZoneOptions?: Partial<HotZonesOptions>
-  /** Single-object encoding by default. */
+  /** The framing of the bridge; single-object encoding by default. */
   framing?: (inbox: Inbox, signal: AbortSignal) => Framing
 }

@@ -17,7 +17,7 @@ const stored = (reading: SensorReading, schema = releasedSchemas.at(-1)!) => ({
 })
 const recordsOf = ({ values, headers }: FramedEvents) =>
   values.map((value, index) => ({ value, headers: headers[index]! }))
-/** Ids larger than a byte, different for each schema and topic. */
+/** A registry's schema ids: larger than a byte, and different for each schema and topic. */
 const idOf = (topic: string, fingerprint: Buffer) =>
   topic.length * 0x10101 +
   releasedSchemas.findIndex(schema => schema.fingerprint.equals(fingerprint))

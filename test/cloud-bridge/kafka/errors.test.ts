@@ -41,7 +41,7 @@ it.each([
   expect(permanentRejection(wrapped(wrapped(brokerError(code))))).toBe(name)
 })
 
-// Any other error may pass, so the batch is sent again.
+// Every other error may be temporary, so the batch is sent again.
 it.each([-1, 1, 3, 6, 7, 19, 29, 32, 45, 58, 72])('code %i is no permanent rejection', code => {
   expect(permanentRejection(wrapped(brokerError(code)))).toBeNull()
 })

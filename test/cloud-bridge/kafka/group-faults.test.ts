@@ -55,7 +55,7 @@ describeWithKafka('a group member during faults of Kafka', () => {
       rig.proxy.freezeOld()
       await expectProcessed('after connections were lost')
       for (const { unavailable } of members) expect(unavailable).not.toEqual([])
-      // They are still members: each new member gets one partition.
+      // The first members still belong to the group, so each new member gets only one partition.
       const others = await Promise.all(clients.map(join))
       for (const { assigned } of [...members, ...others]) {
         await until(() => expect(assigned.at(-1)).toHaveLength(1))

@@ -12,7 +12,10 @@ import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
 type Client = KafkaOptions['client']
 
 const PARTITIONS = 6
-/** What a new reader must find. `npm run bench -- faults` measures the recovery times. */
+/**
+ * What a new reader must find in the topic after each fault. `npm run bench -- faults` measures the
+ * recovery times.
+ */
 const sound = { lost: 0, inversions: 0, duplicates: 0 }
 
 describeWithKafka('the sink during faults of one broker', () => {

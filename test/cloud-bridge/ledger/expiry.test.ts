@@ -124,7 +124,10 @@ describe('events that Kafka may have deleted', () => {
 })
 
 describe('events that Kafka may have deleted of zones that moved to another partition', () => {
-  /** Two zones of partition 0 of two. Of four, one moves to partition 2, the other stays in 0. */
+  /**
+   * Two zones in partition 0 of two partitions. With four partitions, the first zone moves to
+   * partition 2 and the second stays in partition 0.
+   */
   const names = Array.from({ length: 99 }, (_, number) => `z${number}`)
   const partitionAmong = (count: number, zone: string) => partitionOf(Buffer.from(zone), count)
   const [moved, stays] = [2, 0].map(

@@ -14,12 +14,16 @@ type Facts = {
   appendTimeMs?: number
 }
 
-/** A note as the bridge forwards it, decoded; stored at `appendTimeMs`, by default at once. */
+/**
+ * A decoded note, in the form in which the bridge forwards notes. Kafka stores the note at
+ * `appendTimeMs`, by default at `at`.
+ */
 export function note(kind: string, content: object, more: Facts = {}): LedgerNote {
   const { at = START_MS, appendTimeMs = at, ...rest } = more
   const facts = { gateway: 'gw', store: STORE, origin: 'outbox', sequence: 1, at, ...rest }
   const read = decodeNote(Buffer.from(JSON.stringify({ ...facts, kind, content })), appendTimeMs)
-  if (!read) throw new Error(`not a note: ${kind} ${JSON.stringify(content)}`)
+  if (!read)
+    throw new Error(`decodeNote rejects this test note: ${kind} ${JSON.stringify(content)}`)
   return read
 }
 
@@ -80,7 +84,7 @@ export const ledgerOf = (arrivals: (LedgerEvent | LedgerNote)[]) => {
   }
   return ledger
 }
-/** The assessment of the only gateway, right after the last of these. */
+/** The assessment of the only gateway, at the moment of the last event or note. */
 export function assess(
   arrivals: (LedgerEvent | LedgerNote)[],
   more: Partial<AssessmentOptions> = {},

@@ -50,7 +50,10 @@ const rejected = (event: LedgerEvent) =>
     { origin: 'inbox', store: 'bb' },
   )
 
-/** Adds all in the order of the keys, with an assessment now and then, as `--watch` does. */
+/**
+ * Adds all events and notes in the order of their keys, with an assessment now and then, as
+ * `--watch` does.
+ */
 function assessShuffled(arrivals: (LedgerEvent | LedgerNote)[], keys: number[], nowMs: number) {
   const ledger = createLedger()
   const options = { nowMs, silentAfterMs: 30_000, inFlightMaxEvents: 0 }

@@ -43,7 +43,10 @@ function verify(topics: Topics, ...args: string[]) {
 }
 const reportIn = ({ stdout }: { stdout: string }): LedgerReport => JSON.parse(stdout)
 
-/** Copies the records of a topic that `keep` lets through, and the first `twice` of them again. */
+/**
+ * Copies the records of a topic for which `keep` returns true, and copies the first `twice` of
+ * these records a second time.
+ */
 async function copy(from: string, to: string, keep: (record: ReadRecord) => boolean, twice = 0) {
   const partitions = await readTopic(sharedKafka(), from)
   await createTopics(sharedKafka(), [{ topic: to, partitions: partitions.length }])

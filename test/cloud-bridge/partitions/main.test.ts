@@ -62,7 +62,8 @@ describeWithKafka('./sluice partitions, on a running bridge', () => {
     })
 
     store(200)
-    // By HTTP, because the bridge could deliver all events before the command starts.
+    // Sent by HTTP, because the bridge could deliver all events before a command process has
+    // started.
     const moved = (await sendCommand(http, '/partitions/move', { to: 8 })) as MovePartitionsAnswer
     // Sent to the bridge itself, because the launcher cannot forward SIGKILL.
     process.kill((await state())!.pid, 'SIGKILL')

@@ -72,7 +72,7 @@ async function startPlace(
 
 type PlaceOptions = { configured?: number | null; client?: (typeof clients)[number] }
 
-/** What kafka-topics.sh --alter does. */
+/** Adds partitions to both topics, as kafka-topics.sh --alter does. */
 async function alter({ readings, backfill }: Pick<Topics, 'readings' | 'backfill'>, count: number) {
   for (const topic of [readings, backfill]) await addPartitions(sharedKafka(), topic, count)
 }

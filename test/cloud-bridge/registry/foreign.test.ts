@@ -15,7 +15,7 @@ import {
 
 const run = promisify(execFile)
 const script = fileURLToPath(new URL('./foreign.py', import.meta.url))
-// A Python with confluent-kafka[avro,schemaregistry].
+// A Python interpreter in which confluent-kafka[avro,schemaregistry] is installed.
 const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const requirement = 'import confluent_kafka.schema_registry.avro'
 const isInstalled = spawnSync(python, ['-c', requirement]).status === 0

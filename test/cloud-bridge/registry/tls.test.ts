@@ -15,7 +15,7 @@ const authority = createAuthority('Authority of tests')
 const good = authority.certify('registry', { hosts })
 const foreign = createAuthority('Foreign')
 
-/** The id of a schema under a new subject, or why there is none. */
+/** The id of a schema under a new subject, or the message of the error. */
 const fetchId = (url: string, ca?: string) =>
   createRegistryClient(registryAt(url, ca === undefined ? {} : { ca: createSecret(ca) }))
     .idOf(`readings-${randomUUID()}-value`, newestSchema)
@@ -27,7 +27,7 @@ describeWithRegistry('a schema registry behind TLS', () => {
   it('gives ids to clients that trust its authority', async () => {
     await using gate = await startRegistryGate({ certified: good })
     expect(await fetchId(gate.url, authority.cert)).toEqual(expect.any(Number))
-    // Any certificate in the file may be the authority's.
+    // A CA file may contain several certificates; the second one is the authority's.
     expect(await fetchId(gate.url, foreign.cert + authority.cert)).toEqual(expect.any(Number))
     const unknown =
       'unable to verify the first certificate. Name the authority of its certificate in registry.caFile'

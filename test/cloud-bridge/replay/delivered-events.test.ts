@@ -10,7 +10,7 @@ import { openEventSource } from '../../../gateway/store/source/event-source.ts'
 import { reading, temporary } from '../../gateway/store/fixture.ts'
 
 const limits = { maxEvents: 1000, maxBytes: 1e6 }
-/** One zone of each partition. */
+/** One zone name for each of the three partitions. */
 const zones = [0, 1, 2].map(
   partition =>
     Array.from({ length: 60 }, (_, number) => `zone ${number}`).find(

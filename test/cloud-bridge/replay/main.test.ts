@@ -87,7 +87,7 @@ describeWithKafka('./sluice replay, on a running bridge', () => {
       )
     const live = await idsIn(topics.readings)
     const replayed = await idsIn(topics.backfill)
-    // The order of the first copies of each id.
+    // The first copies of the ids are in the order of the live events.
     expect(replayed.map(ids => [...new Set(ids)])).toEqual(live.map(ids => [...new Set(ids)]))
     const sent = replayed.flat().length
     expect(sent - delivered).toBeLessThan(1000)

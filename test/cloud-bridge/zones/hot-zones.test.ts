@@ -37,7 +37,7 @@ function rig(partitions = 12) {
   }
 }
 
-/** 20 zones of one size, and one that has this share of all events. */
+/** 20 zones with equally many events, and the zone `zone` with this share of all events. */
 function besides(zone: string, share: number, total = 12_000): Record<string, number> {
   const others = Array.from({ length: 20 }, (_, i) => [`other ${i}`, (total * (1 - share)) / 20])
   return Object.fromEntries([[zone, Math.round(total * share)], ...others])

@@ -42,7 +42,7 @@ const properties = {
 /**
  * Starts a Kafka of three nodes and waits until every node lists all three. Topics and the cluster
  * itself tolerate one missing node. `restart()` of a node resolves when the node is back; the other
- * nodes may see it later: wait for `waitUntilComplete()`. Its data is deleted when it is disposed.
+ * nodes may see it later: wait for `waitUntilComplete()`. Disposing the cluster deletes its data.
  */
 export async function startCluster(): Promise<Cluster> {
   await using stack = new AsyncDisposableStack()
@@ -83,12 +83,13 @@ const nodeOf = ({ kill, restart, suspend, resume }: LocalKafka) => ({
   resume,
 })
 
-/** Retries nodes that do not respond yet. */
+/** Waits until each node lists all nodes; retries nodes that do not respond yet. */
 async function untilComplete(ports: number[]): Promise<void> {
   const deadlineMs = performance.now() + COMPLETE_WITHIN_MS
   for (const port of ports) {
     while ((await brokerCountAt(port)) < NODES) {
-      if (performance.now() > deadlineMs) throw new Error(`port ${port} does not list all nodes`)
+      if (performance.now() > deadlineMs)
+        throw new Error(`the node at port ${port} does not list all nodes in time`)
       await sleep(POLL_MS)
     }
   }

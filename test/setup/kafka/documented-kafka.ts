@@ -35,7 +35,8 @@ export async function startDocumentedKafka(): Promise<DocumentedKafka> {
   const tools = stack.use(await openKafkaTools([...kafka.admin.brokers]))
   const { commands } = await readSecurityDocument()
   const [kafkaVariable, ...otherCommands] = commands
-  if (!kafkaVariable?.startsWith('kafka=')) throw new Error('the first command must set $kafka')
+  if (!kafkaVariable?.startsWith('kafka='))
+    throw new Error('docs/security.md: the first command must set $kafka')
   const password = 'scram-secret'
   const setPassword = (user: string, mechanism: Mechanism, secret = password) =>
     runPasswordCommand(tools, user, mechanism, secret)

@@ -32,14 +32,20 @@ export async function partitionsOf(kafka: KafkaOptions, topic: string): Promise<
   return (await createKafkaClient(kafka)).topics.partitionsOf(topic)
 }
 
-/** Creates a topic that no other test has, as the bridge's own are created; gives its name. */
+/**
+ * Creates a topic that no other test uses, with the settings of the bridge's own topics; returns
+ * the topic's name.
+ */
 export async function freshTopic(kafka: KafkaOptions, partitions: number): Promise<string> {
   const topic = `test-${randomUUID()}`
   await createTopics(kafka, [{ topic, partitions }])
   return topic
 }
 
-/** All that a fresh reader finds in a topic now: per partition, each in its order. */
+/**
+ * All records that a new reader finds in a topic now: one list per partition, in the order of the
+ * offsets.
+ */
 export async function readTopic(kafka: KafkaOptions, topic: string): Promise<ReadRecord[][]> {
   const { stream } = await createKafkaClient(kafka)
   const ends = (await stream.topicOffsets([topic])).get(topic)!.end

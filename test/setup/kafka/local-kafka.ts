@@ -20,7 +20,7 @@ declare module 'vitest' {
 
 /**
  * Starts the one Kafka that all test files share, if a file of this run needs it. Returns the
- * teardown, which deletes its data.
+ * teardown, which stops Kafka and deletes its data.
  */
 export default async function startSharedKafka(project: TestProject) {
   await using stack = new AsyncDisposableStack()

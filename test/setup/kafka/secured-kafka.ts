@@ -116,7 +116,7 @@ async function readKeysFrom(file: string, brokers: string[]): Promise<void> {
     name: `listener.name.${name}.ssl.keystore.location`,
     value: file,
   }))
-  // 4 is Kafka's number for a broker.
+  // 4 is Kafka's resource type for a broker.
   const resources = [{ type: 4, name: '1', configEntries }]
   await admin.alterConfigs({ validateOnly: false, resources }).finally(() => admin.disconnect())
 }

@@ -61,7 +61,7 @@ export async function timestampTypeOf({ brokers, sasl, tls }: KafkaOptions, topi
     ...(sasl && { sasl: { ...rest, password: password.reveal() } as never }),
   }).admin()
   await admin.connect()
-  // 2 is Kafka's number for topics among the resources that have a configuration.
+  // 2 is Kafka's resource type for topics in a DescribeConfigs request.
   const resource = { type: 2, name: topic, configNames: ['message.timestamp.type'] }
   const { resources } = await admin
     .describeConfigs({ includeSynonyms: false, resources: [resource] })

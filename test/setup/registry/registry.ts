@@ -15,7 +15,10 @@ export function describeWithRegistry(name: string, suite: () => void): void {
   describe.skipIf(missing !== null)(name, () => describeWithKafka(name, suite))
 }
 
-/** Forwards requests, destroys their connections, leaves them without a response, or answers. */
+/**
+ * `pass` forwards requests, `cut` destroys their connections, `silent` leaves them without a
+ * response; an object is the response.
+ */
 type GateMode = 'pass' | 'cut' | 'silent' | { status: number; body: string }
 
 /** How to reach a registry, with a request timeout of 1 s. */
