@@ -15,7 +15,7 @@ import { sharedKafka } from '../../setup/kafka/kafka.ts'
 
 export type ConsumerStage = Awaited<ReturnType<typeof openConsumerStage>>
 
-/** Topics on the shared Kafka and a state folder for one test alone. */
+/** Topics on the shared Kafka, and a folder for states. Only one test uses them. */
 export async function openConsumerStage(partitions: number) {
   await using stack = new AsyncDisposableStack()
   const run = randomUUID()

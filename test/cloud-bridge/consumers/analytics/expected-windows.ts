@@ -78,7 +78,7 @@ function expectedWindow(
   holdMaxMs: number,
 ): ExpectedWindow {
   const values = inside.map(({ value }) => value)
-  // A window depends on the points in it and the last one before it.
+  // A window depends on the points in it and on the last point before it.
   const known = before ? [before, ...inside] : inside
   let [knownMs, area, positiveMs, rise] = [0, 0, 0, 0]
   for (const [index, { at, value }] of known.entries()) {

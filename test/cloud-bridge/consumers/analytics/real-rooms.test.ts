@@ -23,7 +23,10 @@ const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const hasPandas = hasRooms && spawnSync(python, ['-c', 'import pandas']).status === 0
 
 const PARTITIONS = 4
-/** Of each zone every third stretch of so many events is sent last, as a backlog, newest first. */
+/**
+ * Of each zone every third stretch of this number of events is sent last, as a backlog, newest
+ * first.
+ */
 const BACKLOG_EVENTS = 100
 /** Sketches are within 1 % of the value. */
 const SKETCH_ERROR = 0.01 + 1e-9

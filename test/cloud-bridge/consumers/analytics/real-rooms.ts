@@ -4,7 +4,10 @@ import { fileURLToPath } from 'node:url'
 import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 
-/** Recordings of real rooms, if they lie beside the project; their licence forbids a copy here. */
+/**
+ * Recordings of real rooms, if they are stored beside the project. Their licence forbids a copy
+ * here.
+ */
 const dir = fileURLToPath(
   new URL('../../../../../shared/data/sdh_smart_building/rooms', import.meta.url),
 )
@@ -14,7 +17,7 @@ const ROOMS = 10
 /** How many rooms are read in full: every minute of a week. Of the others every 20th minute. */
 const FULL_ROOMS = 1
 const EVERY = 20
-/** Every fourth stretch of so many rows arrives hours later, as from an offline device. */
+/** Every fourth stretch of `STRETCH_ROWS` rows arrives 5 hours later, as from an offline device. */
 const STRETCH_ROWS = 300
 const OFFLINE_MS = 5 * 3_600_000
 

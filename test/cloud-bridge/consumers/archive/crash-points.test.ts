@@ -60,7 +60,9 @@ describe('the archive after a crash at any step', () => {
 
   const events = createEvents(8)
   const records = recordsOf(events)
-  /** Processes all records, as a member does; a day passes meanwhile. False after a crash. */
+  /**
+   * Processes all records as a member does, while a day passes. Resolves with false after a crash.
+   */
   const run = async (dir: string, disk: DurableFilesystem): Promise<boolean> => {
     vi.setSystemTime(Date.UTC(2026, 4, 1, 23, 59))
     try {

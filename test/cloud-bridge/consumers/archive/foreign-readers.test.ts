@@ -16,7 +16,7 @@ const hasPyarrow = spawnSync(python, ['-c', 'import pyarrow.dataset']).status ==
 /** Plain events, and some that are as unusual as the contract allows. */
 const unusual = fc.sample(event, { numRuns: 20, seed: 6 }).map((sample, at) => ({
   ...sample,
-  // Neither program can represent times outside of these.
+  // Neither DuckDB nor pyarrow can represent every time that the contract allows.
   ...{ observedAt: null, receivedAt: 1_800_000_000_000 + at, zoneSequence: at + 1 },
 }))
 const events: SensorReading[] = [...createEvents(10), ...unusual]

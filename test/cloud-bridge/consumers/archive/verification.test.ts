@@ -15,7 +15,10 @@ import {
   TOPIC,
 } from './fixture.ts'
 
-/** An archive of 12 events in 3 commits; the manifest has a seal and the commits. */
+/**
+ * An archive of 12 events in 3 commits; the manifest has the seal of the day and a line for each
+ * commit.
+ */
 async function createArchiveOfEvents() {
   const folder = createTemporaryDir()
   await using work = await openWork(folder)

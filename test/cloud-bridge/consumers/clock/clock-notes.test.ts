@@ -128,7 +128,7 @@ describeWithKafka('readings of a gateway without a trusted clock', () => {
     await stage.receive('UNSYNCED', START + MINUTE_MS, -50 * YEAR_MS, 'a')
     // The clock was set slightly wrong before it was set right.
     await stage.receive('UNSYNCED', START + 2 * MINUTE_MS, 10 * MINUTE_MS, 'b')
-    // And set right without synchronisation.
+    // Then the clock was set right without synchronisation.
     await stage.receive('UNSYNCED', START + 3 * MINUTE_MS, 0, 'b')
     expect(await stage.consume()).toEqual({ minutes: [], held: 4 })
     // Kafka's append time confirms this reading, but not the earlier ones.
@@ -142,7 +142,7 @@ describeWithKafka('readings of a gateway without a trusted clock', () => {
     await stage.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
     const minutes = ['a 0: 1', 'a 1: 1', now, 'b 2: 1', 'b 3: 1', 'c 4: 1', 'c 5: 1']
     expect(await stage.consume()).toEqual({ minutes, held: 0 })
-    // After a duplicate of the note they count only once.
+    // After a duplicate of the note the readings count only once.
     await sendNote()
     await stage.receive('SYNCED', START + 5 * MINUTE_MS, 0, 'c')
     expect(await stage.consume()).toEqual({ minutes: [...minutes.slice(0, 6), 'c 5: 2'], held: 0 })

@@ -153,7 +153,7 @@ describeWithKafka('dead letters in Kafka', () => {
     const note = (sequence: number) =>
       Buffer.from(JSON.stringify({ ...facts, sequence, kind: 'deadletter', content }))
     await stage.send(stage.topics.deadletters, [note(5), note(6), Buffer.from('foreign')], 1)
-    // The gateway retried one of them.
+    // The gateway retried one of the dead letters.
     const retried = {
       ...facts,
       sequence: 9,

@@ -3,7 +3,9 @@ import { goldenEvent } from '../../../config/event/events-fixture.ts'
 const START = Date.UTC(2026, 10, 23, 20)
 const MINUTE_MS = 60_000
 
-/** A device's reading of one metric; one reading for each minute, which is its number. */
+/**
+ * A device's reading of one metric. A device has one reading a minute; the minute is the zone sequence.
+ */
 export function readingOf(
   { site = 'hq', zone = 'z1', device = 'd1' },
   minute: number,

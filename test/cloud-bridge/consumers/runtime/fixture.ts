@@ -38,7 +38,7 @@ export const eventsOf = (numbers: readonly number[], more: Partial<SensorReading
     return { ...event, id: `e-${zoneSequence}`, zoneSequence, ...more }
   })
 
-/** Records of Kafka with these events, from an offset on. */
+/** Kafka records with the given events, from the offset `from` on. */
 export const recordsOf = (events: readonly (SensorReading | Buffer)[], from = 0, headers = {}) =>
   events.map((event, at): ReadRecord => {
     const value = Buffer.isBuffer(event) ? event : encodeEvent(event)
@@ -47,7 +47,9 @@ export const recordsOf = (events: readonly (SensorReading | Buffer)[], from = 0,
 
 export const POISON = 'poison'
 
-/** Lists the numbers of each zone in the order of processing, and sends each as an effect. */
+/**
+ * Stores the numbers of each zone in the order of processing, and sends each number as an effect.
+ */
 export const listing: Handler<readonly number[]> = {
   name: 'listing',
   key({ zone, device }) {

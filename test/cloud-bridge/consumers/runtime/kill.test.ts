@@ -16,7 +16,10 @@ const BEFORE_KILL_MAX_COMMITS = 20
 const BEFORE_KILL_MAX_MS = 3
 const program = new URL('killed-member.ts', import.meta.url).pathname
 
-/** Runs a member and kills it shortly after some commits; 0 lets it end. */
+/**
+ * Runs a member and kills its process shortly after `commits` commits; 0: the member runs to its
+ * end.
+ */
 async function runUntil(args: string[], commits: number): Promise<number | null> {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -35,7 +35,7 @@ export function createMemoryGroup() {
       try {
         await member.ended.promise
       } finally {
-        // A real group notices the end late.
+        // A real group detects the end of a member late.
         await new Promise(resolve => setImmediate(resolve))
         member.revoke()
       }

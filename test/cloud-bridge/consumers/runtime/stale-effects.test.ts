@@ -17,7 +17,7 @@ const window = (value: string) => [
   { id: 'w', topic: 'aggregates', key: 'w', value: Buffer.from(value) },
 ]
 
-/** A sink that can be unavailable, and every batch that was tried on it. */
+/** A sink that can be unavailable, and every batch that a caller tried to send through the sink. */
 function createSink({ isUnavailable = false } = {}) {
   const tried: Batch[] = []
   const sink: EventSink = {
