@@ -4,7 +4,8 @@ const START = Date.UTC(2026, 10, 23, 20)
 const MINUTE_MS = 60_000
 
 /**
- * A device's reading of one metric. A device has one reading a minute; the minute is the zone sequence.
+ * A device's reading of one metric. A device has one reading a minute; the minute is the zone
+ * sequence.
  */
 export function readingOf(
   { site = 'hq', zone = 'z1', device = 'd1' },
