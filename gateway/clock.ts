@@ -4,9 +4,9 @@ import type { ClockState } from '../config/event/sensor-reading.ts'
 const CHECK_EVERY_MS = 10_000
 
 /**
- * Tells how far the clock of this machine can be trusted: SYNCED while the time daemon's file
- * exists, HOLDOVER once the file has existed in this run and is gone, UNSYNCED before. Checks every
- * ten seconds until `close`.
+ * Reports how far the clock of this machine can be trusted. SYNCED: the time daemon's file exists.
+ * HOLDOVER: the file existed earlier in this run and no longer exists. UNSYNCED: the file has not
+ * existed in this run. Checks for the file every ten seconds until `close`.
  */
 export async function startClock(syncedFile: string) {
   let state: ClockState = 'UNSYNCED'

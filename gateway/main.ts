@@ -68,10 +68,11 @@ function writerOptions(
     ingest,
     outbox,
     inboxFile: inbox.file,
-    // The bridge reads whole groups, and the last group may exceed its limit.
+    // The bridge reads complete groups, so its last group may exceed the bridge's batch limit.
     readAheadMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
     onCommitted: metrics.recordCommit,
-    onRefused: (count, reason) => log.error({ count, reason }, 'messages refused'),
+    onRefused: (count, reason) =>
+      log.error({ count, reason }, 'messages refused: not stored and not acknowledged'),
     onSpaceAvailable: () => log.info('the outbox has room: messages are accepted'),
     onWriteBudgetChange: beyondBudget =>
       beyondBudget
@@ -99,7 +100,7 @@ function brokerOptions(
     onAcknowledged: metrics.recordAcknowledged,
     onConnectionBroken: (client, reason) => {
       metrics.recordBrokenConnection()
-      log.debug({ client, reason }, 'connection broken')
+      log.debug({ client, reason }, 'a fault ended the connection of a device')
     },
   }
 }

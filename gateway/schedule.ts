@@ -1,13 +1,13 @@
 import { createTask } from 'node-cron'
 
-/** The clock may jump while a timer runs: after at most this time the clock is read again. */
+/** The clock is read at least this often, because the clock may jump while a timer runs. */
 const CHECK_EVERY_MS = 60_000
 
 /**
  * Calls `work` whenever the clock passes a time of the schedule (the five fields of cron), until
- * disposed. Only computes the times with node-cron: the runner of node-cron counts every time that
- * a clock jumping forwards has passed (26 million for 50 years of minutes), and waits for years
- * after a jump back.
+ * disposed. Uses node-cron only to compute the next time. The runner of node-cron is not used,
+ * because after a forward jump of the clock it visits every scheduled time that the jump passed (26
+ * million for 50 years of minutes), and after a backward jump of years it runs nothing for years.
  */
 export function startSchedule(expression: string, work: () => void): Disposable {
   const task = createTask(expression, () => {})

@@ -5,7 +5,8 @@ import type { Writer } from '../ingest/writer.ts'
 
 /**
  * The operator's commands on dead letters, by their path: retry and drop take `{store, numbers}`
- * and answer `{outcomes}`. The store id keeps numbers of one outbox from being used on another.
+ * and answer `{outcomes}`. The store id prevents that dead letter numbers of one outbox are used on
+ * another outbox.
  */
 export function deadLetterCommands(
   writer: Pick<Writer, 'store' | 'resolveDeadLetters'>,

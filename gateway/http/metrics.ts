@@ -12,7 +12,10 @@ export type MeasuredValues = {
   writtenBytes: number
   deadLettersWithoutPayload: number
   connections: number
-  /** When a damaged outbox that is still kept was set aside, in ms since 1970; 0 for never. */
+  /**
+   * When the newest damaged outbox file that still exists was set aside, in ms since 1970; 0 when
+   * there is none.
+   */
   setAsideAtMs: number
 }
 
@@ -70,7 +73,7 @@ export function createMetrics() {
   }
 }
 
-/** Gives the function that adds a gauge whose value is read at each scrape. */
+/** Returns a function that adds a gauge; the gauge's value is read at each scrape. */
 function gaugeFactory(registers: Registry[]) {
   return (name: string, help: string, value: () => number) =>
     new Gauge({

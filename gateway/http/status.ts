@@ -5,18 +5,20 @@ import type { Metrics } from './metrics.ts'
 
 export type GatewayParts = { writer: Writer; broker: Broker; metrics: Metrics }
 
-/** Why the gateway accepts nothing now; empty when it accepts. */
+/** Returns the reasons why the gateway accepts no messages now; empty when it accepts messages. */
 export function unreadyReasons({
   writer,
   broker,
 }: Pick<GatewayParts, 'writer' | 'broker'>): string[] {
   const reasons: string[] = []
-  if (writer.refusalReason) reasons.push(`the outbox refuses: ${writer.refusalReason}`)
+  if (writer.refusalReason) reasons.push(`the outbox refuses messages: ${writer.refusalReason}`)
   if (broker.isPaused) reasons.push('the writer is too slow: reading from devices is paused')
   return reasons
 }
 
-/** An alarm while the write budget is exceeded; messages are still accepted. */
+/**
+ * Returns an alarm while `outbox.writeBudgetBytesPerDay` is exceeded; messages are still accepted.
+ */
 export function wearAlarms({ wear }: Pick<Writer, 'wear'>): string[] {
   const { beyondBudget } = wear()
   return beyondBudget === null ? [] : [beyondBudget]

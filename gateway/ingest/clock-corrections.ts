@@ -4,8 +4,8 @@ const STEP_MIN_MS = 500
 const SEGMENTS_MAX = 1000
 
 /**
- * Events `from` to `to`, whose `receivedAt` is wrong by `offsetMs`: add `offsetMs` to correct it.
- * 0 where the clock was right.
+ * Add `offsetMs` to the `receivedAt` of the events `from` to `to` to correct it. `offsetMs` is 0
+ * for events that were received while the clock was right.
  */
 export type ClockCorrection = { from: number; to: number; offsetMs: number }
 
@@ -13,12 +13,13 @@ export type ClockCorrection = { from: number; to: number; offsetMs: number }
 type Segment = { from: number; to: number; baseMs: number }
 
 /**
- * Remembers, while the clock is not trusted, which events were received under which setting of the
- * clock; gives the corrections of all of them once the clock is trusted. Events whose time was
- * right get a correction of 0, because analytics keeps unsynced readings pending until one arrives.
- * `baseMs` is the wall clock minus the monotonic clock, so it changes when the clock is set; `from`
- * to `to` are the events of one commit. At most 1000 settings are remembered, the oldest are
- * forgotten first; a restart forgets all of them.
+ * Returns a function to be called after each commit. While the clock is not trusted, the function
+ * remembers which events were received under which setting of the clock, and returns nothing. Once
+ * the clock is trusted, the function returns the corrections of all remembered events. Events whose
+ * time was right get a correction of 0, because analytics keeps unsynced readings pending until a
+ * correction arrives. `baseMs` is the wall clock minus the monotonic clock, so it changes when the
+ * clock is set; `from` to `to` are the events of one commit. At most 1000 clock settings are
+ * remembered, the oldest are forgotten first. A restart forgets all clock settings.
  */
 export function createClockCorrections() {
   let segments: Segment[] = []

@@ -6,7 +6,10 @@ export class RefusedError extends Error {}
 
 type QueuedHandover = {
   handover: Handover
-  /** The connection. After a refusal all later handovers of the same sender are refused too. */
+  /**
+   * The connection of the device. After a refusal, all later handovers of the same sender are
+   * refused too.
+   */
   sender: object
   queuedAtMs: number
   resolve(): void
@@ -19,15 +22,19 @@ export type CommitQueueLimits = Pick<
 >
 
 const TASKS_MAX = 8
-/** What a release or a forget counts in a group, about. */
+/**
+ * The approximate size of a `release` or `forget` handover, which counts towards `groupMaxBytes`.
+ */
 const SMALL_HANDOVER_BYTES = 16
 
 /**
- * The only first-in-first-out queue between the broker and the disk. Calls `commit` with one group
- * at a time: when the previous commit is done, and either the oldest message has waited for the
- * commit window (`commitWindowMs` at first) or `commitAtEvents` messages or `groupMaxBytes` wait.
- * `commit` resolves with null, or with the reason of a refusal; it never rejects. Promises of `add`
- * are resolved and rejected in the order of the calls.
+ * The only first-in-first-out queue between the broker and the disk. Calls `commit` with the
+ * handovers of one group commit at a time. A commit starts when the previous commit is done and one
+ * of three conditions is true: the oldest handover has waited for the commit window
+ * (`commitWindowMs` at first), `commitAtEvents` handovers wait, or handovers of `groupMaxBytes`
+ * wait. `commit` resolves with null, or with the reason why all handovers of the commit are
+ * refused; `commit` never rejects. Promises of `add` are resolved and rejected in the order of the
+ * calls.
  */
 export class CommitQueue {
   readonly #limits: CommitQueueLimits
@@ -36,7 +43,7 @@ export class CommitQueue {
   #hasRefused = false
   #queued: QueuedHandover[] = []
   #queuedBytes = 0
-  /** Work that a later call replaces, and that runs when no task waits. */
+  /** The work of the last `runBetweenCommits`; runs when no task waits. */
   #idleTask: (() => Promise<unknown>) | null = null
   #isCommitNext = false
   readonly #tasks: (() => Promise<unknown>)[] = []
@@ -51,7 +58,10 @@ export class CommitQueue {
     this.#commit = commit
   }
 
-  /** Queues a handover; resolves when it is durable, rejects with RefusedError when refused. */
+  /**
+   * Queues a handover. Resolves when the handover is durable; rejects with RefusedError when it is
+   * refused.
+   */
   add(handover: Handover, sender: object): Promise<void> {
     if (this.#isClosing) return Promise.reject(new RefusedError('the gateway is stopping'))
     if (this.#hasRefused && this.#refusedSenders.has(sender)) {
@@ -66,9 +76,10 @@ export class CommitQueue {
   }
 
   /**
-   * Sets the commit window, also for messages that are queued already. While the window is longer
-   * than `commitWindowMs`, `commitAtEvents` grows in proportion, up to `groupMaxEvents`: otherwise
-   * the number of commits would follow the traffic whatever the window is.
+   * Sets the commit window, also for handovers that are queued already. While the commit window is
+   * longer than `commitWindowMs`, `commitAtEvents` grows in proportion, up to `groupMaxEvents`.
+   * Otherwise a longer window would not save commits: at high traffic, `commitAtEvents` would still
+   * start them.
    */
   set windowMs(windowMs: number) {
     if (windowMs === this.#windowMs) return
@@ -79,8 +90,9 @@ export class CommitQueue {
   }
 
   /**
-   * Runs `work` between two commits. A second call before the first has run replaces it. A commit
-   * that is due runs after each work, however often this is called. Ignored while closing.
+   * Runs `work` between two commits. When this is called again before `work` has run, only the
+   * later `work` runs. A due commit runs after each `work`, so frequent calls do not delay commits.
+   * Calls while the queue closes are ignored.
    */
   runBetweenCommits(work: () => Promise<unknown>): void {
     if (this.#isClosing) return
@@ -89,8 +101,8 @@ export class CommitQueue {
   }
 
   /**
-   * Runs `work` between two commits, in the order of the calls, and gives its result. Rejects with
-   * RefusedError while closing, or when `TASKS_MAX` tasks wait already.
+   * Runs `work` between two commits, in the order of the calls, and resolves with its result.
+   * Rejects with RefusedError while the queue closes, or when `TASKS_MAX` tasks wait already.
    */
   runTask<T>(work: () => Promise<T>): Promise<T> {
     if (this.#isClosing) return Promise.reject(new RefusedError('the gateway is stopping'))
@@ -103,7 +115,7 @@ export class CommitQueue {
     })
   }
 
-  /** Commits all queued messages and accepts no more. */
+  /** Refuses new handovers, and resolves when all queued handovers are committed. */
   async close(): Promise<void> {
     this.#isClosing = true
     this.#startNext()
@@ -121,7 +133,7 @@ export class CommitQueue {
     }
   }
 
-  /** How long until the next commit is due. */
+  /** The time until the next commit is due, in ms; infinite while nothing is queued. */
   #restMs(): number {
     if (this.#queued.length === 0) return Number.POSITIVE_INFINITY
     if (this.#isGroupReady()) return 0
@@ -134,7 +146,7 @@ export class CommitQueue {
     return isFull || this.#isClosing
   }
 
-  /** How many queued messages are committed without waiting for the window. */
+  /** How many queued handovers start a commit before the commit window ends. */
   #readyCount(): number {
     const { commitWindowMs, commitAtEvents, groupMaxEvents } = this.#limits
     const widening = this.#windowMs / Math.max(1, commitWindowMs)
@@ -151,7 +163,8 @@ export class CommitQueue {
     if (work === this.#tasks[0]) this.#tasks.shift()
     else this.#idleTask = null
     this.#isCommitNext = true
-    // #busy is set only after this await, and the work may queue more work at once.
+    // The caller sets #busy after this function's first await. Without the await, `work` would run
+    // before #busy is set, and a call inside `work` could start a second run.
     await null
     await work()
     this.#busy = null

@@ -5,22 +5,31 @@ export type CommitWindowLimits = Pick<
   'commitWindowMs' | 'commitWindowMaxMs' | 'writeBudgetBytesPerDay'
 >
 
-/** Disk writes of the last minute: bytes, commits, and the mean window of a commit. */
+/**
+ * The disk writes of the last `elapsedMs` (about a minute): bytes, commits, and the mean commit
+ * window.
+ */
 export type RecentWrites = { elapsedMs: number; bytes: number; commits: number; windowMs: number }
 
 export const DAY_MS = 86_400_000
-/** The target lies a little below the budget, because a file system writes metadata of its own. */
+/**
+ * The target is a little below the budget, because a file system also writes its own metadata,
+ * which is not measured.
+ */
 const TARGET_SHARE = 0.95
-/** How much of the way to its target a window goes in one step. */
+/** The share of the distance to its target that a commit window moves in one step. */
 const STEP_SHARE = 0.1
-/** A mean window of this share of `commitWindowMaxMs` counts as the widest. */
+/**
+ * A mean commit window of at least this share of `commitWindowMaxMs` counts as the widest window.
+ */
 const WIDEST_SHARE = 0.99
 
 /**
  * The commit window for the next second, in ms. The time between two commits should be long enough
- * for the budget to cover the bytes of one commit; of that time only the window can be chosen. More
- * bytes never make the window narrower, a larger budget never makes it wider, and each call moves
- * the window a tenth of the way. Without a budget the window is `commitWindowMs`.
+ * for the budget to allow the bytes of one commit. The commit window is the part of that time that
+ * the gateway can choose. More bytes never make the window shorter, and a larger budget never makes
+ * it longer. Each call moves the window a tenth of the way to its target. Without a budget the
+ * window is `commitWindowMs`.
  */
 export function nextCommitWindowMs(
   windowMs: number,
@@ -41,8 +50,9 @@ function targetMs({ elapsedMs, bytes, commits, windowMs }: RecentWrites, budget:
 }
 
 /**
- * Whether the budget is exceeded although the window was the widest during the whole sample. Once
- * exceeded (`wasExceeded`), the budget stays so until clearly less is written.
+ * Whether the write budget is exceeded although the commit window was the widest during the recent
+ * writes. A budget that was exceeded (`wasExceeded`) counts as exceeded until the writes fall to
+ * TARGET_SHARE of the budget.
  */
 export function isBudgetExceeded(
   recent: RecentWrites,

@@ -4,14 +4,14 @@ import type { Changes, Outbox } from '../store/outbox.ts'
 import { type Fate, type Message, messageHash } from './fate.ts'
 
 /**
- * The fates of the messages of one commit. `repeated` counts QoS 2 messages that were stored before
- * and are not stored a second time.
+ * How many messages of one commit had each fate. `repeated` counts QoS 2 messages that an earlier
+ * commit stored and that are not stored a second time.
  */
 export type CommitCounts = { stored: number; deadLettered: number; repeated: number }
 
 /**
- * Decides the fate of every message and commits all of them in one transaction, in order. Throws
- * the error of the outbox; then none of the messages may be acknowledged.
+ * Decides the fate of every message, and commits all handovers in one transaction, in order. Throws
+ * the outbox's error when the commit fails; then no message of the commit may be acknowledged.
  */
 export function commitHandovers(
   outbox: Pick<Outbox, 'commit' | 'unreleased'>,

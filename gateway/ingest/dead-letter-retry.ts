@@ -2,25 +2,36 @@ import { type AcceptedReading, splitByLane } from '../store/groups/lanes.ts'
 import type { Outbox } from '../store/outbox.ts'
 import type { Fate, Message } from './fate.ts'
 
-/** An operator's request for dead letters, which are named by their numbers. */
+/**
+ * An operator's request to retry or drop dead letters; `numbers` are the numbers of the dead
+ * letters.
+ */
 export type DeadLetterRequest = { action: 'retry' | 'drop'; numbers: number[] }
 
-/** The result for one dead letter: the event it became, dropped, or why it is unchanged. */
+/**
+ * The outcome for one dead letter: stored as the event `sequence`, dropped, or unchanged with the
+ * reason.
+ */
 export type DeadLetterOutcome =
   | { number: number; outcome: 'retried'; sequence: number }
   | { number: number; outcome: 'dropped' }
   | { number: number; outcome: 'unchanged'; reason: string }
 
-/** How many dead letters one request may name: a request delays the commits of devices. */
+/**
+ * How many dead letters one request may name. The number is limited because a request delays the
+ * commits of device messages.
+ */
 export const DEAD_LETTERS_MAX = 100
 
 type Store = Pick<Outbox, 'commit' | 'deadLetters' | 'lastSequence'>
 
 /**
- * Drops dead letters, or decodes them again and stores each one that decodes as an event with the
- * time at which its message was received. Event and `retried` note are stored in one transaction,
- * so no dead letter becomes two events. At most about `maxBytes` of payload go into one
- * transaction. Throws the error of the outbox; then the same request reports what was done.
+ * Drops dead letters, or decodes their messages again. Each message that can be decoded is stored
+ * as an event with the time at which the message was received. The event and its `retried` note are
+ * stored in one transaction, so no dead letter becomes two events. One transaction contains about
+ * `maxBytes` of payload at most. Throws the outbox's error when a transaction fails. The same
+ * request may then be repeated; it reports the dead letters that were resolved before the failure
+ * as unchanged.
  */
 export function resolveDeadLetters(
   outbox: Store,
@@ -33,7 +44,8 @@ export function resolveDeadLetters(
   let bytes = 0
   const storeRetried = () => {
     const first = outbox.lastSequence + 1
-    // The outbox numbers the readings of a commit lane by lane.
+    // The outbox numbers the readings of a commit lane by lane, so the sequences are predicted in
+    // that order.
     const byLane = splitByLane(
       retried.map(({ number, reading }) => ({ number, reading, lane: reading.lane })),
     )
@@ -77,8 +89,8 @@ export function resolveDeadLetters(
 }
 
 /**
- * The message of an open dead letter, or why it cannot be retried; `isOpen` when it can be dropped
- * nevertheless.
+ * Returns the message of an open dead letter, or the reason why the dead letter cannot be retried;
+ * with `isOpen` when the dead letter can be dropped nevertheless.
  */
 function findOpen(
   { deadLetters }: Store,

@@ -9,8 +9,8 @@ import { compileRoutes } from './routes.ts'
 import { extractTraceparent } from './traceparent.ts'
 
 /**
- * One decoder for each format. A new format is a file in decoders/, an entry here, a choice of
- * `format` in config/schema.ts, and a line in config/sluice.yaml.
+ * One decoder for each payload format. A new format needs a file in decoders/, an entry here, a
+ * choice of `format` in config/schema.ts, and a line in config/sluice.yaml.
  */
 const decoders = { json: decodeJson }
 
@@ -20,8 +20,8 @@ export type Message = { topic: string; payload: Buffer; receivedAt: number; cloc
 export type Fate = { reading: AcceptedReading } | { deadLetter: DeadLetter }
 
 /**
- * Gives the function that decides the fate of an accepted message: a reading, or a dead letter with
- * its reason and its original bytes. There is no third fate, and the function never throws.
+ * Returns the function that decides the fate of an accepted message: a reading, or a dead letter
+ * with its reason and the message's original bytes. The function never throws.
  */
 export function createFateDecision(ingest: Config['ingest']): (message: Message) => Fate {
   const originOf = compileRoutes(ingest.routes)
@@ -63,7 +63,10 @@ export function createFateDecision(ingest: Config['ingest']): (message: Message)
   }
 }
 
-/** SHA-256 of a message; tells whether two QoS 2 messages with one packet id are the same. */
+/**
+ * The SHA-256 of a message's topic and payload. Shows whether two QoS 2 messages with the same
+ * packet id are the same message.
+ */
 export function messageHash({ topic, payload }: Pick<Message, 'topic' | 'payload'>): Buffer {
   return createHash('sha256').update(topic).update('\u0000').update(payload).digest()
 }

@@ -7,9 +7,10 @@ const FORGET = 3
 
 /**
  * Packs handovers into one buffer, which is transferred to the writer thread without a second copy.
- * Layout of a handover: kind (1 byte); for a message the time of receipt (8), topic and payload
- * (each a length of 4 and its bytes); for a QoS 2 message or a release the client id (text) and the
- * packet id (4); for a forget the client id.
+ * The layout of a handover, with sizes in bytes: its kind (1); for a message the time of receipt
+ * (8), the topic and the payload; for a QoS 2 message or a release also the client id and the
+ * packet id (4); for a forget the client id. Topic, payload and client id are each written as their
+ * length (4) and their bytes.
  */
 export function packHandovers(handovers: Handover[]): ArrayBuffer {
   let bytes = 0
@@ -82,7 +83,10 @@ export function unpackHandovers(packed: ArrayBuffer, count: number): Handover[] 
   })
 }
 
-/** An upper bound in bytes: UTF-8 needs at most three bytes for one UTF-16 unit. */
+/**
+ * The largest size that the packed handover can have, in bytes. UTF-8 needs at most three bytes for
+ * one UTF-16 unit.
+ */
 function sizeBound(handover: Handover): number {
   if (handover.kind === 'forget') return 5 + handover.clientId.length * 3
   const keyBytes = handover.qos2Key ? 8 + handover.qos2Key.clientId.length * 3 : 0

@@ -9,29 +9,33 @@ import type { Retention } from '../store/retention/retention.ts'
 import { type ClockCorrection, createClockCorrections } from './clock-corrections.ts'
 
 /**
- * Disk writes are measured after at most so many bytes of groups. The write-ahead log takes far
- * more before SQLite starts it over, which discards what the measurement reads.
+ * Disk writes are measured after at most this many bytes of groups. The measurement reads the
+ * write-ahead log, and SQLite overwrites the log from its start only after far more bytes than
+ * this.
  */
 const MEASURE_WEAR_BYTES = 128 * 1024
 
 /** Work between two commits: the tick of every second, and a scheduled pruning. */
 export type MaintenanceTask = { isTick: boolean; isPruning: boolean }
 
-/** The outbox after the last request. The last three fields count since the outbox was opened. */
+/** The state of the outbox after the last request to the writer thread. */
 export type OutboxStatus = {
   lastSequence: number
-  /** Bytes of all groups ever stored. */
+  /** Bytes of all groups that were ever stored. */
   bytesSoFar: number
   /** QoS 2 messages that are stored and not yet released by their PUBREL. */
   qos2Unreleased: number
   /** Undelivered events, as of the last tick. */
   backlog: Backlog
   space: OutboxSpace
-  /** Bytes written to disk. */
+  /** Bytes written to disk for the outbox since it was opened. */
   writtenBytes: number
-  /** Dead letters whose payload was deleted at `outbox.bounds.deadLetterBytes`. */
+  /**
+   * Dead letters whose payload was deleted at `outbox.bounds.deadLetterBytes` since the outbox was
+   * opened.
+   */
   deadLettersWithoutPayload: number
-  /** Damaged files that are kept, as of the last tick. */
+  /** Damaged outbox files that were set aside and still exist, as of the last tick. */
   setAsideFiles: SetAsideFile[]
 }
 
@@ -54,7 +58,8 @@ export function openMaintenance(
   let setAsideFiles = setAsideFilesOf(outboxFile)
 
   const tick = (clock: ClockState) => {
-    // The bridge reads more of the file than a commit does, and marks damage that it finds.
+    // The bridge reads parts of the outbox that no commit reads, and marks the damage that it
+    // finds.
     const damage = readDamageReason(outboxFile)
     if (damage) throw new DamagedFileError(`the outbox is damaged: ${damage}`)
     setAsideFiles = setAsideFilesOf(outboxFile)
@@ -86,14 +91,18 @@ export function openMaintenance(
      */
     measureCommit: (deadLettered: number) => measureWear(deadLettered > 0 ? 0 : MEASURE_WEAR_BYTES),
     /**
-     * Relates the events of a commit to the clock. A correction becomes a note at the next tick,
-     * because a note that cannot be written must not refuse messages that are already stored.
+     * Records under which clock the events of a commit were received. A correction becomes a note
+     * at the next tick, because a note that cannot be written must not refuse messages that are
+     * already stored.
      */
     recordReceived(clock: ClockState, events: { from: number; to: number }): void {
       const baseMs = Date.now() - Number(process.hrtime.bigint() / 1_000_000n)
       corrections.push(...correctClock(clock, baseMs, events))
     },
-    /** Does the task and one step of retention; true when retention may have another step. */
+    /**
+     * Does the task and one step of retention; returns true when retention may have another step to
+     * do.
+     */
     run({ isTick, isPruning }: MaintenanceTask, clock: ClockState): boolean {
       if (isTick) tick(clock)
       measureWear(0)

@@ -3,23 +3,29 @@ import type { DecodeFault } from './decoders/json.ts'
 
 export type TimeField = { field: string; unit: 'ms' | 's' | 'us' | 'ns' | 'iso' }
 
-/** Converts to milliseconds. Divides, because 1e6 is exact in a double and 1e-6 is not. */
+/**
+ * Converts a time to milliseconds. Divides by 1e6 and does not multiply by 1e-6, because only 1e6
+ * is exact in a double.
+ */
 const toMs = {
   s: (value: number) => value * 1000,
   ms: (value: number) => value,
   us: (value: number) => value / 1e3,
   ns: (value: number) => value / 1e6,
 }
-/** The furthest time that the Avro codec encodes and decodes exactly: the year 144,683. */
+/**
+ * The time furthest from 1970, in ms, that the Avro codec encodes and decodes exactly: the year
+ * 144,683.
+ */
 const FURTHEST_MS = 2 ** 52
 const DECIMAL = /^-?\d+(\.\d+)?$/
 const ISO =
   /^((?:\d{4}|[+-]\d{6})-\d\d-(\d\d))(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$/i
 
 /**
- * Moves the device's own time, in ms since 1970, out of its measurements; the route names the field
- * and its unit. Without the field the time is null. A field that is no time is a fault, because a
- * guess would change data.
+ * Moves the device's own time out of a message's measurements, and returns it in ms since 1970. The
+ * route names the field of the time and its unit. When the message lacks the field, the time is
+ * null. A field whose value is not a time is a fault, because a guess would change data.
  */
 export function extractObservedAt(
   measurements: Measurement[],
@@ -40,7 +46,10 @@ function unitMs({ number, text }: Measurement, convert: (value: number) => numbe
   return Math.round(convert(number ?? (DECIMAL.test(text ?? '') ? Number(text) : Number.NaN)))
 }
 
-/** Stricter than Date.parse, which reads "hello 5" as a day in May and 30 February as 1 March. */
+/**
+ * Parses an ISO 8601 time to ms; NaN for any other text. Stricter than Date.parse, which reads
+ * "hello 5" as a day in May and 30 February as 1 March.
+ */
 function isoMs({ text }: Measurement): number {
   const [, date, day] = ISO.exec(text ?? '') ?? []
   const isValid = date !== undefined && new Date(date).getUTCDate() === Number(day)

@@ -9,15 +9,18 @@ import {
 } from '../../config/syntax/routes.ts'
 import { fillTemplate, parseTemplate, type TemplateSegment } from '../../config/syntax/templates.ts'
 
-/** The route of a message, and the site, zone and device that it comes from. */
+/** The route of a topic, and the site, zone and device that the route finds in the topic. */
 export type MessageOrigin = { readonly route: Route } & {
   readonly [field in LocationField]: string
 }
 
-/** The origin, or the reason for which the message becomes a dead letter. */
+/** The origin of a message, or the reason why the message becomes a dead letter. */
 export type RoutingResult = MessageOrigin | { readonly reason: string }
 
-/** Limits of the cache of origins: topics, and characters in them. A full cache is emptied. */
+/**
+ * Limits of the cache of origins: the number of topics, and the number of characters in these
+ * topics. A full cache is emptied.
+ */
 const cacheLimits = { maxTopics: 100_000, maxCharacters: 16_000_000 }
 
 const noRoute: RoutingResult = Object.freeze({ reason: 'no route matches topic' })
@@ -25,15 +28,16 @@ const noRoute: RoutingResult = Object.freeze({ reason: 'no route matches topic' 
 type CompiledRoute = {
   route: Route
   levels: TopicLevel[]
-  /** The topic level of each placeholder. */
+  /** The index of the topic level of each placeholder. */
   levelOf: ReadonlyMap<string, number>
   segments: Record<LocationField, TemplateSegment[]>
 }
 
 /**
- * Gives the function that finds the origin of a topic. The first route that matches decides: an
- * invalid site, zone or device (locationFault) is a reason, and the next route is not tried. Equal
- * topics share one result. Throws if a route is malformed, which loadConfig does not let through.
+ * Returns the function that finds the origin of a topic. The first route that matches decides: when
+ * the site, zone or device is invalid (locationFault), the result is a reason, and the next route
+ * is not tried. Equal topics share one result object. Throws if a route is malformed; loadConfig
+ * refuses such a route earlier.
  */
 export function compileRoutes(
   routes: readonly Route[],
@@ -47,11 +51,12 @@ export function compileRoutes(
   return topic => {
     const cached = origins.get(topic)
     if (cached) return cached
-    // One level more than any route has: a topic of many slashes costs no more than a long one.
+    // The split stops one level after the levels of the longest route. A topic with very many
+    // levels then costs little, and its extra level still keeps it from matching a shorter route.
     const texts = topic.split('/', deepest + 1)
     const route = compiled.find(({ levels }) => matches(levels, texts))
     const result = route ? originOf(route, texts) : noRoute
-    // Topics without an origin are not cached: their number has no bound.
+    // Topics without an origin are not cached, because their number is unlimited.
     if ('reason' in result) return result
     if (origins.size >= maxTopics || characters + topic.length > maxCharacters) {
       origins.clear()
@@ -100,7 +105,7 @@ function originOf(
     device: fillTemplate(segments.device, textOf),
   }
   for (const field of locationFields) {
-    // Two valid texts can be too long when they are joined.
+    // Each text is valid, but the text that the template makes of them may be too long.
     const fault = segments[field].length > 1 && locationFault(origin[field])
     if (fault) return { reason: `${field} ${fault}` }
   }

@@ -8,12 +8,16 @@ import {
   type RecentWrites,
 } from './commit-window.ts'
 
-/** The time that counts as recent: several pruning steps and heartbeats fall into it. */
+/**
+ * The period over which writes are measured, long enough for several pruning steps and heartbeats.
+ */
 const RECENT_MS = 60_000
-/** Less time than this gives no usable rate. */
+/** A shorter period than this gives no usable rate of writes. */
 const MIN_ELAPSED_MS = 10_000
 
-/** Amounts since the start, and the commit window until then. */
+/**
+ * The totals since the start at one moment, and the commit window that applied until that moment.
+ */
 type Sample = {
   atMs: number
   writtenBytes: number
@@ -23,9 +27,9 @@ type Sample = {
 }
 
 /**
- * Keeps `outbox.writeBudgetBytesPerDay`: from the bytes written in the last minute follows the
- * commit window. Calls `onChange` with a sentence when the widest window does not keep the budget,
- * and with null when the budget is kept again.
+ * Keeps disk writes within `outbox.writeBudgetBytesPerDay`: computes the commit window from the
+ * bytes written in the last minute. Calls `onChange` with a sentence when the budget is exceeded
+ * even with the widest window, and with null when the budget is no longer exceeded.
  */
 export function createWriteBudget(
   limits: CommitWindowLimits,
@@ -48,7 +52,10 @@ export function createWriteBudget(
       commits++
       messages += stored + deadLettered
     },
-    /** To be called once a second; gives the commit window from now on, in ms. */
+    /**
+     * To be called once a second with the bytes written since the outbox was opened. Returns the
+     * commit window from now on, in ms.
+     */
     recordSample(atMs: number, writtenBytes: number): number {
       samples = samples.filter(sample => atMs - sample.atMs <= RECENT_MS)
       samples.push({ atMs, writtenBytes, commits, messages, windowMs: wear.commitWindowMs })
@@ -73,7 +80,10 @@ export function createWriteBudget(
   }
 }
 
-/** The mean window is weighted by commits, not by time, as the time between two commits is. */
+/**
+ * Sums up the samples. The mean window is weighted by commits and not by time: `nextCommitWindowMs`
+ * compares it with the mean time between two commits, which is weighted by commits too.
+ */
 function recentWrites(samples: Sample[]): RecentWrites {
   const [first, last] = [samples[0]!, samples.at(-1)!]
   const commits = last.commits - first.commits

@@ -21,7 +21,10 @@ import { type MaintenanceTask, type OutboxStatus, openMaintenance } from './main
 type CommitRequest = { packed: ArrayBuffer; count: number; clock: ClockState }
 type MaintenanceRequest = { task: MaintenanceTask; clock: ClockState }
 
-/** A message to the thread. The main thread waits for the response before it sends another. */
+/**
+ * A request to the writer thread. The main thread waits for the response before it sends the next
+ * request.
+ */
 export type WriterRequest =
   | CommitRequest
   | MaintenanceRequest
@@ -29,7 +32,8 @@ export type WriterRequest =
   | 'close'
 
 /**
- * `isFull`: messages are refused until there is room. `hasMore`: retention may have another step.
+ * `isFull`: the outbox is full, and refuses messages until it has space. `hasMore`: retention may
+ * have another step to do.
  */
 export type WriterResponse =
   | {
@@ -51,7 +55,7 @@ export type WriterData = {
   ingest: Config['ingest']
   outbox: Config['outbox']
   inboxFile: string
-  /** How many events the bridge may have read ahead of what it delivered. */
+  /** How many undelivered events the bridge may have read already. */
   readAheadMaxEvents?: number
 }
 
@@ -116,7 +120,9 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   })
 }
 
-/** Opens the outbox within its bounds; gives the CannotStart error when that fails. */
+/**
+ * Opens the outbox and its retention; returns the CannotStart error when one of the two throws it.
+ */
 function openStores({ gateway, outbox: settings, inboxFile, readAheadMaxEvents }: OpenOptions) {
   let outbox: Outbox | null = null
   try {

@@ -11,27 +11,39 @@ import type { MaintenanceTask, OutboxStatus } from './maintenance.ts'
 import { createWriteBudget } from './write-budget.ts'
 import type { WriterData, WriterRequest, WriterResponse } from './writer-thread.ts'
 
-/** How often the thread measures the backlog, writes a heartbeat that is due and checks bounds. */
+/**
+ * How often the writer thread measures the backlog, writes a due heartbeat and checks the bounds.
+ */
 const TICK_MS = 1000
 
 export type WriterOptions = WriterData & {
   clock: () => ClockState
   onCommitted(counts: CommitCounts, commitMs: number): void
-  /** Called for each refused commit; while the outbox is full only for the first one. */
+  /**
+   * Called for each refused commit with its number of handovers; while the outbox is full, only for
+   * the first refused commit.
+   */
   onRefused(count: number, reason: string): void
-  /** The full outbox has room: messages are accepted. */
+  /** Called when an outbox that was full has space again and accepts messages. */
   onSpaceAvailable?(): void
-  /** The write budget is exceeded, with a sentence that says so, or (null) kept since now. */
+  /**
+   * Called with a sentence when the write budget becomes exceeded, and with null when it is no
+   * longer exceeded.
+   */
   onWriteBudgetChange?(beyondBudget: string | null): void
-  /** The outbox must be opened again before its content can be trusted: the process must end. */
+  /**
+   * Called when the outbox cannot be trusted until it is opened again. The process must then end
+   * and restart.
+   */
   onFailed(reason: string): void
 }
 
 export type Writer = Awaited<ReturnType<typeof startWriter>>
 
 /**
- * Starts the writer thread, the only one that opens the outbox for writing, with the queue before
- * it: one commit at a time. Resolves when the outbox is open; rejects with CannotStart.
+ * Starts the writer thread, which is the only thread that writes to the outbox, and the queue of
+ * the handovers that the thread commits. Resolves when the outbox is open; rejects with CannotStart
+ * when the outbox cannot be opened.
  */
 export async function startWriter({ clock, ...options }: WriterOptions) {
   const { onCommitted, onRefused, onSpaceAvailable, onWriteBudgetChange, onFailed, ...workerData } =
@@ -46,7 +58,10 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
 
   const send = (request: WriterRequest, transfer: ArrayBuffer[] = []) =>
     sendRequest(thread, request, transfer)
-  /** Records a response to a commit of `count` messages; gives the reason of a refusal, or null. */
+  /**
+   * Records the response to a commit of `count` handovers, or with `count` 0 the response to
+   * another request. Returns the reason of a refusal, or null.
+   */
   const record = (count: number, response: WriterResponse): string | null => {
     if (response.kind === 'refused') {
       if (!response.isFull || !refusal?.isFull) onRefused(count, response.reason)
@@ -85,15 +100,20 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
   return {
     store: opened.store,
     epoch: opened.epoch,
-    /** What was recovered when the outbox was opened; null when it was sound. */
+    /**
+     * Reports what was recovered when the outbox was opened; null when the outbox was not damaged.
+     */
     recovery: opened.recovery,
     /** The outbox after the last commit or tick. */
     get status() {
       return status
     },
-    /** Disk writes, as of the last tick. */
+    /** The disk writes of the outbox, as of the last tick. */
     wear: () => budget.wear,
-    /** Why the last commit was refused, or the next would be; null when messages are accepted. */
+    /**
+     * Why the last commit was refused, or why the next commit would be refused; null while messages
+     * are accepted.
+     */
     get refusalReason() {
       return refusal?.reason ?? status.space.refuses
     },
@@ -102,7 +122,8 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     accept: ((handover, sender) => queue.add(handover, sender)) as AcceptHandover,
     /**
      * Retries or drops dead letters between two commits. Rejects with RefusedError when the outbox
-     * refuses or too many requests wait; the same request sent again reports what was done.
+     * refuses the request or too many requests wait. Repeating the same request is safe: dead
+     * letters that were resolved are reported as unchanged, with the reason.
      */
     async resolveDeadLetters(deadLetters: DeadLetterRequest): Promise<DeadLetterOutcome[]> {
       const response = await queue.runTask(() => send({ deadLetters }))
@@ -110,7 +131,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
         status = response.status
         return response.outcomes
       }
-      throw new RefusedError(record(0, response) ?? `the writer answered ${response.kind}`)
+      throw new RefusedError(record(0, response) ?? unexpectedText('deadLetters', response))
     },
     /** Commits all queued messages, writes the last heartbeat and closes the outbox. */
     async [Symbol.asyncDispose](): Promise<void> {
@@ -134,7 +155,10 @@ async function sendRequest(
 
 const IDLE: MaintenanceTask = { isTick: false, isPruning: false }
 
-/** Merges maintenance tasks until the queue has time for them between two commits. */
+/**
+ * Returns a function that requests maintenance. Requests are merged into one task until the queue
+ * runs the task between two commits.
+ */
 function createMaintenanceSchedule(
   queue: CommitQueue,
   run: (task: MaintenanceTask) => Promise<void>,
@@ -150,9 +174,12 @@ function createMaintenanceSchedule(
   }
 }
 
+const unexpectedText = (request: string, { kind }: WriterResponse) =>
+  `the writer thread answered "${kind}" to the request "${request}"`
+
 async function readOpened(thread: Worker) {
   const [response] = (await once(thread, 'message')) as [WriterResponse]
   if (response.kind === 'cannot start') throw new CannotStart(response.reason, response)
-  if (response.kind !== 'opened') throw new Error(`the writer answered ${response.kind}`)
+  if (response.kind !== 'opened') throw new Error(unexpectedText('start', response))
   return response
 }

@@ -1,7 +1,10 @@
 import { byteLines, countText, printable, timeText } from '../../config/process/text-format.ts'
 import type { StoredDeadLetter } from '../store/notes/dead-letters.ts'
 
-/** A dead letter on one line: number, time, topic, reason, place, size, and its state. */
+/**
+ * Formats a dead letter as one line: number, time, topic, reason, place, size, and the state unless
+ * it is open.
+ */
 export function deadLetterLine(letter: StoredDeadLetter): string {
   const head = `#${letter.number}  ${timeText(letter.at)}`
   if ('damaged' in letter) return `${head}  cannot be read: ${letter.damaged}${stateSuffix(letter)}`
@@ -10,7 +13,10 @@ export function deadLetterLine(letter: StoredDeadLetter): string {
   return `${head}  ${printable(topic)}  ${reasonText(letter)}  ${size}${stateSuffix(letter)}`
 }
 
-/** A dead letter with all fields and its bytes as text and in hex, escaped for a terminal. */
+/**
+ * Formats a dead letter with all fields, and its payload as text and in hex, escaped for a
+ * terminal.
+ */
 export function deadLetterPage(letter: StoredDeadLetter): string[] {
   const facts = [
     `number    #${letter.number}`,
@@ -31,7 +37,10 @@ export function deadLetterPage(letter: StoredDeadLetter): string[] {
   return [...fields, ...byteLines(payload)]
 }
 
-/** A dead letter as one JSON object; its bytes are in base64. Scripts rely on the field names. */
+/**
+ * Formats a dead letter as one JSON object with its payload in base64. Scripts rely on the field
+ * names.
+ */
 export function deadLetterJson(letter: StoredDeadLetter): string {
   if ('damaged' in letter) return JSON.stringify(letter)
   if (letter.payload === null) {

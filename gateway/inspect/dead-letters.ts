@@ -12,7 +12,10 @@ const NUMBERS_PER_REQUEST = 100
 
 type Options = { file: string; json: boolean; terminal: Terminal }
 
-/** Lists the open dead letters, or all of them. Gives the exit code. */
+/**
+ * Lists the dead letters that are not resolved, or with `all` also the retried and dropped dead
+ * letters. Returns the exit code.
+ */
 export async function listDeadLetters({ all, ...options }: Options & { all: boolean }) {
   const { file, json, terminal } = options
   using letters = openDeadLettersOrFail(file)
@@ -26,7 +29,10 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
   return exitStatusOf('DONE')
 }
 
-/** Shows dead letters with all fields. Gives the exit code: 1 when a number does not exist. */
+/**
+ * Shows dead letters with all fields. Returns the exit code: 1 when there is no dead letter with
+ * one of the numbers.
+ */
 export async function showDeadLetters({ numbers, ...options }: Options & { numbers: number[] }) {
   const { file, json, terminal } = options
   using letters = openDeadLettersOrFail(file)
@@ -52,8 +58,9 @@ export type ResolveOptions = Options & {
 }
 
 /**
- * Asks the running gateway, the only writer of the outbox, to retry or drop dead letters. Gives the
- * exit code: 1 when a dead letter is unchanged. Rejects with CannotStart when no gateway runs.
+ * Asks the running gateway, the only writer of the outbox, to retry or drop dead letters. Returns
+ * the exit code: 1 when a dead letter is unchanged. Rejects with CannotStart when no gateway
+ * answers.
  */
 export async function resolveDeadLetters(options: ResolveOptions): Promise<number> {
   const { file, action, http, json, terminal } = options
@@ -85,7 +92,10 @@ function outcomeLine({ number, outcome, sequence, reason }: Outcome): string {
   return `#${number}  left as it was: ${printable(reason ?? '')}`
 }
 
-/** All open dead letters; for a retry only those that still have their bytes. */
+/**
+ * Returns the numbers of all open dead letters; for a retry, only of dead letters that still have
+ * their payload.
+ */
 function resolvableNumbers(
   letters: ReturnType<typeof openDeadLettersOrFail>,
   action: ResolveOptions['action'],

@@ -2,7 +2,7 @@ import type { Measurement, SensorReading } from '../../config/event/sensor-readi
 import { printable, timeText } from '../../config/process/text-format.ts'
 import type { ZoneRange } from '../store/groups/group-codec.ts'
 
-/** An event on one line: time of receipt, number, site/zone/device, and measurements. */
+/** Formats an event as one line: time of receipt, sequence, site/zone/device, and measurements. */
 export function eventLine(event: SensorReading): string {
   const { receivedAt, sequence, site, zone, device, clock, observedAt, measurements } = event
   const origin = printable([site, zone, device].join('/'))
@@ -17,7 +17,10 @@ function measurementText({ metric, number, flag, text, unit }: Measurement): str
   return `${printable(metric)}=${value}${unit === null ? '' : ` ${printable(unit)}`}`
 }
 
-/** The line for a group that cannot be read: its first number, why, and its events if known. */
+/**
+ * The line for a group that cannot be read: its first sequence, the reason, and the zone sequences
+ * of its events where they are known.
+ */
 export function unreadableLine(sequence: number, reason: string, zones?: ZoneRange[]): string {
   const ranges = (zones ?? []).map(
     ({ zone, first, count }) => `${printable(zone)} ${first}-${first + count - 1}`,

@@ -21,13 +21,14 @@ export type ExportOptions = EventFilter & {
 
 /**
  * Writes the events that match the filter to a file, which exists only once it is complete, or to
- * standard output. Gives the exit code: 1 when a group could not be read or the export was
- * interrupted. Rejects with CannotStart when there is no outbox, or the file exists already.
+ * standard output. Returns the exit code: 1 when a group could not be read, or when the export
+ * failed or was interrupted. Rejects with CannotStart when there is no outbox, or when the `out`
+ * file exists already.
  */
 export async function runExport(options: ExportOptions): Promise<number> {
   const { format, out, warn, signal } = options
   if (out !== undefined && existsSync(out)) {
-    throw new CannotStart(`--out ${out} is there already: name another file, or remove it`)
+    throw new CannotStart(`--out ${out} exists already: name another file, or remove the file`)
   }
   using stack = new DisposableStack()
   const view = stack.adopt(openOutboxOrFail(options.file), view => view.close())
@@ -58,7 +59,10 @@ export async function runExport(options: ExportOptions): Promise<number> {
 
 type Tally = { events: number; unreadable: number }
 
-/** The events that match the filter, oldest first. Warns of and counts unreadable groups. */
+/**
+ * Yields the events that match the filter, oldest first. Counts yielded events and unreadable
+ * groups in `tally`, and warns of unreadable groups and missing events.
+ */
 function* readEvents(
   view: OutboxView,
   filter: EventFilter,

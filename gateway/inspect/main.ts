@@ -107,7 +107,10 @@ for (const action of ['retry', 'drop'] as const) {
 process.umask(0o077)
 await runCommand(program)
 
-/** Commander passes the value so far, and does not collect by itself. */
+/**
+ * Appends a number to the numbers before it; Commander passes the numbers so far and does not
+ * collect them itself.
+ */
 function collectNumbers(text: string, previous: number[] = []): number[] {
   return [...previous, countArgument(text.replace(/^#/, ''))]
 }

@@ -24,9 +24,9 @@ export type TailOptions = {
 }
 
 /**
- * Shows the last events as stored and, with `follow`, each new event when the bell rings, until the
- * signal aborts. Gives the exit code: 1 when a group could not be read. Rejects with CannotStart
- * while there is no outbox.
+ * Shows the last events of the outbox. With `follow`, also shows each new event when the bell
+ * rings, until the signal aborts. Returns the exit code: 1 when a group could not be read or events
+ * are missing. Rejects with CannotStart when there is no outbox.
  */
 export async function runTail({ terminal, signal, ...options }: TailOptions): Promise<number> {
   const { file, zone, follow, json } = options
@@ -64,7 +64,7 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
       if (signal.aborted && follow) return
     }
   }
-  /** Opens the outbox again when another file has taken its place. */
+  /** Opens the outbox again when another file has replaced it. */
   const reopenIfReplaced = () => {
     const mark = readBell(bellFile(file))
     if (inodeOf(file) === inode && (!mark || mark.store.equals(view.store))) return
@@ -91,7 +91,7 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
   return exitStatusOf(faults > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }
 
-/** Opens the outbox; throws CannotStart with a cure when there is none that can be read. */
+/** Opens the outbox; throws CannotStart with a cure when there is no outbox that can be read. */
 export function openOutboxOrFail(file: string): OutboxView {
   const view = openOutboxView(file)
   if (!view) throw noOutboxError(file)

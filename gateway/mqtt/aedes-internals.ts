@@ -2,13 +2,17 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Aedes, Client, PublishPacket } from 'aedes'
 
-// Every use of a member that aedes does not promise. Each has a test in
-// test/gateway/mqtt/aedes-internals.test.ts, which fails when an upgrade changes the member.
+// This file contains every use of an undocumented member of aedes. Each use has a test in
+// test/gateway/mqtt/aedes-internals.test.ts, which fails when an upgrade of aedes changes the
+// member.
 
 /** A packet's type ("connect") and the length that its fixed header declares, in bytes. */
 export type PacketHeader = { cmd: string; length: number }
 
-/** The part of aedes' MQTT parser (mqtt-packet) that runs between fixed header and body. */
+/**
+ * The members of aedes' MQTT parser (mqtt-packet) that run after a packet's fixed header is read
+ * and before its body is read.
+ */
 type Parser = {
   packet: PacketHeader
   _parseLength(): boolean
@@ -16,9 +20,10 @@ type Parser = {
 }
 
 /**
- * Calls `faultOf` for each packet of a connection when its fixed header is read and its body is
- * not. A fault ends the connection with an error of that text. aedes has no limit of packet length
- * and no public hook for one. Throws at the first connection if the parser of aedes has changed.
+ * Calls `faultOf` for each packet of a connection after the packet's fixed header is read and
+ * before its body is read. When `faultOf` returns a text, the connection ends with an error of that
+ * text. aedes has no limit of packet length and no public hook to add a limit. Throws when the
+ * parser of aedes lacks the members used here, as it may after an upgrade.
  */
 export function checkPacketHeaders(
   client: { _parser?: unknown },
@@ -26,7 +31,9 @@ export function checkPacketHeaders(
 ): void {
   const parser = client._parser as Parser | undefined
   if (typeof parser?._parseLength !== 'function' || typeof parser._emitError !== 'function') {
-    throw new Error('this version of aedes cannot be guarded: its parser has changed')
+    throw new Error(
+      'the installed aedes has no _parseLength or _emitError in its parser: packet sizes cannot be limited',
+    )
   }
   const parseLength = parser._parseLength
   parser._parseLength = () => {
@@ -38,7 +45,7 @@ export function checkPacketHeaders(
   }
 }
 
-/** Starts the keepalive of a connection over, as if a packet had arrived. */
+/** Restarts the keepalive timer of a connection, as if a packet had been received. */
 export function refreshKeepalive(client: Client): void {
   const { _keepaliveTimer } = client as unknown as { _keepaliveTimer?: NodeJS.Timeout | null }
   if (_keepaliveTimer === undefined) {
@@ -48,8 +55,9 @@ export function refreshKeepalive(client: Client): void {
 }
 
 /**
- * Makes a socket give nothing while `isPaused`, each time with a call of `onSkippedRead`. aedes
- * reads with `read` when the socket emits `readable`, so no data is lost.
+ * Makes `socket.read` return null while `isPaused()` is true; each such read calls `onSkippedRead`.
+ * No data is lost, because the data stays in the socket until `resumeReads`: aedes calls `read`
+ * whenever the socket emits `readable`.
  */
 export function pauseReads(socket: Socket, isPaused: () => boolean, onSkippedRead: () => void) {
   const read = socket.read.bind(socket)
@@ -66,7 +74,7 @@ export function resumeReads(socket: Socket): void {
 }
 
 /**
- * Lets aedes forward only the messages of which `isForwarded` says so. `client` is null for
+ * Makes aedes forward only the messages for which `isForwarded` returns true. `client` is null for
  * messages of the broker itself. A message that is not forwarded is acknowledged all the same.
  */
 export function filterForwarding(
@@ -87,7 +95,7 @@ export function filterForwarding(
 export type SessionClient = { id: string | null; conn: { destroy(): unknown } }
 export type SessionPacket = { cmd?: string; messageId?: number }
 
-/** The members of aedes' persistence that hold QoS 2 messages between PUBLISH and PUBREL. */
+/** The members of aedes' persistence that store QoS 2 messages between PUBLISH and PUBREL. */
 export type Sessions = {
   incomingGetPacket(client: SessionClient, packet: SessionPacket): Promise<SessionPacket>
   /** Called at PUBREL. aedes sends PUBCOMP when it resolves, and also when it rejects. */
@@ -96,8 +104,8 @@ export type Sessions = {
   cleanIncoming(client: SessionClient): Promise<void>
 }
 
-/** The persistence in memory that aedes uses by default. */
+/** Creates the in-memory persistence that aedes uses by default. */
 export function createMemorySessions(): Sessions {
-  // Its type declarations describe no callable module, but the module is one.
+  // The module is a function, but its type declarations do not say so.
   return createRequire(import.meta.url)('aedes-persistence')()
 }

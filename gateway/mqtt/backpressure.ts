@@ -2,7 +2,10 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pauseReads, resumeReads } from './aedes-internals.ts'
 
-/** One connection and the bytes that it has in flight: read, and without a fate yet. */
+/**
+ * One connection and its bytes in flight: bytes that the gateway has read and whose messages have
+ * no fate yet.
+ */
 export type MqttConnection = { socket: Socket; inFlightBytes: number; keepAlive(): void }
 
 export type BackpressureOptions = {
@@ -13,14 +16,15 @@ export type BackpressureOptions = {
 }
 
 const REFRESH_MS = 500
-/** Memory of a message besides its topic and payload, about. */
+/** The approximate memory of a message in addition to its topic and payload. */
 const MESSAGE_BYTES = 1024
 
 /**
- * Bounds the bytes in flight: read from devices and not yet on disk. Above the bound no socket is
- * read, for at most `pauseMaxMs`; if the bound is still exceeded then, the connections with the
- * most bytes in flight are closed. A pause does not count against a keepalive, because a PINGREQ
- * may wait unread in the socket.
+ * Limits the bytes in flight: bytes that were read from devices and whose messages have no fate
+ * yet. Above `inFlightMaxBytes` no socket is read, until the bytes in flight fall to half of the
+ * limit. After `pauseMaxMs` the connections with the most bytes in flight are closed, so that
+ * reading resumes. A pause does not count against a connection's keepalive, because the device's
+ * PINGREQ may wait unread in the socket.
  */
 export function createBackpressure({
   inFlightMaxBytes,
@@ -81,7 +85,7 @@ export function createBackpressure({
         unread.delete(connection)
       })
     },
-    /** Adds a message in flight; call the result when the message has its fate. */
+    /** Adds a message in flight. Call the returned function when the message has its fate. */
     addInFlight(connection: MqttConnection | null | undefined, payloadBytes: number): () => void {
       const count = payloadBytes + MESSAGE_BYTES
       bytes += count

@@ -11,8 +11,8 @@ import { createQos2Sessions } from './qos2-sessions.ts'
 export type Qos2Key = { clientId: string; packetId: number }
 
 /**
- * What the broker hands to the writer, in order: a message (`receivedAt` in ms since 1970), a QoS 2
- * release, or that all QoS 2 messages of a client are to be forgotten.
+ * What the broker gives to the writer, in the order of receipt: a message (`receivedAt` in ms since
+ * 1970), a QoS 2 release, or the request to forget all QoS 2 messages of a client.
  */
 export type Handover =
   | {
@@ -26,20 +26,22 @@ export type Handover =
   | { kind: 'forget'; clientId: string }
 
 /**
- * Resolves when the message is durable (as an event or a dead letter), in the order of the calls;
- * rejects when the message could not be stored. After one rejection all later handovers of the
- * same sender reject too.
+ * Resolves when the handover is durable (a message as an event or as a dead letter), in the order
+ * of the calls. Rejects when the handover could not be stored. After one rejection, all later
+ * handovers of the same sender are rejected too.
  */
 export type AcceptHandover = (handover: Handover, sender: object) => Promise<void>
 
 export type BrokerOptions = {
   accept: AcceptHandover
   limits: Config['gateway']['mqtt']
-  /** How many QoS 2 messages are stored and not yet released. */
+  /** Returns how many QoS 2 messages are stored and not yet released by a PUBREL. */
   countUnreleased: () => number
   onRefused(clientId: string | null, reason: string): void
   onAcknowledged(latencyMs: number): void
-  /** A connection ended by a fault: malformed or too large packet, timeout, or reset. */
+  /**
+   * Called when a fault ended a connection: a malformed or too large packet, a timeout, or a reset.
+   */
   onConnectionBroken(clientId: string | null, reason: string): void
 }
 
@@ -57,7 +59,7 @@ export type Broker = Awaited<ReturnType<typeof startBroker>>
 /**
  * Starts the MQTT 3.1.1 broker and listens. A device gets PUBACK or PUBREC only after `accept` has
  * resolved; when `accept` rejects, the connection is closed without an acknowledgement. Rejects
- * with CannotStart when the address cannot be listened on.
+ * with CannotStart when the server cannot listen on the configured address.
  */
 export async function startBroker(options: BrokerOptions) {
   const { limits } = options
@@ -112,7 +114,10 @@ export async function startBroker(options: BrokerOptions) {
     get isPaused() {
       return backpressure.isPaused
     },
-    /** Stops reading, acknowledges messages that become durable, closes every connection. */
+    /**
+     * Stops reading from devices, waits at most DRAIN_MS for messages in flight to become durable
+     * and acknowledged, then closes every connection.
+     */
     async [Symbol.asyncDispose](): Promise<void> {
       const closed = new Promise(resolve => server.close(resolve))
       await backpressure.drain(DRAIN_MS)
@@ -124,7 +129,7 @@ export async function startBroker(options: BrokerOptions) {
   }
 }
 
-/** Gives the only hook of aedes that runs before PUBACK and PUBREC. */
+/** Creates the publish hook: the only hook of aedes that runs before PUBACK and PUBREC are sent. */
 function createPublishHook(
   { accept, onRefused, onAcknowledged, ...options }: BrokerOptions,
   connections: Connections,
@@ -138,7 +143,9 @@ function createPublishHook(
     const qos2Key =
       qos === 2 && client && messageId ? { clientId: client.id, packetId: messageId } : null
     if (qos2Key && options.countUnreleased() >= options.limits.qos2EntriesMax) {
-      return refuse('too many QoS 2 messages wait for their PUBREL')
+      return refuse(
+        `too many QoS 2 messages wait for their PUBREL: ${options.limits.qos2EntriesMax}`,
+      )
     }
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
     const removeInFlight = connections.backpressure.addInFlight(
@@ -163,20 +170,24 @@ function createPublishHook(
 
 /**
  * Makes aedes forward messages only once a client has subscribed: most gateways never have a
- * subscriber, and the search for subscribers costs a tenth of the time of a message. Retained
- * messages are always passed to aedes, which keeps them.
+ * subscriber, and the search for subscribers takes a tenth of the time that a message needs.
+ * Retained messages are always passed to aedes, which stores them for later subscribers.
  */
 function createForwarding(aedes: Aedes) {
   const forwarding = { isNeeded: false }
   filterForwarding(aedes, (packet, client) => {
-    // Topics that begin with $ belong to the broker; those of a device only become dead letters.
+    // Topics that begin with $ belong to the broker. A device's message to such a topic becomes a
+    // dead letter and is not forwarded.
     const isReserved = Boolean(client) && packet.topic.startsWith('$')
     return !isReserved && (forwarding.isNeeded || packet.retain)
   })
   return forwarding
 }
 
-/** Drops QoS 0 for a subscriber that does not read, because aedes would make all others wait. */
+/**
+ * Drops a QoS 0 message for a subscriber that does not read, because aedes would make all other
+ * subscribers wait.
+ */
 function forwardHook(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
   return packet.qos === 0 && client.conn.writableNeedDrain ? null : packet
 }

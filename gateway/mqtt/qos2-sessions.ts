@@ -1,16 +1,19 @@
 import { createMemorySessions, type SessionClient, type SessionPacket } from './aedes-internals.ts'
 
-/** Forgets QoS 2 messages durably: one at its PUBREL, all of a client at its clean session. */
+/**
+ * Forgets stored QoS 2 messages durably. `release` forgets one message, at its PUBREL. `forget`
+ * forgets all messages of a client, at a CONNECT with a clean session.
+ */
 export type UnreleasedMessages = {
   release(client: SessionClient, packetId: number): Promise<void>
   forget(client: SessionClient): Promise<void>
 }
 
 /**
- * The broker's sessions: in memory, except the QoS 2 messages between PUBLISH and PUBREL. The
- * outbox stores those until PUBREL (whether aedes knows the packet or not) or a CONNECT with a
- * clean session. PUBCOMP waits until the release is durable, because after PUBCOMP the device may
- * use the packet id for another, identical reading.
+ * The broker's sessions are in memory, except the QoS 2 messages between PUBLISH and PUBREL. The
+ * outbox stores such a QoS 2 message until its PUBREL (whether aedes knows the packet or not) or
+ * until a CONNECT with a clean session. PUBCOMP waits until the release is durable, because after
+ * PUBCOMP the device may use the packet id for another, identical reading.
  */
 export function createQos2Sessions(unreleased: UnreleasedMessages) {
   const sessions = createMemorySessions()
@@ -24,7 +27,8 @@ export function createQos2Sessions(unreleased: UnreleasedMessages) {
     try {
       await unreleased.release(client, packet.messageId!)
     } catch (error) {
-      // aedes sends PUBCOMP after a rejection too; a destroyed connection cannot carry it.
+      // aedes sends PUBCOMP even when the release fails; destroying the connection prevents the
+      // PUBCOMP.
       client.conn.destroy()
       throw error
     }

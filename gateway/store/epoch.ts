@@ -10,12 +10,13 @@ import { readZoneHeads } from './groups/zone-heads.ts'
 import type { NoteLog } from './notes/note-log.ts'
 
 /**
- * Begins a new epoch in one transaction: draws the epoch's number and writes a note about the
- * epoch before, with that epoch's zone heads. Sequences that the bell or the inbox have seen and
- * the outbox does not store become a note of kind `hole`. New sequences start after the highest of
- * all: no sequence is given twice, and none is below the bridge's position, where the bridge would
- * skip the event. This holds whichever file was restored from a backup. Throws DamagedFileError
- * when the file does not say which store it is, or which sequence was the last.
+ * Begins a new epoch in one transaction: assigns the epoch's number, and writes an `epoch` note
+ * that names the previous epoch and its zone heads. Sequences that the bell or the inbox name and
+ * that the outbox does not store become a note of kind `hole`. New sequences start after the
+ * highest sequence that the outbox, the bell or the inbox name. Thus no sequence is assigned twice,
+ * and none is below the bridge's position, where the bridge would skip the event, even if one of
+ * the files was restored from a backup. Throws DamagedFileError when the store id, the epoch or the
+ * last sequence in the file is damaged.
  */
 export function beginEpoch(
   db: Database,
@@ -25,7 +26,8 @@ export function beginEpoch(
   const epoch = randomInt(1, 2 ** 48 - 1)
   const begin = db.transaction((): Epoch => {
     const stored = readStoreRow(db)
-    // When only the outbox is missing, the bell still names the store: the same store with a gap.
+    // When only the outbox is missing, the bell still contains the store id. The new file then
+    // continues the same store, with a gap.
     const store = stored?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
     const storedSequence = lastStoredSequence(db)
     const seen = lastSeenElsewhere(db.name, store, inboxFile)
@@ -61,18 +63,21 @@ export function beginEpoch(
 
 type StoreRow = { id: Buffer; gateway: string; epoch: number }
 
-/** The id, gateway and last epoch of the store; undefined for a new file. */
+/**
+ * Reads the id, gateway and last epoch of the store; undefined for a new file. Throws
+ * DamagedFileError when the id or the epoch is damaged.
+ */
 function readStoreRow(db: Database): StoreRow | undefined {
   const row = db.prepare('SELECT id, gateway, epoch FROM store').get() as StoreRow | undefined
   if (row && (row.id?.length !== 16 || !Number.isSafeInteger(row.epoch)))
-    throw new DamagedFileError('the store id or the epoch is damaged')
+    throw new DamagedFileError(`the store id or the epoch (${row.epoch}) is damaged`)
   return row
 }
 
 /**
- * The highest sequence that the file knows of: of the last group, or of a gap after that group.
- * Throws DamagedFileError when the file does not say it, because a guess could give one sequence
- * to two events.
+ * Returns the highest sequence that the file names: the last sequence of the last group, or of a
+ * gap after that group. Throws DamagedFileError when that sequence is damaged, because with a guess
+ * two events could get the same sequence.
  */
 function lastStoredSequence(db: Database): number {
   const last = db.prepare('SELECT * FROM groups ORDER BY sequence DESC LIMIT 1').get() as
@@ -85,8 +90,8 @@ function lastStoredSequence(db: Database): number {
 }
 
 /**
- * The highest sequences of a store that the outbox's bell, the inbox and the inbox's bell have
- * seen. These files remain when only the outbox is restored from a backup.
+ * Returns the highest event and note sequences of a store in the outbox's bell, the inbox and the
+ * inbox's bell. These files stay as they are when only the outbox is restored from a backup.
  */
 function lastSeenElsewhere(file: string, store: Buffer, inboxFile: string): ReadMark {
   const mark = readBell(bellFile(file))
@@ -98,7 +103,10 @@ function lastSeenElsewhere(file: string, store: Buffer, inboxFile: string): Read
   }
 }
 
-/** Events and notes that were seen and that the file does not store; null for none. */
+/**
+ * Returns the events and notes that another file names and that the outbox does not store; null
+ * when there are none.
+ */
 function holeAfter(stored: number, storedNotes: number, { sequence, noteSequence }: ReadMark) {
   const events = sequence > stored && { from: stored + 1, to: sequence }
   const notes = noteSequence > storedNotes && { from: storedNotes + 1, to: noteSequence }

@@ -20,9 +20,9 @@ const INBOX: StoreKind = {
   migrations: inboxMigrations,
   isKnown: () => false,
   findFault: () => null,
-  // Positions of a damaged file cannot be trusted, so none is copied: the bridge delivers all
-  // events of the outbox again, under the same ids. Notes are copied, because some name lost
-  // events, and schema ids, because the registry may be unreachable.
+  // Positions of a damaged inbox cannot be trusted, so they are not copied. The bridge then
+  // delivers all events of the outbox again, under the same ids. Notes are copied, because some
+  // notes name lost events. Schema ids are copied, because the registry may be unreachable.
   refill(db, { file, reason, aside, atMs }) {
     readOrCreateId(db)
     const salvage = openSalvage(file)
@@ -43,11 +43,11 @@ export type Inbox = ReturnType<typeof openInbox>
 
 /**
  * Opens the inbox for its one writer, the bridge; creates the inbox when there is none. Positions
- * are written at most once every `settleMs`, and at close: an fsync for each batch would wear the
- * SD card. After a crash the bridge sends batches since the last write again, under the same ids.
- * A damaged file is set aside and replaced by a new one. A file that shows damage later is marked,
- * and the next start replaces it. Throws CannotStart when another process writes the file, when
- * the file cannot be opened, or when it is not an inbox.
+ * are written at most once every `settleMs`, and at close, because an fsync for each batch would
+ * wear out the SD card. After a crash the bridge sends the batches since the last write again,
+ * under the same ids. A damaged file is set aside and replaced by a new file. A file in which
+ * damage is found later is marked, and the next start replaces it. Throws CannotStart when another
+ * process writes the file, when the file cannot be opened, or when the file is not an inbox.
  */
 export function openInbox({ file, settleMs }: { file: string; settleMs: number }) {
   const { db, lock, recovery, parts } = openForWriting(file, INBOX, db => ({
@@ -61,21 +61,23 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
 
   return withDamageMarking(file, {
     id,
-    /** What the recovery of a damaged file found; null when the file was sound. */
+    /** Reports what was recovered when the inbox was opened; null when the file was not damaged. */
     recovery,
     ...positions,
     ...schemaIds,
     recordRead,
-    /** Writes notes durably. Call it before a position passes the events that the notes name. */
+    /**
+     * Writes notes durably. Call this before a position moves past the events that the notes name.
+     */
     addNotes(added: Note[]): void {
       notes.transact(() => {
         for (const note of added) notes.add(note, Date.now())
       })
     },
     /**
-     * Changes the ranges and writes notes about the change in one transaction. `makeEdit` gets a
-     * function that writes a note and returns the note's sequence. Returns the change; its added
-     * ranges have their ids.
+     * Changes the ranges and writes notes about the change in one transaction. `makeEdit` is called
+     * with a function that writes a note and returns the note's sequence. Returns the change, in
+     * which the added ranges have their ids.
      */
     editRanges(makeEdit: (addNote: (note: Note) => number) => RangesEdit) {
       let edit: RangesEdit = {}
@@ -86,13 +88,14 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
       })
       return { ...edit, added }
     },
-    /** The inbox's own notes from a sequence on. */
+    /** Reads the notes that the bridge itself wrote, from a note sequence on. */
     notesFrom: createNoteReader(db, () => notes.last),
     close(): void {
       try {
         positions.flush()
       } catch (error) {
-        // The bridge sends events after the last written position again, under the same ids.
+        // On a full disk the last positions are lost. After the next start the bridge sends the
+        // events after the written positions again, under the same ids.
         if (!isDiskFull(error)) throw error
       } finally {
         db.close()
@@ -103,7 +106,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
   })
 }
 
-/** The inbox's own id: 16 random bytes, drawn when the file is created. */
+/** Returns the inbox's own id: 16 random bytes that are chosen when the file is created. */
 function readOrCreateId(db: Database): Buffer {
   const storedId = db.prepare('SELECT id FROM store').pluck().get() as Buffer | undefined
   if (storedId) return storedId

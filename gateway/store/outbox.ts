@@ -28,8 +28,9 @@ const OUTBOX = {
 }
 
 /**
- * The content of one commit: readings and dead letters in the order of acceptance, and further
- * notes. Readings get their sequences lane by lane, in the order of `splitByLane`.
+ * The content of one commit: readings and dead letters, each in the order in which the messages
+ * were accepted, and further notes. Readings get their sequences lane by lane, in the order of
+ * `splitByLane`.
  */
 export type Changes = {
   readings?: AcceptedReading[]
@@ -38,8 +39,8 @@ export type Changes = {
 }
 
 /**
- * `inboxFile` is the bridge's inbox. A new epoch starts after the inbox's positions; without an
- * inbox, only the bell says which sequences were given before.
+ * `inboxFile` is the bridge's inbox. The sequences of a new epoch start after the positions in the
+ * inbox. Without an inbox, only outbox and bell show which sequences were assigned before.
  */
 export type OutboxOptions = { file: string; gateway: string; inboxFile?: string }
 
@@ -47,10 +48,10 @@ export type Outbox = ReturnType<typeof openOutbox>
 
 /**
  * Opens the outbox for its one writer; creates the outbox and its directory when there is none.
- * A new epoch begins: its first note names the epoch before and that epoch's zone heads.
- * A damaged file is set aside first, and the new file gets all rows that can be salvaged
- * (`recovery`). Throws CannotStart when another process writes the file, when the file cannot be
- * opened, or when it is not an outbox.
+ * Begins a new epoch, whose first note names the previous epoch and its zone heads. A damaged file
+ * is set aside first, and the new file gets all rows that can be salvaged (`recovery`). Throws
+ * CannotStart when another process writes the file, when the file cannot be opened, or when the
+ * file is not an outbox.
  */
 export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   const owner = { gateway, inboxFile }
@@ -66,13 +67,15 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
 
   return {
     ...epoch,
-    /** What the recovery of a damaged file found; null when the file was sound. */
+    /**
+     * Reports what was recovered when the outbox was opened; null when the file was not damaged.
+     */
     recovery,
-    /** The sequence of the last stored event; 0 when none was ever stored. */
+    /** The sequence of the last stored event; 0 when no event was ever stored. */
     get lastSequence() {
       return numbering.last
     },
-    /** Bytes of headers and bodies of all groups ever stored. */
+    /** Bytes of the headers and bodies of all groups that were ever stored. */
     get bytesSoFar() {
       return groups.bytesSoFar
     },
@@ -107,12 +110,12 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       ring()
     },
 
-    /** Deletes groups and notes; the retention decides which. */
+    /** Deletes groups and notes that the retention chooses. */
     pruning: createPruning({ db, notes, heads, ring }),
     /** Removes events from groups that are thinned. */
     thinner: createThinner({ db, notes, ring }),
     space: createSpaceControl(db, wear.measure),
-    /** Counts the bytes that the outbox makes its disk write. */
+    /** Counts the bytes that are written to disk for the outbox. */
     wear,
     ballast,
     /** The stored dead letters and their state. */
@@ -122,7 +125,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
     /** Measures the undelivered events, given the inbox's undelivered ranges. */
     backlog,
 
-    /** Writes the heads of zones that have new events since the last call: the heartbeat. */
+    /** Writes the heartbeat: the heads of the zones that have new events since the last call. */
     writeZoneHeads(): void {
       if (heads.write()) ring()
     },
@@ -140,7 +143,7 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
   }
 }
 
-/** Opens the file; on a full disk, removes the ballast and opens the file in that space. */
+/** Opens the outbox. When the disk is full, removes the ballast and tries again. */
 function withBallast<T>(open: () => T, ballast: Ballast): T {
   try {
     return open()
@@ -150,7 +153,10 @@ function withBallast<T>(open: () => T, ballast: Ballast): T {
   }
 }
 
-/** Creates all parts that read the file at open, so that damage shows before the first commit. */
+/**
+ * Creates all parts of the outbox that read the file when they are created, so that damage is found
+ * before the first commit.
+ */
 function createParts(db: Database, owner: { gateway: string; inboxFile: string }) {
   const notes = createNoteLog(db)
   const epoch = beginEpoch(db, notes, owner)

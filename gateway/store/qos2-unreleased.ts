@@ -6,10 +6,11 @@ type Change =
   | { kind: 'forget'; client: string }
 
 /**
- * QoS 2 messages that are stored and not yet released by a PUBREL. They are on disk, and mirrored
- * in memory because every QoS 2 message is looked up. A change is visible in memory at once and is
- * written with the next commit. A message counts as the stored one only when the hash of its topic
- * and payload is equal, because a device reuses a packet id after PUBCOMP.
+ * QoS 2 messages that are stored and not yet released by a PUBREL. They are stored in the outbox
+ * and also in memory, because every QoS 2 message is looked up. A change is visible in memory at
+ * once and is written with the next commit. A message with a stored packet id counts as repeated
+ * only when the hash of its topic and payload equals the stored hash, because a device reuses a
+ * packet id after PUBCOMP.
  */
 export function createUnreleasedMessages(db: Database) {
   const selectAll = db.prepare('SELECT client, packet, hash FROM incoming')
@@ -48,7 +49,7 @@ export function createUnreleasedMessages(db: Database) {
     get count() {
       return count
     },
-    /** Whether a client's packet id stands for the message with this hash. */
+    /** Whether a client's packet id belongs to a stored message with this hash. */
     has(client: string, packet: number, hash: Buffer): boolean {
       return clients.get(client)?.get(packet)?.equals(hash) ?? false
     },

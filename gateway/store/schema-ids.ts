@@ -12,7 +12,7 @@ const SELECT = 'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND f
 
 /**
  * Stores the ids that registries gave to schemas, so that events can be framed while a registry is
- * unreachable. A wrong id would make events unreadable: a row whose checksum differs is ignored,
+ * unreachable. A wrong id would make events unreadable, so a row whose checksum differs is ignored,
  * and the caller asks the registry again.
  */
 export function createSchemaIds(db: Database) {
@@ -32,7 +32,8 @@ export function createSchemaIds(db: Database) {
 }
 
 /**
- * The stored id of a schema, or null. Reads an inbox read-only: another process may write the file.
+ * Returns the stored id of a schema, or null. Reads the inbox read-only, because another process
+ * may write the file.
  */
 export function readSchemaId(file: string, { registry, subject, fingerprint }: SchemaKey) {
   if (!existsSync(file)) return null
@@ -40,7 +41,7 @@ export function readSchemaId(file: string, { registry, subject, fingerprint }: S
   return row && isIntact(row) ? row.id : null
 }
 
-/** Copies the intact rows of a file that may be damaged; returns their number. */
+/** Copies the intact schema ids of an inbox that may be damaged; returns how many were copied. */
 export function copySchemaIds(db: Database, file: string): number {
   const intact = readRows<Row>(file, 'SELECT * FROM schemaIds').filter(isIntact)
   const insert = prepareInsert(db)

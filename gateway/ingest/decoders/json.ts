@@ -2,25 +2,28 @@ import { isUtf8 } from 'node:buffer'
 import type { Measurement } from '../../../config/event/sensor-reading.ts'
 
 export type DecodeLimits = { depthMax: number; measurementsMax: number }
-/** Why a payload is not a reading, and the place of the fault in the payload. */
+/** The reason why a payload is not a reading, and the place of the fault in the payload. */
 export type DecodeFault = { reason: string; place: string }
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** Names with which a careless reader of the event would change an object's prototype. */
+/**
+ * Keys with which a program that copies the measurements of an event into an object could change
+ * the object's prototype.
+ */
 const PROTOTYPE_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
- * The longest name of a metric, in UTF-16 units. Each name repeats the keys around it: without a
- * limit a payload of 128 KB becomes an event of 120 MB.
+ * The longest name of a metric, in UTF-16 units. The name of a nested metric repeats all outer
+ * keys. Without a limit, a payload of 128 KB could become an event of 120 MB.
  */
 const METRIC_MAX_LENGTH = 512
 
 /**
- * Decodes a JSON payload (RFC 8259): an object, whose nested keys are joined with '.' (arrays as
- * `a.0`), or a bare value, whose metric is `value`. Decoding never changes a value: a value that
- * JSON allows and a reading cannot carry exactly is a fault, and a number that a double cannot hold
- * is kept as text.
+ * Decodes a JSON payload (RFC 8259): an object, or a single value, whose metric is `value`. The
+ * name of a metric is the path of its keys, with '.' between two keys (arrays as `a.0`). Decoding
+ * never changes a value. A number that a double cannot represent exactly becomes a text. A value
+ * that JSON allows and a reading cannot represent exactly in any way is a fault.
  */
 export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[] | DecodeFault {
   if (payload.length === 0) return { reason: 'the payload is empty', place: '' }
@@ -50,7 +53,10 @@ export function decodeJson(payload: Buffer, limits: DecodeLimits): Measurement[]
   return flat.measurements
 }
 
-/** Each value repeats the keys around it: without a bound a small payload grows large. */
+/**
+ * The most characters in all metric names of one payload. Each name repeats its outer keys, so
+ * without this limit a small payload could become a large event.
+ */
 const NAMES_MAX_CHARS = 64 * 1024
 
 type Flat = { measurements: Measurement[]; keys: number; nameChars: number } & DecodeLimits
@@ -123,10 +129,16 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
   return null
 }
 
-/** The digit count after a decimal point: digits of a fraction do not make a number long. */
+/**
+ * The value of `digits` after a decimal point. Adding fraction digits to it never reaches 16, so
+ * they do not make a number long.
+ */
 const FRACTION = Number.NEGATIVE_INFINITY
 
-/** Finds what JSON.parse does not report: the number of keys, the depth, and long numbers. */
+/**
+ * Finds what JSON.parse does not report: the number of keys (one colon each), the depth, whether a
+ * number may be too long for a double, and whether a string contains a dot.
+ */
 function scan(text: string) {
   let [colons, depth, deepest, digits] = [0, 0, 0, 0]
   let longNumber = false
@@ -171,8 +183,9 @@ function isEscaped(text: string, quote: number): boolean {
 }
 
 /**
- * Gives the text of a number that a double would change: an integer that it cannot hold, a number
- * with point or exponent that prints back differently, or a number that becomes 0.
+ * A reviver for JSON.parse: returns the source text of each number that a double would change, and
+ * any other value unchanged. A double changes an integer that it cannot represent, a number with a
+ * point or an exponent that is printed differently, and a small number that becomes 0.
  */
 function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
@@ -188,7 +201,10 @@ function exactNumber(_key: string, value: unknown, context?: { source?: string }
   return written.zeros < 0 || isSame ? value : source
 }
 
-/** A decimal number as its significant digits and the zeros after them (below 0: a fraction). */
+/**
+ * Splits a decimal number into its significant digits and the number of zeros after them. A
+ * negative number of zeros means that the number has a fraction.
+ */
 function decimalOf(text: string): { digits: string; zeros: number } {
   const [, integer = '', fraction = '', exponent = '0'] =
     /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
@@ -199,7 +215,10 @@ function decimalOf(text: string): { digits: string; zeros: number } {
 
 const isDigit = (code: number) => code >= 48 && code <= 57
 
-/** The first key that occurs twice in one object: the place of the fault in a dead letter. */
+/**
+ * Returns the first key that occurs twice in one object, as the place of the fault; '' when no key
+ * does.
+ */
 function findDuplicateKey(text: string): string {
   const open: Set<string>[] = []
   for (let index = 0; index < text.length; index++) {

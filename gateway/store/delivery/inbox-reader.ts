@@ -10,8 +10,9 @@ import { readRanges } from './range-table.ts'
 const CHECKSUM_SINCE_VERSION = 2
 
 /**
- * The durable state of one store in the inbox: the ranges still to be delivered (null: unknown, so
- * everything is still to be delivered), the first event of the replays that wait, and the first
+ * The durable state of one store in the inbox. `pendingRanges`: the ranges still to be delivered;
+ * null when they are unknown, so that all events count as undelivered. `replayFrom`: the first
+ * event of all replays that are not done; null when there is none. `nextNote`: the first
  * undelivered note.
  */
 export type InboxState = {
@@ -20,13 +21,16 @@ export type InboxState = {
   nextNote: number
 }
 
-/** Whether the inbox knows nothing of the store: missing, busy, damaged, or not used yet. */
+/**
+ * Whether the delivery state of the store is unknown, because the inbox is missing, busy, damaged,
+ * or has no entry for the store.
+ */
 export const isUnknown = ({ pendingRanges, nextNote }: InboxState) =>
   pendingRanges === null && nextNote === 1
 
 /**
- * The gateway's view of the inbox. A missing, busy or damaged inbox is no error: its state is
- * unknown.
+ * Opens the inbox for the gateway, and returns a function that reads the state of a store. When the
+ * inbox is missing, busy or damaged, the function returns an unknown state and does not throw.
  */
 export function openInboxReader(file: string) {
   let db: ReturnType<typeof openReadOnly> = null
@@ -67,7 +71,10 @@ function readState(db: Database.Database, store: Buffer): InboxState {
   }
 }
 
-/** The furthest event and note that an inbox has passed, and the first of each still to deliver. */
+/**
+ * `sequence` and `noteSequence` are the highest event and note that a position in the inbox has
+ * passed. `next` and `nextNote` are the first event and note that are still to be delivered.
+ */
 export type InboxProgress = {
   sequence: number
   noteSequence: number
@@ -75,7 +82,9 @@ export type InboxProgress = {
   nextNote: number
 }
 
-/** The progress of a store; null when the inbox does not know the store or cannot be read. */
+/**
+ * Reads the progress of a store; null when the inbox has no entry for the store or cannot be read.
+ */
 export function readInboxProgress(file: string, store: Buffer): InboxProgress | null {
   const db = openReadOnly(file, INBOX_APPLICATION_ID)
   if (!db) return null

@@ -8,8 +8,9 @@ const NOTE_POSITIONS = 'SELECT * FROM notePositions ORDER BY store'
 const NO_CHECKSUM = -1
 
 /**
- * One checksum over all positions of an inbox, in the table `seal`: after a flipped bit in a
- * position the bridge would skip events in silence. Every write of a position writes the checksum.
+ * One checksum over all positions of an inbox, in the table `seal`. Without the checksum, a flipped
+ * bit in a position could make the bridge skip events without notice. Every write of a position
+ * also writes the checksum.
  */
 export function createPositionChecksum(db: Database) {
   const selectRanges = db.prepare(RANGES).raw()
@@ -24,7 +25,7 @@ export function createPositionChecksum(db: Database) {
       remove.run()
       insert.run(compute())
     },
-    /** Whether the positions match the stored checksum. */
+    /** Whether the positions match the stored checksum; true when no checksum was stored yet. */
     isIntact(): boolean {
       const stored = selectStored.get()
       return stored === NO_CHECKSUM || stored === compute()

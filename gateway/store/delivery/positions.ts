@@ -45,7 +45,8 @@ export function createPositions(db: Database, saveIntervalMs: number) {
       try {
         flush()
       } catch (error) {
-        // On a full disk the positions stay in memory; after a crash their events are sent twice.
+        // On a full disk the positions stay in memory and are written later. After a crash before
+        // that, the bridge sends the events after the written positions again.
         if (!isDiskFull(error)) throw error
         saveSoon()
       }
@@ -55,7 +56,8 @@ export function createPositions(db: Database, saveIntervalMs: number) {
   /** Changes the ranges in one transaction; returns the added ranges with their ids. */
   const edit = (change: RangesEdit): Range[] => {
     const added = writeWithChecksum.immediate(() => table.edit(change)) as Range[]
-    // The edit saved the positions of these ranges. SQLite may also reuse the id of a removed one.
+    // The edit saved the positions of these ranges. A removed range's unsaved position must be
+    // discarded, because SQLite may reuse the id of the removed range.
     const saved = [...(change.removed ?? []), ...(change.changed ?? []), ...added]
     for (const { id } of saved) unsaved.ranges.delete(id)
     return added
@@ -65,7 +67,10 @@ export function createPositions(db: Database, saveIntervalMs: number) {
   return {
     /** Writes all positions that are not saved yet. */
     flush,
-    /** The ranges of a store that are not done, at their newest positions, saved or not. */
+    /**
+     * Returns the ranges of a store that are not done, at their newest, saved or unsaved,
+     * positions.
+     */
     rangesOf(store: Buffer): Range[] {
       check()
       return table
@@ -77,16 +82,16 @@ export function createPositions(db: Database, saveIntervalMs: number) {
     /** Adds a range durably; returns the range with its id. */
     addRange: (range: Omit<Range, 'id'>): Range => edit({ added: [range] })[0]!,
     /**
-     * Moves the position of a range; durable within `saveIntervalMs` or at `flush`. A range that is
-     * done is removed then.
+     * Moves the position of a range. The position becomes durable within `saveIntervalMs` or at
+     * `flush`; a range that is done is removed at the same time.
      */
     moveRange({ id, next }: Pick<Range, 'id' | 'next'>): void {
       unsaved.ranges.set(id, next)
       saveSoon()
     },
     /**
-     * The number of the next note to forward, of a store (the outbox's id, or this inbox's own id);
-     * null when no note was forwarded yet.
+     * Returns the number of the next note to forward from a store (the outbox's id, or this inbox's
+     * own id); null when no note of the store was forwarded yet.
      */
     nextNote(store: Buffer): number | null {
       const next = unsaved.notes.get(store.toString('hex'))

@@ -7,8 +7,9 @@ import { excludedPartitions, formatZoneFilter, includedPartitions } from './zone
 export type AddNote = (note: Note) => number
 
 /**
- * Redirects the live range to another topic. Isolated ranges merge into the live range, which goes
- * back to their lowest position: in the other topic each zone may have another partition.
+ * Redirects the live range to another topic. The ranges of isolated partitions are merged into the
+ * live range, whose position moves back to their lowest position. The ranges cannot stay isolated,
+ * because in the other topic each zone may have another partition.
  */
 export function redirectLive(ranges: Range[], topic: string, partitions: number) {
   return (addNote: AddNote): RangesEdit => {
@@ -24,8 +25,8 @@ export function redirectLive(ranges: Range[], topic: string, partitions: number)
 
 /**
  * Splits the live ranges at `last`: events up to `last` become a backlog for `topic`, later events
- * stay live. A range that a change of the partition count ended becomes a backlog of its own,
- * because its zones have other partitions.
+ * stay live. A live range that ended because the partition count changed becomes a backlog of its
+ * own, because its zones have other partitions.
  */
 export function splitBacklog(live: Range[], last: number, topic: string) {
   return (addNote: AddNote): RangesEdit => {
@@ -42,8 +43,8 @@ export function splitBacklog(live: Range[], last: number, topic: string) {
 }
 
 /**
- * Isolates some partitions of a range: a range of their own starts at the current position, and
- * the other partitions continue at `next`.
+ * Isolates some partitions of a range. They get a range of their own, which starts at the current
+ * position of `range`. The other partitions continue at `next`.
  */
 export function isolatePartitions(range: Range, next: number, partitions: number[]) {
   return (addNote: AddNote): RangesEdit => {
@@ -56,7 +57,10 @@ export function isolatePartitions(range: Range, next: number, partitions: number
   }
 }
 
-/** Merges an isolated range into the live range. Both must be at the same position. */
+/**
+ * Merges the range of isolated partitions into the live range. Throws unless both ranges are at the
+ * same position.
+ */
 export function mergeIsolated(isolated: Range, live: Range) {
   return (addNote: AddNote): RangesEdit => {
     if (isolated.next !== live.next) {
@@ -69,7 +73,10 @@ export function mergeIsolated(isolated: Range, live: Range) {
   }
 }
 
-/** Returns isolated partitions to the live range; the events they lack become a backlog. */
+/**
+ * Returns isolated partitions to the live range. Their events before the live range's position
+ * become a backlog.
+ */
 export function splitIsolated(isolated: Range, live: Range, topic: string) {
   return (addNote: AddNote): RangesEdit => {
     addNote(caughtUpNote(isolated))
@@ -80,8 +87,9 @@ export function splitIsolated(isolated: Range, live: Range, topic: string) {
 
 /**
  * Changes the partition count for events after `last`, the last stored event; events up to `last`
- * are delivered first, with the old count. The border is the last stored event and not the last
- * delivered one: an event that is sent again after a restart must go to the same partition.
+ * are delivered first, with the old count. The change starts after the last stored event and not
+ * after the last delivered event, because an event that is sent again after a restart must go to
+ * the same partition.
  */
 export function repartition(live: Range, last: number, partitions: number) {
   return (addNote: AddNote): RangesEdit => {

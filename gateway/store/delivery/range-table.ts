@@ -10,7 +10,10 @@ type RangeRow = Omit<Range, 'deferral'> & {
   noteTo: number | null
 }
 
-/** The table `ranges` of the inbox; all writes happen inside the open transaction. */
+/**
+ * Reads and writes the table `ranges` of the inbox. Call the writing functions inside an open
+ * transaction.
+ */
 export function createRangeTable(db: Database) {
   const select = db.prepare('SELECT * FROM ranges WHERE store = ? ORDER BY id')
   const insert = db.prepare(
@@ -29,7 +32,7 @@ export function createRangeTable(db: Database) {
   const updateNext = db.prepare('UPDATE ranges SET next = ? WHERE id = ?')
   return {
     rangesOf: (store: Buffer) => (select.all(store) as RangeRow[]).map(fromRow),
-    /** Returns the added ranges with their ids. */
+    /** Makes the changes of `edit`; returns the added ranges with their ids. */
     edit({ added = [], changed = [], removed = [] }: RangesEdit): Range[] {
       for (const { id } of removed) remove.run(id)
       for (const range of changed) update.run(toRow(range))
@@ -56,10 +59,10 @@ function toRow({ deferral, ...range }: Omit<Range, 'id'>) {
   return { ...range, note, noteFrom, noteTo }
 }
 
-/** What the gateway reads of a range. */
+/** The fields of a range that the gateway reads. */
 export type ReadRange = SequenceRange & { partitions: number; isReplay: boolean }
 
-/** Reads the ranges of a store; also from an inbox that its writer did not migrate yet. */
+/** Reads the ranges of a store, also from an inbox that the bridge has not migrated yet. */
 export function readRanges(db: Database, store: Buffer): ReadRange[] {
   const version = db.pragma('user_version', { simple: true }) as number
   const isReplay =

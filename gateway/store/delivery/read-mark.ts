@@ -5,9 +5,10 @@ export type ReadMark = Pick<BellMark, 'sequence' | 'noteSequence'>
 
 /**
  * Stores, in a bell beside the inbox, how far the bridge has read an outbox, whether or not Kafka
- * has the events yet. Positions become durable up to a second later; without the read mark an
- * outbox restored in that second would give new events numbers that the bridge has passed. Not
- * fsynced: a power cut stops the bridge, too.
+ * has the events yet. Positions become durable up to a second later than the events are read. If
+ * the outbox were restored from a backup in that second, without the read mark new events could get
+ * sequences that the bridge has passed already. The mark is not fsynced; only a power cut could
+ * lose it.
  */
 export function openReadMark(inboxFile: string) {
   const file = bellFile(inboxFile)
@@ -29,7 +30,7 @@ export function openReadMark(inboxFile: string) {
   }
 }
 
-/** The read mark of an outbox, from the bell beside the inbox; null when there is none. */
+/** Reads the read mark of an outbox from the bell beside the inbox; null when there is none. */
 export function loadReadMark(inboxFile: string, store: Buffer): ReadMark | null {
   const mark = inboxFile ? readBell(bellFile(inboxFile)) : null
   return mark?.store.equals(store) ? mark : null

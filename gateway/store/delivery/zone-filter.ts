@@ -24,13 +24,16 @@ export function includedPartitions(range: Pick<Range, 'zones'>): number[] {
   return filter !== null && 'only' in filter ? filter.only : []
 }
 
-/** The partitions that a range leaves to isolated ranges. */
+/** The partitions whose events a range leaves to the ranges of isolated partitions. */
 export function excludedPartitions(range: Pick<Range, 'zones'>): number[] {
   const filter = parseZoneFilter(range)
   return filter !== null && 'without' in filter ? filter.without : []
 }
 
-/** Returns the test whether a zone belongs to the range; null when all zones do. */
+/**
+ * Returns the function that tests whether a zone belongs to the range; null when all zones belong
+ * to the range.
+ */
 export type ZoneMatcher = (range: Range) => ((zone: string) => boolean) | null
 
 /** Creates a matcher that remembers the partition of each zone. */

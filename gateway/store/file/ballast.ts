@@ -4,11 +4,14 @@ import { dirname } from 'node:path'
 
 const CHUNK_BYTES = 1024 * 1024
 /**
- * The space that a full disk needs before rows can be deleted. A checkpoint empties the WAL first,
- * and the database file may grow by the size of the WAL: 4 MB and one commit.
+ * The size of the ballast in chunks: the free space that deleting rows needs on a full disk. Before
+ * the deletion, a checkpoint moves the WAL into the database file, which may grow by the size of
+ * the WAL: 4 MB and one commit.
  */
 const CHUNKS = 8
-/** The ballast is written again only when this much stays free for the next commits. */
+/**
+ * The ballast is written again only when this much more disk space stays free for the next commits.
+ */
 const SPARE_BYTES = 4 * CHUNK_BYTES
 
 /** Whether a commit, or the opening of a file, failed because the disk is full. */
@@ -20,8 +23,9 @@ export function isDiskFull(error: unknown): boolean {
 export type Ballast = ReturnType<typeof createBallast>
 
 /**
- * A file of random bytes beside the outbox. The gateway removes the file when the disk is full, so
- * that delivered events can be deleted, and writes the file again when there is space.
+ * Manages the ballast: a file of random bytes beside the outbox. The gateway removes the file when
+ * the disk is full, so that delivered events can be deleted, and writes the file again when there
+ * is space.
  */
 export function createBallast(outboxFile: string) {
   const file = `${outboxFile}.ballast`
@@ -31,14 +35,17 @@ export function createBallast(outboxFile: string) {
     get isPresent() {
       return isPresent
     },
-    /** Removes the file; false when there was none. */
+    /** Removes the ballast file; returns false when there was no file. */
     free(): boolean {
       const existed = existsSync(file)
       rmSync(file, { force: true })
       isPresent = false
       return existed
     },
-    /** Writes the file if the disk has enough free space; returns whether the file is there. */
+    /**
+     * Writes the ballast file if the disk has enough free space; returns whether the file exists
+     * now.
+     */
     write(): boolean {
       if (isPresent) return true
       try {

@@ -15,15 +15,15 @@ import { checksum } from './checksum.ts'
 const MAGIC = 'SLB1'
 const BYTES = 48
 
-/** The high-water mark of an outbox: its last event and note. The bell's file stores the mark. */
+/** The content of a bell: the last event and the last note of an outbox. */
 export type BellMark = { store: Buffer; epoch: number; sequence: number; noteSequence: number }
 
-/** The path of the bell beside an outbox or inbox. */
+/** The path of the bell that belongs to an outbox or inbox. */
 export const bellFile = (outboxFile: string) => `${outboxFile}.bell`
 
 /**
- * Opens the bell for its one writer. `ring` overwrites the mark in place, without an fsync, and
- * never throws. Throws CannotStart when the file cannot be opened for writing.
+ * Opens the bell `file` for its one writer. `ring` overwrites the bell's mark in place, without an
+ * fsync, and never throws. Throws CannotStart when the file cannot be opened for writing.
  */
 export function openBell(file: string) {
   const descriptor = openBellFile(file)
@@ -39,7 +39,8 @@ export function openBell(file: string) {
       try {
         writeSync(descriptor, bytes, 0, BYTES, 0)
       } catch {
-        // The commit is durable without the bell; the reader's slow poll finds the group.
+        // The commit is durable even if the bell cannot be written. The reader's slow poll then
+        // finds the group.
       }
     },
     close: () => closeSync(descriptor),
@@ -49,7 +50,7 @@ export function openBell(file: string) {
 function openBellFile(file: string): number {
   try {
     const descriptor = openSync(file, constants.O_RDWR | constants.O_CREAT, 0o600)
-    // A reader accepts only a file of this length, so longer content must go.
+    // Truncates longer content, because a reader accepts only a bell of exactly this length.
     ftruncateSync(descriptor, BYTES)
     return descriptor
   } catch (cause) {
@@ -60,7 +61,10 @@ function openBellFile(file: string): number {
   }
 }
 
-/** The mark in a bell's file; null when the file is missing or its checksum differs. */
+/**
+ * Reads the mark of a bell; null when the file is missing, has another length or a checksum that
+ * differs.
+ */
 export function readBell(file: string): BellMark | null {
   let bytes: Buffer
   try {
@@ -79,9 +83,9 @@ export function readBell(file: string): BellMark | null {
 }
 
 /**
- * Watches a bell until closed. `next(timeoutMs)` resolves when the bell rang since the last call,
- * after the timeout, or at close. While the bell is missing, only the timeout and `wake` resolve.
- * One waiter at a time.
+ * Watches a bell until closed. `next(timeoutMs)` resolves when the bell has rung since the last
+ * call of `next`, after the timeout, at `wake`, or at `close`. While the file of the bell is
+ * missing, no ring is noticed. Only one `next` may wait at a time.
  */
 export function watchBell(file: string) {
   let hasRung = false
@@ -105,7 +109,8 @@ export function watchBell(file: string) {
       })
       watchedInode = inode
     } catch {
-      // The file vanished, or the system has no watches left: the timeout wakes the waiter.
+      // The file was removed, or the system has no file watches left. The timeout then wakes the
+      // waiter.
     }
   }
   return {
@@ -123,7 +128,7 @@ export function watchBell(file: string) {
       }
       hasRung = false
     },
-    /** Ends the current wait, or the next one, at once. */
+    /** Resolves the current `next`, or else the following `next`, at once. */
     wake: ring,
     close: () => {
       watcher?.close()

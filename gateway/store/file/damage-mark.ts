@@ -4,10 +4,16 @@ import Database from 'better-sqlite3'
 /** SQLite's codes for malformed pages and for pages that the disk cannot read any more. */
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB|FORMAT|IOERR_READ|IOERR_SHORT_READ|IOERR_CORRUPTFS)/
 
-/** A file of ours is inconsistent in a way that SQLite does not notice: it must be rebuilt. */
+/**
+ * An outbox or inbox is inconsistent in a way that SQLite does not detect. The file must be
+ * rebuilt.
+ */
 export class DamagedFileError extends Error {}
 
-/** Whether an error says that a file is damaged; false for a lock, a full disk and the like. */
+/**
+ * Whether an error says that a file is damaged; false for a locked file, a full disk and similar
+ * errors.
+ */
 export function isDamage(error: unknown): boolean {
   if (error instanceof DamagedFileError) return true
   return error instanceof Database.SqliteError && DAMAGE.test(error.code)
@@ -19,9 +25,9 @@ const markFile = (file: string) => `${file}.damaged`
 
 /**
  * Writes a damage mark beside a file, so that the file's writer recovers the file at its next
- * start. The mark holds the file's inode, so that it does not apply to a file that replaced the
- * damaged one. A reader may write the mark, too. Never throws: when the mark cannot be written,
- * the next process that meets the damage writes it.
+ * start. The mark contains the file's inode, so that the mark does not apply to a file that
+ * replaces the damaged file. A reader of the file may write the mark, too. Never throws: when the
+ * mark cannot be written, the next process that finds the damage writes the mark.
  */
 export function markDamaged(file: string, reason: string): void {
   const mark: DamageMark = { reason, inode: inodeOf(file) }
@@ -32,23 +38,29 @@ export function markDamaged(file: string, reason: string): void {
   }
 }
 
-/** Why a file is marked as damaged, or null when it is not marked. */
+/** Returns the reason why a file is marked as damaged, or null when the file is not marked. */
 export function readDamageReason(file: string): string | null {
   const mark = readMark(file)
   return mark && (mark.inode === null || mark.inode === inodeOf(file)) ? mark.reason : null
 }
 
-/** Removes the damage mark of a file: the file was recovered or replaced. */
+/** Removes the damage mark of a file, because the file was recovered or replaced. */
 export function removeDamageMark(file: string): void {
   rmSync(markFile(file), { force: true })
 }
 
-/** The inode of a file, null when there is none. A replaced file has another inode. */
+/**
+ * Returns the inode of a file; null when the file does not exist. A file that replaces another file
+ * has another inode.
+ */
 export function inodeOf(file: string): number | null {
   return statSync(file, { throwIfNoEntry: false })?.ino ?? null
 }
 
-/** A file was found damaged and is marked: its writer must close it and open it again. */
+/**
+ * A file is damaged and marked as damaged. The writer of the file must close and open it again,
+ * which recovers the file.
+ */
 export class MustReopenError extends Error {}
 
 /**

@@ -2,15 +2,21 @@ import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSy
 import { basename, dirname, join } from 'node:path'
 import { removeDamageMark } from './damage-mark.ts'
 
-/** So many damaged files, each with its write-ahead log, are kept. */
+/** How many damaged files, each with its write-ahead log, are kept. */
 const SETS_MAX = 2
 
-/** A damaged file that was set aside, and when: compact ISO 8601 time, UTC, with milliseconds. */
+/**
+ * A damaged file that was set aside. `time` is when, as compact ISO 8601 time in UTC with
+ * milliseconds.
+ */
 export type SetAsideFile = { file: string; time: string }
 
-/** The path at which a new file in place of the damaged `file` is built. */
+/** The path at which the new file that replaces the damaged `file` is built. */
 export const rebuildFileOf = (file: string) => `${file}.healing`
-/** The path of the new file once it is complete and durable: from then on, this file is valid. */
+/**
+ * The path of the new file once it is complete and durable. From then on, this file is valid and
+ * the damaged file is not.
+ */
 const completeFileOf = (file: string, time: string) => `${file}.healed-${time}`
 const setAsideFileOf = (file: string, time: string) => `${file}.damaged-${time}`
 
@@ -22,7 +28,7 @@ export function setAsideFilesOf(file: string): SetAsideFile[] {
   }))
 }
 
-/** An alarm for each damaged file that is still kept, one sentence each. */
+/** Returns one alarm, a sentence, for each damaged file that was set aside and still exists. */
 export function damageAlarms(
   store: 'outbox' | 'inbox',
   setAsideFiles: readonly SetAsideFile[],
@@ -35,14 +41,14 @@ export function damageAlarms(
   )
 }
 
-/** When the newest damaged file was set aside, in ms since 1970; 0 for never. */
+/** When the newest damaged file was set aside, in ms since 1970; 0 when there is none. */
 export function lastSetAsideMs([newest]: readonly SetAsideFile[]): number {
   return newest ? Date.parse(plainTime(newest.time)) : 0
 }
 
 /**
- * The name under which the damaged `file` will be set aside: newer than all existing names, even
- * when the clock went backwards.
+ * The name under which the damaged `file` will be set aside. Its time is later than the times in
+ * all existing names, even when the clock went backwards.
  */
 export function nextSetAsideFile(file: string, nowMs: number): SetAsideFile {
   const time = compactTime(new Date(Math.max(nowMs, lastSetAsideMs(setAsideFilesOf(file)) + 1)))
@@ -50,8 +56,8 @@ export function nextSetAsideFile(file: string, nowMs: number): SetAsideFile {
 }
 
 /**
- * Sets the damaged file aside and moves the rebuilt file into its place. After a power cut at any
- * step, `finishReplacement` completes the replacement.
+ * Sets the damaged file aside and moves the rebuilt file to the path of the damaged file. After a
+ * power cut at any step, `finishReplacement` completes the replacement.
  */
 export function replaceDamagedFile(file: string, { time }: SetAsideFile): void {
   syncFile(rebuildFileOf(file))
@@ -60,7 +66,10 @@ export function replaceDamagedFile(file: string, { time }: SetAsideFile): void {
   finishReplacement(file)
 }
 
-/** Completes an interrupted replacement, if there is one, and removes an incomplete new file. */
+/**
+ * Completes the replacement of a damaged file that was interrupted, if there is one, and removes a
+ * new file that is incomplete.
+ */
 export function finishReplacement(file: string): void {
   const [time] = timesAfter(completeFileOf(file, ''))
   if (time !== undefined) {
@@ -71,7 +80,8 @@ export function finishReplacement(file: string): void {
       if (sizeOf(file + suffix) !== null)
         renameSync(file + suffix, setAsideFileOf(file, time) + suffix)
     }
-    // The new file must never lie beside the old WAL, in whatever order the disk keeps renames.
+    // The directory is synced between the renames, because a disk may make renames durable in any
+    // order. The new file must never be stored beside the WAL of the damaged file.
     syncDirectory(file)
     renameSync(completeFileOf(file, time), file)
     syncDirectory(file)
@@ -81,7 +91,7 @@ export function finishReplacement(file: string): void {
   removeSet(rebuildFileOf(file))
 }
 
-/** Removes the oldest set-aside files, so that one more can be kept. */
+/** Removes the oldest files that were set aside, so that one more damaged file can be kept. */
 export function removeOldSetAsideFiles(file: string): void {
   for (const { file: old } of setAsideFilesOf(file).slice(SETS_MAX - 1)) removeSet(old)
 }
@@ -90,7 +100,10 @@ function removeSet(file: string): void {
   for (const suffix of ['-journal', '-wal', '-shm', '']) rmSync(file + suffix, { force: true })
 }
 
-/** The times at the ends of all file names that begin with `start`, the newest first. */
+/**
+ * Returns the times at the ends of all file names that begin with the name of `start`, the newest
+ * first.
+ */
 function timesAfter(start: string): string[] {
   const times = readdirSync(dirname(start))
     .filter(name => name.startsWith(basename(start)))
@@ -107,7 +120,7 @@ function sizeOf(file: string): number | null {
 
 const compactTime = (date: Date) => date.toISOString().replace(/[-:.]/g, '')
 
-/** A file name's compact time as an ISO 8601 time. */
+/** Converts the compact time of a file name to an ISO 8601 time. */
 function plainTime(time: string): string {
   return time.replace(/^(....)(..)(..T..)(..)(..)(...Z)$/, '$1-$2-$3:$4:$5.$6')
 }

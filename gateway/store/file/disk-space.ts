@@ -2,11 +2,11 @@ import { statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Database } from 'better-sqlite3'
 
-/** Pages that one step moves: a few milliseconds. */
+/** The pages that one vacuum step moves, which takes a few milliseconds. */
 const VACUUM_PAGES = 128
-/** Pages that one step moves on a full disk, where the move itself needs space. */
+/** The pages that one vacuum step moves on a full disk, where moving pages needs space itself. */
 const TIGHT_VACUUM_PAGES = 32
-/** Fewer free bytes than this stay in the file: the next commits fill them. */
+/** Fewer free bytes than this are not returned to the disk, because the next commits fill them. */
 const FREE_MIN_BYTES = 1024 * 1024
 const FREE_MAX_FRACTION = 1 / 5
 const WAL_MAX_BYTES = 16 * 1024 * 1024
@@ -45,20 +45,23 @@ export function createSpaceControl(db: Database, onTruncate = () => {}) {
     /** Whether the file has more free pages than it should keep. */
     hasExcessFreePages: ({ fileBytes, freeBytes }: DiskSpace) =>
       freeBytes >= FREE_MIN_BYTES && freeBytes > fileBytes * FREE_MAX_FRACTION,
-    /** Whether the file has free pages worth a vacuum. */
+    /** Whether the file has enough free pages for a vacuum. */
     hasFreePages: ({ freeBytes }: DiskSpace) => freeBytes >= FREE_MIN_BYTES,
     /** Whether the WAL should be truncated. */
     hasLongWal: ({ walBytes }: DiskSpace) => walBytes > WAL_MAX_BYTES,
     /**
-     * Moves some free pages out of the file; the next checkpoint shortens the file. Returns false
-     * when no page was moved.
+     * Removes some free pages from the file; the next checkpoint shortens the file. Returns false
+     * when no page was removed.
      */
     vacuum(isTight = false): boolean {
       const before = freePages.get() as number
       db.pragma(`incremental_vacuum(${isTight ? TIGHT_VACUUM_PAGES : VACUUM_PAGES})`)
       return (freePages.get() as number) < before
     },
-    /** Moves the WAL into the file and truncates the WAL; does not wait for readers. */
+    /**
+     * Moves the content of the WAL into the database file and truncates the WAL. Does not wait for
+     * readers: while a reader uses the WAL, the WAL is not truncated.
+     */
     truncateWal(): void {
       onTruncate()
       const timeoutMs = db.pragma('busy_timeout', { simple: true })

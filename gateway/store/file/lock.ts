@@ -10,13 +10,17 @@ export class LockedError extends CannotStart {
   }
 }
 
-/** Open connections: the garbage collector would close one, and release its lock, without this. */
+/**
+ * References to the open connections. Without a reference, the garbage collector would close a
+ * connection and release its lock.
+ */
 const openConnections = new Set<Database.Database>()
 
 /**
  * Acquires the writer's lock on `file` and keeps the lock until `close` or the end of the process,
- * even after kill -9. The lock is an exclusive SQLite transaction: the kernel releases its file
- * lock, and Node has no flock. Throws LockedError when another process has the lock.
+ * even after kill -9. The lock is an exclusive SQLite transaction, because Node has no flock; the
+ * kernel releases SQLite's file lock when the process ends. Throws LockedError when another process
+ * has the lock.
  */
 export function acquireLock(file: string): { close(): void } {
   const db = new Database(file, { timeout: 0 })

@@ -3,9 +3,9 @@ import { checksum } from './checksum.ts'
 import { DamagedFileError } from './damage-mark.ts'
 
 /**
- * Columns for what the text `reason` of a range said until inbox version 3: the kind of the range
- * and, for a deferred range, the number and the sequences of its `behind` note. `reason` stays, for
- * people only.
+ * Adds columns for values that were parts of the text `reason` up to inbox version 3: the kind of a
+ * range and, for a deferred range, the number and the sequences of its `behind` note. From version
+ * 4 on, `reason` is only read by people.
  */
 const ADD_COLUMNS = `
   ALTER TABLE ranges ADD COLUMN kind TEXT NOT NULL DEFAULT 'live';
@@ -13,14 +13,14 @@ const ADD_COLUMNS = `
   ALTER TABLE ranges ADD COLUMN noteFrom INTEGER;
   ALTER TABLE ranges ADD COLUMN noteTo INTEGER`
 
-/** The value of `seal` in an inbox whose positions have no checksum yet. */
+/** The value of `seal.crc` in an inbox whose positions have no checksum yet. */
 const NO_CHECKSUM = -1
 
 type OldRange = { id: number; reason: string }
 
 /**
  * Migrates the inbox to version 4. Throws a DamagedFileError when the checksum over the positions
- * differs: after the migration damage from before would look intact.
+ * differs, because the migration writes a new checksum, which would hide the damage.
  */
 export function addRangeKindColumns(db: Database): void {
   const stored = db.prepare('SELECT crc FROM seal').pluck().get()

@@ -3,10 +3,11 @@ import Database from 'better-sqlite3'
 import { isDamage } from './damage-mark.ts'
 
 /**
- * Opens the other process's file read-only. Returns null when the file is missing or not yet
- * created: a state, not an error. Calls `onDamage` with the reason when the file is damaged. Never
- * opens read-write, because the last reader to close would checkpoint the writer's file and delete
- * its WAL.
+ * Opens an outbox or inbox that another process writes, read-only. Returns null when the file
+ * cannot be used: it is missing, still being created, busy, damaged, or of another kind. Calls
+ * `onDamage` with the reason when the file is damaged or of another kind. Never opens the file
+ * read-write, because the last connection to close would then checkpoint the writer's file and
+ * delete its WAL.
  */
 export function openReadOnly(
   file: string,
@@ -21,7 +22,7 @@ export function openReadOnly(
     const owner = db.pragma('application_id', { simple: true })
     if (owner === applicationId) return db
     // A file that is being created has no application_id yet.
-    if (owner !== 0) onDamage(`application_id is ${owner}`)
+    if (owner !== 0) onDamage(`application_id is ${owner}, not ${applicationId}`)
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
     if (isDamage(error)) onDamage(error.message)
@@ -30,7 +31,7 @@ export function openReadOnly(
   return null
 }
 
-/** The rows of a file that may be damaged: all rows up to SQLite's first error. */
+/** Reads the rows of a file that may be damaged: all rows before SQLite's first error. */
 export function readRows<T>(file: string, query: string, ...parameters: unknown[]): T[] {
   const rows: T[] = []
   let db: Database.Database | undefined

@@ -2,11 +2,14 @@ import BetterSqlite3, { type Database } from 'better-sqlite3'
 import { DamagedFileError } from './damage-mark.ts'
 import { addRangeKindColumns } from './range-kind-migration.ts'
 
-/** The `PRAGMA application_id` of our files: "SlOb" and "SlIb". */
+/** The `PRAGMA application_id` of an outbox ("SlOb") and of an inbox ("SlIb"). */
 export const OUTBOX_APPLICATION_ID = 0x536c4f62
 export const INBOX_APPLICATION_ID = 0x536c4962
 
-/** The outbox's migrations: index 0 brings a new file to version 1. Forward only. */
+/**
+ * The outbox's migrations. The migration at index 0 migrates a new file to version 1, and so on.
+ * There are no migrations to older versions.
+ */
 export const outboxMigrations = [
   `CREATE TABLE store (
      id      BLOB NOT NULL,
@@ -57,7 +60,10 @@ export const outboxMigrations = [
    ) STRICT;`,
 ]
 
-/** SQL, or a function for what SQL cannot do; runs in one transaction. */
+/**
+ * One step to the next version: SQL, or a function for a step that SQL cannot do. Each migration
+ * runs in one transaction.
+ */
 export type Migration = string | ((db: Database) => void)
 
 /** Runs a migration inside the open transaction. */
@@ -66,7 +72,7 @@ export function runMigration(db: Database, migration: Migration): void {
   else migration(db)
 }
 
-/** The inbox's migrations, as `outboxMigrations`. */
+/** The inbox's migrations, in the same form as `outboxMigrations`. */
 export const inboxMigrations: Migration[] = [
   `CREATE TABLE ranges (
      id         INTEGER PRIMARY KEY,
@@ -103,15 +109,15 @@ export const inboxMigrations: Migration[] = [
   addRangeKindColumns,
 ]
 
-/** A file is not a store of ours, or of a newer program: it must stay untouched. */
+/** A file is not an outbox or inbox, or a newer program wrote it. The file must not be changed. */
 export class ForeignFileError extends Error {}
 
 /**
- * Sets the pragmas of a writing connection and reads them back, because SQLite and its binding
- * have other defaults: WAL, `synchronous=FULL`, incremental vacuum. Then brings the file to the
- * newest version, one transaction for each migration. Throws ForeignFileError, which names the
- * file, when the file is not ours or is newer than this program, and DamagedFileError when the file
- * is ours and damaged.
+ * Sets the pragmas of a writing connection (WAL, `synchronous=FULL`, incremental vacuum), which are
+ * not the defaults of SQLite and its binding, and verifies them. Migrates the file to the newest
+ * version, one transaction for each migration. Throws ForeignFileError, which names the file, when
+ * the file has another application id or is newer than this program. Throws DamagedFileError when
+ * the file is damaged.
  */
 export function prepareDatabase(
   db: Database,
@@ -123,7 +129,8 @@ export function prepareDatabase(
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.pragma('busy_timeout = 5000')
-  // Both processes mostly append and read the newest rows; the binding's default of 16 MB is waste.
+  // 1 MB is enough, because both processes mostly append and read the newest rows. The binding's
+  // default is 16 MB.
   db.pragma('cache_size = -1000')
   for (let next = version; next < migrations.length; next++) {
     db.transaction(() => {
@@ -144,8 +151,9 @@ export function prepareDatabase(
 
 /**
  * Reads a file's version and the number of its tables; does not change the file. Throws
- * ForeignFileError and DamagedFileError as `prepareDatabase` does: a file of ours with a damaged
- * application_id or user_version has our tables, a foreign file has others.
+ * ForeignFileError and DamagedFileError as `prepareDatabase` does. An outbox or inbox with a
+ * damaged application_id or user_version is recognized by its tables; a foreign file has other
+ * tables.
  */
 export function identifyDatabase(db: Database, applicationId: number, migrations: Migration[]) {
   const { version, owner, tables } = readMarks(db)
@@ -167,15 +175,16 @@ export function identifyDatabase(db: Database, applicationId: number, migrations
 }
 
 /**
- * Whether `version` differs from `known` in one bit, at 16 or above: versions that high will not
- * exist for long. A difference in a lower bit may be a newer program's version.
+ * Whether one flipped bit may have made `version` from `known`. Only the bits of value 16 and above
+ * are considered. A difference in a lower bit may be the version of a newer program, while versions
+ * of 16 and above will not exist for a long time.
  */
 function isFlipped(version: number, known: number): boolean {
   const difference = (version ^ known) >>> 0
   return difference >= 16 && (difference & (difference - 1)) === 0
 }
 
-/** The marks and the number of tables of a file. */
+/** Reads the version, the application id and the number of tables of a file. */
 function readMarks(db: Database) {
   try {
     return {
@@ -188,7 +197,10 @@ function readMarks(db: Database) {
   }
 }
 
-/** The version that has exactly the file's tables; 0 for none. */
+/**
+ * Returns the version whose tables are exactly the file's tables; 0 when no version has these
+ * tables.
+ */
 function versionByTables(db: Database, migrations: Migration[]): number {
   const actual = tablesOf(db)
   const model = new BetterSqlite3(':memory:')

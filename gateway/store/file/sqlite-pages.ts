@@ -4,10 +4,9 @@ import { PAGE_BYTES, readWal } from './sqlite-wal.ts'
 export type Pages = ReturnType<typeof openPages>
 
 /**
- * Opens the pages of a database file and its write-ahead log as they are on disk. SQLite is not
- * used, because SQLite reads nothing of a table when one inner page of its tree is damaged. A page
- * that cannot be read is null. When the file is missing, only the log is read. `withWal: false`
- * ignores the log.
+ * Opens the pages of a database file and of its write-ahead log as they are on disk. SQLite is not
+ * used, because SQLite cannot read a table of which one inner page is damaged. When the database
+ * file is missing, only the log is read. `withWal: false` ignores the log.
  */
 export function openPages(file: string, { withWal = true } = {}) {
   const [database, log] = [openIfExists(file), openIfExists(`${file}-wal`)]
@@ -15,9 +14,9 @@ export function openPages(file: string, { withWal = true } = {}) {
   const pagesInFile = database === null ? 0 : Math.floor(fstatSync(database).size / PAGE_BYTES)
   const count = Math.max(pagesInFile, ...wal.keys())
   return {
-    /** The number of the last page; the first is 1. */
+    /** The number of the last page. The first page has the number 1. */
     count,
-    /** The newest version of a page, in a new buffer; null when it cannot be read. */
+    /** Returns the newest version of a page in a new buffer; null when the page cannot be read. */
     page(number: number): Buffer | null {
       if (number < 1 || number > count) return null
       const at = wal.get(number)

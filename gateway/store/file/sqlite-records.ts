@@ -1,15 +1,18 @@
 import type { Pages } from './sqlite-pages.ts'
 import { PAGE_BYTES } from './sqlite-wal.ts'
 
-/** A table's leaf page: its type byte and the offset of its cell pointers. */
+/** The type byte of a table's leaf page, and the offset of the cell pointers in the page. */
 const LEAF = 0x0d
 const POINTERS_AT = 8
-/** The bytes of a row in its leaf page; sqlite.org/fileformat2.html, "B-tree Pages". */
+/**
+ * The limits for the bytes of a row that are stored in its leaf page, and the bytes of a row that
+ * an overflow page has; sqlite.org/fileformat2.html, "B-tree Pages".
+ */
 const LOCAL_MAX = PAGE_BYTES - 35
 const LOCAL_MIN = Math.floor(((PAGE_BYTES - 12) * 32) / 255) - 23
 const OVERFLOW_BYTES = PAGE_BYTES - 4
 
-/** A value of a row. */
+/** The value of one column of a row. */
 export type SqlValue = number | string | Buffer | null
 
 /** A row's page and offset in the page, its rowid, and the type codes of its columns. */
@@ -19,8 +22,9 @@ export type Cell = { page: number; at: number; rowid: number; types: number[] }
 type Payload = { length: number; rowid: number; from: number; local: number }
 
 /**
- * The rows at the cell pointers of a table's leaf page; none for another page. The page may be
- * damaged: verify the checksums of every row that is read.
+ * Returns the rows of a table's leaf page, found by the cell pointers of the page; an empty array
+ * for a page of another type. The page may be damaged, so the caller must verify the checksums of
+ * every row.
  */
 export function cellsIn(page: Buffer, number: number): Cell[] {
   if (!looksLikeLeaf(page)) return []
@@ -37,8 +41,8 @@ export function cellsIn(page: Buffer, number: number): Cell[] {
 }
 
 /**
- * The values of a row, with the rowid in place of the primary key. Bytes on pages that cannot be
- * read are zeros. Null when the row contradicts itself.
+ * Returns the values of a row, with the rowid in place of the primary key. Bytes on pages that
+ * cannot be read are zeros. Returns null when the lengths in the row are inconsistent.
  */
 export function valuesOf(pages: Pages, cell: Cell): SqlValue[] | null {
   const page = pages.page(cell.page)
@@ -58,13 +62,16 @@ export function valuesOf(pages: Pages, cell: Cell): SqlValue[] | null {
   return types && decode(record, types, rowid)
 }
 
-/** A page is still read as a leaf when one bit of its type byte is flipped. */
+/**
+ * Whether a page is a leaf page, or would be one if one flipped bit of its type byte were
+ * corrected.
+ */
 function looksLikeLeaf(page: Buffer): boolean {
   const difference = page[0]! ^ LEAF
   return (difference & (difference - 1)) === 0
 }
 
-/** The payload of the cell at an offset; null when it does not fit in the page. */
+/** Returns the payload of the cell at an offset; null when the payload does not fit in the page. */
 function payloadOf(page: Buffer, at: number): Payload | null {
   if (at < POINTERS_AT || at > PAGE_BYTES - 4) return null
   const [length, afterLength] = varint(page, at)
@@ -75,7 +82,10 @@ function payloadOf(page: Buffer, at: number): Payload | null {
   return end <= PAGE_BYTES ? { length, rowid, from, local } : null
 }
 
-/** The type codes of a record's columns; null when the record's header does not fit. */
+/**
+ * Returns the type codes of a record's columns; null when the record's header is longer than the
+ * record.
+ */
 function typesOf(record: Buffer): number[] | null {
   const [end, first] = varint(record, 0)
   if (end > record.length) return null
@@ -110,7 +120,10 @@ function bytesOf(type: number): number {
   return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][type]!
 }
 
-/** SQLite's variable-length integer (seven bits a byte, at most nine bytes), and its end. */
+/**
+ * Reads SQLite's variable-length integer (seven bits a byte, at most nine bytes); returns the value
+ * and the offset after it.
+ */
 function varint(bytes: Buffer, from: number): [value: number, end: number] {
   let value = 0
   for (let index = 0; index < 8; index++) {

@@ -1,8 +1,8 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
 /**
- * The page size of our files: SQLite's default, which the product never changes. A damaged header
- * could not name the size.
+ * The page size of outbox and inbox: SQLite's default, which the product never changes. The size is
+ * not read from the file, because the file's header may be damaged.
  */
 export const PAGE_BYTES = 4096
 export const WAL_HEADER_BYTES = 32
@@ -10,9 +10,10 @@ const FRAME_HEADER_BYTES = 24
 export const WAL_FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES
 
 /**
- * The committed transactions of a write-ahead log. `pages` has the offset of each page's newest
- * intact version. `commitsAfterDamage` counts intact commits after the first damaged frame, where
- * SQLite stops reading. With `isHeaderIntact` false, SQLite ignores the complete log.
+ * The committed transactions of a write-ahead log. `pages` maps each page number to the offset of
+ * the page's newest intact version in the log. `commitsAfterDamage` counts intact commits after the
+ * first damaged frame, where SQLite stops reading. When `isHeaderIntact` is false, SQLite ignores
+ * the complete log.
  */
 export type Wal = {
   pages: Map<number, number>
@@ -21,17 +22,19 @@ export type Wal = {
 }
 
 /**
- * `at` is the offset of the frame's page in the log, 0 for the log's header. `pagesAfterCommit` is
- * the file's size in pages after the commit that this frame ends; 0 for any other frame.
+ * One frame of the log, which contains one page. `at` is the offset of the page in the log; 0 for a
+ * damaged header of the log. `pagesAfterCommit` is the database file's size in pages after the
+ * commit that this frame ends; 0 for a frame that ends no commit.
  */
 type Frame = { at: number; page: number; pagesAfterCommit: number; isIntact: boolean }
 
 /**
- * Reads a write-ahead log further than SQLite does. A frame's checksum continues the checksum that
- * is written in the frame before, so each frame can be verified alone. Only frames of the log's
- * current generation (its salt) up to the last intact commit count: later frames were rolled back,
- * and frames with another salt are from an older generation. A log that cannot be opened is empty.
- * Format: sqlite.org/fileformat2.html, "The Write-Ahead Log".
+ * Reads a write-ahead log further than SQLite does. Each frame contains its checksum, which
+ * continues the checksum in the frame before, so each frame can be verified without reading the
+ * frames before it. Only frames with the log's current salt up to the last intact commit are used.
+ * Frames after that commit were rolled back, and frames with another salt are from an older
+ * generation of the log. A log that cannot be opened is empty. Format: sqlite.org/fileformat2.html,
+ * "The Write-Ahead Log".
  */
 export function readWal(file: string): Wal {
   const wal: Wal = { pages: new Map(), commitsAfterDamage: 0, isHeaderIntact: true }
@@ -69,7 +72,8 @@ function* framesOf(descriptor: number): Iterable<Frame> {
   const frame = Buffer.allocUnsafeSlow(WAL_FRAME_BYTES)
   const words = new Uint32Array(frame.buffer, 0, WAL_FRAME_BYTES / 4)
   const isIntactHeader = isHeaderIntact(header)
-  // After a rewritten header there may be no new frame yet, only frames of the old generation.
+  // An intact header's salt is used: when SQLite has just rewritten the header, all frames may
+  // still be from the old generation.
   const salt = isIntactHeader ? header.readBigUInt64BE(16) : saltOf(descriptor, header)
   let sums = sumsAt(header, 24)
   if (!isIntactHeader) yield { at: 0, page: 0, pagesAfterCommit: 0, isIntact: false }
@@ -87,7 +91,10 @@ function* framesOf(descriptor: number): Iterable<Frame> {
   }
 }
 
-/** The salt on which two of these three agree: the damaged header, the first and second frame. */
+/**
+ * Finds the salt of a log with a damaged header: the salt that two of the header, the first frame
+ * and the second frame have in common.
+ */
 function saltOf(descriptor: number, header: Buffer): bigint {
   const head = Buffer.alloc(16)
   const salts = [header.readBigUInt64BE(16)]
@@ -114,8 +121,8 @@ const sumsAt = (bytes: Buffer, at: number): Sums => [
 ]
 
 /**
- * SQLite's checksum: continues two sums over 32-bit words in the machine's byte order. SQLite
- * creates the log with that order.
+ * SQLite's checksum of the log: continues the two sums `before` over 32-bit words. The words are in
+ * the machine's byte order, with which SQLite creates the log.
  */
 function checksum(words: Uint32Array, from: number, to: number, before: Sums): Sums {
   let [first, second] = before
@@ -130,7 +137,7 @@ function readFully(descriptor: number, into: Buffer, position: number): boolean 
   try {
     return readSync(descriptor, into, 0, into.length, position) === into.length
   } catch {
-    // An unreadable sector is damage: the log counts as ended here.
+    // An unreadable sector counts as the end of the log.
     return false
   }
 }

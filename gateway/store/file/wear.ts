@@ -2,24 +2,25 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
 import { PAGE_BYTES, WAL_FRAME_BYTES, WAL_HEADER_BYTES } from './sqlite-wal.ts'
 
-/** Frames that one read gets. */
+/** How many frames of the log are read at once. */
 const READ_FRAMES = 8
 
 export type WearMeter = ReturnType<typeof openWearMeter>
 
 /**
- * Counts the bytes that a store makes its disk write, from its write-ahead log. A commit counts the
- * blocks of the log that it touches, because its fsync writes complete blocks. A page that a later
- * checkpoint must move into the file counts once, when the page enters the log, so that the count
- * grows evenly. Call `measure` after each commit. Not counted: the bell, which the system writes
- * now and then, and the file system's own writes.
+ * Counts the bytes that are written to disk for a database, from its write-ahead log. A commit
+ * counts with all blocks of the log that it touches, because its fsync writes complete blocks. A
+ * checkpoint later writes each page of the log into the database file once. That write is counted
+ * when the page is added to the log, so that the count grows evenly. Call `measure` after commits,
+ * before SQLite overwrites the log. Not counted are the bell, which the system rarely writes to
+ * disk, and the file system's own writes.
  */
 export function openWearMeter(db: Database) {
   const selectState = db.prepare('PRAGMA wal_checkpoint(NOOP)').raw()
   const log = openSync(`${db.name}-wal`, 'r')
   const header = Buffer.alloc(WAL_HEADER_BYTES)
   const buffer = Buffer.alloc(READ_FRAMES * WAL_FRAME_BYTES)
-  /** The last frame of each page in the current generation of the log. */
+  /** The number of the last frame of each page in the current generation of the log. */
   const lastFrameOf = new Map<number, number>()
   const generation = () => {
     const hasHeader = readSync(log, header, 0, WAL_HEADER_BYTES, 0) === WAL_HEADER_BYTES
@@ -33,7 +34,10 @@ export function openWearMeter(db: Database) {
     if ((lastFrameOf.get(page) ?? 0) <= moved) bytes += PAGE_BYTES
     lastFrameOf.set(page, frame)
   }
-  /** SQLite restarts a log only after a checkpoint moved all its pages into the file. */
+  /**
+   * Starts counting from the first frame again when SQLite has restarted the log. SQLite restarts a
+   * log only after a checkpoint moved all pages of the log into the database file.
+   */
   const restartIfNewGeneration = () => {
     const next = generation()
     if (next === null || next === current) return
@@ -44,11 +48,11 @@ export function openWearMeter(db: Database) {
     bytes += PAGE_BYTES
   }
   return {
-    /** Bytes written since the store was opened, up to the last `measure`. */
+    /** Bytes written since the database was opened, up to the last `measure`. */
     get bytes() {
       return bytes
     },
-    /** Adds the bytes of the frames since the last call. */
+    /** Adds the bytes of the frames that were added to the log since the last call. */
     measure(): void {
       const [, last, movedNow] = selectState.get() as LogState
       if (last === frames && movedNow === moved) return
@@ -67,13 +71,16 @@ export function openWearMeter(db: Database) {
   }
 }
 
-/** A row of `PRAGMA wal_checkpoint(NOOP)`: frames in the log, and frames moved into the file. */
+/**
+ * The row of `PRAGMA wal_checkpoint(NOOP)`: `log` is the number of frames in the log,
+ * `checkpointed` the number of frames that were moved into the database file.
+ */
 type LogState = [busy: number, log: number, checkpointed: number]
 
-/** The offset of a frame in the log; the first frame is 1. */
+/** The offset of a frame in the log. The first frame has the number 1. */
 const positionOf = (frame: number) => WAL_HEADER_BYTES + (frame - 1) * WAL_FRAME_BYTES
 
-/** The bytes of all blocks that the range between two positions touches. */
+/** The size of all blocks that contain a byte between two offsets of the log. */
 function blocksBytes(from: number, to: number): number {
   return (Math.floor((to - 1) / PAGE_BYTES) - Math.floor(from / PAGE_BYTES) + 1) * PAGE_BYTES
 }

@@ -15,14 +15,18 @@ export type OutboxUsage = {
 /** A bound that is reached, and how much to delete until it is no longer reached. */
 export type ReachedBound = { key: keyof Bounds; reason: string; bytes: number; events: number }
 
-/** A reached bound counts as reached until usage falls to this share, so that it does not flap. */
+/**
+ * A bound that was reached counts as reached until usage falls to this share of it, so that the
+ * outbox does not alternate between refusing and accepting.
+ */
 const RELEASE_SHARE = 0.95
 /** Deletion goes this far below the bound, so that not every commit needs another step. */
 const SPARE_SHARE = 0.01
 
 /**
- * The first bound that is reached, or null. If a bound was reached at the last check
- * (`wasReached`), usage must fall clearly below the bound.
+ * Returns the first bound that is reached, or null. If a bound was reached at the last check
+ * (`wasReached`), usage must fall to RELEASE_SHARE of a bound before the bound no longer counts as
+ * reached.
  */
 export function findReachedBound(
   usage: OutboxUsage,

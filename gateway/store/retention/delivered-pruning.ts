@@ -12,7 +12,10 @@ import {
   firstUndelivered,
 } from './undelivered-drop.ts'
 
-/** How many delivered notes are kept at most: notes are small, but each has a row of its own. */
+/**
+ * How many delivered notes are kept at most. The number is limited because each note, though small,
+ * needs a row of its own.
+ */
 const NOTES_KEPT = 100_000
 
 type Parts = {
@@ -24,9 +27,9 @@ type Parts = {
 export type Deletion = ReturnType<typeof createDeletion>
 
 /**
- * Deletes events and notes from the front of an outbox; with the policy of their lane also
- * undelivered events. Each call deletes at most what one step may, and returns whether it deleted
- * anything.
+ * Deletes events and notes from the front of an outbox. Undelivered events are deleted only if the
+ * policy of their lane allows it. Each call deletes at most as much as one step may, and returns
+ * whether it deleted anything.
  */
 export function createDeletion({ pruning, ages, settings }: Parts) {
   const { keep } = settings
@@ -52,9 +55,9 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
   }
 
   return {
-    /** Bytes of the groups that are delivered and kept. */
+    /** The bytes of kept events: delivered events that are still stored. */
     keptBytes,
-    /** Prunes delivered events and notes beyond `outbox.keep`, except events of a replay. */
+    /** Prunes delivered events and notes that exceed `outbox.keep`, except events of a replay. */
     pruneExpired({ pendingRanges, replayFrom, nextNote }: InboxState): boolean {
       const replayNext = replayFrom ?? Number.POSITIVE_INFINITY
       const groups = deliveredGroups(pruning.oldestGroups(), pendingRanges).filter(
@@ -70,8 +73,8 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
       return pruneNotes(notes, Math.max(tooOld, tooMany))
     },
     /**
-     * Prunes delivered events although `outbox.keep` or a replay would keep them, until so many
-     * bytes and events are deleted; then delivered notes.
+     * Prunes delivered events although `outbox.keep` or a replay would keep them, until `bytes` and
+     * `events` are deleted. When there are no such events, prunes delivered notes.
      */
     pruneKept(
       { pendingRanges, nextNote }: InboxState,
@@ -82,7 +85,7 @@ export function createDeletion({ pruning, ages, settings }: Parts) {
       const notes = deliveredNotes(nextNote)
       return pruneNotes(notes, notes.length)
     },
-    /** Whether a group is delivered and kept. */
+    /** Whether a delivered group is still stored and could be pruned. */
     hasKeptEvents: (pendingRanges: SequenceRange[] | null) =>
       deliveredGroups(pruning.oldestGroups(1), pendingRanges).length > 0,
     ...createUndeliveredDrop({ pruning, countOlder, settings }),

@@ -13,8 +13,8 @@ type Parts = {
 }
 
 /**
- * Reports the space of an outbox and when it will be full. The report is to be read about once a
- * second.
+ * Returns a function that reports the space of an outbox and when the outbox will be full. The
+ * function is to be called about once a second.
  */
 export function createSpaceReport({ space, deletion, bounds, storedBytes }: Parts) {
   const forecast = createForecast()
@@ -33,15 +33,19 @@ export function createSpaceReport({ space, deletion, bounds, storedBytes }: Part
   }
 }
 
-/** What can be stored until a bound is reached, if all delivered events are deleted before. */
+/**
+ * How many bytes and events can be stored until a bound is reached, if all delivered events are
+ * deleted before.
+ */
 export type Headroom = { bytes: number; events: number }
 
 const SAMPLE_EVERY_MS = 10_000
 const WINDOW_MS = 300_000
 
 /**
- * Forecasts when a bound will be reached if the backlog grows as in the last five minutes: in ms,
- * or null while the backlog does not grow, or for the first ten seconds.
+ * Returns a function that forecasts in how many ms a bound will be reached if the backlog grows as
+ * in the last five minutes. The result is null while the backlog does not grow, and for the first
+ * ten seconds.
  */
 export function createForecast() {
   let samples: { atMs: number; backlog: Backlog }[] = []
@@ -63,8 +67,9 @@ export function createForecast() {
 type StoredAmounts = { keptBytes: number; storedBytes: number; waitingEvents: number }
 
 /**
- * The headroom in bytes of groups. The database needs more bytes than its groups have, so the bytes
- * of the file are converted with the ratio of the present file, between 1 and 3.
+ * Computes the headroom in bytes of groups. The database file needs more bytes than its groups
+ * have, so bytes of the file are divided by the ratio of the present file (limited to between 1 and
+ * 3).
  */
 export function headroomUntilFull(
   disk: DiskSpace,

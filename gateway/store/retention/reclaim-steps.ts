@@ -10,7 +10,7 @@ import type { Thinning } from './thinning.ts'
 
 export const DISK_FULL = 'the disk is full'
 
-/** The reason in a tombstone of events that were thinned before a bound is reached. */
+/** The reason in the tombstones of events that were thinned before a bound was reached. */
 const NEARLY_FULL = 'a bound of the outbox is nearly reached'
 
 type Parts = {
@@ -22,8 +22,8 @@ type Parts = {
 }
 
 /**
- * The steps that make room. Each returns whether it did anything; a full disk does not make a step
- * fail, because the ballast gives it room.
+ * Creates the steps that make space in the outbox. Each step returns whether it did anything. When
+ * a step fails because the disk is full, it removes the ballast and does not throw.
  */
 export function createReclaimSteps(
   { space, ballast, deadLetterBytes, deletion, thinning }: Parts,
@@ -64,23 +64,31 @@ export function createReclaimSteps(
   return {
     attempt,
     makeRoom,
-    /** Deletes payloads of dead letters above their bound; this comes before events are deleted. */
+    /**
+     * Deletes payloads of dead letters that exceed `deadLetterBytes`. Runs before events are
+     * deleted.
+     */
     boundDeadLetters: () => attempt(() => deadLetterBytes.dropPayloads(bounds.deadLetterBytes)),
     /**
-     * Whether the last step of makeRoom was thinning. Then there will be room without a refusal,
-     * because each step of thinning reads more events than a commit adds.
+     * Whether the last step of makeRoom was thinning. If so, no commit needs to be refused, because
+     * each step of thinning reads more events than a commit adds, and will therefore make space in
+     * time.
      */
     get isThinning() {
       return isThinning
     },
-    /** Thins undelivered events when a bound is near, so that no commit has to wait for it. */
+    /**
+     * Thins undelivered events when a bound is nearly reached, so that no commit has to wait for
+     * thinning.
+     */
     thinAhead: ({ pendingRanges }: InboxState): boolean =>
       mayThin &&
       !deletion.hasKeptEvents(pendingRanges) &&
       attempt(() => thinning.step(pendingRanges, NEARLY_FULL)),
     /**
-     * Why messages are refused at this bound. Null while there is room, and while the oldest events
-     * are too old and may be dropped: newer events may be stored in their place.
+     * Returns the reason why messages are refused at this bound. Returns null while no bound is
+     * reached, and while the oldest events are older than `bounds.hours` and may be dropped,
+     * because newer events may then be stored in their place.
      */
     reasonToRefuse(reached: ReachedBound | null, { pendingRanges }: InboxState): string | null {
       const canReplace = reached?.key === 'hours' && deletion.canDropLate(pendingRanges)
@@ -99,7 +107,10 @@ export function createReclaimSteps(
       if (needsTruncate || space.hasLongWal(disk)) truncateWal()
       return false
     },
-    /** On a full disk: makes room until the ballast can be written again. */
+    /**
+     * After the disk was full: does one step that makes space, until the ballast can be written
+     * again.
+     */
     restoreBallast(inbox: InboxState): boolean {
       if (ballast.write()) return true
       truncateWal()

@@ -17,19 +17,29 @@ import { createThinning } from './thinning.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
 
-/** Far from all bounds, usage is measured after this time, or after this many stored bytes. */
+/**
+ * While usage is far below all bounds, it is measured again after this time, or after this many
+ * stored bytes.
+ */
 const MEASURE_EVERY_MS = 50
 const MEASURE_EVERY_BYTES = { min: 64 * 1024, max: 1024 * 1024 }
-/** A share of any bound that is far smaller than the distance that counts as near. */
+/**
+ * Usage is also measured again when bytes or events have grown by this share of their bound. The
+ * share is far smaller than the distance at which a bound counts as near, so no bound is reached
+ * between two measurements.
+ */
 const MEASURE_EVERY_SHARE = 0.01
-/** How many steps make room before a commit; then the commit is refused unless thinning runs. */
+/**
+ * How many steps a commit waits for at most. When these steps did not make enough space, the commit
+ * is refused, unless thinning is running.
+ */
 const STEPS_BEFORE_COMMIT = 8
 
 const READ_AHEAD_MAX_EVENTS = 2000
 
 export type RetentionOptions = {
   ages?: GroupAges
-  /** How many events the bridge may have read ahead of what it delivered. */
+  /** How many undelivered events the bridge may have read already. */
   readAheadMaxEvents?: number | undefined
 }
 
@@ -37,8 +47,8 @@ export type Retention = ReturnType<typeof createRetention>
 
 /**
  * Keeps an outbox within its bounds and returns space to the disk, in steps of a few milliseconds
- * between commits. Deletes delivered events first, and undelivered events only by policy. Throws
- * CannotStart when a bound cannot be kept on this disk.
+ * between commits. Deletes delivered events first, and undelivered events only if the policy of
+ * their lane (`whenFull`) allows it. Throws CannotStart when a bound cannot be kept on this disk.
  */
 export function createRetention(
   outbox: Outbox,
@@ -79,16 +89,22 @@ export function createRetention(
       deadLetterBytes.advanceTo(isUnknown(inbox) ? null : inbox.nextNote)
       ages.recordProgress(clock, outbox.lastSequence)
     },
-    /** Makes the next steps also prune events beyond `outbox.keep`. */
+    /** Makes the next steps also prune delivered events that exceed `outbox.keep`. */
     requestPruning(): void {
       isPruning = true
     },
-    /** To be called when a commit found the disk full: gives up the ballast for deletions. */
+    /**
+     * To be called when a commit failed because the disk is full. Removes the ballast, so that
+     * deletions have space.
+     */
     onDiskFull(): void {
       ballast.free()
       refusalReason = DISK_FULL
     },
-    /** Makes room for a commit at a bound; gives why the commit must be refused, or null. */
+    /**
+     * Makes space for a commit when a bound is reached. Returns the reason why the commit must be
+     * refused, or null.
+     */
     admit(): string | null {
       if (!ballast.isPresent) return DISK_FULL
       if (refusalReason === null && gauge.isStillFar()) return null
@@ -100,7 +116,10 @@ export function createRetention(
       refusalReason = steps.isThinning ? null : steps.reasonToRefuse(reached, inbox)
       return refusalReason
     },
-    /** Does one step, if there is something to do; true when there may be another step. */
+    /**
+     * Does one step, if there is something to do; returns true when there may be another step to
+     * do.
+     */
     step(): boolean {
       if (!ballast.isPresent) {
         const hasProgress = steps.restoreBallast(inbox)
@@ -117,7 +136,9 @@ export function createRetention(
       isPruning = false
       return false
     },
-    /** The space in use, and when the outbox will be full at this rate. */
+    /**
+     * Reports the space in use, and when the outbox will be full if the backlog grows as before.
+     */
     space: (backlog: Backlog): OutboxSpace => ({
       ...report(backlog, inbox.pendingRanges),
       refuses: refusalReason,
@@ -125,7 +146,7 @@ export function createRetention(
   }
 }
 
-/** Compares usage with the bounds; rarely while all bounds are far. */
+/** Compares usage with the bounds. Measures usage rarely while it is far below all bounds. */
 function createUsageGauge(
   outbox: Pick<Outbox, 'bytesSoFar' | 'lastSequence'>,
   bounds: Settings['bounds'],
@@ -139,7 +160,7 @@ function createUsageGauge(
   const everyBytes = Math.max(min, Math.min(max, shareBytes))
   let near: ReachedBound | null = null
   return {
-    /** The reached bound or null; `wasReached` as in findReachedBound. */
+    /** Returns the bound that is reached, or null; `wasReached` is passed to findReachedBound. */
     check(
       disk: DiskSpace,
       pendingRanges: SequenceRange[] | null,
@@ -156,7 +177,10 @@ function createUsageGauge(
       measured = { atMs: performance.now(), bytesSoFar, lastSequence }
       return near ? findReachedBound(usage, bounds, wasReached) : null
     },
-    /** Whether all bounds were far at the last check, and cannot have been reached since. */
+    /**
+     * Whether usage was far below all bounds at the last check, and cannot have reached a bound
+     * since.
+     */
     isStillFar: () =>
       near === null &&
       performance.now() - measured.atMs < MEASURE_EVERY_MS &&
@@ -174,13 +198,18 @@ function createStoredCounts({ pruning }: Pick<Outbox, 'pruning'>) {
   const { stored } = pruning
   let gaps: { from: number; count: number }[] | null = null
   return {
-    /** From the first to the last number, minus gaps; near `bound` exact, below an upper bound. */
+    /**
+     * Counts the stored events: the numbers from the first to the last stored sequence, without
+     * gaps. The count is exact near `bound`. Far below `bound` it may be too high, because gaps are
+     * not subtracted.
+     */
     events(bound: number): number {
       const newest = stored.newest()
       const first = stored.first()
       if (!newest || first === null) return 0
       const numbers = newest.sequence - first + 1
-      // A search for gaps reads every group. None appears while this runs, so it is done once.
+      // The search for gaps reads every group. It is done only once, because no new gap appears
+      // while the gateway runs.
       if (numbers < bound * 0.9) return numbers
       gaps ??= pruning.gaps()
       const remaining = numbers - stored.removed(first, newest.sequence).events

@@ -5,28 +5,30 @@ import type { PruningCandidate } from '../groups/pruning.ts'
 import { isUndelivered } from '../groups/tombstones.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 
-/** One step reads or rewrites about this much: a few milliseconds between two commits. */
+/**
+ * One step reads or rewrites about this much, which takes a few milliseconds between two commits.
+ */
 const STEP_MAX_EVENTS = 500
 const STEP_MAX_BYTES = 512 * 1024
 const SCAN_MAX_GROUPS = 200
 /**
- * A run is the events that are thinned together. From RUN_MIN_EVENTS on, a run ends as soon as the
- * kept events are at most GOOD_SHARE of it. A run that reaches a maximum ends too, and is thinned
- * if the kept events are at most WORTH_SHARE of it.
+ * A run contains the events that are thinned together. Once a run has RUN_MIN_EVENTS, it ends as
+ * soon as the kept events are at most GOOD_SHARE of its events. A run also ends when it reaches a
+ * maximum; it is then thinned only if the kept events are at most WORTH_SHARE of its events.
  */
 const RUN_MIN_EVENTS = 1000
 const RUN_MAX_EVENTS = 50_000
 const RUN_MAX_METRICS = 20_000
 const GOOD_SHARE = 1 / 4
 const WORTH_SHARE = 3 / 4
-/** A run is evaluated again when it has grown by this factor. */
+/** The kept events of a run are counted again when the run has grown by this factor. */
 const EVALUATE_GROWTH = 1.25
 
 type Parts = {
   pruning: { groupsFrom(sequence: number, limit: number): PruningCandidate[] }
   thinner: ReturnType<typeof createThinner>
   policyOf(lane: string): LanePolicy
-  /** How many events the bridge may have read ahead of what it delivered. */
+  /** How many undelivered events the bridge may have read already. */
   readAheadMaxEvents: number
 }
 
@@ -34,7 +36,7 @@ type Run = {
   epoch: number
   selection: Selection
   groups: PruningCandidate[]
-  /** How many events the run has when it is evaluated next. */
+  /** The number of events at which the kept events are counted next. */
   evaluateAt: number
 }
 type Rewrite = {
@@ -47,8 +49,8 @@ export type Thinning = ReturnType<typeof createThinning>
 
 /**
  * Thins the groups of lanes with the policy `thin`, from the oldest group on, each group once.
- * Reads neighbouring groups step by step until most of their events can be removed, then rewrites
- * the groups step by step.
+ * Reads consecutive groups step by step until most of their events can be removed, then rewrites
+ * these groups step by step.
  */
 export function createThinning({ pruning, thinner, policyOf, readAheadMaxEvents }: Parts) {
   let next = 0
@@ -60,14 +62,17 @@ export function createThinning({ pruning, thinner, policyOf, readAheadMaxEvents 
     isUndelivered(pendingRanges, group.sequence, group.to) &&
     !mayBeReadAhead(group, pendingRanges, readAheadMaxEvents)
 
-  /** Ends the run; a run that is worth it is rewritten by the next steps. */
+  /** Ends the run. When enough of its events can be removed, the next steps rewrite its groups. */
   const endRun = (kept = run?.selection.kept()) => {
     if (run && kept && kept.size <= run.selection.events * WORTH_SHARE) {
       rewrite = { groups: run.groups, kept, means: createMeans() }
     }
     run = null
   }
-  /** Adds a group to the run; false when the group starts another run after a rewrite. */
+  /**
+   * Adds a group to the run. Returns false when the run ended and must be rewritten first; the
+   * group then starts the next run.
+   */
   const addToRun = (group: PruningCandidate) => {
     if (run && run.epoch !== group.epoch) endRun()
     if (rewrite) return false
@@ -125,7 +130,9 @@ export function createThinning({ pruning, thinner, policyOf, readAheadMaxEvents 
   }
 
   return {
-    /** Does one step; false when all groups that may be thinned are thinned, as far as worth it. */
+    /**
+     * Does one step; returns false when no group is left that may be thinned and was not read yet.
+     */
     step(pendingRanges: SequenceRange[] | null, reason: string): boolean {
       if (!rewrite) return readStep(pendingRanges)
       rewriteStep(rewrite, pendingRanges, reason)

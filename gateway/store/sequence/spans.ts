@@ -1,7 +1,7 @@
 /** The numbers `from` to `to`, both included. */
 export type Span = { from: number; to: number }
 
-/** The parts of a span that no subtracted span covers, in order. */
+/** Returns the parts of a span that none of the `subtracted` spans covers, in order. */
 export function subtractSpans({ from, to }: Span, subtracted: readonly Span[]): Span[] {
   const rest: Span[] = []
   let next = from
@@ -14,7 +14,7 @@ export function subtractSpans({ from, to }: Span, subtracted: readonly Span[]): 
   return rest
 }
 
-/** The count of numbers in spans; a number in two spans counts twice. */
+/** Counts the numbers in spans; a number that two spans contain counts twice. */
 export function countInSpans(spans: readonly Span[]): number {
   return spans.reduce((sum, { from, to }) => sum + to - from + 1, 0)
 }
@@ -26,8 +26,8 @@ export function isSpan(value: unknown): value is Span {
 }
 
 /**
- * Rising numbers, run-length encoded: the first number, the length of its run, the length of the
- * gap after the run, the length of the next run, and so on.
+ * A list of rising numbers in run-length encoding: the first number, the length of the first run of
+ * consecutive numbers, the length of the gap after that run, the length of the next run, and so on.
  */
 export type Runs = number[]
 
@@ -44,7 +44,10 @@ export function encodeRuns(numbers: readonly number[]): Runs {
   return runs
 }
 
-/** The spans that runs encode; none when the value, read from a file, is no encoding of runs. */
+/**
+ * Decodes runs that were read from a file into spans; an empty array when the value is not a valid
+ * encoding.
+ */
 export function decodeRuns(runs: unknown): Span[] {
   if (!Array.isArray(runs) || !runs.every(length => Number.isSafeInteger(length) && length >= 0))
     return []

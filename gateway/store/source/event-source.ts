@@ -59,7 +59,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     },
     /** Adds a replay of the open store, durably. */
     addReplay(replay: ReplayRange): void {
-      if (!outbox.store) throw new Error('there is no outbox')
+      if (!outbox.store) throw new Error(`cannot add a replay: there is no outbox ${outboxFile}`)
       ranges.addRange({ store: outbox.store.id, kind: 'replay', ...replay })
     },
     /** The notes of the outbox from a number on. */
