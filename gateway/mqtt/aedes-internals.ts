@@ -32,7 +32,8 @@ export function checkPacketHeaders(
   const parser = client._parser as Parser | undefined
   if (typeof parser?._parseLength !== 'function' || typeof parser._emitError !== 'function') {
     throw new Error(
-      'the installed aedes has no _parseLength or _emitError in its parser: packet sizes cannot be limited',
+      'the parser of this aedes version has no _parseLength or _emitError: ' +
+        'packet sizes cannot be limited',
     )
   }
   const parseLength = parser._parseLength

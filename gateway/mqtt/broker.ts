@@ -143,9 +143,8 @@ function createPublishHook(
     const qos2Key =
       qos === 2 && client && messageId ? { clientId: client.id, packetId: messageId } : null
     if (qos2Key && options.countUnreleased() >= options.limits.qos2EntriesMax) {
-      return refuse(
-        `too many QoS 2 messages wait for their PUBREL: ${options.limits.qos2EntriesMax}`,
-      )
+      const limit = `gateway.mqtt.qos2EntriesMax = ${options.limits.qos2EntriesMax}`
+      return refuse(`too many QoS 2 messages wait for their PUBREL: ${limit} is reached`)
     }
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
     const removeInFlight = connections.backpressure.addInFlight(

@@ -15,10 +15,13 @@ import { readOutbox } from './store/fixture.ts'
 const main = fileURLToPath(new URL('../../gateway/main.ts', import.meta.url))
 const HOST = '127.0.0.1'
 const MESSAGES_MAX = 300
-/** The number of the failing fsync: opening a new outbox takes about 15, each commit one. */
+/**
+ * Which fsync of the gateway fails, counted from its start. Opening a new outbox needs about 15
+ * fsyncs, each commit one.
+ */
 const FAILING = [25, 50, 100]
 
-/** Without strace, or without the right to trace, these tests are skipped. */
+/** The tests are skipped where strace is not installed or this process may not trace. */
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 
 let dir: string
@@ -36,7 +39,9 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true })
 })
 
-/** Starts the real gateway, one fsync of which fails with EIO; resolves when it is ready. */
+/**
+ * Starts the real gateway, of which one fsync fails with EIO; resolves when the gateway is ready.
+ */
 async function startFailing(failing: number) {
   const [mqtt, http] = [await findFreePort(), await findFreePort()]
   const configFile = join(dir, 'sluice.yaml')
@@ -66,7 +71,10 @@ async function startFailing(failing: number) {
   return { mqtt, outboxFile, exited }
 }
 
-/** Publishes messages one by one until the connection breaks; gives the acknowledged ones. */
+/**
+ * Publishes messages one by one until the connection breaks; returns the numbers of the
+ * acknowledged messages.
+ */
 async function publishAll(port: number, qos: 1 | 2): Promise<number[]> {
   const client = await connectAsync(`mqtt://${HOST}:${port}`, { reconnectPeriod: 0 })
   client.on('error', () => {})
@@ -101,7 +109,8 @@ describe.skipIf(!canTrace)('an fsync that fails', () => {
         ({ measurements }) => measurements.find(({ metric }) => metric === 'number')!.number!,
       )
       expect(acknowledged.filter(number => !stored.includes(number))).toEqual([])
-      // The message whose fsync failed may be stored: its fate is unknown, so it is unacknowledged.
+      // The message whose fsync failed may be stored. Its fate is unknown, so it must not be
+      // acknowledged.
       expect(stored.length - acknowledged.length).toBeLessThanOrEqual(1)
     },
     60_000,

@@ -45,8 +45,7 @@ export function createPositions(db: Database, saveIntervalMs: number) {
       try {
         flush()
       } catch (error) {
-        // On a full disk the positions stay in memory and are written later. After a crash before
-        // that, the bridge sends the events after the written positions again.
+        // On a full disk the positions stay in memory; after a crash their events are sent again.
         if (!isDiskFull(error)) throw error
         saveSoon()
       }
@@ -67,10 +66,7 @@ export function createPositions(db: Database, saveIntervalMs: number) {
   return {
     /** Writes all positions that are not saved yet. */
     flush,
-    /**
-     * Returns the ranges of a store that are not done, at their newest, saved or unsaved,
-     * positions.
-     */
+    /** Returns the ranges of a store that are not done, at their newest positions, saved or not. */
     rangesOf(store: Buffer): Range[] {
       check()
       return table

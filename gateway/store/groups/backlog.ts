@@ -5,9 +5,10 @@ import { IS_EMPTIED_SQL } from './group-codec.ts'
 import { createStoredTotals } from './stored-totals.ts'
 
 /**
- * Measures the undelivered events: those in the inbox's ranges of this store or, with null, all
- * stored events. Costs a few index look-ups, whatever the number of events. The bytes of a group
- * count until its first event is delivered. Ages are in ms, and negative when the clock went back.
+ * Measures the undelivered events: the events in the inbox's ranges of this store or, when the
+ * ranges are null, all stored events. Needs only a few index look-ups, independent of the number of
+ * events. The bytes of a group count until its first event is delivered. Ages are in ms, and
+ * negative when the clock went back.
  */
 export function createBacklogMeter(outbox: Database) {
   const stored = createStoredTotals(outbox)
@@ -24,11 +25,12 @@ export function createBacklogMeter(outbox: Database) {
     const first = stored.first()
     const empty = { events: 0, bytes: 0, oldestAgeMs: 0 }
     if (!newest || first === null) return empty
-    // Ranges of isolated partitions overlap others; merged, each event counts once.
+    // Ranges of isolated partitions overlap other ranges. They are merged, so that each event
+    // counts once.
     const merged = mergeRanges(ranges ?? [{ next: first, end: null }])
     let [events, bytes, oldest] = [0, 0, Number.POSITIVE_INFINITY]
     for (const range of merged) {
-      // Events before the first stored event were dropped and are not waiting any more.
+      // Events before the first stored event were dropped and no longer count.
       const from = Math.max(range.next, first)
       const to = Math.min(range.end ?? newest.sequence, newest.sequence)
       if (from > to) continue

@@ -8,8 +8,8 @@ export type SelectableEvent = Pick<
 >
 
 /**
- * The first, last, lowest and highest value of one metric of one device, and the sequences of their
- * events. NaN: no number was seen yet.
+ * The first, last, lowest and highest value of one metric of one device, and the sequences of the
+ * events with these values. NaN means that no number was added yet.
  */
 type Extremes = {
   first: number
@@ -23,10 +23,10 @@ type Extremes = {
 export type Selection = ReturnType<typeof createSelection>
 
 /**
- * Selects the events that thinning keeps; events are added in the order of their sequences. Kept
- * are, for each metric of each device, the events with the first, the lowest, the highest and the
- * last value, and the first event among equal values; of a device's events without measurements,
- * the first and the last.
+ * Selects the events that thinning keeps; events are added in the order of their sequences. For
+ * each metric of each device, the events with the first, the lowest, the highest and the last value
+ * are kept; when several events have the lowest or highest value, the first of these events. Of a
+ * device's events without measurements, the first and the last event are kept.
  */
 export function createSelection() {
   const devices = new Map<string, Map<string | null, Extremes>>()
@@ -101,8 +101,8 @@ export function createMeans() {
       }
     },
     /**
-     * The means for a note: as many as fit in `maxLength` characters of JSON, and the number of
-     * metrics that are left out.
+     * Returns the means for a note: as many means as fit in `maxLength` characters of JSON, and the
+     * number of means that do not fit.
      */
     toNoteFields(maxLength: number): { means: Mean[]; meansLeftOut?: number } {
       const fitting: Mean[] = []
@@ -118,6 +118,9 @@ export function createMeans() {
   }
 }
 
-/** A key of a device: names of sites, zones and devices contain no control characters. */
+/**
+ * The key of a device. The separator is a control character, because names of sites, zones and
+ * devices contain none.
+ */
 const deviceKey = ({ site, zone, device }: Pick<SelectableEvent, 'site' | 'zone' | 'device'>) =>
   `${site}\u0000${zone}\u0000${device}`

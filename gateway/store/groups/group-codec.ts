@@ -16,8 +16,8 @@ const CHUNK_SPARE_BYTES = 1024
 export type ZoneRange = { zone: string; first: number; count: number }
 
 /**
- * A row of the table `groups`. `sequence` is the first event's; times are in ms since 1970;
- * `bytesSoFar` is the running total of header and body bytes, this row included.
+ * A row of the table `groups`. `sequence` is the sequence of the first event. Times are in ms since
+ * 1970. `bytesSoFar` is the running total of header and body bytes, with this row included.
  */
 export type GroupRow = {
   sequence: number
@@ -38,7 +38,7 @@ export type GroupRow = {
 /** A stored event: its zone and its Avro single-object encoding, a view of the group's buffer. */
 export type StoredEvent = { sequence: number; zone: string; value: Buffer }
 
-/** The columns of a group that do not depend on its events' bytes. */
+/** The columns of a group that do not depend on the bytes of its events. */
 export type GroupFacts = Omit<
   GroupRow,
   'version' | 'header' | 'headerCrc' | 'body' | 'bodyCrc' | 'bytesSoFar'
@@ -63,7 +63,8 @@ export function packGroup(
     plain.writeUInt32LE(lengths[index]!, at + 2)
   }
   plain.set(data, lengths.length * ENTRY_BYTES)
-  // One chunk holds the result: the default of 64 KiB costs a third more time and much garbage.
+  // The chunk size makes the result fit in one chunk. The default chunk size of 64 KiB needs a
+  // third more time and allocates much more memory.
   const body = zstdCompressSync(plain, { chunkSize: plain.length + CHUNK_SPARE_BYTES })
   const header = packHeader(zones)
   const bytesSoFar = bytesBefore + body.length + header.length
@@ -72,8 +73,8 @@ export function packGroup(
 
 /**
  * Packs the kept events of adjacent groups of one epoch and lane into one row, which covers all
- * sequences of these groups. Each event keeps its sequence and bytes. `zones` has the zone
- * sequences of all events, removed ones included.
+ * sequences of these groups. Each event keeps its sequence and bytes. `zones` contains the zone
+ * sequences of all events, with removed events included.
  */
 export function packThinned(
   facts: GroupFacts & { bytesSoFar: number },
@@ -105,7 +106,7 @@ function withChecksums(row: Omit<GroupRow, 'headerCrc' | 'bodyCrc'>): GroupRow {
   return { ...row, bodyCrc: checksum(row.body), headerCrc: headerChecksum(row) }
 }
 
-/** The zones of a group, or the reason why the group's header cannot be trusted. */
+/** Returns the zones of a group, or the reason why the group's header cannot be trusted. */
 export function readHeader(row: Omit<GroupRow, 'body'>): ZoneRange[] | { reason: string } {
   if (!isHeaderIntact(row)) return { reason: 'header checksum differs' }
   const isKnown = row.version === GROUP_VERSION || row.version === THINNED_VERSION
@@ -154,12 +155,12 @@ export function isEmptied(row: { version: number; bodyBytes: number }): boolean 
   return row.version === THINNED_VERSION && row.bodyBytes === 0
 }
 
-/** Whether all columns of a row but the body are as they were written. */
+/** Whether all columns of a row except the body match the stored checksum. */
 export function isHeaderIntact(row: Omit<GroupRow, 'body'>): boolean {
   return headerChecksum(row) === row.headerCrc
 }
 
-/** Whether the body of a row is as it was written. */
+/** Whether the body of a row matches the stored checksum. */
 export function isBodyIntact({ body, bodyCrc }: Pick<GroupRow, 'body' | 'bodyCrc'>): boolean {
   return checksum(body) === bodyCrc
 }

@@ -2,11 +2,17 @@ import type { Database } from 'better-sqlite3'
 import { packThinned, readHeader, type StoredEvent, type ZoneRange } from './group-codec.ts'
 import { type GroupHead, prepareGroupReplace } from './group-table.ts'
 
-/** Limits of a row that covers several groups: bytes of its header, and sequences. */
+/**
+ * The limits of a row that replaces several groups: the bytes of its header, and the number of its
+ * sequences.
+ */
 const HEADER_MAX_BYTES = 64 * 1024
 const SEQUENCES_MAX = 1_000_000
 
-/** Whether one row may cover two groups, `b` after `a`. Both headers must be intact. */
+/**
+ * Whether one row may replace the two groups `a` and `b`, of which `b` is the later. Both headers
+ * must be intact.
+ */
 export function canMerge(a: GroupHead, b: GroupHead): boolean {
   const isAdjacent = a.sequence + a.count === b.sequence && a.lane === b.lane && a.epoch === b.epoch
   if (!isAdjacent || !a.schema.equals(b.schema)) return false
@@ -14,7 +20,7 @@ export function canMerge(a: GroupHead, b: GroupHead): boolean {
   return isShort && a.count + b.count <= SEQUENCES_MAX
 }
 
-/** Splits groups into runs of adjacent groups that one row may cover. */
+/** Splits groups into runs of adjacent groups that one row may replace. */
 export function mergeableRuns<T>(groups: readonly T[], headOf: (group: T) => GroupHead): T[][] {
   const runs: T[][] = []
   for (const group of groups) {
@@ -25,7 +31,10 @@ export function mergeableRuns<T>(groups: readonly T[], headOf: (group: T) => Gro
   return runs
 }
 
-/** Replaces groups by one row with the kept events, inside the open transaction. */
+/**
+ * Returns a function that replaces groups by one row with the kept events, inside the open
+ * transaction.
+ */
 export function createGroupReplacer(db: Database) {
   const insert = prepareGroupReplace(db)
   const deleteRest = db.prepare('DELETE FROM groups WHERE sequence > ? AND sequence <= ?')
@@ -34,7 +43,9 @@ export function createGroupReplacer(db: Database) {
     .pluck()
   const deleteRemoved = db.prepare('DELETE FROM thinned WHERE sequence BETWEEN ? AND ?')
   const insertRemoved = db.prepare('INSERT INTO thinned VALUES (?, ?, ?)')
-  /** The groups are one run of `mergeableRuns`; `kept` are their remaining events in order. */
+  /**
+   * `groups` is one run of `mergeableRuns`; `kept` are the events of the run that remain, in order.
+   */
   return (groups: GroupHead[], kept: StoredEvent[]): void => {
     const [first, last] = [groups[0]!, groups.at(-1)!]
     const { sequence, lane, epoch, schema } = first
@@ -55,7 +66,10 @@ export function createGroupReplacer(db: Database) {
   }
 }
 
-/** The zones of adjacent groups: in each zone, zone sequences continue from group to group. */
+/**
+ * Merges the zones of adjacent groups. In each zone, the zone sequences continue from group to
+ * group.
+ */
 function mergeZones(groups: GroupHead[]): ZoneRange[] {
   const zones = new Map<string, ZoneRange>()
   for (const group of groups) {

@@ -21,7 +21,10 @@ export const GROUP_COLUMNS = [
 /** A row of the table `groups` without its body, but with the body's length in bytes. */
 export type GroupHead = Omit<GroupRow, 'body'> & { bodyBytes: number }
 
-/** What a query selects to get a `GroupHead`. SQLite reads no body for its length. */
+/**
+ * The columns that a query selects to get a `GroupHead`. SQLite does not read a body to get its
+ * length.
+ */
 export const GROUP_HEAD_COLUMNS = [
   ...GROUP_COLUMNS.filter(column => column !== 'body'),
   'length(body) AS bodyBytes',
@@ -29,12 +32,17 @@ export const GROUP_HEAD_COLUMNS = [
 
 const PARAMETERS = GROUP_COLUMNS.map(column => `@${column}`).join(', ')
 
-/** A statement that inserts a row as it is; it throws when a row has the same sequence. */
+/**
+ * Prepares the statement that inserts a row unchanged. The statement throws when a row with the
+ * same sequence exists.
+ */
 export function prepareGroupInsert(db: Database) {
   return db.prepare<GroupRow>(`INSERT INTO groups VALUES (${PARAMETERS})`)
 }
 
-/** A statement that inserts a row as it is, in place of a row with the same sequence. */
+/**
+ * Prepares the statement that inserts a row unchanged, and replaces a row with the same sequence.
+ */
 export function prepareGroupReplace(db: Database) {
   return db.prepare<GroupRow>(`INSERT OR REPLACE INTO groups VALUES (${PARAMETERS})`)
 }

@@ -8,7 +8,7 @@ import { GROUP_VERSION, type GroupRow, type StoredEvent, unpackGroup } from './g
 import { createGroupReplacer, mergeableRuns } from './group-rewrite.ts'
 import type { GroupHead } from './group-table.ts'
 
-/** The characters of JSON that means take in a note, at most. */
+/** The most characters of JSON that the means in a note may have. */
 const MEANS_MAX_LENGTH = 64 * 1024
 
 type Parts = { db: Database; notes: NoteLog; ring(): void }
@@ -26,19 +26,23 @@ export function createThinner({ db, notes, ring }: Parts) {
     return Array.isArray(events) ? { head: row, events } : null
   }
   return {
-    /** The events of a complete group; none for a thinned, missing or unreadable group. */
+    /**
+     * Returns the events of a complete group; an empty array for a thinned, missing or unreadable
+     * group.
+     */
     eventsOf(sequence: number): SensorReading[] {
       try {
         return (unpack(sequence)?.events ?? []).map(({ value }) => decodeEvent(value))
       } catch {
-        // The events have another schema, which this program cannot decode.
+        // The events have a schema of a newer program, which this program cannot decode.
         return []
       }
     },
     /**
-     * Removes all events but the kept ones from groups of one epoch, and writes a tombstone, in one
-     * transaction; adjacent groups become one row. `sequences` are the groups' first sequences.
-     * Adds the removed events to `means`; with `isLast`, the tombstone gets the means.
+     * Removes all events except the `kept` events from groups of one epoch, and writes a tombstone,
+     * in one transaction. Adjacent groups become one row. `sequences` are the first sequences of
+     * the groups. Adds the removed events to `means`; with `isLast`, the means are written into the
+     * tombstone.
      */
     thin(
       sequences: number[],
@@ -69,7 +73,9 @@ export function createThinner({ db, notes, ring }: Parts) {
   }
 }
 
-/** The tombstone of removed events; without events, only the reason. */
+/**
+ * Creates the tombstone of removed events; when there are none, the tombstone has only the reason.
+ */
 function tombstoneOf(removed: SensorReading[], reason: string): ThinnedTombstone {
   const [first, last] = [removed[0], removed.at(-1)]
   if (!first || !last) return { count: 0, reason }

@@ -19,11 +19,14 @@ export function createGroupWriter(db: Database, { gateway, epoch }: Epoch) {
     get bytesSoFar() {
       return bytesSoFar
     },
-    /** Begins a commit; discards the bytes of a commit that failed. */
+    /** Begins a commit. Bytes that were counted for a failed commit are discarded. */
     begin(): void {
       bytesDrafted = bytesSoFar
     },
-    /** Counts the groups since `begin`: their transaction is durable. */
+    /**
+     * Adds the bytes of the groups since `begin` to `bytesSoFar`, because their transaction is
+     * durable.
+     */
     committed(): void {
       bytesSoFar = bytesDrafted
     },
@@ -38,7 +41,7 @@ export function createGroupWriter(db: Database, { gateway, epoch }: Epoch) {
         const { zone, receivedAt } = reading
         const numbers = draft.next(zone)
         sequence = numbers.sequence
-        // Each field is named, because spreading two objects took longer than the encoding.
+        // Each field is listed, because spreading two objects took longer than the encoding.
         const length = eventBuffer.write({
           id: idOf(sequence),
           gateway,

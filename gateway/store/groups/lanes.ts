@@ -2,10 +2,12 @@ import type { Config } from '../../../config/config.ts'
 import type { Reading } from '../../../config/event/sensor-reading.ts'
 import { standardLane } from '../../../config/syntax/routes.ts'
 
-/** A reading and its lane; the standard lane when none is named. */
+/** A reading and its lane. A reading without a lane is in the standard lane. */
 export type AcceptedReading = Reading & { lane?: string | undefined }
 
-/** Splits the readings of one commit by lane, in the order in which lanes first occur. */
+/**
+ * Splits the readings of one commit by lane. The lanes are in the order in which they first occur.
+ */
 export function splitByLane<T extends { lane?: string | undefined }>(readings: T[]): T[][] {
   const [first] = readings
   if (!first) return []
@@ -20,7 +22,10 @@ type Policies = Pick<Config['outbox'], 'lanes' | 'whenFull'>
 /** What happens to a lane's events when a bound is reached: a value of `outbox.whenFull`. */
 export type LanePolicy = Policies['whenFull']
 
-/** The policy of each lane at a bound; lanes without an own policy have `whenFull`. */
+/**
+ * The policy of each lane at a bound. A lane without a policy of its own has the policy
+ * `outbox.whenFull`.
+ */
 export function createLanePolicies({ lanes, whenFull }: Policies) {
   const policies = [whenFull, ...Object.values(lanes).map(lane => lane.whenFull)]
   return {

@@ -1,12 +1,18 @@
 import type { ZoneRange } from './group-codec.ts'
 
-/** The numbers of one commit's events. Without a call of `commit` they are given again. */
+/**
+ * Assigns the numbers of one commit's events. Without a call of `commit`, the next draft assigns
+ * the same numbers again.
+ */
 export type NumberingDraft = {
   /** Numbers the next event. `zoneIndex` is the zone's index in `zones`. */
   next(zone: string): { sequence: number; zoneSequence: number; zoneIndex: number }
   /** The zones of the current group. */
   readonly zones: ZoneRange[]
-  /** Begins the next group of the commit; returns the array that `next` fills with its zones. */
+  /**
+   * Begins the next group of the commit; returns the array to which `next` adds the zones of the
+   * group.
+   */
   nextGroup(): ZoneRange[]
   /** The zones of all groups of the commit. */
   readonly allZones: ZoneRange[]
@@ -70,5 +76,8 @@ export function createNumbering(lastSequence: number) {
   }
 }
 
-/** One run of the writer: its store, gateway and epoch, and the last sequence before the run. */
+/**
+ * One run of the gateway's writer: its store, gateway and epoch, and the last sequence before the
+ * run.
+ */
 export type Epoch = { store: Buffer; gateway: string; epoch: number; lastSequence: number }

@@ -15,7 +15,10 @@ import { createStoredTotals } from './stored-totals.ts'
 import { type DoomedGroup, tombstonesOf } from './tombstones.ts'
 import type { createZoneHeads } from './zone-heads.ts'
 
-/** Limits of one step, which takes a few milliseconds and one fsync between two commits. */
+/**
+ * The limits of one step, so that a step between two commits takes a few milliseconds and one
+ * fsync.
+ */
 const STEP_MAX_GROUPS = 200
 const STEP_MAX_BYTES = 4 * 1024 * 1024
 const STEP_MAX_NOTES = 500
@@ -31,7 +34,7 @@ export type PruningCandidate = {
   receivedTo: number
   bytes: number
   lane: string
-  /** Sequences of the group whose events were removed; all of them in an emptied group. */
+  /** How many events were removed from the group; all events if it was emptied. */
   removedEvents: number
   isEmptied: 0 | 1
 }
@@ -73,8 +76,8 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       })
     },
     /**
-     * Deletes groups up to the given one, delivered or not, and writes tombstones for the events in
-     * `undelivered`; null: all events.
+     * Deletes groups up to the given one, delivered or not, and writes tombstones for the events
+     * that are in the ranges `undelivered`; null: for all events.
      */
     drop(
       upTo: Pick<PruningCandidate, 'sequence' | 'to'>,
@@ -92,8 +95,8 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       ring()
     },
     /**
-     * Removes all events of groups that are not at the front: the groups' rows stay, without
-     * events. A group whose header cannot be trusted is not changed.
+     * Removes all events of groups that are not at the front of the outbox. The rows of these
+     * groups stay, without events. A group whose header cannot be trusted is not changed.
      */
     emptyGroups(
       doomed: PruningCandidate[],
@@ -113,17 +116,17 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       })
       ring()
     },
-    /** The number of notes before a note sequence. */
+    /** Counts the stored notes before a note sequence. */
     countNotesBefore(sequence: number): number {
       const first = selectFirstNote.get() as number | null
       return first === null ? 0 : Math.max(0, Math.min(sequence, notes.last) - first)
     },
-    /** The oldest notes that one step may delete, without the last note. */
+    /** Returns the oldest notes that one step may delete, without the last note. */
     oldestNotes(): { sequence: number; at: number }[] {
       const rows = selectOldestNotes.all(STEP_MAX_NOTES) as { sequence: number; at: number }[]
       return rows.filter(({ sequence }) => sequence < notes.last)
     },
-    /** Deletes the notes before a note sequence, without the last note. */
+    /** Deletes the notes before a note sequence, but never the last note. */
     pruneNotes(before: number): void {
       notes.transact(() => deleteNotes.run(Math.min(before, notes.last)))
     },
@@ -196,7 +199,7 @@ function createGroupQueries(db: Database) {
       try {
         return decodeEvent(events[0].value).clock
       } catch {
-        // The event has the schema of a newer program.
+        // The event has a schema of a newer program, which this program cannot decode.
         return null
       }
     },

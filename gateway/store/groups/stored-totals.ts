@@ -5,7 +5,9 @@ type Removed = { events: number; bytes: number }
 
 const NOTHING: Removed = { events: 0, bytes: 0 }
 
-/** Counts stored events and bytes between two sequences with a few index look-ups. */
+/**
+ * Counts stored events and bytes between two sequences. Each count needs only a few index look-ups.
+ */
 export function createStoredTotals(db: Database) {
   // ORDER BY names the column of the table: the alias is a sum, and SQLite would sort all groups.
   const selectNewest = db.prepare(
@@ -16,13 +18,15 @@ export function createStoredTotals(db: Database) {
   const selectTotalBefore = db
     .prepare('SELECT bytesSoFar FROM groups WHERE sequence < ? ORDER BY sequence DESC LIMIT 1')
     .pluck()
-  // Running totals continue over pruned groups: bytes before the first group were pruned.
+  // The running total still counts pruned groups, so this selects the bytes of all groups before
+  // the first stored group.
   const selectPrunedTotal = db
     .prepare(
       'SELECT bytesSoFar - length(header) - length(body) FROM groups ORDER BY sequence LIMIT 1',
     )
     .pluck()
-  // A reader may open the file before the writer migrates it to the version with this table.
+  // Prepared at the first use, because a reader may open the file before the writer migrates it to
+  // the version with the table `thinned`.
   let selectRemoved: Statement | null = null
   const removed = (from: number, to: number): Removed => {
     selectRemoved ??= prepareIfTableExists(db, REMOVED)
@@ -45,7 +49,7 @@ export function createStoredTotals(db: Database) {
       const last = sequence <= start ? start : sequence - 1
       return totalBefore(sequence) - removed(start, last).bytes
     },
-    /** Events and bytes that were removed from the groups of a span, and do not count any more. */
+    /** Returns how many events and bytes were removed by thinning from the groups of a span. */
     removed,
   }
 }

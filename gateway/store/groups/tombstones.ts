@@ -4,16 +4,18 @@ import { isEmptied, readHeader, type ZoneRange } from './group-codec.ts'
 import type { GroupHead } from './group-table.ts'
 
 /**
- * A group that will be deleted. `to` is the last sequence before the next group,
- * whatever the row's `count` says.
+ * A group that will be deleted. `to` is the last sequence before the next group, which is right
+ * even when the row's `count` is damaged.
  */
 export type DoomedGroup = GroupHead & { to: number }
 
 /**
- * The tombstones of groups in order: one for each run of adjacent, undelivered groups of an epoch.
- * `undelivered` are the ranges that the bridge has still to deliver; null: unknown, so all. For a
- * group whose header cannot be trusted, the tombstone has sequences and no zones. An emptied group
- * has its tombstone already. A thinned group's tombstone names its removed events once more.
+ * Creates the tombstones of groups, which are in order: one tombstone for each run of adjacent,
+ * undelivered groups of an epoch. `undelivered` are the ranges that the bridge has still to
+ * deliver; null means that they are unknown, so that all events count as undelivered. For a group
+ * whose header cannot be trusted, the tombstone contains sequences and no zones. An emptied group
+ * gets no tombstone, because it got one when it was emptied. The tombstone of a thinned group also
+ * names the events that thinning removed before.
  */
 export function tombstonesOf(
   groups: DoomedGroup[],
@@ -51,7 +53,10 @@ export function isUndelivered(
   )
 }
 
-/** Adds zones; a zone whose zone sequences continue extends its last entry. */
+/**
+ * Adds zones to `known`. When the zone sequences of a zone continue its last entry, that entry is
+ * extended.
+ */
 function addZones(known: Tombstone['zones'], more: ZoneRange[]): void {
   for (const { zone, first, count } of more) {
     const last = known.findLast(([name]) => name === zone)

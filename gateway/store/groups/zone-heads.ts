@@ -9,7 +9,8 @@ type Heads = [zone: string, zoneSequence: number][]
 
 /**
  * Stores the zone heads of this epoch in the table `heads` and in `heads` notes for the ledger. The
- * table is written now and then, so that the next start reads only the headers since that write.
+ * table is written at each heartbeat and before pruning, so that the next start reads only the
+ * headers of the groups since the last write.
  */
 export function createZoneHeads(
   db: Database,
@@ -35,13 +36,17 @@ export function createZoneHeads(
       for (const { zone } of zones) changedZones.add(zone)
     },
     /**
-     * Call before groups up to a sequence are deleted, inside the open transaction: writes the
-     * table when the headers of these groups have heads that the table does not have.
+     * Call this before groups up to a sequence are deleted, inside the same open transaction.
+     * Writes the table when the headers of these groups contain heads that the table does not
+     * contain.
      */
     saveBeforePruning(sequence: number): void {
       if ((selectHeadsUpTo.get() as number) < sequence) writeTable(changedHeads())
     },
-    /** Writes table and note in one commit; false when no zone changed since the last call. */
+    /**
+     * Writes the table and a `heads` note in one transaction; returns false when no zone changed
+     * since the last call.
+     */
     write(): boolean {
       if (changedZones.size === 0) return false
       const zones = changedHeads()
@@ -56,7 +61,10 @@ export function createZoneHeads(
   }
 }
 
-/** The zone heads of a past epoch: from the table, and from the headers of the groups since. */
+/**
+ * Reads the zone heads of a past epoch from the table, and from the headers of the groups that were
+ * stored since the table was written.
+ */
 export function readZoneHeads(db: Database, epoch: number): Heads {
   const since = db.prepare('SELECT sequence FROM headsUpTo').pluck().get() as number
   const zones = new Map(

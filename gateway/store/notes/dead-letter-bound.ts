@@ -2,18 +2,33 @@ import type { Database } from 'better-sqlite3'
 import { encodeNoteBody } from './note-kinds.ts'
 import { type NoteLog, type NoteRow, noteContent, prepareNoteUpdate } from './note-log.ts'
 
-/** One step rewrites at most this many dead letters and this many bytes (and one letter more). */
+/**
+ * One step rewrites at most this many dead letters. It stops after the dead letter with which it
+ * has read this many bytes.
+ */
 const STEP_MAX_DEAD_LETTERS = 500
 const STEP_MAX_BYTES = 4 * 1024 * 1024
-/** A step drops payloads down to this part of the bound, so that not every check has to drop. */
+/**
+ * Payloads are dropped until the bytes fall to this share of the bound, so that not every check has
+ * to drop payloads.
+ */
 const TARGET_RATIO = 0.95
-/** Longer texts are truncated: a device must not keep its dead letter large by a long topic. */
+/**
+ * Longer texts of a dead letter without payload are truncated, because otherwise a long topic would
+ * keep the dead letter large.
+ */
 const TEXT_MAX_LENGTH = 1024
 
-/** The bound at which payloads are dropped. A body without its payload begins with this key. */
+/**
+ * The configuration key of the bound at which payloads are dropped. The JSON body of a dead letter
+ * without payload begins with the field `dropped`, whose value is this key.
+ */
 export const DEAD_LETTER_BYTES_KEY = 'outbox.bounds.deadLetterBytes'
 const DROPPED_PREFIX = Buffer.from(JSON.stringify({ dropped: DEAD_LETTER_BYTES_KEY }).slice(0, -1))
-/** A larger body always has its payload, so SQLite need not read the body's beginning. */
+/**
+ * A body larger than this always has its payload, so SQLite need not read the beginning of the
+ * body.
+ */
 const DROPPED_MAX_BYTES = 32 * 1024
 
 /** Whether the payload of a dead letter was dropped at the bound. */
@@ -23,10 +38,11 @@ export const isPayloadDropped = ({ body }: NoteRow) =>
 export type DeadLetterBound = ReturnType<typeof createDeadLetterBound>
 
 /**
- * Bounds the bytes of undelivered dead letters. The oldest dead letters lose their payloads and
- * nothing else, so each dead letter still arrives under its number. A check costs as much as was
- * stored and delivered since the check before. The first check, and a check after the inbox
- * started over, reads all undelivered dead letters.
+ * Limits the bytes of undelivered dead letters. Above the limit, the oldest dead letters lose their
+ * payloads and nothing else (very long texts are truncated), so each dead letter is still delivered
+ * under its number. A check reads only the dead letters that were stored or delivered since the
+ * check before. The first check, and a check after the inbox was replaced, reads all undelivered
+ * dead letters.
  */
 export function createDeadLetterBound(db: Database, notes: NoteLog) {
   const inSpan = "FROM notes WHERE kind = 'deadletter' AND sequence BETWEEN @from AND @to"
@@ -62,14 +78,14 @@ export function createDeadLetterBound(db: Database, notes: NoteLog) {
     return true
   }
   return {
-    /** How many dead letters lost their payloads since the store was opened. */
+    /** How many dead letters lost their payloads since the outbox was opened. */
     get droppedPayloads() {
       return droppedPayloads
     },
     /**
      * Returns the bytes of the undelivered dead letters that still have their payloads.
-     * `firstUndelivered` is the first undelivered note; null: unknown at the moment. Call this
-     * before notes are deleted.
+     * `firstUndelivered` is the number of the first undelivered note; null when it is unknown at
+     * the moment. Call this before notes are deleted.
      */
     advanceTo(firstUndelivered: number | null): number {
       const nextNote = firstUndelivered ?? counted?.nextNote ?? 1
@@ -85,7 +101,10 @@ export function createDeadLetterBound(db: Database, notes: NoteLog) {
       state.nextNote = nextNote
       return state.bytes
     },
-    /** Drops the payloads of the oldest dead letters beyond `maxBytes`; false: none is beyond. */
+    /**
+     * Drops payloads of the oldest dead letters while their bytes exceed `maxBytes`, at most one
+     * step. Returns false when they do not exceed `maxBytes`.
+     */
     dropPayloads(maxBytes: number): boolean {
       if (!counted || counted.bytes <= maxBytes) return false
       const { from, to, bytes } = counted

@@ -9,8 +9,8 @@ import { type NoteRow, noteContent } from './note-log.ts'
 const PAGE_ROWS = 100
 
 /**
- * The state of a dead letter. It is `uncertain` when a later note that resolves some dead letter
- * cannot be read.
+ * The state of a dead letter. The state is `uncertain` when a later `retried` or `dropped` note
+ * cannot be read, because that note may name this dead letter.
  */
 export type DeadLetterState =
   | { state: 'open' | 'dropped' | 'uncertain' }
@@ -19,8 +19,9 @@ export type DeadLetterState =
 type Facts = { reason: string; place: string; topic: string; clock: ClockState }
 
 /**
- * A dead letter as stored. When its payload was dropped at a bound, `payload` is null and `size`
- * says how many bytes it had. When its note cannot be read, `damaged` says why.
+ * A dead letter as stored. When the payload was dropped at a bound, `payload` is null and `size` is
+ * the payload's former size in bytes. When the note of the dead letter cannot be read, `damaged` is
+ * the reason.
  */
 export type StoredDeadLetter = DeadLetterState & { number: number; at: number } & (
     | (Facts & { payload: Buffer })
@@ -29,8 +30,9 @@ export type StoredDeadLetter = DeadLetterState & { number: number; at: number } 
   )
 
 /**
- * The dead letters of an outbox, by the numbers of their notes. The state of a dead letter follows
- * from later notes, so the state goes to the ledger with the notes and can never be undone.
+ * The dead letters of an outbox, by the numbers of their notes. The state of a dead letter is
+ * derived from later notes. These notes are also sent to the ledger, so a state can never be
+ * undone.
  */
 export function createDeadLetters(db: Database) {
   const selectPage = db.prepare(
@@ -46,7 +48,10 @@ export function createDeadLetters(db: Database) {
   let resolvedUpTo = 0
   let uncertainUpTo = 0
 
-  /** Reads only the notes since the last call: a lookup must not scan all notes. */
+  /**
+   * Reads only the notes that were added since the last call, because a look-up must not scan all
+   * notes.
+   */
   const readResolvingNotes = () => {
     const upTo = selectLast.get() as number
     for (const row of selectResolving.iterate(resolvedUpTo) as Iterable<NoteRow>) {
@@ -71,13 +76,13 @@ export function createDeadLetters(db: Database) {
   }
 
   return {
-    /** The dead letter with this number; null when no dead letter has this number. */
+    /** Returns the dead letter with this number; null when no dead letter has this number. */
     find(number: number): StoredDeadLetter | null {
       readResolvingNotes()
       const row = selectOne.get(number) as NoteRow | undefined
       return row ? decode(row) : null
     },
-    /** All dead letters, oldest first. Memory holds one page of rows at a time. */
+    /** Yields all dead letters, oldest first. One page of rows is in memory at a time. */
     *all(): Generator<StoredDeadLetter> {
       readResolvingNotes()
       for (let from = 0; ; ) {

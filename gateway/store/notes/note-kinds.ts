@@ -11,15 +11,21 @@ import type { Runs, Span } from '../sequence/spans.ts'
  * because such a content marks a damaged note. `outbox.commit({ notes })` stores the note.
  */
 export type NoteContents = {
-  /** An epoch begins after `previous`; null: no epoch before, or a `heads` note names its end. */
+  /**
+   * An epoch begins after the epoch `previous`. `previous` is null when there was no epoch before,
+   * or when a `heads` note names the end of the previous epoch.
+   */
   epoch: { epoch: number; firstSequence: number; previous: EpochEnd | null }
-  /** The heartbeat of an epoch; also the end of an epoch under the gateway's former id. */
+  /**
+   * The heartbeat of an epoch. Also names the end of an epoch under the id that the gateway had
+   * before it was renamed.
+   */
   heads: EpochEnd
-  /** Numbers that the bell or the inbox has seen and the outbox does not hold. */
+  /** Numbers that the bell or the inbox names and that the outbox does not store. */
   hole: Partial<Span> & { epoch: number | undefined; notes?: Span; reason: string }
   /** Events deleted before their delivery. */
   tombstone: Tombstone | ThinnedTombstone
-  /** Events whose `receivedAt` was wrong; `offsetMs` is to be added. */
+  /** Events whose `receivedAt` may be wrong: add `offsetMs` to correct it; 0 when it was right. */
   clock: Span & { epoch: number; offsetMs: number }
   /** A message or an event that cannot be processed, with its original bytes. */
   deadletter: DeadLetterMessage | DeadLetterEvent | DeadLetterWithoutPayload
@@ -27,7 +33,10 @@ export type NoteContents = {
   retried: { deadletter: number; sequence: number }
   /** An operator dropped the dead letter with the number `deadletter`. */
   dropped: { deadletter: number }
-  /** Events lost with a damaged outbox, or an inbox that started over. */
+  /**
+   * Events that were lost with a damaged outbox, or a damaged inbox that was replaced by a new
+   * file.
+   */
   quarantine: LostEvents | DamagedInbox
   /** What was salvaged from a damaged outbox; `lostNotes` are numbers of notes. */
   salvage: { reason: string; file: string } & SalvageCounts
@@ -35,9 +44,12 @@ export type NoteContents = {
   behind: Deferral & { topic: string; partitions: number; zones: unknown }
   /** All events of a deferred range are delivered; `behind` is the number of its `behind` note. */
   'caught up': Deferral & { behind: number }
-  /** The deferred ranges of the inbox. Every deferred range not named here is void. */
+  /**
+   * The deferred ranges of the inbox. A deferred range that an earlier note names and this note
+   * does not name no longer exists.
+   */
   contact: { store: string; behind: (Omit<Deferral, 'store'> & { behind: number })[] }
-  /** Events after the number `behind` are spread over another number of partitions. */
+  /** Events after the sequence `behind` are sent to another number of partitions. */
   spread: {
     store: string
     topic: string
@@ -61,7 +73,8 @@ export type NoteContents = {
 export type NoteKind = keyof NoteContents
 
 /**
- * A note before it has a number. `gateway` names the gateway's id when it is not the current one.
+ * A note before it has a number. `gateway` is the gateway's id when the note is not about the
+ * gateway's current id.
  */
 export type Note = {
   [Kind in NoteKind]: { kind: Kind; content: NoteContents[Kind]; gateway?: string }
@@ -74,7 +87,10 @@ export type EpochEnd = {
   zones: (readonly [zone: string, zoneSequence: number])[]
 }
 
-/** Events of whole groups that were deleted; `zones` holds zone sequences. */
+/**
+ * The events of complete groups that were deleted. `zones` contains the zone sequences of these
+ * events.
+ */
 export type Tombstone = Span & {
   epoch: number
   count: number
@@ -84,8 +100,8 @@ export type Tombstone = Span & {
 
 /**
  * Events that thinning deleted: `numbers` and the zone sequences in `zones` are encoded as runs.
- * The means of their values follow in the last tombstone of a thinned period, which may delete no
- * event itself (`count` 0).
+ * The means of the deleted values are in the last tombstone of a thinned run, which may name no
+ * events itself (`count` 0).
  */
 export type ThinnedTombstone = (
   | (Omit<Tombstone, 'zones'> & { numbers: Runs; zones: [zone: string, ...runs: Runs][] })
@@ -111,7 +127,9 @@ type DeadLetterMessage = {
   payload: string
 }
 
-/** An event that Kafka rejected; `payload` null: too large for a dead letter. */
+/**
+ * An event that Kafka rejected. `payload` is null when the event is too large for a dead letter.
+ */
 type DeadLetterEvent = NoteContents['rejected'] & { place: 'kafka'; payload: string | null }
 
 /** A dead letter whose payload of `size` bytes was dropped at the bound named by `dropped`. */
@@ -139,13 +157,18 @@ type SalvageCounts = {
   lostNotes: Span[]
 }
 
-/** A deferred range; `to` null: no end yet; `apart`: an isolated partition. */
+/**
+ * A deferred range. `to` is null while the range has no end; `apart` means an isolated partition.
+ */
 type Deferral = { store: string; from: number; to: number | null; why: 'backlog' | 'apart' }
 
-/** The zone of an event and its numbers; null where the bytes of the event do not say. */
+/**
+ * The zone of an event and its numbers. A number is null when it cannot be read from the bytes of
+ * the event.
+ */
 type EventNumbers = { zone: string; epoch: number | null; zoneSequence: number | null }
 
-/** The file that holds a note. */
+/** The file that contains a note. */
 type NoteFile = { store: string; origin: 'outbox' | 'inbox' }
 
 /** Events of the range with the id `range`; their zones as far as they are known. */
@@ -155,8 +178,9 @@ type PassedSpan = Span & { range: number; store: string; reason: string; zones?:
 type ZoneSpan = { zone: string; first: number; count: number }
 
 /**
- * Encodes a note as stored and forwarded: JSON with the fields in the order of `content`, after the
- * gateway's id in the field `speaker` (null: the note is the bridge's, which stores no gateway).
+ * Encodes the body of a note as it is stored and forwarded: JSON with the gateway's id in the field
+ * `speaker`, then the fields of `content` in their order. `currentGateway` is null for notes of the
+ * bridge, which have no field `speaker`.
  */
 export function encodeNoteBody({ content, gateway }: Note, currentGateway: string | null): Buffer {
   const speaker = gateway ?? currentGateway
@@ -168,7 +192,10 @@ export function splitNoteBody({ speaker, ...content }: Record<string, unknown>) 
   return { ...(typeof speaker === 'string' && { gateway: speaker }), content }
 }
 
-/** Decodes a stored note whose checksum is intact, so that its fields are those of its kind. */
+/**
+ * Decodes a stored note. The caller has verified the note's checksum, so the fields are those of
+ * the note's kind.
+ */
 export function decodeNoteBody({ kind, body }: { kind: string; body: Buffer }): Note {
   return { kind, ...splitNoteBody(JSON.parse(body.toString())) } as Note
 }

@@ -13,7 +13,7 @@ export type DeadLetter = {
   place: string
   topic: string
   payload: Uint8Array
-  /** How far the time of receipt can be trusted. */
+  /** The state of the gateway's clock when the message was received. */
   clock?: ClockState
 }
 
@@ -30,15 +30,18 @@ export type OutgoingNote = {
   content: Record<string, unknown>
 }
 
-/** One read returns at most this many notes and this many bytes (and one note more). */
+/**
+ * One read returns at most this many notes, and stops at the note with which it exceeds this many
+ * bytes.
+ */
 const READ_MAX_NOTES = 500
 const READ_MAX_BYTES = 512 * 1024
 
 /**
  * Creates a function that reads notes from a number on, oldest first, in bounded batches.
- * `lastGiven` returns the last number that was given to a note; null: unknown. Throws a
- * DamagedFileError when a damaged note has a number that cannot be right: forwarding the note
- * would skip other notes.
+ * `lastGiven` returns the last number that was assigned to a note; null when it is unknown. Throws
+ * a DamagedFileError when the number of a damaged note must be wrong, because forwarding the note
+ * under that number would skip other notes.
  */
 export function createNoteReader(db: Database, lastGiven: () => number | null) {
   const select = db.prepare('SELECT * FROM notes WHERE sequence >= ? ORDER BY sequence LIMIT ?')
@@ -49,7 +52,9 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
       const { sequence, kind, at } = row
       const isGiven = isNoteIntact(row) || sequence <= (lastGiven() ?? sequence)
       if (!isGiven || sequence < next)
-        throw new DamagedFileError(`note ${sequence} has a damaged number`)
+        throw new DamagedFileError(
+          `note ${sequence} has a damaged number: it follows note ${next - 1}`,
+        )
       next = sequence + 1
       notes.push({ sequence, kind, at, ...splitNoteBody(noteContent(row)) })
       // A damaged row may have no body at all.
@@ -60,7 +65,10 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
   }
 }
 
-/** The fields of a note's body; of a damaged note only the `reason` why it cannot be trusted. */
+/**
+ * Returns the fields of a note's body. For a damaged note, returns only a `reason` why the note
+ * cannot be trusted.
+ */
 export function noteContent(row: NoteRow): Record<string, unknown> {
   if (!isNoteIntact(row)) return { reason: 'note checksum differs' }
   return JSON.parse(row.body.toString())
@@ -78,8 +86,8 @@ export function prepareNoteUpdate(db: Database) {
 }
 
 /**
- * The notes of a writing connection. Numbers have no gaps and continue after the newest note in
- * the file. Throws a DamagedFileError when the newest note is damaged.
+ * Adds notes to a file. The notes' numbers have no gaps and continue after the newest note in the
+ * file. Throws a DamagedFileError when the newest note is damaged.
  */
 export function createNoteLog(db: Database) {
   const insert = prepareNoteInsert(db)
@@ -107,7 +115,7 @@ export function createNoteLog(db: Database) {
     get last() {
       return last
     },
-    /** Names this gateway in all later notes that do not name another gateway. */
+    /** Sets the gateway's id that is written into all later notes that name no other gateway. */
     setGateway(gateway: string): void {
       currentGateway = gateway
     },
@@ -117,11 +125,13 @@ export function createNoteLog(db: Database) {
       const content = { ...rest, payload: Buffer.from(payload).toString('base64') }
       add({ kind: 'deadletter', content }, at)
     },
-    /** Skips the numbers up to `sequence`: they belonged to notes that are lost. */
+    /** Skips the numbers up to `sequence`, because they belonged to notes that are lost. */
     skipNumbersTo(sequence: number): void {
       last = Math.max(last, sequence)
     },
-    /** Runs the work in a transaction. A failed transaction gives its note numbers back. */
+    /**
+     * Runs `work` in a transaction. When the transaction fails, its note numbers are used again.
+     */
     transact(work: () => void): void {
       const lastBefore = last
       try {

@@ -8,19 +8,22 @@ import {
   type ZoneRange,
 } from '../groups/group-codec.ts'
 
-/** A group as a reader gets it. */
+/** A group as it is returned to a reader. */
 export type ReadGroup = {
   sequence: number
   count: number
   receivedFrom: number
-  /** The events, or why they cannot be read; with the zones when the header is intact. */
+  /**
+   * The events, or the reason why they cannot be read; then also the zones, if the header is
+   * intact.
+   */
   content: StoredEvent[] | { reason: string; zones?: ZoneRange[] }
 }
 
 /**
- * Finds groups by the numbers of their events. Verifies what the file says of itself: `lastMarked`
- * gives the last event by the bell, null when the bell cannot be read. Throws DamagedFileError for
- * damage that would make a reader wait for events that are stored.
+ * Finds groups by the sequences of their events. `lastMarked` returns the last event that the bell
+ * names, or null when the bell cannot be read; the groups must be consistent with it. Throws
+ * DamagedFileError for damage that would make a reader wait for ever for an event that is stored.
  */
 export function createGroupFinder(db: Database, lastMarked: () => number | null) {
   const selectUpTo = db.prepare(
@@ -31,8 +34,10 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
   const selectGroup = db.prepare('SELECT * FROM groups WHERE sequence = ?')
   return {
     /**
-     * The group with the event `sequence`, or the next one. Null when there is none yet, or when
-     * the end of the group cannot be known yet: its header is damaged and the group is the last.
+     * Returns the group with the event `sequence`, or else the next group. Returns null when no
+     * such group is stored yet. Also returns null when the end of the group is not known yet,
+     * because its header is damaged, no later group is stored, and the bell does not name a later
+     * event.
      */
     groupAt(sequence: number): ReadGroup | null {
       const intact = intactGroupAt(sequence)
@@ -42,7 +47,7 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
       const group = readGroup(start)
       if (group === 'end unknown') return null
       if (group && group.sequence + group.count > sequence) return group
-      // The last group ends before `sequence`: the next one is not stored yet.
+      // The last group ends before `sequence`, so the event is not stored yet.
       if (group && selectFrom.get(start + 1) === null) return null
       // A group that was written or pruned between the two queries is found at the next call.
       if (startOf(sequence) === start) {
@@ -51,18 +56,23 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
       return null
     },
     /**
-     * The last event by the bell, when no event from `sequence` up to it is stored any more; null
-     * while events are stored, or when the bell knows of none.
+     * Returns the last event that the bell names, if the events from `sequence` up to that event
+     * are all missing. Returns null while one of them is stored, and when the bell names no event
+     * from `sequence` on.
      */
     missingUpTo(sequence: number): number | null {
       const last = lastMarked()
-      // The bell rings after the commit: an event that it knows is stored or deleted.
+      // The bell rings after the commit, so an event that the bell names was stored, and is deleted
+      // if it cannot be found.
       const isMissing = last !== null && last >= sequence && selectFrom.get(sequence) === null
       return isMissing ? last : null
     },
   }
 
-  /** The fast path of a reader that goes from group to group: an intact group that starts there. */
+  /**
+   * Returns an intact group that starts at `sequence`, or null. This is the fast path for a reader
+   * that reads group after group.
+   */
   function intactGroupAt(sequence: number): ReadGroup | null {
     const row = selectGroup.get(sequence) as GroupRow | undefined
     const content = row ? unpackGroup(row) : null
@@ -70,7 +80,7 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
     return { sequence, count: row.count, receivedFrom: row.receivedFrom, content }
   }
 
-  /** The first number of the group with this event, or of the next group. */
+  /** The first sequence of the group with this event, or else of the next group, or null. */
   function startOf(sequence: number): number | null {
     const near = selectUpTo.get(sequence) as { sequence: number; count: number } | undefined
     const covers = near && near.sequence + near.count > sequence
@@ -95,15 +105,16 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
   }
 
   /**
-   * The number after a group whose own count cannot be trusted: the start of the next group, or the
-   * number after the bell's last event.
+   * Returns the sequence after a group whose own count cannot be trusted: the start of the next
+   * group, or the sequence after the last event that the bell names; null when neither is known.
    */
   function endOf(sequence: number): number | null {
     const last = lastMarked()
     const next = selectFrom.get(sequence + 1) as number | null
     if (next !== null) return next
     if (last === null) return null
-    // The bell rings after each commit: a larger number was never assigned.
+    // The bell rings after each commit, so no sequence after its last event was assigned, except by
+    // a commit that is just ending.
     if (sequence > last + 1) {
       throw new DamagedFileError(`group ${sequence} starts after the bell's last event ${last}`)
     }

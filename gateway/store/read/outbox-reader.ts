@@ -12,9 +12,9 @@ type StoreRow = { id: Buffer; gateway: string }
 export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 
 /**
- * Opens the outbox for reading; null while there is none. When the reason is damage, calls
- * `onDamage` with it. Each call reads one group and leaves no transaction open, because an open
- * transaction would stop the writer's checkpoints.
+ * Opens the outbox for reading; null while there is no outbox that can be read. Calls `onDamage`
+ * with the reason when the outbox cannot be opened because it is damaged. Each call of the reader
+ * leaves no transaction open, because an open transaction would prevent the writer's checkpoints.
  */
 export function openOutboxReader(file: string, onDamage: (reason: string) => void = () => {}) {
   const db = openReadOnly(file, OUTBOX_APPLICATION_ID, onDamage)
@@ -59,7 +59,10 @@ function createReader(db: Database, file: string) {
   }
 }
 
-/** How many dead letters an outbox has stored since a time (ms since 1970). */
+/**
+ * Counts the dead letters that an outbox stores and that are not older than `sinceMs` (ms since
+ * 1970).
+ */
 export function countDeadLetters(file: string, sinceMs: number): number {
   const db = openReadOnly(file, OUTBOX_APPLICATION_ID)
   const count = db

@@ -11,7 +11,10 @@ import {
 } from '../groups/group-codec.ts'
 import { GROUP_HEAD_COLUMNS, type GroupHead } from '../groups/group-table.ts'
 
-/** How many groups one query reads; between two queries the writer may checkpoint. */
+/**
+ * How many groups one query reads. Pages are small, because the writer's checkpoints can finish
+ * only between two queries.
+ */
 const PAGE_GROUPS = 200
 const NEWEST = Number.MAX_SAFE_INTEGER
 
@@ -21,9 +24,10 @@ export type EventFilter = { fromMs: number; toMs: number; zone?: string | undefi
 export const ANY_TIME = { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY }
 
 /**
- * A result of a scan: a group that may have matching events, with the number of stored events by
- * zone (fewer than `count` when the group is thinned); a group whose header is damaged, so that it
- * may match; or sequence numbers between two groups that are no longer stored.
+ * One result of a scan. `group`: a group that may have matching events, with the number of stored
+ * events of each zone (fewer than `count` in total when the group is thinned). `unreadable`: a
+ * group whose header is damaged, so that it may have matching events. `gone`: sequences between two
+ * groups that are no longer stored.
  */
 export type OutboxScanItem =
   | { kind: 'group'; sequence: number; count: number; zones: ZoneRange[] }
@@ -35,8 +39,8 @@ export type OutboxView = NonNullable<ReturnType<typeof openOutboxView>>
 type StoredZones = (head: GroupHead, zones: ZoneRange[]) => ZoneRange[]
 
 /**
- * Opens the outbox for inspection while the gateway may write; null while there is none that can be
- * read. Leaves no transaction open between two calls.
+ * Opens the outbox for inspection while the gateway may write; null when there is no outbox that
+ * can be read. No transaction stays open between two calls.
  */
 export function openOutboxView(file: string) {
   const opened = openStore(file)
@@ -59,7 +63,9 @@ export function openOutboxView(file: string) {
     *scanGroups(sequence: number, filter: EventFilter): Generator<OutboxScanItem> {
       for (const page of scanPages(sequence, filter)) yield* page
     },
-    /** The events of a group that match the filter, or why they cannot be read. */
+    /**
+     * Returns the events of a group that match the filter, or the reason why they cannot be read.
+     */
     eventsOf(sequence: number, filter: EventFilter): SensorReading[] | { reason: string } {
       const row = findGroup(sequence)
       if (!row) return { reason: 'no longer in the outbox' }
@@ -74,8 +80,8 @@ export function openOutboxView(file: string) {
       }
     },
     /**
-     * The group in which the last `count` events start, and how many events of that group to skip
-     * before them. Events of damaged groups are not counted.
+     * Returns the group that contains the first of the last `count` events, and how many events of
+     * the group come before that event. Events of damaged groups are not counted.
      */
     findLastEvents(count: number, zone: string | undefined): { sequence: number; skip: number } {
       let [sequence, events, before] = [1, 0, NEWEST]
@@ -98,7 +104,7 @@ export function openOutboxView(file: string) {
   }
 }
 
-/** Creates the scan of the heads of groups, a page at a time. */
+/** Creates the function that scans the heads of groups, one page at a time. */
 function createPageScan(db: Database, storedZones: StoredZones) {
   const selectPage = db.prepare(
     `SELECT ${GROUP_HEAD_COLUMNS} FROM groups
@@ -106,8 +112,8 @@ function createPageScan(db: Database, storedZones: StoredZones) {
   )
 
   /**
-   * Scans the groups from `sequence` to `last`, oldest first, without reading bodies. Gives the
-   * items of each page; a page without matches gives an empty array.
+   * Scans the groups from `sequence` to `last`, oldest first, without reading bodies. Yields the
+   * items of each page; for a page without matches, an empty array.
    */
   return function* scanPages(
     sequence: number,
@@ -123,7 +129,8 @@ function createPageScan(db: Database, storedZones: StoredZones) {
       for (const head of heads) {
         const zones = readHeader(head)
         if ('reason' in zones) {
-          // Neither the times nor the count of the group can be trusted: it may match.
+          // Neither the times nor the count of the group can be trusted, so the group may have
+          // matching events.
           items.push({ kind: 'unreadable', sequence: head.sequence, reason: zones.reason })
           next = null
           continue
@@ -166,7 +173,10 @@ function openStore(file: string) {
   return null
 }
 
-/** Counts the stored events by zone; the header of a thinned group still counts removed events. */
+/**
+ * Counts the stored events of each zone. For a thinned group the events are read, because the
+ * header of the group still counts the removed events.
+ */
 function countStored(
   findGroup: (sequence: number) => GroupRow | undefined,
   { sequence, version }: GroupHead,

@@ -7,7 +7,7 @@ export type ReopeningReader = ReturnType<typeof createReopeningReader>
 
 /**
  * Reads an outbox that may be created, removed, replaced or restored while the bridge runs. Marks a
- * damaged outbox for the gateway, which salvages it, and does not read it until then.
+ * damaged outbox as damaged, and does not read the outbox until the gateway has salvaged it.
  */
 export function createReopeningReader(file: string) {
   let reader: OutboxReader | null = null
@@ -29,14 +29,18 @@ export function createReopeningReader(file: string) {
   }
 
   return {
-    /** Opens the outbox unless the present file is open already; true when it was opened. */
+    /**
+     * Opens the outbox unless the file now at its path is open already; returns true when the
+     * outbox was opened.
+     */
     refresh(): boolean {
       damaged = readDamageReason(file)
       if (damaged || isReplaced()) close()
       const canOpen = !reader && !damaged
       if (canOpen) {
         inode = inodeOf(file)
-        // A file that was never read may be anything; its bell says that it was an outbox.
+        // A file that was never read may be of any kind. It is marked as damaged only when its bell
+        // proves that it was an outbox.
         reader = openOutboxReader(file, reason => hasBell(file) && onDamage(reason))
       }
       store = reader && { id: reader.store, gateway: reader.gateway }
@@ -46,11 +50,14 @@ export function createReopeningReader(file: string) {
     get store() {
       return store
     },
-    /** Why the outbox is not read until the gateway has salvaged it; null when it is sound. */
+    /**
+     * The damage of the outbox, which is not read until the gateway has salvaged it; null when no
+     * damage was found.
+     */
     get damaged() {
       return damaged
     },
-    /** The result of `read`, or `otherwise` while there is no sound outbox to read. */
+    /** Returns the result of `read`, or `otherwise` while there is no undamaged outbox to read. */
     readOrElse<T>(otherwise: T, read: (reader: OutboxReader) => T): T {
       if (!reader) return otherwise
       try {

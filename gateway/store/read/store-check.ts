@@ -26,7 +26,9 @@ const kinds = {
   inbox: [INBOX_APPLICATION_ID, inboxMigrations],
 } as const
 
-/** Checks the file of a store and changes nothing, also while its writer runs. */
+/**
+ * Checks an outbox or inbox without changing the file. The writer of the file may run meanwhile.
+ */
 export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
   if (!existsSync(file)) return { state: 'none' }
   const damage = readDamageReason(file)
@@ -49,9 +51,9 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
 }
 
 /**
- * From the ranges in the inbox: the age of the oldest undelivered event in ms (0 when there is
- * none), and the partition count of the ranges (null before the first contact, or when the stores
- * cannot be read).
+ * Reads, according to the ranges in the inbox, the age of the oldest undelivered event in ms (0
+ * when there is none), and the partition count of the ranges (null before the bridge's first
+ * contact with the outbox, or when outbox or inbox cannot be read).
  */
 export function readRangeStatus(outboxFile: string, inboxFile: string) {
   const unknown = { oldestWaitingMs: 0, partitions: null }

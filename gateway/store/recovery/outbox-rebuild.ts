@@ -16,22 +16,22 @@ import { countInSpans, decodeRuns, isSpan, type Span, subtractSpans } from '../s
 import type { DamagedFile } from './recovery.ts'
 import { openSalvage, type Salvage } from './salvage.ts'
 
-/** Events that could not be salvaged; zones and epoch as far as they are known. */
+/** Events that could not be salvaged, with their zones and epoch if these are known. */
 type LostEvents = Span & { reason: string; zones?: ZoneRange[]; epoch?: number }
 
 /** The last zone sequence of each zone. */
 type ZoneHeads = Map<string, number>
 
-/** The gateway that owns the outbox, and the inbox that knows the bridge's progress. */
+/** The gateway that owns the outbox, and the inbox with the bridge's positions. */
 type Owner = { gateway: string; inboxFile: string }
 
 const UNREADABLE = 'cannot be read any more'
 
 /**
  * Fills a new outbox with everything that can be salvaged from a damaged one, under the same store
- * id, inside the open transaction. Neighbours, bell and inbox show which events once existed; each
- * range of them that is lost becomes a `quarantine` note. A `salvage` note sums up the rebuild.
- * New numbers continue after all of them.
+ * id, inside the open transaction. The salvaged groups, the bell and the inbox show which events
+ * once existed. Each span of these events that is lost is named in a `quarantine` note. A `salvage`
+ * note contains the counts of the rebuild. New sequences and note numbers start after all old ones.
  */
 export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFile) => {
   const { gateway, inboxFile } = owner
@@ -43,7 +43,8 @@ export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFil
     const bell = mark && id?.equals(mark.store) ? mark : null
     const delivered = id && readInboxProgress(inboxFile, id)
     const notes = copyNotes(db, salvage)
-    // After a power cut the bell may be old. Only a bell as new as the last note knows the epoch.
+    // After a power cut the bell may be old. The bell's epoch is used only when the bell is as new
+    // as the last note.
     const newestEpoch = bell && bell.noteSequence >= notes.last ? bell.epoch : notes.epoch
     const epoch = newestEpoch ?? store?.epoch ?? bell?.epoch ?? 0
     const groups = copyGroups(db, salvage, epoch, notes.headsOf.get(epoch) ?? new Map())
@@ -78,7 +79,7 @@ export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFil
   }
 }
 
-/** Copies all notes, and collects what they say about sequences, zones and other notes. */
+/** Copies all notes, and collects the sequences, zone heads and note numbers that they name. */
 function copyNotes(db: Database, salvage: Salvage) {
   const insert = prepareNoteInsert(db)
   const present: Span[] = []
@@ -106,7 +107,8 @@ function copyNotes(db: Database, salvage: Salvage) {
       lastSequence = Math.max(lastSequence, content.firstSequence - 1)
     }
     if (kind === 'hole' || kind === 'quarantine' || kind === 'tombstone') {
-      // A note about thinning lists the deleted numbers of its span; the others still exist.
+      // A tombstone of thinned events lists the deleted sequences of its span. The other sequences
+      // of the span are not explained by it.
       if ('numbers' in content) explained.push(...decodeRuns(content.numbers))
       else if (isSpan(content)) explained.push(content)
       if ('notes' in content && isSpan(content.notes)) explainedNotes.push(content.notes)
@@ -157,8 +159,9 @@ function copyGroups(db: Database, salvage: Salvage, epoch: number, heads: ZoneHe
 }
 
 /**
- * The events and bytes that thinning removed from a group; null when the group was not thinned. The
- * bytes follow from the running total before the group, and are 0 when the total is unknown.
+ * Computes the events and bytes that thinning removed from a group; null when the group was not
+ * thinned. The bytes are computed from the running total before the group, and are 0 when that
+ * total is unknown.
  */
 function thinnedFrom(row: GroupRow, bytesBefore?: number) {
   const { sequence, version, count, bytesSoFar, header, body } = row
@@ -169,7 +172,10 @@ function thinnedFrom(row: GroupRow, bytesBefore?: number) {
   return { sequence, events: count - kept.length, bytes }
 }
 
-/** The events missing before, between and after the salvaged groups that no note explains yet. */
+/**
+ * Finds the events that are missing before, between and after the salvaged groups and that no note
+ * explains.
+ */
 function findLostEvents(
   groups: ReturnType<typeof copyGroups>,
   explained: Span[],
@@ -177,8 +183,8 @@ function findLostEvents(
   last: number,
 ): LostEvents[] {
   const { first } = groups
-  // Delivered events may be pruned and are not lost, even where a free page still holds a part of
-  // an older group.
+  // Events before the inbox's position are delivered. They may be pruned and are not reported as
+  // lost, even where a free page still contains a part of an older group.
   const from = delivered?.next ?? 1
   const missing: LostEvents[] = [...groups.lost]
   if (first === 0) missing.push({ from, to: last, reason: UNREADABLE })
@@ -196,7 +202,10 @@ function findLostEvents(
   })
 }
 
-/** Writes the zone heads. The old table has no checksums: it adds only zones unknown otherwise. */
+/**
+ * Writes the zone heads. The table of the damaged file has no checksums, so it is used only for
+ * zones that neither a note nor a group names.
+ */
 function writeHeads(
   db: Database,
   file: string,

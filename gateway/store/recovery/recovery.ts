@@ -21,33 +21,54 @@ import {
   prepareDatabase,
 } from '../file/schema.ts'
 
-/** A damaged file, and the path under which it will be kept; `atMs` is ms since 1970. */
+/**
+ * A damaged file, and `aside`, the path to which it will be moved. `atMs` is the time of the
+ * recovery in ms since 1970.
+ */
 export type DamagedFile = { file: string; aside: string; reason: string; atMs: number }
 
-/** Where the damaged file is kept, why it was set aside, and what was salvaged, in counts. */
+/**
+ * `file` is where the damaged file is kept, `reason` why it was set aside, and `salvaged` what was
+ * salvaged, in counts.
+ */
 export type RecoveryReport = { file: string; reason: string; salvaged: Record<string, unknown> }
 
-/** How one of our two files is identified, migrated and recovered; `key`: its configuration key. */
+/**
+ * How an outbox or an inbox is identified, migrated and recovered. `key` is the configuration key
+ * of its path.
+ */
 export type StoreKind = {
   key: string
   applicationId: number
   migrations: Migration[]
-  /** Whether something beside the file proves that it was ours, when SQLite cannot read it. */
+  /**
+   * Whether another file beside the file proves that it is of this kind, for a file that SQLite
+   * cannot read.
+   */
   isKnown(file: string): boolean
-  /** Why a file must be rebuilt although SQLite may open it; null when there is no reason. */
+  /**
+   * Returns why a file must be rebuilt although SQLite may open it; null when there is no reason.
+   */
   findFault(file: string): string | null
-  /** Fills a new file, inside the open transaction, with what can be salvaged. */
+  /**
+   * Fills a new file, inside the open transaction, with everything that can be salvaged from the
+   * damaged file. Returns what was salvaged.
+   */
   refill(db: Database.Database, damaged: DamagedFile): RecoveryReport['salvaged']
 }
 
-/** The offset of the application id; sqlite.org/fileformat2.html, "The Database Header". */
+/**
+ * The offset of the application id in a database file; sqlite.org/fileformat2.html, "The Database
+ * Header".
+ */
 const APPLICATION_ID_OFFSET = 68
-/** Error codes of an obstacle, which say nothing about damage. */
+/** Error codes of obstacles to opening a file. These codes do not mean that the file is damaged. */
 const OBSTACLES = /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|PERM|AUTH|NOMEM|NOLFS|INTERRUPT)/
 
 /**
- * Rebuilds a file before it is opened, if its damage mark or its own state asks for that. Finishes
- * an interrupted replacement first. Null when no rebuild was needed. The caller holds the lock.
+ * Rebuilds a file before it is opened, if the file has a damage mark or `findFault` returns a
+ * fault. First finishes an interrupted replacement. Returns null when no rebuild was needed. The
+ * caller must have the lock.
  */
 export function recoverBeforeOpen(file: string, kind: StoreKind): RecoveryReport | null {
   finishReplacement(file)
@@ -58,7 +79,7 @@ export function recoverBeforeOpen(file: string, kind: StoreKind): RecoveryReport
 }
 
 /**
- * Rebuilds a file that could not be opened, if the file is ours and the error means damage;
+ * Rebuilds a file that could not be opened, if the file is of this kind and the error means damage;
  * otherwise throws the error again.
  */
 export function recoverAfterFailedOpen(
@@ -72,9 +93,9 @@ export function recoverAfterFailedOpen(
 }
 
 /**
- * Sets a damaged file aside and replaces it by a new file with everything that can be salvaged. A
- * power cut at any step is harmless by their order: write the damage mark, build the new file under
- * another name, sync, exchange the names, remove the mark.
+ * Sets a damaged file aside and replaces it by a new file with everything that can be salvaged. The
+ * order of the steps makes a power cut at any step harmless: write the damage mark, build the new
+ * file under another name, sync it, rename both files, remove the mark.
  */
 function rebuild(file: string, kind: StoreKind, reason: string): RecoveryReport {
   refuseForeignFile(file, kind)
@@ -87,7 +108,8 @@ function rebuild(file: string, kind: StoreKind, reason: string): RecoveryReport 
   let salvaged: RecoveryReport['salvaged']
   try {
     prepareDatabase(db, kind.applicationId, kind.migrations)
-    // An unfinished file is thrown away, so it needs no journal. It is synced at the end.
+    // The new file needs no journal, because an unfinished file is removed at the next start. It is
+    // synced when it is complete.
     db.pragma('journal_mode = OFF')
     db.pragma('synchronous = OFF')
     salvaged = db.transaction(() => kind.refill(db, damaged)).immediate()
@@ -99,7 +121,10 @@ function rebuild(file: string, kind: StoreKind, reason: string): RecoveryReport 
   return { file: aside.file, reason, salvaged }
 }
 
-/** Throws a ForeignFileError when the file can be read well enough to say that it is not ours. */
+/**
+ * Throws a ForeignFileError when the file can be read well enough to know that it is of another
+ * kind.
+ */
 function refuseForeignFile(file: string, { applicationId, migrations }: StoreKind): void {
   let db: Database.Database | undefined
   try {
@@ -114,7 +139,8 @@ function refuseForeignFile(file: string, { applicationId, migrations }: StoreKin
 
 function isOurDamage(file: string, kind: StoreKind, error: unknown): boolean {
   if (error instanceof DamagedFileError) return true
-  // Without a cause the tables prove a foreign file; with a cause nothing could be read.
+  // A ForeignFileError without a cause means that the file was read and has the tables of another
+  // kind. With a cause, nothing could be read.
   if (error instanceof ForeignFileError) return error.cause !== undefined && wasOurs(file, kind)
   if (!(error instanceof Database.SqliteError) || !wasOurs(file, kind)) return false
   const { code } = error

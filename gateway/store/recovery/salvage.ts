@@ -5,26 +5,29 @@ import { GROUP_COLUMNS } from '../groups/group-table.ts'
 import { isPayloadDropped } from '../notes/dead-letter-bound.ts'
 import { isNoteIntact, type NoteRow } from '../notes/note-log.ts'
 
-/** A group with an intact header; `isIntact` says whether the body is intact, too. */
+/** A group with an intact header. `isIntact` is true when the body is intact, too. */
 export type SalvagedGroup = { row: GroupRow; zones: ZoneRange[]; isIntact: boolean }
 
-/** The row that identifies the store; the row has no checksum. `created` is ms since 1970. */
+/**
+ * The row that identifies the store. The row has no checksum, so its values may be damaged.
+ * `created` is in ms since 1970.
+ */
 export type SalvagedStore = { id: Buffer; created: number; epoch: number }
 
 export type Salvage = ReturnType<typeof openSalvage>
 
-/** The column types of our tables: i integer, t text, b blob, 0 primary key. */
+/** The column types of the tables in outbox and inbox: i integer, t text, b blob, 0 primary key. */
 const SHAPES = { groups: '0itiiiibibiib', notes: '0tiib', store: 'btii' }
 
 /**
- * Finds all readable rows of an outbox or inbox, wherever the file is damaged: scans every page of
- * file and write-ahead log by itself and trusts no row without its checksum. Yields rows in the
- * order of their numbers, each number once; memory holds one row at a time.
+ * Finds all readable rows of an outbox or inbox, wherever the file is damaged: scans each page of
+ * the file and of the write-ahead log independently, and verifies the checksum of each row that has
+ * one. Yields rows in the order of their numbers, each number once. One row is in memory at a time.
  */
 export function openSalvage(file: string) {
   const pages = openPages(file)
   const cells = { groups: [] as Cell[], notes: [] as Cell[], store: [] as Cell[] }
-  // Page 1 holds the list of tables.
+  // Page 1 is skipped, because it contains only SQLite's list of tables.
   for (let number = 2; number <= pages.count; number++) {
     const page = pages.page(number)
     for (const cell of page ? cellsIn(page, number) : []) {
@@ -36,9 +39,9 @@ export function openSalvage(file: string) {
   }
 
   /**
-   * For each number the best row: an intact row that no later row replaced, or else any row. Of
-   * groups the one with the most numbers, because older groups may remain in free pages after one
-   * group replaced several.
+   * Yields the best row of each number: an intact row that was not replaced if there is one, or
+   * else any row. Of several intact groups, the group with the most sequences is best, because free
+   * pages may still contain older groups that one later group replaced.
    */
   function* inOrder<T extends Candidate>(
     cells: Cell[],
@@ -73,7 +76,10 @@ export function openSalvage(file: string) {
 
 type Candidate = { isIntact: boolean; mayBeReplaced?: boolean; row: GroupRow | NoteRow }
 
-/** The newest version of a row ranks highest; free pages may still hold replaced versions. */
+/**
+ * Ranks the versions of a row: the newest intact version is highest. Free pages may still contain
+ * versions that were replaced.
+ */
 function rankOf({ isIntact, mayBeReplaced, row }: Candidate): number {
   if (!isIntact) return 0
   return mayBeReplaced ? 1 : 2 + ('count' in row ? row.count : 0)

@@ -4,14 +4,18 @@ import { readRows } from '../file/readonly-database.ts'
 import { openPages } from '../file/sqlite-pages.ts'
 import { PAGE_BYTES, readWal } from '../file/sqlite-wal.ts'
 
-/** Whether a bell stands beside the file: proof of our outbox even when SQLite cannot read it. */
+/**
+ * Whether a valid bell is beside the file. The bell proves that the file is an outbox even when
+ * SQLite cannot read the file.
+ */
 export const hasBell = (file: string) => readBell(bellFile(file)) !== null
 
 /**
- * Why an outbox must be rebuilt although SQLite opens it; null when there is no reason. Intact
- * commits lie in the write-ahead log after a damaged place, the database file lacks them, and
- * SQLite would overwrite them. A single such commit may be one that a power cut interrupted, unless
- * the bell rang for it.
+ * Returns the reason why an outbox must be rebuilt although SQLite can open it; null when there is
+ * no reason. The reason is that the write-ahead log contains intact commits after a damaged frame,
+ * which the database file does not contain and which SQLite would overwrite. A single commit after
+ * the damage may be a commit that a power cut interrupted, so it is a reason only if the bell rang
+ * for it.
  */
 export function findWalFault(file: string): string | null {
   const { pages, commitsAfterDamage, isHeaderIntact } = readWal(`${file}-wal`)
@@ -23,8 +27,9 @@ export function findWalFault(file: string): string | null {
 }
 
 /**
- * Whether the database file itself has all pages of the log: a power cut while SQLite restarts the
- * log damages the log's header, and the file has every commit.
+ * Whether the database file itself contains all pages of the log. This is so after a power cut
+ * while SQLite restarts the log: the log's header is damaged, but the database file contains every
+ * commit.
  */
 function hasPages(file: string, logged: Map<number, number>): boolean {
   const [main, merged] = [openPages(file, { withWal: false }), openPages(file)]
@@ -40,7 +45,7 @@ function hasPages(file: string, logged: Map<number, number>): boolean {
   }
 }
 
-/** Whether the bell rang for an event or a note that the database does not show. */
+/** Whether the bell rang for an event or a note that SQLite does not find in the database. */
 function isOlderThanBell(file: string): boolean {
   const mark = readBell(bellFile(file))
   const [stored] = readRows<{ id: Buffer; sequence: number | null; note: number | null }>(

@@ -11,22 +11,25 @@ import {
   type StoreKind,
 } from './recovery.ts'
 
-/** Cures by the error code of SQLite or the system; the first match counts. */
+/** The cures for error codes of SQLite or the operating system. The first match is used. */
 const CURES: [codes: RegExp, cure: string][] = [
   [/FULL|ENOSPC|EDQUOT/, 'Free some space on that disk, or name a path on another one'],
   [/CANTOPEN|READONLY|EROFS/, 'Mount its disk so that it can be written, or name another path'],
   [/IOERR|EIO/, 'The disk may be failing: check its health, or name a path on another one'],
 ]
-/** Errors that may pass by themselves, so the process manager should start us again. */
+/**
+ * Errors that may end without an operator, so the process manager should start the process again.
+ */
 const MAY_PASS = /FULL|ENOSPC|EDQUOT|IOERR|EIO/
 
 /**
  * Opens a file for its one writer and migrates the file to the newest version; `createParts` then
  * reads from the file. Creates a missing file and its directory. The parent directory must exist:
- * an outbox must not silently be created beside a volume that is not mounted. A damaged file of
- * ours is set aside and rebuilt, and `recovery` reports so; a foreign file is left untouched.
- * Throws a LockedError when another process writes. Otherwise throws a CannotStart, which names
- * key, path and cure; on a full or failing disk the error says that it may pass.
+ * an outbox must not silently be created beside a volume that is not mounted. A damaged outbox or
+ * inbox is set aside and rebuilt, and `recovery` reports the rebuild. A foreign file is not
+ * changed. Throws a LockedError when another process writes the file. For any other failure throws
+ * a CannotStart, which names configuration key, path and cure; on a full or failing disk with
+ * `isTemporary`.
  */
 export function openForWriting<T>(
   file: string,
@@ -49,7 +52,8 @@ export function openForWriting<T>(
     const knownKind = { ...kind, isKnown: (path: string) => wasLocked || kind.isKnown(path) }
     return { ...openOrRecover(file, knownKind, createParts), lock }
   } catch (error) {
-    // A lock file left beside a foreign file would make the file look like ours.
+    // A new lock file is removed, because a lock file beside a foreign file would make that file
+    // look like an outbox or inbox.
     if (lock && !wasLocked) rmSync(lockFile, { force: true })
     lock?.close()
     if (error instanceof CannotStart) throw error

@@ -14,8 +14,8 @@ import { isDone, type RangeKind } from '../sequence/delivery-range.ts'
 export type ActiveRanges = ReturnType<typeof createActiveRanges>
 
 /**
- * The ranges of the open store (docs/internals/delivery.md). Each change is one transaction of the
- * inbox, together with the note that reports the change.
+ * The ranges of the open store (docs/internals/delivery.md). Each change of the ranges and the note
+ * that reports the change are one transaction of the inbox.
  */
 export function createActiveRanges(inbox: Inbox) {
   let all: Range[] = []
@@ -36,7 +36,10 @@ export function createActiveRanges(inbox: Inbox) {
     get all(): readonly Range[] {
       return all
     },
-    /** Ranges of the readings topic: the rest from before a change of partitions, then the open. */
+    /**
+     * The ranges of the readings topic: first the ranges that ended at a change of the partition
+     * count, then the open range.
+     */
     get live(): Range[] {
       return rangesOf('live')
     },
@@ -55,9 +58,9 @@ export function createActiveRanges(inbox: Inbox) {
     get undelivered(): Range[] {
       return rangesOf('live', 'backlog', 'apart')
     },
-    /** Whether events stored from now on go to this topic. */
+    /** Whether events that are stored from now on are sent to this topic. */
     sendsTo: (topic: string) => openRange()?.topic === topic,
-    /** Loads the ranges of a store from the inbox. */
+    /** Loads the ranges of a store from the inbox; null: there is no open store. */
     load(store: Buffer | null): void {
       all = store ? inbox.rangesOf(store) : []
     },
@@ -65,7 +68,10 @@ export function createActiveRanges(inbox: Inbox) {
     addRange(range: Omit<Range, 'id'>): void {
       all = [...all, inbox.addRange(range)]
     },
-    /** Redirects live events to another topic, durably; false when there is no live range yet. */
+    /**
+     * Redirects live events to another topic, durably. Returns false when there is no live range
+     * yet.
+     */
     redirectLive(topic: string, partitions: number): boolean {
       const open = openRange()
       if (open && open.topic !== topic) {
@@ -79,8 +85,8 @@ export function createActiveRanges(inbox: Inbox) {
       if (changed.length > 0) edit(() => ({ changed: changed.map(range => ({ ...range, topic })) }))
     },
     /**
-     * The changes of delivery/range-changes.ts. To be called while no batch of the live range is
-     * being sent.
+     * The following functions make the changes of delivery/range-changes.ts. Call them only while
+     * no batch of the live range is being sent.
      */
     splitBacklog: (last: number, topic: string) =>
       void edit(splitBacklog(rangesOf('live'), last, topic)),
@@ -93,7 +99,10 @@ export function createActiveRanges(inbox: Inbox) {
       edit(repartition(openRange()!, last, partitions))
       return openRange()!.next
     },
-    /** Moves a range to `next`, durably within a second or at close. Removes it when it is done. */
+    /**
+     * Moves the position of a range to `next`, durably within a second or at close. Removes the
+     * range when it is done.
+     */
     advance(range: Range, next: number): void {
       if (range.kind === 'backlog' && isDone({ next, end: range.end })) {
         inbox.addNotes([caughtUpNote(range)])

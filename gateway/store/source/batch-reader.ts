@@ -5,12 +5,16 @@ import type { OutboxReader } from '../read/outbox-reader.ts'
 import type { ActiveRanges } from './active-ranges.ts'
 
 /**
- * The oldest events of a range, and the position after them. `events` may be empty for a range of
- * some zones, when the groups read have no event of those zones.
+ * The oldest events of a range, and the position after these events. `events` may be empty when
+ * none of the groups that were read contains an event of the range: it is limited to some zones, or
+ * the groups are missing or unreadable.
  */
 export type RangeBatch = { range: Range; events: StoredEvent[]; next: number }
 
-/** How many groups are read at once for a range of some zones, which may be in none of them. */
+/**
+ * How many groups one batch reads for a range that is limited to some zones. Without a limit, very
+ * many groups could be read without finding an event of these zones.
+ */
 const GROUPS_MAX = 50
 const GONE = 'no longer in the outbox'
 
@@ -20,9 +24,10 @@ export type BatchLimits = { maxEvents: number; maxBytes: number; last?: number }
 type Parts = Pick<ActiveRanges, 'advance'> & Pick<Inbox, 'addNotes'> & { matcherOf: ZoneMatcher }
 
 /**
- * Reads whole groups from the position of a range on, up to the limits or the first gap; null when
- * there is nothing to read. Events that are missing or unreadable become a note of the inbox before
- * the range passes them. For a replay the note is `not replayed`, because its events are delivered.
+ * Reads complete groups from the position of a range on, up to the limits or the first gap after an
+ * event; null when there is nothing to read. Missing or unreadable events are named in a note of
+ * the inbox before the range's position moves past them. For a replay, the kind of the note is `not
+ * replayed`, because the events of a replay were delivered before.
  */
 export function readBatch(
   reader: Pick<OutboxReader, 'groupAt' | 'missingUpTo'>,
@@ -84,8 +89,8 @@ export function readBatch(
 }
 
 /**
- * Whether an unreadable group may contain events of the range. `zones` are the zones in its header;
- * undefined when the header is damaged too.
+ * Whether an unreadable group may contain events of the range. `zones` are the zones in the group's
+ * header; undefined when the header is damaged too.
  */
 function mayContain(zones: ZoneRange[] | undefined, isOfRange: ReturnType<ZoneMatcher>): boolean {
   return !zones || !isOfRange || zones.some(({ zone }) => isOfRange(zone))

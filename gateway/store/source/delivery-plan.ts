@@ -7,8 +7,8 @@ import type { ActiveRanges } from './active-ranges.ts'
 import type { RangeBatch } from './batch-reader.ts'
 
 /**
- * The bridge's decisions about its ranges, between two batches of the live range. Each decision is
- * durable when the call returns (docs/internals/delivery.md).
+ * The changes of the delivery plan that the bridge decides between two batches of the live range.
+ * Each change is durable when the call returns (docs/internals/delivery.md).
  */
 export function createDeliveryPlan(
   ranges: ActiveRanges,
@@ -19,19 +19,27 @@ export function createDeliveryPlan(
   const lastStored = () => outbox.readOrElse(null, reader => reader.lastSequence ?? 0)
   const liveNext = () => ranges.open?.next
   return {
-    /** Writes the note `contact`: which deferred ranges of this inbox are still undelivered. */
+    /**
+     * Writes the note `contact`, which names the deferred ranges of this inbox that are still
+     * undelivered.
+     */
     recordContact(store: Buffer): void {
       const behind = ranges.undelivered.map(deferralContent).filter(content => content !== null)
       addNotes([{ kind: 'contact', content: { store: store.toString('hex'), behind } }])
     },
-    /** The undelivered sequences of a zone, or of all zones, in order. */
+    /**
+     * Returns the ranges of sequences that are undelivered for a zone, or for any zone, in order.
+     */
     undelivered: (zone?: string): SequenceRange[] => {
       const isOfZone = (range: Range) => zone === undefined || (matcherOf(range)?.(zone) ?? true)
       return mergeRanges(ranges.undelivered.filter(isOfZone))
     },
-    /** The undelivered live events: how many, their bytes, and the age of the oldest. */
+    /**
+     * Measures the undelivered live events: their number, their bytes, and the age of the oldest
+     * event; null while the outbox cannot be read.
+     */
     liveBacklog: () => outbox.readOrElse(null, reader => reader.backlog(ranges.live, Date.now())),
-    /** Makes all stored and undelivered events a backlog, which goes to `topic`. */
+    /** Makes all stored and undelivered live events a backlog, which is sent to `topic`. */
     splitBacklog(topic: string): void {
       const [last, next] = [lastStored(), ranges.live[0]?.next]
       if (last !== null && next !== undefined && last >= next) ranges.splitBacklog(last, topic)
@@ -48,20 +56,32 @@ export function createDeliveryPlan(
      */
     isolate: ({ range, next }: RangeBatch, partitions: number[]): Range =>
       ranges.isolate(range, next, partitions),
-    /** How many sequence numbers an isolated range is behind the live range. */
+    /**
+     * By how many sequence numbers the position of an isolated range is lower than that of the live
+     * range.
+     */
     lagOf: ({ next }: Range): number => (liveNext() ?? next) - next,
-    /** An upper bound of an isolated range's backlog: other partitions' events count too. */
+    /**
+     * Measures the undelivered events of an isolated range. The result is too high, because the
+     * events of other partitions count too.
+     */
     backlogOf: ({ next }: Range) => {
       const end = (liveNext() ?? next) - 1
       return outbox.readOrElse(null, reader => reader.backlog([{ next, end }], Date.now()))
     },
-    /** Merges an isolated range into the live range. Both must be at the same position. */
+    /**
+     * Merges an isolated range into the live range. Throws unless both ranges are at the same
+     * position.
+     */
     mergeIsolated: ranges.mergeIsolated,
-    /** Returns isolated partitions to the live range; the events they lack become a backlog. */
+    /**
+     * Returns isolated partitions to the live range. Their events before the live range's position
+     * become a backlog.
+     */
     deferIsolated: ranges.deferIsolated,
     /**
-     * Changes the partition count for events stored from now on, durably. Gives the first sequence
-     * with the new count, or null while the outbox cannot be read.
+     * Changes the partition count for events stored from now on, durably. Returns the first
+     * sequence with the new count, or null while the outbox cannot be read.
      */
     changePartitions(partitions: number): number | null {
       const last = lastStored()

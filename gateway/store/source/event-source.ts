@@ -12,10 +12,10 @@ export type ReplayRange = Omit<Range, 'id' | 'store' | 'kind' | 'deferral'>
 export type EventSource = ReturnType<typeof openEventSource>
 
 /**
- * The bridge's view of the outbox: the undelivered events, by the ranges in the inbox. A missing,
- * busy or replaced outbox is a state and not an error: there is nothing to read, refresh later. A
- * damaged outbox is also a state: it is marked for the gateway, which salvages it, and not read
- * until then.
+ * The bridge's view of the outbox: the undelivered events, according to the ranges in the inbox.
+ * While the outbox is missing, busy or replaced, there is nothing to read and no error is thrown;
+ * call `refresh` later. A damaged outbox is marked as damaged and not read until the gateway has
+ * salvaged it.
  */
 export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inbox: Inbox }) {
   const bell = watchBell(bellFile(outboxFile))
@@ -27,7 +27,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     ...createRangeSources(ranges, outbox, inbox),
     /**
      * Opens the outbox when it exists, and opens it again when another store has replaced it.
-     * Gives the open store and the name of its gateway, or null while there is none.
+     * Returns the open store and the name of its gateway, or null while no store is open.
      */
     refresh() {
       if (outbox.refresh()) ranges.load(outbox.store?.id ?? null)
@@ -37,7 +37,10 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     get store() {
       return outbox.store
     },
-    /** Why the outbox is not read until the gateway has salvaged it; null when it is sound. */
+    /**
+     * The damage of the outbox, which is not read until the gateway has salvaged it; null when no
+     * damage was found.
+     */
     get damaged() {
       return outbox.damaged
     },
@@ -48,7 +51,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
     sendsTo: ranges.sendsTo,
     /**
      * Adds the live range at the first contact with a store; redirects it when another topic is
-     * configured. All undelivered live events go to this topic.
+     * configured. All undelivered live events are sent to this topic.
      */
     ensureLiveRange(topic: string, partitions: number): void {
       if (!outbox.store || ranges.redirectLive(topic, partitions)) return
@@ -62,7 +65,7 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
       if (!outbox.store) throw new Error(`cannot add a replay: there is no outbox ${outboxFile}`)
       ranges.addRange({ store: outbox.store.id, kind: 'replay', ...replay })
     },
-    /** The notes of the outbox from a number on. */
+    /** Reads the notes of the outbox from a note number on. */
     notesFrom: (sequence: number) =>
       outbox.readOrElse([], reader => {
         const notes = reader.notesFrom(sequence)
@@ -83,8 +86,9 @@ export function openEventSource({ outboxFile, inbox }: { outboxFile: string; inb
 }
 
 /**
- * The undelivered events; null while the outbox cannot be read. Isolated partitions count with
- * their proportion of the events between their position and the live range.
+ * Measures the undelivered events; null while the outbox cannot be read. Of the events between an
+ * isolated range's position and the live range's position, the share of the isolated partitions is
+ * counted, which is an estimate.
  */
 function measureBacklog(ranges: ActiveRanges, outbox: ReopeningReader) {
   return outbox.readOrElse(null, reader => {

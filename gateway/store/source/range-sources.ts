@@ -6,8 +6,9 @@ import { type BatchLimits, type RangeBatch, readBatch } from './batch-reader.ts'
 import { createReadAhead, type ReadAhead } from './read-ahead.ts'
 
 /**
- * The sources of batches, one for each forwarder: whole groups, oldest first. Reading a batch does
- * not remove it. `readAhead` reads the next batch while the present one is sent.
+ * Creates the sources of batches, one source for each forwarder. A batch consists of the events of
+ * complete groups, oldest first. Reading a batch does not move the range; call `advance` after the
+ * acknowledgement. `readAhead` reads the next batch while the present batch is sent.
  */
 export function createRangeSources(
   ranges: ActiveRanges,
@@ -26,7 +27,8 @@ export function createRangeSources(
         const batch = readBatch(readAhead.wrap(reader), parts, range, limits)
         recordRead(range.store, { sequence: Math.max(range.next, batch?.next ?? 0) - 1 })
         if (batch) return batch
-        // Ranges are delivered in order, even when the first one gives nothing for a moment.
+        // Ranges are delivered in order: a later range waits even when nothing can be read from the
+        // first range for a moment. Only replays do not wait for each other.
         if (range.kind !== 'replay') break
       }
       return null

@@ -5,9 +5,10 @@ import type { BatchLimits } from './batch-reader.ts'
 type GroupReader = Pick<OutboxReader, 'groupAt' | 'missingUpTo'>
 
 /**
- * Caches the groups of the next batch while the present batch is sent: at most one batch, and only
- * for the reader that read them, because another reader may read another file. A cached group that
- * is thinned or dropped meanwhile is delivered in full, as if it had been in the present batch.
+ * Caches the groups of the next batch while the present batch is sent. The cache contains at most
+ * one batch. It is used only for the reader that read the groups, because another reader may read
+ * another file. A cached group that is thinned or dropped meanwhile is delivered in full, as if it
+ * had been part of the present batch.
  */
 export type ReadAhead = ReturnType<typeof createReadAhead>
 
@@ -30,7 +31,7 @@ export function createReadAhead() {
         for (const { value } of group.content) bytes += value.length
       }
     },
-    /** Wraps a reader: cached groups are not read a second time. */
+    /** Wraps a reader, so that cached groups are not read a second time. */
     wrap: (from: GroupReader): GroupReader => ({
       groupAt(sequence) {
         const group = reader === from ? groups.get(sequence) : undefined

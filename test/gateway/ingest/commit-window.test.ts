@@ -27,7 +27,7 @@ describe('the commit window', () => {
         const next = nextCommitWindowMs(nowMs, recent, budgeted(bytes))
         expect(next).toBeGreaterThanOrEqual(20)
         expect(next).toBeLessThanOrEqual(1000)
-        // Smooth: at most a tenth of the range in one step.
+        // One step moves the window by at most a tenth of the range.
         expect(Math.abs(next - nowMs)).toBeLessThanOrEqual(98.0001)
       }),
     )
@@ -56,7 +56,10 @@ describe('the commit window', () => {
   })
 })
 
-/** The load of a gateway: bytes for each commit and reading, and `beatBytes` a second. */
+/**
+ * The load of a gateway: the bytes written for each commit and for each reading, and `beatBytes` a
+ * second.
+ */
 type Load = {
   commitBytes: number
   readingBytes: number
@@ -64,7 +67,10 @@ type Load = {
   beatBytes: number
 }
 
-/** Simulates a load for some seconds; gives the window and the bytes of each second. */
+/**
+ * Simulates a load for some seconds; returns the commit window and the written bytes of each
+ * second.
+ */
 function run(load: Load, budgetPerDay: number, seconds: number) {
   const changes: (string | null)[] = []
   const budget = createWriteBudget(budgeted(budgetPerDay), beyond => changes.push(beyond))
@@ -104,7 +110,7 @@ describe('a write budget', () => {
     const widest = fc.integer({ min: 30, max: 900 })
     fc.assert(
       fc.property(loads, widest, (load, windowMs) => {
-        // The budget that exactly this window keeps.
+        // The budget that is kept by exactly this window.
         const { commitBytes, readingBytes, readingsPerS, beatBytes } = load
         const perS = readingsPerS * readingBytes + beatBytes
         const commitsPerS = 1000 / (windowMs + 1000 / readingsPerS)
@@ -125,7 +131,7 @@ describe('a write budget', () => {
   it('does not change the window while less is written', () => {
     const { windows } = run(usual, 1e12, 300)
     expect(new Set(windows)).toEqual(new Set([20]))
-    // Rare readings cost many bytes each and few a day: the window stays narrow.
+    // Rare readings need many bytes each, but few bytes a day, so the window stays short.
     const slow = { ...usual, readingsPerS: 1, beatBytes: 0 }
     expect(new Set(run(slow, 5e9, 300).windows)).toEqual(new Set([20]))
   })

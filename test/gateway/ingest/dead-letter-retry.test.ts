@@ -12,7 +12,9 @@ const fateNow = createFateDecision({
 })
 const limits = { nowMs: 5000, maxBytes: 1_000_000 }
 
-/** An outbox with dead letters #2 to #5: two can be decoded now, two never. */
+/**
+ * An outbox with dead letters #2 to #5. Two of them can be decoded now, two can never be decoded.
+ */
 function openDeadLetters() {
   const place = temporary()
   const file = place.file('outbox.db')

@@ -6,7 +6,7 @@ import { extractObservedAt, type TimeField } from '../../../gateway/ingest/obser
 const nothing = { number: null, flag: null, text: null, unit: null }
 const co2: Measurement = { ...nothing, metric: 'co2', number: 400 }
 
-/** The time in a field `ts` with this value; null when it is no time. */
+/** The time that is read from a field `ts` with this value; null when the value is not a time. */
 function timeOf(value: number | string | boolean | null, unit: TimeField['unit']) {
   const ts: Measurement = {
     ...{ ...nothing, metric: 'ts' },

@@ -6,7 +6,7 @@ import {
 } from '../../../gateway/ingest/commit-queue.ts'
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 
-/** A message with this number; 10 bytes with its topic. */
+/** A message with the number `n`. Its topic and payload have 10 bytes together. */
 export const message = (n: number): Handover => ({
   ...{ kind: 'message', topic: 't', receivedAt: 0, qos2Key: null },
   payload: Buffer.from(`${n}`.padEnd(9)),
@@ -17,7 +17,7 @@ const numberOf = (handover: Handover) =>
 const never = { commitWindowMs: 1_000_000, commitAtEvents: 1_000_000 }
 const limits = { ...never, groupMaxEvents: 1000, groupMaxBytes: 1_000_000 }
 
-/** A queue whose commits the test ends: with null, or with the reason of a refusal. */
+/** A queue whose commits are ended by the test: with null, or with the reason of a refusal. */
 export function createQueue(more: Partial<CommitQueueLimits> = {}) {
   const commits: { group: (number | string)[]; end(reason: string | null): void }[] = []
   const fates: string[] = []

@@ -29,12 +29,14 @@ it('makes a real outbox commit less often, and keeps all acknowledged messages',
       const n = ++last
       rig.accept(numbered(n), {}).then(() => acknowledged.push(n))
       vi.advanceTimersByTime(1000 / READINGS_PER_S)
-      // A task runs between commits: a commit that is due is done after it. No such letter exists.
+      // This request runs between two commits, so a due commit is done after it. No dead letter has
+      // this number.
       await writer.resolveDeadLetters({ action: 'retry', numbers: [1_000_000] })
     }
     commitsPerS.push(commits - before)
   }
-  // One commit for each reading until the wear is known, and then about one a second.
+  // Each reading has a commit of its own until the wear is known, then there is about one commit a
+  // second.
   expect(commitsPerS.slice(0, 5)).toEqual([10, 10, 10, 10, 10])
   expect(Math.max(...commitsPerS.slice(-5))).toBeLessThanOrEqual(2)
   const { commitWindowMs, writtenBytes, perReadingBytes } = writer.wear()

@@ -212,7 +212,7 @@ describe('the writer within its bounds', () => {
     }
     expect(rig.writer.refusalReason).toBe(reason)
     expect(onRefused.mock.calls).toEqual([[1, reason]])
-    // A release needs no room and is accepted.
+    // A QoS 2 release needs no space and is accepted.
     const qos2Key = { clientId: 'c', packetId: 1 }
     await rig.accept({ kind: 'release', qos2Key }, {})
     deliver(rig, 15)

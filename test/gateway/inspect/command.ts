@@ -7,7 +7,10 @@ import { temporary } from '../store/fixture.ts'
 
 const launcher = fileURLToPath(new URL('../../../sluice', import.meta.url))
 
-/** A directory with a configuration for files in it, in which a test runs ./sluice. */
+/**
+ * A directory in which a test runs ./sluice, with a configuration whose files are in the same
+ * directory.
+ */
 export function openWorkspace(parts: { [part: string]: object } = {}) {
   const directory = temporary()
   const outboxFile = directory.file('outbox.db')

@@ -9,7 +9,7 @@ import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading, readOutbox } from '../store/fixture.ts'
 import { openWorkspace } from './command.ts'
 
-// A Python with fastavro.
+// A Python in which the package fastavro is installed.
 const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const hasPython = spawnSync(python, ['-c', 'import fastavro']).status === 0
 const script = fileURLToPath(new URL('./export.py', import.meta.url))
@@ -24,7 +24,8 @@ describe('./sluice export', () => {
   beforeEach(() => {
     workspace = openWorkspace()
     outbox = openOutbox({ file: workspace.outboxFile, gateway: 'gw' })
-    // 300 groups of 3, one second apart, so that more than one page is read.
+    // 300 groups of 3 events, one second apart, so that the export reads more than one page of
+    // groups.
     for (let group = 0; group < 300; group++) {
       const more = group % 2 === 0 ? { observedAt: BASE } : {}
       const readings = ['a', 'b', 'é "x"'].map(zone => reading(zone, group * 1000, more))

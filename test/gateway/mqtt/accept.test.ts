@@ -4,6 +4,7 @@ import { openWriterAccept } from '../../contracts/writer-accept.ts'
 
 describeAccept('in memory', async () => createMemoryAccept())
 
-// Groups of one message, because a refusal refuses the whole group, whoever sent its messages.
+// Each group has one message, because a refusal refuses all messages of a group, whichever device
+// sent them.
 const alone = { commitAtEvents: 1, groupMaxEvents: 1 }
 describeAccept('by the writer', () => openWriterAccept({ outbox: alone }))

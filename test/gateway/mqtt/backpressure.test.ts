@@ -5,7 +5,7 @@ import { openDevice, pingPacket, publishPacket, type Wire } from './wire.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 5 }
 const A_WHILE_MS = 50
-/** Longer than any test, so that no pause ends by time. */
+/** Longer than any test, so that no pause ends because pauseMaxMs has passed. */
 const FOREVER_MS = 60_000
 
 /** A message of about a kilobyte. */
@@ -33,7 +33,8 @@ describe('above inFlightMaxBytes', () => {
     second.send(...range(1, count).map(kilobyte))
     await sleep(A_WHILE_MS)
     const handedOver = setup.rig.handedOver.length
-    // One read of a socket gives at most 64 KiB, whose messages are all handed over.
+    // One read of a socket returns at most 64 KiB. All messages in these bytes are handed over,
+    // although the bound is exceeded earlier.
     expect(handedOver).toBeLessThan(70)
     await sleep(A_WHILE_MS)
     expect(setup.rig.handedOver).toHaveLength(handedOver)
@@ -52,7 +53,7 @@ describe('above inFlightMaxBytes', () => {
     busy.send(...range(1, 50).map(kilobyte))
     await vi.waitFor(() => expect(setup.broker.isPaused).toBe(true), PATIENCE)
     quiet.send(pingPacket)
-    // aedes gives a connection one and a half keepalives.
+    // aedes would close a silent connection after one and a half times its keepalive.
     await sleep(2500)
     expect(quiet.waiting).toBe(0)
     resume()

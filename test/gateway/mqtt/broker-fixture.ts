@@ -4,7 +4,7 @@ import { startBroker } from '../../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from '../../contracts/accept.ts'
 import { createMemoryAccept, type MemoryAccept } from '../../contracts/memory-accept.ts'
 
-/** A broker on a free loopback port, with its refusals and acknowledgements. */
+/** A broker on a free loopback port; records the refusals and counts the acknowledgements. */
 export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & {
   readonly broker: Awaited<ReturnType<typeof startBroker>>
   readonly port: number
@@ -16,7 +16,7 @@ export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & 
 
 type Given<T> = { rig: T; countUnreleased?: () => number } & Partial<Config['gateway']['mqtt']>
 
-/** Starts a broker in front of any accept, which the test disposes. */
+/** Starts a broker that hands over to the given `accept`. The test must dispose of the broker. */
 export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   given: Given<T>,
 ): Promise<TestBroker<T>> {
@@ -40,7 +40,7 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   return started
 }
 
-/** Starts a broker with an accept that stores messages in memory. */
+/** Starts a broker whose `accept` stores messages in memory. */
 export function startTestBroker(
   limits: Partial<Config['gateway']['mqtt']> & { countUnreleased?: () => number } = {},
 ): Promise<TestBroker<MemoryAccept>> {

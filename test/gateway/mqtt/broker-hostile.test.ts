@@ -17,14 +17,20 @@ import {
 const MEBIBYTE = 1024 * 1024
 const FULL = 268_435_455
 
-/** Checks that the broker still serves: a correct device publishes and is acknowledged. */
+/**
+ * Checks that the broker still works: a correct device publishes a message, and the broker
+ * acknowledges it.
+ */
 async function serves(port: number): Promise<void> {
   using wire = await openDevice(port, 'good')
   wire.send(publishPacket({ topic: topicOf(), payload: payloadOf(1), id: 9 }))
   expect(await wire.next()).toBe('puback 9')
 }
 
-/** Sends up to so many bytes while the connection is open; true when it was closed. */
+/**
+ * Sends at most `bytes` bytes while the connection is open; returns true when the connection was
+ * closed.
+ */
 async function pour(wire: Wire, bytes: number): Promise<boolean> {
   const chunk = Buffer.alloc(64 * 1024, 0x41)
   for (let sent = 0; sent < bytes && !wire.socket.destroyed; sent += chunk.length) {
@@ -75,7 +81,7 @@ describe('a packet that declares too many bytes', () => {
       }),
     )
     expect(new Set(all)).toEqual(new Set(['closed']))
-    // Without the guard the broker stores 400 MiB.
+    // Without the packet guard the broker would store 400 MiB in memory.
     expect(process.memoryUsage.rss() - before).toBeLessThan(100 * MEBIBYTE)
     await serves(setup.port)
   })

@@ -10,7 +10,7 @@ const session = { clean: false }
 const publish = (n: number, id: number, dup = false) =>
   publishPacket({ topic: topicOf(), payload: payloadOf(n), qos: 2, id, dup })
 
-/** A gateway that can be restarted on the same store. */
+/** A gateway that can be restarted with the same outbox. */
 async function startGateway() {
   const rig = await openWriterAccept()
   const start = () =>

@@ -6,7 +6,10 @@ import { readOutbox } from '../store/fixture.ts'
 import { payloadOf, startBrokerOn, topicOf } from './broker-fixture.ts'
 import { openDevice, publishPacket } from './wire.ts'
 
-/** Long enough for an early acknowledgement to show; no correct result depends on it. */
+/**
+ * Long enough for a wrong, early acknowledgement to be received. No correct result depends on this
+ * time.
+ */
 const A_WHILE_MS = 100
 
 const publish = (n: number, zone = 'z') =>

@@ -13,7 +13,10 @@ import {
   type Wire,
 } from './wire.ts'
 
-/** Long enough for an early acknowledgement to show; no correct result depends on it. */
+/**
+ * Long enough for a wrong, early acknowledgement to be received. No correct result depends on this
+ * time.
+ */
 const A_WHILE_MS = 50
 const PATIENCE = { timeout: 20_000, interval: 5 }
 
@@ -138,7 +141,9 @@ describe('a refused message', () => {
     expect(await wire.next()).toBe('puback 2')
     wire.send(publish(3, { qos: 2 }))
     expect(await wire.next()).toBe('closed')
-    expect(setup.refused).toEqual(['too many QoS 2 messages wait for their PUBREL'])
+    expect(setup.refused).toEqual([
+      'too many QoS 2 messages wait for their PUBREL: gateway.mqtt.qos2EntriesMax = 5 is reached',
+    ])
   })
 })
 
@@ -220,7 +225,7 @@ it.each(['$SYS/x', '$share/g/t', '$'])(
       reply.kind === 'message' ? [reply.topic] : [],
     )
     expect(topics[0]).toBe(topic)
-    // Only the second message is forwarded, on the other subscribed topic.
+    // Only the second message is forwarded. It has the other topic to which the client subscribed.
     expect(await subscriber.next()).toMatch(/^publish/)
     subscriber.send(pingPacket)
     expect(await subscriber.next()).toBe('pingresp')

@@ -11,13 +11,13 @@ const types = [
   ...['suback', 'unsubscribe', 'unsuback', 'pingreq', 'pingresp', 'disconnect'],
 ]
 
-/** A packet with its fixed header: type, flags and the length of the rest. */
+/** Builds a packet: the fixed header with type, flags and length, and then `rest`. */
 export function packet(type: string, flags: number, ...rest: Buffer[]): Buffer {
   const body = Buffer.concat(rest)
   return Buffer.concat([header(type, flags, body.length), body])
 }
 
-/** A fixed header that declares `length` bytes, whether they follow or not. */
+/** Builds a fixed header that declares `length` bytes, which need not follow. */
 export function header(type: string, flags: number, length: number): Buffer {
   const bytes = [(types.indexOf(type) << 4) | flags]
   let left = length
@@ -110,7 +110,10 @@ export async function openWire(port: number) {
     socket,
     closed,
     send: (...packets: Buffer[]) => void socket.write(Buffer.concat(packets)),
-    /** The next packet as text, such as `puback 7`; `closed` when the connection is closed. */
+    /**
+     * Waits for the next packet and returns it as text, such as `puback 7`; `closed` when the
+     * connection is closed.
+     */
     async next(): Promise<string> {
       while (replies.length === 0 && !isClosed) {
         await new Promise<void>(resolve => {
@@ -121,7 +124,7 @@ export async function openWire(port: number) {
       if (!reply) return 'closed'
       return reply.id === null ? reply.type : `${reply.type} ${reply.id}`
     },
-    /** How many packets have arrived and were not read yet. */
+    /** How many packets were received and not yet returned by `next`. */
     get waiting() {
       return replies.length
     },
@@ -134,6 +137,7 @@ export async function openDevice(port: number, client: string, options: ConnectO
   const wire = await openWire(port)
   wire.send(connectPacket(client, options))
   const answer = await wire.next()
-  if (answer !== 'connack') throw new Error(`the broker answered ${answer}`)
+  if (answer !== 'connack')
+    throw new Error(`client ${client} sent CONNECT: the broker answered ${answer}, not connack`)
   return wire
 }

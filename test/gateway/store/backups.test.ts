@@ -15,8 +15,9 @@ const BELL = ['outbox.db.bell']
 const deadLetter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
 
 /**
- * Events 1 to 3 are in the backup; 4 to 8 are later, and 7 and 8 are not delivered. Then `restore`
- * puts the backup back, and events 101 and 102 follow. Returns what each bridge run delivered.
+ * Events 1 to 3 are in the backup. Events 4 to 8 are stored after the backup; 7 and 8 are not
+ * delivered. Then `restore` restores the backup, and readings 101 and 102 are stored. Returns what
+ * each run of the bridge delivered.
  */
 async function continueAfter(dir: string, restore: (from: string) => void) {
   const open = () =>
@@ -51,7 +52,10 @@ function copyIfExists(from: string, to: string): void {
   if (existsSync(from)) copyFileSync(from, to)
 }
 
-/** Name, restored files, removed files, and the last event that a bell or the inbox knows. */
+/**
+ * For each case: its name, the restored files, the removed files, and the last event that a bell or
+ * the inbox names after that.
+ */
 const cases: [string, string[], string[], number][] = [
   ['nothing', [], [], 8],
   ['the outbox', OUTBOX, [], 8],

@@ -7,8 +7,8 @@ import { copyStore, reading, readOutbox, temporary } from './fixture.ts'
 const deadLetter = { reason: 'r', place: '', topic: 't', payload: Buffer.of(1) }
 
 /**
- * An outbox that was restored as of event 3 and note 1, with the bell of that time, beside an inbox
- * that has seen 8 events and 4 notes of the store.
+ * An outbox and its bell, both restored from a backup with event 3 and note 1 as the last, beside
+ * an inbox whose positions are after event 8 and note 4 of the store.
  */
 function withRestoredOutbox() {
   const place = temporary()

@@ -18,7 +18,10 @@ const storeDeadLetter = (outbox: Outbox) =>
 const notesOf = (file: string, kind: string) =>
   readOutbox(file).notes.filter(note => note.kind === kind)
 
-/** An outbox whose tail is missing: it stores 3 events, the bell names 8 events and more notes. */
+/**
+ * An outbox whose last events are missing. It stores 3 events, while the bell names 8 events and
+ * more notes.
+ */
 function withLostTail(file: string) {
   const outbox = open(file)
   commit(outbox, 3)

@@ -21,7 +21,7 @@ export function temporary() {
   }
 }
 
-/** A reading of a zone with a number that identifies the reading. */
+/** A reading of a zone. The number identifies the reading. */
 export function reading(zone: string, number = 0, more: Partial<Reading> = {}): Reading {
   return {
     ...{ site: 'hq', zone, device: 'd1', observedAt: null, clock: 'SYNCED' },
@@ -55,11 +55,14 @@ export function readOutbox(file: string): { events: SensorReading[]; notes: Outg
     for (;;) {
       const group = reader.groupAt(next)
       if (!group) break
-      if (!Array.isArray(group.content)) throw new Error(group.content.reason)
+      if (!Array.isArray(group.content))
+        throw new Error(`group ${group.sequence} cannot be read: ${group.content.reason}`)
       for (const { sequence, zone, value } of group.content) {
         const event = decodeEvent(value)
         if (event.sequence !== sequence || event.zone !== zone)
-          throw new Error('group and event differ')
+          throw new Error(
+            `event ${sequence}: sequence or zone in the group and in the event differ`,
+          )
         events.push(event)
       }
       next = group.sequence + group.count

@@ -40,7 +40,10 @@ async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
       await writer[Symbol.asyncDispose]()
       writer = await start()
     },
-    /** Hands over a message; every second one has 20 KB. False when the message was refused. */
+    /**
+     * Hands over a message; every second message has 20 KB. Returns false when the message was
+     * refused.
+     */
     async send(): Promise<boolean> {
       const number = next++
       const noise = Array.from({ length: 15 }, () => Math.random().toString(36)).join('')
@@ -86,7 +89,7 @@ describe.skipIf(!canMount)('a full disk', () => {
   it('acknowledges only stored messages, and accepts messages again after the bridge delivered all', async () => {
     await using rig = await startOnSmallDisk()
     expect(existsSync(`${rig.file}.ballast`)).toBe(true)
-    // The first refusal truncates the WAL, which makes space once more.
+    // The first refusal truncates the WAL. After that there is space for more messages once.
     let [sent, refused] = [0, 0]
     while (refused < 10) {
       if (await rig.send()) [sent, refused] = [sent + 1, 0]

@@ -11,11 +11,11 @@ const range = {
   kind: 'live' as const,
   reason: 'first contact',
 }
-/** Longer than any test: no timer makes positions durable. */
+/** Longer than any test, so that positions are not written by the timer. */
 const NEVER_MS = 1_000_000
 const PATIENCE = { timeout: 20_000, interval: 5 }
 
-/** Reads the inbox as it would be after kill -9 of this process. */
+/** Reads a copy of the inbox in the state that kill -9 of this process would leave. */
 function afterKill<T>(file: string, read: (inbox: Inbox) => T): T {
   const copy = `${file}k${++copies}`
   copyStore(file, copy)

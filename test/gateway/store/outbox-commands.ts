@@ -87,7 +87,7 @@ class Reopen implements fc.Command<Model, Real> {
   toString = () => 'reopen'
 }
 
-/** Deletes some of the oldest groups: as delivered, or dropped with a tombstone. */
+/** Deletes some of the oldest groups: pruned as delivered, or dropped with a tombstone. */
 class Shorten implements fc.Command<Model, Real> {
   readonly how: 'prune' | 'drop'
   readonly groups: number
@@ -109,7 +109,7 @@ class Shorten implements fc.Command<Model, Real> {
   toString = () => `${this.how}(${this.groups}; growth ${this.growth})`
 }
 
-/** Counts deletions. */
+/** Counts deletions, so that the test can check that groups were deleted. */
 export const shortened = { count: 0 }
 
 /** Continues with a copy of the current files: the state after kill -9. */

@@ -7,7 +7,8 @@ import { Model, Real } from './outbox-model.ts'
 
 const { opened } = vi.hoisted(() => ({ opened: [] as BetterSqlite3.Database[] }))
 
-// Records each connection: a commit fails only by the max_page_count of its own connection.
+// Records each connection, because a commit can be made to fail only with the max_page_count of its
+// own connection.
 vi.mock('better-sqlite3', async importOriginal => {
   const { default: Database } = await importOriginal<{ default: typeof BetterSqlite3 }>()
   class RecordedDatabase extends Database {

@@ -5,7 +5,10 @@ import { decodeJson } from '../../../../gateway/ingest/decoders/json.ts'
 const decode = (text: string) =>
   decodeJson(Buffer.from(text), { depthMax: 16, measurementsMax: 1024 })
 
-/** Payloads with a number: alone, in a list in an object, and after other numbers. */
+/**
+ * The values that are decoded from three payloads with the number: alone, in a list in an object,
+ * and after other numbers.
+ */
 function readAs(number: string): (number | string | null)[] {
   const texts = [number, `{"a":[{"b":${number}}]}`, `{"x":1.5,"y":-12345678,"a":${number}}`]
   return texts.map(text => {

@@ -26,7 +26,10 @@ const measurement = (metric: string, value: Partial<Measurement>): Measurement =
   ...value,
 })
 
-/** JSON.stringify writes -0 as 0, and large integers with more digits than a double holds. */
+/**
+ * Whether JSON.stringify writes the number exactly. It writes -0 as 0, and large integers with more
+ * digits than a double can represent.
+ */
 const isWrittenExactly = (value: number) =>
   !Object.is(value, -0) && (!Number.isInteger(value) || Number.isSafeInteger(value))
 

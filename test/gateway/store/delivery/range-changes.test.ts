@@ -8,13 +8,13 @@ import { reading, temporary } from '../fixture.ts'
 
 const PARTITIONS = 3
 const limits = { maxEvents: 1000, maxBytes: 1e6 }
-/** A zone of each partition. */
+/** One zone for each partition. */
 const zones = [0, 1, 2].map(partition => {
   const names = Array.from({ length: 50 }, (_, number) => `zone ${number}`)
   return names.find(name => partitionOf(Buffer.from(name), PARTITIONS) === partition)!
 })
 
-/** An outbox of groups with one event of each zone, and the bridge's view of it. */
+/** An outbox of groups with one event of each zone, and the bridge's view of the outbox. */
 function startPlace() {
   const place = temporary()
   const outboxFile = place.file('outbox.db')
@@ -64,7 +64,9 @@ const step = ({ readBatch, advance }: BatchReader, maxBatch = limits) => {
 }
 const numbersOf = (events: StoredEvent[]) => events.map(({ sequence }) => sequence)
 const span = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => from + n)
-/** The sequences of some partitions, in groups of three events. */
+/**
+ * The sequences of the events of some partitions, where each group has one event of each partition.
+ */
 const ofPartitions = (from: number, to: number, ...some: number[]) =>
   span(from, to).filter(number => some.includes((number - 1) % 3))
 

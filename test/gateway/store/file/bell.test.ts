@@ -23,7 +23,7 @@ const anyMark: fc.Arbitrary<BellMark> = fc.record({
   noteSequence: number,
 })
 
-/** Longer than any test: a wait that ends sooner was woken. */
+/** Longer than any test, so a wait that ends earlier was ended by the bell or by `wake`. */
 const FOREVER_MS = 1_000_000
 
 describe('the bell', () => {
@@ -152,8 +152,8 @@ describe('watching the bell', () => {
   })
 
   /**
-   * Checks ten times that a ring wakes the waiter: file events of earlier steps may still arrive
-   * and wake the waiter, too.
+   * Checks ten times that a ring wakes the waiter, because file events of earlier steps may still
+   * be received and wake the waiter once, too.
    */
   async function expectWakes(
     watcher: Pick<ReturnType<typeof watchBell>, 'next'>,

@@ -16,7 +16,9 @@ const GROUPS = 12
 const PER_GROUP = 10
 const LAST = GROUPS * PER_GROUP
 
-/** Writes an outbox of some groups and notes, and closes it, so that one file has all rows. */
+/**
+ * Writes an outbox with some groups and notes, and closes it, so that one file contains all rows.
+ */
 function writeOutbox(file: string): void {
   const outbox = openOutbox({ file, gateway: 'gw' })
   for (let group = 0; group < GROUPS; group++) {
@@ -28,7 +30,10 @@ function writeOutbox(file: string): void {
 
 type LostSpan = { kind: string; from: number; to: number; reason?: string }
 
-/** Reads an outbox as the bridge does: all events, and the spans that the bridge notes as lost. */
+/**
+ * Reads an outbox as the bridge does. Returns all events, and the spans for which the bridge writes
+ * notes about missing or unreadable events.
+ */
 function readAll(file: string): { events: StoredEvent[]; lost: LostSpan[] } | null {
   const reader = openOutboxReader(file)
   if (!reader) return null
@@ -51,7 +56,7 @@ function readAll(file: string): { events: StoredEvent[]; lost: LostSpan[] } | nu
       events.push(...batch.events)
       range.next = batch.next
     }
-    throw new Error('reading does not end')
+    throw new Error(`reading ${file} does not end`)
   } finally {
     reader.close()
   }
@@ -197,7 +202,8 @@ describe('a row whose columns are damaged', () => {
     db.exec('UPDATE groups SET count = 1000000')
     expect(readAll(file)?.lost).toMatchObject([{ kind: 'unreadable', from: 1, to: PER_GROUP }])
     rmSync(bellFile(file))
-    // Without the bell, only the next group tells the number of events in the last group.
+    // The header of the last group is damaged. Without the bell, its number of events is known only
+    // after a next group is stored.
     expect(readAll(file)).toEqual({ events: [], lost: [] })
     commit()
     const found = readAll(file)!

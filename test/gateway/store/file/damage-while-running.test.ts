@@ -9,7 +9,7 @@ import { isFirst, isLeaf, LAST, overwrite, upTo, withDamaged } from './damaged-f
 
 const limits = { maxEvents: 50, maxBytes: 1_000_000 }
 
-/** A bridge's event source beside a damaged outbox, and a gateway that reopens the outbox. */
+/** A bridge's event source that reads a damaged outbox, and a gateway that reopens that outbox. */
 function withBridge(damage: (file: string) => void) {
   const at = withDamaged(damage)
   const inboxFile = at.file.replace('outbox', 'inbox')

@@ -22,7 +22,7 @@ export function fill(outbox: ReturnType<typeof open>, groups = GROUPS): void {
   }
 }
 
-/** A closed outbox with all rows in one file, which `damage` damages. */
+/** Creates a closed outbox with all rows in one file, which is then damaged by `damage`. */
 export function withDamaged(damage: (file: string) => void) {
   const place = temporary()
   const file = place.file('outbox.db')
@@ -36,7 +36,7 @@ export function withDamaged(damage: (file: string) => void) {
   return { ...{ file, before, outbox, names }, [Symbol.dispose]: place[Symbol.dispose] }
 }
 
-/** Overwrites the selected pages; returns their number. */
+/** Overwrites the selected pages of a file; returns how many. */
 export function overwrite(
   file: string,
   isSelected: (page: Buffer, number: number) => boolean,
@@ -56,14 +56,14 @@ export const isLeaf = (page: Buffer) => page[0] === 0x0d
 export const isInner = (page: Buffer) => page[0] === 0x05
 export const isFirst = (_: Buffer, number: number) => number === 1
 
-/** Flips one bit. */
+/** Flips one bit of the byte at an offset of a file. */
 export function flip(file: string, at: number, bit = 6): void {
   const bytes = readFileSync(file)
   bytes[at]! ^= 1 << bit
   writeFileSync(file, bytes)
 }
 
-/** Overwrites bytes at an offset. */
+/** Overwrites bytes of a file at an offset. */
 export function patch(file: string, at: number, bytesToWrite: Buffer): void {
   const bytes = readFileSync(file)
   bytesToWrite.copy(bytes, at)

@@ -37,7 +37,10 @@ const rowsOf = (file: string, query: string) => {
 const versionOf = (file: string) => (rowsOf(file, 'PRAGMA user_version') as number[][])[0]![0]
 const versions = (migrations: Migration[]) => migrations.map((_, at) => at + 1)
 
-/** A group and its notes with the columns of version 1, which all later versions have. */
+/**
+ * The groups and notes of an outbox, with the columns of version 1, which all later versions have,
+ * too.
+ */
 function rowsOfOutbox(file: string) {
   const outbox = openOutbox({ file, gateway: 'gw' })
   outbox.commit({ readings: [reading('a', 1), reading('b', 2)], deadLetters: [] })

@@ -11,7 +11,10 @@ import { openInbox } from '../../../../gateway/store/inbox.ts'
 import { temporary } from '../fixture.ts'
 
 const store = Buffer.alloc(16, 7)
-/** All reasons that version 3 wrote, and what becomes of them. */
+/**
+ * All texts `reason` that version 3 wrote, and the columns that the migration derives from each
+ * text.
+ */
 const ranges = [
   { reason: 'first contact', kind: 'live' },
   { reason: 'live', kind: 'live' },
@@ -34,7 +37,10 @@ const ranges = [
   },
 ]
 
-/** An inbox of version 3 with these ranges, from 50 on, and a next note. */
+/**
+ * An inbox of version 3 with these ranges, whose positions start at 50, and with a position of the
+ * notes.
+ */
 function startVersion3({ hasChecksum = true } = {}) {
   const place = temporary()
   const file = place.file('inbox.db')

@@ -8,7 +8,7 @@ import { reading, temporary } from '../fixture.ts'
 
 const PAGE = 4096
 
-/** A plain database that checkpoints only on command. */
+/** A database that is neither outbox nor inbox, and that makes checkpoints only on command. */
 function openPlain(file: string) {
   const db = new Database(file)
   for (const pragma of ['journal_mode = WAL', 'synchronous = FULL', 'wal_autocheckpoint = 0']) {
@@ -32,14 +32,16 @@ describe('the wear of a store', () => {
       return (wear.bytes - before) / PAGE
     }
     const change = () => db.exec('UPDATE t SET b = randomblob(100)')
-    // The header, a frame across two blocks, and the page.
+    // The block of the log's header, the two blocks that the frame touches, and the page that a
+    // checkpoint will write.
     expect(cost(change)).toBe(1 + 2 + 1)
-    // A frame; the page is already counted for the next checkpoint.
+    // Only the two blocks of the frame; the page was counted for the next checkpoint already.
     expect(cost(change)).toBe(2)
     expect(cost(() => {})).toBe(0)
     expect(cost(() => db.pragma('wal_checkpoint(PASSIVE)'))).toBe(0)
     expect(cost(change)).toBe(1 + 2 + 1)
-    // While a reader is active, the log cannot restart, but a checkpoint moves its pages.
+    // While a reader is active, SQLite cannot restart the log, but a checkpoint moves the pages of
+    // the log into the file.
     const reader = new Database(at.file('s.db'))
     reader.exec('BEGIN; SELECT * FROM t')
     expect(cost(() => db.pragma('wal_checkpoint(PASSIVE)'))).toBe(0)
@@ -84,7 +86,7 @@ describe('the wear of a store', () => {
       }
       outbox.close()
       const system = bySystem() - beforeBySystem
-      // A file system in memory writes nothing.
+      // Where the file system is in memory, the system counts no disk writes.
       if (!(system > 0)) skip()
       expect(moved).toBeGreaterThan(1_000_000)
       expect((outbox.wear.bytes - before) / system).toBeGreaterThan(0.9)

@@ -38,7 +38,7 @@ const keptOf = (all: SelectableEvent[]) => {
   return selection.kept()
 }
 
-/** All values of each metric of each device, with the numbers of their events. */
+/** All values of each metric of each device, with the sequences of their events. */
 function seriesOf(all: SelectableEvent[]) {
   const series = new Map<string, { sequence: number; number: number | null }[]>()
   for (const { sequence, zone, device, measurements } of all) {

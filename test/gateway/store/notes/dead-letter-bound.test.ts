@@ -21,7 +21,10 @@ const deadLetterOf = (bytes: number, more: object = {}) => ({
 const deadLettersOf = (count: number, bytes: number) =>
   Array.from({ length: count }, () => deadLetterOf(bytes))
 
-/** An outbox with a bound, and dead letters of 3,000 bytes each. `dropped`: their places. */
+/**
+ * An outbox with a bound on the bytes of dead letters, and `count` dead letters of 3,000 bytes
+ * each. `dropped` returns which of the dead letters lost their payload.
+ */
 function startBound(deadLetterBytes: number, count: number) {
   const at = openRetention({ bounds: { deadLetterBytes } })
   const first = readOutbox(at.file).notes.length + 1
@@ -48,7 +51,7 @@ describe('the bound of undelivered dead letters', () => {
       content: { ...before[0]!.content, dropped: KEY, payload: null, size: 3000 },
     })
     expect(at.outbox.deadLetterBytes.droppedPayloads).toBe(9)
-    // No further step while no dead letter is added, also after a restart.
+    // There is nothing more to drop while no dead letter is added, also after a restart.
     at.update(null)
     expect(at.steps()).toBe(0)
     at.close()
@@ -72,7 +75,7 @@ describe('the bound of undelivered dead letters', () => {
     // The inbox cannot be read for a moment.
     at.update(null)
     expect(at.steps()).toBe(0)
-    // A new inbox knows nothing of the deliveries.
+    // A new inbox does not know which notes were delivered.
     at.update(1, { nextNote: 1 })
     at.steps()
     expect(dropped()).toEqual(Array.from({ length: 16 }, (_, n) => n))
@@ -109,7 +112,8 @@ describe('the bound of undelivered dead letters', () => {
             next = Math.min(next + action.deliver, (newest.get() as number) + 1)
           if ('restart' in action) next = 1
           const waiting = deadLetterBytes.advanceTo(next)
-          // A dead letter that would not get smaller stays as it is, and is not counted any more.
+          // A dead letter that would not become smaller without its payload is not changed, and no
+          // longer counts.
           if (isExact) expect(waiting).toBe(sum())
           expect(waiting).toBeLessThanOrEqual(sum())
           if ('bound' in action) {
@@ -174,7 +178,8 @@ describe('the bound of undelivered dead letters', () => {
     expect(flood(1e9)).toBeGreaterThan(0)
   })
 
-  // A free page may hold the older body of a dead letter; its place varies from run to run.
+  // A free page may contain the older body of a dead letter. Whether it does varies, so the test
+  // runs several times.
   it.each([1, 2, 3, 4, 5])('recognises dropped payloads after a salvage, too (%i)', () => {
     const { at, first, dropped } = startBound(50_000, 20)
     using _at = at

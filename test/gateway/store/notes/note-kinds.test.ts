@@ -20,9 +20,9 @@ describe('the bodies of stored notes', () => {
 
   it('are the same after decoding and encoding', () => {
     for (const { kind, body } of releasedNotes) {
-      // A dead letter that lost its payload is recognised by its first field.
+      // A dead letter without payload begins with another field, by which it is recognised.
       if (body.startsWith('{"dropped":')) continue
-      // The names that stand for random epochs are no JSON.
+      // The names that replace random epochs are not valid JSON.
       const text = body.replaceAll(/EPOCH (\d)/g, '$1')
       const note = decodeNoteBody({ kind, body: Buffer.from(text) })
       expect(encodeNoteBody(note, null).toString()).toBe(text)

@@ -100,7 +100,8 @@ describe('the note log', () => {
     const file = place.file('outbox.db')
     openOutbox({ file, gateway: 'gw' }).close()
     const db = new Database(file)
-    // A flipped bit in a record's header does this; STRICT would refuse it.
+    // A flipped bit in a record's header can change a value in this way. `unsafeMode` is needed
+    // because a STRICT table would refuse such a value.
     db.unsafeMode()
     db.exec(`PRAGMA writable_schema = ON;
       UPDATE sqlite_schema SET sql = replace(sql, 'STRICT', '') WHERE name = 'notes';

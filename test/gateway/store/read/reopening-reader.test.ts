@@ -102,7 +102,7 @@ describe('an outbox that cannot be read', () => {
     const outbox = stores.openOutbox()
     const prepare = Database.prototype.prepare
     let between: (() => void) | undefined
-    // The gateway commits twice after the reader found no group at its position.
+    // Makes the gateway commit twice after the reader's query found no group at its position.
     Database.prototype.prepare = function (this: Database.Database, sql: string) {
       const statement = prepare.call(this, sql)
       const get = statement.get.bind(statement) as (...parameters: unknown[]) => unknown

@@ -5,8 +5,9 @@ import type { SensorReading } from '../../../../config/event/sensor-reading.ts'
 import { readOutbox } from '../fixture.ts'
 
 /**
- * The ledger's verdict after every note of an outbox twice, those of its events that arrive, and
- * before them the events of `read`, which were read when they still existed.
+ * Returns the ledger's verdict on an outbox. The ledger gets every note of the outbox twice, then
+ * the events of `read`, which were read while they still existed, then the events of the outbox for
+ * which `arrives` returns true.
  */
 export function verdictOf(
   file: string,
@@ -19,7 +20,7 @@ export function verdictOf(
   for (const { sequence, kind, at, content } of [...notes, ...notes]) {
     const value = { gateway: 'gw', store: 'aa', origin: 'outbox', sequence, kind, at, content }
     const note = decodeNote(Buffer.from(JSON.stringify(value)), appendTimeMs)
-    if (!note) throw new Error(`the ledger does not understand a note: ${kind}`)
+    if (!note) throw new Error(`the ledger cannot decode a note of kind ${kind}`)
     ledger.addNote(note)
   }
   for (const event of [...read, ...events.filter(arrives)]) {

@@ -4,7 +4,10 @@ import { setAsideFilesOf } from '../../../../gateway/store/file/damaged-files.ts
 import { isFirst, open, overwrite, withDamaged } from '../file/damaged-file.ts'
 import { readOutbox } from '../fixture.ts'
 
-/** The step, counted from 1, before or after which power fails; 0: never. */
+/**
+ * `failAt` is the step, counted from 1, before or after which (`isAfter`) the power fails; 0 means
+ * never.
+ */
 const { power } = vi.hoisted(() => ({ power: { failAt: 0, isAfter: false, steps: 0 } }))
 
 vi.mock('node:fs', async importOriginal => {

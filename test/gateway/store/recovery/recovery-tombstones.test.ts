@@ -41,7 +41,7 @@ it('a salvaged outbox does not name delivered and deleted events as lost', () =>
   const inbox = openInbox({ file: inboxFile, settleMs: 1000 })
   inbox.addRange({ store: at.outbox.store, next: 205, ...REST })
   inbox.close()
-  // Before the missing groups, salvage finds an older group on an unused page.
+  // Salvage finds an older group, from before the missing groups, on an unused page.
   const db = new Database(at.file)
   db.pragma('secure_delete = ON')
   db.exec('DELETE FROM groups WHERE sequence BETWEEN 11 AND 220')
@@ -55,7 +55,10 @@ it('a salvaged outbox does not name delivered and deleted events as lost', () =>
 })
 
 describe('a write-ahead log that SQLite restarts', () => {
-  /** The database file has the whole log; the log begins with `bytes` bytes of a new header. */
+  /**
+   * The state after a power cut while SQLite restarts the log: the database file contains all pages
+   * of the log, and the log begins with `bytes` bytes of a new header.
+   */
   function restartedLog(bytes: number) {
     const place = temporary()
     const [alive, file] = [place.file('alive.db'), place.file('outbox.db')]
@@ -64,7 +67,7 @@ describe('a write-ahead log that SQLite restarts', () => {
     outbox.space.truncateWal()
     fill(outbox, 5)
     const log = readFileSync(`${alive}-wal`)
-    // A checkpoint by hand leaves the log unchanged.
+    // A FULL checkpoint moves the pages into the database file and does not change the log.
     const db = new Database(alive)
     db.pragma('wal_checkpoint(FULL)')
     db.close()

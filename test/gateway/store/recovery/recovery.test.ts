@@ -103,7 +103,7 @@ describe('an outbox that does not open', () => {
       using db = disposable(new Database(file))
       const select = db.prepare('SELECT body FROM groups WHERE sequence = ?').pluck()
       const body = select.get(1 + 12 * PER_GROUP) as Buffer
-      // Search for bytes that lie together on one page.
+      // Search for a byte sequence that is stored on a single page.
       const offsets = upTo(1, 9).map(tenth =>
         bytes.indexOf(body.subarray(tenth * 600).subarray(0, 32)),
       )
@@ -191,7 +191,7 @@ describe('an outbox that is marked as damaged', () => {
 })
 
 describe('a write-ahead log', () => {
-  /** An outbox as a kill leaves it, most of it in the write-ahead log. */
+  /** An outbox in the state that a kill leaves, with most rows in the write-ahead log. */
   function killed(damage: (wal: string) => void) {
     const place = temporary()
     const outbox = open(place.file('alive.db'))

@@ -11,10 +11,13 @@ import { openEventSource } from '../../../../gateway/store/source/event-source.t
 import { reading, readOutbox, temporary } from '../fixture.ts'
 import { type Delivery, deliver } from './work.ts'
 
-/** What a file in 016d944/ holds: the files of a killed program, and what it had delivered. */
+/**
+ * The content of a file in 016d944/: the files that a killed program left, and what the program had
+ * delivered.
+ */
 type Released = { delivered: Delivery[]; files: Record<string, string> }
 
-/** The files that version 016d944 left, in a directory of their own. */
+/** Writes the files that version 016d944 left into a directory of their own. */
 function restore(name: string) {
   const place = temporary()
   const file = new URL(`016d944/${name}.json.gz`, import.meta.url)
@@ -99,7 +102,8 @@ describe('a store that version 016d944 left with readings waiting', () => {
       { next: 1, end: 9, topic: 'backfill', zones: '["zone 0"]' },
     ])
     expect(left).toEqual([{ topic: 'readings', end: null }])
-    // The replays follow the backlog: all events from 1 to 6, then those of zone 0 up to 9.
+    // The replays are delivered after the backlog: first all events from 1 to 6, then the events of
+    // zone 0 up to 9.
     const [backlog, replays] = [
       [10, 11, 12],
       [1, 2, 3, 4, 5, 6, 3, 6, 9],

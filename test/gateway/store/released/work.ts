@@ -75,8 +75,9 @@ function openBoth(program: Program, dir: string) {
 }
 
 /**
- * Leaves readings waiting in every kind of range: a backlog from 10 to 12, an isolated partition
- * from 17, the others from 25, and two replays. `leave` sees the open files, as a kill leaves them.
+ * Leaves undelivered readings in every kind of range: a backlog from 10 to 12, an isolated
+ * partition from 17, the other partitions from 25, and two replays. `leave` is called while the
+ * files are open, in the state that a kill leaves.
  */
 export function fillRanges(program: Program, dir: string, leave: () => void): Delivery[] {
   const { inbox, source, openOutbox, ...first } = openBoth(program, dir)
@@ -112,7 +113,7 @@ export function fillRanges(program: Program, dir: string, leave: () => void): De
   return delivered
 }
 
-/** Leaves readings waiting before and after a change of the partition count. */
+/** Leaves undelivered readings before and after a change of the partition count. */
 export function fillPartitionChange(program: Program, dir: string, leave: () => void): Delivery[] {
   const { outbox, inbox, source } = openBoth(program, dir)
   commitGroups(outbox, 2)
@@ -128,12 +129,12 @@ export function fillPartitionChange(program: Program, dir: string, leave: () => 
   return delivered
 }
 
-/** A stored note: which file holds it, its kind, and its body as text. */
+/** A stored note: the file that contains it, its kind, and its body as text. */
 export type StoredNote = { file: 'outbox' | 'inbox'; kind: string; body: string }
 
 /**
  * Has the program write notes of nearly every kind, in a fixed order, and returns them. Ids and
- * epochs, which are random, are replaced by names; so is the moment in the name of a file.
+ * epochs, which are random, are replaced by names. The time in the name of a file is replaced, too.
  */
 export function writeNotes(program: Program, dir: string, read: ReadNotes): StoredNote[] {
   const { outboxFile, inboxFile, openOutbox, source, inbox, ...first } = openBoth(program, dir)
@@ -202,7 +203,8 @@ export function writeNotes(program: Program, dir: string, read: ReadNotes): Stor
   while (deliver(source.backfill));
   while (deliver(source));
 
-  // A renamed gateway; then a damaged file; then a lost file.
+  // The notes after the gateway was renamed, then after a file was damaged, then after a file was
+  // lost.
   outbox = openOutbox('gw 2')
   nameEpoch()
   outbox.close()
@@ -226,7 +228,7 @@ export function writeNotes(program: Program, dir: string, read: ReadNotes): Stor
 
   const named = ({ body, ...note }: StoredNote): StoredNote => {
     let text = body.replace(/damaged-\d{8}T\d{9}Z/, 'damaged-TIME')
-    // The bytes of an event hold its epoch.
+    // The bytes of an event contain its random epoch, so they are replaced, too.
     text = text.replace(/"place":"kafka","payload":"[^"]+"/, '"place":"kafka","payload":"EVENT"')
     for (const [value, name] of names) text = text.replaceAll(value, name)
     return { ...note, body: text }

@@ -8,7 +8,7 @@ import { verdictOf } from '../recovery/ledger-verdict.ts'
 import { openRetention, randomReadings } from './retention-fixture.ts'
 
 const alarms = { alarms: { whenFull: 'refuse' as const } }
-/** Bytes of a reading: a few hundred readings fill the smallest outbox. */
+/** The bytes of a reading, so large that a few hundred readings fill the smallest outbox. */
 const BYTES = 8000
 const HOUR_MS = 3_600_000
 const rowsOf = (file: string, query: string) => {
@@ -18,7 +18,10 @@ const rowsOf = (file: string, query: string) => {
   return rows
 }
 
-/** Writes an alarm first, and then one alarm in fifty readings. */
+/**
+ * Opens an outbox. `fillUp` writes one reading after another; the first reading of each fifty is in
+ * the lane `alarms`.
+ */
 function openMixed(settings: Parameters<typeof openRetention>[0] = {}) {
   const setup = openRetention({
     ...{ bounds: { bytes: 4_194_304 }, whenFull: 'drop-oldest', lanes: alarms },

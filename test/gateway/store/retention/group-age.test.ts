@@ -5,7 +5,7 @@ import { createGroupAges } from '../../../../gateway/store/retention/group-age.t
 const HOUR_MS = 3_600_000
 const NOW = 1_700_000_000_000
 
-/** Ages in a run with epoch 2 that started after sequence 100. */
+/** The ages of groups in a run with epoch 2, which started after sequence 100. */
 function createRun() {
   const time = { monotonicMs: 5_000_000, wallMs: NOW }
   const ages = createGroupAges({
@@ -63,7 +63,7 @@ describe('the age of a group', () => {
     for (let hours = 0; hours < 10_000; hours++) {
       pass(1)
       ages.recordProgress('SYNCED', 101 + hours)
-      // By the wall clock the group is very old; only monotonic time may count.
+      // By the wall clock the group is very old, but only monotonic time may count.
       stored.push({ to: 101 + hours, epoch: 2, receivedTo: 0, atHours: hours })
     }
     for (const hours of [10, 100, 5000]) {

@@ -53,11 +53,17 @@ export function openRetention(given: RetentionSettings = {}, directory = tempora
   }
   return {
     ...{ directory, file, outbox, retention, update, time },
-    /** Commits groups of so many events, each of about a kilobyte that does not compress. */
+    /**
+     * Commits `groups` groups of `events` events each. An event has about a kilobyte that does not
+     * compress.
+     */
     fill(groups: number, events = 1, receivedAt = time.wallMs): void {
       for (let group = 0; group < groups; group++) outbox.commit(randomReadings(events, receivedAt))
     },
-    /** Commits until a refusal, at most so many groups; gives the accepted count and the reason. */
+    /**
+     * Commits groups until one is refused, at most `maxGroups`; returns how many were accepted, and
+     * the reason of the refusal.
+     */
     fillUp(maxGroups: number): { accepted: number; reason: string | null } {
       for (let accepted = 0; accepted < maxGroups; accepted++) {
         const reason = retention.admit()
@@ -66,7 +72,7 @@ export function openRetention(given: RetentionSettings = {}, directory = tempora
       }
       return { accepted: maxGroups, reason: null }
     },
-    /** Does steps until none is left; gives their count. */
+    /** Does retention steps until none is left; returns their number. */
     steps(): number {
       let steps = 0
       while (retention.step()) steps++
@@ -85,7 +91,7 @@ export function openRetention(given: RetentionSettings = {}, directory = tempora
   }
 }
 
-/** Readings of about so many bytes that do not compress. */
+/** Readings of about `bytes` bytes each, which do not compress. */
 export function randomReadings(events: number, receivedAt: number, lane?: string, bytes = 768) {
   const device = () => randomBytes(bytes).toString('base64')
   const readings = Array.from({ length: events }, (_, n) => ({

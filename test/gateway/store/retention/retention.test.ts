@@ -91,7 +91,7 @@ describe('a delivered event', () => {
     setup.update(5)
     setup.retention.requestPruning()
     setup.steps()
-    // Sequences 3 and 4 were stored after five hours; the last group stays.
+    // Sequences 3 and 4 were stored after five hours. Retention never deletes the last group.
     expect(setup.sequences()).toEqual([4])
   })
 

@@ -57,7 +57,7 @@ const rowsOf = (file: string, query: string) => {
   return rows
 }
 
-/** Writes until one run is thinned; gives the events before and after. */
+/** Writes events until one run is thinned; returns the events before and after the thinning. */
 function thinSome(setup: ReturnType<typeof openThinning>) {
   setup.write(70)
   const before = readOutbox(setup.file).events
@@ -112,7 +112,7 @@ describe('a lane that is thinned', { timeout: 120_000 }, () => {
     const last = Math.max(...removed)
     const kept = new Set(after.map(({ sequence }) => sequence))
     expect(before.filter(({ sequence }) => !kept.has(sequence)).length).toBe(removed.size)
-    // The run starts with the store and ends with the last thinned group.
+    // The run starts with the first group of the outbox and ends with the last thinned group.
     const [end] = rowsOf(
       setup.file,
       `SELECT max(sequence + count) FROM groups WHERE version = 2`,

@@ -5,7 +5,7 @@ import type { Range } from '../../../../gateway/store/inbox.ts'
 import type { ReadGroup } from '../../../../gateway/store/read/group-finder.ts'
 import { readBatch } from '../../../../gateway/store/source/batch-reader.ts'
 
-/** A group of `count` events from `first` on, 10 bytes each, or an unreadable one. */
+/** A group of `count` events from `first` on, 10 bytes each, or an unreadable group. */
 function group(first: number, count: number, isReadable = true): ReadGroup {
   const events = Array.from({ length: count }, (_, index) => ({
     ...{ sequence: first + index, zone: 'z', value: Buffer.alloc(10) },

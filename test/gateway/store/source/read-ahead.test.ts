@@ -3,7 +3,10 @@ import type { ReadGroup } from '../../../../gateway/store/read/group-finder.ts'
 import { createReadAhead } from '../../../../gateway/store/source/read-ahead.ts'
 import { commit, limits, numbersOf, openStores } from './source-fixture.ts'
 
-/** Groups of two events from each of `firsts` on, and a reader that records its reads. */
+/**
+ * A reader that records which groups are read. Each group has two events, and starts at one of
+ * `firsts`.
+ */
 function createReader(...firsts: number[]) {
   const read: number[] = []
   const groupOf = (sequence: number): ReadGroup => {
