@@ -49,5 +49,5 @@ export type ConsumerGroup = { consume(membership: Membership, signal: AbortSigna
  * an unavailable Kafka.
  */
 export class CannotConsume extends Error {
-  readonly code: ExitCode = 'ERR_MISCONFIGURED'
+  readonly ending: ExitCode = 'ERR_MISCONFIGURED'
 }

@@ -96,8 +96,8 @@ export function countArgument(text: string): number {
 }
 
 function codeOf(error: unknown): ExitCode | undefined {
-  const { code } = error as { code?: string }
-  return code !== undefined && Object.hasOwn(exitCodes, code) ? (code as ExitCode) : undefined
+  const { ending } = error as { ending?: ExitCode }
+  return ending !== undefined && Object.hasOwn(exitCodes, ending) ? ending : undefined
 }
 
 function textOf(error: unknown): string {

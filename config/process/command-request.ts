@@ -9,7 +9,7 @@ const LOOPBACK_OF: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1
  * for a person.
  */
 export class CommandFailed extends Error {
-  readonly code: ExitCode = 'ERR_REFUSED'
+  readonly ending: ExitCode = 'ERR_REFUSED'
 }
 
 /**

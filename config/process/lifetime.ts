@@ -39,16 +39,17 @@ export function stopSignal(deadlineMs: number): AbortSignal {
  * ERR_MISCONFIGURED, or ERR_TEMPORARY when the obstacle may pass by itself.
  */
 export class CannotStart extends Error {
-  readonly code: ExitCode
+  /** Not `code`, because callers look for the code of SQLite or Node there or in `cause`. */
+  readonly ending: ExitCode
   constructor(message: string, { isTemporary = false, ...options }: CannotStartOptions = {}) {
     super(message, options)
-    this.code = isTemporary ? 'ERR_TEMPORARY' : 'ERR_MISCONFIGURED'
+    this.ending = isTemporary ? 'ERR_TEMPORARY' : 'ERR_MISCONFIGURED'
   }
   get exitCode(): number {
-    return exitStatusOf(this.code)
+    return exitStatusOf(this.ending)
   }
   get isTemporary(): boolean {
-    return this.code === 'ERR_TEMPORARY'
+    return this.ending === 'ERR_TEMPORARY'
   }
 }
 

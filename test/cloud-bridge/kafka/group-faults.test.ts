@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { KafkaOptions } from '../../../cloud-bridge/kafka/client.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import type { Batch, EventSink } from '../../../cloud-bridge/ports/event-sink.ts'
 import { record } from '../../contracts/event-sink.ts'
 import { startMember, until } from '../../contracts/group-member.ts'
 import { SESSION_MS } from '../../contracts/session.ts'
@@ -19,7 +20,7 @@ describeWithKafka('a group member during faults of Kafka', () => {
   const write = async (options: KafkaOptions, topics: readonly string[], text: string) => {
     await using sink = await openKafkaSink(options)
     for (const topic of topics) {
-      await sink.send({ topic, records: [0, 1].map(partition => record(partition, text)) })
+      await sendUntilStored(sink, { topic, records: [0, 1].map(each => record(each, text)) })
     }
   }
 
@@ -66,3 +67,13 @@ describeWithKafka('a group member during faults of Kafka', () => {
     }
   }, 150_000)
 })
+
+/**
+ * Sends the identical batch until Kafka stores it, as the contract of a sink asks: a broker that
+ * has just restarted may still be loading.
+ */
+async function sendUntilStored(sink: EventSink, batch: Batch): Promise<void> {
+  await until(async () => {
+    await sink.send(batch)
+  }, 40_000)
+}

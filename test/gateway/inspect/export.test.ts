@@ -113,7 +113,7 @@ describe('./sluice export', () => {
     const out = workspace.file('kept')
     writeFileSync(out, 'kept')
     const refused = await exported('--out', out)
-    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('there already') })
+    expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('exists already') })
     expect(readFileSync(out, 'utf8')).toBe('kept')
     const missing = workspace.file('no/such/folder')
     const failed = await exported('--out', missing)
