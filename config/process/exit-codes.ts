@@ -1,6 +1,7 @@
 /**
  * Every way in which a process of Sluice ends: error code, exit status and meaning. Errors have a
- * field `ending` with their error code; docs/exit-codes.md shows this table. A supervisor restarts a process
+ * field `ending` with their error code; docs/exit-codes.md shows this table. A supervisor restarts
+ * a process
  * that ended with status 1, and leaves a process that ended with status 2 to a person.
  */
 export const exitCodes = {
