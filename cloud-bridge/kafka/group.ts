@@ -69,7 +69,8 @@ export function createConsumerGroup(
         while (!signal.aborted) {
           try {
             await requireTopics(stream, topics)
-            await runMember(onRebalance, signal)
+            // The signal may have aborted meanwhile; an abort event does not fire a second time.
+            if (!signal.aborted) await runMember(onRebalance, signal)
           } catch (error) {
             if (error instanceof CannotConsume) throw error
             if (isNotAuthorized(error)) {

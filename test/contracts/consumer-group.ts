@@ -19,10 +19,7 @@ export type GroupRig = {
   commit(groupId: string, topic: string, offset: number): Promise<void>
   /** The committed offsets by partition; partitions without a commit are left out. */
   committed(groupId: string, topic: string): Promise<Map<number, number>>
-  /**
-   * Starts a member in a process of its own and waits for its assignment. The returned function
-   * kills the process.
-   */
+  /** Starts a member process and waits for its assignment; the returned function kills it. */
   startProcess(groupId: string, topics: readonly string[]): Promise<() => void>
 }
 
@@ -119,6 +116,13 @@ export function describeConsumerGroup(name: string, openRig: () => Promise<Group
       await until(() => expect(other.assigned.at(-1)).toEqual([0, 1]))
       await rig.write(topics[0], [...numbered(0, 0, 3), ...numbered(1, 0, 3)])
       await until(() => expect(other.processed).toHaveLength(6))
+    })
+
+    it('lets a member leave that has not joined yet', async () => {
+      const { group, topics, groupId } = await open(1)
+      await using member = startMember(group, { groupId, topics })
+      const timeout = new Promise(resolve => setTimeout(resolve, SESSION_MS, 'timeout'))
+      expect(await Promise.race([member.leave(), timeout])).toBeUndefined()
     })
 
     it('replaces a member that was killed', async () => {
