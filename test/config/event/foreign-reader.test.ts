@@ -13,7 +13,7 @@ const python = process.env.FOREIGN_PYTHON ?? 'python3'
 const hasFastavro = spawnSync(python, ['-c', 'import fastavro']).status === 0
 
 const schemaFile = fileURLToPath(
-  new URL(`../../config/schemas/SensorReading.${newestSchema.version}.avsc`, import.meta.url),
+  new URL(`../../../config/schemas/SensorReading.${newestSchema.version}.avsc`, import.meta.url),
 )
 const readerFile = fileURLToPath(new URL('./foreign-reader.py', import.meta.url))
 const { measurements, ...rest } = goldenEvent

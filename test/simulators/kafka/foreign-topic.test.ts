@@ -30,7 +30,7 @@ describeWithKafka('clients of other projects', () => {
       await using stage = await startFilled(topics)
       const { total, length } = stage.devices.record
       const script = local('./foreign-topic.py')
-      const schema = local(`../../config/schemas/SensorReading.${newestSchema.version}.avsc`)
+      const schema = local(`../../../config/schemas/SensorReading.${newestSchema.version}.avsc`)
       const { stdout } = await run(python, [
         script,
         inject('brokers').join(),

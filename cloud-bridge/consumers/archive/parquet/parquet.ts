@@ -58,6 +58,10 @@ type ParquetRow = Omit<SensorReading, 'epoch' | 'sequence' | 'zoneSequence'> & {
   heardAt: number
 }
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+/** Decodes a text with all its characters; the library's own decoder drops a leading U+FEFF. */
+const decodeText = (bytes: Uint8Array | undefined) => (bytes ? decoder.decode(bytes) : undefined)
+
 /**
  * Reads the events of a file of the archive, equal to the written events. Rejects when the bytes
  * are not a Parquet file.
@@ -68,7 +72,7 @@ export async function readParquet(bytes: Uint8Array): Promise<ArchivedEvent[]> {
     compressors: { ZSTD: input => zstdDecompressSync(input) },
     // Times stay numbers: a Date ends with the year 275,760, and a device's clock may show any
     // year.
-    parsers: { timestampFromMilliseconds: Number },
+    parsers: { timestampFromMilliseconds: Number, stringFromBytes: decodeText },
   })) as ParquetRow[]
   return rows.map(({ kafkaTopic, kafkaPartition, kafkaOffset, heardAt, ...event }) => ({
     event: {

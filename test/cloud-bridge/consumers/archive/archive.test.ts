@@ -14,7 +14,7 @@ import {
 import { verifyArchive } from '../../../../cloud-bridge/consumers/archive/verification.ts'
 import { createDependencyRetry } from '../../../../cloud-bridge/consumers/runtime/dependency-retry.ts'
 import { Fenced, StateUnavailable } from '../../../../cloud-bridge/consumers/state/state.ts'
-import { event as anyEvent } from '../../../config/event/events-fixture.ts'
+import { event as anyEvent, goldenEvent } from '../../../config/event/events-fixture.ts'
 import {
   BACKFILL,
   createDeadLetterSink,
@@ -55,6 +55,13 @@ describe('a file of the archive', () => {
       }),
       { numRuns: 50 },
     )
+  })
+
+  it('keeps a U+FEFF at the beginning of a text', async () => {
+    const columns = new EventColumns()
+    const event = { ...goldenEvent, zone: '\uFEFFlobby' }
+    columns.add({ event, topic: TOPIC, partition: 3, offset: 0, appendTimeMs: 0 })
+    expect((await readParquet(columns.toParquet()))[0]!.event.zone).toBe(event.zone)
   })
 
   it.each([1, 3e9])(
