@@ -77,7 +77,8 @@ async function replayArchived(config: Config, dir: string, options: Options): Pr
     ...{ config, dir, fromMs, toMs, zone, topic, signal: stopSignal(STOP_MS) },
     onProblem: line => process.stderr.write(`${line}\n`),
   }).catch(error => {
-    throw error instanceof CannotStart ? error : Object.assign(error, { ending: 'ERR_TEMPORARY' })
+    if (error instanceof CannotStart) throw error
+    throw new CannotStart((error as Error).message, { cause: error, isTemporary: true })
   })
   if (sent === null) {
     exitWith('interrupted: run the command again; it sends all events again', 'ERR_INTERRUPTED')

@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { exitStatusOf } from '../../config/process/exit-codes.ts'
 
 const DISPOSE_DEADLINE_MS = 5_000
-const CANNOT_START_EXIT_CODE = 2
 
 export type RestartLimits = { firstMs: number; maxMs: number }
 export type ProcessExit = { code: number | null; signal: NodeJS.Signals | null; ranMs: number }
@@ -67,7 +67,7 @@ export function decideAfterExit(
   failures: number,
   limits: RestartLimits,
 ): ExitDecision {
-  if (exit.code === CANNOT_START_EXIT_CODE) {
+  if (exit.code === exitStatusOf('ERR_MISCONFIGURED')) {
     return { action: 'give-up', reason: 'exit code 2: wrong configuration, or already running' }
   }
   const consecutive = exit.ranMs > limits.maxMs ? 1 : failures + 1
