@@ -4,12 +4,15 @@ import { errorReason } from './error-reasons.ts'
 type ErrorWithCauses = Error & { cause?: unknown; originalError?: unknown; errors?: unknown[] }
 
 /**
- * Error codes by which a broker rejects a record permanently, however often the record is sent.
+ * Error codes by which a broker rejects records permanently, however often the same records are
+ * sent. MESSAGE_TOO_LARGE (a batch above `max.message.bytes`) and RECORD_LIST_TOO_LARGE (a batch
+ * above `segment.bytes`) may be about the batch alone: the sink sends the records again in halves.
  * INVALID_TIMESTAMP is not among them: a topic that keeps the sender's time refuses every record
  * while a clock is wrong, and accepts the same records once the topic or the clock is fixed.
  */
 const PERMANENT_REJECTIONS: ReadonlySet<number> = new Set([
   ErrorCode.MESSAGE_TOO_LARGE,
+  ErrorCode.RECORD_LIST_TOO_LARGE,
   ErrorCode.INVALID_RECORD,
 ])
 /** Error codes after which the producer id and its sequences are unusable. */

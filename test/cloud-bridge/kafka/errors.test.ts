@@ -35,6 +35,7 @@ it('survives an error that is its own cause', () => {
 
 it.each([
   [10, 'MESSAGE_TOO_LARGE'],
+  [18, 'RECORD_LIST_TOO_LARGE'],
   [87, 'INVALID_RECORD'],
 ])('code %i is a permanent rejection at any depth', (code, name) => {
   expect(permanentRejection(brokerError(code))).toBe(name)

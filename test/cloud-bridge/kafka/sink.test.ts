@@ -15,6 +15,7 @@ import {
   readTopic,
 } from '../../setup/kafka/kafka.ts'
 import { type ProxiedKafka, startProxiedKafka } from '../../setup/kafka/proxied-kafka.ts'
+import { createTopicWith } from '../../setup/kafka/topic-settings.ts'
 
 describeWithKafka('on a real Kafka', () => {
   let on: ProxiedKafka
@@ -71,6 +72,21 @@ describeWithKafka('on a real Kafka', () => {
       })
       await deliver(batch)
       expect(textsIn(await readTopic(on.direct, topic))).toEqual(expectedTexts(1, batch.records))
+    })
+
+    it('larger than a segment of the topic is sent in halves; a record larger than it is rejected', async () => {
+      const settings = { 'segment.bytes': '1048576', 'max.message.bytes': '8388608' }
+      const topic = await createTopicWith(on.direct, { partitions: 1, settings })
+      await using sink = await openKafkaSink({ ...on.direct, client })
+      const small = () => ({ ...record(0, ''), value: randomBytes(110_000) })
+      const huge = { ...record(0, ''), value: randomBytes(1_100_000) }
+      const records = [...Array.from({ length: 14 }, small), huge, small()]
+      const fates = await sink.send({ topic, records })
+      expect(fates.map(fate => fate !== null)).toEqual(records.map(each => each === huge))
+      expect(fates[14]).toBe('RECORD_LIST_TOO_LARGE')
+      const [found] = await readTopic(on.direct, topic)
+      const values = records.filter(each => each !== huge).map(({ value }) => value)
+      expect(found!.map(({ value }) => value)).toEqual(values)
     })
 
     describe('a send of which Kafka rejects one partition', () => {
