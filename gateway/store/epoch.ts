@@ -7,7 +7,8 @@ import { DamagedFileError } from './file/damage-mark.ts'
 import { type GroupRow, isHeaderIntact } from './groups/group-codec.ts'
 import type { Epoch } from './groups/numbering.ts'
 import { readZoneHeads } from './groups/zone-heads.ts'
-import type { NoteLog } from './notes/note-log.ts'
+import { decodeNoteBody } from './notes/note-kinds.ts'
+import type { NoteLog, NoteRow } from './notes/note-log.ts'
 
 /**
  * Begins a new epoch in one transaction: assigns the epoch's number, and writes an `epoch` note
@@ -23,9 +24,9 @@ export function beginEpoch(
   notes: NoteLog,
   { gateway, inboxFile }: { gateway: string; inboxFile: string },
 ): Epoch {
-  const epoch = randomInt(1, 2 ** 48 - 1)
   const begin = db.transaction((): Epoch => {
     const stored = readStoreRow(db)
+    const epoch = readSalvageRun(db) ?? drawEpoch()
     // When only the outbox is missing, the bell still contains the store id. The new file then
     // continues the same store, with a gap.
     const store = stored?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
@@ -39,6 +40,7 @@ export function beginEpoch(
           zones: readZoneHeads(db, stored.epoch),
         }
       : null
+    notes.setWriter({ gateway, run: epoch })
     const isRenamed = stored !== undefined && stored.gateway !== gateway
     if (isRenamed) {
       notes.add({ kind: 'heads', content: previous!, gateway: stored.gateway }, Date.now())
@@ -47,7 +49,6 @@ export function beginEpoch(
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
     const hole = holeAfter(storedSequence, notes.last, seen)
     if (hole) notes.skipNumbersTo(seen.noteSequence)
-    notes.setGateway(gateway)
     const before = isRenamed ? null : previous
     const content = { epoch, firstSequence: lastSequence + 1, previous: before }
     notes.add({ kind: 'epoch', content }, Date.now())
@@ -59,6 +60,20 @@ export function beginEpoch(
     return { store, gateway, epoch, lastSequence }
   })
   return begin.immediate()
+}
+
+/** Draws the number of a run. 48 random bits: no run gets the number of another run. */
+export const drawEpoch = () => randomInt(1, 2 ** 48 - 1)
+
+/**
+ * Returns the epoch that a salvage drew for its notes when no run has begun since; null otherwise.
+ * The run that begins now takes this epoch, so that the notes of the salvage are its own.
+ */
+function readSalvageRun(db: Database): number | null {
+  const newest = db.prepare('SELECT * FROM notes ORDER BY sequence DESC LIMIT 1').get() as
+    | NoteRow
+    | undefined
+  return newest?.kind === 'salvage' ? (decodeNoteBody(newest).run ?? null) : null
 }
 
 type StoreRow = { id: Buffer; gateway: string; epoch: number }

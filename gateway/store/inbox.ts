@@ -57,6 +57,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     schemaIds: createSchemaIds(db),
   }))
   const { notes, id, positions, schemaIds } = parts
+  let currentRun: () => number | null = () => null
   const { advance: recordRead, close: closeReadMark } = openReadMark(file)
 
   return withDamageMarking(file, {
@@ -67,9 +68,17 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     ...schemaIds,
     recordRead,
     /**
+     * Sets the function that returns the epoch of the outbox that the bridge reads; null while that
+     * is unknown. Later notes name this epoch as the run that wrote them.
+     */
+    setRunReader(readRun: () => number | null): void {
+      currentRun = readRun
+    },
+    /**
      * Writes notes durably. Call this before a position moves past the events that the notes name.
      */
     addNotes(added: Note[]): void {
+      notes.setWriter({ gateway: null, run: currentRun() })
       notes.transact(() => {
         for (const note of added) notes.add(note, Date.now())
       })
@@ -82,6 +91,7 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     editRanges(makeEdit: (addNote: (note: Note) => number) => RangesEdit) {
       let edit: RangesEdit = {}
       let added: Range[] = []
+      notes.setWriter({ gateway: null, run: currentRun() })
       notes.transact(() => {
         edit = makeEdit(note => notes.add(note, Date.now()))
         added = positions.edit(edit)

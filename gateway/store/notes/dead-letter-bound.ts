@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { encodeNoteBody } from './note-kinds.ts'
+import { encodeNoteBody, UNKNOWN_WRITER } from './note-kinds.ts'
 import { type NoteLog, type NoteRow, noteContent, prepareNoteUpdate } from './note-log.ts'
 
 /**
@@ -140,7 +140,7 @@ function bodyWithoutPayload({ payload, ...stored }: Record<string, unknown>): Bu
   const fields = Object.entries(stored).map(([name, value]) => [name, truncateText(value)])
   const facts: Record<string, unknown> = Object.fromEntries(fields)
   const content = { dropped: DEAD_LETTER_BYTES_KEY, ...facts, payload: null, size }
-  return encodeNoteBody({ kind: 'deadletter', content }, null)
+  return encodeNoteBody({ kind: 'deadletter', content }, UNKNOWN_WRITER)
 }
 
 function truncateText(value: unknown): unknown {

@@ -73,11 +73,22 @@ export type NoteContents = {
 export type NoteKind = keyof NoteContents
 
 /**
+ * Who writes a note: the gateway's id, and the epoch of the run that writes. A note of the bridge
+ * names the epoch of the outbox that the bridge reads, and no gateway. A field is null where it is
+ * unknown.
+ */
+export type NoteWriter = { gateway: string | null; run: number | null }
+
+/** The bridge before it has read an outbox, and old notes that are stored unchanged. */
+export const UNKNOWN_WRITER: NoteWriter = { gateway: null, run: null }
+
+/**
  * A note before it has a number. `gateway` is the gateway's id when the note is not about the
- * gateway's current id.
+ * gateway's current id; `run` is the epoch of the run that wrote a decoded note; notes of
+ * early versions do not name it.
  */
 export type Note = {
-  [Kind in NoteKind]: { kind: Kind; content: NoteContents[Kind]; gateway?: string }
+  [Kind in NoteKind]: { kind: Kind; content: NoteContents[Kind]; gateway?: string; run?: number }
 }[NoteKind]
 
 /** The last sequence of an epoch and the last zone sequence of each zone. */
@@ -178,18 +189,24 @@ type PassedSpan = Span & { range: number; store: string; reason: string; zones?:
 type ZoneSpan = { zone: string; first: number; count: number }
 
 /**
- * Encodes the body of a note as it is stored and forwarded: JSON with the gateway's id in the field
- * `speaker`, then the fields of `content` in their order. `currentGateway` is null for notes of the
- * bridge, which have no field `speaker`.
+ * Encodes the body of a note as it is stored: JSON with the gateway's id in the field `speaker` and
+ * the writer's epoch in the field `run`, then the fields of `content` in their order. Leaves out
+ * what neither the note nor `writer` names.
  */
-export function encodeNoteBody({ content, gateway }: Note, currentGateway: string | null): Buffer {
-  const speaker = gateway ?? currentGateway
-  return Buffer.from(JSON.stringify({ ...(speaker !== null && { speaker }), ...content }))
+export function encodeNoteBody({ content, ...note }: Note, writer: NoteWriter): Buffer {
+  const speaker = note.gateway ?? writer.gateway
+  const run = note.run ?? writer.run
+  const head = { ...(speaker !== null && { speaker }), ...(run !== null && { run }) }
+  return Buffer.from(JSON.stringify({ ...head, ...content }))
 }
 
-/** Decodes the content of a note, and its gateway when the note names one. */
-export function splitNoteBody({ speaker, ...content }: Record<string, unknown>) {
-  return { ...(typeof speaker === 'string' && { gateway: speaker }), content }
+/** Decodes the content of a note, and its gateway and run when the note names them. */
+export function splitNoteBody({ speaker, run, ...content }: Record<string, unknown>) {
+  return {
+    ...(typeof speaker === 'string' && { gateway: speaker }),
+    ...(typeof run === 'number' && { run }),
+    content,
+  }
 }
 
 /**

@@ -2,7 +2,13 @@ import type { Database } from 'better-sqlite3'
 import type { ClockState } from '../../../config/event/sensor-reading.ts'
 import { checksum } from '../file/checksum.ts'
 import { DamagedFileError } from '../file/damage-mark.ts'
-import { encodeNoteBody, type Note, splitNoteBody } from './note-kinds.ts'
+import {
+  encodeNoteBody,
+  type Note,
+  type NoteWriter,
+  splitNoteBody,
+  UNKNOWN_WRITER,
+} from './note-kinds.ts'
 
 /**
  * A message that could not become an event: the reason, the place of the fault within the message,
@@ -25,8 +31,10 @@ export type OutgoingNote = {
   sequence: number
   kind: string
   at: number
-  /** The gateway's configured id when the note was written; JSON field `speaker`. */
+  /** The gateway's id when the note was written; JSON field `speaker`. */
   gateway?: string
+  /** The epoch of the run that wrote the note; notes of early versions lack it. */
+  run?: number
   content: Record<string, unknown>
 }
 
@@ -98,14 +106,9 @@ export function createNoteLog(db: Database) {
   if (newest && !isNoteIntact(newest))
     throw new DamagedFileError('the newest note is damaged, so the last note number is unknown')
   let last = newest?.sequence ?? 0
-  let currentGateway: string | null = null
+  let writer = UNKNOWN_WRITER
   const add = (note: Note, at: number): number => {
-    const row = {
-      sequence: last + 1,
-      kind: note.kind,
-      at,
-      body: encodeNoteBody(note, currentGateway),
-    }
+    const row = { sequence: last + 1, kind: note.kind, at, body: encodeNoteBody(note, writer) }
     insert.run({ ...row, crc: noteChecksum(row) })
     last = row.sequence
     return last
@@ -115,9 +118,9 @@ export function createNoteLog(db: Database) {
     get last() {
       return last
     },
-    /** Sets the gateway's id that is written into all later notes that name no other gateway. */
-    setGateway(gateway: string): void {
-      currentGateway = gateway
+    /** Sets the gateway and run that are written into all later notes that name no others. */
+    setWriter(current: NoteWriter): void {
+      writer = current
     },
     /** Adds a note inside the open transaction; `at` is ms since 1970. Returns its number. */
     add,

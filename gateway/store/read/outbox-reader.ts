@@ -35,6 +35,7 @@ function createReader(db: Database, file: string) {
     db.close()
     return null
   }
+  const selectEpoch = db.prepare('SELECT epoch FROM store').pluck()
   const selectFirst = db.prepare('SELECT min(sequence) FROM groups').pluck()
   const selectLast = db
     .prepare('SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1')
@@ -46,6 +47,10 @@ function createReader(db: Database, file: string) {
   return {
     store: store.id,
     gateway: store.gateway,
+    /** The epoch of the newest run. */
+    get epoch() {
+      return selectEpoch.get() as number
+    },
     backlog: createBacklogMeter(db),
     get firstSequence() {
       return selectFirst.get() as number | null

@@ -14,6 +14,7 @@ export function createReopeningReader(file: string) {
   let inode: number | null = null
   let store: { id: Buffer; gateway: string } | null = null
   let damaged: string | null = null
+  let run: number | null = null
 
   const close = () => {
     reader?.close()
@@ -49,6 +50,18 @@ export function createReopeningReader(file: string) {
     /** The store and its gateway, as of the last refresh. */
     get store() {
       return store
+    },
+    /**
+     * Returns the epoch of the outbox; while it cannot be read, the epoch that was read last, or
+     * null. Never reports damage, because a caller may be inside of `readOrElse`.
+     */
+    readRun(): number | null {
+      try {
+        run = reader?.epoch ?? run
+      } catch {
+        // The next `readOrElse` finds the same obstacle and reports it.
+      }
+      return run
     },
     /**
      * The damage of the outbox, which is not read until the gateway has salvaged it; null when no

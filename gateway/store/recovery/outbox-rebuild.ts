@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { type InboxProgress, readInboxProgress } from '../delivery/inbox-reader.ts'
+import { drawEpoch } from '../epoch.ts'
 import { bellFile, readBell } from '../file/bell.ts'
 import { readRows } from '../file/readonly-database.ts'
 import {
@@ -62,6 +63,7 @@ export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFil
     writeHeads(db, damaged.file, epoch, groups.heads, last)
     const incoming = copyIncoming(db, damaged.file)
     const noteLog = createNoteLog(db)
+    noteLog.setWriter({ gateway: null, run: drawEpoch() })
     noteLog.skipNumbersTo(lastNote)
     const file = basename(damaged.aside)
     for (const events of lost) {

@@ -88,7 +88,7 @@ describe('the note forwarder', () => {
     expect(valuesIn(topics.deadletters)).toEqual([
       {
         ...{ gateway: 'gw', store: store.toString('hex'), origin: 'outbox' },
-        ...{ sequence: 2, kind: 'deadletter', at: 5 },
+        ...{ run: outbox.epoch, sequence: 2, kind: 'deadletter', at: 5 },
         content: { dropped, ...facts, topic: 'a', payload: null, size: 999 },
       },
     ])

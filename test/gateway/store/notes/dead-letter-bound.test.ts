@@ -7,8 +7,8 @@ import { isFirst, overwrite } from '../file/damaged-file.ts'
 import { readOutbox, temporary } from '../fixture.ts'
 import { openRetention } from '../retention/retention-fixture.ts'
 
-/** The bytes of the note of a dead letter with 3,000 bytes of payload. */
-const STORED_BYTES = 4091
+/** The bytes of the note of a dead letter with 3,000 bytes of payload, written by a run. */
+const storedBytes = ({ epoch }: { epoch: number }) => 4091 + `"run":${epoch},`.length
 const KEY = 'outbox.bounds.deadLetterBytes'
 
 const deadLetterOf = (bytes: number, more: object = {}) => ({
@@ -58,7 +58,7 @@ describe('the bound of undelivered dead letters', () => {
     using reopened = openRetention({ bounds: { deadLetterBytes: 50_000 } }, at.directory)
     reopened.update(null)
     expect(reopened.steps()).toBe(0)
-    expect(reopened.outbox.deadLetterBytes.advanceTo(first)).toBe(11 * STORED_BYTES)
+    expect(reopened.outbox.deadLetterBytes.advanceTo(first)).toBe(11 * storedBytes(at.outbox))
     expect(notes().slice(0, 20)).toEqual(after)
   })
 
@@ -192,7 +192,7 @@ describe('the bound of undelivered dead letters', () => {
     expect(recovered.recovery).toMatchObject({ salvaged: { lostEvents: 0, lostNotes: [] } })
     expect(readOutbox(at.file).notes.slice(0, before.length)).toEqual(before)
     expect(dropped()).toHaveLength(9)
-    expect(recovered.deadLetterBytes.advanceTo(1)).toBe(11 * STORED_BYTES)
+    expect(recovered.deadLetterBytes.advanceTo(1)).toBe(11 * storedBytes(at.outbox))
     expect(recovered.deadLetters.find(first)).toMatchObject({
       ...{ state: 'open', payload: null, size: 3000, droppedAt: KEY, topic: 'a/b' },
     })

@@ -4,6 +4,7 @@ import {
   decodeNoteBody,
   encodeNoteBody,
   type Note,
+  UNKNOWN_WRITER,
 } from '../../../../gateway/store/notes/note-kinds.ts'
 import { temporary } from '../fixture.ts'
 import { program, readNotes } from '../released/today.ts'
@@ -13,9 +14,23 @@ const released = new URL('../released/016d944/notes.json', import.meta.url)
 const releasedNotes: StoredNote[] = JSON.parse(readFileSync(released, 'utf8'))
 
 describe('the bodies of stored notes', () => {
-  it('are byte for byte those that version 016d944 wrote for the same work', () => {
+  it('are those that version 016d944 wrote for the same work, and name the run', () => {
     using place = temporary()
-    expect(writeNotes(program, place.dir, readNotes)).toEqual(releasedNotes)
+    const notes = writeNotes(program, place.dir, readNotes)
+    const RUN = /"run":(EPOCH \d),?/
+    expect(notes.map(({ body, ...note }) => ({ ...note, body: body.replace(RUN, '') }))).toEqual(
+      releasedNotes,
+    )
+    const runs = notes.map(({ file, kind, body }) => [file, kind, body.match(RUN)?.[1]])
+    expect(runs.filter(([, , run]) => run === undefined)).toEqual([])
+    // A salvage writes in the name of the run that begins with it, and a bridge in the name of the
+    // run whose outbox it reads.
+    const epochs = notes.filter(({ kind }) => kind === 'epoch')
+    expect(epochs.map(({ body }) => body.match(/"epoch":(EPOCH \d),"first/)?.[1])).toEqual(
+      epochs.map(({ body }) => body.match(RUN)?.[1]),
+    )
+    const salvage = runs.findIndex(([, kind]) => kind === 'salvage')
+    expect(runs[salvage]![2]).toBe(runs[salvage + 1]![2])
   })
 
   it('are the same after decoding and encoding', () => {
@@ -25,7 +40,7 @@ describe('the bodies of stored notes', () => {
       // The names that replace random epochs are not valid JSON.
       const text = body.replaceAll(/EPOCH (\d)/g, '$1')
       const note = decodeNoteBody({ kind, body: Buffer.from(text) })
-      expect(encodeNoteBody(note, null).toString()).toBe(text)
+      expect(encodeNoteBody(note, UNKNOWN_WRITER).toString()).toBe(text)
     }
   })
 
@@ -53,14 +68,17 @@ describe('the bodies of stored notes', () => {
     ],
   ]
   it.each(others)('hold the fields of a note in their order (%j)', (note, body) => {
-    expect(encodeNoteBody(note, null).toString()).toBe(body)
+    expect(encodeNoteBody(note, UNKNOWN_WRITER).toString()).toBe(body)
   })
 
-  it('begin with the gateway: that of the note, or else the current one', () => {
+  it('begin with the gateway and run of the note, or else of the writer', () => {
+    const writer = { gateway: 'gw', run: 7 }
     const note: Note = { kind: 'dropped', content: { deadletter: 1 } }
-    expect(encodeNoteBody(note, 'gw').toString()).toBe('{"speaker":"gw","deadletter":1}')
-    const former: Note = { ...note, gateway: 'former' }
-    expect(encodeNoteBody(former, 'gw').toString()).toBe('{"speaker":"former","deadletter":1}')
-    expect(decodeNoteBody({ kind: 'dropped', body: encodeNoteBody(former, null) })).toEqual(former)
+    const bodyOf = (note: Note) => encodeNoteBody(note, writer).toString()
+    expect(bodyOf(note)).toBe('{"speaker":"gw","run":7,"deadletter":1}')
+    const former: Note = { ...note, gateway: 'former', run: 6 }
+    expect(bodyOf(former)).toBe('{"speaker":"former","run":6,"deadletter":1}')
+    const body = encodeNoteBody(former, UNKNOWN_WRITER)
+    expect(decodeNoteBody({ kind: 'dropped', body })).toEqual(former)
   })
 })
