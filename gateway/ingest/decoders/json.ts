@@ -136,11 +136,17 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
 const FRACTION = Number.NEGATIVE_INFINITY
 
 /**
+ * A number of more characters stays a text. No sensor measures so many digits, and arithmetic with
+ * them would cost more than linear time.
+ */
+const NUMBER_MAX_CHARS = 1000
+
+/**
  * Finds what JSON.parse does not report: the number of keys (one colon each), the depth, whether a
- * number may be too long for a double, and whether a string contains a dot.
+ * number may be too long for a double or for arithmetic, and whether a string contains a dot.
  */
 function scan(text: string) {
-  let [colons, depth, deepest, digits] = [0, 0, 0, 0]
+  let [colons, depth, deepest, digits, numberChars] = [0, 0, 0, 0, 0]
   let longNumber = false
   let dottedString = false
   let dot = text.indexOf('.')
@@ -154,6 +160,8 @@ function scan(text: string) {
     } else if (code >= 48 && code <= 57) {
       // 2^53 has 16 digits and begins with 9: a double holds shorter or smaller integers exactly.
       if (++digits > 16 || (digits === 16 && text.charCodeAt(index - 15) === 57)) longNumber = true
+      // A sign and a point belong to the number, too. exactNumber counts all characters.
+      if (++numberChars > NUMBER_MAX_CHARS - 2) longNumber = true
       continue
     } else if (code === 46) {
       digits = FRACTION
@@ -163,6 +171,7 @@ function scan(text: string) {
     else if (code === 123 || code === 91) deepest = Math.max(deepest, ++depth)
     else if (code === 125 || code === 93) depth--
     digits = 0
+    numberChars = 0
   }
   return { colons, depth: deepest, longNumber, dottedString }
 }
@@ -185,11 +194,13 @@ function isEscaped(text: string, quote: number): boolean {
 /**
  * A reviver for JSON.parse: returns the source text of each number that a double would change, and
  * any other value unchanged. A double changes an integer that it cannot represent, a number with a
- * point or an exponent that is printed differently, and a small number that becomes 0.
+ * point or an exponent that is printed differently, and a small number that becomes 0. A number of
+ * more than NUMBER_MAX_CHARS is returned as its source text, too.
  */
 function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
   if (typeof value !== 'number' || source === undefined) return value
+  if (source.length > NUMBER_MAX_CHARS) return source
   if (/^-?\d+$/.test(source)) {
     return Number.isFinite(value) && BigInt(source) === BigInt(value) ? value : source
   }
@@ -208,9 +219,12 @@ function exactNumber(_key: string, value: unknown, context?: { source?: string }
 function decimalOf(text: string): { digits: string; zeros: number } {
   const [, integer = '', fraction = '', exponent = '0'] =
     /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
-  const all = `${integer}${fraction}`.replace(/^0+/, '')
-  const digits = all.replace(/0+$/, '')
-  return { digits, zeros: Number(exponent) - fraction.length + all.length - digits.length }
+  const all = `${integer}${fraction}`
+  let [start, end] = [0, all.length]
+  while (start < end && all.charCodeAt(start) === 48) start++
+  while (end > start && all.charCodeAt(end - 1) === 48) end--
+  const zeros = Number(exponent) - fraction.length + all.length - end
+  return { digits: all.slice(start, end), zeros }
 }
 
 const isDigit = (code: number) => code >= 48 && code <= 57
@@ -222,16 +236,28 @@ const isDigit = (code: number) => code >= 48 && code <= 57
 function findDuplicateKey(text: string): string {
   const open: Set<string>[] = []
   for (let index = 0; index < text.length; index++) {
-    if (text[index] === '{') open.push(new Set())
-    else if (text[index] === '}') open.pop()
-    else if (text[index] === '"') {
+    const code = text.charCodeAt(index)
+    if (code === 123) open.push(new Set())
+    else if (code === 125) open.pop()
+    else if (code === 34) {
       const end = endOfString(text, index)
-      const isKey = /^\s*:/.test(text.slice(end + 1))
       const key = text.slice(index + 1, end)
-      if (isKey && open.at(-1)?.has(key)) return key
-      if (isKey) open.at(-1)?.add(key)
       index = end
+      const keys = open.at(-1)
+      if (!keys || !isBeforeColon(text, end + 1)) continue
+      if (keys.has(key)) return key
+      keys.add(key)
     }
   }
   return ''
 }
+
+/** Whether only white space (RFC 8259, section 2) stands between `index` and the next colon. */
+function isBeforeColon(text: string, index: number): boolean {
+  let at = index
+  while (WHITE_SPACE.has(text.charCodeAt(at))) at++
+  return text.charCodeAt(at) === 58
+}
+
+/** Tab, line feed, carriage return and space. */
+const WHITE_SPACE = new Set([9, 10, 13, 32])
