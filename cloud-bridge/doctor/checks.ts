@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import { readLargestRecords } from '../../gateway/store/read/largest-records.ts'
 import { readRangeStatus } from '../../gateway/store/read/store-check.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
 import { timestampLagMs } from '../kafka/topic-retention.ts'
@@ -30,6 +31,7 @@ export function createChecks(config: Config): Check[] {
     spreadOver: ranges.partitions,
     payloadMaxBytes: ingest.payloadMaxBytes,
     packetMaxBytes: gateway.mqtt.packetMaxBytes,
+    largest: readLargestRecords(outbox.file, inbox.file),
     lagMs: timestampLagMs(ranges.oldestWaitingMs, Date.now()),
   }
   const checkTopics = async (address: string) => {

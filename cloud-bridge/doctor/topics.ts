@@ -1,4 +1,6 @@
 import type { Config } from '../../config/config.ts'
+import { NOTE_MAX_BYTES } from '../../gateway/store/notes/note-size.ts'
+import type { LargestRecords } from '../../gateway/store/read/largest-records.ts'
 import { type KafkaOptions, NoSuchTopic, type TopicAdmin } from '../kafka/client.ts'
 import { formatDuration, retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicConfig, TopicSettings } from '../kafka/topic-settings.ts'
@@ -15,6 +17,8 @@ export type TopicExpectations = {
   spreadOver: number | null
   payloadMaxBytes: number
   packetMaxBytes: number
+  /** The largest records that wait in the outbox. */
+  largest: LargestRecords
   /** How far the time of a waiting event may be behind Kafka's clock, in ms. */
   lagMs: number
 }
@@ -112,14 +116,18 @@ function configFindings(
   return findings
 }
 
-/** The largest record of a topic, in bytes before compression. */
+/**
+ * The largest record of a topic, in bytes before compression: of those that the configuration
+ * allows, and of those that wait.
+ */
 function largestRecordBytes(
   key: TopicKey,
-  { payloadMaxBytes, packetMaxBytes }: TopicExpectations,
+  { payloadMaxBytes, packetMaxBytes, largest }: TopicExpectations,
 ): number {
-  if (key === 'ledger') return 0
+  if (key === 'ledger') return Math.max(NOTE_MAX_BYTES, largest.note)
+  if (key !== 'deadletters') return Math.max(payloadMaxBytes, largest.event)
   // A dead letter holds the bytes of a complete packet, in base64.
-  return key === 'deadletters' ? Math.ceil((packetMaxBytes * 4) / 3) : payloadMaxBytes
+  return Math.max(Math.ceil((packetMaxBytes * 4) / 3), largest.deadLetter)
 }
 
 function replicaFindings(

@@ -9,10 +9,12 @@ import type { Epoch } from './groups/numbering.ts'
 import { readZoneHeads } from './groups/zone-heads.ts'
 import { decodeNoteBody } from './notes/note-kinds.ts'
 import type { NoteLog, NoteRow } from './notes/note-log.ts'
+import { splitEpochEnd } from './notes/note-size.ts'
 
 /**
  * Begins a new epoch in one transaction: assigns the epoch's number, and writes an `epoch` note
- * that names the previous epoch and its zone heads. Sequences that the bell or the inbox name and
+ * that names the previous epoch and its zone heads; `heads` notes before the `epoch` note name the
+ * heads of very many zones. Sequences that the bell or the inbox name and
  * that the outbox does not store become a note of kind `hole`. New sequences start after the
  * highest sequence that the outbox, the bell or the inbox name. Thus no sequence is assigned twice,
  * and none is below the bridge's position, where the bridge would skip the event, even if one of
@@ -42,14 +44,16 @@ export function beginEpoch(
       : null
     notes.setWriter({ gateway, run: epoch })
     const isRenamed = stored !== undefined && stored.gateway !== gateway
-    if (isRenamed) {
-      notes.add({ kind: 'heads', content: previous!, gateway: stored.gateway }, Date.now())
+    // The epoch note itself names the last part, unless the end belongs to another gateway's id.
+    const ends = previous ? splitEpochEnd(previous) : []
+    const before = isRenamed ? null : (ends.pop() ?? null)
+    for (const content of ends) {
+      notes.add({ kind: 'heads', content, gateway: stored!.gateway }, Date.now())
     }
     if (stored) db.prepare('UPDATE store SET gateway = ?, epoch = ?').run(gateway, epoch)
     else db.prepare('INSERT INTO store VALUES (?, ?, ?, ?)').run(store, gateway, Date.now(), epoch)
     const hole = holeAfter(storedSequence, notes.last, seen)
     if (hole) notes.skipNumbersTo(seen.noteSequence)
-    const before = isRenamed ? null : previous
     const content = { epoch, firstSequence: lastSequence + 1, previous: before }
     notes.add({ kind: 'epoch', content }, Date.now())
     if (hole) {

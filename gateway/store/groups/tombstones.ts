@@ -1,4 +1,5 @@
 import type { Tombstone } from '../notes/note-kinds.ts'
+import { jsonBytes, NOTE_MAX_BYTES } from '../notes/note-size.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
 import { isEmptied, readHeader, type ZoneRange } from './group-codec.ts'
 import type { GroupHead } from './group-table.ts'
@@ -12,7 +13,8 @@ export type DoomedGroup = GroupHead & { to: number }
 /**
  * Creates the tombstones of groups, which are in order: one tombstone for each run of adjacent,
  * undelivered groups of an epoch. `undelivered` are the ranges that the bridge has still to
- * deliver; null means that they are unknown, so that all events count as undelivered. For a group
+ * deliver; null means that they are unknown, so that all events count as undelivered. A run whose
+ * zones exceed `NOTE_MAX_BYTES` has several tombstones. For a group
  * whose header cannot be trusted, the tombstone contains sequences and no zones. An emptied group
  * gets no tombstone, because it got one when it was emptied. The tombstone of a thinned group also
  * names the events that thinning removed before.
@@ -23,6 +25,7 @@ export function tombstonesOf(
   reason: string,
 ): Tombstone[] {
   const tombstones: Tombstone[] = []
+  let zonesOfLast = createZoneList()
   for (const group of groups) {
     const { sequence, to, epoch } = group
     if (!isUndelivered(undelivered, sequence, to)) continue
@@ -35,9 +38,13 @@ export function tombstonesOf(
     const before = tombstones.at(-1)
     const isAdjacent =
       before?.epoch === epoch && before.to + 1 === sequence && before.reason === why
-    if (isAdjacent) Object.assign(before, { to: last, count: before.count + span.count })
-    else tombstones.push({ ...span, zones: [] })
-    addZones(tombstones.at(-1)!.zones, zones)
+    if (isAdjacent && zonesOfLast.hasRoomFor(zones)) {
+      Object.assign(before, { to: last, count: before.count + span.count })
+    } else {
+      zonesOfLast = createZoneList()
+      tombstones.push({ ...span, zones: zonesOfLast.entries })
+    }
+    zonesOfLast.add(zones)
   }
   return tombstones
 }
@@ -54,13 +61,31 @@ export function isUndelivered(
 }
 
 /**
- * Adds zones to `known`. When the zone sequences of a zone continue its last entry, that entry is
- * extended.
+ * Creates the list of a tombstone's zones. When the zone sequences of a zone continue its last
+ * entry, that entry is extended. `hasRoomFor` returns whether the entries stay within
+ * `NOTE_MAX_BYTES` when each of the zones needs an entry of its own.
  */
-function addZones(known: Tombstone['zones'], more: ZoneRange[]): void {
-  for (const { zone, first, count } of more) {
-    const last = known.findLast(([name]) => name === zone)
-    if (last && last[1] + last[2] === first) last[2] += count
-    else known.push([zone, first, count])
+function createZoneList() {
+  const entries: Tombstone['zones'] = []
+  const lastOf = new Map<string, Tombstone['zones'][number]>()
+  let bytes = 0
+  return {
+    entries,
+    hasRoomFor(zones: ZoneRange[]): boolean {
+      const more = zones.map(({ zone, first, count }) => jsonBytes([zone, first, count]))
+      return bytes + more.reduce((sum, size) => sum + size, 0) <= NOTE_MAX_BYTES
+    },
+    add(zones: ZoneRange[]): void {
+      for (const { zone, first, count } of zones) {
+        const last = lastOf.get(zone)
+        if (last && last[1] + last[2] === first) last[2] += count
+        else {
+          const entry: Tombstone['zones'][number] = [zone, first, count]
+          bytes += jsonBytes(entry)
+          entries.push(entry)
+          lastOf.set(zone, entry)
+        }
+      }
+    },
   }
 }

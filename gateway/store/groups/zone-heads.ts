@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3'
 import type { NoteLog } from '../notes/note-log.ts'
+import { splitEpochEnd } from '../notes/note-size.ts'
 import { readHeader, type ZoneRange } from './group-codec.ts'
 import { GROUP_HEAD_COLUMNS, type GroupHead } from './group-table.ts'
 import type { createNumbering } from './numbering.ts'
@@ -44,7 +45,7 @@ export function createZoneHeads(
       if ((selectHeadsUpTo.get() as number) < sequence) writeTable(changedHeads())
     },
     /**
-     * Writes the table and a `heads` note in one transaction; returns false when no zone changed
+     * Writes the table and the `heads` notes in one transaction; returns false when no zone changed
      * since the last call.
      */
     write(): boolean {
@@ -52,8 +53,9 @@ export function createZoneHeads(
       const zones = changedHeads()
       notes.transact(() => {
         writeTable(zones)
-        const content = { epoch, lastSequence: numbering.last, zones }
-        notes.add({ kind: 'heads', content }, Date.now())
+        for (const content of splitEpochEnd({ epoch, lastSequence: numbering.last, zones })) {
+          notes.add({ kind: 'heads', content }, Date.now())
+        }
       })
       changedZones.clear()
       return true

@@ -13,12 +13,13 @@ import type { Runs, Span } from '../sequence/spans.ts'
 export type NoteContents = {
   /**
    * An epoch begins after the epoch `previous`. `previous` is null when there was no epoch before,
-   * or when a `heads` note names the end of the previous epoch.
+   * or when `heads` notes name the end of the previous epoch. When that epoch had very many zones,
+   * `heads` notes before this note name the other zones.
    */
   epoch: { epoch: number; firstSequence: number; previous: EpochEnd | null }
   /**
-   * The heartbeat of an epoch. Also names the end of an epoch under the id that the gateway had
-   * before it was renamed.
+   * The heartbeat of an epoch, in several notes when very many zones have new events. Also names
+   * the end of an epoch under the id that the gateway had before it was renamed.
    */
   heads: EpochEnd
   /** Numbers that the bell or the inbox names and that the outbox does not store. */
@@ -107,6 +108,7 @@ export type Tombstone = Span & {
   count: number
   zones: [zone: string, first: number, count: number][]
   reason: string
+  zonesLeftOut?: number
 }
 
 /**

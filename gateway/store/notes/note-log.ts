@@ -9,6 +9,7 @@ import {
   splitNoteBody,
   UNKNOWN_WRITER,
 } from './note-kinds.ts'
+import { limitZones } from './note-size.ts'
 
 /**
  * A message that could not become an event: the reason, the place of the fault within the message,
@@ -107,7 +108,8 @@ export function createNoteLog(db: Database) {
     throw new DamagedFileError('the newest note is damaged, so the last note number is unknown')
   let last = newest?.sequence ?? 0
   let writer = UNKNOWN_WRITER
-  const add = (note: Note, at: number): number => {
+  const add = (added: Note, at: number): number => {
+    const note = { ...added, content: limitZones(added.content) } as Note
     const row = { sequence: last + 1, kind: note.kind, at, body: encodeNoteBody(note, writer) }
     insert.run({ ...row, crc: noteChecksum(row) })
     last = row.sequence

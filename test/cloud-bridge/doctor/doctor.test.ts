@@ -172,7 +172,7 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     const twoPartitions = { partitions: 2 }
     await createForeignTopic(
       sharedKafka(),
-      { 'cleanup.policy': 'compact' },
+      { 'cleanup.policy': 'compact', 'max.message.bytes': '100000' },
       { topic: topics.ledger },
     )
     await createForeignTopic(
@@ -180,11 +180,12 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
       { 'max.message.bytes': '10000' },
       { topic: topics.deadletters },
     )
-    await createForeignTopic(sharedKafka(), {}, { topic: topics.backfill })
+    const small = { 'max.message.bytes': '150000' }
+    await createForeignTopic(sharedKafka(), small, { topic: topics.backfill })
     const short = { 'message.timestamp.type': 'CreateTime', 'retention.ms': '60000' }
     await createForeignTopic(sharedKafka(), short, { ...twoPartitions, topic: topics.readings })
     const outbox = openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' })
-    const old = { ...reading('lobby'), receivedAt: Date.now() - 3_600_000 }
+    const old = { ...reading('lobby', 'x'.repeat(200_000)), receivedAt: Date.now() - 3_600_000 }
     outbox.commit({ readings: [old], deadLetters: [] })
     outbox.close()
     const findings = (await found()).filter(({ value }) => !value.startsWith('one replica'))
@@ -196,7 +197,11 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
     expect(about(findings, `topic ${topics.backfill}`)).toEqual([
       expect.stringMatching(/^FAULT .*1 partitions, but readings are spread over 2.*--alter/),
       expect.stringMatching(/^warn .*CreateTime.*LogAppendTime/),
+      expect.stringMatching(/^warn .*at most 150\.0 kB, but its records may have 200\.\d kB/),
     ])
+    expect(about(findings, `warn   topic ${topics.ledger}`)).toContainEqual(
+      expect.stringMatching(/at most 100\.0 kB, but its records may have 262\.1 kB/),
+    )
     expect(about(findings, `FAULT  topic ${topics.ledger}`)[0]).toMatch(/cleanup\.policy=delete/)
     expect(about(findings, `warn   topic ${topics.deadletters}`)).toContainEqual(
       expect.stringMatching(/at most 10\.0 kB.*max\.message\.bytes=349526/),

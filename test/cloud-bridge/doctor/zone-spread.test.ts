@@ -2,7 +2,8 @@ import { expect, it } from 'vitest'
 import { topicFindings } from '../../../cloud-bridge/doctor/topics.ts'
 
 const topics = { readings: 'r', backfill: 'b', deadletters: 'd', ledger: 'l' }
-const limits = { payloadMaxBytes: 1, packetMaxBytes: 1, lagMs: 0 }
+const largest = { event: 0, note: 0, deadLetter: 0 }
+const limits = { payloadMaxBytes: 1, packetMaxBytes: 1, largest, lagMs: 0 }
 const settings = (partitions: number) =>
   ({ partitions, replicas: 3, config: 'not allowed' }) as const
 
