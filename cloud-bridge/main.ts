@@ -11,9 +11,9 @@ import type { CommandHandler } from '../config/process/commands.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { serveHttp } from '../config/process/http-server.ts'
 import { untilSignal } from '../config/process/lifetime.ts'
-import { createLog } from '../config/process/log.ts'
+import { createLog, type Log } from '../config/process/log.ts'
 import { damageAlarms, setAsideFilesOf } from '../gateway/store/file/damaged-files.ts'
-import { openInbox } from '../gateway/store/inbox.ts'
+import { type Inbox, openInbox } from '../gateway/store/inbox.ts'
 import { type EventSource, openEventSource } from '../gateway/store/source/event-source.ts'
 import { runBridge, watchOutbox } from './forward/bridge.ts'
 import { bridgeState, notReadyReasons } from './forward/bridge-status.ts'
@@ -35,10 +35,12 @@ import {
   waitingText,
   waitReason,
 } from './retry/flow-status.ts'
+import { createKafkaWatch, type KafkaWatch } from './watch/kafka-watch.ts'
 import { finerZonesCure } from './zones/finer-zones.ts'
 import { createHotZones } from './zones/hot-zones.ts'
 
 const STOP_MS = 8000
+const CHECK_FILES_EVERY_MS = 1000
 const CHECK_NOT_ALLOWED =
   'the bridge cannot check whether Kafka would delete a late backlog at once: the right ' +
   'DescribeConfigs on the topics is missing; grant it (docs/security.md)'
@@ -75,6 +77,7 @@ async function run(config: Config): Promise<void> {
     await using stack = new AsyncDisposableStack()
     const inbox = stack.adopt(openInbox(inboxOptions), opened => opened.close())
     if (inbox.recovery) log.error(inbox.recovery, 'the inbox was damaged and was rebuilt')
+    stack.adopt(startFileCheck(inbox, log), clearInterval)
     const source = stack.adopt(openEventSource({ outboxFile: outbox.file, inbox }), opened =>
       opened.close(),
     )
@@ -86,8 +89,13 @@ async function run(config: Config): Promise<void> {
       hotZones: hotZones.list,
       flows: () => flows.states,
     })
+    const kafkaWatch = createKafkaWatch({
+      ...{ config, topicOffsets: client.stream.topicOffsets },
+      onChange: reason =>
+        reason === null ? log.info('Kafka answers again') : log.warn({ reason }, 'Kafka is away'),
+    })
     const batchBoundary = createBatchBoundary(source.wake)
-    const commandParts = { config, log, source, flows, batchBoundary, partitionsOf }
+    const commandParts = { config, log, source, flows, batchBoundary, partitionsOf, kafkaWatch }
     const parts = () => ({ source, metrics, hotZones, flows: flows.states })
     stack.use(
       await serveHttp({
@@ -96,6 +104,7 @@ async function run(config: Config): Promise<void> {
         notReadyReasons: () => notReadyReasons(parts()),
         alarms: () => [
           ...damageAlarms('inbox', setAsideFilesOf(inboxOptions.file)),
+          ...kafkaWatch.alarms(),
           ...hotZones.alarms(),
           ...partitionMismatch(kafka.partitions, source.ranges),
         ],
@@ -124,8 +133,7 @@ async function run(config: Config): Promise<void> {
       ...{ config, source, inbox, metrics, hotZones, partitionsOf, flows, signal: ending.signal },
       framing: createConfiguredFraming(config, inbox, ending.signal, line => log.warn(line)),
       ...{ batchBoundary, onPartitionMismatch: reason => log.warn(reason) },
-      openSink: client.openSink,
-      settingsOf,
+      ...{ openSink: client.openSink, kafkaWatch, settingsOf },
       onCheckNotAllowed: topic => log.warn({ topic }, CHECK_NOT_ALLOWED),
     })
   } catch (error) {
@@ -133,7 +141,18 @@ async function run(config: Config): Promise<void> {
   }
 }
 
-function createLoggedHotZones({ ingest }: Config, log: ReturnType<typeof createLog>) {
+/** Ends the process when a file of the inbox is no longer at its path. */
+function startFileCheck({ checkFiles }: Pick<Inbox, 'checkFiles'>, log: Log) {
+  return setInterval(() => {
+    try {
+      checkFiles()
+    } catch (error) {
+      exitOnError(log, error)
+    }
+  }, CHECK_FILES_EVERY_MS)
+}
+
+function createLoggedHotZones({ ingest }: Config, log: Log) {
   return createHotZones({
     cureOf: load => finerZonesCure(load, ingest.routes),
     onHot: (zone, alarm) => log.warn({ zone }, alarm),
@@ -143,9 +162,10 @@ function createLoggedHotZones({ ingest }: Config, log: ReturnType<typeof createL
 
 type CommandParts = Omit<PartitionsCommandOptions, 'kafka' | 'waitReason'> & {
   config: Config
-  log: ReturnType<typeof createLog>
+  log: Log
   source: EventSource
   flows: Flows
+  kafkaWatch: KafkaWatch
 }
 
 /**
@@ -156,6 +176,7 @@ function createCommands({
   log,
   source,
   flows,
+  kafkaWatch,
   ...rest
 }: CommandParts): Record<string, CommandHandler> {
   const { kafka, outbox } = config
@@ -171,11 +192,13 @@ function createCommands({
       log.info({ request: input, ...answer }, name)
       return answer
     }
+  const replay = createReplayCommand({ outboxFile: outbox.file, topic, ...options })
   return {
-    '/replay': logged(
-      'replay',
-      createReplayCommand({ outboxFile: outbox.file, topic, ...options }),
-    ),
+    '/replay': logged('replay', async input => {
+      const answer = await replay(input)
+      kafkaWatch.replayOrdered()
+      return answer
+    }),
     '/partitions': createShowPartitionsCommand(options),
     '/partitions/move': logged('partitions move', createMovePartitionsCommand(options)),
   }

@@ -1,8 +1,8 @@
 import type { Config } from '../../config/config.ts'
 import { readLargestRecords } from '../../gateway/store/read/largest-records.ts'
-import { readRangeStatus } from '../../gateway/store/read/store-check.ts'
+import { readSpread } from '../../gateway/store/read/store-check.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
-import { timestampLagMs } from '../kafka/topic-retention.ts'
+import { clockLagMs } from '../kafka/topic-retention.ts'
 import { kafkaChecks } from './brokers.ts'
 import { certificateChecks } from './certificates.ts'
 import { clockCheck } from './clock.ts'
@@ -25,14 +25,13 @@ export function createChecks(config: Config): Check[] {
   const { gateway, bridge, ingest, outbox, inbox, kafka, registry } = config
   const kafkaAt = (brokers: readonly string[]) => ({ ...withShortTimeout(kafka), brokers })
   const createClient = (brokers: readonly string[]) => createKafkaClient(kafkaAt(brokers))
-  const ranges = readRangeStatus(outbox.file, inbox.file)
   const expected = {
     ...{ topics: kafka.topics, partitions: kafka.partitions },
-    spreadOver: ranges.partitions,
+    spreadOver: readSpread(outbox.file, inbox.file),
     payloadMaxBytes: ingest.payloadMaxBytes,
     packetMaxBytes: gateway.mqtt.packetMaxBytes,
     largest: readLargestRecords(outbox.file, inbox.file),
-    lagMs: timestampLagMs(ranges.oldestWaitingMs, Date.now()),
+    lagMs: clockLagMs(Date.now()),
   }
   const checkTopics = async (address: string) => {
     const { topics } = await createClient([address])

@@ -19,7 +19,7 @@ export type TopicExpectations = {
   packetMaxBytes: number
   /** The largest records that wait in the outbox. */
   largest: LargestRecords
-  /** How far the time of a waiting event may be behind Kafka's clock, in ms. */
+  /** How far the clock of this machine is known to be behind, in ms. */
   lagMs: number
 }
 type TopicKey = keyof TopicExpectations['topics']

@@ -1,6 +1,8 @@
 import type { Config } from '../../config/config.ts'
 import type { EventSource } from '../../gateway/store/source/event-source.ts'
-import { timestampLagMs } from '../kafka/topic-retention.ts'
+import type { KafkaClient } from '../kafka/client.ts'
+import { clockLagMs } from '../kafka/topic-retention.ts'
+import type { KafkaWatch } from '../watch/kafka-watch.ts'
 import { deliverBackfill } from './backfill-delivery.ts'
 import type { DeliveryContext } from './delivery-context.ts'
 import { deliverLive } from './live-delivery.ts'
@@ -14,23 +16,25 @@ import { createTopicGuard, type TopicGuardOptions } from './topic-guard.ts'
  */
 const NOTES_WITHIN_MS = 5000
 
-type BridgeOptions = Omit<DeliveryContext, 'flushNotes'> &
-  Pick<TopicGuardOptions, 'settingsOf' | 'onCheckNotAllowed'>
+type BridgeOptions = Omit<DeliveryContext, 'flushNotes' | 'openSink'> &
+  Pick<TopicGuardOptions, 'settingsOf' | 'onCheckNotAllowed'> &
+  Pick<KafkaClient, 'openSink'> & { kafkaWatch: KafkaWatch }
 
 /**
  * Delivers live events, the backfill and the notes to Kafka until `signal` aborts. While Kafka or
  * the outbox is unavailable, the bridge waits; events that cannot be delivered do not delay others.
  */
 export async function runBridge(options: BridgeOptions): Promise<void> {
-  const { source, openSink } = options
+  const { openSink, kafkaWatch } = options
   const topicGuard = createTopicGuard({
     ...options,
-    lagMs: () => timestampLagMs(source.backlog()?.oldestAgeMs ?? 0, Date.now()),
+    lagMs: () => clockLagMs(Date.now(), kafkaWatch.clock.lagMs()),
+    isKafkaTimeKnown: () => kafkaWatch.clock.isAnswered,
   })
   const poke = createPoke()
   const context: DeliveryContext = {
     ...options,
-    openSink: () => topicGuard.guard(openSink()),
+    openSink: () => topicGuard.guard(openSink(kafkaWatch.stored)),
     flushNotes: () => poke.wakeAndWait(NOTES_WITHIN_MS),
   }
   const live = { isBusy: false }
@@ -38,6 +42,7 @@ export async function runBridge(options: BridgeOptions): Promise<void> {
     deliverLive(context, live),
     deliverBackfill(context, live),
     deliverNotes(context, poke),
+    kafkaWatch.run(options.signal),
   ])
 }
 

@@ -1,14 +1,20 @@
-import { describeError } from '../kafka/errors.ts'
-import { retentionFault } from '../kafka/topic-retention.ts'
+import { expiresBySenderTime, retentionFault } from '../kafka/topic-retention.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
 import { type EventSink, SinkUnavailable } from '../ports/event-sink.ts'
 
 const CHECK_EVERY_MS = 5 * 60_000
+/**
+ * The first events for a topic with CreateTime wait at most this long until the clocks are
+ * compared. The gateway writes a heartbeat to the ledger every ten seconds while events are stored.
+ */
+const COMPARE_CLOCKS_WITHIN_MS = 15_000
 
 export type TopicGuardOptions = {
   settingsOf(topic: string): Promise<TopicSettings>
-  /** The greatest age that an undelivered event may have by Kafka's clock, in ms. */
+  /** How far the clock of this machine is known to be behind Kafka's clock, in ms. */
   lagMs(): number
+  /** Whether Kafka has said its time, or cannot say its time. */
+  isKafkaTimeKnown(): boolean
   /**
    * Called once when the right to read topic settings is missing; the topics are then not checked.
    */
@@ -22,6 +28,7 @@ export type TopicGuardOptions = {
  * SinkUnavailable until the topic's settings are fixed.
  */
 export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOptions) {
+  const startedAtMs = nowMs()
   const checks = new Map<string, { settings: TopicSettings; atMs: number }>()
   let isNotAllowed = false
 
@@ -34,8 +41,14 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
     }
     return settings
   }
-  const faultIn = (topic: string, { config }: TopicSettings) =>
-    config === 'not allowed' ? null : retentionFault(topic, config, options.lagMs())
+  const faultIn = (topic: string, { config }: TopicSettings) => {
+    if (config === 'not allowed') return null
+    const isWaiting = nowMs() - startedAtMs < COMPARE_CLOCKS_WITHIN_MS
+    if (isWaiting && expiresBySenderTime(config) && !options.isKafkaTimeKnown()) {
+      return `${topic} keeps records by the sender's time (CreateTime): ${COMPARING}`
+    }
+    return retentionFault(topic, config, options.lagMs())
+  }
   const faultOf = async (topic: string): Promise<string | null> => {
     const last = checks.get(topic)
     // A faulty topic is checked at every attempt: the back-off paces the attempts.
@@ -69,5 +82,8 @@ export function createTopicGuard({ nowMs = Date.now, ...options }: TopicGuardOpt
   return { guard }
 }
 
+const COMPARING =
+  'the first events wait up to 15 s until the clock of this machine is compared with the clock of Kafka'
+
 const settingsUnknown = (topic: string, error: Error) =>
-  `the settings of topic ${topic} cannot be read: ${describeError(error)}`
+  `the settings of topic ${topic} cannot be read: ${error.message}`

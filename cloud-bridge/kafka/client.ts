@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts'
 import type { ConsumerGroup } from '../ports/consumer-group.ts'
-import type { EventSink } from '../ports/event-sink.ts'
+import type { EventSink, StoredRecords } from '../ports/event-sink.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import type { TopicSettings } from './topic-settings.ts'
 
@@ -44,8 +44,11 @@ export class NoSuchTopic extends Error {}
 
 /** Kafka through one client library. Connects on first use. */
 export type KafkaClient = {
-  /** Opens a sink with its own producer. A sink accepts one send at a time. */
-  openSink(): EventSink & AsyncDisposable
+  /**
+   * Opens a sink with its own producer. A sink accepts one send at a time. `onStored` is called for
+   * each partition whose records Kafka acknowledges, except records that Kafka had stored before.
+   */
+  openSink(onStored?: (stored: StoredRecords) => void): EventSink & AsyncDisposable
   stream: EventStream
   topics: TopicAdmin
   group: ConsumerGroup

@@ -57,6 +57,16 @@ export const ERROR_REASONS: readonly (readonly [pattern: RegExp, reason: string]
   ],
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'the host name cannot be resolved: see kafka.brokers'],
   [
+    /^INVALID_TIMESTAMP$/,
+    'Kafka refuses the time of the records: set the clock of this machine, or change ' +
+      'message.timestamp.before.max.ms, message.timestamp.after.max.ms or ' +
+      'message.timestamp.type=LogAppendTime of the topic',
+  ],
+  [
+    /^Producing to topic without metadata$/,
+    'Kafka names no broker yet: it is starting, or its cluster has no broker',
+  ],
+  [
     /^(Closed connection|Connection closed|ECONNRESET|EPIPE)$/,
     'the broker closed the connection: it is shutting down, or expects other settings in ' +
       'kafka.tls or kafka.sasl',
@@ -65,12 +75,35 @@ export const ERROR_REASONS: readonly (readonly [pattern: RegExp, reason: string]
 
 type LibraryError = Error & { code?: unknown; apiCode?: unknown; broker?: unknown }
 
-/** The reason of an error with these causes, after the broker's address where that is known. */
-export function errorReason(causes: readonly Error[]): string | null {
+/** Errors of an address that cannot be reached, and what happens there. */
+const UNREACHABLE: readonly (readonly [pattern: RegExp, reason: string])[] = [
+  [/^(ENOTFOUND|EAI_AGAIN)$/, 'the host name cannot be resolved'],
+  [/^ECONNREFUSED$/, 'connection refused'],
+  [/^(EHOSTUNREACH|ENETUNREACH)$/, 'there is no route to this address'],
+  [/^ETIMEDOUT$|^Connection timeout$|^Connection to \S+ timed out\.$/, 'no answer in time'],
+]
+
+/**
+ * The reason of an error with these causes, after the broker's address where that is known.
+ * `configured` is `kafka.brokers`: Kafka itself advertises any other address.
+ */
+export function errorReason(
+  causes: readonly Error[],
+  configured: readonly string[],
+): string | null {
   const names = causes.flatMap(namesOf)
-  const [, reason = null] =
-    ERROR_REASONS.find(([pattern]) => names.some(name => pattern.test(name))) ?? []
+  const reasonIn = (table: typeof ERROR_REASONS) =>
+    table.find(([pattern]) => names.some(name => pattern.test(name)))?.[1] ?? null
   const broker = causes.map(brokerOf).find(address => address !== null)
+  const unreachable = reasonIn(UNREACHABLE)
+  if (broker && unreachable && configured.length > 0 && !configured.includes(broker)) {
+    return (
+      `${broker}: ${unreachable}: Kafka at ${configured.join(', ')} (kafka.brokers) advertises ` +
+      'this address; set advertised.listeners of that broker to an address that this machine ' +
+      'reaches, or make the name known here'
+    )
+  }
+  const reason = reasonIn(ERROR_REASONS)
   return reason && broker ? `${broker}: ${reason}` : reason
 }
 
@@ -88,5 +121,5 @@ function namesOf(error: Error): string[] {
 function brokerOf(error: Error): string | null {
   const { broker, message } = error as LibraryError
   if (typeof broker === 'string') return broker
-  return /^Connection to (\S+:\d+) failed\.$/.exec(message)?.[1] ?? null
+  return /^Connection to (\S+:\d+) (?:failed|timed out)\.$/.exec(message)?.[1] ?? null
 }

@@ -61,11 +61,12 @@ export function isProducerInvalid(error: unknown): boolean {
 
 /**
  * One line for a person: the known reason with its cure; otherwise the outermost message, and the
- * innermost message if that adds something.
+ * innermost message if that adds something. With the configured `brokers` the reason says whether
+ * an unreachable address comes from the configuration or from Kafka's `advertised.listeners`.
  */
-export function describeError(error: unknown): string {
+export function describeError(error: unknown, brokers: readonly string[] = []): string {
   const causes = causesOf(error)
   const [outer = String(error)] = causes.map(({ message }) => message)
   const inner = causes.at(-1)?.message ?? outer
-  return errorReason(causes) ?? (outer.includes(inner) ? outer : `${outer} (${inner})`)
+  return errorReason(causes, brokers) ?? (outer.includes(inner) ? outer : `${outer} (${inner})`)
 }

@@ -2,6 +2,7 @@ import { pause } from '../../config/process/pause.ts'
 import { CannotConsume, type ConsumerGroup, type Membership } from '../ports/consumer-group.ts'
 import type { EventStream } from '../ports/event-stream.ts'
 import { type Assignment, requireEqualPartitionCounts, startAssignment } from './assignment.ts'
+import type { KafkaOptions } from './client.ts'
 import { describeError, isNotAuthorized } from './errors.ts'
 
 const REJOIN_AFTER_MS = 1000
@@ -42,6 +43,7 @@ export type RunMember = (
 /** A ConsumerGroup over a client library; `createMember` is called once per `consume`. */
 export function createConsumerGroup(
   stream: EventStream,
+  { brokers }: Pick<KafkaOptions, 'brokers'>,
   createMember: (membership: Membership) => RunMember,
 ): ConsumerGroup {
   return {
@@ -74,9 +76,9 @@ export function createConsumerGroup(
           } catch (error) {
             if (error instanceof CannotConsume) throw error
             if (isNotAuthorized(error)) {
-              throw new CannotConsume(describeError(error), { cause: error })
+              throw new CannotConsume(describeError(error, brokers), { cause: error })
             }
-            if (!signal.aborted) onUnavailable?.(describeError(error))
+            if (!signal.aborted) onUnavailable?.(describeError(error, brokers))
             void stop()
             await pause(REJOIN_AFTER_MS, signal)
           }

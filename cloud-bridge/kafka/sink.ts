@@ -5,6 +5,7 @@ import {
   type KnownFate,
   SinkUnavailable,
 } from '../ports/event-sink.ts'
+import type { KafkaOptions } from './client.ts'
 import { describeError, permanentRejection } from './errors.ts'
 
 /** Records of one partition in a batch, by their indexes in the batch, in order. */
@@ -29,6 +30,7 @@ type Unfinished = { batch: Batch; fates: KnownFate[]; parts: Map<number, BatchPa
  */
 export function openEventSink(
   openProducer: () => Producer,
+  { brokers }: Pick<KafkaOptions, 'brokers'>,
   producer = openProducer(),
   unfinished: Unfinished | null = null,
 ): EventSink & AsyncDisposable {
@@ -38,7 +40,8 @@ export function openEventSink(
       const cause = await sendParts(producer, unfinished)
       const { fates, parts } = unfinished
       if (parts.size > 0) {
-        throw new SinkUnavailable(describeError(cause), { cause, fates: knownFates(unfinished) })
+        const fates = knownFates(unfinished)
+        throw new SinkUnavailable(describeError(cause, brokers), { cause, fates })
       }
       unfinished = null
       return fates
@@ -48,7 +51,7 @@ export function openEventSink(
         throw new Error('this batch has no records of unknown fate to isolate')
       }
       const remaining = remainderOf(unfinished)
-      const sink = openEventSink(openProducer, producer, remaining)
+      const sink = openEventSink(openProducer, { brokers }, producer, remaining)
       producer = openProducer()
       unfinished = null
       return { batch: remaining.batch, sink }

@@ -99,5 +99,5 @@ function problemText(error: unknown, { kafka }: Config): string {
     return `${cluster} has no topic ${error.message}. ${cure}`
   }
   const cure = 'Start it, or correct kafka.brokers, kafka.tls and kafka.sasl'
-  return `${cluster} cannot be read: ${describeError(error)}. ${cure}`
+  return `${cluster} cannot be read: ${describeError(error, kafka.brokers)}. ${cure}`
 }

@@ -19,6 +19,17 @@ export type Framing = (
 /** Records that are sent together, and unchanged at every retry. */
 export type Batch = { topic: string; records: readonly OutgoingRecord[] }
 
+/** What Kafka reports when it acknowledges records of one partition. */
+export type StoredRecords = {
+  topic: string
+  partition: number
+  /** The offset of the first of the records. */
+  firstOffset: number
+  count: number
+  /** When Kafka stored the records, in ms since 1970; null when the topic has CreateTime. */
+  appendTimeMs: number | null
+}
+
 /** The fate of one record: null when Kafka stored the record, or why Kafka rejects it for good. */
 export type KnownFate = string | null
 

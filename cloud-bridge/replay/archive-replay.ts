@@ -4,7 +4,6 @@ import { replayArchive } from '../consumers/archive/replay.ts'
 import { createDelivery } from '../forward/forwarder.ts'
 import { createConfiguredFraming } from '../framing/configured-framing.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
-import { describeError } from '../kafka/errors.ts'
 import { partitionCount } from '../partitions/topic-check.ts'
 import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 
@@ -39,7 +38,7 @@ export async function replayFromArchive(options: ArchiveReplayOptions): Promise<
   }
   const kafka = await createKafkaClient(config.kafka)
   const partitions = await partitionCount(topic, kafka.topics.partitionsOf).catch(error => {
-    throw new CannotStart(`topic ${topic} cannot be checked: ${describeError(error)}`, {
+    throw new CannotStart(`topic ${topic} cannot be checked: ${error.message}`, {
       isTemporary: true,
     })
   })

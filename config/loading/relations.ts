@@ -12,6 +12,7 @@ import {
 import type { Finding } from './faults.ts'
 import type { KeyPath } from './keys.ts'
 import { isGroup, valueAt } from './nested-values.ts'
+import { nearestNames } from './suggestion.ts'
 
 /**
  * Returns faults in relations between keys that are each valid alone. `path` and `others` name the
@@ -20,7 +21,7 @@ import { isGroup, valueAt } from './nested-values.ts'
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, overlappingListeners, sizes, backoff, bounds, windows],
-    ...[laneCount, sameFile, sameTopics, tlsPair, registryLogin],
+    ...[laneCount, unknownLanes, sameFile, sameTopics, tlsPair, registryLogin],
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -169,6 +170,22 @@ function laneCount({ ingest, outbox }: Settings): Finding[] {
   return [{ path, others: [['ingest', 'routes']], reason, cure }]
 }
 
+/** A lane of a route must be a lane of `outbox.lanes`, as soon as that names any lane. */
+function unknownLanes({ ingest, outbox }: Settings): Finding[] {
+  const named = Object.keys(outbox.lanes)
+  const known = [...new Set([standardLane, ...named])]
+  return ingest.routes.flatMap(({ lane }, index): Finding[] => {
+    if (lane === undefined || named.length === 0 || known.includes(lane)) return []
+    const reason = `is not a lane of outbox.lanes, so that its events get no protection of their own`
+    const [nearest] = nearestNames(lane, known)
+    const choices = nearest ? `Did you mean ${nearest}?` : `The lanes are ${known.join(', ')}.`
+    const cure = `${choices} Or add ${lane}: { whenFull: … } to outbox.lanes`
+    return [
+      { path: ['ingest', 'routes', index, 'lane'], others: [['outbox', 'lanes']], reason, cure },
+    ]
+  })
+}
+
 function sameFile({ outbox, inbox }: Settings): Finding[] {
   if (resolve(outbox.file) !== resolve(inbox.file)) return []
   const reason = 'is also the file of the outbox'
@@ -176,18 +193,24 @@ function sameFile({ outbox, inbox }: Settings): Finding[] {
   return [{ path: ['inbox', 'file'], others: [['outbox', 'file']], reason, cure }]
 }
 
-function sameTopics({ kafka: { topics } }: Settings): Finding[] {
-  const names = Object.entries(topics)
+function sameTopics({ kafka: { topics }, consumers: { analytics } }: Settings): Finding[] {
+  const names: [KeyPath, string][] = [
+    ...Object.entries(topics).map(([key, topic]): [KeyPath, string] => [
+      ['kafka', 'topics', key],
+      topic,
+    ]),
+    [['consumers', 'analytics', 'topic'], analytics.topic],
+  ]
   // Kafka refuses a topic whose name differs from another topic's name only in '.' and '_'.
   const plain = (topic: string) => topic.replaceAll('_', '.')
-  return names.flatMap(([key, topic], i): Finding[] => {
+  return names.flatMap(([path, topic], i): Finding[] => {
     const first = names.slice(0, i).find(([, other]) => plain(other) === plain(topic))
     if (!first) return []
-    const other = ['kafka', 'topics', first[0]]
+    const [other] = first
     const same = first[1] === topic ? 'is' : "differs in '.' and '_' only from"
     const reason = `${same} the topic of ${other.join('.')}`
     const cure = 'Give each of the topics a name of its own'
-    return [{ path: ['kafka', 'topics', key], others: [other], reason, cure }]
+    return [{ path, others: [other], reason, cure }]
   })
 }
 

@@ -58,6 +58,7 @@ export function openMaintenance(
   let setAsideFiles = setAsideFilesOf(outboxFile)
 
   const tick = (clock: ClockState) => {
+    outbox.checkFiles()
     // The bridge reads parts of the outbox that no commit reads, and marks the damage that it
     // finds.
     const damage = readDamageReason(outboxFile)

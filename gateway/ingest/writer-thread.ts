@@ -85,6 +85,7 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
     const from = outbox.lastSequence + 1
     const startMs = performance.now()
     const counts = commitHandovers(outbox, fateOf, handovers, clock)
+    outbox.checkFiles()
     const commitMs = performance.now() - startMs
     maintenance.measureCommit(counts.deadLettered)
     if (counts.stored > 0) maintenance.recordReceived(clock, { from, to: outbox.lastSequence })
@@ -94,6 +95,7 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const resolve = (request: DeadLetterRequest): WriterResponse => {
     const limits = { nowMs: Date.now(), maxBytes: settings.groupMaxBytes }
     const outcomes = resolveDeadLetters(outbox, request, fateOf, limits)
+    outbox.checkFiles()
     return { kind: 'resolved', outcomes, status: maintenance.status() }
   }
 
@@ -115,7 +117,9 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
       if (isDamage(error)) markDamaged(settings.file, message)
       const isFull = isDiskFull(error)
       if (isFull) retention.onDiskFull()
-      respond({ kind: 'refused', reason: `${code ?? 'ERROR'}: ${message}`, isFull })
+      const isForUsers = error instanceof CannotStart
+      const reason = isForUsers ? message : `${code ?? 'ERROR'}: ${message}`
+      respond({ kind: 'refused', reason, isFull })
     }
   })
 }

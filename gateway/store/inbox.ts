@@ -10,7 +10,7 @@ import type { Note } from './notes/note-kinds.ts'
 import { createNoteLog, createNoteReader, prepareNoteInsert } from './notes/note-log.ts'
 import type { StoreKind } from './recovery/recovery.ts'
 import { openSalvage } from './recovery/salvage.ts'
-import { openForWriting } from './recovery/writable-database.ts'
+import { createFilesCheck, openForWriting } from './recovery/writable-database.ts'
 import { copySchemaIds, createSchemaIds } from './schema-ids.ts'
 import type { Range, RangesEdit } from './sequence/delivery-range.ts'
 
@@ -67,6 +67,8 @@ export function openInbox({ file, settleMs }: { file: string; settleMs: number }
     ...positions,
     ...schemaIds,
     recordRead,
+    /** Throws ReplacedFileError when a file of the inbox is no longer at its path. */
+    checkFiles: createFilesCheck(file),
     /**
      * Sets the function that returns the epoch of the outbox that the bridge reads; null while that
      * is unknown. Later notes name this epoch as the run that wrote them.

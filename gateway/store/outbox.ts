@@ -19,7 +19,7 @@ import { createNoteLog, type DeadLetter } from './notes/note-log.ts'
 import { createUnreleasedMessages } from './qos2-unreleased.ts'
 import { refillOutbox } from './recovery/outbox-rebuild.ts'
 import { findWalFault, hasBell } from './recovery/wal-check.ts'
-import { openForWriting } from './recovery/writable-database.ts'
+import { createFilesCheck, openForWriting } from './recovery/writable-database.ts'
 
 const OUTBOX = {
   key: 'outbox.file',
@@ -110,17 +110,21 @@ export function openOutbox({ file, gateway, inboxFile = '' }: OutboxOptions) {
       ring()
     },
 
+    /**
+     * Throws ReplacedFileError when a file of the outbox is no longer at its path. Call this after
+     * a commit and before its acknowledgements: a commit to a deleted file is not durable.
+     */
+    checkFiles: createFilesCheck(file),
+
     /** Deletes groups and notes that the retention chooses. */
     pruning: createPruning({ db, notes, heads, ring }),
     /** Removes events from groups that are thinned. */
     thinner: createThinner({ db, notes, ring }),
     space: createSpaceControl(db, wear.measure),
     /** Counts the bytes that are written to disk for the outbox. */
-    wear,
-    ballast,
+    ...{ wear, ballast },
     /** The stored dead letters and their state. */
-    deadLetters: createDeadLetters(db),
-    deadLetterBytes: createDeadLetterBound(db, notes),
+    ...{ deadLetters: createDeadLetters(db), deadLetterBytes: createDeadLetterBound(db, notes) },
 
     /** Measures the undelivered events, given the inbox's undelivered ranges. */
     backlog,

@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3'
+import { createIdentityCheck, databaseFiles } from '../../../gateway/store/file/file-identity.ts'
 import { StateUnavailable } from './state.ts'
 
 /** "SlCs": identifies a state file of Sluice. */
@@ -13,8 +14,15 @@ const PAGE_CACHE_KIB = 8192
 /** The write-ahead log is checkpointed at this number of pages. */
 const CHECKPOINT_PAGES = 4000
 
-/** Opens a state file. A new file gets the given tables. Throws for a file that is not a state. */
-export function openDatabase(file: string, tables: string): Database.Database {
+/** An open state file. */
+export type StateFile = ReturnType<typeof openDatabase>
+
+/**
+ * Opens a state file. A new file gets the given tables. Throws for a file that is not a state.
+ * `checkFiles` throws ReplacedFileError when the open file is no longer at its path; call it after
+ * each commit, because a commit to a deleted file is lost.
+ */
+export function openDatabase(file: string, tables: string) {
   const database = new Database(file, { timeout: BUSY_MS })
   try {
     database.transaction(() => initialize(database, tables)).immediate()
@@ -22,7 +30,7 @@ export function openDatabase(file: string, tables: string): Database.Database {
     database.pragma('synchronous = NORMAL')
     database.pragma(`cache_size = -${PAGE_CACHE_KIB}`)
     database.pragma(`wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-    return database
+    return { database, checkFiles: createIdentityCheck(databaseFiles(file)) }
   } catch (error) {
     database.close()
     if (!(error instanceof ForeignFile) && !isDamage(error)) throw error

@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3'
-import { generationOf, openDatabase, withStateErrors } from './sqlite-database.ts'
+import { generationOf, openDatabase, type StateFile, withStateErrors } from './sqlite-database.ts'
 import {
   Fenced,
   type KeyRange,
@@ -10,7 +10,7 @@ import {
 } from './state.ts'
 
 /** Opens the SQLite file of one partition. */
-export function openPartition(file: string): Database.Database {
+export function openPartition(file: string): StateFile {
   return openDatabase(
     file,
     `CREATE TABLE owner (generation INTEGER NOT NULL) STRICT;
@@ -49,7 +49,7 @@ export function createPartitionReader(database: Database.Database): Omit<Partiti
  * Takes ownership of the partition. `requireLive` throws when a newer version replaced the state.
  */
 export function claimPartition(
-  database: Database.Database,
+  { database, checkFiles }: StateFile,
   requireLive: () => void,
 ): PartitionState {
   const generation = database
@@ -79,6 +79,10 @@ export function claimPartition(
   })
   return {
     ...createPartitionReader(database),
-    commit: changes => withStateErrors(() => commit.immediate(changes)),
+    commit: changes =>
+      withStateErrors(() => {
+        commit.immediate(changes)
+        checkFiles()
+      }),
   }
 }

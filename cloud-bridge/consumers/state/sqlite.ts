@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type Database from 'better-sqlite3'
-import { generationOf, openDatabase, withStateErrors } from './sqlite-database.ts'
+import { generationOf, openDatabase, type StateFile, withStateErrors } from './sqlite-database.ts'
 import { claimPartition, createPartitionReader, openPartition } from './sqlite-partition.ts'
 import { type ConsumerState, Fenced, type StateStore } from './state.ts'
 
@@ -46,7 +45,7 @@ type Versions = ReturnType<typeof openVersions>
 /** The current version of a state, and the newest version, which may still be being built. */
 function openVersions(dir: string) {
   mkdirSync(dir, { recursive: true })
-  const database = openDatabase(
+  const { database, checkFiles } = openDatabase(
     join(dir, 'versions.db'),
     `CREATE TABLE versions (current INTEGER NOT NULL, newest INTEGER NOT NULL) STRICT;
      INSERT INTO versions VALUES (1, 1);`,
@@ -64,6 +63,7 @@ function openVersions(dir: string) {
     return number === current || number === newest
   }
   const requireLive = (number: number) => {
+    checkFiles()
     if (!isLive(number)) throw new Fenced(`version ${number} of the state was replaced`)
   }
   return {
@@ -85,28 +85,28 @@ function stateOf(
   const folder = folderOf(dir, version.number)
   mkdirSync(folder, { recursive: true })
   removeReplaced(dir, versions)
-  const opened = new Map<number, Database.Database>()
+  const opened = new Map<number, StateFile>()
   const requireLive = () => versions.requireLive(version.number)
-  const databaseOf = (partition: number) => {
+  const fileOf = (partition: number) => {
     requireLive()
-    const database = opened.get(partition) ?? openPartition(join(folder, `${partition}.db`))
-    opened.set(partition, database)
-    return database
+    const file = opened.get(partition) ?? openPartition(join(folder, `${partition}.db`))
+    opened.set(partition, file)
+    return file
   }
   return {
     version,
-    claim: partition => withStateErrors(() => claimPartition(databaseOf(partition), requireLive)),
-    reader: partition => withStateErrors(() => createPartitionReader(databaseOf(partition))),
+    claim: partition => withStateErrors(() => claimPartition(fileOf(partition), requireLive)),
+    reader: partition => withStateErrors(() => createPartitionReader(fileOf(partition).database)),
     partitions: () =>
       withStateErrors(() =>
         readdirSync(folder)
           .flatMap(name => name.match(/^(\d+)\.db$/)?.[1] ?? [])
           .map(Number)
-          .filter(partition => generationOf(databaseOf(partition)) > 0)
+          .filter(partition => generationOf(fileOf(partition).database) > 0)
           .sort((a, b) => a - b),
       ),
     async [Symbol.asyncDispose]() {
-      for (const database of opened.values()) database.close()
+      for (const { database } of opened.values()) database.close()
       opened.clear()
     },
   }

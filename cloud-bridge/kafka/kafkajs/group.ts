@@ -37,6 +37,7 @@ const MAX_SILENT_SESSIONS = 2
 export function createGroup(options: KafkaOptions): ConsumerGroup {
   return createConsumerGroup(
     createEventStream(options),
+    options,
     membership => (onRebalance, signal) => runMember(options, membership, onRebalance, signal),
   )
 }

@@ -1,5 +1,5 @@
-import type { Kafka, Producer as KafkajsProducer } from 'kafkajs'
-import type { Batch } from '../../ports/event-sink.ts'
+import type { Kafka, Producer as KafkajsProducer, RecordMetadata } from 'kafkajs'
+import type { Batch, StoredRecords } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
 import { isProducerInvalid, permanentRejection } from '../errors.ts'
 import type { BatchPart, Producer } from '../sink.ts'
@@ -12,6 +12,8 @@ const GIVE_UP_AFTER_TIMEOUTS = 4
 /** A broker that did not respond is avoided for this many request timeouts. */
 const AVOID_FOR_TIMEOUTS = 2
 
+type OnStored = (stored: StoredRecords) => void
+
 /**
  * A producer on kafkajs: idempotent, one send at a time, one request in flight.
  *
@@ -21,7 +23,7 @@ const AVOID_FOR_TIMEOUTS = 2
  * resets the sequences of parts that were appended. The kafkajs producer is replaced when its first
  * connect failed, when its producer id is invalid, or when a send does not end.
  */
-export function openProducer(options: KafkaOptions): Producer {
+export function openProducer(options: KafkaOptions, onStored: OnStored = () => {}): Producer {
   // With more than one retry, kafkajs would still send after the send is given up.
   const silentBrokers = createSilentBrokerFilter(AVOID_FOR_TIMEOUTS * options.requestTimeoutMs)
   const kafka = createKafkajs(options, 1, silentBrokers.socketFactory)
@@ -40,7 +42,7 @@ export function openProducer(options: KafkaOptions): Producer {
       await connecting.connect()
     } catch (error) {
       silentBrokers.recordError(error)
-      if (!producer) connecting.disconnect().catch(() => {})
+      if (!producer) disconnect(connecting)
       throw error
     }
     producer = connecting
@@ -49,20 +51,19 @@ export function openProducer(options: KafkaOptions): Producer {
   }
 
   const closeAfter = async (failed: KafkajsProducer, error: unknown, sending: Promise<unknown>) => {
-    const disconnect = () => failed.disconnect().catch(() => {})
     isConnected = false
     silentBrokers.recordError(error)
     if (error instanceof SendTimeout || isProducerInvalid(error)) producer = null
-    if (error instanceof SendTimeout) sending.then(disconnect, disconnect)
-    else await disconnect()
+    if (error instanceof SendTimeout) sending.catch(() => {}).then(() => disconnect(failed))
+    else await disconnect(failed)
   }
 
   /** Sends all parts at once; returns each part's failure or null. Throws when connecting fails. */
   const attempt = async (batch: Batch, parts: readonly BatchPart[]) => {
     const results = (failureOf: (part: BatchPart) => unknown) =>
       parts.map(part => [part, failureOf(part)] as const)
-    const topicMessages = [{ topic: batch.topic, messages: messagesOf(batch, parts) }]
     const connected = await connect()
+    const topicMessages = topicMessagesOf(batch, parts)
     const sending = connected.sendBatch({ topicMessages, acks: -1, compression })
     try {
       const response = await withDeadline(sending, giveUpMs)
@@ -70,6 +71,7 @@ export function openProducer(options: KafkaOptions): Producer {
       // kafkajs has used up the sequences of acknowledged parts: a retry would store them twice.
       const isDone = (part: BatchPart) => acknowledged.has(partitionOf(batch, part))
       const failed = parts.filter(part => !isDone(part))
+      storedRecords(batch, parts, response).forEach(onStored)
       const failure = withoutResult(batch, failed)
       if (failed.length > 0) await closeAfter(connected, failure, sending)
       return results(part => (isDone(part) ? null : failure))
@@ -109,15 +111,33 @@ export function openProducer(options: KafkaOptions): Producer {
   }
 }
 
+/** What kafkajs reports about the parts of a batch that Kafka acknowledged. */
+function storedRecords(
+  batch: Batch,
+  parts: readonly BatchPart[],
+  response: readonly RecordMetadata[],
+): StoredRecords[] {
+  return response.flatMap(({ partition, baseOffset = '-1', logAppendTime = '-1' }) => {
+    const [firstOffset, timeMs] = [Number(baseOffset), Number(logAppendTime)]
+    if (firstOffset < 0) return []
+    const count = parts.find(part => partitionOf(batch, part) === partition)?.length ?? 0
+    const appendTimeMs = timeMs < 0 ? null : timeMs
+    return [{ topic: batch.topic, partition, firstOffset, count, appendTimeMs }]
+  })
+}
+
 function withoutResult(batch: Batch, parts: readonly BatchPart[]): Error {
   const partitions = parts.map(part => partitionOf(batch, part)).join(', ')
   return new Error(`the response has no result for ${batch.topic}, partition ${partitions}`)
 }
 
+const disconnect = (producer: KafkajsProducer) => producer.disconnect().catch(() => {})
+
 const partitionOf = ({ records }: Batch, part: BatchPart) => records[part[0]!]!.partition
 
-const messagesOf = ({ records }: Batch, parts: readonly BatchPart[]) =>
-  groupedMessages(parts.map(part => part.map(index => records[index]!)))
+const topicMessagesOf = ({ topic, records }: Batch, parts: readonly BatchPart[]) => [
+  { topic, messages: groupedMessages(parts.map(part => part.map(index => records[index]!))) },
+]
 
 /** A producer whose producer id and sequences survive a rejected send; see `openProducer`. */
 export function createIdempotentProducer(kafka: Kafka): KafkajsProducer {

@@ -44,7 +44,7 @@ async function withAdmin<T>(options: KafkaOptions, work: (admin: Admin) => Promi
     return await work(admin)
   } catch (error) {
     if (isNoSuchTopic(error)) throw new NoSuchTopic('the topic does not exist', { cause: error })
-    throw new Error(describeError(error), { cause: error })
+    throw new Error(describeError(error, options.brokers), { cause: error })
   } finally {
     await admin.disconnect().catch(() => {})
   }

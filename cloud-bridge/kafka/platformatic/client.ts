@@ -8,7 +8,7 @@ import { createTopicAdmin } from './topics.ts'
 /** Kafka through @platformatic/kafka. */
 export function createPlatformaticClient(options: KafkaOptions): KafkaClient {
   return {
-    openSink: () => openEventSink(() => openProducer(options)),
+    openSink: onStored => openEventSink(() => openProducer(options, onStored), options),
     stream: createEventStream(options),
     topics: createTopicAdmin(options),
     group: createGroup(options),

@@ -20,7 +20,7 @@ const PARTITION_CHECK_INTERVAL_MS = 60_000
 
 /** Consumer groups over the protocol of @platformatic/kafka. */
 export function createGroup(options: KafkaOptions): ConsumerGroup {
-  return createConsumerGroup(createEventStream(options), membership => {
+  return createConsumerGroup(createEventStream(options), options, membership => {
     // A member that rejoins under its id need not wait until its old session expires.
     const identity = { memberId: '' }
     return (onRebalance, signal) => runMember(options, membership, identity, onRebalance, signal)

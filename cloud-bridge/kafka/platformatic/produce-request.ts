@@ -1,4 +1,4 @@
-import type { Batch, Headers, OutgoingRecord } from '../../ports/event-sink.ts'
+import type { Batch, Headers, OutgoingRecord, StoredRecords } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
 import { ErrorCode } from '../error-codes.ts'
 import type { BatchPart } from '../sink.ts'
@@ -35,14 +35,20 @@ export async function initProducerState(cluster: Cluster): Promise<ProducerState
   return { producerId, producerEpoch, sequences: new NumericMap() }
 }
 
+/** The leader of the partitions, how to reach it, and who learns of stored records. */
+type ProduceRoute = {
+  cluster: Cluster
+  leader: Broker
+  onStored(stored: StoredRecords): void
+}
+
 /**
  * Sends parts of a batch to the broker that leads their partitions. Resolves with one failure per
  * part, null where the broker has stored the part; only then the sequence of the partition
  * advances. Rejects when no response arrives.
  */
 export async function produce(
-  cluster: Cluster,
-  leader: Broker,
+  { cluster, leader, onStored }: ProduceRoute,
   options: KafkaOptions,
   state: ProducerState,
   { topic, records }: Batch,
@@ -69,11 +75,17 @@ export async function produce(
   )
   return parts.map(part => {
     const { partition } = records[part[0]!]!
-    const { errorCode, errorMessage } = results.get(partition) ?? noResult(topic, partition)
+    const result = results.get(partition) ?? noResult(topic, partition)
+    const { errorCode, errorMessage } = result
     // A duplicate was stored by an earlier attempt whose response was lost.
     const isStored =
       errorCode === ErrorCode.NONE || errorCode === ErrorCode.DUPLICATE_SEQUENCE_NUMBER
     if (!isStored) return new ProtocolError(errorCode, errorMessage)
+    if (errorCode === ErrorCode.NONE && 'baseOffset' in result && result.baseOffset >= 0n) {
+      const appendTimeMs = result.logAppendTimeMs < 0n ? null : Number(result.logAppendTimeMs)
+      const firstOffset = Number(result.baseOffset)
+      onStored({ topic, partition, firstOffset, count: part.length, appendTimeMs })
+    }
     advance(state.sequences, `${topic}:${partition}`, part.length)
     return null
   })

@@ -1,4 +1,4 @@
-import type { Batch } from '../../ports/event-sink.ts'
+import type { Batch, StoredRecords } from '../../ports/event-sink.ts'
 import type { KafkaOptions } from '../client.ts'
 import { isProducerInvalid } from '../errors.ts'
 import type { BatchPart, Producer } from '../sink.ts'
@@ -18,7 +18,10 @@ type PartResult = readonly [part: BatchPart, failure: unknown]
  * several leaders (measured: endlessly); and which keeps every error of an outage in memory until
  * the outage ends.
  */
-export function openProducer(options: KafkaOptions): Producer {
+export function openProducer(
+  options: KafkaOptions,
+  onStored: (stored: StoredRecords) => void = () => {},
+): Producer {
   const cluster = openCluster(options)
   const leadersByTopic = new Map<string, PartitionLeaders>()
   /**
@@ -41,9 +44,10 @@ export function openProducer(options: KafkaOptions): Producer {
     parts: readonly BatchPart[],
   ) => {
     const partitionOf = (part: BatchPart) => batch.records[part[0]!]!.partition
+    const route = { cluster, leader, onStored }
     const request = async (requested: readonly BatchPart[]): Promise<PartResult[]> => {
       try {
-        const failures = await produce(cluster, leader, options, sendState, batch, requested)
+        const failures = await produce(route, options, sendState, batch, requested)
         for (const part of requested) suspects.delete(partitionOf(part))
         return requested.map((part, index) => [part, failures[index]])
       } catch (error) {

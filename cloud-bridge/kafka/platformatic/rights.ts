@@ -28,6 +28,6 @@ export async function fetchWriteRights(
       ]),
     )
   } catch (error) {
-    throw new Error(describeError(error), { cause: error })
+    throw new Error(describeError(error, options.brokers), { cause: error })
   }
 }

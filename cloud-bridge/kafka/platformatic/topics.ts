@@ -40,24 +40,24 @@ export function createTopicAdmin(options: KafkaOptions): TopicAdmin {
         )
         return brokers.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
       }),
-    create: topics => withReason(() => createTopics(options, topics)),
+    create: topics => withReason(options, () => createTopics(options, topics)),
   }
 }
 
 function withCluster<T>(options: KafkaOptions, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  return withReason(async () => {
+  return withReason(options, async () => {
     await using cluster = openCluster(options)
     return await work(cluster)
   })
 }
 
 /** Rejects with the reason and the cure of an error, or with NoSuchTopic. */
-async function withReason<T>(work: () => Promise<T>): Promise<T> {
+async function withReason<T>(options: KafkaOptions, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (isNoSuchTopic(error)) throw new NoSuchTopic('the topic does not exist', { cause: error })
-    throw new Error(describeError(error), { cause: error })
+    throw new Error(describeError(error, options.brokers), { cause: error })
   }
 }
 

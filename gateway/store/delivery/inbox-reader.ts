@@ -1,5 +1,5 @@
 import Database from 'better-sqlite3'
-import { inodeOf } from '../file/damage-mark.ts'
+import { databaseFiles, identityOf } from '../file/file-identity.ts'
 import { openReadOnly } from '../file/readonly-database.ts'
 import { INBOX_APPLICATION_ID } from '../file/schema.ts'
 import type { SequenceRange } from '../sequence/delivery-range.ts'
@@ -34,13 +34,13 @@ export const isUnknown = ({ pendingRanges, nextNote }: InboxState) =>
  */
 export function openInboxReader(file: string) {
   let db: ReturnType<typeof openReadOnly> = null
-  let inode: number | null = null
+  let identity = ''
   const read = (store: Buffer): InboxState | null => {
-    const currentInode = inodeOf(file)
-    if (currentInode !== inode) {
+    const current = databaseFiles(file).map(identityOf).join()
+    if (current !== identity) {
       db?.close()
       db = null
-      inode = currentInode
+      identity = current
     }
     db ??= openReadOnly(file, INBOX_APPLICATION_ID)
     if (!db) return null

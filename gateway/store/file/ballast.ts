@@ -14,6 +14,10 @@ const CHUNKS = 8
  */
 const SPARE_BYTES = 4 * CHUNK_BYTES
 
+/** The reason of a refusal while the disk has no space. */
+export const DISK_FULL = 'the disk is full'
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT'])
+
 /** Whether a commit, or the opening of a file, failed because the disk is full. */
 export function isDiskFull(error: unknown): boolean {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } }
@@ -31,15 +35,24 @@ export function createBallast(outboxFile: string) {
   const file = `${outboxFile}.ballast`
   const draft = `${file}.new`
   let isPresent = existsSync(file)
+  let fault = DISK_FULL
   return {
     get isPresent() {
       return isPresent
+    },
+    /**
+     * Why the file is missing: DISK_FULL, or the reason and the cure of another failure to write
+     * the file. Only a full disk is a reason to delete events.
+     */
+    get fault() {
+      return fault
     },
     /** Removes the ballast file; returns false when there was no file. */
     free(): boolean {
       const existed = existsSync(file)
       rmSync(file, { force: true })
       isPresent = false
+      fault = DISK_FULL
       return existed
     },
     /**
@@ -49,6 +62,7 @@ export function createBallast(outboxFile: string) {
     write(): boolean {
       if (isPresent) return true
       try {
+        fault = DISK_FULL
         const { bavail, bsize } = statfsSync(dirname(file))
         if (bavail * bsize < CHUNKS * CHUNK_BYTES + SPARE_BYTES) return false
         // Random bytes, because a compressing file system reserves no space for zeros.
@@ -59,10 +73,24 @@ export function createBallast(outboxFile: string) {
         }
         renameSync(draft, file)
         isPresent = true
-      } catch {
-        rmSync(draft, { force: true })
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException
+        if (!NO_SPACE.has(code ?? '')) fault = faultText(file, message)
+        removeDraft(draft)
       }
       return isPresent
     },
+  }
+}
+
+const faultText = (file: string, reason: string) =>
+  `the ballast ${file}, which keeps space for deletions on a full disk, cannot be written: ` +
+  `${reason}. Let this user write in its directory, and remove what is in the way`
+
+function removeDraft(draft: string): void {
+  try {
+    rmSync(draft, { force: true })
+  } catch {
+    // The next attempt fails for the same reason and names the reason.
   }
 }

@@ -5,12 +5,12 @@ import {
   ftruncateSync,
   openSync,
   readFileSync,
-  statSync,
   watch,
   writeSync,
 } from 'node:fs'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { checksum } from './checksum.ts'
+import { identityOf } from './file-identity.ts'
 
 const MAGIC = 'SLB1'
 const BYTES = 48
@@ -95,19 +95,19 @@ export function watchBell(file: string) {
     wake?.()
   }
   let watcher: FSWatcher | undefined
-  let watchedInode: number | undefined
+  let watched: string | null = null
   // A watcher follows an inode, not a path: a file that replaces the bell needs a new watcher.
   const watchCurrentFile = () => {
-    const inode = statSync(file, { throwIfNoEntry: false })?.ino
-    if (inode === watchedInode) return
+    const identity = identityOf(file)
+    if (identity === watched) return
     watcher?.close()
-    watchedInode = undefined
-    if (inode === undefined) return
+    watched = null
+    if (identity === null) return
     try {
       watcher = watch(file, ring).on('error', () => {
-        watchedInode = undefined
+        watched = null
       })
-      watchedInode = inode
+      watched = identity
     } catch {
       // The file was removed, or the system has no file watches left. The timeout then wakes the
       // waiter.

@@ -53,7 +53,7 @@ export function removeDamageMark(file: string): void {
  * Returns the inode of a file; null when the file does not exist. A file that replaces another file
  * has another inode.
  */
-export function inodeOf(file: string): number | null {
+function inodeOf(file: string): number | null {
   return statSync(file, { throwIfNoEntry: false })?.ino ?? null
 }
 

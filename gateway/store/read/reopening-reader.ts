@@ -1,5 +1,6 @@
 import { bellFile, readBell } from '../file/bell.ts'
-import { inodeOf, isDamage, markDamaged, readDamageReason } from '../file/damage-mark.ts'
+import { isDamage, markDamaged, readDamageReason } from '../file/damage-mark.ts'
+import { databaseFiles, identityOf } from '../file/file-identity.ts'
 import { hasBell } from '../recovery/wal-check.ts'
 import { type OutboxReader, openOutboxReader } from './outbox-reader.ts'
 
@@ -11,7 +12,7 @@ export type ReopeningReader = ReturnType<typeof createReopeningReader>
  */
 export function createReopeningReader(file: string) {
   let reader: OutboxReader | null = null
-  let inode: number | null = null
+  let identity = ''
   let store: { id: Buffer; gateway: string } | null = null
   let damaged: string | null = null
   let run: number | null = null
@@ -24,9 +25,10 @@ export function createReopeningReader(file: string) {
     damaged = reason
     markDamaged(file, reason)
   }
+  const currentIdentity = () => databaseFiles(file).map(identityOf).join()
   const isReplaced = () => {
     const mark = readBell(bellFile(file))
-    return inodeOf(file) !== inode || (mark && reader && !mark.store.equals(reader.store))
+    return currentIdentity() !== identity || (mark && reader && !mark.store.equals(reader.store))
   }
 
   return {
@@ -39,7 +41,7 @@ export function createReopeningReader(file: string) {
       if (damaged || isReplaced()) close()
       const canOpen = !reader && !damaged
       if (canOpen) {
-        inode = inodeOf(file)
+        identity = currentIdentity()
         // A file that was never read may be of any kind. It is marked as damaged only when its bell
         // proves that it was an outbox.
         reader = openOutboxReader(file, reason => hasBell(file) && onDamage(reason))

@@ -51,26 +51,18 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
 }
 
 /**
- * Reads, according to the ranges in the inbox, the age of the oldest undelivered event in ms (0
- * when there is none), and the partition count of the ranges (null before the bridge's first
- * contact with the outbox, or when outbox or inbox cannot be read).
+ * Reads the partition count of the ranges in the inbox; null before the bridge's first contact with
+ * the outbox, and when outbox or inbox cannot be read.
  */
-export function readRangeStatus(outboxFile: string, inboxFile: string) {
-  const unknown = { oldestWaitingMs: 0, partitions: null }
+export function readSpread(outboxFile: string, inboxFile: string): number | null {
   try {
     using outbox = disposable(openOutboxReader(outboxFile))
-    if (!outbox.value) return unknown
+    if (!outbox.value) return null
     const ranges = readSavedRanges(inboxFile, outbox.value.store)
-    const undelivered = ranges.filter(({ isReplay }) => !isReplay)
-    const backlogRanges = ranges.length > 0 ? undelivered : null
-    const { oldestAgeMs } = outbox.value.backlog(backlogRanges, Date.now())
-    const counts = undelivered.map(({ partitions }) => partitions)
-    return {
-      oldestWaitingMs: oldestAgeMs,
-      partitions: counts.length > 0 ? Math.max(...counts) : null,
-    }
+    const counts = ranges.flatMap(({ isReplay, partitions }) => (isReplay ? [] : [partitions]))
+    return counts.length > 0 ? Math.max(...counts) : null
   } catch (error) {
-    if (error instanceof Database.SqliteError) return unknown
+    if (error instanceof Database.SqliteError) return null
     throw error
   }
 }

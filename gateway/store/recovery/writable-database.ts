@@ -2,6 +2,8 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { CannotStart } from '../../../config/process/lifetime.ts'
+import { bellFile } from '../file/bell.ts'
+import { createIdentityCheck, databaseFiles } from '../file/file-identity.ts'
 import { acquireLock } from '../file/lock.ts'
 import { prepareDatabase } from '../file/schema.ts'
 import {
@@ -21,6 +23,15 @@ const CURES: [codes: RegExp, cure: string][] = [
  * Errors that may end without an operator, so the process manager should start the process again.
  */
 const MAY_PASS = /FULL|ENOSPC|EDQUOT|IOERR|EIO/
+
+const lockFileOf = (file: string) => `${file}.lock`
+
+/**
+ * Returns the function that throws ReplacedFileError when a file that an open outbox or inbox needs
+ * is no longer at its path: the database, its WAL and shared memory, the lock or the bell.
+ */
+export const createFilesCheck = (file: string) =>
+  createIdentityCheck([...databaseFiles(file), lockFileOf(file), bellFile(file)])
 
 /**
  * Opens a file for its one writer and migrates the file to the newest version; `createParts` then
@@ -44,7 +55,7 @@ export function openForWriting<T>(
   } catch (error) {
     throw cannot(error as Error, `Create the directory above ${dir}, or name another path`)
   }
-  const lockFile = `${file}.lock`
+  const lockFile = lockFileOf(file)
   const wasLocked = existsSync(lockFile)
   let lock: ReturnType<typeof acquireLock> | null = null
   try {

@@ -1,14 +1,12 @@
 import type { Config } from '../../../config/config.ts'
 import type { InboxState } from '../delivery/inbox-reader.ts'
-import { type Ballast, isDiskFull } from '../file/ballast.ts'
+import { type Ballast, DISK_FULL, isDiskFull } from '../file/ballast.ts'
 import type { createSpaceControl, DiskSpace } from '../file/disk-space.ts'
 import { createLanePolicies } from '../groups/lanes.ts'
 import type { DeadLetterBound } from '../notes/dead-letter-bound.ts'
 import type { ReachedBound } from './bounds.ts'
 import type { Deletion } from './delivered-pruning.ts'
 import type { Thinning } from './thinning.ts'
-
-export const DISK_FULL = 'the disk is full'
 
 /** The reason in the tombstones of events that were thinned before a bound was reached. */
 const NEARLY_FULL = 'a bound of the outbox is nearly reached'
@@ -113,6 +111,7 @@ export function createReclaimSteps(
      */
     restoreBallast(inbox: InboxState): boolean {
       if (ballast.write()) return true
+      if (ballast.fault !== DISK_FULL) return false
       truncateWal()
       if (space.measure().freeBytes > 0 && attempt(() => space.vacuum(true))) {
         truncateWal()

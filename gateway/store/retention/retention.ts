@@ -4,6 +4,7 @@ import type { ClockState } from '../../../config/event/sensor-reading.ts'
 import type { Backlog, OutboxSpace } from '../../../config/process/gateway-state.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
 import { type InboxState, isUnknown } from '../delivery/inbox-reader.ts'
+import { DISK_FULL } from '../file/ballast.ts'
 import type { DiskSpace } from '../file/disk-space.ts'
 import { createLanePolicies } from '../groups/lanes.ts'
 import type { Outbox } from '../outbox.ts'
@@ -12,7 +13,7 @@ import { findReachedBound, type ReachedBound } from './bounds.ts'
 import { createDeletion, type Deletion } from './delivered-pruning.ts'
 import { createSpaceReport } from './forecast.ts'
 import { createGroupAges, type GroupAges } from './group-age.ts'
-import { createReclaimSteps, DISK_FULL } from './reclaim-steps.ts'
+import { createReclaimSteps } from './reclaim-steps.ts'
 import { createThinning } from './thinning.ts'
 
 type Settings = Pick<Config['outbox'], 'file' | 'keep' | 'bounds' | 'whenFull' | 'lanes'>
@@ -63,7 +64,7 @@ export function createRetention(
   const report = createSpaceReport({ space, deletion, bounds, storedBytes: counts.bytes })
   let inbox: InboxState = { pendingRanges: null, replayFrom: null, nextNote: 1 }
   let isPruning = false
-  let refusalReason = ballast.write() ? null : DISK_FULL
+  let refusalReason = ballast.write() ? null : ballast.fault
   const gauge = createUsageGauge(outbox, bounds, deletion, counts.events)
   const checkBounds = (disk = space.measure()) =>
     gauge.check(disk, inbox.pendingRanges, refusalReason !== null)
@@ -106,7 +107,7 @@ export function createRetention(
      * refused, or null.
      */
     admit(): string | null {
-      if (!ballast.isPresent) return DISK_FULL
+      if (!ballast.isPresent) return ballast.fault
       if (refusalReason === null && gauge.isStillFar()) return null
       let reached = checkBounds()
       for (let count = 0; reached && count < STEPS_BEFORE_COMMIT; count++) {
@@ -123,7 +124,9 @@ export function createRetention(
     step(): boolean {
       if (!ballast.isPresent) {
         const hasProgress = steps.restoreBallast(inbox)
-        refusalReason = ballast.isPresent ? steps.reasonToRefuse(checkBounds(), inbox) : DISK_FULL
+        refusalReason = ballast.isPresent
+          ? steps.reasonToRefuse(checkBounds(), inbox)
+          : ballast.fault
         return hasProgress
       }
       const disk = space.measure()

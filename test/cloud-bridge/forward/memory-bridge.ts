@@ -9,6 +9,7 @@ import {
   SinkUnavailable,
 } from '../../../cloud-bridge/ports/event-sink.ts'
 import { createFlows } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createKafkaWatch } from '../../../cloud-bridge/watch/kafka-watch.ts'
 import { createHotZones } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
@@ -58,6 +59,10 @@ export function startMemoryBridge(options: {
     onPartitionMismatch() {},
     partitionsOf: async () => 3,
     openSink: () => sink,
+    kafkaWatch: createKafkaWatch({
+      config: { kafka: { topics, brokers: [] }, outbox: defaults.outbox },
+      ...{ topicOffsets: async () => new Map(), onChange() {} },
+    }),
     settingsOf: async () => ({ partitions: 3, replicas: 1, config: 'not allowed' }),
     onCheckNotAllowed() {},
   })

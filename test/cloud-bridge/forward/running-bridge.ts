@@ -10,6 +10,7 @@ import { createMovePartitionsCommand } from '../../../cloud-bridge/partitions/pa
 import type { Framing } from '../../../cloud-bridge/ports/event-sink.ts'
 import { createReplayCommand } from '../../../cloud-bridge/replay/replay-command.ts'
 import { createFlows, waitReason } from '../../../cloud-bridge/retry/flow-status.ts'
+import { createKafkaWatch } from '../../../cloud-bridge/watch/kafka-watch.ts'
 import { createHotZones, type HotZonesOptions } from '../../../cloud-bridge/zones/hot-zones.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { type Inbox, openInbox } from '../../../gateway/store/inbox.ts'
@@ -35,6 +36,7 @@ export async function startBridge({
   hotZoneOptions,
   framing,
   partitions = null,
+  checkEveryMs = 30_000,
 }: BridgeOptions) {
   const inbox = openInbox({ file: join(dir, 'inbox.db'), settleMs: 60_000 })
   const source = openEventSource({ outboxFile: join(dir, 'outbox.db'), inbox })
@@ -47,6 +49,10 @@ export async function startBridge({
   })
   const client = await createKafkaClient(kafka)
   const ending = new AbortController()
+  const kafkaWatch = createKafkaWatch({
+    config: { kafka: { ...kafka, topics }, outbox: defaults.outbox },
+    ...{ topicOffsets: client.stream.topicOffsets, onChange() {}, checkEveryMs },
+  })
   const uncheckedTopics: string[] = []
   const batchBoundary = createBatchBoundary(source.wake)
   const mismatches: string[] = []
@@ -62,7 +68,7 @@ export async function startBridge({
     framing: framing?.(inbox, ending.signal) ?? singleObjectFraming,
     ...{ batchBoundary, onPartitionMismatch: reason => void mismatches.push(reason) },
     partitionsOf: client.topics.partitionsOf,
-    openSink: client.openSink,
+    ...{ openSink: client.openSink, kafkaWatch },
     settingsOf: client.topics.settingsOf,
     onCheckNotAllowed: topic => uncheckedTopics.push(topic),
   })
@@ -83,6 +89,7 @@ export async function startBridge({
       changeWithinMs: 2000,
     }),
     mismatches,
+    kafkaWatch,
     totals: metrics.totals,
     /** Topics whose settings the bridge may not read. */
     uncheckedTopics,
@@ -116,6 +123,8 @@ type BridgeOptions = {
   topics: Topics
   limits?: Partial<Config['bridge']>
   partitions?: number | null
+  /** How long nothing may be acknowledged before the bridge checks Kafka. */
+  checkEveryMs?: number
   hotZoneOptions?: Partial<HotZonesOptions>
   /** The framing of the bridge; single-object encoding by default. */
   framing?: (inbox: Inbox, signal: AbortSignal) => Framing

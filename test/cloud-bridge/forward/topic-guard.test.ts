@@ -1,12 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createTopicGuard } from '../../../cloud-bridge/forward/topic-guard.ts'
 import {
+  clockLagMs,
   formatDuration,
   retentionFault,
-  timestampLagMs,
 } from '../../../cloud-bridge/kafka/topic-retention.ts'
 import type { TopicConfig, TopicSettings } from '../../../cloud-bridge/kafka/topic-settings.ts'
 import { type Batch, SinkUnavailable } from '../../../cloud-bridge/ports/event-sink.ts'
@@ -19,6 +19,7 @@ import { freshTopics, startBridge } from './running-bridge.ts'
 
 const HOUR_MS = 3_600_000
 const MINUTE_MS = 60_000
+const DAY_MS = 24 * HOUR_MS
 const safe: TopicConfig = {
   timestampType: 'LogAppendTime',
   retentionMs: MINUTE_MS,
@@ -33,13 +34,13 @@ const batch = { topic: 't', records: [] }
 describe('a topic', () => {
   it.each<[string, TopicConfig, number, RegExp | null]>([
     ['with LogAppendTime', safe, HOUR_MS, null],
-    ['with CreateTime and a retention longer than the backlog’s age', createTime, MINUTE_MS, null],
+    ['with CreateTime, and a clock less wrong than its retention', createTime, MINUTE_MS, null],
     ['with CreateTime and no retention', { ...createTime, retentionMs: null }, HOUR_MS, null],
     [
-      'with CreateTime and a retention shorter than the backlog’s age',
+      'with CreateTime, and a clock that is further behind than its retention',
       createTime,
       HOUR_MS,
-      /^t keeps .*CreateTime\) for 60 s, .* 60 min old.*\. kafka-configs\.sh .*=LogAppendTime$/,
+      /^t .*CreateTime\) for 60 s, .* 60 min behind.*\. Set .* kafka-configs\.sh .*=LogAppendTime$/,
     ],
     [
       'that is compacted as well',
@@ -53,11 +54,11 @@ describe('a topic', () => {
     else expect(fault).toBeNull()
   })
 
-  it('has a fault also when the clock was set back, or is at 1970', () => {
+  it('has a fault when the clock is behind the clock of Kafka, or is at 1970', () => {
     const nowMs = Date.UTC(2026, 5, 1)
-    expect(timestampLagMs(5, nowMs)).toBe(5)
-    expect(timestampLagMs(-HOUR_MS, nowMs)).toBe(HOUR_MS)
-    expect(timestampLagMs(5, 1000)).toBeGreaterThan(50 * 365 * 24 * HOUR_MS)
+    expect(clockLagMs(nowMs)).toBe(0)
+    expect(clockLagMs(nowMs, HOUR_MS)).toBe(HOUR_MS)
+    expect(clockLagMs(1000)).toBeGreaterThan(50 * 365 * 24 * HOUR_MS)
   })
 
   it('has its times formatted for people', () => {
@@ -75,9 +76,10 @@ describe('the guard', () => {
     const send = vi.fn(async (_: Batch): Promise<null[]> => [])
     const settingsOf = vi.fn(async () => ({ partitions: 1, replicas: 1, config }))
     const onCheckNotAllowed = vi.fn()
-    const clock = { nowMs: 0 }
+    const clock = { nowMs: 0, lagMs: HOUR_MS, isCompared: true }
     const guard = createTopicGuard({
-      ...{ settingsOf, onCheckNotAllowed, lagMs: () => HOUR_MS },
+      ...{ settingsOf, onCheckNotAllowed, lagMs: () => clock.lagMs },
+      isKafkaTimeKnown: () => clock.isCompared,
       nowMs: () => clock.nowMs,
     })
     return {
@@ -115,6 +117,17 @@ describe('the guard', () => {
     expect(send).toHaveBeenCalledTimes(3)
   })
 
+  it('lets the first events for a topic with CreateTime wait until the clocks are compared', async () => {
+    const { send, clock, sink } = rig(createTime)
+    Object.assign(clock, { lagMs: 0, isCompared: false })
+    await expect(sink.send(batch)).rejects.toThrow(/compared with the clock of Kafka/)
+    clock.isCompared = true
+    await sink.send(batch)
+    Object.assign(clock, { isCompared: false, nowMs: 16_000 })
+    await sink.send(batch)
+    expect(send).toHaveBeenCalledTimes(2)
+  })
+
   it('sends without the right to check, and reports that once', async () => {
     const { send, onCheckNotAllowed, clock, sink } = rig('not allowed')
     await sink.send(batch)
@@ -140,11 +153,10 @@ describe('the guard', () => {
 })
 
 describeWithKafka('the bridge and a topic that Kafka would empty', () => {
-  it.each<[string, Record<string, string>]>([
-    ['the sender’s time', { 'message.timestamp.type': 'CreateTime', 'retention.ms': '60000' }],
-    ['compaction', { 'cleanup.policy': 'compact' }],
-  ])('holds old events until the cure was applied: %s', async (_, settings) => {
-    await using stack = new AsyncDisposableStack()
+  afterEach(() => vi.restoreAllMocks())
+
+  /** An outbox with an old and a fresh reading, and a running bridge. */
+  async function startOn(stack: AsyncDisposableStack, settings: Record<string, string>) {
     const dir = await mkdtemp(join(tmpdir(), 'sluice-guard-'))
     stack.defer(() => rm(dir, { recursive: true, force: true }))
     const topics = freshTopics()
@@ -153,21 +165,55 @@ describeWithKafka('the bridge and a topic that Kafka would empty', () => {
     const box = stack.adopt(openOutbox({ file: join(dir, 'outbox.db'), gateway: 'gw' }), opened =>
       opened.close(),
     )
-    const old = { ...reading('lobby'), receivedAt: Date.now() - HOUR_MS }
+    const old = { ...reading('lobby'), receivedAt: Date.now() - 8 * DAY_MS }
     box.commit({ readings: [old, reading('lobby')], deadLetters: [] })
     const bridge = await startBridge({ dir, kafka: sharedKafka(), topics })
     stack.defer(bridge.stop)
+    const inKafka = async () => (await readTopic(sharedKafka(), topics.readings)).flat().length
+    return { bridge, inKafka }
+  }
+  const weekOfSenderTime = { 'message.timestamp.type': 'CreateTime', 'retention.ms': '604800000' }
+  const cureIn = (reason: string) => reason.match(/kafka-configs\.sh.*/)![0]
+  const apply = async (cure: string) => {
+    await using tools = await openKafkaTools([...sharedKafka().brokers])
+    await tools.run(cure.replace('kafka-configs.sh', 'kafka-configs.sh $kafka'))
+  }
+
+  it('sends events that waited for eight days to a topic with Kafka’s defaults', async () => {
+    await using stack = new AsyncDisposableStack()
+    const { bridge, inKafka } = await startOn(stack, weekOfSenderTime)
+    await vi.waitFor(() => expect(bridge.totals.delivered).toBe(2), 10_000)
+    expect(await inKafka()).toBe(2)
+  })
+
+  it.each<[string, Record<string, string>, number]>([
+    ['the sender’s time, while the clock is 14 days behind', weekOfSenderTime, 14 * DAY_MS],
+    ['compaction', { 'cleanup.policy': 'compact' }, 0],
+  ])('holds events until the cure was applied: %s', async (_, settings, behindMs) => {
+    await using stack = new AsyncDisposableStack()
+    const rightNow = Date.now
+    vi.spyOn(Date, 'now').mockImplementation(() => rightNow() - behindMs)
+    const { bridge, inKafka } = await startOn(stack, settings)
     await vi.waitFor(() => expect(bridge.waitReasons.events).toMatch(/kafka-configs\.sh/), 10_000)
-    const tools = stack.use(await openKafkaTools([...sharedKafka().brokers]))
-    const cure = bridge.waitReasons.events!.match(/kafka-configs\.sh.*/)![0]
     // Notes are still delivered: they show that the gateway is alive.
     await vi.waitFor(() => expect(bridge.totals.notes).toBeGreaterThan(0), 10_000)
     expect(bridge.totals.delivered).toBe(0)
-    expect((await readTopic(sharedKafka(), topics.readings)).flat()).toEqual([])
-    await tools.run(cure.replace('kafka-configs.sh', 'kafka-configs.sh $kafka'))
+    expect(await inKafka()).toBe(0)
+    await apply(cureIn(bridge.waitReasons.events!))
     await vi.waitFor(() => expect(bridge.totals.delivered).toBe(2), 10_000)
     expect(bridge.waitReasons.events).toBeNull()
-    expect((await readTopic(sharedKafka(), topics.readings)).flat()).toHaveLength(2)
+    expect(await inKafka()).toBe(2)
     expect(bridge.uncheckedTopics).toEqual([])
+  })
+
+  it('sends as soon as the clock is set right', async () => {
+    await using stack = new AsyncDisposableStack()
+    const rightNow = Date.now
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => rightNow() - 14 * DAY_MS)
+    const { bridge, inKafka } = await startOn(stack, weekOfSenderTime)
+    await vi.waitFor(() => expect(bridge.waitReasons.events).toMatch(/1[34] days behind/), 10_000)
+    clock.mockRestore()
+    await vi.waitFor(() => expect(bridge.totals.delivered).toBe(2), 10_000)
+    expect(await inKafka()).toBe(2)
   })
 })

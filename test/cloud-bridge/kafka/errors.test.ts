@@ -94,3 +94,27 @@ it('describes the cause of a closed connection, if that is known', () => {
   )
   expect(describeError(closed)).toContain('kafka.tls or kafka.sasl')
 })
+
+it.each([
+  ['ENOTFOUND', 'cannot be resolved'],
+  ['ECONNREFUSED', 'connection refused'],
+  ['EHOSTUNREACH', 'no route'],
+  ['ETIMEDOUT', 'no answer in time'],
+])(
+  'names advertised.listeners and both addresses when Kafka names an address: %s',
+  (code, text) => {
+    const kafkajsError = new KafkaJSConnectionError('text', { code, broker: 'kafka-1:9092' })
+    const cause = Object.assign(new Error('text'), { code })
+    const failed = new Error('Connection to kafka-1:9092 failed.', { cause })
+    for (const error of [wrapped(kafkajsError), new AggregateError([failed], 'text')]) {
+      const reason = describeError(error, ['10.0.0.5:9092'])
+      expect(reason).toMatch(/^kafka-1:9092: .* 10\.0\.0\.5:9092 .*advertised\.listeners/)
+      expect(reason).toContain(text)
+      expect(describeError(error, ['kafka-1:9092'])).not.toContain('advertised')
+    }
+  },
+)
+
+it('says that a refused time is about a clock', () => {
+  expect(describeError(wrapped(brokerError(32)))).toContain('set the clock of this machine')
+})

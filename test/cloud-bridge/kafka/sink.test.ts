@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { createDelivery } from '../../../cloud-bridge/forward/forwarder.ts'
-import type { Batch } from '../../../cloud-bridge/ports/event-sink.ts'
+import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
+import type { Batch, StoredRecords } from '../../../cloud-bridge/ports/event-sink.ts'
 import { createCircuitBreaker } from '../../../cloud-bridge/retry/circuit-breaker.ts'
 import { describeEventSink, expectedTexts, record, textsIn } from '../../contracts/event-sink.ts'
 import { apiKeys, type Frame } from '../../faults/framing.ts'
@@ -72,6 +73,34 @@ describeWithKafka('on a real Kafka', () => {
       })
       await deliver(batch)
       expect(textsIn(await readTopic(on.direct, topic))).toEqual(expectedTexts(1, batch.records))
+    })
+
+    it('reports offsets, and the time of Kafka for a topic that has it', async () => {
+      const createTime = { 'message.timestamp.type': 'CreateTime' }
+      const byKafka = await freshTopic(on.direct, 2)
+      const bySender = await createTopicWith(on.direct, { partitions: 1, settings: createTime })
+      const stored: StoredRecords[] = []
+      const { openSink } = await createKafkaClient({ ...on.direct, client })
+      await using sink = openSink(records => stored.push(records))
+      for (let send = 0; send < 2; send++) {
+        const records = [record(0, 'a'), record(0, 'b'), record(1, 'c')]
+        await sink.send({ topic: byKafka, records })
+      }
+      await sink.send({ topic: bySender, records: [record(0, 'a')] })
+      const seen = stored
+        .map(({ appendTimeMs: _, ...rest }) => rest)
+        .toSorted((a, b) => a.partition - b.partition)
+      expect(seen.filter(({ topic }) => topic === byKafka)).toEqual([
+        { topic: byKafka, partition: 0, firstOffset: 0, count: 2 },
+        { topic: byKafka, partition: 0, firstOffset: 2, count: 2 },
+        { topic: byKafka, partition: 1, firstOffset: 0, count: 1 },
+        { topic: byKafka, partition: 1, firstOffset: 1, count: 1 },
+      ])
+      for (const { topic, appendTimeMs } of stored) {
+        if (topic === bySender) expect(appendTimeMs).toBeNull()
+        else expect(Math.abs(appendTimeMs! - Date.now())).toBeLessThan(60_000)
+      }
+      expect(stored.filter(({ topic }) => topic === bySender)).toHaveLength(1)
     })
 
     it('larger than a segment of the topic is sent in halves; a record larger than it is rejected', async () => {

@@ -42,4 +42,23 @@ export const laneFaultCases: [title: string, yaml: string, fault: string][] = [
     `outbox: { lanes: { ${[...'abcdefgh'].map(name => `${name}: { whenFull: thin }`)} } }`,
     'outbox.lanes = {…}: together with standard and the lanes of ingest.routes are 9 lanes. Name at most 8 in',
   ],
+  [
+    'a route with a misspelt lane',
+    `${routes('topic: "{site}/{zone}/{device}", lane: alarm')}
+outbox: { lanes: { alarms: { whenFull: refuse } } }`,
+    'ingest.routes[0].lane = "alarm": is not a lane of outbox.lanes, so that its events get no ' +
+      'protection of their own. Did you mean alarms? Or add alarm: { whenFull: … } to outbox.lanes',
+  ],
+  [
+    'a route with an unknown lane',
+    `${routes('topic: "{site}/{zone}/{device}", lane: bulk')}
+outbox: { lanes: { alarms: { whenFull: refuse } } }`,
+    'ingest.routes[0].lane = "bulk": is not a lane of outbox.lanes, so that its events get no ' +
+      'protection of their own. The lanes are standard, alarms. Or add bulk: { whenFull: … } to',
+  ],
+  [
+    'aggregates in the topic of the readings',
+    'consumers: { analytics: { topic: sluice.readings } }',
+    'consumers.analytics.topic = "sluice.readings": is the topic of kafka.topics.readings. Give',
+  ],
 ]

@@ -94,7 +94,9 @@ function runRetention(work: Workload, delivered: InboxState, { bounds, ...policy
 function withoutBallast({ outbox, sabotage }: Workload): Outbox {
   const { pruning } = outbox
   const silentPruning: Outbox['pruning'] = { ...pruning, drop: pruning.prune }
-  const ballast: Outbox['ballast'] = { isPresent: true, write: () => true, free: () => false }
+  const ballast: Outbox['ballast'] = {
+    ...{ isPresent: true, fault: '', write: () => true, free: () => false },
+  }
   return Object.create(outbox, {
     ballast: { value: ballast },
     pruning: { value: sabotage === 'drop-silently' ? silentPruning : pruning },

@@ -53,4 +53,18 @@ describe('the files of a state', () => {
     expect(foreign.pragma('journal_mode', { simple: true })).toBe('delete')
     foreign.close()
   })
+
+  it.each(['v1/0.db', 'v1/0.db-wal', 'versions.db'])(
+    'are not trusted by name: no commit succeeds after c/%s was deleted',
+    async name => {
+      using folder = temporary()
+      await using store = openSqliteStates(folder.dir)
+      await using state = await store.open('c')
+      const partition = await state.claim(0)
+      await partition.commit({ offsets: new Map([['topic', 1]]) })
+      rmSync(join(folder.dir, 'c', name))
+      const commit = partition.commit({ offsets: new Map([['topic', 2]]) })
+      await expect(commit).rejects.toThrow(/was deleted or moved away while this process/)
+    },
+  )
 })
