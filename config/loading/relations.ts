@@ -176,7 +176,8 @@ function unknownLanes({ ingest, outbox }: Settings): Finding[] {
   const known = [...new Set([standardLane, ...named])]
   return ingest.routes.flatMap(({ lane }, index): Finding[] => {
     if (lane === undefined || named.length === 0 || known.includes(lane)) return []
-    const reason = `is not a lane of outbox.lanes, so that its events get no protection of their own`
+    const reason =
+      'is not a lane of outbox.lanes, so that its events get no protection of their own'
     const [nearest] = nearestNames(lane, known)
     const choices = nearest ? `Did you mean ${nearest}?` : `The lanes are ${known.join(', ')}.`
     const cure = `${choices} Or add ${lane}: { whenFull: … } to outbox.lanes`
