@@ -33,8 +33,8 @@ const SMALL_HANDOVER_BYTES = 16
  * of three conditions is true: the oldest handover has waited for the commit window
  * (`commitWindowMs` at first), `commitAtEvents` handovers wait, or handovers of `groupMaxBytes`
  * wait. `commit` resolves with null, or with the reason why all handovers of the commit are
- * refused; `commit` never rejects. Promises of `add` are resolved and rejected in the order of the
- * calls.
+ * refused; when `commit` rejects, they are refused, too. Promises of `add` are resolved and
+ * rejected in the order of the calls.
  */
 export class CommitQueue {
   readonly #limits: CommitQueueLimits
@@ -92,7 +92,8 @@ export class CommitQueue {
   /**
    * Runs `work` between two commits. When this is called again before `work` has run, only the
    * later `work` runs. A due commit runs after each `work`, so frequent calls do not delay commits.
-   * Calls while the queue closes are ignored.
+   * Calls while the queue closes are ignored. `work` reports its own errors; when `work` rejects,
+   * the queue continues.
    */
   runBetweenCommits(work: () => Promise<unknown>): void {
     if (this.#isClosing) return
@@ -110,7 +111,14 @@ export class CommitQueue {
       return Promise.reject(new RefusedError(`${TASKS_MAX} requests wait already: try again later`))
     }
     return new Promise((resolve, reject) => {
-      this.#tasks.push(() => work().then(resolve, reject))
+      this.#tasks.push(() => {
+        try {
+          return work().then(resolve, reject)
+        } catch (error) {
+          reject(error)
+          throw error
+        }
+      })
       this.#startNext()
     })
   }
@@ -166,7 +174,11 @@ export class CommitQueue {
     // The caller sets #busy after this function's first await. Without the await, `work` would run
     // before #busy is set, and a call inside `work` could start a second run.
     await null
-    await work()
+    try {
+      await work()
+    } catch {
+      // The owner of the work reports the error.
+    }
     this.#busy = null
     this.#startNext()
   }
@@ -176,7 +188,7 @@ export class CommitQueue {
     this.#timer = undefined
     this.#isCommitNext = false
     const group = this.#removeGroup()
-    const reason = await this.#commit(group.map(({ handover }) => handover))
+    const reason = await this.#commit(group.map(({ handover }) => handover)).catch(messageOf)
     if (reason === null) for (const { resolve } of group) resolve()
     else this.#refuse(group, reason)
     this.#busy = null
@@ -202,6 +214,8 @@ export class CommitQueue {
     for (const { reject } of [...group, ...later]) reject(new RefusedError(reason))
   }
 }
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 function bytesOf({ handover }: QueuedHandover): number {
   if (handover.kind !== 'message') return SMALL_HANDOVER_BYTES

@@ -11,7 +11,8 @@ export type CommitCounts = { stored: number; deadLettered: number; repeated: num
 
 /**
  * Decides the fate of every message, and commits all handovers in one transaction, in order. Throws
- * the outbox's error when the commit fails; then no message of the commit may be acknowledged.
+ * the error of the outbox or of `fateOf` when the commit fails; then nothing of the commit is
+ * stored or remembered, and none of its messages may be acknowledged.
  */
 export function commitHandovers(
   outbox: Pick<Outbox, 'commit' | 'unreleased'>,
@@ -19,6 +20,31 @@ export function commitHandovers(
   handovers: Handover[],
   clock: ClockState,
 ): CommitCounts {
+  const { repeated, ...changes } = changesOf(outbox.unreleased, fateOf, handovers, clock)
+  outbox.commit(changes)
+  const { readings, deadLetters } = changes
+  return { stored: readings.length, deadLettered: deadLetters.length, repeated }
+}
+
+/**
+ * The readings and dead letters of the handovers, and how many messages are repeated. QoS 2
+ * messages and releases are staged in `unreleased`; after an error nothing is staged.
+ */
+function changesOf(...given: Parameters<typeof stageHandovers>) {
+  try {
+    return stageHandovers(...given)
+  } catch (error) {
+    given[0].reload()
+    throw error
+  }
+}
+
+function stageHandovers(
+  unreleased: Outbox['unreleased'],
+  fateOf: (message: Message) => Fate,
+  handovers: Handover[],
+  clock: ClockState,
+) {
   const { readings, deadLetters }: Required<Omit<Changes, 'notes'>> = {
     readings: [],
     deadLetters: [],
@@ -26,11 +52,11 @@ export function commitHandovers(
   let repeated = 0
   for (const handover of handovers) {
     if (handover.kind === 'release') {
-      outbox.unreleased.release(handover.qos2Key.clientId, handover.qos2Key.packetId)
+      unreleased.release(handover.qos2Key.clientId, handover.qos2Key.packetId)
       continue
     }
     if (handover.kind === 'forget') {
-      outbox.unreleased.forget(handover.clientId)
+      unreleased.forget(handover.clientId)
       continue
     }
     const { topic, payload, receivedAt } = handover
@@ -38,16 +64,15 @@ export function commitHandovers(
     if (handover.qos2Key) {
       const { clientId, packetId } = handover.qos2Key
       const hash = messageHash(message)
-      if (outbox.unreleased.has(clientId, packetId, hash)) {
+      if (unreleased.has(clientId, packetId, hash)) {
         repeated++
         continue
       }
-      outbox.unreleased.remember(clientId, packetId, hash)
+      unreleased.remember(clientId, packetId, hash)
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)
     else deadLetters.push({ at: receivedAt, deadLetter: { ...fate.deadLetter, clock } })
   }
-  outbox.commit({ readings, deadLetters })
-  return { stored: readings.length, deadLettered: deadLetters.length, repeated }
+  return { readings, deadLetters, repeated }
 }

@@ -26,7 +26,7 @@ export type Fate = { reading: AcceptedReading } | { deadLetter: DeadLetter }
 export function createFateDecision(ingest: Config['ingest']): (message: Message) => Fate {
   const originOf = compileRoutes(ingest.routes)
   const zones = new Set<string>()
-  return ({ topic, payload, receivedAt, clock }) => {
+  const decide = ({ topic, payload, receivedAt, clock }: Message): Fate => {
     const deadLetter = (reason: string, place: string): Fate => ({
       deadLetter: { reason, place, topic, payload },
     })
@@ -59,6 +59,15 @@ export function createFateDecision(ingest: Config['ingest']): (message: Message)
         source,
         traceparent: traced.traceparent,
       },
+    }
+  }
+  return message => {
+    try {
+      return decide(message)
+    } catch (error) {
+      // A fault of our program in one message must not refuse the other messages of its group.
+      const reason = `the gateway failed to decode the message: ${(error as Error).message}`
+      return { deadLetter: { reason, place: '', topic: message.topic, payload: message.payload } }
     }
   }
 }

@@ -32,8 +32,8 @@ export type WriterRequest =
   | 'close'
 
 /**
- * `isFull`: the outbox is full, and refuses messages until it has space. `hasMore`: retention may
- * have another step to do.
+ * `isFull`: the outbox is full, and refuses messages until it has space. `mustReopen`: the outbox
+ * cannot be trusted until it is opened again. `hasMore`: retention may have another step to do.
  */
 export type WriterResponse =
   | {
@@ -47,7 +47,7 @@ export type WriterResponse =
   | { kind: 'committed'; counts: CommitCounts; commitMs: number; status: OutboxStatus }
   | { kind: 'maintained'; hasMore: boolean; status: OutboxStatus }
   | { kind: 'resolved'; outcomes: DeadLetterOutcome[]; status: OutboxStatus }
-  | { kind: 'refused'; reason: string; isFull: boolean }
+  | { kind: 'refused'; reason: string; isFull: boolean; mustReopen: boolean }
   | { kind: 'closed' }
 
 export type WriterData = {
@@ -81,7 +81,7 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const commit = ({ packed, count, clock }: CommitRequest): WriterResponse => {
     const handovers = unpackHandovers(packed, count)
     const reason = handovers.some(({ kind }) => kind === 'message') ? retention.admit() : null
-    if (reason !== null) return { kind: 'refused', reason, isFull: true }
+    if (reason !== null) return { kind: 'refused', reason, isFull: true, mustReopen: false }
     const from = outbox.lastSequence + 1
     const startMs = performance.now()
     const counts = commitHandovers(outbox, fateOf, handovers, clock)
@@ -106,7 +106,7 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
         maintenance.close()
         respond({ kind: 'closed' })
         port.close()
-      } else if ('packed' in request) respond(commit(request))
+      } else if (isCommit(request)) respond(commit(request))
       else if ('deadLetters' in request) respond(resolve(request.deadLetters))
       else {
         const hasMore = maintenance.run(request.task, request.clock)
@@ -117,12 +117,19 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
       if (isDamage(error)) markDamaged(settings.file, message)
       const isFull = isDiskFull(error)
       if (isFull) retention.onDiskFull()
-      const isForUsers = error instanceof CannotStart
+const isForUsers = error instanceof CannotStart
       const reason = isForUsers ? message : `${code ?? 'ERROR'}: ${message}`
-      respond({ kind: 'refused', reason, isFull })
+      // Another error without a code is a fault of our program. The commit that it interrupted is
+      // rolled back, so the outbox stays usable.
+      const isOurs = code === undefined && !isForUsers && !isDamage(error)
+      const mustReopen = !isFull && !(isOurs && isCommit(request))
+      respond({ kind: 'refused', reason, isFull, mustReopen })
     }
   })
 }
+
+const isCommit = (request: WriterRequest): request is CommitRequest =>
+  request !== 'close' && 'packed' in request
 
 /**
  * Opens the outbox and its retention; returns the CannotStart error when one of the two throws it.

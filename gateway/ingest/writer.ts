@@ -67,7 +67,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
       if (!response.isFull || !refusal?.isFull) onRefused(count, response.reason)
       refusal = response
       if (response.isFull) maintain()
-      else onFailed(response.reason)
+      else if (response.mustReopen) onFailed(response.reason)
       return response.reason
     }
     if (response.kind !== 'committed' && response.kind !== 'maintained') return null
@@ -82,13 +82,22 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     return null
   }
   const commit = async (handovers: Handover[]): Promise<string | null> => {
-    const packed = packHandovers(handovers)
-    const request = { packed, count: handovers.length, clock: clock() }
-    return record(handovers.length, await send(request, [packed]))
+    const count = handovers.length
+    try {
+      const packed = packHandovers(handovers)
+      return record(count, await send({ packed, count, clock: clock() }, [packed]))
+    } catch (error) {
+      const reason = `a group cannot be given to the writer thread: ${(error as Error).message}`
+      return record(count, { kind: 'refused', reason, isFull: false, mustReopen: false })
+    }
   }
   const queue = new CommitQueue(options.outbox, commit)
   const maintain = createMaintenanceSchedule(queue, async task => {
-    record(0, await send({ task, clock: clock() }))
+    try {
+      record(0, await send({ task, clock: clock() }))
+    } catch (error) {
+      onFailed(`maintenance failed: ${(error as Error).message}`)
+    }
   })
   const budget = createWriteBudget(options.outbox, onWriteBudgetChange)
   const tick = setInterval(() => {

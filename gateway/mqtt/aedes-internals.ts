@@ -1,22 +1,35 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import type { Aedes, Client, PublishPacket } from 'aedes'
+import type { PacketHeader } from './packet-rules.ts'
 
 // This file contains every use of an undocumented member of aedes. Each use has a test in
 // test/gateway/mqtt/aedes-internals.test.ts, which fails when an upgrade of aedes changes the
 // member.
 
-/** A packet's type ("connect") and the length that its fixed header declares, in bytes. */
-export type PacketHeader = { cmd: string; length: number }
-
 /**
- * The members of aedes' MQTT parser (mqtt-packet) that run after a packet's fixed header is read
- * and before its body is read.
+ * The members of aedes' MQTT parser (mqtt-packet) that run after a packet's fixed header is read,
+ * and when its body may be complete. `_list` contains the bytes that are received and not yet
+ * consumed.
  */
 type Parser = {
   packet: PacketHeader
+  _list: { length: number; slice(start: number, end: number): Buffer }
+  parse(bytes: Buffer): number
   _parseLength(): boolean
+  _parsePayload(): boolean
   _emitError(error: Error): unknown
+}
+const parserMethods = ['parse', '_parseLength', '_parsePayload', '_emitError'] as const
+
+function parserOf(client: { _parser?: unknown }): Parser {
+  const parser = client._parser as Parser | undefined
+  const missing = parserMethods.filter(name => typeof parser?.[name] !== 'function')
+  if (!parser?._list || missing.length > 0) {
+    const names = ['_list', ...missing].join(', ')
+    throw new Error(`the parser of this aedes version lacks ${names}: packets cannot be checked`)
+  }
+  return parser
 }
 
 /**
@@ -29,20 +42,54 @@ export function checkPacketHeaders(
   client: { _parser?: unknown },
   faultOf: (header: PacketHeader) => string | null,
 ): void {
-  const parser = client._parser as Parser | undefined
-  if (typeof parser?._parseLength !== 'function' || typeof parser._emitError !== 'function') {
-    throw new Error(
-      'the parser of this aedes version has no _parseLength or _emitError: ' +
-        'packet sizes cannot be limited',
-    )
-  }
+  const parser = parserOf(client)
   const parseLength = parser._parseLength
-  parser._parseLength = () => {
-    if (!parseLength.call(parser)) return false
-    const fault = faultOf(parser.packet)
-    if (fault === null) return true
-    parser._emitError(new Error(fault))
-    return false
+  parser._parseLength = () => parseLength.call(parser) && passes(parser, faultOf(parser.packet))
+}
+
+/**
+ * Calls `faultOf` for each packet of a connection when the packet is complete and before aedes
+ * parses its body. `body` has at most `maxBytes`, unless the packet is no PUBLISH. When `faultOf`
+ * returns a text, the connection ends with an error of that text. aedes accepts packets that the
+ * specification forbids.
+ */
+export function checkPacketBodies(
+  client: { _parser?: unknown },
+  maxBytes: number,
+  faultOf: (header: PacketHeader, body: Buffer) => string | null,
+): void {
+  const parser = parserOf(client)
+  const parsePayload = parser._parsePayload
+  parser._parsePayload = () => {
+    const { packet, _list: list } = parser
+    if (list.length < packet.length) return false
+    const length = packet.cmd === 'publish' ? Math.min(packet.length, maxBytes) : packet.length
+    if (!passes(parser, faultOf(packet, list.slice(0, length)))) return false
+    return parsePayload.call(parser)
+  }
+}
+
+/** Ends the connection when there is a fault. Returns whether the parser may continue. */
+function passes(parser: Parser, fault: string | null): boolean {
+  if (fault === null) return true
+  parser._emitError(new Error(fault))
+  return false
+}
+
+/**
+ * Makes an exception while a packet is parsed, or while aedes begins to handle the packet, end the
+ * connection. Otherwise the exception would end the process.
+ */
+export function containParserErrors(client: { _parser?: unknown }): void {
+  const parser = parserOf(client)
+  const parse = parser.parse
+  parser.parse = bytes => {
+    try {
+      return parse.call(parser, bytes)
+    } catch (error) {
+      parser._emitError(error as Error)
+      return 0
+    }
   }
 }
 

@@ -1,6 +1,12 @@
-import { checkPacketHeaders } from './aedes-internals.ts'
+import { checkPacketBodies, checkPacketHeaders, containParserErrors } from './aedes-internals.ts'
+import { bodyFault, headerFault, PUBLISH_HEAD_MAX_BYTES } from './packet-rules.ts'
 
-type GuardedClient = { _parser?: unknown; connecting: boolean; connected: boolean }
+type GuardedClient = {
+  _parser?: unknown
+  connecting: boolean
+  connected: boolean
+  conn: { write(bytes: Buffer): unknown }
+}
 
 /**
  * The largest CONNECT packet that is accepted. It contains client id, will, user name and password.
@@ -8,19 +14,29 @@ type GuardedClient = { _parser?: unknown; connecting: boolean; connected: boolea
 const CONNECT_MAX_BYTES = 16 * 1024
 
 /**
- * Checks each packet by its fixed header, before any of its body is stored in memory: the first
- * packet must be CONNECT, and no packet may declare more than `packetMaxBytes` (MQTT 3.1.1,
- * sections 2.2.3 and 3.1.0-1). A packet that breaks one of these two rules ends its connection.
+ * Checks each packet twice, before aedes acts on it. Before any of its body is stored in memory,
+ * its fixed header is checked: the first packet must be CONNECT [MQTT-3.1.0-1], and no packet may
+ * declare more than `packetMaxBytes`. When the packet is complete, its body is checked by the
+ * specification. A packet that breaks a rule ends its connection [MQTT-4.8.0-1], and so does an
+ * exception while a packet is parsed or handled.
  */
 export function guardPackets(client: GuardedClient, packetMaxBytes: number): void {
-  checkPacketHeaders(client, ({ cmd, length }) => {
-    if (!client.connecting && !client.connected && cmd !== 'connect') {
-      return `the first packet is ${cmd}, not connect`
-    }
+  const isFirst = () => !client.connecting && !client.connected
+  checkPacketHeaders(client, header => {
+    const { cmd, length } = header
+    if (isFirst() && cmd !== 'connect') return `the first packet is ${cmd}, not connect`
     const maxBytes =
       cmd === 'connect' ? Math.min(CONNECT_MAX_BYTES, packetMaxBytes) : packetMaxBytes
-    return length > maxBytes
-      ? `a ${cmd} packet declares ${length} bytes, more than ${maxBytes}`
-      : null
+    if (length > maxBytes) return `a ${cmd} packet declares ${length} bytes, more than ${maxBytes}`
+    return headerFault(header)
   })
+  checkPacketBodies(client, PUBLISH_HEAD_MAX_BYTES, (header, body) => {
+    const fault = bodyFault(header, body)
+    if (fault?.connackCode !== undefined && isFirst()) client.conn.write(connack(fault.connackCode))
+    return fault?.reason ?? null
+  })
+  containParserErrors(client)
 }
+
+/** A CONNACK without a session (section 3.2). */
+const connack = (code: number) => Buffer.from([0x20, 2, 0, code])

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createQueue, runPending } from './queue-fixture.ts'
+import { CommitQueue, RefusedError } from '../../../gateway/ingest/commit-queue.ts'
+import { createQueue, limits, message, runPending } from './queue-fixture.ts'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -88,5 +89,38 @@ describe('work between commits', () => {
     commits[0]!.end(null)
     expect(await Promise.all(accepted)).toEqual(Array(8).fill('done'))
     await closed
+  })
+})
+
+describe('an exception', () => {
+  it('in a commit refuses its group and later handovers of its senders, and no others', async () => {
+    let isThrowing = true
+    const queue = new CommitQueue({ ...limits, commitAtEvents: 1, groupMaxEvents: 2 }, async () => {
+      if (isThrowing) throw new RangeError('it does not fit')
+      return null
+    })
+    const sender = {}
+    const first = queue.add(message(1), sender)
+    await expect(first).rejects.toThrow('it does not fit')
+    await expect(first).rejects.toBeInstanceOf(RefusedError)
+    isThrowing = false
+    await expect(queue.add(message(2), sender)).rejects.toBeInstanceOf(RefusedError)
+    await queue.add(message(3), {})
+    await queue.close()
+  })
+
+  it('in work between commits does not stop the queue', async () => {
+    const { queue, add, commits, fates } = createQueue({ commitAtEvents: 1 })
+    queue.runBetweenCommits(() => Promise.reject(new Error('no')))
+    await runPending()
+    const throwing = queue.runTask(() => {
+      throw new Error('at once')
+    })
+    await expect(throwing).rejects.toThrow('at once')
+    add(1)
+    await runPending()
+    commits[0]!.end(null)
+    await runPending()
+    expect(fates).toEqual(['1 kept'])
   })
 })

@@ -47,6 +47,19 @@ function openStore() {
 }
 
 describe('a commit of handovers', () => {
+  it('that fails in a decision stores nothing and remembers no QoS 2 message', () => {
+    using store = openStore()
+    const throwing = (given: { topic: string }) => {
+      if (given.topic === 'throws') throw new TypeError('a fault of ours')
+      return fateOf(given as never)
+    }
+    const handovers = [message(1, 1), message(2, 2, 'throws')]
+    expect(() => commitHandovers(store.outbox, throwing, handovers, 'SYNCED')).toThrow('of ours')
+    expect(store.stored()).toEqual([])
+    expect(store.commit(message(1, 1))).toEqual({ stored: 1, deadLettered: 0, repeated: 0 })
+    expect(store.stored()).toEqual([1])
+  })
+
   it('stores events in order, stores dead letters, and counts both', () => {
     using store = openStore()
     expect(store.commit(message(1), message(2, undefined, 'elsewhere'), message(3))).toEqual({

@@ -33,6 +33,18 @@ describe('the fate of a message', () => {
     })
   })
 
+  it('is a dead letter when the program fails to decode the message', () => {
+    const unknown = { ...building!, format: 'unknown' as 'json' }
+    const decide = createFateDecision({ ...ingest, routes: [unknown] })
+    expect(decide(message())).toMatchObject({
+      deadLetter: {
+        reason: expect.stringMatching(/^the gateway failed to decode the message: /),
+        payload: Buffer.from('{"co2":400}'),
+        topic,
+      },
+    })
+  })
+
   it('is a reading of the lane that the route names', () => {
     const alarm = { ...timed, lane: 'alarms' }
     const inLane = createFateDecision({ ...ingest, routes: [alarm] })

@@ -15,7 +15,7 @@ const numberOf = (handover: Handover) =>
   handover.kind === 'message' ? Number(handover.payload.toString()) : handover.kind
 
 const never = { commitWindowMs: 1_000_000, commitAtEvents: 1_000_000 }
-const limits = { ...never, groupMaxEvents: 1000, groupMaxBytes: 1_000_000 }
+export const limits = { ...never, groupMaxEvents: 1000, groupMaxBytes: 1_000_000 }
 
 /** A queue whose commits are ended by the test: with null, or with the reason of a refusal. */
 export function createQueue(more: Partial<CommitQueueLimits> = {}) {

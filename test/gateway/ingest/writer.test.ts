@@ -69,6 +69,30 @@ describe('the writer', () => {
     await expect(accept(numbered(1), sender)).rejects.toThrow('stopping')
   })
 
+  it('refuses a group that cannot be packed, and goes on', async () => {
+    const [onRefused, onFailed] = [vi.fn(), vi.fn()]
+    await using rig = await openWriterAccept({ onRefused, onFailed })
+    const unpackable = rig.accept(numbered(1, 'z', ['c', -1]), {})
+    await expect(unpackable).rejects.toThrow('cannot be given to the writer thread')
+    expect(rig.writer.refusalReason).toContain('out of range')
+    await rig.accept(numbered(2), {})
+    expect(rig.stored()).toEqual([2])
+    expect(rig.writer.refusalReason).toBe(null)
+    expect(onRefused).toHaveBeenCalledTimes(1)
+    expect(onFailed).not.toHaveBeenCalled()
+  })
+
+  it('refuses a group that the program cannot commit, and goes on', async () => {
+    const onFailed = vi.fn()
+    await using rig = await openWriterAccept({ onFailed })
+    // The time of receipt is no whole number, and an event stores whole milliseconds.
+    const uncommittable = rig.accept({ ...numbered(1, 'z', ['c', 1]), receivedAt: 1.5e300 }, {})
+    await expect(uncommittable).rejects.toThrow('ERROR: ')
+    await rig.accept(numbered(1, 'z', ['c', 1]), {})
+    expect(rig.stored()).toEqual([1])
+    expect(onFailed).not.toHaveBeenCalled()
+  })
+
   it('reports the reason of a refusal, and that the outbox must be opened again', async () => {
     const [onRefused, onFailed] = [vi.fn(), vi.fn()]
     await using rig = await openWriterAccept({ onRefused, onFailed, outbox: neverByTime })

@@ -1,20 +1,18 @@
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Aedes, type AedesOptions, type Client } from 'aedes'
+import type { Client } from 'aedes'
 import { describe, expect, it, vi } from 'vitest'
 import {
-  checkPacketHeaders,
   createMemorySessions,
   filterForwarding,
-  type PacketHeader,
   pauseReads,
   refreshKeepalive,
   resumeReads,
   type Sessions,
 } from '../../../gateway/mqtt/aedes-internals.ts'
+import { startAedes, WAIT } from './aedes-fixture.ts'
 import {
   connectPacket,
-  header,
   openDevice,
   openWire,
   pingPacket,
@@ -22,77 +20,6 @@ import {
   pubrelPacket,
   subscribePacket,
 } from './wire.ts'
-
-const PATIENCE = { timeout: 20_000, interval: 5 }
-
-type Given = {
-  options?: AedesOptions
-  onBroker?: (aedes: Aedes) => void
-  onClient?: (client: Client, socket: Socket) => void
-}
-
-/**
- * Starts an unmodified aedes on a free port; `onClient` is called before any byte of a client is
- * read.
- */
-async function startAedes({ options, onBroker, onClient }: Given) {
-  const aedes = await Aedes.createBroker(options)
-  onBroker?.(aedes)
-  const errors: string[] = []
-  for (const event of ['clientError', 'connectionError'] as const) {
-    aedes.on(event, (_, error) => errors.push(error.message))
-  }
-  const server = createServer(socket => {
-    const client = aedes.handle(socket)
-    onClient?.(client, socket)
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  return {
-    ...{ aedes, port, errors },
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise(resolve => server.close(resolve))
-      await new Promise<void>(resolve => aedes.close(() => resolve()))
-      await closed
-    },
-  }
-}
-
-describe('_parser._parseLength and _parser._emitError of aedes', () => {
-  it('show each packet by its fixed header, before its body is there', async () => {
-    const headers: PacketHeader[] = []
-    await using setup = await startAedes({
-      onClient: client =>
-        checkPacketHeaders(client as object, ({ cmd, length }) => {
-          headers.push({ cmd, length })
-          return null
-        }),
-    })
-    using wire = await openWire(setup.port)
-    wire.send(connectPacket('c'))
-    expect(await wire.next()).toBe('connack')
-    wire.send(header('publish', 2, 100_000))
-    await vi.waitFor(() => expect(headers).toHaveLength(2), PATIENCE)
-    expect(headers[0]).toMatchObject({ cmd: 'connect' })
-    expect(headers[1]).toEqual({ cmd: 'publish', length: 100_000 })
-  })
-
-  it('end the connection with the fault as its error', async () => {
-    await using setup = await startAedes({
-      onClient: client => checkPacketHeaders(client as object, () => 'too large'),
-    })
-    using wire = await openWire(setup.port)
-    wire.send(connectPacket('c'))
-    expect(await wire.next()).toBe('closed')
-    expect(setup.errors).toEqual(['too large'])
-  })
-
-  it('that are not there make the first connection fail', () => {
-    for (const client of [{}, { _parser: {} }, { _parser: { _parseLength: () => true } }]) {
-      expect(() => checkPacketHeaders(client, () => null)).toThrow('no _parseLength or _emitError')
-    }
-  })
-})
 
 describe('_keepaliveTimer of aedes', () => {
   it('closes a silent connection, and not one whose keepalive is refreshed', async () => {
@@ -120,7 +47,7 @@ describe('_keepaliveTimer of aedes', () => {
       },
     })
     using _wire = await openWire(setup.port)
-    await vi.waitFor(() => expect(unconnected).toBeDefined(), PATIENCE)
+    await vi.waitFor(() => expect(unconnected).toBeDefined(), WAIT)
     refreshKeepalive(unconnected!)
     expect(unconnected).toHaveProperty('_keepaliveTimer', null)
     expect(() => refreshKeepalive({} as Client)).toThrow('no keepalive timer')
@@ -145,7 +72,7 @@ describe('the reads of aedes', () => {
     using wire = await openDevice(setup.port, 'c')
     isPaused = true
     wire.send(pingPacket)
-    await vi.waitFor(() => expect(skipped).toBeGreaterThan(0), PATIENCE)
+    await vi.waitFor(() => expect(skipped).toBeGreaterThan(0), WAIT)
     await sleep(50)
     expect(wire.waiting).toBe(0)
     isPaused = false
@@ -261,6 +188,6 @@ describe('the persistence of aedes', () => {
     expect(calls).toContain('cleanIncoming c')
     using unconnected = await openWire(setup.port)
     unconnected.socket.end()
-    await vi.waitFor(() => expect(calls).toContain('cleanIncoming null'), PATIENCE)
+    await vi.waitFor(() => expect(calls).toContain('cleanIncoming null'), WAIT)
   })
 })

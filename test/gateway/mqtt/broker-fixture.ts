@@ -3,6 +3,8 @@ import { type Config, defaults } from '../../../config/config.ts'
 import { startBroker } from '../../../gateway/mqtt/broker.ts'
 import type { AcceptRig } from '../../contracts/accept.ts'
 import { createMemoryAccept, type MemoryAccept } from '../../contracts/memory-accept.ts'
+import { openWriterAccept } from '../../contracts/writer-accept.ts'
+import { readOutbox } from '../store/fixture.ts'
 
 /** A broker on a free loopback port; records the refusals and counts the acknowledgements. */
 export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & {
@@ -45,6 +47,24 @@ export function startTestBroker(
   limits: Partial<Config['gateway']['mqtt']> & { countUnreleased?: () => number } = {},
 ): Promise<TestBroker<MemoryAccept>> {
   return startBrokerOn({ ...limits, rig: createMemoryAccept() })
+}
+
+/** Starts a broker before the real queue and writer thread, with a new outbox on disk. */
+export async function startStoringBroker(limits: Partial<Config['gateway']['mqtt']> = {}) {
+  const rig = await openWriterAccept()
+  const setup = await startBrokerOn({ ...limits, rig })
+  return {
+    ...setup,
+    /** How many messages are on disk, as events or dead letters. */
+    messageCount() {
+      const { events, notes } = readOutbox(rig.outboxFile)
+      return events.length + notes.filter(({ kind }) => kind === 'deadletter').length
+    },
+    async [Symbol.asyncDispose]() {
+      await setup[Symbol.asyncDispose]()
+      await rig[Symbol.asyncDispose]()
+    },
+  }
 }
 
 async function freePort(): Promise<number> {

@@ -11,6 +11,9 @@ const types = [
   ...['suback', 'unsubscribe', 'unsuback', 'pingreq', 'pingresp', 'disconnect'],
 ]
 
+/** The packet types that have a name, 1 to 14; the types 0 and 15 are reserved. */
+export const packetTypes = types.slice(1)
+
 /** Builds a packet: the fixed header with type, flags and length, and then `rest`. */
 export function packet(type: string, flags: number, ...rest: Buffer[]): Buffer {
   const body = Buffer.concat(rest)

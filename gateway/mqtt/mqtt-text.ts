@@ -1,0 +1,53 @@
+import { isUtf8 } from 'node:buffer'
+
+const NUL = 0
+const HASH = 35
+const PLUS = 43
+const SLASH = 47
+
+/**
+ * Returns why bytes are no text of MQTT 3.1.1 (section 1.5.3), as the end of a sentence: they are
+ * not well-formed UTF-8, or they contain U+0000. Returns null for a text, which may be empty.
+ */
+export function textFault(bytes: Buffer): string | null {
+  if (!isUtf8(bytes)) return 'is not well-formed UTF-8 [MQTT-1.5.3-1]'
+  if (bytes.includes(NUL)) return 'contains U+0000 [MQTT-1.5.3-2]'
+  return null
+}
+
+/** Returns why bytes are no topic name (sections 3.3.2.1 and 4.7), as the end of a sentence. */
+export function topicNameFault(bytes: Buffer): string | null {
+  if (bytes.length === 0) return 'is empty [MQTT-4.7.3-1]'
+  const fault = textFault(bytes)
+  if (fault !== null) return fault
+  // A wildcard is one byte in UTF-8, and no part of another character.
+  const hasWildcard = bytes.includes(HASH) || bytes.includes(PLUS)
+  return hasWildcard ? 'contains a wildcard [MQTT-3.3.2-2]' : null
+}
+
+/**
+ * Returns why bytes are no topic filter (section 4.7), as the end of a sentence: a `+` must be a
+ * complete level, and a `#` must be the complete last level.
+ */
+export function topicFilterFault(bytes: Buffer): string | null {
+  if (bytes.length === 0) return 'is empty [MQTT-4.7.3-1]'
+  const fault = textFault(bytes)
+  if (fault !== null) return fault
+  const last = bytes.length - 1
+  for (let at = bytes.indexOf(PLUS); at >= 0; at = bytes.indexOf(PLUS, at + 1)) {
+    const isLevel = isEdge(bytes, at - 1) && isEdge(bytes, at + 1)
+    if (!isLevel) return 'contains a + that is not a complete level [MQTT-4.7.1-3]'
+  }
+  const hash = bytes.indexOf(HASH)
+  const isWrong = hash >= 0 && (hash !== last || !isEdge(bytes, hash - 1))
+  return isWrong ? 'contains a # that is not the complete last level [MQTT-4.7.1-2]' : null
+}
+
+/** Whether a level ends at this byte: it is a slash, or it is outside the filter. */
+const isEdge = (bytes: Buffer, at: number) => bytes[at] === undefined || bytes[at] === SLASH
+
+/**
+ * Whether a text contains a control character. Section 1.5.3 advises against them, and some clients
+ * end when they receive one.
+ */
+export const hasControlCharacter = (text: string): boolean => /\p{Cc}/u.test(text)
