@@ -87,17 +87,12 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
       const packed = packHandovers(handovers)
       return record(count, await send({ packed, count, clock: clock() }, [packed]))
     } catch (error) {
-      const reason = `a group cannot be given to the writer thread: ${(error as Error).message}`
-      return record(count, { kind: 'refused', reason, isFull: false, mustReopen: false })
+      return record(count, refusedByError(error as Error))
     }
   }
   const queue = new CommitQueue(options.outbox, commit)
-  const maintain = createMaintenanceSchedule(queue, async task => {
-    try {
-      record(0, await send({ task, clock: clock() }))
-    } catch (error) {
-      onFailed(`maintenance failed: ${(error as Error).message}`)
-    }
+  const maintain = createMaintenanceSchedule(queue, onFailed, async task => {
+    record(0, await send({ task, clock: clock() }))
   })
   const budget = createWriteBudget(options.outbox, onWriteBudgetChange)
   const tick = setInterval(() => {
@@ -152,6 +147,12 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
   }
 }
 
+/** The response to a group that could not be given to the writer thread. */
+function refusedByError({ message }: Error): WriterResponse {
+  const reason = `a group cannot be given to the writer thread: ${message}`
+  return { kind: 'refused', reason, isFull: false, mustReopen: false }
+}
+
 async function sendRequest(
   thread: Worker,
   request: WriterRequest,
@@ -166,10 +167,11 @@ const IDLE: MaintenanceTask = { isTick: false, isPruning: false }
 
 /**
  * Returns a function that requests maintenance. Requests are merged into one task until the queue
- * runs the task between two commits.
+ * runs the task between two commits. `onFailed` is called when a task rejects.
  */
 function createMaintenanceSchedule(
   queue: CommitQueue,
+  onFailed: WriterOptions['onFailed'],
   run: (task: MaintenanceTask) => Promise<void>,
 ) {
   let pending = IDLE
@@ -178,7 +180,7 @@ function createMaintenanceSchedule(
     queue.runBetweenCommits(() => {
       const merged = pending
       pending = IDLE
-      return run(merged)
+      return run(merged).catch(error => onFailed(`maintenance failed: ${error.message}`))
     })
   }
 }

@@ -12,7 +12,6 @@ import {
 } from '../../../gateway/mqtt/aedes-internals.ts'
 import { startAedes, WAIT } from './aedes-fixture.ts'
 import {
-  connectPacket,
   openDevice,
   openWire,
   pingPacket,
