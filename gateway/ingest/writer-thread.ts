@@ -117,7 +117,7 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
       if (isDamage(error)) markDamaged(settings.file, message)
       const isFull = isDiskFull(error)
       if (isFull) retention.onDiskFull()
-const isForUsers = error instanceof CannotStart
+      const isForUsers = error instanceof CannotStart
       const reason = isForUsers ? message : `${code ?? 'ERROR'}: ${message}`
       // Another error without a code is a fault of our program. The commit that it interrupted is
       // rolled back, so the outbox stays usable.

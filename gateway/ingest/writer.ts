@@ -81,15 +81,8 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     } else if (response.hasMore) maintain()
     return null
   }
-  const commit = async (handovers: Handover[]): Promise<string | null> => {
-    const count = handovers.length
-    try {
-      const packed = packHandovers(handovers)
-      return record(count, await send({ packed, count, clock: clock() }, [packed]))
-    } catch (error) {
-      return record(count, refusedByError(error as Error))
-    }
-  }
+  const commit = async (handovers: Handover[]): Promise<string | null> =>
+    record(handovers.length, await sendGroup(send, handovers, clock()).catch(refusedByError))
   const queue = new CommitQueue(options.outbox, commit)
   const maintain = createMaintenanceSchedule(queue, onFailed, async task => {
     record(0, await send({ task, clock: clock() }))
@@ -145,6 +138,16 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
       await thread.terminate()
     },
   }
+}
+
+/** Packs the handovers of a group and sends them to the writer thread. */
+async function sendGroup(
+  send: (request: WriterRequest, transfer: ArrayBuffer[]) => Promise<WriterResponse>,
+  handovers: Handover[],
+  clock: ClockState,
+): Promise<WriterResponse> {
+  const packed = packHandovers(handovers)
+  return send({ packed, count: handovers.length, clock }, [packed])
 }
 
 /** The response to a group that could not be given to the writer thread. */
