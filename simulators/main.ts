@@ -11,6 +11,7 @@ import {
 } from '../config/process/command-line.ts'
 import { exitStatusOf } from '../config/process/exit-codes.ts'
 import { stopSignal } from '../config/process/lifetime.ts'
+import { outputClosed } from '../config/process/terminal.ts'
 import { runSimulation } from './local/simulation.ts'
 import { showStatus } from './local/status.ts'
 import { runUp } from './local/up.ts'
@@ -52,7 +53,7 @@ withBuilding(withConfig(program.command('up'), env))
     const simulation = simulationOf(options)
     process.exitCode = await runUp({
       ...{ ...options, ...run, durationMs, simulation },
-      signal: stopSignal(STOP_MS),
+      signal: stopOrOutputClosed(),
     })
   })
 
@@ -67,10 +68,19 @@ withBuilding(withConfig(program.command('simulate'), env))
     1,
   )
   .option('--site <name>', 'site of the replayed devices', 'replay')
+  .option('--time-column <name>', 'the column of times in recordings, if not time, date or ts')
+  .option('--text-columns <names...>', 'columns of recordings that contain text, not numbers')
+  .addOption(
+    new Option(
+      '--decimal <mark>',
+      'the decimal mark of all numbers; found from the file otherwise',
+    ).choices(['point', 'comma']),
+  )
   .option('--host <address>', 'MQTT host; from the configuration otherwise')
   .option('--port <port>', 'MQTT port; from the configuration otherwise', countArgument)
-  .action(async ({ for: durationMs, ...options }) => {
+  .action(async ({ for: durationMs, timeColumn, textColumns, decimal, ...options }) => {
     const { config } = load(options.config)
+    const columns = { timeColumn, textColumns, decimal }
     const address = {
       host: options.host ?? config.gateway.mqtt.host,
       port: options.port ?? config.gateway.mqtt.port,
@@ -78,7 +88,7 @@ withBuilding(withConfig(program.command('simulate'), env))
     const signal = stopSignal(STOP_MS)
     const simulation = simulationOf(options)
     process.exitCode = await runSimulation({
-      ...{ ...options, ...address, durationMs, simulation },
+      ...{ ...options, ...address, columns, durationMs, simulation },
       signal,
     })
   })
@@ -88,7 +98,11 @@ withConfig(program.command('status'), env)
   .option('--json', 'print the state once, as one JSON object')
   .action(async options => {
     const { config } = load(options.config)
-    process.exitCode = await showStatus({ config, json: options.json, signal: stopSignal(STOP_MS) })
+    process.exitCode = await showStatus({
+      config,
+      json: options.json,
+      signal: stopOrOutputClosed(),
+    })
   })
 
 program
@@ -132,6 +146,11 @@ program
 
 // The command has closed everything that it opened; a lingering socket must not delay the end.
 await runCommand(program, { exits: true })
+
+/** Aborts at a stop signal, or when nobody reads the screen any more. */
+function stopOrOutputClosed(): AbortSignal {
+  return AbortSignal.any([stopSignal(STOP_MS), outputClosed(process.stdout)])
+}
 
 function load(file: string | undefined): { config: Config; configFile: string | undefined } {
   return { config: requireConfig(file, env), configFile: file }

@@ -26,7 +26,7 @@ const homes: Record<string, RegExp> = {
   avsc: /^config\/(event\/sensor-reading|schemas\/released)\.ts$/,
   'better-sqlite3': /^(gateway\/store|simulators\/rehearse|cloud-bridge\/consumers\/state)\//,
   commander: /(\/main|^config\/process\/command-line)\.ts$/,
-  'csv-parse': /^simulators\/replay\//,
+  'csv-parse': /^cloud-bridge\/recordings\//,
   fastify: /^cloud-bridge\/consumers\/analytics\/api\/api\.ts$/,
   hyparquet: /^cloud-bridge\/consumers\/archive\/parquet\//,
   'hyparquet-writer': /^cloud-bridge\/consumers\/archive\/parquet\//,

@@ -9,8 +9,13 @@ import { parseMoment } from './time-argument.ts'
 
 const FLUSH_MS = 50
 
-/** Creates a program whose usage errors end the process with ERR_MISCONFIGURED. */
+/**
+ * Creates a program whose usage errors end the process with ERR_MISCONFIGURED. From now on a closed
+ * output is no error of the process: a command does its work to the end, unless it ends by itself
+ * (see `outputClosed`).
+ */
 export function createProgram(name: string, description: string): Command {
+  for (const output of [process.stdout, process.stderr]) output.on('error', exitUnlessClosed)
   return new Command(name)
     .description(description)
     .exitOverride(({ exitCode }) =>
@@ -42,8 +47,7 @@ export type RunOptions = {
 /**
  * Runs a command line: parses the arguments and waits for the action, which sets process.exitCode.
  * Writes an error to standard error: only its message when the error has one of our error codes or
- * is an error of SQLite, otherwise with its stack. The exit status follows from the error code. A
- * closed standard output is no error.
+ * is an error of SQLite, otherwise with its stack. The exit status follows from the error code.
  */
 export async function runCommand(
   program: Command,
@@ -60,6 +64,11 @@ export async function runCommand(
   if (!exits) return
   await pause(FLUSH_MS)
   process.exit()
+}
+
+/** Ends the process when its output cannot be written, except when nobody reads the output. */
+function exitUnlessClosed({ code, message }: NodeJS.ErrnoException): void {
+  if (code !== 'EPIPE') exitWith(`the output cannot be written: ${message}`, 'ERR_FAILED')
 }
 
 /**

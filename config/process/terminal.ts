@@ -6,6 +6,16 @@ import type { Writable } from 'node:stream'
  */
 export class OutputClosed extends Error {}
 
+/**
+ * A signal that aborts when the process that reads `out` has ended, as in `sluice status | head`.
+ * The error that Node reports then (EPIPE) no longer ends this process.
+ */
+export function outputClosed(out: Writable): AbortSignal {
+  const closing = new AbortController()
+  out.on('error', ({ code }: NodeJS.ErrnoException) => code === 'EPIPE' && closing.abort())
+  return closing.signal
+}
+
 export type Terminal = {
   /**
    * Writes a line to standard output. While its buffer is full, waits until there is room. Rejects

@@ -48,7 +48,8 @@ export async function runExport(options: ExportOptions): Promise<number> {
     if (partialFile !== null) rmSync(partialFile, { force: true })
     const { code, message } = error as NodeJS.ErrnoException
     const isClosed = code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE'
-    warn(signal.aborted ? 'interrupted' : isClosed ? 'nobody reads any more' : message)
+    if (signal.aborted) warn('interrupted')
+    else if (!isClosed) warn(message)
     return exitStatusOf('ERR_NEGATIVE')
   }
   const unreadable =

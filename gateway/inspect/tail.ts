@@ -30,9 +30,13 @@ export type TailOptions = {
  */
 export async function runTail({ terminal, signal, ...options }: TailOptions): Promise<number> {
   const { file, zone, follow, json } = options
-  let view = openOutboxOrFail(file)
+  const firstView = openOutboxOrFail(file)
+  let view = firstView
   let inode = inodeOf(file)
-  let { sequence: next, skip } = view.findLastEvents(options.count, zone)
+  const found = view.findLastEvents(options.count, zone)
+  let next = found.sequence
+  /** Without `follow` the events of this moment are shown, and none that is stored meanwhile. */
+  const last = follow ? undefined : found.last
   let faults = 0
 
   const warnOfFault = (line: string) => {
@@ -49,14 +53,14 @@ export async function runTail({ terminal, signal, ...options }: TailOptions): Pr
     if ('reason' in events) {
       warnOfFault(unreadableLine(item.sequence, events.reason, item.zones))
     } else {
-      for (const event of events.slice(skip)) {
+      const isFirst = item.sequence === found.sequence && view === firstView
+      for (const event of events.slice(isFirst ? found.skip : 0)) {
         await terminal.printLine(json ? JSON.stringify(event) : eventLine(event))
       }
     }
-    skip = 0
   }
   const showNew = async () => {
-    for (const item of view.scanGroups(next, ANY_TIME)) {
+    for (const item of view.scanGroups(next, ANY_TIME, last)) {
       await show(item)
       if (item.kind !== 'gone') {
         next = item.sequence + (item.kind === 'group' ? item.count : 1)

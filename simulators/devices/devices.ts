@@ -1,3 +1,5 @@
+import type { ExitCode } from '../../config/process/exit-codes.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
 import type { QualityOfService } from './connection.ts'
 import { type ConnectionPool, openPool } from './pool.ts'
 import { createPublishRecord, type PublishRecord } from './record.ts'
@@ -79,15 +81,21 @@ export type ConnectedDevices = AsyncDisposable & {
    */
   run(until: AbortSignal | number): Promise<void>
   /**
-   * Waits up to `deadlineMs` until the broker has completed every message. Returns the number of
+   * Waits until the broker has completed every message, as long as it completes at least one
+   * message every `idleMs`; with a signal, at most until the signal aborts. Returns the number of
    * messages that are not completed or not sent.
    */
-  drain(deadlineMs: number): Promise<number>
+  drain(idleMs: number, signal?: AbortSignal): Promise<number>
 }
 
 /** The topic of a device, in the form that the gateway's default route matches. */
 export function topicOf(device: DeviceAddress): string {
   return `building/${device.site}/zone/${device.zone}/sensor/${device.name}`
+}
+
+/** An option has a wrong value; the message names the option and the value. */
+export class WrongOption extends RangeError {
+  readonly ending: ExitCode = 'ERR_MISCONFIGURED'
 }
 
 function newRunId(): string {
@@ -97,15 +105,15 @@ function newRunId(): string {
 /** Fills in the defaults. Throws a RangeError that names the first option with a wrong value. */
 function checkOptions<Device extends DeviceAddress>(options: DevicesOptions<Device>) {
   if (options.devices.length === 0)
-    throw new RangeError('devices is empty: give at least one device')
+    throw new WrongOption('devices is empty: give at least one device')
   const { connections = 20, inFlightMax = 20, waitingMax = 1000, ratePerSecond = 500 } = options
   for (const [name, value] of Object.entries({ connections, inFlightMax, waitingMax })) {
     if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`${name} is ${value}: give a whole number of at least 1`)
+      throw new WrongOption(`${name} is ${value}: give a whole number of at least 1`)
     }
   }
   if (!(ratePerSecond > 0)) {
-    throw new RangeError(`ratePerSecond is ${ratePerSecond}: give a number above 0, or Infinity`)
+    throw new WrongOption(`ratePerSecond is ${ratePerSecond}: give a number above 0, or Infinity`)
   }
   return {
     inFlightMax,
@@ -128,7 +136,9 @@ function checkTopics<Device extends DeviceAddress>(
 ) {
   const refused = devices.find(device => /[+#\0]/.test(topics(device)))
   if (!refused) return
-  throw new Error(`the topic ${topics(refused)} has a + or #: rename the site, zone or device`)
+  throw new CannotStart(
+    `the topic ${topics(refused)} has a + or #: rename the site, zone or device`,
+  )
 }
 
 async function waitUntilConnected(
@@ -142,9 +152,10 @@ async function waitUntilConnected(
     const leftMs = endMs - performance.now()
     if (leftMs <= 0) {
       const reason = pool.lastError ? ` (${pool.lastError})` : ''
-      throw new Error(
+      throw new CannotStart(
         `${pool.connected} of ${pool.connections} devices' connections to ${address} are up after ` +
           `${timeoutMs} ms${reason}: start the gateway, or correct host and port`,
+        { isTemporary: true },
       )
     }
     await waiter.wait(leftMs, 'wake-on-change')
@@ -214,12 +225,20 @@ export async function connectDevices<Device extends DeviceAddress>(
       connected: pool.connected,
       lastError: pool.lastError,
     }),
-    async drain(deadlineMs) {
-      const endMs = performance.now() + deadlineMs
+    async drain(idleMs, signal) {
       const outstanding = () => pool.waiting + pool.inFlight
-      while (outstanding() > 0 && performance.now() < endMs && !disposing.signal.aborted) {
-        await drainWaiter.wait(endMs - performance.now(), 'wake-on-change')
+      const ending = signal ? AbortSignal.any([signal, disposing.signal]) : disposing.signal
+      ending.addEventListener('abort', drainWaiter.wake)
+      let before = outstanding()
+      let idleSinceMs = performance.now()
+      while (outstanding() > 0 && !ending.aborted) {
+        if (outstanding() < before) idleSinceMs = performance.now()
+        before = outstanding()
+        const leftMs = idleSinceMs + idleMs - performance.now()
+        if (leftMs <= 0) break
+        await drainWaiter.wait(leftMs, 'wake-on-change')
       }
+      ending.removeEventListener('abort', drainWaiter.wake)
       return outstanding()
     },
     async [Symbol.asyncDispose]() {

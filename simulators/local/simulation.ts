@@ -1,9 +1,10 @@
+import type { RecordingOptions } from '../../cloud-bridge/recordings/recording.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { createBuildingMessages } from '../building/messages.ts'
 import { planBuilding } from '../building/plan.ts'
-import { connectDevices } from '../devices/devices.ts'
+import { type ConnectedDevices, connectDevices, type DeviceCounters } from '../devices/devices.ts'
 import type { Simulation } from '../pipeline/pipeline.ts'
-import { connectReplay } from '../replay/replay.ts'
+import { type ConnectedReplay, connectReplay } from '../replay/replay.ts'
 
 export type SimulateOptions = {
   host: string
@@ -17,42 +18,77 @@ export type SimulateOptions = {
   speed: number
   /** The site of the replayed devices. */
   site: string
+  /** How the columns of recordings are read (recording.ts). */
+  columns: Pick<RecordingOptions, 'timeColumn' | 'textColumns' | 'decimal'>
   signal: AbortSignal
 }
 
-const DRAIN_MS = 15_000
+/** The run ends when no message was acknowledged for this time. */
+const IDLE_MS = 15_000
+/** After a stop signal, the time for messages that wait: shorter than the deadline of the stop. */
+const STOP_DRAIN_MS = 8000
 
 /**
- * Publishes the readings of a simulated building, or replays recordings. Prints the counts of the
- * run as one JSON object on standard output, and progress on standard error every 5 s. Returns the
- * exit code: 0 when every message was acknowledged.
+ * Publishes the readings of a simulated building, or replays recordings, and waits for the
+ * acknowledgements as long as any arrive. Prints the counts of the run as one JSON object on
+ * standard output, and progress and everything that was not sent on standard error. Returns the
+ * exit code: 0 when every message was acknowledged, 130 when a signal ended a replay before the
+ * last row. Rejects after the counts when a row of a recording has a fault.
  */
 export async function runSimulation(options: SimulateOptions): Promise<number> {
   const { signal, durationMs } = options
   await using devices = await connect(options)
   const { host, port } = options
-  process.stderr.write(`publishing to ${host}:${port} as run ${devices.runId}\n`)
+  const say = (line: string) => process.stderr.write(`${line}\n`)
+  say(`publishing to ${host}:${port} as run ${devices.runId}`)
   const progress = setInterval(() => {
     const { published, acknowledged, connected } = devices.counters()
     const messages = `${published} messages published, ${acknowledged} acknowledged`
-    process.stderr.write(`${messages}, ${connected} connections up\n`)
+    say(`${messages}, ${connected} connections up`)
   }, 5000)
-  await devices.run(
-    durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]),
+  const until =
+    durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)])
+  const failure = await devices.run(until).then(
+    () => null,
+    (error: unknown) => ({ error }),
   )
-  const unacknowledged = await devices.drain(DRAIN_MS)
+  const unacknowledged = await devices.drain(IDLE_MS, abortedAfter(signal, STOP_DRAIN_MS))
   clearInterval(progress)
-  process.stdout.write(`${JSON.stringify({ run: devices.runId, ...devices.counters() })}\n`)
-  return exitStatusOf(unacknowledged === 0 ? 'DONE' : 'ERR_NEGATIVE')
+  const unsent = failure ? null : await (devices.findUnsent?.() ?? null)
+  const counts = devices.counters()
+  const from = unsent && `${unsent.file}:${unsent.line}`
+  process.stdout.write(`${JSON.stringify({ run: devices.runId, ...counts, unsentFrom: from })}\n`)
+  if (from) say(`the rows from ${from} on are not sent`)
+  if (unacknowledged > 0) say(unacknowledgedText(counts))
+  if (failure) throw failure.error
+  if (unacknowledged > 0) return exitStatusOf('ERR_NEGATIVE')
+  return exitStatusOf(unsent && signal.aborted ? 'ERR_INTERRUPTED' : 'DONE')
 }
 
-function connect({ host, port, simulation, ...options }: SimulateOptions) {
+/** A signal that aborts some time after another signal. */
+function abortedAfter(signal: AbortSignal, afterMs: number): AbortSignal {
+  const later = new AbortController()
+  const start = () => setTimeout(() => later.abort(), afterMs).unref()
+  if (signal.aborted) start()
+  else signal.addEventListener('abort', start, { once: true })
+  return later.signal
+}
+
+function unacknowledgedText({ inFlight, waiting, lastError }: DeviceCounters): string {
+  const sent = `${inFlight} messages were sent and not acknowledged`
+  const reason = lastError === undefined ? '' : ` (last error: ${lastError})`
+  return `${sent}, ${waiting} messages were not sent: the gateway does not answer any more${reason}`
+}
+
+type Devices = ConnectedDevices & Partial<ConnectedReplay>
+
+function connect({ host, port, simulation, ...options }: SimulateOptions): Promise<Devices> {
   const { devices: count, seed, ...rest } = simulation
   const common = { host, port, ...rest }
   if (options.replay) {
     const { ratePerSecond, ...connecting } = common
-    const { speed, site, replay: files } = options
-    return connectReplay({ ...connecting, files, speed, site })
+    const { speed, site, columns, replay: files } = options
+    return connectReplay({ ...connecting, ...columns, files, speed, site })
   }
   const devices = planBuilding({ seed, devices: count })
   const timing = { startMs: Date.now(), stepMs: 1000 / simulation.ratePerSecond }

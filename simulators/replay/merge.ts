@@ -1,4 +1,4 @@
-import type { RecordedReading, Recording } from './recording.ts'
+import type { RecordedReading, Recording } from '../../cloud-bridge/recordings/recording.ts'
 
 export type MergedReading = {
   recording: Recording

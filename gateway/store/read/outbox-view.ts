@@ -36,6 +36,9 @@ export type OutboxScanItem =
 
 export type OutboxView = NonNullable<ReturnType<typeof openOutboxView>>
 
+/** The last events of the outbox: from the event after `skip` events of the group `sequence` on. */
+export type LastEvents = { sequence: number; skip: number; last: number }
+
 type StoredZones = (head: GroupHead, zones: ZoneRange[]) => ZoneRange[]
 
 /**
@@ -59,9 +62,9 @@ export function openOutboxView(file: string) {
     store: store.id,
     gateway: store.gateway,
     scanPages,
-    /** Scans groups from a sequence on, oldest first, without reading bodies. */
-    *scanGroups(sequence: number, filter: EventFilter): Generator<OutboxScanItem> {
-      for (const page of scanPages(sequence, filter)) yield* page
+    /** Scans the groups from `sequence` to `last`, oldest first, without reading bodies. */
+    *scanGroups(sequence: number, filter: EventFilter, last?: number): Generator<OutboxScanItem> {
+      for (const page of scanPages(sequence, filter, last)) yield* page
     },
     /**
      * Returns the events of a group that match the filter, or the reason why they cannot be read.
@@ -81,12 +84,15 @@ export function openOutboxView(file: string) {
     },
     /**
      * Returns the group that contains the first of the last `count` events, and how many events of
-     * the group come before that event. Events of damaged groups are not counted.
+     * the group come before that event. Events of damaged groups are not counted. `last` is the
+     * newest group of that moment.
      */
-    findLastEvents(count: number, zone: string | undefined): { sequence: number; skip: number } {
+    findLastEvents(count: number, zone: string | undefined): LastEvents {
       let [sequence, events, before] = [1, 0, NEWEST]
+      let last = 0
       for (;;) {
         const heads = selectBefore.all(before) as GroupHead[]
+        if (before === NEWEST) last = heads[0]?.sequence ?? 0
         for (const head of heads) {
           sequence = head.sequence
           before = sequence
@@ -95,9 +101,9 @@ export function openOutboxView(file: string) {
           for (const range of storedZones(head, zones)) {
             if (zone === undefined || range.zone === zone) events += range.count
           }
-          if (events >= count) return { sequence, skip: events - count }
+          if (events >= count) return { sequence, skip: events - count, last }
         }
-        if (heads.length < PAGE_GROUPS) return { sequence, skip: 0 }
+        if (heads.length < PAGE_GROUPS) return { sequence, skip: 0, last }
       }
     },
     close: () => db.close(),

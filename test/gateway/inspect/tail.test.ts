@@ -1,5 +1,6 @@
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { runTail } from '../../../gateway/inspect/tail.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { reading } from '../store/fixture.ts'
 import { openWorkspace } from './command.ts'
@@ -32,6 +33,22 @@ describe('./sluice tail', () => {
     expect(numbers(stdout)).toEqual([15, 16, 17, 18])
     expect(stdout.split('\n')[3]).toBe('2023-11-14T22:13:20.002Z  #18  hq/c/d1  n=2')
     expect(numbers((await workspace.run('tail')).stdout)).toHaveLength(10)
+  })
+
+  it('shows no more events than asked for, while further ones are stored', async () => {
+    store('a', 'b')
+    const lines: string[] = []
+    const terminal = {
+      warn: () => {},
+      async printLine(line: string) {
+        lines.push(line)
+        if (lines.length < 100) store('a', 'b')
+      },
+    }
+    const { signal } = new AbortController()
+    const options = { file: workspace.outboxFile, follow: false, json: false, signal, terminal }
+    expect(await runTail({ ...options, count: 1 })).toBe(0)
+    expect(numbers(lines.join('\n'))).toEqual([2])
   })
 
   it('shows one zone, and every field as JSON', async () => {

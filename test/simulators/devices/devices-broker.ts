@@ -34,6 +34,8 @@ export type TestBroker = AsyncDisposable & {
 export type BrokerOptions = {
   port?: number
   answer?: (arrival: Arrival) => Answer
+  /** How long the broker waits before each acknowledgement. */
+  acknowledgeAfterMs?: number
   /** How many CONNECTs the broker refuses with "server unavailable" before it accepts one. */
   refuse?: number
   /** Called for each message number that reached subscribers, before its PUBREC is sent. */
@@ -81,7 +83,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<TestBrok
       }
       const reaction = answer(arrival)
       if (reaction === 'withhold') withheld.push(accept)
-      else if (reaction === 'acknowledge') accept()
+      else if (reaction === 'acknowledge' && options.acknowledgeAfterMs) {
+        setTimeout(accept, options.acknowledgeAfterMs)
+      } else if (reaction === 'acknowledge') accept()
       else socket.destroy()
       if (reaction === 'lose') done(null)
     },

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseNumber, parseTime } from '../../../simulators/replay/cells.ts'
-import { mergeByTime } from '../../../simulators/replay/merge.ts'
+import { parseNumber, parseTime } from '../../../cloud-bridge/recordings/cells.ts'
 import {
   delimiterOf,
   openRecording,
   type RecordingOptions,
-} from '../../../simulators/replay/recording.ts'
+} from '../../../cloud-bridge/recordings/recording.ts'
+import { mergeByTime } from '../../../simulators/replay/merge.ts'
 import { connectReplay } from '../../../simulators/replay/replay.ts'
 import { startBroker } from '../devices/devices-broker.ts'
 
@@ -44,12 +44,14 @@ describe('a recording', () => {
     const startMs = Date.UTC(2013, 7, 23, 23, 4)
     expect(rows).toEqual([
       {
+        line: 2,
         observedAt: startMs,
         measurements: {
           ...{ timestamp: '2013-08-23 23:04:00', co2: 404, 'light, lux': 204.125, pir: 0 },
         },
       },
       {
+        line: 4,
         observedAt: startMs + 60_000,
         measurements: { timestamp: '2013-08-23 23:05:00', co2: 399.7142857142857, pir: 1000 },
       },
@@ -64,19 +66,32 @@ describe('a recording', () => {
     expect(recording.device).toEqual({ site: 'hq', zone: 'f1', name: 'd' })
     expect(rows).toEqual([
       {
+        line: 2,
         observedAt: 1_700_000_000_000,
         measurements: { state: 'ok, so far', when: '1700000000', t: 2 },
       },
-      { observedAt: 1_700_000_000_500, measurements: { when: '1700000000500', t: 3 } },
+      { line: 3, observedAt: 1_700_000_000_500, measurements: { when: '1700000000500', t: 3 } },
     ])
+  })
+
+  it('may have decimal commas between semicolons or tabs, or where an option says so', async () => {
+    const numbersIn = async (text: string, options: RecordingOptions = {}) =>
+      (await readAll(await written('c.csv', text), options)).rows.map(row => row.measurements.t)
+    expect(await numbersIn('\uFEFFts;t\n1;21,5\n2;-,25\n3;7\n')).toEqual([21.5, -0.25, 7])
+    expect(await numbersIn('ts;t\n1;7\n2;21.5\n')).toEqual([7, 21.5])
+    expect(await numbersIn('ts\tt\n1\t21,5\n')).toEqual([21.5])
+    expect(await numbersIn('ts,t\n1,"21,5"\n', { decimal: 'comma' })).toEqual([21.5])
   })
 
   it.each([
     ['', ':1: the file is empty: give it a header line'],
     ['time,a,a\n', ':1: two columns are named "a": rename it'],
     ['time,,a\n', ':1: column 2 has no name: rename it'],
-    ['time,simulated_number\n', ':1: "simulated_number" is written by the simulator itself'],
-    ['a,b\n', ':1: the header (a, b) has none of timestamp, time, datetime, date, ts: rename'],
+    ['time;a\n1;2,5\n2;2.5\n', ':3, column "a": "2.5" is not a number with a decimal comma'],
+    ['time;a\n1;1.234,5\n', ':2, column "a": "1.234,5" is not a number: write it'],
+    ['time,a\n1,"2,5"\n', ':2, column "a": "2,5" is not a number with a decimal point'],
+    ['PK\0\x03', ':1: the file is no text: name a CSV file'],
+    ['a,b\n', ':1: the header (a, b) has none of timestamp, time, datetime, date, ts: name the'],
     ['time,a\n1,2\n3\n', ':3: 1 cells under 2 columns: give every row'],
     ['time,a\n1,2\n3,x\n', ':3, column "a": "x" is not a number: write it like 21.5'],
     ['time,a\n\n1,2\n\n3,x\n', ':5, column "a": "x" is not a number'],
@@ -96,8 +111,9 @@ describe('a recording', () => {
     expect((failure as Error).message.startsWith(`${file}:`)).toBe(true)
   })
 
-  it('that does not exist is an ENOENT error', async () => {
-    await expect(openRecording(join(folder, 'none.csv'))).rejects.toThrow('ENOENT')
+  it('that does not exist is named in the error', async () => {
+    const opening = openRecording(join(folder, 'none.csv'))
+    await expect(opening).rejects.toThrow(/none.csv cannot be read: ENOENT/)
   })
 })
 
@@ -128,7 +144,14 @@ describe('cells', () => {
     ]) {
       expect(parseTime(text)).toEqual({ value: noon })
     }
-    for (const text of ['01.03.2026 12:00', '2026-13-01 12:00', '12:00', '2026-03-01 25:00']) {
+    for (const text of [
+      '01.03.2026 12:00',
+      '2026-13-01 12:00',
+      '2026-02-30 12:00',
+      '1e99',
+      '12:00',
+      '2026-03-01 25:00',
+    ]) {
       expect(parseTime(text)).toHaveProperty('fault')
     }
   })
@@ -173,6 +196,33 @@ describe('merged recordings', () => {
 })
 
 describe('a replay', () => {
+  it('waits for the last row while acknowledgements arrive', async () => {
+    const rows = Array.from({ length: 60 }, (_, n) => `${n},${n}`)
+    const file = await written('slow.csv', ['ts,n', ...rows].join('\n'))
+    await using broker = await startBroker({ acknowledgeAfterMs: 20 })
+    await using connected = await connectReplay({
+      ...{ files: [file], speed: Number.POSITIVE_INFINITY, inFlightMax: 1 },
+      ...{ host: '127.0.0.1', port: broker.port },
+    })
+    await connected.run(new AbortController().signal)
+    // All acknowledgements take 60 times 20 ms.
+    expect(await connected.drain(1000)).toBe(0)
+    expect(await connected.findUnsent()).toBeNull()
+    expect(broker.arrivals).toHaveLength(60)
+  })
+
+  it('names the first row that was not sent, whether the row was read or not', async () => {
+    const file = await written('u.csv', 'ts,n\n1000,0\n1001,1\n2e9,2\n3e9,3\n')
+    await using broker = await startBroker()
+    const to = { files: [file], host: '127.0.0.1', port: broker.port }
+    await using connected = await connectReplay({ ...to, speed: 100 })
+    await connected.run(100)
+    expect(await connected.findUnsent()).toEqual({ file, line: 4 })
+    await using stopped = await connectReplay({ ...to, speed: 100 })
+    await stopped.run(AbortSignal.abort())
+    expect(await stopped.findUnsent()).toEqual({ file, line: 2 })
+  })
+
   it('publishes every row of every file once, in order, values unchanged', async () => {
     const rows = (start: number) =>
       Array.from({ length: 40 }, (_, n) => `2013-08-23 23:${10 + n}:00,${start + n / 3},`)

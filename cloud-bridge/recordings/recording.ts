@@ -2,14 +2,23 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
 import { CsvError, type InfoRecord, parse } from 'csv-parse'
-import type { DeviceAddress } from '../devices/devices.ts'
-import { type ParsedCell, parseNumber, parseTime, RecordingError } from './cells.ts'
+import { CannotStart } from '../../config/process/lifetime.ts'
+import {
+  type DecimalMark,
+  type ParsedCell,
+  parseNumber,
+  parseTime,
+  RecordingError,
+  shown,
+} from './cells.ts'
 
 /**
  * One row: its time (ms since 1970), and its cells by column. The column of times is there as the
  * file wrote it.
  */
 export type RecordedReading = {
+  /** The line of the row in the file. */
+  line: number
   observedAt?: number
   measurements: Record<string, number | string>
 }
@@ -26,38 +35,65 @@ export type RecordingOptions = {
   timeColumn?: string
   /** Names of columns that contain text; all other columns contain numbers. */
   textColumns?: readonly string[]
+  /**
+   * The decimal mark of all numbers. By default a point; in a file with semicolons or tabs, the
+   * mark of the first number that has one.
+   */
+  decimal?: 'point' | 'comma'
+  /** Names that a column may not have. */
+  reservedNames?: readonly string[]
 }
+
+/** What a recording is a recording of. */
+export type RecordedDevice = { site: string; zone: string; name: string }
 
 /** An open recording. Its rows can be read once, in order. */
 export type Recording = AsyncDisposable & {
   readonly file: string
-  readonly device: DeviceAddress
+  readonly device: RecordedDevice
   readonly columns: readonly string[]
   readonly rows: AsyncIterableIterator<RecordedReading>
 }
 
 const timeNames = ['timestamp', 'time', 'datetime', 'date', 'ts']
-const reservedNames = ['simulated_run', 'simulated_number']
 const HEADER_MAX_BYTES = 65_536
 const ROW_MAX_CHARACTERS = 1_000_000
 
 /**
- * The delimiter of a CSV file: a semicolon if the header contains one outside quotes, otherwise a
- * comma.
+ * The delimiter of a CSV file: the first of semicolon and tab that the header contains outside
+ * quotes, otherwise a comma.
  */
-export function delimiterOf(header: string): ',' | ';' {
-  return header.replaceAll(/"[^"]*"/g, '').includes(';') ? ';' : ','
+export function delimiterOf(header: string): ',' | ';' | '\t' {
+  const unquoted = header.replaceAll(/"[^"]*"/g, '')
+  return unquoted.includes(';') ? ';' : unquoted.includes('\t') ? '\t' : ','
 }
 
 async function readHeader(file: string): Promise<string> {
-  await using handle = await open(file)
+  await using handle = await openFile(file)
   const { buffer, bytesRead } = await handle.read(
     Buffer.alloc(HEADER_MAX_BYTES),
     0,
     HEADER_MAX_BYTES,
     0,
   )
+  if (buffer.subarray(0, bytesRead).includes(0)) {
+    const cure = 'name a CSV file; a spreadsheet must be saved as CSV in UTF-8 first'
+    throw new RecordingError(file, 1, undefined, 'the file is no text', cure)
+  }
   return buffer.toString('utf8', 0, bytesRead).split(/\r?\n|\r/, 1)[0]!
+}
+
+async function openFile(file: string) {
+  try {
+    const handle = await open(file)
+    if (!(await handle.stat()).isDirectory()) return handle
+    await handle.close()
+    throw new CannotStart(`${file} is a folder: name the CSV files in the folder`)
+  } catch (error) {
+    if (error instanceof CannotStart) throw error
+    const { message } = error as Error
+    throw new CannotStart(`the recording ${file} cannot be read: ${message}`, { cause: error })
+  }
 }
 
 type Row = { readonly info: InfoRecord; readonly record: string[] }
@@ -81,7 +117,7 @@ async function* parseRows(file: string, delimiter: string): AsyncGenerator<Row> 
       delimiter,
       bom: true,
       info: true,
-      trim: true,
+      trim: delimiter !== '\t',
       skip_empty_lines: true,
       relax_column_count: true,
       max_record_size: ROW_MAX_CHARACTERS,
@@ -97,12 +133,14 @@ async function* parseRows(file: string, delimiter: string): AsyncGenerator<Row> 
   }
 }
 
-function checkColumns(file: string, line: number, columns: readonly string[]) {
+type CheckedColumns = { columns: readonly string[]; reservedNames: readonly string[] }
+
+function checkColumns(file: string, line: number, { columns, reservedNames }: CheckedColumns) {
   for (const [at, column] of columns.entries()) {
     const fault =
       (column === '' && `column ${at + 1} has no name`) ||
-      (columns.indexOf(column) < at && `two columns are named "${column}"`) ||
-      (reservedNames.includes(column) && `"${column}" is written by the simulator itself`)
+      (columns.indexOf(column) < at && `two columns are named "${shown(column)}"`) ||
+      (reservedNames.includes(column) && `"${column}" is written by Sluice itself`)
     if (fault) throw new RecordingError(file, line, undefined, fault, 'rename it in the header')
   }
 }
@@ -114,18 +152,21 @@ function timeColumnOf(file: string, line: number, columns: readonly string[], gi
       : [columns.find(column => column === given)]
   const timeColumn = candidates.find(column => column !== undefined)
   if (timeColumn !== undefined) return timeColumn
-  const missing = given === undefined ? `none of ${timeNames.join(', ')}` : `no column "${given}"`
+  const missing =
+    given === undefined ? `none of ${timeNames.join(', ')}` : `no column "${shown(given)}"`
   throw new RecordingError(
     file,
     line,
     undefined,
-    `the header (${columns.join(', ')}) has ${missing}`,
-    'rename the column that holds the time, or name it as the time column',
+    `the header (${shown(columns.join(', '))}) has ${missing}`,
+    'name the column of times: --time-column NAME',
   )
 }
 
 type Layout = {
   file: string
+  /** The decimal mark; undefined until a number has one. */
+  decimalMark: DecimalMark | undefined
   columns: readonly string[]
   timeColumn: string
   textColumns: readonly string[]
@@ -134,6 +175,10 @@ type Layout = {
 /** Parses one row. An empty cell gives no measurement; an empty time gives no observation time. */
 function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
   const { file, columns } = layout
+  const number = (text: string) => {
+    layout.decimalMark ??= decimalMarkIn(text)
+    return parseNumber(text, layout.decimalMark)
+  }
   const fail = (column: string | undefined, fault: string, cure: string): never => {
     throw new RecordingError(file, info.lines, column, fault, cure)
   }
@@ -150,10 +195,19 @@ function readingOf(layout: Layout, { info, record }: Row): RecordedReading {
     if (text === '') continue
     if (column === layout.timeColumn) observedAt = unwrap(column, parseTime(text))
     const isText = column === layout.timeColumn || layout.textColumns.includes(column)
-    measurements[column] = isText ? text : unwrap(column, parseNumber(text))
+    measurements[column] = isText ? text : unwrap(column, number(text))
   }
-  return observedAt === undefined ? { measurements } : { observedAt, measurements }
+  const { lines: line } = info
+  return observedAt === undefined ? { line, measurements } : { line, observedAt, measurements }
 }
+
+/** The decimal mark of a number; undefined when the text has none or more than one. */
+function decimalMarkIn(text: string): DecimalMark | undefined {
+  const [, mark] = /^[+-]?\d*([.,])\d+$/.exec(text) ?? []
+  return mark as DecimalMark | undefined
+}
+
+const decimalMarks = { point: '.', comma: ',' } as const
 
 async function* readings(layout: Layout, rows: AsyncIterable<Row>) {
   for await (const row of rows) yield readingOf(layout, row)
@@ -161,15 +215,16 @@ async function* readings(layout: Layout, rows: AsyncIterable<Row>) {
 
 /**
  * Opens a CSV recording and reads its header. The file has a header line, one column of times,
- * numbers in the other columns, and commas or semicolons as delimiters. Rows are streamed; the
- * complete file is never in memory. Throws a RecordingError, at once for a fault in the header and
- * later for a fault in a row.
+ * numbers in the other columns, and commas, semicolons or tabs as delimiters. Rows are streamed;
+ * the complete file is never in memory. Throws a RecordingError, at once for a fault in the header
+ * and later for a fault in a row. Rejects with CannotStart when the file cannot be read.
  */
 export async function openRecording(
   file: string,
   options: RecordingOptions = {},
 ): Promise<Recording> {
-  const rows = parseRows(file, delimiterOf(await readHeader(file)))
+  const delimiter = delimiterOf(await readHeader(file))
+  const rows = parseRows(file, delimiter)
   const first = await rows.next()
   if (first.done) {
     const cure = 'give it a header line such as timestamp,co2,temperature'
@@ -179,14 +234,16 @@ export async function openRecording(
   const line = first.value.info.lines
   const name = basename(file, extname(file))
   try {
-    checkColumns(file, line, columns)
+    checkColumns(file, line, { columns, reservedNames: options.reservedNames ?? [] })
     const timeColumn = timeColumnOf(file, line, columns, options.timeColumn)
+    const decimal = options.decimal ?? (delimiter === ',' ? 'point' : undefined)
+    const decimalMark = decimal && decimalMarks[decimal]
     const { site = 'recording', zone = name, device = name, textColumns = [] } = options
     return {
       file,
       columns,
       device: { site, zone, name: device },
-      rows: readings({ file, columns, timeColumn, textColumns }, rows),
+      rows: readings({ file, decimalMark, columns, timeColumn, textColumns }, rows),
       async [Symbol.asyncDispose]() {
         await rows.return(undefined)
       },
