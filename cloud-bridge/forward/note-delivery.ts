@@ -28,9 +28,10 @@ export async function deliverNotes(context: DeliveryContext, poke: Poke): Promis
   const forward = createNoteForwarder({
     topics: config.kafka.topics,
     ...{ partitionsOf, sink, signal, circuit, onUnavailable },
-    onRejected: ({ sequence, kind }, reason, { store, origin }) => {
+    onRejected: ({ sequence, kind, run }, reason, { store, origin }) => {
       metrics.rejected()
-      const content = { store, origin, sequence, kind, reason }
+      const noteRun = run === undefined ? {} : { noteRun: run }
+      const content = { store, origin, sequence, kind, reason, ...noteRun }
       inbox.addNotes([{ kind: 'rejected note', content }])
     },
     onMissing: (notes, { store, origin }) => {

@@ -1,4 +1,5 @@
 import { type AcceptedReading, splitByLane } from '../store/groups/lanes.ts'
+import type { StoredDeadLetter } from '../store/notes/dead-letters.ts'
 import type { Outbox } from '../store/outbox.ts'
 import type { Fate, Message } from './fate.ts'
 
@@ -40,62 +41,72 @@ export function resolveDeadLetters(
   { nowMs, maxBytes }: { nowMs: number; maxBytes: number },
 ): DeadLetterOutcome[] {
   const outcomes: DeadLetterOutcome[] = []
-  let retried: { number: number; reading: AcceptedReading }[] = []
+  let retried: { letter: Identity; reading: AcceptedReading }[] = []
   let bytes = 0
   const storeRetried = () => {
     const first = outbox.lastSequence + 1
     // The outbox numbers the readings of a commit lane by lane, so the sequences are predicted in
     // that order.
     const byLane = splitByLane(
-      retried.map(({ number, reading }) => ({ number, reading, lane: reading.lane })),
+      retried.map(({ letter, reading }) => ({ letter, reading, lane: reading.lane })),
     )
     const numbered = byLane
       .flat()
-      .map(({ number, reading }, index) => ({ number, reading, sequence: first + index }))
-    const notes = numbered.map(({ number: deadletter, sequence }) => ({
-      note: { kind: 'retried', content: { deadletter, sequence } } as const,
+      .map(({ letter, reading }, index) => ({ letter, reading, sequence: first + index }))
+    const notes = numbered.map(({ letter, sequence }) => ({
+      note: { kind: 'retried', content: { ...identityFields(letter), sequence } } as const,
       at: nowMs,
     }))
     outbox.commit({ readings: numbered.map(({ reading }) => reading), notes })
-    for (const { number, sequence } of numbered) {
-      outcomes.push({ number, outcome: 'retried', sequence })
+    for (const { letter, sequence } of numbered) {
+      outcomes.push({ number: letter.number, outcome: 'retried', sequence })
     }
     retried = []
     bytes = 0
   }
-  const dropped: number[] = []
+  const dropped: Identity[] = []
   for (const number of new Set(numbers)) {
     const found = findOpen(outbox, number)
-    const isOpen = 'message' in found || found.isOpen
-    if (action === 'drop' && isOpen) dropped.push(number)
+    if (action === 'drop' && 'letter' in found) dropped.push(found.letter)
     else if ('reason' in found)
       outcomes.push({ number, outcome: 'unchanged', reason: found.reason })
     else {
       const fate = fateOf(found.message)
-      if ('reading' in fate) retried.push({ number, reading: fate.reading })
+      if ('reading' in fate) retried.push({ letter: found.letter, reading: fate.reading })
       else outcomes.push({ number, outcome: 'unchanged', reason: reasonText(fate.deadLetter) })
       bytes += found.message.payload.length
       if (bytes >= maxBytes) storeRetried()
     }
   }
   storeRetried()
-  const notes = dropped.map(deadletter => ({
-    note: { kind: 'dropped', content: { deadletter } } as const,
+  const notes = dropped.map(letter => ({
+    note: { kind: 'dropped', content: identityFields(letter) } as const,
     at: nowMs,
   }))
   outbox.commit({ notes })
-  for (const number of dropped) outcomes.push({ number, outcome: 'dropped' })
+  for (const { number } of dropped) outcomes.push({ number, outcome: 'dropped' })
   return outcomes.sort((a, b) => a.number - b.number)
 }
 
+type Identity = Pick<StoredDeadLetter, 'number' | 'run'>
+
+/** The fields by which a note names a dead letter. */
+const identityFields = ({ number, run }: Identity) => ({
+  deadletter: number,
+  ...(run !== null && { deadletterRun: run }),
+})
+
 /**
  * Returns the message of an open dead letter, or the reason why the dead letter cannot be retried;
- * with `isOpen` when the dead letter can be dropped nevertheless.
+ * with `letter` when the dead letter can be dropped nevertheless.
  */
 function findOpen(
   { deadLetters }: Store,
   number: number,
-): { message: Message } | { reason: string; isOpen?: true } {
+):
+  | { letter: Identity; message: Message }
+  | { letter: Identity; reason: string }
+  | { reason: string } {
   const letter = deadLetters.find(number)
   if (!letter) return { reason: 'there is no dead letter with this number' }
   if (letter.state === 'dropped') return { reason: 'it was dropped' }
@@ -103,12 +114,14 @@ function findOpen(
   if (letter.state === 'uncertain') {
     return { reason: 'a damaged note may say that it was retried or dropped already' }
   }
-  if ('damaged' in letter) return { reason: `it cannot be read: ${letter.damaged}`, isOpen: true }
+  if ('damaged' in letter) {
+    return { letter, reason: `it cannot be read: ${letter.damaged}` }
+  }
   if (letter.payload === null) {
-    return { reason: `its bytes were deleted at ${letter.droppedAt}`, isOpen: true }
+    return { letter, reason: `its bytes were deleted at ${letter.droppedAt}` }
   }
   const { topic, payload, at: receivedAt, clock } = letter
-  return { message: { topic, payload, receivedAt, clock } }
+  return { letter, message: { topic, payload, receivedAt, clock } }
 }
 
 const reasonText = ({ reason, place }: { reason: string; place: string }) =>

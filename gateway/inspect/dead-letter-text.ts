@@ -20,6 +20,7 @@ export function deadLetterLine(letter: StoredDeadLetter): string {
 export function deadLetterPage(letter: StoredDeadLetter): string[] {
   const facts = [
     `number    #${letter.number}`,
+    `id        ${letter.id}`,
     `received  ${timeText(letter.at)}`,
     `state     ${stateText(letter)}`,
   ]

@@ -3,7 +3,8 @@ import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { CannotStart } from '../../config/process/lifetime.ts'
 import type { Terminal } from '../../config/process/terminal.ts'
 import { countText, printable } from '../../config/process/text-format.ts'
-import { openDeadLetters } from '../store/notes/dead-letters.ts'
+import { type DeadLetterIdentity, deadLetterId } from '../store/notes/dead-letter-id.ts'
+import { openDeadLetters, type StoredDeadLetter } from '../store/notes/dead-letters.ts'
 import { deadLetterJson, deadLetterLine, deadLetterPage } from './dead-letter-text.ts'
 import { noOutboxError } from './tail.ts'
 
@@ -29,43 +30,74 @@ export async function listDeadLetters({ all, ...options }: Options & { all: bool
   return exitStatusOf('DONE')
 }
 
+/** How an operator names a dead letter: by its number in this outbox, or by its id. */
+export type DeadLetterName = number | DeadLetterIdentity
+
 /**
- * Shows dead letters with all fields. Returns the exit code: 1 when there is no dead letter with
- * one of the numbers.
+ * Shows dead letters with all fields. Returns the exit code: 1 when this outbox has no dead letter
+ * of one of the names.
  */
-export async function showDeadLetters({ numbers, ...options }: Options & { numbers: number[] }) {
+export async function showDeadLetters({
+  names,
+  ...options
+}: Options & { names: DeadLetterName[] }) {
   const { file, json, terminal } = options
   using letters = openDeadLettersOrFail(file)
-  let missing = 0
-  for (const number of numbers) {
-    const letter = letters.find(number)
-    if (letter) {
-      const text = json ? deadLetterJson(letter) : deadLetterPage(letter).join('\n')
-      await terminal.printLine(text)
-    } else {
-      missing++
-      terminal.warn(`there is no dead letter #${number}`)
-    }
+  const { found, missing } = findNamed(letters, names)
+  for (const letter of found) {
+    const text = json ? deadLetterJson(letter) : deadLetterPage(letter).join('\n')
+    await terminal.printLine(text)
   }
-  return exitStatusOf(missing > 0 ? 'ERR_NEGATIVE' : 'DONE')
+  for (const reason of missing) terminal.warn(reason)
+  return exitStatusOf(missing.length > 0 ? 'ERR_NEGATIVE' : 'DONE')
+}
+
+/**
+ * Finds dead letters by their names. `missing` has a sentence for each name that is not in this
+ * outbox. An id whose number belongs to another dead letter here is missing: after an old image of
+ * a card is restored, numbers repeat.
+ */
+function findNamed(letters: Letters, names: readonly DeadLetterName[]) {
+  const found: StoredDeadLetter[] = []
+  const missing: string[] = []
+  for (const name of names) {
+    const identity = typeof name === 'number' ? null : name
+    const number = identity?.number ?? (name as number)
+    const letter = letters.find(number)
+    const shown = identity ? printable(deadLetterId(identity)) : `#${number}`
+    if (identity && identity.store !== letters.store) {
+      missing.push(`dead letter ${shown} is of another outbox: this outbox is ${letters.store}`)
+    } else if (!letter) missing.push(`there is no dead letter ${shown}`)
+    else if (identity && identity.run !== letter.run) {
+      const other = `#${number} of this outbox is ${letter.id}`
+      missing.push(`there is no dead letter ${shown}: ${other}`)
+    } else found.push(letter)
+  }
+  return { found, missing }
 }
 
 export type ResolveOptions = Options & {
   action: 'retry' | 'drop'
   /** Null for all open dead letters. */
-  numbers: number[] | null
+  names: DeadLetterName[] | null
   http: { host: string; port: number }
 }
 
 /**
  * Asks the running gateway, the only writer of the outbox, to retry or drop dead letters. Returns
- * the exit code: 1 when a dead letter is unchanged. Rejects with CannotStart when no gateway
- * answers.
+ * the exit code: 1 when a dead letter is unchanged or not in this outbox. Rejects with CannotStart
+ * when no gateway answers.
  */
 export async function resolveDeadLetters(options: ResolveOptions): Promise<number> {
   const { file, action, http, json, terminal } = options
   using letters = openDeadLettersOrFail(file)
-  const numbers = options.numbers ?? resolvableNumbers(letters, action)
+  const ids = (options.names ?? []).filter(name => typeof name !== 'number')
+  const { found, missing } = findNamed(letters, ids)
+  // The gateway itself answers for plain numbers.
+  const plain = options.names?.filter(name => typeof name === 'number')
+  const named = plain && [...plain, ...found.map(({ number }) => number)]
+  const numbers = named ?? resolvableNumbers(letters, action)
+  for (const reason of missing) terminal.warn(reason)
   const counts: Record<string, number> = { retried: 0, dropped: 0, unchanged: 0 }
   for (let from = 0; from < numbers.length; from += NUMBERS_PER_REQUEST) {
     const response = await sendCommand(http, `/deadletters/${action}`, {
@@ -81,7 +113,7 @@ export async function resolveDeadLetters(options: ResolveOptions): Promise<numbe
   const { retried, dropped, unchanged } = counts
   const done = action === 'retry' ? `${retried} retried` : `${dropped} dropped`
   if (!json) terminal.warn(`${done}, ${unchanged} left as they were`)
-  return exitStatusOf(unchanged! > 0 ? 'ERR_NEGATIVE' : 'DONE')
+  return exitStatusOf(unchanged! + missing.length > 0 ? 'ERR_NEGATIVE' : 'DONE')
 }
 
 type Outcome = { number: number; outcome: string; sequence?: number; reason?: string }
@@ -96,10 +128,7 @@ function outcomeLine({ number, outcome, sequence, reason }: Outcome): string {
  * Returns the numbers of all open dead letters; for a retry, only of dead letters that still have
  * their payload.
  */
-function resolvableNumbers(
-  letters: ReturnType<typeof openDeadLettersOrFail>,
-  action: ResolveOptions['action'],
-): number[] {
+function resolvableNumbers(letters: Letters, action: ResolveOptions['action']): number[] {
   const numbers: number[] = []
   for (const letter of letters.all()) {
     const hasNoBytes = 'payload' in letter && letter.payload === null
@@ -118,6 +147,8 @@ function notRunningError(
       `outbox: to ${action}, start it with ./sluice gateway and the same --config, and retry`,
   )
 }
+
+type Letters = ReturnType<typeof openDeadLettersOrFail>
 
 function openDeadLettersOrFail(file: string) {
   const letters = openDeadLetters(file)

@@ -9,7 +9,13 @@ import {
 } from '../../config/process/command-line.ts'
 import { CannotStart, stopSignal } from '../../config/process/lifetime.ts'
 import { createTerminal } from '../../config/process/terminal.ts'
-import { listDeadLetters, resolveDeadLetters, showDeadLetters } from './dead-letters.ts'
+import { parseDeadLetterId } from '../store/notes/dead-letter-id.ts'
+import {
+  type DeadLetterName,
+  listDeadLetters,
+  resolveDeadLetters,
+  showDeadLetters,
+} from './dead-letters.ts'
 import { runExport } from './export.ts'
 import { runTail } from './tail.ts'
 
@@ -78,11 +84,11 @@ withConfig(deadLetters.command('list'), env)
 
 withConfig(deadLetters.command('show'), env)
   .description('Shows all of a dead letter, its bytes as text and in hex.')
-  .argument('<numbers...>', 'numbers as in the list', collectNumbers)
+  .argument('<numbers...>', 'numbers as in the list, or ids', collectNames)
   .option('--json', 'one JSON object a line; bytes in base64')
-  .action(async (numbers, { config, json = false }) => {
+  .action(async (names, { config, json = false }) => {
     const { file } = requireConfig(config, env).outbox
-    process.exitCode = await showDeadLetters({ file, numbers, json, terminal })
+    process.exitCode = await showDeadLetters({ file, names, json, terminal })
   })
 
 const descriptions = {
@@ -92,15 +98,15 @@ const descriptions = {
 for (const action of ['retry', 'drop'] as const) {
   withConfig(deadLetters.command(action), env)
     .description(`${descriptions[action]} The gateway must run.`)
-    .argument('[numbers...]', 'numbers as in the list', collectNumbers)
+    .argument('[numbers...]', 'numbers as in the list, or ids', collectNames)
     .option('--all', 'all open dead letters')
     .option('--json', 'one JSON object a line')
-    .action(async (given: number[], { config, all = false, json = false }) => {
+    .action(async (given: DeadLetterName[], { config, all = false, json = false }) => {
       if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
       const { outbox, gateway } = requireConfig(config, env)
-      const numbers = all ? null : given
+      const names = all ? null : given
       const target = { file: outbox.file, http: gateway.http }
-      process.exitCode = await resolveDeadLetters({ action, numbers, ...target, json, terminal })
+      process.exitCode = await resolveDeadLetters({ action, names, ...target, json, terminal })
     })
 }
 
@@ -108,9 +114,9 @@ process.umask(0o077)
 await runCommand(program)
 
 /**
- * Appends a number to the numbers before it; Commander passes the numbers so far and does not
+ * Appends a number or id to the names before it; Commander passes the names so far and does not
  * collect them itself.
  */
-function collectNumbers(text: string, previous: number[] = []): number[] {
-  return [...previous, countArgument(text.replace(/^#/, ''))]
+function collectNames(text: string, previous: DeadLetterName[] = []): DeadLetterName[] {
+  return [...previous, parseDeadLetterId(text) ?? countArgument(text.replace(/^#/, ''))]
 }

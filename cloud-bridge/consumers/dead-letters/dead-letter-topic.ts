@@ -1,3 +1,4 @@
+import { deadLetterId } from '../../../gateway/store/notes/dead-letter-id.ts'
 import type { EventStream, ReadRecord, TopicOffsets } from '../../ports/event-stream.ts'
 import type { ConsumerDeadLetter } from '../runtime/dead-letter.ts'
 
@@ -16,9 +17,15 @@ export type TopicDeadLetter = { id: string; at: number; state: 'open' | Resoluti
 /** A message that a gateway dead-lettered, as the bridge sent it. */
 export type GatewayDeadLetter = {
   gateway: string
-  /** The id of the outbox, in hex, and the dead letter's number among its notes. */
+  /**
+   * The id of the file that stores the dead letter, in hex; the run that wrote the dead letter,
+   * null for dead letters of early versions; and its number among the notes of the file.
+   */
   store: string
+  run: number | null
   sequence: number
+  /** The gateway's outbox, or the inbox: the bridge dead-letters an event that Kafka refuses. */
+  origin: 'outbox' | 'inbox'
   reason: string
   place: string
   topic: string
@@ -89,10 +96,11 @@ function decodeResolution(value: Buffer): Resolution | null {
   if (kind !== 'retried' && kind !== 'dropped') return null
   if (typeof id === 'string') return { kind, id, at: Number(at) }
   // A gateway's note about the outcome for a dead letter of its outbox.
-  const { deadletter } = (content ?? {}) as { deadletter?: unknown }
-  return deadletter === undefined
-    ? null
-    : { kind, id: gatewayDeadLetterId(store, deadletter), at: Number(at) }
+  const { deadletter, deadletterRun } = (content ?? {}) as Record<string, unknown>
+  if (deadletter === undefined) return null
+  const number = Number(deadletter)
+  const identity = { store: String(store), run: runOf(deadletterRun), number }
+  return { kind, id: deadLetterId(identity), at: Number(at) }
 }
 
 type WithoutState<Letter> = Letter extends unknown ? Omit<Letter, 'state'> : never
@@ -106,21 +114,24 @@ function decodeDeadLetter(value: Buffer): WithoutState<TopicDeadLetter> | null {
     return { id: String(detail.id), at: Number(detail.buriedAt), from: 'consumer', detail, bytes }
   }
   if (note.kind !== 'deadletter') return null
-  const { gateway, store, sequence, at, content } = note as GatewayDeadLetter & {
+  const { gateway, store, run, sequence, origin, at, content } = note as GatewayDeadLetter & {
     at: number
     content?: Record<string, string | null>
   }
   const { reason, place, topic, payload } = content ?? {}
   const texts = { reason: String(reason), place: String(place ?? ''), topic: String(topic) }
-  const source = { gateway: String(gateway), store: String(store), sequence: Number(sequence) }
+  const identity = { store: String(store), run: runOf(run) }
+  const number = Number(sequence)
+  const isOfInbox = origin === 'inbox'
+  const source = { gateway: String(gateway), ...identity, sequence: number }
   return {
-    ...{ id: gatewayDeadLetterId(store, sequence), at: Number(at), from: 'gateway' },
-    detail: { ...source, ...texts },
+    ...{ id: deadLetterId({ ...identity, number }), at: Number(at), from: 'gateway' },
+    detail: { ...source, origin: isOfInbox ? 'inbox' : 'outbox', ...texts },
     bytes: typeof payload === 'string' ? Buffer.from(payload, 'base64') : null,
   }
 }
 
-const gatewayDeadLetterId = (store: unknown, sequence: unknown) => `gateway/${store}/${sequence}`
+const runOf = (run: unknown) => (typeof run === 'number' ? run : null)
 
 function parse(value: Buffer): Record<string, unknown> {
   try {

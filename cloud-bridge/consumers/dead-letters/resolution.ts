@@ -72,8 +72,9 @@ export async function createResolver({ sink, topics, partitionsOf }: ResolverOpt
 function obstacleTo(action: ResolutionAction, letter: TopicDeadLetter): string | null {
   if (letter.state !== 'open') return `it was ${letter.state} before`
   if (action === 'drop' || letter.from === 'consumer') return null
-  const { gateway, sequence } = letter.detail
-  return `only its gateway can decode it: ./sluice deadletters retry ${sequence} on ${gateway}`
+  const { gateway, origin } = letter.detail
+  if (origin === 'inbox') return 'Kafka refused the event: ./sluice replay sends it once more'
+  return `only its gateway can decode it: ./sluice deadletters retry ${letter.id} on ${gateway}`
 }
 
 /**

@@ -3,6 +3,7 @@ import { CLOCK_STATES, type ClockState } from '../../../config/event/sensor-read
 import { openReadOnly } from '../file/readonly-database.ts'
 import { OUTBOX_APPLICATION_ID } from '../file/schema.ts'
 import { DEAD_LETTER_BYTES_KEY } from './dead-letter-bound.ts'
+import { deadLetterId } from './dead-letter-id.ts'
 import type { UncheckedContent } from './note-kinds.ts'
 import { type NoteRow, noteContent } from './note-log.ts'
 
@@ -19,11 +20,19 @@ export type DeadLetterState =
 type Facts = { reason: string; place: string; topic: string; clock: ClockState }
 
 /**
+ * `number` identifies the dead letter in its outbox, `id` everywhere. `run` is the epoch of the run
+ * that stored the dead letter; null for dead letters of early versions.
+ */
+type DeadLetterFacts = { number: number; id: string; run: number | null; at: number }
+
+/**
  * A dead letter as stored. When the payload was dropped at a bound, `payload` is null and `size` is
  * the payload's former size in bytes. When the note of the dead letter cannot be read, `damaged` is
  * the reason.
  */
-export type StoredDeadLetter = DeadLetterState & { number: number; at: number } & (
+export type StoredDeadLetter = DeadLetterState &
+  DeadLetterFacts &
+  (
     | (Facts & { payload: Buffer })
     | (Facts & { payload: null; size: number; droppedAt: typeof DEAD_LETTER_BYTES_KEY })
     | { damaged: string }
@@ -44,6 +53,12 @@ export function createDeadLetters(db: Database) {
     "SELECT * FROM notes WHERE sequence > ? AND kind IN ('retried', 'dropped') ORDER BY sequence",
   )
   const selectLast = db.prepare('SELECT coalesce(max(sequence), 0) FROM notes').pluck()
+  const selectStore = db.prepare('SELECT id FROM store').pluck()
+  let store: string | null = null
+  const storeId = () => {
+    store ??= (selectStore.get() as Buffer).toString('hex')
+    return store
+  }
   const resolved = new Map<number, DeadLetterState>()
   let resolvedUpTo = 0
   let uncertainUpTo = 0
@@ -65,8 +80,11 @@ export function createDeadLetters(db: Database) {
   const decode = (row: NoteRow): StoredDeadLetter => {
     const { sequence: number, at } = row
     const open = { state: number < uncertainUpTo ? 'uncertain' : 'open' } as const
-    const state = { number, at, ...(resolved.get(number) ?? open) }
-    const content = noteContent(row) as Record<string, string | null>
+    const body = noteContent(row)
+    const run = typeof body.run === 'number' ? body.run : null
+    const id = deadLetterId({ store: storeId(), run, number })
+    const state = { number, id, run, at, ...(resolved.get(number) ?? open) }
+    const content = body as Record<string, string | null>
     const { reason, place, topic, payload } = content
     if (payload === undefined) return { ...state, damaged: String(reason) }
     const clock = CLOCK_STATES.find(known => known === content.clock) ?? 'UNSYNCED'

@@ -30,10 +30,10 @@ export type NoteContents = {
   clock: Span & { epoch: number; offsetMs: number }
   /** A message or an event that cannot be processed, with its original bytes. */
   deadletter: DeadLetterMessage | DeadLetterEvent | DeadLetterWithoutPayload
-  /** The dead letter with the number `deadletter` is stored as the event `sequence`. */
-  retried: { deadletter: number; sequence: number }
-  /** An operator dropped the dead letter with the number `deadletter`. */
-  dropped: { deadletter: number }
+  /** The dead letter is stored as the event `sequence`. */
+  retried: DeadLetterNumber & { sequence: number }
+  /** An operator dropped the dead letter. */
+  dropped: DeadLetterNumber
   /**
    * Events that were lost with a damaged outbox, or a damaged inbox that was replaced by a new
    * file.
@@ -59,8 +59,11 @@ export type NoteContents = {
   }
   /** An event that Kafka rejected for good. */
   rejected: EventNumbers & { store: string; sequence: number; reason: string }
-  /** A note that Kafka rejected for good; `sequence` and `kind` are those of the note. */
-  'rejected note': NoteFile & { sequence: number; kind: string; reason: string }
+  /**
+   * A note that Kafka rejected for good; `sequence`, `kind` and `noteRun` (its `run`) are those of
+   * the rejected note.
+   */
+  'rejected note': NoteFile & { sequence: number; kind: string; reason: string; noteRun?: number }
   /** Events of a range, or notes of a file, that the bridge did not find. */
   jump: PassedSpan | (NoteFile & { notes: Span; reason: string })
   /** Events of a range that the bridge could not read. */
@@ -130,6 +133,12 @@ export type Mean = [
   count: number,
   mean: number,
 ]
+
+/**
+ * The dead letter with the number `deadletter`, which the run `deadletterRun` stored. The run is
+ * absent for dead letters of early versions.
+ */
+type DeadLetterNumber = { deadletter: number; deadletterRun?: number }
 
 /** `payload` is base64. */
 type DeadLetterMessage = {

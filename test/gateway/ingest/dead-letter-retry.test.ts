@@ -75,9 +75,10 @@ describe('retrying dead letters', () => {
       { sequence: 3, zoneSequence: 3, device: 'd3', receivedAt: 1000, clock: 'UNSYNCED' },
     ])
     expect(events[1]!.measurements[0]).toMatchObject({ metric: 'n', number: 7 })
+    const run = setup.outbox.epoch
     expect(setup.notes()).toEqual([
-      { kind: 'retried', at: 5000, deadletter: 2, sequence: 2 },
-      { kind: 'retried', at: 5000, deadletter: 5, sequence: 3 },
+      { kind: 'retried', at: 5000, deadletter: 2, deadletterRun: run, sequence: 2 },
+      { kind: 'retried', at: 5000, deadletter: 5, deadletterRun: run, sequence: 3 },
     ])
   })
 
@@ -189,9 +190,10 @@ describe('dropping dead letters', () => {
       { number: 2, outcome: 'dropped' },
       { number: 3, outcome: 'dropped' },
     ])
+    const run = setup.outbox.epoch
     expect(setup.notes()).toEqual([
-      { kind: 'dropped', at: 5000, deadletter: 3 },
-      { kind: 'dropped', at: 5000, deadletter: 2 },
+      { kind: 'dropped', at: 5000, deadletter: 3, deadletterRun: run },
+      { kind: 'dropped', at: 5000, deadletter: 2, deadletterRun: run },
     ])
     setup.reopen()
     expect(setup.resolve('retry', 2)).toMatchObject([{ reason: 'it was dropped' }])

@@ -6,9 +6,10 @@ import {
 } from '../../../gateway/inspect/dead-letter-text.ts'
 import type { StoredDeadLetter } from '../../../gateway/store/notes/dead-letters.ts'
 
+const named = { id: 'gateway/aa/7/12', run: 7 }
 const letter = (payload: Buffer, more: object = {}) =>
   ({
-    ...{ number: 12, at: 1_700_000_000_000, state: 'open', clock: 'SYNCED' },
+    ...{ ...named, number: 12, at: 1_700_000_000_000, state: 'open', clock: 'SYNCED' },
     ...{ reason: 'no JSON', place: '4', topic: 'a/\u001b[2J', payload },
     ...more,
   }) as StoredDeadLetter
@@ -27,7 +28,7 @@ describe('a dead letter', () => {
 
   it('is shown with its original bytes, escaped for a terminal', () => {
     const payload = Buffer.from('7b0a1b5b41c3a9ff00112233445566778899', 'hex')
-    expect(deadLetterPage(letter(payload)).slice(3)).toEqual([
+    expect(deadLetterPage(letter(payload)).slice(4)).toEqual([
       'clock     SYNCED',
       'topic     a/\\u{1b}[2J',
       'reason    no JSON',
@@ -44,7 +45,7 @@ describe('a dead letter', () => {
 
   it('is one JSON object', () => {
     expect(JSON.parse(deadLetterJson(letter(Buffer.from([0, 255]))))).toEqual({
-      ...{ number: 12, at: 1_700_000_000_000, state: 'open', clock: 'SYNCED' },
+      ...{ ...named, number: 12, at: 1_700_000_000_000, state: 'open', clock: 'SYNCED' },
       ...{ reason: 'no JSON', place: '4', topic: 'a/\u001b[2J', size: 2, payload: 'AP8=' },
     })
   })
@@ -63,7 +64,13 @@ describe('a dead letter', () => {
   })
 
   it('that is damaged says so', () => {
-    const damaged = { number: 3, at: 0, state: 'open', damaged: 'note checksum differs' } as const
+    const damaged = {
+      ...named,
+      number: 3,
+      at: 0,
+      state: 'open',
+      damaged: 'note checksum differs',
+    } as const
     const line = '#3  1970-01-01T00:00:00.000Z  cannot be read: note checksum differs'
     expect(deadLetterLine(damaged)).toBe(line)
     expect(deadLetterPage(damaged)).toContain('it cannot be read: note checksum differs')

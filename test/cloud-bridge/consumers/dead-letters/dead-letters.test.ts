@@ -1,14 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { readTotals } from '../../../../cloud-bridge/consumers/analytics/api/totals.ts'
 import { createEffectRelay } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import { openSqliteStates } from '../../../../cloud-bridge/consumers/state/sqlite.ts'
 import { encodeEvent } from '../../../../config/event/sensor-reading.ts'
+import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { goldenEvent } from '../../../config/event/events-fixture.ts'
 import { openWorkspace } from '../../../gateway/inspect/command.ts'
+import { readOutbox } from '../../../gateway/store/fixture.ts'
 import {
   describeWithKafka,
   freshTopic,
@@ -17,6 +19,7 @@ import {
   readTopic,
   sharedKafka,
 } from '../../../setup/kafka/kafka.ts'
+import { startBridge } from '../../forward/running-bridge.ts'
 import { HOLD_MAX_MS, openAnalytics } from '../analytics/analytics-fixture.ts'
 
 const NOW = Date.now()
@@ -185,7 +188,7 @@ describeWithKafka('dead letters in Kafka', () => {
     expect(result.code).toBe(1)
     expect(result.stdout).toContain(`${idOf(1)}  retried\n`)
     expect(result.stdout).toContain(
-      'gateway/aabb/6  left as it was: only its gateway can decode it: ./sluice deadletters retry 6 on gw-1',
+      'gateway/aabb/6  left as it was: only its gateway can decode it: ./sluice deadletters retry gateway/aabb/6 on gw-1',
     )
     expect((await stage.sluice('retry', idOf(1))).stdout).toContain(
       'left as it was: it was retried before',
@@ -216,4 +219,65 @@ describeWithKafka('dead letters in Kafka', () => {
     const states = (await list('--settled')).map(({ state }) => state)
     expect(states.sort()).toEqual(['dropped', 'dropped', 'retried', 'retried', 'retried'])
   })
+  it('of a restored image are open, though the same numbers were dropped before', {
+    timeout: 60_000,
+  }, async () => {
+    using place = openWorkspace()
+    const { outboxFile: file, inboxFile } = place
+    const { topics } = stage
+    const until = { timeout: 20_000, interval: 50 }
+    /** Runs gateway and bridge until all notes of the outbox are in Kafka. */
+    const run = async (work: (outbox: Outbox) => void) => {
+      const outbox = openOutbox({ file, gateway: 'gw', inboxFile })
+      work(outbox)
+      const bridge = await startBridge({ dir: place.dir, kafka: sharedKafka(), topics })
+      const last = readOutbox(file).notes.at(-1)!.sequence
+      await vi.waitFor(() => expect(bridge.inbox.nextNote(outbox.store)).toBe(last + 1), until)
+      await bridge.stop()
+      outbox.close()
+      return `gateway/${outbox.store.toString('hex')}/${outbox.epoch}`
+    }
+    const bury = (payload: string) => (outbox: Outbox) => {
+      const deadLetter = {
+        reason: 'no JSON',
+        place: '1',
+        topic: 't',
+        payload: Buffer.from(payload),
+      }
+      outbox.commit({ deadLetters: [{ at: NOW, deadLetter }] })
+    }
+    await run(() => {})
+    const image = mkdtempSync(join(tmpdir(), 'sluice-image-'))
+    cpSync(place.dir, image, { recursive: true })
+    const number = readOutbox(file).notes.at(-1)!.sequence + 2
+    const first = await run(outbox => {
+      bury('old')(outbox)
+      outbox.commit({
+        notes: [{ note: { kind: 'dropped', content: dropOf(outbox, number) }, at: NOW }],
+      })
+    })
+    rmSync(place.dir, { recursive: true })
+    cpSync(image, place.dir, { recursive: true })
+    rmSync(image, { recursive: true })
+    const second = await run(bury('new'))
+    const open = (await list()).filter(({ id }) => id.startsWith(first.split('/', 2).join('/')))
+    expect(open).toMatchObject([{ id: `${second}/${number}`, state: 'open' }])
+    expect(Buffer.from(open[0].value, 'base64').toString()).toBe('new')
+    const { stdout } = await stage.sluice('show', '--json', `${first}/${number}`)
+    expect(JSON.parse(stdout)).toMatchObject({ state: 'dropped', sequence: number })
+    // The edge does not take one for the other either.
+    const edge = (id: string) => place.run('deadletters', 'show', '--json', id)
+    expect(await edge(`${second}/${number}`)).toMatchObject({ code: 0 })
+    const other = await edge(`${first}/${number}`)
+    expect(other).toMatchObject({ code: 1, stdout: '' })
+    expect(other.stderr).toContain(`#${number} of this outbox is ${second}/${number}`)
+  })
 })
+
+type Outbox = ReturnType<typeof openOutbox>
+
+/** What the gateway's drop command writes about the dead letter with this number. */
+function dropOf(outbox: Outbox, number: number) {
+  const { run } = outbox.deadLetters.find(number)!
+  return { deadletter: number, deadletterRun: run! }
+}

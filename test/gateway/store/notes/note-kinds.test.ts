@@ -18,7 +18,9 @@ describe('the bodies of stored notes', () => {
     using place = temporary()
     const notes = writeNotes(program, place.dir, readNotes)
     const RUN = /"run":(EPOCH \d),?/
-    expect(notes.map(({ body, ...note }) => ({ ...note, body: body.replace(RUN, '') }))).toEqual(
+    const asReleased = (body: string) =>
+      body.replace(RUN, '').replace(/,"deadletterRun":[^,}]+/, '')
+    expect(notes.map(({ body, ...note }) => ({ ...note, body: asReleased(body) }))).toEqual(
       releasedNotes,
     )
     const runs = notes.map(({ file, kind, body }) => [file, kind, body.match(RUN)?.[1]])
