@@ -16,6 +16,7 @@ import { type MemberOptions, runMember } from './runtime/member.ts'
 import type { Consumer, PartitionWork } from './runtime/partition-work.ts'
 import { createRecordDecoder } from './runtime/record-decoder.ts'
 import { openStatefulWork } from './runtime/stateful-work.ts'
+import { createUnusableReport } from './runtime/unusable-report.ts'
 import type { ConsumerStateAccess, PartitionState } from './state/state.ts'
 
 export type ConsumerProcessOptions = {
@@ -40,6 +41,7 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
   const metrics = createConsumerMetrics(name, { lag: () => lag.recordsByTopic })
   const { url, ...registry } = config.registry
   const client = url === null ? null : createRegistryClient({ ...registry, url, signal })
+  const unusable = createUnusableReport(log)
   const dependencies = createDependencyStatus(log, () => metrics.countFault('away'))
   const producerOptions = () => ({
     ...{ sink: kafka.openSink(), partitionsOf: kafka.topics.partitionsOf, signal },
@@ -58,6 +60,8 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
 
   return {
     ...{ metrics, deadLetterTopic, topics },
+    /** Reports a record that becomes a dead letter. */
+    onUnusable: unusable.add,
     /**
      * Returns the function that reports why a dependency is unavailable; null: it is available
      * again.
@@ -68,7 +72,8 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
     /** Creates the relay that sends the effects of all partitions of the process. */
     createEffectRelay: () =>
       createEffectRelay({ ...producerOptions(), onSent: metrics.countEffects }),
-    createDeadLetterProducer: () => createDeadLetterProducer(producerOptions()),
+    createDeadLetterProducer: () =>
+      unusable.reportSent(createDeadLetterProducer(producerOptions())),
     /** The next offset of a partition, or null when another member owns the partition. */
     nextOffset,
     /**
@@ -102,16 +107,16 @@ export function createConsumerProcess(options: ConsumerProcessOptions) {
     /** Serves the HTTP pages of the process. `fallback` answers every other request. */
     serve: (http: { host: string; port: number }, key: string, fallback?: RequestListener) =>
       serveHttp({
+        onListening: address => log.info(address, 'HTTP pages'),
+        alarms: unusable.alarms,
         ...http,
         key,
         notReadyReasons: dependencies.unavailableReasons,
         metrics: metrics.text,
         state: (): ConsumerProcessState => ({
           ...{ part: 'consumer', name, pid: process.pid, partitions: [...works.keys()] },
-          lag: Object.fromEntries(lag.recordsByTopic),
-          lagAtMs: lag.atMs,
-          away: dependencies.unavailable(),
-          ...metrics.totals,
+          ...{ lag: Object.fromEntries(lag.recordsByTopic), lagAtMs: lag.atMs },
+          ...{ away: dependencies.unavailable(), ...metrics.totals },
         }),
         ...(fallback && { fallback }),
       }),
@@ -162,14 +167,14 @@ export function createStatefulOpener(
   createHandling: (state: PartitionState) => Promise<Handling>,
   { hasEffects = true, commitEveryMs = 0 } = {},
 ): Consumer['open'] {
-  const { decodeRecords, deadLetterTopic, retryWhileUnavailable, metrics } = runtime
+  const { decodeRecords, deadLetterTopic, retryWhileUnavailable, metrics, onUnusable } = runtime
   const effects = hasEffects ? runtime.createEffectRelay() : null
   return (partition, signal) =>
     retryWhileUnavailable(
       () =>
         openStatefulWork({
           ...{ name, state, partition, decodeRecords, deadLetterTopic, retryWhileUnavailable },
-          ...{ createHandling, commitEveryMs },
+          ...{ createHandling, commitEveryMs, onUnusable },
           onCommitted(counts, committed, missing) {
             metrics.countRecords(counts)
             metrics.setMissing(partition, missing)

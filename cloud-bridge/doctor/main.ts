@@ -4,6 +4,7 @@ import { type AdminAccess, loadAdminAccess } from '../../config/admin.ts'
 import { type Config, type Fault, loadConfig } from '../../config/config.ts'
 import { createProgram, withConfig } from '../../config/process/command-line.ts'
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
+import { effectTopicsOf } from '../consumers/effect-topics.ts'
 import { runChecks } from './check-runner.ts'
 import { createChecks } from './checks.ts'
 import { type Finding, fault, findingJson, findingLine, ok } from './finding.ts'
@@ -59,7 +60,12 @@ async function run(config: Config, access: AdminAccess): Promise<Finding[]> {
     run: async () => [ok('configuration', file ?? 'the defaults')],
   }
   const creation = createTopics
-    ? [topicCreationCheck({ ...config.kafka, ...access }, replication)]
+    ? [
+        topicCreationCheck(
+          { ...config.kafka, effectTopics: effectTopicsOf(config), ...access },
+          replication,
+        ),
+      ]
     : []
   const first = await runChecks([configuration, ...creation], on)
   return [...first, ...(await runChecks(createChecks(config), on))]

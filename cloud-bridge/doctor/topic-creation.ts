@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts'
+import type { EffectTopic } from '../consumers/effect-topics.ts'
 import type { KafkaOptions, NewTopic, TopicAdmin } from '../kafka/client.ts'
 import { createKafkaClient } from '../kafka/configured-client.ts'
 import type { TopicSettings } from '../kafka/topic-settings.ts'
@@ -13,7 +14,10 @@ import {
 } from './finding.ts'
 import { readTopicSettings, topicSummary } from './topics.ts'
 
-type TopicNames = Pick<Config['kafka'], 'topics' | 'partitions'>
+type TopicNames = Pick<Config['kafka'], 'topics' | 'partitions'> & {
+  /** The topics of the consumers; none by default. */
+  effectTopics?: readonly EffectTopic[]
+}
 
 /** How many partitions the readings topic gets when kafka.partitions is not set. */
 const DEFAULT_PARTITIONS = 6
@@ -39,20 +43,22 @@ export function topicCreationCheck(kafka: TopicNames & KafkaOptions, replicas?: 
  */
 export async function createMissingTopics(
   topics: TopicAdmin,
-  { topics: names, partitions }: TopicNames,
+  { topics: bridgeTopics, partitions, effectTopics = [] }: TopicNames,
   replicas?: number,
 ): Promise<Finding[]> {
+  const effectNames = Object.fromEntries(effectTopics.map(({ topic }) => [topic, topic]))
+  const names: Record<string, string> = { ...effectNames, ...bridgeTopics }
   const before = await readTopicSettings(names, topics)
-  const { readings } = before
+  const readings = before.readings!
   const spreadOver =
     partitions ?? (readings instanceof Error ? DEFAULT_PARTITIONS : readings.partitions)
-  const partitionCounts: Record<keyof typeof names, number> = {
-    ...{ readings: spreadOver, backfill: spreadOver, deadletters: 1, ledger: 1 },
-  }
-  const keys = Object.keys(partitionCounts) as (keyof typeof partitionCounts)[]
-  const planOf = (key: keyof typeof partitionCounts): NewTopic => ({
-    ...{ topic: names[key], partitions: partitionCounts[key] },
+  const singles = [bridgeTopics.deadletters, bridgeTopics.ledger]
+  const compacted = effectTopics.flatMap(({ topic, isCompacted }) => (isCompacted ? [topic] : []))
+  const keys = [...Object.keys(bridgeTopics), ...Object.keys(effectNames)]
+  const planOf = (key: string): NewTopic => ({
+    ...{ topic: names[key]!, partitions: singles.includes(names[key]!) ? 1 : spreadOver },
     ...(replicas !== undefined && { replicas }),
+    ...(compacted.includes(names[key]!) && { isCompacted: true }),
   })
   // A user who may create topics may not always see them; existing topics are left unchanged.
   const missing = keys.filter(key => before[key] instanceof Error)
@@ -60,7 +66,7 @@ export async function createMissingTopics(
   const after = await readTopicSettings(names, topics)
   return keys.map(key => {
     const subject = `topic ${names[key]}`
-    const [existing, created] = [before[key], after[key]]
+    const [existing, created] = [before[key]!, after[key]!]
     if (!(existing instanceof Error)) return existingFinding(subject, existing, planOf(key))
     if (!(created instanceof Error)) return ok(subject, `created: ${topicSummary(created)}`)
     const cure = 'See docs/security.md for the necessary rights'

@@ -28,13 +28,15 @@ type TopicKey = keyof TopicExpectations['topics']
 export type TopicAnswers = Record<TopicKey, TopicSettings | Error>
 
 /** Never rejects: an answer may be an error. */
-export async function readTopicSettings(
-  names: TopicExpectations['topics'],
+export async function readTopicSettings<Key extends string>(
+  names: Readonly<Record<Key, string>>,
   topics: TopicAdmin,
-): Promise<TopicAnswers> {
+): Promise<Record<Key, TopicSettings | Error>> {
   const settingsOf = (topic: string) => topics.settingsOf(topic).catch((error: Error) => error)
-  const answers = Object.entries(names).map(async ([key, name]) => [key, await settingsOf(name)])
-  return Object.fromEntries(await Promise.all(answers))
+  const answers = (Object.entries(names) as [Key, string][]).map(
+    async ([key, name]) => [key, await settingsOf(name)] as const,
+  )
+  return Object.fromEntries(await Promise.all(answers)) as Record<Key, TopicSettings | Error>
 }
 
 /** The faults and warnings of each topic; a topic without a fault begins with its summary. */

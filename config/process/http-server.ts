@@ -1,4 +1,5 @@
 import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type CommandHandler, handleCommand } from './commands.ts'
 import { listen } from './listener.ts'
 
@@ -19,6 +20,8 @@ export type HttpOptions = {
   commands?: Record<string, CommandHandler>
   /** Answers requests to all other paths. */
   fallback?: RequestListener
+  /** Called with the address on which the server listens, with the port that port 0 became. */
+  onListening?: (address: { host: string; port: number }) => void
 }
 
 /**
@@ -35,6 +38,7 @@ export async function serveHttp(options: HttpOptions) {
     state,
     commands = {},
     fallback: others,
+    onListening,
     ...at
   } = options
   const json = (value: object, status = 200) => ({
@@ -81,6 +85,7 @@ export async function serveHttp(options: HttpOptions) {
     }
   })
   await listen(server, key, at)
+  onListening?.({ host: at.host, port: (server.address() as AddressInfo).port })
   return {
     async [Symbol.asyncDispose](): Promise<void> {
       server.closeAllConnections()

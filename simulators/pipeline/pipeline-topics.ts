@@ -1,8 +1,7 @@
+import { effectTopicsOf } from '../../cloud-bridge/consumers/effect-topics.ts'
 import type { TopicAdmin } from '../../cloud-bridge/kafka/client.ts'
 import type { Config } from '../../config/config.ts'
 
-/** The topic to which consumers send alerts for people. */
-const ALERTS = 'sluice.alerts'
 /** Partitions of the readings topic when `kafka.partitions` is not configured. */
 const PARTITIONS = 6
 
@@ -13,8 +12,9 @@ const PARTITIONS = 6
  */
 export async function createPipelineTopics(
   { create, partitionsOf }: TopicAdmin,
-  { kafka: { topics, partitions }, consumers }: Pick<Config, 'kafka' | 'consumers'>,
+  config: Pick<Config, 'kafka' | 'consumers'>,
 ): Promise<void> {
+  const { topics, partitions } = config.kafka
   await create([
     { topic: topics.readings, partitions: partitions ?? PARTITIONS },
     { topic: topics.deadletters, partitions: 1 },
@@ -23,7 +23,6 @@ export async function createPipelineTopics(
   const readingsPartitions = await partitionsOf(topics.readings)
   await create([
     { topic: topics.backfill, partitions: readingsPartitions },
-    { topic: consumers.analytics.topic, partitions: readingsPartitions, isCompacted: true },
-    { topic: ALERTS, partitions: readingsPartitions },
+    ...effectTopicsOf(config).map(topic => ({ ...topic, partitions: readingsPartitions })),
   ])
 }

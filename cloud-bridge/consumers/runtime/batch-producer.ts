@@ -1,4 +1,5 @@
 import { createPartitioner } from '../../../config/event/partitioner.ts'
+import { NoSuchTopic } from '../../kafka/client.ts'
 import {
   type Batch,
   type EventSink,
@@ -37,8 +38,14 @@ export function createBatchProducer(options: BatchProducerOptions) {
   }
   const partitioners = new Map<string, ReturnType<typeof createPartitioner>>()
 
+  const countPartitions = (topic: string) =>
+    partitionsOf(topic).catch((error: Error) => {
+      const cure =
+        error instanceof NoSuchTopic ? '. Create it: ./sluice doctor --create-topics' : ''
+      throw new Error(`topic ${topic}: ${error.message}${cure}`, { cause: error })
+    })
   const createBatch = async (topic: string, effects: readonly Effect[]): Promise<Batch> => {
-    const partition = partitioners.get(topic) ?? createPartitioner(await partitionsOf(topic))
+    const partition = partitioners.get(topic) ?? createPartitioner(await countPartitions(topic))
     partitioners.set(topic, partition)
     const records = effects.map(({ id, key, value }) => ({
       ...partition(key),

@@ -4,7 +4,12 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
 import type { EventReader } from '../../registry/event-reader.ts'
 
 /** A record that a consumer cannot process, and why. */
-export type UnusableRecord = { record: ReadRecord; reason: string }
+export type UnusableRecord = {
+  record: ReadRecord
+  reason: string
+  /** The error of the handler; absent when the record is no event. */
+  error?: Error
+}
 
 export type DecodedRecords = {
   events: { event: SensorReading; record: ReadRecord }[]

@@ -12,6 +12,8 @@ export type UncommittedBatchOptions = {
   deadLetterTopic: string
   decodeRecords(records: readonly ReadRecord[]): Promise<DecodedRecords>
   retryWhileUnavailable: DependencyRetry
+  /** Called for each record that becomes a dead letter. */
+  onUnusable?(topic: string, unusable: UnusableRecord): void
 }
 
 type Uncommitted = {
@@ -47,7 +49,7 @@ export function createUncommittedBatch(
       try {
         handling.handle(arrival === candidate.arrival ? candidate : { ...candidate, arrival })
       } catch (error) {
-        unusable.push({ record, reason: (error as Error).message })
+        unusable.push({ record, reason: (error as Error).message, error: error as Error })
         continue
       }
       uncommitted.counts[arrival]++
@@ -75,6 +77,7 @@ export function createUncommittedBatch(
     signal.throwIfAborted()
     for (const rejected of [...unusable, ...handleAll(received)]) {
       uncommitted.counts.unusable++
+      options.onUnusable?.(topic, rejected)
       const source = { consumer: name, topic, deadLetterTopic }
       uncommitted.deadLetters.push(createDeadLetter(rejected, source))
     }

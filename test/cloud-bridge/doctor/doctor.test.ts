@@ -1,16 +1,18 @@
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ALERTS_TOPIC, effectTopicsOf } from '../../../cloud-bridge/consumers/effect-topics.ts'
 import { runChecks } from '../../../cloud-bridge/doctor/check-runner.ts'
 import { createChecks } from '../../../cloud-bridge/doctor/checks.ts'
 import { type Finding, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { createMissingTopics } from '../../../cloud-bridge/doctor/topic-creation.ts'
 import { createKafkaClient } from '../../../cloud-bridge/kafka/configured-client.ts'
-import { describeFaults, loadConfig } from '../../../config/config.ts'
+import { defaults, describeFaults, loadConfig } from '../../../config/config.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
 import { findFreePort } from '../../../simulators/kafka/free-port.ts'
 import { createForeignTopic } from '../../setup/kafka/foreign-topics.ts'
@@ -149,6 +151,29 @@ describeWithKafka('./sluice doctor and a real Kafka', () => {
       value: expect.stringMatching(/^one replica/),
       cure: expect.any(String),
     })
+  })
+
+  it('creates the topics of the consumers too, as many partitions as the readings have', async () => {
+    const { topics: admin } = await createKafkaClient(sharedKafka())
+    const [aggregates, alerts] = [`aggregates-${randomUUID()}`, `alerts-${randomUUID()}`]
+    const effectTopics = effectTopicsOf({
+      consumers: {
+        ...defaults.consumers,
+        analytics: { ...defaults.consumers.analytics, topic: aggregates },
+      },
+    })
+    expect(effectTopics.map(({ topic }) => topic)).toEqual([aggregates, ALERTS_TOPIC])
+    const named = effectTopics.map(topic =>
+      topic.topic === ALERTS_TOPIC ? { ...topic, topic: alerts } : topic,
+    )
+    const names = { topics, partitions: 2, effectTopics: named }
+    await createMissingTopics(admin, names, 1)
+    for (const topic of [aggregates, alerts]) {
+      expect(await partitionsOf(sharedKafka(), topic)).toBe(2)
+      expect(about(await createMissingTopics(admin, names, 1), topic)).toEqual([
+        expect.stringMatching(/^ok .*exists/),
+      ])
+    }
   })
 
   it('leaves an existing topic unchanged, and reports the differences', async () => {

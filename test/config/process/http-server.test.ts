@@ -33,6 +33,18 @@ describe('the pages of a process', () => {
     expect((await get('/other')).status).toBe(404)
   })
 
+  it('report the port that port 0 became', async () => {
+    let address = { host: '', port: 0 }
+    await using _ = await serveHttp({
+      ...{ key: 'gateway.http', host: '127.0.0.1', port: 0, notReadyReasons: () => [] },
+      ...{ metrics: async () => '', state: () => ({}) },
+      onListening(listening) {
+        address = listening
+      },
+    })
+    expect((await fetch(`http://${address.host}:${address.port}/health`)).status).toBe(200)
+  })
+
   it('report why a process is not ready, and that it runs', async () => {
     const { http, get } = await serve(['Kafka is unavailable'])
     await using _closed = http

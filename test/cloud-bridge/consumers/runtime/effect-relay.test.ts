@@ -4,6 +4,7 @@ import {
   type EffectRelayOptions,
 } from '../../../../cloud-bridge/consumers/runtime/effect-relay.ts'
 import type { PartitionState } from '../../../../cloud-bridge/consumers/state/state.ts'
+import { NoSuchTopic } from '../../../../cloud-bridge/kafka/client.ts'
 import { createMemorySink } from '../../../contracts/memory-sink.ts'
 import {
   eventsOf,
@@ -104,9 +105,9 @@ describe('effects', () => {
     const claimed = await state.claim(0)
     await claimed.commit({ effects: effectsOf('a') })
     let calls = 0
-    const { effects, arrived, sink } = createTestRelay({
+    const { effects, arrived, sink, outage } = createTestRelay({
       async partitionsOf() {
-        if (++calls === 1) throw new Error('no such topic')
+        if (++calls === 1) throw new NoSuchTopic('the topic does not exist')
         return 1
       },
     })
@@ -118,6 +119,9 @@ describe('effects', () => {
     effects.wake(claimed)
     await effects.idle()
     expect([calls, arrived()]).toEqual([2, ['a']])
+    expect(await outage).toBe(
+      'topic out: the topic does not exist. Create it: ./sluice doctor --create-topics',
+    )
     expect((await (await state.reader(0)).pendingEffects(10)).length).toBe(1)
   })
 
