@@ -54,6 +54,7 @@ const gateway = z.strictObject({
       pauseMaxMs: ms(1, 60_000).default(2000),
       qos2InFlightMax: count(1, 65_535).default(100),
       qos2EntriesMax: count(1, 10_000_000).default(100_000),
+      qos2KeepMs: ms(1000, 31_536_000_000).default(604_800_000),
     })
     .prefault({}),
   http: listener(9464),
@@ -89,6 +90,12 @@ const outbox = z.strictObject({
   groupMaxEvents: count(1, 65_535).default(1000),
   groupMaxBytes: bytes(1024, 67_108_864).default(1_048_576),
   heartbeatMs: ms(100, 3_600_000).default(10_000),
+  writer: z
+    .strictObject({
+      alarmAfterMs: ms(100, 3_600_000).default(10_000),
+      endAfterMs: ms(1000, 86_400_000).default(120_000),
+    })
+    .prefault({}),
   pruneSchedule: schedule.default('* * * * *'),
   keep: z
     .strictObject({

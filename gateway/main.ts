@@ -13,13 +13,28 @@ import { createLog, type Log } from '../config/process/log.ts'
 import { startClock } from './clock.ts'
 import { deadLetterCommands } from './http/dead-letter-commands.ts'
 import { createMetrics, type MeasuredValues, type Metrics } from './http/metrics.ts'
-import { type GatewayParts, gatewayState, unreadyReasons, wearAlarms } from './http/status.ts'
-import { startWriter, type Writer, type WriterOptions } from './ingest/writer.ts'
-import { type BrokerOptions, startBroker } from './mqtt/broker.ts'
+import { qos2Commands } from './http/qos2-commands.ts'
+import {
+  type GatewayParts,
+  gatewayState,
+  unreadyReasons,
+  wearAlarms,
+  writerAlarms,
+} from './http/status.ts'
+import { startWriter, unreleasedBounds, type Writer, type WriterOptions } from './ingest/writer.ts'
+import { silentText } from './ingest/writer-channel.ts'
+import { type BoundReports, createBoundReports } from './mqtt/bound-reports.ts'
+import { type Broker, type BrokerOptions, startBroker } from './mqtt/broker.ts'
 import { startSchedule } from './schedule.ts'
 import { damageAlarms, lastSetAsideMs } from './store/file/damaged-files.ts'
 
 const STOP_MS = 8000
+const QOS2_FORGOTTEN =
+  'unreleased QoS 2 messages are forgotten; a device that sends one of them again makes a second ' +
+  'event. See ./sluice qos2 list'
+
+/** The parts through which the gateway reports: its log, its metrics and the bounds reached. */
+type Reporting = { log: Log; metrics: Metrics; bounds: BoundReports }
 
 const program = createProgram(
   'sluice gateway',
@@ -39,16 +54,20 @@ async function run(config: Config): Promise<void> {
   try {
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()
+    const logBound = (fields: object, text: string) => log.warn(fields, text)
+    const bounds = createBoundReports(logBound, metrics.recordBound)
+    const reporting = { log, metrics, bounds }
     const clock = stack.adopt(await startClock(config.gateway.clock.syncedFile), clock =>
       clock.close(),
     )
-    const writer = stack.use(
-      await startWriter({ ...writerOptions(config, log, metrics), clock: clock.now }),
-    )
+    let broker: Broker | null = null
+    const connectedClients = () => broker?.clientIds ?? []
+    const live = { clock: clock.now, connectedClients }
+    const writer = stack.use(await startWriter({ ...writerOptions(config, reporting), ...live }))
     if (writer.recovery) log.error(writer.recovery, 'the outbox was damaged and is salvaged')
     stack.use(startSchedule(config.outbox.pruneSchedule, writer.prune))
-    const broker = stack.use(await startBroker(brokerOptions(config, log, metrics, writer)))
-    const parts = { writer, broker, metrics }
+    broker = stack.use(await startBroker(brokerOptions(config, log, metrics, writer)))
+    const parts = { writer, broker, metrics, bounds }
     metrics.addMeasured(() => measuredValues(parts))
     stack.use(await serveHttp(httpOptions(config, parts)))
     logStarted(config, log, writer)
@@ -60,14 +79,14 @@ async function run(config: Config): Promise<void> {
 
 function writerOptions(
   { gateway, ingest, outbox, inbox, bridge }: Config,
-  log: Log,
-  metrics: Metrics,
-): Omit<WriterOptions, 'clock'> {
+  { log, metrics, bounds }: Reporting,
+): Omit<WriterOptions, 'clock' | 'connectedClients'> {
   return {
     gateway: gateway.id,
     ingest,
     outbox,
     inboxFile: inbox.file,
+    unreleasedBounds: unreleasedBounds(gateway.mqtt),
     // The bridge reads complete groups, so its last group may exceed the bridge's batch limit.
     readAheadMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
     onCommitted: metrics.recordCommit,
@@ -78,6 +97,15 @@ function writerOptions(
       beyondBudget
         ? log.warn(beyondBudget)
         : log.info('outbox.writeBudgetBytesPerDay is no longer exceeded'),
+    onSilent: silentMs => log.error({ silentMs }, silentText(silentMs)),
+    onAnswered: silentMs => log.warn({ silentMs }, 'the writer thread answers again'),
+    onQos2Forgotten: count =>
+      bounds.report({
+        key: 'gateway.mqtt.qos2EntriesMax',
+        value: gateway.mqtt.qos2EntriesMax,
+        consequence: QOS2_FORGOTTEN,
+        count,
+      }),
     onFailed: reason =>
       exitOnError(
         log,
@@ -95,7 +123,6 @@ function brokerOptions(
   return {
     accept: writer.accept,
     limits: gateway.mqtt,
-    countUnreleased: () => writer.status.qos2Unreleased,
     onRefused: metrics.recordRefused,
     onAcknowledged: metrics.recordAcknowledged,
     onConnectionBroken: (client, reason) => {
@@ -106,15 +133,20 @@ function brokerOptions(
 }
 
 function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
-  const { writer, metrics } = parts
+  const { writer, broker, metrics, bounds } = parts
   return {
     ...gateway.http,
     key: 'gateway.http',
     notReadyReasons: () => unreadyReasons(parts),
-    alarms: () => [...damageAlarms('outbox', writer.status.setAsideFiles), ...wearAlarms(writer)],
+    alarms: () => [
+      ...damageAlarms('outbox', writer.status.setAsideFiles),
+      ...wearAlarms(writer),
+      ...writerAlarms(writer),
+      ...bounds.alarms(),
+    ],
     metrics: metrics.text,
     state: () => gatewayState(parts),
-    commands: deadLetterCommands(writer),
+    commands: { ...deadLetterCommands(writer), ...qos2Commands(writer, () => broker.clientIds) },
   }
 }
 

@@ -37,7 +37,7 @@ if (process.argv.includes('pid')) console.log(process.pid)
 `
 const commands =
   '  up  gateway  bridge  simulate  status  rehearse  ledger  archive  tail  export  deadletters' +
-  '  replay  doctor  partitions  consume'
+  '  qos2  replay  doctor  partitions  consume'
 const waitMs = { timeout: 20_000, interval: 10 }
 const oldNode = findOldNode()
 

@@ -21,7 +21,7 @@ import { nearestNames } from './suggestion.ts'
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, overlappingListeners, sizes, backoff, bounds, windows],
-    ...[laneCount, unknownLanes, sameFile, sameTopics, tlsPair, registryLogin],
+    ...[writerWatch, laneCount, unknownLanes, sameFile, sameTopics, tlsPair, registryLogin],
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -157,6 +157,14 @@ function windows({ outbox, gateway: { mqtt } }: Settings): Finding[] {
     ...atLeast([...maxPath], commitWindowMaxMs, [...minPath], commitWindowMs, consequence),
     ...(isBelowPause ? [] : [notBelowPause]),
   ]
+}
+
+function writerWatch({ outbox: { writer } }: Settings): Finding[] {
+  const path = ['outbox', 'writer']
+  const { alarmAfterMs, endAfterMs } = writer
+  const consequence = 'the gateway would end before it raises the alarm'
+  const alarmPath = [...path, 'alarmAfterMs']
+  return atLeast([...path, 'endAfterMs'], endAfterMs, alarmPath, alarmAfterMs, consequence)
 }
 
 function laneCount({ ingest, outbox }: Settings): Finding[] {

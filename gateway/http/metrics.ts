@@ -12,6 +12,7 @@ export type MeasuredValues = {
   writtenBytes: number
   deadLettersWithoutPayload: number
   connections: number
+  qos2Unreleased: number
   /**
    * When the newest damaged outbox file that still exists was set aside, in ms since 1970; 0 when
    * there is none.
@@ -35,6 +36,12 @@ export function createMetrics() {
     'sluice_connections_broken_total',
     'Device connections ended by a fault: malformed packet, timeout or reset',
   )
+  const bounds = new Counter({
+    name: 'sluice_bound_reached_total',
+    help: 'How often a bound of gateway.mqtt was reached, by its key',
+    labelNames: ['bound'],
+    registers,
+  })
   const histogram = (name: string, help: string) =>
     new Histogram({ name, help, registers, buckets: LATENCY_BUCKETS_S })
   const commit = histogram('sluice_commit_seconds', 'Time to commit a group, fsync included')
@@ -60,6 +67,9 @@ export function createMetrics() {
     },
     recordBrokenConnection(): void {
       broken.inc()
+    },
+    recordBound(bound: string, count: number): void {
+      bounds.inc({ bound }, count)
     },
     recordRefused(): void {
       totals.refused++
@@ -89,6 +99,11 @@ function gaugeFactory(registers: Registry[]) {
 function addGauges(registers: Registry[], measure: () => MeasuredValues): void {
   const gauge = gaugeFactory(registers)
   gauge('sluice_connections', 'Devices connected', () => measure().connections)
+  gauge(
+    'sluice_unreleased_messages',
+    'QoS 2 messages stored and not yet released by PUBREL',
+    () => measure().qos2Unreleased,
+  )
   gauge(
     'sluice_salvaged_timestamp_seconds',
     'When a damaged outbox that is still kept was moved aside, 0 for never',

@@ -1,9 +1,16 @@
 import type { GatewayState } from '../../config/process/gateway-state.ts'
 import type { Writer } from '../ingest/writer.ts'
+import { silentText } from '../ingest/writer-channel.ts'
+import type { BoundReports } from '../mqtt/bound-reports.ts'
 import type { Broker } from '../mqtt/broker.ts'
 import type { Metrics } from './metrics.ts'
 
-export type GatewayParts = { writer: Writer; broker: Broker; metrics: Metrics }
+export type GatewayParts = {
+  writer: Writer
+  broker: Broker
+  metrics: Metrics
+  bounds: BoundReports
+}
 
 /** Returns the reasons why the gateway accepts no messages now; empty when it accepts messages. */
 export function unreadyReasons({
@@ -11,6 +18,8 @@ export function unreadyReasons({
   broker,
 }: Pick<GatewayParts, 'writer' | 'broker'>): string[] {
   const reasons: string[] = []
+  const silentMs = writer.silentMs()
+  if (silentMs !== null) reasons.push(silentText(silentMs))
   if (writer.refusalReason) reasons.push(`the outbox refuses messages: ${writer.refusalReason}`)
   if (broker.isPaused) reasons.push('the writer is too slow: reading from devices is paused')
   return reasons
@@ -22,6 +31,12 @@ export function unreadyReasons({
 export function wearAlarms({ wear }: Pick<Writer, 'wear'>): string[] {
   const { beyondBudget } = wear()
   return beyondBudget === null ? [] : [beyondBudget]
+}
+
+/** Returns an alarm while the writer thread does not answer, with the duration. */
+export function writerAlarms(writer: Pick<Writer, 'silentMs'>): string[] {
+  const silentMs = writer.silentMs()
+  return silentMs === null ? [] : [`${silentText(silentMs)}: no message is acknowledged`]
 }
 
 /** The JSON of the page /state, which `sluice status` and the live screen show. */

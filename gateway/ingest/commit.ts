@@ -1,6 +1,7 @@
 import type { ClockState } from '../../config/event/sensor-reading.ts'
 import type { Handover } from '../mqtt/broker.ts'
 import type { Changes, Outbox } from '../store/outbox.ts'
+import { UNKNOWN_TIME, type UnreleasedBounds } from '../store/qos2-unreleased.ts'
 import { type Fate, type Message, messageHash } from './fate.ts'
 
 /**
@@ -8,6 +9,13 @@ import { type Fate, type Message, messageHash } from './fate.ts'
  * commit stored and that are not stored a second time.
  */
 export type CommitCounts = { stored: number; deadLettered: number; repeated: number }
+
+/** `isConnected` tells whether a client is connected now, by its id. */
+export type CommitConditions = {
+  clock: ClockState
+  unreleasedBounds: UnreleasedBounds
+  isConnected: (client: string) => boolean
+}
 
 /**
  * Decides the fate of every message, and commits all handovers in one transaction, in order. Throws
@@ -18,9 +26,10 @@ export function commitHandovers(
   outbox: Pick<Outbox, 'commit' | 'unreleased'>,
   fateOf: (message: Message) => Fate,
   handovers: Handover[],
-  clock: ClockState,
+  { clock, unreleasedBounds, isConnected }: CommitConditions,
 ): CommitCounts {
   const { repeated, ...changes } = changesOf(outbox.unreleased, fateOf, handovers, clock)
+  outbox.unreleased.enforceBounds(unreleasedBounds, isConnected)
   outbox.commit(changes)
   const { readings, deadLetters } = changes
   return { stored: readings.length, deadLettered: deadLetters.length, repeated }
@@ -68,7 +77,8 @@ function stageHandovers(
         repeated++
         continue
       }
-      unreleased.remember(clientId, packetId, hash)
+      const at = clock === 'UNSYNCED' ? UNKNOWN_TIME : receivedAt
+      unreleased.remember(clientId, packetId, hash, at)
     }
     const fate = fateOf(message)
     if ('reading' in fate) readings.push(fate.reading)

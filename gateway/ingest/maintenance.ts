@@ -1,4 +1,3 @@
-import type { Config } from '../../config/config.ts'
 import type { ClockState } from '../../config/event/sensor-reading.ts'
 import type { Backlog, OutboxSpace } from '../../config/process/gateway-state.ts'
 import { openInboxReader } from '../store/delivery/inbox-reader.ts'
@@ -15,6 +14,9 @@ import { type ClockCorrection, createClockCorrections } from './clock-correction
  */
 const MEASURE_WEAR_BYTES = 128 * 1024
 
+/** How often unreleased QoS 2 messages are checked for their age. */
+const EXPIRE_EVERY_MS = 60_000
+
 /** Work between two commits: the tick of every second, and a scheduled pruning. */
 export type MaintenanceTask = { isTick: boolean; isPruning: boolean }
 
@@ -25,6 +27,8 @@ export type OutboxStatus = {
   bytesSoFar: number
   /** QoS 2 messages that are stored and not yet released by their PUBREL. */
   qos2Unreleased: number
+  /** Unreleased QoS 2 messages that were forgotten at a bound since the outbox was opened. */
+  qos2Forgotten: number
   /** Undelivered events, as of the last tick. */
   backlog: Backlog
   space: OutboxSpace
@@ -46,12 +50,13 @@ type Files = { outboxFile: string; inboxFile: string }
 export function openMaintenance(
   { outbox, retention }: Stores,
   { outboxFile, inboxFile }: Files,
-  { heartbeatMs }: Pick<Config['outbox'], 'heartbeatMs'>,
+  { heartbeatMs, qos2KeepMs }: { heartbeatMs: number; qos2KeepMs: number },
 ) {
   const readInbox = openInboxReader(inboxFile)
   let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
   let space = retention.space(backlog)
   let heartbeatAtMs = performance.now()
+  let expiredAtMs = Number.NEGATIVE_INFINITY
   const correctClock = createClockCorrections()
   let corrections: ClockCorrection[] = []
   let measuredAtBytes = 0
@@ -74,11 +79,17 @@ export function openMaintenance(
       note: { kind: 'clock', content: { epoch, ...correction } } as const,
       at: Date.now(),
     }))
+    expireUnreleased(clock)
     outbox.commit({ notes })
     corrections = []
     if (performance.now() - heartbeatAtMs < heartbeatMs) return
     heartbeatAtMs = performance.now()
     outbox.writeZoneHeads()
+  }
+  const expireUnreleased = (clock: ClockState) => {
+    if (clock === 'UNSYNCED' || performance.now() - expiredAtMs < EXPIRE_EVERY_MS) return
+    expiredAtMs = performance.now()
+    outbox.unreleased.expire(Date.now() - qos2KeepMs, Date.now())
   }
   const measureWear = (minBytes: number) => {
     if (outbox.bytesSoFar - measuredAtBytes < minBytes) return
@@ -115,6 +126,7 @@ export function openMaintenance(
       return {
         ...{ lastSequence, bytesSoFar, backlog, setAsideFiles },
         qos2Unreleased: outbox.unreleased.count,
+        qos2Forgotten: outbox.unreleased.forgottenAtBounds,
         space: { ...space, refuses: retention.refusalReason },
         writtenBytes: wear.bytes,
         deadLettersWithoutPayload: deadLetterBytes.droppedPayloads,

@@ -6,6 +6,7 @@ import { CannotStart } from '../../config/process/lifetime.ts'
 import { isDiskFull } from '../store/file/ballast.ts'
 import { isDamage, markDamaged } from '../store/file/damage-mark.ts'
 import { type Outbox, openOutbox } from '../store/outbox.ts'
+import type { UnreleasedBounds } from '../store/qos2-unreleased.ts'
 import type { RecoveryReport } from '../store/recovery/recovery.ts'
 import { createRetention } from '../store/retention/retention.ts'
 import { type CommitCounts, commitHandovers } from './commit.ts'
@@ -18,7 +19,15 @@ import { createFateDecision } from './fate.ts'
 import { unpackHandovers } from './handover-codec.ts'
 import { type MaintenanceTask, type OutboxStatus, openMaintenance } from './maintenance.ts'
 
-type CommitRequest = { packed: ArrayBuffer; count: number; clock: ClockState }
+/** `connected`: the ids of all connected clients; only near the bound of QoS 2 messages. */
+type CommitRequest = {
+  packed: ArrayBuffer
+  count: number
+  clock: ClockState
+  connected: string[]
+}
+/** Which clients' unreleased QoS 2 messages are to be forgotten: these, or all except these. */
+export type UnreleasedRequest = { clients: string[] } | { exceptClients: string[] }
 type MaintenanceRequest = { task: MaintenanceTask; clock: ClockState }
 
 /**
@@ -29,6 +38,7 @@ export type WriterRequest =
   | CommitRequest
   | MaintenanceRequest
   | { deadLetters: DeadLetterRequest }
+  | { unreleased: UnreleasedRequest }
   | 'close'
 
 /**
@@ -48,6 +58,7 @@ export type WriterResponse =
   | { kind: 'maintained'; hasMore: boolean; status: OutboxStatus }
   | { kind: 'resolved'; outcomes: DeadLetterOutcome[]; status: OutboxStatus }
   | { kind: 'refused'; reason: string; isFull: boolean; mustReopen: boolean }
+  | { kind: 'forgotten'; count: number; status: OutboxStatus }
   | { kind: 'closed' }
 
 export type WriterData = {
@@ -55,6 +66,7 @@ export type WriterData = {
   ingest: Config['ingest']
   outbox: Config['outbox']
   inboxFile: string
+  unreleasedBounds: UnreleasedBounds & { keepMs: number }
   /** How many undelivered events the bridge may have read already. */
   readAheadMaxEvents?: number
 }
@@ -63,7 +75,7 @@ export type WriterData = {
 if (parentPort) serve(parentPort, workerData as WriterData)
 
 function serve(port: MessagePort, { ingest, ...data }: WriterData) {
-  const { outbox: settings, inboxFile } = data
+  const { outbox: settings, inboxFile, unreleasedBounds } = data
   keepHeapSmall()
   const respond = (response: WriterResponse) => port.postMessage(response)
   const fateOf = createFateDecision(ingest)
@@ -73,18 +85,28 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
     return respond({ kind: 'cannot start', reason, isTemporary })
   }
   const { outbox, retention } = opened
-  const maintenance = openMaintenance(opened, { outboxFile: settings.file, inboxFile }, settings)
+  const maintenance = openMaintenance(
+    opened,
+    { outboxFile: settings.file, inboxFile },
+    {
+      heartbeatMs: settings.heartbeatMs,
+      qos2KeepMs: unreleasedBounds.keepMs,
+    },
+  )
   const { epoch, recovery } = outbox
   const store = outbox.store.toString('hex')
   respond({ kind: 'opened', store, epoch, recovery, status: maintenance.status() })
 
-  const commit = ({ packed, count, clock }: CommitRequest): WriterResponse => {
+  const commit = ({ packed, count, clock, connected }: CommitRequest): WriterResponse => {
     const handovers = unpackHandovers(packed, count)
     const reason = handovers.some(({ kind }) => kind === 'message') ? retention.admit() : null
     if (reason !== null) return { kind: 'refused', reason, isFull: true, mustReopen: false }
     const from = outbox.lastSequence + 1
     const startMs = performance.now()
-    const counts = commitHandovers(outbox, fateOf, handovers, clock)
+    const ids = new Set(connected)
+    const counts = commitHandovers(outbox, fateOf, handovers, {
+      ...{ clock, unreleasedBounds, isConnected: client => ids.has(client) },
+    })
     outbox.checkFiles()
     const commitMs = performance.now() - startMs
     maintenance.measureCommit(counts.deadLettered)
@@ -108,7 +130,10 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
         port.close()
       } else if (isCommit(request)) respond(commit(request))
       else if ('deadLetters' in request) respond(resolve(request.deadLetters))
-      else {
+      else if ('unreleased' in request) {
+        const count = forgetUnreleased(outbox, request.unreleased)
+        respond({ kind: 'forgotten', count, status: maintenance.status() })
+      } else {
         const hasMore = maintenance.run(request.task, request.clock)
         respond({ kind: 'maintained', hasMore, status: maintenance.status() })
       }
@@ -126,6 +151,17 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
       respond({ kind: 'refused', reason, isFull, mustReopen })
     }
   })
+}
+
+/** Forgets unreleased QoS 2 messages in a commit of its own; returns how many. */
+function forgetUnreleased(outbox: Outbox, request: UnreleasedRequest): number {
+  const { unreleased } = outbox
+  const kept = new Set('exceptClients' in request ? request.exceptClients : [])
+  const clients = 'clients' in request ? request.clients : unreleased.clients
+  let count = 0
+  for (const client of clients) if (!kept.has(client)) count += unreleased.forget(client)
+  outbox.commit({})
+  return count
 }
 
 const isCommit = (request: WriterRequest): request is CommitRequest =>
@@ -146,4 +182,4 @@ function openStores({ gateway, outbox: settings, inboxFile, readAheadMaxEvents }
   }
 }
 
-type OpenOptions = Omit<WriterData, 'ingest'>
+type OpenOptions = Omit<WriterData, 'ingest' | 'unreleasedBounds'>

@@ -1,7 +1,5 @@
-import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Config } from '../../config/config.ts'
 import type { ClockState } from '../../config/event/sensor-reading.ts'
-import { CannotStart } from '../../config/process/lifetime.ts'
 import type { AcceptHandover, Handover } from '../mqtt/broker.ts'
 import type { CommitCounts } from './commit.ts'
 import { CommitQueue, RefusedError } from './commit-queue.ts'
@@ -9,7 +7,13 @@ import type { DeadLetterOutcome, DeadLetterRequest } from './dead-letter-retry.t
 import { packHandovers } from './handover-codec.ts'
 import type { MaintenanceTask, OutboxStatus } from './maintenance.ts'
 import { createWriteBudget } from './write-budget.ts'
-import type { WriterData, WriterRequest, WriterResponse } from './writer-thread.ts'
+import { openWriterChannel, unexpectedText } from './writer-channel.ts'
+import type {
+  UnreleasedRequest,
+  WriterData,
+  WriterRequest,
+  WriterResponse,
+} from './writer-thread.ts'
 
 /**
  * How often the writer thread measures the backlog, writes a due heartbeat and checks the bounds.
@@ -18,6 +22,8 @@ const TICK_MS = 1000
 
 export type WriterOptions = WriterData & {
   clock: () => ClockState
+  /** Returns the ids of the connected clients. */
+  connectedClients?(): string[]
   onCommitted(counts: CommitCounts, commitMs: number): void
   /**
    * Called for each refused commit with its number of handovers; while the outbox is full, only for
@@ -31,6 +37,12 @@ export type WriterOptions = WriterData & {
    * longer exceeded.
    */
   onWriteBudgetChange?(beyondBudget: string | null): void
+  /** Called when the writer thread is silent for `outbox.writer.alarmAfterMs`. */
+  onSilent?(silentMs: number): void
+  /** Called when a silent writer thread answers after all. */
+  onAnswered?(silentMs: number): void
+  /** Called when unreleased QoS 2 messages were forgotten at a bound, with their number. */
+  onQos2Forgotten?(count: number): void
   /**
    * Called when the outbox cannot be trusted until it is opened again. The process must then end
    * and restart.
@@ -46,53 +58,60 @@ export type Writer = Awaited<ReturnType<typeof startWriter>>
  * when the outbox cannot be opened.
  */
 export async function startWriter({ clock, ...options }: WriterOptions) {
-  const { onCommitted, onRefused, onSpaceAvailable, onWriteBudgetChange, onFailed, ...workerData } =
-    options
-  const thread = new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData })
-  const opened = await readOpened(thread).catch(async error => {
-    await thread.terminate()
-    throw error
+  const channel = await openWriterChannel(workerDataOf(options), {
+    ...{ onSilent: noop, onAnswered: noop, ...options },
   })
+  const { opened, send } = channel
   let status: OutboxStatus = opened.status
   let refusal: { reason: string; isFull: boolean } | null = null
 
-  const send = (request: WriterRequest, transfer: ArrayBuffer[] = []) =>
-    sendRequest(thread, request, transfer)
   /**
    * Records the response to a commit of `count` handovers, or with `count` 0 the response to
    * another request. Returns the reason of a refusal, or null.
    */
   const record = (count: number, response: WriterResponse): string | null => {
     if (response.kind === 'refused') {
-      if (!response.isFull || !refusal?.isFull) onRefused(count, response.reason)
+      if (!response.isFull || !refusal?.isFull) options.onRefused(count, response.reason)
       refusal = response
       if (response.isFull) maintain()
-      else if (response.mustReopen) onFailed(response.reason)
+      else if (response.mustReopen) options.onFailed(response.reason)
       return response.reason
     }
     if (response.kind !== 'committed' && response.kind !== 'maintained') return null
+    const forgotten = response.status.qos2Forgotten - status.qos2Forgotten
+    if (forgotten > 0) options.onQos2Forgotten?.(forgotten)
     status = response.status
     const hasRoom = refusal?.isFull && status.space.refuses === null
-    if (hasRoom) onSpaceAvailable?.()
+    if (hasRoom) options.onSpaceAvailable?.()
     if (hasRoom || (count > 0 && !refusal?.isFull)) refusal = null
     if (response.kind === 'committed') {
       budget.recordCommit(response.counts)
-      onCommitted(response.counts, response.commitMs)
+      options.onCommitted(response.counts, response.commitMs)
     } else if (response.hasMore) maintain()
     return null
   }
-  const commit = async (handovers: Handover[]): Promise<string | null> =>
-    record(handovers.length, await sendGroup(send, handovers, clock()).catch(refusedByError))
+  const commit = async (handovers: Handover[]): Promise<string | null> => {
+    const count = handovers.length
+    const connected = connectedNearBound(options, status.qos2Unreleased + count)
+    const sent = sendGroup(send, handovers, { clock: clock(), connected })
+    return record(count, await sent.catch(refusedByError))
+  }
   const queue = new CommitQueue(options.outbox, commit)
-  const maintain = createMaintenanceSchedule(queue, onFailed, async task => {
+  const maintain = createMaintenanceSchedule(queue, options.onFailed, async task => {
     record(0, await send({ task, clock: clock() }))
   })
-  const budget = createWriteBudget(options.outbox, onWriteBudgetChange)
+  const budget = createWriteBudget(options.outbox, options.onWriteBudgetChange)
   const tick = setInterval(() => {
     maintain({ isTick: true })
     queue.windowMs = budget.recordSample(performance.now(), status.writtenBytes)
   }, TICK_MS)
-  thread.on('error', error => onFailed(error.message))
+  const ask = async (request: WriterRequest): Promise<WriterResponse> => {
+    const response = await queue.runTask(() => send(request))
+    const reason = record(0, response)
+    if (reason !== null) throw new RefusedError(reason)
+    if ('status' in response) status = response.status
+    return response
+  }
 
   return {
     store: opened.store,
@@ -107,6 +126,8 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     },
     /** The disk writes of the outbox, as of the last tick. */
     wear: () => budget.wear,
+    /** How long the writer thread has been silent, in ms; null while it answers in time. */
+    silentMs: () => channel.silentMs,
     /**
      * Why the last commit was refused, or why the next commit would be refused; null while messages
      * are accepted.
@@ -117,25 +138,13 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     /** Deletes delivered events beyond `outbox.keep`, in steps between commits. */
     prune: () => maintain({ isPruning: true }),
     accept: ((handover, sender) => queue.add(handover, sender)) as AcceptHandover,
-    /**
-     * Retries or drops dead letters between two commits. Rejects with RefusedError when the outbox
-     * refuses the request or too many requests wait. Repeating the same request is safe: dead
-     * letters that were resolved are reported as unchanged, with the reason.
-     */
-    async resolveDeadLetters(deadLetters: DeadLetterRequest): Promise<DeadLetterOutcome[]> {
-      const response = await queue.runTask(() => send({ deadLetters }))
-      if (response.kind === 'resolved') {
-        status = response.status
-        return response.outcomes
-      }
-      throw new RefusedError(record(0, response) ?? unexpectedText('deadLetters', response))
-    },
+    ...createOperatorRequests(ask),
     /** Commits all queued messages, writes the last heartbeat and closes the outbox. */
     async [Symbol.asyncDispose](): Promise<void> {
       clearInterval(tick)
       await queue.close()
       await send('close')
-      await thread.terminate()
+      await channel.close()
     },
   }
 }
@@ -144,10 +153,10 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
 async function sendGroup(
   send: (request: WriterRequest, transfer: ArrayBuffer[]) => Promise<WriterResponse>,
   handovers: Handover[],
-  clock: ClockState,
+  conditions: { clock: ClockState; connected: string[] },
 ): Promise<WriterResponse> {
   const packed = packHandovers(handovers)
-  return send({ packed, count: handovers.length, clock }, [packed])
+  return send({ packed, count: handovers.length, ...conditions }, [packed])
 }
 
 /** The response to a group that could not be given to the writer thread. */
@@ -156,16 +165,54 @@ function refusedByError({ message }: Error): WriterResponse {
   return { kind: 'refused', reason, isFull: false, mustReopen: false }
 }
 
-async function sendRequest(
-  thread: Worker,
-  request: WriterRequest,
-  transfer: ArrayBuffer[],
-): Promise<WriterResponse> {
-  const response = once(thread, 'message')
-  thread.postMessage(request, transfer)
-  return (await response)[0]
+/** The bounds of unreleased QoS 2 messages, as configured. */
+export function unreleasedBounds(
+  limits: Pick<Config['gateway']['mqtt'], 'qos2InFlightMax' | 'qos2EntriesMax' | 'qos2KeepMs'>,
+): WriterData['unreleasedBounds'] {
+  const { qos2InFlightMax, qos2EntriesMax, qos2KeepMs } = limits
+  return { perClientMax: qos2InFlightMax, totalMax: qos2EntriesMax, keepMs: qos2KeepMs }
 }
 
+/**
+ * The requests of an operator, which run between two commits. They reject with RefusedError when
+ * the outbox refuses the request or too many requests wait.
+ */
+function createOperatorRequests(ask: (request: WriterRequest) => Promise<WriterResponse>) {
+  return {
+    /**
+     * Retries or drops dead letters. Repeating the same request is safe: dead letters that were
+     * resolved are reported as unchanged, with the reason.
+     */
+    async resolveDeadLetters(deadLetters: DeadLetterRequest): Promise<DeadLetterOutcome[]> {
+      const response = await ask({ deadLetters })
+      if (response.kind === 'resolved') return response.outcomes
+      throw new RefusedError(unexpectedText('deadLetters', response))
+    },
+    /** Forgets unreleased QoS 2 messages; resolves with their number. */
+    async forgetUnreleased(unreleased: UnreleasedRequest): Promise<number> {
+      const response = await ask({ unreleased })
+      if (response.kind === 'forgotten') return response.count
+      throw new RefusedError(unexpectedText('unreleased', response))
+    },
+  }
+}
+
+/** The ids of the connected clients, when QoS 2 messages may have to be forgotten; else none. */
+function connectedNearBound(
+  { connectedClients, unreleasedBounds }: Omit<WriterOptions, 'clock'>,
+  unreleasedMax: number,
+): string[] {
+  return unreleasedMax > unreleasedBounds.totalMax ? (connectedClients?.() ?? []) : []
+}
+
+/** The options that the writer thread gets; functions cannot be sent to a thread. */
+function workerDataOf(options: WriterData): WriterData {
+  const { gateway, ingest, outbox, inboxFile, unreleasedBounds, readAheadMaxEvents } = options
+  const more = readAheadMaxEvents === undefined ? {} : { readAheadMaxEvents }
+  return { gateway, ingest, outbox, inboxFile, unreleasedBounds, ...more }
+}
+
+const noop = () => {}
 const IDLE: MaintenanceTask = { isTick: false, isPruning: false }
 
 /**
@@ -186,14 +233,4 @@ function createMaintenanceSchedule(
       return run(merged).catch(error => onFailed(`maintenance failed: ${error.message}`))
     })
   }
-}
-
-const unexpectedText = (request: string, { kind }: WriterResponse) =>
-  `the writer thread answered "${kind}" to the request "${request}"`
-
-async function readOpened(thread: Worker) {
-  const [response] = (await once(thread, 'message')) as [WriterResponse]
-  if (response.kind === 'cannot start') throw new CannotStart(response.reason, response)
-  if (response.kind !== 'opened') throw new Error(unexpectedText('start', response))
-  return response
 }

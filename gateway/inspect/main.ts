@@ -9,6 +9,7 @@ import {
 } from '../../config/process/command-line.ts'
 import { CannotStart, stopSignal } from '../../config/process/lifetime.ts'
 import { createTerminal } from '../../config/process/terminal.ts'
+import { CLIENTS_MAX } from '../http/qos2-commands.ts'
 import { parseDeadLetterId } from '../store/notes/dead-letter-id.ts'
 import {
   type DeadLetterName,
@@ -17,6 +18,7 @@ import {
   showDeadLetters,
 } from './dead-letters.ts'
 import { runExport } from './export.ts'
+import { clearUnreleased, listUnreleased } from './qos2.ts'
 import { runTail } from './tail.ts'
 
 const STOP_MS = 5000
@@ -109,6 +111,39 @@ for (const action of ['retry', 'drop'] as const) {
       process.exitCode = await resolveDeadLetters({ action, names, ...target, json, terminal })
     })
 }
+
+const qos2 = program
+  .command('qos2')
+  .description(
+    'QoS 2 messages that are stored and whose device has not sent PUBREL: list or clear them.',
+  )
+
+withConfig(qos2.command('list'), env)
+  .description('Lists clients with unreleased QoS 2 messages: client, number, oldest time.')
+  .option('--json', 'one JSON object a line')
+  .action(async ({ config, json = false }) => {
+    const { file } = requireConfig(config, env).outbox
+    process.exitCode = await listUnreleased({ file, json, terminal })
+  })
+
+withConfig(qos2.command('clear'), env)
+  .description(
+    'Forgets unreleased QoS 2 messages. No reading is lost; a device that sends a forgotten ' +
+      'message again makes a second event. The gateway must run.',
+  )
+  .argument('[clients...]', 'client ids as in the list')
+  .option('--absent', 'of all clients that are not connected')
+  .option('--all', 'of all clients')
+  .option('--json', 'the result as one JSON object')
+  .action(async (clients: string[], { config, absent, all, json = false }) => {
+    const given = [clients.length > 0, absent === true, all === true].filter(Boolean).length
+    if (given !== 1) throw new CannotStart('give client ids, or --absent, or --all')
+    if (clients.length > CLIENTS_MAX) throw new CannotStart(`give at most ${CLIENTS_MAX} clients`)
+    const which = absent ? 'absent' : all ? 'all' : clients
+    const { outbox, gateway } = requireConfig(config, env)
+    const target = { file: outbox.file, http: gateway.http }
+    process.exitCode = await clearUnreleased({ which, ...target, json, terminal })
+  })
 
 process.umask(0o077)
 await runCommand(program)

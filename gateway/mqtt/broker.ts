@@ -35,8 +35,6 @@ export type AcceptHandover = (handover: Handover, sender: object) => Promise<voi
 export type BrokerOptions = {
   accept: AcceptHandover
   limits: Config['gateway']['mqtt']
-  /** Returns how many QoS 2 messages are stored and not yet released by a PUBREL. */
-  countUnreleased: () => number
   onRefused(clientId: string | null, reason: string): void
   onAcknowledged(latencyMs: number): void
   /**
@@ -111,6 +109,10 @@ export async function startBroker(options: BrokerOptions) {
     get connections() {
       return aedes.connectedClients
     },
+    /** The ids of all connected clients. */
+    get clientIds() {
+      return Object.keys((aedes as unknown as { clients: object }).clients)
+    },
     get isPaused() {
       return backpressure.isPaused
     },
@@ -131,7 +133,7 @@ export async function startBroker(options: BrokerOptions) {
 
 /** Creates the publish hook: the only hook of aedes that runs before PUBACK and PUBREC are sent. */
 function createPublishHook(
-  { accept, onRefused, onAcknowledged, ...options }: BrokerOptions,
+  { accept, onRefused, onAcknowledged }: BrokerOptions,
   connections: Connections,
 ) {
   return (client: Client | null, packet: PublishPacket, done: Done) => {
@@ -142,10 +144,6 @@ function createPublishHook(
     const { topic, qos, messageId } = packet
     const qos2Key =
       qos === 2 && client && messageId ? { clientId: client.id, packetId: messageId } : null
-    if (qos2Key && options.countUnreleased() >= options.limits.qos2EntriesMax) {
-      const limit = `gateway.mqtt.qos2EntriesMax = ${options.limits.qos2EntriesMax}`
-      return refuse(`too many QoS 2 messages wait for their PUBREL: ${limit} is reached`)
-    }
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload)
     const removeInFlight = connections.backpressure.addInFlight(
       client && connections.byClient.get(client),

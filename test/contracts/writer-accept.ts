@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { defaults } from '../../config/config.ts'
-import { startWriter, type WriterOptions } from '../../gateway/ingest/writer.ts'
+import { startWriter, unreleasedBounds, type WriterOptions } from '../../gateway/ingest/writer.ts'
 import { readOutbox, temporary } from '../gateway/store/fixture.ts'
 import type { AcceptRig } from './accept.ts'
 
@@ -23,6 +23,8 @@ export async function openWriterAccept(
   const outboxFile = place.file('outbox.db')
   const options: WriterOptions = {
     ...{ gateway: 'gw', ingest: defaults.ingest, inboxFile: place.file('inbox.db') },
+    // The tests' messages are received in 1970 and must not expire.
+    unreleasedBounds: { ...unreleasedBounds(defaults.gateway.mqtt), keepMs: 1e14 },
     ...{ clock: () => 'SYNCED', onCommitted() {}, onRefused() {}, onFailed() {} },
     ...more,
     outbox: { ...defaults.outbox, commitWindowMs: 0, file: outboxFile, ...more.outbox },

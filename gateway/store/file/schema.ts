@@ -58,6 +58,8 @@ export const outboxMigrations = [
      events   INTEGER NOT NULL,
      bytes    INTEGER NOT NULL
    ) STRICT;`,
+  // 0 is a time that is not known; see qos2-unreleased.ts.
+  'ALTER TABLE incoming ADD COLUMN at INTEGER NOT NULL DEFAULT 0;',
 ]
 
 /**

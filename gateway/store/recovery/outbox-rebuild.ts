@@ -13,6 +13,7 @@ import {
 import { prepareGroupInsert } from '../groups/group-table.ts'
 import { decodeNoteBody } from '../notes/note-kinds.ts'
 import { createNoteLog, prepareNoteInsert } from '../notes/note-log.ts'
+import { UNKNOWN_TIME } from '../qos2-unreleased.ts'
 import { countInSpans, decodeRuns, isSpan, type Span, subtractSpans } from '../sequence/spans.ts'
 import type { DamagedFile } from './recovery.ts'
 import { openSalvage, type Salvage } from './salvage.ts'
@@ -227,9 +228,10 @@ function writeHeads(
 type HeadRow = { zone: string; zoneSequence: number }
 
 function copyIncoming(db: Database, file: string): number {
-  const rows = readRows(file, 'SELECT client, packet, hash FROM incoming')
-  const insert = db.prepare('INSERT OR IGNORE INTO incoming VALUES (@client, @packet, @hash)')
-  for (const row of rows) insert.run(row)
+  // The damaged file may have been written before the table had the column `at`.
+  const rows = readRows<{ at?: number }>(file, 'SELECT * FROM incoming')
+  const insert = db.prepare('INSERT OR IGNORE INTO incoming VALUES (@client, @packet, @hash, @at)')
+  for (const row of rows) insert.run({ at: UNKNOWN_TIME, ...row })
   return rows.length
 }
 

@@ -1,12 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import { commitHandovers } from '../../../gateway/ingest/commit.ts'
+import { type CommitConditions, commitHandovers } from '../../../gateway/ingest/commit.ts'
 import { createFateDecision } from '../../../gateway/ingest/fate.ts'
 import type { Handover } from '../../../gateway/mqtt/broker.ts'
 import { type Outbox, openOutbox } from '../../../gateway/store/outbox.ts'
 import { readOutbox, temporary } from '../store/fixture.ts'
 
 const fateOf = createFateDecision(defaults.ingest)
+const conditions: CommitConditions = {
+  clock: 'SYNCED',
+  unreleasedBounds: { perClientMax: 100, totalMax: 1000 },
+  isConnected: () => true,
+}
 
 function message(n: number, packet?: number, topic = 'building/hq/zone/z/sensor/d'): Handover {
   const qos2Key = packet === undefined ? null : { clientId: 'c', packetId: packet }
@@ -29,7 +34,7 @@ function openStore() {
   const file = place.file('outbox.db')
   let outbox: Outbox = openOutbox({ file, gateway: 'gw' })
   return {
-    commit: (...handovers: Handover[]) => commitHandovers(outbox, fateOf, handovers, 'SYNCED'),
+    commit: (...handovers: Handover[]) => commitHandovers(outbox, fateOf, handovers, conditions),
     get outbox() {
       return outbox
     },
@@ -54,7 +59,7 @@ describe('a commit of handovers', () => {
       return fateOf(given as never)
     }
     const handovers = [message(1, 1), message(2, 2, 'throws')]
-    expect(() => commitHandovers(store.outbox, throwing, handovers, 'SYNCED')).toThrow('of ours')
+    expect(() => commitHandovers(store.outbox, throwing, handovers, conditions)).toThrow('of ours')
     expect(store.stored()).toEqual([])
     expect(store.commit(message(1, 1))).toEqual({ stored: 1, deadLettered: 0, repeated: 0 })
     expect(store.stored()).toEqual([1])
@@ -128,7 +133,7 @@ describe('a commit of handovers', () => {
       },
     }
     const handovers = [message(2, 6), release(5)]
-    expect(() => commitHandovers(failing, fateOf, handovers, 'SYNCED')).toThrow('full')
+    expect(() => commitHandovers(failing, fateOf, handovers, conditions)).toThrow('full')
     expect(store.commit(message(1, 5), message(2, 6))).toMatchObject({ stored: 1, repeated: 1 })
     expect(store.stored()).toEqual([1, 2])
   })

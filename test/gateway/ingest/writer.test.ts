@@ -3,7 +3,7 @@ import Database from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
 import { defaults } from '../../../config/config.ts'
 import { CannotStart } from '../../../config/process/lifetime.ts'
-import { startWriter } from '../../../gateway/ingest/writer.ts'
+import { startWriter, unreleasedBounds } from '../../../gateway/ingest/writer.ts'
 import { markDamaged, readDamageReason } from '../../../gateway/store/file/damage-mark.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { openOutbox } from '../../../gateway/store/outbox.ts'
@@ -20,6 +20,7 @@ function optionsAt(file: string, more = {}) {
   return {
     ...{ gateway: 'gw', ingest: defaults.ingest, inboxFile: `${file}-inbox` },
     ...{ outbox: { ...defaults.outbox, file }, clock: () => 'SYNCED' as const },
+    ...{ unreleasedBounds: unreleasedBounds(defaults.gateway.mqtt) },
     ...{ onCommitted() {}, onRefused() {}, onFailed() {}, ...more },
   }
 }

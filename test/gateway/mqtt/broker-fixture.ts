@@ -16,19 +16,18 @@ export type TestBroker<T extends Pick<AcceptRig, 'accept'>> = AsyncDisposable & 
   acknowledged: number
 }
 
-type Given<T> = { rig: T; countUnreleased?: () => number } & Partial<Config['gateway']['mqtt']>
+type Given<T> = { rig: T } & Partial<Config['gateway']['mqtt']>
 
 /** Starts a broker that hands over to the given `accept`. The test must dispose of the broker. */
 export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
   given: Given<T>,
 ): Promise<TestBroker<T>> {
-  const { rig, countUnreleased = () => 0, port = await freePort(), ...limits } = given
+  const { rig, port = await freePort(), ...limits } = given
   const refused: string[] = []
   const broken: string[] = []
   const broker = await startBroker({
     accept: rig.accept,
     limits: { ...defaults.gateway.mqtt, ...limits, port },
-    countUnreleased,
     onRefused: (_, reason) => refused.push(reason),
     onAcknowledged: () => {
       started.acknowledged++
@@ -44,7 +43,7 @@ export async function startBrokerOn<T extends Pick<AcceptRig, 'accept'>>(
 
 /** Starts a broker whose `accept` stores messages in memory. */
 export function startTestBroker(
-  limits: Partial<Config['gateway']['mqtt']> & { countUnreleased?: () => number } = {},
+  limits: Partial<Config['gateway']['mqtt']> = {},
 ): Promise<TestBroker<MemoryAccept>> {
   return startBrokerOn({ ...limits, rig: createMemoryAccept() })
 }

@@ -13,8 +13,7 @@ const publish = (n: number, id: number, dup = false) =>
 /** A gateway that can be restarted with the same outbox. */
 async function startGateway() {
   const rig = await openWriterAccept()
-  const start = () =>
-    startBrokerOn({ rig, countUnreleased: () => rig.writer.status.qos2Unreleased })
+  const start = () => startBrokerOn({ rig })
   let broker = await start()
   return {
     rig,

@@ -126,25 +126,6 @@ describe('a refused message', () => {
     expect(await reconnected.next()).toBe('puback 7')
     expect(setup.rig.stored()).toEqual([1, 6, 7])
   })
-
-  it('is any further QoS 2 message while too many wait for their PUBREL', async () => {
-    let unreleased = 4
-    await using setup = await startTestBroker({
-      qos2EntriesMax: 5,
-      countUnreleased: () => unreleased,
-    })
-    using wire = await openDevice(setup.port, 'c')
-    wire.send(publish(1, { qos: 2 }))
-    expect(await wire.next()).toBe('pubrec 1')
-    unreleased = 5
-    wire.send(publish(2, { qos: 1 }))
-    expect(await wire.next()).toBe('puback 2')
-    wire.send(publish(3, { qos: 2 }))
-    expect(await wire.next()).toBe('closed')
-    expect(setup.refused).toEqual([
-      'too many QoS 2 messages wait for their PUBREL: gateway.mqtt.qos2EntriesMax = 5 is reached',
-    ])
-  })
 })
 
 describe('a will', () => {

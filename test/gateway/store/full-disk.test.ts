@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, it, vi } from 'vitest'
 import { defaults } from '../../../config/config.ts'
-import { startWriter } from '../../../gateway/ingest/writer.ts'
+import { startWriter, unreleasedBounds } from '../../../gateway/ingest/writer.ts'
 import { openInbox } from '../../../gateway/store/inbox.ts'
 import { numbered } from '../../contracts/accept.ts'
 import { readOutbox, temporary } from './fixture.ts'
@@ -26,6 +26,7 @@ async function startOnSmallDisk(more: Partial<typeof defaults.outbox> = {}) {
   const start = () =>
     startWriter({
       ...{ gateway: 'gw', ingest: defaults.ingest, inboxFile, outbox, clock: () => 'SYNCED' },
+      ...{ unreleasedBounds: unreleasedBounds(defaults.gateway.mqtt) },
       ...{ onCommitted() {}, onRefused, onSpaceAvailable: onRoom, onFailed },
     })
   let writer = await start()

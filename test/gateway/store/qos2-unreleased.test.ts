@@ -151,4 +151,44 @@ describe('QoS 2 messages between PUBLISH and PUBREL', () => {
     expect([1, 2].map(packet => last.unreleased.has('c', packet, hash))).toEqual([false, true])
     last.close()
   })
+
+  it('are forgotten by age, which counts from the first trusted time', () => {
+    using place = temporary()
+    using table = openTable(place.file('outbox.db'))
+    const { unreleased } = table
+    unreleased.remember('old', 1, hash, 1000)
+    unreleased.remember('new', 1, hash, 5000)
+    unreleased.remember('undated', 1, hash)
+    unreleased.expire(2000, 6000)
+    const known = () => ['old', 'new', 'undated'].filter(client => unreleased.has(client, 1, hash))
+    expect(known()).toEqual(['new', 'undated'])
+    table.commit()
+    unreleased.reload()
+    expect(known()).toEqual(['new', 'undated'])
+    unreleased.expire(6000, 9000)
+    expect(known()).toEqual(['undated'])
+    unreleased.expire(6001, 9000)
+    expect([known(), unreleased.count]).toEqual([[], 0])
+  })
+
+  it('beyond the bounds are forgotten: of absent clients first, then of the client with most', () => {
+    using place = temporary()
+    using table = openTable(place.file('outbox.db'))
+    const { unreleased } = table
+    const bounds = { perClientMax: 4, totalMax: 6 }
+    const packetsOf = (client: string) =>
+      [1, 2, 3, 4, 5].filter(packet => unreleased.has(client, packet, hash))
+    for (const packet of [1, 2, 3, 4, 5]) unreleased.remember('large', packet, hash)
+    for (const packet of [1, 2]) unreleased.remember('absent', packet, hash)
+    unreleased.remember('small', 1, hash)
+    unreleased.enforceBounds(bounds, client => client !== 'absent')
+    expect(['large', 'absent', 'small'].map(packetsOf)).toEqual([[2, 3, 4, 5], [2], [1]])
+    for (const packet of [2, 3]) unreleased.remember('small', packet, hash)
+    unreleased.enforceBounds(bounds, client => client !== 'absent')
+    expect(['large', 'absent', 'small'].map(packetsOf)).toEqual([[3, 4, 5], [], [1, 2, 3]])
+    expect(unreleased.forgottenAtBounds).toBe(4)
+    table.commit()
+    unreleased.reload()
+    expect(unreleased.count).toBe(6)
+  })
 })

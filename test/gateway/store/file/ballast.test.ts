@@ -2,7 +2,7 @@ import { mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it, vi } from 'vitest'
 import { defaults } from '../../../../config/config.ts'
-import { startWriter } from '../../../../gateway/ingest/writer.ts'
+import { startWriter, unreleasedBounds } from '../../../../gateway/ingest/writer.ts'
 import { openOutbox } from '../../../../gateway/store/outbox.ts'
 import { numbered } from '../../../contracts/accept.ts'
 import { reading, readOutbox, temporary } from '../fixture.ts'
@@ -21,6 +21,7 @@ it('names the true reason when the ballast cannot be written, and deletes nothin
   const outbox = { ...defaults.outbox, file, commitWindowMs: 0, whenFull: 'drop-oldest' as const }
   const writer = await startWriter({
     ...{ gateway: 'gw', ingest: defaults.ingest, inboxFile: place.file('inbox.db'), outbox },
+    ...{ unreleasedBounds: unreleasedBounds(defaults.gateway.mqtt) },
     ...{ clock: () => 'SYNCED', onCommitted() {}, onRefused() {}, onFailed() {} },
     onSpaceAvailable,
   })
