@@ -17,6 +17,7 @@ import {
   registryUrl,
   safeName,
   schedule,
+  timeZone,
   topicPattern,
 } from './value-kinds.ts'
 import { windowSizeTable } from './window-size-table.ts'
@@ -33,7 +34,11 @@ const route = z
     device: location.exactOptional(),
     lane: laneName.exactOptional(),
     time: z
-      .strictObject({ field: printableText, unit: choice('ms', 's', 'us', 'ns', 'iso') })
+      .strictObject({
+        field: printableText,
+        unit: choice('ms', 's', 'us', 'ns', 'iso'),
+        zone: timeZone.exactOptional(),
+      })
       .register(cures, { cure: 'Write both field: and unit:, or leave time out' })
       .exactOptional(),
   })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isHost, isHostAndPort, isPlainUrl } from './syntax/hosts.ts'
 import { locationFault } from './syntax/routes.ts'
 import { isSchedule } from './syntax/schedules.ts'
+import { isTimeZone } from './syntax/time-zones.ts'
 
 /**
  * What an operator can do about a wrong value, for each schema of a value. The schemas of this file
@@ -92,6 +93,13 @@ export const schedule = text(
   isSchedule,
   'is not a schedule of five fields',
   'Write minute, hour, day, month and weekday as cron does, such as "* * * * *" or "*/5 1-4 * * *"',
+)
+
+/** A time zone of the IANA database. */
+export const timeZone = text(
+  isTimeZone,
+  'is not a time zone of the IANA database',
+  'Write a time zone such as Europe/Berlin, America/New_York or UTC',
 )
 
 export const brokerAddress = text(

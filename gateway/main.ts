@@ -89,7 +89,10 @@ function writerOptions(
     unreleasedBounds: unreleasedBounds(gateway.mqtt),
     // The bridge reads complete groups, so its last group may exceed the bridge's batch limit.
     readAheadMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
-    onCommitted: metrics.recordCommit,
+    onCommitted: (counts, commitMs, timeReports) => {
+      metrics.recordCommit(counts, commitMs)
+      for (const report of timeReports) log.warn(report, 'the time of this device is strange')
+    },
     onRefused: (count, reason) =>
       log.error({ count, reason }, 'messages refused: not stored and not acknowledged'),
     onSpaceAvailable: () => log.info('the outbox has room: messages are accepted'),

@@ -21,7 +21,8 @@ import { nearestNames } from './suggestion.ts'
 export function checkRelations(settings: Settings): Finding[] {
   const rules = [
     ...[reachableListener, overlappingListeners, sizes, backoff, bounds, windows],
-    ...[writerWatch, laneCount, unknownLanes, sameFile, sameTopics, tlsPair, registryLogin],
+    ...[writerWatch, laneCount, unknownLanes, timeZones, sameFile, sameTopics, tlsPair],
+    registryLogin,
   ]
   return rules
     .flatMap(rule => rule(settings))
@@ -192,6 +193,16 @@ function unknownLanes({ ingest, outbox }: Settings): Finding[] {
     return [
       { path: ['ingest', 'routes', index, 'lane'], others: [['outbox', 'lanes']], reason, cure },
     ]
+  })
+}
+
+/** A time zone is for texts without an offset, and numbers count from 1970 in UTC. */
+function timeZones({ ingest }: Settings): Finding[] {
+  return ingest.routes.flatMap(({ time }, index): Finding[] => {
+    if (time?.zone === undefined || time.unit === 'iso') return []
+    const path = ['ingest', 'routes', index, 'time', 'zone']
+    const reason = `has no effect on numbers in unit ${time.unit}`
+    return [{ path, others: [], reason, cure: 'Set unit: iso, or leave zone out' }]
   })
 }
 

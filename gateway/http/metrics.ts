@@ -13,6 +13,8 @@ export type MeasuredValues = {
   deadLettersWithoutPayload: number
   connections: number
   qos2Unreleased: number
+  /** How many messages had each kind of strange time, since the start. */
+  timeProblems: Partial<Record<string, number>>
   /**
    * When the newest damaged outbox file that still exists was set aside, in ms since 1970; 0 when
    * there is none.
@@ -79,6 +81,7 @@ export function createMetrics() {
     addMeasured(measure: () => MeasuredValues): void {
       addGauges(registers, measure)
       addStoreMetrics(registers, measure)
+      addTimeProblems(registers, measure)
     },
   }
 }
@@ -140,6 +143,22 @@ function addGauges(registers: Registry[], measure: () => MeasuredValues): void {
   gauge('sluice_outbox_refuses', '1 while a bound or a full disk makes the outbox refuse', () =>
     measure().space.refuses === null ? 0 : 1,
   )
+}
+
+function addTimeProblems(registers: Registry[], measure: () => MeasuredValues): void {
+  const reported = new Map<string, number>()
+  new Counter({
+    name: 'sluice_time_problems_total',
+    help: 'Messages whose own time is strange, by kind: too early, too late, no offset, skipped',
+    registers,
+    labelNames: ['kind'],
+    collect() {
+      for (const [kind, count = 0] of Object.entries(measure().timeProblems)) {
+        this.inc({ kind }, count - (reported.get(kind) ?? 0))
+        reported.set(kind, count)
+      }
+    },
+  })
 }
 
 function addStoreMetrics(registers: Registry[], measure: () => MeasuredValues): void {

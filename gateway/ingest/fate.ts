@@ -4,8 +4,9 @@ import type { ClockState } from '../../config/event/sensor-reading.ts'
 import type { AcceptedReading } from '../store/groups/lanes.ts'
 import type { DeadLetter } from '../store/notes/note-log.ts'
 import { decodeJson } from './decoders/json.ts'
-import { extractObservedAt } from './observed-at.ts'
 import { compileRoutes } from './routes.ts'
+import { createTimeExtraction } from './time/observed-at.ts'
+import type { TimeReport } from './time/time-problems.ts'
 import { extractTraceparent } from './traceparent.ts'
 
 /**
@@ -21,10 +22,17 @@ export type Fate = { reading: AcceptedReading } | { deadLetter: DeadLetter }
 
 /**
  * Returns the function that decides the fate of an accepted message: a reading, or a dead letter
- * with its reason and the message's original bytes. The function never throws.
+ * with its reason and the message's original bytes. The function never throws. `onTimeProblem` is
+ * called for each reading whose own time is strange.
  */
-export function createFateDecision(ingest: Config['ingest']): (message: Message) => Fate {
+export function createFateDecision(
+  ingest: Config['ingest'],
+  onTimeProblem: (report: TimeReport) => void = () => {},
+): (message: Message) => Fate {
   const originOf = compileRoutes(ingest.routes)
+  const timeExtractions = new Map(
+    ingest.routes.map(route => [route, createTimeExtraction(route.time)]),
+  )
   const zones = new Set<string>()
   const decide = ({ topic, payload, receivedAt, clock }: Message): Fate => {
     const deadLetter = (reason: string, place: string): Fate => ({
@@ -41,9 +49,10 @@ export function createFateDecision(ingest: Config['ingest']): (message: Message)
     }
     const decoded = decoders[route.format](payload, ingest)
     if ('reason' in decoded) return deadLetter(decoded.reason, decoded.place)
-    const timed = extractObservedAt(decoded, route.time)
+    const timed = timeExtractions.get(route)!(decoded, { receivedAt, clock })
     if ('reason' in timed) return deadLetter(timed.reason, timed.place)
     zones.add(zone)
+    if (timed.problem) onTimeProblem({ ...timed.problem, site, zone, device, topic })
     const source = { topic, format: route.format }
     const traced = extractTraceparent(timed.measurements)
     return {

@@ -6,6 +6,7 @@ import { type SetAsideFile, setAsideFilesOf } from '../store/file/damaged-files.
 import type { Outbox } from '../store/outbox.ts'
 import type { Retention } from '../store/retention/retention.ts'
 import { type ClockCorrection, createClockCorrections } from './clock-corrections.ts'
+import type { TimeProblemCounts, TimeProblems } from './time/time-problems.ts'
 
 /**
  * Disk writes are measured after at most this many bytes of groups. The measurement reads the
@@ -39,6 +40,8 @@ export type OutboxStatus = {
    * opened.
    */
   deadLettersWithoutPayload: number
+  /** How many messages had each kind of strange time, since the start. */
+  timeProblems: TimeProblemCounts
   /** Damaged outbox files that were set aside and still exist, as of the last tick. */
   setAsideFiles: SetAsideFile[]
 }
@@ -51,6 +54,7 @@ export function openMaintenance(
   { outbox, retention }: Stores,
   { outboxFile, inboxFile }: Files,
   { heartbeatMs, qos2KeepMs }: { heartbeatMs: number; qos2KeepMs: number },
+  timeProblems: Pick<TimeProblems, 'counts'>,
 ) {
   const readInbox = openInboxReader(inboxFile)
   let backlog: Backlog = { events: 0, bytes: 0, oldestAgeMs: 0 }
@@ -130,6 +134,7 @@ export function openMaintenance(
         space: { ...space, refuses: retention.refusalReason },
         writtenBytes: wear.bytes,
         deadLettersWithoutPayload: deadLetterBytes.droppedPayloads,
+        timeProblems: timeProblems.counts(),
       }
     },
     close: readInbox.close,

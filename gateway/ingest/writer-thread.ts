@@ -18,6 +18,7 @@ import {
 import { createFateDecision } from './fate.ts'
 import { unpackHandovers } from './handover-codec.ts'
 import { type MaintenanceTask, type OutboxStatus, openMaintenance } from './maintenance.ts'
+import { createTimeProblems, type TimeReport } from './time/time-problems.ts'
 
 /** `connected`: the ids of all connected clients; only near the bound of QoS 2 messages. */
 type CommitRequest = {
@@ -54,7 +55,13 @@ export type WriterResponse =
       status: OutboxStatus
     }
   | { kind: 'cannot start'; reason: string; isTemporary: boolean }
-  | { kind: 'committed'; counts: CommitCounts; commitMs: number; status: OutboxStatus }
+  | {
+      kind: 'committed'
+      counts: CommitCounts
+      commitMs: number
+      timeReports: TimeReport[]
+      status: OutboxStatus
+    }
   | { kind: 'maintained'; hasMore: boolean; status: OutboxStatus }
   | { kind: 'resolved'; outcomes: DeadLetterOutcome[]; status: OutboxStatus }
   | { kind: 'refused'; reason: string; isFull: boolean; mustReopen: boolean }
@@ -78,21 +85,17 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const { outbox: settings, inboxFile, unreleasedBounds } = data
   keepHeapSmall()
   const respond = (response: WriterResponse) => port.postMessage(response)
-  const fateOf = createFateDecision(ingest)
+  const timeProblems = createTimeProblems()
+  const fateOf = createFateDecision(ingest, timeProblems.record)
   const opened = openStores(data)
   if (opened instanceof CannotStart) {
     const { message: reason, isTemporary } = opened
     return respond({ kind: 'cannot start', reason, isTemporary })
   }
   const { outbox, retention } = opened
-  const maintenance = openMaintenance(
-    opened,
-    { outboxFile: settings.file, inboxFile },
-    {
-      heartbeatMs: settings.heartbeatMs,
-      qos2KeepMs: unreleasedBounds.keepMs,
-    },
-  )
+  const files = { outboxFile: settings.file, inboxFile }
+  const times = { heartbeatMs: settings.heartbeatMs, qos2KeepMs: unreleasedBounds.keepMs }
+  const maintenance = openMaintenance(opened, files, times, timeProblems)
   const { epoch, recovery } = outbox
   const store = outbox.store.toString('hex')
   respond({ kind: 'opened', store, epoch, recovery, status: maintenance.status() })
@@ -111,7 +114,8 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
     const commitMs = performance.now() - startMs
     maintenance.measureCommit(counts.deadLettered)
     if (counts.stored > 0) maintenance.recordReceived(clock, { from, to: outbox.lastSequence })
-    return { kind: 'committed', counts, commitMs, status: maintenance.status() }
+    const timeReports = timeProblems.newReports()
+    return { kind: 'committed', counts, commitMs, timeReports, status: maintenance.status() }
   }
 
   const resolve = (request: DeadLetterRequest): WriterResponse => {

@@ -6,6 +6,7 @@ import { CommitQueue, RefusedError } from './commit-queue.ts'
 import type { DeadLetterOutcome, DeadLetterRequest } from './dead-letter-retry.ts'
 import { packHandovers } from './handover-codec.ts'
 import type { MaintenanceTask, OutboxStatus } from './maintenance.ts'
+import type { TimeReport } from './time/time-problems.ts'
 import { createWriteBudget } from './write-budget.ts'
 import { openWriterChannel, unexpectedText } from './writer-channel.ts'
 import type {
@@ -24,7 +25,11 @@ export type WriterOptions = WriterData & {
   clock: () => ClockState
   /** Returns the ids of the connected clients. */
   connectedClients?(): string[]
-  onCommitted(counts: CommitCounts, commitMs: number): void
+  /**
+   * Called after each commit. `timeReports` names devices whose own time is strange, each device
+   * once.
+   */
+  onCommitted(counts: CommitCounts, commitMs: number, timeReports: TimeReport[]): void
   /**
    * Called for each refused commit with its number of handovers; while the outbox is full, only for
    * the first refused commit.
@@ -86,7 +91,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     if (hasRoom || (count > 0 && !refusal?.isFull)) refusal = null
     if (response.kind === 'committed') {
       budget.recordCommit(response.counts)
-      options.onCommitted(response.counts, response.commitMs)
+      options.onCommitted(response.counts, response.commitMs, response.timeReports)
     } else if (response.hasMore) maintain()
     return null
   }

@@ -130,12 +130,6 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
 }
 
 /**
- * The value of `digits` after a decimal point. Adding fraction digits to it never reaches 16, so
- * they do not make a number long.
- */
-const FRACTION = Number.NEGATIVE_INFINITY
-
-/**
  * A number of more characters stays a text. No sensor measures so many digits, and arithmetic with
  * them would cost more than linear time.
  */
@@ -146,8 +140,8 @@ const NUMBER_MAX_CHARS = 1000
  * number may be too long for a double or for arithmetic, and whether a string contains a dot.
  */
 function scan(text: string) {
-  let [colons, depth, deepest, digits, numberChars] = [0, 0, 0, 0, 0]
-  let longNumber = false
+  let [colons, depth, deepest, digits] = [0, 0, 0, 0]
+  let [hasPoint, longNumber] = [false, false]
   let dottedString = false
   let dot = text.indexOf('.')
   for (let index = 0; index < text.length; index++) {
@@ -158,20 +152,20 @@ function scan(text: string) {
       if (dot > index && dot < end) dottedString = true
       index = end
     } else if (code >= 48 && code <= 57) {
-      // 2^53 has 16 digits and begins with 9: a double holds shorter or smaller integers exactly.
-      if (++digits > 16 || (digits === 16 && text.charCodeAt(index - 15) === 57)) longNumber = true
-      // A sign and a point belong to the number, too. exactNumber counts all characters.
-      if (++numberChars > NUMBER_MAX_CHARS - 2) longNumber = true
+      // A double holds every number of 15 digits. 2^53 has 16 digits and begins with 9: a double
+      // holds shorter or smaller integers, too.
+      if (++digits < 16) continue
+      if (digits > 16 || hasPoint || text.charCodeAt(index - 15) === 57) longNumber = true
       continue
     } else if (code === 46) {
-      digits = FRACTION
+      hasPoint = true
       continue
     } else if (code === 101 || code === 69) longNumber ||= isDigit(text.charCodeAt(index - 1))
     else if (code === 58) colons++
     else if (code === 123 || code === 91) deepest = Math.max(deepest, ++depth)
     else if (code === 125 || code === 93) depth--
     digits = 0
-    numberChars = 0
+    hasPoint = false
   }
   return { colons, depth: deepest, longNumber, dottedString }
 }
@@ -191,11 +185,16 @@ function isEscaped(text: string, quote: number): boolean {
   return (quote - before) % 2 === 1
 }
 
+/** The longest argument of `toPrecision`. */
+const PRECISION_MAX = 100
+
 /**
  * A reviver for JSON.parse: returns the source text of each number that a double would change, and
- * any other value unchanged. A double changes an integer that it cannot represent, a number with a
- * point or an exponent that is printed differently, and a small number that becomes 0. A number of
- * more than NUMBER_MAX_CHARS is returned as its source text, too.
+ * any other value unchanged. A double changes an integer that it cannot represent. A double keeps
+ * another number when its shortest text means the same number, or when the double is the source if
+ * it is printed with as many digits as the source. The second rule is for programs that print 17 or
+ * more digits: 21.399999999999999 is 21.4. A number of more than NUMBER_MAX_CHARS is returned as
+ * its source text, too.
  */
 function exactNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source
@@ -207,9 +206,15 @@ function exactNumber(_key: string, value: unknown, context?: { source?: string }
   if (!Number.isFinite(value)) return value
   const written = decimalOf(source)
   if (value === 0) return written.digits === '' ? value : source
-  const parsed = decimalOf(String(value))
-  const isSame = written.digits === parsed.digits && written.zeros === parsed.zeros
-  return written.zeros < 0 || isSame ? value : source
+  const isWritten = (text: string) => {
+    const { digits, zeros } = decimalOf(text)
+    return digits === written.digits && zeros === written.zeros
+  }
+  const precision = written.digits.length
+  const isKept =
+    isWritten(String(value)) ||
+    (precision <= PRECISION_MAX && isWritten(value.toPrecision(precision)))
+  return isKept ? value : source
 }
 
 /**

@@ -50,4 +50,19 @@ export const zoneFaultCases: [title: string, yaml: string, fault: string][] = [
     ),
     'ingest.routes[1].topic = "{site}/z7/{device}": is never reached: ingest.routes[0] matches all',
   ],
+  [
+    'an unknown time zone',
+    routes('topic: "{site}/{zone}/{device}", time: { field: ts, unit: iso, zone: Berlin }'),
+    'ingest.routes[0].time.zone = "Berlin": is not a time zone of the IANA database. Write a time',
+  ],
+  [
+    'an offset as a time zone',
+    routes('topic: "{site}/{zone}/{device}", time: { field: ts, unit: iso, zone: "+02:00" }'),
+    'ingest.routes[0].time.zone = "+02:00": is not a time zone of the IANA database. Write a time',
+  ],
+  [
+    'a time zone for numbers',
+    routes('topic: "{site}/{zone}/{device}", time: { field: ts, unit: ms, zone: UTC }'),
+    'ingest.routes[0].time.zone = "UTC": has no effect on numbers in unit ms. Set unit: iso, or',
+  ],
 ]

@@ -30,7 +30,13 @@ describe('numbers in JSON', () => {
     ['1e22', 1e22],
     ['0.1', 0.1],
     ['-0', -0],
-    ['1234567890.1234567890123', 1_234_567_890.123_456_7],
+    ['21.399999999999999', 21.4],
+    ['21.400000000000002', 21.400_000_000_000_002],
+    ['0.1000000000000000055511151231257827', 0.1],
+    ['0.10000000000000000000', 0.1],
+    ['1234567890.123456700', 1_234_567_890.123_456_7],
+    [`0.${'0'.repeat(341)}0`, 0],
+    [`0.${'0'.repeat(320)}5`, 5e-321],
     ['1.7976931348623157e308', Number.MAX_VALUE],
     ['5e-324', 5e-324],
   ])('%s is a number', (text, value) => {
@@ -46,6 +52,14 @@ describe('numbers in JSON', () => {
     `1${'0'.repeat(40)}`,
     `-${'9'.repeat(400)}`,
     `1${'0'.repeat(400)}`,
+    '12345678901234567.5',
+    '1234567890123456.7',
+    '1234567890.1234567890123',
+    '-0.12345678901234567890',
+    '1.23456789012345678e5',
+    `0.${'0'.repeat(341)}1`,
+    '1e-400',
+    '1.7976931348623158e308',
   ])('%s, which a double cannot hold, is kept as text', text => {
     expect(readAs(text)).toEqual(thrice(text))
   })
@@ -66,6 +80,42 @@ describe('numbers in JSON', () => {
         }
       }),
       { numRuns: 500 },
+    )
+  })
+
+  it('never maps two numbers of the same length to one double', () => {
+    const digits = fc.stringMatching(/^[1-9][0-9]{0,24}$/)
+    const point = fc.nat(25)
+    fc.assert(
+      fc.property(digits, point, (text, at) => {
+        const written = (value: bigint) => {
+          const padded = `${value}`.padStart(at + 1, '0')
+          return `${padded.slice(0, padded.length - at)}.${padded.slice(padded.length - at)}0`
+        }
+        const last = BigInt(text)
+        const [value] = readAs(written(last))
+        for (const neighbour of [last - 1n, last + 1n]) {
+          const [other] = readAs(written(neighbour))
+          if (typeof value === 'number') expect(other).not.toBe(value)
+        }
+        expect(value).toSatisfy(found => found === Number(written(last)) || found === written(last))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('keeps every double that a program prints with 1 to 17 digits or exactly', () => {
+    const double = fc.double({ noNaN: true, noDefaultInfinity: true })
+    fc.assert(
+      fc.property(double, value => {
+        if (Object.is(value, -0)) return
+        for (const text of [String(value), value.toPrecision(17), value.toPrecision(60)]) {
+          // Another rule is for integers.
+          if (/^-?\d+$/.test(text)) continue
+          expect(readAs(text)).toEqual(thrice(value))
+        }
+      }),
+      { numRuns: 1000 },
     )
   })
 
