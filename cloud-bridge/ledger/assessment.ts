@@ -1,17 +1,20 @@
-import { IntervalSet } from '../interval-set.ts'
-import {
-  type CompletenessState,
-  completenessOf,
-  hasSuccessor,
-  newestProvenClaim,
-} from './completeness.ts'
-import type { EpochLedger } from './epoch.ts'
+import type { CompletenessState } from './completeness.ts'
+import type { Conflict } from './duplicates.ts'
+import { type EpochLedger, unprovenIn } from './epoch.ts'
 import { createExpiryCheck } from './expiry.ts'
-import { type ExplainedRange, type GapFate, sizeOf } from './gap-segments.ts'
+import { type GapFate, sizeOf } from './gap-segments.ts'
 import { findGaps, type ReportedGap } from './gaps.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
 import { deferredSequences } from './notes/deferred.ts'
-import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
+import { EXPLAINING_KINDS } from './notes/notes.ts'
+import { explanationsByEpoch } from './notes/placement.ts'
+import { findProblems, type Problem } from './runs/problems.ts'
+import { type RetiredGap, type RetiredHole, retiredHolesOf } from './runs/retired-holes.ts'
+import { describeStores, type StoreAssessment } from './runs/stores.ts'
+import { findTips, provenByAll, stateOf } from './runs/tips.ts'
+
+/** A number that a claim names is missing when it has not arrived after this time. */
+export const AWAITED_MAX_MS = 300_000
 
 /** The ledger's judgement on one gateway, as `--json` prints it. Times are ms since 1970. */
 export type GatewayAssessment = {
@@ -27,6 +30,10 @@ export type GatewayAssessment = {
   events: number
   /** Events that arrived once more; they are not counted in `events`. */
   duplicates: number
+  /** Duplicates whose time, zone or zone sequence differs from that of the original event. */
+  conflicting: number
+  /** The first conflicting duplicates. */
+  conflicts: Conflict[]
   /** New events with the zone sequence of another event: the numbering is broken. */
   strange: number
   missing: number
@@ -47,6 +54,12 @@ export type GatewayAssessment = {
   holes: ReportedGap[]
   /** Notes that were lost at the edge, and with them possibly an explanation. */
   lostNotes: GatewayLedger['lostNotes']
+  /** The stores that Kafka has heard of under this gateway's name. */
+  stores: StoreAssessment[]
+  /** What keeps the gateway from being proven, and warnings. */
+  problems: Problem[]
+  /** What retired stores left open. */
+  retired: RetiredHole[]
 }
 
 export type AssessmentOptions = {
@@ -55,10 +68,17 @@ export type AssessmentOptions = {
   silentAfterMs: number
   /** This many of an outbox's newest sequences can be in flight; see `bridge.batchMaxEvents`. */
   inFlightMaxEvents: number
+  /**
+   * A number that a claim names is missing when Kafka stored the claim longer ago than this; by
+   * default AWAITED_MAX_MS.
+   */
+  awaitedMaxMs?: number | undefined
   /** The log starts of the readings topic; by default Kafka has deleted nothing. */
   logStarts?: LogStarts
   /** The log starts of the backfill topic; by default Kafka has deleted nothing. */
   backfillLogStarts?: LogStarts
+  /** The log starts of the ledger topic; by default Kafka has deleted nothing. */
+  noteLogStarts?: LogStarts
 }
 
 /**
@@ -74,133 +94,92 @@ export function assessGateways(
 }
 
 function assessGateway(known: GatewayLedger, options: AssessmentOptions): GatewayAssessment {
-  const { gateway, events, duplicates, strange, lostNotes } = known
-  const { nowMs, silentAfterMs, inFlightMaxEvents, logStarts = new Map() } = options
-  const isExpired = createExpiryCheck(known, logStarts, options.backfillLogStarts)
-  const { byEpoch, unplaced } = explanationsByEpoch(known)
-  const reaches = reachesOf(known)
-  const gaps: Omit<ReportedGap, 'gateway'>[] = [...unplaced]
-  for (const epoch of known.epochs.values()) {
-    const deferred = deferredSequences(known.deferrals.get(epoch.store ?? ''))
-    const awaitedAbove = reaches.get(epoch)! - inFlightMaxEvents
-    const criteria = { awaitedAbove, deferred, isExpired }
-    const found = findGaps(epoch, byEpoch.get(epoch) ?? [], criteria)
-    for (const gap of found.gaps) gaps.push(gap)
-    epoch.prove(found.firstOpen)
-  }
+  const { gateway, events, duplicates, strange, conflicting, conflicts, lostNotes } = known
+  const { gaps, retiredGaps } = gapsOf(known, options)
   const total = (...fates: GapFate[]) =>
     gaps.reduce((sum, gap) => sum + (fates.includes(gap.fate) ? sizeOf(gap) : 0), 0)
   const epochs = [...known.epochs.values()]
-  const unprovenIn = (some: EpochLedger[]) => some.reduce((sum, epoch) => sum + epoch.unproven, 0)
-  const proven = newestProvenClaim(epochs)
+  const unprovenOf = (some: EpochLedger[]) =>
+    some.reduce((sum, epoch) => sum + unprovenIn(epoch), 0)
+  const tips = findTips(known, options.nowMs, options.silentAfterMs)
+  const problems = findProblems(known, tips, options)
+  const proven = provenByAll(tips)
   const missing = total('missing')
-  const state = missing > 0 ? 'unproven' : completenessOf(known, proven, nowMs, silentAfterMs)
+  const isProven = missing === 0 && problems.every(({ isWarning }) => isWarning)
   return {
     gateway,
-    state,
+    state: isProven ? stateOf(tips) : 'unproven',
     time: proven?.at ?? null,
     heardAt: proven?.appendTimeMs ?? null,
     ...{ events, duplicates, strange, missing, awaited: total('awaited', 'behind') },
-    unproven: unprovenIn(epochs),
-    forgotten: unprovenIn(epochs.filter(epoch => hasSuccessor(epoch, epochs))),
+    ...{ conflicting, conflicts },
+    unproven: unprovenOf(epochs),
+    forgotten: unprovenOf(epochs.filter(epoch => hasSuccessor(epoch, epochs))),
     explained: total(...EXPLAINING_KINDS),
     expired: total('expired'),
     holes: gaps.filter(({ fate }) => fate !== 'expired').map(gap => ({ gateway, ...gap })),
     lostNotes,
+    stores: describeStores(known, tips),
+    problems,
+    retired: retiredHolesOf(known, tips, retiredGaps, options),
   }
 }
 
+/** The gaps of all epochs; those that an operator settled are apart. */
+function gapsOf(known: GatewayLedger, options: AssessmentOptions) {
+  const { nowMs, inFlightMaxEvents, logStarts = new Map() } = options
+  const { awaitedMaxMs = AWAITED_MAX_MS } = options
+  const isExpired = createExpiryCheck(known, logStarts, options.backfillLogStarts)
+  const { byEpoch, unplaced } = explanationsByEpoch(known)
+  const reaches = reachesOf(known)
+  const overdueBeforeMs = nowMs - awaitedMaxMs
+  const gaps: Omit<ReportedGap, 'gateway'>[] = [...unplaced]
+  const retiredGaps: RetiredGap[] = []
+  for (const epoch of known.epochs.values()) {
+    const deferred = deferredSequences(known.deferrals.get(epoch.store ?? ''), run =>
+      known.runs.lineage(run).includes(epoch.epoch),
+    )
+    const inFlightAbove = reaches.get(epoch.epoch)! - inFlightMaxEvents
+    const awaitedAbove = Math.max(inFlightAbove, overdueUpTo(epoch, overdueBeforeMs))
+    const retiredUpTo = known.retirements.reachOf(epoch)
+    const criteria = { awaitedAbove, overdueBeforeMs, retiredUpTo, deferred, isExpired }
+    const found = findGaps(epoch, byEpoch.get(epoch) ?? [], criteria)
+    for (const gap of found.gaps) {
+      if (gap.fate === 'retired') retiredGaps.push({ ...gap, run: epoch })
+      else gaps.push(gap)
+    }
+    epoch.prove(found.firstOpen)
+  }
+  return { gaps, retiredGaps }
+}
+
+/** Whether Kafka stored the first note of another epoch of the same outbox later. */
+function hasSuccessor({ start }: EpochLedger, epochs: readonly EpochLedger[]): boolean {
+  if (!start) return false
+  const { store, appendTimeMs, note } = start
+  return epochs.some(
+    ({ start: other }) =>
+      other?.store === store && (other.appendTimeMs - appendTimeMs || other.note - note) > 0,
+  )
+}
+
 /**
- * For each epoch: the highest sequence seen in that epoch and in the later epochs of the same
- * outbox.
+ * For each epoch: the highest sequence seen in that epoch and in the epochs that descend from it.
  */
-function reachesOf({ epochs }: GatewayLedger): Map<EpochLedger, number> {
-  const reaches = new Map<EpochLedger, number>()
-  const highestByOutbox = new Map<string | EpochLedger, number>()
-  for (const epoch of [...epochs.values()].sort(byStart).reverse()) {
-    // While an epoch's outbox is unknown, its later epochs are unknown as well.
-    const outbox = epoch.store ?? epoch
-    const own = epoch.seen.highest ?? Number.NEGATIVE_INFINITY
-    const reach = Math.max(highestByOutbox.get(outbox) ?? Number.NEGATIVE_INFINITY, own)
-    highestByOutbox.set(outbox, reach)
-    reaches.set(epoch, reach)
+function reachesOf({ epochs, runs }: GatewayLedger): Map<number, number> {
+  const reaches = new Map<number, number>()
+  for (const { epoch, seen } of epochs.values()) {
+    const own = seen.highest ?? Number.NEGATIVE_INFINITY
+    for (const at of runs.lineage(epoch)) {
+      reaches.set(at, Math.max(reaches.get(at) ?? Number.NEGATIVE_INFINITY, own))
+    }
   }
   return reaches
 }
 
-/** Orders an outbox's epochs by their start; epochs whose first note is lost come first. */
-function byStart({ start: a }: EpochLedger, { start: b }: EpochLedger): number {
-  if (!a || !b) return Number(a !== null) - Number(b !== null)
-  return a.note - b.note || a.at - b.at
+/** The highest sequence that a claim names which Kafka stored before a moment (ms since 1970). */
+function overdueUpTo({ claims: { head, proven, open } }: EpochLedger, beforeMs: number): number {
+  const claims = [head, proven, ...open].flatMap(claim => claim ?? [])
+  const overdue = claims.filter(({ appendTimeMs }) => appendTimeMs < beforeMs)
+  return overdue.reduce((last, claim) => Math.max(last, claim.lastSequence), 0)
 }
-
-type EpochRange = { epoch: EpochLedger; from: number; to: number }
-
-/**
- * Assigns the numbers that each note explains to their epochs; numbers of no known epoch are
- * returned as `unplaced` gaps.
- */
-function explanationsByEpoch(known: GatewayLedger) {
-  const byEpoch = new Map<EpochLedger, ExplainedRange[]>()
-  const unplaced: Omit<ReportedGap, 'gateway'>[] = []
-  const place = (epoch: EpochLedger, range: ExplainedRange) => {
-    const ranges = byEpoch.get(epoch) ?? []
-    byEpoch.set(epoch, ranges)
-    ranges.push(range)
-  }
-  for (const [store, explanations] of known.explanations) {
-    const epochRanges = epochRangesOf(known, store)
-    for (const explanation of explanations) {
-      const { from, to, epoch } = explanation
-      const own = epoch === null ? undefined : known.epochs.get(epoch)
-      const placed = new IntervalSet()
-      const parts = (own ? [{ epoch: own, from, to }] : epochRanges)
-        .map(at => ({ epoch: at.epoch, from: Math.max(from, at.from), to: Math.min(to, at.to) }))
-        .filter(part => part.from <= part.to)
-      // Zone sequences restart with each epoch. A note over two epochs does not say to which epoch
-      // they belong.
-      const applied = parts.length > 1 ? { ...explanation, zones: [] } : explanation
-      const spans = explanation.spans ?? [{ from, to }]
-      for (const { epoch, ...part } of parts) {
-        for (const span of spans) {
-          const range = { from: Math.max(span.from, part.from), to: Math.min(span.to, part.to) }
-          if (range.from > range.to) continue
-          place(epoch, { ...range, explanation: applied })
-          placed.addRange(range.from, range.to)
-        }
-      }
-      const gaps = spans.flatMap(span => placed.gaps(span.from, span.to))
-      for (const gap of gaps) unplaced.push(unplacedGap(explanation, gap))
-    }
-  }
-  return { byEpoch, unplaced }
-}
-
-function unplacedGap(explanation: Explanation, { from, to }: { from: number; to: number }) {
-  const { epoch, reason, kind: fate, at: timeTo } = explanation
-  return { epoch, zone: null, from, to, timeFrom: null, timeTo, reason, fate }
-}
-
-/**
- * The sequences of each epoch of an outbox: from the epoch's first sequence to the sequence before
- * the next epoch.
- */
-function epochRangesOf({ epochs }: GatewayLedger, store: string): EpochRange[] {
-  const all = [...epochs.values()]
-  const started = all
-    .filter(epoch => epoch.start?.store === store)
-    .sort(byStart)
-    .map(epoch => ({ epoch, first: epoch.start!.first }))
-  const known = started.map(({ epoch, first }, index) => {
-    const next = started[index + 1]?.first ?? Number.POSITIVE_INFINITY
-    return { epoch, from: first, to: Math.max(next - 1, reachOf(epoch)) }
-  })
-  // For an epoch whose first note is lost, only the sequences from the lowest one seen are certain.
-  const others = all
-    .filter(epoch => !epoch.start && (epoch.store ?? store) === store)
-    .map(epoch => ({ epoch, from: epoch.seen.lowest ?? 0, to: reachOf(epoch) }))
-  return [...known, ...others]
-}
-
-const reachOf = ({ seen, claims }: EpochLedger) =>
-  Math.max(seen.highest ?? 0, claims.head?.lastSequence ?? 0)

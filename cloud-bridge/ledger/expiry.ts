@@ -1,5 +1,6 @@
 import { partitionOf } from '../../config/event/partitioner.ts'
-import type { EpochStart, EventPosition } from './epoch.ts'
+import type { EpochStart } from './epoch.ts'
+import type { EventPosition } from './epoch-zones.ts'
 import type { GatewayLedger, LogStarts } from './ledger.ts'
 import { backlogAppendTimeMs } from './notes/deferred.ts'
 import { partitionCountsBetween } from './notes/partition-moves.ts'
@@ -29,7 +30,7 @@ const earlier = (a: Moment, b: Moment): Moment => ({
 
 type GatewayFacts = Pick<
   GatewayLedger,
-  'oldestIn' | 'partitions' | 'partitionCountChanges' | 'deferrals'
+  'epochs' | 'oldestIn' | 'partitions' | 'partitionCountChanges' | 'deferrals'
 >
 
 export type ExpiryCheck = ReturnType<typeof createExpiryCheck>
@@ -41,19 +42,32 @@ export type ExpiryCheck = ReturnType<typeof createExpiryCheck>
  * oldest record: a gateway's clock that is ahead excuses nothing.
  */
 export function createExpiryCheck(
-  { oldestIn, partitions, partitionCountChanges, deferrals }: GatewayFacts,
+  { epochs, oldestIn, partitions, partitionCountChanges, deferrals }: GatewayFacts,
   logStarts: LogStarts,
   backfillLogStarts: LogStarts = new Map(),
 ) {
-  const deletedByPartition = new Map(
-    [...logStarts].map(([partition, appendTimeMs]) => {
-      const at = Math.min(appendTimeMs, oldestIn.get(partition) ?? Number.POSITIVE_INFINITY)
-      return [partition, { at, appendTimeMs }]
-    }),
-  )
+  const byStore = new Map<string | null, Map<number, Moment>>()
+  /** Only events of the same store arrive in the order in which they were accepted. */
+  const deletedByPartition = (store: string | null): Map<number, Moment> => {
+    const isOfStore = ([epoch]: [number, number]) =>
+      store === null || (epochs.get(epoch)?.store ?? store) === store
+    // The first entry is of the oldest record.
+    const oldest = (partition: number) =>
+      [...(oldestIn.get(partition) ?? [])].find(isOfStore)?.[1] ?? Number.POSITIVE_INFINITY
+    const found =
+      byStore.get(store) ??
+      new Map(
+        [...logStarts].map(([partition, appendTimeMs]) => {
+          const at = Math.min(appendTimeMs, oldest(partition))
+          return [partition, { at, appendTimeMs }]
+        }),
+      )
+    byStore.set(store, found)
+    return found
+  }
   /** For an unknown partition: up to when each of the first `count` partitions has deleted. */
-  const deletedInEachOf = (count: number) =>
-    [...deletedByPartition]
+  const deletedInEachOf = (count: number, store: string | null) =>
+    [...deletedByPartition(store)]
       .flatMap(([partition, deleted]) => (partition < count ? [deleted] : []))
       .reduce<Moment | null>((a, b) => (a ? earlier(a, b) : b), null) ?? NEVER
 
@@ -61,19 +75,19 @@ export function createExpiryCheck(
    * Up to when Kafka may have deleted events of a zone; for a zone that moved between partitions,
    * the latest moment of these partitions.
    */
-  const deletedIn = (zone: string | null, counts: number[]): Moment => {
+  const deletedIn = (zone: string | null, counts: number[], store: string | null): Moment => {
     const maxCount = counts.length > 0 ? Math.max(...counts) : Number.POSITIVE_INFINITY
-    if (zone === null) return deletedInEachOf(maxCount)
+    if (zone === null) return deletedInEachOf(maxCount, store)
     if (counts.length > 0) {
       const key = Buffer.from(zone)
       const deletedAmong = (count: number) =>
-        deletedByPartition.get(partitionOf(key, count)) ?? deletedInEachOf(count)
+        deletedByPartition(store).get(partitionOf(key, count)) ?? deletedInEachOf(count, store)
       return counts.map(deletedAmong).reduce(later)
     }
     const partition = partitions.get(zone) ?? null
     return partition === null
-      ? deletedInEachOf(maxCount)
-      : (deletedByPartition.get(partition) ?? NEVER)
+      ? deletedInEachOf(maxCount, store)
+      : (deletedByPartition(store).get(partition) ?? NEVER)
   }
 
   /**
@@ -102,7 +116,7 @@ export function createExpiryCheck(
     const backlogEndMs = backlogAppendTimeMs(deferrals.get(store ?? ''), above, below)
     if (backlogEndMs !== null && isBacklogDeleted(backlogEndMs, zone)) return true
     const changes = partitionCountChanges.get(store ?? '') ?? []
-    const deleted = deletedIn(zone, partitionCountsBetween(changes, above, below))
+    const deleted = deletedIn(zone, partitionCountsBetween(changes, above, below), store)
     const earliest = before ?? start
     if ((after?.at ?? end ?? Number.POSITIVE_INFINITY) > deleted.at) return false
     if (!earliest) return true

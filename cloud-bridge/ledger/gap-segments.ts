@@ -1,13 +1,13 @@
 import { lowerBound } from '../../config/collections/lower-bound.ts'
 import { type Gap, IntervalSet } from '../interval-set.ts'
-import type { EventPosition } from './epoch.ts'
+import type { EventPosition } from './epoch-zones.ts'
 import { EXPLAINING_KINDS, type Explanation } from './notes/notes.ts'
 
 /**
  * The fate of numbers that were not seen: the kind of the note that explains the numbers, or the
  * ledger's own judgement. `behind`: the numbers are deferred.
  */
-export type GapFate = Explanation['kind'] | 'missing' | 'awaited' | 'behind' | 'expired'
+export type GapFate = Explanation['kind'] | 'missing' | 'awaited' | 'behind' | 'expired' | 'retired'
 
 /**
  * Why numbers were not seen, and the note that explains them; `note` is null when no single note

@@ -1,5 +1,6 @@
 import { IntervalSet } from '../interval-set.ts'
-import { type EpochLedger, type EpochZone, firstZoneSequenceOf } from './epoch.ts'
+import type { EpochLedger } from './epoch.ts'
+import { type EpochZone, firstZoneSequenceOf } from './epoch-zones.ts'
 import type { ExpiryCheck } from './expiry.ts'
 import {
   type ExplainedRange,
@@ -33,6 +34,10 @@ export type ReportedGap = {
 export type GapCriteria = {
   /** Sequences above this one can still be in flight. */
   awaitedAbove: number
+  /** An event that Kafka stored before this moment (ms since 1970) has no predecessor in flight. */
+  overdueBeforeMs: number
+  /** An operator retired the store when the run had come to this sequence; 0 without. */
+  retiredUpTo: number
   /** Sequences whose events go to Kafka after newer events. */
   deferred: IntervalSet
   isExpired: ExpiryCheck
@@ -48,6 +53,8 @@ const causeOf = (fate: GapFate, reason: string): GapCause => ({ fate, reason, no
 const MISSING = causeOf('missing', 'no note explains it')
 const AWAITED = causeOf('awaited', 'a note names it, and it may still be on its way')
 const DEFERRED = causeOf('behind', 'it goes to Kafka after newer events')
+const OVERDUE = causeOf('missing', 'it did not arrive in time, and no note explains it')
+const RETIRED = causeOf('retired', 'an operator retired its store')
 const EXPIRED = causeOf('expired', 'Kafka may have deleted it by now')
 const isDeferred = ({ cause }: GapSegment) => cause?.fate === 'behind'
 const isOpen = ({ cause }: GapSegment) =>
@@ -65,7 +72,8 @@ export function findGaps(
   const facts = { start, end: head?.at ?? null, store: epoch.store }
   const isExpired = (segment: GapSegment, zone: string | null) =>
     criteria.isExpired(segment, facts, zone)
-  const last = head?.lastSequence ?? 0
+  // A gap between events that were seen is one, even if no note claims the later event.
+  const last = epoch.reach
   const sequences = unseenSegments(seen, first, last, explainedSegments(explained)).flatMap(
     segment => judge(segment, isExpired(segment, null), criteria),
   )
@@ -102,30 +110,32 @@ export function findGaps(
 }
 
 /**
- * Splits an unexplained segment into deferred, expired, missing and awaited sequences. Returns an
- * explained segment unchanged.
+ * Splits an unexplained segment into retired, deferred, expired, missing and awaited sequences.
+ * Returns an explained segment unchanged.
  */
-function judge(
-  segment: GapSegment,
-  isExpired: boolean,
-  { deferred, awaitedAbove }: GapCriteria,
-): GapSegment[] {
+function judge(segment: GapSegment, isExpired: boolean, criteria: GapCriteria): GapSegment[] {
   if (segment.cause) return [segment]
-  const others = deferred.gaps(segment.from, segment.to)
+  const { deferred, awaitedAbove, overdueBeforeMs, retiredUpTo } = criteria
+  const settled = isExpired ? EXPIRED : RETIRED
+  const retired = { ...segment, to: Math.min(segment.to, retiredUpTo), cause: settled }
+  const rest = { ...segment, from: Math.max(segment.from, retiredUpTo + 1) }
+  const others = deferred.gaps(rest.from, rest.to)
+  const isOverdue = (segment.after?.appendTimeMs ?? Number.POSITIVE_INFINITY) < overdueBeforeMs
   const otherParts = others.flatMap(({ from, to }) => {
-    if (isExpired) return [{ ...segment, from, to, cause: EXPIRED }]
+    if (isExpired) return [{ ...rest, from, to, cause: EXPIRED }]
     const last = Math.min(to, awaitedAbove)
+    const late = isOverdue ? OVERDUE : AWAITED
     return [
-      { ...segment, from, to: last, cause: MISSING },
-      { ...segment, from: Math.max(from, last + 1), to, cause: AWAITED },
+      { ...rest, from, to: last, cause: MISSING },
+      { ...rest, from: Math.max(from, last + 1), to, cause: late },
     ]
   })
-  const deferredParts = rangesOutside(segment, others).map(range => ({
-    ...segment,
+  const deferredParts = rangesOutside(rest, others).map(range => ({
+    ...rest,
     ...range,
     cause: DEFERRED,
   }))
-  return [...otherParts, ...deferredParts]
+  return [retired, ...otherParts, ...deferredParts]
     .filter(part => part.from <= part.to)
     .sort((a, b) => a.from - b.from)
 }
@@ -149,12 +159,14 @@ function zoneGapsOf(epoch: EpochLedger, explained: readonly ExplainedRange[]): Z
   }
   // Zones that only notes name. In a trimmed epoch such a zone can have been complete and be
   // forgotten.
-  const others = epoch.isTrimmed ? [] : [...byZone.keys()].filter(zone => !epoch.zones.has(zone))
+  const { all, isTrimmed } = epoch.zones
+  const others = isTrimmed ? [] : [...byZone.keys()].filter(zone => !all.has(zone))
   const empty: EpochZone = { seen: new IntervalSet(), head: 0, first: 1 }
-  const zones = [...epoch.zones, ...others.map(name => [name, empty] as const)]
+  const zones = [...all, ...others.map(name => [name, empty] as const)]
   return zones.flatMap(([name, zone]) => {
     const segments = explainedSegments(byZone.get(name) ?? [])
-    const unseen = unseenSegments(zone.seen, firstZoneSequenceOf(zone), zone.head, segments)
+    const last = Math.max(zone.head, zone.seen.highest ?? 0)
+    const unseen = unseenSegments(zone.seen, firstZoneSequenceOf(zone), last, segments)
     return unseen.map(segment => ({ ...segment, zone: name }))
   })
 }

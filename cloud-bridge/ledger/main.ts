@@ -25,6 +25,11 @@ withConfig(program.command('verify'), env)
     'a gateway without a heartbeat for longer is silent (default: 3 times outbox.heartbeatMs)',
     positive,
   )
+  .option(
+    '--awaited-for <seconds>',
+    'an event that a note names is missing when it has not arrived after this time (default: 300)',
+    positive,
+  )
   .addHelpText(
     'after',
     `
@@ -39,11 +44,13 @@ Exit codes:
   2  cannot verify: wrong configuration, Kafka unreachable, topic missing
   3  nothing is missing, but that cannot be proven now: unproven or silent`,
   )
-  .action(async ({ config: file, silentAfter, ...options }) => {
+  .action(async ({ config: file, silentAfter, awaitedFor, ...options }) => {
     process.exitCode = await verifyLedger({
       ...options,
       config: requireConfig(file, env),
       silentAfterMs: silentAfter && silentAfter * 1000,
+      awaitedMaxMs: awaitedFor && awaitedFor * 1000,
+      isTerminal: process.stderr.isTTY,
       signal: stopSignal(STOP_MS),
       onReport: text => process.stdout.write(`${text}\n`),
       onProblem: line => process.stderr.write(`${line}\n`),

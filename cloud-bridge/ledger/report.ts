@@ -1,8 +1,11 @@
 import { exitStatusOf } from '../../config/process/exit-codes.ts'
 import { timeText } from '../../config/process/text-format.ts'
 import type { GatewayAssessment } from './assessment.ts'
+import type { Conflict } from './duplicates.ts'
 import { sizeOf } from './gap-segments.ts'
 import type { ReportedGap } from './gaps.ts'
+import type { RetiredHole } from './runs/retired-holes.ts'
+import type { StoreAssessment } from './runs/stores.ts'
 
 /** The verdict on all gateways, as `--json` prints it. Times are ms since 1970. */
 export type LedgerReport = {
@@ -27,10 +30,13 @@ export function createReport(
   at: number,
 ): LedgerReport {
   const isIncomplete = gateways.some(
-    ({ missing, explained, strange, lostNotes }) =>
-      missing + explained + strange + lostNotes.length > 0,
+    ({ missing, explained, strange, conflicting, lostNotes, retired }) =>
+      missing + explained + strange + conflicting + lostNotes.length > 0 ||
+      retired.some(({ isCovered }) => isCovered),
   )
-  const isComplete = gateways.length > 0 && gateways.every(({ state }) => state === 'complete')
+  const isComplete =
+    gateways.length > 0 &&
+    gateways.every(({ state }) => state === 'complete' || state === 'retired')
   const verdict = isIncomplete ? 'incomplete' : isComplete ? 'complete' : 'unproven'
   return { verdict, at, gateways, foreign }
 }
@@ -55,36 +61,68 @@ export function describeReport({ gateways, foreign }: LedgerReport): string {
 }
 
 function describeGateway(assessment: GatewayAssessment): string[] {
-  const { gateway, state, time, heardAt, holes: gaps, lostNotes, unproven, forgotten } = assessment
+  const { gateway, state, time, heardAt, holes: gaps, lostNotes } = assessment
   const moment = time === null ? 'the beginning' : timeText(time)
   const isOff = time !== null && heardAt !== null && Math.abs(heardAt - time) > CLOCK_OFF_MS
   const appended = isOff
     ? ` by its clock (Kafka stored that heartbeat at ${timeText(heardAt)})`
     : ''
-  const lostCount = lostNotes.reduce((sum, range) => sum + sizeOf(range), 0)
-  const counts = [
-    `${count(assessment.events)} events`,
-    `${count(assessment.duplicates)} duplicates removed`,
-    assessment.missing > 0 && `${count(assessment.missing)} missing`,
-    assessment.explained > 0 && `${count(assessment.explained)} not delivered, with a reason`,
-    assessment.awaited > 0 && `${count(assessment.awaited)} on their way`,
-    unproven > forgotten && `${count(unproven - forgotten)} after the newest heartbeat`,
-    forgotten > 0 && `${count(forgotten)} of an epoch that a restored outbox forgot`,
-    assessment.expired > 0 && `${count(assessment.expired)} expired in Kafka, not judged`,
-    lostNotes.length > 0 && `${count(lostCount)} notes lost`,
-    assessment.strange > 0 && `${count(assessment.strange)} with the number of another event`,
-  ].filter(text => text !== false)
   const upTo = state === 'complete' ? 'complete up to' : `${state} since`
   const unlisted = gaps.length - LISTED_MAX
   return [
-    `${printable(gateway)}: ${upTo} ${moment}${appended}; ${counts.join(', ')}`,
+    `${printable(gateway)}: ${upTo} ${moment}${appended}; ${countsOf(assessment).join(', ')}`,
+    ...assessment.problems.map(
+      ({ text, isWarning }) => `  ${isWarning ? 'warning: ' : ''}${printable(text)}`,
+    ),
+    ...(assessment.stores.length > 1 ? assessment.stores.map(describeStore) : []),
+    ...assessment.retired.map(describeRetired),
     ...gaps.slice(0, LISTED_MAX).map(gap => `  ${describeGap(gap)}`),
     ...(unlisted > 0 ? [`  and ${count(unlisted)} more gaps; --json lists all`] : []),
+    ...assessment.conflicts.map(describeConflict),
     ...lostNotes.map(
       ({ origin, from, to, reason }) =>
         `  notes ${from}..${to} of the ${printable(origin)} are lost (${printable(reason)})`,
     ),
   ]
+}
+
+function countsOf(assessment: GatewayAssessment): string[] {
+  const { missing, explained, awaited, unproven, forgotten, expired } = assessment
+  const { strange, conflicting, lostNotes } = assessment
+  const lostCount = lostNotes.reduce((sum, range) => sum + sizeOf(range), 0)
+  const counts = [
+    `${count(assessment.events)} events`,
+    `${count(assessment.duplicates)} duplicates removed`,
+    missing > 0 && `${count(missing)} missing`,
+    explained > 0 && `${count(explained)} not delivered, with a reason`,
+    awaited > 0 && `${count(awaited)} on their way`,
+    unproven > forgotten && `${count(unproven - forgotten)} after the newest heartbeat`,
+    forgotten > 0 && `${count(forgotten)} of an epoch that a restored outbox forgot`,
+    expired > 0 && `${count(expired)} expired in Kafka, not judged`,
+    lostNotes.length > 0 && `${count(lostCount)} notes lost`,
+    strange > 0 && `${count(strange)} with the number of another event`,
+    conflicting > 0 && `${count(conflicting)} conflicting duplicates`,
+  ]
+  return counts.filter(text => text !== false)
+}
+
+function describeStore({ store, state, heardTo, runs }: StoreAssessment): string {
+  const name = store === null ? 'runs of an unknown store' : `store ${printable(store)}`
+  const heard = heardTo === null ? 'never heard' : `last heard at ${timeText(heardTo)}`
+  return `  ${name}: ${state}, ${heard}${runs.length > 0 ? `, in run ${runs.join(' and ')}` : ''}`
+}
+
+function describeRetired({ store, reason, from, to, numbers, isCovered }: RetiredHole): string {
+  const since = from === null ? 'the beginning' : timeText(from)
+  const known = `${count(numbers)} known numbers, and whatever nobody knows`
+  const end = isCovered ? '' : '; Kafka has deleted the readings of that time'
+  const name = `store ${printable(store)} at ${timeText(to)}: ${printable(reason)}`
+  return `  retired: ${name}; open since ${since}: ${known}${end}`
+}
+
+function describeConflict({ epoch, sequence, zone, zoneSequence, receivedAt }: Conflict): string {
+  const place = `zone ${printable(zone)} ${zoneSequence}, received at ${timeText(receivedAt)}`
+  return `  conflicting: sequence ${sequence} of epoch ${epoch} arrived as another event: ${place}`
 }
 
 function describeGap(gap: ReportedGap): string {

@@ -1,6 +1,7 @@
-import type { EventStream, Offsets, ReadRecord } from '../ports/event-stream.ts'
+import type { EventStream, ReadRecord, TopicOffsets } from '../ports/event-stream.ts'
 import { createEventReader, type EventReader } from '../registry/event-reader.ts'
 import type { createLedger } from './ledger.ts'
+import { createStartRecorder } from './log-starts.ts'
 import { decodeNote } from './notes/notes.ts'
 
 export type TopicReaderOptions = {
@@ -13,6 +14,8 @@ export type TopicReaderOptions = {
   topics: { ledger: string; readings: string; backfill?: string }
   /** Decodes values; without a schema registry by default. */
   reader?: EventReader
+  /** Called for every record that is read. */
+  onRecord?: (() => void) | undefined
 }
 
 /** Kafka does not have these topics; the message lists their names. */
@@ -24,39 +27,28 @@ export function createTopicReader({
   ledger,
   topics,
   reader = createEventReader(null),
+  onRecord = () => {},
 }: TopicReaderOptions) {
   const positions = new Map<string, Map<number, number>>()
-  /** Partitions of the readings whose next record is the oldest that Kafka still has. */
-  const atReadingsStart = new Set<number>()
-  /** Partitions of the backfill topic whose next record is the oldest that retention left. */
-  const atBackfillStart = new Set<number>()
+  const starts = createStartRecorder(ledger, topics)
   let foreign = 0
 
-  const addNote = ({ value, appendTimeMs }: ReadRecord) => {
-    const note = decodeNote(value, appendTimeMs)
-    if (note) ledger.addNote(note)
-    else foreign++
-  }
   const addEvent = ({ value, appendTimeMs }: ReadRecord, partition?: number) => {
     const event = reader.read(value)
     if (event) ledger.addEvent({ ...event, appendTimeMs, partition })
     else foreign++
   }
-  // The event is added without its partition: a replay can be of any time, so its events say
-  // nothing about the oldest event in a partition of the readings.
-  const addBackfill = (record: ReadRecord) => {
-    if (atBackfillStart.delete(record.partition)) {
-      ledger.setBackfillLogStart(record.partition, record.appendTimeMs)
+  const add = (topic: string, record: ReadRecord) => {
+    onRecord()
+    starts.record(topic, record)
+    if (topic === topics.ledger) {
+      const note = decodeNote(record.value, record.appendTimeMs)
+      if (note) ledger.addNote(note, record.partition)
+      else foreign++
     }
-    return addEvent(record)
-  }
-  const addReading = (record: ReadRecord, begin: Offsets) => {
-    const { partition, appendTimeMs } = record
-    if (atReadingsStart.delete(partition)) {
-      const isTruncated = (begin.get(partition) ?? 0) > 0
-      ledger.setLogStart(partition, isTruncated ? appendTimeMs : Number.NEGATIVE_INFINITY)
-    }
-    addEvent(record, partition)
+    // An event of the backfill topic is added without its partition: a replay can be of any time,
+    // so its events say nothing about the oldest event in a partition of the readings.
+    else addEvent(record, topic === topics.readings ? record.partition : undefined)
   }
 
   /**
@@ -69,11 +61,26 @@ export function createTopicReader({
       notes,
       new Map(positions.get(notes)),
       end,
-      ({ value, appendTimeMs }) => {
+      ({ value, appendTimeMs, partition }) => {
         const note = decodeNote(value, appendTimeMs)
-        if (note?.kind === 'behind') ledger.addNote(note)
+        if (note?.kind === 'behind') ledger.addNote(note, partition)
       },
     )
+  }
+
+  /** Compares duplicates with originals that are no longer in memory, by another read. */
+  const compareDuplicates = async (names: string[], offsets: Map<string, TopicOffsets>) => {
+    while (ledger.duplicates.isPending) {
+      const compare = ledger.duplicates.openSecondRead()
+      for (const topic of names) {
+        const { begin = new Map(), end = new Map() } = offsets.get(topic) ?? {}
+        await stream.readBetween(topic, new Map(begin), end, ({ value }) => {
+          onRecord()
+          const event = reader.read(value)
+          if (event) compare(event)
+        })
+      }
+    }
   }
 
   return {
@@ -82,12 +89,13 @@ export function createTopicReader({
       return foreign
     },
     /**
-     * Reads up to the current ends of the topics. Throws MissingTopics, or the client's error while
-     * Kafka cannot be reached.
+     * Reads up to the current ends of the topics. Resolves with the moment of these ends (ms since
+     * 1970). Throws MissingTopics, or the client's error while Kafka cannot be reached.
      */
-    async readToEnd(): Promise<void> {
+    async readToEnd(): Promise<number> {
       // The notes' end is read first: Kafka stored the events that these notes name earlier.
       const { ledger: notes, readings, backfill = readings } = topics
+      const nowMs = Date.now()
       const offsets = await stream.topicOffsets([...new Set([notes, backfill, readings])])
       const missing = [notes, readings].filter(topic => !offsets.has(topic))
       if (missing.length > 0) throw new MissingTopics(missing.join(', '))
@@ -100,20 +108,16 @@ export function createTopicReader({
           if ((position.get(partition) ?? -1) >= offset) continue
           // The first read, or retention deleted records before they were read.
           position.set(partition, offset)
-          if (topic === readings) atReadingsStart.add(partition)
-          else if (topic === backfill && offset > 0) {
-            atBackfillStart.add(partition)
-            if (end.get(partition) === offset)
-              ledger.setBackfillLogStart(partition, Number.POSITIVE_INFINITY)
-          }
+          starts.begin(topic, partition, { offset, isEmpty: end.get(partition) === offset })
         }
-        const add = { [notes]: addNote, [readings]: addReading }[topic] ?? addBackfill
         await stream.readBetween(topic, new Map(position), end, record => {
-          add(record, begin)
+          add(topic, record)
           position.set(record.partition, record.offset + 1)
         })
       }
       await readNewDeferrals(notes)
+      await compareDuplicates([...new Set([backfill, readings])], offsets)
+      return nowMs
     },
   }
 }

@@ -15,17 +15,31 @@ import { createTopicReader, MissingTopics } from './topic-reader.ts'
 /** A gateway is silent after this many missed heartbeats. */
 const MISSED_HEARTBEATS = 3
 const WATCH_EVERY_MS = 5000
+const PROGRESS_EVERY_MS = 5000
+/** Where nobody watches, only a read that takes long is worth a line. */
+const PROGRESS_WITHOUT_TERMINAL_MS = 60_000
 
 export type VerifyOptions = {
   config: Config
   /** A gateway without a heartbeat for longer is silent; by default three heartbeats' time. */
   silentAfterMs?: number | undefined
+  /** A number that a note names is missing after this time; by default AWAITED_MAX_MS. */
+  awaitedMaxMs?: number | undefined
+  /** Whether `onProblem` writes to a terminal: progress is then reported every few seconds. */
+  isTerminal?: boolean | undefined
   watch?: boolean | undefined
   json?: boolean | undefined
   signal: AbortSignal
   onReport(text: string): void
   onProblem(line: string): void
 }
+
+type ReaderOptions = Pick<
+  VerifyOptions,
+  'config' | 'silentAfterMs' | 'awaitedMaxMs' | 'isTerminal' | 'signal' | 'onProblem'
+>
+
+type ProgressOptions = Pick<VerifyOptions, 'isTerminal' | 'onProblem'>
 
 /**
  * Reads the topics from their beginning and reports up to when each gateway is complete, or lists
@@ -62,16 +76,21 @@ export async function verifyLedger(options: VerifyOptions): Promise<number> {
 }
 
 /** Each call reads on to the current ends of the topics and reports on all that was read so far. */
-function createReportReader({ config, silentAfterMs, signal }: VerifyOptions, stream: EventStream) {
+export function createReportReader(
+  { config, silentAfterMs, awaitedMaxMs, signal, isTerminal, onProblem }: ReaderOptions,
+  stream: EventStream,
+) {
   const { kafka, bridge, outbox, registry } = config
+  const progress = createProgress({ isTerminal, onProblem })
   const ledger = createLedger()
   const { url } = registry
   const client = url === null ? null : createRegistryClient({ ...registry, url, signal })
   const reader = createEventReader(client)
-  const topicReader = createTopicReader({ stream, ledger, topics: kafka.topics, reader })
+  const { onRecord } = progress
+  const topicReader = createTopicReader({ stream, ledger, topics: kafka.topics, reader, onRecord })
   return async (): Promise<LedgerReport> => {
-    await topicReader.readToEnd()
-    const nowMs = Date.now()
+    // The moment of the ends, because a large topic takes longer to read than a gateway is silent.
+    const nowMs = await topicReader.readToEnd()
     const assessments = assessGateways(ledger.gateways.values(), {
       nowMs,
       silentAfterMs: silentAfterMs ?? MISSED_HEARTBEATS * outbox.heartbeatMs,
@@ -79,8 +98,27 @@ function createReportReader({ config, silentAfterMs, signal }: VerifyOptions, st
       inFlightMaxEvents: bridge.batchMaxEvents + outbox.groupMaxEvents,
       logStarts: ledger.logStarts,
       backfillLogStarts: ledger.backfillLogStarts,
+      noteLogStarts: ledger.noteLogStarts,
+      awaitedMaxMs,
     })
     return createReport(assessments, topicReader.foreign, nowMs)
+  }
+}
+
+/** Reports from time to time how many records were read. */
+function createProgress({ isTerminal = false, onProblem }: ProgressOptions) {
+  const everyMs = isTerminal ? PROGRESS_EVERY_MS : PROGRESS_WITHOUT_TERMINAL_MS
+  const startMs = performance.now()
+  let [records, nextMs] = [0, startMs + everyMs]
+  return {
+    onRecord(): void {
+      records++
+      const nowMs = performance.now()
+      if (nowMs < nextMs) return
+      nextMs = nowMs + everyMs
+      const seconds = Math.round((nowMs - startMs) / 1000)
+      onProblem(`reading: ${records.toLocaleString('en')} records in ${seconds} s`)
+    },
   }
 }
 

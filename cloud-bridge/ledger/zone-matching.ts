@@ -125,7 +125,9 @@ function withOneCause(gap: ZoneGapSegment, parts: readonly GapSegment[]): ZoneGa
   const [first] = parts
   if (!first?.cause) return { ...gap, isUnmatched: true }
   const isSame = parts.every(({ cause }) => cause?.fate === first.cause?.fate)
-  const isExplained = parts.every(({ cause }) => cause?.note || cause?.fate === 'expired')
+  const isExplained = parts.every(
+    ({ cause }) => cause?.note || cause?.fate === 'expired' || cause?.fate === 'retired',
+  )
   const unclear = { fate: 'missing', reason: 'no note explains all it may be', note: null } as const
   // The whole gap can be deferred: the arrival of the deferred sequences decides.
   const canArrive = parts.every(({ cause }) => cause?.note || cause?.fate !== 'missing')

@@ -9,7 +9,7 @@ type FinishedRange = DeferredRange & { appendTimeMs: number }
 
 /** The deferred ranges of one outbox, as notes of the bridge's inbox report them. */
 export type DeferralLedger = {
-  open: Map<string, DeferredRange & { inbox: string; appendTimeMs: number }>
+  open: Map<string, DeferredRange & { inbox: string; run: number | null; appendTimeMs: number }>
   finished: Map<string, FinishedRange>
 }
 
@@ -28,7 +28,7 @@ export function addDeferralNote(
   { deferrals }: { deferrals: Map<string, DeferralLedger> },
   note: DeferralNote,
 ) {
-  const { store, inbox, appendTimeMs } = note
+  const { store, inbox, run, appendTimeMs } = note
   const known: DeferralLedger = deferrals.get(store) ?? { open: new Map(), finished: new Map() }
   deferrals.set(store, known)
   const finish = (key: string, range: DeferredRange) => {
@@ -45,14 +45,21 @@ export function addDeferralNote(
   const key = keyOf(inbox, note.deferred)
   if (note.kind === 'caught up') finish(key, note.deferred)
   else if (!known.finished.has(key)) {
-    known.open.set(key, { ...note.deferred, inbox, appendTimeMs })
+    known.open.set(key, { ...note.deferred, inbox, run, appendTimeMs })
   }
 }
 
-/** The sequences of an outbox that are still deferred. */
-export function deferredSequences(known: DeferralLedger | undefined): IntervalSet {
+/**
+ * The sequences of an outbox that are still deferred; `isOf` says whether the notes of a run are
+ * valid for the sequences. Notes of earlier versions, which do not name their run, always are.
+ */
+export function deferredSequences(
+  known: DeferralLedger | undefined,
+  isOf: (run: number) => boolean = () => true,
+): IntervalSet {
   const sequences = new IntervalSet()
-  for (const { from, to } of known?.open.values() ?? []) {
+  for (const { from, to, run } of known?.open.values() ?? []) {
+    if (run !== null && !isOf(run)) continue
     sequences.addRange(from, to ?? Number.MAX_SAFE_INTEGER)
   }
   return sequences

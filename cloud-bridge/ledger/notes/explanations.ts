@@ -5,7 +5,7 @@ type ExplanationNote = Extract<LedgerNote, { kind: 'explanation' }>
 /** What notes explain of one gateway; the explanations by outbox, in the order of `from`. */
 type Account = {
   explanations: Map<string, Explanation[]>
-  lostNotes: (LostNotes & { store: string })[]
+  lostNotes: (LostNotes & { store: string; run: number | null })[]
 }
 
 /**
@@ -14,12 +14,16 @@ type Account = {
  * list grows with gaps and not with notes.
  */
 export function addExplanation(known: Account, note: ExplanationNote): void {
-  const { store, lostNotes, explanation } = note
+  const { store, run, lostNotes, explanation } = note
   for (const lost of lostNotes) {
     const isKnown = known.lostNotes.some(
-      other => other.store === store && other.origin === lost.origin && other.from === lost.from,
+      other =>
+        other.store === store &&
+        other.run === run &&
+        other.origin === lost.origin &&
+        other.from === lost.from,
     )
-    if (!isKnown) known.lostNotes.push({ store, ...lost })
+    if (!isKnown) known.lostNotes.push({ store, run, ...lost })
   }
   if (!explanation) return
   const explanations = known.explanations.get(store) ?? []
@@ -42,7 +46,7 @@ export function addExplanation(known: Account, note: ExplanationNote): void {
 }
 
 const isLike = (a: Explanation, b: Explanation) =>
-  a.kind === b.kind && a.reason === b.reason && a.epoch === b.epoch
+  a.kind === b.kind && a.reason === b.reason && a.epoch === b.epoch && a.run === b.run
 
 /** Whether `next` begins where `before` ends, also in each zone, so that both can become one. */
 function continues(before: Explanation, next: Explanation): boolean {

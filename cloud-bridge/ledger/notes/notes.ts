@@ -15,6 +15,8 @@ export type Explanation = {
   /** The sequences that the note explains, when they are only a part of `from` to `to`. */
   spans?: Span[]
   at: number
+  /** The run that wrote the note; null when the note does not say. */
+  run: number | null
 }
 
 type Span = { from: number; to: number }
@@ -25,13 +27,15 @@ export type ZoneRange = { zone: string; first: number; count: number }
 export type Heads = { epoch: number; lastSequence: number; zones: [zone: string, last: number][] }
 
 /**
- * The facts about a note: `store` is the id of the outbox concerned, in hex, and `sequence` the
- * number of the note. `at` is the time by the writer's clock, `appendTimeMs` the append time; both
- * are ms since 1970.
+ * The facts about a note: `store` is the id of the outbox concerned, in hex, `run` the epoch of the
+ * run that wrote the note (null in notes of earlier versions), and `sequence` the number of the
+ * note. `at` is the time by the writer's clock, `appendTimeMs` the append time; both are ms since
+ * 1970.
  */
 type NoteHeader = {
   gateway: string
   store: string
+  run: number | null
   sequence: number
   at: number
   appendTimeMs: number
@@ -56,6 +60,8 @@ type NoteMeaning =
   | { kind: 'contact'; inbox: string; deferred: DeferredRange[] }
   | { kind: 'spread'; spread: PartitionCountChange }
   | ({ kind: 'clock' } & ClockCorrection)
+  /** An operator declares that nothing more comes from these stores, and why. */
+  | { kind: 'retired'; stores: string[]; reason: string }
   | { kind: 'other' }
 
 /** Sequences of an epoch whose `receivedAt` was wrong; `offsetMs` is to be added. */
@@ -91,14 +97,15 @@ export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | nu
   if (!isInteger(sequence) || typeof at !== 'number' || typeof kind !== 'string') return null
   // The `store` of a bridge's note is the id of the inbox; the note's content names the outbox.
   const outbox = typeof content.store === 'string' ? content.store : store
-  const header = { gateway, store: outbox, sequence, at, appendTimeMs }
+  const run = isInteger(note.run) ? note.run : null
+  const header = { gateway, store: outbox, run, sequence, at, appendTimeMs }
   if (isUnreadableContent(content)) {
     const lost = { origin, from: sequence, to: sequence, reason: String(content.reason) }
     return { ...header, kind: 'explanation', explanation: null, lostNotes: [lost] }
   }
   // A newer program may write kinds that are unknown here.
   if (!Object.hasOwn(READERS, kind)) return { ...header, kind: 'other' }
-  const meaning = READERS[kind as NoteKind](content, { file: store, origin, sequence, at })
+  const meaning = READERS[kind as NoteKind](content, { file: store, origin, run, sequence, at })
   return meaning && { ...header, ...meaning }
 }
 
@@ -106,7 +113,7 @@ export function decodeNote(value: Buffer, appendTimeMs: number): LedgerNote | nu
  * `file` is the id of the file that contains the note, in hex; `origin` says which kind of file
  * that is: outbox or inbox.
  */
-type NoteFacts = { file: string; origin: string; sequence: number; at: number }
+type NoteFacts = { file: string; origin: string; run: number | null; sequence: number; at: number }
 
 /** Returns null when the content does not have the form of its kind. */
 type Reader<Kind extends NoteKind> = (
@@ -171,6 +178,11 @@ const READERS: { [Kind in NoteKind]: Reader<Kind> } = {
   },
   unreadable: (content, note) => readGap('unreadable', content, note),
   'not replayed': ignore,
+  retired: ({ stores, reason }) => ({
+    kind: 'retired',
+    stores: (Array.isArray(stores) ? stores : []).filter(store => typeof store === 'string'),
+    reason: String(reason),
+  }),
   rehearsed: ignore,
 }
 
@@ -219,15 +231,19 @@ type GapFields = UncheckedContent<'hole' | 'tombstone' | 'quarantine' | 'unreada
 function readGap(
   kind: ExplainingKind,
   content: GapFields,
-  { at }: NoteFacts,
+  { at, run }: NoteFacts,
   lostNotes: LostNotes[] = [],
 ): NoteMeaning | null {
-  const explanation = readExplanation(kind, content, at)
+  const explanation = readExplanation(kind, content, { at, run })
   if (explanation || lostNotes.length > 0) return { kind: 'explanation', explanation, lostNotes }
   return content.from === undefined ? OTHER : null
 }
 
-function readExplanation(kind: ExplainingKind, content: GapFields, at: number): Explanation | null {
+function readExplanation(
+  kind: ExplainingKind,
+  content: GapFields,
+  { at, run }: Pick<NoteFacts, 'at' | 'run'>,
+): Explanation | null {
   const { epoch, from, to, zones, numbers, reason } = content
   if (!isInteger(from) || !isInteger(to) || to < from) return null
   const spans = decodeRuns(numbers)
@@ -241,6 +257,7 @@ function readExplanation(kind: ExplainingKind, content: GapFields, at: number): 
     zones: (Array.isArray(zones) ? zones : []).flatMap(readZone),
     ...(spans.length > 0 && { spans }),
     at,
+    run,
   }
 }
 

@@ -70,6 +70,8 @@ export type NoteContents = {
   unreadable: PassedSpan
   /** Events of a replay that were not sent; `asked` is the period of the replay. */
   'not replayed': PassedSpan & { asked: string } & ({ askedZones: unknown } | EventNumbers)
+  /** An operator declares to the ledger topic that nothing more comes from these stores. */
+  retired: { stores: string[]; reason: string }
   /** Written by rehearsals and tests only. */
   rehearsed: Record<string, unknown>
 }

@@ -8,6 +8,8 @@ export const STORE = 'aa'
 
 type Facts = {
   store?: string
+  /** The run that wrote the note; undefined: the note is of an earlier version. */
+  run?: number
   origin?: string
   sequence?: number
   at?: number

@@ -11,6 +11,13 @@ describe('a gateway is', () => {
     expect(assess([...notes, ...events])).toEqual({
       ...{ gateway: 'gw', state: 'complete', time: heartbeat.at, heardAt: heartbeat.appendTimeMs },
       ...{ strange: 0, holes: [], lostNotes: [], ...counts, unproven: 1, forgotten: 0 },
+      ...{ conflicting: 0, conflicts: [], problems: [], retired: [] },
+      stores: [
+        {
+          ...{ store: STORE, state: 'complete', runs: [1] },
+          ...{ heardFrom: START_MS, heardTo: events.at(-1)!.appendTimeMs },
+        },
+      ],
     })
   })
 
@@ -112,7 +119,7 @@ describe('the account', () => {
     const ledger = ledgerOf([...gateway.events, ...gateway.notes])
     const [first, second] = [...ledger.gateways.get('gw')!.epochs.values()]
     expect(first!.seen.spans).toEqual([[1, 15_000]])
-    expect([first!.zones.size, second!.zones.size]).toEqual([0, 1])
+    expect([first!.zones.all.size, second!.zones.all.size]).toEqual([0, 1])
   })
 
   it('still recognises a late duplicate and a new event', () => {

@@ -22,7 +22,9 @@ const complete: GatewayAssessment = {
     forgotten: 0,
     explained: 0,
     expired: 0,
+    conflicting: 0,
   },
+  ...{ conflicts: [], stores: [], problems: [], retired: [] },
 }
 const gap: ReportedGap = {
   ...{ gateway: 'gw', epoch: 7, zone: 'z', from: 3, to: 4, fate: 'missing', reason: 'none' },
@@ -38,12 +40,12 @@ describe('the exit code', () => {
     expect(codeOf()).toBe(3)
   })
 
-  it.each(['missing', 'explained', 'strange'])('is 1 when some are %s', what => {
+  it.each(['missing', 'explained', 'strange', 'conflicting'])('is 1 when some are %s', what => {
     expect(codeOf({ ...complete, [what]: 1 }, { ...complete, state: 'silent' })).toBe(1)
   })
 })
 
-const lostNotes = [{ store: 'aa', origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
+const lostNotes = [{ store: 'aa', run: 7, origin: 'outbox', from: 1, to: 2, reason: 'gone' }]
 
 it('with lost notes the exit code is 1, although no event is missing', () => {
   expect(codeOf({ ...complete, lostNotes })).toBe(1)

@@ -45,13 +45,14 @@ describeWithKafka('the topic reader of the ledger', () => {
       const ledger = createLedger()
       const { stream } = await createKafkaClient(sharedKafka())
       await createTopicReader({ stream, ledger, topics }).readToEnd()
-      const { oldestIn, partitions, newestEventAppendTimeMs } = [...ledger.gateways.values()][0]!
+      const { epochs, oldestIn, partitions } = [...ledger.gateways.values()][0]!
+      const [epoch] = epochs.values()
       // The append time, not the event's own time.
-      expect(newestEventAppendTimeMs).toBeGreaterThan(beforeMs)
-      expect(newestEventAppendTimeMs).toBeLessThan(afterMs)
+      expect(epoch!.times.newestEventMs).toBeGreaterThan(beforeMs)
+      expect(epoch!.times.newestEventMs).toBeLessThan(afterMs)
       return {
         logStart: ledger.logStarts.get(0)!,
-        oldest: oldestIn.get(0),
+        oldest: oldestIn.get(0)?.get(epoch!.epoch),
         partitions: [...partitions],
       }
     }

@@ -118,7 +118,7 @@ describe('a note explains', () => {
 })
 
 describe('a restored outbox', () => {
-  it('names lost numbers under the epochs that the outbox forgot', () => {
+  const forgetful = () => {
     const gateway = gatewayWith('aaa')
     gateway.start()
     for (const zone of 'aab') gateway.event(zone)
@@ -127,19 +127,42 @@ describe('a restored outbox', () => {
     const previous = { epoch: 1, lastSequence: 2, zones: [['a', 2]] }
     const start = { gateway: 'gw', epoch: 3, firstSequence: 7, previous }
     const third = note('epoch', start, { sequence: 9, at: gateway.nowMs })
-    const hole = note(
-      'hole',
-      { epoch: 1, from: 3, to: 6, reason: 'seen elsewhere' },
-      { sequence: 10 },
-    )
-    const arrived = without(gateway.events, 5, 6)
-    const assessment = assess([...gateway.notes, third, hole, ...arrived])
-    expect(assessment).toMatchObject({ events: 4, explained: 2, missing: 0, state: 'complete' })
-    expect(assessment).toMatchObject({ unproven: 0, forgotten: 0 })
-    expect(assessment.holes).toMatchObject([
-      { epoch: 2, zone: 'a', from: 2, to: 2, fate: 'hole' },
-      { epoch: 2, zone: 'b', from: 1, to: 1, fate: 'hole' },
-    ])
+    const hole = { epoch: 1, from: 3, to: 6, reason: 'seen elsewhere' }
+    return { gateway, third, hole }
+  }
+  const MINUTES_MS = 400_000
+
+  it('explains numbers of its own branch, and none of the epochs that it forgot', () => {
+    const { gateway, third, hole } = forgetful()
+    const arrived = without(gateway.events, 3, 5, 6)
+    for (const run of [3, undefined]) {
+      const written = note('hole', hole, { sequence: 10, ...(run && { run }) })
+      const all = [...gateway.notes, third, written, ...arrived]
+      const found = assess(all, { nowMs: gateway.nowMs + MINUTES_MS })
+      // Number 3 belongs to epoch 1, from which epoch 3 descends.
+      expect(found).toMatchObject({ events: 3, explained: run ? 1 : 0, state: 'unproven' })
+      expect(found.missing).toBe(run ? 2 : 3)
+      expect(found.holes).toMatchObject([
+        { epoch: 1, zone: 'a', from: 3, to: 3, fate: run ? 'hole' : 'missing' },
+        { epoch: 2, zone: 'a', from: 2, to: 2, fate: 'missing' },
+        { epoch: 2, zone: 'b', from: 1, to: 1, fate: 'missing' },
+      ])
+    }
+  })
+
+  it('is not proven while nothing ends the forgotten epoch, although every event arrived', () => {
+    const { gateway, third, hole } = forgetful()
+    const beat = { epoch: 3, lastSequence: 6, zones: [] }
+    const nowMs = gateway.nowMs + MINUTES_MS
+    const later = { sequence: 11, at: nowMs, run: 3 }
+    const written = [
+      third,
+      note('hole', hole, { sequence: 10, run: 3 }),
+      note('heads', beat, later),
+    ]
+    const found = assess([...gateway.notes, ...written, ...gateway.events])
+    expect(found).toMatchObject({ missing: 0, explained: 0, holes: [], state: 'unproven' })
+    expect(found.problems.map(({ kind }) => kind)).toEqual(['two gateways', 'not heard'])
   })
 
   it('claims nothing of a forgotten epoch; such events are counted as forgotten', () => {

@@ -1,0 +1,47 @@
+import type { EpochLedger } from '../epoch.ts'
+import type { LedgerNote } from '../notes/notes.ts'
+
+/** An operator's declaration that nothing more comes from a store. Times are ms since 1970. */
+export type Retirement = { store: string; reason: string; at: number; appendTimeMs: number }
+
+type RetiredNote = Extract<LedgerNote, { kind: 'retired' }>
+
+/** The newest retirement of each store, and how far each run of the store had come by then. */
+export function createRetirements() {
+  const byStore = new Map<string, Retirement>()
+  const reaches = new Map<EpochLedger, number>()
+  const of = ({ store }: EpochLedger) => (store === null ? undefined : byStore.get(store))
+  const raise = (run: EpochLedger, sequence: number) =>
+    void reaches.set(run, Math.max(reaches.get(run) ?? 0, sequence))
+
+  return {
+    /** Adds a retirement; `runs` are the runs that are known so far. */
+    add(note: RetiredNote, runs: Iterable<EpochLedger>): void {
+      const { reason, at, appendTimeMs } = note
+      const isNewest = (store: string) =>
+        (byStore.get(store)?.appendTimeMs ?? Number.NEGATIVE_INFINITY) < appendTimeMs
+      const stores = new Set(note.stores.filter(isNewest))
+      for (const store of stores) byStore.set(store, { store, reason, at, appendTimeMs })
+      for (const run of runs) if (stores.has(run.store ?? '')) raise(run, run.reach)
+    },
+    /** The newest retirement of a run's store. */
+    of,
+    /** Records an event; Kafka stored the event at `appendTimeMs`. */
+    reach(run: EpochLedger, sequence: number, appendTimeMs: number): void {
+      if (appendTimeMs <= (of(run)?.appendTimeMs ?? Number.NEGATIVE_INFINITY)) raise(run, sequence)
+    },
+    /** The last sequence of a run that its retirement covers; 0 without a retirement. */
+    reachOf: (run: EpochLedger): number => reaches.get(run) ?? 0,
+  }
+}
+
+export type Retirements = ReturnType<typeof createRetirements>
+
+/** Whether the run's store was retired after Kafka stored the run's newest event and note. */
+export function isRetired(
+  run: EpochLedger,
+  { retirements }: { retirements: Retirements },
+): boolean {
+  const retirement = retirements.of(run)
+  return retirement !== undefined && (run.times.heardMs ?? 0) <= retirement.appendTimeMs
+}
