@@ -16,7 +16,7 @@ import { damageAlarms, setAsideFilesOf } from '../gateway/store/file/damaged-fil
 import { type Inbox, openInbox } from '../gateway/store/inbox.ts'
 import { type EventSource, openEventSource } from '../gateway/store/source/event-source.ts'
 import { runBridge, watchOutbox } from './forward/bridge.ts'
-import { bridgeState, notReadyReasons } from './forward/bridge-status.ts'
+import { bridgeIdentity, bridgeState, notReadyReasons } from './forward/bridge-status.ts'
 import { createBridgeMetrics } from './forward/metrics.ts'
 import { createConfiguredFraming } from './framing/configured-framing.ts'
 import { createKafkaClient } from './kafka/configured-client.ts'
@@ -108,6 +108,7 @@ async function run(config: Config): Promise<void> {
           ...hotZones.alarms(),
           ...partitionMismatch(kafka.partitions, source.ranges),
         ],
+        identity: () => bridgeIdentity(source),
         metrics: metrics.text,
         state: () => bridgeState(parts()),
         commands: createCommands(commandParts),

@@ -45,7 +45,7 @@ const route = z
   .register(cures, { cure: 'Write a route as topic: …, format: json' })
 
 const gateway = z.strictObject({
-  id: safeName.default('gateway'),
+  id: safeName.nullable().default(null),
   mqtt: z
     .strictObject({
       host: host.default('127.0.0.1'),

@@ -148,6 +148,7 @@ function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
       ...bounds.alarms(),
     ],
     metrics: metrics.text,
+    identity: () => ({ gateway: writer.gateway, store: writer.store }),
     state: () => gatewayState(parts),
     commands: { ...deadLetterCommands(writer), ...qos2Commands(writer, () => broker.clientIds) },
   }
@@ -162,8 +163,9 @@ function measuredValues({ writer, broker }: GatewayParts): MeasuredValues {
   }
 }
 
-function logStarted({ gateway, outbox }: Config, log: Log, { epoch }: Writer): void {
+function logStarted({ gateway, outbox }: Config, log: Log, writer: Writer): void {
   const { host, port, allowAnonymous } = gateway.mqtt
-  log.info({ host, port, outbox: outbox.file, epoch }, 'accepting')
+  const { gateway: id, store, epoch } = writer
+  log.info({ gateway: id, host, port, outbox: outbox.file, store, epoch }, 'accepting')
   if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
 }

@@ -9,7 +9,7 @@ import { clockCheck } from './clock.ts'
 import { type Check, mergeFindings } from './finding.ts'
 import { listenerChecks } from './listeners.ts'
 import { registryChecks } from './registry.ts'
-import { storeChecks } from './stores.ts'
+import { gatewayIdCheck, storeChecks } from './stores.ts'
 import { readTopicSettings, topicFindings, writeRightFindings } from './topics.ts'
 
 /** The doctor does not retry, and a healthy broker or registry responds sooner. */
@@ -42,6 +42,7 @@ export function createChecks(config: Config): Check[] {
     return [...mergeFindings(topicFindings(expected, answers)), ...rights]
   }
   return [
+    gatewayIdCheck({ gateway, outbox }),
     ...storeChecks({ outbox, inbox }),
     clockCheck(gateway.clock.syncedFile),
     ...listenerChecks({ gateway, bridge }),

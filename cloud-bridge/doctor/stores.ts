@@ -34,6 +34,21 @@ export function storeChecks({ outbox, inbox }: Pick<Config, 'outbox' | 'inbox'>)
   ]
 }
 
+/** Reports under which id Kafka and the ledger know the gateway. */
+export function gatewayIdCheck({ gateway, outbox }: Pick<Config, 'gateway' | 'outbox'>): Check {
+  const subject = 'gateway.id'
+  return { subject, run: async () => [gatewayIdFinding(subject, gateway.id, outbox.file)] }
+}
+
+function gatewayIdFinding(subject: string, configured: string | null, outboxFile: string): Finding {
+  const store = checkStore('outbox', outboxFile)
+  const stored = store.state === 'sound' ? store.gateway : null
+  if (stored === null) return ok(subject, configured ?? 'drawn at the first start')
+  if (configured === null) return ok(subject, `${stored}, from the outbox`)
+  if (configured === stored) return ok(subject, stored)
+  return ok(subject, `${configured}; the outbox is of ${stored} until the gateway's next start`)
+}
+
 /** The first start creates the folder, but the folder's parent must exist. */
 function pathFault(subject: string, file: string): Finding | null {
   const folder = dirname(file)

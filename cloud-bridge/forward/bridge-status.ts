@@ -27,6 +27,12 @@ export function notReadyReasons({ source, flows }: Pick<BridgeParts, 'source' | 
   return reasons
 }
 
+/** Whose outbox the bridge reads; null while there is no outbox to read. */
+export const bridgeIdentity = ({ store }: Pick<EventSource, 'store'>) => ({
+  gateway: store?.gateway ?? null,
+  store: store?.id.toString('hex') ?? null,
+})
+
 /** The bridge's state, as /state reports it to `sluice status` and to the live screen. */
 export function bridgeState({ source, metrics, hotZones, flows }: BridgeParts) {
   const backlog = source.backlog()
@@ -34,6 +40,7 @@ export function bridgeState({ source, metrics, hotZones, flows }: BridgeParts) {
   return {
     part: 'bridge',
     pid: process.pid,
+    ...bridgeIdentity(source),
     /** Why each flow waits; null for a flow that runs. */
     kafka: Object.fromEntries(states.map(([name, state]) => [name, waitReason(state)])),
     circuits: Object.fromEntries(states.map(([name, { circuit }]) => [name, circuit])),

@@ -36,6 +36,8 @@ export type DiskWear = {
 export type GatewayState = {
   part: 'gateway'
   pid: number
+  /** The gateway's id in every event: the configured id, or the id that the outbox has. */
+  gateway: string
   store: string
   epoch: number
   lastSequence: number

@@ -12,6 +12,8 @@ export type HttpOptions = {
   notReadyReasons: () => string[]
   /** Returns problems that a person should fix although the process does its work. */
   alarms?: () => string[]
+  /** Returns whose process this is, for /health. */
+  identity?: () => object
   /** Returns the metrics as Prometheus text. */
   metrics: () => Promise<string>
   /** Returns the state of the process for /state and `sluice status`. */
@@ -34,6 +36,7 @@ export async function serveHttp(options: HttpOptions) {
     key,
     notReadyReasons,
     alarms,
+    identity,
     metrics,
     state,
     commands = {},
@@ -51,7 +54,12 @@ export async function serveHttp(options: HttpOptions) {
     () => { status: number; type: string; body: string | Promise<string> }
   > = {
     '/health': () =>
-      json({ status: 'running', reasons: notReadyReasons(), alarms: alarms?.() ?? [] }),
+      json({
+        status: 'running',
+        ...identity?.(),
+        reasons: notReadyReasons(),
+        alarms: alarms?.() ?? [],
+      }),
     '/ready': () => {
       const reasons = notReadyReasons()
       return json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503)

@@ -45,6 +45,7 @@ export function gatewayState({ writer, broker, metrics }: GatewayParts): Gateway
   return {
     part: 'gateway',
     pid: process.pid,
+    gateway: writer.gateway,
     store: writer.store,
     epoch: writer.epoch,
     lastSequence,

@@ -50,6 +50,8 @@ export type WriterResponse =
   | {
       kind: 'opened'
       store: string
+      /** The gateway's id in every event. */
+      gateway: string
       epoch: number
       recovery: RecoveryReport | null
       status: OutboxStatus
@@ -69,7 +71,8 @@ export type WriterResponse =
   | { kind: 'closed' }
 
 export type WriterData = {
-  gateway: string
+  /** The configured id; null: the id that the outbox has, or draws. */
+  gateway: string | null
   ingest: Config['ingest']
   outbox: Config['outbox']
   inboxFile: string
@@ -96,9 +99,9 @@ function serve(port: MessagePort, { ingest, ...data }: WriterData) {
   const files = { outboxFile: settings.file, inboxFile }
   const times = { heartbeatMs: settings.heartbeatMs, qos2KeepMs: unreleasedBounds.keepMs }
   const maintenance = openMaintenance(opened, files, times, timeProblems)
-  const { epoch, recovery } = outbox
+  const { gateway, epoch, recovery } = outbox
   const store = outbox.store.toString('hex')
-  respond({ kind: 'opened', store, epoch, recovery, status: maintenance.status() })
+  respond({ kind: 'opened', store, gateway, epoch, recovery, status: maintenance.status() })
 
   const commit = ({ packed, count, clock, connected }: CommitRequest): WriterResponse => {
     const handovers = unpackHandovers(packed, count)

@@ -67,6 +67,7 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
     ...{ onSilent: noop, onAnswered: noop, ...options },
   })
   const { opened, send } = channel
+  const { store, gateway, epoch, recovery } = opened
   let status: OutboxStatus = opened.status
   let refusal: { reason: string; isFull: boolean } | null = null
 
@@ -119,12 +120,11 @@ export async function startWriter({ clock, ...options }: WriterOptions) {
   }
 
   return {
-    store: opened.store,
-    epoch: opened.epoch,
     /**
-     * Reports what was recovered when the outbox was opened; null when the outbox was not damaged.
+     * The store's id in hex, the gateway's id in every event, and the epoch; `recovery` reports
+     * what was recovered when the outbox was opened, and is null for an undamaged outbox.
      */
-    recovery: opened.recovery,
+    ...{ store, gateway, epoch, recovery },
     /** The outbox after the last commit or tick. */
     get status() {
       return status

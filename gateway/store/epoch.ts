@@ -4,6 +4,7 @@ import { readInboxProgress } from './delivery/inbox-reader.ts'
 import { loadReadMark, type ReadMark } from './delivery/read-mark.ts'
 import { bellFile, readBell } from './file/bell.ts'
 import { DamagedFileError } from './file/damage-mark.ts'
+import { drawGatewayId } from './gateway-id.ts'
 import { type GroupRow, isHeaderIntact } from './groups/group-codec.ts'
 import type { Epoch } from './groups/numbering.ts'
 import { readZoneHeads } from './groups/zone-heads.ts'
@@ -18,13 +19,14 @@ import { splitEpochEnd } from './notes/note-size.ts'
  * that the outbox does not store become a note of kind `hole`. New sequences start after the
  * highest sequence that the outbox, the bell or the inbox name. Thus no sequence is assigned twice,
  * and none is below the bridge's position, where the bridge would skip the event, even if one of
- * the files was restored from a backup. Throws DamagedFileError when the store id, the epoch or the
+ * the files was restored from a backup. Without a configured id, the store keeps its gateway's id,
+ * and a new store draws one. Throws DamagedFileError when the store id, the epoch or the
  * last sequence in the file is damaged.
  */
 export function beginEpoch(
   db: Database,
   notes: NoteLog,
-  { gateway, inboxFile }: { gateway: string; inboxFile: string },
+  { gateway: configured, inboxFile }: Owner,
 ): Epoch {
   const begin = db.transaction((): Epoch => {
     const stored = readStoreRow(db)
@@ -32,6 +34,7 @@ export function beginEpoch(
     // When only the outbox is missing, the bell still contains the store id. The new file then
     // continues the same store, with a gap.
     const store = stored?.id ?? readBell(bellFile(db.name))?.store ?? randomBytes(16)
+    const gateway = configured ?? stored?.gateway ?? drawGatewayId(store)
     const storedSequence = lastStoredSequence(db)
     const seen = lastSeenElsewhere(db.name, store, inboxFile)
     const lastSequence = Math.max(storedSequence, seen.sequence)
@@ -65,6 +68,12 @@ export function beginEpoch(
   })
   return begin.immediate()
 }
+
+/**
+ * The configured id of the gateway that owns an outbox, null without a configured id, and the inbox
+ * with the bridge's positions.
+ */
+export type Owner = { gateway: string | null; inboxFile: string }
 
 /** Draws the number of a run. 48 random bits: no run gets the number of another run. */
 export const drawEpoch = () => randomInt(1, 2 ** 48 - 1)

@@ -1,5 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import { beginEpoch } from './epoch.ts'
+import { beginEpoch, type Owner } from './epoch.ts'
 import { type Ballast, createBallast, isDiskFull } from './file/ballast.ts'
 import { bellFile, openBell } from './file/bell.ts'
 import { createSpaceControl } from './file/disk-space.ts'
@@ -41,8 +41,9 @@ export type Changes = {
 /**
  * `inboxFile` is the bridge's inbox. The sequences of a new epoch start after the positions in the
  * inbox. Without an inbox, only outbox and bell show which sequences were assigned before.
+ * `gateway` is the configured id; null: the outbox keeps its id, and a new outbox draws one.
  */
-export type OutboxOptions = { file: string; gateway: string; inboxFile?: string }
+export type OutboxOptions = { file: string; gateway: string | null; inboxFile?: string }
 
 export type Outbox = ReturnType<typeof openOutbox>
 
@@ -161,7 +162,7 @@ function withBallast<T>(open: () => T, ballast: Ballast): T {
  * Creates all parts of the outbox that read the file when they are created, so that damage is found
  * before the first commit.
  */
-function createParts(db: Database, owner: { gateway: string; inboxFile: string }) {
+function createParts(db: Database, owner: Owner) {
   const notes = createNoteLog(db)
   const epoch = beginEpoch(db, notes, owner)
   const numbering = createNumbering(epoch.lastSequence)

@@ -9,7 +9,14 @@ const backlog = { events: 47, bytes: 8_300, oldestAgeMs: 120 }
 const sample = {
   atMs: sampleAtMs,
   gateway: {
-    ...{ part: 'gateway' as const, pid: 4711, store: '', epoch: 1, lastSequence: 3_600_000 },
+    ...{
+      part: 'gateway' as const,
+      pid: 4711,
+      gateway: 'gateway-k3tq7mwd',
+      store: '',
+      epoch: 1,
+      lastSequence: 3_600_000,
+    },
     ...{ bytesSoFar: 640_000_000, connections: 20 },
     ...{ acknowledged: 3_600_004, stored: 3_600_000, buried: 4, repeated: 0, refused: 0 },
     backlog,
@@ -23,7 +30,16 @@ const sample = {
     },
   },
   bridge: {
-    ...{ part: 'bridge' as const, pid: 4712, kafka: {}, circuits: {}, backlog, ranges: [] },
+    ...{
+      part: 'bridge' as const,
+      pid: 4712,
+      gateway: 'gateway-k3tq7mwd',
+      store: '',
+      kafka: {},
+      circuits: {},
+      backlog,
+      ranges: [],
+    },
     ...{ hotZones: [], rejected: 0, replayed: 0, retries: 0, notes: 241, delivered: 3_599_953 },
     completeUpTo: sampleAtMs - backlog.oldestAgeMs,
     perPartition: { 0: 612_004, 1: 587_310, 2: 604_118, 3: 590_725, 4: 608_893, 5: 596_903 },

@@ -37,7 +37,7 @@ function gatewayLines({ gateway, atMs }: ScreenState, before: ScreenState | null
     `${count(refused)} refused`,
     `${count(connections)} connections`,
   ]
-  return [`acknowledged    ${rate}/s   ${more.join(', ')}`]
+  return [`gateway         ${gateway.gateway}`, `acknowledged    ${rate}/s   ${more.join(', ')}`]
 }
 
 function waitingLine(backlog: GatewayState['backlog'] | undefined): string[] {

@@ -7,7 +7,7 @@ import { createBacklogMeter } from '../groups/backlog.ts'
 import { createNoteReader } from '../notes/note-log.ts'
 import { createGroupFinder } from './group-finder.ts'
 
-type StoreRow = { id: Buffer; gateway: string }
+type StoreRun = { gateway: string; epoch: number }
 
 export type OutboxReader = NonNullable<ReturnType<typeof openOutboxReader>>
 
@@ -30,12 +30,12 @@ export function openOutboxReader(file: string, onDamage: (reason: string) => voi
 }
 
 function createReader(db: Database, file: string) {
-  const store = db.prepare('SELECT id, gateway FROM store').get() as StoreRow | undefined
+  const store = db.prepare('SELECT id FROM store').get() as { id: Buffer } | undefined
   if (!store) {
     db.close()
     return null
   }
-  const selectEpoch = db.prepare('SELECT epoch FROM store').pluck()
+  const selectRun = db.prepare('SELECT gateway, epoch FROM store')
   const selectFirst = db.prepare('SELECT min(sequence) FROM groups').pluck()
   const selectLast = db
     .prepare('SELECT sequence + count - 1 FROM groups ORDER BY sequence DESC LIMIT 1')
@@ -46,11 +46,8 @@ function createReader(db: Database, file: string) {
   }
   return {
     store: store.id,
-    gateway: store.gateway,
-    /** The epoch of the newest run. */
-    get epoch() {
-      return selectEpoch.get() as number
-    },
+    /** Reads the gateway's id and the epoch of the newest run; both change when a run begins. */
+    readRun: () => selectRun.get() as StoreRun,
     backlog: createBacklogMeter(db),
     get firstSequence() {
       return selectFirst.get() as number | null

@@ -15,7 +15,7 @@ export function createReopeningReader(file: string) {
   let identity = ''
   let store: { id: Buffer; gateway: string } | null = null
   let damaged: string | null = null
-  let run: number | null = null
+  let run: { gateway: string; epoch: number } | null = null
 
   const close = () => {
     reader?.close()
@@ -26,6 +26,17 @@ export function createReopeningReader(file: string) {
     markDamaged(file, reason)
   }
   const currentIdentity = () => databaseFiles(file).map(identityOf).join()
+  /**
+   * Reads which run owns the open outbox; while that cannot be read, returns what was read last.
+   * Never reports damage: a caller may be inside of `readOrElse`, and the next `readOrElse` finds
+   * the same obstacle and reports it.
+   */
+  const readRun = () => {
+    try {
+      run = reader?.readRun() ?? run
+    } catch {}
+    return run
+  }
   const isReplaced = () => {
     const mark = readBell(bellFile(file))
     return currentIdentity() !== identity || (mark && reader && !mark.store.equals(reader.store))
@@ -46,25 +57,16 @@ export function createReopeningReader(file: string) {
         // proves that it was an outbox.
         reader = openOutboxReader(file, reason => hasBell(file) && onDamage(reason))
       }
-      store = reader && { id: reader.store, gateway: reader.gateway }
+      const owner = readRun()
+      store = reader && owner && { id: reader.store, gateway: owner.gateway }
       return canOpen
     },
     /** The store and its gateway, as of the last refresh. */
     get store() {
       return store
     },
-    /**
-     * Returns the epoch of the outbox; while it cannot be read, the epoch that was read last, or
-     * null. Never reports damage, because a caller may be inside of `readOrElse`.
-     */
-    readRun(): number | null {
-      try {
-        run = reader?.epoch ?? run
-      } catch {
-        // The next `readOrElse` finds the same obstacle and reports it.
-      }
-      return run
-    },
+    /** Returns the epoch of the outbox; while it cannot be read, the epoch that was read last. */
+    readEpoch: () => readRun()?.epoch ?? null,
     /**
      * The damage of the outbox, which is not read until the gateway has salvaged it; null when no
      * damage was found.

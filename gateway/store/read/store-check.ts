@@ -13,10 +13,13 @@ import {
 } from '../file/schema.ts'
 import { openOutboxReader } from './outbox-reader.ts'
 
-/** The file at the path of a store. `fault` says why the file cannot be used as it is. */
+/**
+ * The file at the path of a store. `gateway` is the gateway's id in an outbox. `fault` says why the
+ * file cannot be used as it is.
+ */
 export type StoreCheck =
   | { state: 'none' }
-  | { state: 'sound'; usedBytes: number }
+  | { state: 'sound'; usedBytes: number; gateway: string | null }
   | { state: 'damaged'; fault: string }
   | { state: 'foreign'; fault: string }
   | { state: 'unreadable'; fault: string }
@@ -40,7 +43,7 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
     identifyDatabase(db, applicationId, [...migrations])
     const number = (pragma: string) => db!.pragma(pragma, { simple: true }) as number
     const pages = number('page_count') - number('freelist_count')
-    return { state: 'sound', usedBytes: pages * number('page_size') }
+    return { state: 'sound', usedBytes: pages * number('page_size'), gateway: gatewayOf(kind, db) }
   } catch (error) {
     const { message } = error as Error
     if (error instanceof ForeignFileError) return { state: 'foreign', fault: message }
@@ -48,6 +51,13 @@ export function checkStore(kind: keyof typeof kinds, file: string): StoreCheck {
   } finally {
     db?.close()
   }
+}
+
+/** The gateway's id in an outbox; null for an inbox, and before the outbox has a gateway. */
+function gatewayOf(kind: keyof typeof kinds, db: Database.Database): string | null {
+  if (kind === 'inbox') return null
+  const row = db.prepare('SELECT gateway FROM store').get() as { gateway: string } | undefined
+  return row?.gateway ?? null
 }
 
 /**

@@ -1,9 +1,10 @@
 import { basename } from 'node:path'
 import type { Database } from 'better-sqlite3'
 import { type InboxProgress, readInboxProgress } from '../delivery/inbox-reader.ts'
-import { drawEpoch } from '../epoch.ts'
+import { drawEpoch, type Owner } from '../epoch.ts'
 import { bellFile, readBell } from '../file/bell.ts'
 import { readRows } from '../file/readonly-database.ts'
+import { drawGatewayId } from '../gateway-id.ts'
 import {
   type GroupRow,
   THINNED_VERSION,
@@ -24,9 +25,6 @@ type LostEvents = Span & { reason: string; zones?: ZoneRange[]; epoch?: number }
 /** The last zone sequence of each zone. */
 type ZoneHeads = Map<string, number>
 
-/** The gateway that owns the outbox, and the inbox with the bridge's positions. */
-type Owner = { gateway: string; inboxFile: string }
-
 const UNREADABLE = 'cannot be read any more'
 
 /**
@@ -36,7 +34,7 @@ const UNREADABLE = 'cannot be read any more'
  * note contains the counts of the rebuild. New sequences and note numbers start after all old ones.
  */
 export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFile) => {
-  const { gateway, inboxFile } = owner
+  const { gateway: configured, inboxFile } = owner
   const salvage = openSalvage(damaged.file)
   try {
     const store = salvage.store()
@@ -58,6 +56,8 @@ export const refillOutbox = (owner: Owner) => (db: Database, damaged: DamagedFil
     const allNotes = { from: firstNote, to: lastNote }
     const lostNotes = subtractSpans(allNotes, [...notes.present, ...notes.explainedNotes])
     if (id) {
+      // The stored id stays until the next run begins, which reports a rename.
+      const gateway = store?.gateway ?? notes.gateway ?? configured ?? drawGatewayId(id)
       const row = { id, gateway, created: store?.created ?? damaged.atMs, epoch }
       db.prepare('INSERT INTO store VALUES (@id, @gateway, @created, @epoch)').run(row)
     }
@@ -90,7 +90,7 @@ function copyNotes(db: Database, salvage: Salvage) {
   const explainedNotes: Span[] = []
   const headsOf = new Map<number, ZoneHeads>()
   let [count, lastSequence] = [0, 0]
-  let epoch: number | null = null
+  let [epoch, gateway]: [number | null, string | null] = [null, null]
   for (const { row } of salvage.notes()) {
     insert.run(row)
     count++
@@ -98,7 +98,8 @@ function copyNotes(db: Database, salvage: Salvage) {
     if (before && before.to + 1 === row.sequence) before.to = row.sequence
     else present.push({ from: row.sequence, to: row.sequence })
     if (row.kind === 'deadletter') continue
-    const { kind, content } = decodeNoteBody(row)
+    const note = decodeNoteBody(row)
+    const { kind, content } = note
     if (kind === 'heads') {
       lastSequence = Math.max(lastSequence, content.lastSequence)
       const heads = headsOf.get(content.epoch) ?? new Map()
@@ -107,6 +108,7 @@ function copyNotes(db: Database, salvage: Salvage) {
     }
     if (kind === 'epoch') {
       epoch = content.epoch
+      gateway = note.gateway ?? gateway
       lastSequence = Math.max(lastSequence, content.firstSequence - 1)
     }
     if (kind === 'hole' || kind === 'quarantine' || kind === 'tombstone') {
@@ -119,7 +121,18 @@ function copyNotes(db: Database, salvage: Salvage) {
     if (kind === 'salvage') explainedNotes.push(...content.lostNotes.filter(isSpan))
   }
   const [first, last] = [present[0]?.from ?? Number.POSITIVE_INFINITY, present.at(-1)?.to ?? 0]
-  return { count, first, last, epoch, present, explained, explainedNotes, headsOf, lastSequence }
+  const writer = { epoch, gateway }
+  return {
+    count,
+    first,
+    last,
+    ...writer,
+    present,
+    explained,
+    explainedNotes,
+    headsOf,
+    lastSequence,
+  }
 }
 
 /** Copies all intact groups, and collects the gaps between them and the damaged groups. */

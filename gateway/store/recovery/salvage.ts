@@ -12,7 +12,7 @@ export type SalvagedGroup = { row: GroupRow; zones: ZoneRange[]; isIntact: boole
  * The row that identifies the store. The row has no checksum, so its values may be damaged.
  * `created` is in ms since 1970.
  */
-export type SalvagedStore = { id: Buffer; created: number; epoch: number }
+export type SalvagedStore = { id: Buffer; gateway: string; created: number; epoch: number }
 
 export type Salvage = ReturnType<typeof openSalvage>
 
@@ -64,9 +64,9 @@ export function openSalvage(file: string) {
     notes: () => inOrder(cells.notes, noteFrom),
     store(): SalvagedStore | null {
       for (const cell of cells.store) {
-        const [id, , created, epoch] = valuesOf(pages, cell) ?? []
+        const [id, gateway, created, epoch] = valuesOf(pages, cell) ?? []
         if (id instanceof Buffer && id.length === 16)
-          return { id, created: Number(created), epoch: Number(epoch) }
+          return { id, gateway: String(gateway), created: Number(created), epoch: Number(epoch) }
       }
       return null
     },

@@ -10,7 +10,7 @@ import { runChecks } from '../../../cloud-bridge/doctor/check-runner.ts'
 import { clockCheck } from '../../../cloud-bridge/doctor/clock.ts'
 import { type Check, type Finding, findingLine } from '../../../cloud-bridge/doctor/finding.ts'
 import { listenerChecks } from '../../../cloud-bridge/doctor/listeners.ts'
-import { formatBytes, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
+import { formatBytes, gatewayIdCheck, storeChecks } from '../../../cloud-bridge/doctor/stores.ts'
 import { type Config, defaults } from '../../../config/config.ts'
 import { createSecret } from '../../../config/loading/secrets.ts'
 import { serveHttp } from '../../../config/process/http-server.ts'
@@ -58,6 +58,19 @@ describe('this machine', () => {
       outbox: { ...defaults.outbox, file, bounds: { ...defaults.outbox.bounds, ...bounds } },
       inbox: { ...defaults.inbox, file: join(dir, 'inbox.db') },
     })[0]!
+
+  it('has a gateway with an id: drawn, stored or configured', async () => {
+    const outbox = { ...defaults.outbox, file: join(dir, 'outbox.db') }
+    const shownId = async (id: string | null) =>
+      (await gatewayIdCheck({ gateway: { ...defaults.gateway, id }, outbox }).run())[0]!.value
+    expect(await shownId(null)).toBe('drawn at the first start')
+    expect(await shownId('hq')).toBe('hq')
+    const { gateway, close } = openOutbox({ file: outbox.file, gateway: null })
+    close()
+    expect(await shownId(null)).toBe(`${gateway}, from the outbox`)
+    expect(await shownId(gateway)).toBe(gateway)
+    expect(await shownId('hq')).toMatch(`hq; the outbox is of ${gateway} until`)
+  })
 
   it('has a writable outbox, or a place for one', async () => {
     const file = join(dir, 'new', 'outbox.db')

@@ -11,6 +11,7 @@ async function serve(reasons: string[]) {
   const http = await serveHttp({
     ...options,
     alarms: () => ['alarm'],
+    identity: () => ({ gateway: 'gw' }),
     metrics: async () => 'a 1\n',
     state: () => ({ b: 2 }),
   })
@@ -25,7 +26,7 @@ describe('the pages of a process', () => {
   it('answer health, readiness, metrics and state', async () => {
     const { http, get } = await serve([])
     await using _closed = http
-    const health = '{"status":"running","reasons":[],"alarms":["alarm"]}'
+    const health = '{"status":"running","gateway":"gw","reasons":[],"alarms":["alarm"]}'
     expect(await get('/health')).toEqual({ status: 200, text: health })
     expect(await get('/ready')).toEqual({ status: 200, text: '{"ready":true,"reasons":[]}' })
     expect(await get('/metrics')).toEqual({ status: 200, text: 'a 1\n' })

@@ -14,6 +14,7 @@ const gateway = {
   ...{
     part: 'gateway' as const,
     pid: 1,
+    gateway: 'gw',
     store: '',
     epoch: 1,
     lastSequence: 1,
@@ -26,6 +27,8 @@ const bridge = {
   ...{
     part: 'bridge' as const,
     pid: 2,
+    gateway: 'gw',
+    store: '',
     kafka: { events: null, behind: null, notes: null } as Record<string, string | null>,
     circuits: {},
     backlog,
@@ -48,6 +51,7 @@ describe('the live screen', () => {
     const before = { atMs: 0, gateway, bridge }
     const now = { atMs: 2000, gateway: { ...gateway, acknowledged: 2000 }, bridge }
     expect(drawScreen(now, before)).toEqual([
+      'gateway         gw',
       'acknowledged    500/s   2,000 in all, 3 dead letters, 0 refused, 20 connections',
       'in the outbox   1,234 events, 56.8 KB, oldest 2.5 s',
       'on disk         2.0 MB used, 1.5 MB of it delivered and kept, 9.0 GB free',
@@ -94,23 +98,23 @@ describe('the live screen', () => {
       'partitions 1, 2': null,
     }
     const lines = drawScreen({ atMs: 0, gateway, bridge: { ...bridge, ranges, kafka } }, null)
-    expect(lines.slice(5)).toEqual([
+    expect(lines.slice(6)).toEqual([
       'moving          #5 to #9 over 3 partitions, then over 12',
       'draining        #1 to #2 beside live events, to b, and 1 more',
       'apart           partition 3: #5, LEADER_NOT_AVAILABLE',
       'apart           partitions 1, 2: #7, catching up',
     ])
-    expect(drawScreen({ atMs: 0, gateway, bridge }, null).slice(5)).toEqual([])
+    expect(drawScreen({ atMs: 0, gateway, bridge }, null).slice(6)).toEqual([])
   })
 
   it('shows bytes written to disk once they are known, and an exceeded budget', () => {
     const at = (more: object) =>
       drawScreen({ atMs: 0, gateway: { ...gateway, wear: { ...wear, ...more } }, bridge }, null)
     const known = { perDayBytes: 1.2e9, perReadingBytes: 590.4 }
-    expect(at(known)[3]).toBe(
+    expect(at(known)[4]).toBe(
       'wear            1.2 GB a day to disk, 590 bytes a reading, a commit waits 20 ms',
     )
-    expect(at({ ...known, perReadingBytes: null, beyondBudget: 'too much' }).slice(3, 5)).toEqual([
+    expect(at({ ...known, perReadingBytes: null, beyondBudget: 'too much' }).slice(4, 6)).toEqual([
       'wear            1.2 GB a day to disk, a commit waits 20 ms',
       'over budget     too much',
     ])

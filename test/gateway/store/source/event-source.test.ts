@@ -28,6 +28,16 @@ describe('a note of the bridge', () => {
   })
 })
 
+describe('the name of the gateway', () => {
+  it('is that of the run now, also when the gateway is renamed while the bridge runs', () => {
+    using stores = openStores()
+    stores.openOutbox().close()
+    expect(stores.source.refresh()).toMatchObject({ gateway: 'gw' })
+    openOutbox({ file: stores.outboxFile, gateway: 'renamed' }).close()
+    expect(stores.source.refresh()).toMatchObject({ gateway: 'renamed' })
+  })
+})
+
 describe('the first contact', () => {
   it('adds one open range from the oldest group', () => {
     using stores = openStores()
