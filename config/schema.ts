@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { timeSourceNames } from './process/time-sources.ts'
 import {
   brokerAddress,
   bytes,
@@ -64,7 +65,14 @@ const gateway = z.strictObject({
     .prefault({}),
   http: listener(9464),
   clock: z
-    .strictObject({ syncedFile: filePath.default('/run/systemd/timesync/synchronized') })
+    .strictObject({
+      sources: z
+        .array(choice(...timeSourceNames))
+        .min(1)
+        .register(cures, { cure: `Write a list of some of ${timeSourceNames.join(', ')}` })
+        .default([...timeSourceNames]),
+      syncedFile: filePath.default('/run/systemd/timesync/synchronized'),
+    })
     .prefault({}),
 })
 

@@ -57,9 +57,7 @@ async function run(config: Config): Promise<void> {
     const logBound = (fields: object, text: string) => log.warn(fields, text)
     const bounds = createBoundReports(logBound, metrics.recordBound)
     const reporting = { log, metrics, bounds }
-    const clock = stack.adopt(await startClock(config.gateway.clock.syncedFile), clock =>
-      clock.close(),
-    )
+    const clock = stack.adopt(await startClock(config.gateway.clock), clock => clock.close())
     let broker: Broker | null = null
     const connectedClients = () => broker?.clientIds ?? []
     const live = { clock: clock.now, connectedClients }
@@ -67,7 +65,7 @@ async function run(config: Config): Promise<void> {
     if (writer.recovery) log.error(writer.recovery, 'the outbox was damaged and is salvaged')
     stack.use(startSchedule(config.outbox.pruneSchedule, writer.prune))
     broker = stack.use(await startBroker(brokerOptions(config, log, metrics, writer)))
-    const parts = { writer, broker, metrics, bounds }
+    const parts = { writer, broker, metrics, bounds, clock }
     metrics.addMeasured(() => measuredValues(parts))
     stack.use(await serveHttp(httpOptions(config, parts)))
     logStarted(config, log, writer)
@@ -136,7 +134,7 @@ function brokerOptions(
 }
 
 function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
-  const { writer, broker, metrics, bounds } = parts
+  const { writer, broker, metrics, bounds, clock } = parts
   return {
     ...gateway.http,
     key: 'gateway.http',
@@ -146,7 +144,9 @@ function httpOptions({ gateway }: Config, parts: GatewayParts): HttpOptions {
       ...wearAlarms(writer),
       ...writerAlarms(writer),
       ...bounds.alarms(),
+      ...clock.alarms(),
     ],
+    details: () => ({ clock: clock.status() }),
     metrics: metrics.text,
     identity: () => ({ gateway: writer.gateway, store: writer.store }),
     state: () => gatewayState(parts),

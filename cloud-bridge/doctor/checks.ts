@@ -44,7 +44,7 @@ export function createChecks(config: Config): Check[] {
   return [
     gatewayIdCheck({ gateway, outbox }),
     ...storeChecks({ outbox, inbox }),
-    clockCheck(gateway.clock.syncedFile),
+    clockCheck(gateway.clock),
     ...listenerChecks({ gateway, bridge }),
     ...certificateChecks({ kafka, registry }),
     ...kafkaChecks(kafka, createClient, checkTopics),

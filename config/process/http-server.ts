@@ -14,6 +14,8 @@ export type HttpOptions = {
   alarms?: () => string[]
   /** Returns whose process this is, for /health. */
   identity?: () => object
+  /** Returns further fields of /health. */
+  details?: () => object
   /** Returns the metrics as Prometheus text. */
   metrics: () => Promise<string>
   /** Returns the state of the process for /state and `sluice status`. */
@@ -37,6 +39,7 @@ export async function serveHttp(options: HttpOptions) {
     notReadyReasons,
     alarms,
     identity,
+    details,
     metrics,
     state,
     commands = {},
@@ -55,10 +58,9 @@ export async function serveHttp(options: HttpOptions) {
   > = {
     '/health': () =>
       json({
-        status: 'running',
-        ...identity?.(),
-        reasons: notReadyReasons(),
-        alarms: alarms?.() ?? [],
+        ...{ status: 'running', ...identity?.() },
+        ...{ reasons: notReadyReasons(), alarms: alarms?.() ?? [] },
+        ...details?.(),
       }),
     '/ready': () => {
       const reasons = notReadyReasons()

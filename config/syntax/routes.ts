@@ -1,3 +1,4 @@
+import { invisibleCharacter } from './invisible-characters.ts'
 import { parseTemplate } from './templates.ts'
 
 /** What a route must find for a message, so that the message can become an event. */
@@ -36,6 +37,8 @@ export function locationFault(text: string): string | undefined {
   if (text === '') return 'is empty'
   if (text.length > locationMaxLength) return `is longer than ${locationMaxLength} characters`
   if (/\p{Cc}/u.test(text)) return 'holds a control character'
+  const invisible = invisibleCharacter(text)
+  if (invisible !== null) return `holds the invisible character ${invisible}`
   if (text.includes('\ufffd') || !text.isWellFormed()) return 'is not valid UTF-8'
   return undefined
 }

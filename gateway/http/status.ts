@@ -1,4 +1,5 @@
 import type { GatewayState } from '../../config/process/gateway-state.ts'
+import type { Clock } from '../clock.ts'
 import type { Writer } from '../ingest/writer.ts'
 import { silentText } from '../ingest/writer-channel.ts'
 import type { BoundReports } from '../mqtt/bound-reports.ts'
@@ -10,6 +11,7 @@ export type GatewayParts = {
   broker: Broker
   metrics: Metrics
   bounds: BoundReports
+  clock: Clock
 }
 
 /** Returns the reasons why the gateway accepts no messages now; empty when it accepts messages. */

@@ -1,6 +1,7 @@
 // Energy that empty rooms consume: an example of a consumer in one file.
 //   ./sluice consume wasted-energy
 import type { Handler } from '../runtime/keyed-handler.ts'
+import { nameKey } from '../state/name-key.ts'
 
 /**
  * A zone's state: people and meter readings by device, and energy used since the zone became empty.
@@ -18,7 +19,7 @@ const ALERT_MIN_KWH = 0.05
 export const handler: Handler<Room> = {
   name: 'wasted-energy',
   initial: { people: {}, metersKwh: {}, emptySince: null, wastedKwh: 0 },
-  key: ({ site, zone }) => `${site}/${zone}`,
+  key: ({ site, zone }) => nameKey(site, zone),
   handle(room, { event, arrival }) {
     // Late readings do not show who is in the room now.
     if (arrival !== 'in order') return { state: room }

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { Measurement } from '../../../config/event/sensor-reading.ts'
+import { invisibleCharacter } from '../../../config/syntax/invisible-characters.ts'
 
 export type DecodeLimits = { depthMax: number; measurementsMax: number }
 /** The reason why a payload is not a reading, and the place of the fault in the payload. */
@@ -118,6 +119,10 @@ function flattenKeys(value: Json[] | { [key: string]: Json }, metric: string, fl
     if (key === '') return { reason: 'a key is empty', place: metric }
     if (PROTOTYPE_KEYS.has(key)) return { reason: `the key ${key} is not allowed`, place: metric }
     if (!key.isWellFormed()) return { reason: 'a key is not valid Unicode', place: metric }
+    const invisible = invisibleCharacter(key)
+    if (invisible !== null) {
+      return { reason: `a key holds the invisible character ${invisible}`, place: metric }
+    }
     const inner = metric === '' ? key : `${metric}.${key}`
     if (inner.length > METRIC_MAX_LENGTH) {
       const place = inner.slice(0, 64).toWellFormed()

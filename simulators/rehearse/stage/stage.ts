@@ -73,7 +73,7 @@ async function writeConfig(
     gateway: {
       mqtt: { port: mqtt },
       http: { port: gateway },
-      clock: { syncedFile: join(dir, 'synchronized') },
+      clock: { sources: ['timesyncd'] as const, syncedFile: join(dir, 'synchronized') },
     },
     outbox: { file: join(dir, 'outbox.db'), heartbeatMs: 1000 },
     inbox: { file: join(dir, 'inbox.db'), ...(settleMs && { settleMs }) },

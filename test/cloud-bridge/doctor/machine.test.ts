@@ -120,12 +120,21 @@ describe('this machine', () => {
   })
 
   it('has a clock that is synchronised, unconfirmed, or wrong', async () => {
-    const synced = join(dir, 'synchronized')
-    expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^warn .*nothing says/)])
-    await writeFile(synced, '')
-    expect(await lines(clockCheck(synced))).toEqual([expect.stringMatching(/^ok .*synchronised$/)])
-    expect(await lines(clockCheck(synced, 1000))).toEqual([
-      expect.stringMatching(/^FAULT {2}clock: 1970-01-01.*timedatectl/),
+    const syncedFile = join(dir, 'synchronized')
+    const options = { sources: ['timesyncd', 'chrony'] as const, syncedFile }
+    const check = (output: string | null, nowMs = Date.now()) =>
+      lines(clockCheck(options, nowMs, async () => output))
+    const unsynchronised = `00000000,,0,0.0,0.0,0,0,0,0,0,1,1,0,Not synchronised`
+    expect(await check(null)).toEqual([
+      expect.stringMatching(/^warn .*nothing says.*systemd-timesyncd, chrony or ntpd/),
+    ])
+    expect(await check(unsynchronised)).toEqual([
+      expect.stringMatching(/^warn .*chrony says .* not synchronised. chrony runs .*sources$/),
+    ])
+    await writeFile(syncedFile, '')
+    expect(await check(null)).toEqual([expect.stringMatching(/^ok .*synchronised \(timesyncd\)$/)])
+    expect(await check(null, 1000)).toEqual([
+      expect.stringMatching(/^FAULT {2}clock: 1970-01-01.*before this program/),
     ])
   })
 

@@ -51,6 +51,11 @@ export const zoneFaultCases: [title: string, yaml: string, fault: string][] = [
     'ingest.routes[1].topic = "{site}/z7/{device}": is never reached: ingest.routes[0] matches all',
   ],
   [
+    'an invisible character in a zone',
+    routes('topic: "{site}/{device}", zone: "lob\\u200bby"'),
+    'ingest.routes[0].zone = "lob\u200bby": holds the invisible character U+200B. Write 1 to 128',
+  ],
+  [
     'an unknown time zone',
     routes('topic: "{site}/{zone}/{device}", time: { field: ts, unit: iso, zone: Berlin }'),
     'ingest.routes[0].time.zone = "Berlin": is not a time zone of the IANA database. Write a time',

@@ -1,3 +1,4 @@
+import { nameKey } from '../../state/name-key.ts'
 import type { Effect } from '../../state/state.ts'
 import type { CompleteWindow } from './complete-window.ts'
 import {
@@ -126,11 +127,11 @@ export function createAggregateEffect(
 ): Effect {
   const { series, size, start } = window
   const aggregate = aggregateOf(window, attributes, holdMaxMs)
-  const name = [series.site, series.zone, series.device, series.metric, size, aggregate.start]
+  const { site, zone, device, metric } = series
   return {
     id: windowKey(series, size, start),
     topic,
-    key: name.join('/'),
+    key: nameKey(site, zone, device, metric, size, aggregate.start),
     value: Buffer.from(JSON.stringify(aggregate)),
   }
 }

@@ -16,6 +16,8 @@ describe('a payload that cannot be a reading', () => {
     ['"\\ud800"', 'a text is not valid Unicode', ''],
     ['{"a":["x\\udc00"]}', 'a text is not valid Unicode', 'a.0'],
     ['{"a":{"\\ud83d":1}}', 'a key is not valid Unicode', 'a'],
+    ['{"co2\\u200b":1}', 'a key holds the invisible character U+200B', ''],
+    ['{"a":{"\u202eco2":1}}', 'a key holds the invisible character U+202E', 'a'],
   ])('%j becomes a dead letter: %s', (payload, reason, place) => {
     expect(decode(payload)).toEqual({ reason, place })
   })

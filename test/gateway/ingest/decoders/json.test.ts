@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Measurement } from '../../../../config/event/sensor-reading.ts'
+import { invisibleCharacter } from '../../../../config/syntax/invisible-characters.ts'
 import { decodeJson } from '../../../../gateway/ingest/decoders/json.ts'
 
 const limits = { depthMax: 16, measurementsMax: 1024 }
@@ -137,7 +138,8 @@ describe('a JSON payload', () => {
     const safe = fc.dictionary(key, value).filter(object => {
       const names = Object.keys(object)
       const isSafe = (name: string) => !['__proto__', 'constructor', 'prototype'].includes(name)
-      return names.every(name => isSafe(name) && name.isWellFormed())
+      const isVisible = (name: string) => invisibleCharacter(name) === null
+      return names.every(name => isSafe(name) && isVisible(name) && name.isWellFormed())
     })
     fc.assert(
       fc.property(safe, fc.constantFrom(undefined, 1, '\t'), (object, indent) => {
