@@ -3,7 +3,8 @@
 import type { Handler } from '../runtime/keyed-handler.ts'
 
 /**
- * A zone's state: people and meter readings by device, and energy used since the zone became empty.
+ * The state of one zone, which this consumer treats as a room: people and meter readings by device,
+ * and the energy used since the room became empty.
  */
 export type Room = {
   people: Readonly<Record<string, number>>
