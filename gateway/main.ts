@@ -73,7 +73,7 @@ function writerOptions(
     onCommitted: metrics.recordCommit,
     onRefused: (count, reason) =>
       log.error({ count, reason }, 'messages refused: not stored and not acknowledged'),
-    onSpaceAvailable: () => log.info('the outbox has room: messages are accepted'),
+    onSpaceAvailable: () => log.info('the outbox has room: messages are accepted again'),
     onWriteBudgetChange: beyondBudget =>
       beyondBudget
         ? log.warn(beyondBudget)
@@ -129,6 +129,11 @@ function measuredValues({ writer, broker }: GatewayParts): MeasuredValues {
 
 function logStarted({ gateway, outbox }: Config, log: Log, { epoch }: Writer): void {
   const { host, port, allowAnonymous } = gateway.mqtt
-  log.info({ host, port, outbox: outbox.file, epoch }, 'accepting')
-  if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
+  log.info({ host, port, outbox: outbox.file, epoch }, 'accepting MQTT messages')
+  if (allowAnonymous) {
+    log.warn(
+      { host },
+      'gateway.mqtt.allowAnonymous is true: anybody who reaches this address may publish',
+    )
+  }
 }

@@ -96,7 +96,8 @@ for (const action of ['retry', 'drop'] as const) {
     .option('--all', 'all open dead letters')
     .option('--json', 'one JSON object a line')
     .action(async (given: number[], { config, all = false, json = false }) => {
-      if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
+      if (all === given.length > 0)
+        throw new CannotStart('give either the numbers of dead letters or --all')
       const { outbox, gateway } = requireConfig(config, env)
       const numbers = all ? null : given
       const target = { file: outbox.file, http: gateway.http }

@@ -21,7 +21,7 @@ export type ParsedCell<T> =
 
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 const integer = /^[+-]?\d+$/
-const NUMBER_CURE = 'write it like 21.5, leave the cell empty, or name the column as text'
+const NUMBER_CURE = 'write a number like 21.5, or leave the cell empty'
 
 /**
  * Parses a number without changing its value. An integer that a double cannot represent stays text,

@@ -103,7 +103,8 @@ function checkColumns(file: string, line: number, columns: readonly string[]) {
       (column === '' && `column ${at + 1} has no name`) ||
       (columns.indexOf(column) < at && `two columns are named "${column}"`) ||
       (reservedNames.includes(column) && `"${column}" is written by the simulator itself`)
-    if (fault) throw new RecordingError(file, line, undefined, fault, 'rename it in the header')
+    if (fault)
+      throw new RecordingError(file, line, undefined, fault, 'rename the column in the header')
   }
 }
 
@@ -114,13 +115,16 @@ function timeColumnOf(file: string, line: number, columns: readonly string[], gi
       : [columns.find(column => column === given)]
   const timeColumn = candidates.find(column => column !== undefined)
   if (timeColumn !== undefined) return timeColumn
-  const missing = given === undefined ? `none of ${timeNames.join(', ')}` : `no column "${given}"`
+  const [missing, name] =
+    given === undefined
+      ? [`none of ${timeNames.join(', ')}`, 'timestamp']
+      : [`no column "${given}"`, given]
   throw new RecordingError(
     file,
     line,
     undefined,
     `the header (${columns.join(', ')}) has ${missing}`,
-    'rename the column that holds the time, or name it as the time column',
+    `rename the column that holds the time to "${name}"`,
   )
 }
 

@@ -73,12 +73,12 @@ describe('a recording', () => {
 
   it.each([
     ['', ':1: the file is empty: give it a header line'],
-    ['time,a,a\n', ':1: two columns are named "a": rename it'],
-    ['time,,a\n', ':1: column 2 has no name: rename it'],
+    ['time,a,a\n', ':1: two columns are named "a": rename the column'],
+    ['time,,a\n', ':1: column 2 has no name: rename the column'],
     ['time,simulated_number\n', ':1: "simulated_number" is written by the simulator itself'],
     ['a,b\n', ':1: the header (a, b) has none of timestamp, time, datetime, date, ts: rename'],
     ['time,a\n1,2\n3\n', ':3: 1 cells under 2 columns: give every row'],
-    ['time,a\n1,2\n3,x\n', ':3, column "a": "x" is not a number: write it like 21.5'],
+    ['time,a\n1,2\n3,x\n', ':3, column "a": "x" is not a number: write a number like 21.5'],
     ['time,a\n\n1,2\n\n3,x\n', ':5, column "a": "x" is not a number'],
     ['time,a\n1,NaN\n', ':2, column "a": "NaN" is not a number'],
     ['time,a\n1,1e999\n', ':2, column "a": 1e999 is too large'],
