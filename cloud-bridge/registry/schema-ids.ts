@@ -101,7 +101,8 @@ export function createSchemaIdLookup({
     const schema = schemaByFingerprint(fingerprint)
     if (!schema) {
       const waiting = `events with the unknown schema ${fingerprint.toString('hex')} wait`
-      const cure = 'a newer version of this program wrote them: upgrade this program to that version'
+      const cure =
+        'a newer version of this program wrote them: upgrade this program to that version'
       return Promise.reject(new RegistryFault('not registered', `${waiting}: ${cure}`))
     }
     return fetchUpTo(subject, schema).then(() => {
