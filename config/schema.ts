@@ -169,7 +169,9 @@ const tls = z
     certFile: filePath.exactOptional(),
     keyFile: filePath.exactOptional(),
   })
-  .register(cures, { cure: 'Write caFile: and, if asked for, certFile: and keyFile:, or null' })
+  .register(cures, {
+    cure: 'Write caFile: and, for a client certificate, certFile: and keyFile:, or null',
+  })
 
 const kafka = z.strictObject({
   client: choice('kafkajs', 'platformatic').default('platformatic'),

@@ -93,7 +93,7 @@ function writerOptions(
     },
     onRefused: (count, reason) =>
       log.error({ count, reason }, 'messages refused: not stored and not acknowledged'),
-    onSpaceAvailable: () => log.info('the outbox has room: messages are accepted'),
+    onSpaceAvailable: () => log.info('the outbox has room: messages are accepted again'),
     onWriteBudgetChange: beyondBudget =>
       beyondBudget
         ? log.warn(beyondBudget)
@@ -166,6 +166,14 @@ function measuredValues({ writer, broker }: GatewayParts): MeasuredValues {
 function logStarted({ gateway, outbox }: Config, log: Log, writer: Writer): void {
   const { host, port, allowAnonymous } = gateway.mqtt
   const { gateway: id, store, epoch } = writer
-  log.info({ gateway: id, host, port, outbox: outbox.file, store, epoch }, 'accepting')
-  if (allowAnonymous) log.warn({ host }, 'anybody who reaches this address may publish')
+  log.info(
+    { gateway: id, host, port, outbox: outbox.file, store, epoch },
+    'accepting MQTT messages',
+  )
+  if (allowAnonymous) {
+    log.warn(
+      { host },
+      'gateway.mqtt.allowAnonymous is true: anybody who reaches this address may publish',
+    )
+  }
 }

@@ -24,7 +24,7 @@ export function createDependencyStatus(log: ReturnType<typeof createLog>, onFaul
       if (!outage) log.warn({ reason }, `${dependency} unavailable; retrying`)
       outages.set(dependency, { reason, sinceMs: outage?.sinceMs ?? performance.now() })
     },
-    /** By unavailable dependency, the reason. */
+    /** The reason for each unavailable dependency. */
     unavailable: (): Record<string, string> =>
       Object.fromEntries([...outages].map(([dependency, { reason }]) => [dependency, reason])),
     /** One text for each unavailable dependency, with the reason. */

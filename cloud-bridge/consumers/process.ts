@@ -152,7 +152,7 @@ export type ConsumerProcessState = {
   /** Unprocessed records of those partitions, by topic, at `lagAtMs` (ms since 1970). */
   lag: Record<string, number>
   lagAtMs: number
-  /** By unavailable dependency, the reason. */
+  /** The reason for each unavailable dependency. */
   away: Record<string, string>
   taken: Partial<ArrivalCounts>
   effects: number

@@ -23,7 +23,8 @@ export async function reprocess(
 ): Promise<void> {
   const { config, runtime, kafka, stack, log, signal } = context
   if (!createHandling) {
-    throw new CannotStart(`${name} has no state to rebuild: give it an empty directory instead`)
+    const cure = 'to read all records again, set consumers.archive.dir to a new, empty directory'
+    throw new CannotStart(`${name} has no state to rebuild: ${cure}`)
   }
   const store = stack.use(openConfiguredStore(config))
   const state = stack.use(await store.build(name))

@@ -11,7 +11,9 @@ export type ClientFactory = (brokers: readonly string[]) => Promise<KafkaClient>
  */
 type BrokerAnswer = { brokers: string[]; findings: Finding[] }
 
-/** Asks one address for the cluster's brokers, which needs name lookup, TCP, TLS and log-in. */
+/**
+ * Requests the cluster's brokers from one address, which needs name lookup, TCP, TLS and log-in.
+ */
 async function queryBroker(
   createClient: ClientFactory,
   address: string,

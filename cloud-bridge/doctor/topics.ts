@@ -169,7 +169,7 @@ function retentionSummary({ timestampType, retentionMs, retentionBytes }: TopicC
   return `${timestampType}, kept ${duration}${size}`
 }
 
-/** Whether the bridge may write to its topics. Asks Kafka for the rights, and writes nothing. */
+/** Whether the bridge may write to its topics, as Kafka reports the rights; writes nothing. */
 export async function writeRightFindings(
   kafka: KafkaOptions,
   topics: readonly string[],

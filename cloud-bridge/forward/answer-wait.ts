@@ -2,8 +2,9 @@ import { retryOrNull } from '../retry/retry.ts'
 import type { DeliveryOptions } from './forwarder.ts'
 
 /**
- * Asks Kafka about a topic and retries until Kafka answers. Resolves with null only when `signal`
- * aborts before the answer. Reports to `onUnavailable` why Kafka does not answer.
+ * Calls `ask`, which sends Kafka a request about a topic, until Kafka answers. Resolves with null
+ * only when `signal` aborts before the answer. Reports to `onUnavailable` why Kafka does not
+ * answer.
  */
 export function retryUntilAnswered<T>(
   ask: () => Promise<T>,

@@ -47,7 +47,8 @@ export async function deliverLive(context: DeliveryContext, live: LiveStatus): P
     const count = await context.partitionsOf(topic)
     if (count >= (configured ?? 0)) return count
     const cure = 'add partitions to the topic, or lower kafka.partitions'
-    throw new Error(`kafka.partitions is ${configured}, but the topic has only ${count}: ${cure}`)
+    const fault = `kafka.partitions is ${configured}, but topic ${topic} has ${count} partitions`
+    throw new Error(`${fault}: ${cure}`)
   }
   /**
    * Creates the live range at the first contact with Kafka. The range fixes over how many

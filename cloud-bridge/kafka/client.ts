@@ -10,14 +10,12 @@ export type KafkaOptions = Pick<
   'client' | 'brokers' | 'clientId' | 'requestTimeoutMs' | 'compression' | 'sasl' | 'tls'
 >
 
-/**
- * A topic to create. Without `replicas` Kafka's default replication factor applies. Kafka keeps
- * only the newest record of each key of a compacted topic.
- */
+/** A topic to create. Without `replicas` Kafka's default replication factor applies. */
 export type NewTopic = {
   topic: string
   partitions: number
   replicas?: number
+  /** Kafka keeps only the newest record of each key of a compacted topic. */
   isCompacted?: boolean
 }
 

@@ -20,8 +20,8 @@ export type LedgerEvent = Pick<
 }
 
 /**
- * By partition of a topic: the append time (ms since 1970) of the oldest record that Kafka still
- * has, because retention deleted the records before; -Infinity where nothing was deleted. A
+ * For each partition of a topic, the append time (ms since 1970) of the oldest record that Kafka
+ * still has. Retention deleted the records before it; -Infinity where nothing was deleted. A
  * partition without records has no entry.
  */
 export type LogStarts = ReadonlyMap<number, number>
@@ -36,9 +36,9 @@ export type GatewayLedger = {
   /** By the id of the outbox, because a note names numbers of its outbox and seldom the epoch. */
   explanations: Map<string, Explanation[]>
   lostNotes: (LostNotes & { store: string; run: number | null })[]
-  /** By outbox. */
+  /** The deferred ranges of each outbox, by the id of the outbox. */
   deferrals: Map<string, DeferralLedger>
-  /** By outbox. */
+  /** The changes of the partition count for each outbox, by the id of the outbox. */
   partitionCountChanges: Map<string, PartitionCountChange[]>
   /** The runs of all gateways, because a store can change its gateway. */
   runs: RunTree
@@ -47,8 +47,8 @@ export type GatewayLedger = {
   /** The partitions of the ledger topic that have notes of this gateway. */
   notePartitions: Set<number>
   /**
-   * By partition and epoch, in the order of Kafka: when the gateway received the oldest event that
-   * Kafka still has there (ms since 1970). Older events may be deleted.
+   * For each partition and epoch, in the order of Kafka: when the gateway received the oldest event
+   * that Kafka still has there (ms since 1970). Older events may be deleted.
    */
   oldestIn: Map<number, Map<number, number>>
   /** The partition of all events of a zone; null where they are in several partitions. */

@@ -61,7 +61,7 @@ async function ask(
   const answer = await sendCommand(http, path, input)
   if (!answer) {
     const fault = `no bridge answers at bridge.http = ${http.host}:${http.port}`
-    const cure = 'start it with ./sluice bridge and the same --config, and try again'
+    const cure = 'start the bridge with ./sluice bridge and the same --config, then try again'
     throw new CannotStart(`${fault}: ${cure}`)
   }
   process.stdout.write(`${textOf(answer, config)}\n`)

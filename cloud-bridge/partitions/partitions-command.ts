@@ -107,7 +107,9 @@ async function checkTopics(options: PartitionsCommandOptions, to: number): Promi
 }
 
 async function topicCounts({ kafka, partitionsOf }: Omit<PartitionsCommandOptions, 'source'>) {
-  if (kafka.brokers.length === 0) throw new Error('kafka.brokers is not configured')
+  if (kafka.brokers.length === 0) {
+    throw new Error('kafka.brokers is not configured: list brokers as host:port')
+  }
   const { readings, backfill } = kafka.topics
   const countIn = async (topic: string) => ({
     topic,

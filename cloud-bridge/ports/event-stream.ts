@@ -24,8 +24,8 @@ export type TopicOffsets = { begin: Offsets; end: Offsets }
 /** Reads the records of topics; used by the ledger, the rehearsal's verdict and the consumers. */
 export type EventStream = {
   /**
-   * Asks for the offsets of one topic after the other. A topic that does not exist, or that this
-   * user may not see, is left out. Rejects while Kafka is unavailable.
+   * The first and end offsets of each topic, requested for one topic after the other. A topic that
+   * does not exist, or that this user may not see, is left out. Rejects while Kafka is unavailable.
    */
   topicOffsets(topics: readonly string[]): Promise<Map<string, TopicOffsets>>
   /**

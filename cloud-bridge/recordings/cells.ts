@@ -29,7 +29,7 @@ const integer = /^[+-]?\d+$/
 export type DecimalMark = '.' | ','
 
 const numberCure = (mark: DecimalMark) =>
-  `write it like 21${mark}5, leave the cell empty, or name the column in --text-columns`
+  `write a number like 21${mark}5, leave the cell empty, or name the column in --text-columns`
 
 /**
  * Parses a number without changing its value. An integer that a double cannot represent stays text,

@@ -141,7 +141,8 @@ function checkColumns(file: string, line: number, { columns, reservedNames }: Ch
       (column === '' && `column ${at + 1} has no name`) ||
       (columns.indexOf(column) < at && `two columns are named "${shown(column)}"`) ||
       (reservedNames.includes(column) && `"${column}" is written by Sluice itself`)
-    if (fault) throw new RecordingError(file, line, undefined, fault, 'rename it in the header')
+    if (fault)
+      throw new RecordingError(file, line, undefined, fault, 'rename the column in the header')
   }
 }
 
@@ -159,7 +160,7 @@ function timeColumnOf(file: string, line: number, columns: readonly string[], gi
     line,
     undefined,
     `the header (${shown(columns.join(', '))}) has ${missing}`,
-    'name the column of times: --time-column NAME',
+    'name the column that holds the time: --time-column NAME',
   )
 }
 

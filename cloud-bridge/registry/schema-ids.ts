@@ -12,23 +12,27 @@ import { type RegistryClient, subjectOf } from './registry.ts'
 /** The time after which a failed confirmation is tried again. */
 const CONFIRM_RETRY_MS = 60_000
 
-/** The id of the schema with this fingerprint; a promise when the registry must be asked. */
+/**
+ * The id of the schema with this fingerprint; a promise when the id must be requested from the
+ * registry.
+ */
 export type SchemaIdLookup = (topic: string, fingerprint: Buffer) => number | Promise<number>
 
 export type SchemaIdLookupOptions = {
   registry: Pick<RegistryClient, 'url' | 'idOf'>
   inbox: Pick<Inbox, 'schemaId' | 'keepSchemaId'>
   /**
-   * Called when the registry gives another id than before: it was rebuilt, or is another registry.
+   * Called when the registry gives a schema another id than before, because the registry was
+   * rebuilt or is another registry.
    */
   onChanged(message: string): void
 }
 
 /**
  * Looks up the schema ids for the registry's wire format. An id from the registry is stored in the
- * inbox and used at once after a restart, also while the registry is unavailable; once per subject
- * and run, the registry is asked whether the id is still the same. Rejects with RegistryFault when
- * an id is neither stored nor available.
+ * inbox and used at once after a restart, also while the registry is unavailable. Once per subject
+ * and run, a request to the registry checks whether the id is still the same. Rejects with
+ * RegistryFault when an id is neither stored nor available.
  */
 export function createSchemaIdLookup({
   registry,
@@ -55,7 +59,7 @@ export function createSchemaIdLookup({
     try {
       inbox.keepSchemaId(key, id)
     } catch (error) {
-      // The id stays in memory; the next run asks the registry again.
+      // The id stays in memory; the next run requests it from the registry again.
       if (!isDiskFull(error)) throw error
     }
   }
@@ -97,7 +101,8 @@ export function createSchemaIdLookup({
     const schema = schemaByFingerprint(fingerprint)
     if (!schema) {
       const waiting = `events with the unknown schema ${fingerprint.toString('hex')} wait`
-      const cure = 'a newer version of this program wrote them: start that version'
+      const cure =
+        'a newer version of this program wrote them: upgrade this program to that version'
       return Promise.reject(new RegistryFault('not registered', `${waiting}: ${cure}`))
     }
     return fetchUpTo(subject, schema).then(() => {

@@ -10,8 +10,8 @@ import { createCircuitBreaker } from '../retry/circuit-breaker.ts'
 const BACKOFF = { firstMs: 200, maxMs: 10_000, stableMs: 30_000 }
 
 /**
- * The command is short-lived: schema ids are not stored between runs, so each run asks the
- * registry.
+ * Schema ids are not stored between runs, because the command is short-lived: each run requests
+ * them from the registry.
  */
 const NO_SCHEMA_ID_CACHE = { schemaId: () => null, keepSchemaId() {} }
 

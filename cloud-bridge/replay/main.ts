@@ -64,8 +64,9 @@ async function replayThroughBridge({ bridge }: Config, options: Options): Promis
   const answer = await sendCommand(bridge.http, '/replay', input)
   if (!answer) {
     const fault = `no bridge answers at bridge.http = ${host}:${port}`
-    const cure = 'start it with ./sluice bridge and the same --config, and try again'
-    throw new CannotStart(`${fault}, and the bridge sends the events: ${cure}`)
+    const reason = 'A replay needs a running bridge, because the bridge sends the events'
+    const cure = 'start the bridge with ./sluice bridge and the same --config, then try again'
+    throw new CannotStart(`${fault}. ${reason}: ${cure}`)
   }
   printAnswer(answer as ReplayAnswer, options)
 }

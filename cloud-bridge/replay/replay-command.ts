@@ -38,8 +38,9 @@ export function createReplayCommand(options: ReplayCommandOptions): CommandHandl
       const runs = await deliveredRuns(options, filter)
       const waiting = source.ranges.length - 1
       if (waiting + runs.length > RANGES_MAX) {
-        const reason = `${runs.length} ranges are too many: ${waiting} ranges wait already`
-        throw new CommandRefused(409, `${reason}, of at most ${RANGES_MAX}. Ask for a shorter time`)
+        const reason = `the replay has ${runs.length} ranges, and ${waiting} ranges wait already`
+        const cure = 'Choose a shorter period, or try again later'
+        throw new CommandRefused(409, `${reason}: at most ${RANGES_MAX} may wait. ${cure}`)
       }
       const { partitions } = live
       const zones = filter.zone === undefined ? null : JSON.stringify([filter.zone])

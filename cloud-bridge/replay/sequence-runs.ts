@@ -12,9 +12,10 @@ type Group = OutboxScanItem & { kind: 'group' }
 type View = Pick<OutboxView, 'scanPages' | 'eventsOf'>
 
 /**
- * The runs of sequence numbers within a span that match a filter, one run for each block of
- * adjacent groups. A run starts and ends with a matching event; between these may be events of
- * other zones, or events from before the clock was set back. Yields to other work after each page.
+ * The runs of sequence numbers within a span that match a filter, one run for each block (adjacent
+ * groups without a gap). A run starts and ends with a matching event; between these may be events
+ * of other zones, or events from before the clock was set back. Yields to other work after each
+ * page.
  */
 export async function sequenceRunsIn(
   view: View,

@@ -94,7 +94,7 @@ export function decodeEvent(value: Buffer): SensorReading {
     throw new Error(`not a SensorReading of a released schema: ${fingerprint.toString('hex')}`)
   }
   if (value.length < WIRE_FORMAT_BYTES || value[0] !== 0) {
-    throw new Error('neither in single-object encoding nor in the wire format')
+    throw new Error('the value is neither in single-object encoding nor in the wire format')
   }
   let fault: unknown
   for (const schema of newestFirst) {
@@ -122,7 +122,9 @@ function decodeDatum(value: Buffer, start: number, resolver: unknown): SensorRea
   if (offset !== value.length) {
     throw new Error(offset < 0 ? 'the datum is truncated' : 'bytes are left over after the datum')
   }
-  if (!CLOCK_STATES.includes(event.clock)) throw new Error(`clock is ${event.clock}`)
+  if (!CLOCK_STATES.includes(event.clock)) {
+    throw new Error(`clock is ${event.clock}, expected ${CLOCK_STATES.join(', ')}`)
+  }
   return event
 }
 

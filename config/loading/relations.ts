@@ -113,7 +113,7 @@ function bounds({ outbox }: Settings): Finding[] {
     reason:
       `is not above outbox.keep.bytes = ${keep.bytes}, ` +
       'so that kept events would leave no room for undelivered events',
-    cure: 'Choose more, or lower outbox.keep.bytes',
+    cure: `Choose more than ${keep.bytes}, or lower outbox.keep.bytes`,
   }
   const deadLettersTooLarge: Finding = {
     path: path('bounds', 'deadLetterBytes'),
@@ -121,7 +121,7 @@ function bounds({ outbox }: Settings): Finding[] {
     reason:
       `is not below outbox.bounds.bytes = ${bounds.bytes}, ` +
       'so that dead letters could leave no room for readings',
-    cure: 'Choose less, or raise outbox.bounds.bytes',
+    cure: `Choose less than ${bounds.bytes}, or raise outbox.bounds.bytes`,
   }
   return [
     ...(bounds.deadLetterBytes < bounds.bytes ? [] : [deadLettersTooLarge]),
@@ -152,7 +152,7 @@ function windows({ outbox, gateway: { mqtt } }: Settings): Finding[] {
     reason:
       `is not below gateway.mqtt.pauseMaxMs = ${mqtt.pauseMaxMs}, ` +
       'so that devices could be disconnected while they wait for a commit',
-    cure: 'Choose less, or raise gateway.mqtt.pauseMaxMs',
+    cure: `Choose less than ${mqtt.pauseMaxMs}, or raise gateway.mqtt.pauseMaxMs`,
   }
   return [
     ...atLeast([...maxPath], commitWindowMaxMs, [...minPath], commitWindowMs, consequence),

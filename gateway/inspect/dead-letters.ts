@@ -143,8 +143,9 @@ function notRunningError(
   { host, port }: { host: string; port: number },
 ): CannotStart {
   return new CannotStart(
-    `no gateway answers at gateway.http = ${host}:${port}, and only the gateway writes the ` +
-      `outbox: to ${action}, start it with ./sluice gateway and the same --config, and retry`,
+    `no gateway answers at gateway.http = ${host}:${port}. To ${action} dead letters needs a ` +
+      'running gateway, because only the gateway writes the outbox: start the gateway with ' +
+      './sluice gateway and the same --config, then try again',
   )
 }
 

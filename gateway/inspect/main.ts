@@ -104,7 +104,8 @@ for (const action of ['retry', 'drop'] as const) {
     .option('--all', 'all open dead letters')
     .option('--json', 'one JSON object a line')
     .action(async (given: DeadLetterName[], { config, all = false, json = false }) => {
-      if (all === given.length > 0) throw new CannotStart('give numbers, or --all')
+      if (all === given.length > 0)
+        throw new CannotStart('give either the numbers of dead letters or --all')
       const { outbox, gateway } = requireConfig(config, env)
       const names = all ? null : given
       const target = { file: outbox.file, http: gateway.http }

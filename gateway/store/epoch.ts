@@ -98,7 +98,10 @@ type StoreRow = { id: Buffer; gateway: string; epoch: number }
 function readStoreRow(db: Database): StoreRow | undefined {
   const row = db.prepare('SELECT id, gateway, epoch FROM store').get() as StoreRow | undefined
   if (row && (row.id?.length !== 16 || !Number.isSafeInteger(row.epoch)))
-    throw new DamagedFileError(`the store id or the epoch (${row.epoch}) is damaged`)
+    throw new DamagedFileError(
+      `the row of the table \`store\` is damaged: the id has ${row.id?.length ?? 0} bytes, expected ` +
+        `16; the epoch is ${row.epoch}, expected a whole number`,
+    )
   return row
 }
 
@@ -113,7 +116,9 @@ function lastStoredSequence(db: Database): number {
     | undefined
   const headsUpTo = db.prepare('SELECT sequence FROM headsUpTo').pluck().get()
   if ((last && !isHeaderIntact(last)) || !Number.isSafeInteger(headsUpTo))
-    throw new DamagedFileError('the last sequence is damaged')
+    throw new DamagedFileError(
+      'the last sequence is unknown: the last row of `groups` or the row of `headsUpTo` is damaged',
+    )
   return Math.max(last ? last.sequence + last.count - 1 : 0, headsUpTo as number)
 }
 

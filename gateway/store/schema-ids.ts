@@ -12,8 +12,8 @@ const SELECT = 'SELECT * FROM schemaIds WHERE registry = ? AND subject = ? AND f
 
 /**
  * Stores the ids that registries gave to schemas, so that events can be framed while a registry is
- * unreachable. A wrong id would make events unreadable, so a row whose checksum differs is ignored,
- * and the caller asks the registry again.
+ * unreachable. A wrong id would make events unreadable. So a row whose checksum differs is ignored,
+ * and the caller requests the id from the registry.
  */
 export function createSchemaIds(db: Database) {
   const select = db.prepare(SELECT)

@@ -150,8 +150,8 @@ export function newClusterId(): string {
   return id.startsWith('-') ? newClusterId() : id
 }
 
-// Formats a folder under another name and renames it afterwards, so that an interrupted format
-// leaves no data folder that looks complete.
+// Formats Kafka's data folder under another name and renames the folder afterwards, so that an
+// interrupted format leaves no data folder that looks complete.
 async function format(node: Node): Promise<void> {
   const unfinished = 'data.unfinished'
   await rm(join(node.dir, unfinished), { recursive: true, force: true })

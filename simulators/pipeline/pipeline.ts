@@ -86,8 +86,9 @@ export async function startPipeline(options: PipelineOptions) {
   return {
     ...{ kafka, problem, brokers, gateway, bridge, devices, states },
     /**
-     * Waits until every stored event is in Kafka. Returns the number of events that are still
-     * undelivered when that number has not changed for `STALLED_MS`, otherwise 0.
+     * Waits until every stored event is in Kafka, or until the number of undelivered events has not
+     * changed for `STALLED_MS`. Returns that number: 0 when all events are delivered, Infinity when
+     * gateway or bridge does not answer.
      */
     async drain(): Promise<number> {
       await devices.drain(15_000)

@@ -88,10 +88,10 @@ function checkNames(recordings: readonly Recording[]) {
 }
 
 /**
- * Connects one device for each recording, ready to publish all rows, merged by time. A payload is
- * one row: its time as written, under the name of its column, its numbers unchanged, and the two
- * fields that every simulated message has. `run` ends with the last row. Throws a RecordingError
- * for a fault in a file, and a RangeError for a wrong option.
+ * Connects one device for each recording. `run` of the result publishes the rows of all recordings
+ * in order of time and ends after the last row. The payload of a row has its cells by column name,
+ * the time as the file wrote it, and the fields `simulated_run` and `simulated_number`. Throws a
+ * RecordingError for a fault in a file, and a RangeError for a wrong option.
  */
 export async function connectReplay(options: ReplayOptions): Promise<ConnectedReplay> {
   const { files, speed = 1, site, timeColumn, textColumns, decimal, ...connecting } = options

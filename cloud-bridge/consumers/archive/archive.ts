@@ -57,9 +57,9 @@ type PartitionOptions = ArchiveOptions & { partition: number; budget: MemoryBudg
 /**
  * Opens the work of the archive on one partition. Pending events stay in memory. They are committed
  * when they are `fileMaxEvents`, when the oldest has been pending for `fileMaxAgeMs`, when the
- * process needs memory, or when the work ends. After a crash the uncommitted events are read again,
- * because the archive itself stores the next offsets. It also stores which events it has, so a
- * duplicate is ignored.
+ * process needs memory, or when the work ends. The archive itself stores the next offsets, so after
+ * a crash the next owner of the partition reads the uncommitted events again. The archive also
+ * stores which events it has, so it ignores duplicates.
  */
 async function openWork(options: PartitionOptions): Promise<PartitionWork> {
   const { retryWhileUnavailable, fileMaxAgeMs, keepDays, budget } = options
@@ -138,7 +138,7 @@ async function openWork(options: PartitionOptions): Promise<PartitionWork> {
       ending.abort()
       budget.remove(owner)
       clearInterval(deleting)
-      // Events that this commit cannot store are read from Kafka again.
+      // If this commit fails, the next owner of the partition reads the events from Kafka again.
       await queue.runLast(() => commit(work => work())).catch(() => {})
       if (timer) clearTimeout(timer)
     },

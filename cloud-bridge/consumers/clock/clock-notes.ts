@@ -12,7 +12,7 @@ export type ClockNoteReaderOptions = {
   topic: string
   signal: AbortSignal
   /**
-   * Called with the reason why the topic cannot be read, and with null when it can be read again.
+   * Called with the reason why the topic cannot be read, and with null when a read succeeds again.
    */
   onUnavailable(reason: string | null): void
   pollEveryMs?: number

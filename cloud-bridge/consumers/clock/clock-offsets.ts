@@ -6,7 +6,10 @@ const NOTES_MAX = 200_000
 
 /** The clock offsets of gateways, by epoch and sequence. */
 export function createClockOffsets(notesMax = NOTES_MAX) {
-  /** By gateway and epoch, in the order of the first report; corrections ordered by `from`. */
+  /**
+   * The corrections of each gateway and epoch, ordered by `from`. Gateways and epochs are in the
+   * order of their first report.
+   */
   const byEpoch = new Map<string, ClockCorrection[]>()
   let count = 0
 

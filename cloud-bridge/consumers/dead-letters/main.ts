@@ -49,7 +49,8 @@ for (const action of ['retry', 'drop'] as const) {
   command(`${action} [ids...]`, descriptions[action])
     .option('--all', 'all open dead letters')
     .action(async (given: string[], { config, all = false, json = false }) => {
-      if (all === given.length > 0) throw new CannotStart('give ids, or --all')
+      if (all === given.length > 0)
+        throw new CannotStart('give either the ids of dead letters or --all')
       const ids = all ? null : given
       await run(config, async ({ kafka, stream, topics: admin, openSink }) => {
         await using sink = openSink()

@@ -4,7 +4,8 @@ import type { Handler } from '../runtime/keyed-handler.ts'
 import { nameKey } from '../state/name-key.ts'
 
 /**
- * A zone's state: people and meter readings by device, and energy used since the zone became empty.
+ * The state of one zone, which this consumer treats as a room: people and meter readings by device,
+ * and the energy used since the room became empty.
  */
 export type Room = {
   people: Readonly<Record<string, number>>

@@ -15,7 +15,7 @@ export type Arrival = 'in order' | 'late' | 'out of order' | 'duplicate'
 type ZoneArrivals = {
   key: string
   numbers: IntervalSet
-  /** By topic, the highest number that arrived through the topic. */
+  /** For each topic, the highest number that arrived through the topic. */
   highestByTopic: Map<string, number>
 }
 type Stored = { spans: [number, number][]; furthest: [string, number][] }

@@ -5,14 +5,17 @@ import type { ReadRecord } from '../../ports/event-stream.ts'
  * State and offsets commit atomically: a crash keeps both or neither.
  */
 export type PartitionWork = AsyncDisposable & {
-  /** By topic: the committed offset at which reading continues; 0 where a topic has none. */
+  /**
+   * For each topic, the committed offset at which reading continues; 0 where no offset is
+   * committed.
+   */
   readonly nextOffsets: ReadonlyMap<string, number>
   /** Rejects when the work fails, in a call or in the background: then the work is over. */
   readonly failed?: Promise<never>
   /**
    * Processes records of one topic in order; one call at a time. The records are committed soon
    * afterwards. Rejects when `signal` aborts or another member owns the partition: then this work
-   * is over, and uncommitted records are read again.
+   * is over, and the next owner of the partition reads the uncommitted records again.
    */
   processRecords(topic: string, records: readonly ReadRecord[], signal: AbortSignal): Promise<void>
 }

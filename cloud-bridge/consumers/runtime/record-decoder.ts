@@ -21,7 +21,7 @@ export type DecodedRecords = {
  */
 export class RegistryUnavailable extends Error {}
 
-/** The registry is asked again for an unknown schema after this number of ms. */
+/** An unknown schema is requested from the registry again after this number of ms. */
 const UNKNOWN_SCHEMA_RETRY_MS = 30_000
 
 /**

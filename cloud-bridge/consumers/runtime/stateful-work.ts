@@ -65,7 +65,9 @@ export async function openStatefulWork(options: StatefulWorkOptions): Promise<Pa
       }),
     async [Symbol.asyncDispose]() {
       ending.abort()
-      // Records that cannot be committed now, or were processed in part, are read again.
+      // One attempt without a retry, and its error is ignored: the next owner of the partition
+      // reads uncommitted records again, from the last committed offset. No attempt after a
+      // failure, because a record may have been processed in part.
       const commitLast = async () => {
         if (!queue.hasFailed) await commit(work => work())
       }

@@ -98,8 +98,9 @@ async function createTables(query: Query): Promise<void> {
   const [format] = await query<{ number: number }>('SELECT number FROM sluice.format')
   if (format?.number === FORMAT) return
   throw new Error(
-    `the schema sluice in PostgreSQL has an unknown format (${format?.number}): configure another ` +
-      'database in consumers.postgresUrlFile, and the state is rebuilt from Kafka',
+    `the schema sluice in PostgreSQL has format ${format?.number}, but this program needs format ` +
+      `${FORMAT}: configure another database in consumers.postgresUrlFile, and the state is ` +
+      'rebuilt from Kafka',
   )
 }
 

@@ -7,7 +7,7 @@ import { type ConsumerState, Fenced, type StateStore } from './state.ts'
 /**
  * States in a directory, one SQLite file for each partition, so that members on one machine write
  * in parallel. A commit is atomic. A power cut can lose a commit only together with its offsets:
- * then the records are read from Kafka again.
+ * then the next owner of the partition reads the records from Kafka again.
  */
 export function openSqliteStates(dir: string): StateStore {
   const opened = new Map<string, Versions>()

@@ -12,9 +12,9 @@ export type Effect = {
 
 /** The changes that one transaction makes in the state of a partition. */
 export type StateChanges = {
-  /** By topic: the next offset to read. */
+  /** For each topic, the next offset to read. */
   offsets?: ReadonlyMap<string, number>
-  /** By key of at most 2600 bytes, the new value; null deletes the row. */
+  /** For each changed key (at most 2600 bytes), the new value; null deletes the row. */
   rows?: ReadonlyMap<string, Buffer | null>
   effects?: readonly Effect[]
   /** Effects that Kafka acknowledged; an effect that was replaced in the meantime stays. */
@@ -54,7 +54,7 @@ export class StateUnavailable extends Error {}
  * keys. All calls reject with StateUnavailable while the state cannot be reached.
  */
 export type PartitionState = {
-  /** By topic, the next offset to read; as of the moment when this object was created. */
+  /** For each topic, the next offset to read, as of the moment when this object was created. */
   readonly offsets: ReadonlyMap<string, number>
   /** The values in the order of the keys; null where there is no row. */
   get(keys: readonly string[]): Promise<(Buffer | null)[]>

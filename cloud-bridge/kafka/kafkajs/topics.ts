@@ -71,7 +71,8 @@ async function readConfig(admin: Admin, topic: string): Promise<TopicConfig | 'n
 
 async function createTopics(admin: Admin, newTopics: NewTopic[]): Promise<void> {
   await admin.createTopics({
-    // The library's own wait fails when the broker that it asks does not know the new topic yet.
+    // The library's own wait fails when the broker that gets its request does not know the new
+    // topic yet.
     waitForLeaders: false,
     topics: newTopics.map(({ topic, partitions, replicas, ...kind }) => ({
       topic,
@@ -84,7 +85,8 @@ async function createTopics(admin: Admin, newTopics: NewTopic[]): Promise<void> 
   for (const topics = newTopics.map(({ topic }) => topic); ; await pause(RETRY_MS)) {
     try {
       await admin.fetchTopicMetadata({ topics })
-      // Asks the leaders themselves: a leader that does not know its new topic refuses records.
+      // Requests offsets from the leader of each partition: a leader refuses records until it knows
+      // that it leads a partition of the new topic.
       for (const topic of topics) await admin.fetchTopicOffsets(topic)
       return
     } catch (error) {

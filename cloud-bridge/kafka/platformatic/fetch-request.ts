@@ -2,7 +2,10 @@ import type { Cluster, PartitionLeaders } from './cluster.ts'
 import { type Broker, protocol, type RecordsBatch } from './internals.ts'
 import { listOffsets, throwFirstError } from './offsets.ts'
 
-/** Kafka's "none" for epochs: skips the check, or asks for no fetch session. */
+/**
+ * The value for "none" in Kafka's epoch fields: the broker skips the check of the leader's epoch,
+ * and opens no fetch session.
+ */
 const NO_EPOCH = -1
 const READ_UNCOMMITTED = 0
 const NO_SESSION = 0

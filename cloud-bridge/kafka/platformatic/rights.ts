@@ -9,7 +9,7 @@ const WRITE = 1 << 4
 /**
  * Whether this user may write to each of these topics, without writing. Topics that do not exist or
  * are not visible to this user are left out. Rejects while Kafka is unavailable. Always uses
- * @platformatic/kafka, because kafkajs cannot ask for rights.
+ * @platformatic/kafka, because kafkajs cannot request the allowed operations of a topic.
  */
 export async function fetchWriteRights(
   options: KafkaOptions,

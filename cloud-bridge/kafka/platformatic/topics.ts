@@ -115,7 +115,11 @@ async function createTopics(options: KafkaOptions, topics: NewTopic[]): Promise<
   }
 }
 
-/** Asks the leaders themselves: a leader may not know its new topic yet when other brokers do. */
+/**
+ * Whether every partition of `topic` accepts writes. Requests an offset from the leader of each
+ * partition, because a leader may learn later than other brokers that it leads a partition of the
+ * new topic.
+ */
 async function isWritable(cluster: Cluster, topic: string): Promise<boolean> {
   try {
     await listOffsets(cluster, await cluster.leadersOf(topic), topic, 'latest')

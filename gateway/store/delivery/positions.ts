@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import { isDiskFull } from '../file/ballast.ts'
 import { DamagedFileError, withDamageMarking } from '../file/damage-mark.ts'
+import { POSITIONS_DAMAGED } from '../file/range-kind-migration.ts'
 import { isDone, type Range, type RangesEdit } from '../sequence/delivery-range.ts'
 import { createPositionChecksum } from './position-checksum.ts'
 import { createRangeTable } from './range-table.ts'
@@ -18,7 +19,7 @@ export function createPositions(db: Database, saveIntervalMs: number) {
   let timer: NodeJS.Timeout | undefined
 
   const check = () => {
-    if (!checksum.isIntact()) throw new DamagedFileError('the checksum over the positions differs')
+    if (!checksum.isIntact()) throw new DamagedFileError(POSITIONS_DAMAGED)
   }
   const writeWithChecksum = db.transaction(<T>(write: () => T): T => {
     check()

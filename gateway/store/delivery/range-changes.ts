@@ -65,7 +65,8 @@ export function mergeIsolated(isolated: Range, live: Range) {
   return (addNote: AddNote): RangesEdit => {
     if (isolated.next !== live.next) {
       throw new Error(
-        `isolated range at ${isolated.next}, live range at ${live.next}: cannot merge`,
+        `cannot merge ranges at different positions: the isolated range is at ${isolated.next}, ` +
+          `the live range at ${live.next}`,
       )
     }
     addNote(caughtUpNote(isolated))

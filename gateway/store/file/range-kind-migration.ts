@@ -13,6 +13,10 @@ const ADD_COLUMNS = `
   ALTER TABLE ranges ADD COLUMN noteFrom INTEGER;
   ALTER TABLE ranges ADD COLUMN noteTo INTEGER`
 
+/** The reason of a DamagedFileError for an inbox with a wrong position. */
+export const POSITIONS_DAMAGED =
+  'the positions in `ranges` and `notePositions` do not match their checksum in `seal`'
+
 /** The value of `seal.crc` in an inbox whose positions have no checksum yet. */
 const NO_CHECKSUM = -1
 
@@ -26,7 +30,7 @@ export function addRangeKindColumns(db: Database): void {
   const stored = db.prepare('SELECT crc FROM seal').pluck().get()
   const hasChecksum = stored !== NO_CHECKSUM
   if (hasChecksum && stored !== positionChecksum(db)) {
-    throw new DamagedFileError('the checksum over the positions differs')
+    throw new DamagedFileError(POSITIONS_DAMAGED)
   }
   db.exec(ADD_COLUMNS)
   const update = db.prepare(

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { isDamage } from './damage-mark.ts'
+import { hexId } from './schema.ts'
 
 /**
  * Opens an outbox or inbox that another process writes, read-only. Returns null when the file
@@ -19,10 +20,12 @@ export function openReadOnly(
   try {
     db = new Database(file, { readonly: true, fileMustExist: true, timeout: 2000 })
     db.pragma('cache_size = -1000')
-    const owner = db.pragma('application_id', { simple: true })
+    const owner = db.pragma('application_id', { simple: true }) as number
     if (owner === applicationId) return db
     // A file that is being created has no application_id yet.
-    if (owner !== 0) onDamage(`application_id is ${owner}, not ${applicationId}`)
+    if (owner !== 0) {
+      onDamage(`application_id is ${hexId(owner)}, expected ${hexId(applicationId)}`)
+    }
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error
     if (isDamage(error)) onDamage(error.message)

@@ -6,6 +6,9 @@ import { addRangeKindColumns } from './range-kind-migration.ts'
 export const OUTBOX_APPLICATION_ID = 0x536c4f62
 export const INBOX_APPLICATION_ID = 0x536c4962
 
+/** An application id as `0x536c4f62`. SQLite returns ids above 2^31 as negative numbers. */
+export const hexId = (id: number) => `0x${(id >>> 0).toString(16).padStart(8, '0')}`
+
 /**
  * The outbox's migrations. The migration at index 0 migrates a new file to version 1, and so on.
  * There are no migrations to older versions.
@@ -164,7 +167,9 @@ export function identifyDatabase(db: Database, applicationId: number, migrations
   const known = versionByTables(db, migrations)
   if (known > 0 && (owner !== applicationId || version < known || isFlipped(version, known))) {
     throw new DamagedFileError(
-      `${db.name}: application_id ${owner} and user_version ${version} are damaged`,
+      `${db.name}: application_id is ${hexId(owner)}, expected ${hexId(applicationId)}; ` +
+        `user_version is ${version}, and its tables are those of version ${known}: ` +
+        'the file is damaged',
     )
   }
   if (owner !== applicationId) throw foreignFile(db)

@@ -1,8 +1,8 @@
 import type { ZoneRange } from './group-codec.ts'
 
 /**
- * Assigns the numbers of one commit's events. Without a call of `commit`, the next draft assigns
- * the same numbers again.
+ * Assigns the sequences and zone sequences of one commit's events. Without a call of `commit`, the
+ * next draft assigns the same numbers again.
  */
 export type NumberingDraft = {
   /** Numbers the next event. `zoneIndex` is the zone's index in `zones`. */

@@ -50,8 +50,9 @@ type Parts = {
 export type Pruning = ReturnType<typeof createPruning>
 
 /**
- * Deletes groups and notes from the front of an outbox, each call in one transaction. The last
- * group and the last note always stay, because the next numbers are derived from them.
+ * Deletes the oldest groups and notes of an outbox, each call in one transaction. The last group
+ * and the last note always stay, because the next sequence and the next note number are derived
+ * from them.
  */
 export function createPruning({ db, notes, heads, ring }: Parts) {
   const groups = createGroupQueries(db)
@@ -95,8 +96,8 @@ export function createPruning({ db, notes, heads, ring }: Parts) {
       ring()
     },
     /**
-     * Removes all events of groups that are not at the front of the outbox. The rows of these
-     * groups stay, without events. A group whose header cannot be trusted is not changed.
+     * Removes all events of groups that come after an older group which must stay. The rows of the
+     * emptied groups stay. A group whose header cannot be trusted is not changed.
      */
     emptyGroups(
       doomed: PruningCandidate[],

@@ -62,7 +62,8 @@ export function createNoteReader(db: Database, lastGiven: () => number | null) {
       const isGiven = isNoteIntact(row) || sequence <= (lastGiven() ?? sequence)
       if (!isGiven || sequence < next)
         throw new DamagedFileError(
-          `note ${sequence} has a damaged number: it follows note ${next - 1}`,
+          `note ${sequence} has a damaged number: it follows note ${next - 1}, and the last ` +
+            `assigned number is ${lastGiven() ?? 'unknown'}`,
         )
       next = sequence + 1
       notes.push({ sequence, kind, at, ...splitNoteBody(noteContent(row)) })

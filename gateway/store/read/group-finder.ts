@@ -8,6 +8,8 @@ import {
   type ZoneRange,
 } from '../groups/group-codec.ts'
 
+const NOT_IN_ORDER = 'the rows of the table `groups` are not in order of sequence'
+
 /** A group as it is returned to a reader. */
 export type ReadGroup = {
   sequence: number
@@ -51,7 +53,7 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
       if (group && selectFrom.get(start + 1) === null) return null
       // A group that was written or pruned between the two queries is found at the next call.
       if (startOf(sequence) === start) {
-        throw new DamagedFileError(`event ${sequence} cannot be found: the groups are not in order`)
+        throw new DamagedFileError(`${db.name}: event ${sequence} cannot be found: ${NOT_IN_ORDER}`)
       }
       return null
     },
@@ -86,7 +88,7 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
     const covers = near && near.sequence + near.count > sequence
     const start = covers ? near.sequence : (selectFrom.get(sequence) as number | null)
     if (start !== null && start < sequence && !covers) {
-      throw new DamagedFileError(`the groups are not in order at ${start}`)
+      throw new DamagedFileError(`${db.name}: group ${start} is in a wrong place: ${NOT_IN_ORDER}`)
     }
     return start
   }
@@ -116,7 +118,7 @@ export function createGroupFinder(db: Database, lastMarked: () => number | null)
     // The bell rings after each commit, so no sequence after its last event was assigned, except by
     // a commit that is just ending.
     if (sequence > last + 1) {
-      throw new DamagedFileError(`group ${sequence} starts after the bell's last event ${last}`)
+      throw new DamagedFileError(`${db.name}: group ${sequence} is after the bell's event ${last}`)
     }
     return last >= sequence ? last + 1 : null
   }

@@ -108,8 +108,8 @@ function rebuild(file: string, kind: StoreKind, reason: string): RecoveryReport 
   let salvaged: RecoveryReport['salvaged']
   try {
     prepareDatabase(db, kind.applicationId, kind.migrations)
-    // The new file needs no journal, because an unfinished file is removed at the next start. It is
-    // synced when it is complete.
+    // No journal: an unfinished new file is removed at the next start. No sync during the
+    // transaction: the complete new file is fsynced once afterwards.
     db.pragma('journal_mode = OFF')
     db.pragma('synchronous = OFF')
     salvaged = db.transaction(() => kind.refill(db, damaged)).immediate()

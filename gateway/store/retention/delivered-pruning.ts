@@ -27,7 +27,7 @@ type Parts = {
 export type Deletion = ReturnType<typeof createDeletion>
 
 /**
- * Deletes events and notes from the front of an outbox. Undelivered events are deleted only if the
+ * Deletes the oldest events and notes of an outbox. Undelivered events are deleted only if the
  * policy of their lane allows it. Each call deletes at most as much as one step may, and returns
  * whether it deleted anything.
  */

@@ -226,7 +226,8 @@ function createStoredCounts({ pruning }: Pick<Outbox, 'pruning'>) {
 function refuseImpossibleBound({ file, bounds }: Settings, { diskBytes }: DiskSpace): void {
   if (bounds.freeDiskBytes < diskBytes || diskBytes === 0) return
   throw new CannotStart(
-    `outbox.bounds.freeDiskBytes = ${bounds.freeDiskBytes}: the disk of ${file} has only ` +
-      `${diskBytes} bytes. Choose less. Nothing was deleted`,
+    `outbox.bounds.freeDiskBytes = ${bounds.freeDiskBytes}, but the disk of ${file} has ` +
+      `${diskBytes} bytes in total, so this bound would always be reached. Choose less than ` +
+      `${diskBytes}. The gateway did not start and deleted nothing`,
   )
 }

@@ -20,8 +20,8 @@ type Parts = {
 }
 
 /**
- * Drops undelivered events where the policy of their lane allows it: deletes complete groups at the
- * front of the outbox, and empties groups that come after a group that may not be dropped.
+ * Drops undelivered events where the policy of their lane allows it: deletes the oldest groups
+ * completely, and empties groups that come after a group that may not be dropped.
  */
 export function createUndeliveredDrop({ pruning, countOlder, settings }: Parts) {
   const { bounds } = settings

@@ -16,19 +16,22 @@ export type { Sabotage }
 
 /** The counts of a rehearsal of power cuts. */
 export type PowerCutCounts = {
+  /** The number of cut points: each is one simulated power cut. */
   points: number
   byPhase: Partial<Record<WorkloadPhase, number>>
   /** What happened in the recordings; null before the first recording. */
   coverage: RecordingCoverage | null
   /** The number of recorded calls. Each cut point is drawn from the calls. */
   calls: number
-  /** Readings, dead letters, notes and positions promised before a cut, over all points. */
+  /** Readings, dead letters, notes and positions promised before a cut, over all cut points. */
   acknowledged: number
   /** How many of the promised items were missing after the cut. */
   lost: number
-  /** Points with content that was never written, or is duplicated, changed or partial. */
+  /**
+   * How many cut points left content that was never written, or is duplicated, changed or partial.
+   */
   corrupt: number
-  /** Points at which outbox or inbox did not open. */
+  /** How many cut points left an outbox or inbox that could not be opened. */
   cannotOpen: number
   /** Descriptions of the first `MAX_FAULTS` faults. */
   faults: string[]

@@ -8,7 +8,7 @@ import { createStorePromises, type StorePromises } from './recording/marks.ts'
 import type { RecordedCall } from './recording/recorded-calls.ts'
 import { storeKeyOf } from './workload/numbered-content.ts'
 
-/** SQLite's integrity check is slow, so only one in this many points has it. */
+/** SQLite's integrity check is slow, so it runs at only one in this many cut points. */
 const CHECK_EVERY = 10
 const STALE_SHARED_MEMORY = 0.2
 const MARK = 'outbox.db.damaged'
@@ -17,9 +17,9 @@ const MARK = 'outbox.db.damaged'
 export type PowerCut = { point: CutPoint; promises: StorePromises; finding: CutFinding }
 
 /**
- * Replays the recorded calls once, store by store, and cuts the power at each point. The same seed
- * gives the same cuts. `points` must be in the order of the calls. After each cut its files are in
- * `dir`.
+ * Replays the recorded calls once, store by store, and cuts the power at each cut point. The same
+ * seed gives the same cuts. `points` must be in the order of the calls. After each cut its files
+ * are in `dir`.
  */
 export function* cutPower(
   recorded: Map<string, RecordedCall[]>,

@@ -16,7 +16,7 @@ const zones = Array.from({ length: 25 }, (_, number) => `zone ${number}`)
 
 describe('./sluice partitions', () => {
   it.each([
-    [['show'], /no bridge answers at bridge.http = .*: start it with .*--config/],
+    [['show'], /no bridge answers at bridge.http = .*: start the bridge with .*--config/],
     [['move', '--to', '12'], /no bridge answers/],
     [['move'], /--to/],
     [['move', '--to', '0'], /Write a number of partitions/],

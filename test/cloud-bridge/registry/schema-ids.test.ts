@@ -109,7 +109,9 @@ describeWithRegistry('the ids of schemas', () => {
   it('are missing for the schema of a newer program', async () => {
     await using lookup = await startLookup()
     const idOf = lookup.start()
-    await expect(idOf(freshTopic(), Buffer.alloc(8, 1))).rejects.toThrow('start that version')
+    await expect(idOf(freshTopic(), Buffer.alloc(8, 1))).rejects.toThrow(
+      'upgrade this program to that version',
+    )
     expect(lookup.gate.requests).toEqual([])
   })
 })

@@ -15,7 +15,7 @@ const soon = { timeout: 40_000, interval: 20 }
 
 describe('./sluice replay', () => {
   it.each([
-    [['--from', '-1h'], /no bridge answers at bridge.http = .*: start it with .*--config/],
+    [['--from', '-1h'], /no bridge answers at bridge.http = .*: start the bridge with .*--config/],
     [[], /--from/],
     [['--from', '2026-05-01T08:00'], /has no time zone. Write 2026-05-01T08:00Z/],
     [['--from', '-1h', '--to', '2026-05-01'], /is not a time. Write a time such as/],

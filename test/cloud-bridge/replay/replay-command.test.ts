@@ -133,7 +133,7 @@ describe('the replay command', () => {
     const answer = at.replay({ ...all, to: BASE + 1000 })
     await expect(answer).rejects.toMatchObject({
       status: 409,
-      message: expect.stringMatching(/101 ranges.*shorter time/),
+      message: expect.stringMatching(/101 ranges.*shorter period/),
     })
     expect(at.source.ranges).toHaveLength(1)
     for (let count = 0; count < 100; count++) await at.replay({ ...all, to: BASE + 1 })

@@ -26,7 +26,7 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
     'a window longer than a pause',
     'outbox: { commitWindowMaxMs: 2000, writeBudgetBytesPerDay: 1000000000 }',
     'outbox.commitWindowMaxMs = 2000: is not below gateway.mqtt.pauseMaxMs = 2000, so that ' +
-      'devices could be disconnected while they wait for a commit. Choose less, or raise',
+      'devices could be disconnected while they wait for a commit. Choose less than 2000, or raise',
   ],
   [
     'a budget of 0 bytes',
@@ -174,14 +174,14 @@ export const generalFaultCases: [title: string, yaml: string, fault: string][] =
   [
     'bounds not above the kept events',
     'outbox: { bounds: { bytes: 10000000, deadLetterBytes: 0 }, keep: { bytes: 10000000 } }',
-    'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that kept ' +
-      'events would leave no room for undelivered events. Choose more, or lower outbox.keep.bytes',
+    'outbox.bounds.bytes = 10000000: is not above outbox.keep.bytes = 10000000, so that kept events ' +
+      'would leave no room for undelivered events. Choose more than 10000000, or lower outbox.keep.bytes',
   ],
   [
     'dead letters that may fill the bounds',
     'outbox: { bounds: { bytes: 5000000, deadLetterBytes: 5000000 }, keep: { bytes: 0 } }',
     'outbox.bounds.deadLetterBytes = 5000000: is not below outbox.bounds.bytes = 5000000, so that ' +
-      'dead letters could leave no room for readings. Choose less, or raise outbox.bounds.bytes',
+      'dead letters could leave no room for readings. Choose less than 5000000, or raise outbox.bounds.bytes',
   ],
   ['a bound of 0 bytes', 'outbox: { bounds: { bytes: 0 } }', 'outbox.bounds.bytes = 0: must be at'],
   [

@@ -119,7 +119,7 @@ describe('./sluice deadletters', () => {
     outbox.close()
     const none = await workspace.run('deadletters', 'retry', '1')
     expect([none.code, none.stdout]).toEqual([2, ''])
-    expect(none.stderr).toMatch(/no gateway answers at gateway.http = .*start it with/)
+    expect(none.stderr).toMatch(/no gateway answers at gateway.http = .*start the gateway with/)
     const other = { SLUICE_OUTBOX_FILE: workspace.file('other.db') }
     const gateway = workspace.startWith(other, 'gateway')
     await expect.poll(() => gateway.output.stdout, soon).toContain('accepting')

@@ -85,15 +85,15 @@ describe('a recording', () => {
 
   it.each([
     ['', ':1: the file is empty: give it a header line'],
-    ['time,a,a\n', ':1: two columns are named "a": rename it'],
-    ['time,,a\n', ':1: column 2 has no name: rename it'],
+    ['time,a,a\n', ':1: two columns are named "a": rename the column'],
+    ['time,,a\n', ':1: column 2 has no name: rename the column'],
     ['time;a\n1;2,5\n2;2.5\n', ':3, column "a": "2.5" is not a number with a decimal comma'],
-    ['time;a\n1;1.234,5\n', ':2, column "a": "1.234,5" is not a number: write it'],
+    ['time;a\n1;1.234,5\n', ':2, column "a": "1.234,5" is not a number: write a'],
     ['time,a\n1,"2,5"\n', ':2, column "a": "2,5" is not a number with a decimal point'],
     ['PK\0\x03', ':1: the file is no text: name a CSV file'],
     ['a,b\n', ':1: the header (a, b) has none of timestamp, time, datetime, date, ts: name the'],
     ['time,a\n1,2\n3\n', ':3: 1 cells under 2 columns: give every row'],
-    ['time,a\n1,2\n3,x\n', ':3, column "a": "x" is not a number: write it like 21.5'],
+    ['time,a\n1,2\n3,x\n', ':3, column "a": "x" is not a number: write a number like 21.5'],
     ['time,a\n\n1,2\n\n3,x\n', ':5, column "a": "x" is not a number'],
     ['time,a\n1,NaN\n', ':2, column "a": "NaN" is not a number'],
     ['time,a\n1,1e999\n', ':2, column "a": 1e999 is too large'],
@@ -109,6 +109,12 @@ describe('a recording', () => {
     expect(failure).toHaveProperty('name', 'RecordingError')
     expect((failure as Error).message).toContain(message)
     expect((failure as Error).message.startsWith(`${file}:`)).toBe(true)
+  })
+
+  it('refuses a column that the caller writes into every message', async () => {
+    const file = await written('reserved.csv', 'time,simulated_number\n1,2\n')
+    const opening = openRecording(file, { reservedNames: ['simulated_number'] })
+    await expect(opening).rejects.toThrow(':1: "simulated_number" is written by Sluice itself')
   })
 
   it('that does not exist is named in the error', async () => {

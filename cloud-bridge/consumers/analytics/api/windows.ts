@@ -90,8 +90,8 @@ async function* readLongWindows(
   { from, to }: TimeRange,
   holdMaxMs: number,
 ): AsyncGenerator<CompleteWindow> {
-  // The open windows are read before the rows, so a window that closes in between is among the
-  // rows.
+  // The open windows are read before the rows. In the other order, a window that closes in between
+  // could be in neither.
   const series = await readSeriesEnd(listed, holdMaxMs)
   const { reader, name } = listed
   const last = series.openWindows.get(size)

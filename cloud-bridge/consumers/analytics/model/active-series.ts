@@ -10,15 +10,19 @@ export type ActiveDevice = {
   name: DeviceName
   /** The device's series in memory, by metric. */
   series: Map<string, ActiveSeries>
-  /** The device's blocks in memory, by start. An empty block stands for a block without a row. */
+  /**
+   * The device's blocks in memory, by start. A block has the device's points of a quarter of an
+   * hour. An empty block stands for a block without a row.
+   */
   blocks: Map<number, Block>
   /**
-   * The start of the device's last block, which is always in memory; -Infinity before the first
-   * block.
+   * The start (ms since 1970) of the device's latest block by time. That block is always in memory.
+   * -Infinity before the first block.
    */
   lastBlockStart: number
   /**
-   * By metric, the start of the block with the last point. Has also series that are not in memory.
+   * For each metric of the device, the start of the block with the metric's last point. Has also
+   * metrics whose series are not in memory.
    */
   endBlockStarts: Map<string, number>
 }

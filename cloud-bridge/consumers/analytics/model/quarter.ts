@@ -9,7 +9,10 @@ import type { Sketch } from './sketch.ts'
 /** The points of a series in a quarter of an hour, which starts at `start` (ms since 1970). */
 export type Quarter = {
   start: number
-  /** The last point before the quarter. */
+  /**
+   * The last point (time and value) of the series before the quarter; it gives the value at the
+   * quarter's start. Null when there is none.
+   */
   before: Point | null
   /**
    * The times of the points, in ms since 1970, ascending. Points with the same time ascend by

@@ -14,7 +14,10 @@ export type Window = {
   start: number
   /** Null while no shorter window in this window is closed. */
   partial: PartialAggregate | null
-  /** The last point before the window. */
+  /**
+   * The last point (time and value) of the series before the window; it gives the value at the
+   * window's start. Null when there is none.
+   */
   before: Point | null
   sketch: Sketch
   /** How often the window was published. */

@@ -30,7 +30,10 @@ export class UnsyncedReadings {
   readonly #clockOffsets: ClockOffsetSource
   readonly #waitMs: number
   readonly #changes = new Map<string, Buffer | null>()
-  /** By epoch and gateway, the first sequence whose time was confirmed. */
+  /**
+   * For each epoch of each gateway, the sequence of the first event whose time Kafka's append time
+   * confirmed.
+   */
   readonly #confirmedFrom = new Map<string, number>()
   #mayHavePending = true
   /** The key at which the next poll continues; null: the next poll starts at the first key. */

@@ -57,8 +57,8 @@ export class DictionaryTextValues implements ValueBuffer<string> {
   readonly #indexes = new Map<string, number>()
   readonly #texts: string[] = []
   /**
-   * By the index of a text, the index of the text that followed it last time: devices and metrics
-   * often repeat in the same order.
+   * For each text, by its index: the index of the text that followed the last time. Devices and
+   * metrics often repeat in the same order.
    */
   readonly #followers: number[] = []
   readonly #values: number[] = []

@@ -73,7 +73,7 @@ export function createModelDisk() {
         else file.change(call.kind === 'write' ? { at: call.offset, bytes: call.bytes } : call)
       }
     },
-    /** The files as a reader sees them now. */
+    /** The files as a reader sees them now, including writes that are not durable yet. */
     get now(): Map<string, Buffer> {
       return new Map([...names].map(([name, file]) => [name, file.now]))
     },

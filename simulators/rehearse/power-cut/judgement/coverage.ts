@@ -9,7 +9,10 @@ import type { RecordedCall } from '../recording/recorded-calls.ts'
 export type RecordingCoverage = ReturnType<typeof noCoverage>
 
 const noCoverage = () => ({
-  /** The numbers of pruned events, of dropped undelivered events, and of pruned notes. */
+  /**
+   * How many events were pruned, how many undelivered events were dropped, and how many notes were
+   * pruned.
+   */
   ...{ pruned: 0, dropped: 0, notes: 0 },
   /**
    * How often a prune made the outbox file shorter, and how often a prune emptied its write-ahead

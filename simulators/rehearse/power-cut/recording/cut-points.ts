@@ -19,10 +19,10 @@ const PHASES: readonly WorkloadPhase[] = [
 ]
 
 /**
- * Draws `times` points at which to cut the power, numbered from `first` on. Each phase gets equally
- * many points (a checkpoint is as likely as a commit, though checkpoints are rarer), in any store
- * and after any call. The points are in the order of the calls. Throws an Error when the recording
- * lacks a phase.
+ * Draws `times` cut points, numbered from `first` on. Each phase gets equally many cut points (a
+ * checkpoint is as likely as a commit, though checkpoints are rarer), in any store and after any
+ * call. The cut points are in the order of the calls. Throws an Error when the recording lacks a
+ * phase.
  */
 export function chooseCutPoints(
   stores: Map<string, RecordedCall[]>,

@@ -115,8 +115,8 @@ async function openStage() {
 describe('./sluice deadletters --cloud', () => {
   it.each([
     [['list'], /kafka\.brokers is not configured: name some brokers/],
-    [['retry'], /give ids, or --all/],
-    [['drop', 'a', '--all'], /give ids, or --all/],
+    [['retry'], /give either the ids of dead letters or --all/],
+    [['drop', 'a', '--all'], /give either the ids of dead letters or --all/],
     [['show'], /missing required argument 'ids'/],
   ])('%j exits with 2 and names the cure', async (args, reason) => {
     using at = openWorkspace()

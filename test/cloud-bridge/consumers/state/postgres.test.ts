@@ -88,7 +88,9 @@ describeWithPostgres('PostgreSQL', () => {
       await client.query('UPDATE sluice.format SET number = 2')
       await client.end()
       await using store = openPostgresStates(url)
-      await expect(store.open('c')).rejects.toThrow(/format \(2\).*consumers\.postgresUrlFile/)
+      await expect(store.open('c')).rejects.toThrow(
+        /format 2,.*needs format 1.*consumers\.postgresUrlFile/,
+      )
     })
   })
 })

@@ -131,7 +131,9 @@ describe('at a bound', { timeout: 120_000 }, () => {
     setup.close()
     const start = () => openRetention({ bounds: { freeDiskBytes: 1e15 } }, setup.directory)
     expect(start).toThrow(CannotStart)
-    expect(start).toThrow(/^outbox.bounds.freeDiskBytes = 1000000000000000: the disk of .*Choose/)
+    expect(start).toThrow(
+      /^outbox.bounds.freeDiskBytes = 1000000000000000, but the disk of .*Choose less than/,
+    )
     expect(setup.sequences()).toEqual([1, 2, 3])
   })
 })
