@@ -9,6 +9,7 @@ import {
   filePath,
   flag,
   host,
+  hostNames,
   kafkaTopic,
   laneName,
   location,
@@ -24,7 +25,13 @@ import {
 import { windowSizeTable } from './window-size-table.ts'
 
 const listener = (defaultPort: number) =>
-  z.strictObject({ host: host.default('127.0.0.1'), port: port.default(defaultPort) }).prefault({})
+  z
+    .strictObject({
+      host: host.default('127.0.0.1'),
+      port: port.default(defaultPort),
+      hostNames: hostNames.default([]),
+    })
+    .prefault({})
 
 const route = z
   .strictObject({
@@ -238,6 +245,7 @@ const consumers = z.strictObject({
 
 const log = z.strictObject({
   level: choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent').default('info'),
+  format: choice('auto', 'text', 'json').default('auto'),
 })
 
 /** Every key with its limits and its default; sluice.yaml explains each key. */

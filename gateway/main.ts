@@ -8,7 +8,7 @@ import {
 } from '../config/process/command-line.ts'
 import { keepHeapSmall } from '../config/process/heap.ts'
 import { type HttpOptions, serveHttp } from '../config/process/http-server.ts'
-import { CannotStart, untilSignal } from '../config/process/lifetime.ts'
+import { CannotStart, HANGUP_IGNORED, untilSignal } from '../config/process/lifetime.ts'
 import { createLog, type Log } from '../config/process/log.ts'
 import { startClock } from './clock.ts'
 import { deadLetterCommands } from './http/dead-letter-commands.ts'
@@ -49,8 +49,8 @@ withConfig(program, process.env).action(async ({ config: file }) => {
 await runCommand(program)
 
 async function run(config: Config): Promise<void> {
-  const log = createLog('gateway', config.log.level)
-  const stopped = untilSignal(STOP_MS)
+  const log = createLog('gateway', config.log, process.env)
+  const stopped = untilSignal(STOP_MS, () => log.warn(HANGUP_IGNORED))
   try {
     await using stack = new AsyncDisposableStack()
     const metrics = createMetrics()

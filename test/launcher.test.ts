@@ -1,7 +1,17 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,7 +35,7 @@ const folders = ['gateway', 'cloud-bridge', 'simulators', ...nestedFolders]
 
 const part = `
 import { appendFileSync } from 'node:fs'
-if (process.argv.includes('--help')) appendFileSync('helps', 'x')
+if (process.argv.includes('--help')) appendFileSync('helps', process.argv[1].split('/').at(-2) + ' ')
 let interrupts = 0
 process.on('SIGINT', () => console.log('SIGINT ' + ++interrupts))
 process.on('SIGTERM', () => process.exit(7))
@@ -71,16 +81,23 @@ async function install(packages: object): Promise<void> {
   await writeFile(join(root, 'node_modules', '.package-lock.json'), installation(packages))
 }
 
-type StartOptions = { node?: string; underNpm?: boolean }
+/** `byShell` starts the launcher by its first line, with a `node` in the PATH. */
+type StartOptions = { node?: string; underNpm?: boolean; byShell?: boolean }
 
 // Starts the launcher in a process group of its own, as a shell in a terminal does.
-function start(args: string[], { node = process.execPath, underNpm = false }: StartOptions = {}) {
+function start(
+  args: string[],
+  { node = process.execPath, underNpm = false, byShell = false }: StartOptions = {},
+) {
   const env: NodeJS.ProcessEnv = {
-    PATH: join(root, 'bin') + delimiter + process.env.PATH,
+    HOME: join(root, 'home'),
+    PATH: [join(root, 'bin'), dirname(node), process.env.PATH].join(delimiter),
     TMPDIR: join(root, 'tmp'),
     ...(underNpm && { npm_lifecycle_event: 'start' }),
   }
-  const child = spawn(node, [join(root, 'sluice'), ...args], { cwd: root, env, detached: true })
+  const file = join(root, 'sluice')
+  const [program, ...words] = byShell ? [file, ...args] : [node, file, ...args]
+  const child = spawn(program, words, { cwd: root, env, detached: true })
   started.push(child)
   const output = { stdout: '', stderr: '' }
   child.stdout.on('data', data => {
@@ -120,7 +137,8 @@ describe('./sluice', () => {
   })
 
   it.each([
-    [['nonsense'], /unknown command 'nonsense'[\s\S]*gateway/],
+    [['nonsense'], /unknown command 'nonsense'\n[\s\S]*gateway/],
+    [['gatewya'], /unknown command 'gatewya'\. Did you mean gateway\?\n/],
     [['toString'], /unknown command 'toString'/],
     [[], /no command[\s\S]*gateway/],
   ])('refuses %j with exit code 2 and the list of commands', async (args, reason) => {
@@ -150,7 +168,7 @@ describe('installing missing packages', () => {
     expect(first).toMatchObject({ code: 0, stdout: 'gateway\n' })
     expect(first.stderr).toMatch(/installing the locked packages[\s\S]*noise of npm/)
     expect(await run(['gateway'])).toMatchObject({ stdout: 'gateway\n', stderr: '' })
-    expect(await npmCalls()).toEqual(['ci --loglevel=error --include=optional'])
+    expect(await npmCalls()).toEqual(['ci --loglevel=error --include=optional --omit=dev'])
   })
 
   it('installs again when another version or a further package is locked', async () => {
@@ -167,6 +185,12 @@ describe('installing missing packages', () => {
     await run(['gateway'])
     expect(await npmCalls()).toEqual([])
     await run(['exec', join(root, 'gateway/main.ts')])
+    expect(await npmCalls()).toEqual([expect.stringContaining('--include=dev')])
+  })
+
+  it('keeps the packages for tests of somebody who has some', async () => {
+    await install({ 'node_modules/needed': { version: '0.9.0' }, ...tool })
+    await run(['gateway'])
     expect(await npmCalls()).toEqual([expect.stringContaining('--include=dev')])
   })
 
@@ -212,26 +236,27 @@ describe('installing missing packages', () => {
   })
 })
 
-// The part replaces the launcher when Node is new enough and npm did not start the launcher.
+// A command replaces the launcher when Node is new enough; a tool under npm does not.
 describe.each([
-  ['that replaces the launcher', {}],
-  ['as a child under npm', { underNpm: true }],
-])('a part %s', (_, options: StartOptions) => {
-  beforeEach(() => install(needed))
+  ['a command, which replaces the launcher', ['gateway'], {}],
+  ['a command under npm', ['gateway'], { underNpm: true }],
+  ['a tool under npm, a child', ['exec', 'gateway/main.ts'], { underNpm: true }],
+])('%s', (_, command: string[], options: StartOptions) => {
+  beforeEach(() => install({ ...needed, ...tool }))
 
   it('ends with its own exit code', async () => {
-    expect(await run(['gateway', 'fail'], options)).toMatchObject({ code: 5 })
+    expect(await run([...command, 'fail'], options)).toMatchObject({ code: 5 })
   })
 
   it('receives a signal, and the launcher ends with its exit code', async () => {
-    const { child, output, ended } = start(['gateway', 'wait'], options)
+    const { child, output, ended } = start([...command, 'wait'], options)
     await expect.poll(() => output.stdout, waitMs).toBe('gateway wait\n')
     child.kill('SIGTERM')
     expect(await ended).toMatchObject({ code: 7, signal: null })
   })
 
   it('receives Ctrl-C from a terminal once, and a later Ctrl-C as a second signal', async () => {
-    const { child, output, ended } = start(['gateway', 'wait'], options)
+    const { child, output, ended } = start([...command, 'wait'], options)
     await expect.poll(() => output.stdout, waitMs).toBe('gateway wait\n')
     process.kill(-child.pid!, 'SIGINT')
     await expect.poll(() => output.stdout, waitMs).toContain('SIGINT 1')
@@ -243,27 +268,67 @@ describe.each([
   })
 })
 
-it('runs the part without a second process when Node is new enough', async () => {
+it.each([
+  ['node', {}],
+  ['npm', { underNpm: true }],
+  ['the shell', { byShell: true }],
+])('runs the part without a second process when %s starts the launcher', async (_, options) => {
   await install(needed)
-  const { child, ended } = start(['gateway', 'pid'])
+  const { child, ended } = start(['gateway', 'pid'], options)
   expect((await ended).stdout).toBe(`gateway pid\n${child.pid}\n`)
 })
 
-it('compiles all parts once, and again after a change of a file', async () => {
-  const compiled = async () => (await readFile(join(root, 'helps'), 'utf8')).length
-  await install({ ...needed, ...tool })
-  for (const part of ['gateway', 'bridge', 'gateway']) await run([part])
-  expect(await compiled()).toBe(folders.length)
-  await writeFile(join(root, 'gateway', 'broker.ts'), '')
-  for (const part of ['gateway', 'bridge']) await run([part])
-  expect(await compiled()).toBe(2 * folders.length)
+it('prints its version without installed packages', async () => {
+  await writeFile(join(root, 'package.json'), '{ "type": "module", "version": "1.2.3" }')
+  expect(await run(['--version'])).toMatchObject({ code: 0, stdout: 'sluice 1.2.3\n' })
+  expect(await run(['bridge', '--version'])).toMatchObject({ code: 0, stdout: 'sluice 1.2.3\n' })
+  expect(await npmCalls()).toEqual([])
 })
 
-describe('a part as a child', () => {
-  beforeEach(() => install(needed))
+it('says what is missing when there is no Node', async () => {
+  const env = { PATH: join(root, 'empty') }
+  const { status, stderr } = spawnSync('/bin/sh', [join(root, 'sluice'), 'gateway'], { env })
+  expect([status, String(stderr)]).toEqual([1, expect.stringContaining('install Node 20 or newer')])
+})
+
+describe('the compile cache', () => {
+  const compiled = () => readFile(join(root, 'helps'), 'utf8').catch(() => '')
+  beforeEach(() => install({ ...needed, ...tool }))
+
+  it('is filled with the part that starts, once, and again after a change of a file', async () => {
+    for (const part of ['gateway', 'bridge', 'gateway']) await run([part])
+    expect(await compiled()).toBe('gateway cloud-bridge ')
+    await writeFile(join(root, 'gateway', 'broker.ts'), '')
+    for (const part of ['gateway', 'bridge', 'bridge']) await run([part])
+    expect(await compiled()).toBe('gateway cloud-bridge gateway cloud-bridge ')
+  })
+
+  it("is in the user's home when the project cannot be written", async () => {
+    await writeFile(join(root, 'node_modules', '.cache'), 'a file in its place')
+    await mkdir(join(root, 'home'))
+    for (const part of ['gateway', 'gateway']) {
+      expect(await run([part])).toMatchObject({ code: 0, stdout: 'gateway\n', stderr: '' })
+    }
+    expect(await compiled()).toBe('gateway ')
+    expect(await readdir(join(root, 'home', '.cache', 'sluice'))).toHaveLength(1)
+  })
+
+  it('is left out, and nothing is compiled, when nothing can be written', async () => {
+    await writeFile(join(root, 'node_modules', '.cache'), 'a file in its place')
+    await writeFile(join(root, 'home'), 'a file in its place')
+    for (const part of ['gateway', 'gateway']) {
+      expect(await run([part])).toMatchObject({ code: 0, stdout: 'gateway\n', stderr: '' })
+    }
+    expect(await compiled()).toBe('')
+  })
+})
+
+describe('a tool as a child', () => {
+  beforeEach(() => install({ ...needed, ...tool }))
 
   it('receives a signal once when terminal and npm both send it', async () => {
-    const { child, output, ended } = start(['gateway', 'wait'], { underNpm: true })
+    const tool = ['exec', 'gateway/main.ts', 'wait']
+    const { child, output, ended } = start(tool, { underNpm: true })
     await expect.poll(() => output.stdout, waitMs).toBe('gateway wait\n')
     process.kill(-child.pid!, 'SIGINT')
     await expect.poll(() => output.stdout, waitMs).toContain('SIGINT 1')
@@ -275,7 +340,6 @@ describe('a part as a child', () => {
   it('exits with 128 plus the signal number when a signal kills the part', async () => {
     const script = join(root, 'dies.ts')
     await writeFile(script, `process.kill(process.pid, 'SIGKILL')`)
-    await install({ ...needed, ...tool })
     expect(await run(['exec', script], { underNpm: true })).toMatchObject({ code: 137 })
   })
 })
@@ -290,6 +354,20 @@ describe.skipIf(oldNode === undefined)('under an old Node', () => {
     const { code, stdout, stderr } = await run(['gateway', 'which'], { node: oldNode! })
     expect([code, stderr]).toEqual([0, ''])
     expect(stdout).toContain(`${process.version} --disable-warning=TimeoutNegativeWarning`)
+  })
+
+  it('leaves no old Node beside the part, not even when it has just been installed', async () => {
+    const name = `node-${process.platform}-${process.arch}`
+    const locked = { ...needed, [`node_modules/${name}`]: { version: '24.0.0', optional: true } }
+    await writeFile(join(root, 'package-lock.json'), JSON.stringify({ packages: locked }))
+    await writeFile(join(root, 'installed.json'), installation(locked))
+    await mkdir(join(root, 'to-install', name), { recursive: true })
+    await symlink(dirname(process.execPath), join(root, 'to-install', name, 'bin'))
+    for (const calls of [1, 1]) {
+      const { child, ended } = start(['gateway', 'pid'], { node: oldNode!, byShell: true })
+      expect((await ended).stdout).toBe(`gateway pid\n${child.pid}\n`)
+      expect(await npmCalls()).toHaveLength(calls)
+    }
   })
 
   it('names the cure when no newer Node is installed', async () => {
