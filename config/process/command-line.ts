@@ -69,7 +69,8 @@ export async function runCommand(
 /** Ends the process when its output cannot be written, except when nobody reads the output. */
 function exitUnlessClosed({ code, message }: NodeJS.ErrnoException): void {
   // EIO is the error of a closed terminal.
-  if (code !== 'EPIPE' && code !== 'EIO') exitWith(`the output cannot be written: ${message}`, 'ERR_FAILED')
+  if (code !== 'EPIPE' && code !== 'EIO')
+    exitWith(`the output cannot be written: ${message}`, 'ERR_FAILED')
 }
 
 /**

@@ -9,7 +9,8 @@ const helpOf = async (...words: string[]) =>
   (await run(process.execPath, [launcher, ...words, '--help'])).stdout
 
 /** The commands that a help lists. */
-const listedIn = (help: string) => [...help.matchAll(/^ {2}([a-z0-9]+) /gm)].map(([, name]) => name!)
+const listedIn = (help: string) =>
+  [...help.matchAll(/^ {2}([a-z0-9]+) /gm)].map(([, name]) => name!)
 
 /** The help of every command and subcommand, by its words. */
 async function allHelps(): Promise<Map<string, string>> {
