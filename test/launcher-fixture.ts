@@ -24,13 +24,14 @@ export const folders = ['gateway', 'cloud-bridge', 'simulators', ...nestedFolder
 
 const part = `
 import { appendFileSync } from 'node:fs'
-if (process.argv.includes('--help')) appendFileSync('helps', process.argv[1].split('/').at(-2) + ' ')
+const folder = process.argv[1].split('/').at(-2)
+if (process.argv.includes('--help')) appendFileSync('helps', folder + ' ')
 let interrupts = 0
 process.on('SIGINT', () => console.log('SIGINT ' + ++interrupts))
 process.on('SIGTERM', () => process.exit(7))
 if (process.argv.includes('fail')) process.exit(5)
 if (process.argv.includes('wait')) setInterval(() => {}, 1000)
-console.log([process.argv[1].split('/').at(-2), ...process.argv.slice(2)].join(' '))
+console.log([folder, ...process.argv.slice(2)].join(' '))
 if (process.argv.includes('which')) console.log(process.version, process.execArgv.join(' '))
 if (process.argv.includes('pid')) console.log(process.pid)
 `
